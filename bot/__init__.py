@@ -1,0 +1,1 @@
+"""The running process: command line, settings, wiring, background threads, health."""

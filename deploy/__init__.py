@@ -1,0 +1,1 @@
+"""Gateways: what one is, how it is rendered, checked, planned, approved, applied and watched."""

@@ -1,0 +1,1 @@
+"""Pending actions on Redis: states, scripts, store, runner."""
