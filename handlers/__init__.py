@@ -1,1 +1,1 @@
-"""Slack: payload in, Block Kit out. Parses, asks deploy/, shows. No rule of the business lives here."""
+"""Slack: payload in, Block Kit out. Parses, asks deploy/, shows. Decides nothing itself."""

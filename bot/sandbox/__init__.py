@@ -1,1 +1,1 @@
-"""A Slack, an Azure, a cluster, its node and a registry on one machine, for the demo and for tests."""
+"""A Slack, an Azure, a cluster, its node and a registry on one machine: for demo and tests."""

@@ -14,7 +14,8 @@ Value = bool | float | str
 class Switch:
     """One fault a part can show.
 
-    `kind` says what values it takes: a toggle true or false, a number anything from 0 up, a choice one of `choices`.
+    `kind` says what values it takes: a toggle true or false, a number anything from 0 up,
+    a choice one of `choices`.
     """
 
     name: str

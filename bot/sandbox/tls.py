@@ -1,7 +1,7 @@
 """The sandbox's own certificate authority.
 
-azure-identity refuses an authority that is not https, and kubectl sends no credentials over plain http,
-so both are served over TLS even on loopback.
+azure-identity refuses an authority that is not https, and kubectl sends no credentials over plain
+http, so both are served over TLS even on loopback.
 """
 
 import datetime
@@ -89,7 +89,7 @@ class Authority:
             .sign(self._key, hashes.SHA256())
         )
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        # ssl loads a chain from a file only; the file holds a private key, so it is gone again at once.
+        # ssl loads a chain from a file only; this one holds a private key, so it is gone at once.
         with tempfile.NamedTemporaryFile(suffix=".pem") as chain:
             chain.write(_private_pem(key) + certificate.public_bytes(serialization.Encoding.PEM))
             chain.flush()

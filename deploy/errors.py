@@ -1,0 +1,61 @@
+"""What can go wrong, in words for a person.
+
+Every error that reaches the edge is one of these; each says what happened, what it means and what
+to do. Whatever a library raises is turned into one of them where the library is called.
+"""
+
+
+class GatewayBotError(Exception):
+    """Something a person must be told.
+
+    `happened` is one sentence; `meaning` says what state things are in now; `remedy` what to do.
+    """
+
+    def __init__(self, happened: str, *, meaning: str = "", remedy: str = "") -> None:
+        super().__init__(happened)
+        self.happened = happened
+        self.meaning = meaning
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (self.happened, self.meaning, self.remedy) if part)
+
+
+class InvalidInput(GatewayBotError):
+    """The request itself cannot be right. `field` is the path of the value at fault, where known."""
+
+    def __init__(
+        self, happened: str, *, field: str = "", meaning: str = "", remedy: str = ""
+    ) -> None:
+        super().__init__(happened, meaning=meaning, remedy=remedy)
+        self.field = field
+
+
+class NotFound(GatewayBotError):
+    """What was named does not exist where it was looked for."""
+
+
+class Refused(GatewayBotError):
+    """Not allowed: by our own rules, by Azure's or by the cluster's access control."""
+
+
+class Conflict(GatewayBotError):
+    """Something else changed, holds or owns what this would change."""
+
+
+class Unavailable(GatewayBotError):
+    """A service did not answer, or answered that it cannot now; trying again later may work.
+
+    `retry_after` is in seconds, where the service said.
+    """
+
+    def __init__(
+        self,
+        happened: str,
+        *,
+        meaning: str = "",
+        remedy: str = "Try again in a minute.",
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(happened, meaning=meaning, remedy=remedy)
+        self.retry_after = retry_after

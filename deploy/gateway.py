@@ -1,0 +1,103 @@
+"""What a gateway is and what a person asks for. Pure data, validated when it is made."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Self
+
+from deploy.errors import InvalidInput
+
+_DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+_LONGEST_SUFFIX = "-instance-discovery"
+NAME_LIMIT = 63 - len(_LONGEST_SUFFIX)
+"""Kubernetes names a Service with at most 63 characters (RFC 1035 label)."""
+
+DEFAULT_REPOSITORY = "mcr.microsoft.com/azure-api-management/gateway"
+
+
+def check_label(value: str, field_path: str, limit: int = 63) -> str:
+    """Return `value` if Kubernetes takes it as a name (RFC 1123 label), else raise InvalidInput."""
+    if len(value) <= limit and _DNS_LABEL.fullmatch(value):
+        return value
+    raise InvalidInput(
+        f"“{value[:80]}” cannot be a {field_path.rpartition('.')[2]}.",
+        field=field_path,
+        remedy=f"Use at most {limit} lower-case letters, digits and hyphens, "
+        "starting and ending with a letter or digit.",
+    )
+
+
+@dataclass(frozen=True, order=True)
+class GatewayRef:
+    """Where a gateway runs: cluster, namespace and the name of its Deployment."""
+
+    cluster: str
+    namespace: str
+    name: str
+
+    def __post_init__(self) -> None:
+        check_label(self.cluster, "cluster")
+        check_label(self.namespace, "namespace")
+        check_label(self.name, "name", NAME_LIMIT)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `cluster/namespace/name`. InvalidInput when it is not of that form."""
+        parts = text.strip().split("/")
+        if len(parts) != 3:
+            raise InvalidInput(
+                f"“{text[:80]}” does not say where a gateway runs.",
+                field="ref",
+                remedy="Write cluster/namespace/name, for example west/dev/edge-1.",
+            )
+        return cls(*parts)
+
+    def __str__(self) -> str:
+        return f"{self.cluster}/{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True)
+class ApimGateway:
+    """The gateway resource in Azure API Management that a deployment belongs to.
+
+    `instance` is the name under which the settings know the API Management instance;
+    `configuration_endpoint` is the host the container fetches its configuration from, which is
+    `<service>.configuration.azure-api.net` unless the instance has a custom one.
+    """
+
+    instance: str
+    gateway: str
+    configuration_endpoint: str
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """How pods are replaced. Values as in a Deployment's RollingUpdate; times in seconds."""
+
+    max_unavailable: str = "0"
+    max_surge: str = "25%"
+    progress_deadline: int = 600
+    termination_grace: int = 60
+
+
+@dataclass(frozen=True)
+class GatewaySpec:
+    """A whole gateway as a person asks for it."""
+
+    ref: GatewayRef
+    apim: ApimGateway
+    tag: str
+    repository: str = DEFAULT_REPOSITORY
+    replicas: int = 3
+    cpu: str = "2"
+    memory: str = "2Gi"
+    service_type: str = "LoadBalancer"
+    http_port: int = 80
+    https_port: int = 443
+    log_level: str = "info"
+    log_format: str = "text"
+    rollout: Rollout = field(default_factory=Rollout)
+
+    @property
+    def image(self) -> str:
+        """The image reference the pods run."""
+        return f"{self.repository}:{self.tag}"

@@ -1,0 +1,88 @@
+"""What would change on the cluster, bound by a digest to what a person sees."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from deploy.gateway import GatewaySpec
+
+Manifest = dict[str, Any]
+"""A Kubernetes object as the API takes it."""
+
+
+@dataclass(frozen=True)
+class FieldChange:
+    """One field of one object, before and after; None where it is absent.
+
+    `path` is written as kubectl writes it: `spec.template.spec.containers[gateway].image`.
+    """
+
+    path: str
+    old: Any
+    new: Any
+    restarts_pods: bool = False
+
+
+@dataclass(frozen=True)
+class ObjectChange:
+    """What happens to one object."""
+
+    kind: str
+    name: str
+    change: Literal["create", "update", "delete"]
+    fields: tuple[FieldChange, ...] = ()
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a rule says about a spec."""
+
+    rule: str
+    severity: Literal["info", "warning", "deny"]
+    what: str
+    why: str
+    fix: str
+
+
+@dataclass(frozen=True)
+class OwnershipConflict:
+    """A field another field manager owns and this plan would change."""
+
+    kind: str
+    name: str
+    manager: str
+    path: str
+
+
+@dataclass(frozen=True)
+class TokenPlan:
+    """Which Secret the pods read their token from, and whether a token must be minted into it."""
+
+    secret: str
+    mint: bool
+    expires_at: str | None
+    """Of a kept token: when it expires, ISO 8601 UTC; None when unknown or still to be minted."""
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything a decision is about. `objects` are what is applied, the token Secret excluded."""
+
+    spec: GatewaySpec
+    cluster_uid: str
+    objects: tuple[Manifest, ...]
+    changes: tuple[ObjectChange, ...]
+    token: TokenPlan
+    findings: tuple[Finding, ...] = ()
+    conflicts: tuple[OwnershipConflict, ...] = ()
+    digest: str = ""
+
+    @property
+    def empty(self) -> bool:
+        """Whether applying it would change nothing."""
+        return not self.changes and not self.token.mint
+
+    @property
+    def restarts_pods(self) -> bool:
+        """Whether applying it replaces running pods."""
+        return any(f.restarts_pods for change in self.changes for f in change.fields)
