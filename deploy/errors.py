@@ -22,7 +22,7 @@ class GatewayBotError(Exception):
 
 
 class InvalidInput(GatewayBotError):
-    """The request itself cannot be right. `field` is the path of the value at fault, where known."""
+    """The request itself cannot be right. `field` is the path of the value at fault, if known."""
 
     def __init__(
         self, happened: str, *, field: str = "", meaning: str = "", remedy: str = ""

@@ -1,0 +1,99 @@
+"""What an action is: its states, the edges between them, and the record that Redis holds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from deploy.gateway import GatewayRef
+
+
+class State(StrEnum):
+    """Where an action stands in its life."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    DENIED = "denied"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    SUPERSEDED = "superseded"
+
+
+EDGES: Mapping[State, frozenset[State]] = {
+    State.PENDING: frozenset(
+        {State.APPROVED, State.DENIED, State.CANCELLED, State.EXPIRED, State.SUPERSEDED}
+    ),
+    State.APPROVED: frozenset({State.RUNNING, State.CANCELLED, State.EXPIRED}),
+    State.RUNNING: frozenset({State.SUCCEEDED, State.FAILED, State.UNKNOWN, State.SUPERSEDED}),
+    State.SUCCEEDED: frozenset(),
+    State.FAILED: frozenset(),
+    State.UNKNOWN: frozenset(),
+    State.DENIED: frozenset(),
+    State.CANCELLED: frozenset(),
+    State.EXPIRED: frozenset(),
+    State.SUPERSEDED: frozenset(),
+}
+"""The only transitions there are; a state without a way out is final.
+
+The Lua scripts and the documentation are made from this table."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing a runner did, so that a person sees how far it got. `at` is Redis' time, epoch s."""
+
+    name: str
+    at: float
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an action ended, in words: what happened, what it means, what to do."""
+
+    state: State
+    happened: str
+    meaning: str = ""
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Action:
+    """One change, from the slash command to the last message. Times are Redis' own, epoch seconds.
+
+    `request` is what is to be done and `plan` what was shown, both JSON-able; `origin` and
+    `message` belong to whoever shows the action to people and mean nothing here.
+    """
+
+    id: str
+    kind: str
+    ref: GatewayRef
+    state: State
+    version: int
+    requester: str
+    digest: str
+    request: Mapping[str, Any]
+    plan: Mapping[str, Any]
+    origin: Mapping[str, Any]
+    created_at: float
+    expires_at: float
+    updated_at: float
+    decided_by: str = ""
+    decided_at: float | None = None
+    fence: int = 0
+    lease_owner: str = ""
+    lease_until: float = 0.0
+    attempts: int = 0
+    steps: tuple[Step, ...] = ()
+    progress: Mapping[str, Any] | None = None
+    outcome: Outcome | None = None
+    message: Mapping[str, Any] | None = None
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing can happen to it any more."""
+        return not EDGES[self.state]
