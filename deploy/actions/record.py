@@ -44,7 +44,7 @@ The Lua scripts and the documentation are made from this table."""
 
 @dataclass(frozen=True)
 class Step:
-    """One thing a runner did, so that a person sees how far it got. `at` is Redis' time, epoch s."""
+    """One thing a runner did, so that a person sees how far it got. `at`: Redis' time, epoch s."""
 
     name: str
     at: float
