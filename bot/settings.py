@@ -32,8 +32,8 @@ class HttpSettings(_Model):
     """Where HTTP mode listens for Slack's requests."""
 
     host: str = "0.0.0.0"
-    port: int = Field(3000, ge=0, le=65535)
-    path: str = Field("/slack/events", pattern=r"^/\S*$")
+    port: int = Field(default=3000, ge=0, le=65535)
+    path: str = Field(default="/slack/events", pattern=r"^/\S*$")
 
 
 class SlackSettings(_Model):
@@ -41,8 +41,8 @@ class SlackSettings(_Model):
 
     mode: Literal["socket", "http"] = "socket"
     api_url: HttpUrl = "https://slack.com/api/"
-    command: str = Field("/gateway", pattern=r"^/[a-z0-9_-]{1,31}$")
-    connections: int = Field(2, ge=1, le=10)
+    command: str = Field(default="/gateway", pattern=r"^/[a-z0-9_-]{1,31}$")
+    connections: int = Field(default=2, ge=1, le=10)
     """Socket Mode connections of this process; Slack allows an app ten in all."""
     http: HttpSettings = HttpSettings()
 
@@ -51,7 +51,7 @@ class RedisSettings(_Model):
     """Which Redis-compatible server holds pending actions. REDIS_URL overrides `url`."""
 
     url: str | None = None
-    keep_days: int = Field(30, ge=1, le=3650)
+    keep_days: int = Field(default=30, ge=1, le=3650)
 
 
 class AzureSettings(_Model):
@@ -109,14 +109,14 @@ class ImageSettings(_Model):
 class DecisionSettings(_Model):
     """How long a plan may wait for its decision, in seconds."""
 
-    seconds: int = Field(3600, ge=60, le=7 * 86400)
+    seconds: int = Field(default=3600, ge=60, le=7 * 86400)
 
 
 class HealthSettings(_Model):
     """Where /healthz is served; port 0 takes any free one."""
 
     host: str = "127.0.0.1"
-    port: int = Field(8086, ge=0, le=65535)
+    port: int = Field(default=8086, ge=0, le=65535)
 
 
 class Settings(_Model):
@@ -143,14 +143,18 @@ class Settings(_Model):
 
 
 class Secrets(BaseSettings):
-    """Everything that is secret, from the environment or files in /run/secrets."""
+    """Everything that is secret, from the environment."""
 
     model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
     slack_bot_token: SecretStr = Field(validation_alias="SLACK_BOT_TOKEN")
-    slack_app_token: SecretStr | None = Field(None, validation_alias="SLACK_APP_TOKEN")
-    slack_signing_secret: SecretStr | None = Field(None, validation_alias="SLACK_SIGNING_SECRET")
-    azure_client_secret: SecretStr | None = Field(None, validation_alias="AZURE_CLIENT_SECRET")
+    slack_app_token: SecretStr | None = Field(default=None, validation_alias="SLACK_APP_TOKEN")
+    slack_signing_secret: SecretStr | None = Field(
+        default=None, validation_alias="SLACK_SIGNING_SECRET"
+    )
+    azure_client_secret: SecretStr | None = Field(
+        default=None, validation_alias="AZURE_CLIENT_SECRET"
+    )
     redis_url: SecretStr | None = Field(
         None, validation_alias=AliasChoices("REDIS_URL", "GATEWAY_BOT_REDIS_URL")
     )
@@ -177,10 +181,10 @@ def load_settings(path: Path) -> Settings:
         raise InvalidInput(f"The settings file {path} is wrong:\n{_explain(error)}") from error
 
 
-def load_secrets(settings: Settings, secrets_dir: Path | None = None) -> Secrets:
+def load_secrets(settings: Settings) -> Secrets:
     """Read the secrets. InvalidInput names each variable the settings make necessary."""
     try:
-        secrets = Secrets(_secrets_dir=secrets_dir)
+        secrets = Secrets()
     except ValidationError as error:
         raise InvalidInput(
             f"A secret is missing from the environment:\n{_explain(error)}"
