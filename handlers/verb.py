@@ -71,9 +71,9 @@ class Verb:
     """One line of the table of verbs.
 
     `run` answers a complete request; it may take long and is never called before the request is
-    safe in the inbox. `open_modal`, where given, is asked first: it opens a modal and returns True
-    when arguments are missing. `submit` turns a sent modal into a request, or raises InvalidInput
-    whose `field` is a block_id. `suggest` answers external selects by action_id within 3 s.
+    safe in the inbox. Where `incomplete` says that arguments are missing, `open_modal` opens the
+    modal `modal` instead. `submit` turns a sent modal into a request, or raises InvalidInput whose
+    `field` is a block_id. `suggest` answers external selects by action_id within 3 s.
     """
 
     name: str
@@ -82,7 +82,8 @@ class Verb:
     gateway: Literal["none", "optional", "required"] = "none"
     options: tuple[Option, ...] = ()
     examples: tuple[str, ...] = ()
-    open_modal: Callable[[Services, Request, str], bool] | None = None
+    incomplete: Callable[[Request], bool] = lambda request: False
+    open_modal: Callable[[Services, Request, str], None] | None = None
     modal: str = ""
     submit: Callable[[Services, Submission], Request] | None = None
     suggest: Mapping[str, Callable[[Services, Click], list[dict[str, Any]]]] = field(
