@@ -13,7 +13,7 @@ from slack_bolt import Ack, App
 from slack_sdk.errors import SlackApiError, SlackClientError
 
 from deploy.errors import GatewayBotError, InvalidInput
-from handlers import decisions, replies
+from handlers import decisions, home, replies
 from handlers.command import parse
 from handlers.intake import Intake
 from handlers.services import Services
@@ -55,6 +55,7 @@ class Listeners:
                 app.view(verb.modal)(self.submission(verb))
             for action_id in verb.suggest:
                 app.options(action_id)(self.suggestions(verb, action_id))
+        app.event("app_home_opened")(self.home)
         app.action(re.compile(".*"))(_ack_only)
         app.view_closed(re.compile(".*"))(_ack_only)
 
@@ -126,6 +127,15 @@ class Listeners:
                 response_url="",
             )
         ack()
+
+    def home(self, event: Body) -> None:
+        """The Home tab was opened: draw it anew."""
+        if event.get("tab") != "home":
+            return
+        try:
+            home.publish(self._services, self._verbs, str(event["user"]))
+        except (SlackApiError, SlackClientError, OSError) as error:
+            log.warning("the Home tab was not drawn: %s", error)
 
     def submission(self, verb: Verb) -> Any:
         """The listener for the verb's modal: errors stay in it, a right one closes it."""

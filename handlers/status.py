@@ -14,16 +14,17 @@ from handlers.views import status as view
 
 def run(services: Services, request: Request) -> Reply:
     """Look now, on every cluster at once; a cluster that does not answer is said, not hidden."""
-    found, failed = _everywhere(services)
+    found, failed = everywhere(services)
     if not request.gateway:
         return view.overview(found, failed, time.time())
     ref = resolve(request.gateway, found)
     return view.detail(gateway_detail(services.clusters[ref.cluster], ref), time.time())
 
 
-def _everywhere(
+def everywhere(
     services: Services,
 ) -> tuple[tuple[GatewaySummary, ...], dict[str, GatewayBotError]]:
+    """The gateways of every cluster that answers, and what each of the others said."""
     with ThreadPoolExecutor(max(1, len(services.clusters))) as pool:
         running = {
             name: pool.submit(gateways, cluster) for name, cluster in services.clusters.items()

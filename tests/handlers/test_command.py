@@ -1,3 +1,5 @@
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,7 +64,5 @@ def test_every_verb_explains_itself(verb: str) -> None:
 
 @given(st.text(max_size=300))
 def test_any_text_is_understood_or_explained(text: str) -> None:
-    try:
-        parse(text, VERBS)
-    except InvalidInput as error:
-        assert error.happened
+    with contextlib.suppress(InvalidInput):
+        assert parse(text, VERBS).verb in VERBS

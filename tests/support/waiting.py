@@ -7,10 +7,10 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def until(look: Callable[[], T | None | bool], what: str, seconds: float = 30) -> T:
-    """What `look` returns once it is true; fails saying `what` was waited for, and the last look."""
+def until(look: Callable[[], T | bool | None], what: str, seconds: float = 30) -> T:
+    """What `look` returns once it is true; fails with `what` was waited for and the last look."""
     end = time.monotonic() + seconds
-    seen: T | None | bool = None
+    seen: T | bool | None = None
     while time.monotonic() < end:
         seen = look()
         if seen:
