@@ -8,10 +8,11 @@ from typing import Any
 from deploy.access import environment_of, production_refusal
 from deploy.actions.record import action_id
 from deploy.azure import ApimInstance
+from deploy.binding import plan_to_mapping
 from deploy.errors import Conflict, InvalidInput, NotFound
 from deploy.gateway import GatewayRef, GatewaySpec
 from deploy.manifests import SPEC_ANNOTATION
-from deploy.plan import Plan, plan_to_mapping
+from deploy.plan import Plan
 from deploy.spec import spec_from_mapping, spec_to_mapping
 from handlers.services import Services
 from handlers.verb import Click, Option, Reply, Request, Submission, Verb

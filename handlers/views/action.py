@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deploy.actions.record import Action, State
+from deploy.binding import plan_from_mapping
 from deploy.gateway import GatewaySpec
-from deploy.plan import Plan, plan_from_mapping
+from deploy.plan import Plan
 from handlers.verb import Reply, View
 from handlers.views import plan as plan_view
 from handlers.views.text import (
