@@ -86,10 +86,10 @@ def iso(moment: datetime.datetime) -> str:
 
 
 def plan_token(
-    spec: GatewaySpec,
     *,
+    spec: GatewaySpec,
     now: datetime.datetime,
-    live: SecretFacts | None,
+    live_secret: SecretFacts | None,
     action_id: str,
 ) -> TokenPlan:
     """Keep the Secret the pods use while it is right and good for a week, else plan a new one.
@@ -100,6 +100,7 @@ def plan_token(
     new = TokenPlan(
         secret=f"{spec.ref.name}-token-{action_id.lower()}", mint=True, expires_at=None, reason=""
     )
+    live = live_secret
     if live is None:
         return _because(new, "There is no token yet.")
     if not live.immutable:
