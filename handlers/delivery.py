@@ -101,11 +101,12 @@ class Deliveries:
                 self._stopping.wait(_RETRY_SECONDS)
 
     def _deliver(self, action_id: str) -> None:
-        since = time.monotonic() - self._sent_at.get(action_id, float("-inf"))
-        if since < _PROGRESS_SECONDS:
-            return
         delivery = self._store.claim_delivery(action_id, self._owner, _LEASE_SECONDS)
         if delivery is None:
+            return
+        since = time.monotonic() - self._sent_at.get(action_id, float("-inf"))
+        if since < _PROGRESS_SECONDS and not delivery.action.final:
+            self._store.release_delivery(action_id, self._owner, _PROGRESS_SECONDS - since)
             return
         try:
             message = self._send(delivery)

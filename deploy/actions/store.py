@@ -17,7 +17,8 @@ from deploy.actions.record import Action, Outcome, State, Step
 from deploy.errors import Conflict
 from deploy.gateway import GatewayRef
 
-_VISIBILITY_MS = 3000
+_DUE_VISIBILITY_MS = 3000
+_OWED_VISIBILITY_MS = 1000
 _LIMIT = 50
 
 
@@ -216,7 +217,9 @@ class ActionStore:
     @redis_errors
     def due(self) -> list[str]:
         """Actions that need looking after now; nobody else is given them for three seconds."""
-        return [str(i) for i in self._take_due(keys=[self._due_key], args=[_LIMIT, _VISIBILITY_MS])]
+        return [
+            str(i) for i in self._take_due(keys=[self._due_key], args=[_LIMIT, _DUE_VISIBILITY_MS])
+        ]
 
     @redis_errors
     def settle_due(self, action_id: str, at: float | None) -> None:
@@ -247,8 +250,9 @@ class ActionStore:
 
     @redis_errors
     def owed(self) -> list[str]:
-        """Actions whose message may be behind."""
-        found = self._client.zrange(self._owed_key, 0, _LIMIT - 1)
+        """Actions whose message may be behind. One that is not final stays in the index, for it
+        will change again."""
+        found = self._take_due(keys=[self._owed_key], args=[_LIMIT, _OWED_VISIBILITY_MS])
         return [str(action_id) for action_id in found]
 
     @redis_errors
@@ -258,8 +262,8 @@ class ActionStore:
             self._client.zrem(self._owed_key, action_id)
             return None
         result, action = self._run("CLAIM_DELIVERY", action_id, owner, int(lease_seconds * 1000))
-        if result == "paid":
-            self._forget_owed(action_id, action)
+        if result == "paid" and action is not None and action.final:
+            self._client.zrem(self._owed_key, action_id)
         if result != "done" or action is None:
             return None
         tries = self._client.hget(self._keys(action_id)[0], "tries")
@@ -277,14 +281,6 @@ class ActionStore:
     def release_delivery(self, action_id: str, owner: str, wait_seconds: float) -> None:
         """It could not be sent; try again after a while."""
         self._run("RELEASE_DELIVERY", action_id, owner, int(wait_seconds * 1000))
-
-    def _forget_owed(self, action_id: str, action: Action | None) -> None:
-        """Drop a paid id. It is put back when a change came in between: each change writes the
-        index before the record, so the order here is drop, then look again."""
-        self._client.zrem(self._owed_key, action_id)
-        again = self._client.hget(self._keys(action_id)[0], "version")
-        if action is not None and again is not None and int(again) > action.version:
-            self._client.zadd(self._owed_key, {action_id: 0})
 
     def _index(self, action_id: str, *, due: bool = True) -> None:
         if due:

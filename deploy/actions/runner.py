@@ -1,0 +1,251 @@
+"""Carries approved actions out, each once, whatever happens to the bot that began it.
+
+A runner takes the gateway's lease first, so that two actions never touch one gateway, then claims
+the action with the lease's fence. A runner that dies lets both leases end; the next one claims the
+action with a higher fence and goes on from what the cluster shows.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from deploy.actions.executor import Executor, RunLost
+from deploy.actions.record import Action, Outcome, State
+from deploy.actions.store import ActionStore
+from deploy.errors import GatewayBotError
+
+log = logging.getLogger(__name__)
+
+_BUSY_SECONDS = 2.0
+_STALL_SECONDS = 30.0
+
+
+class Runner:
+    """Finds what is due and works on it, several actions at once."""
+
+    def __init__(
+        self,
+        store: ActionStore,
+        executors: Mapping[str, Executor],
+        *,
+        owner: str,
+        on_change: Callable[[str], None] = lambda action_id: None,
+        workers: int = 8,
+        lease_seconds: float = 15.0,
+        heartbeat_seconds: float = 4.0,
+        poll_seconds: float = 0.5,
+    ) -> None:
+        """`on_change` is told of each action this runner changed."""
+        self._store = store
+        self._executors = executors
+        self._owner = owner
+        self._on_change = on_change
+        self._lease = lease_seconds
+        self._beat = heartbeat_seconds
+        self._poll = poll_seconds
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="runner")
+        self._busy: set[str] = set()
+        self._runs: set[_Run] = set()
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._looked_at = time.monotonic()
+        self._thread = threading.Thread(target=self._loop, name="runner", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look for due actions."""
+        self._thread.start()
+
+    def wake(self, action_id: str) -> None:
+        """An action changed: look now rather than at the next poll."""
+        self._wake.set()
+
+    def healthy(self) -> bool:
+        """Whether the loop runs and looked lately."""
+        stalled = time.monotonic() - self._looked_at > _STALL_SECONDS
+        return self._thread.is_alive() and not stalled
+
+    def stop(self, timeout: float) -> None:
+        """Let go of every run within `timeout` seconds, so that another bot goes on at once."""
+        self._stopping.set()
+        self._wake.set()
+        with self._lock:
+            for run in self._runs:
+                run.lost.set()
+        self._thread.join(timeout)
+        self._pool.shutdown(wait=True)
+
+    def _loop(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.wait(self._poll)
+            self._wake.clear()
+            try:
+                for action_id in self._store.due():
+                    self._begin(action_id)
+            except GatewayBotError as error:
+                log.warning("due actions cannot be read: %s", error)
+            except Exception:  # the loop that everything waits for must outlive any one action
+                log.exception("looking for due actions failed")
+            self._looked_at = time.monotonic()
+
+    def _begin(self, action_id: str) -> None:
+        with self._lock:
+            if action_id in self._busy or self._stopping.is_set():
+                return
+            self._busy.add(action_id)
+        self._pool.submit(self._look, action_id)
+
+    def _look(self, action_id: str) -> None:
+        try:
+            self._consider(action_id)
+        except GatewayBotError as error:
+            log.warning("action %s waits for its next turn: %s", action_id, error)
+        except Exception:  # as above; the action stays due and is looked at again
+            log.exception("action %s could not be looked at", action_id)
+        finally:
+            with self._lock:
+                self._busy.discard(action_id)
+            self._on_change(action_id)
+
+    def _consider(self, action_id: str) -> None:
+        action = self._store.get(action_id)
+        if action is not None and action.state is State.PENDING:
+            action = self._store.expire(action_id)
+        if action is None or action.final:
+            self._store.settle_due(action_id, None)
+        elif action.state is State.PENDING:
+            self._store.settle_due(action_id, action.expires_at)
+        else:
+            self._run(action)
+
+    def _run(self, action: Action) -> None:
+        lease = self._store.acquire_gateway(action.ref, action.id, self._owner, self._lease)
+        if not lease.fence:
+            if action.state is State.APPROVED and lease.action_id != action.id:
+                self._store.waiting(action.id, lease.action_id)
+            return
+        try:
+            claimed = self._store.claim(action.id, self._owner, lease.fence, self._lease)
+            if claimed is None:
+                return
+            run = _Run(self._store, claimed, self._owner, lease.fence, self._on_change)
+            self._on_change(action.id)
+            self._carry_out(claimed, run)
+        finally:
+            self._store.renew_gateway(action.ref, self._owner, lease.fence, 0)
+
+    def _carry_out(self, action: Action, run: "_Run") -> None:
+        with self._lock:
+            self._runs.add(run)
+            if self._stopping.is_set():
+                run.lost.set()
+        ended = threading.Event()
+        beating = threading.Thread(
+            target=self._keep, args=(action, run, ended), name=f"lease {action.id}", daemon=True
+        )
+        beating.start()
+        try:
+            outcome = self._execute(action, run)
+            if outcome is not None:
+                self._finish(action, run, outcome)
+        except RunLost:
+            log.info("action %s is let go of", action.id)
+            self._store.release(action.id, self._owner, run.fence)
+        finally:
+            ended.set()
+            with self._lock:
+                self._runs.discard(run)
+
+    def _execute(self, action: Action, run: "_Run") -> Outcome:
+        executor = self._executors.get(action.kind)
+        if executor is None:
+            return Outcome(
+                State.FAILED,
+                f"This bot does not know how to carry out “{action.kind}”.",
+                "Nothing was changed.",
+                "Run the same version of the bot everywhere.",
+            )
+        try:
+            return executor.execute(action, run)
+        except GatewayBotError as error:
+            return Outcome(State.FAILED, error.happened, error.meaning, error.remedy)
+        except RunLost:
+            raise
+        except Exception:  # whatever it was, a person must be told that the end is not known
+            log.exception("action %s failed inside the bot", action.id)
+            return Outcome(
+                State.UNKNOWN,
+                "The bot failed while it worked on this.",
+                "What reached the cluster is not known.",
+                f"Look at the gateway's status. The bot's log has the details under {action.id}.",
+            )
+
+    def _keep(self, action: Action, run: "_Run", ended: threading.Event) -> None:
+        held_until = time.monotonic() + self._lease
+        while not ended.wait(self._beat):
+            try:
+                held = self._store.heartbeat(
+                    action.id, self._owner, run.fence, self._lease
+                ) and self._store.renew_gateway(action.ref, self._owner, run.fence, self._lease)
+            except GatewayBotError:
+                # Redis is away: the lease still holds for as long as was last granted.
+                held = time.monotonic() < held_until
+            else:
+                held_until = time.monotonic() + self._lease
+            if not held:
+                log.warning("the lease of action %s is lost", action.id)
+                run.lost.set()
+                return
+
+    def _finish(self, action: Action, run: "_Run", outcome: Outcome) -> None:
+        while True:
+            try:
+                if not self._store.finish(action.id, self._owner, run.fence, outcome):
+                    log.warning("action %s ended under another runner", action.id)
+                return
+            except GatewayBotError as error:
+                log.warning("the end of action %s is not recorded yet: %s", action.id, error)
+                if run.lost.wait(1.0):
+                    raise RunLost from error
+
+
+class _Run:
+    """One try at an action."""
+
+    def __init__(
+        self,
+        store: ActionStore,
+        action: Action,
+        owner: str,
+        fence: int,
+        on_change: Callable[[str], None],
+    ) -> None:
+        self.fence = fence
+        self.lost = threading.Event()
+        self._store = store
+        self._action = action
+        self._owner = owner
+        self._on_change = on_change
+        self._count = len(action.steps)
+
+    def step(self, name: str, detail: str = "") -> None:
+        """Record how far it got."""
+        self._count += 1
+        request_id = f"{self._owner}:{self.fence}:{self._count}"
+        self._told(
+            self._store.step(self._action.id, self._owner, self.fence, name, detail, request_id)
+        )
+
+    def progress(self, state: Mapping[str, Any]) -> None:
+        """Record the newest progress."""
+        self._told(self._store.progress(self._action.id, self._owner, self.fence, state))
+
+    def _told(self, held: bool) -> None:
+        if not held:
+            self.lost.set()
+        if self.lost.is_set():
+            raise RunLost
+        self._on_change(self._action.id)
