@@ -1,5 +1,6 @@
 """What an action is: its states, the edges between them, and the record that Redis holds."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -42,9 +43,23 @@ EDGES: Mapping[State, frozenset[State]] = {
 The Lua scripts and the documentation are made from this table."""
 
 
+_ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
+"""Digits and letters that are not taken for one another when read aloud."""
+
+
+def action_id(request_id: str) -> str:
+    """The id of the action that a request makes: the same one however often it is delivered."""
+    number = int.from_bytes(hashlib.sha256(request_id.encode()).digest(), "big")
+    letters = ""
+    for _ in range(6):
+        number, rest = divmod(number, len(_ALPHABET))
+        letters += _ALPHABET[rest]
+    return letters
+
+
 @dataclass(frozen=True)
 class Step:
-    """One thing a runner did, so that a person sees how far it got. `at` is Redis' time, epoch s."""
+    """One thing a runner did, so that a person sees how far it got. `at`: Redis' time, epoch s."""
 
     name: str
     at: float

@@ -1,0 +1,86 @@
+"""The command line: `gateway-bot run`, `check`, `render` and `demo`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from deploy.errors import GatewayBotError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status is 0, or 1 with a sentence on standard error."""
+    options = _parser().parse_args(arguments)
+    try:
+        # Each command imports what it needs when it runs: `--help` must answer at once.
+        return int(_COMMANDS[options.command](options))
+    except GatewayBotError as error:
+        print(f"gateway-bot: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="gateway-bot",
+        description="A Slack bot that deploys and operates Azure API Management "
+        "self-hosted gateways on Kubernetes.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="run the bot")
+    check = commands.add_parser("check", help="prove each connection the settings name")
+    for command in (run, check):
+        command.add_argument(
+            "--config", type=Path, default=Path("gateway-bot.yaml"), help="the settings file"
+        )
+    run.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
+    render = commands.add_parser("render", help="print the manifests of a gateway")
+    render.add_argument("spec", type=Path, metavar="SPEC.yaml", help="the gateway's spec")
+    demo = commands.add_parser(
+        "demo", help="run the bot with a Slack, an Azure and clusters of its own, on this machine"
+    )
+    demo.add_argument("--port", type=int, default=3000, help="of the page; 0 takes any free one")
+    demo.add_argument("--data", type=Path, help="keep everything here, and go on from it")
+    demo.add_argument("--no-open", action="store_true", help="do not open the browser")
+    demo.add_argument("--kubeconfig", type=Path, help="use these clusters instead of emulated ones")
+    demo.add_argument(
+        "--slack-mode", choices=("socket", "http"), default="socket", help="how Slack delivers"
+    )
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    from bot.run import run
+
+    return run(options.config, options.log_level)
+
+
+def _check(options: argparse.Namespace) -> int:
+    from bot.checks import check
+
+    return check(options.config)
+
+
+def _render(options: argparse.Namespace) -> int:
+    from bot.render import render
+
+    return render(options.spec)
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from bot.demo import demo
+
+    return demo(
+        port=options.port,
+        data=options.data,
+        open_browser=not options.no_open,
+        kubeconfig=options.kubeconfig,
+        slack_mode=options.slack_mode,
+    )
+
+
+_COMMANDS = {"run": _run, "check": _check, "render": _render, "demo": _demo}
+
+if __name__ == "__main__":
+    sys.exit(main())

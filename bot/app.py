@@ -1,0 +1,178 @@
+"""The composition root: the one place where settings become clients and the parts meet."""
+
+import logging
+import os
+import secrets as entropy
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+import requests
+from slack_bolt import App
+from slack_sdk import WebClient
+from slack_sdk.http_retry import RateLimitErrorRetryHandler
+from slack_sdk.http_retry.builtin_handlers import ServerErrorRetryHandler
+
+from bot.clients import (
+    arm_client,
+    clusters_of,
+    environments_of,
+    image_repository,
+    instances_of,
+    redis_url,
+    registry_of,
+)
+from bot.health import HealthServer
+from bot.http_mode import HttpMode
+from bot.settings import Secrets, Settings
+from bot.socket_mode import SocketMode
+from deploy.actions import connection
+from deploy.actions.inbox import Inbox
+from deploy.actions.runner import Runner
+from deploy.actions.store import ActionStore
+from deploy.deployer import Deployer
+from deploy.planning import Planner
+from handlers import choices, listeners
+from handlers.delivery import Deliveries
+from handlers.intake import Intake
+from handlers.services import Services
+from handlers.verbs import VERBS
+from handlers.views import action as action_view
+
+log = logging.getLogger(__name__)
+
+_WORKERS = 32
+_LISTENERS = 64
+_ACCEPT_SECONDS = 1.0
+"""What Redis may take to store a request: Slack waits three seconds for the whole ack."""
+
+
+class Transport(Protocol):
+    """How Slack's payloads arrive."""
+
+    def start(self) -> bool: ...
+
+    def stop(self) -> None: ...
+
+    def connected(self) -> tuple[bool, ...]: ...
+
+
+class Bot:
+    """One running bot. Several of them share one Redis and split the work between them."""
+
+    def __init__(self, settings: Settings, secrets: Secrets) -> None:
+        owner = f"{socket.gethostname()}-{os.getpid()}-{entropy.token_hex(3)}"
+        self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="work")
+        url = redis_url(settings, secrets)
+        store = ActionStore(connection.connect(url), keep_days=settings.redis.keep_days)
+        inbox = Inbox(connection.connect(url, timeout=_ACCEPT_SECONDS, retries=1))
+        slack = _web_client(settings, secrets)
+        session = requests.Session()
+        clusters = clusters_of(settings)
+        instances = instances_of(settings)
+        environments = environments_of(settings)
+        arm = arm_client(settings, secrets, session)
+        registry = registry_of(settings, session)
+        planner = Planner(clusters.__getitem__, registry.tags)
+        self.runner = Runner(
+            store,
+            {"deploy": Deployer(planner, clusters, arm, instances)},
+            owner=owner,
+            on_change=self._changed,
+        )
+        self.deliveries = Deliveries(slack, store, action_view.render, owner)
+        services = Services(
+            slack=slack,
+            store=store,
+            planner=planner,
+            clusters=clusters,
+            instances=instances,
+            arm=arm,
+            registry=registry,
+            environments=environments,
+            choices=choices.Choices(
+                {
+                    "gateways": choices.gateways(arm, tuple(instances.values())),
+                    "places": choices.places(clusters, environments),
+                    "tags": choices.tags(registry),
+                },
+                self._pool,
+            ),
+            wake=self._changed,
+            command=settings.slack.command,
+            decision_seconds=settings.decision.seconds,
+            image_repository=image_repository(settings),
+        )
+        self.intake = Intake(
+            services, inbox, {verb.name: verb for verb in VERBS}, self._pool, owner
+        )
+        app = App(
+            client=slack,
+            signing_secret=_revealed(secrets.slack_signing_secret),
+            listener_executor=ThreadPoolExecutor(_LISTENERS, thread_name_prefix="listener"),
+            token_verification_enabled=False,
+            request_verification_enabled=settings.slack.mode == "http",
+        )
+        listeners.register(app, services, VERBS, self.intake)
+        self.transport = _transport(app, settings, secrets)
+        self.health = HealthServer(settings.health.host, settings.health.port, self.parts)
+        self._stopped = threading.Event()
+
+    def start(self) -> None:
+        """Start every thread; what an earlier bot left undone is taken up at once."""
+        self.health.start()
+        self.runner.start()
+        self.deliveries.start()
+        self.intake.start()
+        if not self.transport.start():
+            log.warning("Slack cannot be reached yet; the bot goes on trying")
+
+    def stop(self) -> None:
+        """Stop in the order in which nothing new can arrive and nothing begun is lost."""
+        self.transport.stop()
+        self.intake.stop()
+        self.runner.stop(timeout=10)
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self.deliveries.stop()
+        self.health.stop()
+
+    def parts(self) -> dict[str, bool]:
+        """What must live for the bot to be of use, and whether it does."""
+        return {
+            "slack": any(self.transport.connected()),
+            "runner": self.runner.healthy(),
+            "delivery": self.deliveries.alive(),
+            "intake": self.intake.alive(),
+        }
+
+    def _changed(self, action_id: str) -> None:
+        self.runner.wake(action_id)
+        self.deliveries.wake()
+
+
+def _web_client(settings: Settings, secrets: Secrets) -> WebClient:
+    client = WebClient(
+        token=secrets.slack_bot_token.get_secret_value(),
+        base_url=settings.slack.api_url,
+        timeout=10,
+    )
+    client.retry_handlers.append(RateLimitErrorRetryHandler(max_retry_count=2))
+    client.retry_handlers.append(ServerErrorRetryHandler())
+    return client
+
+
+def _transport(app: App, settings: Settings, secrets: Secrets) -> Transport:
+    slack = settings.slack
+    if slack.mode == "http":
+        return HttpMode(app, host=slack.http.host, port=slack.http.port, path=slack.http.path)
+    return SocketMode(
+        app,
+        _revealed(secrets.slack_app_token),
+        slack.api_url,
+        connections=slack.connections,
+    )
+
+
+def _revealed(secret: object) -> str:
+    return secret.get_secret_value() if hasattr(secret, "get_secret_value") else ""

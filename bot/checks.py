@@ -1,0 +1,109 @@
+"""`gateway-bot check`: prove each connection the settings name, and say what is wrong in words."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError, SlackClientError
+
+from bot.clients import arm_client, clusters_of, instances_of, redis_url, registry_of
+from bot.settings import Secrets, Settings, load_secrets, load_settings
+from deploy.actions import connection
+from deploy.azure import ApimInstance, ArmClient
+from deploy.cluster import Cluster
+from deploy.errors import GatewayBotError, Unavailable
+
+
+@dataclass(frozen=True)
+class Result:
+    """One connection: whether it works and what was found, or what is wrong."""
+
+    name: str
+    works: bool
+    detail: str
+
+
+Probe = Callable[[], str]
+
+
+def check(config: Path) -> int:
+    """Try everything at once and print a line for each; 0 when all of it works."""
+    settings = load_settings(config)
+    results = probe_all(probes(settings, load_secrets(settings)))
+    for result in results:
+        print(f"{'ok  ' if result.works else 'FAIL'}  {result.name}: {result.detail}")
+    return 0 if all(result.works for result in results) else 1
+
+
+def probe_all(named: dict[str, Probe]) -> list[Result]:
+    """Run every probe at once."""
+    with ThreadPoolExecutor(max(1, len(named))) as pool:
+        return list(pool.map(lambda item: _result(*item), named.items()))
+
+
+def probes(settings: Settings, secrets: Secrets) -> dict[str, Probe]:
+    """What there is to try, by the name a person is shown."""
+    session = requests.Session()
+    arm = arm_client(settings, secrets, session)
+    named: dict[str, Probe] = {"slack": lambda: _slack(settings, secrets)}
+    if settings.slack.mode == "socket":
+        named["slack Socket Mode"] = lambda: _socket_mode(settings, secrets)
+    named["redis"] = lambda: _redis(settings, secrets)
+    for instance in instances_of(settings).values():
+        named[f"API Management {instance.name}"] = _bind(_apim, arm, instance)
+    for cluster in clusters_of(settings).values():
+        named[f"cluster {cluster.name}"] = _bind(_cluster, cluster)
+    registry = registry_of(settings, session)
+    named["image registry"] = lambda: f"{len(registry.tags())} tags"
+    return named
+
+
+def _bind(probe: Callable[..., str], *arguments: object) -> Probe:
+    return lambda: probe(*arguments)
+
+
+def _result(name: str, probe: Probe) -> Result:
+    try:
+        return Result(name, True, probe())
+    except GatewayBotError as error:
+        return Result(name, False, str(error))
+
+
+def _slack(settings: Settings, secrets: Secrets) -> str:
+    answer = _slack_call(settings, secrets.slack_bot_token.get_secret_value(), "auth.test")
+    return f"signed in to {answer['team']} as {answer['user']}"
+
+
+def _socket_mode(settings: Settings, secrets: Secrets) -> str:
+    token = secrets.slack_app_token.get_secret_value() if secrets.slack_app_token else ""
+    _slack_call(settings, token, "apps.connections.open")
+    return "a connection may be opened"
+
+
+def _slack_call(settings: Settings, token: str, method: str) -> dict[str, str]:
+    client = WebClient(token=token, base_url=settings.slack.api_url, timeout=10)
+    try:
+        return dict(client.api_call(method).data)  # type: ignore[arg-type]  # JSON methods give a dict
+    except SlackApiError as error:
+        raise Unavailable(
+            f"Slack refused {method}: {error.response.get('error')}.",
+            remedy="Compare the token and its scopes with docs/slack-app-manifest.yaml.",
+        ) from error
+    except (SlackClientError, OSError) as error:
+        raise Unavailable(f"Slack does not answer at {settings.slack.api_url}.") from error
+
+
+def _redis(settings: Settings, secrets: Secrets) -> str:
+    return connection.describe(connection.connect(redis_url(settings, secrets)))
+
+
+def _apim(arm: ArmClient, instance: ApimInstance) -> str:
+    names = [gateway.name for gateway in arm.list_gateways(instance)]
+    return f"{len(names)} self-hosted gateways" + (f": {', '.join(names)}" if names else "")
+
+
+def _cluster(cluster: Cluster) -> str:
+    return f"Kubernetes {cluster.version()}, {len(cluster.namespaces())} namespaces"

@@ -1,0 +1,112 @@
+"""Settings into clients: what the composition root and `gateway-bot check` both build."""
+
+from collections.abc import Mapping
+
+import requests
+from azure.core.credentials import TokenCredential
+from azure.identity import AzureAuthorityHosts, ClientSecretCredential, DefaultAzureCredential
+
+from bot.settings import Secrets, Settings
+from deploy.access import Environment
+from deploy.azure import ApimInstance, ArmClient
+from deploy.cluster import Cluster, connect
+from deploy.gateway import DEFAULT_REPOSITORY
+from deploy.images import Registry
+
+_KNOWN_AUTHORITIES = {
+    AzureAuthorityHosts.AZURE_PUBLIC_CLOUD,
+    AzureAuthorityHosts.AZURE_CHINA,
+    AzureAuthorityHosts.AZURE_GOVERNMENT,
+}
+
+
+def redis_url(settings: Settings, secrets: Secrets) -> str:
+    """Where Redis is; the environment goes before the file."""
+    if secrets.redis_url is not None:
+        return secrets.redis_url.get_secret_value()
+    return settings.redis.url or ""
+
+
+def credential_of(settings: Settings, secrets: Secrets) -> TokenCredential:
+    """How the bot signs in to Azure: an application's secret, or whatever the machine offers.
+
+    An authority that is not one of Microsoft's clouds has no instance discovery (azure-identity:
+    `disable_instance_discovery` is for disconnected and private clouds).
+    """
+    azure = settings.azure
+    authority = (azure.authority or "").removeprefix("https://").rstrip("/")
+    more: dict[str, object] = {}
+    if authority:
+        more["authority"] = azure.authority
+        more["disable_instance_discovery"] = authority not in _KNOWN_AUTHORITIES
+    if azure.tenant_id and azure.client_id and secrets.azure_client_secret:
+        return ClientSecretCredential(
+            azure.tenant_id,
+            azure.client_id,
+            secrets.azure_client_secret.get_secret_value(),
+            **more,
+        )
+    if azure.client_id:
+        more["managed_identity_client_id"] = azure.client_id
+        more["workload_identity_client_id"] = azure.client_id
+    return DefaultAzureCredential(**more)
+
+
+def arm_client(settings: Settings, secrets: Secrets, session: requests.Session) -> ArmClient:
+    """The client of Azure Resource Manager."""
+    return ArmClient(
+        session, credential_of(settings, secrets), endpoint=settings.azure.arm_endpoint
+    )
+
+
+def instances_of(settings: Settings) -> Mapping[str, ApimInstance]:
+    """The API Management instances by name."""
+    return {
+        item.name: ApimInstance(
+            name=item.name,
+            subscription=item.subscription,
+            resource_group=item.resource_group,
+            service=item.service,
+            configuration_endpoint=item.configuration_endpoint
+            or f"{item.service}.configuration.azure-api.net",
+        )
+        for item in settings.apim
+    }
+
+
+def clusters_of(settings: Settings) -> Mapping[str, Cluster]:
+    """The clusters by name; nothing is asked of them yet."""
+    return {
+        item.name: connect(
+            item.name,
+            kubeconfig=item.kubeconfig,
+            context=item.context,
+            in_cluster=item.in_cluster,
+        )
+        for item in settings.clusters
+    }
+
+
+def environments_of(settings: Settings) -> tuple[Environment, ...]:
+    """The environments in the order in which they are tried."""
+    return tuple(
+        Environment(
+            name=item.name,
+            clusters=item.clusters,
+            namespaces=item.namespaces,
+            production=item.production,
+        )
+        for item in settings.environments
+    )
+
+
+def registry_of(settings: Settings, session: requests.Session) -> Registry:
+    """The registry that knows the image tags."""
+    return Registry(
+        session, base_url=settings.images.registry_url, repository=settings.images.repository
+    )
+
+
+def image_repository(settings: Settings) -> str:
+    """The repository that manifests name."""
+    return settings.images.pull_from or DEFAULT_REPOSITORY

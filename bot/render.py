@@ -1,0 +1,23 @@
+"""`gateway-bot render`: the manifests of a spec, for reading or for `kubectl`."""
+
+import sys
+from pathlib import Path
+
+import yaml
+
+from deploy.errors import InvalidInput
+from deploy.manifests import render as manifests
+from deploy.spec import parse_spec_yaml
+
+
+def render(path: Path) -> int:
+    """Print every manifest but the token's Secret, which is made when a token is minted."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{path} cannot be read: {error}") from error
+    spec = parse_spec_yaml(text)
+    yaml.safe_dump_all(
+        manifests(spec, f"{spec.ref.name}-token"), sys.stdout, sort_keys=False, width=100
+    )
+    return 0

@@ -1,0 +1,29 @@
+"""`gateway-bot run`: the bot as it runs in production."""
+
+import logging
+import signal
+import threading
+from pathlib import Path
+
+from bot.settings import load_secrets, load_settings
+
+
+def run(config: Path, log_level: str) -> int:
+    """Run until SIGTERM or SIGINT, then stop in good order."""
+    logging.basicConfig(
+        level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    settings = load_settings(config)
+    secrets = load_secrets(settings)
+
+    from bot.app import Bot  # after the settings: a mistake in them is told without the wait
+
+    bot = Bot(settings, secrets)
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    bot.start()
+    print(f"ready, health at port {bot.health.port}", flush=True)
+    ended.wait()
+    bot.stop()
+    return 0

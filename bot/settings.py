@@ -1,0 +1,217 @@
+"""The settings: one YAML file for what is public, environment variables for what is secret.
+
+Every mistake is reported with the path of the field and what was expected there.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from deploy.errors import InvalidInput
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=63)]
+HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+(/\S*)?$")]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class HttpSettings(_Model):
+    """Where HTTP mode listens for Slack's requests."""
+
+    host: str = "0.0.0.0"
+    port: int = Field(default=3000, ge=0, le=65535)
+    path: str = Field(default="/slack/events", pattern=r"^/\S*$")
+
+
+class SlackSettings(_Model):
+    """How the bot talks to Slack. Tokens come from the environment."""
+
+    mode: Literal["socket", "http"] = "socket"
+    api_url: HttpUrl = "https://slack.com/api/"
+    command: str = Field(default="/gateway", pattern=r"^/[a-z0-9_-]{1,31}$")
+    connections: int = Field(default=2, ge=1, le=10)
+    """Socket Mode connections of this process; Slack allows an app ten in all."""
+    http: HttpSettings = HttpSettings()
+
+
+class RedisSettings(_Model):
+    """Which Redis-compatible server holds pending actions. REDIS_URL overrides `url`."""
+
+    url: str | None = None
+    keep_days: int = Field(default=30, ge=1, le=3650)
+
+
+class AzureSettings(_Model):
+    """How the bot signs in to Azure. With no client id the default credential chain is used."""
+
+    authority: HttpUrl | None = None
+    tenant_id: str | None = None
+    client_id: str | None = None
+    arm_endpoint: HttpUrl = "https://management.azure.com"
+
+
+class ApimSettings(_Model):
+    """One API Management instance."""
+
+    name: Name
+    subscription: str = Field(min_length=1, max_length=64)
+    resource_group: str = Field(min_length=1, max_length=90)
+    service: str = Field(pattern=r"^[a-zA-Z]([a-zA-Z0-9-]*[a-zA-Z0-9])?$", max_length=50)
+    configuration_endpoint: str | None = None
+
+
+class ClusterSettings(_Model):
+    """One Kubernetes cluster: a context of a kubeconfig, or the cluster the bot runs in."""
+
+    name: Name
+    kubeconfig: Path | None = None
+    context: str | None = None
+    in_cluster: bool = False
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> "ClusterSettings":
+        if self.in_cluster and (self.kubeconfig or self.context):
+            raise ValueError("in_cluster excludes kubeconfig and context")
+        return self
+
+
+class EnvironmentSettings(_Model):
+    """Which clusters and namespaces form an environment; the first that matches holds."""
+
+    name: Name
+    clusters: tuple[str, ...] = ("*",)
+    namespaces: tuple[str, ...] = ("*",)
+    production: bool = False
+
+
+class ImageSettings(_Model):
+    """Where image tags are looked up and what the pods pull."""
+
+    registry_url: HttpUrl = "https://mcr.microsoft.com"
+    repository: str = "azure-api-management/gateway"
+    pull_from: str | None = None
+    """Registry host and repository written into manifests, where it is not the public one."""
+
+
+class DecisionSettings(_Model):
+    """How long a plan may wait for its decision, in seconds."""
+
+    seconds: int = Field(default=3600, ge=60, le=7 * 86400)
+
+
+class HealthSettings(_Model):
+    """Where /healthz is served; port 0 takes any free one."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8086, ge=0, le=65535)
+
+
+class Settings(_Model):
+    """Everything that is not secret."""
+
+    slack: SlackSettings = SlackSettings()
+    redis: RedisSettings = RedisSettings()
+    azure: AzureSettings = AzureSettings()
+    apim: tuple[ApimSettings, ...] = Field(min_length=1)
+    clusters: tuple[ClusterSettings, ...] = Field(min_length=1)
+    environments: tuple[EnvironmentSettings, ...] = Field(min_length=1)
+    images: ImageSettings = ImageSettings()
+    decision: DecisionSettings = DecisionSettings()
+    health: HealthSettings = HealthSettings()
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> "Settings":
+        for field in ("apim", "clusters", "environments"):
+            names = [item.name for item in getattr(self, field)]
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise ValueError(f"{field}: the name {twice[0]} is used twice")
+        return self
+
+
+class Secrets(BaseSettings):
+    """Everything that is secret, from the environment."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    slack_bot_token: SecretStr = Field(validation_alias="SLACK_BOT_TOKEN")
+    slack_app_token: SecretStr | None = Field(default=None, validation_alias="SLACK_APP_TOKEN")
+    slack_signing_secret: SecretStr | None = Field(
+        default=None, validation_alias="SLACK_SIGNING_SECRET"
+    )
+    azure_client_secret: SecretStr | None = Field(
+        default=None, validation_alias="AZURE_CLIENT_SECRET"
+    )
+    redis_url: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("REDIS_URL", "GATEWAY_BOT_REDIS_URL")
+    )
+
+
+def load_settings(path: Path) -> Settings:
+    """Read and check the settings file. InvalidInput names each field at fault."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput(
+            f"The settings file {path} cannot be read: {error.strerror}.",
+            remedy="Give its path with --config.",
+        ) from error
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InvalidInput(f"The settings file {path} is not YAML: {error}") from error
+    if not isinstance(data, dict):
+        raise InvalidInput(f"The settings file {path} holds no settings.")
+    try:
+        return Settings.model_validate(data)
+    except ValidationError as error:
+        raise InvalidInput(f"The settings file {path} is wrong:\n{_explain(error)}") from error
+
+
+def load_secrets(settings: Settings) -> Secrets:
+    """Read the secrets. InvalidInput names each variable the settings make necessary."""
+    try:
+        secrets = Secrets()
+    except ValidationError as error:
+        raise InvalidInput(
+            f"A secret is missing from the environment:\n{_explain(error)}"
+        ) from error
+    missing = []
+    if settings.slack.mode == "socket" and secrets.slack_app_token is None:
+        missing.append("SLACK_APP_TOKEN (an app-level token, xapp-…, for Socket Mode)")
+    if settings.slack.mode == "http" and secrets.slack_signing_secret is None:
+        missing.append("SLACK_SIGNING_SECRET (for HTTP mode)")
+    if secrets.redis_url is None and settings.redis.url is None:
+        missing.append("REDIS_URL (or redis.url in the settings)")
+    if settings.azure.client_id and settings.azure.tenant_id and not secrets.azure_client_secret:
+        missing.append("AZURE_CLIENT_SECRET (azure.client_id is set)")
+    if missing:
+        raise InvalidInput("The environment lacks " + ", ".join(missing) + ".")
+    return secrets
+
+
+def _explain(error: ValidationError) -> str:
+    return "\n".join(
+        f"  {_path(item['loc'])}: {item['msg']}"
+        for item in error.errors(include_url=False, include_context=False, include_input=False)
+    )
+
+
+def _path(location: tuple[Any, ...]) -> str:
+    path = ""
+    for part in location:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
+    return path or "(the whole file)"

@@ -1,0 +1,100 @@
+"""Connections to any Redis-compatible server: one, by Sentinel, or a cluster.
+
+The retries are explicit: redis-py repeats commands by itself, which is right only because every
+write that matters is a script that may be repeated.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import redis
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import RedisError, ResponseError
+from redis.retry import Retry
+from redis.sentinel import Sentinel
+
+from deploy.errors import InvalidInput, Unavailable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_HEALTH_CHECK_SECONDS = 20
+_SENTINEL_PORT = 26379
+
+
+def connect(url: str, *, timeout: float = 5.0, retries: int = 5) -> Any:
+    """A client for `url`; nothing is sent yet. InvalidInput when the URL is of no known kind.
+
+    `redis://`, `rediss://` and `unix://` as redis-py has them; `redis+sentinel://host:port,host:port/
+    name` and `redis+cluster://host:port` for the other two. Timeouts in seconds.
+    """
+    scheme = urlsplit(url).scheme
+    options: dict[str, Any] = {
+        "socket_timeout": timeout,
+        "socket_connect_timeout": timeout,
+        "health_check_interval": _HEALTH_CHECK_SECONDS,
+        "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=1.0), retries),
+        "decode_responses": True,
+    }
+    if scheme in ("redis", "rediss", "unix"):
+        return redis.Redis.from_url(url, **options)
+    if scheme == "redis+sentinel":
+        return _by_sentinel(url, options)
+    if scheme == "redis+cluster":
+        return redis.RedisCluster.from_url(url.replace("redis+cluster", "redis", 1), **options)
+    raise InvalidInput(
+        "The Redis URL is of no known kind.",
+        field="redis.url",
+        remedy="It starts with redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://.",
+    )
+
+
+def _by_sentinel(url: str, options: dict[str, Any]) -> Any:
+    parts = urlsplit(url)
+    credentials, _, hosts = parts.netloc.rpartition("@")
+    user, _, password = credentials.partition(":")
+    sentinels = []
+    for host in hosts.split(","):
+        name, _, port = host.partition(":")
+        sentinels.append((name, int(port or _SENTINEL_PORT)))
+    login = {"username": unquote(user) or None, "password": unquote(password) or None}
+    tls = {"ssl": parse_qs(parts.query).get("tls", ["false"])[0] == "true"}
+    return Sentinel(
+        sentinels, sentinel_kwargs={"socket_timeout": options["socket_timeout"]}
+    ).master_for(parts.path.strip("/") or "mymaster", **options, **login, **tls)
+
+
+def redis_errors(method: Callable[P, T]) -> Callable[P, T]:
+    """Turn what redis-py raises into a sentence for a person."""
+
+    @functools.wraps(method)
+    def translated(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return method(*args, **kwargs)
+        except RedisError as error:
+            raise Unavailable(
+                f"Redis cannot be used just now ({type(error).__name__}).",
+                meaning="Nothing was recorded, so nothing will happen on its own.",
+            ) from error
+
+    return translated
+
+
+@redis_errors
+def describe(client: Any) -> str:
+    """What the server is and whether it keeps what it is given. Unavailable when it is away."""
+    server = client.info("server")
+    engine = "Valkey" if "valkey_version" in server else "Redis"
+    version = server.get("valkey_version") or server.get("redis_version")
+    found = [f"{engine} {version}"]
+    for name, wanted in (("appendonly", "yes"), ("maxmemory-policy", "noeviction")):
+        try:
+            value = client.config_get(name).get(name)
+        except ResponseError:
+            # Managed offers do not let CONFIG be asked.
+            found.append(f"{name} cannot be read")
+            continue
+        found.append(f"{name} {value}" + ("" if value == wanted else f" (should be {wanted})"))
+    return ", ".join(found)

@@ -1,0 +1,32 @@
+"""What the runner and those who carry actions out promise each other."""
+
+import threading
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from deploy.actions.record import Action, Outcome
+
+
+class RunLost(Exception):
+    """This run no longer holds its action: another bot goes on, so this one must stop at once."""
+
+
+class Run(Protocol):
+    """One try at an action, while its lease lasts."""
+
+    @property
+    def lost(self) -> threading.Event:
+        """Set when the lease is lost or the bot stops."""
+
+    def step(self, name: str, detail: str = "") -> None:
+        """Record how far it got. Raises RunLost."""
+
+    def progress(self, state: Mapping[str, Any]) -> None:
+        """Record the newest progress, JSON-able. Raises RunLost."""
+
+
+class Executor(Protocol):
+    """Carries out one kind of action. Everything it does may be repeated by another."""
+
+    def execute(self, action: Action, run: Run) -> Outcome:
+        """Do it and say how it ended. Raises RunLost when the run is over before that."""

@@ -1,0 +1,71 @@
+"""Accepted requests that must end in a visible outcome, and the answers of those that have.
+
+Slack delivers some requests twice, minutes apart; the answer is kept for a day so that a repetition
+is recognised however late it comes.
+"""
+
+import json
+import secrets
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from deploy.actions import scripts
+from deploy.actions.connection import redis_errors
+
+_DAY_MS = 24 * 3600 * 1000
+_FIRST_SWEEP_SECONDS = 10.0
+
+
+class Inbox:
+    """Requests by key; several bots share it."""
+
+    def __init__(self, client: Any, *, prefix: str = "gateway-bot") -> None:
+        self._client = client
+        self._prefix = prefix
+        self._open = f"{prefix}:{{inbox}}:open"
+        self._accept = client.register_script(scripts.INBOX_ACCEPT)
+        self._claim = client.register_script(scripts.INBOX_CLAIM)
+        self._done = client.register_script(scripts.INBOX_DONE)
+        self._due = client.register_script(scripts.DUE)
+
+    @redis_errors
+    def accept(self, key: str, payload: Mapping[str, Any]) -> Literal["new", "known"]:
+        """Make a request safe. The index is written first: what dies in between is swept away."""
+        seconds, micros = self._client.time()
+        due = seconds * 1000 + micros // 1000 + int(_FIRST_SWEEP_SECONDS * 1000)
+        self._client.zadd(self._open, {key: due}, nx=True)
+        mine = secrets.token_hex(8)
+        answer = self._accept(
+            keys=[self._key(key)], args=[json.dumps(dict(payload)), _DAY_MS, mine]
+        )
+        return "new" if answer == "new" else "known"
+
+    @redis_errors
+    def claim(self, key: str, owner: str, lease_seconds: float) -> dict[str, Any] | None:
+        """The request, if nobody else is at it and it has no answer yet."""
+        payload = self._claim(keys=[self._key(key)], args=[owner, int(lease_seconds * 1000)])
+        if not payload:
+            return None
+        found: dict[str, Any] = json.loads(payload)
+        return found
+
+    @redis_errors
+    def done(self, key: str, answer: str) -> None:
+        """Keep the answer; the request needs no more looking after."""
+        self._done(keys=[self._key(key)], args=[answer])
+        self._client.zrem(self._open, key)
+
+    @redis_errors
+    def due(self, limit: int) -> list[str]:
+        """Requests that somebody left behind; those already answered are dropped on the way."""
+        keys = [str(key) for key in self._due(keys=[self._open], args=[limit, 5000])]
+        left = []
+        for key in keys:
+            if self._client.hexists(self._key(key), "payload"):
+                left.append(key)
+            else:
+                self._client.zrem(self._open, key)
+        return left
+
+    def _key(self, key: str) -> str:
+        return f"{self._prefix}:{{i:{key}}}"

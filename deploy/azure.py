@@ -1,0 +1,255 @@
+"""Azure Resource Manager, as far as this bot needs it: gateway resources and their tokens.
+
+Only `gateways/read` and `gateways/generateToken` are used. Facts are those of API version
+2024-05-01 (azure-rest-api-specs, apimgateways.json).
+"""
+
+import datetime
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+from urllib.parse import quote, urlsplit
+
+import requests
+from azure.core.exceptions import AzureError, ClientAuthenticationError
+
+from deploy.errors import Conflict, GatewayBotError, InvalidInput, NotFound, Refused, Unavailable
+from deploy.tokens import Token, iso
+
+log = logging.getLogger(__name__)
+
+API_VERSION = "2024-05-01"
+_TIMEOUT = (5, 20)
+_BUDGET_SECONDS = 45.0
+_RETRIED = frozenset({408, 429, 500, 502, 503, 504})
+_PAGES = 100
+_READ = "Microsoft.ApiManagement/service/gateways/read"
+_GENERATE = "Microsoft.ApiManagement/service/gateways/generateToken/action"
+
+KeyType = Literal["primary", "secondary"]
+
+
+class AccessToken(Protocol):
+    """What azure-identity gives: a bearer token."""
+
+    @property
+    def token(self) -> str: ...
+
+
+class Credential(Protocol):
+    """What is used of an azure-identity credential."""
+
+    def get_token(self, *scopes: str) -> AccessToken: ...
+
+
+@dataclass(frozen=True)
+class ApimInstance:
+    """One API Management instance, under the name the settings give it."""
+
+    name: str
+    subscription: str
+    resource_group: str
+    service: str
+    configuration_endpoint: str
+
+
+@dataclass(frozen=True)
+class GatewayResource:
+    """One self-hosted gateway as API Management knows it. Azure tells no heartbeat here."""
+
+    name: str
+    description: str
+    location: str
+
+
+class ArmClient:
+    """Asks ARM, waits where ARM says to wait, and gives up within a bound."""
+
+    def __init__(
+        self,
+        session: requests.Session,
+        credential: Credential,
+        *,
+        endpoint: str = "https://management.azure.com",
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._session = session
+        self._credential = credential
+        self._endpoint = endpoint.rstrip("/")
+        self._clock = clock
+        self._sleep = sleep
+
+    def list_gateways(self, instance: ApimInstance) -> tuple[GatewayResource, ...]:
+        """Every gateway resource of an instance."""
+        url = f"{self._base(instance)}/gateways?api-version={API_VERSION}"
+        found: list[GatewayResource] = []
+        for _ in range(_PAGES):
+            page = self._call("GET", url, f"the gateways of {instance.name}", _READ)
+            try:
+                found += [_gateway(item) for item in page["value"]]
+            except (KeyError, TypeError) as error:
+                raise _nonsense(instance.name) from error
+            # The list ends with an absent or an empty link.
+            url = page.get("nextLink") or ""
+            if not url or urlsplit(url).netloc != urlsplit(self._endpoint).netloc:
+                break
+        return tuple(found)
+
+    def generate_token(
+        self,
+        instance: ApimInstance,
+        gateway: str,
+        key: KeyType,
+        expires_at: datetime.datetime,
+    ) -> Token:
+        """Mint a token. Asking again with the same key and expiry gives the same token."""
+        url = (
+            f"{self._base(instance)}/gateways/{quote(gateway, safe='')}/generateToken"
+            f"?api-version={API_VERSION}"
+        )
+        answer = self._call(
+            "POST",
+            url,
+            f"the gateway {gateway} of {instance.name}",
+            _GENERATE,
+            {"keyType": key, "expiry": iso(expires_at)},
+        )
+        value = answer.get("value")
+        token = Token.parse(value) if isinstance(value, str) else None
+        if token is None or token.gateway != gateway:
+            raise _nonsense(instance.name)
+        return token
+
+    def _base(self, instance: ApimInstance) -> str:
+        parts = (instance.subscription, instance.resource_group, instance.service)
+        subscription, group, service = (quote(part, safe="") for part in parts)
+        return (
+            f"{self._endpoint}/subscriptions/{subscription}/resourceGroups/{group}"
+            f"/providers/Microsoft.ApiManagement/service/{service}"
+        )
+
+    def _call(
+        self,
+        method: str,
+        url: str,
+        what: str,
+        right: str,
+        body: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        end = self._clock() + _BUDGET_SECONDS
+        wait = 0.5
+        while True:
+            answer, trouble, asked = self._try(method, url, body)
+            if answer is not None and answer.status_code not in _RETRIED:
+                return _read(answer, what, right)
+            pause = asked if asked is not None else wait
+            if self._clock() + pause > end:
+                raise trouble
+            log.info("Azure: %s; trying again in %.1f s", trouble.happened, pause)
+            self._sleep(pause)
+            wait = min(wait * 2, 8.0)
+
+    def _try(
+        self, method: str, url: str, body: Mapping[str, str] | None
+    ) -> tuple[requests.Response | None, Unavailable, float | None]:
+        headers = {"Authorization": f"Bearer {self._bearer()}"}
+        try:
+            answer = self._session.request(
+                method, url, json=body, headers=headers, timeout=_TIMEOUT, allow_redirects=False
+            )
+        except requests.RequestException as error:
+            kind = "in time" if isinstance(error, requests.Timeout) else "the connection"
+            return None, Unavailable(f"Azure Resource Manager did not answer {kind}."), None
+        asked = _retry_after(answer)
+        if answer.status_code == 429:
+            trouble = Unavailable("Azure limits how often it may be asked.", retry_after=asked)
+        else:
+            trouble = Unavailable(f"Azure Resource Manager answered {answer.status_code}.")
+        return answer, trouble, asked
+
+    def _bearer(self) -> str:
+        try:
+            return self._credential.get_token(f"{self._endpoint}/.default").token
+        except ClientAuthenticationError as error:
+            raise Refused(
+                "Azure does not accept the bot's credential.",
+                remedy="Check azure.tenant_id, azure.client_id and AZURE_CLIENT_SECRET "
+                "with `gateway-bot check`.",
+            ) from error
+        except AzureError as error:
+            raise Unavailable(
+                "Signing in to Azure failed: the sign-in service does not answer."
+            ) from error
+
+
+def _read(answer: requests.Response, what: str, right: str) -> dict[str, Any]:
+    if answer.ok:
+        try:
+            body = answer.json()
+        except ValueError as error:
+            raise _nonsense(what) from error
+        if not isinstance(body, dict):
+            raise _nonsense(what)
+        return body
+    raise _refusal(answer, what, right)
+
+
+def _refusal(answer: requests.Response, what: str, right: str) -> GatewayBotError:
+    code, message = _error(answer)
+    if answer.status_code == 401:
+        return Refused(
+            "Azure does not accept the bot's sign-in.",
+            remedy="Check the credential with `gateway-bot check`.",
+        )
+    if answer.status_code == 403:
+        return Refused(
+            f"The bot may not do this with {what} in Azure.",
+            meaning=f"It lacks the right {right}.",
+            remedy="Give its identity a role with that action (docs/install.md).",
+        )
+    if answer.status_code == 404:
+        return NotFound(
+            f"Azure does not have {what}.",
+            meaning=message,
+            remedy="Check the name, and `apim` in the settings.",
+        )
+    if answer.status_code in (409, 412):
+        return Conflict(f"Azure is changing {what} at this moment: {message or code}.")
+    if answer.status_code == 400:
+        return InvalidInput(f"Azure does not take the request for {what}: {message or code}")
+    return Unavailable(f"Azure answered {answer.status_code} for {what}: {message or code}")
+
+
+def _error(answer: requests.Response) -> tuple[str, str]:
+    try:
+        body = answer.json()
+    except ValueError:
+        return "", ""
+    if not isinstance(body, dict):
+        return "", ""
+    # Polled operations leave the `error` wrapper out.
+    inner = body.get("error", body)
+    if not isinstance(inner, dict):
+        return "", ""
+    return str(inner.get("code", ""))[:100], str(inner.get("message", ""))[:300]
+
+
+def _retry_after(answer: requests.Response) -> float | None:
+    text = answer.headers.get("Retry-After", "")
+    return float(text) if text.isascii() and text.isdigit() else None
+
+
+def _gateway(item: Any) -> GatewayResource:
+    properties = item.get("properties") or {}
+    return GatewayResource(
+        name=str(item["name"]),
+        description=str(properties.get("description") or ""),
+        location=str((properties.get("locationData") or {}).get("name") or ""),
+    )
+
+
+def _nonsense(what: str) -> Unavailable:
+    return Unavailable(f"Azure answered something unreadable for {what}.")

@@ -1,0 +1,128 @@
+"""The gateway's image: which tags a registry has and what support each still has."""
+
+import re
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urljoin, urlsplit
+
+import requests
+
+from deploy.errors import NotFound, Unavailable
+
+_VERSION = re.compile(r"(\d{1,6})\.(\d{1,6})\.(\d{1,6})")
+_SUPPORTED_MINORS = 3
+_TIMEOUT = (3, 10)
+_KEEP_SECONDS = 60
+_PAGES = 50
+
+Version = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Support:
+    """What Microsoft promises for a tag (azure-docs, self-hosted-gateway-support-policies)."""
+
+    state: Literal["supported", "unsupported", "rolling", "preview", "unknown"]
+    summary: str
+
+
+def version_of(tag: str) -> Version | None:
+    """The version a full tag names; None for one that moves."""
+    found = _VERSION.fullmatch(tag)
+    return (int(found[1]), int(found[2]), int(found[3])) if found else None
+
+
+def sort_tags(tags: Sequence[str]) -> list[str]:
+    """Full versions first, newest first; then the tags that move, by name."""
+    versions = sorted((t for t in tags if version_of(t)), key=_key, reverse=True)
+    return versions + sorted(t for t in tags if not version_of(t))
+
+
+def support(tag: str, tags: Sequence[str]) -> Support:
+    """The support of `tag`, given every tag there is."""
+    if "preview" in tag or tag == "beta":
+        return Support("preview", "preview, unsupported")
+    version = version_of(tag)
+    if version is None:
+        return Support("rolling", "moves, not for production")
+    known = sorted({v[:2] for t in tags if (v := version_of(t))}, reverse=True)
+    if not known:
+        return Support("unknown", "support unknown")
+    newest_major = known[0][0]
+    supported = [minor for minor in known if minor[0] == newest_major][:_SUPPORTED_MINORS]
+    if version[:2] in supported or version[:2] > known[0]:
+        newest = max(v for t in tags if (v := version_of(t)))
+        return Support("supported", "newest" if version == newest else "supported")
+    return Support("unsupported", "no longer supported")
+
+
+def _key(tag: str) -> Version:
+    return version_of(tag) or (0, 0, 0)
+
+
+class Registry:
+    """Reads tags from a registry that speaks the Docker Registry HTTP API V2."""
+
+    def __init__(
+        self,
+        session: requests.Session,
+        *,
+        base_url: str = "https://mcr.microsoft.com",
+        repository: str = "azure-api-management/gateway",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._session = session
+        self._base_url = base_url.rstrip("/")
+        self._repository = repository
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._kept: tuple[float, tuple[str, ...]] | None = None
+
+    def tags(self) -> tuple[str, ...]:
+        """Every tag, kept for a minute. Unavailable or NotFound with a sentence otherwise."""
+        with self._lock:
+            if self._kept and self._clock() - self._kept[0] < _KEEP_SECONDS:
+                return self._kept[1]
+        tags = self._read()
+        with self._lock:
+            self._kept = (self._clock(), tags)
+        return tags
+
+    def _read(self) -> tuple[str, ...]:
+        url = f"{self._base_url}/v2/{self._repository}/tags/list"
+        tags: list[str] = []
+        for _ in range(_PAGES):
+            answer = self._get(url)
+            try:
+                tags += [str(tag) for tag in answer.json()["tags"] or []]
+            except (ValueError, KeyError, TypeError) as error:
+                raise Unavailable(
+                    f"The image registry {self._base_url} answered something that is no tag list."
+                ) from error
+            following = answer.links.get("next", {}).get("url")
+            if not following:
+                return tuple(tags)
+            url = urljoin(url, following)
+            if urlsplit(url).netloc != urlsplit(self._base_url).netloc:
+                break
+        return tuple(tags)
+
+    def _get(self, url: str) -> requests.Response:
+        try:
+            answer = self._session.get(url, timeout=_TIMEOUT)
+        except requests.RequestException as error:
+            raise Unavailable(
+                f"The image registry {self._base_url} does not answer.",
+                meaning="Whether the tag exists cannot be told, so nothing was planned.",
+            ) from error
+        if answer.status_code == 404:
+            raise NotFound(
+                f"The image registry {self._base_url} has no repository {self._repository}.",
+                remedy="Correct `images` in the settings.",
+            )
+        if not answer.ok:
+            raise Unavailable(f"The image registry {self._base_url} answered {answer.status_code}.")
+        return answer

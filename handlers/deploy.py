@@ -1,0 +1,268 @@
+"""`/gateway deploy`: from what a person asks for to a plan that waits for a decision."""
+
+import difflib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from deploy.access import environment_of, production_refusal
+from deploy.actions.record import action_id
+from deploy.azure import ApimInstance
+from deploy.binding import plan_to_mapping
+from deploy.errors import Conflict, InvalidInput, NotFound
+from deploy.gateway import GatewayRef, GatewaySpec
+from deploy.manifests import SPEC_ANNOTATION
+from deploy.plan import Plan
+from deploy.spec import spec_from_mapping, spec_to_mapping
+from handlers.services import Services
+from handlers.verb import Click, Option, Reply, Request, Submission, Verb
+from handlers.views import action as action_view
+from handlers.views import deploy_modal as modal
+
+_OPTIONS = (
+    Option("to", "cluster and namespace, for example west/dev", "CLUSTER/NAMESPACE"),
+    Option("tag", "image tag, for example 2.11.1", "TAG"),
+    Option("replicas", "how many pods", "N", "number"),
+    Option("service", "LoadBalancer, ClusterIP or NodePort", "TYPE"),
+    Option("cpu", "CPU each pod asks for, for example 500m", "QUANTITY"),
+    Option("memory", "memory each pod asks for, for example 1Gi", "QUANTITY"),
+    Option("name", "name on the cluster, where it is not the gateway's own", "NAME"),
+    Option("take-over", "also change fields that another field manager owns", kind="flag"),
+)
+
+
+def run(services: Services, request: Request) -> Reply | None:
+    """Plan the deployment and put the plan before its requester; nothing is changed yet.
+
+    The plan is shown as the action's own message, so a reply is left only where there is nothing
+    to decide.
+    """
+    ref_place = _place(request)
+    instance, gateway = _gateway(services, request.gateway)
+    ref = GatewayRef(*ref_place, str(request.options.get("name") or gateway.lower()))
+    if ref.cluster not in services.clusters:
+        raise NotFound(
+            f"There is no cluster “{ref.cluster}”.",
+            remedy=f"This bot knows {', '.join(sorted(services.clusters))}.",
+        )
+    refusal = production_refusal(ref, environment_of(ref, services.environments))
+    if refusal is not None:
+        raise refusal
+    spec = _spec(services, request, ref, instance, gateway)
+    _check_tag(services, spec)
+    new_id = action_id(request.id)
+    take_over = bool(request.options.get("take-over"))
+    plan = services.planner.plan(spec, new_id, take_over=take_over)
+    if plan.conflicts and not take_over:
+        raise _owned_by_others(services, plan)
+    if plan.empty:
+        return action_view.no_change(spec)
+    services.store.create(
+        new_id,
+        kind="deploy",
+        ref=ref,
+        requester=request.user,
+        digest=plan.digest,
+        request={"spec": spec_to_mapping(spec), "take_over": take_over},
+        plan=plan_to_mapping(plan),
+        origin={"channel": request.channel, "response_url": request.response_url},
+        ttl_seconds=services.decision_seconds,
+        request_id=request.id,
+    )
+    services.wake(new_id)
+    return None
+
+
+def incomplete(request: Request) -> bool:
+    """Whether the form is needed: a gateway, a place and a tag make a deployment."""
+    return not (request.gateway and request.options.get("to") and request.options.get("tag"))
+
+
+def open_modal(services: Services, request: Request, trigger_id: str) -> None:
+    """Open the form at once and fill it when the live data is there."""
+    private_metadata = modal.metadata(request.channel, request.response_url)
+    opened = services.slack.views_open(trigger_id=trigger_id, view=modal.loading(private_metadata))
+    failed = services.choices.warm()
+    given: dict[str, Any] = dict(request.options)
+    if request.gateway:
+        given["gateway"] = request.gateway
+    view: Mapping[str, Any] = opened["view"]
+    services.slack.views_update(
+        view_id=view["id"], hash=view["hash"], view=modal.form(private_metadata, given, failed)
+    )
+
+
+def submit(services: Services, submission: Submission) -> Request:
+    """The sent form as a request; what can be told to be wrong at once stays in the form."""
+    origin = json.loads(submission.private_metadata)
+    chosen = modal.values(submission.values)
+    gateway = chosen.pop("gateway", "")
+    request = Request(
+        id=submission.id,
+        verb=VERB.name,
+        user=submission.user,
+        channel=origin["channel"],
+        response_url=origin["response_url"],
+        gateway=gateway,
+        options=chosen,
+    )
+    try:
+        cluster, namespace = _place(request)
+        name = str(chosen.get("name") or gateway.rpartition("/")[2].lower())
+        ref = GatewayRef(cluster, namespace, name)
+        if "replicas" in chosen:
+            chosen["replicas"] = _whole(chosen["replicas"])
+    except InvalidInput as error:
+        error.field = _BLOCKS.get(error.field, modal.NAME)
+        raise
+    refusal = production_refusal(ref, environment_of(ref, services.environments))
+    if refusal is not None:
+        raise InvalidInput(refusal.happened, field=modal.PLACE, remedy=refusal.remedy)
+    return request
+
+
+_BLOCKS = {
+    "to": modal.PLACE,
+    "cluster": modal.PLACE,
+    "namespace": modal.PLACE,
+    "replicas": modal.REPLICAS,
+    "name": modal.NAME,
+}
+
+
+def open_by_button(services: Services, click: Click) -> None:
+    """The Deploy button of the help and of the Home tab."""
+    request = Request("", VERB.name, click.user, click.channel or click.user)
+    open_modal(services, request, click.trigger_id)
+
+
+def _whole(text: str) -> int:
+    if text.isascii() and text.isdigit() and 1 <= int(text) <= 100:
+        return int(text)
+    raise InvalidInput("Replicas are a whole number from 1 to 100.", field="replicas")
+
+
+def _place(request: Request) -> tuple[str, str]:
+    place = str(request.options.get("to", ""))
+    parts = place.split("/")
+    if len(parts) != 2 or not all(parts):
+        raise InvalidInput(
+            f"“{place[:80]}” does not say where to deploy." if place else "Where to is missing.",
+            field="to",
+            remedy="Write cluster/namespace, for example west/dev.",
+        )
+    return parts[0], parts[1]
+
+
+def _gateway(services: Services, name: str) -> tuple[ApimInstance, str]:
+    """The gateway resource called `name` or `instance/name`, wherever it is."""
+    wanted, _, gateway = name.rpartition("/")
+    instances = [i for i in services.instances.values() if wanted in ("", i.name)]
+    if not instances:
+        raise NotFound(
+            f"There is no API Management instance “{wanted}”.",
+            remedy=f"This bot knows {', '.join(sorted(services.instances))}.",
+        )
+    known = {i.name: [g.name for g in services.arm.list_gateways(i)] for i in instances}
+    found = [i for i in instances if gateway in known[i.name]]
+    if len(found) == 1:
+        return found[0], gateway
+    if found:
+        raise InvalidInput(
+            f"Several API Management instances have a gateway “{gateway}”.",
+            field="gateway",
+            remedy="Write " + " or ".join(f"{i.name}/{gateway}" for i in found) + ".",
+        )
+    every = sorted({g for names in known.values() for g in names})
+    near = difflib.get_close_matches(gateway, every, n=1)
+    raise NotFound(
+        f"Azure API Management has no self-hosted gateway “{gateway[:80]}”.",
+        meaning=f"It has {_listed(every)}." if every else "It has none at all.",
+        remedy=f"Did you mean {near[0]}?" if near else "Create it in the Azure portal first.",
+    )
+
+
+def _listed(names: Sequence[str], limit: int = 12) -> str:
+    more = len(names) - limit
+    return ", ".join(names[:limit]) + (f" and {more} more" if more > 0 else "")
+
+
+def _spec(
+    services: Services, request: Request, ref: GatewayRef, instance: ApimInstance, gateway: str
+) -> GatewaySpec:
+    """What runs already where this bot deployed it, changed by what was asked for."""
+    mapping = _deployed_spec(services, ref)
+    options = request.options
+    mapping |= {
+        "gateway": gateway,
+        "apim": {"instance": instance.name, "endpoint": instance.configuration_endpoint},
+        "cluster": ref.cluster,
+        "namespace": ref.namespace,
+        "name": ref.name,
+        "image": {"repository": services.image_repository, "tag": options["tag"]},
+    }
+    if "replicas" in options:
+        mapping["replicas"] = options["replicas"]
+    if "service" in options:
+        mapping["service"] = {**mapping.get("service", {}), "type": options["service"]}
+    asked = {name: options[name] for name in ("cpu", "memory") if name in options}
+    if asked:
+        mapping["resources"] = {**mapping.get("resources", {}), **asked}
+    return spec_from_mapping(mapping)
+
+
+def _deployed_spec(services: Services, ref: GatewayRef) -> dict[str, Any]:
+    live = services.clusters[ref.cluster].get("Deployment", ref.namespace, ref.name)
+    annotations = ((live or {}).get("metadata") or {}).get("annotations") or {}
+    if SPEC_ANNOTATION not in annotations:
+        return {}
+    deployed: dict[str, Any] = json.loads(annotations[SPEC_ANNOTATION])
+    return deployed
+
+
+def _check_tag(services: Services, spec: GatewaySpec) -> None:
+    tags = services.registry.tags()
+    if spec.tag in tags:
+        return
+    near = difflib.get_close_matches(spec.tag, tags, n=3, cutoff=0.5)
+    raise NotFound(
+        f"The image registry has no tag “{spec.tag}”.",
+        remedy=f"Near it: {', '.join(near)}." if near else "Choose one in the form.",
+    )
+
+
+def _owned_by_others(services: Services, plan: Plan) -> Conflict:
+    owners: dict[str, list[str]] = {}
+    for conflict in plan.conflicts:
+        owners.setdefault(conflict.manager, []).append(f"{conflict.kind} {conflict.path}")
+    listed = "; ".join(f"{who} owns {_listed(what, 4)}" for who, what in owners.items())
+    return Conflict(
+        f"Others own fields of {plan.spec.ref} that this would change.",
+        meaning=f"{listed}.",
+        remedy=f"Repeat the command with `--take-over` to change them: "
+        f"`{services.command} deploy … --take-over`.",
+    )
+
+
+def _suggest(source: str) -> Callable[[Services, Click], list[dict[str, Any]]]:
+    return lambda services, click: services.choices.find(source, click.value)
+
+
+VERB = Verb(
+    "deploy",
+    "plan a gateway, confirm, and follow its rollout",
+    run,
+    gateway="optional",
+    options=_OPTIONS,
+    examples=("deploy", "deploy edge-1 --to west/dev --tag 2.11.1 --replicas 2"),
+    incomplete=incomplete,
+    open_modal=open_modal,
+    modal=modal.CALLBACK,
+    submit=submit,
+    suggest={
+        modal.GATEWAY: _suggest("gateways"),
+        modal.PLACE: _suggest("places"),
+        modal.TAG: _suggest("tags"),
+    },
+    clicks={"open_deploy": open_by_button},
+)

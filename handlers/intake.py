@@ -1,0 +1,100 @@
+"""From an accepted request to its visible outcome, whatever happens to the bot in between.
+
+A request is written to the inbox before Slack gets its ack; a bot that dies leaves it there, and
+any bot takes it up again. Requests plan and ask, they never change a gateway, so doing one twice
+shows the same thing.
+"""
+
+import dataclasses
+import logging
+import secrets
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+from deploy.actions.inbox import Inbox
+from deploy.errors import GatewayBotError
+from handlers import replies
+from handlers.services import Services
+from handlers.verb import Reply, Request, Verb
+from handlers.views import errors
+
+log = logging.getLogger(__name__)
+
+_LEASE_SECONDS = 60
+_SWEEP_SECONDS = 5
+_SWEEP_COUNT = 20
+
+
+class Intake:
+    """Accepts requests and works on them, several at once."""
+
+    def __init__(
+        self,
+        services: Services,
+        inbox: Inbox,
+        verbs: Mapping[str, Verb],
+        pool: ThreadPoolExecutor,
+        owner: str,
+    ) -> None:
+        self._services = services
+        self._inbox = inbox
+        self._verbs = verbs
+        self._pool = pool
+        self._owner = owner
+        self._stop = threading.Event()
+        self._sweeper = threading.Thread(target=self._sweep, name="intake", daemon=True)
+
+    def accept(self, request: Request) -> None:
+        """Make `request` safe and start on it. Unavailable when it could not be written down."""
+        if self._inbox.accept(request.id, dataclasses.asdict(request)) == "new":
+            self._pool.submit(self._work, request.id)
+
+    def start(self) -> None:
+        """Take up, now and from time to time, what a bot that died left behind."""
+        self._sweeper.start()
+
+    def stop(self) -> None:
+        """Take up nothing more."""
+        self._stop.set()
+
+    def alive(self) -> bool:
+        """Whether requests left behind are still being looked for."""
+        return self._sweeper.is_alive()
+
+    def _sweep(self) -> None:
+        while not self._stop.wait(_SWEEP_SECONDS):
+            try:
+                for key in self._inbox.due(_SWEEP_COUNT):
+                    self._pool.submit(self._work, key)
+            except GatewayBotError as error:
+                log.warning("the inbox cannot be read: %s", error)
+
+    def _work(self, key: str) -> None:
+        try:
+            payload = self._inbox.claim(key, self._owner, _LEASE_SECONDS)
+            if payload is None:
+                return
+            request = Request(**payload)
+            reply = self._answer(request)
+            if reply is not None:
+                replies.send(
+                    self._services.slack,
+                    reply,
+                    user=request.user,
+                    channel=request.channel,
+                    response_url=request.response_url,
+                )
+            self._inbox.done(key, reply.text if reply else "")
+        except GatewayBotError as error:
+            log.warning("request %s waits for its next turn: %s", key, error)
+
+    def _answer(self, request: Request) -> Reply | None:
+        try:
+            return self._verbs[request.verb].run(self._services, request)
+        except GatewayBotError as error:
+            return errors.trouble(error)
+        except Exception:  # a person must hear of any fault; the log keeps it whole
+            reference = secrets.token_hex(4)
+            log.exception("%s %s failed, reference %s", request.verb, request.id, reference)
+            return errors.unexpected(reference)

@@ -1,0 +1,192 @@
+"""Where Slack's payloads come in: commands, clicks, modals, suggestions and the Home tab.
+
+Everything a payload holds is unpacked here, once. Each listener makes the request safe and acks
+within Slack's three seconds; the work is done elsewhere.
+"""
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from slack_bolt import Ack, App
+from slack_sdk.errors import SlackApiError, SlackClientError
+
+from deploy.errors import GatewayBotError, InvalidInput
+from handlers import decisions, home, replies
+from handlers.command import parse
+from handlers.intake import Intake
+from handlers.services import Services
+from handlers.verb import Click, Reply, Request, Submission, Verb
+from handlers.views import errors
+from handlers.views import help as help_view
+
+log = logging.getLogger(__name__)
+
+Body = dict[str, Any]
+
+
+def register(app: App, services: Services, verbs: Sequence[Verb], intake: Intake) -> None:
+    """Connect the table of verbs to Slack."""
+    Listeners(services, verbs, intake).register(app)
+
+
+class Listeners:
+    """The listeners over one table of verbs."""
+
+    def __init__(self, services: Services, verbs: Sequence[Verb], intake: Intake) -> None:
+        self._services = services
+        self._verbs = verbs
+        self._intake = intake
+        self._clicks = {
+            decisions.CONFIRM: decisions.confirm,
+            decisions.CANCEL: decisions.cancel,
+            decisions.DETAILS: decisions.details,
+            **{name: click for verb in verbs for name, click in verb.clicks.items()},
+        }
+
+    def register(self, app: App) -> None:
+        """Tell Bolt what each payload is for; one that nothing takes is still acked."""
+        app.command(self._services.command)(self.command)
+        for action_id in self._clicks:
+            app.action(action_id)(self.click)
+        for verb in self._verbs:
+            if verb.submit is not None:
+                app.view(verb.modal)(self.submission(verb))
+            for action_id in verb.suggest:
+                app.options(action_id)(self.suggestions(verb, action_id))
+        app.event("app_home_opened")(self.home)
+        app.action(re.compile(".*"))(_ack_only)
+        app.view_closed(re.compile(".*"))(_ack_only)
+
+    def command(self, ack: Ack, body: Body) -> None:
+        """`/gateway …`: understood or explained, made safe, then acked."""
+        try:
+            command = parse(body.get("text") or "", self._verbs)
+        except InvalidInput as error:
+            _ack_with(ack, errors.trouble(error))
+            return
+        if command.help:
+            _ack_with(ack, help_view.usage(self._services.command, command.verb))
+            return
+        request = Request(
+            id=f"command:{body['trigger_id']}",
+            verb=command.verb.name,
+            user=body["user_id"],
+            channel=body["channel_id"],
+            response_url=body.get("response_url", ""),
+            gateway=command.gateway,
+            options=command.options,
+        )
+        if command.verb.open_modal is not None and command.verb.incomplete(request):
+            ack()
+            self._open(command.verb.open_modal, request, body["trigger_id"])
+            return
+        try:
+            self._intake.accept(request)
+        except GatewayBotError as error:
+            _ack_with(ack, errors.trouble(error))
+            return
+        ack()
+
+    def _open(self, open_modal: Any, request: Request, trigger_id: str) -> None:
+        try:
+            open_modal(self._services, request, trigger_id)
+        except (SlackApiError, SlackClientError, OSError) as error:
+            log.warning("a modal did not open: %s", error)
+            replies.send(
+                self._services.slack,
+                Reply("Slack did not open the form. Please try again."),
+                user=request.user,
+                channel=request.channel,
+                response_url=request.response_url,
+            )
+
+    def click(self, ack: Ack, body: Body) -> None:
+        """A button: what it decides is written down before the ack."""
+        action = body["actions"][0]
+        selected = action.get("selected_option") or {}
+        container = body.get("container") or {}
+        click = Click(
+            user=body["user"]["id"],
+            channel=(body.get("channel") or {}).get("id") or container.get("channel_id") or "",
+            trigger_id=body.get("trigger_id", ""),
+            response_url=body.get("response_url", ""),
+            value=action.get("value") or selected.get("value") or "",
+            body=body,
+        )
+        try:
+            self._clicks[action["action_id"]](self._services, click)
+        except (SlackApiError, SlackClientError, OSError) as error:
+            log.warning("the click %s did not reach Slack: %s", action["action_id"], error)
+            replies.send(
+                self._services.slack,
+                Reply("Slack did not open that. Please click again."),
+                user=click.user,
+                channel=click.channel,
+                response_url="",
+            )
+        ack()
+
+    def home(self, event: Body) -> None:
+        """The Home tab was opened: draw it anew."""
+        if event.get("tab") != "home":
+            return
+        try:
+            home.publish(self._services, self._verbs, str(event["user"]))
+        except (SlackApiError, SlackClientError, OSError) as error:
+            log.warning("the Home tab was not drawn: %s", error)
+
+    def submission(self, verb: Verb) -> Any:
+        """The listener for the verb's modal: errors stay in it, a right one closes it."""
+        submit = verb.submit
+        assert submit is not None
+
+        def listener(ack: Ack, body: Body) -> None:
+            view = body["view"]
+            values: Mapping[str, Mapping[str, Any]] = view["state"]["values"]
+            first_block = next(iter(values), "")
+            try:
+                request = submit(
+                    self._services,
+                    Submission(
+                        id=f"view:{view['id']}:{view['hash']}",
+                        user=body["user"]["id"],
+                        private_metadata=view.get("private_metadata", ""),
+                        values=values,
+                    ),
+                )
+                self._intake.accept(request)
+            except GatewayBotError as error:
+                field = error.field if isinstance(error, InvalidInput) else ""
+                block = field if field in values else first_block
+                ack(response_action="errors", errors={block: str(error)})
+                return
+            ack()
+
+        return listener
+
+    def suggestions(self, verb: Verb, action_id: str) -> Any:
+        """The listener that fills one external select."""
+        suggest = verb.suggest[action_id]
+
+        def listener(ack: Ack, body: Body) -> None:
+            click = Click(
+                user=body["user"]["id"],
+                channel="",
+                trigger_id="",
+                response_url="",
+                value=body.get("value") or "",
+                body=body,
+            )
+            ack(options=suggest(self._services, click))
+
+        return listener
+
+
+def _ack_with(ack: Ack, reply: Reply) -> None:
+    ack(text=reply.text, blocks=list(reply.blocks), response_type="ephemeral")
+
+
+def _ack_only(ack: Ack) -> None:
+    ack()

@@ -1,0 +1,53 @@
+"""Answers to one person: through the response_url while it lives, else as an ephemeral or a DM."""
+
+import logging
+from typing import Any
+
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.webhook import WebhookClient
+
+from handlers.verb import Reply
+
+log = logging.getLogger(__name__)
+
+_SECONDS = 5
+
+
+def send(slack: WebClient, reply: Reply, *, user: str, channel: str, response_url: str) -> bool:
+    """Show `reply` to `user` alone; whether some way to do so worked.
+
+    A response_url takes five answers in thirty minutes; a bot that is no member of a channel can
+    post nothing there, so the last way is the person's own direct messages.
+    """
+    blocks = list(reply.blocks) or None
+    if response_url and _through_url(response_url, reply):
+        return True
+    if channel and _called(
+        slack.chat_postEphemeral, channel=channel, user=user, text=reply.text, blocks=blocks
+    ):
+        return True
+    return _called(slack.chat_postMessage, channel=user, text=reply.text, blocks=blocks)
+
+
+def _through_url(url: str, reply: Reply) -> bool:
+    try:
+        answer = WebhookClient(url, timeout=_SECONDS).send(
+            text=reply.text, blocks=list(reply.blocks) or None, response_type="ephemeral"
+        )
+    except (SlackClientError, OSError) as error:
+        log.info("a response_url did not answer: %s", type(error).__name__)
+        return False
+    return bool(answer.status_code == 200)
+
+
+def _called(method: Any, **arguments: Any) -> bool:
+    try:
+        method(**arguments)
+    except SlackApiError as error:
+        log.info("%s refused: %s", method.__name__, error.response.get("error"))
+        return False
+    except (SlackClientError, OSError) as error:
+        log.info("%s did not answer: %s", method.__name__, type(error).__name__)
+        return False
+    return True

@@ -1,0 +1,37 @@
+"""What the handlers ask for work: built once in the composition root and passed in."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from slack_sdk import WebClient
+
+from deploy.access import Environment
+from deploy.actions.store import ActionStore
+from deploy.azure import ApimInstance, ArmClient
+from deploy.cluster import Cluster
+from deploy.images import Registry
+from deploy.planning import Planner
+from handlers.choices import Choices
+
+
+@dataclass(frozen=True)
+class Services:
+    """Clients and settings of one bot.
+
+    `wake` nudges the runner and the delivery after an action changed; `decision_seconds` is how
+    long a plan waits for its decision; `image_repository` is what manifests name.
+    """
+
+    slack: WebClient
+    store: ActionStore
+    planner: Planner
+    clusters: Mapping[str, Cluster]
+    instances: Mapping[str, ApimInstance]
+    arm: ArmClient
+    registry: Registry
+    environments: tuple[Environment, ...]
+    choices: Choices
+    wake: Callable[[str], None]
+    command: str
+    decision_seconds: int
+    image_repository: str

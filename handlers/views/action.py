@@ -1,0 +1,252 @@
+"""The one message of an action, in every state of its life: a pure function of its record."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from deploy.actions.record import Action, State
+from deploy.binding import plan_from_mapping
+from deploy.gateway import GatewaySpec
+from deploy.plan import Plan
+from handlers.verb import Reply, View
+from handlers.views import plan as plan_view
+from handlers.views.text import (
+    Block,
+    button,
+    confirm,
+    context,
+    cut,
+    date,
+    duration,
+    escape,
+    fence,
+    fields,
+    header,
+    section,
+    table,
+)
+
+_DIFF_LIMIT = 2500
+_MODAL_FENCE = 2900
+_MODAL_FENCES = 30
+
+_SIGNS = {
+    State.PENDING: ":eyes:",
+    State.APPROVED: ":hourglass_flowing_sand:",
+    State.RUNNING: ":rocket:",
+    State.SUCCEEDED: ":white_check_mark:",
+    State.FAILED: ":x:",
+    State.UNKNOWN: ":grey_question:",
+    State.DENIED: ":no_entry:",
+    State.CANCELLED: ":wastebasket:",
+    State.EXPIRED: ":hourglass:",
+    State.SUPERSEDED: ":arrows_counterclockwise:",
+}
+
+
+def render(action: Action) -> tuple[str, list[Block]]:
+    """The message: text for notifications and screen readers, and the blocks."""
+    plan = plan_from_mapping(action.plan)
+    title = f"Deploy {action.ref.name} to {action.ref.cluster}/{action.ref.namespace}"
+    line = _state_line(action)
+    blocks: list[Block] = [header(title), section(f"{_SIGNS[action.state]} {line}")]
+    if action.state is State.PENDING:
+        blocks += [_what(action, plan), *plan_view.blocks(plan, _DIFF_LIMIT)]
+        blocks += [context(_who_decides(action)), _buttons(action, plan)]
+    else:
+        blocks += _rollout(action)
+        blocks.append(context(_footer(action, plan)))
+        blocks.append({"type": "actions", "elements": [_details_button(action)]})
+    return f"{title}: {_plain(line)}", blocks
+
+
+def _state_line(action: Action) -> str:
+    outcome = action.outcome
+    if action.state is State.PENDING:
+        return f"<@{action.requester}> wants to deploy this. *Nothing has changed yet.*"
+    if action.state is State.APPROVED:
+        return f"Confirmed by <@{action.decided_by}>. Starting…"
+    if action.state is State.RUNNING:
+        return _running_line(action)
+    if action.state is State.CANCELLED:
+        return f"Cancelled by <@{action.decided_by or action.requester}>. Nothing was changed."
+    if action.state is State.EXPIRED:
+        return "Nobody decided in time. Nothing was changed; ask again to go on."
+    if outcome is None:
+        return action.state.value.capitalize()
+    words = [f"*{escape(outcome.happened)}*", escape(outcome.meaning), escape(outcome.remedy)]
+    return "\n".join(word for word in words if word)
+
+
+def _running_line(action: Action) -> str:
+    progress = action.progress or {}
+    if progress.get("waiting_for"):
+        return f"Waiting for action {escape(str(progress['waiting_for']))} on this gateway."
+    if "desired" not in progress:
+        step = action.steps[-1] if action.steps else None
+        return escape(step.detail or step.name) + "…" if step else "Starting…"
+    line = f"Rolling out: *{progress['ready']} of {progress['desired']} pods ready*"
+    if progress.get("old"):
+        line += f", {progress['old']} of the version before still there"
+    if progress.get("stale_since"):
+        line += (
+            f"\n:warning: The cluster has not answered since {date(progress['stale_since'])}; "
+            "this is the last that was seen."
+        )
+    return line
+
+
+def _what(action: Action, plan: Plan) -> Block:
+    spec = plan.spec
+    return fields(
+        [
+            ("Gateway", f"`{escape(spec.apim.gateway)}` in `{escape(spec.apim.instance)}`"),
+            ("Where", f"`{escape(action.ref.cluster)}/{escape(action.ref.namespace)}`"),
+            ("Image", f"`{escape(spec.tag)}`"),
+            ("Replicas", str(spec.replicas)),
+        ]
+    )
+
+
+def _who_decides(action: Action) -> str:
+    return (
+        f"Only <@{action.requester}> can confirm this, until {date(action.expires_at)}. "
+        f"Action `{action.id}` · plan `{action.digest[:12]}`"
+    )
+
+
+def _buttons(action: Action, plan: Plan) -> Block:
+    value = _value(action)
+    where = f"{action.ref.cluster}/{action.ref.namespace}"
+    question = (
+        f"Deploy *{escape(action.ref.name)}* with image *{escape(plan.spec.tag)}* "
+        f"to *{escape(where)}*? It {plan_view.summary(plan)}."
+    )
+    return {
+        "type": "actions",
+        "elements": [
+            button(
+                "Confirm",
+                "action_confirm",
+                value,
+                style="primary",
+                confirm=confirm(f"Deploy to {where}", question, "Deploy"),
+            ),
+            button("Cancel", "action_cancel", value),
+            _details_button(action),
+        ],
+    }
+
+
+def _details_button(action: Action) -> Block:
+    return button("Details", "action_details", _value(action))
+
+
+def _value(action: Action) -> str:
+    return json.dumps({"id": action.id, "digest": action.digest})
+
+
+def _rollout(action: Action) -> list[Block]:
+    pods: Sequence[Mapping[str, Any]] = (action.progress or {}).get("pods") or ()
+    blocks: list[Block] = []
+    if pods:
+        rows: list[tuple[str, ...]] = [("POD", "READY", "STATE", "RESTARTS", "NODE")]
+        rows += [
+            (
+                str(pod["name"]),
+                "yes" if pod["ready"] else "no",
+                str(pod["state"]),
+                str(pod["restarts"]),
+                str(pod.get("node") or "-"),
+            )
+            for pod in pods
+        ]
+        blocks.append(section(fence(table(rows))[0]))
+    if action.state is not State.SUCCEEDED:
+        blocks += [_trouble(pod) for pod in pods if pod.get("trouble")][:5]
+    return blocks
+
+
+def _trouble(pod: Mapping[str, Any]) -> Block:
+    lines = [str(pod["trouble"])]
+    if pod.get("event"):
+        lines.append(f"Last event: {pod['event']}")
+    text = f"*{escape(str(pod['name']))}*: " + escape("\n".join(lines))
+    if pod.get("log"):
+        text += "\nLast log lines:\n" + fence(str(pod["log"]).splitlines()[-5:], 1200)[0]
+    return section(text)
+
+
+def _footer(action: Action, plan: Plan) -> str:
+    parts = [f"Asked by <@{action.requester}> {date(action.created_at)}"]
+    if action.decided_at is not None and action.final:
+        parts.append(f"took {duration(action.updated_at - action.decided_at)}")
+    parts.append(f"image `{escape(plan.spec.tag)}`")
+    parts.append(f"action `{action.id}`")
+    return " · ".join(parts)
+
+
+def details_modal(action: Action) -> View:
+    """The whole plan and every step so far."""
+    plan = plan_from_mapping(action.plan)
+    blocks: list[Block] = [context(f"Plan `{action.digest}`")]
+    left = plan_view.lines(plan)
+    for _ in range(_MODAL_FENCES):
+        if not left:
+            break
+        text, remaining = fence(left, _MODAL_FENCE)
+        blocks.append(section(text))
+        left = left[len(left) - remaining :]
+    blocks += [context(escape(f"{f.rule}: {f.what} {f.why}")) for f in plan.findings]
+    if action.steps:
+        rows = "\n".join(
+            f"{date(step.at, '{time_secs}')}  {escape(step.name)} {escape(cut(step.detail, 200))}"
+            for step in action.steps[-30:]
+        )
+        blocks.append(section(f"*Steps*\n{rows}"))
+    return {
+        "type": "modal",
+        "callback_id": "action_details",
+        "title": {"type": "plain_text", "text": f"Action {action.id}"[:24]},
+        "close": {"type": "plain_text", "text": "Close"},
+        "blocks": blocks,
+    }
+
+
+def no_change(spec: GatewaySpec) -> Reply:
+    """What is asked for is what runs already."""
+    text = f"No change: {spec.ref} already runs exactly this ({spec.tag})."
+    return Reply(text, (section(f":ok_hand: {escape(text)}"),))
+
+
+def gone() -> Reply:
+    """The action is not known any more."""
+    text = "This request is gone: it was too old, or the bot's store was emptied."
+    return Reply(
+        text, (section(f":ghost: {text}"), context("Nothing was changed by it. Ask again."))
+    )
+
+
+_REFUSALS = {
+    "not-requester": "Only <@{requester}>, who asked for this, can do that.",
+    "stale": "The plan has changed since this button was drawn. Look at the newest message.",
+    "expired": "The time to decide was over at {expires}. Ask again.",
+    "already": "This is already {state}{by}.",
+}
+
+
+def refused(result: str, action: Action | None) -> Reply:
+    """Why a click changed nothing."""
+    if action is None:
+        return gone()
+    text = _REFUSALS.get(result, _REFUSALS["already"]).format(
+        requester=action.requester,
+        expires=date(action.expires_at),
+        state=action.state.value,
+        by=f", by <@{action.decided_by}>" if action.decided_by else "",
+    )
+    return Reply(text, (section(f":information_source: {text}"),))
+
+
+def _plain(text: str) -> str:
+    return text.replace("*", "").replace("\n", " ")

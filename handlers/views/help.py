@@ -1,0 +1,45 @@
+"""Help: what there is, how each verb is used, and buttons for the usual ones."""
+
+from collections.abc import Sequence
+
+from handlers.verb import Reply, Verb
+from handlers.views.text import Block, button, context, escape, header, section
+
+
+def overview(command: str, verbs: Sequence[Verb]) -> Reply:
+    """Every verb with its one-line summary."""
+    lines = [f"*`{command} {verb.name}`*  {escape(verb.summary)}" for verb in verbs]
+    blocks: list[Block] = [
+        header("What I can do"),
+        section("\n".join(lines)),
+        {
+            "type": "actions",
+            "elements": [
+                button("Deploy a gateway", "open_deploy", "help", style="primary"),
+                button("Show status", "show_status", ""),
+            ],
+        },
+        context(
+            f"`{command} VERB --help` tells more. A gateway is named by its name, "
+            "or by `cluster/namespace/name` where that is not enough."
+        ),
+    ]
+    return Reply(f"{command}: " + ", ".join(verb.name for verb in verbs), tuple(blocks))
+
+
+def usage(command: str, verb: Verb) -> Reply:
+    """One verb: grammar, options and examples."""
+    blocks: list[Block] = [section(f"*`{command} {escape(verb.usage)}`*\n{escape(verb.summary)}")]
+    if verb.options:
+        blocks.append(
+            section(
+                "\n".join(
+                    f"`--{option.name}{' ' + option.metavar if option.metavar else ''}`  "
+                    f"{escape(option.help)}"
+                    for option in verb.options
+                )
+            )
+        )
+    if verb.examples:
+        blocks.append(context(*(f"`{command} {escape(example)}`" for example in verb.examples)))
+    return Reply(f"{command} {verb.usage}", tuple(blocks))

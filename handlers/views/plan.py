@@ -1,0 +1,88 @@
+"""A plan as a person reads it in ten seconds: what appears, what changes, what restarts."""
+
+from typing import Any
+
+from deploy.plan import FieldChange, ObjectChange, Plan
+from handlers.views.text import Block, context, counted, cut, escape, fence, section
+
+_SIGNS = {"create": "+", "update": "~", "delete": "-"}
+_VALUE_LIMIT = 60
+
+
+def lines(plan: Plan) -> list[str]:
+    """Every change, an object and its fields at a time; the token's Secret without its value."""
+    text = []
+    if plan.token.mint:
+        text.append(f"+ Secret {plan.token.secret}  (new token; its value is never shown)")
+    for change in plan.changes:
+        text += _object(change)
+    return text
+
+
+def blocks(plan: Plan, limit: int) -> list[Block]:
+    """The changes in at most `limit` characters, and how much is left out."""
+    shown, left = fence(lines(plan), limit)
+    found: list[Block] = [section(shown)]
+    if left:
+        found.append(context(f"… and {counted(left, 'more line')}: see Details."))
+    found.append(context(" · ".join(_effects(plan))))
+    for finding in plan.findings:
+        sign = ":no_entry:" if finding.severity == "deny" else ":bulb:"
+        sign = ":warning:" if finding.severity == "warning" else sign
+        found.append(context(f"{sign} {escape(finding.what)} {escape(finding.fix)}"))
+    if plan.conflicts:
+        owners = sorted({conflict.manager for conflict in plan.conflicts})
+        found.append(
+            context(
+                f":warning: Takes over {counted(len(plan.conflicts), 'field')} "
+                f"from {escape(', '.join(owners))}."
+            )
+        )
+    return found
+
+
+def summary(plan: Plan) -> str:
+    """How much changes, in a few words."""
+    created = sum(change.change == "create" for change in plan.changes)
+    updated = sum(change.change == "update" for change in plan.changes)
+    parts = [f"creates {counted(created, 'object')}"] if created else []
+    parts += [f"changes {counted(updated, 'object')}"] if updated else []
+    return " and ".join(parts) or "changes nothing on the cluster"
+
+
+def _effects(plan: Plan) -> list[str]:
+    new = any(c.kind == "Deployment" and c.change == "create" for c in plan.changes)
+    if new:
+        pods = f"Starts {counted(plan.spec.replicas, 'pod')}"
+    elif plan.restarts_pods:
+        pods = ":arrows_counterclockwise: Replaces the running pods, one after another"
+    else:
+        pods = "Restarts no pod"
+    return [summary(plan).capitalize(), pods, _token(plan)]
+
+
+def _token(plan: Plan) -> str:
+    if plan.token.mint:
+        return "New gateway token, up to 30 days"
+    if plan.token.expires_at:
+        return f"Keeps its token until {escape(plan.token.expires_at[:16].replace('T', ' '))} UTC"
+    return "Keeps its token"
+
+
+def _object(change: ObjectChange) -> list[str]:
+    head = f"{_SIGNS[change.change]} {change.kind} {change.name}"
+    return [head, *(_field(field, change.change) for field in change.fields)]
+
+
+def _field(field: FieldChange, change: str) -> str:
+    mark = "  ↻" if field.restarts_pods and change == "update" else ""
+    if field.old is None:
+        return f"    {field.path}: {_value(field.new)}{mark}"
+    if field.new is None:
+        return f"    {field.path}: {_value(field.old)} → (removed){mark}"
+    return f"    {field.path}: {_value(field.old)} → {_value(field.new)}{mark}"
+
+
+def _value(value: Any) -> str:
+    text = value if isinstance(value, str) else repr(value)
+    return cut(text.replace("\n", "⏎"), _VALUE_LIMIT)

@@ -1,0 +1,62 @@
+import subprocess
+import sys
+from pathlib import Path
+
+
+def gateway_bot(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bot", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_help_loads_none_of_the_heavy_packages() -> None:
+    code = (
+        "import sys; sys.argv = ['gateway-bot', '--help']\n"
+        "import bot.__main__\n"
+        "try: bot.__main__.main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'kubernetes', 'azure', 'slack_bolt', 'redis', 'pydantic'} & set(sys.modules)\n"
+        "sys.exit(','.join(sorted(heavy)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "demo" in done.stdout
+
+
+def test_a_mistake_in_the_settings_is_one_sentence_without_a_traceback(tmp_path: Path) -> None:
+    path = tmp_path / "gateway-bot.yaml"
+    path.write_text("slack: {mode: pigeon}")
+    for command in ("run", "check"):
+        done = gateway_bot(command, "--config", str(path))
+        assert done.returncode == 1
+        assert "slack.mode" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_render_prints_manifests_that_hold_no_token(tmp_path: Path) -> None:
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(
+        "gateway: edge-1\n"
+        "apim: {instance: contoso, endpoint: contoso.configuration.azure-api.net}\n"
+        "cluster: west\nnamespace: dev\nimage: {tag: 2.11.1}\n"
+    )
+    done = gateway_bot("render", str(spec))
+    assert done.returncode == 0, done.stderr
+    for kind in ("ConfigMap", "Service", "PodDisruptionBudget", "Deployment"):
+        assert f"kind: {kind}" in done.stdout
+    assert "kind: Secret" not in done.stdout
+
+
+def test_render_says_which_field_is_wrong(tmp_path: Path) -> None:
+    spec = tmp_path / "spec.yaml"
+    spec.write_text("gateway: edge-1\nreplcas: 3\n")
+    done = gateway_bot("render", str(spec))
+    assert done.returncode == 1
+    assert "replicas" in done.stderr
+    assert "Traceback" not in done.stderr

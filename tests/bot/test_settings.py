@@ -1,0 +1,88 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bot.settings import Settings, load_secrets, load_settings
+from deploy.errors import InvalidInput
+
+GOOD = {
+    "apim": [
+        {"name": "contoso", "subscription": "s", "resource_group": "rg", "service": "contoso"}
+    ],
+    "clusters": [{"name": "west", "context": "west"}],
+    "environments": [{"name": "development"}],
+    "redis": {"url": "redis://localhost"},
+}
+
+SECRETS = ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET", "REDIS_URL")
+
+
+def written(tmp_path: Path, **changes: object) -> Path:
+    path = tmp_path / "gateway-bot.yaml"
+    path.write_text(yaml.safe_dump({**GOOD, **changes}))
+    return path
+
+
+def test_a_small_file_is_enough(tmp_path: Path) -> None:
+    settings = load_settings(written(tmp_path))
+    assert settings.slack.api_url == "https://slack.com/api/"
+    assert settings.clusters[0].name == "west"
+
+
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        ({"slack": {"mode": "carrier-pigeon"}}, "slack.mode"),
+        ({"slack": {"conections": 2}}, "slack.conections"),
+        ({"slack": {"http": {"port": 70000}}}, "slack.http.port"),
+        ({"clusters": [{"name": "West"}]}, "clusters[0].name"),
+        ({"clusters": []}, "clusters"),
+        ({"apim": [{"name": "contoso"}]}, "apim[0].subscription"),
+        ({"environments": [{"name": "a"}, {"name": "a"}]}, "environments: the name a"),
+        ({"clusters": [{"name": "w", "in_cluster": True, "context": "w"}]}, "in_cluster excludes"),
+    ],
+)
+def test_a_mistake_is_told_with_the_path_of_its_field(
+    tmp_path: Path, changes: dict[str, object], path: str
+) -> None:
+    with pytest.raises(InvalidInput) as error:
+        load_settings(written(tmp_path, **changes))
+    assert path in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["", "just words", "a: [", "- 1"])
+def test_a_file_that_holds_no_settings_is_said_to(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "gateway-bot.yaml"
+    path.write_text(text)
+    with pytest.raises(InvalidInput, match="settings file"):
+        load_settings(path)
+
+
+def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="--config"):
+        load_settings(tmp_path / "nowhere.yaml")
+
+
+def test_the_secrets_that_the_settings_need_are_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in SECRETS:
+        monkeypatch.delenv(name, raising=False)
+    settings = load_settings(written(tmp_path))
+    with pytest.raises(InvalidInput, match="SLACK_BOT_TOKEN"):
+        load_secrets(settings)
+    monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-secret-text")
+    with pytest.raises(InvalidInput, match="SLACK_APP_TOKEN"):
+        load_secrets(settings)
+    http = Settings.model_validate({**GOOD, "slack": {"mode": "http"}})
+    with pytest.raises(InvalidInput, match="SLACK_SIGNING_SECRET"):
+        load_secrets(http)
+
+
+def test_a_secret_is_never_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-secret-text")
+    monkeypatch.setenv("SLACK_APP_TOKEN", "xapp-secret-text")
+    secrets = load_secrets(load_settings(written(tmp_path)))
+    assert "secret-text" not in f"{secrets!r} {secrets}"
+    assert secrets.slack_bot_token.get_secret_value() == "xoxb-secret-text"

@@ -1,0 +1,258 @@
+"""The demo as a person has it: one command, a page, and people who type and click."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from tests.support.waiting import until
+
+Message = dict[str, Any]
+
+
+class Demo:
+    """A `gateway-bot demo` process and its control API."""
+
+    def __init__(
+        self, data: Path, *arguments: str, env: Mapping[str, str] | None = None, seconds: float = 60
+    ) -> None:
+        self.data = data
+        self.lines: list[str] = []
+        self._process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "bot",
+                "demo",
+                "--port",
+                "0",
+                "--no-open",
+                "--data",
+                str(data),
+                *arguments,
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, **(env or {})},
+        )
+        threading.Thread(target=self._read, daemon=True).start()
+        try:
+            self.url = until(self._ready, "ready", seconds)
+        except AssertionError:
+            self.stop()
+            raise AssertionError("the demo did not start:\n" + "".join(self.lines)) from None
+        self.session = requests.Session()
+
+    @property
+    def pid(self) -> int:
+        """The demo's own process."""
+        return self._process.pid
+
+    @property
+    def kubeconfig(self) -> Path:
+        """Where kubectl finds the clusters."""
+        return self.data / "kubeconfig"
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self.lines.append(line)
+
+    def _ready(self) -> str | None:
+        if self._process.poll() is not None:
+            raise AssertionError("it ended")
+        found = re.search(r"^ready (http://127\.0\.0\.1:\d+)$", "".join(self.lines), re.MULTILINE)
+        return found[1] if found else None
+
+    def stop(self) -> None:
+        """Ctrl-C, then wait for everything to end."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+            try:
+                self._process.wait(20)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+    def kill(self) -> None:
+        """kill -9 of the demo alone."""
+        self._process.kill()
+        self._process.wait()
+
+    def bot_pid(self) -> int:
+        """The process that runs the bot itself."""
+        listing = subprocess.run(
+            ["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True
+        ).stdout
+        for line in listing.splitlines()[1:]:
+            pid, parent, command = line.split(maxsplit=2)
+            if int(parent) == self.pid and " run --config" in command:
+                return int(pid)
+        raise AssertionError(f"no bot runs under {self.pid}:\n{listing}")
+
+    def get(self, path: str, **parameters: str) -> Any:
+        """GET a control path."""
+        answer = self.session.get(f"{self.url}/_control/{path}", params=parameters, timeout=20)
+        answer.raise_for_status()
+        return answer.json()
+
+    def post(self, path: str, **body: Any) -> dict[str, Any]:
+        """POST to a control path."""
+        answer = self.session.post(f"{self.url}/_control/{path}", json=body, timeout=20)
+        answer.raise_for_status()
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def fault(self, part: str, name: str, value: Any) -> None:
+        """Move a fault switch."""
+        answer = self.post("faults", part=part, name=name, value=value)
+        assert answer["ok"], answer
+
+    def person(self, name: str, channel: str = "gateway-ops") -> "Person":
+        """Somebody in the workspace."""
+        return Person(self, name, channel)
+
+
+class Person:
+    """Types and clicks in one channel."""
+
+    def __init__(self, demo: Demo, name: str, channel: str) -> None:
+        self._demo = demo
+        self.name = name
+        self._channel = channel
+
+    def types(self, text: str) -> dict[str, Any]:
+        """Send `/gateway text`."""
+        return self._demo.post(
+            "command", channel=self._channel, user=self.name, command="/gateway", text=text
+        )
+
+    def messages(self) -> list[Message]:
+        """Everything this person sees in the channel."""
+        found: list[Message] = self._demo.get(f"messages/{self._channel}", user=self.name)[
+            "messages"
+        ]
+        return found
+
+    def sees(self, pattern: str, seconds: float = 30, *, ephemeral: bool | None = None) -> Message:
+        """The newest message whose words match `pattern`, once there is one."""
+        regex = re.compile(pattern, re.DOTALL)
+
+        def look() -> Message | None:
+            for message in reversed(self.messages()):
+                if ephemeral is not None and bool(message.get("is_ephemeral")) != ephemeral:
+                    continue
+                if regex.search(words(message)):
+                    return message
+            return None
+
+        try:
+            return until(look, f"a message like {pattern!r}", seconds)
+        except AssertionError as error:
+            shown = "\n---\n".join(words(m) for m in self.messages()[-6:])
+            raise AssertionError(f"{error}\nthe channel shows:\n{shown}") from None
+
+    def clicks(self, message: Message, text: str) -> dict[str, Any]:
+        """Click the button that reads `text`."""
+        return self._demo.post(
+            "interact",
+            channel=self._channel,
+            messageTs=message["ts"],
+            user=self.name,
+            action=button(message, text),
+        )
+
+    def views(self) -> list[dict[str, Any]]:
+        """The modals this person has open, the uppermost last."""
+        stack: list[dict[str, Any]] = self._demo.get(f"views/{self.name}")["stack"]
+        return stack
+
+    def form(self, callback_id: str, seconds: float = 20) -> dict[str, Any]:
+        """The open modal once it is one that can be submitted."""
+
+        def look() -> dict[str, Any] | None:
+            stack = self.views()
+            if stack and stack[-1]["callback_id"] == callback_id and stack[-1].get("submit"):
+                return stack[-1]
+            return None
+
+        return until(look, f"a form {callback_id}", seconds)
+
+    def options(self, view: dict[str, Any], action_id: str, typed: str = "") -> list[str]:
+        """What an external select of the modal offers."""
+        found = self._demo.post(
+            "options",
+            user=self.name,
+            view_id=view["id"],
+            action_id=action_id,
+            block_id=action_id,
+            value=typed,
+        )
+        return [option["value"] for option in found["options"]]
+
+    def submits(self, view: dict[str, Any], **chosen: str) -> dict[str, Any]:
+        """Send the form with these values, by block id."""
+        values = {}
+        for block in view["blocks"]:
+            if block["type"] != "input":
+                continue
+            name, element = block["block_id"], block["element"]
+            if element["type"].endswith("_select"):
+                value = chosen.get(name)
+                option = (
+                    {"text": {"type": "plain_text", "text": value}, "value": value}
+                    if value
+                    else element.get("initial_option")
+                )
+                state = {"type": element["type"], "selected_option": option}
+            else:
+                state = {
+                    "type": element["type"],
+                    "value": chosen.get(name, element.get("initial_value")),
+                }
+            values[name] = {element["action_id"]: state}
+        return self._demo.post(
+            "view", user=self.name, view_id=view["id"], type="submit", values=values
+        )
+
+
+def words(message: Message) -> str:
+    """Everything a message says: its text and the texts of its blocks."""
+    found: list[str] = [message.get("text") or ""]
+
+    def walk(value: Any) -> None:
+        if isinstance(value, dict):
+            if isinstance(value.get("text"), str):
+                found.append(value["text"])
+            for child in value.values():
+                walk(child)
+        elif isinstance(value, list):
+            for child in value:
+                walk(child)
+
+    walk(message.get("blocks") or [])
+    return "\n".join(found)
+
+
+def button(message: Message, text: str) -> dict[str, Any]:
+    """The button that reads `text`, as a click sends it."""
+    for block in message.get("blocks") or []:
+        for element in block.get("elements") or []:
+            if element.get("type") == "button" and element["text"]["text"] == text:
+                return {
+                    "type": "button",
+                    "action_id": element["action_id"],
+                    "block_id": block["block_id"],
+                    "value": element.get("value"),
+                    "text": element["text"],
+                }
+    raise AssertionError(f"no button {text!r} in {json.dumps(message.get('blocks'))[:2000]}")
