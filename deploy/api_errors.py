@@ -1,0 +1,185 @@
+"""The API server's Status errors, turned into sentences for a person.
+
+What a real server answers in each case is recorded in tests/data/kubernetes-1.36.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from deploy.errors import (
+    Conflict,
+    GatewayBotError,
+    InvalidInput,
+    NotFound,
+    Refused,
+    Unavailable,
+)
+from deploy.masking import mask_secrets
+
+_NOT_ALLOWED = re.compile(
+    r"cannot (?P<verb>\S+) resource \"(?P<resource>[^\"]+)\""
+    r"(?: in API group \"(?P<group>[^\"]*)\")?"
+)
+_MANAGER = re.compile(r"conflict with \"(?P<manager>(?:[^\"\\]|\\.)*)\"")
+# Server-side apply reports a body outside the schema as 500 without a reason.
+_NOT_RETRIED = ("failed to create typed patch object", "failed to convert new object")
+
+
+class AlreadyExists(Conflict):
+    """An object of that name is already there."""
+
+
+class OwnershipConflicts(Conflict):
+    """Server-side apply would change fields that other field managers own.
+
+    `owners` are (manager, path) pairs, the paths as the server writes them.
+    """
+
+    def __init__(self, what: str, owners: tuple[tuple[str, str], ...]) -> None:
+        managers = ", ".join(sorted({f"“{manager}”" for manager, _ in owners}))
+        super().__init__(
+            f"{what} has fields that {managers} set.",
+            meaning=f"The change would overwrite {', '.join(path for _, path in owners)}.",
+            remedy="Deploy again and say that the bot shall take them over.",
+        )
+        self.owners = owners
+
+
+class ResourceVersionExpired(Unavailable):
+    """The resource version asked for is no longer kept: list again."""
+
+
+def is_schema_error(status: int, message: str) -> bool:
+    """Whether a 500 is the server's answer to a manifest outside the schema: never retried."""
+    return status == 500 and any(text in message for text in _NOT_RETRIED)
+
+
+def message_of(body: bytes) -> tuple[str, Mapping[str, Any]]:
+    """The message of a Status and the Status itself; plain text counts as the message."""
+    text = body.decode("utf-8", "replace")
+    try:
+        parsed = json.loads(text)
+    except ValueError:
+        return mask_secrets(text.strip()[:500]), {}
+    if not isinstance(parsed, dict):
+        return "", {}
+    return mask_secrets(str(parsed.get("message", ""))), parsed
+
+
+def error_from(
+    cluster: str,
+    status: int,
+    body: bytes,
+    *,
+    what: str,
+    namespace: str | None = None,
+    retry_after: float | None = None,
+) -> GatewayBotError:
+    """The error for a failed request. `what` names the object or list, as in “Service x”."""
+    message, whole = message_of(body)
+    reason = str(whole.get("reason", ""))
+    details = whole.get("details") or {}
+    if status == 401:
+        return Refused(
+            f"Cluster “{cluster}” does not accept the bot's credentials.",
+            remedy="Ask whoever runs the bot to renew them.",
+        )
+    if status == 403:
+        return _refused(cluster, message, what, namespace)
+    if status == 404:
+        return _missing(cluster, message, details, what, namespace)
+    if status == 409:
+        return _conflict(cluster, message, reason, details, what)
+    if status == 410:
+        return ResourceVersionExpired(f"Cluster “{cluster}” no longer keeps that state of {what}.")
+    if status in (400, 413, 415, 422) or is_schema_error(status, message):
+        return _invalid(cluster, message, details, what)
+    return Unavailable(
+        f"Cluster “{cluster}” answered {status} for {what}"
+        + (f": {_sentence(message)}" if message else "."),
+        retry_after=retry_after,
+    )
+
+
+def _refused(cluster: str, message: str, what: str, namespace: str | None) -> GatewayBotError:
+    place = f" in namespace “{namespace}”" if namespace else ""
+    denied = _NOT_ALLOWED.search(message)
+    if denied:
+        group = denied["group"]
+        resource = f"{denied['resource']}.{group}" if group else denied["resource"]
+        return Refused(
+            f"The bot may not {denied['verb']} {resource}{place} on cluster “{cluster}”.",
+            remedy=f"Let its Role there allow “{denied['verb']}” on “{resource}”.",
+        )
+    if "exceeded quota" in message:
+        return Refused(
+            f"A resource quota{place} on cluster “{cluster}” does not allow {what}: "
+            + _sentence(message[message.index("exceeded quota") :]),
+            remedy="Ask for less, or have the quota raised.",
+        )
+    if "being terminated" in message:
+        return Refused(
+            f"Namespace “{namespace}” on cluster “{cluster}” is being deleted.",
+            remedy="Choose another namespace, or wait until it exists again.",
+        )
+    return Refused(f"Cluster “{cluster}” refused {what}: {_sentence(message)}")
+
+
+def _missing(
+    cluster: str, message: str, details: Mapping[str, Any], what: str, namespace: str | None
+) -> GatewayBotError:
+    if details.get("kind") == "namespaces":
+        return missing_namespace(cluster, str(details.get("name", namespace)))
+    if not details:
+        return NotFound(f"Cluster “{cluster}” does not serve {what}: {_sentence(message)}")
+    place = f" in namespace “{namespace}”" if namespace else ""
+    return NotFound(f"There is no {what}{place} on cluster “{cluster}”.")
+
+
+def missing_namespace(cluster: str, namespace: str) -> NotFound:
+    """The error for a namespace that is not there."""
+    return NotFound(
+        f"There is no namespace “{namespace}” on cluster “{cluster}”.",
+        remedy="Check its spelling, or have it created first.",
+    )
+
+
+def _conflict(
+    cluster: str, message: str, reason: str, details: Mapping[str, Any], what: str
+) -> GatewayBotError:
+    owners = tuple(
+        (_manager_in(str(cause.get("message", ""))), str(cause.get("field", "")))
+        for cause in details.get("causes") or ()
+        if cause.get("reason") == "FieldManagerConflict"
+    )
+    if owners:
+        return OwnershipConflicts(what, owners)
+    if reason == "AlreadyExists":
+        return AlreadyExists(f"{what} already exists on cluster “{cluster}”.")
+    return Conflict(
+        f"{what} was changed by something else on cluster “{cluster}” in the same moment.",
+        meaning=_sentence(message),
+        remedy="Try again.",
+    )
+
+
+def _manager_in(message: str) -> str:
+    found = _MANAGER.search(message)
+    return found["manager"] if found else message
+
+
+def _invalid(
+    cluster: str, message: str, details: Mapping[str, Any], what: str
+) -> GatewayBotError:
+    causes = details.get("causes") or ()
+    field = str(causes[0].get("field", "")) if causes else ""
+    return InvalidInput(
+        f"Cluster “{cluster}” does not take {what}: {_sentence(message)}", field=field
+    )
+
+
+def _sentence(text: str) -> str:
+    text = text.strip() or "it gave no reason"
+    return text if text.endswith((".", "!", "?")) else f"{text}."

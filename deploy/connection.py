@@ -1,0 +1,67 @@
+"""What a cluster's client needs of its connection: requests, streams and how long to wait.
+
+Kept apart from the transport, whose libraries are loaded only when a cluster is first used.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from deploy.errors import Unavailable
+
+Query = Mapping[str, str | int | bool | None]
+"""Parameters of a URL; those that are None or empty are left out."""
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """How long to wait, in seconds: to connect, for the next byte of an answer, and in all for
+    the repetitions of one request."""
+
+    connect: float = 3.0
+    read: float = 15.0
+    repeat: float = 5.0
+
+
+class Connection(Protocol):
+    """What a cluster needs of its transport."""
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        what: str,
+        namespace: str | None = None,
+        query: Query | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+        repeat: bool = False,
+    ) -> bytes:
+        """The body of a successful answer, else one of deploy.errors."""
+
+    def stream(
+        self, path: str, *, what: str, namespace: str | None, query: Query, silence: float
+    ) -> "Stream":
+        """An open answer that is read as it comes."""
+
+    def status(self, path: str, *, what: str) -> int:
+        """The HTTP status a path answers with, whatever it is."""
+
+    def close(self) -> None:
+        """Drop the connections."""
+
+
+class Stream(Protocol):
+    """Lines that come as the server sends them."""
+
+    def lines(self) -> Iterator[bytes]:
+        """Each line without its end; returns when the server ends. Unavailable when it broke,
+        Silent when nothing came for the time agreed."""
+
+    def close(self) -> None:
+        """End it, from any thread: a reader that waits returns at once."""
+
+
+class Silent(Unavailable):
+    """A stream on which nothing came for too long: the connection may be dead."""

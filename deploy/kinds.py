@@ -1,0 +1,61 @@
+"""The Kubernetes kinds gateways are made of and watched by, and the paths the API serves them at."""
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from deploy.errors import InvalidInput
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind. `plural` is the name of its resource in paths and in access rules."""
+
+    api_version: str
+    kind: str
+    plural: str
+    namespaced: bool = True
+
+    @property
+    def group(self) -> str:
+        """The API group; empty for the core group."""
+        return self.api_version.rpartition("/")[0]
+
+    def path(self, namespace: str | None, name: str | None = None, subresource: str = "") -> str:
+        """The path of the collection, an object or its subresource; every part is quoted."""
+        root = f"/apis/{self.api_version}" if "/" in self.api_version else "/api/v1"
+        parts = [root]
+        if self.namespaced and namespace is not None:
+            parts += ["namespaces", quote(namespace, safe="")]
+        parts.append(self.plural)
+        if name is not None:
+            parts.append(quote(name, safe=":"))
+        if subresource:
+            parts.append(subresource)
+        return "/".join(parts)
+
+
+_KINDS = (
+    Kind("v1", "ConfigMap", "configmaps"),
+    Kind("v1", "Event", "events"),
+    Kind("v1", "Namespace", "namespaces", namespaced=False),
+    Kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims"),
+    Kind("v1", "Pod", "pods"),
+    Kind("v1", "Secret", "secrets"),
+    Kind("v1", "Service", "services"),
+    Kind("v1", "ServiceAccount", "serviceaccounts"),
+    Kind("apps/v1", "Deployment", "deployments"),
+    Kind("apps/v1", "ReplicaSet", "replicasets"),
+    Kind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
+    Kind("coordination.k8s.io/v1", "Lease", "leases"),
+    Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
+)
+
+_BY_NAME = {kind.kind: kind for kind in _KINDS}
+
+
+def kind_of(name: str) -> Kind:
+    """The kind of that name, as manifests write it. InvalidInput for one the bot does not use."""
+    try:
+        return _BY_NAME[name]
+    except KeyError:
+        raise InvalidInput(f"The bot does not handle objects of kind “{name[:80]}”.") from None

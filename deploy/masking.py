@@ -1,0 +1,22 @@
+"""Keeps secrets out of everything that is shown, logged or stored."""
+
+import re
+
+HIDDEN = "[hidden]"
+
+# A gateway token is `<gateway>&<yyyyMMddHHmm>&<base64 signature>`; its third part is the secret.
+# The separators may come percent-encoded when a library prints a URL.
+_TOKEN = re.compile(r"((?:&|%26)\d{12}(?:&|%26))[A-Za-z0-9+/=_%-]{8,}", re.IGNORECASE)
+# "GatewayKey " in base64, which is how a Secret's data carries a token. The last character of the
+# prefix also depends on what follows the space, so it is not part of the match.
+_ENCODED_TOKEN = re.compile(r"R2F0ZXdheUtleS[A-Za-z0-9+/=_-]*")
+_BEARER = re.compile(r"(\bBearer\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
+_JSON_WEB_TOKEN = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
+
+
+def mask_secrets(text: str) -> str:
+    """`text` with the signatures of gateway tokens, bearer tokens and JSON web tokens hidden."""
+    text = _TOKEN.sub(rf"\g<1>{HIDDEN}", text)
+    text = _ENCODED_TOKEN.sub(HIDDEN, text)
+    text = _BEARER.sub(rf"\g<1>{HIDDEN}", text)
+    return _JSON_WEB_TOKEN.sub(HIDDEN, text)
