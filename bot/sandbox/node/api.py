@@ -243,5 +243,6 @@ def _inline_or_file(base: Path, user: Json, name: str) -> bytes | None:
     if f"{name}-data" in user:
         return base64.b64decode(user[f"{name}-data"])
     if name in user:
-        return (base / user[name]).read_bytes()
+        path: Path = base / user[name]
+        return path.read_bytes()
     return None

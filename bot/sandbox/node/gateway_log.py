@@ -1,7 +1,7 @@
-"""The self-hosted gateway's log lines: text with colours, JSON, and JSON as images before 2.9 broke it.
+"""The self-hosted gateway's log lines: text with colours, JSON, and the broken JSON of before 2.9.
 
-Shapes: issues #274, #328 and #383 of Azure/api-management-self-hosted-gateway. The colour codes are a guess;
-the event names HostStarted, ConfigurationLoaded and HostStopping are the sandbox's own.
+Shapes: issues #274, #328 and #383 of Azure/api-management-self-hosted-gateway. The colour codes are
+a guess; the event names HostStarted, ConfigurationLoaded and HostStopping are the sandbox's own.
 """
 
 import datetime
@@ -51,7 +51,8 @@ def format_entry(
         moment = f"{when:%Y-%m-%dT%H:%M:%S}.{when.microsecond:06d}0Z"
         head = json.dumps({"level": level, "timestamp": moment}, separators=(",", ":"))[:-1]
         tail = json.dumps({"eventType": entry.event, **fields}, separators=(",", ":"))[1:]
-        return f"{head}{'' if version >= _JSON_MENDED else '"'},{tail}"
+        stray = "" if version >= _JSON_MENDED else '"'
+        return f"{head}{stray},{tail}"
     moment = f"{when:%Y-%m-%dT%H:%M:%S}.{when.microsecond // 1000:03d}"
     if version >= _TEXT_ISO_8601:
         moment += "Z"

@@ -30,8 +30,8 @@ class EntraAuth:
 class GatewaySettings:
     """What one gateway container was told.
 
-    `token` is the whole `GatewayKey …` value; with Entra authentication `entra` is set instead. With
-    neither there is `auth_problem`. `timeout` is in seconds.
+    `token` is the whole `GatewayKey …` value; with Entra authentication `entra` is set instead.
+    With neither there is `auth_problem`. `timeout` is in seconds.
     """
 
     gateway: str
@@ -49,7 +49,7 @@ class GatewaySettings:
 
     @classmethod
     def parse(cls, env: Mapping[str, str]) -> "GatewaySettings":
-        """Read the environment; what is wrong with it is in `auth_problem`, as the gateway starts."""
+        """Read the environment; what is wrong with it is in `auth_problem`."""
         endpoint = env.get("config.service.endpoint", "").strip()
         has_scheme = "://" in endpoint
         url = endpoint if has_scheme or not endpoint else f"https://{endpoint}"

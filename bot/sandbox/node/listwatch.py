@@ -40,7 +40,7 @@ class ListWatch:
                 # A server that ends every watch at once must not make this loop spin.
                 await backoff.sleep()
             except ApiError as problem:
-                # 410 means that the version is too old to watch from; nothing was wrong with the server.
+                # 410 says that the version is too old to watch from, which happens to a good client.
                 self._version = None
                 if problem.status != 410:
                     _log.info("%s: %s", self._path, problem)

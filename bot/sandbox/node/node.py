@@ -1,7 +1,8 @@
 """The sandbox's machines: a kubelet's part against any API server, over its public API only.
 
-Pods listen on loopback addresses (see addresses.py). A real API server takes logs and statuses from here, but its
-pod proxy and its EndpointSlices refuse loopback addresses; the sandbox's cluster accepts them.
+Pods listen on loopback addresses (see addresses.py). A real API server takes logs and statuses from
+here, but its pod proxy and its EndpointSlices refuse loopback addresses; the sandbox's cluster
+accepts them.
 """
 
 import asyncio
@@ -54,9 +55,10 @@ class Node:
     ) -> None:
         """`hosts` stands in for DNS: host name -> base URL that answers for it.
 
-        The gateway's tags come from `images` or a registry at `registry_url`; with neither, every tag
-        exists. `ca_pem` is what gateways trust. `time_scale` multiplies all of a kubelet's and gateway's times
-        (0.1: ten times faster), except `startup_seconds`, a gateway's own time to start.
+        The gateway's tags come from `images` or a registry at `registry_url`; with neither, every
+        tag exists. `ca_pem` is what gateways trust. `time_scale` multiplies all of a kubelet's and
+        gateway's times (0.1: ten times faster), except `startup_seconds`, a gateway's own time to
+        start. The nodes are named `<context>-node-1` and so on.
         """
         self.trouble = Trouble(context)
         self._context = context

@@ -13,9 +13,10 @@ from bot.sandbox.node.images import Image
 class Launch:
     """All that a program is started with.
 
-    `claims` maps a mount path to the `namespace/claim` mounted there; `bound` is filled by the program
-    when it had to listen on another port than it wanted. `memory` is JSON-able and outlives a restart of the
-    node, after which the program is started again with `resumed`, and shows no second start-up.
+    `claims` maps a mount path to the `namespace/claim` mounted there; `bound` is filled by the
+    program when it had to listen on another port than it wanted. `memory` is JSON-able and outlives
+    a restart of the node, after which the program is started again with `resumed`, and shows no
+    second start-up.
     """
 
     pod_name: str

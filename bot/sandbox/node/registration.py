@@ -86,6 +86,7 @@ class Registration:
         self._info = info
         self._since = now_text()
         self._path = f"/api/v1/nodes/{info.name}"
+        self._labelled = False
 
     async def run(self) -> None:
         """Register, then renew until cancelled."""
@@ -104,16 +105,16 @@ class Registration:
         status = {**self._info.status(now_text()), "conditions": self._conditions()}
         try:
             await self._api.patch(f"{self._path}/status", {"status": status})
+            if not self._labelled:
+                labels = {"metadata": {"labels": self._info.labels()}}
+                await self._api.patch(self._path, labels, MERGE)
         except ApiError as problem:
             if problem.status != 404:
                 raise
             await self._api.post("/api/v1/nodes", self._info.manifest())
             await self._api.patch(f"{self._path}/status", {"status": status})
+        self._labelled = True
         await self._renew_lease()
-
-    async def label(self) -> None:
-        """Put our labels on a node object that was there before."""
-        await self._api.patch(self._path, {"metadata": {"labels": self._info.labels()}}, MERGE)
 
     async def _renew_lease(self) -> None:
         moment = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
@@ -137,7 +138,7 @@ class Registration:
             try:
                 await self._api.post(_LEASES, lease)
             except ApiError as refused:
-                # A control plane makes this namespace soon after its own start; the next round finds it.
+                # A control plane makes this namespace soon after its own start: next time.
                 _log.info("lease of %s: %s", name, refused)
 
     def _conditions(self) -> list[Json]:
