@@ -63,8 +63,10 @@ class Gateway:
         """Live until stop(), then drain; 0 is the exit code of an orderly end."""
         if not self._launch.resumed:
             self._say_hello()
-            trouble = self._network.trouble
-            await asyncio.sleep(self._startup_seconds + trouble.number("slow_start_seconds"))
+            slow = self._network.trouble.number("slow_start_seconds")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), self._startup_seconds + slow)
+                return 0
         self._load_backup()
         runner = web.ServerRunner(
             web.Server(self._traffic.answer, access_log=None), shutdown_timeout=0.1

@@ -40,7 +40,7 @@ class ListWatch:
                 # A server that ends every watch at once must not make this loop spin.
                 await backoff.sleep()
             except ApiError as problem:
-                # 410 says that the version is too old to watch from, which happens to a good client.
+                # 410 says that the version is too old to watch from: nothing is wrong.
                 self._version = None
                 if problem.status != 410:
                     _log.info("%s: %s", self._path, problem)
