@@ -141,7 +141,10 @@ async def node_bed(directory: Path, **options: Any) -> AsyncIterator[Bed]:
         settings: dict[str, Any] = {
             "kubeconfig": api.kubeconfig(directory / "kubeconfig"),
             "context": "west",
-            "hosts": {CONFIGURATION_HOST: configuration.url},
+            "hosts": {
+                CONFIGURATION_HOST: configuration.url,
+                "login.microsoftonline.com": configuration.url,
+            },
             "tls": authority.server_context(),
             "ca_pem": authority.ca_pem,
             "startup_seconds": 0.05,

@@ -25,6 +25,7 @@ class TinyConfiguration:
         app = web.Application()
         app.router.add_get("/gateways/{gateway}/events", self._events)
         app.router.add_post("/gateways/{gateway}/heartbeat", self._heartbeat)
+        app.router.add_post("/{tenant}/oauth2/v2.0/token", self._token)
         runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -39,6 +40,12 @@ class TinyConfiguration:
         if self.status != 200:
             return web.json_response({"error": {"code": "Denied"}}, status=self.status)
         return web.json_response(self.body)
+
+    async def _token(self, request: web.Request) -> web.Response:
+        form = await request.post()
+        if form["client_secret"] != "right":
+            return web.json_response({"error": "invalid_client"}, status=401)
+        return web.json_response({"access_token": "entra", "expires_in": 3600})
 
     async def _heartbeat(self, request: web.Request) -> web.Response:
         self.heartbeats.append((await request.json())["instanceId"])

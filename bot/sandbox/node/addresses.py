@@ -11,6 +11,7 @@ import socket
 
 _log = logging.getLogger(__name__)
 _ATTEMPTS = 20
+_SHARED = "127.0.0.1"
 
 
 class AddressPool:
@@ -19,17 +20,21 @@ class AddressPool:
     def __init__(self) -> None:
         self._taken: set[str] = set()
         self._random = random.Random()
+        self._sharing = False
 
     def take(self, preferred: str | None = None) -> str:
         """A free address, `preferred` if it can be had."""
+        if self._sharing:
+            return _SHARED
         candidates = [] if preferred is None else [preferred]
         candidates += [self._any() for _ in range(_ATTEMPTS)]
         for address in candidates:
             if address not in self._taken and _can_bind(address):
                 self._taken.add(address)
                 return address
-        _log.warning("no pod address of its own can be bound; pods share 127.0.0.1")
-        return "127.0.0.1"
+        _log.warning("no pod address of its own can be bound; pods share %s", _SHARED)
+        self._sharing = True
+        return _SHARED
 
     def release(self, address: str) -> None:
         """Give an address back."""

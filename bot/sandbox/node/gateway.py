@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import secrets
 import uuid
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 
 from aiohttp import web
 
@@ -40,12 +40,17 @@ class Gateway:
         *,
         startup_seconds: float,
         backups: MutableMapping[str, Json],
+        changed: Callable[[], None],
     ) -> None:
-        """`backups` remembers by claim (`namespace/name`) what a configuration backup holds."""
+        """`backups` remembers by claim (`namespace/name`) what a configuration backup holds.
+
+        `changed` is called when what has to survive a restart of the node has changed.
+        """
         self._launch = launch
         self._network = network
         self._startup_seconds = startup_seconds
         self._backups = backups
+        self._changed = changed
         self._settings = GatewaySettings.parse(launch.env)
         self._log = GatewayLog(
             self._settings,
@@ -149,6 +154,7 @@ class Gateway:
             claim = self._launch.claims.get(BACKUP_PATH)
             if claim is not None:
                 self._backups[claim] = answer
+            self._changed()
         else:
             self._log(Entry(VERBOSE, "NoNewEvents", source="EntityEventLoop"))
 

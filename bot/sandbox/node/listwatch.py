@@ -2,12 +2,14 @@
 
 import contextlib
 import logging
+import time
 from collections.abc import Callable
 
 from bot.sandbox.node.api import Api, ApiError, ApiUnreachableError, Backoff, Json
 
 _log = logging.getLogger(__name__)
 _WATCH_SECONDS = 290
+_LONG_ENOUGH_SECONDS = 5.0
 
 
 class ListWatch:
@@ -36,7 +38,10 @@ class ListWatch:
             try:
                 if self._version is None:
                     await self._list()
+                begun = time.monotonic()
                 await self._watch(backoff)
+                if time.monotonic() - begun > _LONG_ENOUGH_SECONDS:
+                    backoff.reset()
                 # A server that ends every watch at once must not make this loop spin.
                 await backoff.sleep()
             except ApiError as problem:

@@ -25,7 +25,6 @@ class StatusWriter:
         self._uid = metadata["uid"]
         self._path = f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}"
         self._wanted: Json | None = None
-        self._written: Json | None = None
         self._work = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -61,7 +60,6 @@ class StatusWriter:
                 if problem.status != 404:
                     _log.warning("status of %s: %s", self._path, problem)
             backoff.reset()
-            self._written = status
             if self._wanted is status:
                 self._idle.set()
 
@@ -141,6 +139,8 @@ class PodWorker:
         deleting = asyncio.create_task(self._deleting.wait())
         try:
             await asyncio.wait({living, deleting}, return_when=asyncio.FIRST_COMPLETED)
+            if living.done() and (problem := living.exception()) is not None:
+                _log.error("pod %s failed", self.view.pod["metadata"]["name"], exc_info=problem)
             await deleting
             await self._shut_down(living)
         finally:

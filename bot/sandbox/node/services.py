@@ -63,5 +63,6 @@ class Services:
                 self.network,
                 startup_seconds=self.startup_seconds,
                 backups=self.backups,
+                changed=self.changed,
             )
         return Pause(launch, ends=ends)

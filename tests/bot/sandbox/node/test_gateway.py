@@ -120,6 +120,20 @@ async def test_workload_identity_without_its_webhook_is_unavailable(bed: Bed) ->
 
 
 @on_bed()
+async def test_an_entra_app_polls_with_a_bearer_token(bed: Bed) -> None:
+    name = "config.service.auth.azureAd"
+    settings = {"gateway.name": "edge-1", f"{name}.tenantId": "t", f"{name}.clientId": "c"}
+    for pod, secret in (("good", "right"), ("bad", "wrong")):
+        container = gateway_container(settings={**settings, f"{name}.clientSecret": secret})
+        container["env"][0] = {"name": "config.service.auth", "value": "azureAdApp"}
+        bed.run(pod, container)
+    await bed.until_ready("good")
+    assert bed.configuration.polls[0] == "Bearer entra"
+    log = await bed.until_logged("Azure.Identity.AuthenticationFailedException", "bad")
+    assert "wrong" not in log
+
+
+@on_bed()
 async def test_json_logs_are_broken_up_to_2_8_and_valid_from_2_9(bed: Bed) -> None:
     settings = {**DEBUG, "telemetry.logs.std": "json"}
     bed.run("old", gateway_container("2.8.1", settings=settings))
