@@ -82,6 +82,7 @@ class Node:
         self._pod_tasks: dict[str, asyncio.Task[None]] = {}
         self._finished: set[str] = set()
         self._tasks: list[asyncio.Task[None]] = []
+        self._restored = False
         self._stack = contextlib.AsyncExitStack()
         self._services: Services | None = None
         self._binder: Binder | None = None
@@ -173,6 +174,7 @@ class Node:
         self._backups.update(data.get("backups") or {})
         for key, memory in (data.get("containers") or {}).items():
             self._memories[key] = ContainerMemory.restore(memory)
+        self._restored = True
 
     async def _serve(self) -> None:
         app = kubelet_app(self._find)
@@ -196,11 +198,23 @@ class Node:
         return sum(worker.view.node == node for worker in self._pods.values())
 
     def _replace(self, pods: list[Json]) -> None:
+        if self._restored:
+            self._restored = False
+            self._keep_memories_of(pods)
         listed = {pod["metadata"]["uid"] for pod in pods}
         for uid in [uid for uid in self._pods if uid not in listed]:
             self._drop(uid)
         for pod in pods:
             self._pod_changed(pod)
+
+    def _keep_memories_of(self, pods: list[Json]) -> None:
+        alive = {
+            status.get("containerID")
+            for pod in pods
+            for status in (pod.get("status") or {}).get("containerStatuses") or []
+        }
+        for container_id in [key for key in self._memories if key not in alive]:
+            del self._memories[container_id]
 
     def _pod_changed(self, pod: Json) -> None:
         uid = pod["metadata"]["uid"]
@@ -232,18 +246,26 @@ class Node:
         self._finished.discard(uid)
 
     def _drop(self, uid: str) -> None:
-        self._pods.pop(uid, None)
+        worker = self._pods.pop(uid, None)
+        if worker is not None:
+            self._forget(worker)
         task = self._pod_tasks.pop(uid, None)
         if task is not None:
             task.cancel()
 
     def _ended(self, uid: str, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and task.exception() is not None:
+        if task.cancelled():
+            return
+        if task.exception() is not None:
             _log.error("pod %s: its worker failed", uid, exc_info=task.exception())
         if self._pod_tasks.pop(uid, None) is not None:
-            self._pods.pop(uid, None)
+            self._forget(self._pods.pop(uid))
             # The watch may still bring older versions of a pod that is over.
             self._finished.add(uid)
+
+    def _forget(self, worker: PodWorker) -> None:
+        for container_id in worker.container_ids():
+            self._memories.pop(container_id, None)
 
     def _spawn(self, work: Any) -> None:
         self._tasks.append(asyncio.create_task(work))

@@ -132,6 +132,10 @@ class PodWorker:
                 return worker
         return None
 
+    def container_ids(self) -> list[str]:
+        """The IDs of its containers, those that have one."""
+        return [w.record.container_id for w in self._main if w.record.container_id]
+
     async def run(self) -> None:
         """Live until the pod is deleted from the API server; cancelled, everything is killed."""
         writing = asyncio.create_task(self._writer.run())

@@ -249,6 +249,20 @@ async def test_a_restart_of_the_node_with_its_snapshot_leaves_containers_running
 
 
 @on_bed()
+async def test_a_node_that_is_stopped_and_started_goes_on(bed: Bed) -> None:
+    bed.run()
+    await bed.until_ready()
+    before = bed.container()
+    await bed.node.stop()
+    await bed.node.start()
+    polls = len(bed.configuration.polls)
+    await eventually(lambda: len(bed.configuration.polls) > polls, "polls again")
+    assert bed.container() == before
+    bed.api.delete_pod("edge-1-a")
+    await eventually(lambda: bed.node.snapshot()["containers"] == {}, "the container forgotten")
+
+
+@on_bed()
 async def test_a_restart_without_a_snapshot_is_a_reboot(bed: Bed) -> None:
     bed.run()
     await bed.until_ready()
