@@ -53,6 +53,8 @@ class Binder:
         if node is None:
             message = "0 nodes are available: node(s) didn't match Pod's node affinity/selector."
             self._record(pod, "FailedScheduling", message, warning=True)
+            # Its next change may be one that lets it be placed.
+            self._queued.discard(metadata["uid"])
             return
         name, namespace = metadata["name"], metadata["namespace"]
         binding = {

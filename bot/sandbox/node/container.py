@@ -252,7 +252,7 @@ class ContainerWorker:
             if trouble.crashing:
                 await asyncio.sleep(self._services.scaled(_CRASH_SECONDS))
                 log.write("Unhandled exception. System.InvalidOperationException: crash asked for")
-                return End(139, "Error")
+                return End(134, "Error")
             if trouble.on("oom"):
                 await asyncio.sleep(self._services.scaled(_OOM_SECONDS))
                 return End(137, "OOMKilled")

@@ -130,6 +130,7 @@ class Gateway:
 
     async def _poll(self) -> None:
         while True:
+            await self._network.trouble.while_on("frozen")
             await self._poll_once()
             await asyncio.sleep(POLL_SECONDS * self._network.time_scale)
 
@@ -160,6 +161,7 @@ class Gateway:
 
     async def _heartbeat(self) -> None:
         while True:
+            await self._network.trouble.while_on("frozen")
             # Nothing is known of a log line for this, so it succeeds and fails in silence.
             with contextlib.suppress(LinkError):
                 await self._link.heartbeat(self._launch.pod_name)

@@ -67,7 +67,7 @@ SWITCHES = (
         "choice",
         "none",
         choices=("none", "all"),
-        help="Each container ends with exit code 139 soon after its start.",
+        help="Each container ends with exit code 134 soon after its start.",
     ),
     Switch(
         "oom",
@@ -81,7 +81,7 @@ SWITCHES = (
         "Gateways frozen",
         "toggle",
         False,
-        help="Gateways neither answer HTTP nor log; probes time out.",
+        help="Gateways neither answer HTTP, nor log, nor poll; probes time out.",
     ),
     Switch(
         "image_pull_fails",

@@ -132,7 +132,7 @@ async def test_a_crashing_container_backs_off_and_keeps_its_previous_log(bed: Be
     await bed.until_ready()
     bed.node.faults.set("crash_loop", "all")
     await eventually(lambda: bed.waiting() == "CrashLoopBackOff", "CrashLoopBackOff")
-    assert bed.container()["lastState"]["terminated"]["exitCode"] == 139
+    assert bed.container()["lastState"]["terminated"]["exitCode"] == 134
     assert not bed.ready()
     assert "BackOff" in bed.reasons()
     bed.node.faults.set("crash_loop", "none")
