@@ -63,13 +63,13 @@ class StatusWriter:
             if self._wanted is status:
                 self._idle.set()
 
-    async def remove(self, grace: float = 0) -> None:
+    async def remove(self) -> None:
         """Delete the pod object for good; returns when it is gone."""
         backoff = Backoff(0.1, 5.0)
         options = {
             "kind": "DeleteOptions",
             "apiVersion": "v1",
-            "gracePeriodSeconds": grace,
+            "gracePeriodSeconds": 0,
             "preconditions": {"uid": self._uid},
         }
         while True:
@@ -98,6 +98,7 @@ class PodWorker:
         self._deleting = asyncio.Event()
         self._conditions: dict[str, Json] = {}
         before = pod.get("status") or {}
+        self._over = before.get("phase") in ("Succeeded", "Failed")
         self._start_time = str(before.get("startTime") or now_text())
         self._initialized = not pod["spec"].get("initContainers")
         waiting = "ContainerCreating" if self._initialized else "PodInitializing"
@@ -156,7 +157,7 @@ class PodWorker:
 
     async def _live(self) -> None:
         status = self.view.pod.get("status") or {}
-        if status.get("phase") in ("Succeeded", "Failed"):
+        if self._over:
             return
         if not self._was_running():
             self._report()
@@ -185,8 +186,9 @@ class PodWorker:
             ended.cancel()
         living.cancel()
         await asyncio.gather(living, return_exceptions=True)
-        self._report()
-        await self._writer.flushed()
+        if not self._over:
+            self._report()
+            await self._writer.flushed()
         await self._writer.remove()
 
     async def _mount(self) -> None:
