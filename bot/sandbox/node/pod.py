@@ -54,7 +54,7 @@ class StatusWriter:
                 await self._again(backoff)
                 continue
             except ApiError as problem:
-                if problem.status in (429, 500, 502, 503, 504):
+                if problem.status in (409, 429, 500, 502, 503, 504):
                     await self._again(backoff)
                     continue
                 if problem.status != 404:
