@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any
 
 from slack_bolt import App
 from slack_bolt.adapter.socket_mode.aiohttp import SocketModeHandler
@@ -12,10 +13,10 @@ from slack_bolt.adapter.socket_mode.async_internals import send_async_response
 from slack_bolt.adapter.socket_mode.internals import run_bolt_app
 from slack_bolt.adapter.wsgi import SlackRequestHandler
 from slack_sdk import WebClient
-from slack_sdk.socket_mode.aiohttp import SocketModeClient
+from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.web.async_client import AsyncWebClient
-from waitress import create_server
+from waitress.server import create_server
 
 from bot.sandbox.slack import SlackWorkspace
 from tests.support.slack_workspace import APP_TOKEN, BOT_TOKEN, SECRET, eventually
@@ -38,7 +39,7 @@ def bolt_app(slack: SlackWorkspace) -> App:
 class _Handler(SocketModeHandler):
     """Runs listeners off the event loop, so that a slow one delays no other."""
 
-    async def handle(self, client: SocketModeClient, req: SocketModeRequest) -> None:
+    async def handle(self, client: AsyncBaseSocketModeClient, req: SocketModeRequest) -> None:
         loop = asyncio.get_running_loop()
         response = await loop.run_in_executor(None, run_bolt_app, self.app, req)
         await send_async_response(client, req, response, 0)
@@ -51,8 +52,8 @@ def over_sockets(app: App, slack: SlackWorkspace, connections: int = 1) -> Itera
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
 
-    async def connect() -> list[_Handler]:
-        handlers = [
+    async def connect() -> list[Any]:
+        handlers: list[Any] = [
             _Handler(
                 app,
                 APP_TOKEN,
@@ -80,7 +81,7 @@ def over_sockets(app: App, slack: SlackWorkspace, connections: int = 1) -> Itera
 def over_http(app: App, slack: SlackWorkspace) -> Iterator[str]:
     """Serve the app with Bolt's WSGI adapter and tell the workspace where."""
     handler = SlackRequestHandler(app, path="/slack/events")
-    server = create_server(handler, host="127.0.0.1", port=0, threads=8)
+    server: Any = create_server(handler, host="127.0.0.1", port=0, threads=8)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     slack.request_url = f"http://127.0.0.1:{server.effective_port}/slack/events"

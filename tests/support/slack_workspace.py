@@ -120,7 +120,7 @@ class Person:
 
         return asyncio.run_coroutine_threadsafe(run(), self._loop).result(10)
 
-    def post(self, name: str, **body: Any) -> JSON:
+    def post(self, name: str, /, **body: Any) -> JSON:
         """POST /_control/<name>."""
         reply = requests.post(f"{self.slack.url}/_control/{name}", json=body, timeout=15)
         found: JSON = reply.json()

@@ -142,7 +142,9 @@ class Control:
         return web.json_response({"channels": unread(self.desk.state, user)})
 
     async def _log(self, request: web.Request) -> web.Response:
-        entries = self.log.entries(request.query.get("kind"))
+        """`?kind=` picks entries, `?after=N` those after number N, `?format=html` a page."""
+        after = request.query.get("after", "0")
+        entries = self.log.entries(request.query.get("kind"), int(after) if after.isdigit() else 0)
         if request.query.get("format") == "html":
             return web.Response(text=as_html(entries), content_type="text/html")
         return web.json_response({"entries": entries})
@@ -198,7 +200,7 @@ class Control:
         channel = self._channel(given, user)
         ts = given.get("messageTs") or given.get("message_ts")
         message = state.message(channel.id, ts) or state.ephemeral(user.id, channel.id, ts)
-        if message is None:
+        if message is None or message.get("subtype") == "tombstone":
             raise RefusedError("message_not_found")
         return Surface(state, channel=channel, message=message)
 

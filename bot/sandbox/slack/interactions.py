@@ -254,8 +254,9 @@ class Surface:
         return {"response_url": url}
 
     def _blocks(self) -> list[JSON]:
-        source = self._view if self._view is not None else self._message
-        return list((source or {}).get("blocks", []))
+        if self._view is not None:
+            return list(self._view["blocks"])
+        return messages.all_blocks(self._place()[1])
 
     def _place(self) -> tuple[Channel, JSON]:
         if self._channel is None or self._message is None:

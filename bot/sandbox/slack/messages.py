@@ -18,6 +18,7 @@ from bot.sandbox.slack.state import State
 
 TEXT_LIMIT = 40_000
 ATTACHMENT_LIMIT = 100
+PAST_ELEMENTS = 200
 
 
 def checked_blocks(blocks: object) -> list[JSON]:
@@ -74,6 +75,25 @@ def with_block_ids(blocks: Sequence[JSON], ids: Ids) -> list[JSON]:
     return copied
 
 
+def with_ids(attachments: Sequence[JSON], ids: Ids) -> list[JSON]:
+    """The same for the blocks of attachments, which are numbered from 1."""
+    copied = []
+    for number, attachment in enumerate(attachments, start=1):
+        entry = {"id": number, **attachment}
+        if "blocks" in attachment:
+            entry["blocks"] = with_block_ids(attachment["blocks"], ids)
+        copied.append(entry)
+    return copied
+
+
+def all_blocks(message: JSON) -> list[JSON]:
+    """A message's blocks and those of its attachments."""
+    found = list(message.get("blocks", []))
+    for attachment in message.get("attachments", []):
+        found += attachment.get("blocks", [])
+    return found
+
+
 def bot_message(state: State, text: str, blocks: Sequence[JSON], **extra: Any) -> JSON:
     """A new message by the app, without a place yet; `extra` leaves out what is None."""
     app, team = state.app, state.team["id"]
@@ -97,6 +117,8 @@ def bot_message(state: State, text: str, blocks: Sequence[JSON], **extra: Any) -
     }
     if blocks:
         message["blocks"] = with_block_ids(blocks, state.ids)
+    if attachments := extra.pop("attachments", None):
+        message["attachments"] = with_ids(attachments, state.ids)
     message.update({name: value for name, value in extra.items() if value is not None})
     return message
 
@@ -191,10 +213,12 @@ def remove_ephemeral(state: State, channel_id: str, user_id: str, ts: str) -> No
 def remember_elements(state: State, channel_id: str, message: JSON) -> None:
     """Keep what could be clicked: a client that has not redrawn yet still sends such clicks."""
     seen = state.past_elements.setdefault((channel_id, message["ts"]), {})
-    for block in message.get("blocks", []):
+    for block in all_blocks(message):
         for element in elements_of(block):
             if "action_id" in element:
                 seen[block["block_id"], element["action_id"]] = element
+    while len(seen) > PAST_ELEMENTS:
+        del seen[next(iter(seen))]
 
 
 def without_metadata(message: JSON) -> JSON:

@@ -79,10 +79,12 @@ def _replace(
 ) -> None:
     message = _original(state, record)
     message["text"] = text
-    for name, value in (("blocks", blocks), ("attachments", attachments)):
+    for name in ("blocks", "attachments"):
         message.pop(name, None)
-        if value:
-            message[name] = messages.with_block_ids(value, state.ids) if name == "blocks" else value
+    if blocks:
+        message["blocks"] = messages.with_block_ids(blocks, state.ids)
+    if attachments:
+        message["attachments"] = messages.with_ids(attachments, state.ids)
     if record.original_is_ephemeral:
         messages.ephemeral_changed(state, record.channel, record.user, message)
     else:

@@ -96,9 +96,14 @@ class State:
         )
 
     def channel(self, ref: object) -> Channel | None:
-        """By id or by name, with or without the hash."""
+        """By id or by name, with or without the hash; `@ana` is the app's conversation with ana."""
         if not isinstance(ref, str):
             return None
+        if ref.startswith("@") and (user := self.user(ref)):
+            pair = {self.app.bot_user_id, user.id}
+            return next(
+                (c for c in self.channels.values() if c.is_im and set(c.members) == pair), None
+            )
         name = ref.removeprefix("#")
         return self.channels.get(ref) or next(
             (c for c in self.channels.values() if c.name == name and not c.is_im), None
@@ -106,10 +111,9 @@ class State:
 
     def open_im(self, user: User) -> tuple[Channel, bool]:
         """The conversation between the app and `user`, and whether it had to be made."""
+        if (present := self.channel(f"@{user.name}")) is not None:
+            return present, False
         pair = (self.app.bot_user_id, user.id)
-        for channel in self.channels.values():
-            if channel.is_im and set(channel.members) == set(pair):
-                return channel, False
         channel = Channel(self.ids.make("D"), user.name, True, "", pair, is_im=True)
         self.channels[channel.id] = channel
         self.announce({"type": "state"}, lambda u: u == user.id)

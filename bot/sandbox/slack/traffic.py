@@ -32,12 +32,12 @@ class TrafficLog:
         text = json.dumps(facts, ensure_ascii=False, default=str)
         self._entries.append((self._count, time.time(), kind, text))
 
-    def entries(self, kind: str | None = None) -> list[JSON]:
-        """Oldest first; `at` is seconds since the epoch."""
+    def entries(self, kind: str | None = None, after: int = 0) -> list[JSON]:
+        """Those of a kind after a number, oldest first; `at` is seconds since the epoch."""
         return [
             {"n": n, "at": at, "kind": entry_kind, **json.loads(mask(text))}
             for n, at, entry_kind, text in self._entries
-            if kind in (None, entry_kind)
+            if kind in (None, entry_kind) and n > after
         ]
 
     def clear(self) -> None:

@@ -138,6 +138,7 @@ class SlackWorkspace:
                 web.post("/{kind:commands|actions}/{team}/{n}/{secret}", self._respond),
                 web.post("/upload/v1/{file}/{secret}", self._upload),
                 web.get("/", self._index),
+                web.get("/archives/{rest:.+}", self._permalink),
                 web.get("/static/{path:.+}", self._static),
                 *self._control.routes(),
             ]
@@ -216,6 +217,9 @@ class SlackWorkspace:
 
     async def _index(self, request: web.Request) -> web.StreamResponse:
         return _page_file("index.html")
+
+    async def _permalink(self, request: web.Request) -> web.StreamResponse:
+        raise web.HTTPFound("/")
 
     async def _static(self, request: web.Request) -> web.StreamResponse:
         return _page_file(request.match_info["path"])

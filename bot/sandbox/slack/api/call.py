@@ -105,20 +105,22 @@ class Context:
 
     def channel(self, ref: str) -> Channel:
         """A channel the app can know of. Raises SlackError channel_not_found."""
-        channel = self.state.channel(ref)
+        channel = self.state.channels.get(ref)
         if channel is None or (channel.is_private and not self.is_member(channel)):
             raise SlackError("channel_not_found")
         return channel
 
     def postable(self, ref: str) -> Channel:
-        """A channel the app may post in; a person's id means the conversation with them.
+        """A channel the app may post in, by id or name; a person's id means the conversation
+        with them.
 
         Raises SlackError channel_not_found or not_in_channel.
         """
         user = self.state.users.get(ref)
         if user is not None:
             return self.state.open_im(user)[0]
-        channel = self.channel(ref)
+        named = self.state.channel(ref)
+        channel = self.channel(named.id if named is not None else ref)
         if not self.is_member(channel) and "chat:write.public" not in self.app.scopes:
             raise SlackError("not_in_channel")
         return channel

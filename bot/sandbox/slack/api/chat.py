@@ -110,7 +110,7 @@ def own_message(context: Context, args: Args, error: str) -> tuple[Channel, JSON
     """
     channel = context.channel(args.required("channel"))
     message = context.state.message(channel.id, args.required("ts"))
-    if message is None:
+    if message is None or message.get("subtype") == "tombstone":
         raise SlackError("message_not_found")
     if message.get("bot_id") != context.app.bot_id:
         raise SlackError(error)
@@ -140,7 +140,7 @@ def update(context: Context, args: Args) -> JSON:
     if body["attachments"] is not None:
         message.pop("attachments", None)
         if body["attachments"]:
-            message["attachments"] = body["attachments"]
+            message["attachments"] = messages.with_ids(body["attachments"], context.state.ids)
     if new_metadata is not None:
         message.pop("metadata", None)
         if new_metadata:
