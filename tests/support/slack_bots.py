@@ -5,7 +5,9 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from socketserver import ThreadingMixIn
 from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from slack_bolt import App
 from slack_bolt.adapter.socket_mode.aiohttp import SocketModeHandler
@@ -16,7 +18,6 @@ from slack_sdk import WebClient
 from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.web.async_client import AsyncWebClient
-from waitress.server import create_server
 
 from bot.sandbox.slack import SlackWorkspace
 from tests.support.slack_workspace import APP_TOKEN, BOT_TOKEN, SECRET, eventually
@@ -77,16 +78,26 @@ def over_sockets(app: App, slack: SlackWorkspace, connections: int = 1) -> Itera
         thread.join(10)
 
 
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
+
+
 @contextmanager
 def over_http(app: App, slack: SlackWorkspace) -> Iterator[str]:
     """Serve the app with Bolt's WSGI adapter and tell the workspace where."""
-    handler = SlackRequestHandler(app, path="/slack/events")
-    server: Any = create_server(handler, host="127.0.0.1", port=0, threads=8)
-    thread = threading.Thread(target=server.run, daemon=True)
+    handler: Any = SlackRequestHandler(app, path="/slack/events")
+    server = make_server("127.0.0.1", 0, handler, _Server, _Quiet)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
-    slack.request_url = f"http://127.0.0.1:{server.effective_port}/slack/events"
+    slack.request_url = f"http://127.0.0.1:{server.server_port}/slack/events"
     try:
         yield slack.request_url
     finally:
-        server.close()
+        server.shutdown()
+        server.server_close()
         thread.join(10)

@@ -132,6 +132,10 @@ class Person:
         found: JSON = reply.json()
         return found
 
+    def raw(self, path: str) -> bytes:
+        """GET /_control/<path>, the bytes."""
+        return requests.get(f"{self.slack.url}/_control/{path}", timeout=15).content
+
     def command(self, text: str = "", user: str = "ana", channel: str = "gateway-ops") -> JSON:
         """Type /gateway."""
         return self.post("command", channel=channel, user=user, command="/gateway", text=text)

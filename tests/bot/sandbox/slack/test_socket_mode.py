@@ -1,26 +1,14 @@
 """A real Bolt app over Socket Mode."""
 
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
 from slack_bolt import App
 
-from tests.support.slack_bots import bolt_app, over_sockets, web_client
-from tests.support.slack_workspace import OPS, Person, eventually, running, workspace
+from tests.support.blocks import actions, button, modal, typed
+from tests.support.slack_bots import over_sockets, web_client
+from tests.support.slack_workspace import OPS, Person, eventually
 
 JSON = dict[str, Any]
-
-
-@pytest.fixture
-def person() -> Iterator[Person]:
-    with running(workspace()) as person:
-        yield person
-
-
-@pytest.fixture
-def app(person: Person) -> App:
-    return bolt_app(person.slack)
 
 
 def test_a_commands_text_answer_is_shown_to_its_author_only(person: Person, app: App) -> None:
@@ -71,9 +59,8 @@ def test_a_click_reaches_the_app_with_the_message_and_updates_it(person: Person,
         bodies.append(body)
         client.chat_update(channel=OPS, ts=body["message"]["ts"], text="gone")
 
-    button = {"type": "button", "action_id": "go", "value": "7", "text": _plain("Go")}
     posted = web_client(person.slack).chat_postMessage(
-        channel=OPS, text="x", blocks=[{"type": "actions", "elements": [button]}]
+        channel=OPS, text="x", blocks=[actions(button(value="7"))]
     )
     with over_sockets(app, person.slack):
         assert person.click(posted["ts"], "go") == {"ok": True}
@@ -91,7 +78,7 @@ def test_a_modal_opens_refuses_and_closes(person: Person, app: App) -> None:
     @app.command("/gateway")
     def open_modal(ack: Any, body: JSON, client: Any) -> None:
         ack()
-        client.views_open(trigger_id=body["trigger_id"], view=_modal())
+        client.views_open(trigger_id=body["trigger_id"], view=modal())
 
     @app.view("deploy")
     def submit(ack: Any, view: JSON) -> None:
@@ -109,32 +96,11 @@ def test_a_modal_opens_refuses_and_closes(person: Person, app: App) -> None:
             "ok": True,
             "errors": {"name": "Please complete this required field."},
         }
-        bad = {"name": {"name": {"type": "plain_text_input", "value": "bad"}}}
-        assert person.submit(view, bad) == {"ok": True, "errors": {"name": "No such gateway"}}
+        assert person.submit(view, typed(name="bad")) == {
+            "ok": True,
+            "errors": {"name": "No such gateway"},
+        }
         assert len(person.stack()) == 1
-        good = {"name": {"name": {"type": "plain_text_input", "value": "good"}}}
-        assert person.submit(view, good) == {"ok": True}
+        assert person.submit(view, typed(name="good")) == {"ok": True}
     assert person.stack() == []
     assert len(submitted) == 2
-
-
-def _plain(text: str) -> JSON:
-    return {"type": "plain_text", "text": text}
-
-
-def _modal(**fields: Any) -> JSON:
-    return {
-        "type": "modal",
-        "callback_id": "deploy",
-        "title": _plain("Deploy"),
-        "submit": _plain("Go"),
-        "blocks": [
-            {
-                "type": "input",
-                "block_id": "name",
-                "label": _plain("Name"),
-                "element": {"type": "plain_text_input", "action_id": "name"},
-            }
-        ],
-        **fields,
-    }
