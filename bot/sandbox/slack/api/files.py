@@ -1,0 +1,161 @@
+"""files.* of the external upload flow, and reactions.*."""
+
+import mimetypes
+import secrets
+from typing import Any
+
+from bot.sandbox.slack import messages
+from bot.sandbox.slack.api.call import Args, Context, Method
+from bot.sandbox.slack.api.chat import content, thread
+from bot.sandbox.slack.model import JSON, SlackError, refused_arguments
+from bot.sandbox.slack.state import File, State
+
+PREVIEW_CHARACTERS = 2_000
+_EMOJI = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_+-':")
+
+
+def get_upload_url(context: Context, args: Args) -> JSON:
+    """files.getUploadURLExternal."""
+    filename = args.required("filename")
+    length = args.number("length", 0)
+    if length <= 0:
+        raise refused_arguments("missing required field: length")
+    file_id = context.state.ids.make("F")
+    secret = secrets.token_hex(16)
+    now = int(context.state.clock())
+    extension = filename.rpartition(".")[2].lower() if "." in filename else "text"
+    mimetype = mimetypes.guess_type(filename)[0] or "text/plain"
+    url = f"{context.base_url()}/_control/files/{file_id}"
+    meta: JSON = {
+        "id": file_id,
+        "created": now,
+        "timestamp": now,
+        "name": filename,
+        "title": filename,
+        "mimetype": mimetype,
+        "filetype": args.text("snippet_type") or extension,
+        "pretty_type": extension.upper(),
+        "user": context.app.bot_user_id,
+        "size": length,
+        "mode": "hosted",
+        "editable": False,
+        "is_external": False,
+        "is_public": True,
+        "url_private": url,
+        "url_private_download": url,
+        "permalink": url,
+    }
+    if "alt_txt" in args:
+        meta["alt_txt"] = args.text("alt_txt")
+    context.state.files[file_id] = File(meta, secret=secret)
+    return {
+        "upload_url": f"{context.base_url()}/upload/v1/{file_id}/{secret}",
+        "file_id": file_id,
+    }
+
+
+def take_upload(state: State, file_id: str, secret: str, uploaded: bytes) -> bool:
+    """Store the bytes of an upload that was announced; False when they are not as announced."""
+    file = state.files.get(file_id)
+    if file is None or file.secret != secret or len(uploaded) != file.meta["size"]:
+        return False
+    file.secret = ""
+    file.content = uploaded
+    return True
+
+
+def complete_upload(context: Context, args: Args) -> JSON:
+    """files.completeUploadExternal."""
+    given = args.json("files")
+    if not isinstance(given, list) or not given:
+        raise refused_arguments("missing required field: files")
+    chosen = []
+    for entry in given:
+        file = context.state.files.get(str(entry.get("id"))) if isinstance(entry, dict) else None
+        if file is None or file.complete or not file.content:
+            raise SlackError("file_not_found")
+        chosen.append((file, entry.get("title")))
+    refs = [args.text("channel_id")] if "channel_id" in args else args.words("channels")
+    channels = [context.channel(ref) for ref in refs]
+    if any(not context.is_member(channel) for channel in channels):
+        raise SlackError("not_in_channel")
+    comment = {"text": args.text("initial_comment"), "blocks": args.json("blocks")}
+    body = content(Args(comment))
+    for file, title in chosen:
+        file.complete = True
+        file.meta["title"] = title or file.meta["name"]
+        if file.meta["mimetype"].startswith("text/"):
+            file.meta["preview"] = file.content[:PREVIEW_CHARACTERS].decode(errors="replace")
+            file.meta["lines"] = file.content.count(b"\n") + 1
+    shown = [file.meta for file, _ in chosen]
+    for channel in channels:
+        message = messages.bot_message(
+            context.state,
+            body["text"],
+            body["blocks"] or [],
+            files=shown,
+            upload=True,
+            subtype="file_share",
+            thread_ts=thread(context, channel, args),
+        )
+        messages.post(context.state, channel.id, message)
+    return {"files": shown}
+
+
+def file_info(context: Context, args: Args) -> JSON:
+    """files.info."""
+    file = context.state.files.get(args.required("file"))
+    if file is None or not file.complete:
+        raise SlackError("file_not_found")
+    return {"file": file.meta, "comments": []}
+
+
+def _reaction(context: Context, args: Args) -> tuple[str, JSON, str]:
+    name = args.required("name").strip(":")
+    if not set(name) <= _EMOJI:
+        raise SlackError("invalid_name")
+    channel = context.channel(args.required("channel"))
+    message = context.state.message(channel.id, args.required("timestamp"))
+    if message is None:
+        raise SlackError("message_not_found")
+    return channel.id, message, name
+
+
+def add_reaction(context: Context, args: Args) -> JSON:
+    """reactions.add."""
+    channel, message, name = _reaction(context, args)
+    reactions: list[dict[str, Any]] = message.setdefault("reactions", [])
+    entry = next((r for r in reactions if r["name"] == name), None)
+    if entry is None:
+        entry = {"name": name, "users": [], "count": 0}
+        reactions.append(entry)
+    if context.app.bot_user_id in entry["users"]:
+        raise SlackError("already_reacted")
+    entry["users"].append(context.app.bot_user_id)
+    entry["count"] += 1
+    messages.changed(context.state, channel, message)
+    return {}
+
+
+def remove_reaction(context: Context, args: Args) -> JSON:
+    """reactions.remove."""
+    channel, message, name = _reaction(context, args)
+    entry = next((r for r in message.get("reactions", []) if r["name"] == name), None)
+    if entry is None or context.app.bot_user_id not in entry["users"]:
+        raise SlackError("no_reaction")
+    entry["users"].remove(context.app.bot_user_id)
+    entry["count"] -= 1
+    message["reactions"] = [r for r in message["reactions"] if r["count"]]
+    if not message["reactions"]:
+        del message["reactions"]
+    messages.changed(context.state, channel, message)
+    return {}
+
+
+METHODS = (
+    Method("files.getUploadURLExternal", get_upload_url, "t4", ("files:write",)),
+    Method("files.completeUploadExternal", complete_upload, "t4", ("files:write",)),
+    Method("files.info", file_info, "t4", ("files:read",)),
+    Method("reactions.add", add_reaction, "t3", ("reactions:write",)),
+    Method("reactions.remove", remove_reaction, "t2", ("reactions:write",)),
+)

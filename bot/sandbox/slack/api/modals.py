@@ -1,0 +1,60 @@
+"""views.*: modals and the Home tab."""
+
+from bot.sandbox.slack.api.call import Args, Context, Method
+from bot.sandbox.slack.blocks import check_view
+from bot.sandbox.slack.model import JSON, SlackError, refused_arguments
+
+
+def _view(args: Args) -> object:
+    """Checked before the trigger is used up, as a bad view leaves it usable."""
+    view = args.json("view")
+    if view is None:
+        raise refused_arguments("missing required field: view")
+    if problems := check_view(view):
+        raise refused_arguments(*problems)
+    return view
+
+
+def open_view(context: Context, args: Args) -> JSON:
+    """views.open."""
+    view = _view(args)
+    user = context.triggers.exchange(args.required("trigger_id"))
+    return {"view": context.views.open(user, view)}
+
+
+def push_view(context: Context, args: Args) -> JSON:
+    """views.push."""
+    view = _view(args)
+    user = context.triggers.exchange(args.required("trigger_id"))
+    return {"view": context.views.push(user, view)}
+
+
+def update_view(context: Context, args: Args) -> JSON:
+    """views.update."""
+    view = _view(args)
+    if "view_id" in args:
+        found = context.views.find(args.text("view_id"))
+    elif "external_id" in args:
+        found = context.views.find_external(args.text("external_id"))
+    else:
+        raise refused_arguments("missing required field: view_id or external_id")
+    if found is None:
+        raise SlackError("not_found")
+    user, present = found
+    return {"view": context.views.update(user, present, view, args.text("hash"))}
+
+
+def publish_view(context: Context, args: Args) -> JSON:
+    """views.publish."""
+    if not context.app.home_tab_enabled:
+        raise SlackError("not_enabled")
+    user = context.user(args.required("user_id"), "invalid_arguments")
+    return {"view": context.views.publish(user.id, _view(args), args.text("hash"))}
+
+
+METHODS = (
+    Method("views.open", open_view, "t4"),
+    Method("views.push", push_view, "t4"),
+    Method("views.update", update_view, "t4"),
+    Method("views.publish", publish_view, "t4"),
+)

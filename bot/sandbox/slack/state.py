@@ -1,0 +1,201 @@
+"""Everything a workspace remembers: people, channels, messages, files, views on the Home tab.
+
+Changes are announced to the page's listeners and to whoever saves snapshots.
+"""
+
+import base64
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+
+from bot.sandbox.slack.ids import Clock, Ids
+from bot.sandbox.slack.model import JSON, AppConfig, Channel, User, UserGroup
+from bot.sandbox.slack.stream import Broadcast
+
+
+@dataclass
+class File:
+    """An uploaded file: Slack's file object and its bytes."""
+
+    meta: JSON
+    content: bytes = b""
+    complete: bool = False
+    secret: str = field(default="", repr=False)
+
+
+class State:
+    """The workspace's memory. Messages are Slack's own message JSON, keyed by channel and ts."""
+
+    def __init__(
+        self,
+        *,
+        team: JSON,
+        app: AppConfig,
+        users: Sequence[User],
+        usergroups: Sequence[UserGroup],
+        channels: Sequence[Channel],
+        broadcast: Broadcast,
+        changed: Callable[[], None],
+        clock: Clock,
+    ) -> None:
+        self.team = team
+        self.app = app
+        self.clock = clock
+        self.ids = Ids(clock)
+        self._broadcast = broadcast
+        self._changed = changed
+        self._start = (tuple(users), tuple(usergroups), tuple(channels))
+        self.clear()
+
+    def clear(self) -> None:
+        """Back to how the workspace was first set up."""
+        users, usergroups, channels = self._start
+        self.users = {user.id: user for user in users}
+        app = self.app
+        self.users.setdefault(
+            app.bot_user_id,
+            User(app.bot_user_id, app.name.lower().replace(" ", "-"), app.name, is_bot=True),
+        )
+        self.usergroups = {group.id: group for group in usergroups}
+        self.channels = {channel.id: channel for channel in channels}
+        self.messages: dict[str, dict[str, JSON]] = {}
+        self.past_elements: dict[tuple[str, str], dict[tuple[str, str], JSON]] = {}
+        self.ephemerals: dict[str, list[tuple[str, JSON]]] = {}
+        self.files: dict[str, File] = {}
+        self.homes: dict[str, JSON] = {}
+        self.read_marks: dict[str, dict[str, str]] = {}
+        self.scheduled: dict[str, JSON] = {}
+        self.pins: dict[str, list[str]] = {}
+        self.bookmarks: dict[str, list[JSON]] = {}
+
+    def announce(self, event: JSON, sees: Callable[[str], bool] | None = None) -> None:
+        """Tell the page (those it concerns), and that there is something to save."""
+        self._broadcast.publish(event, sees)
+        self._changed()
+
+    def save(self) -> None:
+        """Say that there is something to save."""
+        self._changed()
+
+    def user(self, ref: object) -> User | None:
+        """By id or by name, with or without the at-sign."""
+        if not isinstance(ref, str):
+            return None
+        name = ref.removeprefix("@")
+        return self.users.get(ref) or next(
+            (user for user in self.users.values() if user.name == name), None
+        )
+
+    def usergroup(self, ref: object) -> UserGroup | None:
+        """By id or handle."""
+        if not isinstance(ref, str):
+            return None
+        handle = ref.removeprefix("@")
+        return self.usergroups.get(ref) or next(
+            (group for group in self.usergroups.values() if group.handle == handle), None
+        )
+
+    def channel(self, ref: object) -> Channel | None:
+        """By id or by name, with or without the hash; `@ana` is the app's conversation with ana."""
+        if not isinstance(ref, str):
+            return None
+        if ref.startswith("@") and (user := self.user(ref)):
+            pair = {self.app.bot_user_id, user.id}
+            return next(
+                (c for c in self.channels.values() if c.is_im and set(c.members) == pair), None
+            )
+        name = ref.removeprefix("#")
+        return self.channels.get(ref) or next(
+            (c for c in self.channels.values() if c.name == name and not c.is_im), None
+        )
+
+    def open_im(self, user: User) -> tuple[Channel, bool]:
+        """The conversation between the app and `user`, and whether it had to be made."""
+        if (present := self.channel(f"@{user.name}")) is not None:
+            return present, False
+        pair = (self.app.bot_user_id, user.id)
+        channel = Channel(self.ids.make("D"), user.name, True, "", pair, is_im=True)
+        self.channels[channel.id] = channel
+        self.announce({"type": "state"}, lambda u: u == user.id)
+        return channel, True
+
+    def set_member(self, channel: Channel, user_id: str, member: bool) -> Channel:
+        """Let someone join or leave."""
+        members = [m for m in channel.members if m != user_id] + ([user_id] if member else [])
+        channel = replace(channel, members=tuple(members))
+        self.channels[channel.id] = channel
+        self.announce({"type": "state"})
+        return channel
+
+    def set_usergroup(self, group: UserGroup, users: Sequence[str]) -> None:
+        """Replace who is in a user group."""
+        self.usergroups[group.id] = replace(group, users=tuple(users))
+        self.announce({"type": "state"})
+
+    def groups_of(self, user_id: str) -> list[UserGroup]:
+        """The user groups somebody is in."""
+        return [group for group in self.usergroups.values() if user_id in group.users]
+
+    def sees(self, channel_id: str) -> Callable[[str], bool]:
+        """Who may see what happens in a channel: everybody, or its members when private."""
+        channel = self.channels[channel_id]
+        return lambda user: not channel.is_private or user in channel.members
+
+    def in_channel(self, channel_id: str) -> Iterator[JSON]:
+        """Messages of a channel, oldest first, replies included."""
+        yield from self.messages.get(channel_id, {}).values()
+
+    def message(self, channel_id: str, ts: object) -> JSON | None:
+        """One message everybody in the channel sees."""
+        return self.messages.get(channel_id, {}).get(ts) if isinstance(ts, str) else None
+
+    def ephemeral(self, user_id: str, channel_id: str, ts: object) -> JSON | None:
+        """One message only `user_id` sees."""
+        return next(
+            (m for c, m in self.ephemerals.get(user_id, []) if c == channel_id and m["ts"] == ts),
+            None,
+        )
+
+    def snapshot(self) -> JSON:
+        """All that outlives a restart; messages only one person saw do not, as in Slack."""
+        return copy.deepcopy(
+            {
+                "channels": [
+                    {**asdict(c), "members": list(c.members)} for c in self.channels.values()
+                ],
+                "usergroups": {g.id: list(g.users) for g in self.usergroups.values()},
+                "messages": {c: list(m.values()) for c, m in self.messages.items()},
+                "files": [
+                    {"meta": f.meta, "content": base64.b64encode(f.content).decode()}
+                    for f in self.files.values()
+                    if f.complete
+                ],
+                "homes": self.homes,
+                "read_marks": self.read_marks,
+                "scheduled": self.scheduled,
+                "pins": self.pins,
+                "bookmarks": self.bookmarks,
+            }
+        )
+
+    def restore(self, data: JSON) -> None:
+        """Take over what `snapshot` returned."""
+        self.clear()
+        data = copy.deepcopy(data)
+        for channel in data.get("channels", []):
+            self.channels[channel["id"]] = Channel(
+                **{**channel, "members": tuple(channel["members"])}
+            )
+        for group_id, users in data.get("usergroups", {}).items():
+            if group_id in self.usergroups:
+                self.usergroups[group_id] = replace(self.usergroups[group_id], users=tuple(users))
+        self.messages = {
+            channel: {message["ts"]: message for message in messages}
+            for channel, messages in data.get("messages", {}).items()
+        }
+        self.files = {
+            file["meta"]["id"]: File(file["meta"], base64.b64decode(file["content"]), complete=True)
+            for file in data.get("files", [])
+        }
+        for name in ("homes", "read_marks", "scheduled", "pins", "bookmarks"):
+            setattr(self, name, data.get(name, {}))
