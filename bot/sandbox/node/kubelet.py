@@ -1,5 +1,6 @@
 """The kubelet's HTTPS server: what an API server asks a node for."""
 
+import contextlib
 from collections.abc import Callable
 
 from aiohttp import web
@@ -32,9 +33,11 @@ def kubelet_app(find: FindPod) -> web.Application:
         response = web.StreamResponse(headers={"Content-Type": "text/plain"})
         response.enable_chunked_encoding()
         await response.prepare(request)
-        async for chunk in log.stream(options):
-            await response.write(chunk)
-        await response.write_eof()
+        # A reader that has gone away is the usual end of following.
+        with contextlib.suppress(ConnectionResetError):
+            async for chunk in log.stream(options):
+                await response.write(chunk)
+            await response.write_eof()
         return response
 
     async def healthz(_: web.Request) -> web.Response:
