@@ -1,0 +1,68 @@
+"""What the bot may do on a cluster: no more than it needs, as RBAC objects."""
+
+from collections.abc import Sequence
+from typing import Any
+
+BOT = "gateway-bot"
+_ALL = ["get", "list", "watch", "create", "patch", "update", "delete"]
+_READ = ["get", "list", "watch"]
+
+
+def rights(namespaces: Sequence[str]) -> list[dict[str, Any]]:
+    """A ClusterRole for reading the whole cluster's outline, and a Role in each namespace."""
+    objects: list[dict[str, Any]] = [
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRole",
+            "metadata": {"name": BOT},
+            "rules": [
+                _rule("", ["namespaces", "pods", "services", "configmaps", "events"], _READ),
+                _rule("apps", ["deployments", "replicasets"], _READ),
+            ],
+        },
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": BOT},
+            "roleRef": _reference("ClusterRole"),
+            "subjects": [_subject()],
+        },
+    ]
+    for namespace in namespaces:
+        metadata = {"name": BOT, "namespace": namespace}
+        objects += [
+            {
+                "apiVersion": "rbac.authorization.k8s.io/v1",
+                "kind": "Role",
+                "metadata": metadata,
+                "rules": [
+                    _rule("", ["configmaps", "secrets", "services"], _ALL),
+                    _rule("", ["persistentvolumeclaims"], _ALL),
+                    _rule("apps", ["deployments"], _ALL),
+                    _rule("policy", ["poddisruptionbudgets"], _ALL),
+                    _rule("autoscaling", ["horizontalpodautoscalers"], _ALL),
+                    _rule("coordination.k8s.io", ["leases"], _ALL),
+                    _rule("", ["pods/log", "pods/proxy"], ["get"]),
+                ],
+            },
+            {
+                "apiVersion": "rbac.authorization.k8s.io/v1",
+                "kind": "RoleBinding",
+                "metadata": metadata,
+                "roleRef": _reference("Role"),
+                "subjects": [_subject()],
+            },
+        ]
+    return objects
+
+
+def _rule(group: str, resources: list[str], verbs: list[str]) -> dict[str, list[str]]:
+    return {"apiGroups": [group], "resources": resources, "verbs": verbs}
+
+
+def _reference(kind: str) -> dict[str, str]:
+    return {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": BOT}
+
+
+def _subject() -> dict[str, str]:
+    return {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": BOT}
