@@ -151,7 +151,8 @@ class Azure:
             return refused
         gateway = self._gateway(request.match_info["gateway"])
         now = datetime.datetime.now(datetime.UTC).isoformat()
-        gateway.heartbeats[request.headers.get("X-Instance", "unknown")] = now
+        body = await request.json() if request.can_read_body else {}
+        gateway.heartbeats[str(body.get("instanceId", "unknown"))] = now
         return web.json_response({})
 
     async def _judged(self, request: web.Request) -> web.Response | None:

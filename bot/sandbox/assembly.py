@@ -1,0 +1,275 @@
+"""Builds the world's parts, starts them in order, and says how to reach them."""
+
+import asyncio
+import contextlib
+import datetime
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from bot.sandbox.azure import ApimService, Azure, ClientApp, GatewayResource
+from bot.sandbox.cluster import Cluster, Identity
+from bot.sandbox.faults import FaultBoard
+from bot.sandbox.files import bot_settings, kept_secrets, kubeconfig
+from bot.sandbox.foreign import prepare
+from bot.sandbox.legacy import portal_objects
+from bot.sandbox.node import Node
+from bot.sandbox.registry import Registry
+from bot.sandbox.rights import BOT, rights
+from bot.sandbox.slack import AppConfig, SlackWorkspace
+from bot.sandbox.snapshots import Part, Snapshots
+from bot.sandbox.tls import Authority
+from bot.sandbox.world import World
+
+_SCOPES = (
+    "commands",
+    "chat:write",
+    "channels:history",
+    "groups:history",
+    "channels:read",
+    "groups:read",
+    "im:write",
+    "users:read",
+    "usergroups:read",
+    "files:write",
+)
+_APIM = "Microsoft.ApiManagement/service/gateways"
+_ACTIONS = frozenset({f"{_APIM}/read", f"{_APIM}/generateToken/action"})
+_PERSON = "demo-admin"
+_TIME_SCALE = 0.3
+"""The nodes' probes and the gateways' polls run this much of their time: nobody likes to wait."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the world is to be run."""
+
+    world: World
+    data: Path
+    port: int = 0
+    mode: Literal["socket", "http"] = "socket"
+    bot_url: str | None = None
+    foreign_kubeconfig: Path | None = None
+
+
+class Running:
+    """A started world."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._kept = plan.data / "sandbox"
+        self._snapshots = Snapshots(self._kept)
+        self._secrets = kept_secrets(
+            self._kept / "secrets.json",
+            ("bot_token", "app_token", "signing", "azure", "person", "kube_bot"),
+        )
+        self._authority = Authority.load_or_create(self._kept / "tls")
+        self._tls = self._authority.server_context()
+        self._parts: dict[str, Part] = {}
+        self._boards: list[FaultBoard] = []
+        self._stack = contextlib.AsyncExitStack()
+
+    async def start(self) -> dict[str, Any]:
+        """Start every part; what others need to know of it."""
+        world = self._plan.world
+        azure = self._azure()
+        await self._run("azure", azure)
+        registry = Registry(repository=world.repository, tags=world.tags)
+        await self._run("registry", registry)
+        contexts = await self._clusters(azure)
+        person = self._plan.foreign_kubeconfig or self._plan.data / "kubeconfig"
+        endpoint = f"{world.azure.service}.configuration.azure-api.net"
+        for context in contexts.values():
+            node = Node(
+                kubeconfig=person,
+                context=context,
+                hosts={endpoint: azure.configuration_url},
+                ca_pem=self._authority.ca_pem,
+                registry_url=registry.url,
+                tls=self._tls,
+                changed=functools.partial(self._snapshots.note, f"node-{context}"),
+                time_scale=_TIME_SCALE,
+            )
+            await self._run(f"node-{context}", node)
+        slack = self._slack()
+        await self._run("slack", slack)
+        self._snapshots.start(self._parts)
+        self._stack.push_async_callback(self._snapshots.stop)
+        return self._described(slack, azure, registry, contexts, person)
+
+    async def stop(self) -> None:
+        """Keep everything, then stop in reverse order."""
+        await self._stack.aclose()
+
+    async def _run(self, name: str, part: Any) -> None:
+        kept = self._snapshots.load(name)
+        if kept is not None:
+            part.restore(kept)
+        await part.start()
+        self._stack.push_async_callback(part.stop)
+        self._parts[name] = part
+        self._boards.append(part.faults)
+
+    def _azure(self) -> Azure:
+        azure = self._plan.world.azure
+        return Azure(
+            tenant_id=azure.tenant_id,
+            clients=[ClientApp(azure.client_id, self._secrets["azure"], _ACTIONS)],
+            services=[
+                ApimService(
+                    azure.subscription,
+                    azure.resource_group,
+                    azure.service,
+                    gateways=[GatewayResource(*gateway) for gateway in azure.gateways],
+                )
+            ],
+            tls=self._tls,
+            changed=lambda: self._snapshots.note("azure"),
+        )
+
+    async def _clusters(self, azure: Azure) -> Mapping[str, str]:
+        """Each cluster's name and its context in the kubeconfig."""
+        world = self._plan.world
+        if self._plan.foreign_kubeconfig is not None:
+            return await asyncio.to_thread(prepare, self._plan.foreign_kubeconfig, world.clusters)
+        servers = {}
+        for name, namespaces in world.clusters.items():
+            cluster = Cluster(
+                name,
+                namespaces=namespaces,
+                tokens={
+                    self._secrets["person"]: Identity(_PERSON, ("system:masters",)),
+                    self._secrets["kube_bot"]: Identity(BOT),
+                },
+                tls=self._tls,
+                changed=functools.partial(self._snapshots.note, f"cluster-{name}"),
+            )
+            new = self._snapshots.load(f"cluster-{name}") is None
+            await self._run(f"cluster-{name}", cluster)
+            servers[name] = cluster.url
+            if new:
+                await cluster.apply(rights(namespaces))
+                await self._install_legacy(name, cluster, azure)
+        ca = self._authority.ca_pem
+        kubeconfig(self._plan.data / "kubeconfig", servers, _PERSON, self._secrets["person"], ca)
+        kubeconfig(self._bot_kubeconfig, servers, BOT, self._secrets["kube_bot"], ca)
+        return {name: name for name in servers}
+
+    @property
+    def _bot_kubeconfig(self) -> Path:
+        return self._plan.foreign_kubeconfig or self._plan.data / "bot.kubeconfig"
+
+    async def _install_legacy(self, name: str, cluster: Cluster, azure: Azure) -> None:
+        world = self._plan.world
+        legacy = world.legacy
+        if legacy is None or legacy.cluster != name:
+            return
+        expires = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=legacy.token_days)
+        service = world.azure.service
+        token = azure.issue_token(service, legacy.gateway, expires)
+        endpoint = f"{service}.configuration.azure-api.net"
+        await cluster.apply(
+            portal_objects(legacy.gateway, legacy.namespace, endpoint, legacy.tag, token)
+        )
+
+    def _slack(self) -> SlackWorkspace:
+        world = self._plan.world
+        return SlackWorkspace(
+            team=dict(world.team),
+            users=world.users,
+            usergroups=world.usergroups,
+            channels=world.channels,
+            app=AppConfig(
+                app_id=world.app["id"],
+                name=world.app["name"],
+                bot_user_id=world.app["bot_user_id"],
+                bot_id=world.app["bot_id"],
+                bot_token=self._bot_token,
+                app_token=self._app_token,
+                signing_secret=self._secrets["signing"],
+                scopes=_SCOPES,
+                commands=[
+                    (
+                        "/gateway",
+                        "Deploy and operate API Management gateways",
+                        "deploy | status | help",
+                    )
+                ],
+                mode=self._plan.mode,
+                request_url=self._plan.bot_url,
+            ),
+            port=self._plan.port,
+            boards=tuple(self._boards),
+            changed=lambda: self._snapshots.note("slack"),
+        )
+
+    @property
+    def _bot_token(self) -> str:
+        return f"xoxb-{self._secrets['bot_token']}"
+
+    @property
+    def _app_token(self) -> str:
+        return f"xapp-1-{self._secrets['app_token']}"
+
+    def _described(
+        self,
+        slack: SlackWorkspace,
+        azure: Azure,
+        registry: Registry,
+        contexts: Mapping[str, str],
+        person: Path,
+    ) -> dict[str, Any]:
+        world = self._plan.world
+        bot_port = (
+            int(self._plan.bot_url.rsplit(":", 1)[1].split("/")[0]) if self._plan.bot_url else 0
+        )
+        settings = {
+            "slack": {
+                "mode": self._plan.mode,
+                "api_url": slack.api_url,
+                "http": {"host": "127.0.0.1", "port": bot_port},
+            },
+            "azure": {
+                "authority": azure.url,
+                "tenant_id": world.azure.tenant_id,
+                "client_id": world.azure.client_id,
+                "arm_endpoint": azure.url,
+            },
+            "apim": [
+                {
+                    "name": world.azure.service,
+                    "subscription": world.azure.subscription,
+                    "resource_group": world.azure.resource_group,
+                    "service": world.azure.service,
+                }
+            ],
+            "clusters": [
+                {"name": name, "kubeconfig": str(self._bot_kubeconfig), "context": context}
+                for name, context in contexts.items()
+            ],
+            "environments": [
+                {
+                    "name": "production",
+                    "namespaces": list(world.production_namespaces),
+                    "production": True,
+                },
+                {"name": "development"},
+            ],
+            "images": {"registry_url": registry.url, "repository": world.repository},
+            "health": {"host": "127.0.0.1", "port": 0},
+        }
+        return {
+            "ready": True,
+            "slack": slack.url,
+            "kubeconfig": str(person),
+            "settings": str(bot_settings(self._plan.data / "gateway-bot.yaml", settings)),
+            "env": {
+                "SLACK_BOT_TOKEN": self._bot_token,
+                "SLACK_APP_TOKEN": self._app_token,
+                "SLACK_SIGNING_SECRET": self._secrets["signing"],
+                "AZURE_CLIENT_SECRET": self._secrets["azure"],
+                "REQUESTS_CA_BUNDLE": str(self._authority.ca_pem_path),
+            },
+        }
