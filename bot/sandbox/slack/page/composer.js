@@ -1,0 +1,88 @@
+// Where people type: messages, slash commands with completion, and history.
+
+import { freshId, h, replace } from "./dom.js";
+
+const history = new Map();
+
+export function composer(page, { thread = null, label, place }) {
+  const listId = freshId("commands");
+  let active = 0;
+  let at = -1;
+  let shown = [];
+  const popup = h("ul", { id: listId, class: "popup up", role: "listbox", "aria-label": "Commands", hidden: true });
+  const box = h("textarea", { rows: 1, id: thread ? freshId("composer") : "composer", "aria-label": label, placeholder: place,
+    "aria-controls": listId, "aria-autocomplete": "list" });
+  const send = h("button", { type: "submit", class: "send", "aria-label": "Send" }, "➤");
+  const form = h("form", { class: "composer", onsubmit: (event) => { event.preventDefault(); submit(); } }, popup, box, send);
+  const mine = () => history.get(page.me) || history.set(page.me, []).get(page.me);
+
+  function fit() {
+    box.style.height = "auto";
+    box.style.height = `${Math.min(box.scrollHeight, 160)}px`;
+  }
+
+  function hide() {
+    popup.hidden = true;
+    shown = [];
+  }
+
+  function complete() {
+    const text = box.value;
+    shown = !thread && /^\/\S*$/.test(text) ? page.state.commands.filter((c) => c.command.startsWith(text)) : [];
+    if (!shown.length) return hide();
+    active = 0;
+    replace(popup, shown.map((c, i) => h("li", { role: "option", "aria-selected": String(i === 0),
+      onmousedown: (event) => { event.preventDefault(); pick(i); } },
+    h("strong", {}, c.command), " ", h("span", { class: "muted" }, c.usage_hint || ""), h("small", {}, c.description))));
+    popup.hidden = false;
+    return undefined;
+  }
+
+  function pick(index) {
+    box.value = `${shown[index].command} `;
+    hide();
+    box.focus();
+  }
+
+  function mark(step) {
+    active = (active + step + shown.length) % shown.length;
+    [...popup.children].forEach((item, i) => item.setAttribute("aria-selected", String(i === active)));
+  }
+
+  function recall(step) {
+    const past = mine();
+    if (!past.length) return;
+    at = Math.min(Math.max(at + step, -1), past.length - 1);
+    box.value = at < 0 ? "" : past[past.length - 1 - at];
+    fit();
+  }
+
+  async function submit() {
+    const text = box.value.trim();
+    if (!text) return;
+    mine().push(text);
+    at = -1;
+    box.value = "";
+    hide();
+    fit();
+    form.classList.add("sending");
+    await page.send(text, thread);
+    form.classList.remove("sending");
+    box.focus();
+  }
+
+  box.addEventListener("input", () => { complete(); fit(); });
+  box.addEventListener("blur", hide);
+  box.addEventListener("keydown", (event) => {
+    if (!popup.hidden && event.key === "ArrowDown") mark(1);
+    else if (!popup.hidden && event.key === "ArrowUp") mark(-1);
+    else if (!popup.hidden && (event.key === "Tab" || (event.key === "Enter" && box.value !== shown[active].command))) pick(active);
+    else if (!popup.hidden && event.key === "Escape") hide();
+    else if (event.key === "ArrowUp" && (box.value === "" || at >= 0)) recall(1);
+    else if (event.key === "ArrowDown" && at >= 0) recall(-1);
+    else if (event.key === "Enter" && !event.shiftKey) submit();
+    else return;
+    event.preventDefault();
+  });
+  return form;
+}

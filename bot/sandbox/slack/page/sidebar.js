@@ -1,0 +1,37 @@
+// The workspace on the left: channels with unread marks, the app, and who I am.
+
+import { avatar, h, replace } from "./dom.js";
+
+export function drawSidebar(node, page) {
+  const { state, unread } = page;
+  const entry = (channel) => {
+    const marks = unread[channel.id] || { unread: 0, mentions: 0 };
+    const here = page.place === "channel" && channel.id === page.channel;
+    const other = channel.is_im && page.user((channel.members || []).find((id) => id !== page.me));
+    const name = channel.is_im ? other?.real_name || channel.name : channel.name;
+    return h("li", {}, h("button", { type: "button", class: `${here ? "here" : ""}${marks.unread && !here ? " unread" : ""}`,
+      dataset: { channelId: channel.id }, "aria-current": here ? "page" : undefined, onclick: () => page.openChannel(channel.id) },
+    h("span", { class: "sign", "aria-hidden": "true" }, channel.is_im ? "●" : channel.is_private ? "🔒" : "#"), h("span", { class: "name" }, name),
+    marks.mentions > 0 && !here && h("span", { class: "count", "aria-label": `${marks.mentions} mentions` }, String(marks.mentions))));
+  };
+  const mine = state.channels.filter((c) => !c.is_im || (c.members || []).includes(page.me));
+  const home = page.place === "home";
+  replace(node,
+    h("header", {}, h("strong", {}, state.team.name), h("span", { class: "where", title: `${state.transport.connections} connections` },
+      h("i", { class: state.transport.connections || state.transport.mode === "http" ? "up" : "down" }),
+      state.transport.mode === "http" ? "HTTP mode" : "Socket Mode")),
+    h("div", { class: "lists" },
+      h("h2", {}, "Channels"), h("ul", {}, mine.filter((c) => !c.is_im).map(entry)),
+      mine.some((c) => c.is_im) && [h("h2", {}, "Direct messages"), h("ul", {}, mine.filter((c) => c.is_im).map(entry))],
+      h("h2", {}, "Apps"), h("ul", {}, h("li", {}, h("button", { type: "button", class: home ? "here" : "", dataset: { appHome: state.app.id },
+        onclick: () => page.openHome() }, h("span", { class: "sign", "aria-hidden": "true" }, "⛩"), h("span", { class: "name" }, state.app.name)))),
+      h("h2", {}, "This workspace"),
+      h("ul", {}, h("li", {}, h("button", { type: "button", class: "faults-link", onclick: () => page.toggleFaults() }, h("span", { class: "sign", "aria-hidden": "true" }, "⚡"),
+        h("span", { class: "name" }, "Faults"), page.faultsOn > 0 && h("span", { class: "count" }, String(page.faultsOn)))),
+      h("li", {}, h("a", { href: `${state.links.log}?format=html`, target: "_blank", rel: "noopener" }, h("span", { class: "sign", "aria-hidden": "true" }, "≡"),
+        h("span", { class: "name" }, "Traffic"))))),
+    h("fieldset", { class: "me" }, h("legend", {}, "Who am I"),
+      state.users.filter((u) => !u.is_bot).map((user) => h("label", { class: user.id === page.me ? "now" : "", title: user.title },
+        h("input", { type: "radio", name: "me", value: user.id, checked: user.id === page.me, onchange: () => page.become(user.id) }),
+        avatar(user, 26), h("span", {}, h("strong", {}, user.name), h("small", {}, user.title))))));
+}
