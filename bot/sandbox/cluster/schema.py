@@ -160,8 +160,24 @@ _QUANTITIES = frozenset(
 # Go fields that are plain values with `omitempty`: their zero is the same as not being there.
 _ZERO_IS_ABSENT = frozenset(
     {
-        *["minReadySeconds", "initialDelaySeconds", "hostPort", "nodePort", "healthCheckNodePort", "count"],
-        *["hostNetwork", "hostPID", "hostIPC", "stdin", "stdinOnce", "tty", "paused", "unschedulable"],
+        *[
+            "minReadySeconds",
+            "initialDelaySeconds",
+            "hostPort",
+            "nodePort",
+            "healthCheckNodePort",
+            "count",
+        ],
+        *[
+            "hostNetwork",
+            "hostPID",
+            "hostIPC",
+            "stdin",
+            "stdinOnce",
+            "tty",
+            "paused",
+            "unschedulable",
+        ],
         *["availableReplicas", "readyReplicas", "updatedReplicas", "unavailableReplicas"],
         *["fullyLabeledReplicas", "observedGeneration", "publishNotReadyAddresses"],
     }
