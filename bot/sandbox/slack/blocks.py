@@ -261,12 +261,12 @@ def check_message_blocks(blocks: object) -> list[str]:
     """What is wrong with the blocks of one message."""
     problems = check_blocks(blocks)
     if isinstance(blocks, list):
-        markdown = sum(
+        markdown = [
             len(str(b.get("text") or ""))
             for b in blocks
             if isinstance(b, dict) and b.get("type") == "markdown"
-        )
-        if markdown > MARKDOWN_CHARACTERS:
+        ]
+        if len(markdown) > 1 and sum(markdown) > MARKDOWN_CHARACTERS:
             problems.append(
                 f"markdown blocks must be less than {MARKDOWN_CHARACTERS + 1} characters together "
                 "[json-pointer:/blocks]"
