@@ -290,7 +290,7 @@ def check_view(view: object) -> list[str]:
         return problems
     for n, block in enumerate(blocks):
         kind = block.get("type") if isinstance(block, dict) else None
-        if kind in _MESSAGE_ONLY:
+        if isinstance(kind, str) and kind in _MESSAGE_ONLY:
             report(f"unsupported type: {kind}", f"/blocks/{n}/type")
         if kind == "input" and view.get("type") == "modal" and not view.get("submit"):
             report("missing required field: submit", "/view")
@@ -319,6 +319,7 @@ def characters(value: object) -> int:
     return 0
 
 
+_NESTING = {"card", "carousel", "container", "section", "actions", "context_actions", "input"}
 _TEXT_FIELDS = {"text", "title", "alt_text"}
 
 
@@ -331,7 +332,7 @@ def elements_of(block: JSON) -> Iterator[JSON]:
     for entry in candidates:
         if not isinstance(entry, dict):
             continue
-        if entry.get("type") in BLOCKS and entry.get("type") != "image":
+        if str(entry.get("type")) in _NESTING:
             yield from elements_of(entry)
         else:
             yield entry
@@ -340,7 +341,7 @@ def elements_of(block: JSON) -> Iterator[JSON]:
 def _check_ids(blocks: Sequence[JSON], report: Report) -> None:
     given = Counter(b["block_id"] for b in blocks if isinstance(b.get("block_id"), str))
     for n, block in enumerate(blocks):
-        if given[block.get("block_id")] > 1:
+        if given[str(block.get("block_id"))] > 1:
             report(f'block_id "{block["block_id"]}" already exists', f"/blocks/{n}/block_id")
         # Slack wants action_id unique in the containing block only: rows may repeat it.
         actions = Counter(

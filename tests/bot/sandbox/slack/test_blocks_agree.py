@@ -10,7 +10,7 @@ from slack_sdk.errors import SlackObjectFormationError
 from slack_sdk.models.blocks import Block, block_elements
 from slack_sdk.models.blocks import blocks as sdk_blocks
 
-from bot.sandbox.slack.blocks import check_message_blocks
+from bot.sandbox.slack.blocks import check_message_blocks, check_view
 from tests.support.blocks import actions, button, option, plain, section, text_input
 
 JSON = dict[str, Any]
@@ -95,17 +95,36 @@ def test_what_slacks_models_write_is_accepted(block: JSON) -> None:
         assert check_message_blocks([parsed.to_dict()]) == []
 
 
+NAMES = [
+    "type",
+    "text",
+    "elements",
+    "element",
+    "accessory",
+    "options",
+    "option_groups",
+    "initial_option",
+    "block_id",
+    "action_id",
+    "value",
+    "blocks",
+    "child_blocks",
+]
+TYPES = [
+    "section",
+    "actions",
+    "button",
+    "static_select",
+    "plain_text",
+    "input",
+    "container",
+    "modal",
+]
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: (
         st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(
-                ["type", "text", "elements", "accessory", "options", "block_id", "value"]
-            ),
-            inner | st.sampled_from(["section", "actions", "button", "plain_text", "input"]),
-            max_size=4,
-        )
+        | st.dictionaries(st.sampled_from(NAMES), inner | st.sampled_from(TYPES), max_size=4)
     ),
     max_leaves=12,
 )
@@ -113,7 +132,10 @@ JSON_VALUES = st.recursive(
 
 @given(JSON_VALUES)
 def test_whatever_a_bot_sends_is_judged_without_a_crash(value: object) -> None:
+    assert isinstance(check_message_blocks([value]), list)
     assert isinstance(check_message_blocks(value), list)
+    assert isinstance(check_view(value), list)
+    assert isinstance(check_view({"type": "home", "blocks": [value]}), list)
 
 
 PARTNERS_ONLY = {"call", "auth_provider"}
