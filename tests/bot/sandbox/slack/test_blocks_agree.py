@@ -11,7 +11,7 @@ from slack_sdk.models.blocks import Block, block_elements
 from slack_sdk.models.blocks import blocks as sdk_blocks
 
 from bot.sandbox.slack.blocks import check_message_blocks, check_view
-from tests.support.blocks import actions, button, option, plain, section, text_input
+from tests.support.slack_blocks import actions, button, option, plain, section, text_input
 
 JSON = dict[str, Any]
 

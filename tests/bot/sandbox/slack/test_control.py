@@ -9,7 +9,7 @@ from slack_bolt import App
 from slack_sdk import WebClient
 
 from bot.sandbox.faults import FaultBoard, Switch
-from tests.support.blocks import modal
+from tests.support.slack_blocks import modal
 from tests.support.slack_bots import over_sockets, web_client
 from tests.support.slack_workspace import (
     ANA,

@@ -11,7 +11,7 @@ from slack_bolt import App
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
-from tests.support.blocks import actions, button
+from tests.support.slack_blocks import actions, button
 from tests.support.slack_bots import over_sockets, web_client
 from tests.support.slack_workspace import APP_TOKEN, OPS, Person, eventually
 

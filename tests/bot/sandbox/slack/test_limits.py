@@ -9,7 +9,7 @@ from slack_sdk.errors import SlackApiError
 
 from bot.sandbox.slack.blocks import check_message_blocks, check_view
 from bot.sandbox.slack.limits import RateLimits
-from tests.support.blocks import actions, button, modal, option, plain, section, text_input
+from tests.support.slack_blocks import actions, button, modal, option, plain, section, text_input
 from tests.support.slack_workspace import OPS
 
 JSON = dict[str, Any]

@@ -8,7 +8,16 @@ from slack_bolt import App
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
-from tests.support.blocks import actions, button, modal, option, plain, section, text_input, typed
+from tests.support.slack_blocks import (
+    actions,
+    button,
+    modal,
+    option,
+    plain,
+    section,
+    text_input,
+    typed,
+)
 from tests.support.slack_bots import bolt_app, over_sockets, web_client
 from tests.support.slack_workspace import (
     ANA,

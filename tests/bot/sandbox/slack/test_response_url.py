@@ -7,7 +7,7 @@ import pytest
 import requests
 from slack_bolt import App
 
-from tests.support.blocks import actions, button, section
+from tests.support.slack_blocks import actions, button, section
 from tests.support.slack_bots import bolt_app, over_sockets, web_client
 from tests.support.slack_workspace import ANA, OPS, Clock, Person, running, workspace
 
