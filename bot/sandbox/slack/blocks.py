@@ -42,6 +42,7 @@ MESSAGE_BLOCKS = 50
 VIEW_BLOCKS = 100
 MESSAGE_CHARACTERS = 13_200
 MARKDOWN_CHARACTERS = 12_000
+DATA_TABLE_CHARACTERS = 20_000
 VIEW_BYTES = 250_000
 
 _MESSAGE_ONLY = {"markdown", "table", "data_table", "plan", "task_card", "context_actions", "file"}
@@ -121,6 +122,12 @@ _CARD = record(
     at_least_one("hero_image", "title", "actions", "body"),
 )
 
+
+def _data_table(value: JSON, at: str, report: Report) -> None:
+    if characters(value.get("rows")) > DATA_TABLE_CHARACTERS:
+        report(f"must be less than {DATA_TABLE_CHARACTERS + 1} characters", at)
+
+
 BLOCKS: dict[str, Checker] = {
     "section": record(
         {},
@@ -170,9 +177,8 @@ BLOCKS: dict[str, Checker] = {
             )
         },
     ),
-    "data_table": _block(
-        {"rows": array(array(_CELL, 1, 20), 2, 201)},
-        {"caption": string(), "page_size": integer(1, 100), "row_header_column_index": anything},
+    "data_table": record(
+        {"rows": array(array(_CELL, 1, 20), 2, 201)}, {"block_id": ID}, _data_table
     ),
     "task_card": _TASK,
     "plan": _block({"title": string()}, {"tasks": array(by_type({"task_card": _TASK}), 0, 50)}),

@@ -135,6 +135,7 @@ BLOCK_LIMITS: list[tuple[str, int, Callable[[int], JSON]]] = [
     ("table rows", 100, lambda n: rows(n, 1)),
     ("table columns", 20, lambda n: rows(1, n)),
     ("plan tasks", 50, tasks),
+    ("data table rows", 201, lambda n: {**rows(n, 1), "type": "data_table"}),
     ("alert text", 200, lambda n: {"type": "alert", "text": mrkdwn(n)}),
     ("card title", 150, lambda n: {"type": "card", "title": mrkdwn(n)}),
     ("card body", 200, lambda n: {"type": "card", "body": mrkdwn(n)}),
