@@ -38,6 +38,15 @@ ANA, BEN, DAN = "U0ANA", "U0BEN", "U0DAN"
 OPS, SECRETS, ELSEWHERE = "C0OPS", "G0SEC", "C0ELSE"
 
 
+class Clock:
+    """The real time, plus what a test lets pass."""
+
+    ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self.ahead
+
+
 def app_config(
     mode: Literal["socket", "http"] = "socket", scopes: Sequence[str] = SCOPES, home: bool = True
 ) -> AppConfig:

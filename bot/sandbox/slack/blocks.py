@@ -42,6 +42,7 @@ MESSAGE_BLOCKS = 50
 VIEW_BLOCKS = 100
 MESSAGE_CHARACTERS = 13_200
 MARKDOWN_CHARACTERS = 12_000
+DATA_TABLE_CHARACTERS = 20_000
 VIEW_BYTES = 250_000
 
 _MESSAGE_ONLY = {"markdown", "table", "data_table", "plan", "task_card", "context_actions", "file"}
@@ -121,6 +122,12 @@ _CARD = record(
     at_least_one("hero_image", "title", "actions", "body"),
 )
 
+
+def _data_table(value: JSON, at: str, report: Report) -> None:
+    if characters(value.get("rows")) > DATA_TABLE_CHARACTERS:
+        report(f"must be less than {DATA_TABLE_CHARACTERS + 1} characters", at)
+
+
 BLOCKS: dict[str, Checker] = {
     "section": record(
         {},
@@ -170,9 +177,8 @@ BLOCKS: dict[str, Checker] = {
             )
         },
     ),
-    "data_table": _block(
-        {"rows": array(array(_CELL, 1, 20), 2, 201)},
-        {"caption": string(), "page_size": integer(1, 100), "row_header_column_index": anything},
+    "data_table": record(
+        {"rows": array(array(_CELL, 1, 20), 2, 201)}, {"block_id": ID}, _data_table
     ),
     "task_card": _TASK,
     "plan": _block({"title": string()}, {"tasks": array(by_type({"task_card": _TASK}), 0, 50)}),
@@ -261,12 +267,12 @@ def check_message_blocks(blocks: object) -> list[str]:
     """What is wrong with the blocks of one message."""
     problems = check_blocks(blocks)
     if isinstance(blocks, list):
-        markdown = sum(
+        markdown = [
             len(str(b.get("text") or ""))
             for b in blocks
             if isinstance(b, dict) and b.get("type") == "markdown"
-        )
-        if markdown > MARKDOWN_CHARACTERS:
+        ]
+        if len(markdown) > 1 and sum(markdown) > MARKDOWN_CHARACTERS:
             problems.append(
                 f"markdown blocks must be less than {MARKDOWN_CHARACTERS + 1} characters together "
                 "[json-pointer:/blocks]"
@@ -290,7 +296,7 @@ def check_view(view: object) -> list[str]:
         return problems
     for n, block in enumerate(blocks):
         kind = block.get("type") if isinstance(block, dict) else None
-        if kind in _MESSAGE_ONLY:
+        if isinstance(kind, str) and kind in _MESSAGE_ONLY:
             report(f"unsupported type: {kind}", f"/blocks/{n}/type")
         if kind == "input" and view.get("type") == "modal" and not view.get("submit"):
             report("missing required field: submit", "/view")
@@ -319,6 +325,7 @@ def characters(value: object) -> int:
     return 0
 
 
+_NESTING = {"card", "carousel", "container", "section", "actions", "context_actions", "input"}
 _TEXT_FIELDS = {"text", "title", "alt_text"}
 
 
@@ -331,7 +338,7 @@ def elements_of(block: JSON) -> Iterator[JSON]:
     for entry in candidates:
         if not isinstance(entry, dict):
             continue
-        if entry.get("type") in BLOCKS and entry.get("type") != "image":
+        if str(entry.get("type")) in _NESTING:
             yield from elements_of(entry)
         else:
             yield entry
@@ -340,7 +347,7 @@ def elements_of(block: JSON) -> Iterator[JSON]:
 def _check_ids(blocks: Sequence[JSON], report: Report) -> None:
     given = Counter(b["block_id"] for b in blocks if isinstance(b.get("block_id"), str))
     for n, block in enumerate(blocks):
-        if given[block.get("block_id")] > 1:
+        if given[str(block.get("block_id"))] > 1:
             report(f'block_id "{block["block_id"]}" already exists', f"/blocks/{n}/block_id")
         # Slack wants action_id unique in the containing block only: rows may repeat it.
         actions = Counter(

@@ -90,19 +90,20 @@ def _initial_is_an_option(many: bool, value: JSON, at: str, report: Report) -> N
         report("initial option must match one of the options", where)
 
 
-def _pair(option: object) -> tuple[object, object]:
+def _pair(option: object) -> tuple[str, str]:
     if not isinstance(option, dict):
-        return (None, None)
+        return ("", "")
     text = option.get("text")
-    return (text.get("text") if isinstance(text, dict) else None, str(option.get("value")))
+    return (str(text.get("text")) if isinstance(text, dict) else "", str(option.get("value")))
 
 
 def options_of(element: JSON) -> list[JSON]:
     """Every option of a select, those of its groups included."""
-    found = list(element.get("options") or [])
-    for group in element.get("option_groups") or []:
-        if isinstance(group, dict):
-            found.extend(group.get("options") or [])
+    groups = element.get("option_groups")
+    found: list[object] = []
+    for holder in [element, *(groups if isinstance(groups, list) else [])]:
+        options = holder.get("options") if isinstance(holder, dict) else None
+        found += options if isinstance(options, list) else []
     return [option for option in found if isinstance(option, dict)]
 
 

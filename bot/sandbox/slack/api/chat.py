@@ -1,5 +1,6 @@
 """chat.*: posting, changing and deleting messages, scheduling them, permalinks."""
 
+import json
 from typing import Any
 
 from bot.sandbox.slack import messages
@@ -11,7 +12,8 @@ UPDATE_TEXT_LIMIT = 4_000
 SCHEDULE_SECONDS = 120 * 24 * 3600
 SCHEDULE_WINDOW_SECONDS = 300
 SCHEDULED_IN_A_WINDOW = 30
-METADATA_BYTES = 16_000
+METADATA_CHARACTERS = 16_000
+"""Slack has a limit but does not say which; this one is on the safe side."""
 
 
 def content(args: Args) -> JSON:
@@ -47,7 +49,7 @@ def metadata(args: Args) -> JSON | None:
         typed = isinstance(given.get("event_type"), str) and given["event_type"]
         if not typed or not isinstance(given.get("event_payload"), dict):
             raise SlackError("invalid_metadata_schema")
-        if len(str(given)) > METADATA_BYTES:
+        if len(json.dumps(given)) > METADATA_CHARACTERS:
             raise SlackError("metadata_too_large")
     return given
 
@@ -96,9 +98,9 @@ def post_ephemeral(context: Context, args: Args) -> JSON:
     user = args.required("user")
     if user not in channel.members:
         raise SlackError("user_not_in_channel")
-    message = _draft(context, channel, args)
-    if len(message["text"]) > UPDATE_TEXT_LIMIT:
+    if len(args.text("text")) > messages.TEXT_LIMIT:
         raise SlackError("msg_too_long")
+    message = _draft(context, channel, args)
     messages.post_ephemeral(context.state, channel.id, user, message)
     return {"message_ts": message["ts"]}
 

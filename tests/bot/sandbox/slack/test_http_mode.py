@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from slack_bolt import App
 
-from tests.support.blocks import actions, button, modal, option, plain, typed
+from tests.support.slack_blocks import actions, button, modal, option, plain, typed
 from tests.support.slack_bots import bolt_app, over_http, web_client
 from tests.support.slack_workspace import (
     OPS,

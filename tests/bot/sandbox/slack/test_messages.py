@@ -7,7 +7,7 @@ import pytest
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
-from tests.support.blocks import actions, button, section
+from tests.support.slack_blocks import actions, button, section
 from tests.support.slack_workspace import ANA, BEN, OPS, SECRETS, Person, eventually
 
 JSON = dict[str, Any]

@@ -4,7 +4,7 @@ from typing import Any
 
 from slack_bolt import App
 
-from tests.support.blocks import actions, button, modal, typed
+from tests.support.slack_blocks import actions, button, modal, typed
 from tests.support.slack_bots import over_sockets, web_client
 from tests.support.slack_workspace import OPS, Person, eventually
 
