@@ -170,9 +170,7 @@ def _manager_in(message: str) -> str:
     return found["manager"] if found else message
 
 
-def _invalid(
-    cluster: str, message: str, details: Mapping[str, Any], what: str
-) -> GatewayBotError:
+def _invalid(cluster: str, message: str, details: Mapping[str, Any], what: str) -> GatewayBotError:
     causes = details.get("causes") or ()
     field = str(causes[0].get("field", "")) if causes else ""
     return InvalidInput(

@@ -17,7 +17,6 @@ from deploy.connection import Silent, Stream
 from deploy.errors import Unavailable
 from deploy.plan import Manifest
 
-
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 10.0
 _LASTED = 5.0
