@@ -106,7 +106,6 @@ class _View:
     )
     told: set[str] = field(default_factory=set)
     lost: dict[str, float] = field(default_factory=dict)
-    deleted: bool = False
 
     @property
     def synced(self) -> bool:
@@ -174,16 +173,14 @@ class _News:
 @contextlib.contextmanager
 def _watching(cluster: Cluster, ref: GatewayRef) -> Iterator[_News]:
     news = _News()
+    name, labels = f"metadata.name={ref.name}", f"app={ref.name}"
     watches = {
         kind: cluster.watch(
             kind,
             ref.namespace,
+            field_selector=name if kind == "Deployment" else "",
+            label_selector="" if kind == "Deployment" else labels,
             silence=_SILENCE,
-            **(
-                {"field_selector": f"metadata.name={ref.name}"}
-                if kind == "Deployment"
-                else {"label_selector": f"app={ref.name}"}
-            ),
         )
         for kind in _KINDS
     }
@@ -255,5 +252,5 @@ def _last_lines(cluster: Cluster, ref: GatewayRef, pod: PodProgress) -> str:
         except GatewayBotError:
             continue
         if text.strip():
-            return mask_secrets(text.rstrip()[-_LOG_LENGTH:])
+            return mask_secrets(text.rstrip())[-_LOG_LENGTH:]
     return ""
