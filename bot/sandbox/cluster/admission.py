@@ -1,0 +1,297 @@
+"""What is filled in or refused between decoding a new object and storing it: service accounts, cluster IPs,
+node ports, quotas and namespaces that end."""
+
+import random
+from collections.abc import Iterable
+
+from bot.sandbox.cluster import quantity
+from bot.sandbox.cluster.errors import ApiError, Cause, forbidden, invalid, not_found
+from bot.sandbox.cluster.kinds import (
+    CLAIM,
+    KINDS,
+    NAMESPACE,
+    POD,
+    QUOTA,
+    SERVICE,
+    SERVICE_ACCOUNT,
+    STORAGE_CLASS,
+    Kind,
+)
+from bot.sandbox.cluster.objects import (
+    Obj,
+    annotations_of,
+    get,
+    is_terminating,
+    name_of,
+    name_suffix,
+    namespace_of,
+)
+from bot.sandbox.cluster.store import Store
+
+DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
+
+
+class Admission:
+    """The admission steps; `store` is what they look things up in."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def check_namespace(self, kind: Kind, namespace: str, name: str) -> None:
+        """Refuse a create in a namespace that is missing (404) or ends (403)."""
+        if not kind.namespaced:
+            return
+        found = self._store.get(NAMESPACE, "", namespace)
+        if found is None:
+            raise not_found(NAMESPACE, namespace)
+        if is_terminating(found):
+            error = forbidden(
+                kind,
+                name,
+                f"unable to create new content in namespace {namespace} because it is being "
+                "terminated",
+            )
+            error.status["details"]["causes"] = [
+                {
+                    "reason": "NamespaceTerminating",
+                    "message": f"namespace {namespace} is being terminated",
+                    "field": "metadata.namespace",
+                }
+            ]
+            raise error
+
+    def admit(self, kind: Kind, obj: Obj, old: Obj | None) -> None:
+        """Fill in what depends on other objects; ApiError 403 or 422 for what they forbid."""
+        if kind is POD and old is None:
+            self._service_account(obj)
+        elif kind is SERVICE:
+            self._service(obj, old)
+        elif kind is CLAIM:
+            self._claim(obj, old)
+
+    def _service_account(self, pod: Obj) -> None:
+        spec = pod["spec"]
+        account = spec.setdefault("serviceAccountName", "default")
+        spec["serviceAccount"] = account
+        if self._store.get(SERVICE_ACCOUNT, namespace_of(pod), account) is None:
+            raise forbidden(
+                POD,
+                name_of(pod),
+                f"error looking up service account {namespace_of(pod)}/{account}: "
+                f'serviceaccount "{account}" not found',
+            )
+        spec.setdefault("priority", 0)
+        spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
+        tolerations = spec.setdefault("tolerations", [])
+        for condition in ("not-ready", "unreachable"):
+            key = f"node.kubernetes.io/{condition}"
+            if not any(
+                t.get("key") in (key, None, "") and t.get("effect") in ("NoExecute", None, "")
+                for t in tolerations
+            ):
+                tolerations.append(
+                    {
+                        "key": key,
+                        "operator": "Exists",
+                        "effect": "NoExecute",
+                        "tolerationSeconds": 300,
+                    }
+                )
+        if spec.get("automountServiceAccountToken") is not False:
+            _mount_token(spec)
+
+    def _service(self, service: Obj, old: Obj | None) -> None:
+        spec = service["spec"]
+        if spec.get("type") == "ExternalName":
+            return
+        before = get(old, "spec", default={}) if old else {}
+        if not spec.get("clusterIP"):
+            spec["clusterIP"] = before.get("clusterIP") or self._free_ip()
+        spec["clusterIPs"] = [spec["clusterIP"]]
+        spec.setdefault("ipFamilies", ["IPv4"])
+        spec.setdefault("ipFamilyPolicy", "SingleStack")
+        if spec.get("type") not in ("NodePort", "LoadBalancer"):
+            for port in spec.get("ports") or []:
+                if get(old, "spec", "type") in ("NodePort", "LoadBalancer"):
+                    port.pop("nodePort", None)
+            spec.pop("externalTrafficPolicy", None)
+            spec.pop("allocateLoadBalancerNodePorts", None)
+            return
+        had = {
+            (p.get("port"), p.get("protocol")): p.get("nodePort") for p in before.get("ports") or []
+        }
+        taken = self._node_ports(service)
+        for index, port in enumerate(spec.get("ports") or []):
+            asked = port.get("nodePort")
+            if asked and asked in taken:
+                cause = Cause(
+                    "FieldValueInvalid",
+                    f"spec.ports[{index}].nodePort",
+                    f"Invalid value: {asked}: provided port is already allocated",
+                )
+                raise invalid("Service", "", name_of(service), [cause])
+            if not asked:
+                kept = had.get((port.get("port"), port.get("protocol")))
+                port["nodePort"] = kept or _free_port(taken)
+            taken.add(port["nodePort"])
+
+    def _free_ip(self) -> str:
+        used = {get(s, "spec", "clusterIP") for s in self._store.all(SERVICE)}
+        while True:
+            address = f"10.96.{random.randrange(1, 255)}.{random.randrange(1, 255)}"
+            if address not in used:
+                return address
+
+    def _node_ports(self, but: Obj) -> set[int]:
+        return {
+            port["nodePort"]
+            for service in self._store.all(SERVICE)
+            if (namespace_of(service), name_of(service)) != (namespace_of(but), name_of(but))
+            for port in get(service, "spec", "ports", default=[])
+            if port.get("nodePort")
+        }
+
+    def _claim(self, claim: Obj, old: Obj | None) -> None:
+        spec = claim["spec"]
+        if spec.get("storageClassName") is None:
+            for storage_class in self._store.all(STORAGE_CLASS):
+                if annotations_of(storage_class).get(DEFAULT_CLASS) == "true":
+                    spec["storageClassName"] = name_of(storage_class)
+        if old is None:
+            return
+        before = get(old, "spec", "resources", "requests", "storage", default="0")
+        after = get(spec, "resources", "requests", "storage", default="0")
+        if quantity.parse(after) > quantity.parse(before):
+            chosen = self._store.get(STORAGE_CLASS, "", spec.get("storageClassName") or "")
+            if chosen is None or not chosen.get("allowVolumeExpansion"):
+                raise forbidden(
+                    CLAIM,
+                    name_of(claim),
+                    "only dynamically provisioned pvc can be resized and the storageclass that "
+                    "provisions the pvc must support resize",
+                )
+
+    def check_quota(self, kind: Kind, obj: Obj) -> None:
+        """Refuse a create that would exceed a ResourceQuota of its namespace."""
+        for limits in self._store.all(QUOTA, namespace_of(obj)) if kind.namespaced else ():
+            hard = get(limits, "spec", "hard", default={})
+            used = usage(self._store, namespace_of(obj), hard)
+            asked = demand(kind, obj, hard)
+            over = [
+                name
+                for name, amount in asked.items()
+                if quantity.parse(used[name]) + quantity.parse(amount) > quantity.parse(hard[name])
+            ]
+            if over:
+                raise _exceeded(kind, obj, limits, over, asked, used, hard)
+
+
+def _exceeded(
+    kind: Kind,
+    obj: Obj,
+    limits: Obj,
+    over: list[str],
+    asked: dict[str, str],
+    used: dict[str, str],
+    hard: dict[str, str],
+) -> ApiError:
+    def listing(values: dict[str, str]) -> str:
+        return ",".join(f"{name}={values[name]}" for name in sorted(over))
+
+    return forbidden(
+        kind,
+        name_of(obj),
+        f"exceeded quota: {name_of(limits)}, requested: {listing(asked)}, "
+        f"used: {listing(used)}, limited: {listing(hard)}",
+    )
+
+
+def _mount_token(spec: Obj) -> None:
+    path = "/var/run/secrets/kubernetes.io/serviceaccount"
+    wanting = [
+        container
+        for group in ("initContainers", "containers")
+        for container in spec.get(group) or []
+        if all(m.get("mountPath") != path for m in container.get("volumeMounts") or [])
+    ]
+    if not wanting:
+        return
+    name = f"kube-api-access-{name_suffix()}"
+    for container in wanting:
+        container.setdefault("volumeMounts", []).append(
+            {"name": name, "readOnly": True, "mountPath": path}
+        )
+    sources = [
+        {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}},
+        {
+            "configMap": {
+                "name": "kube-root-ca.crt",
+                "items": [{"key": "ca.crt", "path": "ca.crt"}],
+            }
+        },
+        {
+            "downwardAPI": {
+                "items": [
+                    {
+                        "path": "namespace",
+                        "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"},
+                    }
+                ]
+            }
+        },
+    ]
+    spec.setdefault("volumes", []).append(
+        {"name": name, "projected": {"sources": sources, "defaultMode": 420}}
+    )
+
+
+def _free_port(taken: set[int]) -> int:
+    while True:
+        port = random.randrange(30000, 32768)
+        if port not in taken:
+            return port
+
+
+def demand(kind: Kind, obj: Obj, hard: Iterable[str]) -> dict[str, str]:
+    """What one object counts for each name a quota limits."""
+    found: dict[str, str] = {}
+    for name in hard:
+        if name in (kind.plural, f"count/{kind.resource}"):
+            found[name] = "1"
+        elif kind is POD and name.removeprefix("limits.") != name:
+            found[name] = _summed(obj, "limits", name.removeprefix("limits."))
+        elif kind is POD and name.removeprefix("requests.") in ("cpu", "memory"):
+            found[name] = _summed(obj, "requests", name.removeprefix("requests."))
+        elif kind is CLAIM and name == "requests.storage":
+            found[name] = get(obj, "spec", "resources", "requests", "storage", default="0")
+        elif kind is SERVICE and name in ("services.loadbalancers", "services.nodeports"):
+            of_type = get(obj, "spec", "type") == (
+                "LoadBalancer" if name == "services.loadbalancers" else "NodePort"
+            )
+            found[name] = "1" if of_type else "0"
+    return found
+
+
+def _summed(pod: Obj, group: str, resource: str) -> str:
+    total = sum(
+        (
+            quantity.parse(get(container, "resources", group, resource, default="0"))
+            for container in get(pod, "spec", "containers", default=[])
+        ),
+        start=quantity.parse("0"),
+    )
+    return quantity.canonical(str(total))
+
+
+def usage(store: Store, namespace: str, hard: Iterable[str]) -> dict[str, str]:
+    """How much of each name a quota limits is in use in the namespace."""
+    total = {name: quantity.parse("0") for name in hard}
+    for kind in KINDS:
+        if not kind.namespaced or kind.stored_as:
+            continue
+        for obj in store.all(kind, namespace):
+            if kind is POD and get(obj, "status", "phase") in ("Succeeded", "Failed"):
+                continue
+            for name, amount in demand(kind, obj, total).items():
+                total[name] += quantity.parse(amount)
+    return {name: quantity.canonical(str(amount)) for name, amount in total.items()}

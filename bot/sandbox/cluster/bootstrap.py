@@ -1,0 +1,143 @@
+"""What every cluster holds from its first second."""
+
+from collections.abc import Iterable
+
+from bot.sandbox.cluster.admission import DEFAULT_CLASS
+from bot.sandbox.cluster.api import Api
+from bot.sandbox.cluster.decoding import Options
+from bot.sandbox.cluster.kinds import (
+    CLUSTER_ROLE,
+    CLUSTER_ROLE_BINDING,
+    CONFIG_MAP,
+    NAMESPACE,
+    SERVICE,
+    SERVICE_ACCOUNT,
+    STORAGE_CLASS,
+)
+from bot.sandbox.cluster.objects import Obj
+
+SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+
+_CA = "kube-root-ca.crt"
+
+
+def fill(api: Api, namespaces: Iterable[str]) -> None:
+    """Make the system's namespaces, those given, the default StorageClass and the basic roles."""
+    for name in dict.fromkeys((*SYSTEM_NAMESPACES, *namespaces)):
+        ensure_namespace(api, name)
+    options = Options(manager="kube-apiserver")
+    api.create(
+        STORAGE_CLASS,
+        "",
+        {
+            "metadata": {"name": "standard", "annotations": {DEFAULT_CLASS: "true"}},
+            "provisioner": "sandbox.local/hostpath",
+        },
+        options,
+    )
+    for name, rules in _ROLES.items():
+        api.create(CLUSTER_ROLE, "", {"metadata": {"name": name}, "rules": rules}, options)
+    api.create(
+        CLUSTER_ROLE_BINDING,
+        "",
+        {
+            "metadata": {"name": "cluster-admin"},
+            "roleRef": {
+                "apiGroup": "rbac.authorization.k8s.io",
+                "kind": "ClusterRole",
+                "name": "cluster-admin",
+            },
+            "subjects": [{"kind": "Group", "name": "system:masters"}],
+        },
+        options,
+    )
+    port = {"name": "https", "port": 443, "targetPort": 6443}
+    api.create(
+        SERVICE,
+        "default",
+        {
+            "metadata": {"name": "kubernetes"},
+            "spec": {"clusterIP": "10.96.0.1", "ports": [port]},
+        },
+        options,
+    )
+
+
+_WRITE = ["create", "delete", "deletecollection", "patch", "update"]
+_READ = ["get", "list", "watch"]
+_ROLES: dict[str, list[Obj]] = {
+    "cluster-admin": [
+        {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]},
+        {"nonResourceURLs": ["*"], "verbs": ["*"]},
+    ],
+    "view": [
+        {
+            "apiGroups": [""],
+            "resources": [
+                "configmaps",
+                "endpoints",
+                "events",
+                "namespaces",
+                "persistentvolumeclaims",
+                "pods",
+                "pods/log",
+                "pods/status",
+                "resourcequotas",
+                "serviceaccounts",
+                "services",
+            ],
+            "verbs": _READ,
+        },
+        {
+            "apiGroups": [
+                "apps",
+                "autoscaling",
+                "discovery.k8s.io",
+                "networking.k8s.io",
+                "policy",
+            ],
+            "resources": ["*"],
+            "verbs": _READ,
+        },
+    ],
+    "edit": [
+        {
+            "apiGroups": [
+                "",
+                "apps",
+                "autoscaling",
+                "coordination.k8s.io",
+                "networking.k8s.io",
+                "policy",
+            ],
+            "resources": ["*"],
+            "verbs": _READ + _WRITE,
+        },
+    ],
+}
+
+
+def ensure_namespace(api: Api, name: str) -> None:
+    """Make a namespace with what its controllers put there, where it is missing."""
+    options = Options(manager="kube-apiserver")
+    if api.find(NAMESPACE, "", name) is None:
+        api.create(NAMESPACE, "", {"metadata": {"name": name}}, options)
+    furnish_namespace(api, name)
+
+
+def furnish_namespace(api: Api, name: str) -> None:
+    """The ServiceAccount and the root certificate every namespace gets."""
+    options = Options(manager="kube-controller-manager")
+    if api.find(SERVICE_ACCOUNT, name, "default") is None:
+        api.create(SERVICE_ACCOUNT, name, {"metadata": {"name": "default"}}, options)
+    if api.find(CONFIG_MAP, name, _CA) is None:
+        note = (
+            "Contains a CA bundle that can be used to verify the kube-apiserver when using internal "
+            "endpoints such as the internal service IP or kubernetes.default.svc. No other usage is "
+            "guaranteed across distributions of Kubernetes clusters."
+        )
+        body = {
+            "metadata": {"name": _CA, "annotations": {"kubernetes.io/description": note}},
+            "data": {"ca.crt": ""},
+        }
+        api.create(CONFIG_MAP, name, body, options)

@@ -1,0 +1,22 @@
+"""Who makes a request."""
+
+from dataclasses import dataclass
+
+MASTERS = "system:masters"
+AUTHENTICATED = "system:authenticated"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A user and the groups the API server's authenticator found for it."""
+
+    user: str
+    groups: tuple[str, ...] = ()
+
+    @property
+    def all_groups(self) -> tuple[str, ...]:
+        """The groups, with the one every signed-in user is in."""
+        return (*self.groups, *(() if AUTHENTICATED in self.groups else (AUTHENTICATED,)))
+
+
+CONTROLLER_MANAGER = Identity("system:kube-controller-manager", (MASTERS,))
