@@ -7,7 +7,7 @@ used: plain mappings cost less memory, and server-side apply takes them as they 
 import json
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -275,6 +275,10 @@ class Cluster:
         )
         return bool(_object(answer).get("status", {}).get("allowed"))
 
+    def begin(self, call: Callable[[], T]) -> Future[T]:
+        """Start one call beside others; its result or error is the future's."""
+        return self._pool.submit(call)
+
     def at_once(self, calls: Sequence[Callable[[], T]]) -> tuple[T, ...]:
         """The results of independent calls made in parallel, in their order.
 
@@ -282,7 +286,7 @@ class Cluster:
         """
         if len(calls) == 1:
             return (calls[0](),)
-        running = [self._pool.submit(call) for call in calls]
+        running = [self.begin(call) for call in calls]
         errors = [error for future in running if (error := future.exception()) is not None]
         if errors:
             raise errors[0]

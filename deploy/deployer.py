@@ -90,10 +90,10 @@ class Deployer:
             run.step("reconcile", "Already applied; following the rollout")
         else:
             run.step("plan", "Comparing the plan with the cluster once more")
-            plan = work.patiently(lambda: self._planner.plan(spec, action.id))
+            plan = work.patiently(lambda: self._planner.plan(spec, action.id, take_over=take_over))
             if not _is_what_was_decided(plan, action):
                 return superseded(plan)
-            self._apply(work, cluster, plan)
+            self._apply(work, cluster, plan, force=take_over)
         run.step("follow", "Following the rollout")
         return self._follow(work, cluster, spec)
 
@@ -102,7 +102,7 @@ class Deployer:
             raise NotFound(f"Cluster “{ref.cluster}” is no longer in the bot's settings.")
         return self._clusters[ref.cluster]
 
-    def _apply(self, work: "_Work", cluster: Cluster, plan: Plan) -> None:
+    def _apply(self, work: "_Work", cluster: Cluster, plan: Plan, *, force: bool) -> None:
         action = work.action
         if plan.token.mint:
             work.run.step("token", f"Minting a token into Secret {plan.token.secret}")
@@ -116,7 +116,7 @@ class Deployer:
                 plan,
                 action_id=action.id,
                 requester=action.requester,
-                force=bool(action.request.get("take_over")),
+                force=force,
             )
         )
         work.applied = True
@@ -128,7 +128,7 @@ class Deployer:
         instance = self._instances.get(spec.apim.instance)
         if instance is None:
             raise NotFound(
-                f"API Management instance “{spec.apim.instance}” is no longer in the bot's settings."
+                f"API Management instance “{spec.apim.instance}” is no longer in the settings."
             )
         expires_at = expiry_for(datetime.datetime.now(datetime.UTC))
         token = self._tokens.generate_token(instance, spec.apim.gateway, "primary", expires_at)
@@ -237,7 +237,7 @@ def _is_what_was_decided(plan: Plan, action: Action) -> bool:
     """
     if plan.digest == action.digest:
         return True
-    if not any(step.name == _APPLY for step in action.steps):
+    if not plan.digest or not any(step.name == _APPLY for step in action.steps):
         return False
     shown = action.plan
     decided = {_canonical(change) for change in shown["changes"]}

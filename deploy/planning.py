@@ -1,5 +1,6 @@
 """From a spec to a plan: look at the cluster, ask it what would change, change nothing."""
 
+import dataclasses
 import datetime
 import re
 from collections.abc import Callable, Sequence
@@ -43,37 +44,33 @@ class Planner:
     def plan(self, spec: GatewaySpec, action_id: str, *, take_over: bool = False) -> Plan:
         """What deploying `spec` would change, by dry runs alone.
 
-        The plan is the same whether others' fields are to be taken over or not, so that what was
-        shown is what is bound; `take_over` belongs to applying it. NotFound when the namespace is
-        missing, InvalidInput when the cluster rejects an object.
+        Fields that others own are listed as conflicts; unless they are to be taken over, such a
+        plan has no digest, so that nobody can decide on it. NotFound when the namespace is missing,
+        InvalidInput when the cluster rejects an object.
         """
         cluster = self._cluster_of(spec.ref.cluster)
         namespace = spec.ref.namespace
         # Names and kinds do not depend on the token, so all can be read before it is decided on.
         outline = render(spec, "undecided")
-        tags, *live = cluster.at_once(
-            [
-                self._tags,
-                lambda: cluster.check_namespace(namespace),
-                cluster.uid,
-                *(_reading(cluster, wanted) for wanted in outline),
-            ]
-        )
-        observed: dict[tuple[str, str], Manifest | None] = {
-            _key(wanted): found for wanted, found in zip(outline, live[2:], strict=True)
-        }
+        there = cluster.begin(lambda: cluster.check_namespace(namespace))
+        uid = cluster.begin(cluster.uid)
+        tags = cluster.begin(self._tags)
+        live = cluster.at_once([_reading(cluster, wanted) for wanted in outline])
+        there.result()
+        observed = {_key(wanted): found for wanted, found in zip(outline, live, strict=True)}
         token, merged = self._decide(cluster, spec, action_id, observed)
         wanted = render(spec, token.secret)
-        return build_plan(
+        plan = build_plan(
             spec,
-            cluster_uid=cluster.uid(),
+            cluster_uid=uid.result(),
             observed=[
                 Observed(item, observed[_key(item)], merged[_key(item)].result) for item in wanted
             ],
             token=token,
-            findings=rules.check(spec, tags),
+            findings=rules.check(spec, tags.result()),
             conflicts=[c for item in wanted for c in merged[_key(item)].conflicts],
         )
+        return plan if take_over or not plan.conflicts else dataclasses.replace(plan, digest="")
 
     def _decide(
         self,
@@ -91,12 +88,11 @@ class Planner:
         used = token_secret_of(deployment["spec"]["template"]["spec"]) if deployment else None
         guess = used[0] if used else self._token(spec, action_id, None).secret
         wanted = render(spec, guess)
-        secret, *merged = cluster.at_once(
-            [
-                lambda: cluster.get("Secret", spec.ref.namespace, used[0]) if used else None,
-                *(_merging(cluster, item) for item in wanted),
-            ]
+        reading = cluster.begin(
+            lambda: cluster.get("Secret", spec.ref.namespace, used[0]) if used else None
         )
+        merged = cluster.at_once([_merging(cluster, item) for item in wanted])
+        secret = reading.result()
         facts = secret_facts(secret, used[1]) if secret and used else None
         token = self._token(spec, action_id, facts)
         results = {_key(item): result for item, result in zip(wanted, merged, strict=True)}
