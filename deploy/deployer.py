@@ -82,9 +82,8 @@ class Deployer:
         action, run = work.action, work.run
         cluster = self._cluster(action.ref)
         spec = spec_from_mapping(action.request["spec"])
-        live = work.patiently(
-            lambda: cluster.get("Deployment", action.ref.namespace, spec.ref.name)
-        )
+        ref, take_over = spec.ref, bool(action.request.get("take_over"))
+        live = work.patiently(lambda: cluster.get("Deployment", ref.namespace, ref.name))
         if _written_by(live) == action.id:
             work.applied = True
             run.step("reconcile", "Already applied; following the rollout")
