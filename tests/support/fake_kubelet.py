@@ -1,4 +1,5 @@
-"""The least a kubelet does, over the public API: a Node, its Lease, and pods that become ready or fail to pull."""
+"""The least a kubelet does, over the public API: a Node, its Lease, and pods that become ready or
+fail to pull."""
 
 import asyncio
 import datetime

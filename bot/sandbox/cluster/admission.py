@@ -1,5 +1,5 @@
-"""What is filled in or refused between decoding a new object and storing it: service accounts, cluster IPs,
-node ports, quotas and namespaces that end."""
+"""What is filled in or refused between decoding a new object and storing it: service accounts,
+cluster IPs, node ports, quotas and namespaces that end."""
 
 import random
 from collections.abc import Iterable

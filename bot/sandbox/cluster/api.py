@@ -1,4 +1,5 @@
-"""The verbs of the API, without HTTP: the server calls them for clients, the controllers call them directly."""
+"""The verbs of the API, without HTTP: the server calls them for clients, the controllers call
+them directly."""
 
 import json
 from typing import Any
@@ -54,7 +55,8 @@ _CONDITIONAL_ONLY = frozenset({"Lease", "PodDisruptionBudget"})
 
 
 class Api:
-    """Reads and writes objects with everything a write means: decoding, defaults, admission, validation, owners."""
+    """Reads and writes objects with everything a write means: decoding, defaults, admission,
+    validation, owners."""
 
     def __init__(self, store: Store, authorizer: Authorizer, admission: Admission) -> None:
         self.store = store
@@ -199,7 +201,8 @@ class Api:
         return from_storage(kind, stored)
 
     def update_status(self, kind: Kind, obj: Obj, manager: str) -> Obj:
-        """A controller's write of an object's status (and annotations, which the status endpoint takes)."""
+        """A controller's write of an object's status (and annotations, which the status endpoint
+        takes)."""
         options = Options(manager=manager)
         return self.update(kind, namespace_of(obj), name_of(obj), obj, options, "status")
 
@@ -213,7 +216,8 @@ class Api:
         options: Options,
         subresource: str = "",
     ) -> tuple[Obj, bool]:
-        """Patch an object; the flag says whether an apply created it. ApiError as for update, and 415."""
+        """Patch an object; the flag says whether an apply created it. ApiError as for update, and
+        415."""
         if media_type == APPLY_PATCH:
             return self._apply(kind, namespace, name, body, options, subresource)
         old = self.store.get(kind, namespace, name)
@@ -316,7 +320,8 @@ def _applied_body(kind: Kind, namespace: str, name: str, body: bytes) -> Obj:
     check_namespace_match(wanted, namespace)
     if metadata.get("name", name) != name:
         raise errors.bad_request(
-            f"the name of the object ({metadata['name']}) does not match the name on the URL ({name})"
+            f"the name of the object ({metadata['name']}) does not match the name on the URL "
+            f"({name})"
         )
     if metadata.get("managedFields"):
         raise errors.bad_request("metadata.managedFields must be nil")
@@ -332,7 +337,8 @@ def _with_times(
     old: Obj,
     now: str,
 ) -> managed_fields.Managers:
-    """The applier's time moves when it changed a value, even when it owns the same fields as before."""
+    """The applier's time moves when it changed a value, even when it owns the same fields as
+    before."""
     changed = {k: v for k, v in obj.items() if k not in ("metadata", "status")} != {
         k: v for k, v in old.items() if k not in ("metadata", "status")
     }
@@ -368,8 +374,9 @@ def _generation_moves(kind: Kind, obj: Obj, old: Obj) -> bool:
         return any(obj.get(part) != old.get(part) for part in parts)
     if obj.get("spec") != old.get("spec"):
         return True
-    # The Deployment strategy counts annotations as well, because they are copied to the ReplicaSets.
-    # Its own revision annotation is written through the status endpoint, which keeps the generation.
+    # The Deployment strategy counts annotations as well, because they are copied to the
+    # ReplicaSets. Its own revision annotation is written through the status endpoint, which keeps
+    # the generation.
     return kind.kind == "Deployment" and _own_annotations(obj) != _own_annotations(old)
 
 

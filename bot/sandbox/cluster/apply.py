@@ -35,7 +35,8 @@ class Applied:
 
 
 def check_types(node: Node | None, value: Any, path: str = "") -> str | None:
-    """The first thing in `value` the schema forbids, in the API server's words; None when it fits."""
+    """The first thing in `value` the schema forbids, in the API server's words; None when it
+    fits."""
     if value is None:
         return None
     if node is None:
@@ -99,7 +100,9 @@ def _go_type(value: Any) -> str:
         return "int"
     if isinstance(value, float):
         return "float64"
-    return {str: "string", list: "list", dict: "map"}.get(type(value), "null")
+    if isinstance(value, str):
+        return "string"
+    return "list" if isinstance(value, list) else "map"
 
 
 def merge(node: Node | None, live: Any, wanted: Any) -> Any:
@@ -150,8 +153,8 @@ def apply(
 ) -> Applied:
     """Apply `wanted` as manager `who` on `live` (its zero object when it is to be created).
 
-    `where` names the object in schema errors. Raises ApiError 500 for a body outside the schema, 409 for fields
-    other managers own unless `force`.
+    `where` names the object in schema errors. Raises ApiError 500 for a body outside the schema,
+    409 for fields other managers own unless `force`.
     """
     wrong = check_types(node, wanted)
     if wrong:

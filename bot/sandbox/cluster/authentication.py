@@ -1,4 +1,5 @@
-"""Who a bearer token belongs to: the tokens given at start and those minted for service accounts."""
+"""Who a bearer token belongs to: the tokens given at start and those minted for service
+accounts."""
 
 import datetime
 import secrets

@@ -132,9 +132,9 @@ def furnish_namespace(api: Api, name: str) -> None:
         api.create(SERVICE_ACCOUNT, name, {"metadata": {"name": "default"}}, options)
     if api.find(CONFIG_MAP, name, _CA) is None:
         note = (
-            "Contains a CA bundle that can be used to verify the kube-apiserver when using internal "
-            "endpoints such as the internal service IP or kubernetes.default.svc. No other usage is "
-            "guaranteed across distributions of Kubernetes clusters."
+            "Contains a CA bundle that can be used to verify the kube-apiserver when using "
+            "internal endpoints such as the internal service IP or kubernetes.default.svc. "
+            "No other usage is guaranteed across distributions of Kubernetes clusters."
         )
         body = {
             "metadata": {"name": _CA, "annotations": {"kubernetes.io/description": note}},

@@ -40,10 +40,12 @@ SWITCHES = (
 
 
 class Cluster:
-    """A Kubernetes API server with its controllers. Pods need a kubelet, which joins by the public API.
+    """A Kubernetes API server with its controllers. Pods need a kubelet, which joins by the
+    public API.
 
-    `tokens` are the bearer tokens of its users. `node_grace_seconds` is how long a node may be silent before it
-    counts as lost, `hpa_sync_seconds` how often autoscalers are looked at. `changed` is called after each write.
+    `tokens` are the bearer tokens of its users. `node_grace_seconds` is how long a node may be
+    silent before it counts as lost, `hpa_sync_seconds` how often autoscalers are looked at.
+    `changed` is called after each write.
     """
 
     def __init__(
@@ -112,7 +114,8 @@ class Cluster:
     async def apply(
         self, objects: Iterable[Obj], manager: str = "kubectl-client-side-apply"
     ) -> list[Obj]:
-        """Create or replace objects as `manager`, as somebody's manifests would have been put there."""
+        """Create or replace objects as `manager`, as somebody's manifests would have been put
+        there."""
         written = []
         for obj in objects:
             kind = by_kind(obj["apiVersion"], obj["kind"])

@@ -30,16 +30,17 @@ def check_type_meta(kind: Kind, body: Any) -> None:
         raise bad_request("the object provided is unrecognized (must be of type " + kind.kind + ")")
     version, name = body.get("apiVersion", kind.api_version), body.get("kind", kind.kind)
     if (version, name) != (kind.api_version, kind.kind):
+        short = str(version).rpartition("/")[2]
         raise bad_request(
-            f"{name} in version {_go_string(str(version).rpartition('/')[2])} cannot be handled as a "
-            f"{kind.kind}: no kind {_go_string(name)} is registered for version "
-            f"{_go_string(str(version))}"
+            f'{name} in version "{short}" cannot be handled as a {kind.kind}: '
+            f'no kind "{name}" is registered for version "{version}"'
         )
 
 
 def decode(kind: Kind, body: Mapping[str, Any], options: Options, patch: str | None = None) -> Obj:
-    """The typed object of a body. ApiError 400 for a wrong type, and for unknown fields when the request is
-    strict (422 when they come by a `patch`, its text); else they are dropped with a warning."""
+    """The typed object of a body. ApiError 400 for a wrong type, and for unknown fields when the
+    request is strict (422 when they come by a `patch`, its text); else they are dropped with a
+    warning."""
     node = struct(kind.model)
     unknown = unknown_fields(node, body)
     if unknown and options.field_validation == "Strict":
@@ -71,10 +72,6 @@ def _undecodable(kind: Kind, why: str) -> ApiError:
     return bad_request(
         f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {why}'
     )
-
-
-def _go_string(text: str) -> str:
-    return f'"{text}"'
 
 
 _EVENT_NAMES = (

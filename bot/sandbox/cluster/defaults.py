@@ -1,4 +1,5 @@
-"""The defaults the API server fills in. They change the object they are given, which the caller owns."""
+"""The defaults the API server fills in. They change the object they are given, which the caller
+owns."""
 
 import base64
 from collections.abc import Callable
@@ -44,7 +45,8 @@ _STRUCTS: dict[str, tuple[str, ...]] = {
 
 
 def zero_object(kind: Kind) -> Obj:
-    """What an object of this kind holds before anything is written: structs that are never absent."""
+    """What an object of this kind holds before anything is written: structs that are never
+    absent."""
     zero: Obj = {"metadata": {}}
     if kind.kind in _STRUCTS or kind.kind.startswith("SelfSubject"):
         zero["spec"] = {}

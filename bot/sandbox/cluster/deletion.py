@@ -83,6 +83,10 @@ def delete(
     if options.dry_run:
         return _answer(kind, old, gone=not stays)
     if not stays:
+        if kind.kind == "Pod" and is_terminating(old):
+            # The kubelet's last word shows as a change of its own before the pod is gone.
+            metadata |= {"deletionTimestamp": timestamp(), "deletionGracePeriodSeconds": 0}
+            api.store.put(kind, obj)
         return _answer(kind, api.store.remove(kind, namespace, name), gone=True)
     if is_terminating(old) and grace >= metadata.get("deletionGracePeriodSeconds", 0):
         return _answer(kind, old, gone=False)

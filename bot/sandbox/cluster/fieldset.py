@@ -1,7 +1,8 @@
 """Sets of field paths, as managedFields keeps them, and the two walks that make them.
 
-A path is a tuple of FieldsV1 elements: `f:spec`, `k:{"name":"gw"}`, `v:"finalizer"`. A set holds the paths that are
-owned; a container is a member only where it is owned itself (FieldsV1 shows that as ".").
+A path is a tuple of FieldsV1 elements: `f:spec`, `k:{"name":"gw"}`, `v:"finalizer"`. A set holds
+the paths that are owned; a container is a member only where it is owned itself (FieldsV1 shows
+that as ".").
 """
 
 import json

@@ -1,4 +1,5 @@
-"""What the API server fetches for its clients: container logs from kubelets, and anything from a pod's own port."""
+"""What the API server fetches for its clients: container logs from kubelets, and anything from a
+pod's own port."""
 
 import asyncio
 
@@ -63,7 +64,8 @@ class KubeletClient:
             await self._session.close()
 
     async def logs(self, request: web.Request, pod: Obj) -> web.StreamResponse:
-        """Answer a log request. ApiError 400 for a container that is not there or has not started."""
+        """Answer a log request. ApiError 400 for a container that is not there or has not
+        started."""
         container = _container(pod, request.query.get("container", ""))
         _check_started(pod, container, previous=_true(request.query.get("previous", "")))
         node = self._store.get(NODE, "", get(pod, "spec", "nodeName", default=""))
@@ -141,7 +143,8 @@ async def _pass_on(
             await answer.write(chunk)
         await answer.write_eof()
     except (aiohttp.ClientError, ConnectionError, asyncio.IncompleteReadError):
-        # The other side went away in the middle: the client must see a broken stream, not a whole one.
+        # The other side went away in the middle: the client must see a broken stream, not a whole
+        # one.
         if request.transport is not None:
             request.transport.close()
     return answer

@@ -13,7 +13,8 @@ from bot.sandbox.cluster.store import Store
 
 
 def selection(kind: Kind, query: Mapping[str, str], name: str = "") -> Callable[[Obj], bool]:
-    """The test of a request's labelSelector and fieldSelector (and of a single name). ApiError 400."""
+    """The test of a request's labelSelector and fieldSelector (and of a single name). ApiError
+    400."""
     labels = parse_labels(query.get("labelSelector", ""))
     fields = parse_fields(query.get("fieldSelector", ""), kind.resource)
 

@@ -41,7 +41,8 @@ _UNOWNED: frozenset[Path] = frozenset(
 
 @dataclass(frozen=True)
 class Manager:
-    """The identity of an entry: one name may have several, by operation, version and subresource."""
+    """The identity of an entry: one name may have several, by operation, version and
+    subresource."""
 
     name: str
     operation: str
@@ -125,7 +126,8 @@ def store(obj: Obj, managers: Managers) -> None:
 def after_update(
     node: Node, old: Mapping[str, Any], new: Mapping[str, Any], who: Manager, now: str
 ) -> Managers:
-    """The entries after a plain write that turned `old` into `new`: the writer owns what changed."""
+    """The entries after a plain write that turned `old` into `new`: the writer owns what
+    changed."""
     comparison = compare(node, without_managed(old), without_managed(new))
     written = owned(comparison.written)
     removed = owned(frozenset(comparison.removed))

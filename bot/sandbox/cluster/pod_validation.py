@@ -7,6 +7,7 @@ from bot.sandbox.cluster import quantity
 from bot.sandbox.cluster.errors import (
     Cause,
     duplicate,
+    forbidden_field,
     invalid_value,
     required,
     unsupported,
@@ -16,8 +17,16 @@ from bot.sandbox.cluster.objects import Obj, get
 
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 _RESTART_POLICIES = ("Always", "Never", "OnFailure")
+_PROBE_NUMBERS = (
+    "initialDelaySeconds",
+    "timeoutSeconds",
+    "periodSeconds",
+    "successThreshold",
+    "failureThreshold",
+)
 _DNS_POLICIES = ("ClusterFirst", "ClusterFirstWithHostNet", "Default", "None")
 _PROTOCOLS = ("SCTP", "TCP", "UDP")
+_PORT_NAME_WORDS = "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)"
 _PORT_NAME = re.compile(r"^(?=.*[a-z])[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?$")
 _ENV_NAME = re.compile(r"^[ -<>-~]+$")
 
@@ -144,7 +153,7 @@ def _ports(container: Obj, at: str) -> list[Cause]:
                         name,
                         "must be no more than 15 characters"
                         if len(name) > 15
-                        else "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)",
+                        else _PORT_NAME_WORDS,
                     )
                 )
             if name in names:
@@ -186,25 +195,15 @@ def _probe(probe: Obj, at: str, name: str) -> list[Cause]:
     handlers = [h for h in ("exec", "httpGet", "tcpSocket", "grpc") if probe.get(h) is not None]
     if not handlers:
         causes.append(required(at, "must specify a handler type"))
-    for extra in handlers[1:]:
-        causes.append(
-            Cause(
-                "FieldValueForbidden",
-                f"{at}.{extra}",
-                "Forbidden: may not specify more than 1 handler type",
-            )
-        )
-    for field in (
-        "initialDelaySeconds",
-        "timeoutSeconds",
-        "periodSeconds",
-        "successThreshold",
-        "failureThreshold",
-    ):
-        if isinstance(probe.get(field), int) and probe[field] < 0:
-            causes.append(
-                invalid_value(f"{at}.{field}", probe[field], "must be greater than or equal to 0")
-            )
+    causes += [
+        forbidden_field(f"{at}.{extra}", "may not specify more than 1 handler type")
+        for extra in handlers[1:]
+    ]
+    causes += [
+        invalid_value(f"{at}.{field}", probe[field], "must be greater than or equal to 0")
+        for field in _PROBE_NUMBERS
+        if isinstance(probe.get(field), int) and probe[field] < 0
+    ]
     if name != "readinessProbe" and probe.get("successThreshold", 1) != 1:
         causes.append(
             invalid_value(f"{at}.successThreshold", probe["successThreshold"], "must be 1")

@@ -12,8 +12,10 @@ from bot.sandbox.cluster.rbac import Attributes
 
 @dataclass(frozen=True)
 class Target:
-    """A resource path: `/apis/apps/v1/namespaces/x/deployments/y/scale`. `port` and `scheme` come from a
-    proxy's `[scheme:]name[:port]`."""
+    """A resource path: `/apis/apps/v1/namespaces/x/deployments/y/scale`.
+
+    `rest` is what follows a proxy's name, which then reads `[scheme:]name[:port]`.
+    """
 
     kind: Kind
     namespace: str
@@ -115,7 +117,8 @@ def write_options(
             Cause(
                 "FieldValueNotSupported",
                 "fieldValidation",
-                f'Unsupported value: "{validation}": supported values: "", "Ignore", "Strict", "Warn"',
+                f'Unsupported value: "{validation}": supported values: "", "Ignore", "Strict", '
+                '"Warn"',
             )
         )
     if causes:

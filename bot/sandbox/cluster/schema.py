@@ -1,7 +1,9 @@
-"""What fields each kind has, read from the official client's models, and how their lists and maps merge.
+"""What fields each kind has, read from the official client's models, and how their lists and maps
+merge.
 
-The models carry names and types but not the merge markers of the API's OpenAPI document (x-kubernetes-list-type,
--list-map-keys, -map-type), so those of our kinds stand here as tables. Source of the tables: the API reference.
+The models carry names and types but not the merge markers of the API's OpenAPI document
+(x-kubernetes-list-type, -list-map-keys, -map-type), so those of our kinds stand here as tables.
+Source of the tables: the API reference.
 """
 
 import re

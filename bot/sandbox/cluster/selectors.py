@@ -109,14 +109,10 @@ def requirements(selector: Mapping[str, Any] | None) -> tuple[Requirement, ...] 
         return None
     terms = [Requirement(k, "=", (v,)) for k, v in (selector.get("matchLabels") or {}).items()]
     operators = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "!"}
-    for expression in selector.get("matchExpressions") or []:
-        terms.append(
-            Requirement(
-                expression["key"],
-                operators[expression["operator"]],
-                tuple(expression.get("values") or ()),
-            )
-        )
+    terms += [
+        Requirement(e["key"], operators[e["operator"]], tuple(e.get("values") or ()))
+        for e in selector.get("matchExpressions") or []
+    ]
     return tuple(terms)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from aiohttp import web
 
-from bot.sandbox.cluster import discovery, errors, subresources
+from bot.sandbox.cluster import discovery, errors, protobuf, subresources
 from bot.sandbox.cluster.api import APPLY_PATCH, Api
 from bot.sandbox.cluster.authentication import Tokens
 from bot.sandbox.cluster.decoding import Options
@@ -335,7 +335,9 @@ async def _body(request: web.Request) -> Any:
     raw = await request.read()
     if not raw:
         return {}
-    if request.content_type in ("application/vnd.kubernetes.protobuf", "application/cbor"):
+    if request.content_type == protobuf.MEDIA_TYPE:
+        return protobuf.decode(raw)
+    if request.content_type == "application/cbor":
         raise ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
     try:
         if "yaml" in request.content_type:

@@ -23,7 +23,8 @@ class Change:
 
 
 class Store:
-    """All state of the API server. Stored objects are never changed in place, so they may be shared."""
+    """All state of the API server. Stored objects are never changed in place, so they may be
+    shared."""
 
     def __init__(self, history: int = 5000) -> None:
         self.version = 100

@@ -130,8 +130,8 @@ def evict(api: Api, namespace: str, name: str, body: Any, *, dry_run: bool) -> O
                 "causes": [
                     {
                         "reason": "DisruptionBudget",
-                        "message": f"The disruption budget {name_of(budget)} needs {desired} healthy "
-                        f"pods and has {healthy} currently",
+                        "message": f"The disruption budget {name_of(budget)} needs {desired} "
+                        f"healthy pods and has {healthy} currently",
                     }
                 ]
             },

@@ -19,9 +19,6 @@ from bot.sandbox.cluster.selectors import label_selector_text
 Column = tuple[str, str, int]
 Row = Callable[[Obj], list[Any]]
 
-_NAME: Column = ("Name", "string", 0)
-_AGE: Column = ("Age", "string", 0)
-
 
 def age(moment: str | None) -> str:
     """How long ago, as kubectl writes durations."""
@@ -271,6 +268,10 @@ def _slice(obj: Obj) -> list[Any]:
     ]
 
 
+def _name_and_age(obj: Obj) -> list[Any]:
+    return [name_of(obj), created(obj)]
+
+
 def _count(obj: Obj, *fields: str) -> int:
     return sum(len(obj.get(field) or {}) for field in fields)
 
@@ -328,11 +329,11 @@ _TABLES: dict[str, tuple[str, Row]] = {
         _node,
     ),
     "PersistentVolumeClaim": (
-        "Name Status Volume Capacity Access_Modes StorageClass VolumeAttributesClass Age VolumeMode*",
+        "Name Status Volume Capacity Access_Modes StorageClass VolumeAttributesClass Age "
+        "VolumeMode*",
         _claim,
     ),
     "ResourceQuota": ("Name Request Limit Age", _quota),
-    "ServiceAccount": ("Name Age", lambda o: [name_of(o), created(o)]),
     "Lease": (
         "Name Holder Age",
         lambda o: [name_of(o), get(o, "spec", "holderIdentity", default=""), created(o)],
@@ -358,11 +359,8 @@ _TABLES: dict[str, tuple[str, Row]] = {
 
 def table(kind: Kind, objects: Iterable[Obj], metadata: Obj, include: str = "Metadata") -> Obj:
     """The Table of some objects; `include` is the request's includeObject."""
-    layout = _TABLES.get(kind.kind)
-    if layout is None:
-        columns, row = [_NAME, _AGE], lambda o: [name_of(o), created(o)]
-    else:
-        columns, row = _columns(layout[0]), layout[1]
+    heads, row = _TABLES.get(kind.kind, ("Name Age", _name_and_age))
+    columns = _columns(heads)
     rows = []
     for obj in objects:
         entry: Obj = {"cells": row(obj)}

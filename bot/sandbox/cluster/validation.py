@@ -314,10 +314,11 @@ def _autoscaler(obj: Obj, old: Obj | None) -> list[Cause]:
                 "spec.maxReplicas", high, "must be greater than or equal to `minReplicas`"
             )
         )
-    for name in ("kind", "name"):
-        if not get(spec, "scaleTargetRef", name):
-            causes.append(required(f"spec.scaleTargetRef.{name}"))
-    return causes
+    return causes + [
+        required(f"spec.scaleTargetRef.{name}")
+        for name in ("kind", "name")
+        if not get(spec, "scaleTargetRef", name)
+    ]
 
 
 def _lease(obj: Obj, old: Obj | None) -> list[Cause]:

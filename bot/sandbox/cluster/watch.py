@@ -17,7 +17,8 @@ _BOOKMARK_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class WatchRequest:
-    """What to watch. `selects` is the label and field selector; `show` turns objects into what is sent."""
+    """What to watch. `selects` is the label and field selector; `show` turns objects into what is
+    sent."""
 
     kind: Kind
     namespace: str

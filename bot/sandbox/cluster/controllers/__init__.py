@@ -1,1 +1,2 @@
-"""The controllers of the control plane: each watches the store and writes back through the API core."""
+"""The controllers of the control plane: each watches the store and writes back through the API
+core."""

@@ -38,7 +38,8 @@ class AutoscalerController:
         self._known: set[Key] = set()
 
     def keys(self, change: Change) -> Iterable[Key]:
-        """An autoscaler whose bounds changed. A new one waits for its turn, as it does in a real cluster."""
+        """An autoscaler whose bounds changed. A new one waits for its turn, as it does in a real
+        cluster."""
         if change.storage != HPA.storage or change.type == "DELETED":
             return []
         if change.old is not None and change.old.get("spec") == change.obj.get("spec"):
@@ -68,7 +69,8 @@ class AutoscalerController:
                     "AbleToScale",
                     "False",
                     "FailedGetScale",
-                    f"the HPA controller was unable to get the target's current scale: {error.message}",
+                    "the HPA controller was unable to get the target's current scale: "
+                    f"{error.message}",
                 ),
             )
             self._write(

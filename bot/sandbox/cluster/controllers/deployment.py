@@ -213,7 +213,8 @@ class DeploymentController:
     def _with_new(
         self, deployment: Obj, sets: list[Obj], *, create: bool
     ) -> tuple[Obj, Obj | None, list[Obj]]:
-        """The Deployment with its revision kept, the new ReplicaSet (made when `create`), and the old ones."""
+        """The Deployment with its revision kept, the new ReplicaSet (made when `create`), and the
+        old ones."""
         new, old = self._split(deployment, sets)
         revision = max((_revision(rs) for rs in old), default=0) + 1
         if new is not None:
@@ -297,7 +298,8 @@ class DeploymentController:
         return made
 
     def _annotate(self, deployment: Obj, new: Obj, revision: int) -> Obj:
-        """Give the new ReplicaSet the Deployment's annotations and, when it comes back, its new revision."""
+        """Give the new ReplicaSet the Deployment's annotations and, when it comes back, its new
+        revision."""
         changed = copy(new)
         annotations = changed["metadata"].setdefault("annotations", {})
         annotations.update(_copied(deployment))
@@ -359,7 +361,8 @@ class DeploymentController:
         return [rs for rs in old if uid_of(rs) not in gone]
 
     def _sync_rollout(self, deployment: Obj, sets: list[Obj], new: Obj | None) -> float | None:
-        """Write the status of a rollout in progress; seconds until its deadline must be looked at."""
+        """Write the status of a rollout in progress; seconds until its deadline must be looked
+        at."""
         status = rollout.calculate_status(deployment, sets, new)
         deadline = get(deployment, "spec", "progressDeadlineSeconds")
         subject = f'ReplicaSet "{name_of(new)}"' if new else f'Deployment "{name_of(deployment)}"'

@@ -58,11 +58,9 @@ class DisruptionController:
             if selects(get(budget, "spec", "selector"), pod)
             and get(pod, "status", "phase") not in ("Succeeded", "Failed")
         ]
-        if not pods:
-            if get(budget, "status", "expectedPods") != 0 or not get(
-                budget, "status", "conditions"
-            ):
-                self._events.normal(budget, "NoPods", "No matching pods found")
+        seen = get(budget, "status", "conditions")
+        if not pods and (not seen or get(budget, "status", "expectedPods")):
+            self._events.normal(budget, "NoPods", "No matching pods found")
         healthy = sum(is_pod_ready(pod) and not is_terminating(pod) for pod in pods)
         expected, desired = self._expected(budget, pods)
         allowed = max(healthy - desired, 0) if expected else 0

@@ -13,8 +13,8 @@ _INTERVAL_SECONDS = 600.0
 
 
 class Recorder:
-    """Writes events for one component. An event that repeats is counted; more than ten different messages of one
-    reason in ten minutes become one combined event."""
+    """Writes events for one component. An event that repeats is counted; more than ten different
+    messages of one reason in ten minutes become one combined event."""
 
     def __init__(self, api: Api, component: str, manager: str = "kube-controller-manager") -> None:
         self._api = api
@@ -32,7 +32,7 @@ class Recorder:
         self._record(about, "Warning", reason, message)
 
     def _record(self, about: Obj, kind: str, reason: str, message: str) -> None:
-        group = (uid_of(about), name_of(about), kind, reason)
+        group: tuple[str, ...] = (uid_of(about), name_of(about), kind, reason)
         now = time.monotonic()
         seen_at, messages = self._similar.get(group, (now, set()))
         if now - seen_at > _INTERVAL_SECONDS:
@@ -46,7 +46,8 @@ class Recorder:
         try:
             self._write(about, kind, reason, message, key, combined=combined)
         except ApiError:
-            # An event that cannot be written, in a namespace that ends, is lost in a real cluster too.
+            # An event that cannot be written, in a namespace that ends, is lost in a real cluster
+            # too.
             self._written.pop(key, None)
 
     def _write(

@@ -5,8 +5,15 @@ from collections.abc import Iterable
 from bot.sandbox.cluster.api import Api
 from bot.sandbox.cluster.controllers.events import Recorder
 from bot.sandbox.cluster.kinds import SERVICE
-from bot.sandbox.cluster.objects import Obj, copy, get, is_terminating, name_of, namespace_of
-from bot.sandbox.cluster.objects import seconds_since
+from bot.sandbox.cluster.objects import (
+    Obj,
+    copy,
+    get,
+    is_terminating,
+    name_of,
+    namespace_of,
+    seconds_since,
+)
 from bot.sandbox.cluster.store import Change, Key
 from bot.sandbox.faults import FaultBoard
 

@@ -1,8 +1,9 @@
-"""The loop that runs every controller: changes in the store become keys, keys are reconciled one after the other."""
+"""The loop that runs every controller: changes in the store become keys, keys are reconciled one
+after the other."""
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from bot.sandbox.cluster.errors import ApiError
@@ -12,6 +13,10 @@ logger = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 0.05
 _RETRY_LIMIT_SECONDS = 30.0
+
+
+def _nothing() -> None:
+    """Nothing to stop before the start."""
 
 
 class Controller(Protocol):
@@ -31,7 +36,8 @@ class Controller(Protocol):
         ...
 
     def reconcile(self, key: Key) -> float | None:
-        """Bring one object closer to what it should be; seconds until it must be looked at again."""
+        """Bring one object closer to what it should be; seconds until it must be looked at
+        again."""
         ...
 
 
@@ -46,7 +52,7 @@ class Manager:
         self._failures: dict[tuple[Controller, Key], int] = {}
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._stop_listening = lambda: None
+        self._stop_listening: Callable[[], None] = _nothing
 
     async def start(self) -> None:
         """Begin with every object there is."""

@@ -1,4 +1,5 @@
-"""Node lifecycle: a node that falls silent is unknown, its pods are not ready and in time evicted."""
+"""Node lifecycle: a node that falls silent is unknown, its pods are not ready and in time
+evicted."""
 
 from collections.abc import Iterable
 

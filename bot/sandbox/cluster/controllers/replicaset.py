@@ -170,7 +170,8 @@ class ReplicaSetController:
 
 
 def deletion_rank(pod: Obj) -> tuple[float, ...]:
-    """Which pod goes first: unassigned, then pending, not ready, cheap, often restarted, young ones."""
+    """Which pod goes first: unassigned, then pending, not ready, cheap, often restarted, young
+    ones."""
     ready = condition_of(pod, "Ready") or {}
     is_ready = ready.get("status") == "True"
     phase = get(pod, "status", "phase", default="Unknown")

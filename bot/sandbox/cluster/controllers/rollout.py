@@ -1,6 +1,8 @@
-"""The arithmetic of a rollout, pure: how many replicas each ReplicaSet may have, and what a Deployment's status says.
+"""The arithmetic of a rollout, pure: how many replicas each ReplicaSet may have, and what a
+Deployment's status says.
 
-It follows the deployment controller's published behaviour; names are those of its documentation and source.
+It follows the deployment controller's published behaviour; names are those of its documentation
+and source.
 """
 
 import json
@@ -111,8 +113,8 @@ def _oldest_first(replica_sets: Sequence[Obj]) -> list[Obj]:
 def scale_down_plan(
     deployment: Obj, all_sets: Sequence[Obj], old_sets: Sequence[Obj], new: Obj
 ) -> list[tuple[Obj, int]]:
-    """The old ReplicaSets to shrink now and their new sizes: unhealthy replicas first, then as many as the
-    available ones allow."""
+    """The old ReplicaSets to shrink now and their new sizes: unhealthy replicas first, then as
+    many as the available ones allow."""
     if total(old_sets) == 0:
         return []
     minimum = replicas_of(deployment) - fenceposts(deployment)[1]
@@ -144,7 +146,8 @@ def scale_down_plan(
 
 
 def proportional_plan(deployment: Obj, active: Sequence[Obj]) -> list[tuple[Obj, int]]:
-    """New sizes of several active ReplicaSets when the Deployment is scaled in the middle of a rollout."""
+    """New sizes of several active ReplicaSets when the Deployment is scaled in the middle of a
+    rollout."""
     wanted = replicas_of(deployment)
     allowed = wanted + fenceposts(deployment)[0] if wanted > 0 else 0
     to_add = allowed - total(active)
@@ -211,7 +214,8 @@ def drop_condition(status: Obj, kind: str) -> None:
 
 
 def calculate_status(deployment: Obj, all_sets: Sequence[Obj], new: Obj | None) -> Obj:
-    """The counts of a Deployment's status and its Available condition; other conditions as they were."""
+    """The counts of a Deployment's status and its Available condition; other conditions as they
+    were."""
 
     def counted(field: str) -> int:
         return sum(int(get(rs, "status", field, default=0)) for rs in all_sets)

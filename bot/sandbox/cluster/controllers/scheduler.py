@@ -92,8 +92,8 @@ class Scheduler:
         else:
             reasons = sorted(f"{count} {why}" for why, count in refusals.items())
             message = (
-                f"0/{nodes} nodes are available: {', '.join(reasons)}. preemption: 0/{nodes} nodes are "
-                f"available: {nodes} Preemption is not helpful for scheduling."
+                f"0/{nodes} nodes are available: {', '.join(reasons)}. preemption: 0/{nodes} "
+                f"nodes are available: {nodes} Preemption is not helpful for scheduling."
             )
         before = condition_of(pod, "PodScheduled")
         if before is not None and before.get("message") == message:
@@ -170,13 +170,15 @@ def _covers(toleration: Obj, taint: Obj) -> bool:
         return False
     if toleration.get("operator") == "Exists":
         return toleration.get("key") in (None, "", taint["key"])
-    return toleration.get("key") == taint["key"] and toleration.get("value", "") == taint.get(
-        "value", ""
+    return (toleration.get("key"), toleration.get("value", "")) == (
+        taint["key"],
+        taint.get("value", ""),
     )
 
 
 def toleration_seconds(pod: Obj, taint: Obj) -> float | None:
-    """Seconds the pod may stay under a NoExecute taint: infinite without a limit, None when not at all."""
+    """Seconds the pod may stay under a NoExecute taint: infinite without a limit, None when not
+    at all."""
     limits = [
         t.get("tolerationSeconds")
         for t in get(pod, "spec", "tolerations", default=[])

@@ -7,8 +7,15 @@ from bot.sandbox.cluster.controllers.events import Recorder
 from bot.sandbox.cluster.decoding import Options
 from bot.sandbox.cluster.deletion import delete
 from bot.sandbox.cluster.kinds import CLAIM, STORAGE_CLASS, VOLUME
-from bot.sandbox.cluster.objects import Obj, copy, get, is_terminating, name_of, namespace_of
-from bot.sandbox.cluster.objects import uid_of
+from bot.sandbox.cluster.objects import (
+    Obj,
+    copy,
+    get,
+    is_terminating,
+    name_of,
+    namespace_of,
+    uid_of,
+)
 from bot.sandbox.cluster.store import Change, Key
 
 _OPTIONS = Options(manager="kube-controller-manager")

@@ -1,0 +1,183 @@
+"""A sandbox cluster with a fake kubelet on a thread of its own, for clients that block."""
+
+import asyncio
+import base64
+import json
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import urllib3
+
+from bot.sandbox.cluster import Cluster, Identity
+from bot.sandbox.tls import Authority
+from tests.support.fake_kubelet import FakeKubelet
+
+T = TypeVar("T")
+Obj = dict[str, Any]
+
+DEADLINE_SECONDS = 15.0
+
+
+def eventually(probe: Callable[[], T], *, seconds: float = DEADLINE_SECONDS) -> T:
+    """The first true answer of `probe`; AssertionError when there is none in time."""
+    end = time.monotonic() + seconds
+    while True:
+        answer = probe()
+        if answer:
+            return answer
+        assert time.monotonic() < end, f"still {answer!r} after {seconds} s"
+        time.sleep(0.02)
+
+
+class RunningCluster:
+    """Use as a context manager. `admin` may do everything, `bot` only what roles give it."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        namespaces: tuple[str, ...] = ("gw",),
+        with_kubelet: bool = True,
+        kubelet_seconds: float = 0.02,
+        kubelet_port: int = 10250,
+        **options: Any,
+    ) -> None:
+        self._authority = Authority.load_or_create(directory / "ca")
+        self._directory = directory
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._with_kubelet = with_kubelet
+        self._kubelet_seconds = kubelet_seconds
+        self._kubelet_port = kubelet_port
+        self.changes = 0
+        tokens = {"admin": Identity("admin", ("system:masters",)), "bot": Identity("bot")}
+        self.cluster = Cluster(
+            "west",
+            namespaces=namespaces,
+            tokens=tokens,
+            tls=self._authority.server_context(),
+            changed=self._changed,
+            **options,
+        )
+        self._pool = urllib3.PoolManager(
+            ca_certs=str(self._authority.ca_pem_path), retries=False, timeout=20.0
+        )
+
+    def _changed(self) -> None:
+        self.changes += 1
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self.wait(self.cluster.start())
+        self.kubelet = FakeKubelet(
+            self.cluster.url,
+            "admin",
+            start_seconds=self._kubelet_seconds,
+            kubelet_port=self._kubelet_port,
+        )
+        if self._with_kubelet:
+            self.wait(self.kubelet.start())
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._with_kubelet:
+            self.wait(self.kubelet.stop())
+        self.wait(self.cluster.stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout=5)
+        self._loop.close()
+
+    def wait(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the cluster's loop."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+
+    def call(self, work: Callable[[], T]) -> T:
+        """Run a function on the cluster's loop."""
+
+        async def run() -> T:
+            return work()
+
+        return self.wait(run())
+
+    def kubeconfig(self, token: str = "admin", namespace: str = "gw") -> Path:
+        """A kubeconfig with one context, `west`."""
+        authority = base64.b64encode(self._authority.ca_pem).decode()
+        context = {"cluster": "west", "user": "user", "namespace": namespace}
+        path = self._directory / f"kubeconfig-{token}"
+        path.write_text(
+            json.dumps(
+                {
+                    "apiVersion": "v1",
+                    "kind": "Config",
+                    "current-context": "west",
+                    "clusters": [
+                        {
+                            "name": "west",
+                            "cluster": {
+                                "server": self.cluster.url,
+                                "certificate-authority-data": authority,
+                            },
+                        }
+                    ],
+                    "users": [{"name": "user", "user": {"token": token}}],
+                    "contexts": [{"name": "west", "context": context}],
+                }
+            )
+        )
+        return path
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        content_type: str = "application/json",
+        token: str = "admin",
+        accept: str = "application/json",
+    ) -> tuple[int, Any, dict[str, str]]:
+        """Status, body (parsed where it is JSON) and headers of one request."""
+        answer = self._pool.request(
+            method,
+            self.cluster.url + path,
+            body=None if body is None else json.dumps(body),
+            headers={
+                "Authorization": f"Bearer {token}",
+                "Content-Type": content_type,
+                "Accept": accept,
+                "User-Agent": "",
+            },
+        )
+        text = answer.data.decode()
+        try:
+            return answer.status, json.loads(text), dict(answer.headers)
+        except ValueError:
+            return answer.status, text, dict(answer.headers)
+
+    def get(self, path: str) -> Obj:
+        """A GET that must succeed."""
+        status, body, _ = self.request("GET", path)
+        assert status == 200, body
+        found: Obj = body
+        return found
+
+    def apply(self, path: str, body: Obj, manager: str = "test") -> Obj:
+        """A forced server-side apply that must succeed."""
+        status, answer, _ = self.request(
+            "PATCH",
+            f"{path}?fieldManager={manager}&force=true",
+            body,
+            content_type="application/apply-patch+yaml",
+        )
+        assert status in (200, 201), answer
+        found: Obj = answer
+        return found
