@@ -1,4 +1,4 @@
-"""The Kubernetes kinds gateways are made of and watched by, and the paths the API serves them at."""
+"""The Kubernetes kinds gateways are made of and watched by, and their paths in its API."""
 
 from dataclasses import dataclass
 from urllib.parse import quote

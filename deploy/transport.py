@@ -25,6 +25,9 @@ from deploy.api_errors import error_from, is_schema_error, message_of
 from deploy.connection import Query, Silent, Timeouts
 from deploy.errors import GatewayBotError, InvalidInput, Unavailable
 
+# The package has type hints, its loaders of credentials have none.
+_load: Any = config
+
 _REPEATED_STATUS = frozenset({429, 503, 504})
 _LONGEST_PAUSE = 2.0
 _POOL_SIZE = 32
@@ -140,7 +143,7 @@ class HttpConnection:
         return self._once("GET", path, None, None, "application/json")[0]
 
     def close(self) -> None:
-        self._api.close()
+        self._api.rest_client.pool_manager.clear()
 
     def _once(
         self, method: str, path: str, query: Query | None, data: bytes | None, content_type: str
@@ -158,13 +161,20 @@ class HttpConnection:
         *,
         read: float,
     ) -> urllib3.BaseHTTPResponse:
-        headers = {"User-Agent": "gateway-bot", "Accept": "application/json"}
+        headers = {"User-Agent": "gateway-bot", "Accept": "application/json, */*"}
         if data is not None:
             headers["Content-Type"] = content_type
         url = self._api.configuration.host + path
         try:
             # Also renews credentials that run out: a token file, an exec plugin's answer.
             self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, data)
+        except (ApiException, ConfigException, OSError) as error:
+            raise Unavailable(
+                f"The credentials for cluster “{self._cluster}” cannot be renewed: "
+                f"{type(error).__name__}.",
+                remedy="Ask whoever runs the bot to look at its kubeconfig.",
+            ) from None
+        try:
             return self._api.rest_client.pool_manager.request(
                 method,
                 url + _query_text(query or {}),
@@ -176,12 +186,6 @@ class HttpConnection:
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise self._unreachable(error) from None
-        except (ApiException, ConfigException) as error:
-            raise Unavailable(
-                f"The credentials for cluster “{self._cluster}” cannot be renewed: "
-                f"{type(error).__name__}.",
-                remedy="Ask whoever runs the bot to look at its kubeconfig.",
-            ) from None
 
     def _read(self, response: urllib3.BaseHTTPResponse) -> bytes:
         try:
@@ -209,7 +213,7 @@ def connect_with_kubeconfig(
     """A connection as the kubeconfig says. InvalidInput when it cannot be used."""
     settings = client.Configuration()
     try:
-        config.load_kube_config(
+        _load.load_kube_config(
             config_file=str(path) if path else None,
             context=context,
             client_configuration=settings,
@@ -228,7 +232,7 @@ def connect_in_cluster(name: str, timeouts: Timeouts) -> HttpConnection:
     """A connection with the pod's own ServiceAccount. InvalidInput outside a cluster."""
     settings = client.Configuration()
     try:
-        config.load_incluster_config(client_configuration=settings)
+        _load.load_incluster_config(client_configuration=settings)
     except (ConfigException, OSError) as error:
         raise InvalidInput(
             f"Cluster “{name}” is set to be the one the bot runs in, but the bot does not run "

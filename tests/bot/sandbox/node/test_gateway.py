@@ -174,9 +174,8 @@ async def test_requests_under_way_are_finished_before_the_pod_goes(bed: Bed) -> 
     await bed.until_ready()
     bed.node.faults.set("frozen", True)
     request = asyncio.create_task(bed.get("/echo/slow"))
-    await asyncio.sleep(0.1)
     bed.api.delete_pod("edge-1-a", grace=60)
-    await asyncio.sleep(0.2)
+    await eventually(lambda: "Killing" in bed.reasons(), "the stop")
     bed.node.faults.set("frozen", False)
     assert (await request)[0] == 200
     await eventually(lambda: bed.api.get_pod("edge-1-a") is None, "the removal")

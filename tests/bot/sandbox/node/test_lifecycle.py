@@ -1,7 +1,5 @@
 """A pod's life on the node: from pull to deletion, and what a person sees of it."""
 
-import asyncio
-
 from tests.support.node_bed import GATEWAY, Bed, eventually, gateway_container, on_bed
 
 
@@ -205,7 +203,8 @@ async def test_an_outage_of_the_api_server_is_survived(bed: Bed) -> None:
     await bed.until_ready()
     bed.api.cut()
     bed.node.faults.set("not_ready", True)
-    await asyncio.sleep(0.3)
+    refused = len(bed.api.calls)
+    await eventually(lambda: len(bed.api.calls) > refused + 2, "calls that are refused")
     assert (await bed.get("/status-0123456789abcdef"))[0] == 503
     assert bed.ready()
     bed.run("edge-1-b")

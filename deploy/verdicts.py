@@ -1,0 +1,108 @@
+"""How a deployment ended, in words: what happened, what it means now, what to do next."""
+
+from deploy.actions.record import Outcome, State
+from deploy.gateway import GatewaySpec
+from deploy.plan import Plan
+from deploy.progress import Progress
+
+_REMEDIES = (
+    (
+        ("ImagePull", "InvalidImageName", "ErrImageNeverPull"),
+        "Check that the tag exists and that the nodes may pull it, then deploy a tag that works.",
+    ),
+    (
+        ("CrashLoopBackOff", "OOMKilled", "Error:", "exit code"),
+        "Read the pods' last log lines; deploy the version before, or with more memory.",
+    ),
+    (
+        ("CreateContainerConfigError", "CreateContainerError", "RunContainerError"),
+        "A Secret or ConfigMap that the pods read is missing or wrong; deploy again to renew it.",
+    ),
+    (
+        ("Unschedulable",),
+        "Ask for less CPU and memory or fewer replicas, or have nodes added.",
+    ),
+    (
+        ("exceeded quota", "FailedCreate"),
+        "Ask for less, or have the namespace's quota raised.",
+    ),
+)
+_NO_HINT = (
+    "Look at the pods with `kubectl describe`; pods that run but do not get ready often cannot "
+    "load their configuration from Azure."
+)
+
+
+def rolled_out(progress: Progress, seconds: float) -> Outcome:
+    """Every pod of the wanted version is ready and the ones before are gone."""
+    return Outcome(
+        State.SUCCEEDED,
+        f"{progress.ready} of {progress.desired} pods ready after {span(seconds)}",
+    )
+
+
+def superseded(plan: Plan) -> Outcome:
+    """The cluster moved between the decision and the run."""
+    return Outcome(
+        State.SUPERSEDED,
+        f"{plan.spec.ref} has changed on the cluster since this plan was shown.",
+        "Nothing was changed: only what was shown may be applied.",
+        "Deploy again to see the new plan.",
+    )
+
+
+def unfinished(spec: GatewaySpec, progress: Progress, seconds: float) -> Outcome:
+    """The rollout did not get on before its deadline, or cannot be seen any more."""
+    if progress.stale_since is not None:
+        return Outcome(
+            State.UNKNOWN,
+            f"Cluster “{spec.ref.cluster}” has not answered for the rest of the rollout.",
+            "The plan was applied; whether the pods got ready is not known.",
+            "Look at the gateway's status once the cluster answers again.",
+        )
+    return Outcome(
+        State.FAILED,
+        f"The rollout did not finish: {progress.ready} of {progress.desired} pods ready after "
+        f"{span(seconds)}.",
+        f"{_reason(progress)}{_serving(progress)}",
+        _remedy(progress),
+    )
+
+
+def span(seconds: float) -> str:
+    """A length of time as one reads it."""
+    whole = max(0, round(seconds))
+    if whole < 120:
+        return f"{whole} s"
+    minutes = round(whole / 60)
+    return f"{minutes} min" if minutes < 120 else f"{round(minutes / 60)} h"
+
+
+def _reason(progress: Progress) -> str:
+    if not progress.trouble:
+        return ""
+    more = len(progress.trouble) - 1
+    text = progress.trouble[0]
+    return f"{text} " + (f"({more} more like it or beside it.) " if more else "")
+
+
+def _serving(progress: Progress) -> str:
+    if progress.serving and progress.ready:
+        return (
+            f"{progress.serving} pods of the version before and {progress.ready} of the new one "
+            "serve traffic."
+        )
+    if progress.serving:
+        pods = "pod" if progress.serving == 1 else "pods"
+        return f"{progress.serving} {pods} of the version before still serve traffic."
+    if progress.ready:
+        return f"{progress.ready} pods of the new version serve traffic."
+    return "No pod of this gateway serves traffic."
+
+
+def _remedy(progress: Progress) -> str:
+    told = " ".join((*progress.trouble, *(pod.event for pod in progress.pods)))
+    for signs, remedy in _REMEDIES:
+        if any(sign in told for sign in signs):
+            return remedy
+    return _NO_HINT
