@@ -55,8 +55,11 @@ class Planner:
         there = cluster.begin(lambda: cluster.check_namespace(namespace))
         uid = cluster.begin(cluster.uid)
         tags = cluster.begin(self._tags)
-        live = cluster.at_once([_reading(cluster, wanted) for wanted in outline])
-        there.result()
+        try:
+            live = cluster.at_once([_reading(cluster, wanted) for wanted in outline])
+        finally:
+            # That the namespace is missing explains more than being refused to read in it.
+            there.result()
         observed = {_key(wanted): found for wanted, found in zip(outline, live, strict=True)}
         token, merged = self._decide(cluster, spec, action_id, observed)
         wanted = render(spec, token.secret)

@@ -43,7 +43,7 @@ def blocks(plan: Plan, limit: int) -> list[Block]:
 
 def summary(plan: Plan) -> str:
     """How much changes, in a few words."""
-    created = sum(change.change == "create" for change in plan.changes)
+    created = plan.token.mint + sum(change.change == "create" for change in plan.changes)
     updated = sum(change.change == "update" for change in plan.changes)
     parts = [f"creates {counted(created, 'object')}"] if created else []
     parts += [f"changes {counted(updated, 'object')}"] if updated else []

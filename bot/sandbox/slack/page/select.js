@@ -86,7 +86,7 @@ export function combobox({ label, placeholder, search, chosen, multi, minimum = 
     clearTimeout(timer);
     timer = setTimeout(() => open(input.value), DEBOUNCE);
   });
-  input.addEventListener("focus", () => { input.select(); open(""); });
+  input.addEventListener("focus", () => input.select());
   input.addEventListener("click", () => popup.hidden && open(""));
   input.addEventListener("blur", () => { asked++; clearTimeout(timer); close(); showChosen(); });
   input.addEventListener("keydown", (event) => {

@@ -7,7 +7,7 @@ export function drawSidebar(node, page) {
   const entry = (channel) => {
     const marks = unread[channel.id] || { unread: 0, mentions: 0 };
     const here = page.place === "channel" && channel.id === page.channel;
-    const other = channel.is_im && page.user((channel.members || []).find((id) => id !== page.me));
+    const other = channel.is_im && page.user(state.app.bot_user_id);
     const name = channel.is_im ? other?.real_name || channel.name : channel.name;
     return h("li", {}, h("button", { type: "button", class: `${here ? "here" : ""}${marks.unread && !here ? " unread" : ""}`,
       dataset: { channelId: channel.id }, "aria-current": here ? "page" : undefined, onclick: () => page.openChannel(channel.id) },

@@ -1,0 +1,155 @@
+"""The main job as a person does it: in a browser, with mouse and keyboard."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.support.browser import browser_page, picture
+from tests.support.demo import Demo
+
+TAG = "2.11.1"
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    running = Demo(tmp_path_factory.mktemp("demo"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def page(demo: Demo) -> Iterator[Page]:
+    with browser_page() as opened:
+        opened.goto(f"{demo.url}/?user=ana")
+        expect(opened.get_by_label("Message to #gateway-ops")).to_be_focused()
+        yield opened
+
+
+def say(page: Page, text: str) -> None:
+    box = page.get_by_label("Message to #gateway-ops")
+    box.fill(text)
+    box.press("Enter")
+
+
+def last_message(page: Page) -> Locator:
+    return page.locator("article").last
+
+
+def choose(page: Page, label: str, typed: str) -> None:
+    box = page.get_by_role("combobox", name=label)
+    box.click()
+    box.fill(typed)
+    expect(page.get_by_role("option").first).to_contain_text(typed.split()[-1])
+    box.press("Enter")
+
+
+def test_a_gateway_is_deployed_from_the_page(page: Page) -> None:
+    page.get_by_label("Message to #gateway-ops").press_sequentially("/gat")
+    expect(page.get_by_role("option", name="/gateway")).to_be_visible()
+    picture(page, "command")
+    say(page, "/gateway deploy")
+    expect(page.get_by_role("dialog", name="Deploy a gateway")).to_be_visible()
+    send = page.get_by_role("button", name="Show the plan")
+    expect(send).to_be_visible()
+    send.click()
+    expect(page.get_by_role("alert").first).to_have_text("Please complete this required field.")
+    choose(page, "Gateway in API Management", "edge-1")
+    choose(page, "Cluster and namespace", "west dev")
+    choose(page, "Image tag", TAG)
+    page.get_by_label("Replicas").fill("3")
+    picture(page, "form")
+    send.click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+    plan = last_message(page)
+    expect(plan).to_contain_text("Nothing has changed yet")
+    expect(plan).to_contain_text("+ Deployment edge-1")
+    picture(page, "plan")
+    plan.get_by_role("button", name="Confirm").click()
+    question = page.get_by_role("alertdialog")
+    expect(question).to_contain_text("west/dev")
+    picture(page, "confirm")
+    question.get_by_role("button", name="Deploy").click()
+
+    expect(plan).to_contain_text("of 3 pods ready", timeout=30_000)
+    picture(page, "rolling-out")
+    expect(plan).to_contain_text("3 of 3 pods ready after", timeout=60_000)
+    expect(plan.get_by_role("button", name="Confirm")).to_have_count(0)
+    picture(page, "rolled-out")
+
+    say(page, "/gateway status")
+    expect(last_message(page)).to_contain_text("GATEWAY")
+    expect(last_message(page)).to_contain_text("Only visible to you")
+    picture(page, "status")
+    say(page, "/gateway status edge-1")
+    expect(last_message(page)).to_contain_text("edge-1-live-traffic")
+    picture(page, "status-one")
+
+
+def test_production_is_refused_in_the_form(page: Page) -> None:
+    say(page, f"/gateway deploy edge-2 --tag {TAG}")
+    expect(page.get_by_role("button", name="Show the plan")).to_be_visible()
+    choose(page, "Cluster and namespace", "west prod")
+    page.get_by_role("button", name="Show the plan").click()
+    expect(page.locator("[data-input-block=deploy_place] .error")).to_contain_text("production")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.get_by_label("Message to #gateway-ops")).to_be_focused()
+
+
+def test_a_command_that_is_none_is_explained(page: Page) -> None:
+    say(page, "/gatewya deploy")
+    expect(page.get_by_role("status").last).to_contain_text("/gatewya is not a valid command")
+    say(page, "/gateway deplyo")
+    expect(last_message(page)).to_contain_text("Did you mean deploy?")
+
+
+def test_the_keyboard_alone_is_enough(page: Page) -> None:
+    say(page, "/gateway deploy")
+    expect(page.get_by_role("button", name="Show the plan")).to_be_visible()
+    gateway = page.get_by_role("combobox", name="Gateway in API Management")
+    expect(gateway).to_be_focused()
+    page.keyboard.type("store")
+    expect(page.get_by_role("option")).to_have_count(1)
+    page.keyboard.press("Enter")
+    expect(gateway).to_have_value("store-7")
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.closest('[role=dialog]') !== null")
+    page.keyboard.press("Escape")
+
+
+def test_somebody_else_sees_the_message_but_not_what_is_private(page: Page) -> None:
+    say(page, "/gateway help")
+    expect(last_message(page)).to_contain_text("What I can do")
+    page.get_by_text("dan", exact=True).click()
+    expect(page.locator("article").filter(has_text="What I can do")).to_have_count(0)
+    page.get_by_text("ana", exact=True).click()
+
+
+def test_the_home_tab_shows_what_runs(page: Page) -> None:
+    page.get_by_role("button", name="gateway-bot").click()
+    home = page.locator(".home")
+    expect(home).to_contain_text("legacy-9", timeout=15_000)
+    expect(home.get_by_role("button", name="Deploy a gateway")).to_be_visible()
+    picture(page, "home")
+
+
+def test_a_fault_can_be_switched_on_the_page(page: Page, demo: Demo) -> None:
+    page.get_by_role("button", name="Faults").click()
+    page.get_by_text("azure", exact=True).click()
+    page.get_by_label("Resource Manager answers", exact=True).select_option("503")
+    picture(page, "faults")
+    boards = {board["part"]: board for board in demo.get("faults")["boards"]}
+    values = {switch["name"]: switch["value"] for switch in boards["azure"]["switches"]}
+    assert values["arm_status"] == "503"
+    demo.fault("azure", "arm_status", "none")
+
+
+def test_what_a_message_holds_never_becomes_markup(page: Page, demo: Demo) -> None:
+    attack = "<img src=x onerror=alert(1)> <javascript:alert(1)|click> `<b>` *<i>x</i>*"
+    demo.post("message", channel="gateway-ops", user="dan", text=attack)
+    message = page.locator("article").filter(has_text="onerror")
+    expect(message).to_be_visible()
+    assert message.locator("img, a, b, i").count() == 0
