@@ -139,8 +139,9 @@ class HttpConnection:
             )
         return HttpStream(self._cluster, what, response)
 
-    def status(self, path: str, *, what: str) -> int:
-        return self._once("GET", path, None, None, "application/json")[0]
+    def answer(self, path: str) -> tuple[int, bytes]:
+        status, _, body = self._once("GET", path, None, None, "application/json")
+        return status, body
 
     def close(self) -> None:
         self._api.rest_client.pool_manager.clear()
