@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from deploy.api_errors import missing_namespace
+from deploy.api_errors import error_from, message_of, missing_namespace
 from deploy.connection import Connection, Query, Stream, Timeouts
 from deploy.errors import InvalidInput, NotFound
 from deploy.kinds import Kind, kind_of
@@ -204,9 +204,12 @@ class Cluster:
         tail: int | None = None,
         since_seconds: int | None = None,
         previous: bool = False,
-        limit_bytes: int = 1 << 20,
+        timestamps: bool = False,
     ) -> str:
-        """The last lines a container wrote; of its run before that with `previous`."""
+        """The last lines a container wrote; of its run before that with `previous`.
+
+        With `timestamps` each line begins with the moment the kubelet got it (RFC 3339).
+        """
         answer = self._connection.request(
             "GET",
             kind_of("Pod").path(namespace, pod, "log"),
@@ -217,16 +220,24 @@ class Cluster:
                 "tailLines": tail,
                 "sinceSeconds": since_seconds,
                 "previous": previous,
-                "limitBytes": limit_bytes,
+                "timestamps": timestamps,
             },
             repeat=True,
         )
         return answer.decode("utf-8", "replace")
 
-    def probe(self, namespace: str, pod: str, port: int, path: str) -> int:
-        """The HTTP status a pod answers with, asked through the API server's proxy."""
+    def probe(self, namespace: str, pod: str, port: int, path: str) -> str:
+        """Why a pod does not answer 200 there, asked through the API server; empty when it does."""
         proxy = kind_of("Pod").path(namespace, f"{pod}:{port}", "proxy")
-        return self._connection.status(f"{proxy}{path}", what=f"pod “{pod}”")
+        status, body = self._connection.answer(f"{proxy}{path}")
+        if status == 200:
+            return ""
+        message, parsed = message_of(body)
+        if parsed.get("kind") != "Status":
+            return f"it answers {status}"
+        if status in (401, 403):
+            raise error_from(self.name, status, body, what=f"pod “{pod}”", namespace=namespace)
+        return message or f"the API server answers {status}"
 
     def namespaces(self) -> tuple[str, ...]:
         """The names of all namespaces, sorted."""

@@ -45,8 +45,8 @@ class Connection(Protocol):
     ) -> "Stream":
         """An open answer that is read as it comes."""
 
-    def status(self, path: str, *, what: str) -> int:
-        """The HTTP status a path answers with, whatever it is."""
+    def answer(self, path: str) -> tuple[int, bytes]:
+        """The HTTP status and body a GET answers with, whatever they are."""
 
     def close(self) -> None:
         """Drop the connections."""

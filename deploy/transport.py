@@ -139,8 +139,9 @@ class HttpConnection:
             )
         return HttpStream(self._cluster, what, response)
 
-    def status(self, path: str, *, what: str) -> int:
-        return self._once("GET", path, None, None, "application/json")[0]
+    def answer(self, path: str) -> tuple[int, bytes]:
+        status, _, body = self._once("GET", path, None, None, "application/json")
+        return status, body
 
     def close(self) -> None:
         self._api.rest_client.pool_manager.clear()
@@ -279,20 +280,16 @@ def _is_tls(error: object) -> bool:
 def _in_words(error: Exception) -> str:
     cause = getattr(error, "reason", None)
     inner = cause if isinstance(cause, Exception) else error
-    if isinstance(inner, urllib3.exceptions.ConnectTimeoutError):
-        return "it cannot be reached in time"
-    if isinstance(inner, urllib3.exceptions.ReadTimeoutError | TimeoutError):
-        return "it takes too long to answer"
-    if isinstance(inner, urllib3.exceptions.NameResolutionError):
-        return "its host name is not known"
-    if isinstance(inner, ssl.SSLCertVerificationError):
-        return inner.verify_message.rstrip(".")
     for nested in (inner, inner.__cause__, *inner.args):
         if isinstance(nested, ConnectionRefusedError):
             return "the connection is refused"
         if isinstance(nested, ssl.SSLCertVerificationError):
             return nested.verify_message.rstrip(".")
-    text = str(inner)
-    if "refused" in text:
-        return "the connection is refused"
+    if isinstance(inner, urllib3.exceptions.NameResolutionError):
+        return "its host name is not known"
+    # urllib3 counts every failure to connect as a kind of ConnectTimeoutError.
+    if isinstance(inner, urllib3.exceptions.NewConnectionError):
+        return "it cannot be reached"
+    if isinstance(inner, urllib3.exceptions.TimeoutError | TimeoutError):
+        return "it takes too long to answer"
     return "the connection broke"

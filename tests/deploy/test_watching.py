@@ -1,0 +1,132 @@
+"""Watches, through everything that interrupts them."""
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from deploy.cluster import Cluster, connect
+from deploy.errors import Refused
+from deploy.watching import Change, Event, Watch
+from tests.support.running_cluster import RunningCluster
+
+
+class Heard:
+    """Events of a watch, as they come."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._events: queue.Queue[Event] = queue.Queue()
+        self._watch = watch
+        self.thread = threading.Thread(target=self._read, daemon=True)
+        self.thread.start()
+
+    def _read(self) -> None:
+        for event in self._watch:
+            self._events.put(event)
+
+    def until(self, change: Change, name: str = "") -> list[tuple[Change, str]]:
+        """Everything up to the event waited for."""
+        seen = []
+        while True:
+            kind, item = self._events.get(timeout=15)
+            seen.append((kind, (item.get("metadata") or {}).get("name", "")))
+            if seen[-1] == (change, name):
+                return seen
+
+
+@contextlib.contextmanager
+def heard(cluster: Cluster, silence: float = 30) -> Iterator[Heard]:
+    watch = cluster.watch("ConfigMap", "dev", label_selector="app=x", silence=silence)
+    listener = Heard(watch)
+    try:
+        yield listener
+    finally:
+        watch.close()
+        listener.thread.join(5)
+        assert not listener.thread.is_alive()
+
+
+def config_map(name: str, value: str = "1") -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name, "namespace": "dev", "labels": {"app": "x"}},
+        "data": {"a": value},
+    }
+
+
+def test_a_watch_tells_what_is_there_and_then_what_changes(cluster: Cluster) -> None:
+    cluster.apply(config_map("one"))
+    with heard(cluster) as events:
+        assert events.until(Change.SYNCED) == [(Change.ADDED, "one"), (Change.SYNCED, "")]
+        cluster.apply(config_map("two"))
+        cluster.apply(config_map("one", "2"))
+        cluster.delete("ConfigMap", "dev", "two")
+        assert events.until(Change.DELETED, "two") == [
+            (Change.ADDED, "two"),
+            (Change.MODIFIED, "one"),
+            (Change.DELETED, "two"),
+        ]
+
+
+def test_closing_ends_a_watch_that_waits_at_once(cluster: Cluster) -> None:
+    with heard(cluster) as events:
+        events.until(Change.SYNCED)
+        began = time.monotonic()
+    assert time.monotonic() - began < 1
+
+
+def test_an_outage_is_told_and_what_changed_meanwhile_is_caught_up(
+    cluster: Cluster, running: RunningCluster
+) -> None:
+    cluster.apply(config_map("one"))
+    with heard(cluster) as events:
+        events.until(Change.SYNCED)
+        running.call(lambda: running.cluster.faults.set("api_down", True))
+        running.call(running.cluster._server.end_watches)
+        events.until(Change.LOST)
+        running.call(lambda: running.cluster.faults.set("api_down", False))
+        cluster.apply(config_map("two"))
+        assert (Change.SYNCED, "") in events.until(Change.ADDED, "two")
+
+
+def test_history_that_is_gone_is_listed_anew(cluster: Cluster, running: RunningCluster) -> None:
+    cluster.apply(config_map("one"))
+    cluster.apply(config_map("two"))
+    with heard(cluster) as events:
+        events.until(Change.SYNCED)
+        running.call(lambda: running.cluster.faults.set("api_down", True))
+        running.call(running.cluster._server.end_watches)
+        events.until(Change.LOST)
+        running.call(lambda: running.cluster.faults.set("api_down", False))
+        cluster.delete("ConfigMap", "dev", "one")
+        running.call(running.cluster.compact)
+        told = events.until(Change.DELETED, "one")
+        assert told.count((Change.ADDED, "two")) == 0
+
+
+def test_a_connection_that_goes_silent_is_not_trusted(cluster: Cluster) -> None:
+    cluster.apply(config_map("one"))
+    with heard(cluster, silence=0.2) as events:
+        events.until(Change.SYNCED)
+        assert events.until(Change.SYNCED) == [(Change.SYNCED, "")]
+
+
+def test_watches_that_the_server_cuts_go_on(cluster: Cluster, running: RunningCluster) -> None:
+    running.call(lambda: running.cluster.faults.set("watch_drop", True))
+    with heard(cluster) as events:
+        events.until(Change.SYNCED)
+        for n in range(3):
+            cluster.apply(config_map(f"map-{n}"))
+            events.until(Change.ADDED, f"map-{n}")
+            running.call(running.cluster._server.end_watches)
+
+
+def test_a_watch_that_is_not_allowed_says_so(running: RunningCluster) -> None:
+    nobody = connect("west", kubeconfig=running.kubeconfig("bot"))
+    with pytest.raises(Refused, match="may not list configmaps"):
+        next(iter(nobody.watch("ConfigMap", "dev")))
