@@ -30,9 +30,7 @@ def test_apply_server_side_rolls_out_and_diff_is_silent(kubectl: Kubectl) -> Non
     assert "ScalingReplicaSet" in kubectl("get", "events")
 
 
-def test_client_side_apply_history_undo_restart_and_scale(
-    kubectl: Kubectl, tmp_path: Path
-) -> None:
+def test_client_side_apply_history_undo_restart_and_scale(kubectl: Kubectl, tmp_path: Path) -> None:
     kubectl("apply", "-f", str(_MANIFEST))
     kubectl("rollout", "status", "deployment/gw", "--timeout=20s")
     changed = tmp_path / "changed.yaml"
@@ -50,7 +48,9 @@ def test_client_side_apply_history_undo_restart_and_scale(
     kubectl("scale", "deployment/gw", "--replicas=1")
     kubectl("rollout", "status", "deployment/gw", "--timeout=20s")
     conflict = kubectl("apply", "--server-side", "-f", str(_MANIFEST), check=False)
-    assert 'conflict with "kubectl" with subresource "scale" using apps/v1: .spec.replicas' in conflict
+    assert (
+        'conflict with "kubectl" with subresource "scale" using apps/v1: .spec.replicas' in conflict
+    )
 
 
 def test_small_commands_work(kubectl: Kubectl, cluster: RunningCluster, tmp_path: Path) -> None:

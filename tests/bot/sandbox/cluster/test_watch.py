@@ -63,7 +63,9 @@ def test_an_object_that_leaves_the_selection_is_deleted_for_the_watch(
 ) -> None:
     _, made, _ = cluster.request("POST", _MAPS, _config_map("one", app="gw"))
     version = made["metadata"]["resourceVersion"]
-    cluster.apply(f"{_MAPS}/one", {"apiVersion": "v1", "kind": "ConfigMap", **_config_map("one", app="x")})
+    cluster.apply(
+        f"{_MAPS}/one", {"apiVersion": "v1", "kind": "ConfigMap", **_config_map("one", app="x")}
+    )
     events = list(_watch(cluster, f"labelSelector=app%3Dgw&resourceVersion={version}"))
     assert [e["type"] for e in events] == ["DELETED"]
 
