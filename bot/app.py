@@ -5,6 +5,7 @@ import os
 import secrets as entropy
 import socket
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
@@ -55,7 +56,7 @@ class Transport(Protocol):
 
     def stop(self) -> None: ...
 
-    def connected(self) -> tuple[bool, ...]: ...
+    def connected(self) -> Sequence[bool]: ...
 
 
 class Bot:

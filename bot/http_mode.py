@@ -2,16 +2,16 @@
 
 import threading
 
-import waitress
 from slack_bolt import App
 from slack_bolt.adapter.wsgi import SlackRequestHandler
+from waitress.server import create_server
 
 
 class HttpMode:
     """An HTTP listener for commands, interactions, options and events on one path."""
 
     def __init__(self, app: App, *, host: str, port: int, path: str, threads: int = 64) -> None:
-        self._server = waitress.create_server(
+        self._server = create_server(
             SlackRequestHandler(app, path=path),
             host=host,
             port=port,
@@ -19,11 +19,6 @@ class HttpMode:
             ident="gateway-bot",
         )
         self._thread = threading.Thread(target=self._server.run, name="http-mode", daemon=True)
-
-    @property
-    def port(self) -> int:
-        """The port listened on, also where any free one was asked for."""
-        return int(self._server.effective_port)
 
     def start(self) -> bool:
         """Serve; True at once, since the socket is bound already."""

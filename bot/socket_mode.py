@@ -121,7 +121,7 @@ class SocketMode:
         handler = _Handler(self._app, self._token, client, self._pool)
         self._handlers[number] = handler
         try:
-            await asyncio.wait_for(handler.connect_async(), _CONNECT_SECONDS)
+            await asyncio.wait_for(handler.client.connect(), _CONNECT_SECONDS)
         except TimeoutError:
             log.warning("Socket Mode connection %d did not stand in time", number)
             self._handlers[number] = None

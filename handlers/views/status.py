@@ -124,7 +124,7 @@ def detail(gateway: GatewayDetail, now: float) -> Reply:
                 )[0]
             )
         )
-    blocks += [context(f":warning: {escape(reason)}") for reason in s.attention]
+    blocks += [context(f":warning: {escape(reason)}") for reason in (*s.attention, *gateway.unread)]
     return Reply(f"{s.ref}: {s.ready} of {s.desired} pods ready, {beat.level}", tuple(blocks))
 
 
