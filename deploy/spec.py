@@ -38,6 +38,22 @@ _SERVICE_TYPES = ("LoadBalancer", "ClusterIP", "NodePort")
 _LOG_LEVELS = ("all", "debug", "info", "warn", "error", "fatal")
 _LOG_FORMATS = ("text", "json", "none")
 
+_KEYS = {
+    "": (
+        *("gateway", "apim", "cluster", "namespace", "name", "image", "replicas"),
+        *("resources", "service", "rollout", "logs"),
+    ),
+    "apim": ("instance", "endpoint"),
+    "image": ("repository", "tag"),
+    "resources": ("cpu", "memory"),
+    "service": ("type", "httpPort", "httpsPort"),
+    "rollout": (
+        *("maxUnavailable", "maxSurge"),
+        *("progressDeadlineSeconds", "terminationGracePeriodSeconds"),
+    ),
+    "logs": ("level", "format"),
+}
+
 _DEFAULTS = {
     "replicas": GatewaySpec.replicas,
     "resources": {"cpu": GatewaySpec.cpu, "memory": GatewaySpec.memory},
@@ -116,8 +132,6 @@ def spec_from_mapping(data: Any) -> GatewaySpec:
             ),
         ),
     )
-    for reader in (top, apim, image, resources, service, rollout, logs):
-        reader.finish()
     _check_together(spec)
     return spec
 
@@ -175,7 +189,7 @@ def _check_together(spec: GatewaySpec) -> None:
 
 
 class _Reader:
-    """Takes values out of one mapping and remembers which keys there are."""
+    """Takes values out of one mapping, in which there is no key but the known ones."""
 
     def __init__(self, data: Any, path: str) -> None:
         if not isinstance(data, Mapping):
@@ -184,10 +198,11 @@ class _Reader:
             )
         self._data = data
         self._path = path
-        self._known: list[str] = []
+        for key in data:
+            if key not in _KEYS[path]:
+                raise self._unknown(str(key)[:80])
 
     def group(self, key: str) -> "_Reader":
-        self._known.append(key)
         value = self._data.get(key)
         return _Reader({} if value is None else value, self._at(key))
 
@@ -221,20 +236,17 @@ class _Reader:
     def share(self, key: str, default: str) -> str:
         return self.text(key, _SHARE, "a number of pods or a percentage such as 25%", default)
 
-    def finish(self) -> None:
-        for key in self._data:
-            if key not in self._known:
-                near = difflib.get_close_matches(str(key), self._known, n=1)
-                raise InvalidInput(
-                    f"{self._at(str(key)[:80])} is not a field of a gateway's spec.",
-                    field=self._at(str(key)[:80]),
-                    remedy=f"Did you mean {self._at(near[0])}?"
-                    if near
-                    else f"There are: {', '.join(self._known)}.",
-                )
+    def _unknown(self, key: str) -> InvalidInput:
+        near = difflib.get_close_matches(key, _KEYS[self._path], n=1)
+        return InvalidInput(
+            f"{self._at(key)} is not a field of a gateway's spec.",
+            field=self._at(key),
+            remedy=f"Did you mean {self._at(near[0])}?"
+            if near
+            else f"There are: {', '.join(_KEYS[self._path])}.",
+        )
 
     def _take(self, key: str, default: Any) -> Any:
-        self._known.append(key)
         value = self._data.get(key)
         if value is not None:
             return value

@@ -11,6 +11,8 @@ export function combobox({ label, placeholder, search, chosen, multi, minimum = 
   let active = -1;
   let timer = 0;
   let asked = 0;
+  let waiting = false;
+  let pickFirst = false;
   const tags = h("span", { class: "tags" });
   const input = h("input", {
     id, type: "text", role: "combobox", autocomplete: "off", placeholder,
@@ -38,6 +40,9 @@ export function combobox({ label, placeholder, search, chosen, multi, minimum = 
   }
 
   function close() {
+    clearTimeout(timer);
+    asked++;
+    waiting = pickFirst = false;
     popup.hidden = true;
     active = -1;
     input.setAttribute("aria-expanded", "false");
@@ -71,6 +76,7 @@ export function combobox({ label, placeholder, search, chosen, multi, minimum = 
     popup.hidden = false;
     input.setAttribute("aria-expanded", "true");
     if (options.length) mark(0);
+    if (pickFirst && options.length) pick(options[0]);
   }
 
   async function open(typed) {
@@ -79,20 +85,23 @@ export function combobox({ label, placeholder, search, chosen, multi, minimum = 
     const found = await search(typed);
     if (mine !== asked || document.activeElement !== input) return undefined;
     options = found;
+    waiting = false;
     return draw();
   }
 
   input.addEventListener("input", () => {
     clearTimeout(timer);
+    waiting = true;
     timer = setTimeout(() => open(input.value), DEBOUNCE);
   });
   input.addEventListener("focus", () => input.select());
   input.addEventListener("click", () => popup.hidden && open(""));
-  input.addEventListener("blur", () => { asked++; clearTimeout(timer); close(); showChosen(); });
+  input.addEventListener("blur", () => { close(); showChosen(); });
   input.addEventListener("keydown", (event) => {
     if (event.key === "ArrowDown" && popup.hidden) open(input.value);
     else if (event.key === "ArrowDown") mark(Math.min(active + 1, options.length - 1));
     else if (event.key === "ArrowUp") mark(Math.max(active - 1, 0));
+    else if (event.key === "Enter" && waiting) pickFirst = true; // the list still shows what was typed before
     else if (event.key === "Enter" && !popup.hidden && options[active]) pick(options[active]);
     else if (event.key === "Escape" && !popup.hidden) { event.stopPropagation(); close(); }
     else if (event.key === "Backspace" && multi && !input.value && chosen.length) return set(chosen.slice(0, -1));
