@@ -64,7 +64,7 @@ class RunningCluster:
             **options,
         )
         self._pool = urllib3.PoolManager(
-            ca_certs=str(self._authority.ca_pem_path), retries=False, timeout=20.0
+            ca_certs=str(self._authority.ca_pem_path), retries=False, timeout=20.0, maxsize=8
         )
 
     def _changed(self) -> None:

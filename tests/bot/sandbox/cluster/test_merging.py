@@ -12,12 +12,13 @@ from bot.sandbox.cluster import apply, patches, quantity, selectors
 from bot.sandbox.cluster.errors import ApiError
 from bot.sandbox.cluster.fieldset import (
     compare,
+    display,
     fields_of,
     from_fields_v1,
     remove,
     to_fields_v1,
 )
-from bot.sandbox.cluster.managed_fields import Manager, decode, store
+from bot.sandbox.cluster.managed_fields import Manager, store, without_managed
 from bot.sandbox.cluster.schema import struct
 
 Obj = dict[str, Any]
@@ -25,6 +26,17 @@ Obj = dict[str, Any]
 _NODE = struct("V1Deployment")
 _ONE = Manager("one", "Apply", "apps/v1")
 _TWO = Manager("two", "Apply", "apps/v1")
+
+_SPEC = ("f:spec",)
+_POD_SPEC = (*_SPEC, "f:template", "f:spec")
+# Structs that an apply leaves empty when it takes their last field out.
+_CONTAINERS = {
+    _SPEC,
+    _POD_SPEC[:2],
+    _POD_SPEC,
+    (*_POD_SPEC, "f:containers"),
+    ("f:metadata", "f:labels"),
+}
 
 _words = st.text("abcxyz", min_size=1, max_size=4)
 _labels = st.dictionaries(_words, _words, max_size=4)
@@ -90,31 +102,27 @@ def test_applying_twice_is_applying_once(config: Obj) -> None:
 
 
 @given(_configurations(), _configurations())
-def test_what_is_applied_is_what_stands_there(first: Obj, second: Obj) -> None:
+def test_a_second_apply_leaves_what_it_names_and_nothing_of_the_first(
+    first: Obj, second: Obj
+) -> None:
     live = _apply({"metadata": {}}, first, _ONE)
     live = _apply(live, second, _ONE)
-    assert decode(live)[_ONE].fields >= fields_of(_NODE, second) - {
-        ("f:apiVersion",),
-        ("f:kind",),
-        ("f:metadata", "f:name"),
-    }
-    comparison = compare(_NODE, second, {k: v for k, v in live.items()})
-    left_over = {p for p in comparison.added if p[0] != "f:metadata" or "f:labels" in p}
-    containers = {("f:spec",), ("f:spec", "f:template"), ("f:spec", "f:template", "f:spec")}
-    empty = {*containers, (*("f:spec", "f:template", "f:spec"), "f:containers")}
-    assert left_over - empty - {("f:metadata", "f:labels")} == set()
-    assert not comparison.modified
+    assert not compare(_NODE, second, live).modified
+    assert fields_of(_NODE, without_managed(live)) - _CONTAINERS == (
+        fields_of(_NODE, second) - _CONTAINERS
+    )
 
 
 @given(_configurations(), _configurations())
-def test_two_managers_agree_or_conflict_and_force_takes_over(first: Obj, second: Obj) -> None:
+def test_two_managers_conflict_exactly_where_they_differ(first: Obj, second: Obj) -> None:
     live = _apply({"metadata": {}}, first, _ONE)
-    try:
-        after = _apply(live, second, _TWO)
-    except ApiError as error:
-        assert error.code == 409
-        assert error.status["details"]["causes"]
-        after = _apply(live, second, _TWO, force=True)
+    differ = compare(_NODE, first, second).modified
+    if differ:
+        with pytest.raises(ApiError) as failure:
+            _apply(live, second, _TWO)
+        named = {cause["field"] for cause in failure.value.status["details"]["causes"]}
+        assert named == {display(path) for path in differ}
+    after = _apply(live, second, _TWO, force=True)
     assert not compare(_NODE, second, after).modified
 
 
