@@ -156,7 +156,7 @@ class RunningCluster:
             self.cluster.url + path,
             body=None if body is None else json.dumps(body),
             headers={
-                "Authorization": f"Bearer {token}",
+                **({"Authorization": f"Bearer {token}"} if token else {}),
                 "Content-Type": content_type,
                 "Accept": accept,
                 "User-Agent": "",

@@ -83,7 +83,7 @@ class Cluster:
         self._runner: web.AppRunner | None = None
         fill(self._api, namespaces)
         self._store.listen(self._wrote)
-        self.faults.on_change(self._manager.resync)
+        self.faults.on_change(self._fault_changed)
 
     @property
     def url(self) -> str:
@@ -143,6 +143,11 @@ class Cluster:
     def compact(self) -> None:
         """Forget the history of changes: watches from an older resource version get 410 Expired."""
         self._store.compact()
+
+    def _fault_changed(self) -> None:
+        if self.faults.get("api_down") or self.faults.get("watch_drop"):
+            self._server.end_watches()
+        self._manager.resync()
 
     def _wrote(self, change: Change) -> None:
         self._changed()

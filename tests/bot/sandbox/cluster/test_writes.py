@@ -122,3 +122,12 @@ def test_a_status_write_leaves_the_spec_alone(cluster: RunningCluster, deploymen
     assert status == 200
     assert found["spec"]["replicas"] == 2
     assert found["status"]["collisionCount"] == 1
+
+
+def test_nobody_may_read_without_a_token_but_may_ask_for_the_version(
+    cluster: RunningCluster,
+) -> None:
+    assert cluster.request("GET", "/version", token="")[0] == 200
+    status, answer, _ = cluster.request("GET", f"{_CORE}/pods", token="")
+    assert status == 403
+    assert 'User "system:anonymous" cannot list resource "pods"' in answer["message"]
