@@ -14,8 +14,8 @@ from bot.sandbox.cluster.objects import Obj
 MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
 _MAGIC = b"k8s\x00"
 
-# Field number → JSON name and what it holds: "text", "number", "texts" (repeated) or a message's
-# table.
+# Field number → JSON name and what it holds: "text", "number", "texts" (repeated), "map" (of
+# texts), "base64 map" (of bytes) or a message's table.
 Table = Mapping[int, tuple[str, Any]]
 
 _METADATA: Table = {

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.sandbox.cluster import apply, patches, quantity, selectors
@@ -26,6 +26,8 @@ Obj = dict[str, Any]
 _NODE = struct("V1Deployment")
 _ONE = Manager("one", "Apply", "apps/v1")
 _TWO = Manager("two", "Apply", "apps/v1")
+
+_brief = settings(max_examples=40, deadline=None)
 
 _SPEC = ("f:spec",)
 _POD_SPEC = (*_SPEC, "f:template", "f:spec")
@@ -82,12 +84,14 @@ def _apply(live: Obj, wanted: Obj, who: Manager, *, force: bool = False) -> Obj:
     return found
 
 
+@_brief
 @given(_configurations())
 def test_field_sets_survive_their_stored_form(config: Obj) -> None:
     paths = fields_of(_NODE, config)
     assert from_fields_v1(to_fields_v1(paths)) == paths
 
 
+@_brief
 @given(_configurations())
 def test_an_object_does_not_differ_from_itself(config: Obj) -> None:
     comparison = compare(_NODE, config, config)
@@ -95,12 +99,14 @@ def test_an_object_does_not_differ_from_itself(config: Obj) -> None:
     assert not comparison.removed
 
 
+@_brief
 @given(_configurations())
 def test_applying_twice_is_applying_once(config: Obj) -> None:
     once = _apply({"metadata": {}}, config, _ONE)
     assert _apply(once, config, _ONE) == once
 
 
+@_brief
 @given(_configurations(), _configurations())
 def test_a_second_apply_leaves_what_it_names_and_nothing_of_the_first(
     first: Obj, second: Obj
@@ -113,6 +119,7 @@ def test_a_second_apply_leaves_what_it_names_and_nothing_of_the_first(
     )
 
 
+@_brief
 @given(_configurations(), _configurations())
 def test_two_managers_conflict_exactly_where_they_differ(first: Obj, second: Obj) -> None:
     live = _apply({"metadata": {}}, first, _ONE)
@@ -126,6 +133,7 @@ def test_two_managers_conflict_exactly_where_they_differ(first: Obj, second: Obj
     assert not compare(_NODE, second, after).modified
 
 
+@_brief
 @given(_configurations())
 def test_removing_every_field_leaves_nothing_that_was_owned(config: Obj) -> None:
     paths = fields_of(_NODE, config)
@@ -139,12 +147,14 @@ _json = st.recursive(
 )
 
 
+@_brief
 @given(_json, _json)
 def test_a_merge_patch_is_idempotent(target: Any, patch: Any) -> None:
     once = patches.merge_patch(target, patch)
     assert patches.merge_patch(once, patch) == once
 
 
+@_brief
 @given(st.dictionaries(_words, _json, min_size=1, max_size=3), _words, _json)
 def test_adding_then_removing_by_json_patch_is_no_change(
     target: Obj, name: str, value: Any
@@ -164,6 +174,7 @@ def test_a_json_patch_of_a_missing_path_is_refused() -> None:
     assert failure.value.code == 422
 
 
+@_brief
 @given(_containers(), _containers())
 def test_a_strategic_merge_keeps_every_container_and_takes_the_patchs_values(
     live: list[Obj], wanted: list[Obj]
@@ -202,6 +213,7 @@ def test_quantities_are_stored_in_their_canonical_form(given_text: str, stored: 
     assert quantity.canonical(given_text) == stored
 
 
+@_brief
 @given(st.integers(0, 10**9), st.sampled_from(["", "m", "k", "M", "Ki", "Mi", "Gi"]))
 def test_the_canonical_form_is_the_same_amount(number: int, suffix: str) -> None:
     text = f"{number}{suffix}"
@@ -210,6 +222,7 @@ def test_the_canonical_form_is_the_same_amount(number: int, suffix: str) -> None
     assert isinstance(quantity.parse(text), Decimal)
 
 
+@_brief
 @given(_labels)
 def test_an_equality_selector_matches_the_labels_it_was_made_of(labels: dict[str, str]) -> None:
     text = ",".join(f"{k}={v}" for k, v in labels.items())
