@@ -147,7 +147,7 @@ def pod(phase: str = "Pending", *statuses: Manifest, **metadata: Any) -> Manifes
         ),
         (
             pod("Running", {"state": {"terminated": {"exitCode": 1}}}),
-            "exit code 1",
+            "ExitCode:1",
             "Error: exit code 1.",
         ),
         (pod("Running", deletionTimestamp="2026-01-01T00:00:00Z"), "Terminating", ""),
