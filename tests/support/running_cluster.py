@@ -20,6 +20,8 @@ T = TypeVar("T")
 Obj = dict[str, Any]
 
 DEADLINE_SECONDS = 15.0
+# Nothing listens at port 1: most tests read no logs.
+_CLOSED_PORT = 1
 
 
 def eventually(probe: Callable[[], T], *, seconds: float = DEADLINE_SECONDS) -> T:
@@ -43,7 +45,6 @@ class RunningCluster:
         namespaces: tuple[str, ...] = ("gw",),
         with_kubelet: bool = True,
         kubelet_seconds: float = 0.02,
-        kubelet_port: int = 10250,
         **options: Any,
     ) -> None:
         self._authority = Authority.load_or_create(directory / "ca")
@@ -52,7 +53,6 @@ class RunningCluster:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._with_kubelet = with_kubelet
         self._kubelet_seconds = kubelet_seconds
-        self._kubelet_port = kubelet_port
         self.changes = 0
         tokens = {"admin": Identity("admin", ("system:masters",)), "bot": Identity("bot")}
         self.cluster = Cluster(
@@ -64,7 +64,7 @@ class RunningCluster:
             **options,
         )
         self._pool = urllib3.PoolManager(
-            ca_certs=str(self._authority.ca_pem_path), retries=False, timeout=20.0
+            ca_certs=str(self._authority.ca_pem_path), retries=False, timeout=20.0, maxsize=8
         )
 
     def _changed(self) -> None:
@@ -73,14 +73,8 @@ class RunningCluster:
     def __enter__(self) -> Self:
         self._thread.start()
         self.wait(self.cluster.start())
-        self.kubelet = FakeKubelet(
-            self.cluster.url,
-            "admin",
-            start_seconds=self._kubelet_seconds,
-            kubelet_port=self._kubelet_port,
-        )
         if self._with_kubelet:
-            self.wait(self.kubelet.start())
+            self.join_node(_CLOSED_PORT)
         return self
 
     def __exit__(
@@ -95,6 +89,17 @@ class RunningCluster:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=5)
         self._loop.close()
+
+    def join_node(self, kubelet_port: int) -> None:
+        """Start the fake kubelet late, with the port its logs are served at."""
+        self.kubelet = FakeKubelet(
+            self.cluster.url,
+            "admin",
+            start_seconds=self._kubelet_seconds,
+            kubelet_port=kubelet_port,
+        )
+        self.wait(self.kubelet.start())
+        self._with_kubelet = True
 
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the cluster's loop."""
@@ -151,7 +156,7 @@ class RunningCluster:
             self.cluster.url + path,
             body=None if body is None else json.dumps(body),
             headers={
-                "Authorization": f"Bearer {token}",
+                **({"Authorization": f"Bearer {token}"} if token else {}),
                 "Content-Type": content_type,
                 "Accept": accept,
                 "User-Agent": "",
@@ -169,6 +174,31 @@ class RunningCluster:
         assert status == 200, body
         found: Obj = body
         return found
+
+    def follow(self, path: str) -> list[Obj]:
+        """A list to which every watch event of `path` from now on is added, in order."""
+        version = self.get(path)["metadata"]["resourceVersion"]
+        events: list[Obj] = []
+        answer = self._pool.request(
+            "GET",
+            f"{self.cluster.url}{path}?watch=1&resourceVersion={version}",
+            headers={"Authorization": "Bearer admin"},
+            preload_content=False,
+            timeout=60.0,
+        )
+
+        def read() -> None:
+            rest = b""
+            try:
+                for chunk in answer.stream(None):
+                    *lines, rest = (rest + chunk).split(b"\n")
+                    events.extend(json.loads(line) for line in lines)
+            except urllib3.exceptions.HTTPError:
+                # The cluster was stopped in the middle of a line.
+                return
+
+        threading.Thread(target=read, daemon=True).start()
+        return events
 
     def apply(self, path: str, body: Obj, manager: str = "test") -> Obj:
         """A forced server-side apply that must succeed."""

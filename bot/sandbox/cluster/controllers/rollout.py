@@ -132,7 +132,8 @@ def scale_down_plan(
         if sizes[name_of(rs)] and taken > 0:
             sizes[name_of(rs)] -= taken
             done += taken
-    spare = sum(available_of(rs) for rs in all_sets) - minimum
+    # A ReplicaSet just made smaller still reports the pods it is about to delete.
+    spare = sum(min(available_of(rs), replicas_of(rs)) for rs in all_sets) - minimum
     for rs in _oldest_first(old_sets):
         taken = min(sizes[name_of(rs)], spare)
         if taken > 0:

@@ -1,8 +1,9 @@
 """The emulator against what a real Kubernetes 1.36 API server answered, request by request."""
 
+import functools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,29 @@ def _settled(cluster: RunningCluster) -> bool:
     )
 
 
+def _is_stuck(cluster: RunningCluster) -> bool:
+    status = cluster.get(_DEPLOYMENT)["status"]
+    counts = [status.get(k) for k in ("replicas", "updatedReplicas", "observedGeneration")]
+    reasons = {c["reason"] for c in status["conditions"]}
+    return counts == [3, 1, 4] and "ReplicaSetUpdated" in reasons
+
+
+def _has_fourth_revision(cluster: RunningCluster) -> bool:
+    annotations = cluster.get(_DEPLOYMENT)["metadata"]["annotations"]
+    return bool(annotations["deployment.kubernetes.io/revision"] == "4")
+
+
+# Where the recording waited for the controllers before its next request.
+_AT_REST_AFTER: dict[str, Callable[[RunningCluster], bool]] = {
+    "apply create HorizontalPodAutoscaler": _settled,
+    "after scale GET": _settled,
+    "force apply new image": _settled,
+    "apply broken image": _is_stuck,
+    "restart annotation (strategic merge)": _has_fourth_revision,
+    "roll back": _settled,
+}
+
+
 def _first_pod(cluster: RunningCluster) -> str:
     name: str = cluster.get("/api/v1/namespaces/gold/pods")["items"][0]["metadata"]["name"]
     return name
@@ -86,7 +110,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[tuple[int
     directory = tmp_path_factory.mktemp("recordings")
     found = []
     with RunningCluster(directory, namespaces=("gold",), version="v1.36.2") as cluster:
-        for index, pair in enumerate(_PAIRS):
+        for pair in _PAIRS:
             path = pair["path"]
             if "/log?" in path:
                 path = re.sub(r"gw-[a-z0-9]+-[a-z0-9]+", _first_pod(cluster), path)
@@ -100,12 +124,9 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[tuple[int
                     token=token,
                 )
             )
-            if index == 5 or pair["title"] in (
-                "after scale GET",
-                "force apply new image",
-                "roll back",
-            ):
-                eventually(lambda: _settled(cluster))
+            at_rest = _AT_REST_AFTER.get(pair["title"])
+            if at_rest is not None:
+                eventually(functools.partial(at_rest, cluster))
         yield found
 
 

@@ -1,0 +1,217 @@
+"""What follows by itself from objects: addresses, volumes, budgets, quotas, cleaning up."""
+
+from pathlib import Path
+from typing import Any
+
+from tests.support.running_cluster import RunningCluster, eventually
+
+Obj = dict[str, Any]
+
+_CORE = "/api/v1/namespaces/gw"
+_APPS = "/apis/apps/v1/namespaces/gw"
+
+
+def _service(kind: str) -> Obj:
+    port = {"name": "http", "port": 80, "targetPort": 8080}
+    spec = {"type": kind, "selector": {"app": "gw"}, "ports": [port]}
+    return {"metadata": {"name": "gw"}, "spec": spec}
+
+
+def _pods(cluster: RunningCluster) -> list[Obj]:
+    found: list[Obj] = cluster.get(f"{_CORE}/pods")["items"]
+    return found
+
+
+def _ready(cluster: RunningCluster, count: int) -> bool:
+    status = cluster.get(f"{_APPS}/deployments/gw").get("status", {})
+    return bool(status.get("readyReplicas", 0) == count)
+
+
+def _post(cluster: RunningCluster, path: str, body: Obj) -> Obj:
+    status, answer, _ = cluster.request("POST", path, body)
+    assert status == 201, answer
+    found: Obj = answer
+    return found
+
+
+def test_a_load_balancer_gets_an_address_after_a_moment(cluster: RunningCluster) -> None:
+    made = _post(cluster, f"{_CORE}/services", _service("LoadBalancer"))
+    assert made["spec"]["ports"][0]["nodePort"] >= 30000
+    assert made["status"] == {"loadBalancer": {}}
+    eventually(lambda: cluster.get(f"{_CORE}/services/gw")["status"]["loadBalancer"].get("ingress"))
+
+
+def test_no_load_balancer_keeps_a_service_pending_until_it_is_lifted(
+    cluster: RunningCluster,
+) -> None:
+    cluster.call(lambda: cluster.cluster.faults.set("no_load_balancer", True))
+    _post(cluster, f"{_CORE}/services", _service("LoadBalancer"))
+    _post(cluster, f"{_CORE}/services", {**_service("ClusterIP"), "metadata": {"name": "b"}})
+    cluster.call(lambda: cluster.cluster.faults.set("no_load_balancer", False))
+    eventually(lambda: cluster.get(f"{_CORE}/services/gw")["status"]["loadBalancer"].get("ingress"))
+
+
+def test_endpoints_hold_the_ready_pods_only(cluster: RunningCluster, deployment: Obj) -> None:
+    _post(cluster, f"{_CORE}/services", _service("ClusterIP"))
+    _post(cluster, f"{_APPS}/deployments", deployment)
+    eventually(lambda: _ready(cluster, 2))
+
+    def addresses() -> int:
+        found = cluster.get(f"{_CORE}/endpoints/gw").get("subsets", [])
+        return sum(len(subset.get("addresses", [])) for subset in found)
+
+    eventually(lambda: addresses() == 2)
+    slices = cluster.get("/apis/discovery.k8s.io/v1/namespaces/gw/endpointslices")["items"]
+    assert [e["conditions"]["ready"] for e in slices[0]["endpoints"]] == [True, True]
+    cluster.request("DELETE", f"{_CORE}/services/gw")
+    eventually(lambda: cluster.request("GET", f"{_CORE}/endpoints/gw")[0] == 404)
+
+
+def test_a_claim_is_bound_to_a_volume_of_the_default_class(cluster: RunningCluster) -> None:
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1024Mi"}}}
+    made = _post(
+        cluster, f"{_CORE}/persistentvolumeclaims", {"metadata": {"name": "c"}, "spec": spec}
+    )
+    assert made["spec"]["storageClassName"] == "standard"
+    assert made["spec"]["resources"]["requests"]["storage"] == "1Gi"
+    claim = f"{_CORE}/persistentvolumeclaims/c"
+    eventually(lambda: cluster.get(claim)["status"]["phase"] == "Bound")
+
+
+def test_an_autoscaler_lifts_its_target_to_the_minimum_and_says_it_has_no_metrics(
+    tmp_path: Path, deployment: Obj
+) -> None:
+    with RunningCluster(tmp_path, hpa_sync_seconds=0.1) as cluster:
+        _post(cluster, f"{_APPS}/deployments", deployment)
+        target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "gw"}
+        spec = {"scaleTargetRef": target, "minReplicas": 3, "maxReplicas": 5}
+        path = "/apis/autoscaling/v2/namespaces/gw/horizontalpodautoscalers"
+        _post(cluster, path, {"metadata": {"name": "gw"}, "spec": spec})
+        eventually(lambda: _ready(cluster, 3))
+
+        def reasons() -> set[str]:
+            conditions = cluster.get(f"{path}/gw")["status"].get("conditions", [])
+            return {condition["reason"] for condition in conditions}
+
+        eventually(lambda: "FailedGetResourceMetric" in reasons())
+
+
+def test_a_budget_refuses_the_eviction_that_would_break_it(
+    cluster: RunningCluster, deployment: Obj
+) -> None:
+    _post(cluster, f"{_APPS}/deployments", deployment)
+    budgets = "/apis/policy/v1/namespaces/gw/poddisruptionbudgets"
+    spec = {"minAvailable": 2, "selector": {"matchLabels": {"app": "gw"}}}
+    _post(cluster, budgets, {"metadata": {"name": "gw"}, "spec": spec})
+    eventually(lambda: cluster.get(f"{budgets}/gw")["status"]["currentHealthy"] == 2)
+    name = _pods(cluster)[0]["metadata"]["name"]
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}
+    status, answer, _ = cluster.request("POST", f"{_CORE}/pods/{name}/eviction", eviction)
+    assert (status, answer["reason"]) == (429, "TooManyRequests")
+
+
+def test_a_quota_stops_pods_and_the_deployment_says_so(
+    cluster: RunningCluster, deployment: Obj
+) -> None:
+    hard = {"pods": "1"}
+    _post(cluster, f"{_CORE}/resourcequotas", {"metadata": {"name": "q"}, "spec": {"hard": hard}})
+    _post(cluster, f"{_APPS}/deployments", deployment)
+
+    def failure() -> str:
+        conditions = cluster.get(f"{_APPS}/deployments/gw")["status"].get("conditions", [])
+        return next((c["message"] for c in conditions if c["type"] == "ReplicaFailure"), "")
+
+    message = eventually(failure)
+    assert "exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1" in message
+    assert cluster.get(f"{_CORE}/resourcequotas/q")["status"]["used"] == {"pods": "1"}
+
+
+def test_pods_without_a_node_stay_pending_and_say_why(tmp_path: Path, deployment: Obj) -> None:
+    with RunningCluster(tmp_path, with_kubelet=False) as cluster:
+        _post(cluster, f"{_APPS}/deployments", deployment)
+
+        def reasons() -> set[str]:
+            events = cluster.get(f"{_CORE}/events")["items"]
+            return {event["reason"] for event in events}
+
+        eventually(lambda: "FailedScheduling" in reasons())
+        condition = _pods(cluster)[0]["status"]["conditions"][0]
+        assert (condition["status"], condition["reason"]) == ("False", "Unschedulable")
+        name = _pods(cluster)[0]["metadata"]["name"]
+        cluster.request("DELETE", f"{_APPS}/deployments/gw")
+        eventually(lambda: cluster.request("GET", f"{_CORE}/pods/{name}")[0] == 404)
+
+
+def test_a_pod_that_asks_for_too_much_fits_on_no_node(
+    cluster: RunningCluster, deployment: Obj
+) -> None:
+    container = deployment["spec"]["template"]["spec"]["containers"][0]
+    container["resources"] = {"requests": {"cpu": "64"}}
+    _post(cluster, f"{_APPS}/deployments", deployment)
+
+    def messages() -> list[str]:
+        events = cluster.get(f"{_CORE}/events?fieldSelector=reason%3DFailedScheduling")["items"]
+        return [event["message"] for event in events]
+
+    assert eventually(messages)[0].startswith("0/1 nodes are available: 1 Insufficient cpu.")
+
+
+def test_a_silent_node_is_lost_and_its_pods_are_no_longer_ready(
+    tmp_path: Path, deployment: Obj
+) -> None:
+    with RunningCluster(tmp_path, node_grace_seconds=1.0) as cluster:
+        _post(cluster, f"{_APPS}/deployments", deployment)
+        eventually(lambda: cluster.get(f"{_APPS}/deployments/gw")["status"].get("replicas") == 2)
+
+        def node() -> tuple[str, list[str]]:
+            found = cluster.get("/api/v1/nodes/node-0")
+            taints = [taint["key"] for taint in found["spec"].get("taints", [])]
+            return found["status"]["conditions"][0]["status"], taints
+
+        eventually(lambda: node()[0] == "Unknown")
+        assert "node.kubernetes.io/unreachable" in eventually(lambda: node()[1])
+        eventually(lambda: _ready(cluster, 0))
+
+
+def test_deleting_a_namespace_empties_it_first(cluster: RunningCluster, deployment: Obj) -> None:
+    _post(cluster, f"{_APPS}/deployments", deployment)
+    eventually(lambda: _ready(cluster, 2))
+    _, answer, _ = cluster.request("DELETE", "/api/v1/namespaces/gw")
+    assert answer["status"]["phase"] == "Terminating"
+    status, answer, _ = cluster.request("POST", f"{_CORE}/configmaps", {"metadata": {"name": "x"}})
+    assert status in (403, 404)
+    eventually(lambda: cluster.request("GET", "/api/v1/namespaces/gw")[0] == 404)
+
+
+def test_orphaned_pods_are_adopted_again(cluster: RunningCluster, deployment: Obj) -> None:
+    _post(cluster, f"{_APPS}/deployments", deployment)
+    eventually(lambda: _ready(cluster, 2))
+    names = {pod["metadata"]["name"] for pod in _pods(cluster)}
+    cluster.request("DELETE", f"{_APPS}/deployments/gw?propagationPolicy=Orphan")
+    eventually(lambda: cluster.request("GET", f"{_APPS}/deployments/gw")[0] == 404)
+    assert {pod["metadata"]["name"] for pod in _pods(cluster)} == names
+    _post(cluster, f"{_APPS}/deployments", deployment)
+    eventually(lambda: _ready(cluster, 2))
+    assert {pod["metadata"]["name"] for pod in _pods(cluster)} == names
+
+
+def test_foreground_deletion_waits_for_the_pods(cluster: RunningCluster, deployment: Obj) -> None:
+    _post(cluster, f"{_APPS}/deployments", deployment)
+    eventually(lambda: _ready(cluster, 2))
+    log = cluster.follow(f"{_APPS}/deployments")
+    cluster.request("DELETE", f"{_APPS}/deployments/gw?propagationPolicy=Foreground")
+    eventually(lambda: cluster.request("GET", f"{_APPS}/deployments/gw")[0] == 404)
+    assert _pods(cluster) == []
+    assert log[0]["object"]["metadata"]["finalizers"] == ["foregroundDeletion"]
+
+
+def test_a_finalizer_keeps_an_object_until_it_is_taken_off(cluster: RunningCluster) -> None:
+    body = {"metadata": {"name": "f", "finalizers": ["example.com/hold"]}}
+    _post(cluster, f"{_CORE}/configmaps", body)
+    cluster.request("DELETE", f"{_CORE}/configmaps/f")
+    assert cluster.get(f"{_CORE}/configmaps/f")["metadata"]["deletionTimestamp"]
+    patch = [{"op": "remove", "path": "/metadata/finalizers"}]
+    cluster.request(
+        "PATCH", f"{_CORE}/configmaps/f", patch, content_type="application/json-patch+json"
+    )
+    assert cluster.request("GET", f"{_CORE}/configmaps/f")[0] == 404
