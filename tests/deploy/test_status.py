@@ -222,10 +222,10 @@ def test_a_secret_changed_under_a_running_pod_is_a_stale_token(bed: GatewayBed) 
     until(lambda: the_gateway(bed, "legacy-9").ready == 1, "readiness")
 
     def renewed() -> bool:
-        # Kubernetes writes whole seconds: the Secret must change in a later one than the start.
-        objects[0]["data"] = {"value": base64.b64encode(b"GatewayKey new").decode()}
+        # Kubernetes writes whole seconds: the token must change in a later one than the start.
+        token = f"GatewayKey legacy-9&{in_days(30)}&{time.time_ns()}"
+        objects[0]["data"] = {"value": base64.b64encode(token.encode()).decode()}
         bed.running.apply("/api/v1/namespaces/dev/secrets/legacy-9-token", objects[0])
-        objects[0]["metadata"]["labels"] = {"turn": str(time.time_ns())}
         return beat(bed, "legacy-9").heartbeat.level == "stale token"
 
     until(renewed, "the stale token")
