@@ -1,6 +1,7 @@
 """Deployments carried out on a cluster whose nodes run stand-in gateways."""
 
 import dataclasses
+import datetime
 import json
 import threading
 from collections.abc import Iterator
@@ -13,7 +14,9 @@ from deploy.actions.executor import RunLost
 from deploy.actions.record import Outcome, State, Step
 from deploy.deployer import Deployer
 from deploy.gateway import GatewaySpec, Rollout
+from deploy.manifests import token_secret
 from deploy.planning import Planner
+from deploy.tokens import expiry_for
 from tests.support.gateway_bed import (
     INSTANCE,
     REF,
@@ -122,7 +125,9 @@ def test_a_run_that_died_while_applying_is_finished_by_the_next(bench: Bench) ->
 
 def test_a_token_made_by_an_earlier_run_of_the_action_is_used(bench: Bench) -> None:
     plan = bench.planner.plan(SPEC, "ABC234")
-    bench.deployer._ensure_token(bench.bed.cluster, plan, "ABC234")
+    expiry = expiry_for(datetime.datetime.now(datetime.UTC))
+    token = bench.mint.generate_token(INSTANCE, "edge-1", "primary", expiry)
+    bench.bed.cluster.create(token_secret(SPEC, plan.token.secret, token, "ABC234"))
     assert bench.deployer.execute(action_for(plan), RecordingRun()).state is State.SUCCEEDED
     assert len(bench.mint.asked) == 1
 
@@ -201,7 +206,7 @@ def test_an_outage_during_the_rollout_is_outlasted(bench: Bench) -> None:
     thread.start()
     until(lambda: len(run.states) > 0, "what is waited for", 15)
     bench.bed.api("api_down", True)
-    bench.bed.running.call(bench.bed.running.cluster._server.end_watches)
+    bench.bed.end_watches()
     until(lambda: run.states[-1]["stale_since"] is not None, "what is waited for", 15)
     bench.bed.api("api_down", False)
     bench.bed.nodes("not_ready", False)

@@ -21,8 +21,12 @@ def replay() -> list[tuple[Progress, Manifest]]:
     found = []
     for line in RECORDED.read_text().splitlines():
         event = json.loads(line)
-        item, kind = event["object"], event["kind"]
-        if kind not in live or event["type"] not in ("ADDED", "MODIFIED", "DELETED"):
+        item, kind = event.get("object"), event.get("kind")
+        if (
+            item is None
+            or kind not in live
+            or event["type"] not in ("ADDED", "MODIFIED", "DELETED")
+        ):
             continue
         if event["type"] == "DELETED":
             live[kind].pop(item["metadata"]["name"], None)
@@ -143,7 +147,7 @@ def pod(phase: str = "Pending", *statuses: Manifest, **metadata: Any) -> Manifes
         ),
         (
             pod("Running", {"state": {"terminated": {"exitCode": 1}}}),
-            "exit code 1",
+            "ExitCode:1",
             "Error: exit code 1.",
         ),
         (pod("Running", deletionTimestamp="2026-01-01T00:00:00Z"), "Terminating", ""),

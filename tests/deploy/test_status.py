@@ -10,16 +10,20 @@ from typing import Any
 import pytest
 
 from deploy.actions.record import State
+from deploy.cluster import Cluster
+from deploy.connection import Connection
 from deploy.deployer import Deployer
 from deploy.errors import InvalidInput, NotFound
 from deploy.gateway import GatewayRef
 from deploy.planning import Planner
 from deploy.status import GatewayDetail, GatewaySummary, gateway_detail, gateways, resolve
+from deploy.transport import connect_with_kubeconfig
 from tests.support.gateway_bed import (
     HOST,
     INSTANCE,
     REF,
     SPEC,
+    TIMEOUTS,
     GatewayBed,
     Mint,
     RecordingRun,
@@ -132,6 +136,33 @@ def test_other_deployments_are_not_gateways(bed: GatewayBed) -> None:
     assert gateways(bed.cluster) == ()
 
 
+class Counting:
+    """A connection that notes which collections are listed."""
+
+    def __init__(self, inner: Connection) -> None:
+        self._inner = inner
+        self.listed: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def request(self, method: str, path: str, **options: Any) -> bytes:
+        if "limit" in (options.get("query") or {}):
+            self.listed.append(path)
+        return self._inner.request(method, path, **options)
+
+
+def test_the_table_of_all_gateways_takes_at_most_three_lists(bed: GatewayBed) -> None:
+    deploy(bed)
+    for name in ("legacy-8", "legacy-9"):
+        objects = portal(name, "x", image="registry.contoso.net/apim:1.0")
+        del objects[2]["spec"]["template"]["spec"]["containers"][0]["env"]
+        install(bed, objects)
+    connection = Counting(connect_with_kubeconfig("west", bed.running.kubeconfig(), None, TIMEOUTS))
+    assert len(gateways(Cluster("west", connection))) == 3
+    assert len(connection.listed) <= 3
+
+
 def test_a_gateway_in_depth_shows_pods_services_events_and_token(bed: GatewayBed) -> None:
     deploy(bed)
     detail = gateway_detail(bed.cluster, REF)
@@ -191,10 +222,10 @@ def test_a_secret_changed_under_a_running_pod_is_a_stale_token(bed: GatewayBed) 
     until(lambda: the_gateway(bed, "legacy-9").ready == 1, "readiness")
 
     def renewed() -> bool:
-        # Kubernetes writes whole seconds: the Secret must change in a later one than the start.
-        objects[0]["data"] = {"value": base64.b64encode(b"GatewayKey new").decode()}
+        # Kubernetes writes whole seconds: the token must change in a later one than the start.
+        token = f"GatewayKey legacy-9&{in_days(30)}&{time.time_ns()}"
+        objects[0]["data"] = {"value": base64.b64encode(token.encode()).decode()}
         bed.running.apply("/api/v1/namespaces/dev/secrets/legacy-9-token", objects[0])
-        objects[0]["metadata"]["labels"] = {"turn": str(time.time_ns())}
         return beat(bed, "legacy-9").heartbeat.level == "stale token"
 
     until(renewed, "the stale token")

@@ -38,6 +38,12 @@ SIGNATURE = "c2lnbmF0dXJlLW9mLWEtdG9rZW4="
 TIMEOUTS = Timeouts(connect=2.0, read=10.0, repeat=0.3)
 
 
+def end_watches(running: RunningCluster) -> None:
+    """End every running watch; the cluster stays as it is."""
+    cluster = running.cluster
+    running.call(lambda: cluster.restore(cluster.snapshot()))
+
+
 @dataclass
 class GatewayBed:
     """The cluster, its nodes, and the configuration endpoint gateways poll."""
@@ -50,6 +56,10 @@ class GatewayBed:
     def api(self, switch: str, value: Any) -> None:
         """Move a fault switch of the API server."""
         self.running.call(lambda: self.running.cluster.faults.set(switch, value))
+
+    def end_watches(self) -> None:
+        """End every running watch, as an API server that restarts does."""
+        end_watches(self.running)
 
     def nodes(self, switch: str, value: Any) -> None:
         """Move a fault switch of the nodes."""
