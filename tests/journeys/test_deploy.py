@@ -14,9 +14,11 @@ import pytest
 
 from bot.sandbox.valkey import Valkey
 from tests.support.demo import Demo, words
+from tests.support.kubectl import kubectl_path
 from tests.support.waiting import until
 
 TAG = "2.11.1"
+pytestmark = pytest.mark.xdist_group("deploy")
 
 
 @pytest.fixture(scope="module")
@@ -27,11 +29,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 
 def kubectl(demo: Demo, *arguments: str, context: str = "west") -> str:
-    found = shutil.which("kubectl")
-    if found is None:
-        pytest.skip("kubectl is not on this machine")
     done = subprocess.run(
-        [found, "--kubeconfig", str(demo.kubeconfig), "--context", context, *arguments],
+        [kubectl_path(), "--kubeconfig", str(demo.kubeconfig), "--context", context, *arguments],
         capture_output=True,
         text=True,
         timeout=60,
