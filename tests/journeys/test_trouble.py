@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.demo import Demo, broken, words
 from tests.support.kubectl import kubectl_path
+from tests.support.waiting import until
 
 TAG = "2.11.1"
 pytestmark = pytest.mark.xdist_group("trouble")
@@ -95,3 +96,44 @@ def redis_pid(demo: Demo) -> int:
         if int(parent) == demo.pid and "valkey" in command:
             return int(pid)
     raise AssertionError(listing)
+
+
+def test_a_request_that_slack_delivers_twice_is_answered_once(demo: Demo) -> None:
+    chen = demo.person("chen", "gateway-alerts")
+    with broken(demo, "slack", "duplicate_deliveries", True, False):
+        chen.types(f"deploy edge-1 --to east/dev --tag {TAG} --replicas 1")
+        plan = chen.sees("Deploy edge-1 to east/dev.*Nothing has changed yet", ephemeral=False)
+        chen.clicks(plan, "Cancel")
+        chen.sees("edge-1.*Cancelled by", ephemeral=False)
+    shown = [m for m in chen.messages() if "Deploy edge-1 to east/dev" in words(m)]
+    assert len(shown) == 1
+
+
+@pytest.mark.parametrize("fault", ["refresh", "disconnect_warning", "tcp_abort"])
+def test_a_dropped_connection_is_made_anew_and_commands_go_on(demo: Demo, fault: str) -> None:
+    dan = demo.person("dan", "gateway-alerts")
+    demo.fault("slack", "drop_sockets", fault)
+    until(lambda: dan.types("help")["ok"], "an answered command", 20)
+    until(lambda: demo.get("state")["transport"]["connections"] >= 2, "both connections", 30)
+
+
+def test_a_slack_that_fails_for_a_while_still_gets_the_final_message(demo: Demo) -> None:
+    ivy = demo.person("ivy")
+    ivy.types(f"deploy edge-1 --to west/dev --tag {TAG} --replicas 1")
+    plan = ivy.sees("Deploy edge-1 to west/dev.*Nothing has changed yet", ephemeral=False)
+    with broken(demo, "slack", "api_error", "503", "none"):
+        ivy.clicks(plan, "Confirm")
+        until(lambda: "1/1" in kubectl_get(demo), "the rollout itself")
+    ivy.sees("edge-1.*1 of 1 pods ready after", 60, ephemeral=False)
+
+
+def kubectl_get(demo: Demo) -> str:
+    return subprocess.run(
+        [
+            *(kubectl_path(), "--kubeconfig", str(demo.kubeconfig), "--context", "west"),
+            *("-n", "dev", "get", "deployment", "edge-1", "--ignore-not-found"),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
