@@ -9,8 +9,6 @@ import pytest
 
 from tests.support.demo import Demo
 
-pytestmark = pytest.mark.xdist_group("check")
-
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:

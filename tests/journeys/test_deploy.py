@@ -19,7 +19,6 @@ from tests.support.kubectl import kubectl_path
 from tests.support.waiting import until
 
 TAG = "2.11.1"
-pytestmark = pytest.mark.xdist_group("deploy")
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import pytest
 from tests.support.demo import Demo, broken, words
 
 TAG = "2.11.1"
-pytestmark = pytest.mark.xdist_group("failing")
 
 
 @pytest.fixture(scope="module")

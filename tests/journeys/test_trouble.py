@@ -13,7 +13,6 @@ from tests.support.kubectl import kubectl_path
 from tests.support.waiting import until
 
 TAG = "2.11.1"
-pytestmark = pytest.mark.xdist_group("trouble")
 
 
 @pytest.fixture(scope="module")
