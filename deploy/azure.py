@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 API_VERSION = "2024-05-01"
 _TIMEOUT = (5, 20)
-_BUDGET_SECONDS = 45.0
+_BUDGET_SECONDS = 15.0
 _RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 _PAGES = 100
 _READ = "Microsoft.ApiManagement/service/gateways/read"

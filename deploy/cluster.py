@@ -20,7 +20,7 @@ from deploy.watching import Watch
 
 FIELD_MANAGER = "gateway-bot"
 _PAGE = 500
-_AT_ONCE = 8
+_AT_ONCE = 16
 _APPLY = "application/apply-patch+yaml"
 
 T = TypeVar("T")

@@ -203,18 +203,25 @@ class _Work:
                 raise RunLost
 
     def failure(self, error: GatewayBotError) -> Outcome:
-        """How it ended when something refused, with what has been changed until then."""
-        if self.applied:
-            meaning = "The plan was applied; how the rollout goes on cannot be seen from here."
+        """How it ended when something refused, with what has been changed until then.
+
+        FAILED only where it is known what state things are in; else UNKNOWN, never a guess.
+        """
+        state = State.FAILED
+        if self.applied and isinstance(error, NotFound):
+            meaning = ""
+        elif self.applied:
+            state = State.UNKNOWN
+            meaning = "The plan was applied, but how its rollout goes on cannot be seen."
         elif self.applying:
+            state = State.UNKNOWN if isinstance(error, Unavailable) else State.FAILED
             meaning = "Some of the gateway's objects may have been changed, others not."
         elif self.minted:
-            meaning = f"Nothing runs differently; Secret {self.minted} with a new token was made."
+            meaning = f"No pod runs differently; Secret {self.minted} with a new token was made."
         else:
             meaning = "Nothing was changed."
-        unsure = isinstance(error, Unavailable) and self.applying
         return Outcome(
-            State.UNKNOWN if unsure else State.FAILED,
+            state,
             error.happened,
             " ".join(part for part in (error.meaning, meaning) if part),
             error.remedy or "Deploy again once that is settled.",

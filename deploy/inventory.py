@@ -73,7 +73,7 @@ def managed_by(deployment: Manifest) -> str:
     manager = labels.get("app.kubernetes.io/managed-by", "")
     if manager == MANAGER or SPEC_ANNOTATION in _annotations(deployment):
         return MANAGER
-    if manager == "Helm" or "helm.sh/chart" in labels or "chart" in labels:
+    if manager == "Helm" or "helm.sh/chart" in labels:
         return "Helm"
     name = deployment["metadata"]["name"]
     return "portal YAML" if f"{name}-env" in settings_maps(deployment) else "unknown"
@@ -112,7 +112,7 @@ def _annotations(deployment: Manifest) -> Mapping[str, str]:
 def _is_gateway_image(image: str) -> bool:
     repository = image.partition("@")[0]
     head, _, last = repository.rpartition("/")
-    return f"{head}/{last.partition(':')[0]}".endswith(f"/{_IMAGE}")
+    return f"/{head}/{last.partition(':')[0]}".endswith(f"/{_IMAGE}")
 
 
 def _has_settings(container: Mapping[str, Any]) -> bool:

@@ -85,7 +85,9 @@ def state_of(pod: Manifest) -> str:
         if waiting.get("reason"):
             state = waiting["reason"]
         elif ended:
-            state = ended.get("reason") or _exit(ended)
+            signal = ended.get("signal")
+            code = f"Signal:{signal}" if signal else f"ExitCode:{ended.get('exitCode', 0)}"
+            state = ended.get("reason") or code
         elif container.get("ready") and "running" in now:
             running = True
     if state == "Completed" and running:

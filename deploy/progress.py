@@ -34,11 +34,6 @@ class Progress:
     trouble: tuple[str, ...] = ()
     stale_since: float | None = None
 
-    @property
-    def stuck(self) -> bool:
-        """Whether something says that it will not get on by itself."""
-        return bool(self.trouble)
-
 
 def progress_of(
     deployment: Manifest,

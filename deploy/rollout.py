@@ -198,7 +198,8 @@ def _watching(cluster: Cluster, ref: GatewayRef) -> Iterator[_News]:
         for watch in watches.values():
             watch.close()
         for thread in threads:
-            thread.join(timeout=5)
+            # One that waits for a server that is away ends by itself; nobody waits for it.
+            thread.join(timeout=0.5)
 
 
 def _advanced(before: Progress | None, now: Progress) -> bool:

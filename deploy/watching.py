@@ -70,6 +70,8 @@ class Source(Protocol):
 class Watch:
     """Iterate over it for events; close it from any thread to end it at once.
 
+    `stop`, where given, ends it too, but is looked at only when something comes or is tried anew.
+
     `silence` is after how many seconds without a byte the connection counts as dead and everything
     is listed anew. Errors other than Unavailable (no right to watch, no such namespace) are raised.
     """

@@ -26,6 +26,7 @@ _OPTIONS = (
     Option("service", "LoadBalancer, ClusterIP or NodePort", "TYPE"),
     Option("cpu", "CPU each pod asks for, for example 500m", "QUANTITY"),
     Option("memory", "memory each pod asks for, for example 1Gi", "QUANTITY"),
+    Option("deadline", "seconds without progress until the rollout has failed", "N", "number"),
     Option("name", "name on the cluster, where it is not the gateway's own", "NAME"),
     Option("take-over", "also change fields that another field manager owns", kind="flag"),
 )
@@ -205,6 +206,9 @@ def _spec(
         mapping["replicas"] = options["replicas"]
     if "service" in options:
         mapping["service"] = {**mapping.get("service", {}), "type": options["service"]}
+    if "deadline" in options:
+        rollout = {**mapping.get("rollout", {}), "progressDeadlineSeconds": options["deadline"]}
+        mapping["rollout"] = rollout
     asked = {name: options[name] for name in ("cpu", "memory") if name in options}
     if asked:
         mapping["resources"] = {**mapping.get("resources", {}), **asked}

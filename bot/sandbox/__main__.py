@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from bot.sandbox.assembly import Plan, Running
+from bot.sandbox.node.api import ApiError, ApiUnreachableError
 from bot.sandbox.world import DEFAULT, World, WorldError
 
 
@@ -31,7 +32,7 @@ def main() -> int:
     plan = Plan(world, given.data, given.port, given.slack_mode, given.bot_url, given.kubeconfig)
     try:
         asyncio.run(_run(plan))
-    except OSError as error:
+    except (OSError, ValueError, ApiError, ApiUnreachableError) as error:
         print(f"the demo cannot start: {error}", file=sys.stderr)
         return 1
     return 0

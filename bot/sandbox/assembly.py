@@ -1,6 +1,5 @@
 """Builds the world's parts, starts them in order, and says how to reach them."""
 
-import asyncio
 import contextlib
 import datetime
 import functools
@@ -133,7 +132,7 @@ class Running:
         """Each cluster's name and its context in the kubeconfig."""
         world = self._plan.world
         if self._plan.foreign_kubeconfig is not None:
-            return await asyncio.to_thread(prepare, self._plan.foreign_kubeconfig, world.clusters)
+            return await prepare(self._plan.foreign_kubeconfig, world.clusters)
         servers = {}
         for name, namespaces in world.clusters.items():
             cluster = Cluster(

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import yaml
-from kubernetes import client, config
-from kubernetes.client.exceptions import ApiException
+
+from bot.sandbox.node.api import Access, Api, ApiError
 
 
-def prepare(kubeconfig: Path, clusters: Mapping[str, Sequence[str]]) -> dict[str, str]:
+async def prepare(kubeconfig: Path, clusters: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """Each world cluster's context: the one of its name, else the current one for the first.
 
     Namespaces that are absent are made. ValueError when the file has no context to use.
@@ -22,11 +22,19 @@ def prepare(kubeconfig: Path, clusters: Mapping[str, Sequence[str]]) -> dict[str
             raise ValueError(f"{kubeconfig} has no current context")
         contexts = {next(iter(clusters)): current}
     for name, context in contexts.items():
-        api = client.CoreV1Api(config.new_client_from_config(str(kubeconfig), context=context))
-        for namespace in clusters[name]:
-            try:
-                api.create_namespace({"metadata": {"name": namespace}}, _request_timeout=20)
-            except ApiException as error:
-                if error.status != 409:
-                    raise
+        await _make_namespaces(kubeconfig, context, clusters[name])
     return contexts
+
+
+async def _make_namespaces(kubeconfig: Path, context: str, namespaces: Sequence[str]) -> None:
+    api = Api(Access.from_kubeconfig(kubeconfig, context))
+    await api.open()
+    try:
+        for namespace in namespaces:
+            try:
+                await api.post("/api/v1/namespaces", {"metadata": {"name": namespace}})
+            except ApiError as error:
+                if error.reason != "AlreadyExists":
+                    raise
+    finally:
+        await api.close()

@@ -56,7 +56,8 @@ def render(action: Action) -> tuple[str, list[Block]]:
     else:
         blocks += _rollout(action)
         blocks.append(context(_footer(action, plan)))
-        blocks.append({"type": "actions", "elements": [_details_button(action)]})
+        status = button("Status", "show_status", str(action.ref))
+        blocks.append({"type": "actions", "elements": [_details_button(action), status]})
     return f"{title}: {_plain(line)}", blocks
 
 

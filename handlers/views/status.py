@@ -20,7 +20,7 @@ from handlers.views.text import (
 
 _HEARTBEAT_SIGNS = {
     "connected": ":large_green_circle:",
-    "no trouble seen": ":large_green_circle:",
+    "no trouble seen": ":large_blue_circle:",
     "denied": ":red_circle:",
     "cut off": ":red_circle:",
     "stale token": ":large_orange_circle:",

@@ -12,6 +12,7 @@ import pytest
 from deploy.cluster import Cluster, connect
 from deploy.errors import Refused
 from deploy.watching import Change, Event, Watch
+from tests.support.gateway_bed import end_watches
 from tests.support.running_cluster import RunningCluster
 
 
@@ -87,7 +88,7 @@ def test_an_outage_is_told_and_what_changed_meanwhile_is_caught_up(
     with heard(cluster) as events:
         events.until(Change.SYNCED)
         running.call(lambda: running.cluster.faults.set("api_down", True))
-        running.call(running.cluster._server.end_watches)
+        end_watches(running)
         events.until(Change.LOST)
         running.call(lambda: running.cluster.faults.set("api_down", False))
         cluster.apply(config_map("two"))
@@ -100,7 +101,7 @@ def test_history_that_is_gone_is_listed_anew(cluster: Cluster, running: RunningC
     with heard(cluster) as events:
         events.until(Change.SYNCED)
         running.call(lambda: running.cluster.faults.set("api_down", True))
-        running.call(running.cluster._server.end_watches)
+        end_watches(running)
         events.until(Change.LOST)
         running.call(lambda: running.cluster.faults.set("api_down", False))
         cluster.delete("ConfigMap", "dev", "one")
@@ -123,7 +124,7 @@ def test_watches_that_the_server_cuts_go_on(cluster: Cluster, running: RunningCl
         for n in range(3):
             cluster.apply(config_map(f"map-{n}"))
             events.until(Change.ADDED, f"map-{n}")
-            running.call(running.cluster._server.end_watches)
+            end_watches(running)
 
 
 def test_a_watch_that_is_not_allowed_says_so(running: RunningCluster) -> None:

@@ -11,7 +11,7 @@ from azure.identity import ClientSecretCredential
 
 from bot.sandbox.azure import ApimService, Azure, ClientApp, GatewayResource
 from bot.sandbox.tls import Authority
-from tests.support.background import running
+from tests.support.loops import running
 
 TENANT = "72f988bf-0000-4000-8000-0000000000aa"
 SUBSCRIPTION = "8d2f7a10-0000-4000-8000-0000000000bb"

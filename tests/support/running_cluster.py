@@ -64,7 +64,7 @@ class RunningCluster:
             **options,
         )
         self._pool = urllib3.PoolManager(
-            ca_certs=str(self._authority.ca_pem_path), retries=False, timeout=20.0
+            ca_certs=str(self._authority.ca_pem_path), retries=False, timeout=20.0, maxsize=8
         )
 
     def _changed(self) -> None:
@@ -156,7 +156,7 @@ class RunningCluster:
             self.cluster.url + path,
             body=None if body is None else json.dumps(body),
             headers={
-                "Authorization": f"Bearer {token}",
+                **({"Authorization": f"Bearer {token}"} if token else {}),
                 "Content-Type": content_type,
                 "Accept": accept,
                 "User-Agent": "",

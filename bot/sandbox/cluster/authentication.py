@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bot.sandbox.cluster.errors import unauthorized
-from bot.sandbox.cluster.identity import Identity
+from bot.sandbox.cluster.identity import ANONYMOUS, Identity
 from bot.sandbox.cluster.objects import parse_time, timestamp, utc_now
 
 
@@ -19,7 +19,9 @@ class Tokens:
         self._minted: dict[str, tuple[Identity, str]] = {}
 
     def identify(self, authorization: str) -> Identity:
-        """The identity of an Authorization header. ApiError 401."""
+        """The identity of an Authorization header, anonymous without one. ApiError 401."""
+        if not authorization:
+            return ANONYMOUS
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer":
             raise unauthorized()

@@ -14,10 +14,11 @@ from bot.sandbox.cluster.controllers.all import controllers
 from bot.sandbox.cluster.controllers.manager import Manager
 from bot.sandbox.cluster.decoding import Options
 from bot.sandbox.cluster.identity import Identity
-from bot.sandbox.cluster.kinds import by_kind
+from bot.sandbox.cluster.kinds import KINDS, by_kind
 from bot.sandbox.cluster.kubelet_client import KubeletClient
 from bot.sandbox.cluster.objects import Obj, copy, name_of, namespace_of
 from bot.sandbox.cluster.rbac import Authorizer
+from bot.sandbox.cluster.schema import load
 from bot.sandbox.cluster.server import ApiServer
 from bot.sandbox.cluster.store import Change, Store
 from bot.sandbox.faults import FaultBoard, Switch
@@ -83,7 +84,7 @@ class Cluster:
         self._runner: web.AppRunner | None = None
         fill(self._api, namespaces)
         self._store.listen(self._wrote)
-        self.faults.on_change(self._manager.resync)
+        self.faults.on_change(self._fault_changed)
 
     @property
     def url(self) -> str:
@@ -93,6 +94,8 @@ class Cluster:
 
     async def start(self) -> None:
         """Begin to listen and to reconcile."""
+        for kind in KINDS:
+            load(kind.model)
         await self._kubelets.start()
         self._runner = web.AppRunner(
             self._server.application(), access_log=None, handle_signals=False, shutdown_timeout=1.0
@@ -143,6 +146,11 @@ class Cluster:
     def compact(self) -> None:
         """Forget the history of changes: watches from an older resource version get 410 Expired."""
         self._store.compact()
+
+    def _fault_changed(self) -> None:
+        if self.faults.get("api_down") or self.faults.get("watch_drop"):
+            self._server.end_watches()
+        self._manager.resync()
 
     def _wrote(self, change: Change) -> None:
         self._changed()

@@ -16,7 +16,9 @@ class Identity:
     @property
     def all_groups(self) -> tuple[str, ...]:
         """The groups, with the one every signed-in user is in."""
-        return (*self.groups, *(() if AUTHENTICATED in self.groups else (AUTHENTICATED,)))
+        known = self == ANONYMOUS or AUTHENTICATED in self.groups
+        return self.groups if known else (*self.groups, AUTHENTICATED)
 
 
+ANONYMOUS = Identity("system:anonymous", ("system:unauthenticated",))
 CONTROLLER_MANAGER = Identity("system:kube-controller-manager", (MASTERS,))

@@ -1,8 +1,10 @@
-"""The few bodies kubectl sends as protobuf only: reviews, evictions and token requests.
+"""The few bodies kubectl sends as protobuf only: reviews, evictions, token requests and what
+`kubectl create` makes of namespaces, ConfigMaps, Secrets and service accounts.
 
 Messages are read by tables of field numbers, those of the API's published .proto files.
 """
 
+import base64
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,11 +14,17 @@ from bot.sandbox.cluster.objects import Obj
 MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
 _MAGIC = b"k8s\x00"
 
-# Field number → JSON name and what it holds: "text", "number", "texts" (repeated) or a message's
-# table.
+# Field number → JSON name and what it holds: "text", "number", "texts" (repeated), "map" (of
+# texts), "base64 map" (of bytes) or a message's table.
 Table = Mapping[int, tuple[str, Any]]
 
-_METADATA: Table = {1: ("name", "text"), 2: ("generateName", "text"), 3: ("namespace", "text")}
+_METADATA: Table = {
+    1: ("name", "text"),
+    2: ("generateName", "text"),
+    3: ("namespace", "text"),
+    11: ("labels", "map"),
+    12: ("annotations", "map"),
+}
 _RESOURCE: Table = {
     1: ("namespace", "text"),
     2: ("verb", "text"),
@@ -36,6 +44,15 @@ _MESSAGES: dict[str, Table] = {
     "SelfSubjectRulesReview": {
         1: ("metadata", _METADATA),
         2: ("spec", {1: ("namespace", "text")}),
+    },
+    "Namespace": {1: ("metadata", _METADATA)},
+    "ServiceAccount": {1: ("metadata", _METADATA)},
+    "ConfigMap": {1: ("metadata", _METADATA), 2: ("data", "map"), 3: ("binaryData", "base64 map")},
+    "Secret": {
+        1: ("metadata", _METADATA),
+        2: ("data", "base64 map"),
+        3: ("type", "text"),
+        4: ("stringData", "map"),
     },
     "SelfSubjectReview": {1: ("metadata", _METADATA)},
     "Eviction": {1: ("metadata", _METADATA), 2: ("deleteOptions", _DELETE)},
@@ -78,6 +95,11 @@ def _message(data: bytes, table: Table) -> Obj:
                 found[name] = value.decode()
         elif isinstance(value, bytes) and holds == "texts":
             found.setdefault(name, []).append(value.decode())
+        elif isinstance(value, bytes) and holds in ("map", "base64 map"):
+            entry = {key: item for key, item in _fields(value) if isinstance(item, bytes)}
+            item = entry.get(2, b"")
+            text = item.decode() if holds == "map" else base64.b64encode(item).decode()
+            found.setdefault(name, {})[entry.get(1, b"").decode()] = text
         elif isinstance(value, bytes):
             found[name] = _message(value, holds)
     return found

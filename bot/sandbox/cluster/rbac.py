@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.sandbox.cluster.errors import ApiError
-from bot.sandbox.cluster.identity import MASTERS, Identity
+from bot.sandbox.cluster.identity import ANONYMOUS, MASTERS, Identity
 from bot.sandbox.cluster.kinds import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, ROLE, ROLE_BINDING
 from bot.sandbox.cluster.objects import Obj, get, namespace_of
 from bot.sandbox.cluster.store import Store
 
 # What every signed-in user may do (system:basic-user, system:discovery, system:public-info-viewer).
-_OPEN_PATHS = ("/api", "/apis", "/openapi", "/version", "/healthz", "/livez", "/readyz")
+_OPEN_PATHS = ("/api", "/apis", "/openapi")
+_PUBLIC_PATHS = ("/version", "/healthz", "/livez", "/readyz")
 _SELF_REVIEWS = frozenset(
     {"selfsubjectaccessreviews", "selfsubjectrulesreviews", "selfsubjectreviews"}
 )
@@ -47,9 +48,10 @@ class Authorizer:
             return True
         if asked.path:
             head = "/" + asked.path.split("/")[1]
-            if asked.verb == "get" and head in _OPEN_PATHS:
+            open_paths = _PUBLIC_PATHS + (() if who == ANONYMOUS else _OPEN_PATHS)
+            if asked.verb == "get" and head in open_paths:
                 return True
-        elif asked.verb == "create" and asked.resource in _SELF_REVIEWS:
+        elif asked.verb == "create" and asked.resource in _SELF_REVIEWS and who != ANONYMOUS:
             return True
         return any(_covers(rule, asked) for rule in self.rules(who, asked.namespace))
 

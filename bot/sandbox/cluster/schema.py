@@ -244,6 +244,19 @@ def _node(type_text: str, model: str, name: str) -> Node:
     return Struct(type_text)
 
 
+def load(model: str) -> None:
+    """Read a model and all it holds now, so that the first request that needs it does not wait."""
+    waiting, seen = [model], {model}
+    while waiting:
+        for field in fields(waiting.pop()).values():
+            node = field.node
+            while isinstance(node, ListOf | MapOf):
+                node = node.item if isinstance(node, ListOf) else node.value
+            if isinstance(node, Struct) and node.model not in seen:
+                seen.add(node.model)
+                waiting.append(node.model)
+
+
 def child(node: Node, name: str) -> Node | None:
     """The schema of a field or map value; None for a field that is not declared."""
     if isinstance(node, Struct):

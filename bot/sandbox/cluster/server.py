@@ -223,7 +223,7 @@ class ApiServer:
         try:
             async for line in stream(self._api.store, asked, self._ended):
                 await answer.write(line)
-            if dropped and request.transport is not None:
+            if (dropped or self._faults.get("api_down")) and request.transport is not None:
                 request.transport.abort()
             else:
                 await answer.write_eof()

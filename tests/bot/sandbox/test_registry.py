@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from bot.sandbox.registry import Registry
-from tests.support.background import running
+from tests.support.loops import running
 
 REPOSITORY = "azure-api-management/gateway"
 TAGS = ("2.9.2", "2.10.0", "2.10.1", "2.11.1", "2.12.1", "v2", "latest")
@@ -16,8 +16,9 @@ TAGS = ("2.9.2", "2.10.0", "2.10.1", "2.11.1", "2.12.1", "v2", "latest")
 
 @pytest.fixture
 def registry() -> Iterator[Registry]:
-    with running(Registry(repository=REPOSITORY, tags=TAGS)) as started:
-        yield started
+    server = Registry(repository=REPOSITORY, tags=TAGS)
+    with running(server):
+        yield server
 
 
 def get(registry: Registry, path: str, method: str = "GET") -> requests.Response:

@@ -9,10 +9,7 @@ import redis
 
 from bot.sandbox.valkey import Valkey, ValkeyError, path_binary, wheel_binary
 from tests.support.processes import alive, line_of, python
-from tests.support.valkey import valkey_server, valkey_url
 from tests.support.waiting import until
-
-__all__ = ["valkey_server", "valkey_url"]
 
 SUPERVISOR = """
 import sys, time
@@ -66,8 +63,10 @@ def test_data_outlives_a_stop_in_good_order(tmp_path: Path) -> None:
         server.stop()
 
 
-def test_it_is_set_up_to_forget_nothing(valkey_server: Valkey) -> None:
-    with connect(valkey_server) as client:
+def test_it_is_set_up_to_forget_nothing(
+    tmp_path: Path, started: Callable[[Valkey], Valkey]
+) -> None:
+    with connect(started(Valkey(tmp_path))) as client:
         settings = client.config_get("append*", "maxmemory-policy", "port", "save")
     assert settings["appendonly"] == "yes"
     assert settings["appendfsync"] == "everysec"
@@ -139,9 +138,3 @@ def test_a_server_on_the_path_is_used_when_asked_for(
     with connect(server) as client:
         assert client.ping()
     assert binary != wheel_binary()
-
-
-def test_each_test_begins_with_nothing(valkey_url: str) -> None:
-    with redis.Redis.from_url(valkey_url) as client:
-        assert client.dbsize() == 0
-        client.set("left", "behind")

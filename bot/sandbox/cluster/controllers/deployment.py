@@ -4,9 +4,7 @@ from collections.abc import Iterable
 
 from bot.sandbox.cluster.api import Api
 from bot.sandbox.cluster.controllers import rollout
-from bot.sandbox.cluster.controllers.events import Recorder
-from bot.sandbox.cluster.decoding import Options
-from bot.sandbox.cluster.deletion import delete
+from bot.sandbox.cluster.controllers.replica_sets import MANAGER, ReplicaSets, revision_of
 from bot.sandbox.cluster.errors import ApiError
 from bot.sandbox.cluster.kinds import DEPLOYMENT, POD, REPLICA_SET
 from bot.sandbox.cluster.objects import (
@@ -17,17 +15,12 @@ from bot.sandbox.cluster.objects import (
     copy,
     get,
     is_terminating,
-    labels_of,
     name_of,
     namespace_of,
-    owner_reference,
     seconds_since,
     uid_of,
 )
-from bot.sandbox.cluster.selectors import selects
 from bot.sandbox.cluster.store import Change, Key
-
-_MANAGER = "kube-controller-manager"
 
 
 class DeploymentController:
@@ -37,7 +30,7 @@ class DeploymentController:
 
     def __init__(self, api: Api) -> None:
         self._api = api
-        self._events = Recorder(api, "deployment-controller")
+        self._sets = ReplicaSets(api)
 
     def keys(self, change: Change) -> Iterable[Key]:
         """The changed Deployment, or the one a changed ReplicaSet or a deleted pod belongs to."""
@@ -66,7 +59,7 @@ class DeploymentController:
         deployment = self._api.find(DEPLOYMENT, *key)
         if deployment is None:
             return None
-        sets = self._replica_sets(deployment)
+        sets = self._sets.owned(deployment)
         if is_terminating(deployment):
             return self._sync_status(deployment, sets)
         deployment = self._check_paused(deployment)
@@ -77,28 +70,6 @@ class DeploymentController:
         if rollout.is_rolling(deployment):
             return self._roll(deployment, sets)
         return self._recreate(deployment, sets)
-
-    def _replica_sets(self, deployment: Obj) -> list[Obj]:
-        found = []
-        for rs in self._api.store.all(REPLICA_SET, namespace_of(deployment)):
-            owner = controller_of(rs)
-            if owner is not None:
-                if owner["uid"] == uid_of(deployment):
-                    found.append(rs)
-            elif selects(get(deployment, "spec", "selector"), rs) and not is_terminating(rs):
-                adopted = copy(rs)
-                adopted["metadata"]["ownerReferences"] = [owner_reference(deployment)]
-                found.append(self._api.store.put(REPLICA_SET, adopted))
-        return found
-
-    def _split(self, deployment: Obj, sets: list[Obj]) -> tuple[Obj | None, list[Obj]]:
-        """The ReplicaSet of the current template, and the others."""
-        same = sorted(
-            (rs for rs in sets if rollout.same_template(rs, deployment)),
-            key=lambda rs: (rs["metadata"]["creationTimestamp"], name_of(rs)),
-        )
-        new = same[0] if same else None
-        return new, [rs for rs in sets if new is None or uid_of(rs) != uid_of(new)]
 
     def _is_scaling(self, deployment: Obj, sets: list[Obj]) -> bool:
         wanted = str(rollout.replicas_of(deployment))
@@ -131,11 +102,11 @@ class DeploymentController:
         deployment, new, old = self._with_new(deployment, sets, create=False)
         new, old = self._scale(deployment, new, old)
         if get(deployment, "spec", "paused"):
-            self._clean_up(deployment, old)
+            self._sets.clean_up(deployment, old)
         return self._sync_status(deployment, [*old, *([new] if new else [])])
 
     def _sync_status(self, deployment: Obj, sets: list[Obj]) -> float | None:
-        new, _ = self._split(deployment, sets)
+        new, _ = self._sets.split(deployment, sets)
         status = rollout.calculate_status(deployment, sets, new)
         if status != deployment.get("status"):
             self._write_status({**deployment, "status": status})
@@ -156,7 +127,7 @@ class DeploymentController:
             plan = [(rs, 0) for rs in old if rollout.replicas_of(rs) > 0]
         elif rollout.is_rolling(deployment):
             plan = rollout.proportional_plan(deployment, active)
-        resized = {uid_of(rs): self._resize(deployment, rs, size) for rs, size in plan}
+        resized = {uid_of(rs): self._sets.resize(deployment, rs, size) for rs, size in plan}
         return (
             resized.get(uid_of(new), new) if new else None,
             [resized.get(uid_of(rs), rs) for rs in old],
@@ -171,15 +142,15 @@ class DeploymentController:
         if size != wanted:
             target = wanted if size > wanted else rollout.new_replicas(deployment, [*old, new], new)
             if target != size:
-                new = self._resize(deployment, new, target)
+                new = self._sets.resize(deployment, new, target)
                 return self._sync_rollout(deployment, [*old, new], new)
         plan = rollout.scale_down_plan(deployment, [*old, new], old, new)
         if plan:
-            resized = {uid_of(rs): self._resize(deployment, rs, size) for rs, size in plan}
+            resized = {uid_of(rs): self._sets.resize(deployment, rs, size) for rs, size in plan}
             old = [resized.get(uid_of(rs), rs) for rs in old]
             return self._sync_rollout(deployment, [*old, new], new)
         if rollout.is_complete(deployment, get(deployment, "status", default={})):
-            old = self._clean_up(deployment, old)
+            old = self._sets.clean_up(deployment, old)
         return self._sync_rollout(deployment, [*old, new], new)
 
     def _recreate(self, deployment: Obj, sets: list[Obj]) -> float | None:
@@ -187,7 +158,7 @@ class DeploymentController:
         everything = [*old, *([new] if new else [])]
         active = [rs for rs in old if rollout.replicas_of(rs) > 0]
         if active:
-            resized = {uid_of(rs): self._resize(deployment, rs, 0) for rs in active}
+            resized = {uid_of(rs): self._sets.resize(deployment, rs, 0) for rs in active}
             everything = [resized.get(uid_of(rs), rs) for rs in everything]
             return self._sync_rollout(deployment, everything, new)
         if self._runs_old_pods(deployment, old):
@@ -197,9 +168,9 @@ class DeploymentController:
             return None
         wanted = rollout.replicas_of(deployment)
         if rollout.replicas_of(new) != wanted:
-            new = self._resize(deployment, new, wanted)
+            new = self._sets.resize(deployment, new, wanted)
         if rollout.is_complete(deployment, get(deployment, "status", default={})):
-            old = self._clean_up(deployment, old)
+            old = self._sets.clean_up(deployment, old)
         return self._sync_rollout(deployment, [*old, new], new)
 
     def _runs_old_pods(self, deployment: Obj, old: list[Obj]) -> bool:
@@ -215,10 +186,10 @@ class DeploymentController:
     ) -> tuple[Obj, Obj | None, list[Obj]]:
         """The Deployment with its revision kept, the new ReplicaSet (made when `create`), and the
         old ones."""
-        new, old = self._split(deployment, sets)
-        revision = max((_revision(rs) for rs in old), default=0) + 1
+        new, old = self._sets.split(deployment, sets)
+        revision = max((revision_of(rs) for rs in old), default=0) + 1
         if new is not None:
-            new = self._annotate(deployment, new, revision)
+            new = self._sets.annotate(deployment, new, revision)
             has_deadline = get(deployment, "spec", "progressDeadlineSeconds") is not None
             found = None
             if has_deadline and condition_of(deployment, "Progressing") is None:
@@ -233,7 +204,7 @@ class DeploymentController:
         if not create:
             return deployment, None, old
         try:
-            new = self._create(deployment, old, revision)
+            new = self._sets.create(deployment, old, revision)
         except ApiError as error:
             failed = rollout.condition(
                 "Progressing", "False", "ReplicaSetCreateError", error.message
@@ -261,104 +232,8 @@ class DeploymentController:
             rollout.set_condition(changed["status"], shown)
         return self._write_status(changed)
 
-    def _create(self, deployment: Obj, old: list[Obj], revision: int) -> Obj:
-        template = copy(get(deployment, "spec", "template"))
-        digest = rollout.template_hash(template)
-        template["metadata"].setdefault("labels", {})[rollout.HASH_LABEL] = digest
-        selector = copy(get(deployment, "spec", "selector"))
-        selector.setdefault("matchLabels", {})[rollout.HASH_LABEL] = digest
-        spec: Obj = {"replicas": 0, "selector": selector, "template": template}
-        if get(deployment, "spec", "minReadySeconds"):
-            spec["minReadySeconds"] = deployment["spec"]["minReadySeconds"]
-        new: Obj = {
-            "apiVersion": "apps/v1",
-            "kind": "ReplicaSet",
-            "metadata": {
-                "name": f"{name_of(deployment)}-{digest}",
-                "labels": dict(labels_of(template)),
-                "annotations": {
-                    **_copied(deployment),
-                    rollout.REVISION: str(revision),
-                    **_sizes(deployment),
-                },
-                "ownerReferences": [owner_reference(deployment)],
-            },
-            "spec": spec,
-        }
-        spec["replicas"] = rollout.new_replicas(deployment, [*old, new], new)
-        made = self._api.create(
-            REPLICA_SET, namespace_of(deployment), new, Options(manager=_MANAGER)
-        )
-        if spec["replicas"] > 0:
-            self._events.normal(
-                deployment,
-                "ScalingReplicaSet",
-                f"Scaled up replica set {name_of(made)} from 0 to {spec['replicas']}",
-            )
-        return made
-
-    def _annotate(self, deployment: Obj, new: Obj, revision: int) -> Obj:
-        """Give the new ReplicaSet the Deployment's annotations and, when it comes back, its new
-        revision."""
-        changed = copy(new)
-        annotations = changed["metadata"].setdefault("annotations", {})
-        annotations.update(_copied(deployment))
-        before = _revision(new)
-        if before < revision:
-            annotations[rollout.REVISION] = str(revision)
-            if before:
-                history = annotations.get(rollout.REVISION_HISTORY, "")
-                annotations[rollout.REVISION_HISTORY] = ",".join(
-                    filter(None, (history, str(before)))
-                )
-        wait = get(deployment, "spec", "minReadySeconds", default=0)
-        if wait:
-            changed["spec"]["minReadySeconds"] = wait
-        else:
-            changed["spec"].pop("minReadySeconds", None)
-        return self._update(changed) if changed != new else new
-
-    def _resize(self, deployment: Obj, rs: Obj, size: int) -> Obj:
-        changed = copy(rs)
-        before = rollout.replicas_of(rs)
-        changed["spec"]["replicas"] = size
-        changed["metadata"].setdefault("annotations", {}).update(_sizes(deployment))
-        if changed == rs:
-            return rs
-        stored = self._update(changed)
-        if size != before:
-            way = "up" if size > before else "down"
-            self._events.normal(
-                deployment,
-                "ScalingReplicaSet",
-                f"Scaled {way} replica set {name_of(rs)} from {before} to {size}",
-            )
-        return stored
-
-    def _update(self, rs: Obj) -> Obj:
-        return self._api.update(
-            REPLICA_SET, namespace_of(rs), name_of(rs), rs, Options(manager=_MANAGER)
-        )
-
     def _write_status(self, deployment: Obj) -> Obj:
-        return self._api.update_status(DEPLOYMENT, deployment, _MANAGER)
-
-    def _clean_up(self, deployment: Obj, old: list[Obj]) -> list[Obj]:
-        limit = get(deployment, "spec", "revisionHistoryLimit")
-        if limit is None:
-            return old
-        ordered = sorted((rs for rs in old if not is_terminating(rs)), key=_revision)
-        doomed = [
-            rs
-            for rs in ordered[: max(len(ordered) - limit, 0)]
-            if not rollout.replicas_of(rs)
-            and not get(rs, "status", "replicas")
-            and rs["metadata"]["generation"] <= get(rs, "status", "observedGeneration", default=0)
-        ]
-        for rs in doomed:
-            delete(self._api, REPLICA_SET, namespace_of(rs), name_of(rs))
-        gone = {uid_of(rs) for rs in doomed}
-        return [rs for rs in old if uid_of(rs) not in gone]
+        return self._api.update_status(DEPLOYMENT, deployment, MANAGER)
 
     def _sync_rollout(self, deployment: Obj, sets: list[Obj], new: Obj | None) -> float | None:
         """Write the status of a rollout in progress; seconds until its deadline must be looked
@@ -419,25 +294,8 @@ class DeploymentController:
             )
 
 
-def _revision(rs: Obj) -> int:
-    text = annotations_of(rs).get(rollout.REVISION, "0")
-    return int(text) if text.isdigit() else 0
-
-
-def _copied(deployment: Obj) -> dict[str, str]:
-    return {k: v for k, v in annotations_of(deployment).items() if k not in rollout.NOT_COPIED}
-
-
-def _sizes(deployment: Obj) -> dict[str, str]:
-    wanted = rollout.replicas_of(deployment)
-    return {
-        rollout.DESIRED: str(wanted),
-        rollout.MAX: str(wanted + rollout.fenceposts(deployment)[0]),
-    }
-
-
 def _newest(sets: list[Obj]) -> Obj | None:
-    ordered = sorted(sets, key=lambda rs: (rs["metadata"]["creationTimestamp"], _revision(rs)))
+    ordered = sorted(sets, key=lambda rs: (rs["metadata"]["creationTimestamp"], revision_of(rs)))
     return ordered[-1] if ordered else None
 
 

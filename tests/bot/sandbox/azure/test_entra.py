@@ -5,7 +5,7 @@ import requests
 from azure.core.exceptions import ClientAuthenticationError
 
 from tests.support.azure import BOT, OWNER, SERVICE, TENANT, AzureBed, error_of
-from tests.support.background import running
+from tests.support.loops import running
 
 
 def post_token(bed: AzureBed, **form: str) -> requests.Response:

@@ -65,3 +65,11 @@ def test_small_commands_work(kubectl: Kubectl, cluster: RunningCluster, tmp_path
     assert "Metrics API not available" in kubectl("top", "pods", check=False)
     kubectl("delete", "-f", str(_MANIFEST))
     assert "No resources found" in kubectl("get", "deployments", check=False)
+
+
+def test_objects_kubectl_sends_as_protobuf_are_created(kubectl: Kubectl) -> None:
+    kubectl("create", "namespace", "extra")
+    kubectl("create", "configmap", "c", "-n", "extra", "--from-literal=a=1")
+    kubectl("create", "secret", "generic", "s", "-n", "extra", "--from-literal=b=two")
+    assert kubectl("get", "configmap", "c", "-n", "extra", "-o", "jsonpath={.data.a}") == "1"
+    assert kubectl("get", "secret", "s", "-n", "extra", "-o", "jsonpath={.data.b}") == "dHdv"

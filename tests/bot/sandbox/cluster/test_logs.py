@@ -57,9 +57,9 @@ class _Kubelet:
 
 
 @pytest.fixture
-def kubelet(tmp_path: Path) -> Iterator[_Kubelet]:
+def kubelet(tmp_path: Path) -> _Kubelet:
     """A kubelet's server, filled in by `served`."""
-    yield _Kubelet(Authority.load_or_create(tmp_path / "ca"))
+    return _Kubelet(Authority.load_or_create(tmp_path / "ca"))
 
 
 @pytest.fixture

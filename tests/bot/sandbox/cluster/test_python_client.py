@@ -4,24 +4,33 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import kubernetes.client
+import kubernetes.config
+import kubernetes.dynamic
+import kubernetes.watch
 import pytest
-from kubernetes import client, config, dynamic, watch
 from kubernetes.client.exceptions import ApiException
 
 from tests.support.running_cluster import RunningCluster, eventually
 
 Obj = dict[str, Any]
 
+# The client takes dicts as well as models and has untyped helpers; its annotations say neither.
+client: Any = kubernetes.client
+config: Any = kubernetes.config
+dynamic: Any = kubernetes.dynamic
+watch: Any = kubernetes.watch
+
 
 @pytest.fixture
-def api(cluster: RunningCluster) -> Iterator[client.ApiClient]:
+def api(cluster: RunningCluster) -> Iterator[Any]:
     """An ApiClient of the admin."""
     with config.new_client_from_config(str(cluster.kubeconfig())) as found:
         yield found
 
 
 def test_a_typed_server_side_apply_with_a_dry_run_changes_nothing(
-    api: client.ApiClient, deployment: Obj
+    api: Any, deployment: Obj
 ) -> None:
     apps = client.AppsV1Api(api)
     answer = apps.patch_namespaced_deployment(
@@ -37,7 +46,7 @@ def test_a_typed_server_side_apply_with_a_dry_run_changes_nothing(
     assert apps.list_namespaced_deployment("gw").items == []
 
 
-def test_a_rollout_is_followed_by_a_typed_watch(api: client.ApiClient, deployment: Obj) -> None:
+def test_a_rollout_is_followed_by_a_typed_watch(api: Any, deployment: Obj) -> None:
     apps = client.AppsV1Api(api)
     apps.create_namespaced_deployment("gw", deployment)
     watcher = watch.Watch()
@@ -49,7 +58,7 @@ def test_a_rollout_is_followed_by_a_typed_watch(api: client.ApiClient, deploymen
 
 
 def test_the_dynamic_client_applies_reads_and_deletes(
-    api: client.ApiClient, tmp_path: Path, deployment: Obj
+    api: Any, tmp_path: Path, deployment: Obj
 ) -> None:
     found = dynamic.DynamicClient(api, cache_file=str(tmp_path / "discovery.json"))
     deployments = found.resources.get(api_version="apps/v1", kind="Deployment")
@@ -60,7 +69,7 @@ def test_the_dynamic_client_applies_reads_and_deletes(
     eventually(lambda: not pods.get(namespace="gw").items)
 
 
-def test_an_apply_conflict_carries_its_causes(api: client.ApiClient, deployment: Obj) -> None:
+def test_an_apply_conflict_carries_its_causes(api: Any, deployment: Obj) -> None:
     apps = client.AppsV1Api(api)
     apply = {"_content_type": "application/apply-patch+yaml"}
     apps.patch_namespaced_deployment("gw", "gw", deployment, field_manager="one", **apply)
@@ -71,7 +80,7 @@ def test_an_apply_conflict_carries_its_causes(api: client.ApiClient, deployment:
     assert "FieldManagerConflict" in (failure.value.body or "")
 
 
-def test_a_lease_is_taken_only_from_the_version_that_was_read(api: client.ApiClient) -> None:
+def test_a_lease_is_taken_only_from_the_version_that_was_read(api: Any) -> None:
     leases = client.CoordinationV1Api(api)
     body = {"metadata": {"name": "l"}, "spec": {"holderIdentity": "a", "leaseDurationSeconds": 15}}
     lease = leases.create_namespaced_lease("gw", body)

@@ -164,10 +164,8 @@ def test_min_ready_seconds_holds_a_pod_back_from_being_available(
 ) -> None:
     deployment["spec"]["minReadySeconds"] = 2
     cluster.apply(f"{_DEPLOYMENTS}/gw", deployment)
-    ready = eventually(
-        lambda: s if (s := _status(cluster)["status"]).get("readyReplicas") == 2 else None
-    )
-    assert ready.get("availableReplicas", 0) == 0
+    eventually(lambda: _status(cluster)["status"].get("readyReplicas") == 2)
+    assert _status(cluster)["status"].get("availableReplicas", 0) == 0
     eventually(lambda: _is_done(cluster))
 
 

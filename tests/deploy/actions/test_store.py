@@ -1,0 +1,212 @@
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.sandbox.valkey import Valkey
+from deploy.actions import scripts
+from deploy.actions.connection import connect, describe
+from deploy.actions.record import EDGES, Outcome, State, action_id
+from deploy.actions.store import ActionStore
+from deploy.errors import Conflict, Unavailable
+from deploy.gateway import GatewayRef
+from tests.support.redis_servers import ENGINES, LosingProxy, started
+
+REF = GatewayRef("west", "dev", "edge-1")
+
+
+@pytest.fixture(params=ENGINES)
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Valkey]:
+    yield from started(request.param, tmp_path / "redis")
+
+
+@pytest.fixture
+def store(server: Valkey) -> ActionStore:
+    return ActionStore(connect(server.url))
+
+
+def pending(store: ActionStore, name: str = "AAAAAA", ttl: int = 60, request: str = "r1") -> Any:
+    return store.create(
+        name,
+        kind="deploy",
+        ref=REF,
+        requester="U1",
+        digest="d1",
+        request={"spec": {"replicas": 2}},
+        plan={"changes": []},
+        origin={"channel": "C1"},
+        ttl_seconds=ttl,
+        request_id=request,
+    )
+
+
+def approved(store: ActionStore, name: str = "AAAAAA") -> None:
+    pending(store, name)
+    assert store.confirm(name, by="U1", digest="d1", request_id="yes").result == "done"
+
+
+def test_what_is_created_is_read_back(store: ActionStore) -> None:
+    made = pending(store)
+    assert store.get("AAAAAA") == made
+    assert (made.state, made.version, made.ref) == (State.PENDING, 1, REF)
+    assert made.request == {"spec": {"replicas": 2}}
+    assert store.get("BBBBBB") is None
+
+
+def test_creating_again_for_the_same_request_is_the_same_action(store: ActionStore) -> None:
+    assert pending(store) == pending(store)
+    with pytest.raises(Conflict):
+        pending(store, request="r2")
+
+
+def test_only_the_requester_of_exactly_this_plan_confirms_and_once(store: ActionStore) -> None:
+    pending(store)
+
+    def confirm(by: str, digest: str, request: str) -> str:
+        return store.confirm("AAAAAA", by=by, digest=digest, request_id=request).result
+
+    assert confirm("U2", "d1", "1") == "not-requester"
+    assert confirm("U1", "d2", "2") == "stale"
+    assert confirm("U1", "d1", "3") == "done"
+    assert confirm("U1", "d1", "3") == "replayed"
+    assert confirm("U1", "d1", "4") == "already"
+    assert store.cancel("AAAAAA", by="U1", digest="d1", request_id="5").result == "already"
+    assert store.confirm("CCCCCC", by="U1", digest="d1", request_id="6").result == "gone"
+    assert store.confirm("}x{*", by="U1", digest="d1", request_id="7").result == "gone"
+
+
+def test_a_request_that_is_over_time_cannot_be_confirmed(store: ActionStore) -> None:
+    pending(store, ttl=0)
+    late = store.confirm("AAAAAA", by="U1", digest="d1", request_id="1")
+    assert late.result == "expired"
+    assert late.action is not None
+    assert late.action.state is State.EXPIRED
+
+
+def test_sixteen_confirmations_at_once_have_one_effect(store: ActionStore) -> None:
+    pending(store)
+    barrier = threading.Barrier(16)
+
+    def confirm(number: int) -> str:
+        barrier.wait()
+        return store.confirm("AAAAAA", by="U1", digest="d1", request_id=str(number)).result
+
+    with ThreadPoolExecutor(16) as pool:
+        results = sorted(pool.map(confirm, range(16)))
+    assert results == ["already"] * 15 + ["done"]
+
+
+def test_a_run_is_held_by_one_until_its_lease_ends(store: ActionStore) -> None:
+    approved(store)
+    assert store.claim("AAAAAA", "bot-1", 1, 30) is not None
+    assert store.claim("AAAAAA", "bot-2", 2, 30) is None
+    assert not store.heartbeat("AAAAAA", "bot-2", 2, 30)
+    assert store.step("AAAAAA", "bot-1", 1, "apply", "", "s1")
+    store.release("AAAAAA", "bot-1", 1)
+    taken = store.claim("AAAAAA", "bot-2", 2, 30)
+    assert taken is not None
+    assert (taken.fence, taken.attempts) == (2, 2)
+    assert not store.progress("AAAAAA", "bot-1", 1, {"ready": 1})
+    assert not store.finish("AAAAAA", "bot-1", 1, Outcome(State.FAILED, "no"))
+    assert store.finish("AAAAAA", "bot-2", 2, Outcome(State.SUCCEEDED, "done"))
+    assert store.finish("AAAAAA", "bot-2", 2, Outcome(State.SUCCEEDED, "done"))
+    ended = store.get("AAAAAA")
+    assert ended is not None
+    assert ended.final
+    assert [step.name for step in ended.steps] == ["apply"]
+
+
+def test_a_gateway_is_leased_to_one_action_and_the_fence_rises(store: ActionStore) -> None:
+    first = store.acquire_gateway(REF, "AAAAAA", "bot-1", 30)
+    assert first.fence == 1
+    assert store.acquire_gateway(REF, "BBBBBB", "bot-2", 30).fence == 0
+    assert store.acquire_gateway(REF, "BBBBBB", "bot-2", 30).action_id == "AAAAAA"
+    assert store.renew_gateway(REF, "bot-1", 1, 0)
+    assert store.acquire_gateway(REF, "BBBBBB", "bot-2", 30).fence == 2
+    assert not store.renew_gateway(REF, "bot-1", 1, 30)
+
+
+def test_every_change_is_owed_until_it_is_delivered_and_the_newest_wins(
+    store: ActionStore,
+) -> None:
+    pending(store)
+    assert store.owed() == ["AAAAAA"]
+    delivery = store.claim_delivery("AAAAAA", "bot-1", 30)
+    assert delivery is not None
+    assert store.claim_delivery("AAAAAA", "bot-2", 30) is None
+    store.confirm("AAAAAA", by="U1", digest="d1", request_id="1")
+    store.delivered("AAAAAA", "bot-1", delivery.version, {"channel": "C1", "ts": "1.0"})
+    newer = store.claim_delivery("AAAAAA", "bot-2", 30)
+    assert newer is not None
+    assert newer.action.state is State.APPROVED
+    assert newer.action.message == {"channel": "C1", "ts": "1.0"}
+    store.delivered("AAAAAA", "bot-2", newer.version, newer.action.message)
+    assert store.claim_delivery("AAAAAA", "bot-1", 30) is None
+
+
+@pytest.mark.parametrize("lost", [1, 2])
+def test_a_lost_reply_changes_nothing_about_the_outcome(
+    server: Valkey, tmp_path: Path, lost: int
+) -> None:
+    proxy = LosingProxy(server.url, tmp_path)
+    store = ActionStore(connect(proxy.url))
+    proxy.match, proxy.lose = b"EVALSHA", lost
+    made = pending(store)
+    assert made.version == 1
+    proxy.lose = lost
+    decision = store.confirm("AAAAAA", by="U1", digest="d1", request_id="1")
+    assert decision.result in ("done", "replayed")
+    proxy.lose = lost
+    claimed = store.claim("AAAAAA", "bot-1", 1, 30)
+    assert claimed is not None
+    assert claimed.attempts == 1
+    proxy.lose = lost
+    assert store.step("AAAAAA", "bot-1", 1, "apply", "", "s1")
+    proxy.lose = lost
+    assert store.finish("AAAAAA", "bot-1", 1, Outcome(State.SUCCEEDED, "done"))
+    ended = store.get("AAAAAA")
+    assert ended is not None
+    assert (len(ended.steps), ended.version) == (1, 5), "each change was made once"
+    proxy.close()
+
+
+def test_flushed_scripts_and_a_killed_server_lose_nothing(
+    store: ActionStore, server: Valkey
+) -> None:
+    approved(store)
+    connect(server.url).script_flush()
+    assert store.claim("AAAAAA", "bot-1", 1, 30) is not None
+    server.kill()
+    server.start()
+    found = store.get("AAAAAA")
+    assert found is not None
+    assert found.state is State.RUNNING
+
+
+def test_a_server_that_is_away_is_a_sentence(store: ActionStore, server: Valkey) -> None:
+    server.kill()
+    store = ActionStore(connect(server.url, retries=1))
+    with pytest.raises(Unavailable, match="Redis cannot be used"):
+        store.get("AAAAAA")
+
+
+def test_the_server_describes_itself(server: Valkey) -> None:
+    assert "appendonly yes, maxmemory-policy noeviction" in describe(connect(server.url))
+
+
+def test_the_scripts_know_the_same_edges_as_the_table(server: Valkey) -> None:
+    client = connect(server.url)
+    script = scripts.PRELUDE + "local a = EDGES[ARGV[1]] return a and a[ARGV[2]] and 'yes' or 'no'"
+    for old in State:
+        for new in State:
+            answer = client.eval(script, 5, *"abcde", old.value, new.value)
+            assert (answer == "yes") == (new in EDGES[old])
+
+
+def test_an_id_is_the_same_for_the_same_request_and_easy_to_read() -> None:
+    assert action_id("r1") == action_id("r1") != action_id("r2")
+    assert len({action_id(str(n)) for n in range(2000)}) > 1990
+    assert not set("".join(action_id(str(n)) for n in range(200))) & set("01OILU")

@@ -1,0 +1,139 @@
+"""The ARM client against the sandbox's Azure, signed in by azure-identity itself."""
+
+import datetime
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from azure.identity import ClientSecretCredential
+
+from bot.sandbox.azure import ApimService, Azure, ClientApp, GatewayResource
+from bot.sandbox.tls import Authority
+from deploy.azure import ApimInstance, ArmClient
+from deploy.errors import GatewayBotError, NotFound, Refused, Unavailable
+from tests.support.loops import running
+
+TENANT, CLIENT, SECRET = "11111111-0000-4000-8000-000000000001", "client-1", "s3cret"
+APIM = "Microsoft.ApiManagement/service/gateways"
+INSTANCE = ApimInstance("contoso", "sub-1", "rg-1", "contoso", "contoso.configuration")
+NOW = datetime.datetime.now(datetime.UTC)
+ALLOWED = frozenset({f"{APIM}/read", f"{APIM}/generateToken/action"})
+
+
+@pytest.fixture(params=[ALLOWED], ids=["allowed"])
+def azure(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Azure]:
+    authority = Authority.load_or_create(tmp_path)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority.ca_pem_path))
+    gateways = [GatewayResource(f"gw-{n:03}", f"Number {n}") for n in range(120)]
+    server = Azure(
+        tenant_id=TENANT,
+        clients=[ClientApp(CLIENT, SECRET, request.param)],
+        services=[ApimService("sub-1", "rg-1", "contoso", gateways=gateways)],
+        tls=authority.server_context(),
+    )
+    with running(server):
+        yield server
+
+
+def client(azure: Azure, secret: str = SECRET) -> ArmClient:
+    waited = [0.0]
+
+    def sleep(seconds: float) -> None:
+        waited[0] += seconds
+
+    credential = ClientSecretCredential(
+        TENANT, CLIENT, secret, authority=azure.url, disable_instance_discovery=True
+    )
+    return ArmClient(
+        requests.Session(), credential, endpoint=azure.url, clock=lambda: waited[0], sleep=sleep
+    )
+
+
+def in_days(count: float) -> datetime.datetime:
+    return NOW + datetime.timedelta(days=count)
+
+
+def test_every_page_of_gateways_is_read(azure: Azure) -> None:
+    found = client(azure).list_gateways(INSTANCE)
+    assert [g.name for g in found] == [f"gw-{n:03}" for n in range(120)]
+    assert found[7].description == "Number 7"
+
+
+def test_a_minted_token_is_good_until_its_expiry_and_the_same_when_asked_again(
+    azure: Azure,
+) -> None:
+    arm = client(azure)
+    token = arm.generate_token(INSTANCE, "gw-001", "primary", in_days(29))
+    assert token == arm.generate_token(INSTANCE, "gw-001", "primary", in_days(29))
+    assert token != arm.generate_token(INSTANCE, "gw-001", "secondary", in_days(29))
+    url = f"{azure.configuration_url}/gateways/gw-001/events"
+    headers = {"Authorization": f"GatewayKey {token.value}"}
+    assert requests.get(url, headers=headers, timeout=5).status_code == 200
+    wrong = f"{azure.configuration_url}/gateways/gw-002/events"
+    assert requests.get(wrong, headers=headers, timeout=5).status_code == 403
+    assert token.value.rpartition("&")[2] not in repr(token)
+
+
+def test_a_throttled_call_waits_as_long_as_azure_asks_and_goes_on(azure: Azure) -> None:
+    arm = client(azure)
+    azure.faults.set("retry_after_seconds", 3.0)
+    azure.faults.set("arm_status", "429")
+    arm._sleep = lambda seconds: azure.faults.set("arm_status", "none")
+    assert len(arm.list_gateways(INSTANCE)) == 120
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "said"),
+    [
+        ("401", Refused, "does not accept the bot's sign-in"),
+        ("403", Refused, "gateways/read"),
+        ("404", NotFound, "does not have"),
+        ("429", Unavailable, "limits how often"),
+        ("500", Unavailable, "answered 500"),
+        ("503", Unavailable, "answered 503"),
+    ],
+)
+def test_each_refusal_is_a_sentence(
+    azure: Azure, status: str, error: type[GatewayBotError], said: str
+) -> None:
+    azure.faults.set("arm_status", status)
+    with pytest.raises(error, match=said):
+        client(azure).list_gateways(INSTANCE)
+
+
+def test_garbage_is_not_taken_for_an_answer(azure: Azure) -> None:
+    azure.faults.set("arm_garbage", True)
+    with pytest.raises(Unavailable, match="unreadable"):
+        client(azure).list_gateways(INSTANCE)
+
+
+def test_a_wrong_secret_and_a_silent_sign_in_are_told_apart(azure: Azure) -> None:
+    with pytest.raises(Refused, match="credential"):
+        client(azure, "wrong").list_gateways(INSTANCE)
+
+
+def test_a_gateway_that_is_not_there_is_named(azure: Azure) -> None:
+    with pytest.raises(NotFound, match="gw-999"):
+        client(azure).generate_token(INSTANCE, "gw-999", "primary", in_days(1))
+
+
+@pytest.mark.parametrize("azure", [frozenset({f"{APIM}/read"})], indirect=True, ids=["read"])
+def test_the_right_that_is_missing_is_named(azure: Azure) -> None:
+    with pytest.raises(Refused, match="generateToken/action"):
+        client(azure).generate_token(INSTANCE, "gw-001", "primary", in_days(1))
+
+
+def test_a_lifetime_over_the_limit_is_refused_by_azure(azure: Azure) -> None:
+    with pytest.raises(GatewayBotError, match=r"30 days|incorrect values"):
+        client(azure).generate_token(INSTANCE, "gw-001", "primary", in_days(31))
+
+
+def test_an_azure_that_is_not_there_is_said_not_to_answer(azure: Azure) -> None:
+    arm = client(azure)
+    arm.list_gateways(INSTANCE)
+    arm._endpoint = "https://127.0.0.1:9"
+    with pytest.raises(GatewayBotError, match=r"Azure|sign-in"):
+        arm.list_gateways(INSTANCE)

@@ -1,0 +1,104 @@
+"""Evidence into levels: nothing looks healthy without a reason."""
+
+import datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deploy.heartbeat import Evidence, PodEvidence, heartbeat_of, read_log
+
+NOW = 1_800_000_000.0
+REFUSED = (
+    "[Warning] 2027-01-15T08:00:00.000 [ConfigurationApiV2NotAvailable], message: The "
+    "configuration V2 API is not reachable on https://x/gateways/edge-1/events, exception: "
+    "Gateway.Configuration.Client.ApiException: StatusCode: Forbidden"
+)
+TIMED_OUT = (
+    '{"level":"Warning","timestamp":"2027-01-15T08:00:00.0000000Z"",'
+    '"eventType":"ConfigurationApiV2NotAvailable","message":"not reachable",'
+    '"exception":"System.Threading.Tasks.TaskCanceledException: timeout"}'
+)
+NO_NAME = "\x1b[33m[Warning]\x1b[0m 2027-01-15T08:00:00.000 [ErrorResolvingHostname], message: x"
+POLLED = "[Verbose] 2027-01-15T08:00:00.000 [NoNewEvents], source: EntityEventLoop"
+REQUEST = "[Info] 2027-01-15T08:00:00.000 [GatewayLogs], apiId: echo"
+PEERS = "[Verbose] 2027-01-15T08:00:00.000 [HeartbeatSent], source: UdpHeartbeatSender"
+NO_AUTH = "[Error] x [GatewayStartup], message: No valid authentication was configured for the API"
+
+
+def at(seconds_ago: float, line: str) -> str:
+    moment = datetime.datetime.fromtimestamp(NOW - seconds_ago, datetime.UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S.%f}000Z {line}"
+
+
+def pod(*lines: str, **more: Any) -> PodEvidence:
+    found: dict[str, Any] = {"ready": True, "answers": True, "log": "\n".join(lines)}
+    return PodEvidence("edge-1-a", **(found | more))
+
+
+def judged(*pods: PodEvidence) -> tuple[str, str]:
+    heartbeat = heartbeat_of(Evidence(pods, NOW))
+    return heartbeat.level, heartbeat.evidence
+
+
+@pytest.mark.parametrize(
+    ("evidence", "level", "words"),
+    [
+        (pod(at(7, POLLED)), "connected", "last successful configuration poll 7 s ago"),
+        (pod(at(300, POLLED)), "no trouble seen", "no link warning"),
+        (pod(at(5, REQUEST)), "no trouble seen", "no link warning"),
+        (pod(at(5, PEERS)), "no trouble seen", "no link warning"),
+        (pod(at(5, REFUSED)), "denied", "StatusCode: Forbidden"),
+        (pod(at(5, NO_AUTH)), "denied", "No valid authentication"),
+        (pod(at(5, TIMED_OUT)), "cut off", "TaskCanceledException"),
+        (pod(at(5, NO_NAME)), "cut off", "ErrorResolvingHostname"),
+        (pod(at(30, REFUSED), at(3, POLLED)), "connected", "3 s ago"),
+        (pod(at(30, POLLED), at(3, REFUSED)), "denied", "Forbidden"),
+        (pod(at(480, REFUSED)), "unknown", "the last link warning is 8 min old"),
+        (pod(log=None, log_error="the bot may not"), "unknown", "the bot may not"),
+        (pod(ready=False, state="ImagePullBackOff"), "unknown", "ImagePullBackOff"),
+        (pod(answers=False, status_error="it answers 503"), "unknown", "it answers 503"),
+        (pod(answers=None, status_error="forbidden"), "unknown", "forbidden"),
+        (pod(at(5, POLLED), stale="it is old"), "stale token", "it is old"),
+        (pod(at(5, REFUSED), stale="it is old"), "denied", "Forbidden"),
+    ],
+)
+def test_each_evidence_has_its_level(evidence: PodEvidence, level: str, words: str) -> None:
+    assert judged(evidence)[0] == level
+    assert words in judged(evidence)[1]
+
+
+def test_a_gateway_is_as_well_as_its_worst_pod() -> None:
+    fine = pod(at(5, POLLED))
+    assert judged(fine, fine, pod(at(5, REFUSED)))[0] == "denied"
+    assert judged(fine, pod(at(5, REFUSED)))[1].startswith("1 of 2 pods: ")
+
+
+def test_trouble_began_with_the_first_warning_after_the_last_success() -> None:
+    lines = [at(90, REFUSED), at(60, POLLED), at(40, REFUSED), at(20, REFUSED)]
+    assert read_log(lines).trouble_since == pytest.approx(NOW - 40)
+
+
+LINES = st.sampled_from([REFUSED, TIMED_OUT, NO_NAME, POLLED, REQUEST, PEERS, NO_AUTH, "", "x"])
+
+
+@given(st.lists(st.tuples(st.floats(0, 590), LINES)), st.booleans(), st.booleans())
+def test_connected_needs_a_recent_poll_and_no_warning_after_it(
+    entries: list[tuple[float, str]], ready: bool, answers: bool
+) -> None:
+    ordered = sorted(entries, key=lambda entry: -entry[0])
+    evidence = pod(*(at(ago, line) for ago, line in ordered), ready=ready, answers=answers)
+    level, _ = judged(evidence)
+    if level == "connected":
+        assert any(line == POLLED and ago <= 60.01 for ago, line in ordered)
+    if level == "no trouble seen":
+        assert ready
+        assert answers
+    if ordered and ordered[-1][1] in (REFUSED, NO_AUTH) and ordered[-1][0] < 119:
+        assert level == "denied"
+
+
+@given(st.lists(st.text()))
+def test_no_log_makes_the_judge_fail(lines: list[str]) -> None:
+    judged(pod(*lines))

@@ -1,0 +1,138 @@
+"""Plans against a cluster that answers as a real one."""
+
+import dataclasses
+import datetime
+
+import pytest
+
+from deploy.cluster import Cluster
+from deploy.errors import InvalidInput, NotFound, Unavailable
+from deploy.gateway import GatewayRef
+from deploy.manifests import token_secret
+from deploy.planning import Planner, readable
+from deploy.rollout import apply_plan
+from deploy.tokens import expiry_for
+from tests.support.gateway_bed import INSTANCE, SPEC, Mint
+from tests.support.running_cluster import RunningCluster
+
+
+@pytest.fixture
+def planner(cluster: Cluster) -> Planner:
+    return Planner({"west": cluster}.__getitem__, lambda: ["2.11.0", "2.11.1"])
+
+
+def deploy(cluster: Cluster, planner: Planner, action_id: str = "ABC234") -> None:
+    plan = planner.plan(SPEC, action_id)
+    expiry = expiry_for(datetime.datetime.now(datetime.UTC))
+    token = Mint().generate_token(INSTANCE, "edge-1", "primary", expiry)
+    cluster.create(token_secret(SPEC, plan.token.secret, token, action_id))
+    apply_plan(cluster, plan, action_id=action_id, requester="U1")
+
+
+def test_a_plan_for_a_new_gateway_creates_everything_and_changes_nothing_yet(
+    cluster: Cluster, planner: Planner
+) -> None:
+    plan = planner.plan(SPEC, "ABC234")
+    assert {change.change for change in plan.changes} == {"create"}
+    assert [change.kind for change in plan.changes] == [
+        "ConfigMap",
+        "Service",
+        "Service",
+        "PodDisruptionBudget",
+        "Deployment",
+    ]
+    assert plan.token.mint
+    assert len(plan.digest) == 64
+    assert cluster.list("Deployment", "dev") == []
+
+
+def test_the_same_request_has_the_same_digest(planner: Planner) -> None:
+    assert planner.plan(SPEC, "ABC234").digest == planner.plan(SPEC, "ABC234").digest
+
+
+def test_a_gateway_that_is_as_wanted_has_an_empty_plan(cluster: Cluster, planner: Planner) -> None:
+    deploy(cluster, planner)
+    plan = planner.plan(SPEC, "XYZ789")
+    assert plan.changes == ()
+    assert plan.empty
+
+
+def test_a_changed_tag_is_one_change_that_restarts_pods(cluster: Cluster, planner: Planner) -> None:
+    deploy(cluster, planner)
+    plan = planner.plan(dataclasses.replace(SPEC, tag="2.11.0"), "XYZ789")
+    (change,) = plan.changes
+    assert (change.kind, change.change) == ("Deployment", "update")
+    assert plan.restarts_pods
+    assert not plan.token.mint
+    assert any(f.path.endswith("image") and f.new.endswith(":2.11.0") for f in change.fields)
+
+
+def test_drift_on_the_cluster_is_in_the_plan(
+    cluster: Cluster, planner: Planner, running: RunningCluster
+) -> None:
+    deploy(cluster, planner)
+    before = planner.plan(SPEC, "XYZ789")
+    path = "/api/v1/namespaces/dev/configmaps/edge-1-env"
+    body = {"data": {"telemetry.logs.std.level": "debug"}}
+    running.request("PATCH", path, body, content_type="application/merge-patch+json")
+    plan = planner.plan(SPEC, "XYZ789", take_over=True)
+    assert [change.kind for change in plan.changes] == ["ConfigMap"]
+    assert plan.digest != before.digest
+
+
+def test_what_others_own_is_named_and_cannot_be_decided_on(
+    cluster: Cluster, planner: Planner, running: RunningCluster
+) -> None:
+    deploy(cluster, planner)
+    path = "/apis/apps/v1/namespaces/dev/deployments/edge-1"
+    scale = {"spec": {"replicas": 7}}
+    running.request(
+        "PATCH",
+        f"{path}/scale?fieldManager=kubectl",
+        scale,
+        content_type="application/merge-patch+json",
+    )
+    plan = planner.plan(SPEC, "XYZ789")
+    (conflict,) = plan.conflicts
+    assert (conflict.manager, conflict.path) == ("kubectl", "spec.replicas")
+    assert plan.digest == ""
+    assert planner.plan(SPEC, "XYZ789", take_over=True).digest != ""
+
+
+def test_a_missing_secret_is_minted_anew(cluster: Cluster, planner: Planner) -> None:
+    deploy(cluster, planner)
+    cluster.delete("Secret", "dev", "edge-1-token-abc234")
+    plan = planner.plan(SPEC, "XYZ789")
+    assert plan.token.mint
+    assert plan.token.secret == "edge-1-token-xyz789"
+    assert plan.restarts_pods
+
+
+def test_a_missing_namespace_ends_the_plan(planner: Planner) -> None:
+    nowhere = dataclasses.replace(SPEC, ref=GatewayRef("west", "nowhere", "edge-1"))
+    with pytest.raises(NotFound, match="There is no namespace “nowhere” on cluster “west”"):
+        planner.plan(nowhere, "ABC234")
+
+
+def test_what_the_cluster_rejects_ends_the_plan(planner: Planner) -> None:
+    with pytest.raises(InvalidInput):
+        planner.plan(dataclasses.replace(SPEC, cpu="a lot"), "ABC234")
+
+
+def test_a_registry_that_is_away_does_not_stop_a_plan(cluster: Cluster) -> None:
+    def away() -> list[str]:
+        raise Unavailable("The registry does not answer.")
+
+    assert Planner({"west": cluster}.__getitem__, away).plan(SPEC, "ABC234").changes
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        (".spec.replicas", "spec.replicas"),
+        ('.spec.containers[name="gw"].image', "spec.containers[gw].image"),
+        ('.ports[containerPort=8080,protocol="TCP"].name', "ports[8080/TCP].name"),
+    ],
+)
+def test_managed_fields_are_written_as_the_diff_writes_them(path: str, shown: str) -> None:
+    assert readable(path) == shown
