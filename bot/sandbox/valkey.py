@@ -5,7 +5,6 @@ own Python wrapper is not used: it keeps no append-only file, leaves the server 
 is killed, and takes three times as long to start.
 """
 
-import fcntl
 import importlib.util
 import platform
 import shutil
@@ -15,8 +14,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from bot.sandbox.locks import InUseError, hold
 from bot.sandbox.processes import spawn
 
 _SOCKET_PATH_LIMIT = 100
@@ -44,7 +44,7 @@ class Valkey:
         self._binary = binary
         self._fsync = fsync
         self._process: subprocess.Popen[Any] | None = None
-        self._lock: Any = None
+        self._lock: IO[str] | None = None
         self._runtime: Path | None = None
 
     @property
@@ -68,7 +68,7 @@ class Valkey:
             self._lock = self._locked()
         self._socket.unlink(missing_ok=True)
         try:
-            self._process = self._spawn(binary)
+            self._process = self._spawn(binary, self._lock)
             self._await_ping()
         except OSError as error:
             self.stop()
@@ -77,7 +77,7 @@ class Valkey:
             self.stop()
             raise
 
-    def _spawn(self, binary: Path) -> subprocess.Popen[Any]:
+    def _spawn(self, binary: Path, lock: IO[str]) -> subprocess.Popen[Any]:
         return spawn(
             [
                 str(binary),
@@ -90,7 +90,7 @@ class Valkey:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             # The server holds the lock too: killed with SIGKILL, this process is gone before it is.
-            pass_fds=(self._lock.fileno(),),
+            pass_fds=(lock.fileno(),),
         )
 
     def stop(self) -> None:
@@ -124,21 +124,13 @@ class Valkey:
             self._runtime = Path(tempfile.mkdtemp(prefix="valkey-"))
         return self._runtime / "valkey.sock"
 
-    def _locked(self) -> Any:
-        lock = (self._directory / "lock").open("w")
-        end = time.monotonic() + _LOCK_SECONDS
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                if time.monotonic() < end:
-                    time.sleep(_POLL_SECONDS)
-                    continue
-                lock.close()
-                raise ValkeyError(
-                    f"{self._directory} is in use by another server; use another --data directory."
-                ) from error
-            return lock
+    def _locked(self) -> IO[str]:
+        try:
+            return hold(self._directory / "lock", seconds=_LOCK_SECONDS)
+        except InUseError:
+            raise ValkeyError(
+                f"{self._directory} is in use by another server; use another --data directory."
+            ) from None
 
     def _await_ping(self) -> None:
         assert self._process is not None
