@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,6 +12,8 @@ from bot.sandbox.files import write_private
 
 _log = logging.getLogger(__name__)
 _DELAY_SECONDS = 0.4
+_REST = 10
+"""How many times longer than the last writing took the next one waits."""
 
 
 class SnapshotError(Exception):
@@ -79,13 +82,17 @@ class Snapshots:
             self._write(name)
 
     async def _keep(self) -> None:
+        took = 0.0
         while True:
             await self._more.wait()
-            await asyncio.sleep(_DELAY_SECONDS)
+            # Writing holds everything else up, so a large state is written less often.
+            await asyncio.sleep(max(_DELAY_SECONDS, took * _REST))
             self._more.clear()
             changed, self._changed = self._changed, set()
+            began = time.monotonic()
             for name in changed & self._parts.keys():
                 self._write(name)
+            took = time.monotonic() - began
 
     def _write(self, name: str) -> None:
         path = self._directory / f"{name}.json"

@@ -146,6 +146,13 @@ def test_every_part_shows_its_faults_on_the_page(started: WorldProcess) -> None:
     assert sum("east" in part for part in parts) == 2
 
 
+def test_azure_hears_of_legacy_9_and_tells_nobody(started: WorldProcess) -> None:
+    started.running_pod()
+    (pod,) = client.CoreV1Api(started.api()).list_namespaced_pod("dev").items
+    kept = started.data / "sandbox" / "azure.json"
+    until(lambda: pod.metadata.name in read(kept), "a heartbeat reached Azure")
+
+
 def test_legacy_9_runs_as_the_portal_would_have_put_it(started: WorldProcess) -> None:
     started.running_pod()
     apps, core = client.AppsV1Api(started.api()), client.CoreV1Api(started.api())
@@ -169,13 +176,14 @@ def test_legacy_9_runs_as_the_portal_would_have_put_it(started: WorldProcess) ->
 def test_the_bot_may_do_what_it_needs_where_it_deploys_and_no_more(started: WorldProcess) -> None:
     apps = client.AppsV1Api(started.api(bot=True))
     core = client.CoreV1Api(started.api(bot=True))
+    roles = client.RbacAuthorizationV1Api(started.api(bot=True))
     assert apps.read_namespaced_deployment("legacy-9", "dev")
     assert core.list_namespace()
     for forbidden in (
         lambda: core.list_namespaced_secret("kube-system"),
         lambda: core.delete_namespace("dev"),
         lambda: core.create_namespaced_config_map("default", {"metadata": {"name": "x"}}),
-        lambda: client.RbacAuthorizationV1Api(started.api(bot=True)).list_cluster_role(),
+        roles.list_cluster_role,
     ):
         with pytest.raises(ApiException) as caught:
             forbidden()
@@ -212,15 +220,16 @@ def read(path: Path) -> str:
     return path.read_text() if path.exists() else ""
 
 
-def test_it_ends_when_its_parent_closes_its_input(tmp_path: Path) -> None:
-    running = WorldProcess(tmp_path, "--with-parent").ready()
-    assert running.process.stdin is not None
-    running.process.stdin.close()
-    assert running.process.wait(20) == 0
+def test_it_ends_when_its_parent_closes_its_input_and_serves_http_mode(tmp_path: Path) -> None:
+    url = "http://127.0.0.1:4567/slack/here"
+    http_mode = ("--slack-mode", "http", "--bot-url", url)
+    running = WorldProcess(tmp_path, "--with-parent", *http_mode).ready()
+    settings = load_settings(Path(running.described["settings"]))
+    assert settings.slack.mode == "http"
+    assert (settings.slack.http.port, settings.slack.http.path) == (4567, "/slack/here")
+    running.process.communicate(timeout=20)
+    assert running.process.returncode == 0
     assert (tmp_path / "sandbox" / "slack.json").exists()
-    for stream in (running.process.stdout, running.process.stderr):
-        assert stream is not None
-        stream.close()
 
 
 def test_a_broken_state_is_named(tmp_path: Path) -> None:
@@ -234,14 +243,6 @@ def test_a_wrong_world_file_is_explained(tmp_path: Path) -> None:
     path.write_text("users: []\n")
     said = WorldProcess(tmp_path / "data", "--world", str(path)).refusal()
     assert f"the world file is wrong: {path}: " in said
-
-
-def test_http_mode_tells_the_bot_where_to_listen(tmp_path: Path) -> None:
-    url = "http://127.0.0.1:4567/slack/here"
-    with world(tmp_path, "--slack-mode", "http", "--bot-url", url) as running:
-        slack = yaml.safe_load(Path(running.described["settings"]).read_text())["slack"]
-    assert slack["mode"] == "http"
-    assert slack["http"] == {"host": "127.0.0.1", "port": 4567, "path": "/slack/here"}
 
 
 def test_clusters_of_a_kubeconfig_are_used_instead_of_emulated_ones(
