@@ -7,7 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
-WORKERS ?= auto
+# Most tests wait for something, so there are more workers than the two cores of a small machine.
+WORKERS ?= 4
 
 .PHONY: install demo test check lock clean
 

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from deploy.errors import GatewayBotError
+from deploy.errors import GatewayBotError, NotFound
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -69,7 +69,13 @@ def _render(options: argparse.Namespace) -> int:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from bot.demo import demo
+    try:
+        from bot.demo import demo
+    except ModuleNotFoundError as error:
+        raise NotFound(
+            f"The demo is not installed here: {error.name} is missing.",
+            remedy="Install it with: pip install 'gateway-bot[sandbox]'",
+        ) from error
 
     return demo(
         port=options.port,

@@ -45,8 +45,8 @@ log = logging.getLogger(__name__)
 
 _WORKERS = 32
 _LISTENERS = 64
-_ACCEPT_SECONDS = 1.0
-"""What Redis may take to store a request: Slack waits three seconds for the whole ack."""
+_PROMPT_SECONDS = 1.0
+"""What Redis may take where Slack waits for an ack: it gives three seconds for all of it."""
 
 
 class Transport(Protocol):
@@ -67,7 +67,7 @@ class Bot:
         self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="work")
         url = redis_url(settings, secrets)
         store = ActionStore(connection.connect(url), keep_days=settings.redis.keep_days)
-        inbox = Inbox(connection.connect(url, timeout=_ACCEPT_SECONDS, retries=1))
+        prompt = connection.connect(url, timeout=_PROMPT_SECONDS, retries=1)
         slack = _web_client(settings, secrets)
         session = requests.Session()
         clusters = clusters_of(settings)
@@ -85,7 +85,7 @@ class Bot:
         self.deliveries = Deliveries(slack, store, action_view.render, owner)
         services = Services(
             slack=slack,
-            store=store,
+            store=ActionStore(prompt, keep_days=settings.redis.keep_days),
             planner=planner,
             clusters=clusters,
             instances=instances,
@@ -106,7 +106,7 @@ class Bot:
             image_repository=image_repository(settings),
         )
         self.intake = Intake(
-            services, inbox, {verb.name: verb for verb in VERBS}, self._pool, owner
+            services, Inbox(prompt), {verb.name: verb for verb in VERBS}, self._pool, owner
         )
         app = App(
             client=slack,

@@ -26,9 +26,9 @@ class HttpMode:
         return True
 
     def stop(self) -> None:
-        """Stop accepting and let running requests end."""
+        """Stop accepting. Slack's kept-alive connections would hold the thread, so it is left."""
         self._server.close()
-        self._thread.join(timeout=10)
+        self._thread.join(timeout=1)
 
     def connected(self) -> tuple[bool, ...]:
         """Whether the server thread runs."""

@@ -1,6 +1,7 @@
 """`gateway-bot run`: the bot as it runs in production."""
 
 import logging
+import os
 import signal
 import threading
 from pathlib import Path
@@ -15,6 +16,8 @@ def run(config: Path, log_level: str) -> int:
     )
     settings = load_settings(config)
     secrets = load_secrets(settings)
+    # Bolt reads this one by itself and then warns that it was given a client as well.
+    os.environ.pop("SLACK_BOT_TOKEN", None)
 
     from bot.app import Bot  # after the settings: a mistake in them is told without the wait
 

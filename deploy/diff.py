@@ -61,6 +61,9 @@ def _own(manifest: Manifest) -> Manifest:
 def _walk(path: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
     if old == new:
         return
+    if path.endswith(("metadata.labels", "metadata.annotations")):
+        # Absent and empty mean the same here, and each entry is worth a line of its own.
+        old, new = old or {}, new or {}
     if isinstance(old, dict) and isinstance(new, dict):
         yield from _walk_keys(path, old, new, ".{}")
         return

@@ -1,5 +1,6 @@
 """A plan as a person reads it in ten seconds: what appears, what changes, what restarts."""
 
+import json
 from typing import Any
 
 from deploy.plan import FieldChange, ObjectChange, Plan
@@ -7,6 +8,8 @@ from handlers.views.text import Block, context, counted, cut, escape, fence, sec
 
 _SIGNS = {"create": "+", "update": "~", "delete": "-"}
 _VALUE_LIMIT = 60
+_RECOMMENDED = 'labels["app.kubernetes.io/'
+"""Kubernetes' recommended labels: they tell whose an object is, which one line tells as well."""
 
 
 def lines(plan: Plan) -> list[str]:
@@ -14,7 +17,8 @@ def lines(plan: Plan) -> list[str]:
     text = []
     if plan.token.mint:
         text.append(f"+ Secret {plan.token.secret}  (new token; its value is never shown)")
-    for change in plan.changes:
+    # What people look for first comes first, whatever the order in which it is applied.
+    for change in sorted(plan.changes, key=lambda change: change.kind != "Deployment"):
         text += _object(change)
     return text
 
@@ -71,18 +75,33 @@ def _token(plan: Plan) -> str:
 
 def _object(change: ObjectChange) -> list[str]:
     head = f"{_SIGNS[change.change]} {change.kind} {change.name}"
-    return [head, *(_field(field, change.change) for field in change.fields)]
+    labels = [field for field in change.fields if _RECOMMENDED in field.path]
+    others = [field for field in change.fields if _RECOMMENDED not in field.path]
+    shown = [head, *(_field(field, change.change) for field in others)]
+    if labels:
+        mark = "  ↻" if any(field.restarts_pods for field in labels) else ""
+        shown.append(f"    {counted(len(labels), 'label')} app.kubernetes.io/*{mark}")
+    return shown
 
 
 def _field(field: FieldChange, change: str) -> str:
     mark = "  ↻" if field.restarts_pods and change == "update" else ""
     if field.old is None:
         return f"    {field.path}: {_value(field.new)}{mark}"
+    if field.path.endswith(".image") and field.new is not None:
+        return f"    {field.path}: {_images(field.old, field.new)}{mark}"
     if field.new is None:
         return f"    {field.path}: {_value(field.old)} → (removed){mark}"
     return f"    {field.path}: {_value(field.old)} → {_value(field.new)}{mark}"
 
 
+def _images(old: str, new: str) -> str:
+    """Both images, without the registry and path that they share."""
+    if old.rpartition("/")[0] == new.rpartition("/")[0]:
+        old, new = old.rpartition("/")[2], new.rpartition("/")[2]
+    return f"{old} → {new}"
+
+
 def _value(value: Any) -> str:
-    text = value if isinstance(value, str) else repr(value)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return cut(text.replace("\n", "⏎"), _VALUE_LIMIT)

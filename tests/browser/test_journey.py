@@ -9,6 +9,7 @@ from tests.support.browser import browser_page, picture
 from tests.support.demo import Demo
 
 TAG = "2.11.1"
+pytestmark = pytest.mark.xdist_group("browser")
 
 
 @pytest.fixture(scope="module")

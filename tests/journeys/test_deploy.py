@@ -1,5 +1,6 @@
 """The main job end to end: a person types, decides and watches a gateway roll out."""
 
+import base64
 import json
 import os
 import shutil
@@ -14,9 +15,11 @@ import pytest
 
 from bot.sandbox.valkey import Valkey
 from tests.support.demo import Demo, words
+from tests.support.kubectl import kubectl_path
 from tests.support.waiting import until
 
 TAG = "2.11.1"
+pytestmark = pytest.mark.xdist_group("deploy")
 
 
 @pytest.fixture(scope="module")
@@ -27,11 +30,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 
 def kubectl(demo: Demo, *arguments: str, context: str = "west") -> str:
-    found = shutil.which("kubectl")
-    if found is None:
-        pytest.skip("kubectl is not on this machine")
     done = subprocess.run(
-        [found, "--kubeconfig", str(demo.kubeconfig), "--context", context, *arguments],
+        [kubectl_path(), "--kubeconfig", str(demo.kubeconfig), "--context", context, *arguments],
         capture_output=True,
         text=True,
         timeout=60,
@@ -94,11 +94,30 @@ def test_what_is_deployed_is_the_default_shape(demo: Demo) -> None:
     assert named(objects(demo, "poddisruptionbudgets", "dev"), "store-7")
 
 
+def test_a_token_is_in_its_secret_and_nowhere_else(demo: Demo) -> None:
+    deploy(demo, "edge-2", "east/dev", replicas=1)
+    (secret,) = [
+        item
+        for item in objects(demo, "secrets", "dev", "east")
+        if item["metadata"]["name"].startswith("edge-2-token-")
+    ]
+    token = base64.b64decode(secret["data"]["value"])
+    signature = token.rpartition(b"&")[2]
+    assert len(signature) > 80
+    written = b"".join(
+        path.read_bytes() for path in (demo.data / "redis").rglob("*") if path.is_file()
+    )
+    assert b"edge-2" in written, "the action itself is there"
+    told = json.dumps(demo.get("log")) + "".join(demo.lines)
+    assert "edge-2" in told
+    assert signature not in written
+    assert signature.decode() not in told
+
+
 def test_deploying_the_same_again_changes_nothing(demo: Demo) -> None:
     ana = demo.person("ana")
-    deploy(demo, "edge-2", "east/dev", replicas=1)
-    ana.types(f"deploy edge-2 --to east/dev --tag {TAG}")
-    ana.sees("No change: east/dev/edge-2", ephemeral=True)
+    ana.types(f"deploy store-7 --to west/dev --tag {TAG}")
+    ana.sees("No change: west/dev/store-7", ephemeral=True)
 
 
 def test_production_is_refused_until_approvals_exist(demo: Demo) -> None:

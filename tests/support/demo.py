@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,16 @@ class Demo:
     def person(self, name: str, channel: str = "gateway-ops") -> "Person":
         """Somebody in the workspace."""
         return Person(self, name, channel)
+
+
+@contextmanager
+def broken(demo: Demo, part: str, name: str, value: Any, mended: Any) -> Iterator[None]:
+    """The part misbehaves while the block runs."""
+    demo.fault(part, name, value)
+    try:
+        yield
+    finally:
+        demo.fault(part, name, mended)
 
 
 class Person:

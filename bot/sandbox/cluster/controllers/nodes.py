@@ -68,6 +68,10 @@ class NodeLifecycleController:
         )
         if silence > self._grace and ready.get("status") != "Unknown":
             node = self._lose(node)
+        if (condition_of(node, "Ready") or {}).get("status") == "Unknown":
+            # Also pods that report late: a kubelet that was cut off may still write once.
+            for pod in self._pods(key[1]):
+                self._mark_not_ready(pod)
         node = self._taint(node)
         soonest = self._evict(node)
         check = min(_CHECK_SECONDS, max(self._grace - silence, 0.0) + 0.05)
@@ -96,8 +100,6 @@ class NodeLifecycleController:
         self._events.normal(
             node, "NodeNotReady", f"Node {name_of(node)} status is now: NodeNotReady"
         )
-        for pod in self._pods(name_of(node)):
-            self._mark_not_ready(pod)
         return written
 
     def _mark_not_ready(self, pod: Obj) -> None:

@@ -21,7 +21,8 @@ def test_a_commands_text_answer_is_shown_to_its_author_only(person: Person, app:
 
     with over_sockets(app, person.slack):
         assert person.command("status edge-1") == {"ok": True}
-    assert person.messages() == []
+    assert person.messages(user="dan") == []
+    assert len(person.messages()) == 1
     [message] = person.messages(user="ana")
     assert message["text"] == "hello"
     assert message["is_ephemeral"] is True

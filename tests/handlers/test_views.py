@@ -1,0 +1,167 @@
+import dataclasses
+import datetime
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from slack_sdk.models.blocks import Block
+
+from deploy.actions.record import Action, Outcome, State
+from deploy.binding import Observed, build_plan, plan_to_mapping
+from deploy.errors import Unavailable
+from deploy.gateway import ApimGateway, GatewayRef, GatewaySpec
+from deploy.manifests import render
+from deploy.plan import TokenPlan
+from handlers.command import parse
+from handlers.verbs import VERBS
+from handlers.views import action as action_view
+from handlers.views import deploy_modal, errors, text
+from handlers.views import help as help_view
+
+SPEC = GatewaySpec(
+    ref=GatewayRef("west", "dev", "edge-1"),
+    apim=ApimGateway("contoso", "edge-1", "contoso.configuration.azure-api.net"),
+    tag="2.11.1",
+)
+PLAN = build_plan(
+    SPEC,
+    cluster_uid="u",
+    observed=[Observed(o, None, o) for o in render(SPEC, "t")],
+    token=TokenPlan("edge-1-token-a", mint=True, expires_at=None, reason=""),
+)
+NOW = datetime.datetime(2026, 11, 23, 12, tzinfo=datetime.UTC).timestamp()
+POD = {"name": "edge-1-x", "ready": False, "state": "ImagePullBackOff", "restarts": 0, "node": "n"}
+
+
+def action(state: State, **more: Any) -> Action:
+    base = Action(
+        id="7K3MAB",
+        kind="deploy",
+        ref=SPEC.ref,
+        state=state,
+        version=1,
+        requester="U1",
+        digest=PLAN.digest,
+        request={},
+        plan=json.loads(json.dumps(plan_to_mapping(PLAN))),
+        origin={"channel": "C1"},
+        created_at=NOW,
+        expires_at=NOW + 3600,
+        updated_at=NOW + 60,
+    )
+    return dataclasses.replace(base, **more)
+
+
+def check(blocks: list[dict[str, Any]]) -> None:
+    """Slack's own models take every block, and all of it fits one message."""
+    assert len(blocks) <= 50
+    assert len(json.dumps(blocks)) < 13_000
+    for block in blocks:
+        parsed = Block.parse(block)
+        assert parsed is not None
+        parsed.validate_json()
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_every_state_is_a_message_slack_takes(state: State) -> None:
+    said, blocks = action_view.render(
+        action(
+            state,
+            outcome=Outcome(state, "It ended.", "So it is.", "Do this."),
+            decided_by="U1",
+            decided_at=NOW,
+            progress={"desired": 2, "ready": 1, "old": 1, "pods": [POD]},
+        )
+    )
+    check(blocks)
+    assert said.startswith("Deploy edge-1 to west/dev: ")
+    clickable = [e["action_id"] for b in blocks for e in b.get("elements", []) if "action_id" in e]
+    assert ("action_confirm" in clickable) == (state is State.PENDING)
+
+
+def test_a_confirmation_names_what_and_where() -> None:
+    _, blocks = action_view.render(action(State.PENDING))
+    (buttons,) = [b for b in blocks if b["type"] == "actions"]
+    question = buttons["elements"][0]["confirm"]["text"]["text"]
+    assert "edge-1" in question
+    assert "west/dev" in question
+    assert "2.11.1" in question
+
+
+def test_a_stuck_pod_is_told_with_its_last_event_and_log() -> None:
+    pod = {**POD, "trouble": "ImagePullBackOff: no such tag", "event": "Failed: 404", "log": "a\nb"}
+    _, blocks = action_view.render(
+        action(State.RUNNING, progress={"desired": 1, "ready": 0, "pods": [pod]})
+    )
+    check(blocks)
+    shown = json.dumps(blocks)
+    for said in ("no such tag", "Failed: 404", "Last log lines"):
+        assert said in shown
+
+
+def test_a_plan_of_any_length_fits_and_says_what_it_leaves_out() -> None:
+    stored = json.loads(json.dumps(plan_to_mapping(PLAN)))
+    field = {"path": "spec.x" * 20, "old": "o" * 500, "new": "n" * 500, "restarts_pods": True}
+    stored["changes"] = [
+        {"kind": "Deployment", "name": f"d{n}", "change": "update", "fields": [field] * 5}
+        for n in range(100)
+    ]
+    _, blocks = action_view.render(action(State.PENDING, plan=stored))
+    check(blocks)
+    assert "more lines: see Details" in json.dumps(blocks)
+    modal = action_view.details_modal(action(State.PENDING, plan=stored))
+    assert len(modal["blocks"]) <= 100
+    assert len(modal["title"]["text"]) <= 24
+
+
+@given(st.text(max_size=200))
+def test_what_people_and_clusters_say_cannot_mention_or_link(said: str) -> None:
+    blocks = errors.trouble(Unavailable(said or "x", meaning=said, remedy=said)).blocks
+    shown = "".join(
+        b.get("text", b.get("elements", [{}])[0])["text"]
+        if b["type"] == "section"
+        else b["elements"][0]["text"]
+        for b in blocks
+    )
+    assert "<" not in shown
+    assert ">" not in shown
+
+
+@given(st.lists(st.text(max_size=400), max_size=60))
+def test_a_fence_closes_once_and_keeps_to_its_limit(lines: list[str]) -> None:
+    shown, left = text.fence(lines, 1000)
+    assert shown.count("```") == 2
+    assert len(shown) <= 1000 + 10
+    assert 0 <= left <= len(lines)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0, "0s"), (119, "119s"), (120, "2m"), (7200, "2h"), (12000, "3h20m"), (172800, "2d")],
+)
+def test_lengths_of_time_read_as_kubectl_writes_them(seconds: float, shown: str) -> None:
+    assert text.duration(seconds) == shown
+
+
+def test_help_is_a_message_for_every_verb() -> None:
+    check(list(help_view.overview("/gateway", VERBS).blocks))
+    for verb in VERBS:
+        check(list(help_view.usage("/gateway", verb).blocks))
+        for example in verb.examples:
+            assert parse(example, VERBS).verb is verb
+
+
+def test_the_form_keeps_what_was_typed_and_gives_back_what_was_chosen() -> None:
+    form = deploy_modal.form("{}", {"gateway": "edge-1", "to": "west/dev", "replicas": 2}, {})
+    check(form["blocks"])
+    by_id = {block.get("block_id"): block for block in form["blocks"]}
+    assert by_id["deploy_gateway"]["element"]["initial_option"]["value"] == "edge-1"
+    assert by_id["deploy_replicas"]["element"]["initial_value"] == "2"
+    option = {"text": {"type": "plain_text", "text": "x"}, "value": "west/dev"}
+    state: dict[str, dict[str, Any]] = {
+        "deploy_place": {"deploy_place": {"selected_option": option}},
+        "deploy_replicas": {"deploy_replicas": {"value": None}},
+    }
+    assert deploy_modal.values(state) == {"to": "west/dev"}

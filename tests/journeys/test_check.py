@@ -1,0 +1,61 @@
+"""`gateway-bot check` against the demo's services, with the bot's own settings and secrets."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.demo import Demo
+
+pytestmark = pytest.mark.xdist_group("check")
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    running = Demo(tmp_path_factory.mktemp("demo"))
+    yield running
+    running.stop()
+
+
+def check(demo: Demo) -> subprocess.CompletedProcess[str]:
+    environ = Path(f"/proc/{demo.bot_pid()}/environ").read_bytes().decode()
+    return subprocess.run(
+        [sys.executable, "-m", "bot", "check", "--config", str(demo.data / "gateway-bot.yaml")],
+        env=dict(item.split("=", 1) for item in environ.split("\0") if "=" in item),
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+
+def test_every_connection_is_proved(demo: Demo) -> None:
+    done = check(demo)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for line in (
+        "ok    slack: signed in to Contoso",
+        "ok    slack Socket Mode",
+        "ok    redis: Valkey",
+        "ok    API Management contoso: 4 self-hosted gateways",
+        "ok    cluster west: Kubernetes",
+        "ok    cluster east: Kubernetes",
+        "ok    image registry",
+    ):
+        assert line in done.stdout
+
+
+def test_what_is_broken_is_named_and_the_rest_is_still_proved(demo: Demo) -> None:
+    demo.fault("azure", "arm_status", "403")
+    demo.fault("cluster east", "api_down", True)
+    try:
+        done = check(demo)
+    finally:
+        demo.fault("azure", "arm_status", "none")
+        demo.fault("cluster east", "api_down", False)
+    assert done.returncode == 1
+    assert "FAIL  API Management contoso: " in done.stdout
+    assert "FAIL  cluster east: " in done.stdout
+    assert "ok    cluster west" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr

@@ -1,0 +1,46 @@
+"""Rollouts that do not finish: the message says which pods and why, and what to do."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.demo import Demo, broken, words
+
+TAG = "2.11.1"
+pytestmark = pytest.mark.xdist_group("failing")
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    running = Demo(tmp_path_factory.mktemp("demo"))
+    yield running
+    running.stop()
+
+
+def test_an_image_that_cannot_be_pulled_is_told_while_it_rolls_out_and_at_the_end(
+    demo: Demo,
+) -> None:
+    ana = demo.person("ana")
+    with broken(demo, "node west", "image_pull_fails", True, False):
+        ana.types(f"deploy store-7 --to west/dev --tag {TAG} --replicas 1 --deadline 30")
+        plan = ana.sees("Deploy store-7.*Nothing has changed yet", ephemeral=False)
+        ana.clicks(plan, "Confirm")
+        ana.sees("Rolling out.*(ErrImagePull|ImagePullBackOff)", 30, ephemeral=False)
+        failed = words(ana.sees("The rollout did not finish", 100, ephemeral=False))
+    assert "0 of 1 pods ready" in failed
+    assert "Last event" in failed
+    assert "Check that the tag exists" in failed
+
+
+def test_an_update_that_cannot_start_leaves_the_version_before_serving(demo: Demo) -> None:
+    ana = demo.person("ana")
+    ana.types(f"deploy edge-2 --to east/dev --tag {TAG} --replicas 1 --deadline 30")
+    ana.clicks(ana.sees("Deploy edge-2.*Nothing has changed yet", ephemeral=False), "Confirm")
+    ana.sees("Deploy edge-2.*1 of 1 pods ready after", 60, ephemeral=False)
+    with broken(demo, "node east", "image_pull_fails", True, False):
+        ana.types("deploy edge-2 --to east/dev --tag 2.12.1")
+        plan = ana.sees("Deploy edge-2.*Nothing has changed yet", ephemeral=False)
+        assert "2.11.1 → " in words(plan)
+        ana.clicks(plan, "Confirm")
+        failed = ana.sees("edge-2.*The rollout did not finish", 100, ephemeral=False)
+    assert "still serve" in words(failed)
