@@ -4,12 +4,16 @@ import argparse
 import asyncio
 import json
 import logging
+import os
 import signal
 import sys
+import threading
 from pathlib import Path
 
 from bot.sandbox.assembly import Plan, Running
+from bot.sandbox.locks import InUseError
 from bot.sandbox.node.api import ApiError, ApiUnreachableError
+from bot.sandbox.snapshots import SnapshotError
 from bot.sandbox.world import DEFAULT, World, WorldError
 
 
@@ -22,33 +26,57 @@ def main() -> int:
     parser.add_argument("--kubeconfig", type=Path, help="use these clusters")
     parser.add_argument("--slack-mode", choices=("socket", "http"), default="socket")
     parser.add_argument("--bot-url", help="where HTTP mode delivers")
+    parser.add_argument(
+        "--with-parent", action="store_true", help="stop when standard input closes"
+    )
     given = parser.parse_args()
+    if given.slack_mode == "http" and not given.bot_url:
+        parser.error("--slack-mode http needs --bot-url")
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
         world = World.load(given.world)
     except WorldError as error:
         print(f"the world file is wrong: {error}", file=sys.stderr)
         return 1
-    plan = Plan(world, given.data, given.port, given.slack_mode, given.bot_url, given.kubeconfig)
+    plan = Plan(
+        world=world,
+        data=given.data.absolute(),
+        port=given.port,
+        mode=given.slack_mode,
+        bot_url=given.bot_url,
+        foreign_kubeconfig=given.kubeconfig and given.kubeconfig.absolute(),
+    )
     try:
-        asyncio.run(_run(plan))
-    except (OSError, ValueError, ApiError, ApiUnreachableError) as error:
+        asyncio.run(_run(plan, with_parent=given.with_parent))
+    except InUseError:
+        print(f"the demo cannot start: {given.data} is in use by another demo", file=sys.stderr)
+        return 1
+    except (SnapshotError, OSError, ValueError, ApiError, ApiUnreachableError) as error:
         print(f"the demo cannot start: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-async def _run(plan: Plan) -> None:
+async def _run(plan: Plan, *, with_parent: bool) -> None:
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
+    if with_parent:
+        threading.Thread(target=_end_with_input, args=(loop, ended), daemon=True).start()
     running = Running(plan)
     try:
         print(json.dumps(await running.start()), flush=True)
         await ended.wait()
     finally:
         await running.stop()
+
+
+def _end_with_input(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
+    # Not sys.stdin: its lock, held by a daemon thread, would stop the interpreter from ending.
+    while os.read(0, 1024):
+        pass
+    loop.call_soon_threadsafe(ended.set)
 
 
 if __name__ == "__main__":

@@ -11,12 +11,14 @@ from typing import Any, Literal
 from bot.sandbox.azure import ApimService, Azure, ClientApp, GatewayResource
 from bot.sandbox.cluster import Cluster, Identity
 from bot.sandbox.faults import FaultBoard
-from bot.sandbox.files import bot_settings, kept_secrets, kubeconfig
-from bot.sandbox.foreign import prepare
-from bot.sandbox.legacy import portal_objects
+from bot.sandbox.files import kept_secrets, kubeconfig
+from bot.sandbox.foreign import lacks_scheduler, prepare
+from bot.sandbox.legacy import APPLY_MANAGER, CREATE_MANAGER, portal_objects, portal_secret
+from bot.sandbox.locks import hold
 from bot.sandbox.node import Node
 from bot.sandbox.registry import Registry
 from bot.sandbox.rights import BOT, rights
+from bot.sandbox.settings_file import Addresses, write_settings
 from bot.sandbox.slack import AppConfig, SlackWorkspace
 from bot.sandbox.snapshots import Part, Snapshots
 from bot.sandbox.tls import Authority
@@ -37,6 +39,8 @@ _SCOPES = (
 _APIM = "Microsoft.ApiManagement/service/gateways"
 _ACTIONS = frozenset({f"{_APIM}/read", f"{_APIM}/generateToken/action"})
 _PERSON = "demo-admin"
+_LOCK_SECONDS = 2.0
+"""How long a world that is stopping may take."""
 _TIME_SCALE = 0.3
 """The nodes' probes and the gateways' polls run this much of their time: nobody likes to wait."""
 
@@ -59,6 +63,7 @@ class Running:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._kept = plan.data / "sandbox"
+        self._kept.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._snapshots = Snapshots(self._kept)
         self._secrets = kept_secrets(
             self._kept / "secrets.json",
@@ -71,45 +76,39 @@ class Running:
         self._stack = contextlib.AsyncExitStack()
 
     async def start(self) -> dict[str, Any]:
-        """Start every part; what others need to know of it."""
+        """Start every part; what others need to know of it.
+
+        InUseError when another world runs over the same data; SnapshotError when they cannot be
+        used; OSError for a port that is taken.
+        """
+        lock = hold(self._kept / "lock", seconds=_LOCK_SECONDS)
+        self._stack.callback(lock.close)
         world = self._plan.world
         azure = self._azure()
         await self._run("azure", azure)
         registry = Registry(repository=world.repository, tags=world.tags)
         await self._run("registry", registry)
         contexts = await self._clusters(azure)
-        person = self._plan.foreign_kubeconfig or self._plan.data / "kubeconfig"
-        endpoint = f"{world.azure.service}.configuration.azure-api.net"
-        for context in contexts.values():
-            node = Node(
-                kubeconfig=person,
-                context=context,
-                hosts={endpoint: azure.configuration_url},
-                ca_pem=self._authority.ca_pem,
-                registry_url=registry.url,
-                tls=self._tls,
-                changed=functools.partial(self._snapshots.note, f"node-{context}"),
-                time_scale=_TIME_SCALE,
-            )
-            await self._run(f"node-{context}", node)
+        for name, context in contexts.items():
+            await self._run(f"node-{name}", await self._node(name, context, azure, registry))
         slack = self._slack()
         await self._run("slack", slack)
         self._snapshots.start(self._parts)
         self._stack.push_async_callback(self._snapshots.stop)
-        return self._described(slack, azure, registry, contexts, person)
+        return self._described(slack, azure, registry, contexts)
 
     async def stop(self) -> None:
         """Keep everything, then stop in reverse order."""
         await self._stack.aclose()
 
-    async def _run(self, name: str, part: Any) -> None:
-        kept = self._snapshots.load(name)
-        if kept is not None:
-            part.restore(kept)
+    async def _run(self, name: str, part: Any) -> bool:
+        """Start a part on what was kept of it; whether there was anything."""
+        known = self._snapshots.restore(name, part)
         await part.start()
         self._stack.push_async_callback(part.stop)
         self._parts[name] = part
         self._boards.append(part.faults)
+        return known
 
     def _azure(self) -> Azure:
         azure = self._plan.world.azure
@@ -126,6 +125,23 @@ class Running:
             ],
             tls=self._tls,
             changed=lambda: self._snapshots.note("azure"),
+        )
+
+    async def _node(self, name: str, context: str, azure: Azure, registry: Registry) -> Node:
+        foreign = self._plan.foreign_kubeconfig
+        return Node(
+            kubeconfig=self._persons_kubeconfig,
+            context=context,
+            hosts={
+                self._configuration_host: azure.configuration_url,
+                "login.microsoftonline.com": azure.url,
+            },
+            ca_pem=self._authority.ca_pem,
+            registry_url=registry.url,
+            tls=self._tls,
+            bind=foreign is not None and await lacks_scheduler(foreign, context),
+            changed=functools.partial(self._snapshots.note, f"node-{name}"),
+            time_scale=_TIME_SCALE,
         )
 
     async def _clusters(self, azure: Azure) -> Mapping[str, str]:
@@ -145,16 +161,23 @@ class Running:
                 tls=self._tls,
                 changed=functools.partial(self._snapshots.note, f"cluster-{name}"),
             )
-            new = self._snapshots.load(f"cluster-{name}") is None
-            await self._run(f"cluster-{name}", cluster)
+            known = await self._run(f"cluster-{name}", cluster)
             servers[name] = cluster.url
-            if new:
+            if not known:
                 await cluster.apply(rights(namespaces))
                 await self._install_legacy(name, cluster, azure)
         ca = self._authority.ca_pem
-        kubeconfig(self._plan.data / "kubeconfig", servers, _PERSON, self._secrets["person"], ca)
+        kubeconfig(self._persons_kubeconfig, servers, _PERSON, self._secrets["person"], ca)
         kubeconfig(self._bot_kubeconfig, servers, BOT, self._secrets["kube_bot"], ca)
         return {name: name for name in servers}
+
+    @property
+    def _configuration_host(self) -> str:
+        return f"{self._plan.world.azure.service.lower()}.configuration.azure-api.net"
+
+    @property
+    def _persons_kubeconfig(self) -> Path:
+        return self._plan.foreign_kubeconfig or self._plan.data / "kubeconfig"
 
     @property
     def _bot_kubeconfig(self) -> Path:
@@ -166,12 +189,12 @@ class Running:
         if legacy is None or legacy.cluster != name:
             return
         expires = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=legacy.token_days)
-        service = world.azure.service
-        token = azure.issue_token(service, legacy.gateway, expires)
-        endpoint = f"{service}.configuration.azure-api.net"
-        await cluster.apply(
-            portal_objects(legacy.gateway, legacy.namespace, endpoint, legacy.tag, token)
-        )
+        token = azure.issue_token(world.azure.service, legacy.gateway, expires)
+        secret = portal_secret(legacy.gateway, legacy.namespace, token)
+        await cluster.apply([secret], CREATE_MANAGER)
+        host = self._configuration_host
+        manifests = portal_objects(legacy.gateway, legacy.namespace, host, legacy.tag)
+        await cluster.apply(manifests, APPLY_MANAGER)
 
     def _slack(self) -> SlackWorkspace:
         world = self._plan.world
@@ -218,52 +241,23 @@ class Running:
         azure: Azure,
         registry: Registry,
         contexts: Mapping[str, str],
-        person: Path,
     ) -> dict[str, Any]:
-        world = self._plan.world
-        bot_port = (
-            int(self._plan.bot_url.rsplit(":", 1)[1].split("/")[0]) if self._plan.bot_url else 0
+        settings = write_settings(
+            self._plan.data / "gateway-bot.yaml",
+            self._plan.world,
+            Addresses(slack.api_url, azure.url, registry.url, self._plan.bot_url),
+            mode=self._plan.mode,
+            kubeconfig=self._bot_kubeconfig,
+            contexts=contexts,
         )
-        settings = {
-            "slack": {
-                "mode": self._plan.mode,
-                "api_url": slack.api_url,
-                "http": {"host": "127.0.0.1", "port": bot_port},
-            },
-            "azure": {
-                "authority": azure.url,
-                "tenant_id": world.azure.tenant_id,
-                "client_id": world.azure.client_id,
-                "arm_endpoint": azure.url,
-            },
-            "apim": [
-                {
-                    "name": world.azure.service,
-                    "subscription": world.azure.subscription,
-                    "resource_group": world.azure.resource_group,
-                    "service": world.azure.service,
-                }
-            ],
-            "clusters": [
-                {"name": name, "kubeconfig": str(self._bot_kubeconfig), "context": context}
-                for name, context in contexts.items()
-            ],
-            "environments": [
-                {
-                    "name": "production",
-                    "namespaces": list(world.production_namespaces),
-                    "production": True,
-                },
-                {"name": "development"},
-            ],
-            "images": {"registry_url": registry.url, "repository": world.repository},
-            "health": {"host": "127.0.0.1", "port": 0},
-        }
         return {
             "ready": True,
             "slack": slack.url,
-            "kubeconfig": str(person),
-            "settings": str(bot_settings(self._plan.data / "gateway-bot.yaml", settings)),
+            "api": slack.api_url,
+            "azure": azure.url,
+            "registry": registry.url,
+            "kubeconfig": str(self._persons_kubeconfig),
+            "settings": str(settings),
             "env": {
                 "SLACK_BOT_TOKEN": self._bot_token,
                 "SLACK_APP_TOKEN": self._app_token,

@@ -1,4 +1,4 @@
-"""The files a world leaves for others: kubeconfigs, the bot's settings, and its own secrets."""
+"""The files a world leaves for others: kubeconfigs, YAML that holds secrets, and its own secrets."""
 
 import base64
 import json
@@ -12,11 +12,14 @@ import yaml
 
 
 def write_private(path: Path, text: str) -> Path:
-    """Write a file that only its owner can read."""
+    """Write a file that only its owner can read, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    temporary = path.with_name(f"{path.name}.new")
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
+    temporary.replace(path)
     return path
 
 
@@ -45,9 +48,9 @@ def kubeconfig(path: Path, servers: Mapping[str, str], user: str, token: str, ca
             {"name": name, "context": {"cluster": name, "user": user}} for name in servers
         ],
     }
-    return write_private(path, yaml.safe_dump(config, sort_keys=False))
+    return write_private_yaml(path, config)
 
 
-def bot_settings(path: Path, settings: Mapping[str, Any]) -> Path:
-    """The bot's settings file."""
-    return write_private(path, yaml.safe_dump(dict(settings), sort_keys=False))
+def write_private_yaml(path: Path, data: Mapping[str, Any]) -> Path:
+    """Write a YAML file that only its owner can read."""
+    return write_private(path, yaml.safe_dump(dict(data), sort_keys=False))

@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from bot.sandbox.node.api import Access, Api, ApiError
+
+_SCHEDULER_LEASE = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/kube-scheduler"
 
 
 async def prepare(kubeconfig: Path, clusters: Mapping[str, Sequence[str]]) -> dict[str, str]:
@@ -13,10 +16,15 @@ async def prepare(kubeconfig: Path, clusters: Mapping[str, Sequence[str]]) -> di
 
     Namespaces that are absent are made. ValueError when the file has no context to use.
     """
-    listed = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
+    try:
+        listed: Any = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{kubeconfig} is not YAML: {error}") from error
+    if not isinstance(listed, dict):
+        raise ValueError(f"{kubeconfig} is no kubeconfig")
     names = {item["name"] for item in listed.get("contexts") or []}
     contexts = {name: name for name in clusters if name in names}
-    current = listed.get("current-context")
+    current: Any = listed.get("current-context")
     if not contexts:
         if current not in names:
             raise ValueError(f"{kubeconfig} has no current context")
@@ -38,3 +46,18 @@ async def _make_namespaces(kubeconfig: Path, context: str, namespaces: Sequence[
                     raise
     finally:
         await api.close()
+
+
+async def lacks_scheduler(kubeconfig: Path, context: str) -> bool:
+    """Whether nothing on that cluster binds pods: no scheduler has ever led there."""
+    api = Api(Access.from_kubeconfig(kubeconfig, context))
+    await api.open()
+    try:
+        await api.get(_SCHEDULER_LEASE)
+    except ApiError as error:
+        if error.status == 404:
+            return True
+        raise
+    finally:
+        await api.close()
+    return False

@@ -1,29 +1,50 @@
-"""A gateway as the Azure portal's YAML installs it: the v2 form, object for object."""
+"""A gateway as the Azure portal's two commands install it: the v2 form, object for object.
+
+The first is `kubectl create secret`, the second `kubectl apply`; each leaves its own field manager.
+"""
 
 import base64
+import json
 from typing import Any
 
 IMAGE = "mcr.microsoft.com/azure-api-management/gateway"
+CREATE_MANAGER = "kubectl-create"
+APPLY_MANAGER = "kubectl-client-side-apply"
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
-def portal_objects(
-    gateway: str, namespace: str, endpoint: str, tag: str, token: str
-) -> list[dict[str, Any]]:
-    """What `kubectl create secret` and `kubectl apply` made by the portal's two commands."""
+def portal_secret(gateway: str, namespace: str, token: str) -> dict[str, Any]:
+    """What the first command makes."""
+    value = base64.b64encode(f"GatewayKey {token}".encode()).decode()
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": f"{gateway}-token", "namespace": namespace},
+        "type": "Opaque",
+        "data": {"value": value},
+    }
+
+
+def portal_objects(gateway: str, namespace: str, endpoint: str, tag: str) -> list[dict[str, Any]]:
+    """What the second command makes, with the annotation that `kubectl apply` leaves."""
+    return [_applied(each) for each in _manifests(gateway, namespace, endpoint, tag)]
+
+
+def _applied(manifest: dict[str, Any]) -> dict[str, Any]:
+    metadata = manifest["metadata"]
+    bare = {**manifest, "metadata": {"annotations": {}, **metadata}}
+    text = json.dumps(bare, sort_keys=True, separators=(",", ":")) + "\n"
+    annotations = {**metadata.get("annotations", {}), _LAST_APPLIED: text}
+    return {**manifest, "metadata": {**metadata, "annotations": annotations}}
+
+
+def _manifests(gateway: str, namespace: str, endpoint: str, tag: str) -> list[dict[str, Any]]:
     labels = {"app": gateway}
 
     def metadata(name: str, **more: Any) -> dict[str, Any]:
         return {"name": name, "namespace": namespace, **more}
 
-    secret = base64.b64encode(f"GatewayKey {token}".encode()).decode()
     return [
-        {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": metadata(f"{gateway}-token"),
-            "type": "Opaque",
-            "data": {"value": secret},
-        },
         {
             "apiVersion": "v1",
             "kind": "ConfigMap",

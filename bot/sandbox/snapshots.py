@@ -2,12 +2,22 @@
 
 import asyncio
 import json
-import os
+import logging
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from bot.sandbox.files import write_private
+
+_log = logging.getLogger(__name__)
 _DELAY_SECONDS = 0.4
+_REST = 10
+"""How many times longer than the last writing took the next one waits."""
+
+
+class SnapshotError(Exception):
+    """A kept state cannot be used; the message says which file and what to do."""
 
 
 class Part(Protocol):
@@ -34,12 +44,28 @@ class Snapshots:
         self._more.set()
 
     def load(self, name: str) -> dict[str, Any] | None:
-        """What was kept of a part."""
+        """What was kept of a part. SnapshotError."""
         path = self._directory / f"{name}.json"
         if not path.exists():
             return None
-        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise _unusable(path) from error
+        if not isinstance(data, dict):
+            raise _unusable(path)
         return data
+
+    def restore(self, name: str, part: Part) -> bool:
+        """Give a part what was kept of it; whether there was anything. SnapshotError."""
+        data = self.load(name)
+        if data is None:
+            return False
+        try:
+            part.restore(data)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise _unusable(self._directory / f"{name}.json") from error
+        return True
 
     def start(self, parts: Mapping[str, Part]) -> None:
         """Keep these from now on."""
@@ -56,19 +82,26 @@ class Snapshots:
             self._write(name)
 
     async def _keep(self) -> None:
+        took = 0.0
         while True:
             await self._more.wait()
-            await asyncio.sleep(_DELAY_SECONDS)
+            # Writing holds everything else up, so a large state is written less often.
+            await asyncio.sleep(max(_DELAY_SECONDS, took * _REST))
             self._more.clear()
             changed, self._changed = self._changed, set()
-            for name in changed:
-                if name in self._parts:
-                    self._write(name)
+            began = time.monotonic()
+            for name in changed & self._parts.keys():
+                self._write(name)
+            took = time.monotonic() - began
 
     def _write(self, name: str) -> None:
         path = self._directory / f"{name}.json"
-        temporary = path.with_suffix(".new")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(self._parts[name].snapshot(), file)
-        temporary.replace(path)
+        try:
+            write_private(path, json.dumps(self._parts[name].snapshot()))
+        except OSError as error:
+            # A full disk is no reason to stop: the next change tries again.
+            _log.error("%s cannot be written: %s", path, error.strerror)
+
+
+def _unusable(path: Path) -> SnapshotError:
+    return SnapshotError(f"{path} cannot be used; delete it, or use another --data directory")

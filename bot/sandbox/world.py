@@ -7,9 +7,14 @@ from typing import Any, Self
 
 import yaml
 
+from bot.sandbox.reading import Field, FieldError, unique
 from bot.sandbox.slack import Channel, User, UserGroup
 
 DEFAULT = Path(__file__).with_name("world.yaml")
+_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_LABEL_WORDS = "lower-case letters, digits and hyphens, 63 at most"
+_GUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_SERVICE = r"[a-zA-Z]([a-zA-Z0-9-]{0,48}[a-zA-Z0-9])?"
 
 
 class WorldError(ValueError):
@@ -57,55 +62,161 @@ class World:
 
     @classmethod
     def load(cls, path: Path = DEFAULT) -> Self:
-        """Read a world file. WorldError says what is wrong with it."""
+        """Read a world file. WorldError says what is wrong with it, and where."""
         try:
-            data = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError) as error:
-            raise WorldError(f"{path}: {error}") from error
-        try:
-            return cls._read(data)
-        except KeyError as error:
-            raise WorldError(f"{path}: the key {error} is missing") from error
-        except (TypeError, AttributeError) as error:
+            return cls._read(Field(yaml.safe_load(path.read_text(encoding="utf-8"))))
+        except OSError as error:
+            raise WorldError(f"{path} cannot be read: {error.strerror}") from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise WorldError(f"{path} is not YAML: {error}") from error
+        except FieldError as error:
             raise WorldError(f"{path}: {error}") from error
 
     @classmethod
-    def _read(cls, data: Mapping[str, Any]) -> Self:
-        app = data["app"]
-        azure = data["azure"]
-        people = tuple(
-            User(**{"email": f"{u['name']}@contoso.example", **u}) for u in data["users"]
-        )
-        bot = User(app["bot_user_id"], app["name"], app["name"], is_bot=True)
-        everyone = (*people, bot)
-        ids = tuple(user.id for user in everyone)
-        known = set(ids)
-        groups = tuple(UserGroup(**group) for group in data["usergroups"])
-        for group in groups:
-            for user in group.users:
-                if user not in known:
-                    raise WorldError(f"usergroups: {group.handle} names {user}, who is no user")
-        clusters = {c["name"]: tuple(c["namespaces"]) for c in data["clusters"]}
-        legacy = Legacy(**data["legacy"]) if data.get("legacy") else None
-        if legacy and legacy.namespace not in clusters.get(legacy.cluster, ()):
-            raise WorldError(f"legacy: there is no {legacy.cluster}/{legacy.namespace}")
-        return cls(
-            team=data["team"],
-            users=everyone,
-            usergroups=groups,
-            channels=tuple(Channel(**{"members": ids, **c}) for c in data["channels"]),
-            app=app,
-            azure=AzureWorld(
-                azure["tenant_id"],
-                azure["client_id"],
-                azure["subscription"],
-                azure["resource_group"],
-                azure["service"],
-                tuple((g["name"], g["description"], g["location"]) for g in azure["gateways"]),
+    def _read(cls, file: Field) -> Self:
+        file.keys(
+            (
+                *("team", "users", "usergroups", "channels", "app", "azure"),
+                *("clusters", "production_namespaces", "registry"),
             ),
-            clusters=clusters,
-            production_namespaces=tuple(data["production_namespaces"]),
-            legacy=legacy,
-            repository=data["registry"]["repository"],
-            tags=tuple(str(tag) for tag in data["registry"]["tags"]),
+            ("legacy",),
         )
+        team = file["team"].keys(("id", "name", "domain"))
+        app = file["app"].keys(("id", "name", "bot_user_id", "bot_id"))
+        people = _people(file["users"])
+        name = app["name"].text()
+        everyone = (*people, User(app["bot_user_id"].text(), name, name, is_bot=True))
+        azure = _azure(file["azure"])
+        clusters = _clusters(file["clusters"])
+        registry = file["registry"].keys(("repository", "tags"))
+        tags = tuple(tag.text() for tag in registry["tags"].items(least=1))
+        namespaces = sorted({each for kept in clusters.values() for each in kept})
+        return cls(
+            team={key: team[key].text() for key in team.value},
+            users=everyone,
+            usergroups=_usergroups(file["usergroups"], people),
+            channels=_channels(file["channels"], everyone),
+            app={key: app[key].text() for key in app.value},
+            azure=azure,
+            clusters=clusters,
+            production_namespaces=tuple(
+                each.choice(namespaces) for each in file["production_namespaces"].items()
+            ),
+            legacy=_legacy(file["legacy"], azure, clusters, tags),
+            repository=registry["repository"].text(),
+            tags=tags,
+        )
+
+
+def _people(field: Field) -> tuple[User, ...]:
+    fields = list(field.items(least=1))
+    people = []
+    for each in fields:
+        each.keys(("id", "name", "real_name"), ("title", "tz", "email", "color"))
+        name = each["name"].text()
+        people.append(
+            User(
+                id=each["id"].text(like="[UW][A-Z0-9]+", means="a user's id, as U0ANA"),
+                name=name,
+                real_name=each["real_name"].text(),
+                title=each["title"].text(""),
+                tz=each["tz"].text("UTC"),
+                email=each["email"].text(f"{name}@contoso.example"),
+                color=each["color"].text("4a154b", like="[0-9a-f]{6}", means="six hex digits"),
+            )
+        )
+    unique(fields, [user.id for user in people])
+    unique(fields, [user.name for user in people])
+    return tuple(people)
+
+
+def _usergroups(field: Field, people: tuple[User, ...]) -> tuple[UserGroup, ...]:
+    known = [user.id for user in people]
+    groups = []
+    for each in field.items():
+        each.keys(("id", "handle", "name", "users"))
+        users = [user.choice(known) for user in each["users"].items()]
+        groups.append(
+            UserGroup(each["id"].text(), each["handle"].text(), each["name"].text(), users)
+        )
+    return tuple(groups)
+
+
+def _channels(field: Field, everyone: tuple[User, ...]) -> tuple[Channel, ...]:
+    known = [user.id for user in everyone]
+    fields = list(field.items(least=1))
+    channels = []
+    for each in fields:
+        each.keys(("id", "name"), ("is_private", "topic", "members"))
+        members = known
+        if each["members"].value is not None:
+            members = [member.choice(known) for member in each["members"].items(least=1)]
+        channels.append(
+            Channel(
+                id=each["id"].text(like="[CG][A-Z0-9]+", means="a channel's id, as C0GWOPS"),
+                name=each["name"].text(
+                    like="[a-z0-9_-]{1,80}", means="a channel's name, without #"
+                ),
+                is_private=each["is_private"].flag(default=False),
+                topic=each["topic"].text(""),
+                members=members,
+            )
+        )
+    unique(fields, [channel.id for channel in channels])
+    unique(fields, [channel.name for channel in channels])
+    return tuple(channels)
+
+
+def _azure(field: Field) -> AzureWorld:
+    field.keys(("tenant_id", "client_id", "subscription", "resource_group", "service", "gateways"))
+    fields = list(field["gateways"].items())
+    for each in fields:
+        each.keys(("name", "location"), ("description",))
+    unique(fields, [each["name"].text(like=_LABEL, means=_LABEL_WORDS) for each in fields])
+    tenant, client, subscription = (
+        field[key].text(like=_GUID, means="a GUID")
+        for key in ("tenant_id", "client_id", "subscription")
+    )
+    return AzureWorld(
+        tenant,
+        client,
+        subscription,
+        field["resource_group"].text(),
+        field["service"].text(like=_SERVICE, means="a service's name: letters, digits, hyphens"),
+        tuple(
+            (each["name"].text(), each["description"].text(""), each["location"].text())
+            for each in fields
+        ),
+    )
+
+
+def _clusters(field: Field) -> dict[str, tuple[str, ...]]:
+    fields = list(field.items(least=1))
+    clusters = {}
+    for each in fields:
+        each.keys(("name", "namespaces"))
+        clusters[each["name"].text(like=_LABEL, means=_LABEL_WORDS)] = tuple(
+            namespace.text(like=_LABEL, means=_LABEL_WORDS)
+            for namespace in each["namespaces"].items(least=1)
+        )
+    unique(fields, [each["name"].text() for each in fields])
+    return clusters
+
+
+def _legacy(
+    field: Field, azure: AzureWorld, clusters: Mapping[str, tuple[str, ...]], tags: tuple[str, ...]
+) -> Legacy | None:
+    if field.value is None:
+        return None
+    field.keys(("gateway", "cluster", "namespace", "tag", "token_days"))
+    cluster = field["cluster"].choice(sorted(clusters))
+    days = field["token_days"].number()
+    if not 0 < days <= 30:
+        raise field["token_days"].refuse("more than 0 and at most 30 days")
+    return Legacy(
+        gateway=field["gateway"].choice([name for name, _, _ in azure.gateways]),
+        cluster=cluster,
+        namespace=field["namespace"].choice(clusters[cluster]),
+        tag=field["tag"].choice(tags),
+        token_days=days,
+    )

@@ -3,31 +3,28 @@
 import asyncio
 import datetime
 import ssl
-import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
 
-from bot.sandbox.azure.arm import Arm, Services
+from bot.sandbox.azure.arm import Arm
+from bot.sandbox.azure.configuration import STATUS_FAULT, Configuration
 from bot.sandbox.azure.entra import Entra
-from bot.sandbox.azure.model import ApimService, ClientApp, Gateway, gateway_named
-from bot.sandbox.azure.replies import arm_error
+from bot.sandbox.azure.model import ApimService, ClientApp, Gateway, Service
+from bot.sandbox.azure.replies import ArmError
+from bot.sandbox.azure.throttle import Buckets, kind_of
 from bot.sandbox.faults import FaultBoard, Switch
 
 _ERRORS: Mapping[str, tuple[str, str]] = {
-    "401": ("ExpiredAuthenticationToken", "The access token expiry time is over."),
-    "403": ("AuthorizationFailed", "The client does not have authorization."),
+    "401": ("ExpiredAuthenticationToken", "The access token expiry UTC time is over."),
+    "403": ("AuthorizationFailed", "The client does not have authorization to do this."),
     "404": ("ResourceNotFound", "The resource was not found."),
-    "409": ("Conflict", "Another operation is in progress."),
-    "429": ("TooManyRequests", "The request is being throttled."),
+    "409": ("Conflict", "Another operation on this resource is in progress."),
+    "429": ("TooManyRequests", "The request is being throttled as the limit has been reached."),
     "500": ("InternalServerError", "Encountered internal server error."),
     "503": ("ServiceUnavailable", "The service is temporarily unavailable."),
 }
-_BUCKETS = {"GET": ("reads", 250, 25.0), "DELETE": ("deletes", 200, 10.0)}
-_WRITES = ("writes", 200, 10.0)
-"""ARM's token buckets: size and refill a second."""
-
 _SWITCHES = (
     Switch("arm_status", "Resource Manager answers", "choice", "none", ("none", *_ERRORS)),
     Switch("retry_after_seconds", "Retry-After it sends", "number", 1.0),
@@ -36,7 +33,7 @@ _SWITCHES = (
     Switch("throttling", "Resource Manager throttles as in life", "toggle", False),
     Switch("entra_down", "Entra does not sign in", "toggle", False),
     Switch(
-        "configuration_status",
+        STATUS_FAULT,
         "The configuration endpoint answers",
         "choice",
         "none",
@@ -46,7 +43,7 @@ _SWITCHES = (
 
 
 class Azure:
-    """Tenants, services and gateways on one loopback port."""
+    """One tenant, its services and their gateways on one loopback port."""
 
     def __init__(
         self,
@@ -59,28 +56,13 @@ class Azure:
         changed: Callable[[], None] = lambda: None,
     ) -> None:
         self.faults = FaultBoard("azure", _SWITCHES)
-        self._services: Services = {
-            (s.subscription.lower(), s.resource_group.lower(), s.name.lower()): (
-                s,
-                {
-                    g.name: Gateway(
-                        g.name,
-                        {
-                            "description": g.description,
-                            "locationData": {"name": g.location_name or s.location},
-                        },
-                    )
-                    for g in s.gateways
-                },
-            )
-            for s in services
-        }
+        self._services = [Service(described) for described in services]
         self._entra = Entra(tenant_id, clients, self.faults)
         self._arm = Arm(self._services, self._entra, changed)
+        self._configuration = Configuration(self._services, self._entra, self.faults, changed)
+        self._buckets = Buckets()
         self._tls = tls
         self._port = port
-        self._changed = changed
-        self._tokens: dict[str, tuple[float, float]] = {}
         self._runner: web.AppRunner | None = None
 
     @property
@@ -94,17 +76,14 @@ class Azure:
         return f"{self.url}/configuration"
 
     async def start(self) -> None:
-        """Serve."""
-        app = web.Application(middlewares=[self._disturb])
-        app.add_routes(self._arm.routes())
-        app.add_routes(
-            [
-                web.get("/configuration/gateways/{gateway}/events", self._events),
-                web.post("/configuration/gateways/{gateway}/heartbeat", self._heartbeat),
-            ]
-        )
+        """Serve. With port 0 a free one is chosen and kept."""
+        app = web.Application()
+        app.router.add_route("*", "/{first:(?i:subscriptions)}/{rest:.*}", self._resource_manager)
+        app.add_routes(self._configuration.routes())
         app.add_routes(self._entra.routes())
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        self._runner = web.AppRunner(
+            app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1
+        )
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self._port, ssl_context=self._tls).start()
         self._port = int(self._runner.addresses[0][1])
@@ -113,89 +92,61 @@ class Azure:
         """Stop serving."""
         if self._runner is not None:
             await self._runner.cleanup()
+            self._runner = None
 
     def issue_token(
         self, service: str, gateway: str, expires_at: datetime.datetime, key: str = "primary"
     ) -> str:
-        """A token as ARM would have made it, for what ran before the bot came."""
-        return self._gateway(gateway, service).token(key, expires_at)
+        """A token as ARM would have made it, for what ran before the bot came. KeyError."""
+        return self._gateway(service, gateway).token(key, expires_at)
+
+    def heartbeats(self, service: str, gateway: str) -> dict[str, str]:
+        """When Azure last heard of each instance. No request tells this, as in life. KeyError."""
+        return dict(self._gateway(service, gateway).heartbeats)
 
     def snapshot(self) -> dict[str, Any]:
-        """Every gateway with its keys."""
-        return {
-            "/".join(key): [gateway.snapshot() for gateway in gateways.values()]
-            for key, (_, gateways) in self._services.items()
-        }
+        """Every gateway with its keys, and the key that signs bearer tokens."""
+        services = {service.described.id.lower(): service.snapshot() for service in self._services}
+        return {"entra": self._entra.snapshot(), "services": services}
 
     def restore(self, data: dict[str, Any]) -> None:
-        """Take a snapshot over."""
-        for key, (_, gateways) in self._services.items():
-            if "/".join(key) in data:
-                gateways.clear()
-                for item in data["/".join(key)]:
-                    gateways[item["name"]] = Gateway.restore(item)
+        """Take a snapshot over; services it does not know stay as they are."""
+        self._entra.restore(data["entra"])
+        for service in self._services:
+            kept = data["services"].get(service.described.id.lower())
+            if kept is not None:
+                service.restore(kept)
 
-    def _gateway(self, name: str, service: str | None = None) -> Gateway:
-        for known, gateways in self._services.values():
-            if name in gateways and service in (None, known.name):
-                return gateways[name]
-        raise KeyError(name)
+    def _gateway(self, service: str, name: str) -> Gateway:
+        for known in self._services:
+            if known.described.name == service and name in known.gateways:
+                return known.gateways[name]
+        raise KeyError(f"{service}/{name}")
 
-    async def _events(self, request: web.Request) -> web.Response:
-        if (refused := await self._judged(request)) is not None:
-            return refused
-        return web.json_response({"value": [], "apis": [{"name": "echo", "path": "echo"}]})
-
-    async def _heartbeat(self, request: web.Request) -> web.Response:
-        if (refused := await self._judged(request)) is not None:
-            return refused
-        gateway = self._gateway(request.match_info["gateway"])
-        now = datetime.datetime.now(datetime.UTC).isoformat()
-        body = await request.json() if request.can_read_body else {}
-        gateway.heartbeats[str(body.get("instanceId", "unknown"))] = now
-        return web.json_response({})
-
-    async def _judged(self, request: web.Request) -> web.Response | None:
-        fault = self.faults.get("configuration_status")
-        if fault == "timeout":
-            await asyncio.sleep(120)
-        if fault != "none":
-            return web.json_response({}, status=int(fault))
-        authorization = request.headers.get("Authorization", "")
-        try:
-            gateway = self._gateway(request.match_info["gateway"])
-        except KeyError:
-            return web.json_response({}, status=401 if not gateway_named(authorization) else 403)
-        status = gateway.judge(authorization, datetime.datetime.now(datetime.UTC))
-        return None if status == 200 else web.json_response({}, status=status)
-
-    @web.middleware
-    async def _disturb(
-        self,
-        request: web.Request,
-        handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
-    ) -> web.StreamResponse:
-        if not request.path.startswith("/subscriptions/"):
-            return await handler(request)
+    async def _resource_manager(self, request: web.Request) -> web.StreamResponse:
         await asyncio.sleep(self.faults.get("arm_slow_ms") / 1000)
-        wait = {"Retry-After": str(int(self.faults.get("retry_after_seconds")))}
-        status = self.faults.get("arm_status")
-        if status != "none":
-            headers = wait if status in ("429", "503") else None
-            return arm_error(int(status), *_ERRORS[status], headers=headers)
-        if self.faults.get("arm_garbage"):
-            return web.Response(text="<html>gateway</html>", content_type="text/html")
-        name, size, refill = _BUCKETS.get(request.method, _WRITES)
-        left = self._take(name, size, refill)
-        if left < 0 and self.faults.get("throttling"):
-            return arm_error(429, *_ERRORS["429"], headers=wait)
-        answer = await handler(request)
-        answer.headers[f"x-ms-ratelimit-remaining-subscription-{name}"] = str(max(0, int(left)))
+        headers: dict[str, str] = {}
+
+        def admit(client: str, method: str) -> None:
+            left = self._buckets.take(client, method)
+            headers[f"x-ms-ratelimit-remaining-subscription-{kind_of(method)}"] = str(left or 0)
+            if left is None and self.faults.get("throttling"):
+                raise self._error("429")
+
+        try:
+            status = self.faults.get("arm_status")
+            if status != "none":
+                raise self._error(status)
+            if self.faults.get("arm_garbage"):
+                return web.Response(text="<html>Our services…</html>", content_type="text/html")
+            answer = await self._arm.answer(request, admit)
+        except ArmError as error:
+            answer = error.response()
+        answer.headers.update(headers)
         return answer
 
-    def _take(self, name: str, size: int, refill: float) -> float:
-        now = time.monotonic()
-        left, at = self._tokens.get(name, (float(size), now))
-        left = min(size, left + (now - at) * refill) - 1
-        self._tokens[name] = (max(left, -1.0), now)
-        return left
+    def _error(self, status: str) -> ArmError:
+        headers = None
+        if status in ("429", "503"):
+            headers = {"Retry-After": str(int(self.faults.get("retry_after_seconds")))}
+        return ArmError(int(status), *_ERRORS[status], headers=headers)

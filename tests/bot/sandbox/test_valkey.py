@@ -1,79 +1,140 @@
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator
+"""The embedded server: durable, private, alone on its directory, and gone with its parent."""
+
+import stat
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import redis
 
-from bot.sandbox.processes import keeper
-from bot.sandbox.valkey import Valkey
-from deploy.actions.connection import connect
+from bot.sandbox.valkey import Valkey, ValkeyError, path_binary, wheel_binary
+from tests.support.processes import alive, line_of, python
 from tests.support.waiting import until
+
+SUPERVISOR = """
+import sys, time
+from pathlib import Path
+from bot.sandbox.valkey import Valkey
+server = Valkey(Path(sys.argv[1]))
+server.start()
+print(server.pid, flush=True)
+time.sleep(600)
+"""
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Valkey]:
-    running = Valkey(tmp_path / "redis", fsync="always")
-    running.start()
-    yield running
-    running.stop()
+def started() -> Iterator[Callable[[Valkey], Valkey]]:
+    servers = []
+
+    def start(server: Valkey) -> Valkey:
+        servers.append(server)
+        server.start()
+        return server
+
+    yield start
+    for server in servers:
+        server.stop()
 
 
-def test_what_was_written_survives_kill_9(server: Valkey) -> None:
-    client = connect(server.url)
-    client.set("a", "1")
+def connect(server: Valkey) -> "redis.Redis":
+    return redis.Redis.from_url(server.url, decode_responses=True)
+
+
+def test_nothing_acknowledged_is_lost_by_kill_9(
+    tmp_path: Path, started: Callable[[Valkey], Valkey]
+) -> None:
+    server = started(Valkey(tmp_path / "data", fsync="always"))
+    with connect(server) as client:
+        for number in range(200):
+            client.set(f"key-{number}", number)
     server.kill()
     server.start()
-    assert client.get("a") == "1"
+    with connect(server) as client:
+        assert client.dbsize() == 200
 
 
-def test_two_servers_never_share_a_directory(server: Valkey, tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match="in use"):
-        Valkey(tmp_path / "redis").start()
+def test_data_outlives_a_stop_in_good_order(tmp_path: Path) -> None:
+    for expected in (None, "kept"):
+        server = Valkey(tmp_path)
+        server.start()
+        with connect(server) as client:
+            assert client.get("key") == expected
+            client.set("key", "kept")
+        server.stop()
 
 
-def test_only_the_owner_can_reach_the_socket(server: Valkey) -> None:
-    path = Path(server.url.removeprefix("unix://"))
-    assert path.stat().st_mode & 0o077 == 0
+def test_it_is_set_up_to_forget_nothing(
+    tmp_path: Path, started: Callable[[Valkey], Valkey]
+) -> None:
+    with connect(started(Valkey(tmp_path))) as client:
+        settings = client.config_get("append*", "maxmemory-policy", "port", "save")
+    assert settings["appendonly"] == "yes"
+    assert settings["appendfsync"] == "everysec"
+    assert settings["maxmemory-policy"] == "noeviction"
+    assert (settings["port"], settings["save"]) == ("0", "")
 
 
-def test_a_long_path_does_not_keep_it_from_starting(tmp_path: Path) -> None:
-    deep = tmp_path / ("a" * 60) / ("b" * 60)
-    running = Valkey(deep)
-    running.start()
-    assert connect(running.url).ping()
-    running.stop()
+def test_nobody_else_can_open_its_socket(
+    tmp_path: Path, started: Callable[[Valkey], Valkey]
+) -> None:
+    server = started(Valkey(tmp_path / "data"))
+    socket = Path(server.url.removeprefix("unix://"))
+    assert stat.S_IMODE(socket.parent.stat().st_mode) == 0o700
+    assert stat.S_IMODE(socket.stat().st_mode) == 0o700
 
 
-def test_a_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
-    code = (
-        "import sys, time\nfrom pathlib import Path\nfrom bot.sandbox.valkey import Valkey\n"
-        "v = Valkey(Path(sys.argv[1])); v.start(); print(v.pid, flush=True); time.sleep(60)"
-    )
-    parent = subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True
-    )
-    assert parent.stdout is not None
-    pid = int(parent.stdout.readline())
+def test_a_second_start_on_one_directory_is_refused(
+    tmp_path: Path, started: Callable[[Valkey], Valkey]
+) -> None:
+    first = started(Valkey(tmp_path))
+    with pytest.raises(ValkeyError, match="is in use by another server"):
+        Valkey(tmp_path).start()
+    with connect(first) as client:
+        assert client.ping(), "the first one is unharmed"
+
+
+def test_it_dies_with_its_parent_and_the_directory_is_free_again(
+    tmp_path: Path, started: Callable[[Valkey], Valkey]
+) -> None:
+    parent = python(SUPERVISOR, str(tmp_path))
+    server = int(line_of(parent))
     parent.kill()
     parent.wait()
-    until(lambda: ended(pid), "the server's end")
+    started(Valkey(tmp_path))
+    until(lambda: not alive(server), "the end of the server", 10)
 
 
-def test_where_linux_cannot_help_a_shell_keeps_the_promise() -> None:
-    child = subprocess.Popen(["sleep", "60"])
-    shell = keeper(child.pid)
-    assert shell.stdin is not None
-    shell.stdin.close()
-    assert child.wait(10) == -signal.SIGTERM
-    shell.wait(10)
+def test_a_long_path_gets_a_short_socket(
+    tmp_path: Path, started: Callable[[Valkey], Valkey]
+) -> None:
+    server = started(Valkey(tmp_path / ("long-" * 30)))
+    socket = Path(server.url.removeprefix("unix://"))
+    assert len(str(socket)) < 100
+    with connect(server) as client:
+        assert client.ping()
+    server.stop()
+    assert not socket.parent.exists()
 
 
-def ended(pid: int) -> bool:
+def test_a_server_that_cannot_run_says_why_and_lets_go(tmp_path: Path) -> None:
+    with pytest.raises(ValkeyError, match="cannot be run"):
+        Valkey(tmp_path, binary=tmp_path / "no-such-server").start()
+    refusing = Valkey(tmp_path, fsync="sometimes")
+    with pytest.raises(ValkeyError, match="did not start"):
+        refusing.start()
+    server = Valkey(tmp_path)
+    server.start()
+    server.stop()
+
+
+def test_a_server_on_the_path_is_used_when_asked_for(
+    tmp_path: Path, started: Callable[[Valkey], Valkey]
+) -> None:
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return "\tZ" in Path(f"/proc/{pid}/status").read_text()
+        binary = path_binary()
+    except ValkeyError:
+        pytest.skip("there is no redis-server on this machine")
+    server = started(Valkey(tmp_path, binary=binary))
+    with connect(server) as client:
+        assert client.ping()
+    assert binary != wheel_binary()

@@ -1,47 +1,104 @@
+"""The world file: what the default one holds, and what is said of a wrong one."""
+
+import copy
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from bot.sandbox.world import DEFAULT, World, WorldError
 
+MISSING = object()
+
 
 def test_the_default_world_is_contoso() -> None:
     world = World.load()
     assert world.team["name"] == "Contoso"
     assert [u.name for u in world.users if not u.is_bot] == ["ana", "ivy", "ben", "chen", "dan"]
-    assert world.usergroups[0].users == ["U0BEN", "U0CHEN"]
+    (approvers,) = world.usergroups
+    assert (approvers.handle, approvers.users) == ("gateway-approvers", ["U0BEN", "U0CHEN"])
+    assert [channel.name for channel in world.channels] == ["gateway-ops", "gateway-alerts"]
     assert dict(world.clusters) == {"west": ("dev", "prod"), "east": ("dev", "prod")}
-    assert {g[0] for g in world.azure.gateways} == {"edge-1", "edge-2", "store-7", "legacy-9"}
+    assert world.production_namespaces == ("prod",)
+    gateways = {name for name, _, _ in world.azure.gateways}
+    assert gateways == {"edge-1", "edge-2", "store-7", "legacy-9"}
     assert world.legacy is not None
-    assert world.legacy.token_days == 6
-    assert "2.3.0" in world.tags
+    assert (world.legacy.tag, world.legacy.token_days) == ("v2", 6)
+    assert {"2.3.0", "2.11.2", "2.12.0", "2.12.1", "v2", "v2-preview", "latest", "beta"} <= {
+        *world.tags
+    }
+
+
+def written(tmp_path: Path, where: tuple[str | int, ...], value: object) -> Path:
+    """The default world's file with one value changed."""
+    data: Any = copy.deepcopy(yaml.safe_load(DEFAULT.read_text()))
+    place = data
+    for step in where[:-1]:
+        place = place[step]
+    if value is MISSING:
+        del place[where[-1]]
+    else:
+        place[where[-1]] = value
+    path = tmp_path / "world.yaml"
+    path.write_text(yaml.safe_dump(data))
+    return path
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("where", "value", "said"),
     [
-        ({"azure": None}, "world.yaml"),
-        (
-            {
-                "legacy": {
-                    "gateway": "a",
-                    "cluster": "x",
-                    "namespace": "y",
-                    "tag": "1",
-                    "token_days": 1,
-                }
-            },
-            "x/y",
-        ),
-        ({"usergroups": [{"id": "S", "handle": "h", "name": "n", "users": ["U9"]}]}, "U9"),
-        ({"channels": [{"id": "C", "nme": "x"}]}, "nme"),
+        (("azure",), MISSING, "azure: is missing"),
+        (("azure",), [], "azure: expected a mapping, found []"),
+        (("azure", "tenant_id"), "contoso", "azure.tenant_id: expected a GUID, found 'contoso'"),
+        (("azure", "regions"), [], "azure.regions: no such key; there are tenant_id,"),
+        (("azure", "gateways", 1, "name"), "edge-1", "azure.gateways[1]: edge-1 is there twice"),
+        (("users",), [], "users: expected a list that is not empty, found []"),
+        (("users", 2, "name"), 3, "users[2].name: expected text"),
+        (("users", 1, "id"), "U0ANA", "users[1]: U0ANA is there twice"),
+        (("users", 0, "colour"), "2b6cb0", "users[0].colour: no such key"),
+        (("usergroups", 0, "users", 0), "U9", "usergroups[0].users[0]: expected one of U0ANA"),
+        (("channels", 0, "name"), "#gateway-ops", "channels[0].name: expected a channel's name"),
+        (("channels", 0, "is_private"), "yes", "channels[0].is_private: expected true or false"),
+        (("clusters", 0, "name"), "West!", "clusters[0].name: expected lower-case letters"),
+        (("clusters", 1, "name"), "west", "clusters[1]: west is there twice"),
+        (("production_namespaces", 0), "live", "production_namespaces[0]: expected one of dev"),
+        (("legacy", "cluster"), "north", "legacy.cluster: expected one of east, west"),
+        (("legacy", "namespace"), "live", "legacy.namespace: expected one of dev, prod"),
+        (("legacy", "gateway"), "edge-3", "legacy.gateway: expected one of edge-1"),
+        (("legacy", "token_days"), 31, "legacy.token_days: expected more than 0 and at most 30"),
+        (("registry", "tags", 3), 2.1, "registry.tags[3]: expected text (put it in quotes"),
     ],
 )
-def test_a_wrong_world_says_what_is_wrong(tmp_path: Path, change: object, said: str) -> None:
-    data = yaml.safe_load(DEFAULT.read_text())
-    assert isinstance(change, dict)
+def test_a_wrong_value_is_named_with_what_was_expected(
+    tmp_path: Path, where: tuple[str | int, ...], value: object, said: str
+) -> None:
+    path = written(tmp_path, where, value)
+    with pytest.raises(WorldError) as caught:
+        World.load(path)
+    assert str(caught.value).startswith(f"{path}: {said}")
+
+
+def test_a_world_may_have_no_legacy(tmp_path: Path) -> None:
+    assert World.load(written(tmp_path, ("legacy",), MISSING)).legacy is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "expected a mapping, found nothing"),
+        ("[1, 2]", r"the file: expected a mapping, found \[1, 2\]"),
+        ("a: [", "is not YAML"),
+        ("a: \xff", "is not YAML"),
+    ],
+)
+def test_a_file_that_is_no_world_is_refused(tmp_path: Path, text: str, said: str) -> None:
     path = tmp_path / "world.yaml"
-    path.write_text(yaml.safe_dump({**data, **change}))
+    path.write_bytes(text.encode("latin-1"))
     with pytest.raises(WorldError, match=said):
         World.load(path)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(WorldError, match=r"nowhere\.yaml cannot be read: No such file"):
+        World.load(tmp_path / "nowhere.yaml")

@@ -1,0 +1,69 @@
+"""The bot's settings file, as whoever installs it would write it for this world."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from bot.sandbox.files import write_private_yaml
+from bot.sandbox.world import World
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where the parts are, and the bot itself where Slack delivers over HTTP."""
+
+    slack_api: str
+    azure: str
+    registry: str
+    bot: str | None
+
+
+def write_settings(
+    path: Path,
+    world: World,
+    addresses: Addresses,
+    *,
+    mode: Literal["socket", "http"],
+    kubeconfig: Path,
+    contexts: Mapping[str, str],
+) -> Path:
+    """Write the file. `contexts` are the clusters' contexts in `kubeconfig` by cluster name."""
+    slack: dict[str, Any] = {"mode": mode, "api_url": addresses.slack_api}
+    if addresses.bot is not None:
+        bot = urlsplit(addresses.bot)
+        slack["http"] = {"host": bot.hostname, "port": bot.port, "path": bot.path or "/"}
+    azure = world.azure
+    settings = {
+        "slack": slack,
+        "azure": {
+            "authority": addresses.azure,
+            "tenant_id": azure.tenant_id,
+            "client_id": azure.client_id,
+            "arm_endpoint": addresses.azure,
+        },
+        "apim": [
+            {
+                "name": azure.service.lower(),
+                "subscription": azure.subscription,
+                "resource_group": azure.resource_group,
+                "service": azure.service,
+            }
+        ],
+        "clusters": [
+            {"name": name, "kubeconfig": str(kubeconfig), "context": context}
+            for name, context in contexts.items()
+        ],
+        "environments": [
+            {
+                "name": "production",
+                "namespaces": list(world.production_namespaces),
+                "production": True,
+            },
+            {"name": "development"},
+        ],
+        "images": {"registry_url": addresses.registry, "repository": world.repository},
+        "health": {"host": "127.0.0.1", "port": 0},
+    }
+    return write_private_yaml(path, settings)
