@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.sandbox.processes import spawn
-from bot.sandbox.valkey import Valkey
+from bot.sandbox.valkey import Valkey, ValkeyError
 from deploy.errors import GatewayBotError, Unavailable
 
 _START_SECONDS = 45
@@ -153,7 +153,13 @@ class _Bot:
 
 def _valkey(directory: Path, running: contextlib.ExitStack) -> str:
     server = Valkey(directory)
-    server.start()
+    try:
+        server.start()
+    except ValkeyError as error:
+        raise Unavailable(
+            f"The demo's Redis cannot start: {error}.",
+            remedy="Another demo may use this --data directory; stop it or choose another.",
+        ) from error
     running.callback(server.stop)
     return server.url
 

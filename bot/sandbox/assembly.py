@@ -132,6 +132,7 @@ class Running:
         return Node(
             kubeconfig=self._persons_kubeconfig,
             context=context,
+            name=name,
             hosts={
                 self._configuration_host: azure.configuration_url,
                 "login.microsoftonline.com": azure.url,

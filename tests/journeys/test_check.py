@@ -57,3 +57,16 @@ def test_what_is_broken_is_named_and_the_rest_is_still_proved(demo: Demo) -> Non
     assert "FAIL  cluster east: " in done.stdout
     assert "ok    cluster west" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_second_demo_on_the_same_data_is_told_in_a_sentence(demo: Demo) -> None:
+    done = subprocess.run(
+        [*(sys.executable, "-m", "bot", "demo", "--port", "0", "--no-open"), "--data", demo.data],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "Another demo may use this --data directory" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -41,6 +41,7 @@ class Node:
         *,
         kubeconfig: Path,
         context: str,
+        name: str = "",
         hosts: Mapping[str, str],
         tls: ssl.SSLContext,
         ca_pem: bytes | None = None,
@@ -58,7 +59,8 @@ class Node:
         The gateway's tags come from `images` or a registry at `registry_url`; with neither, every
         tag exists. `ca_pem` is what gateways trust. `time_scale` multiplies all of a kubelet's and
         gateway's times (0.1: ten times faster), except `startup_seconds`, a gateway's own time to
-        start. The nodes are named `<context>-node-1` and so on.
+        start. The nodes are named `<name>-node-1` and so on; `name` is the
+        context unless given, for a context may hold what no node's name does.
         """
         self.trouble = Trouble(context)
         self._context = context
@@ -70,7 +72,7 @@ class Node:
             self._trust.load_verify_locations(cadata=ca_pem.decode())
         self._images = images
         self._registry_url = registry_url
-        self._names = [f"{context}-node-{number}" for number in range(1, node_count + 1)]
+        self._names = [f"{name or context}-node-{number}" for number in range(1, node_count + 1)]
         self._port = port
         self._bind = bind
         self._startup_seconds = startup_seconds
