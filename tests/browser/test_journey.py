@@ -47,7 +47,6 @@ def choose(page: Page, label: str, typed: str) -> None:
 def test_a_gateway_is_deployed_from_the_page(page: Page) -> None:
     page.get_by_label("Message to #gateway-ops").press_sequentially("/gat")
     expect(page.get_by_role("option", name="/gateway")).to_be_visible()
-    picture(page, "command")
     say(page, "/gateway deploy")
     expect(page.get_by_role("dialog", name="Deploy a gateway")).to_be_visible()
     send = page.get_by_role("button", name="Show the plan")
