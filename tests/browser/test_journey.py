@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.support.browser import browser_page, picture
 from tests.support.demo import Demo
+from tests.support.waiting import until
 
 TAG = "2.11.1"
 
@@ -20,6 +21,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 @pytest.fixture
 def page(demo: Demo) -> Iterator[Page]:
+    for view in reversed(demo.get("views/ana")["stack"]):
+        demo.post("view", user="ana", view_id=view["id"], type="close")
     with browser_page() as opened:
         opened.goto(f"{demo.url}/?user=ana")
         expect(opened.get_by_label("Message to #gateway-ops")).to_be_focused()
@@ -119,6 +122,26 @@ def test_the_keyboard_alone_is_enough(page: Page) -> None:
     page.keyboard.press("Escape")
 
 
+def test_a_modal_keeps_the_keyboard_though_the_command_is_answered_late(
+    page: Page, demo: Demo
+) -> None:
+    page.route("**/_control/command", answer_late)
+    say(page, "/gateway deploy")
+    gateway = page.get_by_role("combobox", name="Gateway in API Management")
+    expect(gateway).to_be_focused()
+    expect(page.locator(".composer.sending")).to_have_count(0)
+    expect(gateway).to_be_focused()
+    page.keyboard.press("Escape")
+
+
+def answer_late(route: Route) -> None:
+    """Pass the request on and hold its answer until the form is there."""
+    response = route.fetch()
+    page = route.request.frame.page
+    page.get_by_role("button", name="Show the plan").wait_for()
+    route.fulfill(response=response)
+
+
 def test_somebody_else_sees_the_message_but_not_what_is_private(page: Page) -> None:
     say(page, "/gateway help")
     expect(last_message(page)).to_contain_text("What I can do")
@@ -140,9 +163,12 @@ def test_a_fault_can_be_switched_on_the_page(page: Page, demo: Demo) -> None:
     page.get_by_text("azure", exact=True).click()
     page.get_by_label("Resource Manager answers", exact=True).select_option("503")
     picture(page, "faults")
-    boards = {board["part"]: board for board in demo.get("faults")["boards"]}
-    values = {switch["name"]: switch["value"] for switch in boards["azure"]["switches"]}
-    assert values["arm_status"] == "503"
+
+    def status() -> str:
+        boards = {board["part"]: board for board in demo.get("faults")["boards"]}
+        return {s["name"]: str(s["value"]) for s in boards["azure"]["switches"]}["arm_status"]
+
+    until(lambda: status() == "503", "the fault to be on")
     demo.fault("azure", "arm_status", "none")
 
 

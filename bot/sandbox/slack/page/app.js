@@ -104,8 +104,9 @@ class Page {
 
   async refresh(event = null, first = false) {
     const mine = this.channel;
+    const asked = this.asked = (this.asked || 0) + 1;
     const { messages } = await get(`messages/${mine}?user=${this.me}`);
-    if (mine !== this.channel || this.place !== "channel") return;
+    if (mine !== this.channel || asked !== this.asked || this.place !== "channel") return;
     this.messages = messages;
     const top = messages.filter((m) => !m.thread_ts || m.thread_ts === m.ts || m.subtype === "thread_broadcast");
     this.list.draw(top, { first });

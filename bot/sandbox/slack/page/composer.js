@@ -68,7 +68,8 @@ export function composer(page, { thread = null, label, place }) {
     form.classList.add("sending");
     await page.send(text, thread);
     form.classList.remove("sending");
-    box.focus();
+    // A command may have opened a modal meanwhile; the keyboard belongs to it.
+    if (!document.querySelector("[aria-modal=true]")) box.focus();
   }
 
   box.addEventListener("input", () => { complete(); fit(); });

@@ -16,12 +16,14 @@ export class Modals {
     this.shade = null;
     this.release = null;
     this.shown = "";
+    this.asked = 0;
   }
 
   async refresh() {
     const me = this.page.me;
+    const mine = ++this.asked;
     const { stack } = await get(`views/${me}`);
-    if (me === this.page.me) this.draw(stack[stack.length - 1] || null);
+    if (me === this.page.me && mine === this.asked) this.draw(stack[stack.length - 1] || null);
   }
 
   draw(view) {

@@ -91,6 +91,7 @@ export function combobox({ label, placeholder, search, chosen, multi, minimum = 
 
   input.addEventListener("input", () => {
     clearTimeout(timer);
+    asked++; // an answer that is still on its way belongs to what was typed before
     waiting = true;
     timer = setTimeout(() => open(input.value), DEBOUNCE);
   });
