@@ -28,7 +28,7 @@ _STOP_SECONDS = 15
 
 _TOUR = """\
 1. Open the page and type  /gateway deploy  in #gateway-ops; confirm the plan and watch it roll out.
-2. Look at it:  kubectl --kubeconfig {kubeconfig} --context west -n dev get deploy,pods,svc
+2. Look at it:  kubectl --kubeconfig {kubeconfig} --context {context} -n dev get deploy,pods,svc
 3. Change who you are (ana and ivy ask, ben and chen approve), and break things under Faults."""
 
 
@@ -64,7 +64,7 @@ def demo(
         bot.start(ended)
         print(f"ready {described['slack']}", flush=True)
         print(f"kubeconfig {described['kubeconfig']}", flush=True)
-        print(_TOUR.format(kubeconfig=described["kubeconfig"]), flush=True)
+        print(_TOUR.format(**described), flush=True)
         if open_browser:
             webbrowser.open(described["slack"])
         while not ended.wait(0.2):

@@ -16,6 +16,7 @@ from bot.sandbox.foreign import lacks_scheduler, prepare
 from bot.sandbox.legacy import APPLY_MANAGER, CREATE_MANAGER, portal_objects, portal_secret
 from bot.sandbox.locks import hold
 from bot.sandbox.node import Node
+from bot.sandbox.node.addresses import LOOPBACK, routed_range
 from bot.sandbox.registry import Registry
 from bot.sandbox.rights import BOT, rights
 from bot.sandbox.settings_file import Addresses, write_settings
@@ -143,6 +144,7 @@ class Running:
             bind=foreign is not None and await lacks_scheduler(foreign, context),
             changed=functools.partial(self._snapshots.note, f"node-{name}"),
             time_scale=_TIME_SCALE,
+            network=LOOPBACK if foreign is None else routed_range(),
         )
 
     async def _clusters(self, azure: Azure) -> Mapping[str, str]:
@@ -258,6 +260,7 @@ class Running:
             "azure": azure.url,
             "registry": registry.url,
             "kubeconfig": str(self._persons_kubeconfig),
+            "context": next(iter(contexts.values())),
             "settings": str(settings),
             "env": {
                 "SLACK_BOT_TOKEN": self._bot_token,

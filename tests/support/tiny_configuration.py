@@ -22,18 +22,26 @@ class TinyConfiguration:
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator["TinyConfiguration"]:
         """Listen on a free port until the block ends."""
+        await self.start()
+        try:
+            yield self
+        finally:
+            await self.stop()
+
+    async def start(self) -> None:
+        """Listen on a free port."""
         app = web.Application()
         app.router.add_get("/gateways/{gateway}/events", self._events)
         app.router.add_post("/gateways/{gateway}/heartbeat", self._heartbeat)
         app.router.add_post("/{tenant}/oauth2/v2.0/token", self._token)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        try:
-            yield self
-        finally:
-            await runner.cleanup()
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+
+    async def stop(self) -> None:
+        """Close."""
+        await self._runner.cleanup()
 
     async def _events(self, request: web.Request) -> web.Response:
         self.polls.append(request.headers.get("Authorization", ""))

@@ -5,7 +5,13 @@ import random
 from collections.abc import Iterable
 
 from bot.sandbox.cluster import quantity
-from bot.sandbox.cluster.errors import ApiError, Cause, forbidden, invalid, not_found
+from bot.sandbox.cluster.errors import (
+    ApiError,
+    forbidden,
+    invalid,
+    invalid_value,
+    not_found,
+)
 from bot.sandbox.cluster.kinds import (
     CLAIM,
     KINDS,
@@ -29,6 +35,9 @@ from bot.sandbox.cluster.objects import (
 from bot.sandbox.cluster.store import Store
 
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
+
+CLAIM_PROTECTION = "kubernetes.io/pvc-protection"
+"""Keeps a claim that is deleted until no pod uses it."""
 
 
 class Admission:
@@ -111,11 +120,12 @@ class Admission:
         spec.setdefault("ipFamilies", ["IPv4"])
         spec.setdefault("ipFamilyPolicy", "SingleStack")
         if spec.get("type") not in ("NodePort", "LoadBalancer"):
-            for port in spec.get("ports") or []:
-                if get(old, "spec", "type") in ("NodePort", "LoadBalancer"):
+            # What only the type before could have goes with it; asked for anew, it is refused.
+            if get(old, "spec", "type") in ("NodePort", "LoadBalancer"):
+                for port in spec.get("ports") or []:
                     port.pop("nodePort", None)
-            spec.pop("externalTrafficPolicy", None)
-            spec.pop("allocateLoadBalancerNodePorts", None)
+                spec.pop("externalTrafficPolicy", None)
+                spec.pop("allocateLoadBalancerNodePorts", None)
             return
         had = {
             (p.get("port"), p.get("protocol")): p.get("nodePort") for p in before.get("ports") or []
@@ -123,13 +133,10 @@ class Admission:
         taken = self._node_ports(service)
         for index, port in enumerate(spec.get("ports") or []):
             asked = port.get("nodePort")
-            if asked and asked in taken:
-                cause = Cause(
-                    "FieldValueInvalid",
-                    f"spec.ports[{index}].nodePort",
-                    f"Invalid value: {asked}: provided port is already allocated",
-                )
-                raise invalid("Service", "", name_of(service), [cause])
+            problem = _node_port_problem(asked, taken)
+            if problem:
+                at = f"spec.ports[{index}].nodePort"
+                raise invalid("Service", "", name_of(service), [invalid_value(at, asked, problem)])
             if not asked:
                 kept = had.get((port.get("port"), port.get("protocol")))
                 port["nodePort"] = kept or _free_port(taken)
@@ -158,6 +165,9 @@ class Admission:
                 if annotations_of(storage_class).get(DEFAULT_CLASS) == "true":
                     spec["storageClassName"] = name_of(storage_class)
         if old is None:
+            finalizers = claim["metadata"].setdefault("finalizers", [])
+            if CLAIM_PROTECTION not in finalizers:
+                finalizers.append(CLAIM_PROTECTION)
             return
         before = get(old, "spec", "resources", "requests", "storage", default="0")
         after = get(spec, "resources", "requests", "storage", default="0")
@@ -245,9 +255,21 @@ def _mount_token(spec: Obj) -> None:
     )
 
 
+_NODE_PORTS = (30000, 32767)
+
+
+def _node_port_problem(asked: int | None, taken: set[int]) -> str:
+    if asked and not _NODE_PORTS[0] <= asked <= _NODE_PORTS[1]:
+        return (
+            "provided port is not in the valid range. The range of valid ports is "
+            f"{_NODE_PORTS[0]}-{_NODE_PORTS[1]}"
+        )
+    return "provided port is already allocated" if asked in taken else ""
+
+
 def _free_port(taken: set[int]) -> int:
     while True:
-        port = random.randrange(30000, 32768)
+        port = random.randint(*_NODE_PORTS)
         if port not in taken:
             return port
 

@@ -186,6 +186,8 @@ class Api:
         if owners is None:
             who = Manager(options.manager, "Update", kind.api_version, subresource)
             owners = managed_fields.after_update(struct(kind.model), old, obj, who, timestamp())
+            if subresource == "scale":
+                owners = managed_fields.after_scale(owners, old, obj)
         managed_fields.store(obj, owners)
         if not subresource:
             self.admission.admit(kind, obj, old)

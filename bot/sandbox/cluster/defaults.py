@@ -137,9 +137,6 @@ def _container(container: Obj) -> None:
     for hook in (container.get("lifecycle") or {}).values():
         if isinstance(hook, dict) and hook.get("httpGet") is not None:
             _http_get(hook["httpGet"])
-    resources = container["resources"]
-    for name, limit in (resources.get("limits") or {}).items():
-        resources.setdefault("requests", {}).setdefault(name, limit)
     for variable in container.get("env") or []:
         reference = get(variable, "valueFrom", "fieldRef")
         if reference is not None:
@@ -197,8 +194,14 @@ def _template(spec: Obj) -> None:
 
 
 def _pod(obj: Obj) -> None:
-    _set(obj["spec"], enableServiceLinks=True)
-    pod_spec(obj["spec"])
+    spec = obj["spec"]
+    _set(spec, enableServiceLinks=True)
+    pod_spec(spec)
+    # In a pod only: a template keeps what was written.
+    for container in [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]:
+        resources = container["resources"]
+        for name, limit in (resources.get("limits") or {}).items():
+            resources.setdefault("requests", {}).setdefault(name, limit)
 
 
 def _deployment(obj: Obj) -> None:

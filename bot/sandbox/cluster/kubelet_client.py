@@ -9,6 +9,7 @@ from aiohttp import web
 from bot.sandbox.cluster import errors
 from bot.sandbox.cluster.errors import ApiError
 from bot.sandbox.cluster.kinds import NODE
+from bot.sandbox.cluster.log_options import check
 from bot.sandbox.cluster.objects import Obj, get, name_of, namespace_of
 from bot.sandbox.cluster.store import Store
 
@@ -64,9 +65,12 @@ class KubeletClient:
             await self._session.close()
 
     async def logs(self, request: web.Request, pod: Obj) -> web.StreamResponse:
-        """Answer a log request. ApiError 400 for a container that is not there or has not
-        started."""
+        """Answer a log request: with nothing while the pod has no node. ApiError 400 for a container
+        that is not there or has not started, 422 for options that make no sense."""
+        check(request.query, name_of(pod))
         container = _container(pod, request.query.get("container", ""))
+        if not get(pod, "spec", "nodeName"):
+            return web.Response(status=204)
         _check_started(pod, container, previous=_true(request.query.get("previous", "")))
         node = self._store.get(NODE, "", get(pod, "spec", "nodeName", default=""))
         if node is None:
@@ -104,7 +108,7 @@ class KubeletClient:
             raise ApiError(
                 503,
                 "ServiceUnavailable",
-                f"error trying to reach service: {error.message}",
+                f"error trying to reach service: {error.message.partition(': ')[2]}",
             ) from error
         async with response:
             return await _pass_on(request, response, dict(response.headers))
@@ -193,8 +197,6 @@ def _check_started(pod: Obj, container: str, *, previous: bool) -> None:
     ]
     found = next((s for s in statuses if s.get("name") == container), None)
     where = f'container "{container}" in pod "{name_of(pod)}"'
-    if not get(pod, "spec", "nodeName"):
-        raise errors.bad_request(f"pod {name_of(pod)} does not have a host assigned")
     if found is None:
         raise errors.bad_request(f"{where} is not available")
     last = get(found, "lastState", "terminated")

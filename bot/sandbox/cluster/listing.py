@@ -28,17 +28,19 @@ def selection(kind: Kind, query: Mapping[str, str], name: str = "") -> Callable[
     return selects
 
 
-def check_version(store: Store, text: str) -> None:
-    """Refuse a resource version that is no number (400) or lies in the future (504)."""
+def check_version(store: Store, text: str, *, watching: bool = False) -> None:
+    """Refuse a resource version that is no number (a list: 400, a watch: 500 as the real one), or
+    lies in the future (504)."""
     if not text:
         return
     if not text.isdigit():
-        raise ApiError(
-            400,
-            "BadRequest",
+        problem = (
             f"resourceVersion: Invalid value: {json.dumps(text)}: strconv.ParseUint: parsing "
-            f"{json.dumps(text)}: invalid syntax",
+            f"{json.dumps(text)}: invalid syntax"
         )
+        if watching:
+            raise ApiError(500, None, problem)
+        raise ApiError(400, "BadRequest", f"invalid resource version: {problem}")
     if int(text) > store.version:
         message = "Too large resource version"
         details: Obj = {

@@ -37,6 +37,7 @@ _UNOWNED: frozenset[Path] = frozenset(
         ),
     }
 )
+_REPLICAS: Path = ("f:spec", "f:replicas")
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,18 @@ def after_update(
     if after != before or who not in result or (mine is not None and written):
         result[who] = Entry(after, now)
     return result
+
+
+def after_scale(managers: Managers, old: Obj, new: Obj) -> Managers:
+    """The entries after a write of the Scale, as a real server (1.37) has them.
+
+    A Scale of no replicas has no such field, so nobody owns it then; and what nobody owned before,
+    nobody owns after.
+    """
+    owned_before = any(_REPLICAS in entry.fields for entry in decode(old).values())
+    if owned_before and get(new, "spec", "replicas"):
+        return managers
+    return {m: Entry(entry.fields - {_REPLICAS}, entry.time) for m, entry in managers.items()}
 
 
 def without_managed(obj: Mapping[str, Any]) -> Obj:

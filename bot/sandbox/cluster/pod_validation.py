@@ -25,6 +25,9 @@ _PROBE_NUMBERS = (
     "failureThreshold",
 )
 _DNS_POLICIES = ("ClusterFirst", "ClusterFirstWithHostNet", "Default", "None")
+_TOLERATION_OPERATORS = ("Equal", "Exists")
+_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+_UNSATISFIABLE = ("DoNotSchedule", "ScheduleAnyway")
 _PROTOCOLS = ("SCTP", "TCP", "UDP")
 _PORT_NAME_WORDS = "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)"
 _PORT_NAME = re.compile(r"^(?=.*[a-z])[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?$")
@@ -77,17 +80,46 @@ def validate_pod_spec(spec: Obj, path: str, *, template: bool) -> list[Cause]:
                 'must provide at least one DNS nameserver when `dnsPolicy` is "None"',
             )
         )
-    grace = spec.get("terminationGracePeriodSeconds")
-    if isinstance(grace, int) and grace < 0:
-        causes.append(
-            invalid_value(
-                f"{path}.terminationGracePeriodSeconds",
-                grace,
-                "must be greater than or equal to 0",
-            )
-        )
+    causes += _tolerations(spec, path)
+    causes += _spread(spec, path)
     if spec.get("serviceAccountName"):
         causes += dns_subdomain(spec["serviceAccountName"], f"{path}.serviceAccountName")
+    return causes
+
+
+def _tolerations(spec: Obj, path: str) -> list[Cause]:
+    causes: list[Cause] = []
+    for index, toleration in enumerate(spec.get("tolerations") or []):
+        at = f"{path}.tolerations[{index}]"
+        operator = toleration.get("operator") or "Equal"
+        if operator not in _TOLERATION_OPERATORS:
+            causes.append(unsupported(f"{at}.operator", operator, _TOLERATION_OPERATORS))
+        elif operator == "Equal" and not toleration.get("key"):
+            words = (
+                "operator must be Exists when `key` is empty, which means "
+                '"match all values and all keys"'
+            )
+            causes.append(invalid_value(f"{at}.operator", operator, words))
+        elif operator == "Exists" and toleration.get("value"):
+            words = "value must be empty when `operator` is 'Exists'"
+            causes.append(invalid_value(f"{at}.operator", toleration["value"], words))
+        effect = toleration.get("effect")
+        if effect and effect not in _EFFECTS:
+            causes.append(unsupported(f"{at}.effect", effect, _EFFECTS))
+    return causes
+
+
+def _spread(spec: Obj, path: str) -> list[Cause]:
+    causes: list[Cause] = []
+    for index, constraint in enumerate(spec.get("topologySpreadConstraints") or []):
+        at = f"{path}.topologySpreadConstraints[{index}]"
+        skew, unsatisfiable = constraint.get("maxSkew"), constraint.get("whenUnsatisfiable")
+        if not isinstance(skew, int) or skew < 1:
+            causes.append(invalid_value(f"{at}.maxSkew", skew, "must be greater than zero"))
+        if not constraint.get("topologyKey"):
+            causes.append(required(f"{at}.topologyKey", "can not be empty"))
+        if unsatisfiable not in _UNSATISFIABLE:
+            causes.append(unsupported(f"{at}.whenUnsatisfiable", unsatisfiable, _UNSATISFIABLE))
     return causes
 
 

@@ -67,11 +67,14 @@ def is_watch(query: Mapping[str, str]) -> bool:
     return query.get("watch", "").lower() in ("1", "true")
 
 
-def attributes(verb: str, target: Target) -> Attributes:
-    """What RBAC is asked."""
+def attributes(verb: str, target: Target, query: Mapping[str, str] | None = None) -> Attributes:
+    """What RBAC is asked. A list or watch of one name by field selector is asked by that name."""
     name = target.name
     if target.subresource == "proxy":
         name = proxied_name(name)[1]
+    selected = (query or {}).get("fieldSelector", "").replace("==", "=")
+    if not name and selected.startswith("metadata.name=") and "," not in selected:
+        name = selected.removeprefix("metadata.name=")
     return Attributes(
         verb, target.kind.group, target.kind.plural, target.subresource, target.namespace, name
     )

@@ -86,7 +86,7 @@ class ApiServer:
             self._authorize(who, Attributes(_plain_verb(request.method), path=request.path))
             return self._meta(request)
         verb = verb_of(request.method, target, request.query)
-        self._authorize(who, attributes(verb, target))
+        self._authorize(who, attributes(verb, target, request.query))
         if self._faults.get("forbid_writes") and verb not in ("get", "list", "watch"):
             raise denied(who, attributes(verb, target))
         if target.kind.verbs == ("create",):
@@ -189,7 +189,7 @@ class ApiServer:
         selects = selection(kind, query, target.name)
         version = query.get("resourceVersion", "")
         if version and not version.isdigit():
-            check_version(self._api.store, version)
+            check_version(self._api.store, version, watching=True)
         as_table = "as=Table" in request.headers.get("Accept", "")
         include = query.get("includeObject", "Metadata")
         first = True

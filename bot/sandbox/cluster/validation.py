@@ -6,7 +6,6 @@ from typing import Any
 from bot.sandbox.cluster import names, quantity
 from bot.sandbox.cluster.errors import (
     Cause,
-    duplicate,
     forbidden_field,
     invalid_value,
     required,
@@ -15,8 +14,9 @@ from bot.sandbox.cluster.errors import (
 )
 from bot.sandbox.cluster.kinds import Kind
 from bot.sandbox.cluster.objects import Obj, get, labels_of
-from bot.sandbox.cluster.pod_validation import port_number, validate_pod_spec
+from bot.sandbox.cluster.pod_validation import validate_pod_spec
 from bot.sandbox.cluster.selectors import requirements, selects
+from bot.sandbox.cluster.service_validation import validate_service
 
 _MAX_DATA = 1024 * 1024
 _IMMUTABLE = "field is immutable"
@@ -168,56 +168,6 @@ def _frozen_pod(spec: Obj) -> Obj:
     return frozen
 
 
-_SERVICE_TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
-
-
-def _service(obj: Obj, old: Obj | None) -> list[Cause]:
-    spec = obj["spec"]
-    causes: list[Cause] = []
-    if spec.get("type") not in _SERVICE_TYPES:
-        causes.append(unsupported("spec.type", spec.get("type"), _SERVICE_TYPES))
-    ports = spec.get("ports") or []
-    headless = spec.get("clusterIP") == "None"
-    if not ports and not headless and spec.get("type") != "ExternalName":
-        causes.append(required("spec.ports"))
-    seen_names: set[str] = set()
-    seen: set[tuple[Any, Any]] = set()
-    for index, port in enumerate(ports):
-        at = f"spec.ports[{index}]"
-        name = port.get("name", "")
-        if not name and len(ports) > 1:
-            causes.append(required(f"{at}.name"))
-        elif name:
-            causes += names.dns_label(name, f"{at}.name")
-            if name in seen_names:
-                causes.append(duplicate(f"{at}.name", name))
-            seen_names.add(name)
-        causes += port_number(port.get("port", 0), f"{at}.port")
-        causes += port_number(port.get("targetPort"), f"{at}.targetPort")
-        if port.get("protocol") not in ("TCP", "UDP", "SCTP"):
-            causes.append(
-                unsupported(f"{at}.protocol", port.get("protocol"), ("SCTP", "TCP", "UDP"))
-            )
-        key = (port.get("port"), port.get("protocol"))
-        if key in seen:
-            causes.append(duplicate(at, {"port": key[0], "protocol": key[1]}))
-        seen.add(key)
-    if (
-        old is not None
-        and get(old, "spec", "clusterIP")
-        and get(old, "spec", "type") != "ExternalName"
-        and spec.get("type") != "ExternalName"
-        and spec.get("clusterIP") != old["spec"]["clusterIP"]
-    ):
-        causes.append(
-            invalid_value("spec.clusterIPs[0]", spec.get("clusterIPs"), "may not change once set")
-        )
-    policy = spec.get("externalTrafficPolicy")
-    if policy is not None and policy not in ("Cluster", "Local"):
-        causes.append(unsupported("spec.externalTrafficPolicy", policy, ("Cluster", "Local")))
-    return causes
-
-
 def _immutable_data(obj: Obj, old: Obj | None, *fields: str) -> list[Cause]:
     if old is None or not old.get("immutable"):
         return []
@@ -254,11 +204,26 @@ def _secret(obj: Obj, old: Obj | None) -> list[Cause]:
     return causes + _immutable_data(obj, old, "data")
 
 
+_ACCESS_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
+
+
 def _claim(obj: Obj, old: Obj | None) -> list[Cause]:
     spec = obj["spec"]
     causes: list[Cause] = []
     if not spec.get("accessModes"):
         causes.append(required("spec.accessModes", "at least 1 access mode is required"))
+    modes = spec.get("accessModes") or []
+    causes += [
+        unsupported("spec.accessModes", mode, _ACCESS_MODES)
+        for mode in modes
+        if mode not in _ACCESS_MODES
+    ]
+    if "ReadWriteOncePod" in modes and len(modes) > 1:
+        causes.append(
+            forbidden_field(
+                "spec.accessModes", "may not use ReadWriteOncePod with other access modes"
+            )
+        )
     asked = get(spec, "resources", "requests", "storage")
     if asked is None:
         causes.append(required("spec.resources[storage]"))
@@ -297,6 +262,10 @@ def _budget(obj: Obj, old: Obj | None) -> list[Cause]:
     for name in ("minAvailable", "maxUnavailable"):
         if spec.get(name) is not None:
             causes += _int_or_percent(spec[name], f"spec.{name}")
+            if not causes and isinstance(spec[name], str) and int(spec[name][:-1]) > 100:
+                causes.append(
+                    invalid_value(f"spec.{name}", spec[name], "must not be greater than 100%")
+                )
     return causes
 
 
@@ -373,7 +342,7 @@ _BY_KIND: dict[str, Callable[[Obj, Obj | None], list[Cause]]] = {
     "Deployment": _deployment,
     "ReplicaSet": _replica_set,
     "Pod": _pod,
-    "Service": _service,
+    "Service": validate_service,
     "ConfigMap": _config_map,
     "Secret": _secret,
     "PersistentVolumeClaim": _claim,

@@ -1,15 +1,11 @@
-"""The sandbox's machines: a kubelet's part against any API server, over its public API only.
-
-Pods listen on loopback addresses (see addresses.py). A real API server takes logs and statuses from
-here, but its pod proxy and its EndpointSlices refuse loopback addresses; the sandbox's cluster
-accepts them.
-"""
+"""The sandbox's machines: a kubelet's part against any API server, over its public API only."""
 
 import asyncio
 import contextlib
 import logging
 import ssl
 from collections.abc import Callable, Mapping
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +13,7 @@ import aiohttp
 from aiohttp import web
 
 from bot.sandbox.faults import FaultBoard
-from bot.sandbox.node.addresses import AddressPool
+from bot.sandbox.node.addresses import LOOPBACK, AddressPool
 from bot.sandbox.node.api import Access, Api, Json
 from bot.sandbox.node.binder import Binder
 from bot.sandbox.node.events import EventRecorder
@@ -52,6 +48,7 @@ class Node:
         bind: bool = False,
         startup_seconds: float = 0.3,
         time_scale: float = 1.0,
+        network: IPv4Network = LOOPBACK,
         changed: Callable[[], None] = lambda: None,
     ) -> None:
         """`hosts` stands in for DNS: host name -> base URL that answers for it.
@@ -59,8 +56,9 @@ class Node:
         The gateway's tags come from `images` or a registry at `registry_url`; with neither, every
         tag exists. `ca_pem` is what gateways trust. `time_scale` multiplies all of a kubelet's and
         gateway's times (0.1: ten times faster), except `startup_seconds`, a gateway's own time to
-        start. The nodes are named `<name>-node-1` and so on; `name` is the
-        context unless given, for a context may hold what no node's name does.
+        start. Pods and nodes have their addresses from `network`. The nodes are named
+        `<name>-node-1` and so on; `name` is the context unless given, for a context may hold what
+        no node's name does.
         """
         self.trouble = Trouble(context)
         self._context = context
@@ -77,6 +75,7 @@ class Node:
         self._bind = bind
         self._startup_seconds = startup_seconds
         self._time_scale = time_scale
+        self._addresses = AddressPool(network)
         self._changed = changed
         self._backups: dict[str, Json] = {}
         self._memories: dict[str, ContainerMemory] = {}
@@ -97,7 +96,7 @@ class Node:
     @property
     def url(self) -> str:
         """Where the kubelet server listens."""
-        return f"https://127.0.0.1:{self._port}"
+        return f"https://{self._addresses.node_address}:{self._port}"
 
     @property
     def names(self) -> list[str]:
@@ -123,7 +122,7 @@ class Node:
             api=api,
             events=events,
             network=Network(session, self._hosts, self._trust, self.trouble, self._time_scale),
-            addresses=AddressPool(),
+            addresses=self._addresses,
             tags=tags,
             startup_seconds=self._startup_seconds,
             changed=self._changed,
@@ -131,7 +130,7 @@ class Node:
             memories=self._memories,
         )
         nodes = [
-            NodeInfo(name, f"zone-{number % 3 + 1}", self._port)
+            NodeInfo(name, f"zone-{number % 3 + 1}", self._addresses.node_address, self._port)
             for number, name in enumerate(self._names)
         ]
         if self._bind:
@@ -185,7 +184,7 @@ class Node:
         )
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)
-        site = web.TCPSite(runner, "127.0.0.1", self._port, ssl_context=self._tls)
+        site = web.TCPSite(runner, self._addresses.node_address, self._port, ssl_context=self._tls)
         await site.start()
         self._port = int(runner.addresses[0][1])
 

@@ -12,7 +12,6 @@ from bot.sandbox.node.services import Services
 from bot.sandbox.node.volumes import mount_problem
 
 _log = logging.getLogger(__name__)
-HOST_IP = "127.0.0.1"
 _MOUNT_RETRY_FIRST, _MOUNT_RETRY_MOST = 0.5, 10.0
 
 
@@ -93,7 +92,7 @@ class PodWorker:
 
     def __init__(self, pod: Json, services: Services) -> None:
         self._services = services
-        self.view = PodView(pod, str(pod["spec"]["nodeName"]), HOST_IP)
+        self.view = PodView(pod, str(pod["spec"]["nodeName"]), services.addresses.node_address)
         self._writer = StatusWriter(services.api, self.view)
         self._deleting = asyncio.Event()
         self._conditions: dict[str, Json] = {}
@@ -214,7 +213,7 @@ class PodWorker:
         known = {**pod, "status": {**(pod.get("status") or {})}}
         known["status"]["conditions"] = list((api_conditions | self._conditions).values())
         facts = podstatus.PodFacts(
-            HOST_IP, self._start_time, self.view.ip or None, self._initialized
+            self.view.host_ip, self._start_time, self.view.ip or None, self._initialized
         )
         status = podstatus.build(
             known, facts, _records(self._main), _records(self._init), now_text()

@@ -26,10 +26,11 @@ _HEALTHY = {
 
 @dataclass(frozen=True)
 class NodeInfo:
-    """One node to announce; `port` is where its kubelet server listens."""
+    """One node to announce; its kubelet server listens at `address` and `port`."""
 
     name: str
     zone: str
+    address: str
     port: int
 
     def labels(self) -> dict[str, str]:
@@ -59,7 +60,7 @@ class NodeInfo:
             "capacity": resources,
             "allocatable": resources,
             "addresses": [
-                {"type": "InternalIP", "address": "127.0.0.1"},
+                {"type": "InternalIP", "address": self.address},
                 {"type": "Hostname", "address": self.name},
             ],
             "daemonEndpoints": {"kubeletEndpoint": {"Port": self.port}},

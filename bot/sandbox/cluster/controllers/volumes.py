@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable
 
+from bot.sandbox.cluster.admission import CLAIM_PROTECTION
 from bot.sandbox.cluster.api import Api
 from bot.sandbox.cluster.controllers.events import Recorder
 from bot.sandbox.cluster.decoding import Options
 from bot.sandbox.cluster.deletion import delete
-from bot.sandbox.cluster.kinds import CLAIM, STORAGE_CLASS, VOLUME
+from bot.sandbox.cluster.kinds import CLAIM, POD, STORAGE_CLASS, VOLUME
 from bot.sandbox.cluster.objects import (
     Obj,
     copy,
@@ -22,7 +23,8 @@ _OPTIONS = Options(manager="kube-controller-manager")
 
 
 class VolumeController:
-    """Provisions at once what a StorageClass is there for, and removes released volumes."""
+    """Provisions at once what a StorageClass is there for, keeps claims that are in use, and removes
+    released volumes."""
 
     name = "persistent-volume"
 
@@ -31,9 +33,11 @@ class VolumeController:
         self._events = Recorder(api, "persistentvolume-controller")
 
     def keys(self, change: Change) -> Iterable[Key]:
-        """The changed claim; every claim when a class changed."""
+        """The changed claim; those of a changed pod; every claim when a class changed."""
         if change.storage == CLAIM.storage:
             return [(namespace_of(change.obj), name_of(change.obj))]
+        if change.storage == POD.storage:
+            return [(namespace_of(change.obj), name) for name in _claims_of(change.obj)]
         return self.all_keys() if change.storage == STORAGE_CLASS.storage else []
 
     def all_keys(self) -> Iterable[Key]:
@@ -50,7 +54,10 @@ class VolumeController:
                 if ours and get(volume, "spec", "persistentVolumeReclaimPolicy") == "Delete":
                     delete(self._api, VOLUME, "", name_of(volume))
             return None
-        if is_terminating(claim) or get(claim, "status", "phase") == "Bound":
+        if is_terminating(claim):
+            self._release(claim)
+            return None
+        if get(claim, "status", "phase") == "Bound":
             return None
         class_name = get(claim, "spec", "storageClassName", default="")
         chosen = self._api.find(STORAGE_CLASS, "", class_name)
@@ -61,6 +68,19 @@ class VolumeController:
             return None
         self._bind(claim, chosen)
         return None
+
+    def _release(self, claim: Obj) -> None:
+        used = any(
+            name_of(claim) in _claims_of(pod)
+            and get(pod, "status", "phase") not in ("Succeeded", "Failed")
+            for pod in self._api.store.all(POD, namespace_of(claim))
+        )
+        finalizers = claim["metadata"].get("finalizers", [])
+        if used or CLAIM_PROTECTION not in finalizers:
+            return
+        changed = copy(claim)
+        changed["metadata"]["finalizers"] = [f for f in finalizers if f != CLAIM_PROTECTION]
+        self._api.update(CLAIM, namespace_of(claim), name_of(claim), changed, _OPTIONS)
 
     def _bind(self, claim: Obj, chosen: Obj) -> None:
         name = f"pvc-{uid_of(claim)}"
@@ -101,3 +121,8 @@ class VolumeController:
         self._events.normal(
             claim, "ProvisioningSucceeded", f"Successfully provisioned volume {name}"
         )
+
+
+def _claims_of(pod: Obj) -> list[str]:
+    volumes = get(pod, "spec", "volumes", default=[])
+    return [name for v in volumes if (name := get(v, "persistentVolumeClaim", "claimName"))]

@@ -96,36 +96,6 @@ def test_an_autoscaler_lifts_its_target_to_the_minimum_and_says_it_has_no_metric
         eventually(lambda: "FailedGetResourceMetric" in reasons())
 
 
-def test_a_budget_refuses_the_eviction_that_would_break_it(
-    cluster: RunningCluster, deployment: Obj
-) -> None:
-    _post(cluster, f"{_APPS}/deployments", deployment)
-    budgets = "/apis/policy/v1/namespaces/gw/poddisruptionbudgets"
-    spec = {"minAvailable": 2, "selector": {"matchLabels": {"app": "gw"}}}
-    _post(cluster, budgets, {"metadata": {"name": "gw"}, "spec": spec})
-    eventually(lambda: cluster.get(f"{budgets}/gw")["status"]["currentHealthy"] == 2)
-    name = _pods(cluster)[0]["metadata"]["name"]
-    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}
-    status, answer, _ = cluster.request("POST", f"{_CORE}/pods/{name}/eviction", eviction)
-    assert (status, answer["reason"]) == (429, "TooManyRequests")
-
-
-def test_a_quota_stops_pods_and_the_deployment_says_so(
-    cluster: RunningCluster, deployment: Obj
-) -> None:
-    hard = {"pods": "1"}
-    _post(cluster, f"{_CORE}/resourcequotas", {"metadata": {"name": "q"}, "spec": {"hard": hard}})
-    _post(cluster, f"{_APPS}/deployments", deployment)
-
-    def failure() -> str:
-        conditions = cluster.get(f"{_APPS}/deployments/gw")["status"].get("conditions", [])
-        return next((c["message"] for c in conditions if c["type"] == "ReplicaFailure"), "")
-
-    message = eventually(failure)
-    assert "exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1" in message
-    assert cluster.get(f"{_CORE}/resourcequotas/q")["status"]["used"] == {"pods": "1"}
-
-
 def test_pods_without_a_node_stay_pending_and_say_why(tmp_path: Path, deployment: Obj) -> None:
     with RunningCluster(tmp_path, with_kubelet=False) as cluster:
         _post(cluster, f"{_APPS}/deployments", deployment)
@@ -140,20 +110,6 @@ def test_pods_without_a_node_stay_pending_and_say_why(tmp_path: Path, deployment
         name = _pods(cluster)[0]["metadata"]["name"]
         cluster.request("DELETE", f"{_APPS}/deployments/gw")
         eventually(lambda: cluster.request("GET", f"{_CORE}/pods/{name}")[0] == 404)
-
-
-def test_a_pod_that_asks_for_too_much_fits_on_no_node(
-    cluster: RunningCluster, deployment: Obj
-) -> None:
-    container = deployment["spec"]["template"]["spec"]["containers"][0]
-    container["resources"] = {"requests": {"cpu": "64"}}
-    _post(cluster, f"{_APPS}/deployments", deployment)
-
-    def messages() -> list[str]:
-        events = cluster.get(f"{_CORE}/events?fieldSelector=reason%3DFailedScheduling")["items"]
-        return [event["message"] for event in events]
-
-    assert eventually(messages)[0].startswith("0/1 nodes are available: 1 Insufficient cpu.")
 
 
 def test_a_silent_node_is_lost_and_its_pods_are_no_longer_ready(
@@ -171,47 +127,3 @@ def test_a_silent_node_is_lost_and_its_pods_are_no_longer_ready(
         eventually(lambda: node()[0] == "Unknown")
         assert "node.kubernetes.io/unreachable" in eventually(lambda: node()[1])
         eventually(lambda: _ready(cluster, 0))
-
-
-def test_deleting_a_namespace_empties_it_first(cluster: RunningCluster, deployment: Obj) -> None:
-    _post(cluster, f"{_APPS}/deployments", deployment)
-    eventually(lambda: _ready(cluster, 2))
-    _, answer, _ = cluster.request("DELETE", "/api/v1/namespaces/gw")
-    assert answer["status"]["phase"] == "Terminating"
-    status, answer, _ = cluster.request("POST", f"{_CORE}/configmaps", {"metadata": {"name": "x"}})
-    assert status in (403, 404)
-    eventually(lambda: cluster.request("GET", "/api/v1/namespaces/gw")[0] == 404)
-
-
-def test_orphaned_pods_are_adopted_again(cluster: RunningCluster, deployment: Obj) -> None:
-    _post(cluster, f"{_APPS}/deployments", deployment)
-    eventually(lambda: _ready(cluster, 2))
-    names = {pod["metadata"]["name"] for pod in _pods(cluster)}
-    cluster.request("DELETE", f"{_APPS}/deployments/gw?propagationPolicy=Orphan")
-    eventually(lambda: cluster.request("GET", f"{_APPS}/deployments/gw")[0] == 404)
-    assert {pod["metadata"]["name"] for pod in _pods(cluster)} == names
-    _post(cluster, f"{_APPS}/deployments", deployment)
-    eventually(lambda: _ready(cluster, 2))
-    assert {pod["metadata"]["name"] for pod in _pods(cluster)} == names
-
-
-def test_foreground_deletion_waits_for_the_pods(cluster: RunningCluster, deployment: Obj) -> None:
-    _post(cluster, f"{_APPS}/deployments", deployment)
-    eventually(lambda: _ready(cluster, 2))
-    log = cluster.follow(f"{_APPS}/deployments")
-    cluster.request("DELETE", f"{_APPS}/deployments/gw?propagationPolicy=Foreground")
-    eventually(lambda: cluster.request("GET", f"{_APPS}/deployments/gw")[0] == 404)
-    assert _pods(cluster) == []
-    assert log[0]["object"]["metadata"]["finalizers"] == ["foregroundDeletion"]
-
-
-def test_a_finalizer_keeps_an_object_until_it_is_taken_off(cluster: RunningCluster) -> None:
-    body = {"metadata": {"name": "f", "finalizers": ["example.com/hold"]}}
-    _post(cluster, f"{_CORE}/configmaps", body)
-    cluster.request("DELETE", f"{_CORE}/configmaps/f")
-    assert cluster.get(f"{_CORE}/configmaps/f")["metadata"]["deletionTimestamp"]
-    patch = [{"op": "remove", "path": "/metadata/finalizers"}]
-    cluster.request(
-        "PATCH", f"{_CORE}/configmaps/f", patch, content_type="application/json-patch+json"
-    )
-    assert cluster.request("GET", f"{_CORE}/configmaps/f")[0] == 404

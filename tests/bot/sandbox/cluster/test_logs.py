@@ -108,17 +108,6 @@ def test_followed_logs_arrive_line_by_line(served: RunningCluster, kubelet: _Kub
         assert next(chunks) == b"second\n"
 
 
-def test_a_container_that_waits_for_its_image_has_no_logs(served: RunningCluster) -> None:
-    _run(served, _pod("example/broken:9"), "Pending")
-    expected = 'container "main" in pod "p" is waiting to start: ImagePullBackOff'
-
-    def message() -> str:
-        found: str = served.request("GET", f"{_PODS}/p/log")[1]["message"]
-        return found
-
-    eventually(lambda: message() == expected)
-
-
 def test_a_kubelet_that_is_gone_is_an_error_with_its_address(cluster: RunningCluster) -> None:
     _run(cluster, _pod(), "Running")
     status, answer, _ = cluster.request("GET", f"{_PODS}/p/log")

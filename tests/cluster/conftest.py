@@ -1,0 +1,162 @@
+"""The clusters that the same tests run on: the sandbox's own and a real control plane."""
+
+import contextlib
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.sandbox.node import Node
+from bot.sandbox.node.addresses import LOOPBACK, routed_range
+from bot.sandbox.tls import Authority
+from tests.conftest import PLANE
+from tests.support.control_plane import ControlPlane
+from tests.support.kube_api import MERGE, KubeApi, Obj, eventually
+from tests.support.loops import running
+from tests.support.node_bed import CONFIGURATION_HOST
+from tests.support.running_cluster import RunningCluster
+from tests.support.tiny_configuration import TinyConfiguration
+
+GATEWAY = "mcr.microsoft.com/azure-api-management/gateway"
+_TAGS = {"2.11.1", "2.10.0"}
+_LABEL = "tests.gateway-bot.io/nodes"
+
+
+@dataclass
+class Target:
+    """A cluster under test, with nodes of ours."""
+
+    name: str
+    kubeconfig: Path
+    context: str
+    api: KubeApi
+    controllers: bool
+    node: Node
+    configuration: TinyConfiguration
+    selector: dict[str, str]
+    """Labels that only our nodes have: another worker's nodes may be on the same cluster."""
+    sandbox: RunningCluster | None = None
+
+
+@pytest.fixture(scope="session")
+def real_plane(request: pytest.FixtureRequest) -> ControlPlane:
+    """The real control plane; the test is skipped where there is none."""
+    plane = request.config.stash[PLANE]
+    if plane is None:
+        pytest.skip("no real control plane")
+    return plane
+
+
+@pytest.fixture(scope="session", params=["sandbox", "real"])
+def target(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Target]:
+    """Each of the clusters in turn."""
+    directory = tmp_path_factory.mktemp(request.param)
+    if request.param == "real":
+        plane = request.getfixturevalue("real_plane")
+        with joined(plane, directory, routed_range()) as found:
+            yield found
+        return
+    with RunningCluster(directory, namespaces=(), with_kubelet=False) as cluster:
+        plane = ControlPlane(cluster.kubeconfig(), "west")
+        with joined(plane, directory, LOOPBACK, name="sandbox") as found:
+            found.sandbox = cluster
+            yield found
+
+
+@contextlib.contextmanager
+def joined(
+    plane: ControlPlane, directory: Path, network: IPv4Network, name: str = "real"
+) -> Iterator[Target]:
+    """The cluster with our nodes, ready."""
+    configuration = TinyConfiguration()
+    authority = Authority.load_or_create(directory / "node-ca")
+    unique = secrets.token_hex(3)
+    api = KubeApi(plane.kubeconfig, plane.context)
+
+    async def tags() -> set[str]:
+        return _TAGS
+
+    with running(configuration):
+        node = Node(
+            kubeconfig=plane.kubeconfig,
+            context=plane.context,
+            name=f"test-{unique}",
+            hosts={CONFIGURATION_HOST: configuration.url},
+            tls=authority.server_context(),
+            images=tags,
+            startup_seconds=0.05,
+            time_scale=0.05,
+            network=network,
+        )
+        with running(node):
+            labels = {"metadata": {"labels": {_LABEL: unique}}}
+            paths = [f"/api/v1/nodes/{name}" for name in node.names]
+            eventually(lambda: not any(map(api.gone, paths)), "the nodes")
+            for path in paths:
+                assert api.request("PATCH", path, labels, MERGE).status == 200
+            yield Target(
+                name,
+                plane.kubeconfig,
+                plane.context,
+                api,
+                plane.controllers,
+                node,
+                configuration,
+                {_LABEL: unique},
+            )
+        for path in paths:
+            api.request("DELETE", path)
+
+
+@pytest.fixture
+def api(target: Target) -> KubeApi:
+    """The administrator's client."""
+    return target.api
+
+
+@pytest.fixture
+def needs_controllers(target: Target) -> None:
+    """For tests of what controllers do, which an API server alone does not have."""
+    if not target.controllers:
+        pytest.skip("this control plane is an API server alone, without controllers")
+
+
+@pytest.fixture
+def ns(target: Target) -> Iterator[str]:
+    """A namespace of the test's own."""
+    name = f"t-{secrets.token_hex(4)}"
+    target.api.create("/api/v1/namespaces", {"metadata": {"name": name}})
+    if target.controllers:
+        account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
+        eventually(lambda: not target.api.gone(account), "the default service account")
+    yield name
+    target.api.request("DELETE", f"/api/v1/namespaces/{name}")
+
+
+@pytest.fixture
+def deployment(target: Target) -> Obj:
+    """A Deployment `gw` of two replicas, placed on our nodes."""
+    container: dict[str, Any] = {"name": "gw", "image": "example.com/app:1.0"}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "gw", "labels": {"app": "gw"}},
+        "spec": {
+            "replicas": 2,
+            "selector": {"matchLabels": {"app": "gw"}},
+            "template": {
+                "metadata": {"labels": {"app": "gw"}},
+                "spec": {
+                    "containers": [container],
+                    "nodeSelector": target.selector,
+                    "terminationGracePeriodSeconds": 1,
+                },
+            },
+        },
+    }

@@ -1,0 +1,190 @@
+"""What follows by itself from objects: endpoints, budgets, autoscalers, claims, leases, namespaces."""
+
+import pytest
+
+from tests.support.kube_api import MERGE, KubeApi, Obj, eventually
+
+_APPS = "/apis/apps/v1/namespaces/{}/deployments"
+_BUDGETS = "/apis/policy/v1/namespaces/{}/poddisruptionbudgets"
+_LEASES = "/apis/coordination.k8s.io/v1/namespaces/{}/leases"
+_SCALERS = "/apis/autoscaling/v2/namespaces/{}/horizontalpodautoscalers"
+_SLICES = "/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices"
+
+
+def _run(api: KubeApi, ns: str, deployment: Obj, count: int) -> list[Obj]:
+    api.apply(f"{_APPS.format(ns)}/gw", deployment)
+    eventually(
+        lambda: api.get(f"{_APPS.format(ns)}/gw").get("status", {}).get("readyReplicas") == count,
+        f"{count} ready pods",
+    )
+    return api.items(f"/api/v1/namespaces/{ns}/pods")
+
+
+@pytest.mark.usefixtures("needs_controllers")
+def test_a_service_has_the_ready_pods_as_endpoints(api: KubeApi, ns: str, deployment: Obj) -> None:
+    ports = [{"name": "http", "port": 80, "targetPort": 8080}]
+    spec = {"selector": {"app": "gw"}, "ports": ports}
+    api.create(f"/api/v1/namespaces/{ns}/services", {"metadata": {"name": "gw"}, "spec": spec})
+    pods = _run(api, ns, deployment, 2)
+
+    def ready() -> set[str]:
+        return {
+            endpoint["addresses"][0]
+            for each in api.items(_SLICES.format(ns))
+            for endpoint in each.get("endpoints") or []
+            if endpoint["conditions"]["ready"]
+        }
+
+    addresses = {pod["status"]["podIP"] for pod in pods}
+    eventually(lambda: ready() == addresses, "both addresses")
+    (found,) = api.items(_SLICES.format(ns))
+    assert found["metadata"]["labels"]["kubernetes.io/service-name"] == "gw"
+    assert found["ports"] == [{"name": "http", "port": 8080, "protocol": "TCP"}]
+    api.delete(f"/api/v1/namespaces/{ns}/services/gw")
+    eventually(lambda: not api.items(_SLICES.format(ns)), "the cleaning up")
+
+
+@pytest.mark.usefixtures("needs_controllers")
+def test_a_budget_refuses_the_eviction_that_would_break_it_and_allows_others(
+    api: KubeApi, ns: str, deployment: Obj
+) -> None:
+    pods = _run(api, ns, deployment, 2)
+    spec: Obj = {"minAvailable": 2, "selector": {"matchLabels": {"app": "gw"}}}
+    budget = f"{_BUDGETS.format(ns)}/gw"
+    api.create(_BUDGETS.format(ns), {"metadata": {"name": "gw"}, "spec": spec})
+    eventually(lambda: api.get(budget).get("status", {}).get("currentHealthy") == 2, "the count")
+    name = pods[0]["metadata"]["name"]
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}
+    path = f"/api/v1/namespaces/{ns}/pods/{name}/eviction"
+    answer = api.request("POST", path, eviction)
+    assert (answer.status, answer.reason) == (429, "TooManyRequests")
+    assert answer.message == "Cannot evict pod as it would violate the pod's disruption budget."
+    assert answer.causes == [("DisruptionBudget", "")]
+    assert api.request("PATCH", budget, {"spec": {"minAvailable": 1}}, MERGE).status == 200
+    eventually(lambda: api.get(budget)["status"]["disruptionsAllowed"] == 1, "an allowance")
+    assert api.request("POST", path, eviction).status == 201
+    eventually(lambda: api.gone(f"/api/v1/namespaces/{ns}/pods/{name}"), "the eviction")
+    eventually(
+        lambda: api.get(f"{_APPS.format(ns)}/gw")["status"].get("readyReplicas") == 2,
+        "a replacement",
+    )
+
+
+def test_a_new_budget_has_a_status_of_nothing(api: KubeApi, ns: str) -> None:
+    spec = {"maxUnavailable": 1, "selector": {"matchLabels": {"app": "none"}}}
+    api.create(_BUDGETS.format(ns), {"metadata": {"name": "gw"}, "spec": spec})
+    found = api.get(f"{_BUDGETS.format(ns)}/gw")
+    assert found["spec"] == spec
+    assert found["status"]["disruptionsAllowed"] == 0
+
+
+@pytest.mark.usefixtures("needs_controllers")
+def test_an_autoscaler_lifts_its_target_to_the_minimum(
+    api: KubeApi, ns: str, deployment: Obj
+) -> None:
+    _run(api, ns, deployment, 2)
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "gw"}
+    spec = {"scaleTargetRef": target, "minReplicas": 3, "maxReplicas": 5}
+    api.create(_SCALERS.format(ns), {"metadata": {"name": "gw"}, "spec": spec})
+    path = f"{_APPS.format(ns)}/gw"
+    eventually(lambda: api.get(path)["spec"]["replicas"] == 3, "the new size", seconds=45)
+
+
+def test_an_autoscaler_without_metrics_gets_those_of_its_documentation(
+    api: KubeApi, ns: str
+) -> None:
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "gw"}
+    spec = {"scaleTargetRef": target, "maxReplicas": 5}
+    made = api.create(_SCALERS.format(ns), {"metadata": {"name": "gw"}, "spec": spec})
+    assert made["spec"]["minReplicas"] == 1
+    assert made["spec"]["metrics"] == [
+        {
+            "type": "Resource",
+            "resource": {
+                "name": "cpu",
+                "target": {"type": "Utilization", "averageUtilization": 80},
+            },
+        }
+    ]
+    api.apply(
+        f"{_SCALERS.format(ns)}/gw",
+        {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
+         "metadata": {"name": "gw"}, "spec": spec},
+    )  # fmt: skip
+
+
+def test_a_claim_waits_and_keeps_what_it_asked_for(api: KubeApi, ns: str) -> None:
+    path = f"/api/v1/namespaces/{ns}/persistentvolumeclaims"
+    spec = {
+        "accessModes": ["ReadWriteOnce"],
+        "storageClassName": "no-such-class",
+        "resources": {"requests": {"storage": "1024Mi"}},
+    }
+    made = api.create(path, {"metadata": {"name": "c"}, "spec": spec})
+    assert made["spec"]["resources"]["requests"]["storage"] == "1Gi"
+    assert made["spec"]["volumeMode"] == "Filesystem"
+    assert made["status"] == {"phase": "Pending"}
+    assert "kubernetes.io/pvc-protection" in made["metadata"]["finalizers"]
+    answer = api.request("PATCH", f"{path}/c", {"spec": {"accessModes": ["ReadOnlyMany"]}}, MERGE)
+    assert (answer.status, answer.causes) == (422, [("FieldValueForbidden", "spec")])
+
+
+@pytest.mark.usefixtures("needs_controllers")
+def test_a_claim_that_is_deleted_stays_while_a_pod_uses_it(api: KubeApi, ns: str) -> None:
+    claims, pods = (
+        f"/api/v1/namespaces/{ns}/{kind}" for kind in ("persistentvolumeclaims", "pods")
+    )
+    spec: Obj = {
+        "accessModes": ["ReadWriteOnce"],
+        "storageClassName": "no-such-class",
+        "resources": {"requests": {"storage": "1Gi"}},
+    }
+    api.create(claims, {"metadata": {"name": "c"}, "spec": spec})
+    volume = {"name": "v", "persistentVolumeClaim": {"claimName": "c"}}
+    container = {"name": "main", "image": "example.com/app:1.0"}
+    body = {"metadata": {"name": "p"}, "spec": {"containers": [container], "volumes": [volume]}}
+    api.create(pods, body)
+    api.delete(f"{claims}/c")
+    assert "deletionTimestamp" in api.get(f"{claims}/c")["metadata"]
+    api.request("DELETE", f"{pods}/p", {"gracePeriodSeconds": 0})
+    eventually(lambda: api.gone(f"{claims}/c"), "the deletion")
+
+
+def test_a_lease_is_taken_over_only_from_the_version_that_was_read(api: KubeApi, ns: str) -> None:
+    spec = {
+        "holderIdentity": "one",
+        "leaseDurationSeconds": 30,
+        "leaseTransitions": 0,
+        "renewTime": "2026-11-23T10:00:00.000000Z",
+    }
+    made = api.create(_LEASES.format(ns), {"metadata": {"name": "gw"}, "spec": spec})
+    assert made["spec"] == spec
+    mine = {**made, "spec": {**spec, "holderIdentity": "two", "leaseTransitions": 1}}
+    theirs = {**made, "spec": {**spec, "holderIdentity": "three", "leaseTransitions": 1}}
+    path = f"{_LEASES.format(ns)}/gw"
+    assert api.request("PUT", path, mine).status == 200
+    late = api.request("PUT", path, theirs)
+    assert (late.status, late.reason) == (409, "Conflict")
+    assert api.get(path)["spec"]["holderIdentity"] == "two"
+
+
+@pytest.mark.usefixtures("needs_controllers")
+def test_deleting_a_namespace_empties_it_first(api: KubeApi, ns: str, deployment: Obj) -> None:
+    _run(api, ns, deployment, 2)
+    answer = api.request("DELETE", f"/api/v1/namespaces/{ns}")
+    assert answer.body["status"]["phase"] == "Terminating"
+    late = api.request("POST", f"/api/v1/namespaces/{ns}/configmaps", {"metadata": {"name": "x"}})
+    assert late.status in (403, 404)
+    if late.status == 403:
+        assert "because it is being terminated" in late.message
+    eventually(lambda: api.gone(f"/api/v1/namespaces/{ns}"), "the deletion")
+
+
+@pytest.mark.usefixtures("needs_controllers")
+def test_every_namespace_has_a_service_account_and_the_clusters_certificate(
+    api: KubeApi, ns: str
+) -> None:
+    eventually(
+        lambda: not api.gone(f"/api/v1/namespaces/{ns}/configmaps/kube-root-ca.crt"), "the map"
+    )
+    assert not api.gone(f"/api/v1/namespaces/{ns}/serviceaccounts/default")
