@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 # Most tests wait for something, so there are more workers than the two cores of a small machine.
 WORKERS ?= 4
 
-.PHONY: install demo test check lock clean
+.PHONY: install demo test test-cluster controlplane check lock clean
 
 install: $(VENV)/.dev
 
@@ -30,6 +30,15 @@ demo: $(VENV)/.sandbox
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+
+# A control plane of a current Kubernetes, built once into ~/.cache/gateway-bot.
+controlplane:
+	@tests/cluster/controlplane/build.sh
+
+# KUBECONFIG or KUBEBUILDER_ASSETS, where set, are used instead: docs/testing.md.
+test-cluster: $(VENV)/.dev
+	@[ -n "$$KUBECONFIG$$KUBEBUILDER_ASSETS" ] || tests/cluster/controlplane/build.sh >/dev/null
+	$(BIN)/python -m pytest tests/cluster --control-plane=required -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check

@@ -41,7 +41,7 @@ def progress_of(
     pods: Iterable[Manifest],
     events: Iterable[Manifest] = (),
 ) -> Progress:
-    """Where the rollout stands (kubectl: polymorphichelpers/rollout_status.go).
+    """Where the rollout stands.
 
     `events`, where given, lend each troubled pod the newest warning about it.
     """
@@ -52,9 +52,9 @@ def progress_of(
     total = int(status.get("replicas", 0))
     available = int(status.get("availableReplicas", 0))
     failed = observed and _condition(status, "Progressing").get("reason") == _DEADLINE_EXCEEDED
-    complete = (
-        observed and not failed and updated >= desired and total <= updated and available >= updated
-    )
+    # The controller's own sense of complete (deployment_util.go). kubectl's is content with more
+    # pods than wanted, so it calls a scale-down done before any pod has gone.
+    complete = observed and not failed and updated == total == available == desired
     owned = [rs for rs in replica_sets if _owned_by(rs, deployment)]
     newest = _newest(deployment, owned) if observed else None
     seen = _pods(owned, newest, pods, _warnings(events))

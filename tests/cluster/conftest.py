@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from bot.sandbox.node import Node
 from bot.sandbox.node.addresses import LOOPBACK, routed_range
@@ -16,13 +17,15 @@ from bot.sandbox.tls import Authority
 from tests.conftest import PLANE
 from tests.support.control_plane import ControlPlane
 from tests.support.kube_api import MERGE, KubeApi, Obj, eventually
-from tests.support.loops import running
+from tests.support.loops import Run, running
 from tests.support.node_bed import CONFIGURATION_HOST
 from tests.support.running_cluster import RunningCluster
 from tests.support.tiny_configuration import TinyConfiguration
 
 GATEWAY = "mcr.microsoft.com/azure-api-management/gateway"
 _TAGS = {"2.11.1", "2.10.0"}
+_GRACE_SECONDS = 25.0
+"""For how long a node may be silent, as the control plane of ours has it too."""
 _LABEL = "tests.gateway-bot.io/nodes"
 
 
@@ -37,9 +40,23 @@ class Target:
     controllers: bool
     node: Node
     configuration: TinyConfiguration
-    selector: dict[str, str]
-    """Labels that only our nodes have: another worker's nodes may be on the same cluster."""
+    placed: Obj
+    """Fields of a pod's spec that bring it to our nodes: others may be on the same cluster."""
+    run: Run
+    """Runs a coroutine on the nodes' loop."""
     sandbox: RunningCluster | None = None
+
+    def fault(self, name: str, value: Any) -> None:
+        """Move a fault switch of the nodes."""
+
+        async def move() -> None:
+            self.node.faults.set(name, value)
+
+        self.run(move())
+
+    def silence(self) -> None:
+        """Stop the nodes as a power cut does."""
+        self.run(self.node.stop())
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +66,26 @@ def real_plane(request: pytest.FixtureRequest) -> ControlPlane:
     if plane is None:
         pytest.skip("no real control plane")
     return plane
+
+
+@pytest.fixture(scope="session")
+def whole_plane(request: pytest.FixtureRequest, real_plane: ControlPlane) -> ControlPlane:
+    """The real control plane with its controllers, for what takes too long for `make test`."""
+    if request.config.getoption("--control-plane") != "required":
+        pytest.skip("`make test-cluster` runs this")
+    if not real_plane.controllers:
+        pytest.skip("this control plane is an API server alone, without controllers")
+    return real_plane
+
+
+def named_west(plane: ControlPlane, path: Path) -> Path:
+    """The plane's kubeconfig with its context named as the demo's first cluster is."""
+    config = yaml.safe_load(plane.kubeconfig.read_text())
+    (context,) = [c for c in config["contexts"] if c["name"] == plane.context]
+    config |= {"contexts": [{**context, "name": "west"}], "current-context": "west"}
+    path.touch(0o600)
+    path.write_text(yaml.safe_dump(config))
+    return path
 
 
 @pytest.fixture(scope="session", params=["sandbox", "real"])
@@ -62,7 +99,9 @@ def target(
         with joined(plane, directory, routed_range()) as found:
             yield found
         return
-    with RunningCluster(directory, namespaces=(), with_kubelet=False) as cluster:
+    with RunningCluster(
+        directory, namespaces=(), with_kubelet=False, node_grace_seconds=_GRACE_SECONDS
+    ) as cluster:
         plane = ControlPlane(cluster.kubeconfig(), "west")
         with joined(plane, directory, LOOPBACK, name="sandbox") as found:
             found.sandbox = cluster
@@ -94,11 +133,15 @@ def joined(
             time_scale=0.05,
             network=network,
         )
-        with running(node):
-            labels = {"metadata": {"labels": {_LABEL: unique}}}
+        with running(node) as run:
+            # Only pods that are meant for these nodes may come here.
+            taint = {"key": _LABEL, "value": unique, "effect": "NoSchedule"}
+            toleration = {"key": _LABEL, "operator": "Exists"}
+            labels = {"metadata": {"labels": {_LABEL: unique}}, "spec": {"taints": [taint]}}
             paths = [f"/api/v1/nodes/{name}" for name in node.names]
             eventually(lambda: not any(map(api.gone, paths)), "the nodes")
             for path in paths:
+                eventually(lambda path=path: _ready(api.get(path)), f"{path} ready")  # type: ignore[misc]
                 assert api.request("PATCH", path, labels, MERGE).status == 200
             yield Target(
                 name,
@@ -108,10 +151,16 @@ def joined(
                 plane.controllers,
                 node,
                 configuration,
-                {_LABEL: unique},
+                {"nodeSelector": {_LABEL: unique}, "tolerations": [toleration]},
+                run,
             )
         for path in paths:
             api.request("DELETE", path)
+
+
+def _ready(node: Obj) -> bool:
+    conditions = node.get("status", {}).get("conditions", [])
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
 
 @pytest.fixture
@@ -154,7 +203,7 @@ def deployment(target: Target) -> Obj:
                 "metadata": {"labels": {"app": "gw"}},
                 "spec": {
                     "containers": [container],
-                    "nodeSelector": target.selector,
+                    **target.placed,
                     "terminationGracePeriodSeconds": 1,
                 },
             },

@@ -69,7 +69,7 @@ COUNTS = st.integers(0, 5)
 
 
 @given(COUNTS, COUNTS, COUNTS, COUNTS, st.integers(1, 3), st.integers(0, 3), st.booleans())
-def test_complete_is_what_kubectl_calls_rolled_out(
+def test_complete_is_what_the_controller_calls_complete(
     desired: int,
     updated: int,
     total: int,
@@ -91,26 +91,21 @@ def test_complete_is_what_kubectl_calls_rolled_out(
         },
     }
     progress = progress_of(deployment, (), ())
-    assert (progress.complete, progress.failed) == kubectl_says(
-        desired, updated, total, available, seen=generation <= observed, late=late
-    )
+    seen = generation <= observed
+    assert progress.failed == (seen and late)
+    assert progress.complete == (seen and not late and updated == total == available == desired)
 
 
-def kubectl_says(
-    desired: int, updated: int, total: int, available: int, *, seen: bool, late: bool
-) -> tuple[bool, bool]:
-    """`kubectl rollout status` step by step: (done, error)."""
-    if not seen:
-        return False, False
-    if late:
-        return False, True
-    if updated < desired:
-        return False, False
-    if total > updated:
-        return False, False
-    if available < updated:
-        return False, False
-    return True, False
+def test_a_scale_down_is_not_complete_before_the_pods_are_gone() -> None:
+    status = {"observedGeneration": 2, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2}
+    deployment = {
+        "metadata": {"name": "gw", "uid": "1", "generation": 2},
+        "spec": {"replicas": 1},
+        "status": status,
+    }
+    assert not progress_of(deployment, (), ()).complete
+    assert progress_of({**deployment, "status": {**status, "replicas": 1, "updatedReplicas": 1,
+                                                 "availableReplicas": 1}}, (), ()).complete  # fmt: skip
 
 
 def pod(phase: str = "Pending", *statuses: Manifest, **metadata: Any) -> Manifest:

@@ -207,10 +207,9 @@ def running_again(demo: Demo, before: int) -> bool:
 
 def deploy(demo: Demo, gateway: str, place: str, replicas: int) -> None:
     ana = demo.person("ana")
-    ana.types(f"deploy {gateway} --to {place} --tag {TAG} --replicas {replicas}")
-    plan = ana.sees(f"Deploy {gateway} to {place}.*Nothing has changed yet", ephemeral=False)
+    plan = ana.plans(f"deploy {gateway} --to {place} --tag {TAG} --replicas {replicas}")
     ana.clicks(plan, "Confirm")
-    ana.sees(f"Deploy {gateway} to {place}.*took", 60, ephemeral=False)
+    ana.sees_at(plan, f"{replicas} of {replicas} pods ready after")
 
 
 def named(items: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:

@@ -61,7 +61,8 @@ class Demo:
     @property
     def kubeconfig(self) -> Path:
         """Where kubectl finds the clusters."""
-        return self.data / "kubeconfig"
+        line = next(line for line in self.lines if line.startswith("kubeconfig "))
+        return Path(line.removeprefix("kubeconfig ").strip())
 
     def _read(self) -> None:
         assert self._process.stdout is not None
@@ -146,6 +147,32 @@ class Person:
         return self._demo.post(
             "command", channel=self._channel, user=self.name, command="/gateway", text=text
         )
+
+    def plans(self, text: str, seconds: float = 30) -> Message:
+        """Send `/gateway text` and wait for the plan that it brings."""
+        before = {message["ts"] for message in self.messages()}
+        answer = self.types(text)
+        assert answer["ok"], answer
+
+        def look() -> Message | None:
+            for message in self.messages():
+                if message["ts"] not in before and "Nothing has changed yet" in words(message):
+                    return message
+            return None
+
+        return until(look, f"a plan for {text!r}", seconds)
+
+    def sees_at(self, message: Message, pattern: str, seconds: float = 60) -> Message:
+        """That message, once its words match `pattern`."""
+        regex = re.compile(pattern, re.DOTALL)
+
+        def look() -> Message | None:
+            for found in self.messages():
+                if found["ts"] == message["ts"] and regex.search(words(found)):
+                    return found
+            return None
+
+        return until(look, f"{pattern!r} in the message of {message['ts']}", seconds)
 
     def messages(self) -> list[Message]:
         """Everything this person sees in the channel."""

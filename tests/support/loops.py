@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -15,9 +15,12 @@ class Part(Protocol):
     async def stop(self) -> None: ...
 
 
+Run = Callable[[Coroutine[Any, Any, None]], None]
+
+
 @contextmanager
-def running(part: Part) -> Iterator[None]:
-    """The part serves while the block runs."""
+def running(part: Part) -> Iterator[Run]:
+    """The part serves while the block runs; what is given runs a coroutine on the part's loop."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
@@ -27,7 +30,7 @@ def running(part: Part) -> Iterator[None]:
 
     run(part.start())
     try:
-        yield
+        yield run
     finally:
         run(part.stop())
         loop.call_soon_threadsafe(loop.stop)

@@ -25,7 +25,7 @@ class Pod:
         """Create it on one of our nodes and wait for its phase."""
         body = {
             "metadata": {"name": "p"},
-            "spec": {"containers": list(containers), "nodeSelector": self.target.selector, **spec},
+            "spec": {"containers": list(containers), **self.target.placed, **spec},
         }
         self.target.api.create(self.pods, body)
         eventually(lambda: self.get()["status"]["phase"] == phase, f"the phase {phase}")
