@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,8 @@ def pytest_configure(config: pytest.Config) -> None:
     given: dict[str, Any] | None = getattr(config, "workerinput", None)
     if given is not None:
         kept = given["control_plane"]
-        config.stash[PLANE] = ControlPlane(Path(kept[0]), *kept[1:]) if kept else None
+        where = kept.pop("kubeconfig", "")
+        config.stash[PLANE] = ControlPlane(**kept, kubeconfig=Path(where)) if kept else None
         return
     config.stash[PLANE] = None
     if config.getoption("--collect-only") or not any(_covers(arg) for arg in config.args):
@@ -60,7 +62,7 @@ def pytest_configure_node(node: Any) -> None:
     """Tell a worker of pytest-xdist where the control plane is."""
     plane = node.config.stash[PLANE]
     node.workerinput["control_plane"] = (
-        None if plane is None else (str(plane.kubeconfig), plane.context, plane.controllers)
+        {} if plane is None else {**asdict(plane), "kubeconfig": str(plane.kubeconfig)}
     )
 
 

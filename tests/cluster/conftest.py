@@ -44,6 +44,8 @@ class Target:
     """Fields of a pod's spec that bring it to our nodes: others may be on the same cluster."""
     run: Run
     """Runs a coroutine on the nodes' loop."""
+    compacts_soon: bool
+    """Whether old resource versions are forgotten within seconds, as on servers of our own."""
     sandbox: RunningCluster | None = None
 
     def fault(self, name: str, value: Any) -> None:
@@ -153,6 +155,7 @@ def joined(
                 configuration,
                 {"nodeSelector": {_LABEL: unique}, "tolerations": [toleration]},
                 run,
+                plane.compacts_soon,
             )
         for path in paths:
             api.request("DELETE", path)

@@ -34,6 +34,8 @@ class ControlPlane:
     context: str
     controllers: bool = True
     """Whether Deployments make pods: there is a controller manager and a scheduler."""
+    compacts_soon: bool = True
+    """Whether it was started to forget old resource versions within seconds."""
 
 
 class Process:
@@ -121,6 +123,7 @@ class EnvTest:
         self._spawn(
             "kube-apiserver",
             f"--etcd-servers=http://127.0.0.1:{etcd}",
+            "--etcd-compaction-interval=15s",
             f"--cert-dir={self._directory}",
             "--bind-address=127.0.0.1",
             f"--secure-port={port}",
@@ -183,7 +186,7 @@ class Given:
                 "to throw away (kind-…, k3d-…, kwok-…, minikube). These tests create and delete "
                 "things in it. If that is meant, set THROW_AWAY_CLUSTER=yes."
             )
-        self.plane = ControlPlane(kubeconfig.absolute(), context)
+        self.plane = ControlPlane(kubeconfig.absolute(), context, compacts_soon=False)
 
     def start(self) -> None:
         """Nothing: it runs."""

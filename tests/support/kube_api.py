@@ -20,6 +20,7 @@ MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
 _SECONDS = 20.0
+_TRUST = ("ca_certs", "ca_cert_data", "cert_reqs")
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,9 @@ class KubeApi:
         """The same server, with a token that nobody has."""
         other = object.__new__(type(self))
         other._url = self._url
-        other._pool = urllib3.PoolManager(cert_reqs="CERT_NONE")
+        # The administrator's pool may carry a client certificate, which would be somebody.
+        settings = {k: v for k, v in self._pool.connection_pool_kw.items() if k in _TRUST}
+        other._pool = urllib3.PoolManager(**settings)
         other._headers = {"Authorization": "Bearer of-nobody"}
         return other
 

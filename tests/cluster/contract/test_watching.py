@@ -1,5 +1,9 @@
 """Lists and watches: versions, bookmarks, selectors, pages, and versions that are too old."""
 
+from concurrent.futures import ThreadPoolExecutor, wait
+
+import pytest
+
 from tests.cluster.conftest import Target
 from tests.support.kube_api import KubeApi, Obj, eventually
 
@@ -38,12 +42,19 @@ def test_initial_events_end_with_a_marked_bookmark(api: KubeApi, ns: str) -> Non
     assert events[1]["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
 
 
-def test_a_bookmark_ends_a_watch_that_asked_for_them(api: KubeApi, ns: str) -> None:
+def test_a_bookmark_tells_a_watch_of_what_happened_elsewhere(api: KubeApi, ns: str) -> None:
     version = api.create(_maps(ns), _map("one"))["metadata"]["resourceVersion"]
     query = f"resourceVersion={version}&allowWatchBookmarks=true"
-    events = list(api.watch(_maps(ns), query, seconds=4))
-    assert events[-1]["type"] == "BOOKMARK"
-    assert int(events[-1]["object"]["metadata"]["resourceVersion"]) >= int(version)
+    with ThreadPoolExecutor(1) as pool:
+        watching = pool.submit(lambda: list(api.watch(_maps(ns), query, seconds=8)))
+        # A server has no bookmark to send where nothing at all happens.
+        while not watching.done():
+            api.create(_maps("default"), _map(ns))
+            api.delete(f"{_maps('default')}/{ns}")
+            wait([watching], timeout=0.5)
+        events = watching.result()
+    assert [e["type"] for e in events][-1:] == ["BOOKMARK"]
+    assert int(events[-1]["object"]["metadata"]["resourceVersion"]) > int(version)
 
 
 def test_an_object_that_leaves_the_selection_is_deleted_for_the_watch(
@@ -99,7 +110,12 @@ def test_a_watch_from_before_the_history_is_told_that_it_expired(target: Target,
                 return True
         return False
 
-    eventually(expired, "a compaction", seconds=90)
+    try:
+        eventually(expired, "a compaction", seconds=90)
+    except AssertionError:
+        if target.compacts_soon:
+            raise
+        pytest.skip("this server keeps its history for longer than a test can wait")
 
 
 def test_pages_of_a_list_hold_every_object_once(api: KubeApi, ns: str) -> None:
