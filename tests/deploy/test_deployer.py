@@ -13,7 +13,8 @@ import pytest
 from deploy.actions.executor import RunLost
 from deploy.actions.record import Outcome, State, Step
 from deploy.deployer import Deployer
-from deploy.gateway import GatewaySpec, Rollout
+from deploy.gateway import GatewaySpec
+from deploy.gateway_options import Rollout
 from deploy.manifests import token_secret
 from deploy.planning import Planner
 from deploy.tokens import expiry_for
