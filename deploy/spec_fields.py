@@ -3,6 +3,7 @@
 Adding one is a line here and a place for it in the dataclasses.
 """
 
+import dataclasses
 import ipaddress
 
 from deploy.gateway import NAME_LIMIT, GatewaySpec
@@ -414,7 +415,10 @@ SPEC = Record(
         Field(
             "settings",
             "settings",
-            MapOf(Text(r"[A-Za-z0-9_.-]{1,253}", "a setting's name"), FREE_TEXT),
+            MapOf(
+                Text(r"[A-Za-z0-9_.-]{1,253}", "a setting's name"),
+                dataclasses.replace(FREE_TEXT, flags=True),
+            ),
             "Settings of the container that have no field here.",
         ),
         Field("labels", "labels", MapOf(LABEL_KEY, LABEL_VALUE), "On every object and pod."),

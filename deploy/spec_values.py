@@ -36,13 +36,20 @@ class Value(Protocol):
 
 @dataclass(frozen=True)
 class Text:
-    """Text of a form. With `hidden` a wrong value is not repeated, for it may hold a password."""
+    """Text of a form.
+
+    With `hidden` a wrong value is not repeated, for it may hold a password; with `flags` true and
+    false are taken as words.
+    """
 
     pattern: str
     wanted: str
     hidden: bool = False
+    flags: bool = False
 
     def read(self, given: Any, path: str) -> str:
+        if self.flags and isinstance(given, bool):
+            given = str(given).lower()
         # YAML reads an unquoted 2.11 or 2 as a number; in all these fields text was meant.
         number = isinstance(given, int | float) and not isinstance(given, bool)
         text = str(given) if number else given
