@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -126,3 +127,11 @@ def paths(schema: dict[str, Any], path: str = "") -> Iterator[str]:
 @pytest.mark.parametrize("path", sorted(paths(json_schema())))
 def test_every_field_is_explained(path: str) -> None:
     assert f"`{path}`" in (DOCS / "spec.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "example", re.findall(r"```yaml\n(.*?)```", (DOCS / "spec.md").read_text(), re.DOTALL)
+)
+def test_the_examples_that_people_copy_are_right(example: str) -> None:
+    jsonschema.Draft202012Validator(json_schema()).validate(yaml.safe_load(example))
+    assert objects(parse_spec_yaml(example))

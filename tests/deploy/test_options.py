@@ -227,7 +227,9 @@ def test_the_disruption_budget_may_be_off() -> None:
 
 
 def test_pods_go_where_they_are_asked_to() -> None:
-    affinity = {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}}
+    affinity: dict[str, Any] = {
+        "nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}
+    }
     asked = pod(
         placement={
             "whenUnsatisfiable": "DoNotSchedule",
