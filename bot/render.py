@@ -17,7 +17,6 @@ def render(path: Path) -> int:
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{path} cannot be read: {error}") from error
     spec = parse_spec_yaml(text)
-    yaml.safe_dump_all(
-        manifests(spec, f"{spec.ref.name}-token"), sys.stdout, sort_keys=False, width=100
-    )
+    secret = f"{spec.ref.name}-token" if spec.auth.kind == "token" else None
+    yaml.safe_dump_all(manifests(spec, secret), sys.stdout, sort_keys=False, width=100)
     return 0

@@ -111,16 +111,23 @@ def _essentials(manifest: Manifest) -> tuple[FieldChange, ...]:
         requests = container["resources"]["requests"]
         pairs = [
             ("image", container["image"]),
-            ("replicas", spec["replicas"]),
             ("requests", f"{requests['cpu']} CPU, {requests['memory']}"),
         ]
+        if "replicas" in spec:
+            pairs.insert(1, ("replicas", spec["replicas"]))
     elif kind == "Service":
         ports = ", ".join(f"{port['port']}/{port['protocol']}" for port in spec["ports"])
         pairs = [("type", spec["type"]), ("ports", ports)]
     elif kind == "ConfigMap":
         pairs = [("config.service.endpoint", manifest["data"]["config.service.endpoint"])]
     elif kind == "PodDisruptionBudget":
-        pairs = [("maxUnavailable", spec["maxUnavailable"])]
+        pairs = [(key, spec[key]) for key in ("maxUnavailable", "minAvailable") if key in spec]
+    elif kind == "HorizontalPodAutoscaler":
+        pairs = [(key, spec[key]) for key in ("minReplicas", "maxReplicas")]
+    elif kind == "PersistentVolumeClaim":
+        pairs = [("storage", spec["resources"]["requests"]["storage"])]
+    elif kind == "ServiceAccount":
+        pairs = list(manifest["metadata"]["annotations"].items())
     else:
         pairs = []
     return tuple(FieldChange(path, None, value) for path, value in pairs)

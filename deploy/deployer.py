@@ -103,10 +103,11 @@ class Deployer:
 
     def _apply(self, work: "_Work", cluster: Cluster, plan: Plan, *, force: bool) -> None:
         action = work.action
-        if plan.token.mint:
-            work.run.step("token", f"Minting a token into Secret {plan.token.secret}")
-            work.patiently(lambda: self._ensure_token(cluster, plan, action.id))
-            work.minted = plan.token.secret
+        secret = plan.token.secret
+        if plan.token.mint and secret is not None:
+            work.run.step("token", f"Minting a token into Secret {secret}")
+            work.patiently(lambda: self._ensure_token(cluster, plan.spec, secret, action.id))
+            work.minted = secret
         work.run.step(_APPLY, f"Applying {len(plan.objects)} objects")
         work.applying = True
         work.patiently(
@@ -120,8 +121,7 @@ class Deployer:
         )
         work.applied = True
 
-    def _ensure_token(self, cluster: Cluster, plan: Plan, action_id: str) -> None:
-        spec, name = plan.spec, plan.token.secret
+    def _ensure_token(self, cluster: Cluster, spec: GatewaySpec, name: str, action_id: str) -> None:
         if self._has_token(cluster, spec, name, action_id):
             return
         instance = self._instances.get(spec.apim.instance)

@@ -9,8 +9,8 @@ from deploy.cluster import Cluster
 from deploy.errors import GatewayBotError
 from deploy.heartbeat import WINDOW, Evidence, Heartbeat, PodEvidence, heartbeat_of
 from deploy.inventory import container_of
-from deploy.manifests import HTTP, STATUS_PATH
 from deploy.plan import Manifest
+from deploy.pod_template import HTTP, STATUS_PATH
 from deploy.pods import PodProgress, pod_progress, token_secret_of
 from deploy.times import epoch
 from deploy.tokens import SecretFacts

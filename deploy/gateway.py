@@ -5,6 +5,25 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from deploy.errors import InvalidInput
+from deploy.gateway_options import (
+    Auth,
+    Autoscaling,
+    Backup,
+    CaSource,
+    Discovery,
+    Disruption,
+    Limits,
+    LocalLogs,
+    Metrics,
+    Network,
+    Pairs,
+    Placement,
+    Proxy,
+    Pull,
+    Rollout,
+    Security,
+    Service,
+)
 
 _DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _LONGEST_SUFFIX = "-instance-discovery"
@@ -70,16 +89,6 @@ class ApimGateway:
 
 
 @dataclass(frozen=True)
-class Rollout:
-    """How pods are replaced. Values as in a Deployment's RollingUpdate; times in seconds."""
-
-    max_unavailable: str = "0"
-    max_surge: str = "25%"
-    progress_deadline: int = 600
-    termination_grace: int = 60
-
-
-@dataclass(frozen=True)
 class GatewaySpec:
     """A whole gateway as a person asks for it."""
 
@@ -96,8 +105,31 @@ class GatewaySpec:
     log_level: str = "info"
     log_format: str = "text"
     rollout: Rollout = field(default_factory=Rollout)
+    autoscaling: Autoscaling = field(default_factory=Autoscaling)
+    limits: Limits = field(default_factory=Limits)
+    pull: Pull = field(default_factory=Pull)
+    service: Service = field(default_factory=Service)
+    authorities: tuple[CaSource, ...] = ()
+    network: Network = field(default_factory=Network)
+    proxy: Proxy = field(default_factory=Proxy)
+    backup: Backup = field(default_factory=Backup)
+    local_logs: LocalLogs = field(default_factory=LocalLogs)
+    metrics: Metrics = field(default_factory=Metrics)
+    discovery: Discovery = field(default_factory=Discovery)
+    disruption: Disruption = field(default_factory=Disruption)
+    placement: Placement = field(default_factory=Placement)
+    security: Security = field(default_factory=Security)
+    settings: Pairs = ()
+    labels: Pairs = ()
+    annotations: Pairs = ()
+    auth: Auth = field(default_factory=Auth)
 
     @property
     def image(self) -> str:
         """The image reference the pods run."""
         return f"{self.repository}:{self.tag}"
+
+    @property
+    def least_replicas(self) -> int:
+        """How many pods there are at least, whoever counts them."""
+        return self.autoscaling.least if self.autoscaling.most is not None else self.replicas

@@ -10,7 +10,8 @@ from typing import Any
 
 from deploy.errors import InvalidInput
 from deploy.gateway import GatewayRef
-from deploy.manifests import MANAGER, SPEC_ANNOTATION
+from deploy.labels import MANAGER
+from deploy.manifests import SPEC_ANNOTATION
 from deploy.plan import Manifest
 
 _IMAGE = "azure-api-management/gateway"

@@ -10,33 +10,47 @@ import hashlib
 import json
 from typing import Any
 
+from deploy.container_settings import container_settings
 from deploy.gateway import GatewaySpec
+from deploy.gateway_options import Rollout
+from deploy.labels import (
+    claim_name,
+    config_map_name,
+    discovery_name,
+    metadata,
+    selector,
+    service_account_name,
+)
 from deploy.plan import Manifest
+from deploy.pod_template import pod_template
 from deploy.spec import spec_to_mapping
 from deploy.tokens import EXPIRES_AT, LAYOUT_KEY, Token, iso
 
-MANAGER = "gateway-bot"
 SPEC_ANNOTATION = "gateway-bot.io/spec"
 ACTION_ANNOTATION = "gateway-bot.io/action"
 REQUESTER_ANNOTATION = "gateway-bot.io/requested-by"
 CONFIG_ANNOTATION = "gateway-bot.io/config-hash"
 
-STATUS_PATH = "/status-0123456789abcdef"
-HTTP, HTTPS, RATE_LIMIT, HEARTBEAT = 8080, 8081, 4290, 4291
-_USER = 1001
-"""The image's own user; custom CA certificates need it, and the backup directory its group."""
+_CPU_TARGET = 80
+"""Percent; of the usual targets the one that leaves room while new pods start."""
 
 
-def render(spec: GatewaySpec, token_secret: str) -> tuple[Manifest, ...]:
-    """Every object of the gateway but the token's Secret, in the order in which to apply them."""
+def render(spec: GatewaySpec, token_secret: str | None) -> tuple[Manifest, ...]:
+    """Every object of the gateway but the token's Secret, in the order in which to apply them.
+
+    `token_secret` is the name of that Secret, None for a gateway that signs in to Entra ID.
+    """
     config = _config_map(spec)
-    return (
-        config,
-        _discovery(spec),
-        _live_traffic(spec),
-        _disruption_budget(spec),
-        _deployment(spec, token_secret, config["data"]),
-    )
+    objects = [config, _discovery(spec), _live_traffic(spec)]
+    if spec.disruption.enabled:
+        objects.append(_disruption_budget(spec))
+    if spec.backup.size is not None:
+        objects.append(_claim(spec, spec.backup.size))
+    if spec.auth.kind == "workloadIdentity":
+        objects.append(_service_account(spec))
+    if spec.autoscaling.most is not None:
+        objects.append(_autoscaler(spec, spec.autoscaling.most))
+    return (*objects, _deployment(spec, token_secret, config["data"]))
 
 
 def with_action(
@@ -56,7 +70,7 @@ def token_secret(spec: GatewaySpec, name: str, token: Token, action_id: str) -> 
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {
-            **_metadata(spec, name),
+            **metadata(spec, name),
             "annotations": {
                 EXPIRES_AT: iso(token.expires_at),
                 ACTION_ANNOTATION: action_id,
@@ -69,90 +83,73 @@ def token_secret(spec: GatewaySpec, name: str, token: Token, action_id: str) -> 
 
 
 def _annotated(manifest: Manifest, annotations: dict[str, str]) -> Manifest:
-    metadata = manifest["metadata"]
+    known = manifest["metadata"]
     return {
         **manifest,
         "metadata": {
-            **metadata,
-            "annotations": {**metadata.get("annotations", {}), **annotations},
+            **known,
+            "annotations": {**known.get("annotations", {}), **annotations},
         },
     }
-
-
-def _metadata(spec: GatewaySpec, name: str) -> dict[str, Any]:
-    return {"name": name, "namespace": spec.ref.namespace, "labels": _labels(spec)}
-
-
-def _labels(spec: GatewaySpec) -> dict[str, str]:
-    return {
-        **_selector(spec),
-        "app.kubernetes.io/name": "self-hosted-gateway",
-        "app.kubernetes.io/instance": spec.ref.name,
-        "app.kubernetes.io/part-of": "azure-api-management",
-        "app.kubernetes.io/managed-by": MANAGER,
-    }
-
-
-def _selector(spec: GatewaySpec) -> dict[str, str]:
-    return {"app": spec.ref.name}
 
 
 def _config_map(spec: GatewaySpec) -> Manifest:
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": _metadata(spec, f"{spec.ref.name}-env"),
-        "data": {
-            "config.service.endpoint": spec.apim.configuration_endpoint,
-            "neighborhood.host": _discovery_name(spec),
-            "runtime.deployment.artifact.source": MANAGER,
-            "runtime.deployment.mechanism": "YAML",
-            "runtime.deployment.orchestrator.type": "Kubernetes",
-            "telemetry.logs.std": spec.log_format,
-            "telemetry.logs.std.level": spec.log_level,
-        },
+        "metadata": metadata(spec, config_map_name(spec)),
+        "data": container_settings(spec),
     }
 
 
-def _discovery_name(spec: GatewaySpec) -> str:
-    return f"{spec.ref.name}-instance-discovery"
-
-
 def _discovery(spec: GatewaySpec) -> Manifest:
+    ports = spec.discovery
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": _metadata(spec, _discovery_name(spec)),
+        "metadata": metadata(spec, discovery_name(spec)),
         "spec": {
             "type": "ClusterIP",
             "clusterIP": "None",
-            "selector": _selector(spec),
+            "selector": selector(spec),
             "ports": [
-                _service_port("rate-limit-discovery", RATE_LIMIT, "rate-limit-dc", "UDP"),
-                _service_port("discovery-heartbeat", HEARTBEAT, "dc-heartbeat", "UDP"),
+                _service_port("rate-limit-discovery", ports.rate_limit, "rate-limit-dc", "UDP"),
+                _service_port("discovery-heartbeat", ports.heartbeat, "dc-heartbeat", "UDP"),
             ],
         },
     }
 
 
 def _live_traffic(spec: GatewaySpec) -> Manifest:
+    options = spec.service
+    ports = [
+        _service_port("http", spec.http_port, "http", "TCP"),
+        _service_port("https", spec.https_port, "https", "TCP"),
+    ]
+    for port, node_port in zip(
+        ports, (options.http_node_port, options.https_node_port), strict=True
+    ):
+        if node_port is not None:
+            port["nodePort"] = node_port
     service: dict[str, Any] = {
         "type": spec.service_type,
-        "selector": _selector(spec),
-        "ports": [
-            _service_port("http", spec.http_port, "http", "TCP"),
-            _service_port("https", spec.https_port, "https", "TCP"),
-        ],
+        "selector": selector(spec),
+        "ports": ports,
     }
     if spec.service_type != "ClusterIP":
         # Keeps the client's address, which policies and logs want.
-        service["externalTrafficPolicy"] = "Local"
-    return {
+        service["externalTrafficPolicy"] = options.external_traffic_policy or "Local"
+    if options.load_balancer_class is not None:
+        service["loadBalancerClass"] = options.load_balancer_class
+    if options.source_ranges:
+        service["loadBalancerSourceRanges"] = list(options.source_ranges)
+    manifest = {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": _metadata(spec, f"{spec.ref.name}-live-traffic"),
+        "metadata": metadata(spec, f"{spec.ref.name}-live-traffic"),
         "spec": service,
     }
+    return _annotated(manifest, dict(options.annotations)) if options.annotations else manifest
 
 
 def _service_port(name: str, port: int, target: str, protocol: str) -> dict[str, Any]:
@@ -160,117 +157,113 @@ def _service_port(name: str, port: int, target: str, protocol: str) -> dict[str,
 
 
 def _disruption_budget(spec: GatewaySpec) -> Manifest:
+    most, least = spec.disruption.max_unavailable, spec.disruption.min_available
+    budget = (
+        {"maxUnavailable": _int_or_share(most or "1")}
+        if least is None
+        else {"minAvailable": _int_or_share(least)}
+    )
     return {
         "apiVersion": "policy/v1",
         "kind": "PodDisruptionBudget",
-        "metadata": _metadata(spec, spec.ref.name),
-        "spec": {"maxUnavailable": 1, "selector": {"matchLabels": _selector(spec)}},
+        "metadata": metadata(spec, spec.ref.name),
+        "spec": {**budget, "selector": {"matchLabels": selector(spec)}},
     }
 
 
-def _deployment(spec: GatewaySpec, token_secret: str, config: dict[str, str]) -> Manifest:
-    canonical = json.dumps(spec_to_mapping(spec), sort_keys=True, separators=(",", ":"))
+def _claim(spec: GatewaySpec, size: str) -> Manifest:
+    claim: dict[str, Any] = {
+        "accessModes": [spec.backup.access_mode],
+        "resources": {"requests": {"storage": size}},
+    }
+    if spec.backup.storage_class is not None:
+        claim["storageClassName"] = spec.backup.storage_class
     return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": metadata(spec, claim_name(spec)),
+        "spec": claim,
+    }
+
+
+def _service_account(spec: GatewaySpec) -> Manifest:
+    manifest: Manifest = {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": metadata(spec, service_account_name(spec)),
+    }
+    manifest["metadata"]["labels"]["azure.workload.identity/use"] = "true"
+    return _annotated(
+        manifest,
+        {
+            "azure.workload.identity/client-id": spec.auth.client_id or "",
+            "azure.workload.identity/tenant-id": spec.auth.tenant_id or "",
+        },
+    )
+
+
+def _autoscaler(spec: GatewaySpec, most: int) -> Manifest:
+    scaling = spec.autoscaling
+    targets = {"cpu": scaling.cpu, "memory": scaling.memory}
+    if not any(targets.values()):
+        targets["cpu"] = _CPU_TARGET
+    return {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": metadata(spec, spec.ref.name),
+        "spec": {
+            "scaleTargetRef": {
+                "apiVersion": "apps/v1",
+                "kind": "Deployment",
+                "name": spec.ref.name,
+            },
+            "minReplicas": scaling.least,
+            "maxReplicas": most,
+            "metrics": [
+                {
+                    "type": "Resource",
+                    "resource": {
+                        "name": name,
+                        "target": {"type": "Utilization", "averageUtilization": percent},
+                    },
+                }
+                for name, percent in targets.items()
+                if percent is not None
+            ],
+        },
+    }
+
+
+def _deployment(spec: GatewaySpec, token_secret: str | None, config: dict[str, str]) -> Manifest:
+    canonical = json.dumps(spec_to_mapping(spec), sort_keys=True, separators=(",", ":"))
+    rollout = spec.rollout
+    deployment: dict[str, Any] = {
+        "replicas": spec.replicas,
+        "progressDeadlineSeconds": rollout.progress_deadline,
+        "selector": {"matchLabels": selector(spec)},
+        "strategy": {
+            "type": "RollingUpdate",
+            "rollingUpdate": {
+                "maxUnavailable": _int_or_share(rollout.max_unavailable),
+                "maxSurge": _int_or_share(rollout.max_surge),
+            },
+        },
+        # Environment variables are read once, so a changed ConfigMap must roll pods.
+        "template": pod_template(spec, token_secret, {CONFIG_ANNOTATION: _hash(config)}),
+    }
+    if spec.autoscaling.most is not None:
+        del deployment["replicas"]
+    if rollout.min_ready != Rollout.min_ready:
+        deployment["minReadySeconds"] = rollout.min_ready
+    if rollout.history_limit != Rollout.history_limit:
+        deployment["revisionHistoryLimit"] = rollout.history_limit
+    manifest = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": {
-            **_metadata(spec, spec.ref.name),
-            "annotations": {SPEC_ANNOTATION: canonical},
-        },
-        "spec": {
-            "replicas": spec.replicas,
-            "progressDeadlineSeconds": spec.rollout.progress_deadline,
-            "selector": {"matchLabels": _selector(spec)},
-            "strategy": {
-                "type": "RollingUpdate",
-                "rollingUpdate": {
-                    "maxUnavailable": _int_or_share(spec.rollout.max_unavailable),
-                    "maxSurge": _int_or_share(spec.rollout.max_surge),
-                },
-            },
-            "template": {
-                "metadata": {
-                    "labels": _labels(spec),
-                    # Environment variables are read once, so a changed ConfigMap must roll pods.
-                    "annotations": {CONFIG_ANNOTATION: _hash(config)},
-                },
-                "spec": _pod(spec, token_secret),
-            },
-        },
+        "metadata": metadata(spec, spec.ref.name),
+        "spec": deployment,
     }
-
-
-def _pod(spec: GatewaySpec, token_secret: str) -> dict[str, Any]:
-    return {
-        "automountServiceAccountToken": False,
-        "terminationGracePeriodSeconds": spec.rollout.termination_grace,
-        "securityContext": {
-            "runAsUser": _USER,
-            "runAsNonRoot": True,
-            "fsGroup": _USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "topologySpreadConstraints": [
-            _spread(spec, "topology.kubernetes.io/zone"),
-            _spread(spec, "kubernetes.io/hostname"),
-        ],
-        "containers": [_container(spec, token_secret)],
-    }
-
-
-def _spread(spec: GatewaySpec, key: str) -> dict[str, Any]:
-    return {
-        "maxSkew": 1,
-        "topologyKey": key,
-        "whenUnsatisfiable": "ScheduleAnyway",
-        "labelSelector": {"matchLabels": _selector(spec)},
-    }
-
-
-def _container(spec: GatewaySpec, token_secret: str) -> dict[str, Any]:
-    return {
-        "name": spec.ref.name,
-        "image": spec.image,
-        "imagePullPolicy": "IfNotPresent",
-        "ports": [
-            {"name": "http", "containerPort": HTTP, "protocol": "TCP"},
-            {"name": "https", "containerPort": HTTPS, "protocol": "TCP"},
-            {"name": "rate-limit-dc", "containerPort": RATE_LIMIT, "protocol": "UDP"},
-            {"name": "dc-heartbeat", "containerPort": HEARTBEAT, "protocol": "UDP"},
-        ],
-        "env": [
-            {
-                "name": "config.service.auth",
-                "valueFrom": {"secretKeyRef": {"name": token_secret, "key": LAYOUT_KEY}},
-            }
-        ],
-        "envFrom": [{"configMapRef": {"name": f"{spec.ref.name}-env"}}],
-        # Requests as advised. The memory limit keeps a leak from taking the node; a CPU limit
-        # would only slow requests down.
-        "resources": {
-            "requests": {"cpu": spec.cpu, "memory": spec.memory},
-            "limits": {"memory": spec.memory},
-        },
-        # Ten minutes to load the configuration: with Kubernetes' defaults a gateway that waits for
-        # Azure is killed after thirty seconds, for ever (issue 418 of the gateway's repository).
-        "startupProbe": _probe(period=5, failures=120),
-        "readinessProbe": _probe(period=5, failures=3),
-        "livenessProbe": _probe(period=10, failures=6),
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "privileged": False,
-            "capabilities": {"drop": ["ALL"]},
-        },
-    }
-
-
-def _probe(*, period: int, failures: int) -> dict[str, Any]:
-    return {
-        "httpGet": {"path": STATUS_PATH, "port": "http", "scheme": "HTTP"},
-        "periodSeconds": period,
-        "failureThreshold": failures,
-        "timeoutSeconds": 3,
-    }
+    return _annotated(manifest, {SPEC_ANNOTATION: canonical})
 
 
 def _int_or_share(text: str) -> int | str:

@@ -55,9 +55,12 @@ class OwnershipConflict:
 
 @dataclass(frozen=True)
 class TokenPlan:
-    """Which Secret the pods read their token from, and whether a token must be minted into it."""
+    """Which Secret the pods read their token from, and whether a token must be minted into it.
 
-    secret: str
+    `secret` is None for a gateway that signs in to Entra ID and so has no token.
+    """
+
+    secret: str | None
     mint: bool
     expires_at: str | None
     """Of a kept token: when it expires, ISO 8601 UTC; None when unknown or still to be minted."""

@@ -51,7 +51,7 @@ class Planner:
         cluster = self._cluster_of(spec.ref.cluster)
         namespace = spec.ref.namespace
         # Names and kinds do not depend on the token, so all can be read before it is decided on.
-        outline = render(spec, "undecided")
+        outline = render(spec, "undecided" if spec.auth.kind == "token" else None)
         there = cluster.begin(lambda: cluster.check_namespace(namespace))
         uid = cluster.begin(cluster.uid)
         tags = cluster.begin(self._tags)
@@ -89,7 +89,9 @@ class Planner:
         """
         deployment = observed["Deployment", spec.ref.name]
         used = token_secret_of(deployment["spec"]["template"]["spec"]) if deployment else None
-        guess = used[0] if used else self._token(spec, action_id, None).secret
+        guess = self._token(spec, action_id, None).secret
+        if guess is not None and used:
+            guess = used[0]
         wanted = render(spec, guess)
         reading = cluster.begin(
             lambda: cluster.get("Secret", spec.ref.namespace, used[0]) if used else None

@@ -129,7 +129,7 @@ def token_secret_of(pod_spec: Mapping[str, Any]) -> tuple[str, str] | None:
     """
     for container in pod_spec.get("containers") or ():
         for variable in container.get("env") or ():
-            if str(variable.get("name", "")).startswith("config.service.auth"):
+            if variable.get("name") in ("config.service.auth", "config.service.auth.key"):
                 source = (variable.get("valueFrom") or {}).get("secretKeyRef")
                 if source:
                     return source["name"], source["key"]

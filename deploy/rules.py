@@ -33,7 +33,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "single-replica",
         "warning",
-        lambda spec, tags: spec.replicas < 2,
+        lambda spec, tags: spec.least_replicas < 2,
         "One pod: every restart or node failure is an outage.",
         "Two replicas are the least, three are advised.",
         "Ask for --replicas 3.",
@@ -41,7 +41,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "few-replicas",
         "info",
-        lambda spec, tags: spec.replicas == 2,
+        lambda spec, tags: spec.least_replicas == 2,
         "Two pods: one is left while a node fails.",
         "Microsoft advises at least three replicas.",
         "Ask for --replicas 3.",

@@ -13,7 +13,7 @@ from deploy.cluster import Cluster
 from deploy.errors import GatewayBotError, InvalidInput, NotFound
 from deploy.gateway import GatewayRef
 from deploy.heartbeat import Heartbeat
-from deploy.manifests import MANAGER
+from deploy.labels import MANAGER
 from deploy.masking import mask_secrets
 from deploy.plan import Manifest
 from deploy.pods import PodProgress, pod_progress, token_secret_of

@@ -94,9 +94,13 @@ def plan_token(
 ) -> TokenPlan:
     """Keep the Secret the pods use while it is right and good for a week, else plan a new one.
 
+    A gateway that signs in to Entra ID has none.
+
     A Secret that is not immutable was not made by this bot: its content may change under running
     pods, so it is replaced too.
     """
+    if spec.auth.kind != "token":
+        return TokenPlan(None, mint=False, expires_at=None, reason="It signs in to Entra ID.")
     new = TokenPlan(
         secret=f"{spec.ref.name}-token-{action_id.lower()}", mint=True, expires_at=None, reason=""
     )

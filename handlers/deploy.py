@@ -200,7 +200,11 @@ def _spec(
         "cluster": ref.cluster,
         "namespace": ref.namespace,
         "name": ref.name,
-        "image": {"repository": services.image_repository, "tag": options["tag"]},
+        "image": {
+            **mapping.get("image", {}),
+            "repository": services.image_repository,
+            "tag": options["tag"],
+        },
     }
     if "replicas" in options:
         mapping["replicas"] = options["replicas"]

@@ -37,7 +37,7 @@ def rights(namespaces: Sequence[str]) -> list[dict[str, Any]]:
                 "metadata": metadata,
                 "rules": [
                     _rule("", ["configmaps", "secrets", "services"], _ALL),
-                    _rule("", ["persistentvolumeclaims"], _ALL),
+                    _rule("", ["persistentvolumeclaims", "serviceaccounts"], _ALL),
                     _rule("apps", ["deployments"], _ALL),
                     _rule("policy", ["poddisruptionbudgets"], _ALL),
                     _rule("autoscaling", ["horizontalpodautoscalers"], _ALL),

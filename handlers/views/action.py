@@ -104,9 +104,14 @@ def _what(action: Action, plan: Plan) -> Block:
             ("Gateway", f"`{escape(spec.apim.gateway)}` in `{escape(spec.apim.instance)}`"),
             ("Where", f"`{escape(action.ref.cluster)}/{escape(action.ref.namespace)}`"),
             ("Image", f"`{escape(spec.tag)}`"),
-            ("Replicas", str(spec.replicas)),
+            ("Replicas", _replicas(spec)),
         ]
     )
+
+
+def _replicas(spec: GatewaySpec) -> str:
+    scaling = spec.autoscaling
+    return str(spec.replicas) if scaling.most is None else f"{scaling.least} to {scaling.most}"
 
 
 def _who_decides(action: Action) -> str:

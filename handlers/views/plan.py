@@ -57,7 +57,7 @@ def summary(plan: Plan) -> str:
 def _effects(plan: Plan) -> list[str]:
     new = any(c.kind == "Deployment" and c.change == "create" for c in plan.changes)
     if new:
-        pods = f"Starts {counted(plan.spec.replicas, 'pod')}"
+        pods = f"Starts {counted(plan.spec.least_replicas, 'pod')}"
     elif plan.restarts_pods:
         pods = ":arrows_counterclockwise: Replaces the running pods, one after another"
     else:
@@ -66,6 +66,8 @@ def _effects(plan: Plan) -> list[str]:
 
 
 def _token(plan: Plan) -> str:
+    if plan.token.secret is None:
+        return "Signs in to Entra ID, without a token"
     if plan.token.mint:
         return "New gateway token, up to 30 days"
     if plan.token.expires_at:

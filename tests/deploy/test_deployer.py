@@ -13,7 +13,8 @@ import pytest
 from deploy.actions.executor import RunLost
 from deploy.actions.record import Outcome, State, Step
 from deploy.deployer import Deployer
-from deploy.gateway import GatewaySpec, Rollout
+from deploy.gateway import GatewaySpec
+from deploy.gateway_options import Rollout
 from deploy.manifests import token_secret
 from deploy.planning import Planner
 from deploy.tokens import expiry_for
@@ -126,6 +127,7 @@ def test_a_run_that_died_while_applying_is_finished_by_the_next(bench: Bench) ->
 def test_a_token_made_by_an_earlier_run_of_the_action_is_used(bench: Bench) -> None:
     plan = bench.planner.plan(SPEC, "ABC234")
     expiry = expiry_for(datetime.datetime.now(datetime.UTC))
+    assert plan.token.secret is not None
     token = bench.mint.generate_token(INSTANCE, "edge-1", "primary", expiry)
     bench.bed.cluster.create(token_secret(SPEC, plan.token.secret, token, "ABC234"))
     assert bench.deployer.execute(action_for(plan), RecordingRun()).state is State.SUCCEEDED

@@ -24,6 +24,7 @@ def planner(cluster: Cluster) -> Planner:
 def deploy(cluster: Cluster, planner: Planner, action_id: str = "ABC234") -> None:
     plan = planner.plan(SPEC, action_id)
     expiry = expiry_for(datetime.datetime.now(datetime.UTC))
+    assert plan.token.secret is not None
     token = Mint().generate_token(INSTANCE, "edge-1", "primary", expiry)
     cluster.create(token_secret(SPEC, plan.token.secret, token, action_id))
     apply_plan(cluster, plan, action_id=action_id, requester="U1")

@@ -1,0 +1,400 @@
+"""The kinds of values a spec holds: each reads text's data, writes it back and has a JSON Schema.
+
+`read` raises InvalidInput with the dotted path of the value at fault.
+"""
+
+import dataclasses
+import difflib
+import functools
+import json
+import re
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from deploy.errors import InvalidInput
+from deploy.gateway import check_label
+
+Schema = dict[str, Any]
+_ENTRIES = 64
+"""More entries than this in one list or mapping are a mistake."""
+
+
+class Value(Protocol):
+    """One kind of value."""
+
+    def read(self, given: Any, path: str) -> Any:
+        """The value, in the form in which equal ones compare equal."""
+
+    def write(self, value: Any) -> Any:
+        """What reads back as `value`."""
+
+    def schema(self) -> Schema:
+        """JSON Schema of what `read` takes."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """Text of a form.
+
+    With `hidden` a wrong value is not repeated, for it may hold a password; with `flags` true and
+    false are taken as words.
+    """
+
+    pattern: str
+    wanted: str
+    hidden: bool = False
+    flags: bool = False
+
+    def read(self, given: Any, path: str) -> str:
+        if self.flags and isinstance(given, bool):
+            given = str(given).lower()
+        # YAML reads an unquoted 2.11 or 2 as a number; in all these fields text was meant.
+        number = isinstance(given, int | float) and not isinstance(given, bool)
+        text = str(given) if number else given
+        if not isinstance(text, str) or not re.fullmatch(self.pattern, text):
+            raise wrong(path, "…" if self.hidden else given, self.wanted)
+        return text
+
+    def write(self, value: str) -> str:
+        return value
+
+    def schema(self) -> Schema:
+        return {"type": ["string", "number"], "pattern": f"^({self.pattern})$"}
+
+
+@dataclass(frozen=True)
+class Label:
+    """A name as Kubernetes takes it (RFC 1123 label)."""
+
+    limit: int = 63
+
+    def read(self, given: Any, path: str) -> str:
+        return check_label(Text(r"[\s\S]*", "text").read(given, path), path, self.limit)
+
+    def write(self, value: str) -> str:
+        return value
+
+    def schema(self) -> Schema:
+        return {
+            "type": ["string", "number"],
+            "pattern": "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$",
+            "maxLength": self.limit,
+        }
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """Text that a parser takes; the parser raises ValueError for what it does not."""
+
+    parse: Callable[[str], object]
+    wanted: str
+
+    def read(self, given: Any, path: str) -> str:
+        try:
+            if isinstance(given, str):
+                self.parse(given)
+                return given
+        except ValueError:
+            pass
+        raise wrong(path, given, self.wanted)
+
+    def write(self, value: str) -> str:
+        return value
+
+    def schema(self) -> Schema:
+        return {"type": "string"}
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A whole number within bounds."""
+
+    least: int
+    most: int
+
+    def read(self, given: Any, path: str) -> int:
+        whole = isinstance(given, int) and not isinstance(given, bool)
+        if not whole or not self.least <= given <= self.most:
+            raise wrong(path, given, f"a whole number from {self.least} to {self.most}")
+        return int(given)
+
+    def write(self, value: int) -> int:
+        return value
+
+    def schema(self) -> Schema:
+        return {"type": "integer", "minimum": self.least, "maximum": self.most}
+
+
+@dataclass(frozen=True)
+class Flag:
+    """True or false."""
+
+    def read(self, given: Any, path: str) -> bool:
+        if not isinstance(given, bool):
+            raise wrong(path, given, "true or false")
+        return given
+
+    def write(self, value: bool) -> bool:
+        return value
+
+    def schema(self) -> Schema:
+        return {"type": "boolean"}
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """One of a few words."""
+
+    choices: tuple[str, ...]
+
+    def read(self, given: Any, path: str) -> str:
+        if given not in self.choices:
+            raise wrong(path, given, f"one of {', '.join(self.choices)}")
+        return str(given)
+
+    def write(self, value: str) -> str:
+        return value
+
+    def schema(self) -> Schema:
+        return {"enum": list(self.choices)}
+
+
+@dataclass(frozen=True)
+class Many:
+    """A list, in the order given."""
+
+    item: Value
+    least: int = 0
+    most: int = _ENTRIES
+
+    def read(self, given: Any, path: str) -> tuple[Any, ...]:
+        if not isinstance(given, list | tuple):
+            raise wrong(path, given, "a list")
+        if not self.least <= len(given) <= self.most:
+            raise InvalidInput(
+                f"{path} has {len(given)} entries, not {self.least} to {self.most}.", field=path
+            )
+        return tuple(self.item.read(each, f"{path}[{i}]") for i, each in enumerate(given))
+
+    def write(self, value: tuple[Any, ...]) -> list[Any]:
+        return [self.item.write(each) for each in value]
+
+    def schema(self) -> Schema:
+        found: Schema = {"type": "array", "items": self.item.schema(), "maxItems": self.most}
+        return found | ({"minItems": self.least} if self.least else {})
+
+
+@dataclass(frozen=True)
+class MapOf:
+    """A mapping of text to text, kept as pairs sorted by key."""
+
+    key: Text
+    value: Text
+
+    def read(self, given: Any, path: str) -> tuple[tuple[str, str], ...]:
+        _must_map(given, path)
+        if len(given) > _ENTRIES:
+            raise InvalidInput(f"{path} has more than {_ENTRIES} entries.", field=path)
+        return tuple(
+            sorted(
+                (self.key.read(key, join(path, key)), self.value.read(each, join(path, key)))
+                for key, each in given.items()
+            )
+        )
+
+    def write(self, value: tuple[tuple[str, str], ...]) -> dict[str, str]:
+        return dict(value)
+
+    def schema(self) -> Schema:
+        return {
+            "type": "object",
+            "propertyNames": {"pattern": f"^({self.key.pattern})$"},
+            "additionalProperties": self.value.schema(),
+            "maxProperties": _ENTRIES,
+        }
+
+
+@dataclass(frozen=True)
+class Raw:
+    """An object of Kubernetes' API of which only the first keys are looked at; kept as JSON."""
+
+    keys: tuple[str, ...]
+
+    def read(self, given: Any, path: str) -> str:
+        _must_map(given, path)
+        for key, each in given.items():
+            if key not in self.keys:
+                raise unknown(path, key, self.keys)
+            _must_map(each, join(path, key))
+        try:
+            return json.dumps(given, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise InvalidInput(f"{path} cannot be written as JSON: {error}.", field=path) from error
+
+    def write(self, value: str) -> Any:
+        return json.loads(value)
+
+    def schema(self) -> Schema:
+        return {
+            "type": "object",
+            "properties": {key: {"type": "object"} for key in self.keys},
+            "additionalProperties": False,
+        }
+
+
+@dataclass(frozen=True)
+class Field:
+    """Where a value is in the text (`path`) and in the data (`attr`), and why there is one.
+
+    With `always` it is written even at its default.
+    """
+
+    path: str
+    attr: str
+    value: Value
+    why: str
+    always: bool = False
+
+
+@dataclass(frozen=True)
+class Record:
+    """A mapping of known keys to one frozen dataclass; defaults are the dataclass's own."""
+
+    cls: type
+    fields: tuple[Field, ...]
+
+    def read(self, given: Any, path: str) -> Any:
+        _check_keys(given, self._tree, path)
+        values: dict[str, Any] = {}
+        for field in self.fields:
+            found = _found(given, field.path)
+            at = join(path, field.path)
+            if found is not None:
+                _put(values, field.attr, field.value.read(found, at))
+            elif self.default(field) is dataclasses.MISSING:
+                raise InvalidInput(f"{at} is missing.", field=at)
+        return _build(self.cls, values)
+
+    def write(self, value: Any) -> dict[str, Any]:
+        written: dict[str, Any] = {}
+        for field in self.fields:
+            held = functools.reduce(getattr, field.attr.split("."), value)
+            if held is not None and (field.always or held != self.default(field)):
+                _put(written, field.path, field.value.write(held))
+        return written
+
+    def schema(self) -> Schema:
+        return self._schema_of(self._tree)
+
+    def default(self, field: Field) -> Any:
+        """What the value is when nothing is said; MISSING where something must be."""
+        cls: Any = self.cls
+        *parents, name = field.attr.split(".")
+        for parent in parents:
+            cls = _hints(cls)[parent]
+        found = next(f for f in dataclasses.fields(cls) if f.name == name)
+        return found.default
+
+    @functools.cached_property
+    def _tree(self) -> dict[str, Any]:
+        tree: dict[str, Any] = {}
+        for field in self.fields:
+            _put(tree, field.path, field)
+        return tree
+
+    def _schema_of(self, tree: Mapping[str, Any]) -> Schema:
+        properties, required = {}, []
+        for key, below in tree.items():
+            if isinstance(below, Field):
+                properties[key] = self._field_schema(below)
+                needed = self.default(below) is dataclasses.MISSING
+            else:
+                properties[key] = self._schema_of(below)
+                needed = "required" in properties[key]
+            if needed:
+                required.append(key)
+        schema: Schema = {
+            "type": "object",
+            "properties": properties,
+            "additionalProperties": False,
+        }
+        return schema | ({"required": required} if required else {})
+
+    def _field_schema(self, field: Field) -> Schema:
+        schema = {**field.value.schema(), "description": field.why}
+        default = self.default(field)
+        if default is not None and default is not dataclasses.MISSING:
+            schema["default"] = field.value.write(default)
+        return schema
+
+
+def join(path: str, key: Any) -> str:
+    """The dotted path of `key` within `path`."""
+    shown = str(key)[:80]
+    return f"{path}.{shown}" if path else shown
+
+
+def wrong(path: str, given: Any, wanted: str) -> InvalidInput:
+    """The error for a value that is not what was wanted."""
+    shown = str(given)
+    shown = shown if len(shown) <= 80 else shown[:79] + "…"
+    return InvalidInput(f"{path} is “{shown}”, not {wanted}.", field=path)
+
+
+def unknown(path: str, key: Any, known: Iterable[str]) -> InvalidInput:
+    """The error for a key that there is not, with the nearest that there is."""
+    names = list(known)
+    near = difflib.get_close_matches(str(key)[:80], names, n=1)
+    return InvalidInput(
+        f"{join(path, key)} is not a field of a gateway's spec.",
+        field=join(path, key),
+        remedy=f"Did you mean {join(path, near[0])}?"
+        if near
+        else f"There are: {', '.join(names)}.",
+    )
+
+
+def _must_map(given: Any, path: str) -> None:
+    if not isinstance(given, Mapping):
+        raise InvalidInput(f"{path or 'A spec'} must be a mapping of keys to values.", field=path)
+
+
+def _check_keys(given: Any, tree: Mapping[str, Any], path: str) -> None:
+    _must_map(given, path)
+    for key, value in given.items():
+        if key not in tree:
+            raise unknown(path, key, tree)
+        if isinstance(tree[key], dict) and value is not None:
+            _check_keys(value, tree[key], join(path, key))
+
+
+def _found(given: Any, path: str) -> Any:
+    for key in path.split("."):
+        given = given.get(key)
+        if given is None:
+            return None
+    return given
+
+
+def _put(target: dict[str, Any], path: str, value: Any) -> None:
+    *parents, last = path.split(".")
+    for parent in parents:
+        target = target.setdefault(parent, {})
+    target[last] = value
+
+
+@functools.cache
+def _hints(cls: Any) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
+
+
+def _build(cls: Any, values: Mapping[str, Any]) -> Any:
+    hints = _hints(cls)
+    return cls(
+        **{
+            name: _build(hints[name], value) if isinstance(value, dict) else value
+            for name, value in values.items()
+        }
+    )
