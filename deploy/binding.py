@@ -44,9 +44,11 @@ def build_plan(
     token: TokenPlan,
     findings: Sequence[Finding] = (),
     conflicts: Sequence[OwnershipConflict] = (),
+    removals: Sequence[ObjectChange] = (),
 ) -> Plan:
     """The plan, its digest included."""
     changes = tuple(change for item in observed if (change := _change(item)) is not None)
+    changes += tuple(removals)
     plan = Plan(
         spec=spec,
         cluster_uid=cluster_uid,

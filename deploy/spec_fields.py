@@ -69,6 +69,7 @@ URL = Text(_URL, "a URL such as http://proxy:3128 without user or password", hid
 ENDPOINT = Text(rf"{_HOST_PORT}:[0-9]{{1,5}}", "a host and a port such as statsd.monitoring:8125")
 _LOG_ENDPOINT = Text(r"[A-Za-z0-9_./:\[\]-]{1,253}", "a path, or a host and a port")
 GUID = Text(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", "an id such as Entra ID shows")
+_MOMENT = Text(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "a moment such as 2026-11-23T15:04:05Z")
 ADDRESS = Parsed(_address, "an IP address")
 CIDR = Parsed(_cidr, "an address range such as 10.0.0.0/8")
 _HOSTNAME = Text(rf"(?=.{{1,253}}$){_DNS}", "a host name")
@@ -246,6 +247,12 @@ SPEC = Record(
             "rollout.history_limit",
             Whole(0, 100),
             "How many versions before are kept for going back.",
+        ),
+        Field(
+            "rollout.restartedAt",
+            "rollout.restarted_at",
+            _MOMENT,
+            "Set by restart: another moment replaces every pod.",
         ),
         Field(
             "logs.level",
