@@ -51,6 +51,8 @@ def summary(plan: Plan) -> str:
     updated = sum(change.change == "update" for change in plan.changes)
     parts = [f"creates {counted(created, 'object')}"] if created else []
     parts += [f"changes {counted(updated, 'object')}"] if updated else []
+    deleted = sum(change.change == "delete" for change in plan.changes)
+    parts += [f"deletes {counted(deleted, 'object')}"] if deleted else []
     return " and ".join(parts) or "changes nothing on the cluster"
 
 
