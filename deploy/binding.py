@@ -42,18 +42,17 @@ def build_plan(
     cluster_uid: str,
     observed: Sequence[Observed],
     token: TokenPlan,
+    deletions: Sequence[ObjectChange] = (),
     findings: Sequence[Finding] = (),
     conflicts: Sequence[OwnershipConflict] = (),
-    removals: Sequence[ObjectChange] = (),
 ) -> Plan:
     """The plan, its digest included."""
     changes = tuple(change for item in observed if (change := _change(item)) is not None)
-    changes += tuple(removals)
     plan = Plan(
         spec=spec,
         cluster_uid=cluster_uid,
         objects=tuple(item.wanted for item in observed),
-        changes=changes,
+        changes=(*changes, *deletions),
         token=token,
         findings=tuple(findings),
         conflicts=tuple(conflicts),

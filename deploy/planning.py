@@ -12,6 +12,7 @@ from deploy.binding import Observed, build_plan
 from deploy.cluster import Cluster
 from deploy.errors import GatewayBotError
 from deploy.gateway import GatewaySpec
+from deploy.handover import left_behind, with_live_replicas
 from deploy.manifests import render
 from deploy.plan import Manifest, OwnershipConflict, Plan, TokenPlan
 from deploy.pods import token_secret_of
@@ -67,8 +68,14 @@ class Planner:
             spec,
             cluster_uid=uid.result(),
             observed=[
-                Observed(item, observed[_key(item)], merged[_key(item)].result) for item in wanted
+                Observed(
+                    item,
+                    observed[_key(item)],
+                    with_live_replicas(item, observed[_key(item)], merged[_key(item)].result),
+                )
+                for item in wanted
             ],
+            deletions=left_behind(observed["Deployment", spec.ref.name], wanted),
             token=token,
             findings=rules.check(spec, tags.result()),
             conflicts=[c for item in wanted for c in merged[_key(item)].conflicts],

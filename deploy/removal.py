@@ -48,7 +48,7 @@ def removal_plan(cluster: Cluster, gateway: Installed, *, volumes: bool) -> Plan
         cluster_uid=cluster.uid(),
         observed=(),
         token=TokenPlan(None, mint=False, expires_at=None, reason="It is deleted."),
-        removals=changes,
+        deletions=changes,
     )
 
 

@@ -58,7 +58,7 @@ def summary(plan: Plan) -> str:
 
 def _effects(plan: Plan) -> list[str]:
     going = {change.kind for change in plan.changes if change.change == "delete"}
-    if going:
+    if "Deployment" in going:
         kept = "PersistentVolumeClaim" not in going and plan.spec.backup.size is not None
         volumes = ["Its volume is kept"] if kept else []
         return [summary(plan).capitalize(), ":wastebasket: Ends every pod", *volumes]
