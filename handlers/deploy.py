@@ -10,6 +10,7 @@ from deploy.azure import ApimInstance
 from deploy.errors import InvalidInput, NotFound
 from deploy.gateway import GatewayRef, GatewaySpec
 from deploy.manifests import SPEC_ANNOTATION
+from deploy.overlay import from_words, from_yaml, merged
 from deploy.spec import spec_from_mapping
 from handlers.proposal import check_allowed, listed, propose
 from handlers.services import Services
@@ -24,6 +25,9 @@ _OPTIONS = (
     Option("cpu", "CPU each pod asks for, for example 500m", "QUANTITY"),
     Option("memory", "memory each pod asks for, for example 1Gi", "QUANTITY"),
     Option("deadline", "seconds without progress until the rollout has failed", "N", "number"),
+    Option(
+        "set", "any other field of the spec, for example logs.level=warn", "FIELD=VALUE", "many"
+    ),
     Option("name", "name on the cluster, where it is not the gateway's own", "NAME"),
     Option("take-over", "also change fields that another field manager owns", kind="flag"),
 )
@@ -88,6 +92,7 @@ def submit(services: Services, submission: Submission) -> Request:
         ref = GatewayRef(cluster, namespace, name)
         if "replicas" in chosen:
             chosen["replicas"] = _whole(chosen["replicas"])
+        _check_more(request)
     except InvalidInput as error:
         error.field = _BLOCKS.get(error.field, modal.NAME)
         raise
@@ -97,7 +102,25 @@ def submit(services: Services, submission: Submission) -> Request:
     return request
 
 
+def _check_more(request: Request) -> None:
+    """What can be told of the further fields before anything is asked: over the rest of a spec."""
+    try:
+        more = from_yaml(str(request.options.get("more", "")))
+        spec_from_mapping(merged(_EXAMPLE, more))
+    except InvalidInput as error:
+        error.field = "more"
+        raise
+
+
+_EXAMPLE = {
+    "gateway": "edge",
+    "apim": {"instance": "example", "endpoint": "example.configuration.azure-api.net"},
+    "cluster": "example",
+    "namespace": "example",
+    "image": {"tag": "2.11.1"},
+}
 _BLOCKS = {
+    "more": modal.MORE,
     "to": modal.PLACE,
     "cluster": modal.PLACE,
     "namespace": modal.PLACE,
@@ -186,7 +209,8 @@ def _spec(
     asked = {name: options[name] for name in ("cpu", "memory") if name in options}
     if asked:
         mapping["resources"] = {**mapping.get("resources", {}), **asked}
-    return spec_from_mapping(mapping)
+    mapping = merged(mapping, from_yaml(str(options.get("more", ""))))
+    return spec_from_mapping(merged(mapping, from_words(options.get("set", ()))))
 
 
 def _deployed_spec(services: Services, ref: GatewayRef) -> dict[str, Any]:

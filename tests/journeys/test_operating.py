@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.journeys.test_deploy import TAG, deploy, kubectl, named, objects
-from tests.support.demo import Demo, Person, words
+from tests.support.demo import Demo, Message, Person, words
 from tests.support.waiting import until
 
 REF = "west/dev/edge-1"
@@ -97,6 +97,39 @@ def test_diff_shows_what_others_changed(demo: Demo) -> None:
         "Takes over 1 field",
         "3 of 3 pods ready after",
     )
+
+
+def test_any_field_of_the_spec_is_set_by_its_path(demo: Demo) -> None:
+    ana = demo.person("ana")
+    deployed = decide(
+        ana,
+        f"deploy edge-1 --to west/dev --tag {TAG} --set logs.level=warn --set rollout.maxSurge=1",
+        'data["telemetry.logs.std.level"]: info → warn',
+        "3 of 3 pods ready after",
+    )
+    assert "Deploy edge-1" in deployed
+    assert live(demo)["spec"]["strategy"]["rollingUpdate"]["maxSurge"] == 1
+    ana.types(f"deploy edge-1 --to west/dev --tag {TAG} --set logs.levle=warn")
+    ana.sees("Did you mean logs.level", ephemeral=True)
+
+
+def test_the_form_takes_further_fields_as_yaml_and_explains_wrong_ones(demo: Demo) -> None:
+    ana = demo.person("ana")
+    chosen = {"deploy_gateway": "contoso/edge-1", "deploy_place": "west/dev", "deploy_tag": TAG}
+    ana.types("deploy")
+    refused = ana.submits(ana.form("deploy"), **chosen, deploy_more="logs: {levle: warn}")
+    assert "Did you mean logs.level" in refused["errors"]["deploy_more"]
+    before = {message["ts"] for message in ana.messages()}
+    sent = ana.submits(ana.form("deploy"), **chosen, deploy_more="logs: {level: null}")
+    assert sent == {"ok": True}
+
+    def plan() -> Message | None:
+        for message in ana.messages():
+            if message["ts"] not in before and "warn → info" in words(message):
+                return message
+        return None
+
+    ana.clicks(until(plan, "the plan"), "Cancel")
 
 
 def test_an_export_is_what_kubectl_takes_and_holds_no_token(demo: Demo) -> None:
