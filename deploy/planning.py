@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from deploy import rules
 from deploy.api_errors import OwnershipConflicts
 from deploy.binding import Observed, build_plan
-from deploy.cluster import Cluster
+from deploy.cluster import FIELD_MANAGER, Cluster
 from deploy.errors import GatewayBotError
 from deploy.gateway import GatewaySpec
 from deploy.manifests import render
 from deploy.plan import Manifest, OwnershipConflict, Plan, TokenPlan
 from deploy.pods import token_secret_of
+from deploy.succession import following
 from deploy.tokens import SecretFacts, plan_token, secret_facts
 
+_Observed = dict[tuple[str, str], Manifest | None]
 _LIST_KEY = re.compile(r"\[([^\]]*)\]")
 
 
@@ -62,7 +64,7 @@ class Planner:
             there.result()
         observed = {_key(wanted): found for wanted, found in zip(outline, live, strict=True)}
         token, merged = self._decide(cluster, spec, action_id, observed)
-        wanted = render(spec, token.secret)
+        wanted = _wanted(spec, token.secret, observed)
         plan = build_plan(
             spec,
             cluster_uid=uid.result(),
@@ -80,7 +82,7 @@ class Planner:
         cluster: Cluster,
         spec: GatewaySpec,
         action_id: str,
-        observed: dict[tuple[str, str], Manifest | None],
+        observed: _Observed,
     ) -> tuple[TokenPlan, dict[tuple[str, str], _Merged]]:
         """The token's plan and every dry run.
 
@@ -92,7 +94,7 @@ class Planner:
         guess = self._token(spec, action_id, None).secret
         if guess is not None and used:
             guess = used[0]
-        wanted = render(spec, guess)
+        wanted = _wanted(spec, guess, observed)
         reading = cluster.begin(
             lambda: cluster.get("Secret", spec.ref.namespace, used[0]) if used else None
         )
@@ -102,7 +104,8 @@ class Planner:
         token = self._token(spec, action_id, facts)
         results = {_key(item): result for item, result in zip(wanted, merged, strict=True)}
         if token.secret != guess:
-            again = next(m for m in render(spec, token.secret) if m["kind"] == "Deployment")
+            wanted = _wanted(spec, token.secret, observed)
+            again = next(m for m in wanted if m["kind"] == "Deployment")
             results[_key(again)] = _merge(cluster, again)
         return token, results
 
@@ -115,6 +118,13 @@ class Planner:
             return self._known_tags()
         except GatewayBotError:
             return ()
+
+
+def _wanted(
+    spec: GatewaySpec, token_secret: str | None, observed: _Observed
+) -> tuple[Manifest, ...]:
+    live = observed["Deployment", spec.ref.name]
+    return following(render(spec, token_secret), spec, live, FIELD_MANAGER)
 
 
 def _key(manifest: Manifest) -> tuple[str, str]:
