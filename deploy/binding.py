@@ -42,11 +42,13 @@ def build_plan(
     cluster_uid: str,
     observed: Sequence[Observed],
     token: TokenPlan,
+    leftovers: Sequence[ObjectChange] = (),
     findings: Sequence[Finding] = (),
     conflicts: Sequence[OwnershipConflict] = (),
 ) -> Plan:
-    """The plan, its digest included."""
-    changes = tuple(change for item in observed if (change := _change(item)) is not None)
+    """The plan, its digest included. `leftovers` are deletions of what is no longer wanted."""
+    written = tuple(change for item in observed if (change := _change(item)) is not None)
+    changes = (*written, *leftovers)
     plan = Plan(
         spec=spec,
         cluster_uid=cluster_uid,

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import functools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,13 +13,17 @@ from deploy.binding import Observed, build_plan
 from deploy.cluster import FIELD_MANAGER, Cluster
 from deploy.errors import GatewayBotError
 from deploy.gateway import GatewaySpec
+from deploy.labels import MANAGER
 from deploy.manifests import render
-from deploy.plan import Manifest, OwnershipConflict, Plan, TokenPlan
+from deploy.plan import Manifest, ObjectChange, OwnershipConflict, Plan, TokenPlan
 from deploy.pods import token_secret_of
 from deploy.succession import following
 from deploy.tokens import SecretFacts, plan_token, secret_facts
 
 _Observed = dict[tuple[str, str], Manifest | None]
+_OPTIONAL = ("HorizontalPodAutoscaler", "PodDisruptionBudget")
+"""What a gateway may no longer want, and what would go on acting on its pods: an autoscaler against
+the number of pods that is asked for. Accounts and volumes do nothing by themselves and stay."""
 _LIST_KEY = re.compile(r"\[([^\]]*)\]")
 
 
@@ -57,6 +62,7 @@ class Planner:
         there = cluster.begin(lambda: cluster.check_namespace(namespace))
         uid = cluster.begin(cluster.uid)
         tags = cluster.begin(self._tags)
+        leftovers = [cluster.begin(look) for look in _looking_for_leftovers(cluster, outline, spec)]
         try:
             live = cluster.at_once([_reading(cluster, wanted) for wanted in outline])
         finally:
@@ -73,6 +79,7 @@ class Planner:
             ],
             token=token,
             findings=rules.check(spec, tags.result()),
+            leftovers=[change for look in leftovers if (change := look.result()) is not None],
             conflicts=[c for item in wanted for c in merged[_key(item)].conflicts],
         )
         return plan if take_over or not plan.conflicts else dataclasses.replace(plan, digest="")
@@ -129,6 +136,22 @@ def _wanted(
 
 def _key(manifest: Manifest) -> tuple[str, str]:
     return manifest["kind"], manifest["metadata"]["name"]
+
+
+def _looking_for_leftovers(
+    cluster: Cluster, wanted: Sequence[Manifest], spec: GatewaySpec
+) -> list[Callable[[], ObjectChange | None]]:
+    asked = {manifest["kind"] for manifest in wanted}
+    return [functools.partial(_leftover, cluster, k, spec) for k in _OPTIONAL if k not in asked]
+
+
+def _leftover(cluster: Cluster, kind: str, spec: GatewaySpec) -> ObjectChange | None:
+    """The deletion of this bot's own object of that kind; somebody else's is left alone."""
+    found = cluster.get(kind, spec.ref.namespace, spec.ref.name)
+    labels = (found["metadata"].get("labels") or {}) if found else {}
+    if labels.get("app.kubernetes.io/managed-by") != MANAGER:
+        return None
+    return ObjectChange(kind, spec.ref.name, "delete")
 
 
 def _reading(cluster: Cluster, wanted: Manifest) -> Callable[[], Manifest | None]:

@@ -35,8 +35,12 @@ def apply_plan(
 ) -> None:
     """Apply the plan's objects, the Deployment last: its pods read what the others hold.
 
-    Every object is applied whole, so doing it twice is doing it once.
+    Every object is applied whole, so doing it twice is doing it once. What is no longer wanted is
+    deleted first: an autoscaler would undo the number of pods that is applied.
     """
+    for change in plan.changes:
+        if change.change == "delete":
+            cluster.delete(change.kind, plan.spec.ref.namespace, change.name)
     objects = with_action(plan.objects, action_id, requester)
     cluster.apply_all([o for o in objects if o["kind"] != "Deployment"], force=force)
     cluster.apply_all([o for o in objects if o["kind"] == "Deployment"], force=force)

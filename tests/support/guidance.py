@@ -47,11 +47,11 @@ def _spreads(found: Found) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Row:
-    """What a row asks for: the options that do it, and what must then be in which field."""
+    """What a row asks for: the options that do it, and what must then be said where."""
 
     name: str
     options: Options
-    field: Callable[[Found], Any]
+    said: Callable[[Found], Any]
     value: Any
     findings: tuple[str, ...] = field(default=())
     """The rules that tell a user who does less than the row of today asks."""

@@ -61,7 +61,7 @@ def row(request: pytest.FixtureRequest) -> Row:
 def test_a_spec_does_what_the_row_asks(row: Row) -> None:
     spec = _spec(dict(row.options), NAMESPACE)
     objects = _objects(spec)
-    assert row.field(_found(objects)) == row.value
+    assert row.said(_found(objects)) == row.value
     assert tuple(finding.rule for finding in check(spec, ["2.11.1"])) == row.findings
 
 
@@ -79,7 +79,7 @@ def test_a_cluster_takes_what_the_row_asks_and_keeps_it(row: Row, api: KubeApi, 
         assert answer.status == 201, answer.body
         kept.append({**manifest, **api.get(path)})
     wanted = {ns} if row.value == {NAMESPACE} else row.value
-    assert row.field(_found(tuple(kept))) == wanted
+    assert row.said(_found(tuple(kept))) == wanted
 
 
 def test_the_bots_rights_are_enough_for_every_kind_of_object(api: KubeApi, ns: str) -> None:

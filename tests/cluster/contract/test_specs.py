@@ -11,6 +11,7 @@ import yaml
 
 from deploy.cluster import Cluster, connect
 from deploy.gateway import GatewaySpec
+from deploy.gateway_options import Disruption
 from deploy.manifests import token_secret
 from deploy.plan import Plan
 from deploy.planning import Planner
@@ -44,19 +45,24 @@ def _spec(stem: str, namespace: str, **changes: str) -> GatewaySpec:
     return spec_from_mapping({**mapping, "namespace": namespace, **changes})
 
 
-def _plan(cluster: Cluster, spec: GatewaySpec, action_id: str) -> Plan:
-    return Planner(lambda _: cluster, lambda: _TAGS).plan(spec, action_id)
+def _plan(cluster: Cluster, spec: GatewaySpec, action_id: str, *, take_over: bool = False) -> Plan:
+    planner = Planner(lambda _: cluster, lambda: _TAGS)
+    return planner.plan(spec, action_id, take_over=take_over)
 
 
-def _deploy(cluster: Cluster, spec: GatewaySpec, action_id: str) -> Plan:
-    plan = _plan(cluster, spec, action_id)
-    assert not plan.conflicts
+def _deploy(
+    cluster: Cluster, spec: GatewaySpec, action_id: str, *, take_over: bool = False
+) -> Plan:
+    plan = _plan(cluster, spec, action_id, take_over=take_over)
+    # An autoscaler may or may not have changed the number of pods meanwhile.
+    shared = {"spec.replicas"} if take_over else set()
+    assert {conflict.path for conflict in plan.conflicts} <= shared
     secret = plan.token.secret
     if plan.token.mint and secret is not None:
         expires_at = expiry_for(datetime.datetime.now(datetime.UTC))
         token = Mint().generate_token(INSTANCE, spec.apim.gateway, "primary", expires_at)
         cluster.create(token_secret(spec, secret, token, action_id))
-    apply_plan(cluster, plan, action_id=action_id, requester="U1")
+    apply_plan(cluster, plan, action_id=action_id, requester="U1", force=take_over)
     return plan
 
 
@@ -90,7 +96,9 @@ def test_a_spec_takes_the_place_of_every_option_and_gives_it_back(
     before = cluster.get("Deployment", ns, "gw")
     _deploy(cluster, asked, "ABC235")
     _assert_nothing_is_left(cluster, asked, "ABC236")
-    _deploy(cluster, plain, "ABC237")
+    back = _deploy(cluster, plain, "ABC237", take_over=True)
+    for kind in {change.kind for change in back.changes if change.change == "delete"}:
+        assert cluster.get(kind, ns, "gw") is None
     _assert_nothing_is_left(cluster, plain, "ABC238")
     after = cluster.get("Deployment", ns, "gw")
     assert before is not None
@@ -102,6 +110,9 @@ def _pod(deployment: dict[str, object]) -> object:
     spec = deployment["spec"]
     assert isinstance(spec, dict)
     pod = spec["template"]["spec"]
+    # An account that is gone is said to be the default one, which is the same.
+    for name in ("serviceAccount", "serviceAccountName"):
+        assert pod.pop(name, "default") == "default"
     # A gateway that has signed in otherwise meanwhile gets a new token.
     for container in pod["containers"]:
         container.pop("env", None)
@@ -132,3 +143,21 @@ def test_an_autoscalers_number_is_not_taken_back(cluster: Cluster, api: KubeApi,
     found = cluster.get("Deployment", ns, "gw")
     assert found is not None
     assert found["spec"]["replicas"] == 7
+
+
+def test_what_is_turned_off_is_deleted_unless_it_is_somebody_elses(
+    cluster: Cluster, api: KubeApi, ns: str
+) -> None:
+    asked = _spec("autoscaled", ns, name="gw")
+    _deploy(cluster, asked, "ABC234")
+    plain = dataclasses.replace(
+        _spec("trivial", ns, name="gw"), disruption=Disruption(enabled=False)
+    )
+    plan = _deploy(cluster, plain, "ABC235", take_over=True)
+    deleted = {change.kind for change in plan.changes if change.change == "delete"}
+    assert deleted == {"HorizontalPodAutoscaler", "PodDisruptionBudget"}
+    assert all(cluster.get(kind, ns, "gw") is None for kind in deleted)
+    path = f"/apis/policy/v1/namespaces/{ns}/poddisruptionbudgets"
+    selector = {"matchLabels": {"app": "gw"}}
+    api.create(path, {"metadata": {"name": "gw"}, "spec": {"selector": selector}})
+    _assert_nothing_is_left(cluster, plain, "ABC236")
