@@ -30,6 +30,29 @@ def left_behind(deployment: Manifest | None, wanted: Iterable[Manifest]) -> list
     ]
 
 
+def without_account(objects: tuple[Manifest, ...], live: Manifest | None) -> tuple[Manifest, ...]:
+    """The objects, a service account that is wanted no more taken from the pods by name.
+
+    Left out, it would come back: Kubernetes keeps it under the field's old name as well.
+    """
+    pod = live["spec"]["template"].get("spec") or {} if live else {}
+    if pod.get("serviceAccount", "default") == "default":
+        return objects
+    return tuple(
+        _with_default_account(item)
+        if item["kind"] == "Deployment"
+        and "serviceAccountName" not in item["spec"]["template"]["spec"]
+        else item
+        for item in objects
+    )
+
+
+def _with_default_account(deployment: Manifest) -> Manifest:
+    spec, template = deployment["spec"], deployment["spec"]["template"]
+    pod = {**template["spec"], "serviceAccountName": "default"}
+    return {**deployment, "spec": {**spec, "template": {**template, "spec": pod}}}
+
+
 def with_live_replicas(wanted: Manifest, live: Manifest | None, merged: Manifest) -> Manifest:
     """What an apply gives once `hand_over_replicas` was called, which a dry run cannot see."""
     if not _leaves_replicas(wanted) or live is None:
