@@ -58,6 +58,8 @@ def run(services: Services, request: Request) -> Reply | None:
         raise _owned_by_others(services, plan)
     if plan.empty:
         return action_view.no_change(spec)
+    if plan.denied:
+        return action_view.denied(plan)
     services.store.create(
         new_id,
         kind="deploy",
