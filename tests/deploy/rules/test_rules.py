@@ -2,6 +2,7 @@
 
 import copy
 import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy.rules import RULE_IDS, Exemption, Facts, check
-from deploy.rules.table import RULES
+from deploy.rules.table import RULES, as_markdown
 from deploy.spec import spec_from_mapping, spec_to_mapping
 from tests.deploy.rules.bundles import (
     FACTS,
@@ -23,6 +24,7 @@ from tests.deploy.rules.bundles import (
 )
 from tests.deploy.rules.cases import SPARES, TRIPS, Edit
 
+DOCUMENT = Path(__file__).parents[3] / "docs" / "rules.md"
 TODAY = datetime.date(2026, 11, 23)
 
 
@@ -189,3 +191,7 @@ def foreign(draw: st.DrawFn) -> Any:
 @settings(deadline=None)
 def test_objects_of_any_shape_are_judged_without_an_error(bundle: Any, production: bool) -> None:
     check(bundle, Facts(production, FACTS.tags, token_days=None), today=TODAY)
+
+
+def test_the_documentation_lists_exactly_the_rules() -> None:
+    assert DOCUMENT.read_text(encoding="utf-8").endswith(f"\n{as_markdown()}")
