@@ -76,7 +76,7 @@ class Bot:
         environments = environments_of(settings)
         arm = arm_client(settings, secrets, session)
         registry = registry_of(settings, session)
-        planner = Planner(clusters.__getitem__, registry.tags)
+        planner = Planner(clusters.__getitem__, registry.tags, environments)
         self.runner = Runner(
             store,
             {

@@ -12,6 +12,7 @@ from deploy.azure import ApimInstance, ArmClient
 from deploy.cluster import Cluster, connect
 from deploy.gateway import DEFAULT_REPOSITORY
 from deploy.images import Registry
+from deploy.rules import Exemption
 
 _KNOWN_AUTHORITIES = {
     AzureAuthorityHosts.AZURE_PUBLIC_CLOUD,
@@ -95,6 +96,7 @@ def environments_of(settings: Settings) -> tuple[Environment, ...]:
             clusters=item.clusters,
             namespaces=item.namespaces,
             production=item.production,
+            exemptions=tuple(Exemption(e.rule, e.reason, e.until) for e in item.exemptions),
         )
         for item in settings.environments
     )

@@ -3,6 +3,8 @@
 Every mistake is reported with the path of the field and what was expected there.
 """
 
+import datetime
+import difflib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,15 +12,18 @@ import yaml
 from pydantic import (
     AliasChoices,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
     ValidationError,
+    field_validator,
     model_validator,
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from deploy.errors import InvalidInput
+from deploy.rules import RULE_IDS
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=63)]
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+(/\S*)?$")]
@@ -88,6 +93,30 @@ class ClusterSettings(_Model):
         return self
 
 
+def _iso_day(value: Any) -> Any:
+    """A day as YAML or text gives it; pydantic alone would take a number for seconds since 1970."""
+    if isinstance(value, str) or type(value) is datetime.date:
+        return value
+    raise ValueError("expected a day such as 2027-03-31")
+
+
+class ExemptionSettings(_Model):
+    """A finding that somebody agreed to live with, until the end of a day (UTC)."""
+
+    rule: str
+    reason: str = Field(min_length=1, max_length=200)
+    until: Annotated[datetime.date, BeforeValidator(_iso_day)]
+
+    @field_validator("rule")
+    @classmethod
+    def _rule_exists(cls, value: str) -> str:
+        if value not in RULE_IDS:
+            near = difflib.get_close_matches(value, RULE_IDS, n=1)
+            hint = f"did you mean {near[0]}?" if near else "docs/rules.md lists them"
+            raise ValueError(f"there is no rule “{value[:80]}”; {hint}")
+        return value
+
+
 class EnvironmentSettings(_Model):
     """Which clusters and namespaces form an environment; the first that matches holds."""
 
@@ -95,6 +124,15 @@ class EnvironmentSettings(_Model):
     clusters: tuple[str, ...] = ("*",)
     namespaces: tuple[str, ...] = ("*",)
     production: bool = False
+    exemptions: tuple[ExemptionSettings, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_exemption_a_rule(self) -> "EnvironmentSettings":
+        rules = [exemption.rule for exemption in self.exemptions]
+        twice = sorted({rule for rule in rules if rules.count(rule) > 1})
+        if twice:
+            raise ValueError(f"the rule {twice[0]} is exempted twice")
+        return self
 
 
 class ImageSettings(_Model):

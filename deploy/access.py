@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 
 from deploy.errors import Refused
 from deploy.gateway import GatewayRef
+from deploy.rules import Exemption
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,7 @@ class Environment:
     clusters: tuple[str, ...] = ("*",)
     namespaces: tuple[str, ...] = ("*",)
     production: bool = False
+    exemptions: tuple[Exemption, ...] = ()
 
     def holds(self, ref: GatewayRef) -> bool:
         """Whether `ref` is in this environment."""

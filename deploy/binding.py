@@ -14,6 +14,7 @@ from typing import Any
 from deploy.diff import field_changes
 from deploy.gateway import GatewaySpec
 from deploy.plan import (
+    Exempted,
     FieldChange,
     Finding,
     Manifest,
@@ -86,10 +87,15 @@ def plan_from_mapping(data: Mapping[str, Any]) -> Plan:
             for c in data["changes"]
         ),
         token=TokenPlan(**data["token"]),
-        findings=tuple(Finding(**f) for f in data["findings"]),
+        findings=tuple(_finding(f) for f in data["findings"]),
         conflicts=tuple(OwnershipConflict(**c) for c in data["conflicts"]),
         digest=data["digest"],
     )
+
+
+def _finding(data: Mapping[str, Any]) -> Finding:
+    exempted = data.get("exempted")
+    return Finding(**{**data, "exempted": Exempted(**exempted) if exempted else None})
 
 
 def _change(item: Observed) -> ObjectChange | None:

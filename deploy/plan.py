@@ -1,5 +1,6 @@
 """What would change on the cluster, bound by a digest to what a person sees."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -33,14 +34,28 @@ class ObjectChange:
 
 
 @dataclass(frozen=True)
+class Exempted:
+    """An agreement to live with a finding until a day, ISO 8601; an expired one no longer counts."""
+
+    reason: str
+    until: str
+    expired: bool = False
+
+
+@dataclass(frozen=True)
 class Finding:
-    """What a rule says about a spec."""
+    """What a rule says about a gateway; one of severity `deny` keeps the plan from being confirmed.
+
+    `fix_patch`, laid over a spec's mapping, would end it.
+    """
 
     rule: str
     severity: Literal["info", "warning", "deny"]
     what: str
     why: str
     fix: str
+    fix_patch: Mapping[str, Any] | None = None
+    exempted: Exempted | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +99,11 @@ class Plan:
     def empty(self) -> bool:
         """Whether applying it would change nothing."""
         return not self.changes and not self.token.mint
+
+    @property
+    def denied(self) -> bool:
+        """Whether a rule forbids it."""
+        return any(finding.severity == "deny" for finding in self.findings)
 
     @property
     def restarts_pods(self) -> bool:

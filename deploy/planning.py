@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from deploy import rules
+from deploy.access import Environment, environment_of
 from deploy.api_errors import OwnershipConflicts
 from deploy.binding import Observed, build_plan
 from deploy.cluster import Cluster
@@ -14,9 +15,9 @@ from deploy.errors import GatewayBotError
 from deploy.gateway import GatewaySpec
 from deploy.handover import left_behind, with_live_replicas, without_account
 from deploy.manifests import render
-from deploy.plan import Manifest, OwnershipConflict, Plan, TokenPlan
+from deploy.plan import Finding, Manifest, OwnershipConflict, Plan, TokenPlan
 from deploy.pods import token_secret_of
-from deploy.tokens import SecretFacts, plan_token, secret_facts
+from deploy.tokens import LONGEST, SecretFacts, plan_token, secret_facts
 
 _LIST_KEY = re.compile(r"\[([^\]]*)\]")
 
@@ -30,24 +31,29 @@ class _Merged:
 
 
 class Planner:
-    """Makes plans. `cluster_of` finds a cluster by name, `known_tags` asks the image registry."""
+    """Makes plans. `cluster_of` finds a cluster by name, `known_tags` asks the image registry.
+
+    `environments` say where rules are those of production, and which of them are waived.
+    """
 
     def __init__(
         self,
         cluster_of: Callable[[str], Cluster],
         known_tags: Callable[[], Sequence[str]],
+        environments: Sequence[Environment] = (),
         clock: Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.UTC),
     ) -> None:
         self._cluster_of = cluster_of
         self._known_tags = known_tags
+        self._environments = environments
         self._clock = clock
 
     def plan(self, spec: GatewaySpec, action_id: str, *, take_over: bool = False) -> Plan:
         """What deploying `spec` would change, by dry runs alone.
 
-        Fields that others own are listed as conflicts; unless they are to be taken over, such a
-        plan has no digest, so that nobody can decide on it. NotFound when the namespace is missing,
-        InvalidInput when the cluster rejects an object.
+        Fields that others own are listed as conflicts. A plan with conflicts that are not to be
+        taken over, or with a finding that denies it, has no digest, so that nobody can decide on
+        it. NotFound when the namespace is missing, InvalidInput when the cluster rejects an object.
         """
         cluster = self._cluster_of(spec.ref.cluster)
         namespace = spec.ref.namespace
@@ -77,10 +83,27 @@ class Planner:
             ],
             deletions=left_behind(observed["Deployment", spec.ref.name], wanted),
             token=token,
-            findings=rules.check(spec, tags.result()),
+            findings=self._findings(spec, wanted, token, tags.result()),
             conflicts=[c for item in wanted for c in merged[_key(item)].conflicts],
         )
-        return plan if take_over or not plan.conflicts else dataclasses.replace(plan, digest="")
+        undecidable = plan.denied or (plan.conflicts and not take_over)
+        return dataclasses.replace(plan, digest="") if undecidable else plan
+
+    def _findings(
+        self,
+        spec: GatewaySpec,
+        objects: Sequence[Manifest],
+        token: TokenPlan,
+        tags: Sequence[str],
+    ) -> tuple[Finding, ...]:
+        environment = environment_of(spec.ref, self._environments)
+        facts = rules.Facts(
+            production=environment.production,
+            tags=tuple(tags),
+            token_days=LONGEST / datetime.timedelta(days=1) if token.mint else None,
+        )
+        today = self._clock().astimezone(datetime.UTC).date()
+        return rules.check(objects, facts, environment.exemptions, today=today)
 
     def _decide(
         self,

@@ -42,7 +42,15 @@ def rolled_out(progress: Progress, seconds: float) -> Outcome:
 
 
 def superseded(plan: Plan) -> Outcome:
-    """The cluster moved between the decision and the run."""
+    """The cluster, or what rules say, moved between the decision and the run."""
+    forbidding = next((f for f in plan.findings if f.severity == "deny"), None)
+    if forbidding is not None:
+        return Outcome(
+            State.SUPERSEDED,
+            f"A rule forbids this now: {forbidding.what}",
+            "Nothing was changed.",
+            forbidding.fix,
+        )
     return Outcome(
         State.SUPERSEDED,
         f"{plan.spec.ref} has changed on the cluster since this plan was shown.",

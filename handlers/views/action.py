@@ -29,6 +29,8 @@ from handlers.views.text import (
 _DIFF_LIMIT = 2500
 _MODAL_FENCE = 2900
 _MODAL_FENCES = 30
+_DENIED_SECTIONS = 3
+"""Those that deny come first, and a message holds about 13,000 characters."""
 
 _SIGNS = {
     State.PENDING: ":eyes:",
@@ -51,7 +53,7 @@ def render(action: Action) -> tuple[str, list[Block]]:
     line = _state_line(action)
     blocks: list[Block] = [header(title), section(f"{_SIGNS[action.state]} {line}")]
     if action.state is State.PENDING:
-        blocks += [_what(action, plan), *plan_view.blocks(plan, _DIFF_LIMIT)]
+        blocks += [_what(plan), *plan_view.denied(plan), *plan_view.blocks(plan, _DIFF_LIMIT)]
         blocks += [context(_who_decides(action)), _buttons(action, plan)]
     else:
         blocks += _rollout(action)
@@ -118,12 +120,12 @@ def _running_line(action: Action) -> str:
     return line
 
 
-def _what(action: Action, plan: Plan) -> Block:
+def _what(plan: Plan) -> Block:
     spec = plan.spec
     return fields(
         [
             ("Gateway", f"`{escape(spec.apim.gateway)}` in `{escape(spec.apim.instance)}`"),
-            ("Where", f"`{escape(action.ref.cluster)}/{escape(action.ref.namespace)}`"),
+            ("Where", f"`{escape(spec.ref.cluster)}/{escape(spec.ref.namespace)}`"),
             ("Image", f"`{escape(spec.tag)}`"),
             ("Replicas", _replicas(spec)),
         ]
@@ -150,21 +152,15 @@ def _buttons(action: Action, plan: Plan) -> Block:
         if action.kind != "delete"
         else f"{escape(title)}? It {plan_view.summary(plan)}, and its pods end."
     )
-    yes = title.partition(f" {action.ref.name} ")[0]
-    return {
-        "type": "actions",
-        "elements": [
-            button(
-                "Confirm",
-                "action_confirm",
-                value,
-                style="danger" if action.kind == "delete" else "primary",
-                confirm=confirm(cut(title, 100), question, yes),
-            ),
-            button("Cancel", "action_cancel", value),
-            _details_button(action),
-        ],
-    }
+    yes = button(
+        "Confirm",
+        "action_confirm",
+        value,
+        style="danger" if action.kind == "delete" else "primary",
+        confirm=confirm(cut(title, 100), question, title.partition(f" {action.ref.name} ")[0]),
+    )
+    others = [button("Cancel", "action_cancel", value), _details_button(action)]
+    return {"type": "actions", "elements": others if plan.denied else [yes, *others]}
 
 
 def _details_button(action: Action) -> Block:
@@ -226,7 +222,7 @@ def details_modal(action: Action) -> View:
         text, remaining = fence(left, _MODAL_FENCE)
         blocks.append(section(text))
         left = left[len(left) - remaining :]
-    blocks += [context(escape(f"{f.rule}: {f.what} {f.why}")) for f in plan.findings]
+    blocks += plan_view.findings_in_full(plan.findings)
     if action.steps:
         rows = "\n".join(
             f"{date(step.at, '{time_secs}')}  {escape(step.name)} {escape(cut(step.detail, 200))}"
@@ -246,6 +242,22 @@ def no_change(spec: GatewaySpec) -> Reply:
     """What is asked for is what runs already."""
     text = f"No change: {spec.ref} already runs exactly this ({spec.tag})."
     return Reply(text, (section(f":ok_hand: {escape(text)}"),))
+
+
+def denied(plan: Plan) -> Reply:
+    """Why what is asked for cannot be decided on, with every finding; nothing is kept of it."""
+    ref = plan.spec.ref
+    title = f"Deploy {ref.name} to {ref.cluster}/{ref.namespace}"
+    return Reply(
+        f"{title}: the rules forbid it. Nothing was changed.",
+        (
+            header(title),
+            *plan_view.denied(plan),
+            _what(plan),
+            *plan_view.findings_in_full(plan.findings)[:_DENIED_SECTIONS],
+            context("Nothing was changed."),
+        ),
+    )
 
 
 def gone() -> Reply:

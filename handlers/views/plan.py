@@ -1,12 +1,16 @@
 """A plan as a person reads it in ten seconds: what appears, what changes, what restarts."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
-from deploy.plan import FieldChange, ObjectChange, Plan
-from handlers.views.text import Block, context, counted, cut, escape, fence, section
+from deploy.plan import FieldChange, Finding, ObjectChange, Plan
+from handlers.views.text import SECTION_LIMIT, Block, context, counted, cut, escape, fence, section
 
 _SIGNS = {"create": "+", "update": "~", "delete": "-"}
+_FINDING_SIGNS = {"deny": ":no_entry:", "warning": ":warning:", "info": ":bulb:"}
+_FINDINGS_SHOWN = 8
+"""As many lines as still fit a message, and as a person reads."""
 _VALUE_LIMIT = 60
 _RECOMMENDED = 'labels["app.kubernetes.io/'
 """Kubernetes' recommended labels: they tell whose an object is, which one line tells as well."""
@@ -30,10 +34,7 @@ def blocks(plan: Plan, limit: int) -> list[Block]:
     if left:
         found.append(context(f"… and {counted(left, 'more line')}: see Details."))
     found.append(context(" · ".join(_effects(plan))))
-    for finding in plan.findings:
-        sign = ":no_entry:" if finding.severity == "deny" else ":bulb:"
-        sign = ":warning:" if finding.severity == "warning" else sign
-        found.append(context(f"{sign} {escape(finding.what)} {escape(finding.fix)}"))
+    found += _findings(plan.findings)
     if plan.conflicts:
         owners = sorted({conflict.manager for conflict in plan.conflicts})
         found.append(
@@ -45,6 +46,32 @@ def blocks(plan: Plan, limit: int) -> list[Block]:
     return found
 
 
+def denied(plan: Plan) -> list[Block]:
+    """That the plan cannot be confirmed, where rules forbid it."""
+    if not plan.denied:
+        return []
+    return [
+        section(
+            ":no_entry: *This cannot be confirmed: the rules forbid it.* Change what is asked for, "
+            "or have an exemption put into the settings."
+        )
+    ]
+
+
+def findings_in_full(findings: Sequence[Finding]) -> list[Block]:
+    """Every finding with its rule and reason, as many to a section as Slack takes."""
+    texts: list[str] = []
+    for finding in findings:
+        said = f"`{finding.rule}` {finding.severity}: " + escape(
+            f"{finding.what} {finding.why} {finding.fix} {_exemption(finding)}".rstrip()
+        )
+        if texts and len(texts[-1]) + len(said) < SECTION_LIMIT:
+            texts[-1] += f"\n{said}"
+        else:
+            texts.append(said)
+    return [section(text) for text in texts]
+
+
 def summary(plan: Plan) -> str:
     """How much changes, in a few words."""
     created = plan.token.mint + sum(change.change == "create" for change in plan.changes)
@@ -54,6 +81,32 @@ def summary(plan: Plan) -> str:
     deleted = sum(change.change == "delete" for change in plan.changes)
     parts += [f"deletes {counted(deleted, 'object')}"] if deleted else []
     return " and ".join(parts) or "changes nothing on the cluster"
+
+
+def _findings(findings: Sequence[Finding]) -> list[Block]:
+    """The first findings, which are the most severe, a line each."""
+    shown = [context(_finding(finding)) for finding in findings[:_FINDINGS_SHOWN]]
+    more = len(findings) - len(shown)
+    if more:
+        shown.append(context(f"… and {counted(more, 'more finding')}: see Details."))
+    return shown
+
+
+def _finding(finding: Finding) -> str:
+    exempted = finding.exempted
+    if exempted and not exempted.expired:
+        return f":bookmark: {escape(f'{finding.what} {_exemption(finding)}')}"
+    said = escape(f"{finding.what} {finding.fix} {_exemption(finding)}".rstrip())
+    return f"{_FINDING_SIGNS[finding.severity]} {said}"
+
+
+def _exemption(finding: Finding) -> str:
+    exempted = finding.exempted
+    if exempted is None:
+        return ""
+    if exempted.expired:
+        return f"Its exemption ended on {exempted.until}."
+    return f"Exempted until {exempted.until}: {exempted.reason}"
 
 
 def _effects(plan: Plan) -> list[str]:

@@ -1,10 +1,13 @@
+import datetime
 from pathlib import Path
 
 import pytest
 import yaml
 
+from bot.clients import environments_of
 from bot.settings import Settings, load_secrets, load_settings
 from deploy.errors import InvalidInput
+from deploy.rules import Exemption
 
 GOOD = {
     "apim": [
@@ -49,6 +52,43 @@ def test_a_mistake_is_told_with_the_path_of_its_field(
     with pytest.raises(InvalidInput) as error:
         load_settings(written(tmp_path, **changes))
     assert path in str(error.value)
+
+
+EXEMPTION = {"rule": "no-backup", "reason": "No storage yet.", "until": "2027-03-31"}
+
+
+def with_exemptions(*exemptions: dict[str, object]) -> dict[str, object]:
+    return {"environments": [{"name": "a", "exemptions": list(exemptions)}]}
+
+
+@pytest.mark.parametrize("until", ["2027-03-31", datetime.date(2027, 3, 31)])
+def test_an_exemption_names_a_rule_a_reason_and_a_last_day(tmp_path: Path, until: object) -> None:
+    changes = with_exemptions({**EXEMPTION, "until": until})
+    settings = load_settings(written(tmp_path, **changes))
+    (environment,) = environments_of(settings)
+    (exemption,) = environment.exemptions
+    assert exemption == Exemption("no-backup", "No storage yet.", datetime.date(2027, 3, 31))
+
+
+@pytest.mark.parametrize(
+    ("exemptions", "told"),
+    [
+        ([{**EXEMPTION, "rule": "no-backups"}], "did you mean no-backup?"),
+        ([{**EXEMPTION, "rule": "zzz"}], "docs/rules.md"),
+        ([{**EXEMPTION, "until": "2027-02-30"}], "environments[0].exemptions[0].until"),
+        ([{**EXEMPTION, "until": 20270331}], "expected a day"),
+        ([{**EXEMPTION, "until": datetime.datetime(2027, 3, 31, 12)}], "expected a day"),
+        ([{**EXEMPTION, "reason": ""}], "environments[0].exemptions[0].reason"),
+        ([{"rule": "no-backup", "reason": "x"}], "environments[0].exemptions[0].until"),
+        ([EXEMPTION, EXEMPTION], "no-backup is exempted twice"),
+    ],
+)
+def test_a_wrong_exemption_is_told(
+    tmp_path: Path, exemptions: list[dict[str, object]], told: str
+) -> None:
+    with pytest.raises(InvalidInput) as error:
+        load_settings(written(tmp_path, **with_exemptions(*exemptions)))
+    assert told in str(error.value)
 
 
 @pytest.mark.parametrize("text", ["", "just words", "a: [", "- 1"])

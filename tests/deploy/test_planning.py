@@ -5,14 +5,17 @@ import datetime
 
 import pytest
 
+from deploy.access import Environment
 from deploy.cluster import Cluster
 from deploy.errors import InvalidInput, NotFound, Unavailable
 from deploy.gateway import GatewayRef, GatewaySpec
-from deploy.gateway_options import Auth, Autoscaling, Backup, Disruption
+from deploy.gateway_options import Auth, Autoscaling, Backup, Disruption, Rollout
 from deploy.manifests import token_secret
+from deploy.plan import Plan
 from deploy.planning import Planner, readable
 from deploy.pods import token_secret_of
 from deploy.rollout import apply_plan
+from deploy.rules import Exemption
 from deploy.tokens import expiry_for
 from tests.support.gateway_bed import INSTANCE, SPEC, Mint
 from tests.support.running_cluster import RunningCluster
@@ -100,6 +103,27 @@ def test_what_others_own_is_named_and_cannot_be_decided_on(
     assert (conflict.manager, conflict.path) == ("kubectl", "spec.replicas")
     assert plan.digest == ""
     assert planner.plan(SPEC, "XYZ789", take_over=True).digest != ""
+
+
+def test_what_a_rule_denies_has_findings_but_cannot_be_decided_on(cluster: Cluster) -> None:
+    risky = dataclasses.replace(SPEC, rollout=Rollout(max_unavailable="100%"))
+
+    def plan(*environments: Environment) -> Plan:
+        planner = Planner({"west": cluster}.__getitem__, list, environments)
+        return planner.plan(risky, "ABC234", take_over=True)
+
+    def severity(planned: Plan) -> str:
+        return next(f.severity for f in planned.findings if f.rule == "rollout-stops-all")
+
+    production = Environment("production", production=True)
+    agreed = Exemption("rollout-stops-all", "A trial.", datetime.date(9999, 1, 1))
+    denied = plan(production)
+    assert denied.denied
+    assert (severity(denied), denied.digest) == ("deny", "")
+    elsewhere = plan(Environment("development"))
+    assert (severity(elsewhere), len(elsewhere.digest)) == ("warning", 64)
+    exempted = plan(dataclasses.replace(production, exemptions=(agreed,)))
+    assert (severity(exempted), len(exempted.digest)) == ("info", 64)
 
 
 def test_a_missing_secret_is_minted_anew(cluster: Cluster, planner: Planner) -> None:

@@ -13,7 +13,7 @@ from deploy.binding import Observed, build_plan, plan_to_mapping
 from deploy.errors import Unavailable
 from deploy.gateway import ApimGateway, GatewayRef, GatewaySpec
 from deploy.manifests import render
-from deploy.plan import TokenPlan
+from deploy.plan import Exempted, Finding, TokenPlan
 from handlers.command import parse
 from handlers.verbs import VERBS
 from handlers.views import action as action_view
@@ -114,6 +114,53 @@ def test_a_plan_of_any_length_fits_and_says_what_it_leaves_out() -> None:
     modal = action_view.details_modal(action(State.PENDING, plan=stored))
     assert len(modal["blocks"]) <= 100
     assert len(modal["title"]["text"]) <= 24
+
+
+FINDING = Finding("no-backup", "warning", "No backup.", "So it is.", "Give one.")
+DENIED = Finding("privileged", "deny", "It is privileged.", "So it is.", "Take it away.")
+
+
+def with_findings(*findings: Finding) -> Action:
+    plan = dataclasses.replace(PLAN, findings=findings)
+    return action(State.PENDING, plan=json.loads(json.dumps(plan_to_mapping(plan))))
+
+
+def test_findings_are_cut_to_what_a_person_reads_and_all_are_in_the_details() -> None:
+    long = dataclasses.replace(FINDING, what="w" * 250, exempted=Exempted("r" * 200, "2027-03-31"))
+    pending = with_findings(DENIED, *[long] * 60)
+    _, blocks = action_view.render(pending)
+    check(blocks)
+    shown = json.dumps(blocks)
+    assert shown.index("It is privileged") < shown.index("www")
+    assert "and 53 more findings: see Details" in shown
+    modal = action_view.details_modal(pending)
+    assert len(modal["blocks"]) <= 100
+    assert json.dumps(modal).count("no-backup") == 60
+
+
+def test_an_exemption_is_shown_with_its_reason_and_day() -> None:
+    agreed = dataclasses.replace(FINDING, severity="info", exempted=Exempted("Why.", "2027-03-31"))
+    over = dataclasses.replace(FINDING, exempted=Exempted("Why.", "2026-03-31", expired=True))
+    shown = json.dumps(action_view.render(with_findings(agreed, over))[1])
+    assert "Exempted until 2027-03-31: Why." in shown
+    assert "Its exemption ended on 2026-03-31." in shown
+
+
+def test_a_plan_that_a_rule_denies_has_no_confirm_button_and_says_so() -> None:
+    _, blocks = action_view.render(with_findings(DENIED, FINDING))
+    check(blocks)
+    assert "action_confirm" not in json.dumps(blocks)
+    assert "This cannot be confirmed" in json.dumps(blocks)
+
+
+def test_the_answer_to_what_is_denied_says_why_and_how_to_go_on() -> None:
+    plan = dataclasses.replace(PLAN, findings=(DENIED, *[FINDING] * 60))
+    reply = action_view.denied(plan)
+    check(list(reply.blocks))
+    shown = json.dumps(reply.blocks)
+    for said in ("It is privileged.", "Take it away.", "an exemption", "Nothing was changed."):
+        assert said in shown
+    assert "action_confirm" not in shown
 
 
 @given(st.text(max_size=200))

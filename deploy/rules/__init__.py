@@ -1,0 +1,53 @@
+"""Production rules: what Microsoft's and Kubernetes' guidance say of a gateway's objects.
+
+They judge what a plan would apply and what is live on a cluster alike, whoever made it.
+"""
+
+import datetime
+from collections.abc import Sequence
+
+from deploy.plan import Finding, Manifest
+from deploy.rules.exemptions import Exemption, exempt
+from deploy.rules.table import RULE_IDS, RULES
+from deploy.rules.view import Facts, view_of
+
+__all__ = ["RULE_IDS", "Exemption", "Facts", "check"]
+
+_ORDER = ("deny", "warning", "info")
+
+
+def check(
+    manifests: Sequence[Manifest],
+    facts: Facts,
+    exemptions: Sequence[Exemption] = (),
+    *,
+    today: datetime.date,
+) -> tuple[Finding, ...]:
+    """What the rules say of the gateway among `manifests`, most severe first, exempted ones last.
+
+    Never raises, whatever the objects look like; says nothing where there is no Deployment.
+    """
+    view = view_of(manifests, facts)
+    if view is None:
+        return ()
+    found = [
+        exempt(
+            Finding(
+                rule.id,
+                rule.in_production if facts.production else rule.severity,
+                rule.what,
+                rule.why,
+                rule.fix,
+                rule.patch,
+            ),
+            exemptions,
+            today,
+        )
+        for rule in RULES
+        if rule.strikes(view)
+    ]
+    return tuple(sorted(found, key=lambda each: (_is_exempt(each), _ORDER.index(each.severity))))
+
+
+def _is_exempt(finding: Finding) -> bool:
+    return finding.exempted is not None and not finding.exempted.expired

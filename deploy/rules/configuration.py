@@ -1,0 +1,206 @@
+"""Rules on what the gateway is told: where its configuration is, how it signs in, what it logs."""
+
+from deploy.rules.reading import at, mapping, whole
+from deploy.rules.rule import (
+    ENTRA,
+    MIGRATION,
+    PRODUCTION,
+    SECRETS,
+    SETTINGS,
+    TOKEN,
+    WORKLOAD_IDENTITY,
+    Rule,
+)
+from deploy.rules.view import AUTH, GatewayView
+from deploy.tokens import Token
+
+_ENDPOINT = "config.service.endpoint"
+_CLIENT_SECRET = "config.service.auth.azureAd.clientSecret"
+_GROUP = 1001
+_AUTHORITY_USERS = (0, 1001)
+_LONGEST_DAYS = 30
+
+
+def _endpoint(view: GatewayView) -> str:
+    return view.settings.get(_ENDPOINT, "").lower()
+
+
+def _holds_credential(view: GatewayView) -> bool:
+    return bool(view.settings.get(_CLIENT_SECRET)) or any(
+        value.startswith("GatewayKey ") or Token.parse(value) is not None
+        for name, value in view.settings.items()
+        if name.startswith(AUTH)
+    )
+
+
+def _backup_is_not_owned(view: GatewayView) -> bool:
+    groups = (at(view.pod, "securityContext", "fsGroup"), view.security.get("runAsGroup"))
+    return view.has_backup and _GROUP not in groups
+
+
+def _cannot_trust(view: GatewayView) -> bool:
+    user = whole(view.security.get("runAsUser"))
+    return (
+        view.is_on("certificates.local.ca.enabled")
+        and user is not None
+        and user not in _AUTHORITY_USERS
+    )
+
+
+def _identity_is_not_injected(view: GatewayView) -> bool:
+    labels = mapping(at(view.deployment, "spec", "template", "metadata", "labels"))
+    return view.auth == "workloadidentity" and labels.get("azure.workload.identity/use") != "true"
+
+
+def _level(view: GatewayView) -> str:
+    return view.settings.get("telemetry.logs.std.level", "").lower()
+
+
+CONFIGURATION: tuple[Rule, ...] = (
+    Rule(
+        "no-backup",
+        "info",
+        "warning",
+        lambda view: not view.has_backup,
+        "No backup of the configuration: pods cannot start while Azure does not answer.",
+        "Running pods go on without Azure, but one that stopped starts only from a volume at "
+        "/apim/config.",
+        "Give backup.size, or backup.existingClaim.",
+        PRODUCTION,
+    ),
+    Rule(
+        "backup-group",
+        "warning",
+        "warning",
+        _backup_is_not_owned,
+        "The gateway may not be able to write its configuration backup.",
+        "Microsoft says that /apim/config must be owned by group 1001.",
+        "Set security.fsGroup to 1001.",
+        PRODUCTION,
+        {"security": {"fsGroup": 1001}},
+    ),
+    Rule(
+        "no-endpoint",
+        "warning",
+        "deny",
+        lambda view: view.lacks(_ENDPOINT),
+        "Nothing tells the gateway where its configuration is.",
+        "config.service.endpoint is required.",
+        "Set config.service.endpoint to <service>.configuration.azure-api.net.",
+        SETTINGS,
+    ),
+    Rule(
+        "retired-endpoint",
+        "warning",
+        "deny",
+        lambda view: ".management." in _endpoint(view) or "/subscriptions/" in _endpoint(view),
+        "The endpoint is that of the first configuration service, which has ended.",
+        "Microsoft ended it on 2023-10-01; version 2 asks <service>.configuration.azure-api.net.",
+        "Set config.service.endpoint to <service>.configuration.azure-api.net.",
+        MIGRATION,
+    ),
+    Rule(
+        "certificate-unchecked",
+        "warning",
+        "deny",
+        lambda view: view.is_on("config.service.endpoint.disableCertificateValidation"),
+        "The gateway does not check whether it is Azure that answers.",
+        "Microsoft says that turning this check off is for tests only.",
+        "Remove config.service.endpoint.disableCertificateValidation.",
+        SETTINGS,
+    ),
+    Rule(
+        "plain-credential",
+        "warning",
+        "deny",
+        _holds_credential,
+        "A token or client secret is in plain text in the Deployment or ConfigMap.",
+        "Everybody who may read those can use it; Kubernetes keeps such values in Secrets.",
+        "Move it to a Secret and make a new one.",
+        SECRETS,
+    ),
+    Rule(
+        "token-lifetime",
+        "deny",
+        "deny",
+        lambda view: (view.facts.token_days or 0) > _LONGEST_DAYS,
+        "The token is asked for more than 30 days.",
+        "Azure gives a gateway token 30 days at most.",
+        "Ask for 30 days or less, or sign in with workload identity.",
+        TOKEN,
+    ),
+    Rule(
+        "entra-version",
+        "warning",
+        "deny",
+        lambda view: view.auth == "azureadapp" and view.older_than(2, 3, 0),
+        "This version cannot sign in to Entra ID.",
+        "The settings for it came with 2.3.",
+        "Choose 2.3.0 or newer.",
+        SETTINGS,
+    ),
+    Rule(
+        "workload-identity-version",
+        "warning",
+        "deny",
+        lambda view: view.auth == "workloadidentity" and view.older_than(2, 11, 0),
+        "This version cannot sign in with workload identity.",
+        "It came with 2.11.0.",
+        "Choose 2.11.0 or newer.",
+        WORKLOAD_IDENTITY,
+    ),
+    Rule(
+        "workload-identity-label",
+        "warning",
+        "warning",
+        _identity_is_not_injected,
+        "The pods do not get the workload identity that they sign in with.",
+        "It takes the label azure.workload.identity/use: “true” on the pods.",
+        "Add the label; a deployment by this bot does.",
+        WORKLOAD_IDENTITY,
+    ),
+    Rule(
+        "entra-gateway-name",
+        "warning",
+        "warning",
+        lambda view: bool(view.auth) and view.lacks("gateway.name"),
+        "The gateway signs in to Entra ID, but does not say which gateway it is.",
+        "gateway.name is required with Entra ID.",
+        "Set gateway.name; a deployment by this bot does.",
+        ENTRA,
+    ),
+    Rule(
+        "ca-user",
+        "warning",
+        "warning",
+        _cannot_trust,
+        "Certificate authorities are given to a user that cannot install them.",
+        "Microsoft says that certificates.local.ca.enabled needs root or user 1001.",
+        "Set security.runAsUser to 1001.",
+        SETTINGS,
+        {"security": {"runAsUser": 1001}},
+    ),
+    Rule(
+        "verbose-logs",
+        "info",
+        "warning",
+        lambda view: _level(view) in ("debug", "all"),
+        "The log level is meant for finding faults.",
+        "Microsoft advises to lower the level for performance; the default is info.",
+        "Set logs.level to info, or to warn under load.",
+        PRODUCTION,
+        {"logs": {"level": "info"}},
+    ),
+    Rule(
+        "no-logs",
+        "info",
+        "warning",
+        lambda view: view.settings.get("telemetry.logs.std", "").lower() == "none",
+        "The container writes no logs.",
+        "telemetry.logs.std none leaves nothing for kubectl logs, and nothing to tell a lost "
+        "link to Azure by.",
+        "Set logs.format to text or json.",
+        SETTINGS,
+        {"logs": {"format": "text"}},
+    ),
+)

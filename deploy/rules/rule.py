@@ -1,0 +1,54 @@
+"""What a rule is, and the pages that rules are taken from."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from deploy.rules.view import GatewayView
+
+Severity = Literal["info", "warning", "deny"]
+
+_LEARN = "https://learn.microsoft.com/azure/api-management/"
+_KUBERNETES = "https://kubernetes.io/docs/"
+_ISSUES = "https://github.com/Azure/api-management-self-hosted-gateway/issues/"
+
+PRODUCTION = _LEARN + "how-to-self-hosted-gateway-on-kubernetes-in-production"
+SETTINGS = _LEARN + "self-hosted-gateway-settings-reference"
+SUPPORT = _LEARN + "self-hosted-gateway-support-policies"
+OVERVIEW = _LEARN + "self-hosted-gateway-overview"
+MIGRATION = _LEARN + "self-hosted-gateway-migration-guide"
+ENTRA = _LEARN + "self-hosted-gateway-enable-azure-ad"
+WORKLOAD_IDENTITY = _LEARN + "self-hosted-gateway-enable-workload-identity"
+TOKEN = "https://learn.microsoft.com/rest/api/apimanagement/gateway/generate-token"
+DEPLOYMENTS = _KUBERNETES + "concepts/workloads/controllers/deployment/"
+POD_LIFE = _KUBERNETES + "concepts/workloads/pods/pod-lifecycle/"
+BUDGETS = _KUBERNETES + "tasks/run-application/configure-pdb/"
+RESOURCES = _KUBERNETES + "concepts/configuration/manage-resources-containers/"
+IMAGES = _KUBERNETES + "concepts/containers/images/"
+DNS = _KUBERNETES + "concepts/services-networking/dns-pod-service/"
+SERVICES = _KUBERNETES + "tasks/access-application-cluster/create-external-load-balancer/"
+POD_SECURITY = _KUBERNETES + "concepts/security/pod-security-standards/"
+SECRETS = _KUBERNETES + "concepts/configuration/secret/"
+
+
+def issue(number: int) -> str:
+    """An issue of the gateway's own repository."""
+    return f"{_ISSUES}{number}"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One line of the table: when it strikes, how badly, and what a person is told.
+
+    `patch` goes over a spec's mapping and ends the finding; only where it can do no harm.
+    """
+
+    id: str
+    severity: Severity
+    in_production: Severity
+    strikes: Callable[[GatewayView], bool]
+    what: str
+    why: str
+    fix: str
+    source: str
+    patch: Mapping[str, Any] | None = None

@@ -1,0 +1,145 @@
+"""Rules on the image: what its tag promises, and what is known of its version."""
+
+from deploy.rules.reading import text
+from deploy.rules.rule import IMAGES, MIGRATION, OVERVIEW, SUPPORT, Rule, issue
+from deploy.rules.view import GatewayView
+
+
+def _state(view: GatewayView) -> str:
+    return view.support.state if view.support else ""
+
+
+def _is_retired(view: GatewayView) -> bool:
+    return view.older_than(2) or view.tag in ("v0", "v1")
+
+
+def _is_unknown(view: GatewayView) -> bool:
+    return view.version is not None and bool(view.facts.tags) and view.tag not in view.facts.tags
+
+
+def _is_always_pulled(view: GatewayView) -> bool:
+    policy = text(view.container.get("imagePullPolicy"))
+    return _state(view) in ("rolling", "preview") and (
+        policy == "Always" or (not policy and view.tag in ("", "latest"))
+    )
+
+
+def _writes_json(view: GatewayView) -> bool:
+    return view.settings.get("telemetry.logs.std", "").lower() == "json"
+
+
+VERSIONS: tuple[Rule, ...] = (
+    Rule(
+        "floating-tag",
+        "warning",
+        "warning",
+        lambda view: _state(view) == "rolling",
+        "This tag moves: pods may run different versions, and a restart may upgrade.",
+        "Microsoft recommends only a full version, x.y.z, for production.",
+        "Choose a full version.",
+        OVERVIEW,
+    ),
+    Rule(
+        "floating-tag-pulled",
+        "info",
+        "warning",
+        _is_always_pulled,
+        "Every new pod pulls whatever the tag means at that moment.",
+        "With imagePullPolicy Always the kubelet resolves the tag each time a container starts; "
+        "it is the default for “latest”.",
+        "Choose a full version.",
+        IMAGES,
+    ),
+    Rule(
+        "preview-tag",
+        "warning",
+        "deny",
+        lambda view: _state(view) == "preview",
+        "This is a preview.",
+        "Microsoft does not support beta and preview images.",
+        "Choose a full version.",
+        SUPPORT,
+    ),
+    Rule(
+        "retired-image",
+        "warning",
+        "deny",
+        _is_retired,
+        "This image is of version 0 or 1.",
+        "Those versions, and the service that configured them, ended on 2023-10-01.",
+        "Choose a version 2.",
+        MIGRATION,
+    ),
+    Rule(
+        "unsupported-tag",
+        "warning",
+        "warning",
+        lambda view: _state(view) == "unsupported" and not _is_retired(view),
+        "This version is no longer supported.",
+        "Microsoft supports the last major version's three newest minor versions.",
+        "Choose a newer version.",
+        SUPPORT,
+    ),
+    Rule(
+        "unknown-tag",
+        "info",
+        "warning",
+        _is_unknown,
+        "The registry lists no such tag.",
+        "A node that does not have the image yet cannot start a pod.",
+        "Choose a tag that the registry has.",
+        IMAGES,
+    ),
+    Rule(
+        "support-unknown",
+        "info",
+        "info",
+        lambda view: _state(view) == "unknown" and not _is_retired(view),
+        "Whether this version is still supported is not known now.",
+        "The registry's tags tell which versions are supported, and they could not be read.",
+        "Ask again once the registry answers.",
+        SUPPORT,
+    ),
+    Rule(
+        "memory-growth",
+        "info",
+        "info",
+        lambda view: view.version == (2, 11, 1),
+        "A growth of memory over time is reported of 2.11.1.",
+        "The report, issue 401 of the gateway's repository, is open.",
+        "Watch the pods' memory, and keep a memory limit.",
+        issue(401),
+    ),
+    Rule(
+        "memory-doubled",
+        "info",
+        "warning",
+        lambda view: view.version == (2, 7, 1),
+        "Version 2.7.1 needs twice the memory.",
+        "Issue 310 of the gateway's repository says so; it was fixed in 2.8.0.",
+        "Choose 2.8.0 or newer.",
+        issue(310),
+    ),
+    Rule(
+        "backup-restart-loop",
+        "warning",
+        "warning",
+        lambda view: view.has_backup and (view.version or (0, 0, 0))[:2] == (2, 12),
+        "With 2.12 pods may not start from the configuration backup.",
+        "Issue 418 of the gateway's repository tells of 503 and restarts without end; it is "
+        "closed, but not by which version.",
+        "Try a restart without network first, or choose 2.11.",
+        issue(418),
+    ),
+    Rule(
+        "json-logs-broken",
+        "info",
+        "warning",
+        lambda view: _writes_json(view) and view.older_than(2, 9, 0),
+        "The container's JSON logs are not valid JSON in this version.",
+        "Version 2.9.0 corrected it (issue 383 of the gateway's repository).",
+        "Choose 2.9.0 or newer, or logs.format text.",
+        issue(383),
+        {"logs": {"format": "text"}},
+    ),
+)

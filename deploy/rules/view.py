@@ -1,0 +1,276 @@
+"""One gateway as rules look at it: its objects, whoever wrote them, and what is known beside."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from deploy.images import Support, Version, support, version_of
+from deploy.inventory import container_of, is_gateway, tag_of
+from deploy.plan import Manifest
+from deploy.rules.reading import amount, at, mapping, mappings, pods, text, whole
+
+AUTH = "config.service.auth"
+_DEFAULT_SHARE = "25%"
+"""Kubernetes' own maxSurge and maxUnavailable (Kubernetes API reference, RollingUpdateDeployment)."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the objects do not tell.
+
+    `tags` are those the registry has, () where it is unknown; `token_days` is the lifetime asked
+    for a new token; `auth` is the value of `config.service.auth` where the objects hide it.
+    """
+
+    production: bool
+    tags: tuple[str, ...] = ()
+    token_days: float | None = None
+    auth: str | None = None
+
+
+@dataclass(frozen=True)
+class GatewayView:
+    """The objects of one gateway. `settings` are those that can be read; the names of those that
+    come from Secrets are in `hidden`, and `complete` says whether there can be no others.
+    """
+
+    facts: Facts
+    deployment: Mapping[str, Any]
+    container: Mapping[str, Any]
+    services: tuple[Mapping[str, Any], ...]
+    budgets: tuple[Mapping[str, Any], ...]
+    autoscaler: Mapping[str, Any] | None
+    settings: Mapping[str, str]
+    hidden: frozenset[str]
+    complete: bool
+
+    @property
+    def namespace(self) -> str:
+        """Empty where the objects leave it to kubectl."""
+        return text(at(self.deployment, "metadata", "namespace"))
+
+    @property
+    def pod(self) -> Mapping[str, Any]:
+        """The pods' spec."""
+        return mapping(at(self.deployment, "spec", "template", "spec"))
+
+    @property
+    def least_pods(self) -> int:
+        """How many pods there are at least; Kubernetes' default is one, for both who count."""
+        counted = (
+            at(self.deployment, "spec", "replicas")
+            if self.autoscaler is None
+            else self.autoscaler.get("minReplicas")
+        )
+        number = whole(counted)
+        return 1 if number is None else number
+
+    @property
+    def several(self) -> bool:
+        """Whether there are, or may come to be, several pods."""
+        return max(self.least_pods, whole(at(self.autoscaler, "maxReplicas")) or 0) > 1
+
+    @property
+    def rolling(self) -> Mapping[str, Any]:
+        """maxSurge and maxUnavailable, where they are set."""
+        return mapping(at(self.deployment, "spec", "strategy", "rollingUpdate"))
+
+    @property
+    def recreates(self) -> bool:
+        """Whether every pod is stopped before a new one starts."""
+        return text(at(self.deployment, "spec", "strategy", "type")) == "Recreate"
+
+    @property
+    def stopped_at_once(self) -> int:
+        """How many pods a rollout may stop before new ones are ready."""
+        least = self.least_pods
+        if self.recreates:
+            return least
+        default = pods(_DEFAULT_SHARE, least, up=False) or 0
+        down = pods(self.rolling.get("maxUnavailable"), least, up=False)
+        surge = pods(self.rolling.get("maxSurge", _DEFAULT_SHARE), least, up=True)
+        down = default if down is None else down
+        # Kubernetes' ResolveFenceposts: were both 0 after rounding, nothing could be replaced.
+        return 1 if down == 0 and surge == 0 else down
+
+    @property
+    def tag(self) -> str:
+        """The image's tag; a digest where it is pinned by one."""
+        return tag_of(_sound(self.deployment))
+
+    @property
+    def version(self) -> Version | None:
+        """The version that runs, where the tag names one."""
+        return version_of(self.tag)
+
+    @property
+    def support(self) -> Support | None:
+        """What Microsoft promises for the tag; None for an image that a digest pins."""
+        return None if self.tag.startswith("sha256:") else support(self.tag, self.facts.tags)
+
+    def older_than(self, *version: int) -> bool:
+        """Whether the image is known to be older."""
+        return self.version is not None and self.version < version
+
+    @property
+    def auth(self) -> str:
+        """How it signs in, in lower case: a name of Microsoft's, else empty."""
+        said = (self.facts.auth or self.settings.get(AUTH, "")).lower()
+        return said if said in ("azureadapp", "workloadidentity") else ""
+
+    def lacks(self, setting: str) -> bool:
+        """Whether a setting is certainly absent."""
+        return self.complete and not self.settings.get(setting) and setting not in self.hidden
+
+    def is_on(self, setting: str) -> bool:
+        """Whether a setting is true."""
+        return self.settings.get(setting, "").strip().lower() == "true"
+
+    def requested(self, resource: str) -> Any:
+        """What is requested; Kubernetes takes the limit where there is no request."""
+        resources = self.container.get("resources")
+        asked = at(resources, "requests", resource)
+        return at(resources, "limits", resource) if asked is None else asked
+
+    def less_requested(self, resource: str, than: Fraction) -> bool:
+        """Whether a request is known to be less."""
+        asked = amount(self.requested(resource))
+        return asked is not None and asked < than
+
+    @property
+    def memory_limit(self) -> Fraction | None:
+        """In bytes."""
+        return amount(at(self.container, "resources", "limits", "memory"))
+
+    @property
+    def security(self) -> Mapping[str, Any]:
+        """The container's security context over that of its pod, as Kubernetes merges them."""
+        inherited = mapping(self.pod.get("securityContext"))
+        own = mapping(self.container.get("securityContext"))
+        return {**inherited, **own}
+
+    @property
+    def has_backup(self) -> bool:
+        """Whether a volume that outlives its pod is mounted where the gateway keeps its backup."""
+        names = {
+            mount.get("name") if isinstance(mount.get("name"), str) else None
+            for mount in mappings(self.container.get("volumeMounts"))
+            if text(mount.get("mountPath")).rstrip("/") == "/apim/config"
+        }
+        return any(
+            volume.get("name") in names
+            for volume in mappings(self.pod.get("volumes"))
+            if isinstance(volume.get("name"), str) and "emptyDir" not in volume
+        )
+
+    @property
+    def live_services(self) -> tuple[Mapping[str, Any], ...]:
+        """The Services by which callers outside the cluster come in."""
+        return tuple(s for s in self.services if s.get("type") in ("LoadBalancer", "NodePort"))
+
+    @property
+    def headless_services(self) -> tuple[Mapping[str, Any], ...]:
+        """The Services whose name stands for every pod's address."""
+        return tuple(s for s in self.services if s.get("clusterIP") == "None")
+
+
+def view_of(manifests: Sequence[Manifest], facts: Facts) -> GatewayView | None:
+    """The gateway among `manifests`, which may hold other objects too; None where there is none."""
+    objects = mappings(list(manifests))
+    deployments = [item for item in objects if item.get("kind") == "Deployment"]
+    gateways = [item for item in deployments if is_gateway(_sound(item))]
+    if not deployments:
+        return None
+    deployment = (gateways or deployments)[0]
+    beside = [item for item in objects if _place(item) == _place(deployment)]
+    container = container_of(_sound(deployment))
+    config_maps = {
+        text(at(item, "metadata", "name")): mapping(item.get("data"))
+        for item in beside
+        if item.get("kind") == "ConfigMap"
+    }
+    settings, hidden, complete = _settings(container, config_maps)
+    scalers = _specs(beside, "HorizontalPodAutoscaler")
+    name = at(deployment, "metadata", "name")
+    return GatewayView(
+        facts=facts,
+        deployment=deployment,
+        container=container,
+        services=tuple(
+            spec
+            for spec in _specs(beside, "Service")
+            if spec.get("selector") and _selects(spec.get("selector"), deployment)
+        ),
+        budgets=tuple(
+            spec
+            for spec in _specs(beside, "PodDisruptionBudget")
+            if _selects(at(spec, "selector", "matchLabels") or {}, deployment)
+        ),
+        autoscaler=next(
+            (s for s in scalers if mapping(s.get("scaleTargetRef")).get("name") == name), None
+        ),
+        settings=settings,
+        hidden=hidden,
+        complete=complete,
+    )
+
+
+def _place(item: Mapping[str, Any]) -> str:
+    return text(at(item, "metadata", "namespace"))
+
+
+def _specs(objects: Sequence[Mapping[str, Any]], kind: str) -> list[Mapping[str, Any]]:
+    return [mapping(item.get("spec")) for item in objects if item.get("kind") == kind]
+
+
+def _selects(selector: Any, deployment: Mapping[str, Any]) -> bool:
+    if not isinstance(selector, Mapping):
+        return False
+    labels = mapping(at(deployment, "spec", "template", "metadata", "labels"))
+    return all(labels.get(key) == value for key, value in selector.items())
+
+
+def _settings(
+    container: Mapping[str, Any], config_maps: Mapping[str, Mapping[str, Any]]
+) -> tuple[dict[str, str], frozenset[str], bool]:
+    """The environment as the kubelet builds it: envFrom in order, then env."""
+    found: dict[str, str] = {}
+    hidden: set[str] = set()
+    complete = True
+    for source in mappings(container.get("envFrom")):
+        data = config_maps.get(text(at(source, "configMapRef", "name")))
+        if data is None:
+            complete = False
+            continue
+        prefix = text(source.get("prefix"))
+        found |= {f"{prefix}{key}": text(value) for key, value in data.items()}
+    for variable in mappings(container.get("env")):
+        name, value_from = text(variable.get("name")), mapping(variable.get("valueFrom"))
+        ref = mapping(value_from.get("configMapKeyRef"))
+        data = config_maps.get(text(ref.get("name")))
+        if not value_from:
+            found[name] = text(variable.get("value"))
+        elif data is not None:
+            found[name] = text(data.get(text(ref.get("key"))))
+        else:
+            found.pop(name, None)
+            hidden.add(name)
+    return found, frozenset(hidden), complete
+
+
+def _sound(deployment: Mapping[str, Any]) -> Manifest:
+    """The part that recognises a gateway's container, of the types that the API promises."""
+    containers = mappings(at(deployment, "spec", "template", "spec", "containers"))
+    return {
+        "metadata": {"annotations": dict(mapping(at(deployment, "metadata", "annotations")))},
+        "spec": {
+            "template": {
+                "spec": {
+                    "containers": [
+                        {**each, "env": list(mappings(each.get("env")))} for each in containers
+                    ]
+                }
+            }
+        },
+    }

@@ -1,0 +1,197 @@
+"""Every rule, tripped and spared; what others' YAML gets; and objects of any shape."""
+
+import copy
+import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deploy.rules import RULE_IDS, Exemption, Facts, check
+from deploy.rules.table import RULES, as_markdown
+from deploy.spec import spec_from_mapping, spec_to_mapping
+from tests.deploy.rules.bundles import (
+    FACTS,
+    HELM,
+    PORTAL_V1,
+    PORTAL_V2,
+    SPEC,
+    Bundle,
+    rendered,
+    written,
+)
+from tests.deploy.rules.cases import SPARES, TRIPS, Edit
+
+DOCUMENT = Path(__file__).parents[3] / "docs" / "rules.md"
+TODAY = datetime.date(2026, 11, 23)
+
+
+def found(bundle: Bundle, facts: Facts = FACTS) -> set[str]:
+    return {finding.rule for finding in check(bundle, facts, today=TODAY)}
+
+
+def tried(edit: Edit) -> set[str]:
+    bundle = rendered()
+    told = edit(bundle)
+    return found(bundle, told if isinstance(told, Facts) else FACTS)
+
+
+@pytest.mark.parametrize(
+    ("rule", "edit"), [pytest.param(r, e, id=f"{r} strikes when {when}") for r, when, e in TRIPS]
+)
+def test_a_rule_strikes(rule: str, edit: Edit) -> None:
+    assert rule in tried(edit)
+
+
+@pytest.mark.parametrize(
+    ("rule", "edit"), [pytest.param(r, e, id=f"{r} spares it when {when}") for r, when, e in SPARES]
+)
+def test_a_rule_spares(rule: str, edit: Edit) -> None:
+    assert rule not in tried(edit)
+
+
+def test_every_rule_is_tried_both_ways() -> None:
+    assert {rule for rule, _, _ in TRIPS} == RULE_IDS
+    assert {rule for rule, _, _ in SPARES} == RULE_IDS
+    assert len(RULES) == len(RULE_IDS)
+
+
+def test_what_a_default_spec_gives_is_only_what_is_honest_to_say() -> None:
+    assert found(rendered()) == {"no-backup", "uneven-traffic"}
+
+
+@pytest.mark.parametrize(
+    ("text", "rules"),
+    [
+        pytest.param(
+            PORTAL_V1,
+            {
+                *("default-namespace", "single-replica", "floating-tag", "floating-tag-pulled"),
+                *("missing-requests", "no-liveness-probe", "weak-security-context"),
+                *("uneven-traffic", "no-backup", "retired-endpoint"),
+            },
+            id="the portal's of 2020",
+        ),
+        pytest.param(
+            PORTAL_V2,
+            {
+                *("default-namespace", "single-replica", "floating-tag", "missing-requests"),
+                *("no-liveness-probe", "weak-security-context", "uneven-traffic", "no-backup"),
+            },
+            id="the portal's of today",
+        ),
+        pytest.param(
+            HELM,
+            {
+                *("rollout-implicit", "memory-growth", "missing-requests", "impatient-startup"),
+                *("weak-security-context", "no-backup"),
+            },
+            id="the Helm chart's",
+        ),
+    ],
+)
+def test_what_others_yaml_gives(text: str, rules: set[str]) -> None:
+    assert found(written(text)) == rules
+
+
+def test_a_gateway_is_judged_by_its_own_objects_only() -> None:
+    others = copy.deepcopy(rendered())
+    for item in others:
+        item["metadata"]["namespace"] = "elsewhere"
+    alone = [item for item in rendered() if item["kind"] != "PodDisruptionBudget"]
+    assert "no-disruption-budget" in found([*alone, *others])
+
+
+def test_nothing_is_said_where_there_is_no_deployment() -> None:
+    assert check([{"kind": "Service"}], FACTS, today=TODAY) == ()
+
+
+def test_production_is_judged_more_severely() -> None:
+    bundle = rendered()
+    for item in bundle:
+        if item["kind"] == "Deployment":
+            item["spec"]["strategy"] = {"type": "Recreate"}
+
+    def severity(production: bool) -> str:
+        findings = check(bundle, Facts(production, FACTS.tags), today=TODAY)
+        return next(f.severity for f in findings if f.rule == "rollout-stops-all")
+
+    assert (severity(False), severity(True)) == ("warning", "deny")
+
+
+def test_findings_come_most_severe_first_and_exempted_ones_last() -> None:
+    bundle = written(PORTAL_V1)
+    agreed = [Exemption("retired-endpoint", "Moves in spring.", TODAY)]
+    before = [f.severity for f in check(bundle, FACTS, today=TODAY)]
+    assert before == sorted(before, key=("deny", "warning", "info").index)
+    assert check(bundle, FACTS, agreed, today=TODAY)[-1].rule == "retired-endpoint"
+
+
+def test_an_exemption_holds_through_its_last_day_and_is_said() -> None:
+    agreed = [Exemption("no-backup", "No storage yet.", TODAY)]
+    finding = next(f for f in check(rendered(), FACTS, agreed, today=TODAY) if f.exempted)
+    assert (finding.rule, finding.severity) == ("no-backup", "info")
+    assert finding.exempted is not None
+    assert (finding.exempted.reason, finding.exempted.until) == ("No storage yet.", "2026-11-23")
+    assert not finding.exempted.expired
+
+
+def test_an_expired_exemption_no_longer_counts_and_is_said() -> None:
+    agreed = [Exemption("no-backup", "No storage yet.", TODAY - datetime.timedelta(days=1))]
+    finding = next(f for f in check(rendered(), FACTS, agreed, today=TODAY) if f.exempted)
+    assert (finding.rule, finding.severity) == ("no-backup", "warning")
+    assert finding.exempted is not None
+    assert finding.exempted.expired
+
+
+@pytest.mark.parametrize("rule", [r for r in RULES if r.patch is not None], ids=lambda r: r.id)
+def test_a_fix_is_a_valid_spec_that_the_rule_spares(rule: Any) -> None:
+    spec = spec_from_mapping(_laid_over(spec_to_mapping(SPEC), rule.patch))
+    assert rule.id not in found(rendered(spec))
+
+
+def _laid_over(mapping: dict[str, Any], patch: Any) -> dict[str, Any]:
+    laid = dict(mapping)
+    for key, value in patch.items():
+        laid[key] = _laid_over(laid.get(key, {}), value) if isinstance(value, dict) else value
+    if laid.get("dns", {}).get("policy") == "ClusterFirstWithHostNet":
+        laid["hostNetwork"] = True
+    return laid
+
+
+ODD: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["", "1/0", "-1%"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=4,
+)
+
+
+@st.composite
+def foreign(draw: st.DrawFn) -> Any:
+    """A bundle in which a few values, at any depth, are missing or of another type."""
+    bundle: Any = written(draw(st.sampled_from([PORTAL_V1, HELM]))) + rendered()
+    for _ in range(draw(st.integers(1, 6))):
+        place: Any = bundle
+        while True:
+            keys = list(place) if isinstance(place, dict) else range(len(place))
+            if not keys:
+                break
+            key = draw(st.sampled_from(keys))
+            deeper = isinstance(place[key], dict | list)
+            if not deeper or draw(st.integers(0, 4)) == 0:
+                place[key] = draw(ODD)
+                break
+            place = place[key]
+    return bundle
+
+
+@given(foreign(), st.booleans())
+@settings(deadline=None)
+def test_objects_of_any_shape_are_judged_without_an_error(bundle: Any, production: bool) -> None:
+    check(bundle, Facts(production, FACTS.tags, token_days=None), today=TODAY)
+
+
+def test_the_documentation_lists_exactly_the_rules() -> None:
+    assert DOCUMENT.read_text(encoding="utf-8").endswith(f"\n{as_markdown()}")
