@@ -22,6 +22,7 @@ FIELD_MANAGER = "gateway-bot"
 _PAGE = 500
 _AT_ONCE = 16
 _APPLY = "application/apply-patch+yaml"
+_JSON_PATCH = "application/json-patch+json"
 
 T = TypeVar("T")
 Manifests = list[Manifest]
@@ -136,6 +137,26 @@ class Cluster:
             body=manifest,
         )
         return _object(answer)
+
+    def replace_managers(self, live: Manifest, managed: Sequence[Manifest]) -> None:
+        """Write an object's managedFields as it was read. Conflict when it has changed since."""
+        known, namespace, name = _address(live)
+        self._connection.request(
+            "PATCH",
+            known.path(namespace, name),
+            what=f"{known.kind} “{name}”",
+            namespace=namespace,
+            query={"fieldManager": FIELD_MANAGER},
+            body=[
+                {"op": "replace", "path": "/metadata/managedFields", "value": list(managed)},
+                {
+                    "op": "replace",
+                    "path": "/metadata/resourceVersion",
+                    "value": live["metadata"]["resourceVersion"],
+                },
+            ],
+            content_type=_JSON_PATCH,
+        )
 
     def delete(self, kind: str, namespace: str | None, name: str) -> bool:
         """Delete an object and, in the background, what it owns; False where there was none."""

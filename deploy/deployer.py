@@ -18,7 +18,8 @@ from deploy.azure import ApimInstance
 from deploy.cluster import Cluster
 from deploy.errors import Conflict, GatewayBotError, NotFound, Unavailable
 from deploy.gateway import GatewayRef, GatewaySpec
-from deploy.manifests import ACTION_ANNOTATION, token_secret
+from deploy.manifests import ACTION_ANNOTATION, render, token_secret
+from deploy.ownership import take_whole
 from deploy.plan import Manifest, Plan
 from deploy.planning import Planner
 from deploy.progress import Progress, progress_to_mapping
@@ -33,6 +34,7 @@ _PAUSE = 1.0
 _MARGIN = 60.0
 """Added to the Deployment's own progress deadline, which its controller watches."""
 _APPLY = "apply"
+_ADOPT = "adopt"
 
 T = TypeVar("T")
 
@@ -93,6 +95,10 @@ class Deployer:
             if not _is_what_was_decided(plan, action):
                 return superseded(plan)
             self._apply(work, cluster, plan, force=take_over)
+        if action.request.get("verb") == _ADOPT:
+            run.step("own", "Taking the fields over from who wrote them before")
+            used = render(spec, None)
+            work.patiently(lambda: take_whole(cluster, used))
         run.step("follow", "Following the rollout")
         return self._follow(work, cluster, spec)
 

@@ -16,6 +16,7 @@ from deploy.gateway_options import (
     LocalLogs,
     Metrics,
     Network,
+    Objects,
     Pairs,
     Placement,
     Proxy,
@@ -123,6 +124,7 @@ class GatewaySpec:
     labels: Pairs = ()
     annotations: Pairs = ()
     auth: Auth = field(default_factory=Auth)
+    objects: Objects = field(default_factory=Objects)
 
     @property
     def image(self) -> str:

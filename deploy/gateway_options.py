@@ -229,3 +229,18 @@ class Auth:
     authority: str | None = None
     audience: str | None = None
     service_account: str | None = None
+
+
+@dataclass(frozen=True)
+class Objects:
+    """What is named otherwise than this bot names it: objects that were there before it came.
+
+    `selector` are the labels by which the Deployment selects its pods, which can never change.
+    """
+
+    selector: Pairs = ()
+    container: str | None = None
+    config_map: str | None = None
+    service: str | None = None
+    discovery_service: str | None = None
+    disruption_budget: str | None = None

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from deploy.api_errors import OwnershipConflicts
 from deploy.cluster import FIELD_MANAGER, Cluster
 from deploy.errors import InvalidInput
+from deploy.gateway import GatewaySpec
 from deploy.manifests import SPEC_ANNOTATION, render
 from deploy.plan import Manifest, ObjectChange
 from deploy.spec import spec_from_mapping
@@ -17,10 +18,8 @@ _DELETED = ("HorizontalPodAutoscaler", "PodDisruptionBudget")
 
 def left_behind(deployment: Manifest | None, wanted: Iterable[Manifest]) -> list[ObjectChange]:
     """The deletions of what the live Deployment's own spec made and the new one has no more."""
-    annotations = deployment["metadata"].get("annotations") or {} if deployment else {}
-    try:
-        before = spec_from_mapping(json.loads(annotations.get(SPEC_ANNOTATION, "null")))
-    except (InvalidInput, ValueError):
+    before = _spec_of(deployment)
+    if before is None:
         return []
     kept = {(item["kind"], item["metadata"]["name"]) for item in wanted}
     return [
@@ -30,13 +29,21 @@ def left_behind(deployment: Manifest | None, wanted: Iterable[Manifest]) -> list
     ]
 
 
+def _spec_of(deployment: Manifest | None) -> GatewaySpec | None:
+    annotations = deployment["metadata"].get("annotations") or {} if deployment else {}
+    try:
+        return spec_from_mapping(json.loads(annotations.get(SPEC_ANNOTATION, "null")))
+    except (InvalidInput, ValueError):
+        return None
+
+
 def without_account(objects: tuple[Manifest, ...], live: Manifest | None) -> tuple[Manifest, ...]:
     """The objects, a service account that is wanted no more taken from the pods by name.
 
     Left out, it would come back: Kubernetes keeps it under the field's old name as well.
     """
-    pod = live["spec"]["template"].get("spec") or {} if live else {}
-    if pod.get("serviceAccount", "default") == "default":
+    before = _spec_of(live)
+    if before is None or before.auth.kind != "workloadIdentity":
         return objects
     return tuple(
         _with_default_account(item)

@@ -28,22 +28,39 @@ def labels(spec: GatewaySpec) -> dict[str, str]:
         "app.kubernetes.io/part-of": "azure-api-management",
         "app.kubernetes.io/managed-by": MANAGER,
         **dict(spec.labels),
+        # An adopted gateway's pods may be selected by labels of these names.
+        **selector(spec),
     }
 
 
 def selector(spec: GatewaySpec) -> dict[str, str]:
     """What selects the gateway's pods; a Deployment's can never be changed."""
-    return {"app": spec.ref.name}
+    return dict(spec.objects.selector) or {"app": spec.ref.name}
 
 
 def config_map_name(spec: GatewaySpec) -> str:
     """The ConfigMap the container's settings are in."""
-    return f"{spec.ref.name}-env"
+    return spec.objects.config_map or f"{spec.ref.name}-env"
+
+
+def container_name(spec: GatewaySpec) -> str:
+    """The gateway's container; by another name it would be a second one."""
+    return spec.objects.container or spec.ref.name
+
+
+def service_name(spec: GatewaySpec) -> str:
+    """The Service of live traffic."""
+    return spec.objects.service or f"{spec.ref.name}-live-traffic"
+
+
+def budget_name(spec: GatewaySpec) -> str:
+    """The PodDisruptionBudget."""
+    return spec.objects.disruption_budget or spec.ref.name
 
 
 def discovery_name(spec: GatewaySpec) -> str:
     """The headless Service over which pods find each other."""
-    return f"{spec.ref.name}-instance-discovery"
+    return spec.objects.discovery_service or f"{spec.ref.name}-instance-discovery"
 
 
 def claim_name(spec: GatewaySpec) -> str:

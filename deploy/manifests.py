@@ -14,12 +14,14 @@ from deploy.container_settings import container_settings
 from deploy.gateway import GatewaySpec
 from deploy.gateway_options import Rollout
 from deploy.labels import (
+    budget_name,
     claim_name,
     config_map_name,
     discovery_name,
     metadata,
     selector,
     service_account_name,
+    service_name,
 )
 from deploy.plan import Manifest
 from deploy.pod_template import pod_template
@@ -147,7 +149,7 @@ def _live_traffic(spec: GatewaySpec) -> Manifest:
     manifest = {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": metadata(spec, f"{spec.ref.name}-live-traffic"),
+        "metadata": metadata(spec, service_name(spec)),
         "spec": service,
     }
     return _annotated(manifest, dict(options.annotations)) if options.annotations else manifest
@@ -167,7 +169,7 @@ def _disruption_budget(spec: GatewaySpec) -> Manifest:
     return {
         "apiVersion": "policy/v1",
         "kind": "PodDisruptionBudget",
-        "metadata": metadata(spec, spec.ref.name),
+        "metadata": metadata(spec, budget_name(spec)),
         "spec": {**budget, "selector": {"matchLabels": selector(spec)}},
     }
 

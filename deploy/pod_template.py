@@ -14,6 +14,7 @@ from deploy.gateway_settings import AUTH, SECRET_SETTING
 from deploy.labels import (
     claim_name,
     config_map_name,
+    container_name,
     labels,
     selector,
     service_account_name,
@@ -133,7 +134,7 @@ def _network(network: Network) -> dict[str, Any]:
 def _container(spec: GatewaySpec, token_secret: str | None) -> dict[str, Any]:
     limits = {"memory": spec.limits.memory or spec.memory, **_given({"cpu": spec.limits.cpu})}
     container: dict[str, Any] = {
-        "name": spec.ref.name,
+        "name": container_name(spec),
         "image": spec.image,
         "imagePullPolicy": spec.pull.policy,
         "ports": [

@@ -9,12 +9,13 @@ from deploy.actions.record import Action, Outcome, State
 from deploy.binding import build_plan
 from deploy.cluster import Cluster
 from deploy.errors import GatewayBotError, NotFound
-from deploy.gateway import GatewayRef
+from deploy.gateway import GatewayRef, GatewaySpec
 from deploy.installed import Installed
-from deploy.labels import MANAGER
+from deploy.labels import labels, selector
 from deploy.manifests import render
 from deploy.plan import Manifest, ObjectChange, Plan, TokenPlan
 from deploy.pods import token_secret_of
+from deploy.spec import spec_from_mapping
 
 _PODS_SECONDS = 120.0
 _LOOK_SECONDS = 0.5
@@ -41,7 +42,7 @@ def removal_plan(cluster: Cluster, gateway: Installed, *, volumes: bool) -> Plan
     changes = tuple(
         ObjectChange(kind, name, "delete")
         for (kind, name), live in zip(wanted, there, strict=True)
-        if live is not None and (kind == "Deployment" or _is_ours(live, spec.ref))
+        if live is not None and (kind == "Deployment" or _is_ours(live, spec))
     )
     return build_plan(
         spec,
@@ -76,7 +77,8 @@ class Remover:
                 run.step("delete", f"Deleting {kind} {name}")
                 deleted += cluster.delete(kind, ref.namespace, name)
             run.step("follow", "Waiting until the pods have ended")
-            left = self._wait(cluster, ref, run.lost)
+            spec = spec_from_mapping(action.request["spec"])
+            left = self._wait(cluster, spec, run.lost)
         except GatewayBotError as error:
             return _failed(error, deleted)
         happened = f"Deleted {ref} with {len(shown)} objects"
@@ -84,12 +86,12 @@ class Remover:
             return Outcome(State.SUCCEEDED, happened, f"{left} pods are still ending.", "")
         return Outcome(State.SUCCEEDED, happened)
 
-    def _wait(self, cluster: Cluster, ref: GatewayRef, lost: threading.Event) -> int:
+    def _wait(self, cluster: Cluster, spec: GatewaySpec, lost: threading.Event) -> int:
         """How many pods are left when there are none, or after a while."""
         end = time.monotonic() + self._pods_seconds
-        selector = f"app.kubernetes.io/managed-by={MANAGER},app.kubernetes.io/instance={ref.name}"
+        chosen = ",".join(f"{key}={value}" for key, value in selector(spec).items())
         while True:
-            left = len(cluster.list("Pod", ref.namespace, label_selector=selector))
+            left = len(cluster.list("Pod", spec.ref.namespace, label_selector=chosen))
             if not left or time.monotonic() > end:
                 return left
             if lost.wait(_LOOK_SECONDS):
@@ -114,12 +116,17 @@ def _reading(
     return lambda: cluster.get(kind, namespace, name)
 
 
-def _is_ours(item: Manifest, ref: GatewayRef) -> bool:
-    labels = item["metadata"].get("labels") or {}
-    return (
-        labels.get("app.kubernetes.io/managed-by") == MANAGER
-        and labels.get("app.kubernetes.io/instance") == ref.name
-    )
+def _is_ours(item: Manifest, spec: GatewaySpec) -> bool:
+    found = item["metadata"].get("labels") or {}
+    return all(found.get(name) == value for name, value in _marks(spec).items())
+
+
+def _marks(spec: GatewaySpec) -> dict[str, str]:
+    """The labels by which an object is known to be this gateway's and this bot's."""
+    known = labels(spec)
+    return {
+        name: known[name] for name in ("app.kubernetes.io/managed-by", "app.kubernetes.io/instance")
+    }
 
 
 def _another_cluster(ref: GatewayRef) -> Outcome:

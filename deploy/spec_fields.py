@@ -379,6 +379,27 @@ SPEC = Record(
             "For workload identity; the gateway's name.",
         ),
         Field(
+            "objects.selector",
+            "objects.selector",
+            MapOf(LABEL_KEY, LABEL_VALUE),
+            "Of an adopted gateway: the labels that select its pods.",
+        ),
+        Field("objects.container", "objects.container", OBJECT_NAME, "Its container's name."),
+        Field("objects.configMap", "objects.config_map", OBJECT_NAME, "Its settings' ConfigMap."),
+        Field("objects.service", "objects.service", OBJECT_NAME, "Its Service of live traffic."),
+        Field(
+            "objects.discoveryService",
+            "objects.discovery_service",
+            OBJECT_NAME,
+            "Its Service over which pods find each other.",
+        ),
+        Field(
+            "objects.disruptionBudget",
+            "objects.disruption_budget",
+            OBJECT_NAME,
+            "Its PodDisruptionBudget.",
+        ),
+        Field(
             "settings",
             "settings",
             MapOf(

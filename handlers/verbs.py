@@ -1,11 +1,12 @@
 """The table of verbs: a new one is its own file in handlers/, its view, and its line here."""
 
-from handlers import delete, deploy, export, help, inspect, revise, status
+from handlers import adopt, delete, deploy, export, help, inspect, revise, status
 from handlers.verb import Verb
 
 _VERBS: tuple[Verb, ...] = (
     deploy.VERB,
     status.VERB,
+    adopt.VERB,
     revise.SCALE,
     revise.RESTART,
     revise.ROLLBACK,

@@ -171,6 +171,17 @@ def test_a_gateway_of_others_is_not_changed_by_guessing(demo: Demo) -> None:
     ana.sees("legacy-9 was not deployed by this bot.*portal YAML", ephemeral=True)
 
 
+def test_a_gateway_of_the_portals_is_adopted_and_then_scaled(demo: Demo) -> None:
+    ana = demo.person("ana")
+    shown = decide(ana, "adopt legacy-9", "Adopt legacy-9 on west/dev", "1 of 1 pods ready after")
+    assert "Adopt legacy-9" in shown
+    decide(ana, "scale legacy-9 --replicas 2", "Scale legacy-9", "2 of 2 pods ready after")
+    services = {s["metadata"]["name"] for s in objects(demo, "services", "dev")}
+    assert {"legacy-9-live-traffic", "legacy-9-instance-discovery"} <= services
+    ana.types("adopt legacy-9")
+    ana.sees("legacy-9 is this bot's already", ephemeral=True)
+
+
 def test_a_number_that_is_missing_is_asked_for(demo: Demo) -> None:
     ana = demo.person("ana")
     ana.types("scale edge-1")

@@ -1,0 +1,143 @@
+"""Gateways that others installed are adopted without a moment of fewer pods."""
+
+import dataclasses
+import datetime
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from deploy.adoption import derive
+from deploy.azure import ApimInstance
+from deploy.cluster import Cluster, connect
+from deploy.gateway import GatewayRef
+from deploy.manifests import render, token_secret
+from deploy.ownership import take_whole
+from deploy.planning import Planner
+from deploy.rollout import apply_plan, follow
+from deploy.tokens import Token
+from tests.cluster.conftest import Target
+from tests.support.gateway_bed import TIMEOUTS
+from tests.support.kube_api import KubeApi, Obj, eventually
+from tests.support.node_bed import CONFIGURATION_HOST
+from tests.support.tiny_configuration import TOKEN
+
+pytestmark = pytest.mark.usefixtures("needs_controllers")
+_FIXTURES = Path(__file__).parents[2] / "data" / "adoption"
+_PATHS = {
+    "ConfigMap": "/api/v1/namespaces/{}/configmaps",
+    "Secret": "/api/v1/namespaces/{}/secrets",
+    "Service": "/api/v1/namespaces/{}/services",
+    "ServiceAccount": "/api/v1/namespaces/{}/serviceaccounts",
+    "Deployment": "/apis/apps/v1/namespaces/{}/deployments",
+    "PodDisruptionBudget": "/apis/policy/v1/namespaces/{}/poddisruptionbudgets",
+}
+_INSTANCE = ApimInstance("contoso", "sub", "group", "contoso", CONFIGURATION_HOST)
+
+
+def _install(target: Target, ns: str, fixture: str) -> Obj:
+    """Install as `kubectl apply` does; the Deployment, with its pods ready."""
+    deployment: Obj = {}
+    for body in yaml.safe_load_all((_FIXTURES / f"{fixture}.yaml").read_text()):
+        if body["kind"] == "Deployment":
+            body["spec"]["template"]["spec"] |= target.placed
+            deployment = body
+        if body["kind"] == "Secret":
+            body.pop("data", None)
+            key = next(iter(body["stringData"]))
+            body["stringData"] = {key: TOKEN}
+        path = _PATHS[body["kind"]].format(ns)
+        target.api.create(f"{path}?fieldManager=kubectl-client-side-apply", body)
+    path = f"{_PATHS['Deployment'].format(ns)}/{deployment['metadata']['name']}"
+    wanted = deployment["spec"].get("replicas", 1)
+    eventually(
+        lambda: target.api.get(path).get("status", {}).get("availableReplicas") == wanted,
+        "ready pods",
+    )
+    return target.api.get(path)
+
+
+@contextmanager
+def _sampled(api: KubeApi, path: str) -> Iterator[list[int]]:
+    """The available pods, looked at all the time while the block runs."""
+    seen: list[int] = []
+    ended = threading.Event()
+
+    def sample() -> None:
+        while not ended.is_set():
+            seen.append(int(api.get(path)["status"].get("availableReplicas", 0)))
+
+    thread = threading.Thread(target=sample)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _adopt(cluster: Cluster, ns: str, live: Obj) -> tuple[Any, Planner]:
+    adoption = derive(
+        live,
+        cluster.list("Service", ns),
+        cluster.list("ConfigMap", ns),
+        cluster.list("PodDisruptionBudget", ns),
+        cluster.list("PersistentVolumeClaim", ns),
+        cluster="west",
+        instance=_INSTANCE,
+        gateway="edge-1",
+    )
+    planner = Planner(lambda name: cluster, lambda: ("2.11.1",))
+    plan = planner.plan(adoption.spec, "ABC234", take_over=True)
+    if plan.token.mint:
+        expires_at = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=29)
+        text = f"edge-1&{expires_at:%Y%m%d%H%M}&{TOKEN.rpartition('&')[2]}"
+        token = Token("edge-1", expires_at, text)
+        assert plan.token.secret is not None
+        cluster.create(token_secret(adoption.spec, plan.token.secret, token, "ABC234"))
+    apply_plan(cluster, plan, action_id="ABC234", requester="U1", force=True)
+    take_whole(cluster, render(adoption.spec, None))
+    return adoption.spec, planner
+
+
+@pytest.mark.parametrize("fixture", ["portal-v1", "portal-v2", "docs-2026", "helm-1.15"])
+def test_a_gateway_is_adopted_with_every_pod_available_all_the_time(
+    target: Target, ns: str, fixture: str
+) -> None:
+    live = _install(target, ns, fixture)
+    name, wanted = live["metadata"]["name"], live["spec"].get("replicas", 1)
+    path = f"{_PATHS['Deployment'].format(ns)}/{name}"
+    cluster = connect(
+        "west", kubeconfig=target.kubeconfig, context=target.context, timeouts=TIMEOUTS
+    )
+    try:
+        with _sampled(target.api, path) as seen:
+            spec, planner = _adopt(cluster, ns, live)
+            ref = GatewayRef("west", ns, name)
+            stop = threading.Event()
+            done = follow(cluster, ref, deadline=90.0, on_progress=lambda progress: None, stop=stop)
+        assert done.complete, done.trouble
+        assert len(seen) > 10
+        assert min(seen) >= wanted, seen
+        again = planner.plan(spec, "ABC235")
+        assert again.empty, again.changes
+        assert again.conflicts == ()
+        other = planner.plan(dataclasses.replace(spec, replicas=wanted + 1), "ABC236")
+        assert other.conflicts == (), "no field that the bot applies is anybody else's"
+    finally:
+        cluster.close()
+    adopted = target.api.get(path)
+    assert adopted["metadata"]["uid"] == live["metadata"]["uid"]
+    assert adopted["spec"]["selector"] == live["spec"]["selector"]
+    services = target.api.items(_PATHS["Service"].format(ns))
+    labels = adopted["spec"]["template"]["metadata"]["labels"]
+    for service in services:
+        assert service["spec"]["selector"].items() <= labels.items(), service["metadata"]["name"]
+    (container,) = adopted["spec"]["template"]["spec"]["containers"]
+    assert container["name"] == live["spec"]["template"]["spec"]["containers"][0]["name"]
+    managers = {m["manager"] for m in adopted["metadata"]["managedFields"]}
+    assert "gateway-bot" in managers
