@@ -34,6 +34,7 @@ from deploy.actions.runner import Runner
 from deploy.actions.store import ActionStore
 from deploy.deployer import Deployer
 from deploy.planning import Planner
+from deploy.removal import Remover
 from handlers import choices, listeners
 from handlers.delivery import Deliveries
 from handlers.intake import Intake
@@ -78,7 +79,10 @@ class Bot:
         planner = Planner(clusters.__getitem__, registry.tags, environments)
         self.runner = Runner(
             store,
-            {"deploy": Deployer(planner, clusters, arm, instances)},
+            {
+                "deploy": Deployer(planner, clusters, arm, instances),
+                "delete": Remover(clusters),
+            },
             owner=owner,
             on_change=self._changed,
         )

@@ -43,6 +43,7 @@ def build_plan(
     cluster_uid: str,
     observed: Sequence[Observed],
     token: TokenPlan,
+    deletions: Sequence[ObjectChange] = (),
     findings: Sequence[Finding] = (),
     conflicts: Sequence[OwnershipConflict] = (),
 ) -> Plan:
@@ -52,7 +53,7 @@ def build_plan(
         spec=spec,
         cluster_uid=cluster_uid,
         objects=tuple(item.wanted for item in observed),
-        changes=changes,
+        changes=(*changes, *deletions),
         token=token,
         findings=tuple(findings),
         conflicts=tuple(conflicts),

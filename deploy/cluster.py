@@ -91,8 +91,15 @@ class Cluster:
             if not position:
                 return items, page["metadata"]["resourceVersion"]
 
-    def apply(self, manifest: Manifest, *, dry_run: bool = False, force: bool = False) -> Manifest:
-        """Server-side apply as `gateway-bot`. OwnershipConflicts when others own a field."""
+    def apply(
+        self,
+        manifest: Manifest,
+        *,
+        dry_run: bool = False,
+        force: bool = False,
+        manager: str = FIELD_MANAGER,
+    ) -> Manifest:
+        """Server-side apply as `manager`. OwnershipConflicts when others own a field."""
         known, namespace, name = _address(manifest)
         answer = self._connection.request(
             "PATCH",
@@ -100,7 +107,7 @@ class Cluster:
             what=f"{known.kind} “{name}”",
             namespace=namespace,
             query={
-                "fieldManager": FIELD_MANAGER,
+                "fieldManager": manager,
                 "fieldValidation": "Strict",
                 "force": force,
                 "dryRun": "All" if dry_run else None,

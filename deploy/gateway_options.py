@@ -24,7 +24,10 @@ class KeyRef:
 
 @dataclass(frozen=True)
 class Rollout:
-    """How pods are replaced. Values as in a Deployment's RollingUpdate; times in seconds."""
+    """How pods are replaced. Values as in a Deployment's RollingUpdate; times in seconds.
+
+    `restarted_at` is part of the pods' template, so another value replaces them all.
+    """
 
     max_unavailable: str = "0"
     max_surge: str = "25%"
@@ -32,6 +35,7 @@ class Rollout:
     termination_grace: int = 60
     min_ready: int = 0
     history_limit: int = 10
+    restarted_at: str | None = None
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ SPEC_ANNOTATION = "gateway-bot.io/spec"
 ACTION_ANNOTATION = "gateway-bot.io/action"
 REQUESTER_ANNOTATION = "gateway-bot.io/requested-by"
 CONFIG_ANNOTATION = "gateway-bot.io/config-hash"
+RESTART_ANNOTATION = "gateway-bot.io/restarted-at"
 
 _CPU_TARGET = 80
 """Percent; of the usual targets the one that leaves room while new pods start."""
@@ -249,7 +250,14 @@ def _deployment(spec: GatewaySpec, token_secret: str | None, config: dict[str, s
             },
         },
         # Environment variables are read once, so a changed ConfigMap must roll pods.
-        "template": pod_template(spec, token_secret, {CONFIG_ANNOTATION: _hash(config)}),
+        "template": pod_template(
+            spec,
+            token_secret,
+            {
+                CONFIG_ANNOTATION: _hash(config),
+                **({RESTART_ANNOTATION: rollout.restarted_at} if rollout.restarted_at else {}),
+            },
+        ),
     }
     if spec.autoscaling.most is not None:
         del deployment["replicas"]

@@ -13,6 +13,7 @@ from deploy.binding import Observed, build_plan
 from deploy.cluster import Cluster
 from deploy.errors import GatewayBotError
 from deploy.gateway import GatewaySpec
+from deploy.handover import left_behind, with_live_replicas, without_account
 from deploy.manifests import render
 from deploy.plan import Finding, Manifest, OwnershipConflict, Plan, TokenPlan
 from deploy.pods import token_secret_of
@@ -68,13 +69,19 @@ class Planner:
             there.result()
         observed = {_key(wanted): found for wanted, found in zip(outline, live, strict=True)}
         token, merged = self._decide(cluster, spec, action_id, observed)
-        wanted = render(spec, token.secret)
+        wanted = without_account(render(spec, token.secret), observed["Deployment", spec.ref.name])
         plan = build_plan(
             spec,
             cluster_uid=uid.result(),
             observed=[
-                Observed(item, observed[_key(item)], merged[_key(item)].result) for item in wanted
+                Observed(
+                    item,
+                    observed[_key(item)],
+                    with_live_replicas(item, observed[_key(item)], merged[_key(item)].result),
+                )
+                for item in wanted
             ],
+            deletions=left_behind(observed["Deployment", spec.ref.name], wanted),
             token=token,
             findings=self._findings(spec, wanted, token, tags.result()),
             conflicts=[c for item in wanted for c in merged[_key(item)].conflicts],
@@ -115,7 +122,7 @@ class Planner:
         guess = self._token(spec, action_id, None).secret
         if guess is not None and used:
             guess = used[0]
-        wanted = render(spec, guess)
+        wanted = without_account(render(spec, guess), deployment)
         reading = cluster.begin(
             lambda: cluster.get("Secret", spec.ref.namespace, used[0]) if used else None
         )
@@ -125,7 +132,8 @@ class Planner:
         token = self._token(spec, action_id, facts)
         results = {_key(item): result for item, result in zip(wanted, merged, strict=True)}
         if token.secret != guess:
-            again = next(m for m in render(spec, token.secret) if m["kind"] == "Deployment")
+            repeated = without_account(render(spec, token.secret), deployment)
+            again = next(m for m in repeated if m["kind"] == "Deployment")
             results[_key(again)] = _merge(cluster, again)
         return token, results
 

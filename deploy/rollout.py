@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from deploy.cluster import Cluster
 from deploy.errors import GatewayBotError, NotFound
 from deploy.gateway import GatewayRef
+from deploy.handover import hand_over_replicas
 from deploy.manifests import with_action
 from deploy.masking import mask_secrets
 from deploy.plan import Manifest, Plan
@@ -35,11 +36,18 @@ def apply_plan(
 ) -> None:
     """Apply the plan's objects, the Deployment last: its pods read what the others hold.
 
-    Every object is applied whole, so doing it twice is doing it once.
+    Every object is applied whole, so doing it twice is doing it once. What the spec has no more is
+    deleted before the Deployment, so that no autoscaler of before counts its pods.
     """
     objects = with_action(plan.objects, action_id, requester)
     cluster.apply_all([o for o in objects if o["kind"] != "Deployment"], force=force)
-    cluster.apply_all([o for o in objects if o["kind"] == "Deployment"], force=force)
+    for change in plan.changes:
+        if change.change == "delete":
+            cluster.delete(change.kind, plan.spec.ref.namespace, change.name)
+    deployments = [o for o in objects if o["kind"] == "Deployment"]
+    for deployment in deployments:
+        hand_over_replicas(cluster, deployment)
+    cluster.apply_all(deployments, force=force)
 
 
 def follow(

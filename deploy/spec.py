@@ -19,16 +19,20 @@ _TEXT_LIMIT = 64 * 1024
 
 def parse_spec_yaml(text: str) -> GatewaySpec:
     """Read a spec from YAML. InvalidInput says where and why it cannot be one."""
+    return spec_from_mapping(load_yaml(text))
+
+
+def load_yaml(text: str) -> Any:
+    """What a person's YAML holds. InvalidInput for what is none, or could unfold without end."""
     if len(text) > _TEXT_LIMIT:
         raise InvalidInput("The spec is too long.", remedy="A spec has at most 64 KiB.")
     try:
-        data = yaml.load(text, Loader=_Loader)
+        return yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         raise InvalidInput(f"The spec is not YAML: {_first_line(error)}") from error
     except (RecursionError, ValueError) as error:
         # A value that only looks like a date, or nesting without end.
         raise InvalidInput(f"The spec cannot be read: {type(error).__name__}.") from error
-    return spec_from_mapping(data)
 
 
 def spec_from_mapping(data: Any) -> GatewaySpec:

@@ -4,84 +4,44 @@ Adding one is a line here and a place for it in the dataclasses.
 """
 
 import dataclasses
-import ipaddress
 
 from deploy.gateway import NAME_LIMIT, GatewaySpec
 from deploy.gateway_options import CaSource, DnsOption, HostAlias, KeyRef, Toleration
-from deploy.spec_values import (
-    Field,
-    Flag,
-    Label,
-    Many,
-    MapOf,
-    OneOf,
-    Parsed,
-    Raw,
-    Record,
-    Text,
-    Whole,
+from deploy.spec_forms import (
+    ADDRESS,
+    BYPASS,
+    CIDR,
+    CPU,
+    ENDPOINT,
+    FREE_TEXT,
+    GATEWAY,
+    GUID,
+    HOST,
+    HOSTNAME,
+    KEY,
+    LABEL_KEY,
+    LABEL_VALUE,
+    LOG_ENDPOINT,
+    MEMORY,
+    MOMENT,
+    OBJECT_NAME,
+    OPEN_PORT,
+    PERCENT,
+    PORT,
+    REPOSITORY,
+    SHARE,
+    TAG,
+    TAINT,
+    URL,
 )
-
-
-def _address(text: str) -> object:
-    if "%" in text:
-        raise ValueError("a zone")
-    return ipaddress.ip_address(text)
-
-
-def _cidr(text: str) -> object:
-    address, _, length = text.partition("/")
-    if not length.isdecimal():
-        raise ValueError("no prefix length")
-    _address(address)
-    return ipaddress.ip_network(text)
-
-
-_DNS = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*"
-_WORD = r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
-_HOST_PORT = r"([A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])"
-_URL = rf"https?://{_HOST_PORT}(:[0-9]{{1,5}})?(/[A-Za-z0-9._~/%-]*)?"
-
-OBJECT_NAME = Text(rf"(?=.{{1,253}}$){_DNS}", "the name of a Kubernetes object")
-_KEY = Text(r"(?!\.$|\.\.)[A-Za-z0-9._-]{1,253}", "a key of a Secret or ConfigMap")
-_QUALIFIED = rf"((?=[^/]{{1,253}}/){_DNS}/)?{_WORD}"
-LABEL_KEY = Text(_QUALIFIED, "a label's or annotation's name such as contoso.com/team")
-LABEL_VALUE = Text(rf"({_WORD})?", "a label's value: at most 63 letters, digits, “-”, “_” and “.”")
-FREE_TEXT = Text(r"[^\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]{0,8000}", "text of at most 8000 letters")
-TAG = Text(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", "an image tag")
-"""OCI distribution specification, "Pulling manifests"."""
-REPOSITORY = Text(
-    r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+",
-    "a registry host and a path",
-)
-HOST = Text(r"(https://)?[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?", "a host name")
-GATEWAY = Text(
-    r"[A-Za-z0-9]([A-Za-z0-9-]{0,78}[A-Za-z0-9])?", "the name of a gateway in API Management"
-)
-"""`gatewayId` has 1 to 80 characters (azure-mgmt-apimanagement 5.0.0)."""
-CPU = Text(r"([1-9][0-9]{0,4}m|[0-9]{1,3}(\.[0-9]{1,3})?)", "a quantity such as 500m or 2")
-MEMORY = Text(r"[1-9][0-9]{0,9}(Ki|Mi|Gi|Ti|k|M|G|T)?", "a quantity such as 512Mi or 2Gi")
-SHARE = Text(
-    r"(100|[1-9]?[0-9])%|[0-9]{1,3}",
-    "a number of pods or a percentage such as 25%",
-)
-URL = Text(_URL, "a URL such as http://proxy:3128 without user or password", hidden=True)
-ENDPOINT = Text(rf"{_HOST_PORT}:[0-9]{{1,5}}", "a host and a port such as statsd.monitoring:8125")
-_LOG_ENDPOINT = Text(r"[A-Za-z0-9_./:\[\]-]{1,253}", "a path, or a host and a port")
-GUID = Text(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", "an id such as Entra ID shows")
-ADDRESS = Parsed(_address, "an IP address")
-CIDR = Parsed(_cidr, "an address range such as 10.0.0.0/8")
-_HOSTNAME = Text(rf"(?=.{{1,253}}$){_DNS}", "a host name")
-_BYPASS = Text(r"[A-Za-z0-9*.:/_-]{1,253}", "a host, domain or address range")
-_PORT = Whole(1, 65535)
-_OPEN_PORT = Whole(1024, 65535)
-_PERCENT = Whole(1, 1000)
+from deploy.spec_record import Field, Record
+from deploy.spec_values import Flag, Label, Many, MapOf, OneOf, Raw, Text, Whole
 
 _KEY_REF = Record(
     KeyRef,
     (
         Field("name", "name", OBJECT_NAME, "The Secret."),
-        Field("key", "key", _KEY, "Its key."),
+        Field("key", "key", KEY, "Its key."),
     ),
 )
 _CA = Record(
@@ -89,14 +49,14 @@ _CA = Record(
     (
         Field("secret", "secret", OBJECT_NAME, "The Secret that holds it."),
         Field("configMap", "config_map", OBJECT_NAME, "Or the ConfigMap that holds it."),
-        Field("key", "key", _KEY, "The key under which it is held, as PEM."),
+        Field("key", "key", KEY, "The key under which it is held, as PEM."),
     ),
 )
 _ALIAS = Record(
     HostAlias,
     (
         Field("ip", "ip", ADDRESS, "The address."),
-        Field("hostnames", "hostnames", Many(_HOSTNAME, 1), "The names that stand for it."),
+        Field("hostnames", "hostnames", Many(HOSTNAME, 1), "The names that stand for it."),
     ),
 )
 _DNS_OPTION = Record(
@@ -109,7 +69,7 @@ _DNS_OPTION = Record(
 _TOLERATION = Record(
     Toleration,
     (
-        Field("key", "key", Text(_QUALIFIED, "a taint's key"), "The taint; any when left out."),
+        Field("key", "key", TAINT, "The taint; any when left out."),
         Field("operator", "operator", OneOf(("Equal", "Exists")), "How the value is compared."),
         Field("value", "value", LABEL_VALUE, "The taint's value."),
         Field(
@@ -164,13 +124,13 @@ SPEC = Record(
         Field(
             "autoscaling.targetCPUUtilization",
             "autoscaling.cpu",
-            _PERCENT,
+            PERCENT,
             "Percent of the requested CPU; 80 when no target is said.",
         ),
         Field(
             "autoscaling.targetMemoryUtilization",
             "autoscaling.memory",
-            _PERCENT,
+            PERCENT,
             "Percent of the requested memory.",
         ),
         Field("resources.cpu", "cpu", CPU, "CPU requested for each pod; two cores are advised."),
@@ -188,8 +148,8 @@ SPEC = Record(
             OneOf(("LoadBalancer", "ClusterIP", "NodePort")),
             "ClusterIP behind an ingress.",
         ),
-        Field("service.httpPort", "http_port", _PORT, "The port for HTTP."),
-        Field("service.httpsPort", "https_port", _PORT, "The port for HTTPS."),
+        Field("service.httpPort", "http_port", PORT, "The port for HTTP."),
+        Field("service.httpsPort", "https_port", PORT, "The port for HTTPS."),
         Field(
             "service.externalTrafficPolicy",
             "service.external_traffic_policy",
@@ -214,8 +174,8 @@ SPEC = Record(
             Many(CIDR),
             "Who may call; everybody when empty.",
         ),
-        Field("service.nodePorts.http", "service.http_node_port", _PORT, "A fixed node port."),
-        Field("service.nodePorts.https", "service.https_node_port", _PORT, "A fixed node port."),
+        Field("service.nodePorts.http", "service.http_node_port", PORT, "A fixed node port."),
+        Field("service.nodePorts.https", "service.https_node_port", PORT, "A fixed node port."),
         Field(
             "rollout.maxUnavailable",
             "rollout.max_unavailable",
@@ -248,6 +208,12 @@ SPEC = Record(
             "How many versions before are kept for going back.",
         ),
         Field(
+            "rollout.restartedAt",
+            "rollout.restarted_at",
+            MOMENT,
+            "Set by restart: another moment replaces every pod.",
+        ),
+        Field(
             "logs.level",
             "log_level",
             OneOf(("all", "debug", "info", "warn", "error", "fatal")),
@@ -260,7 +226,7 @@ SPEC = Record(
             OneOf(("none", "auto", "localsyslog", "rfc5424", "journal", "json")),
             "Where logs go beside the container's output.",
         ),
-        Field("logs.local.endpoint", "local_logs.endpoint", _LOG_ENDPOINT, "That sink's address."),
+        Field("logs.local.endpoint", "local_logs.endpoint", LOG_ENDPOINT, "That sink's address."),
         Field("logs.local.facility", "local_logs.facility", Whole(0, 23), "Syslog's facility."),
         Field("metrics.cloud", "metrics.cloud", Flag(), "Whether Azure Monitor gets metrics."),
         Field("metrics.statsd.endpoint", "metrics.statsd", ENDPOINT, "Turns StatsD on."),
@@ -302,7 +268,7 @@ SPEC = Record(
             "How pods resolve names; Default asks the node's servers.",
         ),
         Field("dns.nameservers", "network.nameservers", Many(ADDRESS, 0, 3), "Further servers."),
-        Field("dns.searches", "network.searches", Many(_HOSTNAME, 0, 32), "Search domains."),
+        Field("dns.searches", "network.searches", Many(HOSTNAME, 0, 32), "Search domains."),
         Field("dns.options", "network.options", Many(_DNS_OPTION), "Options of resolv.conf."),
         Field(
             "hostNetwork", "network.host_network", Flag(), "Whether pods use the node's network."
@@ -314,7 +280,7 @@ SPEC = Record(
             "proxy.httpSecret", "proxy.http_secret", _KEY_REF, "Its URL, when it has a password."
         ),
         Field("proxy.httpsSecret", "proxy.https_secret", _KEY_REF, "The same for HTTPS."),
-        Field("proxy.bypass", "proxy.bypass", Many(_BYPASS), "Hosts that are asked directly."),
+        Field("proxy.bypass", "proxy.bypass", Many(BYPASS), "Hosts that are asked directly."),
         Field(
             "backup.size",
             "backup.size",
@@ -332,13 +298,13 @@ SPEC = Record(
         Field(
             "discovery.rateLimitPort",
             "discovery.rate_limit",
-            _OPEN_PORT,
+            OPEN_PORT,
             "UDP port over which pods share rate-limit counters.",
         ),
         Field(
             "discovery.heartbeatPort",
             "discovery.heartbeat",
-            _OPEN_PORT,
+            OPEN_PORT,
             "UDP port over which pods find each other.",
         ),
         Field(

@@ -67,9 +67,13 @@ def _arguments(verb: Verb, words: list[str]) -> Command:
                     field=name,
                     remedy=_suggest(name, by_name, "`--{}`") or _see_help(verb),
                 )
+            given = _value(option, value if equals else None, rest)
+            if option.kind == "many":
+                options.setdefault(name, []).append(given)
+                continue
             if name in options:
                 raise InvalidInput(f"`--{name}` is given twice.", field=name)
-            options[name] = _value(option, value if equals else None, rest)
+            options[name] = given
         elif verb.gateway == "none" or gateway:
             raise InvalidInput(
                 f"`{verb.name}` does not know what to do with “{_short(word)}”.",

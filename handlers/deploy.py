@@ -2,21 +2,19 @@
 
 import difflib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from deploy.access import environment_of, production_refusal
-from deploy.actions.record import action_id
 from deploy.azure import ApimInstance
-from deploy.binding import plan_to_mapping
-from deploy.errors import Conflict, InvalidInput, NotFound
+from deploy.errors import InvalidInput, NotFound
 from deploy.gateway import GatewayRef, GatewaySpec
 from deploy.manifests import SPEC_ANNOTATION
-from deploy.plan import Plan
-from deploy.spec import spec_from_mapping, spec_to_mapping
+from deploy.overlay import from_words, from_yaml, merged
+from deploy.spec import spec_from_mapping
+from handlers.proposal import check_allowed, listed, propose
 from handlers.services import Services
 from handlers.verb import Click, Option, Reply, Request, Submission, Verb
-from handlers.views import action as action_view
 from handlers.views import deploy_modal as modal
 
 _OPTIONS = (
@@ -27,6 +25,9 @@ _OPTIONS = (
     Option("cpu", "CPU each pod asks for, for example 500m", "QUANTITY"),
     Option("memory", "memory each pod asks for, for example 1Gi", "QUANTITY"),
     Option("deadline", "seconds without progress until the rollout has failed", "N", "number"),
+    Option(
+        "set", "any other field of the spec, for example logs.level=warn", "FIELD=VALUE", "many"
+    ),
     Option("name", "name on the cluster, where it is not the gateway's own", "NAME"),
     Option("take-over", "also change fields that another field manager owns", kind="flag"),
 )
@@ -46,34 +47,10 @@ def run(services: Services, request: Request) -> Reply | None:
             f"There is no cluster “{ref.cluster}”.",
             remedy=f"This bot knows {', '.join(sorted(services.clusters))}.",
         )
-    refusal = production_refusal(ref, environment_of(ref, services.environments))
-    if refusal is not None:
-        raise refusal
+    check_allowed(services, ref)
     spec = _spec(services, request, ref, instance, gateway)
     _check_tag(services, spec)
-    new_id = action_id(request.id)
-    take_over = bool(request.options.get("take-over"))
-    plan = services.planner.plan(spec, new_id, take_over=take_over)
-    if plan.conflicts and not take_over:
-        raise _owned_by_others(services, plan)
-    if plan.empty:
-        return action_view.no_change(spec)
-    if plan.denied:
-        return action_view.denied(plan)
-    services.store.create(
-        new_id,
-        kind="deploy",
-        ref=ref,
-        requester=request.user,
-        digest=plan.digest,
-        request={"spec": spec_to_mapping(spec), "take_over": take_over},
-        plan=plan_to_mapping(plan),
-        origin={"channel": request.channel, "response_url": request.response_url},
-        ttl_seconds=services.decision_seconds,
-        request_id=request.id,
-    )
-    services.wake(new_id)
-    return None
+    return propose(services, request, spec, take_over=bool(request.options.get("take-over")))
 
 
 def incomplete(request: Request) -> bool:
@@ -115,6 +92,7 @@ def submit(services: Services, submission: Submission) -> Request:
         ref = GatewayRef(cluster, namespace, name)
         if "replicas" in chosen:
             chosen["replicas"] = _whole(chosen["replicas"])
+        _check_more(request)
     except InvalidInput as error:
         error.field = _BLOCKS.get(error.field, modal.NAME)
         raise
@@ -124,7 +102,25 @@ def submit(services: Services, submission: Submission) -> Request:
     return request
 
 
+def _check_more(request: Request) -> None:
+    """What can be told of the further fields before anything is asked: over the rest of a spec."""
+    try:
+        more = from_yaml(str(request.options.get("more", "")))
+        spec_from_mapping(merged(_EXAMPLE, more))
+    except InvalidInput as error:
+        error.field = "more"
+        raise
+
+
+_EXAMPLE = {
+    "gateway": "edge",
+    "apim": {"instance": "example", "endpoint": "example.configuration.azure-api.net"},
+    "cluster": "example",
+    "namespace": "example",
+    "image": {"tag": "2.11.1"},
+}
 _BLOCKS = {
+    "more": modal.MORE,
     "to": modal.PLACE,
     "cluster": modal.PLACE,
     "namespace": modal.PLACE,
@@ -180,14 +176,9 @@ def _gateway(services: Services, name: str) -> tuple[ApimInstance, str]:
     near = difflib.get_close_matches(gateway, every, n=1)
     raise NotFound(
         f"Azure API Management has no self-hosted gateway “{gateway[:80]}”.",
-        meaning=f"It has {_listed(every)}." if every else "It has none at all.",
+        meaning=f"It has {listed(every)}." if every else "It has none at all.",
         remedy=f"Did you mean {near[0]}?" if near else "Create it in the Azure portal first.",
     )
-
-
-def _listed(names: Sequence[str], limit: int = 12) -> str:
-    more = len(names) - limit
-    return ", ".join(names[:limit]) + (f" and {more} more" if more > 0 else "")
 
 
 def _spec(
@@ -218,7 +209,8 @@ def _spec(
     asked = {name: options[name] for name in ("cpu", "memory") if name in options}
     if asked:
         mapping["resources"] = {**mapping.get("resources", {}), **asked}
-    return spec_from_mapping(mapping)
+    mapping = merged(mapping, from_yaml(str(options.get("more", ""))))
+    return spec_from_mapping(merged(mapping, from_words(options.get("set", ()))))
 
 
 def _deployed_spec(services: Services, ref: GatewayRef) -> dict[str, Any]:
@@ -238,19 +230,6 @@ def _check_tag(services: Services, spec: GatewaySpec) -> None:
     raise NotFound(
         f"The image registry has no tag “{spec.tag}”.",
         remedy=f"Near it: {', '.join(near)}." if near else "Choose one in the form.",
-    )
-
-
-def _owned_by_others(services: Services, plan: Plan) -> Conflict:
-    owners: dict[str, list[str]] = {}
-    for conflict in plan.conflicts:
-        owners.setdefault(conflict.manager, []).append(f"{conflict.kind} {conflict.path}")
-    listed = "; ".join(f"{who} owns {_listed(what, 4)}" for who, what in owners.items())
-    return Conflict(
-        f"Others own fields of {plan.spec.ref} that this would change.",
-        meaning=f"{listed}.",
-        remedy=f"Repeat the command with `--take-over` to change them: "
-        f"`{services.command} deploy … --take-over`.",
     )
 
 

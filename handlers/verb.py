@@ -12,12 +12,12 @@ View = dict[str, Any]
 
 @dataclass(frozen=True)
 class Option:
-    """One `--name VALUE` of a verb; a flag has no metavar."""
+    """One `--name VALUE` of a verb; a flag has no metavar, one of many may be given repeatedly."""
 
     name: str
     help: str
     metavar: str = ""
-    kind: Literal["text", "number", "flag"] = "text"
+    kind: Literal["text", "number", "flag", "many"] = "text"
 
 
 @dataclass(frozen=True)

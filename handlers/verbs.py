@@ -1,11 +1,18 @@
 """The table of verbs: a new one is its own file in handlers/, its view, and its line here."""
 
-from handlers import deploy, help, status
+from handlers import delete, deploy, export, help, inspect, revise, status
 from handlers.verb import Verb
 
 _VERBS: tuple[Verb, ...] = (
     deploy.VERB,
     status.VERB,
+    revise.SCALE,
+    revise.RESTART,
+    revise.ROLLBACK,
+    inspect.HISTORY,
+    inspect.DIFF,
+    export.VERB,
+    delete.VERB,
 )
 
 VERBS: tuple[Verb, ...] = (*_VERBS, help.verb(_VERBS))

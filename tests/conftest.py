@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from tests.support.control_plane import ControlPlane, Process, Source, Unfit, built, choose
@@ -16,6 +17,10 @@ _SOURCE = pytest.StashKey[Source]()
 _DIRECTORY = pytest.StashKey[Path]()
 _SAID = pytest.StashKey[str]()
 _HERE = Path(__file__).parent
+
+# A deadline for one example measures how busy the machine is.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -49,7 +49,7 @@ _SIGNS = {
 def render(action: Action) -> tuple[str, list[Block]]:
     """The message: text for notifications and screen readers, and the blocks."""
     plan = plan_from_mapping(action.plan)
-    title = f"Deploy {action.ref.name} to {action.ref.cluster}/{action.ref.namespace}"
+    title = _title(action)
     line = _state_line(action)
     blocks: list[Block] = [header(title), section(f"{_SIGNS[action.state]} {line}")]
     if action.state is State.PENDING:
@@ -63,10 +63,31 @@ def render(action: Action) -> tuple[str, list[Block]]:
     return f"{title}: {_plain(line)}", blocks
 
 
+_TITLES = {
+    "deploy": ("Deploy {name} to {place}", "deploy this"),
+    "scale": ("Scale {name} on {place}", "scale this"),
+    "restart": ("Restart {name} on {place}", "restart this"),
+    "rollback": ("Roll back {name} on {place}", "roll this back"),
+    "adopt": ("Adopt {name} on {place}", "adopt this"),
+    "delete": ("Delete {name} from {place}", "delete this"),
+}
+
+
+def _verb(action: Action) -> str:
+    verb = str(action.request.get("verb", action.kind))
+    return verb if verb in _TITLES else "deploy"
+
+
+def _title(action: Action) -> str:
+    place = f"{action.ref.cluster}/{action.ref.namespace}"
+    return _TITLES[_verb(action)][0].format(name=action.ref.name, place=place)
+
+
 def _state_line(action: Action) -> str:
     outcome = action.outcome
     if action.state is State.PENDING:
-        return f"<@{action.requester}> wants to deploy this. *Nothing has changed yet.*"
+        wanted = _TITLES[_verb(action)][1]
+        return f"<@{action.requester}> wants to {wanted}. *Nothing has changed yet.*"
     if action.state is State.APPROVED:
         return f"Confirmed by <@{action.decided_by}>. Starting…"
     if action.state is State.RUNNING:
@@ -125,17 +146,18 @@ def _who_decides(action: Action) -> str:
 
 def _buttons(action: Action, plan: Plan) -> Block:
     value = _value(action)
-    where = f"{action.ref.cluster}/{action.ref.namespace}"
+    title = _title(action)
     question = (
-        f"Deploy *{escape(action.ref.name)}* with image *{escape(plan.spec.tag)}* "
-        f"to *{escape(where)}*? It {plan_view.summary(plan)}."
+        f"{escape(title)}, image *{escape(plan.spec.tag)}*? It {plan_view.summary(plan)}."
+        if action.kind != "delete"
+        else f"{escape(title)}? It {plan_view.summary(plan)}, and its pods end."
     )
     yes = button(
         "Confirm",
         "action_confirm",
         value,
-        style="primary",
-        confirm=confirm(f"Deploy to {where}", question, "Deploy"),
+        style="danger" if action.kind == "delete" else "primary",
+        confirm=confirm(cut(title, 100), question, title.partition(f" {action.ref.name} ")[0]),
     )
     others = [button("Cancel", "action_cancel", value), _details_button(action)]
     return {"type": "actions", "elements": others if plan.denied else [yes, *others]}
@@ -225,7 +247,7 @@ def no_change(spec: GatewaySpec) -> Reply:
 def denied(plan: Plan) -> Reply:
     """Why what is asked for cannot be decided on, with every finding; nothing is kept of it."""
     ref = plan.spec.ref
-    title = f"Deploy {ref.name} to {ref.cluster}/{ref.namespace}"
+    title = f"{ref.name} on {ref.cluster}/{ref.namespace}"
     return Reply(
         f"{title}: the rules forbid it. Nothing was changed.",
         (

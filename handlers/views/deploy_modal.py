@@ -9,13 +9,14 @@ from handlers.verb import View
 from handlers.views.text import Block, context, escape, section
 
 CALLBACK = "deploy"
-GATEWAY, PLACE, TAG, REPLICAS, SERVICE, NAME = (
+GATEWAY, PLACE, TAG, REPLICAS, SERVICE, NAME, MORE = (
     "deploy_gateway",
     "deploy_place",
     "deploy_tag",
     "deploy_replicas",
     "deploy_service",
     "deploy_name",
+    "deploy_more",
 )
 SERVICE_TYPES = ("LoadBalancer", "ClusterIP", "NodePort")
 
@@ -79,6 +80,20 @@ def form(
                 **({"initial_value": given["name"]} if given.get("name") else {}),
             },
         },
+        {
+            "type": "input",
+            "block_id": MORE,
+            "optional": True,
+            "label": _plain("Further fields, as YAML"),
+            "hint": _plain("Any field of the spec (docs/spec.md). Empty keeps what runs."),
+            "element": {
+                "type": "plain_text_input",
+                "action_id": MORE,
+                "multiline": True,
+                "max_length": 3000,
+                "placeholder": _plain("logs:\n  level: warn\nbackup:\n  size: 50Mi"),
+            },
+        },
         context("Nothing changes yet: next you see exactly what would, and decide."),
     ]
     return _view(private_metadata, blocks, submit=True)
@@ -93,6 +108,7 @@ def values(state: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         "service": _selected(state, SERVICE),
         "replicas": state.get(REPLICAS, {}).get(REPLICAS, {}).get("value"),
         "name": state.get(NAME, {}).get(NAME, {}).get("value"),
+        "more": state.get(MORE, {}).get(MORE, {}).get("value"),
     }
     return {name: value for name, value in chosen.items() if value}
 

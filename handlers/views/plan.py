@@ -78,6 +78,8 @@ def summary(plan: Plan) -> str:
     updated = sum(change.change == "update" for change in plan.changes)
     parts = [f"creates {counted(created, 'object')}"] if created else []
     parts += [f"changes {counted(updated, 'object')}"] if updated else []
+    deleted = sum(change.change == "delete" for change in plan.changes)
+    parts += [f"deletes {counted(deleted, 'object')}"] if deleted else []
     return " and ".join(parts) or "changes nothing on the cluster"
 
 
@@ -108,6 +110,11 @@ def _exemption(finding: Finding) -> str:
 
 
 def _effects(plan: Plan) -> list[str]:
+    going = {change.kind for change in plan.changes if change.change == "delete"}
+    if "Deployment" in going:
+        kept = "PersistentVolumeClaim" not in going and plan.spec.backup.size is not None
+        volumes = ["Its volume is kept"] if kept else []
+        return [summary(plan).capitalize(), ":wastebasket: Ends every pod", *volumes]
     new = any(c.kind == "Deployment" and c.change == "create" for c in plan.changes)
     if new:
         pods = f"Starts {counted(plan.spec.least_replicas, 'pod')}"

@@ -14,7 +14,7 @@ from deploy.actions.executor import RunLost
 from deploy.actions.record import Outcome, State, Step
 from deploy.deployer import Deployer
 from deploy.gateway import GatewaySpec
-from deploy.gateway_options import Rollout
+from deploy.gateway_options import Auth, Rollout
 from deploy.manifests import token_secret
 from deploy.planning import Planner
 from deploy.tokens import expiry_for
@@ -30,6 +30,8 @@ from tests.support.gateway_bed import (
     gateway_bed,
 )
 from tests.support.waiting import until
+
+GUID = "11111111-2222-3333-4444-555555555555"
 
 
 class Bench:
@@ -248,3 +250,13 @@ def test_a_deployment_deleted_meanwhile_is_said(bench: Bench) -> None:
     thread.join(10)
     assert outcomes[0].state is State.FAILED
     assert "is gone from west/dev" in outcomes[0].happened
+
+
+def test_a_gateway_that_signs_in_to_entra_is_rolled_out_without_a_token(bench: Bench) -> None:
+    identity = Auth("workloadIdentity", client_id=GUID, tenant_id=GUID)
+    plan = bench.planner.plan(hasty(auth=identity), "ABC234")
+    run = RecordingRun()
+    bench.deployer.execute(action_for(plan), run)
+    assert "token" not in run.steps
+    assert bench.mint.asked == []
+    assert bench.bed.cluster.get("ServiceAccount", REF.namespace, REF.name) is not None

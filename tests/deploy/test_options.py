@@ -6,6 +6,7 @@ import pytest
 
 from deploy.manifests import render
 from deploy.plan import Manifest
+from deploy.pods import token_secret_of
 from deploy.spec import spec_from_mapping
 
 SMALL: dict[str, Any] = {
@@ -287,6 +288,7 @@ def test_an_entra_app_signs_in_with_its_secret_and_no_token() -> None:
         "name": "config.service.auth.azureAd.clientSecret",
         "valueFrom": {"secretKeyRef": SECRET},
     }
+    assert token_secret_of(pod(auth=auth)) is None, "an app's secret is no token"
 
 
 def test_an_entra_app_signs_in_with_a_certificate_that_is_mounted() -> None:

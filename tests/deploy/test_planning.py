@@ -8,11 +8,12 @@ import pytest
 from deploy.access import Environment
 from deploy.cluster import Cluster
 from deploy.errors import InvalidInput, NotFound, Unavailable
-from deploy.gateway import GatewayRef
-from deploy.gateway_options import Rollout
+from deploy.gateway import GatewayRef, GatewaySpec
+from deploy.gateway_options import Auth, Autoscaling, Backup, Disruption, Rollout
 from deploy.manifests import token_secret
 from deploy.plan import Plan
 from deploy.planning import Planner, readable
+from deploy.pods import token_secret_of
 from deploy.rollout import apply_plan
 from deploy.rules import Exemption
 from deploy.tokens import expiry_for
@@ -162,3 +163,62 @@ def test_a_registry_that_is_away_does_not_stop_a_plan(cluster: Cluster) -> None:
 )
 def test_managed_fields_are_written_as_the_diff_writes_them(path: str, shown: str) -> None:
     assert readable(path) == shown
+
+
+GUID = "11111111-2222-3333-4444-555555555555"
+SCALED = dataclasses.replace(SPEC, replicas=GatewaySpec.replicas, autoscaling=Autoscaling(2, 5))
+IDENTITY = Auth("workloadIdentity", client_id=GUID, tenant_id=GUID)
+
+
+def test_a_gateway_that_signs_in_to_entra_has_no_token_to_mint(
+    cluster: Cluster, planner: Planner
+) -> None:
+    spec = dataclasses.replace(SPEC, auth=IDENTITY)
+    plan = planner.plan(spec, "ABC234")
+    assert (plan.token.secret, plan.token.mint) == (None, False)
+    apply_plan(cluster, plan, action_id="ABC234", requester="U1")
+    assert cluster.get("ServiceAccount", "dev", "edge-1") is not None
+    assert [s["metadata"]["name"] for s in cluster.list("Secret", "dev")] == []
+    assert planner.plan(spec, "XYZ789").empty
+
+
+def test_a_gateway_may_go_from_its_token_to_entra(cluster: Cluster, planner: Planner) -> None:
+    deploy(cluster, planner)
+    plan = planner.plan(dataclasses.replace(SPEC, auth=IDENTITY), "XYZ789")
+    apply_plan(cluster, plan, action_id="XYZ789", requester="U1")
+    live = cluster.get("Deployment", "dev", "edge-1")
+    assert live is not None
+    assert token_secret_of(live["spec"]["template"]["spec"]) is None
+
+
+def test_every_kind_of_object_is_applied_and_then_as_wanted(
+    cluster: Cluster, planner: Planner
+) -> None:
+    spec = dataclasses.replace(SCALED, auth=IDENTITY, backup=Backup(size="50Mi"))
+    plan = planner.plan(spec, "ABC234")
+    apply_plan(cluster, plan, action_id="ABC234", requester="U1")
+    assert planner.plan(spec, "XYZ789").changes == ()
+
+
+def test_an_autoscaler_takes_over_the_pods_that_run(cluster: Cluster, planner: Planner) -> None:
+    deploy(cluster, planner)
+    plan = planner.plan(SCALED, "XYZ789")
+    changed = {field.path for change in plan.changes for field in change.fields}
+    assert "spec.replicas" not in changed
+    apply_plan(cluster, plan, action_id="XYZ789", requester="U1")
+    live = cluster.get("Deployment", "dev", "edge-1")
+    assert live is not None
+    assert live["spec"]["replicas"] == SPEC.replicas
+
+
+def test_what_a_spec_has_no_more_is_deleted(cluster: Cluster, planner: Planner) -> None:
+    deploy(cluster, planner)
+    apply_plan(cluster, planner.plan(SCALED, "AAA111"), action_id="AAA111", requester="U1")
+    plain = dataclasses.replace(SPEC, disruption=Disruption(enabled=False))
+    plan = planner.plan(plain, "BBB222", take_over=True)
+    deleted = {change.kind for change in plan.changes if change.change == "delete"}
+    assert deleted == {"HorizontalPodAutoscaler", "PodDisruptionBudget"}
+    apply_plan(cluster, plan, action_id="BBB222", requester="U1", force=True)
+    assert cluster.get("HorizontalPodAutoscaler", "dev", "edge-1") is None
+    assert cluster.get("PodDisruptionBudget", "dev", "edge-1") is None
+    assert planner.plan(plain, "CCC333").changes == ()

@@ -75,7 +75,18 @@ def validate_service(obj: Obj, old: Obj | None) -> list[Cause]:
                 "may only be set for externally-accessible services",
             )
         )
-    return causes + _source_ranges(spec)
+    return causes + _class(spec, old) + _source_ranges(spec)
+
+
+def _class(spec: Obj, old: Obj | None) -> list[Cause]:
+    at, name = "spec.loadBalancerClass", spec.get("loadBalancerClass")
+    if spec.get("type") != "LoadBalancer":
+        words = "may only be used when `type` is 'LoadBalancer'"
+        return [] if name is None else [forbidden_field(at, words)]
+    before = old["spec"] if old is not None else {}
+    if before.get("type") == "LoadBalancer" and before.get("loadBalancerClass") != name:
+        return [invalid_value(at, name, "may not change once set")]
+    return []
 
 
 def _source_ranges(spec: Obj) -> list[Cause]:

@@ -226,6 +226,23 @@ def test_text_that_is_no_object_is_a_bad_request(api: KubeApi, ns: str) -> None:
     assert (answer.status, answer.reason) == (400, "BadRequest")
 
 
+def test_a_load_balancers_class_is_set_with_its_type_and_then_kept(api: KubeApi, ns: str) -> None:
+    path = f"/api/v1/namespaces/{ns}/services/s"
+    spec = {"type": "LoadBalancer", "ports": [{"port": 80}], "selector": {"app": "gw"}}
+    body: Obj = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}}
+    named = {**spec, "loadBalancerClass": "contoso.com/internal"}
+    refused = api.try_apply(path, {**body, "spec": {**named, "type": "ClusterIP"}})
+    assert refused.causes == [("FieldValueForbidden", "spec.loadBalancerClass")]
+    api.apply(path, {**body, "spec": spec})
+    for other in (named, {**named, "loadBalancerClass": "contoso.com/b"}):
+        refused = api.try_apply(path, {**body, "spec": other})
+        assert refused.causes == [("FieldValueInvalid", "spec.loadBalancerClass")]
+    api.apply(path, {**body, "spec": {**spec, "type": "ClusterIP"}})
+    api.apply(path, {**body, "spec": named})
+    refused = api.try_apply(path, {**body, "spec": spec})
+    assert refused.causes == [("FieldValueInvalid", "spec.loadBalancerClass")]
+
+
 def test_an_unknown_content_type_is_not_supported(api: KubeApi, ns: str) -> None:
     api.create(_maps(ns), {"metadata": {"name": "c"}})
     answer = api.request("PATCH", f"{_maps(ns)}/c", {"data": {}}, "application/json")

@@ -6,7 +6,7 @@ from decimal import Decimal
 from bot.sandbox.cluster import quantity
 from bot.sandbox.cluster.api import Api
 from bot.sandbox.cluster.controllers.events import Recorder
-from bot.sandbox.cluster.kinds import NODE, POD
+from bot.sandbox.cluster.kinds import CLAIM, NODE, POD
 from bot.sandbox.cluster.objects import (
     Obj,
     condition_of,
@@ -43,13 +43,15 @@ class Scheduler:
         self._events = Recorder(api, "default-scheduler", "kube-scheduler")
 
     def keys(self, change: Change) -> Iterable[Key]:
-        """A pod without a node, or all of them after a change of nodes or the end of a pod."""
+        """A pod without a node; all of them after a change of nodes or claims, or the end of a pod."""
         if change.storage == POD.storage:
             if change.type != "DELETED" and _is_waiting(change.obj):
                 return [(namespace_of(change.obj), name_of(change.obj))]
             if change.type == "DELETED" or not is_pod_active(change.obj):
                 return self.all_keys()
         if change.storage == NODE.storage and not _only_heartbeat(change):
+            return self.all_keys()
+        if change.storage == CLAIM.storage:
             return self.all_keys()
         return []
 
@@ -67,6 +69,10 @@ class Scheduler:
         if pod is None or not _is_waiting(pod):
             return None
         nodes = self._api.store.all(NODE)
+        claim = self._unbound_claim(pod)
+        if claim and nodes:
+            self._say(pod, f"0/{len(nodes)} nodes are available: {claim}. not found")
+            return None
         refusals: dict[str, int] = {}
         fitting: list[tuple[Decimal, str]] = []
         pods = [p for p in self._api.store.all(POD) if is_pod_active(p)]
@@ -95,6 +101,21 @@ class Scheduler:
                 f"0/{nodes} nodes are available: {', '.join(reasons)}. preemption: 0/{nodes} "
                 f"nodes are available: {nodes} Preemption is not helpful for scheduling."
             )
+        self._say(pod, message)
+
+    def _unbound_claim(self, pod: Obj) -> str:
+        for volume in get(pod, "spec", "volumes", default=[]):
+            name = get(volume, "persistentVolumeClaim", "claimName")
+            if not name:
+                continue
+            claim = self._api.find(CLAIM, namespace_of(pod), name)
+            if claim is None:
+                return f'persistentvolumeclaim "{name}" not found'
+            if get(claim, "status", "phase") != "Bound":
+                return "pod has unbound immediate PersistentVolumeClaims"
+        return ""
+
+    def _say(self, pod: Obj, message: str) -> None:
         before = condition_of(pod, "PodScheduled")
         if before is not None and before.get("message") == message:
             return

@@ -1,0 +1,141 @@
+"""What goes when a gateway is deleted, and carrying that out."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+
+from deploy.actions.executor import Run, RunLost
+from deploy.actions.record import Action, Outcome, State
+from deploy.binding import build_plan
+from deploy.cluster import Cluster
+from deploy.errors import GatewayBotError, NotFound
+from deploy.gateway import GatewayRef
+from deploy.installed import Installed
+from deploy.labels import MANAGER
+from deploy.manifests import render
+from deploy.plan import Manifest, ObjectChange, Plan, TokenPlan
+from deploy.pods import token_secret_of
+
+_PODS_SECONDS = 120.0
+_LOOK_SECONDS = 0.5
+_CLAIM = "PersistentVolumeClaim"
+
+
+def removal_plan(cluster: Cluster, gateway: Installed, *, volumes: bool) -> Plan:
+    """What deleting the gateway would delete, found on the cluster; claims only where asked for.
+
+    Only what carries this bot's label goes: others may have put objects of these names there.
+    """
+    spec = gateway.spec
+    used = token_secret_of(gateway.deployment["spec"]["template"]["spec"])
+    sets = cluster.list("ReplicaSet", spec.ref.namespace)
+    uid = gateway.deployment["metadata"].get("uid")
+    wanted = [("Deployment", spec.ref.name)]
+    wanted += [
+        (item["kind"], item["metadata"]["name"])
+        for item in render(spec, used[0] if used else None)
+        if item["kind"] != "Deployment" and (volumes or item["kind"] != _CLAIM)
+    ]
+    wanted += [("Secret", name) for name in sorted(_token_secrets(uid, sets, used))]
+    there = cluster.at_once([_reading(cluster, spec.ref.namespace, *each) for each in wanted])
+    changes = tuple(
+        ObjectChange(kind, name, "delete")
+        for (kind, name), live in zip(wanted, there, strict=True)
+        if live is not None and (kind == "Deployment" or _is_ours(live, spec.ref))
+    )
+    return build_plan(
+        spec,
+        cluster_uid=cluster.uid(),
+        observed=(),
+        token=TokenPlan(None, mint=False, expires_at=None, reason="It is deleted."),
+        deletions=changes,
+    )
+
+
+class Remover:
+    """The executor of actions of kind `delete`."""
+
+    def __init__(
+        self, clusters: Mapping[str, Cluster], *, pods_seconds: float = _PODS_SECONDS
+    ) -> None:
+        self._clusters = clusters
+        self._pods_seconds = pods_seconds
+
+    def execute(self, action: Action, run: Run) -> Outcome:
+        """Delete exactly what was shown; what is gone already is no error."""
+        ref = action.ref
+        shown = [(change["kind"], change["name"]) for change in action.plan["changes"]]
+        deleted = 0
+        try:
+            cluster = self._clusters.get(ref.cluster)
+            if cluster is None:
+                raise NotFound(f"Cluster “{ref.cluster}” is no longer in the bot's settings.")
+            if cluster.uid() != action.plan["cluster_uid"]:
+                return _another_cluster(ref)
+            for kind, name in shown:
+                run.step("delete", f"Deleting {kind} {name}")
+                deleted += cluster.delete(kind, ref.namespace, name)
+            run.step("follow", "Waiting until the pods have ended")
+            left = self._wait(cluster, ref, run.lost)
+        except GatewayBotError as error:
+            return _failed(error, deleted)
+        happened = f"Deleted {ref} with {len(shown)} objects"
+        if left:
+            return Outcome(State.SUCCEEDED, happened, f"{left} pods are still ending.", "")
+        return Outcome(State.SUCCEEDED, happened)
+
+    def _wait(self, cluster: Cluster, ref: GatewayRef, lost: threading.Event) -> int:
+        """How many pods are left when there are none, or after a while."""
+        end = time.monotonic() + self._pods_seconds
+        selector = f"app.kubernetes.io/managed-by={MANAGER},app.kubernetes.io/instance={ref.name}"
+        while True:
+            left = len(cluster.list("Pod", ref.namespace, label_selector=selector))
+            if not left or time.monotonic() > end:
+                return left
+            if lost.wait(_LOOK_SECONDS):
+                raise RunLost
+
+
+def _token_secrets(
+    uid: str | None, replica_sets: Iterable[Manifest], used: tuple[str, str] | None
+) -> set[str]:
+    """The Secrets of the running pods and of every revision that could come back."""
+    owned = [
+        token_secret_of(item["spec"]["template"]["spec"])
+        for item in replica_sets
+        if any(o.get("uid") == uid for o in item["metadata"].get("ownerReferences") or ())
+    ]
+    return {each[0] for each in (*owned, used) if each is not None}
+
+
+def _reading(
+    cluster: Cluster, namespace: str, kind: str, name: str
+) -> Callable[[], Manifest | None]:
+    return lambda: cluster.get(kind, namespace, name)
+
+
+def _is_ours(item: Manifest, ref: GatewayRef) -> bool:
+    labels = item["metadata"].get("labels") or {}
+    return (
+        labels.get("app.kubernetes.io/managed-by") == MANAGER
+        and labels.get("app.kubernetes.io/instance") == ref.name
+    )
+
+
+def _another_cluster(ref: GatewayRef) -> Outcome:
+    return Outcome(
+        State.SUPERSEDED,
+        f"“{ref.cluster}” is another cluster than when this was shown.",
+        "Nothing was deleted.",
+        "Ask again.",
+    )
+
+
+def _failed(error: GatewayBotError, deleted: int) -> Outcome:
+    done = f"{deleted} objects were deleted." if deleted else "Nothing was deleted."
+    return Outcome(
+        State.FAILED,
+        error.happened,
+        " ".join(part for part in (error.meaning, done) if part),
+        error.remedy or "Delete it again: what is gone already is no error.",
+    )

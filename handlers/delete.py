@@ -1,0 +1,32 @@
+"""`/gateway delete`: shows what would go, and waits for the decision."""
+
+from deploy.errors import NotFound
+from deploy.installed import installed
+from deploy.removal import removal_plan
+from handlers.proposal import check_allowed, find, wait_for_decision
+from handlers.services import Services
+from handlers.verb import Option, Reply, Request, Verb
+
+
+def run(services: Services, request: Request) -> Reply | None:
+    """Put everything that would be deleted before the requester."""
+    ref = find(services, request.gateway)
+    check_allowed(services, ref)
+    cluster = services.clusters[ref.cluster]
+    plan = removal_plan(
+        cluster, installed(cluster, ref), volumes=bool(request.options.get("with-volumes"))
+    )
+    if not plan.changes:
+        raise NotFound(f"Nothing of {ref} is there any more.")
+    wait_for_decision(services, request, plan, kind="delete")
+    return None
+
+
+VERB = Verb(
+    "delete",
+    "deletes a gateway from its cluster; volumes only when told",
+    run,
+    gateway="required",
+    options=(Option("with-volumes", "also delete its configuration backup's volume", kind="flag"),),
+    examples=("delete edge-1", "delete west/dev/edge-1 --with-volumes"),
+)

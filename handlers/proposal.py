@@ -1,0 +1,94 @@
+"""From what is wanted of a gateway to an action that waits for its decision."""
+
+from collections.abc import Sequence
+
+from deploy.access import environment_of, production_refusal
+from deploy.actions.record import action_id
+from deploy.binding import plan_to_mapping
+from deploy.errors import Conflict
+from deploy.gateway import GatewayRef, GatewaySpec
+from deploy.plan import Plan
+from deploy.spec import spec_to_mapping
+from deploy.status import resolve
+from handlers.services import Services
+from handlers.status import everywhere
+from handlers.verb import Reply, Request
+from handlers.views import action as action_view
+
+
+def check_allowed(services: Services, ref: GatewayRef) -> None:
+    """Raise Refused where `ref` may not be changed."""
+    refusal = production_refusal(ref, environment_of(ref, services.environments))
+    if refusal is not None:
+        raise refusal
+
+
+def find(services: Services, name: str) -> GatewayRef:
+    """The gateway that a person means. A cluster that does not answer hides none of the others."""
+    found, failed = everywhere(services)
+    if not found and failed:
+        raise next(iter(failed.values()))
+    return resolve(name, found)
+
+
+def propose(
+    services: Services, request: Request, spec: GatewaySpec, *, take_over: bool = False
+) -> Reply | None:
+    """Plan what `spec` would change and put it before the requester; nothing is changed yet.
+
+    The plan is shown as the action's own message, so a reply is left only where there is nothing
+    to decide, or nothing may be decided.
+    """
+    new_id = action_id(request.id)
+    plan = services.planner.plan(spec, new_id, take_over=take_over)
+    if plan.conflicts and not take_over:
+        raise _owned_by_others(services, request, plan)
+    if plan.empty:
+        return action_view.no_change(spec)
+    if plan.denied:
+        return action_view.denied(plan)
+    wait_for_decision(services, request, plan, kind="deploy", take_over=take_over)
+    return None
+
+
+def wait_for_decision(
+    services: Services, request: Request, plan: Plan, *, kind: str, take_over: bool = False
+) -> None:
+    """Keep the plan as an action of `kind`, shown under the name of the verb that asked for it."""
+    new_id = action_id(request.id)
+    services.store.create(
+        new_id,
+        kind=kind,
+        ref=plan.spec.ref,
+        requester=request.user,
+        digest=plan.digest,
+        request={
+            "spec": spec_to_mapping(plan.spec),
+            "take_over": take_over,
+            "verb": request.verb,
+        },
+        plan=plan_to_mapping(plan),
+        origin={"channel": request.channel, "response_url": request.response_url},
+        ttl_seconds=services.decision_seconds,
+        request_id=request.id,
+    )
+    services.wake(new_id)
+
+
+def listed(names: Sequence[str], limit: int = 12) -> str:
+    """The names on one line, cut where there are too many."""
+    more = len(names) - limit
+    return ", ".join(names[:limit]) + (f" and {more} more" if more > 0 else "")
+
+
+def _owned_by_others(services: Services, request: Request, plan: Plan) -> Conflict:
+    owners: dict[str, list[str]] = {}
+    for conflict in plan.conflicts:
+        owners.setdefault(conflict.manager, []).append(f"{conflict.kind} {conflict.path}")
+    told = "; ".join(f"{who} owns {listed(what, 4)}" for who, what in owners.items())
+    return Conflict(
+        f"Others own fields of {plan.spec.ref} that this would change.",
+        meaning=f"{told}.",
+        remedy="Repeat the command with `--take-over` to change them: "
+        f"`{services.command} {request.verb} … --take-over`.",
+    )

@@ -1,0 +1,73 @@
+"""A gateway's revisions, and its drift."""
+
+from collections.abc import Sequence
+
+from deploy.gateway import GatewayRef
+from deploy.history import Revision
+from deploy.plan import Plan
+from handlers.verb import Reply
+from handlers.views import plan as plan_view
+from handlers.views.text import (
+    context,
+    counted,
+    cut,
+    duration,
+    escape,
+    fence,
+    header,
+    section,
+    table,
+)
+
+_LIMIT = 2800
+
+
+def history(ref: GatewayRef, known: Sequence[Revision], now: float, command: str) -> Reply:
+    """The revisions, newest first."""
+    text = f"{ref}: {counted(len(known), 'revision')}"
+    rows: list[tuple[str, ...]] = [("REVISION", "IMAGE", "AGE", "PODS", "ACTION")]
+    rows += [
+        (
+            f"{revision.number}{' *' if revision.current else ''}",
+            cut(revision.image.rpartition(":")[2] or "?", 30),
+            duration(now - revision.created_at),
+            str(revision.pods),
+            revision.action or "-",
+        )
+        for revision in known
+    ]
+    shown, left = fence(table(rows), _LIMIT)
+    people = [
+        f"{revision.number}: <@{revision.requester}>" for revision in known if revision.requester
+    ]
+    blocks = [header(f"Revisions of {ref.name}"), section(shown)]
+    if left:
+        blocks.append(context(f"… and {counted(left, 'more revision')}."))
+    if people:
+        blocks.append(context("Asked by " + " · ".join(people[:20])))
+    back = f"`{escape(command)} rollback {escape(ref.name)} --to-revision N`"
+    blocks.append(context(f"\\* is what runs now. {back} brings one back."))
+    return Reply(text, tuple(blocks))
+
+
+def drift(plan: Plan) -> Reply:
+    """What others have changed since the gateway was deployed."""
+    ref = plan.spec.ref
+    if not plan.changes:
+        text = f"No drift: {ref} is as it was deployed."
+        return Reply(text, (section(f":ok_hand: {escape(text)}"),))
+    text = f"{ref} differs from what was deployed: {counted(len(plan.changes), 'object')}"
+    shown, left = fence(plan_view.lines(plan), _LIMIT)
+    blocks = [
+        section(f":left_right_arrow: *{escape(text)}*"),
+        section(shown),
+        context(
+            "Live on the left, as it was deployed on the right. Deploying it again makes it so."
+        ),
+    ]
+    if left:
+        blocks.append(context(f"… and {counted(left, 'more line')}."))
+    owners = sorted({conflict.manager for conflict in plan.conflicts})
+    if owners:
+        blocks.append(context(f"Changed by {escape(', '.join(owners))}."))
+    return Reply(text, tuple(blocks))
