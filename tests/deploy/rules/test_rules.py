@@ -187,4 +187,5 @@ def test_objects_of_any_shape_are_judged_without_an_error(bundle: Any, productio
 
 
 def test_the_documentation_lists_exactly_the_rules() -> None:
-    assert DOCUMENT.read_text(encoding="utf-8").endswith(f"\n{as_markdown()}")
+    written_down = DOCUMENT.read_text(encoding="utf-8")
+    assert written_down.endswith(f"\n{as_markdown()}"), "end docs/rules.md with as_markdown()"
