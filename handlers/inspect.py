@@ -1,10 +1,17 @@
-"""`/gateway history` and `diff`: what a gateway was, and how it differs from what was deployed."""
+"""`/gateway history`, `diff` and `check`: what a gateway was, what others changed, what rules say."""
 
+import datetime
 import time
+from collections.abc import Callable, Sequence
 
+from deploy import rules
+from deploy.access import environment_of
 from deploy.actions.record import action_id
+from deploy.cluster import Cluster
+from deploy.errors import GatewayBotError
 from deploy.history import revisions
 from deploy.installed import deployment_of, installed
+from deploy.plan import Manifest
 from handlers.proposal import find
 from handlers.services import Services
 from handlers.verb import Reply, Request, Verb
@@ -28,6 +35,44 @@ def diff(services: Services, request: Request) -> Reply:
     return view.drift(plan)
 
 
+def check(services: Services, request: Request) -> Reply:
+    """What the production rules say of what is live, whoever installed it."""
+    ref = find(services, request.gateway)
+    cluster = services.clusters[ref.cluster]
+    deployment = deployment_of(cluster, ref)
+    around = cluster.at_once([_listing(cluster, kind, ref.namespace) for kind in _AROUND])
+    environment = environment_of(ref, services.environments)
+    facts = rules.Facts(production=environment.production, tags=tuple(_tags(services)))
+    found = rules.check(
+        [deployment, *(item for items in around for item in items)],
+        facts,
+        environment.exemptions,
+        today=datetime.datetime.now(datetime.UTC).date(),
+    )
+    return view.findings(ref, found)
+
+
+_AROUND = (
+    "Service",
+    "ConfigMap",
+    "PodDisruptionBudget",
+    "HorizontalPodAutoscaler",
+    "PersistentVolumeClaim",
+)
+
+
+def _listing(cluster: Cluster, kind: str, namespace: str) -> Callable[[], list[Manifest]]:
+    return lambda: cluster.list(kind, namespace)
+
+
+def _tags(services: Services) -> Sequence[str]:
+    """A registry that does not answer leaves a rule or two undecided, no more."""
+    try:
+        return services.registry.tags()
+    except GatewayBotError:
+        return ()
+
+
 HISTORY = Verb(
     "history",
     "shows a gateway's revisions, and whose action made each",
@@ -41,4 +86,11 @@ DIFF = Verb(
     diff,
     gateway="required",
     examples=("diff edge-1",),
+)
+CHECK = Verb(
+    "check",
+    "holds a running gateway against the production rules",
+    check,
+    gateway="required",
+    examples=("check edge-1", "check legacy-9"),
 )

@@ -1,5 +1,6 @@
 """From what is wanted of a gateway to an action that waits for its decision."""
 
+import dataclasses
 from collections.abc import Sequence
 
 from deploy.access import environment_of, production_refusal
@@ -7,7 +8,7 @@ from deploy.actions.record import action_id
 from deploy.binding import plan_to_mapping
 from deploy.errors import Conflict
 from deploy.gateway import GatewayRef, GatewaySpec
-from deploy.plan import Plan
+from deploy.plan import Finding, Plan
 from deploy.spec import spec_to_mapping
 from deploy.status import resolve
 from handlers.services import Services
@@ -32,9 +33,16 @@ def find(services: Services, name: str) -> GatewayRef:
 
 
 def propose(
-    services: Services, request: Request, spec: GatewaySpec, *, take_over: bool = False
+    services: Services,
+    request: Request,
+    spec: GatewaySpec,
+    *,
+    take_over: bool = False,
+    notes: Sequence[str] = (),
 ) -> Reply | None:
     """Plan what `spec` would change and put it before the requester; nothing is changed yet.
+
+    `notes` are shown with the plan.
 
     The plan is shown as the action's own message, so a reply is left only where there is nothing
     to decide, or nothing may be decided.
@@ -47,6 +55,8 @@ def propose(
         return action_view.no_change(spec)
     if plan.denied:
         return action_view.denied(plan)
+    told = tuple(Finding(request.verb, "info", note, "", "") for note in notes)
+    plan = dataclasses.replace(plan, findings=(*told, *plan.findings))
     wait_for_decision(services, request, plan, kind="deploy", take_over=take_over)
     return None
 

@@ -11,6 +11,7 @@ _VERBS: tuple[Verb, ...] = (
     revise.ROLLBACK,
     inspect.HISTORY,
     inspect.DIFF,
+    inspect.CHECK,
     export.VERB,
     delete.VERB,
 )

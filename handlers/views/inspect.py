@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from deploy.gateway import GatewayRef
 from deploy.history import Revision
-from deploy.plan import Plan
+from deploy.plan import Finding, Plan
 from handlers.verb import Reply
 from handlers.views import plan as plan_view
 from handlers.views.text import (
@@ -20,6 +20,7 @@ from handlers.views.text import (
 )
 
 _LIMIT = 2800
+_SECTIONS = 4
 
 
 def history(ref: GatewayRef, known: Sequence[Revision], now: float, command: str) -> Reply:
@@ -71,3 +72,18 @@ def drift(plan: Plan) -> Reply:
     if owners:
         blocks.append(context(f"Changed by {escape(', '.join(owners))}."))
     return Reply(text, tuple(blocks))
+
+
+def findings(ref: GatewayRef, found: Sequence[Finding]) -> Reply:
+    """What the rules say of a running gateway."""
+    if not found:
+        text = f"{ref}: no rule has anything to say."
+        return Reply(text, (section(f":ok_hand: {escape(text)}"),))
+    counts = [
+        counted(count, noun)
+        for noun in ("deny", "warning", "info")
+        if (count := sum(finding.severity == noun for finding in found))
+    ]
+    text = f"{ref}: {', '.join(counts)}"
+    blocks = plan_view.findings_in_full(found)
+    return Reply(text, (header(f"Rules for {ref.name}"), *blocks[:_SECTIONS]))

@@ -157,6 +157,14 @@ def test_an_export_is_what_kubectl_takes_and_holds_no_token(demo: Demo) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_check_judges_a_gateway_whoever_installed_it(demo: Demo) -> None:
+    ana = demo.person("ana")
+    ana.types("check legacy-9")
+    shown = words(ana.sees("Rules for legacy-9", ephemeral=True))
+    for rule in ("single-replica", "floating-tag", "missing-requests"):
+        assert rule in shown, shown
+
+
 def test_a_gateway_of_others_is_not_changed_by_guessing(demo: Demo) -> None:
     ana = demo.person("ana")
     ana.types("scale legacy-9 --replicas 2")

@@ -17,6 +17,7 @@ from deploy.plan import Plan
 from deploy.planning import Planner
 from deploy.rollout import apply_plan
 from deploy.spec import spec_from_mapping
+from deploy.spec_fields import SPEC
 from deploy.tokens import expiry_for
 from tests.cluster.conftest import Target
 from tests.support.gateway_bed import INSTANCE, TIMEOUTS, Mint
@@ -161,3 +162,15 @@ def test_what_is_turned_off_is_deleted_unless_it_is_somebody_elses(
     selector = {"matchLabels": {"app": "gw"}}
     api.create(path, {"metadata": {"name": "gw"}, "spec": {"selector": selector}})
     _assert_nothing_is_left(cluster, plain, "ABC236")
+
+
+def test_the_specs_together_use_every_option() -> None:
+    used = {path for stem in _ORDER for path in _paths(yaml.safe_load(_SPECS[stem].read_text()))}
+    assert {field.path for field in SPEC.fields} <= used
+
+
+def _paths(mapping: dict[str, object], above: str = "") -> Iterator[str]:
+    for key, value in mapping.items():
+        yield f"{above}{key}"
+        if isinstance(value, dict):
+            yield from _paths(value, f"{above}{key}.")

@@ -13,7 +13,6 @@ from deploy.gateway import GatewaySpec
 from deploy.kinds import kind_of
 from deploy.manifests import render, token_secret
 from deploy.plan import Manifest
-from deploy.rules import check
 from deploy.spec import spec_from_mapping
 from deploy.tokens import Token, expiry_for
 from tests.support.guidance import NAMESPACE, ROWS, Row
@@ -62,7 +61,6 @@ def test_a_spec_does_what_the_row_asks(row: Row) -> None:
     spec = _spec(dict(row.options), NAMESPACE)
     objects = _objects(spec)
     assert row.said(_found(objects)) == row.value
-    assert tuple(finding.rule for finding in check(spec, ["2.11.1"])) == row.findings
 
 
 @pytest.mark.parametrize("version", _VERSIONS)
