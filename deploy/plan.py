@@ -46,7 +46,7 @@ class Exempted:
 class Finding:
     """What a rule says about a gateway; one of severity `deny` keeps the plan from being confirmed.
 
-    `fix_patch`, laid over a spec's mapping, would end it.
+    `fix_patch`, laid over the spec's mapping (deploy.overlay.merged), would end it.
     """
 
     rule: str

@@ -45,7 +45,7 @@ def propose(
     `notes` are shown with the plan.
 
     The plan is shown as the action's own message, so a reply is left only where there is nothing
-    to decide.
+    to decide, or nothing may be decided.
     """
     new_id = action_id(request.id)
     plan = services.planner.plan(spec, new_id, take_over=take_over)
@@ -53,6 +53,8 @@ def propose(
         raise _owned_by_others(services, request, plan)
     if plan.empty:
         return action_view.no_change(spec)
+    if plan.denied:
+        return action_view.denied(plan)
     told = tuple(Finding(request.verb, "info", note, "", "") for note in notes)
     plan = dataclasses.replace(plan, findings=(*told, *plan.findings))
     wait_for_decision(services, request, plan, kind="deploy", take_over=take_over)

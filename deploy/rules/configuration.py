@@ -1,5 +1,7 @@
 """Rules on what the gateway is told: where its configuration is, how it signs in, what it logs."""
 
+import re
+
 from deploy.rules.reading import at, mapping, whole
 from deploy.rules.rule import (
     ENTRA,
@@ -16,6 +18,8 @@ from deploy.tokens import Token
 
 _ENDPOINT = "config.service.endpoint"
 _CLIENT_SECRET = "config.service.auth.azureAd.clientSecret"
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY")
+_PASSWORD = re.compile(r"://[^/@\s:]*:[^/@\s]+@")
 _GROUP = 1001
 _AUTHORITY_USERS = (0, 1001)
 _LONGEST_DAYS = 30
@@ -27,10 +31,14 @@ def _endpoint(view: GatewayView) -> str:
 
 def _holds_credential(view: GatewayView) -> bool:
     return bool(view.settings.get(_CLIENT_SECRET)) or any(
-        value.startswith("GatewayKey ") or Token.parse(value) is not None
+        (name.startswith(AUTH) and _is_token(value))
+        or (name in _PROXIES and _PASSWORD.search(value) is not None)
         for name, value in view.settings.items()
-        if name.startswith(AUTH)
     )
+
+
+def _is_token(value: str) -> bool:
+    return value.startswith("GatewayKey ") or Token.parse(value) is not None
 
 
 def _backup_is_not_owned(view: GatewayView) -> bool:
@@ -114,7 +122,7 @@ CONFIGURATION: tuple[Rule, ...] = (
         "warning",
         "deny",
         _holds_credential,
-        "A token or client secret is in plain text in the Deployment or ConfigMap.",
+        "A token, client secret or password is in plain text in the Deployment or ConfigMap.",
         "Everybody who may read those can use it; Kubernetes keeps such values in Secrets.",
         "Move it to a Secret and make a new one.",
         SECRETS,

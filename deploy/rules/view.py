@@ -176,7 +176,10 @@ class GatewayView:
 
 
 def view_of(manifests: Sequence[Manifest], facts: Facts) -> GatewayView | None:
-    """The gateway among `manifests`, which may hold other objects too; None where there is none."""
+    """The first gateway of `manifests`, which may hold other objects too; None where there is none.
+
+    What belongs to it is told by selectors and names, within its namespace.
+    """
     objects = mappings(list(manifests))
     deployments = [item for item in objects if item.get("kind") == "Deployment"]
     gateways = [item for item in deployments if is_gateway(_sound(item))]

@@ -247,7 +247,7 @@ def no_change(spec: GatewaySpec) -> Reply:
 def denied(plan: Plan) -> Reply:
     """Why what is asked for cannot be decided on, with every finding; nothing is kept of it."""
     ref = plan.spec.ref
-    title = f"Deploy {ref.name} to {ref.cluster}/{ref.namespace}"
+    title = f"{ref.name} on {ref.cluster}/{ref.namespace}"
     return Reply(
         f"{title}: the rules forbid it. Nothing was changed.",
         (

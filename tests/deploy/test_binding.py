@@ -1,4 +1,5 @@
 import copy
+import dataclasses
 import json
 from typing import Any
 
@@ -8,7 +9,7 @@ from deploy.binding import Observed, build_plan, plan_from_mapping, plan_to_mapp
 from deploy.diff import field_changes
 from deploy.gateway import ApimGateway, GatewayRef, GatewaySpec
 from deploy.manifests import render
-from deploy.plan import Plan, TokenPlan
+from deploy.plan import Exempted, Finding, Plan, TokenPlan
 
 SPEC = GatewaySpec(
     ref=GatewayRef("west", "dev", "edge-1"),
@@ -81,3 +82,18 @@ def test_a_plan_survives_being_stored() -> None:
     assert json.loads(json.dumps(plan_to_mapping(again))) == stored
     assert again.spec == SPEC
     assert again.digest == plan(changed(replicas=5)).digest
+
+
+def test_findings_survive_being_stored_with_fix_and_exemption() -> None:
+    agreed = Finding("a", "info", "w", "y", "f", {"replicas": 3}, Exempted("Why.", "2027-03-31"))
+    plain = Finding("b", "deny", "w", "y", "f")
+    whole = dataclasses.replace(plan(), findings=(agreed, plain))
+    again = plan_from_mapping(json.loads(json.dumps(plan_to_mapping(whole))))
+    assert again.findings == (agreed, plain)
+    assert again.denied
+
+
+def test_findings_stored_by_an_earlier_version_are_read() -> None:
+    stored = plan_to_mapping(plan())
+    stored["findings"] = [{"rule": "a", "severity": "info", "what": "w", "why": "y", "fix": "f"}]
+    assert plan_from_mapping(stored).findings == (Finding("a", "info", "w", "y", "f"),)

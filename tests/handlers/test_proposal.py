@@ -1,0 +1,47 @@
+"""What becomes of a plan before anybody is asked to decide on it."""
+
+import dataclasses
+import json
+from types import SimpleNamespace
+from typing import Any
+
+from deploy.binding import Observed, build_plan
+from deploy.manifests import render
+from deploy.plan import Finding, Plan, TokenPlan
+from handlers.proposal import propose
+from handlers.verb import Request
+from tests.support.gateway_bed import SPEC
+
+PLAN = build_plan(
+    SPEC,
+    cluster_uid="u",
+    observed=[Observed(o, None, o) for o in render(SPEC, "t")],
+    token=TokenPlan("t", mint=True, expires_at=None, reason=""),
+)
+WARNING = Finding("no-backup", "warning", "No backup.", "So it is.", "Give one.")
+DENYING = Finding("privileged", "deny", "It is privileged.", "So it is.", "Take it away.")
+
+
+def proposed(plan: Plan) -> tuple[Any, list[str]]:
+    kept: list[str] = []
+    services: Any = SimpleNamespace(
+        planner=SimpleNamespace(plan=lambda *_, **__: plan),
+        store=SimpleNamespace(create=lambda new_id, **_: kept.append(new_id)),
+        wake=lambda _: None,
+        decision_seconds=60,
+    )
+    return propose(services, Request("r", "deploy", "U1", "C1"), SPEC), kept
+
+
+def test_a_plan_with_warnings_waits_for_its_decision() -> None:
+    reply, kept = proposed(dataclasses.replace(PLAN, findings=(WARNING,)))
+    assert reply is None
+    assert len(kept) == 1
+
+
+def test_a_plan_that_a_rule_denies_is_answered_and_nothing_waits_for_a_decision() -> None:
+    reply, kept = proposed(dataclasses.replace(PLAN, findings=(DENYING, WARNING)))
+    assert kept == []
+    shown = json.dumps(reply.blocks)
+    for said in ("west/dev", "It is privileged.", "Take it away.", "No backup."):
+        assert said in shown
