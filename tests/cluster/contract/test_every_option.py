@@ -166,7 +166,9 @@ def test_what_is_turned_off_is_deleted_unless_it_is_somebody_elses(
 
 def test_the_specs_together_use_every_option() -> None:
     used = {path for stem in _ORDER for path in _paths(yaml.safe_load(_SPECS[stem].read_text()))}
-    assert {field.path for field in SPEC.fields} <= used
+    # Those of adopted gateways are proven by adopting some: a selector cannot be given in place.
+    asked = {field.path for field in SPEC.fields if not field.path.startswith("objects.")}
+    assert asked <= used
 
 
 def _paths(mapping: dict[str, object], above: str = "") -> Iterator[str]:

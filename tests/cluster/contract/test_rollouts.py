@@ -155,7 +155,9 @@ def test_a_broken_update_leaves_the_old_pods_serving(rollout: Rollout) -> None:
     eventually(lambda: rollout.live()["status"].get("updatedReplicas") == 1, "the new pod")
     assert rollout.live()["status"]["availableReplicas"] == 2
     assert rollout.condition("Available") == ("True", "MinimumReplicasAvailable")
-    assert rollout.condition("Progressing") == ("True", "ReplicaSetUpdated")
+    eventually(
+        lambda: rollout.condition("Progressing") == ("True", "ReplicaSetUpdated"), "the condition"
+    )
 
 
 def test_each_template_is_a_revision_and_an_old_one_can_come_back(rollout: Rollout) -> None:
