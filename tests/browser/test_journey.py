@@ -122,6 +122,21 @@ def test_the_keyboard_alone_is_enough(page: Page) -> None:
     page.keyboard.press("Escape")
 
 
+def test_a_modal_taller_than_the_window_scrolls_between_its_title_and_its_buttons(
+    page: Page,
+) -> None:
+    page.set_viewport_size({"width": 1000, "height": 480})
+    say(page, "/gateway deploy")
+    send = page.get_by_role("button", name="Show the plan")
+    expect(send).to_be_in_viewport(ratio=1)
+    expect(page.get_by_role("heading", name="Deploy a gateway")).to_be_in_viewport(ratio=1)
+    last = page.locator("[role=dialog] [data-input-block]").last
+    last.scroll_into_view_if_needed()
+    expect(last).to_be_in_viewport()
+    picture(page, "form-small")
+    page.keyboard.press("Escape")
+
+
 def test_a_modal_keeps_the_keyboard_though_the_command_is_answered_late(
     page: Page, demo: Demo
 ) -> None:
