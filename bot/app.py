@@ -32,6 +32,7 @@ from deploy.actions import connection
 from deploy.actions.inbox import Inbox
 from deploy.actions.runner import Runner
 from deploy.actions.store import ActionStore
+from deploy.cache import ClusterCache
 from deploy.deployer import Deployer
 from deploy.planning import Planner
 from deploy.removal import Remover
@@ -72,6 +73,7 @@ class Bot:
         slack = _web_client(settings, secrets)
         session = requests.Session()
         clusters = clusters_of(settings)
+        self._caches = {name: ClusterCache(cluster) for name, cluster in clusters.items()}
         instances = instances_of(settings)
         environments = environments_of(settings)
         arm = arm_client(settings, secrets, session)
@@ -92,6 +94,7 @@ class Bot:
             store=ActionStore(prompt, keep_days=settings.redis.keep_days),
             planner=planner,
             clusters=clusters,
+            caches=self._caches,
             instances=instances,
             arm=arm,
             registry=registry,
@@ -127,6 +130,8 @@ class Bot:
     def start(self) -> None:
         """Start every thread; what an earlier bot left undone is taken up at once."""
         self.health.start()
+        for cache in self._caches.values():
+            cache.start()
         self.runner.start()
         self.deliveries.start()
         self.intake.start()
@@ -140,6 +145,8 @@ class Bot:
         self.runner.stop(timeout=10)
         self._pool.shutdown(wait=True, cancel_futures=True)
         self.deliveries.stop()
+        for cache in self._caches.values():
+            cache.stop()
         self.health.stop()
 
     def parts(self) -> dict[str, bool]:

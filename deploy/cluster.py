@@ -19,7 +19,8 @@ from deploy.plan import Manifest
 from deploy.watching import Watch
 
 FIELD_MANAGER = "gateway-bot"
-_PAGE = 500
+_PAGE = 2000
+"""Objects of one answer: enough for the pods of 200 gateways, and a bound on its size."""
 _AT_ONCE = 16
 _APPLY = "application/apply-patch+yaml"
 _JSON_PATCH = "application/json-patch+json"
@@ -183,6 +184,7 @@ class Cluster:
         field_selector: str = "",
         silence: float = 75.0,
         stop: threading.Event | None = None,
+        keep: Callable[[Manifest], Manifest] | None = None,
     ) -> Watch:
         """What exists and what changes, through every interruption; see deploy.watching."""
         return Watch(
@@ -193,6 +195,7 @@ class Cluster:
             field_selector=field_selector,
             silence=silence,
             stop=stop,
+            keep=keep,
         )
 
     def open_watch(

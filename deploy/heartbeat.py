@@ -1,17 +1,14 @@
 """What evidence there is that a gateway still talks to Azure. Pure.
 
-No public API tells the heartbeat that the Azure portal shows. What pods log and answer is all
-there is, so each pod gets a level with the evidence for it, and a gateway is as well as its worst
-pod. Event names: issues 193, 269 and 328 and pull request 371 of the gateway's repository.
+No public API tells the heartbeat that the Azure portal shows. What pods log and answer, which token
+they hold and what Azure's events say is all there is, so each pod gets a level with the evidence
+for it, and a gateway is as well as its worst pod. Without evidence the level is `unknown`, and why.
 """
 
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from deploy.masking import mask_secrets
-from deploy.times import epoch
+from deploy.link_signs import LinkSigns, read_log
 
 Level = Literal["connected", "no trouble seen", "unknown", "stale token", "cut off", "denied"]
 
@@ -29,13 +26,23 @@ _RECENT = 60.0
 """A gateway polls its configuration every ten seconds; after a minute a sign says little."""
 _STILL = 120.0
 """For this long after the last warning the link still counts as broken."""
+NEEDED = 120.0
+"""How much of the log must have been read to say that it holds no warning: a gateway that gets no
+answer waits 100 seconds before it says so."""
 
-_COLOR = re.compile(r"\x1b\[[0-9;]*m")
-_TROUBLE = ("ConfigurationApiV2NotAvailable", "ErrorResolvingHostname")
-_NO_AUTH = "No valid authentication was configured"
-_POLLED = re.compile(r"\bNoNewEvents\b")
-_REFUSED = re.compile(r"StatusCode: (Unauthorized|Forbidden)")
-_EXCEPTION = re.compile(r"exception\"?: ?\"?(?P<text>[^\"]+)")
+
+@dataclass(frozen=True)
+class AzureEvent:
+    """What Azure said of one instance by Event Grid: that its token has expired or soon will.
+
+    Times are epoch seconds. `instance` is how Azure names it; that it is the pod's name is not
+    documented, so an event whose instance is no pod is taken as about every pod with that token.
+    """
+
+    instance: str
+    expired: bool
+    expires_at: float
+    at: float
 
 
 @dataclass(frozen=True)
@@ -43,8 +50,10 @@ class PodEvidence:
     """What was found out about one pod.
 
     `log` holds lines that each begin with the kubelet's timestamp; None where it could not be read,
-    `log_error` then says why. `answers` says whether the status path answered 200; None where
-    nobody could ask, `status_error` then says why. `stale` is why the pod holds an old token.
+    `log_error` then says why. `log_cut` says that there was more than was read, `unlogged` why a
+    link warning would not be in the log at all. `answers` says whether the status path answered
+    200; None where nobody could ask, `status_error` then says why. `stale` is why the pod holds an
+    old token, `event` what Azure said of it.
     """
 
     pod: str
@@ -54,15 +63,19 @@ class PodEvidence:
     status_error: str = ""
     log: str | None = None
     log_error: str = ""
+    log_cut: bool = False
+    unlogged: str = ""
     stale: str = ""
+    event: AzureEvent | None = None
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """All there is about one gateway at `now` (epoch seconds)."""
+    """All there is about one gateway at `now` (epoch seconds). `unasked` counts further pods."""
 
     pods: tuple[PodEvidence, ...]
     now: float
+    unasked: int = 0
 
 
 @dataclass(frozen=True)
@@ -85,20 +98,6 @@ class Heartbeat:
     pods: tuple[PodHeartbeat, ...] = ()
 
 
-@dataclass(frozen=True)
-class LinkSigns:
-    """What a log says of the link to Azure. Times are epoch seconds.
-
-    `trouble_since` is the first warning after the last sign of success.
-    """
-
-    polled_at: float | None = None
-    trouble_since: float | None = None
-    trouble_at: float | None = None
-    denied: bool = False
-    line: str = ""
-
-
 def heartbeat_of(evidence: Evidence) -> Heartbeat:
     """The level of a gateway and of each of its pods."""
     pods = tuple(_judge(pod, evidence.now) for pod in evidence.pods)
@@ -107,66 +106,83 @@ def heartbeat_of(evidence: Evidence) -> Heartbeat:
     worst = max(pods, key=lambda pod: _RANKS.index(pod.level))
     alike = [pod for pod in pods if pod.level == worst.level]
     since = min((pod.since for pod in alike if pod.since is not None), default=None)
-    text = (
-        f"{len(alike)} of {len(pods)} pods: {worst.evidence}" if len(pods) > 1 else worst.evidence
-    )
+    total = len(pods) + evidence.unasked
+    text = f"{len(alike)} of {total} pods: {worst.evidence}" if total > 1 else worst.evidence
+    if evidence.unasked:
+        text += f" ({evidence.unasked} more were not asked)"
     return Heartbeat(worst.level, text, since, pods)
 
 
-def read_log(lines: Iterable[str]) -> LinkSigns:
-    """Go through log lines, oldest first; text, JSON and the broken JSON of before 2.9 alike."""
-    polled = since = at = None
-    denied, shown = False, ""
-    for raw in lines:
-        stamp, _, line = raw.partition(" ")
-        if _POLLED.search(line):
-            polled, since, at, denied, shown = epoch(stamp), None, None, False, ""
-        elif _NO_AUTH in line or any(name in line for name in _TROUBLE):
-            at = epoch(stamp)
-            since = since or at
-            # One refusal makes it a refusal: what follows may be the same in other words.
-            denied = bool(_REFUSED.search(line)) or _NO_AUTH in line
-            shown = _short(line)
-    return LinkSigns(polled, since, at, denied, shown)
+def worse(one: Level, other: Level) -> bool:
+    """Whether `one` is a worse level than `other`."""
+    return _RANKS.index(one) > _RANKS.index(other)
 
 
 def _judge(pod: PodEvidence, now: float) -> PodHeartbeat:
     signs = read_log((pod.log or "").splitlines())
     level, text, since = _level(pod, signs, now)
-    if pod.stale and _RANKS.index(level) < _RANKS.index("stale token"):
+    event = pod.event
+    if (
+        event is not None
+        and event.expired
+        and not (signs.polled_at is not None and signs.polled_at > event.at)
+        and worse("denied", level)
+    ):
+        text = f"Azure reported {_span(max(0.0, now - event.at))} ago that its token has expired"
+        return PodHeartbeat(pod.pod, "denied", text, event.expires_at)
+    if pod.stale and worse("stale token", level):
         return PodHeartbeat(pod.pod, "stale token", pod.stale)
     return PodHeartbeat(pod.pod, level, text, since)
 
 
 def _level(pod: PodEvidence, signs: LinkSigns, now: float) -> tuple[Level, str, float | None]:
     if signs.trouble_at is not None:
-        ago = now - signs.trouble_at
-        if ago > _STILL:
-            text = f"the last link warning is {_span(ago)} old, and nothing was said since"
-            return "unknown", f"{text}: {signs.line}", signs.trouble_at
-        if signs.denied:
-            return "denied", f"Azure refuses the gateway: {signs.line}", signs.trouble_since
-        return "cut off", f"Azure is not reached: {signs.line}", signs.trouble_since
-    if signs.polled_at is not None and now - signs.polled_at <= _RECENT:
+        return _troubled(signs, now)
+    if signs.polled_at is not None:
         ago = max(0.0, now - signs.polled_at)
-        return "connected", f"last successful configuration poll {_span(ago)} ago", signs.polled_at
-    if pod.log is None:
-        return "unknown", f"its log cannot be read: {pod.log_error}", None
-    if not pod.ready:
-        return "unknown", f"it is not ready ({pod.state})", None
-    if pod.answers is None:
-        return "unknown", f"its status path cannot be asked: {pod.status_error}", None
-    if not pod.answers:
-        return "unknown", f"its status path does not answer: {pod.status_error}", None
-    text = "ready, its status path answers, and no link warning in the last 10 min"
+        if ago <= _RECENT:
+            text = f"last successful configuration poll {_span(ago)} ago"
+            return "connected", text, signs.polled_at
+        # It writes down each poll, so that none is there means more than that no warning is.
+        text = f"its last successful configuration poll is {_span(ago)} old, and none since"
+        return "unknown", text, signs.polled_at
+    missing = _missing(pod)
+    if missing:
+        return "unknown", missing, None
+    covered = WINDOW
+    if pod.log_cut:
+        covered = now - signs.first_at if signs.first_at is not None else 0.0
+        if covered < NEEDED:
+            text = f"it logs so much that only the last {_span(covered)} could be read"
+            return "unknown", text, None
+    text = f"ready, its status path answers, and no link warning in the last {_span(covered)}"
     return "no trouble seen", text, None
 
 
-def _short(line: str) -> str:
-    line = mask_secrets(_COLOR.sub("", line)).strip()
-    exception = _EXCEPTION.search(line)
-    text = exception["text"] if exception else line
-    return text if len(text) <= 200 else text[:199] + "…"
+def _troubled(signs: LinkSigns, now: float) -> tuple[Level, str, float | None]:
+    ago = now - (signs.trouble_at or now)
+    if ago > _STILL:
+        text = f"the last link warning is {_span(ago)} old, and nothing was said since"
+        return "unknown", f"{text}: {signs.line}", signs.trouble_at
+    if signs.denied:
+        return "denied", f"Azure refuses the gateway: {signs.line}", signs.trouble_since
+    if signs.answer:
+        text = f"the configuration endpoint answers {signs.answer}: {signs.line}"
+        return "cut off", text, signs.trouble_since
+    return "cut off", f"Azure is not reached: {signs.line}", signs.trouble_since
+
+
+def _missing(pod: PodEvidence) -> str:
+    """What is not known that would have to be; empty where all of it is."""
+    if pod.log is None:
+        return f"its log cannot be read: {pod.log_error or 'nobody asked for it'}"
+    if not pod.ready:
+        return f"it is not ready ({pod.state})"
+    if pod.answers is None:
+        return f"its status path cannot be asked: {pod.status_error or 'nobody asked'}"
+    if not pod.answers:
+        return f"its status path does not answer: {pod.status_error}"
+    return f"its log would not show a link warning: {pod.unlogged}" if pod.unlogged else ""
 
 
 def _span(seconds: float) -> str:

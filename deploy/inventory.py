@@ -92,6 +92,15 @@ def apim_gateway_of(deployment: Manifest) -> str:
     return _environment(deployment).get("gateway.name", "")
 
 
+def signs_in(deployment: Manifest) -> bool:
+    """Whether the spec says that it signs in to Entra ID, so that it has no token."""
+    try:
+        spec = json.loads(_annotations(deployment).get(SPEC_ANNOTATION, "{}"))
+        return str((spec.get("auth") or {}).get("type", "token")) != "token"
+    except (ValueError, AttributeError):
+        return False
+
+
 def tag_of(deployment: Manifest) -> str:
     """The tag of the image; a digest where it is pinned by one; empty where there is neither."""
     image = str(container_of(deployment).get("image", ""))
@@ -99,6 +108,19 @@ def tag_of(deployment: Manifest) -> str:
     if at:
         return digest
     return name.rpartition("/")[2].partition(":")[2]
+
+
+def unlogged(deployment: Manifest, settings: Mapping[str, Any]) -> str:
+    """Why a warning would not be in the containers' log; empty where it would be.
+
+    `settings` is what its ConfigMaps hold; the container's own variables go before.
+    """
+    found = {**settings, **_environment(deployment)}
+    form = str(found.get("telemetry.logs.std") or "text").lower()
+    level = str(found.get("telemetry.logs.std.level") or "info").lower()
+    if form == "none":
+        return "telemetry.logs.std is none"
+    return f"telemetry.logs.std.level is {level}" if level in ("error", "fatal") else ""
 
 
 def _pod_spec(deployment: Manifest) -> Mapping[str, Any]:

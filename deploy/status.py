@@ -2,26 +2,29 @@
 
 import difflib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from deploy import evidence, inventory
+from deploy.adoption import instance_named_by
+from deploy.attention import Attention, attention
 from deploy.belongings import EventSummary, ServiceSummary, events_about, services_of
+from deploy.cache import CachedGateway, ClusterCache, ReplicaCount, Snapshot
 from deploy.cluster import Cluster
 from deploy.errors import GatewayBotError, InvalidInput, NotFound
 from deploy.gateway import GatewayRef
-from deploy.heartbeat import Heartbeat
-from deploy.labels import MANAGER
+from deploy.heartbeat import AzureEvent, Heartbeat, PodHeartbeat
+from deploy.history import Revision, revisions
 from deploy.masking import mask_secrets
 from deploy.plan import Manifest
 from deploy.pods import PodProgress, pod_progress, token_secret_of
 from deploy.times import epoch
-from deploy.tokens import SecretFacts, secret_facts
+from deploy.token_facts import TokenFacts, read_one, secret_key
 
-_WARN = 7 * 24 * 3600.0
-"""Azure Advisor warns seven days before a token expires; so does this."""
+_REVISIONS = 3
+_DEEP_LOG_LINES = 5000
 
 T = TypeVar("T")
 
@@ -30,8 +33,9 @@ T = TypeVar("T")
 class GatewaySummary:
     """One gateway in a row of a table. Times are epoch seconds.
 
-    `token_source` says how the expiry is known: `annotation`, `token` (its text) or `unknown`.
-    `attention` are sentences about what somebody should look at; empty when nothing is known.
+    `token_source` says how the expiry is known: `annotation`, `token` (its text), `none` (it signs
+    in to Entra ID) or `unknown`. `findings` are what somebody should look at, the most urgent
+    first. `as_of` is when this was true and `stale` why not later; empty while it is kept true.
     """
 
     ref: GatewayRef
@@ -43,10 +47,17 @@ class GatewaySummary:
     available: int
     created_at: float
     managed_by: str
-    attention: tuple[str, ...] = ()
+    findings: tuple[Attention, ...] = ()
     token_secret: str = ""
     token_expires_at: float | None = None
     token_source: str = "unknown"
+    as_of: float = 0.0
+    stale: str = ""
+
+    @property
+    def attention(self) -> tuple[str, ...]:
+        """What somebody should look at, in sentences."""
+        return tuple(finding.text for finding in self.findings)
 
 
 @dataclass(frozen=True)
@@ -60,83 +71,81 @@ class ConditionSummary:
 
 
 @dataclass(frozen=True)
+class PodStatus:
+    """One pod: how it runs, the Secret its token is from, and what it says of its link."""
+
+    progress: PodProgress
+    token_secret: str = ""
+    heartbeat: PodHeartbeat | None = None
+
+
+@dataclass(frozen=True)
 class GatewayDetail:
-    """One gateway in depth. `unread` says what could not be looked at, and why."""
+    """One gateway in depth. `unread` says what could not be looked at, and why.
+
+    `instance` is the API Management service its pods are told, or the host where it has another
+    name; empty where nothing tells. `actions` are the newest revisions with whose action made each.
+    """
 
     summary: GatewaySummary
     heartbeat: Heartbeat
-    pods: tuple[PodProgress, ...]
+    pods: tuple[PodStatus, ...]
     services: tuple[ServiceSummary, ...]
     conditions: tuple[ConditionSummary, ...]
     events: tuple[EventSummary, ...]
+    actions: tuple[Revision, ...] = ()
+    replicas: tuple[ReplicaCount, ...] = ()
+    instance: str = ""
     unread: tuple[str, ...] = ()
 
 
-def gateways(cluster: Cluster) -> tuple[GatewaySummary, ...]:
-    """Every gateway of a cluster, in at most three list calls.
+def summaries(snapshot: Snapshot, now: float) -> tuple[GatewaySummary, ...]:
+    """Every gateway of a cluster."""
+    return tuple(_summary(gateway, snapshot, gateway.token, now) for gateway in snapshot.gateways)
 
-    A token that is not in one of this bot's Secrets is read from the Secret that the pods name.
-    Raises what listing Deployments raises.
+
+def gateway_detail(
+    cache: ClusterCache, ref: GatewayRef, azure_events: Sequence[AzureEvent] = ()
+) -> GatewayDetail:
+    """One gateway with everything about it. NotFound when it does not run there.
+
+    What the cache knows is taken from it; Services, events, revisions, the token's Secret and the
+    heartbeat are asked for at once, and what does not come is said.
     """
-    deployments = cluster.begin(lambda: cluster.list("Deployment"))
-    secrets = cluster.begin(
-        lambda: cluster.list("Secret", label_selector=f"app.kubernetes.io/managed-by={MANAGER}")
-    )
-    found = _gateways_among(cluster, deployments.result())
-    facts = _token_facts(cluster, found, secrets)
-    now = time.time()
-    summaries = []
-    for deployment in found:
-        ref = inventory.ref_of(cluster.name, deployment)
-        if ref is not None:
-            summaries.append(_summary(ref, deployment, facts.get(_secret_key(deployment)), now))
-    return tuple(sorted(summaries, key=lambda summary: summary.ref))
-
-
-def gateway_detail(cluster: Cluster, ref: GatewayRef) -> GatewayDetail:
-    """One gateway with everything about it. NotFound when it does not run there."""
-    namespace = ref.namespace
-    deployment = cluster.get("Deployment", namespace, ref.name)
-    if deployment is None:
+    snapshot = cache.read()
+    found = snapshot.find(ref)
+    if found is None:
         raise NotFound(
-            f"No gateway “{ref.name}” runs in {ref.cluster}/{namespace}.",
+            f"No gateway “{ref.name}” runs in {ref.cluster}/{ref.namespace}.",
             remedy="Look at the list of all gateways.",
         )
-    selected = deployment["spec"]["selector"].get("matchLabels") or {}
-    selector = ",".join(f"{key}={value}" for key, value in sorted(selected.items()))
-    used = _secret_key(deployment)
-    pods = cluster.begin(lambda: cluster.list("Pod", namespace, label_selector=selector))
-    services = cluster.begin(lambda: cluster.list("Service", namespace))
-    events = cluster.begin(lambda: cluster.list("Event", namespace))
-    secret = cluster.begin(
-        lambda: cluster.get("Secret", namespace, used[1]) if used is not None else None
-    )
-    unread: list[str] = []
-    manifests = _or_told(pods, unread, [])
-    read_secret = _or_told(secret, unread, None)
-    read_services = _or_told(services, unread, [])
-    read_events = _or_told(events, unread, [])
-    facts = secret_facts(read_secret, used[2]) if read_secret and used else None
-    labels = deployment["spec"]["template"]["metadata"].get("labels") or {}
-    owned = [f"{ref.name}-{_hash(pod)}" for pod in manifests]
+    cluster = cache.cluster
+    reading = {kind: _listing(cluster, kind, ref) for kind in ("Service", "Event", "ReplicaSet")}
+    settings = cluster.begin(lambda: _settings(cluster, found.deployment))
+    token = _token(cluster, found)
+    asked = evidence.Asked(ref, found.deployment, found.pods, token, azure_events)
+    heartbeat = evidence.heartbeats(cluster, [asked], log_lines=_DEEP_LOG_LINES)[ref]
+    unread: list[str] = [snapshot.stale] if snapshot.stale else []
+    if snapshot.pods_unread:
+        unread.append(f"Its pods are not known: {snapshot.pods_unread}")
+    live = {kind: _or_told(future, unread, []) for kind, future in reading.items()}
+    beats = {beat.pod: beat for beat in heartbeat.pods}
+    labels = found.deployment["spec"]["template"]["metadata"].get("labels") or {}
+    names = [pod["metadata"]["name"] for pod in found.pods]
+    owned = [item for item in live["ReplicaSet"] if _owned_by(item, found.deployment)]
     return GatewayDetail(
-        summary=_summary(ref, deployment, facts, time.time()),
-        heartbeat=evidence.heartbeat(cluster, deployment, manifests, read_secret, facts),
-        pods=tuple(
-            sorted((pod_progress(pod) for pod in manifests), key=lambda p: (p.created_at, p.name))
-        ),
-        services=services_of(read_services, labels),
-        conditions=tuple(
-            ConditionSummary(
-                c["type"], c["status"], c.get("reason", ""), mask_secrets(c.get("message", ""))
-            )
-            for c in (deployment.get("status") or {}).get("conditions") or ()
-        ),
+        summary=_summary(found, snapshot, token, time.time()),
+        heartbeat=heartbeat,
+        pods=tuple(_pod_status(pod, beats) for pod in found.pods),
+        services=services_of(live["Service"], labels),
+        conditions=_conditions(found.deployment),
         events=events_about(
-            read_events,
-            [ref.name, *owned, *(pod["metadata"]["name"] for pod in manifests)],
+            live["Event"], [ref.name, *names, *(item["metadata"]["name"] for item in owned)]
         ),
-        unread=tuple(unread),
+        actions=revisions(found.deployment, owned)[:_REVISIONS],
+        replicas=found.replicas,
+        instance=instance_named_by(found.deployment, _or_told(settings, unread, {})),
+        unread=tuple(dict.fromkeys(unread)),
     )
 
 
@@ -166,73 +175,18 @@ def resolve(name: str, summaries: Sequence[GatewaySummary]) -> GatewayRef:
     )
 
 
-def _gateways_among(cluster: Cluster, deployments: Sequence[Manifest]) -> list[Manifest]:
-    """Those that are gateways; settings in a ConfigMap are looked up only where they decide."""
-    sure = [item for item in deployments if inventory.is_gateway(item)]
-    known = {id(item) for item in sure}
-    others = [d for d in deployments if id(d) not in known and inventory.settings_maps(d)]
-    if not others:
-        return sure
-    try:
-        maps = cluster.list("ConfigMap")
-    except GatewayBotError:
-        # Without the right to read them all, gateways are found by image and environment alone.
-        return sure
-    settings = {
-        (item["metadata"]["namespace"], item["metadata"]["name"])
-        for item in maps
-        if inventory.has_endpoint(item)
-    }
-    return sure + [item for item in others if inventory.reads_any(item, settings)]
-
-
-_SecretKey = tuple[str, str, str]
-"""Namespace, name and key of a token's Secret."""
-
-
-def _secret_key(deployment: Manifest) -> _SecretKey | None:
-    used = token_secret_of(deployment["spec"]["template"].get("spec") or {})
-    return (deployment["metadata"]["namespace"], *used) if used else None
-
-
-def _token_facts(
-    cluster: Cluster, deployments: Sequence[Manifest], listed: Future[list[Manifest]]
-) -> dict[_SecretKey | None, SecretFacts]:
-    """What is known of each token; a Secret that cannot be read leaves its token unknown."""
-    wanted = {key for item in deployments if (key := _secret_key(item)) is not None}
-    try:
-        own = {
-            (item["metadata"]["namespace"], item["metadata"]["name"]): item
-            for item in listed.result()
-        }
-    except GatewayBotError:
-        # Without the right to list them everywhere, each is read where its gateway runs.
-        own = {}
-    elsewhere = [key for key in wanted if key[:2] not in own]
-    read = cluster.at_once([_reading(cluster, key) for key in elsewhere])
-    secrets = own | {key[:2]: item for key, item in zip(elsewhere, read, strict=True) if item}
-    return {key: secret_facts(secrets[key[:2]], key[2]) for key in wanted if key[:2] in secrets}
-
-
-def _reading(cluster: Cluster, key: _SecretKey) -> Callable[[], Manifest | None]:
-    def read() -> Manifest | None:
-        try:
-            return cluster.get("Secret", key[0], key[1])
-        except GatewayBotError:
-            return None
-
-    return read
-
-
 def _summary(
-    ref: GatewayRef, deployment: Manifest, facts: SecretFacts | None, now: float
+    gateway: CachedGateway, snapshot: Snapshot, token: TokenFacts | None, now: float
 ) -> GatewaySummary:
+    deployment = gateway.deployment
     status = deployment.get("status") or {}
+    facts = token.facts if token else None
     expires_at = facts.expires_at.timestamp() if facts and facts.expires_at else None
-    used = _secret_key(deployment)
+    used = secret_key(deployment)
+    named = inventory.apim_gateway_of(deployment)
     return GatewaySummary(
-        ref=ref,
-        gateway=inventory.apim_gateway_of(deployment) or (facts.gateway if facts else None) or "",
+        ref=gateway.ref,
+        gateway=named or (facts.gateway if facts else None) or "",
         tag=inventory.tag_of(deployment),
         desired=int(deployment["spec"].get("replicas", 1)),
         ready=int(status.get("readyReplicas", 0)),
@@ -240,38 +194,60 @@ def _summary(
         available=int(status.get("availableReplicas", 0)),
         created_at=epoch(deployment["metadata"].get("creationTimestamp")) or 0.0,
         managed_by=inventory.managed_by(deployment),
-        attention=tuple(_attention(deployment, expires_at, now)),
+        findings=attention(deployment, gateway.pods, token, named, now),
         token_secret=used[1] if used else "",
         token_expires_at=expires_at,
-        token_source=facts.source if facts else "unknown",
+        token_source="none"
+        if inventory.signs_in(deployment)
+        else facts.source
+        if facts
+        else "unknown",
+        as_of=snapshot.as_of,
+        stale=snapshot.stale,
     )
 
 
-def _attention(deployment: Manifest, expires_at: float | None, now: float) -> Iterator[str]:
-    status = deployment.get("status") or {}
-    desired, ready = int(deployment["spec"].get("replicas", 1)), int(status.get("readyReplicas", 0))
-    if desired == 0:
-        yield "It is scaled to zero: nothing serves traffic."
-    elif ready < desired:
-        yield f"{ready} of {desired} pods are ready."
-    for condition in status.get("conditions") or ():
-        if condition.get("reason") == "ProgressDeadlineExceeded":
-            yield "Its last rollout did not finish."
-        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
-            yield f"Pods cannot be created: {mask_secrets(condition.get('message', ''))}"
-    if expires_at is not None and expires_at <= now:
-        yield "Its token has expired."
-    elif expires_at is not None and expires_at - now < _WARN:
-        hours = int((expires_at - now) // 3600)
-        left = f"{hours // 24} days" if hours >= 48 else f"{hours} hours"
-        yield f"Its token expires in {left}."
+def _token(cluster: Cluster, gateway: CachedGateway) -> TokenFacts | None:
+    """The facts as they are now: a person who looks closely has perhaps just changed the Secret."""
+    key = secret_key(gateway.deployment)
+    if key is None or (gateway.token and gateway.token.settled):
+        return gateway.token
+    return read_one(cluster, key)
 
 
-def _hash(pod: Manifest) -> str:
-    return str((pod["metadata"].get("labels") or {}).get("pod-template-hash", ""))
+def _pod_status(pod: Manifest, beats: Mapping[str, PodHeartbeat]) -> PodStatus:
+    used = token_secret_of(pod["spec"])
+    progress = pod_progress(pod)
+    return PodStatus(progress, used[0] if used else "", beats.get(progress.name))
 
 
-def _or_told(future: Future[T], unread: list[str], otherwise: T) -> T:
+def _conditions(deployment: Manifest) -> tuple[ConditionSummary, ...]:
+    return tuple(
+        ConditionSummary(
+            c["type"], c["status"], c.get("reason", ""), mask_secrets(c.get("message", ""))
+        )
+        for c in (deployment.get("status") or {}).get("conditions") or ()
+    )
+
+
+def _listing(cluster: Cluster, kind: str, ref: GatewayRef) -> "Future[list[Manifest]]":
+    return cluster.begin(lambda: cluster.list(kind, ref.namespace))
+
+
+def _settings(cluster: Cluster, deployment: Manifest) -> Mapping[str, Any]:
+    found: dict[str, Any] = {}
+    for name in inventory.settings_maps(deployment):
+        item = cluster.get("ConfigMap", deployment["metadata"]["namespace"], name)
+        found |= (item or {}).get("data") or {}
+    return found
+
+
+def _owned_by(item: Manifest, deployment: Manifest) -> bool:
+    uid = deployment["metadata"].get("uid")
+    return any(o.get("uid") == uid for o in item["metadata"].get("ownerReferences") or ())
+
+
+def _or_told(future: "Future[T]", unread: list[str], otherwise: T) -> T:
     try:
         return future.result()
     except GatewayBotError as error:

@@ -8,7 +8,7 @@ import json
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -22,7 +22,7 @@ _LONGEST_PAUSE = 10.0
 _LASTED = 5.0
 """A stream that lived this many seconds was a good one: its end is no failure."""
 _SERVER_SECONDS = 290
-"""After which the server ends a watch; the next one goes on where it ended."""
+"""After which, at the latest, the server ends a watch; the next one goes on where it ended."""
 
 
 class Change(StrEnum):
@@ -72,8 +72,11 @@ class Watch:
 
     `stop`, where given, ends it too, but is looked at only when something comes or is tried anew.
 
-    `silence` is after how many seconds without a byte the connection counts as dead and everything
-    is listed anew. Errors other than Unavailable (no right to watch, no such namespace) are raised.
+    `silence` is after how many seconds without a byte the connection counts as dead and the watch
+    is taken up again, on another one, where it was. No middlebox can hide that: the server is asked
+    to end each watch some time before. `keep` cuts each object down to what is needed, as it comes;
+    name, namespace, uid and resource version must stay. Errors other than Unavailable (no right to
+    watch, no such namespace) are raised.
     """
 
     def __init__(
@@ -86,16 +89,25 @@ class Watch:
         field_selector: str = "",
         silence: float = 75.0,
         stop: threading.Event | None = None,
+        keep: Callable[[Manifest], Manifest] | None = None,
     ) -> None:
         self._source = source
         self._what = (kind, namespace, label_selector, field_selector)
         self._silence = silence
         self._stop = stop or threading.Event()
         self._closed = threading.Event()
+        self._keep = keep
         self._stream: Stream | None = None
         self._known: dict[str, Manifest] = {}
         self._version = ""
         self._lost = False
+        self.heard_at = 0.0
+        """When the server last said anything (epoch seconds): what was told was true then."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether a watch is open just now, as far as anybody can tell."""
+        return self._stream is not None
 
     def close(self) -> None:
         """End the iteration, also while it waits."""
@@ -111,20 +123,21 @@ class Watch:
     def __iter__(self) -> Iterator[Event]:
         failures = 0
         while not self._ended:
-            began, wait = time.monotonic(), None
+            began, wait, silent = time.monotonic(), None, False
             try:
                 if not self._version:
                     yield from self._list()
                 yield from self._follow()
-            except (ResourceVersionExpired, Silent):
+            except ResourceVersionExpired:
                 self._version = ""
             except Unavailable as error:
+                silent = isinstance(error, Silent)
                 wait = error.retry_after
                 # A stream that breaks once and can be taken up again has lost nothing.
                 if failures and not self._lost and not self._ended:
                     self._lost = True
                     yield Change.LOST, {"message": error.happened}
-            if time.monotonic() - began > _LASTED:
+            if time.monotonic() - began > _LASTED and not silent:
                 failures = 0
                 continue
             self._closed.wait(wait if wait is not None else _pause(failures))
@@ -132,6 +145,9 @@ class Watch:
 
     def _list(self) -> Iterator[Event]:
         items, version = self._source.list_at(*self._what)
+        self.heard_at = time.time()
+        if self._keep is not None:
+            items = [self._keep(item) for item in items]
         before, self._known = self._known, {_key(item): item for item in items}
         self._version = version
         for key, gone in before.items():
@@ -149,10 +165,10 @@ class Watch:
         self._stream = stream = self._source.open_watch(
             *self._what,
             resource_version=self._version,
-            # Spread out, so that many watches do not end in the same moment.
-            timeout_seconds=_SERVER_SECONDS + random.randrange(20),
+            timeout_seconds=server_seconds(self._silence),
             silence=self._silence,
         )
+        self.heard_at = time.time()
         try:
             if self._ended:
                 return
@@ -162,6 +178,7 @@ class Watch:
             for line in stream.lines():
                 if self._ended:
                     return
+                self.heard_at = time.time()
                 event = self._read(json.loads(line))
                 if event is not None:
                     yield event
@@ -178,6 +195,8 @@ class Watch:
         self._version = _version(item) or self._version
         if event["type"] == "BOOKMARK":
             return None
+        if self._keep is not None:
+            item = self._keep(item)
         change = Change(event["type"])
         if change is Change.DELETED:
             self._known.pop(_key(item), None)
@@ -193,6 +212,11 @@ def _key(item: Manifest) -> str:
 
 def _version(item: Manifest) -> str:
     return str(item.get("metadata", {}).get("resourceVersion", ""))
+
+
+def server_seconds(silence: float) -> int:
+    """Well before `silence`, and spread out, so that many watches do not end in one moment."""
+    return max(1, int(min(silence * random.uniform(0.6, 0.8), _SERVER_SECONDS)))
 
 
 def _pause(failures: int) -> float:

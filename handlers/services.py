@@ -8,6 +8,7 @@ from slack_sdk import WebClient
 from deploy.access import Environment
 from deploy.actions.store import ActionStore
 from deploy.azure import ApimInstance, ArmClient
+from deploy.cache import ClusterCache
 from deploy.cluster import Cluster
 from deploy.images import Registry
 from deploy.planning import Planner
@@ -26,6 +27,7 @@ class Services:
     store: ActionStore
     planner: Planner
     clusters: Mapping[str, Cluster]
+    caches: Mapping[str, ClusterCache]
     instances: Mapping[str, ApimInstance]
     arm: ArmClient
     registry: Registry

@@ -3,8 +3,8 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from deploy.errors import GatewayBotError
-from deploy.status import GatewaySummary, gateway_detail, gateways, resolve
+from deploy.errors import GatewayBotError, Unavailable
+from deploy.status import GatewaySummary, gateway_detail, resolve, summaries
 from handlers import replies
 from handlers.services import Services
 from handlers.verb import Click, Reply, Request, Verb
@@ -18,24 +18,26 @@ def run(services: Services, request: Request) -> Reply:
     if not request.gateway:
         return view.overview(found, failed, time.time())
     ref = resolve(request.gateway, found)
-    return view.detail(gateway_detail(services.clusters[ref.cluster], ref), time.time())
+    return view.detail(gateway_detail(services.caches[ref.cluster], ref), time.time())
 
 
 def everywhere(
     services: Services,
 ) -> tuple[tuple[GatewaySummary, ...], dict[str, GatewayBotError]]:
     """The gateways of every cluster that answers, and what each of the others said."""
-    with ThreadPoolExecutor(max(1, len(services.clusters))) as pool:
-        running = {
-            name: pool.submit(gateways, cluster) for name, cluster in services.clusters.items()
-        }
+    with ThreadPoolExecutor(max(1, len(services.caches))) as pool:
+        running = {name: pool.submit(cache.read) for name, cache in services.caches.items()}
     found: list[GatewaySummary] = []
     failed: dict[str, GatewayBotError] = {}
     for name, future in running.items():
         try:
-            found += future.result()
+            snapshot = future.result()
         except GatewayBotError as error:
             failed[name] = error
+            continue
+        found += summaries(snapshot, time.time())
+        if snapshot.stale:
+            failed[name] = Unavailable(snapshot.stale)
     return tuple(found), failed
 
 

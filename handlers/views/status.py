@@ -97,7 +97,7 @@ def detail(gateway: GatewayDetail, now: float) -> Reply:
                 duration(now - pod.created_at),
                 pod.node or "-",
             )
-            for pod in gateway.pods
+            for pod in (pod.progress for pod in gateway.pods)
         ]
         blocks.append(section("*Pods*\n" + fence(table(rows))[0]))
     if gateway.services:

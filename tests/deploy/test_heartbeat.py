@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.heartbeat import Evidence, PodEvidence, heartbeat_of, read_log
+from deploy.heartbeat import Evidence, PodEvidence, heartbeat_of
+from deploy.link_signs import read_log
 
 NOW = 1_800_000_000.0
 REFUSED = (
@@ -46,7 +47,7 @@ def judged(*pods: PodEvidence) -> tuple[str, str]:
     ("evidence", "level", "words"),
     [
         (pod(at(7, POLLED)), "connected", "last successful configuration poll 7 s ago"),
-        (pod(at(300, POLLED)), "no trouble seen", "no link warning"),
+        (pod(at(300, POLLED)), "unknown", "is 5 min old, and none since"),
         (pod(at(5, REQUEST)), "no trouble seen", "no link warning"),
         (pod(at(5, PEERS)), "no trouble seen", "no link warning"),
         (pod(at(5, REFUSED)), "denied", "StatusCode: Forbidden"),

@@ -2,18 +2,24 @@
 
 import contextlib
 import queue
+import random
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from deploy.cache import SILENCE
 from deploy.cluster import Cluster, connect
 from deploy.errors import Refused
-from deploy.watching import Change, Event, Watch
+from deploy.watching import Change, Event, Watch, server_seconds
 from tests.support.gateway_bed import end_watches
 from tests.support.running_cluster import RunningCluster
+from tests.support.silent_proxy import behind_proxy
 
 
 class Heard:
@@ -110,11 +116,34 @@ def test_history_that_is_gone_is_listed_anew(cluster: Cluster, running: RunningC
         assert told.count((Change.ADDED, "two")) == 0
 
 
-def test_a_connection_that_goes_silent_is_not_trusted(cluster: Cluster) -> None:
-    cluster.apply(config_map("one"))
-    with heard(cluster, silence=0.2) as events:
-        events.until(Change.SYNCED)
-        assert events.until(Change.SYNCED) == [(Change.SYNCED, "")]
+def test_a_connection_that_a_middlebox_forgot_is_noticed_after_the_agreed_silence(
+    cluster: Cluster, running: RunningCluster, tmp_path: Path
+) -> None:
+    silence = 2.0
+    with behind_proxy(running.kubeconfig(), tmp_path) as (proxy, kubeconfig):
+        behind = connect("west", kubeconfig=kubeconfig)
+        with heard(behind, silence=silence) as events:
+            events.until(Change.SYNCED)
+            proxy.forget()
+            began = time.monotonic()
+            cluster.apply(config_map("unseen"))
+            # It goes on where it was: nothing is listed, so nothing but the news is told.
+            assert events.until(Change.ADDED, "unseen") == [(Change.ADDED, "unseen")]
+            assert time.monotonic() - began < silence + 2
+        behind.close()
+
+
+@given(st.floats(1, 600), st.integers())
+def test_the_server_ends_each_watch_before_its_silence_counts_as_death(
+    silence: float, seed: int
+) -> None:
+    random.seed(seed)
+    assert 1 <= server_seconds(silence) <= max(1, silence * 0.8)
+
+
+def test_a_cache_notices_a_dead_connection_within_a_minute() -> None:
+    longest_pause_before_the_next_watch = 0.2
+    assert SILENCE + longest_pause_before_the_next_watch < 60
 
 
 def test_watches_that_the_server_cuts_go_on(cluster: Cluster, running: RunningCluster) -> None:

@@ -1,0 +1,81 @@
+"""A middlebox that forgets connections: it drops their bytes and tells neither side."""
+
+import contextlib
+import functools
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+_CHUNK = 65536
+
+
+class SilentProxy:
+    """Passes TCP on to a server. `forget` makes every connection of now a black hole, without a
+    FIN or a reset; those made later work."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._upstream = (host, port)
+        self._generation = 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._sockets: list[socket.socket] = []
+        self.accepted = 0
+        self._run(self._accept)
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self._listener.getsockname()[1])
+
+    def forget(self) -> None:
+        """From now on nothing of what is open passes."""
+        self._generation += 1
+
+    def close(self) -> None:
+        """End everything."""
+        for item in (self._listener, *self._sockets):
+            with contextlib.suppress(OSError):
+                item.shutdown(socket.SHUT_RDWR)
+            item.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            self.accepted += 1
+            server = socket.create_connection(self._upstream)
+            self._sockets += [client, server]
+            generation = self._generation
+            self._run(functools.partial(self._pass, client, server, generation))
+            self._run(functools.partial(self._pass, server, client, generation))
+
+    def _pass(self, source: socket.socket, target: socket.socket, generation: int) -> None:
+        with contextlib.suppress(OSError):
+            while chunk := source.recv(_CHUNK):
+                if generation == self._generation:
+                    target.sendall(chunk)
+            if generation == self._generation:
+                target.shutdown(socket.SHUT_WR)
+
+    def _run(self, work: Callable[[], None]) -> None:
+        threading.Thread(target=work, daemon=True).start()
+
+
+@contextlib.contextmanager
+def behind_proxy(kubeconfig: Path, directory: Path) -> Iterator[tuple[SilentProxy, Path]]:
+    """A proxy before the cluster of a JSON kubeconfig, and a kubeconfig that leads through it."""
+    config = json.loads(kubeconfig.read_text())
+    cluster = config["clusters"][0]["cluster"]
+    server = urlsplit(cluster["server"])
+    proxy = SilentProxy(str(server.hostname), int(server.port or 443))
+    cluster["server"] = f"https://127.0.0.1:{proxy.port}"
+    path = directory / "kubeconfig-through-proxy"
+    path.write_text(json.dumps(config))
+    try:
+        yield proxy, path
+    finally:
+        proxy.close()
