@@ -29,6 +29,7 @@ that forgot it without a word is thus noticed within a minute."""
 _WAIT = 8.0
 """How long a first answer waits for the cluster."""
 _RECONNECTING = 1.0
+_STOPPING = 1.0
 _AGAIN_AFTER_REFUSAL = 15.0
 _REMEMBERED = 240
 """Changes of a gateway's replicas that are remembered."""
@@ -128,13 +129,14 @@ class ClusterCache:
                 thread.start()
 
     def stop(self) -> None:
-        """End the watches."""
+        """End the watches. A request under way is not waited for longer than a moment."""
         self._stopping.set()
         self._wanted.set()
         for kind in self._kinds.values():
             kind.watch.close()
+        end = time.monotonic() + _STOPPING
         for thread in self._threads:
-            thread.join(timeout=5)
+            thread.join(timeout=max(0.0, end - time.monotonic()))
 
     def on_change(self, listener: Callable[[], None]) -> None:
         """Call `listener` after each change, from the thread that heard of it: it must be quick."""
