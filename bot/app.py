@@ -34,6 +34,7 @@ from deploy.actions.runner import Runner
 from deploy.actions.store import ActionStore
 from deploy.cache import ClusterCache
 from deploy.deployer import Deployer
+from deploy.minting import Minter
 from deploy.planning import Planner
 from deploy.removal import Remover
 from handlers import choices, listeners
@@ -82,7 +83,7 @@ class Bot:
         self.runner = Runner(
             store,
             {
-                "deploy": Deployer(planner, clusters, arm, instances),
+                "deploy": Deployer(planner, clusters, Minter(arm, instances)),
                 "delete": Remover(clusters),
             },
             owner=owner,

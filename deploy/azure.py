@@ -5,18 +5,19 @@ Only `gateways/read` and `gateways/generateToken` are used. Facts are those of A
 """
 
 import datetime
+import email.utils
 import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
 
 import requests
 from azure.core.exceptions import AzureError, ClientAuthenticationError
 
 from deploy.errors import Conflict, GatewayBotError, InvalidInput, NotFound, Refused, Unavailable
-from deploy.tokens import Token, iso
+from deploy.tokens import KeyType, Token, iso
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +28,6 @@ _RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 _PAGES = 100
 _READ = "Microsoft.ApiManagement/service/gateways/read"
 _GENERATE = "Microsoft.ApiManagement/service/gateways/generateToken/action"
-
-KeyType = Literal["primary", "secondary"]
 
 
 class AccessToken(Protocol):
@@ -87,7 +86,8 @@ class ArmClient:
         url = f"{self._base(instance)}/gateways?api-version={API_VERSION}"
         found: list[GatewayResource] = []
         for _ in range(_PAGES):
-            page = self._call("GET", url, f"the gateways of {instance.name}", _READ)
+            what = f"the gateways of {instance.name}"
+            page = _json(self._call("GET", url, what, _READ), what)
             try:
                 found += [_gateway(item) for item in page["value"]]
             except (KeyError, TypeError) as error:
@@ -97,6 +97,17 @@ class ArmClient:
             if not url or urlsplit(url).netloc != urlsplit(self._endpoint).netloc:
                 break
         return tuple(found)
+
+    def time(self, instance: ApimInstance, gateway: str) -> datetime.datetime:
+        """What Azure's clock says, by the Date of its answer; this machine's where it has none.
+
+        NotFound when the instance has no such gateway.
+        """
+        path = f"{self._base(instance)}/gateways/{quote(gateway, safe='')}"
+        what = f"the gateway {gateway} of {instance.name}"
+        answer = self._call("GET", f"{path}?api-version={API_VERSION}", what, _READ)
+        _json(answer, what)
+        return _date(answer) or datetime.datetime.now(datetime.UTC)
 
     def generate_token(
         self,
@@ -110,14 +121,9 @@ class ArmClient:
             f"{self._base(instance)}/gateways/{quote(gateway, safe='')}/generateToken"
             f"?api-version={API_VERSION}"
         )
-        answer = self._call(
-            "POST",
-            url,
-            f"the gateway {gateway} of {instance.name}",
-            _GENERATE,
-            {"keyType": key, "expiry": iso(expires_at)},
-        )
-        value = answer.get("value")
+        what = f"the gateway {gateway} of {instance.name}"
+        body = {"keyType": key, "expiry": iso(expires_at)}
+        value = _json(self._call("POST", url, what, _GENERATE, body), what).get("value")
         token = Token.parse(value) if isinstance(value, str) else None
         if token is None or token.gateway != gateway:
             raise _nonsense(instance.name)
@@ -138,13 +144,16 @@ class ArmClient:
         what: str,
         right: str,
         body: Mapping[str, str] | None = None,
-    ) -> dict[str, Any]:
+    ) -> requests.Response:
+        """A successful answer."""
         end = self._clock() + _BUDGET_SECONDS
         wait = 0.5
         while True:
             answer, trouble, asked = self._try(method, url, body)
             if answer is not None and answer.status_code not in _RETRIED:
-                return _read(answer, what, right)
+                if not answer.ok:
+                    raise _refusal(answer, what, right)
+                return answer
             pause = asked if asked is not None else wait
             if self._clock() + pause > end:
                 raise trouble
@@ -165,7 +174,11 @@ class ArmClient:
             return None, Unavailable(f"Azure Resource Manager did not answer {kind}."), None
         asked = _retry_after(answer)
         if answer.status_code == 429:
-            trouble = Unavailable("Azure limits how often it may be asked.", retry_after=asked)
+            trouble = Unavailable(
+                "Azure limits how often it may be asked.",
+                remedy=f"Try again in {asked:.0f} s." if asked else "Try again in a minute.",
+                retry_after=asked,
+            )
         else:
             trouble = Unavailable(f"Azure Resource Manager answered {answer.status_code}.")
         return answer, trouble, asked
@@ -185,16 +198,22 @@ class ArmClient:
             ) from error
 
 
-def _read(answer: requests.Response, what: str, right: str) -> dict[str, Any]:
-    if answer.ok:
-        try:
-            body = answer.json()
-        except ValueError as error:
-            raise _nonsense(what) from error
-        if not isinstance(body, dict):
-            raise _nonsense(what)
-        return body
-    raise _refusal(answer, what, right)
+def _json(answer: requests.Response, what: str) -> dict[str, Any]:
+    try:
+        body = answer.json()
+    except ValueError as error:
+        raise _nonsense(what) from error
+    if not isinstance(body, dict):
+        raise _nonsense(what)
+    return body
+
+
+def _date(answer: requests.Response) -> datetime.datetime | None:
+    try:
+        moment = email.utils.parsedate_to_datetime(answer.headers.get("Date", ""))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
 
 
 def _refusal(answer: requests.Response, what: str, right: str) -> GatewayBotError:

@@ -26,7 +26,7 @@ from deploy.labels import (
 from deploy.plan import Manifest
 from deploy.pod_template import pod_template
 from deploy.spec import spec_to_mapping
-from deploy.tokens import EXPIRES_AT, LAYOUT_KEY, Token, iso
+from deploy.tokens import EXPIRES_AT, LAYOUT_KEY, TOKEN_KEY, KeyType, Token, iso
 
 SPEC_ANNOTATION = "gateway-bot.io/spec"
 ACTION_ANNOTATION = "gateway-bot.io/action"
@@ -67,7 +67,9 @@ def with_action(
     )
 
 
-def token_secret(spec: GatewaySpec, name: str, token: Token, action_id: str) -> Manifest:
+def token_secret(
+    spec: GatewaySpec, name: str, token: Token, action_id: str, key: KeyType = "primary"
+) -> Manifest:
     """The Secret of one token: immutable, so that pods of one ReplicaSet always hold one token."""
     return {
         "apiVersion": "v1",
@@ -76,6 +78,7 @@ def token_secret(spec: GatewaySpec, name: str, token: Token, action_id: str) -> 
             **metadata(spec, name),
             "annotations": {
                 EXPIRES_AT: iso(token.expires_at),
+                TOKEN_KEY: key,
                 ACTION_ANNOTATION: action_id,
             },
         },

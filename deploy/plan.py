@@ -72,7 +72,8 @@ class OwnershipConflict:
 class TokenPlan:
     """Which Secret the pods read their token from, and whether a token must be minted into it.
 
-    `secret` is None for a gateway that signs in to Entra ID and so has no token.
+    `secret` is None for a gateway that signs in to Entra ID and so has no token. `key` and
+    `seconds`, the lifetime, are those of a token that is to be minted.
     """
 
     secret: str | None
@@ -80,6 +81,8 @@ class TokenPlan:
     expires_at: str | None
     """Of a kept token: when it expires, ISO 8601 UTC; None when unknown or still to be minted."""
     reason: str
+    key: str = ""
+    seconds: int = 0
 
 
 @dataclass(frozen=True)

@@ -10,21 +10,25 @@ import binascii
 import datetime
 import re
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Literal, Self
 
 from deploy.gateway import GatewaySpec
 from deploy.plan import Manifest, TokenPlan
 
 EXPIRES_AT = "gateway-bot.io/token-expires-at"
+TOKEN_KEY = "gateway-bot.io/token-key"
+"""With which of its gateway's two keys a token was made: its text does not tell."""
 LAYOUT_KEY = "value"
 """The key of the Secret in which the portal's YAML keeps the token."""
 
 _TEXT = re.compile(
     r"(?:GatewayKey )?(?P<gateway>[^&\s]+)&(?P<expiry>\d{12})&(?P<signature>[A-Za-z0-9+/]+={0,2})"
 )
+KeyType = Literal["primary", "secondary"]
+
 LONGEST = datetime.timedelta(days=30) - datetime.timedelta(hours=1)
 """Azure takes 30 days at most; an hour allows for clocks that differ."""
-_ENOUGH = datetime.timedelta(days=7)
+ENOUGH = datetime.timedelta(days=7)
 """Azure Advisor starts to warn seven days before a token expires."""
 
 
@@ -52,27 +56,38 @@ class Token:
 
 @dataclass(frozen=True)
 class SecretFacts:
-    """What a Secret tells of the token it holds, the token itself left out."""
+    """What a Secret tells of the token it holds, the token itself left out.
+
+    `key` is None for a token that something else made, or this bot before it noted the key.
+    """
 
     name: str
     gateway: str | None = None
     expires_at: datetime.datetime | None = None
     source: str = "unknown"
     immutable: bool = False
+    key: KeyType | None = None
 
 
 def secret_facts(secret: Manifest, key: str = LAYOUT_KEY) -> SecretFacts:
     """Read the annotation first and the token's text second; what is unreadable stays unknown."""
     metadata = secret["metadata"]
     token = Token.parse(_decoded((secret.get("data") or {}).get(key, "")))
-    noted = _time((metadata.get("annotations") or {}).get(EXPIRES_AT, ""))
+    annotations = metadata.get("annotations") or {}
+    noted = _time(annotations.get(EXPIRES_AT, ""))
     return SecretFacts(
         name=metadata["name"],
         gateway=token.gateway if token else None,
         expires_at=noted or (token.expires_at if token else None),
         source="annotation" if noted else "token" if token else "unknown",
         immutable=secret.get("immutable") is True,
+        key=key_type(annotations.get(TOKEN_KEY, "")),
     )
+
+
+def key_type(text: str) -> KeyType | None:
+    """The key of that name, None where there is no such."""
+    return "primary" if text == "primary" else "secondary" if text == "secondary" else None
 
 
 def expiry_for(now: datetime.datetime, lifetime: datetime.timedelta = LONGEST) -> datetime.datetime:
@@ -101,20 +116,18 @@ def plan_token(
     """
     if spec.auth.kind != "token":
         return TokenPlan(None, mint=False, expires_at=None, reason="It signs in to Entra ID.")
-    new = TokenPlan(
-        secret=f"{spec.ref.name}-token-{action_id.lower()}", mint=True, expires_at=None, reason=""
-    )
     live = live_secret
     if live is None:
-        return _because(new, "There is no token yet.")
+        return new_token(spec, action_id, "There is no token yet.")
     if not live.immutable:
-        return _because(new, "The Secret in use is not this bot's own.")
+        return new_token(spec, action_id, "The Secret in use is not this bot's own.")
     if live.gateway is not None and live.gateway != spec.apim.gateway:
-        return _because(new, f"The token in use belongs to gateway {live.gateway}.")
+        why = f"The token in use belongs to gateway {live.gateway}."
+        return new_token(spec, action_id, why)
     if live.expires_at is None:
-        return _because(new, "Nothing tells when the token in use expires.")
-    if live.expires_at - now < _ENOUGH:
-        return _because(new, f"The token in use expires {iso(live.expires_at)}.")
+        return new_token(spec, action_id, "Nothing tells when the token in use expires.")
+    if live.expires_at - now < ENOUGH:
+        return new_token(spec, action_id, f"The token in use expires {iso(live.expires_at)}.")
     return TokenPlan(
         secret=live.name,
         mint=False,
@@ -123,8 +136,23 @@ def plan_token(
     )
 
 
-def _because(plan: TokenPlan, reason: str) -> TokenPlan:
-    return TokenPlan(plan.secret, plan.mint, plan.expires_at, reason)
+def new_token(
+    spec: GatewaySpec,
+    action_id: str,
+    reason: str,
+    *,
+    key: KeyType = "primary",
+    lifetime: datetime.timedelta = LONGEST,
+) -> TokenPlan:
+    """A token to be minted into a Secret of the action's own name."""
+    return TokenPlan(
+        secret=f"{spec.ref.name}-token-{action_id.lower()}",
+        mint=True,
+        expires_at=None,
+        reason=reason,
+        key=key,
+        seconds=int(min(lifetime, LONGEST).total_seconds()),
+    )
 
 
 def _decoded(data: str) -> str:

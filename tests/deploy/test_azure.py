@@ -137,3 +137,13 @@ def test_an_azure_that_is_not_there_is_said_not_to_answer(azure: Azure) -> None:
     arm._endpoint = "https://127.0.0.1:9"
     with pytest.raises(GatewayBotError, match=r"Azure|sign-in"):
         arm.list_gateways(INSTANCE)
+
+
+def test_azures_clock_is_read_from_its_answer(azure: Azure) -> None:
+    told = client(azure).time(INSTANCE, "gw-001")
+    assert abs(told - datetime.datetime.now(datetime.UTC)) < datetime.timedelta(seconds=5)
+
+
+def test_the_clock_of_a_gateway_that_is_not_there_is_not_found(azure: Azure) -> None:
+    with pytest.raises(NotFound, match="gw-999"):
+        client(azure).time(INSTANCE, "gw-999")

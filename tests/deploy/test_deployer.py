@@ -16,6 +16,7 @@ from deploy.deployer import Deployer
 from deploy.gateway import GatewaySpec
 from deploy.gateway_options import Auth, Rollout
 from deploy.manifests import token_secret
+from deploy.minting import Minter
 from deploy.planning import Planner
 from deploy.tokens import expiry_for
 from tests.support.gateway_bed import (
@@ -44,8 +45,7 @@ class Bench:
         self.deployer = Deployer(
             self.planner,
             {"west": bed.cluster},
-            self.mint,
-            {"contoso": INSTANCE},
+            Minter(self.mint, {"contoso": INSTANCE}),
             patience=1.0,
             # The shortest deadline a spec may have is 30 s; these tests give up after three.
             margin=-27.0,

@@ -16,6 +16,7 @@ from deploy.connection import Connection
 from deploy.deployer import Deployer
 from deploy.errors import InvalidInput, NotFound
 from deploy.gateway import GatewayRef
+from deploy.minting import Minter
 from deploy.planning import Planner
 from deploy.status import GatewayDetail, GatewaySummary, gateway_detail, resolve, summaries
 from deploy.transport import connect_with_kubeconfig
@@ -55,7 +56,7 @@ def gateways(cache: ClusterCache) -> tuple[GatewaySummary, ...]:
 
 def deploy(bed: GatewayBed) -> None:
     planner = Planner({"west": bed.cluster}.__getitem__, list)
-    deployer = Deployer(planner, {"west": bed.cluster}, Mint(), {"contoso": INSTANCE})
+    deployer = Deployer(planner, {"west": bed.cluster}, Minter(Mint(), {"contoso": INSTANCE}))
     plan = planner.plan(SPEC, "ABC234")
     assert deployer.execute(action_for(plan), RecordingRun()).state is State.SUCCEEDED
 

@@ -101,7 +101,14 @@ class Mint:
     """Mints tokens that look like Azure's, and remembers for whom."""
 
     asked: list[str] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
     failing: bool = False
+
+    def time(self, instance: ApimInstance, gateway: str) -> datetime.datetime:
+        """This machine's clock."""
+        if self.failing:
+            raise Unavailable("Azure does not answer.")
+        return datetime.datetime.now(datetime.UTC)
 
     def generate_token(
         self, instance: ApimInstance, gateway: str, key: Any, expires_at: datetime.datetime
@@ -110,6 +117,7 @@ class Mint:
         if self.failing:
             raise Unavailable("Azure does not answer.")
         self.asked.append(gateway)
+        self.keys.append(key)
         return Token(gateway, expires_at, f"{gateway}&{expires_at:%Y%m%d%H%M}&{SIGNATURE}")
 
 
