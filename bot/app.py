@@ -30,6 +30,8 @@ from bot.settings import Secrets, Settings
 from bot.socket_mode import SocketMode
 from deploy.actions import connection
 from deploy.actions.inbox import Inbox
+from deploy.actions.leases import GatewayLeases
+from deploy.actions.outbox import Outbox
 from deploy.actions.runner import Runner
 from deploy.actions.store import ActionStore
 from deploy.cache import ClusterCache
@@ -69,7 +71,8 @@ class Bot:
         owner = f"{socket.gethostname()}-{os.getpid()}-{entropy.token_hex(3)}"
         self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="work")
         url = redis_url(settings, secrets)
-        store = ActionStore(connection.connect(url), keep_days=settings.redis.keep_days)
+        redis = connection.connect(url)
+        store = ActionStore(redis, keep_days=settings.redis.keep_days)
         prompt = connection.connect(url, timeout=_PROMPT_SECONDS, retries=1)
         slack = _web_client(settings, secrets)
         session = requests.Session()
@@ -82,6 +85,7 @@ class Bot:
         planner = Planner(clusters.__getitem__, registry.tags, environments)
         self.runner = Runner(
             store,
+            GatewayLeases(redis),
             {
                 "deploy": Deployer(planner, clusters, Minter(arm, instances)),
                 "delete": Remover(clusters),
@@ -89,7 +93,7 @@ class Bot:
             owner=owner,
             on_change=self._changed,
         )
-        self.deliveries = Deliveries(slack, store, action_view.render, owner)
+        self.deliveries = Deliveries(slack, Outbox(redis), action_view.render, owner)
         services = Services(
             slack=slack,
             store=ActionStore(prompt, keep_days=settings.redis.keep_days),

@@ -1,23 +1,54 @@
-"""Environments: which clusters and namespaces are production, and what that means."""
+"""Who may ask for a change, decide on it, and where: pure rules over the settings' environments."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from typing import Protocol
 
 from deploy.errors import Refused
 from deploy.gateway import GatewayRef
+from deploy.policy import People, Policy
 from deploy.rules import Exemption
 
 
 @dataclass(frozen=True)
+class Freeze:
+    """A time in which nothing is to change, from `starts` until just before `ends` (aware)."""
+
+    reason: str
+    starts: datetime.datetime
+    ends: datetime.datetime
+
+
+@dataclass(frozen=True)
+class Approval:
+    """What a change of an environment takes: how many of whom, within how many seconds."""
+
+    approvers: People
+    quorum: int = 1
+    seconds: int | None = None
+
+
+@dataclass(frozen=True)
 class Environment:
-    """Clusters and namespaces under the same rules; `*` and `?` are wildcards."""
+    """Clusters and namespaces under the same rules; `*` and `?` are wildcards.
+
+    `requesters` are those who may ask for changes, anyone where there are none; `channels` are the
+    ids of the channels where that may be done, any where there are none. `windows` says whether
+    approvers may open approval windows here.
+    """
 
     name: str
     clusters: tuple[str, ...] = ("*",)
     namespaces: tuple[str, ...] = ("*",)
     production: bool = False
     exemptions: tuple[Exemption, ...] = ()
+    requesters: People | None = None
+    channels: tuple[str, ...] = ()
+    approval: Approval | None = None
+    freezes: tuple[Freeze, ...] = ()
+    windows: bool = True
 
     def holds(self, ref: GatewayRef) -> bool:
         """Whether `ref` is in this environment."""
@@ -30,24 +61,118 @@ UNLISTED = Environment("unlisted", production=True)
 """Where no environment holds: as careful as production, since nobody said that it is not."""
 
 
+class Membership(Protocol):
+    """Where it is known who is in which group, now."""
+
+    def groups_of(self, user: str, groups: Sequence[str]) -> frozenset[str]:
+        """Those of `groups` that `user` is in. Unavailable when that cannot be read."""
+
+
+@dataclass(frozen=True)
+class Identities:
+    """Which user ids belong to one person, so that nobody decides on their own request twice."""
+
+    people: Mapping[str, str] = field(default_factory=dict)
+    """Person by user id."""
+
+    def person(self, user: str) -> str:
+        """The person behind a user id; somebody who is not mapped is their user id."""
+        return self.people.get(user, user)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether something is allowed, and why, in words for the person."""
+
+    allowed: bool
+    why: str
+
+
 def environment_of(ref: GatewayRef, environments: Sequence[Environment]) -> Environment:
     """The first environment that holds `ref`."""
     return next((e for e in environments if e.holds(ref)), UNLISTED)
 
 
-def production_refusal(ref: GatewayRef, environment: Environment) -> Refused | None:
-    """Why `ref` may not be changed, or None where it may."""
-    if not environment.production:
-        return None
+def among(people: People, user: str, groups: frozenset[str]) -> Verdict:
+    """Whether `user`, who is in `groups`, is one of `people`."""
+    if user in people.users:
+        return Verdict(True, "named in the settings")
+    shared = sorted(groups.intersection(people.groups))
+    if shared:
+        return Verdict(True, f"member of <!subteam^{shared[0]}>")
+    return Verdict(False, "neither named in the settings nor in a group that is")
+
+
+def may_request(
+    environment: Environment, user: str, channel: str, groups: frozenset[str]
+) -> Verdict:
+    """Whether `user` may ask for a change there, from that channel."""
+    if environment.requesters is not None:
+        verdict = among(environment.requesters, user, groups)
+        if not verdict.allowed:
+            return Verdict(False, f"You may not ask for changes in {environment.name}.")
+    if environment.channels and channel not in environment.channels:
+        where = " or ".join(f"<#{c}>" for c in environment.channels)
+        return Verdict(False, f"Changes in {environment.name} are asked for in {where}.")
+    return Verdict(True, "anyone may ask" if environment.requesters is None else verdict.why)
+
+
+def may_approve(policy: Policy, user: str, groups: frozenset[str]) -> Verdict:
+    """Whether `user` is one of those who decide; not whether it is their own request."""
+    if policy.by != "approvers":
+        return Verdict(False, "the requester decides on this")
+    return among(policy.approvers, user, groups)
+
+
+def frozen(environment: Environment, now: datetime.datetime) -> Freeze | None:
+    """The freeze that holds now, if there is one."""
+    return next((f for f in environment.freezes if f.starts <= now < f.ends), None)
+
+
+def policy_for(
+    environment: Environment,
+    ref: GatewayRef,
+    *,
+    now: datetime.datetime,
+    break_glass: str = "",
+    window: str = "",
+) -> Policy:
+    """Who decides on a change of `ref`. Refused where nobody may change it now."""
+    freeze = frozen(environment, now)
+    if freeze is not None and not break_glass:
+        raise Refused(
+            f"{environment.name} is frozen until {freeze.ends:%Y-%m-%d %H:%M} UTC: "
+            f"{freeze.reason}.",
+            meaning="Nothing was changed.",
+            remedy='Wait until then. In an emergency add `--break-glass "reason"`: '
+            "the channel is told.",
+        )
+    through = break_glass if freeze is not None else ""
+    if environment.production and environment.approval is None:
+        raise _nobody_approves(ref, environment)
+    if environment.approval is None:
+        return Policy(break_glass=through)
+    if window and environment.windows:
+        return Policy(approvers=environment.approval.approvers, window=window, break_glass=through)
+    return Policy(
+        by="approvers",
+        quorum=environment.approval.quorum,
+        approvers=environment.approval.approvers,
+        break_glass=through,
+    )
+
+
+def _nobody_approves(ref: GatewayRef, environment: Environment) -> Refused:
+    place = f"{ref.cluster}/{ref.namespace}"
     if environment is UNLISTED:
         return Refused(
-            f"{ref.cluster}/{ref.namespace} belongs to no environment, so it counts as production.",
+            f"{place} belongs to no environment, so it counts as production.",
             meaning="Nothing was changed.",
             remedy="List it under `environments` in the settings.",
         )
     return Refused(
-        f"{ref.cluster}/{ref.namespace} is production ({environment.name}): "
-        "changes there need an approval.",
-        meaning="This version cannot ask for approvals yet, so nothing was changed.",
-        remedy="Deploy to a namespace outside production.",
+        f"{place} is production ({environment.name}), and the settings name nobody who approves "
+        "changes there.",
+        meaning="Nothing was changed.",
+        remedy="Add `approval` to that environment in the settings.",
     )

@@ -14,8 +14,8 @@ from typing import Any
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
+from deploy.actions.outbox import Delivery, Outbox
 from deploy.actions.record import Action
-from deploy.actions.store import ActionStore, Delivery
 from deploy.errors import GatewayBotError
 from handlers.verb import Block
 
@@ -57,9 +57,9 @@ class Budget:
 class Deliveries:
     """The thread that pays what the outbox owes."""
 
-    def __init__(self, slack: WebClient, store: ActionStore, render: Render, owner: str) -> None:
+    def __init__(self, slack: WebClient, outbox: Outbox, render: Render, owner: str) -> None:
         self._slack = slack
-        self._store = store
+        self._outbox = outbox
         self._render = render
         self._owner = owner
         self._updates = Budget(per_minute=50, burst=10)
@@ -91,7 +91,7 @@ class Deliveries:
             self._wake.wait(_POLL_SECONDS)
             self._wake.clear()
             try:
-                for action_id in self._store.owed():
+                for action_id in self._outbox.owed():
                     self._deliver(action_id)
             except GatewayBotError as error:
                 log.warning("the outbox cannot be read: %s", error)
@@ -101,12 +101,12 @@ class Deliveries:
                 self._stopping.wait(_RETRY_SECONDS)
 
     def _deliver(self, action_id: str) -> None:
-        delivery = self._store.claim_delivery(action_id, self._owner, _LEASE_SECONDS)
+        delivery = self._outbox.claim(action_id, self._owner, _LEASE_SECONDS)
         if delivery is None:
             return
         since = time.monotonic() - self._sent_at.get(action_id, float("-inf"))
         if since < _PROGRESS_SECONDS and not delivery.action.final:
-            self._store.release_delivery(action_id, self._owner, _PROGRESS_SECONDS - since)
+            self._outbox.release(action_id, self._owner, _PROGRESS_SECONDS - since)
             return
         try:
             message = self._send(delivery)
@@ -114,12 +114,12 @@ class Deliveries:
             self._refused(delivery, error)
         except (SlackClientError, OSError) as error:
             log.warning("Slack did not answer for %s: %s", action_id, type(error).__name__)
-            self._store.release_delivery(action_id, self._owner, _RETRY_SECONDS)
+            self._outbox.release(action_id, self._owner, _RETRY_SECONDS)
         else:
             if message is None:
-                self._store.release_delivery(action_id, self._owner, _PROGRESS_SECONDS)
+                self._outbox.release(action_id, self._owner, _PROGRESS_SECONDS)
                 return
-            self._store.delivered(action_id, self._owner, delivery.version, message)
+            self._outbox.delivered(action_id, self._owner, delivery.version, message)
             if delivery.action.final:
                 self._sent_at.pop(action_id, None)
             else:
@@ -185,9 +185,9 @@ class Deliveries:
             wait = float(error.response.headers.get("Retry-After", _RETRY_SECONDS))
         elif reason in ("message_not_found", "cant_update_message") and delivery.action.message:
             log.warning("the message of %s is gone; it is posted anew", action_id)
-            self._store.delivered(action_id, self._owner, delivery.version - 1, None)
+            self._outbox.delivered(action_id, self._owner, delivery.version - 1, None)
             return
         else:
             log.error("Slack refused the message of %s: %s", action_id, reason)
             wait = _RETRY_SECONDS * 6
-        self._store.release_delivery(action_id, self._owner, wait)
+        self._outbox.release(action_id, self._owner, wait)

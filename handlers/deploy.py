@@ -5,9 +5,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from deploy.access import environment_of, production_refusal
 from deploy.azure import ApimInstance
-from deploy.errors import InvalidInput, NotFound
+from deploy.errors import InvalidInput, NotFound, Refused
 from deploy.gateway import GatewayRef, GatewaySpec
 from deploy.manifests import SPEC_ANNOTATION
 from deploy.overlay import from_words, from_yaml, merged
@@ -96,9 +95,10 @@ def submit(services: Services, submission: Submission) -> Request:
     except InvalidInput as error:
         error.field = _BLOCKS.get(error.field, modal.NAME)
         raise
-    refusal = production_refusal(ref, environment_of(ref, services.environments))
-    if refusal is not None:
-        raise InvalidInput(refusal.happened, field=modal.PLACE, remedy=refusal.remedy)
+    try:
+        check_allowed(services, ref)
+    except Refused as refusal:
+        raise InvalidInput(refusal.happened, field=modal.PLACE, remedy=refusal.remedy) from refusal
     return request
 
 

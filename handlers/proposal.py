@@ -1,9 +1,10 @@
 """From what is wanted of a gateway to an action that waits for its decision."""
 
 import dataclasses
+import datetime
 from collections.abc import Sequence
 
-from deploy.access import environment_of, production_refusal
+from deploy.access import environment_of, policy_for
 from deploy.actions.record import action_id
 from deploy.binding import plan_to_mapping
 from deploy.errors import Conflict
@@ -19,9 +20,8 @@ from handlers.views import action as action_view
 
 def check_allowed(services: Services, ref: GatewayRef) -> None:
     """Raise Refused where `ref` may not be changed."""
-    refusal = production_refusal(ref, environment_of(ref, services.environments))
-    if refusal is not None:
-        raise refusal
+    environment = environment_of(ref, services.environments)
+    policy_for(environment, ref, now=datetime.datetime.now(datetime.UTC))
 
 
 def find(services: Services, name: str) -> GatewayRef:

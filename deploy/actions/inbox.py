@@ -9,11 +9,40 @@ import secrets
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from deploy.actions import scripts
 from deploy.actions.connection import redis_errors
+from deploy.actions.records import DUE
 
 _DAY_MS = 24 * 3600 * 1000
 _FIRST_SWEEP_SECONDS = 10.0
+
+_ACCEPT = """
+if redis.call('EXISTS', KEYS[1]) == 1 then
+  return redis.call('HGET', KEYS[1], 'claim') == ARGV[3] and 'new' or 'known'
+end
+redis.call('HSET', KEYS[1], 'payload', ARGV[1], 'claim', ARGV[3])
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return 'new'
+"""
+
+_CLAIM = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if redis.call('EXISTS', KEYS[1]) == 0 or redis.call('HEXISTS', KEYS[1], 'answer') == 1 then
+  return false
+end
+local held = tonumber(redis.call('HGET', KEYS[1], 'until') or 0) > now
+if held and redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return false end
+redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'until', now + tonumber(ARGV[2]))
+return redis.call('HGET', KEYS[1], 'payload')
+"""
+
+_DONE = """
+if redis.call('EXISTS', KEYS[1]) == 1 then
+  redis.call('HSET', KEYS[1], 'answer', ARGV[1])
+  redis.call('HDEL', KEYS[1], 'payload')
+end
+return 1
+"""
 
 
 class Inbox:
@@ -23,10 +52,10 @@ class Inbox:
         self._client = client
         self._prefix = prefix
         self._open = f"{prefix}:{{inbox}}:open"
-        self._accept = client.register_script(scripts.INBOX_ACCEPT)
-        self._claim = client.register_script(scripts.INBOX_CLAIM)
-        self._done = client.register_script(scripts.INBOX_DONE)
-        self._due = client.register_script(scripts.DUE)
+        self._accept = client.register_script(_ACCEPT)
+        self._claim = client.register_script(_CLAIM)
+        self._done = client.register_script(_DONE)
+        self._due = client.register_script(DUE)
 
     @redis_errors
     def accept(self, key: str, payload: Mapping[str, Any]) -> Literal["new", "known"]:

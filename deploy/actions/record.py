@@ -4,9 +4,10 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from deploy.gateway import GatewayRef
+from deploy.policy import Policy
 
 
 class State(StrEnum):
@@ -67,6 +68,29 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Vote:
+    """What one person said to a plan. `person` is who is behind the user id `by`."""
+
+    by: str
+    person: str
+    verdict: Literal["approve", "deny"]
+    at: float
+    digest: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Event:
+    """One entry of an action's own log: what happened, by whom. `at`: Redis' time, epoch s."""
+
+    version: int
+    name: str
+    who: str
+    detail: str
+    at: float
+
+
+@dataclass(frozen=True)
 class Outcome:
     """How an action ended, in words: what happened, what it means, what to do."""
 
@@ -81,7 +105,8 @@ class Action:
     """One change, from the slash command to the last message. Times are Redis' own, epoch seconds.
 
     `request` is what is to be done and `plan` what was shown, both JSON-able; `origin` and
-    `message` belong to whoever shows the action to people and mean nothing here.
+    `message` belong to whoever shows the action to people and mean nothing here. `person` is who
+    is behind the requester's user id. Once it is decided, `start_by` is when it must have begun.
     """
 
     id: str
@@ -90,6 +115,8 @@ class Action:
     state: State
     version: int
     requester: str
+    person: str
+    policy: Policy
     digest: str
     request: Mapping[str, Any]
     plan: Mapping[str, Any]
@@ -99,6 +126,9 @@ class Action:
     updated_at: float
     decided_by: str = ""
     decided_at: float | None = None
+    start_by: float | None = None
+    reason: str = ""
+    votes: tuple[Vote, ...] = ()
     fence: int = 0
     lease_owner: str = ""
     lease_until: float = 0.0
@@ -107,6 +137,11 @@ class Action:
     progress: Mapping[str, Any] | None = None
     outcome: Outcome | None = None
     message: Mapping[str, Any] | None = None
+
+    @property
+    def approvals(self) -> int:
+        """How many have approved so far."""
+        return sum(vote.verdict == "approve" for vote in self.votes)
 
     @property
     def final(self) -> bool:

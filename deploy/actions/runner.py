@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from deploy.actions.executor import Executor, RunLost
+from deploy.actions.leases import GatewayLeases
 from deploy.actions.record import Action, Outcome, State
 from deploy.actions.store import ActionStore
 from deploy.errors import GatewayBotError
@@ -29,6 +30,7 @@ class Runner:
     def __init__(
         self,
         store: ActionStore,
+        leases: GatewayLeases,
         executors: Mapping[str, Executor],
         *,
         owner: str,
@@ -40,6 +42,7 @@ class Runner:
     ) -> None:
         """`on_change` is told of each action this runner changed."""
         self._store = store
+        self._leases = leases
         self._executors = executors
         self._owner = owner
         self._on_change = on_change
@@ -112,7 +115,7 @@ class Runner:
 
     def _consider(self, action_id: str) -> None:
         action = self._store.get(action_id)
-        if action is not None and action.state is State.PENDING:
+        if action is not None and action.state in (State.PENDING, State.APPROVED):
             action = self._store.expire(action_id)
         if action is None or action.final:
             self._store.settle_due(action_id, None)
@@ -122,7 +125,9 @@ class Runner:
             self._run(action)
 
     def _run(self, action: Action) -> None:
-        lease = self._store.acquire_gateway(action.ref, action.id, self._owner, self._lease)
+        lease = self._leases.acquire(
+            action.ref, action.id, self._owner, self._lease, above=action.fence
+        )
         if not lease.fence:
             if action.state is State.APPROVED and lease.action_id != action.id:
                 self._store.waiting(action.id, lease.action_id)
@@ -135,7 +140,7 @@ class Runner:
             self._on_change(action.id)
             self._carry_out(claimed, run)
         finally:
-            self._store.renew_gateway(action.ref, self._owner, lease.fence, 0)
+            self._leases.renew(action.ref, self._owner, lease.fence, 0)
 
     def _carry_out(self, action: Action, run: "_Run") -> None:
         with self._lock:
@@ -189,7 +194,7 @@ class Runner:
             try:
                 held = self._store.heartbeat(
                     action.id, self._owner, run.fence, self._lease
-                ) and self._store.renew_gateway(action.ref, self._owner, run.fence, self._lease)
+                ) and self._leases.renew(action.ref, self._owner, run.fence, self._lease)
             except GatewayBotError:
                 # Redis is away: the lease still holds for as long as was last granted.
                 held = time.monotonic() < held_until

@@ -19,7 +19,7 @@ def _edges() -> str:
 PRELUDE = (
     _edges()
     + """
-local act, req, out, aud, steps = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local act, req, log, steps, votes = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
@@ -28,15 +28,19 @@ local function number(name) return tonumber(field(name)) or 0 end
 local function set(...) redis.call('HSET', act, ...) end
 
 local function snapshot(result)
-  return {result, redis.call('HGETALL', act), redis.call('LRANGE', steps, 0, -1)}
+  return {result, redis.call('HGETALL', act), redis.call('LRANGE', steps, 0, -1),
+          redis.call('HVALS', votes)}
 end
 
--- A change worth telling: a new version, a line in the audit, an entry in the outbox.
-local function tell(event, who, detail)
-  local version = redis.call('HINCRBY', act, 'version', 1)
+-- A change worth showing: a new version. One that is also worth remembering has its line in the
+-- action's log, from which messages and the audit trail are made.
+local function show()
   set('updated', now)
-  redis.call('XADD', aud, '*', 'event', event, 'who', who, 'detail', detail, 'version', version)
-  redis.call('XADD', out, '*', 'version', version)
+  return redis.call('HINCRBY', act, 'version', 1)
+end
+
+local function tell(event, who, detail)
+  redis.call('XADD', log, '*', 'event', event, 'who', who, 'detail', detail, 'version', show(), 'at', now)
 end
 
 local function move(state, who, detail)
@@ -47,7 +51,7 @@ local function move(state, who, detail)
   set('state', state)
   tell(state, who, detail)
   if next(EDGES[state]) == nil then
-    for _, key in ipairs({act, req, out, aud, steps}) do
+    for _, key in ipairs({act, req, log, steps, votes}) do
       redis.call('PEXPIRE', key, field('keep'))
     end
   end
@@ -63,12 +67,20 @@ local function held(owner, fence)
   return field('state') == 'running' and field('owner') == owner and field('fence') == fence
 end
 
+-- Nobody decided in time, or what was decided did not begin in time.
 local function overdue()
-  if field('state') == 'pending' and now >= number('expires') then
-    move('expired', '', '')
+  local state = field('state')
+  if (state == 'pending' and now >= number('expires'))
+    or (state == 'approved' and now >= number('start_by')) then
+    move('expired', '', state)
     return true
   end
   return false
+end
+
+local function decided(state, who, detail)
+  set('decided_by', who, 'decided', now, 'start_by', now + number('start'))
+  move(state, who, detail)
 end
 """
 )
@@ -78,36 +90,84 @@ if redis.call('EXISTS', act) == 1 then
   return snapshot(field('made_by') == ARGV[1] and 'done' or 'taken')
 end
 set('made_by', ARGV[1], 'body', ARGV[2], 'state', 'pending', 'version', 0, 'created', now,
-    'expires', now + tonumber(ARGV[3]), 'keep', ARGV[4], 'requester', ARGV[5], 'digest', ARGV[6])
-tell('pending', ARGV[5], '')
+    'expires', now + tonumber(ARGV[3]), 'keep', ARGV[4], 'requester', ARGV[5], 'digest', ARGV[6],
+    'person', ARGV[7], 'by', ARGV[8], 'quorum', ARGV[9], 'start', ARGV[10])
+tell('pending', ARGV[5], ARGV[6])
 return snapshot('done')
 """
 
 DECIDE = """
-local stored = redis.call('HGET', req, ARGV[1])
-if stored then return snapshot('replayed') end
-if redis.call('EXISTS', act) == 0 then return {'gone', {}, {}} end
-if overdue() then return answered(ARGV[1], 'expired') end
-if field('state') ~= 'pending' then
-  return snapshot(field('state') == 'expired' and 'expired' or 'already')
+local id, verdict, who, person, eligible, digest, reason = unpack(ARGV)
+local stored = redis.call('HGET', req, id)
+if stored then
+  return snapshot((stored == 'done' or stored == 'counted') and 'replayed' or stored)
 end
-if field('digest') ~= ARGV[4] then return snapshot('stale') end
-if field('requester') ~= ARGV[3] then return snapshot('not-requester') end
-set('decided_by', ARGV[3], 'decided', now)
-move(ARGV[2], ARGV[3], ARGV[4])
-return answered(ARGV[1], 'done')
+if redis.call('EXISTS', act) == 0 then return {'gone', {}, {}, {}} end
+if overdue() then return answered(id, 'expired') end
+local state = field('state')
+if state ~= 'pending' and not (verdict == 'cancel' and state == 'approved') then
+  return snapshot(state == 'expired' and 'expired' or 'already')
+end
+if field('digest') ~= digest then return snapshot('stale') end
+
+if verdict == 'cancel' then
+  if field('requester') ~= who then return snapshot('not-requester') end
+  if state == 'pending' then set('decided_by', who, 'decided', now) end
+  move('cancelled', who, reason)
+  return answered(id, 'done')
+end
+
+if verdict == 'confirm' then
+  if field('by') ~= 'requester' then return snapshot('not-approver') end
+  if field('requester') ~= who then return snapshot('not-requester') end
+  if eligible ~= '1' then return snapshot('window-closed') end
+  decided('approved', who, digest)
+  return answered(id, 'done')
+end
+
+if field('by') ~= 'approvers' then return snapshot('not-requester') end
+if field('requester') == who or field('person') == person then return snapshot('self') end
+if eligible ~= '1' then return snapshot('not-approver') end
+if redis.call('HEXISTS', votes, person) == 1 then return snapshot('voted') end
+redis.call('HSET', votes, person, cjson.encode({by = who, person = person, verdict = verdict,
+           at = now, digest = digest, reason = reason}))
+if verdict == 'deny' then
+  set('reason', reason)
+  decided('denied', who, reason)
+  return answered(id, 'done')
+end
+if redis.call('HLEN', votes) < number('quorum') then
+  tell('approval', who, digest)
+  return answered(id, 'counted')
+end
+decided('approved', who, digest)
+return answered(id, 'done')
 """
-"""Confirm and cancel: replay, state, expiry, digest, requester, in this order."""
+"""Confirm, cancel, approve and deny. The order of the checks: replay, existence, expiry, state,
+digest, who it is, whether they may, vote, quorum. A denial ends it, so the votes that are counted
+are approvals."""
+
+REMIND = """
+if field('state') ~= 'pending' or field('by') ~= 'approvers' or field('reminded') ~= '' then
+  return snapshot('no')
+end
+if now < number('expires') - tonumber(ARGV[1]) then return snapshot('no') end
+set('reminded', now)
+tell('reminder', '', '')
+return snapshot('done')
+"""
 
 EXPIRE = """
 return snapshot(overdue() and 'done' or 'no')
 """
 
 CLAIM = """
+if overdue() then return snapshot('expired') end
 local state = field('state')
 local free = state == 'approved' or (state == 'running' and now >= number('lease'))
 local again = state == 'running' and field('owner') == ARGV[1] and field('fence') == ARGV[2]
 if not free and not again then return snapshot('no') end
+if not again and tonumber(ARGV[2]) <= number('fence') then return snapshot('low') end
 set('owner', ARGV[1], 'fence', ARGV[2], 'lease', now + tonumber(ARGV[3]))
 if not again then
   redis.call('HINCRBY', act, 'attempts', 1)
@@ -140,7 +200,7 @@ PROGRESS = """
 if not held(ARGV[1], ARGV[2]) then return snapshot('no') end
 if field('progress') ~= ARGV[3] then
   set('progress', ARGV[3])
-  tell('progress', ARGV[1], '')
+  show()
 end
 return snapshot('done')
 """
@@ -149,7 +209,7 @@ WAITING = """
 if field('state') ~= 'approved' then return snapshot('no') end
 if field('progress') ~= ARGV[1] then
   set('progress', ARGV[1])
-  tell('waiting', '', ARGV[1])
+  show()
 end
 return snapshot('done')
 """
@@ -169,88 +229,17 @@ if held(ARGV[1], ARGV[2]) then set('lease', now) end
 return snapshot('done')
 """
 
-CLAIM_DELIVERY = """
-if redis.call('EXISTS', act) == 0 then return {'gone', {}, {}} end
-if number('version') <= number('delivered') then return snapshot('paid') end
-if field('sender') ~= ARGV[1] and now < number('sending') then return snapshot('busy') end
-if now < number('not_before') and field('sender') ~= ARGV[1] then return snapshot('busy') end
-set('sender', ARGV[1], 'sending', now + tonumber(ARGV[2]))
-redis.call('HINCRBY', act, 'tries', 1)
-return snapshot('done')
-"""
-
-DELIVERED = """
-if field('sender') ~= ARGV[1] then return snapshot('no') end
-if tonumber(ARGV[2]) > number('delivered') then set('delivered', ARGV[2]) end
-if ARGV[3] == '' then redis.call('HDEL', act, 'message') else set('message', ARGV[3]) end
-set('sending', 0, 'tries', 0)
-local paid = redis.call('XRANGE', out, '-', '+')
-for _, entry in ipairs(paid) do
-  if tonumber(entry[2][2]) <= number('delivered') then redis.call('XDEL', out, entry[1]) end
-end
-return snapshot(number('version') > number('delivered') and 'owed' or 'paid')
-"""
-
-RELEASE_DELIVERY = """
-if field('sender') == ARGV[1] then set('sending', 0, 'not_before', now + tonumber(ARGV[2])) end
-return snapshot('done')
-"""
-
-DUE = """
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local ids = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1])
-for _, id in ipairs(ids) do redis.call('ZADD', KEYS[1], now + tonumber(ARGV[2]), id) end
-return ids
-"""
-
-GATEWAY_ACQUIRE = """
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local held = tonumber(redis.call('HGET', KEYS[1], 'until') or 0) > now
-local mine = redis.call('HGET', KEYS[1], 'owner') == ARGV[1]
-  and redis.call('HGET', KEYS[1], 'action') == ARGV[2]
-if held and not mine then return {0, redis.call('HGET', KEYS[1], 'action')} end
-if not (held and mine) then redis.call('HINCRBY', KEYS[1], 'fence', 1) end
-redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'action', ARGV[2], 'until', now + tonumber(ARGV[3]))
-return {tonumber(redis.call('HGET', KEYS[1], 'fence')), ARGV[2]}
-"""
-
-GATEWAY_RENEW = """
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local held = redis.call('HMGET', KEYS[1], 'owner', 'fence')
-if held[1] ~= ARGV[1] or held[2] ~= ARGV[2] then return 0 end
-redis.call('HSET', KEYS[1], 'until', now + tonumber(ARGV[3]))
-return 1
-"""
-"""Renew the gateway's lease; with 0 milliseconds, let go of it. The fence is kept for ever."""
-
-INBOX_ACCEPT = """
-if redis.call('EXISTS', KEYS[1]) == 1 then
-  return redis.call('HGET', KEYS[1], 'claim') == ARGV[3] and 'new' or 'known'
-end
-redis.call('HSET', KEYS[1], 'payload', ARGV[1], 'claim', ARGV[3])
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-return 'new'
-"""
-
-INBOX_CLAIM = """
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-if redis.call('EXISTS', KEYS[1]) == 0 or redis.call('HEXISTS', KEYS[1], 'answer') == 1 then
-  return false
-end
-local held = tonumber(redis.call('HGET', KEYS[1], 'until') or 0) > now
-if held and redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return false end
-redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'until', now + tonumber(ARGV[2]))
-return redis.call('HGET', KEYS[1], 'payload')
-"""
-
-INBOX_DONE = """
-if redis.call('EXISTS', KEYS[1]) == 1 then
-  redis.call('HSET', KEYS[1], 'answer', ARGV[1])
-  redis.call('HDEL', KEYS[1], 'payload')
-end
-return 1
-"""
+TRANSITIONS = {
+    "CREATE": CREATE,
+    "DECIDE": DECIDE,
+    "EXPIRE": EXPIRE,
+    "REMIND": REMIND,
+    "CLAIM": CLAIM,
+    "HEARTBEAT": HEARTBEAT,
+    "STEP": STEP,
+    "PROGRESS": PROGRESS,
+    "WAITING": WAITING,
+    "FINISH": FINISH,
+    "RELEASE": RELEASE,
+}
+"""Every transition there is, by name."""

@@ -1,8 +1,6 @@
-"""Where actions live: a thin face over the scripts, giving records instead of replies.
+"""Where actions live: each transition one script, giving records instead of replies.
 
-Every method raises Unavailable when Redis cannot be used. The index of what needs looking after is
-written before the action itself, so a crash in between leaves an id without an action, which is
-dropped, and never an action without an id, which would be lost.
+Every method raises Unavailable when Redis cannot be used.
 """
 
 import dataclasses
@@ -13,73 +11,42 @@ from typing import Any
 
 from deploy.actions import scripts
 from deploy.actions.connection import redis_errors
-from deploy.actions.record import Action, Outcome, State, Step
+from deploy.actions.record import Action, Event, Outcome
+from deploy.actions.records import Records, canonical, plausible
 from deploy.errors import Conflict
 from deploy.gateway import GatewayRef
+from deploy.policy import Policy, policy_to_mapping
 
+START_SECONDS = 3600
+"""What was decided begins within this time or not at all: the world moves on."""
 _DUE_VISIBILITY_MS = 3000
-_OWED_VISIBILITY_MS = 1000
 _LIMIT = 50
+_OPEN_LIMIT = 500
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What a click did: `done` or `replayed` when it counted, else why it did not.
+    """What a decision did: `done`, `counted` (a vote of several) or `replayed` when it counted.
 
-    The other results: `already`, `expired`, `stale`, `not-requester`, and `gone`, with no action.
+    The other results say why it did not: `already`, `expired`, `stale` (another plan), `self`,
+    `voted`, `not-approver`, `not-requester`, `window-closed`, and `gone`, with no action.
     """
 
     result: str
     action: Action | None
 
-
-@dataclass(frozen=True)
-class Delivery:
-    """A message that is owed: the newest record, the version it pays for, which try this is."""
-
-    action: Action
-    version: int
-    attempt: int
-
-
-@dataclass(frozen=True)
-class GatewayLease:
-    """The right to change one gateway, or who has it. A fence rises with each new holder."""
-
-    fence: int
-    action_id: str
+    @property
+    def counted(self) -> bool:
+        """Whether it had its effect, now or when it was first made."""
+        return self.result in ("done", "counted", "replayed")
 
 
 class ActionStore:
     """Actions in one Redis, shared by every bot."""
 
     def __init__(self, client: Any, *, prefix: str = "gateway-bot", keep_days: int = 30) -> None:
-        self._client = client
-        self._prefix = prefix
         self._keep_ms = keep_days * 86_400_000
-        self._due_key = f"{prefix}:{{due}}"
-        self._owed_key = f"{prefix}:{{owed}}"
-        self._scripts = {
-            name: client.register_script(scripts.PRELUDE + getattr(scripts, name))
-            for name in (
-                "CREATE",
-                "DECIDE",
-                "EXPIRE",
-                "CLAIM",
-                "HEARTBEAT",
-                "STEP",
-                "PROGRESS",
-                "WAITING",
-                "FINISH",
-                "RELEASE",
-                "CLAIM_DELIVERY",
-                "DELIVERED",
-                "RELEASE_DELIVERY",
-            )
-        }
-        self._take_due = client.register_script(scripts.DUE)
-        self._acquire = client.register_script(scripts.GATEWAY_ACQUIRE)
-        self._renew = client.register_script(scripts.GATEWAY_RENEW)
+        self._records = Records(client, prefix, scripts.TRANSITIONS)
 
     @redis_errors
     def create(
@@ -89,6 +56,8 @@ class ActionStore:
         kind: str,
         ref: GatewayRef,
         requester: str,
+        person: str = "",
+        policy: Policy | None = None,
         digest: str,
         request: Mapping[str, Any],
         plan: Mapping[str, Any],
@@ -98,17 +67,20 @@ class ActionStore:
     ) -> Action:
         """A pending action. Done again for the same request it is the same action.
 
+        `person` is who is behind the requester's user id; without a `policy` the requester decides.
         Conflict when another request's action has this id.
         """
+        policy = policy or Policy()
         body = {
             "kind": kind,
             "ref": dataclasses.asdict(ref),
+            "policy": policy_to_mapping(policy),
             "request": request,
             "plan": plan,
             "origin": origin,
         }
-        self._index(action_id)
-        result, action = self._run(
+        self._records.index(action_id)
+        result, action = self._records.run(
             "CREATE",
             action_id,
             request_id,
@@ -117,6 +89,10 @@ class ActionStore:
             self._keep_ms,
             requester,
             digest,
+            person or requester,
+            policy.by,
+            policy.quorum,
+            START_SECONDS * 1000,
         )
         if result != "done" or action is None:
             raise Conflict(
@@ -127,49 +103,106 @@ class ActionStore:
     @redis_errors
     def get(self, action_id: str) -> Action | None:
         """The record as it is now; None when there is none (any more)."""
-        keys = self._keys(action_id)
-        with self._client.pipeline(transaction=True) as pipe:
-            pipe.hgetall(keys[0])
-            pipe.lrange(keys[4], 0, -1)
-            fields, steps = pipe.execute()
-        return _action(action_id, fields, steps) if fields else None
+        return self._records.get(action_id) if plausible(action_id) else None
 
     @redis_errors
-    def confirm(self, action_id: str, *, by: str, digest: str, request_id: str) -> Decision:
-        """The requester confirms the plan of this digest."""
-        return self._decide(action_id, State.APPROVED, by, digest, request_id)
+    def events(self, action_id: str) -> tuple[Event, ...]:
+        """The action's own log, oldest first."""
+        return self._records.events(action_id, 0) if plausible(action_id) else ()
 
     @redis_errors
-    def cancel(self, action_id: str, *, by: str, digest: str, request_id: str) -> Decision:
-        """The requester takes it back."""
-        return self._decide(action_id, State.CANCELLED, by, digest, request_id)
+    def open(self) -> tuple[Action, ...]:
+        """What waits or runs, oldest first."""
+        records = self._records
+        ids = records.client.zrange(records.due_key, 0, _OPEN_LIMIT - 1)
+        found = (records.get(str(action_id)) for action_id in ids)
+        waiting = [action for action in found if action is not None and not action.final]
+        return tuple(sorted(waiting, key=lambda action: (action.created_at, action.id)))
 
-    def _decide(
-        self, action_id: str, state: State, by: str, digest: str, request_id: str
+    def confirm(
+        self, action_id: str, *, by: str, digest: str, request_id: str, window_open: bool = True
     ) -> Decision:
-        if not _plausible(action_id):
+        """The requester confirms the plan of this digest, where it is theirs to decide.
+
+        `window_open` says whether the approval window that the policy names is open still.
+        """
+        return self._decide(action_id, "confirm", by, by, digest, request_id, window_open)
+
+    def cancel(self, action_id: str, *, by: str, digest: str, request_id: str) -> Decision:
+        """The requester takes it back, while it has not begun."""
+        return self._decide(action_id, "cancel", by, by, digest, request_id, True)
+
+    def approve(
+        self, action_id: str, *, by: str, person: str, eligible: bool, digest: str, request_id: str
+    ) -> Decision:
+        """An approver approves the plan of this digest; with the last one needed it may begin.
+
+        `eligible` says whether `by` is one of the approvers at this moment.
+        """
+        return self._decide(action_id, "approve", by, person, digest, request_id, eligible)
+
+    def deny(
+        self,
+        action_id: str,
+        *,
+        by: str,
+        person: str,
+        eligible: bool,
+        digest: str,
+        reason: str,
+        request_id: str,
+    ) -> Decision:
+        """An approver denies it, which is final whatever others said."""
+        return self._decide(action_id, "deny", by, person, digest, request_id, eligible, reason)
+
+    @redis_errors
+    def _decide(
+        self,
+        action_id: str,
+        verdict: str,
+        by: str,
+        person: str,
+        digest: str,
+        request_id: str,
+        eligible: bool,
+        reason: str = "",
+    ) -> Decision:
+        if not plausible(action_id):
             return Decision("gone", None)
-        self._index(action_id)
-        result, action = self._run("DECIDE", action_id, request_id, state.value, by, digest)
+        self._records.index(action_id)
+        result, action = self._records.run(
+            "DECIDE", action_id, request_id, verdict, by, person, int(eligible), digest, reason
+        )
         return Decision(result, action)
 
     @redis_errors
     def expire(self, action_id: str) -> Action | None:
         """Make an expiry visible, if there is one."""
-        self._index(action_id)
-        return self._run("EXPIRE", action_id)[1]
+        self._records.index(action_id)
+        return self._records.run("EXPIRE", action_id)[1]
+
+    @redis_errors
+    def remind(self, action_id: str, before_seconds: float) -> bool:
+        """Have its approvers reminded, once, from that long before it expires on."""
+        self._records.index(action_id, due=False)
+        return self._records.run("REMIND", action_id, int(before_seconds * 1000))[0] == "done"
 
     @redis_errors
     def claim(self, action_id: str, owner: str, fence: int, lease_seconds: float) -> Action | None:
-        """Take an approved action, or one whose runner is gone. None when it is not to be had."""
-        self._index(action_id)
-        result, action = self._run("CLAIM", action_id, owner, fence, int(lease_seconds * 1000))
+        """Take an approved action, or one whose runner is gone. None when it is not to be had:
+        somebody has it, it is too late for it, or a run with a higher fence has been there."""
+        self._records.index(action_id)
+        result, action = self._records.run(
+            "CLAIM", action_id, owner, fence, int(lease_seconds * 1000)
+        )
         return action if result == "done" else None
 
     @redis_errors
     def heartbeat(self, action_id: str, owner: str, fence: int, lease_seconds: float) -> bool:
         """Keep the lease; False when it is lost."""
-        result, _ = self._run("HEARTBEAT", action_id, owner, fence, int(lease_seconds * 1000))
+        result, _ = self._records.run(
+            "HEARTBEAT", action_id, owner, fence, int(lease_seconds * 1000)
+        )
         return result == "done"
 
     @redis_errors
@@ -177,169 +210,53 @@ class ActionStore:
         self, action_id: str, owner: str, fence: int, name: str, detail: str, request_id: str
     ) -> bool:
         """Record a step; False when the lease is lost."""
-        self._index(action_id, due=False)
-        result, _ = self._run("STEP", action_id, owner, fence, request_id, name, detail)
+        self._records.index(action_id, due=False)
+        result, _ = self._records.run("STEP", action_id, owner, fence, request_id, name, detail)
         return result in ("done", "replayed")
 
     @redis_errors
     def progress(self, action_id: str, owner: str, fence: int, state: Mapping[str, Any]) -> bool:
         """Record the newest progress; False when the lease is lost."""
-        self._index(action_id, due=False)
-        result, _ = self._run("PROGRESS", action_id, owner, fence, _canonical(state))
+        self._records.index(action_id, due=False)
+        result, _ = self._records.run("PROGRESS", action_id, owner, fence, canonical(state))
         return result == "done"
 
     @redis_errors
     def waiting(self, action_id: str, other: str) -> None:
         """Record that an approved action waits for another one on its gateway."""
-        self._index(action_id, due=False)
-        self._run("WAITING", action_id, _canonical({"waiting_for": other}))
+        self._records.index(action_id, due=False)
+        self._records.run("WAITING", action_id, canonical({"waiting_for": other}))
 
     @redis_errors
     def finish(self, action_id: str, owner: str, fence: int, outcome: Outcome) -> bool:
         """End a run; False when the lease is lost."""
-        self._index(action_id, due=False)
-        told = _canonical(
+        self._records.index(action_id, due=False)
+        told = canonical(
             {
                 "happened": outcome.happened,
                 "meaning": outcome.meaning,
                 "remedy": outcome.remedy,
             }
         )
-        result, _ = self._run("FINISH", action_id, owner, fence, outcome.state.value, told)
+        result, _ = self._records.run("FINISH", action_id, owner, fence, outcome.state.value, told)
         return result in ("done", "replayed")
 
     @redis_errors
     def release(self, action_id: str, owner: str, fence: int) -> None:
         """Let another bot take the run over at once."""
-        self._index(action_id)
-        self._run("RELEASE", action_id, owner, fence)
+        self._records.index(action_id)
+        self._records.run("RELEASE", action_id, owner, fence)
 
     @redis_errors
     def due(self) -> list[str]:
         """Actions that need looking after now; nobody else is given them for three seconds."""
-        return [
-            str(i) for i in self._take_due(keys=[self._due_key], args=[_LIMIT, _DUE_VISIBILITY_MS])
-        ]
+        return self._records.take_due(self._records.due_key, _LIMIT, _DUE_VISIBILITY_MS)
 
     @redis_errors
     def settle_due(self, action_id: str, at: float | None) -> None:
         """Look after it again at `at` (epoch seconds, Redis' time), or never."""
+        records = self._records
         if at is None:
-            self._client.zrem(self._due_key, action_id)
+            records.client.zrem(records.due_key, action_id)
         else:
-            self._client.zadd(self._due_key, {action_id: int(at * 1000)}, xx=True)
-
-    @redis_errors
-    def acquire_gateway(
-        self, ref: GatewayRef, action_id: str, owner: str, lease_seconds: float
-    ) -> GatewayLease:
-        """The gateway's lease, or, with fence 0, the action that holds it."""
-        fence, holder = self._acquire(
-            keys=[self._gateway_key(ref)], args=[owner, action_id, int(lease_seconds * 1000)]
-        )
-        return GatewayLease(int(fence), str(holder))
-
-    @redis_errors
-    def renew_gateway(self, ref: GatewayRef, owner: str, fence: int, lease_seconds: float) -> bool:
-        """Keep the gateway's lease, or with 0 let go of it; False when it was lost."""
-        return bool(
-            self._renew(
-                keys=[self._gateway_key(ref)], args=[owner, fence, int(lease_seconds * 1000)]
-            )
-        )
-
-    @redis_errors
-    def owed(self) -> list[str]:
-        """Actions whose message may be behind. One that is not final stays in the index, for it
-        will change again."""
-        found = self._take_due(keys=[self._owed_key], args=[_LIMIT, _OWED_VISIBILITY_MS])
-        return [str(action_id) for action_id in found]
-
-    @redis_errors
-    def claim_delivery(self, action_id: str, owner: str, lease_seconds: float) -> Delivery | None:
-        """The right to send the newest state, if it is owed and nobody else is sending."""
-        if not self._client.exists(self._keys(action_id)[0]):
-            self._client.zrem(self._owed_key, action_id)
-            return None
-        result, action = self._run("CLAIM_DELIVERY", action_id, owner, int(lease_seconds * 1000))
-        if result == "paid" and action is not None and action.final:
-            self._client.zrem(self._owed_key, action_id)
-        if result != "done" or action is None:
-            return None
-        tries = self._client.hget(self._keys(action_id)[0], "tries")
-        return Delivery(action, action.version, int(tries or 1))
-
-    @redis_errors
-    def delivered(
-        self, action_id: str, owner: str, version: int, message: Mapping[str, Any] | None
-    ) -> None:
-        """The message shows `version`; `message` says where it is, None that it is gone."""
-        told = "" if message is None else _canonical(message)
-        self._run("DELIVERED", action_id, owner, version, told)
-
-    @redis_errors
-    def release_delivery(self, action_id: str, owner: str, wait_seconds: float) -> None:
-        """It could not be sent; try again after a while."""
-        self._run("RELEASE_DELIVERY", action_id, owner, int(wait_seconds * 1000))
-
-    def _index(self, action_id: str, *, due: bool = True) -> None:
-        if due:
-            self._client.zadd(self._due_key, {action_id: 0})
-        self._client.zadd(self._owed_key, {action_id: 0})
-
-    def _run(self, name: str, action_id: str, *args: Any) -> tuple[str, Action | None]:
-        result, flat, steps = self._scripts[name](keys=self._keys(action_id), args=args)
-        fields = dict(zip(flat[::2], flat[1::2], strict=True))
-        return str(result), _action(action_id, fields, steps) if fields else None
-
-    def _keys(self, action_id: str) -> list[str]:
-        base = f"{self._prefix}:{{a:{action_id}}}"
-        return [f"{base}:{part}" for part in ("act", "req", "out", "aud", "steps")]
-
-    def _gateway_key(self, ref: GatewayRef) -> str:
-        return f"{self._prefix}:{{g:{ref}}}"
-
-
-def _plausible(action_id: str) -> bool:
-    """An id from a click is not trusted to become part of a key."""
-    return action_id.isascii() and action_id.isalnum() and len(action_id) <= 16
-
-
-def _canonical(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
-
-
-def _action(action_id: str, fields: Mapping[str, str], steps: list[str]) -> Action:
-    body = json.loads(fields["body"])
-    state = State(fields["state"])
-    outcome = json.loads(fields["outcome"]) if "outcome" in fields else None
-    decided = fields.get("decided")
-    return Action(
-        id=action_id,
-        kind=body["kind"],
-        ref=GatewayRef(**body["ref"]),
-        state=state,
-        version=int(fields["version"]),
-        requester=fields["requester"],
-        digest=fields["digest"],
-        request=body["request"],
-        plan=body["plan"],
-        origin=body["origin"],
-        created_at=int(fields["created"]) / 1000,
-        expires_at=int(fields["expires"]) / 1000,
-        updated_at=int(fields["updated"]) / 1000,
-        decided_by=fields.get("decided_by", ""),
-        decided_at=int(decided) / 1000 if decided else None,
-        fence=int(fields.get("fence", 0)),
-        lease_owner=fields.get("owner", ""),
-        lease_until=int(fields.get("lease", 0)) / 1000,
-        attempts=int(fields.get("attempts", 0)),
-        steps=tuple(_step(json.loads(step)) for step in steps),
-        progress=json.loads(fields["progress"]) if "progress" in fields else None,
-        outcome=Outcome(state, **outcome) if outcome else None,
-        message=json.loads(fields["message"]) if "message" in fields else None,
-    )
-
-
-def _step(data: Mapping[str, Any]) -> Step:
-    return Step(data["name"], data["at"] / 1000, data["detail"])
+            records.client.zadd(records.due_key, {action_id: int(at * 1000)}, xx=True)

@@ -1,8 +1,23 @@
+import dataclasses
+import datetime
+
 import pytest
 
-from deploy.access import UNLISTED, Environment, environment_of, production_refusal
-from deploy.errors import InvalidInput
+from deploy.access import (
+    UNLISTED,
+    Approval,
+    Environment,
+    Freeze,
+    environment_of,
+    may_approve,
+    may_request,
+    policy_for,
+)
+from deploy.errors import InvalidInput, Refused
 from deploy.gateway import GatewayRef
+from deploy.policy import People, Policy
+
+NOW = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.UTC)
 
 ENVIRONMENTS = (
     Environment("production", namespaces=("prod", "prod-*"), production=True),
@@ -24,13 +39,60 @@ def test_the_first_environment_that_matches_holds(place: str, name: str) -> None
     assert environment_of(GatewayRef.parse(place), ENVIRONMENTS).name == name
 
 
-def test_production_and_what_nobody_listed_are_refused_in_words() -> None:
+def test_production_that_nobody_approves_and_what_nobody_listed_are_refused_in_words() -> None:
     ref = GatewayRef.parse("west/prod/a")
-    refusal = production_refusal(ref, ENVIRONMENTS[0])
-    assert refusal is not None
-    assert "approval" in str(refusal)
-    assert production_refusal(ref, UNLISTED) is not None
-    assert production_refusal(ref, ENVIRONMENTS[1]) is None
+    with pytest.raises(Refused, match="nobody who approves"):
+        policy_for(ENVIRONMENTS[0], ref, now=NOW)
+    with pytest.raises(Refused, match="belongs to no environment"):
+        policy_for(UNLISTED, ref, now=NOW)
+    assert policy_for(ENVIRONMENTS[1], ref, now=NOW) == Policy()
+
+
+def test_who_decides_follows_from_the_environment_and_the_window() -> None:
+    ref = GatewayRef.parse("west/prod/a")
+    approvers = People(groups=("S1",))
+    environment = Environment("p", production=True, approval=Approval(approvers, quorum=2))
+    assert policy_for(environment, ref, now=NOW) == Policy("approvers", 2, approvers)
+    inside = policy_for(environment, ref, now=NOW, window="w1")
+    assert (inside.by, inside.window) == ("requester", "w1")
+    never = dataclasses.replace(environment, windows=False)
+    assert policy_for(never, ref, now=NOW, window="w1").by == "approvers"
+
+
+def test_a_freeze_is_gone_through_only_with_a_reason_and_still_needs_its_approvals() -> None:
+    ref = GatewayRef.parse("west/prod/a")
+    freeze = Freeze("Black Friday", NOW, NOW + datetime.timedelta(hours=1))
+    environment = Environment(
+        "p", production=True, approval=Approval(People(("U9",))), freezes=(freeze,)
+    )
+    with pytest.raises(Refused, match="Black Friday"):
+        policy_for(environment, ref, now=NOW)
+    with pytest.raises(Refused, match="frozen"):
+        policy_for(environment, ref, now=freeze.ends - datetime.timedelta(seconds=1))
+    through = policy_for(environment, ref, now=NOW, break_glass="it is down")
+    assert (through.by, through.break_glass) == ("approvers", "it is down")
+    later = policy_for(environment, ref, now=freeze.ends, break_glass="it is down")
+    assert later.break_glass == "", "outside the freeze nothing is broken"
+
+
+@pytest.mark.parametrize(
+    ("user", "groups", "allowed"),
+    [("U1", set(), True), ("U2", {"S1"}, True), ("U2", {"S2"}, False), ("U3", set(), False)],
+)
+def test_an_approver_is_named_or_in_a_named_group(
+    user: str, groups: set[str], allowed: bool
+) -> None:
+    policy = Policy("approvers", 1, People(("U1",), ("S1",)))
+    assert may_approve(policy, user, frozenset(groups)).allowed is allowed
+    assert not may_approve(Policy(), user, frozenset(groups)).allowed
+
+
+def test_requests_may_be_kept_to_people_and_channels() -> None:
+    environment = Environment("p", requesters=People(("U1",)), channels=("C1",))
+    assert may_request(environment, "U1", "C1", frozenset()).allowed
+    assert "<#C1>" in may_request(environment, "U1", "C2", frozenset()).why
+    assert not may_request(environment, "U2", "C1", frozenset()).allowed
+    assert may_request(Environment("d"), "U2", "C2", frozenset()).allowed
 
 
 @pytest.mark.parametrize("text", ["", "a", "a/b", "a/b/c/d", "A/b/c", "a/b/" + "c" * 45, "a/../c"])

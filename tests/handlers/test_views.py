@@ -14,6 +14,7 @@ from deploy.errors import Unavailable
 from deploy.gateway import ApimGateway, GatewayRef, GatewaySpec
 from deploy.manifests import render
 from deploy.plan import Exempted, Finding, TokenPlan
+from deploy.policy import Policy
 from handlers.command import parse
 from handlers.verbs import VERBS
 from handlers.views import action as action_view
@@ -43,6 +44,8 @@ def action(state: State, **more: Any) -> Action:
         state=state,
         version=1,
         requester="U1",
+        person="U1",
+        policy=Policy(),
         digest=PLAN.digest,
         request={},
         plan=json.loads(json.dumps(plan_to_mapping(PLAN))),

@@ -9,6 +9,7 @@ from bot.sandbox.valkey import Valkey
 from deploy.actions.connection import connect
 from deploy.actions.executor import Run, RunLost
 from deploy.actions.inbox import Inbox
+from deploy.actions.leases import GatewayLeases
 from deploy.actions.record import Action, Outcome, State
 from deploy.actions.runner import Runner
 from deploy.actions.store import ActionStore
@@ -24,8 +25,13 @@ def server(tmp_path: Path) -> Iterator[Valkey]:
 
 
 @pytest.fixture
-def store(server: Valkey) -> ActionStore:
-    return ActionStore(connect(server.url))
+def client(server: Valkey) -> Any:
+    return connect(server.url)
+
+
+@pytest.fixture
+def store(client: Any) -> ActionStore:
+    return ActionStore(client)
 
 
 class Work:
@@ -62,9 +68,10 @@ class Fails:
         raise self.error
 
 
-def runner(store: ActionStore, executor: Any, owner: str = "bot-1") -> Runner:
+def runner(client: Any, executor: Any, owner: str = "bot-1") -> Runner:
     made = Runner(
-        store,
+        ActionStore(client),
+        GatewayLeases(client),
         {"deploy": executor},
         owner=owner,
         lease_seconds=1.5,
@@ -100,10 +107,10 @@ def ended(store: ActionStore, name: str) -> Action:
     return until(look, f"the end of {name}", 20)
 
 
-def test_an_approved_action_is_carried_out_once(store: ActionStore) -> None:
+def test_an_approved_action_is_carried_out_once(store: ActionStore, client: Any) -> None:
     work = Work()
     work.go.set()
-    first, second = runner(store, work), runner(store, work, "bot-2")
+    first, second = runner(client, work), runner(client, work, "bot-2")
     ask(store, "AAAAAA")
     assert ended(store, "AAAAAA").state is State.SUCCEEDED
     first.stop(5)
@@ -111,9 +118,11 @@ def test_an_approved_action_is_carried_out_once(store: ActionStore) -> None:
     assert work.ran == ["AAAAAA"]
 
 
-def test_two_actions_on_one_gateway_run_one_after_the_other(store: ActionStore) -> None:
+def test_two_actions_on_one_gateway_run_one_after_the_other(
+    store: ActionStore, client: Any
+) -> None:
     work = Work()
-    both = runner(store, work), runner(store, work, "bot-2")
+    both = runner(client, work), runner(client, work, "bot-2")
     ask(store, "AAAAAA")
     until(lambda: work.ran, "the first run")
     ask(store, "BBBBBB")
@@ -132,30 +141,30 @@ def test_two_actions_on_one_gateway_run_one_after_the_other(store: ActionStore) 
     assert work.most == 1
 
 
-def test_a_stopped_runner_lets_another_go_on_at_once(store: ActionStore) -> None:
+def test_a_stopped_runner_lets_another_go_on_at_once(store: ActionStore, client: Any) -> None:
     work = Work()
-    first = runner(store, work)
+    first = runner(client, work)
     ask(store, "AAAAAA")
     until(lambda: work.ran, "the first run")
     first.stop(5)
     work.go.set()
-    second = runner(store, work, "bot-2")
+    second = runner(client, work, "bot-2")
     done = ended(store, "AAAAAA")
     second.stop(5)
     assert (done.state, done.attempts) == (State.SUCCEEDED, 2)
 
 
 def test_a_runner_that_is_cut_off_from_redis_stops_and_another_goes_on(
-    store: ActionStore, server: Valkey, tmp_path: Path
+    store: ActionStore, client: Any, server: Valkey, tmp_path: Path
 ) -> None:
     proxy = LosingProxy(server.url, tmp_path)
     cut, work = Work(), Work()
     work.go.set()
-    first = runner(ActionStore(connect(proxy.url, timeout=0.2, retries=0)), cut)
+    first = runner(connect(proxy.url, timeout=0.2, retries=0), cut)
     ask(store, "AAAAAA")
     until(lambda: cut.ran, "the first run")
     proxy.match, proxy.lose = b"", 1_000_000
-    second = runner(store, work, "bot-2")
+    second = runner(client, work, "bot-2")
     assert ended(store, "AAAAAA").lease_owner == "bot-2"
     until(lambda: cut.most == 1 and not first._runs, "the first to let go")
     first.stop(5)
@@ -171,9 +180,9 @@ def test_a_runner_that_is_cut_off_from_redis_stops_and_another_goes_on(
     ],
 )
 def test_a_failure_is_told_and_what_nobody_foresaw_is_not_guessed(
-    store: ActionStore, error: Exception, state: State, said: str
+    store: ActionStore, client: Any, error: Exception, state: State, said: str
 ) -> None:
-    one = runner(store, Fails(error))
+    one = runner(client, Fails(error))
     ask(store, "AAAAAA")
     action = ended(store, "AAAAAA")
     one.stop(5)
@@ -183,15 +192,15 @@ def test_a_failure_is_told_and_what_nobody_foresaw_is_not_guessed(
     assert "secret text" not in str(action)
 
 
-def test_a_request_that_nobody_decides_expires_by_itself(store: ActionStore) -> None:
-    one = runner(store, Work())
+def test_a_request_that_nobody_decides_expires_by_itself(store: ActionStore, client: Any) -> None:
+    one = runner(client, Work())
     ask(store, "AAAAAA", confirm=False, ttl=1)
     assert ended(store, "AAAAAA").state is State.EXPIRED
     one.stop(5)
 
 
-def test_a_runner_says_that_it_lives(store: ActionStore) -> None:
-    one = runner(store, Work())
+def test_a_runner_says_that_it_lives(store: ActionStore, client: Any) -> None:
+    one = runner(client, Work())
     assert one.healthy()
     one.stop(5)
     assert not one.healthy()

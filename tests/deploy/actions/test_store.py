@@ -9,6 +9,8 @@ import pytest
 from bot.sandbox.valkey import Valkey
 from deploy.actions import scripts
 from deploy.actions.connection import connect, describe
+from deploy.actions.leases import GatewayLeases
+from deploy.actions.outbox import Outbox
 from deploy.actions.record import EDGES, Outcome, State, action_id
 from deploy.actions.store import ActionStore
 from deploy.errors import Conflict, Unavailable
@@ -73,7 +75,8 @@ def test_only_the_requester_of_exactly_this_plan_confirms_and_once(store: Action
     assert confirm("U1", "d1", "3") == "done"
     assert confirm("U1", "d1", "3") == "replayed"
     assert confirm("U1", "d1", "4") == "already"
-    assert store.cancel("AAAAAA", by="U1", digest="d1", request_id="5").result == "already"
+    assert store.cancel("AAAAAA", by="U1", digest="d1", request_id="5").result == "done"
+    assert store.cancel("AAAAAA", by="U1", digest="d1", request_id="8").result == "already"
     assert store.confirm("CCCCCC", by="U1", digest="d1", request_id="6").result == "gone"
     assert store.confirm("}x{*", by="U1", digest="d1", request_id="7").result == "gone"
 
@@ -119,32 +122,44 @@ def test_a_run_is_held_by_one_until_its_lease_ends(store: ActionStore) -> None:
     assert [step.name for step in ended.steps] == ["apply"]
 
 
-def test_a_gateway_is_leased_to_one_action_and_the_fence_rises(store: ActionStore) -> None:
-    first = store.acquire_gateway(REF, "AAAAAA", "bot-1", 30)
-    assert first.fence == 1
-    assert store.acquire_gateway(REF, "BBBBBB", "bot-2", 30).fence == 0
-    assert store.acquire_gateway(REF, "BBBBBB", "bot-2", 30).action_id == "AAAAAA"
-    assert store.renew_gateway(REF, "bot-1", 1, 0)
-    assert store.acquire_gateway(REF, "BBBBBB", "bot-2", 30).fence == 2
-    assert not store.renew_gateway(REF, "bot-1", 1, 30)
+def test_a_run_is_claimed_only_with_a_higher_fence_than_any_before(store: ActionStore) -> None:
+    approved(store)
+    assert store.claim("AAAAAA", "bot-1", 7, 30) is not None
+    store.release("AAAAAA", "bot-1", 7)
+    assert store.claim("AAAAAA", "bot-2", 7, 30) is None
+    assert store.claim("AAAAAA", "bot-2", 8, 30) is not None
+
+
+def test_a_gateway_is_leased_to_one_action_and_the_fence_rises(server: Valkey) -> None:
+    leases = GatewayLeases(connect(server.url))
+    assert leases.acquire(REF, "AAAAAA", "bot-1", 30).fence == 1
+    assert leases.acquire(REF, "BBBBBB", "bot-2", 30).fence == 0
+    assert leases.acquire(REF, "BBBBBB", "bot-2", 30).action_id == "AAAAAA"
+    assert leases.renew(REF, "bot-1", 1, 0)
+    assert leases.acquire(REF, "BBBBBB", "bot-2", 30).fence == 2
+    assert not leases.renew(REF, "bot-1", 1, 30)
+    assert leases.acquire(REF, "BBBBBB", "bot-2", 30, above=9).fence == 10
 
 
 def test_every_change_is_owed_until_it_is_delivered_and_the_newest_wins(
-    store: ActionStore,
+    store: ActionStore, server: Valkey
 ) -> None:
+    outbox = Outbox(connect(server.url))
     pending(store)
-    assert store.owed() == ["AAAAAA"]
-    delivery = store.claim_delivery("AAAAAA", "bot-1", 30)
+    assert outbox.owed() == ["AAAAAA"]
+    delivery = outbox.claim("AAAAAA", "bot-1", 30)
     assert delivery is not None
-    assert store.claim_delivery("AAAAAA", "bot-2", 30) is None
+    assert [event.name for event in delivery.events] == ["pending"]
+    assert outbox.claim("AAAAAA", "bot-2", 30) is None
     store.confirm("AAAAAA", by="U1", digest="d1", request_id="1")
-    store.delivered("AAAAAA", "bot-1", delivery.version, {"channel": "C1", "ts": "1.0"})
-    newer = store.claim_delivery("AAAAAA", "bot-2", 30)
+    outbox.delivered("AAAAAA", "bot-1", delivery.version, {"channel": "C1", "ts": "1.0"}, noted=1)
+    newer = outbox.claim("AAAAAA", "bot-2", 30)
     assert newer is not None
     assert newer.action.state is State.APPROVED
     assert newer.action.message == {"channel": "C1", "ts": "1.0"}
-    store.delivered("AAAAAA", "bot-2", newer.version, newer.action.message)
-    assert store.claim_delivery("AAAAAA", "bot-1", 30) is None
+    assert [event.name for event in newer.events] == ["approved"], "told events are told once"
+    outbox.delivered("AAAAAA", "bot-2", newer.version, newer.action.message, noted=2)
+    assert outbox.claim("AAAAAA", "bot-1", 30) is None
 
 
 @pytest.mark.parametrize("lost", [1, 2])
