@@ -36,8 +36,10 @@ from deploy.actions.runner import Runner
 from deploy.actions.store import ActionStore
 from deploy.cache import ClusterCache
 from deploy.deployer import Deployer
+from deploy.levels import Levels
 from deploy.minting import Minter
 from deploy.planning import Planner
+from deploy.portal import portal_of
 from deploy.removal import Remover
 from handlers import choices, listeners
 from handlers.delivery import Deliveries
@@ -78,6 +80,7 @@ class Bot:
         session = requests.Session()
         clusters = clusters_of(settings)
         self._caches = {name: ClusterCache(cluster) for name, cluster in clusters.items()}
+        self._levels = Levels(self._caches)
         instances = instances_of(settings)
         environments = environments_of(settings)
         arm = arm_client(settings, secrets, session)
@@ -100,6 +103,7 @@ class Bot:
             planner=planner,
             clusters=clusters,
             caches=self._caches,
+            levels=self._levels,
             instances=instances,
             arm=arm,
             registry=registry,
@@ -116,6 +120,7 @@ class Bot:
             command=settings.slack.command,
             decision_seconds=settings.decision.seconds,
             image_repository=image_repository(settings),
+            portal=portal_of(settings.azure.arm_endpoint),
         )
         self.intake = Intake(
             services, Inbox(prompt), {verb.name: verb for verb in VERBS}, self._pool, owner
@@ -137,6 +142,7 @@ class Bot:
         self.health.start()
         for cache in self._caches.values():
             cache.start()
+        self._levels.start()
         self.runner.start()
         self.deliveries.start()
         self.intake.start()
@@ -150,6 +156,7 @@ class Bot:
         self.runner.stop(timeout=10)
         self._pool.shutdown(wait=True, cancel_futures=True)
         self.deliveries.stop()
+        self._levels.stop()
         for cache in self._caches.values():
             cache.stop()
         self.health.stop()

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from handlers import status
 from handlers.services import Services
 from handlers.verb import Verb
+from handlers.views import fleet
 from handlers.views import help as help_view
-from handlers.views import status as status_view
 
 
 def publish(services: Services, verbs: Sequence[Verb], user: str) -> None:
     """Draw the Home tab of `user`; help at once, the gateways as soon as the clusters answer."""
     help_blocks = list(help_view.overview(services.command, verbs).blocks)
     services.slack.views_publish(user_id=user, view={"type": "home", "blocks": help_blocks})
-    found, failed = status.everywhere(services)
-    blocks = [*status_view.overview(found, failed, time.time()).blocks, *help_blocks]
+    rows, failed = status.rows_everywhere(services)
+    overview = fleet.overview(rows, failed, time.time(), buttons=False)
+    blocks = [*overview.blocks, *help_blocks]
     services.slack.views_publish(user_id=user, view={"type": "home", "blocks": blocks[:100]})

@@ -14,14 +14,24 @@ log = logging.getLogger(__name__)
 _SECONDS = 5
 
 
-def send(slack: WebClient, reply: Reply, *, user: str, channel: str, response_url: str) -> bool:
+def send(
+    slack: WebClient,
+    reply: Reply,
+    *,
+    user: str,
+    channel: str,
+    response_url: str,
+    replace: bool = False,
+) -> bool:
     """Show `reply` to `user` alone; whether some way to do so worked.
+
+    With `replace` it takes the place of the message whose button was clicked, where that can be.
 
     A response_url takes five answers in thirty minutes; a bot that is no member of a channel can
     post nothing there, so the last way is the person's own direct messages.
     """
     blocks = list(reply.blocks) or None
-    if response_url and _through_url(response_url, reply):
+    if response_url and _through_url(response_url, reply, replace):
         return True
     if channel and _called(
         slack.chat_postEphemeral, channel=channel, user=user, text=reply.text, blocks=blocks
@@ -30,10 +40,13 @@ def send(slack: WebClient, reply: Reply, *, user: str, channel: str, response_ur
     return _called(slack.chat_postMessage, channel=user, text=reply.text, blocks=blocks)
 
 
-def _through_url(url: str, reply: Reply) -> bool:
+def _through_url(url: str, reply: Reply, replace: bool) -> bool:
     try:
         answer = WebhookClient(url, timeout=_SECONDS).send(
-            text=reply.text, blocks=list(reply.blocks) or None, response_type="ephemeral"
+            text=reply.text,
+            blocks=list(reply.blocks) or None,
+            response_type="ephemeral",
+            replace_original=replace,
         )
     except (SlackClientError, OSError) as error:
         log.info("a response_url did not answer: %s", type(error).__name__)

@@ -11,6 +11,7 @@ from deploy.azure import ApimInstance, ArmClient
 from deploy.cache import ClusterCache
 from deploy.cluster import Cluster
 from deploy.images import Registry
+from deploy.levels import Levels
 from deploy.planning import Planner
 from handlers.choices import Choices
 
@@ -20,7 +21,8 @@ class Services:
     """Clients and settings of one bot.
 
     `wake` nudges the runner and the delivery after an action changed; `decision_seconds` is how
-    long a plan waits for its decision; `image_repository` is what manifests name.
+    long a plan waits for its decision; `image_repository` is what manifests name; `portal` is the
+    Azure portal of this cloud.
     """
 
     slack: WebClient
@@ -28,6 +30,7 @@ class Services:
     planner: Planner
     clusters: Mapping[str, Cluster]
     caches: Mapping[str, ClusterCache]
+    levels: Levels
     instances: Mapping[str, ApimInstance]
     arm: ArmClient
     registry: Registry
@@ -37,3 +40,4 @@ class Services:
     command: str
     decision_seconds: int
     image_repository: str
+    portal: str

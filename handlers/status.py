@@ -1,33 +1,87 @@
-"""`/gateway status`: every gateway, or one in depth."""
+"""`/gateway status` and `list`: every gateway, or one in depth."""
 
+import difflib
+import logging
+import secrets
+import threading
 import time
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as TooLate
+from dataclasses import dataclass
 
-from deploy.errors import GatewayBotError, Unavailable
-from deploy.status import GatewaySummary, gateway_detail, resolve, summaries
+from deploy.cache import CachedGateway
+from deploy.errors import GatewayBotError, InvalidInput, Unavailable
+from deploy.fleet import Row, Selection, rows_of
+from deploy.images import support
+from deploy.portal import gateway_link, instance_named
+from deploy.status import GatewayDetail, GatewaySummary, gateway_detail, resolve, summaries
 from handlers import replies
 from handlers.services import Services
-from handlers.verb import Click, Reply, Request, Verb
-from handlers.views import errors
+from handlers.verb import Click, Option, Reply, Request, Verb
+from handlers.views import errors, fleet
 from handlers.views import status as view
+
+log = logging.getLogger(__name__)
+
+_TAGS_SECONDS = 1.5
+"""How long a table waits for the image registry; without it no support is shown."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What runs on every cluster that is known, and what is wrong with the others."""
+
+    gateways: tuple[CachedGateway, ...]
+    summaries: tuple[GatewaySummary, ...]
+    failed: Mapping[str, GatewayBotError]
 
 
 def run(services: Services, request: Request) -> Reply:
-    """Look now, on every cluster at once; a cluster that does not answer is said, not hidden."""
-    found, failed = everywhere(services)
+    """The table, or one gateway; a cluster that does not answer is said, not hidden."""
     if not request.gateway:
-        return view.overview(found, failed, time.time())
-    ref = resolve(request.gateway, found)
-    return view.detail(gateway_detail(services.caches[ref.cluster], ref), time.time())
+        return table(services, fleet.Page(selection=_selection(services, request)))
+    return in_depth(services, request.gateway)
+
+
+def table(services: Services, page: fleet.Page, *, buttons: bool = True) -> Reply:
+    """One page of every gateway there is."""
+    rows, failed = rows_everywhere(services)
+    return fleet.overview(rows, failed, time.time(), page, buttons=buttons)
+
+
+def in_depth(services: Services, name: str) -> Reply:
+    """The gateway that `name` means."""
+    ref = resolve(name, found_everywhere(services).summaries)
+    detail = gateway_detail(services.caches[ref.cluster], ref, services.levels.azure_events(ref))
+    promised = support(detail.summary.tag, _tags(services))
+    return view.detail(detail, promised, _portal(services, detail), time.time())
+
+
+def rows_everywhere(
+    services: Services,
+) -> tuple[tuple[Row, ...], Mapping[str, GatewayBotError]]:
+    """Every gateway as a row, and what is wrong with clusters that cannot be looked at."""
+    found = found_everywhere(services)
+    seen = services.levels.look(found.gateways)
+    rows = rows_of(found.summaries, seen, _tags(services), services.environments)
+    return rows, found.failed
 
 
 def everywhere(
     services: Services,
-) -> tuple[tuple[GatewaySummary, ...], dict[str, GatewayBotError]]:
-    """The gateways of every cluster that answers, and what each of the others said."""
+) -> tuple[tuple[GatewaySummary, ...], Mapping[str, GatewayBotError]]:
+    """The gateways of every cluster that is known, and what is wrong with the others."""
+    found = found_everywhere(services)
+    return found.summaries, found.failed
+
+
+def found_everywhere(services: Services) -> Found:
+    """Read every cluster's cache at once."""
     with ThreadPoolExecutor(max(1, len(services.caches))) as pool:
         running = {name: pool.submit(cache.read) for name, cache in services.caches.items()}
-    found: list[GatewaySummary] = []
+    gateways: list[CachedGateway] = []
+    told: list[GatewaySummary] = []
     failed: dict[str, GatewayBotError] = {}
     for name, future in running.items():
         try:
@@ -35,34 +89,113 @@ def everywhere(
         except GatewayBotError as error:
             failed[name] = error
             continue
-        found += summaries(snapshot, time.time())
+        gateways += snapshot.gateways
+        told += summaries(snapshot, time.time())
         if snapshot.stale:
             failed[name] = Unavailable(snapshot.stale)
-    return tuple(found), failed
+    return Found(tuple(gateways), tuple(told), failed)
 
 
 def by_button(services: Services, click: Click) -> None:
-    """The Status button of the help and of the Home tab."""
-    try:
-        reply = run(
-            services, Request("", VERB.name, click.user, click.channel, gateway=click.value)
+    """The Status button of the help, of the Home tab and of an action's message."""
+    request = Request("", VERB.name, click.user, click.channel, gateway=click.value)
+    _answer(services, click, lambda: run(services, request), replace=False)
+
+
+def by_page(services: Services, click: Click) -> None:
+    """A button of the table: another page in the place of this one."""
+    page = fleet.Page.parse(click.value)
+    _answer(services, click, lambda: table(services, page), replace=True)
+
+
+def _answer(services: Services, click: Click, look: Callable[[], Reply], *, replace: bool) -> None:
+    """Look on a thread of its own: asking pods may take longer than Slack waits for the ack."""
+
+    def answer() -> None:
+        try:
+            reply = look()
+        except GatewayBotError as error:
+            reply = errors.trouble(error)
+        except Exception:  # a person must hear of any fault; the log keeps it whole
+            reference = secrets.token_hex(4)
+            log.exception("a look by button failed, reference %s", reference)
+            reply = errors.unexpected(reference)
+        replies.send(
+            services.slack,
+            reply,
+            user=click.user,
+            channel=click.channel,
+            response_url=click.response_url,
+            replace=replace,
         )
-    except GatewayBotError as error:
-        reply = errors.trouble(error)
-    replies.send(
-        services.slack,
-        reply,
-        user=click.user,
-        channel=click.channel,
-        response_url=click.response_url,
+
+    threading.Thread(target=answer, name="look", daemon=True).start()
+
+
+def _selection(services: Services, request: Request) -> Selection:
+    options = request.options
+    return Selection(
+        str(options.get("filter", ""))[:100],
+        _known(str(options.get("env", "")), [e.name for e in services.environments], "env"),
+        _known(str(options.get("cluster", "")), list(services.clusters), "cluster"),
+        bool(options.get("attention", False)),
     )
 
 
+def _known(value: str, known: Sequence[str], option: str) -> str:
+    if not value or value in known:
+        return value
+    near = difflib.get_close_matches(value, known, n=1)
+    raise InvalidInput(
+        f"“{value[:40]}” is no {'environment' if option == 'env' else option} of this bot.",
+        field=option,
+        remedy=f"Did you mean {near[0]}?" if near else f"There is {', '.join(known[:12])}.",
+    )
+
+
+def _tags(services: Services) -> Sequence[str]:
+    """A registry that does not answer at once leaves support unknown, no more."""
+    pool = ThreadPoolExecutor(1, thread_name_prefix="tags")
+    try:
+        return pool.submit(services.registry.tags).result(_TAGS_SECONDS)
+    except (GatewayBotError, TooLate):
+        return ()
+    finally:
+        pool.shutdown(wait=False)
+
+
+def _portal(services: Services, detail: GatewayDetail) -> str:
+    instance = instance_named(services.instances.values(), detail.instance)
+    if instance is None or not detail.summary.gateway:
+        return ""
+    return gateway_link(services.portal, instance, detail.summary.gateway)
+
+
+_OPTIONS = (
+    Option("filter", "only those with these words in name, place, image or state", "TEXT"),
+    Option("env", "only those of one environment", "NAME"),
+    Option("cluster", "only those of one cluster", "NAME"),
+    Option("attention", "only those that somebody should look at", kind="flag"),
+)
 VERB = Verb(
     "status",
     "shows every gateway, or one in depth",
     run,
     gateway="optional",
-    examples=("status", "status edge-1", "status west/dev/edge-1"),
-    clicks={"show_status": by_button},
+    options=_OPTIONS,
+    examples=("status", "status edge-1", "status --env production --attention"),
+    clicks={
+        "show_status": by_button,
+        "status_back": by_page,
+        "status_next": by_page,
+        "status_attention": by_page,
+        "status_again": by_page,
+    },
+)
+LIST = Verb(
+    "list",
+    "shows every gateway in one table",
+    run,
+    options=_OPTIONS,
+    examples=("list", "list --cluster west", "list --filter 2.11"),
 )

@@ -6,6 +6,7 @@ from handlers.verb import Verb
 _VERBS: tuple[Verb, ...] = (
     deploy.VERB,
     status.VERB,
+    status.LIST,
     adopt.VERB,
     revise.SCALE,
     revise.RESTART,

@@ -1,14 +1,17 @@
-"""What runs: the table of gateways, and one gateway in depth."""
+"""One gateway in depth: what runs, which token each pod holds, and the evidence of its link."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from deploy.errors import GatewayBotError
-from deploy.status import GatewayDetail, GatewaySummary
+from deploy.cache import ReplicaCount
+from deploy.images import Support
+from deploy.status import GatewayDetail, GatewaySummary, PodStatus
 from handlers.verb import Reply
+from handlers.views.fleet import SIGNS
 from handlers.views.text import (
     Block,
     context,
     counted,
+    date,
     duration,
     escape,
     fence,
@@ -18,125 +21,173 @@ from handlers.views.text import (
     table,
 )
 
-_HEARTBEAT_SIGNS = {
-    "connected": ":large_green_circle:",
-    "no trouble seen": ":large_blue_circle:",
-    "denied": ":red_circle:",
-    "cut off": ":red_circle:",
-    "stale token": ":large_orange_circle:",
-    "unknown": ":white_circle:",
-}
+_BARS = "▁▂▃▄▅▆▇█"
+_BUCKETS = 30
+_COURSE_SECONDS = 3600.0
+_SHORTEST = 120.0
+_PODS = 20
+_EVENTS = 6
 
 
-def overview(
-    gateways: Sequence[GatewaySummary], failed: Mapping[str, GatewayBotError], now: float
-) -> Reply:
-    """Every gateway on every cluster that answered, those that need attention first."""
-    ordered = sorted(gateways, key=lambda g: (not g.attention, g.ref))
-    blocks: list[Block] = [
-        section(f":warning: *{escape(error.happened)}* {escape(error.meaning)}")
-        for error in failed.values()
-    ]
-    if ordered:
-        rows: list[tuple[str, ...]] = [("GATEWAY", "WHERE", "READY", "IMAGE", "TOKEN", "AGE")]
-        rows += [
-            (
-                g.ref.name,
-                f"{g.ref.cluster}/{g.ref.namespace}",
-                f"{g.ready}/{g.desired}",
-                g.tag or "?",
-                _left(g.token_expires_at, now),
-                duration(now - g.created_at),
-            )
-            for g in ordered
-        ]
-        text, left = fence(table(rows))
-        blocks.append(section(text))
-        if left:
-            blocks.append(context(f"… and {counted(left, 'more gateway')}. Name one to see it."))
-        blocks += [
-            context(f":warning: *{escape(g.ref.name)}* ({escape(str(g.ref))}): {escape(reason)}")
-            for g in ordered
-            for reason in g.attention
-        ][:10]
-    elif not failed:
-        blocks.append(section("No self-hosted gateway runs on the clusters this bot looks at."))
-    summary = f"{counted(len(ordered), 'gateway')}, " + (
-        f"{sum(bool(g.attention) for g in ordered)} need attention" if ordered else "none running"
+def detail(gateway: GatewayDetail, support: Support, portal: str, now: float) -> Reply:
+    """`portal` is a link to the gateway's own page in the Azure portal; empty where it is unknown."""
+    s, beat = gateway.summary, gateway.heartbeat
+    since = (
+        f" Since {date(beat.since)}." if beat.since and beat.level in ("denied", "cut off") else ""
     )
-    return Reply(summary, (header("Gateways"), *blocks))
-
-
-def detail(gateway: GatewayDetail, now: float) -> Reply:
-    """One gateway: numbers, heartbeat with its evidence, pods, services, token, events."""
-    s = gateway.summary
-    beat = gateway.heartbeat
     blocks: list[Block] = [
         header(f"{s.ref.name} on {s.ref.cluster}/{s.ref.namespace}"),
         section(
-            f"{_HEARTBEAT_SIGNS.get(beat.level, ':white_circle:')} *{escape(beat.level)}* — "
-            f"{escape(beat.evidence)}"
+            f"{SIGNS[beat.level]} *{escape(beat.level)}*: {escape(beat.evidence)}.{since}"
+            + (f"\n<{portal}|Azure's own heartbeat, in the portal>" if portal else "")
         ),
         fields(
             [
-                ("Pods", f"{s.ready} of {s.desired} ready, {s.updated} up to date"),
-                ("Image", f"`{escape(s.tag or '?')}`"),
+                (
+                    "Pods",
+                    f"{s.ready} of {s.desired} ready, {s.updated} up to date, "
+                    f"{s.available} available",
+                ),
+                ("Image", f"`{escape(s.tag or '?')}` {escape(support.summary)}"),
                 ("Token", escape(_token(s, now))),
-                ("Installed by", escape(s.managed_by)),
+                ("Installed by", f"{escape(s.managed_by)}, {duration(now - s.created_at)} ago"),
             ]
         ),
     ]
-    if gateway.pods:
-        rows: list[tuple[str, ...]] = [("POD", "READY", "STATE", "RESTARTS", "AGE", "NODE")]
-        rows += [
-            (
-                pod.name,
-                "yes" if pod.ready else "no",
-                pod.state,
-                str(pod.restarts),
-                duration(now - pod.created_at),
-                pod.node or "-",
-            )
-            for pod in (pod.progress for pod in gateway.pods)
-        ]
-        blocks.append(section("*Pods*\n" + fence(table(rows))[0]))
-    if gateway.services:
-        rows = [("SERVICE", "TYPE", "CLUSTER-IP", "EXTERNAL-IP", "PORTS", "AGE")]
-        rows += [
-            (
-                service.name,
-                service.type,
-                service.cluster_ip,
-                service.external_ip,
-                service.ports,
-                duration(now - service.created_at),
-            )
-            for service in gateway.services
-        ]
-        blocks.append(section("*Services*\n" + fence(table(rows))[0]))
-    if gateway.events:
+    course = replica_course(gateway.replicas, now)
+    if course:
+        blocks.append(context(course))
+    if s.stale:
         blocks.append(
-            section(
-                "*Last events*\n"
-                + fence(
-                    f"{duration(now - event.at):>5}  {event.reason}: {event.message}"
-                    for event in gateway.events[:6]
-                )[0]
-            )
+            section(f":warning: *This is as of {duration(now - s.as_of)} ago.* {escape(s.stale)}")
         )
-    blocks += [context(f":warning: {escape(reason)}") for reason in (*s.attention, *gateway.unread)]
+    blocks += [context(f":warning: {escape(text)}") for text in (*s.attention, *gateway.unread)]
+    if gateway.pods:
+        blocks += _pods(gateway.pods, s.token_secret, now)
+    if gateway.services:
+        blocks.append(_services(gateway, now))
+    blocks += _conditions(gateway)
+    if gateway.events:
+        lines = [
+            f"{duration(now - event.at):>6}  {event.about.removeprefix(s.ref.name + '-')}  "
+            f"{event.reason}: {event.message}"
+            for event in gateway.events[:_EVENTS]
+        ]
+        blocks.append(section("*Last events*\n" + fence(lines, 1500)[0]))
+    if gateway.actions:
+        blocks.append(context("*Last revisions*  " + "   ".join(_actions(gateway, now))))
     return Reply(f"{s.ref}: {s.ready} of {s.desired} pods ready, {beat.level}", tuple(blocks))
 
 
-def _left(expires_at: float | None, now: float) -> str:
-    if expires_at is None:
-        return "unknown"
-    return duration(expires_at - now) if expires_at > now else "EXPIRED"
+def replica_course(course: Sequence[ReplicaCount], now: float) -> str:
+    """Ready pods over the last hour as a line of bars; empty while there is little to draw."""
+    if len(course) < 2 or now - course[0].at < _SHORTEST:
+        return ""
+    start = max(course[0].at, now - _COURSE_SECONDS)
+    step = max((now - start) / _BUCKETS, 1.0)
+    most = max(max(count.ready, count.desired) for count in course) or 1
+    bars = ""
+    for bucket in range(_BUCKETS):
+        until = start + step * (bucket + 1)
+        ready = [count.ready for count in course if count.at <= until] or [course[0].ready]
+        inside = [c.ready for c in course if until - step < c.at <= until]
+        # A dip is what somebody looks for, so the lowest count of each span is drawn.
+        lowest = min([ready[-1], *inside])
+        bars += _BARS[round(lowest / most * (len(_BARS) - 1))]
+    return f"Ready pods, last {duration(now - start)}  `{bars}`  {course[-1].ready} of {course[-1].desired}"
+
+
+def _held(secret: str, current: str) -> str:
+    """Which token: the Deployment's own of now, or the Secret of before."""
+    return "-" if not secret else "current" if secret == current else secret
+
+
+def _pods(pods: Sequence[PodStatus], secret: str, now: float) -> list[Block]:
+    rows: list[tuple[str, ...]] = [
+        ("  ", "POD", "READY", "STATE", "RESTARTS", "LAST EXIT", "AGE", "NODE", "TOKEN")
+    ]
+    ordered = sorted(pods, key=lambda pod: (pod.progress.ready, pod.progress.created_at))
+    rows += [
+        (
+            SIGNS[pod.heartbeat.level] if pod.heartbeat else "⚪",
+            pod.progress.name,
+            "yes" if pod.progress.ready else "no",
+            pod.progress.state,
+            str(pod.progress.restarts),
+            pod.progress.last_exit or "-",
+            duration(now - pod.progress.created_at),
+            pod.progress.node or "-",
+            _held(pod.token_secret, secret),
+        )
+        for pod in ordered[:_PODS]
+    ]
+    text, left = fence(table(rows), 2900)
+    left += max(0, len(pods) - _PODS)
+    blocks = [section(text)]
+    if left:
+        blocks.append(context(f"… and {counted(left, 'more pod')}."))
+    said: dict[str, list[str]] = {}
+    for pod in ordered:
+        if pod.heartbeat:
+            words = f"{SIGNS[pod.heartbeat.level]} {pod.heartbeat.level}: {pod.heartbeat.evidence}"
+            said.setdefault(words, []).append(pod.progress.name)
+    if len(said) > 1:
+        blocks += [
+            context(f"{escape(words)} ({escape(', '.join(names[:3]))}{_more(names)})")
+            for words, names in list(said.items())[:5]
+        ]
+    return blocks
+
+
+def _more(names: Sequence[str]) -> str:
+    return f" and {len(names) - 3} more" if len(names) > 3 else ""
+
+
+def _services(gateway: GatewayDetail, now: float) -> Block:
+    rows: list[tuple[str, ...]] = [("SERVICE", "TYPE", "CLUSTER-IP", "EXTERNAL-IP", "PORTS", "AGE")]
+    rows += [
+        (
+            service.name,
+            service.type,
+            service.cluster_ip,
+            service.external_ip,
+            service.ports,
+            duration(now - service.created_at),
+        )
+        for service in gateway.services
+    ]
+    return section(fence(table(rows), 2000)[0])
+
+
+def _conditions(gateway: GatewayDetail) -> list[Block]:
+    """Those that say something is wrong, in full; the others in a word."""
+    good = {"Available": "True", "Progressing": "True", "ReplicaFailure": "False"}
+    words = []
+    for condition in gateway.conditions:
+        text = f"{condition.type} {condition.status}"
+        if good.get(condition.type) != condition.status:
+            text = f":warning: {text} ({condition.reason}: {condition.message})"
+        words.append(escape(text))
+    return [context("*Conditions*  " + "   ".join(words))] if words else []
+
+
+def _actions(gateway: GatewayDetail, now: float) -> list[str]:
+    found = []
+    for revision in gateway.actions:
+        who = f" by <@{escape(revision.requester)}>" if revision.requester else ""
+        action = f" ({escape(revision.action)})" if revision.action else ""
+        tag = escape(revision.image.rpartition(":")[2])
+        ago = duration(now - revision.created_at)
+        found.append(f"{revision.number}: `{tag}`{who}{action} {ago} ago")
+    return found
 
 
 def _token(summary: GatewaySummary, now: float) -> str:
+    if summary.token_source == "none":
+        return "none: it signs in to Entra ID"
+    held = f" (Secret {summary.token_secret})" if summary.token_secret else ""
     if summary.token_expires_at is None:
-        return "expiry unknown"
+        return f"expiry unknown{held}"
     if summary.token_expires_at <= now:
-        return f"expired {duration(now - summary.token_expires_at)} ago"
-    return f"{duration(summary.token_expires_at - now)} left"
+        return f"expired {duration(now - summary.token_expires_at)} ago{held}"
+    return f"{duration(summary.token_expires_at - now)} left{held}"

@@ -1,0 +1,39 @@
+"""Where people find a gateway in the Azure portal, whose tile alone shows the real heartbeat."""
+
+from collections.abc import Iterable
+from urllib.parse import quote, urlsplit
+
+from deploy.azure import ApimInstance
+
+_PORTALS = {
+    "management.azure.com": "portal.azure.com",
+    "management.usgovcloudapi.net": "portal.azure.us",
+    "management.chinacloudapi.cn": "portal.azure.cn",
+}
+
+
+def portal_of(arm_endpoint: str) -> str:
+    """The portal of the cloud whose Resource Manager that is; the public one where it is no cloud."""
+    return "https://" + _PORTALS.get(urlsplit(arm_endpoint).hostname or "", "portal.azure.com")
+
+
+def gateway_link(portal: str, instance: ApimInstance, gateway: str) -> str:
+    """The page of a gateway resource, by its resource id."""
+    parts = (
+        *("subscriptions", instance.subscription, "resourceGroups", instance.resource_group),
+        *("providers", "Microsoft.ApiManagement", "service", instance.service),
+        *("gateways", gateway, "overview"),
+    )
+    return f"{portal}/#@/resource/" + "/".join(quote(part, safe="") for part in parts)
+
+
+def instance_named(instances: Iterable[ApimInstance], name: str) -> ApimInstance | None:
+    """The one that pods are told of: by its service, or by its configuration endpoint's host."""
+    known = list(instances)
+    for instance in known:
+        if name and name.lower() in (
+            instance.service.lower(),
+            instance.configuration_endpoint.lower(),
+        ):
+            return instance
+    return known[0] if len(known) == 1 and not name else None
