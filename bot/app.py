@@ -34,6 +34,7 @@ from deploy.actions.leases import GatewayLeases
 from deploy.actions.outbox import Outbox
 from deploy.actions.runner import Runner
 from deploy.actions.store import ActionStore
+from deploy.applying import Applier
 from deploy.cache import ClusterCache
 from deploy.deployer import Deployer
 from deploy.levels import Levels
@@ -86,11 +87,12 @@ class Bot:
         arm = arm_client(settings, secrets, session)
         registry = registry_of(settings, session)
         planner = Planner(clusters.__getitem__, registry.tags, environments)
+        applier = Applier(planner, clusters, Minter(arm, instances))
         self.runner = Runner(
             store,
             GatewayLeases(redis),
             {
-                "deploy": Deployer(planner, clusters, Minter(arm, instances)),
+                "deploy": Deployer(applier),
                 "delete": Remover(clusters),
             },
             owner=owner,

@@ -73,7 +73,8 @@ class TokenPlan:
     """Which Secret the pods read their token from, and whether a token must be minted into it.
 
     `secret` is None for a gateway that signs in to Entra ID and so has no token. `key` and
-    `seconds`, the lifetime, are those of a token that is to be minted.
+    `seconds`, the lifetime, are those of a token that is to be minted; `previous` is the Secret to
+    which a rotation goes back if the new token is refused.
     """
 
     secret: str | None
@@ -83,6 +84,7 @@ class TokenPlan:
     reason: str
     key: str = ""
     seconds: int = 0
+    previous: str = ""
 
 
 @dataclass(frozen=True)

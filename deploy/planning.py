@@ -17,8 +17,10 @@ from deploy.handover import left_behind, with_live_replicas, without_account
 from deploy.manifests import render
 from deploy.plan import Finding, Manifest, OwnershipConflict, Plan, TokenPlan
 from deploy.pods import token_secret_of
-from deploy.tokens import LONGEST, SecretFacts, plan_token, secret_facts
+from deploy.rotation import Rotation, rotated_token
+from deploy.tokens import SecretFacts, plan_token, secret_facts
 
+_DAY = 24 * 3600
 _LIST_KEY = re.compile(r"\[([^\]]*)\]")
 
 
@@ -48,12 +50,20 @@ class Planner:
         self._environments = environments
         self._clock = clock
 
-    def plan(self, spec: GatewaySpec, action_id: str, *, take_over: bool = False) -> Plan:
-        """What deploying `spec` would change, by dry runs alone.
+    def plan(
+        self,
+        spec: GatewaySpec,
+        action_id: str,
+        *,
+        take_over: bool = False,
+        rotation: Rotation | None = None,
+    ) -> Plan:
+        """What deploying `spec` would change, by dry runs alone; with `rotation`, a new token too.
 
         Fields that others own are listed as conflicts. A plan with conflicts that are not to be
         taken over, or with a finding that denies it, has no digest, so that nobody can decide on
-        it. NotFound when the namespace is missing, InvalidInput when the cluster rejects an object.
+        it. NotFound when the namespace is missing, InvalidInput when the cluster rejects an object,
+        Conflict when there is no token to rotate.
         """
         cluster = self._cluster_of(spec.ref.cluster)
         namespace = spec.ref.namespace
@@ -68,7 +78,7 @@ class Planner:
             # That the namespace is missing explains more than being refused to read in it.
             there.result()
         observed = {_key(wanted): found for wanted, found in zip(outline, live, strict=True)}
-        token, merged = self._decide(cluster, spec, action_id, observed)
+        token, merged = self._decide(cluster, spec, action_id, observed, rotation)
         wanted = without_account(render(spec, token.secret), observed["Deployment", spec.ref.name])
         plan = build_plan(
             spec,
@@ -100,7 +110,7 @@ class Planner:
         facts = rules.Facts(
             production=environment.production,
             tags=tuple(tags),
-            token_days=LONGEST / datetime.timedelta(days=1) if token.mint else None,
+            token_days=token.seconds / _DAY if token.mint else None,
         )
         today = self._clock().astimezone(datetime.UTC).date()
         return rules.check(objects, facts, environment.exemptions, today=today)
@@ -111,6 +121,7 @@ class Planner:
         spec: GatewaySpec,
         action_id: str,
         observed: dict[tuple[str, str], Manifest | None],
+        rotation: Rotation | None,
     ) -> tuple[TokenPlan, dict[tuple[str, str], _Merged]]:
         """The token's plan and every dry run.
 
@@ -120,7 +131,8 @@ class Planner:
         deployment = observed["Deployment", spec.ref.name]
         used = token_secret_of(deployment["spec"]["template"]["spec"]) if deployment else None
         guess = self._token(spec, action_id, None).secret
-        if guess is not None and used:
+        # A rotation always has a new Secret; a deployment mostly keeps the one in use.
+        if rotation is None and guess is not None and used:
             guess = used[0]
         wanted = without_account(render(spec, guess), deployment)
         reading = cluster.begin(
@@ -129,7 +141,11 @@ class Planner:
         merged = cluster.at_once([_merging(cluster, item) for item in wanted])
         secret = reading.result()
         facts = secret_facts(secret, used[1]) if secret and used else None
-        token = self._token(spec, action_id, facts)
+        if rotation is None:
+            token = self._token(spec, action_id, facts)
+        else:
+            layout_key = used[1] if used else ""
+            token = rotated_token(spec, facts, layout_key, action_id, rotation)
         results = {_key(item): result for item, result in zip(wanted, merged, strict=True)}
         if token.secret != guess:
             repeated = without_account(render(spec, token.secret), deployment)

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from deploy.cluster import Cluster
 from deploy.errors import GatewayBotError, NotFound
@@ -29,6 +30,13 @@ _SETTLE = 0.5
 _EXPLAINED = 5
 _LOG_LINES = 20
 _LOG_LENGTH = 2000
+
+
+class Stop(Protocol):
+    """Why to look no further, whatever the rollout does."""
+
+    def is_set(self) -> bool:
+        """Whether to stop."""
 
 
 def apply_plan(
@@ -56,7 +64,7 @@ def follow(
     *,
     deadline: float,
     on_progress: Callable[[Progress], None],
-    stop: threading.Event,
+    stop: Stop,
 ) -> Progress:
     """Watch the rollout until it is complete, has failed, or has not got on for `deadline` seconds.
 

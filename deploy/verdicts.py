@@ -41,7 +41,7 @@ def rolled_out(progress: Progress, seconds: float) -> Outcome:
     )
 
 
-def superseded(plan: Plan) -> Outcome:
+def superseded(plan: Plan, again: str = "Deploy again") -> Outcome:
     """The cluster, or what rules say, moved between the decision and the run."""
     forbidding = next((f for f in plan.findings if f.severity == "deny"), None)
     if forbidding is not None:
@@ -55,7 +55,7 @@ def superseded(plan: Plan) -> Outcome:
         State.SUPERSEDED,
         f"{plan.spec.ref} has changed on the cluster since this plan was shown.",
         "Nothing was changed: only what was shown may be applied.",
-        "Deploy again to see the new plan.",
+        f"{again} to see the new plan.",
     )
 
 

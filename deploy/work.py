@@ -20,20 +20,16 @@ class Work:
     """One run of one action, and what it has changed so far."""
 
     def __init__(
-        self,
-        action: Action,
-        run: Run,
-        patience: float,
-        again: str = "Deploy again once that is settled.",
+        self, action: Action, run: Run, patience: float, again: str = "Deploy again"
     ) -> None:
-        """`again` is the remedy where an error has none of its own."""
+        """`again` is how a person tries anew, where an error has no remedy of its own."""
         self.action = action
         self.run = run
         self.minted = ""
         self.applying = False
         self.applied = False
         self._patience = patience
-        self._again = again
+        self.again = again
 
     @property
     def _lost(self) -> threading.Event:
@@ -80,5 +76,5 @@ class Work:
             state,
             error.happened,
             " ".join(part for part in (error.meaning, meaning) if part),
-            error.remedy or self._again,
+            error.remedy or f"{self.again} once that is settled.",
         )

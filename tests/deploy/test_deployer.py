@@ -12,6 +12,7 @@ import pytest
 
 from deploy.actions.executor import RunLost
 from deploy.actions.record import Outcome, State, Step
+from deploy.applying import Applier
 from deploy.deployer import Deployer
 from deploy.gateway import GatewaySpec
 from deploy.gateway_options import Auth, Rollout
@@ -43,9 +44,7 @@ class Bench:
         self.mint = Mint()
         self.planner = Planner({"west": bed.cluster}.__getitem__, list)
         self.deployer = Deployer(
-            self.planner,
-            {"west": bed.cluster},
-            Minter(self.mint, {"contoso": INSTANCE}),
+            Applier(self.planner, {"west": bed.cluster}, Minter(self.mint, {"contoso": INSTANCE})),
             patience=1.0,
             # The shortest deadline a spec may have is 30 s; these tests give up after three.
             margin=-27.0,

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from deploy.actions.record import State
+from deploy.applying import Applier
 from deploy.cache import ClusterCache
 from deploy.cluster import Cluster
 from deploy.connection import Connection
@@ -56,7 +57,8 @@ def gateways(cache: ClusterCache) -> tuple[GatewaySummary, ...]:
 
 def deploy(bed: GatewayBed) -> None:
     planner = Planner({"west": bed.cluster}.__getitem__, list)
-    deployer = Deployer(planner, {"west": bed.cluster}, Minter(Mint(), {"contoso": INSTANCE}))
+    minter = Minter(Mint(), {"contoso": INSTANCE})
+    deployer = Deployer(Applier(planner, {"west": bed.cluster}, minter))
     plan = planner.plan(SPEC, "ABC234")
     assert deployer.execute(action_for(plan), RecordingRun()).state is State.SUCCEEDED
 
