@@ -19,6 +19,7 @@ from deploy.connection import Timeouts
 from deploy.errors import Unavailable
 from deploy.gateway import ApimGateway, GatewayRef, GatewaySpec
 from deploy.plan import Plan
+from deploy.policy import Policy
 from deploy.spec import spec_to_mapping
 from deploy.tokens import Token
 from tests.support.running_cluster import RunningCluster
@@ -151,6 +152,8 @@ def action_for(plan: Plan, action_id: str = "ABC234", **changes: Any) -> Action:
         "state": State.RUNNING,
         "version": 3,
         "requester": "U1",
+        "person": "U1",
+        "policy": Policy("requester", 1),
         "digest": plan.digest,
         "request": {"spec": spec_to_mapping(plan.spec), "take_over": False},
         "plan": plan_to_mapping(plan),
