@@ -42,6 +42,7 @@ from deploy.minting import Minter
 from deploy.planning import Planner
 from deploy.portal import portal_of
 from deploy.removal import Remover
+from deploy.rotator import Rotator
 from handlers import choices, listeners
 from handlers.delivery import Deliveries
 from handlers.intake import Intake
@@ -94,6 +95,7 @@ class Bot:
             {
                 "deploy": Deployer(applier),
                 "delete": Remover(clusters),
+                "rotate": Rotator(applier),
             },
             owner=owner,
             on_change=self._changed,

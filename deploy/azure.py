@@ -170,8 +170,9 @@ class ArmClient:
                 method, url, json=body, headers=headers, timeout=_TIMEOUT, allow_redirects=False
             )
         except requests.RequestException as error:
-            kind = "in time" if isinstance(error, requests.Timeout) else "the connection"
-            return None, Unavailable(f"Azure Resource Manager did not answer {kind}."), None
+            late = isinstance(error, requests.Timeout)
+            what = "did not answer in time" if late else "cannot be reached"
+            return None, Unavailable(f"Azure Resource Manager {what}."), None
         asked = _retry_after(answer)
         if answer.status_code == 429:
             trouble = Unavailable(

@@ -6,6 +6,7 @@ used: plain mappings cost less memory, and server-side apply takes them as they 
 
 import json
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -278,6 +279,10 @@ class Cluster:
         """NotFound when there is no such namespace."""
         if self.get("Namespace", None, namespace) is None:
             raise missing_namespace(self.name, namespace)
+
+    def now(self) -> float:
+        """Epoch seconds by the cluster's clock, which its objects and logs are dated by."""
+        return time.time() + self._connection.ahead()
 
     def uid(self) -> str:
         """What makes this cluster itself and no other: the UID of its kube-system namespace."""

@@ -48,6 +48,9 @@ class Connection(Protocol):
     def answer(self, path: str) -> tuple[int, bytes]:
         """The HTTP status and body a GET answers with, whatever they are."""
 
+    def ahead(self) -> float:
+        """By how many seconds the server's clock is ahead of this machine's, as it last said."""
+
     def close(self) -> None:
         """Drop the connections."""
 

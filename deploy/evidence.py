@@ -1,6 +1,5 @@
 """Gathers what there is to know about gateways' links to Azure, within a bound of time."""
 
-import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
@@ -81,7 +80,7 @@ def heartbeats(
         wait_for([future for one in running for future in one.futures()], timeout=bound)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-    now = time.time()
+    now = cluster.now()
     return {one.asked.ref: _judge(one, now, log_lines) for one in running}
 
 

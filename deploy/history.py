@@ -32,16 +32,27 @@ class Revision:
     spec: dict[str, Any] | None = None
 
 
+def owned_by(replica_set: Manifest, deployment: Manifest) -> bool:
+    """Whether it is one of the Deployment's ReplicaSets."""
+    uid = deployment["metadata"].get("uid")
+    owners = replica_set["metadata"].get("ownerReferences") or ()
+    return any(owner.get("uid") == uid for owner in owners)
+
+
+def revision_of(item: Manifest) -> int:
+    """The number of a revision, which rises with each; 0 where there is none."""
+    number = _annotations(item).get(_REVISION, "")
+    return int(number) if number.isdecimal() else 0
+
+
 def revisions(deployment: Manifest, replica_sets: Iterable[Manifest]) -> tuple[Revision, ...]:
     """Every revision that the cluster still holds, newest first."""
-    uid = deployment["metadata"].get("uid")
-    current = _annotations(deployment).get(_REVISION)
-    found = []
-    for item in replica_sets:
-        owners = item["metadata"].get("ownerReferences") or ()
-        number = _annotations(item).get(_REVISION, "")
-        if number.isdecimal() and any(owner.get("uid") == uid for owner in owners):
-            found.append(_revision(item, int(number), current=number == current))
+    current = revision_of(deployment)
+    found = [
+        _revision(item, number, current=number == current)
+        for item in replica_sets
+        if owned_by(item, deployment) and (number := revision_of(item))
+    ]
     return tuple(sorted(found, key=lambda revision: -revision.number))
 
 

@@ -33,6 +33,14 @@ def labels(spec: GatewaySpec) -> dict[str, str]:
     }
 
 
+def marks(spec: GatewaySpec) -> dict[str, str]:
+    """The labels by which an object is known to be this gateway's and this bot's."""
+    known = labels(spec)
+    return {
+        name: known[name] for name in ("app.kubernetes.io/managed-by", "app.kubernetes.io/instance")
+    }
+
+
 def selector(spec: GatewaySpec) -> dict[str, str]:
     """What selects the gateway's pods; a Deployment's can never be changed."""
     return dict(spec.objects.selector) or {"app": spec.ref.name}

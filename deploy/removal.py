@@ -11,7 +11,7 @@ from deploy.cluster import Cluster
 from deploy.errors import GatewayBotError, NotFound
 from deploy.gateway import GatewayRef, GatewaySpec
 from deploy.installed import Installed
-from deploy.labels import labels, selector
+from deploy.labels import marks, selector
 from deploy.manifests import render
 from deploy.plan import Manifest, ObjectChange, Plan, TokenPlan
 from deploy.pods import token_secret_of
@@ -118,15 +118,7 @@ def _reading(
 
 def _is_ours(item: Manifest, spec: GatewaySpec) -> bool:
     found = item["metadata"].get("labels") or {}
-    return all(found.get(name) == value for name, value in _marks(spec).items())
-
-
-def _marks(spec: GatewaySpec) -> dict[str, str]:
-    """The labels by which an object is known to be this gateway's and this bot's."""
-    known = labels(spec)
-    return {
-        name: known[name] for name in ("app.kubernetes.io/managed-by", "app.kubernetes.io/instance")
-    }
+    return all(found.get(name) == value for name, value in marks(spec).items())
 
 
 def _another_cluster(ref: GatewayRef) -> Outcome:

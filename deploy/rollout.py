@@ -11,9 +11,9 @@ from typing import Protocol
 
 from deploy.cluster import Cluster
 from deploy.errors import GatewayBotError, NotFound
-from deploy.gateway import GatewayRef
+from deploy.gateway import GatewayRef, GatewaySpec
 from deploy.handover import hand_over_replicas
-from deploy.manifests import with_action
+from deploy.manifests import render, with_action
 from deploy.masking import mask_secrets
 from deploy.plan import Manifest, Plan
 from deploy.pods import PodProgress
@@ -52,10 +52,28 @@ def apply_plan(
     for change in plan.changes:
         if change.change == "delete":
             cluster.delete(change.kind, plan.spec.ref.namespace, change.name)
-    deployments = [o for o in objects if o["kind"] == "Deployment"]
-    for deployment in deployments:
-        hand_over_replicas(cluster, deployment)
-    cluster.apply_all(deployments, force=force)
+    for deployment in (o for o in objects if o["kind"] == "Deployment"):
+        _put(cluster, deployment, force=force)
+
+
+def apply_deployment(
+    cluster: Cluster,
+    spec: GatewaySpec,
+    token_secret: str,
+    *,
+    action_id: str,
+    requester: str,
+    force: bool = False,
+) -> None:
+    """Apply the gateway's Deployment alone, its pods reading their token from that Secret."""
+    rendered = [o for o in render(spec, token_secret) if o["kind"] == "Deployment"]
+    for deployment in with_action(tuple(rendered), action_id, requester):
+        _put(cluster, deployment, force=force)
+
+
+def _put(cluster: Cluster, deployment: Manifest, *, force: bool) -> None:
+    hand_over_replicas(cluster, deployment)
+    cluster.apply(deployment, force=force)
 
 
 def follow(

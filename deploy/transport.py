@@ -6,7 +6,9 @@ timeout of one second takes four, and a PATCH is repeated without anybody's know
 repeated here is only what may be: reads, and server-side apply, which is idempotent.
 """
 
+import email.utils
 import json
+import math
 import random
 import socket
 import ssl
@@ -31,6 +33,32 @@ _load: Any = config
 _REPEATED_STATUS = frozenset({429, 503, 504})
 _LONGEST_PAUSE = 2.0
 _POOL_SIZE = 32
+_CLOCK_SECONDS = 10.0
+_CLOCK_TOLERANCE = 5.0
+
+
+class Clock:
+    """A server's clock against this machine's, by the Date of its answers."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+        self._read_at = -math.inf
+
+    def told(self, date: str) -> None:
+        """Take a Date in; one every few seconds is enough, for clocks drift slowly.
+
+        It has whole seconds and was on its way, so a small difference is none.
+        """
+        now = time.monotonic()
+        if not date or now - self._read_at < _CLOCK_SECONDS:
+            return
+        try:
+            moment = email.utils.parsedate_to_datetime(date)
+        except ValueError:
+            return
+        self._read_at = now
+        ahead = moment.timestamp() - time.time()
+        self.ahead = ahead if abs(ahead) > _CLOCK_TOLERANCE else 0.0
 
 
 class HttpStream:
@@ -81,6 +109,7 @@ class HttpConnection:
         self._cluster = cluster
         self._api = api
         self._timeouts = timeouts
+        self._clock = Clock()
 
     def request(
         self,
@@ -143,6 +172,9 @@ class HttpConnection:
         status, _, body = self._once("GET", path, None, None, "application/json")
         return status, body
 
+    def ahead(self) -> float:
+        return self._clock.ahead
+
     def close(self) -> None:
         self._api.rest_client.pool_manager.clear()
 
@@ -150,6 +182,7 @@ class HttpConnection:
         self, method: str, path: str, query: Query | None, data: bytes | None, content_type: str
     ) -> tuple[int, Mapping[str, str], bytes]:
         response = self._open(method, path, query, data, content_type, read=self._timeouts.read)
+        self._clock.told(response.headers.get("Date", ""))
         return response.status, response.headers, self._read(response)
 
     def _open(

@@ -72,7 +72,7 @@ def unfinished(spec: GatewaySpec, progress: Progress, seconds: float) -> Outcome
         State.FAILED,
         f"The rollout did not finish: {progress.ready} of {progress.desired} pods ready after "
         f"{span(seconds)}.",
-        f"{_reason(progress)}{_serving(progress)}",
+        f"{cause_of(progress)} {serving(progress)}".strip(),
         _remedy(progress),
     )
 
@@ -86,15 +86,17 @@ def span(seconds: float) -> str:
     return f"{minutes} min" if minutes < 120 else f"{round(minutes / 60)} h"
 
 
-def _reason(progress: Progress) -> str:
+def cause_of(progress: Progress) -> str:
+    """What keeps a rollout from getting on, as far as the cluster says; empty where it does not."""
     if not progress.trouble:
         return ""
     more = len(progress.trouble) - 1
     text = progress.trouble[0]
-    return f"{text} " + (f"({more} more like it or beside it.) " if more else "")
+    return f"{text} ({more} more like it or beside it.)" if more else text
 
 
-def _serving(progress: Progress) -> str:
+def serving(progress: Progress) -> str:
+    """Who serves traffic while a rollout is not finished."""
     if progress.serving and progress.ready:
         return (
             f"{progress.serving} pods of the version before and {progress.ready} of the new one "
