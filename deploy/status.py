@@ -4,6 +4,7 @@ import difflib
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as TooLate
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -110,7 +111,7 @@ def gateway_detail(
     """One gateway with everything about it. NotFound when it does not run there.
 
     What the cache knows is taken from it; Services, events, revisions, the token's Secret and the
-    heartbeat are asked for at once, and what does not come is said.
+    heartbeat are asked for at once, and what does not come within seconds is said.
     """
     snapshot = cache.read()
     found = snapshot.find(ref)
@@ -119,16 +120,20 @@ def gateway_detail(
             f"No gateway “{ref.name}” runs in {ref.cluster}/{ref.namespace}.",
             remedy="Look at the list of all gateways.",
         )
-    cluster = cache.cluster
+    cluster, end = cache.cluster, time.monotonic() + evidence.BOUND
     reading = {kind: _listing(cluster, kind, ref) for kind in ("Service", "Event", "ReplicaSet")}
     settings = cluster.begin(lambda: _settings(cluster, found.deployment))
-    token = _token(cluster, found)
+    token = _token(cluster, found, end)
     asked = evidence.Asked(ref, found.deployment, found.pods, token, azure_events)
-    heartbeat = evidence.heartbeats(cluster, [asked], log_lines=_DEEP_LOG_LINES)[ref]
+    heartbeat = evidence.heartbeats(
+        cluster, [asked], bound=max(1.0, end - time.monotonic()), log_lines=_DEEP_LOG_LINES
+    )[ref]
     unread: list[str] = [snapshot.stale] if snapshot.stale else []
     if snapshot.pods_unread:
         unread.append(f"Its pods are not known: {snapshot.pods_unread}")
-    live = {kind: _or_told(future, unread, []) for kind, future in reading.items()}
+    live = {
+        kind: _or_told(future, f"Its {kind}s", end, unread, []) for kind, future in reading.items()
+    }
     beats = {beat.pod: beat for beat in heartbeat.pods}
     labels = found.deployment["spec"]["template"]["metadata"].get("labels") or {}
     names = [pod["metadata"]["name"] for pod in found.pods]
@@ -144,7 +149,9 @@ def gateway_detail(
         ),
         actions=revisions(found.deployment, owned)[:_REVISIONS],
         replicas=found.replicas,
-        instance=instance_named_by(found.deployment, _or_told(settings, unread, {})),
+        instance=instance_named_by(
+            found.deployment, _or_told(settings, "Its settings", end, unread, {})
+        ),
         unread=tuple(dict.fromkeys(unread)),
     )
 
@@ -207,12 +214,19 @@ def _summary(
     )
 
 
-def _token(cluster: Cluster, gateway: CachedGateway) -> TokenFacts | None:
-    """The facts as they are now: a person who looks closely has perhaps just changed the Secret."""
+def _token(cluster: Cluster, gateway: CachedGateway, end: float) -> TokenFacts | None:
+    """The facts as they are now: a person who looks closely has perhaps just changed the Secret.
+
+    A cluster that takes its time leaves those of a minute ago.
+    """
     key = secret_key(gateway.deployment)
     if key is None or (gateway.token and gateway.token.settled):
         return gateway.token
-    return read_one(cluster, key)
+    reading = cluster.begin(lambda: read_one(cluster, key))
+    try:
+        return reading.result(max(0.0, end - time.monotonic()) / 2)
+    except TooLate:
+        return gateway.token
 
 
 def _pod_status(pod: Manifest, beats: Mapping[str, PodHeartbeat]) -> PodStatus:
@@ -247,9 +261,11 @@ def _owned_by(item: Manifest, deployment: Manifest) -> bool:
     return any(o.get("uid") == uid for o in item["metadata"].get("ownerReferences") or ())
 
 
-def _or_told(future: "Future[T]", unread: list[str], otherwise: T) -> T:
+def _or_told(future: "Future[T]", what: str, end: float, unread: list[str], otherwise: T) -> T:
     try:
-        return future.result()
+        return future.result(max(0.1, end - time.monotonic()))
+    except TooLate:
+        unread.append(f"{what} were not told in time.")
     except GatewayBotError as error:
         unread.append(error.happened)
-        return otherwise
+    return otherwise

@@ -13,6 +13,8 @@ from tests.support.control_plane import ControlPlane, Process, Source, Unfit, bu
 from tests.support.kube_api import KubeApi
 
 PLANE = pytest.StashKey[ControlPlane | None]()
+EVIDENCE = "evidence"
+"""The property under which a test notes a row of the table that is printed at the end."""
 _SOURCE = pytest.StashKey[Source]()
 _DIRECTORY = pytest.StashKey[Path]()
 _SAID = pytest.StashKey[str]()
@@ -72,7 +74,19 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """One line about it."""
+    """One line about it, and what the tests of evidence found."""
+    rows = sorted(
+        {
+            value
+            for report in terminalreporter.getreports("passed")
+            for name, value in report.user_properties
+            if name == EVIDENCE
+        }
+    )
+    if rows:
+        terminalreporter.write_sep("-", "case → level → evidence")
+        for row in rows:
+            terminalreporter.write_line(row)
     said = config.stash.get(_SAID, None)
     if said is not None:
         terminalreporter.write_line(said)

@@ -2,12 +2,14 @@
 
 import contextlib
 import functools
-import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import yaml
 
 _CHUNK = 65536
 
@@ -19,8 +21,11 @@ class SilentProxy:
     def __init__(self, host: str, port: int) -> None:
         self._upstream = (host, port)
         self._generation = 0
+        self.delay = 0.0
+        """How many seconds the answers of the server wait."""
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._sockets: list[socket.socket] = []
+        self._clients: set[socket.socket] = set()
         self.accepted = 0
         self._run(self._accept)
 
@@ -49,6 +54,7 @@ class SilentProxy:
             self.accepted += 1
             server = socket.create_connection(self._upstream)
             self._sockets += [client, server]
+            self._clients.add(client)
             generation = self._generation
             self._run(functools.partial(self._pass, client, server, generation))
             self._run(functools.partial(self._pass, server, client, generation))
@@ -56,6 +62,8 @@ class SilentProxy:
     def _pass(self, source: socket.socket, target: socket.socket, generation: int) -> None:
         with contextlib.suppress(OSError):
             while chunk := source.recv(_CHUNK):
+                if self.delay and target in self._clients:
+                    time.sleep(self.delay)
                 if generation == self._generation:
                     target.sendall(chunk)
             if generation == self._generation:
@@ -67,14 +75,14 @@ class SilentProxy:
 
 @contextlib.contextmanager
 def behind_proxy(kubeconfig: Path, directory: Path) -> Iterator[tuple[SilentProxy, Path]]:
-    """A proxy before the cluster of a JSON kubeconfig, and a kubeconfig that leads through it."""
-    config = json.loads(kubeconfig.read_text())
+    """A proxy before the cluster of a kubeconfig, and a kubeconfig that leads through it."""
+    config = yaml.safe_load(kubeconfig.read_text())
     cluster = config["clusters"][0]["cluster"]
     server = urlsplit(cluster["server"])
     proxy = SilentProxy(str(server.hostname), int(server.port or 443))
     cluster["server"] = f"https://127.0.0.1:{proxy.port}"
     path = directory / "kubeconfig-through-proxy"
-    path.write_text(json.dumps(config))
+    path.write_text(yaml.safe_dump(config))
     try:
         yield proxy, path
     finally:

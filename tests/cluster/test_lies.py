@@ -1,0 +1,323 @@
+"""The lies test: each thing is broken, and no status stays green or blue without evidence.
+
+On the sandbox's cluster and, with `make test-cluster`, on a real control plane. What each case was
+shown as, and why, is printed at the end.
+"""
+
+import base64
+import contextlib
+import datetime
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bot.sandbox.node.addresses import LOOPBACK, ROUTED
+from deploy.cache import ClusterCache
+from deploy.cluster import connect
+from deploy.connection import Timeouts
+from deploy.gateway import GatewayRef
+from deploy.heartbeat import Heartbeat
+from deploy.levels import Levels
+from deploy.status import gateway_detail, summaries
+from tests.cluster.conftest import Target, joined
+from tests.conftest import EVIDENCE
+from tests.support.control_plane import ControlPlane
+from tests.support.kube_api import Obj, eventually
+from tests.support.node_bed import gateway_container
+from tests.support.silent_proxy import SilentProxy, behind_proxy
+
+pytestmark = pytest.mark.usefixtures("needs_controllers", "asked_for")
+
+TIMEOUTS = Timeouts(connect=2.0, read=10.0, repeat=0.3)
+_RBAC = "/apis/rbac.authorization.k8s.io/v1"
+_GOOD = ("connected", "no trouble seen")
+
+
+@pytest.fixture
+def asked_for(request: pytest.FixtureRequest, target: Target) -> None:
+    """A real control plane takes minutes for all of it, so that `make test` leaves it out."""
+    if target.sandbox is None and request.config.getoption("--control-plane") != "required":
+        pytest.skip("`make test-cluster` runs this")
+
+
+def token(days: float = 20, gateway: str = "edge-1") -> str:
+    """A token's text whose expiry is that far away."""
+    moment = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days)
+    return f"GatewayKey {gateway}&{moment:%Y%m%d%H%M}&c2lnbmF0dXJlLW9mLWEtdG9rZW4="
+
+
+@dataclass
+class Bed:
+    """One gateway on a cluster, and the bot's own way of looking at it."""
+
+    target: Target
+    ns: str
+    proxy: SilentProxy
+    kubeconfig: Path
+    stack: contextlib.ExitStack
+    placed: Obj = field(default_factory=dict)
+    cache: ClusterCache | None = None
+    levels: Levels | None = None
+
+    @property
+    def ref(self) -> GatewayRef:
+        return GatewayRef("west", self.ns, "edge-1")
+
+    def look_as(self, kubeconfig: Path) -> None:
+        """Look with these credentials from now on."""
+        context = yaml.safe_load(kubeconfig.read_text())["current-context"]
+        cluster = connect("west", kubeconfig=kubeconfig, context=context, timeouts=TIMEOUTS)
+        self.cache = ClusterCache(cluster)
+        self.levels = Levels({"west": self.cache})
+        self.stack.callback(cluster.close)
+        self.stack.callback(self.cache.stop)
+
+    def fault(self, name: str, value: Any, mended: Any) -> None:
+        """Break the nodes until the test is over."""
+        self.target.fault(name, value)
+        self.stack.callback(self.target.fault, name, mended)
+
+    def endpoint(self, status: int) -> None:
+        """What the configuration endpoint answers until the test is over."""
+        self.target.configuration.status = status
+        self.stack.callback(setattr, self.target.configuration, "status", 200)
+
+    def deploy(self, text: str = "", **settings: str) -> None:
+        """A gateway of one pod as the portal's YAML has it, ready."""
+        api, core = self.target.api, f"/api/v1/namespaces/{self.ns}"
+        data = {"value": base64.b64encode((text or token()).encode()).decode()}
+        api.create(f"{core}/secrets", {"metadata": {"name": "edge-1-token"}, "data": data})
+        labels = {"app": "edge-1"}
+        container = gateway_container(settings={"gateway.name": "edge-1", **settings})
+        container["readinessProbe"] |= {"failureThreshold": 1}
+        spec = {"containers": [container], **(self.placed or self.target.placed)}
+        body = {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": "edge-1"},
+            "spec": {
+                "replicas": 1,
+                "selector": {"matchLabels": labels},
+                "template": {"metadata": {"labels": labels}, "spec": spec},
+            },
+        }
+        path = f"/apis/apps/v1/namespaces/{self.ns}/deployments/edge-1"
+        api.apply(path, body)
+        eventually(
+            lambda: api.get(path).get("status", {}).get("readyReplicas") == 1,
+            "a ready pod",
+            seconds=60,
+        )
+
+    def in_depth(self) -> Heartbeat:
+        """What `status edge-1` shows."""
+        assert self.cache is not None
+        return gateway_detail(self.cache, self.ref).heartbeat
+
+    def in_the_table(self) -> Heartbeat:
+        """What `status` shows in its row."""
+        assert self.cache is not None
+        assert self.levels is not None
+        found = self.cache.read().find(self.ref)
+        assert found is not None
+        return self.levels.look([found])[self.ref].heartbeat
+
+    def attention(self) -> str:
+        """What the row says to look at."""
+        assert self.cache is not None
+        (found,) = [s for s in summaries(self.cache.read(), 0) if s.ref == self.ref]
+        return " ".join(found.attention)
+
+
+@pytest.fixture
+def bed(target: Target, ns: str, tmp_path: Path) -> Iterator[Bed]:
+    """Everything works: nothing is deployed yet."""
+    config = yaml.safe_load(target.kubeconfig.read_text())
+    path = tmp_path / "kubeconfig"
+    path.write_text(yaml.safe_dump({**config, "current-context": target.context}))
+    with contextlib.ExitStack() as stack:
+        proxy, through = stack.enter_context(behind_proxy(path, tmp_path))
+        made = Bed(target, ns, proxy, through, stack)
+        made.look_as(through)
+        yield made
+
+
+def nothing(bed: Bed) -> None:
+    bed.deploy()
+
+
+def debug(bed: Bed) -> None:
+    bed.deploy(**{"telemetry.logs.std.level": "debug"})
+
+
+def node_fault(name: str, value: Any = True, mended: Any = False) -> Callable[[Bed], None]:
+    def strike(bed: Bed) -> None:
+        bed.deploy()
+        assert bed.in_depth().level in _GOOD
+        bed.fault(name, value, mended)
+
+    return strike
+
+
+def endpoint(status: int, text: str = "") -> Callable[[Bed], None]:
+    def strike(bed: Bed) -> None:
+        bed.deploy(text)
+        bed.endpoint(status)
+
+    return strike
+
+
+def expired_and_still_served(bed: Bed) -> None:
+    bed.deploy(token(-1))
+
+
+def slow_api(bed: Bed) -> None:
+    bed.deploy()
+    assert bed.in_depth().level in _GOOD
+    bed.proxy.delay = 7.0
+    bed.stack.callback(setattr, bed.proxy, "delay", 0.0)
+
+
+def api_gone(bed: Bed) -> None:
+    bed.deploy()
+    assert bed.in_depth().level in _GOOD
+    bed.proxy.close()
+
+
+def logs_refused(bed: Bed) -> None:
+    """A service account with every right of the bot but this one."""
+    bed.deploy()
+    api = bed.target.api
+    accounts = f"/api/v1/namespaces/{bed.ns}/serviceaccounts"
+    api.create(accounts, {"metadata": {"name": "blind"}})
+    rules = [
+        {"apiGroups": ["", "apps"], "resources": ["*"], "verbs": ["list", "watch"]},
+        {"apiGroups": [""], "resources": ["pods/proxy", "secrets", "configmaps"], "verbs": ["get"]},
+    ]
+    name = f"blind-{bed.ns}"
+    api.create(f"{_RBAC}/clusterroles", {"metadata": {"name": name}, "rules": rules})
+    bed.stack.callback(api.request, "DELETE", f"{_RBAC}/clusterroles/{name}")
+    subject = {"kind": "ServiceAccount", "name": "blind", "namespace": bed.ns}
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name}
+    binding = {"metadata": {"name": name}, "roleRef": reference, "subjects": [subject]}
+    api.create(f"{_RBAC}/clusterrolebindings", binding)
+    bed.stack.callback(api.request, "DELETE", f"{_RBAC}/clusterrolebindings/{name}")
+    asked = api.request("POST", f"{accounts}/blind/token", {"spec": {"expirationSeconds": 600}})
+    config = yaml.safe_load(bed.kubeconfig.read_text())
+    config["users"] = [
+        {"name": user["name"], "user": {"token": asked.body["status"]["token"]}}
+        for user in config["users"]
+    ]
+    path = bed.kubeconfig.with_name("kubeconfig-blind")
+    path.write_text(yaml.safe_dump(config))
+    bed.look_as(path)
+
+
+def node_lost(bed: Bed) -> None:
+    """A node of its own, which falls silent as in a power cut."""
+    plane = ControlPlane(bed.target.kubeconfig, bed.target.context)
+    network = LOOPBACK if bed.target.sandbox else ROUTED
+    directory = bed.kubeconfig.parent / "other"
+    directory.mkdir()
+    other = bed.stack.enter_context(joined(plane, directory, network))
+    bed.placed = other.placed
+    bed.deploy()
+    other.silence()
+
+
+def logs_off(bed: Bed) -> None:
+    bed.deploy(**{"telemetry.logs.std": "none"})
+
+
+def only_errors_logged(bed: Bed) -> None:
+    bed.deploy(**{"telemetry.logs.std.level": "error"})
+
+
+def chatty(bed: Bed) -> None:
+    bed.deploy()
+    bed.fault("chatter", 3000.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is broken, what it has to be shown as, and words of the evidence."""
+
+    name: str
+    strike: Callable[[Bed], None]
+    level: str
+    evidence: str
+    slow: bool = False
+
+
+CASES = (
+    Case("nothing is broken (level info)", nothing, "no trouble seen", "no link warning"),
+    Case("nothing is broken (level debug)", debug, "connected", "configuration poll"),
+    Case("link lost", node_fault("link_lost"), "cut off", "canceled"),
+    Case("DNS broken", node_fault("dns_broken"), "cut off", "Name or service not known"),
+    Case("configuration endpoint 503", endpoint(503), "cut off", "answers ServiceUnavailable"),
+    Case("token revoked", endpoint(401), "denied", "Unauthorized"),
+    Case("token expired", endpoint(401, token(-1)), "denied", "Unauthorized"),
+    Case("token expired, still served", expired_and_still_served, "stale token", "expired on"),
+    Case("wrong gateway", endpoint(403, token(gateway="store-7")), "denied", "Forbidden"),
+    Case("pod frozen", node_fault("frozen"), "unknown", "not", slow=True),
+    Case("status path 503", node_fault("not_ready"), "unknown", "not"),
+    Case("crash loop", node_fault("crash_loop", "all", "none"), "unknown", "not ready"),
+    Case("API server slow", slow_api, "unknown", "its log cannot be read", slow=True),
+    Case("API server gone", api_gone, "unknown", "its log cannot be read"),
+    Case("log access refused", logs_refused, "unknown", "may not"),
+    Case("node lost", node_lost, "unknown", "its log cannot be read"),
+    Case("logs switched off", logs_off, "unknown", "telemetry.logs.std is none"),
+    Case("only errors logged", only_errors_logged, "unknown", "level is error"),
+    Case("more logged than can be read", chatty, "unknown", "only the last"),
+)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_no_status_stays_green_without_evidence(
+    case: Case,
+    bed: Bed,
+    request: pytest.FixtureRequest,
+    record_property: Callable[[str, object], None],
+) -> None:
+    if case.slow and request.config.getoption("--control-plane") != "required":
+        pytest.skip("`make test-cluster` runs this")
+    case.strike(bed)
+    for where, look in (("in depth", bed.in_depth), ("in the table", bed.in_the_table)):
+        seen: list[Heartbeat] = []
+
+        def shown(look: Callable[[], Heartbeat] = look, seen: list[Heartbeat] = seen) -> bool:
+            seen.append(look())
+            return seen[-1].level == case.level and case.evidence in seen[-1].evidence
+
+        with contextlib.suppress(AssertionError):
+            eventually(shown, seconds=60)
+        assert (seen[-1].level, case.evidence in seen[-1].evidence) == (case.level, True), (
+            f"{where} it is {seen[-1].level}: {seen[-1].evidence}"
+        )
+        if case.level not in _GOOD:
+            assert look().level not in _GOOD, f"green again {where}"
+    record_property(
+        EVIDENCE,
+        f"{bed.target.name:8} {case.name:32} {seen[-1].level:16} {seen[-1].evidence[:120]}",
+    )
+
+
+def test_a_token_of_another_gateway_is_named_before_azure_is_asked(bed: Bed) -> None:
+    bed.deploy(token(gateway="store-7"))
+    assert "belongs to gateway store-7, not to edge-1" in bed.attention()
+
+
+def test_the_cluster_that_went_away_is_said_with_the_age_of_what_is_shown(bed: Bed) -> None:
+    bed.deploy()
+    assert bed.cache is not None
+    cache = bed.cache
+    assert cache.read().stale == ""
+    bed.proxy.close()
+    eventually(lambda: bool(cache.read().stale), "the loss", seconds=10)
+    detail = gateway_detail(cache, bed.ref)
+    assert detail.summary.stale
+    assert detail.heartbeat.level == "unknown"
