@@ -28,6 +28,8 @@ from bot.health import HealthServer
 from bot.http_mode import HttpMode
 from bot.settings import Secrets, Settings
 from bot.socket_mode import SocketMode
+from deploy import rotation
+from deploy.access import environment_of
 from deploy.actions import connection
 from deploy.actions.inbox import Inbox
 from deploy.actions.leases import GatewayLeases
@@ -43,6 +45,7 @@ from deploy.planning import Planner
 from deploy.portal import portal_of
 from deploy.removal import Remover
 from deploy.rotator import Rotator
+from deploy.verification import observing
 from handlers import choices, listeners
 from handlers.delivery import Deliveries
 from handlers.intake import Intake
@@ -95,10 +98,17 @@ class Bot:
             {
                 "deploy": Deployer(applier),
                 "delete": Remover(clusters),
-                "rotate": Rotator(applier),
+                rotation.KIND: Rotator(
+                    applier, observing=observing(settings.rotation.verify_seconds)
+                ),
             },
             owner=owner,
             on_change=self._changed,
+            rooms=lambda action: rotation.rooms(
+                action.kind,
+                environment_of(action.ref, environments).name,
+                settings.rotation.at_once,
+            ),
         )
         self.deliveries = Deliveries(slack, Outbox(redis), action_view.render, owner)
         services = Services(

@@ -150,6 +150,17 @@ class DecisionSettings(_Model):
     seconds: int = Field(default=3600, ge=60, le=7 * 86400)
 
 
+class RotationSettings(_Model):
+    """How tokens are rotated: how many at a time, and what it takes to trust a new one."""
+
+    at_once: int = Field(default=1, ge=1, le=50)
+    """Rotations that run at the same time in one environment."""
+    verify_seconds: int = Field(default=30, ge=5, le=600)
+    """For how long new pods are watched for a refusal, where no success is logged."""
+    regenerate_keys: bool = False
+    """Whether keys may be regenerated, which kills every token made with them."""
+
+
 class HealthSettings(_Model):
     """Where /healthz is served; port 0 takes any free one."""
 
@@ -168,6 +179,7 @@ class Settings(_Model):
     environments: tuple[EnvironmentSettings, ...] = Field(min_length=1)
     images: ImageSettings = ImageSettings()
     decision: DecisionSettings = DecisionSettings()
+    rotation: RotationSettings = RotationSettings()
     health: HealthSettings = HealthSettings()
 
     @model_validator(mode="after")

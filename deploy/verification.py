@@ -53,6 +53,11 @@ class Observing:
     look: float = 3.0
 
 
+def observing(quiet: float) -> Observing:
+    """Looking for as long as silence takes, and two minutes more for what is slow to start."""
+    return Observing(quiet=quiet, patience=quiet + 120.0)
+
+
 def judge(heartbeat: Heartbeat) -> Judged:
     """What the heartbeat of all pods of one token comes to.
 

@@ -2,7 +2,8 @@
 
 import dataclasses
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from deploy.access import environment_of, policy_for
 from deploy.actions.record import action_id
@@ -10,6 +11,7 @@ from deploy.binding import plan_to_mapping
 from deploy.errors import Conflict
 from deploy.gateway import GatewayRef, GatewaySpec
 from deploy.plan import Finding, Plan
+from deploy.rotation import Rotation, rotation_to_mapping
 from deploy.spec import spec_to_mapping
 from deploy.status import resolve
 from handlers.services import Services
@@ -39,16 +41,18 @@ def propose(
     *,
     take_over: bool = False,
     notes: Sequence[str] = (),
+    kind: str = "deploy",
+    rotation: Rotation | None = None,
 ) -> Reply | None:
     """Plan what `spec` would change and put it before the requester; nothing is changed yet.
 
-    `notes` are shown with the plan.
+    `notes` are shown with the plan. With `rotation` the token is changed too.
 
     The plan is shown as the action's own message, so a reply is left only where there is nothing
     to decide, or nothing may be decided.
     """
     new_id = action_id(request.id)
-    plan = services.planner.plan(spec, new_id, take_over=take_over)
+    plan = services.planner.plan(spec, new_id, take_over=take_over, rotation=rotation)
     if plan.conflicts and not take_over:
         raise _owned_by_others(services, request, plan)
     if plan.empty:
@@ -57,14 +61,24 @@ def propose(
         return action_view.denied(plan)
     told = tuple(Finding(request.verb, "info", note, "", "") for note in notes)
     plan = dataclasses.replace(plan, findings=(*told, *plan.findings))
-    wait_for_decision(services, request, plan, kind="deploy", take_over=take_over)
+    more = {"rotation": rotation_to_mapping(rotation)} if rotation is not None else {}
+    wait_for_decision(services, request, plan, kind=kind, take_over=take_over, more=more)
     return None
 
 
 def wait_for_decision(
-    services: Services, request: Request, plan: Plan, *, kind: str, take_over: bool = False
+    services: Services,
+    request: Request,
+    plan: Plan,
+    *,
+    kind: str,
+    take_over: bool = False,
+    more: Mapping[str, Any] | None = None,
 ) -> None:
-    """Keep the plan as an action of `kind`, shown under the name of the verb that asked for it."""
+    """Keep the plan as an action of `kind`, shown under the name of the verb that asked for it.
+
+    `more` is what its executor needs beyond the spec, JSON-able.
+    """
     new_id = action_id(request.id)
     services.store.create(
         new_id,
@@ -76,6 +90,7 @@ def wait_for_decision(
             "spec": spec_to_mapping(plan.spec),
             "take_over": take_over,
             "verb": request.verb,
+            **(more or {}),
         },
         plan=plan_to_mapping(plan),
         origin={"channel": request.channel, "response_url": request.response_url},

@@ -1,6 +1,6 @@
 """The table of verbs: a new one is its own file in handlers/, its view, and its line here."""
 
-from handlers import adopt, delete, deploy, export, help, inspect, revise, status
+from handlers import adopt, delete, deploy, export, help, inspect, revise, rotate, status
 from handlers.verb import Verb
 
 _VERBS: tuple[Verb, ...] = (
@@ -8,6 +8,7 @@ _VERBS: tuple[Verb, ...] = (
     status.VERB,
     status.LIST,
     adopt.VERB,
+    rotate.VERB,
     revise.SCALE,
     revise.RESTART,
     revise.ROLLBACK,

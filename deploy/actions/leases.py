@@ -54,26 +54,29 @@ class GatewayLeases:
     @redis_errors
     def acquire(
         self,
-        ref: GatewayRef,
+        ref: GatewayRef | str,
         action_id: str,
         owner: str,
         lease_seconds: float,
         *,
         above: int = 0,
     ) -> GatewayLease:
-        """The lease, or who has it. The fence is higher than any before it, and than `above`:
-        the highest seen elsewhere, should this Redis have lost its own."""
+        """The lease of a gateway, or of a room by its name, or who has it.
+
+        The fence is higher than any before it, and than `above`: the highest seen elsewhere,
+        should this Redis have lost its own.
+        """
         fence, holder = self._acquire(
             keys=[self._key(ref)], args=[owner, action_id, int(lease_seconds * 1000), above]
         )
         return GatewayLease(int(fence), str(holder))
 
     @redis_errors
-    def renew(self, ref: GatewayRef, owner: str, fence: int, lease_seconds: float) -> bool:
+    def renew(self, ref: GatewayRef | str, owner: str, fence: int, lease_seconds: float) -> bool:
         """Keep the lease, or with 0 seconds let go of it; False when it was lost."""
         return bool(
             self._renew(keys=[self._key(ref)], args=[owner, fence, int(lease_seconds * 1000)])
         )
 
-    def _key(self, ref: GatewayRef) -> str:
+    def _key(self, ref: GatewayRef | str) -> str:
         return f"{self._prefix}:{{g:{ref}}}"

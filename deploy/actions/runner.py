@@ -8,8 +8,9 @@ action with a higher fence and goes on from what the cluster shows.
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 from deploy.actions.executor import Executor, RunLost
@@ -35,17 +36,24 @@ class Runner:
         *,
         owner: str,
         on_change: Callable[[str], None] = lambda action_id: None,
+        rooms: Callable[[Action], Sequence[str]] = lambda action: (),
         workers: int = 8,
         lease_seconds: float = 15.0,
         heartbeat_seconds: float = 4.0,
         poll_seconds: float = 0.5,
     ) -> None:
-        """`on_change` is told of each action this runner changed."""
+        """`on_change` is told of each action this runner changed.
+
+        `rooms` names those of which an action needs one to itself while it runs, so that no more
+        actions run at a time than there are rooms, on all bots together; none where there is no
+        bound.
+        """
         self._store = store
         self._leases = leases
         self._executors = executors
         self._owner = owner
         self._on_change = on_change
+        self._rooms = rooms
         self._lease = lease_seconds
         self._beat = heartbeat_seconds
         self._poll = poll_seconds
@@ -132,24 +140,51 @@ class Runner:
             if action.state is State.APPROVED and lease.action_id != action.id:
                 self._store.waiting(action.id, lease.action_id)
             return
+        room: _Room | None = None
         try:
+            room = self._enter(action)
+            if not room.fence:
+                if action.state is State.APPROVED:
+                    self._store.waiting(action.id, room.holder)
+                return
             claimed = self._store.claim(action.id, self._owner, lease.fence, self._lease)
             if claimed is None:
                 return
             run = _Run(self._store, claimed, self._owner, lease.fence, self._on_change)
             self._on_change(action.id)
-            self._carry_out(claimed, run)
+            self._carry_out(claimed, run, room)
         finally:
+            if room is not None:
+                self._stay(room, 0)
             self._leases.renew(action.ref, self._owner, lease.fence, 0)
 
-    def _carry_out(self, action: Action, run: "_Run") -> None:
+    def _enter(self, action: Action) -> "_Room":
+        """The first of the action's rooms that is free; fence 0 says who has one of them."""
+        names = self._rooms(action)
+        if not names:
+            return _Room("", 1, "")
+        for name in names:
+            taken = self._leases.acquire(name, action.id, self._owner, self._lease)
+            if taken.fence:
+                break
+        return _Room(name, taken.fence, taken.action_id)
+
+    def _stay(self, room: "_Room", seconds: float) -> bool:
+        if not room.name or not room.fence:
+            return True
+        return self._leases.renew(room.name, self._owner, room.fence, seconds)
+
+    def _carry_out(self, action: Action, run: "_Run", room: "_Room") -> None:
         with self._lock:
             self._runs.add(run)
             if self._stopping.is_set():
                 run.lost.set()
         ended = threading.Event()
         beating = threading.Thread(
-            target=self._keep, args=(action, run, ended), name=f"lease {action.id}", daemon=True
+            target=self._keep,
+            args=(action, run, room, ended),
+            name=f"lease {action.id}",
+            daemon=True,
         )
         beating.start()
         try:
@@ -188,13 +223,15 @@ class Runner:
                 f"Look at the gateway's status. The bot's log has the details under {action.id}.",
             )
 
-    def _keep(self, action: Action, run: "_Run", ended: threading.Event) -> None:
+    def _keep(self, action: Action, run: "_Run", room: "_Room", ended: threading.Event) -> None:
         held_until = time.monotonic() + self._lease
         while not ended.wait(self._beat):
             try:
-                held = self._store.heartbeat(
-                    action.id, self._owner, run.fence, self._lease
-                ) and self._leases.renew(action.ref, self._owner, run.fence, self._lease)
+                held = (
+                    self._store.heartbeat(action.id, self._owner, run.fence, self._lease)
+                    and self._leases.renew(action.ref, self._owner, run.fence, self._lease)
+                    and self._stay(room, self._lease)
+                )
             except GatewayBotError:
                 # Redis is away: the lease still holds for as long as was last granted.
                 held = time.monotonic() < held_until
@@ -215,6 +252,15 @@ class Runner:
                 log.warning("the end of action %s is not recorded yet: %s", action.id, error)
                 if run.lost.wait(1.0):
                     raise RunLost from error
+
+
+@dataclass(frozen=True)
+class _Room:
+    """A room an action is in; the one without a name has place for everybody."""
+
+    name: str
+    fence: int
+    holder: str
 
 
 class _Run:

@@ -68,6 +68,7 @@ _TITLES = {
     "scale": ("Scale {name} on {place}", "scale this"),
     "restart": ("Restart {name} on {place}", "restart this"),
     "rollback": ("Roll back {name} on {place}", "roll this back"),
+    "rotate": ("Rotate the token of {name} on {place}", "rotate this token"),
     "adopt": ("Adopt {name} on {place}", "adopt this"),
     "delete": ("Delete {name} from {place}", "delete this"),
 }
@@ -105,7 +106,7 @@ def _state_line(action: Action) -> str:
 def _running_line(action: Action) -> str:
     progress = action.progress or {}
     if progress.get("waiting_for"):
-        return f"Waiting for action {escape(str(progress['waiting_for']))} on this gateway."
+        return f"Waiting for action {escape(str(progress['waiting_for']))} to end."
     if "desired" not in progress:
         step = action.steps[-1] if action.steps else None
         return escape(step.detail or step.name) + "…" if step else "Starting…"

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from deploy.plan import FieldChange, Finding, ObjectChange, Plan
+from deploy.plan import FieldChange, Finding, ObjectChange, Plan, TokenPlan
 from handlers.views.text import SECTION_LIMIT, Block, context, counted, cut, escape, fence, section
 
 _SIGNS = {"create": "+", "update": "~", "delete": "-"}
@@ -34,6 +34,8 @@ def blocks(plan: Plan, limit: int) -> list[Block]:
     if left:
         found.append(context(f"… and {counted(left, 'more line')}: see Details."))
     found.append(context(" · ".join(_effects(plan))))
+    if plan.token.mint and plan.token.reason:
+        found.append(context(f":key: {escape(plan.token.reason)}"))
     found += _findings(plan.findings)
     if plan.conflicts:
         owners = sorted({conflict.manager for conflict in plan.conflicts})
@@ -129,10 +131,22 @@ def _token(plan: Plan) -> str:
     if plan.token.secret is None:
         return "Signs in to Entra ID, without a token"
     if plan.token.mint:
-        return "New gateway token, up to 30 days"
+        return _new_token(plan.token)
     if plan.token.expires_at:
         return f"Keeps its token until {escape(plan.token.expires_at[:16].replace('T', ' '))} UTC"
     return "Keeps its token"
+
+
+def _new_token(token: TokenPlan) -> str:
+    key = f" from the {escape(token.key)} key" if token.key else ""
+    back = f"; back to `{escape(token.previous)}` if Azure refuses it" if token.previous else ""
+    return f"New gateway token{key}, for {_lifetime(token.seconds)}{back}"
+
+
+def _lifetime(seconds: int) -> str:
+    days, hours = seconds // 86400, seconds % 86400 // 3600
+    parts = [counted(days, "day") if days else "", counted(hours, "hour") if hours else ""]
+    return " ".join(part for part in parts if part) or "up to 30 days"
 
 
 def _object(change: ObjectChange) -> list[str]:

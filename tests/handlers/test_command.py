@@ -48,7 +48,7 @@ def test_entities_that_slack_writes_are_read_as_characters() -> None:
         ("deploy edge-1 edge-2", "edge-2"),
         ("deploy --take-over=yes edge-1", "takes no value"),
         ('deploy "edge-1', "quote"),
-        ("frobnicate", "Type `help`"),
+        ("xyzzy", "Type `help`"),
     ],
 )
 def test_a_wrong_command_says_what_is_wrong_and_what_to_write(typed: str, said: str) -> None:

@@ -68,12 +68,13 @@ class Fails:
         raise self.error
 
 
-def runner(client: Any, executor: Any, owner: str = "bot-1") -> Runner:
+def runner(client: Any, executor: Any, owner: str = "bot-1", rooms: int = 0) -> Runner:
     made = Runner(
         ActionStore(client),
         GatewayLeases(client),
         {"deploy": executor},
         owner=owner,
+        rooms=lambda action: [f"room:{number}" for number in range(rooms)],
         lease_seconds=1.5,
         heartbeat_seconds=0.3,
         poll_seconds=0.05,
@@ -82,11 +83,13 @@ def runner(client: Any, executor: Any, owner: str = "bot-1") -> Runner:
     return made
 
 
-def ask(store: ActionStore, name: str, *, confirm: bool = True, ttl: int = 60) -> None:
+def ask(
+    store: ActionStore, name: str, *, confirm: bool = True, ttl: int = 60, gateway: str = "edge-1"
+) -> None:
     store.create(
         name,
         kind="deploy",
-        ref=GatewayRef("west", "dev", "edge-1"),
+        ref=GatewayRef("west", "dev", gateway),
         requester="U1",
         digest="d",
         request={},
@@ -225,3 +228,35 @@ def test_an_accepted_request_whose_reply_was_lost_is_still_new(
     proxy.match, proxy.lose = b"EVALSHA", 1
     assert inbox.accept("k1", {"verb": "status"}) == "new"
     proxy.close()
+
+
+def test_no_more_actions_run_at_a_time_than_there_are_rooms_on_all_bots_together(
+    store: ActionStore, client: Any
+) -> None:
+    work = Work()
+    bots = [runner(client, work, f"bot-{number}", rooms=2) for number in (1, 2)]
+    names = [f"A{number}" for number in range(6)]
+    for name in names:
+        ask(store, name, gateway=f"edge-{name.lower()}")
+
+    def waiting() -> list[str]:
+        found = [store.get(name) for name in names]
+        return [a.id for a in found if a and a.progress and "waiting_for" in a.progress]
+
+    until(lambda: len(work.ran) == 2 and len(waiting()) == 4, "four that wait for two", 10)
+    work.go.set()
+    for name in names:
+        assert ended(store, name).state is State.SUCCEEDED
+    assert work.most == 2
+    for bot in bots:
+        bot.stop(5)
+
+
+def test_a_room_is_free_again_when_its_bot_has_died(store: ActionStore, client: Any) -> None:
+    work = Work()
+    GatewayLeases(client).acquire("room:0", "GONE", "dead-bot", 1.0)
+    bot = runner(client, work, rooms=1)
+    work.go.set()
+    ask(store, "NEXT")
+    assert ended(store, "NEXT").state is State.SUCCEEDED
+    bot.stop(5)
