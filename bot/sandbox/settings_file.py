@@ -65,7 +65,7 @@ def write_settings(
         ],
         "images": {"registry_url": addresses.registry, "repository": world.repository},
         # The demo's gateways poll every three seconds; a person need not wait for the real ten.
-        "rotation": {"verify_seconds": 8, "regenerate_keys": True},
+        "rotation": {"verify_seconds": 6, "regenerate_keys": True},
         "health": {"host": "127.0.0.1", "port": 0},
     }
     return write_private_yaml(path, settings)

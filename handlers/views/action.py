@@ -110,7 +110,7 @@ def _running_line(action: Action) -> str:
     if "desired" not in progress:
         step = action.steps[-1] if action.steps else None
         return escape(step.detail or step.name) + "…" if step else "Starting…"
-    line = f"Rolling out: *{progress['ready']} of {progress['desired']} pods ready*"
+    line = f"{_doing(action)}: *{progress['ready']} of {progress['desired']} pods ready*"
     if progress.get("old"):
         line += f", {progress['old']} of the version before still there"
     if progress.get("stale_since"):
@@ -119,6 +119,16 @@ def _running_line(action: Action) -> str:
             "this is the last that was seen."
         )
     return line
+
+
+def _doing(action: Action) -> str:
+    """What the run is at, where a rollout is not all of it."""
+    step = action.steps[-1] if action.steps else None
+    if step is not None and step.name == "roll back":
+        return f"*{escape(step.detail)}* Going back to the token of before"
+    if step is not None and step.name in ("verify", "collect"):
+        return escape(step.detail)
+    return "Rolling out"
 
 
 def _what(plan: Plan) -> Block:
