@@ -1,0 +1,250 @@
+"""The audit trail: one chain of entries, each bound to the one before it by a hash.
+
+Transitions write into their own action's log, in the same step; from there each entry is copied to
+the chain once. Who can write to Redis could write the whole chain anew, so each entry also goes to
+standard output, and with a key the hashes cannot be made without it.
+"""
+
+import hashlib
+import hmac
+import json
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from deploy.actions.connection import redis_errors
+from deploy.actions.records import Records, canonical
+from deploy.gateway import GatewayRef
+
+_LIMIT = 50
+_VISIBILITY_MS = 3000
+_PAGE = 500
+_DAY_MS = 86_400_000
+
+_APPEND = """
+local log, head, seen = KEYS[1], KEYS[2], KEYS[3]
+-- A repetition of what was just done, because its reply was lost, is answered as it was.
+if redis.call('HGET', head, 'mark') == ARGV[7] then return 'done' end
+if tonumber(redis.call('GET', seen) or 0) >= tonumber(ARGV[4]) then return 'known' end
+if (redis.call('HGET', head, 'hash') or '') ~= ARGV[1] then return 'moved' end
+redis.call('XADD', log, '*', 'entry', ARGV[2], 'hash', ARGV[3])
+redis.call('HSET', head, 'hash', ARGV[3], 'n', ARGV[5], 'mark', ARGV[7])
+redis.call('SET', seen, ARGV[4], 'PX', ARGV[6])
+return 'done'
+"""
+
+_TRIM = """
+local log, head = KEYS[1], KEYS[2]
+local time = redis.call('TIME')
+local oldest = time[1] * 1000 - tonumber(ARGV[1])
+local old = redis.call('XRANGE', log, '-', string.format('%.0f', oldest), 'COUNT', 500)
+if #old == 0 then return 0 end
+local last = old[#old]
+redis.call('HSET', head, 'anchor', last[2][4])
+for _, entry in ipairs(old) do redis.call('XDEL', log, entry[1]) end
+return #old
+"""
+"""What is older goes; the hash of the last that went stays as the start of the chain."""
+
+_AUDITED = """
+if tonumber(ARGV[1]) > number('audited') then set('audited', ARGV[1]) end
+return snapshot('done')
+"""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the trail. `at` is Redis' time in epoch seconds, `n` counts from 1."""
+
+    n: int
+    at: float
+    event: str
+    who: str
+    subject: str
+    kind: str
+    ref: str
+    detail: str
+    prev: str
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """An entry as it is stored: its very text, and the hash of that."""
+
+    text: str
+    hash: str
+
+
+def seal(entry: Entry, key: bytes = b"") -> Sealed:
+    """The entry's text and its hash: SHA-256, or HMAC-SHA-256 where there is a key."""
+    text = canonical(asdict(entry))
+    return Sealed(text, _hash(text, key))
+
+
+def faults(
+    chain: Iterable[Sealed], *, start: str | None, end: str | None = None, key: bytes = b""
+) -> Iterator[str]:
+    """What is wrong with a chain, in words; nothing when every entry is as it was written.
+
+    `start` is the hash before its first entry and `end` the hash of its last one, where known.
+    """
+    prev, number = start, None
+    for place, sealed in enumerate(chain, 1):
+        if not hmac.compare_digest(_hash(sealed.text, key).encode(), sealed.hash.encode()):
+            yield f"entry {place}: its text is not what its hash was made of"
+        try:
+            data = json.loads(sealed.text)
+            n, before = int(data["n"]), str(data["prev"])
+        except (ValueError, KeyError, TypeError):
+            yield f"entry {place}: it is no entry"
+            prev, number = sealed.hash, None
+            continue
+        if prev is not None and before != prev:
+            yield f"entry {place} (number {n}): it does not follow the one before it"
+        elif number is not None and n != number + 1:
+            yield f"entry {place}: number {n} follows number {number}"
+        prev, number = sealed.hash, n
+    if end is not None and prev != end:
+        yield "the last entry is not the newest one that was written"
+
+
+class AuditLog:
+    """The chain in one Redis. `emit` is given each new entry once, as one line of JSON."""
+
+    def __init__(
+        self,
+        client: Any,
+        *,
+        prefix: str = "gateway-bot",
+        key: bytes = b"",
+        emit: Callable[[str], None] = lambda line: None,
+        keep_days: int = 400,
+    ) -> None:
+        self._client = client
+        self._key = key
+        self._emit = emit
+        self._keep_ms = keep_days * _DAY_MS
+        self._base = f"{prefix}:{{audit}}"
+        self._log, self._head = f"{self._base}:log", f"{self._base}:head"
+        self._records = Records(client, prefix, {"AUDITED": _AUDITED})
+        self._append = client.register_script(_APPEND)
+        self._trim = client.register_script(_TRIM)
+
+    @redis_errors
+    def append(
+        self,
+        event: str,
+        who: str,
+        detail: str,
+        *,
+        ref: GatewayRef | None = None,
+        subject: str,
+        kind: str,
+        version: int,
+        at: float,
+    ) -> None:
+        """Add one entry, once for each version of its subject, however often this is called."""
+        mark = secrets.token_hex(8)
+        while True:
+            head = self._client.hgetall(self._head)
+            prev, n = str(head.get("hash", "")), int(head.get("n", 0)) + 1
+            where = str(ref) if ref else ""
+            sealed = seal(Entry(n, at, event, who, subject, kind, where, detail, prev), self._key)
+            answer = self._append(
+                keys=[self._log, self._head, f"{self._base}:seen:{subject}"],
+                args=[prev, sealed.text, sealed.hash, version, n, self._keep_ms, mark],
+            )
+            if answer == "done":
+                self._emit(f'{{"audit":{sealed.text},"hash":"{sealed.hash}"}}')
+            if answer != "moved":
+                return
+
+    @redis_errors
+    def pump(self) -> int:
+        """Copy what actions have logged to the chain; how many entries there were."""
+        records, copied = self._records, 0
+        for action_id in records.take_due(records.unaudited_key, _LIMIT, _VISIBILITY_MS):
+            action = records.get(action_id)
+            if action is None:
+                records.client.zrem(records.unaudited_key, action_id)
+                continue
+            done = int(records.field(action_id, "audited") or 0)
+            events = records.events(action_id, done)
+            for event in events:
+                self.append(
+                    event.name,
+                    event.who,
+                    event.detail,
+                    ref=action.ref,
+                    subject=action_id,
+                    kind=action.kind,
+                    version=event.version,
+                    at=event.at,
+                )
+                copied += 1
+            if events:
+                records.run("AUDITED", action_id, events[-1].version)
+            # Read before its log was: what has ended by then has nothing more to log.
+            if action.final:
+                records.client.zrem(records.unaudited_key, action_id)
+        return copied
+
+    @redis_errors
+    def trim(self) -> int:
+        """Let go of entries older than they are kept; how many there were."""
+        return int(self._trim(keys=[self._log, self._head], args=[self._keep_ms]))
+
+    @redis_errors
+    def read(self, ref: GatewayRef | None = None, limit: int = 50) -> list[Entry]:
+        """The newest entries, newest first; of one gateway where it is given."""
+        found: list[Entry] = []
+        for sealed in self._newest_first():
+            entry = Entry(**json.loads(sealed.text))
+            if ref is None or entry.ref == str(ref):
+                found.append(entry)
+            if len(found) == limit:
+                break
+        return found
+
+    @redis_errors
+    def verify(self) -> tuple[int, list[str]]:
+        """How many entries there are, and what is wrong with them."""
+        head = self._client.hgetall(self._head)
+        chain = list(self._newest_first())[::-1]
+        found = faults(
+            chain,
+            start=str(head.get("anchor", "")),
+            end=str(head["hash"]) if "hash" in head else None,
+            key=self._key,
+        )
+        return len(chain), list(found)
+
+    def _newest_first(self) -> Iterator[Sealed]:
+        position = "+"
+        while True:
+            page = self._client.xrevrange(self._log, position, "-", count=_PAGE)
+            for entry_id, fields in page:
+                position = f"({entry_id}"
+                yield Sealed(fields["entry"], fields["hash"])
+            if len(page) < _PAGE:
+                return
+
+
+def read_lines(lines: Iterable[str]) -> list[Sealed]:
+    """The chain as it was written to standard output; other lines are passed over."""
+    found = []
+    for line in lines:
+        line = line.strip()
+        if not line.startswith('{"audit":'):
+            continue
+        text, mark, rest = line.removeprefix('{"audit":').rpartition(',"hash":"')
+        if mark:
+            found.append(Sealed(text, rest.removesuffix('"}')))
+    return found
+
+
+def _hash(text: str, key: bytes) -> str:
+    if key:
+        return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,174 @@
+"""Approval windows: for at most an hour one requester decides alone on one gateway.
+
+While somebody is troubleshooting, asking for each change is unbearable, and people work around it.
+An approver opens a window, any approver closes it, and every change inside it is shown and recorded
+as always.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from deploy.actions.audit import AuditLog
+from deploy.actions.connection import redis_errors
+from deploy.actions.record import action_id
+from deploy.actions.records import plausible
+from deploy.errors import InvalidInput
+from deploy.gateway import GatewayRef
+
+LONGEST = 3600
+_KEEP_MS = 30 * 86_400_000
+
+_OPEN = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if redis.call('HGET', KEYS[1], 'made_by') == ARGV[1] then return redis.call('HGETALL', KEYS[1]) end
+redis.call('HINCRBY', KEYS[1], 'number', 1)
+redis.call('HINCRBY', KEYS[1], 'version', 1)
+redis.call('HDEL', KEYS[1], 'closed_by', 'message')
+redis.call('HSET', KEYS[1], 'made_by', ARGV[1], 'ref', ARGV[2], 'requester', ARGV[3], 'by', ARGV[4],
+           'reason', ARGV[5], 'opened', now, 'until', now + tonumber(ARGV[6]))
+redis.call('PEXPIRE', KEYS[1], ARGV[7])
+return redis.call('HGETALL', KEYS[1])
+"""
+
+_CLOSE = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local open = tonumber(redis.call('HGET', KEYS[1], 'until') or 0) > now
+if open and redis.call('HGET', KEYS[1], 'number') == ARGV[2] then
+  redis.call('HINCRBY', KEYS[1], 'version', 1)
+  redis.call('HSET', KEYS[1], 'until', now, 'closed_by', ARGV[1])
+end
+return redis.call('HGETALL', KEYS[1])
+"""
+
+_NOW = "local time = redis.call('TIME') return time[1] * 1000 + math.floor(time[2] / 1000)"
+
+
+@dataclass(frozen=True)
+class Window:
+    """One opening of a window. Times are Redis' own, epoch seconds."""
+
+    id: str
+    number: int
+    ref: GatewayRef
+    requester: str
+    by: str
+    reason: str
+    opened_at: float
+    until: float
+    open: bool
+    closed_by: str = ""
+
+    @property
+    def key(self) -> str:
+        """What a policy names: this opening and no other."""
+        return f"{self.id}-{self.number}"
+
+
+class Windows:
+    """Every window, in one Redis."""
+
+    def __init__(self, client: Any, audit: AuditLog, *, prefix: str = "gateway-bot") -> None:
+        self._client = client
+        self._audit = audit
+        self._prefix = prefix
+        self._open = client.register_script(_OPEN)
+        self._close = client.register_script(_CLOSE)
+        self._now = client.register_script(_NOW)
+
+    @redis_errors
+    def open(
+        self, ref: GatewayRef, requester: str, *, by: str, reason: str, seconds: int,
+        request_id: str,
+    ) -> Window:  # fmt: skip
+        """Open one for `requester` on `ref`; the same one however often this request is made.
+
+        InvalidInput for more than an hour, or for oneself.
+        """
+        if not 0 < seconds <= LONGEST:
+            raise InvalidInput("A window is open for at most 60 minutes.", field="minutes")
+        if by == requester:
+            raise InvalidInput("Nobody opens a window for themselves.", field="for")
+        name = _id(ref, requester)
+        flat = self._open(
+            keys=[self._key(name)],
+            args=[request_id, str(ref), requester, by, reason, seconds * 1000, _KEEP_MS],
+        )
+        window = self._window(name, flat)
+        self._tell("window opened", by, {"for": requester, "reason": reason}, window, 1)
+        return window
+
+    @redis_errors
+    def close(self, key: str, *, by: str) -> Window | None:
+        """Close it, if it is open still; None when there is none (any more)."""
+        name, _, number = key.partition("-")
+        if not plausible(name) or not number.isdigit():
+            return None
+        flat = self._close(keys=[self._key(name)], args=[by, number])
+        if not flat:
+            return None
+        window = self._window(name, flat)
+        if window.closed_by:
+            self._tell("window closed", window.closed_by, {}, window, 2)
+        return window
+
+    @redis_errors
+    def find(self, ref: GatewayRef, requester: str) -> Window | None:
+        """The window of `requester` on `ref`, if it is open now."""
+        window = self._read(_id(ref, requester))
+        return window if window.open else None
+
+    @redis_errors
+    def at(self, key: str) -> Window | None:
+        """This very opening, or None when there is none (any more)."""
+        name = key.partition("-")[0]
+        if not plausible(name):
+            return None
+        window = self._read(name)
+        return window if window.key == key else None
+
+    def is_open(self, key: str) -> bool:
+        """Whether this very opening is open now. Unavailable where that cannot be read."""
+        window = self.at(key)
+        return window is not None and window.open
+
+    def _read(self, name: str) -> Window:
+        fields = self._client.hgetall(self._key(name))
+        return self._window(name, [part for pair in fields.items() for part in pair])
+
+    def _window(self, name: str, flat: list[str]) -> Window:
+        fields = dict(zip(flat[::2], flat[1::2], strict=True))
+        now = int(self._now())
+        return Window(
+            id=name,
+            number=int(fields.get("number", 0)),
+            ref=GatewayRef.parse(fields.get("ref", "none/none/none")),
+            requester=fields.get("requester", ""),
+            by=fields.get("by", ""),
+            reason=fields.get("reason", ""),
+            opened_at=int(fields.get("opened", 0)) / 1000,
+            until=int(fields.get("until", 0)) / 1000,
+            open=int(fields.get("until", 0)) > now,
+            closed_by=fields.get("closed_by", ""),
+        )
+
+    def _tell(self, event: str, who: str, more: Any, window: Window, version: int) -> None:
+        self._audit.append(
+            event,
+            who,
+            json.dumps({"until": window.until, **more}, sort_keys=True),
+            ref=window.ref,
+            subject=f"window-{window.key}",
+            kind="window",
+            version=version,
+            at=window.opened_at if version == 1 else window.until,
+        )
+
+    def _key(self, name: str) -> str:
+        return f"{self._prefix}:{{w:{name}}}"
+
+
+def _id(ref: GatewayRef, requester: str) -> str:
+    return action_id(f"window {ref} {requester}")

@@ -1,0 +1,183 @@
+"""The audit trail: each entry once, in one chain, and whatever is changed in it is found."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.sandbox.valkey import Valkey
+from deploy.actions.audit import AuditLog, Entry, Sealed, faults, read_lines, seal
+from deploy.actions.connection import connect
+from deploy.actions.store import ActionStore
+from deploy.actions.windows import Windows
+from deploy.errors import InvalidInput
+from deploy.gateway import GatewayRef
+from tests.support.redis_servers import LosingProxy, started
+from tests.support.waiting import until
+
+REF = GatewayRef("west", "prod", "edge-1")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    yield from started("valkey", tmp_path_factory.mktemp("redis"))
+
+
+@pytest.fixture(autouse=True)
+def empty(server: Valkey) -> None:
+    connect(server.url).flushall()
+
+
+def act(server: Valkey, name: str) -> None:
+    store = ActionStore(connect(server.url))
+    store.create(
+        name, kind="deploy", ref=REF, requester="U1", digest="d1", request={}, plan={},
+        origin={}, ttl_seconds=60, request_id=name,
+    )  # fmt: skip
+    store.cancel(name, by="U1", digest="d1", request_id="no")
+
+
+def test_what_an_action_logged_reaches_the_chain_once_and_in_order(server: Valkey) -> None:
+    lines: list[str] = []
+    log = AuditLog(connect(server.url), emit=lines.append)
+    act(server, "AAAAAA")
+    assert log.pump() == 2
+    act(server, "BBBBBB")
+    until(lambda: log.pump() or len(lines) == 4, "the rest")
+    assert [(e.subject, e.event, e.who) for e in log.read()][::-1] == [
+        ("AAAAAA", "pending", "U1"),
+        ("AAAAAA", "cancelled", "U1"),
+        ("BBBBBB", "pending", "U1"),
+        ("BBBBBB", "cancelled", "U1"),
+    ]
+    assert log.read(GatewayRef("west", "dev", "other")) == []
+    assert log.verify() == (4, [])
+    assert list(faults(read_lines(["other output", *lines]), start="")) == []
+
+
+def test_four_pumps_at_once_copy_each_entry_once(server: Valkey) -> None:
+    lines: list[str] = []
+    for number in range(25):
+        act(server, f"A{number}")
+    stop = threading.Event()
+
+    def pump() -> None:
+        log = AuditLog(connect(server.url), emit=lines.append)
+        while not stop.is_set():
+            log.pump()
+
+    threads = [threading.Thread(target=pump) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    until(lambda: len(lines) >= 50, "every entry", 20)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert AuditLog(connect(server.url)).verify() == (50, [])
+    assert len(lines) == len(set(lines)) == 50
+
+
+def test_a_lost_reply_neither_doubles_nor_silences_an_entry(server: Valkey, tmp_path: Path) -> None:
+    proxy = LosingProxy(server.url, tmp_path)
+    lines: list[str] = []
+    log = AuditLog(connect(proxy.url), emit=lines.append)
+    proxy.match, proxy.lose = b"EVALSHA", 2
+    log.append("x", "U1", "", subject="s", kind="k", version=1, at=1.0)
+    log.append("x", "U1", "", subject="s", kind="k", version=1, at=1.0)
+    assert log.verify() == (1, [])
+    assert len(lines) == 1
+    proxy.close()
+
+
+def test_what_is_too_old_goes_and_the_rest_still_follows_from_it(server: Valkey) -> None:
+    client = connect(server.url)
+    log = AuditLog(client, keep_days=1)
+    for number in range(3):
+        log.append("x", "U1", "", subject=f"s{number}", kind="k", version=1, at=1.0)
+    stored = client.xrange("gateway-bot:{audit}:log")
+    client.delete("gateway-bot:{audit}:log")
+    for number, (_, fields) in enumerate(stored):
+        # The first two are of long ago.
+        client.xadd("gateway-bot:{audit}:log", fields, id=f"{number + 1}-1" if number < 2 else "*")
+    assert log.trim() == 2
+    assert log.verify() == (1, [])
+    client.xtrim("gateway-bot:{audit}:log", maxlen=0)
+    assert log.verify()[1] == ["the last entry is not the newest one that was written"]
+
+
+def chain(count: int, key: bytes) -> list[Sealed]:
+    found: list[Sealed] = []
+    for number in range(1, count + 1):
+        prev = found[-1].hash if found else ""
+        entry = Entry(number, 1.5, "approved", "U2", "AAAAAA", "deploy", str(REF), "d", prev)
+        found.append(seal(entry, key))
+    return found
+
+
+@given(
+    key=st.sampled_from([b"", b"secret"]), place=st.integers(0, 4), data=st.data(),
+    way=st.sampled_from(["text", "hash", "remove", "double", "swap"]),
+)  # fmt: skip
+def test_any_change_of_any_byte_and_any_entry_moved_or_gone_is_found(
+    key: bytes, place: int, data: st.DataObject, way: str
+) -> None:
+    good = chain(5, key)
+    changed = list(good)
+    victim = good[place]
+    if way in ("text", "hash"):
+        value = victim.text if way == "text" else victim.hash
+        at = data.draw(st.integers(0, len(value) - 1))
+        other = value[:at] + chr((ord(value[at]) + 1) % 128) + value[at + 1 :]
+        changed[place] = Sealed(other, victim.hash) if way == "text" else Sealed(victim.text, other)
+    elif way == "remove":
+        del changed[place]
+    elif way == "double":
+        changed.insert(place, victim)
+    else:
+        changed[place], changed[(place + 1) % 5] = changed[(place + 1) % 5], changed[place]
+    assert list(faults(good, start="", end=good[-1].hash, key=key)) == []
+    assert list(faults(changed, start="", end=good[-1].hash, key=key)) != []
+
+
+def test_without_the_key_nobody_makes_a_chain_that_passes() -> None:
+    assert list(faults(chain(3, b""), start="", key=b"secret")) != []
+
+
+def test_a_window_is_opened_for_one_person_and_closed_by_another(server: Valkey) -> None:
+    client = connect(server.url)
+    log = AuditLog(client)
+    windows = Windows(client, log)
+    made = windows.open(REF, "U1", by="U2", reason="link", seconds=600, request_id="r1")
+    again = windows.open(REF, "U1", by="U2", reason="link", seconds=600, request_id="r1")
+    assert again.key == made.key
+    assert windows.find(REF, "U1") is not None
+    assert windows.find(REF, "U3") is None
+    assert windows.find(GatewayRef("west", "prod", "edge-2"), "U1") is None
+    assert windows.is_open(made.key)
+    closed = windows.close(made.key, by="U4")
+    assert closed is not None
+    assert (closed.open, closed.closed_by) == (False, "U4")
+    assert not windows.is_open(made.key)
+    reopened = windows.open(REF, "U1", by="U2", reason="again", seconds=600, request_id="r2")
+    assert reopened.key != made.key
+    assert not windows.is_open(made.key), "what was asked under the first one stays closed"
+    assert windows.is_open(reopened.key)
+    assert [(e.event, e.who) for e in log.read()][::-1] == [
+        ("window opened", "U2"),
+        ("window closed", "U4"),
+        ("window opened", "U2"),
+    ]
+    assert windows.close("}x{-1", by="U4") is None
+    assert not windows.is_open("nonsense")
+
+
+@pytest.mark.parametrize(("by", "seconds"), [("U2", 3601), ("U2", 0), ("U1", 60)])
+def test_a_window_is_never_for_long_nor_for_oneself(server: Valkey, by: str, seconds: int) -> None:
+    client = connect(server.url)
+    with pytest.raises(InvalidInput):
+        Windows(client, AuditLog(client)).open(
+            REF, "U1", by=by, reason="x", seconds=seconds, request_id="r"
+        )
