@@ -72,12 +72,15 @@ class ArmClient:
         credential: Credential,
         *,
         endpoint: str = "https://management.azure.com",
+        timeout: tuple[float, float] = _TIMEOUT,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        """`timeout` is how long to wait, in seconds, for a connection and for an answer."""
         self._session = session
         self._credential = credential
         self._endpoint = endpoint.rstrip("/")
+        self._timeout = timeout
         self._clock = clock
         self._sleep = sleep
 
@@ -167,7 +170,12 @@ class ArmClient:
         headers = {"Authorization": f"Bearer {self._bearer()}"}
         try:
             answer = self._session.request(
-                method, url, json=body, headers=headers, timeout=_TIMEOUT, allow_redirects=False
+                method,
+                url,
+                json=body,
+                headers=headers,
+                timeout=self._timeout,
+                allow_redirects=False,
             )
         except requests.RequestException as error:
             late = isinstance(error, requests.Timeout)
@@ -188,15 +196,25 @@ class ArmClient:
         try:
             return self._credential.get_token(f"{self._endpoint}/.default").token
         except ClientAuthenticationError as error:
+            if _is_outage(error):
+                raise _no_sign_in() from error
             raise Refused(
                 "Azure does not accept the bot's credential.",
                 remedy="Check azure.tenant_id, azure.client_id and AZURE_CLIENT_SECRET "
                 "with `gateway-bot check`.",
             ) from error
         except AzureError as error:
-            raise Unavailable(
-                "Signing in to Azure failed: the sign-in service does not answer."
-            ) from error
+            raise _no_sign_in() from error
+
+
+def _is_outage(error: ClientAuthenticationError) -> bool:
+    """Whether nobody was refused: azure-identity calls whatever failed inside a refusal of the
+    credential (azure/identity/_internal/decorators.py); Entra's own words have an AADSTS code."""
+    return error.__cause__ is not None and "AADSTS" not in str(error)
+
+
+def _no_sign_in() -> Unavailable:
+    return Unavailable("Signing in to Azure failed: the sign-in service does not answer.")
 
 
 def _json(answer: requests.Response, what: str) -> dict[str, Any]:
