@@ -1,4 +1,4 @@
-"""The command line: `gateway-bot run`, `check`, `render` and `demo`."""
+"""The command line: `gateway-bot run`, `check`, `render`, `audit` and `demo`."""
 
 import argparse
 import sys
@@ -37,6 +37,16 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
     render = commands.add_parser("render", help="print the manifests of a gateway")
     render.add_argument("spec", type=Path, metavar="SPEC.yaml", help="the gateway's spec")
+    audit = commands.add_parser("audit", help="look after the audit trail")
+    verify = audit.add_subparsers(dest="audit", required=True, metavar="COMMAND").add_parser(
+        "verify", help="find whatever was changed in it"
+    )
+    verify.add_argument(
+        "--config", type=Path, default=Path("gateway-bot.yaml"), help="the settings file"
+    )
+    verify.add_argument(
+        "--file", type=Path, help="check what the bot wrote to standard output instead of Redis"
+    )
     demo = commands.add_parser(
         "demo", help="run the bot with a Slack, an Azure and clusters of its own, on this machine"
     )
@@ -68,6 +78,12 @@ def _render(options: argparse.Namespace) -> int:
     return render(options.spec)
 
 
+def _audit(options: argparse.Namespace) -> int:
+    from bot.audit import verify
+
+    return verify(options.config, options.file)
+
+
 def _demo(options: argparse.Namespace) -> int:
     try:
         from bot.demo import demo
@@ -86,7 +102,7 @@ def _demo(options: argparse.Namespace) -> int:
     )
 
 
-_COMMANDS = {"run": _run, "check": _check, "render": _render, "demo": _demo}
+_COMMANDS = {"run": _run, "check": _check, "render": _render, "audit": _audit, "demo": _demo}
 
 if __name__ == "__main__":
     sys.exit(main())

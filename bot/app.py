@@ -15,10 +15,13 @@ from slack_sdk import WebClient
 from slack_sdk.http_retry import RateLimitErrorRetryHandler
 from slack_sdk.http_retry.builtin_handlers import ServerErrorRetryHandler
 
+from bot.chores import Chore
 from bot.clients import (
     arm_client,
+    audit_key,
     clusters_of,
     environments_of,
+    identities_of,
     image_repository,
     instances_of,
     redis_url,
@@ -30,15 +33,18 @@ from bot.settings import Secrets, Settings
 from bot.socket_mode import SocketMode
 from deploy import rotation
 from deploy.access import environment_of
-from deploy.actions import connection
+from deploy.actions import connection, reminders
+from deploy.actions.audit import AuditLog
 from deploy.actions.inbox import Inbox
 from deploy.actions.leases import GatewayLeases
 from deploy.actions.outbox import Outbox
 from deploy.actions.runner import Runner
 from deploy.actions.store import ActionStore
+from deploy.actions.windows import Windows
 from deploy.applying import Applier
 from deploy.cache import ClusterCache
 from deploy.deployer import Deployer
+from deploy.gatekeeper import Gatekeeper
 from deploy.levels import Levels
 from deploy.minting import Minter
 from deploy.planning import Planner
@@ -46,12 +52,17 @@ from deploy.portal import portal_of
 from deploy.removal import Remover
 from deploy.rotator import Rotator
 from deploy.verification import observing
-from handlers import choices, listeners
+from handlers import again, choices, listeners
+from handlers.again import Reproposing
+from handlers.budget import Budgets
 from handlers.delivery import Deliveries
 from handlers.intake import Intake
+from handlers.people import Team, UserGroups
 from handlers.services import Services
+from handlers.verb import Request
 from handlers.verbs import VERBS
 from handlers.views import action as action_view
+from handlers.views import notes
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +93,8 @@ class Bot:
         store = ActionStore(redis, keep_days=settings.redis.keep_days)
         prompt = connection.connect(url, timeout=_PROMPT_SECONDS, retries=1)
         slack = _web_client(settings, secrets)
+        slack.retry_handlers.append(RateLimitErrorRetryHandler(max_retry_count=2))
+        audit = AuditLog(redis, key=audit_key(secrets), emit=_say)
         session = requests.Session()
         clusters = clusters_of(settings)
         self._caches = {name: ClusterCache(cluster) for name, cluster in clusters.items()}
@@ -91,15 +104,18 @@ class Bot:
         arm = arm_client(settings, secrets, session)
         registry = registry_of(settings, session)
         planner = Planner(clusters.__getitem__, registry.tags, environments)
+        windows = Windows(prompt, audit)
+        gatekeeper = Gatekeeper(environments, identities_of(settings), UserGroups(slack), windows)
         applier = Applier(planner, clusters, Minter(arm, instances))
         self.runner = Runner(
             store,
             GatewayLeases(redis),
             {
-                "deploy": Deployer(applier),
-                "delete": Remover(clusters),
-                rotation.KIND: Rotator(
-                    applier, observing=observing(settings.rotation.verify_seconds)
+                "deploy": Reproposing(Deployer(applier), self._accept),
+                "delete": Reproposing(Remover(clusters), self._accept),
+                rotation.KIND: Reproposing(
+                    Rotator(applier, observing=observing(settings.rotation.verify_seconds)),
+                    self._accept,
                 ),
             },
             owner=owner,
@@ -110,7 +126,19 @@ class Bot:
                 settings.rotation.at_once,
             ),
         )
-        self.deliveries = Deliveries(slack, Outbox(redis), action_view.render, owner)
+        self.deliveries = Deliveries(
+            _web_client(settings, secrets),
+            Outbox(redis),
+            action_view.render,
+            notes.notes,
+            owner,
+            budgets=Budgets(),
+        )
+        self.chores = (
+            Chore("audit", 1.0, audit.pump),
+            Chore("audit retention", 3600.0, audit.trim),
+            Chore("reminders", 10.0, lambda: reminders.remind(store)),
+        )
         services = Services(
             slack=slack,
             store=ActionStore(prompt, keep_days=settings.redis.keep_days),
@@ -130,6 +158,11 @@ class Bot:
                 },
                 self._pool,
             ),
+            gatekeeper=gatekeeper,
+            windows=windows,
+            audit=audit,
+            accept=self._accept,
+            team=Team(slack),
             wake=self._changed,
             command=settings.slack.command,
             decision_seconds=settings.decision.seconds,
@@ -137,7 +170,11 @@ class Bot:
             portal=portal_of(settings.azure.arm_endpoint),
         )
         self.intake = Intake(
-            services, Inbox(prompt), {verb.name: verb for verb in VERBS}, self._pool, owner
+            services,
+            Inbox(prompt),
+            {verb.name: verb for verb in (*VERBS, again.VERB)},
+            self._pool,
+            owner,
         )
         app = App(
             client=slack,
@@ -160,6 +197,8 @@ class Bot:
         self.runner.start()
         self.deliveries.start()
         self.intake.start()
+        for chore in self.chores:
+            chore.start()
         if not self.transport.start():
             log.warning("Slack cannot be reached yet; the bot goes on trying")
 
@@ -170,6 +209,8 @@ class Bot:
         self.runner.stop(timeout=10)
         self._pool.shutdown(wait=True, cancel_futures=True)
         self.deliveries.stop()
+        for chore in self.chores:
+            chore.stop()
         self._levels.stop()
         for cache in self._caches.values():
             cache.stop()
@@ -182,7 +223,11 @@ class Bot:
             "runner": self.runner.healthy(),
             "delivery": self.deliveries.alive(),
             "intake": self.intake.alive(),
+            "chores": all(chore.healthy() for chore in self.chores),
         }
+
+    def _accept(self, request: Request) -> None:
+        self.intake.accept(request)
 
     def _changed(self, action_id: str) -> None:
         self.runner.wake(action_id)
@@ -195,7 +240,6 @@ def _web_client(settings: Settings, secrets: Secrets) -> WebClient:
         base_url=settings.slack.api_url,
         timeout=10,
     )
-    client.retry_handlers.append(RateLimitErrorRetryHandler(max_retry_count=2))
     client.retry_handlers.append(ServerErrorRetryHandler())
     return client
 
@@ -210,6 +254,10 @@ def _transport(app: App, settings: Settings, secrets: Secrets) -> Transport:
         slack.api_url,
         connections=slack.connections,
     )
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 def _revealed(secret: object) -> str:

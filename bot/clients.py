@@ -6,12 +6,13 @@ import requests
 from azure.core.credentials import TokenCredential
 from azure.identity import AzureAuthorityHosts, ClientSecretCredential, DefaultAzureCredential
 
-from bot.settings import Secrets, Settings
-from deploy.access import Environment
+from bot.settings import ApprovalSettings, PeopleSettings, Secrets, Settings
+from deploy.access import Approval, Environment, Freeze, Identities
 from deploy.azure import ApimInstance, ArmClient
 from deploy.cluster import Cluster, connect
 from deploy.gateway import DEFAULT_REPOSITORY
 from deploy.images import Registry
+from deploy.policy import People
 from deploy.rules import Exemption
 
 _KNOWN_AUTHORITIES = {
@@ -26,6 +27,12 @@ def redis_url(settings: Settings, secrets: Secrets) -> str:
     if secrets.redis_url is not None:
         return secrets.redis_url.get_secret_value()
     return settings.redis.url or ""
+
+
+def audit_key(secrets: Secrets) -> bytes:
+    """What the hashes of the audit trail are made with; empty where there is none."""
+    key = secrets.audit_key
+    return key.get_secret_value().encode() if key is not None else b""
 
 
 def credential_of(settings: Settings, secrets: Secrets) -> TokenCredential:
@@ -97,9 +104,27 @@ def environments_of(settings: Settings) -> tuple[Environment, ...]:
             namespaces=item.namespaces,
             production=item.production,
             exemptions=tuple(Exemption(e.rule, e.reason, e.until) for e in item.exemptions),
+            requesters=_people(item.requesters) if item.requesters else None,
+            channels=item.channels,
+            approval=_approval(item.approval) if item.approval else None,
+            freezes=tuple(Freeze(f.reason, f.starts, f.ends) for f in item.freezes),
+            windows=item.windows,
         )
         for item in settings.environments
     )
+
+
+def identities_of(settings: Settings) -> Identities:
+    """Which user ids belong to one person."""
+    return Identities({user: name for name, users in settings.people.items() for user in users})
+
+
+def _people(settings: PeopleSettings) -> People:
+    return People(settings.users, settings.groups)
+
+
+def _approval(settings: ApprovalSettings) -> Approval:
+    return Approval(_people(settings.approvers), settings.quorum, settings.seconds)
 
 
 def registry_of(settings: Settings, session: requests.Session) -> Registry:

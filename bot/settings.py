@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import (
     AliasChoices,
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -25,6 +26,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from deploy.errors import InvalidInput
 from deploy.rules import RULE_IDS
 
+UserId = Annotated[str, Field(pattern=r"^[UW][A-Z0-9]{2,20}$")]
+GroupId = Annotated[str, Field(pattern=r"^S[A-Z0-9]{2,20}$")]
+ChannelId = Annotated[str, Field(pattern=r"^[CG][A-Z0-9]{2,20}$")]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=63)]
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+(/\S*)?$")]
 
@@ -117,6 +121,48 @@ class ExemptionSettings(_Model):
         return value
 
 
+class PeopleSettings(_Model):
+    """Some people: Slack user ids, and ids of user groups."""
+
+    users: tuple[UserId, ...] = ()
+    groups: tuple[GroupId, ...] = ()
+
+    @model_validator(mode="after")
+    def _somebody(self) -> "PeopleSettings":
+        if not self.users and not self.groups:
+            raise ValueError("name at least one user or group")
+        return self
+
+
+class ApprovalSettings(_Model):
+    """Who approves changes, how many of them it takes, and within how many seconds."""
+
+    approvers: PeopleSettings
+    quorum: int = Field(default=1, ge=1, le=10)
+    seconds: int | None = Field(default=None, ge=60, le=7 * 86400)
+
+    @model_validator(mode="after")
+    def _can_be_reached(self) -> "ApprovalSettings":
+        people = self.approvers
+        if not people.groups and len(set(people.users)) < self.quorum:
+            raise ValueError("fewer approvers are named than the quorum asks for")
+        return self
+
+
+class FreezeSettings(_Model):
+    """A time in which nothing is to change; moments carry their time zone."""
+
+    reason: str = Field(min_length=1, max_length=200)
+    starts: AwareDatetime
+    ends: AwareDatetime
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "FreezeSettings":
+        if self.ends <= self.starts:
+            raise ValueError("a freeze ends after it starts")
+        return self
+
+
 class EnvironmentSettings(_Model):
     """Which clusters and namespaces form an environment; the first that matches holds."""
 
@@ -125,6 +171,11 @@ class EnvironmentSettings(_Model):
     namespaces: tuple[str, ...] = ("*",)
     production: bool = False
     exemptions: tuple[ExemptionSettings, ...] = ()
+    requesters: PeopleSettings | None = None
+    channels: tuple[ChannelId, ...] = ()
+    approval: ApprovalSettings | None = None
+    freezes: tuple[FreezeSettings, ...] = ()
+    windows: bool = True
 
     @model_validator(mode="after")
     def _one_exemption_a_rule(self) -> "EnvironmentSettings":
@@ -177,10 +228,21 @@ class Settings(_Model):
     apim: tuple[ApimSettings, ...] = Field(min_length=1)
     clusters: tuple[ClusterSettings, ...] = Field(min_length=1)
     environments: tuple[EnvironmentSettings, ...] = Field(min_length=1)
+    people: dict[str, tuple[UserId, ...]] = {}
+    """User ids that belong to one person, by a name for that person."""
     images: ImageSettings = ImageSettings()
     decision: DecisionSettings = DecisionSettings()
     rotation: RotationSettings = RotationSettings()
     health: HealthSettings = HealthSettings()
+
+    @field_validator("people")
+    @classmethod
+    def _one_person_an_id(cls, value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        ids = [user for users in value.values() for user in users]
+        twice = sorted({user for user in ids if ids.count(user) > 1})
+        if twice:
+            raise ValueError(f"{twice[0]} belongs to two people")
+        return value
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> "Settings":
@@ -205,6 +267,7 @@ class Secrets(BaseSettings):
     azure_client_secret: SecretStr | None = Field(
         default=None, validation_alias="AZURE_CLIENT_SECRET"
     )
+    audit_key: SecretStr | None = Field(default=None, validation_alias="GATEWAY_BOT_AUDIT_KEY")
     redis_url: SecretStr | None = Field(
         None, validation_alias=AliasChoices("REDIS_URL", "GATEWAY_BOT_REDIS_URL")
     )

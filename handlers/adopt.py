@@ -14,7 +14,7 @@ from deploy.manifests import SPEC_ANNOTATION
 from deploy.plan import Manifest
 from deploy.pods import token_secret_of
 from deploy.tokens import secret_facts
-from handlers.proposal import check_allowed, find, listed, propose
+from handlers.proposal import DECISION_OPTIONS, check_allowed, find, listed, propose
 from handlers.services import Services
 from handlers.verb import Option, Reply, Request, Verb
 
@@ -22,7 +22,7 @@ from handlers.verb import Option, Reply, Request, Verb
 def run(services: Services, request: Request) -> Reply | None:
     """Derive what the gateway is meant to be from what is live, and plan to deploy just that."""
     ref = find(services, request.gateway)
-    check_allowed(services, ref)
+    check_allowed(services, request, ref)
     cluster = services.clusters[ref.cluster]
     deployment = deployment_of(cluster, ref)
     if SPEC_ANNOTATION in (deployment["metadata"].get("annotations") or {}):
@@ -111,6 +111,9 @@ VERB = Verb(
     "takes over a gateway that the portal's YAML or Helm installed",
     run,
     gateway="required",
-    options=(Option("gateway", "the gateway in API Management, where it cannot be told", "NAME"),),
+    options=(
+        Option("gateway", "the gateway in API Management, where it cannot be told", "NAME"),
+        *DECISION_OPTIONS,
+    ),
     examples=("adopt legacy-9", "adopt west/dev/apim-gateway --gateway edge-1"),
 )

@@ -82,7 +82,8 @@ def _arguments(verb: Verb, words: list[str]) -> Command:
         else:
             gateway = word
     if verb.gateway == "required" and not gateway:
-        raise InvalidInput(f"`{verb.name}` needs the name of a gateway.", remedy=_see_help(verb))
+        what = "the name of a gateway" if verb.positional == "gateway" else f"an {verb.positional}"
+        raise InvalidInput(f"`{verb.name}` needs {what}.", remedy=_see_help(verb))
     return Command(verb, gateway, options)
 
 

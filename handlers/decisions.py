@@ -1,34 +1,74 @@
-"""The buttons of an action's message: confirm, cancel, see the whole plan.
+"""The buttons of an action's message: confirm, approve, deny, cancel, see the whole plan.
 
-What a click carries is not trusted: the id is looked up, and the store checks who clicks, whether
-the digest is still the one shown, and whether the time is over, in one step.
+What a click carries is not trusted: the id is looked up, who may decide is asked of Slack at that
+moment, and the store checks state, digest, time and votes in one step.
 """
 
 import json
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from deploy.actions.record import Action
 from deploy.actions.store import Decision
-from deploy.errors import GatewayBotError
-from handlers import replies
+from deploy.errors import GatewayBotError, InvalidInput
+from handlers import again, replies
 from handlers.services import Services
-from handlers.verb import Click, Reply
+from handlers.verb import Click, Reply, Submission
 from handlers.views import action as view
-from handlers.views import errors
+from handlers.views import approvals, errors
+from handlers.views import denial as modal
 
-CONFIRM = "action_confirm"
-CANCEL = "action_cancel"
-DETAILS = "action_details"
+REASON_LIMIT = 500
 
 
 def confirm(services: Services, click: Click) -> None:
     """The requester says yes to exactly what was shown."""
-    _decide(services, click, services.store.confirm)
+    action_id, digest = _value(click)
+    _answer(services, click, lambda: confirmed(services, action_id, click.user, digest, _id(click)))
+
+
+def approve(services: Services, click: Click) -> None:
+    """An approver says yes to exactly what was shown."""
+    action_id, digest = _value(click)
+    _answer(services, click, lambda: approved(services, action_id, click.user, digest, _id(click)))
 
 
 def cancel(services: Services, click: Click) -> None:
     """The requester takes the request back."""
-    _decide(services, click, services.store.cancel)
+    action_id, digest = _value(click)
+    _answer(
+        services,
+        click,
+        lambda: services.store.cancel(
+            action_id, by=click.user, digest=digest, request_id=_id(click)
+        ),
+    )
+
+
+def deny(services: Services, click: Click) -> None:
+    """Ask why; the denial counts once the reason is given."""
+    action_id, digest = _value(click)
+    services.slack.views_open(
+        trigger_id=click.trigger_id, view=modal.ask(action_id, digest, click.channel)
+    )
+
+
+def deny_with_reason(services: Services, submission: Submission) -> None:
+    """The reason was given. InvalidInput keeps the form open; what else is to say goes to the
+    person alone."""
+    asked = modal.read(submission.private_metadata, submission.values)
+    reason = checked_reason(asked.reason)
+    decision = denied(
+        services, asked.action_id, submission.user, asked.digest, reason, submission.id
+    )
+    services.wake(asked.action_id)
+    if not decision.counted:
+        replies.send(
+            services.slack,
+            view.refused(decision.result, decision.action),
+            user=submission.user,
+            channel=asked.channel,
+            response_url="",
+        )
 
 
 def details(services: Services, click: Click) -> None:
@@ -45,23 +85,94 @@ def details(services: Services, click: Click) -> None:
     services.slack.views_open(trigger_id=click.trigger_id, view=view.details_modal(action))
 
 
-def _decide(services: Services, click: Click, transition: Any) -> None:
-    action_id, digest = _value(click)
+def ask_again(services: Services, click: Click) -> None:
+    """Plan the same once more, for whoever asked for it."""
+    action_id, _digest = _value(click)
+    action = services.store.get(action_id)
+    if action is None:
+        _tell(services, click, view.gone())
+        return
+    if action.requester != click.user:
+        _tell(services, click, view.refused("not-requester", action))
+        return
+    services.accept(again.request_for(action, f"click:{_id(click)}"))
+
+
+def show(services: Services, click: Click) -> None:
+    """The action's plan with its buttons, for one person."""
+    action_id, _digest = _value(click)
+    action = services.store.get(action_id)
+    _tell(services, click, approvals.plan_to_approve(action) if action else view.gone())
+
+
+def confirmed(
+    services: Services, action_id: str, user: str, digest: str, request_id: str
+) -> Decision:
+    """Record a confirmation, where the window it rests on is open still."""
+    action = services.store.get(action_id)
+    open_still = action is None or services.gatekeeper.window_open(action.policy)
+    return services.store.confirm(
+        action_id, by=user, digest=digest, request_id=request_id, window_open=open_still
+    )
+
+
+def approved(
+    services: Services, action_id: str, user: str, digest: str, request_id: str
+) -> Decision:
+    """Record an approval, if `user` is an approver now. Unavailable where that cannot be read."""
+    return services.store.approve(
+        action_id,
+        by=user,
+        person=services.gatekeeper.person(user),
+        eligible=_eligible(services, action_id, user),
+        digest=digest,
+        request_id=request_id,
+    )
+
+
+def denied(
+    services: Services, action_id: str, user: str, digest: str, reason: str, request_id: str
+) -> Decision:
+    """Record a denial, if `user` is an approver now. Unavailable where that cannot be read."""
+    return services.store.deny(
+        action_id,
+        by=user,
+        person=services.gatekeeper.person(user),
+        eligible=_eligible(services, action_id, user),
+        digest=digest,
+        reason=reason,
+        request_id=request_id,
+    )
+
+
+def checked_reason(text: str) -> str:
+    """A person's reason. InvalidInput when there is none, or too much of it."""
+    reason = " ".join(text.split())
+    if not reason:
+        raise InvalidInput("A reason is needed.", field="reason", remedy="Say why in a few words.")
+    if len(reason) > REASON_LIMIT:
+        raise InvalidInput(f"A reason has at most {REASON_LIMIT} characters.", field="reason")
+    return reason
+
+
+def _eligible(services: Services, action_id: str, user: str) -> bool:
+    action = services.store.get(action_id)
+    return action is not None and services.gatekeeper.may_decide(action, user).allowed
+
+
+def _answer(services: Services, click: Click, decide: Any) -> None:
     try:
-        decision: Decision = transition(
-            action_id, by=click.user, digest=digest, request_id=_request_id(click)
-        )
+        decision: Decision = decide()
     except GatewayBotError as error:
         _tell(services, click, errors.trouble(error))
         return
-    if decision.result in ("done", "replayed"):
-        services.wake(action_id)
-        return
-    _tell(services, click, view.refused(decision.result, decision.action))
-    services.wake(action_id)
+    if not decision.counted:
+        _tell(services, click, view.refused(decision.result, decision.action))
+    if decision.action is not None:
+        services.wake(decision.action.id)
 
 
-def _request_id(click: Click) -> str:
+def _id(click: Click) -> str:
     """The same for each delivery of one click and for no other: action_ts is the click's own."""
     action: dict[str, Any] = click.body["actions"][0]
     return f"{click.user}:{action['action_id']}:{action.get('action_ts', click.trigger_id)}"
@@ -75,11 +186,6 @@ def _value(click: Click) -> tuple[str, str]:
         return "", ""
 
 
-def button_value(action: Action) -> str:
-    """What a button carries: which action, and the digest of what was shown."""
-    return json.dumps({"id": action.id, "digest": action.digest})
-
-
 def _tell(services: Services, click: Click, reply: Reply) -> None:
     replies.send(
         services.slack,
@@ -88,3 +194,15 @@ def _tell(services: Services, click: Click, reply: Reply) -> None:
         channel=click.channel,
         response_url="",
     )
+
+
+CLICKS: Mapping[str, Callable[[Services, Click], None]] = {
+    "action_confirm": confirm,
+    "action_approve": approve,
+    "action_deny": deny,
+    "action_cancel": cancel,
+    "action_details": details,
+    "action_again": ask_again,
+    "action_show": show,
+}
+"""What each button does, by its action_id."""

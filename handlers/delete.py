@@ -3,7 +3,7 @@
 from deploy.errors import NotFound
 from deploy.installed import installed
 from deploy.removal import removal_plan
-from handlers.proposal import check_allowed, find, wait_for_decision
+from handlers.proposal import DECISION_OPTIONS, check_allowed, find, wait_for_decision
 from handlers.services import Services
 from handlers.verb import Option, Reply, Request, Verb
 
@@ -11,7 +11,7 @@ from handlers.verb import Option, Reply, Request, Verb
 def run(services: Services, request: Request) -> Reply | None:
     """Put everything that would be deleted before the requester."""
     ref = find(services, request.gateway)
-    check_allowed(services, ref)
+    check_allowed(services, request, ref)
     cluster = services.clusters[ref.cluster]
     plan = removal_plan(
         cluster, installed(cluster, ref), volumes=bool(request.options.get("with-volumes"))
@@ -27,6 +27,9 @@ VERB = Verb(
     "deletes a gateway from its cluster; volumes only when told",
     run,
     gateway="required",
-    options=(Option("with-volumes", "also delete its configuration backup's volume", kind="flag"),),
+    options=(
+        Option("with-volumes", "also delete its configuration backup's volume", kind="flag"),
+        *DECISION_OPTIONS,
+    ),
     examples=("delete edge-1", "delete west/dev/edge-1 --with-volumes"),
 )

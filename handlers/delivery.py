@@ -1,27 +1,33 @@
-"""Keeps each action's one message true: posts it once, then updates it to the newest state.
+"""Keeps each action's one message true, and tells the rest in its thread.
 
 What is owed stands in the outbox beside the action, so a message ends right even if the bot dies in
-between. Slack allows about fifty chat.update calls a minute for a whole workspace (tier 3), so
-progress is coalesced and the newest state always wins.
+between. The newest state wins; a line in the thread or to the requester is told once: whether it
+was posted before is looked up by its metadata, since chat.postMessage cannot be repeated safely.
 """
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
 from deploy.actions.outbox import Delivery, Outbox
-from deploy.actions.record import Action
+from deploy.actions.record import Action, Event
 from deploy.errors import GatewayBotError
+from handlers.budget import Budgets
 from handlers.verb import Block
+from handlers.views.notes import Note
 
 log = logging.getLogger(__name__)
 
 Render = Callable[[Action], tuple[str, list[Block]]]
+Notes = Callable[[Action, Sequence[Event]], tuple[Note, ...]]
+Place = Mapping[str, Any]
+"""Where a message is: `channel` and `ts`."""
 
 EVENT_TYPE = "gateway_action"
 _LEASE_SECONDS = 30
@@ -29,43 +35,43 @@ _POLL_SECONDS = 0.5
 _RETRY_SECONDS = 5.0
 _PROGRESS_SECONDS = 1.5
 _HISTORY_COUNT = 100
+_WORKERS = 4
 
 
-class Budget:
-    """A token bucket: `per_minute` calls on average, `burst` at once."""
+class Later(Exception):
+    """Slack's limits allow this only after `seconds`."""
 
-    def __init__(
-        self, per_minute: float, burst: int, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._rate = per_minute / 60
-        self._burst = burst
-        self._clock = clock
-        self._left = float(burst)
-        self._at = clock()
-
-    def take(self) -> bool:
-        """Use one call if there is one."""
-        now = self._clock()
-        self._left = min(self._burst, self._left + (now - self._at) * self._rate)
-        self._at = now
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
 
 
 class Deliveries:
-    """The thread that pays what the outbox owes."""
+    """The threads that pay what the outbox owes."""
 
-    def __init__(self, slack: WebClient, outbox: Outbox, render: Render, owner: str) -> None:
+    def __init__(
+        self,
+        slack: WebClient,
+        outbox: Outbox,
+        render: Render,
+        notes: Notes,
+        owner: str,
+        *,
+        budgets: Budgets,
+    ) -> None:
+        """`slack` must not sleep on its own when it is told to wait: others would wait with it."""
         self._slack = slack
         self._outbox = outbox
         self._render = render
+        self._notes = notes
         self._owner = owner
-        self._updates = Budget(per_minute=50, burst=10)
+        self._budgets = budgets
         self._sent_at: dict[str, float] = {}
+        self._busy: set[str] = set()
+        self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stopping = threading.Event()
+        self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="delivery")
         self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
 
     def start(self) -> None:
@@ -73,10 +79,11 @@ class Deliveries:
         self._thread.start()
 
     def stop(self) -> None:
-        """Finish the message under way and end."""
+        """Finish the messages under way and end."""
         self._stopping.set()
         self._wake.set()
         self._thread.join(timeout=10)
+        self._pool.shutdown(wait=True, cancel_futures=True)
 
     def wake(self) -> None:
         """Something changed: look now rather than at the next poll."""
@@ -92,92 +99,150 @@ class Deliveries:
             self._wake.clear()
             try:
                 for action_id in self._outbox.owed():
-                    self._deliver(action_id)
+                    self._begin(action_id)
             except GatewayBotError as error:
                 log.warning("the outbox cannot be read: %s", error)
                 self._stopping.wait(_RETRY_SECONDS)
             except Exception:  # the thread that keeps messages true must outlive any one of them
-                log.exception("a delivery failed")
+                log.exception("looking for what is owed failed")
                 self._stopping.wait(_RETRY_SECONDS)
+
+    def _begin(self, action_id: str) -> None:
+        with self._lock:
+            if action_id in self._busy:
+                return
+            self._busy.add(action_id)
+        self._pool.submit(self._work, action_id)
+
+    def _work(self, action_id: str) -> None:
+        try:
+            self._deliver(action_id)
+        except GatewayBotError as error:
+            log.warning("the message of %s waits for its next turn: %s", action_id, error)
+        except Exception:  # as above; what is owed stays owed
+            log.exception("the message of %s could not be delivered", action_id)
+        finally:
+            with self._lock:
+                self._busy.discard(action_id)
 
     def _deliver(self, action_id: str) -> None:
         delivery = self._outbox.claim(action_id, self._owner, _LEASE_SECONDS)
         if delivery is None:
             return
         since = time.monotonic() - self._sent_at.get(action_id, float("-inf"))
-        if since < _PROGRESS_SECONDS and not delivery.action.final:
+        if since < _PROGRESS_SECONDS and not delivery.action.final and not delivery.events:
             self._outbox.release(action_id, self._owner, _PROGRESS_SECONDS - since)
             return
         try:
             message = self._send(delivery)
+            noted = self._tell(delivery, message)
+        except Later as later:
+            self._outbox.release(action_id, self._owner, later.seconds)
         except SlackApiError as error:
             self._refused(delivery, error)
         except (SlackClientError, OSError) as error:
             log.warning("Slack did not answer for %s: %s", action_id, type(error).__name__)
             self._outbox.release(action_id, self._owner, _RETRY_SECONDS)
         else:
-            if message is None:
-                self._outbox.release(action_id, self._owner, _PROGRESS_SECONDS)
-                return
-            self._outbox.delivered(action_id, self._owner, delivery.version, message)
+            self._outbox.delivered(action_id, self._owner, delivery.version, message, noted=noted)
             if delivery.action.final:
                 self._sent_at.pop(action_id, None)
             else:
                 self._sent_at[action_id] = time.monotonic()
 
-    def _send(self, delivery: Delivery) -> Mapping[str, Any] | None:
+    def _send(self, delivery: Delivery) -> Place:
         action = delivery.action
         text, blocks = self._render(action)
         message = action.message or self._already_posted(delivery)
         if message is None:
             return self._post(action, text, blocks)
-        if not self._updates.take() and not action.final:
-            return None
+        wait = self._budgets.update()
+        if wait and not action.final:
+            raise Later(max(wait, _PROGRESS_SECONDS))
         self._slack.chat_update(
             channel=message["channel"], ts=message["ts"], text=text, blocks=blocks
         )
         return message
 
-    def _post(self, action: Action, text: str, blocks: list[Block]) -> Mapping[str, Any]:
+    def _post(self, action: Action, text: str, blocks: list[Block]) -> Place:
         metadata = {"event_type": EVENT_TYPE, "event_payload": {"id": action.id}}
         channel = str(action.origin["channel"])
         try:
-            posted = self._slack.chat_postMessage(
-                channel=channel, text=text, blocks=blocks, metadata=metadata
-            )
+            posted = self._posted(channel=channel, text=text, blocks=blocks, metadata=metadata)
         except SlackApiError as error:
             if error.response.get("error") not in ("not_in_channel", "channel_not_found"):
                 raise
             # The command was typed where the bot is no member: the requester's DM is always open.
-            posted = self._slack.chat_postMessage(
+            posted = self._posted(
                 channel=action.requester, text=text, blocks=blocks, metadata=metadata
             )
         return {"channel": posted["channel"], "ts": posted["ts"]}
 
-    def _already_posted(self, delivery: Delivery) -> Mapping[str, Any] | None:
-        """A message whose posting was never confirmed: chat.postMessage cannot be repeated safely,
-        so our own metadata is looked for first."""
+    def _tell(self, delivery: Delivery, message: Place) -> int:
+        """Post what is owed beside the message; the version up to which all has been told."""
+        action = delivery.action
+        for note in self._notes(action, delivery.events):
+            metadata = {
+                "event_type": EVENT_TYPE,
+                "event_payload": {"id": action.id, "note": note.key},
+            }
+            if note.to == "requester":
+                direct: Any = self._slack.conversations_open(users=action.requester)
+                channel = str(direct["channel"]["id"])
+                if not self._noted(delivery, note, channel, None):
+                    self._posted(channel=channel, text=note.text, metadata=metadata)
+            elif not self._noted(delivery, note, message["channel"], message["ts"]):
+                self._posted(
+                    channel=message["channel"],
+                    thread_ts=message["ts"],
+                    text=note.text,
+                    reply_broadcast=note.broadcast,
+                    metadata=metadata,
+                )
+        return delivery.events[-1].version if delivery.events else 0
+
+    def _posted(self, *, channel: str, **arguments: Any) -> Any:
+        wait = self._budgets.post(channel)
+        if wait:
+            raise Later(wait)
+        return self._slack.chat_postMessage(channel=channel, **arguments)
+
+    def _already_posted(self, delivery: Delivery) -> Place | None:
+        """A message whose posting was never confirmed."""
         if delivery.attempt <= 1:
             return None
         action = delivery.action
+        channel = str(action.origin["channel"])
+        for message in self._history(channel, None, action.created_at):
+            if _payload(message) == {"id": action.id}:
+                return {"channel": channel, "ts": message["ts"]}
+        return None
+
+    def _noted(self, delivery: Delivery, note: Note, channel: str, thread: str | None) -> bool:
+        """Whether the note is there already, from a try that was cut short."""
+        if delivery.attempt <= 1:
+            return False
+        wanted = {"id": delivery.action.id, "note": note.key}
+        found = self._history(channel, thread, delivery.action.created_at)
+        return any(_payload(message) == wanted for message in found)
+
+    def _history(self, channel: str, thread: str | None, since: float) -> list[dict[str, Any]]:
+        more: dict[str, Any] = {
+            "channel": channel,
+            "oldest": str(since - 60),
+            "include_all_metadata": True,
+            "limit": _HISTORY_COUNT,
+        }
         try:
-            history = self._slack.conversations_history(
-                channel=str(action.origin["channel"]),
-                oldest=str(action.created_at - 60),
-                include_all_metadata=True,
-                limit=_HISTORY_COUNT,
+            answer: Any = (
+                self._slack.conversations_replies(ts=thread, **more)
+                if thread
+                else self._slack.conversations_history(**more)
             )
         except SlackApiError as error:
             log.info("history cannot be read: %s", error.response.get("error"))
-            return None
-        for message in history["messages"]:
-            metadata = message.get("metadata") or {}
-            if (
-                metadata.get("event_type") == EVENT_TYPE
-                and metadata.get("event_payload", {}).get("id") == action.id
-            ):
-                return {"channel": str(action.origin["channel"]), "ts": message["ts"]}
-        return None
+            return []
+        return list(answer["messages"])
 
     def _refused(self, delivery: Delivery, error: SlackApiError) -> None:
         action_id, reason = delivery.action.id, str(error.response.get("error"))
@@ -191,3 +256,8 @@ class Deliveries:
             log.error("Slack refused the message of %s: %s", action_id, reason)
             wait = _RETRY_SECONDS * 6
         self._outbox.release(action_id, self._owner, wait)
+
+
+def _payload(message: Mapping[str, Any]) -> Any:
+    metadata = message.get("metadata") or {}
+    return metadata.get("event_payload") if metadata.get("event_type") == EVENT_TYPE else None

@@ -11,7 +11,7 @@ from deploy.gateway import GatewayRef, GatewaySpec
 from deploy.manifests import SPEC_ANNOTATION
 from deploy.overlay import from_words, from_yaml, merged
 from deploy.spec import spec_from_mapping
-from handlers.proposal import check_allowed, listed, propose
+from handlers.proposal import DECISION_OPTIONS, check_allowed, listed, propose
 from handlers.services import Services
 from handlers.verb import Click, Option, Reply, Request, Submission, Verb
 from handlers.views import deploy_modal as modal
@@ -29,6 +29,7 @@ _OPTIONS = (
     ),
     Option("name", "name on the cluster, where it is not the gateway's own", "NAME"),
     Option("take-over", "also change fields that another field manager owns", kind="flag"),
+    *DECISION_OPTIONS,
 )
 
 
@@ -46,7 +47,7 @@ def run(services: Services, request: Request) -> Reply | None:
             f"There is no cluster “{ref.cluster}”.",
             remedy=f"This bot knows {', '.join(sorted(services.clusters))}.",
         )
-    check_allowed(services, ref)
+    check_allowed(services, request, ref)
     spec = _spec(services, request, ref, instance, gateway)
     _check_tag(services, spec)
     return propose(services, request, spec, take_over=bool(request.options.get("take-over")))
@@ -96,7 +97,7 @@ def submit(services: Services, submission: Submission) -> Request:
         error.field = _BLOCKS.get(error.field, modal.NAME)
         raise
     try:
-        check_allowed(services, ref)
+        check_allowed(services, request, ref)
     except Refused as refusal:
         raise InvalidInput(refusal.happened, field=modal.PLACE, remedy=refusal.remedy) from refusal
     return request

@@ -19,12 +19,15 @@ from handlers.views import inspect as view
 
 
 def history(services: Services, request: Request) -> Reply:
-    """Every revision that the cluster still holds."""
+    """The audit trail; of one gateway with every revision that the cluster still holds."""
+    if not request.gateway:
+        return view.trail(services.audit.read(limit=_TRAIL))
     ref = find(services, request.gateway)
     cluster = services.clusters[ref.cluster]
     deployment = deployment_of(cluster, ref)
     known = revisions(deployment, cluster.list("ReplicaSet", ref.namespace))
-    return view.history(ref, known, time.time(), services.command)
+    trail = services.audit.read(ref, limit=_TRAIL)
+    return view.history(ref, known, trail, time.time(), services.command)
 
 
 def diff(services: Services, request: Request) -> Reply:
@@ -52,6 +55,7 @@ def check(services: Services, request: Request) -> Reply:
     return view.findings(ref, found)
 
 
+_TRAIL = 20
 _AROUND = (
     "Service",
     "ConfigMap",
@@ -75,10 +79,10 @@ def _tags(services: Services) -> Sequence[str]:
 
 HISTORY = Verb(
     "history",
-    "shows a gateway's revisions, and whose action made each",
+    "shows who did what; for one gateway also its revisions",
     history,
-    gateway="required",
-    examples=("history edge-1",),
+    gateway="optional",
+    examples=("history", "history edge-1"),
 )
 DIFF = Verb(
     "diff",

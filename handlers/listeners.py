@@ -6,7 +6,7 @@ within Slack's three seconds; the work is done elsewhere.
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from slack_bolt import Ack, App
@@ -18,7 +18,7 @@ from handlers.command import parse
 from handlers.intake import Intake
 from handlers.services import Services
 from handlers.verb import Click, Reply, Request, Submission, Verb
-from handlers.views import errors
+from handlers.views import denial, errors
 from handlers.views import help as help_view
 
 log = logging.getLogger(__name__)
@@ -39,14 +39,14 @@ class Listeners:
         self._verbs = verbs
         self._intake = intake
         self._clicks = {
-            decisions.CONFIRM: decisions.confirm,
-            decisions.CANCEL: decisions.cancel,
-            decisions.DETAILS: decisions.details,
+            **decisions.CLICKS,
             **{name: click for verb in verbs for name, click in verb.clicks.items()},
         }
 
     def register(self, app: App) -> None:
         """Tell Bolt what each payload is for; one that nothing takes is still acked."""
+        app.middleware(self.own_workspace)
+        app.view(denial.CALLBACK)(self.denial)
         app.command(self._services.command)(self.command)
         for action_id in self._clicks:
             app.action(action_id)(self.click)
@@ -58,6 +58,33 @@ class Listeners:
         app.event("app_home_opened")(self.home)
         app.action(re.compile(".*"))(_ack_only)
         app.view_closed(re.compile(".*"))(_ack_only)
+
+    def own_workspace(self, ack: Ack, body: Body, next: Callable[[], None]) -> None:
+        """Let nothing in that another workspace sent: its user ids name other people."""
+        team = body.get("team_id") or (body.get("team") or {}).get("id") or ""
+        if team and team == self._services.team():
+            next()
+            return
+        log.warning("a payload of another workspace was refused")
+        ack(text="This bot serves another workspace.") if "command" in body else ack()
+
+    def denial(self, ack: Ack, body: Body) -> None:
+        """A denial with its reason: written down before the modal closes."""
+        view = body["view"]
+        try:
+            decisions.deny_with_reason(
+                self._services,
+                Submission(
+                    id=f"view:{view['id']}:{view['hash']}",
+                    user=body["user"]["id"],
+                    private_metadata=view.get("private_metadata", ""),
+                    values=view["state"]["values"],
+                ),
+            )
+        except GatewayBotError as error:
+            ack(response_action="errors", errors={denial.REASON: str(error)})
+            return
+        ack()
 
     def command(self, ack: Ack, body: Body) -> None:
         """`/gateway …`: understood or explained, made safe, then acked."""

@@ -1,29 +1,43 @@
 """From what is wanted of a gateway to an action that waits for its decision."""
 
 import dataclasses
-import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from deploy.access import environment_of, policy_for
 from deploy.actions.record import action_id
 from deploy.binding import plan_to_mapping
-from deploy.errors import Conflict
+from deploy.errors import Conflict, InvalidInput
 from deploy.gateway import GatewayRef, GatewaySpec
 from deploy.plan import Finding, Plan
+from deploy.policy import Policy
 from deploy.rotation import Rotation, rotation_to_mapping
 from deploy.spec import spec_to_mapping
 from deploy.status import resolve
 from handlers.services import Services
 from handlers.status import everywhere
-from handlers.verb import Reply, Request
+from handlers.verb import Option, Reply, Request
 from handlers.views import action as action_view
 
+DECISION_OPTIONS = (
+    Option("reason", "why, for those who decide", "TEXT"),
+    Option("break-glass", "go through a freeze, and why; the channel is told", "REASON"),
+)
+"""What every verb that changes something takes."""
+_REASON_LIMIT = 500
 
-def check_allowed(services: Services, ref: GatewayRef) -> None:
-    """Raise Refused where `ref` may not be changed."""
-    environment = environment_of(ref, services.environments)
-    policy_for(environment, ref, now=datetime.datetime.now(datetime.UTC))
+
+def check_allowed(services: Services, request: Request, ref: GatewayRef) -> Policy:
+    """Who decides on a change of `ref`. Refused where the requester may not ask for one, or where
+    nobody may change it now."""
+    for option in ("reason", "break-glass"):
+        if len(str(request.options.get(option, ""))) > _REASON_LIMIT:
+            raise InvalidInput(f"A reason has at most {_REASON_LIMIT} characters.", field=option)
+    return services.gatekeeper.policy(
+        ref,
+        user=request.user,
+        channel=request.channel,
+        break_glass=str(request.options.get("break-glass", "")),
+    )
 
 
 def find(services: Services, name: str) -> GatewayRef:
@@ -80,21 +94,29 @@ def wait_for_decision(
     `more` is what its executor needs beyond the spec, JSON-able.
     """
     new_id = action_id(request.id)
+    ref = plan.spec.ref
+    policy = check_allowed(services, request, ref)
+    approval = services.gatekeeper.environment(ref).approval
+    by_approvers = approval is not None and policy.by == "approvers"
+    seconds = approval.seconds if approval is not None and by_approvers else None
     services.store.create(
         new_id,
         kind=kind,
-        ref=plan.spec.ref,
+        ref=ref,
         requester=request.user,
+        person=services.gatekeeper.person(request.user),
+        policy=policy,
         digest=plan.digest,
         request={
             "spec": spec_to_mapping(plan.spec),
             "take_over": take_over,
             "verb": request.verb,
             **(more or {}),
+            "reason": str(request.options.get("reason", "")),
         },
         plan=plan_to_mapping(plan),
         origin={"channel": request.channel, "response_url": request.response_url},
-        ttl_seconds=services.decision_seconds,
+        ttl_seconds=seconds or services.decision_seconds,
         request_id=request.id,
     )
     services.wake(new_id)

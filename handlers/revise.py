@@ -8,7 +8,7 @@ from deploy.history import chosen, revisions
 from deploy.installed import Installed, installed
 from deploy.spec import spec_from_mapping, spec_to_mapping
 from deploy.tokens import iso
-from handlers.proposal import check_allowed, find, propose
+from handlers.proposal import DECISION_OPTIONS, check_allowed, find, propose
 from handlers.services import Services
 from handlers.verb import Option, Reply, Request, Verb
 
@@ -68,7 +68,7 @@ def rollback(services: Services, request: Request) -> Reply | None:
 
 def _gateway(services: Services, request: Request) -> Installed:
     ref = find(services, request.gateway)
-    check_allowed(services, ref)
+    check_allowed(services, request, ref)
     return installed(services.clusters[ref.cluster], ref)
 
 
@@ -81,7 +81,7 @@ SCALE = Verb(
     "changes how many pods a gateway has",
     scale,
     gateway="required",
-    options=(Option("replicas", "how many pods", "N", "number"), _TAKE_OVER),
+    options=(Option("replicas", "how many pods", "N", "number"), _TAKE_OVER, *DECISION_OPTIONS),
     examples=("scale edge-1 --replicas 4",),
 )
 RESTART = Verb(
@@ -89,7 +89,7 @@ RESTART = Verb(
     "replaces a gateway's pods, one after another",
     restart,
     gateway="required",
-    options=(_TAKE_OVER,),
+    options=(_TAKE_OVER, *DECISION_OPTIONS),
     examples=("restart edge-1",),
 )
 ROLLBACK = Verb(
@@ -100,6 +100,7 @@ ROLLBACK = Verb(
     options=(
         Option("to-revision", "which one; the one before when left out", "N", "number"),
         _TAKE_OVER,
+        *DECISION_OPTIONS,
     ),
     examples=("rollback edge-1", "rollback edge-1 --to-revision 3"),
 )

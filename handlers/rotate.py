@@ -12,7 +12,7 @@ from deploy.rotation import KIND, Rotation, parse_key, parse_lifetime
 from deploy.status import GatewaySummary
 from deploy.tokens import LONGEST
 from handlers import replies
-from handlers.proposal import check_allowed, find, propose
+from handlers.proposal import DECISION_OPTIONS, check_allowed, find, propose
 from handlers.services import Services
 from handlers.status import everywhere
 from handlers.verb import Click, Option, Reply, Request, Verb
@@ -55,7 +55,7 @@ def propose_rotation(
     A reply is left only where there is nothing to decide. Conflict for a gateway that this bot did
     not deploy or adopt: what it would go back to could not be known.
     """
-    check_allowed(services, ref)
+    check_allowed(services, request, ref)
     gateway = installed(services.clusters[ref.cluster], ref)
     return propose(
         services,
@@ -148,6 +148,7 @@ VERB = Verb(
         Option("all", "every gateway that has a token", kind="flag"),
         Option("expiring", "every gateway whose token expires within this time", "7d"),
         Option("take-over", "also change fields that another field manager owns", kind="flag"),
+        *DECISION_OPTIONS,
     ),
     examples=("rotate edge-1", "rotate edge-1 --key primary --ttl 20d", "rotate --expiring 7d"),
     clicks={CONFIRM_ALL: confirm_all},

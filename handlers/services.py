@@ -2,14 +2,18 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from slack_sdk import WebClient
 
 from deploy.access import Environment
+from deploy.actions.audit import AuditLog
 from deploy.actions.store import ActionStore
+from deploy.actions.windows import Windows
 from deploy.azure import ApimInstance, ArmClient
 from deploy.cache import ClusterCache
 from deploy.cluster import Cluster
+from deploy.gatekeeper import Gatekeeper
 from deploy.images import Registry
 from deploy.levels import Levels
 from deploy.planning import Planner
@@ -22,7 +26,8 @@ class Services:
 
     `wake` nudges the runner and the delivery after an action changed; `decision_seconds` is how
     long a plan waits for its decision; `image_repository` is what manifests name; `portal` is the
-    Azure portal of this cloud.
+    Azure portal of this cloud. `accept` makes a request safe and starts on it; `team` is the id of
+    the workspace, empty while it is not known.
     """
 
     slack: WebClient
@@ -36,6 +41,11 @@ class Services:
     registry: Registry
     environments: tuple[Environment, ...]
     choices: Choices
+    gatekeeper: Gatekeeper
+    windows: Windows
+    audit: AuditLog
+    accept: Callable[[Any], None]
+    team: Callable[[], str]
     wake: Callable[[str], None]
     command: str
     decision_seconds: int

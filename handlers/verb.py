@@ -70,8 +70,9 @@ class Submission:
 class Verb:
     """One line of the table of verbs.
 
-    `run` answers a complete request; it may take long and is never called before the request is
-    safe in the inbox. Where `incomplete` says that arguments are missing, `open_modal` opens the
+    `gateway` says whether one word stands beside the options, and `positional` what it is. `run`
+    answers a complete request; it may take long and is never called before the request is safe in
+    the inbox. Where `incomplete` says that arguments are missing, `open_modal` opens the
     modal `modal` instead. `submit` turns a sent modal into a request, or raises InvalidInput whose
     `field` is a block_id. `suggest` answers external selects by action_id within 3 s.
     """
@@ -80,6 +81,7 @@ class Verb:
     summary: str
     run: Callable[[Services, Request], Reply | None]
     gateway: Literal["none", "optional", "required"] = "none"
+    positional: str = "gateway"
     options: tuple[Option, ...] = ()
     examples: tuple[str, ...] = ()
     incomplete: Callable[[Request], bool] = lambda request: False
@@ -94,7 +96,8 @@ class Verb:
     @property
     def usage(self) -> str:
         """The verb's grammar on one line."""
-        gateway = {"none": "", "optional": " [gateway]", "required": " gateway"}[self.gateway]
+        word = self.positional
+        gateway = {"none": "", "optional": f" [{word}]", "required": f" {word}"}[self.gateway]
         options = "".join(
             f" [--{o.name}{' ' + o.metavar if o.metavar else ''}]" for o in self.options
         )

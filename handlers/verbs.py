@@ -1,6 +1,19 @@
 """The table of verbs: a new one is its own file in handlers/, its view, and its line here."""
 
-from handlers import adopt, delete, deploy, export, help, inspect, revise, rotate, status
+from handlers import (
+    adopt,
+    approvals,
+    delete,
+    deploy,
+    export,
+    help,
+    inspect,
+    revise,
+    rotate,
+    status,
+    whoami,
+    window,
+)
 from handlers.verb import Verb
 
 _VERBS: tuple[Verb, ...] = (
@@ -17,6 +30,12 @@ _VERBS: tuple[Verb, ...] = (
     inspect.CHECK,
     export.VERB,
     delete.VERB,
+    approvals.PENDING,
+    approvals.APPROVE,
+    approvals.DENY,
+    approvals.CANCEL,
+    window.VERB,
+    whoami.VERB,
 )
 
 VERBS: tuple[Verb, ...] = (*_VERBS, help.verb(_VERBS))

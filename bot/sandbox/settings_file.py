@@ -1,6 +1,6 @@
 """The bot's settings file, as whoever installs it would write it for this world."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -55,17 +55,32 @@ def write_settings(
             {"name": name, "kubeconfig": str(kubeconfig), "context": context}
             for name, context in contexts.items()
         ],
-        "environments": [
-            {
-                "name": "production",
-                "namespaces": list(world.production_namespaces),
-                "production": True,
-            },
-            {"name": "development"},
-        ],
+        "environments": _environments(world, contexts),
         "images": {"registry_url": addresses.registry, "repository": world.repository},
         # The demo's gateways poll every three seconds; a person need not wait for the real ten.
         "rotation": {"verify_seconds": 6, "regenerate_keys": True},
         "health": {"host": "127.0.0.1", "port": 0},
     }
     return write_private_yaml(path, settings)
+
+
+def _environments(world: World, clusters: Iterable[str]) -> list[dict[str, Any]]:
+    """Production cluster by cluster, then everything else. A cluster that the world does not know
+    has production as the world's first one has it."""
+    production = []
+    for name in clusters:
+        own = [each for each in world.production if each.cluster == name] or world.production[:1]
+        production += [
+            {
+                "name": f"production-{name}",
+                "clusters": [name],
+                "namespaces": list(each.namespaces),
+                "production": True,
+                "approval": {
+                    "approvers": {"groups": list(each.approvers)},
+                    "quorum": each.quorum,
+                },
+            }
+            for each in own
+        ]
+    return [*production, {"name": "development"}]

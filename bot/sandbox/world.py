@@ -45,6 +45,16 @@ class Legacy:
 
 
 @dataclass(frozen=True)
+class Production:
+    """Namespaces of a cluster where changes need approvals: how many, of which user groups."""
+
+    cluster: str
+    namespaces: tuple[str, ...]
+    approvers: tuple[str, ...]
+    quorum: int
+
+
+@dataclass(frozen=True)
 class World:
     """Everything a world file says."""
 
@@ -55,7 +65,7 @@ class World:
     app: Mapping[str, str]
     azure: AzureWorld
     clusters: Mapping[str, tuple[str, ...]]
-    production_namespaces: tuple[str, ...]
+    production: tuple[Production, ...]
     legacy: Legacy | None
     repository: str
     tags: tuple[str, ...]
@@ -77,7 +87,7 @@ class World:
         file.keys(
             (
                 *("team", "users", "usergroups", "channels", "app", "azure"),
-                *("clusters", "production_namespaces", "registry"),
+                *("clusters", "production", "registry"),
             ),
             ("legacy",),
         )
@@ -90,17 +100,17 @@ class World:
         clusters = _clusters(file["clusters"])
         registry = file["registry"].keys(("repository", "tags"))
         tags = tuple(tag.text() for tag in registry["tags"].items(least=1))
-        namespaces = sorted({each for kept in clusters.values() for each in kept})
+        groups = _usergroups(file["usergroups"], people)
         return cls(
             team={key: team[key].text() for key in team.value},
             users=everyone,
-            usergroups=_usergroups(file["usergroups"], people),
+            usergroups=groups,
             channels=_channels(file["channels"], everyone),
             app={key: app[key].text() for key in app.value},
             azure=azure,
             clusters=clusters,
-            production_namespaces=tuple(
-                each.choice(namespaces) for each in file["production_namespaces"].items()
+            production=tuple(
+                _production(each, clusters, groups) for each in file["production"].items()
             ),
             legacy=_legacy(file["legacy"], azure, clusters, tags),
             repository=registry["repository"].text(),
@@ -201,6 +211,20 @@ def _clusters(field: Field) -> dict[str, tuple[str, ...]]:
         )
     unique(fields, [each["name"].text() for each in fields])
     return clusters
+
+
+def _production(
+    field: Field, clusters: Mapping[str, tuple[str, ...]], groups: tuple[UserGroup, ...]
+) -> Production:
+    field.keys(("cluster", "namespaces", "approvers", "quorum"))
+    cluster = field["cluster"].choice(sorted(clusters))
+    known = [group.id for group in groups]
+    return Production(
+        cluster,
+        tuple(each.choice(clusters[cluster]) for each in field["namespaces"].items(least=1)),
+        tuple(each.choice(known) for each in field["approvers"].items(least=1)),
+        int(field["quorum"].number()),
+    )
 
 
 def _legacy(

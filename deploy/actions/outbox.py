@@ -77,7 +77,12 @@ class Outbox:
         if result != "done" or action is None:
             return None
         tries, noted = records.field(action_id, "tries"), records.field(action_id, "noted")
-        events = records.events(action_id, int(noted or 0))
+        # What came after the record was read is told with the record that knows of it.
+        events = tuple(
+            event
+            for event in records.events(action_id, int(noted or 0))
+            if event.version <= action.version
+        )
         return Delivery(action, action.version, int(tries or 1), events)
 
     @redis_errors

@@ -1,13 +1,14 @@
 """The one message of an action, in every state of its life: a pure function of its record."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from deploy.actions.record import Action, State
 from deploy.binding import plan_from_mapping
 from deploy.gateway import GatewaySpec
 from deploy.plan import Plan
+from deploy.policy import People
 from handlers.verb import Reply, View
 from handlers.views import plan as plan_view
 from handlers.views.text import (
@@ -15,6 +16,7 @@ from handlers.views.text import (
     button,
     confirm,
     context,
+    counted,
     cut,
     date,
     duration,
@@ -54,12 +56,16 @@ def render(action: Action) -> tuple[str, list[Block]]:
     blocks: list[Block] = [header(title), section(f"{_SIGNS[action.state]} {line}")]
     if action.state is State.PENDING:
         blocks += [_what(plan), *plan_view.denied(plan), *plan_view.blocks(plan, _DIFF_LIMIT)]
-        blocks += [context(_who_decides(action)), _buttons(action, plan)]
+        blocks += [context(*_who_decides(action)), _buttons(action, plan)]
     else:
         blocks += _rollout(action)
         blocks.append(context(_footer(action, plan)))
-        status = button("Status", "show_status", str(action.ref))
-        blocks.append({"type": "actions", "elements": [_details_button(action), status]})
+        more = [_details_button(action), button("Status", "show_status", str(action.ref))]
+        if action.state is State.APPROVED:
+            more.append(button("Cancel", "action_cancel", value(action)))
+        if action.state in (State.EXPIRED, State.DENIED, State.CANCELLED):
+            more.append(button("Ask again", "action_again", value(action)))
+        blocks.append({"type": "actions", "elements": more})
     return f"{title}: {_plain(line)}", blocks
 
 
@@ -87,20 +93,56 @@ def _title(action: Action) -> str:
 def _state_line(action: Action) -> str:
     outcome = action.outcome
     if action.state is State.PENDING:
-        wanted = _TITLES[_verb(action)][1]
-        return f"<@{action.requester}> wants to {wanted}. *Nothing has changed yet.*"
+        return _asking(action)
     if action.state is State.APPROVED:
-        return f"Confirmed by <@{action.decided_by}>. Starting…"
+        return f"{agreed(action)}. Starting…"
     if action.state is State.RUNNING:
         return _running_line(action)
+    if action.state is State.DENIED:
+        return f"*Denied by <@{action.decided_by}>: {escape(action.reason)}*\nNothing was changed."
     if action.state is State.CANCELLED:
-        return f"Cancelled by <@{action.decided_by or action.requester}>. Nothing was changed."
+        return f"Cancelled by <@{action.requester}>. Nothing was changed."
     if action.state is State.EXPIRED:
+        if action.decided_at is not None:
+            return f"{agreed(action)}, but it could not begin in time. Nothing was changed."
         return "Nobody decided in time. Nothing was changed; ask again to go on."
     if outcome is None:
         return action.state.value.capitalize()
     words = [f"*{escape(outcome.happened)}*", escape(outcome.meaning), escape(outcome.remedy)]
     return "\n".join(word for word in words if word)
+
+
+def _asking(action: Action) -> str:
+    wanted = _TITLES[_verb(action)][1]
+    lines = [f"<@{action.requester}> wants to {wanted}. *Nothing has changed yet.*"]
+    if action.request.get("reason"):
+        lines.append(f"Reason: {escape(str(action.request['reason']))}")
+    if action.policy.break_glass:
+        lines.append(
+            f":rotating_light: *Break-glass: this goes through a freeze.* "
+            f"{escape(action.policy.break_glass)}"
+        )
+    return "\n".join(lines)
+
+
+def agreed(action: Action) -> str:
+    """Who agreed to it, as a sentence without its full stop."""
+    if action.policy.by == "approvers":
+        return "Approved by " + _names(vote.by for vote in action.votes)
+    within = " within an approval window" if action.policy.window else ""
+    if action.policy.standing:
+        return f"Approved by the settings: {escape(action.policy.standing)}"
+    return f"Confirmed by <@{action.decided_by}>{within}"
+
+
+def mentions(people: People) -> str:
+    """Those people, so that Slack tells them."""
+    groups = [f"<!subteam^{group}>" for group in people.groups]
+    return ", ".join([*groups, *(f"<@{user}>" for user in people.users)])
+
+
+def _names(users: Iterable[str]) -> str:
+    return " and ".join(f"<@{user}>" for user in users)
 
 
 def _running_line(action: Action) -> str:
@@ -148,37 +190,58 @@ def _replicas(spec: GatewaySpec) -> str:
     return str(spec.replicas) if scaling.most is None else f"{scaling.least} to {scaling.most}"
 
 
-def _who_decides(action: Action) -> str:
-    return (
-        f"Only <@{action.requester}> can confirm this, until {date(action.expires_at)}. "
-        f"Action `{action.id}` · plan `{action.digest[:12]}`"
-    )
+def _who_decides(action: Action) -> list[str]:
+    until = date(action.expires_at)
+    bound = f"Action `{action.id}` · plan `{action.digest[:12]}`"
+    policy = action.policy
+    if policy.by == "requester":
+        whose = " within an approval window" if policy.window else ""
+        return [f"Only <@{action.requester}> can confirm this{whose}, until {until}. {bound}"]
+    needed = counted(policy.quorum, "approval")
+    lines = [f"Needs {needed} of {mentions(policy.approvers)} · not the requester · until {until}"]
+    if action.approvals:
+        lines.append(
+            f"*{action.approvals} of {policy.quorum} approvals*, by "
+            f"{_names(vote.by for vote in action.votes)}; waiting for another person"
+        )
+    return [*lines, bound]
 
 
 def _buttons(action: Action, plan: Plan) -> Block:
-    value = _value(action)
+    carried = value(action)
     title = _title(action)
     question = (
         f"{escape(title)}, image *{escape(plan.spec.tag)}*? It {plan_view.summary(plan)}."
         if action.kind != "delete"
         else f"{escape(title)}? It {plan_view.summary(plan)}, and its pods end."
     )
+    by_approvers = action.policy.by == "approvers"
     yes = button(
-        "Confirm",
-        "action_confirm",
-        value,
+        "Approve" if by_approvers else "Confirm",
+        "action_approve" if by_approvers else "action_confirm",
+        carried,
         style="danger" if action.kind == "delete" else "primary",
-        confirm=confirm(cut(title, 100), question, title.partition(f" {action.ref.name} ")[0]),
+        confirm=confirm(
+            cut(title, 100),
+            question,
+            "Approve" if by_approvers else title.partition(f" {action.ref.name} ")[0],
+        ),
     )
-    others = [button("Cancel", "action_cancel", value), _details_button(action)]
+    others = [button("Cancel", "action_cancel", carried), _details_button(action)]
+    if by_approvers:
+        no = button("Deny", "action_deny", carried)
+        if action.kind != "delete":
+            no["style"] = "danger"
+        others.insert(0, no)
     return {"type": "actions", "elements": others if plan.denied else [yes, *others]}
 
 
 def _details_button(action: Action) -> Block:
-    return button("Details", "action_details", _value(action))
+    return button("Details", "action_details", value(action))
 
 
-def _value(action: Action) -> str:
+def value(action: Action) -> str:
+    """What a button carries: which action, and the digest of what was shown."""
     return json.dumps({"id": action.id, "digest": action.digest})
 
 
@@ -281,21 +344,27 @@ def gone() -> Reply:
 
 _REFUSALS = {
     "not-requester": "Only <@{requester}>, who asked for this, can do that.",
+    "not-approver": "Only {approvers} can decide on this.",
+    "self": "You asked for this, so somebody else has to decide on it.",
+    "voted": "You have approved this already. It waits for another person.",
+    "window-closed": "The approval window is closed. Ask again: approvers will decide.",
     "stale": "The plan has changed since this button was drawn. Look at the newest message.",
     "expired": "The time to decide was over at {expires}. Ask again.",
-    "already": "This is already {state}{by}.",
+    "already": "This is already {state}{by}{when}.",
 }
 
 
 def refused(result: str, action: Action | None) -> Reply:
-    """Why a click changed nothing."""
+    """Why a decision changed nothing."""
     if action is None:
         return gone()
     text = _REFUSALS.get(result, _REFUSALS["already"]).format(
         requester=action.requester,
+        approvers=mentions(action.policy.approvers),
         expires=date(action.expires_at),
         state=action.state.value,
-        by=f", by <@{action.decided_by}>" if action.decided_by else "",
+        by=f", decided by <@{action.decided_by}>" if action.decided_by else "",
+        when=f" at {date(action.decided_at, '{time}')}" if action.decided_at else "",
     )
     return Reply(text, (section(f":information_source: {text}"),))
 

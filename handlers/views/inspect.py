@@ -1,7 +1,8 @@
-"""A gateway's revisions, and its drift."""
+"""A gateway's revisions, its drift, and who did what."""
 
 from collections.abc import Sequence
 
+from deploy.actions.audit import Entry
 from deploy.gateway import GatewayRef
 from deploy.history import Revision
 from deploy.plan import Finding, Plan
@@ -11,6 +12,7 @@ from handlers.views.text import (
     context,
     counted,
     cut,
+    date,
     duration,
     escape,
     fence,
@@ -21,10 +23,40 @@ from handlers.views.text import (
 
 _LIMIT = 2800
 _SECTIONS = 4
+_LINES = 10
 
 
-def history(ref: GatewayRef, known: Sequence[Revision], now: float, command: str) -> Reply:
-    """The revisions, newest first."""
+def trail(entries: Sequence[Entry]) -> Reply:
+    """Who did what, newest first."""
+    lines = _trail(entries)
+    if not lines:
+        return Reply("Nothing has been done yet.", (section("Nothing has been done yet."),))
+    return Reply("What was done", (header("What was done"), section("\n".join(lines))))
+
+
+def _trail(entries: Sequence[Entry]) -> list[str]:
+    lines = []
+    for entry in entries:
+        # Steps are for the curious: Details has them.
+        if entry.event.startswith("step "):
+            continue
+        who = f" by <@{entry.who}>" if entry.who[:1] in ("U", "W") and entry.who.isalnum() else ""
+        ref = f" `{escape(entry.ref)}`" if entry.ref else ""
+        lines.append(
+            f"{date(entry.at)}  {escape(entry.kind)}{ref}: *{escape(entry.event)}*{who} "
+            f"(`{escape(entry.subject)}`)"
+        )
+    return lines
+
+
+def history(
+    ref: GatewayRef,
+    known: Sequence[Revision],
+    entries: Sequence[Entry],
+    now: float,
+    command: str,
+) -> Reply:
+    """The revisions, newest first, and what was last done."""
     text = f"{ref}: {counted(len(known), 'revision')}"
     rows: list[tuple[str, ...]] = [("REVISION", "IMAGE", "AGE", "PODS", "ACTION")]
     rows += [
@@ -46,6 +78,9 @@ def history(ref: GatewayRef, known: Sequence[Revision], now: float, command: str
         blocks.append(context(f"… and {counted(left, 'more revision')}."))
     if people:
         blocks.append(context("Asked by " + " · ".join(people[:20])))
+    done = _trail(entries)[:_LINES]
+    if done:
+        blocks.append(section("\n".join(["*Last done*", *done])))
     back = f"`{escape(command)} rollback {escape(ref.name)} --to-revision N`"
     blocks.append(context(f"\\* is what runs now. {back} brings one back."))
     return Reply(text, tuple(blocks))

@@ -89,15 +89,30 @@ def test_a_gateway_is_deployed_from_the_page(page: Page) -> None:
     picture(page, "status-one")
 
 
-def test_production_is_refused_in_the_form(page: Page) -> None:
-    say(page, f"/gateway deploy edge-2 --tag {TAG}")
-    expect(page.get_by_role("button", name="Show the plan")).to_be_visible()
-    choose(page, "Cluster and namespace", "west prod")
-    page.get_by_role("button", name="Show the plan").click()
-    expect(page.locator("[data-input-block=deploy_place] .error")).to_contain_text("production")
-    page.keyboard.press("Escape")
-    expect(page.get_by_role("dialog")).to_have_count(0)
+def test_production_waits_for_an_approver_who_confirms_or_says_why_not(page: Page) -> None:
+    say(page, f"/gateway deploy edge-2 --to west/prod --tag {TAG} --replicas 3")
+    plan = page.locator("article").filter(has_text="Deploy edge-2 to west/prod").last
+    expect(plan).to_contain_text("Needs 1 approval of @gateway-approvers")
+    page.get_by_text("ben", exact=True).click()
     expect(page.get_by_label("Message to #gateway-ops")).to_be_focused()
+    picture(page, "approval")
+    plan.get_by_role("button", name="Deny").click()
+    page.get_by_label("Why?").fill("Not before the weekend")
+    picture(page, "deny")
+    page.get_by_role("dialog").get_by_role("button", name="Deny").click()
+    expect(plan).to_contain_text("Denied by @ben: Not before the weekend")
+    expect(plan.get_by_role("button", name="Approve")).to_have_count(0)
+    page.get_by_text("ana", exact=True).click()
+    plan.get_by_role("button", name="Ask again").click()
+    again = page.locator("article").filter(has_text="Deploy edge-2 to west/prod").last
+    expect(again.get_by_role("button", name="Approve")).to_be_visible()
+    page.get_by_text("chen", exact=True).click()
+    again.get_by_role("button", name="Approve").click()
+    picture(page, "approve")
+    page.get_by_role("alertdialog").get_by_role("button", name="Approve").click()
+    expect(again).to_contain_text("3 of 3 pods ready", timeout=60_000)
+    picture(page, "approved")
+    page.get_by_text("ana", exact=True).click()
 
 
 def test_a_command_that_is_none_is_explained(page: Page) -> None:
@@ -133,7 +148,6 @@ def test_a_modal_taller_than_the_window_scrolls_between_its_title_and_its_button
     last = page.locator("[role=dialog] [data-input-block]").last
     last.scroll_into_view_if_needed()
     expect(last).to_be_in_viewport()
-    picture(page, "form-small")
     page.keyboard.press("Escape")
 
 
@@ -166,7 +180,7 @@ def test_somebody_else_sees_the_message_but_not_what_is_private(page: Page) -> N
 
 
 def test_the_home_tab_shows_what_runs(page: Page) -> None:
-    page.get_by_role("button", name="gateway-bot").click()
+    page.get_by_role("button", name="gateway-bot", exact=True).click()
     home = page.locator(".home")
     expect(home).to_contain_text("legacy-9", timeout=15_000)
     expect(home.get_by_role("button", name="Deploy a gateway")).to_be_visible()

@@ -68,11 +68,15 @@ def test_its_objects_are_as_planned_and_its_token_is_in_its_secret_alone(demo: D
     assert signature.decode() not in json.dumps(demo.get("log")) + "".join(demo.lines)
 
 
-def test_production_is_refused_until_approvals_exist(demo: Demo) -> None:
-    ana = demo.person("ana")
-    ana.types(f"deploy edge-1 --to west/prod --tag {TAG}")
-    ana.sees("production", ephemeral=True)
+def test_production_changes_only_once_an_approver_approved_the_plan(demo: Demo) -> None:
+    ana, ben = demo.person("ana"), demo.person("ben")
+    plan = ana.plans(f"deploy edge-1 --to west/prod --tag {TAG}")
+    ana.clicks(plan, "Approve")
+    ana.sees("somebody else has to decide", ephemeral=True)
     assert objects(demo, "deployments", "prod") == []
+    ben.clicks(plan, "Approve")
+    ben.sees_at(plan, "3 of 3 pods ready after", 90)
+    assert named(objects(demo, "deployments", "prod"), "edge-1")
 
 
 def test_status_proves_a_gateway_by_its_pods_and_its_own_status_path(demo: Demo) -> None:

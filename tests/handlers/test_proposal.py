@@ -5,9 +5,11 @@ import json
 from types import SimpleNamespace
 from typing import Any
 
+from deploy.access import Environment
 from deploy.binding import Observed, build_plan
 from deploy.manifests import render
 from deploy.plan import Finding, Plan, TokenPlan
+from deploy.policy import Policy
 from handlers.proposal import propose
 from handlers.verb import Request
 from tests.support.gateway_bed import SPEC
@@ -29,6 +31,11 @@ def proposed(plan: Plan) -> tuple[Any, list[str]]:
         store=SimpleNamespace(create=lambda new_id, **_: kept.append(new_id)),
         wake=lambda _: None,
         decision_seconds=60,
+        gatekeeper=SimpleNamespace(
+            policy=lambda *_, **__: Policy(),
+            environment=lambda _: Environment("development"),
+            person=lambda user: user,
+        ),
     )
     return propose(services, Request("r", "deploy", "U1", "C1"), SPEC), kept
 

@@ -119,11 +119,15 @@ def test_deploying_the_same_again_changes_nothing(demo: Demo) -> None:
     ana.sees("No change: west/dev/store-7", ephemeral=True)
 
 
-def test_production_is_refused_until_approvals_exist(demo: Demo) -> None:
-    ana = demo.person("ana")
-    ana.types(f"deploy edge-1 --to west/prod --tag {TAG}")
-    ana.sees("production", ephemeral=True)
+def test_production_changes_only_once_an_approver_approved_the_plan(demo: Demo) -> None:
+    ana, ben = demo.person("ana"), demo.person("ben")
+    plan = ana.plans(f"deploy edge-1 --to west/prod --tag {TAG}")
+    ana.clicks(plan, "Approve")
+    ana.sees("somebody else has to decide", ephemeral=True)
     assert objects(demo, "deployments", "prod") == []
+    ben.clicks(plan, "Approve")
+    ben.sees_at(plan, "3 of 3 pods ready after", 90)
+    assert named(objects(demo, "deployments", "prod"), "edge-1")
 
 
 def test_a_plan_can_be_cancelled_and_then_not_confirmed(demo: Demo) -> None:

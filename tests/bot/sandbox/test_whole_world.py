@@ -261,6 +261,7 @@ def test_clusters_of_a_kubeconfig_are_used_instead_of_emulated_ones(
     file = tmp_path / "world.yaml"
     described = yaml.safe_load((ROOT / "bot/sandbox/world.yaml").read_text())
     described["clusters"] = [{"name": "west", "namespaces": ["dev", "prod", "extra"]}]
+    described["production"] = [p for p in described["production"] if p["cluster"] == "west"]
     file.write_text(yaml.safe_dump(described))
     arguments = ("--world", str(file), "--kubeconfig", str(kubeconfig))
     with world(tmp_path / "data", *arguments) as running:

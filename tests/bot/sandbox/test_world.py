@@ -20,7 +20,10 @@ def test_the_default_world_is_contoso() -> None:
     assert (approvers.handle, approvers.users) == ("gateway-approvers", ["U0BEN", "U0CHEN"])
     assert [channel.name for channel in world.channels] == ["gateway-ops", "gateway-alerts"]
     assert dict(world.clusters) == {"west": ("dev", "prod"), "east": ("dev", "prod")}
-    assert world.production_namespaces == ("prod",)
+    assert [(p.cluster, p.namespaces, p.quorum) for p in world.production] == [
+        ("west", ("prod",), 1),
+        ("east", ("prod",), 2),
+    ]
     gateways = {name for name, _, _ in world.azure.gateways}
     assert gateways == {"edge-1", "edge-2", "store-7", "legacy-9"}
     assert world.legacy is not None
@@ -62,7 +65,11 @@ def written(tmp_path: Path, where: tuple[str | int, ...], value: object) -> Path
         (("channels", 0, "is_private"), "yes", "channels[0].is_private: expected true or false"),
         (("clusters", 0, "name"), "West!", "clusters[0].name: expected lower-case letters"),
         (("clusters", 1, "name"), "west", "clusters[1]: west is there twice"),
-        (("production_namespaces", 0), "live", "production_namespaces[0]: expected one of dev"),
+        (
+            ("production", 0, "namespaces", 0),
+            "live",
+            "production[0].namespaces[0]: expected one of dev",
+        ),
         (("legacy", "cluster"), "north", "legacy.cluster: expected one of east, west"),
         (("legacy", "namespace"), "live", "legacy.namespace: expected one of dev, prod"),
         (("legacy", "gateway"), "edge-3", "legacy.gateway: expected one of edge-1"),

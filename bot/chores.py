@@ -1,0 +1,49 @@
+"""What is done from time to time, each on a thread of its own."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from deploy.errors import GatewayBotError
+
+log = logging.getLogger(__name__)
+
+_MISSED = 10
+"""A chore that has not come round for so many of its turns, and half a minute, has stalled."""
+
+
+class Chore:
+    """Calls `work` every `seconds`; what it raises is logged, and it is called again."""
+
+    def __init__(self, name: str, seconds: float, work: Callable[[], object]) -> None:
+        self._name = name
+        self._seconds = seconds
+        self._work = work
+        self._stopping = threading.Event()
+        self._done_at = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the turn under way and end."""
+        self._stopping.set()
+        self._thread.join(timeout=10)
+
+    def healthy(self) -> bool:
+        """Whether it comes round."""
+        late = time.monotonic() - self._done_at > self._seconds * _MISSED + 30
+        return self._thread.is_alive() and not late
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self._seconds):
+            try:
+                self._work()
+            except GatewayBotError as error:
+                log.warning("%s waits for its next turn: %s", self._name, error)
+            except Exception:  # a chore must outlive any one of its turns
+                log.exception("%s failed", self._name)
+            self._done_at = time.monotonic()

@@ -1,0 +1,132 @@
+"""Asks who is in which group now, and applies the rules of deploy.access to the answer."""
+
+import datetime
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from deploy.access import (
+    Environment,
+    Freeze,
+    Identities,
+    Membership,
+    Verdict,
+    among,
+    environment_of,
+    frozen,
+    may_approve,
+    may_request,
+    policy_for,
+)
+from deploy.actions.record import Action
+from deploy.actions.windows import Window, Windows
+from deploy.errors import Refused
+from deploy.gateway import GatewayRef
+from deploy.policy import People, Policy
+
+
+def _utc_now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
+@dataclass(frozen=True)
+class Rights:
+    """What one person may do in one environment, and why."""
+
+    environment: Environment
+    request: Verdict
+    approve: Verdict
+    freeze: Freeze | None
+
+
+class Gatekeeper:
+    """Who may ask for and decide on a change, at this moment."""
+
+    def __init__(
+        self,
+        environments: Sequence[Environment],
+        identities: Identities,
+        membership: Membership,
+        windows: Windows,
+        *,
+        clock: Callable[[], datetime.datetime] = _utc_now,
+    ) -> None:
+        self._environments = environments
+        self._identities = identities
+        self._membership = membership
+        self._windows = windows
+        self._clock = clock
+
+    def environment(self, ref: GatewayRef) -> Environment:
+        """Where `ref` is."""
+        return environment_of(ref, self._environments)
+
+    def person(self, user: str) -> str:
+        """Who is behind a user id."""
+        return self._identities.person(user)
+
+    def policy(self, ref: GatewayRef, *, user: str, channel: str, break_glass: str = "") -> Policy:
+        """Who decides on a change that `user` asks for in `channel`.
+
+        Refused where they may not ask for it, or nobody may change `ref` now; Unavailable where
+        it cannot be read who they are.
+        """
+        environment = self.environment(ref)
+        verdict = self._request(environment, user, channel)
+        if not verdict.allowed:
+            raise Refused(verdict.why, meaning="Nothing was changed.")
+        window = self._window(environment, ref, user)
+        return policy_for(
+            environment,
+            ref,
+            now=self._clock(),
+            break_glass=break_glass,
+            window=window.key if window else "",
+        )
+
+    def may_decide(self, action: Action, user: str) -> Verdict:
+        """Whether `user` is one of the action's approvers now. Unavailable where that cannot be
+        read: then nobody decides."""
+        return may_approve(action.policy, user, self._groups(action.policy.approvers, user))
+
+    def may_close(self, ref: GatewayRef, user: str) -> Verdict:
+        """Whether `user` approves changes of `ref`, and so opens and closes windows there."""
+        approval = self.environment(ref).approval
+        if approval is None:
+            return Verdict(False, "Nobody approves changes there, so there are no windows.")
+        return among(approval.approvers, user, self._groups(approval.approvers, user))
+
+    def window_open(self, policy: Policy) -> bool:
+        """Whether the window that the policy names, if any, is open still."""
+        return not policy.window or self._windows.is_open(policy.window)
+
+    def rights(self, user: str, channel: str) -> tuple[Rights, ...]:
+        """What `user` may do, environment by environment."""
+        return tuple(
+            Rights(
+                environment,
+                self._request(environment, user, channel),
+                self._approve(environment, user),
+                frozen(environment, self._clock()),
+            )
+            for environment in self._environments
+        )
+
+    def _request(self, environment: Environment, user: str, channel: str) -> Verdict:
+        groups = self._groups(environment.requesters or People(), user)
+        return may_request(environment, user, channel, groups)
+
+    def _approve(self, environment: Environment, user: str) -> Verdict:
+        if environment.approval is None:
+            return Verdict(False, "nothing here needs an approval")
+        people = environment.approval.approvers
+        return among(people, user, self._groups(people, user))
+
+    def _window(self, environment: Environment, ref: GatewayRef, user: str) -> Window | None:
+        if environment.approval is None or not environment.windows:
+            return None
+        return self._windows.find(ref, user)
+
+    def _groups(self, people: People, user: str) -> frozenset[str]:
+        if not people.groups or user in people.users:
+            return frozenset()
+        return self._membership.groups_of(user, people.groups)

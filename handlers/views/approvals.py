@@ -1,0 +1,84 @@
+"""What waits for a decision, and what one person may do where."""
+
+from collections.abc import Sequence
+
+from deploy.actions.record import Action, State
+from deploy.gatekeeper import Rights
+from handlers.verb import Reply
+from handlers.views import action as action_view
+from handlers.views.text import Block, button, context, date, escape, header, section
+
+_SHOWN = 15
+
+
+def pending(rows: Sequence[tuple[Action, bool]], user: str) -> Reply:
+    """Each action with whether the person who asks may decide on it."""
+    if not rows:
+        return Reply("Nothing waits.", (section(":ok_hand: Nothing waits, and nothing runs."),))
+    blocks: list[Block] = [header("What waits")]
+    blocks += [_row(action, may, user) for action, may in rows[:_SHOWN]]
+    if len(rows) > _SHOWN:
+        blocks.append(context(f"… and {len(rows) - _SHOWN} more."))
+    return Reply(f"{len(rows)} waiting", tuple(blocks))
+
+
+def _row(action: Action, may: bool, user: str) -> Block:
+    ref = action.ref
+    verb = str(action.request.get("verb", action.kind))
+    lines = [
+        f"*`{action.id}`* {escape(verb)} *{escape(ref.name)}* on {ref.cluster}/{ref.namespace}"
+    ]
+    lines.append(f"{_state(action)} · asked by <@{action.requester}> {date(action.created_at)}")
+    if may and action.state is State.PENDING:
+        lines.append("*You can decide on this.*")
+    elif action.requester == user and action.state is State.PENDING:
+        lines.append("Yours.")
+    return section(
+        "\n".join(lines),
+        accessory=button("Show", "action_show", action_view.value(action)),
+    )
+
+
+def _state(action: Action) -> str:
+    if action.state is not State.PENDING:
+        return action.state.value
+    if action.policy.by == "requester":
+        return f"waits for its requester until {date(action.expires_at)}"
+    return (
+        f"{action.approvals} of {action.policy.quorum} approvals, until {date(action.expires_at)}"
+    )
+
+
+def plan_to_approve(action: Action) -> Reply:
+    """The action as its message shows it, buttons included, for one person."""
+    text, blocks = action_view.render(action)
+    return Reply(text, tuple(blocks))
+
+
+def rights(found: Sequence[Rights], user: str) -> Reply:
+    """Environment by environment: may ask, may approve, and why."""
+    blocks: list[Block] = [header("What you may do"), context(f"You are <@{user}>, `{user}`.")]
+    for each in found:
+        environment = each.environment
+        places = f"{', '.join(environment.clusters)} / {', '.join(environment.namespaces)}"
+        lines = [f"*{escape(environment.name)}*  `{escape(places)}`"]
+        sign = ":white_check_mark:" if each.request.allowed else ":no_entry:"
+        lines.append(f"{sign} ask for changes: {each.request.why}")
+        if environment.approval is not None:
+            sign = ":white_check_mark:" if each.approve.allowed else ":no_entry:"
+            lines.append(
+                f"{sign} approve them ({environment.approval.quorum} needed of "
+                f"{action_view.mentions(environment.approval.approvers)}): {each.approve.why}"
+            )
+        elif environment.production:
+            lines.append(":no_entry: production without approvers: nobody can change it")
+        else:
+            lines.append(":bulb: whoever asks confirms alone")
+        if each.freeze is not None:
+            lines.append(
+                f":snowflake: frozen until {date(each.freeze.ends.timestamp())}: "
+                f"{escape(each.freeze.reason)}"
+            )
+        blocks.append(section("\n".join(lines)))
+    blocks.append(context("What belongs to no environment counts as production: nobody may."))
+    return Reply("What you may do", tuple(blocks))

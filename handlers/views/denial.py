@@ -1,0 +1,57 @@
+"""The modal that asks why a plan is denied."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from handlers.verb import View
+
+CALLBACK = "action_deny_modal"
+REASON = "deny_reason"
+
+
+@dataclass(frozen=True)
+class Denial:
+    """What was sent: which plan of which action, and why."""
+
+    action_id: str
+    digest: str
+    channel: str
+    reason: str
+
+
+def ask(action_id: str, digest: str, channel: str) -> View:
+    """The modal for one plan."""
+    return {
+        "type": "modal",
+        "callback_id": CALLBACK,
+        "private_metadata": json.dumps({"id": action_id, "digest": digest, "channel": channel}),
+        "title": {"type": "plain_text", "text": f"Deny {action_id}"[:24]},
+        "submit": {"type": "plain_text", "text": "Deny"},
+        "close": {"type": "plain_text", "text": "Back"},
+        "blocks": [
+            {
+                "type": "input",
+                "block_id": REASON,
+                "label": {"type": "plain_text", "text": "Why?"},
+                "hint": {
+                    "type": "plain_text",
+                    "text": "The requester and the channel see it. A denial is final.",
+                },
+                "element": {
+                    "type": "plain_text_input",
+                    "action_id": REASON,
+                    "multiline": True,
+                    "max_length": 500,
+                },
+            }
+        ],
+    }
+
+
+def read(private_metadata: str, values: Mapping[str, Mapping[str, Any]]) -> Denial:
+    """What the modal was sent with."""
+    kept = json.loads(private_metadata)
+    reason = str(((values.get(REASON) or {}).get(REASON) or {}).get("value") or "")
+    return Denial(str(kept["id"]), str(kept["digest"]), str(kept["channel"]), reason)

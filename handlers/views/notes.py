@@ -1,0 +1,84 @@
+"""What is told beside an action's message: lines in its thread, and words to its requester. Pure."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from deploy.actions.record import Action, Event
+from deploy.policy import Policy
+from handlers.views.action import agreed, mentions
+from handlers.views.text import date, escape
+
+
+@dataclass(frozen=True)
+class Note:
+    """One line owed to somebody; `key` tells it from every other one of its action."""
+
+    key: str
+    to: Literal["thread", "requester"]
+    text: str
+    broadcast: bool = False
+
+
+def notes(action: Action, events: Sequence[Event]) -> tuple[Note, ...]:
+    """What these events of the action's log are worth telling.
+
+    Where the requester alone decides, the message itself says it all.
+    """
+    if action.policy == Policy():
+        return ()
+    return tuple(note for event in events for note in _notes(action, event))
+
+
+def _notes(action: Action, event: Event) -> Iterator[Note]:
+    text = _line(action, event)
+    if text:
+        broadcast = event.name in ("failed", "unknown")
+        yield Note(f"{event.version}:thread", "thread", text, broadcast)
+    if action.policy.by == "approvers" and event.name in _PERSONAL:
+        yield Note(f"{event.version}:requester", "requester", _personal(action, text))
+
+
+_PERSONAL = ("approved", "denied", "expired", "succeeded", "failed", "unknown", "superseded")
+
+
+def _line(action: Action, event: Event) -> str:
+    who = f"<@{event.who}>"
+    policy = action.policy
+    if event.name == "pending":
+        if policy.by == "approvers":
+            return f"{who} asked for this. {mentions(policy.approvers)}: please look at the plan."
+        return f"{who} asked for this."
+    if event.name == "approval":
+        return f"{who} approved this; {policy.quorum} approvals are needed."
+    if event.name == "approved":
+        return f"{agreed(action)}, plan `{action.digest[:12]}`."
+    if event.name == "reminder":
+        return (
+            f"{mentions(policy.approvers)}: this still waits for a decision, "
+            f"until {date(action.expires_at)}."
+        )
+    return _ending(action, event)
+
+
+def _ending(action: Action, event: Event) -> str:
+    outcome = action.outcome
+    said = " ".join((outcome.happened, outcome.meaning, outcome.remedy)) if outcome else ""
+    lines = {
+        "denied": f"<@{event.who}> denied this: {escape(event.detail)}",
+        "cancelled": f"<@{event.who}> took this back.",
+        "expired": "The time for this is over. Nothing was changed.",
+        "running": "It has begun.",
+        "taken over": "The bot that worked on this is gone; another one goes on.",
+        "succeeded": f":white_check_mark: {escape(said)}",
+        "failed": f":x: {escape(said)}",
+        "unknown": f":grey_question: {escape(said)}",
+        "superseded": f"{escape(said)} A new plan follows.",
+    }
+    return lines.get(event.name, "").strip()
+
+
+def _personal(action: Action, text: str) -> str:
+    ref = action.ref
+    verb = str(action.request.get("verb", action.kind))
+    return f"Your request to {verb} {ref.name} on {ref.cluster}/{ref.namespace}: {text}"

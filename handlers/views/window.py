@@ -1,0 +1,37 @@
+"""The message of an approval window."""
+
+from deploy.actions.windows import Window
+from handlers.verb import Reply
+from handlers.views.text import Block, button, context, date, escape, header, section
+
+
+def message(window: Window) -> tuple[str, list[Block]]:
+    """While it is open, with the button that closes it; and when it no longer is."""
+    ref = window.ref
+    title = f"Approval window on {ref.name}, {ref.cluster}/{ref.namespace}"
+    blocks: list[Block] = [header(title)]
+    if window.open:
+        line = (
+            f":unlock: <@{window.requester}> may change this gateway alone until "
+            f"*{date(window.until)}*. Each change is shown, and recorded with its plan."
+        )
+    else:
+        by = f" by <@{window.closed_by}>" if window.closed_by else ""
+        line = f":lock: Closed{by} {date(window.until)}. Changes need an approval again."
+    blocks.append(section(f"{line}\nReason: {escape(window.reason)}"))
+    blocks.append(context(f"Opened by <@{window.by}> {date(window.opened_at)}"))
+    if window.open:
+        close = button("Close now", "window_close", window.key, style="danger")
+        blocks.append({"type": "actions", "elements": [close]})
+    return title, blocks
+
+
+def gone() -> Reply:
+    """There is no such window any more."""
+    return Reply("This window is gone: it was too old, or the bot's store was emptied.")
+
+
+def not_yours(window: Window) -> Reply:
+    """Only approvers close it."""
+    ref = window.ref
+    return Reply(f"Only approvers of {ref.cluster}/{ref.namespace} close this window.")

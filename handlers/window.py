@@ -1,0 +1,90 @@
+"""`/gateway window`: let one person change one gateway for a while without asking each time."""
+
+import re
+
+from deploy.errors import GatewayBotError, InvalidInput, Refused
+from handlers import decisions, replies
+from handlers.proposal import find
+from handlers.services import Services
+from handlers.verb import Click, Option, Reply, Request, Verb
+from handlers.views import errors
+from handlers.views import window as view
+
+_MENTION = re.compile(r"<@(?P<id>[UW][A-Z0-9]{2,20})(?:\|[^>]*)?>|(?P<bare>[UW][A-Z0-9]{2,20})")
+_MINUTES = 30
+
+
+def run(services: Services, request: Request) -> Reply | None:
+    """Open one, in the name of an approver, and tell the channel."""
+    ref = find(services, request.gateway)
+    environment = services.gatekeeper.environment(ref)
+    if not environment.windows:
+        raise Refused(f"{environment.name} allows no approval windows.")
+    verdict = services.gatekeeper.may_close(ref, request.user)
+    if not verdict.allowed:
+        raise Refused("Only its approvers open a window on a gateway.", meaning=verdict.why)
+    person = _user(str(request.options.get("for", "")))
+    if services.gatekeeper.person(person) == services.gatekeeper.person(request.user):
+        raise Refused("Nobody opens a window for themselves.")
+    window = services.windows.open(
+        ref,
+        person,
+        by=request.user,
+        reason=decisions.checked_reason(str(request.options.get("reason", ""))),
+        seconds=int(request.options.get("minutes", _MINUTES)) * 60,
+        request_id=request.id,
+    )
+    text, blocks = view.message(window)
+    services.slack.chat_postMessage(channel=request.channel, text=text, blocks=blocks)
+    return None
+
+
+def close(services: Services, click: Click) -> None:
+    """Any approver closes it."""
+    key = click.value
+    try:
+        window = services.windows.at(key)
+        if window is None:
+            reply: Reply | None = view.gone()
+        elif not services.gatekeeper.may_close(window.ref, click.user).allowed:
+            reply = view.not_yours(window)
+        else:
+            window = services.windows.close(key, by=click.user) or window
+            text, blocks = view.message(window)
+            services.slack.chat_update(
+                channel=click.channel,
+                ts=str(click.body["container"]["message_ts"]),
+                text=text,
+                blocks=blocks,
+            )
+            reply = None
+    except GatewayBotError as error:
+        reply = errors.trouble(error)
+    if reply is not None:
+        replies.send(services.slack, reply, user=click.user, channel=click.channel, response_url="")
+
+
+def _user(text: str) -> str:
+    found = _MENTION.fullmatch(text.strip())
+    if found is None:
+        raise InvalidInput(
+            "For whom is missing." if not text else f"“{text[:40]}” is nobody in this workspace.",
+            field="for",
+            remedy="Mention one person: --for @ana.",
+        )
+    return found["id"] or found["bare"]
+
+
+VERB = Verb(
+    "window",
+    "lets one person change one production gateway alone for a while; approvers open it",
+    run,
+    gateway="required",
+    options=(
+        Option("for", "who", "@PERSON"),
+        Option("minutes", "how long, 60 at most; 30 when left out", "N", "number"),
+        Option("reason", "why", "TEXT"),
+    ),
+    examples=('window edge-1 --for @ana --minutes 45 --reason "restoring the link"',),
+    clicks={"window_close": close},
+)

@@ -1,0 +1,198 @@
+"""Production changes only after the right people approved exactly what was shown."""
+
+import os
+import re
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from deploy.actions.connection import connect
+from tests.support.demo import Demo, Message, words
+from tests.support.kubectl import Kubectl
+from tests.support.waiting import until
+
+TAG = "2.11.1"
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    running = Demo(tmp_path_factory.mktemp("demo"))
+    yield running
+    running.stop()
+
+
+def thread(demo: Demo, message: Message) -> list[str]:
+    found = demo.get("messages/gateway-ops")["messages"]
+    return [words(m) for m in found if m.get("thread_ts") == message["ts"] != m["ts"]]
+
+
+def deployed(demo: Demo, cluster: str, name: str) -> bool:
+    kubectl = Kubectl(demo.kubeconfig, demo.data)
+    return name in kubectl("--context", cluster, "-n", "prod", "get", "deployments", "-o", "name")
+
+
+def action_id(message: Message) -> str:
+    found = re.search(r"Action `(\w+)`", words(message))
+    assert found
+    return found[1]
+
+
+def test_two_different_approvers_are_needed_where_two_are_asked_for(demo: Demo) -> None:
+    ana, ben, chen, dan = (demo.person(name) for name in ("ana", "ben", "chen", "dan"))
+    plan = ana.plans(f'deploy edge-1 --to east/prod --tag {TAG} --reason "the new <policy>"')
+    said = words(plan)
+    assert "Needs 2 approvals of <!subteam^S0APPROVE>" in said
+    assert "Reason: the new &lt;policy&gt;" in said
+    dan.clicks(plan, "Approve")
+    dan.sees("Only <!subteam\\^S0APPROVE> can decide", ephemeral=True)
+    ana.clicks(plan, "Approve")
+    ana.sees("somebody else has to decide", ephemeral=True)
+    ben.clicks(plan, "Approve")
+    ben.sees_at(plan, "1 of 2 approvals")
+    ben.clicks(plan, "Approve")
+    ben.sees("approved this already", ephemeral=True)
+    assert not deployed(demo, "east", "edge-1")
+    chen.clicks(plan, "Approve")
+    done = chen.sees_at(plan, "3 of 3 pods ready after", 90)
+    assert "Approve\n" not in words(done)
+    ben.clicks(plan, "Approve")
+    ben.sees("already (succeeded|running), decided by <@U0CHEN>", ephemeral=True)
+    told = "\n".join(until(lambda: len(thread(demo, plan)) >= 5 and thread(demo, plan), "notes"))
+    for line in ("please look at the plan", "<@U0BEN> approved this; 2", "It has begun", "pods"):
+        assert line in told
+    assert told.count("<@U0BEN> approved this; 2") == 1
+    assert any("Your request to deploy edge-1" in words(m) for m in direct(demo, "ana"))
+
+
+def direct(demo: Demo, name: str) -> list[dict[str, Any]]:
+    channels = demo.get("state")["channels"]
+    found: list[dict[str, Any]] = []
+    for channel in channels:
+        if str(channel["id"]).startswith("D"):
+            found += demo.get(f"messages/{channel['id']}", user=name)["messages"]
+    return found
+
+
+def test_a_denial_needs_a_reason_is_final_and_can_be_asked_again(demo: Demo) -> None:
+    ivy, ben, chen = (demo.person(name) for name in ("ivy", "ben", "chen"))
+    plan = ivy.plans(f"deploy store-7 --to west/prod --tag {TAG}")
+    ben.clicks(plan, "Deny")
+    form = ben.form("action_deny_modal")
+    refused = ben.submits(form, deny_reason="   ")
+    assert "reason is needed" in str(refused)
+    assert ben.submits(form, deny_reason="not today")["ok"]
+    ben.sees_at(plan, "Denied by <@U0BEN>: not today")
+    chen.clicks(plan, "Approve")
+    chen.sees("already denied, decided by <@U0BEN>", ephemeral=True)
+    assert not deployed(demo, "west", "store-7")
+    chen.clicks(ben.sees_at(plan, "Denied"), "Ask again")
+    chen.sees("Only <@U0IVY>", ephemeral=True)
+
+
+def test_two_who_click_at_once_have_one_effect_and_both_hear_the_truth(demo: Demo) -> None:
+    ana, ben, chen = (demo.person(name) for name in ("ana", "ben", "chen"))
+    plan = ana.plans(f"deploy edge-2 --to west/prod --tag {TAG}")
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda who: who.clicks(plan, "Approve"), (ben, chen, ben, chen)))
+    done = ana.sees_at(plan, "3 of 3 pods ready after", 90)
+    assert len(re.findall(r"Approved by", words(done))) <= 1
+    lines = until(lambda: [t for t in thread(demo, plan) if "Approved by" in t], "the approval")
+    assert len(lines) == 1
+    winner = "ben" if "<@U0BEN>" in lines[0] else "chen"
+    loser = chen if winner == "ben" else ben
+    loser.sees(f"decided by <@U0{winner.upper()}>", ephemeral=True)
+
+
+def test_requests_are_listed_and_decided_by_text_bound_to_what_was_shown(demo: Demo) -> None:
+    ana, ben = demo.person("ana"), demo.person("ben")
+    ana.types("scale edge-2 --replicas 4")
+    plan = ana.sees("Scale edge-2 on west/prod.*Nothing has changed yet", ephemeral=False)
+    name = action_id(plan)
+    ben.types("pending")
+    assert "You can decide on this" in words(ben.sees("What waits", ephemeral=True))
+    ben.types(f"approve {name} --plan 0123456789ab")
+    ben.sees("plan has changed", ephemeral=True)
+    ben.types(f"approve {name.lower()}")
+    shown = ben.sees("Scale edge-2.*Nothing has changed yet", ephemeral=True)
+    digest = re.search(r"plan `(\w+)`", words(shown))
+    assert digest
+    ana.types(f"approve {name} --plan {digest[1]}")
+    ana.sees("somebody else has to decide", ephemeral=True)
+    ben.types(f"approve {name} --plan {digest[1]}")
+    ben.sees(f"You approved {name}", ephemeral=True)
+    ana.sees_at(plan, "4 of 4 pods ready after", 90)
+    ana.types("history edge-2")
+    ana.sees("Last done.*approved.*<@U0BEN>", ephemeral=True)
+    ben.types(f"deny {name}")
+    ben.sees("reason is needed", ephemeral=True)
+    ben.types("approve ZZZZZZ")
+    ben.sees("There is no request", ephemeral=True)
+
+
+def test_the_requester_takes_a_request_back_by_text(demo: Demo) -> None:
+    ana, ben = demo.person("ana"), demo.person("ben")
+    ana.types("restart edge-2")
+    plan = ana.sees("Restart edge-2 on west/prod.*Nothing has changed yet", ephemeral=False)
+    ben.types(f"cancel {action_id(plan)}")
+    ben.sees("Only <@U0ANA>", ephemeral=True)
+    ana.types(f"cancel {action_id(plan)}")
+    ana.sees_at(plan, "Cancelled by <@U0ANA>")
+
+
+def test_everyone_is_told_what_they_may_do_and_why(demo: Demo) -> None:
+    ben, dan = demo.person("ben"), demo.person("dan")
+    ben.types("whoami")
+    assert "member of <!subteam^S0APPROVE>" in words(ben.sees("production-east", ephemeral=True))
+    dan.types("whoami")
+    assert "neither named" in words(dan.sees("production-east", ephemeral=True))
+
+
+def test_within_a_window_one_person_changes_one_gateway_alone_until_it_is_closed(
+    demo: Demo,
+) -> None:
+    ana, ivy, ben, chen = (demo.person(name) for name in ("ana", "ivy", "ben", "chen"))
+    ana.types('window edge-2 --for <@U0ANA|ana> --reason "troubleshooting"')
+    ana.sees("Only its approvers open a window", ephemeral=True)
+    ben.types('window edge-2 --for <@U0BEN|ben> --reason "troubleshooting"')
+    ben.sees("Nobody opens a window for themselves", ephemeral=True)
+    ben.types('window edge-2 --for <@U0ANA|ana> --minutes 61 --reason "troubleshooting"')
+    ben.sees("at most 60 minutes", ephemeral=True)
+    ben.types('window edge-2 --for <@U0ANA|ana> --minutes 20 --reason "troubleshooting"')
+    opened = ben.sees("Approval window on edge-2.*may change this gateway alone", ephemeral=False)
+    ivy.types("scale edge-2 --replicas 3")
+    other = ivy.sees("Scale edge-2.*Needs 1 approval", ephemeral=False)
+    ivy.clicks(other, "Cancel")
+    inside = ana.plans("scale edge-2 --replicas 3")
+    assert "within an approval window" in words(inside)
+    late = ana.plans("restart edge-2")
+    ana.clicks(inside, "Confirm")
+    ana.sees_at(inside, "3 of 3 pods ready after", 90)
+    ana.clicks(opened, "Close now")
+    ana.sees("Only approvers of west/prod close this window", ephemeral=True)
+    chen.clicks(opened, "Close now")
+    chen.sees_at(opened, "Closed by <@U0CHEN>")
+    ana.clicks(late, "Confirm")
+    ana.sees("approval window is closed", ephemeral=True)
+
+
+def test_a_bot_killed_between_the_approval_and_the_message_ends_it_truly(demo: Demo) -> None:
+    ana, ben = demo.person("ana"), demo.person("ben")
+    plan = ana.plans("restart edge-2")
+    before = demo.bot_pid()
+    ben.clicks(plan, "Approve")
+    os.kill(before, signal.SIGKILL)
+    ana.sees_at(plan, "pods ready after", 120)
+    assert len([line for line in thread(demo, plan) if "Approved by" in line]) == 1
+
+
+def test_a_button_of_a_request_that_redis_lost_says_that_it_is_gone(demo: Demo) -> None:
+    ana, ben = demo.person("ana"), demo.person("ben")
+    plan = ana.plans("restart edge-2")
+    connect(f"unix://{demo.data}/redis/valkey.sock").flushall()
+    ben.clicks(plan, "Approve")
+    ben.sees("This request is gone", ephemeral=True)
+    ana.types("status edge-2")
+    ana.sees("edge-2 on west/prod", ephemeral=True)
