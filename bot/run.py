@@ -1,5 +1,6 @@
 """`gateway-bot run`: the bot as it runs in production."""
 
+import gc
 import logging
 import os
 import signal
@@ -8,12 +9,22 @@ from pathlib import Path
 
 from bot.settings import load_secrets, load_settings
 
+_COLLECTIONS = (100_000, 20, 10)
+"""Reading a cluster's list makes millions of objects of which none is garbage; looking for some
+after every 700 of them trebles the time that takes."""
+
+
+def collect_less() -> None:
+    """Let Python look for garbage less often."""
+    gc.set_threshold(*_COLLECTIONS)
+
 
 def run(config: Path, log_level: str) -> int:
     """Run until SIGTERM or SIGINT, then stop in good order."""
     logging.basicConfig(
         level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    collect_less()
     settings = load_settings(config)
     secrets = load_secrets(settings)
     # Bolt reads this one by itself and then warns that it was given a client as well.

@@ -1,0 +1,240 @@
+"""`status` of 200 gateways with 5 pods each, beside `kubectl get` of the same facts.
+
+On the real control plane where one was built, else on the sandbox's cluster. kubectl's figures
+include its process start, the bot's do not: it is already running.
+"""
+
+import base64
+import contextlib
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bot.run import collect_less
+from deploy.cache import ClusterCache
+from deploy.cluster import Cluster
+from deploy.connection import Connection, Timeouts
+from deploy.fleet import rows_of
+from deploy.levels import Levels
+from deploy.status import summaries
+from deploy.transport import connect_with_kubeconfig
+from handlers.views import fleet
+from tests.support.control_plane import ControlPlane, Process, built
+from tests.support.kube_api import MERGE, KubeApi
+from tests.support.kubectl import Kubectl
+from tests.support.running_cluster import RunningCluster
+from tests.support.waiting import until
+
+GATEWAYS = 200
+PODS = 5
+_NAMESPACE = "bench"
+_TAGS = ("2.10.0", "2.11.1", "2.12.1")
+_FACTS = ("get", "deployments,pods,secrets", "-A", "-o", "json")
+"""Only whole objects tell which Secret a pod's token is from, when it expires, and the last exit."""
+_COLUMNS = ("get", "deployments,pods,secrets", "-A")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: seconds of ours and of the peer, and what ratio is to be reached."""
+
+    what: str
+    ours: float
+    peer_name: str
+    peer: float
+    reach: float
+    note: str = ""
+
+    @property
+    def ratio(self) -> float:
+        """Ours in the peer's."""
+        return self.ours / self.peer
+
+
+class Counting:
+    """A connection that counts lists and other requests."""
+
+    def __init__(self, inner: Connection) -> None:
+        self._inner = inner
+        self.lists = 0
+        self.others = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def request(self, method: str, path: str, **options: Any) -> bytes:
+        if "limit" in (options.get("query") or {}):
+            self.lists += 1
+        else:
+            self.others += 1
+        return self._inner.request(method, path, **options)
+
+
+def rows() -> list[Row]:
+    """Measure."""
+    with tempfile.TemporaryDirectory(prefix="bench-status-") as name, _plane(Path(name)) as plane:
+        return _measured(plane, Path(name))
+
+
+@contextlib.contextmanager
+def _plane(directory: Path) -> Iterator[ControlPlane]:
+    binary = built()
+    if binary is None:
+        with RunningCluster(directory, namespaces=(_NAMESPACE,)) as running:
+            yield ControlPlane(running.kubeconfig(), "west")
+        return
+    process = Process(binary, directory / "plane")
+    process.start()
+    try:
+        yield process.plane
+    finally:
+        process.stop()
+
+
+def _measured(plane: ControlPlane, directory: Path) -> list[Row]:
+    collect_less()
+    _fill(plane)
+    kubectl = Kubectl(plane.kubeconfig, directory)
+    kubectl(*_FACTS)
+    peer = _median(lambda: kubectl(*_FACTS), 5)
+    columns = _median(lambda: kubectl(*_COLUMNS), 5)
+    cold, requests = _cold(plane)
+    with _cached(plane) as (cache, connection):
+        levels = Levels({"west": cache})
+        _shown(cache, levels)
+        connection.lists = connection.others = 0
+        warm = _median(lambda: _shown(cache, levels), 20)
+        asked = connection.lists + connection.others
+    name = "kubectl " + " ".join(_FACTS)
+    less = f"; kubectl's columns alone, which tell less, take {columns * 1000:.0f} ms"
+    return [
+        Row(f"status of {GATEWAYS} × {PODS}, cold", cold, name, peer, 0.1, requests + less),
+        Row(f"status of {GATEWAYS} × {PODS}, warm", warm, name, peer, 0.02, f"{asked} requests"),
+    ]
+
+
+def _cold(plane: ControlPlane) -> tuple[float, str]:
+    times, said = [], ""
+    for _ in range(5):
+        with _cached(plane) as (cache, connection):
+            began = time.perf_counter()
+            _shown(cache, Levels({"west": cache}))
+            times.append(time.perf_counter() - began)
+            said = f"{connection.lists} lists, {connection.others} other requests"
+    return statistics.median(times), said
+
+
+@contextlib.contextmanager
+def _cached(plane: ControlPlane) -> Iterator[tuple[ClusterCache, Counting]]:
+    inner = connect_with_kubeconfig("west", plane.kubeconfig, plane.context, Timeouts())
+    connection = Counting(inner)
+    # A bot that runs has its connections open.
+    inner.request("GET", "/version", what="the version")
+    cache = ClusterCache(Cluster("west", connection))
+    try:
+        yield cache, connection
+    finally:
+        cache.stop()
+
+
+def _shown(cache: ClusterCache, levels: Levels) -> None:
+    """Everything that `status` does between the command and Slack, but asking pods for their link:
+    with so many that is done in rounds, beside it."""
+    snapshot = cache.read(wait=60)
+    now = time.time()
+    seen = {gateway.ref: levels.last(gateway) for gateway in snapshot.gateways}
+    found = rows_of(summaries(snapshot, now), seen, _TAGS, ())
+    assert len(found) == GATEWAYS
+    assert sum(len(gateway.pods) for gateway in snapshot.gateways) == GATEWAYS * PODS
+    assert all(row.summary.token_expires_at for row in found)
+    fleet.overview(found, {}, now)
+
+
+def _fill(plane: ControlPlane) -> None:
+    api = KubeApi(plane.kubeconfig, plane.context)
+    api.request("POST", "/api/v1/namespaces", {"metadata": {"name": _NAMESPACE}})
+    core = f"/api/v1/namespaces/{_NAMESPACE}"
+    with contextlib.suppress(AssertionError):
+        until(lambda: api.request("GET", f"{core}/serviceaccounts/default").status == 200, "it", 30)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: _install(api, number), range(GATEWAYS)))
+        wanted = GATEWAYS * PODS
+        until(lambda: len(api.items(f"{core}/pods")) == wanted, f"{wanted} pods", 300)
+        names = [pod["metadata"]["name"] for pod in api.items(f"{core}/pods")]
+        list(pool.map(lambda name: _run(api, f"{core}/pods/{name}"), names))
+
+
+def _install(api: KubeApi, number: int) -> None:
+    name = f"edge-{number}"
+    token = f"GatewayKey {name}&203001010000&c2lnbmF0dXJlLW9mLWEtdG9rZW4="
+    labels = {"app.kubernetes.io/managed-by": "gateway-bot"}
+    secret = {
+        "metadata": {"name": f"{name}-token", "labels": labels},
+        "immutable": True,
+        "data": {"value": base64.b64encode(token.encode()).decode()},
+    }
+    api.create(f"/api/v1/namespaces/{_NAMESPACE}/secrets", secret)
+    reference = {"secretKeyRef": {"name": f"{name}-token", "key": "value"}}
+    container = {
+        "name": name,
+        "image": "mcr.microsoft.com/azure-api-management/gateway:2.11.1",
+        "env": [{"name": "config.service.auth", "valueFrom": reference}],
+        "readinessProbe": {"httpGet": {"path": "/status-0123456789abcdef", "port": 8080}},
+        "resources": {"requests": {"cpu": "1", "memory": "1Gi"}},
+    }
+    template = {"metadata": {"labels": {"app": name}}, "spec": {"containers": [container]}}
+    spec = {"replicas": PODS, "selector": {"matchLabels": {"app": name}}, "template": template}
+    deployment = {"metadata": {"name": name}, "spec": spec}
+    api.create(f"/apis/apps/v1/namespaces/{_NAMESPACE}/deployments", deployment)
+
+
+def _run(api: KubeApi, path: str) -> None:
+    """A pod's status as a kubelet writes it."""
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    name = path.rpartition("/")[2].rsplit("-", 2)[0]
+    kinds = ("Initialized", "Ready", "ContainersReady", "PodScheduled")
+    status = {
+        "phase": "Running",
+        "podIP": "10.1.2.3",
+        "startTime": now,
+        "conditions": [{"type": k, "status": "True", "lastTransitionTime": now} for k in kinds],
+        "containerStatuses": [
+            {
+                "name": name,
+                "ready": True,
+                "restartCount": 0,
+                "image": "mcr.microsoft.com/azure-api-management/gateway:2.11.1",
+                "imageID": "",
+                "state": {"running": {"startedAt": now}},
+            }
+        ],
+    }
+    api.request("PATCH", f"{path}/status", {"status": status}, MERGE)
+
+
+def _median(work: Callable[[], object], times: int) -> float:
+    taken = []
+    for _ in range(times):
+        began = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - began)
+    return statistics.median(taken)
+
+
+def main() -> None:
+    """Print the table."""
+    for row in rows():
+        reached = "reached" if row.ratio <= row.reach else "NOT reached"
+        print(
+            f"{row.what:34} {row.ours * 1000:8.1f} ms   {row.peer_name} {row.peer * 1000:.0f} ms   "
+            f"{row.ratio:.3f}× (reach {row.reach}×: {reached})   {row.note}"
+        )
+
+
+if __name__ == "__main__":
+    main()
