@@ -2,7 +2,7 @@
 
 import contextlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -112,9 +112,16 @@ def target(
 
 @contextlib.contextmanager
 def joined(
-    plane: ControlPlane, directory: Path, network: IPv4Network, name: str = "real"
+    plane: ControlPlane,
+    directory: Path,
+    network: IPv4Network,
+    name: str = "real",
+    *,
+    hosts: Mapping[str, str] | None = None,
+    ca_pem: bytes | None = None,
+    time_scale: float = 0.05,
 ) -> Iterator[Target]:
-    """The cluster with our nodes, ready."""
+    """The cluster with our nodes, ready. Gateways find `hosts` and trust `ca_pem`, where given."""
     configuration = TinyConfiguration()
     authority = Authority.load_or_create(directory / "node-ca")
     unique = secrets.token_hex(3)
@@ -128,11 +135,12 @@ def joined(
             kubeconfig=plane.kubeconfig,
             context=plane.context,
             name=f"test-{unique}",
-            hosts={CONFIGURATION_HOST: configuration.url},
+            hosts=hosts or {CONFIGURATION_HOST: configuration.url},
             tls=authority.server_context(),
+            ca_pem=ca_pem,
             images=tags,
             startup_seconds=0.05,
-            time_scale=0.05,
+            time_scale=time_scale,
             network=network,
         )
         with running(node) as run:

@@ -5,14 +5,12 @@ import contextlib
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterator
-from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
 import requests
 
 from bot.sandbox.node import Node
-from bot.sandbox.node.addresses import LOOPBACK
 from deploy.actions.record import Action, Outcome, State
 from deploy.applying import Applier
 from deploy.azure import ApimInstance, ArmClient
@@ -154,27 +152,24 @@ def spec_of(namespace: str = "dev", **changes: Any) -> GatewaySpec:
     return GatewaySpec(**{**fields, **changes})
 
 
+def hosts_of(azure: AzureBed) -> dict[str, str]:
+    """What stands in for DNS where gateways are to find that Azure."""
+    return {HOST: azure.azure.configuration_url, "login.microsoftonline.com": azure.azure.url}
+
+
 @contextlib.contextmanager
 def nodes_of(
-    kubeconfig: Path,
-    context: str,
-    azure: AzureBed,
-    *,
-    name: str = "",
-    network: IPv4Network = LOOPBACK,
-    time_scale: float = TIME_SCALE,
-) -> Iterator[tuple[Node, Callable[[str, Any], None]]]:
-    """Nodes whose gateways find that Azure, and a way to move their fault switches."""
+    kubeconfig: Path, azure: AzureBed, time_scale: float
+) -> Iterator[Callable[[str, Any], None]]:
+    """Nodes of `west` whose gateways find that Azure; what is given moves a fault switch."""
     node = Node(
         kubeconfig=kubeconfig,
-        context=context,
-        name=name,
-        hosts={HOST: azure.azure.configuration_url, "login.microsoftonline.com": azure.azure.url},
+        context="west",
+        hosts=hosts_of(azure),
         tls=azure.authority.server_context(),
         ca_pem=azure.authority.ca_pem,
         startup_seconds=0.05,
         time_scale=time_scale,
-        network=network,
     )
     with running(node) as run:
 
@@ -184,7 +179,7 @@ def nodes_of(
 
             run(work())
 
-        yield node, move
+        yield move
 
 
 @contextlib.contextmanager
@@ -194,7 +189,7 @@ def rotation_bed(directory: Path, spec: GatewaySpec | None = None) -> Iterator[R
     with (
         running(azure.azure),
         RunningCluster(directory, namespaces=("dev",), with_kubelet=False) as sandbox,
-        nodes_of(sandbox.kubeconfig(), "west", azure) as (_, move),
+        nodes_of(sandbox.kubeconfig(), azure, TIME_SCALE) as move,
     ):
         cluster = connect("west", kubeconfig=sandbox.kubeconfig(), timeouts=TIMEOUTS)
         bed = RotationBed(
