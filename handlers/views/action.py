@@ -262,8 +262,16 @@ def _rollout(action: Action) -> list[Block]:
         ]
         blocks.append(section(fence(table(rows))[0]))
     if action.state is not State.SUCCEEDED:
+        blocks += _beside_pods(action.progress or {}, pods)
         blocks += [_trouble(pod) for pod in pods if pod.get("trouble")][:5]
     return blocks
+
+
+def _beside_pods(progress: Mapping[str, Any], pods: Sequence[Mapping[str, Any]]) -> list[Block]:
+    """What is no pod's own trouble: a quota, for one, lets no pod appear that could tell of it."""
+    of_pods = {pod.get("trouble") for pod in pods}
+    told = [str(text) for text in progress.get("trouble") or () if text not in of_pods]
+    return [section(f":warning: {escape(cut(text, 500))}") for text in told[:2]]
 
 
 def _trouble(pod: Mapping[str, Any]) -> Block:

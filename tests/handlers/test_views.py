@@ -104,6 +104,19 @@ def test_a_stuck_pod_is_told_with_its_last_event_and_log() -> None:
         assert said in shown
 
 
+def test_what_keeps_a_rollout_from_having_pods_at_all_is_told() -> None:
+    quota = "FailedCreate: pods “edge-1-x” is forbidden: exceeded quota: q"
+    bad = {**POD, "trouble": "ImagePullBackOff: no such tag"}
+    for pods in ((), (bad,)):
+        trouble = [quota, *(str(pod["trouble"]) for pod in pods)]
+        progress = {"desired": 2, "ready": 0, "old": 0, "pods": list(pods), "trouble": trouble}
+        _, blocks = action_view.render(action(State.RUNNING, progress=progress))
+        check(blocks)
+        said = json.dumps(blocks, ensure_ascii=False)
+        assert said.count("exceeded quota: q") == 1
+        assert said.count("no such tag") == len(pods)
+
+
 def test_a_plan_of_any_length_fits_and_says_what_it_leaves_out() -> None:
     stored = json.loads(json.dumps(plan_to_mapping(PLAN)))
     field = {"path": "spec.x" * 20, "old": "o" * 500, "new": "n" * 500, "restarts_pods": True}
