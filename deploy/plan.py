@@ -9,6 +9,17 @@ from deploy.gateway import GatewaySpec
 Manifest = dict[str, Any]
 """A Kubernetes object as the API takes it."""
 
+_REACHED_BY = (
+    "spec.type",
+    "spec.ports",
+    "spec.selector",
+    "spec.loadBalancerClass",
+    "spec.loadBalancerSourceRanges",
+    "spec.externalTrafficPolicy",
+    'metadata.annotations["service.beta.kubernetes.io/',
+)
+"""Fields of a Service that decide how callers get to the pods: changed, open connections are cut."""
+
 
 @dataclass(frozen=True)
 class FieldChange:
@@ -114,3 +125,30 @@ class Plan:
     def restarts_pods(self) -> bool:
         """Whether applying it replaces running pods."""
         return any(f.restarts_pods for change in self.changes for f in change.fields)
+
+    @property
+    def cuts_connections(self) -> bool:
+        """Whether callers lose open connections, beyond those of pods that end in their own time."""
+        deleted = any(
+            change.change == "delete" and change.kind in ("Deployment", "Service")
+            for change in self.changes
+        )
+        rerouted = any(
+            field.path.startswith(_REACHED_BY)
+            for change in self.changes
+            if change.kind == "Service" and change.change == "update"
+            for field in change.fields
+            if not change.name.endswith("-instance-discovery")
+        )
+        return deleted or rerouted or (self.ends_pods and not self.spec.rollout.termination_grace)
+
+    @property
+    def ends_pods(self) -> bool:
+        """Whether running pods are replaced, or there will be fewer."""
+        fewer = any(
+            field.path == "spec.replicas" and int(field.new or 0) < int(field.old or 0)
+            for change in self.changes
+            if change.kind == "Deployment" and change.change == "update"
+            for field in change.fields
+        )
+        return fewer or self.restarts_pods

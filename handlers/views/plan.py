@@ -116,7 +116,8 @@ def _effects(plan: Plan) -> list[str]:
     if "Deployment" in going:
         kept = "PersistentVolumeClaim" not in going and plan.spec.backup.size is not None
         volumes = ["Its volume is kept"] if kept else []
-        return [summary(plan).capitalize(), ":wastebasket: Ends every pod", *volumes]
+        ends = ":wastebasket: Ends every pod"
+        return [summary(plan).capitalize(), ends, _connections(plan), *volumes]
     new = any(c.kind == "Deployment" and c.change == "create" for c in plan.changes)
     if new:
         pods = f"Starts {counted(plan.spec.least_replicas, 'pod')}"
@@ -124,7 +125,15 @@ def _effects(plan: Plan) -> list[str]:
         pods = ":arrows_counterclockwise: Replaces the running pods, one after another"
     else:
         pods = "Restarts no pod"
-    return [summary(plan).capitalize(), pods, _token(plan)]
+    return [summary(plan).capitalize(), pods, *([] if new else [_connections(plan)]), _token(plan)]
+
+
+def _connections(plan: Plan) -> str:
+    if plan.cuts_connections:
+        return ":electric_plug: *Cuts open connections*"
+    if plan.ends_pods:
+        return f"Open requests get {plan.spec.rollout.termination_grace} s to end"
+    return "Cuts no connection"
 
 
 def _token(plan: Plan) -> str:

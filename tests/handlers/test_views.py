@@ -13,13 +13,14 @@ from deploy.binding import Observed, build_plan, plan_to_mapping
 from deploy.errors import Unavailable
 from deploy.gateway import ApimGateway, GatewayRef, GatewaySpec
 from deploy.manifests import render
-from deploy.plan import Exempted, Finding, TokenPlan
+from deploy.plan import Exempted, FieldChange, Finding, ObjectChange, TokenPlan
 from deploy.policy import Policy
 from handlers.command import parse
 from handlers.verbs import VERBS
 from handlers.views import action as action_view
 from handlers.views import deploy_modal, errors, text
 from handlers.views import help as help_view
+from handlers.views import plan as plan_view
 
 SPEC = GatewaySpec(
     ref=GatewayRef("west", "dev", "edge-1"),
@@ -102,6 +103,21 @@ def test_a_stuck_pod_is_told_with_its_last_event_and_log() -> None:
     shown = json.dumps(blocks)
     for said in ("no such tag", "Failed: 404", "Last log lines"):
         assert said in shown
+
+
+def test_a_plan_says_what_becomes_of_open_connections() -> None:
+    cut = FieldChange("spec.type", "LoadBalancer", "ClusterIP")
+    image = FieldChange("spec.template.spec.x", "a", "b", restarts_pods=True)
+    budget = FieldChange("spec.maxUnavailable", 1, 2)
+    said = {
+        ":electric_plug: *Cuts open connections*": ObjectChange("Service", "s", "update", (cut,)),
+        "Open requests get 60 s to end": ObjectChange("Deployment", "d", "update", (image,)),
+        "Cuts no connection": ObjectChange("PodDisruptionBudget", "p", "update", (budget,)),
+    }
+    for words, change in said.items():
+        blocks = plan_view.blocks(dataclasses.replace(PLAN, changes=(change,)), 2500)
+        assert words in json.dumps(blocks)
+    assert "onnection" not in json.dumps(plan_view.blocks(PLAN, 2500)), "a new one has no callers"
 
 
 def test_what_keeps_a_rollout_from_having_pods_at_all_is_told() -> None:
