@@ -7,6 +7,7 @@ from typing import Any
 from deploy.masking import mask_secrets
 from deploy.plan import Manifest
 from deploy.pods import PodProgress, pod_progress
+from deploy.times import epoch
 
 _REVISION = "deployment.kubernetes.io/revision"
 _DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
@@ -51,7 +52,7 @@ def progress_of(
     updated = int(status.get("updatedReplicas", 0)) if observed else 0
     total = int(status.get("replicas", 0))
     available = int(status.get("availableReplicas", 0))
-    failed = observed and _condition(status, "Progressing").get("reason") == _DEADLINE_EXCEEDED
+    failed = observed and _deadline_exceeded(deployment)
     # The controller's own sense of complete (deployment_util.go). kubectl's is content with more
     # pods than wanted, so it calls a scale-down done before any pod has gone.
     complete = observed and not failed and updated == total == available == desired
@@ -115,6 +116,26 @@ def _condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
             found: Mapping[str, Any] = condition
             return found
     return {}
+
+
+def _deadline_exceeded(deployment: Manifest) -> bool:
+    """Whether the controller has given up on what is wanted now.
+
+    Its verdict stays, though another version is wanted since, when that one's ReplicaSet is there
+    already and as large as it must be: then nothing ever counts as progress.
+    """
+    condition = _condition(deployment.get("status") or {}, "Progressing")
+    if condition.get("reason") != _DEADLINE_EXCEEDED:
+        return False
+    said = epoch(condition.get("lastUpdateTime"))
+    written = [
+        at
+        for entry in deployment["metadata"].get("managedFields") or ()
+        if not entry.get("subresource") and "f:spec" in (entry.get("fieldsV1") or {})
+        if (at := epoch(entry.get("time"))) is not None
+    ]
+    # Of one second a verdict is of before: a deadline lasts longer than that.
+    return said is None or not written or said > max(written)
 
 
 def _owned_by(item: Manifest, owner: Manifest) -> bool:

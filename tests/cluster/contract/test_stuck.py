@@ -12,7 +12,7 @@ import pytest
 
 from deploy.cluster import connect
 from deploy.gateway import ApimGateway, GatewayRef, GatewaySpec
-from deploy.gateway_options import Backup, Placement, Toleration
+from deploy.gateway_options import Backup, Placement, Rollout, Toleration
 from deploy.manifests import token_secret
 from deploy.planning import Planner
 from deploy.progress import Progress
@@ -49,9 +49,10 @@ def _rolling_out(target: Target, spec: GatewaySpec) -> Iterator[list[tuple[float
     planner = Planner(lambda name: cluster, lambda: ("2.11.1",))
     plan = planner.plan(spec, "ABC234")
     assert plan.token.secret is not None
-    expires_at = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=29)
-    token = Token("edge-1", expires_at, f"edge-1&{expires_at:%Y%m%d%H%M}&c2lnbmF0dXJl")
-    cluster.create(token_secret(spec, plan.token.secret, token, "ABC234"))
+    if plan.token.mint:
+        expires_at = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=29)
+        token = Token("edge-1", expires_at, f"edge-1&{expires_at:%Y%m%d%H%M}&c2lnbmF0dXJl")
+        cluster.create(token_secret(spec, plan.token.secret, token, "ABC234"))
     apply_plan(cluster, plan, action_id="ABC234", requester="U1")
     told: list[tuple[float, Progress]] = []
     stop = threading.Event()
@@ -140,3 +141,17 @@ def test_a_claim_that_is_not_bound_is_told(target: Target, ns: str) -> None:
     with _rolling_out(target, _spec(target, ns, backup=backup)) as told:
         eventually(lambda: _unschedulable(target, ns), "the event")
         _told_in_time(told, time.monotonic(), "Unschedulable", "PersistentVolumeClaim")
+
+
+def test_a_verdict_on_the_version_before_is_none_on_the_one_that_comes_back(
+    target: Target, ns: str
+) -> None:
+    rollout = Rollout(progress_deadline=30)
+    good = _spec(target, ns, rollout=rollout)
+    with _rolling_out(target, good) as told:
+        eventually(lambda: told and told[-1][1].complete, "the good version", 60)
+    with _rolling_out(target, dataclasses.replace(good, tag="9.9.9")) as told:
+        eventually(lambda: told and told[-1][1].failed, "the verdict", 60)
+    with _rolling_out(target, good) as told:
+        eventually(lambda: told and told[-1][1].complete, "the good version again", 60)
+    assert not any(progress.failed for _, progress in told)
