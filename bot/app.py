@@ -31,7 +31,7 @@ from bot.health import HealthServer
 from bot.http_mode import HttpMode
 from bot.settings import Secrets, Settings
 from bot.socket_mode import SocketMode
-from deploy import rotation
+from deploy import regeneration, rotation
 from deploy.access import environment_of
 from deploy.actions import connection, reminders
 from deploy.actions.audit import AuditLog
@@ -49,6 +49,7 @@ from deploy.levels import Levels
 from deploy.minting import Minter
 from deploy.planning import Planner
 from deploy.portal import portal_of
+from deploy.regeneration import Regenerator, Survey
 from deploy.removal import Remover
 from deploy.rotator import Rotator
 from deploy.verification import observing
@@ -117,6 +118,16 @@ class Bot:
                     Rotator(applier, observing=observing(settings.rotation.verify_seconds)),
                     self._accept,
                 ),
+                regeneration.KIND: Reproposing(
+                    Regenerator(
+                        Survey(self._caches),
+                        clusters,
+                        arm,
+                        instances,
+                        allowed=settings.rotation.regenerate_keys,
+                    ),
+                    self._accept,
+                ),
             },
             owner=owner,
             on_change=self._changed,
@@ -168,6 +179,7 @@ class Bot:
             decision_seconds=settings.decision.seconds,
             image_repository=image_repository(settings),
             portal=portal_of(settings.azure.arm_endpoint),
+            regenerate_keys=settings.rotation.regenerate_keys,
         )
         self.intake = Intake(
             services,

@@ -1,7 +1,8 @@
 """Azure Resource Manager, as far as this bot needs it: gateway resources and their tokens.
 
-Only `gateways/read` and `gateways/generateToken` are used. Facts are those of API version
-2024-05-01 (azure-rest-api-specs, apimgateways.json).
+Only `gateways/read` and `gateways/generateToken` are used, and `gateways/regenerateKey` where the
+settings allow it. Facts are those of API version 2024-05-01 (azure-rest-api-specs,
+apimgateways.json).
 """
 
 import datetime
@@ -28,6 +29,8 @@ _RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 _PAGES = 100
 _READ = "Microsoft.ApiManagement/service/gateways/read"
 _GENERATE = "Microsoft.ApiManagement/service/gateways/generateToken/action"
+
+_REGENERATE = "Microsoft.ApiManagement/service/gateways/regenerateKey/action"
 
 
 class AccessToken(Protocol):
@@ -131,6 +134,18 @@ class ArmClient:
         if token is None or token.gateway != gateway:
             raise _nonsense(instance.name)
         return token
+
+    def regenerate_key(self, instance: ApimInstance, gateway: str, key: KeyType) -> None:
+        """A new key for the gateway: every token made with the one before is dead at once.
+
+        Doing it again makes yet another key.
+        """
+        url = (
+            f"{self._base(instance)}/gateways/{quote(gateway, safe='')}/regenerateKey"
+            f"?api-version={API_VERSION}"
+        )
+        what = f"the gateway {gateway} of {instance.name}"
+        self._call("POST", url, what, _REGENERATE, {"keyType": key})
 
     def _base(self, instance: ApimInstance) -> str:
         parts = (instance.subscription, instance.resource_group, instance.service)

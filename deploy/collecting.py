@@ -11,7 +11,7 @@ from deploy.installed import deployment_of
 from deploy.labels import marks, selector
 from deploy.plan import Manifest
 from deploy.pods import token_secret_of
-from deploy.tokens import EXPIRES_AT
+from deploy.tokens import EXPIRES_AT, SecretFacts, secret_facts
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,7 @@ def unneeded(
         sorted(
             item["metadata"]["name"]
             for item in secrets
-            if EXPIRES_AT in (item["metadata"].get("annotations") or {})
-            and item["metadata"]["name"] not in needed
+            if _has_token(item) and item["metadata"]["name"] not in needed
         )
     )
 
@@ -65,6 +64,16 @@ def collect(cluster: Cluster, spec: GatewaySpec) -> Collected:
     except GatewayBotError as error:
         return Collected(tuple(deleted), error.happened)
     return Collected(tuple(deleted))
+
+
+def token_secrets(cluster: Cluster, spec: GatewaySpec) -> tuple[SecretFacts, ...]:
+    """What is known of every token that this bot keeps for the gateway, in use or not."""
+    secrets = cluster.list("Secret", spec.ref.namespace, _selecting(marks(spec)))
+    return tuple(secret_facts(item) for item in secrets if _has_token(item))
+
+
+def _has_token(secret: Manifest) -> bool:
+    return EXPIRES_AT in (secret["metadata"].get("annotations") or {})
 
 
 def _found(cluster: Cluster, spec: GatewaySpec) -> Sequence[str]:

@@ -64,8 +64,17 @@ class Gatekeeper:
         """Who is behind a user id."""
         return self._identities.person(user)
 
-    def policy(self, ref: GatewayRef, *, user: str, channel: str, break_glass: str = "") -> Policy:
-        """Who decides on a change that `user` asks for in `channel`.
+    def policy(
+        self,
+        ref: GatewayRef,
+        *,
+        user: str,
+        channel: str,
+        break_glass: str = "",
+        windows: bool = True,
+    ) -> Policy:
+        """Who decides on a change that `user` asks for in `channel`, with `windows` also by an
+        approval window that is open for them.
 
         Refused where they may not ask for it, or nobody may change `ref` now; Unavailable where
         it cannot be read who they are.
@@ -74,7 +83,7 @@ class Gatekeeper:
         verdict = self._request(environment, user, channel)
         if not verdict.allowed:
             raise Refused(verdict.why, meaning="Nothing was changed.")
-        window = self._window(environment, ref, user)
+        window = self._window(environment, ref, user) if windows else None
         return policy_for(
             environment,
             ref,

@@ -92,6 +92,14 @@ def apim_gateway_of(deployment: Manifest) -> str:
     return _environment(deployment).get("gateway.name", "")
 
 
+def spec_field(deployment: Manifest, name: str) -> str:
+    """A field of the spec that this bot deployed it from; empty where there is none."""
+    try:
+        return str(json.loads(_annotations(deployment).get(SPEC_ANNOTATION, "{}")).get(name, ""))
+    except (ValueError, AttributeError):
+        return ""
+
+
 def signs_in(deployment: Manifest) -> bool:
     """Whether the spec says that it signs in to Entra ID, so that it has no token."""
     try:

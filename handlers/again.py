@@ -5,10 +5,12 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from deploy import regeneration, rotation
 from deploy.actions.executor import Executor, Run
 from deploy.actions.record import Action, Outcome, State
+from deploy.gateway import GatewayRef
 from deploy.spec import spec_from_mapping
-from handlers import delete
+from handlers import delete, regenerate_key, rotate
 from handlers.proposal import propose
 from handlers.services import Services
 from handlers.verb import Reply, Request, Verb
@@ -31,6 +33,8 @@ def request_for(action: Action, request_id: str) -> Request:
             "spec": json.dumps(asked.get("spec", {})),
             "take-over": bool(asked.get("take_over")),
             "with-volumes": _with_volumes(action),
+            "rotation": json.dumps(asked.get("rotation")),
+            "key": asked.get("key", ""),
             "reason": asked.get("reason", ""),
             "break-glass": action.policy.break_glass,
         },
@@ -42,6 +46,15 @@ def run(services: Services, request: Request) -> Reply | None:
     options = dict(request.options)
     if options["kind"] == _DELETE:
         return delete.run(services, dataclasses.replace(request, verb=_DELETE))
+    if options["kind"] == regeneration.KIND:
+        return regenerate_key.run(services, dataclasses.replace(request, verb=regeneration.KIND))
+    if options["kind"] == rotation.KIND:
+        return rotate.propose_rotation(
+            services,
+            dataclasses.replace(request, verb=rotation.KIND),
+            GatewayRef.parse(request.gateway),
+            rotation.rotation_from_mapping(json.loads(options["rotation"])),
+        )
     return propose(
         services,
         dataclasses.replace(request, verb=str(options["verb"])),

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from deploy import regeneration
 from deploy.actions.record import action_id
 from deploy.binding import plan_to_mapping
 from deploy.errors import Conflict, InvalidInput
@@ -26,9 +27,9 @@ DECISION_OPTIONS = (
 _REASON_LIMIT = 500
 
 
-def check_allowed(services: Services, request: Request, ref: GatewayRef) -> Policy:
-    """Who decides on a change of `ref`. Refused where the requester may not ask for one, or where
-    nobody may change it now."""
+def check_allowed(services: Services, request: Request, ref: GatewayRef, kind: str = "") -> Policy:
+    """Who decides on a change of `ref`, an action of `kind`. Refused where the requester may not
+    ask for one, or where nobody may change it now."""
     for option in ("reason", "break-glass"):
         if len(str(request.options.get(option, ""))) > _REASON_LIMIT:
             raise InvalidInput(f"A reason has at most {_REASON_LIMIT} characters.", field=option)
@@ -37,6 +38,8 @@ def check_allowed(services: Services, request: Request, ref: GatewayRef) -> Poli
         user=request.user,
         channel=request.channel,
         break_glass=str(request.options.get("break-glass", "")),
+        # What a window is open for is not a key on which other gateways may depend.
+        windows=kind != regeneration.KIND,
     )
 
 
@@ -95,7 +98,7 @@ def wait_for_decision(
     """
     new_id = action_id(request.id)
     ref = plan.spec.ref
-    policy = check_allowed(services, request, ref)
+    policy = check_allowed(services, request, ref, kind)
     approval = services.gatekeeper.environment(ref).approval
     by_approvers = approval is not None and policy.by == "approvers"
     seconds = approval.seconds if approval is not None and by_approvers else None

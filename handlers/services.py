@@ -27,7 +27,8 @@ class Services:
     `wake` nudges the runner and the delivery after an action changed; `decision_seconds` is how
     long a plan waits for its decision; `image_repository` is what manifests name; `portal` is the
     Azure portal of this cloud. `accept` makes a request safe and starts on it; `team` is the id of
-    the workspace, empty while it is not known.
+    the workspace, empty while it is not known. `regenerate_keys` says whether the settings allow
+    that.
     """
 
     slack: WebClient
@@ -51,3 +52,4 @@ class Services:
     decision_seconds: int
     image_repository: str
     portal: str
+    regenerate_keys: bool

@@ -38,7 +38,9 @@ _SCOPES = (
     "files:write",
 )
 _APIM = "Microsoft.ApiManagement/service/gateways"
-_ACTIONS = frozenset({f"{_APIM}/read", f"{_APIM}/generateToken/action"})
+_ACTIONS = frozenset(
+    {f"{_APIM}/read", f"{_APIM}/generateToken/action", f"{_APIM}/regenerateKey/action"}
+)
 _PERSON = "demo-admin"
 _LOCK_SECONDS = 2.0
 """How long a world that is stopping may take."""

@@ -34,6 +34,7 @@ _MODAL_FENCES = 30
 _DENIED_SECTIONS = 3
 """Those that deny come first, and a message holds about 13,000 characters."""
 
+_DANGEROUS = ("delete", "regenerate-key")
 _SIGNS = {
     State.PENDING: ":eyes:",
     State.APPROVED: ":hourglass_flowing_sand:",
@@ -75,6 +76,7 @@ _TITLES = {
     "restart": ("Restart {name} on {place}", "restart this"),
     "rollback": ("Roll back {name} on {place}", "roll this back"),
     "rotate": ("Rotate the token of {name} on {place}", "rotate this token"),
+    "regenerate-key": ("Regenerate a key of {name} on {place}", "regenerate this key"),
     "adopt": ("Adopt {name} on {place}", "adopt this"),
     "delete": ("Delete {name} from {place}", "delete this"),
 }
@@ -210,17 +212,17 @@ def _who_decides(action: Action) -> list[str]:
 def _buttons(action: Action, plan: Plan) -> Block:
     carried = value(action)
     title = _title(action)
-    question = (
-        f"{escape(title)}, image *{escape(plan.spec.tag)}*? It {plan_view.summary(plan)}."
-        if action.kind != "delete"
-        else f"{escape(title)}? It {plan_view.summary(plan)}, and its pods end."
-    )
+    question = f"{escape(title)}, image *{escape(plan.spec.tag)}*? It {plan_view.summary(plan)}."
+    if action.kind == "delete":
+        question = f"{escape(title)}? It {plan_view.summary(plan)}, and its pods end."
+    elif action.kind == "regenerate-key":
+        question = f"{escape(title)}? Every token made with it dies at once."
     by_approvers = action.policy.by == "approvers"
     yes = button(
         "Approve" if by_approvers else "Confirm",
         "action_approve" if by_approvers else "action_confirm",
         carried,
-        style="danger" if action.kind == "delete" else "primary",
+        style="danger" if action.kind in _DANGEROUS else "primary",
         confirm=confirm(
             cut(title, 100),
             question,
@@ -230,7 +232,7 @@ def _buttons(action: Action, plan: Plan) -> Block:
     others = [button("Cancel", "action_cancel", carried), _details_button(action)]
     if by_approvers:
         no = button("Deny", "action_deny", carried)
-        if action.kind != "delete":
+        if action.kind not in _DANGEROUS:
             no["style"] = "danger"
         others.insert(0, no)
     return {"type": "actions", "elements": others if plan.denied else [yes, *others]}

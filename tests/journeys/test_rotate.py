@@ -50,6 +50,17 @@ def test_a_rotation_is_planned_confirmed_followed_and_proven(demo: Demo) -> None
     assert signature.decode() not in json.dumps(demo.get("log")) + "".join(demo.lines)
 
 
+def test_a_key_is_regenerated_only_where_no_pod_holds_its_token(demo: Demo) -> None:
+    ana = demo.person("ana")
+    ana.types("regenerate-key edge-1 --key secondary")
+    ana.sees("still hold a token of the secondary key of edge-1.*Rotate", ephemeral=True)
+    plan = ana.plans("regenerate-key edge-1 --key primary")
+    assert "Key primary of contoso/edge-1" in words(plan)
+    assert "Every token made with the primary key dies at once" in words(plan)
+    ana.clicks(plan, "Confirm")
+    ana.sees_at(plan, "The primary key of edge-1 is regenerated")
+
+
 def test_a_token_that_azure_refuses_is_taken_back_and_said(demo: Demo) -> None:
     ana = demo.person("ana")
     before = secret_in_use(demo, "edge-1")
