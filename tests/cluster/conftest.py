@@ -16,7 +16,7 @@ from bot.sandbox.node.addresses import LOOPBACK, routed_range
 from bot.sandbox.tls import Authority
 from tests.conftest import PLANE
 from tests.support.control_plane import ControlPlane
-from tests.support.kube_api import MERGE, KubeApi, Obj, eventually
+from tests.support.kube_api import KubeApi, Obj, eventually
 from tests.support.loops import Run, running
 from tests.support.node_bed import CONFIGURATION_HOST
 from tests.support.running_cluster import RunningCluster
@@ -127,6 +127,10 @@ def joined(
     unique = secrets.token_hex(3)
     api = KubeApi(plane.kubeconfig, plane.context)
 
+    # Only pods that are meant for these nodes may come here.
+    taint = {"key": _LABEL, "value": unique, "effect": "NoSchedule"}
+    toleration = {"key": _LABEL, "operator": "Exists"}
+
     async def tags() -> set[str]:
         return _TAGS
 
@@ -142,17 +146,14 @@ def joined(
             startup_seconds=0.05,
             time_scale=time_scale,
             network=network,
+            labels={_LABEL: unique},
+            taints=[taint],
         )
         with running(node) as run:
-            # Only pods that are meant for these nodes may come here.
-            taint = {"key": _LABEL, "value": unique, "effect": "NoSchedule"}
-            toleration = {"key": _LABEL, "operator": "Exists"}
-            labels = {"metadata": {"labels": {_LABEL: unique}}, "spec": {"taints": [taint]}}
             paths = [f"/api/v1/nodes/{name}" for name in node.names]
             eventually(lambda: not any(map(api.gone, paths)), "the nodes")
             for path in paths:
                 eventually(lambda path=path: _ready(api.get(path)), f"{path} ready")  # type: ignore[misc]
-                assert api.request("PATCH", path, labels, MERGE).status == 200
             yield Target(
                 name,
                 plane.kubeconfig,

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,8 @@ class Node:
         startup_seconds: float = 0.3,
         time_scale: float = 1.0,
         network: IPv4Network = LOOPBACK,
+        labels: Mapping[str, str] | None = None,
+        taints: Sequence[Json] = (),
         changed: Callable[[], None] = lambda: None,
     ) -> None:
         """`hosts` stands in for DNS: host name -> base URL that answers for it.
@@ -58,7 +60,8 @@ class Node:
         gateway's times (0.1: ten times faster), except `startup_seconds`, a gateway's own time to
         start. Pods and nodes have their addresses from `network`. The nodes are named
         `<name>-node-1` and so on; `name` is the context unless given, for a context may hold what
-        no node's name does.
+        no node's name does. They register with `labels` and `taints`, as a kubelet does that is
+        told to: on a shared cluster no pod of others can come before.
         """
         self.trouble = Trouble(context)
         self._context = context
@@ -76,6 +79,8 @@ class Node:
         self._startup_seconds = startup_seconds
         self._time_scale = time_scale
         self._addresses = AddressPool(network)
+        self._labels = labels or {}
+        self._taints = tuple(taints)
         self._changed = changed
         self._backups: dict[str, Json] = {}
         self._memories: dict[str, ContainerMemory] = {}
@@ -130,7 +135,14 @@ class Node:
             memories=self._memories,
         )
         nodes = [
-            NodeInfo(name, f"zone-{number % 3 + 1}", self._addresses.node_address, self._port)
+            NodeInfo(
+                name,
+                f"zone-{number % 3 + 1}",
+                self._addresses.node_address,
+                self._port,
+                self._labels,
+                self._taints,
+            )
             for number, name in enumerate(self._names)
         ]
         if self._bind:

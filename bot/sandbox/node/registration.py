@@ -3,7 +3,8 @@
 import asyncio
 import datetime
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from bot.sandbox.node.api import MERGE, Api, ApiError, ApiUnreachableError, Json
 from bot.sandbox.node.events import now_text
@@ -32,6 +33,8 @@ class NodeInfo:
     zone: str
     address: str
     port: int
+    own_labels: Mapping[str, str] = field(default_factory=dict)
+    taints: tuple[Json, ...] = ()
 
     def labels(self) -> dict[str, str]:
         """The labels a kubelet and its cloud give a node."""
@@ -41,6 +44,7 @@ class NodeInfo:
             "kubernetes.io/arch": "amd64",
             "topology.kubernetes.io/region": "sandbox",
             "topology.kubernetes.io/zone": self.zone,
+            **self.own_labels,
         }
 
     def manifest(self) -> Json:
@@ -49,7 +53,7 @@ class NodeInfo:
             "apiVersion": "v1",
             "kind": "Node",
             "metadata": {"name": self.name, "labels": self.labels()},
-            "spec": {},
+            "spec": {"taints": list(self.taints)} if self.taints else {},
             "status": self.status(now_text()),
         }
 

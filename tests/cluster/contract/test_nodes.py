@@ -166,3 +166,22 @@ def test_a_node_that_falls_silent_is_lost_and_its_pods_are_not_ready(
         eventually(lambda: "node.kubernetes.io/unreachable" in taints(), "the taint")
         # It stays bound to the node that is gone until it is evicted, minutes later.
         assert "deletionTimestamp" not in gateway.pods()[0]["metadata"]
+
+
+def test_a_node_of_ours_keeps_pods_of_others_away_from_its_first_moment(
+    target: Target, tmp_path: Path
+) -> None:
+    """Others run on the same cluster, and a pod that comes before the taint stays."""
+    plane = ControlPlane(target.kubeconfig, target.context)
+    network: IPv4Network = LOOPBACK if target.sandbox else ROUTED
+    before = target.api.get("/api/v1/nodes")["metadata"]["resourceVersion"]
+    with joined(plane, tmp_path, network) as other:
+        names = set(other.node.names)
+        events = list(target.api.watch("/api/v1/nodes", f"resourceVersion={before}"))
+    added = [e["object"] for e in events if e["type"] == "ADDED"]
+    ours = [node for node in added if node["metadata"]["name"] in names]
+    assert len(ours) == len(names)
+    (toleration,) = other.placed["tolerations"]
+    for node in ours:
+        assert toleration["key"] in {taint["key"] for taint in node["spec"].get("taints") or []}
+        assert other.placed["nodeSelector"].items() <= node["metadata"]["labels"].items()
