@@ -26,6 +26,7 @@ from bot.clients import (
     instances_of,
     redis_url,
     registry_of,
+    warning_channels,
 )
 from bot.health import HealthServer
 from bot.http_mode import HttpMode
@@ -45,6 +46,7 @@ from deploy.applying import Applier
 from deploy.cache import ClusterCache
 from deploy.deployer import Deployer
 from deploy.gatekeeper import Gatekeeper
+from deploy.incident_store import IncidentStore
 from deploy.levels import Levels
 from deploy.minting import Minter
 from deploy.planning import Planner
@@ -64,6 +66,7 @@ from handlers.verb import Request
 from handlers.verbs import VERBS
 from handlers.views import action as action_view
 from handlers.views import notes
+from handlers.watchers import Watchers
 
 log = logging.getLogger(__name__)
 
@@ -137,13 +140,22 @@ class Bot:
                 settings.rotation.at_once,
             ),
         )
+        budgets = Budgets()
+        self._watchers = Watchers(
+            _web_client(settings, secrets),
+            self._caches,
+            self._levels,
+            IncidentStore(redis, owner),
+            warning_channels(settings),
+            budgets=budgets,
+        )
         self.deliveries = Deliveries(
             _web_client(settings, secrets),
             Outbox(redis),
             action_view.render,
             notes.notes,
             owner,
-            budgets=Budgets(),
+            budgets=budgets,
         )
         self.chores = (
             Chore("audit", 1.0, audit.pump),
@@ -206,6 +218,7 @@ class Bot:
         for cache in self._caches.values():
             cache.start()
         self._levels.start()
+        self._watchers.start()
         self.runner.start()
         self.deliveries.start()
         self.intake.start()
@@ -223,6 +236,7 @@ class Bot:
         self.deliveries.stop()
         for chore in self.chores:
             chore.stop()
+        self._watchers.stop()
         self._levels.stop()
         for cache in self._caches.values():
             cache.stop()

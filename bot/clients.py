@@ -1,16 +1,16 @@
 """Settings into clients: what the composition root and `gateway-bot check` both build."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import requests
 from azure.core.credentials import TokenCredential
 from azure.identity import AzureAuthorityHosts, ClientSecretCredential, DefaultAzureCredential
 
 from bot.settings import ApprovalSettings, PeopleSettings, Secrets, Settings
-from deploy.access import Approval, Environment, Freeze, Identities
+from deploy.access import Approval, Environment, Freeze, Identities, environment_of
 from deploy.azure import ApimInstance, ArmClient
 from deploy.cluster import Cluster, connect
-from deploy.gateway import DEFAULT_REPOSITORY
+from deploy.gateway import DEFAULT_REPOSITORY, GatewayRef
 from deploy.images import Registry
 from deploy.policy import People
 from deploy.rules import Exemption
@@ -112,6 +112,18 @@ def environments_of(settings: Settings) -> tuple[Environment, ...]:
         )
         for item in settings.environments
     )
+
+
+def warning_channels(settings: Settings) -> Callable[[GatewayRef], str]:
+    """Where people hear of a gateway: its environment's channel, else the one for all."""
+    environments = environments_of(settings)
+    own = {e.name: e.warnings.channel or "" for e in settings.environments if e.warnings}
+
+    def channel_of(ref: GatewayRef) -> str:
+        name = environment_of(ref, environments).name
+        return own.get(name, settings.warnings.channel or "")
+
+    return channel_of
 
 
 def identities_of(settings: Settings) -> Identities:

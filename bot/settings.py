@@ -163,6 +163,12 @@ class FreezeSettings(_Model):
         return self
 
 
+class WarningSettings(_Model):
+    """Where people are told of gateways that get worse or better; nowhere without a channel."""
+
+    channel: ChannelId | None = None
+
+
 class EnvironmentSettings(_Model):
     """Which clusters and namespaces form an environment; the first that matches holds."""
 
@@ -176,6 +182,7 @@ class EnvironmentSettings(_Model):
     approval: ApprovalSettings | None = None
     freezes: tuple[FreezeSettings, ...] = ()
     windows: bool = True
+    warnings: WarningSettings | None = None
 
     @model_validator(mode="after")
     def _one_exemption_a_rule(self) -> "EnvironmentSettings":
@@ -232,6 +239,7 @@ class Settings(_Model):
     """User ids that belong to one person, by a name for that person."""
     images: ImageSettings = ImageSettings()
     decision: DecisionSettings = DecisionSettings()
+    warnings: WarningSettings = WarningSettings()
     rotation: RotationSettings = RotationSettings()
     health: HealthSettings = HealthSettings()
 

@@ -59,9 +59,15 @@ def write_settings(
         "images": {"registry_url": addresses.registry, "repository": world.repository},
         # The demo's gateways poll every three seconds; a person need not wait for the real ten.
         "rotation": {"verify_seconds": 6, "regenerate_keys": True},
+        "warnings": {"channel": _alerts(world)},
         "health": {"host": "127.0.0.1", "port": 0},
     }
     return write_private_yaml(path, settings)
+
+
+def _alerts(world: World) -> str | None:
+    """The channel that is named for it."""
+    return next((c.id for c in world.channels if c.name.endswith("alerts")), None)
 
 
 def _environments(world: World, clusters: Iterable[str]) -> list[dict[str, Any]]:

@@ -1,0 +1,93 @@
+"""What a channel is told when gateways get worse or better."""
+
+from deploy.incidents import AWAY, Incident, Member
+from handlers.views.text import (
+    Block,
+    button,
+    context,
+    counted,
+    cut,
+    date,
+    duration,
+    escape,
+    section,
+)
+
+_SHOWN = 12
+_SIGNS = {"cut off": "🔴", "denied": "🔴", "crash loop": "🟠", "below minimum": "🟠", AWAY: "⚪"}
+
+
+def message(incident: Incident) -> tuple[str, list[Block]]:
+    """The one message, as it is now: text for notifications, and blocks."""
+    title = title_of(incident)
+    lasting = incident.open_members
+    if incident.over_at is not None:
+        took = duration(incident.over_at - _since(incident))
+        blocks: list[Block] = [section(f"✅ *Over: {escape(title)}*, after {took}")]
+        return f"Over: {title}", [*blocks, context(_when(incident))]
+    blocks = [section(f"{_sign(incident)} *{escape(title)}*")]
+    shown = list(lasting.items())[:_SHOWN]
+    blocks.append(section("\n".join(_line(ref, member) for ref, member in shown)))
+    if len(lasting) > _SHOWN:
+        blocks.append(context(f"… and {counted(len(lasting) - _SHOWN, 'more gateway')}."))
+    if len(lasting) < len(incident.members):
+        better = len(incident.members) - len(lasting)
+        blocks.append(context(f"{counted(better, 'gateway')} of these are well again."))
+    blocks.append(context(_when(incident)))
+    if len(incident.members) == 1 and not _is_cluster(incident):
+        (ref,) = incident.members
+        blocks.append({"type": "actions", "elements": [button("Status", "show_status", ref)]})
+    return title, blocks
+
+
+def reply(text: str) -> str:
+    """One line of the thread."""
+    kind, _, rest = text.partition(" ")
+    subject, _, said = rest.partition(" ")
+    if kind == "gone":
+        return f"`{escape(subject)}` runs no more."
+    if kind == "better":
+        return f"✅ `{escape(subject)}` is well again."
+    return f":warning: `{escape(subject)}` {escape(cut(said, 500))}"
+
+
+def title_of(incident: Incident) -> str:
+    """The incident on one line."""
+    if _is_cluster(incident):
+        return f"Cluster {incident.cluster} does not answer"
+    if not incident.together:
+        ((ref, member),) = incident.members.items()
+        return f"{ref} is {_in_words(member)}"
+    where = f"on node {incident.node} of {incident.cluster}" if incident.node else ""
+    return (
+        f"{counted(len(incident.members), 'gateway')} "
+        f"{where or f'on {incident.cluster}'} got worse together"
+    )
+
+
+def _is_cluster(incident: Incident) -> bool:
+    return set(incident.members) == {incident.cluster}
+
+
+def _in_words(member: Member) -> str:
+    words = {"crash loop": "crashing", "below minimum": "below its minimum of pods"}
+    return " and ".join(words.get(trouble, trouble) for trouble in member.troubles)
+
+
+def _line(ref: str, member: Member) -> str:
+    said = "; ".join(cut(evidence, 220) for evidence in member.troubles.values())
+    return f"• `{escape(ref)}` {escape(_in_words(member))}: {escape(said)}"
+
+
+def _sign(incident: Incident) -> str:
+    troubles = {t for member in incident.open_members.values() for t in member.troubles}
+    return next((sign for trouble, sign in _SIGNS.items() if trouble in troubles), ":warning:")
+
+
+def _since(incident: Incident) -> float:
+    return min(member.since for member in incident.members.values())
+
+
+def _when(incident: Incident) -> str:
+    began = f"Since {date(_since(incident))}"
+    return f"{began}, over {date(incident.over_at)}" if incident.over_at else f"{began}."

@@ -1,0 +1,176 @@
+"""A channel hears of gateways that get worse or better: once, in one message that stays true."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from slack_sdk import WebClient
+
+from deploy.actions.connection import connect
+from deploy.cache import ClusterCache
+from deploy.cluster import connect as connect_cluster
+from deploy.heartbeat import Heartbeat
+from deploy.incident_store import IncidentStore
+from deploy.levels import Levels, Seen
+from handlers.budget import Budgets
+from handlers.watchers import Watchers
+from tests.deploy.test_cache import gateway, install
+from tests.support.redis_servers import started
+from tests.support.running_cluster import RunningCluster
+from tests.support.slack_workspace import OPS, Person
+from tests.support.waiting import until
+
+
+class Clock:
+    """A time that passes when the test says so."""
+
+    def __init__(self) -> None:
+        self.now = time.time()
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Told(Levels):
+    """Levels that the test decides on."""
+
+    level: Any = "no trouble seen"
+
+    def last(self, gateway: Any) -> Seen:
+        return Seen(Heartbeat(self.level, "the evidence"), time.time())
+
+
+class Bed:
+    """A cluster, a Slack, a Redis, and bots that watch."""
+
+    def __init__(self, client: WebClient, cache: ClusterCache, redis: Any) -> None:
+        self._client, self._cache, self._redis = client, cache, redis
+        self.levels = Told({"west": cache})
+        self.clock = Clock()
+
+    def bot(self, name: str, client: WebClient | None = None) -> Watchers:
+        """A bot, as it starts."""
+        return Watchers(
+            client or self._client,
+            {"west": self._cache},
+            self.levels,
+            IncidentStore(self._redis, name, seconds=0.3),
+            lambda ref: OPS,
+            budgets=Budgets(),
+            clock=self.clock,
+        )
+
+    def look(self, *bots: Watchers, seconds: float = 60) -> None:
+        """Let time pass while these bots look."""
+        for _ in range(round(seconds / 10)):
+            self.clock.now += 10
+            for bot in bots:
+                bot.watch("west")
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[RunningCluster]:
+    with RunningCluster(tmp_path, namespaces=("dev",)) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def bed(client: WebClient, running: RunningCluster, tmp_path: Path) -> Iterator[Bed]:
+    cluster = connect_cluster("west", kubeconfig=running.kubeconfig())
+    cache = ClusterCache(cluster)
+    install(running, gateway("edge-1", replicas=1))
+
+    def ready() -> bool:
+        (found,) = cache.read().gateways
+        return bool(found.deployment["status"].get("availableReplicas"))
+
+    until(ready, "a ready gateway")
+    for server in started("valkey", tmp_path / "redis"):
+        yield Bed(client, cache, connect(server.url))
+    cache.stop()
+    cluster.close()
+
+
+def posts(person: Person) -> list[dict[str, Any]]:
+    """The channel's own messages, without the threads."""
+    found = person.messages(OPS)
+    return [m for m in found if m.get("thread_ts", m["ts"]) == m["ts"]]
+
+
+def test_it_is_told_once_by_several_bots_and_ends_in_the_same_message(
+    person: Person, bed: Bed
+) -> None:
+    one, two = bed.bot("one"), bed.bot("two")
+    bed.look(one, two)
+    assert posts(person) == []
+    bed.levels.level = "denied"
+    bed.look(one, two)
+    (message,) = posts(person)
+    assert "west/dev/edge-1 is denied" in message["text"]
+    assert "the evidence" in json.dumps(message["blocks"])
+    bed.levels.level = "no trouble seen"
+    bed.look(one, two)
+    (message,) = posts(person)
+    assert message["text"].startswith("Over: west/dev/edge-1")
+
+
+def test_a_bot_that_starts_again_repeats_nothing_and_knows_what_is_to_be_resolved(
+    person: Person, bed: Bed
+) -> None:
+    bed.levels.level = "cut off"
+    bed.look(bed.bot("one"))
+    time_of_the_lease = time.monotonic() + 0.4
+    until(lambda: time.monotonic() > time_of_the_lease, "the end of the dead bot's lease")
+    again = bed.bot("two")
+    bed.look(again, seconds=120)
+    assert len(posts(person)) == 1
+    bed.levels.level = "connected"
+    bed.look(again)
+    (message,) = posts(person)
+    assert message["text"].startswith("Over")
+
+
+def test_what_slack_did_not_take_is_told_later_and_once(person: Person, bed: Bed) -> None:
+    bed.levels.level = "cut off"
+    lost = WebClient(token="xoxb-1-bot", base_url="http://127.0.0.1:9/api/", timeout=1)
+    bot = bed.bot("one", lost)
+    bed.look(bot)
+    assert posts(person) == []
+    bed.look(bed.bot("one"), seconds=10)
+    assert len(posts(person)) == 1
+
+
+def test_a_message_whose_posting_was_never_confirmed_is_found_and_not_repeated(
+    person: Person, bed: Bed
+) -> None:
+    class Forgetful(WebClient):
+        """The post arrives, its answer does not."""
+
+        def chat_postMessage(self, **more: Any) -> Any:  # noqa: N802  # as the SDK has it
+            super().chat_postMessage(**more)
+            raise ConnectionResetError
+
+    bed.levels.level = "cut off"
+    client = bed._client
+    bed.look(bed.bot("one", Forgetful(token=client.token, base_url=client.base_url)))
+    bed.look(bed.bot("one"))
+    assert len(posts(person)) == 1
+
+
+def test_a_cluster_that_goes_away_is_told_as_such(
+    person: Person, bed: Bed, running: RunningCluster
+) -> None:
+    bot = bed.bot("one")
+    bed.look(bot)
+    running.call(lambda: running.cluster.faults.set("api_down", True))
+    until(lambda: bed._cache.read().stale, "the loss")
+    bed.look(bot)
+    (message,) = posts(person)
+    assert message["text"] == "Cluster west does not answer"
+    running.call(lambda: running.cluster.faults.set("api_down", False))
+    until(lambda: not bed._cache.read().stale, "the recovery")
+    bed.look(bot)
+    assert posts(person)[0]["text"].startswith("Over")
