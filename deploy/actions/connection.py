@@ -5,6 +5,7 @@ write that matters is a script that may be repeated.
 """
 
 import functools
+import time
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -22,6 +23,8 @@ T = TypeVar("T")
 
 _HEALTH_CHECK_SECONDS = 20
 _SENTINEL_PORT = 26379
+_WAIT_MS = 200
+_REPLICAS_KEPT = 10.0
 
 
 def connect(url: str, *, timeout: float = 5.0, retries: int = 5) -> Any:
@@ -82,6 +85,40 @@ def redis_errors(method: Callable[P, T]) -> Callable[P, T]:
     return translated
 
 
+class Durability:
+    """Whether a write has reached a replica, where there are any.
+
+    A primary that dies with a write that only it had takes the write with it; a failover after an
+    approval must not forget it once the change has begun. WAIT does not make Redis consistent, but
+    what it confirms survives the failover of a healthy set (redis.io/commands/wait).
+    """
+
+    def __init__(self, client: Any, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._client = client
+        self._clock = clock
+        self._asked_at = float("-inf")
+        self._replicas = 0
+
+    def confirmed(self, key: str) -> bool:
+        """Whether everything written before this call has reached a replica by now, or there is
+        none. `key` is a hash that is written to once more, since WAIT counts a connection's own
+        writes. In Redis Cluster nothing is waited for: its clients have no such connection."""
+        if isinstance(self._client, redis.RedisCluster) or not self._has_replicas():
+            return True
+        pipe = self._client.pipeline(transaction=False)
+        pipe.hincrby(key, "confirmations", 1)
+        pipe.execute_command("WAIT", 1, _WAIT_MS)
+        return int(pipe.execute()[1]) >= 1
+
+    def _has_replicas(self) -> bool:
+        now = self._clock()
+        if now - self._asked_at > _REPLICAS_KEPT:
+            # One that is cut off is no longer counted: min-replicas-to-write guards against that.
+            self._replicas = int(self._client.info("replication").get("connected_slaves", 0))
+            self._asked_at = now
+        return self._replicas > 0
+
+
 @redis_errors
 def describe(client: Any) -> str:
     """What the server is and whether it keeps what it is given. Unavailable when it is away."""
@@ -97,4 +134,18 @@ def describe(client: Any) -> str:
             found.append(f"{name} cannot be read")
             continue
         found.append(f"{name} {value}" + ("" if value == wanted else f" (should be {wanted})"))
-    return ", ".join(found)
+    return ", ".join([*found, *_replication(client)])
+
+
+def _replication(client: Any) -> list[str]:
+    told = client.info("replication")
+    replicas = int(told.get("connected_slaves", 0))
+    if not replicas:
+        return ["no replica"]
+    found = [f"{replicas} replica{'s' if replicas > 1 else ''}"]
+    try:
+        least = client.config_get("min-replicas-to-write").get("min-replicas-to-write", "0")
+    except ResponseError:
+        return [*found, "min-replicas-to-write cannot be read"]
+    # Without it an old primary that was cut off goes on taking writes that are lost later.
+    return [*found, f"min-replicas-to-write {least}" + ("" if int(least) else " (should be 1)")]

@@ -5,17 +5,20 @@ Every method raises Unavailable when Redis cannot be used.
 
 import dataclasses
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from deploy.actions import scripts
-from deploy.actions.connection import redis_errors
+from deploy.actions.connection import Durability, redis_errors
 from deploy.actions.record import Action, Event, Outcome
 from deploy.actions.records import Records, canonical, plausible
 from deploy.errors import Conflict
 from deploy.gateway import GatewayRef
 from deploy.policy import Policy, policy_to_mapping
+
+log = logging.getLogger(__name__)
 
 START_SECONDS = 3600
 """What was decided begins within this time or not at all: the world moves on."""
@@ -47,6 +50,7 @@ class ActionStore:
     def __init__(self, client: Any, *, prefix: str = "gateway-bot", keep_days: int = 30) -> None:
         self._keep_ms = keep_days * 86_400_000
         self._records = Records(client, prefix, scripts.TRANSITIONS)
+        self._durability = Durability(client)
 
     @redis_errors
     def create(
@@ -190,12 +194,20 @@ class ActionStore:
     @redis_errors
     def claim(self, action_id: str, owner: str, fence: int, lease_seconds: float) -> Action | None:
         """Take an approved action, or one whose runner is gone. None when it is not to be had:
-        somebody has it, it is too late for it, or a run with a higher fence has been there."""
+        somebody has it, it is too late for it, a run with a higher fence has been there, or a
+        replica of Redis does not know of it yet."""
         self._records.index(action_id)
         result, action = self._records.run(
             "CLAIM", action_id, owner, fence, int(lease_seconds * 1000)
         )
-        return action if result == "done" else None
+        if result != "done":
+            return None
+        # What came before it, the approval above all, is replicated once this is.
+        if not self._durability.confirmed(self._records.keys(action_id)[0]):
+            log.warning("action %s does not begin: its approval is not replicated yet", action_id)
+            self._records.run("RELEASE", action_id, owner, fence)
+            return None
+        return action
 
     @redis_errors
     def heartbeat(self, action_id: str, owner: str, fence: int, lease_seconds: float) -> bool:

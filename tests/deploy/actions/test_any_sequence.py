@@ -1,0 +1,169 @@
+"""Any sequence of decisions, claims and ends, with a server that is killed now and then."""
+
+import itertools
+import tempfile
+from pathlib import Path
+from typing import Any, ClassVar
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from bot.sandbox.valkey import Valkey
+from deploy.actions.connection import connect
+from deploy.actions.record import EDGES, Outcome, State
+from deploy.actions.store import ActionStore
+from deploy.gateway import GatewayRef
+from deploy.policy import Policy
+
+USERS = {"U1": "ana", "U11": "ana", "U2": "ben", "U22": "ben", "U3": "chen"}
+ENDS = (State.SUCCEEDED, State.FAILED, State.UNKNOWN, State.SUPERSEDED)
+
+
+class Model:
+    """What must be true of one action, in as few words as there are."""
+
+    def __init__(self, quorum: int) -> None:
+        self.quorum = quorum
+        self.state = State.PENDING
+        self.votes: dict[str, str] = {}
+        self.answers: dict[str, bool] = {}
+        self.fence = 0
+        self.held = False
+        self.runs = 0
+
+    def vote(self, person: str, verdict: str, eligible: bool) -> bool:
+        if self.state is not State.PENDING or person in ("ana", *self.votes) or not eligible:
+            return False
+        self.votes[person] = verdict
+        if verdict == "deny":
+            self.state = State.DENIED
+        elif len(self.votes) == self.quorum:
+            self.state = State.APPROVED
+        return True
+
+    def claim(self, fence: int) -> bool:
+        if self.state is State.RUNNING and fence == self.fence:
+            self.held = True  # the same runner asks once more
+            return True
+        free = self.state is State.APPROVED or (self.state is State.RUNNING and not self.held)
+        if not free or fence <= self.fence:
+            return False
+        self.state, self.held, self.fence, self.runs = State.RUNNING, True, fence, self.runs + 1
+        return True
+
+    def finish(self, fence: int, state: State) -> bool:
+        if self.state is not State.RUNNING or not self.held or fence != self.fence:
+            return False
+        self.state = state
+        return True
+
+
+class Machine(RuleBasedStateMachine):
+    """The real store on a real server, beside the model."""
+
+    server: ClassVar[Valkey]
+
+    @initialize(
+        quorum=st.integers(1, 2),
+        start=st.sampled_from([State.PENDING, State.APPROVED, State.RUNNING]),
+    )
+    def begin(self, quorum: int, start: State) -> None:
+        client = connect(self.server.url)
+        client.flushall()
+        self.store = ActionStore(client)
+        self.model = Model(quorum)
+        self.count = 0
+        self.store.create(
+            "AAAAAA", kind="deploy", ref=GatewayRef("west", "prod", "edge-1"), requester="U1",
+            person="ana", policy=Policy("approvers", quorum), digest="d1", request={}, plan={},
+            origin={}, ttl_seconds=600, request_id="r",
+        )  # fmt: skip
+        # A random walk from the start alone is denied long before it runs.
+        for by in ("U2", "U3")[: quorum if start is not State.PENDING else 0]:
+            self.decide(by, "approve", True, False)
+        if start is State.RUNNING:
+            self.claim(5)
+
+    @rule(by=st.sampled_from(sorted(USERS)), verdict=st.sampled_from(["approve", "deny"]),
+          eligible=st.booleans(), twice=st.booleans())  # fmt: skip
+    def decide(self, by: str, verdict: str, eligible: bool, twice: bool) -> None:
+        self.count += 1
+        more: dict[str, Any] = {"reason": "no"} if verdict == "deny" else {}
+        say = getattr(self.store, verdict)
+        for number in range(1 + twice):
+            decision = say(
+                "AAAAAA", by=by, person=USERS[by], eligible=eligible, digest="d1",
+                request_id=str(self.count), **more,
+            )  # fmt: skip
+            if number == 0:
+                first = self.model.vote(USERS[by], verdict, eligible)
+            assert decision.counted is first
+
+    @rule(by=st.sampled_from(["U1", "U2"]))
+    def cancel(self, by: str) -> None:
+        self.count += 1
+        may = by == "U1" and self.model.state in (State.PENDING, State.APPROVED)
+        done = self.store.cancel("AAAAAA", by=by, digest="d1", request_id=str(self.count))
+        assert done.counted is may
+        if may:
+            self.model.state = State.CANCELLED
+
+    @rule(step=st.integers(-1, 2))
+    def claim(self, step: int) -> None:
+        fence = max(1, self.model.fence + step)
+        got = self.store.claim("AAAAAA", f"bot-{fence}", fence, 60)
+        assert (got is not None) is self.model.claim(fence)
+
+    @precondition(lambda self: self.model.held)
+    @rule()
+    def let_go(self) -> None:
+        self.store.release("AAAAAA", f"bot-{self.model.fence}", self.model.fence)
+        self.model.held = False
+
+    @rule(step=st.integers(-1, 0), state=st.sampled_from(ENDS))
+    def finish(self, step: int, state: State) -> None:
+        fence = self.model.fence + step
+        if not self.model.held and self.model.state is State.RUNNING and step == 0:
+            return  # its lease is over and nobody has taken it: it may still end what it began
+        before = self.model.state
+        ended = self.store.finish("AAAAAA", f"bot-{fence}", fence, Outcome(state, "so"))
+        mine = step == 0 and before is state and self.model.runs > 0
+        assert ended is (self.model.finish(fence, state) or mine)
+
+    @rule(luck=st.integers(0, 3))
+    def crash(self, luck: int) -> None:
+        if luck == 0:
+            self.server.kill()
+            self.server.start()
+
+    @invariant()
+    def the_store_is_as_the_model(self) -> None:
+        found = self.store.get("AAAAAA")
+        assert found is not None
+        assert found.state is self.model.state
+        assert {vote.person: vote.verdict for vote in found.votes} == self.model.votes
+        assert found.final is (not EDGES[found.state])
+        moves = [e.name for e in self.store.events("AAAAAA") if e.name in set(State)]
+        assert all(
+            State(after) in EDGES[State(before)] for before, after in itertools.pairwise(moves)
+        )
+
+
+def test_any_sequence_of_decisions_runs_and_crashes_is_as_the_model_says() -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        server = Machine.server = Valkey(Path(directory), fsync="always")
+        server.start()
+        try:
+            run_state_machine_as_test(
+                Machine, settings=settings(max_examples=80, stateful_step_count=25, deadline=None)
+            )
+        finally:
+            server.stop()

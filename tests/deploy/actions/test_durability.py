@@ -1,0 +1,90 @@
+"""A change begins only once a replica knows of its approval, where there is a replica."""
+
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from subprocess import DEVNULL, Popen
+from typing import Any
+
+import pytest
+
+from bot.sandbox.processes import spawn
+from bot.sandbox.valkey import wheel_binary
+from deploy.actions.connection import connect, describe
+from deploy.actions.record import State
+from deploy.actions.store import ActionStore
+from deploy.gateway import GatewayRef
+from tests.support.waiting import until
+
+
+class Pair:
+    """A primary with one replica, on loopback."""
+
+    def __init__(self, directory: Path) -> None:
+        self._running: list[Popen[Any]] = []
+        self.port, replica = _free_ports(2)
+        self._start(directory / "primary", self.port)
+        self.replica = self._start(
+            directory / "replica", replica, "--replicaof", "127.0.0.1", str(self.port)
+        )
+        client = connect(self.url)
+        until(lambda: client.info("replication").get("connected_slaves"), "the replica", 20)
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}"
+
+    def stop(self) -> None:
+        for process in self._running:
+            process.send_signal(signal.SIGCONT)
+            process.terminate()
+            process.wait()
+
+    def _start(self, directory: Path, port: int, *more: str) -> Popen[Any]:
+        directory.mkdir()
+        command = [str(wheel_binary()), "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
+        command += ["--dir", str(directory), "--repl-diskless-sync-delay", "0", *more]
+        process = spawn(command, stdout=DEVNULL, stderr=DEVNULL)
+        self._running.append(process)
+        client = connect(f"redis://127.0.0.1:{port}", retries=20)
+        until(client.ping, "the server", 20)
+        return process
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [int(each.getsockname()[1]) for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[Pair]:
+    running = Pair(tmp_path)
+    yield running
+    running.stop()
+
+
+def test_nothing_begins_while_the_replica_does_not_know_of_the_approval(pair: Pair) -> None:
+    store = ActionStore(connect(pair.url))
+    store.create(
+        "AAAAAA", kind="deploy", ref=GatewayRef("west", "dev", "edge-1"), requester="U1",
+        digest="d1", request={}, plan={}, origin={}, ttl_seconds=60, request_id="r",
+    )  # fmt: skip
+    store.confirm("AAAAAA", by="U1", digest="d1", request_id="yes")
+    pair.replica.send_signal(signal.SIGSTOP)
+    assert store.claim("AAAAAA", "bot-1", 1, 30) is None
+    pair.replica.send_signal(signal.SIGCONT)
+    claimed = until(lambda: store.claim("AAAAAA", "bot-1", 2, 30), "the replica to answer")
+    assert (claimed.state, claimed.fence) == (State.RUNNING, 2)
+
+
+def test_the_description_says_what_a_failover_could_lose(pair: Pair) -> None:
+    client = connect(pair.url)
+    assert "1 replica, min-replicas-to-write 0 (should be 1)" in describe(client)
+    client.config_set("min-replicas-to-write", 1)
+    assert describe(client).endswith("1 replica, min-replicas-to-write 1")
