@@ -45,6 +45,7 @@ from deploy.actions.windows import Windows
 from deploy.applying import Applier
 from deploy.cache import ClusterCache
 from deploy.deployer import Deployer
+from deploy.fencing import Fences
 from deploy.gatekeeper import Gatekeeper
 from deploy.incident_store import IncidentStore
 from deploy.levels import Levels
@@ -114,6 +115,7 @@ class Bot:
         self.runner = Runner(
             store,
             GatewayLeases(redis),
+            Fences(clusters),
             {
                 "deploy": Reproposing(Deployer(applier), self._accept),
                 "delete": Reproposing(Remover(clusters), self._accept),

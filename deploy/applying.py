@@ -16,15 +16,18 @@ from deploy.planning import Planner
 from deploy.rollout import apply_plan
 from deploy.rotation import Rotation
 from deploy.verdicts import superseded
-from deploy.work import Work
-
-_APPLY = "apply"
+from deploy.work import APPLY, TOKEN, Work
 
 
 class Applier:
     """What executors of plans have in common."""
 
-    def __init__(self, planner: Planner, clusters: Mapping[str, Cluster], minter: Minter) -> None:
+    def __init__(
+        self,
+        planner: Planner,
+        clusters: Mapping[str, Cluster],
+        minter: Minter,
+    ) -> None:
         self._planner = planner
         self._clusters = clusters
         self._minter = minter
@@ -54,7 +57,7 @@ class Applier:
             lambda: self._planner.plan(spec, action.id, take_over=take_over, rotation=rotation)
         )
         if not _is_what_was_decided(plan, action):
-            return superseded(plan, work.again)
+            return superseded(plan, work.again, begun=work.applying)
         self._write(work, cluster, plan, force=take_over)
         return None
 
@@ -62,10 +65,10 @@ class Applier:
         action = work.action
         secret = plan.token.secret
         if plan.token.mint and secret is not None:
-            work.run.step("token", f"Minting a token into Secret {secret}")
+            work.run.step(TOKEN, f"Minting a token into Secret {secret}")
             work.patiently(lambda: self._minter.ensure(cluster, plan.spec, plan.token, action.id))
             work.minted = secret
-        work.run.step(_APPLY, f"Applying {len(plan.objects)} objects")
+        work.run.step(APPLY, f"Applying {len(plan.objects)} objects")
         work.applying = True
         work.patiently(
             lambda: apply_plan(
@@ -94,7 +97,7 @@ def _is_what_was_decided(plan: Plan, action: Action) -> bool:
     """
     if plan.digest == action.digest:
         return True
-    if not plan.digest or not any(step.name == _APPLY for step in action.steps):
+    if not plan.digest or not any(step.name == APPLY for step in action.steps):
         return False
     shown = action.plan
     decided = {_canonical(change) for change in shown["changes"]}

@@ -4,6 +4,7 @@ A thin client over the official package's connection pool and credentials. Its t
 used: plain mappings cost less memory, and server-side apply takes them as they are.
 """
 
+import copy
 import json
 import threading
 import time
@@ -42,6 +43,13 @@ class Cluster:
         self._connection = connection
         self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix=f"cluster-{name}")
         self._uid = ""
+        self._before_write: Callable[[], None] | None = None
+
+    def guarded(self, check: Callable[[], None]) -> "Cluster":
+        """The same cluster, calling `check` before each write; what it raises, the write raises."""
+        twin = copy.copy(self)
+        twin._before_write = check
+        return twin
 
     def close(self) -> None:
         """Let go of threads and connections."""
@@ -104,6 +112,8 @@ class Cluster:
     ) -> Manifest:
         """Server-side apply as `manager`. OwnershipConflicts when others own a field."""
         known, namespace, name = _address(manifest)
+        if not dry_run:
+            self._check()
         answer = self._connection.request(
             "PATCH",
             known.path(namespace, name),
@@ -130,6 +140,7 @@ class Cluster:
     def create(self, manifest: Manifest) -> Manifest:
         """Create an object that must not exist yet. AlreadyExists when it does."""
         known, namespace, name = _address(manifest)
+        self._check()
         answer = self._connection.request(
             "POST",
             known.path(namespace),
@@ -140,9 +151,25 @@ class Cluster:
         )
         return _object(answer)
 
+    def replace(self, manifest: Manifest) -> Manifest:
+        """Write an object as it was read and changed since. Conflict when others have changed it
+        in between, which its resourceVersion tells."""
+        known, namespace, name = _address(manifest)
+        self._check()
+        answer = self._connection.request(
+            "PUT",
+            known.path(namespace, name),
+            what=f"{known.kind} “{name}”",
+            namespace=namespace,
+            query={"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"},
+            body=manifest,
+        )
+        return _object(answer)
+
     def replace_managers(self, live: Manifest, managed: Sequence[Manifest]) -> None:
         """Write an object's managedFields as it was read. Conflict when it has changed since."""
         known, namespace, name = _address(live)
+        self._check()
         self._connection.request(
             "PATCH",
             known.path(namespace, name),
@@ -163,6 +190,7 @@ class Cluster:
     def delete(self, kind: str, namespace: str | None, name: str) -> bool:
         """Delete an object and, in the background, what it owns; False where there was none."""
         known = kind_of(kind)
+        self._check()
         try:
             self._connection.request(
                 "DELETE",
@@ -338,6 +366,10 @@ class Cluster:
         if errors:
             raise errors[0]
         return tuple(future.result() for future in running)
+
+    def _check(self) -> None:
+        if self._before_write is not None:
+            self._before_write()
 
     def _read(
         self,

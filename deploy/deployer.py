@@ -14,9 +14,10 @@ from deploy.following import MARGIN, follow_through
 from deploy.gateway import GatewaySpec
 from deploy.manifests import render
 from deploy.ownership import take_whole
+from deploy.patience import PATIENCE
 from deploy.spec import spec_from_mapping
 from deploy.verdicts import rolled_out, unfinished
-from deploy.work import PATIENCE, Work
+from deploy.work import Work
 
 _ADOPT = "adopt"
 
@@ -45,7 +46,7 @@ class Deployer:
 
     def _execute(self, work: Work) -> Outcome:
         action, run = work.action, work.run
-        cluster = self._applier.cluster(action.ref)
+        cluster = self._applier.cluster(action.ref).guarded(run.guard)
         spec = spec_from_mapping(action.request["spec"])
         moved = self._applier.apply(work, cluster, spec)
         if moved is not None:

@@ -1,25 +1,30 @@
 """What goes when a gateway is deleted, and carrying that out."""
 
-import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from deploy.actions.executor import Run, RunLost
 from deploy.actions.record import Action, Outcome, State
 from deploy.binding import build_plan
 from deploy.cluster import Cluster
-from deploy.errors import GatewayBotError, NotFound
+from deploy.errors import GatewayBotError, NotFound, Unavailable
+from deploy.fencing import lease_name
 from deploy.gateway import GatewayRef, GatewaySpec
-from deploy.installed import Installed
+from deploy.installed import Installed, installed
 from deploy.labels import marks, selector
 from deploy.manifests import render
+from deploy.patience import PATIENCE
 from deploy.plan import Manifest, ObjectChange, Plan, TokenPlan
 from deploy.pods import token_secret_of
 from deploy.spec import spec_from_mapping
+from deploy.verdicts import superseded
+from deploy.work import Work
 
 _PODS_SECONDS = 120.0
 _LOOK_SECONDS = 0.5
 _CLAIM = "PersistentVolumeClaim"
+_DELETE = "delete"
 
 
 def removal_plan(cluster: Cluster, gateway: Installed, *, volumes: bool) -> Plan:
@@ -57,45 +62,91 @@ class Remover:
     """The executor of actions of kind `delete`."""
 
     def __init__(
-        self, clusters: Mapping[str, Cluster], *, pods_seconds: float = _PODS_SECONDS
+        self,
+        clusters: Mapping[str, Cluster],
+        *,
+        pods_seconds: float = _PODS_SECONDS,
+        patience: float = PATIENCE,
     ) -> None:
         self._clusters = clusters
         self._pods_seconds = pods_seconds
+        self._patience = patience
 
     def execute(self, action: Action, run: Run) -> Outcome:
         """Delete exactly what was shown; what is gone already is no error."""
-        ref = action.ref
-        shown = [(change["kind"], change["name"]) for change in action.plan["changes"]]
-        deleted = 0
+        deleted = _Deleted(any(step.name == _DELETE for step in action.steps))
         try:
-            cluster = self._clusters.get(ref.cluster)
-            if cluster is None:
-                raise NotFound(f"Cluster “{ref.cluster}” is no longer in the bot's settings.")
-            if cluster.uid() != action.plan["cluster_uid"]:
-                return _another_cluster(ref)
-            for kind, name in shown:
-                run.step("delete", f"Deleting {kind} {name}")
-                deleted += cluster.delete(kind, ref.namespace, name)
-            run.step("follow", "Waiting until the pods have ended")
-            spec = spec_from_mapping(action.request["spec"])
-            left = self._wait(cluster, spec, run.lost)
+            return self._execute(Work(action, run, self._patience, "Delete it again"), deleted)
         except GatewayBotError as error:
             return _failed(error, deleted)
+
+    def _execute(self, work: Work, deleted: "_Deleted") -> Outcome:
+        action, run, ref = work.action, work.run, work.action.ref
+        shown = [(change["kind"], change["name"]) for change in action.plan["changes"]]
+        found = self._clusters.get(ref.cluster)
+        if found is None:
+            raise NotFound(f"Cluster “{ref.cluster}” is no longer in the bot's settings.")
+        cluster = found.guarded(run.guard)
+        if work.patiently(cluster.uid) != action.plan["cluster_uid"]:
+            return _another_cluster(ref)
+        if not deleted.begun:
+            more = work.patiently(lambda: _more_than(cluster, ref, shown))
+            if more is not None:
+                return superseded(more, work.again)
+        for kind, name in shown:
+            run.step(_DELETE, f"Deleting {kind} {name}")
+            deleted.begun = True
+            deleted.count += work.patiently(_deleting(cluster, ref.namespace, kind, name))
+        run.step("follow", "Waiting until the pods have ended")
+        spec = spec_from_mapping(action.request["spec"])
+        left = self._wait(work, cluster, spec)
+        # Last of all, for it is what this run holds the gateway by.
+        work.patiently(lambda: cluster.delete("Lease", ref.namespace, lease_name(ref)))
         happened = f"Deleted {ref} with {len(shown)} objects"
         if left:
             return Outcome(State.SUCCEEDED, happened, f"{left} pods are still ending.", "")
         return Outcome(State.SUCCEEDED, happened)
 
-    def _wait(self, cluster: Cluster, spec: GatewaySpec, lost: threading.Event) -> int:
+    def _wait(self, work: Work, cluster: Cluster, spec: GatewaySpec) -> int:
         """How many pods are left when there are none, or after a while."""
         end = time.monotonic() + self._pods_seconds
         chosen = ",".join(f"{key}={value}" for key, value in selector(spec).items())
         while True:
-            left = len(cluster.list("Pod", spec.ref.namespace, label_selector=chosen))
+            left = len(
+                work.patiently(
+                    lambda: cluster.list("Pod", spec.ref.namespace, label_selector=chosen)
+                )
+            )
             if not left or time.monotonic() > end:
                 return left
-            if lost.wait(_LOOK_SECONDS):
+            if work.run.lost.wait(_LOOK_SECONDS):
                 raise RunLost
+
+
+@dataclass
+class _Deleted:
+    """Whether this action has begun to delete, and how much this run of it has deleted."""
+
+    begun: bool
+    count: int = 0
+
+
+def _more_than(cluster: Cluster, ref: GatewayRef, shown: Sequence[tuple[str, str]]) -> Plan | None:
+    """The plan that would be shown now, where it holds more than what was shown.
+
+    What is gone since then is no reason not to delete the rest.
+    """
+    volumes = any(kind == _CLAIM for kind, _ in shown)
+    try:
+        plan = removal_plan(cluster, installed(cluster, ref), volumes=volumes)
+    except NotFound:
+        return None
+    there = {(change.kind, change.name) for change in plan.changes}
+    return plan if there - set(shown) else None
+
+
+def _deleting(cluster: Cluster, namespace: str, kind: str, name: str) -> Callable[[], bool]:
+    return lambda: cluster.delete(kind, namespace, name)
 
 
 def _token_secrets(
@@ -130,10 +181,15 @@ def _another_cluster(ref: GatewayRef) -> Outcome:
     )
 
 
-def _failed(error: GatewayBotError, deleted: int) -> Outcome:
-    done = f"{deleted} objects were deleted." if deleted else "Nothing was deleted."
+def _failed(error: GatewayBotError, deleted: _Deleted) -> Outcome:
+    done = "Nothing was deleted."
+    if deleted.count:
+        done = f"{deleted.count} objects were deleted."
+    elif deleted.begun:
+        done = "Some of its objects may have been deleted, others not."
+    unclear = deleted.begun and isinstance(error, Unavailable)
     return Outcome(
-        State.FAILED,
+        State.UNKNOWN if unclear else State.FAILED,
         error.happened,
         " ".join(part for part in (error.meaning, done) if part),
         error.remedy or "Delete it again: what is gone already is no error.",

@@ -15,6 +15,7 @@ from deploy.collecting import collect
 from deploy.errors import GatewayBotError
 from deploy.following import MARGIN, follow_through
 from deploy.gateway import GatewaySpec
+from deploy.patience import PATIENCE
 from deploy.plan import TokenPlan
 from deploy.progress import Progress
 from deploy.rollout import apply_deployment
@@ -23,7 +24,7 @@ from deploy.spec import spec_from_mapping
 from deploy.tokens import secret_facts
 from deploy.verdicts import cause_of, unfinished
 from deploy.verification import Answer, Observer, Observing
-from deploy.work import PATIENCE, Work
+from deploy.work import Work
 
 _BACK = "roll back"
 
@@ -54,7 +55,7 @@ class Rotator:
 
     def _execute(self, work: Work) -> Outcome:
         action, run = work.action, work.run
-        cluster = self._applier.cluster(action.ref)
+        cluster = self._applier.cluster(action.ref).guarded(run.guard)
         turn = _Turn(
             work,
             cluster,

@@ -41,20 +41,24 @@ def rolled_out(progress: Progress, seconds: float) -> Outcome:
     )
 
 
-def superseded(plan: Plan, again: str = "Deploy again") -> Outcome:
-    """The cluster, or what rules say, moved between the decision and the run."""
+def superseded(plan: Plan, again: str = "Deploy again", *, begun: bool = False) -> Outcome:
+    """The cluster, or what rules say, moved between the decision and the run.
+
+    `begun` says that an earlier run of it had begun to apply it.
+    """
+    untouched = "A run that was broken off had begun to apply it." if begun else ""
     forbidding = next((f for f in plan.findings if f.severity == "deny"), None)
     if forbidding is not None:
         return Outcome(
             State.SUPERSEDED,
             f"A rule forbids this now: {forbidding.what}",
-            "Nothing was changed.",
+            untouched or "Nothing was changed.",
             forbidding.fix,
         )
     return Outcome(
         State.SUPERSEDED,
         f"{plan.spec.ref} has changed on the cluster since this plan was shown.",
-        "Nothing was changed: only what was shown may be applied.",
+        untouched or "Nothing was changed: only what was shown may be applied.",
         f"{again} to see the new plan.",
     )
 

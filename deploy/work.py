@@ -1,23 +1,22 @@
 """One run of one action: patience with services that do not answer, and how it ends if they refuse."""
 
-import threading
-import time
 from collections.abc import Callable
 from typing import TypeVar
 
 from deploy.actions.executor import Run, RunLost
 from deploy.actions.record import Action, Outcome, State
 from deploy.errors import GatewayBotError, NotFound, Unavailable
+from deploy.patience import patiently
 
-PATIENCE = 30.0
-"""For how long, in seconds, a service that does not answer is asked again."""
-_PAUSE = 1.0
+APPLY = "apply"
+TOKEN = "token"
+"""The steps after which something has changed: what an earlier run recorded tells what it did."""
 
 T = TypeVar("T")
 
 
 class Work:
-    """One run of one action, and what it has changed so far."""
+    """One run of one action, and what it and earlier runs of it have changed so far."""
 
     def __init__(
         self, action: Action, run: Run, patience: float, again: str = "Deploy again"
@@ -25,34 +24,21 @@ class Work:
         """`again` is how a person tries anew, where an error has no remedy of its own."""
         self.action = action
         self.run = run
-        self.minted = ""
-        self.applying = False
+        begun = {step.name for step in action.steps}
+        self.minted = action.plan.get("token", {}).get("secret") or "" if TOKEN in begun else ""
+        self.applying = APPLY in begun
         self.applied = False
         self._patience = patience
         self.again = again
 
-    @property
-    def _lost(self) -> threading.Event:
-        return self.run.lost
-
     def check(self) -> None:
         """Raise RunLost when this run may not go on."""
-        if self._lost.is_set():
+        if self.run.lost.is_set():
             raise RunLost
 
     def patiently(self, call: Callable[[], T]) -> T:
         """Repeat an idempotent call while a service does not answer, within the bound."""
-        give_up = time.monotonic() + self._patience
-        while True:
-            self.check()
-            try:
-                return call()
-            except Unavailable as error:
-                wait = error.retry_after or _PAUSE
-                if time.monotonic() + wait > give_up:
-                    raise
-            if self._lost.wait(wait):
-                raise RunLost
+        return patiently(call, self.run.lost, self._patience)
 
     def failure(self, error: GatewayBotError) -> Outcome:
         """How it ended when something refused, with what has been changed until then.
@@ -69,7 +55,7 @@ class Work:
             state = State.UNKNOWN if isinstance(error, Unavailable) else State.FAILED
             meaning = "Some of the gateway's objects may have been changed, others not."
         elif self.minted:
-            meaning = f"No pod runs differently; Secret {self.minted} with a new token was made."
+            meaning = f"No pod runs differently; Secret {self.minted} with a new token may have been made."
         else:
             meaning = "Nothing was changed."
         return Outcome(

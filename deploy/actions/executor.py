@@ -18,6 +18,12 @@ class Run(Protocol):
     def lost(self) -> threading.Event:
         """Set when the lease is lost or the bot stops."""
 
+    def guard(self) -> None:
+        """Look whether the gateway is this run's still; to be called before each write.
+
+        Raises RunLost when it is not, Unavailable when the cluster cannot be asked.
+        """
+
     def step(self, name: str, detail: str = "") -> None:
         """Record how far it got. Raises RunLost."""
 

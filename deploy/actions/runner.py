@@ -1,11 +1,13 @@
 """Carries approved actions out, each once, whatever happens to the bot that began it.
 
 A runner takes the gateway's lease first, so that two actions never touch one gateway, then claims
-the action with the lease's fence. A runner that dies lets both leases end; the next one claims the
-action with a higher fence and goes on from what the cluster shows.
+the action with the lease's fence, then takes the Lease object in the gateway's own namespace, which
+is looked at again before each write. A runner that dies lets all of them end; the next one claims
+the action with a higher fence and goes on from what the cluster shows.
 """
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,11 +20,15 @@ from deploy.actions.leases import GatewayLeases
 from deploy.actions.record import Action, Outcome, State
 from deploy.actions.store import ActionStore
 from deploy.errors import GatewayBotError
+from deploy.fencing import Fence, FenceHeld, FenceLost, Fences, FenceTooLow
+from deploy.patience import PATIENCE, patiently
 
 log = logging.getLogger(__name__)
 
-_BUSY_SECONDS = 2.0
 _STALL_SECONDS = 30.0
+_LOOK_SECONDS = 1.0
+_MOST_ATTEMPTS = 20
+"""An action that ended that many bots, or met the end of them, is not given to one more."""
 
 
 class Runner:
@@ -32,6 +38,7 @@ class Runner:
         self,
         store: ActionStore,
         leases: GatewayLeases,
+        fences: Fences,
         executors: Mapping[str, Executor],
         *,
         owner: str,
@@ -41,15 +48,18 @@ class Runner:
         lease_seconds: float = 15.0,
         heartbeat_seconds: float = 4.0,
         poll_seconds: float = 0.5,
+        patience: float = PATIENCE,
     ) -> None:
         """`on_change` is told of each action this runner changed.
 
         `rooms` names those of which an action needs one to itself while it runs, so that no more
         actions run at a time than there are rooms, on all bots together; none where there is no
-        bound.
+        bound. `patience` is for how many seconds a cluster that does not answer is asked for the
+        gateway's Lease.
         """
         self._store = store
         self._leases = leases
+        self._fences = fences
         self._executors = executors
         self._owner = owner
         self._on_change = on_change
@@ -57,6 +67,7 @@ class Runner:
         self._lease = lease_seconds
         self._beat = heartbeat_seconds
         self._poll = poll_seconds
+        self._patience = patience
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="runner")
         self._busy: set[str] = set()
         self._runs: set[_Run] = set()
@@ -133,9 +144,8 @@ class Runner:
             self._run(action)
 
     def _run(self, action: Action) -> None:
-        lease = self._leases.acquire(
-            action.ref, action.id, self._owner, self._lease, above=action.fence
-        )
+        above = max(action.fence, self._seen(action))
+        lease = self._leases.acquire(action.ref, action.id, self._owner, self._lease, above=above)
         if not lease.fence:
             if action.state is State.APPROVED and lease.action_id != action.id:
                 self._store.waiting(action.id, lease.action_id)
@@ -174,30 +184,87 @@ class Runner:
             return True
         return self._leases.renew(room.name, self._owner, room.fence, seconds)
 
+    def _seen(self, action: Action) -> int:
+        """The fence that a Redis which has lost its own must go above."""
+        try:
+            return self._fences.seen(action.ref)
+        except GatewayBotError:
+            # Taking the Lease meets the same trouble, with more patience, and tells it.
+            return 0
+
     def _carry_out(self, action: Action, run: "_Run", room: "_Room") -> None:
         with self._lock:
             self._runs.add(run)
             if self._stopping.is_set():
                 run.lost.set()
         ended = threading.Event()
-        beating = threading.Thread(
+        keeping = threading.Thread(
             target=self._keep,
             args=(action, run, room, ended),
             name=f"lease {action.id}",
             daemon=True,
         )
-        beating.start()
+        keeping.start()
         try:
-            outcome = self._execute(action, run)
-            if outcome is not None:
-                self._finish(action, run, outcome)
+            self._finish(action, run, self._outcome(action, run, ended))
         except RunLost:
             log.info("action %s is let go of", action.id)
             self._store.release(action.id, self._owner, run.fence)
         finally:
             ended.set()
+            self._let_go(run)
             with self._lock:
                 self._runs.discard(run)
+
+    def _outcome(self, action: Action, run: "_Run", ended: threading.Event) -> Outcome:
+        if action.attempts > _MOST_ATTEMPTS:
+            return Outcome(
+                State.UNKNOWN,
+                f"{action.attempts - 1} tries at this were broken off.",
+                "How much of it was done is not known.",
+                f"Look at the gateway's status. The bots' logs have the details under {action.id}.",
+            )
+        try:
+            run.hold = self._take(action, run)
+        except GatewayBotError as error:
+            return _not_begun(action, error)
+        threading.Thread(
+            target=self._keep_hold,
+            args=(action, run, run.hold, ended),
+            name=f"Lease {action.id}",
+            daemon=True,
+        ).start()
+        return self._execute(action, run)
+
+    def _take(self, action: Action, run: "_Run") -> Fence:
+        """The gateway's Lease, once whoever had it has let go. RunLost when another turn must be
+        taken at it."""
+        waiting = False
+        while True:
+            try:
+                return patiently(
+                    lambda: self._fences.take(
+                        action.ref, action.id, self._owner, run.fence, self._lease
+                    ),
+                    run.lost,
+                    self._patience,
+                )
+            except FenceTooLow:
+                raise RunLost from None
+            except FenceHeld as held:
+                if not waiting:
+                    run.step("wait", f"Waiting for the bot {held.holder} to let the gateway go")
+                    waiting = True
+                if run.lost.wait(min(held.seconds, _LOOK_SECONDS)):
+                    raise RunLost from None
+
+    def _let_go(self, run: "_Run") -> None:
+        if run.hold is None:
+            return
+        try:
+            run.hold.release()
+        except GatewayBotError as error:
+            log.warning("a Lease is left to end by itself: %s", error)
 
     def _execute(self, action: Action, run: "_Run") -> Outcome:
         executor = self._executors.get(action.kind)
@@ -242,6 +309,19 @@ class Runner:
                 run.lost.set()
                 return
 
+    def _keep_hold(self, action: Action, run: "_Run", hold: Fence, ended: threading.Event) -> None:
+        while not ended.wait(self._beat):
+            try:
+                hold.renew()
+            except GatewayBotError as error:
+                # The cluster is away. Nothing is written before it has been asked again.
+                log.info("the Lease of action %s is not renewed: %s", action.id, error)
+            except FenceLost:
+                if not ended.is_set():
+                    log.warning("the Lease of action %s is lost", action.id)
+                    run.lost.set()
+                return
+
     def _finish(self, action: Action, run: "_Run", outcome: Outcome) -> None:
         while True:
             try:
@@ -263,6 +343,19 @@ class _Room:
     holder: str
 
 
+def _not_begun(action: Action, error: GatewayBotError) -> Outcome:
+    """How it ends when the gateway's Lease cannot be had."""
+    if action.steps:
+        return Outcome(
+            State.UNKNOWN,
+            error.happened,
+            "A bot that has ended had begun this; how far it got cannot be seen.",
+            error.remedy or "Look at the gateway's status.",
+        )
+    told = " ".join(part for part in (error.meaning, "Nothing was changed.") if part)
+    return Outcome(State.FAILED, error.happened, told, error.remedy or "Ask again after that.")
+
+
 class _Run:
     """One try at an action."""
 
@@ -276,26 +369,40 @@ class _Run:
     ) -> None:
         self.fence = fence
         self.lost = threading.Event()
+        self.hold: Fence | None = None
         self._store = store
         self._action = action
         self._owner = owner
         self._on_change = on_change
         self._count = len(action.steps)
 
+    def guard(self) -> None:
+        """Look whether the gateway is this run's still."""
+        if self.lost.is_set() or self.hold is None:
+            raise RunLost
+        try:
+            self.hold.guard()
+        except FenceLost:
+            self.lost.set()
+            raise RunLost from None
+
     def step(self, name: str, detail: str = "") -> None:
         """Record how far it got."""
         self._count += 1
         request_id = f"{self._owner}:{self.fence}:{self._count}"
-        self._told(
-            self._store.step(self._action.id, self._owner, self.fence, name, detail, request_id)
+        self._tell(
+            lambda: self._store.step(
+                self._action.id, self._owner, self.fence, name, detail, request_id
+            )
         )
 
     def progress(self, state: Mapping[str, Any]) -> None:
         """Record the newest progress."""
-        self._told(self._store.progress(self._action.id, self._owner, self.fence, state))
+        self._tell(lambda: self._store.progress(self._action.id, self._owner, self.fence, state))
 
-    def _told(self, held: bool) -> None:
-        if not held:
+    def _tell(self, record: Callable[[], bool]) -> None:
+        # While Redis is away the run is not at fault: it ends when its lease does.
+        if not patiently(record, self.lost, math.inf):
             self.lost.set()
         if self.lost.is_set():
             raise RunLost

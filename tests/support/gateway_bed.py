@@ -130,6 +130,11 @@ class RecordingRun:
         self.steps: list[str] = []
         self.states: list[Mapping[str, Any]] = []
 
+    def guard(self) -> None:
+        """The gateway is this run's, unless it is lost."""
+        if self.lost.is_set():
+            raise RunLost
+
     def step(self, name: str, detail: str = "") -> None:
         """Record a step."""
         if self.lost.is_set():

@@ -13,10 +13,37 @@ from deploy.actions.leases import GatewayLeases
 from deploy.actions.record import Action, Outcome, State
 from deploy.actions.runner import Runner
 from deploy.actions.store import ActionStore
+from deploy.cluster import Cluster
+from deploy.cluster import connect as connect_cluster
 from deploy.errors import Refused
+from deploy.fencing import Fences, held_of, lease_name
 from deploy.gateway import GatewayRef
 from tests.support.redis_servers import LosingProxy, started
+from tests.support.running_cluster import RunningCluster
 from tests.support.waiting import until
+
+REF = GatewayRef("west", "dev", "edge-1")
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCluster]:
+    directory = tmp_path_factory.mktemp("west")
+    with RunningCluster(directory, namespaces=("dev",), with_kubelet=False) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def west(running: RunningCluster) -> Iterator[Cluster]:
+    found = connect_cluster("west", kubeconfig=running.kubeconfig())
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def fences(west: Cluster) -> Fences:
+    """As on a new cluster."""
+    west.delete("Lease", REF.namespace, lease_name(REF))
+    return Fences({"west": west})
 
 
 @pytest.fixture
@@ -68,10 +95,13 @@ class Fails:
         raise self.error
 
 
-def runner(client: Any, executor: Any, owner: str = "bot-1", rooms: int = 0) -> Runner:
+def runner(
+    client: Any, fences: Fences, executor: Any, owner: str = "bot-1", rooms: int = 0
+) -> Runner:
     made = Runner(
         ActionStore(client),
         GatewayLeases(client),
+        fences,
         {"deploy": executor},
         owner=owner,
         rooms=lambda action: [f"room:{number}" for number in range(rooms)],
@@ -84,12 +114,18 @@ def runner(client: Any, executor: Any, owner: str = "bot-1", rooms: int = 0) -> 
 
 
 def ask(
-    store: ActionStore, name: str, *, confirm: bool = True, ttl: int = 60, gateway: str = "edge-1"
+    store: ActionStore,
+    name: str,
+    *,
+    confirm: bool = True,
+    ttl: int = 60,
+    namespace: str = "dev",
+    gateway: str = "edge-1",
 ) -> None:
     store.create(
         name,
         kind="deploy",
-        ref=GatewayRef("west", "dev", gateway),
+        ref=GatewayRef("west", namespace, gateway),
         requester="U1",
         digest="d",
         request={},
@@ -110,10 +146,12 @@ def ended(store: ActionStore, name: str) -> Action:
     return until(look, f"the end of {name}", 20)
 
 
-def test_an_approved_action_is_carried_out_once(store: ActionStore, client: Any) -> None:
+def test_an_approved_action_is_carried_out_once(
+    store: ActionStore, client: Any, fences: Fences
+) -> None:
     work = Work()
     work.go.set()
-    first, second = runner(client, work), runner(client, work, "bot-2")
+    first, second = runner(client, fences, work), runner(client, fences, work, "bot-2")
     ask(store, "AAAAAA")
     assert ended(store, "AAAAAA").state is State.SUCCEEDED
     first.stop(5)
@@ -122,10 +160,10 @@ def test_an_approved_action_is_carried_out_once(store: ActionStore, client: Any)
 
 
 def test_two_actions_on_one_gateway_run_one_after_the_other(
-    store: ActionStore, client: Any
+    store: ActionStore, client: Any, fences: Fences
 ) -> None:
     work = Work()
-    both = runner(client, work), runner(client, work, "bot-2")
+    both = runner(client, fences, work), runner(client, fences, work, "bot-2")
     ask(store, "AAAAAA")
     until(lambda: work.ran, "the first run")
     ask(store, "BBBBBB")
@@ -144,30 +182,32 @@ def test_two_actions_on_one_gateway_run_one_after_the_other(
     assert work.most == 1
 
 
-def test_a_stopped_runner_lets_another_go_on_at_once(store: ActionStore, client: Any) -> None:
+def test_a_stopped_runner_lets_another_go_on_at_once(
+    store: ActionStore, client: Any, fences: Fences
+) -> None:
     work = Work()
-    first = runner(client, work)
+    first = runner(client, fences, work)
     ask(store, "AAAAAA")
     until(lambda: work.ran, "the first run")
     first.stop(5)
     work.go.set()
-    second = runner(client, work, "bot-2")
+    second = runner(client, fences, work, "bot-2")
     done = ended(store, "AAAAAA")
     second.stop(5)
     assert (done.state, done.attempts) == (State.SUCCEEDED, 2)
 
 
 def test_a_runner_that_is_cut_off_from_redis_stops_and_another_goes_on(
-    store: ActionStore, client: Any, server: Valkey, tmp_path: Path
+    store: ActionStore, client: Any, fences: Fences, server: Valkey, tmp_path: Path
 ) -> None:
     proxy = LosingProxy(server.url, tmp_path)
     cut, work = Work(), Work()
     work.go.set()
-    first = runner(connect(proxy.url, timeout=0.2, retries=0), cut)
+    first = runner(connect(proxy.url, timeout=0.2, retries=0), fences, cut)
     ask(store, "AAAAAA")
     until(lambda: cut.ran, "the first run")
     proxy.match, proxy.lose = b"", 1_000_000
-    second = runner(client, work, "bot-2")
+    second = runner(client, fences, work, "bot-2")
     assert ended(store, "AAAAAA").lease_owner == "bot-2"
     until(lambda: cut.most == 1 and not first._runs, "the first to let go")
     first.stop(5)
@@ -183,9 +223,9 @@ def test_a_runner_that_is_cut_off_from_redis_stops_and_another_goes_on(
     ],
 )
 def test_a_failure_is_told_and_what_nobody_foresaw_is_not_guessed(
-    store: ActionStore, client: Any, error: Exception, state: State, said: str
+    store: ActionStore, client: Any, fences: Fences, error: Exception, state: State, said: str
 ) -> None:
-    one = runner(client, Fails(error))
+    one = runner(client, fences, Fails(error))
     ask(store, "AAAAAA")
     action = ended(store, "AAAAAA")
     one.stop(5)
@@ -195,15 +235,17 @@ def test_a_failure_is_told_and_what_nobody_foresaw_is_not_guessed(
     assert "secret text" not in str(action)
 
 
-def test_a_request_that_nobody_decides_expires_by_itself(store: ActionStore, client: Any) -> None:
-    one = runner(client, Work())
+def test_a_request_that_nobody_decides_expires_by_itself(
+    store: ActionStore, client: Any, fences: Fences
+) -> None:
+    one = runner(client, fences, Work())
     ask(store, "AAAAAA", confirm=False, ttl=1)
     assert ended(store, "AAAAAA").state is State.EXPIRED
     one.stop(5)
 
 
-def test_a_runner_says_that_it_lives(store: ActionStore, client: Any) -> None:
-    one = runner(client, Work())
+def test_a_runner_says_that_it_lives(store: ActionStore, client: Any, fences: Fences) -> None:
+    one = runner(client, fences, Work())
     assert one.healthy()
     one.stop(5)
     assert not one.healthy()
@@ -231,10 +273,10 @@ def test_an_accepted_request_whose_reply_was_lost_is_still_new(
 
 
 def test_no_more_actions_run_at_a_time_than_there_are_rooms_on_all_bots_together(
-    store: ActionStore, client: Any
+    store: ActionStore, client: Any, fences: Fences
 ) -> None:
     work = Work()
-    bots = [runner(client, work, f"bot-{number}", rooms=2) for number in (1, 2)]
+    bots = [runner(client, fences, work, f"bot-{number}", rooms=2) for number in (1, 2)]
     names = [f"A{number}" for number in range(6)]
     for name in names:
         ask(store, name, gateway=f"edge-{name.lower()}")
@@ -252,11 +294,150 @@ def test_no_more_actions_run_at_a_time_than_there_are_rooms_on_all_bots_together
         bot.stop(5)
 
 
-def test_a_room_is_free_again_when_its_bot_has_died(store: ActionStore, client: Any) -> None:
+def test_a_room_is_free_again_when_its_bot_has_died(
+    store: ActionStore, client: Any, fences: Fences
+) -> None:
     work = Work()
     GatewayLeases(client).acquire("room:0", "GONE", "dead-bot", 1.0)
-    bot = runner(client, work, rooms=1)
+    bot = runner(client, fences, work, rooms=1)
     work.go.set()
     ask(store, "NEXT")
     assert ended(store, "NEXT").state is State.SUCCEEDED
     bot.stop(5)
+
+
+def test_the_gateways_lease_object_is_held_while_one_works_and_free_afterwards(
+    store: ActionStore, client: Any, fences: Fences, west: Cluster
+) -> None:
+    work = Work()
+    one = runner(client, fences, work)
+    ask(store, "AAAAAA")
+    until(lambda: work.ran, "the run")
+    held = held_of(lease(west))
+    assert (held.holder, held.action_id) == ("bot-1", "AAAAAA")
+    work.go.set()
+    assert ended(store, "AAAAAA").fence == held.fence
+    until(lambda: held_of(lease(west)).holder == "", "the end of the hold")
+    one.stop(5)
+
+
+def test_a_redis_that_lost_its_fences_goes_above_the_one_on_the_cluster(
+    store: ActionStore, client: Any, fences: Fences
+) -> None:
+    fences.take(REF, "ZZZZZZ", "bot-0", 57, 30).release()
+    work = Work()
+    work.go.set()
+    one = runner(client, fences, work)
+    ask(store, "AAAAAA")
+    action = ended(store, "AAAAAA")
+    one.stop(5)
+    assert (action.state, action.fence) == (State.SUCCEEDED, 58)
+
+
+def test_a_run_waits_for_a_bot_that_holds_the_lease_object_still(
+    store: ActionStore, client: Any, fences: Fences
+) -> None:
+    other = fences.take(REF, "ZZZZZZ", "bot-0", 57, 30)
+    work = Work()
+    work.go.set()
+    one = runner(client, fences, work)
+    ask(store, "AAAAAA")
+
+    def steps() -> list[str]:
+        action = store.get("AAAAAA")
+        return [step.detail for step in action.steps] if action else []
+
+    until(steps, "the wait")
+    assert "bot-0" in steps()[0]
+    assert work.ran == []
+    other.release()
+    assert ended(store, "AAAAAA").state is State.SUCCEEDED
+    one.stop(5)
+
+
+def test_a_run_whose_lease_object_another_took_writes_no_more(
+    store: ActionStore, client: Any, fences: Fences, west: Cluster
+) -> None:
+    class Writes(Work):
+        def execute(self, action: Action, run: Run) -> Outcome:
+            run.guard()
+            west.delete("Lease", REF.namespace, lease_name(REF))
+            fences.take(REF, "ZZZZZZ", "bot-0", 90, 30).release()
+            try:
+                run.guard()
+            except RunLost:
+                self.ran.append(action.id)
+                raise
+            return Outcome(State.SUCCEEDED, "written twice")
+
+    first, second = Writes(), Work()
+    second.go.set()
+    one = runner(client, fences, first)
+    ask(store, "AAAAAA")
+    until(lambda: first.ran, "the loss")
+    one.stop(5)
+    two = runner(client, fences, second, "bot-2")
+    action = ended(store, "AAAAAA")
+    two.stop(5)
+    assert (action.outcome, action.lease_owner) == (Outcome(State.SUCCEEDED, "done"), "bot-2")
+    assert action.fence > 90
+
+
+def test_where_the_lease_object_cannot_be_had_nothing_is_changed(
+    store: ActionStore, client: Any, fences: Fences
+) -> None:
+    one = runner(client, fences, Work())
+    ask(store, "AAAAAA", namespace="nowhere")
+    action = ended(store, "AAAAAA")
+    one.stop(5)
+    assert action.state is State.FAILED
+    assert action.outcome is not None
+    assert "no namespace" in action.outcome.happened
+    assert action.outcome.meaning == "Nothing was changed."
+
+
+def test_an_action_that_ended_many_bots_is_not_given_to_one_more(
+    store: ActionStore, client: Any, fences: Fences
+) -> None:
+    ask(store, "AAAAAA")
+    for number in range(20):
+        assert store.claim("AAAAAA", f"bot-{number}", number + 1, 0) is not None
+    work = Work()
+    work.go.set()
+    one = runner(client, fences, work)
+    action = ended(store, "AAAAAA")
+    one.stop(5)
+    assert action.state is State.UNKNOWN
+    assert action.outcome is not None
+    assert "20 tries" in action.outcome.happened
+    assert work.ran == []
+
+
+def test_a_redis_that_is_away_for_a_moment_ends_no_run(
+    store: ActionStore, client: Any, fences: Fences, server: Valkey
+) -> None:
+    killed = threading.Event()
+
+    class Steps(Work):
+        def execute(self, action: Action, run: Run) -> Outcome:
+            server.kill()
+            killed.set()
+            run.step("first")
+            run.progress({"ready": 1})
+            self.ran.append(action.id)
+            return Outcome(State.SUCCEEDED, "done")
+
+    work = Steps()
+    one = runner(connect(server.url, timeout=0.2, retries=0), fences, work)
+    ask(store, "AAAAAA")
+    assert killed.wait(10)
+    server.start()
+    action = ended(store, "AAAAAA")
+    one.stop(5)
+    assert (action.state, action.attempts, work.ran) == (State.SUCCEEDED, 1, ["AAAAAA"])
+
+
+def lease(west: Cluster) -> dict[str, Any]:
+    found = west.get("Lease", REF.namespace, lease_name(REF))
+    assert found is not None
+    return found

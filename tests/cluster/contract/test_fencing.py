@@ -1,0 +1,176 @@
+"""The Lease of a gateway: one holder, rising fences, and nobody writes who is not the holder."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from deploy.cluster import Cluster, connect
+from deploy.errors import Conflict, NotFound
+from deploy.fencing import (
+    FENCE_ANNOTATION,
+    FenceHeld,
+    FenceLost,
+    Fences,
+    FenceTooLow,
+    held_of,
+    lease_name,
+)
+from deploy.gateway import GatewayRef
+from tests.cluster.conftest import Target
+
+
+@pytest.fixture(scope="module")
+def west(target: Target) -> Iterator[Cluster]:
+    found = connect("west", kubeconfig=target.kubeconfig, context=target.context)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def ref(ns: str) -> GatewayRef:
+    return GatewayRef("west", ns, "edge-1")
+
+
+@pytest.fixture
+def fences(west: Cluster) -> Fences:
+    return Fences({"west": west})
+
+
+def lease(west: Cluster, ref: GatewayRef) -> dict[str, Any]:
+    found = west.get("Lease", ref.namespace, lease_name(ref))
+    assert found is not None
+    return found
+
+
+def test_who_takes_it_is_written_where_the_gateway_is(
+    west: Cluster, fences: Fences, ref: GatewayRef
+) -> None:
+    assert fences.seen(ref) == 0
+    fences.take(ref, "AAAAAA", "bot-1", 7, 30)
+    spec = lease(west, ref)["spec"]
+    assert (spec["holderIdentity"], spec["leaseDurationSeconds"]) == ("bot-1", 30)
+    assert spec["acquireTime"] == spec["renewTime"]
+    held = held_of(lease(west, ref))
+    assert (held.fence, held.action_id, held.transitions) == (7, "AAAAAA", 0)
+    assert held.until == pytest.approx(west.now() + 30, abs=5)
+    assert fences.seen(ref) == 7
+
+
+def test_taking_it_again_for_the_same_run_is_no_error(fences: Fences, ref: GatewayRef) -> None:
+    fences.take(ref, "AAAAAA", "bot-1", 7, 30)
+    fences.take(ref, "AAAAAA", "bot-1", 7, 30).guard()
+
+
+def test_nobody_takes_it_from_one_who_is_at_work(fences: Fences, ref: GatewayRef) -> None:
+    first = fences.take(ref, "AAAAAA", "bot-1", 7, 30)
+    with pytest.raises(FenceHeld) as held:
+        fences.take(ref, "BBBBBB", "bot-2", 8, 30)
+    assert held.value.holder == "bot-1"
+    assert 20 < held.value.seconds <= 30
+    first.release()
+    fences.take(ref, "BBBBBB", "bot-2", 8, 30).guard()
+
+
+def test_one_that_is_not_renewed_is_taken_and_the_first_may_not_write(
+    west: Cluster, fences: Fences, ref: GatewayRef
+) -> None:
+    first = fences.take(ref, "AAAAAA", "bot-1", 7, 30)
+    stale = lease(west, ref)
+    stale["spec"]["renewTime"] = "2026-01-01T00:00:00.000000Z"
+    west.replace(stale)
+    second = fences.take(ref, "BBBBBB", "bot-2", 8, 30)
+    second.guard()
+    assert held_of(lease(west, ref)).transitions == 1
+    guarded = west.guarded(first.guard)
+    cases = (
+        lambda: guarded.create(config_map(ref)),
+        lambda: guarded.apply(config_map(ref)),
+        lambda: guarded.replace(stale),
+        lambda: guarded.replace_managers(stale, []),
+        lambda: guarded.delete("Lease", ref.namespace, lease_name(ref)),
+        first.renew,
+    )
+    for write in cases:
+        with pytest.raises(FenceLost):
+            write()
+    first.release()
+    second.guard()
+    assert guarded.get("ConfigMap", ref.namespace, "never") is None
+    assert guarded.apply(config_map(ref), dry_run=True)["metadata"]["name"] == "never"
+
+
+@pytest.mark.parametrize("fence", [6, 7])
+def test_a_fence_that_is_not_higher_is_refused(fences: Fences, fence: int, ref: GatewayRef) -> None:
+    fences.take(ref, "AAAAAA", "bot-1", 7, 30).release()
+    with pytest.raises(FenceTooLow) as low:
+        fences.take(ref, "BBBBBB", "bot-2", fence, 30)
+    assert low.value.fence == 7
+
+
+def test_a_fence_given_out_twice_serves_one(fences: Fences, ref: GatewayRef) -> None:
+    first = fences.take(ref, "AAAAAA", "bot-1", 7, 30)
+    with pytest.raises(FenceHeld):
+        fences.take(ref, "AAAAAA", "bot-2", 7, 30)
+    first.release()
+    with pytest.raises(FenceTooLow):
+        fences.take(ref, "AAAAAA", "bot-2", 7, 30)
+
+
+def test_a_lease_that_was_deleted_is_held_by_nobody(
+    west: Cluster, fences: Fences, ref: GatewayRef
+) -> None:
+    first = fences.take(ref, "AAAAAA", "bot-1", 7, 30)
+    west.delete("Lease", ref.namespace, lease_name(ref))
+    with pytest.raises(FenceLost):
+        first.guard()
+    first.release()
+
+
+def test_one_renews_it_by_looking_when_half_of_its_time_is_over(
+    west: Cluster, fences: Fences, ref: GatewayRef
+) -> None:
+    hold = fences.take(ref, "AAAAAA", "bot-1", 7, 0.0)
+    before = lease(west, ref)["spec"]["renewTime"]
+    hold.guard()
+    assert lease(west, ref)["spec"]["renewTime"] > before
+
+
+def test_what_others_have_written_into_it_stays(
+    west: Cluster, fences: Fences, ref: GatewayRef
+) -> None:
+    fences.take(ref, "AAAAAA", "bot-1", 7, 30).release()
+    other = lease(west, ref)
+    other["metadata"]["annotations"]["team"] = "edge"
+    other["metadata"]["annotations"][FENCE_ANNOTATION] = "what?"
+    west.replace(other)
+    fences.take(ref, "BBBBBB", "bot-2", 1, 30)
+    assert lease(west, ref)["metadata"]["annotations"]["team"] == "edge"
+
+
+def test_a_write_of_what_others_have_changed_is_refused(
+    west: Cluster, fences: Fences, ref: GatewayRef
+) -> None:
+    hold = fences.take(ref, "AAAAAA", "bot-1", 7, 30)
+    read = lease(west, ref)
+    hold.renew()
+    with pytest.raises(Conflict):
+        west.replace({**read, "spec": {**read["spec"], "holderIdentity": "bot-2"}})
+
+
+def test_without_the_namespace_or_the_cluster_there_is_none(
+    fences: Fences, ref: GatewayRef
+) -> None:
+    with pytest.raises(NotFound, match="no namespace"):
+        fences.take(GatewayRef("west", "nowhere", "edge-1"), "AAAAAA", "bot-1", 1, 30)
+    with pytest.raises(NotFound, match="no longer in the bot's settings"):
+        fences.take(GatewayRef("north", "dev", "edge-1"), "AAAAAA", "bot-1", 1, 30)
+
+
+def config_map(ref: GatewayRef) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "never", "namespace": ref.namespace},
+        "data": {},
+    }
