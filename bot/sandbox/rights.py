@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 BOT = "gateway-bot"
-_ALL = ["get", "list", "watch", "create", "patch", "update", "delete"]
+_ALL = ["get", "list", "watch", "create", "patch", "delete"]
 _READ = ["get", "list", "watch"]
 
 
@@ -41,7 +41,7 @@ def rights(namespaces: Sequence[str]) -> list[dict[str, Any]]:
                     _rule("apps", ["deployments"], _ALL),
                     _rule("policy", ["poddisruptionbudgets"], _ALL),
                     _rule("autoscaling", ["horizontalpodautoscalers"], _ALL),
-                    _rule("coordination.k8s.io", ["leases"], _ALL),
+                    _rule("coordination.k8s.io", ["leases"], ["get", "create", "update", "delete"]),
                     _rule("", ["pods/log", "pods/proxy"], ["get"]),
                 ],
             },
