@@ -21,6 +21,7 @@ from deploy.errors import Conflict, GatewayBotError, NotFound, Refused, Unavaila
 from deploy.gateway import GatewayRef, GatewaySpec
 from deploy.installed import installed
 from deploy.labels import MANAGER
+from deploy.patience import PATIENCE
 from deploy.plan import FieldChange, Finding, ObjectChange, Plan, TokenPlan
 from deploy.pods import token_secret_of
 from deploy.rotation import parse_key
@@ -28,7 +29,7 @@ from deploy.spec import spec_from_mapping
 from deploy.token_facts import read_one
 from deploy.tokens import KeyType, SecretFacts, iso
 from deploy.verdicts import superseded
-from deploy.work import PATIENCE, Work
+from deploy.work import Work
 
 KIND = "regenerate-key"
 _DO = "regenerate"
@@ -206,6 +207,7 @@ class Regenerator:
         if plan.digest != action.digest:
             return superseded(plan, "Ask again")
         run.step(_DO, f"Regenerating the {key} key")
+        work.patiently(run.guard)
         work.patiently(lambda: self._keys.regenerate_key(instance, spec.apim.gateway, key))
         return Outcome(
             State.SUCCEEDED,
