@@ -1,5 +1,6 @@
 import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -126,3 +127,58 @@ def test_a_secret_is_never_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     secrets = load_secrets(load_settings(written(tmp_path)))
     assert "secret-text" not in f"{secrets!r} {secrets}"
     assert secrets.slack_bot_token.get_secret_value() == "xoxb-secret-text"
+
+
+def test_the_documented_settings_are_taken(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")
+    path = tmp_path / "gateway-bot.yaml"
+    path.write_text(page.partition("```yaml\n")[2].partition("```")[0], encoding="utf-8")
+    settings = load_settings(path)
+    assert settings.environments[0].approval is not None
+    assert settings.people["ana"] == ("U0AAA1111", "U0AAA2222")
+
+
+APPROVERS = {"approvers": {"users": ["U0123ABCD"]}}
+
+
+@pytest.mark.parametrize(
+    ("environment", "told"),
+    [
+        ({"approval": {"approvers": {}}}, "environments[0].approval.approvers: "),
+        ({"approval": {"approvers": {"users": ["ben"]}}}, "approval.approvers.users[0]: "),
+        ({"approval": {"approvers": {"groups": ["U0123ABCD"]}}}, "approval.approvers.groups[0]: "),
+        ({"approval": {**APPROVERS, "quorum": 2}}, "fewer approvers are named than the quorum"),
+        ({"approval": {**APPROVERS, "quorum": 0}}, "environments[0].approval.quorum: "),
+        ({"channels": ["#gateway-ops"]}, "environments[0].channels[0]: "),
+        ({"requesters": {}}, "name at least one user or group"),
+        (
+            {"freezes": [{"reason": "x", "starts": "2026-12-24", "ends": "2027-01-02T00:00:00Z"}]},
+            "environments[0].freezes[0].starts: ",
+        ),
+        (
+            {
+                "freezes": [
+                    {
+                        "reason": "x",
+                        "starts": "2027-01-02T00:00:00Z",
+                        "ends": "2027-01-01T00:00:00Z",
+                    }
+                ]
+            },
+            "a freeze ends after it starts",
+        ),
+    ],
+)
+def test_what_is_wrong_about_approvals_is_told_with_its_path(
+    tmp_path: Path, environment: dict[str, Any], told: str
+) -> None:
+    environments = [{"name": "p", "production": True, **environment}]
+    with pytest.raises(InvalidInput) as error:
+        load_settings(written(tmp_path, environments=environments))
+    assert told in str(error.value)
+
+
+def test_a_user_id_belongs_to_one_person(tmp_path: Path) -> None:
+    people = {"ana": ["U0AAA1111"], "anna": ["U0AAA1111"]}
+    with pytest.raises(InvalidInput, match="belongs to two people"):
+        load_settings(written(tmp_path, people=people))

@@ -1,0 +1,104 @@
+"""Rights as they are at this moment: settings, groups, freezes and windows together."""
+
+import datetime
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from bot.sandbox.valkey import Valkey
+from deploy.access import Approval, Environment, Freeze, Identities
+from deploy.actions.audit import AuditLog
+from deploy.actions.connection import connect
+from deploy.actions.windows import Windows
+from deploy.errors import Refused, Unavailable
+from deploy.gatekeeper import Gatekeeper
+from deploy.gateway import GatewayRef
+from deploy.policy import People, Policy
+from tests.support.redis_servers import started
+
+NOW = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.UTC)
+PROD, DEV = GatewayRef("west", "prod", "edge-1"), GatewayRef("west", "dev", "edge-1")
+APPROVERS = People(groups=("S1",))
+FREEZE = Freeze("Year end", NOW, NOW + datetime.timedelta(days=1))
+
+
+class Groups:
+    """Who is in S1, or nobody knows."""
+
+    def __init__(self, *members: str) -> None:
+        self.members = members
+        self.away = False
+
+    def groups_of(self, user: str, groups: Sequence[str]) -> frozenset[str]:
+        if self.away:
+            raise Unavailable("Slack does not say.")
+        return frozenset(groups) if user in self.members else frozenset()
+
+
+@pytest.fixture
+def windows(tmp_path: Path) -> Iterator[Windows]:
+    for server in started("valkey", tmp_path / "redis"):
+        assert isinstance(server, Valkey)
+        client = connect(server.url)
+        yield Windows(client, AuditLog(client))
+
+
+def keeper(windows: Windows, groups: Groups, *freezes: Freeze) -> Gatekeeper:
+    environments = (
+        Environment("p", namespaces=("prod",), production=True, approval=Approval(APPROVERS),
+                    freezes=freezes),
+        Environment("d"),
+    )  # fmt: skip
+    return Gatekeeper(
+        environments, Identities({"U11": "ana", "U1": "ana"}), groups, windows, clock=lambda: NOW
+    )
+
+
+def test_a_window_lets_its_person_confirm_on_its_gateway_and_nobody_else(
+    windows: Windows,
+) -> None:
+    gate = keeper(windows, Groups("U2"))
+    window = windows.open(PROD, "U1", by="U2", reason="x", seconds=60, request_id="r")
+    inside = gate.policy(PROD, user="U1", channel="C1")
+    assert inside == Policy(approvers=APPROVERS, window=window.key)
+    assert gate.window_open(inside)
+    assert gate.policy(PROD, user="U3", channel="C1").by == "approvers"
+    assert gate.policy(DEV, user="U1", channel="C1") == Policy()
+    windows.close(window.key, by="U2")
+    assert not gate.window_open(inside)
+    assert gate.policy(PROD, user="U1", channel="C1").by == "approvers"
+
+
+def test_a_freeze_holds_for_a_window_too(windows: Windows) -> None:
+    gate = keeper(windows, Groups("U2"), FREEZE)
+    windows.open(PROD, "U1", by="U2", reason="x", seconds=60, request_id="r")
+    with pytest.raises(Refused, match="Year end"):
+        gate.policy(PROD, user="U1", channel="C1")
+    through = gate.policy(PROD, user="U1", channel="C1", break_glass="it is down")
+    assert through.break_glass == "it is down"
+
+
+def test_while_nobody_says_who_is_an_approver_nobody_is_one(windows: Windows) -> None:
+    groups = Groups("U2")
+    gate = keeper(windows, groups)
+    assert gate.may_close(PROD, "U2").allowed
+    groups.away = True
+    with pytest.raises(Unavailable):
+        gate.may_close(PROD, "U2")
+    assert not gate.may_close(DEV, "U2").allowed, "nothing there needs an approver"
+
+
+def test_rights_are_told_with_their_reasons(windows: Windows) -> None:
+    production, development = keeper(windows, Groups("U2"), FREEZE).rights("U2", "C1")
+    assert production.approve.allowed
+    assert "<!subteam^S1>" in production.approve.why
+    assert production.freeze == FREEZE
+    assert development.request.allowed
+    assert not development.approve.allowed
+
+
+def test_two_identities_are_one_person(windows: Windows) -> None:
+    gate = keeper(windows, Groups())
+    assert gate.person("U1") == gate.person("U11") == "ana"
+    assert gate.person("U2") == "U2"

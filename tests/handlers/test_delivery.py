@@ -1,0 +1,168 @@
+"""The outbox is paid once, whatever Slack does meanwhile."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from slack_sdk import WebClient
+
+from bot.sandbox.valkey import Valkey
+from deploy.actions.connection import connect
+from deploy.actions.outbox import Outbox
+from deploy.actions.record import Action
+from deploy.actions.reminders import remind
+from deploy.actions.store import ActionStore
+from deploy.gateway import GatewayRef
+from deploy.policy import People, Policy
+from handlers.budget import Budgets
+from handlers.delivery import Deliveries
+from handlers.views import notes
+from tests.support.redis_servers import started
+from tests.support.slack_workspace import ANA, BEN, OPS, Person
+from tests.support.waiting import until
+
+JSON = dict[str, Any]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Valkey]:
+    yield from started("valkey", tmp_path / "redis")
+
+
+@pytest.fixture
+def store(server: Valkey) -> ActionStore:
+    return ActionStore(connect(server.url))
+
+
+class Forgetful(WebClient):
+    """Slack does what it is asked; the first answers are lost on their way."""
+
+    def __init__(self, like: WebClient, lose: int) -> None:
+        super().__init__(token=like.token, base_url=like.base_url)
+        self.lose = lose
+
+    def api_call(self, api_method: str, **arguments: Any) -> Any:
+        answer = super().api_call(api_method, **arguments)
+        if api_method == "chat.postMessage" and self.lose:
+            self.lose -= 1
+            raise ConnectionResetError
+        return answer
+
+
+def shown(action: Action) -> tuple[str, list[JSON]]:
+    return f"{action.id} is {action.state}", []
+
+
+@contextmanager
+def delivering(client: WebClient, server: Valkey, owner: str = "bot-1") -> Iterator[Deliveries]:
+    outbox = Outbox(connect(server.url))
+    made = Deliveries(client, outbox, shown, notes.notes, owner, budgets=Budgets())
+    made.start()
+    try:
+        yield made
+    finally:
+        made.stop()
+
+
+def ask(store: ActionStore, name: str = "AAAAAA", ttl: int = 600) -> None:
+    store.create(
+        name, kind="deploy", ref=GatewayRef("west", "prod", "edge-1"), requester=ANA,
+        policy=Policy("approvers", 1, People(groups=("S0APP",))), digest="d1", request={}, plan={},
+        origin={"channel": OPS}, ttl_seconds=ttl, request_id=name,
+    )  # fmt: skip
+
+
+def deny(store: ActionStore, name: str = "AAAAAA") -> None:
+    store.deny(
+        name, by=BEN, person=BEN, eligible=True, digest="d1", reason="no", request_id=f"{name}-no"
+    )
+
+
+def top(person: Person) -> list[str]:
+    return [m["text"] for m in person.messages() if m.get("thread_ts") in (None, m["ts"])]
+
+
+def replies(person: Person) -> list[str]:
+    return [m["text"] for m in person.messages() if m.get("thread_ts") not in (None, m["ts"])]
+
+
+def settled(person: Person, count: int) -> Callable[[], bool]:
+    return lambda: "AAAAAA is denied" in top(person) and len(replies(person)) >= count
+
+
+def test_a_message_whose_posting_was_not_confirmed_is_found_and_not_posted_again(
+    person: Person, client: WebClient, server: Valkey, store: ActionStore
+) -> None:
+    forgetful = Forgetful(client, lose=3)
+    with delivering(forgetful, server):
+        ask(store)
+        until(lambda: "AAAAAA is pending" in top(person), "the message")
+        deny(store)
+        until(settled(person, 2), "the end", 60)
+    assert top(person) == ["AAAAAA is denied"]
+    assert [line.partition(" ")[0] for line in replies(person)] == [f"<@{ANA}>", f"<@{BEN}>"]
+
+
+def test_a_slack_that_says_to_wait_is_waited_for_and_told_everything_once(
+    person: Person, client: WebClient, server: Valkey, store: ActionStore
+) -> None:
+    person.set_fault("burst_429", True)
+    with delivering(client, server):
+        ask(store)
+        deny(store)
+        until(settled(person, 2), "the end", 60)
+    assert top(person) == ["AAAAAA is denied"]
+    assert len(replies(person)) == 2
+
+
+def test_a_message_that_somebody_deleted_is_posted_anew_in_its_newest_state(
+    person: Person, client: WebClient, server: Valkey, store: ActionStore
+) -> None:
+    with delivering(client, server):
+        ask(store)
+        until(lambda: "AAAAAA is pending" in top(person), "the message")
+        until(lambda: len(replies(person)) == 1, "its thread")
+        (message,) = [m for m in person.messages() if m["text"] == "AAAAAA is pending"]
+        client.chat_delete(channel=OPS, ts=message["ts"])
+        deny(store)
+        until(lambda: "AAAAAA is denied" in top(person), "the new message", 30)
+
+
+def test_four_bots_tell_everything_once(
+    person: Person, client: WebClient, server: Valkey, store: ActionStore
+) -> None:
+    with (
+        delivering(client, server, "bot-1"),
+        delivering(client, server, "bot-2"),
+        delivering(client, server, "bot-3"),
+        delivering(client, server, "bot-4"),
+    ):
+        for name in ("AAAAAA", "BBBBBB", "CCCCCC"):
+            ask(store, name)
+            deny(store, name)
+        until(lambda: len(replies(person)) >= 6, "the threads", 60)
+        until(lambda: len(top(person)) == 3, "the messages")
+    assert sorted(top(person)) == [f"{n} is denied" for n in ("AAAAAA", "BBBBBB", "CCCCCC")]
+    assert len(replies(person)) == 6
+
+
+def test_approvers_are_reminded_in_the_thread_and_the_requester_hears_of_the_expiry(
+    person: Person, client: WebClient, server: Valkey, store: ActionStore
+) -> None:
+    ask(store, ttl=1)
+    with delivering(client, server):
+        until(lambda: remind(store), "a quarter of the time to be left")
+        assert remind(store) == 0
+        until(lambda: any("still waits" in line for line in replies(person)), "the reminder")
+        until(lambda: getattr(store.expire("AAAAAA"), "final", False), "the expiry")
+        until(lambda: "AAAAAA is expired" in top(person), "the message")
+        direct = until(
+            lambda: [
+                c["id"] for c in person.get("state")["channels"] if str(c["id"]).startswith("D")
+            ],
+            "a direct message",
+        )
+        until(lambda: person.messages(direct[0], user="ana"), "words to the requester")
+    assert "<!subteam^S0APP>" in "".join(replies(person))
