@@ -9,6 +9,7 @@ from deploy.actions.executor import Run
 from deploy.actions.record import Action, Outcome
 from deploy.applying import Applier
 from deploy.cluster import Cluster
+from deploy.collecting import collect
 from deploy.errors import GatewayBotError
 from deploy.following import MARGIN, follow_through
 from deploy.gateway import GatewaySpec
@@ -62,5 +63,7 @@ class Deployer:
         began = work.action.decided_at or time.time()
         progress = follow_through(work, cluster, spec, self._margin)
         if progress.complete:
-            return rolled_out(progress, time.time() - began)
+            work.check()
+            left_over = collect(cluster, spec).trouble
+            return rolled_out(progress, time.time() - began, left_over)
         return unfinished(spec, progress, time.time() - began)

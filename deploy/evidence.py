@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from deploy import inventory
 from deploy.cluster import Cluster
@@ -120,7 +120,26 @@ def _judge(running: _Running, now: float, log_lines: int) -> Heartbeat:
     living = _living(asked.pods)
     looked_at = [pod for pod in living if pod["metadata"]["name"] in running.pods or not _runs(pod)]
     evidence = [_evidence(pod, running, now, log_lines) for pod in looked_at]
-    return heartbeat_of(Evidence(tuple(evidence), now, len(living) - len(looked_at)))
+    heartbeat = heartbeat_of(Evidence(tuple(evidence), now, len(living) - len(looked_at)))
+    hint = _why_refused(asked, now) if heartbeat.level == "denied" else ""
+    return replace(heartbeat, evidence=f"{heartbeat.evidence}. {hint}") if hint else heartbeat
+
+
+def _why_refused(asked: Asked, now: float) -> str:
+    """What a refusal can mean, as far as the token itself tells; empty where it does not."""
+    if inventory.signs_in(asked.deployment):
+        return "Its identity may lack the role that lets it fetch its configuration"
+    facts = asked.token.facts if asked.token else None
+    named = inventory.apim_gateway_of(asked.deployment)
+    if facts is None or facts.gateway is None or facts.expires_at is None:
+        return ""
+    if (named and facts.gateway != named) or facts.expires_at.timestamp() <= now:
+        # That is said by itself.
+        return ""
+    return (
+        f"Its token names {facts.gateway} and has not expired: it is of another API Management "
+        "instance, or its key was regenerated"
+    )
 
 
 def _evidence(pod: Manifest, running: _Running, now: float, log_lines: int) -> PodEvidence:

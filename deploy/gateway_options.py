@@ -218,13 +218,15 @@ class Security:
 class Auth:
     """How the gateway proves to Azure who it is: by `token`, `entraApp` or `workloadIdentity`.
 
-    `certificate` names a Secret's key with the app's certificate.
+    `certificate` names a Secret's key with the app's certificate; `secret_expires` is the last day
+    of either, ISO 8601, as somebody wrote it down.
     """
 
     kind: str = "token"
     client_id: str | None = None
     tenant_id: str | None = None
     client_secret: KeyRef | None = None
+    secret_expires: str | None = None
     certificate: KeyRef | None = None
     authority: str | None = None
     audience: str | None = None

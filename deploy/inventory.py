@@ -88,25 +88,24 @@ def apim_gateway_of(deployment: Manifest) -> str:
             return str(json.loads(text)["gateway"])
         except (ValueError, KeyError, TypeError):
             # Somebody edited the annotation; the environment may still tell.
-            return _environment(deployment).get("gateway.name", "")
-    return _environment(deployment).get("gateway.name", "")
+            return environment(deployment).get("gateway.name", "")
+    return environment(deployment).get("gateway.name", "")
 
 
-def spec_field(deployment: Manifest, name: str) -> str:
+def spec_field(deployment: Manifest, *path: str) -> str:
     """A field of the spec that this bot deployed it from; empty where there is none."""
     try:
-        return str(json.loads(_annotations(deployment).get(SPEC_ANNOTATION, "{}")).get(name, ""))
-    except (ValueError, AttributeError):
+        found: Any = json.loads(_annotations(deployment).get(SPEC_ANNOTATION, "{}"))
+    except ValueError:
         return ""
+    for key in path:
+        found = found.get(key, "") if isinstance(found, dict) else ""
+    return found if isinstance(found, str) else ""
 
 
 def signs_in(deployment: Manifest) -> bool:
     """Whether the spec says that it signs in to Entra ID, so that it has no token."""
-    try:
-        spec = json.loads(_annotations(deployment).get(SPEC_ANNOTATION, "{}"))
-        return str((spec.get("auth") or {}).get("type", "token")) != "token"
-    except (ValueError, AttributeError):
-        return False
+    return spec_field(deployment, "auth", "type") not in ("", "token")
 
 
 def tag_of(deployment: Manifest) -> str:
@@ -123,7 +122,7 @@ def unlogged(deployment: Manifest, settings: Mapping[str, Any]) -> str:
 
     `settings` is what its ConfigMaps hold; the container's own variables go before.
     """
-    found = {**settings, **_environment(deployment)}
+    found = {**settings, **environment(deployment)}
     form = str(found.get("telemetry.logs.std") or "text").lower()
     level = str(found.get("telemetry.logs.std.level") or "info").lower()
     if form == "none":
@@ -151,7 +150,8 @@ def _has_settings(container: Mapping[str, Any]) -> bool:
     return "config.service.auth" in names or _ENDPOINT in names
 
 
-def _environment(deployment: Manifest) -> dict[str, str]:
+def environment(deployment: Manifest) -> dict[str, str]:
+    """The variables of the gateway's container whose value stands in the Deployment itself."""
     return {
         str(variable["name"]): str(variable.get("value", ""))
         for variable in container_of(deployment).get("env") or ()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from deploy import rules
+from deploy import entra, rules
 from deploy.access import Environment, environment_of
 from deploy.api_errors import OwnershipConflicts
 from deploy.binding import Observed, build_plan
@@ -93,7 +93,10 @@ class Planner:
             ],
             deletions=left_behind(observed["Deployment", spec.ref.name], wanted),
             token=token,
-            findings=self._findings(spec, wanted, token, tags.result()),
+            findings=(
+                *self._findings(spec, wanted, token, tags.result()),
+                *entra.needs(spec, observed["Deployment", spec.ref.name]),
+            ),
             conflicts=[c for item in wanted for c in merged[_key(item)].conflicts],
         )
         undecidable = plan.denied or (plan.conflicts and not take_over)

@@ -242,7 +242,7 @@ def _may_be(gateway: CachedGateway, spec: GatewaySpec) -> bool:
         return False
     facts = gateway.token.facts
     told = (facts.gateway if facts else None) or inventory.apim_gateway_of(gateway.deployment)
-    instance = inventory.spec_field(gateway.deployment, "instance")
+    instance = inventory.spec_field(gateway.deployment, "apim", "instance")
     other_instance = bool(instance) and instance != spec.apim.instance
     return not other_instance and (not told or told.lower() == spec.apim.gateway.lower())
 

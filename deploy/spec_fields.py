@@ -35,7 +35,7 @@ from deploy.spec_forms import (
     URL,
 )
 from deploy.spec_record import Field, Record
-from deploy.spec_values import Flag, Label, Many, MapOf, OneOf, Raw, Text, Whole
+from deploy.spec_values import Day, Flag, Label, Many, MapOf, OneOf, Raw, Text, Whole
 
 _KEY_REF = Record(
     KeyRef,
@@ -370,6 +370,12 @@ SPEC = Record(
         Field("auth.tenantId", "auth.tenant_id", GUID, "Its Entra tenant."),
         Field("auth.clientSecret", "auth.client_secret", _KEY_REF, "Where an app's secret is."),
         Field("auth.certificate", "auth.certificate", _KEY_REF, "Or its certificate."),
+        Field(
+            "auth.clientSecretExpires",
+            "auth.secret_expires",
+            Day(),
+            "The last day of either; the bot warns before it.",
+        ),
         Field("auth.authority", "auth.authority", URL, "Entra ID in another cloud."),
         Field("auth.tokenAudience", "auth.audience", URL, "API Management in another cloud."),
         Field(

@@ -234,7 +234,7 @@ _WANTED = {
 _TAKEN = {
     "token": (),
     "entraApp": (
-        *("clientId", "tenantId", "clientSecret", "certificate"),
+        *("clientId", "tenantId", "clientSecret", "certificate", "clientSecretExpires"),
         *("authority", "tokenAudience"),
     ),
     "workloadIdentity": ("clientId", "tenantId", "serviceAccount", "tokenAudience"),
@@ -247,6 +247,7 @@ def _check_auth(auth: Auth) -> None:
         "tenantId": auth.tenant_id,
         "clientSecret": auth.client_secret,
         "certificate": auth.certificate,
+        "clientSecretExpires": auth.secret_expires,
         "authority": auth.authority,
         "tokenAudience": auth.audience,
         "serviceAccount": auth.service_account,

@@ -3,6 +3,7 @@
 `read` raises InvalidInput with the dotted path of the value at fault.
 """
 
+import datetime
 import difflib
 import json
 import re
@@ -102,6 +103,25 @@ class Parsed:
 
     def schema(self) -> Schema:
         return {"type": "string"}
+
+
+@dataclass(frozen=True)
+class Day:
+    """A day; YAML reads an unquoted one as a date."""
+
+    def read(self, given: Any, path: str) -> str:
+        if type(given) is datetime.date:
+            return given.isoformat()
+        try:
+            return datetime.date.fromisoformat(given).isoformat()
+        except (TypeError, ValueError):
+            raise wrong(path, given, "a day such as 2027-03-31") from None
+
+    def write(self, value: str) -> str:
+        return value
+
+    def schema(self) -> Schema:
+        return {"type": "string", "format": "date"}
 
 
 @dataclass(frozen=True)

@@ -33,11 +33,15 @@ _NO_HINT = (
 )
 
 
-def rolled_out(progress: Progress, seconds: float) -> Outcome:
-    """Every pod of the wanted version is ready and the ones before are gone."""
+def rolled_out(progress: Progress, seconds: float, left_over: str = "") -> Outcome:
+    """Every pod of the wanted version is ready and the ones before are gone.
+
+    `left_over` is why token Secrets that nothing needs any more could not be deleted.
+    """
     return Outcome(
         State.SUCCEEDED,
         f"{progress.ready} of {progress.desired} pods ready after {span(seconds)}",
+        f"Old token Secrets are left over: {left_over}" if left_over else "",
     )
 
 

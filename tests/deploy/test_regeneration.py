@@ -20,9 +20,11 @@ from deploy.regeneration import (
     check_unheld,
     plan_regeneration,
 )
+from deploy.status import gateway_detail
 from deploy.tokens import KeyType, SecretFacts
 from tests.support.gateway_bed import RecordingRun, action_for
 from tests.support.rotation_bed import RotationBed, rotation_bed
+from tests.support.waiting import until
 
 REF = GatewayRef("west", "dev", "edge-1")
 PROD = GatewayRef("west", "prod", "edge-1")
@@ -118,6 +120,21 @@ def test_trouble_in_azure_is_said_and_an_unknown_end_is_not_guessed(bench: Bench
     assert "Nothing was changed." in outcome.meaning
     assert resumed.state is State.UNKNOWN
     assert "may have regenerated the key" in resumed.meaning
+
+
+def test_a_refused_token_that_looks_right_is_said_to_be_of_elsewhere_or_of_an_old_key(
+    bench: Bench,
+) -> None:
+    bed = bench.bed
+    bed.azure.call("POST", "/gateways/edge-1/regenerateKey", body={"keyType": bed.in_use().key})
+
+    def denied() -> str:
+        found = gateway_detail(bench.cache, REF).heartbeat
+        return found.evidence if found.level == "denied" else ""
+
+    evidence = until(denied, "a refusal", 15)
+    assert "Its token names edge-1 and has not expired" in evidence
+    assert "another API Management instance, or its key was regenerated" in evidence
 
 
 def held(key: KeyType | None, ref: GatewayRef = REF, pod: str = "p1") -> Held:

@@ -78,6 +78,17 @@ def test_older_secrets_are_deleted_once_the_new_token_is_verified(bed: RotationB
     assert "1 older Secret was deleted." in outcome.meaning
 
 
+def test_a_deployment_deletes_token_secrets_that_nothing_needs(bed: RotationBed) -> None:
+    before = bed.secrets()
+    live = bed.cluster.get("Secret", "dev", bed.in_use().name)
+    assert live is not None
+    kept = {key: live["metadata"][key] for key in ("labels", "annotations", "namespace")}
+    old = {**live, "metadata": {**kept, "name": "edge-1-token-of-long-ago"}}
+    bed.cluster.create(old)
+    assert bed.deploy(dataclasses.replace(bed.spec, log_level="warn")).state is State.SUCCEEDED
+    assert bed.secrets() == before
+
+
 def test_a_token_that_azure_refuses_is_taken_back_and_no_request_is_dropped(
     bed: RotationBed,
 ) -> None:

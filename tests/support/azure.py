@@ -16,6 +16,8 @@ from tests.support.loops import running
 TENANT = "72f988bf-0000-4000-8000-0000000000aa"
 SUBSCRIPTION = "8d2f7a10-0000-4000-8000-0000000000bb"
 BOT, OWNER, READER = "bot-app", "owner-app", "reader-app"
+APP = "44444444-0000-4000-8000-0000000000cc"
+"""What a gateway signs in as: an id as Entra gives it."""
 GATEWAYS = "Microsoft.ApiManagement/service/gateways"
 VERSION = "2024-05-01"
 SERVICE = (
@@ -55,6 +57,7 @@ class AzureBed:
                 ),
                 ClientApp(OWNER, f"{OWNER}-secret", EVERYTHING, federated=True),
                 ClientApp(READER, f"{READER}-secret", frozenset({read})),
+                ClientApp(APP, f"{APP}-secret", frozenset({f"{GATEWAYS}/getConfiguration/action"})),
             ],
             services=[
                 ApimService(SUBSCRIPTION, "rg-apim", "contoso", gateways=gateways),

@@ -233,7 +233,11 @@ AUTH = st.one_of(
     *(
         st.fixed_dictionaries(
             {"type": st.just("entraApp"), "clientId": GUIDS, "tenantId": GUIDS, proof: REFS},
-            optional={"authority": URLS, "tokenAudience": URLS},
+            optional={
+                "authority": URLS,
+                "tokenAudience": URLS,
+                "clientSecretExpires": st.dates().map(str),
+            },
         )
         for proof in ("clientSecret", "certificate")
     ),
