@@ -1,5 +1,6 @@
 """The composition root: the one place where settings become clients and the parts meet."""
 
+import functools
 import logging
 import os
 import secrets as entropy
@@ -49,6 +50,7 @@ from deploy.fencing import Fences
 from deploy.gatekeeper import Gatekeeper
 from deploy.incident_store import IncidentStore
 from deploy.levels import Levels
+from deploy.live_messages import LiveMessages
 from deploy.minting import Minter
 from deploy.planning import Planner
 from deploy.portal import portal_of
@@ -56,11 +58,12 @@ from deploy.regeneration import Regenerator, Survey
 from deploy.removal import Remover
 from deploy.rotator import Rotator
 from deploy.verification import observing
-from handlers import again, choices, listeners
+from handlers import again, choices, listeners, status
 from handlers.again import Reproposing
 from handlers.budget import Budgets
 from handlers.delivery import Deliveries
 from handlers.intake import Intake
+from handlers.live import Live
 from handlers.people import Team, UserGroups
 from handlers.services import Services
 from handlers.verb import Request
@@ -164,13 +167,15 @@ class Bot:
             Chore("audit retention", 3600.0, audit.trim),
             Chore("reminders", 10.0, lambda: reminders.remind(store)),
         )
-        services = Services(
+        self._live = Live(slack, LiveMessages(redis, owner), budgets)
+        services = self._services = Services(
             slack=slack,
             store=ActionStore(prompt, keep_days=settings.redis.keep_days),
             planner=planner,
             clusters=clusters,
             caches=self._caches,
             levels=self._levels,
+            live=self._live,
             instances=instances,
             arm=arm,
             registry=registry,
@@ -221,6 +226,7 @@ class Bot:
             cache.start()
         self._levels.start()
         self._watchers.start()
+        self._live.start(functools.partial(status.watched, self._services))
         self.runner.start()
         self.deliveries.start()
         self.intake.start()
@@ -238,6 +244,7 @@ class Bot:
         self.deliveries.stop()
         for chore in self.chores:
             chore.stop()
+        self._live.stop()
         self._watchers.stop()
         self._levels.stop()
         for cache in self._caches.values():

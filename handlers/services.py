@@ -18,6 +18,7 @@ from deploy.images import Registry
 from deploy.levels import Levels
 from deploy.planning import Planner
 from handlers.choices import Choices
+from handlers.live import Live
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Services:
     clusters: Mapping[str, Cluster]
     caches: Mapping[str, ClusterCache]
     levels: Levels
+    live: Live
     instances: Mapping[str, ApimInstance]
     arm: ArmClient
     registry: Registry

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from deploy.cache import CachedGateway
 from deploy.errors import GatewayBotError, InvalidInput, Unavailable
@@ -16,7 +16,7 @@ from deploy.fleet import Row, Selection, rows_of
 from deploy.images import support
 from deploy.portal import gateway_link, instance_named
 from deploy.status import GatewayDetail, GatewaySummary, gateway_detail, resolve, summaries
-from handlers import replies
+from handlers import live, replies
 from handlers.services import Services
 from handlers.verb import Click, Option, Reply, Request, Verb
 from handlers.views import errors, fleet
@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 
 _TAGS_SECONDS = 1.5
 """How long a table waits for the image registry; without it no support is shown."""
+_MINUTES, _LONGEST = 10, 60
+_STEP = 20.0
+"""In a message that is kept current, ages move on by so many seconds at a time."""
 
 
 @dataclass(frozen=True)
@@ -37,25 +40,52 @@ class Found:
     failed: Mapping[str, GatewayBotError]
 
 
-def run(services: Services, request: Request) -> Reply:
+def run(services: Services, request: Request) -> Reply | None:
     """The table, or one gateway; a cluster that does not answer is said, not hidden."""
+    minutes = int(request.options.get("minutes", _MINUTES))
+    if request.options.get("watch") or "minutes" in request.options:
+        if not 1 <= minutes <= _LONGEST:
+            raise InvalidInput(
+                f"A message is kept current for 1 to {_LONGEST} minutes.", field="minutes"
+            )
+        services.live.begin(asdict(request), minutes, lambda asked: watched(services, asked))
+        return None
+    return shown(services, request)
+
+
+def shown(services: Services, request: Request) -> Reply:
+    """What the request asks for, as it is now."""
     if not request.gateway:
         return table(services, fleet.Page(selection=_selection(services, request)))
-    return in_depth(services, request.gateway)
+    return in_depth(services, request.gateway, time.time())
 
 
-def table(services: Services, page: fleet.Page, *, buttons: bool = True) -> Reply:
+def watched(services: Services, asked: live.Asked) -> Reply:
+    """The same for a message that is kept current. Ages move in steps, and so do updates."""
+    request = Request(**asked)
+    now = time.time() // _STEP * _STEP
+    try:
+        if request.gateway:
+            return in_depth(services, request.gateway, now)
+        rows, failed = rows_everywhere(services)
+        page = fleet.Page(selection=_selection(services, request))
+        return fleet.overview(rows, failed, now, page, buttons=False)
+    except GatewayBotError as error:
+        return errors.trouble(error)
+
+
+def table(services: Services, page: fleet.Page) -> Reply:
     """One page of every gateway there is."""
     rows, failed = rows_everywhere(services)
-    return fleet.overview(rows, failed, time.time(), page, buttons=buttons)
+    return fleet.overview(rows, failed, time.time(), page)
 
 
-def in_depth(services: Services, name: str) -> Reply:
+def in_depth(services: Services, name: str, now: float) -> Reply:
     """The gateway that `name` means."""
     ref = resolve(name, found_everywhere(services).summaries)
     detail = gateway_detail(services.caches[ref.cluster], ref, services.levels.azure_events(ref))
     promised = support(detail.summary.tag, _tags(services))
-    return view.detail(detail, promised, _portal(services, detail), time.time())
+    return view.detail(detail, promised, _portal(services, detail), now)
 
 
 def rows_everywhere(
@@ -99,13 +129,27 @@ def found_everywhere(services: Services) -> Found:
 def by_button(services: Services, click: Click) -> None:
     """The Status button of the help, of the Home tab and of an action's message."""
     request = Request("", VERB.name, click.user, click.channel, gateway=click.value)
-    _answer(services, click, lambda: run(services, request), replace=False)
+    _answer(services, click, lambda: shown(services, request), replace=False)
 
 
 def by_page(services: Services, click: Click) -> None:
     """A button of the table: another page in the place of this one."""
     page = fleet.Page.parse(click.value)
     _answer(services, click, lambda: table(services, page), replace=True)
+
+
+def by_stop(services: Services, click: Click) -> None:
+    """The Stop button of a message that is kept current: any bot may hear of it."""
+    try:
+        services.live.stopped(click.value[:200], click.user)
+    except GatewayBotError as error:
+        replies.send(
+            services.slack,
+            errors.trouble(error),
+            user=click.user,
+            channel=click.channel,
+            response_url="",
+        )
 
 
 def _answer(services: Services, click: Click, look: Callable[[], Reply], *, replace: bool) -> None:
@@ -177,19 +221,26 @@ _OPTIONS = (
     Option("cluster", "only those of one cluster", "NAME"),
     Option("attention", "only those that somebody should look at", kind="flag"),
 )
+_WATCH = (
+    Option(
+        "watch", f"one message in the channel, kept current for {_MINUTES} minutes", kind="flag"
+    ),
+    Option("minutes", f"the same, for so many ({_LONGEST} at most)", "NUMBER", kind="number"),
+)
 VERB = Verb(
     "status",
     "shows every gateway, or one in depth",
     run,
     gateway="optional",
-    options=_OPTIONS,
-    examples=("status", "status edge-1", "status --env production --attention"),
+    options=(*_OPTIONS, *_WATCH),
+    examples=("status", "status edge-1 --watch", "status --env production --attention"),
     clicks={
         "show_status": by_button,
         "status_back": by_page,
         "status_next": by_page,
         "status_attention": by_page,
         "status_again": by_page,
+        live.STOP: by_stop,
     },
 )
 LIST = Verb(

@@ -1,0 +1,95 @@
+"""Looking at gateways from Slack: the table, one in depth, and a message that stays current."""
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from tests.journeys.test_deploy import deploy, kubectl, running_again
+from tests.support.demo import Demo, Message, words
+from tests.support.waiting import until
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    running = Demo(tmp_path_factory.mktemp("demo"))
+    deploy(running, "edge-1", "west/dev", replicas=2)
+    yield running
+    running.stop()
+
+
+def asked(demo: Demo, text: str, pattern: str = "GATEWAY|gateway") -> Message:
+    """What `/gateway text` shows, and nothing that was there before."""
+    ivy = demo.person("ivy")
+    before = {message["ts"] for message in ivy.messages()}
+    assert ivy.types(text)["ok"]
+
+    def look() -> Message | None:
+        return next((m for m in ivy.messages() if m["ts"] not in before), None)
+
+    message = until(look, f"an answer to {text!r}")
+    return ivy.sees_at(message, pattern)
+
+
+def test_the_table_shows_each_gateway_with_the_evidence_of_its_link(demo: Demo) -> None:
+    shown = words(asked(demo, "list"))
+    assert "2 gateways" in shown
+    assert "edge-1" in shown
+    assert "legacy-9" in shown
+    assert "no trouble seen" in shown
+    assert "Its token expires in" in shown
+
+
+@pytest.mark.parametrize(
+    ("options", "there"),
+    [
+        ("--filter legacy", {"legacy-9"}),
+        ("--env development", {"edge-1", "legacy-9"}),
+        ("--cluster east", set()),
+        ("--attention", {"legacy-9"}),
+    ],
+)
+def test_the_table_shows_those_that_are_asked_for(
+    demo: Demo, options: str, there: set[str]
+) -> None:
+    shown = words(asked(demo, f"status {options}"))
+    assert {name for name in ("edge-1", "legacy-9") if name in shown} == there
+
+
+def test_a_cluster_that_is_none_is_said_with_what_there_is(demo: Demo) -> None:
+    assert "Did you mean west?" in words(asked(demo, "status --cluster wets", "wets"))
+
+
+def test_a_button_turns_the_same_message(demo: Demo) -> None:
+    ivy = demo.person("ivy")
+    message = asked(demo, "status")
+    ivy.clicks(message, "Only what needs attention")
+    turned = ivy.sees_at(message, "1 gateway")
+    assert "Show all" in words(turned)
+    assert "edge-1 " not in words(turned)
+
+
+def test_one_gateway_shows_services_pods_revisions_and_the_portal(demo: Demo) -> None:
+    shown = words(asked(demo, "status edge-1", "edge-1 on west/dev"))
+    for word in ("203.0.113.", "edge-1-live-traffic", "current", "Last revisions", "Azure's own"):
+        assert word in shown
+
+
+def test_a_watched_message_follows_what_happens_and_ends_by_stop(demo: Demo) -> None:
+    message = asked(demo, "status edge-1 --watch", "2 of 2 ready")
+    assert not message.get("is_ephemeral")
+    ivy = demo.person("ivy")
+    kubectl(demo, "scale", "-n", "dev", "deployment/edge-1", "--replicas=3")
+    ivy.sees_at(message, "3 of 3 ready", 30)
+    ivy.clicks(message, "Stop")
+    ended = ivy.sees_at(message, "not kept current any more: stopped by", 30)
+    assert "Kept current" not in words(ended)
+
+
+def test_a_watched_message_whose_bot_died_is_ended_by_the_next(demo: Demo) -> None:
+    message = asked(demo, "status --minutes 5", "Kept current until")
+    before = demo.bot_pid()
+    os.kill(before, signal.SIGKILL)
+    until(lambda: running_again(demo, before), "a new bot", 30)
+    demo.person("ivy").sees_at(message, "the bot that kept it current is gone", 60)
