@@ -8,19 +8,24 @@ import time
 from deploy.actions.executor import Run
 from deploy.actions.record import Action, Outcome
 from deploy.applying import Applier
+from deploy.binding import plan_from_mapping
 from deploy.cluster import Cluster
 from deploy.collecting import collect
 from deploy.errors import GatewayBotError
 from deploy.following import MARGIN, follow_through
 from deploy.gateway import GatewaySpec
+from deploy.going_back import bring_back, version_before
+from deploy.installed import installed
 from deploy.manifests import render
 from deploy.ownership import take_whole
 from deploy.patience import PATIENCE
+from deploy.plan import Manifest
 from deploy.spec import spec_from_mapping
-from deploy.verdicts import rolled_out, unfinished
+from deploy.verdicts import came_back, cause_of, nothing_before, rolled_out, unfinished
 from deploy.work import Work
 
 _ADOPT = "adopt"
+_BACK = "roll back"
 
 
 class Deployer:
@@ -49,6 +54,10 @@ class Deployer:
         action, run = work.action, work.run
         cluster = self._applier.cluster(action.ref).guarded(run.guard)
         spec = spec_from_mapping(action.request["spec"])
+        back = next((step for step in action.steps if step.name == _BACK), None)
+        if back is not None:
+            work.applied = True
+            return self._go_back(work, cluster, spec, back.detail)
         moved = self._applier.apply(work, cluster, spec)
         if moved is not None:
             return moved
@@ -66,4 +75,39 @@ class Deployer:
             work.check()
             left_over = collect(cluster, spec).trouble
             return rolled_out(progress, time.time() - began, left_over)
-        return unfinished(spec, progress, time.time() - began)
+        outcome = unfinished(spec, progress, time.time() - began)
+        if progress.stale_since is not None or not self._may_go_back(work.action, spec):
+            return outcome
+        gateway = work.patiently(lambda: installed(cluster, spec.ref))
+        if version_before(gateway.deployment, self._sets(work, cluster, spec)) is None:
+            return nothing_before(outcome)
+        why = cause_of(progress)
+        work.run.step(_BACK, why)
+        return self._go_back(work, cluster, spec, why)
+
+    def _may_go_back(self, action: Action, spec: GatewaySpec) -> bool:
+        """Whether it was asked for, and this action made a new version at all."""
+        return spec.rollout.automatic_rollback and plan_from_mapping(action.plan).starts_pods
+
+    def _go_back(self, work: Work, cluster: Cluster, spec: GatewaySpec, why: str) -> Outcome:
+        """Bring the version before back, unless a run of before has done so, and follow that."""
+        action = work.action
+        gateway = work.patiently(lambda: installed(cluster, spec.ref))
+        before = version_before(gateway.deployment, self._sets(work, cluster, spec))
+        wanted = gateway.spec
+        if wanted == spec and before is not None:
+            wanted = before.spec
+            work.patiently(
+                lambda: bring_back(
+                    cluster,
+                    before,
+                    gateway.deployment,
+                    action_id=action.id,
+                    requester=action.requester,
+                    force=bool(action.request.get("take_over")),
+                )
+            )
+        return came_back(wanted, follow_through(work, cluster, wanted, self._margin), why)
+
+    def _sets(self, work: Work, cluster: Cluster, spec: GatewaySpec) -> list[Manifest]:
+        return work.patiently(lambda: cluster.list("ReplicaSet", spec.ref.namespace))

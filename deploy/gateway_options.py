@@ -26,7 +26,8 @@ class KeyRef:
 class Rollout:
     """How pods are replaced. Values as in a Deployment's RollingUpdate; times in seconds.
 
-    `restarted_at` is part of the pods' template, so another value replaces them all.
+    `restarted_at` is part of the pods' template, so another value replaces them all. With
+    `automatic_rollback` the version before comes back when a rollout does not finish.
     """
 
     max_unavailable: str = "0"
@@ -36,6 +37,7 @@ class Rollout:
     min_ready: int = 0
     history_limit: int = 10
     restarted_at: str | None = None
+    automatic_rollback: bool = False
 
 
 @dataclass(frozen=True)

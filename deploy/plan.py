@@ -152,3 +152,9 @@ class Plan:
             for field in change.fields
         )
         return fewer or self.restarts_pods
+
+    @property
+    def starts_pods(self) -> bool:
+        """Whether applying it makes a new version of the pods: the first one, or another."""
+        first = any(c.kind == "Deployment" and c.change == "create" for c in self.changes)
+        return first or self.restarts_pods

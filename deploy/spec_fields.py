@@ -214,6 +214,12 @@ SPEC = Record(
             "Set by restart: another moment replaces every pod.",
         ),
         Field(
+            "rollout.automaticRollback",
+            "rollout.automatic_rollback",
+            Flag(),
+            "Whether the version before comes back when a rollout does not finish.",
+        ),
+        Field(
             "logs.level",
             "log_level",
             OneOf(("all", "debug", "info", "warn", "error", "fatal")),

@@ -1,5 +1,7 @@
 """How a deployment ended, in words: what happened, what it means now, what to do next."""
 
+import dataclasses
+
 from deploy.actions.record import Outcome, State
 from deploy.gateway import GatewaySpec
 from deploy.plan import Plan
@@ -85,6 +87,33 @@ def unfinished(spec: GatewaySpec, progress: Progress, seconds: float) -> Outcome
     )
 
 
+def nothing_before(outcome: Outcome) -> Outcome:
+    """It was to go back by itself, and there is nothing to go back to."""
+    told = f"{outcome.meaning} There is no version before that serves, so nothing came back."
+    return dataclasses.replace(outcome, meaning=told.strip())
+
+
+def came_back(before: GatewaySpec, progress: Progress, why: str) -> Outcome:
+    """The version before is wanted again, because of `why`."""
+    stuck = f"The rollout did not finish, so {before.tag} is"
+    if progress.complete:
+        pods = f"{progress.ready} of {progress.desired} pods ready"
+        return Outcome(State.FAILED, f"{stuck} back: {pods}.", why, remedy_for(why))
+    if progress.stale_since is not None:
+        return Outcome(
+            State.UNKNOWN,
+            f"{stuck} to come back, but cluster “{before.ref.cluster}” has not answered since.",
+            why,
+            "Look at the gateway's status once the cluster answers again.",
+        )
+    return Outcome(
+        State.FAILED,
+        f"{stuck} to come back, which has not finished either.",
+        f"{why} {cause_of(progress)} {serving(progress)}".strip(),
+        _remedy(progress),
+    )
+
+
 def span(seconds: float) -> str:
     """A length of time as one reads it."""
     whole = max(0, round(seconds))
@@ -119,7 +148,11 @@ def serving(progress: Progress) -> str:
 
 
 def _remedy(progress: Progress) -> str:
-    told = " ".join((*progress.trouble, *(pod.event for pod in progress.pods)))
+    return remedy_for(" ".join((*progress.trouble, *(pod.event for pod in progress.pods))))
+
+
+def remedy_for(told: str) -> str:
+    """What to do next, by what the cluster said."""
     for signs, remedy in _REMEDIES:
         if any(sign in told for sign in signs):
             return remedy

@@ -125,6 +125,8 @@ def _effects(plan: Plan) -> list[str]:
         pods = ":arrows_counterclockwise: Replaces the running pods, one after another"
     else:
         pods = "Restarts no pod"
+    if not new and plan.restarts_pods and plan.spec.rollout.automatic_rollback:
+        pods += ", and goes back by itself if they do not get ready"
     return [summary(plan).capitalize(), pods, *([] if new else [_connections(plan)]), _token(plan)]
 
 

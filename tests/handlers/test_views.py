@@ -12,6 +12,7 @@ from deploy.actions.record import Action, Outcome, State
 from deploy.binding import Observed, build_plan, plan_to_mapping
 from deploy.errors import Unavailable
 from deploy.gateway import ApimGateway, GatewayRef, GatewaySpec
+from deploy.gateway_options import Rollout
 from deploy.manifests import render
 from deploy.plan import Exempted, FieldChange, Finding, ObjectChange, TokenPlan
 from deploy.policy import Policy
@@ -118,6 +119,16 @@ def test_a_plan_says_what_becomes_of_open_connections() -> None:
         blocks = plan_view.blocks(dataclasses.replace(PLAN, changes=(change,)), 2500)
         assert words in json.dumps(blocks)
     assert "onnection" not in json.dumps(plan_view.blocks(PLAN, 2500)), "a new one has no callers"
+
+
+def test_a_plan_says_that_it_goes_back_by_itself() -> None:
+    image = FieldChange("spec.template.spec.x", "a", "b", restarts_pods=True)
+    spec = dataclasses.replace(SPEC, rollout=Rollout(automatic_rollback=True))
+    change = ObjectChange("Deployment", "d", "update", (image,))
+    plan = dataclasses.replace(PLAN, spec=spec, changes=(change,))
+    assert "goes back by itself" in json.dumps(plan_view.blocks(plan, 2500))
+    kept = dataclasses.replace(plan, spec=SPEC)
+    assert "goes back by itself" not in json.dumps(plan_view.blocks(kept, 2500))
 
 
 def test_what_keeps_a_rollout_from_having_pods_at_all_is_told() -> None:

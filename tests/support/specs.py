@@ -102,6 +102,7 @@ ROLLOUT = _some(
     terminationGracePeriodSeconds=st.integers(0, 3600),
     minReadySeconds=st.integers(0, 99),
     revisionHistoryLimit=st.integers(0, 100),
+    automaticRollback=st.booleans(),
 )
 LOCAL_LOGS = st.one_of(
     st.sampled_from(["none", "auto", "json"]).map(lambda sink: {"type": sink}),

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("needs_controllers")
 _WITHIN_SECONDS = 15.0
 
 
-def _spec(target: Target, ns: str, **changes: Any) -> GatewaySpec:
+def spec_for(target: Target, ns: str, **changes: Any) -> GatewaySpec:
     (toleration,) = target.placed["tolerations"]
     placement = Placement(
         node_selector=tuple(target.placed["nodeSelector"].items()),
@@ -106,7 +106,7 @@ def _told_in_time(told: list[tuple[float, Progress]], since: float, *words: str)
 
 
 def test_an_image_that_cannot_be_pulled_is_told(target: Target, ns: str) -> None:
-    with _rolling_out(target, _spec(target, ns, tag="9.9.9")) as told:
+    with _rolling_out(target, spec_for(target, ns, tag="9.9.9")) as told:
         eventually(lambda: _waits(target, ns, "ErrImagePull", "ImagePullBackOff"), "the event")
         _told_in_time(told, time.monotonic(), "ImagePull")
 
@@ -114,7 +114,7 @@ def test_an_image_that_cannot_be_pulled_is_told(target: Target, ns: str) -> None
 def test_a_crash_loop_is_told(target: Target, ns: str) -> None:
     target.fault("crash_loop", "all")
     try:
-        with _rolling_out(target, _spec(target, ns)) as told:
+        with _rolling_out(target, spec_for(target, ns)) as told:
             eventually(lambda: _waits(target, ns, "CrashLoopBackOff"), "the event")
             _told_in_time(told, time.monotonic(), "CrashLoopBackOff")
     finally:
@@ -122,7 +122,7 @@ def test_a_crash_loop_is_told(target: Target, ns: str) -> None:
 
 
 def test_pods_that_fit_nowhere_are_told(target: Target, ns: str) -> None:
-    with _rolling_out(target, _spec(target, ns, cpu="640")) as told:
+    with _rolling_out(target, spec_for(target, ns, cpu="640")) as told:
         eventually(lambda: _unschedulable(target, ns), "the event")
         _told_in_time(told, time.monotonic(), "Unschedulable", "Insufficient cpu")
 
@@ -131,14 +131,14 @@ def test_a_quota_is_told(target: Target, ns: str) -> None:
     quotas = f"/api/v1/namespaces/{ns}/resourcequotas"
     target.api.create(quotas, {"metadata": {"name": "q"}, "spec": {"hard": {"pods": "0"}}})
     eventually(lambda: target.api.get(f"{quotas}/q").get("status", {}).get("hard"), "the quota")
-    with _rolling_out(target, _spec(target, ns)) as told:
+    with _rolling_out(target, spec_for(target, ns)) as told:
         eventually(lambda: _refused(target, ns), "the event")
         _told_in_time(told, time.monotonic(), "exceeded quota: q")
 
 
 def test_a_claim_that_is_not_bound_is_told(target: Target, ns: str) -> None:
     backup = dataclasses.replace(Backup(), size="1Gi", storage_class="no-such-class")
-    with _rolling_out(target, _spec(target, ns, backup=backup)) as told:
+    with _rolling_out(target, spec_for(target, ns, backup=backup)) as told:
         eventually(lambda: _unschedulable(target, ns), "the event")
         _told_in_time(told, time.monotonic(), "Unschedulable", "PersistentVolumeClaim")
 
@@ -147,7 +147,7 @@ def test_a_verdict_on_the_version_before_is_none_on_the_one_that_comes_back(
     target: Target, ns: str
 ) -> None:
     rollout = Rollout(progress_deadline=30)
-    good = _spec(target, ns, rollout=rollout)
+    good = spec_for(target, ns, rollout=rollout)
     with _rolling_out(target, good) as told:
         eventually(lambda: told and told[-1][1].complete, "the good version", 60)
     with _rolling_out(target, dataclasses.replace(good, tag="9.9.9")) as told:
