@@ -5,6 +5,7 @@ Every step may be repeated, by this bot or by another that takes over when this 
 """
 
 import time
+from typing import Any
 
 from deploy import rotation_verdicts as verdicts
 from deploy.actions.executor import Run
@@ -14,19 +15,48 @@ from deploy.cluster import Cluster
 from deploy.collecting import collect
 from deploy.errors import GatewayBotError
 from deploy.following import MARGIN, follow_through
-from deploy.gateway import GatewaySpec
+from deploy.gateway import GatewayRef, GatewaySpec
+from deploy.installed import installed
 from deploy.patience import PATIENCE
-from deploy.plan import TokenPlan
+from deploy.plan import Plan, TokenPlan
+from deploy.planning import Planner
 from deploy.progress import Progress
 from deploy.rollout import apply_deployment
-from deploy.rotation import rotation_from_mapping
-from deploy.spec import spec_from_mapping
+from deploy.rotation import KIND, Rotation, rotation_from_mapping, rotation_to_mapping
+from deploy.spec import spec_from_mapping, spec_to_mapping
 from deploy.tokens import secret_facts
 from deploy.verdicts import cause_of, unfinished
 from deploy.verification import Answer, Observer, Observing
 from deploy.work import Work
 
 _BACK = "roll back"
+
+
+def plan_rotation(
+    planner: Planner,
+    cluster: Cluster,
+    ref: GatewayRef,
+    rotation: Rotation,
+    action_id: str,
+    *,
+    take_over: bool = False,
+) -> Plan:
+    """What rotating the token of `ref` would change; without a digest where it may not be.
+
+    NotFound where it does not run, Conflict where this bot did not deploy it or it has no token.
+    """
+    spec = installed(cluster, ref).spec
+    return planner.plan(spec, action_id, take_over=take_over, rotation=rotation)
+
+
+def rotation_request(plan: Plan, rotation: Rotation, *, take_over: bool = False) -> dict[str, Any]:
+    """What an action of kind `rotate` carries as its request, JSON-able."""
+    return {
+        "spec": spec_to_mapping(plan.spec),
+        "take_over": take_over,
+        "verb": KIND,
+        "rotation": rotation_to_mapping(rotation),
+    }
 
 
 class Rotator:

@@ -2,7 +2,6 @@
 
 import base64
 import contextlib
-import dataclasses
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,12 +17,11 @@ from deploy.cluster import Cluster, connect
 from deploy.deployer import Deployer
 from deploy.gateway import ApimGateway, GatewayRef, GatewaySpec
 from deploy.gateway_options import Rollout
-from deploy.installed import installed
 from deploy.minting import Minter
 from deploy.planning import Planner
 from deploy.pods import token_secret_of
-from deploy.rotation import Rotation, rotation_to_mapping
-from deploy.rotator import Rotator
+from deploy.rotation import Rotation
+from deploy.rotator import Rotator, plan_rotation, rotation_request
 from deploy.tokens import SecretFacts, secret_facts
 from deploy.verification import Observing
 from tests.support.azure import OWNER, SUBSCRIPTION, AzureBed
@@ -91,11 +89,9 @@ class RotationBed:
     def decided(self, rotation: Rotation | None = None, *, id: str = "", **changes: Any) -> Action:
         """A rotation that was planned and decided on."""
         asked, new_id = rotation or Rotation(), id or self.new_id()
-        live = installed(self.cluster, self.ref).spec
-        plan = self.planner.plan(live, new_id, rotation=asked)
-        action = action_for(plan, new_id, kind="rotate", **changes)
-        request = {**action.request, "rotation": rotation_to_mapping(asked), "verb": "rotate"}
-        return dataclasses.replace(action, request=request)
+        plan = plan_rotation(self.planner, self.cluster, self.ref, asked, new_id)
+        request = rotation_request(plan, asked)
+        return action_for(plan, new_id, kind="rotate", request=request, **changes)
 
     def rotate(self, rotation: Rotation | None = None, run: RecordingRun | None = None) -> Outcome:
         """Plan, decide and carry out."""
