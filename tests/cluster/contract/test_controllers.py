@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.cluster.conftest import Target
 from tests.support.kube_api import MERGE, KubeApi, Obj, eventually
 
 _APPS = "/apis/apps/v1/namespaces/{}/deployments"
@@ -129,8 +130,8 @@ def test_a_claim_waits_and_keeps_what_it_asked_for(api: KubeApi, ns: str) -> Non
     assert (answer.status, answer.causes) == (422, [("FieldValueForbidden", "spec")])
 
 
-@pytest.mark.usefixtures("needs_controllers")
-def test_a_claim_that_is_deleted_stays_while_a_pod_uses_it(api: KubeApi, ns: str) -> None:
+def _claim_and_user(api: KubeApi, ns: str, placed: Obj) -> tuple[str, str]:
+    """A claim that nobody binds and a pod that asks for it, both made; their paths."""
     claims, pods = (
         f"/api/v1/namespaces/{ns}/{kind}" for kind in ("persistentvolumeclaims", "pods")
     )
@@ -142,12 +143,29 @@ def test_a_claim_that_is_deleted_stays_while_a_pod_uses_it(api: KubeApi, ns: str
     api.create(claims, {"metadata": {"name": "c"}, "spec": spec})
     volume = {"name": "v", "persistentVolumeClaim": {"claimName": "c"}}
     container = {"name": "main", "image": "example.com/app:1.0"}
-    body = {"metadata": {"name": "p"}, "spec": {"containers": [container], "volumes": [volume]}}
-    api.create(pods, body)
-    api.delete(f"{claims}/c")
-    assert "deletionTimestamp" in api.get(f"{claims}/c")["metadata"]
-    api.request("DELETE", f"{pods}/p", {"gracePeriodSeconds": 0})
-    eventually(lambda: api.gone(f"{claims}/c"), "the deletion")
+    pod = {"containers": [container], "volumes": [volume], **placed}
+    api.create(pods, {"metadata": {"name": "p"}, "spec": pod})
+    return f"{claims}/c", f"{pods}/p"
+
+
+@pytest.mark.usefixtures("needs_controllers")
+def test_a_claim_that_is_deleted_stays_while_a_pod_on_a_node_uses_it(
+    target: Target, api: KubeApi, ns: str
+) -> None:
+    placed = {"nodeName": target.node.names[0], **target.placed}
+    claim, pod = _claim_and_user(api, ns, placed)
+    api.delete(claim)
+    assert "deletionTimestamp" in api.get(claim)["metadata"]
+    api.request("DELETE", pod, {"gracePeriodSeconds": 0})
+    eventually(lambda: api.gone(claim), "the deletion")
+
+
+@pytest.mark.usefixtures("needs_controllers")
+def test_a_claim_goes_though_a_pod_that_is_on_no_node_asks_for_it(api: KubeApi, ns: str) -> None:
+    claim, pod = _claim_and_user(api, ns, {})
+    api.delete(claim)
+    eventually(lambda: api.gone(claim), "the deletion")
+    assert "nodeName" not in api.get(pod)["spec"]
 
 
 def test_a_lease_is_taken_over_only_from_the_version_that_was_read(api: KubeApi, ns: str) -> None:

@@ -70,8 +70,10 @@ class VolumeController:
         return None
 
     def _release(self, claim: Obj) -> None:
+        # As in Kubernetes, a pod that is on no node uses nothing yet: no kubelet would start it then.
         used = any(
             name_of(claim) in _claims_of(pod)
+            and get(pod, "spec", "nodeName")
             and get(pod, "status", "phase") not in ("Succeeded", "Failed")
             for pod in self._api.store.all(POD, namespace_of(claim))
         )
