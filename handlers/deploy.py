@@ -11,6 +11,7 @@ from deploy.gateway import GatewayRef, GatewaySpec
 from deploy.manifests import SPEC_ANNOTATION
 from deploy.overlay import from_words, from_yaml, merged
 from deploy.spec import spec_from_mapping
+from handlers import fix
 from handlers.proposal import DECISION_OPTIONS, check_allowed, listed, propose
 from handlers.services import Services
 from handlers.verb import Click, Option, Reply, Request, Submission, Verb
@@ -254,5 +255,5 @@ VERB = Verb(
         modal.PLACE: _suggest("places"),
         modal.TAG: _suggest("tags"),
     },
-    clicks={"open_deploy": open_by_button},
+    clicks={"open_deploy": open_by_button, **fix.CLICKS},
 )

@@ -10,6 +10,7 @@ from deploy.gateway import GatewaySpec
 from deploy.plan import Plan
 from deploy.policy import People
 from handlers.verb import Reply, View
+from handlers.views import fixes
 from handlers.views import plan as plan_view
 from handlers.views.text import (
     Block,
@@ -57,6 +58,7 @@ def render(action: Action) -> tuple[str, list[Block]]:
     blocks: list[Block] = [header(title), section(f"{_SIGNS[action.state]} {line}")]
     if action.state is State.PENDING:
         blocks += [_what(plan), *plan_view.denied(plan), *plan_view.blocks(plan, _DIFF_LIMIT)]
+        blocks += fixes.blocks(action, plan)
         blocks += [context(*_who_decides(action)), _buttons(action, plan)]
     else:
         blocks += _rollout(action)

@@ -19,7 +19,7 @@ from deploy.policy import Policy
 from handlers.command import parse
 from handlers.verbs import VERBS
 from handlers.views import action as action_view
-from handlers.views import deploy_modal, errors, text
+from handlers.views import deploy_modal, errors, fixes, text
 from handlers.views import help as help_view
 from handlers.views import plan as plan_view
 
@@ -119,6 +119,24 @@ def test_a_plan_says_what_becomes_of_open_connections() -> None:
         blocks = plan_view.blocks(dataclasses.replace(PLAN, changes=(change,)), 2500)
         assert words in json.dumps(blocks)
     assert "onnection" not in json.dumps(plan_view.blocks(PLAN, 2500)), "a new one has no callers"
+
+
+def test_what_can_be_fixed_safely_has_a_button_unless_it_is_exempted() -> None:
+    told = Finding("few-replicas", "info", "Two pods.", "Why.", "Ask for three.", {"replicas": 3})
+    kept = dataclasses.replace(told, rule="other", exempted=Exempted("Agreed.", "2026-12-01"))
+    advice = Finding("no-backup", "info", "No backup.", "Why.", "Give one.")
+    plan = dataclasses.replace(PLAN, findings=(told, kept, advice))
+    _, blocks = action_view.render(action(State.PENDING, plan=plan_to_mapping(plan)))
+    check(blocks)
+    assert json.dumps(blocks).count("Fix: ") == 1
+    assert "Fix: Ask for three." in json.dumps(blocks)
+    _, blocks = action_view.render(action(State.RUNNING, plan=plan_to_mapping(plan)))
+    assert "Fix: " not in json.dumps(blocks)
+
+
+@pytest.mark.parametrize("value", ["", "{", "[]", "null", '{"id": 1}'])
+def test_a_fix_button_that_carries_anything_is_about_nothing(value: str) -> None:
+    assert fixes.read(value) == ("", "")
 
 
 def test_a_plan_says_that_it_goes_back_by_itself() -> None:

@@ -182,6 +182,20 @@ def test_a_gateway_of_the_portals_is_adopted_and_then_scaled(demo: Demo) -> None
     ana.sees("legacy-9 is this bot's already", ephemeral=True)
 
 
+def test_a_click_puts_what_a_rule_advises_into_the_plan(demo: Demo) -> None:
+    ana = demo.person("ana")
+    plan = ana.plans("deploy edge-2 --to west/dev --tag 2.11.1 --replicas 2")
+    demo.person("ivy").clicks(plan, "Fix: Ask for three replicas.")
+    demo.person("ivy").sees("Only .*who asked for this, can do that", ephemeral=True)
+    ana.clicks(plan, "Fix: Ask for three replicas.")
+    ana.sees_at(plan, "Cancelled by")
+    fixed = ana.sees("Deploy edge-2.*replicas: 3", ephemeral=False)
+    assert "few-replicas" not in words(fixed)
+    ana.clicks(fixed, "Cancel")
+    ana.sees_at(fixed, "Cancelled by")
+    assert not named(objects(demo, "deployments", "dev"), "edge-2")
+
+
 def test_a_number_that_is_missing_is_asked_for(demo: Demo) -> None:
     ana = demo.person("ana")
     ana.types("scale edge-1")
