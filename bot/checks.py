@@ -8,13 +8,23 @@ from pathlib import Path
 import requests
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.web import SlackResponse
 
-from bot.clients import arm_client, clusters_of, instances_of, redis_url, registry_of
+from bot.clients import (
+    arm_client,
+    clusters_of,
+    environments_of,
+    instances_of,
+    redis_url,
+    registry_of,
+)
 from bot.settings import Secrets, Settings, load_secrets, load_settings
+from deploy.access import Environment
 from deploy.actions import connection
 from deploy.azure import ApimInstance, ArmClient
 from deploy.cluster import Cluster
 from deploy.errors import GatewayBotError, Unavailable
+from handlers.people import UserGroups
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,11 @@ def probes(settings: Settings, secrets: Secrets) -> dict[str, Probe]:
     named: dict[str, Probe] = {"slack": lambda: _slack(settings, secrets)}
     if settings.slack.mode == "socket":
         named["slack Socket Mode"] = lambda: _socket_mode(settings, secrets)
+    for environment in environments_of(settings):
+        if environment.production:
+            named[f"approvers of {environment.name}"] = _bind(
+                _approvers, settings, secrets, environment
+            )
     named["redis"] = lambda: _redis(settings, secrets)
     for instance in instances_of(settings).values():
         named[f"API Management {instance.name}"] = _bind(_apim, arm, instance)
@@ -74,7 +89,56 @@ def _result(name: str, probe: Probe) -> Result:
 
 def _slack(settings: Settings, secrets: Secrets) -> str:
     answer = _slack_call(settings, secrets.slack_bot_token.get_secret_value(), "auth.test")
+    granted = {
+        scope.strip()
+        for scope in str(_header(answer, "x-oauth-scopes")).split(",")
+        if scope.strip()
+    }
+    missing = [f"{scope} ({why})" for scope, why in _SCOPES.items() if scope not in granted]
+    if granted and missing:
+        raise Unavailable(
+            f"The app lacks {', '.join(missing)}.",
+            remedy="Add the scopes of docs/slack-app-manifest.yaml and install the app again.",
+        )
     return f"signed in to {answer['team']} as {answer['user']}"
+
+
+_SCOPES = {
+    "commands": "to take commands",
+    "chat:write": "to answer",
+    "channels:history": "to find a message whose posting was never confirmed",
+    "im:write": "to tell requesters in person",
+    "im:history": "to tell them once",
+    "usergroups:read": "to know who approves",
+    "files:write": "to send files",
+}
+
+
+def _header(answer: SlackResponse, name: str) -> str:
+    """A header of the answer; slack_sdk gives them as the server wrote them."""
+    found = {key.lower(): value for key, value in dict(answer.headers).items()}
+    value = found.get(name, "")
+    return value if isinstance(value, str) else ",".join(value)
+
+
+def _approvers(settings: Settings, secrets: Secrets, environment: Environment) -> str:
+    approval = environment.approval
+    if approval is None:
+        raise Unavailable(
+            "Nobody approves changes there, so nobody can change it.",
+            remedy="Add `approval` to that environment in the settings.",
+        )
+    token = secrets.slack_bot_token.get_secret_value()
+    groups = UserGroups(WebClient(token=token, base_url=settings.slack.api_url, timeout=10))
+    people = set(approval.approvers.users).union(
+        *(groups.members(group) for group in approval.approvers.groups)
+    )
+    if len(people) < approval.quorum:
+        raise Unavailable(
+            f"{len(people)} people approve there, and {approval.quorum} approvals are needed.",
+            remedy="Add people to the group, or lower the quorum.",
+        )
+    return f"{approval.quorum} of {len(people)} people approve"
 
 
 def _socket_mode(settings: Settings, secrets: Secrets) -> str:
@@ -83,10 +147,10 @@ def _socket_mode(settings: Settings, secrets: Secrets) -> str:
     return "a connection may be opened"
 
 
-def _slack_call(settings: Settings, token: str, method: str) -> dict[str, str]:
+def _slack_call(settings: Settings, token: str, method: str) -> SlackResponse:
     client = WebClient(token=token, base_url=settings.slack.api_url, timeout=10)
     try:
-        return dict(client.api_call(method).data)  # type: ignore[arg-type]  # JSON methods give a dict
+        return client.api_call(method)
     except SlackApiError as error:
         raise Unavailable(
             f"Slack refused {method}: {error.response.get('error')}.",

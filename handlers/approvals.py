@@ -1,11 +1,11 @@
 """`/gateway pending`, `approve`, `deny` and `cancel`: what waits, and deciding on it by text."""
 
-from deploy.actions.record import Action
+from deploy.actions.record import Action, State
 from deploy.actions.store import Decision
-from deploy.errors import InvalidInput, NotFound
+from deploy.errors import GatewayBotError, InvalidInput, NotFound
 from handlers import decisions
 from handlers.services import Services
-from handlers.verb import Option, Reply, Request, Verb
+from handlers.verb import Block, Option, Reply, Request, Verb
 from handlers.views import action as action_view
 from handlers.views import approvals as view
 
@@ -15,12 +15,32 @@ _SHORTEST = 8
 
 def pending(services: Services, request: Request) -> Reply:
     """What waits for a decision or is under way, and what of it this person may decide."""
-    rows = []
-    for action in services.store.open():
-        mine = action.person == services.gatekeeper.person(request.user)
-        may = not mine and services.gatekeeper.may_decide(action, request.user).allowed
-        rows.append((action, may))
-    return view.pending(rows, request.user)
+    return view.pending(_open(services, request.user), request.user)
+
+
+def waiting_for(services: Services, user: str) -> tuple[Block, ...]:
+    """For the Home tab: what waits for this person's decision; nothing where that is unknown."""
+    try:
+        rows = [
+            (action, may)
+            for action, may in _open(services, user)
+            if action.state is State.PENDING and (may or action.requester == user)
+        ]
+    except GatewayBotError:
+        return ()
+    return view.pending(rows, user).blocks if rows else ()
+
+
+def _open(services: Services, user: str) -> list[tuple[Action, bool]]:
+    gatekeeper = services.gatekeeper
+    return [
+        (
+            action,
+            action.person != gatekeeper.person(user)
+            and gatekeeper.may_decide(action, user).allowed,
+        )
+        for action in services.store.open()
+    ]
 
 
 def approve(services: Services, request: Request) -> Reply | None:

@@ -1,9 +1,9 @@
-"""The Home tab: what runs, what this bot can do, and where to begin."""
+"""The Home tab: what waits for its reader, what runs, what this bot can do, and where to begin."""
 
 import time
 from collections.abc import Sequence
 
-from handlers import status
+from handlers import approvals, status
 from handlers.services import Services
 from handlers.verb import Verb
 from handlers.views import fleet
@@ -16,5 +16,6 @@ def publish(services: Services, verbs: Sequence[Verb], user: str) -> None:
     services.slack.views_publish(user_id=user, view={"type": "home", "blocks": help_blocks})
     rows, failed = status.rows_everywhere(services)
     overview = fleet.overview(rows, failed, time.time(), buttons=False)
-    blocks = [*overview.blocks, *help_blocks]
+    waiting = approvals.waiting_for(services, user)
+    blocks = [*waiting, *overview.blocks, *help_blocks]
     services.slack.views_publish(user_id=user, view={"type": "home", "blocks": blocks[:100]})

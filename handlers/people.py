@@ -27,9 +27,10 @@ class UserGroups:
 
     def groups_of(self, user: str, groups: Sequence[str]) -> frozenset[str]:
         """Those of `groups` that `user` is in. Unavailable when Slack does not say."""
-        return frozenset(group for group in groups if user in self._members(group))
+        return frozenset(group for group in groups if user in self.members(group))
 
-    def _members(self, group: str) -> frozenset[str]:
+    def members(self, group: str) -> frozenset[str]:
+        """The user ids of a group. Unavailable when Slack does not say."""
         with self._lock:
             kept = self._kept.get(group)
         if kept is not None and self._clock() - kept[0] < _KEPT_SECONDS:

@@ -33,6 +33,7 @@ _SCOPES = (
     "channels:read",
     "groups:read",
     "im:write",
+    "im:history",
     "users:read",
     "usergroups:read",
     "files:write",

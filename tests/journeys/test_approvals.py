@@ -1,5 +1,6 @@
 """Production changes only after the right people approved exactly what was shown."""
 
+import json
 import os
 import re
 import signal
@@ -106,6 +107,16 @@ def test_two_who_click_at_once_have_one_effect_and_both_hear_the_truth(demo: Dem
     loser.sees(f"decided by <@U0{winner.upper()}>", ephemeral=True)
 
 
+def home(demo: Demo, name: str) -> str:
+    demo.post("open-home", user=name)
+    return until(
+        lambda: (
+            (text := json.dumps(demo.get(f"views/{name}")["home"])) and "edge-2" in text and text
+        ),
+        "the Home tab with the gateways",
+    )
+
+
 def test_requests_are_listed_and_decided_by_text_bound_to_what_was_shown(demo: Demo) -> None:
     ana, ben = demo.person("ana"), demo.person("ben")
     ana.types("scale edge-2 --replicas 4")
@@ -113,6 +124,8 @@ def test_requests_are_listed_and_decided_by_text_bound_to_what_was_shown(demo: D
     name = action_id(plan)
     ben.types("pending")
     assert "You can decide on this" in words(ben.sees("What waits", ephemeral=True))
+    assert "You can decide on this" in home(demo, "ben")
+    assert "What waits" not in home(demo, "dan")
     ben.types(f"approve {name} --plan 0123456789ab")
     ben.sees("plan has changed", ephemeral=True)
     ben.types(f"approve {name.lower()}")

@@ -35,6 +35,8 @@ def test_every_connection_is_proved(demo: Demo) -> None:
     for line in (
         "ok    slack: signed in to Contoso",
         "ok    slack Socket Mode",
+        "ok    approvers of production-west: 1 of 2 people approve",
+        "ok    approvers of production-east: 2 of 2 people approve",
         "ok    redis: Valkey",
         "ok    API Management contoso: 4 self-hosted gateways",
         "ok    cluster west: Kubernetes",
