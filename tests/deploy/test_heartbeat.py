@@ -1,13 +1,14 @@
 """Evidence into levels: nothing looks healthy without a reason."""
 
 import datetime
+import json
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.heartbeat import Evidence, PodEvidence, heartbeat_of
+from deploy.heartbeat import AzureEvent, Evidence, PodEvidence, heartbeat_of
 from deploy.link_signs import read_log
 
 NOW = 1_800_000_000.0
@@ -68,6 +69,104 @@ def judged(*pods: PodEvidence) -> tuple[str, str]:
 def test_each_evidence_has_its_level(evidence: PodEvidence, level: str, words: str) -> None:
     assert judged(evidence)[0] == level
     assert words in judged(evidence)[1]
+
+
+def json_line(event: str, **fields: str) -> str:
+    head = {"level": "Warning", "timestamp": "2027-01-15T08:00:00.0000000Z", "eventType": event}
+    return json.dumps({**head, **fields})
+
+
+def malformed(line: str) -> str:
+    """As gateways before 2.9 wrote it: a stray quote after the timestamp."""
+    return line.replace('0Z",', '0Z"",')
+
+
+REFUSAL = {"message": "not reachable", "exception": "ApiException: StatusCode: Unauthorized"}
+
+
+@pytest.mark.parametrize(
+    ("line", "level"),
+    [
+        (json_line("NoNewEvents", source="EntityEventLoop"), "connected"),
+        (malformed(json_line("NoNewEvents", source="EntityEventLoop")), "connected"),
+        ("\x1b[37m[Verbose]\x1b[0m 2027-01-15T08:00:00.000 [NoNewEvents], source: x", "connected"),
+        ("[Verbose] 2027-01-15T08:00:00.000Z [NoNewEvents], source: x", "connected"),
+        (json_line("ConfigurationApiV2NotAvailable", **REFUSAL), "denied"),
+        (malformed(json_line("ConfigurationApiV2NotAvailable", **REFUSAL)), "denied"),
+        (
+            "\x1b[33m[Warning]\x1b[0m 2027-01-15T08:00:00.000 [ConfigurationApiV2NotAvailable], "
+            "message: x, exception: ApiException: StatusCode: \x1b[31mForbidden\x1b[0m",
+            "denied",
+        ),
+        (json_line("ErrorResolvingHostname", message="x"), "cut off"),
+        (
+            json_line("ConfigurationApiV2NotAvailable", exception="StatusCode: ServiceUnavailable"),
+            "cut off",
+        ),
+        (
+            "[Error] 2020-01-15T08:00:00.000 [Error], source: ServiceConfigurationSource, message: "
+            "Response status code does not indicate success: 401 (Unauthorized).",
+            "denied",
+        ),
+    ],
+)
+def test_every_form_of_log_tells_the_same(line: str, level: str) -> None:
+    assert judged(pod(at(5, line)))[0] == level
+
+
+def test_a_stack_trace_belongs_to_the_line_it_follows() -> None:
+    first = "[Warning] 2027-01-15T08:00:00.000 [ConfigurationApiV2NotAvailable], message: x"
+    lines = [at(5, first), at(5, " ---> ApiException: StatusCode: Forbidden"), at(5, "   at X()")]
+    assert judged(pod(*lines))[0] == "denied"
+
+
+WORDS = ("NoNewEvents", "[NoNewEvents]", '","eventType":"NoNewEvents', "\\", '"', ", ", "x")
+
+
+@given(st.lists(st.sampled_from(WORDS)), st.booleans())
+def test_nothing_that_a_caller_puts_into_a_request_looks_like_a_poll(
+    words: list[str], broken: bool
+) -> None:
+    url = "/echo/" + "".join(words)
+    text = f"[Info] 2027-01-15T08:00:00.000 [GatewayLogs], method: GET, url: {url}, source: x"
+    line = json_line("GatewayLogs", url=url)
+    for written in (text, malformed(line) if broken else line):
+        assert judged(pod(at(5, written)))[0] == "no trouble seen"
+
+
+def test_a_log_of_which_too_little_was_read_says_nothing_of_the_link() -> None:
+    busy = [at(ago, REQUEST) for ago in (30, 20, 10)]
+    level, words = judged(pod(*busy, log_cut=True))
+    assert (level, "only the last 30 s could be read" in words) == ("unknown", True)
+    assert judged(pod(at(300, REQUEST), *busy, log_cut=True)) == (
+        "no trouble seen",
+        "ready, its status path answers, and no link warning in the last 5 min",
+    )
+
+
+def test_a_log_that_would_not_show_a_warning_is_no_evidence() -> None:
+    level, words = judged(pod(unlogged="telemetry.logs.std is none"))
+    assert (level, "telemetry.logs.std is none" in words) == ("unknown", True)
+
+
+def event(ago: float, *, expired: bool = True) -> AzureEvent:
+    return AzureEvent("edge-1-a", expired, NOW - 600, NOW - ago)
+
+
+def test_what_azure_says_of_a_token_goes_before_silence_but_not_before_a_later_poll() -> None:
+    assert judged(pod(event=event(60))) == (
+        "denied",
+        "Azure reported 60 s ago that its token has expired",
+    )
+    assert judged(pod(log=None, event=event(60)))[0] == "denied"
+    assert judged(pod(at(5, POLLED), event=event(60)))[0] == "connected"
+    assert judged(pod(event=event(60, expired=False)))[0] == "no trouble seen"
+
+
+def test_pods_that_were_not_asked_are_counted() -> None:
+    heartbeat = heartbeat_of(Evidence((pod(at(5, POLLED)),), NOW, unasked=3))
+    assert heartbeat.evidence.startswith("1 of 4 pods: ")
+    assert heartbeat.evidence.endswith("(3 more were not asked)")
 
 
 def test_a_gateway_is_as_well_as_its_worst_pod() -> None:
