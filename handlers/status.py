@@ -9,10 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
 from dataclasses import asdict, dataclass
+from typing import TypeVar
 
+from deploy.actions.audit import Entry
 from deploy.cache import CachedGateway
 from deploy.errors import GatewayBotError, InvalidInput, Unavailable
 from deploy.fleet import Row, Selection, rows_of
+from deploy.gateway import GatewayRef
 from deploy.images import support
 from deploy.portal import gateway_link, instance_named
 from deploy.status import GatewayDetail, GatewaySummary, gateway_detail, resolve, summaries
@@ -22,10 +25,13 @@ from handlers.verb import Click, Option, Reply, Request, Verb
 from handlers.views import errors, fleet
 from handlers.views import status as view
 
+T = TypeVar("T")
+
 log = logging.getLogger(__name__)
 
-_TAGS_SECONDS = 1.5
-"""How long a table waits for the image registry; without it no support is shown."""
+_SOON_SECONDS = 1.5
+"""How long a status waits for the image registry and the audit trail; it goes without them."""
+_ENTRIES = 20
 _MINUTES, _LONGEST = 10, 60
 _STEP = 20.0
 """In a message that is kept current, ages move on by so many seconds at a time."""
@@ -85,7 +91,8 @@ def in_depth(services: Services, name: str, now: float) -> Reply:
     ref = resolve(name, found_everywhere(services).summaries)
     detail = gateway_detail(services.caches[ref.cluster], ref, services.levels.azure_events(ref))
     promised = support(detail.summary.tag, _tags(services))
-    return view.detail(detail, promised, _portal(services, detail), now)
+    done = _done(services, ref)
+    return view.detail(detail, promised, _portal(services, detail), now, done)
 
 
 def rows_everywhere(
@@ -199,11 +206,21 @@ def _known(value: str, known: Sequence[str], option: str) -> str:
 
 def _tags(services: Services) -> Sequence[str]:
     """A registry that does not answer at once leaves support unknown, no more."""
-    pool = ThreadPoolExecutor(1, thread_name_prefix="tags")
+    return _soon(services.registry.tags, ())
+
+
+def _done(services: Services, ref: GatewayRef) -> Sequence[Entry]:
+    """What was last done with it, as the audit trail has it."""
+    return _soon(lambda: services.audit.read(ref, _ENTRIES), ())
+
+
+def _soon(read: Callable[[], Sequence[T]], otherwise: Sequence[T]) -> Sequence[T]:
+    """What is only good to have: what does not come at once is left out."""
+    pool = ThreadPoolExecutor(1, thread_name_prefix="soon")
     try:
-        return pool.submit(services.registry.tags).result(_TAGS_SECONDS)
+        return pool.submit(read).result(_SOON_SECONDS)
     except (GatewayBotError, TooLate):
-        return ()
+        return otherwise
     finally:
         pool.shutdown(wait=False)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from deploy.actions.audit import Entry
 from deploy.cache import ReplicaCount
 from deploy.images import Support
 from deploy.status import GatewayDetail, GatewaySummary, PodStatus
@@ -27,10 +28,20 @@ _COURSE_SECONDS = 3600.0
 _SHORTEST = 120.0
 _PODS = 20
 _EVENTS = 6
+_ACTIONS = 3
 
 
-def detail(gateway: GatewayDetail, support: Support, portal: str, now: float) -> Reply:
-    """`portal` is a link to the gateway's own page in the Azure portal; empty where it is unknown."""
+def detail(
+    gateway: GatewayDetail,
+    support: Support,
+    portal: str,
+    now: float,
+    done: Sequence[Entry] = (),
+) -> Reply:
+    """`portal` is a link to the gateway's own page in the Azure portal; empty where it is unknown.
+
+    `done` are the newest entries of the audit trail about it, newest first.
+    """
     s, beat = gateway.summary, gateway.heartbeat
     since = (
         f" Since {date(beat.since)}." if beat.since and beat.level in ("denied", "cut off") else ""
@@ -76,6 +87,9 @@ def detail(gateway: GatewayDetail, support: Support, portal: str, now: float) ->
         blocks.append(section("*Last events*\n" + fence(lines, 1500)[0]))
     if gateway.actions:
         blocks.append(context("*Last revisions*  " + "   ".join(_actions(gateway, now))))
+    last = _last_done(done, now)
+    if last:
+        blocks.append(context("*Last actions*  " + "   ".join(last)))
     return Reply(f"{s.ref}: {s.ready} of {s.desired} pods ready, {beat.level}", tuple(blocks))
 
 
@@ -180,6 +194,21 @@ def _actions(gateway: GatewayDetail, now: float) -> list[str]:
         ago = duration(now - revision.created_at)
         found.append(f"{revision.number}: `{tag}`{who}{action} {ago} ago")
     return found
+
+
+def _last_done(entries: Sequence[Entry], now: float) -> list[str]:
+    """How each of the last actions stands: its newest entry that is no step on the way."""
+    found: dict[str, str] = {}
+    for entry in entries:
+        if entry.event.startswith("step ") or entry.subject in found:
+            continue
+        # A run is by a bot, a decision by a person.
+        who = f" by <@{entry.who}>" if entry.who[:1] in ("U", "W") and entry.who.isalnum() else ""
+        ago = duration(now - entry.at)
+        found[entry.subject] = (
+            f"{escape(entry.kind)} {escape(entry.event)}{who} (`{escape(entry.subject)}`) {ago} ago"
+        )
+    return list(found.values())[:_ACTIONS]
 
 
 def _token(summary: GatewaySummary, now: float) -> str:

@@ -207,3 +207,16 @@ def test_what_a_message_holds_never_becomes_markup(page: Page, demo: Demo) -> No
     message = page.locator("article").filter(has_text="onerror")
     expect(message).to_be_visible()
     assert message.locator("img, a, b, i").count() == 0
+
+
+def test_a_broken_link_is_red_with_its_evidence(page: Page, demo: Demo) -> None:
+    demo.fault("node west", "dns_broken", True)
+
+    def broken() -> bool:
+        say(page, "/gateway status")
+        expect(last_message(page)).to_contain_text("GATEWAY", timeout=20_000)
+        return "Azure is not reached" in last_message(page).inner_text()
+
+    until(broken, "a gateway that is cut off", 60)
+    picture(page, "status-cut-off")
+    demo.fault("node west", "dns_broken", False)

@@ -74,6 +74,8 @@ def test_one_gateway_shows_services_pods_revisions_and_the_portal(demo: Demo) ->
     shown = words(asked(demo, "status edge-1", "edge-1 on west/dev"))
     for word in ("203.0.113.", "edge-1-live-traffic", "current", "Last revisions", "Azure's own"):
         assert word in shown
+    # The trail is written a moment after the action, so that its end may not be in it yet.
+    assert "deploy " in shown.partition("Last actions")[2]
 
 
 def test_a_watched_message_follows_what_happens_and_ends_by_stop(demo: Demo) -> None:
