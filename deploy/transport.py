@@ -285,10 +285,20 @@ def _connection(name: str, settings: Any, timeouts: Timeouts) -> HttpConnection:
 
 
 def _socket_options() -> Sequence[tuple[int, int, int]]:
-    """No delay for small writes, and TCP keep-alive so that a dead peer is noticed."""
+    """No delay for small writes, and TCP keep-alive so that a dead peer is noticed.
+
+    Within 35 seconds where the system lets that be set: an idle connection of the pool that a
+    firewall has forgotten is then found dead before a request is sent into it.
+    """
+    probes = (("TCP_KEEPIDLE", 20), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
     return (
         (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
         (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+        *(
+            (socket.IPPROTO_TCP, int(getattr(socket, name)), seconds)
+            for name, seconds in probes
+            if hasattr(socket, name)
+        ),
     )
 
 
