@@ -80,6 +80,6 @@ class Minter:
         if (secret["metadata"].get("annotations") or {}).get(ACTION_ANNOTATION) != action_id:
             raise Conflict(
                 f"A Secret “{name}” that this action did not make is already there.",
-                remedy="Delete it or rename it, then deploy again.",
+                remedy="Delete it or rename it, then ask again.",
             )
         return True

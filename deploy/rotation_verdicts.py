@@ -70,7 +70,7 @@ def unverified(token: TokenPlan, evidence: str) -> Outcome:
         "The new token is rolled out, but nothing shows whether Azure takes it.",
         f"What is seen: {evidence}. Nothing was taken back and nothing deleted: Secret "
         f"{token.previous} is kept.",
-        "Look at the gateway's status; `rollback` or another `rotate` is safe.",
+        "Look at the gateway's status; rotating again is safe.",
     )
 
 

@@ -74,6 +74,12 @@ def _several(services: Services, request: Request, rotation: Rotation) -> Reply:
     refused: list[view.Refusal] = [
         view.Refusal(name, error.happened) for name, error in failed.items()
     ]
+    if request.options.get("expiring"):
+        refused += [
+            view.Refusal(str(g.ref), "When its token expires is not known.")
+            for g in found
+            if g.token_source == "unknown"
+        ]
     for ref in chosen[:_AT_ONCE]:
         one = dataclasses.replace(request, id=f"{request.id}:{ref}", gateway=str(ref))
         try:

@@ -144,19 +144,24 @@ class Runner:
             self._run(action)
 
     def _run(self, action: Action) -> None:
+        # The room first: while there is none, the cluster is not asked anything.
+        room = self._enter(action)
+        try:
+            if room.fence:
+                self._run_in(room, action)
+            elif action.state is State.APPROVED:
+                self._store.waiting(action.id, room.holder)
+        finally:
+            self._stay(room, 0)
+
+    def _run_in(self, room: "_Room", action: Action) -> None:
         above = max(action.fence, self._seen(action))
         lease = self._leases.acquire(action.ref, action.id, self._owner, self._lease, above=above)
         if not lease.fence:
             if action.state is State.APPROVED and lease.action_id != action.id:
                 self._store.waiting(action.id, lease.action_id)
             return
-        room: _Room | None = None
         try:
-            room = self._enter(action)
-            if not room.fence:
-                if action.state is State.APPROVED:
-                    self._store.waiting(action.id, room.holder)
-                return
             claimed = self._store.claim(action.id, self._owner, lease.fence, self._lease)
             if claimed is None:
                 return
@@ -164,8 +169,6 @@ class Runner:
             self._on_change(action.id)
             self._carry_out(claimed, run, room)
         finally:
-            if room is not None:
-                self._stay(room, 0)
             self._leases.renew(action.ref, self._owner, lease.fence, 0)
 
     def _enter(self, action: Action) -> "_Room":

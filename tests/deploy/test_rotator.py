@@ -9,11 +9,12 @@ import pytest
 
 from deploy.actions.executor import RunLost
 from deploy.actions.record import Action, State, Step
-from deploy.gateway_options import Backup
+from deploy.gateway_options import Autoscaling, Backup
 from deploy.rotation import Rotation
 from tests.support.gateway_bed import RecordingRun
 from tests.support.rotation_bed import RotationBed, rotation_bed, spec_of
 from tests.support.traffic import traffic
+from tests.support.waiting import until
 
 SERVICE = "edge-1-live-traffic"
 
@@ -184,3 +185,21 @@ def test_pods_that_get_ready_on_a_backup_are_found_out_and_taken_back(tmp_path: 
         assert "Azure refuses the new token" in outcome.happened
         assert bed.in_use() == before
         assert told.dropped == []
+
+
+def test_a_gateway_without_pods_gets_its_token_and_nothing_is_claimed(tmp_path: Path) -> None:
+    scaled = spec_of(replicas=3, autoscaling=Autoscaling(least=1, most=3))
+    with rotation_bed(tmp_path, scaled) as bed:
+        before = bed.in_use()
+        nobody = {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": "edge-1", "namespace": "dev"},
+            "spec": {"replicas": 0},
+        }
+        bed.cluster.apply(nobody, manager="kubectl", force=True)
+        until(lambda: not bed.pods(), "no pods")
+        outcome = bed.rotate()
+        assert outcome.state is State.SUCCEEDED
+        assert "no pod runs that could try it" in outcome.happened
+        assert bed.secrets() == {before.name, bed.in_use().name}

@@ -27,6 +27,8 @@ BACKUP_PATH = "/apim/config"
 POLL_SECONDS = 10.0
 HEARTBEAT_SECONDS = 60.0
 _DRAIN_SECONDS = 1.0
+_SHORTEST_DRAIN_SECONDS = 0.5
+"""However fast a gateway's times pass: who sends it requests learns of its end in real time."""
 _CHATTER_SECONDS = 0.05
 
 
@@ -102,7 +104,8 @@ class Gateway:
             await self._stopping.wait()
             self._log(Entry(INFO, "HostStopping", "Application is shutting down..."))
             # Still answering: who sends it requests learns of its end a little later than it does.
-            await asyncio.sleep(_DRAIN_SECONDS * self._network.time_scale)
+            drain = _DRAIN_SECONDS * self._network.time_scale
+            await asyncio.sleep(max(drain, _SHORTEST_DRAIN_SECONDS))
             await self._traffic.drained()
         finally:
             for task in tasks:
