@@ -29,6 +29,7 @@ from bot.clients import (
     registry_of,
     warning_channels,
 )
+from bot.expiry import Expiry
 from bot.health import HealthServer
 from bot.http_mode import HttpMode
 from bot.settings import Secrets, Settings
@@ -46,6 +47,7 @@ from deploy.actions.windows import Windows
 from deploy.applying import Applier
 from deploy.cache import ClusterCache
 from deploy.deployer import Deployer
+from deploy.expiry.tracker import Tracker
 from deploy.fencing import Fences
 from deploy.gatekeeper import Gatekeeper
 from deploy.incident_store import IncidentStore
@@ -167,6 +169,9 @@ class Bot:
             Chore("audit retention", 3600.0, audit.trim),
             Chore("reminders", 10.0, lambda: reminders.remind(store)),
         )
+        self._expiry = Expiry(
+            settings, redis, owner, self._caches, _sending_client(settings, secrets), budgets
+        )
         self._live = Live(slack, LiveMessages(redis, owner), budgets)
         services = self._services = Services(
             slack=slack,
@@ -191,6 +196,7 @@ class Bot:
             gatekeeper=gatekeeper,
             windows=windows,
             audit=audit,
+            tracker=Tracker(prompt, owner),
             accept=self._accept,
             team=Team(slack),
             wake=self._changed,
@@ -226,6 +232,7 @@ class Bot:
             cache.start()
         self._levels.start()
         self._watchers.start()
+        self._expiry.start()
         self._live.start(functools.partial(status.watched, self._services))
         self.runner.start()
         self.deliveries.start()
@@ -245,6 +252,7 @@ class Bot:
         for chore in self.chores:
             chore.stop()
         self._live.stop()
+        self._expiry.stop()
         self._watchers.stop()
         self._levels.stop()
         for cache in self._caches.values():
@@ -258,6 +266,7 @@ class Bot:
             "runner": self.runner.healthy(),
             "delivery": self.deliveries.alive(),
             "intake": self.intake.alive(),
+            "expiry": self._expiry.healthy(),
             "chores": all(chore.healthy() for chore in self.chores),
         }
 
@@ -277,6 +286,16 @@ def _web_client(settings: Settings, secrets: Secrets) -> WebClient:
     )
     client.retry_handlers.append(ServerErrorRetryHandler())
     return client
+
+
+def _sending_client(settings: Settings, secrets: Secrets) -> WebClient:
+    """Repeats nothing by itself, and does not sleep when it is told to wait."""
+    return WebClient(
+        token=secrets.slack_bot_token.get_secret_value(),
+        base_url=settings.slack.api_url,
+        timeout=10,
+        retry_handlers=[],
+    )
 
 
 def _transport(app: App, settings: Settings, secrets: Secrets) -> Transport:

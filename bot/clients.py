@@ -10,6 +10,8 @@ from bot.settings import ApprovalSettings, PeopleSettings, Secrets, Settings
 from deploy.access import Approval, Environment, Freeze, Identities, environment_of
 from deploy.azure import ApimInstance, ArmClient
 from deploy.cluster import Cluster, connect
+from deploy.expiry.scanner import Rules
+from deploy.expiry.thresholds import DEFAULT, ordered
 from deploy.gateway import DEFAULT_REPOSITORY, GatewayRef
 from deploy.images import Registry
 from deploy.policy import People
@@ -124,6 +126,27 @@ def warning_channels(settings: Settings) -> Callable[[GatewayRef], str]:
         return own.get(name, settings.warnings.channel or "")
 
     return channel_of
+
+
+def expiry_rules(settings: Settings) -> Callable[[GatewayRef], Rules]:
+    """Where people hear of a token that expires, and when: as its environment has it."""
+    environments = environments_of(settings)
+    own = {e.name: e.warnings for e in settings.environments}
+    every = settings.warnings
+
+    def rules_of(ref: GatewayRef) -> Rules:
+        name = environment_of(ref, environments).name
+        here = own.get(name) or every
+        thresholds = here.thresholds if here.thresholds is not None else every.thresholds
+        return Rules(name, ordered(thresholds) if thresholds is not None else DEFAULT, here.places)
+
+    return rules_of
+
+
+def digest_channels(settings: Settings) -> tuple[str, ...]:
+    """Every channel that hears of tokens."""
+    every = [settings.warnings, *(e.warnings for e in settings.environments if e.warnings)]
+    return tuple(dict.fromkeys(place for one in every for place in one.places))
 
 
 def identities_of(settings: Settings) -> Identities:

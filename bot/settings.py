@@ -5,6 +5,7 @@ Every mistake is reported with the path of the field and what was expected there
 
 import datetime
 import difflib
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -163,10 +164,50 @@ class FreezeSettings(_Model):
         return self
 
 
+_UNITS = {"m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def _seconds(value: Any) -> Any:
+    """A length of time such as 14d, 6h or 30m, in seconds."""
+    if isinstance(value, str) and (found := re.fullmatch(r"([1-9][0-9]{0,3})([mhd])", value)):
+        return int(found[1]) * _UNITS[found[2]]
+    raise ValueError("expected a length of time such as 14d, 6h or 30m")
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds)]
+
+
 class WarningSettings(_Model):
-    """Where people are told of gateways that get worse or better; nowhere without a channel."""
+    """Where people are told of gateways that get worse or better; nowhere without a channel.
+
+    Tokens that expire are told of in `channels`, where there are none in `channel` too.
+    """
 
     channel: ChannelId | None = None
+    channels: tuple[ChannelId, ...] = ()
+    thresholds: tuple[Seconds, ...] | None = Field(default=None, max_length=12)
+    """How long before a token expires people are warned; that it has expired they hear anyway."""
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Every channel that hears of tokens."""
+        return self.channels or ((self.channel,) if self.channel else ())
+
+
+Day = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+
+
+class DigestSettings(_Model):
+    """When each channel hears once a week how the tokens are; the hour is in UTC."""
+
+    day: Day = "monday"
+    hour: int = Field(default=8, ge=0, le=23)
+
+
+class AllWarningSettings(WarningSettings):
+    """What holds where an environment has no settings of its own."""
+
+    digest: DigestSettings | None = DigestSettings()
 
 
 class EnvironmentSettings(_Model):
@@ -239,7 +280,7 @@ class Settings(_Model):
     """User ids that belong to one person, by a name for that person."""
     images: ImageSettings = ImageSettings()
     decision: DecisionSettings = DecisionSettings()
-    warnings: WarningSettings = WarningSettings()
+    warnings: AllWarningSettings = AllWarningSettings()
     rotation: RotationSettings = RotationSettings()
     health: HealthSettings = HealthSettings()
 

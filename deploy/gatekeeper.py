@@ -104,6 +104,16 @@ class Gatekeeper:
             return Verdict(False, "Nobody approves changes there, so there are no windows.")
         return among(approval.approvers, user, self._groups(approval.approvers, user))
 
+    def may_ask(self, ref: GatewayRef, user: str) -> Verdict:
+        """Whether `user` has a say in `ref`: asks for its changes, from whatever channel, or
+        approves them."""
+        environment = self.environment(ref)
+        if environment.requesters is None:
+            return Verdict(True, "anyone may ask")
+        people = environment.requesters
+        verdict = among(people, user, self._groups(people, user))
+        return verdict if verdict.allowed else self._approve(environment, user)
+
     def window_open(self, policy: Policy) -> bool:
         """Whether the window that the policy names, if any, is open still."""
         return not policy.window or self._windows.is_open(policy.window)

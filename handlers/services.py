@@ -13,6 +13,7 @@ from deploy.actions.windows import Windows
 from deploy.azure import ApimInstance, ArmClient
 from deploy.cache import ClusterCache
 from deploy.cluster import Cluster
+from deploy.expiry.tracker import Tracker
 from deploy.gatekeeper import Gatekeeper
 from deploy.images import Registry
 from deploy.levels import Levels
@@ -47,6 +48,7 @@ class Services:
     gatekeeper: Gatekeeper
     windows: Windows
     audit: AuditLog
+    tracker: Tracker
     accept: Callable[[Any], None]
     team: Callable[[], str]
     wake: Callable[[str], None]

@@ -1,0 +1,183 @@
+"""What is remembered of one gateway's token: when it expires, and who was told what. Pure data."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from deploy.gateway import GatewayRef
+
+Source = Literal["annotation", "token", "none", "unknown"]
+"""How an expiry is known: our annotation, the token's text; `none` signs in to Entra ID."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One gateway as a scan found it.
+
+    `expires_at` in epoch seconds. `gateway` is its name in API Management, empty where nothing
+    tells. `why` says why the expiry is unknown, or what is wrong with the token.
+    """
+
+    ref: GatewayRef
+    gateway: str
+    environment: str
+    expires_at: float | None
+    source: Source
+    thresholds: tuple[float, ...]
+    channels: tuple[str, ...]
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing that happened to a gateway's token. `number` counts from 1, `at` is Redis' time.
+
+    `event` is `warning` (with `threshold`, seconds before the expiry), `renewed`, `gone`,
+    `signs in`, `snoozed`, `woken` or `azure` (Event Grid told of it).
+    """
+
+    number: int
+    event: str
+    at: float
+    episode: int
+    threshold: float | None = None
+    expires_at: float | None = None
+    who: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Told:
+    """How far one channel is: where its message is, and up to which entry and version it tells.
+
+    `posting` is when a post began whose end nobody noted, so that it must be looked for.
+    """
+
+    episode: int = 0
+    ts: str = ""
+    version: int = 0
+    entry: int = 0
+    posting: float | None = None
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """A gateway's record. An episode is the time from a first warning until the token is renewed:
+    it has one message in each channel.
+
+    `warned` is the tightest threshold of this expiry that was passed. `over` says how it ended.
+    `now` is Redis' time when it was read.
+    """
+
+    facts: Facts
+    now: float
+    version: int
+    episode: int
+    warned: float | None
+    over: str
+    snoozed_until: float | None
+    snoozed_by: str
+    snoozed_why: str
+    entries: tuple[Entry, ...]
+    told: Mapping[str, Told]
+
+    @property
+    def ref(self) -> GatewayRef:
+        """Which gateway."""
+        return self.facts.ref
+
+    @property
+    def snoozed(self) -> bool:
+        """Whether nobody wants to hear of it now."""
+        return self.snoozed_until is not None and self.snoozed_until > self.now
+
+    def behind(self) -> tuple[str, ...]:
+        """The channels whose message does not show the newest state."""
+        if self.episode == 0:
+            return ()
+        return tuple(
+            channel
+            for channel in self.places()
+            if self.told.get(channel, Told()).version < self.version
+        )
+
+    def places(self) -> tuple[str, ...]:
+        """Every channel that is to hear of it, or has in this episode."""
+        heard = [c for c, told in self.told.items() if told.episode == self.episode and told.ts]
+        wanted = [] if self.over else self.facts.channels
+        return tuple(dict.fromkeys([*wanted, *heard]))
+
+
+def facts_to_mapping(facts: Facts) -> dict[str, Any]:
+    """The facts, JSON-able, the expiry left out: it is a field of its own."""
+    return {
+        "gateway": facts.gateway,
+        "environment": facts.environment,
+        "source": facts.source,
+        "thresholds": list(facts.thresholds),
+        "channels": list(facts.channels),
+        "why": facts.why,
+    }
+
+
+def tracked_of(
+    ref: GatewayRef, fields: Mapping[str, str], entries: Sequence[str], now_ms: int
+) -> Tracked:
+    """The record from its hash and its log."""
+    body = json.loads(fields["body"])
+    facts = Facts(
+        ref=ref,
+        gateway=body["gateway"],
+        environment=body["environment"],
+        expires_at=_moment(fields, "expires"),
+        source=body["source"],
+        thresholds=tuple(body["thresholds"]),
+        channels=tuple(body["channels"]),
+        why=body["why"],
+    )
+    return Tracked(
+        facts=facts,
+        now=now_ms / 1000,
+        version=int(fields.get("version", 0)),
+        episode=int(fields.get("episode", 0)),
+        warned=float(fields["warned"]) if fields.get("warned") else None,
+        over=fields.get("over", ""),
+        snoozed_until=_moment(fields, "snoozed"),
+        snoozed_by=fields.get("snoozed_by", ""),
+        snoozed_why=fields.get("snoozed_why", ""),
+        entries=tuple(_entry(json.loads(text)) for text in entries),
+        told={
+            name.removeprefix("told:"): _told(json.loads(text))
+            for name, text in fields.items()
+            if name.startswith("told:")
+        },
+    )
+
+
+def _moment(fields: Mapping[str, str], name: str) -> float | None:
+    return int(fields[name]) / 1000 if fields.get(name) else None
+
+
+def _entry(data: Mapping[str, Any]) -> Entry:
+    return Entry(
+        number=int(data["number"]),
+        event=str(data["event"]),
+        at=data["at"] / 1000,
+        episode=int(data["episode"]),
+        threshold=float(data["threshold"]) if data["threshold"] != "" else None,
+        expires_at=float(data["expires"]) / 1000 if data["expires"] != "" else None,
+        who=str(data["who"]),
+        detail=str(data["detail"]),
+    )
+
+
+def _told(data: Mapping[str, Any]) -> Told:
+    posting = data.get("posting")
+    return Told(
+        episode=int(data["episode"]),
+        ts=str(data["ts"]),
+        version=int(data["version"]),
+        entry=int(data["entry"]),
+        posting=float(posting) if posting else None,
+    )

@@ -1,0 +1,122 @@
+"""Brings what runs on the clusters into the tracker, whoever installed it.
+
+One bot at a time does this, by a lease that saves work and nothing else: two that scan at once note
+the same. A cluster that does not answer in full makes no gateway of it count as gone.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from deploy.cache import ClusterCache
+from deploy.errors import GatewayBotError
+from deploy.expiry.record import Facts, Source
+from deploy.expiry.tracker import Tracker
+from deploy.gateway import GatewayRef
+from deploy.status import GatewaySummary, summaries
+
+log = logging.getLogger(__name__)
+
+_LEASE_SECONDS = 60.0
+_AGAIN_SECONDS = 600.0
+"""What has not changed is noted again after this, should another bot have died over it."""
+_SOURCES: Mapping[str, Source] = {"annotation": "annotation", "token": "token", "none": "none"}
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Of whom a gateway's warnings are, and when: its environment's."""
+
+    environment: str
+    thresholds: tuple[float, ...]
+    channels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Scan:
+    """The gateways of one cluster; `whole` says whether all of them are there."""
+
+    cluster: str
+    gateways: Sequence[GatewaySummary]
+    whole: bool
+
+
+def scans_of(caches: Mapping[str, ClusterCache]) -> tuple[Scan, ...]:
+    """What every cluster's cache knows; one that knows nothing is left out."""
+    found = []
+    for name, cache in caches.items():
+        try:
+            snapshot = cache.read(wait=2.0)
+        except GatewayBotError as error:
+            log.info("the tokens of cluster %s are not looked at: %s", name, error)
+            continue
+        whole = not snapshot.stale
+        found.append(Scan(name, summaries(snapshot, time.time()), whole))
+    return tuple(found)
+
+
+class Scanner:
+    """`scans` looks at the clusters, `rules_of` says whose a gateway's warnings are."""
+
+    def __init__(
+        self,
+        tracker: Tracker,
+        scans: Callable[[], Sequence[Scan]],
+        rules_of: Callable[[GatewayRef], Rules],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._tracker = tracker
+        self._scans = scans
+        self._rules_of = rules_of
+        self._clock = clock
+        self._noted: dict[GatewayRef, tuple[Facts, float]] = {}
+
+    def scan(self) -> bool:
+        """Look once, if this bot is the one that does; whether it was."""
+        if not self._tracker.hold("warnings-scan", _LEASE_SECONDS):
+            self._noted.clear()
+            return False
+        known = self._tracker.known()
+        for scan in self._scans():
+            found = {summary.ref for summary in scan.gateways}
+            for summary in scan.gateways:
+                self._note(facts_of(summary, self._rules_of(summary.ref)))
+            if scan.whole:
+                for ref in sorted(r for r in known if r.cluster == scan.cluster and r not in found):
+                    self._tracker.gone(ref)
+                    self._noted.pop(ref, None)
+        return True
+
+    def release(self) -> None:
+        """Let another bot scan at once."""
+        self._tracker.let_go("warnings-scan")
+
+    def _note(self, facts: Facts) -> None:
+        noted = self._noted.get(facts.ref)
+        now = self._clock()
+        if noted is not None and noted[0] == facts and now - noted[1] < _AGAIN_SECONDS:
+            return
+        self._tracker.note(facts)
+        self._noted[facts.ref] = (facts, now)
+
+
+def facts_of(summary: GatewaySummary, rules: Rules) -> Facts:
+    """What the tracker is to know of one gateway. Pure."""
+    source = _SOURCES.get(summary.token_source, "unknown")
+    # What changes by itself, such as how long is left, would be noted again and again.
+    doubts = [t for t in summary.attention if t.startswith(("Its token is", "Its token belongs"))]
+    why = doubts[0] if doubts else ""
+    if source == "unknown" and not why:
+        why = "Its Secret holds no token whose expiry can be read."
+    return Facts(
+        ref=summary.ref,
+        gateway=summary.gateway,
+        environment=rules.environment,
+        expires_at=summary.token_expires_at,
+        source=source,
+        thresholds=rules.thresholds,
+        channels=rules.channels,
+        why=why,
+    )

@@ -1,0 +1,186 @@
+"""The Lua of a gateway's warnings: each script is one atomic step and may be repeated.
+
+Time is Redis' own, so neither a bot's clock nor a step of it makes a warning early or twice. Both
+keys of a gateway carry the hash tag `{w:<ref>}`. Only commands of Redis 7.0 are used.
+"""
+
+PRELUDE = """
+local gw, log = KEYS[1], KEYS[2]
+local KEPT = 30 * 86400000
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local function field(name) return redis.call('HGET', gw, name) or '' end
+local function number(name) return tonumber(field(name)) or 0 end
+local function set(...) redis.call('HSET', gw, ...) end
+local function drop(...) redis.call('HDEL', gw, ...) end
+local function open() return number('episode') > 0 and field('over') == '' end
+
+local function answer(result)
+  return {result, redis.call('HGETALL', gw), redis.call('LRANGE', log, 0, -1), tostring(now)}
+end
+
+-- Something that its message must show; what is also told in the thread has its line in the log.
+local function show() return redis.call('HINCRBY', gw, 'version', 1) end
+
+local function tell(event, threshold, who, detail)
+  show()
+  redis.call('RPUSH', log, cjson.encode({number = redis.call('HINCRBY', gw, 'entries', 1),
+    event = event, at = now, episode = number('episode'), threshold = threshold,
+    expires = tonumber(field('expires')) or '', who = who, detail = detail}))
+  redis.call('LTRIM', log, -60, -1)
+end
+
+-- Whether some channel's message of this episode does not show yet how it ended.
+local function owing()
+  local episode, version = number('episode'), number('version')
+  local flat = redis.call('HGETALL', gw)
+  for i = 1, #flat, 2 do
+    if string.sub(flat[i], 1, 5) == 'told:' then
+      local told = cjson.decode(flat[i + 1])
+      if told.episode == episode and told.ts ~= '' and told.version < version then return true end
+    end
+  end
+  return false
+end
+
+local function told_of(channel)
+  local stored = redis.call('HGET', gw, 'told:' .. channel)
+  local told = stored and cjson.decode(stored) or {episode = 0}
+  if told.episode ~= number('episode') then
+    told = {episode = number('episode'), ts = '', version = 0, entry = 0, posting = 0}
+  end
+  return told
+end
+
+local function keep(channel, told)
+  redis.call('HSET', gw, 'told:' .. channel, cjson.encode(told))
+end
+
+local function close(how)
+  if open() then
+    set('over', how)
+    tell(how, '', '', '')
+  end
+  drop('warned', 'snoozed', 'snoozed_by', 'snoozed_why')
+end
+"""
+
+READ = """
+return answer('done')
+"""
+
+NOTE = """
+-- ARGV: body, expiry in ms or empty where it is not known, how it ended or empty
+local body, expires, over = ARGV[1], ARGV[2], ARGV[3]
+local old = field('expires')
+if over ~= '' then
+  if redis.call('EXISTS', gw) == 0 then return answer('gone') end
+  close(over)
+  drop('expires')
+  set('body', body)
+  if over == 'gone' then
+    for _, key in ipairs({gw, log}) do redis.call('PEXPIRE', key, KEPT) end
+  end
+  return answer('done')
+end
+for _, key in ipairs({gw, log}) do redis.call('PERSIST', key) end
+if field('body') ~= body then
+  set('body', body)
+  if open() then show() end
+end
+if expires ~= '' and expires ~= old then
+  set('expires', expires)
+  if old ~= '' then close('renewed') end
+end
+return answer('done')
+"""
+"""What cannot be read now does not unsay what was known."""
+
+CROSS = """
+-- ARGV: the expiry in ms that was looked at, the threshold in seconds that it has passed
+if field('expires') ~= ARGV[1] then return answer('moved') end
+local threshold = tonumber(ARGV[2])
+local warned = field('warned')
+if warned ~= '' and tonumber(warned) <= threshold then return answer('known') end
+if now < tonumber(ARGV[1]) - threshold * 1000 then return answer('early') end
+if threshold > 0 and now < number('snoozed') then return answer('snoozed') end
+if number('episode') == 0 or (field('over') ~= '' and not owing()) then
+  redis.call('HINCRBY', gw, 'episode', 1)
+end
+drop('over')
+set('warned', ARGV[2])
+tell('warning', threshold, '', '')
+return answer('done')
+"""
+"""One warning for each expiry and threshold, whoever asks for it and however often."""
+
+SNOOZE = """
+-- ARGV: request id, who, why, until when in ms
+if not open() then return answer('over') end
+if field('snoozed_id') == ARGV[1] then return answer('replayed') end
+set('snoozed', ARGV[4], 'snoozed_by', ARGV[2], 'snoozed_why', ARGV[3], 'snoozed_id', ARGV[1])
+tell('snoozed', '', ARGV[2], ARGV[3])
+return answer('done')
+"""
+
+AZURE = """
+-- ARGV: kind of event, expiry in ms, instance
+if redis.call('EXISTS', gw) == 0 then return answer('gone') end
+local known = number('expires')
+if field('expires') == '' and field('over') == '' then
+  set('expires', ARGV[2])
+  known = tonumber(ARGV[2])
+end
+if open() and math.abs(known - tonumber(ARGV[2])) <= 60000 then
+  local mark = 'azure:' .. ARGV[1]
+  if field(mark) ~= ARGV[2] then
+    set(mark, ARGV[2])
+    tell('azure', '', '', ARGV[1] .. ' ' .. ARGV[3])
+  end
+end
+return answer('done')
+"""
+"""Where nothing else tells the expiry, Azure's event does."""
+
+BEGIN = """
+local told = told_of(ARGV[1])
+if told.posting == 0 then told.posting = now / 1000 end
+keep(ARGV[1], told)
+return answer('done')
+"""
+
+SENT = """
+-- ARGV: channel, episode, ts, version, entry
+local told = told_of(ARGV[1])
+if told.episode ~= tonumber(ARGV[2]) then return answer('moved') end
+told.ts = ARGV[3]
+told.version = math.max(told.version, tonumber(ARGV[4]))
+told.entry = math.max(told.entry, tonumber(ARGV[5]))
+told.posting = 0
+keep(ARGV[1], told)
+return answer('done')
+"""
+
+UNSENT = """
+-- ARGV: channel, whether its message is gone
+local told = told_of(ARGV[1])
+told.posting = 0
+if ARGV[2] == '1' then
+  told.ts = ''
+  told.version = 0
+end
+keep(ARGV[1], told)
+return answer('done')
+"""
+
+SCRIPTS = {
+    "READ": READ,
+    "NOTE": NOTE,
+    "CROSS": CROSS,
+    "SNOOZE": SNOOZE,
+    "AZURE": AZURE,
+    "BEGIN": BEGIN,
+    "SENT": SENT,
+    "UNSENT": UNSENT,
+}

@@ -1,0 +1,230 @@
+"""Every gateway whose token's expiry is watched, in the Redis that all bots share.
+
+A sorted set holds for each the next moment at which a threshold is passed, so a look at ten
+thousand of which none is due is one command. A warning is one atomic step of the gateway's own
+record; what it owes to channels is indexed before a gateway leaves the set, so a bot that dies in
+between leaves it to be looked at again and never loses it.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from deploy.actions.connection import redis_errors
+from deploy.actions.records import DUE, canonical
+from deploy.expiry.record import Facts, Tracked, facts_to_mapping, tracked_of
+from deploy.expiry.scripts import PRELUDE, SCRIPTS
+from deploy.expiry.thresholds import crossed, look_at, snooze_end
+from deploy.gateway import GatewayRef
+
+_LIMIT = 100
+_VISIBILITY_MS = 20_000
+"""What was taken and not settled, because a bot died, is due again after this."""
+
+_LEASE = """
+local owner = redis.call('GET', KEYS[1])
+if owner and owner ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+"""
+_RELEASE = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+return 1
+"""
+
+
+class Tracker:
+    """Each step may be repeated. Raises Unavailable when Redis cannot be used."""
+
+    def __init__(self, client: Any, owner: str, *, prefix: str = "gateway-bot") -> None:
+        self._client = client
+        self._owner = owner
+        self._prefix = prefix
+        self._due = f"{prefix}:{{warnings}}:due"
+        self._known = f"{prefix}:{{warnings}}:known"
+        self._scripts = {
+            name: client.register_script(PRELUDE + text) for name, text in SCRIPTS.items()
+        }
+        self._take_due = client.register_script(DUE)
+        self._lease = client.register_script(_LEASE)
+        self._release = client.register_script(_RELEASE)
+
+    @redis_errors
+    def note(self, facts: Facts) -> None:
+        """What a scan found of one gateway; a new expiry ends what was said of the old one."""
+        self._client.sadd(self._known, str(facts.ref))
+        expires = str(round(facts.expires_at * 1000)) if facts.expires_at is not None else ""
+        over = "signs in" if facts.source == "none" else ""
+        body = canonical(facts_to_mapping(facts))
+        tracked = self._run("NOTE", facts.ref, body, "" if over else expires, over)
+        self._settle(facts.ref, tracked)
+
+    @redis_errors
+    def gone(self, ref: GatewayRef) -> None:
+        """It does not run any more."""
+        tracked = self._run("READ", ref)
+        if tracked is not None:
+            body = canonical(facts_to_mapping(tracked.facts))
+            self._settle(ref, self._run("NOTE", ref, body, "", "gone"))
+        self._client.zrem(self._due, str(ref))
+        self._client.srem(self._known, str(ref))
+
+    @redis_errors
+    def known(self) -> frozenset[GatewayRef]:
+        """Every gateway that is tracked."""
+        return frozenset(GatewayRef.parse(str(r)) for r in self._client.smembers(self._known))
+
+    @redis_errors
+    def find(self, ref: GatewayRef) -> Tracked | None:
+        """One gateway's record; None where it is not tracked."""
+        return self._run("READ", ref)
+
+    @redis_errors
+    def listing(self) -> tuple[Tracked, ...]:
+        """Every record, those whose token expires first before the others."""
+        refs = sorted(self.known())
+        found: list[Tracked] = []
+        seconds, micros = self._client.time()
+        now_ms = seconds * 1000 + micros // 1000
+        for start in range(0, len(refs), _LIMIT):
+            page = refs[start : start + _LIMIT]
+            with self._client.pipeline(transaction=False) as pipe:
+                for ref in page:
+                    pipe.hgetall(self._keys(ref)[0])
+                answers = pipe.execute()
+            found += [
+                tracked_of(ref, fields, (), now_ms)
+                for ref, fields in zip(page, answers, strict=True)
+                if fields
+            ]
+        return tuple(sorted(found, key=lambda t: (t.facts.expires_at or float("inf"), t.ref)))
+
+    @redis_errors
+    def tick(self) -> int:
+        """Look at what is due; how many there were."""
+        due = [str(i) for i in self._take_due(keys=[self._due], args=[_LIMIT, _VISIBILITY_MS])]
+        for name in due:
+            self._look(GatewayRef.parse(name))
+        return len(due)
+
+    @redis_errors
+    def snooze(
+        self, ref: GatewayRef, *, by: str, why: str, seconds: float, request_id: str
+    ) -> Tracked | None:
+        """Say nothing more of it for a while, at the longest until it expires.
+
+        None where there is nothing (any more) that could be snoozed.
+        """
+        tracked = self._run("READ", ref)
+        if tracked is None:
+            return None
+        until = snooze_end(tracked.now, seconds, tracked.facts.expires_at)
+        result, after = self._call("SNOOZE", ref, request_id, by, why, round(until * 1000))
+        if after is None or result == "over":
+            return None
+        self._settle(ref, after)
+        return after
+
+    @redis_errors
+    def azure(self, ref: GatewayRef, *, expired: bool, expires_at: float, instance: str) -> None:
+        """Azure told of an instance's token."""
+        kind = "expired" if expired else "near"
+        after = self._run("AZURE", ref, kind, round(expires_at * 1000), instance[:200])
+        if after is not None:
+            self._look(ref)
+
+    @redis_errors
+    def hold(self, what: str, seconds: float) -> bool:
+        """Whether this bot is the one that does `what` for so long; again it holds it longer."""
+        keys = [f"{self._prefix}:{{lease:{what}}}"]
+        return int(self._lease(keys=keys, args=[self._owner, int(seconds * 1000)])) == 1
+
+    @redis_errors
+    def let_go(self, what: str) -> None:
+        """Let another bot do it at once."""
+        self._release(keys=[f"{self._prefix}:{{lease:{what}}}"], args=[self._owner])
+
+    @redis_errors
+    def owed(self, channel: str, limit: int = 50) -> list[GatewayRef]:
+        """Gateways whose message in that channel is behind, the most urgent first."""
+        names = self._client.zrange(self._owed(channel), 0, limit - 1)
+        return [GatewayRef.parse(str(name)) for name in names]
+
+    @redis_errors
+    def owing(self) -> list[str]:
+        """Every channel that is owed something, or was."""
+        return sorted(
+            str(c) for c in self._client.smembers(f"{self._prefix}:{{warnings}}:channels")
+        )
+
+    @redis_errors
+    def posting(self, ref: GatewayRef, channel: str) -> None:
+        """A post begins: should nobody note its end, it is looked for before the next."""
+        self._run("BEGIN", ref, channel)
+
+    @redis_errors
+    def sent(
+        self, ref: GatewayRef, channel: str, *, episode: int, ts: str, version: int, entry: int
+    ) -> None:
+        """The channel's message shows `version`, and all up to `entry` was told."""
+        self._run("SENT", ref, channel, episode, ts, version, entry)
+
+    @redis_errors
+    def unsent(self, ref: GatewayRef, channel: str, *, lost: bool = False) -> None:
+        """Slack took no post; with `lost`, the message that was there is no more."""
+        self._run("UNSENT", ref, channel, int(lost))
+
+    @redis_errors
+    def paid(self, ref: GatewayRef, channel: str) -> None:
+        """Take it from what is owed, if nothing is."""
+        self._client.zrem(self._owed(channel), str(ref))
+        # What came in between put its index there before the removal, so it is looked up again.
+        tracked = self._run("READ", ref)
+        if tracked is not None and channel in tracked.behind():
+            self._owe(tracked, [channel])
+
+    def _look(self, ref: GatewayRef) -> None:
+        tracked = self._run("READ", ref)
+        if tracked is None:
+            self._client.zrem(self._due, str(ref))
+            return
+        facts = tracked.facts
+        if facts.expires_at is not None:
+            passed = crossed(facts.expires_at, facts.thresholds, tracked.now)
+            if passed is not None and (tracked.warned is None or passed < tracked.warned):
+                expires = str(round(facts.expires_at * 1000))
+                tracked = self._run("CROSS", ref, expires, passed)
+        self._settle(ref, tracked)
+
+    def _settle(self, ref: GatewayRef, tracked: Tracked | None) -> None:
+        """Index what is owed, and only then when to look again."""
+        if tracked is None:
+            return
+        self._owe(tracked, tracked.behind())
+        facts = tracked.facts
+        moment = look_at(facts.expires_at, facts.thresholds, tracked.warned, tracked.snoozed_until)
+        if moment is None:
+            self._client.zrem(self._due, str(ref))
+        else:
+            self._client.zadd(self._due, {str(ref): round(moment * 1000)})
+
+    def _owe(self, tracked: Tracked, channels: Iterable[str]) -> None:
+        urgency = tracked.facts.expires_at or 0.0
+        for channel in channels:
+            self._client.sadd(f"{self._prefix}:{{warnings}}:channels", channel)
+            self._client.zadd(self._owed(channel), {str(tracked.ref): urgency})
+
+    def _run(self, name: str, ref: GatewayRef, *args: Any) -> Tracked | None:
+        return self._call(name, ref, *args)[1]
+
+    def _call(self, name: str, ref: GatewayRef, *args: Any) -> tuple[str, Tracked | None]:
+        result, flat, entries, now = self._scripts[name](keys=self._keys(ref), args=args)
+        fields: Mapping[str, str] = dict(zip(flat[::2], flat[1::2], strict=True))
+        if "body" not in fields:
+            return str(result), None
+        return str(result), tracked_of(ref, fields, entries, int(now))
+
+    def _owed(self, channel: str) -> str:
+        return f"{self._prefix}:{{owed:{channel}}}"
+
+    def _keys(self, ref: GatewayRef) -> list[str]:
+        return [f"{self._prefix}:{{w:{ref}}}:gw", f"{self._prefix}:{{w:{ref}}}:log"]

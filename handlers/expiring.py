@@ -1,0 +1,123 @@
+"""`/gateway expiring`: when tokens expire, and the buttons of the warnings about that."""
+
+import json
+import time
+
+from deploy.errors import InvalidInput, NotFound, Refused
+from deploy.expiry.record import Tracked
+from deploy.gateway import GatewayRef
+from deploy.rotation import KIND
+from handlers.proposal import find
+from handlers.services import Services
+from handlers.verb import Click, Option, Reply, Request, Submission, Verb
+from handlers.views import expiry as view
+
+_REASON_LIMIT = 300
+
+
+def run(services: Services, request: Request) -> Reply | None:
+    """The list, or, with `--snooze`, no more warnings about one gateway for a while."""
+    if "snooze" in request.options:
+        return _snooze(services, request)
+    if request.gateway:
+        found = services.tracker.find(find(services, request.gateway))
+        listing = [found] if found is not None else []
+    else:
+        listing = [t for t in services.tracker.listing() if t.over != "gone"]
+    text, blocks = view.listing(listing, time.time())
+    return Reply(text, tuple(blocks))
+
+
+def rotate(services: Services, click: Click) -> None:
+    """The Rotate button: plan a rotation, as if whoever clicked had typed it."""
+    services.accept(
+        Request(
+            id=f"click:{click.trigger_id}",
+            verb=KIND,
+            user=click.user,
+            channel=click.channel,
+            gateway=str(GatewayRef.parse(click.value)),
+        )
+    )
+
+
+def snooze(services: Services, click: Click) -> None:
+    """The Snooze button: ask why, and for how long."""
+    ref = GatewayRef.parse(click.value)
+    services.slack.views_open(
+        trigger_id=click.trigger_id, view=view.snooze_form(str(ref), click.channel)
+    )
+
+
+def submitted(services: Services, submission: Submission) -> Request:
+    """The modal was sent: checked here, so that what is wrong stays in it."""
+    ref, channel, reason, chosen = view.snooze_read(submission.private_metadata, submission.values)
+    _checked(services, GatewayRef.parse(ref), submission.user, reason, chosen)
+    options = {"snooze": chosen, "reason": reason}
+    return Request(submission.id, VERB.name, submission.user, channel, "", ref, options)
+
+
+def _snooze(services: Services, request: Request) -> Reply:
+    if not request.gateway:
+        raise InvalidInput("Which gateway is missing.", field="gateway")
+    ref = find(services, request.gateway)
+    chosen, reason = str(request.options["snooze"]), str(request.options.get("reason", "")).strip()
+    seconds = _checked(services, ref, request.user, reason, chosen)
+    tracked = services.tracker.snooze(
+        ref, by=request.user, why=reason, seconds=seconds, request_id=request.id
+    )
+    if tracked is None:
+        raise NotFound(
+            f"There is no warning about {ref} that could be snoozed.",
+            remedy="Its token may have been renewed in the meantime.",
+        )
+    _record(services, tracked, request.user, reason)
+    return view.snoozed(tracked)
+
+
+def _checked(services: Services, ref: GatewayRef, user: str, reason: str, chosen: str) -> float:
+    if not reason:
+        raise InvalidInput("Say why: the channel and the audit trail show it.", field=view.REASON)
+    if len(reason) > _REASON_LIMIT:
+        raise InvalidInput(f"A reason has at most {_REASON_LIMIT} characters.", field=view.REASON)
+    if chosen not in view.DURATIONS:
+        raise InvalidInput(
+            f"“{chosen[:20]}” is not for how long a warning can be snoozed.",
+            field=view.DURATION,
+            remedy=f"Choose {', '.join(view.DURATIONS)}.",
+        )
+    verdict = services.gatekeeper.may_ask(ref, user)
+    if not verdict.allowed:
+        raise Refused(f"You may not snooze warnings about {ref}.", meaning=verdict.why)
+    return view.DURATIONS[chosen][1]
+
+
+def _record(services: Services, tracked: Tracked, user: str, reason: str) -> None:
+    entry = next(e for e in reversed(tracked.entries) if e.event == "snoozed")
+    detail = {"until": tracked.snoozed_until, "reason": reason}
+    services.audit.append(
+        "snoozed",
+        user,
+        json.dumps(detail, sort_keys=True),
+        ref=tracked.ref,
+        subject=f"expiry-{tracked.ref}",
+        kind="expiry",
+        version=entry.number,
+        at=entry.at,
+    )
+
+
+VERB = Verb(
+    "expiring",
+    "shows when tokens expire; snoozes a warning",
+    run,
+    gateway="optional",
+    options=(
+        Option("snooze", "no warnings about it for 1d, 3d, 7d or 14d", "3d"),
+        Option("reason", "why it is snoozed", "TEXT"),
+    ),
+    examples=("expiring", 'expiring edge-1 --snooze 3d --reason "replaced on Friday"'),
+    modal=view.SNOOZE_MODAL,
+    submit=submitted,
+    clicks={view.ROTATE: rotate, view.SNOOZE: snooze},
+)

@@ -1,0 +1,238 @@
+"""What channels are told of tokens that expire: a message for each gateway, and a weekly digest."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from deploy.expiry.record import Entry, Tracked
+from handlers.verb import Reply, View
+from handlers.views.text import (
+    Block,
+    button,
+    context,
+    counted,
+    cut,
+    date,
+    duration,
+    escape,
+    section,
+)
+
+ROTATE, SNOOZE = "expiry_rotate", "expiry_snooze"
+SNOOZE_MODAL = "expiry_snooze_modal"
+REASON, DURATION = "snooze_reason", "snooze_duration"
+DURATIONS: Mapping[str, tuple[str, float]] = {
+    "1d": ("One day", 86_400.0),
+    "3d": ("Three days", 3 * 86_400.0),
+    "7d": ("A week", 7 * 86_400.0),
+    "14d": ("Two weeks", 14 * 86_400.0),
+}
+_BROADCAST = 86_400.0
+"""From a day before the expiry on, what is told in the thread is shown in the channel as well."""
+_SHOWN = 20
+_LISTED = 30
+
+
+def message(tracked: Tracked) -> tuple[str, list[Block]]:
+    """The one message of an episode, as it is now: text for notifications, and blocks."""
+    name = f"`{escape(str(tracked.ref))}`"
+    if tracked.over:
+        text = f"{tracked.ref}: {_over(tracked)}"
+        return text, [section(f":white_check_mark: {name} {_over(tracked)}")]
+    headline = _headline(tracked)
+    blocks: list[Block] = [section(f"{_sign(tracked)} *{name} {headline}*\n{_meaning(tracked)}")]
+    facts = tracked.facts
+    if facts.why:
+        blocks.append(context(f":warning: {escape(cut(facts.why, 300))}"))
+    blocks.append(context(_known_by(tracked), f"Environment {escape(facts.environment)}"))
+    if tracked.snoozed and tracked.snoozed_until is not None:
+        blocks.append(
+            context(
+                f":zzz: Snoozed by <@{tracked.snoozed_by}> until {date(tracked.snoozed_until)}: "
+                f"{escape(cut(tracked.snoozed_why, 300))}"
+            )
+        )
+    ref = str(tracked.ref)
+    buttons = [
+        button("Rotate", ROTATE, ref, style="primary"),
+        button("Snooze", SNOOZE, ref),
+        button("Show", "show_status", ref),
+    ]
+    blocks.append({"type": "actions", "elements": buttons})
+    return f"{tracked.ref} {headline}", blocks
+
+
+def note(entry: Entry) -> tuple[str, bool]:
+    """One line of the thread, and whether the channel sees it as well."""
+    expires = f" {date(entry.expires_at)}" if entry.expires_at else ""
+    if entry.event == "warning":
+        threshold = entry.threshold or 0.0
+        if threshold == 0:
+            return f":red_circle: Its token expired{expires}.", True
+        left = f"less than {duration(threshold)} left"
+        return f":hourglass: Its token expires{expires}: {left}.", threshold <= _BROADCAST
+    if entry.event == "snoozed":
+        return f":zzz: <@{entry.who}> snoozed this: {escape(cut(entry.detail, 500))}", False
+    if entry.event == "azure":
+        kind, _, instance = entry.detail.partition(" ")
+        what = "has expired" if kind == "expired" else "is about to expire"
+        return (
+            f":cloud: Azure reports that the token of instance `{escape(instance)}` {what}.",
+            False,
+        )
+    lines = {
+        "renewed": ":white_check_mark: Its token was renewed.",
+        "gone": ":white_check_mark: It does not run any more.",
+        "signs in": ":white_check_mark: It signs in to Entra ID now, and has no token.",
+    }
+    return lines.get(entry.event, escape(entry.event)), False
+
+
+def snooze_form(ref: str, channel: str) -> View:
+    """The modal that asks why, and for how long."""
+    options = [
+        {"text": {"type": "plain_text", "text": text}, "value": value}
+        for value, (text, _) in DURATIONS.items()
+    ]
+    return {
+        "type": "modal",
+        "callback_id": SNOOZE_MODAL,
+        "private_metadata": json.dumps({"ref": ref, "channel": channel}),
+        "title": {"type": "plain_text", "text": "Snooze"},
+        "submit": {"type": "plain_text", "text": "Snooze"},
+        "close": {"type": "plain_text", "text": "Back"},
+        "blocks": [
+            section(f"No warnings about `{escape(ref)}` for a while. Its expiry is told anyway."),
+            {
+                "type": "input",
+                "block_id": REASON,
+                "label": {"type": "plain_text", "text": "Why?"},
+                "hint": {"type": "plain_text", "text": "The channel and the audit trail show it."},
+                "element": {
+                    "type": "plain_text_input",
+                    "action_id": REASON,
+                    "max_length": 300,
+                },
+            },
+            {
+                "type": "input",
+                "block_id": DURATION,
+                "label": {"type": "plain_text", "text": "For how long?"},
+                "element": {
+                    "type": "static_select",
+                    "action_id": DURATION,
+                    "options": options,
+                    "initial_option": options[0],
+                },
+            },
+        ],
+    }
+
+
+def snooze_read(private_metadata: str, values: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+    """What the modal was sent with: gateway, channel, reason and the chosen duration."""
+    kept = json.loads(private_metadata)
+    reason = str(((values.get(REASON) or {}).get(REASON) or {}).get("value") or "").strip()
+    chosen = ((values.get(DURATION) or {}).get(DURATION) or {}).get("selected_option") or {}
+    return str(kept["ref"]), str(kept["channel"]), reason, str(chosen.get("value", ""))
+
+
+def snoozed(tracked: Tracked) -> Reply:
+    """What whoever snoozed it reads."""
+    until = date(tracked.snoozed_until) if tracked.snoozed_until else "now"
+    return Reply(f"Nothing more is said about the token of {tracked.ref} until {until}.")
+
+
+def listing(found: Sequence[Tracked], now: float) -> tuple[str, list[Block]]:
+    """Gateways with when their tokens expire, the first to expire first."""
+    title = "When tokens expire"
+    if not found:
+        return title, [section("No gateway is known whose token could expire.")]
+    lines = [_line(tracked, now) for tracked in found[:_LISTED]]
+    blocks: list[Block] = [section(f"*{title}*"), section("\n".join(lines))]
+    if len(found) > _LISTED:
+        blocks.append(context(f"… and {counted(len(found) - _LISTED, 'more gateway')}."))
+    return title, blocks
+
+
+def digest(found: Sequence[Tracked], now: float) -> tuple[str, list[Block]]:
+    """What a channel hears once a week: of whose tokens it would be warned, and how they are."""
+    with_token = [t for t in found if t.facts.source != "none"]
+    known = [t for t in with_token if t.facts.expires_at is not None]
+    expired = [t for t in known if (t.facts.expires_at or 0.0) <= now]
+    soon = [t for t in known if t not in expired and t.warned is not None]
+    unknown = [t for t in with_token if t.facts.expires_at is None]
+    entra = len(found) - len(with_token)
+    title = f"Tokens this week: {counted(len(found), 'gateway')}"
+    parts = [f"{len(expired)} expired", f"{len(soon)} expire soon", f"{len(unknown)} unknown"]
+    if entra:
+        parts.append(f"{entra} sign in to Entra ID and have none")
+    blocks: list[Block] = [section(f":calendar: *{title}*\n{' · '.join(parts)}")]
+    lines = [_line(t, now) for t in (*expired, *soon, *unknown)][:_SHOWN]
+    left = len(expired) + len(soon) + len(unknown) - len(lines)
+    if lines:
+        blocks.append(section("\n".join(lines)))
+    if left:
+        blocks.append(context(f"… and {counted(left, 'more gateway')}."))
+    if not lines:
+        blocks.append(context("Every token is good for longer than its first warning."))
+    return title, blocks
+
+
+def _line(tracked: Tracked, now: float) -> str:
+    name, expires_at = f"`{escape(str(tracked.ref))}`", tracked.facts.expires_at
+    snoozed = " :zzz:" if tracked.snoozed else ""
+    if tracked.facts.source == "none":
+        return f"• {name} signs in to Entra ID and has no token"
+    if expires_at is None:
+        return f"• {name} unknown: {escape(cut(tracked.facts.why, 120))}{snoozed}"
+    if expires_at <= now:
+        return f"• :red_circle: {name} expired {date(expires_at)}{snoozed}"
+    return f"• {name} expires {date(expires_at)}, in {duration(expires_at - now)}{snoozed}"
+
+
+def _headline(tracked: Tracked) -> str:
+    expires_at = tracked.facts.expires_at
+    if expires_at is None:
+        return "has a token whose expiry is not known"
+    if expires_at <= tracked.now:
+        return "has a token that has expired"
+    return f"has a token that expires in {duration(expires_at - tracked.now)}"
+
+
+def _meaning(tracked: Tracked) -> str:
+    expires_at = tracked.facts.expires_at
+    if expires_at is None:
+        return ""
+    if expires_at <= tracked.now:
+        return (
+            f"Since {date(expires_at)} Azure refuses it. Its pods may still answer, with the "
+            "configuration of before; a restarted one may not come up."
+        )
+    return f"It expires {date(expires_at)}. From then on its pods get no configuration from Azure."
+
+
+def _known_by(tracked: Tracked) -> str:
+    return {
+        "annotation": "The expiry was written down when the token was made.",
+        "token": "The expiry was read from the token's text.",
+        "none": "It signs in to Entra ID.",
+        "unknown": "The expiry cannot be read now; this is what was last known.",
+    }[tracked.facts.source]
+
+
+def _sign(tracked: Tracked) -> str:
+    warned = tracked.warned
+    if warned == 0:
+        return ":red_circle:"
+    return ":large_orange_circle:" if warned and warned <= _BROADCAST else ":hourglass:"
+
+
+def _over(tracked: Tracked) -> str:
+    if tracked.over == "gone":
+        return "does not run any more."
+    if tracked.over == "signs in":
+        return "signs in to Entra ID now: there is no token that expires."
+    expires_at = tracked.facts.expires_at
+    until = f" It is good until {date(expires_at)}." if expires_at else ""
+    return f"has a new token.{until}"

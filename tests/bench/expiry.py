@@ -1,0 +1,83 @@
+"""A tick over 10,000 tracked gateways of which none is due, beside one PING of the same Valkey."""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bot.sandbox.valkey import Valkey
+from deploy.actions.connection import connect
+from deploy.expiry.record import Facts
+from deploy.expiry.thresholds import DEFAULT
+from deploy.expiry.tracker import Tracker
+from deploy.gateway import GatewayRef
+
+GATEWAYS = 10_000
+_TICKS = 200
+_DAY = 86_400.0
+REACH_SECONDS = 0.005
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Seconds: the median and the 99th percentile of a tick, and the median of a PING."""
+
+    median: float
+    p99: float
+    ping: float
+
+
+def measure(gateways: int = GATEWAYS) -> Measured:
+    """Fill a Valkey by the tracker's own door, then tick."""
+    with tempfile.TemporaryDirectory(prefix="bench-expiry-") as name:
+        server = Valkey(Path(name))
+        server.start()
+        try:
+            client = connect(server.url)
+            tracker = Tracker(client, "bench")
+            _fill(tracker, client, gateways)
+            if tracker.tick():
+                raise AssertionError("something was due")
+            ticks = _timed(tracker.tick)
+            pings = _timed(client.ping)
+        finally:
+            server.stop()
+    return Measured(
+        statistics.median(ticks), ticks[int(len(ticks) * 0.99)], statistics.median(pings)
+    )
+
+
+def _fill(tracker: Tracker, client: Any, gateways: int) -> None:
+    now = float(client.time()[0])
+    for number in range(gateways):
+        ref = GatewayRef(f"cluster-{number % 7}", "prod", f"edge-{number}")
+        left = (20 + number / 1000) * _DAY
+        facts = Facts(ref, ref.name, "production", now + left, "annotation", DEFAULT, ("C0ALERTS",))
+        tracker.note(facts)
+
+
+def _timed(work: Callable[[], object]) -> list[float]:
+    taken = []
+    for _ in range(_TICKS):
+        began = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - began)
+    return sorted(taken)
+
+
+def main() -> None:
+    """Print the row."""
+    found = measure()
+    reached = "reached" if found.median < REACH_SECONDS else "NOT reached"
+    print(
+        f"expiry tick, {GATEWAYS} gateways, nothing due: median {found.median * 1000:.2f} ms, "
+        f"p99 {found.p99 * 1000:.2f} ms   one PING {found.ping * 1000:.2f} ms   "
+        f"(reach < {REACH_SECONDS * 1000:.0f} ms: {reached})"
+    )
+
+
+if __name__ == "__main__":
+    main()
