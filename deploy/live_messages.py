@@ -65,7 +65,7 @@ class LiveMessages:
     """Each script may be repeated: it does the same again."""
 
     def __init__(
-        self, client: Any, owner: str, *, prefix: str = "gateway-bot", lease: float = 20.0
+        self, client: Any, owner: str, *, prefix: str = "gateway-bot", lease: float = 10.0
     ) -> None:
         self._client = client
         self._owner = owner

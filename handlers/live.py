@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 STOP = "live_stop"
 _LOOK_SECONDS = 3.0
 _AT_ONCE = 20
-_SWEEP_SECONDS = 10.0
+_SWEEP_SECONDS = 5.0
 _BLOCKS = 48
 
 Asked = Mapping[str, Any]
