@@ -165,6 +165,7 @@ def _evidence(pod: Manifest, running: _Running, now: float, log_lines: int) -> P
         else f"its settings cannot be read: {unlogged.why}",
         stale=stale,
         event=event,
+        started_at=seen.started_at,
     )
 
 

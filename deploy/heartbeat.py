@@ -53,7 +53,7 @@ class PodEvidence:
     `log_error` then says why. `log_cut` says that there was more than was read, `unlogged` why a
     link warning would not be in the log at all. `answers` says whether the status path answered
     200; None where nobody could ask, `status_error` then says why. `stale` is why the pod holds an
-    old token, `event` what Azure said of it.
+    old token, `event` what Azure said of it. `started_at` is in epoch seconds, where known.
     """
 
     pod: str
@@ -67,6 +67,7 @@ class PodEvidence:
     unlogged: str = ""
     stale: str = ""
     event: AzureEvent | None = None
+    started_at: float | None = None
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,8 @@ def _level(pod: PodEvidence, signs: LinkSigns, now: float) -> tuple[Level, str, 
     missing = _missing(pod)
     if missing:
         return "unknown", missing, None
-    covered = WINDOW
+    # Before it started it could not have complained.
+    covered = min(WINDOW, max(0.0, now - pod.started_at)) if pod.started_at else WINDOW
     if pod.log_cut:
         covered = now - signs.first_at if signs.first_at is not None else 0.0
         if covered < NEEDED:

@@ -99,7 +99,9 @@ def _state_line(action: Action) -> str:
     if action.state is State.PENDING:
         return _asking(action)
     if action.state is State.APPROVED:
-        return f"{agreed(action)}. Starting…"
+        other = (action.progress or {}).get("waiting_for")
+        then = f"Waiting for action {escape(str(other))} to end." if other else "Starting…"
+        return f"{agreed(action)}. {then}"
     if action.state is State.RUNNING:
         return _running_line(action)
     if action.state is State.DENIED:
@@ -151,8 +153,6 @@ def _names(users: Iterable[str]) -> str:
 
 def _running_line(action: Action) -> str:
     progress = action.progress or {}
-    if progress.get("waiting_for"):
-        return f"Waiting for action {escape(str(progress['waiting_for']))} to end."
     if "desired" not in progress:
         step = action.steps[-1] if action.steps else None
         return escape(step.detail or step.name) + "…" if step else "Starting…"

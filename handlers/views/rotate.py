@@ -42,7 +42,8 @@ def several(
     else:
         blocks.append(section("*No rotation was planned.*"))
     if others:
-        blocks.append(context(f"{others} of them wait for approvers, each on its own."))
+        wait = "waits" if others == 1 else "wait"
+        blocks.append(context(f"{others} of them {wait} for approvers, each on its own."))
     blocks += [context(f":warning: *{escape(r.name)}*: {escape(r.why)}") for r in refused[:_SHOWN]]
     if left:
         blocks.append(

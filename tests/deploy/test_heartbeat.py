@@ -144,6 +144,13 @@ def test_a_log_of_which_too_little_was_read_says_nothing_of_the_link() -> None:
     )
 
 
+def test_silence_is_claimed_for_no_longer_than_the_pod_runs() -> None:
+    level, words = judged(pod(at(5, REQUEST), started_at=NOW - 45))
+    assert level == "no trouble seen"
+    assert "no link warning in the last 45 s" in words
+    assert "in the last 10 min" in judged(pod(at(5, REQUEST), started_at=NOW - 86_400))[1]
+
+
 def test_a_log_that_would_not_show_a_warning_is_no_evidence() -> None:
     level, words = judged(pod(unlogged="telemetry.logs.std is none"))
     assert (level, "telemetry.logs.std is none" in words) == ("unknown", True)

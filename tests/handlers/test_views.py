@@ -273,3 +273,11 @@ def test_the_form_keeps_what_was_typed_and_gives_back_what_was_chosen() -> None:
         "deploy_replicas": {"deploy_replicas": {"value": None}},
     }
     assert deploy_modal.values(state) == {"to": "west/dev"}
+
+
+def test_an_action_that_waits_for_another_says_for_which() -> None:
+    text, _ = action_view.render(
+        action(State.APPROVED, decided_by="U0ANA", progress={"waiting_for": "AB23"})
+    )
+    assert "Waiting for action AB23 to end." in text
+    assert "Starting" in action_view.render(action(State.APPROVED, decided_by="U0ANA"))[0]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.journeys.test_deploy import deploy, named, objects, running_again
+from tests.journeys.test_deploy import TAG, deploy, named, objects, running_again
 from tests.support.demo import Demo, broken, words
 from tests.support.waiting import until
 
@@ -108,13 +108,22 @@ def test_a_bot_killed_while_it_verifies_ends_the_message_truly(demo: Demo) -> No
     ana.sees_at(plan, "1 of 1 pods run with the new token", 90)
 
 
-def test_several_are_planned_each_for_itself_and_confirmed_together(demo: Demo) -> None:
-    chen = demo.person("chen", "gateway-alerts")
+def test_several_are_planned_each_for_itself_and_production_decides_on_its_own(demo: Demo) -> None:
+    chen, ben = demo.person("chen", "gateway-alerts"), demo.person("ben", "gateway-alerts")
+    plan = chen.plans(f"deploy store-7 --to west/prod --tag {TAG} --replicas 2")
+    ben.clicks(plan, "Approve")
+    ben.sees_at(plan, "2 of 2 pods ready after")
     chen.types("rotate --all")
-    told = chen.sees("2 rotations.*planned", ephemeral=True)
+    told = chen.sees("3 rotations.*planned", ephemeral=True)
+    assert "1 of them waits for approvers" in words(told)
     assert "legacy-9" in words(told), "what is not planned is said"
+    in_production = chen.sees("Rotate the token of store-7 on west/prod")
     chen.clicks(told, "Confirm 2 rotations")
-    for name, ready in (("edge-1", "2 of 2"), ("edge-2", "1 of 1")):
+    waits = chen.sees("Rotate the token of edge-[12].*Waiting for action \\w+ to end", 30)
+    assert "Needs 1 approval" in words(chen.sees_at(in_production, "store-7"))
+    ben.clicks(in_production, "Approve")
+    chen.sees_at(waits, "of . pods run with the new token", 120)
+    for name, ready in (("edge-1", "2 of 2"), ("edge-2", "1 of 1"), ("store-7", "2 of 2")):
         chen.sees(f"Rotate the token of {name}.*{ready} pods run with the new token", 120)
 
 
