@@ -51,14 +51,17 @@ def unneeded(
     )
 
 
-def collect(cluster: Cluster, spec: GatewaySpec) -> Collected:
-    """Delete the gateway's token Secrets that are no longer needed.
+def collect(cluster: Cluster, spec: GatewaySpec, keep: str = "") -> Collected:
+    """Delete the gateway's token Secrets that are no longer needed, but never `keep`: a Deployment
+    may be set to hold no revision that tells of the one before.
 
     Nothing is raised: what is left over does no harm, and the next time finds it again.
     """
     deleted: list[str] = []
     try:
         for name in _found(cluster, spec):
+            if name == keep:
+                continue
             cluster.delete("Secret", spec.ref.namespace, name)
             deleted.append(name)
     except GatewayBotError as error:

@@ -124,7 +124,7 @@ class Rotator:
             return verdicts.unverified(turn.token, judged.evidence)
         run.step("collect", "Deleting token Secrets that nothing needs any more")
         turn.work.check()
-        collected = collect(turn.cluster, turn.spec)
+        collected = collect(turn.cluster, turn.spec, keep=turn.token.previous)
         return verdicts.rotated(
             turn.token,
             progress,

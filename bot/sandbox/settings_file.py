@@ -58,7 +58,7 @@ def write_settings(
         "environments": _environments(world, contexts),
         "images": {"registry_url": addresses.registry, "repository": world.repository},
         # The demo's gateways poll every three seconds; a person need not wait for the real ten.
-        "rotation": {"verify_seconds": 6, "regenerate_keys": True},
+        "rotation": {"verify_seconds": 5, "regenerate_keys": True},
         "warnings": {"channel": _alerts(world)},
         "health": {"host": "127.0.0.1", "port": 0},
     }

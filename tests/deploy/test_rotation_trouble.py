@@ -24,7 +24,7 @@ from tests.support.azure import OWNER, READER
 from tests.support.gateway_bed import TIMEOUTS, RecordingRun
 from tests.support.rotation_bed import MARGIN, RotationBed, rotation_bed, spec_of
 
-QUICK = Observing(quiet=0.3, patience=4.0, look=0.1)
+QUICK = Observing(quiet=0.3, patience=2.5, look=0.1)
 
 
 @pytest.fixture(scope="module")

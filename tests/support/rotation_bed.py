@@ -33,9 +33,9 @@ TIME_SCALE = 0.05
 INSTANCE = ApimInstance("contoso", SUBSCRIPTION, "rg-apim", "contoso", HOST)
 OTHER = ApimInstance("fabrikam", SUBSCRIPTION, "rg-apim", "fabrikam", HOST)
 """Another API Management instance with a gateway `edge-1`, whose tokens `contoso` refuses."""
-OBSERVING = Observing(quiet=2.0, patience=6.0, look=0.2)
-# The shortest deadline a spec may have is 30 s; these tests give up after eight.
-MARGIN = -22.0
+OBSERVING = Observing(quiet=1.2, patience=6.0, look=0.2)
+# The shortest deadline a spec may have is 30 s; these tests give up after five.
+MARGIN = -25.0
 
 
 class RotationBed:
