@@ -238,9 +238,10 @@ def _begun(
         ref: Member(troubles, min(seen[f"{ref} {trouble}"] for trouble in troubles))
         for ref, troubles in fresh.items()
     }
-    incidents = [_again(incident, members, now) for incident in incidents]
-    known = {ref for incident in incidents for ref in incident.open_members}
-    members = {ref: member for ref, member in members.items() if ref not in known}
+    # The newest first: where it was told of last is where it is told of again.
+    for number in reversed(range(len(incidents))):
+        incidents[number] = _again(incidents[number], members, now)
+        members = {r: m for r, m in members.items() if r not in incidents[number].open_members}
     if not members:
         return incidents
     for number, incident in enumerate(incidents):

@@ -116,6 +116,20 @@ def test_a_trouble_that_comes_and_goes_is_one_message(channel: Channel) -> None:
     assert len(channel.posted) == 1
 
 
+def test_who_was_in_two_incidents_is_told_of_again_in_the_newer_one_alone(
+    channel: Channel,
+) -> None:
+    names = ["a", "b", "c"]
+    channel.look(health("a", CUT_OFF), seconds=60)
+    channel.look(health("a"), seconds=60)
+    channel.look(*(health(n, CUT_OFF) for n in names), seconds=60)
+    channel.look(*map(health, names), seconds=60)
+    channel.look(*(health(n, CUT_OFF) for n in names), seconds=60)
+    lasting = [ref for i in channel.watch.incidents for ref in i.open_members]
+    assert sorted(lasting) == [f"west/dev/{n}" for n in names]
+    assert len(channel.posted) <= 3
+
+
 def test_a_link_that_cannot_be_seen_is_not_called_mended(channel: Channel) -> None:
     channel.look(health("edge-1", DENIED), seconds=60)
     channel.look(health("edge-1", seen=False), seconds=600)
