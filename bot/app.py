@@ -60,7 +60,7 @@ from deploy.regeneration import Regenerator, Survey
 from deploy.removal import Remover
 from deploy.rotator import Rotator
 from deploy.verification import observing
-from handlers import again, choices, listeners, status
+from handlers import again, choices, listeners, logs, status
 from handlers.again import Reproposing
 from handlers.budget import Budgets
 from handlers.delivery import Deliveries
@@ -78,6 +78,7 @@ log = logging.getLogger(__name__)
 
 _WORKERS = 32
 _LISTENERS = 64
+_FOLLOWS = 50
 _PROMPT_SECONDS = 1.0
 """What Redis may take where Slack waits for an ack: it gives three seconds for all of it."""
 
@@ -173,6 +174,14 @@ class Bot:
             settings, redis, owner, self._caches, _sending_client(settings, secrets), budgets
         )
         self._live = Live(slack, LiveMessages(redis, owner), budgets)
+        self._tails = Live(
+            slack,
+            LiveMessages(redis, owner, prefix="gateway-bot:logs"),
+            budgets,
+            stop_id=logs.STOP,
+            at_once=_FOLLOWS,
+            look_seconds=1.0,
+        )
         services = self._services = Services(
             slack=slack,
             store=ActionStore(prompt, keep_days=settings.redis.keep_days),
@@ -181,6 +190,7 @@ class Bot:
             caches=self._caches,
             levels=self._levels,
             live=self._live,
+            tails=self._tails,
             instances=instances,
             arm=arm,
             registry=registry,
@@ -233,6 +243,7 @@ class Bot:
         self._levels.start()
         self._watchers.start()
         self._expiry.start()
+        self._tails.start(logs.left_behind)
         self._live.start(functools.partial(status.watched, self._services))
         self.runner.start()
         self.deliveries.start()
@@ -253,6 +264,7 @@ class Bot:
             chore.stop()
         self._live.stop()
         self._expiry.stop()
+        self._tails.stop()
         self._watchers.stop()
         self._levels.stop()
         for cache in self._caches.values():

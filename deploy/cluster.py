@@ -286,6 +286,34 @@ class Cluster:
         )
         return answer.decode("utf-8", "replace")
 
+    def follow_log(
+        self,
+        namespace: str,
+        pod: str,
+        container: str = "",
+        *,
+        tail: int | None = None,
+        since_seconds: int | None = None,
+        since_time: str = "",
+        silence: float,
+    ) -> Stream:
+        """What a container writes, as it comes, each line with the kubelet's timestamp; what it
+        wrote before from `since_time` on (RFC 3339), or the last `tail` lines of it."""
+        return self._connection.stream(
+            kind_of("Pod").path(namespace, pod, "log"),
+            what=f"the log of pod “{pod}”",
+            namespace=namespace,
+            query={
+                "container": container,
+                "follow": True,
+                "timestamps": True,
+                "tailLines": tail,
+                "sinceSeconds": since_seconds,
+                "sinceTime": since_time,
+            },
+            silence=silence,
+        )
+
     def probe(self, namespace: str, pod: str, port: int, path: str) -> str:
         """Why a pod does not answer 200 there, asked through the API server; empty when it does."""
         proxy = kind_of("Pod").path(namespace, f"{pod}:{port}", "proxy")

@@ -1,4 +1,4 @@
-"""`--watch`: one message in the channel that is kept current for some minutes, with a Stop button."""
+"""Messages that are kept current for some minutes, with a Stop button: `--watch` and `--follow`."""
 
 import logging
 import threading
@@ -12,6 +12,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from deploy.errors import Conflict, GatewayBotError
 from deploy.live_messages import LiveMessages
 from handlers.budget import Budgets
+from handlers.posting import post
 from handlers.views.text import Block, button, context, date
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,8 @@ class Shown(Protocol):
 
 Look = Callable[[Asked], Shown]
 """What the request shows now."""
+Ended = Callable[[Mapping[str, str] | None], None]
+"""Told once it is kept no more: where it was, None where it never was or is another bot's."""
 
 
 class Live:
@@ -49,13 +52,18 @@ class Live:
         store: LiveMessages,
         budgets: Budgets,
         *,
+        stop_id: str = STOP,
+        at_once: int = _AT_ONCE,
         look_seconds: float = _LOOK_SECONDS,
         sweep_seconds: float = _SWEEP_SECONDS,
     ) -> None:
+        """`stop_id` is the action_id of its Stop button, `at_once` how many this bot keeps."""
         self._slack = slack
         self._store = store
         self._budgets = budgets
-        self._look_seconds = max(2.0, look_seconds)
+        self._stop_id = stop_id
+        self._at_once = at_once
+        self._look_seconds = look_seconds
         self._sweep_seconds = sweep_seconds
         self._kept: dict[str, threading.Thread] = {}
         self._stopping = threading.Event()
@@ -72,24 +80,36 @@ class Live:
         for thread in list(self._kept.values()):
             thread.join(timeout=5)
 
-    def begin(self, asked: Asked, minutes: int, look: Look) -> None:
-        """Post what `look` shows, and keep it current.
+    def begin(
+        self, asked: Asked, minutes: int, look: Look, *, ended: Ended = lambda place: None
+    ) -> None:
+        """Post what `look` shows, and keep it current; `ended` is told where it was, in any case.
 
+        With a `title` in what is asked, that is posted, and the message stands in its thread.
         Conflict when this bot keeps too many already.
         """
-        if sum(thread.is_alive() for thread in self._kept.values()) >= _AT_ONCE:
+        if sum(thread.is_alive() for thread in self._kept.values()) >= self._at_once:
+            ended(None)
             raise Conflict(
-                f"{_AT_ONCE} messages are being kept current already.",
-                remedy="Stop one of them, or look without `--watch`.",
+                f"{self._at_once} messages are being kept current already.",
+                remedy="Stop one of them first.",
             )
         shown, key = look(asked), str(asked["id"])
         if not self._store.begin(key, asked, minutes * 60):
+            ended(None)
             return
         ends = time.time() + minutes * 60
-        place = self._post(asked, shown, ends)
-        self._store.placed(key, place)
+        try:
+            place = self._post(asked, shown, ends)
+            self._store.placed(key, place)
+        except BaseException:
+            ended(None)
+            raise
         thread = threading.Thread(
-            target=self._keep, args=(asked, place, shown, ends, look), name="live", daemon=True
+            target=self._keep,
+            args=(asked, place, shown, ends, look, ended),
+            name="live",
+            daemon=True,
         )
         self._kept[key] = thread
         thread.start()
@@ -99,34 +119,38 @@ class Live:
         self._store.stop(key, by)
 
     def _post(self, asked: Asked, shown: Shown, ends: float) -> dict[str, str]:
-        blocks = _running(shown, asked, ends)
-        try:
-            posted = self._slack.chat_postMessage(
-                channel=str(asked["channel"]), text=shown.text, blocks=blocks
-            )
-        except SlackApiError as error:
-            if error.response.get("error") not in ("not_in_channel", "channel_not_found"):
-                raise
-            posted = self._slack.chat_postMessage(
-                channel=str(asked["user"]), text=shown.text, blocks=blocks
-            )
-        return {"channel": str(posted["channel"]), "ts": str(posted["ts"])}
+        user, channel = str(asked["user"]), str(asked["channel"])
+        blocks = self._running(shown, asked, ends)
+        if not asked.get("title"):
+            return post(self._slack, channel, user, text=shown.text, blocks=blocks)
+        top = post(self._slack, channel, user, text=str(asked["title"]))
+        below = post(
+            self._slack, top["channel"], user, text=shown.text, blocks=blocks, thread_ts=top["ts"]
+        )
+        return {**below, "thread": top["ts"]}
 
     def _keep(
-        self, asked: Asked, place: Mapping[str, str], shown: Shown, ends: float, look: Look
+        self,
+        asked: Asked,
+        place: Mapping[str, str],
+        shown: Shown,
+        ends: float,
+        look: Look,
+        ended: Ended,
     ) -> None:
         why = "the bot was restarted"
         while not self._stopping.wait(self._look_seconds):
             try:
                 state, by = self._store.hold(str(asked["id"]))
                 if state == "lost":
+                    ended(None)
                     return
                 if state != "on":
                     why = f"stopped by <@{by}>" if state == "stopped" else "its time is over"
                     break
                 now = look(asked)
                 if now != shown and self._budgets.update() == 0:
-                    self._update(place, now.text, _running(now, asked, ends))
+                    self._update(place, now.text, self._running(now, asked, ends))
                     shown = now
             except (GatewayBotError, SlackApiError, SlackClientError, OSError) as error:
                 log.info("a message is not current for a moment: %s", error)
@@ -135,6 +159,7 @@ class Live:
                 why = "it could not be kept current"
                 break
         self._end(str(asked["id"]), place, shown, why)
+        ended(place)
 
     def _end(self, key: str, place: Mapping[str, str], shown: Shown, why: str) -> None:
         """Say that it is current no more; a Slack that fails leaves that to the next sweep."""
@@ -171,11 +196,10 @@ class Live:
             self._update(place, shown.text, _ended(shown, "the bot that kept it current is gone"))
         self._store.end(key)
 
-
-def _running(shown: Shown, asked: Asked, ends: float) -> list[Block]:
-    until = context(f"Kept current until {date(ends, '{time}')}, asked by <@{asked['user']}>")
-    stop = {"type": "actions", "elements": [button("Stop", STOP, str(asked["id"]))]}
-    return [*shown.blocks[:_BLOCKS], until, stop]
+    def _running(self, shown: Shown, asked: Asked, ends: float) -> list[Block]:
+        until = context(f"Kept current until {date(ends, '{time}')}, asked by <@{asked['user']}>")
+        stop = button("Stop", self._stop_id, str(asked["id"]))
+        return [*shown.blocks[:_BLOCKS], until, {"type": "actions", "elements": [stop]}]
 
 
 def _ended(shown: Shown, why: str) -> list[Block]:

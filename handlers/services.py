@@ -40,6 +40,7 @@ class Services:
     caches: Mapping[str, ClusterCache]
     levels: Levels
     live: Live
+    tails: Live
     instances: Mapping[str, ApimInstance]
     arm: ArmClient
     registry: Registry

@@ -1,0 +1,1 @@
+"""What gateways write: lines, filters, and following several pods at once."""

@@ -1,0 +1,55 @@
+"""Log lines in a message, and as a file."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from deploy.logs.lines import Line, written
+from handlers.verb import Reply
+from handlers.views.text import context, counted, escape, fence, section
+
+SHOWN = 25
+_LIMIT = 2700
+_POD_LETTERS = 5
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is known beside the lines."""
+
+    pods: Sequence[str] = ()
+    total: int = 0
+    skipped: int = 0
+    trouble: Sequence[str] = ()
+
+
+def lines(found: Sequence[Line], told: Told, *, waiting: bool = False) -> Reply:
+    """The newest lines that fit, the oldest of them first."""
+    texts = texts_of(found, told.pods)
+    shown: list[str] = []
+    used = 0
+    for text in reversed(texts[-SHOWN:]):
+        used += len(escape(text)) + 1
+        if used > _LIMIT and shown:
+            break
+        shown.insert(0, text[:_LIMIT])
+    empty = "Nothing yet." if waiting else "No line is like that."
+    body = section(fence(shown, 2900)[0] if shown else f"_{empty}_")
+    notes = [counted(told.total, "line")]
+    if told.skipped:
+        notes.append(f"{counted(told.skipped, 'line')} skipped: they came too fast")
+    notes.append(f"{counted(len(told.pods), 'pod')}")
+    blocks = [body, context(" · ".join(notes))]
+    blocks += [context(f":warning: {escape(text)}") for text in told.trouble[:5]]
+    return Reply(f"{notes[0]} of {', '.join(told.pods[:5]) or 'no pod'}", tuple(blocks))
+
+
+def texts_of(found: Sequence[Line], pods: Sequence[str]) -> list[str]:
+    """Each line as text; with the end of its pod's name where there are several."""
+    several = len(pods) > 1
+    return [written(line, pod=line.pod[-_POD_LETTERS:] if several else "") for line in found]
+
+
+def left() -> Reply:
+    """A follow whose bot is gone: what it had shown cannot be told any more."""
+    text = "The bot that followed these logs was restarted. Ask again to go on."
+    return Reply(text, (section(f":information_source: {text}"),))

@@ -1,0 +1,159 @@
+"""Logs followed over real sockets: pods that come and go, streams that break, floods."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.errors import NotFound
+from deploy.logs.filters import Filter
+from deploy.logs.following import Batch, Following, Pods, read_now
+from tests.support.log_api import LogApi
+from tests.support.waiting import until
+
+PODS = Pods("dev", "app=edge-1", "edge-1")
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[LogApi]:
+    with LogApi(tmp_path) as running:
+        yield running
+
+
+class Heard:
+    """Everything a follow gives."""
+
+    def __init__(self, following: Following) -> None:
+        self._following = following
+        self.texts: list[str] = []
+        self.skipped = 0
+
+    def take(self) -> Batch:
+        batch = self._following.take()
+        self.texts += [line.text for line in batch.lines]
+        self.skipped += batch.skipped
+        return batch
+
+    def until(self, *texts: str) -> None:
+        def there() -> bool:
+            self.take()
+            return set(texts) <= set(self.texts)
+
+        until(there, f"{texts} among {self.texts[-5:]}", 20)
+
+
+@contextmanager
+def followed(api: LogApi, wanted: Filter | None = None, **options: Any) -> Iterator[Heard]:
+    following = Following(api.cluster, PODS, wanted or Filter(), **options)
+    following.start()
+    try:
+        yield Heard(following)
+    finally:
+        following.close()
+        until(lambda: following.alive() == 0, "every thread of the follow to end", 10)
+        until(lambda: api.open == 0, "every stream to be closed", 10)
+
+
+def test_the_last_lines_come_first_and_then_what_is_written(api: LogApi) -> None:
+    api.start("edge-1-a")
+    api.write("edge-1-a", "one", "two", "three")
+    with followed(api, tail=2) as heard:
+        heard.until("two", "three")
+        api.write("edge-1-a", "four")
+        heard.until("four")
+    assert heard.texts == ["two", "three", "four"]
+
+
+def test_pods_that_come_are_followed_from_their_first_line_and_those_that_go_are_let_go(
+    api: LogApi,
+) -> None:
+    api.start("edge-1-a")
+    with followed(api, tail=1) as heard:
+        api.write("edge-1-a", "old")
+        heard.until("old")
+        api.start("edge-1-b")
+        api.write("edge-1-b", "first", "second", "third")
+        heard.until("first", "second", "third")
+        api.delete("edge-1-a")
+        until(lambda: heard.take().pods == ("edge-1-b",), "the old pod to be let go")
+        api.write("edge-1-b", "last")
+        heard.until("last")
+    assert sorted(heard.texts) == ["first", "last", "old", "second", "third"]
+
+
+def test_a_stream_that_breaks_loses_no_line_and_tells_none_twice(api: LogApi) -> None:
+    api.start("edge-1-a")
+    with followed(api) as heard:
+        now = time.time()
+        for number in range(3):
+            api.write("edge-1-a", f"a{number}", f"b{number}", at=now + number / 1000)
+            heard.until(f"b{number}")
+            api.cut()
+            api.write("edge-1-a", f"c{number}", at=now + number / 1000)
+            heard.until(f"c{number}")
+    assert heard.texts == [f"{x}{n}" for n in range(3) for x in "abc"]
+    assert any(query.get("sinceTime") for query in api.asked)
+
+
+def test_a_stream_that_says_nothing_is_opened_anew(api: LogApi) -> None:
+    api.start("edge-1-a")
+    with followed(api, silence=0.2) as heard:
+        api.write("edge-1-a", "one")
+        heard.until("one")
+        until(lambda: len(api.asked) > 1, "the stream to be opened anew", 10)
+        api.write("edge-1-a", "two")
+        heard.until("two")
+    assert heard.texts == ["one", "two"]
+
+
+def test_lines_of_several_pods_come_in_the_order_of_time(api: LogApi) -> None:
+    for pod in ("edge-1-a", "edge-1-b"):
+        api.start(pod)
+    now = time.time()
+    for number in range(10):
+        api.write(f"edge-1-{'ab'[number % 2]}", str(number), at=now + number)
+    found = read_now(api.cluster, PODS, Filter(), tail=50)
+    assert [line.text for line in found.lines] == [str(n) for n in range(10)]
+    assert found.pods == ("edge-1-a", "edge-1-b")
+    one = read_now(api.cluster, Pods("dev", "", "", "edge-1-b"), Filter(contains="3"), tail=50)
+    assert [line.text for line in one.lines] == ["3"]
+    with pytest.raises(NotFound):
+        read_now(api.cluster, Pods("dev", "", "", "edge-1-z"), Filter(), tail=5)
+
+
+def test_a_flood_is_held_in_bounds_and_what_is_let_go_of_is_counted(api: LogApi) -> None:
+    api.start("edge-1-a")
+    with followed(api, held=500) as heard:
+        api.write("edge-1-a", "begin")
+        heard.until("begin")
+        written = 20_000
+        api.write("edge-1-a", *(f"line {n}" for n in range(written)))
+        until(
+            lambda: heard.take() and len(heard.texts) + heard.skipped == written + 1,
+            "every line shown or counted",
+            30,
+        )
+        assert heard.skipped > 0
+        assert heard.texts[-1] == f"line {written - 1}", "the newest are kept"
+
+
+def test_what_is_wanted_survives_a_flood_of_what_is_not(api: LogApi) -> None:
+    api.start("edge-1-a")
+    with followed(api, Filter(contains="needle"), held=10) as heard:
+        api.write("edge-1-a", *(f"hay {n}" for n in range(5000)), "the needle", "more hay")
+        heard.until("the needle")
+    assert heard.texts == ["the needle"]
+    assert heard.skipped == 0
+
+
+def test_closing_ends_every_thread_even_while_nothing_comes(api: LogApi) -> None:
+    for number in range(5):
+        api.start(f"edge-1-{number}")
+    before = threading.active_count()
+    with followed(api) as heard:
+        until(lambda: len(heard.take().pods) == 5 and api.open == 5, "five streams")
+    until(lambda: threading.active_count() <= before + 1, "no thread left", 10)

@@ -1,0 +1,128 @@
+"""Logs in a thread: the last lines, and following them to an end that is always told."""
+
+import os
+import re
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.demo import Demo, Message, Person, broken, words
+from tests.support.kubectl import Kubectl
+from tests.support.waiting import until
+
+TAG = "2.11.1"
+DEBUG = "--set logs.level=debug --set logs.format=json"
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    running = Demo(tmp_path_factory.mktemp("demo"))
+    ana = running.person("ana")
+    plan = ana.plans(f"deploy edge-1 --to west/dev --tag {TAG} --replicas 2 {DEBUG}")
+    ana.clicks(plan, "Confirm")
+    ana.sees_at(plan, "2 of 2 pods ready after", 90)
+    yield running
+    running.stop()
+
+
+def logs(person: Person, text: str) -> Message:
+    """The message in whose thread the lines are."""
+    before = {message["ts"] for message in person.messages()}
+    assert person.types(f"logs {text}")["ok"]
+
+    def look() -> Message | None:
+        new = [m for m in person.messages() if m["ts"] not in before]
+        return next((m for m in new if "Logs of" in words(m)), None)
+
+    return until(look, f"the logs {text}", 30)
+
+
+def below(person: Person, top: Message) -> list[Message]:
+    """What is in the thread."""
+    return [m for m in person.messages() if m.get("thread_ts") == top["ts"] != m["ts"]]
+
+
+def shows(person: Person, top: Message, pattern: str, seconds: float = 40) -> Message:
+    """The message in the thread whose words match."""
+    regex = re.compile(pattern, re.DOTALL)
+    return until(
+        lambda: next((m for m in below(person, top) if regex.search(words(m))), None),
+        f"{pattern!r} in the thread",
+        seconds,
+    )
+
+
+def test_the_last_lines_are_in_a_thread_readable_with_the_rest_as_a_file(demo: Demo) -> None:
+    ana = demo.person("ana")
+    kubectl = Kubectl(demo.kubeconfig, demo.data)
+    west = ("--context", "west", "-n", "dev", "logs", "-l", "app=edge-1", "--tail=100")
+    until(lambda: len(kubectl(*west).splitlines()) > 40, "more lines than a message shows", 60)
+    top = logs(ana, "edge-1 --tail 200")
+    assert "Logs of *edge-1* on west/dev" in words(top)
+    shown = words(shows(ana, top, "2 pods"))
+    assert re.search(r"\d\d:\d\d:\d\d\.\d{3} [a-z0-9]{5} \w+ +\w+", shown)
+    assert '"eventType"' not in shown, "JSON is shown readable"
+    until(lambda: any(m.get("files") for m in below(ana, top)), "the file", 20)
+
+
+def test_only_what_is_asked_for_is_shown(demo: Demo) -> None:
+    ana = demo.person("ana")
+    found = words(shows(ana, logs(ana, "edge-1 --event NoNewEvents --tail 400"), "line"))
+    assert "NoNewEvents" in found
+    assert "GettingEventsFromApi" not in found
+    none = logs(ana, "edge-1 --grep xyzzy --level error")
+    assert "No line is like that" in words(shows(ana, none, "0 lines"))
+    for wrong, told in (
+        ("edge-1 --level loud", "no level"),
+        ("edge-1 --regex (", "no pattern|not a pattern"),
+        ("edge-1 --since yesterday", "no length of time"),
+        ("edge-1 --pod nothing", "no pod"),
+        ("edge-1 --follow --previous", "cannot be followed"),
+        ("edge-1 --follow --minutes 61", "1 to 60 minutes"),
+    ):
+        ana.types(f"logs {wrong}")
+        ana.sees(told, ephemeral=True)
+
+
+def test_a_follow_goes_on_until_somebody_stops_it_and_a_rollout_is_followed_through(
+    demo: Demo,
+) -> None:
+    ana, dan = demo.person("ana"), demo.person("dan")
+    top = logs(ana, "edge-1 --follow --grep NoNewEvents")
+    live = shows(ana, top, "NoNewEvents.*Kept current until")
+    before = set(re.findall(r"\d\d \b([a-z0-9]{5})\b|\.\d{3} ([a-z0-9]{5}) ", words(live)))
+    plan = ana.plans("restart edge-1")
+    ana.clicks(plan, "Confirm")
+    ana.sees_at(plan, "2 of 2 pods ready after", 90)
+
+    def others() -> bool:
+        (now,) = [m for m in below(ana, top) if "Kept current" in words(m)]
+        seen = set(re.findall(r"\d\d \b([a-z0-9]{5})\b|\.\d{3} ([a-z0-9]{5}) ", words(now)))
+        return bool(seen - before)
+
+    until(others, "lines of the new pods", 60)
+    dan.clicks(live, "Stop")
+    stopped = shows(ana, top, "not kept current any more: stopped by <@U0DAN>")
+    assert "Stop" not in [
+        e["text"]["text"]
+        for b in stopped.get("blocks") or []
+        for e in b.get("elements") or []
+        if e.get("type") == "button"
+    ]
+
+
+def test_a_follow_whose_bot_is_killed_says_so(demo: Demo) -> None:
+    ana = demo.person("ana")
+    top = logs(ana, "edge-1 --follow")
+    shows(ana, top, "Kept current until")
+    before = demo.bot_pid()
+    os.kill(before, signal.SIGKILL)
+    shows(ana, top, "The bot that followed these logs was restarted", 90)
+
+
+def test_a_link_that_is_lost_is_seen_in_the_logs(demo: Demo) -> None:
+    ana = demo.person("ana")
+    with broken(demo, "node west", "link_lost", True, False):
+        top = logs(ana, "edge-1 --follow --level warn")
+        shows(ana, top, "WARN +ConfigurationApiV2NotAvailable")
