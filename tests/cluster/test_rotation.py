@@ -110,3 +110,19 @@ def test_a_second_rotation_deletes_what_is_older_than_the_way_back(bed: Rotation
     outcome = bed.rotate()
     assert outcome.state is State.SUCCEEDED, outcome
     assert {s for s in bed.secrets() if "-token-" in s} == {before.name, bed.in_use().name}
+
+
+def test_a_rollout_past_its_deadline_is_taken_back_and_none_is_dropped(
+    bed: RotationBed, request: pytest.FixtureRequest
+) -> None:
+    if request.config.getoption("--control-plane") != "required":
+        pytest.skip("`make test-cluster` runs this: the shortest deadline is half a minute")
+    before, pods = bed.in_use(), bed.pods()
+    bed.nodes("slow_start_seconds", 3600)
+    with traffic(bed.kubeconfig, bed.context, bed.ref.namespace, SERVICE) as told:
+        outcome = bed.rotate()
+    bed.nodes("slow_start_seconds", 0)
+    assert outcome.state is State.FAILED
+    assert "is in use again: Only 0 of 3 pods got ready" in outcome.happened
+    assert told.dropped == []
+    assert (bed.in_use(), bed.pods()) == (before, pods)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.journeys.test_deploy import TAG, deploy, named, objects, running_again
+from tests.journeys.test_deploy import TAG, deploy, kubectl, named, objects, running_again
 from tests.support.demo import Demo, broken, words
 from tests.support.waiting import until
 
@@ -73,6 +73,20 @@ def test_a_token_that_azure_refuses_is_taken_back_and_said(demo: Demo) -> None:
         failed = words(ana.sees_at(plan, "The token of before is in use again", 90))
     assert "Azure refuses the new token" in failed
     assert secret_in_use(demo, "edge-1") == before
+
+
+def test_a_rotation_whose_plan_no_longer_holds_is_planned_anew(demo: Demo) -> None:
+    ana = demo.person("ana")
+    before = secret_in_use(demo, "edge-2")
+    plan = ana.plans("rotate edge-2 --ttl 10d --key secondary")
+    kubectl(demo, "delete", "poddisruptionbudget", "-n", "dev", "edge-2")
+    ana.clicks(plan, "Confirm")
+    ana.sees_at(plan, "has changed on the cluster since")
+    anew = ana.sees("Rotate the token of edge-2.*Nothing has changed yet.*PodDisruptionBudget")
+    assert "from the secondary key, for 10 days" in words(anew)
+    ana.clicks(anew, "Cancel")
+    ana.sees_at(anew, "Cancelled")
+    assert secret_in_use(demo, "edge-2") == before
 
 
 def test_a_gateway_of_others_is_to_be_adopted_first(demo: Demo) -> None:
