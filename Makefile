@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 # Most tests wait for something, so there are more workers than the two cores of a small machine.
 WORKERS ?= 4
 
-.PHONY: install demo test test-cluster controlplane check lock clean
+.PHONY: install demo test test-faults test-cluster controlplane check lock clean
 
 install: $(VENV)/.dev
 
@@ -29,7 +29,11 @@ demo: $(VENV)/.sandbox
 	exec $(BIN)/gateway-bot demo $(DEMO_ARGS)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --ignore tests/faults --ignore tests/model $(PYTEST_ARGS)
+
+# Bots and Redis die in every way they can; a model checker tries every order of events.
+test-faults: $(VENV)/.dev
+	$(BIN)/python -m pytest tests/faults tests/model -n 3 --dist load $(PYTEST_ARGS)
 
 # A control plane of a current Kubernetes, built once into ~/.cache/gateway-bot.
 controlplane:

@@ -1,0 +1,232 @@
+"""Bots as processes of their own, which die where a test says.
+
+A bot here is a runner with real executors on a real Redis and a cluster's own protocol, without
+Slack. One process imports everything once; each bot is forked from it, so starting one takes no time.
+"""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from deploy.actions.connection import connect as connect_redis
+from deploy.actions.executor import Executor, Run
+from deploy.actions.leases import GatewayLeases
+from deploy.actions.record import Action, Outcome
+from deploy.actions.runner import Runner
+from deploy.actions.store import ActionStore
+from deploy.applying import Applier
+from deploy.cluster import Cluster, connect
+from deploy.connection import Connection, Timeouts
+from deploy.deployer import Deployer
+from deploy.fencing import Fences
+from deploy.minting import Minter
+from deploy.planning import Planner
+from deploy.removal import Remover
+from tests.faults.stamping import Stamper
+from tests.support.gateway_bed import INSTANCE, Mint
+from tests.support.processes import ROOT
+
+LEASE_SECONDS = 1.5
+
+
+@dataclass(frozen=True)
+class Job:
+    """One bot. It dies at the point of that number, counted from 1; at none with 0."""
+
+    owner: str
+    redis: str
+    prefix: str
+    kubeconfig: str
+    journal: str
+    die_at: int = 0
+    lease_seconds: float = LEASE_SECONDS
+
+
+class Points:
+    """Counts what a bot has done, writes it down, and ends the process at one of them."""
+
+    def __init__(self, job: Job) -> None:
+        self._die_at = job.die_at
+        self._journal = os.open(job.journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        self._lock = threading.Lock()
+        self._count = 0
+
+    def passed(self, name: str) -> None:
+        """Something is done that nobody else knows of yet."""
+        with self._lock:
+            self._count += 1
+            os.write(self._journal, f"{name}\n".encode())
+            if self._count == self._die_at:
+                os._exit(9)
+
+
+class TappedConnection:
+    """A connection whose writes are points; the Lease's renewals are not, for they come by time."""
+
+    def __init__(self, inner: Any, points: Points) -> None:
+        self._inner = inner
+        self._points = points
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def request(self, method: str, path: str, **options: Any) -> bytes:
+        """Pass it on."""
+        answer: bytes = self._inner.request(method, path, **options)
+        dry = (options.get("query") or {}).get("dryRun")
+        renewal = method == "PUT" and "/leases/" in path
+        if method != "GET" and not dry and not renewal and "selfsubject" not in path:
+            self._points.passed(f"{method} {path.rpartition('/namespaces/dev/')[2]}")
+        return answer
+
+
+class TappedStore(ActionStore):
+    """A store whose claims and ends are points."""
+
+    points: Points
+
+    def claim(self, *args: Any, **kwargs: Any) -> Action | None:
+        """Pass it on."""
+        claimed = super().claim(*args, **kwargs)
+        if claimed is not None:
+            self.points.passed("claim")
+        return claimed
+
+    def finish(self, *args: Any, **kwargs: Any) -> bool:
+        """Pass it on."""
+        done = super().finish(*args, **kwargs)
+        self.points.passed("finish")
+        return done
+
+
+class TappedMint(Mint):
+    """Tokens whose minting is a point."""
+
+    points: Points
+
+    def generate_token(self, *args: Any) -> Any:
+        """Pass it on."""
+        token = super().generate_token(*args)
+        self.points.passed("mint")
+        return token
+
+
+class TappedRun:
+    """A run whose steps are points."""
+
+    def __init__(self, inner: Run, points: Points) -> None:
+        self._inner = inner
+        self._points = points
+        self.lost = inner.lost
+        self.guard = inner.guard
+        self.progress = inner.progress
+
+    def step(self, name: str, detail: str = "") -> None:
+        """Pass it on."""
+        self._inner.step(name, detail)
+        self._points.passed(f"step {name}")
+
+
+class Tapped:
+    """An executor whose run is tapped."""
+
+    def __init__(self, inner: Executor, points: Points) -> None:
+        self._inner = inner
+        self._points = points
+
+    def execute(self, action: Action, run: Run) -> Outcome:
+        """Pass it on."""
+        return self._inner.execute(action, TappedRun(run, self._points))
+
+
+def run_bot(job: Job) -> Runner:
+    """A started bot in this process."""
+    points = Points(job)
+    client = connect_redis(job.redis, timeout=2.0, retries=3)
+    store = TappedStore(client, prefix=job.prefix)
+    store.points = points
+    limits = Timeouts(connect=2.0, read=10.0, repeat=0.3)
+    plain = connect("west", kubeconfig=Path(job.kubeconfig), timeouts=limits)
+    tapped: Connection = TappedConnection(plain._connection, points)
+    clusters = {"west": Cluster("west", tapped)}
+    mint = TappedMint()
+    mint.points = points
+    planner = Planner(clusters.__getitem__, list)
+    applier = Applier(planner, clusters, Minter(mint, {"contoso": INSTANCE}))
+    executors: dict[str, Executor] = {
+        "deploy": Deployer(applier),
+        "delete": Remover(clusters),
+        "stamp": Stamper(clusters["west"]),
+    }
+    made = Runner(
+        store,
+        GatewayLeases(client, prefix=job.prefix),
+        Fences(clusters),
+        {kind: Tapped(executor, points) for kind, executor in executors.items()},
+        owner=job.owner,
+        lease_seconds=job.lease_seconds,
+        heartbeat_seconds=job.lease_seconds / 4,
+        poll_seconds=0.05,
+    )
+    made.start()
+    return made
+
+
+def serve() -> None:
+    """Fork a bot for each line of standard input; its process id is the answer."""
+    for line in sys.stdin:
+        job = Job(**json.loads(line))
+        pid = os.fork()
+        if pid == 0:
+            os.close(0)
+            run_bot(job)
+            threading.Event().wait()
+        print(pid, flush=True)
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                continue
+
+
+class Nursery:
+    """Where bots are forked; every one of them ends with it."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", "from tests.faults.bots import serve; serve()"],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self._lock = threading.Lock()
+        self._pids: set[int] = set()
+
+    def start(self, job: Job) -> int:
+        """Start a bot; its process id."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with self._lock:
+            self._process.stdin.write(json.dumps(asdict(job)) + "\n")
+            self._process.stdin.flush()
+            pid = int(self._process.stdout.readline())
+            self._pids.add(pid)
+        return pid
+
+    def kill(self, pid: int) -> None:
+        """kill -9."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, 9)
+
+    def close(self) -> None:
+        """End them all."""
+        for pid in self._pids:
+            self.kill(pid)
+        self._process.kill()
+        self._process.wait()

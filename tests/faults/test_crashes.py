@@ -1,0 +1,242 @@
+"""The bot is killed after each thing it does, for each kind of action; the next one ends it."""
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.sandbox.valkey import Valkey
+from deploy.actions.connection import connect as connect_redis
+from deploy.actions.record import State
+from deploy.actions.store import ActionStore
+from deploy.applying import Applier
+from deploy.binding import plan_to_mapping
+from deploy.cluster import Cluster
+from deploy.deployer import Deployer
+from deploy.errors import Unavailable
+from deploy.fencing import lease_name
+from deploy.gateway import GatewayRef, GatewaySpec
+from deploy.installed import installed
+from deploy.manifests import render, token_secret
+from deploy.minting import Minter
+from deploy.plan import Plan
+from deploy.planning import Planner
+from deploy.policy import People, Policy
+from deploy.removal import removal_plan
+from deploy.spec import spec_to_mapping
+from tests.faults.bots import Job, Nursery
+from tests.faults.judging import Tally
+from tests.support.gateway_bed import (
+    INSTANCE,
+    SPEC,
+    Mint,
+    RecordingRun,
+    action_for,
+    gateway_bed,
+)
+from tests.support.processes import alive
+from tests.support.redis_servers import started
+from tests.support.waiting import until
+
+KINDS = ("deploy", "scale", "restart", "rollback", "adopt", "delete")
+_AT_ONCE = 5
+POLICY = Policy(by="approvers", quorum=2, approvers=People(("U8", "U9")))
+
+
+class World:
+    """A cluster with nodes, a Redis, and bots that are processes."""
+
+    def __init__(
+        self, cluster: Cluster, kubeconfig: Path, server: Valkey, nursery: Nursery
+    ) -> None:
+        self.cluster = cluster
+        self.kubeconfig = kubeconfig
+        self.server = server
+        self.nursery = nursery
+        self.planner = Planner({"west": cluster}.__getitem__, list)
+        minter = Minter(Mint(), {"contoso": INSTANCE})
+        self.deployer = Deployer(Applier(self.planner, {"west": cluster}, minter))
+        self._numbers = itertools.count()
+
+    def deploy(self, spec: GatewaySpec) -> None:
+        """Have it run."""
+        new_id = f"BEFORE{next(self._numbers)}"
+        plan = self.planner.plan(spec, new_id)
+        outcome = self.deployer.execute(action_for(plan, new_id), RecordingRun())
+        assert outcome.state is State.SUCCEEDED, outcome
+
+
+@dataclass
+class Case:
+    """One action on a gateway of its own."""
+
+    name: str
+    plan: Plan
+    request: dict[str, Any]
+    kind: str = "deploy"
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What there is to see of it on the cluster, whoever brought it about in how many runs."""
+
+    generations: int
+    revisions: int
+    secrets: int
+    there: bool
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Iterator[World]:
+    directory = tmp_path_factory.mktemp("crashes")
+    with gateway_bed(directory) as bed:
+        for server in started("valkey", directory / "redis"):
+            yield World(bed.cluster, bed.running.kubeconfig(), server, nursery)
+
+
+def spec_named(name: str, **changes: Any) -> GatewaySpec:
+    ref = GatewayRef("west", "dev", name)
+    # Small, for there are many of them on few nodes.
+    return dataclasses.replace(SPEC, ref=ref, replicas=1, cpu="50m", memory="64Mi", **changes)
+
+
+def prepare(world: World, kind: str, name: str) -> Case:
+    """Bring the gateway to where the action begins, and plan the action."""
+    spec = spec_named(name)
+    if kind not in ("deploy", "adopt"):
+        world.deploy(spec)
+    if kind == "delete":
+        plan = removal_plan(world.cluster, installed(world.cluster, spec.ref), volumes=False)
+        return Case(name, plan, {"spec": spec_to_mapping(spec), "verb": kind}, "delete")
+    if kind == "scale":
+        spec = dataclasses.replace(spec, replicas=2)
+    elif kind == "restart":
+        rollout = dataclasses.replace(spec.rollout, restarted_at="2026-12-01T00:00:00Z")
+        spec = dataclasses.replace(spec, rollout=rollout)
+    elif kind == "rollback":
+        world.deploy(dataclasses.replace(spec, tag="2.11.0"))
+    elif kind == "adopt":
+        _by_hand(world.cluster, spec)
+    plan = world.planner.plan(spec, "ACTION", take_over=kind == "adopt")
+    request = {"spec": spec_to_mapping(spec), "verb": kind, "take_over": kind == "adopt"}
+    return Case(name, plan, request)
+
+
+def _by_hand(cluster: Cluster, spec: GatewaySpec) -> None:
+    """The same gateway as somebody else would have put it there."""
+    secret = f"{spec.ref.name}-by-hand"
+    mint = Mint()
+    token = mint.generate_token(INSTANCE, "edge-1", "primary", mint.time(INSTANCE, "edge-1"))
+    cluster.create(token_secret(spec, secret, token, "BYHAND"))
+    other = dataclasses.replace(spec, tag="2.11.0")
+    for manifest in render(other, secret):
+        cluster.apply(manifest, manager="kubectl")
+
+
+def approve(world: World, case: Case) -> ActionStore:
+    """Have two approvers approve it, in a part of Redis that only this case's bots look at."""
+    store = ActionStore(connect_redis(world.server.url), prefix=case.name)
+    store.create(
+        "ACTION",
+        kind=case.kind,
+        ref=case.plan.spec.ref,
+        requester="U1",
+        policy=POLICY,
+        digest=case.plan.digest,
+        request=case.request,
+        plan=plan_to_mapping(case.plan),
+        origin={},
+        ttl_seconds=600,
+        request_id=case.name,
+    )
+    for who in POLICY.approvers.users:
+        store.approve(
+            "ACTION",
+            by=who,
+            person=who,
+            eligible=True,
+            digest=case.plan.digest,
+            request_id=who,
+        )
+    return store
+
+
+def seen(cluster: Cluster, ref: GatewayRef) -> Effect:
+    """The gateway as it is."""
+    deployment = cluster.get("Deployment", ref.namespace, ref.name)
+    mine = [
+        item
+        for item in cluster.list("Secret", ref.namespace)
+        if item["metadata"]["name"].startswith(f"{ref.name}-token")
+    ]
+    if deployment is None:
+        return Effect(0, 0, len(mine), there=False)
+    uid = deployment["metadata"]["uid"]
+    sets = [
+        item
+        for item in cluster.list("ReplicaSet", ref.namespace)
+        if any(o["uid"] == uid for o in item["metadata"].get("ownerReferences", ()))
+    ]
+    return Effect(deployment["metadata"]["generation"], len(sets), len(mine), there=True)
+
+
+def carry_out(world: World, kind: str, die_at: int, directory: Path) -> tuple[Case, ActionStore]:
+    """One case to its end; the bot that begins it dies after that many things, with 0 never."""
+    name = f"{kind}-{die_at}"
+    case = prepare(world, kind, name)
+    store = approve(world, case)
+    journal = directory / name
+    job = Job("bot-1", world.server.url, name, str(world.kubeconfig), str(journal), die_at)
+    pid = world.nursery.start(job)
+    if die_at:
+        until(lambda: not alive(pid), f"the death of the bot at point {die_at}", 40)
+        again = dataclasses.replace(job, owner="bot-2", die_at=0, journal=f"{journal}-again")
+        pid = world.nursery.start(again)
+
+    def ended() -> bool:
+        try:
+            action = store.get("ACTION")
+        except Unavailable:
+            return False
+        return action is not None and action.final
+
+    try:
+        until(ended, f"the end of {name}", 40)
+    finally:
+        world.nursery.kill(pid)
+    return case, store
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_bot_that_is_killed_after_any_of_its_steps_is_followed_by_one_that_ends_the_action(
+    world: World, kind: str, tmp_path: Path, record: Callable[[str, Tally], None]
+) -> None:
+    case, store = carry_out(world, kind, 0, tmp_path)
+    usual = seen(world.cluster, case.plan.spec.ref)
+    points = (tmp_path / case.name).read_text().split("\n")[:-1]
+    assert {"claim", "finish"} <= set(points)
+    tally = Tally()
+    tally.judge(store, "ACTION", effects=1)
+
+    def one(die_at: int) -> tuple[int, ActionStore, Effect]:
+        case, store = carry_out(world, kind, die_at, tmp_path)
+        effect = seen(world.cluster, case.plan.spec.ref)
+        world.cluster.delete("Deployment", "dev", case.name)
+        return die_at, store, effect
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        results = list(pool.map(one, range(1, len(points) + 1)))
+    for die_at, store, effect in results:
+        point = points[die_at - 1]
+        tally.judge(store, "ACTION", effects=1 if effect == usual else 2)
+        if effect != usual:
+            tally.wrong.append(f"killed after {point!r}: {effect} and not {usual}")
+    for ref in (GatewayRef("west", "dev", f"{kind}-{n}") for n in range(len(points) + 1)):
+        left = world.cluster.get("Lease", "dev", lease_name(ref))
+        assert (left is None) == (kind == "delete")
+    record(f"{kind}, killed after each of {len(points)} steps", tally)

@@ -1,0 +1,217 @@
+"""Redis fails over while bots work, and while two of them are told that they are the one."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.actions.connection import connect as connect_redis
+from deploy.actions.leases import GatewayLeases
+from deploy.actions.record import State
+from deploy.actions.replication import Replication
+from deploy.actions.runner import Runner
+from deploy.actions.store import ActionStore
+from deploy.cluster import Cluster, connect
+from deploy.fencing import Fences
+from tests.faults.judging import Tally
+from tests.faults.stamping import Stamper
+from tests.faults.test_redis import Crowd, approve, client_of, create, crowd
+from tests.support.redis_servers import server_of
+from tests.support.running_cluster import RunningCluster
+from tests.support.sentinels import Sentinels
+from tests.support.waiting import until
+
+Record = Callable[[str, Tally], None]
+
+
+@pytest.fixture(scope="module")
+def west(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    directory = tmp_path_factory.mktemp("west")
+    with RunningCluster(directory, namespaces=("dev",), with_kubelet=False) as running:
+        found = connect("west", kubeconfig=running.kubeconfig())
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def sentinels(tmp_path: Path) -> Iterator[Sentinels]:
+    found = Sentinels(tmp_path)
+    try:
+        found.start()
+        yield found
+    finally:
+        found.stop()
+
+
+def test_a_primary_that_is_killed(west: Cluster, sentinels: Sentinels, record: Record) -> None:
+    with crowd(west, sentinels.url, "failover") as people:
+        asking = threading.Thread(target=lambda: people.ask(3))
+        asking.start()
+        until(lambda: any(s.executions for s in people.stampers), "work")
+        old = sentinels.primary()
+        old.kill()
+        until(lambda: sentinels.primary() is not old, "another primary", 30)
+        old.start()
+        asking.join()
+        record("Sentinel failover, primary killed -9", people.judge(60))
+
+
+def test_a_primary_that_freezes_and_comes_back(
+    west: Cluster, sentinels: Sentinels, record: Record
+) -> None:
+    with crowd(west, sentinels.url, "frozen") as people:
+        asking = threading.Thread(target=lambda: people.ask(3))
+        asking.start()
+        until(lambda: any(s.executions for s in people.stampers), "work")
+        old = sentinels.primary()
+        old.signal(signal.SIGSTOP)
+        until(lambda: sentinels.primary() is not old, "another primary", 30)
+        old.signal(signal.SIGCONT)
+        asking.join()
+        record("Sentinel split brain, primary frozen", people.judge(60))
+
+
+def test_an_approved_action_does_not_begin_before_a_replica_knows_it(
+    west: Cluster, tmp_path: Path
+) -> None:
+    servers = Sentinels(tmp_path, min_replicas=0)
+    try:
+        servers.start()
+        first, *others = servers.data
+        client = connect_redis(f"redis://127.0.0.1:{first.port}")
+        replication = Replication(client)
+        assert replication.complete()
+        for sentinel in servers.sentinels:
+            sentinel.kill()
+        for other in others:
+            other.client().replicaof("NO", "ONE")
+        until(lambda: not replication.complete(), "a primary that is alone", 10)
+        stamper = Stamper(west)
+        bot = Runner(
+            ActionStore(client),
+            GatewayLeases(client),
+            Fences({"west": west}),
+            {"stamp": stamper},
+            owner="bot-1",
+            poll_seconds=0.05,
+            replicated=replication.complete,
+        )
+        bot.start()
+        store = ActionStore(client)
+        people = Crowd(west, f"redis://127.0.0.1:{first.port}", "alone", bots=0)
+        create(store, "ALONE", people.refs[0])
+        for who in ("U8", "U9"):
+            approve(store, "ALONE", who)
+        threading.Event().wait(1.5)
+        action = store.get("ALONE")
+        assert action is not None
+        assert (action.state, stamper.executions) == (State.APPROVED, 0)
+        others[0].client().replicaof("127.0.0.1", first.port)
+
+        def ended() -> bool:
+            found = store.get("ALONE")
+            return found is not None and found.state is State.SUCCEEDED
+
+        until(ended, "the end", 20)
+        bot.stop(5)
+    finally:
+        servers.stop()
+
+
+def test_two_bots_that_two_primaries_give_one_fence_change_a_gateway_once(
+    west: Cluster, tmp_path: Path, record: Record
+) -> None:
+    servers = [server_of("valkey", tmp_path / name) for name in ("one", "other")]
+    for server in servers:
+        server.start()
+    crowds = [Crowd(west, server.url, "split", bots=2) for server in servers]
+    tally = Tally()
+    try:
+        refs = crowds[0].refs
+        for people in crowds:
+            # The same approved actions are on both, as after a failover that lost no approval.
+            people.refs = refs
+            for n, ref in enumerate(refs * 3):
+                create(people.store, f"SPLIT{n}", ref)
+                people.ids.append(f"SPLIT{n}")
+        deciding = [
+            threading.Thread(target=lambda p=people: [p._decide(i) for i in p.ids])
+            for people in crowds
+        ]
+        for thread in deciding:
+            thread.start()
+        for thread in deciding:
+            thread.join()
+        for people in crowds:
+            found = people.judge(60)
+            tally.lost += found.lost
+            tally.twice += found.twice
+            tally.unapproved += found.unapproved
+            tally.runs += found.runs
+            tally.wrong += found.wrong
+        tally.actions = 3 * len(refs)
+    finally:
+        for people in crowds:
+            people.stop()
+        for server in servers:
+            server.stop()
+    record("two primaries that give the same fences", tally)
+
+
+def test_the_same_without_the_lease_object_is_done_twice(west: Cluster, tmp_path: Path) -> None:
+    """What the Lease is for: this is how the test above would fail."""
+
+    class Nothing:
+        """Holds that anybody has."""
+
+        def seen(self, ref: object) -> int:
+            return 0
+
+        def take(self, *asked: object) -> "Nothing":
+            return self
+
+        def guard(self) -> None: ...
+
+        def renew(self) -> None: ...
+
+        def release(self) -> None: ...
+
+    servers = [server_of("valkey", tmp_path / name) for name in ("one", "other")]
+    for server in servers:
+        server.start()
+    crowds = [Crowd(west, server.url, "twice", bots=0) for server in servers]
+    both = threading.Barrier(2)
+
+    class Together(Stamper):
+        """Both have read before either writes."""
+
+        def _write(self, ref: object, stamps: list[str]) -> None:
+            both.wait(20)
+            written.append(stamps)
+
+    written: list[list[str]] = []
+    bots = []
+    for n, (people, server) in enumerate(zip(crowds, servers, strict=True)):
+        people.refs = crowds[0].refs
+        create(people.store, "BOTH", people.refs[0])
+        people.ids.append("BOTH")
+        people._decide("BOTH")
+        bots.append(
+            Runner(
+                ActionStore(client_of(server.url)),
+                GatewayLeases(client_of(server.url)),
+                Nothing(),  # type: ignore[arg-type]  # that is the point
+                {"stamp": Together(west)},
+                owner=f"bot-{n}",
+                poll_seconds=0.05,
+            )
+        )
+    for bot in bots:
+        bot.start()
+    until(lambda: len(written) == 2, "both to write", 20)
+    for bot in bots:
+        bot.stop(5)
+    for server in servers:
+        server.stop()

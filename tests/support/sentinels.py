@@ -1,0 +1,137 @@
+"""A primary, two replicas and three Sentinels on loopback, from one server binary."""
+
+import os
+import socket
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from bot.sandbox.processes import spawn
+from bot.sandbox.valkey import wheel_binary
+from tests.support.waiting import until
+
+MASTER = "gateways"
+_DOWN_MS = 800
+
+
+@dataclass
+class Server:
+    """One process that listens on a port."""
+
+    port: int
+    directory: Path
+    arguments: list[str]
+    process: subprocess.Popen[Any] | None = None
+
+    def start(self) -> None:
+        """Start it, on what it left."""
+        self.process = spawn(self.arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until(self._answers, f"an answer at port {self.port}", 10)
+
+    def client(self) -> Any:
+        """For looking at it alone."""
+        return redis.Redis(port=self.port, socket_timeout=2, decode_responses=True)
+
+    def signal(self, number: int) -> None:
+        """Send the process a signal."""
+        assert self.process is not None
+        os.kill(self.process.pid, number)
+
+    def kill(self) -> None:
+        """kill -9."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self.client().ping())
+        except redis.RedisError:
+            return False
+
+
+class Sentinels:
+    """Use `url` as the bot's Redis. With `min_replicas` a primary without replicas takes no writes."""
+
+    def __init__(self, directory: Path, *, min_replicas: int = 1) -> None:
+        self._binary = str(wheel_binary())
+        self._directory = directory
+        self._min_replicas = min_replicas
+        self.data = [self._server(n) for n in range(3)]
+        self.sentinels: list[Server] = []
+
+    def start(self) -> None:
+        """Start everything, in order, and wait until it is whole."""
+        first = self.data[0]
+        for server in self.data:
+            server.start()
+        for server in self.data[1:]:
+            server.client().replicaof("127.0.0.1", first.port)
+        until(lambda: self.replicas(first) == 2, "two replicas", 20)
+        self.sentinels = [self._sentinel(n, first.port) for n in range(3)]
+        for server in self.sentinels:
+            server.start()
+        until(self._whole, "three Sentinels that know each other and both replicas", 30)
+
+    def stop(self) -> None:
+        """End everything."""
+        for server in (*self.sentinels, *self.data):
+            # SIGKILL ends a stopped process too.
+            server.kill()
+
+    @property
+    def url(self) -> str:
+        """For the bot's settings."""
+        hosts = ",".join(f"127.0.0.1:{server.port}" for server in self.sentinels)
+        return f"redis+sentinel://{hosts}/{MASTER}"
+
+    def primary(self) -> Server:
+        """Whom the Sentinels name."""
+        for sentinel in self.sentinels:
+            try:
+                address = sentinel.client().sentinel_get_master_addr_by_name(MASTER)
+            except redis.RedisError:
+                continue
+            port = int(address[1])
+            return next(server for server in self.data if server.port == port)
+        raise AssertionError("no Sentinel answers")
+
+    def replicas(self, server: Server) -> int:
+        """How many replicas are in step with it."""
+        info = server.client().info("replication")
+        return sum(info[f"slave{n}"]["state"] == "online" for n in range(info["connected_slaves"]))
+
+    def _whole(self) -> bool:
+        state = [server.client().sentinel_master(MASTER) for server in self.sentinels]
+        return all(s["num-other-sentinels"] == 2 and s["num-slaves"] == 2 for s in state)
+
+    def _server(self, number: int) -> Server:
+        port, directory = _free_port(), self._directory / f"data-{number}"
+        directory.mkdir(parents=True)
+        arguments = [
+            *(self._binary, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(directory)),
+            *("--appendonly", "yes", "--appendfsync", "everysec", "--save", ""),
+            *("--min-replicas-to-write", str(self._min_replicas), "--min-replicas-max-lag", "2"),
+            *("--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"),
+        ]
+        return Server(port, directory, arguments)
+
+    def _sentinel(self, number: int, primary: int) -> Server:
+        port, directory = _free_port(), self._directory / f"sentinel-{number}"
+        directory.mkdir(parents=True)
+        path = directory / "sentinel.conf"
+        path.write_text(
+            f"port {port}\nbind 127.0.0.1\ndir {directory}\n"
+            f"sentinel monitor {MASTER} 127.0.0.1 {primary} 2\n"
+            f"sentinel down-after-milliseconds {MASTER} {_DOWN_MS}\n"
+            f"sentinel failover-timeout {MASTER} 5000\n"
+        )
+        return Server(port, directory, [self._binary, str(path), "--sentinel"])
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
