@@ -29,7 +29,7 @@ from bot.clients import (
     registry_of,
     warning_channels,
 )
-from bot.expiry import Expiry
+from bot.expiry import Expiry, Parts
 from bot.health import HealthServer
 from bot.http_mode import HttpMode
 from bot.settings import Secrets, Settings
@@ -59,7 +59,7 @@ from deploy.planning import Planner
 from deploy.portal import portal_of
 from deploy.regeneration import Regenerator, Survey
 from deploy.removal import Remover
-from deploy.rotator import Rotator
+from deploy.rotator import Rotator, plan_rotation
 from deploy.verification import observing
 from handlers import again, choices, listeners, logs, status
 from handlers.again import Reproposing
@@ -172,8 +172,23 @@ class Bot:
             Chore("audit retention", 3600.0, audit.trim),
             Chore("reminders", 10.0, lambda: reminders.remind(store)),
         )
+        team = Team(slack)
         self._expiry = Expiry(
-            settings, redis, owner, self._caches, _sending_client(settings, secrets), budgets
+            settings,
+            Parts(
+                redis=redis,
+                owner=owner,
+                caches=self._caches,
+                slack=_sending_client(settings, secrets),
+                budgets=budgets,
+                store=store,
+                audit=audit,
+                plans=lambda ref, asked, new_id: plan_rotation(
+                    planner, clusters[ref.cluster], ref, asked, new_id
+                ),
+                bot_user=team.bot_user,
+                wake=self._changed,
+            ),
         )
         self._live = Live(slack, LiveMessages(redis, owner), budgets)
         self._tails = Live(
@@ -210,7 +225,8 @@ class Bot:
             audit=audit,
             tracker=Tracker(prompt, owner),
             accept=self._accept,
-            team=Team(slack),
+            team=team,
+            resume=self._expiry.resume,
             wake=self._changed,
             command=settings.slack.command,
             decision_seconds=settings.decision.seconds,

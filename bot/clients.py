@@ -10,6 +10,7 @@ from bot.settings import ApprovalSettings, PeopleSettings, Secrets, Settings
 from deploy.access import Approval, Environment, Freeze, Identities, environment_of
 from deploy.azure import ApimInstance, ArmClient
 from deploy.cluster import Cluster, connect
+from deploy.expiry.automatic import Automatic
 from deploy.expiry.scanner import Rules
 from deploy.expiry.thresholds import DEFAULT, ordered
 from deploy.gateway import DEFAULT_REPOSITORY, GatewayRef
@@ -141,6 +142,25 @@ def expiry_rules(settings: Settings) -> Callable[[GatewayRef], Rules]:
         return Rules(name, ordered(thresholds) if thresholds is not None else DEFAULT, here.places)
 
     return rules_of
+
+
+def automatic_rules(settings: Settings) -> Mapping[str, Automatic]:
+    """How tokens are rotated on their own, by environment."""
+    return {
+        e.name: Automatic(
+            mode=e.rotation.mode,
+            before=e.rotation.before,
+            at_once=e.rotation.at_once or settings.rotation.at_once,
+            failures=e.rotation.failures,
+            standing=e.rotation.standing_approval,
+        )
+        for e in settings.environments
+    }
+
+
+def environment_channels(settings: Settings) -> Mapping[str, tuple[str, ...]]:
+    """Where people hear of tokens, by environment."""
+    return {e.name: (e.warnings or settings.warnings).places for e in settings.environments}
 
 
 def digest_channels(settings: Settings) -> tuple[str, ...]:

@@ -210,6 +210,35 @@ class AllWarningSettings(WarningSettings):
     digest: DigestSettings | None = DigestSettings()
 
 
+def _mode(value: Any) -> Any:
+    """`rotation: auto` for `rotation: {mode: auto}`; YAML reads a bare off as false."""
+    if value is False or isinstance(value, str):
+        value = {"mode": value}
+    if isinstance(value, dict) and value.get("mode") is False:
+        value = {**value, "mode": "off"}
+    return value
+
+
+class AutomaticSettings(_Model):
+    """How tokens of an environment are rotated on their own.
+
+    `standing_approval` is the text of who approved, once and for all, that it happens.
+    """
+
+    mode: Literal["auto", "ask", "off"] = "off"
+    before: Seconds = 7 * 86400.0
+    at_once: int | None = Field(default=None, ge=1, le=50)
+    failures: int = Field(default=2, ge=1, le=20)
+    standing_approval: str = Field(default="", max_length=200)
+
+    @field_validator("before")
+    @classmethod
+    def _before_it_expires(cls, value: float) -> float:
+        if not 3600 <= value <= 25 * 86400:
+            raise ValueError("between 1h and 25d before the expiry")
+        return value
+
+
 class EnvironmentSettings(_Model):
     """Which clusters and namespaces form an environment; the first that matches holds."""
 
@@ -224,6 +253,18 @@ class EnvironmentSettings(_Model):
     freezes: tuple[FreezeSettings, ...] = ()
     windows: bool = True
     warnings: WarningSettings | None = None
+    rotation: Annotated[AutomaticSettings, BeforeValidator(_mode)] = AutomaticSettings()
+
+    @model_validator(mode="after")
+    def _somebody_decides_on_rotations(self) -> "EnvironmentSettings":
+        rotation = self.rotation
+        if rotation.mode == "auto" and self.production and not rotation.standing_approval:
+            raise ValueError(
+                "rotation: auto in production needs standing_approval, the text of who approved it"
+            )
+        if rotation.mode == "ask" and self.approval is None and self.requesters is None:
+            raise ValueError("rotation: ask needs approval or requesters: nobody could be asked")
+        return self
 
     @model_validator(mode="after")
     def _one_exemption_a_rule(self) -> "EnvironmentSettings":

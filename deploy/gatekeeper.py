@@ -104,15 +104,19 @@ class Gatekeeper:
             return Verdict(False, "Nobody approves changes there, so there are no windows.")
         return among(approval.approvers, user, self._groups(approval.approvers, user))
 
-    def may_ask(self, ref: GatewayRef, user: str) -> Verdict:
-        """Whether `user` has a say in `ref`: asks for its changes, from whatever channel, or
-        approves them."""
-        environment = self.environment(ref)
+    def may_ask(self, environment: Environment, user: str) -> Verdict:
+        """Whether `user` has a say there: asks for changes, from whatever channel, or approves."""
         if environment.requesters is None:
             return Verdict(True, "anyone may ask")
         people = environment.requesters
         verdict = among(people, user, self._groups(people, user))
         return verdict if verdict.allowed else self._approve(environment, user)
+
+    def may_resume(self, environment: Environment, user: str) -> Verdict:
+        """Whether `user` decides that what happens on its own goes on there after a failure."""
+        if environment.approval is not None:
+            return self._approve(environment, user)
+        return self.may_ask(environment, user)
 
     def window_open(self, policy: Policy) -> bool:
         """Whether the window that the policy names, if any, is open still."""

@@ -8,6 +8,7 @@ from typing import Any
 from deploy import regeneration, rotation
 from deploy.actions.executor import Executor, Run
 from deploy.actions.record import Action, Outcome, State
+from deploy.expiry.autopilot import AUTOMATIC
 from deploy.gateway import GatewayRef
 from deploy.spec import spec_from_mapping
 from handlers import delete, regenerate_key, rotate
@@ -71,9 +72,12 @@ class Reproposing:
         self._accept = accept
 
     def execute(self, action: Action, run: Run) -> Outcome:
-        """As the inner one; the request for the fresh plan is safe before the end is recorded."""
+        """As the inner one; the request for the fresh plan is safe before the end is recorded.
+
+        What was begun without anybody asking is planned anew by what began it.
+        """
         outcome = self._inner.execute(action, run)
-        if outcome.state is State.SUPERSEDED:
+        if outcome.state is State.SUPERSEDED and not action.request.get(AUTOMATIC):
             self._accept(request_for(action, action.id))
         return outcome
 

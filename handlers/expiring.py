@@ -7,6 +7,7 @@ from deploy.errors import InvalidInput, NotFound, Refused
 from deploy.expiry.record import Tracked
 from deploy.gateway import GatewayRef
 from deploy.rotation import KIND
+from handlers import replies
 from handlers.proposal import find
 from handlers.services import Services
 from handlers.verb import Click, Option, Reply, Request, Submission, Verb
@@ -57,6 +58,28 @@ def submitted(services: Services, submission: Submission) -> Request:
     return Request(submission.id, VERB.name, submission.user, channel, "", ref, options)
 
 
+def resume(services: Services, click: Click) -> None:
+    """The Resume button: automatic rotation goes on after it stopped."""
+    environment = next((e for e in services.environments if e.name == click.value), None)
+    if environment is None:
+        reply = Reply("The settings have no such environment any more.")
+    else:
+        verdict = services.gatekeeper.may_resume(environment, click.user)
+        if not verdict.allowed:
+            reply = Reply(f"You may not resume it in {environment.name}: {verdict.why}.")
+        elif services.resume(environment.name, click.user):
+            text = f":arrow_forward: <@{click.user}> resumed automatic rotation in "
+            services.slack.chat_postMessage(
+                channel=click.channel,
+                thread_ts=str(click.body["container"]["message_ts"]),
+                text=f"{text}{environment.name}.",
+            )
+            return
+        else:
+            reply = Reply("It goes on already.")
+    replies.send(services.slack, reply, user=click.user, channel=click.channel, response_url="")
+
+
 def _snooze(services: Services, request: Request) -> Reply:
     if not request.gateway:
         raise InvalidInput("Which gateway is missing.", field="gateway")
@@ -86,7 +109,7 @@ def _checked(services: Services, ref: GatewayRef, user: str, reason: str, chosen
             field=view.DURATION,
             remedy=f"Choose {', '.join(view.DURATIONS)}.",
         )
-    verdict = services.gatekeeper.may_ask(ref, user)
+    verdict = services.gatekeeper.may_ask(services.gatekeeper.environment(ref), user)
     if not verdict.allowed:
         raise Refused(f"You may not snooze warnings about {ref}.", meaning=verdict.why)
     return view.DURATIONS[chosen][1]
@@ -119,5 +142,5 @@ VERB = Verb(
     examples=("expiring", 'expiring edge-1 --snooze 3d --reason "replaced on Friday"'),
     modal=view.SNOOZE_MODAL,
     submit=submitted,
-    clicks={view.ROTATE: rotate, view.SNOOZE: snooze},
+    clicks={view.ROTATE: rotate, view.SNOOZE: snooze, view.RESUME: resume},
 )

@@ -57,17 +57,24 @@ def _unreadable(group: str, reason: str) -> Unavailable:
 
 
 class Team:
-    """The id of the workspace that the bot's token belongs to; empty while Slack does not say."""
+    """The workspace that the bot's token belongs to; empty while Slack does not say."""
 
     def __init__(self, slack: WebClient) -> None:
         self._slack = slack
         self._id = ""
+        self._user = ""
 
     def __call__(self) -> str:
-        """Ask once, and remember."""
+        """The workspace's id: asked once, and remembered."""
         if not self._id:
             try:
-                self._id = str(self._slack.auth_test()["team_id"])
+                answer = self._slack.auth_test()
             except (SlackApiError, SlackClientError, OSError) as error:
                 log.warning("Slack does not say which workspace this is: %s", type(error).__name__)
+            else:
+                self._id, self._user = str(answer["team_id"]), str(answer["user_id"])
         return self._id
+
+    def bot_user(self) -> str:
+        """The bot's own user id."""
+        return self._user if self() else ""

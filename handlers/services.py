@@ -29,7 +29,8 @@ class Services:
     `wake` nudges the runner and the delivery after an action changed; `decision_seconds` is how
     long a plan waits for its decision; `image_repository` is what manifests name; `portal` is the
     Azure portal of this cloud. `accept` makes a request safe and starts on it; `team` is the id of
-    the workspace, empty while it is not known. `regenerate_keys` says whether the settings allow
+    the workspace, empty while it is not known. `resume` lets automatic rotation go on in an
+    environment, in the name of a person. `regenerate_keys` says whether the settings allow
     that.
     """
 
@@ -50,6 +51,7 @@ class Services:
     windows: Windows
     audit: AuditLog
     tracker: Tracker
+    resume: Callable[[str, str], bool]
     accept: Callable[[Any], None]
     team: Callable[[], str]
     wake: Callable[[str], None]

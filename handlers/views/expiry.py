@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from deploy.expiry.autopilot import Stop
 from deploy.expiry.record import Entry, Tracked
 from handlers.verb import Reply, View
 from handlers.views.text import (
@@ -18,7 +19,7 @@ from handlers.views.text import (
     section,
 )
 
-ROTATE, SNOOZE = "expiry_rotate", "expiry_snooze"
+ROTATE, SNOOZE, RESUME = "expiry_rotate", "expiry_snooze", "expiry_resume"
 SNOOZE_MODAL = "expiry_snooze_modal"
 REASON, DURATION = "snooze_reason", "snooze_duration"
 DURATIONS: Mapping[str, tuple[str, float]] = {
@@ -135,6 +136,20 @@ def snooze_read(private_metadata: str, values: Mapping[str, Mapping[str, Any]]) 
     reason = str(((values.get(REASON) or {}).get(REASON) or {}).get("value") or "").strip()
     chosen = ((values.get(DURATION) or {}).get(DURATION) or {}).get("selected_option") or {}
     return str(kept["ref"]), str(kept["channel"]), reason, str(chosen.get("value", ""))
+
+
+def stopped(stop: Stop) -> tuple[str, list[Block]]:
+    """That nothing more is rotated on its own, and how it goes on."""
+    title = f"Automatic rotation stopped in {stop.environment}"
+    what = counted(stop.failures, "rotation")
+    blocks: list[Block] = [
+        section(
+            f":octagonal_sign: *{escape(title)}*\n{what} failed in a row, so no other is begun. "
+            f"Last: {escape(cut(stop.last, 300))}\nWarnings go on. When the cause is mended, resume it."
+        ),
+        {"type": "actions", "elements": [button("Resume", RESUME, stop.environment)]},
+    ]
+    return title, blocks
 
 
 def snoozed(tracked: Tracked) -> Reply:

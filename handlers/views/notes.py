@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from deploy.actions.record import Action, Event
+from deploy.expiry.autopilot import AUTOMATIC
 from deploy.policy import Policy
 from handlers.views.action import agreed, mentions
 from handlers.views.text import date, escape
@@ -35,7 +36,8 @@ def _notes(action: Action, event: Event) -> Iterator[Note]:
     if text:
         broadcast = event.name in ("failed", "unknown")
         yield Note(f"{event.version}:thread", "thread", text, broadcast)
-    if action.policy.by == "approvers" and event.name in _PERSONAL:
+    asked = not action.request.get(AUTOMATIC)
+    if asked and action.policy.by == "approvers" and event.name in _PERSONAL:
         yield Note(f"{event.version}:requester", "requester", _personal(action, text))
 
 
@@ -46,9 +48,11 @@ def _line(action: Action, event: Event) -> str:
     who = f"<@{event.who}>"
     policy = action.policy
     if event.name == "pending":
+        automatic = action.request.get(AUTOMATIC)
+        asked = "Its token is due for rotation." if automatic else f"{who} asked for this."
         if policy.by == "approvers":
-            return f"{who} asked for this. {mentions(policy.approvers)}: please look at the plan."
-        return f"{who} asked for this."
+            return f"{asked} {mentions(policy.approvers)}: please look at the plan."
+        return asked
     if event.name == "approval":
         return f"{who} approved this; {policy.quorum} approvals are needed."
     if event.name == "approved":

@@ -1,0 +1,105 @@
+"""Which tokens are rotated on their own, and when. Pure; moments are in epoch seconds."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from deploy.actions.record import State
+from deploy.gateway import GatewayRef
+
+Mode = Literal["auto", "ask", "off"]
+_DAY = 86_400.0
+RETRY_SECONDS = 3600.0
+"""After a rotation that failed, and was taken back, the next try waits so long."""
+ASK_AGAIN_SECONDS = _DAY
+"""After nobody decided in time."""
+
+
+@dataclass(frozen=True)
+class Automatic:
+    """How an environment's tokens are rotated on their own.
+
+    `before` is how long before the expiry it is done, in seconds. `standing` is the text of who
+    approved that it happens without asking. After `failures` in a row nothing more is begun.
+    """
+
+    mode: Mode = "off"
+    before: float = 7 * _DAY
+    at_once: int = 1
+    failures: int = 2
+    standing: str = ""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What was last begun for a gateway's token of that expiry; `state` is how it stands now.
+
+    `state` is None for one that never became an action, because planning it failed.
+    """
+
+    expires_at: float
+    number: int
+    at: float
+    state: State | None
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A gateway with a token that expires."""
+
+    ref: GatewayRef
+    expires_at: float
+    attempt: Attempt | None = None
+
+
+def spread(ref: GatewayRef, before: float) -> float:
+    """By how many seconds a gateway's turn is earlier than it need be, at most a day: tokens that
+    were made together are not rotated together."""
+    number = int.from_bytes(hashlib.sha256(str(ref).encode()).digest()[:8], "big")
+    return min(_DAY, before / 7) * number / 2**64
+
+
+def turn_at(ref: GatewayRef, expires_at: float, before: float) -> float:
+    """When a gateway's token is to be rotated."""
+    return expires_at - before - spread(ref, before)
+
+
+def running(candidates: Sequence[Candidate]) -> int:
+    """How many of them are being rotated, or wait for a decision."""
+    return sum(1 for candidate in candidates if _open(candidate.attempt))
+
+
+def chosen(candidates: Sequence[Candidate], rule: Automatic, now: float) -> tuple[Candidate, ...]:
+    """Those to begin with now, the first to expire first, and never more at once than allowed.
+
+    What a person denied or took back is not begun again for the same token; nor is what succeeded,
+    should its new expiry not be seen: else it would be rotated for ever.
+    """
+    if rule.mode == "off":
+        return ()
+    due = [
+        c
+        for c in candidates
+        if now >= turn_at(c.ref, c.expires_at, rule.before) and _free(c.attempt, c, now)
+    ]
+    room = max(0, rule.at_once - running(candidates))
+    return tuple(sorted(due, key=lambda c: (c.expires_at, c.ref))[:room])
+
+
+def _open(attempt: Attempt | None) -> bool:
+    return attempt is not None and attempt.state in (State.PENDING, State.APPROVED, State.RUNNING)
+
+
+def _free(attempt: Attempt | None, candidate: Candidate, now: float) -> bool:
+    if attempt is None or attempt.expires_at != candidate.expires_at:
+        return not _open(attempt)
+    waits = {
+        None: RETRY_SECONDS,
+        State.FAILED: RETRY_SECONDS,
+        State.UNKNOWN: RETRY_SECONDS,
+        State.SUPERSEDED: 0.0,
+        State.EXPIRED: ASK_AGAIN_SECONDS,
+    }
+    wait = waits.get(attempt.state)
+    return wait is not None and now - attempt.at >= wait

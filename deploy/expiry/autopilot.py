@@ -1,0 +1,309 @@
+"""Rotates tokens that are about to expire without anybody asking, where the settings say so.
+
+One bot at a time looks, by a lease that saves work. That nothing is begun twice rests on ids: a try
+has one, made of gateway, expiry and its number, and the action of it is the same however often it is
+created.
+"""
+
+import datetime
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from deploy.access import Environment, frozen, policy_for
+from deploy.actions.audit import AuditLog
+from deploy.actions.connection import redis_errors
+from deploy.actions.record import Action, State, action_id
+from deploy.actions.store import ActionStore, Decision
+from deploy.binding import plan_to_mapping
+from deploy.errors import Conflict, GatewayBotError
+from deploy.expiry.automatic import Attempt, Automatic, Candidate, chosen
+from deploy.expiry.record import Tracked
+from deploy.expiry.tracker import Tracker
+from deploy.gateway import GatewayRef
+from deploy.plan import Plan
+from deploy.policy import Policy
+from deploy.rotation import KIND, Rotation
+from deploy.rotator import rotation_request
+
+log = logging.getLogger(__name__)
+
+AUTOMATIC = "automatic"
+"""The mark in an action's request by which views know that nobody asked for it."""
+_LEASE_SECONDS = 60.0
+_STANDING_TTL = 600
+_ASKING_TTL = 24 * 3600
+
+_COUNT = """
+-- ARGV: id of the try, whether it succeeded, how many failures in a row stop it
+if redis.call('HGET', KEYS[1], 'counted') == ARGV[1] then
+  return {tonumber(redis.call('HGET', KEYS[1], 'failures') or 0), 0}
+end
+redis.call('HSET', KEYS[1], 'counted', ARGV[1])
+if ARGV[2] == '1' then
+  redis.call('HSET', KEYS[1], 'failures', 0)
+  return {0, 0}
+end
+local failures = redis.call('HINCRBY', KEYS[1], 'failures', 1)
+if failures >= tonumber(ARGV[3]) and redis.call('HEXISTS', KEYS[1], 'stopped') == 0 then
+  local time = redis.call('TIME')
+  redis.call('HSET', KEYS[1], 'stopped', time[1])
+  redis.call('HINCRBY', KEYS[1], 'stops', 1)
+  return {failures, 1}
+end
+return {failures, 0}
+"""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """That nothing more is rotated on its own in an environment. `number` counts its stops."""
+
+    environment: str
+    number: int
+    failures: int
+    last: str
+
+
+class Plans(Protocol):
+    """Makes the plan of a rotation (deploy.rotator.plan_rotation)."""
+
+    def __call__(self, ref: GatewayRef, rotation: Rotation, action_id: str) -> Plan: ...
+
+
+class Autopilot:
+    """`rules` are by environment; `bot_user` is who stands as requester; `tell` hears of a stop,
+    again at each turn while it lasts."""
+
+    def __init__(
+        self,
+        client: Any,
+        tracker: Tracker,
+        store: ActionStore,
+        audit: AuditLog,
+        plans: Plans,
+        environments: Sequence[Environment],
+        rules: Mapping[str, Automatic],
+        *,
+        bot_user: Callable[[], str],
+        tell: Callable[[Stop], None],
+        wake: Callable[[str], None],
+        prefix: str = "gateway-bot",
+    ) -> None:
+        self._client = client
+        self._tracker = tracker
+        self._store = store
+        self._audit = audit
+        self._plans = plans
+        self._environments = {e.name: e for e in environments}
+        self._rules = {name: rule for name, rule in rules.items() if rule.mode != "off"}
+        self._bot_user = bot_user
+        self._tell = tell
+        self._wake = wake
+        self._prefix = prefix
+        self._count = client.register_script(_COUNT)
+
+    @redis_errors
+    def turn(self) -> int:
+        """Look once; how many rotations were begun."""
+        if not self._rules or not self._tracker.hold("autopilot", _LEASE_SECONDS):
+            return 0
+        user = self._bot_user()
+        if not user:
+            return 0
+        begun = 0
+        every = self._tracker.listing()
+        for name, rule in self._rules.items():
+            mine = [
+                t
+                for t in every
+                if t.facts.environment == name
+                and t.facts.expires_at is not None
+                and t.over not in ("gone", "signs in")
+            ]
+            begun += self._environment(self._environments[name], rule, mine, user)
+        return begun
+
+    @redis_errors
+    def resume(self, environment: str, *, by: str, at: float) -> bool:
+        """Begin again after a stop; whether there was one."""
+        number = int(self._client.hget(self._key(environment), "stops") or 0)
+        if not self._client.hdel(self._key(environment), "stopped"):
+            return False
+        self._client.hset(self._key(environment), "failures", 0)
+        self._record("automatic rotation resumed", by, environment, "", 2 * number, at)
+        return True
+
+    def _environment(
+        self, environment: Environment, rule: Automatic, tracked: Sequence[Tracked], user: str
+    ) -> int:
+        now = self._now()
+        kept = self._client.hgetall(self._key(environment.name))
+        candidates = []
+        for one in tracked:
+            tried = self._attempt(kept.get(f"try:{one.ref}"))
+            self._counted(environment.name, rule, one.ref, tried)
+            candidates.append(Candidate(one.ref, one.facts.expires_at or 0.0, tried))
+        state = self._client.hmget(self._key(environment.name), "stopped", "stops", "failures")
+        if state[0]:
+            last = str(self._client.hget(self._key(environment.name), "last") or "")
+            self._tell(Stop(environment.name, int(state[1]), int(state[2] or 0), last))
+            return 0
+        moment = datetime.datetime.fromtimestamp(now, datetime.UTC)
+        if frozen(environment, moment) is not None:
+            return 0
+        places = {one.ref: one.facts.channels for one in tracked}
+        begun = 0
+        for candidate in chosen(candidates, rule, now):
+            channel = next(iter(places[candidate.ref]), "")
+            begun += self._begin(environment, rule, candidate, user, channel, moment)
+        return begun
+
+    def _begin(
+        self,
+        environment: Environment,
+        rule: Automatic,
+        candidate: Candidate,
+        user: str,
+        channel: str,
+        now: datetime.datetime,
+    ) -> int:
+        ref, tried = candidate.ref, candidate.attempt
+        same = tried is not None and tried.expires_at == candidate.expires_at
+        number = tried.number + 1 if tried is not None and same else 1
+        request_id = f"{AUTOMATIC}:{ref}:{candidate.expires_at:.0f}:{number}"
+        new_id = action_id(request_id)
+        self._note(environment.name, ref, candidate, number, new_id, now.timestamp())
+        try:
+            policy = _policy(environment, rule, ref, now)
+            plan = self._plans(ref, Rotation(), new_id)
+            if plan.denied or plan.conflicts or plan.empty:
+                raise Conflict(f"The plan to rotate {ref} cannot be carried out as it is.")
+            self._create(new_id, request_id, plan, policy, user, channel)
+        except GatewayBotError as error:
+            # Its warnings go on, and it is tried again; a plan that cannot be made broke nothing.
+            log.warning("%s is not rotated on its own: %s", ref, error)
+            return 0
+        detail = json.dumps({"mode": rule.mode, "expires_at": candidate.expires_at})
+        at = now.timestamp()
+        self._audit.append(
+            "automatic rotation", user, detail, ref=ref, subject=f"automatic-{new_id}",
+            kind=AUTOMATIC, version=1, at=at,
+        )  # fmt: skip
+        if policy.standing:
+            self._confirm(new_id, user, plan.digest)
+        self._wake(new_id)
+        return 1
+
+    def _create(
+        self, new_id: str, request_id: str, plan: Plan, policy: Policy, user: str, channel: str
+    ) -> None:
+        if not channel:
+            raise Conflict(
+                f"No channel hears of {plan.spec.ref}, so nobody would see its rotation.",
+                remedy="Set `warnings.channel` for its environment.",
+            )
+        self._store.create(
+            new_id,
+            kind=KIND,
+            ref=plan.spec.ref,
+            requester=user,
+            person=user,
+            policy=policy,
+            digest=plan.digest,
+            request={**rotation_request(plan, Rotation()), AUTOMATIC: True, "reason": ""},
+            plan=plan_to_mapping(plan),
+            origin={"channel": channel},
+            ttl_seconds=_STANDING_TTL if policy.standing else _ASKING_TTL,
+            request_id=request_id,
+        )
+
+    def _confirm(self, new_id: str, user: str, digest: str) -> Decision:
+        return self._store.confirm(
+            new_id, by=user, digest=digest, request_id=f"{AUTOMATIC}:{new_id}:standing"
+        )
+
+    def _attempt(self, text: str | None) -> Attempt | None:
+        if not text:
+            return None
+        kept = json.loads(text)
+        action: Action | None = self._store.get(str(kept["action"]))
+        if action is not None and action.state is State.PENDING and action.policy.standing:
+            # The bot that made it died before it could say that the settings approve it.
+            action = self._confirm(action.id, action.requester, action.digest).action
+        state = action.state if action is not None else None
+        ended = action.updated_at if action is not None and action.final else float(kept["at"])
+        return Attempt(float(kept["expires"]), int(kept["number"]), ended, state)
+
+    def _counted(
+        self, environment: str, rule: Automatic, ref: GatewayRef, tried: Attempt | None
+    ) -> None:
+        if tried is None or tried.state is None:
+            return
+        name = f"{ref}:{tried.expires_at:.0f}:{tried.number}"
+        if self._client.hget(self._key(environment), f"end:{ref}") == name:
+            return
+        if tried.state is State.SUCCEEDED:
+            self._count(keys=[self._key(environment)], args=[name, 1, rule.failures])
+        elif tried.state in (State.FAILED, State.UNKNOWN):
+            self._failed(environment, rule, ref, name, f"{ref} ended {tried.state.value}.")
+        else:
+            return
+        self._client.hset(self._key(environment), f"end:{ref}", name)
+
+    def _failed(
+        self, environment: str, rule: Automatic, ref: GatewayRef, name: str, why: str
+    ) -> None:
+        self._client.hset(self._key(environment), "last", f"{ref}: {why}"[:300])
+        failures, stopped = self._count(
+            keys=[self._key(environment)], args=[name, 0, rule.failures]
+        )
+        if int(stopped):
+            number = int(self._client.hget(self._key(environment), "stops") or 1)
+            detail = f"{failures} failures in a row; the last: {ref}: {why}"[:300]
+            self._record(
+                "automatic rotation stopped", "", environment, detail, 2 * number - 1, self._now()
+            )
+
+    def _record(
+        self, event: str, who: str, environment: str, detail: str, version: int, at: float
+    ) -> None:
+        self._audit.append(
+            event, who, json.dumps({"environment": environment, "detail": detail}),
+            subject=f"automatic-{environment}", kind=AUTOMATIC, version=version, at=at,
+        )  # fmt: skip
+
+    def _note(
+        self,
+        environment: str,
+        ref: GatewayRef,
+        candidate: Candidate,
+        number: int,
+        new_id: str,
+        at: float,
+    ) -> None:
+        kept = {"expires": candidate.expires_at, "number": number, "action": new_id, "at": at}
+        self._client.hset(self._key(environment), f"try:{ref}", json.dumps(kept))
+
+    def _now(self) -> float:
+        seconds, micros = self._client.time()
+        return float(seconds + micros / 1e6)
+
+    def _key(self, environment: str) -> str:
+        return f"{self._prefix}:{{automatic:{environment}}}"
+
+
+def _policy(
+    environment: Environment, rule: Automatic, ref: GatewayRef, now: datetime.datetime
+) -> Policy:
+    """Who decides: the settings where they approve it once and for all, else the approvers."""
+    if rule.mode == "auto":
+        return Policy(standing=rule.standing or f"automatic rotation in {environment.name}")
+    policy = policy_for(environment, ref, now=now)
+    if policy.by == "approvers":
+        return policy
+    if environment.requesters is None:
+        raise Conflict(f"Nobody is named who could be asked about {ref}.")
+    return Policy(by="approvers", approvers=environment.requesters)

@@ -1,0 +1,100 @@
+"""Which tokens are rotated on their own: in time, spread out, and never more at once than allowed."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deploy.actions.record import State
+from deploy.expiry.automatic import (
+    RETRY_SECONDS,
+    Attempt,
+    Automatic,
+    Candidate,
+    chosen,
+    running,
+    spread,
+    turn_at,
+)
+from deploy.gateway import GatewayRef
+
+DAY = 86_400.0
+NOW = 1_800_000_000.0
+AUTO = Automatic("auto")
+SECOND = GatewayRef("west", "dev", "edge-2")
+FIRST = GatewayRef("west", "dev", "edge-1")
+names = st.integers(0, 400).map(lambda n: GatewayRef("west", "dev", f"edge-{n}"))
+states = st.sampled_from([None, *State])
+
+
+@st.composite
+def candidates(draw: st.DrawFn) -> list[Candidate]:
+    found = []
+    for ref in draw(st.lists(names, unique=True, max_size=12)):
+        expires_at = NOW + draw(st.floats(-DAY, 30 * DAY))
+        attempt = None
+        if draw(st.booleans()):
+            same = draw(st.booleans())
+            attempt = Attempt(
+                expires_at if same else expires_at - DAY,
+                1,
+                NOW - draw(st.floats(0, 3 * DAY)),
+                draw(states),
+            )
+        found.append(Candidate(ref, expires_at, attempt))
+    return found
+
+
+@given(candidates(), st.integers(1, 5))
+def test_never_more_at_once_than_allowed_and_only_what_is_due(
+    found: list[Candidate], at_once: int
+) -> None:
+    rule = Automatic("auto", at_once=at_once)
+    begun = chosen(found, rule, NOW)
+    assert running(found) + len(begun) <= max(at_once, running(found))
+    for one in begun:
+        assert turn_at(one.ref, one.expires_at, rule.before) <= NOW
+        assert one.attempt is None or one.attempt.state not in (
+            State.PENDING,
+            State.APPROVED,
+            State.RUNNING,
+        )
+    assert list(begun) == sorted(begun, key=lambda c: (c.expires_at, c.ref))
+
+
+@given(names, st.floats(3600, 25 * DAY), st.floats(0, 60 * DAY))
+def test_a_turn_is_before_it_must_be_by_a_day_at_most_and_the_same_for_every_bot(
+    ref: GatewayRef, before: float, left: float
+) -> None:
+    moment = turn_at(ref, NOW + left, before)
+    assert NOW + left - before - DAY <= moment <= NOW + left - before
+    assert moment == turn_at(ref, NOW + left, before)
+
+
+def test_tokens_that_were_made_together_are_not_rotated_together() -> None:
+    refs = [GatewayRef("west", "dev", f"edge-{n}") for n in range(200)]
+    hours = {int(spread(ref, 7 * DAY) // 3600) for ref in refs}
+    assert len(hours) > 20
+
+
+def test_nothing_is_begun_where_it_is_off() -> None:
+    assert chosen([Candidate(FIRST, NOW)], Automatic("off"), NOW) == ()
+
+
+def test_what_failed_is_tried_again_later_and_what_a_person_denied_is_not() -> None:
+    def begun(state: State | None, ago: float) -> int:
+        attempt = Attempt(NOW + DAY, 1, NOW - ago, state)
+        return len(chosen([Candidate(FIRST, NOW + DAY, attempt)], AUTO, NOW))
+
+    assert begun(State.FAILED, RETRY_SECONDS - 1) == 0
+    assert begun(State.FAILED, RETRY_SECONDS) == 1
+    assert begun(None, RETRY_SECONDS) == 1
+    assert begun(State.SUPERSEDED, 0) == 1
+    assert begun(State.EXPIRED, DAY) == 1
+    assert begun(State.DENIED, 30 * DAY) == begun(State.CANCELLED, 30 * DAY) == 0
+    assert begun(State.SUCCEEDED, 30 * DAY) == 0
+
+
+def test_what_is_under_way_keeps_others_from_being_begun() -> None:
+    going = Candidate(FIRST, NOW + DAY, Attempt(NOW + DAY, 1, NOW, State.RUNNING))
+    assert chosen([going, Candidate(SECOND, NOW + DAY)], AUTO, NOW) == ()
+    two = Automatic("auto", at_once=2)
+    assert [c.ref for c in chosen([going, Candidate(SECOND, NOW + DAY)], two, NOW)] == [SECOND]

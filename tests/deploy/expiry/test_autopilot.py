@@ -1,0 +1,218 @@
+"""Automatic rotation on a real Valkey: begun once, counted once, and stopped after failures."""
+
+import datetime
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from bot.sandbox.valkey import Valkey
+from deploy.access import Approval, Environment, Freeze
+from deploy.actions.audit import AuditLog
+from deploy.actions.connection import connect
+from deploy.actions.record import Action, Outcome, State
+from deploy.actions.store import ActionStore
+from deploy.errors import Conflict
+from deploy.expiry.automatic import Automatic
+from deploy.expiry.autopilot import AUTOMATIC, Autopilot, Stop
+from deploy.expiry.record import Facts
+from deploy.expiry.thresholds import DEFAULT
+from deploy.expiry.tracker import Tracker
+from deploy.gateway import ApimGateway, GatewayRef, GatewaySpec
+from deploy.plan import Plan, TokenPlan
+from deploy.policy import People
+from deploy.rotation import Rotation
+from tests.support.redis_servers import started
+
+DAY = 86_400.0
+FIRST, SECOND = GatewayRef("west", "dev", "edge-1"), GatewayRef("west", "dev", "edge-2")
+BOT = "U0BOT"
+DEV = Environment("development")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    yield from started("valkey", tmp_path_factory.mktemp("redis"))
+
+
+def plan_of(ref: GatewayRef, rotation: Rotation, new_id: str) -> Plan:
+    spec = GatewaySpec(ref, ApimGateway("contoso", ref.name, "contoso.example"), "2.11.1")
+    token = TokenPlan(f"{ref.name}-token-{new_id.lower()}", True, None, "It is due.")
+    return Plan(
+        spec=spec,
+        cluster_uid="uid",
+        objects=(),
+        changes=(),
+        token=token,
+        findings=(),
+        digest=f"d-{new_id}",
+    )
+
+
+class Bed:
+    """A Redis, and bots that rotate on their own."""
+
+    def __init__(self, server: Valkey) -> None:
+        self.redis = connect(server.url)
+        self.redis.flushall()
+        self.store = ActionStore(self.redis)
+        self.audit = AuditLog(self.redis)
+        self.stops: list[Stop] = []
+        self.plans: Any = plan_of
+
+    def bot(
+        self,
+        rule: Automatic | None = None,
+        environment: Environment = DEV,
+        name: str = "one",
+    ) -> Autopilot:
+        return Autopilot(
+            self.redis,
+            Tracker(self.redis, name),
+            self.store,
+            self.audit,
+            lambda ref, rotation, new_id: self.plans(ref, rotation, new_id),
+            [environment],
+            {environment.name: rule or Automatic("auto", failures=2)},
+            bot_user=lambda: BOT,
+            tell=self.stops.append,
+            wake=lambda new_id: None,
+        )
+
+    def note(self, ref: GatewayRef, left: float) -> None:
+        expires_at = float(self.redis.time()[0]) + left
+        facts = Facts(ref, ref.name, DEV.name, expires_at, "annotation", DEFAULT, ("C0ALERTS",))
+        Tracker(self.redis, "one").note(facts)
+
+    def open(self) -> list[Action]:
+        return list(self.store.open())
+
+    def finish(self, action: Action, state: State) -> None:
+        claimed = self.store.claim(action.id, "runner", fence=action.fence + 1, lease_seconds=30)
+        assert claimed is not None
+        self.store.finish(action.id, "runner", action.fence + 1, Outcome(state, "It ended."))
+
+    def later(self) -> None:
+        """An hour passes for what was tried."""
+        key = f"gateway-bot:{{automatic:{DEV.name}}}"
+        for name in self.redis.hkeys(key):
+            if name.startswith("try:"):
+                self.redis.hdel(key, name)
+
+
+@pytest.fixture
+def bed(server: Valkey) -> Bed:
+    return Bed(server)
+
+
+def test_a_token_near_its_expiry_is_rotated_by_the_standing_approval(bed: Bed) -> None:
+    bed.note(FIRST, 2 * DAY)
+    bed.note(SECOND, 20 * DAY)
+    bot = bed.bot(Automatic("auto", standing="Ben, 2026-11-01"))
+    assert bot.turn() == 1
+    (action,) = bed.open()
+    assert (action.ref, action.kind, action.state) == (FIRST, "rotate", State.APPROVED)
+    assert (action.requester, action.policy.standing) == (BOT, "Ben, 2026-11-01")
+    assert action.request[AUTOMATIC] is True
+    assert action.origin == {"channel": "C0ALERTS"}
+    assert [e.event for e in bed.audit.read(FIRST)] == ["automatic rotation"]
+
+
+def test_looking_again_and_by_other_bots_begins_nothing_twice(bed: Bed) -> None:
+    bed.note(FIRST, 2 * DAY)
+    bed.note(SECOND, 3 * DAY)
+    one, two = bed.bot(), bed.bot(name="two")
+    assert [one.turn(), two.turn(), one.turn(), two.turn()] == [1, 0, 0, 0]
+    assert [a.ref for a in bed.open()] == [FIRST]
+
+
+def test_where_it_asks_the_approvers_decide_and_not_the_bot(bed: Bed) -> None:
+    bed.note(FIRST, 2 * DAY)
+    approval = Approval(People(groups=("S0APPROVE",)), quorum=2)
+    bed.bot(Automatic("ask"), Environment(DEV.name, production=True, approval=approval)).turn()
+    (action,) = bed.open()
+    assert (action.state, action.policy.by, action.policy.quorum) == (State.PENDING, "approvers", 2)
+    refused = bed.store.approve(
+        action.id, by=BOT, person=BOT, eligible=True, digest=action.digest, request_id="bot"
+    )
+    assert refused.result == "self"
+
+
+def test_nothing_is_begun_in_a_freeze(bed: Bed) -> None:
+    bed.note(FIRST, 2 * DAY)
+    now = datetime.datetime.now(datetime.UTC)
+    hour = datetime.timedelta(hours=1)
+    frozen = Environment(DEV.name, freezes=(Freeze("Year end", now - hour, now + hour),))
+    assert bed.bot(environment=frozen).turn() == 0
+    assert bed.open() == []
+
+
+def test_it_stops_after_failures_in_a_row_says_so_and_goes_on_when_resumed(bed: Bed) -> None:
+    bed.note(FIRST, 2 * DAY)
+    bed.note(SECOND, 3 * DAY)
+    bot = bed.bot(Automatic("auto", failures=2))
+    for ref in (FIRST, SECOND):
+        assert bot.turn() == 1
+        (action,) = bed.open()
+        assert action.ref == ref
+        bed.finish(action, State.FAILED)
+    assert bot.turn() == 0
+    assert bot.turn() == 0
+    assert {s.number for s in bed.stops} == {1}
+    assert "west/dev/edge-2 ended failed" in bed.stops[0].last
+    bed.later()
+    assert bot.turn() == 0
+    assert bot.resume(DEV.name, by="U1", at=1.0)
+    assert not bot.resume(DEV.name, by="U1", at=1.0)
+    assert bot.turn() == 1
+    events = [e.event for e in bed.audit.read()][::-1]
+    assert "automatic rotation stopped" in events
+    assert "automatic rotation resumed" in events
+    assert events.count("automatic rotation stopped") == 1
+
+
+def test_a_success_between_failures_begins_the_count_anew(bed: Bed) -> None:
+    third = GatewayRef("west", "dev", "edge-3")
+    for number, ref in enumerate((FIRST, SECOND, third)):
+        bed.note(ref, (2 + number / 10) * DAY)
+    bot = bed.bot(Automatic("auto", failures=2))
+    for state in (State.FAILED, State.SUCCEEDED, State.FAILED):
+        assert bot.turn() == 1
+        bed.finish(bed.open()[0], state)
+    bot.turn()
+    assert bed.stops == []
+
+
+def test_a_gateway_that_cannot_be_planned_keeps_no_other_from_its_turn(bed: Bed) -> None:
+    def plans(ref: GatewayRef, rotation: Rotation, new_id: str) -> Plan:
+        if ref == FIRST:
+            raise Conflict("It was not deployed by this bot.")
+        return plan_of(ref, rotation, new_id)
+
+    bed.plans = plans
+    bed.note(FIRST, 2 * DAY)
+    bed.note(SECOND, 3 * DAY)
+    bot = bed.bot()
+    assert bot.turn() == 0
+    assert bot.turn() == 1
+    assert [a.ref for a in bed.open()] == [SECOND]
+    assert bed.stops == []
+
+
+def test_a_bot_that_died_before_the_standing_approval_was_noted_leaves_it_to_the_next(
+    bed: Bed,
+) -> None:
+    bed.note(FIRST, 2 * DAY)
+    dying = bed.bot(Automatic("auto", standing="Ben"))
+
+    def no_confirm(*more: Any, **other: Any) -> Any:
+        raise SystemExit
+
+    confirm = bed.store.confirm
+    bed.store.confirm = no_confirm  # type: ignore[method-assign]  # the process dies here
+    with pytest.raises(SystemExit):
+        dying.turn()
+    bed.store.confirm = confirm  # type: ignore[method-assign]
+    assert [a.state for a in bed.open()] == [State.PENDING]
+    assert bed.bot(Automatic("auto", standing="Ben")).turn() == 0
+    assert [a.state for a in bed.open()] == [State.APPROVED]
