@@ -104,19 +104,16 @@ class Gatekeeper:
             return Verdict(False, "Nobody approves changes there, so there are no windows.")
         return among(approval.approvers, user, self._groups(approval.approvers, user))
 
-    def may_ask(self, environment: Environment, user: str) -> Verdict:
-        """Whether `user` has a say there: asks for changes, from whatever channel, or approves."""
-        if environment.requesters is None:
-            return Verdict(True, "anyone may ask")
-        people = environment.requesters
-        verdict = among(people, user, self._groups(people, user))
-        return verdict if verdict.allowed else self._approve(environment, user)
+    def may_ask(self, ref: GatewayRef, user: str) -> Verdict:
+        """Whether `user` has a say in `ref`: asks for its changes, from whatever channel, or
+        approves them."""
+        return self._may_ask(self.environment(ref), user)
 
     def may_resume(self, environment: Environment, user: str) -> Verdict:
         """Whether `user` decides that what happens on its own goes on there after a failure."""
         if environment.approval is not None:
             return self._approve(environment, user)
-        return self.may_ask(environment, user)
+        return self._may_ask(environment, user)
 
     def window_open(self, policy: Policy) -> bool:
         """Whether the window that the policy names, if any, is open still."""
@@ -137,6 +134,13 @@ class Gatekeeper:
     def _request(self, environment: Environment, user: str, channel: str) -> Verdict:
         groups = self._groups(environment.requesters or People(), user)
         return may_request(environment, user, channel, groups)
+
+    def _may_ask(self, environment: Environment, user: str) -> Verdict:
+        if environment.requesters is None:
+            return Verdict(True, "anyone may ask")
+        people = environment.requesters
+        verdict = among(people, user, self._groups(people, user))
+        return verdict if verdict.allowed else self._approve(environment, user)
 
     def _approve(self, environment: Environment, user: str) -> Verdict:
         if environment.approval is None:

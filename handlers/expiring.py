@@ -109,7 +109,7 @@ def _checked(services: Services, ref: GatewayRef, user: str, reason: str, chosen
             field=view.DURATION,
             remedy=f"Choose {', '.join(view.DURATIONS)}.",
         )
-    verdict = services.gatekeeper.may_ask(services.gatekeeper.environment(ref), user)
+    verdict = services.gatekeeper.may_ask(ref, user)
     if not verdict.allowed:
         raise Refused(f"You may not snooze warnings about {ref}.", meaning=verdict.why)
     return view.DURATIONS[chosen][1]

@@ -121,6 +121,7 @@ class Autopilot:
                 for t in every
                 if t.facts.environment == name
                 and t.facts.expires_at is not None
+                and t.facts.source != "credential"
                 and t.over not in ("gone", "signs in")
             ]
             begun += self._environment(self._environments[name], rule, mine, user)

@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 from deploy.gateway import GatewayRef
 
-Source = Literal["annotation", "token", "none", "unknown"]
-"""How an expiry is known: our annotation, the token's text; `none` signs in to Entra ID."""
+Source = Literal["annotation", "token", "credential", "none", "unknown"]
+"""How an expiry is known: our annotation, or the token's text. A `credential` is an Entra app's
+secret or certificate whose last day somebody wrote down; `none` signs in to Entra ID without."""
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,14 @@ One bot at a time does this, by a lease that saves work and nothing else: two th
 the same. A cluster that does not answer in full makes no gateway of it count as gone.
 """
 
+import datetime
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from deploy.cache import ClusterCache
+from deploy.entra import credential_expires
 from deploy.errors import GatewayBotError
 from deploy.expiry.record import Facts, Source
 from deploy.expiry.tracker import Tracker
@@ -35,11 +37,15 @@ class Rules:
 
 @dataclass(frozen=True)
 class Scan:
-    """The gateways of one cluster; `whole` says whether all of them are there."""
+    """The gateways of one cluster; `whole` says whether all of them are there.
+
+    `credentials` is when Entra apps' secrets or certificates end, in epoch seconds, where known.
+    """
 
     cluster: str
     gateways: Sequence[GatewaySummary]
     whole: bool
+    credentials: Mapping[GatewayRef, float] = field(default_factory=dict)
 
 
 def scans_of(caches: Mapping[str, ClusterCache]) -> tuple[Scan, ...]:
@@ -51,8 +57,10 @@ def scans_of(caches: Mapping[str, ClusterCache]) -> tuple[Scan, ...]:
         except GatewayBotError as error:
             log.info("the tokens of cluster %s are not looked at: %s", name, error)
             continue
+        told = {g.ref: credential_expires(g.deployment) for g in snapshot.gateways}
+        credentials = {ref: _end_of(day) for ref, day in told.items() if day is not None}
         whole = not snapshot.stale
-        found.append(Scan(name, summaries(snapshot, time.time()), whole))
+        found.append(Scan(name, summaries(snapshot, time.time()), whole, credentials))
     return tuple(found)
 
 
@@ -82,7 +90,8 @@ class Scanner:
         for scan in self._scans():
             found = {summary.ref for summary in scan.gateways}
             for summary in scan.gateways:
-                self._note(facts_of(summary, self._rules_of(summary.ref)))
+                credential = scan.credentials.get(summary.ref)
+                self._note(facts_of(summary, self._rules_of(summary.ref), credential))
             if scan.whole:
                 for ref in sorted(r for r in known if r.cluster == scan.cluster and r not in found):
                     self._tracker.gone(ref)
@@ -102,9 +111,15 @@ class Scanner:
         self._noted[facts.ref] = (facts, now)
 
 
-def facts_of(summary: GatewaySummary, rules: Rules) -> Facts:
-    """What the tracker is to know of one gateway. Pure."""
+def facts_of(summary: GatewaySummary, rules: Rules, credential: float | None = None) -> Facts:
+    """What the tracker is to know of one gateway. Pure.
+
+    `credential` is when its Entra app's secret or certificate ends, where somebody wrote it down.
+    """
     source = _SOURCES.get(summary.token_source, "unknown")
+    expires_at = summary.token_expires_at
+    if source == "none" and credential is not None:
+        source, expires_at = "credential", credential
     # What changes by itself, such as how long is left, would be noted again and again.
     doubts = [t for t in summary.attention if t.startswith(("Its token is", "Its token belongs"))]
     why = doubts[0] if doubts else ""
@@ -114,9 +129,14 @@ def facts_of(summary: GatewaySummary, rules: Rules) -> Facts:
         ref=summary.ref,
         gateway=summary.gateway,
         environment=rules.environment,
-        expires_at=summary.token_expires_at,
+        expires_at=expires_at,
         source=source,
         thresholds=rules.thresholds,
         channels=rules.channels,
         why=why,
     )
+
+
+def _end_of(day: datetime.date) -> float:
+    next_day = datetime.datetime.combine(day, datetime.time(), datetime.UTC)
+    return (next_day + datetime.timedelta(days=1)).timestamp()

@@ -38,7 +38,7 @@ def message(tracked: Tracked) -> tuple[str, list[Block]]:
     """The one message of an episode, as it is now: text for notifications, and blocks."""
     name = f"`{escape(str(tracked.ref))}`"
     if tracked.over:
-        text = f"{tracked.ref}: {_over(tracked)}"
+        text = f"{tracked.ref} {_over(tracked)}"
         return text, [section(f":white_check_mark: {name} {_over(tracked)}")]
     headline = _headline(tracked)
     blocks: list[Block] = [section(f"{_sign(tracked)} *{name} {headline}*\n{_meaning(tracked)}")]
@@ -54,11 +54,9 @@ def message(tracked: Tracked) -> tuple[str, list[Block]]:
             )
         )
     ref = str(tracked.ref)
-    buttons = [
-        button("Rotate", ROTATE, ref, style="primary"),
-        button("Snooze", SNOOZE, ref),
-        button("Show", "show_status", ref),
-    ]
+    buttons = [button("Snooze", SNOOZE, ref), button("Show", "show_status", ref)]
+    if facts.source != "credential":
+        buttons.insert(0, button("Rotate", ROTATE, ref, style="primary"))
     blocks.append({"type": "actions", "elements": buttons})
     return f"{tracked.ref} {headline}", blocks
 
@@ -69,9 +67,9 @@ def note(entry: Entry) -> tuple[str, bool]:
     if entry.event == "warning":
         threshold = entry.threshold or 0.0
         if threshold == 0:
-            return f":red_circle: Its token expired{expires}.", True
+            return f":red_circle: It expired{expires}.", True
         left = f"less than {duration(threshold)} left"
-        return f":hourglass: Its token expires{expires}: {left}.", threshold <= _BROADCAST
+        return f":hourglass: It expires{expires}: {left}.", threshold <= _BROADCAST
     if entry.event == "snoozed":
         return f":zzz: <@{entry.who}> snoozed this: {escape(cut(entry.detail, 500))}", False
     if entry.event == "azure":
@@ -82,7 +80,7 @@ def note(entry: Entry) -> tuple[str, bool]:
             False,
         )
     lines = {
-        "renewed": ":white_check_mark: Its token was renewed.",
+        "renewed": ":white_check_mark: It was renewed.",
         "gone": ":white_check_mark: It does not run any more.",
         "signs in": ":white_check_mark: It signs in to Entra ID now, and has no token.",
     }
@@ -208,11 +206,12 @@ def _line(tracked: Tracked, now: float) -> str:
 
 def _headline(tracked: Tracked) -> str:
     expires_at = tracked.facts.expires_at
+    what = "an Entra app's secret" if tracked.facts.source == "credential" else "a token"
     if expires_at is None:
-        return "has a token whose expiry is not known"
+        return f"has {what} whose expiry is not known"
     if expires_at <= tracked.now:
-        return "has a token that has expired"
-    return f"has a token that expires in {duration(expires_at - tracked.now)}"
+        return f"has {what} that has expired"
+    return f"has {what} that expires in {duration(expires_at - tracked.now)}"
 
 
 def _meaning(tracked: Tracked) -> str:
@@ -231,6 +230,7 @@ def _known_by(tracked: Tracked) -> str:
     return {
         "annotation": "The expiry was written down when the token was made.",
         "token": "The expiry was read from the token's text.",
+        "credential": "Its last day was written down with the gateway. Renew it in Entra ID.",
         "none": "It signs in to Entra ID.",
         "unknown": "The expiry cannot be read now; this is what was last known.",
     }[tracked.facts.source]
@@ -250,4 +250,5 @@ def _over(tracked: Tracked) -> str:
         return "signs in to Entra ID now: there is no token that expires."
     expires_at = tracked.facts.expires_at
     until = f" It is good until {date(expires_at)}." if expires_at else ""
-    return f"has a new token.{until}"
+    what = "secret of its Entra app" if tracked.facts.source == "credential" else "token"
+    return f"has a new {what}.{until}"

@@ -113,7 +113,7 @@ def test_a_gateway_has_one_message_that_escalates_in_its_thread_and_is_resolved_
     (root,) = roots(person)
     assert "has expired" in root["text"]
     (line,) = thread(person)
-    assert "Its token expired" in line
+    assert "It expired" in line
     bed.note(29 * DAY)
     bed.tell(one, two)
     (root,) = roots(person)

@@ -1,0 +1,92 @@
+"""What a scan brings into the tracker: every gateway, by its environment's rules."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from bot.sandbox.valkey import Valkey
+from deploy.actions.connection import connect
+from deploy.expiry.scanner import Rules, Scan, Scanner, facts_of
+from deploy.expiry.tracker import Tracker
+from deploy.gateway import GatewayRef
+from deploy.status import GatewaySummary
+from tests.support.redis_servers import started
+
+NOW = 1_800_000_000.0
+REF = GatewayRef("west", "dev", "edge-1")
+RULES = Rules("development", (7 * 86_400.0, 0.0), ("C0ALERTS",))
+
+
+def summary(ref: GatewayRef = REF, source: str = "annotation") -> GatewaySummary:
+    known = source in ("annotation", "token")
+    return GatewaySummary(
+        ref, ref.name, "2.11.1", 1, 1, 1, 1, 0.0, "gateway-bot",
+        token_source=source, token_expires_at=NOW if known else None,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    yield from started("valkey", tmp_path_factory.mktemp("redis"))
+
+
+class Bed:
+    """A Redis, and what the clusters say."""
+
+    def __init__(self, server: Valkey) -> None:
+        self.redis = connect(server.url)
+        self.redis.flushall()
+        self.scans: Sequence[Scan] = ()
+
+    def bot(self, name: str) -> Scanner:
+        return Scanner(Tracker(self.redis, name), lambda: self.scans, lambda ref: RULES)
+
+    def known(self) -> list[str]:
+        return sorted(ref.name for ref in Tracker(self.redis, "look").known())
+
+
+@pytest.fixture
+def bed(server: Valkey) -> Bed:
+    return Bed(server)
+
+
+def test_an_expiry_is_known_by_annotation_text_or_an_apps_noted_day_and_else_unknown() -> None:
+    assert facts_of(summary(source="annotation"), RULES).expires_at == NOW
+    assert facts_of(summary(source="token"), RULES).source == "token"
+    unknown = facts_of(summary(source="unknown"), RULES)
+    assert (unknown.source, unknown.expires_at) == ("unknown", None)
+    assert unknown.why
+    assert facts_of(summary(source="none"), RULES).source == "none"
+    noted = facts_of(summary(source="none"), RULES, NOW + 5)
+    assert (noted.source, noted.expires_at) == ("credential", NOW + 5)
+    assert facts_of(summary(source="token"), RULES, NOW + 5).expires_at == NOW
+
+
+def test_one_bot_of_several_scans_and_another_goes_on_where_it_ended(bed: Bed) -> None:
+    bed.scans = [Scan("west", [summary()], whole=True)]
+    one, two = bed.bot("one"), bed.bot("two")
+    assert one.scan()
+    assert not two.scan()
+    one.release()
+    assert two.scan()
+    assert bed.known() == ["edge-1"]
+
+
+def test_what_is_gone_is_forgotten_only_when_all_of_its_cluster_was_seen(bed: Bed) -> None:
+    other = dataclasses.replace(summary(), ref=GatewayRef("west", "dev", "edge-2"))
+    bot = bed.bot("one")
+    bed.scans = [Scan("west", [summary(), other], whole=True)]
+    bot.scan()
+    bed.scans = [Scan("west", [summary()], whole=False)]
+    bot.scan()
+    assert bed.known() == ["edge-1", "edge-2"]
+    bed.scans = []
+    bot.scan()
+    assert bed.known() == ["edge-1", "edge-2"]
+    bed.scans = [Scan("west", [summary()], whole=True), Scan("east", [], whole=True)]
+    bot.scan()
+    assert bed.known() == ["edge-1"]
+    bed.scans = [Scan("west", [summary(), other], whole=True)]
+    bot.scan()
+    assert bed.known() == ["edge-1", "edge-2"]
