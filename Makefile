@@ -35,10 +35,6 @@ test: $(VENV)/.dev
 test-faults: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/faults tests/model -n 3 --dist load $(PYTEST_ARGS)
 
-# What takes minutes: bots that are killed while a thousand gateways cross a threshold, and the like.
-test-faults: $(VENV)/.dev
-	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile $(PYTEST_ARGS)
-
 # A control plane of a current Kubernetes, built once into ~/.cache/gateway-bot.
 controlplane:
 	@tests/cluster/controlplane/build.sh
