@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 # Most tests wait for something, so there are more workers than the two cores of a small machine.
 WORKERS ?= 4
 
-.PHONY: install demo test test-faults test-cluster controlplane check lock clean
+.PHONY: install demo test test-faults bench test-cluster controlplane check lock clean
 
 install: $(VENV)/.dev
 
@@ -34,6 +34,10 @@ test: $(VENV)/.dev
 # Bots and Redis die in every way they can; a model checker tries every order of events.
 test-faults: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/faults tests/model -n 3 --dist load $(PYTEST_ARGS)
+
+# Measures, beside a peer in the same run; BENCH="decisions" runs one alone. Nothing fails by its figures.
+bench: $(VENV)/.dev
+	@$(BIN)/python -m tests.bench $(BENCH)
 
 # A control plane of a current Kubernetes, built once into ~/.cache/gateway-bot.
 controlplane:

@@ -41,7 +41,6 @@ from deploy.actions.audit import AuditLog
 from deploy.actions.inbox import Inbox
 from deploy.actions.leases import GatewayLeases
 from deploy.actions.outbox import Outbox
-from deploy.actions.replication import Replication
 from deploy.actions.runner import Runner
 from deploy.actions.store import ActionStore
 from deploy.actions.windows import Windows
@@ -143,7 +142,6 @@ class Bot:
             },
             owner=owner,
             on_change=self._changed,
-            replicated=Replication(redis).complete,
             rooms=lambda action: rotation.rooms(
                 action.kind,
                 environment_of(action.ref, environments).name,

@@ -44,7 +44,6 @@ class Runner:
         owner: str,
         on_change: Callable[[str], None] = lambda action_id: None,
         rooms: Callable[[Action], Sequence[str]] = lambda action: (),
-        replicated: Callable[[], bool] = lambda: True,
         workers: int = 8,
         lease_seconds: float = 15.0,
         heartbeat_seconds: float = 4.0,
@@ -55,8 +54,8 @@ class Runner:
 
         `rooms` names those of which an action needs one to itself while it runs, so that no more
         actions run at a time than there are rooms, on all bots together; none where there is no
-        bound. Nothing begins while `replicated` says that Redis could lose its approval. `patience`
-        is for how many seconds a cluster that does not answer is asked for the gateway's Lease.
+        bound. `patience` is for how many seconds a cluster that does not answer is asked for the
+        gateway's Lease.
         """
         self._store = store
         self._leases = leases
@@ -65,7 +64,6 @@ class Runner:
         self._owner = owner
         self._on_change = on_change
         self._rooms = rooms
-        self._replicated = replicated
         self._lease = lease_seconds
         self._beat = heartbeat_seconds
         self._poll = poll_seconds
@@ -142,8 +140,6 @@ class Runner:
             self._store.settle_due(action_id, None)
         elif action.state is State.PENDING:
             self._store.settle_due(action_id, action.expires_at)
-        elif action.state is State.APPROVED and not self._replicated():
-            log.warning("action %s is recorded, but not yet replicated: it waits", action.id)
         else:
             self._run(action)
 
@@ -224,7 +220,7 @@ class Runner:
                 self._runs.discard(run)
 
     def _outcome(self, action: Action, run: "_Run", ended: threading.Event) -> Outcome:
-        if action.attempts > _MOST_ATTEMPTS:
+        if action.steps and action.attempts > _MOST_ATTEMPTS:
             return Outcome(
                 State.UNKNOWN,
                 f"{action.attempts - 1} tries at this were broken off.",

@@ -7,17 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from deploy.actions.connection import connect as connect_redis
 from deploy.actions.leases import GatewayLeases
-from deploy.actions.record import State
-from deploy.actions.replication import Replication
 from deploy.actions.runner import Runner
 from deploy.actions.store import ActionStore
 from deploy.cluster import Cluster, connect
-from deploy.fencing import Fences
 from tests.faults.judging import Tally
 from tests.faults.stamping import Stamper
-from tests.faults.test_redis import Crowd, approve, client_of, create, crowd
+from tests.faults.test_redis import Crowd, client_of, create, crowd
 from tests.support.redis_servers import server_of
 from tests.support.running_cluster import RunningCluster
 from tests.support.sentinels import Sentinels
@@ -74,50 +70,31 @@ def test_a_primary_that_freezes_and_comes_back(
 
 
 def test_an_approved_action_does_not_begin_before_a_replica_knows_it(
-    west: Cluster, tmp_path: Path
+    west: Cluster, tmp_path: Path, record: Record
 ) -> None:
     servers = Sentinels(tmp_path, min_replicas=0)
     try:
         servers.start()
-        first, *others = servers.data
-        client = connect_redis(f"redis://127.0.0.1:{first.port}")
-        replication = Replication(client)
-        assert replication.complete()
         for sentinel in servers.sentinels:
             sentinel.kill()
-        for other in others:
-            other.client().replicaof("NO", "ONE")
-        until(lambda: not replication.complete(), "a primary that is alone", 10)
-        stamper = Stamper(west)
-        bot = Runner(
-            ActionStore(client),
-            GatewayLeases(client),
-            Fences({"west": west}),
-            {"stamp": stamper},
-            owner="bot-1",
-            poll_seconds=0.05,
-            replicated=replication.complete,
-        )
-        bot.start()
-        store = ActionStore(client)
-        people = Crowd(west, f"redis://127.0.0.1:{first.port}", "alone", bots=0)
-        create(store, "ALONE", people.refs[0])
-        for who in ("U8", "U9"):
-            approve(store, "ALONE", who)
-        threading.Event().wait(1.5)
-        action = store.get("ALONE")
-        assert action is not None
-        assert (action.state, stamper.executions) == (State.APPROVED, 0)
-        others[0].client().replicaof("127.0.0.1", first.port)
-
-        def ended() -> bool:
-            found = store.get("ALONE")
-            return found is not None and found.state is State.SUCCEEDED
-
-        until(ended, "the end", 20)
-        bot.stop(5)
+        first, *others = servers.data
+        with crowd(west, f"redis://127.0.0.1:{first.port}", "alone", bots=1) as people:
+            for other in others:
+                other.signal(signal.SIGSTOP)
+            (action_id, *_) = people.ask(1)
+            until(lambda: attempts(people, action_id), "somebody who would begin", 10)
+            threading.Event().wait(1.0)
+            assert [stamper.executions for stamper in people.stampers] == [0]
+            for other in others:
+                other.signal(signal.SIGCONT)
+            record("replicas frozen, then back", people.judge())
     finally:
         servers.stop()
+
+
+def attempts(people: Crowd, action_id: str) -> int:
+    action = people.store.get(action_id)
+    return action.attempts if action else 0
 
 
 def test_two_bots_that_two_primaries_give_one_fence_change_a_gateway_once(

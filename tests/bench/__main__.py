@@ -1,0 +1,17 @@
+"""`make bench`: every benchmark of this folder, or those that are named."""
+
+import importlib
+import sys
+
+BENCHMARKS = ("decisions", "expiry", "status")
+"""Modules with a `main()` that prints its rows."""
+
+
+def run(names: list[str]) -> None:
+    """Print the rows of each."""
+    for name in names or BENCHMARKS:
+        print(f"── {name}", flush=True)
+        importlib.import_module(f"tests.bench.{name}").main()
+
+
+run(sys.argv[1:])
