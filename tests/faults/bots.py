@@ -162,7 +162,7 @@ def run_bot(job: Job) -> Runner:
     executors: dict[str, Executor] = {
         "deploy": Deployer(applier),
         "delete": Remover(clusters),
-        "stamp": Stamper(clusters["west"]),
+        "stamp": Stamper(clusters["west"], pause=0.3),
     }
     made = Runner(
         store,

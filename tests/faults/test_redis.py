@@ -322,23 +322,31 @@ def test_bots_that_share_the_work_and_are_killed_at_random(
                 "", server.url, "gateway-bot", str(running.kubeconfig()), str(tmp_path / "points")
             )
             names = itertools.count()
+            pids: dict[str, int] = {}
 
-            def new() -> int:
-                return nursery.start(dataclasses.replace(job, owner=f"bot-{next(names)}"))
+            def new() -> None:
+                owner = f"bot-{next(names)}"
+                pids[owner] = nursery.start(dataclasses.replace(job, owner=owner))
 
-            pids = [new() for _ in range(bots)]
-            asking = threading.Thread(target=lambda: people.ask(4))  # used up in this turn
+            def at_work() -> list[str]:
+                """The living bots that are in the middle of an action."""
+                found = (a for a in people.store.open() if a.state is State.RUNNING and a.steps)
+                return [a.lease_owner for a in found if a.lease_owner in pids]
+
+            for _ in range(bots):
+                new()
+            asking = threading.Thread(target=lambda: people.ask(4))
             asking.start()
             for _ in range(bots):
-                threading.Event().wait(random.uniform(0.1, 0.5))
-                victim = pids.pop(random.randrange(len(pids)))
-                nursery.kill(victim)
-                pids.append(new())
+                victim = random.choice(until(at_work, "a bot at work"))
+                nursery.kill(pids.pop(victim))
+                new()
             asking.join()
             tally = people.judge(60)
-            for pid in pids:
+            assert tally.runs > tally.actions, "somebody went on with what a dead bot had begun"
+            for pid in pids.values():
                 nursery.kill(pid)
-        record(f"{bots} bots, each killed -9 at random", tally)
+        record(f"{bots} bots, as many killed -9 at work", tally)
 
 
 def test_clicks_that_come_at_once_twice_late_and_out_of_order(
