@@ -88,11 +88,12 @@ class LogApi:
             self.open += 1
             cuts = self._cuts
             lines = self.logs[pod]
-            sent = 0
+            first = 0
             if tail is not None:
-                sent = max(0, len(lines) - int(tail))
-            while sent < len(lines) and lines[sent][:19] < since[:19]:
-                sent += 1
+                first = max(0, len(lines) - int(tail))
+            while first < len(lines) and lines[first][:19] < since[:19]:
+                first += 1
+            sent = first
         try:
             while not gone():
                 with self._news:
