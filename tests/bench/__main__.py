@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-BENCHMARKS = ("decisions", "expiry", "status")
+BENCHMARKS = ("decisions", "expiry", "logs", "status")
 """Modules with a `main()` that prints its rows."""
 
 
@@ -14,4 +14,5 @@ def run(names: list[str]) -> None:
         importlib.import_module(f"tests.bench.{name}").main()
 
 
-run(sys.argv[1:])
+if __name__ == "__main__":
+    run(sys.argv[1:])
