@@ -115,6 +115,19 @@ def test_production_waits_for_an_approver_who_confirms_or_says_why_not(page: Pag
     page.get_by_text("ana", exact=True).click()
 
 
+def test_logs_are_followed_in_a_thread_until_somebody_stops_them(page: Page) -> None:
+    say(page, "/gateway logs edge-1 --follow --tail 12")
+    top = page.locator("article").filter(has_text="Logs of edge-1").last
+    top.get_by_role("button", name="1 reply").click()
+    pane = page.locator("#pane")
+    expect(pane).to_contain_text("Kept current until")
+    expect(pane).to_contain_text("ConfigurationLoaded")
+    picture(page, "logs")
+    pane.get_by_role("button", name="Stop").click()
+    expect(pane).to_contain_text("not kept current any more: stopped by @ana")
+    page.get_by_role("button", name="Close thread").click()
+
+
 def test_a_command_that_is_none_is_explained(page: Page) -> None:
     say(page, "/gatewya deploy")
     expect(page.get_by_role("status").last).to_contain_text("/gatewya is not a valid command")

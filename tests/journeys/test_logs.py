@@ -4,6 +4,7 @@ import os
 import re
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -110,6 +111,24 @@ def test_a_follow_goes_on_until_somebody_stops_it_and_a_rollout_is_followed_thro
         for e in b.get("elements") or []
         if e.get("type") == "button"
     ]
+
+
+def test_fifty_follows_at_once_delay_no_answer_and_one_more_is_refused(demo: Demo) -> None:
+    ivy = demo.person("ivy", "gateway-alerts")
+    with ThreadPoolExecutor(16) as pool:
+        started = list(pool.map(lambda _: ivy.types("logs edge-1 --follow"), range(50)))
+        assert all(answer["ok"] for answer in started)
+
+        def running() -> list[Message]:
+            return [m for m in ivy.messages() if "Kept current until" in words(m)]
+
+        until(lambda: len(running()) == 50, "fifty follows", 60)
+        answers = list(pool.map(lambda _: ivy.types("status edge-1"), range(20)))
+        assert all(answer["ok"] for answer in answers), "Slack's three seconds were kept"
+        ivy.types("logs edge-1 --follow")
+        ivy.sees("50 messages are being kept current already", ephemeral=True)
+        list(pool.map(lambda message: ivy.clicks(message, "Stop"), running()))
+    until(lambda: not running(), "every follow to end", 60)
 
 
 def test_a_follow_whose_bot_is_killed_says_so(demo: Demo) -> None:

@@ -11,7 +11,7 @@ large_green_square 🟩|large_blue_square 🟦|large_yellow_square 🟨|large_re
 ok_hand 👌|ok 🆗|raised_hand ✋|raised_hands 🙌|clap 👏|pray 🙏|muscle 💪|point_right 👉|handshake 🤝|thinking_face 🤔
 slightly_smiling_face 🙂|smile 😄|grin 😁|joy 😂|sweat_smile 😅|sob 😭|scream 😱|sleeping 😴|sunglasses 😎|robot_face 🤖|ghost 👻
 heart ❤️|blue_heart 💙|green_heart 💚|broken_heart 💔|100 💯|skull 💀|bug 🐛|construction 🚧|hammer_and_wrench 🛠️|wrench 🔧|gear ⚙️
-package 📦|memo 📝|clipboard 📋|page_facing_up 📄|paperclip 📎|link 🔗|mag 🔍|chart_with_upwards_trend 📈|bar_chart 📊
+package 📦|scroll 📜|bookmark 🔖|snowflake ❄️|zzz 💤|arrow_forward ▶️|left_right_arrow ↔️|memo 📝|clipboard 📋|page_facing_up 📄|paperclip 📎|link 🔗|mag 🔍|chart_with_upwards_trend 📈|bar_chart 📊
 wastebasket 🗑️|floppy_disk 💾|computer 💻|desktop_computer 🖥️|cloud ☁️|globe_with_meridians 🌐|satellite 🛰️|electric_plug 🔌
 door 🚪|shinto_shrine ⛩️|bridge_at_night 🌉|ship 🚢|anchor ⚓|thread 🧵|pushpin 📌|speech_balloon 💬|mega 📣|shield 🛡️`;
 
