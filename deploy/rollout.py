@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from deploy.api_errors import OwnershipConflicts
 from deploy.cluster import Cluster
-from deploy.errors import GatewayBotError, NotFound
+from deploy.errors import Conflict, GatewayBotError, NotFound
 from deploy.gateway import GatewayRef, GatewaySpec
 from deploy.handover import hand_over_replicas
 from deploy.manifests import render, with_action
@@ -28,6 +29,7 @@ _LOOK = 0.25
 _SETTLE = 0.5
 """How long the pods' own watch may lag behind the Deployment that says all are ready."""
 _EXPLAINED = 5
+_TRIES = 10
 _LOG_LINES = 20
 _LOG_LENGTH = 2000
 
@@ -72,8 +74,32 @@ def apply_deployment(
 
 
 def _put(cluster: Cluster, deployment: Manifest, *, force: bool) -> None:
+    """Apply the Deployment onto the very state that was read before the guard looked.
+
+    A run that was overtaken between its guard and its write, however long it paused there, finds
+    another resource version and writes nothing.
+    """
     hand_over_replicas(cluster, deployment)
-    cluster.apply(deployment, force=force)
+    for left in reversed(range(_TRIES)):
+        try:
+            cluster.apply(_onto_live(cluster, deployment), force=force)
+        except OwnershipConflicts:
+            raise
+        except Conflict:
+            # Its controller writes its status as well: what counts is that the guard looks anew.
+            if not left:
+                raise
+        else:
+            return
+
+
+def _onto_live(cluster: Cluster, wanted: Manifest) -> Manifest:
+    metadata = wanted["metadata"]
+    live = cluster.get(wanted["kind"], metadata["namespace"], metadata["name"])
+    if live is None:
+        return wanted
+    version = live["metadata"]["resourceVersion"]
+    return {**wanted, "metadata": {**metadata, "resourceVersion": version}}
 
 
 def follow(

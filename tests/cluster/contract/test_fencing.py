@@ -1,5 +1,6 @@
 """The Lease of a gateway: one holder, rising fences, and nobody writes who is not the holder."""
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,7 +17,8 @@ from deploy.fencing import (
     held_of,
     lease_name,
 )
-from deploy.gateway import GatewayRef
+from deploy.gateway import ApimGateway, GatewayRef, GatewaySpec
+from deploy.rollout import apply_deployment
 from tests.cluster.conftest import Target
 
 
@@ -156,6 +158,38 @@ def test_a_write_of_what_others_have_changed_is_refused(
     hold.renew()
     with pytest.raises(Conflict):
         west.replace({**read, "spec": {**read["spec"], "holderIdentity": "bot-2"}})
+
+
+def test_a_run_that_pauses_between_its_guard_and_its_write_overwrites_nothing(
+    west: Cluster, fences: Fences, ref: GatewayRef
+) -> None:
+    spec = GatewaySpec(
+        ref=ref, apim=ApimGateway("contoso", "edge-1", "contoso.example"), tag="2.11.1", replicas=2
+    )
+    apply_deployment(west, spec, "t-1", action_id="AAAAAA", requester="U1")
+    overtaking = fences.take(ref, "AAAAAA", "bot-1", 7, 30)
+    looked: list[int] = []
+
+    def guard_then_pause() -> None:
+        overtaking.guard()
+        looked.append(1)
+        if len(looked) == 1:
+            # The pause outlasts the lease: another run takes it, writes, and is done.
+            stale = lease(west, ref)
+            stale["spec"]["renewTime"] = "2026-01-01T00:00:00.000000Z"
+            west.replace(stale)
+            fences.take(ref, "BBBBBB", "bot-2", 8, 30)
+            newer = dataclasses.replace(spec, tag="2.12.1")
+            apply_deployment(west, newer, "t-2", action_id="BBBBBB", requester="U2")
+
+    late = west.guarded(guard_then_pause)
+    with pytest.raises(FenceLost):
+        apply_deployment(late, spec, "t-1", action_id="AAAAAA", requester="U1")
+    assert len(looked) == 1, "it looked before its write, and the second look ended it"
+    live = west.get("Deployment", ref.namespace, ref.name)
+    assert live is not None
+    assert live["spec"]["template"]["spec"]["containers"][0]["image"].endswith(":2.12.1")
+    assert live["metadata"]["annotations"]["gateway-bot.io/action"] == "BBBBBB"
 
 
 def test_without_the_namespace_or_the_cluster_there_is_none(
