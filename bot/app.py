@@ -109,7 +109,7 @@ class Bot:
         session = requests.Session()
         clusters = clusters_of(settings)
         self._caches = {name: ClusterCache(cluster) for name, cluster in clusters.items()}
-        self._levels = Levels(self._caches)
+        self._levels = Levels(self._caches, lambda ref: self._expiry.about(ref))
         instances = instances_of(settings)
         environments = environments_of(settings)
         arm = arm_client(settings, secrets, session)
@@ -173,6 +173,7 @@ class Bot:
         team = Team(slack)
         self._expiry = Expiry(
             settings,
+            secrets,
             Parts(
                 redis=redis,
                 owner=owner,

@@ -301,6 +301,23 @@ class RotationSettings(_Model):
     """Whether keys may be regenerated, which kills every token made with them."""
 
 
+class EventGridEntraSettings(_Model):
+    """The tenant whose tokens Event Grid shows, and for which audience; `authority` is Azure's."""
+
+    tenant_id: str = Field(min_length=1, max_length=64)
+    audience: str = Field(min_length=1, max_length=300)
+
+
+class EventGridSettings(_Model):
+    """Where Event Grid delivers what Azure knows of tokens. A delivery proves itself by
+    EVENT_GRID_SECRET or by a token of Entra ID."""
+
+    host: str = "0.0.0.0"
+    port: int = Field(default=8087, ge=0, le=65535)
+    path: str = Field(default="/event-grid", pattern=r"^/[A-Za-z0-9/_-]{1,100}$")
+    entra: EventGridEntraSettings | None = None
+
+
 class HealthSettings(_Model):
     """Where /healthz is served; port 0 takes any free one."""
 
@@ -323,6 +340,7 @@ class Settings(_Model):
     decision: DecisionSettings = DecisionSettings()
     warnings: AllWarningSettings = AllWarningSettings()
     rotation: RotationSettings = RotationSettings()
+    event_grid: EventGridSettings | None = None
     health: HealthSettings = HealthSettings()
 
     @field_validator("people")
@@ -357,6 +375,7 @@ class Secrets(BaseSettings):
     azure_client_secret: SecretStr | None = Field(
         default=None, validation_alias="AZURE_CLIENT_SECRET"
     )
+    event_grid_secret: SecretStr | None = Field(default=None, validation_alias="EVENT_GRID_SECRET")
     audit_key: SecretStr | None = Field(default=None, validation_alias="GATEWAY_BOT_AUDIT_KEY")
     redis_url: SecretStr | None = Field(
         None, validation_alias=AliasChoices("REDIS_URL", "GATEWAY_BOT_REDIS_URL")
@@ -401,6 +420,11 @@ def load_secrets(settings: Settings) -> Secrets:
         missing.append("REDIS_URL (or redis.url in the settings)")
     if settings.azure.client_id and settings.azure.tenant_id and not secrets.azure_client_secret:
         missing.append("AZURE_CLIENT_SECRET (azure.client_id is set)")
+    endpoint, shared = settings.event_grid, secrets.event_grid_secret
+    if endpoint is not None and endpoint.entra is None and shared is None:
+        missing.append("EVENT_GRID_SECRET (event_grid is set, without event_grid.entra)")
+    if shared is not None and len(shared.get_secret_value()) < 16:
+        missing.append("an EVENT_GRID_SECRET of at least 16 characters")
     if missing:
         raise InvalidInput("The environment lacks " + ", ".join(missing) + ".")
     return secrets

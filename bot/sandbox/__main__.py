@@ -26,6 +26,7 @@ def main() -> int:
     parser.add_argument("--kubeconfig", type=Path, help="use these clusters")
     parser.add_argument("--slack-mode", choices=("socket", "http"), default="socket")
     parser.add_argument("--bot-url", help="where HTTP mode delivers")
+    parser.add_argument("--event-grid-url", help="where Azure tells of tokens that expire")
     parser.add_argument(
         "--with-parent", action="store_true", help="stop when standard input closes"
     )
@@ -44,6 +45,7 @@ def main() -> int:
         port=given.port,
         mode=given.slack_mode,
         bot_url=given.bot_url,
+        event_grid_url=given.event_grid_url,
         foreign_kubeconfig=given.kubeconfig and given.kubeconfig.absolute(),
     )
     try:

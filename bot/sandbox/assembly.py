@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from bot.sandbox.azure import ApimService, Azure, ClientApp, GatewayResource
+from bot.sandbox.azure import ApimService, Azure, ClientApp, GatewayResource, Subscription
 from bot.sandbox.cluster import Cluster, Identity
 from bot.sandbox.faults import FaultBoard
 from bot.sandbox.files import kept_secrets, kubeconfig
@@ -59,6 +59,7 @@ class Plan:
     mode: Literal["socket", "http"] = "socket"
     bot_url: str | None = None
     foreign_kubeconfig: Path | None = None
+    event_grid_url: str | None = None
 
 
 class Running:
@@ -71,7 +72,7 @@ class Running:
         self._snapshots = Snapshots(self._kept)
         self._secrets = kept_secrets(
             self._kept / "secrets.json",
-            ("bot_token", "app_token", "signing", "azure", "person", "kube_bot"),
+            ("bot_token", "app_token", "signing", "azure", "person", "kube_bot", "event_grid"),
         )
         self._authority = Authority.load_or_create(self._kept / "tls")
         self._tls = self._authority.server_context()
@@ -115,7 +116,7 @@ class Running:
         return known
 
     def _azure(self) -> Azure:
-        azure = self._plan.world.azure
+        azure, url = self._plan.world.azure, self._plan.event_grid_url
         return Azure(
             tenant_id=azure.tenant_id,
             clients=[ClientApp(azure.client_id, self._secrets["azure"], _ACTIONS)],
@@ -129,6 +130,7 @@ class Running:
             ],
             tls=self._tls,
             changed=lambda: self._snapshots.note("azure"),
+            subscription=Subscription(f"{url}?key={self._secrets['event_grid']}") if url else None,
         )
 
     async def _node(self, name: str, context: str, azure: Azure, registry: Registry) -> Node:
@@ -251,7 +253,13 @@ class Running:
         settings = write_settings(
             self._plan.data / "gateway-bot.yaml",
             self._plan.world,
-            Addresses(slack.api_url, azure.url, registry.url, self._plan.bot_url),
+            Addresses(
+                slack.api_url,
+                azure.url,
+                registry.url,
+                self._plan.bot_url,
+                self._plan.event_grid_url,
+            ),
             mode=self._plan.mode,
             kubeconfig=self._bot_kubeconfig,
             contexts=contexts,
@@ -270,6 +278,7 @@ class Running:
                 "SLACK_APP_TOKEN": self._app_token,
                 "SLACK_SIGNING_SECRET": self._secrets["signing"],
                 "AZURE_CLIENT_SECRET": self._secrets["azure"],
+                "EVENT_GRID_SECRET": self._secrets["event_grid"],
                 "REQUESTS_CA_BUNDLE": str(self._authority.ca_pem_path),
             },
         }

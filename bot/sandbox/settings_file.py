@@ -12,12 +12,13 @@ from bot.sandbox.world import World
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where the parts are, and the bot itself where Slack delivers over HTTP."""
+    """Where the parts are, and the bot itself where Slack, and Event Grid, deliver over HTTP."""
 
     slack_api: str
     azure: str
     registry: str
     bot: str | None
+    event_grid: str | None = None
 
 
 def write_settings(
@@ -35,7 +36,7 @@ def write_settings(
         bot = urlsplit(addresses.bot)
         slack["http"] = {"host": bot.hostname, "port": bot.port, "path": bot.path or "/"}
     azure = world.azure
-    settings = {
+    settings: dict[str, Any] = {
         "slack": slack,
         "azure": {
             "authority": addresses.azure,
@@ -62,6 +63,9 @@ def write_settings(
         "warnings": {"channel": _alerts(world)},
         "health": {"host": "127.0.0.1", "port": 0},
     }
+    if addresses.event_grid is not None:
+        at = urlsplit(addresses.event_grid)
+        settings["event_grid"] = {"host": at.hostname, "port": at.port, "path": at.path}
     return write_private_yaml(path, settings)
 
 

@@ -20,7 +20,7 @@ from deploy.status import GatewaySummary, summaries
 
 log = logging.getLogger(__name__)
 
-_LEASE_SECONDS = 60.0
+_LEASE_SECONDS = 40.0
 _AGAIN_SECONDS = 600.0
 """What has not changed is noted again after this, should another bot have died over it."""
 _SOURCES: Mapping[str, Source] = {"annotation": "annotation", "token": "token", "none": "none"}

@@ -56,7 +56,22 @@ class Tracker:
         over = "signs in" if facts.source == "none" else ""
         body = canonical(facts_to_mapping(facts))
         tracked = self._run("NOTE", facts.ref, body, "" if over else expires, over)
+        if facts.gateway:
+            self._client.sadd(self._named(facts.gateway), str(facts.ref))
         self._settle(facts.ref, tracked)
+
+    @redis_errors
+    def named(self, gateway: str) -> tuple[Tracked, ...]:
+        """Where the gateway resource of that name in API Management runs."""
+        refs = [GatewayRef.parse(str(ref)) for ref in self._client.smembers(self._named(gateway))]
+        found = [self._run("READ", ref) for ref in sorted(refs)]
+        return tuple(
+            tracked
+            for tracked in found
+            if tracked is not None
+            and tracked.over != "gone"
+            and tracked.facts.gateway.lower() == gateway.lower()
+        )
 
     @redis_errors
     def gone(self, ref: GatewayRef) -> None:
@@ -65,6 +80,7 @@ class Tracker:
         if tracked is not None:
             body = canonical(facts_to_mapping(tracked.facts))
             self._settle(ref, self._run("NOTE", ref, body, "", "gone"))
+            self._client.srem(self._named(tracked.facts.gateway), str(ref))
         self._client.zrem(self._due, str(ref))
         self._client.srem(self._known, str(ref))
 
@@ -222,6 +238,9 @@ class Tracker:
         if "body" not in fields:
             return str(result), None
         return str(result), tracked_of(ref, fields, entries, int(now))
+
+    def _named(self, gateway: str) -> str:
+        return f"{self._prefix}:{{named:{gateway.lower()}}}"
 
     def _owed(self, channel: str) -> str:
         return f"{self._prefix}:{{owed:{channel}}}"

@@ -1,12 +1,17 @@
 """A token that is about to expire is told of by itself, whoever installed the gateway."""
 
+import base64
+import json
 import os
 import signal
 from collections.abc import Iterator
 
 import pytest
+import requests
+import yaml
 
 from tests.support.demo import Demo, words
+from tests.support.kubectl import Kubectl
 from tests.support.waiting import until
 
 LEGACY = "west/dev/legacy-9"
@@ -66,3 +71,37 @@ def test_a_bot_that_is_killed_warns_of_nothing_twice(demo: Demo) -> None:
     ana.sees("When tokens expire", ephemeral=True)
     found = [m for m in ana.messages() if f"{LEGACY} has a token" in m.get("text", "")]
     assert len(found) == 1
+
+
+def test_what_azure_tells_by_event_grid_is_told_on_and_counts_as_evidence(demo: Demo) -> None:
+    ana, dan = demo.person("ana"), demo.person("dan", "gateway-alerts")
+    told = words(dan.sees("Azure reports that the token of instance `legacy-9-.*is about to", 60))
+    instance = told.split("`")[1]
+    settings = yaml.safe_load((demo.data / "gateway-bot.yaml").read_text())
+    secret = json.loads((demo.data / "sandbox" / "secrets.json").read_text())["event_grid"]
+    place, azure = settings["event_grid"], settings["apim"][0]
+    url = f"http://{place['host']}:{place['port']}{place['path']}"
+    kubectl = Kubectl(demo.kubeconfig, demo.data)
+    pod = ("--context", "west", "-n", "dev", "get", "secret", "legacy-9-token", "-o", "json")
+    data = json.loads(kubectl(*pod))["data"]["value"]
+    expiry = base64.b64decode(data).decode().split("&")[1]
+    service = "providers/Microsoft.ApiManagement/service"
+    event = {
+        "specVersion": "1.0",
+        "id": "an-event-of-the-test",
+        "type": "Microsoft.ApiManagement.GatewayTokenExpired",
+        "source": f"/subscriptions/{azure['subscription']}/resourceGroups/"
+        f"{azure['resource_group']}/{service}/{azure['service']}",
+        "data": {
+            "gatewayInfo": {"gatewayId": "legacy-9", "instanceId": instance},
+            "tokenInfo": {
+                "expiredAtUtc": f"{expiry[:4]}-{expiry[4:6]}-{expiry[6:8]}T{expiry[8:10]}:"
+                f"{expiry[10:]}:00.0000000Z"
+            },
+        },
+    }
+    assert requests.post(url, json=event, timeout=10).status_code == 401
+    assert requests.post(f"{url}?key={secret}", json=event, timeout=10).status_code == 200
+    dan.sees("Azure reports that the token of instance `legacy-9-.*has expired", 60)
+    until(lambda: ana.types("status legacy-9")["ok"], "an answer")
+    ana.sees("denied.*Azure reported", 60, ephemeral=True)

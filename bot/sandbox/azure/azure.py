@@ -11,6 +11,7 @@ from aiohttp import web
 from bot.sandbox.azure.arm import Arm
 from bot.sandbox.azure.configuration import STATUS_FAULT, Configuration
 from bot.sandbox.azure.entra import Entra
+from bot.sandbox.azure.events import EventGrid, Subscription
 from bot.sandbox.azure.model import ApimService, ClientApp, Gateway, Service
 from bot.sandbox.azure.replies import ArmError
 from bot.sandbox.azure.throttle import Buckets, kind_of
@@ -54,12 +55,14 @@ class Azure:
         tls: ssl.SSLContext,
         port: int = 0,
         changed: Callable[[], None] = lambda: None,
+        subscription: Subscription | None = None,
     ) -> None:
         self.faults = FaultBoard("azure", _SWITCHES)
         self._services = [Service(described) for described in services]
         self._entra = Entra(tenant_id, clients, self.faults)
         self._arm = Arm(self._services, self._entra, changed)
         self._configuration = Configuration(self._services, self._entra, self.faults, changed)
+        self._event_grid = EventGrid(self._services, subscription) if subscription else None
         self._buckets = Buckets()
         self._tls = tls
         self._port = port
@@ -87,9 +90,13 @@ class Azure:
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self._port, ssl_context=self._tls).start()
         self._port = int(self._runner.addresses[0][1])
+        if self._event_grid is not None:
+            self._event_grid.start()
 
     async def stop(self) -> None:
         """Stop serving."""
+        if self._event_grid is not None:
+            await self._event_grid.stop()
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None

@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from bot.sandbox.azure.entra import BearerError, Entra
+from bot.sandbox.azure.keytoken import expiry
 from bot.sandbox.azure.model import Gateway, Service
 from bot.sandbox.faults import FaultBoard
 
@@ -61,6 +62,9 @@ class Configuration:
             raise web.HTTPBadRequest(text="instanceId is missing")
         now = datetime.datetime.now(datetime.UTC)
         gateway.heartbeats[instance] = now.isoformat(timespec="seconds")
+        expires_at = expiry(request.headers.get("Authorization", ""))
+        if expires_at is not None:
+            gateway.shown[instance] = expires_at
         self._changed()
         return web.json_response({})
 

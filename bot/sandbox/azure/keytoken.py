@@ -36,6 +36,14 @@ def judge(gateway: str, keys: Sequence[str], authorization: str, now: datetime.d
     return 401 if shown["expiry"] <= now.astimezone(datetime.UTC).strftime(_EXPIRY) else 200
 
 
+def expiry(authorization: str) -> datetime.datetime | None:
+    """When the token that is shown expires; None where it is no gateway token."""
+    shown = _SHOWN.fullmatch(authorization)
+    if shown is None:
+        return None
+    return datetime.datetime.strptime(shown["expiry"], _EXPIRY).replace(tzinfo=datetime.UTC)
+
+
 def _signed(gateway: str, key: str, expiry: str) -> str:
     digest = hmac.digest(base64.b64decode(key), f"{gateway}\n{expiry}".encode(), hashlib.sha512)
     return f"{gateway}&{expiry}&{base64.b64encode(digest).decode()}"

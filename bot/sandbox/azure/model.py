@@ -84,6 +84,8 @@ class Gateway:
         self.children: dict[Collection, dict[str, Child]] = {each: {} for each in COLLECTIONS}
         self.heartbeats: dict[str, str] = {}
         """When each instance was last heard of. ARM tells nobody, as in life."""
+        self.shown: dict[str, datetime.datetime] = {}
+        """When the token expires that each instance last had a heartbeat with."""
         self._keys = {kind: _new_key() for kind in KEY_TYPES}
 
     @property

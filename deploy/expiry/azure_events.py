@@ -1,0 +1,71 @@
+"""What Azure told of instances' tokens by Event Grid, in the Redis that all bots share."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from deploy.actions.connection import redis_errors
+from deploy.expiry.event_grid import TokenEvent
+from deploy.heartbeat import AzureEvent
+
+_SEEN_MS = 86_400_000
+_KEEP_MS = 40 * 86_400_000
+"""Longer than any token lives: by then it is about another one."""
+_INSTANCES = 500
+
+_TAKE = """
+-- KEYS: the gateway's instances, the mark of this event; ARGV: instance, event, how long to keep each
+if not redis.call('SET', KEYS[2], '1', 'NX', 'PX', ARGV[3]) then return 0 end
+local known = redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1
+if not known and redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[5]) then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
+return 1
+"""
+
+
+class AzureEvents:
+    """By service and gateway: the last event of each instance."""
+
+    def __init__(self, client: Any, *, prefix: str = "gateway-bot") -> None:
+        self._client = client
+        self._prefix = prefix
+        self._known = f"{prefix}:{{azure}}:known"
+        self._take = client.register_script(_TAKE)
+
+    @redis_errors
+    def take(self, event: TokenEvent) -> bool:
+        """Keep it; False for one that was there before, by its id, in the last day."""
+        key = self._key(event.service, event.gateway)
+        self._client.sadd(self._known, f"{event.service}/{event.gateway}")
+        kept = {"expired": event.expired, "expires_at": event.expires_at, "at": event.at}
+        args = [event.instance, json.dumps(kept), _SEEN_MS, _KEEP_MS, _INSTANCES]
+        return int(self._take(keys=[key, f"{key}:seen:{event.id}"], args=args)) == 1
+
+    @redis_errors
+    def about(self, service: str, gateway: str) -> tuple[AzureEvent, ...]:
+        """What was last said of each instance of a gateway."""
+        found = self._client.hgetall(self._key(service.lower(), gateway.lower()))
+        return tuple(
+            AzureEvent(str(instance), **json.loads(text)) for instance, text in found.items()
+        )
+
+    @redis_errors
+    def known(self) -> tuple[tuple[str, str], ...]:
+        """Service and gateway of each of which something was said."""
+        names = sorted(str(name) for name in self._client.smembers(self._known))
+        found = []
+        for name in names:
+            service, _, gateway = name.partition("/")
+            if self._client.exists(self._key(service, gateway)):
+                found.append((service, gateway))
+            else:
+                self._client.srem(self._known, name)
+        return tuple(found)
+
+    def of_services(self, services: Sequence[str], gateway: str) -> tuple[AzureEvent, ...]:
+        """The same over several services, of which one has the gateway."""
+        return tuple(event for service in services for event in self.about(service, gateway))
+
+    def _key(self, service: str, gateway: str) -> str:
+        return f"{self._prefix}:{{azure:{service}/{gateway}}}"
