@@ -136,9 +136,9 @@ def test_several_are_planned_each_for_itself_and_production_decides_on_its_own(d
     waits = chen.sees("Rotate the token of edge-[12].*Waiting for action \\w+ to end", 30)
     assert "Needs 1 approval" in words(chen.sees_at(in_production, "store-7"))
     ben.clicks(in_production, "Approve")
-    chen.sees_at(waits, "of . pods run with the new token", 120)
+    chen.sees_at(waits, "of . pods run with the new token", 60)
     for name, ready in (("edge-1", "2 of 2"), ("edge-2", "1 of 1"), ("store-7", "2 of 2")):
-        chen.sees(f"Rotate the token of {name}.*{ready} pods run with the new token", 120)
+        chen.sees(f"Rotate the token of {name}.*{ready} pods run with the new token", 40)
 
 
 def test_those_that_expire_soon_are_chosen_by_their_tokens(demo: Demo) -> None:
