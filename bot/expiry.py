@@ -42,7 +42,7 @@ from handlers.views import expiry as view
 log = logging.getLogger(__name__)
 
 _AUTHORITY = "https://login.microsoftonline.com"
-_SCAN_SECONDS = 15.0
+_SCAN_SECONDS = 5.0
 _TICK_SECONDS = 1.0
 _DIGEST_SECONDS = 30.0
 _AUTOPILOT_SECONDS = 10.0

@@ -18,6 +18,7 @@ import requests
 from azure.core.exceptions import AzureError, ClientAuthenticationError
 
 from deploy.errors import Conflict, GatewayBotError, InvalidInput, NotFound, Refused, Unavailable
+from deploy.masking import mask_secrets
 from deploy.tokens import KeyType, Token, iso
 
 log = logging.getLogger(__name__)
@@ -287,7 +288,9 @@ def _error(answer: requests.Response) -> tuple[str, str]:
     inner = body.get("error", body)
     if not isinstance(inner, dict):
         return "", ""
-    return str(inner.get("code", ""))[:100], str(inner.get("message", ""))[:300]
+    # Hidden before it is cut: a service quotes what another one answered, a token included.
+    code, message = (mask_secrets(str(inner.get(name, ""))) for name in ("code", "message"))
+    return code[:100], message[:300]
 
 
 def _retry_after(answer: requests.Response) -> float | None:

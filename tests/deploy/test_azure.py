@@ -12,6 +12,7 @@ from bot.sandbox.azure import ApimService, Azure, ClientApp, GatewayResource
 from bot.sandbox.tls import Authority
 from deploy.azure import ApimInstance, ArmClient
 from deploy.errors import GatewayBotError, NotFound, Refused, Unavailable
+from tests.support.echoing_proxy import EchoingProxy, arm_error
 from tests.support.loops import running
 
 TENANT, CLIENT, SECRET = "11111111-0000-4000-8000-000000000001", "client-1", "s3cret"
@@ -102,6 +103,27 @@ def test_each_refusal_is_a_sentence(
     azure.faults.set("arm_status", status)
     with pytest.raises(error, match=said):
         client(azure).list_gateways(INSTANCE)
+
+
+@pytest.mark.parametrize("status", [400, 404, 409])
+def test_a_token_that_azure_quotes_in_an_error_is_not_repeated(
+    azure: Azure, tmp_path: Path, status: int
+) -> None:
+    tls = Authority.load_or_create(tmp_path).server_context()
+    proxy = EchoingProxy(azure.url, tls)
+    proxy.spoil = arm_error(status)
+    with running(proxy):
+        credential = ClientSecretCredential(
+            TENANT, CLIENT, SECRET, authority=azure.url, disable_instance_discovery=True
+        )
+        arm = ArmClient(requests.Session(), credential, endpoint=proxy.url)
+        with pytest.raises(GatewayBotError) as raised:
+            arm.generate_token(INSTANCE, "gw-001", "primary", in_days(29))
+    told = f"{raised.value} {raised.value.meaning} {raised.value.remedy}"
+    assert "Upstream said: GatewayKey gw-001&" in told
+    assert "&[hidden]" in told
+    signature = azure.issue_token("contoso", "gw-001", in_days(29)).rpartition("&")[2]
+    assert signature[:12] not in told
 
 
 def test_garbage_is_not_taken_for_an_answer(azure: Azure) -> None:
