@@ -52,6 +52,7 @@ def test_its_buttons_show_it_and_say_what_rotating_it_takes(demo: Demo) -> None:
 
 
 def test_expiring_lists_tokens_the_first_to_expire_first(demo: Demo) -> None:
+    demo.person("dan", "gateway-alerts").sees(f"{LEGACY} has a token that expires", 60)
     dan = demo.person("dan")
     dan.types("expiring")
     assert LEGACY in words(dan.sees("When tokens expire", ephemeral=True))
