@@ -2,8 +2,9 @@
 
 import json
 import time
+from collections.abc import Callable
 
-from deploy.errors import InvalidInput, NotFound, Refused
+from deploy.errors import GatewayBotError, InvalidInput, NotFound, Refused
 from deploy.expiry.record import Tracked
 from deploy.gateway import GatewayRef
 from deploy.rotation import KIND
@@ -11,6 +12,7 @@ from handlers import replies
 from handlers.proposal import find
 from handlers.services import Services
 from handlers.verb import Click, Option, Reply, Request, Submission, Verb
+from handlers.views import errors
 from handlers.views import expiry as view
 
 _REASON_LIMIT = 300
@@ -31,15 +33,20 @@ def run(services: Services, request: Request) -> Reply | None:
 
 def rotate(services: Services, click: Click) -> None:
     """The Rotate button: plan a rotation, as if whoever clicked had typed it."""
-    services.accept(
-        Request(
-            id=f"click:{click.trigger_id}",
-            verb=KIND,
-            user=click.user,
-            channel=click.channel,
-            gateway=str(GatewayRef.parse(click.value)),
+
+    def ask() -> Reply | None:
+        services.accept(
+            Request(
+                id=f"click:{click.trigger_id}",
+                verb=KIND,
+                user=click.user,
+                channel=click.channel,
+                gateway=str(GatewayRef.parse(click.value)),
+            )
         )
-    )
+        return None
+
+    _answer(services, click, ask)
 
 
 def snooze(services: Services, click: Click) -> None:
@@ -60,24 +67,34 @@ def submitted(services: Services, submission: Submission) -> Request:
 
 def resume(services: Services, click: Click) -> None:
     """The Resume button: automatic rotation goes on after it stopped."""
+    _answer(services, click, lambda: _resume(services, click))
+
+
+def _resume(services: Services, click: Click) -> Reply | None:
     environment = next((e for e in services.environments if e.name == click.value), None)
     if environment is None:
-        reply = Reply("The settings have no such environment any more.")
-    else:
-        verdict = services.gatekeeper.may_resume(environment, click.user)
-        if not verdict.allowed:
-            reply = Reply(f"You may not resume it in {environment.name}: {verdict.why}.")
-        elif services.resume(environment.name, click.user):
-            text = f":arrow_forward: <@{click.user}> resumed automatic rotation in "
-            services.slack.chat_postMessage(
-                channel=click.channel,
-                thread_ts=str(click.body["container"]["message_ts"]),
-                text=f"{text}{environment.name}.",
-            )
-            return
-        else:
-            reply = Reply("It goes on already.")
-    replies.send(services.slack, reply, user=click.user, channel=click.channel, response_url="")
+        return Reply("The settings have no such environment any more.")
+    verdict = services.gatekeeper.may_resume(environment, click.user)
+    if not verdict.allowed:
+        return Reply(f"You may not resume it in {environment.name}: {verdict.why}.")
+    if not services.resume(environment.name, click.user):
+        return Reply("It goes on already.")
+    services.slack.chat_postMessage(
+        channel=click.channel,
+        thread_ts=str(click.body["container"]["message_ts"]),
+        text=f":arrow_forward: <@{click.user}> resumed automatic rotation in {environment.name}.",
+    )
+    return None
+
+
+def _answer(services: Services, click: Click, work: Callable[[], Reply | None]) -> None:
+    """Do it; what is to say, a trouble included, goes to whoever clicked."""
+    try:
+        reply = work()
+    except GatewayBotError as error:
+        reply = errors.trouble(error)
+    if reply is not None:
+        replies.send(services.slack, reply, user=click.user, channel=click.channel, response_url="")
 
 
 def _snooze(services: Services, request: Request) -> Reply:
