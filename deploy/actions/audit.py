@@ -48,6 +48,7 @@ return #old
 """What is older goes; the hash of the last that went stays as the start of the chain."""
 
 _AUDITED = """
+if redis.call('EXISTS', act) == 0 then return {'gone', {}, {}, {}} end
 if tonumber(ARGV[1]) > number('audited') then set('audited', ARGV[1]) end
 return snapshot('done')
 """
@@ -167,7 +168,7 @@ class AuditLog:
         for action_id in records.take_due(records.unaudited_key, _LIMIT, _VISIBILITY_MS):
             action = records.get(action_id)
             if action is None:
-                records.client.zrem(records.unaudited_key, action_id)
+                records.drop(records.unaudited_key, action_id)
                 continue
             done = int(records.field(action_id, "audited") or 0)
             events = records.events(action_id, done)
@@ -187,7 +188,7 @@ class AuditLog:
                 records.run("AUDITED", action_id, events[-1].version)
             # Read before its log was: what has ended by then has nothing more to log.
             if action.final:
-                records.client.zrem(records.unaudited_key, action_id)
+                records.drop(records.unaudited_key, action_id)
         return copied
 
     @redis_errors

@@ -73,7 +73,7 @@ class Outbox:
         records = self._records
         result, action = records.run("CLAIM", action_id, owner, int(lease_seconds * 1000))
         if result == "gone" or (result == "paid" and action is not None and action.final):
-            records.client.zrem(records.owed_key, action_id)
+            records.drop(records.owed_key, action_id)
         if result != "done" or action is None:
             return None
         tries, noted = records.field(action_id, "tries"), records.field(action_id, "noted")

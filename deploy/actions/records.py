@@ -20,15 +20,24 @@ for _, id in ipairs(ids) do redis.call('ZADD', KEYS[1], now + tonumber(ARGV[2]),
 return ids
 """
 """What is due in a sorted set; nobody else is given it for ARGV[2] milliseconds."""
+_DROP = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local due = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or 0)
+if due > now then return redis.call('ZREM', KEYS[1], ARGV[1]) end
+return 0
+"""
+"""Forget what was taken, unless it has changed since: then it is due already."""
 
 
 class Records:
     """Actions in one Redis, through the scripts of one caller.
 
     Three sorted sets say what needs looking after: `due` what a runner must look at, `owed` whose
-    message may be behind, `unaudited` what the audit trail lacks. They are written before the
+    message may be behind, `unaudited` what the audit trail lacks. They are written before a new
     action, so a crash in between leaves an id without an action, which is dropped, and never an
-    action without an id, which would be lost. An id goes only once nothing more can happen to it.
+    action without an id, which would be lost. An id goes only once nothing more can happen to it,
+    and what is taken is due again after a while: what changes is only made due at once.
     """
 
     def __init__(self, client: Any, prefix: str, named: Mapping[str, str]) -> None:
@@ -41,6 +50,7 @@ class Records:
             name: client.register_script(scripts.PRELUDE + text) for name, text in named.items()
         }
         self._take_due = client.register_script(DUE)
+        self._drop = client.register_script(_DROP)
 
     def run(self, name: str, action_id: str, *args: Any) -> tuple[str, Action | None]:
         """Run one script; what it said, and the action as it is after it."""
@@ -49,15 +59,21 @@ class Records:
         return str(result), action_of(action_id, fields, steps, votes) if fields else None
 
     def index(self, action_id: str, *, due: bool = True) -> None:
-        """Have it looked after from now on."""
-        if due:
-            self.client.zadd(self.due_key, {action_id: 0})
-        self.client.zadd(self.owed_key, {action_id: 0})
-        self.client.zadd(self.unaudited_key, {action_id: 0})
+        """Have it looked after now, and from now on."""
+        with self.client.pipeline(transaction=False) as pipe:
+            if due:
+                pipe.zadd(self.due_key, {action_id: 0})
+            pipe.zadd(self.owed_key, {action_id: 0})
+            pipe.zadd(self.unaudited_key, {action_id: 0})
+            pipe.execute()
 
     def take_due(self, key: str, limit: int, visibility_ms: int) -> list[str]:
         """What is due in one of the sorted sets; nobody else is given it for a while."""
         return [str(i) for i in self._take_due(keys=[key], args=[limit, visibility_ms])]
+
+    def drop(self, key: str, action_id: str) -> None:
+        """Whoever took it has found that nothing more can happen to it."""
+        self._drop(keys=[key], args=[action_id])
 
     def get(self, action_id: str) -> Action | None:
         """The action as it is now."""

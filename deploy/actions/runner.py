@@ -133,14 +133,10 @@ class Runner:
             self._on_change(action_id)
 
     def _consider(self, action_id: str) -> None:
-        action = self._store.get(action_id)
-        if action is not None and action.state in (State.PENDING, State.APPROVED):
-            action = self._store.expire(action_id)
+        action, held = self._store.look_after(action_id)
         if action is None or action.final:
-            self._store.settle_due(action_id, None)
-        elif action.state is State.PENDING:
-            self._store.settle_due(action_id, action.expires_at)
-        else:
+            self._store.drop_due(action_id)
+        elif action.state is not State.PENDING and not held:
             self._run(action)
 
     def _run(self, action: Action) -> None:

@@ -60,6 +60,8 @@ end
 
 local function answered(id, result)
   redis.call('HSET', req, id, result)
+  local kept = redis.call('PTTL', act)
+  if kept > 0 then redis.call('PEXPIRE', req, kept) end
   return snapshot(result)
 end
 
@@ -157,8 +159,9 @@ tell('reminder', '', '')
 return snapshot('done')
 """
 
-EXPIRE = """
-return snapshot(overdue() and 'done' or 'no')
+LOOK = """
+if overdue() then return snapshot('expired') end
+return snapshot(field('state') == 'running' and now < number('lease') and 'held' or 'free')
 """
 
 CLAIM = """
@@ -232,7 +235,7 @@ return snapshot('done')
 TRANSITIONS = {
     "CREATE": CREATE,
     "DECIDE": DECIDE,
-    "EXPIRE": EXPIRE,
+    "LOOK": LOOK,
     "REMIND": REMIND,
     "CLAIM": CLAIM,
     "HEARTBEAT": HEARTBEAT,

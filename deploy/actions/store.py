@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 START_SECONDS = 3600
 """What was decided begins within this time or not at all: the world moves on."""
-_DUE_VISIBILITY_MS = 3000
+_DUE_VISIBILITY_MS = 1000
 _LIMIT = 50
 _OPEN_LIMIT = 500
 
@@ -98,6 +98,8 @@ class ActionStore:
             policy.quorum,
             START_SECONDS * 1000,
         )
+        # Somebody who looked between the two found no action, and dropped the id.
+        self._records.index(action_id)
         if result != "done" or action is None:
             raise Conflict(
                 "The id of this request is taken by another one.", remedy="Please ask again."
@@ -173,34 +175,41 @@ class ActionStore:
     ) -> Decision:
         if not plausible(action_id):
             return Decision("gone", None)
-        self._records.index(action_id)
         result, action = self._records.run(
             "DECIDE", action_id, request_id, verdict, by, person, int(eligible), digest, reason
         )
+        if action is not None:
+            self._records.index(action_id)
         return Decision(result, action)
 
     @redis_errors
-    def expire(self, action_id: str) -> Action | None:
-        """Make an expiry visible, if there is one."""
-        self._records.index(action_id)
-        return self._records.run("EXPIRE", action_id)[1]
+    def look_after(self, action_id: str) -> tuple[Action | None, bool]:
+        """The record as it is now, and whether a run has it. An expiry is made visible."""
+        result, action = self._records.run("LOOK", action_id)
+        if result == "expired":
+            self._records.index(action_id, due=False)
+        return action, result == "held"
 
     @redis_errors
     def remind(self, action_id: str, before_seconds: float) -> bool:
         """Have its approvers reminded, once, from that long before it expires on."""
-        self._records.index(action_id, due=False)
-        return self._records.run("REMIND", action_id, int(before_seconds * 1000))[0] == "done"
+        done = self._records.run("REMIND", action_id, int(before_seconds * 1000))[0] == "done"
+        if done:
+            self._records.index(action_id, due=False)
+        return done
 
     @redis_errors
     def claim(self, action_id: str, owner: str, fence: int, lease_seconds: float) -> Action | None:
         """Take an approved action, or one whose runner is gone. None when it is not to be had:
         somebody has it, it is too late for it, a run with a higher fence has been there, or a
         replica of Redis does not know of it yet."""
-        self._records.index(action_id)
         result, action = self._records.run(
             "CLAIM", action_id, owner, fence, int(lease_seconds * 1000)
         )
-        if result != "done":
+        if result not in ("done", "expired"):
+            return None
+        self._records.index(action_id, due=False)
+        if result == "expired":
             return None
         # What came before it, the approval above all, is replicated once this is.
         if not self._durability.confirmed(self._records.keys(action_id)[0]):
@@ -222,27 +231,26 @@ class ActionStore:
         self, action_id: str, owner: str, fence: int, name: str, detail: str, request_id: str
     ) -> bool:
         """Record a step; False when the lease is lost."""
-        self._records.index(action_id, due=False)
         result, _ = self._records.run("STEP", action_id, owner, fence, request_id, name, detail)
+        self._records.index(action_id, due=False)
         return result in ("done", "replayed")
 
     @redis_errors
     def progress(self, action_id: str, owner: str, fence: int, state: Mapping[str, Any]) -> bool:
         """Record the newest progress; False when the lease is lost."""
-        self._records.index(action_id, due=False)
         result, _ = self._records.run("PROGRESS", action_id, owner, fence, canonical(state))
+        self._records.index(action_id, due=False)
         return result == "done"
 
     @redis_errors
     def waiting(self, action_id: str, other: str) -> None:
         """Record that an approved action waits for another one on its gateway."""
-        self._records.index(action_id, due=False)
         self._records.run("WAITING", action_id, canonical({"waiting_for": other}))
+        self._records.index(action_id, due=False)
 
     @redis_errors
     def finish(self, action_id: str, owner: str, fence: int, outcome: Outcome) -> bool:
         """End a run; False when the lease is lost."""
-        self._records.index(action_id, due=False)
         told = canonical(
             {
                 "happened": outcome.happened,
@@ -251,24 +259,21 @@ class ActionStore:
             }
         )
         result, _ = self._records.run("FINISH", action_id, owner, fence, outcome.state.value, told)
+        self._records.index(action_id)
         return result in ("done", "replayed")
 
     @redis_errors
     def release(self, action_id: str, owner: str, fence: int) -> None:
         """Let another bot take the run over at once."""
-        self._records.index(action_id)
         self._records.run("RELEASE", action_id, owner, fence)
+        self._records.index(action_id)
 
     @redis_errors
     def due(self) -> list[str]:
-        """Actions that need looking after now; nobody else is given them for three seconds."""
+        """Actions that need looking after now; nobody else is given them for a second."""
         return self._records.take_due(self._records.due_key, _LIMIT, _DUE_VISIBILITY_MS)
 
     @redis_errors
-    def settle_due(self, action_id: str, at: float | None) -> None:
-        """Look after it again at `at` (epoch seconds, Redis' time), or never."""
-        records = self._records
-        if at is None:
-            records.client.zrem(records.due_key, action_id)
-        else:
-            records.client.zadd(records.due_key, {action_id: int(at * 1000)}, xx=True)
+    def drop_due(self, action_id: str) -> None:
+        """Nothing more can happen to an action that was due."""
+        self._records.drop(self._records.due_key, action_id)

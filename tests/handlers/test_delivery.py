@@ -156,7 +156,7 @@ def test_approvers_are_reminded_in_the_thread_and_the_requester_hears_of_the_exp
         until(lambda: remind(store), "a quarter of the time to be left")
         assert remind(store) == 0
         until(lambda: any("still waits" in line for line in replies(person)), "the reminder")
-        until(lambda: getattr(store.expire("AAAAAA"), "final", False), "the expiry")
+        until(lambda: getattr(store.look_after("AAAAAA")[0], "final", False), "the expiry")
         until(lambda: "AAAAAA is expired" in top(person), "the message")
         direct = until(
             lambda: [

@@ -146,6 +146,31 @@ def ended(store: ActionStore, name: str) -> Action:
     return until(look, f"the end of {name}", 20)
 
 
+class Clicked(ActionStore):
+    """As soon as somebody has looked at an action, its requester confirms it."""
+
+    def look_after(self, action_id: str) -> tuple[Action | None, bool]:
+        found, held = super().look_after(action_id)
+        if found is not None and found.state is State.PENDING:
+            self.confirm(action_id, by="U1", digest="d", request_id="yes")
+        return found, held
+
+
+def test_what_is_decided_while_a_runner_looks_is_carried_out_at_once(
+    store: ActionStore, client: Any, fences: Fences
+) -> None:
+    work = Work()
+    work.go.set()
+    ask(store, "AAAAAA", confirm=False)
+    first = Runner(
+        Clicked(client), GatewayLeases(client), fences, {"deploy": work}, owner="bot-1",
+        poll_seconds=0.05,
+    )  # fmt: skip
+    first.start()
+    assert ended(store, "AAAAAA").state is State.SUCCEEDED
+    first.stop(5)
+
+
 def test_an_approved_action_is_carried_out_once(
     store: ActionStore, client: Any, fences: Fences
 ) -> None:

@@ -1,0 +1,131 @@
+"""What other bots do between two commands of this one loses nothing and leaves nothing behind."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from bot.sandbox.valkey import Valkey
+from deploy.actions.audit import AuditLog
+from deploy.actions.connection import connect
+from deploy.actions.outbox import Outbox
+from deploy.actions.record import Action, Outcome, State
+from deploy.actions.store import ActionStore
+from deploy.gateway import GatewayRef
+from deploy.policy import Policy
+from tests.support.redis_servers import started
+
+
+class Meanwhile:
+    """A client; once, just before a script with that word in it runs, something else happens."""
+
+    def __init__(self, url: str, word: str, happens: Callable[[], object]) -> None:
+        self._client = connect(url)
+        self._word = word
+        self._happens: Callable[[], object] | None = happens
+
+    def register_script(self, text: str) -> Callable[..., Any]:
+        script = self._client.register_script(text)
+
+        def run(**given: Any) -> Any:
+            if self._word in text and self._happens is not None:
+                happens, self._happens = self._happens, None
+                happens()
+            return script(**given)
+
+        return run
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    yield from started("valkey", tmp_path_factory.mktemp("redis"))
+
+
+@pytest.fixture(autouse=True)
+def empty(server: Valkey) -> None:
+    connect(server.url).flushall()
+
+
+def ask(store: ActionStore, *, ttl: int = 60, policy: Policy | None = None) -> Action:
+    return store.create(
+        "AAAAAA", kind="deploy", ref=GatewayRef("west", "dev", "edge-1"), requester="U1",
+        policy=policy, digest="d1", request={}, plan={}, origin={}, ttl_seconds=ttl,
+        request_id="r",
+    )  # fmt: skip
+
+
+def test_who_looks_for_an_action_that_is_just_being_made_does_not_lose_it(server: Valkey) -> None:
+    client = connect(server.url)
+    store, outbox, audit = ActionStore(client), Outbox(client), AuditLog(client)
+
+    def another_bot_looks() -> None:
+        for action_id in store.due():
+            assert store.get(action_id) is None
+            store.drop_due(action_id)
+        for action_id in outbox.owed():
+            outbox.claim(action_id, "bot-2", 30)
+        audit.pump()
+
+    ask(ActionStore(Meanwhile(server.url, "made_by", another_bot_looks)))
+    assert store.due() == ["AAAAAA"]
+    assert outbox.owed() == ["AAAAAA"]
+    assert audit.pump() == 1
+    assert [action.state for action in store.open()] == [State.PENDING]
+
+
+def test_what_was_changed_since_somebody_found_nothing_is_not_dropped(server: Valkey) -> None:
+    store = ActionStore(connect(server.url))
+    connect(server.url).zadd("gateway-bot:{due}", {"AAAAAA": 0})
+    assert store.due() == ["AAAAAA"]
+    assert store.get("AAAAAA") is None
+    ask(store)
+    store.drop_due("AAAAAA")
+    assert store.due() == ["AAAAAA"]
+
+
+def ended(store: ActionStore, way: str) -> State:
+    approvers = Policy("approvers")
+    if way == "denied":
+        ask(store, policy=approvers)
+        store.deny("AAAAAA", by="U2", person="U2", eligible=True, digest="d1", reason="no",
+                   request_id="1")  # fmt: skip
+    elif way == "cancelled":
+        ask(store)
+        store.cancel("AAAAAA", by="U1", digest="d1", request_id="1")
+    elif way == "expired":
+        ask(store, ttl=0)
+        store.confirm("AAAAAA", by="U1", digest="d1", request_id="1")
+    else:
+        ask(store)
+        store.confirm("AAAAAA", by="U1", digest="d1", request_id="1")
+        store.claim("AAAAAA", "bot-1", 1, 30)
+        store.step("AAAAAA", "bot-1", 1, "apply", "", "s1")
+        store.finish("AAAAAA", "bot-1", 1, Outcome(State.SUCCEEDED, "done"))
+    found = store.get("AAAAAA")
+    assert found is not None
+    return found.state
+
+
+@pytest.mark.parametrize("way", ["denied", "cancelled", "expired", "succeeded"])
+def test_nothing_of_an_ended_action_is_kept_for_ever(server: Valkey, way: str) -> None:
+    client = connect(server.url)
+    assert ended(ActionStore(client), way) == way
+    keys = list(client.scan_iter("*{a:AAAAAA}*"))
+    assert len(keys) >= 3
+    assert [key for key in keys if client.pttl(key) < 0] == []
+
+
+def test_a_redis_wiped_while_the_trail_is_written_leaves_no_half_of_an_action(
+    server: Valkey,
+) -> None:
+    client = connect(server.url)
+    store = ActionStore(client)
+    ask(store)
+    audit = AuditLog(Meanwhile(server.url, "'audited', ARGV[1]", client.flushall))
+    assert audit.pump() == 1
+    assert store.get("AAAAAA") is None
+    gone = store.confirm("AAAAAA", by="U1", digest="d1", request_id="1")
+    assert (gone.result, gone.action) == ("gone", None)
