@@ -34,7 +34,6 @@ from bot.health import HealthServer
 from bot.http_mode import HttpMode
 from bot.settings import Secrets, Settings
 from bot.socket_mode import SocketMode
-from deploy import regeneration, rotation
 from deploy.access import environment_of
 from deploy.actions import connection, reminders
 from deploy.actions.audit import AuditLog
@@ -44,22 +43,23 @@ from deploy.actions.outbox import Outbox
 from deploy.actions.runner import Runner
 from deploy.actions.store import ActionStore
 from deploy.actions.windows import Windows
-from deploy.applying import Applier
-from deploy.cache import ClusterCache
-from deploy.deployer import Deployer
 from deploy.expiry.tracker import Tracker
-from deploy.fencing import Fences
 from deploy.gatekeeper import Gatekeeper
-from deploy.incident_store import IncidentStore
-from deploy.levels import Levels
-from deploy.live_messages import LiveMessages
-from deploy.minting import Minter
-from deploy.planning import Planner
-from deploy.portal import portal_of
-from deploy.regeneration import Regenerator, Survey
-from deploy.removal import Remover
-from deploy.rotator import Rotator, plan_rotation
-from deploy.verification import observing
+from deploy.health.cache import ClusterCache
+from deploy.health.incident_store import IncidentStore
+from deploy.health.levels import Levels
+from deploy.health.live_messages import LiveMessages
+from deploy.health.portal import portal_of
+from deploy.kube.fencing import Fences
+from deploy.plans.planning import Planner
+from deploy.rollouts.applying import Applier
+from deploy.rollouts.deployer import Deployer
+from deploy.rollouts.minting import Minter
+from deploy.rollouts.removal import Remover
+from deploy.tokens import regeneration, rotation
+from deploy.tokens.regeneration import Regenerator, Survey
+from deploy.tokens.rotator import Rotator, plan_rotation
+from deploy.tokens.verification import observing
 from handlers import again, choices, listeners, logs, status
 from handlers.again import Reproposing
 from handlers.budget import Budgets

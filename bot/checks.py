@@ -22,8 +22,8 @@ from bot.settings import Secrets, Settings, load_secrets, load_settings
 from deploy.access import Environment
 from deploy.actions import connection
 from deploy.azure import ApimInstance, ArmClient
-from deploy.cluster import Cluster
 from deploy.errors import GatewayBotError, Unavailable
+from deploy.kube.cluster import Cluster
 from handlers.people import UserGroups
 
 

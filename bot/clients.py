@@ -9,12 +9,12 @@ from azure.identity import AzureAuthorityHosts, ClientSecretCredential, DefaultA
 from bot.settings import ApprovalSettings, PeopleSettings, Secrets, Settings
 from deploy.access import Approval, Environment, Freeze, Identities, environment_of
 from deploy.azure import ApimInstance, ArmClient
-from deploy.cluster import Cluster, connect
 from deploy.expiry.automatic import Automatic
 from deploy.expiry.scanner import Rules
 from deploy.expiry.thresholds import DEFAULT, ordered
 from deploy.gateway import DEFAULT_REPOSITORY, GatewayRef
 from deploy.images import Registry
+from deploy.kube.cluster import Cluster, connect
 from deploy.policy import People
 from deploy.rules import Exemption
 

@@ -22,7 +22,6 @@ from bot.event_grid import EventGrid
 from bot.settings import Secrets, Settings
 from deploy.actions.audit import AuditLog
 from deploy.actions.store import ActionStore
-from deploy.cache import ClusterCache
 from deploy.errors import GatewayBotError
 from deploy.expiry.autopilot import Autopilot, Plans, Stop
 from deploy.expiry.azure_events import AzureEvents
@@ -32,7 +31,8 @@ from deploy.expiry.notices import Notices
 from deploy.expiry.scanner import Scanner, scans_of
 from deploy.expiry.tracker import Tracker
 from deploy.gateway import GatewayRef
-from deploy.heartbeat import AzureEvent
+from deploy.health.cache import ClusterCache
+from deploy.health.heartbeat import AzureEvent
 from handlers.budget import Budgets
 from handlers.digest import Digest
 from handlers.expiry import Warner

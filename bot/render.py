@@ -6,8 +6,8 @@ from pathlib import Path
 import yaml
 
 from deploy.errors import InvalidInput
-from deploy.manifests import render as manifests
-from deploy.spec import parse_spec_yaml
+from deploy.rendering.manifests import render as manifests
+from deploy.specs.spec import parse_spec_yaml
 
 
 def render(path: Path) -> int:

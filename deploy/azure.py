@@ -19,7 +19,7 @@ from azure.core.exceptions import AzureError, ClientAuthenticationError
 
 from deploy.errors import Conflict, GatewayBotError, InvalidInput, NotFound, Refused, Unavailable
 from deploy.masking import mask_secrets
-from deploy.tokens import KeyType, Token, iso
+from deploy.tokens.token import KeyType, Token, iso
 
 log = logging.getLogger(__name__)
 

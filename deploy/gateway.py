@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from deploy.errors import InvalidInput
-from deploy.gateway_options import (
+from deploy.specs.options import (
     Auth,
     Autoscaling,
     Backup,

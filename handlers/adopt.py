@@ -3,17 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
-from deploy.adoption import derive, instance_named_by
 from deploy.azure import ApimInstance
-from deploy.cluster import Cluster
 from deploy.errors import Conflict, GatewayBotError, NotFound
 from deploy.gateway import GatewayRef
-from deploy.installed import deployment_of
-from deploy.inventory import apim_gateway_of, settings_maps
-from deploy.manifests import SPEC_ANNOTATION
-from deploy.plan import Manifest
-from deploy.pods import token_secret_of
-from deploy.tokens import secret_facts
+from deploy.health.inventory import apim_gateway_of, settings_maps
+from deploy.kube.cluster import Cluster
+from deploy.plans.adoption import derive, instance_named_by
+from deploy.plans.plan import Manifest
+from deploy.rendering.manifests import SPEC_ANNOTATION
+from deploy.rollouts.installed import deployment_of
+from deploy.rollouts.pods import token_secret_of
+from deploy.tokens.token import secret_facts
 from handlers.proposal import DECISION_OPTIONS, check_allowed, find, listed, propose
 from handlers.services import Services
 from handlers.verb import Option, Reply, Request, Verb

@@ -5,12 +5,12 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from deploy import regeneration, rotation
 from deploy.actions.executor import Executor, Run
 from deploy.actions.record import Action, Outcome, State
 from deploy.expiry.autopilot import AUTOMATIC
 from deploy.gateway import GatewayRef
-from deploy.spec import spec_from_mapping
+from deploy.specs.spec import spec_from_mapping
+from deploy.tokens import regeneration, rotation
 from handlers import delete, regenerate_key, rotate
 from handlers.proposal import propose
 from handlers.services import Services

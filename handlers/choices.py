@@ -13,10 +13,10 @@ from typing import Any
 
 from deploy.access import Environment, environment_of
 from deploy.azure import ApimInstance, ArmClient
-from deploy.cluster import Cluster
 from deploy.errors import GatewayBotError
 from deploy.gateway import GatewayRef
 from deploy.images import Registry, sort_tags, support
+from deploy.kube.cluster import Cluster
 from handlers.views.text import cut
 
 OPTION_LIMIT = 100

@@ -8,9 +8,9 @@ from typing import Any
 from deploy.azure import ApimInstance
 from deploy.errors import InvalidInput, NotFound, Refused
 from deploy.gateway import GatewayRef, GatewaySpec
-from deploy.manifests import SPEC_ANNOTATION
-from deploy.overlay import from_words, from_yaml, merged
-from deploy.spec import spec_from_mapping
+from deploy.rendering.manifests import SPEC_ANNOTATION
+from deploy.specs.overlay import from_words, from_yaml, merged
+from deploy.specs.spec import spec_from_mapping
 from handlers import fix
 from handlers.proposal import DECISION_OPTIONS, check_allowed, listed, propose
 from handlers.services import Services

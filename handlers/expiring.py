@@ -7,7 +7,7 @@ from collections.abc import Callable
 from deploy.errors import GatewayBotError, InvalidInput, NotFound, Refused
 from deploy.expiry.record import Tracked
 from deploy.gateway import GatewayRef
-from deploy.rotation import KIND
+from deploy.tokens.rotation import KIND
 from handlers import replies
 from handlers.proposal import find
 from handlers.services import Services

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from deploy.actions.record import Action, State
-from deploy.binding import plan_from_mapping
-from deploy.overlay import merged
+from deploy.plans.binding import plan_from_mapping
+from deploy.specs.overlay import merged
 from handlers import again, replies
 from handlers.services import Services
 from handlers.verb import Click

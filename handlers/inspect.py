@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from deploy import rules
 from deploy.access import environment_of
 from deploy.actions.record import action_id
-from deploy.cluster import Cluster
 from deploy.errors import GatewayBotError
-from deploy.history import revisions
-from deploy.installed import deployment_of, installed
-from deploy.plan import Manifest
+from deploy.kube.cluster import Cluster
+from deploy.plans.plan import Manifest
+from deploy.rollouts.history import revisions
+from deploy.rollouts.installed import deployment_of, installed
 from handlers.proposal import find
 from handlers.services import Services
 from handlers.verb import Reply, Request, Verb

@@ -10,7 +10,7 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
 from deploy.errors import Conflict, GatewayBotError
-from deploy.live_messages import LiveMessages
+from deploy.health.live_messages import LiveMessages
 from handlers.budget import Budgets
 from handlers.posting import post
 from handlers.views.text import Block, button, context, date

@@ -4,16 +4,16 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from deploy import regeneration
 from deploy.actions.record import action_id
-from deploy.binding import plan_to_mapping
 from deploy.errors import Conflict, InvalidInput
 from deploy.gateway import GatewayRef, GatewaySpec
-from deploy.plan import Finding, Plan
+from deploy.health.status import resolve
+from deploy.plans.binding import plan_to_mapping
+from deploy.plans.plan import Finding, Plan
 from deploy.policy import Policy
-from deploy.rotation import Rotation, rotation_to_mapping
-from deploy.spec import spec_to_mapping
-from deploy.status import resolve
+from deploy.specs.spec import spec_to_mapping
+from deploy.tokens import regeneration
+from deploy.tokens.rotation import Rotation, rotation_to_mapping
 from handlers.services import Services
 from handlers.status import everywhere
 from handlers.verb import Option, Reply, Request

@@ -1,8 +1,8 @@
 """`/gateway regenerate-key`: kills every token made with one of a gateway's keys."""
 
 from deploy.errors import InvalidInput, Refused
-from deploy.regeneration import KIND, Survey, check_strictest, plan_regeneration
-from deploy.rotation import parse_key
+from deploy.tokens.regeneration import KIND, Survey, check_strictest, plan_regeneration
+from deploy.tokens.rotation import parse_key
 from handlers.proposal import DECISION_OPTIONS, check_allowed, find, wait_for_decision
 from handlers.services import Services
 from handlers.verb import Option, Reply, Request, Verb

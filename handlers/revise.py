@@ -4,10 +4,10 @@ import dataclasses
 import datetime
 
 from deploy.errors import Conflict, InvalidInput
-from deploy.history import chosen, revisions
-from deploy.installed import Installed, installed
-from deploy.spec import spec_from_mapping, spec_to_mapping
-from deploy.tokens import iso
+from deploy.rollouts.history import chosen, revisions
+from deploy.rollouts.installed import Installed, installed
+from deploy.specs.spec import spec_from_mapping, spec_to_mapping
+from deploy.tokens.token import iso
 from handlers.proposal import DECISION_OPTIONS, check_allowed, find, propose
 from handlers.services import Services
 from handlers.verb import Option, Reply, Request, Verb

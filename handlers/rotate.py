@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from deploy.actions.record import Action, State, action_id
 from deploy.errors import GatewayBotError, InvalidInput
 from deploy.gateway import GatewayRef
-from deploy.installed import installed
-from deploy.rotation import KIND, Rotation, parse_key, parse_lifetime
-from deploy.status import GatewaySummary
-from deploy.tokens import LONGEST
+from deploy.health.status import GatewaySummary
+from deploy.rollouts.installed import installed
+from deploy.tokens.rotation import KIND, Rotation, parse_key, parse_lifetime
+from deploy.tokens.token import LONGEST
 from handlers import replies
 from handlers.proposal import DECISION_OPTIONS, check_allowed, find, propose
 from handlers.services import Services

@@ -11,13 +11,13 @@ from deploy.actions.audit import AuditLog
 from deploy.actions.store import ActionStore
 from deploy.actions.windows import Windows
 from deploy.azure import ApimInstance, ArmClient
-from deploy.cache import ClusterCache
-from deploy.cluster import Cluster
 from deploy.expiry.tracker import Tracker
 from deploy.gatekeeper import Gatekeeper
+from deploy.health.cache import ClusterCache
+from deploy.health.levels import Levels
 from deploy.images import Registry
-from deploy.levels import Levels
-from deploy.planning import Planner
+from deploy.kube.cluster import Cluster
+from deploy.plans.planning import Planner
 from handlers.choices import Choices
 from handlers.live import Live
 

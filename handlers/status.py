@@ -12,13 +12,13 @@ from dataclasses import asdict, dataclass
 from typing import TypeVar
 
 from deploy.actions.audit import Entry
-from deploy.cache import CachedGateway
 from deploy.errors import GatewayBotError, InvalidInput, Unavailable
-from deploy.fleet import Row, Selection, rows_of
 from deploy.gateway import GatewayRef
+from deploy.health.cache import CachedGateway
+from deploy.health.fleet import Row, Selection, rows_of
+from deploy.health.portal import gateway_link, instance_named
+from deploy.health.status import GatewayDetail, GatewaySummary, gateway_detail, resolve, summaries
 from deploy.images import support
-from deploy.portal import gateway_link, instance_named
-from deploy.status import GatewayDetail, GatewaySummary, gateway_detail, resolve, summaries
 from handlers import live, replies
 from handlers.services import Services
 from handlers.verb import Click, Option, Reply, Request, Verb

@@ -10,12 +10,12 @@ from typing import Any
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
-from deploy.cache import ClusterCache
 from deploy.errors import GatewayBotError
 from deploy.gateway import GatewayRef
-from deploy.incident_store import IncidentStore
-from deploy.incidents import Health, Incident, Watch, health_of, step
-from deploy.levels import Levels
+from deploy.health.cache import ClusterCache
+from deploy.health.incident_store import IncidentStore
+from deploy.health.incidents import Health, Incident, Watch, health_of, step
+from deploy.health.levels import Levels
 from handlers.budget import Budgets
 from handlers.views import incidents as view
 

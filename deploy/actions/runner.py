@@ -20,8 +20,8 @@ from deploy.actions.leases import GatewayLeases
 from deploy.actions.record import Action, Outcome, State
 from deploy.actions.store import ActionStore
 from deploy.errors import GatewayBotError
-from deploy.fencing import Fence, FenceHeld, FenceLost, Fences, FenceTooLow
-from deploy.patience import PATIENCE, patiently
+from deploy.kube.fencing import Fence, FenceHeld, FenceLost, Fences, FenceTooLow
+from deploy.rollouts.patience import PATIENCE, patiently
 
 log = logging.getLogger(__name__)
 

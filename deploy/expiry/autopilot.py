@@ -17,16 +17,16 @@ from deploy.actions.audit import AuditLog
 from deploy.actions.connection import redis_errors
 from deploy.actions.record import Action, State, action_id
 from deploy.actions.store import ActionStore, Decision
-from deploy.binding import plan_to_mapping
 from deploy.errors import Conflict, GatewayBotError
 from deploy.expiry.automatic import Attempt, Automatic, Candidate, chosen
 from deploy.expiry.record import Tracked
 from deploy.expiry.tracker import Tracker
 from deploy.gateway import GatewayRef
-from deploy.plan import Plan
+from deploy.plans.binding import plan_to_mapping
+from deploy.plans.plan import Plan
 from deploy.policy import Policy
-from deploy.rotation import KIND, Rotation
-from deploy.rotator import rotation_request
+from deploy.tokens.rotation import KIND, Rotation
+from deploy.tokens.rotator import rotation_request
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ class Stop:
 
 
 class Plans(Protocol):
-    """Makes the plan of a rotation (deploy.rotator.plan_rotation)."""
+    """Makes the plan of a rotation (deploy.tokens.rotator.plan_rotation)."""
 
     def __call__(self, ref: GatewayRef, rotation: Rotation, action_id: str) -> Plan: ...
 

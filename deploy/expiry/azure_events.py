@@ -6,7 +6,7 @@ from typing import Any
 
 from deploy.actions.connection import redis_errors
 from deploy.expiry.event_grid import TokenEvent
-from deploy.heartbeat import AzureEvent
+from deploy.health.heartbeat import AzureEvent
 
 _SEEN_MS = 86_400_000
 _KEEP_MS = 40 * 86_400_000

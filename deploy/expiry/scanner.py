@@ -10,13 +10,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from deploy.cache import ClusterCache
-from deploy.entra import credential_expires
 from deploy.errors import GatewayBotError
 from deploy.expiry.record import Facts, Source
 from deploy.expiry.tracker import Tracker
 from deploy.gateway import GatewayRef
-from deploy.status import GatewaySummary, summaries
+from deploy.health.cache import ClusterCache
+from deploy.health.status import GatewaySummary, summaries
+from deploy.tokens.entra import credential_expires
 
 log = logging.getLogger(__name__)
 

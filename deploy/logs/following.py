@@ -6,14 +6,14 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from deploy.cluster import Cluster
-from deploy.connection import Silent, Stream
 from deploy.errors import GatewayBotError, NotFound, Unavailable
+from deploy.kube.cluster import Cluster
+from deploy.kube.connection import Silent, Stream
+from deploy.kube.watching import Change
 from deploy.logs.filters import Filter
 from deploy.logs.lines import Line, read_line
 from deploy.logs.seam import Seam
-from deploy.pods import pod_progress
-from deploy.watching import Change
+from deploy.rollouts.pods import pod_progress
 
 log = logging.getLogger(__name__)
 

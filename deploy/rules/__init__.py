@@ -6,7 +6,7 @@ They judge what a plan would apply and what is live on a cluster alike, whoever 
 import datetime
 from collections.abc import Sequence
 
-from deploy.plan import Finding, Manifest
+from deploy.plans.plan import Finding, Manifest
 from deploy.rules.exemptions import Exemption, exempt
 from deploy.rules.table import RULE_IDS, RULES
 from deploy.rules.view import Facts, view_of

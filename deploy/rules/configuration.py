@@ -14,7 +14,7 @@ from deploy.rules.rule import (
     Rule,
 )
 from deploy.rules.view import AUTH, GatewayView
-from deploy.tokens import Token
+from deploy.tokens.token import Token
 
 _ENDPOINT = "config.service.endpoint"
 _CLIENT_SECRET = "config.service.auth.azureAd.clientSecret"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from deploy.quantities import quantity
+from deploy.specs.quantities import quantity
 
 _QUANTITY = re.compile(r"[0-9]{1,18}(\.[0-9]{1,9})?(m|k|[MGT]|[KMGT]i)?")
 _PERCENT = re.compile(r"[0-9]{1,6}%")

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from deploy.actions.record import Action, State
-from deploy.binding import plan_from_mapping
 from deploy.gateway import GatewaySpec
-from deploy.plan import Plan
+from deploy.plans.binding import plan_from_mapping
+from deploy.plans.plan import Plan
 from deploy.policy import People
 from handlers.verb import Reply, View
 from handlers.views import fixes

@@ -3,7 +3,7 @@
 import json
 
 from deploy.actions.record import Action
-from deploy.plan import Plan
+from deploy.plans.plan import Plan
 from handlers.views.text import Block, button
 
 ACTIONS = tuple(f"fix_{number}" for number in range(3))

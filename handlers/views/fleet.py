@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from deploy.errors import GatewayBotError
-from deploy.fleet import Row, Selection
-from deploy.heartbeat import Level
+from deploy.health.fleet import Row, Selection
+from deploy.health.heartbeat import Level
 from handlers.verb import Reply
 from handlers.views.text import (
     Block,

@@ -1,6 +1,6 @@
 """What a channel is told when gateways get worse or better."""
 
-from deploy.incidents import AWAY, Incident, Member
+from deploy.health.incidents import AWAY, Incident, Member
 from handlers.views.text import (
     Block,
     button,

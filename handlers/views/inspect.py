@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from deploy.actions.audit import Entry
 from deploy.gateway import GatewayRef
-from deploy.history import Revision
-from deploy.plan import Finding, Plan
+from deploy.plans.plan import Finding, Plan
+from deploy.rollouts.history import Revision
 from handlers.verb import Reply
 from handlers.views import plan as plan_view
 from handlers.views.text import (

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from deploy.plan import FieldChange, Finding, ObjectChange, Plan, TokenPlan
+from deploy.plans.plan import FieldChange, Finding, ObjectChange, Plan, TokenPlan
 from handlers.views.text import SECTION_LIMIT, Block, context, counted, cut, escape, fence, section
 
 _SIGNS = {"create": "+", "update": "~", "delete": "-"}

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from deploy.actions.audit import Entry
-from deploy.cache import ReplicaCount
+from deploy.health.cache import ReplicaCount
+from deploy.health.status import GatewayDetail, GatewaySummary, PodStatus
 from deploy.images import Support
-from deploy.status import GatewayDetail, GatewaySummary, PodStatus
 from handlers.verb import Reply
 from handlers.views.fleet import SIGNS
 from handlers.views.text import (

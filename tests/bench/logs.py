@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from deploy.cluster import connect
+from deploy.kube.cluster import connect
 from deploy.logs.filters import Filter
 from deploy.logs.following import Following, Pods
 from tests.support.gateway_bed import HOST, GatewayBed, gateway_bed

@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from bot.run import collect_less
-from deploy.cache import ClusterCache
-from deploy.cluster import Cluster
-from deploy.connection import Connection, Timeouts
-from deploy.fleet import rows_of
-from deploy.levels import Levels
-from deploy.status import summaries
-from deploy.transport import connect_with_kubeconfig
+from deploy.health.cache import ClusterCache
+from deploy.health.fleet import rows_of
+from deploy.health.levels import Levels
+from deploy.health.status import summaries
+from deploy.kube.cluster import Cluster
+from deploy.kube.connection import Connection, Timeouts
+from deploy.kube.transport import connect_with_kubeconfig
 from handlers.views import fleet
 from tests.support.control_plane import ControlPlane, Process, built
 from tests.support.kube_api import MERGE, KubeApi

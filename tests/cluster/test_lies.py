@@ -16,13 +16,13 @@ import pytest
 import yaml
 
 from bot.sandbox.node.addresses import LOOPBACK, ROUTED
-from deploy.cache import ClusterCache
-from deploy.cluster import connect
-from deploy.connection import Timeouts
 from deploy.gateway import GatewayRef
-from deploy.heartbeat import Heartbeat
-from deploy.levels import Levels
-from deploy.status import gateway_detail, summaries
+from deploy.health.cache import ClusterCache
+from deploy.health.heartbeat import Heartbeat
+from deploy.health.levels import Levels
+from deploy.health.status import gateway_detail, summaries
+from deploy.kube.cluster import connect
+from deploy.kube.connection import Timeouts
 from tests.cluster.conftest import Target, joined
 from tests.conftest import EVIDENCE
 from tests.support.control_plane import ControlPlane

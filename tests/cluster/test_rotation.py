@@ -8,8 +8,8 @@ import pytest
 
 from bot.sandbox.node.addresses import LOOPBACK, routed_range
 from deploy.actions.record import State
-from deploy.cluster import connect
-from deploy.gateway_options import Placement, Toleration
+from deploy.kube.cluster import connect
+from deploy.specs.options import Placement, Toleration
 from tests.cluster.conftest import joined
 from tests.support.azure import azure_bed
 from tests.support.control_plane import ControlPlane

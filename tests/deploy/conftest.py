@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.cluster import Cluster, connect
-from deploy.connection import Timeouts
+from deploy.kube.cluster import Cluster, connect
+from deploy.kube.connection import Timeouts
 from tests.support.running_cluster import RunningCluster
 
 TIMEOUTS = Timeouts(connect=2.0, read=10.0, repeat=0.5)

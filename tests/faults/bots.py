@@ -20,14 +20,14 @@ from deploy.actions.leases import GatewayLeases
 from deploy.actions.record import Action, Outcome
 from deploy.actions.runner import Runner
 from deploy.actions.store import ActionStore
-from deploy.applying import Applier
-from deploy.cluster import Cluster, connect
-from deploy.connection import Connection, Timeouts
-from deploy.deployer import Deployer
-from deploy.fencing import Fences
-from deploy.minting import Minter
-from deploy.planning import Planner
-from deploy.removal import Remover
+from deploy.kube.cluster import Cluster, connect
+from deploy.kube.connection import Connection, Timeouts
+from deploy.kube.fencing import Fences
+from deploy.plans.planning import Planner
+from deploy.rollouts.applying import Applier
+from deploy.rollouts.deployer import Deployer
+from deploy.rollouts.minting import Minter
+from deploy.rollouts.removal import Remover
 from tests.faults.stamping import Stamper
 from tests.support.gateway_bed import INSTANCE, Mint
 from tests.support.processes import ROOT

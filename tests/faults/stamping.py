@@ -4,10 +4,10 @@ import threading
 
 from deploy.actions.executor import Run, RunLost
 from deploy.actions.record import Action, Outcome, State
-from deploy.cluster import Cluster
 from deploy.gateway import GatewayRef
-from deploy.patience import patiently
-from deploy.plan import Manifest
+from deploy.kube.cluster import Cluster
+from deploy.plans.plan import Manifest
+from deploy.rollouts.patience import patiently
 
 
 def stamps_of(cluster: Cluster, ref: GatewayRef) -> list[str]:

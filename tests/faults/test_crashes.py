@@ -14,21 +14,21 @@ from bot.sandbox.valkey import Valkey
 from deploy.actions.connection import connect as connect_redis
 from deploy.actions.record import State
 from deploy.actions.store import ActionStore
-from deploy.applying import Applier
-from deploy.binding import plan_to_mapping
-from deploy.cluster import Cluster
-from deploy.deployer import Deployer
 from deploy.errors import Unavailable
-from deploy.fencing import lease_name
 from deploy.gateway import GatewayRef, GatewaySpec
-from deploy.installed import installed
-from deploy.manifests import render, token_secret
-from deploy.minting import Minter
-from deploy.plan import Plan
-from deploy.planning import Planner
+from deploy.kube.cluster import Cluster
+from deploy.kube.fencing import lease_name
+from deploy.plans.binding import plan_to_mapping
+from deploy.plans.plan import Plan
+from deploy.plans.planning import Planner
 from deploy.policy import People, Policy
-from deploy.removal import removal_plan
-from deploy.spec import spec_to_mapping
+from deploy.rendering.manifests import render, token_secret
+from deploy.rollouts.applying import Applier
+from deploy.rollouts.deployer import Deployer
+from deploy.rollouts.installed import installed
+from deploy.rollouts.minting import Minter
+from deploy.rollouts.removal import removal_plan
+from deploy.specs.spec import spec_to_mapping
 from tests.faults.bots import Job, Nursery
 from tests.faults.judging import Tally
 from tests.support.gateway_bed import (

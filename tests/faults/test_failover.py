@@ -10,7 +10,7 @@ import pytest
 from deploy.actions.leases import GatewayLeases
 from deploy.actions.runner import Runner
 from deploy.actions.store import ActionStore
-from deploy.cluster import Cluster, connect
+from deploy.kube.cluster import Cluster, connect
 from tests.faults.judging import Tally
 from tests.faults.stamping import Stamper
 from tests.faults.test_redis import Crowd, client_of, create, crowd

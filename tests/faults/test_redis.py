@@ -22,10 +22,10 @@ from deploy.actions.leases import GatewayLeases
 from deploy.actions.record import State
 from deploy.actions.runner import Runner
 from deploy.actions.store import ActionStore
-from deploy.cluster import Cluster, connect
 from deploy.errors import Unavailable
-from deploy.fencing import Fences
 from deploy.gateway import GatewayRef
+from deploy.kube.cluster import Cluster, connect
+from deploy.kube.fencing import Fences
 from deploy.policy import People, Policy
 from tests.faults.bots import Job, Nursery
 from tests.faults.judging import Tally

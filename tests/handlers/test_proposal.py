@@ -6,10 +6,10 @@ from types import SimpleNamespace
 from typing import Any
 
 from deploy.access import Environment
-from deploy.binding import Observed, build_plan
-from deploy.manifests import render
-from deploy.plan import Finding, Plan, TokenPlan
+from deploy.plans.binding import Observed, build_plan
+from deploy.plans.plan import Finding, Plan, TokenPlan
 from deploy.policy import Policy
+from deploy.rendering.manifests import render
 from handlers.proposal import propose
 from handlers.verb import Request
 from tests.support.gateway_bed import SPEC

@@ -10,16 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy.access import Environment
-from deploy.attention import BROKEN, SOON, Attention
-from deploy.cache import ReplicaCount
 from deploy.errors import Unavailable
-from deploy.fleet import Row, Selection, rows_of
 from deploy.gateway import GatewayRef
-from deploy.heartbeat import Heartbeat, Level, PodHeartbeat
+from deploy.health.attention import BROKEN, SOON, Attention
+from deploy.health.cache import ReplicaCount
+from deploy.health.fleet import Row, Selection, rows_of
+from deploy.health.heartbeat import Heartbeat, Level, PodHeartbeat
+from deploy.health.levels import Seen
+from deploy.health.status import ConditionSummary, GatewayDetail, GatewaySummary, PodStatus
 from deploy.images import Support
-from deploy.levels import Seen
-from deploy.pods import PodProgress
-from deploy.status import ConditionSummary, GatewayDetail, GatewaySummary, PodStatus
+from deploy.rollouts.pods import PodProgress
 from handlers.verb import Reply
 from handlers.views import fleet
 from handlers.views import status as view

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from slack_sdk.models.blocks import Block
 
 from deploy.actions.record import Action, Outcome, State
-from deploy.binding import Observed, build_plan, plan_to_mapping
 from deploy.errors import Unavailable
 from deploy.gateway import ApimGateway, GatewayRef, GatewaySpec
-from deploy.gateway_options import Rollout
-from deploy.manifests import render
-from deploy.plan import Exempted, FieldChange, Finding, ObjectChange, TokenPlan
+from deploy.plans.binding import Observed, build_plan, plan_to_mapping
+from deploy.plans.plan import Exempted, FieldChange, Finding, ObjectChange, TokenPlan
 from deploy.policy import Policy
+from deploy.rendering.manifests import render
+from deploy.specs.options import Rollout
 from handlers.command import parse
 from handlers.verbs import VERBS
 from handlers.views import action as action_view

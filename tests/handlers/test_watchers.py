@@ -10,14 +10,14 @@ import pytest
 from slack_sdk import WebClient
 
 from deploy.actions.connection import connect
-from deploy.cache import ClusterCache
-from deploy.cluster import connect as connect_cluster
-from deploy.heartbeat import Heartbeat
-from deploy.incident_store import IncidentStore
-from deploy.levels import Levels, Seen
+from deploy.health.cache import ClusterCache
+from deploy.health.heartbeat import Heartbeat
+from deploy.health.incident_store import IncidentStore
+from deploy.health.levels import Levels, Seen
+from deploy.kube.cluster import connect as connect_cluster
 from handlers.budget import Budgets
 from handlers.watchers import Watchers
-from tests.deploy.test_cache import gateway, install
+from tests.deploy.health.test_cache import gateway, install
 from tests.support.redis_servers import started
 from tests.support.running_cluster import RunningCluster
 from tests.support.slack_workspace import OPS, Person

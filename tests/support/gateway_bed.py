@@ -13,15 +13,15 @@ from bot.sandbox.tls import Authority
 from deploy.actions.executor import RunLost
 from deploy.actions.record import Action, State
 from deploy.azure import ApimInstance
-from deploy.binding import plan_to_mapping
-from deploy.cluster import Cluster, connect
-from deploy.connection import Timeouts
 from deploy.errors import Unavailable
 from deploy.gateway import ApimGateway, GatewayRef, GatewaySpec
-from deploy.plan import Plan
+from deploy.kube.cluster import Cluster, connect
+from deploy.kube.connection import Timeouts
+from deploy.plans.binding import plan_to_mapping
+from deploy.plans.plan import Plan
 from deploy.policy import Policy
-from deploy.spec import spec_to_mapping
-from deploy.tokens import Token
+from deploy.specs.spec import spec_to_mapping
+from deploy.tokens.token import Token
 from tests.support.running_cluster import RunningCluster
 from tests.support.tiny_configuration import TinyConfiguration
 

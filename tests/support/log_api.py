@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import yaml
 
-from deploy.cluster import Cluster, connect
+from deploy.kube.cluster import Cluster, connect
 
 
 class LogApi:

@@ -11,19 +11,19 @@ import requests
 
 from bot.sandbox.node import Node
 from deploy.actions.record import Action, Outcome, State
-from deploy.applying import Applier
 from deploy.azure import ApimInstance, ArmClient
-from deploy.cluster import Cluster, connect
-from deploy.deployer import Deployer
 from deploy.gateway import ApimGateway, GatewayRef, GatewaySpec
-from deploy.gateway_options import Rollout
-from deploy.minting import Minter
-from deploy.planning import Planner
-from deploy.pods import token_secret_of
-from deploy.rotation import Rotation
-from deploy.rotator import Rotator, plan_rotation, rotation_request
-from deploy.tokens import SecretFacts, secret_facts
-from deploy.verification import Observing
+from deploy.kube.cluster import Cluster, connect
+from deploy.plans.planning import Planner
+from deploy.rollouts.applying import Applier
+from deploy.rollouts.deployer import Deployer
+from deploy.rollouts.minting import Minter
+from deploy.rollouts.pods import token_secret_of
+from deploy.specs.options import Rollout
+from deploy.tokens.rotation import Rotation
+from deploy.tokens.rotator import Rotator, plan_rotation, rotation_request
+from deploy.tokens.token import SecretFacts, secret_facts
+from deploy.tokens.verification import Observing
 from tests.support.azure import OWNER, SUBSCRIPTION, AzureBed
 from tests.support.gateway_bed import HOST, TIMEOUTS, RecordingRun, action_for
 from tests.support.loops import running

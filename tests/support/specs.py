@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from deploy.gateway import GatewaySpec
-from deploy.spec import spec_from_mapping
+from deploy.specs.spec import spec_from_mapping
 
 Mapping = dict[str, Any]
 Strategy = st.SearchStrategy[Any]

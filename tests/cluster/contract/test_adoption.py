@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 import yaml
 
-from deploy.adoption import derive
 from deploy.azure import ApimInstance
-from deploy.cluster import Cluster, connect
 from deploy.gateway import GatewayRef
-from deploy.manifests import render, token_secret
-from deploy.ownership import take_whole
-from deploy.planning import Planner
-from deploy.rollout import apply_plan, follow
-from deploy.tokens import Token
+from deploy.kube.cluster import Cluster, connect
+from deploy.plans.adoption import derive
+from deploy.plans.ownership import take_whole
+from deploy.plans.planning import Planner
+from deploy.rendering.manifests import render, token_secret
+from deploy.rollouts.rollout import apply_plan, follow
+from deploy.tokens.token import Token
 from tests.cluster.conftest import Target
 from tests.support.gateway_bed import TIMEOUTS
 from tests.support.kube_api import KubeApi, Obj, eventually

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from deploy.gateway import ApimGateway, GatewayRef, GatewaySpec
-from deploy.manifests import render
+from deploy.rendering.manifests import render
 from tests.support.kube_api import KubeApi, Obj
 
 _KINDS = {

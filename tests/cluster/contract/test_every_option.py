@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deploy.cluster import Cluster, connect
 from deploy.gateway import GatewaySpec
-from deploy.gateway_options import Disruption
-from deploy.manifests import token_secret
-from deploy.plan import Plan
-from deploy.planning import Planner
-from deploy.rollout import apply_plan
-from deploy.spec import spec_from_mapping
-from deploy.spec_fields import SPEC
-from deploy.tokens import expiry_for
+from deploy.kube.cluster import Cluster, connect
+from deploy.plans.plan import Plan
+from deploy.plans.planning import Planner
+from deploy.rendering.manifests import token_secret
+from deploy.rollouts.rollout import apply_plan
+from deploy.specs.fields import SPEC
+from deploy.specs.options import Disruption
+from deploy.specs.spec import spec_from_mapping
+from deploy.tokens.token import expiry_for
 from tests.cluster.conftest import Target
 from tests.support.gateway_bed import INSTANCE, TIMEOUTS, Mint
 from tests.support.kube_api import MERGE, KubeApi

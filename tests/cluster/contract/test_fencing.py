@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from deploy.cluster import Cluster, connect
 from deploy.errors import Conflict, NotFound
-from deploy.fencing import (
+from deploy.gateway import ApimGateway, GatewayRef, GatewaySpec
+from deploy.kube.cluster import Cluster, connect
+from deploy.kube.fencing import (
     FENCE_ANNOTATION,
     FenceHeld,
     FenceLost,
@@ -17,8 +18,7 @@ from deploy.fencing import (
     held_of,
     lease_name,
 )
-from deploy.gateway import ApimGateway, GatewayRef, GatewaySpec
-from deploy.rollout import apply_deployment
+from deploy.rollouts.rollout import apply_deployment
 from tests.cluster.conftest import Target
 
 

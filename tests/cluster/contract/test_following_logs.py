@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from deploy.cluster import Cluster, connect
+from deploy.kube.cluster import Cluster, connect
 from deploy.logs.filters import Filter
 from deploy.logs.following import Following, Pods, read_now
 from tests.cluster.conftest import Target

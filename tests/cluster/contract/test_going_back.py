@@ -5,13 +5,13 @@ import dataclasses
 import pytest
 
 from deploy.actions.record import State
-from deploy.applying import Applier
-from deploy.cluster import connect
-from deploy.deployer import Deployer
 from deploy.gateway import GatewaySpec
-from deploy.gateway_options import Rollout
-from deploy.minting import Minter
-from deploy.planning import Planner
+from deploy.kube.cluster import connect
+from deploy.plans.planning import Planner
+from deploy.rollouts.applying import Applier
+from deploy.rollouts.deployer import Deployer
+from deploy.rollouts.minting import Minter
+from deploy.specs.options import Rollout
 from tests.cluster.conftest import Target
 from tests.cluster.contract.test_stuck import spec_for
 from tests.support.gateway_bed import INSTANCE, TIMEOUTS, Mint, RecordingRun, action_for

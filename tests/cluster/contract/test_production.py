@@ -10,11 +10,11 @@ import yaml
 
 from bot.sandbox.rights import BOT, rights
 from deploy.gateway import GatewaySpec
-from deploy.kinds import kind_of
-from deploy.manifests import render, token_secret
-from deploy.plan import Manifest
-from deploy.spec import spec_from_mapping
-from deploy.tokens import Token, expiry_for
+from deploy.kube.kinds import kind_of
+from deploy.plans.plan import Manifest
+from deploy.rendering.manifests import render, token_secret
+from deploy.specs.spec import spec_from_mapping
+from deploy.tokens.token import Token, expiry_for
 from tests.support.guidance import NAMESPACE, ROWS, Row
 from tests.support.kube_api import KubeApi
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from deploy.cluster import Cluster, connect
-from deploy.planning import Planner
-from deploy.rollout import apply_plan
-from deploy.spec import spec_from_mapping
+from deploy.kube.cluster import Cluster, connect
+from deploy.plans.planning import Planner
+from deploy.rollouts.rollout import apply_plan
+from deploy.specs.spec import spec_from_mapping
 from tests.cluster.conftest import Target
 
 EXAMPLES = re.findall(

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from deploy.cluster import connect
 from deploy.gateway import ApimGateway, GatewayRef, GatewaySpec
-from deploy.gateway_options import Backup, Placement, Rollout, Toleration
-from deploy.manifests import token_secret
-from deploy.planning import Planner
-from deploy.progress import Progress
-from deploy.rollout import apply_plan, follow
-from deploy.tokens import Token
+from deploy.kube.cluster import connect
+from deploy.plans.planning import Planner
+from deploy.rendering.manifests import token_secret
+from deploy.rollouts.progress import Progress
+from deploy.rollouts.rollout import apply_plan, follow
+from deploy.specs.options import Backup, Placement, Rollout, Toleration
+from deploy.tokens.token import Token
 from tests.cluster.conftest import Target
 from tests.support.gateway_bed import TIMEOUTS
 from tests.support.kube_api import Obj, eventually

@@ -13,11 +13,11 @@ from deploy.actions.leases import GatewayLeases
 from deploy.actions.record import Action, Outcome, State
 from deploy.actions.runner import Runner
 from deploy.actions.store import ActionStore
-from deploy.cluster import Cluster
-from deploy.cluster import connect as connect_cluster
 from deploy.errors import Refused
-from deploy.fencing import Fences, held_of, lease_name
 from deploy.gateway import GatewayRef
+from deploy.kube.cluster import Cluster
+from deploy.kube.cluster import connect as connect_cluster
+from deploy.kube.fencing import Fences, held_of, lease_name
 from tests.support.redis_servers import LosingProxy, started
 from tests.support.running_cluster import RunningCluster
 from tests.support.waiting import until

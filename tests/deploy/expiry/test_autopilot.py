@@ -19,9 +19,9 @@ from deploy.expiry.record import Facts
 from deploy.expiry.thresholds import DEFAULT
 from deploy.expiry.tracker import Tracker
 from deploy.gateway import ApimGateway, GatewayRef, GatewaySpec
-from deploy.plan import Plan, TokenPlan
+from deploy.plans.plan import Plan, TokenPlan
 from deploy.policy import People
-from deploy.rotation import Rotation
+from deploy.tokens.rotation import Rotation
 from tests.support.redis_servers import started
 
 DAY = 86_400.0

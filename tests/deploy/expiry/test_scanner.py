@@ -10,7 +10,7 @@ from deploy.actions.connection import connect
 from deploy.expiry.scanner import Rules, Scan, Scanner, facts_of
 from deploy.expiry.tracker import Tracker
 from deploy.gateway import GatewayRef
-from deploy.status import GatewaySummary
+from deploy.health.status import GatewaySummary
 from tests.support.redis_servers import started
 
 NOW = 1_800_000_000.0

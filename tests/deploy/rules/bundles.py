@@ -6,8 +6,8 @@ from typing import Any
 import yaml
 
 from deploy.gateway import ApimGateway, GatewayRef, GatewaySpec
-from deploy.manifests import render
-from deploy.plan import Manifest
+from deploy.plans.plan import Manifest
+from deploy.rendering.manifests import render
 from deploy.rules import Facts
 
 SPEC = GatewaySpec(

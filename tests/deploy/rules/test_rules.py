@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deploy.overlay import merged
 from deploy.rules import RULE_IDS, Exemption, Facts, check
 from deploy.rules.table import RULES, as_markdown
-from deploy.spec import spec_from_mapping, spec_to_mapping
+from deploy.specs.overlay import merged
+from deploy.specs.spec import spec_from_mapping, spec_to_mapping
 from tests.deploy.rules.bundles import (
     FACTS,
     HELM,

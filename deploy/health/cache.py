@@ -1,0 +1,357 @@
+"""One cluster's gateways in memory, kept true by watches: what `status` answers from.
+
+Two watches (Deployments, pods) and the facts of the tokens' Secrets. Cold it takes a list of each
+kind, three in all; after that nothing is listed again until the cluster has forgotten what changed
+since (410), and a status makes no request at all. What may be out of date says since when and why.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from deploy.errors import GatewayBotError, Unavailable
+from deploy.gateway import GatewayRef
+from deploy.health import inventory
+from deploy.health.trimming import is_trimmed_away, owner_of, trim_deployment, trim_pod
+from deploy.kube.cluster import Cluster
+from deploy.kube.watching import Change, Watch
+from deploy.plans.plan import Manifest
+from deploy.tokens.token_facts import AGAIN_SECONDS, SecretKey, TokenFacts, read_all, secret_key
+
+log = logging.getLogger(__name__)
+
+SILENCE = 50.0
+"""A watch on which nothing came for so many seconds is taken up on another connection; a middlebox
+that forgot it without a word is thus noticed within a minute."""
+_WAIT = 8.0
+"""How long a first answer waits for the cluster."""
+_RECONNECTING = 1.0
+_STOPPING = 1.0
+_AGAIN_AFTER_REFUSAL = 15.0
+_REMEMBERED = 240
+"""Changes of a gateway's replicas that are remembered."""
+
+_KEEP: Mapping[str, Callable[[Manifest], Manifest]] = {
+    "Deployment": trim_deployment,
+    "Pod": trim_pod,
+}
+
+
+@dataclass(frozen=True)
+class ReplicaCount:
+    """How many pods a gateway had from a moment on (epoch seconds)."""
+
+    at: float
+    ready: int
+    desired: int
+
+
+@dataclass(frozen=True)
+class CachedGateway:
+    """One gateway as last told: its Deployment and pods cut down, and what is known of its token.
+
+    `token` is None for a gateway that has none; `replicas` is the course of its pods since the bot
+    started, at most the last few hundred changes.
+    """
+
+    ref: GatewayRef
+    deployment: Manifest
+    pods: tuple[Manifest, ...]
+    token: TokenFacts | None
+    replicas: tuple[ReplicaCount, ...] = ()
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A cluster's gateways. True at `as_of` (epoch seconds); `stale` says why not later, and is
+    empty while the watches are open. `pods_unread` says why no pods are known."""
+
+    cluster: str
+    gateways: tuple[CachedGateway, ...]
+    as_of: float
+    stale: str = ""
+    pods_unread: str = ""
+
+    def find(self, ref: GatewayRef) -> CachedGateway | None:
+        """The gateway that runs there."""
+        return next((gateway for gateway in self.gateways if gateway.ref == ref), None)
+
+
+@dataclass
+class _Kind:
+    """What one watch has told; `arriving` is what a new one tells until it has told all."""
+
+    watch: Watch
+    items: dict[tuple[str, str], Manifest] = field(default_factory=dict)
+    arriving: dict[tuple[str, str], Manifest] | None = field(default_factory=dict)
+    told: bool = False
+    lost: str = ""
+    error: GatewayBotError | None = None
+
+    @property
+    def settled(self) -> bool:
+        return bool(self.lost) or (self.told and self.watch.connected)
+
+
+class ClusterCache:
+    """Starts with the first read, or with `start`. Safe to use from many threads."""
+
+    def __init__(self, cluster: Cluster, *, silence: float = SILENCE) -> None:
+        self.cluster = cluster
+        self._silence = silence
+        self._changed = threading.Condition()
+        self._stopping = threading.Event()
+        self._kinds = {kind: _Kind(self._watch(kind)) for kind in _KEEP}
+        self._tokens: dict[SecretKey, TokenFacts] = {}
+        self._settings: dict[tuple[str, str], bool] = {}
+        self._replicas: dict[tuple[str, str], deque[ReplicaCount]] = {}
+        self._wanted = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._listeners: list[Callable[[], None]] = []
+
+    def start(self) -> None:
+        """Begin to watch; again it does nothing."""
+        with self._changed:
+            if self._threads:
+                return
+            work: list[tuple[str, Callable[[], None]]] = [
+                (kind, self._following(kind)) for kind in self._kinds
+            ]
+            work.append(("facts", self._read_facts))
+            self._threads = [
+                threading.Thread(target=run, name=f"cache-{self.cluster.name}-{name}", daemon=True)
+                for name, run in work
+            ]
+            for thread in self._threads:
+                thread.start()
+
+    def stop(self) -> None:
+        """End the watches. A request under way is not waited for longer than a moment."""
+        self._stopping.set()
+        self._wanted.set()
+        for kind in self._kinds.values():
+            kind.watch.close()
+        end = time.monotonic() + _STOPPING
+        for thread in self._threads:
+            thread.join(timeout=max(0.0, end - time.monotonic()))
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Call `listener` after each change, from the thread that heard of it: it must be quick."""
+        self._listeners.append(listener)
+
+    def read(self, wait: float = _WAIT) -> Snapshot:
+        """What runs. Waits `wait` seconds at most until it is known for the first time.
+
+        Raises Unavailable when it is not known by then, Refused when the bot may not look.
+        """
+        self.start()
+        with self._changed:
+            self._wait_for(self._complete, wait if not self._known() else _RECONNECTING)
+            deployments, pods = self._kinds["Deployment"], self._kinds["Pod"]
+            if not deployments.told:
+                silent = f"Cluster “{self.cluster.name}” has not answered for {wait:.0f} s."
+                raise deployments.error or Unavailable(
+                    deployments.lost or silent, meaning="What runs there is not known."
+                )
+            return Snapshot(
+                self.cluster.name,
+                tuple(self._gateways()),
+                min(k.watch.heard_at for k in (deployments, pods) if k.told),
+                deployments.lost or pods.lost,
+                "" if pods.told else (pods.lost or "the cluster has not told them yet"),
+            )
+
+    def _watch(self, kind: str) -> Watch:
+        return self.cluster.watch(
+            kind, None, silence=self._silence, stop=self._stopping, keep=_KEEP[kind]
+        )
+
+    def _wait_for(self, done: Callable[[], bool], seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while not done() and time.monotonic() < end and not self._stopping.is_set():
+            # A watch that is taken up again tells nobody.
+            self._changed.wait(0.05)
+
+    def _known(self) -> bool:
+        return self._kinds["Pod"].told and not self._unread()
+
+    def _complete(self) -> bool:
+        return all(kind.settled for kind in self._kinds.values()) and not self._unread()
+
+    def _following(self, name: str) -> Callable[[], None]:
+        def follow() -> None:
+            while not self._stopping.is_set():
+                kind = self._kinds[name]
+                try:
+                    for change, item in kind.watch:
+                        self._take(name, change, item)
+                except GatewayBotError as error:
+                    self._failed(name, error)
+                except Exception as error:  # a watch that has ended unseen would be a lie
+                    log.exception("the watch of %s on %s failed", name, self.cluster.name)
+                    self._failed(name, Unavailable(f"Its {name}s cannot be followed: {error}."))
+                self._stopping.wait(_AGAIN_AFTER_REFUSAL)
+
+        return follow
+
+    def _failed(self, name: str, error: GatewayBotError) -> None:
+        with self._changed:
+            old = self._kinds[name]
+            old.watch.close()
+            # What was known stays, as of when it was; only a new watch can go on.
+            watch = self._watch(name)
+            watch.heard_at = old.watch.heard_at
+            self._kinds[name] = _Kind(
+                watch, old.items, told=old.told, lost=error.happened, error=error
+            )
+            self._changed.notify_all()
+        self._tell()
+
+    def _take(self, name: str, change: Change, item: Manifest) -> None:
+        with self._changed:
+            kind = self._kinds[name]
+            if change is Change.SYNCED:
+                kind.told, kind.lost, kind.error = True, "", None
+                if kind.arriving is not None:
+                    kind.items, kind.arriving = kind.arriving, None
+            elif change is Change.LOST:
+                kind.lost = str(item["message"])
+            else:
+                self._keep(kind, name, change, item)
+            if name == "Deployment" and change is not Change.LOST:
+                self._wanted.set()
+            self._changed.notify_all()
+        self._tell()
+
+    def _keep(self, kind: _Kind, name: str, change: Change, item: Manifest) -> None:
+        key = (item["metadata"]["namespace"], item["metadata"]["name"])
+        items = kind.items if kind.arriving is None else kind.arriving
+        if change is Change.DELETED or is_trimmed_away(item):
+            known = items.get(key)
+            # One of the same name may have been made before the old one's end was told.
+            if known is not None and known["metadata"]["uid"] == item["metadata"]["uid"]:
+                del items[key]
+                if name == "Deployment":
+                    self._replicas.pop(key, None)
+            return
+        items[key] = item
+        if name == "Deployment":
+            self._note_replicas(key, item)
+
+    def _note_replicas(self, key: tuple[str, str], deployment: Manifest) -> None:
+        course = self._replicas.setdefault(key, deque(maxlen=_REMEMBERED))
+        ready = int((deployment.get("status") or {}).get("readyReplicas", 0))
+        desired = int(deployment["spec"].get("replicas", 1))
+        if not course or (course[-1].ready, course[-1].desired) != (ready, desired):
+            course.append(ReplicaCount(time.time(), ready, desired))
+
+    def _tell(self) -> None:
+        for listener in self._listeners:
+            listener()
+
+    def _gateways(self) -> Sequence[CachedGateway]:
+        pods: dict[tuple[str, str], list[Manifest]] = {}
+        for pod in self._kinds["Pod"].items.values():
+            owner = owner_of(pod)
+            if owner:
+                pods.setdefault((pod["metadata"]["namespace"], owner), []).append(pod)
+        found = []
+        for key, deployment in self._kinds["Deployment"].items.items():
+            ref = inventory.ref_of(self.cluster.name, deployment)
+            if ref is None or not self._is_gateway(deployment):
+                continue
+            used = secret_key(deployment)
+            own = sorted(pods.get(key, ()), key=_by_age)
+            token = self._tokens.get(used, TokenFacts(None, error="not read yet")) if used else None
+            course = tuple(self._replicas.get(key, ()))
+            found.append(CachedGateway(ref, deployment, tuple(own), token, course))
+        return sorted(found, key=lambda gateway: gateway.ref)
+
+    def _is_gateway(self, deployment: Manifest) -> bool:
+        return inventory.is_gateway(deployment) or any(
+            self._settings.get(key, False) for key in _settings_keys(deployment)
+        )
+
+    def _unread(self) -> bool:
+        """Whether a Secret or ConfigMap that matters has never been asked for."""
+        return bool(self._undecided() - self._settings.keys()) or bool(
+            self._token_keys() - self._tokens.keys()
+        )
+
+    def _undecided(self) -> set[tuple[str, str]]:
+        """The ConfigMaps that alone can tell whether a Deployment is a gateway."""
+        return {
+            key
+            for deployment in self._kinds["Deployment"].items.values()
+            if not inventory.is_gateway(deployment)
+            for key in _settings_keys(deployment)
+        }
+
+    def _token_keys(self) -> set[SecretKey]:
+        return {
+            key
+            for deployment in self._kinds["Deployment"].items.values()
+            if self._is_gateway(deployment) and (key := secret_key(deployment)) is not None
+        }
+
+    def _read_facts(self) -> None:
+        """The thread that reads what no watch tells: when something new needs it, and at intervals."""
+        while not self._stopping.is_set():
+            self._wanted.wait(AGAIN_SECONDS)
+            again = not self._wanted.is_set()
+            self._wanted.clear()
+            if self._stopping.is_set() or not self._kinds["Deployment"].told:
+                continue
+            try:
+                self._read_settings(again)
+                self._read_tokens()
+            except Exception:  # without this thread every token would be unknown for ever
+                log.exception("the facts of %s cannot be read", self.cluster.name)
+                self._stopping.wait(_AGAIN_AFTER_REFUSAL)
+
+    def _read_settings(self, again: bool) -> None:
+        with self._changed:
+            wanted = self._undecided()
+            missing = sorted(wanted if again else wanted - self._settings.keys())
+        read = self.cluster.at_once([_has_endpoint(self.cluster, key) for key in missing])
+        with self._changed:
+            kept = {key: value for key, value in self._settings.items() if key in wanted}
+            self._settings = kept | dict(zip(missing, read, strict=True))
+            self._changed.notify_all()
+
+    def _read_tokens(self) -> None:
+        with self._changed:
+            wanted = self._token_keys()
+        tokens = read_all(self.cluster, wanted, self._tokens)
+        with self._changed:
+            changed = {k: t.facts for k, t in tokens.items()} != {
+                k: t.facts for k, t in self._tokens.items()
+            }
+            self._tokens = tokens
+            self._changed.notify_all()
+        if changed:
+            self._tell()
+
+
+def _settings_keys(deployment: Manifest) -> list[tuple[str, str]]:
+    namespace = deployment["metadata"]["namespace"]
+    return [(namespace, name) for name in inventory.settings_maps(deployment)]
+
+
+def _has_endpoint(cluster: Cluster, key: tuple[str, str]) -> Callable[[], bool]:
+    def read() -> bool:
+        try:
+            found = cluster.get("ConfigMap", *key)
+        except GatewayBotError:
+            # Then gateways are found by image and environment alone.
+            return False
+        return found is not None and inventory.has_endpoint(found)
+
+    return read
+
+
+def _by_age(pod: Manifest) -> tuple[str, str]:
+    return str(pod["metadata"].get("creationTimestamp", "")), str(pod["metadata"]["name"])

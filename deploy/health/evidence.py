@@ -1,0 +1,228 @@
+"""Gathers what there is to know about gateways' links to Azure, within a bound of time."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
+from dataclasses import dataclass, replace
+
+from deploy.errors import GatewayBotError
+from deploy.gateway import GatewayRef
+from deploy.health import inventory
+from deploy.health.heartbeat import (
+    WINDOW,
+    AzureEvent,
+    Evidence,
+    Heartbeat,
+    PodEvidence,
+    heartbeat_of,
+)
+from deploy.kube.cluster import Cluster
+from deploy.plans.plan import Manifest
+from deploy.rendering.pod_template import HTTP, STATUS_PATH
+from deploy.rollouts.pods import PodProgress, pod_progress, token_secret_of
+from deploy.tokens.token_facts import TokenFacts
+
+BOUND = 5.0
+"""How long, in seconds, evidence is gathered for; what has not come by then is unknown."""
+_ASKED = 50
+"""Of how many pods of one gateway logs and status are asked."""
+_AT_ONCE = 32
+_LOG_LINES = 1000
+_TOO_LATE = "it did not answer in time"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A gateway to look at: what is known of it beforehand, and what Azure said of its tokens."""
+
+    ref: GatewayRef
+    deployment: Manifest
+    pods: Sequence[Manifest]
+    token: TokenFacts | None
+    azure_events: Sequence[AzureEvent] = ()
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What was found, or why nothing was."""
+
+    text: str | None
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class _Running:
+    """Questions under way about one gateway: by pod its log and its answer, and its settings."""
+
+    asked: Asked
+    pods: Mapping[str, tuple["Future[str]", "Future[str]"]]
+    unlogged: "Future[str]"
+
+    def futures(self) -> list["Future[str]"]:
+        return [self.unlogged, *(future for pair in self.pods.values() for future in pair)]
+
+
+def heartbeats(
+    cluster: Cluster,
+    gateways: Sequence[Asked],
+    *,
+    bound: float = BOUND,
+    log_lines: int = _LOG_LINES,
+) -> dict[GatewayRef, Heartbeat]:
+    """Ask the pods of every gateway at once and judge what they say.
+
+    Nothing is raised, and nothing takes longer than `bound`: what could not be read by then is
+    unknown, and why.
+    """
+    pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="evidence")
+    try:
+        running = [_begin(pool, cluster, asked, log_lines) for asked in gateways]
+        wait_for([future for one in running for future in one.futures()], timeout=bound)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+    now = cluster.now()
+    return {one.asked.ref: _judge(one, now, log_lines) for one in running}
+
+
+def stale_token(pod: Manifest, deployment: Manifest, token: TokenFacts | None, now: float) -> str:
+    """Why the pod holds a token that is no longer the right one; empty when nothing shows that."""
+    template = deployment["spec"]["template"].get("spec") or {}
+    current, own = token_secret_of(template), token_secret_of(pod["spec"])
+    if own and current and own[0] != current[0]:
+        return f"it still reads its token from Secret {own[0]}, not from {current[0]}"
+    facts = token.facts if token else None
+    if facts and facts.expires_at is not None and facts.expires_at.timestamp() <= now:
+        return f"its token expired on {facts.expires_at:%Y-%m-%d at %H:%M} UTC"
+    started = pod_progress(pod).started_at
+    changed = token.changed_at if token else None
+    if started is not None and changed is not None and started < changed:
+        return "it started before the token in its Secret was changed"
+    return ""
+
+
+def _begin(pool: ThreadPoolExecutor, cluster: Cluster, asked: Asked, log_lines: int) -> _Running:
+    pods = [pod for pod in _living(asked.pods) if _runs(pod)][:_ASKED]
+    return _Running(
+        asked,
+        {
+            pod["metadata"]["name"]: (
+                pool.submit(_log, cluster, asked.deployment, pod, log_lines),
+                pool.submit(_answer, cluster, pod),
+            )
+            for pod in pods
+        },
+        pool.submit(_unlogged, cluster, asked.deployment),
+    )
+
+
+def _judge(running: _Running, now: float, log_lines: int) -> Heartbeat:
+    asked = running.asked
+    living = _living(asked.pods)
+    looked_at = [pod for pod in living if pod["metadata"]["name"] in running.pods or not _runs(pod)]
+    evidence = [_evidence(pod, running, now, log_lines) for pod in looked_at]
+    heartbeat = heartbeat_of(Evidence(tuple(evidence), now, len(living) - len(looked_at)))
+    hint = _why_refused(asked, now) if heartbeat.level == "denied" else ""
+    return replace(heartbeat, evidence=f"{heartbeat.evidence}. {hint}") if hint else heartbeat
+
+
+def _why_refused(asked: Asked, now: float) -> str:
+    """What a refusal can mean, as far as the token itself tells; empty where it does not."""
+    if inventory.signs_in(asked.deployment):
+        return "Its identity may lack the role that lets it fetch its configuration"
+    facts = asked.token.facts if asked.token else None
+    named = inventory.apim_gateway_of(asked.deployment)
+    if facts is None or facts.gateway is None or facts.expires_at is None:
+        return ""
+    if (named and facts.gateway != named) or facts.expires_at.timestamp() <= now:
+        # That is said by itself.
+        return ""
+    return (
+        f"Its token names {facts.gateway} and has not expired: it is of another API Management "
+        "instance, or its key was regenerated"
+    )
+
+
+def _evidence(pod: Manifest, running: _Running, now: float, log_lines: int) -> PodEvidence:
+    seen: PodProgress = pod_progress(pod)
+    asked = running.asked
+    stale = stale_token(pod, asked.deployment, asked.token, now)
+    event = _event_about(pod, asked)
+    if seen.name not in running.pods:
+        return PodEvidence(seen.name, seen.ready, seen.state, log="", stale=stale, event=event)
+    log, answer = (_in_time(future) for future in running.pods[seen.name])
+    unlogged = _in_time(running.unlogged)
+    return PodEvidence(
+        pod=seen.name,
+        ready=seen.ready,
+        state=seen.state,
+        answers=None if answer.text is None else answer.text == "",
+        status_error=answer.why or answer.text or "",
+        log=log.text,
+        log_error=log.why,
+        log_cut=log.text is not None and log.text.count("\n") >= log_lines,
+        unlogged=unlogged.text
+        if unlogged.text is not None
+        else f"its settings cannot be read: {unlogged.why}",
+        stale=stale,
+        event=event,
+        started_at=seen.started_at,
+    )
+
+
+def _event_about(pod: Manifest, asked: Asked) -> AzureEvent | None:
+    """The newest event that may be about this pod: about it by name, else about no pod by name.
+
+    One about another token than the one in use is no news.
+    """
+    names = {item["metadata"]["name"] for item in asked.pods}
+    facts = asked.token.facts if asked.token else None
+    expires_at = facts.expires_at.timestamp() if facts and facts.expires_at else None
+    about = [
+        event
+        for event in asked.azure_events
+        if (event.instance == pod["metadata"]["name"] or event.instance not in names)
+        and (expires_at is None or abs(expires_at - event.expires_at) < 60)
+    ]
+    return max(about, key=lambda event: event.at, default=None)
+
+
+def _living(pods: Sequence[Manifest]) -> list[Manifest]:
+    return [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
+
+
+def _runs(pod: Manifest) -> bool:
+    return pod_progress(pod).started_at is not None
+
+
+def _log(cluster: Cluster, deployment: Manifest, pod: Manifest, lines: int) -> str:
+    metadata = pod["metadata"]
+    return cluster.logs(
+        metadata["namespace"],
+        metadata["name"],
+        str(inventory.container_of(deployment).get("name", "")),
+        tail=lines,
+        since_seconds=int(WINDOW),
+        timestamps=True,
+    )
+
+
+def _answer(cluster: Cluster, pod: Manifest) -> str:
+    metadata = pod["metadata"]
+    return cluster.probe(metadata["namespace"], metadata["name"], HTTP, STATUS_PATH)
+
+
+def _unlogged(cluster: Cluster, deployment: Manifest) -> str:
+    settings: dict[str, str] = {}
+    for name in inventory.settings_maps(deployment):
+        found = cluster.get("ConfigMap", deployment["metadata"]["namespace"], name)
+        settings |= (found or {}).get("data") or {}
+    return inventory.unlogged(deployment, settings)
+
+
+def _in_time(future: "Future[str]") -> _Told:
+    if not future.done() or future.cancelled():
+        return _Told(None, _TOO_LATE)
+    try:
+        return _Told(future.result())
+    except GatewayBotError as error:
+        return _Told(None, error.happened.rstrip("."))

@@ -1,0 +1,89 @@
+"""Every gateway of every cluster as rows of one table: what needs attention first. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from deploy.access import Environment, environment_of
+from deploy.gateway import GatewayRef
+from deploy.health.attention import SOON, WRONG
+from deploy.health.heartbeat import Level
+from deploy.health.levels import Seen
+from deploy.health.status import GatewaySummary
+from deploy.images import Support, support
+
+_URGENCY: Mapping[Level, int] = {
+    "connected": 0,
+    "no trouble seen": 0,
+    "unknown": SOON,
+    "stale token": WRONG,
+    "cut off": WRONG,
+    "denied": WRONG,
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One gateway of the table. `support` is what is promised for its image."""
+
+    summary: GatewaySummary
+    seen: Seen
+    support: Support
+    environment: str
+
+    @property
+    def urgency(self) -> int:
+        """How soon somebody should look at it; 0 where nothing is known against it."""
+        findings = max((f.urgency for f in self.summary.findings), default=0)
+        return max(findings, _URGENCY[self.seen.heartbeat.level])
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which rows somebody wants to see; what is empty holds nothing back.
+
+    `text` is looked for in names, places, images, levels and in what needs attention.
+    """
+
+    text: str = ""
+    environment: str = ""
+    cluster: str = ""
+    attention: bool = False
+
+    def takes(self, row: Row) -> bool:
+        """Whether the row is one of these."""
+        return (
+            (not self.environment or row.environment == self.environment)
+            and (not self.cluster or row.summary.ref.cluster == self.cluster)
+            and (not self.attention or row.urgency > 0)
+            and self.text.lower() in _words(row)
+        )
+
+
+def rows_of(
+    summaries: Iterable[GatewaySummary],
+    seen: Mapping[GatewayRef, Seen],
+    tags: Sequence[str],
+    environments: Sequence[Environment],
+) -> tuple[Row, ...]:
+    """A row for each, the most urgent first, then by place and name."""
+    known: dict[str, Support] = {}
+    rows = []
+    for summary in summaries:
+        if summary.tag not in known:
+            known[summary.tag] = support(summary.tag, tags)
+        where = environment_of(summary.ref, environments).name
+        rows.append(Row(summary, seen[summary.ref], known[summary.tag], where))
+    return tuple(sorted(rows, key=lambda row: (-row.urgency, row.summary.ref)))
+
+
+def _words(row: Row) -> str:
+    summary = row.summary
+    return " ".join(
+        (
+            str(summary.ref),
+            summary.gateway,
+            summary.tag,
+            row.seen.heartbeat.level,
+            *summary.attention,
+        )
+    ).lower()

@@ -1,0 +1,69 @@
+"""What is remembered of incidents, in the Redis that all bots share.
+
+One bot at a time watches a subject, which is a cluster for one channel: it holds a lease, and only
+its holder can write. So a channel hears of everything once, however many bots run, and a bot that
+starts goes on where one ended.
+"""
+
+import json
+from typing import Any
+
+from deploy.actions.connection import redis_errors
+from deploy.health.incidents import Watch, watch_from_mapping, watch_to_mapping
+
+_LEASE = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local held = redis.call('HMGET', KEYS[1], 'owner', 'until')
+if held[1] and held[1] ~= ARGV[1] and tonumber(held[2] or 0) > now then return false end
+redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'until', now + tonumber(ARGV[2]))
+return redis.call('HGET', KEYS[1], 'watch') or ''
+"""
+_SAVE = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'watch', ARGV[2], 'until', now + tonumber(ARGV[3]))
+return 1
+"""
+_RELEASE = """
+if redis.call('HGET', KEYS[1], 'owner') == ARGV[1] then redis.call('HSET', KEYS[1], 'until', 0) end
+return 1
+"""
+
+
+class IncidentStore:
+    """Each script may be repeated: it does the same again."""
+
+    def __init__(
+        self, client: Any, owner: str, *, prefix: str = "gateway-bot", seconds: float = 40.0
+    ) -> None:
+        self._owner = owner
+        self._prefix = prefix
+        self._lease_ms = int(seconds * 1000)
+        self._take = client.register_script(_LEASE)
+        self._save = client.register_script(_SAVE)
+        self._let_go = client.register_script(_RELEASE)
+
+    @redis_errors
+    def take(self, subject: str) -> Watch | None:
+        """What is remembered, if this bot is the one that watches; None while another is."""
+        kept = self._take(keys=[self._key(subject)], args=[self._owner, self._lease_ms])
+        if kept is None:
+            return None
+        return watch_from_mapping(json.loads(kept)) if kept else Watch()
+
+    @redis_errors
+    def save(self, subject: str, watch: Watch) -> bool:
+        """Remember it and hold on; False where another bot watches by now."""
+        text = json.dumps(watch_to_mapping(watch))
+        answer = self._save(keys=[self._key(subject)], args=[self._owner, text, self._lease_ms])
+        return int(answer) == 1
+
+    @redis_errors
+    def release(self, subject: str) -> None:
+        """Let another bot watch at once."""
+        self._let_go(keys=[self._key(subject)], args=[self._owner])
+
+    def _key(self, subject: str) -> str:
+        return f"{self._prefix}:{{watch:{subject}}}"

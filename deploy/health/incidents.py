@@ -1,0 +1,337 @@
+"""When a gateway gets worse or better, and what of it a channel is told. Pure.
+
+A trouble counts when it has lasted a while, and is over when it has been gone for a while: pods come
+and go. One gateway is one incident, whatever troubles it has. When several on one cluster get worse
+together, as when a node dies, they are one incident too. What cannot be seen changes nothing.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from deploy.gateway import GatewayRef
+from deploy.health.cache import CachedGateway
+from deploy.health.levels import Seen
+from deploy.rollouts.pods import is_ready, state_of
+
+LASTS = 20.0
+"""Seconds a trouble must last before a channel hears of it."""
+OVER = 30.0
+"""Seconds without it before it is over."""
+MANY = 3
+"""From so many gateways on, they are told of together."""
+TOGETHER = 300.0
+"""Seconds within which what begins on one cluster belongs together."""
+
+CUT_OFF, DENIED = "cut off", "denied"
+CRASH_LOOP, BELOW_MINIMUM = "crash loop", "below minimum"
+AWAY = "away"
+"""The cluster itself does not answer."""
+_LINK = (CUT_OFF, DENIED)
+
+
+@dataclass(frozen=True)
+class Health:
+    """One gateway as it is seen now: each trouble with its evidence.
+
+    `link_seen` says whether anything was seen of its link to Azure: where nothing was, a link
+    trouble of before is not over. `nodes` are those of its pods that are not ready.
+    """
+
+    ref: GatewayRef
+    troubles: Mapping[str, str] = field(default_factory=dict)
+    link_seen: bool = True
+    nodes: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Member:
+    """A gateway in an incident; `since` and `over_at` in epoch seconds, None while it lasts."""
+
+    troubles: Mapping[str, str]
+    since: float
+    over_at: float | None = None
+
+
+@dataclass(frozen=True)
+class Incident:
+    """What a channel is told in one message, with a thread for what happens next.
+
+    `version` rises with each change, `told` is the one that the channel has seen; `replies` are
+    owed to the thread. `message` is where it was posted. Times are epoch seconds.
+    """
+
+    id: str
+    cluster: str
+    members: Mapping[str, Member]
+    opened_at: float
+    node: str = ""
+    together: bool = False
+    over_at: float | None = None
+    version: int = 1
+    told: int = 0
+    replies: tuple[str, ...] = ()
+    message: Mapping[str, str] | None = None
+    attempts: int = 0
+
+    @property
+    def open_members(self) -> dict[str, Member]:
+        """Those whose trouble lasts."""
+        return {ref: member for ref, member in self.members.items() if member.over_at is None}
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What is remembered of one cluster: since when each trouble is seen, or is gone, and incidents.
+
+    Keys of `seen` and `gone` are a gateway and a trouble, `cluster/namespace/name trouble`.
+    """
+
+    seen: Mapping[str, float] = field(default_factory=dict)
+    gone: Mapping[str, float] = field(default_factory=dict)
+    incidents: tuple[Incident, ...] = ()
+
+
+def health_of(gateway: CachedGateway, seen: Seen) -> Health:
+    """Judge one gateway."""
+    troubles: dict[str, str] = {}
+    level = seen.heartbeat.level
+    if level in _LINK:
+        troubles[level] = seen.heartbeat.evidence
+    crashing = [pod for pod in gateway.pods if state_of(pod) == "CrashLoopBackOff"]
+    if crashing:
+        troubles[CRASH_LOOP] = f"{len(crashing)} of {len(gateway.pods)} pods crash again and again"
+    desired = int(gateway.deployment["spec"].get("replicas", 1))
+    available = int((gateway.deployment.get("status") or {}).get("availableReplicas", 0))
+    minimum = minimum_of(gateway.deployment)
+    if available < minimum and not _first_rollout(gateway.deployment):
+        troubles[BELOW_MINIMUM] = f"{available} of {desired} pods are available, {minimum} must be"
+    unready = [pod for pod in gateway.pods if not is_ready(pod)]
+    return Health(
+        gateway.ref,
+        troubles,
+        level in (*_LINK, "connected", "no trouble seen"),
+        frozenset(str(pod["spec"].get("nodeName") or "") for pod in unready) - {""},
+    )
+
+
+def _first_rollout(deployment: Mapping[str, Any]) -> bool:
+    """Whether it has just been made and is still getting its first pods: whoever made it looks."""
+    annotations = deployment["metadata"].get("annotations") or {}
+    if annotations.get("deployment.kubernetes.io/revision", "1") != "1":
+        return False
+    for condition in (deployment.get("status") or {}).get("conditions") or ():
+        if condition["type"] == "Progressing":
+            over = ("NewReplicaSetAvailable", "ProgressDeadlineExceeded")
+            return condition.get("reason") not in over
+    return True
+
+
+def minimum_of(deployment: Mapping[str, Any]) -> int:
+    """How many pods its own rollout would never go below: the replicas less `maxUnavailable`."""
+    desired = int(deployment["spec"].get("replicas", 1))
+    rolling = (deployment["spec"].get("strategy") or {}).get("rollingUpdate") or {}
+    allowed = rolling.get("maxUnavailable", "25%")
+    if isinstance(allowed, str) and allowed.endswith("%"):
+        share = allowed[:-1]
+        less = desired * int(share) // 100 if share.isdecimal() else 0
+    else:
+        less = int(allowed)
+    return min(desired, max(1, desired - less))
+
+
+def step(
+    watch: Watch, cluster: str, healths: Sequence[Health] | None, away: str, now: float
+) -> Watch:
+    """What is remembered after looking once more; `healths` is None while the cluster is away.
+
+    `away` says why it does not answer, in its own words.
+    """
+    current = {f"{cluster} {AWAY}": away} if away else {}
+    hidden: set[str] = set()
+    by_ref = {str(health.ref): health for health in healths or ()}
+    for ref, health in by_ref.items():
+        current |= {f"{ref} {trouble}": said for trouble, said in health.troubles.items()}
+        if not health.link_seen:
+            hidden |= {f"{ref} {trouble}" for trouble in _LINK}
+    if healths is None:
+        hidden |= {key for key in watch.seen if not key.endswith(f" {AWAY}")}
+    seen, gone = _remembered(watch, current, hidden, now)
+    lasting = {key: said for key, said in current.items() if now - seen[key] >= LASTS}
+    incidents = [_gone_on(incident, lasting, seen, by_ref, now) for incident in watch.incidents]
+    told = {ref for incident in incidents for ref in incident.open_members}
+    fresh: dict[str, dict[str, str]] = {}
+    for key, said in lasting.items():
+        subject, _, trouble = key.partition(" ")
+        if subject not in told:
+            fresh.setdefault(subject, {})[trouble] = said
+    incidents = _begun(incidents, cluster, fresh, by_ref, seen, now)
+    return Watch(seen, gone, tuple(_without_old(incidents, now)))
+
+
+def _remembered(
+    watch: Watch, current: Mapping[str, str], hidden: set[str], now: float
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Since when each trouble is seen, and since when one that was seen is gone."""
+    seen = {key: watch.seen.get(key, now) for key in current}
+    gone = {}
+    for key, since in watch.seen.items():
+        if key in current:
+            continue
+        if key in hidden:
+            seen[key] = since
+            continue
+        left = watch.gone.get(key, now)
+        if now - left < OVER:
+            seen[key], gone[key] = since, left
+    return seen, gone
+
+
+def _gone_on(
+    incident: Incident,
+    lasting: Mapping[str, str],
+    seen: Mapping[str, float],
+    known: Mapping[str, Health],
+    now: float,
+) -> Incident:
+    """The incident with what is new of its gateways."""
+    if incident.over_at is not None:
+        return incident
+    members, replies = dict(incident.members), []
+    for ref, member in incident.open_members.items():
+        kept = {t: said for t, said in member.troubles.items() if f"{ref} {t}" in seen}
+        new = {
+            trouble: said
+            for key, said in lasting.items()
+            if key.partition(" ")[0] == ref and (trouble := key.partition(" ")[2]) not in kept
+        }
+        if not kept and not new:
+            members[ref] = dataclasses.replace(member, over_at=now)
+            gone = "/" in ref and ref not in known
+            replies.append(f"gone {ref}" if gone else f"better {ref}")
+        elif new or kept.keys() != member.troubles.keys():
+            members[ref] = dataclasses.replace(member, troubles={**kept, **new})
+            replies += [f"worse {ref} {trouble}: {said}" for trouble, said in new.items()]
+    if members == dict(incident.members):
+        return incident
+    over = all(member.over_at is not None for member in members.values())
+    return dataclasses.replace(
+        incident,
+        members=members,
+        over_at=now if over else None,
+        version=incident.version + 1,
+        replies=(*incident.replies, *replies),
+    )
+
+
+def _begun(
+    incidents: list[Incident],
+    cluster: str,
+    fresh: Mapping[str, Mapping[str, str]],
+    healths: Mapping[str, Health],
+    seen: Mapping[str, float],
+    now: float,
+) -> list[Incident]:
+    """The incidents with those gateways whose trouble is new."""
+    members = {
+        ref: Member(troubles, min(seen[f"{ref} {trouble}"] for trouble in troubles))
+        for ref, troubles in fresh.items()
+    }
+    # The newest first: where it was told of last is where it is told of again.
+    for number in reversed(range(len(incidents))):
+        incidents[number] = _again(incidents[number], members, now)
+        members = {r: m for r, m in members.items() if r not in incidents[number].open_members}
+    if not members:
+        return incidents
+    for number, incident in enumerate(incidents):
+        recent = now - incident.opened_at < TOGETHER
+        if incident.together and incident.over_at is None and recent:
+            return [*incidents[:number], _with(incident, members), *incidents[number + 1 :]]
+    lately = sum(now - incident.opened_at < TOGETHER for incident in incidents)
+    if (len(members) > 1 and len(members) + lately >= MANY) or lately >= MANY:
+        node = _common_node(members, healths)
+        return [*incidents, _incident(cluster, members, now, node=node, together=True)]
+    return [
+        *incidents,
+        *(_incident(cluster, {ref: member}, now) for ref, member in members.items()),
+    ]
+
+
+def _again(incident: Incident, members: Mapping[str, Member], now: float) -> Incident:
+    """The same incident where one of its gateways is unwell again so soon: no second message."""
+    back = {
+        ref: members[ref]
+        for ref, member in incident.members.items()
+        if ref in members and member.over_at is not None and now - member.over_at < TOGETHER
+    }
+    if not back:
+        return incident
+    return _with(dataclasses.replace(incident, over_at=None), back)
+
+
+def _with(incident: Incident, members: Mapping[str, Member]) -> Incident:
+    return dataclasses.replace(
+        incident,
+        members={**incident.members, **members},
+        version=incident.version + 1,
+        replies=(*incident.replies, *(_worse(ref, m) for ref, m in members.items())),
+    )
+
+
+def _incident(
+    cluster: str,
+    members: Mapping[str, Member],
+    now: float,
+    *,
+    node: str = "",
+    together: bool = False,
+) -> Incident:
+    name = f"{min(members)}@{int(now * 1000)}"
+    return Incident(name, cluster, members, now, node, together)
+
+
+def _common_node(members: Iterable[str], healths: Mapping[str, Health]) -> str:
+    """The one node on which all of their pods that are not ready were; empty where there is none."""
+    nodes = [healths[ref].nodes for ref in members if ref in healths]
+    shared = frozenset.intersection(*nodes) if nodes else frozenset()
+    return next(iter(shared)) if len(shared) == 1 else ""
+
+
+def _worse(ref: str, member: Member) -> str:
+    return f"worse {ref} " + "; ".join(f"{t}: {said}" for t, said in member.troubles.items())
+
+
+def _without_old(incidents: Iterable[Incident], now: float) -> Iterable[Incident]:
+    """Those that go on, owe something, or are over for so short a time that they still count."""
+    return (
+        incident
+        for incident in incidents
+        if incident.over_at is None
+        or incident.told < incident.version
+        or incident.replies
+        or now - incident.over_at < TOGETHER
+    )
+
+
+def watch_to_mapping(watch: Watch) -> dict[str, Any]:
+    """What is stored: JSON-able."""
+    return dataclasses.asdict(watch)
+
+
+def watch_from_mapping(data: Mapping[str, Any]) -> Watch:
+    """What `watch_to_mapping` wrote."""
+    return Watch(
+        data["seen"],
+        data["gone"],
+        tuple(
+            Incident(
+                **{
+                    **incident,
+                    "members": {ref: Member(**m) for ref, m in incident["members"].items()},
+                    "replies": tuple(incident["replies"]),
+                }
+            )
+            for incident in data["incidents"]
+        ),
+    )

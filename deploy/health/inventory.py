@@ -1,0 +1,158 @@
+"""Recognising self-hosted gateways among a cluster's Deployments, whoever installed them. Pure.
+
+Three shapes are in the wild: this bot's own, the Azure portal's YAML (with the layouts of 2020 and
+today) and the official Helm chart's.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from deploy.errors import InvalidInput
+from deploy.gateway import GatewayRef
+from deploy.plans.plan import Manifest
+from deploy.rendering.labels import MANAGER
+from deploy.rendering.manifests import SPEC_ANNOTATION
+
+_IMAGE = "azure-api-management/gateway"
+_ENDPOINT = "config.service.endpoint"
+
+
+def container_of(deployment: Manifest) -> Mapping[str, Any]:
+    """The gateway's container: the one with its image or settings, else the first; may be empty."""
+    containers = _pod_spec(deployment).get("containers") or ()
+    for container in containers:
+        if _is_gateway_image(str(container.get("image", ""))) or _has_settings(container):
+            found: Mapping[str, Any] = container
+            return found
+    first: Mapping[str, Any] = containers[0] if containers else {}
+    return first
+
+
+def is_gateway(deployment: Manifest) -> bool:
+    """Whether the Deployment alone shows that it is a gateway."""
+    return SPEC_ANNOTATION in _annotations(deployment) or any(
+        _is_gateway_image(str(container.get("image", ""))) or _has_settings(container)
+        for container in _pod_spec(deployment).get("containers") or ()
+    )
+
+
+def settings_maps(deployment: Manifest) -> tuple[str, ...]:
+    """The ConfigMaps its pods take their environment from."""
+    return tuple(
+        source["configMapRef"]["name"]
+        for container in _pod_spec(deployment).get("containers") or ()
+        for source in container.get("envFrom") or ()
+        if source.get("configMapRef")
+    )
+
+
+def has_endpoint(config_map: Manifest) -> bool:
+    """Whether a ConfigMap holds a gateway's settings."""
+    return _ENDPOINT in (config_map.get("data") or {})
+
+
+def reads_any(deployment: Manifest, config_maps: Iterable[tuple[str, str]]) -> bool:
+    """Whether it reads one of these ConfigMaps, given as (namespace, name)."""
+    namespace = deployment["metadata"]["namespace"]
+    known = set(config_maps)
+    return any((namespace, name) in known for name in settings_maps(deployment))
+
+
+def ref_of(cluster: str, deployment: Manifest) -> GatewayRef | None:
+    """Where it runs; None when its name is longer than any gateway of this bot may have."""
+    metadata = deployment["metadata"]
+    try:
+        return GatewayRef(cluster, metadata["namespace"], metadata["name"])
+    except InvalidInput:
+        return None
+
+
+def managed_by(deployment: Manifest) -> str:
+    """Who installed it: `gateway-bot`, `Helm`, `portal YAML` or `unknown`."""
+    labels = deployment["metadata"].get("labels") or {}
+    manager = labels.get("app.kubernetes.io/managed-by", "")
+    if manager == MANAGER or SPEC_ANNOTATION in _annotations(deployment):
+        return MANAGER
+    if manager == "Helm" or "helm.sh/chart" in labels:
+        return "Helm"
+    name = deployment["metadata"]["name"]
+    return "portal YAML" if f"{name}-env" in settings_maps(deployment) else "unknown"
+
+
+def apim_gateway_of(deployment: Manifest) -> str:
+    """The gateway resource in API Management, where the spec or the environment tells it."""
+    text = _annotations(deployment).get(SPEC_ANNOTATION)
+    if text:
+        try:
+            return str(json.loads(text)["gateway"])
+        except (ValueError, KeyError, TypeError):
+            # Somebody edited the annotation; the environment may still tell.
+            return environment(deployment).get("gateway.name", "")
+    return environment(deployment).get("gateway.name", "")
+
+
+def spec_field(deployment: Manifest, *path: str) -> str:
+    """A field of the spec that this bot deployed it from; empty where there is none."""
+    try:
+        found: Any = json.loads(_annotations(deployment).get(SPEC_ANNOTATION, "{}"))
+    except ValueError:
+        return ""
+    for key in path:
+        found = found.get(key, "") if isinstance(found, dict) else ""
+    return found if isinstance(found, str) else ""
+
+
+def signs_in(deployment: Manifest) -> bool:
+    """Whether the spec says that it signs in to Entra ID, so that it has no token."""
+    return spec_field(deployment, "auth", "type") not in ("", "token")
+
+
+def tag_of(deployment: Manifest) -> str:
+    """The tag of the image; a digest where it is pinned by one; empty where there is neither."""
+    image = str(container_of(deployment).get("image", ""))
+    name, at, digest = image.partition("@")
+    if at:
+        return digest
+    return name.rpartition("/")[2].partition(":")[2]
+
+
+def unlogged(deployment: Manifest, settings: Mapping[str, Any]) -> str:
+    """Why a warning would not be in the containers' log; empty where it would be.
+
+    `settings` is what its ConfigMaps hold; the container's own variables go before.
+    """
+    found = {**settings, **environment(deployment)}
+    form = str(found.get("telemetry.logs.std") or "text").lower()
+    level = str(found.get("telemetry.logs.std.level") or "info").lower()
+    if form == "none":
+        return "telemetry.logs.std is none"
+    return f"telemetry.logs.std.level is {level}" if level in ("error", "fatal") else ""
+
+
+def _pod_spec(deployment: Manifest) -> Mapping[str, Any]:
+    spec: Mapping[str, Any] = deployment["spec"]["template"].get("spec") or {}
+    return spec
+
+
+def _annotations(deployment: Manifest) -> Mapping[str, str]:
+    return deployment["metadata"].get("annotations") or {}
+
+
+def _is_gateway_image(image: str) -> bool:
+    repository = image.partition("@")[0]
+    head, _, last = repository.rpartition("/")
+    return f"/{head}/{last.partition(':')[0]}".endswith(f"/{_IMAGE}")
+
+
+def _has_settings(container: Mapping[str, Any]) -> bool:
+    names = {str(variable.get("name", "")) for variable in container.get("env") or ()}
+    return "config.service.auth" in names or _ENDPOINT in names
+
+
+def environment(deployment: Manifest) -> dict[str, str]:
+    """The variables of the gateway's container whose value stands in the Deployment itself."""
+    return {
+        str(variable["name"]): str(variable.get("value", ""))
+        for variable in container_of(deployment).get("env") or ()
+    }

@@ -1,0 +1,191 @@
+"""What gateways last said of their link to Azure, looked at in rounds and whenever somebody asks.
+
+A table of hundreds of gateways cannot ask every pod while a person waits. So each is looked at from
+time to time, a few pods a second, and its level is shown with its age; what was not looked at for
+long, or has changed since, is unknown.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from deploy.errors import GatewayBotError
+from deploy.gateway import GatewayRef
+from deploy.health import evidence
+from deploy.health.cache import CachedGateway, ClusterCache
+from deploy.health.heartbeat import AzureEvent, Heartbeat, worse
+from deploy.rollouts.pods import is_ready
+
+log = logging.getLogger(__name__)
+
+PERIOD = 30.0
+"""Seconds from one round to the next, where there are few pods."""
+_PODS_A_SECOND = 20.0
+"""How many pods a round asks in a second: each is two requests to the API server and a kubelet."""
+_BATCH = 50
+_FRESH = 10.0
+_AT_ONCE = 120
+"""Of how many pods somebody who asks for the table waits for an answer."""
+_BOUND = 3.0
+
+AzureEvents = Callable[[GatewayRef], Sequence[AzureEvent]]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A gateway's heartbeat as it was at `at` (epoch seconds)."""
+
+    heartbeat: Heartbeat
+    at: float
+
+
+@dataclass(frozen=True)
+class _Look:
+    heartbeat: Heartbeat
+    at: float
+    pods: frozenset[tuple[str, bool]]
+
+
+def no_events(ref: GatewayRef) -> Sequence[AzureEvent]:
+    """Where no Event Grid subscription leads to the bot."""
+    return ()
+
+
+class Levels:
+    """Safe to use from many threads. Without `start` only what somebody asks for is looked at."""
+
+    def __init__(
+        self,
+        caches: Mapping[str, ClusterCache],
+        azure_events: AzureEvents = no_events,
+        *,
+        period: float = PERIOD,
+    ) -> None:
+        self._caches = caches
+        self.azure_events = azure_events
+        self._period = period
+        self._looks: dict[GatewayRef, _Look] = {}
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._round_seconds = period
+        self._listeners: list[Callable[[], None]] = []
+        self._thread = threading.Thread(target=self._run, name="levels", daemon=True)
+
+    def start(self) -> None:
+        """Begin the rounds."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End them."""
+        self._stopping.set()
+
+    def on_round(self, listener: Callable[[], None]) -> None:
+        """Call `listener` after each batch of a round; it must be quick."""
+        self._listeners.append(listener)
+
+    def look(self, gateways: Iterable[CachedGateway]) -> dict[GatewayRef, Seen]:
+        """The heartbeat of each: asked for now where that is a matter of seconds, else the last.
+
+        Returns within about four seconds, whatever hangs.
+        """
+        wanted = list(gateways)
+        now = time.time()
+        asked = [gateway for gateway in wanted if not self._fresh(gateway, now)]
+        if sum(len(gateway.pods) for gateway in asked) <= _AT_ONCE:
+            self._ask(asked, _BOUND)
+        return {gateway.ref: self.last(gateway) for gateway in wanted}
+
+    def _fresh(self, gateway: CachedGateway, now: float) -> bool:
+        look = self._looks.get(gateway.ref)
+        return look is not None and now - look.at <= _FRESH and look.pods == _pods(gateway)
+
+    def last(self, gateway: CachedGateway) -> Seen:
+        """What was last seen of it, without asking anybody."""
+        look = self._looks.get(gateway.ref)
+        now = time.time()
+        if look is None:
+            return Seen(Heartbeat("unknown", "nobody has looked at it yet"), now)
+        if now - look.at > 2 * self._round_seconds + 30:
+            ago = round((now - look.at) / 60)
+            return Seen(Heartbeat("unknown", f"it was last looked at {ago} min ago"), look.at)
+        changed = look.pods != _pods(gateway)
+        if changed and not worse(look.heartbeat.level, "no trouble seen"):
+            text = "its pods have changed since it was looked at"
+            return Seen(Heartbeat("unknown", text), look.at)
+        return Seen(look.heartbeat, look.at)
+
+    def _ask(self, gateways: Sequence[CachedGateway], bound: float) -> None:
+        by_cluster: dict[str, list[CachedGateway]] = {}
+        for gateway in gateways:
+            by_cluster.setdefault(gateway.ref.cluster, []).append(gateway)
+        if not by_cluster:
+            return
+        with ThreadPoolExecutor(len(by_cluster), thread_name_prefix="look") as pool:
+            running = [
+                pool.submit(self._ask_cluster, name, group, bound)
+                for name, group in by_cluster.items()
+            ]
+        for future in running:
+            future.result()
+
+    def _ask_cluster(self, name: str, group: Sequence[CachedGateway], bound: float) -> None:
+        asked = [
+            evidence.Asked(g.ref, g.deployment, g.pods, g.token, self.azure_events(g.ref))
+            for g in group
+        ]
+        found = evidence.heartbeats(self._caches[name].cluster, asked, bound=bound)
+        now = time.time()
+        with self._lock:
+            for gateway in group:
+                self._looks[gateway.ref] = _Look(found[gateway.ref], now, _pods(gateway))
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            began = time.monotonic()
+            try:
+                self._round()
+            except Exception:  # without rounds every level would be unknown for ever
+                log.exception("a round of looks failed")
+            took = time.monotonic() - began
+            self._round_seconds = max(self._period, took)
+            self._stopping.wait(max(1.0, self._period - took))
+
+    def _round(self) -> None:
+        every: list[CachedGateway] = []
+        for cache in self._caches.values():
+            try:
+                every += cache.read(wait=1.0).gateways
+            except GatewayBotError as error:
+                log.info("no look at a cluster: %s", error)
+        with self._lock:
+            known = {gateway.ref for gateway in every}
+            self._looks = {ref: look for ref, look in self._looks.items() if ref in known}
+        for batch in _batches(every):
+            began = time.monotonic()
+            self._ask(batch, evidence.BOUND)
+            for listener in self._listeners:
+                listener()
+            pods = sum(len(gateway.pods) for gateway in batch)
+            spare = pods / _PODS_A_SECOND - (time.monotonic() - began)
+            if self._stopping.wait(max(0.0, spare)):
+                return
+
+
+def _pods(gateway: CachedGateway) -> frozenset[tuple[str, bool]]:
+    return frozenset((pod["metadata"]["name"], is_ready(pod)) for pod in gateway.pods)
+
+
+def _batches(gateways: Sequence[CachedGateway]) -> Iterator[list[CachedGateway]]:
+    batch: list[CachedGateway] = []
+    pods = 0
+    for gateway in gateways:
+        batch.append(gateway)
+        pods += len(gateway.pods)
+        if pods >= _BATCH:
+            yield batch
+            batch, pods = [], 0
+    if batch:
+        yield batch

@@ -1,0 +1,271 @@
+"""The read side: which gateways run, and one of them in depth."""
+
+import difflib
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as TooLate
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from deploy.errors import GatewayBotError, InvalidInput, NotFound
+from deploy.gateway import GatewayRef
+from deploy.health import evidence, inventory
+from deploy.health.attention import Attention, attention
+from deploy.health.belongings import EventSummary, ServiceSummary, events_about, services_of
+from deploy.health.cache import CachedGateway, ClusterCache, ReplicaCount, Snapshot
+from deploy.health.heartbeat import AzureEvent, Heartbeat, PodHeartbeat
+from deploy.kube.cluster import Cluster
+from deploy.masking import mask_secrets
+from deploy.plans.adoption import instance_named_by
+from deploy.plans.plan import Manifest
+from deploy.rollouts.history import Revision, revisions
+from deploy.rollouts.pods import PodProgress, pod_progress, token_secret_of
+from deploy.times import epoch
+from deploy.tokens.token_facts import TokenFacts, read_one, secret_key
+
+_REVISIONS = 3
+_DEEP_LOG_LINES = 5000
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class GatewaySummary:
+    """One gateway in a row of a table. Times are epoch seconds.
+
+    `token_source` says how the expiry is known: `annotation`, `token` (its text), `none` (it signs
+    in to Entra ID) or `unknown`. `findings` are what somebody should look at, the most urgent
+    first. `as_of` is when this was true and `stale` why not later; empty while it is kept true.
+    """
+
+    ref: GatewayRef
+    gateway: str
+    tag: str
+    desired: int
+    ready: int
+    updated: int
+    available: int
+    created_at: float
+    managed_by: str
+    findings: tuple[Attention, ...] = ()
+    token_secret: str = ""
+    token_expires_at: float | None = None
+    token_source: str = "unknown"
+    as_of: float = 0.0
+    stale: str = ""
+
+    @property
+    def attention(self) -> tuple[str, ...]:
+        """What somebody should look at, in sentences."""
+        return tuple(finding.text for finding in self.findings)
+
+
+@dataclass(frozen=True)
+class ConditionSummary:
+    """A condition of the Deployment."""
+
+    type: str
+    status: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class PodStatus:
+    """One pod: how it runs, the Secret its token is from, and what it says of its link."""
+
+    progress: PodProgress
+    token_secret: str = ""
+    heartbeat: PodHeartbeat | None = None
+
+
+@dataclass(frozen=True)
+class GatewayDetail:
+    """One gateway in depth. `unread` says what could not be looked at, and why.
+
+    `instance` is the API Management service its pods are told, or the host where it has another
+    name; empty where nothing tells. `actions` are the newest revisions with whose action made each.
+    """
+
+    summary: GatewaySummary
+    heartbeat: Heartbeat
+    pods: tuple[PodStatus, ...]
+    services: tuple[ServiceSummary, ...]
+    conditions: tuple[ConditionSummary, ...]
+    events: tuple[EventSummary, ...]
+    actions: tuple[Revision, ...] = ()
+    replicas: tuple[ReplicaCount, ...] = ()
+    instance: str = ""
+    unread: tuple[str, ...] = ()
+
+
+def summaries(snapshot: Snapshot, now: float) -> tuple[GatewaySummary, ...]:
+    """Every gateway of a cluster."""
+    return tuple(_summary(gateway, snapshot, gateway.token, now) for gateway in snapshot.gateways)
+
+
+def gateway_detail(
+    cache: ClusterCache, ref: GatewayRef, azure_events: Sequence[AzureEvent] = ()
+) -> GatewayDetail:
+    """One gateway with everything about it. NotFound when it does not run there.
+
+    What the cache knows is taken from it; Services, events, revisions, the token's Secret and the
+    heartbeat are asked for at once, and what does not come within seconds is said.
+    """
+    snapshot = cache.read()
+    found = snapshot.find(ref)
+    if found is None:
+        raise NotFound(
+            f"No gateway “{ref.name}” runs in {ref.cluster}/{ref.namespace}.",
+            remedy="Look at the list of all gateways.",
+        )
+    cluster, end = cache.cluster, time.monotonic() + evidence.BOUND
+    reading = {kind: _listing(cluster, kind, ref) for kind in ("Service", "Event", "ReplicaSet")}
+    settings = cluster.begin(lambda: _settings(cluster, found.deployment))
+    token = _token(cluster, found, end)
+    asked = evidence.Asked(ref, found.deployment, found.pods, token, azure_events)
+    heartbeat = evidence.heartbeats(
+        cluster, [asked], bound=max(1.0, end - time.monotonic()), log_lines=_DEEP_LOG_LINES
+    )[ref]
+    unread: list[str] = [snapshot.stale] if snapshot.stale else []
+    if snapshot.pods_unread:
+        unread.append(f"Its pods are not known: {snapshot.pods_unread}")
+    live = {
+        kind: _or_told(future, f"Its {kind}s", end, unread, []) for kind, future in reading.items()
+    }
+    beats = {beat.pod: beat for beat in heartbeat.pods}
+    labels = found.deployment["spec"]["template"]["metadata"].get("labels") or {}
+    names = [pod["metadata"]["name"] for pod in found.pods]
+    owned = [item for item in live["ReplicaSet"] if _owned_by(item, found.deployment)]
+    return GatewayDetail(
+        summary=_summary(found, snapshot, token, time.time()),
+        heartbeat=heartbeat,
+        pods=tuple(_pod_status(pod, beats) for pod in found.pods),
+        services=services_of(live["Service"], labels),
+        conditions=_conditions(found.deployment),
+        events=events_about(
+            live["Event"], [ref.name, *names, *(item["metadata"]["name"] for item in owned)]
+        ),
+        actions=revisions(found.deployment, owned)[:_REVISIONS],
+        replicas=found.replicas,
+        instance=instance_named_by(
+            found.deployment, _or_told(settings, "Its settings", end, unread, {})
+        ),
+        unread=tuple(dict.fromkeys(unread)),
+    )
+
+
+def resolve(name: str, summaries: Sequence[GatewaySummary]) -> GatewayRef:
+    """The gateway that `name` means: `cluster/namespace/name`, its end, or the gateway's own name.
+
+    InvalidInput lists the candidates when there are several, NotFound the nearest when none.
+    """
+    wanted = name.strip().lower().split("/")
+    matching = [s for s in summaries if str(s.ref).split("/")[-len(wanted) :] == wanted]
+    if not matching:
+        matching = [s for s in summaries if s.gateway and s.gateway.lower() == "/".join(wanted)]
+    if len(matching) == 1:
+        return matching[0].ref
+    if matching:
+        several = ", ".join(str(s.ref) for s in sorted(matching, key=lambda s: s.ref))
+        raise InvalidInput(
+            f"“{name[:80]}” can mean several gateways: {several}.",
+            field="gateway",
+            remedy="Name it with cluster and namespace.",
+        )
+    known = [str(s.ref) for s in summaries] + [s.ref.name for s in summaries]
+    near = difflib.get_close_matches(name.strip().lower(), known, n=1)
+    raise NotFound(
+        f"No gateway “{name[:80]}” runs on the clusters this bot looks at.",
+        remedy=f"Did you mean {near[0]}?" if near else "Look at the list of all gateways.",
+    )
+
+
+def _summary(
+    gateway: CachedGateway, snapshot: Snapshot, token: TokenFacts | None, now: float
+) -> GatewaySummary:
+    deployment = gateway.deployment
+    status = deployment.get("status") or {}
+    facts = token.facts if token else None
+    expires_at = facts.expires_at.timestamp() if facts and facts.expires_at else None
+    used = secret_key(deployment)
+    named = inventory.apim_gateway_of(deployment)
+    return GatewaySummary(
+        ref=gateway.ref,
+        gateway=named or (facts.gateway if facts else None) or "",
+        tag=inventory.tag_of(deployment),
+        desired=int(deployment["spec"].get("replicas", 1)),
+        ready=int(status.get("readyReplicas", 0)),
+        updated=int(status.get("updatedReplicas", 0)),
+        available=int(status.get("availableReplicas", 0)),
+        created_at=epoch(deployment["metadata"].get("creationTimestamp")) or 0.0,
+        managed_by=inventory.managed_by(deployment),
+        findings=attention(deployment, gateway.pods, token, named, now),
+        token_secret=used[1] if used else "",
+        token_expires_at=expires_at,
+        token_source="none"
+        if inventory.signs_in(deployment)
+        else facts.source
+        if facts
+        else "unknown",
+        as_of=snapshot.as_of,
+        stale=snapshot.stale,
+    )
+
+
+def _token(cluster: Cluster, gateway: CachedGateway, end: float) -> TokenFacts | None:
+    """The facts as they are now: a person who looks closely has perhaps just changed the Secret.
+
+    A cluster that takes its time leaves those of a minute ago.
+    """
+    key = secret_key(gateway.deployment)
+    if key is None or (gateway.token and gateway.token.settled):
+        return gateway.token
+    reading = cluster.begin(lambda: read_one(cluster, key))
+    try:
+        return reading.result(max(0.0, end - time.monotonic()) / 2)
+    except TooLate:
+        return gateway.token
+
+
+def _pod_status(pod: Manifest, beats: Mapping[str, PodHeartbeat]) -> PodStatus:
+    used = token_secret_of(pod["spec"])
+    progress = pod_progress(pod)
+    return PodStatus(progress, used[0] if used else "", beats.get(progress.name))
+
+
+def _conditions(deployment: Manifest) -> tuple[ConditionSummary, ...]:
+    return tuple(
+        ConditionSummary(
+            c["type"], c["status"], c.get("reason", ""), mask_secrets(c.get("message", ""))
+        )
+        for c in (deployment.get("status") or {}).get("conditions") or ()
+    )
+
+
+def _listing(cluster: Cluster, kind: str, ref: GatewayRef) -> "Future[list[Manifest]]":
+    return cluster.begin(lambda: cluster.list(kind, ref.namespace))
+
+
+def _settings(cluster: Cluster, deployment: Manifest) -> Mapping[str, Any]:
+    found: dict[str, Any] = {}
+    for name in inventory.settings_maps(deployment):
+        item = cluster.get("ConfigMap", deployment["metadata"]["namespace"], name)
+        found |= (item or {}).get("data") or {}
+    return found
+
+
+def _owned_by(item: Manifest, deployment: Manifest) -> bool:
+    uid = deployment["metadata"].get("uid")
+    return any(o.get("uid") == uid for o in item["metadata"].get("ownerReferences") or ())
+
+
+def _or_told(future: "Future[T]", what: str, end: float, unread: list[str], otherwise: T) -> T:
+    try:
+        return future.result(max(0.1, end - time.monotonic()))
+    except TooLate:
+        unread.append(f"{what} were not told in time.")
+    except GatewayBotError as error:
+        unread.append(error.happened)
+    return otherwise

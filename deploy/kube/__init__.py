@@ -1,0 +1,1 @@
+"""A Kubernetes cluster: its client, watches, and the Lease that fences writes."""

@@ -1,0 +1,388 @@
+"""One Kubernetes cluster: objects as plain mappings in and out, errors as sentences.
+
+A thin client over the official package's connection pool and credentials. Its typed models are not
+used: plain mappings cost less memory, and server-side apply takes them as they are.
+"""
+
+import copy
+import json
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from deploy.errors import InvalidInput, NotFound
+from deploy.kube.api_errors import missing_namespace
+from deploy.kube.connection import Connection, Query, Stream, Timeouts
+from deploy.kube.kinds import Kind, kind_of
+from deploy.kube.pod_reads import PodReads
+from deploy.kube.watching import Watch
+from deploy.plans.plan import Manifest
+
+FIELD_MANAGER = "gateway-bot"
+_PAGE = 2000
+"""Objects of one answer: enough for the pods of 200 gateways, and a bound on its size."""
+_AT_ONCE = 16
+_APPLY = "application/apply-patch+yaml"
+_JSON_PATCH = "application/json-patch+json"
+
+T = TypeVar("T")
+Manifests = list[Manifest]
+
+
+class Cluster(PodReads):
+    """A cluster under the name the settings give it. Safe to use from many threads.
+
+    Every method raises the errors of deploy.errors: Unavailable where the cluster does not answer,
+    Refused where its access control or a quota says no, InvalidInput where it rejects an object.
+    """
+
+    def __init__(self, name: str, connection: Connection) -> None:
+        self.name = name
+        self._connection = connection
+        self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix=f"cluster-{name}")
+        self._uid = ""
+        self._before_write: Callable[[], None] | None = None
+
+    def guarded(self, check: Callable[[], None]) -> "Cluster":
+        """The same cluster, calling `check` before each write; what it raises, the write raises."""
+        twin = copy.copy(self)
+        twin._before_write = check
+        return twin
+
+    def close(self) -> None:
+        """Let go of threads and connections."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._connection.close()
+
+    def get(self, kind: str, namespace: str | None, name: str) -> Manifest | None:
+        """An object, or None where there is none of that name (or no such namespace)."""
+        known = kind_of(kind)
+        try:
+            return self._read(known, namespace, name, what=f"{kind} “{name}”")
+        except NotFound:
+            return None
+
+    def list(
+        self,
+        kind: str,
+        namespace: str | None = None,
+        label_selector: str = "",
+        field_selector: str = "",
+    ) -> Manifests:
+        """The objects of one namespace, or of all of them; empty where the namespace is missing."""
+        return self.list_at(kind, namespace, label_selector, field_selector)[0]
+
+    def list_at(
+        self, kind: str, namespace: str | None, label_selector: str = "", field_selector: str = ""
+    ) -> tuple[Manifests, str]:
+        """As `list`, with the resource version from which to watch."""
+        known = kind_of(kind)
+        items: Manifests = []
+        position = ""
+        while True:
+            page = self._read(
+                known,
+                namespace,
+                None,
+                what=f"the list of {known.plural}",
+                query={
+                    "labelSelector": label_selector,
+                    "fieldSelector": field_selector,
+                    "limit": _PAGE,
+                    "continue": position,
+                },
+            )
+            # The items of a list do not say what they are; one by one they should.
+            items += [
+                {"apiVersion": known.api_version, "kind": kind, **item} for item in page["items"]
+            ]
+            position = page["metadata"].get("continue", "")
+            if not position:
+                return items, page["metadata"]["resourceVersion"]
+
+    def apply(
+        self,
+        manifest: Manifest,
+        *,
+        dry_run: bool = False,
+        force: bool = False,
+        manager: str = FIELD_MANAGER,
+    ) -> Manifest:
+        """Server-side apply as `manager`. OwnershipConflicts when others own a field."""
+        known, namespace, name = _address(manifest)
+        if not dry_run:
+            self._check()
+        answer = self._connection.request(
+            "PATCH",
+            known.path(namespace, name),
+            what=f"{known.kind} “{name}”",
+            namespace=namespace,
+            query={
+                "fieldManager": manager,
+                "fieldValidation": "Strict",
+                "force": force,
+                "dryRun": "All" if dry_run else None,
+            },
+            body=manifest,
+            content_type=_APPLY,
+            repeat=True,
+        )
+        return _object(answer)
+
+    def apply_all(
+        self, manifests: Sequence[Manifest], *, dry_run: bool = False, force: bool = False
+    ) -> tuple[Manifest, ...]:
+        """Apply in parallel what does not depend on each other; errors as `at_once`."""
+        return self.at_once([_applying(self, m, dry_run, force) for m in manifests])
+
+    def create(self, manifest: Manifest) -> Manifest:
+        """Create an object that must not exist yet. AlreadyExists when it does."""
+        known, namespace, name = _address(manifest)
+        self._check()
+        answer = self._connection.request(
+            "POST",
+            known.path(namespace),
+            what=f"{known.kind} “{name}”",
+            namespace=namespace,
+            query={"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"},
+            body=manifest,
+        )
+        return _object(answer)
+
+    def replace(self, manifest: Manifest) -> Manifest:
+        """Write an object as it was read and changed since. Conflict when others have changed it
+        in between, which its resourceVersion tells."""
+        known, namespace, name = _address(manifest)
+        self._check()
+        answer = self._connection.request(
+            "PUT",
+            known.path(namespace, name),
+            what=f"{known.kind} “{name}”",
+            namespace=namespace,
+            query={"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"},
+            body=manifest,
+        )
+        return _object(answer)
+
+    def replace_managers(self, live: Manifest, managed: Sequence[Manifest]) -> None:
+        """Write an object's managedFields as it was read. Conflict when it has changed since."""
+        known, namespace, name = _address(live)
+        self._check()
+        self._connection.request(
+            "PATCH",
+            known.path(namespace, name),
+            what=f"{known.kind} “{name}”",
+            namespace=namespace,
+            query={"fieldManager": FIELD_MANAGER},
+            body=[
+                {"op": "replace", "path": "/metadata/managedFields", "value": list(managed)},
+                {
+                    "op": "replace",
+                    "path": "/metadata/resourceVersion",
+                    "value": live["metadata"]["resourceVersion"],
+                },
+            ],
+            content_type=_JSON_PATCH,
+        )
+
+    def delete(self, kind: str, namespace: str | None, name: str) -> bool:
+        """Delete an object and, in the background, what it owns; False where there was none."""
+        known = kind_of(kind)
+        self._check()
+        try:
+            self._connection.request(
+                "DELETE",
+                known.path(namespace, name),
+                what=f"{kind} “{name}”",
+                namespace=namespace,
+                body={"propagationPolicy": "Background"},
+                repeat=True,
+            )
+        except NotFound:
+            return False
+        return True
+
+    def watch(
+        self,
+        kind: str,
+        namespace: str | None,
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        silence: float = 75.0,
+        stop: threading.Event | None = None,
+        keep: Callable[[Manifest], Manifest] | None = None,
+    ) -> Watch:
+        """What exists and what changes, through every interruption; see deploy.kube.watching."""
+        return Watch(
+            self,
+            kind,
+            namespace,
+            label_selector=label_selector,
+            field_selector=field_selector,
+            silence=silence,
+            stop=stop,
+            keep=keep,
+        )
+
+    def open_watch(
+        self,
+        kind: str,
+        namespace: str | None,
+        label_selector: str,
+        field_selector: str,
+        *,
+        resource_version: str,
+        timeout_seconds: int,
+        silence: float,
+    ) -> Stream:
+        """One watch request from that resource version on."""
+        known = kind_of(kind)
+        return self._connection.stream(
+            known.path(namespace),
+            what=f"the watch of {known.plural}",
+            namespace=namespace,
+            query={
+                "watch": True,
+                "allowWatchBookmarks": True,
+                "labelSelector": label_selector,
+                "fieldSelector": field_selector,
+                "resourceVersion": resource_version,
+                "timeoutSeconds": timeout_seconds,
+            },
+            silence=silence,
+        )
+
+    def namespaces(self) -> tuple[str, ...]:
+        """The names of all namespaces, sorted."""
+        return tuple(sorted(item["metadata"]["name"] for item in self.list("Namespace")))
+
+    def check_namespace(self, namespace: str) -> None:
+        """NotFound when there is no such namespace."""
+        if self.get("Namespace", None, namespace) is None:
+            raise missing_namespace(self.name, namespace)
+
+    def now(self) -> float:
+        """Epoch seconds by the cluster's clock, which its objects and logs are dated by."""
+        return time.time() + self._connection.ahead()
+
+    def uid(self) -> str:
+        """What makes this cluster itself and no other: the UID of its kube-system namespace."""
+        if not self._uid:
+            system = self._read(
+                kind_of("Namespace"), None, "kube-system", what="namespace “kube-system”"
+            )
+            self._uid = system["metadata"]["uid"]
+        return self._uid
+
+    def version(self) -> str:
+        """The API server's version, such as v1.36.2."""
+        answer = self._connection.request("GET", "/version", what="its version", repeat=True)
+        return str(_object(answer)["gitVersion"])
+
+    def can_i(
+        self, verb: str, group: str, resource: str, namespace: str | None, subresource: str = ""
+    ) -> bool:
+        """Whether the bot's credentials allow that, as the cluster's own access control says."""
+        attributes = {
+            "verb": verb,
+            "group": group,
+            "resource": resource,
+            "subresource": subresource,
+            "namespace": namespace or "",
+        }
+        answer = self._connection.request(
+            "POST",
+            "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+            what="an access review",
+            body={
+                "apiVersion": "authorization.k8s.io/v1",
+                "kind": "SelfSubjectAccessReview",
+                "spec": {"resourceAttributes": attributes},
+            },
+            repeat=True,
+        )
+        return bool(_object(answer).get("status", {}).get("allowed"))
+
+    def begin(self, call: Callable[[], T]) -> Future[T]:
+        """Start one call beside others; its result or error is the future's."""
+        return self._pool.submit(call)
+
+    def at_once(self, calls: Sequence[Callable[[], T]]) -> tuple[T, ...]:
+        """The results of independent calls made in parallel, in their order.
+
+        All of them end before the first error is raised. A call must not use `at_once` itself.
+        """
+        if len(calls) == 1:
+            return (calls[0](),)
+        running = [self.begin(call) for call in calls]
+        errors = [error for future in running if (error := future.exception()) is not None]
+        if errors:
+            raise errors[0]
+        return tuple(future.result() for future in running)
+
+    def _check(self) -> None:
+        if self._before_write is not None:
+            self._before_write()
+
+    def _read(
+        self,
+        kind: Kind,
+        namespace: str | None,
+        name: str | None,
+        *,
+        what: str,
+        query: Query | None = None,
+    ) -> Manifest:
+        answer = self._connection.request(
+            "GET",
+            kind.path(namespace, name),
+            what=what,
+            namespace=namespace,
+            query=query,
+            repeat=True,
+        )
+        return _object(answer)
+
+
+def connect(
+    name: str,
+    *,
+    kubeconfig: Path | None = None,
+    context: str | None = None,
+    in_cluster: bool = False,
+    timeouts: Timeouts | None = None,
+) -> Cluster:
+    """The cluster that a kubeconfig names, or the one the bot runs in; nothing is asked of it yet.
+
+    InvalidInput when the kubeconfig or the context cannot be used.
+    """
+    # A third of a second of imports that `gateway-bot --help` does not need.
+    from deploy.kube import transport
+
+    limits = timeouts or Timeouts()
+    if in_cluster:
+        return Cluster(name, transport.connect_in_cluster(name, limits))
+    return Cluster(name, transport.connect_with_kubeconfig(name, kubeconfig, context, limits))
+
+
+def _applying(
+    cluster: Cluster, manifest: Manifest, dry_run: bool, force: bool
+) -> Callable[[], Manifest]:
+    return lambda: cluster.apply(manifest, dry_run=dry_run, force=force)
+
+
+def _address(manifest: Manifest) -> tuple[Kind, str | None, str]:
+    kind = kind_of(str(manifest.get("kind", "")))
+    metadata: Any = manifest.get("metadata") or {}
+    if not metadata.get("name"):
+        raise InvalidInput(f"A {kind.kind} without a name cannot be written.")
+    return kind, metadata.get("namespace"), metadata["name"]
+
+
+def _object(answer: bytes) -> Manifest:
+    parsed: Manifest = json.loads(answer)
+    return parsed

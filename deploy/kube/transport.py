@@ -1,0 +1,338 @@
+"""HTTP to one API server, over the official client's connection pool and credentials.
+
+It is imported only when a cluster is first used: kubernetes and urllib3 take a third of a second.
+Every request has its own connect and read timeout, and urllib3's retries are off: with them a
+timeout of one second takes four, and a PATCH is repeated without anybody's knowledge. What is
+repeated here is only what may be: reads, and server-side apply, which is idempotent.
+"""
+
+import email.utils
+import json
+import math
+import random
+import socket
+import ssl
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import urllib3
+from kubernetes import client, config
+from kubernetes.client.exceptions import ApiException
+from kubernetes.config.config_exception import ConfigException
+
+from deploy.errors import GatewayBotError, InvalidInput, Unavailable
+from deploy.kube.api_errors import error_from, is_schema_error, message_of
+from deploy.kube.connection import Query, Silent, Timeouts
+
+# The package has type hints, its loaders of credentials have none.
+_load: Any = config
+
+_REPEATED_STATUS = frozenset({429, 503, 504})
+_LONGEST_PAUSE = 2.0
+_POOL_SIZE = 32
+_CLOCK_SECONDS = 10.0
+_CLOCK_TOLERANCE = 5.0
+
+
+class Clock:
+    """A server's clock against this machine's, by the Date of its answers."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+        self._read_at = -math.inf
+
+    def told(self, date: str) -> None:
+        """Take a Date in; one every few seconds is enough, for clocks drift slowly.
+
+        It has whole seconds and was on its way, so a small difference is none.
+        """
+        now = time.monotonic()
+        if not date or now - self._read_at < _CLOCK_SECONDS:
+            return
+        try:
+            moment = email.utils.parsedate_to_datetime(date)
+        except ValueError:
+            return
+        self._read_at = now
+        ahead = moment.timestamp() - time.time()
+        self.ahead = ahead if abs(ahead) > _CLOCK_TOLERANCE else 0.0
+
+
+class HttpStream:
+    """A Stream over a urllib3 response."""
+
+    def __init__(self, cluster: str, what: str, response: urllib3.BaseHTTPResponse) -> None:
+        self._cluster = cluster
+        self._what = what
+        self._response = response
+        self._closed = False
+
+    def lines(self) -> Iterator[bytes]:
+        rest = b""
+        try:
+            for chunk in self._response.stream(amt=None):
+                *whole, rest = (rest + chunk).split(b"\n")
+                yield from whole
+            if rest and not self._closed:
+                yield rest
+        except urllib3.exceptions.ReadTimeoutError:
+            raise Silent(
+                f"Cluster “{self._cluster}” sent nothing for {self._what} for too long."
+            ) from None
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            # A response that another thread has shut down raises any of these.
+            if not self._closed:
+                raise Unavailable(
+                    f"Cluster “{self._cluster}” broke off {self._what}: {_in_words(error)}."
+                ) from None
+        finally:
+            self._response.close()
+
+    def close(self) -> None:
+        self._closed = True
+        shutdown = getattr(self._response, "shutdown", None)
+        if shutdown is not None:
+            try:
+                shutdown()
+            except (OSError, ValueError):
+                # It has ended by itself in the meantime, which is what was wanted.
+                return
+
+
+class HttpConnection:
+    """A Connection over the official client's ApiClient."""
+
+    def __init__(self, cluster: str, api: client.ApiClient, timeouts: Timeouts) -> None:
+        self._cluster = cluster
+        self._api = api
+        self._timeouts = timeouts
+        self._clock = Clock()
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        what: str,
+        namespace: str | None = None,
+        query: Query | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+        repeat: bool = False,
+    ) -> bytes:
+        data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
+        give_up = time.monotonic() + self._timeouts.repeat
+        pause = 0.1
+        while True:
+            try:
+                status, headers, answer = self._once(method, path, query, data, content_type)
+                if 200 <= status < 300:
+                    return answer
+                again = status in _REPEATED_STATUS and not is_schema_error(
+                    status, message_of(answer)[0]
+                )
+                after = _retry_after(headers)
+                failure: GatewayBotError = error_from(
+                    self._cluster,
+                    status,
+                    answer,
+                    what=what,
+                    namespace=namespace,
+                    retry_after=after,
+                )
+            except Unavailable as error:
+                again, after, failure = True, None, error
+            # Half to full length, so that many requests that failed at once do not return at once.
+            wait = after if after is not None else pause * random.uniform(0.5, 1.0)
+            if not (repeat and again) or time.monotonic() + wait >= give_up:
+                raise failure
+            time.sleep(wait)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    def stream(
+        self, path: str, *, what: str, namespace: str | None, query: Query, silence: float
+    ) -> HttpStream:
+        response = self._open("GET", path, query, None, "application/json", read=silence)
+        if response.status >= 300:
+            answer = self._read(response)
+            raise error_from(
+                self._cluster,
+                response.status,
+                answer,
+                what=what,
+                namespace=namespace,
+                retry_after=_retry_after(response.headers),
+            )
+        return HttpStream(self._cluster, what, response)
+
+    def answer(self, path: str) -> tuple[int, bytes]:
+        status, _, body = self._once("GET", path, None, None, "application/json")
+        return status, body
+
+    def ahead(self) -> float:
+        return self._clock.ahead
+
+    def close(self) -> None:
+        self._api.rest_client.pool_manager.clear()
+
+    def _once(
+        self, method: str, path: str, query: Query | None, data: bytes | None, content_type: str
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        response = self._open(method, path, query, data, content_type, read=self._timeouts.read)
+        self._clock.told(response.headers.get("Date", ""))
+        return response.status, response.headers, self._read(response)
+
+    def _open(
+        self,
+        method: str,
+        path: str,
+        query: Query | None,
+        data: bytes | None,
+        content_type: str,
+        *,
+        read: float,
+    ) -> urllib3.BaseHTTPResponse:
+        headers = {"User-Agent": "gateway-bot", "Accept": "application/json, */*"}
+        if data is not None:
+            headers["Content-Type"] = content_type
+        url = self._api.configuration.host + path
+        try:
+            # Also renews credentials that run out: a token file, an exec plugin's answer.
+            self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, data)
+        except (ApiException, ConfigException, OSError) as error:
+            raise Unavailable(
+                f"The credentials for cluster “{self._cluster}” cannot be renewed: "
+                f"{type(error).__name__}.",
+                remedy="Ask whoever runs the bot to look at its kubeconfig.",
+            ) from None
+        try:
+            return self._api.rest_client.pool_manager.request(
+                method,
+                url + _query_text(query or {}),
+                body=data,
+                headers=headers,
+                timeout=urllib3.Timeout(connect=self._timeouts.connect, read=read),
+                retries=False,
+                preload_content=False,
+            )
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise self._unreachable(error) from None
+
+    def _read(self, response: urllib3.BaseHTTPResponse) -> bytes:
+        try:
+            return response.read()
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            response.close()
+            raise self._unreachable(error) from None
+        finally:
+            response.release_conn()
+
+    def _unreachable(self, error: Exception) -> Unavailable:
+        cause = getattr(error, "reason", error)
+        if _is_tls(error) or _is_tls(cause):
+            return Unavailable(
+                f"Cluster “{self._cluster}” cannot be trusted: {_in_words(error)}.",
+                remedy="Ask whoever runs the bot to look at the certificate authority in its "
+                "kubeconfig.",
+            )
+        return Unavailable(f"Cluster “{self._cluster}” does not answer: {_in_words(error)}.")
+
+
+def connect_with_kubeconfig(
+    name: str, path: Path | None, context: str | None, timeouts: Timeouts
+) -> HttpConnection:
+    """A connection as the kubeconfig says. InvalidInput when it cannot be used."""
+    settings = client.Configuration()
+    try:
+        _load.load_kube_config(
+            config_file=str(path) if path else None,
+            context=context,
+            client_configuration=settings,
+            persist_config=False,
+        )
+    except (ConfigException, OSError, ValueError, KeyError, TypeError) as error:
+        raise InvalidInput(
+            f"The kubeconfig of cluster “{name}” cannot be used: {error}.",
+            field=f"clusters.{name}.kubeconfig",
+            remedy="Check the path and the context in the settings.",
+        ) from None
+    return _connection(name, settings, timeouts)
+
+
+def connect_in_cluster(name: str, timeouts: Timeouts) -> HttpConnection:
+    """A connection with the pod's own ServiceAccount. InvalidInput outside a cluster."""
+    settings = client.Configuration()
+    try:
+        _load.load_incluster_config(client_configuration=settings)
+    except (ConfigException, OSError) as error:
+        raise InvalidInput(
+            f"Cluster “{name}” is set to be the one the bot runs in, but the bot does not run "
+            f"in one: {error}.",
+            field=f"clusters.{name}.in_cluster",
+            remedy="Give a kubeconfig instead.",
+        ) from None
+    return _connection(name, settings, timeouts)
+
+
+def _connection(name: str, settings: Any, timeouts: Timeouts) -> HttpConnection:
+    settings.retries = False
+    settings.connection_pool_maxsize = _POOL_SIZE
+    settings.socket_options = _socket_options()
+    return HttpConnection(name, client.ApiClient(settings), timeouts)
+
+
+def _socket_options() -> Sequence[tuple[int, int, int]]:
+    """No delay for small writes, and TCP keep-alive so that a dead peer is noticed.
+
+    Within 35 seconds where the system lets that be set: an idle connection of the pool that a
+    firewall has forgotten is then found dead before a request is sent into it.
+    """
+    probes = (("TCP_KEEPIDLE", 20), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
+    return (
+        (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+        *(
+            (socket.IPPROTO_TCP, int(getattr(socket, name)), seconds)
+            for name, seconds in probes
+            if hasattr(socket, name)
+        ),
+    )
+
+
+def _query_text(query: Query) -> str:
+    given = {
+        key: str(value).lower() if isinstance(value, bool) else str(value)
+        for key, value in query.items()
+        if value is not None and value != ""
+    }
+    return f"?{urlencode(given)}" if given else ""
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    value = headers.get("Retry-After", "")
+    return float(value) if value.isdigit() else None
+
+
+def _is_tls(error: object) -> bool:
+    return isinstance(error, ssl.SSLError | urllib3.exceptions.SSLError)
+
+
+def _in_words(error: Exception) -> str:
+    cause = getattr(error, "reason", None)
+    inner = cause if isinstance(cause, Exception) else error
+    for nested in (inner, inner.__cause__, *inner.args):
+        if isinstance(nested, ConnectionRefusedError):
+            return "the connection is refused"
+        if isinstance(nested, ssl.SSLCertVerificationError):
+            return nested.verify_message.rstrip(".")
+    if isinstance(inner, urllib3.exceptions.NameResolutionError):
+        return "its host name is not known"
+    # urllib3 counts every failure to connect as a kind of ConnectTimeoutError.
+    if isinstance(inner, urllib3.exceptions.NewConnectionError):
+        return "it cannot be reached"
+    if isinstance(inner, urllib3.exceptions.TimeoutError | TimeoutError):
+        return "it takes too long to answer"
+    return "the connection broke"

@@ -1,0 +1,1 @@
+"""What would change on the cluster, bound by a digest."""

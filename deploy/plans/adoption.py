@@ -1,0 +1,315 @@
+"""The spec of a gateway that something else installed, read off its live objects. Pure.
+
+Server-side apply merges what the spec says into the objects that are there: a Deployment's selector
+can never change, a container of another name would be a second one, and a Service of another name
+would get another address. So the spec keeps their names, and what it does not say stays as it is,
+for it belongs to whoever wrote it.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from deploy.azure import ApimInstance
+from deploy.errors import Conflict, InvalidInput
+from deploy.gateway import GatewaySpec
+from deploy.health.inventory import container_of, settings_maps
+from deploy.plans.plan import Manifest
+from deploy.rendering.manifests import render
+from deploy.rollouts.pods import token_secret_of
+from deploy.specs.spec import spec_from_mapping
+
+_AUTH = "config.service.auth"
+_ENDPOINT = "config.service.endpoint"
+_V2 = re.compile(r"(?:https://)?([a-z0-9-]+)\.configuration\.azure-api\.net/?", re.IGNORECASE)
+_V1 = re.compile(r"/Microsoft\.ApiManagement/service/([^/?]+)", re.IGNORECASE)
+_LEVELS = ("all", "debug", "info", "warn", "error", "fatal")
+_FORMATS = ("text", "json", "none")
+
+
+@dataclass(frozen=True)
+class Adoption:
+    """What to deploy, and what a person should know before."""
+
+    spec: GatewaySpec
+    notes: tuple[str, ...]
+
+
+def instance_named_by(deployment: Manifest, settings: Mapping[str, Any]) -> str:
+    """The API Management service that the pods are given, or the host where it has another name.
+
+    Knows the host of today and the management URL of the first generation; empty where there is
+    no endpoint.
+    """
+    endpoint = str({**settings, **_environment(deployment)}.get(_ENDPOINT, ""))
+    found = _V2.fullmatch(endpoint) or _V1.search(endpoint)
+    return found[1] if found else endpoint.removeprefix("https://").rstrip("/")
+
+
+def derive(
+    deployment: Manifest,
+    services: Sequence[Manifest],
+    config_maps: Sequence[Manifest],
+    budgets: Sequence[Manifest],
+    claims: Sequence[Manifest],
+    *,
+    cluster: str,
+    instance: ApimInstance,
+    gateway: str,
+) -> Adoption:
+    """The spec that changes the gateway least, and notes on the rest.
+
+    Conflict for a gateway that cannot be adopted, InvalidInput for one whose values no spec takes.
+    """
+    pod = _mapping(deployment, "spec", "template", "spec")
+    container = container_of(deployment)
+    read = settings_maps(deployment)
+    data: dict[str, Any] = {}
+    for item in config_maps:
+        if item["metadata"]["name"] in read:
+            data |= item.get("data") or {}
+    settings = {**data, **_environment(deployment)}
+    _check(deployment, settings)
+    labels = _mapping(deployment, "spec", "template", "metadata", "labels")
+    chosen = [s for s in services if _selects(_mapping(s, "spec", "selector"), labels)]
+    live = [s for s in chosen if _mapping(s, "spec").get("clusterIP") != "None"]
+    headless = [s for s in chosen if s not in live]
+    matching = _mapping(deployment, "spec", "selector", "matchLabels")
+    kept = [b for b in budgets if _selects(_mapping(b, "spec", "selector", "matchLabels"), labels)]
+    mapping: dict[str, Any] = {
+        "gateway": gateway,
+        "apim": {"instance": instance.name, "endpoint": instance.configuration_endpoint},
+        "cluster": cluster,
+        "namespace": deployment["metadata"]["namespace"],
+        "name": deployment["metadata"]["name"],
+        "image": {**_image(container), **_pull(container, pod)},
+        "replicas": int(_mapping(deployment, "spec").get("replicas", 1)),
+        "resources": _resources(container),
+        "rollout": _rollout(deployment, pod),
+        "logs": _logs(settings),
+        "service": _service(live[0]) if live else {"type": "ClusterIP"},
+        **_disruption(kept),
+        **_placement(pod),
+        "objects": _without_empty(
+            {
+                "selector": matching,
+                "container": container.get("name"),
+                "configMap": read[0] if read else None,
+                "service": live[0]["metadata"]["name"] if live else None,
+                "discoveryService": headless[0]["metadata"]["name"] if headless else None,
+                "disruptionBudget": kept[0]["metadata"]["name"] if kept else None,
+            }
+        ),
+    }
+    spec = spec_from_mapping(_without_empty(mapping))
+    _check_selection(spec, chosen, labels)
+    return Adoption(spec, tuple(_notes(deployment, container, data, live, spec)))
+
+
+def _check(deployment: Manifest, settings: Mapping[str, Any]) -> None:
+    """What would be broken by adopting it."""
+    metadata = deployment["metadata"]
+    auth = str(settings.get(_AUTH, ""))
+    if auth.lower() in ("azureadapp", "workloadidentity"):
+        raise Conflict(
+            f"{metadata['name']} signs in to Entra ID.",
+            meaning="Such a gateway has no token that could die, and adopting would give it one.",
+            remedy="Deploy it with a whole spec that names its `auth`.",
+        )
+    expressions = _mapping(deployment, "spec", "selector").get("matchExpressions")
+    if expressions:
+        raise Conflict(
+            f"{metadata['name']} selects its pods by expressions.",
+            meaning="A selector can never be changed, and a spec holds labels alone.",
+            remedy="Deploy a new gateway beside it and delete this one.",
+        )
+
+
+def _check_selection(
+    spec: GatewaySpec, services: Sequence[Manifest], labels: Mapping[str, Any]
+) -> None:
+    """No Service may lose the pods: the labels they get are those they have and the spec's."""
+    rendered = next(o for o in render(spec, None) if o["kind"] == "Deployment")
+    after = {**labels, **rendered["spec"]["template"]["metadata"]["labels"]}
+    for service in services:
+        if not _selects(_mapping(service, "spec", "selector"), after):
+            raise Conflict(
+                f"Service {service['metadata']['name']} selects pods by a label that would change.",
+                meaning="It would lose every pod.",
+                remedy="Let it select by the Deployment's own selector labels, then adopt.",
+            )
+
+
+def _image(container: Mapping[str, Any]) -> dict[str, Any]:
+    image = str(container.get("image", ""))
+    if "@" in image:
+        raise InvalidInput(
+            "Its image is pinned by a digest, which a spec cannot hold.",
+            field="image.tag",
+            remedy="Let it run a tag first.",
+        )
+    head, _, last = image.rpartition("/")
+    name, _, tag = last.partition(":")
+    return {"repository": f"{head}/{name}", "tag": tag or "latest"}
+
+
+def _pull(container: Mapping[str, Any], pod: Mapping[str, Any]) -> dict[str, Any]:
+    secrets = [str(each.get("name", "")) for each in pod.get("imagePullSecrets") or ()]
+    return _without_empty(
+        {"pullPolicy": container.get("imagePullPolicy"), "pullSecrets": [s for s in secrets if s]}
+    )
+
+
+def _resources(container: Mapping[str, Any]) -> dict[str, Any]:
+    requests = _mapping(container, "resources", "requests")
+    limits = _mapping(container, "resources", "limits")
+    found = {"cpu": requests.get("cpu"), "memory": requests.get("memory")}
+    limit = {
+        "cpu": limits.get("cpu"),
+        "memory": limits.get("memory")
+        if limits.get("memory") != (requests.get("memory") or GatewaySpec.memory)
+        else None,
+    }
+    return _without_empty({**found, "limits": limit})
+
+
+def _rollout(deployment: Manifest, pod: Mapping[str, Any]) -> dict[str, Any]:
+    """No pod is taken away before another is ready, whatever was allowed until now."""
+    spec = _mapping(deployment, "spec")
+    rolling = _mapping(deployment, "spec", "strategy", "rollingUpdate")
+    surge = str(rolling.get("maxSurge", "25%"))
+    return _without_empty(
+        {
+            "maxUnavailable": "0",
+            "maxSurge": "25%" if surge in ("0", "0%") else surge,
+            "terminationGracePeriodSeconds": pod.get("terminationGracePeriodSeconds"),
+            "progressDeadlineSeconds": spec.get("progressDeadlineSeconds"),
+            "minReadySeconds": spec.get("minReadySeconds"),
+            "revisionHistoryLimit": spec.get("revisionHistoryLimit"),
+        }
+    )
+
+
+def _logs(settings: Mapping[str, Any]) -> dict[str, Any]:
+    level = str(settings.get("telemetry.logs.std.level", ""))
+    form = str(settings.get("telemetry.logs.std", ""))
+    return _without_empty(
+        {
+            "level": level if level in _LEVELS else None,
+            "format": form if form in _FORMATS else None,
+        }
+    )
+
+
+def _service(service: Manifest) -> dict[str, Any]:
+    spec = _mapping(service, "spec")
+    ports = {str(port.get("targetPort")): port for port in spec.get("ports") or ()}
+    http = ports.get("8080") or ports.get("http") or {}
+    https = ports.get("8081") or ports.get("https") or {}
+    external = spec.get("type") in ("LoadBalancer", "NodePort")
+    return _without_empty(
+        {
+            "type": spec.get("type"),
+            "httpPort": http.get("port"),
+            "httpsPort": https.get("port"),
+            "externalTrafficPolicy": spec.get("externalTrafficPolicy") if external else None,
+            "loadBalancerClass": spec.get("loadBalancerClass"),
+            "loadBalancerSourceRanges": spec.get("loadBalancerSourceRanges"),
+        }
+    )
+
+
+def _disruption(budgets: Sequence[Manifest]) -> dict[str, Any]:
+    if not budgets:
+        return {}
+    spec = _mapping(budgets[0], "spec")
+    return {
+        "disruptionBudget": _without_empty(
+            {
+                name: str(spec[name])
+                for name in ("minAvailable", "maxUnavailable")
+                if spec.get(name) is not None
+            }
+        )
+    }
+
+
+def _placement(pod: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "placement": _without_empty(
+            {
+                "nodeSelector": pod.get("nodeSelector"),
+                "tolerations": pod.get("tolerations"),
+                "priorityClassName": pod.get("priorityClassName"),
+            }
+        )
+    }
+
+
+def _notes(
+    deployment: Manifest,
+    container: Mapping[str, Any],
+    data: Mapping[str, Any],
+    live: Sequence[Manifest],
+    spec: GatewaySpec,
+) -> list[str]:
+    notes = ["Whatever the spec does not say stays as it is; it still belongs to who wrote it."]
+    labels = deployment["metadata"].get("labels") or {}
+    if labels.get("app.kubernetes.io/managed-by") == "Helm" or "helm.sh/chart" in labels:
+        notes.append(
+            "Helm still knows this release: do not run helm upgrade or uninstall on it any more, "
+            "the second would delete it."
+        )
+    used = token_secret_of(_mapping(deployment, "spec", "template", "spec"))
+    if used is not None:
+        notes.append(f"Secret {used[0]} is left alone, but its token is not used any more.")
+    if not _mapping(container, "resources", "requests"):
+        notes.append(
+            f"Its pods ask for no resources now; they will ask for {spec.cpu} CPU and "
+            f"{spec.memory}, which their nodes must have free."
+        )
+    ours = set(next(o for o in render(spec, None) if o["kind"] == "ConfigMap")["data"])
+    others = sorted(set(data) - ours - {_AUTH})
+    if others:
+        more = f" and {len(others) - 8} more" if len(others) > 8 else ""
+        notes.append(f"These settings stay, unmanaged: {', '.join(others[:8])}{more}.")
+    beside = [c["name"] for c in _mapping(deployment, "spec", "template", "spec")["containers"]]
+    beside = [name for name in beside if name != container.get("name")]
+    if beside:
+        notes.append(f"Containers beside the gateway stay: {', '.join(beside)}.")
+    if len(live) > 1:
+        rest = ", ".join(service["metadata"]["name"] for service in live[1:])
+        notes.append(f"These Services stay, unmanaged: {rest}.")
+    if not live:
+        notes.append(f"No Service leads to it yet; {spec.ref.name}-live-traffic is made.")
+    return notes
+
+
+def _environment(deployment: Manifest) -> dict[str, str]:
+    return {
+        str(variable["name"]): str(variable["value"])
+        for variable in container_of(deployment).get("env") or ()
+        if variable.get("value") is not None
+    }
+
+
+def _selects(chosen: Mapping[str, Any], labels: Mapping[str, Any]) -> bool:
+    return bool(chosen) and all(labels.get(key) == value for key, value in chosen.items())
+
+
+def _mapping(item: Mapping[str, Any], *path: str) -> dict[str, Any]:
+    here: Any = item
+    for step in path:
+        here = here.get(step) if isinstance(here, Mapping) else None
+    return dict(here) if isinstance(here, Mapping) else {}
+
+
+def _without_empty(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values without those that say nothing, at every depth."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        kept = _without_empty(value) if isinstance(value, Mapping) else value
+        if kept not in (None, {}, [], ""):
+            found[key] = kept
+    return found

@@ -1,0 +1,152 @@
+"""From what was observed to a plan and its digest, and a plan as JSON.
+
+The digest is what a decision is about: sha256 over canonical JSON of the cluster's UID, the
+gateway, the wanted objects (the token left out) and the changes.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from deploy.gateway import GatewaySpec
+from deploy.plans.diff import field_changes
+from deploy.plans.plan import (
+    Exempted,
+    FieldChange,
+    Finding,
+    Manifest,
+    ObjectChange,
+    OwnershipConflict,
+    Plan,
+    TokenPlan,
+)
+from deploy.specs.spec import spec_from_mapping, spec_to_mapping
+
+_SPEC_PATH = 'metadata.annotations["gateway-bot.io/spec"]'
+
+
+@dataclass(frozen=True)
+class Observed:
+    """One wanted object, what is live now, and what a dry run says it would become."""
+
+    wanted: Manifest
+    live: Manifest | None
+    merged: Manifest
+
+
+def build_plan(
+    spec: GatewaySpec,
+    *,
+    cluster_uid: str,
+    observed: Sequence[Observed],
+    token: TokenPlan,
+    deletions: Sequence[ObjectChange] = (),
+    findings: Sequence[Finding] = (),
+    conflicts: Sequence[OwnershipConflict] = (),
+) -> Plan:
+    """The plan, its digest included."""
+    changes = tuple(change for item in observed if (change := _change(item)) is not None)
+    plan = Plan(
+        spec=spec,
+        cluster_uid=cluster_uid,
+        objects=tuple(item.wanted for item in observed),
+        changes=(*changes, *deletions),
+        token=token,
+        findings=tuple(findings),
+        conflicts=tuple(conflicts),
+    )
+    return dataclasses.replace(plan, digest=_digest(plan))
+
+
+def plan_to_mapping(plan: Plan) -> dict[str, Any]:
+    """What is stored with an action, JSON-able; the wanted objects follow from the spec."""
+    return {
+        "spec": spec_to_mapping(plan.spec),
+        "cluster_uid": plan.cluster_uid,
+        "changes": [dataclasses.asdict(change) for change in plan.changes],
+        "token": dataclasses.asdict(plan.token),
+        "findings": [dataclasses.asdict(finding) for finding in plan.findings],
+        "conflicts": [dataclasses.asdict(conflict) for conflict in plan.conflicts],
+        "digest": plan.digest,
+    }
+
+
+def plan_from_mapping(data: Mapping[str, Any]) -> Plan:
+    """The plan as it was shown. Its `objects` are empty: to apply it, it is made anew."""
+    return Plan(
+        spec=spec_from_mapping(data["spec"]),
+        cluster_uid=data["cluster_uid"],
+        objects=(),
+        changes=tuple(
+            ObjectChange(
+                c["kind"], c["name"], c["change"], tuple(FieldChange(**f) for f in c["fields"])
+            )
+            for c in data["changes"]
+        ),
+        token=TokenPlan(**data["token"]),
+        findings=tuple(_finding(f) for f in data["findings"]),
+        conflicts=tuple(OwnershipConflict(**c) for c in data["conflicts"]),
+        digest=data["digest"],
+    )
+
+
+def _finding(data: Mapping[str, Any]) -> Finding:
+    exempted = data.get("exempted")
+    return Finding(**{**data, "exempted": Exempted(**exempted) if exempted else None})
+
+
+def _change(item: Observed) -> ObjectChange | None:
+    kind, name = item.wanted["kind"], item.wanted["metadata"]["name"]
+    if item.live is None:
+        return ObjectChange(kind, name, "create", _essentials(item.wanted))
+    changes = field_changes(kind, item.live, item.merged)
+    if not changes:
+        return None
+    # The spec's own text repeats the other changes; alone it is shown, for it is still a change.
+    told = tuple(change for change in changes if change.path != _SPEC_PATH)
+    return ObjectChange(kind, name, "update", told or changes)
+
+
+def _essentials(manifest: Manifest) -> tuple[FieldChange, ...]:
+    spec = manifest.get("spec", {})
+    kind = manifest["kind"]
+    if kind == "Deployment":
+        container = spec["template"]["spec"]["containers"][0]
+        requests = container["resources"]["requests"]
+        pairs = [
+            ("image", container["image"]),
+            ("requests", f"{requests['cpu']} CPU, {requests['memory']}"),
+        ]
+        if "replicas" in spec:
+            pairs.insert(1, ("replicas", spec["replicas"]))
+    elif kind == "Service":
+        ports = ", ".join(f"{port['port']}/{port['protocol']}" for port in spec["ports"])
+        pairs = [("type", spec["type"]), ("ports", ports)]
+    elif kind == "ConfigMap":
+        pairs = [("config.service.endpoint", manifest["data"]["config.service.endpoint"])]
+    elif kind == "PodDisruptionBudget":
+        pairs = [(key, spec[key]) for key in ("maxUnavailable", "minAvailable") if key in spec]
+    elif kind == "HorizontalPodAutoscaler":
+        pairs = [(key, spec[key]) for key in ("minReplicas", "maxReplicas")]
+    elif kind == "PersistentVolumeClaim":
+        pairs = [("storage", spec["resources"]["requests"]["storage"])]
+    elif kind == "ServiceAccount":
+        pairs = list(manifest["metadata"]["annotations"].items())
+    else:
+        pairs = []
+    return tuple(FieldChange(path, None, value) for path, value in pairs)
+
+
+def _digest(plan: Plan) -> str:
+    bound = {
+        "cluster": plan.cluster_uid,
+        "ref": str(plan.spec.ref),
+        "objects": plan.objects,
+        "token": dataclasses.asdict(plan.token),
+        "changes": [dataclasses.asdict(change) for change in plan.changes],
+    }
+    canonical = json.dumps(bound, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,0 +1,95 @@
+"""The difference between two versions of one object, field by field, as a person names fields."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from deploy.plans.plan import FieldChange, Manifest
+
+_IGNORED_METADATA = frozenset(
+    {
+        "managedFields",
+        "resourceVersion",
+        "generation",
+        "uid",
+        "creationTimestamp",
+        "selfLink",
+    }
+)
+_IGNORED_ANNOTATIONS = frozenset(
+    {
+        "deployment.kubernetes.io/revision",
+        "kubectl.kubernetes.io/last-applied-configuration",
+        "gateway-bot.io/action",
+        "gateway-bot.io/requested-by",
+    }
+)
+_KEYS = (
+    ("containerPort", "protocol"),
+    ("port", "protocol"),
+    ("topologyKey",),
+    ("mountPath",),
+    ("name",),
+    ("key",),
+    ("ip",),
+    ("type",),
+)
+"""What tells the entries of a list apart (the list-map keys of Kubernetes' API)."""
+
+
+def field_changes(kind: str, live: Manifest, wanted: Manifest) -> tuple[FieldChange, ...]:
+    """Every field that differs; what the API server or other tools keep for themselves left out."""
+    template = "spec.template." if kind == "Deployment" else "\0"
+    return tuple(
+        FieldChange(path, old, new, restarts_pods=path.startswith(template))
+        for path, old, new in _walk("", _own(live), _own(wanted))
+    )
+
+
+def _own(manifest: Manifest) -> Manifest:
+    kept = {k: v for k, v in manifest.items() if k not in ("status", "apiVersion", "kind")}
+    metadata = {k: v for k, v in manifest["metadata"].items() if k not in _IGNORED_METADATA}
+    annotations = {
+        k: v
+        for k, v in (metadata.pop("annotations", None) or {}).items()
+        if k not in _IGNORED_ANNOTATIONS
+    }
+    if annotations:
+        metadata["annotations"] = annotations
+    return {**kept, "metadata": metadata}
+
+
+def _walk(path: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
+    if old == new:
+        return
+    if path.endswith(("metadata.labels", "metadata.annotations")):
+        # Absent and empty mean the same here, and each entry is worth a line of its own.
+        old, new = old or {}, new or {}
+    if isinstance(old, dict) and isinstance(new, dict):
+        yield from _walk_keys(path, old, new, ".{}")
+        return
+    if isinstance(old, list) and isinstance(new, list):
+        keyed = _keyed(old), _keyed(new)
+        if keyed[0] is not None and keyed[1] is not None:
+            yield from _walk_keys(path, keyed[0], keyed[1], "[{}]")
+            return
+    yield path, old, new
+
+
+def _walk_keys(
+    path: str, old: dict[str, Any], new: dict[str, Any], form: str
+) -> Iterator[tuple[str, Any, Any]]:
+    for key in [*old, *(k for k in new if k not in old)]:
+        # A key that itself holds dots, as an annotation's does, is quoted as kubectl quotes it.
+        name = f'["{key}"]' if form == ".{}" and "." in key else form.format(key)
+        yield from _walk((path + name).lstrip("."), old.get(key), new.get(key))
+
+
+def _keyed(items: list[Any]) -> dict[str, Any] | None:
+    if not all(isinstance(item, dict) for item in items):
+        return None
+    for keys in _KEYS:
+        if all(keys[0] in item for item in items):
+            named = {"/".join(str(item[k]) for k in keys if k in item): item for item in items}
+            if len(named) == len(items):
+                return named
+    return None

@@ -1,0 +1,104 @@
+"""What a changed spec leaves behind: a number of pods that another counts now, and old objects."""
+
+import json
+from collections.abc import Iterable
+
+from deploy.errors import InvalidInput
+from deploy.gateway import GatewaySpec
+from deploy.kube.api_errors import OwnershipConflicts
+from deploy.kube.cluster import FIELD_MANAGER, Cluster
+from deploy.plans.plan import Manifest, ObjectChange
+from deploy.rendering.manifests import SPEC_ANNOTATION, render
+from deploy.specs.spec import spec_from_mapping
+
+REPLICAS_MANAGER = "gateway-bot-replicas"
+_DELETED = ("HorizontalPodAutoscaler", "PodDisruptionBudget")
+"""Kinds that act on pods while they exist and hold nothing that could be lost."""
+
+
+def left_behind(deployment: Manifest | None, wanted: Iterable[Manifest]) -> list[ObjectChange]:
+    """The deletions of what the live Deployment's own spec made and the new one has no more."""
+    before = _spec_of(deployment)
+    if before is None:
+        return []
+    kept = {(item["kind"], item["metadata"]["name"]) for item in wanted}
+    return [
+        ObjectChange(item["kind"], item["metadata"]["name"], "delete")
+        for item in render(before, None)
+        if item["kind"] in _DELETED and (item["kind"], item["metadata"]["name"]) not in kept
+    ]
+
+
+def _spec_of(deployment: Manifest | None) -> GatewaySpec | None:
+    annotations = deployment["metadata"].get("annotations") or {} if deployment else {}
+    try:
+        return spec_from_mapping(json.loads(annotations.get(SPEC_ANNOTATION, "null")))
+    except (InvalidInput, ValueError):
+        return None
+
+
+def without_account(objects: tuple[Manifest, ...], live: Manifest | None) -> tuple[Manifest, ...]:
+    """The objects, a service account that is wanted no more taken from the pods by name.
+
+    Left out, it would come back: Kubernetes keeps it under the field's old name as well.
+    """
+    before = _spec_of(live)
+    if before is None or before.auth.kind != "workloadIdentity":
+        return objects
+    return tuple(
+        _with_default_account(item)
+        if item["kind"] == "Deployment"
+        and "serviceAccountName" not in item["spec"]["template"]["spec"]
+        else item
+        for item in objects
+    )
+
+
+def _with_default_account(deployment: Manifest) -> Manifest:
+    spec, template = deployment["spec"], deployment["spec"]["template"]
+    pod = {**template["spec"], "serviceAccountName": "default"}
+    return {**deployment, "spec": {**spec, "template": {**template, "spec": pod}}}
+
+
+def with_live_replicas(wanted: Manifest, live: Manifest | None, merged: Manifest) -> Manifest:
+    """What an apply gives once `hand_over_replicas` was called, which a dry run cannot see."""
+    if not _leaves_replicas(wanted) or live is None:
+        return merged
+    return {**merged, "spec": {**merged["spec"], "replicas": live["spec"]["replicas"]}}
+
+
+def hand_over_replicas(cluster: Cluster, wanted: Manifest) -> None:
+    """Keep the number of pods when `wanted` leaves it to an autoscaler.
+
+    A field that its only owner stops to apply falls back to its default, which is one pod; so it
+    gets another owner first (Kubernetes, "Server-Side Apply", Transferring ownership).
+    """
+    if not _leaves_replicas(wanted):
+        return
+    metadata = wanted["metadata"]
+    live = cluster.get("Deployment", metadata["namespace"], metadata["name"])
+    if live is None or not _owns_replicas(live):
+        return
+    holder = {
+        "apiVersion": wanted["apiVersion"],
+        "kind": wanted["kind"],
+        "metadata": {"name": metadata["name"], "namespace": metadata["namespace"]},
+        "spec": {"replicas": live["spec"]["replicas"]},
+    }
+    try:
+        cluster.apply(holder, manager=REPLICAS_MANAGER)
+    except OwnershipConflicts:
+        # The autoscaler has just changed it, so it has another owner already.
+        return
+
+
+def _leaves_replicas(wanted: Manifest) -> bool:
+    return wanted["kind"] == "Deployment" and "replicas" not in wanted["spec"]
+
+
+def _owns_replicas(live: Manifest) -> bool:
+    return any(
+        entry.get("manager") == FIELD_MANAGER
+        and "f:replicas" in entry.get("fieldsV1", {}).get("f:spec", {})
+        for entry in live["metadata"].get("managedFields") or ()
+    )

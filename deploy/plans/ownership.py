@@ -1,0 +1,79 @@
+"""Taking fields out of the hands of those who wrote them before, once they are this bot's.
+
+A field that two managers apply with one value belongs to both, so the first to want another value
+is refused. Adopting a gateway is meant to end that (Kubernetes, "Server-Side Apply", Clearing
+managedFields; csaupgrade in client-go does the same for kubectl).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from deploy.errors import Conflict
+from deploy.kube.cluster import FIELD_MANAGER, Cluster
+from deploy.plans.plan import Manifest
+
+_TRIES = 5
+
+
+def take_whole(cluster: Cluster, manifests: Sequence[Manifest]) -> None:
+    """Make this bot the only owner of every field that it applies to these objects.
+
+    Conflict when an object changes under every try.
+    """
+    for manifest in manifests:
+        _take(cluster, manifest)
+
+
+def without_shared(managed: Sequence[Mapping[str, Any]], manager: str) -> list[dict[str, Any]]:
+    """The entries of managedFields, the others' without what `manager` applies. Pure.
+
+    What was written through a subresource stays: it belongs to controllers.
+    """
+    ours: dict[str, Any] = {}
+    for entry in managed:
+        if entry.get("manager") == manager and entry.get("operation") == "Apply":
+            ours = entry.get("fieldsV1") or {}
+    kept = []
+    for entry in managed:
+        if entry.get("manager") == manager or entry.get("subresource"):
+            kept.append(dict(entry))
+            continue
+        fields = _less(entry.get("fieldsV1") or {}, ours)
+        if fields:
+            kept.append({**entry, "fieldsV1": fields})
+    return kept
+
+
+def _take(cluster: Cluster, manifest: Manifest) -> None:
+    kind, metadata = manifest["kind"], manifest["metadata"]
+    refused: Conflict | None = None
+    for _ in range(_TRIES):
+        live = cluster.get(kind, metadata["namespace"], metadata["name"])
+        if live is None:
+            return
+        managed = live["metadata"].get("managedFields") or []
+        wanted = without_shared(managed, FIELD_MANAGER)
+        if wanted == managed:
+            return
+        try:
+            cluster.replace_managers(live, wanted)
+        except Conflict as error:
+            # A controller wrote its status in between.
+            refused = error
+            continue
+        return
+    if refused is not None:
+        raise refused
+
+
+def _less(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:
+    """The field set `theirs` without the leaves of `ours`."""
+    left: dict[str, Any] = {}
+    for name, below in theirs.items():
+        if name not in ours:
+            left[name] = below
+        elif below and ours[name]:
+            rest = _less(below, ours[name])
+            if rest and set(rest) != {"."}:
+                left[name] = rest
+    return left

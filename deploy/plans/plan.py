@@ -1,0 +1,160 @@
+"""What would change on the cluster, bound by a digest to what a person sees."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from deploy.gateway import GatewaySpec
+
+Manifest = dict[str, Any]
+"""A Kubernetes object as the API takes it."""
+
+_REACHED_BY = (
+    "spec.type",
+    "spec.ports",
+    "spec.selector",
+    "spec.loadBalancerClass",
+    "spec.loadBalancerSourceRanges",
+    "spec.externalTrafficPolicy",
+    'metadata.annotations["service.beta.kubernetes.io/',
+)
+"""Fields of a Service that decide how callers get to the pods: changed, open connections are cut."""
+
+
+@dataclass(frozen=True)
+class FieldChange:
+    """One field of one object, before and after; None where it is absent.
+
+    `path` is written as kubectl writes it: `spec.template.spec.containers[gateway].image`.
+    """
+
+    path: str
+    old: Any
+    new: Any
+    restarts_pods: bool = False
+
+
+@dataclass(frozen=True)
+class ObjectChange:
+    """What happens to one object."""
+
+    kind: str
+    name: str
+    change: Literal["create", "update", "delete"]
+    fields: tuple[FieldChange, ...] = ()
+
+
+@dataclass(frozen=True)
+class Exempted:
+    """An agreement to live with a finding until a day, ISO 8601; an expired one no longer counts."""
+
+    reason: str
+    until: str
+    expired: bool = False
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a rule says about a gateway; one of severity `deny` keeps the plan from being confirmed.
+
+    `fix_patch`, laid over the spec's mapping (deploy.specs.overlay.merged), would end it.
+    """
+
+    rule: str
+    severity: Literal["info", "warning", "deny"]
+    what: str
+    why: str
+    fix: str
+    fix_patch: Mapping[str, Any] | None = None
+    exempted: Exempted | None = None
+
+
+@dataclass(frozen=True)
+class OwnershipConflict:
+    """A field another field manager owns and this plan would change."""
+
+    kind: str
+    name: str
+    manager: str
+    path: str
+
+
+@dataclass(frozen=True)
+class TokenPlan:
+    """Which Secret the pods read their token from, and whether a token must be minted into it.
+
+    `secret` is None for a gateway that signs in to Entra ID and so has no token. `key` and
+    `seconds`, the lifetime, are those of a token that is to be minted; `previous` is the Secret to
+    which a rotation goes back if the new token is refused.
+    """
+
+    secret: str | None
+    mint: bool
+    expires_at: str | None
+    """Of a kept token: when it expires, ISO 8601 UTC; None when unknown or still to be minted."""
+    reason: str
+    key: str = ""
+    seconds: int = 0
+    previous: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything a decision is about. `objects` are what is applied, the token Secret excluded."""
+
+    spec: GatewaySpec
+    cluster_uid: str
+    objects: tuple[Manifest, ...]
+    changes: tuple[ObjectChange, ...]
+    token: TokenPlan
+    findings: tuple[Finding, ...] = ()
+    conflicts: tuple[OwnershipConflict, ...] = ()
+    digest: str = ""
+
+    @property
+    def empty(self) -> bool:
+        """Whether applying it would change nothing."""
+        return not self.changes and not self.token.mint
+
+    @property
+    def denied(self) -> bool:
+        """Whether a rule forbids it."""
+        return any(finding.severity == "deny" for finding in self.findings)
+
+    @property
+    def restarts_pods(self) -> bool:
+        """Whether applying it replaces running pods."""
+        return any(f.restarts_pods for change in self.changes for f in change.fields)
+
+    @property
+    def cuts_connections(self) -> bool:
+        """Whether callers lose open connections, beyond those of pods that end in their own time."""
+        deleted = any(
+            change.change == "delete" and change.kind in ("Deployment", "Service")
+            for change in self.changes
+        )
+        rerouted = any(
+            field.path.startswith(_REACHED_BY)
+            for change in self.changes
+            if change.kind == "Service" and change.change == "update"
+            for field in change.fields
+            if not change.name.endswith("-instance-discovery")
+        )
+        return deleted or rerouted or (self.ends_pods and not self.spec.rollout.termination_grace)
+
+    @property
+    def ends_pods(self) -> bool:
+        """Whether running pods are replaced, or there will be fewer."""
+        fewer = any(
+            field.path == "spec.replicas" and int(field.new or 0) < int(field.old or 0)
+            for change in self.changes
+            if change.kind == "Deployment" and change.change == "update"
+            for field in change.fields
+        )
+        return fewer or self.restarts_pods
+
+    @property
+    def starts_pods(self) -> bool:
+        """Whether applying it makes a new version of the pods: the first one, or another."""
+        first = any(c.kind == "Deployment" and c.change == "create" for c in self.changes)
+        return first or self.restarts_pods

@@ -1,0 +1,206 @@
+"""From a spec to a plan: look at the cluster, ask it what would change, change nothing."""
+
+import dataclasses
+import datetime
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from deploy import rules
+from deploy.access import Environment, environment_of
+from deploy.errors import GatewayBotError
+from deploy.gateway import GatewaySpec
+from deploy.kube.api_errors import OwnershipConflicts
+from deploy.kube.cluster import Cluster
+from deploy.plans.binding import Observed, build_plan
+from deploy.plans.handover import left_behind, with_live_replicas, without_account
+from deploy.plans.plan import Finding, Manifest, OwnershipConflict, Plan, TokenPlan
+from deploy.rendering.manifests import render
+from deploy.rollouts.pods import token_secret_of
+from deploy.tokens import entra
+from deploy.tokens.rotation import Rotation, rotated_token
+from deploy.tokens.token import SecretFacts, plan_token, secret_facts
+
+_DAY = 24 * 3600
+_LIST_KEY = re.compile(r"\[([^\]]*)\]")
+
+
+@dataclass(frozen=True)
+class _Merged:
+    """What an object would become, and whose fields that would change."""
+
+    result: Manifest
+    conflicts: tuple[OwnershipConflict, ...] = ()
+
+
+class Planner:
+    """Makes plans. `cluster_of` finds a cluster by name, `known_tags` asks the image registry.
+
+    `environments` say where rules are those of production, and which of them are waived.
+    """
+
+    def __init__(
+        self,
+        cluster_of: Callable[[str], Cluster],
+        known_tags: Callable[[], Sequence[str]],
+        environments: Sequence[Environment] = (),
+        clock: Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.UTC),
+    ) -> None:
+        self._cluster_of = cluster_of
+        self._known_tags = known_tags
+        self._environments = environments
+        self._clock = clock
+
+    def plan(
+        self,
+        spec: GatewaySpec,
+        action_id: str,
+        *,
+        take_over: bool = False,
+        rotation: Rotation | None = None,
+    ) -> Plan:
+        """What deploying `spec` would change, by dry runs alone; with `rotation`, a new token too.
+
+        Fields that others own are listed as conflicts. A plan with conflicts that are not to be
+        taken over, or with a finding that denies it, has no digest, so that nobody can decide on
+        it. NotFound when the namespace is missing, InvalidInput when the cluster rejects an object,
+        Conflict when there is no token to rotate.
+        """
+        cluster = self._cluster_of(spec.ref.cluster)
+        namespace = spec.ref.namespace
+        # Names and kinds do not depend on the token, so all can be read before it is decided on.
+        outline = render(spec, "undecided" if spec.auth.kind == "token" else None)
+        there = cluster.begin(lambda: cluster.check_namespace(namespace))
+        uid = cluster.begin(cluster.uid)
+        tags = cluster.begin(self._tags)
+        try:
+            live = cluster.at_once([_reading(cluster, wanted) for wanted in outline])
+        finally:
+            # That the namespace is missing explains more than being refused to read in it.
+            there.result()
+        observed = {_key(wanted): found for wanted, found in zip(outline, live, strict=True)}
+        token, merged = self._decide(cluster, spec, action_id, observed, rotation)
+        wanted = without_account(render(spec, token.secret), observed["Deployment", spec.ref.name])
+        plan = build_plan(
+            spec,
+            cluster_uid=uid.result(),
+            observed=[
+                Observed(
+                    item,
+                    observed[_key(item)],
+                    with_live_replicas(item, observed[_key(item)], merged[_key(item)].result),
+                )
+                for item in wanted
+            ],
+            deletions=left_behind(observed["Deployment", spec.ref.name], wanted),
+            token=token,
+            findings=(
+                *self._findings(spec, wanted, token, tags.result()),
+                *entra.needs(spec, observed["Deployment", spec.ref.name]),
+            ),
+            conflicts=[c for item in wanted for c in merged[_key(item)].conflicts],
+        )
+        undecidable = plan.denied or (plan.conflicts and not take_over)
+        return dataclasses.replace(plan, digest="") if undecidable else plan
+
+    def _findings(
+        self,
+        spec: GatewaySpec,
+        objects: Sequence[Manifest],
+        token: TokenPlan,
+        tags: Sequence[str],
+    ) -> tuple[Finding, ...]:
+        environment = environment_of(spec.ref, self._environments)
+        facts = rules.Facts(
+            production=environment.production,
+            tags=tuple(tags),
+            token_days=token.seconds / _DAY if token.mint else None,
+        )
+        today = self._clock().astimezone(datetime.UTC).date()
+        return rules.check(objects, facts, environment.exemptions, today=today)
+
+    def _decide(
+        self,
+        cluster: Cluster,
+        spec: GatewaySpec,
+        action_id: str,
+        observed: dict[tuple[str, str], Manifest | None],
+        rotation: Rotation | None,
+    ) -> tuple[TokenPlan, dict[tuple[str, str], _Merged]]:
+        """The token's plan and every dry run.
+
+        Whether the token is kept is known only once its Secret is read; the dry runs do not wait
+        for it, since it mostly is, and the Deployment's is repeated where it is not.
+        """
+        deployment = observed["Deployment", spec.ref.name]
+        used = token_secret_of(deployment["spec"]["template"]["spec"]) if deployment else None
+        guess = self._token(spec, action_id, None).secret
+        # A rotation always has a new Secret; a deployment mostly keeps the one in use.
+        if rotation is None and guess is not None and used:
+            guess = used[0]
+        wanted = without_account(render(spec, guess), deployment)
+        reading = cluster.begin(
+            lambda: cluster.get("Secret", spec.ref.namespace, used[0]) if used else None
+        )
+        merged = cluster.at_once([_merging(cluster, item) for item in wanted])
+        secret = reading.result()
+        facts = secret_facts(secret, used[1]) if secret and used else None
+        if rotation is None:
+            token = self._token(spec, action_id, facts)
+        else:
+            layout_key = used[1] if used else ""
+            token = rotated_token(spec, facts, layout_key, action_id, rotation)
+        results = {_key(item): result for item, result in zip(wanted, merged, strict=True)}
+        if token.secret != guess:
+            repeated = without_account(render(spec, token.secret), deployment)
+            again = next(m for m in repeated if m["kind"] == "Deployment")
+            results[_key(again)] = _merge(cluster, again)
+        return token, results
+
+    def _token(self, spec: GatewaySpec, action_id: str, facts: SecretFacts | None) -> TokenPlan:
+        return plan_token(spec=spec, now=self._clock(), live_secret=facts, action_id=action_id)
+
+    def _tags(self) -> Sequence[str]:
+        """What the registry has; a registry that does not answer must not stop a plan."""
+        try:
+            return self._known_tags()
+        except GatewayBotError:
+            return ()
+
+
+def _key(manifest: Manifest) -> tuple[str, str]:
+    return manifest["kind"], manifest["metadata"]["name"]
+
+
+def _reading(cluster: Cluster, wanted: Manifest) -> Callable[[], Manifest | None]:
+    metadata = wanted["metadata"]
+    return lambda: cluster.get(wanted["kind"], metadata["namespace"], metadata["name"])
+
+
+def _merging(cluster: Cluster, wanted: Manifest) -> Callable[[], _Merged]:
+    return lambda: _merge(cluster, wanted)
+
+
+def _merge(cluster: Cluster, wanted: Manifest) -> _Merged:
+    try:
+        return _Merged(cluster.apply(wanted, dry_run=True))
+    except OwnershipConflicts as conflict:
+        kind, name = _key(wanted)
+        owners = tuple(
+            OwnershipConflict(kind, name, manager, readable(path))
+            for manager, path in conflict.owners
+        )
+        return _Merged(cluster.apply(wanted, dry_run=True, force=True), owners)
+
+
+def readable(path: str) -> str:
+    """A managed field's path as the diff writes paths.
+
+    `.spec.containers[name="gw"].image` becomes `spec.containers[gw].image`.
+    """
+    return _LIST_KEY.sub(lambda found: f"[{_values(found[1])}]", path).lstrip(".")
+
+
+def _values(keys: str) -> str:
+    values = [part.partition("=")[2] or part for part in keys.split(",")]
+    return "/".join(value.strip('"') for value in values)

@@ -1,0 +1,287 @@
+"""A spec as Kubernetes objects. Pure: no clock, no network, and equal specs give equal bytes.
+
+Names, labels, ports and probe paths are those a user of the Azure portal's YAML knows; the rest is
+Microsoft's production guidance (azure-docs, how-to-self-hosted-gateway-on-kubernetes-in-production,
+2026-02-20).
+"""
+
+import base64
+import hashlib
+import json
+from typing import Any
+
+from deploy.gateway import GatewaySpec
+from deploy.plans.plan import Manifest
+from deploy.rendering.container_settings import container_settings
+from deploy.rendering.labels import (
+    budget_name,
+    claim_name,
+    config_map_name,
+    discovery_name,
+    metadata,
+    selector,
+    service_account_name,
+    service_name,
+)
+from deploy.rendering.pod_template import pod_template
+from deploy.specs.options import Rollout
+from deploy.specs.spec import spec_to_mapping
+from deploy.tokens.token import EXPIRES_AT, LAYOUT_KEY, TOKEN_KEY, KeyType, Token, iso
+
+SPEC_ANNOTATION = "gateway-bot.io/spec"
+ACTION_ANNOTATION = "gateway-bot.io/action"
+REQUESTER_ANNOTATION = "gateway-bot.io/requested-by"
+CONFIG_ANNOTATION = "gateway-bot.io/config-hash"
+RESTART_ANNOTATION = "gateway-bot.io/restarted-at"
+
+_CPU_TARGET = 80
+"""Percent; of the usual targets the one that leaves room while new pods start."""
+
+
+def render(spec: GatewaySpec, token_secret: str | None) -> tuple[Manifest, ...]:
+    """Every object of the gateway but the token's Secret, in the order in which to apply them.
+
+    `token_secret` is the name of that Secret, None for a gateway that signs in to Entra ID.
+    """
+    config = _config_map(spec)
+    objects = [config, _discovery(spec), _live_traffic(spec)]
+    if spec.disruption.enabled:
+        objects.append(_disruption_budget(spec))
+    if spec.backup.size is not None:
+        objects.append(_claim(spec, spec.backup.size))
+    if spec.auth.kind == "workloadIdentity":
+        objects.append(_service_account(spec))
+    if spec.autoscaling.most is not None:
+        objects.append(_autoscaler(spec, spec.autoscaling.most))
+    return (*objects, _deployment(spec, token_secret, config["data"]))
+
+
+def with_action(
+    objects: tuple[Manifest, ...], action_id: str, requester: str
+) -> tuple[Manifest, ...]:
+    """The objects with the Deployment telling which action wrote it, and for whom."""
+    noted = {ACTION_ANNOTATION: action_id, REQUESTER_ANNOTATION: requester}
+    return tuple(
+        _annotated(manifest, noted) if manifest["kind"] == "Deployment" else manifest
+        for manifest in objects
+    )
+
+
+def token_secret(
+    spec: GatewaySpec, name: str, token: Token, action_id: str, key: KeyType = "primary"
+) -> Manifest:
+    """The Secret of one token: immutable, so that pods of one ReplicaSet always hold one token."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            **metadata(spec, name),
+            "annotations": {
+                EXPIRES_AT: iso(token.expires_at),
+                TOKEN_KEY: key,
+                ACTION_ANNOTATION: action_id,
+            },
+        },
+        "type": "Opaque",
+        "immutable": True,
+        "data": {LAYOUT_KEY: base64.b64encode(f"GatewayKey {token.value}".encode()).decode()},
+    }
+
+
+def _annotated(manifest: Manifest, annotations: dict[str, str]) -> Manifest:
+    known = manifest["metadata"]
+    return {
+        **manifest,
+        "metadata": {
+            **known,
+            "annotations": {**known.get("annotations", {}), **annotations},
+        },
+    }
+
+
+def _config_map(spec: GatewaySpec) -> Manifest:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": metadata(spec, config_map_name(spec)),
+        "data": container_settings(spec),
+    }
+
+
+def _discovery(spec: GatewaySpec) -> Manifest:
+    ports = spec.discovery
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": metadata(spec, discovery_name(spec)),
+        "spec": {
+            "type": "ClusterIP",
+            "clusterIP": "None",
+            "selector": selector(spec),
+            "ports": [
+                _service_port("rate-limit-discovery", ports.rate_limit, "rate-limit-dc", "UDP"),
+                _service_port("discovery-heartbeat", ports.heartbeat, "dc-heartbeat", "UDP"),
+            ],
+        },
+    }
+
+
+def _live_traffic(spec: GatewaySpec) -> Manifest:
+    options = spec.service
+    ports = [
+        _service_port("http", spec.http_port, "http", "TCP"),
+        _service_port("https", spec.https_port, "https", "TCP"),
+    ]
+    for port, node_port in zip(
+        ports, (options.http_node_port, options.https_node_port), strict=True
+    ):
+        if node_port is not None:
+            port["nodePort"] = node_port
+    service: dict[str, Any] = {
+        "type": spec.service_type,
+        "selector": selector(spec),
+        "ports": ports,
+    }
+    if spec.service_type != "ClusterIP":
+        # Keeps the client's address, which policies and logs want.
+        service["externalTrafficPolicy"] = options.external_traffic_policy or "Local"
+    if options.load_balancer_class is not None:
+        service["loadBalancerClass"] = options.load_balancer_class
+    if options.source_ranges:
+        service["loadBalancerSourceRanges"] = list(options.source_ranges)
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": metadata(spec, service_name(spec)),
+        "spec": service,
+    }
+    return _annotated(manifest, dict(options.annotations)) if options.annotations else manifest
+
+
+def _service_port(name: str, port: int, target: str, protocol: str) -> dict[str, Any]:
+    return {"name": name, "port": port, "targetPort": target, "protocol": protocol}
+
+
+def _disruption_budget(spec: GatewaySpec) -> Manifest:
+    most, least = spec.disruption.max_unavailable, spec.disruption.min_available
+    budget = (
+        {"maxUnavailable": _int_or_share(most or "1")}
+        if least is None
+        else {"minAvailable": _int_or_share(least)}
+    )
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": metadata(spec, budget_name(spec)),
+        "spec": {**budget, "selector": {"matchLabels": selector(spec)}},
+    }
+
+
+def _claim(spec: GatewaySpec, size: str) -> Manifest:
+    claim: dict[str, Any] = {
+        "accessModes": [spec.backup.access_mode],
+        "resources": {"requests": {"storage": size}},
+    }
+    if spec.backup.storage_class is not None:
+        claim["storageClassName"] = spec.backup.storage_class
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": metadata(spec, claim_name(spec)),
+        "spec": claim,
+    }
+
+
+def _service_account(spec: GatewaySpec) -> Manifest:
+    manifest: Manifest = {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": metadata(spec, service_account_name(spec)),
+    }
+    manifest["metadata"]["labels"]["azure.workload.identity/use"] = "true"
+    return _annotated(
+        manifest,
+        {
+            "azure.workload.identity/client-id": spec.auth.client_id or "",
+            "azure.workload.identity/tenant-id": spec.auth.tenant_id or "",
+        },
+    )
+
+
+def _autoscaler(spec: GatewaySpec, most: int) -> Manifest:
+    scaling = spec.autoscaling
+    targets = {"cpu": scaling.cpu, "memory": scaling.memory}
+    if not any(targets.values()):
+        targets["cpu"] = _CPU_TARGET
+    return {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": metadata(spec, spec.ref.name),
+        "spec": {
+            "scaleTargetRef": {
+                "apiVersion": "apps/v1",
+                "kind": "Deployment",
+                "name": spec.ref.name,
+            },
+            "minReplicas": scaling.least,
+            "maxReplicas": most,
+            "metrics": [
+                {
+                    "type": "Resource",
+                    "resource": {
+                        "name": name,
+                        "target": {"type": "Utilization", "averageUtilization": percent},
+                    },
+                }
+                for name, percent in targets.items()
+                if percent is not None
+            ],
+        },
+    }
+
+
+def _deployment(spec: GatewaySpec, token_secret: str | None, config: dict[str, str]) -> Manifest:
+    canonical = json.dumps(spec_to_mapping(spec), sort_keys=True, separators=(",", ":"))
+    rollout = spec.rollout
+    deployment: dict[str, Any] = {
+        "replicas": spec.replicas,
+        "progressDeadlineSeconds": rollout.progress_deadline,
+        "selector": {"matchLabels": selector(spec)},
+        "strategy": {
+            "type": "RollingUpdate",
+            "rollingUpdate": {
+                "maxUnavailable": _int_or_share(rollout.max_unavailable),
+                "maxSurge": _int_or_share(rollout.max_surge),
+            },
+        },
+        # Environment variables are read once, so a changed ConfigMap must roll pods.
+        "template": pod_template(
+            spec,
+            token_secret,
+            {
+                CONFIG_ANNOTATION: _hash(config),
+                **({RESTART_ANNOTATION: rollout.restarted_at} if rollout.restarted_at else {}),
+            },
+        ),
+    }
+    if spec.autoscaling.most is not None:
+        del deployment["replicas"]
+    if rollout.min_ready != Rollout.min_ready:
+        deployment["minReadySeconds"] = rollout.min_ready
+    if rollout.history_limit != Rollout.history_limit:
+        deployment["revisionHistoryLimit"] = rollout.history_limit
+    manifest = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": metadata(spec, spec.ref.name),
+        "spec": deployment,
+    }
+    return _annotated(manifest, {SPEC_ANNOTATION: canonical})
+
+
+def _int_or_share(text: str) -> int | str:
+    return text if text.endswith("%") else int(text)
+
+
+def _hash(data: dict[str, str]) -> str:
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]

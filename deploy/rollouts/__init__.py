@@ -1,0 +1,1 @@
+"""Carrying plans out: apply, follow, go back, delete."""

@@ -1,0 +1,101 @@
+"""Old token Secrets: which are no longer needed, and deleting those."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from deploy.errors import GatewayBotError
+from deploy.gateway import GatewaySpec
+from deploy.kube.cluster import Cluster
+from deploy.plans.plan import Manifest
+from deploy.rendering.labels import marks, selector
+from deploy.rollouts.history import owned_by, revision_of
+from deploy.rollouts.installed import deployment_of
+from deploy.rollouts.pods import token_secret_of
+from deploy.tokens.token import EXPIRES_AT, SecretFacts, secret_facts
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What was deleted, and why the rest was not, where it could not be."""
+
+    deleted: tuple[str, ...] = ()
+    trouble: str = ""
+
+
+def unneeded(
+    deployment: Manifest,
+    replica_sets: Iterable[Manifest],
+    pods: Iterable[Manifest],
+    secrets: Iterable[Manifest],
+) -> tuple[str, ...]:
+    """The names of those `secrets` that neither a pod nor a way back needs. Pure.
+
+    Needed are what the Deployment and the pods read, what a ReplicaSet reads that still wants pods,
+    and the newest other one that a revision reads: the way back. Only Secrets in which this bot
+    put a token count.
+    """
+    current = _used(deployment["spec"]["template"])
+    needed = {current, *(_used({"spec": pod["spec"]}) for pod in pods)}
+    owned = [item for item in replica_sets if owned_by(item, deployment)]
+    wanting = [item for item in owned if item["spec"].get("replicas")]
+    needed |= {_used(item["spec"]["template"]) for item in wanting}
+    newest_first = sorted(owned, key=revision_of, reverse=True)
+    before = (_used(item["spec"]["template"]) for item in newest_first)
+    needed.add(next((used for used in before if used and used != current), ""))
+    return tuple(
+        sorted(
+            item["metadata"]["name"]
+            for item in secrets
+            if _has_token(item) and item["metadata"]["name"] not in needed
+        )
+    )
+
+
+def collect(cluster: Cluster, spec: GatewaySpec, keep: str = "") -> Collected:
+    """Delete the gateway's token Secrets that are no longer needed, but never `keep`: a Deployment
+    may be set to hold no revision that tells of the one before.
+
+    Nothing is raised: what is left over does no harm, and the next time finds it again.
+    """
+    deleted: list[str] = []
+    try:
+        for name in _found(cluster, spec):
+            if name == keep:
+                continue
+            cluster.delete("Secret", spec.ref.namespace, name)
+            deleted.append(name)
+    except GatewayBotError as error:
+        return Collected(tuple(deleted), error.happened)
+    return Collected(tuple(deleted))
+
+
+def token_secrets(cluster: Cluster, spec: GatewaySpec) -> tuple[SecretFacts, ...]:
+    """What is known of every token that this bot keeps for the gateway, in use or not."""
+    secrets = cluster.list("Secret", spec.ref.namespace, _selecting(marks(spec)))
+    return tuple(secret_facts(item) for item in secrets if _has_token(item))
+
+
+def _has_token(secret: Manifest) -> bool:
+    return EXPIRES_AT in (secret["metadata"].get("annotations") or {})
+
+
+def _found(cluster: Cluster, spec: GatewaySpec) -> Sequence[str]:
+    namespace = spec.ref.namespace
+    deployment = deployment_of(cluster, spec.ref)
+    sets, pods, secrets = cluster.at_once(
+        [
+            lambda: cluster.list("ReplicaSet", namespace),
+            lambda: cluster.list("Pod", namespace, _selecting(selector(spec))),
+            lambda: cluster.list("Secret", namespace, _selecting(marks(spec))),
+        ]
+    )
+    return unneeded(deployment, sets, pods, secrets)
+
+
+def _selecting(labels: dict[str, str]) -> str:
+    return ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+
+
+def _used(template: Manifest) -> str:
+    found = token_secret_of(template.get("spec") or {})
+    return found[0] if found else ""

@@ -1,0 +1,113 @@
+"""Carries out a deployment that was decided on: plan again, mint, apply, follow, tell.
+
+Every step may be repeated, by this bot or by another that takes over when this one dies.
+"""
+
+import time
+
+from deploy.actions.executor import Run
+from deploy.actions.record import Action, Outcome
+from deploy.errors import GatewayBotError
+from deploy.gateway import GatewaySpec
+from deploy.kube.cluster import Cluster
+from deploy.plans.binding import plan_from_mapping
+from deploy.plans.ownership import take_whole
+from deploy.plans.plan import Manifest
+from deploy.rendering.manifests import render
+from deploy.rollouts.applying import Applier
+from deploy.rollouts.collecting import collect
+from deploy.rollouts.following import MARGIN, follow_through
+from deploy.rollouts.going_back import bring_back, version_before
+from deploy.rollouts.installed import installed
+from deploy.rollouts.patience import PATIENCE
+from deploy.rollouts.verdicts import came_back, cause_of, nothing_before, rolled_out, unfinished
+from deploy.rollouts.work import Work
+from deploy.specs.spec import spec_from_mapping
+
+_ADOPT = "adopt"
+_BACK = "roll back"
+
+
+class Deployer:
+    """The executor of actions of kind `deploy`."""
+
+    def __init__(
+        self,
+        applier: Applier,
+        *,
+        patience: float = PATIENCE,
+        margin: float = MARGIN,
+    ) -> None:
+        self._applier = applier
+        self._patience = patience
+        self._margin = margin
+
+    def execute(self, action: Action, run: Run) -> Outcome:
+        """Do it, or go on with it, and say how it ended. Raises RunLost when it must stop."""
+        work = Work(action, run, self._patience)
+        try:
+            return self._execute(work)
+        except GatewayBotError as error:
+            return work.failure(error)
+
+    def _execute(self, work: Work) -> Outcome:
+        action, run = work.action, work.run
+        cluster = self._applier.cluster(action.ref).guarded(run.guard)
+        spec = spec_from_mapping(action.request["spec"])
+        back = next((step for step in action.steps if step.name == _BACK), None)
+        if back is not None:
+            work.applied = True
+            return self._go_back(work, cluster, spec, back.detail)
+        moved = self._applier.apply(work, cluster, spec)
+        if moved is not None:
+            return moved
+        if action.request.get("verb") == _ADOPT:
+            run.step("own", "Taking the fields over from who wrote them before")
+            used = render(spec, None)
+            work.patiently(lambda: take_whole(cluster, used))
+        run.step("follow", "Following the rollout")
+        return self._follow(work, cluster, spec)
+
+    def _follow(self, work: Work, cluster: Cluster, spec: GatewaySpec) -> Outcome:
+        began = work.action.decided_at or time.time()
+        progress = follow_through(work, cluster, spec, self._margin)
+        if progress.complete:
+            work.check()
+            left_over = collect(cluster, spec).trouble
+            return rolled_out(progress, time.time() - began, left_over)
+        outcome = unfinished(spec, progress, time.time() - began)
+        if progress.stale_since is not None or not self._may_go_back(work.action, spec):
+            return outcome
+        gateway = work.patiently(lambda: installed(cluster, spec.ref))
+        if version_before(gateway.deployment, self._sets(work, cluster, spec)) is None:
+            return nothing_before(outcome)
+        why = cause_of(progress)
+        work.run.step(_BACK, why)
+        return self._go_back(work, cluster, spec, why)
+
+    def _may_go_back(self, action: Action, spec: GatewaySpec) -> bool:
+        """Whether it was asked for, and this action made a new version at all."""
+        return spec.rollout.automatic_rollback and plan_from_mapping(action.plan).starts_pods
+
+    def _go_back(self, work: Work, cluster: Cluster, spec: GatewaySpec, why: str) -> Outcome:
+        """Bring the version before back, unless a run of before has done so, and follow that."""
+        action = work.action
+        gateway = work.patiently(lambda: installed(cluster, spec.ref))
+        before = version_before(gateway.deployment, self._sets(work, cluster, spec))
+        wanted = gateway.spec
+        if wanted == spec and before is not None:
+            wanted = before.spec
+            work.patiently(
+                lambda: bring_back(
+                    cluster,
+                    before,
+                    gateway.deployment,
+                    action_id=action.id,
+                    requester=action.requester,
+                    force=bool(action.request.get("take_over")),
+                )
+            )
+        return came_back(wanted, follow_through(work, cluster, wanted, self._margin), why)
+
+    def _sets(self, work: Work, cluster: Cluster, spec: GatewaySpec) -> list[Manifest]:
+        return work.patiently(lambda: cluster.list("ReplicaSet", spec.ref.namespace))

@@ -1,0 +1,37 @@
+"""Follows the rollout of one run to its end and tells how far it is."""
+
+from deploy.gateway import GatewaySpec
+from deploy.kube.cluster import Cluster
+from deploy.rollouts.progress import Progress, progress_to_mapping
+from deploy.rollouts.rollout import Stop, explain, follow
+from deploy.rollouts.work import Work
+
+MARGIN = 60.0
+"""Added to the Deployment's own progress deadline, which its controller watches."""
+
+
+def follow_through(
+    work: Work,
+    cluster: Cluster,
+    spec: GatewaySpec,
+    margin: float = MARGIN,
+    stop: Stop | None = None,
+) -> Progress:
+    """How the rollout ended; one that did not finish with what its pods last said.
+
+    Ends early when `stop` is set. RunLost when the run is over.
+    """
+    progress = follow(
+        cluster,
+        spec.ref,
+        deadline=spec.rollout.progress_deadline + margin,
+        on_progress=lambda p: work.run.progress(progress_to_mapping(p)),
+        stop=stop or work.run.lost,
+    )
+    if progress.complete:
+        return progress
+    work.check()
+    if not progress.stale_since:
+        progress = explain(cluster, spec.ref, progress)
+    work.run.progress(progress_to_mapping(progress))
+    return progress

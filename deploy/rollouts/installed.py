@@ -1,0 +1,55 @@
+"""The gateway that runs under a name: its live Deployment and the spec it was deployed from."""
+
+import json
+from dataclasses import dataclass
+
+from deploy.errors import Conflict, InvalidInput, NotFound
+from deploy.gateway import GatewayRef, GatewaySpec
+from deploy.health.inventory import managed_by
+from deploy.kube.cluster import Cluster
+from deploy.plans.plan import Manifest
+from deploy.rendering.labels import MANAGER
+from deploy.rendering.manifests import SPEC_ANNOTATION
+from deploy.specs.spec import spec_from_mapping
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A gateway that this bot has deployed."""
+
+    deployment: Manifest
+    spec: GatewaySpec
+
+
+def deployment_of(cluster: Cluster, ref: GatewayRef) -> Manifest:
+    """The live Deployment. NotFound when there is none."""
+    found = cluster.get("Deployment", ref.namespace, ref.name)
+    if found is None:
+        raise NotFound(
+            f"No gateway “{ref.name}” runs in {ref.cluster}/{ref.namespace}.",
+            remedy="Look at the list of all gateways.",
+        )
+    return found
+
+
+def installed(cluster: Cluster, ref: GatewayRef) -> Installed:
+    """The gateway and its spec. Conflict where something else installed it, or where its spec can
+    no longer be read."""
+    deployment = deployment_of(cluster, ref)
+    text = (deployment["metadata"].get("annotations") or {}).get(SPEC_ANNOTATION)
+    if text is None:
+        by = managed_by(deployment)
+        raise Conflict(
+            f"{ref} was not deployed by this bot"
+            + (f" but by {by}." if by not in (MANAGER, "unknown") else "."),
+            meaning="So it is not known how it is meant to be.",
+            remedy="Adopt it, or deploy it once with this bot.",
+        )
+    try:
+        return Installed(deployment, spec_from_mapping(json.loads(text)))
+    except (ValueError, InvalidInput) as error:
+        raise Conflict(
+            f"The spec that {ref} carries cannot be read.",
+            meaning="Somebody edited it, or a newer version of the bot wrote it.",
+            remedy="Deploy it again with all its options.",
+        ) from error

@@ -1,0 +1,85 @@
+"""Mints a gateway's token into its Secret: the one place where a token's text is held.
+
+By then nothing else may have been changed, so a token that cannot be trusted costs nothing.
+"""
+
+import datetime
+from collections.abc import Mapping
+from typing import Protocol
+
+from deploy.azure import ApimInstance
+from deploy.errors import Conflict, NotFound
+from deploy.gateway import GatewaySpec
+from deploy.kube.api_errors import AlreadyExists
+from deploy.kube.cluster import Cluster
+from deploy.plans.plan import TokenPlan
+from deploy.rendering.manifests import ACTION_ANNOTATION, token_secret
+from deploy.tokens.token import KeyType, Token, expiry_for, key_type
+
+_TOLERATED = datetime.timedelta(minutes=2)
+"""A token's text has whole minutes."""
+
+
+class TokenSource(Protocol):
+    """Where tokens are minted: ARM."""
+
+    def time(self, instance: ApimInstance, gateway: str) -> datetime.datetime:
+        """What Azure's clock says. NotFound when there is no such gateway."""
+
+    def generate_token(
+        self,
+        instance: ApimInstance,
+        gateway: str,
+        key: KeyType,
+        expires_at: datetime.datetime,
+    ) -> Token:
+        """A token of that gateway, made with its primary or secondary key."""
+
+
+class Minter:
+    """Fills the Secret that a plan names, once."""
+
+    def __init__(self, tokens: TokenSource, instances: Mapping[str, ApimInstance]) -> None:
+        self._tokens = tokens
+        self._instances = instances
+
+    def ensure(self, cluster: Cluster, spec: GatewaySpec, plan: TokenPlan, action_id: str) -> None:
+        """Mint the token of `plan` unless this action has done so; may be repeated.
+
+        The lifetime counts from Azure's clock, not from this machine's, which may be wrong.
+        Conflict when the Secret is somebody else's, or the token is not what was asked for.
+        """
+        name = plan.secret
+        if name is None or self._written(cluster, spec, name, action_id):
+            return
+        instance = self._instances.get(spec.apim.instance)
+        if instance is None:
+            raise NotFound(
+                f"API Management instance “{spec.apim.instance}” is no longer in the settings."
+            )
+        gateway, key = spec.apim.gateway, key_type(plan.key) or "primary"
+        lifetime = datetime.timedelta(seconds=plan.seconds)
+        expires_at = expiry_for(self._tokens.time(instance, gateway), lifetime)
+        token = self._tokens.generate_token(instance, gateway, key, expires_at)
+        if abs(token.expires_at - expires_at) > _TOLERATED:
+            raise Conflict(
+                f"Azure gave a token that expires {token.expires_at:%Y-%m-%d %H:%M} UTC and not "
+                f"{expires_at:%Y-%m-%d %H:%M} UTC, as asked for.",
+                meaning="It was thrown away.",
+            )
+        try:
+            cluster.create(token_secret(spec, name, token, action_id, key))
+        except AlreadyExists:
+            # The answer to an earlier attempt was lost on its way.
+            self._written(cluster, spec, name, action_id)
+
+    def _written(self, cluster: Cluster, spec: GatewaySpec, name: str, action_id: str) -> bool:
+        secret = cluster.get("Secret", spec.ref.namespace, name)
+        if secret is None:
+            return False
+        if (secret["metadata"].get("annotations") or {}).get(ACTION_ANNOTATION) != action_id:
+            raise Conflict(
+                f"A Secret “{name}” that this action did not make is already there.",
+                remedy="Delete it or rename it, then ask again.",
+            )
+        return True

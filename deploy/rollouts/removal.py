@@ -1,0 +1,196 @@
+"""What goes when a gateway is deleted, and carrying that out."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from deploy.actions.executor import Run, RunLost
+from deploy.actions.record import Action, Outcome, State
+from deploy.errors import GatewayBotError, NotFound, Unavailable
+from deploy.gateway import GatewayRef, GatewaySpec
+from deploy.kube.cluster import Cluster
+from deploy.kube.fencing import lease_name
+from deploy.plans.binding import build_plan
+from deploy.plans.plan import Manifest, ObjectChange, Plan, TokenPlan
+from deploy.rendering.labels import marks, selector
+from deploy.rendering.manifests import render
+from deploy.rollouts.installed import Installed, installed
+from deploy.rollouts.patience import PATIENCE
+from deploy.rollouts.pods import token_secret_of
+from deploy.rollouts.verdicts import superseded
+from deploy.rollouts.work import Work
+from deploy.specs.spec import spec_from_mapping
+
+_PODS_SECONDS = 120.0
+_LOOK_SECONDS = 0.5
+_CLAIM = "PersistentVolumeClaim"
+_DELETE = "delete"
+
+
+def removal_plan(cluster: Cluster, gateway: Installed, *, volumes: bool) -> Plan:
+    """What deleting the gateway would delete, found on the cluster; claims only where asked for.
+
+    Only what carries this bot's label goes: others may have put objects of these names there.
+    """
+    spec = gateway.spec
+    used = token_secret_of(gateway.deployment["spec"]["template"]["spec"])
+    sets = cluster.list("ReplicaSet", spec.ref.namespace)
+    uid = gateway.deployment["metadata"].get("uid")
+    wanted = [("Deployment", spec.ref.name)]
+    wanted += [
+        (item["kind"], item["metadata"]["name"])
+        for item in render(spec, used[0] if used else None)
+        if item["kind"] != "Deployment" and (volumes or item["kind"] != _CLAIM)
+    ]
+    wanted += [("Secret", name) for name in sorted(_token_secrets(uid, sets, used))]
+    there = cluster.at_once([_reading(cluster, spec.ref.namespace, *each) for each in wanted])
+    changes = tuple(
+        ObjectChange(kind, name, "delete")
+        for (kind, name), live in zip(wanted, there, strict=True)
+        if live is not None and (kind == "Deployment" or _is_ours(live, spec))
+    )
+    return build_plan(
+        spec,
+        cluster_uid=cluster.uid(),
+        observed=(),
+        token=TokenPlan(None, mint=False, expires_at=None, reason="It is deleted."),
+        deletions=changes,
+    )
+
+
+class Remover:
+    """The executor of actions of kind `delete`."""
+
+    def __init__(
+        self,
+        clusters: Mapping[str, Cluster],
+        *,
+        pods_seconds: float = _PODS_SECONDS,
+        patience: float = PATIENCE,
+    ) -> None:
+        self._clusters = clusters
+        self._pods_seconds = pods_seconds
+        self._patience = patience
+
+    def execute(self, action: Action, run: Run) -> Outcome:
+        """Delete exactly what was shown; what is gone already is no error."""
+        deleted = _Deleted(any(step.name == _DELETE for step in action.steps))
+        try:
+            return self._execute(Work(action, run, self._patience, "Delete it again"), deleted)
+        except GatewayBotError as error:
+            return _failed(error, deleted)
+
+    def _execute(self, work: Work, deleted: "_Deleted") -> Outcome:
+        action, run, ref = work.action, work.run, work.action.ref
+        shown = [(change["kind"], change["name"]) for change in action.plan["changes"]]
+        found = self._clusters.get(ref.cluster)
+        if found is None:
+            raise NotFound(f"Cluster “{ref.cluster}” is no longer in the bot's settings.")
+        cluster = found.guarded(run.guard)
+        if work.patiently(cluster.uid) != action.plan["cluster_uid"]:
+            return _another_cluster(ref)
+        if not deleted.begun:
+            more = work.patiently(lambda: _more_than(cluster, ref, shown))
+            if more is not None:
+                return superseded(more, work.again)
+        for kind, name in shown:
+            run.step(_DELETE, f"Deleting {kind} {name}")
+            deleted.begun = True
+            deleted.count += work.patiently(_deleting(cluster, ref.namespace, kind, name))
+        run.step("follow", "Waiting until the pods have ended")
+        spec = spec_from_mapping(action.request["spec"])
+        left = self._wait(work, cluster, spec)
+        # Last of all, for it is what this run holds the gateway by.
+        work.patiently(lambda: cluster.delete("Lease", ref.namespace, lease_name(ref)))
+        happened = f"Deleted {ref} with {len(shown)} objects"
+        if left:
+            return Outcome(State.SUCCEEDED, happened, f"{left} pods are still ending.", "")
+        return Outcome(State.SUCCEEDED, happened)
+
+    def _wait(self, work: Work, cluster: Cluster, spec: GatewaySpec) -> int:
+        """How many pods are left when there are none, or after a while."""
+        end = time.monotonic() + self._pods_seconds
+        chosen = ",".join(f"{key}={value}" for key, value in selector(spec).items())
+        while True:
+            left = len(
+                work.patiently(
+                    lambda: cluster.list("Pod", spec.ref.namespace, label_selector=chosen)
+                )
+            )
+            if not left or time.monotonic() > end:
+                return left
+            if work.run.lost.wait(_LOOK_SECONDS):
+                raise RunLost
+
+
+@dataclass
+class _Deleted:
+    """Whether this action has begun to delete, and how much this run of it has deleted."""
+
+    begun: bool
+    count: int = 0
+
+
+def _more_than(cluster: Cluster, ref: GatewayRef, shown: Sequence[tuple[str, str]]) -> Plan | None:
+    """The plan that would be shown now, where it holds more than what was shown.
+
+    What is gone since then is no reason not to delete the rest.
+    """
+    volumes = any(kind == _CLAIM for kind, _ in shown)
+    try:
+        plan = removal_plan(cluster, installed(cluster, ref), volumes=volumes)
+    except NotFound:
+        return None
+    there = {(change.kind, change.name) for change in plan.changes}
+    return plan if there - set(shown) else None
+
+
+def _deleting(cluster: Cluster, namespace: str, kind: str, name: str) -> Callable[[], bool]:
+    return lambda: cluster.delete(kind, namespace, name)
+
+
+def _token_secrets(
+    uid: str | None, replica_sets: Iterable[Manifest], used: tuple[str, str] | None
+) -> set[str]:
+    """The Secrets of the running pods and of every revision that could come back."""
+    owned = [
+        token_secret_of(item["spec"]["template"]["spec"])
+        for item in replica_sets
+        if any(o.get("uid") == uid for o in item["metadata"].get("ownerReferences") or ())
+    ]
+    return {each[0] for each in (*owned, used) if each is not None}
+
+
+def _reading(
+    cluster: Cluster, namespace: str, kind: str, name: str
+) -> Callable[[], Manifest | None]:
+    return lambda: cluster.get(kind, namespace, name)
+
+
+def _is_ours(item: Manifest, spec: GatewaySpec) -> bool:
+    found = item["metadata"].get("labels") or {}
+    return all(found.get(name) == value for name, value in marks(spec).items())
+
+
+def _another_cluster(ref: GatewayRef) -> Outcome:
+    return Outcome(
+        State.SUPERSEDED,
+        f"“{ref.cluster}” is another cluster than when this was shown.",
+        "Nothing was deleted.",
+        "Ask again.",
+    )
+
+
+def _failed(error: GatewayBotError, deleted: _Deleted) -> Outcome:
+    done = "Nothing was deleted."
+    if deleted.count:
+        done = f"{deleted.count} objects were deleted."
+    elif deleted.begun:
+        done = "Some of its objects may have been deleted, others not."
+    unclear = deleted.begun and isinstance(error, Unavailable)
+    return Outcome(
+        State.UNKNOWN if unclear else State.FAILED,
+        error.happened,
+        " ".join(part for part in (error.meaning, done) if part),
+        error.remedy or "Delete it again: what is gone already is no error.",
+    )

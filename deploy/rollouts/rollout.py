@@ -1,0 +1,317 @@
+"""Apply a plan in a safe order and follow the rollout to its end."""
+
+import contextlib
+import dataclasses
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from deploy.errors import Conflict, GatewayBotError, NotFound
+from deploy.gateway import GatewayRef, GatewaySpec
+from deploy.kube.api_errors import OwnershipConflicts
+from deploy.kube.cluster import Cluster
+from deploy.kube.watching import Change, Watch
+from deploy.masking import mask_secrets
+from deploy.plans.handover import hand_over_replicas
+from deploy.plans.plan import Manifest, Plan
+from deploy.rendering.manifests import render, with_action
+from deploy.rollouts.pods import PodProgress
+from deploy.rollouts.progress import Progress, progress_of
+
+_KINDS = ("Deployment", "ReplicaSet", "Pod")
+_SILENCE = 30.0
+"""A rollout is watched closely: a connection that says nothing for so long is asked anew."""
+_LOOK = 0.25
+"""How often, in seconds, the reasons to stop that are no event are looked at."""
+_SETTLE = 0.5
+"""How long the pods' own watch may lag behind the Deployment that says all are ready."""
+_EXPLAINED = 5
+_TRIES = 10
+_LOG_LINES = 20
+_LOG_LENGTH = 2000
+
+
+class Stop(Protocol):
+    """Why to look no further, whatever the rollout does."""
+
+    def is_set(self) -> bool:
+        """Whether to stop."""
+
+
+def apply_plan(
+    cluster: Cluster, plan: Plan, *, action_id: str, requester: str, force: bool = False
+) -> None:
+    """Apply the plan's objects, the Deployment last: its pods read what the others hold.
+
+    Every object is applied whole, so doing it twice is doing it once. What the spec has no more is
+    deleted before the Deployment, so that no autoscaler of before counts its pods.
+    """
+    objects = with_action(plan.objects, action_id, requester)
+    cluster.apply_all([o for o in objects if o["kind"] != "Deployment"], force=force)
+    for change in plan.changes:
+        if change.change == "delete":
+            cluster.delete(change.kind, plan.spec.ref.namespace, change.name)
+    for deployment in (o for o in objects if o["kind"] == "Deployment"):
+        _put(cluster, deployment, force=force)
+
+
+def apply_deployment(
+    cluster: Cluster,
+    spec: GatewaySpec,
+    token_secret: str,
+    *,
+    action_id: str,
+    requester: str,
+    force: bool = False,
+) -> None:
+    """Apply the gateway's Deployment alone, its pods reading their token from that Secret."""
+    rendered = [o for o in render(spec, token_secret) if o["kind"] == "Deployment"]
+    for deployment in with_action(tuple(rendered), action_id, requester):
+        _put(cluster, deployment, force=force)
+
+
+def _put(cluster: Cluster, deployment: Manifest, *, force: bool) -> None:
+    """Apply the Deployment onto the very state that was read before the guard looked.
+
+    A run that was overtaken between its guard and its write, however long it paused there, finds
+    another resource version and writes nothing.
+    """
+    hand_over_replicas(cluster, deployment)
+    for left in reversed(range(_TRIES)):
+        try:
+            cluster.apply(_onto_live(cluster, deployment), force=force)
+        except OwnershipConflicts:
+            raise
+        except Conflict:
+            # Its controller writes its status as well: what counts is that the guard looks anew.
+            if not left:
+                raise
+        else:
+            return
+
+
+def _onto_live(cluster: Cluster, wanted: Manifest) -> Manifest:
+    metadata = wanted["metadata"]
+    live = cluster.get(wanted["kind"], metadata["namespace"], metadata["name"])
+    if live is None:
+        return wanted
+    version = live["metadata"]["resourceVersion"]
+    return {**wanted, "metadata": {**metadata, "resourceVersion": version}}
+
+
+def follow(
+    cluster: Cluster,
+    ref: GatewayRef,
+    *,
+    deadline: float,
+    on_progress: Callable[[Progress], None],
+    stop: Stop,
+) -> Progress:
+    """Watch the rollout until it is complete, has failed, or has not got on for `deadline` seconds.
+
+    `on_progress` is called for each change. While the cluster cannot be asked, what was last known
+    stays, with `stale_since` set. Returns early with what is known when `stop` is set. NotFound
+    when the Deployment is deleted meanwhile; Refused when it may not be watched.
+    """
+    with _watching(cluster, ref) as news:
+        view = _View()
+        last: Progress | None = None
+        moved = time.monotonic()
+        settled_by: float | None = None
+        while not stop.is_set():
+            if news.take(view) and view.synced:
+                progress = view.progress(ref)
+                if _advanced(last, progress):
+                    moved = time.monotonic()
+                if progress.complete and not _agree(progress):
+                    settled_by = settled_by or time.monotonic() + _SETTLE
+                elif progress != last:
+                    on_progress(progress)
+                    last = progress
+                    settled_by = None
+                if last is progress and (progress.complete or progress.failed):
+                    return progress
+            if settled_by is not None and time.monotonic() > settled_by:
+                progress = view.progress(ref)
+                if progress.complete:
+                    on_progress(progress)
+                    return progress
+                settled_by = None
+            if time.monotonic() - moved > deadline:
+                break
+        return last or view.progress(ref, lost=True)
+
+
+def explain(cluster: Cluster, ref: GatewayRef, progress: Progress) -> Progress:
+    """The same progress with the newest event and last log lines of pods that are not ready."""
+    bad = [pod for pod in progress.pods if pod.updated and not pod.ready][:_EXPLAINED]
+    if not bad:
+        return progress
+    told = cluster.at_once([_explaining(cluster, ref, pod) for pod in bad])
+    by_name = {pod.name: pod for pod in told}
+    return dataclasses.replace(
+        progress, pods=tuple(by_name.get(pod.name, pod) for pod in progress.pods)
+    )
+
+
+@dataclass
+class _View:
+    """What the watches have told so far."""
+
+    objects: dict[str, dict[str, Manifest]] = field(
+        default_factory=lambda: {kind: {} for kind in _KINDS}
+    )
+    told: set[str] = field(default_factory=set)
+    lost: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def synced(self) -> bool:
+        return len(self.told) == len(_KINDS)
+
+    def take(self, kind: str, change: Change, item: Manifest) -> None:
+        if change is Change.SYNCED:
+            self.told.add(kind)
+            self.lost.pop(kind, None)
+        elif change is Change.LOST:
+            self.lost[kind] = time.time()
+        elif change is Change.DELETED:
+            self.objects[kind].pop(item["metadata"]["name"], None)
+        else:
+            self.objects[kind][item["metadata"]["name"]] = item
+
+    def progress(self, ref: GatewayRef, *, lost: bool = False) -> Progress:
+        since = min(self.lost.values(), default=time.time() if lost else None)
+        deployment = self.objects["Deployment"].get(ref.name)
+        if deployment is None:
+            if lost or self.lost:
+                return Progress(0, 0, 0, 0, 0, complete=False, failed=False, stale_since=since)
+            raise NotFound(
+                f"The Deployment “{ref.name}” is gone from {ref.cluster}/{ref.namespace}.",
+                meaning="Something else deleted it while it was rolled out.",
+                remedy="Deploy it again.",
+            )
+        progress = progress_of(
+            deployment, self.objects["ReplicaSet"].values(), self.objects["Pod"].values()
+        )
+        return dataclasses.replace(progress, stale_since=since) if since else progress
+
+
+class _News:
+    """What three watches tell, in one queue."""
+
+    def __init__(self) -> None:
+        self._queue: queue.SimpleQueue[tuple[str, Change, Manifest] | GatewayBotError] = (
+            queue.SimpleQueue()
+        )
+
+    def read(self, kind: str, watch: Watch) -> None:
+        try:
+            for change, item in watch:
+                self._queue.put((kind, change, item))
+        except GatewayBotError as error:
+            self._queue.put(error)
+
+    def take(self, view: _View) -> bool:
+        """Everything that has come, after waiting a moment for the first; whether there was any."""
+        try:
+            news = self._queue.get(timeout=_LOOK)
+        except queue.Empty:
+            return False
+        while True:
+            if isinstance(news, GatewayBotError):
+                raise news
+            view.take(*news)
+            try:
+                news = self._queue.get_nowait()
+            except queue.Empty:
+                return True
+
+
+@contextlib.contextmanager
+def _watching(cluster: Cluster, ref: GatewayRef) -> Iterator[_News]:
+    news = _News()
+    name, labels = f"metadata.name={ref.name}", f"app={ref.name}"
+    watches = {
+        kind: cluster.watch(
+            kind,
+            ref.namespace,
+            field_selector=name if kind == "Deployment" else "",
+            label_selector="" if kind == "Deployment" else labels,
+            silence=_SILENCE,
+        )
+        for kind in _KINDS
+    }
+    threads = [
+        threading.Thread(
+            target=news.read, args=(kind, watch), name=f"follow-{ref.name}-{kind}", daemon=True
+        )
+        for kind, watch in watches.items()
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        yield news
+    finally:
+        for watch in watches.values():
+            watch.close()
+        for thread in threads:
+            # One that waits for a server that is away ends by itself; nobody waits for it.
+            thread.join(timeout=0.5)
+
+
+def _advanced(before: Progress | None, now: Progress) -> bool:
+    """Whether the rollout has got on: what Kubernetes' own progress deadline counts from."""
+    if before is None:
+        return True
+    return (now.updated, now.ready, now.available, -now.old) != (
+        before.updated,
+        before.ready,
+        before.available,
+        -before.old,
+    )
+
+
+def _agree(progress: Progress) -> bool:
+    return sum(pod.ready and pod.updated for pod in progress.pods) >= progress.desired
+
+
+def _explaining(cluster: Cluster, ref: GatewayRef, pod: PodProgress) -> Callable[[], PodProgress]:
+    return lambda: dataclasses.replace(
+        pod, event=_last_event(cluster, ref, pod), log=_last_lines(cluster, ref, pod)
+    )
+
+
+def _last_event(cluster: Cluster, ref: GatewayRef, pod: PodProgress) -> str:
+    try:
+        events = cluster.list(
+            "Event",
+            ref.namespace,
+            field_selector=f"involvedObject.kind=Pod,involvedObject.name={pod.name}",
+        )
+    except GatewayBotError:
+        return ""
+    newest = max(events, key=_when, default=None)
+    if newest is None:
+        return ""
+    return mask_secrets(f"{newest.get('reason', '')}: {newest.get('message', '')}")
+
+
+def _when(event: Manifest) -> tuple[bool, str]:
+    """Warnings before anything else: they say what is wrong."""
+    at = event.get("lastTimestamp") or event.get("eventTime") or ""
+    return event.get("type") == "Warning", at
+
+
+def _last_lines(cluster: Cluster, ref: GatewayRef, pod: PodProgress) -> str:
+    """Of the run that ended where there was one, else of the present one; empty where none is."""
+    for previous in (True, False) if pod.restarts else (False,):
+        try:
+            text = cluster.logs(ref.namespace, pod.name, tail=_LOG_LINES, previous=previous)
+        except GatewayBotError:
+            continue
+        if text.strip():
+            return mask_secrets(text.rstrip())[-_LOG_LENGTH:]
+    return ""

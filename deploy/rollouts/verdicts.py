@@ -1,0 +1,159 @@
+"""How a deployment ended, in words: what happened, what it means now, what to do next."""
+
+import dataclasses
+
+from deploy.actions.record import Outcome, State
+from deploy.gateway import GatewaySpec
+from deploy.plans.plan import Plan
+from deploy.rollouts.progress import Progress
+
+_REMEDIES = (
+    (
+        ("ImagePull", "InvalidImageName", "ErrImageNeverPull"),
+        "Check that the tag exists and that the nodes may pull it, then deploy a tag that works.",
+    ),
+    (
+        ("CrashLoopBackOff", "OOMKilled", "Error:", "exit code"),
+        "Read the pods' last log lines; deploy the version before, or with more memory.",
+    ),
+    (
+        ("CreateContainerConfigError", "CreateContainerError", "RunContainerError"),
+        "A Secret or ConfigMap that the pods read is missing or wrong; deploy again to renew it.",
+    ),
+    (
+        ("Unschedulable",),
+        "Ask for less CPU and memory or fewer replicas, or have nodes added.",
+    ),
+    (
+        ("exceeded quota", "FailedCreate"),
+        "Ask for less, or have the namespace's quota raised.",
+    ),
+)
+_NO_HINT = (
+    "Look at the pods with `kubectl describe`; pods that run but do not get ready often cannot "
+    "load their configuration from Azure."
+)
+
+
+def rolled_out(progress: Progress, seconds: float, left_over: str = "") -> Outcome:
+    """Every pod of the wanted version is ready and the ones before are gone.
+
+    `left_over` is why token Secrets that nothing needs any more could not be deleted.
+    """
+    return Outcome(
+        State.SUCCEEDED,
+        f"{progress.ready} of {progress.desired} pods ready after {span(seconds)}",
+        f"Old token Secrets are left over: {left_over}" if left_over else "",
+    )
+
+
+def superseded(plan: Plan, again: str = "Deploy again", *, begun: bool = False) -> Outcome:
+    """The cluster, or what rules say, moved between the decision and the run.
+
+    `begun` says that an earlier run of it had begun to apply it.
+    """
+    untouched = "A run that was broken off had begun to apply it." if begun else ""
+    forbidding = next((f for f in plan.findings if f.severity == "deny"), None)
+    if forbidding is not None:
+        return Outcome(
+            State.SUPERSEDED,
+            f"A rule forbids this now: {forbidding.what}",
+            untouched or "Nothing was changed.",
+            forbidding.fix,
+        )
+    return Outcome(
+        State.SUPERSEDED,
+        f"{plan.spec.ref} has changed on the cluster since this plan was shown.",
+        untouched or "Nothing was changed: only what was shown may be applied.",
+        f"{again} to see the new plan.",
+    )
+
+
+def unfinished(spec: GatewaySpec, progress: Progress, seconds: float) -> Outcome:
+    """The rollout did not get on before its deadline, or cannot be seen any more."""
+    if progress.stale_since is not None:
+        return Outcome(
+            State.UNKNOWN,
+            f"Cluster “{spec.ref.cluster}” has not answered for the rest of the rollout.",
+            "The plan was applied; whether the pods got ready is not known.",
+            "Look at the gateway's status once the cluster answers again.",
+        )
+    return Outcome(
+        State.FAILED,
+        f"The rollout did not finish: {progress.ready} of {progress.desired} pods ready after "
+        f"{span(seconds)}.",
+        f"{cause_of(progress)} {serving(progress)}".strip(),
+        _remedy(progress),
+    )
+
+
+def nothing_before(outcome: Outcome) -> Outcome:
+    """It was to go back by itself, and there is nothing to go back to."""
+    told = f"{outcome.meaning} There is no version before that serves, so nothing came back."
+    return dataclasses.replace(outcome, meaning=told.strip())
+
+
+def came_back(before: GatewaySpec, progress: Progress, why: str) -> Outcome:
+    """The version before is wanted again, because of `why`."""
+    stuck = f"The rollout did not finish, so {before.tag} is"
+    if progress.complete:
+        pods = f"{progress.ready} of {progress.desired} pods ready"
+        return Outcome(State.FAILED, f"{stuck} back: {pods}.", why, remedy_for(why))
+    if progress.stale_since is not None:
+        return Outcome(
+            State.UNKNOWN,
+            f"{stuck} to come back, but cluster “{before.ref.cluster}” has not answered since.",
+            why,
+            "Look at the gateway's status once the cluster answers again.",
+        )
+    return Outcome(
+        State.FAILED,
+        f"{stuck} to come back, which has not finished either.",
+        f"{why} {cause_of(progress)} {serving(progress)}".strip(),
+        _remedy(progress),
+    )
+
+
+def span(seconds: float) -> str:
+    """A length of time as one reads it."""
+    whole = max(0, round(seconds))
+    if whole < 120:
+        return f"{whole} s"
+    minutes = round(whole / 60)
+    return f"{minutes} min" if minutes < 120 else f"{round(minutes / 60)} h"
+
+
+def cause_of(progress: Progress) -> str:
+    """What keeps a rollout from getting on, as far as the cluster says; empty where it does not."""
+    if not progress.trouble:
+        return ""
+    more = len(progress.trouble) - 1
+    text = progress.trouble[0]
+    return f"{text} ({more} more like it or beside it.)" if more else text
+
+
+def serving(progress: Progress) -> str:
+    """Who serves traffic while a rollout is not finished."""
+    if progress.serving and progress.ready:
+        return (
+            f"{progress.serving} pods of the version before and {progress.ready} of the new one "
+            "serve traffic."
+        )
+    if progress.serving:
+        pods = "pod" if progress.serving == 1 else "pods"
+        return f"{progress.serving} {pods} of the version before still serve traffic."
+    if progress.ready:
+        return f"{progress.ready} pods of the new version serve traffic."
+    return "No pod of this gateway serves traffic."
+
+
+def _remedy(progress: Progress) -> str:
+    return remedy_for(" ".join((*progress.trouble, *(pod.event for pod in progress.pods))))
+
+
+def remedy_for(told: str) -> str:
+    """What to do next, by what the cluster said."""
+    for signs, remedy in _REMEDIES:
+        if any(sign in told for sign in signs):
+            return remedy
+    return _NO_HINT

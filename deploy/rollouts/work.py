@@ -1,0 +1,66 @@
+"""One run of one action: patience with services that do not answer, and how it ends if they refuse."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from deploy.actions.executor import Run, RunLost
+from deploy.actions.record import Action, Outcome, State
+from deploy.errors import GatewayBotError, NotFound, Unavailable
+from deploy.rollouts.patience import patiently
+
+APPLY = "apply"
+TOKEN = "token"
+"""The steps after which something has changed: what an earlier run recorded tells what it did."""
+
+T = TypeVar("T")
+
+
+class Work:
+    """One run of one action, and what it and earlier runs of it have changed so far."""
+
+    def __init__(
+        self, action: Action, run: Run, patience: float, again: str = "Deploy again"
+    ) -> None:
+        """`again` is how a person tries anew, where an error has no remedy of its own."""
+        self.action = action
+        self.run = run
+        begun = {step.name for step in action.steps}
+        self.minted = action.plan.get("token", {}).get("secret") or "" if TOKEN in begun else ""
+        self.applying = APPLY in begun
+        self.applied = False
+        self._patience = patience
+        self.again = again
+
+    def check(self) -> None:
+        """Raise RunLost when this run may not go on."""
+        if self.run.lost.is_set():
+            raise RunLost
+
+    def patiently(self, call: Callable[[], T]) -> T:
+        """Repeat an idempotent call while a service does not answer, within the bound."""
+        return patiently(call, self.run.lost, self._patience)
+
+    def failure(self, error: GatewayBotError) -> Outcome:
+        """How it ended when something refused, with what has been changed until then.
+
+        FAILED only where it is known what state things are in; else UNKNOWN, never a guess.
+        """
+        state = State.FAILED
+        if self.applied and isinstance(error, NotFound):
+            meaning = ""
+        elif self.applied:
+            state = State.UNKNOWN
+            meaning = "The plan was applied, but how its rollout goes on cannot be seen."
+        elif self.applying:
+            state = State.UNKNOWN if isinstance(error, Unavailable) else State.FAILED
+            meaning = "Some of the gateway's objects may have been changed, others not."
+        elif self.minted:
+            meaning = f"No pod runs differently; Secret {self.minted} with a new token may have been made."
+        else:
+            meaning = "Nothing was changed."
+        return Outcome(
+            state,
+            error.happened,
+            " ".join(part for part in (error.meaning, meaning) if part),
+            error.remedy or f"{self.again} once that is settled.",
+        )

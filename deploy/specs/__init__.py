@@ -1,0 +1,1 @@
+"""A gateway's spec: its fields, their values, and what fits together."""

@@ -1,0 +1,84 @@
+"""Laying what a person asks for over the spec that runs: `path=value` words, or a piece of YAML. Pure."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from deploy.errors import InvalidInput
+from deploy.specs.spec import load_yaml
+
+_FIXED = {
+    "gateway": "Name it first in the command.",
+    "cluster": "Use --to.",
+    "namespace": "Use --to.",
+    "name": "Use --name.",
+}
+"""Fields that say which gateway is meant; changing one would be about another gateway."""
+
+
+def from_words(words: Iterable[str]) -> dict[str, Any]:
+    """The mapping that `rollout.maxSurge=1` and the like stand for; values are read as YAML.
+
+    InvalidInput for a word that has no `=`, an empty path, or one path below another's value.
+    """
+    found: dict[str, Any] = {}
+    for word in words:
+        path, equals, text = word.partition("=")
+        steps = path.split(".")
+        if not equals or not all(steps):
+            raise InvalidInput(
+                f"“{word[:80]}” does not say which field gets which value.",
+                field="set",
+                remedy="Write a path and a value, for example rollout.maxSurge=1.",
+            )
+        here = found
+        for step in steps[:-1]:
+            here = here.setdefault(step, {})
+            if not isinstance(here, dict):
+                raise InvalidInput(f"{path} is below a field that has a value.", field=path)
+        here[steps[-1]] = _scalar(path, text)
+    _check(found)
+    return found
+
+
+def from_yaml(text: str) -> dict[str, Any]:
+    """The mapping in a piece of YAML; empty text is an empty one. InvalidInput says what is wrong."""
+    found = load_yaml(text) if text.strip() else {}
+    if not isinstance(found, dict):
+        raise InvalidInput(
+            "Further fields must be YAML keys with values.",
+            field="more",
+            remedy="Write for example “logs:” and below it “  level: warn”.",
+        )
+    _check(found)
+    return found
+
+
+def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` laid on `under`: mappings are merged, null brings a default back, the rest replaces."""
+    found = dict(under)
+    for key, value in over.items():
+        if value is None:
+            found.pop(key, None)
+        elif isinstance(value, Mapping):
+            below = found.get(key)
+            found[key] = merged(below if isinstance(below, Mapping) else {}, value)
+        else:
+            found[key] = value
+    return found
+
+
+def _scalar(path: str, text: str) -> Any:
+    try:
+        return load_yaml(text)
+    except InvalidInput as error:
+        raise InvalidInput(f"The value of {path} cannot be read.", field=path) from error
+
+
+def _check(given: Mapping[str, Any]) -> None:
+    for key, remedy in _FIXED.items():
+        if key in given:
+            raise InvalidInput(
+                f"{key} says which gateway is meant; it is no option of one.",
+                field=key,
+                remedy=remedy,
+            )

@@ -1,0 +1,82 @@
+"""A gateway's spec as text: YAML or a mapping in, `GatewaySpec` out, and back.
+
+This is the edge where a person's words become a type. Every error names the path of the value at
+fault; an unknown key is answered with the nearest known one.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import yaml
+
+from deploy.errors import InvalidInput
+from deploy.gateway import GatewaySpec
+from deploy.specs.fields import SPEC
+from deploy.specs.together import check_together
+
+_TEXT_LIMIT = 64 * 1024
+
+
+def parse_spec_yaml(text: str) -> GatewaySpec:
+    """Read a spec from YAML. InvalidInput says where and why it cannot be one."""
+    return spec_from_mapping(load_yaml(text))
+
+
+def load_yaml(text: str) -> Any:
+    """What a person's YAML holds. InvalidInput for what is none, or could unfold without end."""
+    if len(text) > _TEXT_LIMIT:
+        raise InvalidInput("The spec is too long.", remedy="A spec has at most 64 KiB.")
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise InvalidInput(f"The spec is not YAML: {_first_line(error)}") from error
+    except (RecursionError, ValueError) as error:
+        # A value that only looks like a date, or nesting without end.
+        raise InvalidInput(f"The spec cannot be read: {type(error).__name__}.") from error
+
+
+def spec_from_mapping(data: Any) -> GatewaySpec:
+    """Read a spec from a mapping as YAML or JSON gives it. InvalidInput as above."""
+    if isinstance(data, Mapping) and data.get("name") is None and data.get("gateway") is not None:
+        data = {**data, "name": str(data["gateway"]).lower()}
+    spec: GatewaySpec = SPEC.read(data, "")
+    # Only the text tells that replicas were asked for: the data always has a number.
+    if spec.autoscaling.most is not None and data.get("replicas") is not None:
+        raise InvalidInput(
+            "replicas and autoscaling contradict each other: one of them counts the pods.",
+            field="replicas",
+        )
+    check_together(spec)
+    return spec
+
+
+def spec_to_mapping(spec: GatewaySpec) -> dict[str, Any]:
+    """The mapping that reads back as `spec`; what is at its default is left out."""
+    return SPEC.write(spec)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without aliases, which can make a small text unfold without end, or repeated keys."""
+
+    def compose_node(self, parent: Any, index: int) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases (*name) are not taken")
+        compose: Callable[[Any, int], Any] = super().compose_node
+        return compose(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, str):
+                raise yaml.YAMLError(f"“{key}” cannot be a key; keys are text")
+            if key in seen:
+                raise yaml.YAMLError(f"the key {key} is given twice")
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def _first_line(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or str(error)
+    return f"{problem} (line {mark.line + 1})" if mark else f"{problem}."

@@ -1,0 +1,299 @@
+"""Regenerating a gateway's key: which tokens die of it, whether a pod still holds one, and doing it.
+
+A key belongs to the gateway resource in API Management, so every deployment of it on every cluster
+is looked at, whoever installed it. What cannot be looked at, or told, counts as holding the key.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from deploy.access import Environment, environment_of
+from deploy.actions.executor import Run
+from deploy.actions.record import Action, Outcome, State
+from deploy.azure import ApimInstance
+from deploy.errors import Conflict, GatewayBotError, NotFound, Refused, Unavailable
+from deploy.gateway import GatewayRef, GatewaySpec
+from deploy.health import inventory
+from deploy.health.cache import CachedGateway, ClusterCache
+from deploy.kube.cluster import Cluster
+from deploy.plans.binding import build_plan
+from deploy.plans.plan import FieldChange, Finding, ObjectChange, Plan, TokenPlan
+from deploy.rendering.labels import MANAGER
+from deploy.rollouts.collecting import token_secrets
+from deploy.rollouts.installed import installed
+from deploy.rollouts.patience import PATIENCE
+from deploy.rollouts.pods import token_secret_of
+from deploy.rollouts.verdicts import superseded
+from deploy.rollouts.work import Work
+from deploy.specs.spec import spec_from_mapping
+from deploy.tokens.rotation import parse_key
+from deploy.tokens.token import KeyType, SecretFacts, iso
+from deploy.tokens.token_facts import read_one
+
+KIND = "regenerate-key"
+_DO = "regenerate"
+
+
+@dataclass(frozen=True)
+class Held:
+    """A pod, or where `pod` is empty a Secret alone, and what is known of the token there."""
+
+    ref: GatewayRef
+    pod: str
+    secret: str
+    facts: SecretFacts | None
+    why_unknown: str = ""
+
+
+@dataclass(frozen=True)
+class Holding:
+    """Every token of one gateway resource that there is on the clusters."""
+
+    pods: tuple[Held, ...]
+    spare: tuple[Held, ...]
+
+    @property
+    def refs(self) -> tuple[GatewayRef, ...]:
+        """Where the gateway is deployed."""
+        return tuple(sorted({held.ref for held in (*self.pods, *self.spare)}))
+
+
+def check_unheld(gateway: str, key: KeyType, holding: Holding) -> None:
+    """Conflict where a running pod holds a token of the key, or may hold one. Pure."""
+    held = [h for h in holding.pods if h.facts is not None and h.facts.key == key]
+    if held:
+        raise Conflict(
+            f"{_counted(held)} still {'holds' if len(held) == 1 else 'hold'} a token of the {key} "
+            f"key of {gateway}: {_named(held)}.",
+            meaning="They would lose Azure at once. The key was not regenerated.",
+            remedy=f"Rotate {_refs(held)} first; rotating takes the other key.",
+        )
+    unknown = [h for h in holding.pods if h.facts is None or h.facts.key is None]
+    if unknown:
+        why = next((f" ({h.why_unknown})" for h in unknown if h.why_unknown), "")
+        raise Conflict(
+            f"With which key the token of {_counted(unknown)} was made is not known{why}: "
+            f"{_named(unknown)}.",
+            meaning=f"It may be the {key} key. The key was not regenerated.",
+            remedy=f"Rotate {_refs(unknown)} first, or adopt what this bot did not deploy.",
+        )
+
+
+def check_strictest(ref: GatewayRef, holding: Holding, environments: Sequence[Environment]) -> None:
+    """Refused where the same gateway also runs in production and this was asked for elsewhere."""
+    if environment_of(ref, environments).production:
+        return
+    for other in holding.refs:
+        if environment_of(other, environments).production:
+            raise Refused(
+                f"{other} is the same gateway in API Management, and it is production.",
+                meaning="A key belongs to all of them, so production decides.",
+                remedy=f"Ask for it by the name {other}.",
+            )
+
+
+def regeneration_plan(
+    cluster: Cluster, spec: GatewaySpec, key: KeyType, token: TokenPlan, holding: Holding
+) -> Plan:
+    """The key, and each Secret that could no longer be gone back to."""
+    dying = [h for h in holding.spare if h.facts is not None and h.facts.key == key]
+    changes = [
+        ObjectChange("Key", f"{key} of {spec.apim.instance}/{spec.apim.gateway}", "update"),
+        *(
+            ObjectChange(
+                "Secret",
+                f"{held.ref}: {held.secret}",
+                "update",
+                (FieldChange("token", _life(held.facts), "dead"),),
+            )
+            for held in dying
+        ),
+    ]
+    looked_at = f"{len(holding.pods)} pods on {', '.join(map(str, holding.refs))}"
+    notes = [
+        Finding(
+            KIND,
+            "warning",
+            f"Every token made with the {key} key dies at once, wherever it is.",
+            "A token that leaked is of no use afterwards.",
+            f"None is in use where this bot looks: {looked_at}.",
+        )
+    ]
+    return build_plan(
+        spec, cluster_uid=cluster.uid(), observed=(), token=token, deletions=changes, findings=notes
+    )
+
+
+class Survey:
+    """Finds every token of a gateway resource."""
+
+    def __init__(self, caches: Mapping[str, ClusterCache]) -> None:
+        self._caches = caches
+
+    def holding(self, spec: GatewaySpec) -> Holding:
+        """Look now. Unavailable where a cluster cannot be looked at: it might hold one."""
+        pods: list[Held] = []
+        spare: list[Held] = []
+        for name, cache in self._caches.items():
+            snapshot = cache.read()
+            if snapshot.stale or snapshot.pods_unread:
+                raise Unavailable(
+                    f"Cluster “{name}” cannot be looked at: "
+                    f"{snapshot.stale or snapshot.pods_unread}",
+                    meaning="Pods there may hold a token of this key.",
+                )
+            for gateway in snapshot.gateways:
+                if _may_be(gateway, spec):
+                    pods += _held_by_pods(cache.cluster, gateway)
+                    spare += _held_by_secrets(cache.cluster, gateway)
+        used = {(held.ref.cluster, held.ref.namespace, held.secret) for held in pods}
+        return Holding(
+            tuple(pods),
+            tuple(h for h in spare if (h.ref.cluster, h.ref.namespace, h.secret) not in used),
+        )
+
+
+class KeySource(Protocol):
+    """Where keys are regenerated: ARM."""
+
+    def regenerate_key(self, instance: ApimInstance, gateway: str, key: KeyType) -> None:
+        """A new key; every token made with the one before is dead."""
+
+
+class Regenerator:
+    """The executor of actions of kind `regenerate-key`."""
+
+    def __init__(
+        self,
+        survey: Survey,
+        clusters: Mapping[str, Cluster],
+        keys: KeySource,
+        instances: Mapping[str, ApimInstance],
+        *,
+        allowed: bool,
+        patience: float = PATIENCE,
+    ) -> None:
+        """`allowed` says whether the settings still allow it."""
+        self._survey = survey
+        self._clusters = clusters
+        self._keys = keys
+        self._instances = instances
+        self._allowed = allowed
+        self._patience = patience
+
+    def execute(self, action: Action, run: Run) -> Outcome:
+        """Do it, if still no pod holds a token of the key. Doing it twice does no harm then."""
+        work = Work(action, run, self._patience, "Ask again")
+        begun = any(step.name == _DO for step in action.steps)
+        try:
+            return self._execute(work)
+        except GatewayBotError as error:
+            if begun:
+                return _half_known(action, error)
+            return work.failure(error)
+
+    def _execute(self, work: Work) -> Outcome:
+        action, run = work.action, work.run
+        spec = spec_from_mapping(action.request["spec"])
+        key = parse_key(str(action.request.get("key")))
+        if not self._allowed:
+            raise Refused("The settings do not allow keys to be regenerated any more.")
+        instance = self._instances.get(spec.apim.instance)
+        if instance is None or spec.ref.cluster not in self._clusters:
+            raise NotFound(f"{spec.ref} is no longer in the bot's settings.")
+        run.step("look", "Looking whether a pod holds a token of this key")
+        plan = work.patiently(lambda: self.plan(spec.ref, key))
+        if plan.digest != action.digest:
+            return superseded(plan, "Ask again")
+        run.step(_DO, f"Regenerating the {key} key")
+        work.patiently(run.guard)
+        work.patiently(lambda: self._keys.regenerate_key(instance, spec.apim.gateway, key))
+        return Outcome(
+            State.SUCCEEDED,
+            f"The {key} key of {spec.apim.gateway} is regenerated",
+            "Every token made with it before is dead; no pod that this bot sees held one.",
+        )
+
+    def plan(self, ref: GatewayRef, key: KeyType) -> Plan:
+        """What regenerating would kill. Conflict where a pod holds, or may hold, such a token."""
+        return plan_regeneration(self._survey, self._clusters[ref.cluster], ref, key)[0]
+
+
+def plan_regeneration(
+    survey: Survey, cluster: Cluster, ref: GatewayRef, key: KeyType
+) -> tuple[Plan, Holding]:
+    """The plan and all it is made from. Conflict as `check_unheld`, or where `ref` is not ours."""
+    spec = installed(cluster, ref).spec
+    if spec.auth.kind != "token":
+        raise Conflict(f"{ref} signs in to Entra ID, so it does not use its keys.")
+    holding = survey.holding(spec)
+    check_unheld(spec.apim.gateway, key, holding)
+    own = next((h for h in holding.pods if h.ref == ref and h.facts is not None), None)
+    facts = own.facts if own else None
+    expires_at = iso(facts.expires_at) if facts and facts.expires_at else None
+    token = TokenPlan(own.secret if own else "", False, expires_at, "")
+    return regeneration_plan(cluster, spec, key, token, holding), holding
+
+
+def _may_be(gateway: CachedGateway, spec: GatewaySpec) -> bool:
+    """Whether it is that gateway resource, as far as anything tells otherwise."""
+    if gateway.token is None:
+        return False
+    facts = gateway.token.facts
+    told = (facts.gateway if facts else None) or inventory.apim_gateway_of(gateway.deployment)
+    instance = inventory.spec_field(gateway.deployment, "apim", "instance")
+    other_instance = bool(instance) and instance != spec.apim.instance
+    return not other_instance and (not told or told.lower() == spec.apim.gateway.lower())
+
+
+def _held_by_pods(cluster: Cluster, gateway: CachedGateway) -> list[Held]:
+    ref = gateway.ref
+    selected = gateway.deployment["spec"]["selector"].get("matchLabels") or {}
+    chosen = ",".join(f"{name}={value}" for name, value in sorted(selected.items()))
+    found = []
+    for pod in cluster.list("Pod", ref.namespace, label_selector=chosen):
+        used = token_secret_of(pod["spec"])
+        name = pod["metadata"]["name"]
+        if used is None:
+            found.append(Held(ref, name, "", None, "it is in no Secret"))
+            continue
+        told = read_one(cluster, (ref.namespace, *used))
+        found.append(Held(ref, name, used[0], told.facts, told.error))
+    return found
+
+
+def _held_by_secrets(cluster: Cluster, gateway: CachedGateway) -> list[Held]:
+    if inventory.managed_by(gateway.deployment) != MANAGER:
+        return []
+    spec = installed(cluster, gateway.ref).spec
+    return [Held(gateway.ref, "", facts.name, facts) for facts in token_secrets(cluster, spec)]
+
+
+def _half_known(action: Action, error: GatewayBotError) -> Outcome:
+    return Outcome(
+        State.UNKNOWN,
+        error.happened,
+        "An earlier run may have regenerated the key; this one did not.",
+        error.remedy or "Look at the gateway's status.",
+    )
+
+
+def _life(facts: SecretFacts | None) -> str:
+    if facts is None or facts.expires_at is None:
+        return "good"
+    return f"good until {iso(facts.expires_at)}"
+
+
+def _counted(held: Sequence[Held]) -> str:
+    return "1 pod" if len(held) == 1 else f"{len(held)} pods"
+
+
+def _named(held: Iterable[Held]) -> str:
+    names = [f"{h.ref.cluster}/{h.ref.namespace}/{h.pod}" for h in held]
+    more = len(names) - 10
+    return ", ".join(names[:10]) + (f" and {more} more" if more > 0 else "")
+
+
+def _refs(held: Iterable[Held]) -> str:
+    return ", ".join(dict.fromkeys(str(h.ref) for h in held))

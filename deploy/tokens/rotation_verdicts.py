@@ -1,0 +1,148 @@
+"""How a rotation ended, in words: what happened, what it means now, what to do next."""
+
+import datetime
+
+from deploy.actions.record import Outcome, State
+from deploy.errors import GatewayBotError, Unavailable
+from deploy.plans.plan import TokenPlan
+from deploy.rollouts.collecting import Collected
+from deploy.rollouts.progress import Progress
+from deploy.rollouts.verdicts import serving, span
+from deploy.tokens.verification import Answer, Judged
+
+_REFUSED = "Azure refuses the new token"
+_REMEDY_REFUSED = (
+    "If it names this gateway, the gateway may belong to another API Management instance of the "
+    "same name, or its key was regenerated meanwhile. Look at `apim` in the settings, then rotate "
+    "again."
+)
+_REMEDY_STUCK = "Mend what keeps new pods from getting ready, then rotate again."
+
+
+def refused(evidence: str) -> str:
+    """Why to go back: what shows that Azure does not take the token."""
+    return f"{_REFUSED} ({evidence})."
+
+
+def stuck(progress: Progress, cause: str) -> str:
+    """Why to go back: the rollout did not finish."""
+    text = f"Only {progress.ready} of {progress.desired} pods got ready with the new token."
+    return f"{text} {cause}".strip()
+
+
+def rotated(
+    token: TokenPlan,
+    progress: Progress,
+    judged: Judged,
+    expires_at: float | None,
+    collected: Collected,
+    *,
+    seconds: float,
+) -> Outcome:
+    """Every pod runs with the new token, and nothing speaks against Azure taking it."""
+    proof = "Azure takes it" if judged.answer is Answer.PROVEN else "Nothing shows a refusal"
+    meaning = [
+        f"{proof}: {judged.evidence}.",
+        f"Made with the {token.key} key{_until(expires_at)}.",
+        f"Secret {token.previous} is kept for going back.",
+        _collected(collected),
+    ]
+    return Outcome(
+        State.SUCCEEDED,
+        f"{progress.ready} of {progress.desired} pods run with the new token after {span(seconds)}",
+        " ".join(part for part in meaning if part),
+    )
+
+
+def nothing_runs(token: TokenPlan) -> Outcome:
+    """It is scaled to zero."""
+    return Outcome(
+        State.SUCCEEDED,
+        "The new token is in place, and no pod runs that could try it",
+        f"So nothing shows whether Azure takes it. Secret {token.previous} is kept.",
+    )
+
+
+def unverified(token: TokenPlan, evidence: str) -> Outcome:
+    """It is rolled out, and what there is to see decides nothing."""
+    return Outcome(
+        State.UNKNOWN,
+        "The new token is rolled out, but nothing shows whether Azure takes it.",
+        f"What is seen: {evidence}. Nothing was taken back and nothing deleted: Secret "
+        f"{token.previous} is kept.",
+        "Look at the gateway's status; rotating again is safe.",
+    )
+
+
+def went_back(
+    token: TokenPlan, why: str, progress: Progress, seen: Judged, left_over: str
+) -> Outcome:
+    """The token of before is in use again."""
+    secret = (
+        f"Secret {token.secret} could not be deleted: {left_over}"
+        if left_over
+        else f"Secret {token.secret} was deleted."
+    )
+    return Outcome(
+        State.FAILED,
+        f"The token of before is in use again: {why}",
+        f"{progress.ready} of {progress.desired} pods are ready with Secret {token.previous} "
+        f"({seen.evidence}). {secret}",
+        _remedy(why),
+    )
+
+
+def not_back(token: TokenPlan, why: str, progress: Progress) -> Outcome:
+    """The way back was taken and does not get to its end."""
+    state = State.UNKNOWN if progress.stale_since is not None else State.FAILED
+    told = (
+        "The cluster has not answered since."
+        if progress.stale_since is not None
+        else f"{' '.join(progress.trouble[:1])} {serving(progress)}".strip()
+    )
+    return Outcome(
+        state,
+        f"{why} Going back to Secret {token.previous} has not finished.",
+        f"{told} Both Secrets are kept.",
+        "Look at the gateway's status, then rotate again.",
+    )
+
+
+def no_way_back(token: TokenPlan, why: str) -> Outcome:
+    """The Secret of before is gone."""
+    return Outcome(
+        State.FAILED,
+        f"{why} Secret {token.previous} is gone, so there is nothing to go back to.",
+        "Pods that are ready go on with what they have.",
+        _remedy(why),
+    )
+
+
+def back_failed(token: TokenPlan, why: str, error: GatewayBotError) -> Outcome:
+    """Going back was refused, or cannot be seen."""
+    return Outcome(
+        State.UNKNOWN if isinstance(error, Unavailable) else State.FAILED,
+        f"{why} Going back to Secret {token.previous} did not succeed: {error.happened}",
+        f"{error.meaning} Both Secrets are kept.".strip(),
+        error.remedy or "Look at the gateway's status, then rotate again.",
+    )
+
+
+def _remedy(why: str) -> str:
+    return _REMEDY_REFUSED if why.startswith(_REFUSED) else _REMEDY_STUCK
+
+
+def _until(expires_at: float | None) -> str:
+    if expires_at is None:
+        return ""
+    moment = datetime.datetime.fromtimestamp(expires_at, datetime.UTC)
+    return f", it expires {moment:%Y-%m-%d %H:%M} UTC"
+
+
+def _collected(collected: Collected) -> str:
+    count = len(collected.deleted)
+    told = f"{count} older {'Secret was' if count == 1 else 'Secrets were'} deleted."
+    parts = [told if count else ""]
+    if collected.trouble:
+        parts.append(f"Older Secrets are left over: {collected.trouble}")
+    return " ".join(part for part in parts if part)

@@ -1,0 +1,195 @@
+"""Carries out a rotation: a new token, rolled out, verified by evidence, or taken back.
+
+Until the new token is verified the Secret of before is whole, so that there is always a way back.
+Every step may be repeated, by this bot or by another that takes over when this one dies.
+"""
+
+import time
+from typing import Any
+
+from deploy.actions.executor import Run
+from deploy.actions.record import Action, Outcome
+from deploy.errors import GatewayBotError
+from deploy.gateway import GatewayRef, GatewaySpec
+from deploy.kube.cluster import Cluster
+from deploy.plans.plan import Plan, TokenPlan
+from deploy.plans.planning import Planner
+from deploy.rollouts.applying import Applier
+from deploy.rollouts.collecting import collect
+from deploy.rollouts.following import MARGIN, follow_through
+from deploy.rollouts.installed import installed
+from deploy.rollouts.patience import PATIENCE
+from deploy.rollouts.progress import Progress
+from deploy.rollouts.rollout import apply_deployment
+from deploy.rollouts.verdicts import cause_of, unfinished
+from deploy.rollouts.work import Work
+from deploy.specs.spec import spec_from_mapping, spec_to_mapping
+from deploy.tokens import rotation_verdicts as verdicts
+from deploy.tokens.rotation import KIND, Rotation, rotation_from_mapping, rotation_to_mapping
+from deploy.tokens.token import secret_facts
+from deploy.tokens.verification import Answer, Observer, Observing
+
+_BACK = "roll back"
+
+
+def plan_rotation(
+    planner: Planner,
+    cluster: Cluster,
+    ref: GatewayRef,
+    rotation: Rotation,
+    action_id: str,
+    *,
+    take_over: bool = False,
+) -> Plan:
+    """What rotating the token of `ref` would change; without a digest where it may not be.
+
+    NotFound where it does not run, Conflict where this bot did not deploy it or it has no token.
+    """
+    spec = installed(cluster, ref).spec
+    return planner.plan(spec, action_id, take_over=take_over, rotation=rotation)
+
+
+def rotation_request(plan: Plan, rotation: Rotation, *, take_over: bool = False) -> dict[str, Any]:
+    """What an action of kind `rotate` carries as its request, JSON-able."""
+    return {
+        "spec": spec_to_mapping(plan.spec),
+        "take_over": take_over,
+        "verb": KIND,
+        "rotation": rotation_to_mapping(rotation),
+    }
+
+
+class Rotator:
+    """The executor of actions of kind `rotate`."""
+
+    def __init__(
+        self,
+        applier: Applier,
+        *,
+        observing: Observing | None = None,
+        patience: float = PATIENCE,
+        margin: float = MARGIN,
+    ) -> None:
+        self._applier = applier
+        self._observing = observing or Observing()
+        self._patience = patience
+        self._margin = margin
+
+    def execute(self, action: Action, run: Run) -> Outcome:
+        """Do it, or go on with it, and say how it ended. Raises RunLost when it must stop."""
+        work = Work(action, run, self._patience, "Rotate again")
+        try:
+            return self._execute(work)
+        except GatewayBotError as error:
+            return work.failure(error)
+
+    def _execute(self, work: Work) -> Outcome:
+        action, run = work.action, work.run
+        cluster = self._applier.cluster(action.ref).guarded(run.guard)
+        turn = _Turn(
+            work,
+            cluster,
+            spec_from_mapping(action.request["spec"]),
+            TokenPlan(**action.plan["token"]),
+        )
+        going_back = next((step for step in action.steps if step.name == _BACK), None)
+        if going_back is not None:
+            return self._go_back(turn, going_back.detail)
+        moved = self._applier.apply(
+            work, cluster, turn.spec, rotation_from_mapping(action.request["rotation"])
+        )
+        if moved is not None:
+            return moved
+        run.step("follow", "Following the rollout")
+        observer = Observer(cluster, turn.spec, turn.new, self._observing)
+        with observer.refusals(run.lost) as refusals:
+            progress = follow_through(work, cluster, turn.spec, self._margin, refusals)
+        if refusals.evidence:
+            return self._go_back(turn, verdicts.refused(refusals.evidence))
+        if not progress.complete:
+            if progress.stale_since is not None:
+                return unfinished(turn.spec, progress, turn.seconds)
+            return self._go_back(turn, verdicts.stuck(progress, cause_of(progress)))
+        return self._verify(turn, observer, progress)
+
+    def _verify(self, turn: "_Turn", observer: Observer, progress: Progress) -> Outcome:
+        run = turn.work.run
+        if progress.desired == 0:
+            return verdicts.nothing_runs(turn.token)
+        run.step("verify", "Looking whether Azure takes the new token")
+        judged = observer.watch(run.lost)
+        if judged.answer is Answer.DENIED:
+            return self._go_back(turn, verdicts.refused(judged.evidence))
+        if judged.answer is Answer.UNDECIDED:
+            return verdicts.unverified(turn.token, judged.evidence)
+        run.step("collect", "Deleting token Secrets that nothing needs any more")
+        turn.work.check()
+        collected = collect(turn.cluster, turn.spec, keep=turn.token.previous)
+        return verdicts.rotated(
+            turn.token,
+            progress,
+            judged,
+            turn.expires_at(),
+            collected,
+            seconds=turn.seconds,
+        )
+
+    def _go_back(self, turn: "_Turn", why: str) -> Outcome:
+        work, cluster, spec = turn.work, turn.cluster, turn.spec
+        before = turn.token.previous
+        work.run.step(_BACK, why)
+        try:
+            secret = work.patiently(lambda: cluster.get("Secret", spec.ref.namespace, before))
+            if secret is None:
+                return verdicts.no_way_back(turn.token, why)
+            work.patiently(
+                lambda: apply_deployment(
+                    cluster,
+                    spec,
+                    before,
+                    action_id=work.action.id,
+                    requester=work.action.requester,
+                    force=bool(work.action.request.get("take_over")),
+                )
+            )
+            progress = follow_through(work, cluster, spec, self._margin)
+            if not progress.complete:
+                return verdicts.not_back(turn.token, why, progress)
+            seen = Observer(cluster, spec, before, self._observing).look()
+        except GatewayBotError as error:
+            return verdicts.back_failed(turn.token, why, error)
+        return verdicts.went_back(turn.token, why, progress, seen, turn.forget())
+
+
+class _Turn:
+    """One rotation of one gateway."""
+
+    def __init__(self, work: Work, cluster: Cluster, spec: GatewaySpec, token: TokenPlan) -> None:
+        self.work = work
+        self.cluster = cluster
+        self.spec = spec
+        self.token = token
+        self.new = token.secret or ""
+        self._began = work.action.decided_at or time.time()
+
+    @property
+    def seconds(self) -> float:
+        """Since it was decided on."""
+        return time.time() - self._began
+
+    def expires_at(self) -> float | None:
+        """When the new token expires, as its Secret tells; None where it cannot be read."""
+        try:
+            secret = self.cluster.get("Secret", self.spec.ref.namespace, self.new)
+        except GatewayBotError:
+            return None
+        expires_at = secret_facts(secret).expires_at if secret else None
+        return expires_at.timestamp() if expires_at else None
+
+    def forget(self) -> str:
+        """Delete the Secret of the token that was taken back; why that failed, if it did."""
+        try:
+            self.cluster.delete("Secret", self.spec.ref.namespace, self.new)
+        except GatewayBotError as error:
+            return error.happened
+        return ""

@@ -1,0 +1,170 @@
+"""Gateway tokens: what their text tells, how long to ask for, and when a new one is needed.
+
+A token's text is `<gateway>&<yyyyMMddHHmm>&<signature>`, UTC, to the minute. Microsoft documents
+the lifetime (30 days at most) but not the text as a contract, so the expiry we wrote down ourselves
+is the record and the text a cross-check.
+"""
+
+import base64
+import binascii
+import datetime
+import re
+from dataclasses import dataclass, field
+from typing import Literal, Self
+
+from deploy.gateway import GatewaySpec
+from deploy.plans.plan import Manifest, TokenPlan
+
+EXPIRES_AT = "gateway-bot.io/token-expires-at"
+TOKEN_KEY = "gateway-bot.io/token-key"
+"""With which of its gateway's two keys a token was made: its text does not tell."""
+LAYOUT_KEY = "value"
+"""The key of the Secret in which the portal's YAML keeps the token."""
+
+_TEXT = re.compile(
+    r"(?:GatewayKey )?(?P<gateway>[^&\s]+)&(?P<expiry>\d{12})&(?P<signature>[A-Za-z0-9+/]+={0,2})"
+)
+KeyType = Literal["primary", "secondary"]
+
+LONGEST = datetime.timedelta(days=30) - datetime.timedelta(hours=1)
+"""Azure takes 30 days at most; an hour allows for clocks that differ."""
+ENOUGH = datetime.timedelta(days=7)
+"""Azure Advisor starts to warn seven days before a token expires."""
+
+
+@dataclass(frozen=True)
+class Token:
+    """A gateway token, without the `GatewayKey ` prefix. Its value is kept out of every repr."""
+
+    gateway: str
+    expires_at: datetime.datetime
+    value: str = field(repr=False)
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """Read a token's text, with or without prefix; None when it is not of that form."""
+        found = _TEXT.fullmatch(text.strip())
+        if found is None:
+            return None
+        try:
+            expiry = datetime.datetime.strptime(found["expiry"], "%Y%m%d%H%M")
+        except ValueError:
+            return None
+        value = text.strip().removeprefix("GatewayKey ")
+        return cls(found["gateway"], expiry.replace(tzinfo=datetime.UTC), value)
+
+
+@dataclass(frozen=True)
+class SecretFacts:
+    """What a Secret tells of the token it holds, the token itself left out.
+
+    `key` is None for a token that something else made, or this bot before it noted the key.
+    """
+
+    name: str
+    gateway: str | None = None
+    expires_at: datetime.datetime | None = None
+    source: str = "unknown"
+    immutable: bool = False
+    key: KeyType | None = None
+
+
+def secret_facts(secret: Manifest, key: str = LAYOUT_KEY) -> SecretFacts:
+    """Read the annotation first and the token's text second; what is unreadable stays unknown."""
+    metadata = secret["metadata"]
+    token = Token.parse(_decoded((secret.get("data") or {}).get(key, "")))
+    annotations = metadata.get("annotations") or {}
+    noted = _time(annotations.get(EXPIRES_AT, ""))
+    return SecretFacts(
+        name=metadata["name"],
+        gateway=token.gateway if token else None,
+        expires_at=noted or (token.expires_at if token else None),
+        source="annotation" if noted else "token" if token else "unknown",
+        immutable=secret.get("immutable") is True,
+        key=key_type(annotations.get(TOKEN_KEY, "")),
+    )
+
+
+def key_type(text: str) -> KeyType | None:
+    """The key of that name, None where there is no such."""
+    return "primary" if text == "primary" else "secondary" if text == "secondary" else None
+
+
+def expiry_for(now: datetime.datetime, lifetime: datetime.timedelta = LONGEST) -> datetime.datetime:
+    """The expiry to ask for: whole minutes, since a token's text has no more."""
+    return (now + min(lifetime, LONGEST)).replace(second=0, microsecond=0)
+
+
+def iso(moment: datetime.datetime) -> str:
+    """A moment as ARM and our annotations write it, `2026-11-23T15:04:05Z`."""
+    return moment.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def plan_token(
+    *,
+    spec: GatewaySpec,
+    now: datetime.datetime,
+    live_secret: SecretFacts | None,
+    action_id: str,
+) -> TokenPlan:
+    """Keep the Secret the pods use while it is right and good for a week, else plan a new one.
+
+    A gateway that signs in to Entra ID has none.
+
+    A Secret that is not immutable was not made by this bot: its content may change under running
+    pods, so it is replaced too.
+    """
+    if spec.auth.kind != "token":
+        return TokenPlan(None, mint=False, expires_at=None, reason="It signs in to Entra ID.")
+    live = live_secret
+    if live is None:
+        return new_token(spec, action_id, "There is no token yet.")
+    if not live.immutable:
+        return new_token(spec, action_id, "The Secret in use is not this bot's own.")
+    if live.gateway is not None and live.gateway != spec.apim.gateway:
+        why = f"The token in use belongs to gateway {live.gateway}."
+        return new_token(spec, action_id, why)
+    if live.expires_at is None:
+        return new_token(spec, action_id, "Nothing tells when the token in use expires.")
+    if live.expires_at - now < ENOUGH:
+        return new_token(spec, action_id, f"The token in use expires {iso(live.expires_at)}.")
+    return TokenPlan(
+        secret=live.name,
+        mint=False,
+        expires_at=iso(live.expires_at),
+        reason="The token in use is good for more than seven days.",
+    )
+
+
+def new_token(
+    spec: GatewaySpec,
+    action_id: str,
+    reason: str,
+    *,
+    key: KeyType = "primary",
+    lifetime: datetime.timedelta = LONGEST,
+) -> TokenPlan:
+    """A token to be minted into a Secret of the action's own name."""
+    return TokenPlan(
+        secret=f"{spec.ref.name}-token-{action_id.lower()}",
+        mint=True,
+        expires_at=None,
+        reason=reason,
+        key=key,
+        seconds=int(min(lifetime, LONGEST).total_seconds()),
+    )
+
+
+def _decoded(data: str) -> str:
+    try:
+        return base64.b64decode(data, validate=True).decode("ascii")
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        return ""
+
+
+def _time(text: str) -> datetime.datetime | None:
+    try:
+        moment = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)

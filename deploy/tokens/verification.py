@@ -1,0 +1,180 @@
+"""Whether new pods really talk to Azure with their token.
+
+A pod's token is an environment variable, so what a pod of the new token says is said with it. At
+log level debug a successful poll proves it. At the usual levels success is silent, so no refusal,
+ready, and an answering status path for a while is all there can be, and it is said to be no more.
+"""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+
+from deploy.actions.executor import RunLost
+from deploy.errors import GatewayBotError, NotFound
+from deploy.gateway import GatewaySpec
+from deploy.health.evidence import Asked, heartbeats
+from deploy.health.heartbeat import Heartbeat, PodHeartbeat
+from deploy.kube.cluster import Cluster
+from deploy.plans.plan import Manifest
+from deploy.rendering.labels import selector
+from deploy.rollouts.pods import token_secret_of
+
+
+class Answer(StrEnum):
+    """What the pods' evidence comes to."""
+
+    PROVEN = "proven"
+    QUIET = "quiet"
+    DENIED = "denied"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The answer and the evidence for it, in words."""
+
+    answer: Answer
+    evidence: str
+
+
+@dataclass(frozen=True)
+class Observing:
+    """How long to look, in seconds: until silence counts, at most in all, and between two looks.
+
+    A gateway polls every ten seconds and a refusal comes at once (azure-docs,
+    self-hosted-gateway-overview), so half a minute holds three polls.
+    """
+
+    quiet: float = 30.0
+    patience: float = 150.0
+    look: float = 3.0
+
+
+def observing(quiet: float) -> Observing:
+    """Looking for as long as silence takes, and two minutes more for what is slow to start."""
+    return Observing(quiet=quiet, patience=quiet + 120.0)
+
+
+def judge(heartbeat: Heartbeat) -> Judged:
+    """What the heartbeat of all pods of one token comes to.
+
+    One refusal is not enough: it may be the last of a moment in which Azure refused everybody.
+    """
+    pods = heartbeat.pods
+    if not pods:
+        return Judged(Answer.UNDECIDED, "no pod runs with it")
+    refused = [pod for pod in pods if pod.level == "denied" and _again(pod)]
+    if refused:
+        return Judged(Answer.DENIED, f"{len(refused)} of {len(pods)} pods: {refused[0].evidence}")
+    levels = {pod.level for pod in pods}
+    if levels == {"connected"}:
+        return Judged(Answer.PROVEN, heartbeat.evidence)
+    if levels <= {"connected", "no trouble seen"}:
+        return Judged(Answer.QUIET, heartbeat.evidence)
+    return Judged(Answer.UNDECIDED, heartbeat.evidence)
+
+
+def _again(pod: PodHeartbeat) -> bool:
+    return pod.since is not None and pod.last_at is not None and pod.last_at > pod.since
+
+
+class Observer:
+    """Looks at the pods that read their token from one Secret."""
+
+    def __init__(
+        self, cluster: Cluster, spec: GatewaySpec, secret: str, observing: Observing
+    ) -> None:
+        self._cluster = cluster
+        self._spec = spec
+        self._secret = secret
+        self._observing = observing
+
+    def look(self) -> Judged:
+        """What there is to see now. Raises what reading the Deployment or its pods raises."""
+        ref = self._spec.ref
+        deployment = self._cluster.get("Deployment", ref.namespace, ref.name)
+        if deployment is None:
+            raise NotFound(f"The Deployment “{ref.name}” is gone from {ref.cluster}.")
+        pods = [pod for pod in self._pods() if _reads(pod, self._secret)]
+        asked = Asked(ref, deployment, pods, None)
+        return judge(heartbeats(self._cluster, [asked])[ref])
+
+    def watch(self, lost: threading.Event) -> Judged:
+        """Look until it is clear, or until there is no more patience. RunLost when `lost` is set.
+
+        A cluster that does not answer leaves it undecided; NotFound when the Deployment is gone.
+        """
+        began = time.monotonic()
+        calm_since: float | None = None
+        while True:
+            judged = self._seen()
+            now = time.monotonic()
+            if judged.answer in (Answer.PROVEN, Answer.DENIED):
+                return judged
+            if judged.answer is Answer.QUIET:
+                calm_since = calm_since if calm_since is not None else now
+                if now - calm_since >= self._observing.quiet:
+                    return judged
+            else:
+                calm_since = None
+            if now - began >= self._observing.patience:
+                return Judged(Answer.UNDECIDED, judged.evidence)
+            if lost.wait(self._observing.look):
+                raise RunLost
+
+    @contextmanager
+    def refusals(self, lost: threading.Event) -> Iterator["Refusals"]:
+        """Look beside a rollout, which a refused token would only hold up until its deadline."""
+        found = Refusals(lost)
+        ended = threading.Event()
+
+        def work() -> None:
+            while not ended.wait(self._observing.look):
+                try:
+                    judged = self._seen()
+                except NotFound:
+                    # Who follows the rollout says it.
+                    return
+                if judged.answer is Answer.DENIED:
+                    found.evidence = judged.evidence
+                    return
+
+        name = f"refusals of {self._spec.ref.name}"
+        threading.Thread(target=work, name=name, daemon=True).start()
+        try:
+            yield found
+        finally:
+            # Nobody waits for a look under way: it is bounded by itself.
+            ended.set()
+
+    def _seen(self) -> Judged:
+        try:
+            return self.look()
+        except NotFound:
+            raise
+        except GatewayBotError as error:
+            return Judged(Answer.UNDECIDED, error.happened.rstrip("."))
+
+    def _pods(self) -> list[Manifest]:
+        chosen = ",".join(f"{key}={value}" for key, value in selector(self._spec).items())
+        return self._cluster.list("Pod", self._spec.ref.namespace, label_selector=chosen)
+
+
+class Refusals:
+    """Set once Azure is seen to refuse a pod, or the run is lost."""
+
+    def __init__(self, lost: threading.Event) -> None:
+        self.evidence = ""
+        self._lost = lost
+
+    def is_set(self) -> bool:
+        """Whether to look no further."""
+        return bool(self.evidence) or self._lost.is_set()
+
+
+def _reads(pod: Manifest, secret: str) -> bool:
+    used = token_secret_of(pod["spec"])
+    return used is not None and used[0] == secret and not pod["metadata"].get("deletionTimestamp")

@@ -1,0 +1,246 @@
+"""When gateways get worse or better: what counts, what belongs together, and what is told once."""
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deploy.actions.connection import connect
+from deploy.gateway import GatewayRef
+from deploy.health.incident_store import IncidentStore
+from deploy.health.incidents import (
+    BELOW_MINIMUM,
+    CUT_OFF,
+    DENIED,
+    LASTS,
+    OVER,
+    TOGETHER,
+    Health,
+    Incident,
+    Watch,
+    minimum_of,
+    step,
+    watch_from_mapping,
+    watch_to_mapping,
+)
+from handlers.views import incidents as view
+from tests.handlers.test_views import check
+from tests.support.redis_servers import started
+
+NOW = 1_800_000_000.0
+TICK = 10.0
+
+
+def health(name: str, *troubles: str, seen: bool = True, node: str = "") -> Health:
+    return Health(
+        GatewayRef("west", "dev", name),
+        {trouble: f"{trouble} it is" for trouble in troubles},
+        seen,
+        frozenset({node} - {""}),
+    )
+
+
+class Channel:
+    """A watch of one cluster, and a channel that is told everything at once."""
+
+    def __init__(self) -> None:
+        self.watch = Watch()
+        self.now = NOW
+        self.posted: list[str] = []
+        self.updated = 0
+        self.replies: list[str] = []
+
+    def look(self, *healths: Health, seconds: float = TICK, away: str = "") -> None:
+        """Look every ten seconds for so long."""
+        for _ in range(max(1, round(seconds / TICK))):
+            self.now += TICK
+            told = None if away else healths
+            self.watch = step(self.watch, "west", told, away, self.now)
+            stored = json.loads(json.dumps(watch_to_mapping(self.watch)))
+            self.watch = watch_from_mapping(stored)
+            self.watch = dataclasses.replace(
+                self.watch, incidents=tuple(self._tell(i) for i in self.watch.incidents)
+            )
+
+    def _tell(self, incident: Incident) -> Incident:
+        if incident.told < incident.version:
+            text, blocks = view.message(incident)
+            check(blocks)
+            if incident.message is None:
+                self.posted.append(text)
+            else:
+                self.updated += 1
+                self.last = text
+        self.replies += [view.reply(line) for line in incident.replies]
+        return dataclasses.replace(
+            incident,
+            told=incident.version,
+            replies=(),
+            message={"channel": "C", "ts": "1"},
+        )
+
+
+@pytest.fixture
+def channel() -> Channel:
+    return Channel()
+
+
+def test_a_trouble_that_lasts_is_told_once_and_its_end_in_the_same_message(
+    channel: Channel,
+) -> None:
+    channel.look(health("edge-1"), seconds=60)
+    channel.look(health("edge-1", CUT_OFF), seconds=600)
+    assert channel.posted == ["west/dev/edge-1 is cut off"]
+    channel.look(health("edge-1"), seconds=60)
+    assert len(channel.posted) == 1
+    assert channel.last == "Over: west/dev/edge-1 is cut off"
+    assert channel.replies == ["✅ `west/dev/edge-1` is well again."]
+
+
+def test_a_trouble_of_a_moment_is_not_told(channel: Channel) -> None:
+    for _ in range(20):
+        channel.look(health("edge-1", BELOW_MINIMUM), seconds=LASTS)
+        channel.look(health("edge-1"), seconds=OVER + 2 * TICK)
+    assert channel.posted == []
+
+
+def test_a_trouble_that_comes_and_goes_is_one_message(channel: Channel) -> None:
+    for _ in range(20):
+        channel.look(health("edge-1", CUT_OFF), seconds=40)
+        channel.look(health("edge-1"), seconds=OVER + 2 * TICK)
+    assert len(channel.posted) == 1
+
+
+def test_who_was_in_two_incidents_is_told_of_again_in_the_newer_one_alone(
+    channel: Channel,
+) -> None:
+    names = ["a", "b", "c"]
+    channel.look(health("a", CUT_OFF), seconds=60)
+    channel.look(health("a"), seconds=60)
+    channel.look(*(health(n, CUT_OFF) for n in names), seconds=60)
+    channel.look(*map(health, names), seconds=60)
+    channel.look(*(health(n, CUT_OFF) for n in names), seconds=60)
+    lasting = [ref for i in channel.watch.incidents for ref in i.open_members]
+    assert sorted(lasting) == [f"west/dev/{n}" for n in names]
+    assert len(channel.posted) <= 3
+
+
+def test_a_link_that_cannot_be_seen_is_not_called_mended(channel: Channel) -> None:
+    channel.look(health("edge-1", DENIED), seconds=60)
+    channel.look(health("edge-1", seen=False), seconds=600)
+    assert channel.updated == 0
+    channel.look(health("edge-1"), seconds=60)
+    assert channel.last.startswith("Over")
+
+
+def test_what_gets_worse_is_said_in_the_thread(channel: Channel) -> None:
+    channel.look(health("edge-1", CUT_OFF), seconds=60)
+    channel.look(health("edge-1", CUT_OFF, BELOW_MINIMUM), seconds=60)
+    assert len(channel.posted) == 1
+    assert "cut off and below its minimum of pods" in channel.last
+    assert channel.replies == [":warning: `west/dev/edge-1` below minimum: below minimum it is"]
+
+
+def test_a_node_that_dies_is_one_message_however_many_gateways_it_takes(channel: Channel) -> None:
+    names = [f"edge-{n}" for n in range(50)]
+    channel.look(*map(health, names), seconds=30)
+    for bad in range(0, 51, 10):
+        channel.look(
+            *(health(n, BELOW_MINIMUM, node="n1") for n in names[:bad]), *map(health, names[bad:])
+        )
+    channel.look(*(health(n, BELOW_MINIMUM, node="n1") for n in names), seconds=60)
+    assert len(channel.posted) == 1
+    assert channel.posted[0].endswith("gateways on node n1 of west got worse together")
+    assert "50 gateways" in channel.last
+    channel.look(*map(health, names), seconds=60)
+    assert channel.last.startswith("Over: 50 gateways")
+    assert len(channel.posted) == 1
+
+
+def test_gateways_that_get_worse_one_after_another_do_not_flood(channel: Channel) -> None:
+    names = [f"edge-{n}" for n in range(30)]
+    for bad in range(31):
+        channel.look(*(health(n, CUT_OFF) for n in names[:bad]), *map(health, names[bad:]))
+    channel.look(*(health(n, CUT_OFF) for n in names), seconds=60)
+    assert len(channel.posted) <= 4
+
+
+def test_a_cluster_that_is_away_is_one_message_and_no_gateway_is_called_mended(
+    channel: Channel,
+) -> None:
+    channel.look(health("edge-1", CUT_OFF), seconds=60)
+    channel.look(away="Cluster “west” does not answer.", seconds=600)
+    assert channel.posted[1:] == ["Cluster west does not answer"]
+    channel.look(health("edge-1", CUT_OFF), seconds=60)
+    assert len(channel.posted) == 2
+    assert not any("edge-1" in reply for reply in channel.replies)
+
+
+def test_a_gateway_that_is_deleted_is_not_called_well(channel: Channel) -> None:
+    channel.look(health("edge-1", CUT_OFF), seconds=60)
+    channel.look(health("edge-2"), seconds=60)
+    assert channel.replies == ["`west/dev/edge-1` runs no more."]
+
+
+def test_what_is_over_is_forgotten(channel: Channel) -> None:
+    channel.look(health("edge-1", CUT_OFF), seconds=60)
+    channel.look(health("edge-1"), seconds=TOGETHER + 100)
+    assert channel.watch == Watch()
+
+
+HEALTHS = st.lists(
+    st.builds(
+        health,
+        st.sampled_from(["a", "b", "c", "d", "e"]),
+        st.sampled_from([CUT_OFF, DENIED, BELOW_MINIMUM]),
+        seen=st.booleans(),
+    ),
+    unique_by=lambda h: h.ref,
+)
+
+
+@given(st.lists(st.tuples(HEALTHS, st.booleans()), max_size=40))
+def test_whatever_happens_no_gateway_is_in_two_open_incidents(
+    course: list[tuple[list[Health], bool]],
+) -> None:
+    channel = Channel()
+    for healths, away in course:
+        channel.look(*healths, away="gone" if away else "", seconds=30)
+        lasting = [ref for i in channel.watch.incidents for ref in i.open_members]
+        assert len(lasting) == len(set(lasting))
+
+
+@pytest.mark.parametrize(
+    ("replicas", "allowed", "minimum"),
+    [(3, 0, 3), (3, 1, 2), (4, "25%", 3), (3, "25%", 3), (1, 1, 1), (2, "100%", 1), (0, 0, 0)],
+)
+def test_the_minimum_is_what_a_rollout_would_leave(
+    replicas: int, allowed: Any, minimum: int
+) -> None:
+    strategy = {"rollingUpdate": {"maxUnavailable": allowed}}
+    assert minimum_of({"spec": {"replicas": replicas, "strategy": strategy}}) == minimum
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[Any]:
+    for server in started("valkey", tmp_path):
+        yield connect(server.url)
+
+
+def test_of_several_bots_one_watches_and_the_next_goes_on_where_it_ended(redis: Any) -> None:
+    first, second = IncidentStore(redis, "one"), IncidentStore(redis, "two")
+    assert first.take("west:C1") == Watch()
+    assert second.take("west:C1") is None
+    assert second.take("east:C1") == Watch()
+    watch = step(Watch(), "west", [health("edge-1", CUT_OFF)], "", NOW)
+    assert first.save("west:C1", watch)
+    assert not second.save("west:C1", Watch())
+    first.release("west:C1")
+    assert second.take("west:C1") == watch
+    assert not first.save("west:C1", Watch())
+    assert second.take("west:C1") == watch

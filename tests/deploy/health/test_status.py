@@ -1,0 +1,341 @@
+"""What runs on a cluster, whoever put it there, and what it says of its link to Azure."""
+
+import base64
+import datetime
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.actions.record import State
+from deploy.errors import InvalidInput, NotFound
+from deploy.gateway import GatewayRef
+from deploy.health.cache import ClusterCache
+from deploy.health.status import GatewayDetail, GatewaySummary, gateway_detail, resolve, summaries
+from deploy.kube.cluster import Cluster
+from deploy.kube.connection import Connection
+from deploy.kube.transport import connect_with_kubeconfig
+from deploy.plans.planning import Planner
+from deploy.rollouts.applying import Applier
+from deploy.rollouts.deployer import Deployer
+from deploy.rollouts.minting import Minter
+from tests.support.gateway_bed import (
+    HOST,
+    INSTANCE,
+    REF,
+    SPEC,
+    TIMEOUTS,
+    GatewayBed,
+    Mint,
+    RecordingRun,
+    action_for,
+    gateway_bed,
+)
+from tests.support.waiting import until
+
+Manifest = dict[str, Any]
+
+
+@pytest.fixture
+def bed(tmp_path: Path) -> Iterator[GatewayBed]:
+    with gateway_bed(tmp_path) as ready:
+        yield ready
+
+
+@pytest.fixture
+def cache(bed: GatewayBed) -> Iterator[ClusterCache]:
+    found = ClusterCache(bed.cluster)
+    yield found
+    found.stop()
+
+
+def gateways(cache: ClusterCache) -> tuple[GatewaySummary, ...]:
+    return summaries(cache.read(), time.time())
+
+
+def deploy(bed: GatewayBed) -> None:
+    planner = Planner({"west": bed.cluster}.__getitem__, list)
+    minter = Minter(Mint(), {"contoso": INSTANCE})
+    deployer = Deployer(Applier(planner, {"west": bed.cluster}, minter))
+    plan = planner.plan(SPEC, "ABC234")
+    assert deployer.execute(action_for(plan), RecordingRun()).state is State.SUCCEEDED
+
+
+def portal(name: str, token: str, *, replicas: int = 1, image: str = "") -> list[Manifest]:
+    """What the Azure portal's YAML and its command for the Secret make."""
+    labels = {"app": name}
+    secret = {"secretKeyRef": {"name": f"{name}-token", "key": "value"}}
+    container = {
+        "name": name,
+        "image": image or "mcr.microsoft.com/azure-api-management/gateway:v2",
+        "ports": [{"name": "http", "containerPort": 8080}],
+        "readinessProbe": {"httpGet": {"path": "/status-0123456789abcdef", "port": "http"}},
+        "env": [{"name": "config.service.auth", "valueFrom": secret}],
+        "envFrom": [{"configMapRef": {"name": f"{name}-env"}}],
+    }
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": f"{name}-token", "namespace": "dev"},
+            "type": "Opaque",
+            "data": {"value": base64.b64encode(f"GatewayKey {token}".encode()).decode()},
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": f"{name}-env", "namespace": "dev", "labels": labels},
+            "data": {"config.service.endpoint": HOST},
+        },
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": name, "namespace": "dev", "labels": labels},
+            "spec": {
+                "replicas": replicas,
+                "selector": {"matchLabels": labels},
+                "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+            },
+        },
+    ]
+
+
+def install(bed: GatewayBed, objects: list[Manifest]) -> None:
+    bed.running.wait(bed.running.cluster.apply(objects))
+
+
+def in_days(days: float) -> str:
+    moment = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days)
+    return f"{moment:%Y%m%d%H%M}"
+
+
+def the_gateway(cache: ClusterCache, name: str) -> GatewaySummary:
+    return until(
+        lambda: next((s for s in gateways(cache) if s.ref.name == name), None), f"gateway {name}"
+    )
+
+
+def test_a_gateway_this_bot_deployed_is_listed_with_its_token(
+    bed: GatewayBed, cache: ClusterCache
+) -> None:
+    deploy(bed)
+    (summary,) = gateways(cache)
+    assert (summary.ref, summary.gateway, summary.tag) == (REF, "edge-1", "2.11.1")
+    assert (summary.desired, summary.ready, summary.updated) == (2, 2, 2)
+    assert summary.managed_by == "gateway-bot"
+    assert summary.token_source == "annotation"
+    assert summary.token_expires_at is not None
+    assert summary.attention == ()
+
+
+def test_a_gateway_of_the_portals_yaml_is_found_with_what_its_token_tells(
+    bed: GatewayBed, cache: ClusterCache
+) -> None:
+    install(bed, portal("legacy-9", f"legacy-9&{in_days(6)}&c2lnbmF0dXJl"))
+    until(lambda: the_gateway(cache, "legacy-9").ready == 1, "readiness")
+    summary = the_gateway(cache, "legacy-9")
+    assert (summary.gateway, summary.tag, summary.managed_by) == ("legacy-9", "v2", "portal YAML")
+    assert summary.token_source == "token"
+    assert summary.attention == ("Its token expires in 5 days.",)
+
+
+def test_a_gateway_from_a_private_registry_is_found_by_its_settings(
+    bed: GatewayBed, cache: ClusterCache
+) -> None:
+    objects = portal("hidden", "x", image="registry.contoso.net/team/apim:1.0")
+    container = objects[2]["spec"]["template"]["spec"]["containers"][0]
+    del container["env"]
+    install(bed, objects)
+    assert the_gateway(cache, "hidden").token_source == "unknown"
+
+
+def test_other_deployments_are_not_gateways(bed: GatewayBed, cache: ClusterCache) -> None:
+    objects = portal("shop", "x", image="example/shop:1.0")
+    objects[1]["data"] = {"color": "blue"}
+    del objects[2]["spec"]["template"]["spec"]["containers"][0]["env"]
+    install(bed, objects)
+    assert gateways(cache) == ()
+
+
+class Counting:
+    """A connection that notes which collections are listed."""
+
+    def __init__(self, inner: Connection) -> None:
+        self._inner = inner
+        self.listed: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def request(self, method: str, path: str, **options: Any) -> bytes:
+        if "limit" in (options.get("query") or {}):
+            self.listed.append(path)
+        return self._inner.request(method, path, **options)
+
+
+def test_the_table_takes_three_lists_when_cold_and_none_when_warm(bed: GatewayBed) -> None:
+    deploy(bed)
+    for name in ("legacy-6", "legacy-7", "legacy-8", "legacy-9"):
+        objects = portal(name, "x", image="registry.contoso.net/apim:1.0")
+        if name == "legacy-9":
+            del objects[2]["spec"]["template"]["spec"]["containers"][0]["env"]
+        install(bed, objects)
+    connection = Counting(connect_with_kubeconfig("west", bed.running.kubeconfig(), None, TIMEOUTS))
+    cache = ClusterCache(Cluster("west", connection))
+    try:
+        assert len(gateways(cache)) == 5
+        cold = ["/api/v1/pods", "/api/v1/secrets", "/apis/apps/v1/deployments"]
+        assert sorted(connection.listed) == cold
+        assert len(gateways(cache)) == 5
+        assert len(connection.listed) == 3
+    finally:
+        cache.stop()
+
+
+def test_a_gateway_in_depth_shows_pods_services_events_and_token(
+    bed: GatewayBed, cache: ClusterCache
+) -> None:
+    deploy(bed)
+    detail = gateway_detail(cache, REF)
+    assert len(detail.pods) == 2
+    assert all(
+        pod.progress.ready and pod.progress.state == "Running" and pod.progress.node
+        for pod in detail.pods
+    )
+    assert {pod.token_secret for pod in detail.pods} == {"edge-1-token-abc234"}
+    assert [pod.heartbeat.level for pod in detail.pods if pod.heartbeat] == ["no trouble seen"] * 2
+    assert [action.action for action in detail.actions] == ["ABC234"]
+    assert detail.instance == "contoso"
+    names = {service.name: service for service in detail.services}
+    assert names["edge-1-live-traffic"].ports == "80/TCP, 443/TCP"
+    assert names["edge-1-instance-discovery"].cluster_ip == "None"
+    assert "Started" in {event.reason for event in detail.events}
+    assert detail.summary.token_secret == "edge-1-token-abc234"
+    assert detail.unread == ()
+    assert {c.type for c in detail.conditions} == {"Available", "Progressing"}
+
+
+def beat(cache: ClusterCache, name: str = "edge-1") -> GatewayDetail:
+    return gateway_detail(cache, GatewayRef("west", "dev", name))
+
+
+def level(cache: ClusterCache, wanted: str) -> Callable[[], bool]:
+    return lambda: beat(cache).heartbeat.level == wanted
+
+
+def test_a_healthy_gateway_shows_no_trouble_and_claims_no_more(
+    bed: GatewayBed, cache: ClusterCache
+) -> None:
+    deploy(bed)
+    heartbeat = beat(cache).heartbeat
+    assert heartbeat.level == "no trouble seen"
+    assert "no link warning" in heartbeat.evidence
+
+
+def test_a_refused_token_is_denied_with_the_gateways_own_words(
+    bed: GatewayBed, cache: ClusterCache
+) -> None:
+    deploy(bed)
+    bed.configuration.status = 401
+    until(level(cache, "denied"), "the refusal")
+    heartbeat = beat(cache).heartbeat
+    assert "StatusCode: Unauthorized" in heartbeat.evidence
+    assert heartbeat.since is not None
+    assert time.time() - 60 < heartbeat.since <= time.time()
+
+
+def test_a_broken_name_service_is_cut_off(bed: GatewayBed, cache: ClusterCache) -> None:
+    deploy(bed)
+    bed.nodes("dns_broken", True)
+    until(level(cache, "cut off"), "the cut")
+
+
+def test_logs_that_may_not_be_read_leave_it_unknown(bed: GatewayBed, cache: ClusterCache) -> None:
+    deploy(bed)
+    bed.api("deny_logs", True)
+    heartbeat = beat(cache).heartbeat
+    assert heartbeat.level == "unknown"
+    assert "its log cannot be read" in heartbeat.evidence
+
+
+def test_a_secret_changed_under_a_running_pod_is_a_stale_token(
+    bed: GatewayBed, cache: ClusterCache
+) -> None:
+    objects = portal("legacy-9", f"legacy-9&{in_days(20)}&c2lnbmF0dXJl")
+    install(bed, objects)
+    until(lambda: the_gateway(cache, "legacy-9").ready == 1, "readiness")
+
+    def renewed() -> bool:
+        # Kubernetes writes whole seconds: the token must change in a later one than the start.
+        token = f"GatewayKey legacy-9&{in_days(30)}&{time.time_ns()}"
+        objects[0]["data"] = {"value": base64.b64encode(token.encode()).decode()}
+        bed.running.apply("/api/v1/namespaces/dev/secrets/legacy-9-token", objects[0])
+        return beat(cache, "legacy-9").heartbeat.level == "stale token"
+
+    until(renewed, "the stale token")
+    assert (
+        "before the token in its Secret was changed" in beat(cache, "legacy-9").heartbeat.evidence
+    )
+
+
+def test_a_token_past_its_expiry_is_never_healthy(bed: GatewayBed, cache: ClusterCache) -> None:
+    install(bed, portal("legacy-9", f"legacy-9&{in_days(-2)}&c2lnbmF0dXJl"))
+    until(lambda: the_gateway(cache, "legacy-9").ready == 1, "readiness")
+    assert the_gateway(cache, "legacy-9").attention == ("Its token has expired.",)
+    assert beat(cache, "legacy-9").heartbeat.level == "stale token"
+
+
+def test_a_gateway_without_pods_is_unknown(bed: GatewayBed, cache: ClusterCache) -> None:
+    install(bed, portal("legacy-9", "x", replicas=0))
+    heartbeat = beat(cache, "legacy-9").heartbeat
+    assert (heartbeat.level, heartbeat.evidence) == (
+        "unknown",
+        "There is no pod that could talk to Azure.",
+    )
+
+
+def test_what_does_not_run_is_not_found(bed: GatewayBed, cache: ClusterCache) -> None:
+    with pytest.raises(NotFound, match="No gateway “edge-1” runs in west/dev"):
+        gateway_detail(cache, REF)
+
+
+def summary(where: str, gateway: str = "") -> GatewaySummary:
+    return GatewaySummary(
+        ref=GatewayRef.parse(where),
+        gateway=gateway,
+        tag="2.11.1",
+        desired=1,
+        ready=1,
+        updated=1,
+        available=1,
+        created_at=0.0,
+        managed_by="gateway-bot",
+    )
+
+
+FLEET = [
+    summary("west/dev/edge-1", "Edge-1"),
+    summary("east/dev/edge-1", "Edge-1"),
+    summary("east/prod/store-7", "Store"),
+]
+
+
+@pytest.mark.parametrize(
+    "name", ["store-7", "prod/store-7", "east/prod/store-7", "STORE-7 ", "Store"]
+)
+def test_an_unambiguous_name_is_enough(name: str) -> None:
+    assert str(resolve(name, FLEET)) == "east/prod/store-7"
+
+
+def test_an_ambiguous_name_lists_what_it_can_mean() -> None:
+    with pytest.raises(InvalidInput, match="east/dev/edge-1, west/dev/edge-1"):
+        resolve("edge-1", FLEET)
+
+
+def test_an_unknown_name_suggests_the_nearest() -> None:
+    with pytest.raises(NotFound, match="Did you mean store-7"):
+        resolve("stor-7", FLEET)
+    with pytest.raises(NotFound):
+        resolve("", [])

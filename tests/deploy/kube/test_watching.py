@@ -1,0 +1,162 @@
+"""Watches, through everything that interrupts them."""
+
+import contextlib
+import queue
+import random
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deploy.errors import Refused
+from deploy.health.cache import SILENCE
+from deploy.kube.cluster import Cluster, connect
+from deploy.kube.watching import Change, Event, Watch, server_seconds
+from tests.support.gateway_bed import end_watches
+from tests.support.running_cluster import RunningCluster
+from tests.support.silent_proxy import behind_proxy
+
+
+class Heard:
+    """Events of a watch, as they come."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._events: queue.Queue[Event] = queue.Queue()
+        self._watch = watch
+        self.thread = threading.Thread(target=self._read, daemon=True)
+        self.thread.start()
+
+    def _read(self) -> None:
+        for event in self._watch:
+            self._events.put(event)
+
+    def until(self, change: Change, name: str = "") -> list[tuple[Change, str]]:
+        """Everything up to the event waited for."""
+        seen = []
+        while True:
+            kind, item = self._events.get(timeout=15)
+            seen.append((kind, (item.get("metadata") or {}).get("name", "")))
+            if seen[-1] == (change, name):
+                return seen
+
+
+@contextlib.contextmanager
+def heard(cluster: Cluster, silence: float = 30) -> Iterator[Heard]:
+    watch = cluster.watch("ConfigMap", "dev", label_selector="app=x", silence=silence)
+    listener = Heard(watch)
+    try:
+        yield listener
+    finally:
+        watch.close()
+        listener.thread.join(5)
+        assert not listener.thread.is_alive()
+
+
+def config_map(name: str, value: str = "1") -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name, "namespace": "dev", "labels": {"app": "x"}},
+        "data": {"a": value},
+    }
+
+
+def test_a_watch_tells_what_is_there_and_then_what_changes(cluster: Cluster) -> None:
+    cluster.apply(config_map("one"))
+    with heard(cluster) as events:
+        assert events.until(Change.SYNCED) == [(Change.ADDED, "one"), (Change.SYNCED, "")]
+        cluster.apply(config_map("two"))
+        cluster.apply(config_map("one", "2"))
+        cluster.delete("ConfigMap", "dev", "two")
+        assert events.until(Change.DELETED, "two") == [
+            (Change.ADDED, "two"),
+            (Change.MODIFIED, "one"),
+            (Change.DELETED, "two"),
+        ]
+
+
+def test_closing_ends_a_watch_that_waits_at_once(cluster: Cluster) -> None:
+    with heard(cluster) as events:
+        events.until(Change.SYNCED)
+        began = time.monotonic()
+    assert time.monotonic() - began < 1
+
+
+def test_an_outage_is_told_and_what_changed_meanwhile_is_caught_up(
+    cluster: Cluster, running: RunningCluster
+) -> None:
+    cluster.apply(config_map("one"))
+    with heard(cluster) as events:
+        events.until(Change.SYNCED)
+        running.call(lambda: running.cluster.faults.set("api_down", True))
+        end_watches(running)
+        events.until(Change.LOST)
+        running.call(lambda: running.cluster.faults.set("api_down", False))
+        cluster.apply(config_map("two"))
+        assert (Change.SYNCED, "") in events.until(Change.ADDED, "two")
+
+
+def test_history_that_is_gone_is_listed_anew(cluster: Cluster, running: RunningCluster) -> None:
+    cluster.apply(config_map("one"))
+    cluster.apply(config_map("two"))
+    with heard(cluster) as events:
+        events.until(Change.SYNCED)
+        running.call(lambda: running.cluster.faults.set("api_down", True))
+        end_watches(running)
+        events.until(Change.LOST)
+        running.call(lambda: running.cluster.faults.set("api_down", False))
+        cluster.delete("ConfigMap", "dev", "one")
+        running.call(running.cluster.compact)
+        told = events.until(Change.DELETED, "one")
+        assert told.count((Change.ADDED, "two")) == 0
+
+
+def test_a_connection_that_a_middlebox_forgot_is_noticed_after_the_agreed_silence(
+    cluster: Cluster, running: RunningCluster, tmp_path: Path
+) -> None:
+    silence = 2.0
+    with behind_proxy(running.kubeconfig(), tmp_path) as (proxy, kubeconfig):
+        behind = connect("west", kubeconfig=kubeconfig)
+        with heard(behind, silence=silence) as events:
+            events.until(Change.SYNCED)
+            proxy.forget()
+            began = time.monotonic()
+            cluster.apply(config_map("unseen"))
+            # It goes on where it was: nothing is listed, so nothing but the news is told.
+            assert events.until(Change.ADDED, "unseen") == [(Change.ADDED, "unseen")]
+            assert time.monotonic() - began < silence + 2
+        behind.close()
+
+
+@given(st.floats(1, 600), st.integers())
+def test_the_server_ends_each_watch_before_its_silence_counts_as_death(
+    silence: float, seed: int
+) -> None:
+    random.seed(seed)
+    assert 1 <= server_seconds(silence) <= max(1, silence * 0.8)
+
+
+def test_a_cache_notices_a_dead_connection_within_a_minute() -> None:
+    longest_pause_before_the_next_watch = 0.2
+    assert SILENCE + longest_pause_before_the_next_watch < 60
+
+
+def test_watches_that_the_server_cuts_go_on(cluster: Cluster, running: RunningCluster) -> None:
+    running.call(lambda: running.cluster.faults.set("watch_drop", True))
+    with heard(cluster) as events:
+        events.until(Change.SYNCED)
+        for n in range(3):
+            cluster.apply(config_map(f"map-{n}"))
+            events.until(Change.ADDED, f"map-{n}")
+            end_watches(running)
+
+
+def test_a_watch_that_is_not_allowed_says_so(running: RunningCluster) -> None:
+    nobody = connect("west", kubeconfig=running.kubeconfig("bot"))
+    with pytest.raises(Refused, match="may not list configmaps"):
+        next(iter(nobody.watch("ConfigMap", "dev")))

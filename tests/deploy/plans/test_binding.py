@@ -1,0 +1,99 @@
+import copy
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+
+from deploy.gateway import ApimGateway, GatewayRef, GatewaySpec
+from deploy.plans.binding import Observed, build_plan, plan_from_mapping, plan_to_mapping
+from deploy.plans.diff import field_changes
+from deploy.plans.plan import Exempted, Finding, Plan, TokenPlan
+from deploy.rendering.manifests import render
+
+SPEC = GatewaySpec(
+    ref=GatewayRef("west", "dev", "edge-1"),
+    apim=ApimGateway("contoso", "edge-1", "contoso.configuration.azure-api.net"),
+    tag="2.11.1",
+)
+TOKEN = TokenPlan("edge-1-token-a", mint=False, expires_at=None, reason="kept")
+
+
+def plan(live: Any = "same", *, uid: str = "u1", token: TokenPlan = TOKEN) -> Plan:
+    wanted = render(SPEC, token.secret)
+    found = wanted if live == "same" else live or [None] * len(wanted)
+    return build_plan(
+        SPEC,
+        cluster_uid=uid,
+        observed=[Observed(w, f, w) for w, f in zip(wanted, found, strict=True)],
+        token=token,
+    )
+
+
+def changed(**spec: Any) -> list[Any]:
+    live = list(copy.deepcopy(render(SPEC, TOKEN.secret)))
+    live[-1]["spec"].update(spec)
+    return live
+
+
+def test_an_unchanged_gateway_has_an_empty_plan() -> None:
+    assert plan().empty
+
+
+def test_a_new_gateway_creates_every_object() -> None:
+    assert [change.change for change in plan(None).changes] == ["create"] * 5
+
+
+def test_a_change_is_told_old_and_new_and_whether_pods_restart() -> None:
+    live = changed(replicas=5)
+    live[-1]["spec"]["template"]["spec"]["containers"][0]["image"] = "old"
+    (change,) = plan(live).changes
+    fields = {field.path: field for field in change.fields}
+    assert (fields["spec.replicas"].old, fields["spec.replicas"].new) == (5, 3)
+    assert not fields["spec.replicas"].restarts_pods
+    assert fields["spec.template.spec.containers[edge-1].image"].restarts_pods
+
+
+def test_what_others_keep_on_an_object_is_no_change() -> None:
+    wanted = render(SPEC, "t")[-1]
+    live = copy.deepcopy(wanted)
+    live["metadata"]["annotations"]["deployment.kubernetes.io/revision"] = "7"
+    live["metadata"]["annotations"]["gateway-bot.io/action"] = "7K3MAB"
+    live["metadata"] |= {"uid": "x", "resourceVersion": "9", "managedFields": []}
+    live["status"] = {"replicas": 3}
+    assert field_changes("Deployment", live, wanted) == ()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        plan(changed(replicas=5)),
+        plan(uid="u2"),
+        plan(token=TokenPlan("edge-1-token-b", mint=True, expires_at=None, reason="")),
+    ],
+)
+def test_the_digest_is_of_this_cluster_these_objects_and_these_changes(other: Plan) -> None:
+    assert plan().digest == plan().digest != other.digest
+
+
+def test_a_plan_survives_being_stored() -> None:
+    stored = json.loads(json.dumps(plan_to_mapping(plan(changed(replicas=5)))))
+    again = plan_from_mapping(stored)
+    assert json.loads(json.dumps(plan_to_mapping(again))) == stored
+    assert again.spec == SPEC
+    assert again.digest == plan(changed(replicas=5)).digest
+
+
+def test_findings_survive_being_stored_with_fix_and_exemption() -> None:
+    agreed = Finding("a", "info", "w", "y", "f", {"replicas": 3}, Exempted("Why.", "2027-03-31"))
+    plain = Finding("b", "deny", "w", "y", "f")
+    whole = dataclasses.replace(plan(), findings=(agreed, plain))
+    again = plan_from_mapping(json.loads(json.dumps(plan_to_mapping(whole))))
+    assert again.findings == (agreed, plain)
+    assert again.denied
+
+
+def test_findings_stored_by_an_earlier_version_are_read() -> None:
+    stored = plan_to_mapping(plan())
+    stored["findings"] = [{"rule": "a", "severity": "info", "what": "w", "why": "y", "fix": "f"}]
+    assert plan_from_mapping(stored).findings == (Finding("a", "info", "w", "y", "f"),)

@@ -1,0 +1,115 @@
+"""What was decided on is what is done: on a cluster that has moved, nothing is."""
+
+import dataclasses
+from collections.abc import Iterator
+
+import pytest
+
+from deploy.actions.record import State, Step
+from deploy.kube.fencing import Fences, lease_name
+from deploy.plans.plan import Plan
+from deploy.plans.planning import Planner
+from deploy.rollouts.applying import Applier
+from deploy.rollouts.deployer import Deployer
+from deploy.rollouts.installed import installed
+from deploy.rollouts.minting import Minter
+from deploy.rollouts.removal import Remover, removal_plan
+from tests.support.gateway_bed import (
+    INSTANCE,
+    REF,
+    SPEC,
+    GatewayBed,
+    Mint,
+    RecordingRun,
+    action_for,
+    gateway_bed,
+)
+
+
+@pytest.fixture(scope="module")
+def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayBed]:
+    with gateway_bed(tmp_path_factory.mktemp("bed")) as found:
+        yield found
+
+
+class Bench:
+    """Executors, and somebody else who changes the gateway."""
+
+    def __init__(self, bed: GatewayBed) -> None:
+        self.cluster = bed.cluster
+        for kind in ("Deployment", "Service", "ConfigMap", "Secret", "PodDisruptionBudget"):
+            for item in bed.cluster.list(kind, REF.namespace):
+                bed.cluster.delete(kind, REF.namespace, item["metadata"]["name"])
+        self.mint = Mint()
+        clusters = {"west": bed.cluster}
+        self.planner = Planner(clusters.__getitem__, list)
+        applier = Applier(self.planner, clusters, Minter(self.mint, {"contoso": INSTANCE}))
+        self.deployer = Deployer(applier)
+        self.remover = Remover(clusters)
+
+    def moved(self) -> None:
+        """Another action deploys the gateway."""
+        plan = self.planner.plan(dataclasses.replace(SPEC, replicas=1), "OTHER1")
+        run = RecordingRun()
+        assert self.deployer.execute(action_for(plan, "OTHER1"), run).state is State.SUCCEEDED
+
+    def removal(self) -> Plan:
+        """What would be shown before it is deleted."""
+        return removal_plan(self.cluster, installed(self.cluster, REF), volumes=False)
+
+
+@pytest.fixture
+def bench(bed: GatewayBed) -> Bench:
+    return Bench(bed)
+
+
+def test_a_gateway_that_changed_since_the_plan_was_shown_is_left_alone(bench: Bench) -> None:
+    action = action_for(bench.planner.plan(SPEC, "ABC234"))
+    bench.moved()
+    before = bench.cluster.get("Deployment", REF.namespace, REF.name)
+    outcome = bench.deployer.execute(action, RecordingRun())
+    assert outcome.state is State.SUPERSEDED
+    assert "Nothing was changed" in outcome.meaning
+    assert bench.cluster.get("Deployment", REF.namespace, REF.name) == before
+    assert len(bench.mint.asked) == 1
+
+
+def test_where_a_run_that_died_had_begun_it_is_not_said_that_nothing_was_changed(
+    bench: Bench,
+) -> None:
+    action = action_for(bench.planner.plan(SPEC, "ABC234"), steps=(Step("apply", 0.0),))
+    bench.moved()
+    outcome = bench.deployer.execute(action, RecordingRun())
+    assert outcome.state is State.SUPERSEDED
+    assert "Nothing was changed" not in outcome.meaning
+    assert "broken off" in outcome.meaning
+
+
+def test_more_than_was_shown_is_not_deleted(bench: Bench) -> None:
+    bench.moved()
+    plan = bench.removal()
+    shown = dataclasses.replace(plan, changes=plan.changes[:-1])
+    outcome = bench.remover.execute(action_for(shown, kind="delete"), RecordingRun())
+    assert outcome.state is State.SUPERSEDED
+    assert bench.removal().changes == plan.changes
+
+
+def test_a_deletion_that_was_begun_is_finished(bench: Bench) -> None:
+    bench.moved()
+    plan = bench.removal()
+    bench.cluster.delete("Deployment", REF.namespace, REF.name)
+    action = action_for(plan, kind="delete", steps=(Step("delete", 0.0),))
+    assert bench.remover.execute(action, RecordingRun()).state is State.SUCCEEDED
+    assert bench.cluster.list("Service", REF.namespace) == []
+
+
+def test_a_deleted_gateway_leaves_no_lease(bench: Bench) -> None:
+    bench.moved()
+    Fences({"west": bench.cluster}).take(REF, "ABC234", "bot-1", 3, 30)
+    plan = bench.removal()
+    # An object that is gone since it was shown is no reason to keep the others.
+    bench.cluster.delete("Service", REF.namespace, plan.changes[1].name)
+    outcome = bench.remover.execute(action_for(plan, kind="delete"), RecordingRun())
+    assert outcome.state is State.SUCCEEDED
+    assert bench.cluster.get("Lease", REF.namespace, lease_name(REF)) is None
+    assert bench.cluster.list("Secret", REF.namespace) == []

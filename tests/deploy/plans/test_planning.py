@@ -1,0 +1,224 @@
+"""Plans against a cluster that answers as a real one."""
+
+import dataclasses
+import datetime
+
+import pytest
+
+from deploy.access import Environment
+from deploy.errors import InvalidInput, NotFound, Unavailable
+from deploy.gateway import GatewayRef, GatewaySpec
+from deploy.kube.cluster import Cluster
+from deploy.plans.plan import Plan
+from deploy.plans.planning import Planner, readable
+from deploy.rendering.manifests import token_secret
+from deploy.rollouts.pods import token_secret_of
+from deploy.rollouts.rollout import apply_plan
+from deploy.rules import Exemption
+from deploy.specs.options import Auth, Autoscaling, Backup, Disruption, Rollout
+from deploy.tokens.token import expiry_for
+from tests.support.gateway_bed import INSTANCE, SPEC, Mint
+from tests.support.running_cluster import RunningCluster
+
+
+@pytest.fixture
+def planner(cluster: Cluster) -> Planner:
+    return Planner({"west": cluster}.__getitem__, lambda: ["2.11.0", "2.11.1"])
+
+
+def deploy(cluster: Cluster, planner: Planner, action_id: str = "ABC234") -> None:
+    plan = planner.plan(SPEC, action_id)
+    expiry = expiry_for(datetime.datetime.now(datetime.UTC))
+    assert plan.token.secret is not None
+    token = Mint().generate_token(INSTANCE, "edge-1", "primary", expiry)
+    cluster.create(token_secret(SPEC, plan.token.secret, token, action_id))
+    apply_plan(cluster, plan, action_id=action_id, requester="U1")
+
+
+def test_a_plan_for_a_new_gateway_creates_everything_and_changes_nothing_yet(
+    cluster: Cluster, planner: Planner
+) -> None:
+    plan = planner.plan(SPEC, "ABC234")
+    assert {change.change for change in plan.changes} == {"create"}
+    assert [change.kind for change in plan.changes] == [
+        "ConfigMap",
+        "Service",
+        "Service",
+        "PodDisruptionBudget",
+        "Deployment",
+    ]
+    assert plan.token.mint
+    assert len(plan.digest) == 64
+    assert cluster.list("Deployment", "dev") == []
+
+
+def test_the_same_request_has_the_same_digest(planner: Planner) -> None:
+    assert planner.plan(SPEC, "ABC234").digest == planner.plan(SPEC, "ABC234").digest
+
+
+def test_a_gateway_that_is_as_wanted_has_an_empty_plan(cluster: Cluster, planner: Planner) -> None:
+    deploy(cluster, planner)
+    plan = planner.plan(SPEC, "XYZ789")
+    assert plan.changes == ()
+    assert plan.empty
+
+
+def test_a_changed_tag_is_one_change_that_restarts_pods(cluster: Cluster, planner: Planner) -> None:
+    deploy(cluster, planner)
+    plan = planner.plan(dataclasses.replace(SPEC, tag="2.11.0"), "XYZ789")
+    (change,) = plan.changes
+    assert (change.kind, change.change) == ("Deployment", "update")
+    assert plan.restarts_pods
+    assert not plan.token.mint
+    assert any(f.path.endswith("image") and f.new.endswith(":2.11.0") for f in change.fields)
+
+
+def test_drift_on_the_cluster_is_in_the_plan(
+    cluster: Cluster, planner: Planner, running: RunningCluster
+) -> None:
+    deploy(cluster, planner)
+    before = planner.plan(SPEC, "XYZ789")
+    path = "/api/v1/namespaces/dev/configmaps/edge-1-env"
+    body = {"data": {"telemetry.logs.std.level": "debug"}}
+    running.request("PATCH", path, body, content_type="application/merge-patch+json")
+    plan = planner.plan(SPEC, "XYZ789", take_over=True)
+    assert [change.kind for change in plan.changes] == ["ConfigMap"]
+    assert plan.digest != before.digest
+
+
+def test_what_others_own_is_named_and_cannot_be_decided_on(
+    cluster: Cluster, planner: Planner, running: RunningCluster
+) -> None:
+    deploy(cluster, planner)
+    path = "/apis/apps/v1/namespaces/dev/deployments/edge-1"
+    scale = {"spec": {"replicas": 7}}
+    running.request(
+        "PATCH",
+        f"{path}/scale?fieldManager=kubectl",
+        scale,
+        content_type="application/merge-patch+json",
+    )
+    plan = planner.plan(SPEC, "XYZ789")
+    (conflict,) = plan.conflicts
+    assert (conflict.manager, conflict.path) == ("kubectl", "spec.replicas")
+    assert plan.digest == ""
+    assert planner.plan(SPEC, "XYZ789", take_over=True).digest != ""
+
+
+def test_what_a_rule_denies_has_findings_but_cannot_be_decided_on(cluster: Cluster) -> None:
+    risky = dataclasses.replace(SPEC, rollout=Rollout(max_unavailable="100%"))
+
+    def plan(*environments: Environment) -> Plan:
+        planner = Planner({"west": cluster}.__getitem__, list, environments)
+        return planner.plan(risky, "ABC234", take_over=True)
+
+    def severity(planned: Plan) -> str:
+        return next(f.severity for f in planned.findings if f.rule == "rollout-stops-all")
+
+    production = Environment("production", production=True)
+    agreed = Exemption("rollout-stops-all", "A trial.", datetime.date(9999, 1, 1))
+    denied = plan(production)
+    assert denied.denied
+    assert (severity(denied), denied.digest) == ("deny", "")
+    elsewhere = plan(Environment("development"))
+    assert (severity(elsewhere), len(elsewhere.digest)) == ("warning", 64)
+    exempted = plan(dataclasses.replace(production, exemptions=(agreed,)))
+    assert (severity(exempted), len(exempted.digest)) == ("info", 64)
+
+
+def test_a_missing_secret_is_minted_anew(cluster: Cluster, planner: Planner) -> None:
+    deploy(cluster, planner)
+    cluster.delete("Secret", "dev", "edge-1-token-abc234")
+    plan = planner.plan(SPEC, "XYZ789")
+    assert plan.token.mint
+    assert plan.token.secret == "edge-1-token-xyz789"
+    assert plan.restarts_pods
+
+
+def test_a_missing_namespace_ends_the_plan(planner: Planner) -> None:
+    nowhere = dataclasses.replace(SPEC, ref=GatewayRef("west", "nowhere", "edge-1"))
+    with pytest.raises(NotFound, match="There is no namespace “nowhere” on cluster “west”"):
+        planner.plan(nowhere, "ABC234")
+
+
+def test_what_the_cluster_rejects_ends_the_plan(planner: Planner) -> None:
+    with pytest.raises(InvalidInput):
+        planner.plan(dataclasses.replace(SPEC, cpu="a lot"), "ABC234")
+
+
+def test_a_registry_that_is_away_does_not_stop_a_plan(cluster: Cluster) -> None:
+    def away() -> list[str]:
+        raise Unavailable("The registry does not answer.")
+
+    assert Planner({"west": cluster}.__getitem__, away).plan(SPEC, "ABC234").changes
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        (".spec.replicas", "spec.replicas"),
+        ('.spec.containers[name="gw"].image', "spec.containers[gw].image"),
+        ('.ports[containerPort=8080,protocol="TCP"].name', "ports[8080/TCP].name"),
+    ],
+)
+def test_managed_fields_are_written_as_the_diff_writes_them(path: str, shown: str) -> None:
+    assert readable(path) == shown
+
+
+GUID = "11111111-2222-3333-4444-555555555555"
+SCALED = dataclasses.replace(SPEC, replicas=GatewaySpec.replicas, autoscaling=Autoscaling(2, 5))
+IDENTITY = Auth("workloadIdentity", client_id=GUID, tenant_id=GUID)
+
+
+def test_a_gateway_that_signs_in_to_entra_has_no_token_to_mint(
+    cluster: Cluster, planner: Planner
+) -> None:
+    spec = dataclasses.replace(SPEC, auth=IDENTITY)
+    plan = planner.plan(spec, "ABC234")
+    assert (plan.token.secret, plan.token.mint) == (None, False)
+    apply_plan(cluster, plan, action_id="ABC234", requester="U1")
+    assert cluster.get("ServiceAccount", "dev", "edge-1") is not None
+    assert [s["metadata"]["name"] for s in cluster.list("Secret", "dev")] == []
+    assert planner.plan(spec, "XYZ789").empty
+
+
+def test_a_gateway_may_go_from_its_token_to_entra(cluster: Cluster, planner: Planner) -> None:
+    deploy(cluster, planner)
+    plan = planner.plan(dataclasses.replace(SPEC, auth=IDENTITY), "XYZ789")
+    apply_plan(cluster, plan, action_id="XYZ789", requester="U1")
+    live = cluster.get("Deployment", "dev", "edge-1")
+    assert live is not None
+    assert token_secret_of(live["spec"]["template"]["spec"]) is None
+
+
+def test_every_kind_of_object_is_applied_and_then_as_wanted(
+    cluster: Cluster, planner: Planner
+) -> None:
+    spec = dataclasses.replace(SCALED, auth=IDENTITY, backup=Backup(size="50Mi"))
+    plan = planner.plan(spec, "ABC234")
+    apply_plan(cluster, plan, action_id="ABC234", requester="U1")
+    assert planner.plan(spec, "XYZ789").changes == ()
+
+
+def test_an_autoscaler_takes_over_the_pods_that_run(cluster: Cluster, planner: Planner) -> None:
+    deploy(cluster, planner)
+    plan = planner.plan(SCALED, "XYZ789")
+    changed = {field.path for change in plan.changes for field in change.fields}
+    assert "spec.replicas" not in changed
+    apply_plan(cluster, plan, action_id="XYZ789", requester="U1")
+    live = cluster.get("Deployment", "dev", "edge-1")
+    assert live is not None
+    assert live["spec"]["replicas"] == SPEC.replicas
+
+
+def test_what_a_spec_has_no_more_is_deleted(cluster: Cluster, planner: Planner) -> None:
+    deploy(cluster, planner)
+    apply_plan(cluster, planner.plan(SCALED, "AAA111"), action_id="AAA111", requester="U1")
+    plain = dataclasses.replace(SPEC, disruption=Disruption(enabled=False))
+    plan = planner.plan(plain, "BBB222", take_over=True)
+    deleted = {change.kind for change in plan.changes if change.change == "delete"}
+    assert deleted == {"HorizontalPodAutoscaler", "PodDisruptionBudget"}
+    apply_plan(cluster, plan, action_id="BBB222", requester="U1", force=True)
+    assert cluster.get("HorizontalPodAutoscaler", "dev", "edge-1") is None
+    assert cluster.get("PodDisruptionBudget", "dev", "edge-1") is None
+    assert planner.plan(plain, "CCC333").changes == ()

@@ -1,0 +1,45 @@
+"""Gateways that run already must get an empty plan from a newer bot: not a byte may change."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.rendering.manifests import render
+from deploy.specs.spec import spec_from_mapping
+
+GOLDEN = Path(__file__).parent / "golden"
+SPECS: dict[str, dict[str, Any]] = {
+    "small": {
+        "gateway": "Edge-1",
+        "apim": {"instance": "contoso", "endpoint": "contoso.configuration.azure-api.net"},
+        "cluster": "west",
+        "namespace": "dev",
+        "image": {"tag": "2.11.1"},
+    },
+    "first-fields": {
+        "gateway": "Edge-1",
+        "apim": {"instance": "contoso", "endpoint": "https://apim.contoso.com"},
+        "cluster": "west",
+        "namespace": "dev",
+        "name": "edge",
+        "image": {"repository": "registry.contoso.com/gateway", "tag": "2.12.0"},
+        "replicas": 5,
+        "resources": {"cpu": "500m", "memory": "1Gi"},
+        "service": {"type": "ClusterIP", "httpPort": 8080, "httpsPort": 8443},
+        "rollout": {
+            "maxUnavailable": "1",
+            "maxSurge": "50%",
+            "progressDeadlineSeconds": 900,
+            "terminationGracePeriodSeconds": 30,
+        },
+        "logs": {"level": "warn", "format": "json"},
+    },
+}
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_what_a_spec_of_the_first_fields_gives_never_changes(name: str) -> None:
+    objects = render(spec_from_mapping(SPECS[name]), "edge-token-abc234")
+    assert json.dumps(objects, indent=1) + "\n" == (GOLDEN / f"{name}.json").read_text()

@@ -1,0 +1,261 @@
+"""Deployments carried out on a cluster whose nodes run stand-in gateways."""
+
+import dataclasses
+import datetime
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.actions.executor import RunLost
+from deploy.actions.record import Outcome, State, Step
+from deploy.gateway import GatewaySpec
+from deploy.plans.planning import Planner
+from deploy.rendering.manifests import token_secret
+from deploy.rollouts.applying import Applier
+from deploy.rollouts.deployer import Deployer
+from deploy.rollouts.minting import Minter
+from deploy.specs.options import Auth, Rollout
+from deploy.tokens.token import expiry_for
+from tests.support.gateway_bed import (
+    INSTANCE,
+    REF,
+    SIGNATURE,
+    SPEC,
+    GatewayBed,
+    Mint,
+    RecordingRun,
+    action_for,
+    gateway_bed,
+)
+from tests.support.waiting import until
+
+GUID = "11111111-2222-3333-4444-555555555555"
+
+
+class Bench:
+    """A deployer on a bed, with shortcuts."""
+
+    def __init__(self, bed: GatewayBed) -> None:
+        self.bed = bed
+        self.mint = Mint()
+        self.planner = Planner({"west": bed.cluster}.__getitem__, list)
+        self.deployer = Deployer(
+            Applier(self.planner, {"west": bed.cluster}, Minter(self.mint, {"contoso": INSTANCE})),
+            patience=1.0,
+            # The shortest deadline a spec may have is 30 s; these tests give up after three.
+            margin=-27.0,
+        )
+
+    def deploy(
+        self,
+        spec: GatewaySpec = SPEC,
+        action_id: str = "ABC234",
+        run: RecordingRun | None = None,
+        **changes: Any,
+    ) -> Outcome:
+        plan = self.planner.plan(spec, action_id)
+        return self.deployer.execute(action_for(plan, action_id, **changes), run or RecordingRun())
+
+    def deployment(self) -> dict[str, Any]:
+        found = self.bed.cluster.get("Deployment", REF.namespace, REF.name)
+        assert found is not None
+        return found
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    with gateway_bed(tmp_path) as bed:
+        yield Bench(bed)
+
+
+def hasty(**changes: Any) -> GatewaySpec:
+    return dataclasses.replace(SPEC, rollout=Rollout(progress_deadline=30), **changes)
+
+
+def test_a_new_gateway_is_rolled_out_and_followed_to_the_end(bench: Bench) -> None:
+    run = RecordingRun()
+    outcome = bench.deploy(run=run)
+    assert outcome.state is State.SUCCEEDED
+    assert outcome.happened.startswith("2 of 2 pods ready after ")
+    assert run.steps == ["plan", "token", "apply", "follow"]
+    assert bench.mint.asked == ["edge-1"]
+    last = run.states[-1]
+    assert (last["desired"], last["ready"], last["old"], last["complete"]) == (2, 2, 0, True)
+    assert [pod["ready"] for pod in last["pods"]] == [True, True]
+    assert bench.deployment()["metadata"]["annotations"]["gateway-bot.io/action"] == "ABC234"
+
+
+def test_no_token_is_in_what_is_told(bench: Bench) -> None:
+    run = RecordingRun()
+    outcome = bench.deploy(run=run)
+    assert SIGNATURE not in json.dumps([run.states, run.steps, dataclasses.asdict(outcome)])
+
+
+def test_an_action_that_was_applied_already_is_only_followed(bench: Bench) -> None:
+    plan = bench.planner.plan(SPEC, "ABC234")
+    action = action_for(plan)
+    bench.deployer.execute(action, RecordingRun())
+    generation = bench.deployment()["metadata"]["generation"]
+    run = RecordingRun()
+    assert bench.deployer.execute(action, run).state is State.SUCCEEDED
+    assert run.steps == ["reconcile", "follow"]
+    assert len(bench.mint.asked) == 1
+    assert bench.deployment()["metadata"]["generation"] == generation
+
+
+def test_what_was_not_shown_is_not_applied(bench: Bench) -> None:
+    outcome = bench.deploy(digest="0" * 64)
+    assert outcome.state is State.SUPERSEDED
+    assert "Nothing was changed" in outcome.meaning
+    assert bench.bed.cluster.list("Secret", "dev") == []
+    assert bench.mint.asked == []
+
+
+def test_a_run_that_died_while_applying_is_finished_by_the_next(bench: Bench) -> None:
+    plan = bench.planner.plan(SPEC, "ABC234")
+    for manifest in plan.objects[:3]:
+        bench.bed.cluster.apply(manifest)
+    fresh = action_for(plan)
+    assert bench.deployer.execute(fresh, RecordingRun()).state is State.SUPERSEDED
+    begun = dataclasses.replace(fresh, steps=(Step("apply", 0.0),))
+    assert bench.deployer.execute(begun, RecordingRun()).state is State.SUCCEEDED
+
+
+def test_a_token_made_by_an_earlier_run_of_the_action_is_used(bench: Bench) -> None:
+    plan = bench.planner.plan(SPEC, "ABC234")
+    expiry = expiry_for(datetime.datetime.now(datetime.UTC))
+    assert plan.token.secret is not None
+    token = bench.mint.generate_token(INSTANCE, "edge-1", "primary", expiry)
+    bench.bed.cluster.create(token_secret(SPEC, plan.token.secret, token, "ABC234"))
+    assert bench.deployer.execute(action_for(plan), RecordingRun()).state is State.SUCCEEDED
+    assert len(bench.mint.asked) == 1
+
+
+def test_a_secret_of_somebody_else_is_not_used(bench: Bench) -> None:
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "edge-1-token-abc234", "namespace": "dev"},
+    }
+    bench.bed.cluster.create(secret)
+    outcome = bench.deploy()
+    assert outcome.state is State.FAILED
+    assert "this action did not make" in outcome.happened
+    assert "Nothing was changed" in outcome.meaning
+
+
+def test_an_image_that_cannot_be_pulled_says_which_pods_and_that_the_old_ones_serve(
+    bench: Bench,
+) -> None:
+    assert bench.deploy().state is State.SUCCEEDED
+    bench.bed.nodes("image_pull_fails", True)
+    run = RecordingRun()
+    outcome = bench.deploy(hasty(tag="2.11.0"), "XYZ789", run)
+    assert outcome.state is State.FAILED
+    assert outcome.happened.startswith("The rollout did not finish: 0 of 2 pods ready")
+    assert "ImagePullBackOff" in outcome.meaning or "ErrImagePull" in outcome.meaning
+    assert "2 pods of the version before still serve traffic." in outcome.meaning
+    assert "tag" in outcome.remedy
+    (bad,) = [pod for pod in run.states[-1]["pods"] if not pod["ready"]]
+    assert bad["trouble"]
+    assert bad["event"]
+
+
+def test_a_crash_loop_shows_the_last_lines_of_the_crashed_run(bench: Bench) -> None:
+    bench.bed.nodes("crash_loop", "all")
+    run = RecordingRun()
+    outcome = bench.deploy(hasty(), run=run)
+    assert outcome.state is State.FAILED
+    assert "No pod of this gateway serves traffic." in outcome.meaning
+    logs = [pod["log"] for pod in run.states[-1]["pods"]]
+    assert any("Unhandled exception" in log for log in logs)
+
+
+def test_azure_away_before_anything_was_changed_says_so(bench: Bench) -> None:
+    bench.mint.failing = True
+    outcome = bench.deploy()
+    assert outcome.state is State.FAILED
+    assert outcome.happened == "Azure does not answer."
+    assert outcome.meaning == "Nothing was changed."
+    assert bench.bed.cluster.list("Deployment", "dev") == []
+
+
+def test_a_cluster_away_before_anything_was_changed_says_so(bench: Bench) -> None:
+    plan = bench.planner.plan(SPEC, "ABC234")
+    bench.bed.api("api_down", True)
+    outcome = bench.deployer.execute(action_for(plan), RecordingRun())
+    assert outcome.state is State.FAILED
+    assert "Cluster “west” does not answer" in outcome.happened
+    assert outcome.meaning == "Nothing was changed."
+
+
+def test_writes_that_are_forbidden_end_with_that(bench: Bench) -> None:
+    plan = bench.planner.plan(SPEC, "ABC234")
+    bench.bed.api("forbid_writes", True)
+    outcome = bench.deployer.execute(action_for(plan), RecordingRun())
+    assert outcome.state is State.FAILED
+    assert "may not" in outcome.happened or "refused" in outcome.happened
+
+
+def test_an_outage_during_the_rollout_is_outlasted(bench: Bench) -> None:
+    bench.bed.nodes("not_ready", True)
+    run = RecordingRun()
+    outcomes: list[Outcome] = []
+    thread = threading.Thread(target=lambda: outcomes.append(bench.deploy(run=run)))
+    thread.start()
+    until(lambda: len(run.states) > 0, "what is waited for", 15)
+    bench.bed.api("api_down", True)
+    bench.bed.end_watches()
+    until(lambda: run.states[-1]["stale_since"] is not None, "what is waited for", 15)
+    bench.bed.api("api_down", False)
+    bench.bed.nodes("not_ready", False)
+    thread.join(20)
+    assert outcomes[0].state is State.SUCCEEDED
+    assert run.states[-1]["stale_since"] is None
+
+
+def test_a_run_that_is_lost_stops_at_once(bench: Bench) -> None:
+    bench.bed.nodes("slow_start_seconds", 30)
+    run = RecordingRun()
+    lost: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            bench.deploy(run=run)
+        except RunLost as error:
+            lost.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    until(lambda: "follow" in run.steps, "what is waited for", 15)
+    run.lost.set()
+    thread.join(3)
+    assert not thread.is_alive()
+    assert lost
+
+
+def test_a_deployment_deleted_meanwhile_is_said(bench: Bench) -> None:
+    bench.bed.nodes("slow_start_seconds", 30)
+    run = RecordingRun()
+    outcomes: list[Outcome] = []
+    thread = threading.Thread(target=lambda: outcomes.append(bench.deploy(run=run)))
+    thread.start()
+    until(lambda: len(run.states) > 0, "what is waited for", 15)
+    bench.bed.cluster.delete("Deployment", "dev", "edge-1")
+    thread.join(10)
+    assert outcomes[0].state is State.FAILED
+    assert "is gone from west/dev" in outcomes[0].happened
+
+
+def test_a_gateway_that_signs_in_to_entra_is_rolled_out_without_a_token(bench: Bench) -> None:
+    identity = Auth("workloadIdentity", client_id=GUID, tenant_id=GUID)
+    plan = bench.planner.plan(hasty(auth=identity), "ABC234")
+    run = RecordingRun()
+    bench.deployer.execute(action_for(plan), run)
+    assert "token" not in run.steps
+    assert bench.mint.asked == []
+    assert bench.bed.cluster.get("ServiceAccount", REF.namespace, REF.name) is not None

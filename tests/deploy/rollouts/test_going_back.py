@@ -1,0 +1,96 @@
+"""A rollout that gets stuck and was asked to go back by itself."""
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.actions.executor import RunLost
+from deploy.actions.record import State, Step
+from deploy.gateway import GatewaySpec
+from deploy.rendering.manifests import SPEC_ANNOTATION
+from deploy.specs.options import Autoscaling, Rollout
+from tests.deploy.rollouts.test_deployer import Bench
+from tests.support.gateway_bed import SPEC, RecordingRun, action_for, gateway_bed
+
+_ROLLOUT = Rollout(progress_deadline=30, automatic_rollback=True)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    with gateway_bed(tmp_path) as bed:
+        yield Bench(bed)
+
+
+def stuck(bench: Bench, **changes: Any) -> GatewaySpec:
+    """A spec whose pods cannot start on the bench."""
+    bench.bed.nodes("image_pull_fails", True)
+    return dataclasses.replace(SPEC, **{"tag": "2.11.0", "rollout": _ROLLOUT, **changes})
+
+
+def pods(bench: Bench) -> set[str]:
+    return {pod["metadata"]["name"] for pod in bench.bed.cluster.list("Pod", "dev")}
+
+
+def test_the_version_before_comes_back_whole_and_its_pods_never_stop(bench: Bench) -> None:
+    assert bench.deploy().state is State.SUCCEEDED
+    before, image = pods(bench), bench.deployment()["spec"]["template"]["spec"]
+    scaled = Autoscaling(least=2, most=4, cpu=80)
+    run = RecordingRun()
+    asked = stuck(bench, log_level="warn", autoscaling=scaled, replicas=3)
+    outcome = bench.deploy(asked, "XYZ789", run)
+    assert outcome.state is State.FAILED
+    assert outcome.happened.endswith("so 2.11.1 is back: 2 of 2 pods ready.")
+    assert "ImagePull" in outcome.meaning
+    assert "tag" in outcome.remedy
+    assert "roll back" in run.steps
+    assert pods(bench) == before
+    assert bench.deployment()["spec"]["template"]["spec"] == image
+    assert bench.bed.cluster.list("HorizontalPodAutoscaler", "dev") == []
+    config = bench.bed.cluster.get("ConfigMap", "dev", "edge-1-env")
+    assert config is not None
+    assert config["data"]["telemetry.logs.std.level"] == "info"
+    assert bench.planner.plan(SPEC, "AAA222").empty
+
+
+def test_it_goes_back_only_when_asked(bench: Bench) -> None:
+    assert bench.deploy().state is State.SUCCEEDED
+    outcome = bench.deploy(stuck(bench, rollout=Rollout(progress_deadline=30)), "XYZ789")
+    assert outcome.happened.startswith("The rollout did not finish: 0 of 2")
+    assert json.loads(bench.deployment()["metadata"]["annotations"][SPEC_ANNOTATION])["image"][
+        "tag"
+    ] == "2.11.0"  # fmt: skip
+
+
+def test_a_first_version_has_nothing_to_go_back_to(bench: Bench) -> None:
+    run = RecordingRun()
+    outcome = bench.deploy(stuck(bench), run=run)
+    assert outcome.state is State.FAILED
+    assert "There is no version before that serves" in outcome.meaning
+    assert "roll back" not in run.steps
+
+
+class Killed(RecordingRun):
+    """A run that is over once it says that it goes back."""
+
+    def step(self, name: str, detail: str = "") -> None:
+        """Record a step."""
+        super().step(name, detail)
+        if name == "roll back":
+            self.lost.set()
+
+
+def test_going_back_that_was_killed_is_ended_by_another_bot(bench: Bench) -> None:
+    assert bench.deploy().state is State.SUCCEEDED
+    plan = bench.planner.plan(stuck(bench), "XYZ789")
+    action = action_for(plan, "XYZ789")
+    with pytest.raises(RunLost):
+        bench.deployer.execute(action, Killed())
+    begun = dataclasses.replace(action, steps=(Step("roll back", 0.0, "ErrImagePull"),))
+    for _ in range(2):
+        outcome = bench.deployer.execute(begun, RecordingRun())
+        assert outcome.happened.endswith("so 2.11.1 is back: 2 of 2 pods ready.")
+        assert "ErrImagePull" in outcome.meaning

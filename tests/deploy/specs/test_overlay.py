@@ -1,0 +1,72 @@
+"""What a person asks for, laid over the spec that runs."""
+
+import contextlib
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deploy.errors import InvalidInput
+from deploy.specs.overlay import from_words, from_yaml, merged
+
+
+def test_words_become_nested_fields_with_yaml_values() -> None:
+    words = ["logs.level=warn", "rollout.maxSurge=1", "metrics.cloud=false", "labels.a=b=c"]
+    assert from_words(words) == {
+        "logs": {"level": "warn"},
+        "rollout": {"maxSurge": 1},
+        "metrics": {"cloud": False},
+        "labels": {"a": "b=c"},
+    }
+
+
+@pytest.mark.parametrize("word", ["level", "=1", "a..b=1", ".a=1", ""])
+def test_a_word_without_a_path_and_a_value_is_explained(word: str) -> None:
+    with pytest.raises(InvalidInput, match="which field gets which value"):
+        from_words([word])
+
+
+def test_a_path_below_a_value_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="below a field"):
+        from_words(["a=1", "a.b=2"])
+
+
+@pytest.mark.parametrize("key", ["cluster", "namespace", "name", "gateway"])
+def test_what_names_the_gateway_cannot_be_set(key: str) -> None:
+    with pytest.raises(InvalidInput, match="which gateway is meant"):
+        from_words([f"{key}=x"])
+    with pytest.raises(InvalidInput, match="which gateway is meant"):
+        from_yaml(f"{key}: x")
+
+
+@pytest.mark.parametrize("text", ["- a", "word", "3"])
+def test_yaml_that_is_no_mapping_is_explained(text: str) -> None:
+    with pytest.raises(InvalidInput, match="keys with values"):
+        from_yaml(text)
+
+
+def test_null_brings_a_default_back_and_lists_are_replaced() -> None:
+    under = {"logs": {"level": "warn", "format": "json"}, "pull": ["a"]}
+    over = {"logs": {"level": None}, "pull": ["b"]}
+    assert merged(under, over) == {"logs": {"format": "json"}, "pull": ["b"]}
+
+
+_trees: Any = st.recursive(
+    st.integers() | st.text(max_size=3),
+    lambda inner: st.dictionaries(st.text("abc", min_size=1, max_size=2), inner, max_size=3),
+    max_leaves=8,
+)
+_mappings: Any = st.dictionaries(st.text("abc", min_size=1, max_size=2), _trees, max_size=3)
+
+
+@given(_mappings, _mappings)
+def test_laying_something_over_twice_is_laying_it_over_once(under: Any, over: Any) -> None:
+    once = merged(under, over)
+    assert merged(once, over) == once
+
+
+@given(st.text())
+def test_any_words_either_become_fields_or_are_explained(text: str) -> None:
+    with contextlib.suppress(InvalidInput):
+        assert isinstance(from_words([text]), dict)

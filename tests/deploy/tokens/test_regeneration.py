@@ -1,0 +1,163 @@
+"""Keys regenerated: only where no pod holds a token of them, and then every such token is dead."""
+
+import dataclasses
+from collections.abc import Iterator
+
+import pytest
+
+from deploy.access import Environment
+from deploy.actions.record import Action, State, Step
+from deploy.errors import Conflict, Refused
+from deploy.gateway import GatewayRef
+from deploy.health.cache import ClusterCache
+from deploy.health.status import gateway_detail
+from deploy.plans.plan import Plan
+from deploy.tokens.regeneration import (
+    Held,
+    Holding,
+    Regenerator,
+    Survey,
+    check_strictest,
+    check_unheld,
+    plan_regeneration,
+)
+from deploy.tokens.token import KeyType, SecretFacts
+from tests.support.gateway_bed import RecordingRun, action_for
+from tests.support.rotation_bed import RotationBed, rotation_bed
+from tests.support.waiting import until
+
+REF = GatewayRef("west", "dev", "edge-1")
+PROD = GatewayRef("west", "prod", "edge-1")
+
+
+class Bench:
+    """A gateway, and what regenerates its keys."""
+
+    def __init__(self, bed: RotationBed) -> None:
+        self.bed = bed
+        self.cache = ClusterCache(bed.cluster)
+        self.cache.start()
+        self.survey = Survey({"west": self.cache})
+        self.regenerator = self.made(allowed=True)
+
+    def made(self, *, allowed: bool) -> Regenerator:
+        bed = self.bed
+        return Regenerator(
+            self.survey,
+            {"west": bed.cluster},
+            bed.arm,
+            bed.instances,
+            allowed=allowed,
+            patience=1.0,
+        )
+
+    def plan(self, key: KeyType) -> Plan:
+        return plan_regeneration(self.survey, self.bed.cluster, REF, key)[0]
+
+    def action(self, key: KeyType) -> Action:
+        action = action_for(self.plan(key), kind="regenerate-key")
+        return dataclasses.replace(action, request={**action.request, "key": key})
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    with rotation_bed(tmp_path_factory.mktemp("keys")) as bed:
+        made = Bench(bed)
+        yield made
+        made.cache.stop()
+
+
+def test_a_key_whose_token_a_pod_holds_is_not_regenerated(bench: Bench) -> None:
+    with pytest.raises(Conflict) as refused:
+        bench.plan("primary")
+    assert "2 pods still hold a token of the primary key of edge-1" in refused.value.happened
+    for pod in bench.bed.pods():
+        assert f"west/dev/{pod}" in refused.value.happened
+    assert "Rotate west/dev/edge-1 first" in refused.value.remedy
+
+
+def test_a_rotation_frees_the_key_and_its_old_tokens_die_with_it(bench: Bench) -> None:
+    bed = bench.bed
+    before = bed.in_use()
+    assert bed.rotate().state is State.SUCCEEDED
+    leaked = bed.token(before.name)
+    assert bed.azure.poll(leaked).status_code == 200, "it is good for weeks still"
+    plan = bench.plan("primary")
+    told = [(change.kind, change.name) for change in plan.changes]
+    assert told == [
+        ("Key", "primary of contoso/edge-1"),
+        ("Secret", f"west/dev/edge-1: {before.name}"),
+    ]
+    run = RecordingRun()
+    outcome = bench.regenerator.execute(bench.action("primary"), run)
+    assert outcome.state is State.SUCCEEDED
+    assert run.steps == ["look", "regenerate"]
+    assert bed.azure.poll(leaked).status_code == 403
+    assert bed.azure.poll(bed.token(bed.in_use().name)).status_code == 200
+
+
+def test_a_plan_that_no_longer_holds_is_not_carried_out(bench: Bench) -> None:
+    action = bench.action("primary")
+    moved = dataclasses.replace(action, digest="0" * 64)
+    assert bench.regenerator.execute(moved, RecordingRun()).state is State.SUPERSEDED
+
+
+def test_settings_that_no_longer_allow_it_are_obeyed(bench: Bench) -> None:
+    outcome = bench.made(allowed=False).execute(bench.action("primary"), RecordingRun())
+    assert outcome.state is State.FAILED
+    assert "settings do not allow" in outcome.happened
+
+
+def test_trouble_in_azure_is_said_and_an_unknown_end_is_not_guessed(bench: Bench) -> None:
+    action = bench.action("primary")
+    bench.bed.azure.azure.faults.set("arm_status", "403")
+    outcome = bench.regenerator.execute(action, RecordingRun())
+    again = dataclasses.replace(action, steps=(Step("regenerate", 0.0),))
+    resumed = bench.regenerator.execute(again, RecordingRun())
+    bench.bed.azure.azure.faults.set("arm_status", "none")
+    assert outcome.state is State.FAILED
+    assert "regenerateKey/action" in outcome.meaning
+    assert "Nothing was changed." in outcome.meaning
+    assert resumed.state is State.UNKNOWN
+    assert "may have regenerated the key" in resumed.meaning
+
+
+def test_a_refused_token_that_looks_right_is_said_to_be_of_elsewhere_or_of_an_old_key(
+    bench: Bench,
+) -> None:
+    bed = bench.bed
+    bed.azure.call("POST", "/gateways/edge-1/regenerateKey", body={"keyType": bed.in_use().key})
+
+    def denied() -> str:
+        found = gateway_detail(bench.cache, REF).heartbeat
+        return found.evidence if found.level == "denied" else ""
+
+    evidence = until(denied, "a refusal", 15)
+    assert "Its token names edge-1 and has not expired" in evidence
+    assert "another API Management instance, or its key was regenerated" in evidence
+
+
+def held(key: KeyType | None, ref: GatewayRef = REF, pod: str = "p1") -> Held:
+    facts = SecretFacts("s", "edge-1", None, "annotation", True, key)
+    return Held(ref, pod, "s", facts)
+
+
+def test_a_token_whose_key_is_not_known_counts_as_holding_it() -> None:
+    with pytest.raises(Conflict, match="is not known: west/dev/p1"):
+        check_unheld("edge-1", "primary", Holding((held(None),), ()))
+    unread = Held(REF, "p1", "s", None, "it may not be read")
+    with pytest.raises(Conflict, match=r"is not known \(it may not be read\)"):
+        check_unheld("edge-1", "primary", Holding((unread,), ()))
+    check_unheld("edge-1", "primary", Holding((held("secondary"),), (held("primary"),)))
+
+
+def test_production_decides_where_the_same_gateway_is_production() -> None:
+    environments = (
+        Environment("production", namespaces=("prod",), production=True),
+        Environment("development"),
+    )
+    everywhere = Holding((held("secondary"), held("secondary", PROD)), ())
+    with pytest.raises(Refused, match="west/prod/edge-1 is the same gateway"):
+        check_strictest(REF, everywhere, environments)
+    check_strictest(PROD, everywhere, environments)
+    check_strictest(REF, Holding((held("secondary"),), ()), environments)
