@@ -60,7 +60,7 @@ from deploy.tokens import regeneration, rotation
 from deploy.tokens.regeneration import Regenerator, Survey
 from deploy.tokens.rotator import Rotator, plan_rotation
 from deploy.tokens.verification import observing
-from handlers import again, choices, listeners, logs, status
+from handlers import again, choices, listeners, logs, status, window
 from handlers.again import Reproposing
 from handlers.budget import Budgets
 from handlers.delivery import Deliveries
@@ -164,8 +164,10 @@ class Bot:
             notes.notes,
             owner,
             budgets=budgets,
+            window_place=windows.place_of,
         )
         self.chores = (
+            Chore("windows", 5.0, lambda: window.tell_ended(slack, windows)),
             Chore("audit", 1.0, audit.pump),
             Chore("audit retention", 3600.0, audit.trim),
             Chore("reminders", 10.0, lambda: reminders.remind(store)),

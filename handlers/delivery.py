@@ -58,14 +58,19 @@ class Deliveries:
         owner: str,
         *,
         budgets: Budgets,
+        window_place: Callable[[str], Place | None] = lambda window: None,
     ) -> None:
-        """`slack` must not sleep on its own when it is told to wait: others would wait with it."""
+        """`slack` must not sleep on its own when it is told to wait: others would wait with it.
+
+        `window_place` says where the message of an approval window is.
+        """
         self._slack = slack
         self._outbox = outbox
         self._render = render
         self._notes = notes
         self._owner = owner
         self._budgets = budgets
+        self._window_place = window_place
         self._sent_at: dict[str, float] = {}
         self._busy: set[str] = set()
         self._lock = threading.Lock()
@@ -191,10 +196,12 @@ class Deliveries:
                 channel = str(direct["channel"]["id"])
                 if not self._noted(delivery, note, channel, None):
                     self._posted(channel=channel, text=note.text, metadata=metadata)
-            elif not self._noted(delivery, note, message["channel"], message["ts"]):
+                continue
+            top = self._window_place(action.policy.window) if note.to == "window" else message
+            if top is not None and not self._noted(delivery, note, top["channel"], top["ts"]):
                 self._posted(
-                    channel=message["channel"],
-                    thread_ts=message["ts"],
+                    channel=top["channel"],
+                    thread_ts=top["ts"],
                     text=note.text,
                     reply_broadcast=note.broadcast,
                     metadata=metadata,

@@ -2,8 +2,13 @@
 
 import re
 
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError
+
+from deploy.actions.windows import Windows
 from deploy.errors import GatewayBotError, InvalidInput, Refused
 from handlers import decisions, replies
+from handlers.posting import post
 from handlers.proposal import find
 from handlers.services import Services
 from handlers.verb import Click, Option, Reply, Request, Verb
@@ -34,9 +39,26 @@ def run(services: Services, request: Request) -> Reply | None:
         seconds=int(request.options.get("minutes", _MINUTES)) * 60,
         request_id=request.id,
     )
-    text, blocks = view.message(window)
-    services.slack.chat_postMessage(channel=request.channel, text=text, blocks=blocks)
+    if window.place is None:
+        text, blocks = view.message(window)
+        place = post(services.slack, request.channel, request.user, text=text, blocks=blocks)
+        services.windows.placed(window, place)
     return None
+
+
+def tell_ended(slack: WebClient, windows: Windows) -> None:
+    """Have the messages of windows that are over say so."""
+    for window in windows.ended():
+        if window.place is not None:
+            text, blocks = view.message(window)
+            try:
+                slack.chat_update(
+                    channel=window.place["channel"], ts=window.place["ts"], text=text, blocks=blocks
+                )
+            except SlackApiError as error:
+                if error.response.get("error") != "message_not_found":
+                    raise
+        windows.settled(window)
 
 
 def close(services: Services, click: Click) -> None:
@@ -49,14 +71,8 @@ def close(services: Services, click: Click) -> None:
         elif not services.gatekeeper.may_close(window.ref, click.user).allowed:
             reply = view.not_yours(window)
         else:
-            window = services.windows.close(key, by=click.user) or window
-            text, blocks = view.message(window)
-            services.slack.chat_update(
-                channel=click.channel,
-                ts=str(click.body["container"]["message_ts"]),
-                text=text,
-                blocks=blocks,
-            )
+            services.windows.close(key, by=click.user)
+            tell_ended(services.slack, services.windows)
             reply = None
     except GatewayBotError as error:
         reply = errors.trouble(error)

@@ -6,18 +6,21 @@ as always.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from deploy.actions.audit import AuditLog
 from deploy.actions.connection import redis_errors
 from deploy.actions.record import action_id
-from deploy.actions.records import plausible
+from deploy.actions.records import DUE, plausible
 from deploy.errors import InvalidInput
 from deploy.gateway import GatewayRef
 
 LONGEST = 3600
 _KEEP_MS = 30 * 86_400_000
+_LIMIT = 50
+_VISIBILITY_MS = 5000
 
 _OPEN = """
 local time = redis.call('TIME')
@@ -25,7 +28,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if redis.call('HGET', KEYS[1], 'made_by') == ARGV[1] then return redis.call('HGETALL', KEYS[1]) end
 redis.call('HINCRBY', KEYS[1], 'number', 1)
 redis.call('HINCRBY', KEYS[1], 'version', 1)
-redis.call('HDEL', KEYS[1], 'closed_by', 'message')
+redis.call('HDEL', KEYS[1], 'closed_by', 'place')
 redis.call('HSET', KEYS[1], 'made_by', ARGV[1], 'ref', ARGV[2], 'requester', ARGV[3], 'by', ARGV[4],
            'reason', ARGV[5], 'opened', now, 'until', now + tonumber(ARGV[6]))
 redis.call('PEXPIRE', KEYS[1], ARGV[7])
@@ -60,6 +63,8 @@ class Window:
     until: float
     open: bool
     closed_by: str = ""
+    place: Mapping[str, str] | None = None
+    """Where its message is, once it was posted."""
 
     @property
     def key(self) -> str:
@@ -77,6 +82,8 @@ class Windows:
         self._open = client.register_script(_OPEN)
         self._close = client.register_script(_CLOSE)
         self._now = client.register_script(_NOW)
+        self._due = client.register_script(DUE)
+        self._index = f"{prefix}:{{windows}}"
 
     @redis_errors
     def open(
@@ -97,6 +104,7 @@ class Windows:
             args=[request_id, str(ref), requester, by, reason, seconds * 1000, _KEEP_MS],
         )
         window = self._window(name, flat)
+        self._client.zadd(self._index, {name: int(window.until * 1000)})
         self._tell("window opened", by, {"for": requester, "reason": reason}, window, 1)
         return window
 
@@ -111,6 +119,7 @@ class Windows:
             return None
         window = self._window(name, flat)
         if window.closed_by:
+            self._client.zadd(self._index, {name: 0}, xx=True)
             self._tell("window closed", window.closed_by, {}, window, 2)
         return window
 
@@ -128,6 +137,30 @@ class Windows:
             return None
         window = self._read(name)
         return window if window.key == key else None
+
+    def place_of(self, key: str) -> Mapping[str, str] | None:
+        """Where the message of this very opening is."""
+        window = self.at(key)
+        return window.place if window else None
+
+    @redis_errors
+    def placed(self, window: Window, place: Mapping[str, str]) -> None:
+        """Where its message was posted."""
+        self._client.hset(self._key(window.id), "place", json.dumps(dict(place)))
+
+    @redis_errors
+    def ended(self) -> list[Window]:
+        """Those that are over and whose message may not say so yet; nobody else is given them for
+        a while."""
+        names = self._due(keys=[self._index], args=[_LIMIT, _VISIBILITY_MS])
+        found = [self._read(str(name)) for name in names]
+        return [window for window in found if not window.open]
+
+    @redis_errors
+    def settled(self, window: Window) -> None:
+        """Its message says that it is over."""
+        if not self._read(window.id).open:
+            self._client.zrem(self._index, window.id)
 
     def is_open(self, key: str) -> bool:
         """Whether this very opening is open now. Unavailable where that cannot be read."""
@@ -152,6 +185,7 @@ class Windows:
             until=int(fields.get("until", 0)) / 1000,
             open=int(fields.get("until", 0)) > now,
             closed_by=fields.get("closed_by", ""),
+            place=json.loads(fields["place"]) if fields.get("place") else None,
         )
 
     def _tell(self, event: str, who: str, more: Any, window: Window, version: int) -> None:

@@ -16,7 +16,7 @@ class Note:
     """One line owed to somebody; `key` tells it from every other one of its action."""
 
     key: str
-    to: Literal["thread", "requester"]
+    to: Literal["thread", "requester", "window"]
     text: str
     broadcast: bool = False
 
@@ -80,6 +80,14 @@ def _ending(action: Action, event: Event) -> str:
         "superseded": f"{escape(said)} A new plan follows.",
     }
     return lines.get(event.name, "").strip()
+
+
+def _inside(action: Action) -> str:
+    verb = str(action.request.get("verb", action.kind))
+    return (
+        f"<@{action.requester}> confirmed a change: {escape(verb)}, action `{action.id}`, "
+        f"plan `{action.digest[:12]}`."
+    )
 
 
 def _personal(action: Action, text: str) -> str:

@@ -189,6 +189,9 @@ def test_within_a_window_one_person_changes_one_gateway_alone_until_it_is_closed
     chen.sees_at(opened, "Closed by <@U0CHEN>")
     ana.clicks(late, "Confirm")
     ana.sees("approval window is closed", ephemeral=True)
+    told = [line for line in thread(demo, opened) if "<@U0ANA> confirmed a change: scale" in line]
+    assert len(told) == 1
+    assert action_id(inside) in told[0]
 
 
 def test_a_bot_killed_between_the_approval_and_the_message_ends_it_truly(demo: Demo) -> None:

@@ -174,6 +174,23 @@ def test_a_window_is_opened_for_one_person_and_closed_by_another(server: Valkey)
     assert not windows.is_open("nonsense")
 
 
+def test_a_window_that_is_over_is_given_out_until_its_message_says_so(server: Valkey) -> None:
+    client = connect(server.url)
+    windows = Windows(client, AuditLog(client))
+    made = windows.open(REF, "U1", by="U2", reason="link", seconds=600, request_id="r1")
+    windows.placed(made, {"channel": "C1", "ts": "1.0"})
+    assert windows.ended() == []
+    windows.close(made.key, by="U4")
+    (over,) = windows.ended()
+    assert (over.open, over.place) == (False, {"channel": "C1", "ts": "1.0"})
+    assert windows.ended() == [], "another bot is not given it at once"
+    windows.settled(over)
+    assert client.zcard("gateway-bot:{windows}") == 0
+    short = windows.open(REF, "U1", by="U2", reason="x", seconds=1, request_id="r2")
+    assert short.place is None, "another opening has another message"
+    until(lambda: [w.key for w in windows.ended()] == [short.key], "its end", 10)
+
+
 @pytest.mark.parametrize(("by", "seconds"), [("U2", 3601), ("U2", 0), ("U1", 60)])
 def test_a_window_is_never_for_long_nor_for_oneself(server: Valkey, by: str, seconds: int) -> None:
     client = connect(server.url)
