@@ -32,6 +32,8 @@ def notes(action: Action, events: Sequence[Event]) -> tuple[Note, ...]:
 
 
 def _notes(action: Action, event: Event) -> Iterator[Note]:
+    if action.policy.window and event.name == "approved":
+        yield Note(f"{event.version}:window", "window", _inside(action))
     text = _line(action, event)
     if text:
         broadcast = event.name in ("failed", "unknown")

@@ -189,7 +189,11 @@ def test_within_a_window_one_person_changes_one_gateway_alone_until_it_is_closed
     chen.sees_at(opened, "Closed by <@U0CHEN>")
     ana.clicks(late, "Confirm")
     ana.sees("approval window is closed", ephemeral=True)
-    told = [line for line in thread(demo, opened) if "<@U0ANA> confirmed a change: scale" in line]
+    told = until(
+        lambda: [line for line in thread(demo, opened) if "confirmed a change: scale" in line],
+        "the change in the window's thread",
+        60,  # Slack takes a message a second, and others come first
+    )
     assert len(told) == 1
     assert action_id(inside) in told[0]
 
