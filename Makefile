@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
 # Most tests wait for something, so there are more workers than the two cores of a small machine.
-WORKERS ?= 6
+WORKERS ?= 4
 
 .PHONY: install demo test test-faults bench test-cluster controlplane check lock clean
 
@@ -30,7 +30,7 @@ demo: $(VENV)/.sandbox
 
 # The files come in the order of testpaths: those that take long begin first.
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore tests/faults --ignore tests/model $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --control-plane=off $(PYTEST_ARGS)
 
 # Bots and Redis die in every way they can; a model checker tries every order of events.
 test-faults: $(VENV)/.dev

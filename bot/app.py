@@ -149,8 +149,9 @@ class Bot:
             ),
         )
         budgets = Budgets()
+        updating = _sending_client(settings, secrets)
         self._watchers = Watchers(
-            _web_client(settings, secrets),
+            _sending_client(settings, secrets),
             self._caches,
             self._levels,
             IncidentStore(redis, owner),
@@ -158,7 +159,7 @@ class Bot:
             budgets=budgets,
         )
         self.deliveries = Deliveries(
-            _web_client(settings, secrets),
+            _sending_client(settings, secrets),
             Outbox(redis),
             action_view.render,
             notes.notes,
@@ -191,11 +192,12 @@ class Bot:
                 wake=self._changed,
             ),
         )
-        self._live = Live(slack, LiveMessages(redis, owner), budgets)
+        self._live = Live(slack, LiveMessages(redis, owner), budgets, updates=updating)
         self._tails = Live(
             slack,
             LiveMessages(redis, owner, prefix="gateway-bot:logs"),
             budgets,
+            updates=updating,
             stop_id=logs.STOP,
             at_once=_FOLLOWS,
             look_seconds=1.0,

@@ -6,12 +6,17 @@ HIDDEN = "[hidden]"
 
 # A gateway token is `<gateway>&<yyyyMMddHHmm>&<base64 signature>`; its third part is the secret.
 # The separators may come percent-encoded when a library prints a URL.
-_TOKEN = re.compile(r"((?:&|%26)\d{12}(?:&|%26))[A-Za-z0-9+/=_%-]{8,}", re.IGNORECASE)
+# JSON writers and URLs write the separators, and signs of the signature, in other ways.
+_AND = r"(?:&amp;|&|%26|\\+u0026)"
+_TOKEN = re.compile(
+    rf"({_AND}\d{{12}}{_AND})(?:[A-Za-z0-9+/=_%-]|\\+u00[0-9a-f]{{2}}){{8,}}", re.IGNORECASE
+)
 # "GatewayKey " in base64, which is how a Secret's data carries a token. The last character of the
 # prefix also depends on what follows the space, so it is not part of the match.
 _ENCODED_TOKEN = re.compile(r"R2F0ZXdheUtleS[A-Za-z0-9+/=_-]*")
 _BEARER = re.compile(r"(\bBearer\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
-_JSON_WEB_TOKEN = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
+# One that was cut lacks its last parts.
+_JSON_WEB_TOKEN = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,2}")
 
 
 def mask_secrets(text: str) -> str:

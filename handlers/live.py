@@ -1,5 +1,6 @@
 """Messages that are kept current for some minutes, with a Stop button: `--watch` and `--follow`."""
 
+import contextlib
 import logging
 import threading
 import time
@@ -22,6 +23,7 @@ _LOOK_SECONDS = 3.0
 _AT_ONCE = 20
 _SWEEP_SECONDS = 5.0
 _BLOCKS = 48
+_WHY = {"over": "its time is over", "gone": "the bot's store was emptied"}
 
 Asked = Mapping[str, Any]
 """A request as it is stored: `id`, `user`, `channel` and what it asks for."""
@@ -52,13 +54,17 @@ class Live:
         store: LiveMessages,
         budgets: Budgets,
         *,
+        updates: WebClient | None = None,
         stop_id: str = STOP,
         at_once: int = _AT_ONCE,
         look_seconds: float = _LOOK_SECONDS,
         sweep_seconds: float = _SWEEP_SECONDS,
     ) -> None:
-        """`stop_id` is the action_id of its Stop button, `at_once` how many this bot keeps."""
+        """`updates` is a client that does not sleep when Slack says to wait: a lease runs meanwhile.
+
+        `stop_id` is the action_id of its Stop button, `at_once` how many this bot keeps."""
         self._slack = slack
+        self._updates = updates or slack
         self._store = store
         self._budgets = budgets
         self._stop_id = stop_id
@@ -94,15 +100,15 @@ class Live:
                 f"{self._at_once} messages are being kept current already.",
                 remedy="Stop one of them first.",
             )
-        shown, key = look(asked), str(asked["id"])
-        if not self._store.begin(key, asked, minutes * 60):
-            ended(None)
-            return
-        ends = time.time() + minutes * 60
+        key, ends = str(asked["id"]), time.time() + minutes * 60
         try:
+            shown = look(asked)
+            if not self._store.begin(key, asked, minutes * 60):
+                ended(None)
+                return
             place = self._post(asked, shown, ends)
             self._store.placed(key, place)
-        except BaseException:
+        except BaseException:  # whatever it was, nothing may go on unseen
             ended(None)
             raise
         thread = threading.Thread(
@@ -139,25 +145,35 @@ class Live:
         ended: Ended,
     ) -> None:
         why = "the bot was restarted"
+        quiet_until = 0.0
         while not self._stopping.wait(self._look_seconds):
+            if time.time() >= ends:
+                why = "its time is over"
+                break
             try:
                 state, by = self._store.hold(str(asked["id"]))
                 if state == "lost":
                     ended(None)
                     return
                 if state != "on":
-                    why = f"stopped by <@{by}>" if state == "stopped" else "its time is over"
+                    why = _WHY.get(state) or f"stopped by <@{by}>"
                     break
                 now = look(asked)
-                if now != shown and self._budgets.update() == 0:
-                    self._update(place, now.text, self._running(now, asked, ends))
-                    shown = now
-            except (GatewayBotError, SlackApiError, SlackClientError, OSError) as error:
+                if now == shown or time.monotonic() < quiet_until or self._budgets.update() > 0:
+                    continue
+                self._update(place, now.text, self._running(now, asked, ends))
+                shown = now
+            except SlackApiError as error:
+                quiet_until = time.monotonic() + float(error.response.headers.get("Retry-After", 5))
+            except (GatewayBotError, SlackClientError, OSError) as error:
                 log.info("a message is not current for a moment: %s", error)
             except Exception:  # the message must still end, whatever one look came to
                 log.exception("a message cannot be kept current")
                 why = "it could not be kept current"
                 break
+        # What came since it was shown last is shown in the end.
+        with contextlib.suppress(GatewayBotError):
+            shown = look(asked)
         self._end(str(asked["id"]), place, shown, why)
         ended(place)
 
@@ -172,7 +188,7 @@ class Live:
 
     def _update(self, place: Mapping[str, str], text: str, blocks: list[Block]) -> None:
         try:
-            self._slack.chat_update(
+            self._updates.chat_update(
                 channel=place["channel"], ts=place["ts"], text=text, blocks=blocks
             )
         except SlackApiError as error:
@@ -183,7 +199,7 @@ class Live:
     def _sweep(self) -> None:
         while not self._stopping.wait(self._sweep_seconds):
             try:
-                for orphan in self._store.orphans():
+                for orphan in self._store.orphans(self._kept):
                     self._close(orphan.id, orphan.payload, orphan.place)
             except (GatewayBotError, SlackApiError, SlackClientError, OSError) as error:
                 log.info("messages left behind wait for the next turn: %s", error)

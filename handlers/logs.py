@@ -9,7 +9,7 @@ from typing import Any
 
 from slack_sdk.errors import SlackApiError, SlackClientError
 
-from deploy.errors import InvalidInput, NotFound, Refused
+from deploy.errors import Conflict, InvalidInput, NotFound, Refused
 from deploy.gateway import GatewayRef
 from deploy.health.inventory import container_of
 from deploy.kube.cluster import Cluster
@@ -64,7 +64,7 @@ def run(services: Services, request: Request) -> Reply | None:
         previous=asked.previous,
     )
     told = view.Told(batch.pods, len(batch.lines), 0, batch.trouble)
-    shown = view.lines(batch.lines, told)
+    shown, more = view.lines(batch.lines, told)
     top = post(services.slack, request.channel, request.user, text=asked.title)
     post(
         services.slack,
@@ -74,7 +74,7 @@ def run(services: Services, request: Request) -> Reply | None:
         blocks=list(shown.blocks),
         thread_ts=top["ts"],
     )
-    if len(batch.lines) > view.SHOWN:
+    if more:
         _upload(services, asked.ref, view.texts_of(batch.lines, batch.pods), top)
     return None
 
@@ -100,6 +100,7 @@ class _Tail:
         self._total = 0
         self._skipped = 0
         self.cut = 0
+        self.more = False
 
     def look(self, asked: live.Asked) -> Reply:
         """Take what came, and show the newest of it."""
@@ -110,7 +111,8 @@ class _Tail:
         for text in view.texts_of(batch.lines, batch.pods):
             self._keep(text)
         told = view.Told(batch.pods, self._total, self._skipped, batch.trouble)
-        return view.lines(list(self._recent), told, waiting=True)
+        shown, self.more = view.lines(list(self._recent), told, waiting=True)
+        return shown
 
     def texts(self) -> list[str]:
         """Everything that is still held."""
@@ -135,9 +137,8 @@ def _follow(services: Services, request: Request, asked: _Asked) -> None:
 
     def ended(place: Mapping[str, str] | None) -> None:
         following.close()
-        texts = tail.texts()
-        if place is not None and len(texts) > view.SHOWN:
-            _upload(services, asked.ref, texts, {**place, "ts": place["thread"]})
+        if place is not None and tail.more:
+            _upload(services, asked.ref, tail.texts(), {**place, "ts": place["thread"]})
 
     following.start()
     kept = {**asdict(request), "title": asked.title}
@@ -188,6 +189,11 @@ def _understood(services: Services, request: Request) -> _Asked:
     deployment = deployment_of(cluster, ref)
     selected = deployment["spec"]["selector"].get("matchLabels") or {}
     selector = ",".join(f"{key}={value}" for key, value in sorted(selected.items()))
+    if not selector:
+        raise Conflict(
+            f"{ref} does not select its pods by labels.",
+            meaning="So it cannot be told which pods of the namespace are its own.",
+        )
     only = _only(cluster, ref, selector, options)
     return _Asked(
         ref,

@@ -5,7 +5,7 @@ died is ended by another: no message looks current when nobody keeps it so.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -24,6 +24,7 @@ _HOLD = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local held = redis.call('HMGET', KEYS[1], 'owner', 'stopped', 'ends')
+if not held[1] then return {'gone', ''} end
 if held[1] ~= ARGV[1] then return {'lost', ''} end
 if held[2] then return {'stopped', held[2]} end
 if now >= tonumber(held[3]) then return {'over', ''} end
@@ -49,7 +50,7 @@ redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'until', now + tonumber(ARGV[2]))
 return {'taken', held[2], held[3] or ''}
 """
 
-State = Literal["on", "stopped", "over", "lost"]
+State = Literal["on", "stopped", "over", "lost", "gone"]
 
 
 @dataclass(frozen=True)
@@ -109,10 +110,13 @@ class LiveMessages:
         self._client.srem(self._index, key)
 
     @redis_errors
-    def orphans(self) -> list[Orphan]:
-        """Those that nobody keeps any more; they are this bot's to end."""
+    def orphans(self, kept: Container[str]) -> list[Orphan]:
+        """Those that nobody keeps any more; they are this bot's to end. Those that it keeps itself
+        are not among them, however late their leases are renewed."""
         found = []
         for key in self._client.smembers(self._index):
+            if key in kept:
+                continue
             state, payload, place = self._adopt(
                 keys=[self._key(key)], args=[f"{self._owner}-end", self._lease_ms]
             )

@@ -247,13 +247,10 @@ def read_now(
     """The last `tail` lines of each pod, merged by time; what could not be read is said."""
     found = cluster.list("Pod", pods.namespace, label_selector=pods.selector)
     names = sorted(
-        name
-        for pod in found
-        if (name := str(pod["metadata"]["name"])) == (pods.only or name)
-        and pod_progress(pod).started_at is not None
+        name for pod in found if (name := str(pod["metadata"]["name"])) == (pods.only or name)
     )
     if pods.only and not names:
-        raise NotFound(f"There is no running pod “{pods.only[:80]}” of this gateway.")
+        raise NotFound(f"There is no pod “{pods.only[:80]}” of this gateway.")
     trouble: list[str] = []
     lines: list[Line] = []
     calls = [_reading(cluster, pods, name, tail, since_seconds, previous) for name in names[:PODS]]

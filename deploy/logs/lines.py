@@ -35,6 +35,7 @@ _TEXT = re.compile(r"\[(?P<level>[A-Za-z]+)\] (?P<time>\S+) \[(?P<event>[^\]]*)\
 _DOUBLED_QUOTE = re.compile(r'("timestamp": ?"[^"]*")"')
 _KNOWN = ("level", "timestamp", "eventType", "message", "source")
 _LONGEST = 2000
+_LONGEST_EVENT = 100
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def read_line(pod: str, stamped: str, before: Line | None = None) -> Line:
         level, event = (before.level, before.event) if before else ("", "")
         return Line(at, pod, _shown(plain), level, event)
     level, event, message = found
-    return Line(at, pod, _shown(message), level, event)
+    return Line(at, pod, _shown(message), level, _shown(event)[:_LONGEST_EVENT])
 
 
 def clock(line: Line) -> str:
@@ -107,5 +108,6 @@ def _flat(value: Any) -> str:
 
 def _shown(text: str) -> str:
     # Cut first, a little longer: what a secret is must be seen whole to be hidden.
-    masked = mask_secrets(text[: 2 * _LONGEST])
+    whole = text[: 2 * _LONGEST].encode("utf-8", "replace").decode()
+    masked = mask_secrets(whole)
     return masked if len(masked) <= _LONGEST else masked[: _LONGEST - 1] + "…"

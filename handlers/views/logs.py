@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 from deploy.logs.lines import Line, written
 from handlers.verb import Reply
-from handlers.views.text import context, counted, escape, fence, section
+from handlers.views.text import context, counted, cut, escape, fence, section
 
 SHOWN = 25
 _LIMIT = 2700
+_LINE = 300
+"""A message shows so much of a line; the file has the whole."""
 _POD_LETTERS = 5
 
 
@@ -22,16 +24,18 @@ class Told:
     trouble: Sequence[str] = ()
 
 
-def lines(found: Sequence[Line], told: Told, *, waiting: bool = False) -> Reply:
-    """The newest lines that fit, the oldest of them first."""
+def lines(found: Sequence[Line], told: Told, *, waiting: bool = False) -> tuple[Reply, bool]:
+    """The newest lines that fit, the oldest of them first; and whether that is not all of them."""
     texts = texts_of(found, told.pods)
     shown: list[str] = []
     used = 0
     for text in reversed(texts[-SHOWN:]):
-        used += len(escape(text)) + 1
+        line = cut(text, _LINE)
+        used += len(escape(line)) + 1
         if used > _LIMIT and shown:
             break
-        shown.insert(0, text[:_LIMIT])
+        shown.insert(0, line)
+    more = len(shown) < told.total or any(len(text) > _LINE for text in texts)
     empty = "Nothing yet." if waiting else "No line is like that."
     body = section(fence(shown, 2900)[0] if shown else f"_{empty}_")
     notes = [counted(told.total, "line")]
@@ -40,7 +44,8 @@ def lines(found: Sequence[Line], told: Told, *, waiting: bool = False) -> Reply:
     notes.append(f"{counted(len(told.pods), 'pod')}")
     blocks = [body, context(" · ".join(notes))]
     blocks += [context(f":warning: {escape(text)}") for text in told.trouble[:5]]
-    return Reply(f"{notes[0]} of {', '.join(told.pods[:5]) or 'no pod'}", tuple(blocks))
+    reply = Reply(f"{notes[0]} of {', '.join(told.pods[:5]) or 'no pod'}", tuple(blocks))
+    return reply, more
 
 
 def texts_of(found: Sequence[Line], pods: Sequence[str]) -> list[str]:

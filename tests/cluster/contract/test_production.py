@@ -16,7 +16,7 @@ from deploy.rendering.manifests import render, token_secret
 from deploy.specs.spec import spec_from_mapping
 from deploy.tokens.token import Token, expiry_for
 from tests.support.guidance import NAMESPACE, ROWS, Row
-from tests.support.kube_api import KubeApi
+from tests.support.kube_api import KubeApi, eventually
 
 _VERSIONS = ("1.34", "1.37")
 """The oldest and the newest that a user may have: Kubernetes maintains its three newest minor
@@ -87,6 +87,9 @@ def test_the_bots_rights_are_enough_for_every_kind_of_object(api: KubeApi, ns: s
         path = f"/apis/rbac.authorization.k8s.io/v1{inside}/{kind}s/{BOT}"
         api.apply(path, right, query="&force=true")
     bot = api.as_user(BOT)
+    secrets = kind_of("Secret").path(ns)
+    # An API server takes a moment to know of a new Role.
+    eventually(lambda: bot.request("GET", secrets).status == 200, "the rights to be known")
     mapping = yaml.safe_load(Path("tests/data/specs/everything.yaml").read_text())
     mapping["service"].pop("nodePorts")
     spec = _spec(mapping, ns)

@@ -57,8 +57,23 @@ def test_a_secret_in_a_line_is_not_shown_in_whatever_form() -> None:
         token,
         f"[Info] 2026-11-25T12:00:00 [E], auth: {token}, source: X",
         json.dumps({"level": "Info", "message": token, "deep": {"auth": token}}),
+        json.dumps({"level": "Info", "eventType": token}),
+        f"[Info] 2026-11-25T12:00:00 [{token}], x",
+        # As .NET's JSON writer has it, in a line that is no JSON, and as HTML.
+        "text " + token.replace("&", "\\u0026"),
+        json.dumps({"message": json.dumps({"auth": token}).replace("&", "\\u0026")}),
+        token.replace("&", "&amp;"),
+        "eyJ" + "a" * 5000,
     ):
-        assert SIGNATURE not in written(read_line("p", f"{STAMP} {raw}"))
+        text = written(read_line("p", f"{STAMP} {raw}"))
+        assert SIGNATURE not in text
+        assert "a" * 50 not in text
+
+
+def test_what_no_text_may_hold_is_replaced() -> None:
+    line = read_line("p", STAMP + ' {"message":"\\ud800 broken"}')
+    assert line.text.encode()
+    assert not Filter(pattern=compile_pattern("x")).takes(line)
 
 
 @given(text=st.text(), before=st.none() | st.just(Line(1.0, "p", "x", "warn", "E")))

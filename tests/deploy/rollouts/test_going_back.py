@@ -15,6 +15,7 @@ from deploy.rendering.manifests import SPEC_ANNOTATION
 from deploy.specs.options import Autoscaling, Rollout
 from tests.deploy.rollouts.test_deployer import Bench
 from tests.support.gateway_bed import SPEC, RecordingRun, action_for, gateway_bed
+from tests.support.waiting import until
 
 _ROLLOUT = Rollout(progress_deadline=30, automatic_rollback=True)
 
@@ -47,7 +48,7 @@ def test_the_version_before_comes_back_whole_and_its_pods_never_stop(bench: Benc
     assert "ImagePull" in outcome.meaning
     assert "tag" in outcome.remedy
     assert "roll back" in run.steps
-    assert pods(bench) == before
+    until(lambda: pods(bench) == before, "the pods of the other version to be gone")
     assert bench.deployment()["spec"]["template"]["spec"] == image
     assert bench.bed.cluster.list("HorizontalPodAutoscaler", "dev") == []
     config = bench.bed.cluster.get("ConfigMap", "dev", "edge-1-env")

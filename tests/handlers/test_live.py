@@ -1,0 +1,84 @@
+"""Messages that are kept current end in the truth, and nothing goes on unseen."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from slack_sdk import WebClient
+
+from bot.sandbox.valkey import Valkey
+from deploy.actions.connection import connect
+from deploy.errors import Unavailable
+from deploy.health.live_messages import LiveMessages
+from handlers.budget import Budgets
+from handlers.live import Live
+from handlers.verb import Reply
+from tests.support.redis_servers import started
+from tests.support.slack_workspace import ANA, OPS, Person
+from tests.support.waiting import until
+
+ASKED = {"id": "r1", "user": ANA, "channel": OPS}
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Valkey]:
+    yield from started("valkey", tmp_path / "redis")
+
+
+class Spent(Budgets):
+    """Never allows an update."""
+
+    def update(self) -> float:
+        return 60.0
+
+
+class Counting:
+    """Shows how often it was looked at, and hears of the end."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+        self.ends: list[Mapping[str, str] | None] = []
+
+    def look(self, asked: Mapping[str, Any]) -> Reply:
+        self.looks += 1
+        return Reply(f"look {self.looks}")
+
+
+def texts(person: Person) -> list[str]:
+    return [str(m["text"]) for m in person.messages()]
+
+
+def test_what_came_since_the_last_update_is_shown_in_the_end(
+    person: Person, client: WebClient, server: Valkey
+) -> None:
+    store, counting = LiveMessages(connect(server.url), "bot-1"), Counting()
+    live = Live(client, store, Spent(), look_seconds=0.05)
+    live.begin(ASKED, 5, counting.look, ended=counting.ends.append)
+    until(lambda: counting.looks > 3, "some looks")
+    assert texts(person) == ["look 1"]
+    store.stop("r1", ANA)
+    until(lambda: counting.ends, "the end")
+    assert texts(person) == [f"look {counting.looks}"]
+    assert counting.ends[0] is not None
+
+
+def test_a_message_whose_record_is_gone_says_so(
+    person: Person, client: WebClient, server: Valkey
+) -> None:
+    redis, counting = connect(server.url), Counting()
+    live = Live(client, LiveMessages(redis, "bot-1"), Budgets(), look_seconds=0.05)
+    live.begin(ASKED, 5, counting.look, ended=counting.ends.append)
+    redis.flushall()
+    until(lambda: counting.ends, "the end")
+    (message,) = person.messages()
+    assert "store was emptied" in str(message["blocks"])
+
+
+def test_what_cannot_be_kept_is_let_go_of(client: WebClient, server: Valkey) -> None:
+    counting = Counting()
+    store = LiveMessages(connect(server.url, timeout=0.2, retries=0), "bot-1")
+    server.kill()
+    with pytest.raises(Unavailable):
+        Live(client, store, Budgets()).begin(ASKED, 5, counting.look, ended=counting.ends.append)
+    assert counting.ends == [None]
