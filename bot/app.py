@@ -37,6 +37,7 @@ from bot.socket_mode import SocketMode
 from deploy.access import environment_of
 from deploy.actions import connection, reminders
 from deploy.actions.audit import AuditLog
+from deploy.actions.executor import Executor
 from deploy.actions.inbox import Inbox
 from deploy.actions.leases import GatewayLeases
 from deploy.actions.outbox import Outbox
@@ -44,7 +45,7 @@ from deploy.actions.runner import Runner
 from deploy.actions.store import ActionStore
 from deploy.actions.windows import Windows
 from deploy.expiry.tracker import Tracker
-from deploy.gatekeeper import Gatekeeper
+from deploy.gatekeeper import Gatekeeper, NoFreeze
 from deploy.health.cache import ClusterCache
 from deploy.health.incident_store import IncidentStore
 from deploy.health.levels import Levels
@@ -118,27 +119,25 @@ class Bot:
         windows = Windows(prompt, audit)
         gatekeeper = Gatekeeper(environments, identities_of(settings), UserGroups(slack), windows)
         applier = Applier(planner, clusters, Minter(arm, instances))
+        executors: dict[str, Executor] = {
+            "deploy": Deployer(applier),
+            "delete": Remover(clusters),
+            rotation.KIND: Rotator(applier, observing=observing(settings.rotation.verify_seconds)),
+            regeneration.KIND: Regenerator(
+                Survey(self._caches),
+                clusters,
+                arm,
+                instances,
+                allowed=settings.rotation.regenerate_keys,
+            ),
+        }
         self.runner = Runner(
             store,
             GatewayLeases(redis),
             Fences(clusters),
             {
-                "deploy": Reproposing(Deployer(applier), self._accept),
-                "delete": Reproposing(Remover(clusters), self._accept),
-                rotation.KIND: Reproposing(
-                    Rotator(applier, observing=observing(settings.rotation.verify_seconds)),
-                    self._accept,
-                ),
-                regeneration.KIND: Reproposing(
-                    Regenerator(
-                        Survey(self._caches),
-                        clusters,
-                        arm,
-                        instances,
-                        allowed=settings.rotation.regenerate_keys,
-                    ),
-                    self._accept,
-                ),
+                kind: NoFreeze(Reproposing(inner, self._accept), gatekeeper)
+                for kind, inner in executors.items()
             },
             owner=owner,
             on_change=self._changed,

@@ -129,6 +129,20 @@ def frozen(environment: Environment, now: datetime.datetime) -> Freeze | None:
     return next((f for f in environment.freezes if f.starts <= now < f.ends), None)
 
 
+def check_freeze(environment: Environment, *, now: datetime.datetime, break_glass: str) -> None:
+    """Refused in a freeze, unless a reason was given to go through it."""
+    freeze = frozen(environment, now)
+    if freeze is None or break_glass:
+        return
+    ends = freeze.ends.astimezone(datetime.UTC)
+    raise Refused(
+        f"{environment.name} is frozen until {ends:%Y-%m-%d %H:%M} UTC: {freeze.reason}.",
+        meaning="Nothing was changed.",
+        remedy="Ask again after that. In an emergency ask with "
+        '`--break-glass "reason"`: the channel is told.',
+    )
+
+
 def policy_for(
     environment: Environment,
     ref: GatewayRef,
@@ -138,16 +152,8 @@ def policy_for(
     window: str = "",
 ) -> Policy:
     """Who decides on a change of `ref`. Refused where nobody may change it now."""
-    freeze = frozen(environment, now)
-    if freeze is not None and not break_glass:
-        raise Refused(
-            f"{environment.name} is frozen until {freeze.ends:%Y-%m-%d %H:%M} UTC: "
-            f"{freeze.reason}.",
-            meaning="Nothing was changed.",
-            remedy='Wait until then. In an emergency add `--break-glass "reason"`: '
-            "the channel is told.",
-        )
-    through = break_glass if freeze is not None else ""
+    check_freeze(environment, now=now, break_glass=break_glass)
+    through = break_glass if frozen(environment, now) is not None else ""
     if environment.production and environment.approval is None:
         raise _nobody_approves(ref, environment)
     if environment.approval is None:

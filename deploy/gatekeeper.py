@@ -11,13 +11,15 @@ from deploy.access import (
     Membership,
     Verdict,
     among,
+    check_freeze,
     environment_of,
     frozen,
     may_approve,
     may_request,
     policy_for,
 )
-from deploy.actions.record import Action
+from deploy.actions.executor import Executor, Run
+from deploy.actions.record import Action, Outcome
 from deploy.actions.windows import Window, Windows
 from deploy.errors import Refused
 from deploy.gateway import GatewayRef
@@ -97,6 +99,14 @@ class Gatekeeper:
         read: then nobody decides."""
         return may_approve(action.policy, user, self._groups(action.policy.approvers, user))
 
+    def check_freeze(self, action: Action) -> None:
+        """Refused where a freeze holds by now that the action was not asked to go through."""
+        check_freeze(
+            self.environment(action.ref),
+            now=self._clock(),
+            break_glass=action.policy.break_glass,
+        )
+
     def may_close(self, ref: GatewayRef, user: str) -> Verdict:
         """Whether `user` approves changes of `ref`, and so opens and closes windows there."""
         approval = self.environment(ref).approval
@@ -157,3 +167,17 @@ class Gatekeeper:
         if not people.groups or user in people.users:
             return frozenset()
         return self._membership.groups_of(user, people.groups)
+
+
+class NoFreeze:
+    """An executor that begins nothing in a freeze, also what was approved before it."""
+
+    def __init__(self, inner: Executor, gatekeeper: Gatekeeper) -> None:
+        self._inner = inner
+        self._gatekeeper = gatekeeper
+
+    def execute(self, action: Action, run: Run) -> Outcome:
+        """As the inner one. What another bot has begun is brought to its end. Refused else."""
+        if not action.steps:
+            self._gatekeeper.check_freeze(action)
+        return self._inner.execute(action, run)

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from deploy.actions.record import Action, State
 from deploy.actions.store import Decision
 from deploy.errors import GatewayBotError, InvalidInput
 from handlers import again, replies
@@ -108,8 +109,8 @@ def show(services: Services, click: Click) -> None:
 def confirmed(
     services: Services, action_id: str, user: str, digest: str, request_id: str
 ) -> Decision:
-    """Record a confirmation, where the window it rests on is open still."""
-    action = services.store.get(action_id)
+    """Record a confirmation, where the window it rests on is open still. Refused in a freeze."""
+    action = _thawed(services, action_id)
     open_still = action is None or services.gatekeeper.window_open(action.policy)
     return services.store.confirm(
         action_id, by=user, digest=digest, request_id=request_id, window_open=open_still
@@ -119,7 +120,9 @@ def confirmed(
 def approved(
     services: Services, action_id: str, user: str, digest: str, request_id: str
 ) -> Decision:
-    """Record an approval, if `user` is an approver now. Unavailable where that cannot be read."""
+    """Record an approval, if `user` is an approver now. Unavailable where that cannot be read,
+    Refused in a freeze."""
+    _thawed(services, action_id)
     return services.store.approve(
         action_id,
         by=user,
@@ -153,6 +156,14 @@ def checked_reason(text: str) -> str:
     if len(reason) > REASON_LIMIT:
         raise InvalidInput(f"A reason has at most {REASON_LIMIT} characters.", field="reason")
     return reason
+
+
+def _thawed(services: Services, action_id: str) -> Action | None:
+    """The action; Refused where it waits for a yes and a freeze has begun since."""
+    action = services.store.get(action_id)
+    if action is not None and action.state is State.PENDING:
+        services.gatekeeper.check_freeze(action)
+    return action
 
 
 def _eligible(services: Services, action_id: str, user: str) -> bool:

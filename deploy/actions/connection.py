@@ -93,20 +93,23 @@ class Durability:
     what it confirms survives the failover of a healthy set (redis.io/commands/wait).
     """
 
-    def __init__(self, client: Any, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, client: Any, prefix: str, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._client = client
+        self._key = f"{prefix}:waited"
         self._clock = clock
         self._asked_at = float("-inf")
         self._replicas = 0
 
-    def confirmed(self, key: str) -> bool:
+    def confirmed(self) -> bool:
         """Whether everything written before this call has reached a replica by now, or there is
-        none. `key` is a hash that is written to once more, since WAIT counts a connection's own
-        writes. In Redis Cluster nothing is waited for: its clients have no such connection."""
+        none. Something is written once more, since WAIT counts a connection's own writes. In
+        Redis Cluster nothing is waited for: its clients have no such connection."""
         if isinstance(self._client, redis.RedisCluster) or not self._has_replicas():
             return True
         pipe = self._client.pipeline(transaction=False)
-        pipe.hincrby(key, "confirmations", 1)
+        pipe.set(self._key, 1)
         pipe.execute_command("WAIT", 1, _WAIT_MS)
         return int(pipe.execute()[1]) >= 1
 

@@ -50,7 +50,7 @@ class ActionStore:
     def __init__(self, client: Any, *, prefix: str = "gateway-bot", keep_days: int = 30) -> None:
         self._keep_ms = keep_days * 86_400_000
         self._records = Records(client, prefix, scripts.TRANSITIONS)
-        self._durability = Durability(client)
+        self._durability = Durability(client, prefix)
 
     @redis_errors
     def create(
@@ -212,7 +212,7 @@ class ActionStore:
         if result == "expired":
             return None
         # What came before it, the approval above all, is replicated once this is.
-        if not self._durability.confirmed(self._records.keys(action_id)[0]):
+        if not self._durability.confirmed():
             log.warning("action %s does not begin: its approval is not replicated yet", action_id)
             self._records.run("RELEASE", action_id, owner, fence)
             return None

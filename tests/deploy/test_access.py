@@ -75,6 +75,14 @@ def test_a_freeze_is_gone_through_only_with_a_reason_and_still_needs_its_approva
     assert later.break_glass == "", "outside the freeze nothing is broken"
 
 
+def test_the_end_of_a_freeze_is_told_in_utc_whatever_zone_it_was_written_in() -> None:
+    zone = datetime.timezone(datetime.timedelta(hours=2))
+    ends = datetime.datetime(2026, 12, 1, 1, 30, tzinfo=zone)
+    frozen_until = Environment("d", freezes=(Freeze("x", NOW, ends),))
+    with pytest.raises(Refused, match="until 2026-11-30 23:30 UTC"):
+        policy_for(frozen_until, GatewayRef.parse("west/dev/a"), now=NOW)
+
+
 @pytest.mark.parametrize(
     ("user", "groups", "allowed"),
     [("U1", set(), True), ("U2", {"S1"}, True), ("U2", {"S2"}, False), ("U3", set(), False)],

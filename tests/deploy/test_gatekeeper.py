@@ -1,8 +1,11 @@
 """Rights as they are at this moment: settings, groups, freezes and windows together."""
 
+import dataclasses
 import datetime
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,9 +13,11 @@ from bot.sandbox.valkey import Valkey
 from deploy.access import Approval, Environment, Freeze, Identities
 from deploy.actions.audit import AuditLog
 from deploy.actions.connection import connect
+from deploy.actions.executor import Run
+from deploy.actions.record import Action, Outcome, State, Step
 from deploy.actions.windows import Windows
 from deploy.errors import Refused, Unavailable
-from deploy.gatekeeper import Gatekeeper
+from deploy.gatekeeper import Gatekeeper, NoFreeze
 from deploy.gateway import GatewayRef
 from deploy.policy import People, Policy
 from tests.support.redis_servers import started
@@ -77,6 +82,61 @@ def test_a_freeze_holds_for_a_window_too(windows: Windows) -> None:
         gate.policy(PROD, user="U1", channel="C1")
     through = gate.policy(PROD, user="U1", channel="C1", break_glass="it is down")
     assert through.break_glass == "it is down"
+
+
+@pytest.mark.parametrize(
+    ("break_glass", "freezes", "state", "refused"),
+    [
+        ("", (FREEZE,), State.PENDING, True),
+        ("", (FREEZE,), State.APPROVED, True),
+        ("it is down", (FREEZE,), State.APPROVED, False),
+        ("", (), State.PENDING, False),
+    ],
+)
+def test_a_freeze_that_began_after_the_request_holds_for_it_too(
+    windows: Windows, break_glass: str, freezes: tuple[Freeze, ...], state: State, refused: bool
+) -> None:
+    gate = keeper(windows, Groups(), *freezes)
+    policy = Policy("approvers", approvers=APPROVERS, break_glass=break_glass)
+    action = acted(state, policy)
+    if not refused:
+        gate.check_freeze(action)
+        assert NoFreeze(Does(), gate).execute(action, Trying()).state is State.SUCCEEDED
+        return
+    with pytest.raises(Refused, match="Year end") as told:
+        gate.check_freeze(action)
+    assert "break-glass" in told.value.remedy
+    with pytest.raises(Refused):
+        NoFreeze(Does(), gate).execute(action, Trying())
+    begun = dataclasses.replace(action, steps=(Step("apply", 1.0),))
+    assert NoFreeze(Does(), gate).execute(begun, Trying()).state is State.SUCCEEDED
+
+
+class Does:
+    """An executor that has it done at once."""
+
+    def execute(self, action: Action, run: Run) -> Outcome:
+        return Outcome(State.SUCCEEDED, "done")
+
+
+class Trying:
+    """A run of which nothing is wanted."""
+
+    lost = threading.Event()
+
+    def guard(self) -> None: ...
+
+    def step(self, name: str, detail: str = "") -> None: ...
+
+    def progress(self, state: Mapping[str, Any]) -> None: ...
+
+
+def acted(state: State, policy: Policy) -> Action:
+    return Action(
+        id="AAAAAA", kind="deploy", ref=PROD, state=state, version=1, requester="U1", person="U1",
+        policy=policy, digest="d", request={}, plan={}, origin={}, created_at=0, expires_at=0,
+        updated_at=0,
+    )  # fmt: skip
 
 
 def test_while_nobody_says_who_is_an_approver_nobody_is_one(windows: Windows) -> None:

@@ -83,6 +83,31 @@ def test_nothing_begins_while_the_replica_does_not_know_of_the_approval(pair: Pa
     assert (claimed.state, claimed.fence) == (State.RUNNING, 2)
 
 
+class Wiped:
+    """A client whose server is emptied by somebody just before it sends several commands at once."""
+
+    def __init__(self, url: str) -> None:
+        self._client = connect(url)
+
+    def pipeline(self, **options: Any) -> Any:
+        self._client.flushall()
+        return self._client.pipeline(**options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+
+def test_waiting_for_a_replica_leaves_nothing_of_an_action_that_is_gone(pair: Pair) -> None:
+    store = ActionStore(connect(pair.url))
+    store.create(
+        "AAAAAA", kind="deploy", ref=GatewayRef("west", "dev", "edge-1"), requester="U1",
+        digest="d1", request={}, plan={}, origin={}, ttl_seconds=60, request_id="r",
+    )  # fmt: skip
+    store.confirm("AAAAAA", by="U1", digest="d1", request_id="yes")
+    ActionStore(Wiped(pair.url)).claim("AAAAAA", "bot-1", 1, 30)
+    assert store.get("AAAAAA") is None
+
+
 def test_the_description_says_what_a_failover_could_lose(pair: Pair) -> None:
     client = connect(pair.url)
     assert "1 replica, min-replicas-to-write 0 (should be 1)" in describe(client)

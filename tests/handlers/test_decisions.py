@@ -1,0 +1,75 @@
+"""What a click or a text decides, checked once more at that moment."""
+
+import datetime
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from deploy.access import Approval, Environment, Freeze, Identities
+from deploy.actions.audit import AuditLog
+from deploy.actions.connection import connect
+from deploy.actions.record import State
+from deploy.actions.store import ActionStore
+from deploy.actions.windows import Windows
+from deploy.errors import Refused
+from deploy.gatekeeper import Gatekeeper
+from deploy.gateway import GatewayRef
+from deploy.policy import People, Policy
+from handlers import decisions
+from tests.support.redis_servers import started
+
+START = datetime.datetime(2026, 12, 24, tzinfo=datetime.UTC)
+PEOPLE = People(users=("U2", "U3"))
+PRODUCTION = Environment(
+    "production",
+    production=True,
+    approval=Approval(PEOPLE),
+    freezes=(Freeze("Year end", START, START + datetime.timedelta(days=9)),),
+)
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Iterator[Any]:
+    """With a clock that a test sets."""
+    made = SimpleNamespace(now=START - datetime.timedelta(minutes=1))
+    for server in started("valkey", tmp_path / "redis"):
+        client = connect(server.url)
+        windows = Windows(client, AuditLog(client))
+        made.store = ActionStore(client)
+        made.gatekeeper = Gatekeeper(
+            (PRODUCTION,), Identities(), SimpleNamespace(), windows, clock=lambda: made.now
+        )
+        yield made
+
+
+def ask(services: Any, name: str, policy: Policy) -> None:
+    services.store.create(
+        name, kind="deploy", ref=GatewayRef("west", "prod", "edge-1"), requester="U1",
+        policy=policy, digest="d1", request={}, plan={}, origin={}, ttl_seconds=60, request_id=name,
+    )  # fmt: skip
+
+
+def state(services: Any, name: str) -> State:
+    return State(services.store.get(name).state)
+
+
+def test_nobody_says_yes_in_a_freeze_to_what_was_asked_for_before_it(services: Any) -> None:
+    ask(services, "AAAAAA", Policy("approvers", approvers=PEOPLE))
+    ask(services, "BBBBBB", Policy())
+    services.now = START
+    with pytest.raises(Refused, match="Year end"):
+        decisions.approved(services, "AAAAAA", "U2", "d1", "1")
+    with pytest.raises(Refused, match="Year end"):
+        decisions.confirmed(services, "BBBBBB", "U1", "d1", "1")
+    assert state(services, "AAAAAA") is state(services, "BBBBBB") is State.PENDING
+    assert decisions.denied(services, "AAAAAA", "U2", "d1", "frozen", "2").result == "done"
+    assert decisions.approved(services, "AAAAAA", "U3", "d1", "3").result == "already"
+
+
+def test_what_was_asked_to_go_through_the_freeze_is_approved_in_it(services: Any) -> None:
+    ask(services, "AAAAAA", Policy("approvers", approvers=PEOPLE, break_glass="it is down"))
+    services.now = START
+    assert decisions.approved(services, "AAAAAA", "U2", "d1", "1").result == "done"
