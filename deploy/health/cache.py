@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from deploy.errors import GatewayBotError, Unavailable
 from deploy.gateway import GatewayRef
 from deploy.health import inventory
-from deploy.health.trimming import is_trimmed_away, owner_of, trim_deployment, trim_pod
+from deploy.health.trimming import DEPLOYMENT, POD, is_trimmed_away, owner_of
 from deploy.kube.cluster import Cluster
+from deploy.kube.shapes import Shape
 from deploy.kube.watching import Change, Watch
 from deploy.plans.plan import Manifest
 from deploy.tokens.token_facts import AGAIN_SECONDS, SecretKey, TokenFacts, read_all, secret_key
@@ -34,10 +35,7 @@ _AGAIN_AFTER_REFUSAL = 15.0
 _REMEMBERED = 240
 """Changes of a gateway's replicas that are remembered."""
 
-_KEEP: Mapping[str, Callable[[Manifest], Manifest]] = {
-    "Deployment": trim_deployment,
-    "Pod": trim_pod,
-}
+_SHAPES: Mapping[str, Shape] = {"Deployment": DEPLOYMENT, "Pod": POD}
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,9 @@ class _Kind:
 
     @property
     def settled(self) -> bool:
-        return bool(self.lost) or (self.told and self.watch.connected)
+        """Whether waiting longer would tell nothing newer."""
+        current = self.watch.connected or self.watch.just_listed
+        return bool(self.lost) or (self.told and current)
 
 
 class ClusterCache:
@@ -104,7 +104,7 @@ class ClusterCache:
         self._silence = silence
         self._changed = threading.Condition()
         self._stopping = threading.Event()
-        self._kinds = {kind: _Kind(self._watch(kind)) for kind in _KEEP}
+        self._kinds = {kind: _Kind(self._watch(kind)) for kind in _SHAPES}
         self._tokens: dict[SecretKey, TokenFacts] = {}
         self._settings: dict[tuple[str, str], bool] = {}
         self._replicas: dict[tuple[str, str], deque[ReplicaCount]] = {}
@@ -166,7 +166,7 @@ class ClusterCache:
 
     def _watch(self, kind: str) -> Watch:
         return self.cluster.watch(
-            kind, None, silence=self._silence, stop=self._stopping, keep=_KEEP[kind]
+            kind, None, silence=self._silence, stop=self._stopping, shape=_SHAPES[kind]
         )
 
     def _wait_for(self, done: Callable[[], bool], seconds: float) -> None:
@@ -221,6 +221,9 @@ class ClusterCache:
                 kind.lost = str(item["message"])
             else:
                 self._keep(kind, name, change, item)
+                if kind.arriving is not None:
+                    # Nobody can use a part of what exists; the rest comes at once.
+                    return
             if name == "Deployment" and change is not Change.LOST:
                 self._wanted.set()
             self._changed.notify_all()

@@ -135,7 +135,7 @@ def gateway_detail(
         kind: _or_told(future, f"Its {kind}s", end, unread, []) for kind, future in reading.items()
     }
     beats = {beat.pod: beat for beat in heartbeat.pods}
-    labels = found.deployment["spec"]["template"]["metadata"].get("labels") or {}
+    labels = (found.deployment["spec"]["template"].get("metadata") or {}).get("labels") or {}
     names = [pod["metadata"]["name"] for pod in found.pods]
     owned = [item for item in live["ReplicaSet"] if _owned_by(item, found.deployment)]
     return GatewayDetail(

@@ -18,6 +18,7 @@ from deploy.kube.api_errors import missing_namespace
 from deploy.kube.connection import Connection, Query, Stream, Timeouts
 from deploy.kube.kinds import Kind, kind_of
 from deploy.kube.pod_reads import PodReads
+from deploy.kube.shapes import Shape
 from deploy.kube.watching import Watch
 from deploy.plans.plan import Manifest
 
@@ -76,9 +77,14 @@ class Cluster(PodReads):
         return self.list_at(kind, namespace, label_selector, field_selector)[0]
 
     def list_at(
-        self, kind: str, namespace: str | None, label_selector: str = "", field_selector: str = ""
+        self,
+        kind: str,
+        namespace: str | None,
+        label_selector: str = "",
+        field_selector: str = "",
+        shape: Shape | None = None,
     ) -> tuple[Manifests, str]:
-        """As `list`, with the resource version from which to watch."""
+        """As `list`, with the resource version from which to watch; whole objects or in a shape."""
         known = kind_of(kind)
         items: Manifests = []
         position = ""
@@ -94,11 +100,11 @@ class Cluster(PodReads):
                     "limit": _PAGE,
                     "continue": position,
                 },
+                parse=shape.page if shape else None,
             )
-            # The items of a list do not say what they are; one by one they should.
-            items += [
-                {"apiVersion": known.api_version, "kind": kind, **item} for item in page["items"]
-            ]
+            # The items of a list do not say what they are; one by one whole ones should.
+            said = {} if shape else {"apiVersion": known.api_version, "kind": kind}
+            items += [{**said, **item} for item in page["items"]]
             position = page["metadata"].get("continue", "")
             if not position:
                 return items, page["metadata"]["resourceVersion"]
@@ -214,7 +220,7 @@ class Cluster(PodReads):
         field_selector: str = "",
         silence: float = 75.0,
         stop: threading.Event | None = None,
-        keep: Callable[[Manifest], Manifest] | None = None,
+        shape: Shape | None = None,
     ) -> Watch:
         """What exists and what changes, through every interruption; see deploy.kube.watching."""
         return Watch(
@@ -225,7 +231,7 @@ class Cluster(PodReads):
             field_selector=field_selector,
             silence=silence,
             stop=stop,
-            keep=keep,
+            shape=shape,
         )
 
     def open_watch(
@@ -336,6 +342,7 @@ class Cluster(PodReads):
         *,
         what: str,
         query: Query | None = None,
+        parse: Callable[[bytes], Manifest] | None = None,
     ) -> Manifest:
         answer = self._connection.request(
             "GET",
@@ -345,7 +352,7 @@ class Cluster(PodReads):
             query=query,
             repeat=True,
         )
-        return _object(answer)
+        return (parse or _object)(answer)
 
 
 def connect(

@@ -8,13 +8,14 @@ import json
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any, Protocol
 
 from deploy.errors import Unavailable
 from deploy.kube.api_errors import ResourceVersionExpired, error_from
 from deploy.kube.connection import Silent, Stream
+from deploy.kube.shapes import Shape
 from deploy.plans.plan import Manifest
 
 _FIRST_PAUSE = 0.1
@@ -49,9 +50,14 @@ class Source(Protocol):
         """The cluster's name."""
 
     def list_at(
-        self, kind: str, namespace: str | None, label_selector: str, field_selector: str
+        self,
+        kind: str,
+        namespace: str | None,
+        label_selector: str,
+        field_selector: str,
+        shape: Shape | None,
     ) -> tuple[list[Manifest], str]:
-        """All objects and the resource version of the list."""
+        """All objects, read in that shape, and the resource version of the list."""
 
     def open_watch(
         self,
@@ -74,9 +80,8 @@ class Watch:
 
     `silence` is after how many seconds without a byte the connection counts as dead and the watch
     is taken up again, on another one, where it was. No middlebox can hide that: the server is asked
-    to end each watch some time before. `keep` cuts each object down to what is needed, as it comes;
-    name, namespace, uid and resource version must stay. Errors other than Unavailable (no right to
-    watch, no such namespace) are raised.
+    to end each watch some time before. `shape` says what is kept of each object. Errors other than
+    Unavailable (no right to watch, no such namespace) are raised.
     """
 
     def __init__(
@@ -89,18 +94,20 @@ class Watch:
         field_selector: str = "",
         silence: float = 75.0,
         stop: threading.Event | None = None,
-        keep: Callable[[Manifest], Manifest] | None = None,
+        shape: Shape | None = None,
     ) -> None:
         self._source = source
         self._what = (kind, namespace, label_selector, field_selector)
         self._silence = silence
         self._stop = stop or threading.Event()
         self._closed = threading.Event()
-        self._keep = keep
+        self._shape = shape
         self._stream: Stream | None = None
         self._known: dict[str, Manifest] = {}
         self._version = ""
         self._lost = False
+        self.just_listed = False
+        """Whether everything was listed a moment ago, and a watch from there on is being opened."""
         self.heard_at = 0.0
         """When the server last said anything (epoch seconds): what was told was true then."""
 
@@ -144,10 +151,9 @@ class Watch:
             failures += 1
 
     def _list(self) -> Iterator[Event]:
-        items, version = self._source.list_at(*self._what)
+        items, version = self._source.list_at(*self._what, self._shape)
+        self.just_listed = True
         self.heard_at = time.time()
-        if self._keep is not None:
-            items = [self._keep(item) for item in items]
         before, self._known = self._known, {_key(item): item for item in items}
         self._version = version
         for key, gone in before.items():
@@ -162,12 +168,15 @@ class Watch:
         yield Change.SYNCED, {}
 
     def _follow(self) -> Iterator[Event]:
-        self._stream = stream = self._source.open_watch(
-            *self._what,
-            resource_version=self._version,
-            timeout_seconds=server_seconds(self._silence),
-            silence=self._silence,
-        )
+        try:
+            self._stream = stream = self._source.open_watch(
+                *self._what,
+                resource_version=self._version,
+                timeout_seconds=server_seconds(self._silence),
+                silence=self._silence,
+            )
+        finally:
+            self.just_listed = False
         self.heard_at = time.time()
         try:
             if self._ended:
@@ -195,8 +204,8 @@ class Watch:
         self._version = _version(item) or self._version
         if event["type"] == "BOOKMARK":
             return None
-        if self._keep is not None:
-            item = self._keep(item)
+        if self._shape is not None:
+            item = self._shape.item(item)
         change = Change(event["type"])
         if change is Change.DELETED:
             self._known.pop(_key(item), None)
