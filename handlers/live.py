@@ -22,6 +22,7 @@ STOP = "live_stop"
 _LOOK_SECONDS = 3.0
 _AT_ONCE = 20
 _SWEEP_SECONDS = 5.0
+_STOP_SECONDS = 5.0
 _BLOCKS = 48
 _WHY = {"over": "its time is over", "gone": "the bot's store was emptied"}
 
@@ -83,13 +84,15 @@ class Live:
     def stop(self) -> None:
         """End every message that this bot keeps, and say so in it."""
         self._stopping.set()
+        end = time.monotonic() + _STOP_SECONDS
         for thread in list(self._kept.values()):
-            thread.join(timeout=5)
+            thread.join(timeout=max(0.0, end - time.monotonic()))
 
     def begin(
-        self, asked: Asked, minutes: int, look: Look, *, ended: Ended = lambda place: None
+        self, asked: Asked, seconds: int, look: Look, *, ended: Ended = lambda place: None
     ) -> None:
-        """Post what `look` shows, and keep it current; `ended` is told where it was, in any case.
+        """Post what `look` shows, and keep it current for so long; `ended` is told where it was, in
+        any case.
 
         With a `title` in what is asked, that is posted, and the message stands in its thread.
         Conflict when this bot keeps too many already.
@@ -100,10 +103,10 @@ class Live:
                 f"{self._at_once} messages are being kept current already.",
                 remedy="Stop one of them first.",
             )
-        key, ends = str(asked["id"]), time.time() + minutes * 60
+        key, ends = str(asked["id"]), time.time() + seconds
         try:
             shown = look(asked)
-            if not self._store.begin(key, asked, minutes * 60):
+            if not self._store.begin(key, asked, seconds):
                 ended(None)
                 return
             place = self._post(asked, shown, ends)

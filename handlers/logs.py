@@ -94,7 +94,7 @@ class _Tail:
 
     def __init__(self, following: Following) -> None:
         self._following = following
-        self._recent: deque[Line] = deque(maxlen=view.SHOWN)
+        self._recent: list[Line] = []
         self._file: deque[str] = deque(maxlen=_FILE_LINES)
         self._size = 0
         self._total = 0
@@ -107,11 +107,13 @@ class _Tail:
         batch = self._following.take()
         self._total += len(batch.lines) + batch.skipped
         self._skipped += batch.skipped
-        self._recent.extend(batch.lines)
+        # A pod whose lines come late is shown in its place among the others.
+        recent = sorted([*self._recent, *batch.lines], key=lambda line: line.at)
+        self._recent = recent[-view.SHOWN :]
         for text in view.texts_of(batch.lines, batch.pods):
             self._keep(text)
         told = view.Told(batch.pods, self._total, self._skipped, batch.trouble)
-        shown, self.more = view.lines(list(self._recent), told, waiting=True)
+        shown, self.more = view.lines(self._recent, told, waiting=True)
         return shown
 
     def texts(self) -> list[str]:
@@ -142,7 +144,7 @@ def _follow(services: Services, request: Request, asked: _Asked) -> None:
 
     following.start()
     kept = {**asdict(request), "title": asked.title}
-    services.tails.begin(kept, _minutes(request), tail.look, ended=ended)
+    services.tails.begin(kept, _minutes(request) * 60, tail.look, ended=ended)
 
 
 def _upload(services: Services, ref: GatewayRef, texts: list[str], top: Mapping[str, str]) -> None:
@@ -174,6 +176,12 @@ def _understood(services: Services, request: Request) -> _Asked:
         raise Refused(f"You may not read the logs of {ref}.", meaning=verdict.why)
     if options.get("follow") and options.get("previous"):
         raise InvalidInput("What a container wrote before cannot be followed.", field="previous")
+    if "minutes" in options and not options.get("follow"):
+        raise InvalidInput(
+            "`--minutes` is how long to follow.", field="minutes", remedy="Add `--follow`."
+        )
+    if options.get("random") and "pod" in options:
+        raise InvalidInput("It is either `--pod` or `--random`.", field="random")
     wanted = Filter(
         contains=str(options.get("grep", "")),
         pattern=compile_pattern(str(options["regex"])) if "regex" in options else None,

@@ -54,7 +54,7 @@ def run(services: Services, request: Request) -> Reply | None:
             raise InvalidInput(
                 f"A message is kept current for 1 to {_LONGEST} minutes.", field="minutes"
             )
-        services.live.begin(asdict(request), minutes, lambda asked: watched(services, asked))
+        services.live.begin(asdict(request), minutes * 60, lambda asked: watched(services, asked))
         return None
     return shown(services, request)
 

@@ -58,9 +58,11 @@ class Connection(Protocol):
 class Stream(Protocol):
     """Lines that come as the server sends them."""
 
-    def lines(self) -> Iterator[bytes]:
-        """Each line without its end; returns when the server ends. Unavailable when it broke,
-        Silent when nothing came for the time agreed."""
+    def lines(self, longest: int | None = None) -> Iterator[bytes]:
+        """Each line without its end, of one longer than `longest` bytes only the beginning.
+
+        Returns when the server ends. Unavailable when it broke, Silent when nothing came for the
+        time agreed."""
 
     def close(self) -> None:
         """End it, from any thread: a reader that waits returns at once."""

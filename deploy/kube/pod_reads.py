@@ -21,10 +21,12 @@ class PodReads:
         since_seconds: int | None = None,
         previous: bool = False,
         timestamps: bool = False,
+        most: int | None = None,
     ) -> str:
         """The last lines a container wrote; of its run before that with `previous`.
 
-        With `timestamps` each line begins with the moment the kubelet got it (RFC 3339).
+        With `timestamps` each line begins with the moment the kubelet got it (RFC 3339). Of more
+        than `most` bytes the first are given, which may end within a line.
         """
         answer = self._connection.request(
             "GET",
@@ -37,6 +39,7 @@ class PodReads:
                 "sinceSeconds": since_seconds,
                 "previous": previous,
                 "timestamps": timestamps,
+                "limitBytes": most,
             },
             repeat=True,
         )

@@ -69,14 +69,26 @@ class HttpStream:
         self._what = what
         self._response = response
         self._closed = False
+        self._read = False
 
-    def lines(self) -> Iterator[bytes]:
-        rest = b""
+    def lines(self, longest: int | None = None) -> Iterator[bytes]:
+        rest, cut = b"", False
+        self._read = True
+        if self._closed:
+            self._response.close()
+            return
         try:
             for chunk in self._response.stream(amt=None):
                 *whole, rest = (rest + chunk).split(b"\n")
-                yield from whole
-            if rest and not self._closed:
+                for line in whole:
+                    if not cut:
+                        yield line[:longest]
+                    cut = False
+                if longest is not None and len(rest) > longest:
+                    if not cut:
+                        yield rest[:longest]
+                    rest, cut = b"", True
+            if rest and not cut and not self._closed:
                 yield rest
         except urllib3.exceptions.ReadTimeoutError:
             raise Silent(
@@ -93,6 +105,10 @@ class HttpStream:
 
     def close(self) -> None:
         self._closed = True
+        if not self._read:
+            self._response.close()
+            return
+        # Whoever reads it closes it; a socket must not be closed under a thread that waits on it.
         shutdown = getattr(self._response, "shutdown", None)
         if shutdown is not None:
             try:

@@ -23,6 +23,11 @@ _HELD = 5000
 _SILENCE = 60.0
 """After so many seconds without a line the log is opened anew: the connection may be dead."""
 _PAUSE = 1.0
+_LONGEST_LINE = 64 * 1024
+_MOST = 4 * 1024 * 1024
+"""Bytes: of one line, and of one pod's log that is read at once."""
+_WATCH, _MANY = "(watch)", "(many)"
+"""What is in trouble when it is no pod; no pod has such a name."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,8 @@ class Following:
         self._lines: deque[Line] = deque(maxlen=held)
         self._skipped = 0
         self._readers: dict[str, _Reader] = {}
+        self._leaving: list[_Reader] = []
+        self._waiting: dict[str, bool] = {}
         self._trouble: dict[str, str] = {}
         self._synced = False
         self._lock = threading.Lock()
@@ -84,16 +91,12 @@ class Following:
         """End every stream; nothing is read on after it."""
         self._closed.set()
         self._watch.close()
-        with self._lock:
-            readers = list(self._readers.values())
-        for reader in readers:
+        for reader in self._all():
             reader.close()
 
     def alive(self) -> int:
         """How many threads of it still run."""
-        with self._lock:
-            readers = list(self._readers.values())
-        return self._thread.is_alive() + sum(reader.alive() for reader in readers)
+        return self._thread.is_alive() + sum(reader.alive() for reader in self._all())
 
     def take(self) -> Batch:
         """What came since it was called last."""
@@ -117,26 +120,46 @@ class Following:
                 elif change is not Change.LOST:
                     self._seen(str(pod["metadata"]["name"]), pod_progress(pod).started_at)
         except GatewayBotError as error:
-            self._told("pods", error.happened)
+            self._told(_WATCH, error.happened)
+
+    def _all(self) -> list["_Reader"]:
+        with self._lock:
+            return [*self._readers.values(), *self._leaving]
 
     def _seen(self, name: str, started_at: float | None) -> None:
         if started_at is None or (self._pods.only and name != self._pods.only):
             return
         with self._lock:
-            if name in self._readers or self._closed.is_set():
-                return
-            if len(self._readers) >= PODS:
-                self._trouble["many"] = f"Only {PODS} pods are followed at once."
-                return
-            reader = self._readers[name] = _Reader(self, name, whole=self._synced)
-        reader.start()
+            if name not in self._readers:
+                self._waiting.setdefault(name, self._synced)
+        self._begin()
 
     def _gone(self, name: str) -> None:
+        """What it wrote last is still on its way, so its reader ends with the stream."""
         with self._lock:
-            reader = self._readers.pop(name, None)
+            self._waiting.pop(name, None)
             self._trouble.pop(name, None)
-        if reader is not None:
-            reader.close()
+            reader = self._readers.pop(name, None)
+            self._leaving = [other for other in self._leaving if other.alive()]
+            if reader is not None:
+                reader.leave()
+                self._leaving.append(reader)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Read the pods that wait, as far as there is room."""
+        with self._lock:
+            room = 0 if self._closed.is_set() else max(0, PODS - len(self._readers))
+            begun = [
+                _Reader(self, n, whole=self._waiting.pop(n)) for n in list(self._waiting)[:room]
+            ]
+            self._readers |= {reader.name: reader for reader in begun}
+            if self._waiting:
+                self._trouble[_MANY] = f"Only {PODS} pods are followed at once."
+            else:
+                self._trouble.pop(_MANY, None)
+        for reader in begun:
+            reader.start()
 
     def _came(self, line: Line) -> None:
         if not self._wanted.takes(line):
@@ -147,21 +170,21 @@ class Following:
 
     def _told(self, name: str, trouble: str) -> None:
         with self._lock:
-            if trouble:
+            self._trouble.pop(name, None)
+            if trouble and (name in self._readers or name == _WATCH):
                 self._trouble[name] = trouble
-            else:
-                self._trouble.pop(name, None)
 
 
 class _Reader:
     """Reads one pod's log to its end, through whatever interrupts it."""
 
     def __init__(self, owner: Following, name: str, *, whole: bool) -> None:
+        self.name = name
         self._owner = owner
-        self._name = name
         self._whole = whole
         self._seam = Seam()
         self._closed = threading.Event()
+        self._leaving = threading.Event()
         self._stream: Stream | None = None
         self._thread = threading.Thread(target=self._run, name=f"logs-{name}", daemon=True)
 
@@ -171,6 +194,10 @@ class _Reader:
     def alive(self) -> bool:
         return self._thread.is_alive()
 
+    def leave(self) -> None:
+        """Its pod is gone: read on to the end of what is open, and open nothing more."""
+        self._leaving.set()
+
     def close(self) -> None:
         self._closed.set()
         if self._stream is not None:
@@ -178,33 +205,35 @@ class _Reader:
 
     def _run(self) -> None:
         before: Line | None = None
-        while not self._closed.is_set():
+        while not (self._closed.is_set() or self._leaving.is_set()):
             try:
                 stream = self._open()
                 self._stream = stream
                 if self._closed.is_set():
                     stream.close()
-                    return
-                self._owner._told(self._name, "")
-                for raw in stream.lines():
+                # With no line yet the log was empty, so whatever comes by the next time is new.
+                self._whole = True
+                self._owner._told(self.name, "")
+                for raw in stream.lines(_LONGEST_LINE):
                     text = raw.decode("utf-8", "replace")
                     if self._seam.fresh(text):
-                        before = read_line(self._name, text, before)
+                        before = read_line(self.name, text, before)
                         self._owner._came(before)
             except Silent:
                 pass
             except NotFound:
                 return
             except Unavailable as error:
-                self._owner._told(self._name, error.happened)
+                self._owner._told(self.name, error.happened)
             except GatewayBotError as error:
-                self._owner._told(self._name, error.happened)
+                self._owner._told(self.name, error.happened)
                 return
             except Exception:  # a reader that was closed meanwhile may fail in any way
                 if not self._closed.is_set():
-                    log.exception("the log of %s cannot be followed", self._name)
+                    log.exception("the log of %s cannot be followed", self.name)
                 return
-            self._closed.wait(_PAUSE)
+            if not self._leaving.is_set():
+                self._closed.wait(_PAUSE)
 
     def _open(self) -> Stream:
         owner = self._owner
@@ -212,10 +241,10 @@ class _Reader:
         first = not self._seam.since
         return owner._cluster.follow_log(
             owner._pods.namespace,
-            self._name,
+            self.name,
             owner._pods.container,
             tail=owner._tail if first and not self._whole else None,
-            since_seconds=owner._since if first and not self._whole else None,
+            since_seconds=owner._since if first else None,
             since_time=self._seam.since,
             silence=owner._silence,
         )
@@ -232,6 +261,7 @@ def _reading(
         since_seconds=since,
         previous=previous,
         timestamps=True,
+        most=_MOST,
     )
 
 
@@ -260,6 +290,10 @@ def read_now(
         except GatewayBotError as error:
             trouble.append(f"{name}: {error.happened}")
             continue
+        if len(text.encode()) >= _MOST:
+            trouble.append(
+                f"{name}: its lines are too long, the newest are missing. Ask for fewer."
+            )
         before: Line | None = None
         for stamped in text.splitlines():
             before = read_line(name, stamped, before)

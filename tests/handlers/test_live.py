@@ -54,7 +54,7 @@ def test_what_came_since_the_last_update_is_shown_in_the_end(
 ) -> None:
     store, counting = LiveMessages(connect(server.url), "bot-1"), Counting()
     live = Live(client, store, Spent(), look_seconds=0.05)
-    live.begin(ASKED, 5, counting.look, ended=counting.ends.append)
+    live.begin(ASKED, 300, counting.look, ended=counting.ends.append)
     until(lambda: counting.looks > 3, "some looks")
     assert texts(person) == ["look 1"]
     store.stop("r1", ANA)
@@ -68,7 +68,7 @@ def test_a_message_whose_record_is_gone_says_so(
 ) -> None:
     redis, counting = connect(server.url), Counting()
     live = Live(client, LiveMessages(redis, "bot-1"), Budgets(), look_seconds=0.05)
-    live.begin(ASKED, 5, counting.look, ended=counting.ends.append)
+    live.begin(ASKED, 300, counting.look, ended=counting.ends.append)
     redis.flushall()
     until(lambda: counting.ends, "the end")
     (message,) = person.messages()
@@ -80,5 +80,49 @@ def test_what_cannot_be_kept_is_let_go_of(client: WebClient, server: Valkey) -> 
     store = LiveMessages(connect(server.url, timeout=0.2, retries=0), "bot-1")
     server.kill()
     with pytest.raises(Unavailable):
-        Live(client, store, Budgets()).begin(ASKED, 5, counting.look, ended=counting.ends.append)
+        Live(client, store, Budgets()).begin(ASKED, 300, counting.look, ended=counting.ends.append)
     assert counting.ends == [None]
+
+
+def test_a_message_whose_time_is_over_says_so_and_is_looked_at_no_more(
+    person: Person, client: WebClient, server: Valkey
+) -> None:
+    counting = Counting()
+    live = Live(client, LiveMessages(connect(server.url), "bot-1"), Budgets(), look_seconds=0.05)
+    live.begin(ASKED, 1, counting.look, ended=counting.ends.append)
+    until(lambda: counting.ends, "the end", 10)
+    (message,) = person.messages()
+    assert "its time is over" in str(message["blocks"])
+    assert "Stop" not in str(message["blocks"])
+    assert message["text"] == f"look {counting.looks}"
+
+
+def test_a_message_goes_on_and_ends_whatever_slack_refuses_meanwhile(
+    person: Person, client: WebClient, server: Valkey
+) -> None:
+    store, counting = LiveMessages(connect(server.url), "bot-1"), Counting()
+    live = Live(client, store, Budgets(), look_seconds=0.05, sweep_seconds=0.1)
+    live.start(lambda asked: Reply("left"))
+    live.begin(ASKED, 300, counting.look, ended=counting.ends.append)
+    person.set_fault("api_error", "503")
+    seen = counting.looks
+    until(lambda: counting.looks > seen + 3, "looks that cannot be shown")
+    person.set_fault("api_error", "none")
+    until(lambda: texts(person) != ["look 1"], "the message to be current again")
+    person.set_fault("api_error", "503")
+    store.stop("r1", ANA)
+    until(lambda: counting.ends, "the end that cannot be told yet")
+    person.set_fault("api_error", "none")
+    until(lambda: "not kept current" in str(person.messages()[0]["blocks"]), "it to be told", 20)
+
+
+def test_many_messages_are_ended_together_when_the_bot_stops(
+    person: Person, client: WebClient, server: Valkey
+) -> None:
+    store = LiveMessages(connect(server.url), "bot-1")
+    live = Live(client, store, Budgets(), look_seconds=0.05)
+    for number in range(5):
+        asked = {**ASKED, "id": f"r{number}"}
+        live.begin(asked, 300, Counting().look)
+    live.stop()
+    assert all("the bot was restarted" in str(m["blocks"]) for m in person.messages())

@@ -81,6 +81,8 @@ def test_only_what_is_asked_for_is_shown(demo: Demo) -> None:
         ("edge-1 --pod nothing", "no pod"),
         ("edge-1 --follow --previous", "cannot be followed"),
         ("edge-1 --follow --minutes 61", "1 to 60 minutes"),
+        ("edge-1 --minutes 5", "Add `--follow`"),
+        ("edge-1 --random --pod a", "either `--pod` or `--random`"),
     ):
         ana.types(f"logs {wrong}")
         ana.sees(told, ephemeral=True)

@@ -17,8 +17,13 @@ import yaml
 from deploy.kube.cluster import Cluster, connect
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128
+
+
 class LogApi:
-    """Pods by name, each with stamped lines. `cut()` ends the open log streams in the middle."""
+    """Pods by name, each with stamped lines. `cut()` ends the open log streams in the middle, `hold()`
+    keeps what a pod writes on its way until `release()`."""
 
     def __init__(self, directory: Path) -> None:
         self.logs: dict[str, list[str]] = {}
@@ -26,8 +31,9 @@ class LogApi:
         self.open = 0
         self._events: list[tuple[str, str]] = []
         self._cuts = 0
+        self._held = ""
         self._news = threading.Condition()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         path = directory / "log-api.yaml"
@@ -78,6 +84,17 @@ class LogApi:
             self._cuts += 1
             self._news.notify_all()
 
+    def hold(self, pod: str) -> None:
+        """What it writes from now on does not come, as on a slow line."""
+        with self._news:
+            self._held = pod
+
+    def release(self) -> None:
+        """What was held comes now."""
+        with self._news:
+            self._held = ""
+            self._news.notify_all()
+
     def pods(self) -> list[dict[str, Any]]:
         return [_pod(name) for name in self.logs]
 
@@ -105,7 +122,8 @@ class LogApi:
                     chunk, sent = lines[sent:], len(lines)
                     ended = self.logs.get(pod) is not lines
                 if chunk:
-                    write("".join(f"{line}\n" for line in chunk).encode())
+                    text = "".join(f"{line}\n" for line in chunk).encode()
+                    write(text[: int(query.get("limitBytes", len(text)))])
                 if ended or query.get("follow") != "true":
                     return
         finally:
@@ -113,6 +131,8 @@ class LogApi:
                 self.open -= 1
 
     def _changed(self, pod: str, lines: list[str], sent: int, cuts: int) -> bool:
+        if self._held == pod and self._cuts == cuts:
+            return False
         return self._cuts != cuts or self.logs.get(pod) is not lines or len(lines) > sent
 
     def watch(self, version: int, write: Any, gone: Callable[[], bool]) -> None:

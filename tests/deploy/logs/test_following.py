@@ -11,6 +11,7 @@ import pytest
 
 from deploy.errors import NotFound
 from deploy.logs.filters import Filter
+from deploy.logs.following import PODS as PODS_AT_ONCE
 from deploy.logs.following import Batch, Following, Pods, read_now
 from tests.support.log_api import LogApi
 from tests.support.waiting import until
@@ -85,6 +86,62 @@ def test_pods_that_come_are_followed_from_their_first_line_and_those_that_go_are
     assert sorted(heard.texts) == ["first", "last", "old", "second", "third"]
 
 
+def test_the_last_words_of_a_pod_that_goes_are_heard(api: LogApi) -> None:
+    api.start("edge-1-a")
+    with followed(api) as heard:
+        api.write("edge-1-a", "one")
+        heard.until("one")
+        api.hold("edge-1-a")
+        api.write("edge-1-a", "farewell")
+        api.delete("edge-1-a")
+        until(lambda: heard.take().pods == (), "the pod to be let go")
+        api.release()
+        heard.until("farewell")
+
+
+def test_when_there_is_room_again_a_pod_that_had_to_wait_is_followed(api: LogApi) -> None:
+    for number in range(PODS_AT_ONCE + 1):
+        api.start(f"edge-1-{number:02}")
+    with followed(api) as heard:
+        until(lambda: len(heard.take().pods) == PODS_AT_ONCE, "as many as there may be")
+        assert heard.take().trouble == (f"Only {PODS_AT_ONCE} pods are followed at once.",)
+        (waiting,) = {f"edge-1-{n:02}" for n in range(PODS_AT_ONCE + 1)} - set(heard.take().pods)
+        api.write(waiting, "patience")
+        api.delete(heard.take().pods[0])
+        heard.until("patience")
+        assert heard.take().trouble == ()
+
+
+def test_a_log_that_was_empty_is_gone_on_with_from_its_first_line(api: LogApi) -> None:
+    api.start("edge-1-a")
+    with followed(api, tail=1) as heard:
+        until(lambda: api.open == 1, "the stream to be open")
+        api.hold("edge-1-a")
+        api.write("edge-1-a", "one", "two", "three")
+        api.cut()
+        api.release()
+        heard.until("one", "two", "three")
+    assert heard.texts == ["one", "two", "three"]
+
+
+def test_of_an_endless_line_only_the_beginning_is_held(api: LogApi) -> None:
+    api.start("edge-1-a")
+    with followed(api) as heard:
+        api.write("edge-1-a", "begin", "x" * 3_000_000, "after")
+        heard.until("after")
+    assert [len(text) for text in heard.texts] == [5, 2000, 5]
+    found = read_now(api.cluster, PODS, Filter(), tail=50)
+    assert found.trouble == ()
+
+
+def test_a_log_too_long_to_be_read_at_once_says_so(api: LogApi) -> None:
+    api.start("edge-1-a")
+    api.write("edge-1-a", *("x" * 1_000_000 for _ in range(6)))
+    found = read_now(api.cluster, PODS, Filter(), tail=50)
+    assert "the newest are missing" in found.trouble[0]
+    assert 4 <= len(found.lines) <= 5
+
+
 def test_a_stream_that_breaks_loses_no_line_and_tells_none_twice(api: LogApi) -> None:
     api.start("edge-1-a")
     with followed(api) as heard:
@@ -148,6 +205,15 @@ def test_what_is_wanted_survives_a_flood_of_what_is_not(api: LogApi) -> None:
         heard.until("the needle")
     assert heard.texts == ["the needle"]
     assert heard.skipped == 0
+
+
+def test_a_stream_that_nobody_has_read_yet_can_be_closed(api: LogApi) -> None:
+    api.start("edge-1-a")
+    stream = api.cluster.follow_log("dev", "edge-1-a", silence=60)
+    until(lambda: api.open == 1, "the stream to be open", 10)
+    stream.close()
+    until(lambda: api.open == 0, "the server to see it closed", 10)
+    assert list(stream.lines()) == []
 
 
 def test_closing_ends_every_thread_even_while_nothing_comes(api: LogApi) -> None:
