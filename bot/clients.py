@@ -6,7 +6,8 @@ import requests
 from azure.core.credentials import TokenCredential
 from azure.identity import AzureAuthorityHosts, ClientSecretCredential, DefaultAzureCredential
 
-from bot.settings import ApprovalSettings, PeopleSettings, Secrets, Settings
+from bot.environment_settings import ApprovalSettings, PeopleSettings
+from bot.settings import Secrets, Settings
 from deploy.access import Approval, Environment, Freeze, Identities, environment_of
 from deploy.azure import ApimInstance, ArmClient
 from deploy.expiry.automatic import Automatic

@@ -3,19 +3,12 @@
 Every mistake is reported with the path of the field and what was expected there.
 """
 
-import datetime
-import difflib
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import (
     AliasChoices,
-    AwareDatetime,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
@@ -24,21 +17,19 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from bot.environment_settings import (
+    AllWarningSettings,
+    EnvironmentSettings,
+    Name,
+    Section,
+    UserId,
+)
 from deploy.errors import InvalidInput
-from deploy.rules import RULE_IDS
 
-UserId = Annotated[str, Field(pattern=r"^[UW][A-Z0-9]{2,20}$")]
-GroupId = Annotated[str, Field(pattern=r"^S[A-Z0-9]{2,20}$")]
-ChannelId = Annotated[str, Field(pattern=r"^[CG][A-Z0-9]{2,20}$")]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=63)]
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+(/\S*)?$")]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class HttpSettings(_Model):
+class HttpSettings(Section):
     """Where HTTP mode listens for Slack's requests."""
 
     host: str = "0.0.0.0"
@@ -46,7 +37,7 @@ class HttpSettings(_Model):
     path: str = Field(default="/slack/events", pattern=r"^/\S*$")
 
 
-class SlackSettings(_Model):
+class SlackSettings(Section):
     """How the bot talks to Slack. Tokens come from the environment."""
 
     mode: Literal["socket", "http"] = "socket"
@@ -57,14 +48,14 @@ class SlackSettings(_Model):
     http: HttpSettings = HttpSettings()
 
 
-class RedisSettings(_Model):
+class RedisSettings(Section):
     """Which Redis-compatible server holds pending actions. REDIS_URL overrides `url`."""
 
     url: str | None = None
     keep_days: int = Field(default=30, ge=1, le=3650)
 
 
-class AzureSettings(_Model):
+class AzureSettings(Section):
     """How the bot signs in to Azure. With no client id the default credential chain is used."""
 
     authority: HttpUrl | None = None
@@ -73,7 +64,7 @@ class AzureSettings(_Model):
     arm_endpoint: HttpUrl = "https://management.azure.com"
 
 
-class ApimSettings(_Model):
+class ApimSettings(Section):
     """One API Management instance."""
 
     name: Name
@@ -83,7 +74,7 @@ class ApimSettings(_Model):
     configuration_endpoint: str | None = None
 
 
-class ClusterSettings(_Model):
+class ClusterSettings(Section):
     """One Kubernetes cluster: a context of a kubeconfig, or the cluster the bot runs in."""
 
     name: Name
@@ -98,184 +89,7 @@ class ClusterSettings(_Model):
         return self
 
 
-def _iso_day(value: Any) -> Any:
-    """A day as YAML or text gives it; pydantic alone would take a number for seconds since 1970."""
-    if isinstance(value, str) or type(value) is datetime.date:
-        return value
-    raise ValueError("expected a day such as 2027-03-31")
-
-
-class ExemptionSettings(_Model):
-    """A finding that somebody agreed to live with, until the end of a day (UTC)."""
-
-    rule: str
-    reason: str = Field(min_length=1, max_length=200)
-    until: Annotated[datetime.date, BeforeValidator(_iso_day)]
-
-    @field_validator("rule")
-    @classmethod
-    def _rule_exists(cls, value: str) -> str:
-        if value not in RULE_IDS:
-            near = difflib.get_close_matches(value, RULE_IDS, n=1)
-            hint = f"did you mean {near[0]}?" if near else "docs/rules.md lists them"
-            raise ValueError(f"there is no rule “{value[:80]}”; {hint}")
-        return value
-
-
-class PeopleSettings(_Model):
-    """Some people: Slack user ids, and ids of user groups."""
-
-    users: tuple[UserId, ...] = ()
-    groups: tuple[GroupId, ...] = ()
-
-    @model_validator(mode="after")
-    def _somebody(self) -> "PeopleSettings":
-        if not self.users and not self.groups:
-            raise ValueError("name at least one user or group")
-        return self
-
-
-class ApprovalSettings(_Model):
-    """Who approves changes, how many of them it takes, and within how many seconds."""
-
-    approvers: PeopleSettings
-    quorum: int = Field(default=1, ge=1, le=10)
-    seconds: int | None = Field(default=None, ge=60, le=7 * 86400)
-
-    @model_validator(mode="after")
-    def _can_be_reached(self) -> "ApprovalSettings":
-        people = self.approvers
-        if not people.groups and len(set(people.users)) < self.quorum:
-            raise ValueError("fewer approvers are named than the quorum asks for")
-        return self
-
-
-class FreezeSettings(_Model):
-    """A time in which nothing is to change; moments carry their time zone."""
-
-    reason: str = Field(min_length=1, max_length=200)
-    starts: AwareDatetime
-    ends: AwareDatetime
-
-    @model_validator(mode="after")
-    def _in_order(self) -> "FreezeSettings":
-        if self.ends <= self.starts:
-            raise ValueError("a freeze ends after it starts")
-        return self
-
-
-_UNITS = {"m": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-def _seconds(value: Any) -> Any:
-    """A length of time such as 14d, 6h or 30m, in seconds."""
-    if isinstance(value, str) and (found := re.fullmatch(r"([1-9][0-9]{0,3})([mhd])", value)):
-        return int(found[1]) * _UNITS[found[2]]
-    raise ValueError("expected a length of time such as 14d, 6h or 30m")
-
-
-Seconds = Annotated[float, BeforeValidator(_seconds)]
-
-
-class WarningSettings(_Model):
-    """Where people are told of gateways that get worse or better; nowhere without a channel.
-
-    Tokens that expire are told of in `channels`, where there are none in `channel` too.
-    """
-
-    channel: ChannelId | None = None
-    channels: tuple[ChannelId, ...] = ()
-    thresholds: tuple[Seconds, ...] | None = Field(default=None, max_length=12)
-    """How long before a token expires people are warned; that it has expired they hear anyway."""
-
-    @property
-    def places(self) -> tuple[str, ...]:
-        """Every channel that hears of tokens."""
-        return self.channels or ((self.channel,) if self.channel else ())
-
-
-Day = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
-
-
-class DigestSettings(_Model):
-    """When each channel hears once a week how the tokens are; the hour is in UTC."""
-
-    day: Day = "monday"
-    hour: int = Field(default=8, ge=0, le=23)
-
-
-class AllWarningSettings(WarningSettings):
-    """What holds where an environment has no settings of its own."""
-
-    digest: DigestSettings | None = DigestSettings()
-
-
-def _mode(value: Any) -> Any:
-    """`rotation: auto` for `rotation: {mode: auto}`; YAML reads a bare off as false."""
-    if value is False or isinstance(value, str):
-        value = {"mode": value}
-    if isinstance(value, dict) and value.get("mode") is False:
-        value = {**value, "mode": "off"}
-    return value
-
-
-class AutomaticSettings(_Model):
-    """How tokens of an environment are rotated on their own.
-
-    `standing_approval` is the text of who approved, once and for all, that it happens.
-    """
-
-    mode: Literal["auto", "ask", "off"] = "off"
-    before: Seconds = 7 * 86400.0
-    at_once: int | None = Field(default=None, ge=1, le=50)
-    failures: int = Field(default=2, ge=1, le=20)
-    standing_approval: str = Field(default="", max_length=200)
-
-    @field_validator("before")
-    @classmethod
-    def _before_it_expires(cls, value: float) -> float:
-        if not 3600 <= value <= 25 * 86400:
-            raise ValueError("between 1h and 25d before the expiry")
-        return value
-
-
-class EnvironmentSettings(_Model):
-    """Which clusters and namespaces form an environment; the first that matches holds."""
-
-    name: Name
-    clusters: tuple[str, ...] = ("*",)
-    namespaces: tuple[str, ...] = ("*",)
-    production: bool = False
-    exemptions: tuple[ExemptionSettings, ...] = ()
-    requesters: PeopleSettings | None = None
-    channels: tuple[ChannelId, ...] = ()
-    approval: ApprovalSettings | None = None
-    freezes: tuple[FreezeSettings, ...] = ()
-    windows: bool = True
-    warnings: WarningSettings | None = None
-    rotation: Annotated[AutomaticSettings, BeforeValidator(_mode)] = AutomaticSettings()
-
-    @model_validator(mode="after")
-    def _somebody_decides_on_rotations(self) -> "EnvironmentSettings":
-        rotation = self.rotation
-        if rotation.mode == "auto" and self.production and not rotation.standing_approval:
-            raise ValueError(
-                "rotation: auto in production needs standing_approval, the text of who approved it"
-            )
-        if rotation.mode == "ask" and self.approval is None and self.requesters is None:
-            raise ValueError("rotation: ask needs approval or requesters: nobody could be asked")
-        return self
-
-    @model_validator(mode="after")
-    def _one_exemption_a_rule(self) -> "EnvironmentSettings":
-        rules = [exemption.rule for exemption in self.exemptions]
-        twice = sorted({rule for rule in rules if rules.count(rule) > 1})
-        if twice:
-            raise ValueError(f"the rule {twice[0]} is exempted twice")
-        return self
-
-
-class ImageSettings(_Model):
+class ImageSettings(Section):
     """Where image tags are looked up and what the pods pull."""
 
     registry_url: HttpUrl = "https://mcr.microsoft.com"
@@ -284,13 +98,13 @@ class ImageSettings(_Model):
     """Registry host and repository written into manifests, where it is not the public one."""
 
 
-class DecisionSettings(_Model):
+class DecisionSettings(Section):
     """How long a plan may wait for its decision, in seconds."""
 
     seconds: int = Field(default=3600, ge=60, le=7 * 86400)
 
 
-class RotationSettings(_Model):
+class RotationSettings(Section):
     """How tokens are rotated: how many at a time, and what it takes to trust a new one."""
 
     at_once: int = Field(default=1, ge=1, le=50)
@@ -301,14 +115,14 @@ class RotationSettings(_Model):
     """Whether keys may be regenerated, which kills every token made with them."""
 
 
-class EventGridEntraSettings(_Model):
+class EventGridEntraSettings(Section):
     """The tenant whose tokens Event Grid shows, and for which audience; `authority` is Azure's."""
 
     tenant_id: str = Field(min_length=1, max_length=64)
     audience: str = Field(min_length=1, max_length=300)
 
 
-class EventGridSettings(_Model):
+class EventGridSettings(Section):
     """Where Event Grid delivers what Azure knows of tokens. A delivery proves itself by
     EVENT_GRID_SECRET or by a token of Entra ID."""
 
@@ -318,14 +132,14 @@ class EventGridSettings(_Model):
     entra: EventGridEntraSettings | None = None
 
 
-class HealthSettings(_Model):
+class HealthSettings(Section):
     """Where /healthz is served; port 0 takes any free one."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=8086, ge=0, le=65535)
 
 
-class Settings(_Model):
+class Settings(Section):
     """Everything that is not secret."""
 
     slack: SlackSettings = SlackSettings()
@@ -334,7 +148,7 @@ class Settings(_Model):
     apim: tuple[ApimSettings, ...] = Field(min_length=1)
     clusters: tuple[ClusterSettings, ...] = Field(min_length=1)
     environments: tuple[EnvironmentSettings, ...] = Field(min_length=1)
-    people: dict[str, tuple[UserId, ...]] = {}
+    people: dict[str, tuple[UserId, ...]] = Field(default_factory=dict)
     """User ids that belong to one person, by a name for that person."""
     images: ImageSettings = ImageSettings()
     decision: DecisionSettings = DecisionSettings()

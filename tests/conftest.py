@@ -51,9 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_DIRECTORY] = directory
     source = _source(config, directory / "state")
     if source is None:
-        config.stash[_SAID] = (
-            "the real control plane was not tried (`make controlplane` builds one)"
-        )
+        config.stash[_SAID] = "the real control plane was not tried: `make test-cluster` does"
         return
     try:
         source.start()

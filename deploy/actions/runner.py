@@ -7,14 +7,13 @@ the action with a higher fence and goes on from what the cluster shows.
 """
 
 import logging
-import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
+from deploy.actions.claimed import ClaimedRun
 from deploy.actions.executor import Executor, RunLost
 from deploy.actions.leases import GatewayLeases
 from deploy.actions.record import Action, Outcome, State
@@ -70,7 +69,7 @@ class Runner:
         self._patience = patience
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="runner")
         self._busy: set[str] = set()
-        self._runs: set[_Run] = set()
+        self._runs: set[ClaimedRun] = set()
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -161,7 +160,7 @@ class Runner:
             claimed = self._store.claim(action.id, self._owner, lease.fence, self._lease)
             if claimed is None:
                 return
-            run = _Run(self._store, claimed, self._owner, lease.fence, self._on_change)
+            run = ClaimedRun(self._store, claimed, self._owner, lease.fence, self._on_change)
             self._on_change(action.id)
             self._carry_out(claimed, run, room)
         finally:
@@ -191,7 +190,7 @@ class Runner:
             # Taking the Lease meets the same trouble, with more patience, and tells it.
             return 0
 
-    def _carry_out(self, action: Action, run: "_Run", room: "_Room") -> None:
+    def _carry_out(self, action: Action, run: ClaimedRun, room: "_Room") -> None:
         with self._lock:
             self._runs.add(run)
             if self._stopping.is_set():
@@ -215,7 +214,7 @@ class Runner:
             with self._lock:
                 self._runs.discard(run)
 
-    def _outcome(self, action: Action, run: "_Run", ended: threading.Event) -> Outcome:
+    def _outcome(self, action: Action, run: ClaimedRun, ended: threading.Event) -> Outcome:
         if action.steps and action.attempts > _MOST_ATTEMPTS:
             return Outcome(
                 State.UNKNOWN,
@@ -235,7 +234,7 @@ class Runner:
         ).start()
         return self._execute(action, run)
 
-    def _take(self, action: Action, run: "_Run") -> Fence:
+    def _take(self, action: Action, run: ClaimedRun) -> Fence:
         """The gateway's Lease, once whoever had it has let go. RunLost when another turn must be
         taken at it."""
         waiting = False
@@ -257,7 +256,7 @@ class Runner:
                 if run.lost.wait(min(held.seconds, _LOOK_SECONDS)):
                     raise RunLost from None
 
-    def _let_go(self, run: "_Run") -> None:
+    def _let_go(self, run: ClaimedRun) -> None:
         if run.hold is None:
             return
         try:
@@ -265,7 +264,7 @@ class Runner:
         except GatewayBotError as error:
             log.warning("a Lease is left to end by itself: %s", error)
 
-    def _execute(self, action: Action, run: "_Run") -> Outcome:
+    def _execute(self, action: Action, run: ClaimedRun) -> Outcome:
         executor = self._executors.get(action.kind)
         if executor is None:
             return Outcome(
@@ -289,7 +288,7 @@ class Runner:
                 f"Look at the gateway's status. The bot's log has the details under {action.id}.",
             )
 
-    def _keep(self, action: Action, run: "_Run", room: "_Room", ended: threading.Event) -> None:
+    def _keep(self, action: Action, run: ClaimedRun, room: "_Room", ended: threading.Event) -> None:
         held_until = time.monotonic() + self._lease
         while not ended.wait(self._beat):
             try:
@@ -308,7 +307,9 @@ class Runner:
                 run.lost.set()
                 return
 
-    def _keep_hold(self, action: Action, run: "_Run", hold: Fence, ended: threading.Event) -> None:
+    def _keep_hold(
+        self, action: Action, run: ClaimedRun, hold: Fence, ended: threading.Event
+    ) -> None:
         while not ended.wait(self._beat):
             try:
                 hold.renew()
@@ -321,7 +322,7 @@ class Runner:
                     run.lost.set()
                 return
 
-    def _finish(self, action: Action, run: "_Run", outcome: Outcome) -> None:
+    def _finish(self, action: Action, run: ClaimedRun, outcome: Outcome) -> None:
         while True:
             try:
                 if not self._store.finish(action.id, self._owner, run.fence, outcome):
@@ -353,56 +354,3 @@ def _not_begun(action: Action, error: GatewayBotError) -> Outcome:
         )
     told = " ".join(part for part in (error.meaning, "Nothing was changed.") if part)
     return Outcome(State.FAILED, error.happened, told, error.remedy or "Ask again after that.")
-
-
-class _Run:
-    """One try at an action."""
-
-    def __init__(
-        self,
-        store: ActionStore,
-        action: Action,
-        owner: str,
-        fence: int,
-        on_change: Callable[[str], None],
-    ) -> None:
-        self.fence = fence
-        self.lost = threading.Event()
-        self.hold: Fence | None = None
-        self._store = store
-        self._action = action
-        self._owner = owner
-        self._on_change = on_change
-        self._count = len(action.steps)
-
-    def guard(self) -> None:
-        """Look whether the gateway is this run's still."""
-        if self.lost.is_set() or self.hold is None:
-            raise RunLost
-        try:
-            self.hold.guard()
-        except FenceLost:
-            self.lost.set()
-            raise RunLost from None
-
-    def step(self, name: str, detail: str = "") -> None:
-        """Record how far it got."""
-        self._count += 1
-        request_id = f"{self._owner}:{self.fence}:{self._count}"
-        self._tell(
-            lambda: self._store.step(
-                self._action.id, self._owner, self.fence, name, detail, request_id
-            )
-        )
-
-    def progress(self, state: Mapping[str, Any]) -> None:
-        """Record the newest progress."""
-        self._tell(lambda: self._store.progress(self._action.id, self._owner, self.fence, state))
-
-    def _tell(self, record: Callable[[], bool]) -> None:
-        # While Redis is away the run is not at fault: it ends when its lease does.
-        if not patiently(record, self.lost, math.inf):
-            self.lost.set()
-        if self.lost.is_set():
-            raise RunLost
-        self._on_change(self._action.id)

@@ -1,6 +1,7 @@
 """One pod on the node, from its binding to its end, and the status written about it."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Iterable
 
@@ -180,9 +181,9 @@ class PodWorker:
             for worker in self._main:
                 worker.stop(grace)
             deadline = self._services.scaled(grace) + 5.0
-            ended = asyncio.create_task(_all_ended(running))
-            await asyncio.wait({ended}, timeout=deadline)
-            ended.cancel()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(deadline):
+                    await _all_ended(running)
         living.cancel()
         await asyncio.gather(living, return_exceptions=True)
         if not self._over:

@@ -1,0 +1,207 @@
+"""Settings of environments: where production is, who decides there, when nothing changes, who is
+warned and how tokens are rotated."""
+
+import datetime
+import difflib
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
+
+from deploy.rules import RULE_IDS
+
+UserId = Annotated[str, Field(pattern=r"^[UW][A-Z0-9]{2,20}$")]
+GroupId = Annotated[str, Field(pattern=r"^S[A-Z0-9]{2,20}$")]
+ChannelId = Annotated[str, Field(pattern=r"^[CG][A-Z0-9]{2,20}$")]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=63)]
+
+
+class Section(BaseModel):
+    """A part of the settings: unknown fields are mistakes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _iso_day(value: Any) -> Any:
+    """A day as YAML or text gives it; pydantic alone would take a number for seconds since 1970."""
+    if isinstance(value, str) or type(value) is datetime.date:
+        return value
+    raise ValueError("expected a day such as 2027-03-31")
+
+
+class ExemptionSettings(Section):
+    """A finding that somebody agreed to live with, until the end of a day (UTC)."""
+
+    rule: str
+    reason: str = Field(min_length=1, max_length=200)
+    until: Annotated[datetime.date, BeforeValidator(_iso_day)]
+
+    @field_validator("rule")
+    @classmethod
+    def _rule_exists(cls, value: str) -> str:
+        if value not in RULE_IDS:
+            near = difflib.get_close_matches(value, RULE_IDS, n=1)
+            hint = f"did you mean {near[0]}?" if near else "docs/rules.md lists them"
+            raise ValueError(f"there is no rule “{value[:80]}”; {hint}")
+        return value
+
+
+class PeopleSettings(Section):
+    """Some people: Slack user ids, and ids of user groups."""
+
+    users: tuple[UserId, ...] = ()
+    groups: tuple[GroupId, ...] = ()
+
+    @model_validator(mode="after")
+    def _somebody(self) -> "PeopleSettings":
+        if not self.users and not self.groups:
+            raise ValueError("name at least one user or group")
+        return self
+
+
+class ApprovalSettings(Section):
+    """Who approves changes, how many of them it takes, and within how many seconds."""
+
+    approvers: PeopleSettings
+    quorum: int = Field(default=1, ge=1, le=10)
+    seconds: int | None = Field(default=None, ge=60, le=7 * 86400)
+
+    @model_validator(mode="after")
+    def _can_be_reached(self) -> "ApprovalSettings":
+        people = self.approvers
+        if not people.groups and len(set(people.users)) < self.quorum:
+            raise ValueError("fewer approvers are named than the quorum asks for")
+        return self
+
+
+class FreezeSettings(Section):
+    """A time in which nothing is to change; moments carry their time zone."""
+
+    reason: str = Field(min_length=1, max_length=200)
+    starts: AwareDatetime
+    ends: AwareDatetime
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "FreezeSettings":
+        if self.ends <= self.starts:
+            raise ValueError("a freeze ends after it starts")
+        return self
+
+
+_UNITS = {"m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def _seconds(value: Any) -> Any:
+    """A length of time such as 14d, 6h or 30m, in seconds."""
+    if isinstance(value, str) and (found := re.fullmatch(r"([1-9][0-9]{0,3})([mhd])", value)):
+        return int(found[1]) * _UNITS[found[2]]
+    raise ValueError("expected a length of time such as 14d, 6h or 30m")
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds)]
+
+
+class WarningSettings(Section):
+    """Where people are told of gateways that get worse or better; nowhere without a channel.
+
+    Tokens that expire are told of in `channels`, where there are none in `channel` too.
+    """
+
+    channel: ChannelId | None = None
+    channels: tuple[ChannelId, ...] = ()
+    thresholds: tuple[Seconds, ...] | None = Field(default=None, max_length=12)
+    """How long before a token expires people are warned; that it has expired they hear anyway."""
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Every channel that hears of tokens."""
+        return self.channels or ((self.channel,) if self.channel else ())
+
+
+Day = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+
+
+class DigestSettings(Section):
+    """When each channel hears once a week how the tokens are; the hour is in UTC."""
+
+    day: Day = "monday"
+    hour: int = Field(default=8, ge=0, le=23)
+
+
+class AllWarningSettings(WarningSettings):
+    """What holds where an environment has no settings of its own."""
+
+    digest: DigestSettings | None = DigestSettings()
+
+
+def _mode(value: Any) -> Any:
+    """`rotation: auto` for `rotation: {mode: auto}`; YAML reads a bare off as false."""
+    if value is False or isinstance(value, str):
+        value = {"mode": value}
+    if isinstance(value, dict) and value.get("mode") is False:
+        value = {**value, "mode": "off"}
+    return value
+
+
+class AutomaticSettings(Section):
+    """How tokens of an environment are rotated on their own.
+
+    `standing_approval` is the text of who approved, once and for all, that it happens.
+    """
+
+    mode: Literal["auto", "ask", "off"] = "off"
+    before: Seconds = 7 * 86400.0
+    at_once: int | None = Field(default=None, ge=1, le=50)
+    failures: int = Field(default=2, ge=1, le=20)
+    standing_approval: str = Field(default="", max_length=200)
+
+    @field_validator("before")
+    @classmethod
+    def _before_it_expires(cls, value: float) -> float:
+        if not 3600 <= value <= 25 * 86400:
+            raise ValueError("between 1h and 25d before the expiry")
+        return value
+
+
+class EnvironmentSettings(Section):
+    """Which clusters and namespaces form an environment; the first that matches holds."""
+
+    name: Name
+    clusters: tuple[str, ...] = ("*",)
+    namespaces: tuple[str, ...] = ("*",)
+    production: bool = False
+    exemptions: tuple[ExemptionSettings, ...] = ()
+    requesters: PeopleSettings | None = None
+    channels: tuple[ChannelId, ...] = ()
+    approval: ApprovalSettings | None = None
+    freezes: tuple[FreezeSettings, ...] = ()
+    windows: bool = True
+    warnings: WarningSettings | None = None
+    rotation: Annotated[AutomaticSettings, BeforeValidator(_mode)] = AutomaticSettings()
+
+    @model_validator(mode="after")
+    def _somebody_decides_on_rotations(self) -> "EnvironmentSettings":
+        rotation = self.rotation
+        if rotation.mode == "auto" and self.production and not rotation.standing_approval:
+            raise ValueError(
+                "rotation: auto in production needs standing_approval, the text of who approved it"
+            )
+        if rotation.mode == "ask" and self.approval is None and self.requesters is None:
+            raise ValueError("rotation: ask needs approval or requesters: nobody could be asked")
+        return self
+
+    @model_validator(mode="after")
+    def _one_exemption_a_rule(self) -> "EnvironmentSettings":
+        rules = [exemption.rule for exemption in self.exemptions]
+        twice = sorted({rule for rule in rules if rules.count(rule) > 1})
+        if twice:
+            raise ValueError(f"the rule {twice[0]} is exempted twice")
+        return self

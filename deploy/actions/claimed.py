@@ -1,0 +1,65 @@
+"""An action while one bot carries it out."""
+
+import math
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from deploy.actions.executor import RunLost
+from deploy.actions.record import Action
+from deploy.actions.store import ActionStore
+from deploy.kube.fencing import Fence, FenceLost
+from deploy.rollouts.patience import patiently
+
+
+class ClaimedRun:
+    """One bot's turn at an action: what the executor sees of it. Ends when it is another's."""
+
+    def __init__(
+        self,
+        store: ActionStore,
+        action: Action,
+        owner: str,
+        fence: int,
+        on_change: Callable[[str], None],
+    ) -> None:
+        self.fence = fence
+        self.lost = threading.Event()
+        self.hold: Fence | None = None
+        self._store = store
+        self._action = action
+        self._owner = owner
+        self._on_change = on_change
+        self._count = len(action.steps)
+
+    def guard(self) -> None:
+        """Look whether the gateway is this run's still."""
+        if self.lost.is_set() or self.hold is None:
+            raise RunLost
+        try:
+            self.hold.guard()
+        except FenceLost:
+            self.lost.set()
+            raise RunLost from None
+
+    def step(self, name: str, detail: str = "") -> None:
+        """Record how far it got."""
+        self._count += 1
+        request_id = f"{self._owner}:{self.fence}:{self._count}"
+        self._tell(
+            lambda: self._store.step(
+                self._action.id, self._owner, self.fence, name, detail, request_id
+            )
+        )
+
+    def progress(self, state: Mapping[str, Any]) -> None:
+        """Record the newest progress."""
+        self._tell(lambda: self._store.progress(self._action.id, self._owner, self.fence, state))
+
+    def _tell(self, record: Callable[[], bool]) -> None:
+        # While Redis is away the run is not at fault: it ends when its lease does.
+        if not patiently(record, self.lost, math.inf):
+            self.lost.set()
+        if self.lost.is_set():
+            raise RunLost
+        self._on_change(self._action.id)
