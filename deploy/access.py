@@ -10,6 +10,7 @@ from deploy.errors import Refused
 from deploy.gateway import GatewayRef
 from deploy.policy import People, Policy
 from deploy.rules import Exemption
+from deploy.times import minute
 
 
 @dataclass(frozen=True)
@@ -134,9 +135,8 @@ def check_freeze(environment: Environment, *, now: datetime.datetime, break_glas
     freeze = frozen(environment, now)
     if freeze is None or break_glass:
         return
-    ends = freeze.ends.astimezone(datetime.UTC)
     raise Refused(
-        f"{environment.name} is frozen until {ends:%Y-%m-%d %H:%M} UTC: {freeze.reason}.",
+        f"{environment.name} is frozen until {minute(freeze.ends)}: {freeze.reason}.",
         meaning="Nothing was changed.",
         remedy="Ask again after that. In an emergency ask with "
         '`--break-glass "reason"`: the channel is told.',

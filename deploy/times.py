@@ -1,4 +1,4 @@
-"""Moments as the Kubernetes API writes them."""
+"""Moments as the Kubernetes API writes them, and as people read them."""
 
 import datetime
 
@@ -21,3 +21,8 @@ def epoch(text: str | None) -> float | None:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=datetime.UTC)
     return moment.timestamp()
+
+
+def minute(moment: datetime.datetime) -> str:
+    """A moment in a sentence, `2026-11-23 15:04 UTC`."""
+    return f"{moment.astimezone(datetime.UTC):%Y-%m-%d %H:%M} UTC"

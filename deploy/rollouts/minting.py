@@ -14,6 +14,7 @@ from deploy.kube.api_errors import AlreadyExists
 from deploy.kube.cluster import Cluster
 from deploy.plans.plan import TokenPlan
 from deploy.rendering.manifests import ACTION_ANNOTATION, token_secret
+from deploy.times import minute
 from deploy.tokens.token import KeyType, Token, expiry_for, key_type
 
 _TOLERATED = datetime.timedelta(minutes=2)
@@ -63,8 +64,8 @@ class Minter:
         token = self._tokens.generate_token(instance, gateway, key, expires_at)
         if abs(token.expires_at - expires_at) > _TOLERATED:
             raise Conflict(
-                f"Azure gave a token that expires {token.expires_at:%Y-%m-%d %H:%M} UTC and not "
-                f"{expires_at:%Y-%m-%d %H:%M} UTC, as asked for.",
+                f"Azure gave a token that expires {minute(token.expires_at)} and not "
+                f"{minute(expires_at)}, as asked for.",
                 meaning="It was thrown away.",
             )
         try:

@@ -27,6 +27,7 @@ from deploy.rollouts.pods import token_secret_of
 from deploy.rollouts.verdicts import superseded
 from deploy.rollouts.work import Work
 from deploy.specs.spec import spec_from_mapping
+from deploy.times import minute
 from deploy.tokens.rotation import parse_key
 from deploy.tokens.token import KeyType, SecretFacts, iso
 from deploy.tokens.token_facts import read_one
@@ -282,7 +283,7 @@ def _half_known(action: Action, error: GatewayBotError) -> Outcome:
 def _life(facts: SecretFacts | None) -> str:
     if facts is None or facts.expires_at is None:
         return "good"
-    return f"good until {iso(facts.expires_at)}"
+    return f"good until {minute(facts.expires_at)}"
 
 
 def _counted(held: Sequence[Held]) -> str:

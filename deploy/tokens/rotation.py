@@ -10,12 +10,12 @@ from typing import Any
 from deploy.errors import Conflict, InvalidInput
 from deploy.gateway import GatewaySpec
 from deploy.plans.plan import TokenPlan
+from deploy.times import minute
 from deploy.tokens.token import (
     LAYOUT_KEY,
     LONGEST,
     KeyType,
     SecretFacts,
-    iso,
     key_type,
     new_token,
 )
@@ -138,7 +138,7 @@ def signs_in(spec: GatewaySpec) -> Conflict:
 
 
 def _why(live: SecretFacts, key: KeyType) -> str:
-    ends = f" It expires {iso(live.expires_at)}." if live.expires_at else ""
+    ends = f" It expires {minute(live.expires_at)}." if live.expires_at else ""
     if live.key is None:
         return f"With which key the token in use was made is not known.{ends}"
     same = ", which is used again" if live.key == key else ""

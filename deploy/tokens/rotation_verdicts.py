@@ -8,6 +8,7 @@ from deploy.plans.plan import TokenPlan
 from deploy.rollouts.collecting import Collected
 from deploy.rollouts.progress import Progress
 from deploy.rollouts.verdicts import serving, span
+from deploy.times import minute
 from deploy.tokens.verification import Answer, Judged
 
 _REFUSED = "Azure refuses the new token"
@@ -136,7 +137,7 @@ def _until(expires_at: float | None) -> str:
     if expires_at is None:
         return ""
     moment = datetime.datetime.fromtimestamp(expires_at, datetime.UTC)
-    return f", it expires {moment:%Y-%m-%d %H:%M} UTC"
+    return f", it expires {minute(moment)}"
 
 
 def _collected(collected: Collected) -> str:

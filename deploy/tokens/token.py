@@ -14,6 +14,7 @@ from typing import Literal, Self
 
 from deploy.gateway import GatewaySpec
 from deploy.plans.plan import Manifest, TokenPlan
+from deploy.times import minute
 
 EXPIRES_AT = "gateway-bot.io/token-expires-at"
 TOKEN_KEY = "gateway-bot.io/token-key"
@@ -127,7 +128,7 @@ def plan_token(
     if live.expires_at is None:
         return new_token(spec, action_id, "Nothing tells when the token in use expires.")
     if live.expires_at - now < ENOUGH:
-        return new_token(spec, action_id, f"The token in use expires {iso(live.expires_at)}.")
+        return new_token(spec, action_id, f"The token in use expires {minute(live.expires_at)}.")
     return TokenPlan(
         secret=live.name,
         mint=False,

@@ -12,6 +12,8 @@ _FINDING_SIGNS = {"deny": ":no_entry:", "warning": ":warning:", "info": ":bulb:"
 _FINDINGS_SHOWN = 8
 """As many lines as still fit a message, and as a person reads."""
 _VALUE_LIMIT = 60
+_WIDTH = 100
+"""Characters of preformatted text that Slack shows in a line at the usual width of a window."""
 _RECOMMENDED = 'labels["app.kubernetes.io/'
 """Kubernetes' recommended labels: they tell whose an object is, which one line tells as well."""
 
@@ -164,22 +166,30 @@ def _object(change: ObjectChange) -> list[str]:
     head = f"{_SIGNS[change.change]} {change.kind} {change.name}"
     labels = [field for field in change.fields if _RECOMMENDED in field.path]
     others = [field for field in change.fields if _RECOMMENDED not in field.path]
-    shown = [head, *(_field(field, change.change) for field in others)]
+    shown = [head, *(line for field in others for line in _field(field, change.change))]
     if labels:
         mark = "  ↻" if any(field.restarts_pods for field in labels) else ""
         shown.append(f"    {counted(len(labels), 'label')} app.kubernetes.io/*{mark}")
     return shown
 
 
-def _field(field: FieldChange, change: str) -> str:
+def _field(field: FieldChange, change: str) -> list[str]:
+    """Its path and values; below each other where a message would break the line anywhere."""
     mark = "  ↻" if field.restarts_pods and change == "update" else ""
+    line = f"    {field.path}: {_values(field)}{mark}"
+    if len(line) <= _WIDTH:
+        return [line]
+    return [f"    {field.path}:{mark}", f"        {_values(field)}"]
+
+
+def _values(field: FieldChange) -> str:
     if field.old is None:
-        return f"    {field.path}: {_value(field.new)}{mark}"
-    if field.path.endswith(".image") and field.new is not None:
-        return f"    {field.path}: {_images(field.old, field.new)}{mark}"
+        return _value(field.new)
     if field.new is None:
-        return f"    {field.path}: {_value(field.old)} → (removed){mark}"
-    return f"    {field.path}: {_value(field.old)} → {_value(field.new)}{mark}"
+        return f"{_value(field.old)} → (removed)"
+    if field.path.endswith(".image"):
+        return _images(field.old, field.new)
+    return f"{_value(field.old)} → {_value(field.new)}"
 
 
 def _images(old: str, new: str) -> str:

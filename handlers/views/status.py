@@ -86,10 +86,10 @@ def detail(
         ]
         blocks.append(section("*Last events*\n" + fence(lines, 1500)[0]))
     if gateway.actions:
-        blocks.append(context("*Last revisions*  " + "   ".join(_actions(gateway, now))))
+        blocks.append(context("*Last revisions*  " + " · ".join(_actions(gateway, now))))
     last = _last_done(done, now)
     if last:
-        blocks.append(context("*Last actions*  " + "   ".join(last)))
+        blocks.append(context("*Last actions*  " + " · ".join(last)))
     return Reply(f"{s.ref}: {s.ready} of {s.desired} pods ready, {beat.level}", tuple(blocks))
 
 
@@ -182,7 +182,7 @@ def _conditions(gateway: GatewayDetail) -> list[Block]:
         if good.get(condition.type) != condition.status:
             text = f":warning: {text} ({condition.reason}: {condition.message})"
         words.append(escape(text))
-    return [context("*Conditions*  " + "   ".join(words))] if words else []
+    return [context("*Conditions*  " + " · ".join(words))] if words else []
 
 
 def _actions(gateway: GatewayDetail, now: float) -> list[str]:

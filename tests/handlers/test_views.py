@@ -121,6 +121,20 @@ def test_a_plan_says_what_becomes_of_open_connections() -> None:
     assert "onnection" not in json.dumps(plan_view.blocks(PLAN, 2500)), "a new one has no callers"
 
 
+def test_a_long_change_has_its_values_below_its_path() -> None:
+    variable = "spec.template.spec.containers[edge-1].env[config.service.auth]"
+    path = f"{variable}.valueFrom.secretKeyRef.name"
+    short = FieldChange("spec.replicas", 2, 3)
+    long = FieldChange(path, "edge-1-token-a", "edge-1-token-b", restarts_pods=True)
+    change = ObjectChange("Deployment", "edge-1", "update", (short, long))
+    assert plan_view.lines(dataclasses.replace(PLAN, changes=(change,)))[1:] == [
+        "~ Deployment edge-1",
+        "    spec.replicas: 2 → 3",
+        f"    {path}:  ↻",
+        "        edge-1-token-a → edge-1-token-b",
+    ]
+
+
 def test_what_can_be_fixed_safely_has_a_button_unless_it_is_exempted() -> None:
     told = Finding("few-replicas", "info", "Two pods.", "Why.", "Ask for three.", {"replicas": 3})
     kept = dataclasses.replace(told, rule="other", exempted=Exempted("Agreed.", "2026-12-01"))
