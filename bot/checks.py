@@ -66,6 +66,8 @@ def probes(settings: Settings, secrets: Secrets) -> dict[str, Probe]:
             named[f"approvers of {environment.name}"] = _bind(
                 _approvers, settings, secrets, environment
             )
+    for channel in _warned(settings):
+        named[f"channel {channel}"] = _bind(_channel, settings, secrets, channel)
     named["redis"] = lambda: _redis(settings, secrets)
     for instance in instances_of(settings).values():
         named[f"API Management {instance.name}"] = _bind(_apim, arm, instance)
@@ -147,11 +149,29 @@ def _socket_mode(settings: Settings, secrets: Secrets) -> str:
     return "a connection may be opened"
 
 
-def _slack_call(settings: Settings, token: str, method: str) -> SlackResponse:
+def _warned(settings: Settings) -> list[str]:
+    """Every channel that is to hear of something by itself."""
+    every = [settings.warnings, *(e.warnings for e in settings.environments if e.warnings)]
+    places = [place for one in every for place in (one.channel, *one.channels) if place]
+    return list(dict.fromkeys(places))
+
+
+def _channel(settings: Settings, secrets: Secrets, channel: str) -> str:
+    # Only what the bot can read of a channel tells, with the scopes it has, that it is in it.
+    token = secrets.slack_bot_token.get_secret_value()
+    _slack_call(settings, token, "conversations.history", channel=channel, limit="1")
+    return "warnings can be told there"
+
+
+def _slack_call(settings: Settings, token: str, method: str, **given: str) -> SlackResponse:
     client = WebClient(token=token, base_url=settings.slack.api_url, timeout=10)
     try:
-        return client.api_call(method)
+        return client.api_call(method, params=given)
     except SlackApiError as error:
+        if error.response.get("error") in ("not_in_channel", "channel_not_found"):
+            raise Unavailable(
+                "The bot is not in that channel.", remedy="Invite it there: `/invite @its-name`."
+            ) from error
         raise Unavailable(
             f"Slack refused {method}: {error.response.get('error')}.",
             remedy="Compare the token and its scopes with docs/slack-app-manifest.yaml.",
@@ -170,4 +190,35 @@ def _apim(arm: ArmClient, instance: ApimInstance) -> str:
 
 
 def _cluster(cluster: Cluster) -> str:
-    return f"Kubernetes {cluster.version()}, {len(cluster.namespaces())} namespaces"
+    version = cluster.version()
+    asked = [(verb, *kind) for kind in _WATCHED for verb in ("list", "watch")]
+    may = cluster.at_once([_bind_right(cluster, *right, None) for right in asked])
+    missing = [
+        f"{verb} {what}" for (verb, _, what), granted in zip(asked, may, strict=True) if not granted
+    ]
+    if missing:
+        raise Unavailable(
+            f"The bot may not {', '.join(missing)} in all namespaces.",
+            meaning="So it would see no gateway there.",
+            remedy="Bind the ClusterRole of docs/install.md to it.",
+        )
+    namespaces = cluster.namespaces()
+    some = namespaces[:_NAMESPACES]
+    changes = cluster.at_once(
+        [_bind_right(cluster, "patch", "apps", "deployments", n) for n in some]
+    )
+    changed = [name for name, granted in zip(some, changes, strict=True) if granted]
+    told = ", ".join(changed) if changed else "no namespace"
+    of = f" of the first {_NAMESPACES}" if len(namespaces) > _NAMESPACES else ""
+    return f"Kubernetes {version}, {len(namespaces)} namespaces; may change gateways in {told}{of}"
+
+
+_WATCHED = (("apps", "deployments"), ("", "pods"))
+_NAMESPACES = 100
+"""In so many the right to change is asked for."""
+
+
+def _bind_right(
+    cluster: Cluster, verb: str, group: str, resource: str, namespace: str | None
+) -> Callable[[], bool]:
+    return lambda: cluster.can_i(verb, group, resource, namespace)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.support.demo import Demo
 
@@ -17,10 +18,11 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     running.stop()
 
 
-def check(demo: Demo) -> subprocess.CompletedProcess[str]:
+def check(demo: Demo, config: Path | None = None) -> subprocess.CompletedProcess[str]:
     environ = Path(f"/proc/{demo.bot_pid()}/environ").read_bytes().decode()
+    config = config or demo.data / "gateway-bot.yaml"
     return subprocess.run(
-        [sys.executable, "-m", "bot", "check", "--config", str(demo.data / "gateway-bot.yaml")],
+        [sys.executable, "-m", "bot", "check", "--config", str(config)],
         env=dict(item.split("=", 1) for item in environ.split("\0") if "=" in item),
         capture_output=True,
         text=True,
@@ -39,7 +41,9 @@ def test_every_connection_is_proved(demo: Demo) -> None:
         "ok    approvers of production-east: 2 of 2 people approve",
         "ok    redis: Valkey",
         "ok    API Management contoso: 4 self-hosted gateways",
+        "ok    channel C0GWALERTS: warnings can be told there",
         "ok    cluster west: Kubernetes",
+        "may change gateways in dev, prod",
         "ok    cluster east: Kubernetes",
         "ok    image registry",
     ):
@@ -59,6 +63,26 @@ def test_what_is_broken_is_named_and_the_rest_is_still_proved(demo: Demo) -> Non
     assert "FAIL  cluster east: " in done.stdout
     assert "ok    cluster west" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_channel_without_the_bot_and_a_cluster_it_may_not_watch_are_told(demo: Demo) -> None:
+    settings = yaml.safe_load((demo.data / "gateway-bot.yaml").read_text())
+    settings["warnings"]["channels"] = ["C0NOWHERE"]
+    (west, east) = settings["clusters"]
+    kubeconfig = yaml.safe_load(Path(west["kubeconfig"]).read_text())
+    for user in kubeconfig["users"]:
+        user["user"] = {"token": "nobody"}
+    nobody = demo.data / "nobody.kubeconfig"
+    nobody.touch(0o600)
+    nobody.write_text(yaml.safe_dump(kubeconfig))
+    settings["clusters"] = [{**west, "kubeconfig": str(nobody)}, east]
+    config = demo.data / "wrong.yaml"
+    config.write_text(yaml.safe_dump(settings))
+    done = check(demo, config)
+    assert done.returncode == 1
+    assert "FAIL  channel C0NOWHERE: The bot is not in that channel. Invite it" in done.stdout
+    assert "FAIL  cluster west: " in done.stdout
+    assert "ok    channel C0GWALERTS" in done.stdout
 
 
 def test_a_second_demo_on_the_same_data_is_told_in_a_sentence(demo: Demo) -> None:
