@@ -158,7 +158,10 @@ class Windows:
 
     @redis_errors
     def settled(self, window: Window) -> None:
-        """Its message says that it is over."""
+        """Its message says that it is over; who closed it is on record, whatever became of the bot
+        that did."""
+        if window.closed_by:
+            self._tell("window closed", window.closed_by, {}, window, 2)
         if not self._read(window.id).open:
             self._client.zrem(self._index, window.id)
 

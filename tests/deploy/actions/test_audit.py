@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -189,6 +190,29 @@ def test_a_window_that_is_over_is_given_out_until_its_message_says_so(server: Va
     short = windows.open(REF, "U1", by="U2", reason="x", seconds=1, request_id="r2")
     assert short.place is None, "another opening has another message"
     until(lambda: [w.key for w in windows.ended()] == [short.key], "its end", 10)
+
+
+class Dying(AuditLog):
+    """The log of a bot that dies before it writes."""
+
+    def append(self, *_: Any, **__: Any) -> None:
+        raise SystemExit
+
+
+def test_who_closed_a_window_is_on_record_also_if_their_bot_died_at_it(server: Valkey) -> None:
+    client = connect(server.url)
+    log = AuditLog(client)
+    windows = Windows(client, log)
+    made = windows.open(REF, "U1", by="U2", reason="link", seconds=1, request_id="r1")
+    with pytest.raises(SystemExit):
+        Windows(client, Dying(client)).close(made.key, by="U4")
+    (over,) = until(windows.ended, "its end", 10)
+    for _ in range(2):
+        windows.settled(over)
+    assert [(e.event, e.who) for e in log.read()] == [
+        ("window closed", "U4"),
+        ("window opened", "U2"),
+    ]
 
 
 @pytest.mark.parametrize(("by", "seconds"), [("U2", 3601), ("U2", 0), ("U1", 60)])
