@@ -28,6 +28,8 @@ from deploy.rollouts.applying import Applier
 from deploy.rollouts.deployer import Deployer
 from deploy.rollouts.minting import Minter
 from deploy.rollouts.removal import Remover
+from deploy.tokens.rotator import Rotator
+from deploy.tokens.verification import Observing
 from tests.faults.stamping import Stamper
 from tests.support.gateway_bed import INSTANCE, Mint
 from tests.support.processes import ROOT
@@ -162,6 +164,7 @@ def run_bot(job: Job) -> Runner:
     executors: dict[str, Executor] = {
         "deploy": Deployer(applier),
         "delete": Remover(clusters),
+        "rotate": Rotator(applier, observing=Observing(quiet=1.0, patience=20.0, look=0.2)),
         "stamp": Stamper(clusters["west"], pause=0.3),
     }
     made = Runner(

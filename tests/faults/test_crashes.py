@@ -29,6 +29,8 @@ from deploy.rollouts.installed import installed
 from deploy.rollouts.minting import Minter
 from deploy.rollouts.removal import removal_plan
 from deploy.specs.spec import spec_to_mapping
+from deploy.tokens.rotation import Rotation
+from deploy.tokens.rotator import plan_rotation, rotation_request
 from tests.faults.bots import Job, Nursery
 from tests.faults.judging import Tally
 from tests.support.gateway_bed import (
@@ -43,7 +45,7 @@ from tests.support.processes import alive
 from tests.support.redis_servers import started
 from tests.support.waiting import until
 
-KINDS = ("deploy", "scale", "restart", "rollback", "adopt", "delete")
+KINDS = ("deploy", "scale", "restart", "rollback", "adopt", "delete", "rotate")
 _AT_ONCE = 5
 POLICY = Policy(by="approvers", quorum=2, approvers=People(("U8", "U9")))
 
@@ -113,6 +115,10 @@ def prepare(world: World, kind: str, name: str) -> Case:
     if kind == "delete":
         plan = removal_plan(world.cluster, installed(world.cluster, spec.ref), volumes=False)
         return Case(name, plan, {"spec": spec_to_mapping(spec), "verb": kind}, "delete")
+    if kind == "rotate":
+        rotation = Rotation("secondary")
+        plan = plan_rotation(world.planner, world.cluster, spec.ref, rotation, "ACTION")
+        return Case(name, plan, rotation_request(plan, rotation), "rotate")
     if kind == "scale":
         spec = dataclasses.replace(spec, replicas=2)
     elif kind == "restart":
