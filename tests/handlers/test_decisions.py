@@ -18,7 +18,8 @@ from deploy.errors import Refused
 from deploy.gatekeeper import Gatekeeper
 from deploy.gateway import GatewayRef
 from deploy.policy import People, Policy
-from handlers import decisions
+from handlers import decisions, rotate
+from handlers.verb import Click
 from tests.support.redis_servers import started
 
 START = datetime.datetime(2026, 12, 24, tzinfo=datetime.UTC)
@@ -37,12 +38,20 @@ def services(tmp_path: Path) -> Iterator[Any]:
     made = SimpleNamespace(now=START - datetime.timedelta(minutes=1))
     for server in started("valkey", tmp_path / "redis"):
         client = connect(server.url)
-        windows = Windows(client, AuditLog(client))
+        made.windows = Windows(client, AuditLog(client))
         made.store = ActionStore(client)
-        made.gatekeeper = Gatekeeper(
-            (PRODUCTION,), Identities(), SimpleNamespace(), windows, clock=lambda: made.now
-        )
+        made.gatekeeper = keeper(made, {})
         yield made
+
+
+def keeper(services: Any, people: dict[str, str]) -> Gatekeeper:
+    return Gatekeeper(
+        (PRODUCTION,),
+        Identities(people),
+        SimpleNamespace(),
+        services.windows,
+        clock=lambda: services.now,
+    )
 
 
 def ask(services: Any, name: str, policy: Policy) -> None:
@@ -73,3 +82,18 @@ def test_what_was_asked_to_go_through_the_freeze_is_approved_in_it(services: Any
     ask(services, "AAAAAA", Policy("approvers", approvers=PEOPLE, break_glass="it is down"))
     services.now = START
     assert decisions.approved(services, "AAAAAA", "U2", "d1", "1").result == "done"
+
+
+def test_nobody_confirms_several_at_once_in_a_freeze(services: Any) -> None:
+    ask(services, "AAAAAA", Policy())
+    told: list[str] = []
+    services.wake = lambda action_id: None
+    services.slack = SimpleNamespace(chat_postEphemeral=lambda **message: told.append(message))
+    click = Click("U1", "C1", "t", "", "AAAAAA", {})
+    services.now = START
+    rotate.confirm_all(services, click)
+    assert state(services, "AAAAAA") is State.PENDING
+    assert "Year end" in str(told)
+    services.now = START - datetime.timedelta(minutes=1)
+    rotate.confirm_all(services, click)
+    assert state(services, "AAAAAA") is State.APPROVED
