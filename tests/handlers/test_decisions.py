@@ -97,3 +97,18 @@ def test_nobody_confirms_several_at_once_in_a_freeze(services: Any) -> None:
     services.now = START - datetime.timedelta(minutes=1)
     rotate.confirm_all(services, click)
     assert state(services, "AAAAAA") is State.APPROVED
+
+
+def test_two_identities_found_to_be_one_person_meanwhile_are_that_person(services: Any) -> None:
+    two = Policy("approvers", 2, PEOPLE)
+    ask(services, "AAAAAA", two)
+    ask(services, "BBBBBB", two)
+    assert decisions.approved(services, "BBBBBB", "U2", "d1", "1").result == "counted"
+    for mapped, action_id, result in (
+        ({"U1": "ana", "U2": "ana"}, "AAAAAA", "self"),
+        ({"U2": "ben", "U3": "ben"}, "BBBBBB", "voted"),
+    ):
+        services.gatekeeper = keeper(services, mapped)
+        voter = "U2" if result == "self" else "U3"
+        assert decisions.approved(services, action_id, voter, "d1", "2").result == result
+    assert state(services, "AAAAAA") is state(services, "BBBBBB") is State.PENDING
