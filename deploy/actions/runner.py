@@ -222,6 +222,18 @@ class Runner:
                 "How much of it was done is not known.",
                 f"Look at the gateway's status. The bots' logs have the details under {action.id}.",
             )
+        # It was claimed at `updated_at`, by Redis' time.
+        if (
+            not action.begun
+            and action.start_by is not None
+            and action.updated_at >= action.start_by
+        ):
+            return Outcome(
+                State.FAILED,
+                "This could not begin in time.",
+                "Nothing was changed.",
+                "Ask again: what it was decided on may have changed since.",
+            )
         try:
             run.hold = self._take(action, run)
         except GatewayBotError as error:
