@@ -19,6 +19,7 @@ from deploy.actions.outbox import Delivery, Outbox
 from deploy.actions.record import Action, Event
 from deploy.errors import GatewayBotError
 from handlers.budget import Budgets
+from handlers.posting import CLOSED
 from handlers.verb import Block
 from handlers.views.notes import Note
 
@@ -175,9 +176,9 @@ class Deliveries:
         try:
             posted = self._posted(channel=channel, text=text, blocks=blocks, metadata=metadata)
         except SlackApiError as error:
-            if error.response.get("error") not in ("not_in_channel", "channel_not_found"):
+            if error.response.get("error") not in CLOSED:
                 raise
-            # The command was typed where the bot is no member: the requester's DM is always open.
+            # The command was typed where the bot may not post: the requester's DM is always open.
             posted = self._posted(
                 channel=action.requester, text=text, blocks=blocks, metadata=metadata
             )
