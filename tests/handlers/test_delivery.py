@@ -173,9 +173,10 @@ def test_approvers_are_reminded_in_the_thread_and_the_requester_hears_of_the_exp
 class Announcements(WebClient):
     """A channel where members may not post, nor may apps."""
 
-    def __init__(self, like: WebClient, reason: str) -> None:
+    def __init__(self, like: WebClient, reason: str, lose: int = 0) -> None:
         super().__init__(token=like.token, base_url=like.base_url)
         self.reason = reason
+        self.lose = lose
 
     def chat_postMessage(self, *, channel: str, **arguments: Any) -> Any:  # noqa: N802
         if channel == OPS:
@@ -183,7 +184,11 @@ class Announcements(WebClient):
                 get=lambda name: {"error": self.reason}.get(name), status_code=200, headers={}
             )
             raise SlackApiError(self.reason, answer)
-        return super().chat_postMessage(channel=channel, **arguments)
+        posted = super().chat_postMessage(channel=channel, **arguments)
+        if self.lose:
+            self.lose -= 1
+            raise ConnectionResetError
+        return posted
 
 
 @pytest.mark.parametrize("reason", ["restricted_action_read_only_channel", "is_archived"])
@@ -201,3 +206,22 @@ def test_where_nobody_may_post_the_requester_is_shown_the_plan_in_person(
             ),
             "the plan",
         )
+
+
+def test_a_plan_sent_in_person_whose_posting_was_not_confirmed_is_not_sent_again(
+    person: Person, client: WebClient, server: Valkey, store: ActionStore
+) -> None:
+    direct: Any = client.conversations_open(users=ANA)
+    channel = direct["channel"]["id"]
+    lossy = Announcements(client, "not_in_channel", lose=1)
+
+    def told() -> list[str]:
+        found: Any = client.conversations_history(channel=channel)
+        return [m["text"] for m in found["messages"]]
+
+    with delivering(lossy, server):
+        ask(store)
+        until(lambda: "AAAAAA is pending" in told(), "the plan")
+        deny(store)
+        until(lambda: "AAAAAA is denied" in told(), "the end")
+    assert [text for text in told() if text.startswith("AAAAAA")] == ["AAAAAA is denied"]
