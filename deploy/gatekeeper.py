@@ -178,6 +178,6 @@ class NoFreeze:
 
     def execute(self, action: Action, run: Run) -> Outcome:
         """As the inner one. What another bot has begun is brought to its end. Refused else."""
-        if not action.steps:
+        if not action.begun:
             self._gatekeeper.check_freeze(action)
         return self._inner.execute(action, run)

@@ -36,7 +36,7 @@ def _open(services: Services, user: str) -> list[tuple[Action, bool]]:
     return [
         (
             action,
-            action.person != gatekeeper.person(user)
+            gatekeeper.person(action.requester) != gatekeeper.person(user)
             and gatekeeper.may_decide(action, user).allowed,
         )
         for action in services.store.open()

@@ -122,12 +122,12 @@ def approved(
 ) -> Decision:
     """Record an approval, if `user` is an approver now. Unavailable where that cannot be read,
     Refused in a freeze."""
-    _thawed(services, action_id)
+    action = _thawed(services, action_id)
     return services.store.approve(
         action_id,
         by=user,
-        person=services.gatekeeper.person(user),
-        eligible=_eligible(services, action_id, user),
+        person=_person(services, action, user),
+        eligible=_eligible(services, action, user),
         digest=digest,
         request_id=request_id,
     )
@@ -137,11 +137,12 @@ def denied(
     services: Services, action_id: str, user: str, digest: str, reason: str, request_id: str
 ) -> Decision:
     """Record a denial, if `user` is an approver now. Unavailable where that cannot be read."""
+    action = services.store.get(action_id)
     return services.store.deny(
         action_id,
         by=user,
-        person=services.gatekeeper.person(user),
-        eligible=_eligible(services, action_id, user),
+        person=_person(services, action, user),
+        eligible=_eligible(services, action, user),
         digest=digest,
         reason=reason,
         request_id=request_id,
@@ -166,9 +167,19 @@ def _thawed(services: Services, action_id: str) -> Action | None:
     return action
 
 
-def _eligible(services: Services, action_id: str, user: str) -> bool:
-    action = services.store.get(action_id)
+def _eligible(services: Services, action: Action | None, user: str) -> bool:
     return action is not None and services.gatekeeper.may_decide(action, user).allowed
+
+
+def _person(services: Services, action: Action | None, user: str) -> str:
+    """Who is behind `user`, by the name that the action has for them: the settings may have learned
+    only since then that two identities are one person's."""
+    person = services.gatekeeper.person(user)
+    if action is None:
+        return person
+    known = {services.gatekeeper.person(vote.by): vote.person for vote in action.votes}
+    known[services.gatekeeper.person(action.requester)] = action.person
+    return known.get(person, person)
 
 
 def _answer(services: Services, click: Click, decide: Any) -> None:

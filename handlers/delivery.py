@@ -8,7 +8,7 @@ was posted before is looked up by its metadata, since chat.postMessage cannot be
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -19,6 +19,7 @@ from deploy.actions.outbox import Delivery, Outbox
 from deploy.actions.record import Action, Event
 from deploy.errors import GatewayBotError
 from handlers.budget import Budgets
+from handlers.posting import CLOSED
 from handlers.verb import Block
 from handlers.views.notes import Note
 
@@ -175,9 +176,9 @@ class Deliveries:
         try:
             posted = self._posted(channel=channel, text=text, blocks=blocks, metadata=metadata)
         except SlackApiError as error:
-            if error.response.get("error") not in ("not_in_channel", "channel_not_found"):
+            if error.response.get("error") not in CLOSED:
                 raise
-            # The command was typed where the bot is no member: the requester's DM is always open.
+            # The command was typed where the bot may not post: the requester's DM is always open.
             posted = self._posted(
                 channel=action.requester, text=text, blocks=blocks, metadata=metadata
             )
@@ -219,11 +220,21 @@ class Deliveries:
         if delivery.attempt <= 1:
             return None
         action = delivery.action
-        channel = str(action.origin["channel"])
-        for message in self._history(channel, None, action.created_at):
-            if _payload(message) == {"id": action.id}:
-                return {"channel": channel, "ts": message["ts"]}
+        for channel in self._channels(action):
+            for message in self._history(channel, None, action.created_at):
+                if _payload(message) == {"id": action.id}:
+                    return {"channel": channel, "ts": message["ts"]}
         return None
+
+    def _channels(self, action: Action) -> Iterator[str]:
+        """Where an action's message may have been posted."""
+        yield str(action.origin["channel"])
+        try:
+            direct: Any = self._slack.conversations_open(users=action.requester)
+        except SlackApiError as error:
+            log.info("there are no direct messages: %s", error.response.get("error"))
+            return
+        yield str(direct["channel"]["id"])
 
     def _noted(self, delivery: Delivery, note: Note, channel: str, thread: str | None) -> bool:
         """Whether the note is there already, from a try that was cut short."""

@@ -42,6 +42,8 @@ class Intake:
         self._verbs = verbs
         self._pool = pool
         self._owner = owner
+        self._busy: set[str] = set()
+        self._lock = threading.Lock()
         self._stop = threading.Event()
         self._sweeper = threading.Thread(target=self._sweep, name="intake", daemon=True)
 
@@ -71,6 +73,17 @@ class Intake:
                 log.warning("the inbox cannot be read: %s", error)
 
     def _work(self, key: str) -> None:
+        with self._lock:
+            if key in self._busy:
+                return
+            self._busy.add(key)
+        try:
+            self._take(key)
+        finally:
+            with self._lock:
+                self._busy.discard(key)
+
+    def _take(self, key: str) -> None:
         try:
             payload = self._inbox.claim(key, self._owner, _LEASE_SECONDS)
             if payload is None:

@@ -144,6 +144,14 @@ class Listeners:
         )
         try:
             self._clicks[action["action_id"]](self._services, click)
+        except GatewayBotError as error:
+            replies.send(
+                self._services.slack,
+                errors.trouble(error),
+                user=click.user,
+                channel=click.channel,
+                response_url="",
+            )
         except (SlackApiError, SlackClientError, OSError) as error:
             log.warning("the click %s did not reach Slack: %s", action["action_id"], error)
             replies.send(

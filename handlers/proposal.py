@@ -37,7 +37,7 @@ def check_allowed(services: Services, request: Request, ref: GatewayRef, kind: s
         ref,
         user=request.user,
         channel=request.channel,
-        break_glass=str(request.options.get("break-glass", "")),
+        break_glass=_words(request, "break-glass"),
         # What a window is open for is not a key on which other gateways may depend.
         windows=kind != regeneration.KIND,
     )
@@ -115,7 +115,7 @@ def wait_for_decision(
             "take_over": take_over,
             "verb": request.verb,
             **(more or {}),
-            "reason": str(request.options.get("reason", "")),
+            "reason": _words(request, "reason"),
         },
         plan=plan_to_mapping(plan),
         origin={"channel": request.channel, "response_url": request.response_url},
@@ -129,6 +129,11 @@ def listed(names: Sequence[str], limit: int = 12) -> str:
     """The names on one line, cut where there are too many."""
     more = len(names) - limit
     return ", ".join(names[:limit]) + (f" and {more} more" if more > 0 else "")
+
+
+def _words(request: Request, option: str) -> str:
+    """What was given, on one line: it must not look like lines that the bot wrote."""
+    return " ".join(str(request.options.get(option, "")).split())
 
 
 def _owned_by_others(services: Services, request: Request, plan: Plan) -> Conflict:

@@ -5,13 +5,13 @@ import time
 from collections.abc import Sequence
 
 from deploy.actions.record import Action, State, action_id
-from deploy.errors import GatewayBotError, InvalidInput
+from deploy.errors import GatewayBotError, InvalidInput, Refused
 from deploy.gateway import GatewayRef
 from deploy.health.status import GatewaySummary
 from deploy.rollouts.installed import installed
 from deploy.tokens.rotation import KIND, Rotation, parse_key, parse_lifetime
 from deploy.tokens.token import LONGEST
-from handlers import replies
+from handlers import decisions, replies
 from handlers.proposal import DECISION_OPTIONS, check_allowed, find, propose
 from handlers.services import Services
 from handlers.status import everywhere
@@ -120,14 +120,18 @@ def _alone(action: Action) -> bool:
 def confirm_all(services: Services, click: Click) -> None:
     """The requester confirms each of their plans that is still to be decided; others stay."""
     done, left = 0, 0
+    refused: list[view.Refusal] = []
     for new_id in click.value.split(",")[:_AT_ONCE]:
         action = services.store.get(new_id)
         if action is None or action.state is not State.PENDING or not _alone(action):
             left += 1
             continue
-        decision = services.store.confirm(
-            new_id, by=click.user, digest=action.digest, request_id=f"{click.user}:all:{new_id}"
-        )
+        request_id = f"{click.user}:all:{new_id}"
+        try:
+            decision = decisions.confirmed(services, new_id, click.user, action.digest, request_id)
+        except Refused as error:
+            refused.append(view.Refusal(str(action.ref), error.happened))
+            continue
         if decision.counted:
             done += 1
         else:
@@ -135,7 +139,7 @@ def confirm_all(services: Services, click: Click) -> None:
         services.wake(new_id)
     replies.send(
         services.slack,
-        view.confirmed(done, left),
+        view.confirmed(done, left, refused),
         user=click.user,
         channel=click.channel,
         response_url=click.response_url,

@@ -1,11 +1,13 @@
 """`/gateway window`: let one person change one gateway for a while without asking each time."""
 
+import logging
 import re
+from collections.abc import Mapping
 
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError
+from slack_sdk.errors import SlackApiError, SlackClientError
 
-from deploy.actions.windows import Windows
+from deploy.actions.windows import Window, Windows
 from deploy.errors import GatewayBotError, InvalidInput, Refused
 from handlers import decisions, replies
 from handlers.posting import post
@@ -15,8 +17,12 @@ from handlers.verb import Click, Option, Reply, Request, Verb
 from handlers.views import errors
 from handlers.views import window as view
 
+log = logging.getLogger(__name__)
+
 _MENTION = re.compile(r"<@(?P<id>[UW][A-Z0-9]{2,20})(?:\|[^>]*)?>|(?P<bare>[UW][A-Z0-9]{2,20})")
 _MINUTES = 30
+_LOST = ("message_not_found", "channel_not_found", "cant_update_message", "is_archived")
+"""Why Slack will never change a message any more."""
 
 
 def run(services: Services, request: Request) -> Reply | None:
@@ -49,16 +55,23 @@ def run(services: Services, request: Request) -> Reply | None:
 def tell_ended(slack: WebClient, windows: Windows) -> None:
     """Have the messages of windows that are over say so."""
     for window in windows.ended():
-        if window.place is not None:
-            text, blocks = view.message(window)
-            try:
-                slack.chat_update(
-                    channel=window.place["channel"], ts=window.place["ts"], text=text, blocks=blocks
-                )
-            except SlackApiError as error:
-                if error.response.get("error") != "message_not_found":
-                    raise
-        windows.settled(window)
+        if window.place is None or _shown(slack, window, window.place):
+            windows.settled(window)
+
+
+def _shown(slack: WebClient, window: Window, place: Mapping[str, str]) -> bool:
+    """Whether the window's message says how it is, or nothing can make it."""
+    text, blocks = view.message(window)
+    try:
+        slack.chat_update(channel=place["channel"], ts=place["ts"], text=text, blocks=blocks)
+    except SlackApiError as error:
+        reason = error.response.get("error")
+        log.warning("the message of window %s is not changed: %s", window.key, reason)
+        return reason in _LOST
+    except (SlackClientError, OSError) as error:
+        log.warning("Slack did not answer for window %s: %s", window.key, type(error).__name__)
+        return False
+    return True
 
 
 def close(services: Services, click: Click) -> None:

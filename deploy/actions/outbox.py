@@ -26,7 +26,13 @@ return snapshot('done')
 """
 
 _DELIVERED = """
-if field('sender') ~= ARGV[1] then return snapshot('no') end
+if redis.call('EXISTS', act) == 0 then return {'gone', {}, {}, {}} end
+if field('sender') ~= ARGV[1] then
+  -- What it sent after its turn was over may have replaced something newer, also what another is
+  -- sending now: the newest is owed once more.
+  redis.call('HINCRBY', act, 'version', 1)
+  return snapshot('late')
+end
 if tonumber(ARGV[2]) > number('delivered') then set('delivered', ARGV[2]) end
 if tonumber(ARGV[4]) > number('noted') then set('noted', ARGV[4]) end
 if ARGV[3] == '' then redis.call('HDEL', act, 'message') else set('message', ARGV[3]) end
@@ -97,10 +103,14 @@ class Outbox:
     ) -> None:
         """The message shows `version`, and every line of the log up to `noted` has been told.
 
-        `message` says where it is, None that it is gone.
+        `message` says where it is, None that it is gone. Of a sender whose turn was over by then
+        nothing counts, and the newest state is owed once more.
         """
         told = "" if message is None else canonical(message)
-        self._records.run("DELIVERED", action_id, owner, version, told, noted)
+        records = self._records
+        result, _ = records.run("DELIVERED", action_id, owner, version, told, noted)
+        if result == "late":
+            records.client.zadd(records.owed_key, {action_id: 0})
 
     @redis_errors
     def release(self, action_id: str, owner: str, wait_seconds: float) -> None:

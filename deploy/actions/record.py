@@ -44,6 +44,9 @@ EDGES: Mapping[State, frozenset[State]] = {
 The Lua scripts and the documentation are made from this table."""
 
 
+WAIT = "wait"
+"""The step of a run that waits for its turn at the gateway: nothing is begun by it."""
+
 _ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Digits and letters that are not taken for one another when read aloud."""
 
@@ -142,6 +145,11 @@ class Action:
     def approvals(self) -> int:
         """How many have approved so far."""
         return sum(vote.verdict == "approve" for vote in self.votes)
+
+    @property
+    def begun(self) -> bool:
+        """Whether a run has gone further than to wait."""
+        return any(step.name != WAIT for step in self.steps)
 
     @property
     def final(self) -> bool:

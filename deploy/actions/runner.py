@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from deploy.actions.claimed import ClaimedRun
 from deploy.actions.executor import Executor, RunLost
 from deploy.actions.leases import GatewayLeases
-from deploy.actions.record import Action, Outcome, State
+from deploy.actions.record import WAIT, Action, Outcome, State
 from deploy.actions.store import ActionStore
 from deploy.errors import GatewayBotError
 from deploy.kube.fencing import Fence, FenceHeld, FenceLost, Fences, FenceTooLow
@@ -215,12 +215,24 @@ class Runner:
                 self._runs.discard(run)
 
     def _outcome(self, action: Action, run: ClaimedRun, ended: threading.Event) -> Outcome:
-        if action.steps and action.attempts > _MOST_ATTEMPTS:
+        if action.begun and action.attempts > _MOST_ATTEMPTS:
             return Outcome(
                 State.UNKNOWN,
                 f"{action.attempts - 1} tries at this were broken off.",
                 "How much of it was done is not known.",
                 f"Look at the gateway's status. The bots' logs have the details under {action.id}.",
+            )
+        # It was claimed at `updated_at`, by Redis' time.
+        if (
+            not action.begun
+            and action.start_by is not None
+            and action.updated_at >= action.start_by
+        ):
+            return Outcome(
+                State.FAILED,
+                "This could not begin in time.",
+                "Nothing was changed.",
+                "Ask again: what it was decided on may have changed since.",
             )
         try:
             run.hold = self._take(action, run)
@@ -251,7 +263,7 @@ class Runner:
                 raise RunLost from None
             except FenceHeld as held:
                 if not waiting:
-                    run.step("wait", f"Waiting for the bot {held.holder} to let the gateway go")
+                    run.step(WAIT, f"Waiting for the bot {held.holder} to let the gateway go")
                     waiting = True
                 if run.lost.wait(min(held.seconds, _LOOK_SECONDS)):
                     raise RunLost from None
@@ -345,7 +357,7 @@ class _Room:
 
 def _not_begun(action: Action, error: GatewayBotError) -> Outcome:
     """How it ends when the gateway's Lease cannot be had."""
-    if action.steps:
+    if action.begun:
         return Outcome(
             State.UNKNOWN,
             error.happened,

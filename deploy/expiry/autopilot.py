@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from deploy.access import Environment, frozen, policy_for
+from deploy.access import Environment, environment_of, frozen, policy_for
 from deploy.actions.audit import AuditLog
 from deploy.actions.connection import redis_errors
 from deploy.actions.record import Action, State, action_id
@@ -115,11 +115,13 @@ class Autopilot:
             return 0
         begun = 0
         every = self._tracker.listing()
+        environments = tuple(self._environments.values())
         for name, rule in self._rules.items():
             mine = [
                 t
                 for t in every
-                if t.facts.environment == name
+                # Not as the scan noted it, perhaps under other settings.
+                if environment_of(t.ref, environments).name == name
                 and t.facts.expires_at is not None
                 and t.facts.source != "credential"
                 and t.over not in ("gone", "signs in")

@@ -20,7 +20,7 @@ class Proposed:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A gateway, or a cluster, for which no rotation was planned."""
+    """A gateway, or a cluster, for which no rotation was planned or confirmed."""
 
     name: str
     why: str
@@ -58,12 +58,14 @@ def several(
     return Reply(f"{summary}, {len(refused)} not" if refused else summary, tuple(blocks))
 
 
-def confirmed(done: int, left: int) -> Reply:
-    """What the button did."""
+def confirmed(done: int, left: int, refused: Sequence[Refusal] = ()) -> Reply:
+    """What the button did; `refused` are those that nobody may confirm now."""
     text = f"{counted(done, 'rotation')} confirmed."
     if left:
         text += f" {counted(left, 'other')} had been decided before, or is not yours to decide."
-    return Reply(text, (section(f":white_check_mark: {text}"),))
+    sign = ":white_check_mark:" if done or not refused else ":warning:"
+    told = [context(f":warning: *{escape(r.name)}*: {escape(r.why)}") for r in refused]
+    return Reply(text, (section(f"{sign} {text}"), *told))
 
 
 def _all(mine: Sequence[Proposed]) -> Block:

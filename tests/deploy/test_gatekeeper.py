@@ -162,3 +162,15 @@ def test_two_identities_are_one_person(windows: Windows) -> None:
     gate = keeper(windows, Groups())
     assert gate.person("U1") == gate.person("U11") == "ana"
     assert gate.person("U2") == "U2"
+
+
+def test_a_run_that_only_waited_has_begun_nothing_and_begins_nothing_in_a_freeze(
+    windows: Windows,
+) -> None:
+    gate = keeper(windows, Groups(), FREEZE)
+    waited = dataclasses.replace(
+        acted(State.RUNNING, Policy("approvers", approvers=APPROVERS)),
+        steps=(Step("wait", 1.0, "Waiting for the bot"),),
+    )
+    with pytest.raises(Refused, match="Year end"):
+        NoFreeze(Does(), gate).execute(waited, Trying())

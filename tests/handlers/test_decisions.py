@@ -18,7 +18,8 @@ from deploy.errors import Refused
 from deploy.gatekeeper import Gatekeeper
 from deploy.gateway import GatewayRef
 from deploy.policy import People, Policy
-from handlers import decisions
+from handlers import decisions, rotate
+from handlers.verb import Click
 from tests.support.redis_servers import started
 
 START = datetime.datetime(2026, 12, 24, tzinfo=datetime.UTC)
@@ -37,12 +38,20 @@ def services(tmp_path: Path) -> Iterator[Any]:
     made = SimpleNamespace(now=START - datetime.timedelta(minutes=1))
     for server in started("valkey", tmp_path / "redis"):
         client = connect(server.url)
-        windows = Windows(client, AuditLog(client))
+        made.windows = Windows(client, AuditLog(client))
         made.store = ActionStore(client)
-        made.gatekeeper = Gatekeeper(
-            (PRODUCTION,), Identities(), SimpleNamespace(), windows, clock=lambda: made.now
-        )
+        made.gatekeeper = keeper(made, {})
         yield made
+
+
+def keeper(services: Any, people: dict[str, str]) -> Gatekeeper:
+    return Gatekeeper(
+        (PRODUCTION,),
+        Identities(people),
+        SimpleNamespace(),
+        services.windows,
+        clock=lambda: services.now,
+    )
 
 
 def ask(services: Any, name: str, policy: Policy) -> None:
@@ -73,3 +82,33 @@ def test_what_was_asked_to_go_through_the_freeze_is_approved_in_it(services: Any
     ask(services, "AAAAAA", Policy("approvers", approvers=PEOPLE, break_glass="it is down"))
     services.now = START
     assert decisions.approved(services, "AAAAAA", "U2", "d1", "1").result == "done"
+
+
+def test_nobody_confirms_several_at_once_in_a_freeze(services: Any) -> None:
+    ask(services, "AAAAAA", Policy())
+    told: list[str] = []
+    services.wake = lambda action_id: None
+    services.slack = SimpleNamespace(chat_postEphemeral=lambda **message: told.append(message))
+    click = Click("U1", "C1", "t", "", "AAAAAA", {})
+    services.now = START
+    rotate.confirm_all(services, click)
+    assert state(services, "AAAAAA") is State.PENDING
+    assert "Year end" in str(told)
+    services.now = START - datetime.timedelta(minutes=1)
+    rotate.confirm_all(services, click)
+    assert state(services, "AAAAAA") is State.APPROVED
+
+
+def test_two_identities_found_to_be_one_person_meanwhile_are_that_person(services: Any) -> None:
+    two = Policy("approvers", 2, PEOPLE)
+    ask(services, "AAAAAA", two)
+    ask(services, "BBBBBB", two)
+    assert decisions.approved(services, "BBBBBB", "U2", "d1", "1").result == "counted"
+    for mapped, action_id, result in (
+        ({"U1": "ana", "U2": "ana"}, "AAAAAA", "self"),
+        ({"U2": "ben", "U3": "ben"}, "BBBBBB", "voted"),
+    ):
+        services.gatekeeper = keeper(services, mapped)
+        voter = "U2" if result == "self" else "U3"
+        assert decisions.approved(services, action_id, voter, "d1", "2").result == result
+    assert state(services, "AAAAAA") is state(services, "BBBBBB") is State.PENDING

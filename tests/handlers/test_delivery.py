@@ -3,10 +3,12 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError
 
 from bot.sandbox.valkey import Valkey
 from deploy.actions.connection import connect
@@ -166,3 +168,60 @@ def test_approvers_are_reminded_in_the_thread_and_the_requester_hears_of_the_exp
         )
         until(lambda: person.messages(direct[0], user="ana"), "words to the requester")
     assert "<!subteam^S0APP>" in "".join(replies(person))
+
+
+class Announcements(WebClient):
+    """A channel where members may not post, nor may apps."""
+
+    def __init__(self, like: WebClient, reason: str, lose: int = 0) -> None:
+        super().__init__(token=like.token, base_url=like.base_url)
+        self.reason = reason
+        self.lose = lose
+
+    def chat_postMessage(self, *, channel: str, **arguments: Any) -> Any:  # noqa: N802
+        if channel == OPS:
+            answer: Any = SimpleNamespace(
+                get=lambda name: {"error": self.reason}.get(name), status_code=200, headers={}
+            )
+            raise SlackApiError(self.reason, answer)
+        posted = super().chat_postMessage(channel=channel, **arguments)
+        if self.lose:
+            self.lose -= 1
+            raise ConnectionResetError
+        return posted
+
+
+@pytest.mark.parametrize("reason", ["restricted_action_read_only_channel", "is_archived"])
+def test_where_nobody_may_post_the_requester_is_shown_the_plan_in_person(
+    person: Person, client: WebClient, server: Valkey, store: ActionStore, reason: str
+) -> None:
+    direct: Any = client.conversations_open(users=ANA)
+    channel = direct["channel"]["id"]
+    with delivering(Announcements(client, reason), server):
+        ask(store)
+        until(
+            lambda: (
+                "AAAAAA is pending"
+                in [m["text"] for m in client.conversations_history(channel=channel)["messages"]]
+            ),
+            "the plan",
+        )
+
+
+def test_a_plan_sent_in_person_whose_posting_was_not_confirmed_is_not_sent_again(
+    person: Person, client: WebClient, server: Valkey, store: ActionStore
+) -> None:
+    direct: Any = client.conversations_open(users=ANA)
+    channel = direct["channel"]["id"]
+    lossy = Announcements(client, "not_in_channel", lose=1)
+
+    def told() -> list[str]:
+        found: Any = client.conversations_history(channel=channel)
+        return [m["text"] for m in found["messages"]]
+
+    with delivering(lossy, server):
+        ask(store)
+        until(lambda: "AAAAAA is pending" in told(), "the plan")
+        deny(store)
+        until(lambda: "AAAAAA is denied" in told(), "the end")
+    assert [text for text in told() if text.startswith("AAAAAA")] == ["AAAAAA is denied"]

@@ -10,7 +10,7 @@ from deploy.plans.binding import Observed, build_plan
 from deploy.plans.plan import Finding, Plan, TokenPlan
 from deploy.policy import Policy
 from deploy.rendering.manifests import render
-from handlers.proposal import propose
+from handlers.proposal import propose, wait_for_decision
 from handlers.verb import Request
 from tests.support.gateway_bed import SPEC
 
@@ -52,3 +52,29 @@ def test_a_plan_that_a_rule_denies_is_answered_and_nothing_waits_for_a_decision(
     shown = json.dumps(reply.blocks)
     for said in ("west/dev", "It is privileged.", "Take it away.", "No backup."):
         assert said in shown
+
+
+def test_a_reason_cannot_write_lines_of_its_own_into_the_message_that_approvers_read() -> None:
+    kept: list[dict[str, Any]] = []
+    asked: list[dict[str, Any]] = []
+
+    def policy(*_: Any, **given: Any) -> Policy:
+        asked.append(given)
+        return Policy()
+
+    services: Any = SimpleNamespace(
+        store=SimpleNamespace(create=lambda new_id, **given: kept.append(given)),
+        wake=lambda _: None,
+        decision_seconds=60,
+        gatekeeper=SimpleNamespace(
+            policy=policy,
+            environment=lambda _: Environment("development"),
+            person=lambda user: user,
+        ),
+    )
+    forged = "ok\n\n:white_check_mark:  *Approved by Ben*"
+    request = Request("r", "deploy", "U1", "C1", options={"reason": forged, "break-glass": forged})
+    wait_for_decision(services, request, PLAN, kind="deploy")
+    said = "ok :white_check_mark: *Approved by Ben*"
+    assert kept[0]["request"]["reason"] == said
+    assert asked[0]["break_glass"] == said

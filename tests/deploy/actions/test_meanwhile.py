@@ -129,3 +129,45 @@ def test_a_redis_wiped_while_the_trail_is_written_leaves_no_half_of_an_action(
     assert store.get("AAAAAA") is None
     gone = store.confirm("AAAAAA", by="U1", digest="d1", request_id="1")
     assert (gone.result, gone.action) == ("gone", None)
+
+
+def test_what_is_shown_by_a_bot_whose_turn_was_over_is_shown_anew(server: Valkey) -> None:
+    client = connect(server.url)
+    store, outbox = ActionStore(client), Outbox(client)
+    place = {"channel": "C1", "ts": "1.0"}
+    ask(store)
+    late = outbox.claim("AAAAAA", "bot-1", 0)
+    assert late is not None
+    store.cancel("AAAAAA", by="U1", digest="d1", request_id="1")
+    newest = outbox.claim("AAAAAA", "bot-2", 30)
+    assert newest is not None
+    outbox.delivered("AAAAAA", "bot-2", newest.version, place)
+    assert outbox.claim("AAAAAA", "bot-3", 30) is None, "the newest is shown, nothing is owed"
+    outbox.delivered("AAAAAA", "bot-1", late.version, place)
+    assert outbox.owed() == ["AAAAAA"]
+    once_more = outbox.claim("AAAAAA", "bot-2", 30)
+    assert once_more is not None
+    assert once_more.action.state is State.CANCELLED
+    outbox.delivered("AAAAAA", "bot-2", once_more.version, place)
+    assert outbox.claim("AAAAAA", "bot-2", 30) is None
+
+
+def test_a_late_sender_makes_owed_what_is_being_sent_at_that_moment(server: Valkey) -> None:
+    client = connect(server.url)
+    store, outbox = ActionStore(client), Outbox(client)
+    place = {"channel": "C1", "ts": "1.0"}
+    ask(store)
+    late = outbox.claim("AAAAAA", "bot-1", 0)
+    assert late is not None
+    store.cancel("AAAAAA", by="U1", digest="d1", request_id="1")
+    newest = outbox.claim("AAAAAA", "bot-2", 30)
+    assert newest is not None
+    outbox.delivered("AAAAAA", "bot-1", late.version, place)
+    outbox.delivered("AAAAAA", "bot-2", newest.version, place)
+    assert outbox.claim("AAAAAA", "bot-2", 30) is not None
+
+
+def test_who_sent_of_an_action_that_is_gone_leaves_nothing_of_it(server: Valkey) -> None:
+    client = connect(server.url)
+    Outbox(client).delivered("AAAAAA", "bot-1", 1, {"channel": "C1", "ts": "1.0"})
+    assert list(client.scan_iter("*{a:AAAAAA}*")) == []

@@ -439,6 +439,26 @@ def test_an_action_that_ended_many_bots_is_not_given_to_one_more(
     assert work.ran == []
 
 
+@pytest.mark.parametrize("steps", [(), ("wait",), ("wait", "apply")])
+def test_what_was_claimed_but_not_begun_in_time_is_not_begun_later(
+    store: ActionStore, client: Any, fences: Fences, steps: tuple[str, ...]
+) -> None:
+    ask(store, "AAAAAA")
+    assert store.claim("AAAAAA", "bot-0", 1, 0) is not None
+    for name in steps:
+        assert store.step("AAAAAA", "bot-0", 1, name, "", name)
+    client.hset("gateway-bot:{a:AAAAAA}:act", "start_by", 1)
+    work = Work()
+    work.go.set()
+    one = runner(client, fences, work)
+    action = ended(store, "AAAAAA")
+    one.stop(5)
+    begun = "apply" in steps
+    assert action.state is (State.SUCCEEDED if begun else State.FAILED)
+    assert work.ran == (["AAAAAA"] if begun else [])
+    assert begun or (action.outcome is not None and "Nothing was changed" in action.outcome.meaning)
+
+
 def test_a_redis_that_is_away_for_a_moment_ends_no_run(
     store: ActionStore, client: Any, fences: Fences, server: Valkey
 ) -> None:

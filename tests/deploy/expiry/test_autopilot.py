@@ -216,3 +216,18 @@ def test_a_bot_that_died_before_the_standing_approval_was_noted_leaves_it_to_the
     assert [a.state for a in bed.open()] == [State.PENDING]
     assert bed.bot(Automatic("auto", standing="Ben")).turn() == 0
     assert [a.state for a in bed.open()] == [State.APPROVED]
+
+
+def test_a_standing_approval_is_for_where_a_gateway_is_by_todays_settings(bed: Bed) -> None:
+    bed.note(FIRST, 2 * DAY)
+    production = Environment(
+        "production", namespaces=("dev",), production=True,
+        approval=Approval(People(groups=("S0APPROVE",))),
+    )  # fmt: skip
+    moved = Autopilot(
+        bed.redis, Tracker(bed.redis, "one"), bed.store, bed.audit, bed.plans, [production, DEV],
+        {DEV.name: Automatic("auto")},
+        bot_user=lambda: BOT, tell=bed.stops.append, wake=lambda new_id: None,
+    )  # fmt: skip
+    assert moved.turn() == 0
+    assert bed.open() == []
