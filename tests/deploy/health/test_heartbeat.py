@@ -71,6 +71,20 @@ def test_each_evidence_has_its_level(evidence: PodEvidence, level: str, words: s
     assert words in judged(evidence)[1]
 
 
+@pytest.mark.parametrize("hours", [-5, 2])
+def test_a_node_that_writes_local_time_makes_nothing_older_or_newer(hours: int) -> None:
+    zone = datetime.timezone(datetime.timedelta(hours=hours))
+
+    def local(seconds_ago: float, line: str) -> str:
+        moment = datetime.datetime.fromtimestamp(NOW - seconds_ago, zone).isoformat("T")
+        return f"{moment[:19]}.123456789{moment[-6:]} {line}"
+
+    assert judged(pod(local(7, POLLED)))[0] == "connected"
+    assert judged(pod(local(300, POLLED)))[0] == "unknown"
+    assert judged(pod(local(5, REFUSED)))[0] == "denied"
+    assert judged(pod(local(480, REFUSED)))[0] == "unknown"
+
+
 def json_line(event: str, **fields: str) -> str:
     head = {"level": "Warning", "timestamp": "2027-01-15T08:00:00.0000000Z", "eventType": event}
     return json.dumps({**head, **fields})
