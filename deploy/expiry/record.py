@@ -67,7 +67,8 @@ class Tracked:
     """A gateway's record. An episode is the time from a first warning until the token is renewed:
     it has one message in each channel.
 
-    `warned` is the tightest threshold of this expiry that was passed. `over` says how it ended.
+    `warned` is the tightest threshold of this expiry that was passed. `over` says how it ended: as
+    the entry's event, or `back` once a gateway that was gone, or signed in, has a token again.
     `now` is Redis' time when it was read.
     """
 

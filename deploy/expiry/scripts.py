@@ -77,6 +77,7 @@ local old = field('expires')
 if over ~= '' then
   if redis.call('EXISTS', gw) == 0 then return answer('gone') end
   close(over)
+  if field('over') == 'back' then set('over', over) end
   drop('expires')
   set('body', body)
   if over == 'gone' then
@@ -85,6 +86,7 @@ if over ~= '' then
   return answer('done')
 end
 for _, key in ipairs({gw, log}) do redis.call('PERSIST', key) end
+if field('over') == 'gone' or field('over') == 'signs in' then set('over', 'back') end
 if field('body') ~= body then
   set('body', body)
   if open() then show() end
@@ -95,7 +97,8 @@ if expires ~= '' and expires ~= old then
 end
 return answer('done')
 """
-"""What cannot be read now does not unsay what was known."""
+"""What cannot be read now does not unsay what was known. A gateway that was over and has a token again
+is `back`: nothing is open, but it is listed, rotated and warned of like any other."""
 
 CROSS = """
 -- ARGV: the expiry in ms that was looked at, the threshold in seconds that it has passed
@@ -127,12 +130,18 @@ return answer('done')
 AZURE = """
 -- ARGV: kind of event, expiry in ms, instance
 if redis.call('EXISTS', gw) == 0 then return answer('gone') end
-local known = number('expires')
-if field('expires') == '' and field('over') == '' then
+local known, told, over = number('expires'), tonumber(ARGV[2]), field('over')
+if field('expires') == '' then
+  if over == '' or (over == 'back' and told > now) then
+    set('expires', ARGV[2])
+    known = told
+  end
+elseif cjson.decode(field('body')).source == 'unknown' and told > known + 60000 then
   set('expires', ARGV[2])
-  known = tonumber(ARGV[2])
+  known = told
+  close('renewed')
 end
-if open() and math.abs(known - tonumber(ARGV[2])) <= 60000 then
+if open() and math.abs(known - told) <= 60000 then
   local mark = 'azure:' .. ARGV[1]
   if field(mark) ~= ARGV[2] then
     set(mark, ARGV[2])
@@ -141,7 +150,7 @@ if open() and math.abs(known - tonumber(ARGV[2])) <= 60000 then
 end
 return answer('done')
 """
-"""Where nothing else tells the expiry, Azure's event does."""
+"""Where nothing else tells the expiry, Azure's event does; a later one is of a newer token."""
 
 BEGIN = """
 local told = told_of(ARGV[1])

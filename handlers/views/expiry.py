@@ -248,6 +248,8 @@ def _over(tracked: Tracked) -> str:
         return "does not run any more."
     if tracked.over == "signs in":
         return "signs in to Entra ID now: there is no token that expires."
+    if tracked.over == "back":
+        return "runs with a token again."
     expires_at = tracked.facts.expires_at
     until = f" It is good until {date(expires_at)}." if expires_at else ""
     what = "secret of its Entra app" if tracked.facts.source == "credential" else "token"
