@@ -52,7 +52,8 @@ class Entry:
 class Told:
     """How far one channel is: where its message is, and up to which entry and version it tells.
 
-    `posting` is when a post began whose end nobody noted, so that it must be looked for.
+    `posting` is when a post began whose end nobody noted, so that it must be looked for; it tells
+    all up to entry `upto`.
     """
 
     episode: int = 0
@@ -60,6 +61,7 @@ class Told:
     version: int = 0
     entry: int = 0
     posting: float | None = None
+    upto: int = 0
 
 
 @dataclass(frozen=True)
@@ -105,8 +107,12 @@ class Tracked:
         )
 
     def places(self) -> tuple[str, ...]:
-        """Every channel that is to hear of it, or has in this episode."""
-        heard = [c for c, told in self.told.items() if told.episode == self.episode and told.ts]
+        """Every channel that is to hear of it, or has in this episode, or may have."""
+        heard = [
+            channel
+            for channel, told in self.told.items()
+            if told.episode == self.episode and (told.ts or told.posting is not None)
+        ]
         wanted = [] if self.over else self.facts.channels
         return tuple(dict.fromkeys([*wanted, *heard]))
 
@@ -182,4 +188,5 @@ def _told(data: Mapping[str, Any]) -> Told:
         version=int(data["version"]),
         entry=int(data["entry"]),
         posting=float(posting) if posting else None,
+        upto=int(data.get("upto", 0)),
     )

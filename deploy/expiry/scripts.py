@@ -38,7 +38,8 @@ local function owing()
   for i = 1, #flat, 2 do
     if string.sub(flat[i], 1, 5) == 'told:' then
       local told = cjson.decode(flat[i + 1])
-      if told.episode == episode and told.ts ~= '' and told.version < version then return true end
+      local heard = told.ts ~= '' or told.posting ~= 0
+      if told.episode == episode and heard and told.version < version then return true end
     end
   end
   return false
@@ -153,8 +154,12 @@ return answer('done')
 """Where nothing else tells the expiry, Azure's event does; a later one is of a newer token."""
 
 BEGIN = """
+-- ARGV: channel, up to which entry the post tells
 local told = told_of(ARGV[1])
-if told.posting == 0 then told.posting = now / 1000 end
+if told.posting == 0 then
+  told.posting = now / 1000
+  told.upto = tonumber(ARGV[2])
+end
 keep(ARGV[1], told)
 return answer('done')
 """

@@ -173,9 +173,10 @@ class Tracker:
         )
 
     @redis_errors
-    def posting(self, ref: GatewayRef, channel: str) -> None:
-        """A post begins: should nobody note its end, it is looked for before the next."""
-        self._run("BEGIN", ref, channel)
+    def posting(self, ref: GatewayRef, channel: str, upto: int = 0) -> None:
+        """A post begins that tells all up to that entry: should nobody note its end, it is looked
+        for before the next."""
+        self._run("BEGIN", ref, channel, upto)
 
     @redis_errors
     def sent(
