@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from deploy.health.heartbeat import AzureEvent, Evidence, PodEvidence, heartbeat_of
 from deploy.health.link_signs import read_log
+from deploy.tokens.verification import Answer, judge
 
 NOW = 1_800_000_000.0
 REFUSED = (
@@ -83,6 +84,16 @@ def test_a_node_that_writes_local_time_makes_nothing_older_or_newer(hours: int) 
     assert judged(pod(local(300, POLLED)))[0] == "unknown"
     assert judged(pod(local(5, REFUSED)))[0] == "denied"
     assert judged(pod(local(480, REFUSED)))[0] == "unknown"
+
+
+def test_a_rotation_takes_one_refusal_after_other_trouble_for_one() -> None:
+    def answer(*lines: str) -> Answer:
+        return judge(heartbeat_of(Evidence((pod(*lines, ready=False),), NOW))).answer
+
+    assert answer(at(30, NO_NAME), at(5, REFUSED)) is Answer.UNDECIDED
+    assert answer(at(30, REFUSED), at(20, POLLED), at(5, REFUSED)) is Answer.UNDECIDED
+    assert answer(at(15, REFUSED), at(5, REFUSED)) is Answer.DENIED
+    assert answer(at(15, REFUSED), at(10, NO_NAME), at(5, REFUSED)) is Answer.DENIED
 
 
 def json_line(event: str, **fields: str) -> str:
