@@ -129,6 +129,7 @@ class Bot:
                 arm,
                 instances,
                 allowed=settings.rotation.regenerate_keys,
+                environments=environments,
             ),
         }
         self.runner = Runner(

@@ -109,9 +109,7 @@ def not_back(token: TokenPlan, why: str, progress: Progress) -> Outcome:
     )
 
 
-def too_late(
-    token: TokenPlan, why: str, expired: datetime.datetime, progress: Progress
-) -> Outcome:
+def too_late(token: TokenPlan, why: str, expired: datetime.datetime, progress: Progress) -> Outcome:
     """The token of before has expired: pods that have the new one are better off with it."""
     return Outcome(
         State.FAILED,
