@@ -186,7 +186,7 @@ class Bot:
                 store=store,
                 audit=audit,
                 plans=lambda ref, asked, new_id: plan_rotation(
-                    planner, clusters[ref.cluster], ref, asked, new_id
+                    planner, applier.cluster(ref), ref, asked, new_id
                 ),
                 bot_user=team.bot_user,
                 wake=self._changed,

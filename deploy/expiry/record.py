@@ -35,7 +35,8 @@ class Entry:
     """One thing that happened to a gateway's token. `number` counts from 1, `at` is Redis' time.
 
     `event` is `warning` (with `threshold`, seconds before the expiry), `renewed`, `gone`,
-    `signs in`, `snoozed`, `woken` or `azure` (Event Grid told of it).
+    `unwatched` (its cluster left the settings), `signs in`, `snoozed`, `woken` or `azure` (Event
+    Grid told of it).
     """
 
     number: int

@@ -81,13 +81,13 @@ if over ~= '' then
   if field('over') == 'back' then set('over', over) end
   drop('expires')
   set('body', body)
-  if over == 'gone' then
+  if over ~= 'signs in' then
     for _, key in ipairs({gw, log}) do redis.call('PEXPIRE', key, KEPT) end
   end
   return answer('done')
 end
 for _, key in ipairs({gw, log}) do redis.call('PERSIST', key) end
-if field('over') == 'gone' or field('over') == 'signs in' then set('over', 'back') end
+if field('over') ~= '' and field('over') ~= 'renewed' then set('over', 'back') end
 if field('body') ~= body then
   set('body', body)
   if open() then show() end

@@ -69,17 +69,17 @@ class Tracker:
             tracked
             for tracked in found
             if tracked is not None
-            and tracked.over != "gone"
+            and tracked.over not in ("gone", "unwatched")
             and tracked.facts.gateway.lower() == gateway.lower()
         )
 
     @redis_errors
-    def gone(self, ref: GatewayRef) -> None:
-        """It does not run any more."""
+    def gone(self, ref: GatewayRef, how: str = "gone") -> None:
+        """It does not run any more; or nobody looks at its cluster, where `how` is `unwatched`."""
         tracked = self._run("READ", ref)
         if tracked is not None:
             body = canonical(facts_to_mapping(tracked.facts))
-            self._settle(ref, self._run("NOTE", ref, body, "", "gone"))
+            self._settle(ref, self._run("NOTE", ref, body, "", how))
             self._client.srem(self._named(tracked.facts.gateway), str(ref))
         self._client.zrem(self._due, str(ref))
         self._client.srem(self._known, str(ref))
