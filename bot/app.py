@@ -129,6 +129,7 @@ class Bot:
                 arm,
                 instances,
                 allowed=settings.rotation.regenerate_keys,
+                environments=environments,
             ),
         }
         self.runner = Runner(
@@ -185,7 +186,7 @@ class Bot:
                 store=store,
                 audit=audit,
                 plans=lambda ref, asked, new_id: plan_rotation(
-                    planner, clusters[ref.cluster], ref, asked, new_id
+                    planner, applier.cluster(ref), ref, asked, new_id
                 ),
                 bot_user=team.bot_user,
                 wake=self._changed,

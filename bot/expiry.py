@@ -71,7 +71,7 @@ class Expiry:
     def __init__(self, settings: Settings, secrets: Secrets, parts: Parts) -> None:
         self._tracker = Tracker(parts.redis, parts.owner)
         rules = expiry_rules(settings)
-        self._scanner = Scanner(self._tracker, lambda: scans_of(parts.caches), rules)
+        self._scanner = Scanner(self._tracker, lambda: scans_of(parts.caches), rules, parts.caches)
         self._warner = Warner(parts.slack, self._tracker, budgets=parts.budgets)
         self._poster = Poster(parts.slack, Notices(parts.redis, parts.owner))
         self._places = environment_channels(settings)

@@ -1,21 +1,22 @@
 """Moments as the Kubernetes API writes them, and as people read them."""
 
 import datetime
+import re
+
+_FINER = re.compile(r"(\.\d{6})\d+")
+"""Digits of a fraction beyond microseconds."""
 
 
 def epoch(text: str | None) -> float | None:
     """An RFC 3339 timestamp as epoch seconds; None when there is none or it is unreadable.
 
-    Fractions may have up to nine digits, as container logs have them.
+    Fractions may have up to nine digits, and there may be an offset: container logs have both, the
+    second from nodes that do not run on UTC.
     """
     if not text:
         return None
-    whole, dot, rest = text.partition(".")
-    if dot:
-        digits = rest.rstrip("Z")
-        text = f"{whole}.{digits[:6]}" + ("Z" if rest.endswith("Z") else "")
     try:
-        moment = datetime.datetime.fromisoformat(text)
+        moment = datetime.datetime.fromisoformat(_FINER.sub(r"\1", text))
     except ValueError:
         return None
     if moment.tzinfo is None:

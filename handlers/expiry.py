@@ -156,19 +156,33 @@ class Warner:
         told = tracked.told.get(channel, Told())
         if told.episode != tracked.episode:
             told = Told(episode=tracked.episode)
-        sent = self._root(channel, tracked, told) if not told.ts else 0
-        if sent:
-            return sent
+        if not told.ts:
+            ts = self._found(channel, None, told, _payload(tracked))
+            if ts is None:
+                return self._root(channel, tracked)
+            told = Told(told.episode, ts, entry=told.upto)
+            self._tracker.sent(
+                ref, channel, episode=told.episode, ts=ts, version=0, entry=told.entry
+            )
         return self._more(channel, tracked, told)
 
-    def _root(self, channel: str, tracked: Tracked, told: Told) -> int:
+    def _root(self, channel: str, tracked: Tracked) -> int:
         """Post the episode's message; what led to it is told by it."""
+        if tracked.over:
+            # Nobody was told that it began.
+            self._tracker.unsent(tracked.ref, channel)
+            self._tracker.paid(tracked.ref, channel)
+            return 0
         text, blocks = view.message(tracked)
-        payload = {"id": f"{tracked.ref}#{tracked.episode}"}
         last = tracked.entries[-1].number if tracked.entries else 0
-        ts = self._found(channel, None, told, payload)
-        if ts is None:
-            ts = self._post(tracked.ref, channel, text=text, blocks=blocks, metadata=_meta(payload))
+        ts = self._post(
+            tracked.ref,
+            channel,
+            last,
+            text=text,
+            blocks=blocks,
+            metadata=_meta(_payload(tracked)),
+        )
         self._tracker.sent(
             tracked.ref,
             channel,
@@ -202,11 +216,12 @@ class Warner:
 
     def _note(self, channel: str, tracked: Tracked, told: Told, entry: Entry) -> None:
         text, broadcast = view.note(entry)
-        payload = {"id": f"{tracked.ref}#{tracked.episode}", "entry": entry.number}
+        payload = {**_payload(tracked), "entry": entry.number}
         if self._found(channel, told.ts, told, payload) is None:
             self._post(
                 tracked.ref,
                 channel,
+                entry.number,
                 thread_ts=told.ts,
                 text=text,
                 reply_broadcast=broadcast,
@@ -221,13 +236,13 @@ class Warner:
             entry=entry.number,
         )
 
-    def _post(self, ref: GatewayRef, channel: str, **arguments: Any) -> str:
+    def _post(self, ref: GatewayRef, channel: str, upto: int, **arguments: Any) -> str:
         wait = self._budgets.post(channel)
         if wait:
             raise _Later(wait)
         if not self._hold(channel):
             raise _Later(_POLL_SECONDS)
-        self._tracker.posting(ref, channel)
+        self._tracker.posting(ref, channel, upto)
         try:
             return str(self._slack.chat_postMessage(channel=channel, **arguments)["ts"])
         except SlackApiError as error:
@@ -268,6 +283,10 @@ def _untold(tracked: Tracked, told: Told) -> list[Entry]:
         for entry in tracked.entries
         if entry.number > told.entry and entry.episode == tracked.episode
     ]
+
+
+def _payload(tracked: Tracked) -> dict[str, Any]:
+    return {"id": f"{tracked.ref}#{tracked.episode}"}
 
 
 def _meta(payload: Mapping[str, Any]) -> dict[str, Any]:

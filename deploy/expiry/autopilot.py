@@ -143,10 +143,13 @@ class Autopilot:
         self, environment: Environment, rule: Automatic, tracked: Sequence[Tracked], user: str
     ) -> int:
         now = self._now()
+        moment = datetime.datetime.fromtimestamp(now, datetime.UTC)
+        freeze = frozen(environment, moment)
         kept = self._client.hgetall(self._key(environment.name))
+        standing = rule.mode == "auto" and freeze is None and not kept.get("stopped")
         candidates = []
         for one in tracked:
-            tried = self._attempt(kept.get(f"try:{one.ref}"))
+            tried = self._attempt(kept.get(f"try:{one.ref}"), standing=standing)
             self._counted(environment.name, rule, one.ref, tried)
             candidates.append(Candidate(one.ref, one.facts.expires_at or 0.0, tried))
         state = self._client.hmget(self._key(environment.name), "stopped", "stops", "failures")
@@ -154,8 +157,7 @@ class Autopilot:
             last = str(self._client.hget(self._key(environment.name), "last") or "")
             self._tell(Stop(environment.name, int(state[1]), int(state[2] or 0), last))
             return 0
-        moment = datetime.datetime.fromtimestamp(now, datetime.UTC)
-        if frozen(environment, moment) is not None:
+        if freeze is not None:
             return 0
         places = {one.ref: one.facts.channels for one in tracked}
         begun = 0
@@ -228,12 +230,14 @@ class Autopilot:
             new_id, by=user, digest=digest, request_id=f"{AUTOMATIC}:{new_id}:standing"
         )
 
-    def _attempt(self, text: str | None) -> Attempt | None:
+    def _attempt(self, text: str | None, *, standing: bool) -> Attempt | None:
+        """What was tried last; `standing` says whether the settings approve it still, and now."""
         if not text:
             return None
         kept = json.loads(text)
         action: Action | None = self._store.get(str(kept["action"]))
-        if action is not None and action.state is State.PENDING and action.policy.standing:
+        waits = action is not None and action.state is State.PENDING
+        if action is not None and waits and action.policy.standing and standing:
             # The bot that made it died before it could say that the settings approve it.
             action = self._confirm(action.id, action.requester, action.digest).action
         state = action.state if action is not None else None

@@ -35,7 +35,8 @@ class Entry:
     """One thing that happened to a gateway's token. `number` counts from 1, `at` is Redis' time.
 
     `event` is `warning` (with `threshold`, seconds before the expiry), `renewed`, `gone`,
-    `signs in`, `snoozed`, `woken` or `azure` (Event Grid told of it).
+    `unwatched` (its cluster left the settings), `signs in`, `snoozed`, `woken` or `azure` (Event
+    Grid told of it).
     """
 
     number: int
@@ -52,7 +53,8 @@ class Entry:
 class Told:
     """How far one channel is: where its message is, and up to which entry and version it tells.
 
-    `posting` is when a post began whose end nobody noted, so that it must be looked for.
+    `posting` is when a post began whose end nobody noted, so that it must be looked for; it tells
+    all up to entry `upto`.
     """
 
     episode: int = 0
@@ -60,6 +62,7 @@ class Told:
     version: int = 0
     entry: int = 0
     posting: float | None = None
+    upto: int = 0
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,8 @@ class Tracked:
     """A gateway's record. An episode is the time from a first warning until the token is renewed:
     it has one message in each channel.
 
-    `warned` is the tightest threshold of this expiry that was passed. `over` says how it ended.
+    `warned` is the tightest threshold of this expiry that was passed. `over` says how it ended: as
+    the entry's event, or `back` once a gateway that was gone, or signed in, has a token again.
     `now` is Redis' time when it was read.
     """
 
@@ -104,8 +108,12 @@ class Tracked:
         )
 
     def places(self) -> tuple[str, ...]:
-        """Every channel that is to hear of it, or has in this episode."""
-        heard = [c for c, told in self.told.items() if told.episode == self.episode and told.ts]
+        """Every channel that is to hear of it, or has in this episode, or may have."""
+        heard = [
+            channel
+            for channel, told in self.told.items()
+            if told.episode == self.episode and (told.ts or told.posting is not None)
+        ]
         wanted = [] if self.over else self.facts.channels
         return tuple(dict.fromkeys([*wanted, *heard]))
 
@@ -181,4 +189,5 @@ def _told(data: Mapping[str, Any]) -> Told:
         version=int(data["version"]),
         entry=int(data["entry"]),
         posting=float(posting) if posting else None,
+        upto=int(data.get("upto", 0)),
     )

@@ -7,7 +7,7 @@ the same. A cluster that does not answer in full makes no gateway of it count as
 import datetime
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from deploy.errors import GatewayBotError
@@ -65,19 +65,22 @@ def scans_of(caches: Mapping[str, ClusterCache]) -> tuple[Scan, ...]:
 
 
 class Scanner:
-    """`scans` looks at the clusters, `rules_of` says whose a gateway's warnings are."""
+    """`scans` looks at the clusters, `rules_of` says whose a gateway's warnings are; `clusters` are
+    all that the settings have, whether they answer or not."""
 
     def __init__(
         self,
         tracker: Tracker,
         scans: Callable[[], Sequence[Scan]],
         rules_of: Callable[[GatewayRef], Rules],
+        clusters: Collection[str],
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._tracker = tracker
         self._scans = scans
         self._rules_of = rules_of
+        self._clusters = clusters
         self._clock = clock
         self._noted: dict[GatewayRef, tuple[Facts, float]] = {}
 
@@ -87,6 +90,9 @@ class Scanner:
             self._noted.clear()
             return False
         known = self._tracker.known()
+        for ref in sorted(r for r in known if r.cluster not in self._clusters):
+            self._tracker.gone(ref, "unwatched")
+            self._noted.pop(ref, None)
         for scan in self._scans():
             found = {summary.ref for summary in scan.gateways}
             for summary in scan.gateways:

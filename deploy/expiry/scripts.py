@@ -38,7 +38,8 @@ local function owing()
   for i = 1, #flat, 2 do
     if string.sub(flat[i], 1, 5) == 'told:' then
       local told = cjson.decode(flat[i + 1])
-      if told.episode == episode and told.ts ~= '' and told.version < version then return true end
+      local heard = told.ts ~= '' or told.posting ~= 0
+      if told.episode == episode and heard and told.version < version then return true end
     end
   end
   return false
@@ -77,14 +78,16 @@ local old = field('expires')
 if over ~= '' then
   if redis.call('EXISTS', gw) == 0 then return answer('gone') end
   close(over)
+  if field('over') == 'back' then set('over', over) end
   drop('expires')
   set('body', body)
-  if over == 'gone' then
+  if over ~= 'signs in' then
     for _, key in ipairs({gw, log}) do redis.call('PEXPIRE', key, KEPT) end
   end
   return answer('done')
 end
 for _, key in ipairs({gw, log}) do redis.call('PERSIST', key) end
+if field('over') ~= '' and field('over') ~= 'renewed' then set('over', 'back') end
 if field('body') ~= body then
   set('body', body)
   if open() then show() end
@@ -95,7 +98,8 @@ if expires ~= '' and expires ~= old then
 end
 return answer('done')
 """
-"""What cannot be read now does not unsay what was known."""
+"""What cannot be read now does not unsay what was known. A gateway that was over and has a token again
+is `back`: nothing is open, but it is listed, rotated and warned of like any other."""
 
 CROSS = """
 -- ARGV: the expiry in ms that was looked at, the threshold in seconds that it has passed
@@ -127,12 +131,18 @@ return answer('done')
 AZURE = """
 -- ARGV: kind of event, expiry in ms, instance
 if redis.call('EXISTS', gw) == 0 then return answer('gone') end
-local known = number('expires')
-if field('expires') == '' and field('over') == '' then
+local known, told, over = number('expires'), tonumber(ARGV[2]), field('over')
+if field('expires') == '' then
+  if over == '' or (over == 'back' and told > now) then
+    set('expires', ARGV[2])
+    known = told
+  end
+elseif cjson.decode(field('body')).source == 'unknown' and told > known + 60000 then
   set('expires', ARGV[2])
-  known = tonumber(ARGV[2])
+  known = told
+  close('renewed')
 end
-if open() and math.abs(known - tonumber(ARGV[2])) <= 60000 then
+if open() and math.abs(known - told) <= 60000 then
   local mark = 'azure:' .. ARGV[1]
   if field(mark) ~= ARGV[2] then
     set(mark, ARGV[2])
@@ -141,11 +151,15 @@ if open() and math.abs(known - tonumber(ARGV[2])) <= 60000 then
 end
 return answer('done')
 """
-"""Where nothing else tells the expiry, Azure's event does."""
+"""Where nothing else tells the expiry, Azure's event does; a later one is of a newer token."""
 
 BEGIN = """
+-- ARGV: channel, up to which entry the post tells
 local told = told_of(ARGV[1])
-if told.posting == 0 then told.posting = now / 1000 end
+if told.posting == 0 then
+  told.posting = now / 1000
+  told.upto = tonumber(ARGV[2])
+end
 keep(ARGV[1], told)
 return answer('done')
 """

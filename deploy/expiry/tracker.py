@@ -69,17 +69,17 @@ class Tracker:
             tracked
             for tracked in found
             if tracked is not None
-            and tracked.over != "gone"
+            and tracked.over not in ("gone", "unwatched")
             and tracked.facts.gateway.lower() == gateway.lower()
         )
 
     @redis_errors
-    def gone(self, ref: GatewayRef) -> None:
-        """It does not run any more."""
+    def gone(self, ref: GatewayRef, how: str = "gone") -> None:
+        """It does not run any more; or nobody looks at its cluster, where `how` is `unwatched`."""
         tracked = self._run("READ", ref)
         if tracked is not None:
             body = canonical(facts_to_mapping(tracked.facts))
-            self._settle(ref, self._run("NOTE", ref, body, "", "gone"))
+            self._settle(ref, self._run("NOTE", ref, body, "", how))
             self._client.srem(self._named(tracked.facts.gateway), str(ref))
         self._client.zrem(self._due, str(ref))
         self._client.srem(self._known, str(ref))
@@ -173,9 +173,10 @@ class Tracker:
         )
 
     @redis_errors
-    def posting(self, ref: GatewayRef, channel: str) -> None:
-        """A post begins: should nobody note its end, it is looked for before the next."""
-        self._run("BEGIN", ref, channel)
+    def posting(self, ref: GatewayRef, channel: str, upto: int = 0) -> None:
+        """A post begins that tells all up to that entry: should nobody note its end, it is looked
+        for before the next."""
+        self._run("BEGIN", ref, channel, upto)
 
     @redis_errors
     def sent(

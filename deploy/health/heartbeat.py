@@ -81,14 +81,14 @@ class Evidence:
 
 @dataclass(frozen=True)
 class PodHeartbeat:
-    """One pod's level and the evidence for it. Epoch seconds, where known: `since` when it is so,
-    `last_at` when it last said so."""
+    """One pod's level and the evidence for it. `since` when it is so, in epoch seconds, where known;
+    `refusals` is how often it was refused since its last success."""
 
     pod: str
     level: Level
     evidence: str
     since: float | None = None
-    last_at: float | None = None
+    refusals: int = 0
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def _judge(pod: PodEvidence, now: float) -> PodHeartbeat:
         return PodHeartbeat(pod.pod, "denied", text, event.expires_at)
     if pod.stale and worse("stale token", level):
         return PodHeartbeat(pod.pod, "stale token", pod.stale)
-    return PodHeartbeat(pod.pod, level, text, since, signs.trouble_at)
+    return PodHeartbeat(pod.pod, level, text, since, signs.refusals)
 
 
 def _level(pod: PodEvidence, signs: LinkSigns, now: float) -> tuple[Level, str, float | None]:

@@ -34,14 +34,16 @@ class LinkSigns:
     """What a log says of the link to Azure. Times are epoch seconds.
 
     `trouble_since` is the first warning after the last sign of success, `denied` whether Azure
-    answered that it does not let the gateway in, `answer` what else it answered, `line` the
-    gateway's own words. `first_at` is how far back the log goes.
+    answered to the last that it does not let the gateway in, `refusals` how often it did so since,
+    `answer` what else it answered, `line` the gateway's own words. `first_at` is how far back the
+    log goes.
     """
 
     polled_at: float | None = None
     trouble_since: float | None = None
     trouble_at: float | None = None
     denied: bool = False
+    refusals: int = 0
     answer: str = ""
     line: str = ""
     first_at: float | None = None
@@ -50,19 +52,21 @@ class LinkSigns:
 def read_log(lines: Iterable[str]) -> LinkSigns:
     """Go through log lines, oldest first, that each begin with the kubelet's timestamp."""
     polled = since = at = first = None
-    denied, answer, shown = False, "", ""
+    denied, refusals, answer, shown = False, 0, "", ""
     for stamp, event, entry in _entries(lines):
         first = first if first is not None else stamp
         if event == _POLLED:
-            polled, since, at, denied, answer, shown = stamp, None, None, False, "", ""
+            polled, since, at = stamp, None, None
+            denied, refusals, answer, shown = False, 0, "", ""
         elif _is_trouble(event, entry):
             at = stamp
             since = since or at
             denied = bool(_REFUSED.search(entry)) or _NO_AUTH in entry
+            refusals += denied
             told = _ANSWERED.search(entry)
             answer = (told["name"] or told["code"]) if told else ""
             shown = _short(entry)
-    return LinkSigns(polled, since, at, denied, answer, shown, first)
+    return LinkSigns(polled, since, at, denied, refusals, answer, shown, first)
 
 
 def _entries(lines: Iterable[str]) -> Iterator[tuple[float | None, str, str]]:

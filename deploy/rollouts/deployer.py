@@ -20,6 +20,7 @@ from deploy.rollouts.following import MARGIN, follow_through
 from deploy.rollouts.going_back import bring_back, version_before
 from deploy.rollouts.installed import installed
 from deploy.rollouts.patience import PATIENCE
+from deploy.rollouts.pods import token_secret_of
 from deploy.rollouts.verdicts import came_back, cause_of, nothing_before, rolled_out, unfinished
 from deploy.rollouts.work import Work
 from deploy.specs.spec import spec_from_mapping
@@ -95,7 +96,10 @@ class Deployer:
         gateway = work.patiently(lambda: installed(cluster, spec.ref))
         before = version_before(gateway.deployment, self._sets(work, cluster, spec))
         wanted = gateway.spec
-        if wanted == spec and before is not None:
+        # A deployment may have changed the token alone.
+        used = token_secret_of(gateway.deployment["spec"]["template"]["spec"])
+        failed = wanted == spec and (used[0] if used else None) == action.plan["token"]["secret"]
+        if failed and before is not None:
             wanted = before.spec
             work.patiently(
                 lambda: bring_back(

@@ -6,7 +6,7 @@ is looked at, whoever installed it. What cannot be looked at, or told, counts as
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from deploy.access import Environment, environment_of
 from deploy.actions.executor import Run
@@ -18,7 +18,7 @@ from deploy.health import inventory
 from deploy.health.cache import CachedGateway, ClusterCache
 from deploy.kube.cluster import Cluster
 from deploy.plans.binding import build_plan
-from deploy.plans.plan import FieldChange, Finding, ObjectChange, Plan, TokenPlan
+from deploy.plans.plan import FieldChange, Finding, Manifest, ObjectChange, Plan, TokenPlan
 from deploy.rendering.labels import MANAGER
 from deploy.rollouts.collecting import token_secrets
 from deploy.rollouts.installed import installed
@@ -28,8 +28,9 @@ from deploy.rollouts.verdicts import superseded
 from deploy.rollouts.work import Work
 from deploy.specs.spec import spec_from_mapping
 from deploy.times import minute
+from deploy.tokens import entra
 from deploy.tokens.rotation import parse_key
-from deploy.tokens.token import KeyType, SecretFacts, iso
+from deploy.tokens.token import KeyType, SecretFacts, Token, iso
 from deploy.tokens.token_facts import read_one
 
 KIND = "regenerate-key"
@@ -173,14 +174,16 @@ class Regenerator:
         instances: Mapping[str, ApimInstance],
         *,
         allowed: bool,
+        environments: Sequence[Environment],
         patience: float = PATIENCE,
     ) -> None:
-        """`allowed` says whether the settings still allow it."""
+        """`allowed` says whether the settings still allow it, `environments` where production is."""
         self._survey = survey
         self._clusters = clusters
         self._keys = keys
         self._instances = instances
         self._allowed = allowed
+        self._environments = environments
         self._patience = patience
 
     def execute(self, action: Action, run: Run) -> Outcome:
@@ -217,8 +220,11 @@ class Regenerator:
         )
 
     def plan(self, ref: GatewayRef, key: KeyType) -> Plan:
-        """What regenerating would kill. Conflict where a pod holds, or may hold, such a token."""
-        return plan_regeneration(self._survey, self._clusters[ref.cluster], ref, key)[0]
+        """What regenerating would kill. Conflict where a pod holds, or may hold, such a token;
+        Refused where production decides on it."""
+        plan, holding = plan_regeneration(self._survey, self._clusters[ref.cluster], ref, key)
+        check_strictest(ref, holding, self._environments)
+        return plan
 
 
 def plan_regeneration(
@@ -239,13 +245,16 @@ def plan_regeneration(
 
 def _may_be(gateway: CachedGateway, spec: GatewaySpec) -> bool:
     """Whether it is that gateway resource, as far as anything tells otherwise."""
-    if gateway.token is None:
-        return False
-    facts = gateway.token.facts
-    told = (facts.gateway if facts else None) or inventory.apim_gateway_of(gateway.deployment)
+    facts = gateway.token.facts if gateway.token else None
+    told = (facts.gateway if facts else None) or _named_by(gateway.deployment)
     instance = inventory.spec_field(gateway.deployment, "apim", "instance")
     other_instance = bool(instance) and instance != spec.apim.instance
     return not other_instance and (not told or told.lower() == spec.apim.gateway.lower())
+
+
+def _named_by(deployment: Manifest) -> str:
+    inline = Token.parse(inventory.environment(deployment).get("config.service.auth", ""))
+    return inline.gateway if inline else inventory.apim_gateway_of(deployment)
 
 
 def _held_by_pods(cluster: Cluster, gateway: CachedGateway) -> list[Held]:
@@ -257,11 +266,23 @@ def _held_by_pods(cluster: Cluster, gateway: CachedGateway) -> list[Held]:
         used = token_secret_of(pod["spec"])
         name = pod["metadata"]["name"]
         if used is None:
-            found.append(Held(ref, name, "", None, "it is in no Secret"))
+            if not _signs_in(cluster, pod):
+                found.append(Held(ref, name, "", None, "it is in no Secret"))
             continue
         told = read_one(cluster, (ref.namespace, *used))
         found.append(Held(ref, name, used[0], told.facts, told.error))
     return found
+
+
+def _signs_in(cluster: Cluster, pod: Manifest) -> bool:
+    """Whether a pod itself says so: its Deployment may have moved since it was made."""
+    namespace = str(pod["metadata"].get("namespace", ""))
+    like = {"metadata": {"namespace": namespace}, "spec": {"template": {"spec": pod["spec"]}}}
+    settings: dict[str, Any] = {}
+    for name in inventory.settings_maps(like):
+        found = cluster.get("ConfigMap", namespace, name)
+        settings |= (found or {}).get("data") or {}
+    return entra.sign_in(like, settings) != "token"
 
 
 def _held_by_secrets(cluster: Cluster, gateway: CachedGateway) -> list[Held]:

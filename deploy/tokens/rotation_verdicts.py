@@ -109,6 +109,16 @@ def not_back(token: TokenPlan, why: str, progress: Progress) -> Outcome:
     )
 
 
+def too_late(token: TokenPlan, why: str, expired: datetime.datetime, progress: Progress) -> Outcome:
+    """The token of before has expired: pods that have the new one are better off with it."""
+    return Outcome(
+        State.FAILED,
+        f"{why} The token of before expired {minute(expired)}, so nothing was taken back.",
+        f"{serving(progress)} Secret {token.previous} is kept.",
+        _remedy(why),
+    )
+
+
 def no_way_back(token: TokenPlan, why: str) -> Outcome:
     """The Secret of before is gone."""
     return Outcome(

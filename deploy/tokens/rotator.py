@@ -4,6 +4,7 @@ Until the new token is verified the Secret of before is whole, so that there is 
 Every step may be repeated, by this bot or by another that takes over when this one dies.
 """
 
+import datetime
 import time
 from typing import Any
 
@@ -109,7 +110,7 @@ class Rotator:
         if not progress.complete:
             if progress.stale_since is not None:
                 return unfinished(turn.spec, progress, turn.seconds)
-            return self._go_back(turn, verdicts.stuck(progress, cause_of(progress)))
+            return self._stuck(turn, progress)
         return self._verify(turn, observer, progress)
 
     def _verify(self, turn: "_Turn", observer: Observer, progress: Progress) -> Outcome:
@@ -133,6 +134,13 @@ class Rotator:
             collected,
             seconds=turn.seconds,
         )
+
+    def _stuck(self, turn: "_Turn", progress: Progress) -> Outcome:
+        why = verdicts.stuck(progress, cause_of(progress))
+        expired = turn.expired_before()
+        if expired is not None:
+            return verdicts.too_late(turn.token, why, expired, progress)
+        return self._go_back(turn, why)
 
     def _go_back(self, turn: "_Turn", why: str) -> Outcome:
         work, cluster, spec = turn.work, turn.cluster, turn.spec
@@ -185,6 +193,15 @@ class _Turn:
             return None
         expires_at = secret_facts(secret).expires_at if secret else None
         return expires_at.timestamp() if expires_at else None
+
+    def expired_before(self) -> datetime.datetime | None:
+        """When the token of before expired, by the cluster's clock; None where nothing shows it."""
+        try:
+            secret = self.cluster.get("Secret", self.spec.ref.namespace, self.token.previous)
+        except GatewayBotError:
+            return None
+        ended = secret_facts(secret).expires_at if secret else None
+        return ended if ended and ended.timestamp() <= self.cluster.now() else None
 
     def forget(self) -> str:
         """Delete the Secret of the token that was taken back; why that failed, if it did."""

@@ -16,7 +16,7 @@ from deploy.actions.executor import RunLost
 from deploy.errors import GatewayBotError, NotFound
 from deploy.gateway import GatewaySpec
 from deploy.health.evidence import Asked, heartbeats
-from deploy.health.heartbeat import Heartbeat, PodHeartbeat
+from deploy.health.heartbeat import Heartbeat
 from deploy.kube.cluster import Cluster
 from deploy.plans.plan import Manifest
 from deploy.rendering.labels import selector
@@ -66,7 +66,7 @@ def judge(heartbeat: Heartbeat) -> Judged:
     pods = heartbeat.pods
     if not pods:
         return Judged(Answer.UNDECIDED, "no pod runs with it")
-    refused = [pod for pod in pods if pod.level == "denied" and _again(pod)]
+    refused = [pod for pod in pods if pod.level == "denied" and pod.refusals > 1]
     if refused:
         return Judged(Answer.DENIED, f"{len(refused)} of {len(pods)} pods: {refused[0].evidence}")
     levels = {pod.level for pod in pods}
@@ -75,10 +75,6 @@ def judge(heartbeat: Heartbeat) -> Judged:
     if levels <= {"connected", "no trouble seen"}:
         return Judged(Answer.QUIET, heartbeat.evidence)
     return Judged(Answer.UNDECIDED, heartbeat.evidence)
-
-
-def _again(pod: PodHeartbeat) -> bool:
-    return pod.since is not None and pod.last_at is not None and pod.last_at > pod.since
 
 
 class Observer:

@@ -39,7 +39,8 @@ def message(tracked: Tracked) -> tuple[str, list[Block]]:
     name = f"`{escape(str(tracked.ref))}`"
     if tracked.over:
         text = f"{tracked.ref} {_over(tracked)}"
-        return text, [section(f":white_check_mark: {name} {_over(tracked)}")]
+        sign = ":grey_question:" if tracked.over == "unwatched" else ":white_check_mark:"
+        return text, [section(f"{sign} {name} {_over(tracked)}")]
     headline = _headline(tracked)
     blocks: list[Block] = [section(f"{_sign(tracked)} *{name} {headline}*\n{_meaning(tracked)}")]
     facts = tracked.facts
@@ -82,6 +83,7 @@ def note(entry: Entry) -> tuple[str, bool]:
     lines = {
         "renewed": ":white_check_mark: It was renewed.",
         "gone": ":white_check_mark: It does not run any more.",
+        "unwatched": ":grey_question: Its cluster is no longer in the settings.",
         "signs in": ":white_check_mark: It signs in to Entra ID now, and has no token.",
     }
     return lines.get(entry.event, escape(entry.event)), False
@@ -246,8 +248,12 @@ def _sign(tracked: Tracked) -> str:
 def _over(tracked: Tracked) -> str:
     if tracked.over == "gone":
         return "does not run any more."
+    if tracked.over == "unwatched":
+        return "is on a cluster that this bot no longer looks at."
     if tracked.over == "signs in":
         return "signs in to Entra ID now: there is no token that expires."
+    if tracked.over == "back":
+        return "runs with a token again."
     expires_at = tracked.facts.expires_at
     until = f" It is good until {date(expires_at)}." if expires_at else ""
     what = "secret of its Entra app" if tracked.facts.source == "credential" else "token"

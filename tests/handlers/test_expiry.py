@@ -138,6 +138,13 @@ class Forgetful(WebClient):
         raise ConnectionResetError
 
 
+class Nowhere(WebClient):
+    """Neither the post nor its answer arrives."""
+
+    def chat_postMessage(self, **more: Any) -> Any:  # noqa: N802  # as the SDK has it
+        raise ConnectionResetError
+
+
 def test_a_post_whose_end_nobody_noted_is_found_and_not_repeated(bed: Bed, person: Person) -> None:
     bed.note(2 * DAY)
     bed.tell(bed.bot("dead", Forgetful), turns=1)
@@ -149,6 +156,46 @@ def test_a_post_whose_end_nobody_noted_is_found_and_not_repeated(bed: Bed, perso
     assert tracked is not None
     assert tracked.behind() == ()
     assert tracked.told[OPS].ts == roots(person)[0]["ts"]
+
+
+def test_a_post_whose_end_nobody_noted_is_resolved_in_place(bed: Bed, person: Person) -> None:
+    bed.note(2 * DAY)
+    bed.tell(bed.bot("dead", Forgetful), turns=1)
+    bed.crash("dead")
+    bed.note(29 * DAY)
+    bed.tell(bed.bot("two"))
+    (root,) = roots(person)
+    assert "has a new token" in root["text"]
+    assert "Snooze" not in json.dumps(root["blocks"])
+
+
+def test_what_happened_since_a_post_whose_end_nobody_noted_is_told(
+    bed: Bed, person: Person
+) -> None:
+    bed.note(2 * DAY)
+    bed.tell(bed.bot("dead", Forgetful), turns=1)
+    bed.crash("dead")
+    tracked = bed.tracker.find(REF)
+    assert tracked is not None
+    bed.redis.hset(f"gateway-bot:{{w:{REF}}}:gw", "expires", round((tracked.now - 5) * 1000))
+    bed.tracker._look(REF)
+    bed.tell(bed.bot("two"))
+    (root,) = roots(person)
+    assert "has expired" in root["text"]
+    (line,) = thread(person)
+    assert "It expired" in line
+
+
+def test_a_warning_that_was_never_posted_is_not_told_once_it_is_over(
+    bed: Bed, person: Person
+) -> None:
+    bed.note(2 * DAY)
+    bed.tell(bed.bot("dead", Nowhere), turns=1)
+    bed.crash("dead")
+    bed.note(29 * DAY)
+    bed.tell(bed.bot("two"))
+    assert roots(person) == []
+    assert bed.tracker.owed(OPS) == []
 
 
 def test_it_is_looked_for_beyond_the_first_page(bed: Bed, person: Person) -> None:

@@ -199,9 +199,8 @@ def test_a_gateway_that_cannot_be_planned_keeps_no_other_from_its_turn(bed: Bed)
     assert bed.stops == []
 
 
-def test_a_bot_that_died_before_the_standing_approval_was_noted_leaves_it_to_the_next(
-    bed: Bed,
-) -> None:
+def left_unconfirmed(bed: Bed) -> None:
+    """A bot dies before it notes that the settings approve what it has begun."""
     bed.note(FIRST, 2 * DAY)
     dying = bed.bot(Automatic("auto", standing="Ben"))
 
@@ -214,6 +213,12 @@ def test_a_bot_that_died_before_the_standing_approval_was_noted_leaves_it_to_the
         dying.turn()
     bed.store.confirm = confirm  # type: ignore[method-assign]
     assert [a.state for a in bed.open()] == [State.PENDING]
+
+
+def test_a_bot_that_died_before_the_standing_approval_was_noted_leaves_it_to_the_next(
+    bed: Bed,
+) -> None:
+    left_unconfirmed(bed)
     assert bed.bot(Automatic("auto", standing="Ben")).turn() == 0
     assert [a.state for a in bed.open()] == [State.APPROVED]
 
@@ -231,3 +236,20 @@ def test_a_standing_approval_is_for_where_a_gateway_is_by_todays_settings(bed: B
     )  # fmt: skip
     assert moved.turn() == 0
     assert bed.open() == []
+
+
+@pytest.mark.parametrize("why", ["freeze", "stop", "settings"])
+def test_a_standing_approval_is_not_noted_later_where_nothing_may_begin_any_more(
+    bed: Bed, why: str
+) -> None:
+    left_unconfirmed(bed)
+    environment, mode = DEV, "auto"
+    if why == "freeze":
+        now, hour = datetime.datetime.now(datetime.UTC), datetime.timedelta(hours=1)
+        environment = Environment(DEV.name, freezes=(Freeze("Year end", now, now + hour),))
+    elif why == "stop":
+        bed.redis.hset(f"gateway-bot:{{automatic:{DEV.name}}}", mapping={"stopped": 1, "stops": 1})
+    else:
+        mode = "ask"
+    bed.bot(Automatic(mode, standing="Ben"), environment).turn()  # type: ignore[arg-type]  # one of two literals
+    assert [a.state for a in bed.open()] == [State.PENDING]

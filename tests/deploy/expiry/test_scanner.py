@@ -11,6 +11,7 @@ from deploy.expiry.scanner import Rules, Scan, Scanner, facts_of
 from deploy.expiry.tracker import Tracker
 from deploy.gateway import GatewayRef
 from deploy.health.status import GatewaySummary
+from handlers.views import expiry as view
 from tests.support.redis_servers import started
 
 NOW = 1_800_000_000.0
@@ -38,9 +39,12 @@ class Bed:
         self.redis = connect(server.url)
         self.redis.flushall()
         self.scans: Sequence[Scan] = ()
+        self.clusters = ["west", "east"]
 
     def bot(self, name: str) -> Scanner:
-        return Scanner(Tracker(self.redis, name), lambda: self.scans, lambda ref: RULES)
+        return Scanner(
+            Tracker(self.redis, name), lambda: self.scans, lambda ref: RULES, self.clusters
+        )
 
     def known(self) -> list[str]:
         return sorted(ref.name for ref in Tracker(self.redis, "look").known())
@@ -90,3 +94,25 @@ def test_what_is_gone_is_forgotten_only_when_all_of_its_cluster_was_seen(bed: Be
     bed.scans = [Scan("west", [summary(), other], whole=True)]
     bot.scan()
     assert bed.known() == ["edge-1", "edge-2"]
+
+
+def test_a_cluster_that_left_the_settings_is_warned_of_no_more(bed: Bed) -> None:
+    east = dataclasses.replace(summary(), ref=GatewayRef("east", "dev", "edge-2"))
+    bed.scans = [Scan("west", [summary()], whole=True), Scan("east", [east], whole=True)]
+    bed.bot("one").scan()
+    tracker = Tracker(bed.redis, "one")
+    seconds, _ = bed.redis.time()
+    tracker.note(dataclasses.replace(facts_of(east, RULES), expires_at=seconds + 3600.0))
+    tracker.tick()
+    tracked = tracker.find(east.ref)
+    assert tracked is not None
+    tracker.sent(
+        east.ref, "C0ALERTS", episode=tracked.episode, ts="1.0", version=tracked.version, entry=1
+    )
+    bed.scans, bed.clusters = [Scan("west", [summary()], whole=True)], ["west"]
+    bed.bot("one").scan()
+    assert bed.known() == ["edge-1"]
+    ended = tracker.find(east.ref)
+    assert ended is not None
+    assert (ended.over, ended.behind()) == ("unwatched", ("C0ALERTS",))
+    assert "this bot no longer looks at" in view.message(ended)[0]

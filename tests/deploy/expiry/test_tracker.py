@@ -240,3 +240,48 @@ def test_the_most_urgent_is_told_first_and_the_listing_is_in_that_order(
     assert [ref.name for ref in tracker.owed(CHANNEL)] == ["edge-1", "edge-3", "edge-6"]
     assert [t.ref.name for t in tracker.listing()] == ["edge-1", "edge-3", "edge-6"]
     assert tracker.owing() == [CHANNEL]
+
+
+@pytest.mark.parametrize("how", ["gone", "signs in"])
+def test_a_gateway_that_is_back_with_a_token_is_not_over_any_more(
+    server: Valkey, tracker: Tracker, how: str
+) -> None:
+    tracker.note(facts(server, 2 * DAY))
+    tracker.tick()
+    deliver(tracker)
+    if how == "gone":
+        tracker.gone(REF)
+    else:
+        tracker.note(dataclasses.replace(facts(server, None), source="none"))
+    deliver(tracker)
+    assert found(tracker).over == how
+    tracker.note(facts(server, 29 * DAY))
+    assert found(tracker).over == "back"
+    assert [t.ref for t in tracker.named("edge-1")] == [REF]
+    assert tracker.owed(CHANNEL) == [], "the message of before has ended"
+    tracker.note(facts(server, 2 * DAY))
+    tracker.tick()
+    assert (found(tracker).over, found(tracker).episode) == ("", 2)
+
+
+def test_a_later_expiry_that_azure_tells_is_a_renewal_where_nothing_else_tells(
+    server: Valkey, tracker: Tracker
+) -> None:
+    tracker.note(facts(server, None))
+    now = redis_now(server)
+    tracker.azure(REF, expired=False, expires_at=now + 2 * DAY, instance="pod-1")
+    assert warnings(found(tracker)) == [3 * DAY]
+    tracker.azure(REF, expired=False, expires_at=now + 30 * DAY, instance="pod-2")
+    assert found(tracker).over == "renewed"
+    assert found(tracker).facts.expires_at == pytest.approx(now + 30 * DAY, abs=1)
+    tracker.azure(REF, expired=True, expires_at=now + 2 * DAY, instance="pod-1")
+    assert found(tracker).facts.expires_at == pytest.approx(now + 30 * DAY, abs=1)
+
+
+def test_azure_does_not_unsay_an_expiry_that_the_cluster_tells(
+    server: Valkey, tracker: Tracker
+) -> None:
+    told = facts(server, 2 * DAY)
+    tracker.note(told)
+    tracker.azure(REF, expired=False, expires_at=redis_now(server) + 30 * DAY, instance="pod-1")
+    assert found(tracker).facts.expires_at == told.expires_at

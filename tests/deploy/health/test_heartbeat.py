@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from deploy.health.heartbeat import AzureEvent, Evidence, PodEvidence, heartbeat_of
 from deploy.health.link_signs import read_log
+from deploy.tokens.verification import Answer, judge
 
 NOW = 1_800_000_000.0
 REFUSED = (
@@ -69,6 +70,30 @@ def judged(*pods: PodEvidence) -> tuple[str, str]:
 def test_each_evidence_has_its_level(evidence: PodEvidence, level: str, words: str) -> None:
     assert judged(evidence)[0] == level
     assert words in judged(evidence)[1]
+
+
+@pytest.mark.parametrize("hours", [-5, 2])
+def test_a_node_that_writes_local_time_makes_nothing_older_or_newer(hours: int) -> None:
+    zone = datetime.timezone(datetime.timedelta(hours=hours))
+
+    def local(seconds_ago: float, line: str) -> str:
+        moment = datetime.datetime.fromtimestamp(NOW - seconds_ago, zone).isoformat("T")
+        return f"{moment[:19]}.123456789{moment[-6:]} {line}"
+
+    assert judged(pod(local(7, POLLED)))[0] == "connected"
+    assert judged(pod(local(300, POLLED)))[0] == "unknown"
+    assert judged(pod(local(5, REFUSED)))[0] == "denied"
+    assert judged(pod(local(480, REFUSED)))[0] == "unknown"
+
+
+def test_a_rotation_takes_one_refusal_after_other_trouble_for_one() -> None:
+    def answer(*lines: str) -> Answer:
+        return judge(heartbeat_of(Evidence((pod(*lines, ready=False),), NOW))).answer
+
+    assert answer(at(30, NO_NAME), at(5, REFUSED)) is Answer.UNDECIDED
+    assert answer(at(30, REFUSED), at(20, POLLED), at(5, REFUSED)) is Answer.UNDECIDED
+    assert answer(at(15, REFUSED), at(5, REFUSED)) is Answer.DENIED
+    assert answer(at(15, REFUSED), at(10, NO_NAME), at(5, REFUSED)) is Answer.DENIED
 
 
 def json_line(event: str, **fields: str) -> str:

@@ -12,6 +12,9 @@ from deploy.actions.executor import RunLost
 from deploy.actions.record import State, Step
 from deploy.gateway import GatewaySpec
 from deploy.rendering.manifests import SPEC_ANNOTATION
+from deploy.rollouts import deployer
+from deploy.rollouts.going_back import Before
+from deploy.rollouts.installed import installed
 from deploy.specs.options import Autoscaling, Rollout
 from tests.deploy.rollouts.test_deployer import Bench
 from tests.support.gateway_bed import SPEC, RecordingRun, action_for, gateway_bed
@@ -95,3 +98,27 @@ def test_going_back_that_was_killed_is_ended_by_another_bot(bench: Bench) -> Non
         outcome = bench.deployer.execute(begun, RecordingRun())
         assert outcome.happened.endswith("so 2.11.1 is back: 2 of 2 pods ready.")
         assert "ErrImagePull" in outcome.meaning
+
+
+def test_a_run_that_finds_itself_back_on_the_token_of_before_does_not_go_there_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert bench.deploy().state is State.SUCCEEDED
+    plan = bench.planner.plan(SPEC, "XYZ789")
+    renewed = dataclasses.replace(
+        plan, token=dataclasses.replace(plan.token, secret="edge-1-token-xyz789")
+    )
+    begun = dataclasses.replace(
+        action_for(renewed, "XYZ789"), steps=(Step("roll back", 0.0, "Unschedulable."),)
+    )
+    # One pod of the version that failed is ready still.
+    failed = Before(bench_spec(bench), "edge-1-token-xyz789")
+    monkeypatch.setattr(deployer, "version_before", lambda *_: failed)
+    used = bench.deployment()["spec"]["template"]["spec"]
+    outcome = bench.deployer.execute(begun, RecordingRun())
+    assert outcome.happened.endswith("so 2.11.1 is back: 2 of 2 pods ready.")
+    assert bench.deployment()["spec"]["template"]["spec"] == used
+
+
+def bench_spec(bench: Bench) -> GatewaySpec:
+    return installed(bench.bed.cluster, SPEC.ref).spec

@@ -1,15 +1,17 @@
 """Keys regenerated: only where no pod holds a token of them, and then every such token is dead."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from deploy.access import Environment
 from deploy.actions.record import Action, State, Step
 from deploy.errors import Conflict, Refused
-from deploy.gateway import GatewayRef
-from deploy.health.cache import ClusterCache
+from deploy.gateway import GatewayRef, GatewaySpec
+from deploy.health.cache import CachedGateway, ClusterCache, Snapshot
 from deploy.health.status import gateway_detail
 from deploy.plans.plan import Plan
 from deploy.tokens.regeneration import (
@@ -23,11 +25,12 @@ from deploy.tokens.regeneration import (
 )
 from deploy.tokens.token import KeyType, SecretFacts
 from tests.support.gateway_bed import RecordingRun, action_for
-from tests.support.rotation_bed import RotationBed, rotation_bed
+from tests.support.rotation_bed import RotationBed, rotation_bed, spec_of
 from tests.support.waiting import until
 
 REF = GatewayRef("west", "dev", "edge-1")
 PROD = GatewayRef("west", "prod", "edge-1")
+DEV = Environment("development")
 
 
 class Bench:
@@ -40,7 +43,7 @@ class Bench:
         self.survey = Survey({"west": self.cache})
         self.regenerator = self.made(allowed=True)
 
-    def made(self, *, allowed: bool) -> Regenerator:
+    def made(self, *, allowed: bool, environments: Sequence[Environment] = (DEV,)) -> Regenerator:
         bed = self.bed
         return Regenerator(
             self.survey,
@@ -48,6 +51,7 @@ class Bench:
             bed.arm,
             bed.instances,
             allowed=allowed,
+            environments=environments,
             patience=1.0,
         )
 
@@ -108,6 +112,25 @@ def test_settings_that_no_longer_allow_it_are_obeyed(bench: Bench) -> None:
     assert "settings do not allow" in outcome.happened
 
 
+def test_a_gateway_that_came_to_production_meanwhile_is_left_to_production(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environments = (Environment("production", namespaces=("prod",), production=True), DEV)
+    action = bench.action("primary")
+    looked = bench.survey.holding
+
+    def holding(spec: GatewaySpec) -> Holding:
+        found = looked(spec)
+        return dataclasses.replace(found, pods=(*found.pods, held("secondary", PROD)))
+
+    monkeypatch.setattr(bench.survey, "holding", holding)
+    run = RecordingRun()
+    outcome = bench.made(allowed=True, environments=environments).execute(action, run)
+    assert outcome.state is State.FAILED
+    assert "west/prod/edge-1 is the same gateway" in outcome.happened
+    assert run.steps == ["look"]
+
+
 def test_trouble_in_azure_is_said_and_an_unknown_end_is_not_guessed(bench: Bench) -> None:
     action = bench.action("primary")
     bench.bed.azure.azure.faults.set("arm_status", "403")
@@ -135,6 +158,58 @@ def test_a_refused_token_that_looks_right_is_said_to_be_of_elsewhere_or_of_an_ol
     evidence = until(denied, "a refusal", 15)
     assert "Its token names edge-1 and has not expired" in evidence
     assert "another API Management instance, or its key was regenerated" in evidence
+
+
+def gateway_of(name: str, *env: dict[str, Any], settings: str = "") -> CachedGateway:
+    container: dict[str, Any] = {"name": "gateway", "env": list(env)}
+    if settings:
+        container["envFrom"] = [{"configMapRef": {"name": settings}}]
+    metadata = {"name": name, "namespace": "dev"}
+    template = {"metadata": {"labels": {"app": name}}, "spec": {"containers": [container]}}
+    deployment = {
+        "metadata": metadata,
+        "spec": {"selector": {"matchLabels": {"app": name}}, "template": template},
+    }
+    return CachedGateway(GatewayRef("west", "dev", name), deployment, (), None)
+
+
+def surveyed(
+    gateway: CachedGateway,
+    pod: CachedGateway | None = None,
+    settings: Mapping[str, str] | None = None,
+) -> tuple[Held, ...]:
+    """What a survey finds of a gateway that this bot did not install, and of its one pod."""
+    spec = (pod or gateway).deployment["spec"]["template"]["spec"]
+    cluster = SimpleNamespace(
+        list=lambda kind, *_, **__: [{"metadata": {"name": "p1"}, "spec": spec}],
+        get=lambda kind, *_: {"metadata": {"name": "s"}, "data": settings or {}},
+    )
+    snapshot = Snapshot("west", (gateway,), 0.0)
+    cache: Any = SimpleNamespace(read=lambda: snapshot, cluster=cluster)
+    return Survey({"west": cache}).holding(spec_of()).pods
+
+
+def test_a_pod_whose_token_is_in_no_secret_counts_as_holding_the_key() -> None:
+    inline = {"name": "config.service.auth", "value": "GatewayKey edge-1&202612010000&c2ln"}
+    (found,) = surveyed(gateway_of("by-hand", inline))
+    assert (found.pod, found.facts, found.why_unknown) == ("p1", None, "it is in no Secret")
+    elsewhere = {"name": "config.service.auth", "value": "GatewayKey edge-7&202612010000&c2ln"}
+    assert surveyed(gateway_of("by-hand", elsewhere)) == ()
+    (hidden,) = surveyed(gateway_of("by-hand", settings="by-hand-env"))
+    assert hidden.why_unknown == "it is in no Secret"
+
+
+def test_a_gateway_that_signs_in_holds_no_key_but_its_pods_of_before_do() -> None:
+    entra = {"name": "config.service.auth", "value": "workloadIdentity"}
+    name = {"name": "gateway.name", "value": "edge-1"}
+    moved = gateway_of("edge-1", entra, name)
+    assert surveyed(moved) == ()
+    told = {"config.service.auth": "azureAdApp"}
+    assert surveyed(gateway_of("edge-1", settings="edge-1-env"), settings=told) == ()
+    reading = {"secretKeyRef": {"name": "s", "key": "value"}}
+    before = gateway_of("edge-1", {"name": "config.service.auth", "valueFrom": reading})
+    (found,) = surveyed(moved, before)
+    assert found.secret == "s"
 
 
 def held(key: KeyType | None, ref: GatewayRef = REF, pod: str = "p1") -> Held:

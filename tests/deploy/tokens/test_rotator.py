@@ -11,6 +11,7 @@ from deploy.actions.executor import RunLost
 from deploy.actions.record import Action, State, Step
 from deploy.specs.options import Autoscaling, Backup, Rollout
 from deploy.tokens.rotation import Rotation
+from deploy.tokens.token import EXPIRES_AT
 from tests.support.gateway_bed import RecordingRun
 from tests.support.rotation_bed import RotationBed, rotation_bed, spec_of
 from tests.support.traffic import traffic
@@ -197,4 +198,28 @@ def test_a_gateway_without_pods_gets_its_token_and_nothing_is_claimed(tmp_path: 
         outcome = bed.rotate()
         assert outcome.state is State.SUCCEEDED
         assert "no pod runs that could try it" in outcome.happened
+        assert bed.secrets() == {before.name, bed.in_use().name}
+
+
+def test_a_rollout_that_is_stuck_does_not_go_back_to_a_token_that_has_expired(
+    tmp_path: Path,
+) -> None:
+    with rotation_bed(tmp_path) as bed:
+        before = bed.in_use()
+        secret = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {
+                "name": before.name,
+                "namespace": "dev",
+                "annotations": {EXPIRES_AT: "2020-01-01T00:00:00Z"},
+            },
+        }
+        bed.cluster.apply(secret, manager="kubectl", force=True)
+        bed.nodes("slow_start_seconds", 3600)
+        outcome = bed.rotate()
+        assert outcome.state is State.FAILED
+        assert "Only 0 of 2 pods got ready with the new token" in outcome.happened
+        assert "expired 2020-01-01 00:00 UTC, so nothing was taken back" in outcome.happened
+        assert bed.in_use().name != before.name
         assert bed.secrets() == {before.name, bed.in_use().name}
