@@ -31,6 +31,7 @@ from handlers.views.text import (
 
 _DIFF_LIMIT = 2500
 _MODAL_FENCE = 2900
+_MODAL_LINE = 300
 _MODAL_FENCES = 30
 _DENIED_SECTIONS = 3
 """Those that deny come first, and a message holds about 13,000 characters."""
@@ -301,13 +302,19 @@ def details_modal(action: Action) -> View:
     """The whole plan and every step so far."""
     plan = plan_from_mapping(action.plan)
     blocks: list[Block] = [context(f"Plan `{action.digest}`")]
-    left = plan_view.lines(plan)
+    left = [
+        line[at : at + _MODAL_LINE]
+        for line in plan_view.lines(plan, None)
+        for at in range(0, len(line), _MODAL_LINE)
+    ]
     for _ in range(_MODAL_FENCES):
         if not left:
             break
         text, remaining = fence(left, _MODAL_FENCE)
         blocks.append(section(text))
         left = left[len(left) - remaining :]
+    if left:
+        blocks.append(context(f":warning: {counted(len(left), 'more line')} do not fit here."))
     blocks += plan_view.findings_in_full(plan.findings)
     if action.steps:
         rows = "\n".join(

@@ -1,10 +1,13 @@
 """A plan as a person reads it in ten seconds: what appears, what changes, what restarts."""
 
+import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from deploy.gateway import GatewaySpec
 from deploy.plans.plan import FieldChange, Finding, ObjectChange, Plan, TokenPlan
+from deploy.specs.spec import spec_to_mapping
 from handlers.views.text import SECTION_LIMIT, Block, context, counted, cut, escape, fence, section
 
 _SIGNS = {"create": "+", "update": "~", "delete": "-"}
@@ -12,20 +15,34 @@ _FINDING_SIGNS = {"deny": ":no_entry:", "warning": ":warning:", "info": ":bulb:"
 _FINDINGS_SHOWN = 8
 """As many lines as still fit a message, and as a person reads."""
 _VALUE_LIMIT = 60
+_BEFORE = 10
 _WIDTH = 100
 """Characters of preformatted text that Slack shows in a line at the usual width of a window."""
+_TOLD = frozenset(
+    {
+        *("gateway", "apim.instance", "apim.endpoint", "cluster", "namespace", "name"),
+        *("image.repository", "image.tag", "replicas", "resources.cpu", "resources.memory"),
+        *("autoscaling.minReplicas", "autoscaling.maxReplicas"),
+    }
+)
+"""Where in a spec stands what a new gateway's objects, or the plan's head, tell anyway."""
 _RECOMMENDED = 'labels["app.kubernetes.io/'
 """Kubernetes' recommended labels: they tell whose an object is, which one line tells as well."""
 
 
-def lines(plan: Plan) -> list[str]:
-    """Every change, an object and its fields at a time; the token's Secret without its value."""
+def lines(plan: Plan, limit: int | None = _VALUE_LIMIT) -> list[str]:
+    """Every change, an object and its fields at a time; the token's Secret without its value.
+
+    A value is shown in at most `limit` characters, whole without one.
+    """
     text = []
     if plan.token.mint:
         text.append(f"+ Secret {plan.token.secret}  (new token; its value is never shown)")
     # What people look for first comes first, whatever the order in which it is applied.
     for change in sorted(plan.changes, key=lambda change: change.kind != "Deployment"):
-        text += _object(change)
+        text += _object(change, limit)
+        if change.kind == "Deployment" and change.change == "create":
+            text += [f"    {path}: {_value(value, limit)}" for path, value in _more(plan.spec)]
     return text
 
 
@@ -162,34 +179,53 @@ def _lifetime(seconds: int) -> str:
     return " ".join(part for part in parts if part) or "up to 30 days"
 
 
-def _object(change: ObjectChange) -> list[str]:
+def _more(spec: GatewaySpec) -> list[tuple[str, Any]]:
+    """What is asked for of a new gateway beside what its objects' own lines tell."""
+    return [(p, v) for p, v in _flat("", spec_to_mapping(spec)) if p not in _TOLD]
+
+
+def _flat(path: str, value: Any) -> list[tuple[str, Any]]:
+    if not isinstance(value, Mapping):
+        return [(path, value)]
+    inner = [(f"{path}.{key}" if path else str(key), value[key]) for key in value]
+    return [pair for name, given in inner for pair in _flat(name, given)]
+
+
+def _object(change: ObjectChange, limit: int | None) -> list[str]:
     head = f"{_SIGNS[change.change]} {change.kind} {change.name}"
     labels = [field for field in change.fields if _RECOMMENDED in field.path]
     others = [field for field in change.fields if _RECOMMENDED not in field.path]
-    shown = [head, *(line for field in others for line in _field(field, change.change))]
+    shown = [head, *(line for field in others for line in _field(field, change.change, limit))]
     if labels:
         mark = "  ↻" if any(field.restarts_pods for field in labels) else ""
         shown.append(f"    {counted(len(labels), 'label')} app.kubernetes.io/*{mark}")
     return shown
 
 
-def _field(field: FieldChange, change: str) -> list[str]:
+def _field(field: FieldChange, change: str, limit: int | None) -> list[str]:
     """Its path and values; below each other where a message would break the line anywhere."""
     mark = "  ↻" if field.restarts_pods and change == "update" else ""
-    line = f"    {field.path}: {_values(field)}{mark}"
+    values = _values(field, limit)
+    line = f"    {field.path}: {values}{mark}"
     if len(line) <= _WIDTH:
         return [line]
-    return [f"    {field.path}:{mark}", f"        {_values(field)}"]
+    return [f"    {field.path}:{mark}", f"        {values}"]
 
 
-def _values(field: FieldChange) -> str:
+def _values(field: FieldChange, limit: int | None) -> str:
     if field.old is None:
-        return _value(field.new)
+        return _value(field.new, limit)
     if field.new is None:
-        return f"{_value(field.old)} → (removed)"
+        return f"{_value(field.old, limit)} → (removed)"
     if field.path.endswith(".image"):
         return _images(field.old, field.new)
-    return f"{_value(field.old)} → {_value(field.new)}"
+    old, new = _value(field.old, None), _value(field.new, None)
+    if limit is not None and max(len(old), len(new)) > limit:
+        # Two long values are told apart from where they begin to differ.
+        same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False))
+        start = max(0, len(list(same)) - _BEFORE)
+        old, new = (("…" if start else "") + text[start:] for text in (old, new))
+    return f"{_value(old, limit)} → {_value(new, limit)}"
 
 
 def _images(old: str, new: str) -> str:
@@ -199,6 +235,7 @@ def _images(old: str, new: str) -> str:
     return f"{old} → {new}"
 
 
-def _value(value: Any) -> str:
+def _value(value: Any, limit: int | None) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return cut(text.replace("\n", "⏎"), _VALUE_LIMIT)
+    shown = text.replace("\n", "⏎")
+    return shown if limit is None else cut(shown, limit)

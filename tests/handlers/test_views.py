@@ -15,7 +15,7 @@ from deploy.plans.binding import Observed, build_plan, plan_to_mapping
 from deploy.plans.plan import Exempted, FieldChange, Finding, ObjectChange, TokenPlan
 from deploy.policy import Policy
 from deploy.rendering.manifests import render
-from deploy.specs.options import Rollout
+from deploy.specs.options import HostAlias, Network, Rollout
 from handlers.command import parse
 from handlers.verbs import VERBS
 from handlers.views import action as action_view
@@ -133,6 +133,37 @@ def test_a_long_change_has_its_values_below_its_path() -> None:
         f"    {path}:  ↻",
         "        edge-1-token-a → edge-1-token-b",
     ]
+
+
+def test_everything_asked_for_of_a_new_gateway_is_shown() -> None:
+    aliases = (HostAlias("10.9.9.9", ("contoso.configuration.azure-api.net",)),)
+    spec = dataclasses.replace(
+        SPEC,
+        network=Network(host_aliases=aliases),
+        settings=(("net.server.tls.ciphers.allowed-suites", "Z" * 900),),
+    )
+    plan = build_plan(
+        spec,
+        cluster_uid="u",
+        observed=[Observed(o, None, o) for o in render(spec, "t")],
+        token=PLAN.token,
+    )
+    shown = "\n".join(plan_view.lines(plan))
+    assert '[{"ip": "10.9.9.9", "hostnames": ["contoso.configuration' in shown
+    assert "allowed-suites: ZZZ" in shown
+    assert "hostAliases" not in "\n".join(plan_view.lines(PLAN)), "what is at its default is not"
+    modal = action_view.details_modal(action(State.PENDING, plan=plan_to_mapping(plan)))
+    text = "".join(str(block) for block in modal["blocks"])
+    assert text.count("Z") >= 900, "Details shows values whole"
+    assert "contoso.configuration.azure-api.net" in text
+
+
+def test_two_long_values_are_told_apart_where_they_differ() -> None:
+    same = "a" * 200
+    field = FieldChange("data.x", f"{same}old", f"{same}new")
+    change = ObjectChange("ConfigMap", "edge-1-env", "update", (field,))
+    shown = plan_view.lines(dataclasses.replace(PLAN, changes=(change,)))
+    assert shown[-1] == "    data.x: …aaaaaaaaaaold → …aaaaaaaaaanew"
 
 
 def test_what_can_be_fixed_safely_has_a_button_unless_it_is_exempted() -> None:
