@@ -202,12 +202,17 @@ class Live:
     def _sweep(self) -> None:
         while not self._stopping.wait(self._sweep_seconds):
             try:
-                for orphan in self._store.orphans(self._kept):
-                    self._close(orphan.id, orphan.payload, orphan.place)
-            except (GatewayBotError, SlackApiError, SlackClientError, OSError) as error:
+                orphans = self._store.orphans(self._kept)
+            except GatewayBotError as error:
                 log.info("messages left behind wait for the next turn: %s", error)
-            except Exception:  # a message that looks current and is not would be a lie
-                log.exception("messages left behind cannot be ended")
+                continue
+            for orphan in orphans:
+                try:
+                    self._close(orphan.id, orphan.payload, orphan.place)
+                except (GatewayBotError, SlackApiError, SlackClientError, OSError) as error:
+                    log.info("a message left behind waits for a later turn: %s", error)
+                except Exception:  # a message that looks current and is not would be a lie
+                    log.exception("a message left behind cannot be ended")
 
     def _close(self, key: str, asked: Asked, place: Mapping[str, str] | None) -> None:
         if place is not None and self._look is not None:

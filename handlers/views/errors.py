@@ -1,15 +1,20 @@
 """How a mistake or a trouble is shown to the person who met it."""
 
+import re
+
 from deploy.errors import GatewayBotError
 from handlers.verb import Reply
 from handlers.views.text import context, escape, section
 
+_CHANNEL = re.compile(r"&lt;#([CG][A-Z0-9]{2,20})&gt;")
+"""A channel that a sentence names; a link to one shows its name and calls nobody."""
+
 
 def trouble(error: GatewayBotError) -> Reply:
     """What happened, what it means and what to do, for the person's eyes only."""
-    lines = [f":warning: *{escape(error.happened)}*"]
+    lines = [f":warning: *{_sentence(error.happened)}*"]
     if error.meaning:
-        lines.append(escape(error.meaning))
+        lines.append(_sentence(error.meaning))
     blocks = [section("\n".join(lines))]
     if error.remedy:
         blocks.append(context(escape(error.remedy)))
@@ -26,3 +31,7 @@ def unexpected(reference: str) -> Reply:
             context(f"Tell whoever runs the bot: its log has the details under `{reference}`."),
         ),
     )
+
+
+def _sentence(text: str) -> str:
+    return _CHANNEL.sub(r"<#\1>", escape(text))

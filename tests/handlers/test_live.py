@@ -126,3 +126,20 @@ def test_many_messages_are_ended_together_when_the_bot_stops(
         live.begin(asked, 300, Counting().look)
     live.stop()
     assert all("the bot was restarted" in str(m["blocks"]) for m in person.messages())
+
+
+def test_a_message_left_behind_that_slack_refuses_keeps_no_other_from_its_end(
+    person: Person, client: WebClient, server: Valkey
+) -> None:
+    redis = connect(server.url)
+    dead = LiveMessages(redis, "dead", lease=0.2)
+    for number in range(8):
+        dead.begin(f"gone{number}", ASKED, 300)
+        dead.placed(f"gone{number}", {"channel": "C0NOWHERE", "ts": "1.0"})
+    posted = client.chat_postMessage(channel=OPS, text="look")
+    dead.begin("there", ASKED, 300)
+    dead.placed("there", {"channel": OPS, "ts": str(posted["ts"])})
+    live = Live(client, LiveMessages(redis, "bot-2"), Budgets(), sweep_seconds=0.1)
+    live.start(lambda asked: Reply("left"))
+    until(lambda: texts(person) == ["left"], "the end of the one that is there", 20)
+    live.stop()
