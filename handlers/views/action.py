@@ -85,8 +85,7 @@ _TITLES = {
 
 
 def _verb(action: Action) -> str:
-    verb = str(action.request.get("verb", action.kind))
-    return verb if verb in _TITLES else "deploy"
+    return action.verb if action.verb in _TITLES else "deploy"
 
 
 def _title(action: Action) -> str:
