@@ -63,6 +63,7 @@ def test_history_tells_each_revision_and_rollback_brings_one_back(demo: Demo) ->
     ana.types("history edge-1")
     shown = words(ana.sees("Revisions of edge-1", ephemeral=True))
     assert "3 *" in shown
+    assert "revision 1 by <@U0ANA>" in shown
     assert "2.12.1" in shown
     assert TAG in shown
     ended = decide(ana, "rollback edge-1", "Roll back edge-1", "3 of 3 pods ready after")
