@@ -14,8 +14,10 @@ def render(path: Path) -> int:
     """Print every manifest but the token's Secret, which is made when a token is minted."""
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{path} cannot be read: {error}") from error
+    except OSError as error:
+        raise InvalidInput(f"The spec {path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"The spec {path} is not UTF-8.") from error
     spec = parse_spec_yaml(text)
     secret = f"{spec.ref.name}-token" if spec.auth.kind == "token" else None
     yaml.safe_dump_all(manifests(spec, secret), sys.stdout, sort_keys=False, width=100)

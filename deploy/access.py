@@ -88,6 +88,11 @@ class Verdict:
     allowed: bool
     why: str
 
+    @property
+    def sentence(self) -> str:
+        """The reason where it stands by itself."""
+        return f"{self.why[:1].upper()}{self.why[1:].removesuffix('.')}."
+
 
 def environment_of(ref: GatewayRef, environments: Sequence[Environment]) -> Environment:
     """The first environment that holds `ref`."""

@@ -241,7 +241,7 @@ def _suggest(source: str) -> Callable[[Services, Click], list[dict[str, Any]]]:
 
 VERB = Verb(
     "deploy",
-    "plan a gateway, confirm, and follow its rollout",
+    "plans a gateway, waits for your yes, and follows its rollout",
     run,
     gateway="optional",
     options=_OPTIONS,

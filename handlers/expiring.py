@@ -122,13 +122,13 @@ def _checked(services: Services, ref: GatewayRef, user: str, reason: str, chosen
         raise InvalidInput(f"A reason has at most {_REASON_LIMIT} characters.", field=view.REASON)
     if chosen not in view.DURATIONS:
         raise InvalidInput(
-            f"“{chosen[:20]}” is not for how long a warning can be snoozed.",
+            f"A warning cannot be snoozed for “{chosen[:20]}”.",
             field=view.DURATION,
             remedy=f"Choose {', '.join(view.DURATIONS)}.",
         )
     verdict = services.gatekeeper.may_ask(ref, user)
     if not verdict.allowed:
-        raise Refused(f"You may not snooze warnings about {ref}.", meaning=verdict.why)
+        raise Refused(f"You may not snooze warnings about {ref}.", meaning=verdict.sentence)
     return view.DURATIONS[chosen][1]
 
 

@@ -173,7 +173,7 @@ def _understood(services: Services, request: Request) -> _Asked:
     ref = find(services, request.gateway)
     verdict = services.gatekeeper.may_ask(ref, request.user)
     if not verdict.allowed:
-        raise Refused(f"You may not read the logs of {ref}.", meaning=verdict.why)
+        raise Refused(f"You may not read the logs of {ref}.", meaning=verdict.sentence)
     if options.get("follow") and options.get("previous"):
         raise InvalidInput("What a container wrote before cannot be followed.", field="previous")
     if "minutes" in options and not options.get("follow"):

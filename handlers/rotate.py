@@ -35,6 +35,8 @@ def run(services: Services, request: Request) -> Reply | None:
         raise InvalidInput(
             "Name one gateway, or choose several with --all or --expiring.", field="gateway"
         )
+    if request.options.get("all") and "expiring" in request.options:
+        raise InvalidInput("Choose --all or --expiring, not both.", field="expiring")
     if several:
         return _several(services, request, rotation)
     if not request.gateway:
@@ -92,7 +94,13 @@ def _several(services: Services, request: Request, rotation: Rotation) -> Reply:
         else:
             refused.append(view.Refusal(str(ref), told.text))
     mine = [p for p in proposed if _decides(services, p.id)]
-    return view.several(proposed, mine, refused, left=[str(ref) for ref in chosen[_AT_ONCE:]])
+    return view.several(
+        proposed,
+        mine,
+        refused,
+        left=[str(ref) for ref in chosen[_AT_ONCE:]],
+        within="" if chosen else str(request.options.get("expiring", "")),
+    )
 
 
 def _chosen(found: Sequence[GatewaySummary], within: str) -> list[GatewayRef]:
@@ -154,7 +162,7 @@ VERB = Verb(
     gateway="optional",
     options=(
         Option("key", "primary or secondary; the one not in use when left out", "KEY"),
-        Option("ttl", "how long the new token lives; as long as Azure allows", "20d"),
+        Option("ttl", "how long the new token lives; as long as Azure allows when left out", "20d"),
         Option("all", "every gateway that has a token", kind="flag"),
         Option("expiring", "every gateway whose token expires within this time", "7d"),
         Option("take-over", "also change fields that another field manager owns", kind="flag"),

@@ -33,7 +33,7 @@ def run(services: Services, request: Request) -> Reply | None:
         raise Refused(f"{environment.name} allows no approval windows.")
     verdict = services.gatekeeper.may_close(ref, request.user)
     if not verdict.allowed:
-        raise Refused("Only its approvers open a window on a gateway.", meaning=verdict.why)
+        raise Refused("Only its approvers open a window on a gateway.", meaning=verdict.sentence)
     person = _user(str(request.options.get("for", "")))
     if services.gatekeeper.person(person) == services.gatekeeper.person(request.user):
         raise Refused("Nobody opens a window for themselves.")

@@ -179,7 +179,7 @@ class AuditLog:
                     event.detail,
                     ref=action.ref,
                     subject=action_id,
-                    kind=action.kind,
+                    kind=action.verb,
                     version=event.version,
                     at=event.at,
                 )

@@ -142,6 +142,11 @@ class Action:
     message: Mapping[str, Any] | None = None
 
     @property
+    def verb(self) -> str:
+        """What was asked for: a scale, a restart and a rollback are all carried out as a deploy."""
+        return str(self.request.get("verb", self.kind))
+
+    @property
     def approvals(self) -> int:
         """How many have approved so far."""
         return sum(vote.verdict == "approve" for vote in self.votes)

@@ -118,7 +118,7 @@ def gateway_detail(
     if found is None:
         raise NotFound(
             f"No gateway “{ref.name}” runs in {ref.cluster}/{ref.namespace}.",
-            remedy="Look at the list of all gateways.",
+            remedy="`list` shows every gateway.",
         )
     cluster, end = cache.cluster, time.monotonic() + evidence.BOUND
     reading = {kind: _listing(cluster, kind, ref) for kind in ("Service", "Event", "ReplicaSet")}
@@ -178,7 +178,7 @@ def resolve(name: str, summaries: Sequence[GatewaySummary]) -> GatewayRef:
     near = difflib.get_close_matches(name.strip().lower(), known, n=1)
     raise NotFound(
         f"No gateway “{name[:80]}” runs on the clusters this bot looks at.",
-        remedy=f"Did you mean {near[0]}?" if near else "Look at the list of all gateways.",
+        remedy=f"Did you mean {near[0]}?" if near else "`list` shows every gateway.",
     )
 
 

@@ -57,7 +57,7 @@ class Applier:
             lambda: self._planner.plan(spec, action.id, take_over=take_over, rotation=rotation)
         )
         if not _is_what_was_decided(plan, action):
-            return superseded(plan, work.again, begun=work.applying)
+            return superseded(plan, begun=work.applying)
         self._write(work, cluster, plan, force=take_over)
         return None
 

@@ -27,6 +27,12 @@ from deploy.specs.spec import spec_from_mapping
 
 _ADOPT = "adopt"
 _BACK = "roll back"
+_AGAIN = {
+    "scale": "Scale it again",
+    "restart": "Restart it again",
+    "rollback": "Roll it back again",
+    _ADOPT: "Adopt it again",
+}
 
 
 class Deployer:
@@ -45,7 +51,7 @@ class Deployer:
 
     def execute(self, action: Action, run: Run) -> Outcome:
         """Do it, or go on with it, and say how it ended. Raises RunLost when it must stop."""
-        work = Work(action, run, self._patience)
+        work = Work(action, run, self._patience, _AGAIN.get(action.verb, "Deploy again"))
         try:
             return self._execute(work)
         except GatewayBotError as error:
@@ -62,7 +68,7 @@ class Deployer:
         moved = self._applier.apply(work, cluster, spec)
         if moved is not None:
             return moved
-        if action.request.get("verb") == _ADOPT:
+        if action.verb == _ADOPT:
             run.step("own", "Taking the fields over from who wrote them before")
             used = render(spec, None)
             work.patiently(lambda: take_whole(cluster, used))

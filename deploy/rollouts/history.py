@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.errors import NotFound
+from deploy.gateway import DEFAULT_REPOSITORY
 from deploy.plans.plan import Manifest
 from deploy.rendering.manifests import ACTION_ANNOTATION, REQUESTER_ANNOTATION, SPEC_ANNOTATION
 from deploy.times import epoch
@@ -76,16 +77,20 @@ def chosen(known: Iterable[Revision], number: int | None) -> Revision:
 def _revision(replica_set: Manifest, number: int, *, current: bool) -> Revision:
     noted = _annotations(replica_set)
     pod = replica_set["spec"]["template"].get("spec") or {}
-    containers = pod.get("containers") or [{}]
+    images = [str(container.get("image", "")) for container in pod.get("containers") or [{}]]
+    spec = _spec(noted.get(SPEC_ANNOTATION, ""))
+    if spec is not None and _image(spec) not in images:
+        # Somebody else changed the image: the annotations came over from the version before.
+        noted, spec = {}, None
     return Revision(
         number=number,
-        image=str(containers[0].get("image", "")),
+        image=images[0],
         created_at=epoch(replica_set["metadata"].get("creationTimestamp")) or 0.0,
         pods=int((replica_set.get("status") or {}).get("replicas", 0)),
         current=current,
         action=noted.get(ACTION_ANNOTATION, ""),
         requester=noted.get(REQUESTER_ANNOTATION, ""),
-        spec=_spec(noted.get(SPEC_ANNOTATION, "")),
+        spec=spec,
     )
 
 
@@ -95,6 +100,12 @@ def _spec(text: str) -> dict[str, Any] | None:
     except ValueError:
         return None
     return found if isinstance(found, dict) else None
+
+
+def _image(spec: dict[str, Any]) -> str:
+    image = spec.get("image")
+    known = image if isinstance(image, dict) else {}
+    return f"{known.get('repository', DEFAULT_REPOSITORY)}:{known.get('tag', '')}"
 
 
 def _annotations(item: Manifest) -> dict[str, str]:

@@ -27,7 +27,7 @@ def deployment_of(cluster: Cluster, ref: GatewayRef) -> Manifest:
     if found is None:
         raise NotFound(
             f"No gateway “{ref.name}” runs in {ref.cluster}/{ref.namespace}.",
-            remedy="Look at the list of all gateways.",
+            remedy="`list` shows every gateway.",
         )
     return found
 

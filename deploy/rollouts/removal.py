@@ -92,7 +92,7 @@ class Remover:
         if not deleted.begun:
             more = work.patiently(lambda: _more_than(cluster, ref, shown))
             if more is not None:
-                return superseded(more, work.again)
+                return superseded(more)
         for kind, name in shown:
             run.step(_DELETE, f"Deleting {kind} {name}")
             deleted.begun = True

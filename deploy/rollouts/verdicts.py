@@ -47,7 +47,7 @@ def rolled_out(progress: Progress, seconds: float, left_over: str = "") -> Outco
     )
 
 
-def superseded(plan: Plan, again: str = "Deploy again", *, begun: bool = False) -> Outcome:
+def superseded(plan: Plan, *, begun: bool = False) -> Outcome:
     """The cluster, or what rules say, moved between the decision and the run.
 
     `begun` says that an earlier run of it had begun to apply it.
@@ -65,7 +65,7 @@ def superseded(plan: Plan, again: str = "Deploy again", *, begun: bool = False) 
         State.SUPERSEDED,
         f"{plan.spec.ref} has changed on the cluster since this plan was shown.",
         untouched or "Nothing was changed: only what was shown may be applied.",
-        f"{again} to see the new plan.",
+        "It is planned anew.",
     )
 
 

@@ -209,7 +209,7 @@ class Regenerator:
         run.step("look", "Looking whether a pod holds a token of this key")
         plan = work.patiently(lambda: self.plan(spec.ref, key))
         if plan.digest != action.digest:
-            return superseded(plan, "Ask again")
+            return superseded(plan)
         run.step(_DO, f"Regenerating the {key} key")
         work.patiently(run.guard)
         work.patiently(lambda: self._keys.regenerate_key(instance, spec.apim.gateway, key))

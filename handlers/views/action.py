@@ -84,10 +84,11 @@ _TITLES = {
     "delete": ("Delete {name} from {place}", "delete this"),
 }
 
+_RAN = (State.SUCCEEDED, State.FAILED, State.UNKNOWN)
+
 
 def _verb(action: Action) -> str:
-    verb = str(action.request.get("verb", action.kind))
-    return verb if verb in _TITLES else "deploy"
+    return action.verb if action.verb in _TITLES else "deploy"
 
 
 def _title(action: Action) -> str:
@@ -291,8 +292,8 @@ def _trouble(pod: Mapping[str, Any]) -> Block:
 
 def _footer(action: Action, plan: Plan) -> str:
     parts = [f"Asked by <@{action.requester}> {date(action.created_at)}"]
-    if action.decided_at is not None and action.final:
-        parts.append(f"took {duration(action.updated_at - action.decided_at)}")
+    if action.decided_at is not None and action.state in _RAN:
+        parts.append(f"took {duration(round(action.updated_at - action.decided_at))}")
     parts.append(f"image `{escape(plan.spec.tag)}`")
     parts.append(f"action `{action.id}`")
     return " · ".join(parts)

@@ -24,10 +24,8 @@ def pending(rows: Sequence[tuple[Action, bool]], user: str) -> Reply:
 
 def _row(action: Action, may: bool, user: str) -> Block:
     ref = action.ref
-    verb = str(action.request.get("verb", action.kind))
-    lines = [
-        f"*`{action.id}`* {escape(verb)} *{escape(ref.name)}* on {ref.cluster}/{ref.namespace}"
-    ]
+    place = f"{ref.cluster}/{ref.namespace}"
+    lines = [f"*`{action.id}`* {escape(action.verb)} *{escape(ref.name)}* on {place}"]
     lines.append(f"{_state(action)} · asked by <@{action.requester}> {date(action.created_at)}")
     if may and action.state is State.PENDING:
         lines.append("*You can decide on this.*")

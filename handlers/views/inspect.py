@@ -71,13 +71,15 @@ def history(
     ]
     shown, left = fence(table(rows), _LIMIT)
     people = [
-        f"{revision.number}: <@{revision.requester}>" for revision in known if revision.requester
+        f"revision {revision.number} by <@{revision.requester}>"
+        for revision in known
+        if revision.requester
     ]
     blocks = [header(f"Revisions of {ref.name}"), section(shown)]
     if left:
         blocks.append(context(f"… and {counted(left, 'more revision')}."))
     if people:
-        blocks.append(context("Asked by " + " · ".join(people[:20])))
+        blocks.append(context("Asked for: " + " · ".join(people[:20])))
     done = _trail(entries)[:_LINES]
     if done:
         blocks.append(section("\n".join(["*Last done*", *done])))

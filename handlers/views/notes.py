@@ -85,14 +85,12 @@ def _ending(action: Action, event: Event) -> str:
 
 
 def _inside(action: Action) -> str:
-    verb = str(action.request.get("verb", action.kind))
     return (
-        f"<@{action.requester}> confirmed a change: {escape(verb)}, action `{action.id}`, "
+        f"<@{action.requester}> confirmed a change: {escape(action.verb)}, action `{action.id}`, "
         f"plan `{action.digest[:12]}`."
     )
 
 
 def _personal(action: Action, text: str) -> str:
     ref = action.ref
-    verb = str(action.request.get("verb", action.kind))
-    return f"Your request to {verb} {ref.name} on {ref.cluster}/{ref.namespace}: {text}"
+    return f"Your request to {action.verb} {ref.name} on {ref.cluster}/{ref.namespace}: {text}"

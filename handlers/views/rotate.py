@@ -32,8 +32,12 @@ def several(
     refused: Sequence[Refusal],
     *,
     left: Sequence[str],
+    within: str = "",
 ) -> Reply:
-    """What one command planned. `mine` are those that the requester decides on alone."""
+    """What one command planned. `mine` are those that the requester decides on alone.
+
+    `within` is the time in which no token is known to expire.
+    """
     others = len(proposed) - len(mine)
     blocks: list[Block] = []
     if proposed:
@@ -41,6 +45,8 @@ def several(
         blocks.append(section(f"*{counted(len(proposed), 'rotation')} planned.*\n{lines}"))
     else:
         blocks.append(section("*No rotation was planned.*"))
+    if within:
+        blocks.append(context(f"No token is known to expire within {escape(within)}."))
     if others:
         wait = "waits" if others == 1 else "wait"
         blocks.append(context(f"{others} of them {wait} for approvers, each on its own."))

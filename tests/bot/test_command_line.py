@@ -1,6 +1,13 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
+
+SPEC = (
+    "gateway: edge-1\n"
+    "apim: {instance: contoso, endpoint: contoso.configuration.azure-api.net}\n"
+    "cluster: west\nnamespace: dev\nimage: {tag: 2.11.1}\n"
+)
 
 
 def gateway_bot(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -41,16 +48,37 @@ def test_a_mistake_in_the_settings_is_one_sentence_without_a_traceback(tmp_path:
 
 def test_render_prints_manifests_that_hold_no_token(tmp_path: Path) -> None:
     spec = tmp_path / "spec.yaml"
-    spec.write_text(
-        "gateway: edge-1\n"
-        "apim: {instance: contoso, endpoint: contoso.configuration.azure-api.net}\n"
-        "cluster: west\nnamespace: dev\nimage: {tag: 2.11.1}\n"
-    )
+    spec.write_text(SPEC)
     done = gateway_bot("render", str(spec))
     assert done.returncode == 0, done.stderr
     for kind in ("ConfigMap", "Service", "PodDisruptionBudget", "Deployment"):
         assert f"kind: {kind}" in done.stdout
     assert "kind: Secret" not in done.stdout
+
+
+def test_render_into_a_pipe_that_is_closed_ends_quietly(tmp_path: Path) -> None:
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(SPEC)
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "bot", "render", str(spec)],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_render_of_no_file_is_one_sentence(tmp_path: Path) -> None:
+    missing = tmp_path / "nowhere.yaml"
+    done = gateway_bot("render", str(missing))
+    assert done.stderr == (
+        f"gateway-bot: The spec {missing} cannot be read: No such file or directory.\n"
+    )
 
 
 def test_render_says_which_field_is_wrong(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from deploy.access import (
     Approval,
     Environment,
     Freeze,
+    Verdict,
     environment_of,
     may_approve,
     may_request,
@@ -107,3 +108,14 @@ def test_requests_may_be_kept_to_people_and_channels() -> None:
 def test_what_does_not_say_where_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput):
         GatewayRef.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("why", "sentence"),
+    [
+        ("member of a group", "Member of a group."),
+        ("Nobody approves changes there.", "Nobody approves changes there."),
+    ],
+)
+def test_a_reason_that_stands_alone_is_a_sentence(why: str, sentence: str) -> None:
+    assert Verdict(False, why).sentence == sentence

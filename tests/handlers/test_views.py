@@ -86,6 +86,22 @@ def test_every_state_is_a_message_slack_takes(state: State) -> None:
     assert ("action_confirm" in clickable) == (state is State.PENDING)
 
 
+@pytest.mark.parametrize(
+    ("state", "seconds", "shown"),
+    [
+        (State.SUCCEEDED, 1.7, "took 2s"),
+        (State.FAILED, 30.2, "took 30s"),
+        (State.CANCELLED, 0.0, ""),
+        (State.SUPERSEDED, 6.0, ""),
+    ],
+)
+def test_what_ran_says_how_long_it_took(state: State, seconds: float, shown: str) -> None:
+    outcome = Outcome(state, "It ended.", "", "")
+    ended = action(state, outcome=outcome, decided_at=NOW, updated_at=NOW + seconds)
+    said = json.dumps(action_view.render(ended)[1])
+    assert (shown in said) if shown else ("took" not in said)
+
+
 def test_a_confirmation_names_what_and_where() -> None:
     _, blocks = action_view.render(action(State.PENDING))
     (buttons,) = [b for b in blocks if b["type"] == "actions"]

@@ -59,7 +59,7 @@ def test_expiring_lists_tokens_the_first_to_expire_first(demo: Demo) -> None:
     dan.types("expiring legacy-9 --snooze 3d")
     dan.sees("Say why", ephemeral=True)
     dan.types('expiring legacy-9 --snooze 30d --reason "no"')
-    dan.sees("is not for how long", ephemeral=True)
+    dan.sees("A warning cannot be snoozed for “30d”", ephemeral=True)
 
 
 def test_a_bot_that_is_killed_warns_of_nothing_twice(demo: Demo) -> None:

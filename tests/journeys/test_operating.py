@@ -63,6 +63,7 @@ def test_history_tells_each_revision_and_rollback_brings_one_back(demo: Demo) ->
     ana.types("history edge-1")
     shown = words(ana.sees("Revisions of edge-1", ephemeral=True))
     assert "3 *" in shown
+    assert "revision 1 by <@U0ANA>" in shown
     assert "2.12.1" in shown
     assert TAG in shown
     ended = decide(ana, "rollback edge-1", "Roll back edge-1", "3 of 3 pods ready after")
@@ -79,6 +80,21 @@ def test_a_revision_that_is_not_there_is_explained(demo: Demo) -> None:
     ana = demo.person("ana")
     ana.types("rollback edge-1 --to-revision 99")
     ana.sees("no revision 99.*still holds", ephemeral=True)
+
+
+def test_a_revision_that_somebody_else_made_is_nobodys_action(demo: Demo) -> None:
+    ana = demo.person("ana")
+    by_hand = "mcr.microsoft.com/azure-api-management/gateway:2.10.1"
+    kubectl(demo, "set", "image", "-n", "dev", "deployment/edge-1", f"edge-1={by_hand}")
+    kubectl(demo, "rollout", "status", "-n", "dev", "deployment/edge-1", "--timeout=60s")
+    ana.types("history edge-1")
+    shown = words(ana.sees(r"Revisions of edge-1.*2\.10\.1", ephemeral=True))
+    (row,) = [line for line in shown.splitlines() if "2.10.1" in line]
+    assert row.endswith("  -"), row
+    number = row.split()[0]
+    decide(ana, "restart edge-1 --take-over", "Restart edge-1", "pods ready after")
+    ana.types(f"rollback edge-1 --to-revision {number}")
+    ana.sees(f"Revision {number} of {REF} was not deployed by this bot", ephemeral=True)
 
 
 def test_diff_shows_what_others_changed(demo: Demo) -> None:

@@ -100,6 +100,7 @@ def test_a_gateway_of_others_is_to_be_adopted_first(demo: Demo) -> None:
     [
         ("rotate", "Which gateway is missing"),
         ("rotate edge-1 --all", "Name one gateway, or choose several"),
+        ("rotate --all --expiring 3d", "--all or --expiring, not both"),
         ("rotate edge-1 --ttl 31d", "30 days at most"),
         ("rotate edge-1 --key third", "primary or secondary"),
         ("rotate --expiring soon", "is not a lifetime"),
@@ -144,4 +145,4 @@ def test_several_are_planned_each_for_itself_and_production_decides_on_its_own(d
 def test_those_that_expire_soon_are_chosen_by_their_tokens(demo: Demo) -> None:
     ivy = demo.person("ivy", "gateway-alerts")
     ivy.types("rotate --expiring 2d")
-    ivy.sees("No rotation was planned", ephemeral=True)
+    ivy.sees("No rotation was planned.*No token is known to expire within 2d", ephemeral=True)

@@ -59,6 +59,17 @@ def test_what_an_action_logged_reaches_the_chain_once_and_in_order(server: Valke
     assert list(faults(read_lines(["other output", *lines]), start="")) == []
 
 
+def test_an_entry_names_what_was_asked_for_and_not_how_it_is_carried_out(server: Valkey) -> None:
+    store = ActionStore(connect(server.url))
+    store.create(
+        "AAAAAA", kind="deploy", ref=REF, requester="U1", digest="d1", request={"verb": "scale"},
+        plan={}, origin={}, ttl_seconds=60, request_id="r",
+    )  # fmt: skip
+    log = AuditLog(connect(server.url))
+    log.pump()
+    assert [entry.kind for entry in log.read()] == ["scale"]
+
+
 def test_four_pumps_at_once_copy_each_entry_once(server: Valkey) -> None:
     lines: list[str] = []
     for number in range(25):

@@ -12,6 +12,7 @@ import pytest
 
 from deploy.actions.executor import RunLost
 from deploy.actions.record import Outcome, State, Step
+from deploy.errors import InvalidInput
 from deploy.gateway import GatewaySpec
 from deploy.plans.planning import Planner
 from deploy.rendering.manifests import token_secret
@@ -191,6 +192,25 @@ def test_a_cluster_away_before_anything_was_changed_says_so(bench: Bench) -> Non
     assert outcome.state is State.FAILED
     assert "Cluster “west” does not answer" in outcome.happened
     assert outcome.meaning == "Nothing was changed."
+
+
+@pytest.mark.parametrize(
+    ("verb", "remedy"),
+    [
+        ("deploy", "Deploy again once that is settled."),
+        ("restart", "Restart it again once that is settled."),
+    ],
+)
+def test_what_did_not_work_is_to_be_asked_for_again_by_its_own_verb(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, verb: str, remedy: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise InvalidInput("Azure does not take that.")
+
+    monkeypatch.setattr(bench.mint, "generate_token", refuse)
+    action = action_for(bench.planner.plan(SPEC, "ABC234"))
+    asked = dataclasses.replace(action, request={**action.request, "verb": verb})
+    assert bench.deployer.execute(asked, RecordingRun()).remedy == remedy
 
 
 def test_writes_that_are_forbidden_end_with_that(bench: Bench) -> None:
