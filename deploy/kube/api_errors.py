@@ -173,6 +173,15 @@ def _manager_in(message: str) -> str:
 def _invalid(cluster: str, message: str, details: Mapping[str, Any], what: str) -> GatewayBotError:
     causes = details.get("causes") or ()
     field = str(causes[0].get("field", "")) if causes else ""
+    if any(cause.get("reason") == "FieldValueDuplicate" for cause in causes):
+        return InvalidInput(
+            f"Cluster “{cluster}” does not take {what}: {_sentence(message)}",
+            field=field,
+            meaning="Somebody else put the same there under another number or name, and "
+            "server-side apply keeps what others added.",
+            remedy="Look at it with `kubectl get … -o yaml --show-managed-fields`, take out what "
+            "was added, and ask again.",
+        )
     return InvalidInput(
         f"Cluster “{cluster}” does not take {what}: {_sentence(message)}", field=field
     )

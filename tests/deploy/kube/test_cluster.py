@@ -108,6 +108,26 @@ def test_fields_of_others_are_told_with_their_owner(
     assert cluster.apply(config_map(a="ours"), force=True)["data"] == {"a": "ours", "b": "2"}
 
 
+def test_what_others_added_so_that_it_cannot_be_applied_is_told_with_the_way_out(
+    cluster: Cluster,
+) -> None:
+    def service(port: int) -> Manifest:
+        ports = [{"name": "http", "port": port}]
+        return {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "edge-1", "namespace": "dev"},
+            "spec": {"selector": {"app": "x"}, "ports": ports},
+        }
+
+    cluster.apply(service(80))
+    with pytest.raises(InvalidInput) as error:
+        cluster.apply(service(81), manager="kubectl-edit")
+    assert "Duplicate value" in error.value.happened
+    assert "server-side apply keeps what others added" in error.value.meaning
+    assert "--show-managed-fields" in error.value.remedy
+
+
 def test_creating_twice_says_that_it_is_there(cluster: Cluster) -> None:
     cluster.create(config_map())
     with pytest.raises(AlreadyExists):
