@@ -25,7 +25,9 @@ class Shape:
     ) -> None:
         self._fields = fields
         self._finish = finish
-        page = msgspec.defstruct("Page", [("metadata", dict[str, Any]), ("items", list[fields])])  # type: ignore[valid-type]
+        # A type made at run time, which no checker can follow.
+        items = list[fields]  # type: ignore[valid-type]
+        page = msgspec.defstruct("Page", [("metadata", dict[str, Any]), ("items", items)])
         self._pages = msgspec.json.Decoder(page)
 
     def page(self, answer: bytes) -> Manifest:
