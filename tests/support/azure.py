@@ -10,6 +10,7 @@ import requests
 from azure.identity import ClientSecretCredential
 
 from bot.sandbox.azure import ApimService, Azure, ClientApp, GatewayResource
+from bot.sandbox.azure.throttle import Buckets
 from bot.sandbox.tls import Authority
 from tests.support.loops import running
 
@@ -40,13 +41,13 @@ EVERYTHING = frozenset(
 class AzureBed:
     """A running Azure and what is needed to talk to it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, buckets: Buckets | None = None) -> None:
         self.authority = Authority.load_or_create(directory / "ca")
-        self.azure = self._new()
+        self.azure = self._new(buckets)
         self.changes = 0
         self._sessions: dict[str, requests.Session] = {}
 
-    def _new(self) -> Azure:
+    def _new(self, buckets: Buckets | None) -> Azure:
         read = f"{GATEWAYS}/read"
         gateways = [GatewayResource(f"edge-{n}", f"Edge {n}", "North") for n in range(1, 6)]
         return Azure(
@@ -65,6 +66,7 @@ class AzureBed:
             ],
             tls=self.authority.server_context(),
             changed=self._changed,
+            buckets=buckets,
         )
 
     def _changed(self) -> None:
@@ -152,9 +154,9 @@ class AzureBed:
 
 
 @contextlib.contextmanager
-def azure_bed(directory: Path) -> Iterator[AzureBed]:
+def azure_bed(directory: Path, buckets: Buckets | None = None) -> Iterator[AzureBed]:
     """A bed whose Azure runs until the block ends."""
-    bed = AzureBed(directory)
+    bed = AzureBed(directory, buckets)
     with running(bed.azure):
         yield bed
 

@@ -56,6 +56,7 @@ class Azure:
         port: int = 0,
         changed: Callable[[], None] = lambda: None,
         subscription: Subscription | None = None,
+        buckets: Buckets | None = None,
     ) -> None:
         self.faults = FaultBoard("azure", _SWITCHES)
         self._services = [Service(described) for described in services]
@@ -63,7 +64,7 @@ class Azure:
         self._arm = Arm(self._services, self._entra, changed)
         self._configuration = Configuration(self._services, self._entra, self.faults, changed)
         self._event_grid = EventGrid(self._services, subscription) if subscription else None
-        self._buckets = Buckets()
+        self._buckets = buckets or Buckets()
         self._tls = tls
         self._port = port
         self._runner: web.AppRunner | None = None
