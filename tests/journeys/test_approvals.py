@@ -205,7 +205,13 @@ def test_a_bot_killed_between_the_approval_and_the_message_ends_it_truly(demo: D
     ben.clicks(plan, "Approve")
     os.kill(before, signal.SIGKILL)
     ana.sees_at(plan, "pods ready after", 120)
-    assert len([line for line in thread(demo, plan) if "Approved by" in line]) == 1
+    # The thread's notes come in order and after the message itself: the last one ends the wait.
+    notes = until(
+        lambda: [notes for notes in [thread(demo, plan)] if "pods ready after" in "".join(notes)],
+        "the thread's last note",
+        60,
+    )[0]
+    assert len([line for line in notes if "Approved by" in line]) == 1
 
 
 def test_a_button_of_a_request_that_redis_lost_says_that_it_is_gone(demo: Demo) -> None:
