@@ -168,7 +168,7 @@ class Bot:
             window_place=windows.place_of,
         )
         self.chores = (
-            Chore("windows", 5.0, lambda: window.tell_ended(slack, windows)),
+            Chore("windows", 5.0, lambda: window.tell_ended(slack, windows, store)),
             Chore("audit", 1.0, audit.pump),
             Chore("audit retention", 3600.0, audit.trim),
             Chore("reminders", 10.0, lambda: reminders.remind(store)),

@@ -112,9 +112,12 @@ def confirmed(
     """Record a confirmation, where the window it rests on is open still. Refused in a freeze."""
     action = _thawed(services, action_id)
     open_still = action is None or services.gatekeeper.window_open(action.policy)
-    return services.store.confirm(
+    decision = services.store.confirm(
         action_id, by=user, digest=digest, request_id=request_id, window_open=open_still
     )
+    if decision.result == "window-closed":
+        services.store.lapse(action_id)
+    return decision
 
 
 def approved(

@@ -102,6 +102,9 @@ def wait_for_decision(
     approval = services.gatekeeper.environment(ref).approval
     by_approvers = approval is not None and policy.by == "approvers"
     seconds = approval.seconds if approval is not None and by_approvers else None
+    window = services.windows.at(policy.window) if policy.window else None
+    if window is not None:
+        seconds = min(services.decision_seconds, max(1, int(window.left)))
     services.store.create(
         new_id,
         kind=kind,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
+from deploy.actions.store import ActionStore
 from deploy.actions.windows import Window, Windows
 from deploy.errors import GatewayBotError, InvalidInput, Refused
 from handlers import decisions, replies
@@ -52,9 +53,15 @@ def run(services: Services, request: Request) -> Reply | None:
     return None
 
 
-def tell_ended(slack: WebClient, windows: Windows) -> None:
-    """Have the messages of windows that are over say so."""
-    for window in windows.ended():
+def tell_ended(slack: WebClient, windows: Windows, store: ActionStore) -> None:
+    """Have the messages of windows that are over say so, and end what waits for a confirmation
+    within one of them."""
+    ended = windows.ended()
+    keys = {window.key for window in ended}
+    for action in store.open() if keys else ():
+        if action.policy.window in keys:
+            store.lapse(action.id)
+    for window in ended:
         if window.place is None or _shown(slack, window, window.place):
             windows.settled(window)
 
@@ -85,7 +92,7 @@ def close(services: Services, click: Click) -> None:
             reply = view.not_yours(window)
         else:
             services.windows.close(key, by=click.user)
-            tell_ended(services.slack, services.windows)
+            tell_ended(services.slack, services.windows, services.store)
             reply = None
     except GatewayBotError as error:
         reply = errors.trouble(error)

@@ -159,6 +159,13 @@ tell('reminder', '', '')
 return snapshot('done')
 """
 
+LAPSE = """
+if field('state') ~= 'pending' then return snapshot('no') end
+move('expired', '', 'window')
+return snapshot('done')
+"""
+"""What rests on an approval window ends with it, before its own time."""
+
 LOOK = """
 if overdue() then return snapshot('expired') end
 return snapshot(field('state') == 'running' and now < number('lease') and 'held' or 'free')
@@ -237,6 +244,7 @@ TRANSITIONS = {
     "DECIDE": DECIDE,
     "LOOK": LOOK,
     "REMIND": REMIND,
+    "LAPSE": LAPSE,
     "CLAIM": CLAIM,
     "HEARTBEAT": HEARTBEAT,
     "STEP": STEP,

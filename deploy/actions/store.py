@@ -191,6 +191,12 @@ class ActionStore:
         return action, result == "held"
 
     @redis_errors
+    def lapse(self, action_id: str) -> None:
+        """The approval window that it rests on is closed: nobody can confirm it any more."""
+        if self._records.run("LAPSE", action_id)[0] == "done":
+            self._records.index(action_id, due=False)
+
+    @redis_errors
     def remind(self, action_id: str, before_seconds: float) -> bool:
         """Have its approvers reminded, once, from that long before it expires on."""
         done = self._records.run("REMIND", action_id, int(before_seconds * 1000))[0] == "done"

@@ -61,10 +61,16 @@ class Window:
     reason: str
     opened_at: float
     until: float
-    open: bool
+    left: float
+    """For so many seconds it is open still; zero once it is closed."""
     closed_by: str = ""
     place: Mapping[str, str] | None = None
     """Where its message is, once it was posted."""
+
+    @property
+    def open(self) -> bool:
+        """Whether it was open when it was read."""
+        return self.left > 0
 
     @property
     def key(self) -> str:
@@ -186,7 +192,7 @@ class Windows:
             reason=fields.get("reason", ""),
             opened_at=int(fields.get("opened", 0)) / 1000,
             until=int(fields.get("until", 0)) / 1000,
-            open=int(fields.get("until", 0)) > now,
+            left=max(0.0, (int(fields.get("until", 0)) - now) / 1000),
             closed_by=fields.get("closed_by", ""),
             place=json.loads(fields["place"]) if fields.get("place") else None,
         )

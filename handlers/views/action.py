@@ -113,11 +113,22 @@ def _state_line(action: Action) -> str:
     if action.state is State.EXPIRED:
         if action.decided_at is not None:
             return f"{agreed(action)}, but it could not begin in time. Nothing was changed."
+        if _lapsed(action):
+            return (
+                "The approval window was closed before this was confirmed. Nothing was changed; "
+                "ask again: approvers will decide."
+            )
         return "Nobody decided in time. Nothing was changed; ask again to go on."
     if outcome is None:
         return action.state.value.capitalize()
     words = [f"*{escape(outcome.happened)}*", escape(outcome.meaning), escape(outcome.remedy)]
     return "\n".join(word for word in words if word)
+
+
+def _lapsed(action: Action) -> bool:
+    """Whether it expired before its time, with the approval window that it rested on."""
+    ended = action.state is State.EXPIRED and action.updated_at < action.expires_at
+    return ended and bool(action.policy.window)
 
 
 def _asking(action: Action) -> str:
@@ -378,6 +389,8 @@ def refused(result: str, action: Action | None) -> Reply:
     """Why a decision changed nothing."""
     if action is None:
         return gone()
+    if result == "expired" and _lapsed(action):
+        result = "window-closed"
     text = _REFUSALS.get(result, _REFUSALS["already"]).format(
         requester=action.requester,
         approvers=mentions(action.policy.approvers),

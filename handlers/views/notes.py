@@ -69,6 +69,8 @@ def _line(action: Action, event: Event) -> str:
 
 def _ending(action: Action, event: Event) -> str:
     outcome = action.outcome
+    if event.name == "expired" and event.detail == "window":
+        return "The approval window is closed. Nothing was changed."
     said = " ".join((outcome.happened, outcome.meaning, outcome.remedy)) if outcome else ""
     lines = {
         "denied": f"<@{event.who}> denied this: {escape(event.detail)}",

@@ -11,15 +11,49 @@ from slack_sdk.errors import SlackApiError
 from bot.sandbox.valkey import Valkey
 from deploy.actions.audit import AuditLog
 from deploy.actions.connection import connect
+from deploy.actions.record import State
+from deploy.actions.store import ActionStore
 from deploy.actions.windows import Windows
 from deploy.gateway import GatewayRef
+from deploy.policy import Policy
 from handlers import window
+from handlers.views import action
+from handlers.views.notes import notes
 from tests.support.redis_servers import started
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Valkey]:
     yield from started("valkey", tmp_path / "redis")
+
+
+REF = GatewayRef("west", "prod", "edge-1")
+
+
+def test_what_waits_for_a_confirmation_within_a_window_ends_with_it(server: Valkey) -> None:
+    client = connect(server.url)
+    windows, store = Windows(client, AuditLog(client)), ActionStore(client)
+    window_of = {
+        user: windows.open(REF, user, by="U2", reason="x", seconds=60, request_id=user)
+        for user in ("U1", "U3")
+    }
+    for name, user in (("AAAAAA", "U1"), ("BBBBBB", "U1"), ("CCCCCC", "U3")):
+        store.create(
+            name, kind="deploy", ref=REF, requester=user,
+            policy=Policy(window=window_of[user].key), digest="d1", request={}, plan={},
+            origin={}, ttl_seconds=60, request_id=name,
+        )  # fmt: skip
+    store.confirm("BBBBBB", by="U1", digest="d1", request_id="yes")
+    windows.close(window_of["U1"].key, by="U2")
+    slack: Any = SimpleNamespace()
+    window.tell_ended(slack, windows, store)
+    states = [found.state for name in ("AAAAAA", "BBBBBB", "CCCCCC") if (found := store.get(name))]
+    assert states == [State.EXPIRED, State.APPROVED, State.PENDING]
+    late = store.get("AAAAAA")
+    assert late is not None
+    (note,) = notes(late, store.events("AAAAAA")[-1:])
+    for said in (action.refused("expired", late).text, note.text):
+        assert "approval window is closed" in said
 
 
 @pytest.mark.parametrize("error", ["is_archived", "ratelimited"])
@@ -46,7 +80,7 @@ def test_a_message_that_cannot_be_changed_keeps_no_other_from_saying_that_it_is_
         raise SlackApiError(error, {"error": error})
 
     slack: Any = SimpleNamespace(chat_update=update)
-    window.tell_ended(slack, windows)
+    window.tell_ended(slack, windows, ActionStore(client))
     assert sorted(told) == ["C0", "C2"]
     left = client.zcard("gateway-bot:{windows}")
     assert left == (0 if error == "is_archived" else 1), "only what may yet be told is kept"

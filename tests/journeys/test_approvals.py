@@ -187,8 +187,12 @@ def test_within_a_window_one_person_changes_one_gateway_alone_until_it_is_closed
     ana.sees("Only approvers of west/prod close this window", ephemeral=True)
     chen.clicks(opened, "Close now")
     chen.sees_at(opened, "Closed by <@U0CHEN>")
+    over = ana.sees_at(late, "approval window was closed before this was confirmed")
     ana.clicks(late, "Confirm")
     ana.sees("approval window is closed", ephemeral=True)
+    ana.clicks(over, "Ask again")
+    again = ana.sees("Restart edge-2.*Needs 1 approval", ephemeral=False)
+    ana.clicks(again, "Cancel")
     told = until(
         lambda: [line for line in thread(demo, opened) if "confirmed a change: scale" in line],
         "the change in the window's thread",

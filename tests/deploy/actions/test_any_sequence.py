@@ -116,6 +116,13 @@ class Machine(RuleBasedStateMachine):
         if may:
             self.model.state = State.CANCELLED
 
+    @rule(luck=st.integers(0, 3))
+    def lapse(self, luck: int) -> None:
+        if luck == 0:
+            self.store.lapse("AAAAAA")
+            if self.model.state is State.PENDING:
+                self.model.state = State.EXPIRED
+
     @rule(step=st.integers(-1, 2))
     def claim(self, step: int) -> None:
         fence = max(1, self.model.fence + step)
