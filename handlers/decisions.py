@@ -46,8 +46,13 @@ def cancel(services: Services, click: Click) -> None:
 
 
 def deny(services: Services, click: Click) -> None:
-    """Ask why; the denial counts once the reason is given."""
+    """Ask why, where the person may deny it now; the denial counts once the reason is given."""
     action_id, digest = _value(click)
+    action = services.store.get(action_id)
+    result = _why_not(services, action, click.user, digest)
+    if result:
+        _tell(services, click, view.refused(result, action))
+        return
     services.slack.views_open(
         trigger_id=click.trigger_id, view=modal.ask(action_id, digest, click.channel)
     )
@@ -172,6 +177,23 @@ def _thawed(services: Services, action_id: str) -> Action | None:
 
 def _eligible(services: Services, action: Action | None, user: str) -> bool:
     return action is not None and services.gatekeeper.may_decide(action, user).allowed
+
+
+def _why_not(services: Services, action: Action | None, user: str, digest: str) -> str:
+    """Why a denial would not count, in the order in which the store looks; empty where it would.
+    Unavailable where it cannot be read who may decide."""
+    if action is None:
+        return "gone"
+    if action.state is not State.PENDING:
+        return "expired" if action.state is State.EXPIRED else "already"
+    if action.digest != digest:
+        return "stale"
+    person = _person(services, action, user)
+    if user == action.requester or person == action.person:
+        return "self"
+    if not _eligible(services, action, user):
+        return "not-approver"
+    return "voted" if any(vote.person == person for vote in action.votes) else ""
 
 
 def _person(services: Services, action: Action | None, user: str) -> str:

@@ -5,6 +5,7 @@ between. The newest state wins; a line in the thread or to the requester is told
 was posted before is looked up by its metadata, since chat.postMessage cannot be repeated safely.
 """
 
+import dataclasses
 import logging
 import threading
 import time
@@ -37,6 +38,11 @@ _RETRY_SECONDS = 5.0
 _PROGRESS_SECONDS = 1.5
 _HISTORY_COUNT = 100
 _WORKERS = 4
+_PASSING = (
+    *("ratelimited", "rate_limited", "service_unavailable", "request_timeout"),
+    *("internal_error", "fatal_error"),
+)
+"""What Slack may answer otherwise the next time."""
 
 
 class Later(Exception):
@@ -185,29 +191,46 @@ class Deliveries:
         return {"channel": posted["channel"], "ts": posted["ts"]}
 
     def _tell(self, delivery: Delivery, message: Place) -> int:
-        """Post what is owed beside the message; the version up to which all has been told."""
+        """Post what is owed beside the message; the version up to which all has been told.
+
+        Everybody else comes before the requester, whose direct messages may not take any.
+        """
         action = delivery.action
-        for note in self._notes(action, delivery.events):
-            metadata = {
-                "event_type": EVENT_TYPE,
-                "event_payload": {"id": action.id, "note": note.key},
-            }
+        owed = self._notes(action, delivery.events)
+        for note in sorted(owed, key=lambda note: note.to == "requester"):
             if note.to == "requester":
-                direct: Any = self._slack.conversations_open(users=action.requester)
-                channel = str(direct["channel"]["id"])
-                if not self._noted(delivery, note, channel, None):
-                    self._posted(channel=channel, text=note.text, metadata=metadata)
+                self._tell_requester(delivery, note, message)
                 continue
             top = self._window_place(action.policy.window) if note.to == "window" else message
-            if top is not None and not self._noted(delivery, note, top["channel"], top["ts"]):
-                self._posted(
-                    channel=top["channel"],
-                    thread_ts=top["ts"],
-                    text=note.text,
-                    reply_broadcast=note.broadcast,
-                    metadata=metadata,
-                )
+            if top is not None:
+                self._reply(delivery, note, top)
         return delivery.events[-1].version if delivery.events else 0
+
+    def _tell_requester(self, delivery: Delivery, note: Note, message: Place) -> None:
+        """In person; by name in the thread where Slack opens no direct messages with them."""
+        requester = delivery.action.requester
+        try:
+            direct: Any = self._slack.conversations_open(users=requester)
+            channel = str(direct["channel"]["id"])
+            if not self._noted(delivery, note, channel, None):
+                self._posted(channel=channel, text=note.text, metadata=_metadata(delivery, note))
+        except SlackApiError as error:
+            reason = str(error.response.get("error"))
+            if reason in _PASSING or error.response.status_code != 200:
+                raise
+            log.warning("%s cannot be told in person: %s", requester, reason)
+            named = dataclasses.replace(note, text=f"<@{requester}> {note.text}")
+            self._reply(delivery, named, message)
+
+    def _reply(self, delivery: Delivery, note: Note, top: Place) -> None:
+        if not self._noted(delivery, note, top["channel"], top["ts"]):
+            self._posted(
+                channel=top["channel"],
+                thread_ts=top["ts"],
+                text=note.text,
+                reply_broadcast=note.broadcast,
+                metadata=_metadata(delivery, note),
+            )
 
     def _posted(self, *, channel: str, **arguments: Any) -> Any:
         wait = self._budgets.post(channel)
@@ -274,6 +297,11 @@ class Deliveries:
             log.error("Slack refused the message of %s: %s", action_id, reason)
             wait = _RETRY_SECONDS * 6
         self._outbox.release(action_id, self._owner, wait)
+
+
+def _metadata(delivery: Delivery, note: Note) -> dict[str, Any]:
+    payload = {"id": delivery.action.id, "note": note.key}
+    return {"event_type": EVENT_TYPE, "event_payload": payload}
 
 
 def _payload(message: Mapping[str, Any]) -> Any:

@@ -6,8 +6,13 @@ from handlers.views import approvals as view
 
 
 def run(services: Services, request: Request) -> Reply:
-    """Ask Slack who the person is now, and the settings what that allows."""
-    return view.rights(services.gatekeeper.rights(request.user, request.channel), request.user)
+    """Ask Slack who the person is now, the settings what that allows, and the store which approval
+    windows are open for them."""
+    return view.rights(
+        services.gatekeeper.rights(request.user, request.channel),
+        services.windows.open_for(request.user),
+        request.user,
+    )
 
 
 VERB = Verb("whoami", "says what you may do here, and why", run, examples=("whoami",))

@@ -136,6 +136,13 @@ class Windows:
         return window if window.open else None
 
     @redis_errors
+    def open_for(self, requester: str) -> tuple[Window, ...]:
+        """Every window that is open for `requester` now, the one that ends first in front."""
+        names = self._client.zrangebyscore(self._index, f"({int(self._now())}", "+inf")
+        found = (self._read(str(name)) for name in names)
+        return tuple(each for each in found if each.open and each.requester == requester)
+
+    @redis_errors
     def at(self, key: str) -> Window | None:
         """This very opening, or None when there is none (any more)."""
         name = key.partition("-")[0]

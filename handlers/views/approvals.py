@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from deploy.actions.record import Action, State
+from deploy.actions.windows import Window
 from deploy.gatekeeper import Rights
 from handlers.verb import Reply
 from handlers.views import action as action_view
@@ -53,8 +54,18 @@ def plan_to_approve(action: Action) -> Reply:
     return Reply(text, tuple(blocks))
 
 
-def rights(found: Sequence[Rights], user: str) -> Reply:
-    """Environment by environment: may ask, may approve, and why."""
+def _window(window: Window) -> Block:
+    ref = window.ref
+    return section(
+        f":unlock: *Approval window on {ref.name}, {ref.cluster}/{ref.namespace}*: you confirm its "
+        f"changes alone until *{date(window.until)}*. Opened by <@{window.by}>: "
+        f"{escape(window.reason)}"
+    )
+
+
+def rights(found: Sequence[Rights], windows: Sequence[Window], user: str) -> Reply:
+    """Environment by environment: may ask, may approve, and why; and the windows that are open for
+    this person."""
     blocks: list[Block] = [header("What you may do"), context(f"You are <@{user}>, `{user}`.")]
     for each in found:
         environment = each.environment
@@ -78,5 +89,6 @@ def rights(found: Sequence[Rights], user: str) -> Reply:
                 f"{escape(each.freeze.reason)}"
             )
         blocks.append(section("\n".join(lines)))
+    blocks += [_window(window) for window in windows[:_SHOWN]]
     blocks.append(context("What belongs to no environment counts as production: nobody may."))
     return Reply("What you may do", tuple(blocks))

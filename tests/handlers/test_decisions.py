@@ -1,6 +1,7 @@
 """What a click or a text decides, checked once more at that moment."""
 
 import datetime
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -82,6 +83,35 @@ def test_what_was_asked_to_go_through_the_freeze_is_approved_in_it(services: Any
     ask(services, "AAAAAA", Policy("approvers", approvers=PEOPLE, break_glass="it is down"))
     services.now = START
     assert decisions.approved(services, "AAAAAA", "U2", "d1", "1").result == "done"
+
+
+def test_only_who_may_deny_it_now_is_asked_for_a_reason(services: Any) -> None:
+    ask(services, "AAAAAA", Policy("approvers", 2, PEOPLE))
+    ask(services, "BBBBBB", Policy("approvers", 1, PEOPLE))
+    decisions.approved(services, "AAAAAA", "U3", "d1", "1")
+    decisions.denied(services, "BBBBBB", "U3", "d1", "no", "2")
+    told: list[str] = []
+    opened: list[Any] = []
+    services.slack = SimpleNamespace(
+        chat_postEphemeral=lambda **message: told.append(message["text"]),
+        views_open=lambda **view: opened.append(view),
+    )
+    for user, name, digest, why in (
+        ("U9", "AAAAAA", "d1", "Only <@U2>, <@U3> can decide"),
+        ("U1", "AAAAAA", "d1", "somebody else"),
+        ("U3", "AAAAAA", "d1", "approved this already"),
+        ("U2", "AAAAAA", "d2", "plan has changed"),
+        ("U2", "BBBBBB", "d1", "already denied, decided by <@U3>"),
+        ("U2", "CCCCCC", "d1", "gone"),
+    ):
+        value = json.dumps({"id": name, "digest": digest})
+        decisions.deny(services, Click(user, "C1", "t", "", value, {}))
+        assert why in told.pop()
+    assert not opened
+    value = json.dumps({"id": "AAAAAA", "digest": "d1"})
+    decisions.deny(services, Click("U2", "C1", "t", "", value, {}))
+    assert not told
+    assert len(opened) == 1
 
 
 def test_nobody_confirms_several_at_once_in_a_freeze(services: Any) -> None:

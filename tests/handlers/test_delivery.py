@@ -208,6 +208,41 @@ def test_where_nobody_may_post_the_requester_is_shown_the_plan_in_person(
         )
 
 
+class Unreachable(WebClient):
+    """Nobody's direct messages can be opened."""
+
+    def __init__(self, like: WebClient, reason: str) -> None:
+        super().__init__(token=like.token, base_url=like.base_url)
+        self.reason = reason
+
+    def conversations_open(self, **arguments: Any) -> Any:
+        answer: Any = SimpleNamespace(
+            get=lambda name: {"error": self.reason}.get(name), status_code=200, headers={}
+        )
+        raise SlackApiError(self.reason, answer)
+
+
+def test_a_requester_without_direct_messages_is_named_in_the_thread_and_holds_nothing_back(
+    person: Person, client: WebClient, server: Valkey, store: ActionStore
+) -> None:
+    with delivering(Unreachable(client, "user_disabled"), server):
+        ask(store)
+        deny(store)
+        until(settled(person, 3), "the end")
+        until(lambda: Outbox(connect(server.url)).owed() == [], "everything to be paid")
+    assert replies(person)[2].startswith(f"<@{ANA}> Your request to deploy edge-1")
+
+
+def test_what_is_to_be_told_in_person_later_keeps_no_line_of_the_thread(
+    person: Person, client: WebClient, server: Valkey, store: ActionStore
+) -> None:
+    with delivering(Unreachable(client, "internal_error"), server):
+        ask(store)
+        store.approve("AAAAAA", by=BEN, person=BEN, eligible=True, digest="d1", request_id="yes")
+        store.cancel("AAAAAA", by=ANA, digest="d1", request_id="no")
+        until(lambda: any("took this back" in line for line in replies(person)), "the last line")
+
+
 def test_a_plan_sent_in_person_whose_posting_was_not_confirmed_is_not_sent_again(
     person: Person, client: WebClient, server: Valkey, store: ActionStore
 ) -> None:

@@ -80,6 +80,8 @@ def direct(demo: Demo, name: str) -> list[dict[str, Any]]:
 def test_a_denial_needs_a_reason_is_final_and_can_be_asked_again(demo: Demo) -> None:
     ivy, ben, chen = (demo.person(name) for name in ("ivy", "ben", "chen"))
     plan = ivy.plans(f"deploy store-7 --to west/prod --tag {TAG}")
+    ivy.clicks(plan, "Deny")
+    ivy.sees("somebody else has to decide", ephemeral=True)
     ben.clicks(plan, "Deny")
     form = ben.form("action_deny_modal")
     refused = ben.submits(form, deny_reason="   ")
@@ -181,6 +183,8 @@ def test_within_a_window_one_person_changes_one_gateway_alone_until_it_is_closed
     inside = ana.plans("scale edge-2 --replicas 3")
     assert "within an approval window" in words(inside)
     late = ana.plans("restart edge-2")
+    ana.types("whoami")
+    ana.sees("window on edge-2, west/prod.*you confirm .*Opened by <@U0BEN>", ephemeral=True)
     ana.clicks(inside, "Confirm")
     ana.sees_at(inside, "3 of 3 pods ready after", 90)
     ana.clicks(opened, "Close now")
