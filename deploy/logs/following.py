@@ -12,6 +12,7 @@ from deploy.kube.connection import Silent, Stream
 from deploy.kube.watching import Change
 from deploy.logs.filters import Filter
 from deploy.logs.lines import Line, read_line
+from deploy.logs.previous import without_previous
 from deploy.logs.seam import Seam
 from deploy.rollouts.pods import pod_progress
 
@@ -276,13 +277,17 @@ def read_now(
 ) -> Batch:
     """The last `tail` lines of each pod, merged by time; what could not be read is said."""
     found = cluster.list("Pod", pods.namespace, label_selector=pods.selector)
-    names = sorted(
-        name for pod in found if (name := str(pod["metadata"]["name"])) == (pods.only or name)
-    )
+    by_name = {
+        name: pod for pod in found if (name := str(pod["metadata"]["name"])) == (pods.only or name)
+    }
+    names = sorted(by_name)
     if pods.only and not names:
         raise NotFound(f"There is no pod “{pods.only[:80]}” of this gateway.")
     trouble: list[str] = []
     lines: list[Line] = []
+    if previous:
+        without, trouble = without_previous([by_name[n] for n in names], pods.container)
+        names = [name for name in names if name not in without]
     calls = [_reading(cluster, pods, name, tail, since_seconds, previous) for name in names[:PODS]]
     for name, future in zip(names, [cluster.begin(call) for call in calls], strict=False):
         try:
@@ -302,4 +307,4 @@ def read_now(
     if len(names) > PODS:
         trouble.append(f"Only {PODS} of {len(names)} pods are read at once.")
     lines.sort(key=lambda line: line.at)
-    return Batch(tuple(lines), 0, tuple(names), tuple(trouble))
+    return Batch(tuple(lines), 0, tuple(sorted(by_name)), tuple(trouble))

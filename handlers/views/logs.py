@@ -36,7 +36,8 @@ def lines(found: Sequence[Line], told: Told, *, waiting: bool = False) -> tuple[
             break
         shown.insert(0, line)
     more = len(shown) < told.total or any(len(text) > _LINE for text in texts)
-    empty = "Nothing yet." if waiting else "No line is like that."
+    none = "Nothing was read." if told.trouble and not told.total else "No line is like that."
+    empty = "Nothing yet." if waiting else none
     body = section(fence(shown, 2900)[0] if shown else f"_{empty}_")
     notes = [counted(told.total, "line")]
     if told.skipped:
