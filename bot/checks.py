@@ -112,6 +112,7 @@ _SCOPES = {
     "im:write": "to tell requesters in person",
     "im:history": "to tell them once",
     "usergroups:read": "to know who approves",
+    "users:read": "to know who is a member of the workspace",
     "files:write": "to send files",
 }
 

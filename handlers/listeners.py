@@ -16,6 +16,7 @@ from deploy.errors import GatewayBotError, InvalidInput
 from handlers import decisions, home, replies
 from handlers.command import parse
 from handlers.intake import Intake
+from handlers.people import origin_of
 from handlers.services import Services
 from handlers.verb import Click, Reply, Request, Submission, Verb
 from handlers.views import denial, errors
@@ -24,6 +25,8 @@ from handlers.views import help as help_view
 log = logging.getLogger(__name__)
 
 Body = dict[str, Any]
+
+_STRANGER = "Only members of the workspace that this bot belongs to can use it. Nothing was done."
 
 
 def register(app: App, services: Services, verbs: Sequence[Verb], intake: Intake) -> None:
@@ -60,13 +63,35 @@ class Listeners:
         app.view_closed(re.compile(".*"))(_ack_only)
 
     def own_workspace(self, ack: Ack, body: Body, next: Callable[[], None]) -> None:
-        """Let nothing in that another workspace sent: its user ids name other people."""
-        team = body.get("team_id") or (body.get("team") or {}).get("id") or ""
-        if team and team == self._services.team():
-            next()
-            return
+        """Let nothing in that is not from this workspace's people: who else shares a channel with
+        them is in no environment, group or approval of the settings."""
+        origin = origin_of(body)
+        try:
+            if self._services.team.takes(origin):
+                next()
+                return
+            refused = Reply(_STRANGER)
+        except GatewayBotError as error:
+            refused = errors.trouble(error)
         log.warning("a payload of another workspace was refused")
-        ack(text="This bot serves another workspace.") if "command" in body else ack()
+        self._refuse(ack, body, origin.user, refused)
+
+    def _refuse(self, ack: Ack, body: Body, user: str, reply: Reply) -> None:
+        """Say why, where Slack shows it to the person for this kind of payload."""
+        kind = body.get("type")
+        blocks = (body.get("view") or {}).get("blocks") or ()
+        inputs = [block["block_id"] for block in blocks if block["type"] == "input"]
+        if "command" in body:
+            _ack_with(ack, reply)
+        elif kind == "view_submission" and inputs:
+            ack(response_action="errors", errors={inputs[0]: reply.text})
+        elif kind == "block_suggestion":
+            ack(options=[])
+        else:
+            ack()
+        if kind == "block_actions" and user:
+            channel = (body.get("channel") or {}).get("id") or ""
+            replies.send(self._services.slack, reply, user=user, channel=channel, response_url="")
 
     def denial(self, ack: Ack, body: Body) -> None:
         """A denial with its reason: written down before the modal closes."""

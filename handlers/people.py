@@ -1,9 +1,11 @@
-"""Who is in which user group, as Slack says now."""
+"""Who is in which user group, and who is one of this workspace, as Slack says now."""
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
@@ -14,6 +16,45 @@ log = logging.getLogger(__name__)
 
 _KEPT_SECONDS = 60.0
 """For this long an answer counts: a click is judged by what was true a minute ago at most."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a payload comes from.
+
+    `installed` is the workspace, or organization, whose bot it was sent to, empty where it does
+    not say; `user` who sent it, and `teams` every workspace that it names as theirs.
+    """
+
+    installed: str
+    user: str
+    teams: frozenset[str]
+
+
+def origin_of(body: Mapping[str, Any]) -> Origin:
+    """The origin of a payload, as Slack's own SDK and its issues tell.
+
+    A click in a channel shared with another workspace has the bot's workspace as `team`, and the
+    person's as `user.team_id` (java-slack-sdk#1041); a form's `team` is the person's, and the bot's
+    is `view.app_installed_team_id` (bolt-js#1614). In an Enterprise Grid `user.team_id` is any one
+    of the person's workspaces (bolt-js#1875), and `team` may be null, `enterprise` given instead.
+    """
+    user, view, event = (_part(body, name) for name in ("user", "view", "event"))
+    team = _part(body, "team").get("id") or body.get("team_id") or ""
+    enterprise = _part(body, "enterprise").get("id") or body.get("enterprise_id") or ""
+    wide = str(body.get("is_enterprise_install")).lower() == "true"
+    installed = view.get("app_installed_team_id") or team or enterprise
+    named = (team, user.get("team_id"), event.get("user_team"))
+    return Origin(
+        installed=str(enterprise if wide else installed),
+        user=str(user.get("id") or body.get("user_id") or event.get("user") or ""),
+        teams=frozenset(str(each) for each in named if each),
+    )
+
+
+def _part(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = body.get(name)
+    return value if isinstance(value, Mapping) else {}
 
 
 class UserGroups:
@@ -57,24 +98,67 @@ def _unreadable(group: str, reason: str) -> Unavailable:
 
 
 class Team:
-    """The workspace that the bot's token belongs to; empty while Slack does not say."""
+    """The workspace that the bot's token belongs to, and who is one of its people."""
 
-    def __init__(self, slack: WebClient) -> None:
+    def __init__(self, slack: WebClient, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._slack = slack
+        self._clock = clock
         self._id = ""
+        self._enterprise = ""
         self._user = ""
+        self._members: dict[str, tuple[float, bool]] = {}
 
     def __call__(self) -> str:
-        """The workspace's id: asked once, and remembered."""
+        """The workspace's id: asked once, and remembered; empty while Slack does not say."""
         if not self._id:
             try:
                 answer = self._slack.auth_test()
             except (SlackApiError, SlackClientError, OSError) as error:
                 log.warning("Slack does not say which workspace this is: %s", type(error).__name__)
             else:
+                self._enterprise = str(answer.get("enterprise_id") or "")
                 self._id, self._user = str(answer["team_id"]), str(answer["user_id"])
         return self._id
 
     def bot_user(self) -> str:
         """The bot's own user id."""
         return self._user if self() else ""
+
+    def takes(self, origin: Origin) -> bool:
+        """Whether a payload was sent to this workspace's bot, by one of the workspace's people.
+
+        Unavailable while Slack does not say which workspace this is, or whose the person is.
+        """
+        own = self()
+        if not own:
+            raise Unavailable("Slack does not say which workspace this bot belongs to.")
+        if not origin.installed or origin.installed not in (own, self._enterprise):
+            return False
+        # In an organization a person's payloads may name any one of their workspaces.
+        return origin.teams == {own} or self._has(origin.user, own)
+
+    def _has(self, user: str, own: str) -> bool:
+        kept = self._members.get(user)
+        if kept is not None and self._clock() - kept[0] < _KEPT_SECONDS:
+            return kept[1]
+        asked_at = self._clock()
+        try:
+            answer = self._slack.users_info(user=user)
+        except SlackApiError as error:
+            raise _stranger(str(error.response.get("error"))) from error
+        except (SlackClientError, OSError) as error:
+            raise _stranger(type(error).__name__) from error
+        person = answer["user"]
+        everywhere = person.get("enterprise_user") or {}
+        teams = {person.get("team_id"), everywhere.get("enterprise_id")}
+        member = own in teams.union(everywhere.get("teams") or ())
+        self._members[user] = (asked_at, member)
+        return member
+
+
+def _stranger(reason: str) -> Unavailable:
+    return Unavailable(
+        f"Slack does not say whether you are a member of this bot's workspace ({reason}).",
+        meaning="So nothing was done.",
+        remedy="Try again in a minute. The app needs the scope users:read.",
+    )

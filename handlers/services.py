@@ -20,6 +20,7 @@ from deploy.kube.cluster import Cluster
 from deploy.plans.planning import Planner
 from handlers.choices import Choices
 from handlers.live import Live
+from handlers.people import Team
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Services:
 
     `wake` nudges the runner and the delivery after an action changed; `decision_seconds` is how
     long a plan waits for its decision; `image_repository` is what manifests name; `portal` is the
-    Azure portal of this cloud. `accept` makes a request safe and starts on it; `team` is the id of
-    the workspace, empty while it is not known. `resume` lets automatic rotation go on in an
+    Azure portal of this cloud. `accept` makes a request safe and starts on it; `team` is
+    the workspace that the bot belongs to. `resume` lets automatic rotation go on in an
     environment, in the name of a person. `regenerate_keys` says whether the settings allow
     that.
     """
@@ -53,7 +54,7 @@ class Services:
     tracker: Tracker
     resume: Callable[[str, str], bool]
     accept: Callable[[Any], None]
-    team: Callable[[], str]
+    team: Team
     wake: Callable[[str], None]
     command: str
     decision_seconds: int
