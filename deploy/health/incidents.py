@@ -2,7 +2,8 @@
 
 A trouble counts when it has lasted a while, and is over when it has been gone for a while: pods come
 and go. One gateway is one incident, whatever troubles it has. When several on one cluster get worse
-together, as when a node dies, they are one incident too. What cannot be seen changes nothing.
+together, as when a node dies, they are one incident too; where more goes than that node, or the
+cluster itself, the same incident becomes that. What cannot be seen changes nothing.
 """
 
 import dataclasses
@@ -36,7 +37,8 @@ class Health:
     """One gateway as it is seen now: each trouble with its evidence.
 
     `link_seen` says whether anything was seen of its link to Azure: where nothing was, a link
-    trouble of before is not over. `nodes` are those of its pods that are not ready.
+    trouble of before is not over. `nodes` are those of its pods that are not ready, but for pods
+    that are only starting.
     """
 
     ref: GatewayRef
@@ -107,13 +109,19 @@ def health_of(gateway: CachedGateway, seen: Seen) -> Health:
     minimum = minimum_of(gateway.deployment)
     if available < minimum and not _first_rollout(gateway.deployment):
         troubles[BELOW_MINIMUM] = f"{available} of {desired} pods are available, {minimum} must be"
-    unready = [pod for pod in gateway.pods if not is_ready(pod)]
+    unready = [pod for pod in gateway.pods if not (is_ready(pod) or _is_starting(pod))]
     return Health(
         gateway.ref,
         troubles,
         level in (*_LINK, "connected", "no trouble seen"),
         frozenset(str(pod["spec"].get("nodeName") or "") for pod in unready) - {""},
     )
+
+
+def _is_starting(pod: Mapping[str, Any]) -> bool:
+    """Whether it starts for the first time: a pod in place of another says nothing of its node."""
+    statuses = (pod.get("status") or {}).get("containerStatuses") or ()
+    return not any(status.get("started") or status.get("restartCount") for status in statuses)
 
 
 def _first_rollout(deployment: Mapping[str, Any]) -> bool:
@@ -159,7 +167,10 @@ def step(
         hidden |= {key for key in watch.seen if not key.endswith(f" {AWAY}")}
     seen, gone = _remembered(watch, current, hidden, now)
     lasting = {key: said for key, said in current.items() if now - seen[key] >= LASTS}
-    incidents = [_gone_on(incident, lasting, seen, by_ref, now) for incident in watch.incidents]
+    incidents = [
+        _placed(_gone_on(incident, lasting, seen, by_ref, now), by_ref)
+        for incident in watch.incidents
+    ]
     told = {ref for incident in incidents for ref in incident.open_members}
     fresh: dict[str, dict[str, str]] = {}
     for key, said in lasting.items():
@@ -244,10 +255,13 @@ def _begun(
         members = {r: m for r, m in members.items() if r not in incidents[number].open_members}
     if not members:
         return incidents
-    for number, incident in enumerate(incidents):
+    for number in reversed(range(len(incidents))):
+        incident = incidents[number]
         recent = now - incident.opened_at < TOGETHER
-        if incident.together and incident.over_at is None and recent:
-            return [*incidents[:number], _with(incident, members), *incidents[number + 1 :]]
+        takes = incident.together or (cluster in members and _lost_pods(incident))
+        if takes and incident.over_at is None and recent:
+            incidents[number] = _placed(_with(incident, members), healths, members)
+            return incidents
     lately = sum(now - incident.opened_at < TOGETHER for incident in incidents)
     if (len(members) > 1 and len(members) + lately >= MANY) or lately >= MANY:
         node = _common_node(members, healths)
@@ -289,6 +303,30 @@ def _incident(
 ) -> Incident:
     name = f"{min(members)}@{int(now * 1000)}"
     return Incident(name, cluster, members, now, node, together)
+
+
+def _lost_pods(incident: Incident) -> bool:
+    """Whether it is of pods that went, which may be how a cluster began to go."""
+    return any(BELOW_MINIMUM in member.troubles for member in incident.open_members.values())
+
+
+def _placed(
+    incident: Incident, healths: Mapping[str, Health], fresh: Iterable[str] = ()
+) -> Incident:
+    """The incident, of its node no more where others are shown to be lost too.
+
+    Once pods are made anew elsewhere nothing shows the node any more, so that unsays nothing.
+    """
+    if not incident.node:
+        return incident
+    nodes = [
+        healths[ref].nodes
+        for ref in incident.open_members
+        if ref in healths and (healths[ref].nodes or ref in fresh)
+    ]
+    if not nodes or frozenset.intersection(*nodes) == {incident.node}:
+        return incident
+    return dataclasses.replace(incident, node="", version=incident.version + 1)
 
 
 def _common_node(members: Iterable[str], healths: Mapping[str, Health]) -> str:

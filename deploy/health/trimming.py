@@ -83,6 +83,7 @@ class _Deployment(Struct, rename="camel"):
 class _ContainerStatus(Struct, rename="camel"):
     name: str
     ready: Any = UNSET
+    started: Any = UNSET
     restart_count: Any = UNSET
     state: Any = UNSET
     last_state: Any = UNSET

@@ -26,15 +26,22 @@ def message(incident: Incident) -> tuple[str, list[Block]]:
         blocks: list[Block] = [section(f"✅ *Over: {escape(title)}*, after {took}")]
         return f"Over: {title}", [*blocks, context(_when(incident))]
     blocks = [section(f"{_sign(incident)} *{escape(title)}*")]
+    away = lasting.pop(incident.cluster, None)
+    if away is not None:
+        blocks.append(section(_line(incident.cluster, away)))
+        if lasting:
+            unwell = f"{counted(len(lasting), 'gateway')} got worse before; what became of that"
+            blocks.append(context(f"{unwell} cannot be seen until it answers."))
     shown = list(lasting.items())[:_SHOWN]
-    blocks.append(section("\n".join(_line(ref, member) for ref, member in shown)))
+    if shown:
+        blocks.append(section("\n".join(_line(ref, member) for ref, member in shown)))
     if len(lasting) > _SHOWN:
         blocks.append(context(f"… and {counted(len(lasting) - _SHOWN, 'more gateway')}."))
-    if len(lasting) < len(incident.members):
-        better = len(incident.members) - len(lasting)
+    better = len(_gateways(incident)) - len(lasting)
+    if better:
         blocks.append(context(f"{counted(better, 'gateway')} of these are well again."))
     blocks.append(context(_when(incident)))
-    if len(incident.members) == 1 and not _is_cluster(incident):
+    if len(incident.members) == 1 and away is None:
         (ref,) = incident.members
         blocks.append({"type": "actions", "elements": [button("Status", "show_status", ref)]})
     return title, blocks
@@ -47,26 +54,29 @@ def reply(text: str) -> str:
     if kind == "gone":
         return f"`{escape(subject)}` runs no more."
     if kind == "better":
-        return f"✅ `{escape(subject)}` is well again."
+        well = "is well again" if "/" in subject else "answers again"
+        return f"✅ `{escape(subject)}` {well}."
     return f":warning: `{escape(subject)}` {escape(cut(said, 500))}"
 
 
 def title_of(incident: Incident) -> str:
     """The incident on one line."""
-    if _is_cluster(incident):
+    gateways = _gateways(incident)
+    cluster = incident.members.get(incident.cluster)
+    if cluster is not None and (cluster.over_at is None or incident.over_at is not None):
         return f"Cluster {incident.cluster} does not answer"
-    if not incident.together:
-        ((ref, member),) = incident.members.items()
+    if len(gateways) == 1:
+        ((ref, member),) = gateways.items()
         return f"{ref} is {_in_words(member)}"
     where = f"on node {incident.node} of {incident.cluster}" if incident.node else ""
     return (
-        f"{counted(len(incident.members), 'gateway')} "
+        f"{counted(len(gateways), 'gateway')} "
         f"{where or f'on {incident.cluster}'} got worse together"
     )
 
 
-def _is_cluster(incident: Incident) -> bool:
-    return set(incident.members) == {incident.cluster}
+def _gateways(incident: Incident) -> dict[str, Member]:
+    return {ref: m for ref, m in incident.members.items() if ref != incident.cluster}
 
 
 def _in_words(member: Member) -> str:
@@ -85,7 +95,8 @@ def _sign(incident: Incident) -> str:
 
 
 def _since(incident: Incident) -> float:
-    return min(member.since for member in incident.members.values())
+    away = incident.open_members.get(incident.cluster)
+    return away.since if away else min(member.since for member in incident.members.values())
 
 
 def _when(incident: Incident) -> str:

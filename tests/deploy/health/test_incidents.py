@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from deploy.actions.connection import connect
 from deploy.gateway import GatewayRef
+from deploy.health.cache import CachedGateway
+from deploy.health.heartbeat import Heartbeat
 from deploy.health.incident_store import IncidentStore
 from deploy.health.incidents import (
     BELOW_MINIMUM,
@@ -23,11 +25,13 @@ from deploy.health.incidents import (
     Health,
     Incident,
     Watch,
+    health_of,
     minimum_of,
     step,
     watch_from_mapping,
     watch_to_mapping,
 )
+from deploy.health.levels import Seen
 from handlers.views import incidents as view
 from tests.handlers.test_views import check
 from tests.support.redis_servers import started
@@ -160,6 +164,70 @@ def test_a_node_that_dies_is_one_message_however_many_gateways_it_takes(channel:
     channel.look(*map(health, names), seconds=60)
     assert channel.last.startswith("Over: 50 gateways")
     assert len(channel.posted) == 1
+
+
+def test_what_was_told_as_a_node_is_told_as_the_cluster_once_that_does_not_answer(
+    channel: Channel,
+) -> None:
+    lost = [health(f"edge-{n}", BELOW_MINIMUM, node="n1") for n in range(3)]
+    channel.look(*lost, seconds=60)
+    assert channel.posted == ["3 gateways on node n1 of west got worse together"]
+    channel.look(away="Cluster “west” does not answer.", seconds=60)
+    assert channel.last == "Cluster west does not answer"
+    channel.look(*lost, seconds=60)
+    assert channel.last == "3 gateways on node n1 of west got worse together"
+    assert channel.replies[-1] == "✅ `west` answers again."
+    channel.look(*(health(f"edge-{n}") for n in range(3)), seconds=60)
+    assert channel.last == "Over: Cluster west does not answer"
+    assert len(channel.posted) == 1
+
+
+def test_a_single_gateway_that_lost_pods_first_becomes_the_cluster_and_itself_again(
+    channel: Channel,
+) -> None:
+    channel.look(health("edge-1", BELOW_MINIMUM), seconds=60)
+    channel.look(away="Cluster “west” does not answer.", seconds=60)
+    assert channel.last == "Cluster west does not answer"
+    channel.look(health("edge-1", BELOW_MINIMUM), seconds=60)
+    assert channel.last == "west/dev/edge-1 is below its minimum of pods"
+    assert len(channel.posted) == 1
+
+
+@pytest.mark.parametrize("more", ["another gateway", "the same gateways"])
+def test_an_incident_of_a_node_is_of_the_cluster_once_other_nodes_are_lost_too(
+    channel: Channel, more: str
+) -> None:
+    names = [f"edge-{n}" for n in range(3)]
+    lost = [health(n, BELOW_MINIMUM, node="n1") for n in names]
+    channel.look(*lost, seconds=60)
+    # Pods that are made anew leave no trace of the node.
+    channel.look(*(health(n, BELOW_MINIMUM) for n in names), seconds=60)
+    assert channel.posted == ["3 gateways on node n1 of west got worse together"]
+    if more == "another gateway":
+        lost.append(health("edge-9", BELOW_MINIMUM, node="n2"))
+    else:
+        lost = [dataclasses.replace(h, nodes=frozenset({"n1", "n2"})) for h in lost]
+    channel.look(*lost, seconds=60)
+    assert channel.last == f"{len(lost)} gateways on west got worse together"
+    assert len(channel.posted) == 1
+
+
+def test_a_pod_that_starts_in_place_of_another_says_nothing_of_its_node() -> None:
+    def pod(node: str, **status: Any) -> dict[str, Any]:
+        return {
+            "metadata": {"name": f"p-{node}"},
+            "spec": {"nodeName": node},
+            "status": {"phase": "Running", "containerStatuses": [{"name": "gateway", **status}]},
+        }
+
+    deployment = {
+        "metadata": {"name": "edge-1", "namespace": "dev"},
+        "spec": {"replicas": 2},
+        "status": {"availableReplicas": 0},
+    }
+    pods = [pod("n1", started=True, restartCount=0), pod("n2", started=False, restartCount=0)]
+    gateway = CachedGateway(GatewayRef("west", "dev", "edge-1"), deployment, tuple(pods), None)
+    assert health_of(gateway, Seen(Heartbeat("unknown", ""), NOW)).nodes == {"n1"}
 
 
 def test_gateways_that_get_worse_one_after_another_do_not_flood(channel: Channel) -> None:
