@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 API_VERSION = "2024-05-01"
 _TIMEOUT = (5, 20)
 _BUDGET_SECONDS = 15.0
+_NOTICED_SECONDS = 2.0
+"""Whoever waits longer wants to know why."""
 _RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 _PAGES = 100
 _READ = "Microsoft.ApiManagement/service/gateways/read"
@@ -45,6 +47,14 @@ class Credential(Protocol):
     """What is used of an azure-identity credential."""
 
     def get_token(self, *scopes: str) -> AccessToken: ...
+
+
+Waiting = Callable[[Unavailable, float], None]
+"""Told why Azure is asked again, and in how many seconds."""
+
+
+def _nobody(trouble: Unavailable, seconds: float) -> None:
+    """Nobody waits for it."""
 
 
 @dataclass(frozen=True)
@@ -88,13 +98,15 @@ class ArmClient:
         self._clock = clock
         self._sleep = sleep
 
-    def list_gateways(self, instance: ApimInstance) -> tuple[GatewayResource, ...]:
-        """Every gateway resource of an instance."""
+    def list_gateways(
+        self, instance: ApimInstance, waiting: Waiting = _nobody
+    ) -> tuple[GatewayResource, ...]:
+        """Every gateway resource of an instance; `waiting` is told before each longer wait."""
         url = f"{self._base(instance)}/gateways?api-version={API_VERSION}"
         found: list[GatewayResource] = []
         for _ in range(_PAGES):
             what = f"the gateways of {instance.name}"
-            page = _json(self._call("GET", url, what, _READ), what)
+            page = _json(self._call("GET", url, what, _READ, waiting=waiting), what)
             try:
                 found += [_gateway(item) for item in page["value"]]
             except (KeyError, TypeError) as error:
@@ -163,6 +175,7 @@ class ArmClient:
         what: str,
         right: str,
         body: Mapping[str, str] | None = None,
+        waiting: Waiting = _nobody,
     ) -> requests.Response:
         """A successful answer."""
         end = self._clock() + _BUDGET_SECONDS
@@ -177,6 +190,8 @@ class ArmClient:
             if self._clock() + pause > end:
                 raise trouble
             log.info("Azure: %s; trying again in %.1f s", trouble.happened, pause)
+            if pause >= _NOTICED_SECONDS:
+                waiting(trouble, pause)
             self._sleep(pause)
             wait = min(wait * 2, 8.0)
 

@@ -14,7 +14,7 @@ from deploy.rendering.manifests import SPEC_ANNOTATION
 from deploy.rollouts.installed import deployment_of
 from deploy.rollouts.pods import token_secret_of
 from deploy.tokens.token import secret_facts
-from handlers.proposal import DECISION_OPTIONS, check_allowed, find, listed, propose
+from handlers.proposal import DECISION_OPTIONS, check_allowed, find, listed, propose, told_of_waits
 from handlers.services import Services
 from handlers.verb import Option, Reply, Request, Verb
 
@@ -76,7 +76,8 @@ def _gateway(
     deployment: Manifest,
 ) -> str:
     """The gateway resource: as asked for, else as its token or environment says, else its name."""
-    known = [gateway.name for gateway in services.arm.list_gateways(instance)]
+    waiting = told_of_waits(services, request)
+    known = [gateway.name for gateway in services.arm.list_gateways(instance, waiting)]
     wanted = str(request.options.get("gateway") or "")
     candidates = [wanted] if wanted else [*_told(cluster, deployment), _name(deployment)]
     for candidate in candidates:

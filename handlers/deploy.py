@@ -12,7 +12,7 @@ from deploy.rendering.manifests import SPEC_ANNOTATION
 from deploy.specs.overlay import from_words, from_yaml, merged
 from deploy.specs.spec import spec_from_mapping
 from handlers import fix
-from handlers.proposal import DECISION_OPTIONS, check_allowed, listed, propose
+from handlers.proposal import DECISION_OPTIONS, check_allowed, listed, propose, told_of_waits
 from handlers.services import Services
 from handlers.verb import Click, Option, Reply, Request, Submission, Verb
 from handlers.views import deploy_modal as modal
@@ -41,7 +41,7 @@ def run(services: Services, request: Request) -> Reply | None:
     to decide.
     """
     ref_place = _place(request)
-    instance, gateway = _gateway(services, request.gateway)
+    instance, gateway = _gateway(services, request)
     ref = GatewayRef(*ref_place, str(request.options.get("name") or gateway.lower()))
     if ref.cluster not in services.clusters:
         raise NotFound(
@@ -155,16 +155,17 @@ def _place(request: Request) -> tuple[str, str]:
     return parts[0], parts[1]
 
 
-def _gateway(services: Services, name: str) -> tuple[ApimInstance, str]:
-    """The gateway resource called `name` or `instance/name`, wherever it is."""
-    wanted, _, gateway = name.rpartition("/")
+def _gateway(services: Services, request: Request) -> tuple[ApimInstance, str]:
+    """The gateway resource called as asked, or `instance/name`, wherever it is."""
+    wanted, _, gateway = request.gateway.rpartition("/")
     instances = [i for i in services.instances.values() if wanted in ("", i.name)]
     if not instances:
         raise NotFound(
             f"There is no API Management instance “{wanted}”.",
             remedy=f"This bot knows {', '.join(sorted(services.instances))}.",
         )
-    known = {i.name: [g.name for g in services.arm.list_gateways(i)] for i in instances}
+    waiting = told_of_waits(services, request)
+    known = {i.name: [g.name for g in services.arm.list_gateways(i, waiting)] for i in instances}
     found = [i for i in instances if gateway in known[i.name]]
     if len(found) == 1:
         return found[0], gateway

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deploy.actions.record import action_id
-from deploy.errors import Conflict, InvalidInput
+from deploy.azure import Waiting
+from deploy.errors import Conflict, InvalidInput, Unavailable
 from deploy.gateway import GatewayRef, GatewaySpec
 from deploy.health.status import resolve
 from deploy.plans.binding import plan_to_mapping
@@ -14,10 +15,12 @@ from deploy.policy import Policy
 from deploy.specs.spec import spec_to_mapping
 from deploy.tokens import regeneration
 from deploy.tokens.rotation import Rotation, rotation_to_mapping
+from handlers import replies
 from handlers.services import Services
 from handlers.status import everywhere
 from handlers.verb import Option, Reply, Request
 from handlers.views import action as action_view
+from handlers.views import errors
 
 DECISION_OPTIONS = (
     Option("reason", "why, for those who decide", "TEXT"),
@@ -41,6 +44,24 @@ def check_allowed(services: Services, request: Request, ref: GatewayRef, kind: s
         # What a window is open for is not a key on which other gateways may depend.
         windows=kind != regeneration.KIND,
     )
+
+
+def told_of_waits(services: Services, request: Request) -> Waiting:
+    """Tells the requester, once, why their plan takes longer, and that it follows by itself."""
+    told: list[float] = []
+
+    def tell(trouble: Unavailable, seconds: float) -> None:
+        if not told:
+            replies.send(
+                services.slack,
+                errors.waiting(trouble, seconds),
+                user=request.user,
+                channel=request.channel,
+                response_url=request.response_url,
+            )
+        told.append(seconds)
+
+    return tell
 
 
 def find(services: Services, name: str) -> GatewayRef:

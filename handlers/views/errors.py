@@ -2,7 +2,7 @@
 
 import re
 
-from deploy.errors import GatewayBotError
+from deploy.errors import GatewayBotError, Unavailable
 from handlers.verb import Reply
 from handlers.views.text import context, escape, section
 
@@ -19,6 +19,12 @@ def trouble(error: GatewayBotError) -> Reply:
     if error.remedy:
         blocks.append(context(escape(error.remedy)))
     return Reply(str(error), tuple(blocks))
+
+
+def waiting(error: Unavailable, seconds: float) -> Reply:
+    """Why an answer takes longer, while it is on its way."""
+    text = f"{error.happened} It is asked again in {seconds:.0f} s; your plan follows by itself."
+    return Reply(text, (section(f":hourglass_flowing_sand: {escape(text)}"),))
 
 
 def unexpected(reference: str) -> Reply:

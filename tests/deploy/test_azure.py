@@ -83,7 +83,10 @@ def test_a_throttled_call_waits_as_long_as_azure_asks_and_goes_on(azure: Azure) 
     azure.faults.set("retry_after_seconds", 3.0)
     azure.faults.set("arm_status", "429")
     arm._sleep = lambda seconds: azure.faults.set("arm_status", "none")
-    assert len(arm.list_gateways(INSTANCE)) == 120
+    told: list[tuple[str, float]] = []
+    found = arm.list_gateways(INSTANCE, lambda why, seconds: told.append((str(why), seconds)))
+    assert len(found) == 120
+    assert told == [("Azure limits how often it may be asked. Try again in 3 s.", 3.0)]
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,15 @@ def test_a_service_that_does_not_answer_is_named(
         dan.sees(answer, 60, ephemeral=True)
 
 
+def test_while_azure_asks_to_wait_the_requester_knows_and_the_plan_follows(demo: Demo) -> None:
+    chen = demo.person("chen")
+    demo.fault("azure", "retry_after_seconds", 2)
+    with broken(demo, "azure", "arm_status", "429", "none"):
+        chen.types(f"deploy edge-2 --to west/dev --tag {TAG}")
+        chen.sees("limits how often it may be asked. It is asked again in 2 s", 30, ephemeral=True)
+    chen.sees("Deploy edge-2 to west/dev.*Nothing has changed yet", 30, ephemeral=False)
+
+
 def test_status_says_which_cluster_does_not_answer_and_shows_the_other(demo: Demo) -> None:
     ivy = demo.person("ivy")
     with broken(demo, "cluster east", "api_down", True, False):
