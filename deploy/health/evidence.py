@@ -24,7 +24,7 @@ from deploy.tokens.token_facts import TokenFacts
 
 BOUND = 5.0
 """How long, in seconds, evidence is gathered for; what has not come by then is unknown."""
-_ASKED = 50
+ASKED = 50
 """Of how many pods of one gateway logs and status are asked."""
 _AT_ONCE = 32
 _LOG_LINES = 1000
@@ -101,7 +101,7 @@ def stale_token(pod: Manifest, deployment: Manifest, token: TokenFacts | None, n
 
 
 def _begin(pool: ThreadPoolExecutor, cluster: Cluster, asked: Asked, log_lines: int) -> _Running:
-    pods = [pod for pod in _living(asked.pods) if _runs(pod)][:_ASKED]
+    pods = [pod for pod in _living(asked.pods) if _runs(pod)][:ASKED]
     return _Running(
         asked,
         {

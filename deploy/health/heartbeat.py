@@ -5,6 +5,7 @@ they hold and what Azure's events say is all there is, so each pod gets a level 
 for it, and a gateway is as well as its worst pod. Without evidence the level is `unknown`, and why.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -103,17 +104,23 @@ class Heartbeat:
 
 def heartbeat_of(evidence: Evidence) -> Heartbeat:
     """The level of a gateway and of each of its pods."""
-    pods = tuple(_judge(pod, evidence.now) for pod in evidence.pods)
+    return heartbeat_of_pods(
+        tuple(_judge(pod, evidence.now) for pod in evidence.pods), evidence.unasked
+    )
+
+
+def heartbeat_of_pods(pods: Sequence[PodHeartbeat], unasked: int = 0) -> Heartbeat:
+    """The level of a gateway whose pods have these, and `unasked` more."""
     if not pods:
         return Heartbeat("unknown", "There is no pod that could talk to Azure.")
     worst = max(pods, key=lambda pod: _RANKS.index(pod.level))
     alike = [pod for pod in pods if pod.level == worst.level]
     since = min((pod.since for pod in alike if pod.since is not None), default=None)
-    total = len(pods) + evidence.unasked
+    total = len(pods) + unasked
     text = f"{len(alike)} of {total} pods: {worst.evidence}" if total > 1 else worst.evidence
-    if evidence.unasked:
-        text += f" ({evidence.unasked} more were not asked)"
-    return Heartbeat(worst.level, text, since, pods)
+    if unasked:
+        text += f" ({unasked} more were not asked)"
+    return Heartbeat(worst.level, text, since, tuple(pods))
 
 
 def worse(one: Level, other: Level) -> bool:

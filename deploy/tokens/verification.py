@@ -3,6 +3,7 @@
 A pod's token is an environment variable, so what a pod of the new token says is said with it. At
 log level debug a successful poll proves it. At the usual levels success is silent, so no refusal,
 ready, and an answering status path for a while is all there can be, and it is said to be no more.
+Every pod is asked, a batch of them after the other, so that many take longer but no more memory.
 """
 
 import threading
@@ -15,8 +16,8 @@ from enum import StrEnum
 from deploy.actions.executor import RunLost
 from deploy.errors import GatewayBotError, NotFound
 from deploy.gateway import GatewaySpec
-from deploy.health.evidence import Asked, heartbeats
-from deploy.health.heartbeat import Heartbeat
+from deploy.health.evidence import ASKED, Asked, heartbeats
+from deploy.health.heartbeat import Heartbeat, PodHeartbeat, heartbeat_of_pods
 from deploy.kube.cluster import Cluster
 from deploy.plans.plan import Manifest
 from deploy.rendering.labels import selector
@@ -44,6 +45,7 @@ class Judged:
 class Observing:
     """How long to look, in seconds: until silence counts, at most in all, and between two looks.
 
+    `patience` is that of a gateway whose pods answer at once: the time of two looks comes on top.
     A gateway polls every ten seconds and a refusal comes at once (azure-docs,
     self-hosted-gateway-overview), so half a minute holds three polls.
     """
@@ -88,15 +90,23 @@ class Observer:
         self._secret = secret
         self._observing = observing
 
-    def look(self) -> Judged:
-        """What there is to see now. Raises what reading the Deployment or its pods raises."""
+    def look(self, lost: threading.Event | None = None) -> Judged:
+        """What there is to see now: a few seconds at most for each fifty pods.
+
+        RunLost when `lost` is set. Raises what reading the Deployment or its pods raises.
+        """
         ref = self._spec.ref
         deployment = self._cluster.get("Deployment", ref.namespace, ref.name)
         if deployment is None:
             raise NotFound(f"The Deployment “{ref.name}” is gone from {ref.cluster}.")
         pods = [pod for pod in self._pods() if _reads(pod, self._secret)]
-        asked = Asked(ref, deployment, pods, None)
-        return judge(heartbeats(self._cluster, [asked])[ref])
+        found: list[PodHeartbeat] = []
+        for first in range(0, len(pods), ASKED):
+            if lost is not None and lost.is_set():
+                raise RunLost
+            asked = Asked(ref, deployment, pods[first : first + ASKED], None)
+            found += heartbeats(self._cluster, [asked])[ref].pods
+        return judge(heartbeat_of_pods(found))
 
     def watch(self, lost: threading.Event) -> Judged:
         """Look until it is clear, or until there is no more patience. RunLost when `lost` is set.
@@ -105,9 +115,12 @@ class Observer:
         """
         began = time.monotonic()
         calm_since: float | None = None
+        slowest = 0.0
         while True:
-            judged = self._seen()
+            looked = time.monotonic()
+            judged = self._seen(lost)
             now = time.monotonic()
+            slowest = max(slowest, now - looked)
             if judged.answer in (Answer.PROVEN, Answer.DENIED):
                 return judged
             if judged.answer is Answer.QUIET:
@@ -116,9 +129,9 @@ class Observer:
                     return judged
             else:
                 calm_since = None
-            if now - began >= self._observing.patience:
+            if now - began >= self._observing.patience + 2 * slowest:
                 return Judged(Answer.UNDECIDED, judged.evidence)
-            if lost.wait(self._observing.look):
+            if lost.wait(self._pause(now - looked)):
                 raise RunLost
 
     @contextmanager
@@ -128,12 +141,15 @@ class Observer:
         ended = threading.Event()
 
         def work() -> None:
-            while not ended.wait(self._observing.look):
+            took = 0.0
+            while not ended.wait(self._pause(took)):
+                looked = time.monotonic()
                 try:
-                    judged = self._seen()
-                except NotFound:
+                    judged = self._seen(ended)
+                except (NotFound, RunLost):
                     # Who follows the rollout says it.
                     return
+                took = time.monotonic() - looked
                 if judged.answer is Answer.DENIED:
                     found.evidence = judged.evidence
                     return
@@ -146,9 +162,13 @@ class Observer:
             # Nobody waits for a look under way: it is bounded by itself.
             ended.set()
 
-    def _seen(self) -> Judged:
+    def _pause(self, took: float) -> float:
+        """Until the next look: the pods of a large gateway are not asked without end."""
+        return max(self._observing.look, min(took, self._observing.quiet))
+
+    def _seen(self, lost: threading.Event) -> Judged:
         try:
-            return self.look()
+            return self.look(lost)
         except NotFound:
             raise
         except GatewayBotError as error:
