@@ -114,6 +114,7 @@ _SCOPES = {
     "usergroups:read": "to know who approves",
     "users:read": "to know who is a member of the workspace",
     "files:write": "to send files",
+    "files:read": "to take a spec as a file",
 }
 
 

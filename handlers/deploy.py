@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from deploy.azure import ApimInstance
-from deploy.errors import InvalidInput, NotFound, Refused
+from deploy.errors import GatewayBotError, InvalidInput, NotFound, Refused
 from deploy.gateway import GatewayRef, GatewaySpec
 from deploy.rendering.manifests import SPEC_ANNOTATION
-from deploy.specs.overlay import from_words, from_yaml, merged
+from deploy.specs.overlay import EXAMPLE, from_file, from_words, from_yaml, merged
 from deploy.specs.spec import spec_from_mapping
-from handlers import fix
+from handlers import fix, spec_file
 from handlers.proposal import DECISION_OPTIONS, check_allowed, listed, propose, told_of_waits
 from handlers.services import Services
 from handlers.verb import Click, Option, Reply, Request, Submission, Verb
@@ -69,7 +69,9 @@ def open_modal(services: Services, request: Request, trigger_id: str) -> None:
         given["gateway"] = request.gateway
     view: Mapping[str, Any] = opened["view"]
     services.slack.views_update(
-        view_id=view["id"], hash=view["hash"], view=modal.form(private_metadata, given, failed)
+        view_id=view["id"],
+        hash=view["hash"],
+        view=modal.form(private_metadata, given, failed, file=services.team.granted("files:read")),
     )
 
 
@@ -77,6 +79,15 @@ def submit(services: Services, submission: Submission) -> Request:
     """The sent form as a request; what can be told to be wrong at once stays in the form."""
     origin = json.loads(submission.private_metadata)
     chosen = modal.values(submission.values)
+    for file in modal.files(submission.values)[:1]:
+        chosen = _with_file(services, chosen, file)
+    for name, block in (("gateway", modal.GATEWAY), ("tag", modal.TAG)):
+        if not chosen.get(name):
+            raise InvalidInput(
+                f"The {name} is missing.",
+                field=block,
+                remedy="Choose it here, or give a spec file that says it.",
+            )
     gateway = chosen.pop("gateway", "")
     request = Request(
         id=submission.id,
@@ -104,23 +115,50 @@ def submit(services: Services, submission: Submission) -> Request:
     return request
 
 
+def _with_file(
+    services: Services, chosen: Mapping[str, Any], file: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What was chosen, and what was not as the file says it."""
+    try:
+        text = spec_file.fetched(services.slack, file)
+        spec = from_file(text)
+    except GatewayBotError as error:
+        raise InvalidInput(
+            error.happened, field=modal.FILE, meaning=error.meaning, remedy=error.remedy
+        ) from error
+    told = {"file": text, **_told(spec)}
+    picked = chosen.get("gateway", "").rpartition("/")[2]
+    if picked and picked != spec.get("gateway", picked):
+        # Its name on the cluster is another gateway's.
+        told.pop("name", None)
+    return {**told, **chosen}
+
+
+def _told(spec: Mapping[str, Any]) -> dict[str, str]:
+    """What a spec says of gateway, place and tag, by the names of the options."""
+    instance = (spec.get("apim") or {}).get("instance")
+    gateway = spec.get("gateway")
+    place = (spec.get("cluster"), spec.get("namespace"))
+    told = {
+        "gateway": f"{instance}/{gateway}" if instance and gateway else gateway,
+        "to": "/".join(map(str, place)) if all(place) else None,
+        "tag": (spec.get("image") or {}).get("tag"),
+        "name": spec.get("name"),
+    }
+    return {name: str(value) for name, value in told.items() if value}
+
+
 def _check_more(request: Request) -> None:
     """What can be told of the further fields before anything is asked: over the rest of a spec."""
     try:
         more = from_yaml(str(request.options.get("more", "")))
-        spec_from_mapping(merged(_EXAMPLE, more))
+        under = from_file(str(request.options.get("file", "{}")))
+        spec_from_mapping(merged(merged(EXAMPLE, under), more))
     except InvalidInput as error:
         error.field = "more"
         raise
 
 
-_EXAMPLE = {
-    "gateway": "edge",
-    "apim": {"instance": "example", "endpoint": "example.configuration.azure-api.net"},
-    "cluster": "example",
-    "namespace": "example",
-    "image": {"tag": "2.11.1"},
-}
 _BLOCKS = {
     "more": modal.MORE,
     "to": modal.PLACE,
@@ -187,9 +225,11 @@ def _gateway(services: Services, request: Request) -> tuple[ApimInstance, str]:
 def _spec(
     services: Services, request: Request, ref: GatewayRef, instance: ApimInstance, gateway: str
 ) -> GatewaySpec:
-    """What runs already where this bot deployed it, changed by what was asked for."""
-    mapping = _deployed_spec(services, ref)
+    """What the file says, or what runs already where this bot deployed it, changed by what was
+    asked for."""
     options = request.options
+    file = from_file(str(options["file"])) if "file" in options else {}
+    mapping = dict(file) or _deployed_spec(services, ref)
     mapping |= {
         "gateway": gateway,
         "apim": {"instance": instance.name, "endpoint": instance.configuration_endpoint},
@@ -202,6 +242,7 @@ def _spec(
             "tag": options["tag"],
         },
     }
+    mapping = merged(mapping, _own(file, instance))
     if "replicas" in options:
         mapping["replicas"] = options["replicas"]
     if "service" in options:
@@ -214,6 +255,17 @@ def _spec(
         mapping["resources"] = {**mapping.get("resources", {}), **asked}
     mapping = merged(mapping, from_yaml(str(options.get("more", ""))))
     return spec_from_mapping(merged(mapping, from_words(options.get("set", ()))))
+
+
+def _own(file: Mapping[str, Any], instance: ApimInstance) -> dict[str, Any]:
+    """What a file says in place of the settings: another image, another name of the endpoint."""
+    image, apim = file.get("image") or {}, file.get("apim") or {}
+    own: dict[str, Any] = {}
+    if image.get("repository"):
+        own["image"] = {"repository": image["repository"]}
+    if apim.get("endpoint") and apim.get("instance", instance.name) == instance.name:
+        own["apim"] = {"endpoint": apim["endpoint"]}
+    return own
 
 
 def _deployed_spec(services: Services, ref: GatewayRef) -> dict[str, Any]:

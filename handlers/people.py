@@ -106,6 +106,7 @@ class Team:
         self._id = ""
         self._enterprise = ""
         self._user = ""
+        self._scopes: frozenset[str] = frozenset()
         self._members: dict[str, tuple[float, bool]] = {}
 
     def __call__(self) -> str:
@@ -117,12 +118,19 @@ class Team:
                 log.warning("Slack does not say which workspace this is: %s", type(error).__name__)
             else:
                 self._enterprise = str(answer.get("enterprise_id") or "")
+                headers = {key.lower(): value for key, value in answer.headers.items()}
+                scopes = str(headers.get("x-oauth-scopes") or "").split(",")
+                self._scopes = frozenset(scope.strip() for scope in scopes)
                 self._id, self._user = str(answer["team_id"]), str(answer["user_id"])
         return self._id
 
     def bot_user(self) -> str:
         """The bot's own user id."""
         return self._user if self() else ""
+
+    def granted(self, scope: str) -> bool:
+        """Whether the app has a scope; not while Slack does not say."""
+        return bool(self()) and scope in self._scopes
 
     def takes(self, origin: Origin) -> bool:
         """Whether a payload was sent to this workspace's bot, by one of the workspace's people.

@@ -37,6 +37,7 @@ _SCOPES = (
     "users:read",
     "usergroups:read",
     "files:write",
+    "files:read",
 )
 _APIM = "Microsoft.ApiManagement/service/gateways"
 _ACTIONS = frozenset(

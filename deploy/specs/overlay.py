@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from deploy.errors import InvalidInput
-from deploy.specs.spec import load_yaml
+from deploy.specs.spec import load_yaml, spec_from_mapping
 
 _FIXED = {
     "gateway": "Name it first in the command.",
@@ -13,6 +13,16 @@ _FIXED = {
     "name": "Use --name.",
 }
 """Fields that say which gateway is meant; changing one would be about another gateway."""
+
+
+EXAMPLE: Mapping[str, Any] = {
+    "gateway": "edge",
+    "apim": {"instance": "example", "endpoint": "example.configuration.azure-api.net"},
+    "cluster": "example",
+    "namespace": "example",
+    "image": {"tag": "2.11.1"},
+}
+"""The rest of a spec, for reading a piece of one before anything is asked."""
 
 
 def from_words(words: Iterable[str]) -> dict[str, Any]:
@@ -51,6 +61,18 @@ def from_yaml(text: str) -> dict[str, Any]:
         )
     _check(found)
     return found
+
+
+def from_file(text: str) -> dict[str, Any]:
+    """The mapping in a file that says a whole gateway, or all but which one and where.
+
+    InvalidInput says what is wrong, once what it leaves out is given.
+    """
+    found = load_yaml(text)
+    if not isinstance(found, dict):
+        raise InvalidInput("The file is no spec: it must be YAML keys with values.")
+    spec_from_mapping(merged(EXAMPLE, found))
+    return merged({}, found)
 
 
 def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

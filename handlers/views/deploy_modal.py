@@ -9,13 +9,14 @@ from handlers.verb import View
 from handlers.views.text import Block, context, escape, section
 
 CALLBACK = "deploy"
-GATEWAY, PLACE, TAG, REPLICAS, SERVICE, NAME, MORE = (
+GATEWAY, PLACE, TAG, REPLICAS, SERVICE, NAME, FILE, MORE = (
     "deploy_gateway",
     "deploy_place",
     "deploy_tag",
     "deploy_replicas",
     "deploy_service",
     "deploy_name",
+    "deploy_file",
     "deploy_more",
 )
 SERVICE_TYPES = ("LoadBalancer", "ClusterIP", "NodePort")
@@ -31,14 +32,23 @@ def loading(private_metadata: str) -> View:
 
 
 def form(
-    private_metadata: str, given: Mapping[str, Any], failed: Mapping[str, GatewayBotError]
+    private_metadata: str,
+    given: Mapping[str, Any],
+    failed: Mapping[str, GatewayBotError],
+    *,
+    file: bool = True,
 ) -> View:
-    """The form, with what was typed filled in and what could not be asked said."""
+    """The form, with what was typed filled in and what could not be asked said.
+
+    With `file` it takes a spec as a file, which may say what else must be chosen.
+    """
     blocks: list[Block] = [section(f":warning: {escape(str(error))}") for error in failed.values()]
     blocks += [
-        _select(GATEWAY, "Gateway in API Management", "Search gateways", given.get("gateway")),
-        _select(PLACE, "Cluster and namespace", "Search namespaces", given.get("to")),
-        _select(TAG, "Image tag", "Search tags", given.get("tag")),
+        _select(
+            GATEWAY, "Gateway in API Management", "Search gateways", given.get("gateway"), file
+        ),
+        _select(PLACE, "Cluster and namespace", "Search namespaces", given.get("to"), file),
+        _select(TAG, "Image tag", "Search tags", given.get("tag"), file),
         {
             "type": "input",
             "block_id": REPLICAS,
@@ -80,6 +90,7 @@ def form(
                 **({"initial_value": given["name"]} if given.get("name") else {}),
             },
         },
+        *([_FILE] if file else []),
         {
             "type": "input",
             "block_id": MORE,
@@ -113,6 +124,11 @@ def values(state: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     return {name: value for name, value in chosen.items() if value}
 
 
+def files(state: Mapping[str, Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The file objects of what was uploaded."""
+    return list(state.get(FILE, {}).get(FILE, {}).get("files") or ())
+
+
 def _selected(state: Mapping[str, Mapping[str, Any]], name: str) -> str | None:
     option = state.get(name, {}).get(name, {}).get("selected_option")
     return option["value"] if option else None
@@ -137,10 +153,11 @@ def metadata(channel: str, response_url: str) -> str:
     return json.dumps({"channel": channel, "response_url": response_url})
 
 
-def _select(name: str, label: str, placeholder: str, given: str | None) -> Block:
+def _select(name: str, label: str, placeholder: str, given: str | None, in_file: bool) -> Block:
     return {
         "type": "input",
         "block_id": name,
+        **({"optional": True, "hint": _plain("Unless the spec file says it.")} if in_file else {}),
         "label": _plain(label),
         "element": {
             "type": "external_select",
@@ -162,3 +179,21 @@ def _option(value: str) -> dict[str, Any]:
 
 def _plain(text: str) -> dict[str, str]:
     return {"type": "plain_text", "text": text}
+
+
+_FILE: Block = {
+    "type": "input",
+    "block_id": FILE,
+    "optional": True,
+    "label": _plain("Spec file"),
+    "hint": _plain(
+        "A whole spec as YAML (docs/spec.md); what it leaves out gets its default. What you choose "
+        "in this form goes over it."
+    ),
+    "element": {
+        "type": "file_input",
+        "action_id": FILE,
+        "filetypes": ["yaml", "yml"],
+        "max_files": 1,
+    },
+}

@@ -47,6 +47,22 @@ def choose(page: Page, label: str, typed: str) -> None:
     box.press("Enter")
 
 
+def test_a_spec_is_given_as_a_file_in_the_form(page: Page) -> None:
+    say(page, "/gateway deploy")
+    spec = "gateway: edge-2\ncluster: east\nnamespace: dev\nimage: {tag: 2.11.1}\nreplica: 2"
+    chosen = page.get_by_label("Spec file")
+    chosen.set_input_files({"name": "e.yaml", "mimeType": "text/yaml", "buffer": spec.encode()})
+    page.get_by_role("button", name="Show the plan").click()
+    expect(page.get_by_role("alert").first).to_contain_text("replica")
+    right = spec.replace("replica:", "replicas:").encode()
+    chosen.set_input_files({"name": "e.yaml", "mimeType": "text/yaml", "buffer": right})
+    page.get_by_role("button", name="Show the plan").click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(last_message(page)).to_contain_text("Deploy edge-2 to east/dev")
+    last_message(page).get_by_role("button", name="Cancel").click()
+    expect(last_message(page)).to_contain_text("Cancelled by")
+
+
 def test_a_gateway_is_deployed_from_the_page(page: Page) -> None:
     page.get_by_label("Message to #gateway-ops").press_sequentially("/gat")
     expect(page.get_by_role("option", name="/gateway")).to_be_visible()
@@ -55,7 +71,7 @@ def test_a_gateway_is_deployed_from_the_page(page: Page) -> None:
     send = page.get_by_role("button", name="Show the plan")
     expect(send).to_be_visible()
     send.click()
-    expect(page.get_by_role("alert").first).to_have_text("Please complete this required field.")
+    expect(page.get_by_role("alert").first).to_contain_text("The gateway is missing.")
     choose(page, "Gateway in API Management", "edge-1")
     choose(page, "Cluster and namespace", "west dev")
     choose(page, "Image tag", TAG)

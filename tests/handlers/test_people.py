@@ -59,6 +59,12 @@ def test_the_workspace_is_known_once_slack_said_it(person: Person, client: WebCl
     assert team() == "T0TEAM"
 
 
+class Answer(dict[str, Any]):
+    """With the header in which Slack names the app's scopes."""
+
+    headers: ClassVar[dict[str, str]] = {"X-OAuth-Scopes": "commands, users:read"}
+
+
 class Grid:
     """What Slack says of a workspace, in an organization, and of people in shared channels."""
 
@@ -75,8 +81,8 @@ class Grid:
         self.asked = 0
         self.told: list[JSON] = []
 
-    def auth_test(self) -> JSON:
-        return {"team_id": self.team, "enterprise_id": "E0", "user_id": "U0BOT"}
+    def auth_test(self) -> "Answer":
+        return Answer(team_id=self.team, enterprise_id="E0", user_id="U0BOT")
 
     def users_info(self, *, user: str) -> JSON:
         self.asked += 1
@@ -185,6 +191,16 @@ def test_membership_of_the_workspace_is_asked_at_most_once_a_minute() -> None:
     clock.now = 60
     assert team.takes(origin)
     assert slack.asked == 2
+
+
+def test_a_scope_counts_once_slack_said_that_it_is_granted(
+    person: Person, client: WebClient
+) -> None:
+    team = Team(Grid())  # type: ignore[arg-type]  # as far as it is used
+    assert team.granted("users:read")
+    assert not team.granted("files:read")
+    person.set_fault("api_error", "503")
+    assert not Team(client).granted("commands")
 
 
 def test_while_slack_does_not_say_whose_somebody_is_nothing_is_let_in(

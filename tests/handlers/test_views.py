@@ -335,6 +335,10 @@ def test_the_form_keeps_what_was_typed_and_gives_back_what_was_chosen() -> None:
     by_id = {block.get("block_id"): block for block in form["blocks"]}
     assert by_id["deploy_gateway"]["element"]["initial_option"]["value"] == "edge-1"
     assert by_id["deploy_replicas"]["element"]["initial_value"] == "2"
+    without = deploy_modal.form("{}", {}, {}, file=False)["blocks"]
+    assert "deploy_file" in by_id
+    assert not any(block.get("block_id") == "deploy_file" for block in without)
+    assert not any(block.get("optional") for block in without[:3])
     option = {"text": {"type": "plain_text", "text": "x"}, "value": "west/dev"}
     state: dict[str, dict[str, Any]] = {
         "deploy_place": {"deploy_place": {"selected_option": option}},

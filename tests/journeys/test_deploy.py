@@ -76,6 +76,34 @@ def test_a_gateway_is_deployed_from_the_form(demo: Demo) -> None:
     )
 
 
+SPEC = f"""\
+gateway: edge-2
+apim: {{instance: contoso, endpoint: contoso.configuration.azure-api.net}}
+cluster: east
+namespace: dev
+image: {{tag: {TAG}}}
+replicas: 2
+logs: {{level: warn}}
+"""
+
+
+def test_a_spec_given_as_a_file_is_planned_and_a_mistake_in_it_stays_in_the_form(
+    demo: Demo,
+) -> None:
+    dan = demo.person("dan", "gateway-alerts")
+    dan.types("deploy")
+    form = dan.form("deploy")
+    wrong = dan.submits(form, deploy_file=dan.uploads("edge.yaml", SPEC + "replica: 3"))
+    assert "replica" in wrong["errors"]["deploy_file"]
+    assert "missing" in dan.submits(form)["errors"]["deploy_gateway"]
+    sent = dan.submits(form, deploy_file=dan.uploads("edge.yaml", SPEC), deploy_replicas="1")
+    assert sent == {"ok": True}
+    plan = dan.sees("Deploy edge-2 to east/dev.*Nothing has changed yet", ephemeral=False)
+    assert "logs.level: warn" in words(plan)
+    assert "*Replicas*\n1" in words(plan)
+    dan.clicks(plan, "Cancel")
+
+
 def test_what_is_deployed_is_the_default_shape(demo: Demo) -> None:
     deploy(demo, "store-7", "west/dev", replicas=2)
     (deployment,) = named(objects(demo, "deployments", "dev"), "store-7")

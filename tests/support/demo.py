@@ -1,5 +1,6 @@
 """The demo as a person has it: one command, a page, and people who type and click."""
 
+import base64
 import json
 import os
 import re
@@ -237,6 +238,12 @@ class Person:
         )
         return [option["value"] for option in found["options"]]
 
+    def uploads(self, filename: str, text: str) -> str:
+        """Choose a file in a form; its id."""
+        content = base64.b64encode(text.encode()).decode()
+        answer = self._demo.post("upload", user=self.name, filename=filename, content=content)
+        return str(answer["file"]["id"])
+
     def submits(self, view: dict[str, Any], **chosen: str) -> dict[str, Any]:
         """Send the form with these values, by block id."""
         values = {}
@@ -252,6 +259,8 @@ class Person:
                     else element.get("initial_option")
                 )
                 state = {"type": element["type"], "selected_option": option}
+            elif element["type"] == "file_input":
+                state = {"type": element["type"], "files": [chosen[name]] if name in chosen else []}
             else:
                 state = {
                     "type": element["type"],

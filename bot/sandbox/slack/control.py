@@ -3,6 +3,7 @@
 Users and channels are named by id or by name.
 """
 
+import base64
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +12,9 @@ from aiohttp import web
 
 from bot.sandbox.faults import FaultBoard
 from bot.sandbox.slack import forms, interactions, messages, submissions
+from bot.sandbox.slack.api.files import upload_for_form
 from bot.sandbox.slack.interactions import Desk, Surface
-from bot.sandbox.slack.model import JSON, Channel, User
+from bot.sandbox.slack.model import JSON, Channel, SlackError, User
 from bot.sandbox.slack.stream import Broadcast
 from bot.sandbox.slack.traffic import TrafficLog, as_html
 from bot.sandbox.slack.unread import unread
@@ -36,6 +38,7 @@ class Control:
     broadcast: Broadcast
     connections: Callable[[], int]
     reset_workspace: Callable[[], None]
+    base_url: Callable[[], str]
 
     def routes(self) -> list[web.RouteDef]:
         """Every route."""
@@ -50,6 +53,7 @@ class Control:
             "mark-read": self._mark_read,
             "members": self._members,
             "usergroup": self._usergroup,
+            "upload": self._upload,
             "reset": self._reset,
             "faults": self._set_fault,
         }
@@ -170,6 +174,19 @@ class Control:
             charset=None if safe else "utf-8",
             headers={"X-Content-Type-Options": "nosniff"},
         )
+
+    async def _upload(self, given: JSON) -> JSON:
+        """A file for a form, in base64."""
+        user = self._user(given)
+        try:
+            content = base64.b64decode(str(given.get("content") or ""), validate=True)
+            name = str(given.get("filename") or "file")
+            file = upload_for_form(self.desk.state, self.base_url(), user.id, name, content)
+        except ValueError:
+            raise RefusedError("invalid_base64") from None
+        except SlackError as refusal:
+            raise RefusedError(refusal.error) from None
+        return {"ok": True, "file": file}
 
     def _user(self, given: JSON) -> User:
         user = self.desk.state.user(given.get("user"))

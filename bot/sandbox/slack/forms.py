@@ -134,6 +134,8 @@ def _is_empty(value: JSON) -> bool:
 
 
 def _complaint(element: JSON, value: JSON) -> str | None:
+    if element["type"] == "file_input":
+        return _files_complaint(element, value["files"])
     text = value.get("value")
     if not isinstance(text, str):
         return None
@@ -150,6 +152,15 @@ def _complaint(element: JSON, value: JSON) -> str | None:
         return "Please enter a valid email address."
     if kind == "url_text_input" and not _URL.fullmatch(text):
         return "Please enter a valid URL."
+    return None
+
+
+def _files_complaint(element: JSON, files: Sequence[JSON]) -> str | None:
+    if len(files) > (most := element.get("max_files", 10)):
+        return f"Please choose no more than {most} files."
+    allowed = element.get("filetypes")
+    if allowed and any(file["name"].rpartition(".")[2].lower() not in allowed for file in files):
+        return f"Please choose files of these types: {', '.join(allowed)}."
     return None
 
 

@@ -14,6 +14,7 @@ async def submit(desk: Desk, user: User, view: JSON, given: JSON) -> JSON:
     """Press the modal's submit button; `given` is `state.values` as far as it differs from the
     start values. Answers with errors by block id, from the client's own checks or the app's."""
     values = forms.state_values(view["blocks"], {**view["state"]["values"], **given})
+    _attach(desk, view["blocks"], values)
     if errors := forms.check_inputs(view["blocks"], values):
         return {"ok": True, "errors": errors}
     view["state"]["values"] = values
@@ -26,6 +27,16 @@ async def submit(desk: Desk, user: User, view: JSON, given: JSON) -> JSON:
     if answer.error is not None:
         return {"ok": False, "error": answer.error}
     return _follow(desk, user, view, answer.payload or {})
+
+
+def _attach(desk: Desk, blocks: list[JSON], values: JSON) -> None:
+    """Put the file objects where a client gives the ids of what was uploaded."""
+    for block, element in forms.interactive(blocks):
+        if element["type"] == "file_input":
+            value = values[block["block_id"]][element["action_id"]]
+            ids = [str(file["id"] if isinstance(file, dict) else file) for file in value["files"]]
+            known = (desk.state.files.get(file_id) for file_id in ids)
+            value["files"] = [copy.deepcopy(file.meta) for file in known if file is not None]
 
 
 async def close(desk: Desk, user: User, view: JSON, cleared: bool) -> JSON:

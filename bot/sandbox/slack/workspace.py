@@ -108,6 +108,7 @@ class SlackWorkspace:
             self._broadcast,
             lambda: transport.connections,
             self.reset,
+            lambda: self.url,
         )
         for board in every_board:
             board.on_change(lambda: self._broadcast.publish({"type": "faults"}))
@@ -137,6 +138,7 @@ class SlackWorkspace:
                 web.get("/link/", self._socket.serve),
                 web.post("/{kind:commands|actions}/{team}/{n}/{secret}", self._respond),
                 web.post("/upload/v1/{file}/{secret}", self._upload),
+                web.get("/files-pri/{file}/{name:.+}", self._api.private_file),
                 web.get("/", self._index),
                 web.get("/archives/{rest:.+}", self._permalink),
                 web.get("/static/{path:.+}", self._static),

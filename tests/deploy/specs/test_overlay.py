@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.errors import InvalidInput
-from deploy.specs.overlay import from_words, from_yaml, merged
+from deploy.specs.overlay import from_file, from_words, from_yaml, merged
 
 
 def test_words_become_nested_fields_with_yaml_values() -> None:
@@ -70,3 +70,18 @@ def test_laying_something_over_twice_is_laying_it_over_once(under: Any, over: An
 def test_any_words_either_become_fields_or_are_explained(text: str) -> None:
     with contextlib.suppress(InvalidInput):
         assert isinstance(from_words([text]), dict)
+
+
+def test_a_file_is_a_whole_spec_or_one_that_leaves_out_which_gateway_and_where() -> None:
+    assert from_file("replicas: 2\nlogs: null") == {"replicas": 2}
+    assert from_file("gateway: edge-1\ncluster: west")["gateway"] == "edge-1"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("- a", "no spec"), ("", "no spec"), ("replica: 2", "replica"), ("replicas: x", "replicas"),
+     ("a: [", "not YAML"), ("apim: x", "apim"), ("image: [1]", "image")],
+)  # fmt: skip
+def test_a_file_that_is_no_spec_is_explained(text: str, said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        from_file(text)

@@ -3,6 +3,7 @@
 import mimetypes
 import secrets
 from typing import Any
+from urllib.parse import quote
 
 from bot.sandbox.slack import messages
 from bot.sandbox.slack.api.call import Args, Context, Method
@@ -11,6 +12,7 @@ from bot.sandbox.slack.model import JSON, SlackError, refused_arguments
 from bot.sandbox.slack.state import File, State
 
 PREVIEW_CHARACTERS = 2_000
+FORM_BYTES = 10_000_000
 _EMOJI = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_+-':")
 
 
@@ -20,38 +22,57 @@ def get_upload_url(context: Context, args: Args) -> JSON:
     length = args.number("length", 0)
     if length <= 0:
         raise refused_arguments("missing required field: length")
-    file_id = context.state.ids.make("F")
     secret = secrets.token_hex(16)
-    now = int(context.state.clock())
+    base = context.base_url()
+    meta = described(context.state, base, filename, length, context.app.bot_user_id)
+    if snippet_type := args.text("snippet_type"):
+        meta["filetype"] = snippet_type
+    if "alt_txt" in args:
+        meta["alt_txt"] = args.text("alt_txt")
+    context.state.files[meta["id"]] = File(meta, secret=secret)
+    return {"upload_url": f"{base}/upload/v1/{meta['id']}/{secret}", "file_id": meta["id"]}
+
+
+def described(state: State, base_url: str, filename: str, size: int, user: str) -> JSON:
+    """The file object of a new file."""
+    file_id = state.ids.make("F")
+    now = int(state.clock())
     extension = filename.rpartition(".")[2].lower() if "." in filename else "text"
-    mimetype = mimetypes.guess_type(filename)[0] or "text/plain"
-    url = f"{context.base_url()}/_control/files/{file_id}"
-    meta: JSON = {
+    private = f"{base_url}/files-pri/{state.team['id']}-{file_id}"
+    return {
         "id": file_id,
         "created": now,
         "timestamp": now,
         "name": filename,
         "title": filename,
-        "mimetype": mimetype,
-        "filetype": args.text("snippet_type") or extension,
+        "mimetype": mimetypes.guess_type(filename)[0] or "text/plain",
+        "filetype": extension,
         "pretty_type": extension.upper(),
-        "user": context.app.bot_user_id,
-        "size": length,
+        "user": user,
+        "user_team": state.team["id"],
+        "size": size,
         "mode": "hosted",
         "editable": False,
         "is_external": False,
         "is_public": True,
-        "url_private": url,
-        "url_private_download": url,
-        "permalink": url,
+        "file_access": "visible",
+        "url_private": f"{private}/{quote(filename)}",
+        "url_private_download": f"{private}/download/{quote(filename)}",
+        "permalink": f"{base_url}/_control/files/{file_id}",
     }
-    if "alt_txt" in args:
-        meta["alt_txt"] = args.text("alt_txt")
-    context.state.files[file_id] = File(meta, secret=secret)
-    return {
-        "upload_url": f"{context.base_url()}/upload/v1/{file_id}/{secret}",
-        "file_id": file_id,
-    }
+
+
+def upload_for_form(state: State, base_url: str, user: str, filename: str, content: bytes) -> JSON:
+    """What a client does when somebody chooses a file in a `file_input`; the file object.
+
+    Raises SlackError for a file of more than 10 MB
+    (docs.slack.dev/reference/block-kit/block-elements/file-input-element).
+    """
+    if len(content) > FORM_BYTES:
+        raise SlackError("file_too_large")
+    meta = {**described(state, base_url, filename, len(content), user), "is_public": False}
+    state.files[meta["id"]] = File(meta, content, complete=True)
+    return meta
 
 
 def take_upload(state: State, file_id: str, secret: str, uploaded: bytes) -> bool:

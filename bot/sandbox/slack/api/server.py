@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from typing import Any
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -57,6 +58,20 @@ class Api:
         except SlackError as refusal:
             body = refusal.body()
         return self._answer(name, given, body, started)
+
+    async def private_file(self, request: web.Request) -> web.Response:
+        """A file's `url_private`: for the bot's token with files:read; others are sent to sign in."""
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if (status := self._faults.get("api_error")) != "none":
+            return web.Response(status=int(status))
+        app = self._context.app
+        if token != app.bot_token or "files:read" not in app.scopes:
+            raise web.HTTPFound(f"/?redir={quote(request.path)}")
+        file = self._context.state.files.get(request.match_info["file"].rpartition("-")[2])
+        self._log.add("download", path=request.path, found=file is not None)
+        if file is None or not file.complete:
+            raise web.HTTPNotFound
+        return web.Response(body=file.content, content_type=file.meta["mimetype"])
 
     def clear(self) -> None:
         """Forget how often methods were called."""

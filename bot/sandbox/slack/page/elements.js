@@ -20,7 +20,8 @@ export function element(block, e, surface, { input = false, label = "" } = {}) {
       : e.type.endsWith("_select") ? select
         : e.type === "overflow" ? overflow
           : e.type === "checkboxes" || e.type === "radio_buttons" ? choices
-            : e.type === "plain_text_input" || e.type in INPUT_TYPES ? field : unknown;
+            : e.type === "file_input" ? files
+              : e.type === "plain_text_input" || e.type in INPUT_TYPES ? field : unknown;
   const node = make(block, e, surface, { input, label });
   if (e.action_id) {
     node.dataset.actionId = e.action_id;
@@ -147,7 +148,20 @@ function field(block, e, surface, { input, label }) {
   return node;
 }
 
+// What is chosen is uploaded at once, as Slack's own client does; the form sends which files these are.
+function files(block, e, surface, { label }) {
+  const node = h("input", { id: freshId("file"), class: "field", type: "file", "aria-label": label,
+    multiple: (e.max_files ?? 10) > 1, accept: (e.filetypes || []).map((kind) => `.${kind}`).join(",") });
+  const upload = async () => {
+    const uploaded = await Promise.all([...node.files].map((file) => surface.upload(file)));
+    surface.change(block, e, { type: e.type, files: uploaded.filter(Boolean) });
+  };
+  node.addEventListener("change", () => surface.pending(upload()));
+  return node;
+}
+
 export function initialState(e) {
+  if (e.type === "file_input") return { type: e.type, files: [] };
   if (OPTION_FIELDS.has(e.type)) return { type: e.type, selected_option: e.initial_option || null };
   if (e.type === "checkboxes" || e.type.startsWith("multi_")) return { type: e.type, selected_options: e.initial_options || [] };
   const key = STATE_FIELDS[e.type] || "value";

@@ -9,6 +9,8 @@ import { plainText } from "./mrkdwn.js";
 
 const overlay = () => document.getElementById("overlay");
 
+const base64 = async (file) => btoa(Array.from(new Uint8Array(await file.arrayBuffer()), (byte) => String.fromCharCode(byte)).join(""));
+
 export class Modals {
   constructor(page) {
     this.page = page;
@@ -17,6 +19,7 @@ export class Modals {
     this.release = null;
     this.shown = "";
     this.asked = 0;
+    this.pending = null;
   }
 
   async refresh() {
@@ -80,6 +83,12 @@ export class Modals {
         this.fault(block.block_id, "");
       },
       act: (block, e, more, node) => this.page.act({ view_id: view.id, state: { values } }, block, e, more, node),
+      pending: (work) => { this.pending = Promise.all([this.pending, work]); },
+      upload: async (file) => {
+        const content = await base64(file);
+        const answer = await post("upload", { user: this.page.me, filename: file.name, content });
+        return answer.file?.id;
+      },
       suggest: async (block, e, typed) => {
         const found = await post("options", { user: this.page.me, view_id: view.id, action_id: e.action_id, block_id: block.block_id, value: typed });
         return found.options || (found.option_groups || []).flatMap((group) => group.options);
@@ -125,6 +134,7 @@ export class Modals {
 
   async submit(form) {
     const view = this.view;
+    await this.pending;
     if (!view.submit || this.showErrors(this.missing())) return;
     const send = form.querySelector("button[type=submit]");
     const banner = form.querySelector(".banner");

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import requests
 from slack_bolt import App
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
@@ -320,3 +321,60 @@ def test_an_app_without_a_home_tab_cannot_publish_one() -> None:
             web_client(person.slack).views_publish, user_id=ANA, view={"type": "home", "blocks": []}
         )
     assert body["error"] == "not_enabled"
+
+
+FILE = {
+    "type": "input",
+    "block_id": "spec",
+    "label": plain("Spec"),
+    "element": {
+        "type": "file_input", "action_id": "spec", "filetypes": ["yaml"], "max_files": 1,
+    },
+}  # fmt: skip
+
+
+def test_a_file_of_a_form_comes_as_an_object_whose_content_takes_the_bots_token(
+    person: Person, client: WebClient
+) -> None:
+    app = bolt_app(person.slack)
+    sent: list[JSON] = []
+
+    @app.command("/gateway")
+    def command(ack: Any, body: JSON, client: WebClient) -> None:
+        ack()
+        client.views_open(trigger_id=body["trigger_id"], view=modal(FILE))
+
+    @app.view("deploy")
+    def submit(ack: Any, body: JSON) -> None:
+        sent.append(body["view"]["state"]["values"]["spec"]["spec"])
+        ack()
+
+    with over_sockets(app, person.slack):
+        person.command()
+        [view] = eventually(person.stack)
+
+        def submitted(*names: str) -> JSON:
+            ids = [
+                person.post("upload", user=ANA, filename=name, content="YTogMQ==")["file"]["id"]
+                for name in names
+            ]
+            return person.submit(view, {"spec": {"spec": {"files": ids}}})
+
+        assert "required" in submitted()["errors"]["spec"]
+        assert "types" in submitted("a.exe")["errors"]["spec"]
+        assert "no more than 1" in submitted("a.yaml", "b.yaml")["errors"]["spec"]
+        assert submitted("a.yaml") == {"ok": True}
+    [value] = sent
+    [file] = value["files"]
+    assert (file["name"], file["size"], file["user"]) == ("a.yaml", 4, ANA)
+    url = file["url_private"]
+    token = {"Authorization": f"Bearer {client.token}"}
+    assert requests.get(url, headers=token, timeout=5).text == "a: 1"
+    assert requests.get(url, timeout=5, allow_redirects=False).status_code == 302
+
+
+def test_a_file_input_takes_the_scope_to_read_files(clock: Clock) -> None:
+    config = app_config(scopes=["commands", "chat:write"])
+    with running(workspace(config, clock=clock)) as person:
+        body = refusal(web_client(person.slack).views_open, trigger_id="1", view=modal(FILE))
+    assert body["needed"] == "files:read"
