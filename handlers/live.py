@@ -4,7 +4,9 @@ import contextlib
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from slack_sdk import WebClient
@@ -21,6 +23,8 @@ log = logging.getLogger(__name__)
 STOP = "live_stop"
 _LOOK_SECONDS = 3.0
 _AT_ONCE = 20
+_EACH = 10
+"""So many of one person, so that one who forgets them leaves room for the others."""
 _SWEEP_SECONDS = 5.0
 _STOP_SECONDS = 5.0
 _BLOCKS = 48
@@ -46,6 +50,15 @@ Ended = Callable[[Mapping[str, str] | None], None]
 """Told once it is kept no more: where it was, None where it never was or is another bot's."""
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """One that this bot keeps."""
+
+    thread: threading.Thread
+    asked: Asked
+    place: Mapping[str, str]
+
+
 class Live:
     """Keeps messages current, each on a thread of its own."""
 
@@ -58,21 +71,24 @@ class Live:
         updates: WebClient | None = None,
         stop_id: str = STOP,
         at_once: int = _AT_ONCE,
+        each: int = _EACH,
         look_seconds: float = _LOOK_SECONDS,
         sweep_seconds: float = _SWEEP_SECONDS,
     ) -> None:
         """`updates` is a client that does not sleep when Slack says to wait: a lease runs meanwhile.
 
-        `stop_id` is the action_id of its Stop button, `at_once` how many this bot keeps."""
+        `stop_id` is the action_id of its Stop button, `at_once` how many this bot keeps,
+        `each` how many of them for one person."""
         self._slack = slack
         self._updates = updates or slack
         self._store = store
         self._budgets = budgets
         self._stop_id = stop_id
         self._at_once = at_once
+        self._each = each
         self._look_seconds = look_seconds
         self._sweep_seconds = sweep_seconds
-        self._kept: dict[str, threading.Thread] = {}
+        self._kept: dict[str, _Kept] = {}
         self._stopping = threading.Event()
         self._look: Look | None = None
 
@@ -85,8 +101,8 @@ class Live:
         """End every message that this bot keeps, and say so in it."""
         self._stopping.set()
         end = time.monotonic() + _STOP_SECONDS
-        for thread in list(self._kept.values()):
-            thread.join(timeout=max(0.0, end - time.monotonic()))
+        for kept in list(self._kept.values()):
+            kept.thread.join(timeout=max(0.0, end - time.monotonic()))
 
     def begin(
         self, asked: Asked, seconds: int, look: Look, *, ended: Ended = lambda place: None
@@ -95,14 +111,12 @@ class Live:
         any case.
 
         With a `title` in what is asked, that is posted, and the message stands in its thread.
-        Conflict when this bot keeps too many already.
+        Conflict when this bot keeps too many already, in all or for this person.
         """
-        if sum(thread.is_alive() for thread in self._kept.values()) >= self._at_once:
+        full = self._full(str(asked["user"]))
+        if full is not None:
             ended(None)
-            raise Conflict(
-                f"{self._at_once} messages are being kept current already.",
-                remedy="Stop one of them first.",
-            )
+            raise full
         key, ends = str(asked["id"]), time.time() + seconds
         try:
             shown = look(asked)
@@ -120,12 +134,29 @@ class Live:
             name="live",
             daemon=True,
         )
-        self._kept[key] = thread
+        self._kept[key] = _Kept(thread, asked, place)
         thread.start()
 
     def stopped(self, key: str, by: str) -> None:
         """Somebody clicked Stop."""
         self._store.stop(key, by)
+
+    def _full(self, user: str) -> Conflict | None:
+        """Why there is no room for one more of this person."""
+        running = [kept for kept in list(self._kept.values()) if kept.thread.is_alive()]
+        own = [kept for kept in running if kept.asked["user"] == user]
+        if len(own) >= self._each:
+            return Conflict(
+                f"{len(own)} messages are being kept current for you already.",
+                meaning=f"They are {', '.join(_named(own))}.",
+                remedy="Stop one of them with its button; each also ends by itself.",
+            )
+        if len(running) >= self._at_once:
+            return Conflict(
+                f"{self._at_once} messages are being kept current already.",
+                remedy="Stop one of them first.",
+            )
+        return None
 
     def _post(self, asked: Asked, shown: Shown, ends: float) -> dict[str, str]:
         user, channel = str(asked["user"]), str(asked["channel"])
@@ -224,6 +255,16 @@ class Live:
         until = context(f"Kept current until {date(ends, '{time}')}, asked by <@{asked['user']}>")
         stop = button("Stop", self._stop_id, str(asked["id"]))
         return [*shown.blocks[:_BLOCKS], until, {"type": "actions", "elements": [stop]}]
+
+
+def _named(several: Sequence[_Kept]) -> list[str]:
+    """Of which gateway each is, and where it stands."""
+    named: Counter[str] = Counter()
+    for kept in several:
+        channel = kept.place["channel"]
+        where = "a direct message" if channel.startswith("D") else f"<#{channel}>"
+        named[f"{kept.asked.get('gateway') or 'of all gateways'} in {where}"] += 1
+    return [what if count == 1 else f"{what} ({count} times)" for what, count in named.items()]
 
 
 def _ended(shown: Shown, why: str) -> list[Block]:

@@ -9,13 +9,13 @@ from slack_sdk import WebClient
 
 from bot.sandbox.valkey import Valkey
 from deploy.actions.connection import connect
-from deploy.errors import Unavailable
+from deploy.errors import Conflict, Unavailable
 from deploy.health.live_messages import LiveMessages
 from handlers.budget import Budgets
 from handlers.live import Live
 from handlers.verb import Reply
 from tests.support.redis_servers import started
-from tests.support.slack_workspace import ANA, OPS, Person
+from tests.support.slack_workspace import ANA, BEN, OPS, Person
 from tests.support.waiting import until
 
 ASKED = {"id": "r1", "user": ANA, "channel": OPS}
@@ -126,6 +126,30 @@ def test_many_messages_are_ended_together_when_the_bot_stops(
         live.begin(asked, 300, Counting().look)
     live.stop()
     assert all("the bot was restarted" in str(m["blocks"]) for m in person.messages())
+
+
+def test_one_person_keeps_only_so_many_and_hears_which_they_are(
+    client: WebClient, server: Valkey
+) -> None:
+    store = LiveMessages(connect(server.url), "bot-1")
+    live = Live(client, store, Budgets(), at_once=4, each=3, look_seconds=0.05)
+    first = Counting()
+    for number, gateway in enumerate(("edge-1", "edge-1", "")):
+        asked = {**ASKED, "id": f"r{number}", "gateway": gateway}
+        live.begin(asked, 300, Counting().look, ended=first.ends.append)
+    refused = Counting()
+    with pytest.raises(Conflict) as told:
+        live.begin({**ASKED, "id": "r3"}, 300, refused.look, ended=refused.ends.append)
+    assert "3 messages are being kept current for you already" in told.value.happened
+    assert f"edge-1 in <#{OPS}> (2 times), of all gateways in <#{OPS}>" in told.value.meaning
+    assert refused.ends == [None]
+    live.begin({**ASKED, "id": "r4", "user": BEN}, 300, Counting().look)
+    with pytest.raises(Conflict, match="4 messages are being kept current already"):
+        live.begin({**ASKED, "id": "r5", "user": BEN}, 300, Counting().look)
+    store.stop("r0", ANA)
+    until(lambda: first.ends, "one to end")
+    live.begin({**ASKED, "id": "r6"}, 300, Counting().look)
+    live.stop()
 
 
 def test_a_message_left_behind_that_slack_refuses_keeps_no_other_from_its_end(
