@@ -50,11 +50,15 @@ def deny(services: Services, click: Click) -> None:
     action_id, digest = _value(click)
     action = services.store.get(action_id)
     result = _why_not(services, action, click.user, digest)
+    copy = _copy(click, action)
     if result:
         _tell(services, click, view.refused(result, action))
+        if action is not None and copy:
+            _redraw(services, action, click.user, click.channel, copy)
         return
     services.slack.views_open(
-        trigger_id=click.trigger_id, view=modal.ask(action_id, digest, click.channel)
+        trigger_id=click.trigger_id,
+        view=modal.ask(action_id, digest, click.channel, copy),
     )
 
 
@@ -67,6 +71,8 @@ def deny_with_reason(services: Services, submission: Submission) -> None:
         services, asked.action_id, submission.user, asked.digest, reason, submission.id
     )
     services.wake(asked.action_id)
+    if decision.action is not None and asked.copy:
+        _redraw(services, decision.action, submission.user, asked.channel, asked.copy)
     if not decision.counted:
         replies.send(
             services.slack,
@@ -217,6 +223,25 @@ def _answer(services: Services, click: Click, decide: Any) -> None:
         _tell(services, click, view.refused(decision.result, decision.action))
     if decision.action is not None:
         services.wake(decision.action.id)
+        copy = _copy(click, decision.action)
+        if copy:
+            _redraw(services, decision.action, click.user, click.channel, copy)
+
+
+def _copy(click: Click, action: Action | None) -> str:
+    """The response_url of a copy of the action's message, which was shown to this person alone;
+    empty for the message itself, which is kept true anyway."""
+    container = click.body.get("container") or {}
+    clicked = (container.get("channel_id"), container.get("message_ts"))
+    own = (action.message or {}) if action else {}
+    if not container.get("message_ts") or clicked == (own.get("channel"), own.get("ts")):
+        return ""
+    return click.response_url
+
+
+def _redraw(services: Services, action: Action, user: str, channel: str, copy: str) -> None:
+    reply = approvals.plan_to_approve(action)
+    replies.send(services.slack, reply, user=user, channel=channel, response_url=copy, replace=True)
 
 
 def _id(click: Click) -> str:

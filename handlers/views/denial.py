@@ -13,20 +13,23 @@ REASON = "deny_reason"
 
 @dataclass(frozen=True)
 class Denial:
-    """What was sent: which plan of which action, and why."""
+    """What was sent: which plan of which action, and why; `copy` is the response_url of the copy of
+    its message that was clicked, if it was one."""
 
     action_id: str
     digest: str
     channel: str
     reason: str
+    copy: str
 
 
-def ask(action_id: str, digest: str, channel: str) -> View:
+def ask(action_id: str, digest: str, channel: str, copy: str) -> View:
     """The modal for one plan."""
+    kept = {"id": action_id, "digest": digest, "channel": channel, "copy": copy}
     return {
         "type": "modal",
         "callback_id": CALLBACK,
-        "private_metadata": json.dumps({"id": action_id, "digest": digest, "channel": channel}),
+        "private_metadata": json.dumps(kept),
         "title": {"type": "plain_text", "text": f"Deny {action_id}"[:24]},
         "submit": {"type": "plain_text", "text": "Deny"},
         "close": {"type": "plain_text", "text": "Back"},
@@ -54,4 +57,10 @@ def read(private_metadata: str, values: Mapping[str, Mapping[str, Any]]) -> Deni
     """What the modal was sent with."""
     kept = json.loads(private_metadata)
     reason = str(((values.get(REASON) or {}).get(REASON) or {}).get("value") or "")
-    return Denial(str(kept["id"]), str(kept["digest"]), str(kept["channel"]), reason)
+    return Denial(
+        str(kept["id"]),
+        str(kept["digest"]),
+        str(kept["channel"]),
+        reason,
+        str(kept.get("copy", "")),
+    )

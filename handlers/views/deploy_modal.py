@@ -54,7 +54,7 @@ def form(
             "block_id": REPLICAS,
             "optional": True,
             "label": _plain("Replicas"),
-            "hint": _plain("Empty keeps what runs, or starts with 3."),
+            "hint": _plain("Empty keeps what runs or the file says, or starts with 3."),
             "element": {
                 "type": "number_input",
                 "action_id": REPLICAS,
@@ -157,7 +157,11 @@ def _select(name: str, label: str, placeholder: str, given: str | None, in_file:
     return {
         "type": "input",
         "block_id": name,
-        **({"optional": True, "hint": _plain("Unless the spec file says it.")} if in_file else {}),
+        **(
+            {"optional": True, "hint": _plain("Needed, unless the spec file says it.")}
+            if in_file
+            else {}
+        ),
         "label": _plain(label),
         "element": {
             "type": "external_select",

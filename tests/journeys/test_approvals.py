@@ -153,8 +153,16 @@ def test_the_requester_takes_a_request_back_by_text(demo: Demo) -> None:
     plan = ana.sees("Restart edge-2 on west/prod.*Nothing has changed yet", ephemeral=False)
     ben.types(f"cancel {action_id(plan)}")
     ben.sees("Only <@U0ANA>", ephemeral=True)
-    ana.types(f"cancel {action_id(plan)}")
+    ben.types(f"approve {action_id(plan)}")
+    denied = ben.sees("Restart edge-2.*Nothing has changed yet", ephemeral=True)
+    ana.types(f"approve {action_id(plan)}")
+    cancelled = ana.sees("Restart edge-2.*Nothing has changed yet", ephemeral=True)
+    ana.clicks(cancelled, "Cancel")
     ana.sees_at(plan, "Cancelled by <@U0ANA>")
+    ana.sees_at(cancelled, "Cancelled by <@U0ANA>")
+    ben.clicks(denied, "Deny")
+    ben.sees("already cancelled", ephemeral=True)
+    ben.sees_at(denied, "Cancelled by <@U0ANA>")
 
 
 def test_everyone_is_told_what_they_may_do_and_why(demo: Demo) -> None:
