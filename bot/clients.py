@@ -108,6 +108,7 @@ def environments_of(settings: Settings) -> tuple[Environment, ...]:
             namespaces=item.namespaces,
             production=item.production,
             exemptions=tuple(Exemption(e.rule, e.reason, e.until) for e in item.exemptions),
+            severities=item.rules,
             requesters=_people(item.requesters) if item.requesters else None,
             channels=item.channels,
             approval=_approval(item.approval) if item.approval else None,

@@ -7,6 +7,7 @@ import re
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     BeforeValidator,
@@ -16,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from deploy.rules import RULE_IDS
+from deploy.rules import DENIED_IN_PRODUCTION, RULE_IDS, Severity
 
 UserId = Annotated[str, Field(pattern=r"^[UW][A-Z0-9]{2,20}$")]
 GroupId = Annotated[str, Field(pattern=r"^S[A-Z0-9]{2,20}$")]
@@ -37,21 +38,23 @@ def _iso_day(value: Any) -> Any:
     raise ValueError("expected a day such as 2027-03-31")
 
 
+def _known_rule(value: str) -> str:
+    if value not in RULE_IDS:
+        near = difflib.get_close_matches(value, RULE_IDS, n=1)
+        hint = f"did you mean {near[0]}?" if near else "docs/rules.md lists them"
+        raise ValueError(f"there is no rule “{value[:80]}”; {hint}")
+    return value
+
+
+RuleId = Annotated[str, AfterValidator(_known_rule)]
+
+
 class ExemptionSettings(Section):
     """A finding that somebody agreed to live with, until the end of a day (UTC)."""
 
-    rule: str
+    rule: RuleId
     reason: str = Field(min_length=1, max_length=200)
     until: Annotated[datetime.date, BeforeValidator(_iso_day)]
-
-    @field_validator("rule")
-    @classmethod
-    def _rule_exists(cls, value: str) -> str:
-        if value not in RULE_IDS:
-            near = difflib.get_close_matches(value, RULE_IDS, n=1)
-            hint = f"did you mean {near[0]}?" if near else "docs/rules.md lists them"
-            raise ValueError(f"there is no rule “{value[:80]}”; {hint}")
-        return value
 
 
 class PeopleSettings(Section):
@@ -179,6 +182,7 @@ class EnvironmentSettings(Section):
     namespaces: tuple[str, ...] = ("*",)
     production: bool = False
     exemptions: tuple[ExemptionSettings, ...] = ()
+    rules: dict[RuleId, Severity] = {}
     requesters: PeopleSettings | None = None
     channels: tuple[ChannelId, ...] = ()
     approval: ApprovalSettings | None = None
@@ -196,6 +200,19 @@ class EnvironmentSettings(Section):
             )
         if rotation.mode == "ask" and self.approval is None and self.requesters is None:
             raise ValueError("rotation: ask needs approval or requesters: nobody could be asked")
+        return self
+
+    @model_validator(mode="after")
+    def _what_production_denies_is_exempted(self) -> "EnvironmentSettings":
+        milder = sorted(
+            rule
+            for rule, severity in self.rules.items()
+            if self.production and severity != "deny" and rule in DENIED_IN_PRODUCTION
+        )
+        if milder:
+            raise ValueError(
+                f"the rule {milder[0]} denies in production; exempt it, with a reason and a day"
+            )
         return self
 
     @model_validator(mode="after")

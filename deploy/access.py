@@ -9,7 +9,7 @@ from typing import Protocol
 from deploy.errors import Refused
 from deploy.gateway import GatewayRef
 from deploy.policy import People, Policy
-from deploy.rules import Exemption
+from deploy.rules import Exemption, Severity
 from deploy.times import minute
 
 
@@ -37,7 +37,7 @@ class Environment:
 
     `requesters` are those who may ask for changes, anyone where there are none; `channels` are the
     ids of the channels where that may be done, any where there are none. `windows` says whether
-    approvers may open approval windows here.
+    approvers may open approval windows here; `severities` are those of rules that are not as usual.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Environment:
     namespaces: tuple[str, ...] = ("*",)
     production: bool = False
     exemptions: tuple[Exemption, ...] = ()
+    severities: Mapping[str, Severity] = field(default_factory=dict)
     requesters: People | None = None
     channels: tuple[str, ...] = ()
     approval: Approval | None = None

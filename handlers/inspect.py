@@ -50,6 +50,7 @@ def check(services: Services, request: Request) -> Reply:
         [deployment, *(item for items in around for item in items)],
         facts,
         environment.exemptions,
+        environment.severities,
         today=datetime.datetime.now(datetime.UTC).date(),
     )
     return view.findings(ref, found)

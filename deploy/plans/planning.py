@@ -117,7 +117,9 @@ class Planner:
             token_days=token.seconds / _DAY if token.mint else None,
         )
         today = self._clock().astimezone(datetime.UTC).date()
-        return rules.check(objects, facts, environment.exemptions, today=today)
+        return rules.check(
+            objects, facts, environment.exemptions, environment.severities, today=today
+        )
 
     def _decide(
         self,

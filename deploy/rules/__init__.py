@@ -4,14 +4,16 @@ They judge what a plan would apply and what is live on a cluster alike, whoever 
 """
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from deploy.plans.plan import Finding, Manifest
 from deploy.rules.exemptions import Exemption, exempt
-from deploy.rules.table import RULE_IDS, RULES
+from deploy.rules.rule import Severity
+from deploy.rules.table import DENIED_IN_PRODUCTION, RULE_IDS, RULES
 from deploy.rules.view import Facts, view_of
 
-__all__ = ["RULE_IDS", "Exemption", "Facts", "check"]
+__all__ = ["DENIED_IN_PRODUCTION", "RULE_IDS", "Exemption", "Facts", "Severity", "check"]
 
 _ORDER = ("deny", "warning", "info")
 
@@ -20,12 +22,14 @@ def check(
     manifests: Sequence[Manifest],
     facts: Facts,
     exemptions: Sequence[Exemption] = (),
+    severities: Mapping[str, Severity] = MappingProxyType({}),
     *,
     today: datetime.date,
 ) -> tuple[Finding, ...]:
     """What the rules say of the gateway among `manifests`, most severe first, exempted ones last.
 
-    Never raises, whatever the objects look like; says nothing where there is no Deployment.
+    `severities` are those that count instead of the table's, by rule. Never raises, whatever the
+    objects look like; says nothing where there is no Deployment.
     """
     view = view_of(manifests, facts)
     if view is None:
@@ -34,7 +38,7 @@ def check(
         exempt(
             Finding(
                 rule.id,
-                rule.in_production if facts.production else rule.severity,
+                severities.get(rule.id) or rule.usual(facts.production),
                 rule.what,
                 rule.why,
                 rule.fix,

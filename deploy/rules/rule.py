@@ -52,3 +52,7 @@ class Rule:
     fix: str
     source: str
     patch: Mapping[str, Any] | None = None
+
+    def usual(self, production: bool) -> Severity:
+        """How badly it strikes where the settings say nothing else."""
+        return self.in_production if production else self.severity

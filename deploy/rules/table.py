@@ -9,6 +9,7 @@ from deploy.rules.versions import VERSIONS
 
 RULES: tuple[Rule, ...] = (*AVAILABILITY, *VERSIONS, *CONTAINERS, *NETWORK, *CONFIGURATION)
 RULE_IDS = frozenset(rule.id for rule in RULES)
+DENIED_IN_PRODUCTION = frozenset(rule.id for rule in RULES if rule.usual(True) == "deny")
 
 
 def as_markdown() -> str:

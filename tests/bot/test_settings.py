@@ -92,6 +92,28 @@ def test_a_wrong_exemption_is_told(
     assert told in str(error.value)
 
 
+def test_an_environment_gives_rules_another_severity(tmp_path: Path) -> None:
+    rules = {"floating-tag": "deny", "no-backup": "info"}
+    changes = {"environments": [{"name": "a", "production": True, "rules": rules}]}
+    (environment,) = environments_of(load_settings(written(tmp_path, **changes)))
+    assert environment.severities == rules
+
+
+@pytest.mark.parametrize(
+    ("rules", "told"),
+    [
+        ({"no-backups": "info"}, "did you mean no-backup?"),
+        ({"no-backup": "off"}, "environments[0].rules.no-backup"),
+        ({"retired-endpoint": "info"}, "denies in production; exempt it"),
+    ],
+)
+def test_a_wrong_severity_is_told(tmp_path: Path, rules: dict[str, str], told: str) -> None:
+    changes = {"environments": [{"name": "a", "production": True, "rules": rules}]}
+    with pytest.raises(InvalidInput) as error:
+        load_settings(written(tmp_path, **changes))
+    assert told in str(error.value)
+
+
 @pytest.mark.parametrize("text", ["", "just words", "a: [", "- 1"])
 def test_a_file_that_holds_no_settings_is_said_to(tmp_path: Path, text: str) -> None:
     path = tmp_path / "gateway-bot.yaml"

@@ -130,6 +130,14 @@ def test_findings_come_most_severe_first_and_exempted_ones_last() -> None:
     assert check(bundle, FACTS, agreed, today=TODAY)[-1].rule == "retired-endpoint"
 
 
+def test_a_severity_of_the_environment_counts_instead_of_the_usual_one() -> None:
+    usual = {f.rule: f.severity for f in check(rendered(), FACTS, today=TODAY)}
+    assert usual["no-backup"] != "deny"
+    found = check(rendered(), FACTS, severities={"no-backup": "deny"}, today=TODAY)
+    assert (found[0].rule, found[0].severity) == ("no-backup", "deny")
+    assert {f.rule: f.severity for f in found[1:]}.items() <= usual.items()
+
+
 def test_an_exemption_holds_through_its_last_day_and_is_said() -> None:
     agreed = [Exemption("no-backup", "No storage yet.", TODAY)]
     finding = next(f for f in check(rendered(), FACTS, agreed, today=TODAY) if f.exempted)
