@@ -198,7 +198,10 @@ class Person:
             return until(look, f"a message like {pattern!r}", seconds)
         except AssertionError as error:
             shown = "\n---\n".join(words(m) for m in self.messages()[-6:])
-            raise AssertionError(f"{error}\nthe channel shows:\n{shown}") from None
+            log = "".join(self._demo.lines[-20:])
+            raise AssertionError(
+                f"{error}\nthe channel shows:\n{shown}\nthe demo printed last:\n{log}"
+            ) from None
 
     def clicks(self, message: Message, text: str) -> dict[str, Any]:
         """Click the button that reads `text`."""

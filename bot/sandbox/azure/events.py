@@ -58,7 +58,7 @@ class EventGrid:
             while True:
                 try:
                     await self._look(session)
-                except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+                except (aiohttp.ClientError, OSError, ValueError) as error:
                     log.info("a delivery waits: %s", type(error).__name__)
                 await asyncio.sleep(_LOOK_SECONDS)
 
@@ -68,7 +68,7 @@ class EventGrid:
             return
         now = datetime.datetime.now(datetime.UTC)
         for service in self._services:
-            for gateway in service.gateways.values():
+            for gateway in list(service.gateways.values()):
                 for instance, expires_at in list(gateway.shown.items()):
                     await self._about(session, service, gateway, instance, expires_at, now)
 
