@@ -195,7 +195,7 @@ class Deliveries:
 
         Everybody else comes before the requester, whose direct messages may not take any.
         """
-        action = delivery.action
+        action = dataclasses.replace(delivery.action, message=message)
         owed = self._notes(action, delivery.events)
         for note in sorted(owed, key=lambda note: note.to == "requester"):
             if note.to == "requester":

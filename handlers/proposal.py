@@ -6,7 +6,7 @@ from typing import Any
 
 from deploy.actions.record import action_id
 from deploy.azure import Waiting
-from deploy.errors import Conflict, InvalidInput, Unavailable
+from deploy.errors import Conflict, InvalidInput, Refused, Unavailable
 from deploy.gateway import GatewayRef, GatewaySpec
 from deploy.health.status import resolve
 from deploy.plans.binding import plan_to_mapping
@@ -28,6 +28,8 @@ DECISION_OPTIONS = (
 )
 """What every verb that changes something takes."""
 _REASON_LIMIT = 500
+_IN_PERSON = ("D", "U", "W")
+"""How the ids of direct messages begin, and of people whose direct messages are meant."""
 
 
 def check_allowed(services: Services, request: Request, ref: GatewayRef, kind: str = "") -> Policy:
@@ -36,7 +38,7 @@ def check_allowed(services: Services, request: Request, ref: GatewayRef, kind: s
     for option in ("reason", "break-glass"):
         if len(str(request.options.get(option, ""))) > _REASON_LIMIT:
             raise InvalidInput(f"A reason has at most {_REASON_LIMIT} characters.", field=option)
-    return services.gatekeeper.policy(
+    policy = services.gatekeeper.policy(
         ref,
         user=request.user,
         channel=request.channel,
@@ -44,6 +46,13 @@ def check_allowed(services: Services, request: Request, ref: GatewayRef, kind: s
         # What a window is open for is not a key on which other gateways may depend.
         windows=kind != regeneration.KIND,
     )
+    if policy.by == "approvers" and request.channel.startswith(_IN_PERSON):
+        raise Refused(
+            f"{ref} is changed with an approval, and here no approver would see that you ask.",
+            meaning="Nothing was changed.",
+            remedy="Ask in a channel that they read and this bot is in.",
+        )
+    return policy
 
 
 def told_of_waits(services: Services, request: Request) -> Waiting:

@@ -52,6 +52,11 @@ def _line(action: Action, event: Event) -> str:
     if event.name == "pending":
         automatic = action.request.get(AUTOMATIC)
         asked = "Its token is due for rotation." if automatic else f"{who} asked for this."
+        if policy.by == "approvers" and _unseen(action):
+            return (
+                f"The bot may not post in <#{action.origin['channel']}>, so no approver sees this. "
+                f"Invite it there and ask again, or have one of them type `approve {action.id}`."
+            )
         if policy.by == "approvers":
             return f"{asked} {mentions(policy.approvers)}: please look at the plan."
         return asked
@@ -65,6 +70,12 @@ def _line(action: Action, event: Event) -> str:
             f"until {date(action.expires_at)}."
         )
     return _ending(action, event)
+
+
+def _unseen(action: Action) -> bool:
+    """Whether the plan is in the requester's direct messages in place of the channel."""
+    asked, shown = str(action.origin.get("channel")), str((action.message or {}).get("channel"))
+    return asked.startswith(("C", "G")) and shown.startswith("D")
 
 
 def _ending(action: Action, event: Event) -> str:

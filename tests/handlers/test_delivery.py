@@ -259,4 +259,13 @@ def test_a_plan_sent_in_person_whose_posting_was_not_confirmed_is_not_sent_again
         until(lambda: "AAAAAA is pending" in told(), "the plan")
         deny(store)
         until(lambda: "AAAAAA is denied" in told(), "the end")
+        thread = client.conversations_replies(
+            channel=channel,
+            ts=next(
+                m["ts"]
+                for m in client.conversations_history(channel=channel)["messages"]
+                if m["text"] == "AAAAAA is denied"
+            ),
+        )
+        assert any("no approver sees this" in m["text"] for m in thread["messages"])
     assert [text for text in told() if text.startswith("AAAAAA")] == ["AAAAAA is denied"]

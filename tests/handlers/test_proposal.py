@@ -5,12 +5,15 @@ import json
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from deploy.access import Environment
+from deploy.errors import Refused
 from deploy.plans.binding import Observed, build_plan
 from deploy.plans.plan import Finding, Plan, TokenPlan
 from deploy.policy import Policy
 from deploy.rendering.manifests import render
-from handlers.proposal import propose, wait_for_decision
+from handlers.proposal import check_allowed, propose, wait_for_decision
 from handlers.verb import Request
 from tests.support.gateway_bed import SPEC
 
@@ -78,3 +81,18 @@ def test_a_reason_cannot_write_lines_of_its_own_into_the_message_that_approvers_
     said = "ok :white_check_mark: *Approved by Ben*"
     assert kept[0]["request"]["reason"] == said
     assert asked[0]["break_glass"] == said
+
+
+@pytest.mark.parametrize("channel", ["D1", "U1", "W1", "C1"])
+def test_what_approvers_decide_on_is_not_asked_for_where_none_of_them_is(channel: str) -> None:
+    policies = [Policy(window="W"), Policy("approvers")]
+    services: Any = SimpleNamespace(
+        gatekeeper=SimpleNamespace(policy=lambda *_, **__: policies.pop(0))
+    )
+    request = Request("r", "deploy", "U1", channel)
+    assert check_allowed(services, request, SPEC.ref).window == "W"
+    if channel == "C1":
+        assert check_allowed(services, request, SPEC.ref).by == "approvers"
+        return
+    with pytest.raises(Refused, match=r"no approver would see .* Ask in a channel"):
+        check_allowed(services, request, SPEC.ref)
