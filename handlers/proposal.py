@@ -46,13 +46,18 @@ def check_allowed(services: Services, request: Request, ref: GatewayRef, kind: s
         # What a window is open for is not a key on which other gateways may depend.
         windows=kind != regeneration.KIND,
     )
-    if policy.by == "approvers" and request.channel.startswith(_IN_PERSON):
+    if policy.by == "approvers" and in_person(request):
         raise Refused(
             f"{ref} is changed with an approval, and here no approver would see that you ask.",
             meaning="Nothing was changed.",
             remedy="Ask in a channel that they read and this bot is in.",
         )
     return policy
+
+
+def in_person(request: Request) -> bool:
+    """Whether it was asked for where nobody but the requester and the bot are."""
+    return request.channel.startswith(_IN_PERSON)
 
 
 def told_of_waits(services: Services, request: Request) -> Waiting:

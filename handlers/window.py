@@ -12,7 +12,7 @@ from deploy.actions.windows import Window, Windows
 from deploy.errors import GatewayBotError, InvalidInput, Refused
 from handlers import decisions, replies
 from handlers.posting import post
-from handlers.proposal import find
+from handlers.proposal import find, in_person
 from handlers.services import Services
 from handlers.verb import Click, Option, Reply, Request, Verb
 from handlers.views import errors
@@ -28,6 +28,11 @@ _LOST = ("message_not_found", "channel_not_found", "cant_update_message", "is_ar
 
 def run(services: Services, request: Request) -> Reply | None:
     """Open one, in the name of an approver, and tell the channel."""
+    if in_person(request):
+        raise Refused(
+            "A window is opened in a channel, where its person and the other approvers see it.",
+            remedy="Type this in a channel that they read.",
+        )
     ref = find(services, request.gateway)
     environment = services.gatekeeper.environment(ref)
     if not environment.windows:

@@ -14,9 +14,11 @@ from deploy.actions.connection import connect
 from deploy.actions.record import State
 from deploy.actions.store import ActionStore
 from deploy.actions.windows import Windows
+from deploy.errors import Refused
 from deploy.gateway import GatewayRef
 from deploy.policy import Policy
 from handlers import window
+from handlers.verb import Request
 from handlers.views import action
 from handlers.views.notes import notes
 from tests.support.redis_servers import started
@@ -54,6 +56,12 @@ def test_what_waits_for_a_confirmation_within_a_window_ends_with_it(server: Valk
     (note,) = notes(late, store.events("AAAAAA")[-1:])
     for said in (action.refused("expired", late).text, note.text):
         assert "approval window is closed" in said
+
+
+def test_a_window_is_opened_where_others_see_it() -> None:
+    services: Any = SimpleNamespace()
+    with pytest.raises(Refused, match="opened in a channel"):
+        window.run(services, Request("r", "window", "U2", "D1", gateway="edge-1"))
 
 
 @pytest.mark.parametrize("error", ["is_archived", "ratelimited"])
