@@ -8,7 +8,7 @@ import copy
 import json
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -173,8 +173,9 @@ class Cluster(PodReads):
         )
         return _object(answer)
 
-    def replace_managers(self, live: Manifest, managed: Sequence[Manifest]) -> None:
-        """Write an object's managedFields as it was read. Conflict when it has changed since."""
+    def replace_fields(self, live: Manifest, fields: Mapping[str, Any]) -> None:
+        """Write fields of an object as it was read, by their JSON pointers. Conflict when it has
+        changed since."""
         known, namespace, name = _address(live)
         self._check()
         self._connection.request(
@@ -184,12 +185,11 @@ class Cluster(PodReads):
             namespace=namespace,
             query={"fieldManager": FIELD_MANAGER},
             body=[
-                {"op": "replace", "path": "/metadata/managedFields", "value": list(managed)},
-                {
-                    "op": "replace",
-                    "path": "/metadata/resourceVersion",
-                    "value": live["metadata"]["resourceVersion"],
-                },
+                {"op": "replace", "path": path, "value": value}
+                for path, value in {
+                    **fields,
+                    "/metadata/resourceVersion": live["metadata"]["resourceVersion"],
+                }.items()
             ],
             content_type=_JSON_PATCH,
         )

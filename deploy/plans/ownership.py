@@ -5,7 +5,7 @@ is refused. Adopting a gateway is meant to end that (Kubernetes, "Server-Side Ap
 managedFields; csaupgrade in client-go does the same for kubectl).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from deploy.errors import Conflict
@@ -21,7 +21,26 @@ def take_whole(cluster: Cluster, manifests: Sequence[Manifest]) -> None:
     Conflict when an object changes under every try.
     """
     for manifest in manifests:
-        _take(cluster, manifest)
+        _rewrite(cluster, manifest, without_shared)
+
+
+def apply_alone(cluster: Cluster, manifests: Sequence[Manifest]) -> None:
+    """Make this bot own what it applies to these objects by that alone: what it wrote otherwise
+    would be kept when a later apply has it no more.
+
+    Conflict when an object changes under every try.
+    """
+    for manifest in manifests:
+        _rewrite(cluster, manifest, without_written)
+
+
+def without_written(managed: Sequence[Mapping[str, Any]], manager: str) -> list[dict[str, Any]]:
+    """The entries of managedFields without those of `manager` that are no apply. Pure."""
+    return [
+        dict(entry)
+        for entry in managed
+        if entry.get("manager") != manager or entry.get("operation") == "Apply"
+    ]
 
 
 def without_shared(managed: Sequence[Mapping[str, Any]], manager: str) -> list[dict[str, Any]]:
@@ -44,7 +63,11 @@ def without_shared(managed: Sequence[Mapping[str, Any]], manager: str) -> list[d
     return kept
 
 
-def _take(cluster: Cluster, manifest: Manifest) -> None:
+def _rewrite(
+    cluster: Cluster,
+    manifest: Manifest,
+    entries: Callable[[Sequence[Mapping[str, Any]], str], list[dict[str, Any]]],
+) -> None:
     kind, metadata = manifest["kind"], manifest["metadata"]
     refused: Conflict | None = None
     for _ in range(_TRIES):
@@ -52,11 +75,11 @@ def _take(cluster: Cluster, manifest: Manifest) -> None:
         if live is None:
             return
         managed = live["metadata"].get("managedFields") or []
-        wanted = without_shared(managed, FIELD_MANAGER)
+        wanted = entries(managed, FIELD_MANAGER)
         if wanted == managed:
             return
         try:
-            cluster.replace_managers(live, wanted)
+            cluster.replace_fields(live, {"/metadata/managedFields": wanted})
         except Conflict as error:
             # A controller wrote its status in between.
             refused = error

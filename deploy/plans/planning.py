@@ -15,6 +15,7 @@ from deploy.kube.cluster import Cluster
 from deploy.plans.binding import Observed, build_plan
 from deploy.plans.handover import left_behind, with_live_replicas, without_account
 from deploy.plans.plan import Finding, Manifest, OwnershipConflict, Plan, TokenPlan
+from deploy.plans.ports import as_taken, asked_for, conflicts_of, moved_ports
 from deploy.rendering.manifests import render
 from deploy.rollouts.pods import token_secret_of
 from deploy.tokens import entra
@@ -144,7 +145,7 @@ class Planner:
         reading = cluster.begin(
             lambda: cluster.get("Secret", spec.ref.namespace, used[0]) if used else None
         )
-        merged = cluster.at_once([_merging(cluster, item) for item in wanted])
+        merged = cluster.at_once([_merging(cluster, item, observed[_key(item)]) for item in wanted])
         secret = reading.result()
         facts = secret_facts(secret, used[1]) if secret and used else None
         if rotation is None:
@@ -156,7 +157,7 @@ class Planner:
         if token.secret != guess:
             repeated = without_account(render(spec, token.secret), deployment)
             again = next(m for m in repeated if m["kind"] == "Deployment")
-            results[_key(again)] = _merge(cluster, again)
+            results[_key(again)] = _merge(cluster, again, deployment)
         return token, results
 
     def _token(self, spec: GatewaySpec, action_id: str, facts: SecretFacts | None) -> TokenPlan:
@@ -179,20 +180,24 @@ def _reading(cluster: Cluster, wanted: Manifest) -> Callable[[], Manifest | None
     return lambda: cluster.get(wanted["kind"], metadata["namespace"], metadata["name"])
 
 
-def _merging(cluster: Cluster, wanted: Manifest) -> Callable[[], _Merged]:
-    return lambda: _merge(cluster, wanted)
+def _merging(cluster: Cluster, wanted: Manifest, live: Manifest | None) -> Callable[[], _Merged]:
+    return lambda: _merge(cluster, wanted, live)
 
 
-def _merge(cluster: Cluster, wanted: Manifest) -> _Merged:
+def _merge(cluster: Cluster, wanted: Manifest, live: Manifest | None) -> _Merged:
+    moved = moved_ports(live, wanted)
+    asked = asked_for(wanted, moved)
+    owners = conflicts_of(wanted, moved)
     try:
-        return _Merged(cluster.apply(wanted, dry_run=True))
+        result = cluster.apply(asked, dry_run=True)
     except OwnershipConflicts as conflict:
         kind, name = _key(wanted)
-        owners = tuple(
+        owners += tuple(
             OwnershipConflict(kind, name, manager, readable(path))
             for manager, path in conflict.owners
         )
-        return _Merged(cluster.apply(wanted, dry_run=True, force=True), owners)
+        result = cluster.apply(asked, dry_run=True, force=True)
+    return _Merged(as_taken(result, moved), owners)
 
 
 def readable(path: str) -> str:

@@ -16,7 +16,9 @@ from deploy.kube.cluster import Cluster
 from deploy.kube.watching import Change, Watch
 from deploy.masking import mask_secrets
 from deploy.plans.handover import hand_over_replicas
+from deploy.plans.ownership import apply_alone
 from deploy.plans.plan import Manifest, Plan
+from deploy.plans.ports import take_back_ports
 from deploy.rendering.manifests import render, with_action
 from deploy.rollouts.pods import PodProgress
 from deploy.rollouts.progress import Progress, progress_of
@@ -46,11 +48,16 @@ def apply_plan(
 ) -> None:
     """Apply the plan's objects, the Deployment last: its pods read what the others hold.
 
-    Every object is applied whole, so doing it twice is doing it once. What the spec has no more is
+    Every object is applied whole, so doing it twice is doing it once. With `force` what others own
+    is taken over. What the spec has no more is
     deleted before the Deployment, so that no autoscaler of before counts its pods.
     """
     objects = with_action(plan.objects, action_id, requester)
+    if force:
+        take_back_ports(cluster, objects, plan.changes)
     cluster.apply_all([o for o in objects if o["kind"] != "Deployment"], force=force)
+    if force:
+        apply_alone(cluster, [o for o in objects if o["kind"] == "Service"])
     for change in plan.changes:
         if change.change == "delete":
             cluster.delete(change.kind, plan.spec.ref.namespace, change.name)

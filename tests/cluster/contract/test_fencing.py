@@ -89,7 +89,7 @@ def test_one_that_is_not_renewed_is_taken_and_the_first_may_not_write(
         lambda: guarded.create(config_map(ref)),
         lambda: guarded.apply(config_map(ref)),
         lambda: guarded.replace(stale),
-        lambda: guarded.replace_managers(stale, []),
+        lambda: guarded.replace_fields(stale, {"/metadata/managedFields": []}),
         lambda: guarded.delete("Lease", ref.namespace, lease_name(ref)),
         first.renew,
     )

@@ -55,3 +55,43 @@ def test_an_autoscaler_takes_over_the_pods_that_run(cluster: Cluster, ns: str) -
     live = cluster.get("Deployment", ns, "edge-1")
     assert live is not None
     assert live["spec"]["replicas"] == 4
+
+
+def test_a_port_that_somebody_edited_is_a_conflict_and_is_taken_back(
+    target: Target, cluster: Cluster, ns: str
+) -> None:
+    mapping = spec_in(ns, EXAMPLES[0], auth=IDENTITY, service={"type": "NodePort"})
+    deploy(cluster, mapping, "ABC234")
+    spec = spec_from_mapping(mapping)
+    planner = Planner({"west": cluster}.__getitem__, list)
+    path = f"/api/v1/namespaces/{ns}/services/edge-1-live-traffic"
+    before = target.api.get(path)["spec"]["ports"]
+    edited = target.api.get(path)
+    edited["spec"]["ports"][0]["port"] = 9090
+    answer = target.api.request("PUT", f"{path}?fieldManager=kubectl-edit", edited)
+    assert answer.status == 200, answer.body
+
+    plan = planner.plan(spec, "XYZ789")
+    (conflict,) = plan.conflicts
+    assert (conflict.manager, conflict.path) == ("kubectl-edit", "spec.ports[9090/TCP]")
+    assert plan.digest == ""
+    plan = planner.plan(spec, "XYZ789", take_over=True)
+    (change,) = plan.changes
+    assert [(f.path, f.old is None, f.new is None) for f in change.fields] == [
+        ("spec.ports[9090/TCP]", False, True),
+        (f"spec.ports[{before[0]['port']}/TCP]", True, False),
+    ]
+    assert change.fields[1].new == before[0], "its node port is kept"
+    assert plan.cuts_connections
+    assert planner.plan(spec, "XYZ789", take_over=True).digest == plan.digest
+
+    apply_plan(cluster, plan, action_id="XYZ789", requester="U1", force=True)
+    by_port = {port["port"]: port for port in target.api.get(path)["spec"]["ports"]}
+    assert by_port == {port["port"]: port for port in before}
+    after = planner.plan(spec, "XYZ790")
+    assert (after.changes, after.conflicts) == ((), ())
+    other = spec_from_mapping({**mapping, "service": {"type": "NodePort", "httpPort": 8088}})
+    moved = planner.plan(other, "XYZ791")
+    assert moved.conflicts == (), "its number is this bot's alone again"
+    apply_plan(cluster, moved, action_id="XYZ791", requester="U1")
+    assert 8088 in {port["port"] for port in target.api.get(path)["spec"]["ports"]}

@@ -105,6 +105,21 @@ def test_what_others_own_is_named_and_cannot_be_decided_on(
     assert planner.plan(SPEC, "XYZ789", take_over=True).digest != ""
 
 
+def test_a_port_that_moved_to_where_another_is_stays_an_error(
+    cluster: Cluster, planner: Planner, running: RunningCluster
+) -> None:
+    deploy(cluster, planner)
+    path = "/api/v1/namespaces/dev/services/edge-1-live-traffic"
+    edited = cluster.get("Service", "dev", "edge-1-live-traffic")
+    assert edited is not None
+    first = edited["spec"]["ports"][0]
+    edited["spec"]["ports"][0] = {**first, "port": 9090}
+    edited["spec"]["ports"].append({**first, "name": "more"})
+    running.request("PUT", f"{path}?fieldManager=kubectl-edit", edited)
+    with pytest.raises(InvalidInput, match="Duplicate value"):
+        planner.plan(SPEC, "XYZ789", take_over=True)
+
+
 def test_what_a_rule_denies_has_findings_but_cannot_be_decided_on(cluster: Cluster) -> None:
     risky = dataclasses.replace(SPEC, rollout=Rollout(max_unavailable="100%"))
 
