@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
 
 import requests
+import urllib3
 from azure.core.exceptions import AzureError, ClientAuthenticationError
 
 from deploy.errors import Conflict, GatewayBotError, InvalidInput, NotFound, Refused, Unavailable
@@ -158,7 +159,9 @@ class ArmClient:
             f"?api-version={API_VERSION}"
         )
         what = f"the gateway {gateway} of {instance.name}"
-        self._call("POST", url, what, _REGENERATE, {"keyType": key})
+        answer = self._call("POST", url, what, _REGENERATE, {"keyType": key})
+        if answer.status_code != 204:
+            raise _nonsense(what)
 
     def _base(self, instance: ApimInstance) -> str:
         parts = (instance.subscription, instance.resource_group, instance.service)
@@ -180,12 +183,14 @@ class ArmClient:
         """A successful answer."""
         end = self._clock() + _BUDGET_SECONDS
         wait = 0.5
+        untouched = True
         while True:
             answer, trouble, asked = self._try(method, url, body)
             if answer is not None and answer.status_code not in _RETRIED:
                 if not answer.ok:
                     raise _refusal(answer, what, right)
                 return answer
+            untouched = trouble.untouched = untouched and trouble.untouched
             pause = asked if asked is not None else wait
             if self._clock() + pause > end:
                 raise trouble
@@ -211,13 +216,15 @@ class ArmClient:
         except requests.RequestException as error:
             late = isinstance(error, requests.Timeout)
             what = "did not answer in time" if late else "cannot be reached"
-            return None, Unavailable(f"Azure Resource Manager {what}."), None
+            trouble = Unavailable(f"Azure Resource Manager {what}.", untouched=_unsent(error))
+            return None, trouble, None
         asked = _retry_after(answer)
         if answer.status_code == 429:
             trouble = Unavailable(
                 "Azure limits how often it may be asked.",
                 remedy=f"Try again in {asked:.0f} s." if asked else "Try again in a minute.",
                 retry_after=asked,
+                untouched=True,
             )
         else:
             trouble = Unavailable(f"Azure Resource Manager answered {answer.status_code}.")
@@ -238,6 +245,12 @@ class ArmClient:
             raise _no_sign_in() from error
 
 
+def _unsent(error: requests.RequestException) -> bool:
+    """Whether no connection was made at all."""
+    cause = getattr(error.args[0], "reason", None) if error.args else None
+    return isinstance(cause, urllib3.exceptions.ConnectTimeoutError)
+
+
 def _is_outage(error: ClientAuthenticationError) -> bool:
     """Whether nobody was refused: azure-identity calls whatever failed inside a refusal of the
     credential (azure/identity/_internal/decorators.py); Entra's own words have an AADSTS code."""
@@ -245,7 +258,9 @@ def _is_outage(error: ClientAuthenticationError) -> bool:
 
 
 def _no_sign_in() -> Unavailable:
-    return Unavailable("Signing in to Azure failed: the sign-in service does not answer.")
+    return Unavailable(
+        "Signing in to Azure failed: the sign-in service does not answer.", untouched=True
+    )
 
 
 def _json(answer: requests.Response, what: str) -> dict[str, Any]:

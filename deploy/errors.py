@@ -46,7 +46,8 @@ class Conflict(GatewayBotError):
 class Unavailable(GatewayBotError):
     """A service did not answer, or answered that it cannot now; trying again later may work.
 
-    `retry_after` is in seconds, where the service said.
+    `retry_after` is in seconds, where the service said. `untouched` says that the request was
+    certainly not carried out; else that is not known.
     """
 
     def __init__(
@@ -56,6 +57,8 @@ class Unavailable(GatewayBotError):
         meaning: str = "",
         remedy: str = "Try again in a minute.",
         retry_after: float | None = None,
+        untouched: bool = False,
     ) -> None:
         super().__init__(happened, meaning=meaning, remedy=remedy)
         self.retry_after = retry_after
+        self.untouched = untouched

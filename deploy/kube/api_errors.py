@@ -100,6 +100,7 @@ def error_from(
         f"Cluster “{cluster}” answered {status} for {what}"
         + (f": {_sentence(message)}" if message else "."),
         retry_after=retry_after,
+        untouched=status == 429,
     )
 
 

@@ -223,6 +223,7 @@ class HttpConnection:
                 f"The credentials for cluster “{self._cluster}” cannot be renewed: "
                 f"{type(error).__name__}.",
                 remedy="Ask whoever runs the bot to look at its kubeconfig.",
+                untouched=True,
             ) from None
         try:
             return self._api.rest_client.pool_manager.request(
@@ -254,7 +255,10 @@ class HttpConnection:
                 remedy="Ask whoever runs the bot to look at the certificate authority in its "
                 "kubeconfig.",
             )
-        return Unavailable(f"Cluster “{self._cluster}” does not answer: {_in_words(error)}.")
+        return Unavailable(
+            f"Cluster “{self._cluster}” does not answer: {_in_words(error)}.",
+            untouched=isinstance(cause, urllib3.exceptions.ConnectTimeoutError),
+        )
 
 
 def connect_with_kubeconfig(

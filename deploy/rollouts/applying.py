@@ -66,8 +66,12 @@ class Applier:
         secret = plan.token.secret
         if plan.token.mint and secret is not None:
             work.run.step(TOKEN, f"Minting a token into Secret {secret}")
-            work.patiently(lambda: self._minter.ensure(cluster, plan.spec, plan.token, action.id))
-            work.minted = secret
+            work.patiently(
+                lambda: self._minter.ensure(
+                    cluster, plan.spec, plan.token, action.id, lambda: work.minting(secret)
+                )
+            )
+            work.minting(secret)
         work.run.step(APPLY, f"Applying {len(plan.objects)} objects")
         work.applying = True
         work.patiently(

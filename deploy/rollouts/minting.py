@@ -4,11 +4,11 @@ By then nothing else may have been changed, so a token that cannot be trusted co
 """
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from deploy.azure import ApimInstance
-from deploy.errors import Conflict, NotFound
+from deploy.errors import Conflict, NotFound, Unavailable
 from deploy.gateway import GatewaySpec
 from deploy.kube.api_errors import AlreadyExists
 from deploy.kube.cluster import Cluster
@@ -44,10 +44,18 @@ class Minter:
         self._tokens = tokens
         self._instances = instances
 
-    def ensure(self, cluster: Cluster, spec: GatewaySpec, plan: TokenPlan, action_id: str) -> None:
+    def ensure(
+        self,
+        cluster: Cluster,
+        spec: GatewaySpec,
+        plan: TokenPlan,
+        action_id: str,
+        doubtful: Callable[[], None] = lambda: None,
+    ) -> None:
         """Mint the token of `plan` unless this action has done so; may be repeated.
 
         The lifetime counts from Azure's clock, not from this machine's, which may be wrong.
+        `doubtful` is told when nothing says whether the Secret was written.
         Conflict when the Secret is somebody else's, or the token is not what was asked for.
         """
         name = plan.secret
@@ -73,6 +81,10 @@ class Minter:
         except AlreadyExists:
             # The answer to an earlier attempt was lost on its way.
             self._written(cluster, spec, name, action_id)
+        except Unavailable as error:
+            if not error.untouched:
+                doubtful()
+            raise
 
     def _written(self, cluster: Cluster, spec: GatewaySpec, name: str, action_id: str) -> bool:
         secret = cluster.get("Secret", spec.ref.namespace, name)

@@ -31,6 +31,10 @@ class Work:
         self._patience = patience
         self.again = again
 
+    def minting(self, secret: str) -> None:
+        """The Secret of that name was written, or may have been."""
+        self.minted = secret
+
     def check(self) -> None:
         """Raise RunLost when this run may not go on."""
         if self.run.lost.is_set():

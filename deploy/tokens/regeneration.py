@@ -156,6 +156,13 @@ class Survey:
         )
 
 
+@dataclass
+class _Asked:
+    """Whether Azure was asked, in this run or an earlier one, and its answer not seen."""
+
+    unanswered: bool
+
+
 class KeySource(Protocol):
     """Where keys are regenerated: ARM."""
 
@@ -187,17 +194,22 @@ class Regenerator:
         self._patience = patience
 
     def execute(self, action: Action, run: Run) -> Outcome:
-        """Do it, if still no pod holds a token of the key. Doing it twice does no harm then."""
+        """Do it, if still no pod holds a token of the key.
+
+        A run that follows one which may have done it does it again only where the plan holds
+        still: then the clusters have no token that was made with the key in between, and the
+        second time kills none that the first did not.
+        """
         work = Work(action, run, self._patience, "Ask again")
-        begun = any(step.name == _DO for step in action.steps)
+        asked = _Asked(any(step.name == _DO for step in action.steps))
         try:
-            return self._execute(work)
+            return self._execute(work, asked)
         except GatewayBotError as error:
-            if begun:
-                return _half_known(action, error)
+            if asked.unanswered:
+                return _half_known(error.happened, error.remedy)
             return work.failure(error)
 
-    def _execute(self, work: Work) -> Outcome:
+    def _execute(self, work: Work, asked: "_Asked") -> Outcome:
         action, run = work.action, work.run
         spec = spec_from_mapping(action.request["spec"])
         key = parse_key(str(action.request.get("key")))
@@ -209,15 +221,26 @@ class Regenerator:
         run.step("look", "Looking whether a pod holds a token of this key")
         plan = work.patiently(lambda: self.plan(spec.ref, key))
         if plan.digest != action.digest:
+            if asked.unanswered:
+                return _half_known(f"The tokens of the {key} key are others than were shown.")
             return superseded(plan)
         run.step(_DO, f"Regenerating the {key} key")
         work.patiently(run.guard)
-        work.patiently(lambda: self._keys.regenerate_key(instance, spec.apim.gateway, key))
+        work.patiently(lambda: self._regenerate(instance, spec.apim.gateway, key, asked))
         return Outcome(
             State.SUCCEEDED,
             f"The {key} key of {spec.apim.gateway} is regenerated",
             "Every token made with it before is dead; no pod that this bot sees held one.",
         )
+
+    def _regenerate(
+        self, instance: ApimInstance, gateway: str, key: KeyType, asked: "_Asked"
+    ) -> None:
+        try:
+            self._keys.regenerate_key(instance, gateway, key)
+        except Unavailable as error:
+            asked.unanswered = asked.unanswered or not error.untouched
+            raise
 
     def plan(self, ref: GatewayRef, key: KeyType) -> Plan:
         """What regenerating would kill. Conflict where a pod holds, or may hold, such a token;
@@ -292,12 +315,12 @@ def _held_by_secrets(cluster: Cluster, gateway: CachedGateway) -> list[Held]:
     return [Held(gateway.ref, "", facts.name, facts) for facts in token_secrets(cluster, spec)]
 
 
-def _half_known(action: Action, error: GatewayBotError) -> Outcome:
+def _half_known(happened: str, remedy: str = "") -> Outcome:
     return Outcome(
         State.UNKNOWN,
-        error.happened,
-        "An earlier run may have regenerated the key; this one did not.",
-        error.remedy or "Look at the gateway's status.",
+        happened,
+        "Azure may have regenerated the key: a request was begun, and its answer was not seen.",
+        remedy or "Ask again: the plan shows what it would kill now.",
     )
 
 

@@ -133,6 +133,27 @@ def test_garbage_is_not_taken_for_an_answer(azure: Azure) -> None:
     azure.faults.set("arm_garbage", True)
     with pytest.raises(Unavailable, match="unreadable"):
         client(azure).list_gateways(INSTANCE)
+    with pytest.raises(Unavailable, match="unreadable"):
+        client(azure).regenerate_key(INSTANCE, "gw-001", "primary")
+
+
+@pytest.mark.parametrize(("status", "untouched"), [("429", True), ("500", False), ("503", False)])
+def test_whether_a_call_may_have_been_carried_out_is_told(
+    azure: Azure, status: str, untouched: bool
+) -> None:
+    azure.faults.set("arm_status", status)
+    with pytest.raises(Unavailable) as away:
+        client(azure).regenerate_key(INSTANCE, "gw-001", "primary")
+    assert away.value.untouched is untouched
+
+
+def test_a_service_that_no_connection_reaches_has_done_nothing(azure: Azure) -> None:
+    arm = client(azure)
+    arm._bearer = lambda: "signed in"  # type: ignore[method-assign]  # before it went away
+    arm._endpoint = "http://127.0.0.1:9"
+    with pytest.raises(Unavailable, match="cannot be reached") as away:
+        arm.regenerate_key(INSTANCE, "gw-001", "primary")
+    assert away.value.untouched
 
 
 def test_a_wrong_secret_and_a_silent_sign_in_are_told_apart(azure: Azure) -> None:

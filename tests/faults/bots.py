@@ -10,16 +10,23 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import requests
+from azure.identity import ClientSecretCredential
+
+from deploy.access import Environment
 from deploy.actions.connection import connect as connect_redis
 from deploy.actions.executor import Executor, Run
 from deploy.actions.leases import GatewayLeases
 from deploy.actions.record import Action, Outcome
 from deploy.actions.runner import Runner
 from deploy.actions.store import ActionStore
+from deploy.azure import ApimInstance, ArmClient
+from deploy.health.cache import ClusterCache
 from deploy.kube.cluster import Cluster, connect
 from deploy.kube.connection import Connection, Timeouts
 from deploy.kube.fencing import Fences
@@ -28,13 +35,18 @@ from deploy.rollouts.applying import Applier
 from deploy.rollouts.deployer import Deployer
 from deploy.rollouts.minting import Minter
 from deploy.rollouts.removal import Remover
+from deploy.tokens.regeneration import Regenerator, Survey
 from deploy.tokens.rotator import Rotator
+from deploy.tokens.token import KeyType
 from deploy.tokens.verification import Observing
 from tests.faults.stamping import Stamper
+from tests.support import rotation_bed
+from tests.support.azure import OWNER, TENANT
 from tests.support.gateway_bed import INSTANCE, Mint
 from tests.support.processes import ROOT
 
 LEASE_SECONDS = 1.5
+REGENERATED = "regenerateKey"
 
 
 @dataclass(frozen=True)
@@ -48,6 +60,10 @@ class Job:
     journal: str
     die_at: int = 0
     lease_seconds: float = LEASE_SECONDS
+    azure: str = ""
+    """Where Resource Manager is, for those that regenerate keys."""
+    authority: str = ""
+    """The file with the certificate authority of that."""
 
 
 class Points:
@@ -119,6 +135,19 @@ class TappedMint(Mint):
         return token
 
 
+class TappedKeys:
+    """Keys whose regeneration is a point."""
+
+    def __init__(self, inner: ArmClient, points: Points) -> None:
+        self._inner = inner
+        self._points = points
+
+    def regenerate_key(self, instance: ApimInstance, gateway: str, key: KeyType) -> None:
+        """Pass it on."""
+        self._inner.regenerate_key(instance, gateway, key)
+        self._points.passed(REGENERATED)
+
+
 class TappedRun:
     """A run whose steps are points."""
 
@@ -167,6 +196,8 @@ def run_bot(job: Job) -> Runner:
         "rotate": Rotator(applier, observing=Observing(quiet=1.0, patience=20.0, look=0.2)),
         "stamp": Stamper(clusters["west"], pause=0.3),
     }
+    if job.azure:
+        executors["regenerate-key"] = _regenerator(job, clusters, points)
     made = Runner(
         store,
         GatewayLeases(client, prefix=job.prefix),
@@ -179,6 +210,32 @@ def run_bot(job: Job) -> Runner:
     )
     made.start()
     return made
+
+
+def _regenerator(job: Job, clusters: Mapping[str, Cluster], points: Points) -> Regenerator:
+    session = requests.Session()
+    # Else requests gives REQUESTS_CA_BUNDLE priority over the session's own setting.
+    session.trust_env = False
+    session.verify = job.authority
+    credential = ClientSecretCredential(
+        TENANT,
+        OWNER,
+        f"{OWNER}-secret",
+        authority=job.azure,
+        disable_instance_discovery=True,
+        connection_verify=job.authority,
+    )
+    arm = ArmClient(session, credential, endpoint=job.azure)
+    cache = ClusterCache(clusters["west"])
+    cache.start()
+    return Regenerator(
+        Survey({"west": cache}),
+        clusters,
+        TappedKeys(arm, points),
+        {"contoso": rotation_bed.INSTANCE},
+        allowed=True,
+        environments=(Environment("development"),),
+    )
 
 
 def serve() -> None:

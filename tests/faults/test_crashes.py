@@ -16,6 +16,7 @@ from deploy.actions.record import State
 from deploy.actions.store import ActionStore
 from deploy.errors import Unavailable
 from deploy.gateway import GatewayRef, GatewaySpec
+from deploy.health.cache import ClusterCache
 from deploy.kube.cluster import Cluster
 from deploy.kube.fencing import lease_name
 from deploy.plans.binding import plan_to_mapping
@@ -29,10 +30,13 @@ from deploy.rollouts.installed import installed
 from deploy.rollouts.minting import Minter
 from deploy.rollouts.removal import removal_plan
 from deploy.specs.spec import spec_to_mapping
+from deploy.tokens.regeneration import Survey, plan_regeneration
 from deploy.tokens.rotation import Rotation
 from deploy.tokens.rotator import plan_rotation, rotation_request
-from tests.faults.bots import Job, Nursery
+from deploy.tokens.token import Token
+from tests.faults.bots import REGENERATED, Job, Nursery
 from tests.faults.judging import Tally
+from tests.support.azure import AzureBed, azure_bed
 from tests.support.gateway_bed import (
     INSTANCE,
     SPEC,
@@ -45,18 +49,24 @@ from tests.support.processes import alive
 from tests.support.redis_servers import started
 from tests.support.waiting import until
 
-KINDS = ("deploy", "scale", "restart", "rollback", "adopt", "delete", "rotate")
+KINDS = ("deploy", "scale", "restart", "rollback", "adopt", "delete", "rotate", "regenerate-key")
 _AT_ONCE = 5
 POLICY = Policy(by="approvers", quorum=2, approvers=People(("U8", "U9")))
 
 
 class World:
-    """A cluster with nodes, a Redis, and bots that are processes."""
+    """A cluster with nodes, a Redis, an Azure, and bots that are processes."""
 
     def __init__(
-        self, cluster: Cluster, kubeconfig: Path, server: Valkey, nursery: Nursery
+        self,
+        cluster: Cluster,
+        kubeconfig: Path,
+        server: Valkey,
+        azure: AzureBed,
+        nursery: Nursery,
     ) -> None:
         self.cluster = cluster
+        self.azure = azure
         self.kubeconfig = kubeconfig
         self.server = server
         self.nursery = nursery
@@ -81,6 +91,8 @@ class Case:
     plan: Plan
     request: dict[str, Any]
     kind: str = "deploy"
+    tokens: tuple[str, ...] = ()
+    """Those that a regenerated key is to spare and to kill, as pods would show them to Azure."""
 
 
 @dataclass(frozen=True)
@@ -91,14 +103,16 @@ class Effect:
     revisions: int
     secrets: int
     there: bool
+    tokens: tuple[int, ...] = ()
+    """What Azure says to each of the case's tokens."""
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Iterator[World]:
     directory = tmp_path_factory.mktemp("crashes")
-    with gateway_bed(directory) as bed:
+    with gateway_bed(directory) as bed, azure_bed(directory / "azure") as azure:
         for server in started("valkey", directory / "redis"):
-            yield World(bed.cluster, bed.running.kubeconfig(), server, nursery)
+            yield World(bed.cluster, bed.running.kubeconfig(), server, azure, nursery)
 
 
 def spec_named(name: str, **changes: Any) -> GatewaySpec:
@@ -110,6 +124,8 @@ def spec_named(name: str, **changes: Any) -> GatewaySpec:
 def prepare(world: World, kind: str, name: str) -> Case:
     """Bring the gateway to where the action begins, and plan the action."""
     spec = spec_named(name)
+    if kind == "regenerate-key":
+        return _leaked(world, spec)
     if kind not in ("deploy", "adopt"):
         world.deploy(spec)
     if kind == "delete":
@@ -131,6 +147,25 @@ def prepare(world: World, kind: str, name: str) -> Case:
     plan = world.planner.plan(spec, "ACTION", take_over=kind == "adopt")
     request = {"spec": spec_to_mapping(spec), "verb": kind, "take_over": kind == "adopt"}
     return Case(name, plan, request)
+
+
+def _leaked(world: World, spec: GatewaySpec) -> Case:
+    """A gateway of its own in Azure, with a token of the other key than the one in use."""
+    name = spec.ref.name
+    spec = dataclasses.replace(spec, apim=dataclasses.replace(spec.apim, gateway=name))
+    body = {"properties": {"locationData": {"name": "North"}}}
+    assert world.azure.call("PUT", f"/gateways/{name}", body=body).status_code == 201
+    world.deploy(spec)
+    values = [world.azure.token(name, key) for key in ("primary", "secondary")]
+    leaked = Token.parse(values[1])
+    assert leaked is not None
+    world.cluster.create(token_secret(spec, f"{name}-token-leaked", leaked, "LEAK", "secondary"))
+    cache = ClusterCache(world.cluster)
+    plan, _ = plan_regeneration(Survey({"west": cache}), world.cluster, spec.ref, "secondary")
+    cache.stop()
+    request = {"spec": spec_to_mapping(spec), "verb": "regenerate-key", "key": "secondary"}
+    tokens = tuple(f"GatewayKey {value}" for value in values)
+    return Case(name, plan, request, "regenerate-key", tokens)
 
 
 def _by_hand(cluster: Cluster, spec: GatewaySpec) -> None:
@@ -172,8 +207,9 @@ def approve(world: World, case: Case) -> ActionStore:
     return store
 
 
-def seen(cluster: Cluster, ref: GatewayRef) -> Effect:
+def seen(world: World, case: Case) -> Effect:
     """The gateway as it is."""
+    cluster, ref = world.cluster, case.plan.spec.ref
     deployment = cluster.get("Deployment", ref.namespace, ref.name)
     mine = [
         item
@@ -188,7 +224,8 @@ def seen(cluster: Cluster, ref: GatewayRef) -> Effect:
         for item in cluster.list("ReplicaSet", ref.namespace)
         if any(o["uid"] == uid for o in item["metadata"].get("ownerReferences", ()))
     ]
-    return Effect(deployment["metadata"]["generation"], len(sets), len(mine), there=True)
+    told = tuple(world.azure.poll(token, ref.name).status_code for token in case.tokens)
+    return Effect(deployment["metadata"]["generation"], len(sets), len(mine), True, told)
 
 
 def carry_out(world: World, kind: str, die_at: int, directory: Path) -> tuple[Case, ActionStore]:
@@ -197,7 +234,16 @@ def carry_out(world: World, kind: str, die_at: int, directory: Path) -> tuple[Ca
     case = prepare(world, kind, name)
     store = approve(world, case)
     journal = directory / name
-    job = Job("bot-1", world.server.url, name, str(world.kubeconfig), str(journal), die_at)
+    job = Job(
+        "bot-1",
+        world.server.url,
+        name,
+        str(world.kubeconfig),
+        str(journal),
+        die_at,
+        azure=world.azure.azure.url if kind == "regenerate-key" else "",
+        authority=str(world.azure.authority.ca_pem_path),
+    )
     pid = world.nursery.start(job)
     if die_at:
         until(lambda: not alive(pid), f"the death of the bot at point {die_at}", 40)
@@ -223,7 +269,8 @@ def test_a_bot_that_is_killed_after_any_of_its_steps_is_followed_by_one_that_end
     world: World, kind: str, tmp_path: Path, record: Callable[[str, Tally], None]
 ) -> None:
     case, store = carry_out(world, kind, 0, tmp_path)
-    usual = seen(world.cluster, case.plan.spec.ref)
+    usual = seen(world, case)
+    assert usual.tokens in ((), (200, 403)), "what is in use is spared, what leaked is dead"
     points = (tmp_path / case.name).read_text().split("\n")[:-1]
     assert {"claim", "finish"} <= set(points)
     tally = Tally()
@@ -231,7 +278,7 @@ def test_a_bot_that_is_killed_after_any_of_its_steps_is_followed_by_one_that_end
 
     def one(die_at: int) -> tuple[int, ActionStore, Effect]:
         case, store = carry_out(world, kind, die_at, tmp_path)
-        effect = seen(world.cluster, case.plan.spec.ref)
+        effect = seen(world, case)
         world.cluster.delete("Deployment", "dev", case.name)
         return die_at, store, effect
 
@@ -242,6 +289,11 @@ def test_a_bot_that_is_killed_after_any_of_its_steps_is_followed_by_one_that_end
         tally.judge(store, "ACTION", effects=1 if effect == usual else 2)
         if effect != usual:
             tally.wrong.append(f"killed after {point!r}: {effect} and not {usual}")
+        if kind == "regenerate-key":
+            # Another time only where the bot died before it could say that Azure had done it.
+            journals = (tmp_path / f"{kind}-{die_at}{again}" for again in ("", "-again"))
+            done = [path.read_text().count(REGENERATED) for path in journals]
+            assert sum(done) == (2 if point == REGENERATED else 1), point
     for ref in (GatewayRef("west", "dev", f"{kind}-{n}") for n in range(len(points) + 1)):
         left = world.cluster.get("Lease", "dev", lease_name(ref))
         assert (left is None) == (kind == "delete")

@@ -1,6 +1,7 @@
 """Keys regenerated: only where no pod holds a token of them, and then every such token is dead."""
 
 import dataclasses
+import datetime
 from collections.abc import Iterator, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -9,11 +10,12 @@ import pytest
 
 from deploy.access import Environment
 from deploy.actions.record import Action, State, Step
-from deploy.errors import Conflict, Refused
+from deploy.errors import Conflict, Refused, Unavailable
 from deploy.gateway import GatewayRef, GatewaySpec
 from deploy.health.cache import CachedGateway, ClusterCache, Snapshot
 from deploy.health.status import gateway_detail
 from deploy.plans.plan import Plan
+from deploy.rendering.manifests import token_secret
 from deploy.tokens.regeneration import (
     Held,
     Holding,
@@ -23,9 +25,9 @@ from deploy.tokens.regeneration import (
     check_unheld,
     plan_regeneration,
 )
-from deploy.tokens.token import KeyType, SecretFacts
+from deploy.tokens.token import KeyType, SecretFacts, expiry_for
 from tests.support.gateway_bed import RecordingRun, action_for
-from tests.support.rotation_bed import RotationBed, rotation_bed, spec_of
+from tests.support.rotation_bed import INSTANCE, RotationBed, rotation_bed, spec_of
 from tests.support.waiting import until
 
 REF = GatewayRef("west", "dev", "edge-1")
@@ -143,6 +145,37 @@ def test_trouble_in_azure_is_said_and_an_unknown_end_is_not_guessed(bench: Bench
     assert "Nothing was changed." in outcome.meaning
     assert resumed.state is State.UNKNOWN
     assert "may have regenerated the key" in resumed.meaning
+
+
+@pytest.mark.parametrize("untouched", [True, False])
+def test_an_answer_that_is_lost_for_good_leaves_it_open_whether_the_key_was_regenerated(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, untouched: bool
+) -> None:
+    def lost(*_: object) -> None:
+        raise Unavailable("Azure does not answer.", untouched=untouched)
+
+    monkeypatch.setattr(bench.bed.arm, "regenerate_key", lost)
+    outcome = bench.regenerator.execute(bench.action("primary"), RecordingRun())
+    if untouched:
+        assert (outcome.state, outcome.meaning) == (State.FAILED, "Nothing was changed.")
+    else:
+        assert outcome.state is State.UNKNOWN
+        assert "may have regenerated the key" in outcome.meaning
+
+
+def test_a_key_that_may_be_new_is_not_regenerated_again_once_a_token_was_made_with_it(
+    bench: Bench,
+) -> None:
+    bed = bench.bed
+    begun = dataclasses.replace(bench.action("primary"), steps=(Step("regenerate", 0.0),))
+    expiry = expiry_for(datetime.datetime.now(datetime.UTC))
+    token = bed.arm.generate_token(INSTANCE, "edge-1", "primary", expiry)
+    bed.cluster.create(token_secret(bed.spec, "edge-1-token-made", token, "MADE", "primary"))
+    outcome = bench.regenerator.execute(begun, RecordingRun())
+    assert outcome.state is State.UNKNOWN
+    assert "may have regenerated the key" in outcome.meaning
+    assert bed.azure.poll(f"GatewayKey {token.value}").status_code == 200
+    bed.cluster.delete("Secret", "dev", "edge-1-token-made")
 
 
 def test_a_refused_token_that_looks_right_is_said_to_be_of_elsewhere_or_of_an_old_key(
