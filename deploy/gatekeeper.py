@@ -19,9 +19,10 @@ from deploy.access import (
     policy_for,
 )
 from deploy.actions.executor import Executor, Run
-from deploy.actions.record import Action, Outcome
+from deploy.actions.record import Action, Outcome, State
 from deploy.actions.windows import Window, Windows
 from deploy.errors import Refused
+from deploy.expiry.autopilot import AUTOMATIC
 from deploy.gateway import GatewayRef
 from deploy.policy import People, Policy
 
@@ -177,7 +178,21 @@ class NoFreeze:
         self._gatekeeper = gatekeeper
 
     def execute(self, action: Action, run: Run) -> Outcome:
-        """As the inner one. What another bot has begun is brought to its end. Refused else."""
+        """As the inner one. What another bot has begun is brought to its end. Refused else, but
+        what nobody asked for is postponed: it has not failed, and comes again on its own."""
         if not action.begun:
-            self._gatekeeper.check_freeze(action)
+            try:
+                self._gatekeeper.check_freeze(action)
+            except Refused as refused:
+                if not action.request.get(AUTOMATIC):
+                    raise
+                return _postponed(refused)
         return self._inner.execute(action, run)
+
+
+def _postponed(refused: Refused) -> Outcome:
+    return Outcome(
+        State.SUPERSEDED,
+        f"Postponed: {refused.happened}",
+        "Nothing was changed. Its turn comes again by itself after that; warnings go on.",
+    )

@@ -82,7 +82,9 @@ def _ending(action: Action, event: Event) -> str:
     outcome = action.outcome
     if event.name == "expired" and event.detail == "window":
         return "The approval window is closed. Nothing was changed."
-    said = " ".join((outcome.happened, outcome.meaning, outcome.remedy)) if outcome else ""
+    words = (outcome.happened, outcome.meaning, outcome.remedy) if outcome else ()
+    said = " ".join(word for word in words if word)
+    automatic = action.request.get(AUTOMATIC)
     lines = {
         "denied": f"<@{event.who}> denied this: {escape(event.detail)}",
         "cancelled": f"<@{event.who}> took this back.",
@@ -92,7 +94,7 @@ def _ending(action: Action, event: Event) -> str:
         "succeeded": f":white_check_mark: {escape(said)}",
         "failed": f":x: {escape(said)}",
         "unknown": f":grey_question: {escape(said)}",
-        "superseded": f"{escape(said)} A new plan follows.",
+        "superseded": escape(said) if automatic else f"{escape(said)} A new plan follows.",
     }
     return lines.get(event.name, "").strip()
 

@@ -17,6 +17,7 @@ from deploy.actions.executor import Run
 from deploy.actions.record import Action, Outcome, State, Step
 from deploy.actions.windows import Windows
 from deploy.errors import Refused, Unavailable
+from deploy.expiry.autopilot import AUTOMATIC
 from deploy.gatekeeper import Gatekeeper, NoFreeze
 from deploy.gateway import GatewayRef
 from deploy.policy import People, Policy
@@ -110,6 +111,20 @@ def test_a_freeze_that_began_after_the_request_holds_for_it_too(
         NoFreeze(Does(), gate).execute(action, Trying())
     begun = dataclasses.replace(action, steps=(Step("apply", 1.0),))
     assert NoFreeze(Does(), gate).execute(begun, Trying()).state is State.SUCCEEDED
+
+
+def test_what_nobody_asked_for_is_postponed_by_a_freeze_and_has_not_failed(
+    windows: Windows,
+) -> None:
+    gate = keeper(windows, Groups(), FREEZE)
+    automatic = dataclasses.replace(
+        acted(State.RUNNING, Policy(standing="Ben")), request={AUTOMATIC: True}
+    )
+    outcome = NoFreeze(Does(), gate).execute(automatic, Trying())
+    assert outcome.state is State.SUPERSEDED
+    assert outcome.happened.startswith("Postponed: p is frozen until")
+    assert "Nothing was changed." in outcome.meaning
+    assert "comes again by itself" in outcome.meaning
 
 
 class Does:

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from slack_sdk.models.blocks import Block
 
-from deploy.actions.record import Action, Outcome, State
+from deploy.actions.record import Action, Event, Outcome, State
 from deploy.errors import Unavailable
+from deploy.expiry.autopilot import AUTOMATIC
 from deploy.gateway import ApimGateway, GatewayRef, GatewaySpec
 from deploy.plans.binding import Observed, build_plan, plan_to_mapping
 from deploy.plans.plan import Exempted, FieldChange, Finding, ObjectChange, TokenPlan
@@ -22,6 +23,7 @@ from handlers.views import action as action_view
 from handlers.views import deploy_modal, errors, fixes, text
 from handlers.views import help as help_view
 from handlers.views import plan as plan_view
+from handlers.views.notes import notes
 
 SPEC = GatewaySpec(
     ref=GatewayRef("west", "dev", "edge-1"),
@@ -247,6 +249,18 @@ def test_a_plan_of_any_length_fits_and_says_what_it_leaves_out() -> None:
 
 FINDING = Finding("no-backup", "warning", "No backup.", "So it is.", "Give one.")
 DENIED = Finding("privileged", "deny", "It is privileged.", "So it is.", "Take it away.")
+
+
+def test_no_new_plan_is_promised_for_what_comes_again_by_itself() -> None:
+    outcome = Outcome(State.SUPERSEDED, "Postponed: development is frozen.", "It comes again.")
+    event = Event(4, "superseded", "", "", 1.0)
+    approved = Policy("approvers")
+    asked = action(State.SUPERSEDED, outcome=outcome, policy=approved)
+    automatic = dataclasses.replace(asked, request={AUTOMATIC: True})
+    assert [note.to for note in notes(asked, [event])] == ["thread", "requester"]
+    assert all("A new plan follows" in note.text for note in notes(asked, [event]))
+    (told,) = notes(automatic, [event])
+    assert told.text == "Postponed: development is frozen. It comes again."
 
 
 def with_findings(*findings: Finding) -> Action:

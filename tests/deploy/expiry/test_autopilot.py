@@ -183,6 +183,16 @@ def test_a_success_between_failures_begins_the_count_anew(bed: Bed) -> None:
     assert bed.stops == []
 
 
+def test_what_a_freeze_postponed_is_no_failure_and_is_begun_again(bed: Bed) -> None:
+    bed.note(FIRST, 2 * DAY)
+    bot = bed.bot(Automatic("auto", failures=2))
+    for _ in range(3):
+        assert bot.turn() == 1
+        bed.finish(bed.open()[0], State.SUPERSEDED)
+    assert bot.turn() == 1
+    assert bed.stops == []
+
+
 def test_a_gateway_that_cannot_be_planned_keeps_no_other_from_its_turn(bed: Bed) -> None:
     def plans(ref: GatewayRef, rotation: Rotation, new_id: str) -> Plan:
         if ref == FIRST:
