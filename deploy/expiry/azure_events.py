@@ -14,7 +14,10 @@ _KEEP_MS = 40 * 86_400_000
 _INSTANCES = 500
 
 _TAKE = """
--- KEYS: the gateway's instances, the mark of this event; ARGV: instance, event, how long to keep each
+-- KEYS: the gateway's instances, the mark of this event
+-- ARGV: instance, what is to be kept of it, how long to keep mark and gateway, the most instances,
+--       what must be kept of it until now
+if (redis.call('HGET', KEYS[1], ARGV[1]) or '') ~= ARGV[6] then return -1 end
 if not redis.call('SET', KEYS[2], '1', 'NX', 'PX', ARGV[3]) then return 0 end
 local known = redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1
 if not known and redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[5]) then return 0 end
@@ -35,20 +38,28 @@ class AzureEvents:
 
     @redis_errors
     def take(self, event: TokenEvent) -> bool:
-        """Keep it; False for one that was there before, by its id, in the last day."""
+        """Keep it; False for one that tells nothing new: by its id it was there in the last day,
+        or it is late, and what is kept of the instance tells of a later time."""
         key = self._key(event.service, event.gateway)
         self._client.sadd(self._known, f"{event.service}/{event.gateway}")
-        kept = {"expired": event.expired, "expires_at": event.expires_at, "at": event.at}
-        args = [event.instance, json.dumps(kept), _SEEN_MS, _KEEP_MS, _INSTANCES]
-        return int(self._take(keys=[key, f"{key}:seen:{event.id}"], args=args)) == 1
+        new = AzureEvent(event.instance, event.expired, event.expires_at, event.at)
+        while True:
+            before = str(self._client.hget(key, event.instance) or "")
+            kept = (
+                max(new, _event(event.instance, before), key=lambda e: e.order) if before else new
+            )
+            told = {"expired": kept.expired, "expires_at": kept.expires_at, "at": kept.at}
+            args = [event.instance, json.dumps(told), _SEEN_MS, _KEEP_MS, _INSTANCES, before]
+            answer = int(self._take(keys=[key, f"{key}:seen:{event.id}"], args=args))
+            # Another bot has kept something else of it in between.
+            if answer >= 0:
+                return answer == 1 and kept is new
 
     @redis_errors
     def about(self, service: str, gateway: str) -> tuple[AzureEvent, ...]:
         """What was last said of each instance of a gateway."""
         found = self._client.hgetall(self._key(service.lower(), gateway.lower()))
-        return tuple(
-            AzureEvent(str(instance), **json.loads(text)) for instance, text in found.items()
-        )
+        return tuple(_event(str(instance), text) for instance, text in found.items())
 
     @redis_errors
     def known(self) -> tuple[tuple[str, str], ...]:
@@ -69,3 +80,7 @@ class AzureEvents:
 
     def _key(self, service: str, gateway: str) -> str:
         return f"{self._prefix}:{{azure:{service}/{gateway}}}"
+
+
+def _event(instance: str, text: str) -> AzureEvent:
+    return AzureEvent(instance, **json.loads(text))

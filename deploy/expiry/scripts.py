@@ -144,7 +144,8 @@ elseif cjson.decode(field('body')).source == 'unknown' and told > known + 60000 
 end
 if open() and math.abs(known - told) <= 60000 then
   local mark = 'azure:' .. ARGV[1]
-  if field(mark) ~= ARGV[2] then
+  local late = ARGV[1] == 'near' and math.abs(number('azure:expired') - told) <= 60000
+  if field(mark) ~= ARGV[2] and not late then
     set(mark, ARGV[2])
     tell('azure', '', '', ARGV[1] .. ' ' .. ARGV[3])
   end

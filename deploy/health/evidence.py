@@ -183,7 +183,7 @@ def _event_about(pod: Manifest, asked: Asked) -> AzureEvent | None:
         if (event.instance == pod["metadata"]["name"] or event.instance not in names)
         and (expires_at is None or abs(expires_at - event.expires_at) < 60)
     ]
-    return max(about, key=lambda event: event.at, default=None)
+    return max(about, key=lambda event: event.order, default=None)
 
 
 def _living(pods: Sequence[Manifest]) -> list[Manifest]:

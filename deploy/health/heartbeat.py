@@ -45,6 +45,16 @@ class AzureEvent:
     expires_at: float
     at: float
 
+    @property
+    def order(self) -> tuple[float, bool, float]:
+        """What is greater counts, in whatever order events came: of when they tell.
+
+        That a token is near its expiry tells of a time before that, also where it came without a
+        time or with a late one; so it never unsays that this token has expired.
+        """
+        moment = self.at if self.expired else min(self.at, self.expires_at)
+        return (moment, self.expired, self.expires_at)
+
 
 @dataclass(frozen=True)
 class PodEvidence:

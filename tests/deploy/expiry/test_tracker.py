@@ -219,6 +219,7 @@ def test_azure_tells_an_expiry_that_nothing_else_tells(server: Valkey, tracker: 
     assert warnings(found(tracker)) == [0]
     tracker.azure(REF, expired=True, expires_at=expires_at, instance="edge-1-abc")
     tracker.azure(REF, expired=True, expires_at=expires_at, instance="edge-1-def")
+    tracker.azure(REF, expired=False, expires_at=expires_at, instance="edge-1-def")
     assert [e.event for e in found(tracker).entries] == ["warning", "azure"]
 
 
