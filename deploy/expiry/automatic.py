@@ -70,21 +70,35 @@ def running(candidates: Sequence[Candidate]) -> int:
     return sum(1 for candidate in candidates if _open(candidate.attempt))
 
 
-def chosen(candidates: Sequence[Candidate], rule: Automatic, now: float) -> tuple[Candidate, ...]:
-    """Those to begin with now, the first to expire first, and never more at once than allowed.
+def room(candidates: Sequence[Candidate], rule: Automatic) -> int:
+    """How many may be begun now, so that never more go on at once than allowed."""
+    return max(0, rule.at_once - running(candidates)) if rule.mode != "off" else 0
 
-    What a person denied or took back is not begun again for the same token; nor is what succeeded,
-    should its new expiry not be seen: else it would be rotated for ever.
+
+def queue(candidates: Sequence[Candidate], rule: Automatic, now: float) -> tuple[Candidate, ...]:
+    """Those whose turn it is, the first to expire first, as long as there is room.
+
+    Those of which nothing came, because they could not be planned or their plan did not hold, are
+    behind the others, the one that waits longest first: else hundreds of them that never can be
+    would take every turn. What a person denied or took back is not begun again for the same token;
+    nor is what succeeded, should its new expiry not be seen: else it would be rotated for ever.
     """
-    if rule.mode == "off":
+    if not room(candidates, rule):
         return ()
     due = [
         c
         for c in candidates
         if now >= turn_at(c.ref, c.expires_at, rule.before) and _free(c.attempt, c, now)
     ]
-    room = max(0, rule.at_once - running(candidates))
-    return tuple(sorted(due, key=lambda c: (c.expires_at, c.ref))[:room])
+    return tuple(sorted(due, key=lambda c: (_in_vain_since(c), c.expires_at, c.ref)))
+
+
+def _in_vain_since(candidate: Candidate) -> float:
+    """When nothing came of its last try, for the same token; zero where there was none such."""
+    tried = candidate.attempt
+    if tried is None or tried.expires_at != candidate.expires_at:
+        return 0.0
+    return tried.at if tried.state in (None, State.SUPERSEDED) else 0.0
 
 
 def _open(attempt: Attempt | None) -> bool:

@@ -18,7 +18,7 @@ from deploy.actions.connection import redis_errors
 from deploy.actions.record import Action, State, action_id
 from deploy.actions.store import ActionStore, Decision
 from deploy.errors import Conflict, GatewayBotError
-from deploy.expiry.automatic import Attempt, Automatic, Candidate, chosen
+from deploy.expiry.automatic import Attempt, Automatic, Candidate, queue, room
 from deploy.expiry.record import Tracked
 from deploy.expiry.tracker import Tracker
 from deploy.gateway import GatewayRef
@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 AUTOMATIC = "automatic"
 """The mark in an action's request by which views know that nobody asked for it."""
 _LEASE_SECONDS = 60.0
+_TRIES = 20
+"""So many are planned at one look, when nothing comes of any."""
 _STANDING_TTL = 600
 _ASKING_TTL = 24 * 3600
 
@@ -161,7 +163,11 @@ class Autopilot:
             return 0
         places = {one.ref: one.facts.channels for one in tracked}
         begun = 0
-        for candidate in chosen(candidates, rule, now):
+        free = room(candidates, rule)
+        for candidate in queue(candidates, rule, now)[:_TRIES]:
+            # Planning takes its time; whoever took over meanwhile counts what was begun until then.
+            if begun == free or not self._tracker.hold("autopilot", _LEASE_SECONDS):
+                break
             channel = next(iter(places[candidate.ref]), "")
             begun += self._begin(environment, rule, candidate, user, channel, moment)
         return begun

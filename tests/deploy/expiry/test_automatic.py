@@ -9,7 +9,8 @@ from deploy.expiry.automatic import (
     Attempt,
     Automatic,
     Candidate,
-    chosen,
+    queue,
+    room,
     running,
     spread,
     turn_at,
@@ -48,16 +49,33 @@ def test_never_more_at_once_than_allowed_and_only_what_is_due(
     found: list[Candidate], at_once: int
 ) -> None:
     rule = Automatic("auto", at_once=at_once)
-    begun = chosen(found, rule, NOW)
-    assert running(found) + len(begun) <= max(at_once, running(found))
-    for one in begun:
+    assert running(found) + room(found, rule) <= max(at_once, running(found))
+    due = queue(found, rule, NOW)
+    assert not due or room(found, rule)
+    for one in due:
         assert turn_at(one.ref, one.expires_at, rule.before) <= NOW
         assert one.attempt is None or one.attempt.state not in (
             State.PENDING,
             State.APPROVED,
             State.RUNNING,
         )
-    assert list(begun) == sorted(begun, key=lambda c: (c.expires_at, c.ref))
+
+
+@given(candidates())
+def test_those_of_which_nothing_came_keep_none_of_the_others_from_their_turn(
+    found: list[Candidate],
+) -> None:
+    def in_vain(one: Candidate) -> bool:
+        tried = one.attempt
+        same = tried is not None and tried.expires_at == one.expires_at
+        return same and tried is not None and tried.state in (None, State.SUPERSEDED)
+
+    due = queue(found, AUTO, NOW)
+    first, last = [c for c in due if not in_vain(c)], [c for c in due if in_vain(c)]
+    assert list(due) == first + last
+    assert first == sorted(first, key=lambda c: (c.expires_at, c.ref))
+    waited = [c.attempt.at for c in last if c.attempt]
+    assert waited == sorted(waited)
 
 
 @given(names, st.floats(3600, 25 * DAY), st.floats(0, 60 * DAY))
@@ -76,13 +94,13 @@ def test_tokens_that_were_made_together_are_not_rotated_together() -> None:
 
 
 def test_nothing_is_begun_where_it_is_off() -> None:
-    assert chosen([Candidate(FIRST, NOW)], Automatic("off"), NOW) == ()
+    assert queue([Candidate(FIRST, NOW)], Automatic("off"), NOW) == ()
 
 
 def test_what_failed_is_tried_again_later_and_what_a_person_denied_is_not() -> None:
     def begun(state: State | None, ago: float) -> int:
         attempt = Attempt(NOW + DAY, 1, NOW - ago, state)
-        return len(chosen([Candidate(FIRST, NOW + DAY, attempt)], AUTO, NOW))
+        return len(queue([Candidate(FIRST, NOW + DAY, attempt)], AUTO, NOW))
 
     assert begun(State.FAILED, RETRY_SECONDS - 1) == 0
     assert begun(State.FAILED, RETRY_SECONDS) == 1
@@ -95,6 +113,6 @@ def test_what_failed_is_tried_again_later_and_what_a_person_denied_is_not() -> N
 
 def test_what_is_under_way_keeps_others_from_being_begun() -> None:
     going = Candidate(FIRST, NOW + DAY, Attempt(NOW + DAY, 1, NOW, State.RUNNING))
-    assert chosen([going, Candidate(SECOND, NOW + DAY)], AUTO, NOW) == ()
+    assert queue([going, Candidate(SECOND, NOW + DAY)], AUTO, NOW) == ()
     two = Automatic("auto", at_once=2)
-    assert [c.ref for c in chosen([going, Candidate(SECOND, NOW + DAY)], two, NOW)] == [SECOND]
+    assert [c.ref for c in queue([going, Candidate(SECOND, NOW + DAY)], two, NOW)] == [SECOND]
