@@ -14,6 +14,7 @@ from deploy.plans.binding import build_plan
 from deploy.plans.plan import Manifest, ObjectChange, Plan, TokenPlan
 from deploy.rendering.labels import marks, selector
 from deploy.rendering.manifests import render
+from deploy.rollouts.collecting import token_secrets
 from deploy.rollouts.installed import Installed, installed
 from deploy.rollouts.patience import PATIENCE
 from deploy.rollouts.pods import token_secret_of
@@ -30,7 +31,8 @@ _DELETE = "delete"
 def removal_plan(cluster: Cluster, gateway: Installed, *, volumes: bool) -> Plan:
     """What deleting the gateway would delete, found on the cluster; claims only where asked for.
 
-    Only what carries this bot's label goes: others may have put objects of these names there.
+    Only what carries this bot's label goes: others may have put objects of these names there. Its
+    token Secrets go all, also those that no pod ever read, as of a rotation that failed.
     """
     spec = gateway.spec
     used = token_secret_of(gateway.deployment["spec"]["template"]["spec"])
@@ -42,7 +44,8 @@ def removal_plan(cluster: Cluster, gateway: Installed, *, volumes: bool) -> Plan
         for item in render(spec, used[0] if used else None)
         if item["kind"] != "Deployment" and (volumes or item["kind"] != _CLAIM)
     ]
-    wanted += [("Secret", name) for name in sorted(_token_secrets(uid, sets, used))]
+    minted = {facts.name for facts in token_secrets(cluster, spec)}
+    wanted += [("Secret", name) for name in sorted(minted | _token_secrets(uid, sets, used))]
     there = cluster.at_once([_reading(cluster, spec.ref.namespace, *each) for each in wanted])
     changes = tuple(
         ObjectChange(kind, name, "delete")

@@ -1,6 +1,7 @@
 """What was decided on is what is done: on a cluster that has moved, nothing is."""
 
 import dataclasses
+import datetime
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,7 @@ from deploy.actions.record import State, Step
 from deploy.kube.fencing import Fences, lease_name
 from deploy.plans.plan import Plan
 from deploy.plans.planning import Planner
+from deploy.rendering.manifests import token_secret
 from deploy.rollouts.applying import Applier
 from deploy.rollouts.deployer import Deployer
 from deploy.rollouts.installed import installed
@@ -101,6 +103,23 @@ def test_a_deletion_that_was_begun_is_finished(bench: Bench) -> None:
     action = action_for(plan, kind="delete", steps=(Step("delete", 0.0),))
     assert bench.remover.execute(action, RecordingRun()).state is State.SUCCEEDED
     assert bench.cluster.list("Service", REF.namespace) == []
+
+
+def test_a_token_that_was_minted_and_never_used_is_shown_and_goes_too(bench: Bench) -> None:
+    bench.moved()
+    instance, ends = INSTANCE, datetime.datetime.now(datetime.UTC)
+    token = bench.mint.generate_token(instance, "edge-1", "secondary", ends)
+    other = dataclasses.replace(SPEC, ref=dataclasses.replace(REF, name="edge-2"))
+    for spec, name in ((SPEC, "edge-1-token-failed"), (other, "edge-2-token-used")):
+        bench.cluster.create(token_secret(spec, name, token, "FAILED", "secondary"))
+    plan = bench.removal()
+    assert [c.name for c in plan.changes if c.kind == "Secret"] == [
+        "edge-1-token-failed", "edge-1-token-other1",
+    ]  # fmt: skip
+    outcome = bench.remover.execute(action_for(plan, kind="delete"), RecordingRun())
+    assert outcome.state is State.SUCCEEDED
+    left = [item["metadata"]["name"] for item in bench.cluster.list("Secret", REF.namespace)]
+    assert left == ["edge-2-token-used"]
 
 
 def test_a_deleted_gateway_leaves_no_lease(bench: Bench) -> None:
