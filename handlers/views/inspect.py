@@ -96,12 +96,11 @@ def drift(plan: Plan) -> Reply:
         return Reply(text, (section(f":ok_hand: {escape(text)}"),))
     text = f"{ref} differs from what was deployed: {counted(len(plan.changes), 'object')}"
     shown, left = fence(plan_view.lines(plan), _LIMIT)
+    again = "Deploying it again with `--take-over`" if plan.conflicts else "Deploying it again"
     blocks = [
         section(f":left_right_arrow: *{escape(text)}*"),
         section(shown),
-        context(
-            "Live on the left, as it was deployed on the right. Deploying it again makes it so."
-        ),
+        context(f"Live on the left, as it was deployed on the right. {again} makes it so."),
     ]
     if left:
         blocks.append(context(f"… and {counted(left, 'more line')}."))

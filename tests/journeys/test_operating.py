@@ -107,6 +107,7 @@ def test_diff_shows_what_others_changed(demo: Demo) -> None:
     shown = words(ana.sees("differs from what was deployed", ephemeral=True))
     assert "spec.replicas: 2 → 3" in shown
     assert "kubectl" in shown
+    assert "Deploying it again with `--take-over` makes it so" in shown
     decide(
         ana,
         "scale edge-1 --replicas 3 --take-over",
