@@ -217,12 +217,15 @@ return snapshot('done')
 
 WAITING = """
 if field('state') ~= 'approved' then return snapshot('no') end
+local start_by = math.min(now + number('start'), number('decided') + tonumber(ARGV[2]))
+if start_by - number('start_by') > 10000 then set('start_by', start_by) end
 if field('progress') ~= ARGV[1] then
   set('progress', ARGV[1])
   show()
 end
 return snapshot('done')
 """
+"""The time in which it must begin counts from when it last waited for its turn, up to a bound."""
 
 FINISH = """
 if field('state') == ARGV[3] and field('owner') == ARGV[1] and field('fence') == ARGV[2] then

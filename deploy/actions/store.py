@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 START_SECONDS = 3600
 """What was decided begins within this time or not at all: the world moves on."""
+_LONGEST_WAIT_SECONDS = 86_400
 _DUE_VISIBILITY_MS = 1000
 _LIMIT = 50
 _OPEN_LIMIT = 500
@@ -250,8 +251,12 @@ class ActionStore:
 
     @redis_errors
     def waiting(self, action_id: str, other: str) -> None:
-        """Record that an approved action waits for another one on its gateway."""
-        self._records.run("WAITING", action_id, canonical({"waiting_for": other}))
+        """Record that an approved action waits for another one, on its gateway or for its turn.
+
+        The hour in which it must begin does not pass while it does, but a day does.
+        """
+        told = canonical({"waiting_for": other})
+        self._records.run("WAITING", action_id, told, _LONGEST_WAIT_SECONDS * 1000)
         self._records.index(action_id, due=False)
 
     @redis_errors

@@ -50,6 +50,29 @@ def approved(store: ActionStore, name: str = "AAAAAA") -> None:
     assert store.confirm(name, by="U1", digest="d1", request_id="yes").result == "done"
 
 
+def test_the_hour_to_begin_does_not_pass_while_others_go_first_but_a_day_does(
+    store: ActionStore, server: Valkey
+) -> None:
+    client, key = connect(server.url), "gateway-bot:{a:AAAAAA}:act"
+
+    def start_by() -> float:
+        action = store.get("AAAAAA")
+        assert action is not None
+        assert action.start_by is not None
+        return action.start_by
+
+    approved(store)
+    first, decided = start_by(), int(client.hget(key, "decided"))
+    client.hset(key, "start_by", decided + 60_000)
+    store.waiting("AAAAAA", "BBBBBB")
+    assert first <= start_by() <= first + 600
+    client.hset(
+        key, mapping={"start_by": decided + 60_000, "decided": decided - 86_400_000 + 90_000}
+    )
+    store.waiting("AAAAAA", "BBBBBB")
+    assert start_by() == (decided + 90_000) / 1000
+
+
 def test_what_is_created_is_read_back(store: ActionStore) -> None:
     made = pending(store)
     assert store.get("AAAAAA") == made
