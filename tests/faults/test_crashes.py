@@ -245,9 +245,11 @@ def carry_out(world: World, kind: str, die_at: int, directory: Path) -> tuple[Ca
         authority=str(world.azure.authority.ca_pem_path),
     )
     pid = world.nursery.start(job)
+    journals = [journal]
     if die_at:
         until(lambda: not alive(pid), f"the death of the bot at point {die_at}", 40)
-        again = dataclasses.replace(job, owner="bot-2", die_at=0, journal=f"{journal}-again")
+        journals.append(directory / f"{name}-again")
+        again = dataclasses.replace(job, owner="bot-2", die_at=0, journal=str(journals[1]))
         pid = world.nursery.start(again)
 
     def ended() -> bool:
@@ -255,7 +257,9 @@ def carry_out(world: World, kind: str, die_at: int, directory: Path) -> tuple[Ca
             action = store.get("ACTION")
         except Unavailable:
             return False
-        return action is not None and action.final
+        # Redis knows of the end before the bot that brought it can write it down.
+        told = any("finish" in each.read_text() for each in journals if each.exists())
+        return action is not None and action.final and told
 
     try:
         until(ended, f"the end of {name}", 40)
