@@ -96,7 +96,8 @@ class Remover:
             more = work.patiently(lambda: _more_than(cluster, ref, shown))
             if more is not None:
                 return superseded(more)
-        for kind, name in shown:
+        # The Deployment last: should this be broken off, it tells what the gateway was.
+        for kind, name in sorted(shown, key=lambda each: each[0] == "Deployment"):
             run.step(_DELETE, f"Deleting {kind} {name}")
             deleted.begun = True
             deleted.count += work.patiently(_deleting(cluster, ref.namespace, kind, name))

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from deploy.actions.record import State, Step
+from deploy.errors import Refused
+from deploy.kube.cluster import Cluster
 from deploy.kube.fencing import Fences, lease_name
 from deploy.plans.plan import Plan
 from deploy.plans.planning import Planner
@@ -120,6 +122,27 @@ def test_a_token_that_was_minted_and_never_used_is_shown_and_goes_too(bench: Ben
     assert outcome.state is State.SUCCEEDED
     left = [item["metadata"]["name"] for item in bench.cluster.list("Secret", REF.namespace)]
     assert left == ["edge-2-token-used"]
+
+
+def test_a_deletion_that_failed_halfway_can_be_asked_for_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.moved()
+    delete = Cluster.delete
+
+    def refusing(cluster: Cluster, kind: str, namespace: str, name: str) -> bool:
+        if kind == "ConfigMap":
+            raise Refused("The bot may not delete configmaps.")
+        return delete(cluster, kind, namespace, name)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Cluster, "delete", refusing)
+        outcome = bench.remover.execute(action_for(bench.removal(), kind="delete"), RecordingRun())
+    assert outcome.state is State.FAILED
+    assert outcome.remedy == "Delete it again: what is gone already is no error."
+    again = bench.remover.execute(action_for(bench.removal(), kind="delete"), RecordingRun())
+    assert again.state is State.SUCCEEDED
+    assert bench.cluster.list("ConfigMap", REF.namespace) == []
 
 
 def test_a_deleted_gateway_leaves_no_lease(bench: Bench) -> None:
