@@ -17,6 +17,7 @@ from deploy.gateway import GatewaySpec
 from deploy.health.inventory import container_of, settings_maps
 from deploy.plans.plan import Manifest
 from deploy.rendering.manifests import render
+from deploy.rendering.pod_template import HTTP, HTTPS
 from deploy.rollouts.pods import token_secret_of
 from deploy.specs.spec import spec_from_mapping
 
@@ -104,6 +105,7 @@ def derive(
     }
     spec = spec_from_mapping(_without_empty(mapping))
     _check_selection(spec, chosen, labels)
+    _check_ports(container, chosen)
     return Adoption(spec, tuple(_notes(deployment, container, data, live, spec)))
 
 
@@ -139,6 +141,24 @@ def _check_selection(
                 meaning="It would lose every pod.",
                 remedy="Let it select by the Deployment's own selector labels, then adopt.",
             )
+
+
+def _check_ports(container: Mapping[str, Any], services: Sequence[Manifest]) -> None:
+    """A Service is led to ports by the names they get: pods that run must have these already."""
+    named = {port.get("name"): port.get("containerPort") for port in container.get("ports") or ()}
+    for service in services:
+        for port in _mapping(service, "spec").get("ports") or ():
+            target = port.get("targetPort")
+            number = int(target) if str(target).isdecimal() else named.get(target)
+            name = {HTTP: "http", HTTPS: "https"}.get(number or 0)
+            if name is not None and named.get(name) != number:
+                raise Conflict(
+                    f"Port {number} of its container is not named {name}.",
+                    meaning=f"Service {service['metadata']['name']} is to lead to it by that name, "
+                    "and the pods that run would get no request any more.",
+                    remedy=f"Name the container's ports http ({HTTP}) and https ({HTTPS}), let "
+                    "that roll out, then adopt.",
+                )
 
 
 def _image(container: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,8 @@ _REACHED_BY = (
     'metadata.annotations["service.beta.kubernetes.io/',
 )
 """Fields of a Service that decide how callers get to the pods: changed, open connections are cut."""
+_SAME_PORT = ((8080, "http"), (8081, "https"))
+"""A gateway's ports by number and by name: either leads to the same."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ class Plan:
             for change in self.changes
             if change.kind == "Service" and change.change == "update"
             for field in change.fields
-            if not change.name.endswith("-instance-discovery")
+            if not (change.name.endswith("-instance-discovery") or _is_same_port(field))
         )
         return deleted or rerouted or (self.ends_pods and not self.spec.rollout.termination_grace)
 
@@ -158,3 +160,9 @@ class Plan:
         """Whether applying it makes a new version of the pods: the first one, or another."""
         first = any(c.kind == "Deployment" and c.change == "create" for c in self.changes)
         return first or self.restarts_pods
+
+
+def _is_same_port(field: FieldChange) -> bool:
+    return field.path.endswith(".targetPort") and any(
+        field.old in names and field.new in names for names in _SAME_PORT
+    )

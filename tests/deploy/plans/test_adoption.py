@@ -157,6 +157,17 @@ def test_a_service_that_would_lose_the_pods_stops_it() -> None:
         adopted(objects)
 
 
+@pytest.mark.parametrize("target", ["number", "name"])
+def test_a_service_whose_pods_could_not_be_told_by_the_ports_new_name_stops_it(target: str) -> None:
+    objects = load("portal-v2")
+    container = objects["Deployment"][0]["spec"]["template"]["spec"]["containers"][0]
+    container["ports"][0]["name"] = "web"
+    if target == "name":
+        objects["Service"][0]["spec"]["ports"][0]["targetPort"] = "web"
+    with pytest.raises(Conflict, match="Port 8080 of its container is not named http"):
+        adopted(objects)
+
+
 # Without these no API server takes a Deployment.
 _REQUIRED = (
     *("template", "selector", "spec", "containers", "name", "key", 0),

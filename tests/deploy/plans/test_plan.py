@@ -33,6 +33,7 @@ def plan(
     [
         ("spec.type", "LoadBalancer", "ClusterIP"),
         ("spec.ports[443/TCP].port", 443, 8443),
+        ("spec.ports[80/TCP].targetPort", 8080, "https"),
         ("spec.loadBalancerSourceRanges", None, ["10.0.0.0/8"]),
         ("spec.externalTrafficPolicy", "Local", "Cluster"),
         (
@@ -51,6 +52,8 @@ def test_what_no_caller_goes_through_cuts_none() -> None:
     assert not plan("Service", _TRAFFIC, owner).cuts_connections
     between = FieldChange("spec.ports[4290/UDP].port", 4290, 4300)
     assert not plan("Service", "edge-1-instance-discovery", between).cuts_connections
+    same = FieldChange("spec.ports[80/TCP].targetPort", 8080, "http")
+    assert not plan("Service", _TRAFFIC, same).cuts_connections
     setting = FieldChange("data.x", "1", "2")
     assert not plan("ConfigMap", "edge-1-env", setting).cuts_connections
     assert not plan("Service", _TRAFFIC, change="create").cuts_connections
