@@ -12,6 +12,7 @@ _LIMIT = 2700
 _LINE = 300
 """A message shows so much of a line; the file has the whole."""
 _POD_LETTERS = 5
+_TROUBLES = 5
 
 
 @dataclass(frozen=True)
@@ -36,17 +37,26 @@ def lines(found: Sequence[Line], told: Told, *, waiting: bool = False) -> tuple[
             break
         shown.insert(0, line)
     more = len(shown) < told.total or any(len(text) > _LINE for text in texts)
-    none = "Nothing was read." if told.trouble and not told.total else "No line is like that."
-    empty = "Nothing yet." if waiting else none
-    body = section(fence(shown, 2900)[0] if shown else f"_{empty}_")
+    body = section(fence(shown, 2900)[0] if shown else f"_{_nothing(told, waiting)}_")
     notes = [counted(told.total, "line")]
     if told.skipped:
         notes.append(f"{counted(told.skipped, 'line')} skipped: they came too fast")
     notes.append(f"{counted(len(told.pods), 'pod')}")
     blocks = [body, context(" · ".join(notes))]
-    blocks += [context(f":warning: {escape(text)}") for text in told.trouble[:5]]
+    blocks += [context(f":warning: {escape(text)}") for text in told.trouble[:_TROUBLES]]
+    if len(told.trouble) > _TROUBLES:
+        blocks.append(context(f"… and {len(told.trouble) - _TROUBLES} more that went wrong."))
     reply = Reply(f"{notes[0]} of {', '.join(told.pods[:5]) or 'no pod'}", tuple(blocks))
     return reply, more
+
+
+def _nothing(told: Told, waiting: bool) -> str:
+    """Why there is no line."""
+    if waiting:
+        return "Nothing yet."
+    if not told.pods:
+        return "There is no pod that could have logged anything."
+    return "There is no line to show." if told.trouble else "No line is like that."
 
 
 def texts_of(found: Sequence[Line], pods: Sequence[str]) -> list[str]:

@@ -22,6 +22,7 @@ from handlers.verbs import VERBS
 from handlers.views import action as action_view
 from handlers.views import deploy_modal, errors, fixes, text
 from handlers.views import help as help_view
+from handlers.views import logs as logs_view
 from handlers.views import plan as plan_view
 from handlers.views.notes import notes
 
@@ -122,6 +123,20 @@ def test_a_stuck_pod_is_told_with_its_last_event_and_log() -> None:
     shown = json.dumps(blocks)
     for said in ("no such tag", "Failed: 404", "Last log lines"):
         assert said in shown
+
+
+def test_logs_say_why_there_is_no_line() -> None:
+    for told, said in (
+        (logs_view.Told(), "There is no pod"),
+        (logs_view.Told(pods=("a",)), "No line is like that"),
+        (logs_view.Told(pods=("a",), trouble=("a: not read",)), "There is no line to show"),
+        (logs_view.Told(pods=("a",), trouble=("not read",) * 8), "and 3 more"),
+    ):
+        reply, _ = logs_view.lines((), told)
+        check(list(reply.blocks))
+        assert said in json.dumps(reply.blocks)
+    waiting, _ = logs_view.lines((), logs_view.Told(), waiting=True)
+    assert "Nothing yet" in json.dumps(waiting.blocks)
 
 
 def test_a_plan_says_what_becomes_of_open_connections() -> None:
