@@ -142,7 +142,7 @@ def test_a_deletion_that_failed_halfway_can_be_asked_for_again(
     assert outcome.remedy == "Delete it again: what is gone already is no error."
     again = bench.remover.execute(action_for(bench.removal(), kind="delete"), RecordingRun())
     assert again.state is State.SUCCEEDED
-    assert bench.cluster.list("ConfigMap", REF.namespace) == []
+    assert bench.cluster.get("ConfigMap", REF.namespace, "edge-1-env") is None
 
 
 def test_a_deleted_gateway_leaves_no_lease(bench: Bench) -> None:
