@@ -11,7 +11,7 @@ from deploy.expiry.autopilot import AUTOMATIC
 from deploy.gateway import GatewayRef
 from deploy.specs.spec import spec_from_mapping
 from deploy.tokens import regeneration, rotation
-from handlers import delete, regenerate_key, rotate
+from handlers import delete, regenerate_key, revise, rotate
 from handlers.proposal import propose
 from handlers.services import Services
 from handlers.verb import Reply, Request, Verb
@@ -56,12 +56,15 @@ def run(services: Services, request: Request) -> Reply | None:
             GatewayRef.parse(request.gateway),
             rotation.rotation_from_mapping(json.loads(options["rotation"])),
         )
-    return propose(
-        services,
-        dataclasses.replace(request, verb=str(options["verb"])),
-        spec_from_mapping(json.loads(options["spec"])),
-        take_over=bool(options["take-over"]),
-    )
+    verb, spec = str(options["verb"]), spec_from_mapping(json.loads(options["spec"]))
+    again = dataclasses.replace(request, verb=verb)
+    if verb == revise.RESTART.name:
+        return revise.restart(services, again)
+    if verb == revise.SCALE.name:
+        # What was asked for is the number, not the rest of the gateway as it was then.
+        options["replicas"] = spec.replicas
+        return revise.scale(services, dataclasses.replace(again, options=options))
+    return propose(services, again, spec, take_over=bool(options["take-over"]))
 
 
 class Reproposing:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from deploy.actions.record import Action, State
+from deploy.expiry.autopilot import AUTOMATIC
 from deploy.gateway import GatewaySpec
 from deploy.plans.binding import plan_from_mapping
 from deploy.plans.plan import Plan
@@ -12,6 +13,7 @@ from deploy.policy import People
 from handlers.verb import Reply, View
 from handlers.views import fixes
 from handlers.views import plan as plan_view
+from handlers.views.expiry import ROTATE
 from handlers.views.text import (
     Block,
     button,
@@ -67,8 +69,8 @@ def render(action: Action) -> tuple[str, list[Block]]:
         more = [_details_button(action), button("Status", "show_status", str(action.ref))]
         if action.state is State.APPROVED:
             more.append(button("Cancel", "action_cancel", value(action)))
-        if action.state in (State.EXPIRED, State.DENIED, State.CANCELLED):
-            more.append(button("Ask again", "action_again", value(action)))
+        if action.state in _AGAIN:
+            more.append(_again_button(action))
         blocks.append({"type": "actions", "elements": more})
     return f"{title}: {_plain(line)}", blocks
 
@@ -85,6 +87,7 @@ _TITLES = {
 }
 
 _RAN = (State.SUCCEEDED, State.FAILED, State.UNKNOWN)
+_AGAIN = (State.EXPIRED, State.DENIED, State.CANCELLED, State.FAILED, State.UNKNOWN)
 
 
 def _verb(action: Action) -> str:
@@ -255,6 +258,13 @@ def _buttons(action: Action, plan: Plan) -> Block:
 
 def _details_button(action: Action) -> Block:
     return button("Details", "action_details", value(action))
+
+
+def _again_button(action: Action) -> Block:
+    if action.request.get(AUTOMATIC):
+        # The bot asked for it, and it clicks on nothing.
+        return button("Rotate", ROTATE, str(action.ref))
+    return button("Ask again", "action_again", value(action))
 
 
 def value(action: Action) -> str:

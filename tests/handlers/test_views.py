@@ -266,6 +266,17 @@ FINDING = Finding("no-backup", "warning", "No backup.", "So it is.", "Give one."
 DENIED = Finding("privileged", "deny", "It is privileged.", "So it is.", "Take it away.")
 
 
+@pytest.mark.parametrize("state", [State.FAILED, State.UNKNOWN, State.EXPIRED])
+def test_what_came_to_nothing_can_be_asked_for_again(state: State) -> None:
+    asked = action(state, outcome=Outcome(state, "Azure does not answer."))
+    automatic = dataclasses.replace(asked, request={AUTOMATIC: True})
+    _, blocks = action_view.render(asked)
+    assert "Ask again" in json.dumps(blocks)
+    _, blocks = action_view.render(automatic)
+    assert "Ask again" not in json.dumps(blocks), "the bot asked, and nobody may click for it"
+    assert '"action_id": "expiry_rotate"' in json.dumps(blocks)
+
+
 def test_no_new_plan_is_promised_for_what_comes_again_by_itself() -> None:
     outcome = Outcome(State.SUPERSEDED, "Postponed: development is frozen.", "It comes again.")
     event = Event(4, "superseded", "", "", 1.0)

@@ -1,0 +1,40 @@
+"""What is planned when the same is asked for again, on a gateway that has moved since."""
+
+from typing import Any
+
+import pytest
+
+from deploy.actions.record import Action, State
+from deploy.gateway import ApimGateway, GatewayRef, GatewaySpec
+from deploy.policy import Policy
+from deploy.specs.spec import spec_to_mapping
+from handlers import again, revise
+from handlers.verb import Request
+
+SPEC = GatewaySpec(
+    GatewayRef("west", "dev", "edge-1"), ApimGateway("contoso", "edge-1", "h"), "2.11.1", replicas=3
+)
+
+
+def ended(verb: str) -> Action:
+    return Action(
+        id="7K3MAB", kind="deploy", ref=SPEC.ref, state=State.FAILED, version=5, requester="U1",
+        person="U1", policy=Policy(), digest="d",
+        request={"verb": verb, "spec": spec_to_mapping(SPEC), "take_over": True, "reason": "why"},
+        plan={}, origin={"channel": "C1"}, created_at=0, expires_at=0, updated_at=0,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("verb", ["restart", "scale"])
+def test_a_restart_or_a_number_of_pods_is_asked_for_and_not_the_whole_gateway_of_then(
+    verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Request] = []
+    monkeypatch.setattr(revise, verb, lambda services, request: asked.append(request))
+    services: Any = None
+    again.run(services, again.request_for(ended(verb), "click"))
+    (request,) = asked
+    assert (request.verb, request.gateway) == (verb, "west/dev/edge-1")
+    assert request.options["take-over"] is True
+    assert request.options["reason"] == "why"
+    assert verb == "restart" or request.options["replicas"] == 3
