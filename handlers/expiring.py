@@ -79,9 +79,13 @@ def _resume(services: Services, click: Click) -> Reply | None:
         return Reply(f"You may not resume it in {environment.name}: {verdict.why}.")
     if not services.resume(environment.name, click.user):
         return Reply("It goes on already.")
+    ts = str(click.body["container"]["message_ts"])
+    message = click.body.get("message") or {}
+    text, blocks = view.resumed(message.get("blocks") or (), environment.name, click.user)
+    services.slack.chat_update(channel=click.channel, ts=ts, text=text, blocks=blocks)
     services.slack.chat_postMessage(
         channel=click.channel,
-        thread_ts=str(click.body["container"]["message_ts"]),
+        thread_ts=ts,
         text=f":arrow_forward: <@{click.user}> resumed automatic rotation in {environment.name}.",
     )
     return None

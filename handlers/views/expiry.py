@@ -152,6 +152,13 @@ def stopped(stop: Stop) -> tuple[str, list[Block]]:
     return title, blocks
 
 
+def resumed(blocks: Sequence[Block], environment: str, user: str) -> tuple[str, list[Block]]:
+    """The message of a stop, without its button: why it stopped, and who lets it go on."""
+    kept = [block for block in blocks if block.get("type") != "actions"]
+    text = f"Automatic rotation goes on in {environment}"
+    return text, [*(kept or [section(f"*{escape(text)}*")]), context(f"Resumed by <@{user}>.")]
+
+
 def snoozed(tracked: Tracked) -> Reply:
     """What whoever snoozed it reads."""
     until = date(tracked.snoozed_until) if tracked.snoozed_until else "now"

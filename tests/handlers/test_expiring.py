@@ -1,5 +1,6 @@
 """The buttons of a warning answer whoever clicked, also where something is wrong."""
 
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,16 +9,19 @@ from slack_sdk import WebClient
 
 from deploy.access import Approval, Environment, Verdict
 from deploy.errors import Unavailable
+from deploy.expiry.autopilot import Stop
 from deploy.policy import People
 from handlers import expiring
 from handlers.verb import Click
+from handlers.views import expiry as view
 from tests.support.slack_workspace import ANA, OPS, Person
 
 ENVIRONMENT = Environment("production", approval=Approval(People(("U0BEN",))))
 
 
-def click(value: str, ts: str = "1.0") -> Click:
-    return Click(ANA, OPS, "trigger", "", value, {"container": {"message_ts": ts}})
+def click(value: str, ts: str = "1.0", message: Mapping[str, Any] | None = None) -> Click:
+    body = {"container": {"message_ts": ts}, "message": message or {}}
+    return Click(ANA, OPS, "trigger", "", value, body)
 
 
 def away(*_: Any) -> Any:
@@ -53,10 +57,17 @@ def test_a_rotation_that_cannot_be_asked_for_is_told(
 
 
 def test_resuming_is_told_in_the_thread_of_the_stop(client: WebClient, person: Person) -> None:
-    ts = str(client.chat_postMessage(channel=OPS, text="stopped")["ts"])
-    expiring.resume(services(client), click("production", ts))
+    text, blocks = view.stopped(Stop("production", 1, 2, "west/prod/edge-1 ended failed."))
+    posted = client.chat_postMessage(channel=OPS, text=text, blocks=blocks)
+    ts = str(posted["ts"])
+    clicked = click("production", ts, posted["message"])
+    expiring.resume(services(client), clicked)
     (reply,) = [m for m in person.messages(OPS) if m.get("thread_ts") == ts != m["ts"]]
     assert reply["text"] == f":arrow_forward: <@{ANA}> resumed automatic rotation in production."
+    (told,) = [m for m in person.messages(OPS) if m["ts"] == ts]
+    assert [block["type"] for block in told["blocks"]] == ["section", "context"]
+    assert "in a row" in told["blocks"][0]["text"]["text"], "why it had stopped stays"
+    assert told["blocks"][1]["elements"][0]["text"] == f"Resumed by <@{ANA}>."
 
 
 def test_who_may_not_resume_it_is_told_so_and_nothing_goes_on(
