@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from deploy import rules
 from deploy.access import environment_of
 from deploy.actions.record import action_id
-from deploy.errors import GatewayBotError
+from deploy.errors import GatewayBotError, NotFound
 from deploy.kube.cluster import Cluster
 from deploy.plans.plan import Manifest
 from deploy.rollouts.history import revisions
@@ -19,14 +19,22 @@ from handlers.views import inspect as view
 
 
 def history(services: Services, request: Request) -> Reply:
-    """The audit trail; of one gateway with every revision that the cluster still holds."""
+    """The audit trail; of one gateway with every revision that the cluster still holds. One that
+    does not run any more has its trail still."""
     if not request.gateway:
-        return view.trail(services.audit.read(limit=_TRAIL))
-    ref = find(services, request.gateway)
-    cluster = services.clusters[ref.cluster]
-    deployment = deployment_of(cluster, ref)
+        return view.trail(services.audit.read(limit=_TRAIL, steps=False))
+    try:
+        ref = find(services, request.gateway)
+        cluster = services.clusters[ref.cluster]
+        deployment = deployment_of(cluster, ref)
+    except NotFound:
+        name = request.gateway.strip().lower()
+        gone = services.audit.read(limit=_TRAIL, name=name, steps=False)
+        if not gone:
+            raise
+        return view.trail(gone, gone=name)
     known = revisions(deployment, cluster.list("ReplicaSet", ref.namespace))
-    trail = services.audit.read(ref, limit=_TRAIL)
+    trail = services.audit.read(ref, limit=_TRAIL, steps=False)
     return view.history(ref, known, trail, time.time(), services.command)
 
 

@@ -211,7 +211,7 @@ def _tags(services: Services) -> Sequence[str]:
 
 def _done(services: Services, ref: GatewayRef) -> Sequence[Entry]:
     """What was last done with it, as the audit trail has it."""
-    return _soon(lambda: services.audit.read(ref, _ENTRIES), ())
+    return _soon(lambda: services.audit.read(ref, _ENTRIES, steps=False), ())
 
 
 def _soon(read: Callable[[], Sequence[T]], otherwise: Sequence[T]) -> Sequence[T]:

@@ -197,12 +197,21 @@ class AuditLog:
         return int(self._trim(keys=[self._log, self._head], args=[self._keep_ms]))
 
     @redis_errors
-    def read(self, ref: GatewayRef | None = None, limit: int = 50) -> list[Entry]:
-        """The newest entries, newest first; of one gateway where it is given."""
+    def read(
+        self, ref: GatewayRef | None = None, limit: int = 50, *, name: str = "", steps: bool = True
+    ) -> list[Entry]:
+        """The newest entries, newest first; of one gateway where it is given.
+
+        `name` is a gateway's as a person may say it, its end alone too; without `steps` what runs
+        did on their way is left out, so that it takes no place from what was decided.
+        """
         found: list[Entry] = []
         for sealed in self._newest_first():
             entry = Entry(**json.loads(sealed.text))
-            if ref is None or entry.ref == str(ref):
+            if not steps and entry.event.startswith("step "):
+                continue
+            named = not name or f"/{entry.ref}".endswith(f"/{name}")
+            if named and (ref is None or entry.ref == str(ref)):
                 found.append(entry)
             if len(found) == limit:
                 break

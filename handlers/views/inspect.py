@@ -1,5 +1,6 @@
 """A gateway's revisions, its drift, and who did what."""
 
+import json
 from collections.abc import Sequence
 
 from deploy.actions.audit import Entry
@@ -9,6 +10,7 @@ from deploy.rollouts.history import Revision
 from handlers.verb import Reply
 from handlers.views import plan as plan_view
 from handlers.views.text import (
+    SECTION_LIMIT,
     context,
     counted,
     cut,
@@ -26,27 +28,49 @@ _SECTIONS = 4
 _LINES = 10
 
 
-def trail(entries: Sequence[Entry]) -> Reply:
-    """Who did what, newest first."""
+def trail(entries: Sequence[Entry], gone: str = "") -> Reply:
+    """Who did what, newest first; `gone` is the name of a gateway that does not run any more."""
     lines = _trail(entries)
     if not lines:
         return Reply("Nothing has been done yet.", (section("Nothing has been done yet."),))
-    return Reply("What was done", (header("What was done"), section("\n".join(lines))))
+    told = [context(f"No gateway “{escape(gone)}” runs now.")] if gone else []
+    blocks = [section(text) for text in _sections(lines)]
+    return Reply("What was done", (header("What was done"), *blocks, *told))
+
+
+def _sections(lines: Sequence[str]) -> list[str]:
+    """The lines, as many to a section as Slack takes."""
+    texts: list[str] = []
+    for line in lines:
+        if texts and len(texts[-1]) + len(line) < SECTION_LIMIT:
+            texts[-1] += f"\n{line}"
+        else:
+            texts.append(line)
+    return texts
 
 
 def _trail(entries: Sequence[Entry]) -> list[str]:
     lines = []
     for entry in entries:
-        # Steps are for the curious: Details has them.
-        if entry.event.startswith("step "):
-            continue
         who = f" by <@{entry.who}>" if entry.who[:1] in ("U", "W") and entry.who.isalnum() else ""
         ref = f" `{escape(entry.ref)}`" if entry.ref else ""
         lines.append(
             f"{date(entry.at)}  {escape(entry.kind)}{ref}: *{escape(entry.event)}*{who} "
-            f"(`{escape(entry.subject)}`)"
+            f"(`{escape(entry.subject)}`){_why(entry)}"
         )
     return lines
+
+
+def _why(entry: Entry) -> str:
+    """The reason that was given, or how it ended; empty where the entry has neither."""
+    try:
+        detail = json.loads(entry.detail)
+    except ValueError:
+        detail = entry.detail if entry.event in ("denied", "cancelled") else ""
+    if isinstance(detail, dict):
+        detail = detail.get("reason") or detail.get("happened") or detail.get("detail") or ""
+    text = detail if isinstance(detail, str) else ""
+    return f": {escape(cut(text, 150))}" if text else ""
 
 
 def history(
@@ -82,7 +106,7 @@ def history(
         blocks.append(context("Asked for: " + " · ".join(people[:20])))
     done = _trail(entries)[:_LINES]
     if done:
-        blocks.append(section("\n".join(["*Last done*", *done])))
+        blocks += [section(text) for text in _sections(["*Last done*", *done])]
     back = f"`{escape(command)} rollback {escape(ref.name)} --to-revision N`"
     blocks.append(context(f"\\* is what runs now. {back} brings one back."))
     return Reply(text, tuple(blocks))
@@ -122,4 +146,10 @@ def findings(ref: GatewayRef, found: Sequence[Finding]) -> Reply:
     ]
     text = f"{ref}: {', '.join(counts)}"
     blocks = plan_view.findings_in_full(found)
-    return Reply(text, (header(f"Rules for {ref.name}"), *blocks[:_SECTIONS]))
+    shown = blocks[:_SECTIONS]
+    left = sum(block["text"]["text"].count("\n") + 1 for block in blocks[_SECTIONS:])
+    if left:
+        shown.append(
+            context(f"… and {counted(left, 'finding')} that do not fit, the least severe.")
+        )
+    return Reply(text, (header(f"Rules for {ref.name}"), *shown))

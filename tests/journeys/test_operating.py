@@ -239,6 +239,8 @@ def test_deleting_shows_everything_that_goes_and_takes_it_away(demo: Demo) -> No
     assert pods(demo) == []
     ana.types("status edge-1")
     ana.sees("No gateway .edge-1", ephemeral=True)
+    ana.types("history edge-1")
+    ana.sees("What was done.*scale.*succeeded.*No gateway .edge-1. runs now", ephemeral=True)
 
 
 def pods(demo: Demo) -> list[dict[str, Any]]:

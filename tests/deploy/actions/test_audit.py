@@ -55,8 +55,20 @@ def test_what_an_action_logged_reaches_the_chain_once_and_in_order(server: Valke
         ("BBBBBB", "cancelled", "U1"),
     ]
     assert log.read(GatewayRef("west", "dev", "other")) == []
+    assert [len(log.read(name=name)) for name in ("edge-1", "prod/edge-1", "ge-1", "other")] == [
+        4, 4, 0, 0,
+    ]  # fmt: skip
     assert log.verify() == (4, [])
     assert list(faults(read_lines(["other output", *lines]), start="")) == []
+
+
+def test_steps_take_no_place_from_what_was_decided(server: Valkey) -> None:
+    log = AuditLog(connect(server.url))
+    for version, event in enumerate(["pending", "step plan", "step apply", "succeeded"], 1):
+        log.append(
+            event, "U1", "", ref=REF, subject="AAAAAA", kind="deploy", version=version, at=1.0
+        )
+    assert [e.event for e in log.read(limit=2, steps=False)] == ["succeeded", "pending"]
 
 
 def test_an_entry_names_what_was_asked_for_and_not_how_it_is_carried_out(server: Valkey) -> None:

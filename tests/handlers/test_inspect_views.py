@@ -1,0 +1,48 @@
+"""What history and check show: what was done and why, and that nothing is left out in silence."""
+
+import json
+
+from slack_sdk.models.blocks import Block
+
+from deploy.actions.audit import Entry
+from deploy.gateway import GatewayRef
+from deploy.plans.plan import Finding
+from handlers.views import inspect as view
+
+REF = GatewayRef("west", "dev", "edge-1")
+
+
+def entry(event: str, detail: str) -> Entry:
+    return Entry(1, 1.0, event, "U0BEN", "7K3MAB", "deploy", str(REF), detail, "")
+
+
+def test_history_says_why_something_was_denied_or_snoozed_and_how_it_ended() -> None:
+    told = view.trail(
+        [
+            entry("denied", "not before <Monday>"),
+            entry("failed", json.dumps({"happened": "Azure does not answer.", "meaning": "so"})),
+            entry("snoozed", json.dumps({"until": 5, "reason": "replaced on Friday"})),
+            entry("approved", "5d1c02aa91ff"),
+            entry("pending", "[1, 2]"),
+        ]
+    )
+    lines = str(told.blocks[1]["text"]["text"]).splitlines()
+    assert [line.partition("`7K3MAB`)")[2] for line in lines] == [
+        ": not before &lt;Monday&gt;", ": Azure does not answer.", ": replaced on Friday", "", "",
+    ]  # fmt: skip
+
+
+def test_a_long_history_is_shown_whole() -> None:
+    told = view.trail([entry("denied", f"{n:02}" + "w" * 200) for n in range(20)])
+    shown = json.dumps(told.blocks)
+    assert all(f": {n:02}" in shown for n in range(20))
+    assert len(Block.parse_all(list(told.blocks))) == len(told.blocks)
+
+
+def test_findings_that_do_not_fit_are_counted() -> None:
+    found = [Finding("r", "warning", "w" * 900, "why", "fix") for _ in range(20)]
+    told = view.findings(REF, found)
+    shown = json.dumps(told.blocks, ensure_ascii=False)
+    missing = 20 - shown.count("`r` warning")
+    assert missing > 0
+    assert f"and {missing} findings that do not fit" in shown
