@@ -17,6 +17,7 @@ from handlers.verb import Click, Reply, Submission
 from handlers.views import action as view
 from handlers.views import approvals, errors
 from handlers.views import denial as modal
+from handlers.views import details as whole
 
 REASON_LIMIT = 500
 
@@ -94,7 +95,7 @@ def details(services: Services, click: Click) -> None:
     if action is None:
         _tell(services, click, view.gone())
         return
-    services.slack.views_open(trigger_id=click.trigger_id, view=view.details_modal(action))
+    services.slack.views_open(trigger_id=click.trigger_id, view=whole.modal(action))
 
 
 def ask_again(services: Services, click: Click) -> None:

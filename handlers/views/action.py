@@ -10,7 +10,7 @@ from deploy.gateway import GatewaySpec
 from deploy.plans.binding import plan_from_mapping
 from deploy.plans.plan import Plan
 from deploy.policy import People
-from handlers.verb import Reply, View
+from handlers.verb import Reply
 from handlers.views import fixes
 from handlers.views import plan as plan_view
 from handlers.views.expiry import ROTATE
@@ -32,9 +32,6 @@ from handlers.views.text import (
 )
 
 _DIFF_LIMIT = 2500
-_MODAL_FENCE = 2900
-_MODAL_LINE = 300
-_MODAL_FENCES = 30
 _DENIED_SECTIONS = 3
 """Those that deny come first, and a message holds about 13,000 characters."""
 
@@ -81,7 +78,7 @@ _TITLES = {
     "restart": ("Restart {name} on {place}", "restart this"),
     "rollback": ("Roll back {name} on {place}", "roll this back"),
     "rotate": ("Rotate the token of {name} on {place}", "rotate this token"),
-    "regenerate-key": ("Regenerate a key of {name} on {place}", "regenerate this key"),
+    "regenerate-key": ("Regenerate the {key} key of {name} on {place}", "regenerate this key"),
     "adopt": ("Adopt {name} on {place}", "adopt this"),
     "delete": ("Delete {name} from {place}", "delete this"),
 }
@@ -96,7 +93,8 @@ def _verb(action: Action) -> str:
 
 def _title(action: Action) -> str:
     place = f"{action.ref.cluster}/{action.ref.namespace}"
-    return _TITLES[_verb(action)][0].format(name=action.ref.name, place=place)
+    key = action.request.get("key", "")
+    return _TITLES[_verb(action)][0].format(name=action.ref.name, place=place, key=key)
 
 
 def _state_line(action: Action) -> str:
@@ -244,7 +242,9 @@ def _buttons(action: Action, plan: Plan) -> Block:
         confirm=confirm(
             cut(title, 100),
             question,
-            "Approve" if by_approvers else title.partition(f" {action.ref.name} ")[0],
+            "Approve"
+            if by_approvers
+            else title.partition(f" {action.ref.name} ")[0].removesuffix(" of"),
         ),
     )
     others = [button("Cancel", "action_cancel", carried), _details_button(action)]
@@ -320,43 +320,16 @@ def _footer(action: Action, plan: Plan) -> str:
     return " · ".join(parts)
 
 
-def details_modal(action: Action) -> View:
-    """The whole plan and every step so far."""
-    plan = plan_from_mapping(action.plan)
-    blocks: list[Block] = [context(f"Plan `{action.digest}`")]
-    left = [
-        line[at : at + _MODAL_LINE]
-        for line in plan_view.lines(plan, None)
-        for at in range(0, len(line), _MODAL_LINE)
-    ]
-    for _ in range(_MODAL_FENCES):
-        if not left:
-            break
-        text, remaining = fence(left, _MODAL_FENCE)
-        blocks.append(section(text))
-        left = left[len(left) - remaining :]
-    if left:
-        blocks.append(context(f":warning: {counted(len(left), 'more line')} do not fit here."))
-    blocks += plan_view.findings_in_full(plan.findings)
-    if action.steps:
-        rows = "\n".join(
-            f"{date(step.at, '{time_secs}')}  {escape(step.name)} {escape(cut(step.detail, 200))}"
-            for step in action.steps[-30:]
-        )
-        blocks.append(section(f"*Steps*\n{rows}"))
-    return {
-        "type": "modal",
-        "callback_id": "action_details",
-        "title": {"type": "plain_text", "text": f"Action {action.id}"[:24]},
-        "close": {"type": "plain_text", "text": "Close"},
-        "blocks": blocks,
-    }
-
-
 def no_change(spec: GatewaySpec) -> Reply:
     """What is asked for is what runs already."""
-    text = f"No change: {spec.ref} already runs exactly this ({spec.tag})."
-    return Reply(text, (section(f":ok_hand: {escape(text)}"),))
+    text = f"No change: {spec.ref} is deployed exactly like this already ({spec.tag})."
+    return Reply(
+        text,
+        (
+            section(f":ok_hand: {escape(text)}"),
+            context("`status` shows how its pods are; `restart` replaces them."),
+        ),
+    )
 
 
 def denied(plan: Plan) -> Reply:

@@ -20,7 +20,7 @@ from deploy.specs.options import HostAlias, Network, Rollout
 from handlers.command import parse
 from handlers.verbs import VERBS
 from handlers.views import action as action_view
-from handlers.views import deploy_modal, errors, fixes, text
+from handlers.views import deploy_modal, details, errors, fixes, text
 from handlers.views import help as help_view
 from handlers.views import logs as logs_view
 from handlers.views import plan as plan_view
@@ -192,7 +192,7 @@ def test_everything_asked_for_of_a_new_gateway_is_shown() -> None:
     assert '[{"ip": "10.9.9.9", "hostnames": ["contoso.configuration' in shown
     assert "allowed-suites: ZZZ" in shown
     assert "hostAliases" not in "\n".join(plan_view.lines(PLAN)), "what is at its default is not"
-    modal = action_view.details_modal(action(State.PENDING, plan=plan_to_mapping(plan)))
+    modal = details.modal(action(State.PENDING, plan=plan_to_mapping(plan)))
     text = "".join(str(block) for block in modal["blocks"])
     assert text.count("Z") >= 900, "Details shows values whole"
     assert "contoso.configuration.azure-api.net" in text
@@ -257,13 +257,23 @@ def test_a_plan_of_any_length_fits_and_says_what_it_leaves_out() -> None:
     _, blocks = action_view.render(action(State.PENDING, plan=stored))
     check(blocks)
     assert "more lines: see Details" in json.dumps(blocks)
-    modal = action_view.details_modal(action(State.PENDING, plan=stored))
+    modal = details.modal(action(State.PENDING, plan=stored))
     assert len(modal["blocks"]) <= 100
     assert len(modal["title"]["text"]) <= 24
 
 
 FINDING = Finding("no-backup", "warning", "No backup.", "So it is.", "Give one.")
 DENIED = Finding("privileged", "deny", "It is privileged.", "So it is.", "Take it away.")
+
+
+def test_a_click_that_kills_tokens_is_asked_about_by_the_name_of_the_key() -> None:
+    asked = action(
+        State.PENDING, kind="regenerate-key", request={"verb": "regenerate-key", "key": "secondary"}
+    )
+    _, blocks = action_view.render(asked)
+    dialog = blocks[-1]["elements"][0]["confirm"]
+    assert dialog["title"]["text"].startswith("Regenerate the secondary key of edge-1 on")
+    assert dialog["confirm"]["text"] == "Regenerate the secondary key"
 
 
 @pytest.mark.parametrize("state", [State.FAILED, State.UNKNOWN, State.EXPIRED])
@@ -302,7 +312,7 @@ def test_findings_are_cut_to_what_a_person_reads_and_all_are_in_the_details() ->
     shown = json.dumps(blocks)
     assert shown.index("It is privileged") < shown.index("www")
     assert "and 53 more findings: see Details" in shown
-    modal = action_view.details_modal(pending)
+    modal = details.modal(pending)
     assert len(modal["blocks"]) <= 100
     assert json.dumps(modal).count("no-backup") == 60
 
