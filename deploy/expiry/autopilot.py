@@ -17,7 +17,7 @@ from deploy.actions.audit import AuditLog
 from deploy.actions.connection import redis_errors
 from deploy.actions.record import Action, State, action_id
 from deploy.actions.store import ActionStore, Decision
-from deploy.errors import Conflict, GatewayBotError
+from deploy.errors import Conflict, GatewayBotError, Unavailable
 from deploy.expiry.automatic import Attempt, Automatic, Candidate, queue, room
 from deploy.expiry.record import Tracked
 from deploy.expiry.tracker import Tracker
@@ -190,13 +190,15 @@ class Autopilot:
         try:
             policy = _policy(environment, rule, ref, now)
             plan = self._plans(ref, Rotation(), new_id)
-            if plan.denied or plan.conflicts or plan.empty:
-                raise Conflict(f"The plan to rotate {ref} cannot be carried out as it is.")
+            _check_plan(plan)
             self._create(new_id, request_id, plan, policy, user, channel)
         except GatewayBotError as error:
             # Its warnings go on, and it is tried again; a plan that cannot be made broke nothing.
             log.warning("%s is not rotated on its own: %s", ref, error)
+            if not isinstance(error, Unavailable):
+                self._tracker.unrotated(ref, f"{error.happened} {error.remedy}".strip()[:300])
             return 0
+        self._tracker.unrotated(ref, "")
         detail = json.dumps({"mode": rule.mode, "expires_at": candidate.expires_at})
         at = now.timestamp()
         self._audit.append(
@@ -306,6 +308,21 @@ class Autopilot:
 
     def _key(self, environment: str) -> str:
         return f"{self._prefix}:{{automatic:{environment}}}"
+
+
+def _check_plan(plan: Plan) -> None:
+    """Conflict where nobody is there to decide what must be decided about it first."""
+    forbidding = next((f for f in plan.findings if f.severity == "deny"), None)
+    if forbidding is not None:
+        raise Conflict(f"A rule forbids it: {forbidding.what}", remedy=forbidding.fix)
+    if plan.conflicts:
+        owners = ", ".join(sorted({f"“{conflict.manager}”" for conflict in plan.conflicts}))
+        raise Conflict(
+            f"It would change fields that {owners} set.",
+            remedy="Rotate it with `--take-over`, once.",
+        )
+    if plan.empty:
+        raise Conflict("Its plan changes nothing.")
 
 
 def _policy(

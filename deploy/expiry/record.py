@@ -72,7 +72,8 @@ class Tracked:
 
     `warned` is the tightest threshold of this expiry that was passed. `over` says how it ended: as
     the entry's event, or `back` once a gateway that was gone, or signed in, has a token again.
-    `now` is Redis' time when it was read.
+    `unrotated` is why its token, which is due, is not rotated on its own. `now` is Redis' time when
+    it was read.
     """
 
     facts: Facts
@@ -86,6 +87,7 @@ class Tracked:
     snoozed_why: str
     entries: tuple[Entry, ...]
     told: Mapping[str, Told]
+    unrotated: str = ""
 
     @property
     def ref(self) -> GatewayRef:
@@ -161,6 +163,7 @@ def tracked_of(
             for name, text in fields.items()
             if name.startswith("told:")
         },
+        unrotated=fields.get("unrotated", ""),
     )
 
 

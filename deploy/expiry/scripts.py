@@ -63,7 +63,7 @@ local function close(how)
     set('over', how)
     tell(how, '', '', '')
   end
-  drop('warned', 'snoozed', 'snoozed_by', 'snoozed_why')
+  drop('warned', 'snoozed', 'snoozed_by', 'snoozed_why', 'unrotated')
 end
 """
 
@@ -154,6 +154,14 @@ return answer('done')
 """
 """Where nothing else tells the expiry, Azure's event does; a later one is of a newer token."""
 
+UNROTATED = """
+-- ARGV: why it is not rotated on its own, empty where it is
+if redis.call('EXISTS', gw) == 0 or field('unrotated') == ARGV[1] then return answer('known') end
+if ARGV[1] == '' then drop('unrotated') else set('unrotated', ARGV[1]) end
+if open() then show() end
+return answer('done')
+"""
+
 BEGIN = """
 -- ARGV: channel, up to which entry the post tells
 local told = told_of(ARGV[1])
@@ -195,6 +203,7 @@ SCRIPTS = {
     "CROSS": CROSS,
     "SNOOZE": SNOOZE,
     "AZURE": AZURE,
+    "UNROTATED": UNROTATED,
     "BEGIN": BEGIN,
     "SENT": SENT,
     "UNSENT": UNSENT,

@@ -149,6 +149,11 @@ class Tracker:
             self._look(ref)
 
     @redis_errors
+    def unrotated(self, ref: GatewayRef, why: str) -> None:
+        """Its token is due and cannot be rotated on its own, because of `why`; empty where it is."""
+        self._settle(ref, self._run("UNROTATED", ref, why))
+
+    @redis_errors
     def hold(self, what: str, seconds: float) -> bool:
         """Whether this bot is the one that does `what` for so long; again it holds it longer."""
         keys = [f"{self._prefix}:{{lease:{what}}}"]

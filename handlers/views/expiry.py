@@ -47,6 +47,9 @@ def message(tracked: Tracked) -> tuple[str, list[Block]]:
     if facts.why:
         blocks.append(context(f":warning: {escape(cut(facts.why, 300))}"))
     blocks.append(context(_known_by(tracked), f"Environment {escape(facts.environment)}"))
+    if tracked.unrotated:
+        why = escape(cut(tracked.unrotated, 300))
+        blocks.append(context(f":no_entry_sign: Not rotated on its own: {why}"))
     if tracked.snoozed and tracked.snoozed_until is not None:
         blocks.append(
             context(

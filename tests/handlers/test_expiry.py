@@ -104,6 +104,10 @@ def test_a_gateway_has_one_message_that_escalates_in_its_thread_and_is_resolved_
     (root,) = roots(person)
     assert "west/dev/edge-1 has a token that expires in" in root["text"]
     assert "Snooze" in json.dumps(root["blocks"])
+    bed.tracker.unrotated(REF, "A rule <forbids> it.")
+    bed.tell(one, two)
+    (root,) = roots(person)
+    assert "Not rotated on its own: A rule &lt;forbids&gt; it." in json.dumps(root["blocks"])
     assert thread(person) == []
     tracked = bed.tracker.find(REF)
     assert tracked is not None

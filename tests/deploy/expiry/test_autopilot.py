@@ -1,5 +1,6 @@
 """Automatic rotation on a real Valkey: begun once, counted once, and stopped after failures."""
 
+import dataclasses
 import datetime
 from collections.abc import Iterator
 from typing import Any
@@ -12,14 +13,14 @@ from deploy.actions.audit import AuditLog
 from deploy.actions.connection import connect
 from deploy.actions.record import Action, Outcome, State
 from deploy.actions.store import ActionStore
-from deploy.errors import Conflict
+from deploy.errors import Conflict, Unavailable
 from deploy.expiry.automatic import Automatic
 from deploy.expiry.autopilot import AUTOMATIC, Autopilot, Stop
 from deploy.expiry.record import Facts
 from deploy.expiry.thresholds import DEFAULT
 from deploy.expiry.tracker import Tracker
 from deploy.gateway import ApimGateway, GatewayRef, GatewaySpec
-from deploy.plans.plan import Plan, TokenPlan
+from deploy.plans.plan import Finding, OwnershipConflict, Plan, TokenPlan
 from deploy.policy import People
 from deploy.tokens.rotation import Rotation
 from tests.support.redis_servers import started
@@ -83,6 +84,11 @@ class Bed:
         expires_at = float(self.redis.time()[0]) + left
         facts = Facts(ref, ref.name, DEV.name, expires_at, "annotation", DEFAULT, ("C0ALERTS",))
         Tracker(self.redis, "one").note(facts)
+
+    def unrotated(self, ref: GatewayRef) -> str:
+        tracked = Tracker(self.redis, "one").find(ref)
+        assert tracked is not None
+        return tracked.unrotated
 
     def open(self) -> list[Action]:
         return list(self.store.open())
@@ -215,7 +221,7 @@ def test_what_a_freeze_postponed_is_no_failure_and_is_begun_again(bed: Bed) -> N
 def test_a_gateway_that_cannot_be_planned_keeps_no_other_from_its_turn(bed: Bed) -> None:
     def plans(ref: GatewayRef, rotation: Rotation, new_id: str) -> Plan:
         if ref == FIRST:
-            raise Conflict("It was not deployed by this bot.")
+            raise Conflict("It was not deployed by this bot.", remedy="Adopt it.")
         return plan_of(ref, rotation, new_id)
 
     bed.plans = plans
@@ -225,6 +231,45 @@ def test_a_gateway_that_cannot_be_planned_keeps_no_other_from_its_turn(bed: Bed)
     assert bot.turn() == 1
     assert [a.ref for a in bed.open()] == [SECOND]
     assert bed.stops == []
+    assert [bed.unrotated(ref) for ref in (FIRST, SECOND)] == [
+        "It was not deployed by this bot. Adopt it.", "",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        (
+            {"findings": (Finding("r", "deny", "It is privileged.", "", "Take it away."),)},
+            "A rule forbids it: It is privileged. Take it away.",
+        ),
+        (
+            {"conflicts": (OwnershipConflict("Deployment", "edge-1", "argocd", ".spec"),)},
+            "It would change fields that “argocd” set. Rotate it with `--take-over`, once.",
+        ),
+    ],
+)
+def test_what_keeps_a_token_from_being_rotated_is_told_with_its_warning(
+    bed: Bed, changes: dict[str, Any], why: str
+) -> None:
+    bed.plans = lambda *asked: dataclasses.replace(plan_of(*asked), **changes)
+    bed.note(FIRST, 2 * DAY)
+    assert bed.bot().turn() == 0
+    assert bed.unrotated(FIRST) == why
+    bed.plans = plan_of
+    bed.later()
+    assert bed.bot().turn() == 1
+    assert bed.unrotated(FIRST) == ""
+
+
+def test_a_cluster_that_is_away_is_no_reason_to_tell(bed: Bed) -> None:
+    def plans(*_: Any) -> Plan:
+        raise Unavailable("Cluster “west” does not answer.")
+
+    bed.plans = plans
+    bed.note(FIRST, 2 * DAY)
+    assert bed.bot().turn() == 0
+    assert bed.unrotated(FIRST) == ""
 
 
 def left_unconfirmed(bed: Bed) -> None:

@@ -223,6 +223,26 @@ def test_azure_tells_an_expiry_that_nothing_else_tells(server: Valkey, tracker: 
     assert [e.event for e in found(tracker).entries] == ["warning", "azure"]
 
 
+def test_why_it_is_not_rotated_on_its_own_is_shown_until_it_is_or_has_a_new_token(
+    server: Valkey, tracker: Tracker
+) -> None:
+    tracker.note(facts(server, 2 * DAY))
+    tracker.tick()
+    deliver(tracker)
+    tracker.unrotated(REF, "A rule forbids it.")
+    tracker.unrotated(REF, "A rule forbids it.")
+    shown = found(tracker)
+    assert (shown.unrotated, shown.behind()) == ("A rule forbids it.", (CHANNEL,))
+    version = shown.version
+    tracker.unrotated(REF, "")
+    assert (found(tracker).unrotated, found(tracker).version) == ("", version + 1)
+    tracker.unrotated(REF, "A rule forbids it.")
+    tracker.note(facts(server, 20 * DAY))
+    assert found(tracker).unrotated == ""
+    tracker.unrotated(GatewayRef("west", "dev", "gone"), "A rule forbids it.")
+    assert tracker.find(GatewayRef("west", "dev", "gone")) is None
+
+
 def test_the_lease_of_a_job_is_held_by_one_bot_at_a_time(server: Valkey, tracker: Tracker) -> None:
     other = Tracker(connect(server.url), "two")
     assert tracker.hold("scan", 60)
