@@ -82,7 +82,19 @@ def _several(services: Services, request: Request, rotation: Rotation) -> Reply:
             for g in found
             if g.token_source == "unknown"
         ]
-    for ref in chosen[:_AT_ONCE]:
+    under_way = {
+        action.ref: action.id
+        for action in services.store.open()
+        # A bot that died over this very command may have planned some of them.
+        if action.kind == KIND and action.id != action_id(f"{request.id}:{action.ref}")
+    }
+    refused += [
+        view.Refusal(str(ref), f"A rotation of it waits or runs already: {under_way[ref]}.")
+        for ref in chosen
+        if ref in under_way
+    ]
+    free = [ref for ref in chosen if ref not in under_way]
+    for ref in free[:_AT_ONCE]:
         one = dataclasses.replace(request, id=f"{request.id}:{ref}", gateway=str(ref))
         try:
             told = propose_rotation(services, one, ref, rotation)
@@ -98,7 +110,7 @@ def _several(services: Services, request: Request, rotation: Rotation) -> Reply:
         proposed,
         mine,
         refused,
-        left=[str(ref) for ref in chosen[_AT_ONCE:]],
+        left=[str(ref) for ref in free[_AT_ONCE:]],
         within="" if chosen else str(request.options.get("expiring", "")),
     )
 

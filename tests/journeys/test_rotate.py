@@ -133,6 +133,9 @@ def test_several_are_planned_each_for_itself_and_production_decides_on_its_own(d
     assert "1 of them waits for approvers" in words(told)
     assert "legacy-9" in words(told), "what is not planned is said"
     in_production = chen.sees("Rotate the token of store-7 on west/prod")
+    chen.types("rotate --all")
+    again = words(chen.sees("No rotation was planned", ephemeral=True))
+    assert again.count("A rotation of it waits or runs already") == 3
     chen.clicks(told, "Confirm 2 rotations")
     waits = chen.sees("Rotate the token of edge-[12].*Waiting for action \\w+ to end", 30)
     assert "Needs 1 approval" in words(chen.sees_at(in_production, "store-7"))
