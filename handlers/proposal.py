@@ -52,6 +52,12 @@ def check_allowed(services: Services, request: Request, ref: GatewayRef, kind: s
             meaning="Nothing was changed.",
             remedy="Ask in a channel that they read and this bot is in.",
         )
+    if policy.break_glass and in_person(request):
+        raise Refused(
+            "Who goes through a freeze tells a channel, and here nobody sees it.",
+            meaning="Nothing was changed.",
+            remedy="Ask in a channel that this bot is in.",
+        )
     return policy
 
 

@@ -96,3 +96,15 @@ def test_what_approvers_decide_on_is_not_asked_for_where_none_of_them_is(channel
         return
     with pytest.raises(Refused, match=r"no approver would see .* Ask in a channel"):
         check_allowed(services, request, SPEC.ref)
+
+
+@pytest.mark.parametrize("channel", ["D1", "U1", "C1"])
+def test_nobody_goes_through_a_freeze_where_no_channel_is_told(channel: str) -> None:
+    through = Policy(break_glass="it is down")
+    services: Any = SimpleNamespace(gatekeeper=SimpleNamespace(policy=lambda *_, **__: through))
+    request = Request("r", "deploy", "U1", channel)
+    if channel == "C1":
+        assert check_allowed(services, request, SPEC.ref) == through
+        return
+    with pytest.raises(Refused, match="a freeze tells a channel"):
+        check_allowed(services, request, SPEC.ref)
