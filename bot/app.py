@@ -27,6 +27,7 @@ from bot.clients import (
     instances_of,
     redis_url,
     registry_of,
+    rooms_of,
     warning_channels,
 )
 from bot.expiry import Expiry, Parts
@@ -34,7 +35,6 @@ from bot.health import HealthServer
 from bot.http_mode import HttpMode
 from bot.settings import Secrets, Settings
 from bot.socket_mode import SocketMode
-from deploy.access import environment_of
 from deploy.actions import connection, reminders
 from deploy.actions.audit import AuditLog
 from deploy.actions.executor import Executor
@@ -142,11 +142,7 @@ class Bot:
             },
             owner=owner,
             on_change=self._changed,
-            rooms=lambda action: rotation.rooms(
-                action.kind,
-                environment_of(action.ref, environments).name,
-                settings.rotation.at_once,
-            ),
+            rooms=rooms_of(settings, environments),
         )
         budgets = Budgets()
         updating = _sending_client(settings, secrets)

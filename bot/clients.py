@@ -1,6 +1,6 @@
 """Settings into clients: what the composition root and `gateway-bot check` both build."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import requests
 from azure.core.credentials import TokenCredential
@@ -9,6 +9,7 @@ from azure.identity import AzureAuthorityHosts, ClientSecretCredential, DefaultA
 from bot.environment_settings import ApprovalSettings, PeopleSettings
 from bot.settings import Secrets, Settings
 from deploy.access import Approval, Environment, Freeze, Identities, environment_of
+from deploy.actions.record import Action
 from deploy.azure import ApimInstance, ArmClient
 from deploy.expiry.automatic import Automatic
 from deploy.expiry.scanner import Rules
@@ -18,6 +19,7 @@ from deploy.images import Registry
 from deploy.kube.cluster import Cluster, connect
 from deploy.policy import People
 from deploy.rules import Exemption
+from deploy.tokens import rotation
 
 _KNOWN_AUTHORITIES = {
     AzureAuthorityHosts.AZURE_PUBLIC_CLOUD,
@@ -158,6 +160,19 @@ def automatic_rules(settings: Settings) -> Mapping[str, Automatic]:
         )
         for e in settings.environments
     }
+
+
+def rooms_of(
+    settings: Settings, environments: Sequence[Environment]
+) -> Callable[[Action], tuple[str, ...]]:
+    """The rooms of which an action needs one: as many rotations run in an environment as it says."""
+    at_once = {name: rule.at_once for name, rule in automatic_rules(settings).items()}
+
+    def rooms(action: Action) -> tuple[str, ...]:
+        name = environment_of(action.ref, environments).name
+        return rotation.rooms(action.kind, name, at_once.get(name, settings.rotation.at_once))
+
+    return rooms
 
 
 def environment_channels(settings: Settings) -> Mapping[str, tuple[str, ...]]:

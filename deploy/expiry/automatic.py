@@ -15,6 +15,9 @@ RETRY_SECONDS = 3600.0
 ASK_AGAIN_SECONDS = _DAY
 """After nobody decided in time."""
 
+ASKED_AT_ONCE = 10
+"""So many wait for people's decisions in one environment at a time."""
+
 
 @dataclass(frozen=True)
 class Automatic:
@@ -71,8 +74,15 @@ def running(candidates: Sequence[Candidate]) -> int:
 
 
 def room(candidates: Sequence[Candidate], rule: Automatic) -> int:
-    """How many may be begun now, so that never more go on at once than allowed."""
-    return max(0, rule.at_once - running(candidates)) if rule.mode != "off" else 0
+    """How many may be begun now, so that never more go on at once than allowed.
+
+    Several are put before people at a time, for the runner lets no more run than allowed
+    (deploy.tokens.rotation.rooms), and one that nobody decides on is to hold up no other.
+    """
+    if rule.mode == "off":
+        return 0
+    most = rule.at_once if rule.mode == "auto" else max(rule.at_once, ASKED_AT_ONCE)
+    return max(0, most - running(candidates))
 
 
 def queue(candidates: Sequence[Candidate], rule: Automatic, now: float) -> tuple[Candidate, ...]:

@@ -1,12 +1,19 @@
 """Settings of warnings and of automatic rotation."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 
-from bot.clients import automatic_rules, digest_channels, expiry_rules
+from bot.clients import (
+    automatic_rules,
+    digest_channels,
+    environments_of,
+    expiry_rules,
+    rooms_of,
+)
 from bot.settings import Settings, load_settings
 from deploy.errors import InvalidInput
 from deploy.expiry.thresholds import DEFAULT
@@ -61,6 +68,13 @@ def test_automatic_rotation_is_as_its_environment_has_it(tmp_path: Path) -> None
     assert (rule.mode, rule.before, rule.at_once) == ("auto", 5 * DAY, 3)
     assert rule.standing == "Ben Lindqvist, 2026-11-01"
     assert automatic_rules(found)["development"].mode == "off"
+    rooms = rooms_of(found, environments_of(found))
+
+    def counted(kind: str, ref: GatewayRef) -> int:
+        action: Any = SimpleNamespace(kind=kind, ref=ref)
+        return len(rooms(action))
+
+    assert [counted("rotate", PROD), counted("rotate", DEV), counted("deploy", DEV)] == [3, 1, 0]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from deploy.actions.record import State
 from deploy.expiry.automatic import (
+    ASKED_AT_ONCE,
     RETRY_SECONDS,
     Attempt,
     Automatic,
@@ -91,6 +92,14 @@ def test_tokens_that_were_made_together_are_not_rotated_together() -> None:
     refs = [GatewayRef("west", "dev", f"edge-{n}") for n in range(200)]
     hours = {int(spread(ref, 7 * DAY) // 3600) for ref in refs}
     assert len(hours) > 20
+
+
+def test_several_are_asked_about_at_a_time_for_no_more_run_than_allowed_anyway() -> None:
+    asked = Candidate(FIRST, NOW + DAY, Attempt(NOW + DAY, 1, NOW, State.PENDING))
+    assert room([asked], Automatic("ask")) == ASKED_AT_ONCE - 1
+    assert room([asked], Automatic("ask", at_once=20)) == 19
+    assert room([asked] * 12, Automatic("ask")) == 0
+    assert room([asked], AUTO) == 0
 
 
 def test_nothing_is_begun_where_it_is_off() -> None:

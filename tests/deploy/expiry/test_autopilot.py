@@ -144,6 +144,21 @@ def test_where_it_asks_the_approvers_decide_and_not_the_bot(bed: Bed) -> None:
     assert refused.result == "self"
 
 
+def test_a_request_that_nobody_decides_on_keeps_no_other_from_being_asked(bed: Bed) -> None:
+    refs = [GatewayRef("west", "dev", f"edge-{n:02}") for n in range(12)]
+    for number, ref in enumerate(refs):
+        bed.note(ref, (2 + number / 100) * DAY)
+    people = Environment(DEV.name, requesters=People(("U1",)))
+    bot = bed.bot(Automatic("ask"), people)
+    assert [bot.turn(), bot.turn()] == [10, 0]
+    assert sorted(a.ref for a in bed.open()) == refs[:10]
+    bed.store.deny(
+        bed.open()[0].id, by="U1", person="U1", eligible=True, digest=bed.open()[0].digest,
+        reason="no", request_id="no",
+    )  # fmt: skip
+    assert bot.turn() == 1
+
+
 def test_nothing_is_begun_in_a_freeze(bed: Bed) -> None:
     bed.note(FIRST, 2 * DAY)
     now = datetime.datetime.now(datetime.UTC)
