@@ -12,10 +12,8 @@ import pytest
 
 from deploy.actions.executor import RunLost
 from deploy.actions.record import Outcome, State, Step
-from deploy.errors import InvalidInput, Unavailable
+from deploy.errors import InvalidInput
 from deploy.gateway import GatewaySpec
-from deploy.kube.cluster import Cluster
-from deploy.plans.plan import Manifest
 from deploy.plans.planning import Planner
 from deploy.rendering.manifests import token_secret
 from deploy.rollouts.applying import Applier
@@ -194,25 +192,6 @@ def test_a_cluster_away_before_anything_was_changed_says_so(bench: Bench) -> Non
     assert outcome.state is State.FAILED
     assert "Cluster “west” does not answer" in outcome.happened
     assert outcome.meaning == "Nothing was changed."
-
-
-def test_an_answer_that_is_lost_for_good_leaves_it_open_whether_the_secret_was_made(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    create = Cluster.create
-
-    def lost(cluster: Cluster, manifest: Manifest) -> Manifest:
-        create(cluster, manifest)
-        bench.bed.api("api_down", True)
-        raise Unavailable("Cluster “west” does not answer: the connection broke.")
-
-    plan = bench.planner.plan(SPEC, "ABC234")
-    monkeypatch.setattr(Cluster, "create", lost)
-    outcome = bench.deployer.execute(action_for(plan), RecordingRun())
-    bench.bed.api("api_down", False)
-    assert outcome.state is State.FAILED
-    assert "Secret edge-1-token-abc234 with a new token may have been made" in outcome.meaning
-    assert bench.bed.cluster.get("Secret", "dev", "edge-1-token-abc234") is not None
 
 
 @pytest.mark.parametrize(

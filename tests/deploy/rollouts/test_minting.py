@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from deploy.errors import Conflict, NotFound
+from deploy.errors import Conflict, NotFound, Unavailable
 from deploy.kube.cluster import Cluster, connect
+from deploy.plans.plan import Manifest
 from deploy.rollouts.minting import Minter
 from deploy.tokens.token import Token, new_token, secret_facts
 from tests.support.gateway_bed import INSTANCE, REF, SIGNATURE, SPEC, TIMEOUTS
@@ -87,3 +88,18 @@ def test_a_token_that_expires_at_another_time_than_asked_for_is_thrown_away(
 def test_an_instance_that_the_settings_no_longer_name_is_said(cluster: Cluster) -> None:
     with pytest.raises(NotFound, match="no longer in the settings"):
         Minter(Azure(0 * HOUR, 0 * HOUR), {}).ensure(cluster, SPEC, PLAN, "ABC234")
+
+
+@pytest.mark.parametrize("untouched", [True, False])
+def test_an_answer_that_is_lost_leaves_it_open_whether_the_secret_was_made(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, untouched: bool
+) -> None:
+    def lost(_: Cluster, manifest: Manifest) -> Manifest:
+        raise Unavailable("Cluster “west” does not answer.", untouched=untouched)
+
+    monkeypatch.setattr(Cluster, "create", lost)
+    told: list[bool] = []
+    minter = Minter(Azure(0 * HOUR, 0 * HOUR), {"contoso": INSTANCE})
+    with pytest.raises(Unavailable):
+        minter.ensure(cluster, SPEC, PLAN, "ABC234", lambda: told.append(True))
+    assert told == ([] if untouched else [True])
