@@ -11,7 +11,7 @@ from deploy.rendering.labels import marks, selector
 from deploy.rollouts.history import owned_by, revision_of
 from deploy.rollouts.installed import deployment_of
 from deploy.rollouts.pods import token_secret_of
-from deploy.tokens.token import EXPIRES_AT, SecretFacts, secret_facts
+from deploy.tokens.token import EXPIRES_AT, SecretFacts, secret_facts, token_secret_name
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,18 @@ def collect(cluster: Cluster, spec: GatewaySpec, keep: str = "") -> Collected:
 def token_secrets(cluster: Cluster, spec: GatewaySpec) -> tuple[SecretFacts, ...]:
     """What is known of every token that this bot keeps for the gateway, in use or not."""
     secrets = cluster.list("Secret", spec.ref.namespace, _selecting(marks(spec)))
-    return tuple(secret_facts(item) for item in secrets if _has_token(item))
+    return tuple(secret_facts(item) for item in secrets if _has_token(item) and _is_of(item, spec))
 
 
 def _has_token(secret: Manifest) -> bool:
     return EXPIRES_AT in (secret["metadata"].get("annotations") or {})
+
+
+def _is_of(secret: Manifest, spec: GatewaySpec) -> bool:
+    """Whether its name is one that this gateway's tokens get: labels alone do not tell, for those
+    of an adopted gateway's selector may be another one's too."""
+    name: str = secret["metadata"]["name"]
+    return name == token_secret_name(spec, name.rpartition("-")[2])
 
 
 def _found(cluster: Cluster, spec: GatewaySpec) -> Sequence[str]:
@@ -89,7 +96,7 @@ def _found(cluster: Cluster, spec: GatewaySpec) -> Sequence[str]:
             lambda: cluster.list("Secret", namespace, _selecting(marks(spec))),
         ]
     )
-    return unneeded(deployment, sets, pods, secrets)
+    return unneeded(deployment, sets, pods, [item for item in secrets if _is_of(item, spec)])
 
 
 def _selecting(labels: dict[str, str]) -> str:

@@ -147,13 +147,18 @@ def new_token(
 ) -> TokenPlan:
     """A token to be minted into a Secret of the action's own name."""
     return TokenPlan(
-        secret=f"{spec.ref.name}-token-{action_id.lower()}",
+        secret=token_secret_name(spec, action_id),
         mint=True,
         expires_at=None,
         reason=reason,
         key=key,
         seconds=int(min(lifetime, LONGEST).total_seconds()),
     )
+
+
+def token_secret_name(spec: GatewaySpec, action_id: str) -> str:
+    """The Secret of the token that an action mints. An id has no hyphen."""
+    return f"{spec.ref.name}-token-{action_id.lower()}"
 
 
 def _decoded(data: str) -> str:

@@ -14,10 +14,12 @@ from deploy.plans.plan import Plan
 from deploy.plans.planning import Planner
 from deploy.rendering.manifests import token_secret
 from deploy.rollouts.applying import Applier
+from deploy.rollouts.collecting import collect
 from deploy.rollouts.deployer import Deployer
 from deploy.rollouts.installed import installed
 from deploy.rollouts.minting import Minter
 from deploy.rollouts.removal import Remover, removal_plan
+from deploy.specs.options import Objects
 from tests.support.gateway_bed import (
     INSTANCE,
     REF,
@@ -143,6 +145,25 @@ def test_a_deletion_that_failed_halfway_can_be_asked_for_again(
     again = bench.remover.execute(action_for(bench.removal(), kind="delete"), RecordingRun())
     assert again.state is State.SUCCEEDED
     assert bench.cluster.get("ConfigMap", REF.namespace, "edge-1-env") is None
+
+
+def test_a_gateway_whose_labels_say_the_same_as_anothers_touches_no_token_of_the_other(
+    bench: Bench,
+) -> None:
+    """As two that were adopted from one release of a chart, which labels both with its name."""
+    alike = Objects(selector=(("app", "edge-1"), ("app.kubernetes.io/instance", "release")))
+    spec = dataclasses.replace(SPEC, objects=alike)
+    plan = bench.planner.plan(spec, "OTHER1")
+    assert (
+        bench.deployer.execute(action_for(plan, "OTHER1"), RecordingRun()).state is State.SUCCEEDED
+    )
+    ends = datetime.datetime.now(datetime.UTC)
+    token = bench.mint.generate_token(INSTANCE, "edge-2", "primary", ends)
+    other = dataclasses.replace(spec, ref=dataclasses.replace(REF, name="edge-2"))
+    bench.cluster.create(token_secret(other, "edge-2-token-used", token, "USED", "primary"))
+    assert collect(bench.cluster, spec).deleted == ()
+    shown = bench.removal().changes
+    assert [c.name for c in shown if c.kind == "Secret"] == ["edge-1-token-other1"]
 
 
 def test_a_deleted_gateway_leaves_no_lease(bench: Bench) -> None:

@@ -85,7 +85,7 @@ def test_a_deployment_deletes_token_secrets_that_nothing_needs(bed: RotationBed)
     live = bed.cluster.get("Secret", "dev", bed.in_use().name)
     assert live is not None
     kept = {key: live["metadata"][key] for key in ("labels", "annotations", "namespace")}
-    old = {**live, "metadata": {**kept, "name": "edge-1-token-of-long-ago"}}
+    old = {**live, "metadata": {**kept, "name": "edge-1-token-old"}}
     bed.cluster.create(old)
     assert bed.deploy(dataclasses.replace(bed.spec, log_level="warn")).state is State.SUCCEEDED
     assert bed.secrets() == before
