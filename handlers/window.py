@@ -9,7 +9,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 
 from deploy.actions.store import ActionStore
 from deploy.actions.windows import Window, Windows
-from deploy.errors import GatewayBotError, InvalidInput, Refused
+from deploy.errors import GatewayBotError, InvalidInput, NotFound, Refused
 from handlers import decisions, replies
 from handlers.posting import post
 from handlers.proposal import find, in_person
@@ -27,7 +27,9 @@ _LOST = ("message_not_found", "channel_not_found", "cant_update_message", "is_ar
 
 
 def run(services: Services, request: Request) -> Reply | None:
-    """Open one, in the name of an approver, and tell the channel."""
+    """Open one, in the name of an approver, and tell the channel; or close one by text."""
+    if request.options.get("close"):
+        return _close(services, request)
     if in_person(request):
         raise Refused(
             "A window is opened in a channel, where its person and the other approvers see it.",
@@ -56,6 +58,19 @@ def run(services: Services, request: Request) -> Reply | None:
         place = post(services.slack, request.channel, request.user, text=text, blocks=blocks)
         services.windows.placed(window, place)
     return None
+
+
+def _close(services: Services, request: Request) -> Reply:
+    ref, person = find(services, request.gateway), _user(str(request.options.get("for", "")))
+    verdict = services.gatekeeper.may_close(ref, request.user)
+    if not verdict.allowed:
+        raise Refused("Only its approvers close a window on a gateway.", meaning=verdict.sentence)
+    window = services.windows.find(ref, person)
+    if window is None:
+        raise NotFound(f"No window is open for that person on {ref}.")
+    services.windows.close(window.key, by=request.user)
+    tell_ended(services.slack, services.windows, services.store)
+    return Reply(f"The window for <@{person}> on {ref} is closed.")
 
 
 def tell_ended(slack: WebClient, windows: Windows, store: ActionStore) -> None:
@@ -125,7 +140,11 @@ VERB = Verb(
         Option("for", "who", "@PERSON"),
         Option("minutes", "how long, 60 at most; 30 when left out", "N", "number"),
         Option("reason", "why", "TEXT"),
+        Option("close", "close the one that is open for that person", kind="flag"),
     ),
-    examples=('window edge-1 --for @ana --minutes 45 --reason "restoring the link"',),
+    examples=(
+        'window edge-1 --for @ana --minutes 45 --reason "restoring the link"',
+        "window edge-1 --for @ana --close",
+    ),
     clicks={"window_close": close},
 )

@@ -9,12 +9,13 @@ import pytest
 from slack_sdk.errors import SlackApiError
 
 from bot.sandbox.valkey import Valkey
+from deploy.access import Verdict
 from deploy.actions.audit import AuditLog
 from deploy.actions.connection import connect
 from deploy.actions.record import State
 from deploy.actions.store import ActionStore
 from deploy.actions.windows import Windows
-from deploy.errors import Refused
+from deploy.errors import NotFound, Refused
 from deploy.gateway import GatewayRef
 from deploy.policy import Policy
 from handlers import window
@@ -56,6 +57,34 @@ def test_what_waits_for_a_confirmation_within_a_window_ends_with_it(server: Valk
     (note,) = notes(late, store.events("AAAAAA")[-1:])
     for said in (action.refused("expired", late).text, note.text):
         assert "approval window is closed" in said
+
+
+def test_an_approver_closes_a_window_by_text_and_nobody_else_does(
+    server: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = connect(server.url)
+    windows = Windows(client, AuditLog(client))
+    monkeypatch.setattr(window, "find", lambda services, name: REF)
+    allowed = {"U0BEN": Verdict(True, "an approver"), "U0ANA": Verdict(False, "not in the group")}
+    services: Any = SimpleNamespace(
+        slack=SimpleNamespace(),
+        windows=windows,
+        store=ActionStore(client),
+        gatekeeper=SimpleNamespace(may_close=lambda ref, user: allowed[user]),
+    )
+
+    def close(by: str) -> Any:
+        options = {"close": True, "for": "<@U0ANA>"}
+        return window.run(services, Request("r", "window", by, "D1", "", "edge-1", options))
+
+    with pytest.raises(NotFound, match="No window is open for that person on west/prod/edge-1"):
+        close("U0BEN")
+    opened = windows.open(REF, "U0ANA", by="U0BEN", reason="x", seconds=60, request_id="r")
+    with pytest.raises(Refused, match="Only its approvers"):
+        close("U0ANA")
+    assert windows.is_open(opened.key)
+    assert "closed" in close("U0BEN").text
+    assert not windows.is_open(opened.key)
 
 
 def test_a_window_is_opened_where_others_see_it() -> None:
