@@ -15,6 +15,7 @@ from deploy.specs.fields import SPEC
 from deploy.specs.together import check_together
 
 _TEXT_LIMIT = 64 * 1024
+_DIGITS = 40
 
 
 def parse_spec_yaml(text: str) -> GatewaySpec:
@@ -30,8 +31,9 @@ def load_yaml(text: str) -> Any:
         return yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         raise InvalidInput(f"The spec is not YAML: {_first_line(error)}") from error
-    except (RecursionError, ValueError) as error:
-        # A value that only looks like a date, or nesting without end.
+    except (RecursionError, ValueError, LookupError, AttributeError, OverflowError) as error:
+        # A value that only looks like a date or is tagged as what it is not, or nesting without
+        # end: PyYAML converts what it has read as if that could not fail.
         raise InvalidInput(f"The spec cannot be read: {type(error).__name__}.") from error
 
 
@@ -66,7 +68,8 @@ class _Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
-        for key_node, _ in node.value:
+        # A tag can say so of what is no mapping; PyYAML refuses it below.
+        for key_node, _ in node.value if isinstance(node, yaml.MappingNode) else ():
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, str):
                 raise yaml.YAMLError(f"“{key}” cannot be a key; keys are text")
@@ -74,6 +77,19 @@ class _Loader(yaml.SafeLoader):
                 raise yaml.YAMLError(f"the key {key} is given twice")
             seen.add(key)
         return super().construct_mapping(node, deep)
+
+
+def _whole_number(loader: _Loader, node: yaml.ScalarNode) -> int:
+    """Of so many digits that it can be written down again: Python refuses that of 4300 (gh-95778)."""
+    if len(node.value) > _DIGITS:
+        raise yaml.constructor.ConstructorError(
+            None, None, f"a number has at most {_DIGITS} digits", node.start_mark
+        )
+    number: int = loader.construct_yaml_int(node)
+    return number
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _whole_number)
 
 
 def _first_line(error: yaml.YAMLError) -> str:

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.errors import InvalidInput
-from deploy.specs.overlay import from_file, from_words, from_yaml, merged
+from deploy.specs.overlay import EXAMPLE, from_file, from_words, from_yaml, merged
+from deploy.specs.spec import spec_from_mapping
 
 
 def test_words_become_nested_fields_with_yaml_values() -> None:
@@ -85,3 +86,16 @@ def test_a_file_is_a_whole_spec_or_one_that_leaves_out_which_gateway_and_where()
 def test_a_file_that_is_no_spec_is_explained(text: str, said: str) -> None:
     with pytest.raises(InvalidInput, match=said):
         from_file(text)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["!!bool maybe", "!!int ''", "!!float ''", "!!timestamp then", '"\\UFFFFFFFF"',
+     "!!map [[a, b]]", "0x" + "f" * 9000, "1" + ":1" * 9000, "1" * 9000],
+)  # fmt: skip
+def test_a_value_that_only_yaml_could_have_is_explained(value: str) -> None:
+    for read in (from_file, lambda text: from_words([text.replace(": ", "=", 1)])):
+        with pytest.raises(InvalidInput):
+            read(f"replicas: {value}")
+    with pytest.raises(InvalidInput):
+        spec_from_mapping(merged(EXAMPLE, from_yaml(f"image: {{tag: {value}}}")))
