@@ -180,16 +180,21 @@ class ArmClient:
         body: Mapping[str, str] | None = None,
         waiting: Waiting = _nobody,
     ) -> requests.Response:
-        """A successful answer."""
+        """A successful answer. What is raised is `untouched` only where no attempt was carried out."""
         end = self._clock() + _BUDGET_SECONDS
         wait = 0.5
         untouched = True
         while True:
-            answer, trouble, asked = self._try(method, url, body)
-            if answer is not None and answer.status_code not in _RETRIED:
-                if not answer.ok:
-                    raise _refusal(answer, what, right)
-                return answer
+            try:
+                answer, trouble, asked = self._try(method, url, body)
+                if answer is not None and answer.status_code not in _RETRIED:
+                    if not answer.ok:
+                        raise _refusal(answer, what, right)
+                    return answer
+            except GatewayBotError as error:
+                # As of an operation in progress, which may be the attempt before.
+                error.untouched = error.untouched and untouched
+                raise
             untouched = trouble.untouched = untouched and trouble.untouched
             pause = asked if asked is not None else wait
             if self._clock() + pause > end:

@@ -9,7 +9,11 @@ class GatewayBotError(Exception):
     """Something a person must be told.
 
     `happened` is one sentence; `meaning` says what state things are in now; `remedy` what to do.
+    `untouched` says that what was asked of a service was certainly not carried out, as where it
+    refused; else that is not known.
     """
+
+    untouched = True
 
     def __init__(self, happened: str, *, meaning: str = "", remedy: str = "") -> None:
         super().__init__(happened)
@@ -46,8 +50,7 @@ class Conflict(GatewayBotError):
 class Unavailable(GatewayBotError):
     """A service did not answer, or answered that it cannot now; trying again later may work.
 
-    `retry_after` is in seconds, where the service said. `untouched` says that the request was
-    certainly not carried out; else that is not known.
+    `retry_after` is in seconds, where the service said.
     """
 
     def __init__(

@@ -238,7 +238,7 @@ class Regenerator:
     ) -> None:
         try:
             self._keys.regenerate_key(instance, gateway, key)
-        except Unavailable as error:
+        except GatewayBotError as error:
             asked.unanswered = asked.unanswered or not error.untouched
             raise
 

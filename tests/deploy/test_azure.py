@@ -11,7 +11,7 @@ from azure.identity import ClientSecretCredential
 from bot.sandbox.azure import ApimService, Azure, ClientApp, GatewayResource
 from bot.sandbox.tls import Authority
 from deploy.azure import ApimInstance, ArmClient
-from deploy.errors import GatewayBotError, NotFound, Refused, Unavailable
+from deploy.errors import Conflict, GatewayBotError, NotFound, Refused, Unavailable
 from tests.support.echoing_proxy import EchoingProxy, arm_error
 from tests.support.loops import running
 
@@ -145,6 +145,33 @@ def test_whether_a_call_may_have_been_carried_out_is_told(
     with pytest.raises(Unavailable) as away:
         client(azure).regenerate_key(INSTANCE, "gw-001", "primary")
     assert away.value.untouched is untouched
+
+
+def test_a_refusal_does_not_tell_what_became_of_the_request_before_it(azure: Azure) -> None:
+    arm = client(azure)
+    azure.faults.set("arm_status", "503")
+    arm._sleep = lambda seconds: azure.faults.set("arm_status", "409")
+    with pytest.raises(Conflict) as busy:
+        arm.regenerate_key(INSTANCE, "gw-001", "primary")
+    assert not busy.value.untouched
+    with pytest.raises(Conflict) as busy:
+        arm.regenerate_key(INSTANCE, "gw-001", "primary")
+    assert busy.value.untouched
+
+
+def test_a_sign_in_that_fails_does_not_tell_what_became_of_the_request_before_it(
+    azure: Azure,
+) -> None:
+    arm = client(azure)
+    azure.faults.set("arm_status", "503")
+
+    def leave(_: float) -> None:
+        arm._credential = client(azure, "wrong")._credential
+
+    arm._sleep = leave
+    with pytest.raises(Refused, match="credential") as refused:
+        arm.regenerate_key(INSTANCE, "gw-001", "primary")
+    assert not refused.value.untouched
 
 
 def test_a_service_that_no_connection_reaches_has_done_nothing(azure: Azure) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from deploy.access import Environment
 from deploy.actions.record import Action, State, Step
-from deploy.errors import Conflict, Refused, Unavailable
+from deploy.errors import Conflict, GatewayBotError, Refused, Unavailable
 from deploy.gateway import GatewayRef, GatewaySpec
 from deploy.health.cache import CachedGateway, ClusterCache, Snapshot
 from deploy.health.status import gateway_detail
@@ -148,11 +148,14 @@ def test_trouble_in_azure_is_said_and_an_unknown_end_is_not_guessed(bench: Bench
 
 
 @pytest.mark.parametrize("untouched", [True, False])
+@pytest.mark.parametrize("error", [Unavailable, Conflict])
 def test_an_answer_that_is_lost_for_good_leaves_it_open_whether_the_key_was_regenerated(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, untouched: bool
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, error: type[GatewayBotError], untouched: bool
 ) -> None:
     def lost(*_: object) -> None:
-        raise Unavailable("Azure does not answer.", untouched=untouched)
+        raised = error("Azure does not answer.")
+        raised.untouched = untouched
+        raise raised
 
     monkeypatch.setattr(bench.bed.arm, "regenerate_key", lost)
     outcome = bench.regenerator.execute(bench.action("primary"), RecordingRun())
