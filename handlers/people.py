@@ -38,13 +38,15 @@ def origin_of(body: Mapping[str, Any]) -> Origin:
     person's as `user.team_id` (java-slack-sdk#1041); a form's `team` is the person's, and the bot's
     is `view.app_installed_team_id` (bolt-js#1614). In an Enterprise Grid `user.team_id` is any one
     of the person's workspaces (bolt-js#1875), and `team` may be null, `enterprise` given instead.
+    An event names the bot's workspace alone, though people of others open its Home tab too, from a
+    shared channel (bolt-js#1948).
     """
     user, view, event = (_part(body, name) for name in ("user", "view", "event"))
     team = _part(body, "team").get("id") or body.get("team_id") or ""
     enterprise = _part(body, "enterprise").get("id") or body.get("enterprise_id") or ""
     wide = str(body.get("is_enterprise_install")).lower() == "true"
     installed = view.get("app_installed_team_id") or team or enterprise
-    named = (team, user.get("team_id"), event.get("user_team"))
+    named = (event.get("user_team") if event else team, user.get("team_id"))
     return Origin(
         installed=str(enterprise if wide else installed),
         user=str(user.get("id") or body.get("user_id") or event.get("user") or ""),

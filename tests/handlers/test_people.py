@@ -132,6 +132,7 @@ ENTERPRISE = {"enterprise": {"id": "E0", "name": "Contoso"}}
         ({"team_id": "T0TEAM", "command": "/gateway", "user_id": "U1"}, True),
         ({"team_id": "T9OTHER", "command": "/gateway", "user_id": "U9"}, False),
         ({"team_id": "T0TEAM", "event": {"type": "app_home_opened", "user": "U1"}}, True),
+        ({"team_id": "T0TEAM", "event": {"type": "app_home_opened", "user": "U9"}}, False),
         (click("U1", "T0TEAM", "T0TEAM"), True),
         (click("U9", "T0TEAM", "T9OTHER"), False),
         (click("U9", "T9OTHER", "T9OTHER"), False),
