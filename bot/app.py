@@ -103,7 +103,7 @@ class Bot:
         url = redis_url(settings, secrets)
         redis = connection.connect(url)
         store = ActionStore(redis, keep_days=settings.redis.keep_days)
-        prompt = connection.connect(url, timeout=_PROMPT_SECONDS, retries=1)
+        prompt = connection.connect(url, timeout=_PROMPT_SECONDS, retries=1, retry_timeouts=False)
         slack = _web_client(settings, secrets)
         slack.retry_handlers.append(RateLimitErrorRetryHandler(max_retry_count=2))
         audit = AuditLog(redis, key=audit_key(secrets), emit=_say)

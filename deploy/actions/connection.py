@@ -12,7 +12,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import redis
 from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeout
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
@@ -27,18 +29,25 @@ _WAIT_MS = 200
 _REPLICAS_KEPT = 10.0
 
 
-def connect(url: str, *, timeout: float = 5.0, retries: int = 5) -> Any:
+def connect(
+    url: str, *, timeout: float = 5.0, retries: int = 5, retry_timeouts: bool = True
+) -> Any:
     """A client for `url`; nothing is sent yet. InvalidInput when the URL is of no known kind.
+
+    Without `retry_timeouts` a command takes no longer than one timeout while Redis hangs: redis-py
+    repeats the connecting within the repeating of a command, which makes four of two.
 
     `redis://`, `rediss://` and `unix://` as redis-py has them; `redis+sentinel://host:port,host:port/
     name` and `redis+cluster://host:port` for the other two. Timeouts in seconds.
     """
     scheme = urlsplit(url).scheme
+    backoff = ExponentialWithJitterBackoff(base=0.05, cap=1.0)
+    repeated = (RedisConnectionError, RedisTimeout) if retry_timeouts else (RedisConnectionError,)
     options: dict[str, Any] = {
         "socket_timeout": timeout,
         "socket_connect_timeout": timeout,
         "health_check_interval": _HEALTH_CHECK_SECONDS,
-        "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=1.0), retries),
+        "retry": Retry(backoff, retries, supported_errors=repeated),
         "decode_responses": True,
     }
     if scheme in ("redis", "rediss", "unix"):
@@ -76,6 +85,11 @@ def redis_errors(method: Callable[P, T]) -> Callable[P, T]:
     def translated(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return method(*args, **kwargs)
+        except RedisTimeout as error:
+            raise Unavailable(
+                "Redis cannot be used just now (it does not answer).",
+                meaning="Whether this was recorded is not known; if it was, it goes on by itself.",
+            ) from error
         except RedisError as error:
             raise Unavailable(
                 f"Redis cannot be used just now ({type(error).__name__}).",

@@ -1,0 +1,69 @@
+"""A client of Redis does not keep Slack waiting, and says no more than it knows."""
+
+import selectors
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from deploy.actions.connection import connect, redis_errors
+from deploy.errors import Unavailable
+
+
+class Deaf:
+    """A Redis that takes connections and never answers; `taken` are those of clients."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._ended = threading.Event()
+        self.taken: list[socket.socket] = []
+        self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._take)
+        self._thread.start()
+
+    def _take(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._listener, selectors.EVENT_READ)
+            while not self._ended.is_set():
+                if selector.select(0.05):
+                    self.taken.append(self._listener.accept()[0])
+
+    def stop(self) -> None:
+        """End."""
+        self._ended.set()
+        self._thread.join()
+        for each in (*self.taken, self._listener):
+            each.close()
+
+
+@pytest.fixture
+def deaf() -> Iterator[Deaf]:
+    server = Deaf()
+    yield server
+    server.stop()
+
+
+@redis_errors
+def look(url: str) -> object:
+    return connect(url, timeout=0.2, retries=1, retry_timeouts=False).get("a")
+
+
+def test_a_client_that_has_no_time_asks_a_redis_that_hangs_once(deaf: Deaf) -> None:
+    with pytest.raises(Unavailable):
+        look(deaf.url)
+    assert len(deaf.taken) == 1, "each further connection takes a timeout more"
+
+
+def test_of_what_a_redis_that_hangs_was_asked_nothing_is_claimed(deaf: Deaf) -> None:
+    with pytest.raises(Unavailable) as caught:
+        look(deaf.url)
+    assert "it does not answer" in caught.value.happened
+    assert "not known" in caught.value.meaning
+
+
+def test_of_what_a_redis_that_is_not_there_was_asked_nothing_is_recorded() -> None:
+    with socket.socket() as bound, pytest.raises(Unavailable) as caught:
+        bound.bind(("127.0.0.1", 0))
+        look(f"redis://127.0.0.1:{bound.getsockname()[1]}")
+    assert "Nothing was recorded" in caught.value.meaning
