@@ -63,7 +63,8 @@ def test_of_what_a_redis_that_hangs_was_asked_nothing_is_claimed(deaf: Deaf) -> 
 
 
 def test_of_what_a_redis_that_is_not_there_was_asked_nothing_is_recorded() -> None:
-    with socket.socket() as bound, pytest.raises(Unavailable) as caught:
+    with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
-        look(f"redis://127.0.0.1:{bound.getsockname()[1]}")
+        with pytest.raises(Unavailable) as caught:
+            look(f"redis://127.0.0.1:{bound.getsockname()[1]}")
     assert "Nothing was recorded" in caught.value.meaning
