@@ -8,7 +8,7 @@ from typing import Any
 from deploy.actions.record import Action, State
 from deploy.plans.binding import plan_from_mapping
 from deploy.specs.overlay import merged
-from handlers import again, replies
+from handlers import again, replies, revise
 from handlers.services import Services
 from handlers.verb import Click
 from handlers.views import action as view
@@ -36,6 +36,9 @@ def fix(services: Services, click: Click) -> None:
     asked = again.request_for(action, f"{action.id}:{rule}")
     spec = merged(json.loads(asked.options["spec"]), patch)
     options = {**asked.options, "spec": json.dumps(spec)}
+    if options["verb"] in (revise.RESTART.name, revise.SCALE.name):
+        # More than that is asked for now: the gateway as it is planned, with the fix.
+        options["verb"] = action.kind
     services.accept(dataclasses.replace(asked, options=options))
     services.store.cancel(
         action.id, by=click.user, digest=action.digest, request_id=f"fix:{action.id}:{rule}"

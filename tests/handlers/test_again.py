@@ -1,15 +1,20 @@
 """What is planned when the same is asked for again, on a gateway that has moved since."""
 
+import dataclasses
+import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from deploy.actions.record import Action, State
 from deploy.gateway import ApimGateway, GatewayRef, GatewaySpec
+from deploy.plans.binding import plan_to_mapping
+from deploy.plans.plan import Finding, Plan, TokenPlan
 from deploy.policy import Policy
 from deploy.specs.spec import spec_to_mapping
-from handlers import again, revise
-from handlers.verb import Request
+from handlers import again, fix, revise
+from handlers.verb import Click, Request
 
 SPEC = GatewaySpec(
     GatewayRef("west", "dev", "edge-1"), ApimGateway("contoso", "edge-1", "h"), "2.11.1", replicas=3
@@ -38,3 +43,24 @@ def test_a_restart_or_a_number_of_pods_is_asked_for_and_not_the_whole_gateway_of
     assert request.options["take-over"] is True
     assert request.options["reason"] == "why"
     assert verb == "restart" or request.options["replicas"] == 3
+
+
+@pytest.mark.parametrize("verb", ["restart", "scale"])
+def test_what_is_fixed_in_a_plan_of_a_restart_or_of_a_number_of_pods_is_in_the_new_plan(
+    verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Finding("no-memory", "warning", "w", "y", "x", {"resources": {"memory": "3Gi"}})
+    plan = Plan(SPEC, "uid", (), (), TokenPlan(None, False, None, ""), (found,), (), "d")
+    action = dataclasses.replace(ended(verb), state=State.PENDING, plan=plan_to_mapping(plan))
+    accepted: list[Request] = []
+    services: Any = SimpleNamespace(
+        store=SimpleNamespace(get=lambda _: action, cancel=lambda *_, **__: None),
+        accept=accepted.append,
+        wake=lambda _: None,
+    )
+    clicked = json.dumps({"id": action.id, "rule": "no-memory"})
+    fix.fix(services, Click("U1", "C1", "t", "", clicked, {}))
+    proposed: list[GatewaySpec] = []
+    monkeypatch.setattr(again, "propose", lambda _, __, spec, **___: proposed.append(spec))
+    again.run(services, accepted[0])
+    assert proposed == [dataclasses.replace(SPEC, memory="3Gi")]
