@@ -15,7 +15,7 @@ from deploy.kube.cluster import Cluster
 from deploy.plans.binding import Observed, build_plan
 from deploy.plans.handover import left_behind, with_live_replicas, without_account
 from deploy.plans.plan import Finding, Manifest, OwnershipConflict, Plan, TokenPlan
-from deploy.plans.ports import as_taken, asked_for, conflicts_of, moved_ports
+from deploy.plans.ports import as_taken, asked_for, conflicts_of, moved_ports, without_made_up
 from deploy.rendering.manifests import render
 from deploy.rollouts.pods import token_secret_of
 from deploy.tokens import entra
@@ -197,6 +197,7 @@ def _merge(cluster: Cluster, wanted: Manifest, live: Manifest | None) -> _Merged
             for manager, path in conflict.owners
         )
         result = cluster.apply(asked, dry_run=True, force=True)
+    result = without_made_up(result, live, wanted)
     return _Merged(as_taken(result, moved), owners)
 
 

@@ -1,4 +1,5 @@
-"""A Service's ports that somebody else gave another number, which an apply alone cannot take back.
+"""A Service's ports: those that a dry run makes up, and those that somebody else gave another
+number, which an apply alone cannot take back.
 
 Kubernetes tells a Service's ports apart by number and protocol. One whose number was edited is
 another entry, its editor's alone; an apply adds the wanted one beside it, and both have one name.
@@ -69,6 +70,8 @@ def as_taken(result: Manifest, moved: Sequence[Moved]) -> Manifest:
         if _key(port) in back:
             one = back[_key(port)]
             node_port = one.wanted.get("nodePort") or one.live.get("nodePort")
+            if result["spec"].get("type") == "ClusterIP":
+                node_port = None
             kept = {k: v for k, v in port.items() if k != "nodePort"}
             ports.append(
                 {
@@ -80,6 +83,30 @@ def as_taken(result: Manifest, moved: Sequence[Moved]) -> Manifest:
         elif _key(port) not in gone:
             ports.append(port)
     return {**result, "spec": {**result["spec"], "ports": ports}}
+
+
+def without_made_up(result: Manifest, live: Manifest | None, wanted: Manifest) -> Manifest:
+    """A dry run's answer without the numbers that the cluster gives only when it applies: in a dry
+    run it makes them up, perhaps others each time. Pure.
+
+    Source: kubernetes, pkg/registry/core/service/portallocator/operation.go.
+    """
+    if wanted["kind"] != "Service":
+        return result
+    known = ((live or {}).get("spec") or {}, wanted["spec"])
+    given = {
+        _key(port) for spec in known for port in spec.get("ports") or () if port.get("nodePort")
+    }
+    spec = {
+        **result["spec"],
+        "ports": [
+            port if _key(port) in given else {k: v for k, v in port.items() if k != "nodePort"}
+            for port in result["spec"].get("ports") or ()
+        ],
+    }
+    if not any(each.get("healthCheckNodePort") for each in known):
+        spec.pop("healthCheckNodePort", None)
+    return {**result, "spec": spec}
 
 
 def conflicts_of(wanted: Manifest, moved: Sequence[Moved]) -> tuple[OwnershipConflict, ...]:

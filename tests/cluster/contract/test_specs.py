@@ -95,3 +95,19 @@ def test_a_port_that_somebody_edited_is_a_conflict_and_is_taken_back(
     assert moved.conflicts == (), "its number is this bot's alone again"
     apply_plan(cluster, moved, action_id="XYZ791", requester="U1")
     assert 8088 in {port["port"] for port in target.api.get(path)["spec"]["ports"]}
+
+
+@pytest.mark.parametrize("service_type", ["NodePort", "LoadBalancer"])
+def test_ports_that_a_service_gets_when_it_is_applied_are_not_in_the_plan(
+    cluster: Cluster, ns: str, service_type: str
+) -> None:
+    mapping = spec_in(ns, EXAMPLES[0], auth=IDENTITY)
+    deploy(cluster, {**mapping, "service": {"type": "ClusterIP"}}, "ABC234")
+    planner = Planner({"west": cluster}.__getitem__, list)
+    spec = spec_from_mapping({**mapping, "service": {"type": service_type}})
+    plan = planner.plan(spec, "XYZ789")
+    assert planner.plan(spec, "XYZ789").digest == plan.digest
+    (change,) = [change for change in plan.changes if change.kind == "Service"]
+    assert not [field.path for field in change.fields if field.path.endswith("odePort")]
+    apply_plan(cluster, plan, action_id="XYZ789", requester="U1")
+    assert planner.plan(spec, "XYZ790").changes == ()

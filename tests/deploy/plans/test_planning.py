@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+from typing import Any
 
 import pytest
 
@@ -26,8 +27,10 @@ def planner(cluster: Cluster) -> Planner:
     return Planner({"west": cluster}.__getitem__, lambda: ["2.11.0", "2.11.1"])
 
 
-def deploy(cluster: Cluster, planner: Planner, action_id: str = "ABC234") -> None:
-    plan = planner.plan(SPEC, action_id)
+def deploy(
+    cluster: Cluster, planner: Planner, action_id: str = "ABC234", *, spec: GatewaySpec = SPEC
+) -> None:
+    plan = planner.plan(spec, action_id)
     expiry = expiry_for(datetime.datetime.now(datetime.UTC))
     assert plan.token.secret is not None
     token = Mint().generate_token(INSTANCE, "edge-1", "primary", expiry)
@@ -103,6 +106,45 @@ def test_what_others_own_is_named_and_cannot_be_decided_on(
     assert (conflict.manager, conflict.path) == ("kubectl", "spec.replicas")
     assert plan.digest == ""
     assert planner.plan(SPEC, "XYZ789", take_over=True).digest != ""
+
+
+@pytest.mark.parametrize(
+    ("before", "wanted"),
+    [
+        ({}, {"service_type": "NodePort"}),
+        ({}, {"service_type": "LoadBalancer"}),
+        ({"service_type": "NodePort"}, {"service_type": "NodePort", "http_port": 8088}),
+    ],
+)
+def test_a_port_that_the_cluster_gives_when_it_is_applied_is_not_made_up_in_a_plan(
+    cluster: Cluster, planner: Planner, before: dict[str, Any], wanted: dict[str, Any]
+) -> None:
+    deploy(cluster, planner, spec=dataclasses.replace(SPEC, **before))
+    spec = dataclasses.replace(SPEC, **wanted)
+    plan = planner.plan(spec, "XYZ789")
+    assert planner.plan(spec, "XYZ789").digest == plan.digest
+    (change,) = [change for change in plan.changes if change.kind == "Service"]
+    assert "odePort" not in str([field.new for field in change.fields if field.old is None])
+    apply_plan(cluster, plan, action_id="XYZ789", requester="U1")
+    assert planner.plan(spec, "XYZ790").empty
+
+
+def test_a_port_that_is_taken_back_keeps_no_node_port_where_the_service_has_none_any_more(
+    cluster: Cluster, planner: Planner, running: RunningCluster
+) -> None:
+    deploy(cluster, planner, spec=dataclasses.replace(SPEC, service_type="NodePort"))
+    path = "/api/v1/namespaces/dev/services/edge-1-live-traffic"
+    edited = cluster.get("Service", "dev", "edge-1-live-traffic")
+    assert edited is not None
+    edited["spec"]["ports"][0]["port"] = 9090
+    running.request("PUT", f"{path}?fieldManager=kubectl-edit", edited)
+    plan = planner.plan(SPEC, "XYZ789", take_over=True)
+    (change,) = [change for change in plan.changes if change.kind == "Service"]
+    shown = next(field.new for field in change.fields if field.path == "spec.ports[80/TCP]")
+    apply_plan(cluster, plan, action_id="XYZ789", requester="U1", force=True)
+    live = cluster.get("Service", "dev", "edge-1-live-traffic")
+    assert live is not None
+    assert shown in live["spec"]["ports"]
 
 
 def test_a_port_that_moved_to_where_another_is_stays_an_error(
