@@ -108,6 +108,11 @@ class Gatekeeper:
             break_glass=action.policy.break_glass,
         )
 
+    def same_freeze(self, action: Action) -> bool:
+        """Whether a freeze holds now that had begun when the action was asked for."""
+        freeze = frozen(self.environment(action.ref), self._clock())
+        return freeze is not None and freeze.starts.timestamp() <= action.created_at
+
     def may_close(self, ref: GatewayRef, user: str) -> Verdict:
         """Whether `user` approves changes of `ref`, and so opens and closes windows there."""
         approval = self.environment(ref).approval

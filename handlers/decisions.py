@@ -4,6 +4,7 @@ What a click carries is not trusted: the id is looked up, who may decide is aske
 moment, and the store checks state, digest, time and votes in one step.
 """
 
+import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -108,7 +109,11 @@ def ask_again(services: Services, click: Click) -> None:
     if action.requester != click.user:
         _tell(services, click, view.refused("not-requester", action))
         return
-    services.accept(again.request_for(action, f"click:{_id(click)}"))
+    request = again.request_for(action, f"click:{_id(click)}")
+    if not services.gatekeeper.same_freeze(action):
+        # An emergency of then is no reason to go through a freeze of now.
+        request = dataclasses.replace(request, options={**request.options, "break-glass": ""})
+    services.accept(request)
 
 
 def show(services: Services, click: Click) -> None:

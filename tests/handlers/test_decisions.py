@@ -1,5 +1,6 @@
 """What a click or a text decides, checked once more at that moment."""
 
+import dataclasses
 import datetime
 import json
 from collections.abc import Iterator
@@ -20,9 +21,10 @@ from deploy.gatekeeper import Gatekeeper
 from deploy.gateway import GatewayRef
 from deploy.policy import People, Policy
 from handlers import decisions, rotate
-from handlers.verb import Click
+from handlers.verb import Click, Request
 from tests.support.redis_servers import started
 
+CLICKED = {"actions": [{"action_ts": "1.0", "action_id": "action_again"}]}
 START = datetime.datetime(2026, 12, 24, tzinfo=datetime.UTC)
 PEOPLE = People(users=("U2", "U3"))
 PRODUCTION = Environment(
@@ -45,9 +47,11 @@ def services(tmp_path: Path) -> Iterator[Any]:
         yield made
 
 
-def keeper(services: Any, people: dict[str, str]) -> Gatekeeper:
+def keeper(
+    services: Any, people: dict[str, str], environment: Environment = PRODUCTION
+) -> Gatekeeper:
     return Gatekeeper(
-        (PRODUCTION,),
+        (environment,),
         Identities(people),
         SimpleNamespace(),
         services.windows,
@@ -83,6 +87,23 @@ def test_what_was_asked_to_go_through_the_freeze_is_approved_in_it(services: Any
     ask(services, "AAAAAA", Policy("approvers", approvers=PEOPLE, break_glass="it is down"))
     services.now = START
     assert decisions.approved(services, "AAAAAA", "U2", "d1", "1").result == "done"
+
+
+def test_what_went_through_one_freeze_is_not_asked_again_through_another(services: Any) -> None:
+    def freeze(first: int, last: int) -> Freeze:
+        starts, ends = (datetime.datetime(y, 1, 1, tzinfo=datetime.UTC) for y in (first, last))
+        return Freeze("Quiet", starts, ends)
+
+    environment = dataclasses.replace(PRODUCTION, freezes=(freeze(2001, 2099), freeze(2100, 2101)))
+    services.gatekeeper = keeper(services, {}, environment)
+    asked: list[Request] = []
+    services.accept = asked.append
+    ask(services, "AAAAAA", Policy("approvers", approvers=PEOPLE, break_glass="it is down"))
+    value = json.dumps({"id": "AAAAAA", "digest": "d1"})
+    for year in (2098, 2100):
+        services.now = datetime.datetime(year, 6, 1, tzinfo=datetime.UTC)
+        decisions.ask_again(services, Click("U1", "C1", "t", "", value, CLICKED))
+    assert [each.options["break-glass"] for each in asked] == ["it is down", ""]
 
 
 def test_only_who_may_deny_it_now_is_asked_for_a_reason(services: Any) -> None:
