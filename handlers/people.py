@@ -39,12 +39,14 @@ def origin_of(body: Mapping[str, Any]) -> Origin:
     is `view.app_installed_team_id` (bolt-js#1614). In an Enterprise Grid `user.team_id` is any one
     of the person's workspaces (bolt-js#1875), and `team` may be null, `enterprise` given instead.
     An event names the bot's workspace alone, though people of others open its Home tab too, from a
-    shared channel (bolt-js#1948).
+    shared channel (bolt-js#1948); whose bot it is for stands in `authorizations` (bolt-python,
+    slack_bolt/request/internals.py).
     """
     user, view, event = (_part(body, name) for name in ("user", "view", "event"))
-    team = _part(body, "team").get("id") or body.get("team_id") or ""
-    enterprise = _part(body, "enterprise").get("id") or body.get("enterprise_id") or ""
-    wide = str(body.get("is_enterprise_install")).lower() == "true"
+    told = _installation(body)
+    team = _part(body, "team").get("id") or told.get("team_id") or ""
+    enterprise = _part(body, "enterprise").get("id") or told.get("enterprise_id") or ""
+    wide = str(told.get("is_enterprise_install")).lower() == "true"
     installed = view.get("app_installed_team_id") or team or enterprise
     named = (event.get("user_team") if event else team, user.get("team_id"))
     return Origin(
@@ -52,6 +54,12 @@ def origin_of(body: Mapping[str, Any]) -> Origin:
         user=str(user.get("id") or body.get("user_id") or event.get("user") or ""),
         teams=frozenset(str(each) for each in named if each),
     )
+
+
+def _installation(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Where a payload says whose bot it is for."""
+    granted = body.get("authorizations") or [body]
+    return granted[0] if isinstance(granted[0], Mapping) else body
 
 
 def _part(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -133,6 +133,16 @@ ENTERPRISE = {"enterprise": {"id": "E0", "name": "Contoso"}}
         ({"team_id": "T9OTHER", "command": "/gateway", "user_id": "U9"}, False),
         ({"team_id": "T0TEAM", "event": {"type": "app_home_opened", "user": "U1"}}, True),
         ({"team_id": "T0TEAM", "event": {"type": "app_home_opened", "user": "U9"}}, False),
+        (
+            {
+                "team_id": "T5ELSE",
+                "authorizations": [{"enterprise_id": "E0", "team_id": "T0TEAM"}],
+                "event": {"type": "app_home_opened", "user": "W1"},
+            },
+            True,
+        ),
+        ({"team_id": "T0TEAM", "authorizations": [], "event": {"user": "U1"}}, True),
+        ({"team_id": "T0TEAM", "authorizations": [None], "event": {"user": "U1"}}, True),
         (click("U1", "T0TEAM", "T0TEAM"), True),
         (click("U9", "T0TEAM", "T9OTHER"), False),
         (click("U9", "T9OTHER", "T9OTHER"), False),
@@ -159,6 +169,11 @@ def test_an_app_of_a_whole_organization_serves_all_of_its_workspaces() -> None:
     for user, own in (("W1", True), ("W5", True), ("W9", False)):
         wide = click(user, "", "T5ELSE", is_enterprise_install=True, **ENTERPRISE)
         assert entering(Grid("E0"), wide)[0] is own
+        # An event says so of each installation that it is for, not of itself.
+        granted = [{"enterprise_id": "E0", "team_id": "T5ELSE", "is_enterprise_install": True}]
+        opened = {"type": "app_home_opened", "user": user}
+        home = {"team_id": "T5ELSE", "authorizations": granted, "event": opened}
+        assert entering(Grid("E0"), home)[0] is own
     command = {
         "command": "/gateway", "team_id": "T5ELSE", "enterprise_id": "E0", "user_id": "W5",
         "is_enterprise_install": "true",
