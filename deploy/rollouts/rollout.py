@@ -49,8 +49,8 @@ def apply_plan(
     """Apply the plan's objects, the Deployment last: its pods read what the others hold.
 
     Every object is applied whole, so doing it twice is doing it once. With `force` what others own
-    is taken over. What the spec has no more is
-    deleted before the Deployment, so that no autoscaler of before counts its pods.
+    is taken over. What the spec has no more is deleted before the Deployment, so that no autoscaler
+    of before counts its pods.
     """
     objects = with_action(plan.objects, action_id, requester)
     if force:

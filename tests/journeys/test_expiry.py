@@ -2,8 +2,6 @@
 
 import base64
 import json
-import os
-import signal
 from collections.abc import Iterator
 
 import pytest
@@ -94,15 +92,3 @@ def test_what_azure_tells_by_event_grid_is_told_on_and_counts_as_evidence(demo: 
     dan.sees("Azure reports that the token of instance `legacy-9-.*has expired", 60)
     until(lambda: ana.types("status legacy-9")["ok"], "an answer")
     ana.sees("denied.*Azure reported", 60, ephemeral=True)
-
-
-def test_a_bot_that_is_killed_warns_of_nothing_twice(demo: Demo) -> None:
-    ana = demo.person("ana", "gateway-alerts")
-    ana.sees(f"{LEGACY} has a token that expires", 60)
-    pid = demo.bot_pid()
-    os.kill(pid, signal.SIGKILL)
-    until(lambda: [line for line in demo.lines if "starting it again" in line], "a new bot")
-    until(lambda: ana.types("expiring")["ok"], "a bot that answers")
-    ana.sees("When tokens expire", ephemeral=True)
-    found = [m for m in ana.messages() if f"{LEGACY} has a token" in m.get("text", "")]
-    assert len(found) == 1

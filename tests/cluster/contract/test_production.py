@@ -4,7 +4,7 @@ import datetime
 from pathlib import Path
 from typing import Any
 
-import kubernetes_validate  # type: ignore[import-untyped]
+import kubernetes_validate  # type: ignore[import-untyped]  # it brings no types
 import pytest
 import yaml
 

@@ -299,7 +299,7 @@ def left_unconfirmed(bed: Bed) -> None:
     bed.store.confirm = no_confirm  # type: ignore[method-assign]  # the process dies here
     with pytest.raises(SystemExit):
         dying.turn()
-    bed.store.confirm = confirm  # type: ignore[method-assign]
+    bed.store.confirm = confirm  # type: ignore[method-assign]  # and another is started
     assert [a.state for a in bed.open()] == [State.PENDING]
 
 

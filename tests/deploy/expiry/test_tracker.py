@@ -199,9 +199,8 @@ def test_a_snooze_silences_until_it_ends_but_never_the_expiry(
     assert again is not None
     assert again.snoozed_until == snoozed.snoozed_until
     assert [e.event for e in again.entries] == ["warning", "snoozed"]
-    result, _ = tracker._call(
-        "CROSS", REF, str(round(snoozed.facts.expires_at * 1000)), 3 * 3600  # type: ignore[operator]
-    )  # fmt: skip
+    assert snoozed.facts.expires_at is not None
+    result, _ = tracker._call("CROSS", REF, str(round(snoozed.facts.expires_at * 1000)), 3 * 3600)
     assert result == "early"
 
 
