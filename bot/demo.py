@@ -7,6 +7,7 @@ it is started again, as Kubernetes would. Every child dies with this process, wh
 import contextlib
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -17,7 +18,6 @@ import threading
 import webbrowser
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from bot.sandbox.processes import spawn
 from bot.sandbox.valkey import Valkey, ValkeyError
@@ -179,7 +179,9 @@ def _directory(data: Path | None) -> Iterator[Path]:
 
 
 def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: Any = listener.getsockname()[1]
-        return int(port)
+    """Below the range from which systems take ports by themselves (32768 on Linux), since the bot
+    binds it only later."""
+    for port in random.sample(range(20_000, 32_000), 100):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise OSError("No port is free on loopback.")
