@@ -50,6 +50,9 @@ def message(tracked: Tracked) -> tuple[str, list[Block]]:
     if tracked.unrotated:
         why = escape(cut(tracked.unrotated, 300))
         blocks.append(context(f":no_entry_sign: Not rotated on its own: {why}"))
+    said = [e for e in tracked.entries if e.event == "azure" and e.episode == tracked.episode]
+    if said:
+        blocks.append(context(_said(said[-1])))
     if tracked.snoozed and tracked.snoozed_until is not None:
         blocks.append(
             context(
@@ -77,12 +80,7 @@ def note(entry: Entry) -> tuple[str, bool]:
     if entry.event == "snoozed":
         return f":zzz: <@{entry.who}> snoozed this: {escape(cut(entry.detail, 500))}", False
     if entry.event == "azure":
-        kind, _, instance = entry.detail.partition(" ")
-        what = "has expired" if kind == "expired" else "is about to expire"
-        return (
-            f":cloud: Azure reports that the token of instance `{escape(instance)}` {what}.",
-            False,
-        )
+        return _said(entry), False
     lines = {
         "renewed": ":white_check_mark: It was renewed.",
         "gone": ":white_check_mark: It does not run any more.",
@@ -236,6 +234,12 @@ def _meaning(tracked: Tracked) -> str:
             "configuration of before; a restarted one may not come up."
         )
     return f"It expires {date(expires_at)}. From then on its pods get no configuration from Azure."
+
+
+def _said(entry: Entry) -> str:
+    kind, _, instance = entry.detail.partition(" ")
+    what = "has expired" if kind == "expired" else "is about to expire"
+    return f":cloud: Azure reports that the token of instance `{escape(instance)}` {what}."
 
 
 def _known_by(tracked: Tracked) -> str:

@@ -126,6 +126,42 @@ def test_a_gateway_has_one_message_that_escalates_in_its_thread_and_is_resolved_
     assert len(thread(person)) == 2
 
 
+def azure_says(bed: Bed, left: float, *, expired: bool = False) -> None:
+    seconds, _ = bed.redis.time()
+    bed.tracker.azure(REF, expired=expired, expires_at=seconds + left, instance="pod-1")
+
+
+def test_what_azure_said_before_the_message_was_posted_is_shown_in_it(
+    bed: Bed, person: Person
+) -> None:
+    bed.note(2 * DAY)
+    azure_says(bed, 2 * DAY)
+    bed.tell(bed.bot())
+    (root,) = roots(person)
+    said = "Azure reports that the token of instance `pod-1` is about to expire."
+    assert said in json.dumps(root["blocks"])
+    assert thread(person) == []
+
+
+def test_what_azure_says_afterwards_is_told_in_the_thread_and_shown(
+    bed: Bed, person: Person
+) -> None:
+    bot = bed.bot()
+    bed.note(2 * DAY)
+    bed.tell(bot)
+    azure_says(bed, 2 * DAY)
+    bed.tell(bot)
+    azure_says(bed, 2 * DAY, expired=True)
+    bed.tell(bot)
+    assert [line.rpartition("` ")[2] for line in thread(person)] == [
+        "is about to expire.",
+        "has expired.",
+    ]
+    (root,) = roots(person)
+    assert "`pod-1` has expired." in json.dumps(root["blocks"])
+    assert "is about to expire" not in json.dumps(root["blocks"])
+
+
 def test_four_bots_post_each_warning_once(bed: Bed, person: Person) -> None:
     bots = [bed.bot(f"bot-{n}") for n in range(4)]
     for number in range(12):
