@@ -166,8 +166,7 @@ def joined(
         with running(node) as run:
             paths = [f"/api/v1/nodes/{name}" for name in node.names]
             eventually(lambda: not any(map(api.gone, paths)), "the nodes")
-            for path in paths:
-                eventually(lambda path=path: _ready(api.get(path)), f"{path} ready")  # type: ignore[misc]
+            eventually(lambda: all(_ready(api.get(path)) for path in paths), "the nodes ready")
             yield Target(
                 name,
                 plane.kubeconfig,

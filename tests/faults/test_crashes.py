@@ -296,7 +296,8 @@ def test_a_bot_that_is_killed_after_any_of_its_steps_is_followed_by_one_that_end
         if kind == "regenerate-key":
             # Another time only where the bot died before it could say that Azure had done it.
             journals = (tmp_path / f"{kind}-{die_at}{again}" for again in ("", "-again"))
-            done = [path.read_text().count(REGENERATED) for path in journals]
+            # Who comes when all is done has nothing to write down.
+            done = [path.read_text().count(REGENERATED) for path in journals if path.exists()]
             assert sum(done) == (2 if point == REGENERATED else 1), point
     for ref in (GatewayRef("west", "dev", f"{kind}-{n}") for n in range(len(points) + 1)):
         left = world.cluster.get("Lease", "dev", lease_name(ref))

@@ -238,14 +238,14 @@ def _kill(bots: Bots, sent: Callable[[], int]) -> int:
             return number
         bots.kill_one()
         # The next one dies in the middle of it too: some messages later.
-        _patiently(lambda before=before: sent() >= min(GATEWAYS, before + 40))  # type: ignore[misc]
+        _patiently(sent, min(GATEWAYS, before + 40))
     return KILLS
 
 
-def _patiently(done: Callable[[], bool]) -> None:
+def _patiently(sent: Callable[[], int], wanted: int) -> None:
     ended = threading.Event()
     end = time.monotonic() + 20
-    while not done() and time.monotonic() < end:
+    while sent() < wanted and time.monotonic() < end:
         ended.wait(0.1)
 
 
