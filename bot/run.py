@@ -33,6 +33,8 @@ def run(config: Path, log_level: str) -> int:
     from bot.app import Bot  # after the settings: a mistake in them is told without the wait
 
     bot = Bot(settings, secrets)
+    # All that was imported stays, so it need not be looked through while a cluster is read.
+    gc.freeze()
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())

@@ -4,9 +4,7 @@ A cluster may run thousands of pods that are no gateways; of those nothing but t
 """
 
 from collections.abc import Iterable
-from typing import Any
-
-from msgspec import UNSET, Struct
+from typing import Any, NotRequired, TypedDict
 
 from deploy.health import inventory
 from deploy.kube.shapes import Shape
@@ -24,83 +22,83 @@ _VALUES = frozenset(
 """The variables whose value is kept: a token may stand in another one as plain text."""
 
 
-class _Metadata(Struct, rename="camel"):
+class _Metadata(TypedDict):
     name: str
     namespace: str
     uid: str
-    resource_version: str
-    generation: Any = UNSET
-    creation_timestamp: Any = UNSET
-    deletion_timestamp: Any = UNSET
-    labels: Any = UNSET
-    owner_references: Any = UNSET
+    resourceVersion: str
+    generation: NotRequired[Any]
+    creationTimestamp: NotRequired[Any]
+    deletionTimestamp: NotRequired[Any]
+    labels: NotRequired[Any]
+    ownerReferences: NotRequired[Any]
 
 
-class _Annotated(_Metadata, rename="camel"):
-    annotations: dict[str, str] | None = None
+class _Annotated(_Metadata):
+    annotations: NotRequired[dict[str, str] | None]
 
 
-class _Variable(Struct, rename="camel"):
+class _Variable(TypedDict):
     name: str
-    value: Any = UNSET
-    value_from: Any = UNSET
+    value: NotRequired[Any]
+    valueFrom: NotRequired[Any]
 
 
-class _Container(Struct, rename="camel"):
+class _Container(TypedDict):
     name: str
-    image: Any = UNSET
-    env_from: Any = UNSET
-    env: list[_Variable] | None = None
+    image: NotRequired[Any]
+    envFrom: NotRequired[Any]
+    env: NotRequired[list[_Variable] | None]
 
 
-class _PodSpec(Struct, rename="camel"):
-    containers: list[_Container] | None = None
-    node_name: Any = UNSET
+class _PodSpec(TypedDict):
+    containers: NotRequired[list[_Container] | None]
+    nodeName: NotRequired[Any]
 
 
-class _Labelled(Struct, rename="camel"):
-    labels: Any = UNSET
+class _Labelled(TypedDict):
+    labels: NotRequired[Any]
 
 
-class _Template(Struct, rename="camel"):
-    metadata: _Labelled | None = None
-    spec: _PodSpec | None = None
+class _Template(TypedDict):
+    metadata: NotRequired[_Labelled | None]
+    spec: NotRequired[_PodSpec | None]
 
 
-class _DeploymentSpec(Struct, rename="camel"):
+class _DeploymentSpec(TypedDict):
     template: _Template
-    replicas: Any = UNSET
-    selector: Any = UNSET
-    strategy: Any = UNSET
+    replicas: NotRequired[Any]
+    selector: NotRequired[Any]
+    strategy: NotRequired[Any]
 
 
-class _Deployment(Struct, rename="camel"):
+class _Deployment(TypedDict):
     metadata: _Annotated
     spec: _DeploymentSpec
-    status: Any = UNSET
+    status: NotRequired[Any]
 
 
-class _ContainerStatus(Struct, rename="camel"):
+class _ContainerStatus(TypedDict):
     name: str
-    ready: Any = UNSET
-    started: Any = UNSET
-    restart_count: Any = UNSET
-    state: Any = UNSET
-    last_state: Any = UNSET
+    ready: NotRequired[Any]
+    started: NotRequired[Any]
+    restartCount: NotRequired[Any]
+    state: NotRequired[Any]
+    lastState: NotRequired[Any]
 
 
-class _PodStatus(Struct, rename="camel"):
-    phase: Any = UNSET
-    reason: Any = UNSET
-    message: Any = UNSET
-    conditions: Any = UNSET
-    container_statuses: list[_ContainerStatus] | None = None
+class _PodStatus(TypedDict, total=False):
+    phase: Any
+    reason: Any
+    message: Any
+    conditions: Any
+    containerStatuses: list[_ContainerStatus] | None
 
 
-class _Pod(Struct, rename="camel"):
+class _Pod(TypedDict):
     metadata: _Metadata
     spec: _PodSpec
-    status: _PodStatus | None = None
+    status: NotRequired[_PodStatus | None]
 
 
 def is_trimmed_away(item: Manifest) -> bool:
