@@ -284,6 +284,20 @@ def test_a_gateway_that_is_back_with_a_token_is_not_over_any_more(
     assert (found(tracker).over, found(tracker).episode) == ("", 2)
 
 
+def test_tokens_that_were_made_within_a_minute_are_told_of_once_however_often_azure_is_recalled(
+    server: Valkey, tracker: Tracker
+) -> None:
+    told = facts(server, 2 * DAY)
+    assert told.expires_at is not None
+    tracker.note(told)
+    tracker.tick()
+    for _ in range(3):
+        for number, later in enumerate((0, 60)):
+            expires_at, instance = told.expires_at + later, f"pod-{number}"
+            tracker.azure(REF, expired=False, expires_at=expires_at, instance=instance)
+    assert [e.event for e in found(tracker).entries] == ["warning", "azure"]
+
+
 def test_a_later_expiry_that_azure_tells_is_a_renewal_where_nothing_else_tells(
     server: Valkey, tracker: Tracker
 ) -> None:
