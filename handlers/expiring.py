@@ -146,7 +146,8 @@ def _record(services: Services, tracked: Tracked, user: str, reason: str) -> Non
         ref=tracked.ref,
         subject=f"expiry-{tracked.ref}",
         kind="expiry",
-        version=entry.number,
+        # Its number begins anew with a gateway that was gone for long; the trail still knows it.
+        version=round(entry.at * 1000),
         at=entry.at,
     )
 

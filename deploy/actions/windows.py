@@ -26,10 +26,11 @@ _OPEN = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if redis.call('HGET', KEYS[1], 'made_by') == ARGV[1] then return redis.call('HGETALL', KEYS[1]) end
-redis.call('HINCRBY', KEYS[1], 'number', 1)
+-- By the time, for the audit trail remembers a window for longer than it is kept here.
+local number = math.max(now, tonumber(redis.call('HGET', KEYS[1], 'number') or 0) + 1)
 redis.call('HINCRBY', KEYS[1], 'version', 1)
 redis.call('HDEL', KEYS[1], 'closed_by', 'place')
-redis.call('HSET', KEYS[1], 'made_by', ARGV[1], 'ref', ARGV[2], 'requester', ARGV[3], 'by', ARGV[4],
+redis.call('HSET', KEYS[1], 'number', number, 'made_by', ARGV[1], 'ref', ARGV[2], 'requester', ARGV[3], 'by', ARGV[4],
            'reason', ARGV[5], 'opened', now, 'until', now + tonumber(ARGV[6]))
 redis.call('PEXPIRE', KEYS[1], ARGV[7])
 return redis.call('HGETALL', KEYS[1])

@@ -1,19 +1,28 @@
 """The buttons of a warning answer whoever clicked, also where something is wrong."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from slack_sdk import WebClient
 
+from bot.sandbox.valkey import Valkey
 from deploy.access import Approval, Environment, Verdict
+from deploy.actions.audit import AuditLog
+from deploy.actions.connection import connect
 from deploy.errors import Unavailable
 from deploy.expiry.autopilot import Stop
+from deploy.expiry.record import Facts
+from deploy.expiry.thresholds import DEFAULT
+from deploy.expiry.tracker import Tracker
+from deploy.gateway import GatewayRef
 from deploy.policy import People
 from handlers import expiring
-from handlers.verb import Click
+from handlers.verb import Click, Request
 from handlers.views import expiry as view
+from tests.support.redis_servers import started
 from tests.support.slack_workspace import ANA, OPS, Person
 
 ENVIRONMENT = Environment("production", approval=Approval(People(("U0BEN",))))
@@ -36,6 +45,31 @@ def services(client: WebClient, **more: Any) -> Any:
         environments=(ENVIRONMENT,),
         **{"gatekeeper": allowed, "resume": lambda *_: True, **more},
     )
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Valkey]:
+    yield from started("valkey", tmp_path / "redis")
+
+
+def test_a_snooze_is_on_record_also_where_the_gateway_was_gone_for_long(
+    client: WebClient, server: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ref = GatewayRef("west", "dev", "edge-1")
+    redis = connect(server.url)
+    tracker, audit = Tracker(redis, "one"), AuditLog(redis)
+    monkeypatch.setattr(expiring, "find", lambda services, name: ref)
+    anybody = SimpleNamespace(may_ask=lambda ref, user: Verdict(True, "open to all"))
+    made = services(client, gatekeeper=anybody, tracker=tracker, audit=audit)
+    for number in range(2):
+        soon = float(redis.time()[0]) + 86_400
+        tracker.note(Facts(ref, "edge-1", "dev", soon, "annotation", DEFAULT, (OPS,)))
+        tracker.tick()
+        options = {"snooze": "1d", "reason": f"reason {number}"}
+        expiring.run(made, Request(f"r{number}", "expiring", ANA, OPS, "", "edge-1", options))
+        # As Redis does a month after it was gone.
+        redis.delete(*redis.keys("gateway-bot:{w:*"))
+    assert [e.event for e in audit.read(ref)] == ["snoozed", "snoozed"]
 
 
 def said(person: Person) -> list[str]:

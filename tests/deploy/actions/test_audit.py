@@ -215,6 +215,21 @@ def test_a_window_that_is_over_is_given_out_until_its_message_says_so(server: Va
     until(lambda: [w.key for w in windows.ended()] == [short.key], "its end", 10)
 
 
+def test_a_window_is_on_record_also_where_one_of_long_ago_is_forgotten(server: Valkey) -> None:
+    client = connect(server.url)
+    log = AuditLog(client)
+    windows = Windows(client, log)
+    keys = set()
+    for request in ("r1", "r2"):
+        made = windows.open(REF, "U1", by="U2", reason="link", seconds=600, request_id=request)
+        windows.close(made.key, by="U4")
+        keys.add(made.key)
+        # As Redis does after a month.
+        client.delete(f"gateway-bot:{{w:{made.id}}}")
+    assert len(keys) == 2
+    assert [e.event for e in log.read()] == ["window closed", "window opened"] * 2
+
+
 class Dying(AuditLog):
     """The log of a bot that dies before it writes."""
 
