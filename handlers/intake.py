@@ -43,6 +43,7 @@ class Intake:
         self._pool = pool
         self._owner = owner
         self._busy: set[str] = set()
+        self._untold: dict[str, Reply] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._sweeper = threading.Thread(target=self._sweep, name="intake", daemon=True)
@@ -86,21 +87,27 @@ class Intake:
     def _take(self, key: str) -> None:
         try:
             payload = self._inbox.claim(key, self._owner, _LEASE_SECONDS)
+            untold = self._untold.pop(key, None)
             if payload is None:
                 return
             request = Request(**payload)
-            reply = self._answer(request)
-            if reply is not None:
-                replies.send(
-                    self._services.slack,
-                    reply,
-                    user=request.user,
-                    channel=request.channel,
-                    response_url=request.response_url,
-                )
+            reply = untold or self._answer(request)
+            if reply is not None and not self._told(request, reply):
+                # Slack does not answer just now; the next sweep comes back to it.
+                self._untold[key] = reply
+                return
             self._inbox.done(key, reply.text if reply else "")
         except GatewayBotError as error:
             log.warning("request %s waits for its next turn: %s", key, error)
+
+    def _told(self, request: Request, reply: Reply) -> bool:
+        return replies.send(
+            self._services.slack,
+            reply,
+            user=request.user,
+            channel=request.channel,
+            response_url=request.response_url,
+        )
 
     def _answer(self, request: Request) -> Reply | None:
         try:

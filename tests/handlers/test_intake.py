@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from slack_sdk.errors import SlackApiError
 
 from bot.sandbox.valkey import Valkey
 from deploy.actions.connection import connect
@@ -16,6 +17,11 @@ from handlers import intake
 from handlers.verb import Reply, Request, Verb
 from tests.support.redis_servers import started
 from tests.support.waiting import until
+
+
+def error(name: str) -> SlackApiError:
+    response: Any = SimpleNamespace(status_code=200, get=lambda _: name)
+    return SlackApiError(name, response)
 
 
 @pytest.fixture
@@ -54,3 +60,52 @@ def test_a_request_that_takes_long_is_not_begun_again_by_the_bot_that_is_at_it(
         made.stop()
     assert begun == ["r1"]
     assert len(told) == 1
+
+
+@pytest.mark.parametrize(
+    ("refusals", "tries"),
+    [((OSError(), OSError()), 2), ((error("channel_not_found"), error("user_not_found")), 1)],
+)
+def test_an_answer_is_kept_until_slack_takes_it_or_refuses_it_for_good(
+    server: Valkey,
+    monkeypatch: pytest.MonkeyPatch,
+    refusals: tuple[Exception, Exception],
+    tries: int,
+) -> None:
+    monkeypatch.setattr(intake, "_SWEEP_SECONDS", 0.05)
+    client = connect(server.url)
+    begun: list[str] = []
+    told: list[str] = []
+
+    def quick(services: Any, request: Request) -> Reply:
+        begun.append(request.id)
+        return Reply("done")
+
+    def ephemeral(**message: Any) -> None:
+        told.append("ephemeral")
+        if told.count("ephemeral") == 1:
+            raise refusals[0]
+
+    def direct(**message: Any) -> None:
+        told.append("direct")
+        raise refusals[1]
+
+    slack: Any = SimpleNamespace(chat_postEphemeral=ephemeral, chat_postMessage=direct)
+    services: Any = SimpleNamespace(slack=slack)
+
+    def left() -> float | None:
+        score: float | None = client.zscore("gateway-bot:{inbox}:open", "r1")
+        return score
+
+    with ThreadPoolExecutor(4) as pool:
+        verbs = {"quick": Verb("quick", "is quick", quick)}
+        made = intake.Intake(services, Inbox(client), verbs, pool, "bot-1")
+        made.accept(Request("r1", "quick", "U1", "C1"))
+        until(lambda: told[:2] == ["ephemeral", "direct"], "its first answer")
+        # The sweep comes round to it at once in place of ten seconds later.
+        client.zadd("gateway-bot:{inbox}:open", {"r1": 0}, xx=True)
+        made.start()
+        until(lambda: left() is None, "the end of it")
+        made.stop()
+    assert begun == ["r1"]
+    assert told.count("ephemeral") == tries
