@@ -85,11 +85,15 @@ class Watchers:
     def watch(self, cluster: str) -> None:
         """Look once, and tell each channel what it is owed. Raises what Redis raises."""
         by_channel, away = self._look(cluster)
-        self._subjects |= {(cluster, channel) for channel in by_channel}
-        for name, channel in sorted(self._subjects):
-            if name == cluster:
-                healths = None if away else by_channel.get(channel, [])
-                self._watch(cluster, channel, healths, away)
+        heard = self._store.channels(cluster)
+        for channel in by_channel.keys() - heard:
+            self._store.remember(cluster, channel)
+        for channel in sorted(by_channel.keys() | heard):
+            self._subjects.add((cluster, channel))
+            healths = None if away else by_channel.get(channel, [])
+            watch = self._watch(cluster, channel, healths, away)
+            if not (watch is None or watch.incidents or away or channel in by_channel):
+                self._store.forget(cluster, channel)
 
     def _look(self, cluster: str) -> tuple[dict[str, list[Health]], str]:
         """How each gateway is, by the channel that hears of it, or why nobody knows."""
@@ -105,17 +109,21 @@ class Watchers:
                 found.setdefault(channel, []).append(health)
         return found, snapshot.stale
 
-    def _watch(self, cluster: str, channel: str, healths: list[Health] | None, away: str) -> None:
+    def _watch(
+        self, cluster: str, channel: str, healths: list[Health] | None, away: str
+    ) -> Watch | None:
+        """What is remembered then; None where another bot watches."""
         subject = _subject(cluster, channel)
         known = self._store.take(subject)
         if known is None:
-            return
+            return None
         watch = step(known, cluster, healths, away, self._clock())
         if watch != known and not self._store.save(subject, watch):
-            return
+            return None
         for incident in watch.incidents:
             if incident.told < incident.version or incident.replies:
                 watch = self._tell(subject, channel, watch, incident)
+        return watch
 
     def _tell(self, subject: str, channel: str, watch: Watch, incident: Incident) -> Watch:
         """Pay what the incident owes to its channel; what fails is owed the next time."""
@@ -154,7 +162,7 @@ class Watchers:
             self._slack.chat_postMessage(
                 channel=place["channel"],
                 thread_ts=place["ts"],
-                text="\n".join(view.reply(line) for line in incident.replies),
+                text=view.replies(incident.replies),
             )
         return dataclasses.replace(
             incident, message=place, told=incident.version, replies=(), attempts=0

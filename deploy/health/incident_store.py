@@ -38,6 +38,7 @@ class IncidentStore:
     def __init__(
         self, client: Any, owner: str, *, prefix: str = "gateway-bot", seconds: float = 40.0
     ) -> None:
+        self._client = client
         self._owner = owner
         self._prefix = prefix
         self._lease_ms = int(seconds * 1000)
@@ -64,6 +65,24 @@ class IncidentStore:
     def release(self, subject: str) -> None:
         """Let another bot watch at once."""
         self._let_go(keys=[self._key(subject)], args=[self._owner])
+
+    @redis_errors
+    def channels(self, cluster: str) -> frozenset[str]:
+        """The channels that heard of a cluster, or were to, whichever bot watched."""
+        return frozenset(str(c) for c in self._client.smembers(self._channels(cluster)))
+
+    @redis_errors
+    def remember(self, cluster: str, channel: str) -> None:
+        """The channel is to hear of the cluster, also from a bot that does not see why."""
+        self._client.sadd(self._channels(cluster), channel)
+
+    @redis_errors
+    def forget(self, cluster: str, channel: str) -> None:
+        """Nothing of the cluster is the channel's any more, and all was told."""
+        self._client.srem(self._channels(cluster), channel)
+
+    def _channels(self, cluster: str) -> str:
+        return f"{self._prefix}:{{watch:{cluster}}}:channels"
 
     def _key(self, subject: str) -> str:
         return f"{self._prefix}:{{watch:{subject}}}"

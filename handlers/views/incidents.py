@@ -1,5 +1,7 @@
 """What a channel is told when gateways get worse or better."""
 
+from collections.abc import Sequence
+
 from deploy.health.incidents import AWAY, Incident, Member
 from handlers.views.text import (
     Block,
@@ -14,6 +16,7 @@ from handlers.views.text import (
 )
 
 _SHOWN = 12
+_REPLIES = 50
 _SIGNS = {"cut off": "🔴", "denied": "🔴", "crash loop": "🟠", "below minimum": "🟠", AWAY: "⚪"}
 
 
@@ -57,6 +60,14 @@ def reply(text: str) -> str:
         well = "is well again" if "/" in subject else "answers again"
         return f"✅ `{escape(subject)}` {well}."
     return f":warning: `{escape(subject)}` {escape(cut(said, 500))}"
+
+
+def replies(owed: Sequence[str]) -> str:
+    """What the thread is owed. Slack cuts a message off after 40,000 characters without a word."""
+    lines = [reply(text) for text in owed[:_REPLIES]]
+    if len(owed) > _REPLIES:
+        lines.append(f"… and {counted(len(owed) - _REPLIES, 'more change')}; `status` shows each.")
+    return "\n".join(lines)
 
 
 def title_of(incident: Incident) -> str:

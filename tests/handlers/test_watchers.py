@@ -10,6 +10,7 @@ import pytest
 from slack_sdk import WebClient
 
 from deploy.actions.connection import connect
+from deploy.errors import Unavailable
 from deploy.health.cache import ClusterCache
 from deploy.health.heartbeat import Heartbeat
 from deploy.health.incident_store import IncidentStore
@@ -43,10 +44,17 @@ class Told(Levels):
         return Seen(Heartbeat(self.level, "the evidence"), time.time())
 
 
+class Away:
+    """The cache of a bot that began while its cluster did not answer."""
+
+    def read(self, **_: Any) -> Any:
+        raise Unavailable("Cluster west does not answer.")
+
+
 class Bed:
     """A cluster, a Slack, a Redis, and bots that watch."""
 
-    def __init__(self, client: WebClient, cache: ClusterCache, redis: Any) -> None:
+    def __init__(self, client: WebClient, cache: Any, redis: Any) -> None:
         self._client, self._cache, self._redis = client, cache, redis
         self.levels = Told({"west": cache})
         self.clock = Clock()
@@ -62,6 +70,14 @@ class Bed:
             budgets=Budgets(),
             clock=self.clock,
         )
+
+    def end(self, name: str) -> None:
+        """What another bot sees once the lease of one that died is over."""
+        IncidentStore(self._redis, name).release(f"west:{OPS}")
+
+    def heard(self) -> frozenset[str]:
+        """The channels that are remembered."""
+        return IncidentStore(self._redis, "test").channels("west")
 
     def look(self, *bots: Watchers, seconds: float = 60) -> None:
         """Let time pass while these bots look."""
@@ -131,6 +147,34 @@ def test_a_bot_that_starts_again_repeats_nothing_and_knows_what_is_to_be_resolve
     bed.look(again)
     (message,) = posts(person)
     assert message["text"].startswith("Over")
+
+
+def test_a_bot_that_starts_after_a_gateway_was_deleted_ends_what_was_told_of_it(
+    person: Person, bed: Bed, running: RunningCluster
+) -> None:
+    bed.levels.level = "cut off"
+    one = bed.bot("one")
+    bed.look(one)
+    running.request("DELETE", "/apis/apps/v1/namespaces/dev/deployments/edge-1")
+    until(lambda: not bed._cache.read().gateways, "its end")
+    bed.end("one")
+    two = bed.bot("two")
+    bed.look(two)
+    (message,) = posts(person)
+    assert message["text"].startswith("Over")
+    bed.look(two, seconds=400)
+    assert bed.heard() == frozenset()
+
+
+def test_a_bot_that_starts_while_a_cluster_is_away_tells_who_heard_of_it_before(
+    person: Person, bed: Bed
+) -> None:
+    bed.look(bed.bot("one"), seconds=10)
+    bed.end("one")
+    bed._cache = Away()
+    bed.look(bed.bot("two"))
+    (message,) = posts(person)
+    assert message["text"] == "Cluster west does not answer"
 
 
 def test_what_slack_did_not_take_is_told_later_and_once(person: Person, bed: Bed) -> None:

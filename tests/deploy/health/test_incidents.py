@@ -80,7 +80,8 @@ class Channel:
             else:
                 self.updated += 1
                 self.last = text
-        self.replies += [view.reply(line) for line in incident.replies]
+        if incident.replies:
+            self.replies += view.replies(incident.replies).splitlines()
         return dataclasses.replace(
             incident,
             told=incident.version,
@@ -236,6 +237,14 @@ def test_gateways_that_get_worse_one_after_another_do_not_flood(channel: Channel
         channel.look(*(health(n, CUT_OFF) for n in names[:bad]), *map(health, names[bad:]))
     channel.look(*(health(n, CUT_OFF) for n in names), seconds=60)
     assert len(channel.posted) <= 4
+
+
+def test_a_thread_that_is_owed_more_than_slack_shows_of_a_message_says_so() -> None:
+    lines = [f"worse west/dev/edge-{n} {CUT_OFF}: " + "why " * 300 for n in range(1000)]
+    text = view.replies(lines)
+    assert len(text) < 40_000
+    assert text.endswith("… and 950 more changes; `status` shows each.")
+    assert view.replies(lines[:2]) == "\n".join(view.reply(line) for line in lines[:2])
 
 
 def test_a_cluster_that_is_away_is_one_message_and_no_gateway_is_called_mended(
