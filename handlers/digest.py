@@ -48,8 +48,7 @@ class Digest:
             mine = [t for t in every if channel in t.facts.channels and t.over != "gone"]
             text, blocks = view.digest(mine, now.timestamp())
             try:
-                self._poster.post(channel, f"digest {week}", text, blocks)
+                if self._poster.post(channel, f"digest {week}", text, blocks):
+                    self._done.add((channel, week))
             except (SlackApiError, SlackClientError, OSError) as error:
                 log.warning("the digest waits for its next turn in %s: %s", channel, error)
-            else:
-                self._done.add((channel, week))

@@ -6,7 +6,7 @@ from typing import Any
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
-from deploy.expiry.notices import Notices
+from deploy.expiry.notices import Notices, Turn
 from handlers.verb import Block
 
 EVENT_TYPE = "gateway_notice"
@@ -62,18 +62,18 @@ class Poster:
         self._notices = notices
 
     def post(self, channel: str, name: str, text: str, blocks: list[Block]) -> bool:
-        """Post the notice of that name; whether this call did. Raises what Slack or Redis raises;
-        calling it again is safe."""
+        """Post the notice of that name; whether it is there, by whomever: False while another bot
+        is at it. Raises what Slack or Redis raises; calling it again is safe."""
         notice = f"{channel}:{name}"
         turn = self._notices.begin(notice)
-        if turn is None:
-            return False
+        if not isinstance(turn, Turn):
+            return turn == "sent"
         payload = {"id": notice}
         if turn.since is not None and find_message(
             self._slack, channel, None, turn.since, EVENT_TYPE, payload
         ):
             self._notices.end(notice, sent=True)
-            return False
+            return True
         self._notices.mark(notice)
         try:
             self._slack.chat_postMessage(

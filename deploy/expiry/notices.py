@@ -1,7 +1,7 @@
 """Messages that are posted once, whoever tries and however often: the digest, and what stopped."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from deploy.actions.connection import redis_errors
 
@@ -49,13 +49,13 @@ class Notices:
         self._end = client.register_script(_END)
 
     @redis_errors
-    def begin(self, notice: str, seconds: float = 40.0) -> Turn | None:
-        """The right to post it for so long; None where it was posted or another bot is at it."""
+    def begin(self, notice: str, seconds: float = 40.0) -> Turn | Literal["sent", "held"]:
+        """The right to post it for so long; or that it was posted, or that another bot is at it."""
         args = [self._owner, int(seconds * 1000), _KEEP_MS]
         answer, since = self._begin(keys=[self._key(notice)], args=args)
-        if answer != "yours":
-            return None
-        return Turn(float(since) if since else None)
+        if answer == "yours":
+            return Turn(float(since) if since else None)
+        return "sent" if answer == "sent" else "held"
 
     @redis_errors
     def mark(self, notice: str) -> None:

@@ -310,6 +310,22 @@ def test_the_digest_is_posted_once_by_whoever_comes_first(bed: Bed, person: Pers
     assert "west/dev/edge-1" in json.dumps(found[0]["blocks"])
 
 
+def test_a_digest_over_which_a_bot_died_is_posted_by_one_that_met_it_there(
+    bed: Bed, person: Person
+) -> None:
+    monday = datetime.datetime(2026, 11, 23, 9, 0, tzinfo=datetime.UTC)
+    notice = f"{OPS}:digest 2026-W48"
+    Notices(bed.redis, "dead").begin(notice)
+    poster = Poster(bed.slack(), Notices(bed.redis, "two"))
+    digest = Digest(bed.tracker, poster, (OPS,), Weekly(0, 8), clock=lambda: monday)
+    digest.turn()
+    assert roots(person) == []
+    bed.redis.hdel(f"gateway-bot:{{notice:{notice}}}", "owner", "until")
+    digest.turn()
+    digest.turn()
+    assert len(roots(person)) == 1
+
+
 def test_a_digest_whose_end_nobody_noted_is_not_repeated(bed: Bed, person: Person) -> None:
     monday = datetime.datetime(2026, 11, 23, 9, 0, tzinfo=datetime.UTC)
 
