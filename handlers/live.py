@@ -187,6 +187,8 @@ class Live:
             try:
                 state, by = self._store.hold(str(asked["id"]))
                 if state == "lost":
+                    # Should whoever took it over die of it, it is for this bot's sweep as well.
+                    self._kept.pop(str(asked["id"]), None)
                     ended(None)
                     return
                 if state != "on":

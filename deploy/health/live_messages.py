@@ -11,6 +11,11 @@ from typing import Any, Literal
 
 from deploy.actions.connection import redis_errors
 
+_LEASE_SECONDS = 15.0
+"""Longer than from one look to the next where Slack takes its ten seconds to answer."""
+_POSTING_MS = 120_000
+"""Until it is posted nobody else need end it: Slack may say to wait, and wait again."""
+
 _BEGIN = """
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
 local time = redis.call('TIME')
@@ -36,8 +41,10 @@ if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], 'stopped'
 return 1
 """
 _PLACE = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return 0 end
-redis.call('HSET', KEYS[1], 'place', ARGV[2])
+redis.call('HSET', KEYS[1], 'place', ARGV[2], 'until', now + tonumber(ARGV[3]))
 return 1
 """
 _ADOPT = """
@@ -66,7 +73,7 @@ class LiveMessages:
     """Each script may be repeated: it does the same again."""
 
     def __init__(
-        self, client: Any, owner: str, *, prefix: str = "gateway-bot", lease: float = 10.0
+        self, client: Any, owner: str, *, prefix: str = "gateway-bot", lease: float = _LEASE_SECONDS
     ) -> None:
         self._client = client
         self._owner = owner
@@ -84,13 +91,15 @@ class LiveMessages:
         """Begin to keep one; False where the same request has begun one before."""
         # The index first: what dies in between is swept away.
         self._client.sadd(self._index, key)
-        arguments = [json.dumps(dict(payload)), self._owner, self._lease_ms, int(seconds * 1000)]
+        posting = max(self._lease_ms, _POSTING_MS)
+        arguments = [json.dumps(dict(payload)), self._owner, posting, int(seconds * 1000)]
         return int(self._begin(keys=[self._key(key)], args=arguments)) == 1
 
     @redis_errors
     def placed(self, key: str, place: Mapping[str, str]) -> None:
-        """Where it was posted."""
-        self._put(keys=[self._key(key)], args=[self._owner, json.dumps(dict(place))])
+        """Where it was posted; from now on it is held by `hold`."""
+        args = [self._owner, json.dumps(dict(place)), self._lease_ms]
+        self._put(keys=[self._key(key)], args=args)
 
     @redis_errors
     def hold(self, key: str) -> tuple[State, str]:

@@ -1,5 +1,7 @@
 """Messages that are kept current end in the truth, and nothing goes on unseen."""
 
+import threading
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -100,7 +102,7 @@ def test_a_message_whose_time_is_over_says_so_and_is_looked_at_no_more(
 def test_a_message_goes_on_and_ends_whatever_slack_refuses_meanwhile(
     person: Person, client: WebClient, server: Valkey
 ) -> None:
-    store, counting = LiveMessages(connect(server.url), "bot-1"), Counting()
+    store, counting = LiveMessages(connect(server.url), "bot-1", lease=0.5), Counting()
     live = Live(client, store, Budgets(), look_seconds=0.05, sweep_seconds=0.1)
     live.start(lambda asked: Reply("left"))
     live.begin(ASKED, 300, counting.look, ended=counting.ends.append)
@@ -166,4 +168,50 @@ def test_a_message_left_behind_that_slack_refuses_keeps_no_other_from_its_end(
     live = Live(client, LiveMessages(redis, "bot-2"), Budgets(), sweep_seconds=0.1)
     live.start(lambda asked: Reply("left"))
     until(lambda: texts(person) == ["left"], "the end of the one that is there", 20)
+    live.stop()
+
+
+def test_a_message_that_slack_takes_long_to_post_is_nobody_elses_to_end(
+    person: Person, client: WebClient, server: Valkey
+) -> None:
+    redis, counting = connect(server.url), Counting()
+    taken: list[str] = []
+
+    class Slow(WebClient):
+        """Posts only once the lease of a message that stands would be over."""
+
+        def chat_postMessage(self, **more: Any) -> Any:  # noqa: N802  # as the SDK has it
+            over = time.monotonic() + 0.2
+            until(lambda: time.monotonic() > over, "the end of a lease")
+            taken.extend(o.id for o in LiveMessages(redis, "bot-2").orphans(()))
+            return super().chat_postMessage(**more)
+
+    slow = Slow(token=client.token, base_url=client.base_url)
+    live = Live(slow, LiveMessages(redis, "bot-1", lease=0.1), Budgets(), look_seconds=0.05)
+    live.begin(ASKED, 300, counting.look, ended=counting.ends.append)
+    assert taken == []
+    until(lambda: texts(person) != ["look 1"], "the message to be current")
+    live.stop()
+
+
+def test_a_message_that_was_taken_over_by_a_bot_that_died_at_it_is_ended_by_the_first(
+    person: Person, client: WebClient, server: Valkey
+) -> None:
+    redis, counting, go = connect(server.url), Counting(), threading.Event()
+
+    def held_up(asked: Mapping[str, Any]) -> Reply:
+        shown = counting.look(asked)
+        if counting.looks > 1:
+            go.wait(10)
+        return shown
+
+    store = LiveMessages(redis, "bot-1", lease=0.2)
+    live = Live(client, store, Budgets(), look_seconds=0.05, sweep_seconds=0.1)
+    live.start(lambda asked: Reply("left"))
+    live.begin(ASKED, 300, held_up, ended=counting.ends.append)
+    dead = LiveMessages(redis, "bot-2", lease=0.2)
+    until(lambda: dead.orphans(()), "the other bot to take it over")
+    go.set()
+    until(lambda: counting.ends, "the first to let go of it")
+    until(lambda: texts(person) == ["left"], "its end", 20)
     live.stop()
