@@ -40,22 +40,19 @@ _ASKING_TTL = 24 * 3600
 
 _COUNT = """
 -- ARGV: id of the try, whether it succeeded, how many failures in a row stop it
-if redis.call('HGET', KEYS[1], 'counted') == ARGV[1] then
-  return {tonumber(redis.call('HGET', KEYS[1], 'failures') or 0), 0}
-end
+if redis.call('HGET', KEYS[1], 'counted') == ARGV[1] then return 0 end
 redis.call('HSET', KEYS[1], 'counted', ARGV[1])
 if ARGV[2] == '1' then
   redis.call('HSET', KEYS[1], 'failures', 0)
-  return {0, 0}
+  return 0
 end
 local failures = redis.call('HINCRBY', KEYS[1], 'failures', 1)
 if failures >= tonumber(ARGV[3]) and redis.call('HEXISTS', KEYS[1], 'stopped') == 0 then
   local time = redis.call('TIME')
   redis.call('HSET', KEYS[1], 'stopped', time[1])
   redis.call('HINCRBY', KEYS[1], 'stops', 1)
-  return {failures, 1}
 end
-return {failures, 0}
+return 0
 """
 
 
@@ -134,12 +131,14 @@ class Autopilot:
     @redis_errors
     def resume(self, environment: str, *, by: str, at: float) -> bool:
         """Begin again after a stop; whether there was one."""
-        number = int(self._client.hget(self._key(environment), "stops") or 0)
-        if not self._client.hdel(self._key(environment), "stopped"):
+        key = self._key(environment)
+        number = int(self._client.hget(key, "stops") or 0)
+        if not self._client.hexists(key, "stopped"):
             return False
-        self._client.hset(self._key(environment), "failures", 0)
+        # On record first: what is not can be asked for again.
         self._record("automatic rotation resumed", by, environment, "", 2 * number, at)
-        return True
+        self._client.hset(key, "failures", 0)
+        return bool(self._client.hdel(key, "stopped"))
 
     def _environment(
         self, environment: Environment, rule: Automatic, tracked: Sequence[Tracked], user: str
@@ -157,7 +156,14 @@ class Autopilot:
         state = self._client.hmget(self._key(environment.name), "stopped", "stops", "failures")
         if state[0]:
             last = str(self._client.hget(self._key(environment.name), "last") or "")
-            self._tell(Stop(environment.name, int(state[1]), int(state[2] or 0), last))
+            stop = Stop(environment.name, int(state[1]), int(state[2] or 0), last)
+            # At each turn, for the bot that stopped it may have died before it told anybody.
+            self._record(
+                "automatic rotation stopped", "", stop.environment,
+                f"{stop.failures} failures in a row; the last: {last}"[:300],
+                2 * stop.number - 1, float(state[0]),
+            )  # fmt: skip
+            self._tell(stop)
             return 0
         if freeze is not None:
             return 0
@@ -260,27 +266,14 @@ class Autopilot:
         name = f"{ref}:{tried.expires_at:.0f}:{tried.number}"
         if self._client.hget(self._key(environment), f"end:{ref}") == name:
             return
-        if tried.state is State.SUCCEEDED:
-            self._count(keys=[self._key(environment)], args=[name, 1, rule.failures])
-        elif tried.state in (State.FAILED, State.UNKNOWN):
-            self._failed(environment, rule, ref, name, f"{ref} ended {tried.state.value}.")
-        else:
+        if tried.state not in (State.SUCCEEDED, State.FAILED, State.UNKNOWN):
             return
+        succeeded = tried.state is State.SUCCEEDED
+        if not succeeded:
+            last = f"{ref} ended {tried.state.value}."
+            self._client.hset(self._key(environment), "last", last[:300])
+        self._count(keys=[self._key(environment)], args=[name, int(succeeded), rule.failures])
         self._client.hset(self._key(environment), f"end:{ref}", name)
-
-    def _failed(
-        self, environment: str, rule: Automatic, ref: GatewayRef, name: str, why: str
-    ) -> None:
-        self._client.hset(self._key(environment), "last", f"{ref}: {why}"[:300])
-        failures, stopped = self._count(
-            keys=[self._key(environment)], args=[name, 0, rule.failures]
-        )
-        if int(stopped):
-            number = int(self._client.hget(self._key(environment), "stops") or 1)
-            detail = f"{failures} failures in a row; the last: {ref}: {why}"[:300]
-            self._record(
-                "automatic rotation stopped", "", environment, detail, 2 * number - 1, self._now()
-            )
 
     def _record(
         self, event: str, who: str, environment: str, detail: str, version: int, at: float

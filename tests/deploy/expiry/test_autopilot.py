@@ -192,6 +192,40 @@ def test_it_stops_after_failures_in_a_row_says_so_and_goes_on_when_resumed(bed: 
     assert events.count("automatic rotation stopped") == 1
 
 
+class Once(AuditLog):
+    """The trail of a bot that loses its Redis once, as it writes of this event."""
+
+    event = ""
+
+    def append(self, event: str, *more: Any, **named: Any) -> None:
+        if event == self.event:
+            self.event = ""
+            raise Unavailable("Redis cannot be used just now.")
+        super().append(event, *more, **named)
+
+
+def test_a_stop_and_its_end_are_on_record_whatever_happens_as_they_are_written_down(
+    bed: Bed,
+) -> None:
+    bed.audit = audit = Once(bed.redis)
+    bed.note(FIRST, 2 * DAY)
+    bot = bed.bot(Automatic("auto", failures=1))
+    bot.turn()
+    bed.finish(bed.open()[0], State.FAILED)
+    audit.event = "automatic rotation stopped"
+    with pytest.raises(Unavailable):
+        bot.turn()
+    for _ in range(2):
+        bot.turn()
+    assert {s.number for s in bed.stops} == {1}
+    audit.event = "automatic rotation resumed"
+    with pytest.raises(Unavailable):
+        bot.resume(DEV.name, by="U1", at=1.0)
+    assert bot.resume(DEV.name, by="U1", at=2.0)
+    events = [e.event for e in audit.read() if e.event.startswith("automatic rotation ")][::-1]
+    assert events == ["automatic rotation stopped", "automatic rotation resumed"]
+
+
 def test_a_success_between_failures_begins_the_count_anew(bed: Bed) -> None:
     third = GatewayRef("west", "dev", "edge-3")
     for number, ref in enumerate((FIRST, SECOND, third)):
