@@ -171,9 +171,15 @@ class Deliveries:
         wait = self._budgets.update()
         if wait and not action.final:
             raise Later(max(wait, _PROGRESS_SECONDS))
-        self._slack.chat_update(
-            channel=message["channel"], ts=message["ts"], text=text, blocks=blocks
-        )
+        try:
+            self._slack.chat_update(
+                channel=message["channel"], ts=message["ts"], text=text, blocks=blocks
+            )
+        except SlackApiError as error:
+            if error.response.get("error") not in CLOSED:
+                raise
+            log.warning("the message of %s is out of reach; it is posted anew", action.id)
+            return self._post(action, text, blocks)
         return message
 
     def _post(self, action: Action, text: str, blocks: list[Block]) -> Place:
@@ -198,13 +204,25 @@ class Deliveries:
         action = dataclasses.replace(delivery.action, message=message)
         owed = self._notes(action, delivery.events)
         for note in sorted(owed, key=lambda note: note.to == "requester"):
-            if note.to == "requester":
-                self._tell_requester(delivery, note, message)
-                continue
-            top = self._window_place(action.policy.window) if note.to == "window" else message
-            if top is not None:
-                self._reply(delivery, note, top)
+            try:
+                self._tell_one(delivery, note, message)
+            except SlackApiError as error:
+                if _passing(error):
+                    raise
+                # As where the bot was taken out of the channel: that keeps nobody else in the dark.
+                log.error(
+                    "Slack takes no line about %s: %s", action.id, error.response.get("error")
+                )
         return delivery.events[-1].version if delivery.events else 0
+
+    def _tell_one(self, delivery: Delivery, note: Note, message: Place) -> None:
+        if note.to == "requester":
+            self._tell_requester(delivery, note, message)
+            return
+        window = delivery.action.policy.window
+        top = self._window_place(window) if note.to == "window" else message
+        if top is not None:
+            self._reply(delivery, note, top)
 
     def _tell_requester(self, delivery: Delivery, note: Note, message: Place) -> None:
         """In person; by name in the thread where Slack opens no direct messages with them."""
@@ -215,10 +233,9 @@ class Deliveries:
             if not self._noted(delivery, note, channel, None):
                 self._posted(channel=channel, text=note.text, metadata=_metadata(delivery, note))
         except SlackApiError as error:
-            reason = str(error.response.get("error"))
-            if reason in _PASSING or error.response.status_code != 200:
+            if _passing(error):
                 raise
-            log.warning("%s cannot be told in person: %s", requester, reason)
+            log.warning("%s cannot be told: %s", requester, error.response.get("error"))
             named = dataclasses.replace(note, text=f"<@{requester}> {note.text}")
             self._reply(delivery, named, message)
 
@@ -297,6 +314,10 @@ class Deliveries:
             log.error("Slack refused the message of %s: %s", action_id, reason)
             wait = _RETRY_SECONDS * 6
         self._outbox.release(action_id, self._owner, wait)
+
+
+def _passing(error: SlackApiError) -> bool:
+    return error.response.get("error") in _PASSING or error.response.status_code != 200
 
 
 def _metadata(delivery: Delivery, note: Note) -> dict[str, Any]:

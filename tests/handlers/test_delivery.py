@@ -22,7 +22,7 @@ from handlers.budget import Budgets
 from handlers.delivery import Deliveries
 from handlers.views import notes
 from tests.support.redis_servers import started
-from tests.support.slack_workspace import ANA, BEN, OPS, Person
+from tests.support.slack_workspace import ANA, BEN, BOT, OPS, Person
 from tests.support.waiting import until
 
 JSON = dict[str, Any]
@@ -206,6 +206,59 @@ def test_where_nobody_may_post_the_requester_is_shown_the_plan_in_person(
             ),
             "the plan",
         )
+
+
+def words_to_ana(client: WebClient) -> list[str]:
+    direct: Any = client.conversations_open(users=ANA)
+    history: Any = client.conversations_history(channel=direct["channel"]["id"])
+    return [str(m["text"]) for m in history["messages"]]
+
+
+def test_a_bot_that_is_taken_out_of_the_channel_tells_the_requester_in_person_how_it_ended(
+    person: Person, client: WebClient, server: Valkey, store: ActionStore
+) -> None:
+    with delivering(client, server):
+        ask(store)
+        until(lambda: len(replies(person)) == 1, "the thread")
+        person.post("members", channel=OPS, user=BOT, member=False)
+        deny(store)
+        until(
+            lambda: [w for w in words_to_ana(client) if "Your request to deploy" in w],
+            "words to the requester",
+        )
+        until(lambda: Outbox(connect(server.url)).owed() == [], "everything to be paid")
+
+
+class OutOfReach(WebClient):
+    """The channel is private, and the bot is no member of it any more."""
+
+    gone = False
+
+    def __init__(self, like: WebClient) -> None:
+        super().__init__(token=like.token, base_url=like.base_url)
+
+    def api_call(self, api_method: str, **arguments: Any) -> Any:
+        told = str(arguments.get("params") or arguments.get("json") or "")
+        if self.gone and api_method != "conversations.open" and OPS in told:
+            answer: Any = SimpleNamespace(
+                get=lambda name: {"error": "channel_not_found"}.get(name),
+                status_code=200,
+                headers={},
+            )
+            raise SlackApiError("channel_not_found", answer)
+        return super().api_call(api_method, **arguments)
+
+
+def test_a_message_in_a_channel_out_of_reach_is_shown_to_the_requester_in_its_newest_state(
+    person: Person, client: WebClient, server: Valkey, store: ActionStore
+) -> None:
+    slack = OutOfReach(client)
+    with delivering(slack, server):
+        ask(store)
+        until(lambda: len(replies(person)) == 1, "the thread")
+        slack.gone = True
+        deny(store)
+        until(lambda: "AAAAAA is denied" in words_to_ana(client), "the end of it")
 
 
 class Unreachable(WebClient):
