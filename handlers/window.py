@@ -9,7 +9,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 
 from deploy.actions.store import ActionStore
 from deploy.actions.windows import Window, Windows
-from deploy.errors import GatewayBotError, InvalidInput, NotFound, Refused
+from deploy.errors import GatewayBotError, InvalidInput, NotFound, Refused, Unavailable
 from handlers import decisions, replies
 from handlers.posting import post
 from handlers.proposal import find, in_person
@@ -45,19 +45,33 @@ def run(services: Services, request: Request) -> Reply | None:
     person = _user(str(request.options.get("for", "")))
     if services.gatekeeper.person(person) == services.gatekeeper.person(request.user):
         raise Refused("Nobody opens a window for themselves.")
+    reason = decisions.checked_reason(str(request.options.get("reason", "")))
+    seconds = int(request.options.get("minutes", _MINUTES)) * 60
+    earlier = services.windows.find(ref, person)
+    if earlier is not None and earlier.made_by != request.id:
+        # It ends with the new one: what shows it as open, or rests on it, is to say so.
+        services.windows.close(earlier.key, by=request.user)
+        tell_ended(services.slack, services.windows, services.store)
     window = services.windows.open(
-        ref,
-        person,
-        by=request.user,
-        reason=decisions.checked_reason(str(request.options.get("reason", ""))),
-        seconds=int(request.options.get("minutes", _MINUTES)) * 60,
-        request_id=request.id,
+        ref, person, by=request.user, reason=reason, seconds=seconds, request_id=request.id
     )
     if window.place is None:
-        text, blocks = view.message(window)
-        place = post(services.slack, request.channel, request.user, text=text, blocks=blocks)
-        services.windows.placed(window, place)
+        services.windows.placed(window, _posted(services, request, window))
     return None
+
+
+def _posted(services: Services, request: Request, window: Window) -> dict[str, str]:
+    """Its message. Unavailable where Slack takes none, for nobody is to have a window unseen."""
+    text, blocks = view.message(window)
+    try:
+        return post(services.slack, request.channel, request.user, text=text, blocks=blocks)
+    except (SlackApiError, SlackClientError, OSError) as error:
+        services.windows.close(window.key, by=request.user)
+        raise Unavailable(
+            "Slack did not take the message of the window.",
+            meaning="The window is closed again, for nobody would have seen it.",
+            remedy="Open it once more.",
+        ) from error
 
 
 def _close(services: Services, request: Request) -> Reply:

@@ -64,6 +64,8 @@ class Window:
     until: float
     left: float
     """For so many seconds it is open still; zero once it is closed."""
+    made_by: str = ""
+    """The request that opened it."""
     closed_by: str = ""
     place: Mapping[str, str] | None = None
     """Where its message is, once it was posted."""
@@ -201,6 +203,7 @@ class Windows:
             opened_at=int(fields.get("opened", 0)) / 1000,
             until=int(fields.get("until", 0)) / 1000,
             left=max(0.0, (int(fields.get("until", 0)) - now) / 1000),
+            made_by=fields.get("made_by", ""),
             closed_by=fields.get("closed_by", ""),
             place=json.loads(fields["place"]) if fields.get("place") else None,
         )

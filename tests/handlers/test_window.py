@@ -9,13 +9,13 @@ import pytest
 from slack_sdk.errors import SlackApiError
 
 from bot.sandbox.valkey import Valkey
-from deploy.access import Verdict
+from deploy.access import Environment, Verdict
 from deploy.actions.audit import AuditLog
 from deploy.actions.connection import connect
 from deploy.actions.record import State
 from deploy.actions.store import ActionStore
 from deploy.actions.windows import Windows
-from deploy.errors import NotFound, Refused
+from deploy.errors import NotFound, Refused, Unavailable
 from deploy.gateway import GatewayRef
 from deploy.policy import Policy
 from handlers import window
@@ -91,6 +91,68 @@ def test_a_window_is_opened_where_others_see_it() -> None:
     services: Any = SimpleNamespace()
     with pytest.raises(Refused, match="opened in a channel"):
         window.run(services, Request("r", "window", "U2", "D1", gateway="edge-1"))
+
+
+class Channel:
+    """As much of Slack as a window's message needs."""
+
+    def __init__(self) -> None:
+        self.texts: dict[str, str] = {}
+        self.away = False
+
+    def chat_postMessage(self, **message: Any) -> dict[str, str]:  # noqa: N802  # as the SDK has it
+        if self.away:
+            raise ConnectionResetError
+        ts = f"{len(self.texts)}.0"
+        self.texts[ts] = str(message["blocks"])
+        return {"channel": "C1", "ts": ts}
+
+    def chat_update(self, *, ts: str, **message: Any) -> None:
+        self.texts[ts] = str(message["blocks"])
+
+
+@pytest.fixture
+def services(server: Valkey, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """For an approver, in a channel."""
+    client = connect(server.url)
+    monkeypatch.setattr(window, "find", lambda services, name: REF)
+    return SimpleNamespace(
+        slack=Channel(),
+        windows=Windows(client, AuditLog(client)),
+        store=ActionStore(client),
+        gatekeeper=SimpleNamespace(
+            environment=lambda ref: Environment("production"),
+            may_close=lambda ref, user: Verdict(True, "an approver"),
+            person=lambda user: user,
+        ),
+    )
+
+
+def open_one(services: Any, name: str) -> None:
+    options = {"for": "<@U0ANA>", "reason": name}
+    window.run(services, Request(name, "window", "U0BEN", "C1", "", "edge-1", options))
+
+
+def test_a_window_that_another_takes_the_place_of_says_that_it_is_closed(services: Any) -> None:
+    open_one(services, "r1")
+    open_one(services, "r1")
+    open_one(services, "r2")
+    first, second = services.slack.texts.values()
+    assert "Closed by <@U0BEN>" in first
+    assert "may change this gateway alone" in second
+    found = services.windows.find(REF, "U0ANA")
+    assert found is not None
+    assert found.reason == "r2"
+
+
+def test_a_window_that_the_channel_cannot_be_told_of_is_closed_again(services: Any) -> None:
+    services.slack.away = True
+    with pytest.raises(Unavailable, match="The window is closed again"):
+        open_one(services, "r1")
+    assert services.windows.find(REF, "U0ANA") is None
+    services.slack.away = False
+    open_one(services, "r2")
+    assert services.windows.find(REF, "U0ANA") is not None
 
 
 @pytest.mark.parametrize("error", ["is_archived", "ratelimited"])
