@@ -102,7 +102,8 @@ class ArmClient:
     def list_gateways(
         self, instance: ApimInstance, waiting: Waiting = _nobody
     ) -> tuple[GatewayResource, ...]:
-        """Every gateway resource of an instance; `waiting` is told before each longer wait."""
+        """Every gateway resource of an instance; `waiting` is told before each wait once they add up
+        to what is noticed."""
         url = f"{self._base(instance)}/gateways?api-version={API_VERSION}"
         found: list[GatewayResource] = []
         for _ in range(_PAGES):
@@ -181,7 +182,8 @@ class ArmClient:
         waiting: Waiting = _nobody,
     ) -> requests.Response:
         """A successful answer. What is raised is `untouched` only where no attempt was carried out."""
-        end = self._clock() + _BUDGET_SECONDS
+        begun = self._clock()
+        end = begun + _BUDGET_SECONDS
         wait = 0.5
         untouched = True
         while True:
@@ -200,7 +202,7 @@ class ArmClient:
             if self._clock() + pause > end:
                 raise trouble
             log.info("Azure: %s; trying again in %.1f s", trouble.happened, pause)
-            if pause >= _NOTICED_SECONDS:
+            if self._clock() + pause >= begun + _NOTICED_SECONDS:
                 waiting(trouble, pause)
             self._sleep(pause)
             wait = min(wait * 2, 8.0)

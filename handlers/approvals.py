@@ -86,7 +86,7 @@ def _action(services: Services, request: Request) -> Action:
     if action is None:
         raise NotFound(
             f"There is no request “{request.gateway[:20]}”.",
-            meaning="It was too old, or the bot's store was emptied.",
+            meaning="The ID is misspelt, or the request was too old, or the bot's store was emptied.",
             remedy=f"`{services.command} pending` lists what waits.",
         )
     return action

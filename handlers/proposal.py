@@ -89,7 +89,7 @@ def find(services: Services, name: str) -> GatewayRef:
     found, failed = everywhere(services)
     if not found and failed:
         raise next(iter(failed.values()))
-    return resolve(name, found)
+    return resolve(name, found, failed)
 
 
 def propose(

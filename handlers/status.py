@@ -88,7 +88,8 @@ def table(services: Services, page: fleet.Page) -> Reply:
 
 def in_depth(services: Services, name: str, now: float) -> Reply:
     """The gateway that `name` means."""
-    ref = resolve(name, found_everywhere(services).summaries)
+    found = found_everywhere(services)
+    ref = resolve(name, found.summaries, found.failed)
     detail = gateway_detail(services.caches[ref.cluster], ref, services.levels.azure_events(ref))
     promised = support(detail.summary.tag, _tags(services))
     done = _done(services, ref)

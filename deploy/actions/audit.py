@@ -68,6 +68,11 @@ class Entry:
     detail: str
     prev: str
 
+    @property
+    def action(self) -> str:
+        """The id of the action it is about; empty for what else is kept, as windows and snoozes."""
+        return "" if "-" in self.subject else self.subject
+
 
 @dataclass(frozen=True)
 class Sealed:

@@ -111,5 +111,5 @@ def _is_trouble(event: str, entry: str) -> bool:
 def _short(entry: str) -> str:
     text = mask_secrets(entry).strip()
     exception = _EXCEPTION.search(text)
-    text = exception["text"].strip() if exception else text
+    text = (exception["text"].strip() if exception else text).rstrip(".")
     return text if len(text) <= _LENGTH else text[: _LENGTH - 1] + "…"

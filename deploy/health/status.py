@@ -2,7 +2,7 @@
 
 import difflib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooLate
 from dataclasses import dataclass
@@ -156,10 +156,13 @@ def gateway_detail(
     )
 
 
-def resolve(name: str, summaries: Sequence[GatewaySummary]) -> GatewayRef:
+def resolve(
+    name: str, summaries: Sequence[GatewaySummary], silent: Collection[str] = ()
+) -> GatewayRef:
     """The gateway that `name` means: `cluster/namespace/name`, its end, or the gateway's own name.
 
-    InvalidInput lists the candidates when there are several, NotFound the nearest when none.
+    InvalidInput lists the candidates when there are several, NotFound the nearest when none, and
+    which clusters are `silent`, so that it may run there.
     """
     wanted = name.strip().lower().split("/")
     matching = [s for s in summaries if str(s.ref).split("/")[-len(wanted) :] == wanted]
@@ -177,7 +180,10 @@ def resolve(name: str, summaries: Sequence[GatewaySummary]) -> GatewayRef:
     known = [str(s.ref) for s in summaries] + [s.ref.name for s in summaries]
     near = difflib.get_close_matches(name.strip().lower(), known, n=1)
     raise NotFound(
-        f"No gateway “{name[:80]}” runs on the clusters this bot looks at.",
+        f"No gateway “{name[:80]}” {'is known' if silent else 'runs'} on the clusters this bot looks at.",
+        meaning=f"It may run on {' or '.join(sorted(silent))} all the same, which cannot be read now."
+        if silent
+        else "",
         remedy=f"Did you mean {near[0]}?" if near else "`list` shows every gateway.",
     )
 

@@ -32,6 +32,8 @@ _LEVEL_NAMES = {
 }
 _COLOR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _TEXT = re.compile(r"\[(?P<level>[A-Za-z]+)\] (?P<time>\S+) \[(?P<event>[^\]]*)\],? ?(?P<rest>.*)")
+_CRASH = "Unhandled exception."
+"""How the .NET runtime begins what it writes before it ends the process; a gateway's log has it bare."""
 _DOUBLED_QUOTE = re.compile(r'("timestamp": ?"[^"]*")"')
 _KNOWN = ("level", "timestamp", "eventType", "message", "source")
 _LONGEST = 2000
@@ -53,7 +55,8 @@ class Line:
 def read_line(pod: str, stamped: str, before: Line | None = None) -> Line:
     """Read a line that begins with the kubelet's timestamp.
 
-    A line of no known form follows from the one `before` it, as a stack trace does.
+    A line of no known form follows from the one `before` it, as a stack trace does; but the runtime's
+    word of a crash is fatal, whatever was logged before.
     """
     stamp, _, raw = stamped.partition(" ")
     at = epoch(stamp)
@@ -63,6 +66,8 @@ def read_line(pod: str, stamped: str, before: Line | None = None) -> Line:
     found = _json(plain) or _text(plain)
     if found is None:
         level, event = (before.level, before.event) if before else ("", "")
+        if plain.startswith(_CRASH):
+            level, event = "fatal", ""
         return Line(at, pod, _shown(plain), level, event)
     level, event, message = found
     return Line(at, pod, _shown(message), level, _shown(event)[:_LONGEST_EVENT])

@@ -55,10 +55,15 @@ def _trail(entries: Sequence[Entry]) -> list[str]:
         who = f" by <@{entry.who}>" if entry.who[:1] in ("U", "W") and entry.who.isalnum() else ""
         ref = f" `{escape(entry.ref)}`" if entry.ref else ""
         lines.append(
-            f"{date(entry.at)}  {escape(entry.kind)}{ref}: *{escape(entry.event)}*{who} "
-            f"(`{escape(entry.subject)}`){_why(entry)}"
+            f"{date(entry.at)}  {escape(entry.kind)}{ref}: *{escape(entry.event)}*{who}"
+            f"{action_of(entry)}{_why(entry)}"
         )
     return lines
+
+
+def action_of(entry: Entry) -> str:
+    """The action's id, to be asked for with; empty where the entry is of none."""
+    return f" (`{escape(entry.action)}`)" if entry.action else ""
 
 
 def _why(entry: Entry) -> str:

@@ -50,7 +50,7 @@ def several(
     if others:
         wait = "waits" if others == 1 else "wait"
         blocks.append(context(f"{others} of them {wait} for approvers, each on its own."))
-    blocks += [context(f":warning: *{escape(r.name)}*: {escape(r.why)}") for r in refused[:_SHOWN]]
+    blocks += [_refused(refusal) for refusal in refused[:_SHOWN]]
     if left:
         blocks.append(
             context(
@@ -70,8 +70,15 @@ def confirmed(done: int, left: int, refused: Sequence[Refusal] = ()) -> Reply:
     if left:
         text += f" {counted(left, 'other')} had been decided before, or is not yours to decide."
     sign = ":white_check_mark:" if done or not refused else ":warning:"
-    told = [context(f":warning: *{escape(r.name)}*: {escape(r.why)}") for r in refused]
+    told = [_refused(refusal) for refusal in refused]
     return Reply(text, (section(f"{sign} {text}"), *told))
+
+
+def _refused(refusal: Refusal) -> Block:
+    # What begins with the name need not be given it again.
+    rest = refusal.why.removeprefix(refusal.name)
+    colon = ":" if rest == refusal.why else ""
+    return context(f":warning: *{escape(refusal.name)}*{colon} {escape(rest.strip())}")
 
 
 def _all(mine: Sequence[Proposed]) -> Block:

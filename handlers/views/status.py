@@ -8,6 +8,7 @@ from deploy.health.status import GatewayDetail, GatewaySummary, PodStatus
 from deploy.images import Support
 from handlers.verb import Reply
 from handlers.views.fleet import SIGNS
+from handlers.views.inspect import action_of
 from handlers.views.text import (
     Block,
     context,
@@ -72,7 +73,8 @@ def detail(
         blocks.append(
             section(f":warning: *This is as of {duration(now - s.as_of)} ago.* {escape(s.stale)}")
         )
-    blocks += [context(f":warning: {escape(text)}") for text in (*s.attention, *gateway.unread)]
+    unread = [text for text in gateway.unread if text != s.stale]
+    blocks += [context(f":warning: {escape(text)}") for text in (*s.attention, *unread)]
     if gateway.pods:
         blocks += _pods(gateway.pods, s.token_secret, now)
     if gateway.services:
@@ -206,7 +208,7 @@ def _last_done(entries: Sequence[Entry], now: float) -> list[str]:
         who = f" by <@{entry.who}>" if entry.who[:1] in ("U", "W") and entry.who.isalnum() else ""
         ago = duration(now - entry.at)
         found[entry.subject] = (
-            f"{escape(entry.kind)} {escape(entry.event)}{who} (`{escape(entry.subject)}`) {ago} ago"
+            f"{escape(entry.kind)} {escape(entry.event)}{who}{action_of(entry)} {ago} ago"
         )
     return list(found.values())[:_ACTIONS]
 

@@ -89,6 +89,26 @@ def test_a_throttled_call_waits_as_long_as_azure_asks_and_goes_on(azure: Azure) 
     assert told == [("Azure limits how often it may be asked. Try again in 3 s.", 3.0)]
 
 
+def test_short_waits_that_add_up_are_told_too(azure: Azure) -> None:
+    azure.faults.set("retry_after_seconds", 1.0)
+    azure.faults.set("arm_status", "503")
+    arm, told, slept = client(azure), list[str](), list[float]()
+    sleep = arm._sleep
+
+    def note(seconds: float) -> None:
+        slept.append(seconds)
+        sleep(seconds)
+
+    def waiting(why: Unavailable, _: float) -> None:
+        told.append(str(why))
+        azure.faults.set("arm_status", "none")
+
+    arm._sleep = note
+    assert len(arm.list_gateways(INSTANCE, waiting)) == 120
+    assert (len(told), slept) == (1, [1.0, 1.0])
+    assert "answered 503" in told[0]
+
+
 @pytest.mark.parametrize(
     ("status", "error", "said"),
     [

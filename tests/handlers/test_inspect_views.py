@@ -1,5 +1,6 @@
 """What history and check show: what was done and why, and that nothing is left out in silence."""
 
+import dataclasses
 import json
 
 from slack_sdk.models.blocks import Block
@@ -8,6 +9,8 @@ from deploy.actions.audit import Entry
 from deploy.gateway import GatewayRef
 from deploy.plans.plan import Finding
 from handlers.views import inspect as view
+from handlers.views import rotate as rotate_view
+from handlers.views import status as status_view
 
 REF = GatewayRef("west", "dev", "edge-1")
 
@@ -32,11 +35,30 @@ def test_history_says_why_something_was_denied_or_snoozed_and_how_it_ended() -> 
     ]  # fmt: skip
 
 
+def test_what_is_no_action_has_no_id_that_could_be_asked_for() -> None:
+    snoozed = dataclasses.replace(entry("snoozed", "{}"), subject=f"expiry-{REF}", kind="expiry")
+    assert "expiry-" not in json.dumps(view.trail([snoozed]).blocks)
+    [done] = status_view._last_done([snoozed], 61.0)
+    assert done == "expiry snoozed by <@U0BEN> 60s ago"
+
+
 def test_a_long_history_is_shown_whole() -> None:
     told = view.trail([entry("denied", f"{n:02}" + "w" * 200) for n in range(20)])
     shown = json.dumps(told.blocks)
     assert all(f": {n:02}" in shown for n in range(20))
     assert len(Block.parse_all(list(told.blocks))) == len(told.blocks)
+
+
+def test_who_is_left_out_of_several_rotations_is_named_once() -> None:
+    refused = [
+        rotate_view.Refusal(str(REF), f"{REF} was not deployed by this bot."),
+        rotate_view.Refusal("west", "Cluster “west” does not answer."),
+    ]
+    told = rotate_view.confirmed(0, 0, refused).blocks[1:]
+    assert [block["elements"][0]["text"] for block in told] == [
+        f":warning: *{REF}* was not deployed by this bot.",
+        ":warning: *west*: Cluster “west” does not answer.",
+    ]
 
 
 def test_findings_that_do_not_fit_are_counted() -> None:

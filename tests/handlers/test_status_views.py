@@ -217,8 +217,13 @@ def test_one_gateway_shows_each_pods_level_and_its_evidence() -> None:
 
 def test_what_is_old_says_so_before_anything_else_is_believed() -> None:
     stale = summary("west/dev/edge-1", as_of=NOW - 300, stale="Cluster “west” does not answer.")
-    said = shown(view.detail(dataclasses.replace(DETAIL, summary=stale), SUPPORTED, "", NOW))
+    old = dataclasses.replace(
+        DETAIL, summary=stale, unread=(stale.stale, "Its Events are not told.")
+    )
+    said = shown(view.detail(old, SUPPORTED, "", NOW))
     assert "This is as of 5m ago." in said
+    assert "Its Events are not told." in said
+    assert said.count("does not answer") == 1
 
 
 def test_a_gateway_with_very_many_pods_still_fits_a_message() -> None:

@@ -25,7 +25,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 @pytest.mark.parametrize(
     ("part", "name", "value", "mended", "answer"),
     [
-        ("azure", "arm_status", "503", "none", "Azure Resource Manager answered 503"),
+        ("azure", "arm_status", "503", "none", "Resource Manager answered 503.*Try again"),
         ("azure", "arm_status", "403", "none", "lacks the right .*gateways/read"),
         ("azure", "arm_garbage", True, False, "something unreadable"),
         ("cluster west", "api_down", True, False, "west.* answer"),

@@ -21,7 +21,7 @@ REFUSED = (
 TIMED_OUT = (
     '{"level":"Warning","timestamp":"2027-01-15T08:00:00.0000000Z"",'
     '"eventType":"ConfigurationApiV2NotAvailable","message":"not reachable",'
-    '"exception":"System.Threading.Tasks.TaskCanceledException: timeout"}'
+    '"exception":"System.Threading.Tasks.TaskCanceledException: timeout."}'
 )
 NO_NAME = "\x1b[33m[Warning]\x1b[0m 2027-01-15T08:00:00.000 [ErrorResolvingHostname], message: x"
 POLLED = "[Verbose] 2027-01-15T08:00:00.000 [NoNewEvents], source: EntityEventLoop"
@@ -70,6 +70,7 @@ def judged(*pods: PodEvidence) -> tuple[str, str]:
 def test_each_evidence_has_its_level(evidence: PodEvidence, level: str, words: str) -> None:
     assert judged(evidence)[0] == level
     assert words in judged(evidence)[1]
+    assert not judged(evidence)[1].endswith(".")  # whoever shows it ends the sentence
 
 
 @pytest.mark.parametrize("hours", [-5, 2])

@@ -339,3 +339,10 @@ def test_an_unknown_name_suggests_the_nearest() -> None:
         resolve("stor-7", FLEET)
     with pytest.raises(NotFound):
         resolve("", [])
+
+
+def test_a_name_that_a_silent_cluster_may_know_is_not_said_to_run_nowhere() -> None:
+    with pytest.raises(NotFound) as caught:
+        resolve("edge-9", FLEET, ("west",))
+    assert "runs on the clusters" not in caught.value.happened
+    assert "It may run on west all the same" in caught.value.meaning

@@ -51,6 +51,15 @@ def test_a_stack_trace_belongs_to_the_line_before_it() -> None:
     assert Filter(level="error").takes(after)
 
 
+def test_the_runtimes_word_of_a_crash_is_fatal_whatever_came_before() -> None:
+    before = read_line("p", f"{STAMP} [Info] 2026-11-25T12:00:00 [HostStarted], message: x")
+    crash = read_line("p", f"{STAMP} Unhandled exception. System.OutOfMemoryException: no", before)
+    trace = read_line("p", f"{STAMP}    at Gateway.Run()", crash)
+    for line in (crash, trace):
+        assert (line.level, line.event) == ("fatal", "")
+        assert Filter(level="error").takes(line)
+
+
 def test_a_secret_in_a_line_is_not_shown_in_whatever_form() -> None:
     token = f"GatewayKey edge-1&202612251200&{SIGNATURE}"
     for raw in (
