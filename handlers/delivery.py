@@ -304,7 +304,8 @@ class Deliveries:
 
     def _refused(self, delivery: Delivery, error: SlackApiError) -> None:
         action_id, reason = delivery.action.id, str(error.response.get("error"))
-        if reason in ("ratelimited", "rate_limited") or error.response.status_code == 429:
+        limited = reason in ("ratelimited", "rate_limited") or error.response.status_code == 429
+        if limited:
             wait = float(error.response.headers.get("Retry-After", _RETRY_SECONDS))
         elif reason in ("message_not_found", "cant_update_message") and delivery.action.message:
             log.warning("the message of %s is gone; it is posted anew", action_id)
@@ -313,7 +314,8 @@ class Deliveries:
         else:
             log.error("Slack refused the message of %s: %s", action_id, reason)
             wait = _RETRY_SECONDS * 6
-        self._outbox.release(action_id, self._owner, wait)
+        told_to = limited or not _passing(error)
+        self._outbox.release(action_id, self._owner, wait, told_to=told_to)
 
 
 def _passing(error: SlackApiError) -> bool:

@@ -41,9 +41,13 @@ return snapshot(number('version') > number('delivered') and 'owed' or 'paid')
 """
 
 _RELEASE = """
-if field('sender') == ARGV[1] then set('sending', 0, 'not_before', now + tonumber(ARGV[2])) end
+if field('sender') == ARGV[1] then
+  set('sending', 0, 'not_before', now + tonumber(ARGV[2]))
+  if ARGV[3] == '1' then set('sender', '') end
+end
 return snapshot('done')
 """
+"""Who only makes a pause of its own may end it for what is final, unlike one that Slack asks for."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,10 @@ class Outbox:
             records.client.zadd(records.owed_key, {action_id: 0})
 
     @redis_errors
-    def release(self, action_id: str, owner: str, wait_seconds: float) -> None:
-        """It could not be sent; try again after a while."""
-        self._records.run("RELEASE", action_id, owner, int(wait_seconds * 1000))
+    def release(
+        self, action_id: str, owner: str, wait_seconds: float, *, told_to: bool = False
+    ) -> None:
+        """It was not sent; others try again after a while, and so does `owner` where it was `told_to`
+        wait."""
+        wait_ms = int(wait_seconds * 1000)
+        self._records.run("RELEASE", action_id, owner, wait_ms, int(told_to))

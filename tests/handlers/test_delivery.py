@@ -119,6 +119,39 @@ def test_a_slack_that_says_to_wait_is_waited_for_and_told_everything_once(
     assert len(replies(person)) == 2
 
 
+class Refusing(WebClient):
+    """Takes no message for some reason."""
+
+    def __init__(self, like: WebClient, status: int, reason: str) -> None:
+        super().__init__(token=like.token, base_url=like.base_url)
+        self.status, self.reason = status, reason
+        self.refused = 0
+
+    def chat_postMessage(self, **arguments: Any) -> Any:  # noqa: N802  # as the SDK has it
+        self.refused += 1
+        answer: Any = SimpleNamespace(
+            get=lambda name: {"error": self.reason}.get(name),
+            status_code=self.status,
+            headers={"Retry-After": "300"},
+        )
+        raise SlackApiError(self.reason, answer)
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "waits"),
+    [(429, "ratelimited", True), (200, "invalid_blocks", True), (503, "unavailable", False)],
+)
+def test_one_bot_too_waits_where_slack_says_so_or_will_never_take_it(
+    client: WebClient, server: Valkey, store: ActionStore, status: int, reason: str, waits: bool
+) -> None:
+    slack = Refusing(client, status, reason)
+    with delivering(slack, server):
+        ask(store)
+        until(lambda: slack.refused, "the refusal")
+    again = Outbox(connect(server.url)).claim("AAAAAA", "bot-1", 30)
+    assert (again is None) == waits
+
+
 def test_a_message_that_somebody_deleted_is_posted_anew_in_its_newest_state(
     person: Person, client: WebClient, server: Valkey, store: ActionStore
 ) -> None:
