@@ -150,14 +150,16 @@ class Watchers:
     def _told(self, channel: str, incident: Incident) -> Incident:
         text, blocks = view.message(incident)
         place = incident.message or self._already_posted(channel, incident)
+        if place is not None and incident.told < incident.version:
+            gone = not self._updated(place, text, blocks)
+            # What lasts is told again where somebody deleted it; an end needs no message of its own.
+            place = None if gone and incident.over_at is None else place
         if place is None:
             metadata = {"event_type": EVENT_TYPE, "event_payload": {"id": incident.id}}
             posted = self._slack.chat_postMessage(
                 channel=channel, text=text, blocks=blocks, metadata=metadata
             )
             place = {"channel": str(posted["channel"]), "ts": str(posted["ts"])}
-        elif incident.told < incident.version:
-            self._update(place, text, blocks)
         if incident.replies:
             self._slack.chat_postMessage(
                 channel=place["channel"],
@@ -168,15 +170,19 @@ class Watchers:
             incident, message=place, told=incident.version, replies=(), attempts=0
         )
 
-    def _update(self, place: Mapping[str, str], text: str, blocks: list[Any]) -> None:
+    def _updated(self, place: Mapping[str, str], text: str, blocks: list[Any]) -> bool:
+        """Bring the message up to date, where Slack lets the bot; False where it is no more."""
         try:
             self._slack.chat_update(
                 channel=place["channel"], ts=place["ts"], text=text, blocks=blocks
             )
         except SlackApiError as error:
-            if error.response.get("error") not in _GONE:
+            reason = error.response.get("error")
+            if reason not in _GONE:
                 raise
-            log.info("the message of an incident is gone")
+            log.info("the message of an incident is not changed any more: %s", reason)
+            return bool(reason != "message_not_found")
+        return True
 
     def _already_posted(self, channel: str, incident: Incident) -> Mapping[str, str] | None:
         """A message whose posting was never confirmed: it is looked for before it is posted."""

@@ -177,6 +177,25 @@ def test_a_bot_that_starts_while_a_cluster_is_away_tells_who_heard_of_it_before(
     assert message["text"] == "Cluster west does not answer"
 
 
+def test_an_incident_that_lasts_is_told_anew_where_somebody_deleted_its_message(
+    person: Person, bed: Bed
+) -> None:
+    bot = bed.bot("one")
+    bed.levels.level = "cut off"
+    bed.look(bot)
+    bed._client.chat_delete(channel=OPS, ts=posts(person)[0]["ts"])
+    bed.levels.level = "denied"
+    bed.look(bot)
+    found = [m["text"] for m in posts(person)]
+    assert "west/dev/edge-1 is denied" in found
+    bed._client.chat_delete(
+        channel=OPS, ts=next(m["ts"] for m in posts(person) if "denied" in m["text"])
+    )
+    bed.levels.level = "connected"
+    bed.look(bot)
+    assert not [m for m in posts(person) if m["text"].startswith("Over")]
+
+
 def test_what_slack_did_not_take_is_told_later_and_once(person: Person, bed: Bed) -> None:
     bed.levels.level = "cut off"
     lost = WebClient(token="xoxb-1-bot", base_url="http://127.0.0.1:9/api/", timeout=1)
