@@ -290,7 +290,8 @@ def _rollout(action: Action) -> list[Block]:
         blocks.append(section(fence(table(rows))[0]))
     if action.state is not State.SUCCEEDED:
         blocks += _beside_pods(action.progress or {}, pods)
-        blocks += [_trouble(pod) for pod in pods if pod.get("trouble")][:5]
+        said = action.outcome.meaning if action.outcome else ""
+        blocks += [told for pod in pods if pod.get("trouble") and (told := _trouble(pod, said))][:5]
     return blocks
 
 
@@ -301,10 +302,13 @@ def _beside_pods(progress: Mapping[str, Any], pods: Sequence[Mapping[str, Any]])
     return [section(f":warning: {escape(cut(text, 500))}") for text in told[:2]]
 
 
-def _trouble(pod: Mapping[str, Any]) -> Block:
-    lines = [str(pod["trouble"])]
+def _trouble(pod: Mapping[str, Any], said: str) -> Block | None:
+    """What a pod has to tell beyond what is `said` already; None where that is all."""
+    lines = [] if str(pod["trouble"]) in said else [str(pod["trouble"])]
     if pod.get("event"):
         lines.append(f"Last event: {pod['event']}")
+    if not lines and not pod.get("log"):
+        return None
     text = f"*{escape(str(pod['name']))}*: " + escape("\n".join(lines))
     if pod.get("log"):
         text += "\nLast log lines:\n" + fence(str(pod["log"]).splitlines()[-5:], 1200)[0]

@@ -113,7 +113,7 @@ def history(
     if done:
         blocks += [section(text) for text in _sections(["*Last done*", *done])]
     back = f"`{escape(command)} rollback {escape(ref.name)} --to-revision N`"
-    blocks.append(context(f"\\* is what runs now. {back} brings one back."))
+    blocks.append(context(f"`*` is what the Deployment asks for now. {back} brings one back."))
     return Reply(text, tuple(blocks))
 
 

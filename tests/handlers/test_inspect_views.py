@@ -8,6 +8,7 @@ from slack_sdk.models.blocks import Block
 from deploy.actions.audit import Entry
 from deploy.gateway import GatewayRef
 from deploy.plans.plan import Finding
+from deploy.rollouts.history import Revision
 from handlers.views import inspect as view
 from handlers.views import rotate as rotate_view
 from handlers.views import status as status_view
@@ -40,6 +41,13 @@ def test_what_is_no_action_has_no_id_that_could_be_asked_for() -> None:
     assert "expiry-" not in json.dumps(view.trail([snoozed]).blocks)
     [done] = status_view._last_done([snoozed], 61.0)
     assert done == "expiry snoozed by <@U0BEN> 60s ago"
+
+
+def test_the_revision_that_is_marked_is_what_is_asked_for_though_older_pods_serve() -> None:
+    known = [Revision(3, "gateway:2.10.0", 0.0, pods=1, current=True)]
+    told = view.history(REF, known, [], 60.0, "/gateway")
+    note = told.blocks[-1]["elements"][0]["text"]
+    assert note.startswith("`*` is what the Deployment asks for now.")
 
 
 def test_a_long_history_is_shown_whole() -> None:

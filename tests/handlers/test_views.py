@@ -105,6 +105,28 @@ def test_what_ran_says_how_long_it_took(state: State, seconds: float, shown: str
     assert (shown in said) if shown else ("took" not in said)
 
 
+def test_what_failed_says_once_why_a_pod_is_stuck() -> None:
+    pods = [
+        {
+            **POD,
+            "name": "edge-1-a",
+            "trouble": "ImagePullBackOff: no such tag",
+            "event": "Failed: 404",
+        },
+        {**POD, "name": "edge-1-b", "trouble": "ImagePullBackOff: no such tag"},
+        {**POD, "name": "edge-1-c", "trouble": "CrashLoopBackOff: it ends"},
+    ]
+    outcome = Outcome(State.FAILED, "It did not finish.", "ImagePullBackOff: no such tag.", "")
+    failed = action(State.FAILED, outcome=outcome, progress={"desired": 3, "pods": pods})
+    _, blocks = action_view.render(failed)
+    check(blocks)
+    shown = json.dumps(blocks)
+    assert shown.count("no such tag") == 1
+    assert "*edge-1-a*: Last event: Failed: 404" in shown
+    assert "*edge-1-b*" not in shown
+    assert "*edge-1-c*: CrashLoopBackOff: it ends" in shown
+
+
 def test_a_confirmation_names_what_and_where() -> None:
     _, blocks = action_view.render(action(State.PENDING))
     (buttons,) = [b for b in blocks if b["type"] == "actions"]

@@ -11,7 +11,6 @@ import { mrkdwn } from "./mrkdwn.js";
 import { drawSidebar } from "./sidebar.js";
 
 const byId = (id) => document.getElementById(id);
-const label = (channel) => (channel.is_im ? channel.name : `#${channel.name}`);
 
 class Page {
   constructor() {
@@ -93,11 +92,12 @@ class Page {
     this.channel = id;
     this.closePane();
     const channel = this.state.channels.find((c) => c.id === id);
-    this.list = new MessageList(this, { onThread: (ts) => this.openThread(ts), label: `Messages in ${label(channel)}` });
+    const label = channel.is_im ? this.state.app.name : `#${channel.name}`;
+    this.list = new MessageList(this, { onThread: (ts) => this.openThread(ts), label: `Messages in ${label}` });
     replace(byId("main"),
-      h("header", { class: "top" }, h("h1", {}, label(channel)), h("p", {}, channel.topic)),
+      h("header", { class: "top" }, h("h1", {}, label), h("p", {}, channel.topic)),
       this.list.node, this.list.jump, h("div", { class: "notices" }),
-      composer(this, { label: `Message to ${label(channel)}`, place: `Message ${label(channel)}, or type / for commands` }));
+      composer(this, { label: `Message to ${label}`, place: `Message ${label}, or type / for commands` }));
     await this.refresh(null, true);
     byId("composer").focus();
   }
