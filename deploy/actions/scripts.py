@@ -94,6 +94,7 @@ end
 set('made_by', ARGV[1], 'body', ARGV[2], 'state', 'pending', 'version', 0, 'created', now,
     'expires', now + tonumber(ARGV[3]), 'keep', ARGV[4], 'requester', ARGV[5], 'digest', ARGV[6],
     'person', ARGV[7], 'by', ARGV[8], 'quorum', ARGV[9], 'start', ARGV[10])
+if ARGV[11] ~= '' then tell('break-glass', ARGV[5], ARGV[11]) end
 tell('pending', ARGV[5], ARGV[6])
 return snapshot('done')
 """

@@ -98,6 +98,7 @@ class ActionStore:
             policy.by,
             policy.quorum,
             START_SECONDS * 1000,
+            policy.break_glass,
         )
         # Somebody who looked between the two found no action, and dropped the id.
         self._records.index(action_id)

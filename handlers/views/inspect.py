@@ -71,7 +71,7 @@ def _why(entry: Entry) -> str:
     try:
         detail = json.loads(entry.detail)
     except ValueError:
-        detail = entry.detail if entry.event in ("denied", "cancelled") else ""
+        detail = entry.detail if entry.event in ("denied", "cancelled", "break-glass") else ""
     if isinstance(detail, dict):
         detail = detail.get("reason") or detail.get("happened") or detail.get("detail") or ""
     text = detail if isinstance(detail, str) else ""

@@ -60,6 +60,8 @@ def _line(action: Action, event: Event) -> str:
         if policy.by == "approvers":
             return f"{asked} {mentions(policy.approvers)}: please look at the plan."
         return asked
+    if event.name == "break-glass":
+        return f":rotating_light: {who} goes through a freeze with this: {escape(event.detail)}"
     if event.name == "approval":
         return f"{who} approved this; {policy.quorum} approvals are needed."
     if event.name == "approved":

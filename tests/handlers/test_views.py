@@ -425,3 +425,11 @@ def test_an_action_that_waits_for_another_says_for_which() -> None:
     )
     assert "Waiting for action AB23 to end." in text
     assert "Starting" in action_view.render(action(State.APPROVED, decided_by="U0ANA"))[0]
+
+
+def test_who_goes_through_a_freeze_is_in_the_thread_once_the_plan_is_decided_on() -> None:
+    event = Event(1, "break-glass", "U1", "it is <down>", 1.0)
+    asked = action(State.RUNNING, policy=Policy(break_glass="it is <down>"))
+    (told,) = notes(asked, [event])
+    assert told.to == "thread"
+    assert "<@U1> goes through a freeze with this: it is &lt;down&gt;" in told.text

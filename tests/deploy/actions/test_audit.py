@@ -1,5 +1,6 @@
 """The audit trail: each entry once, in one chain, and whatever is changed in it is found."""
 
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,8 @@ from deploy.actions.store import ActionStore
 from deploy.actions.windows import Windows
 from deploy.errors import InvalidInput
 from deploy.gateway import GatewayRef
+from deploy.policy import Policy
+from handlers.views.inspect import trail
 from tests.support.redis_servers import LosingProxy, started
 from tests.support.waiting import until
 
@@ -60,6 +63,22 @@ def test_what_an_action_logged_reaches_the_chain_once_and_in_order(server: Valke
     ]  # fmt: skip
     assert log.verify() == (4, [])
     assert list(faults(read_lines(["other output", *lines]), start="")) == []
+
+
+def test_why_somebody_went_through_a_freeze_is_on_record(server: Valkey) -> None:
+    log, store = AuditLog(connect(server.url)), ActionStore(connect(server.url))
+    store.create(
+        "AAAAAA", kind="deploy", ref=REF, requester="U1", digest="d1", request={}, plan={},
+        policy=Policy("approvers", break_glass="it is down"), origin={}, ttl_seconds=60,
+        request_id="r",
+    )  # fmt: skip
+    log.pump()
+    assert [(e.event, e.who, e.detail) for e in log.read()][::-1] == [
+        ("break-glass", "U1", "it is down"),
+        ("pending", "U1", "d1"),
+    ]
+    text = json.dumps(trail(log.read()).blocks)
+    assert "*break-glass* by <@U1> (`AAAAAA`): it is down" in text
 
 
 def test_steps_take_no_place_from_what_was_decided(server: Valkey) -> None:
