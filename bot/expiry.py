@@ -171,9 +171,10 @@ class Expiry:
             )
 
     def _tell(self, stop: Stop) -> None:
-        text, blocks = view.stopped(stop)
+        text, blocks = view.goes_on(stop) if stop.resumed_by else view.stopped(stop)
+        what = "resumed" if stop.resumed_by else "stopped"
         for channel in self._places.get(stop.environment, ()):
-            name = f"stopped {stop.environment} {stop.number}"
+            name = f"{what} {stop.environment} {stop.number}"
             try:
                 self._poster.post(channel, name, text, blocks)
             except (SlackApiError, SlackClientError, OSError) as error:

@@ -83,11 +83,6 @@ def _resume(services: Services, click: Click) -> Reply | None:
     message = click.body.get("message") or {}
     text, blocks = view.resumed(message.get("blocks") or (), environment.name, click.user)
     services.slack.chat_update(channel=click.channel, ts=ts, text=text, blocks=blocks)
-    services.slack.chat_postMessage(
-        channel=click.channel,
-        thread_ts=ts,
-        text=f":arrow_forward: <@{click.user}> resumed automatic rotation in {environment.name}.",
-    )
     return None
 
 

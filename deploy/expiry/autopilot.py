@@ -37,6 +37,8 @@ _TRIES = 20
 """So many are planned at one look, when nothing comes of any."""
 _STANDING_TTL = 600
 _ASKING_TTL = 24 * 3600
+_TOLD_SECONDS = 86_400.0
+"""For so long channels are told that it goes on, should Slack take nothing for a while."""
 
 _COUNT = """
 -- ARGV: id of the try, whether it succeeded, how many failures in a row stop it
@@ -58,12 +60,16 @@ return 0
 
 @dataclass(frozen=True)
 class Stop:
-    """That nothing more is rotated on its own in an environment. `number` counts its stops."""
+    """That nothing more is rotated on its own in an environment. `number` counts its stops.
+
+    With `resumed_by` it is over: that person lets it go on.
+    """
 
     environment: str
     number: int
     failures: int
     last: str
+    resumed_by: str = ""
 
 
 class Plans(Protocol):
@@ -74,7 +80,7 @@ class Plans(Protocol):
 
 class Autopilot:
     """`rules` are by environment; `bot_user` is who stands as requester; `tell` hears of a stop,
-    again at each turn while it lasts."""
+    again at each turn while it lasts, and of its end at each turn of a day."""
 
     def __init__(
         self,
@@ -137,7 +143,7 @@ class Autopilot:
             return False
         # On record first: what is not can be asked for again.
         self._record("automatic rotation resumed", by, environment, "", 2 * number, at)
-        self._client.hset(key, "failures", 0)
+        self._client.hset(key, mapping={"failures": 0, "resumed_by": by, "resumed_at": at})
         return bool(self._client.hdel(key, "stopped"))
 
     def _environment(
@@ -153,7 +159,8 @@ class Autopilot:
             tried = self._attempt(kept.get(f"try:{one.ref}"), standing=standing)
             self._counted(environment.name, rule, one.ref, tried)
             candidates.append(Candidate(one.ref, one.facts.expires_at or 0.0, tried))
-        state = self._client.hmget(self._key(environment.name), "stopped", "stops", "failures")
+        fields = ("stopped", "stops", "failures", "resumed_by", "resumed_at")
+        state = self._client.hmget(self._key(environment.name), *fields)
         if state[0]:
             last = str(self._client.hget(self._key(environment.name), "last") or "")
             stop = Stop(environment.name, int(state[1]), int(state[2] or 0), last)
@@ -165,6 +172,8 @@ class Autopilot:
             )  # fmt: skip
             self._tell(stop)
             return 0
+        if state[3] and now - float(state[4]) < _TOLD_SECONDS:
+            self._tell(Stop(environment.name, int(state[1]), 0, "", str(state[3])))
         if freeze is not None:
             return 0
         places = {one.ref: one.facts.channels for one in tracked}

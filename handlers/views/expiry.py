@@ -160,6 +160,13 @@ def resumed(blocks: Sequence[Block], environment: str, user: str) -> tuple[str, 
     return text, [*(kept or [section(f"*{escape(text)}*")]), context(f"Resumed by <@{user}>.")]
 
 
+def goes_on(stop: Stop) -> tuple[str, list[Block]]:
+    """That a stop is over, for each channel that heard of it."""
+    text = f"Automatic rotation goes on in {stop.environment}"
+    who = f":arrow_forward: <@{stop.resumed_by}> resumed automatic rotation in "
+    return text, [section(f"{who}{escape(stop.environment)}.")]
+
+
 def snoozed(tracked: Tracked) -> Reply:
     """What whoever snoozed it reads."""
     until = date(tracked.snoozed_until) if tracked.snoozed_until else "now"

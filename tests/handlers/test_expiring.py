@@ -90,18 +90,25 @@ def test_a_rotation_that_cannot_be_asked_for_is_told(
     assert told in said(person)[-1]
 
 
-def test_resuming_is_told_in_the_thread_of_the_stop(client: WebClient, person: Person) -> None:
+def test_resuming_is_shown_in_the_message_of_the_stop(client: WebClient, person: Person) -> None:
     text, blocks = view.stopped(Stop("production", 1, 2, "west/prod/edge-1 ended failed."))
     posted = client.chat_postMessage(channel=OPS, text=text, blocks=blocks)
     ts = str(posted["ts"])
     clicked = click("production", ts, posted["message"])
     expiring.resume(services(client), clicked)
-    (reply,) = [m for m in person.messages(OPS) if m.get("thread_ts") == ts != m["ts"]]
-    assert reply["text"] == f":arrow_forward: <@{ANA}> resumed automatic rotation in production."
     (told,) = [m for m in person.messages(OPS) if m["ts"] == ts]
     assert [block["type"] for block in told["blocks"]] == ["section", "context"]
     assert "in a row" in told["blocks"][0]["text"]["text"], "why it had stopped stays"
     assert told["blocks"][1]["elements"][0]["text"] == f"Resumed by <@{ANA}>."
+
+
+def test_its_end_is_a_message_for_every_channel(client: WebClient, person: Person) -> None:
+    text, blocks = view.goes_on(Stop("production", 1, 0, "", ANA))
+    client.chat_postMessage(channel=OPS, text=text, blocks=blocks)
+    (told,) = person.messages(OPS)
+    assert told["text"] == "Automatic rotation goes on in production"
+    said_by = f":arrow_forward: <@{ANA}> resumed automatic rotation in production."
+    assert told["blocks"][0]["text"]["text"] == said_by
 
 
 def test_who_may_not_resume_it_is_told_so_and_nothing_goes_on(

@@ -192,6 +192,22 @@ def test_it_stops_after_failures_in_a_row_says_so_and_goes_on_when_resumed(bed: 
     assert events.count("automatic rotation stopped") == 1
 
 
+def test_every_channel_that_heard_of_a_stop_hears_of_its_end(bed: Bed) -> None:
+    bed.note(FIRST, 2 * DAY)
+    bot = bed.bot(Automatic("auto", failures=1))
+    bot.turn()
+    bed.finish(bed.open()[0], State.FAILED)
+    bot.turn()
+    assert bot.resume(DEV.name, by="U1", at=float(bed.redis.time()[0]))
+    for name in ("one", "two"):
+        bed.bot(Automatic("auto", failures=1), name=name).turn()
+        bed.redis.delete("gateway-bot:{lease:autopilot}")
+    assert [(s.number, s.resumed_by) for s in bed.stops] == [(1, ""), (1, "U1"), (1, "U1")]
+    bed.redis.hset(f"gateway-bot:{{automatic:{DEV.name}}}", "resumed_at", 1.0)
+    bot.turn()
+    assert len(bed.stops) == 3, "a day later everybody has heard of it"
+
+
 class Once(AuditLog):
     """The trail of a bot that loses its Redis once, as it writes of this event."""
 
