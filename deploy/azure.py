@@ -199,10 +199,11 @@ class ArmClient:
                 raise
             untouched = trouble.untouched = untouched and trouble.untouched
             pause = asked if asked is not None else wait
-            if self._clock() + pause > end:
+            again = self._clock() + pause
+            if again > end:
                 raise trouble
             log.info("Azure: %s; trying again in %.1f s", trouble.happened, pause)
-            if self._clock() + pause >= begun + _NOTICED_SECONDS:
+            if again >= begun + _NOTICED_SECONDS:
                 waiting(trouble, pause)
             self._sleep(pause)
             wait = min(wait * 2, 8.0)

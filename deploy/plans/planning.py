@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from deploy import rules
 from deploy.access import Environment, environment_of
-from deploy.errors import GatewayBotError
+from deploy.errors import GatewayBotError, NotFound
 from deploy.gateway import GatewaySpec
 from deploy.kube.api_errors import OwnershipConflicts
 from deploy.kube.cluster import Cluster
@@ -64,8 +64,8 @@ class Planner:
 
         Fields that others own are listed as conflicts. A plan with conflicts that are not to be
         taken over, or with a finding that denies it, has no digest, so that nobody can decide on
-        it. NotFound when the namespace is missing, InvalidInput when the cluster rejects an object,
-        Conflict when there is no token to rotate.
+        it. NotFound when the namespace is missing, or the gateway to rotate; InvalidInput when the
+        cluster rejects an object, Conflict when there is no token to rotate.
         """
         cluster = self._cluster_of(spec.ref.cluster)
         namespace = spec.ref.namespace
@@ -136,6 +136,10 @@ class Planner:
         for it, since it mostly is, and the Deployment's is repeated where it is not.
         """
         deployment = observed["Deployment", spec.ref.name]
+        if rotation is not None and deployment is None:
+            raise NotFound(
+                f"{spec.ref} does not run any more.", remedy="Deploy it to have it back."
+            )
         used = token_secret_of(deployment["spec"]["template"]["spec"]) if deployment else None
         guess = self._token(spec, action_id, None).secret
         # A rotation always has a new Secret; a deployment mostly keeps the one in use.

@@ -115,12 +115,12 @@ def came_back(before: GatewaySpec, progress: Progress, why: str) -> Outcome:
 
 
 def span(seconds: float) -> str:
-    """A length of time as one reads it."""
+    """A length of time as one reads it, in minutes and hours that are over."""
     whole = max(0, round(seconds))
     if whole < 120:
         return f"{whole} s"
-    minutes = round(whole / 60)
-    return f"{minutes} min" if minutes < 120 else f"{round(minutes / 60)} h"
+    minutes = whole // 60
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"
 
 
 def cause_of(progress: Progress) -> str:

@@ -123,7 +123,10 @@ def plan_token(
     if not live.immutable:
         return new_token(spec, action_id, "The Secret in use is not this bot's own.")
     if live.gateway is not None and live.gateway != spec.apim.gateway:
-        why = f"The token in use belongs to gateway {live.gateway}."
+        why = (
+            f"The token in use is gateway {live.gateway}'s: these pods will serve "
+            f"{spec.apim.gateway} instead."
+        )
         return new_token(spec, action_id, why)
     if live.expires_at is None:
         return new_token(spec, action_id, "Nothing tells when the token in use expires.")

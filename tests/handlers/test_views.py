@@ -16,6 +16,7 @@ from deploy.plans.binding import Observed, build_plan, plan_to_mapping
 from deploy.plans.plan import Exempted, FieldChange, Finding, ObjectChange, TokenPlan
 from deploy.policy import Policy
 from deploy.rendering.manifests import render
+from deploy.rollouts.verdicts import span
 from deploy.specs.options import HostAlias, Network, Rollout
 from handlers.command import parse
 from handlers.verbs import VERBS
@@ -125,6 +126,12 @@ def test_what_failed_says_once_why_a_pod_is_stuck() -> None:
     assert "*edge-1-a*: Last event: Failed: 404" in shown
     assert "*edge-1-b*" not in shown
     assert "*edge-1-c*: CrashLoopBackOff: it ends" in shown
+
+
+@given(st.floats(0, 7199))
+def test_what_happened_and_how_long_it_took_are_the_same_time(seconds: float) -> None:
+    told = span(seconds).replace(" min", "m").replace(" s", "s")
+    assert told == text.duration(round(seconds))
 
 
 def test_a_confirmation_names_what_and_where() -> None:

@@ -251,3 +251,12 @@ def test_a_link_that_is_lost_is_not_the_tokens_fault(bed: RotationBed) -> None:
     assert outcome.state is State.UNKNOWN
     assert "Azure is not reached" in outcome.meaning
     assert before.name in bed.secrets()
+
+
+def test_a_gateway_that_was_deleted_since_is_said_to_run_no_more(bed: RotationBed) -> None:
+    decided, before = bed.decided(), bed.secrets()
+    bed.cluster.delete("Deployment", bed.ref.namespace, bed.ref.name)
+    outcome = bed.rotator.execute(decided, RecordingRun())
+    assert outcome.state is State.FAILED
+    assert outcome.happened == f"{bed.ref} does not run any more."
+    assert bed.secrets() == before
