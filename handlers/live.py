@@ -137,9 +137,9 @@ class Live:
         self._kept[key] = _Kept(thread, asked, place)
         thread.start()
 
-    def stopped(self, key: str, by: str) -> None:
-        """Somebody clicked Stop."""
-        self._store.stop(key, by)
+    def stopped(self, key: str, by: str) -> bool:
+        """Somebody clicked Stop, whichever bot hears of it; False where no bot keeps it."""
+        return self._store.stop(key, by)
 
     def _full(self, user: str) -> Conflict | None:
         """Why there is no room for one more of this person."""

@@ -21,6 +21,7 @@ from handlers import live
 from handlers.posting import post
 from handlers.proposal import find
 from handlers.services import Services
+from handlers.status import end
 from handlers.verb import Click, Option, Reply, Request, Verb
 from handlers.views import logs as view
 from handlers.views.text import escape
@@ -81,7 +82,7 @@ def run(services: Services, request: Request) -> Reply | None:
 
 def by_stop(services: Services, click: Click) -> None:
     """Anybody who sees the message ends it."""
-    services.tails.stopped(click.value[:200], click.user)
+    end(services, services.tails, click)
 
 
 def left_behind(asked: live.Asked) -> Reply:

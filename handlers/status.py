@@ -147,17 +147,20 @@ def by_page(services: Services, click: Click) -> None:
 
 
 def by_stop(services: Services, click: Click) -> None:
-    """The Stop button of a message that is kept current: any bot may hear of it."""
+    """The Stop button of a message that is kept current."""
+    end(services, services.live, click)
+
+
+def end(services: Services, kept: live.Live, click: Click) -> None:
+    """End a message that is kept current, for anybody who sees it."""
     try:
-        services.live.stopped(click.value[:200], click.user)
+        if kept.stopped(click.value[:200], click.user):
+            return
+        # As where a bot died between its post and the note of where that is.
+        reply = Reply("No bot keeps this message current any more.")
     except GatewayBotError as error:
-        replies.send(
-            services.slack,
-            errors.trouble(error),
-            user=click.user,
-            channel=click.channel,
-            response_url="",
-        )
+        reply = errors.trouble(error)
+    replies.send(services.slack, reply, user=click.user, channel=click.channel, response_url="")
 
 
 def _answer(services: Services, click: Click, look: Callable[[], Reply], *, replace: bool) -> None:

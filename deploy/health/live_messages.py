@@ -37,7 +37,8 @@ redis.call('HSET', KEYS[1], 'until', now + tonumber(ARGV[2]))
 return {'on', ''}
 """
 _STOP = """
-if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], 'stopped', ARGV[1]) end
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+redis.call('HSET', KEYS[1], 'stopped', ARGV[1])
 return 1
 """
 _PLACE = """
@@ -108,9 +109,9 @@ class LiveMessages:
         return state, by
 
     @redis_errors
-    def stop(self, key: str, by: str) -> None:
-        """Ask whichever bot keeps it to end it."""
-        self._stop(keys=[self._key(key)], args=[by])
+    def stop(self, key: str, by: str) -> bool:
+        """Ask whichever bot keeps it to end it; False where none does."""
+        return int(self._stop(keys=[self._key(key)], args=[by])) == 1
 
     @redis_errors
     def end(self, key: str) -> None:

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,9 +14,11 @@ from bot.sandbox.valkey import Valkey
 from deploy.actions.connection import connect
 from deploy.errors import Conflict, Unavailable
 from deploy.health.live_messages import LiveMessages
+from handlers import logs
 from handlers.budget import Budgets
 from handlers.live import Live
-from handlers.verb import Reply
+from handlers.status import by_stop
+from handlers.verb import Click, Reply
 from tests.support.redis_servers import started
 from tests.support.slack_workspace import ANA, BEN, OPS, Person
 from tests.support.waiting import until
@@ -169,6 +172,17 @@ def test_a_message_left_behind_that_slack_refuses_keeps_no_other_from_its_end(
     live.start(lambda asked: Reply("left"))
     until(lambda: texts(person) == ["left"], "the end of the one that is there", 20)
     live.stop()
+
+
+def test_who_stops_a_message_that_nobody_keeps_is_told_so(
+    person: Person, client: WebClient, server: Valkey
+) -> None:
+    live = Live(client, LiveMessages(connect(server.url), "bot-1"), Budgets())
+    services: Any = SimpleNamespace(slack=client, live=live, tails=live)
+    for stop in (by_stop, logs.by_stop):
+        stop(services, Click(ANA, OPS, "trigger", "", "r1", {}))
+    told = [m["text"] for m in person.messages(OPS, "ana")]
+    assert told == ["No bot keeps this message current any more."] * 2
 
 
 def test_a_message_that_slack_takes_long_to_post_is_nobody_elses_to_end(
