@@ -122,7 +122,7 @@ def heartbeat_of(evidence: Evidence) -> Heartbeat:
 def heartbeat_of_pods(pods: Sequence[PodHeartbeat], unasked: int = 0) -> Heartbeat:
     """The level of a gateway whose pods have these, and `unasked` more."""
     if not pods:
-        return Heartbeat("unknown", "There is no pod that could talk to Azure.")
+        return Heartbeat("unknown", "there is no pod that could talk to Azure")
     worst = max(pods, key=lambda pod: _RANKS.index(pod.level))
     alike = [pod for pod in pods if pod.level == worst.level]
     since = min((pod.since for pod in alike if pod.since is not None), default=None)

@@ -225,14 +225,16 @@ def _token(cluster: Cluster, gateway: CachedGateway, end: float) -> TokenFacts |
 
     A cluster that takes its time leaves those of a minute ago.
     """
-    key = secret_key(gateway.deployment)
-    if key is None or (gateway.token and gateway.token.settled):
-        return gateway.token
+    key, known = secret_key(gateway.deployment), gateway.token
+    if key is None:
+        return known
     reading = cluster.begin(lambda: read_one(cluster, key))
     try:
-        return reading.result(max(0.0, end - time.monotonic()) / 2)
+        found = reading.result(max(0.0, end - time.monotonic()) / 2)
     except TooLate:
-        return gateway.token
+        return known
+    # What cannot change can be deleted; that it cannot be read tells nothing against it.
+    return known if known and known.settled and not found.missing else found
 
 
 def _pod_status(pod: Manifest, beats: Mapping[str, PodHeartbeat]) -> PodStatus:

@@ -29,7 +29,8 @@ _FEW = 3
 
 @dataclass(frozen=True)
 class TokenFacts:
-    """A token's facts, without the token. `error` says why there are none.
+    """A token's facts, without the token. `error` says why there are none, `missing` that there is
+    no such Secret.
 
     `changed_at` is when the content may last have changed (epoch seconds), None where it cannot;
     `read_at` when this was read.
@@ -39,6 +40,7 @@ class TokenFacts:
     changed_at: float | None = None
     error: str = ""
     read_at: float = 0.0
+    missing: bool = False
 
     @property
     def settled(self) -> bool:
@@ -55,7 +57,7 @@ def secret_key(deployment: Manifest) -> SecretKey | None:
 def token_facts(secret: Manifest | None, key: SecretKey, now: float) -> TokenFacts:
     """Read one Secret, given as the API server gave it; None where there is none."""
     if secret is None:
-        return TokenFacts(None, error=f"there is no Secret {key[1]}", read_at=now)
+        return TokenFacts(None, error=f"there is no Secret {key[1]}", read_at=now, missing=True)
     return TokenFacts(secret_facts(secret, key[2]), _changed_at(secret), read_at=now)
 
 

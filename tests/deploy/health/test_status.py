@@ -215,6 +215,10 @@ def test_a_gateway_in_depth_shows_pods_services_events_and_token(
     assert detail.summary.token_secret == "edge-1-token-abc234"
     assert detail.unread == ()
     assert {c.type for c in detail.conditions} == {"Available", "Progressing"}
+    bed.cluster.delete("Secret", "dev", "edge-1-token-abc234")
+    gone = gateway_detail(cache, REF).summary
+    assert gone.attention == ("Its token is not known: there is no Secret edge-1-token-abc234.",)
+    assert gone.token_expires_at is None
 
 
 def beat(cache: ClusterCache, name: str = "edge-1") -> GatewayDetail:
@@ -292,7 +296,7 @@ def test_a_gateway_without_pods_is_unknown(bed: GatewayBed, cache: ClusterCache)
     heartbeat = beat(cache, "legacy-9").heartbeat
     assert (heartbeat.level, heartbeat.evidence) == (
         "unknown",
-        "There is no pod that could talk to Azure.",
+        "there is no pod that could talk to Azure",
     )
 
 
