@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import errno
 import json
 import logging
 import os
@@ -55,6 +56,8 @@ def main() -> int:
         return 1
     except (SnapshotError, OSError, ValueError, ApiError, ApiUnreachableError) as error:
         print(f"the demo cannot start: {error}", file=sys.stderr)
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            print("choose another port: make demo DEMO_ARGS='--port 3001'", file=sys.stderr)
         return 1
     return 0
 

@@ -154,6 +154,9 @@ class Planner:
         facts = secret_facts(secret, used[1]) if secret and used else None
         if rotation is None:
             token = self._token(spec, action_id, facts)
+            if used and secret is None and token.mint:
+                gone = f"The Secret that its pods read their token from, {used[0]}, is gone."
+                token = dataclasses.replace(token, reason=gone)
         else:
             layout_key = used[1] if used else ""
             token = rotated_token(spec, facts, layout_key, action_id, rotation)

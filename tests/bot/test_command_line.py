@@ -1,4 +1,5 @@
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -87,4 +88,14 @@ def test_render_says_which_field_is_wrong(tmp_path: Path) -> None:
     done = gateway_bot("render", str(spec))
     assert done.returncode == 1
     assert "replicas" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_port_that_is_taken_or_none_is_told_with_the_way_out() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = gateway_bot("demo", "--no-open", "--port", str(taken.getsockname()[1]))
+    assert done.returncode == 1
+    assert "DEMO_ARGS='--port 3001'" in done.stderr
+    done = gateway_bot("demo", "--no-open", "--port", "99999")
+    assert "99999 is no port" in done.stderr
     assert "Traceback" not in done.stderr

@@ -190,6 +190,7 @@ def test_a_missing_secret_is_minted_anew(cluster: Cluster, planner: Planner) -> 
     assert plan.token.mint
     assert plan.token.secret == "edge-1-token-xyz789"
     assert plan.restarts_pods
+    assert "edge-1-token-abc234, is gone" in plan.token.reason
 
 
 def test_a_missing_namespace_ends_the_plan(planner: Planner) -> None:
