@@ -13,9 +13,17 @@ _SHOWN = 15
 
 
 def pending(rows: Sequence[tuple[Action, bool]], user: str) -> Reply:
-    """Each action with whether the person who asks may decide on it."""
+    """Each action with whether the person who asks may decide on it; those that wait for this
+    person first, then their own, so that what others decide alone does not crowd them out."""
     if not rows:
         return Reply("Nothing waits.", (section(":ok_hand: Nothing waits, and nothing runs."),))
+    rows = sorted(
+        rows,
+        key=lambda row: (
+            not (row[1] and row[0].state is State.PENDING),
+            row[0].requester != user,
+        ),
+    )
     blocks: list[Block] = [header("What waits")]
     blocks += [_row(action, may, user) for action, may in rows[:_SHOWN]]
     if len(rows) > _SHOWN:

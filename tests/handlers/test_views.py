@@ -21,6 +21,7 @@ from deploy.specs.options import HostAlias, Network, Rollout
 from handlers.command import parse
 from handlers.verbs import VERBS
 from handlers.views import action as action_view
+from handlers.views import approvals as approvals_view
 from handlers.views import deploy_modal, details, errors, fixes, text
 from handlers.views import help as help_view
 from handlers.views import logs as logs_view
@@ -141,6 +142,18 @@ def test_a_confirmation_names_what_and_where() -> None:
     assert "edge-1" in question
     assert "west/dev" in question
     assert "2.11.1" in question
+
+
+def test_what_a_person_may_decide_comes_before_what_others_have_waiting() -> None:
+    def waiting(id: str, by: str) -> Action:
+        return dataclasses.replace(action(State.PENDING), id=id, requester=by)
+
+    others = [(waiting(f"OTHER{n}", "U0ANA"), False) for n in range(30)]
+    rows = [*others, (waiting("MINE", "U0BEN"), False), (waiting("DECIDE", "U0ANA"), True)]
+    blocks = approvals_view.pending(rows, "U0BEN").blocks
+    check(list(blocks))
+    told = [block["text"]["text"] for block in blocks[1:4]]
+    assert [text.split("`")[1] for text in told] == ["DECIDE", "MINE", "OTHER0"]
 
 
 def test_a_stuck_pod_is_told_with_its_last_event_and_log() -> None:
