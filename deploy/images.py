@@ -42,7 +42,9 @@ def sort_tags(tags: Sequence[str]) -> list[str]:
 
 
 def support(tag: str, tags: Sequence[str]) -> Support:
-    """The support of `tag`, given every tag there is."""
+    """The support of `tag`, given every tag there is; what a digest pins has none that is known."""
+    if tag.startswith("sha256:"):
+        return Support("unknown", "pinned by a digest, support unknown")
     if "preview" in tag or tag == "beta":
         return Support("preview", "preview, unsupported")
     version = version_of(tag)
@@ -116,7 +118,7 @@ class Registry:
         except requests.RequestException as error:
             raise Unavailable(
                 f"The image registry {self._base_url} does not answer.",
-                meaning="Whether the tag exists cannot be told, so nothing was planned.",
+                meaning="Which tags there are cannot be told, so nothing was done.",
             ) from error
         if answer.status_code == 404:
             raise NotFound(

@@ -14,6 +14,7 @@ from handlers import (
     revise,
     rotate,
     status,
+    tags,
     whoami,
     window,
 )
@@ -41,6 +42,7 @@ _VERBS: tuple[Verb, ...] = (
     approvals.DENY,
     approvals.CANCEL,
     window.VERB,
+    tags.VERB,
     whoami.VERB,
 )
 

@@ -24,6 +24,7 @@ TAGS = ["2.9.2", "2.10.1", "2.11.0", "2.11.1", "2.12.1", "v2", "v2-preview", "la
         ("v2-preview", "preview"),
         ("beta", "preview"),
         ("2.13.0", "supported"),
+        ("sha256:0123", "unknown"),
     ],
 )
 def test_the_three_newest_minor_versions_are_supported(tag: str, state: str) -> None:

@@ -1,12 +1,13 @@
 """Looking at gateways from Slack: the table, one in depth, and a message that stays current."""
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 
 import pytest
 
-from tests.journeys.test_deploy import deploy, kubectl, running_again
+from tests.journeys.test_deploy import TAG, deploy, kubectl, running_again
 from tests.support.demo import Demo, Message, words
 from tests.support.waiting import until
 
@@ -59,6 +60,14 @@ def test_the_table_shows_those_that_are_asked_for(
 
 def test_a_cluster_that_is_none_is_said_with_what_there_is(demo: Demo) -> None:
     assert "Did you mean west?" in words(asked(demo, "status --cluster wets", "wets"))
+
+
+def test_the_image_has_tags_with_their_support_and_who_runs_them(demo: Demo) -> None:
+    shown = words(asked(demo, "tags", "Image tags"))
+    line = next(line for line in shown.splitlines() if line.startswith(f"{TAG} "))
+    assert re.fullmatch(rf"{re.escape(TAG)} +(newest|supported) +\d+ *", line)
+    assert "left out" in shown
+    assert "left out" not in words(asked(demo, "tags --all", "Image tags"))
 
 
 def test_a_button_turns_the_same_message(demo: Demo) -> None:
