@@ -171,6 +171,17 @@ class Deliveries:
         wait = self._budgets.update()
         if wait and not action.final:
             raise Later(max(wait, _PROGRESS_SECONDS))
+        if self._updated(message, text, blocks):
+            return message
+        log.warning("the message of %s is out of reach; it is posted anew", action.id)
+        # Unless it was so already, in a try that was cut short.
+        anew = self._already_posted(delivery, but_in=message["channel"])
+        if anew is not None and self._updated(anew, text, blocks):
+            return anew
+        return self._post(action, text, blocks)
+
+    def _updated(self, message: Place, text: str, blocks: list[Block]) -> bool:
+        """Bring a message up to date; False where the bot may not write in its channel any more."""
         try:
             self._slack.chat_update(
                 channel=message["channel"], ts=message["ts"], text=text, blocks=blocks
@@ -178,9 +189,8 @@ class Deliveries:
         except SlackApiError as error:
             if error.response.get("error") not in CLOSED:
                 raise
-            log.warning("the message of %s is out of reach; it is posted anew", action.id)
-            return self._post(action, text, blocks)
-        return message
+            return False
+        return True
 
     def _post(self, action: Action, text: str, blocks: list[Block]) -> Place:
         metadata = {"event_type": EVENT_TYPE, "event_payload": {"id": action.id}}
@@ -255,12 +265,14 @@ class Deliveries:
             raise Later(wait)
         return self._slack.chat_postMessage(channel=channel, **arguments)
 
-    def _already_posted(self, delivery: Delivery) -> Place | None:
-        """A message whose posting was never confirmed."""
+    def _already_posted(self, delivery: Delivery, but_in: str = "") -> Place | None:
+        """A message whose posting was never confirmed, in another channel than `but_in`."""
         if delivery.attempt <= 1:
             return None
         action = delivery.action
         for channel in self._channels(action):
+            if channel == but_in:
+                continue
             for message in self._history(channel, None, action.created_at):
                 if _payload(message) == {"id": action.id}:
                     return {"channel": channel, "ts": message["ts"]}

@@ -17,6 +17,7 @@ from deploy.health.incident_store import IncidentStore
 from deploy.health.incidents import Health, Incident, Watch, health_of, step
 from deploy.health.levels import Levels
 from handlers.budget import Budgets
+from handlers.posting import CLOSED
 from handlers.views import incidents as view
 
 log = logging.getLogger(__name__)
@@ -136,7 +137,10 @@ class Watchers:
             told = self._told(channel, trying)
         except (SlackApiError, SlackClientError, OSError) as error:
             log.warning("a channel was not told of %s: %s", incident.id, error)
-            return watch
+            if incident.over_at is None or not _closed(error):
+                return watch
+            # It would be owed for ever to a channel that is archived, or left by the bot.
+            told = dataclasses.replace(trying, told=trying.version, replies=())
         return self._kept(subject, watch, told)
 
     def _kept(self, subject: str, watch: Watch, incident: Incident) -> Watch:
@@ -152,8 +156,9 @@ class Watchers:
         place = incident.message or self._already_posted(channel, incident)
         if place is not None and incident.told < incident.version:
             gone = not self._updated(place, text, blocks)
-            # What lasts is told again where somebody deleted it; an end needs no message of its own.
-            place = None if gone and incident.over_at is None else place
+            if gone and incident.over_at is None:
+                # Told anew at the next look; an end needs no message of its own.
+                return dataclasses.replace(incident, message=None, attempts=0)
         if place is None:
             metadata = {"event_type": EVENT_TYPE, "event_payload": {"id": incident.id}}
             posted = self._slack.chat_postMessage(
@@ -200,6 +205,11 @@ class Watchers:
             if metadata.get("event_type") == EVENT_TYPE and payload.get("id") == incident.id:
                 return {"channel": channel, "ts": str(message["ts"])}
         return None
+
+
+def _closed(error: Exception) -> bool:
+    """Whether Slack lets the bot write nothing there, whatever it is."""
+    return isinstance(error, SlackApiError) and error.response.get("error") in CLOSED
 
 
 def _subject(cluster: str, channel: str) -> str:

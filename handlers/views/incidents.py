@@ -55,7 +55,7 @@ def reply(text: str) -> str:
     kind, _, rest = text.partition(" ")
     subject, _, said = rest.partition(" ")
     if kind == "gone":
-        return f"`{escape(subject)}` runs no more."
+        return f"`{escape(subject)}` runs no more, or another channel hears of it."
     if kind == "better":
         well = "is well again" if "/" in subject else "answers again"
         return f"✅ `{escape(subject)}` {well}."

@@ -21,7 +21,7 @@ from handlers.watchers import Watchers
 from tests.deploy.health.test_cache import gateway, install
 from tests.support.redis_servers import started
 from tests.support.running_cluster import RunningCluster
-from tests.support.slack_workspace import OPS, Person
+from tests.support.slack_workspace import BOT, OPS, Person
 from tests.support.waiting import until
 
 
@@ -196,6 +196,41 @@ def test_an_incident_that_lasts_is_told_anew_where_somebody_deleted_its_message(
     assert not [m for m in posts(person) if m["text"].startswith("Over")]
 
 
+class Forgetful(WebClient):
+    """Posts arrive, their answers do not."""
+
+    def chat_postMessage(self, **more: Any) -> Any:  # noqa: N802  # as the SDK has it
+        super().chat_postMessage(**more)
+        raise ConnectionResetError
+
+
+def test_an_incident_that_is_told_anew_is_so_once_where_that_was_never_confirmed(
+    person: Person, bed: Bed
+) -> None:
+    bed.levels.level = "cut off"
+    bed.look(bed.bot("one"))
+    bed._client.chat_delete(channel=OPS, ts=posts(person)[0]["ts"])
+    bed.levels.level = "denied"
+    client = bed._client
+    bed.look(bed.bot("one", Forgetful(token=client.token, base_url=client.base_url)))
+    bed.look(bed.bot("one"))
+    assert [m["text"] for m in posts(person)].count("west/dev/edge-1 is denied") == 1
+
+
+def test_the_end_of_an_incident_is_not_owed_for_ever_where_the_bot_may_not_post(
+    person: Person, bed: Bed
+) -> None:
+    person.post("members", channel=OPS, user=BOT, member=False)
+    bed.levels.level = "cut off"
+    bed.look(bed.bot("one"))
+    bed.levels.level = "connected"
+    bed.look(bed.bot("one"), seconds=400)
+    bed.end("one")
+    left = IncidentStore(bed._redis, "two").take(f"west:{OPS}")
+    assert left is not None
+    assert left.incidents == ()
+
+
 def test_what_slack_did_not_take_is_told_later_and_once(person: Person, bed: Bed) -> None:
     bed.levels.level = "cut off"
     lost = WebClient(token="xoxb-1-bot", base_url="http://127.0.0.1:9/api/", timeout=1)
@@ -209,13 +244,6 @@ def test_what_slack_did_not_take_is_told_later_and_once(person: Person, bed: Bed
 def test_a_message_whose_posting_was_never_confirmed_is_found_and_not_repeated(
     person: Person, bed: Bed
 ) -> None:
-    class Forgetful(WebClient):
-        """The post arrives, its answer does not."""
-
-        def chat_postMessage(self, **more: Any) -> Any:  # noqa: N802  # as the SDK has it
-            super().chat_postMessage(**more)
-            raise ConnectionResetError
-
     bed.levels.level = "cut off"
     client = bed._client
     bed.look(bed.bot("one", Forgetful(token=client.token, base_url=client.base_url)))
