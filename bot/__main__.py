@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser(
         "demo", help="run the bot with a Slack, an Azure and clusters of its own, on this machine"
     )
-    demo.add_argument("--port", type=_port, default=3000, help="of the page; 0 takes any free one")
+    demo.add_argument("--port", type=port, default=3000, help="of the page; 0 takes any free one")
     demo.add_argument("--data", type=Path, help="keep everything here, and go on from it")
     demo.add_argument("--no-open", action="store_true", help="do not open the browser")
     demo.add_argument("--kubeconfig", type=Path, help="use these clusters instead of emulated ones")
@@ -65,11 +65,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65535:
-        raise argparse.ArgumentTypeError(f"{port} is no port; ports end at 65535")
-    return port
+def port(text: str) -> int:
+    """A port of the machine; argparse says “invalid port value” of what is no number."""
+    number = int(text)
+    if not 0 <= number <= 65535:
+        raise argparse.ArgumentTypeError(f"{number} is no port; ports end at 65535")
+    return number
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 _LEASE_SECONDS = 60
 _SWEEP_SECONDS = 5
 _SWEEP_COUNT = 20
+_UNTOLD = 100
+"""So many answers are kept for a Slack that takes none; what is older is worked out again."""
 
 
 class Intake:
@@ -87,18 +89,26 @@ class Intake:
     def _take(self, key: str) -> None:
         try:
             payload = self._inbox.claim(key, self._owner, _LEASE_SECONDS)
-            untold = self._untold.pop(key, None)
+            with self._lock:
+                untold = self._untold.pop(key, None)
             if payload is None:
                 return
             request = Request(**payload)
             reply = untold or self._answer(request)
             if reply is not None and not self._told(request, reply):
                 # Slack does not answer just now; the next sweep comes back to it.
-                self._untold[key] = reply
+                self._keep(key, reply)
                 return
             self._inbox.done(key, reply.text if reply else "")
         except GatewayBotError as error:
             log.warning("request %s waits for its next turn: %s", key, error)
+
+    def _keep(self, key: str, reply: Reply) -> None:
+        with self._lock:
+            self._untold[key] = reply
+            # Also that of a request which another bot has answered since.
+            if len(self._untold) > _UNTOLD:
+                del self._untold[next(iter(self._untold))]
 
     def _told(self, request: Request, reply: Reply) -> bool:
         return replies.send(

@@ -56,6 +56,12 @@ if failures >= tonumber(ARGV[3]) and redis.call('HEXISTS', KEYS[1], 'stopped') =
 end
 return 0
 """
+_GO_ON = """
+-- ARGV: who lets it go on, when. Of two the first is told of, as the trail has it.
+if redis.call('HDEL', KEYS[1], 'stopped') == 0 then return 0 end
+redis.call('HSET', KEYS[1], 'failures', 0, 'resumed_by', ARGV[1], 'resumed_at', ARGV[2])
+return 1
+"""
 
 
 @dataclass(frozen=True)
@@ -109,6 +115,7 @@ class Autopilot:
         self._wake = wake
         self._prefix = prefix
         self._count = client.register_script(_COUNT)
+        self._go_on = client.register_script(_GO_ON)
 
     @redis_errors
     def turn(self) -> int:
@@ -143,8 +150,7 @@ class Autopilot:
             return False
         # On record first: what is not can be asked for again.
         self._record("automatic rotation resumed", by, environment, "", 2 * number, at)
-        self._client.hset(key, mapping={"failures": 0, "resumed_by": by, "resumed_at": at})
-        return bool(self._client.hdel(key, "stopped"))
+        return int(self._go_on(keys=[key], args=[by, at])) == 1
 
     def _environment(
         self, environment: Environment, rule: Automatic, tracked: Sequence[Tracked], user: str

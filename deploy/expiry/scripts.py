@@ -143,7 +143,7 @@ elseif cjson.decode(field('body')).source == 'unknown' and told > known + 60000 
   close('renewed')
 end
 if open() and math.abs(known - told) <= 60000 then
-  local function said(kind) return math.abs(number('azure:' .. kind) - told) <= 60000 end
+  local function said(kind) return math.abs(number('azure:' .. kind) - known) <= 60000 end
   if not (said(ARGV[1]) or said('expired')) then
     set('azure:' .. ARGV[1], ARGV[2])
     tell('azure', '', '', ARGV[1] .. ' ' .. ARGV[3])
@@ -153,8 +153,8 @@ return answer('done')
 """
 """Where nothing else tells the expiry, Azure's event does; a later one is of a newer token.
 
-What two instances' tokens say that were made within a minute counts as one: a gateway that runs in
-two places has such, and each event is told of here again and again."""
+What instances' tokens say that were made within a minute of the one that is known counts as one: a
+gateway that runs in several places has such, and each event is told of here again and again."""
 
 UNROTATED = """
 -- ARGV: why it is not rotated on its own, empty where it is

@@ -76,9 +76,9 @@ def confirmed(done: int, left: int, refused: Sequence[Refusal] = ()) -> Reply:
 
 def _refused(refusal: Refusal) -> Block:
     # What begins with the name need not be given it again.
-    rest = refusal.why.removeprefix(refusal.name)
+    rest = refusal.why.removeprefix(f"{refusal.name} ")
     colon = ":" if rest == refusal.why else ""
-    return context(f":warning: *{escape(refusal.name)}*{colon} {escape(rest.strip())}")
+    return context(f":warning: *{escape(refusal.name)}*{colon} {escape(rest)}")
 
 
 def _all(mine: Sequence[Proposed]) -> Block:

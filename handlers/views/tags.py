@@ -40,7 +40,9 @@ def listing(
     if silent:
         names = ", ".join(map(escape, silent))
         blocks.append(
-            context(f":warning: What runs on {names} now cannot be read, so it may be others.")
+            context(
+                f":warning: {names} cannot be read now, so more gateways may run these or others."
+            )
         )
     blocks.append(context(f"`{escape(repository)}`"))
     old = sum(row.gateways for row in rows if row.support.state == "unsupported")

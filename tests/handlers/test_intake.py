@@ -109,3 +109,36 @@ def test_an_answer_is_kept_until_slack_takes_it_or_refuses_it_for_good(
         made.stop()
     assert begun == ["r1"]
     assert told.count("ephemeral") == tries
+
+
+def test_of_very_many_answers_that_slack_does_not_take_the_oldest_are_worked_out_again(
+    server: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "_SWEEP_SECONDS", 0.05)
+    monkeypatch.setattr(intake, "_UNTOLD", 1)
+    client = connect(server.url)
+    begun: list[str] = []
+    refused: list[str] = []
+
+    def quick(services: Any, request: Request) -> Reply:
+        begun.append(request.id)
+        return Reply(request.id)
+
+    def post(**message: Any) -> None:
+        if len(refused) < 4:
+            refused.append(message["text"])
+            raise OSError
+
+    slack: Any = SimpleNamespace(chat_postEphemeral=post, chat_postMessage=post)
+    services: Any = SimpleNamespace(slack=slack)
+    with ThreadPoolExecutor(1) as pool:
+        verbs = {"quick": Verb("quick", "is quick", quick)}
+        made = intake.Intake(services, Inbox(client), verbs, pool, "bot-1")
+        for name in ("r1", "r2"):
+            made.accept(Request(name, "quick", "U1", "C1"))
+        until(lambda: refused == ["r1", "r1", "r2", "r2"], "the answers that are not taken")
+        client.zadd("gateway-bot:{inbox}:open", {"r1": 0, "r2": 1}, xx=True)
+        made.start()
+        until(lambda: client.zcard("gateway-bot:{inbox}:open") == 0, "the end of both")
+        made.stop()
+    assert begun == ["r1", "r2", "r1"]

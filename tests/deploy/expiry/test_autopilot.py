@@ -2,7 +2,7 @@
 
 import dataclasses
 import datetime
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -240,6 +240,33 @@ def test_a_stop_and_its_end_are_on_record_whatever_happens_as_they_are_written_d
     assert bot.resume(DEV.name, by="U1", at=2.0)
     events = [e.event for e in audit.read() if e.event.startswith("automatic rotation ")][::-1]
     assert events == ["automatic rotation stopped", "automatic rotation resumed"]
+
+
+class Meanwhile(AuditLog):
+    """The trail of a bot that is overtaken by another one as it writes that somebody resumed it."""
+
+    overtake: Callable[[], object] = staticmethod(lambda: None)
+
+    def append(self, event: str, *more: Any, **named: Any) -> None:
+        super().append(event, *more, **named)
+        overtake, self.overtake = self.overtake, lambda: None
+        overtake()
+
+
+def test_of_two_who_resume_at_once_one_is_told_of(bed: Bed) -> None:
+    bed.audit = audit = Meanwhile(bed.redis)
+    bed.note(FIRST, 2 * DAY)
+    bot = bed.bot(Automatic("auto", failures=1))
+    bot.turn()
+    bed.finish(bed.open()[0], State.FAILED)
+    bot.turn()
+    now = float(bed.redis.time()[0])
+    resumed = []
+    audit.overtake = lambda: resumed.append(bot.resume(DEV.name, by="U2", at=now))
+    resumed.append(bot.resume(DEV.name, by="U1", at=now))
+    assert resumed == [True, False]
+    bot.turn()
+    assert bed.stops[-1].resumed_by == "U2"
 
 
 def test_a_success_between_failures_begins_the_count_anew(bed: Bed) -> None:

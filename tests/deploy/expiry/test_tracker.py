@@ -292,7 +292,7 @@ def test_tokens_that_were_made_within_a_minute_are_told_of_once_however_often_az
     tracker.note(told)
     tracker.tick()
     for _ in range(3):
-        for number, later in enumerate((0, 60)):
+        for number, later in enumerate((-60, 0, 60)):
             expires_at, instance = told.expires_at + later, f"pod-{number}"
             tracker.azure(REF, expired=False, expires_at=expires_at, instance=instance)
     assert [e.event for e in found(tracker).entries] == ["warning", "azure"]
