@@ -233,7 +233,8 @@ def test_the_end_of_an_incident_is_not_owed_for_ever_where_the_bot_may_not_post(
 
 def test_what_slack_did_not_take_is_told_later_and_once(person: Person, bed: Bed) -> None:
     bed.levels.level = "cut off"
-    lost = WebClient(token="xoxb-1-bot", base_url="http://127.0.0.1:9/api/", timeout=1)
+    away = "http://127.0.0.1:9/api/"
+    lost = WebClient(token="xoxb-1-bot", base_url=away, timeout=1, retry_handlers=[])
     bot = bed.bot("one", lost)
     bed.look(bot)
     assert posts(person) == []
