@@ -207,6 +207,8 @@ def test_the_very_next_read_after_a_connection_broke_says_that_it_is_away(
 ) -> None:
     install(running, gateway("edge-1"))
     cache.read()
+    # What was listed a moment ago is true; its watch is opened after that.
+    until(lambda: all(k.watch.connected for k in cache._kinds.values()), "the watches")
     running.call(lambda: running.cluster.faults.set("api_down", True))
     until(lambda: not cache._kinds["Pod"].watch.connected, "the end of the watch")
     assert "does not answer" in cache.read().stale
