@@ -211,7 +211,7 @@ class Announcements(WebClient):
         self.reason = reason
         self.lose = lose
 
-    def chat_postMessage(self, *, channel: str, **arguments: Any) -> Any:  # noqa: N802
+    def chat_postMessage(self, *, channel: str, **arguments: Any) -> Any:  # noqa: N802  # as the SDK has it
         if channel == OPS:
             answer: Any = SimpleNamespace(
                 get=lambda name: {"error": self.reason}.get(name), status_code=200, headers={}

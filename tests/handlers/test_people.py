@@ -88,7 +88,7 @@ class Grid:
         self.asked += 1
         return {"user": self.people[user]}
 
-    def chat_postEphemeral(self, **message: Any) -> None:  # noqa: N802
+    def chat_postEphemeral(self, **message: Any) -> None:  # noqa: N802  # as the SDK has it
         self.told.append(message)
 
 
