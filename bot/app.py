@@ -38,29 +38,30 @@ from bot.socket_mode import SocketMode
 from deploy.actions import connection, reminders
 from deploy.actions.audit import AuditLog
 from deploy.actions.executor import Executor
+from deploy.actions.fencing import Fences
 from deploy.actions.inbox import Inbox
 from deploy.actions.leases import GatewayLeases
 from deploy.actions.outbox import Outbox
 from deploy.actions.runner import Runner
 from deploy.actions.store import ActionStore
 from deploy.actions.windows import Windows
+from deploy.changes.gatekeeper import Gatekeeper, NoFreeze
 from deploy.expiry.tracker import Tracker
-from deploy.gatekeeper import Gatekeeper, NoFreeze
 from deploy.health.cache import ClusterCache
 from deploy.health.incident_store import IncidentStore
 from deploy.health.levels import Levels
 from deploy.health.live_messages import LiveMessages
 from deploy.health.portal import portal_of
-from deploy.kube.fencing import Fences
 from deploy.plans.planning import Planner
+from deploy.rollouts import regeneration
 from deploy.rollouts.applying import Applier
 from deploy.rollouts.deployer import Deployer
 from deploy.rollouts.minting import Minter
+from deploy.rollouts.regeneration import Regenerator, Survey
 from deploy.rollouts.removal import Remover
-from deploy.tokens import regeneration, rotation
-from deploy.tokens.regeneration import Regenerator, Survey
-from deploy.tokens.rotator import Rotator, plan_rotation
-from deploy.tokens.verification import observing
+from deploy.rollouts.rotator import Rotator, plan_rotation
+from deploy.rollouts.verification import observing
+from deploy.tokens import rotation
 from handlers import again, choices, listeners, logs, status, window
 from handlers.again import Reproposing
 from handlers.budget import Budgets

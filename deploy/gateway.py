@@ -1,30 +1,10 @@
-"""What a gateway is and what a person asks for. Pure data, validated when it is made."""
+"""Which gateway is meant: where it runs, and its resource in Azure. Validated when it is made."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Self
 
 from deploy.errors import InvalidInput
-from deploy.specs.options import (
-    Auth,
-    Autoscaling,
-    Backup,
-    CaSource,
-    Discovery,
-    Disruption,
-    Limits,
-    LocalLogs,
-    Metrics,
-    Network,
-    Objects,
-    Pairs,
-    Placement,
-    Proxy,
-    Pull,
-    Rollout,
-    Security,
-    Service,
-)
 
 _DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _LONGEST_SUFFIX = "-instance-discovery"
@@ -87,51 +67,3 @@ class ApimGateway:
     instance: str
     gateway: str
     configuration_endpoint: str
-
-
-@dataclass(frozen=True)
-class GatewaySpec:
-    """A whole gateway as a person asks for it."""
-
-    ref: GatewayRef
-    apim: ApimGateway
-    tag: str
-    repository: str = DEFAULT_REPOSITORY
-    replicas: int = 3
-    cpu: str = "2"
-    memory: str = "2Gi"
-    service_type: str = "LoadBalancer"
-    http_port: int = 80
-    https_port: int = 443
-    log_level: str = "info"
-    log_format: str = "text"
-    rollout: Rollout = field(default_factory=Rollout)
-    autoscaling: Autoscaling = field(default_factory=Autoscaling)
-    limits: Limits = field(default_factory=Limits)
-    pull: Pull = field(default_factory=Pull)
-    service: Service = field(default_factory=Service)
-    authorities: tuple[CaSource, ...] = ()
-    network: Network = field(default_factory=Network)
-    proxy: Proxy = field(default_factory=Proxy)
-    backup: Backup = field(default_factory=Backup)
-    local_logs: LocalLogs = field(default_factory=LocalLogs)
-    metrics: Metrics = field(default_factory=Metrics)
-    discovery: Discovery = field(default_factory=Discovery)
-    disruption: Disruption = field(default_factory=Disruption)
-    placement: Placement = field(default_factory=Placement)
-    security: Security = field(default_factory=Security)
-    settings: Pairs = ()
-    labels: Pairs = ()
-    annotations: Pairs = ()
-    auth: Auth = field(default_factory=Auth)
-    objects: Objects = field(default_factory=Objects)
-
-    @property
-    def image(self) -> str:
-        """The image reference the pods run."""
-        return f"{self.repository}:{self.tag}"
-
-    @property
-    def least_replicas(self) -> int:
-        """How many pods there are at least, whoever counts them."""
-        return self.autoscaling.least if self.autoscaling.most is not None else self.replicas

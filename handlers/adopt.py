@@ -3,17 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
+from deploy.annotations import SPEC_ANNOTATION
 from deploy.azure import ApimInstance
 from deploy.errors import Conflict, GatewayBotError, NotFound
 from deploy.gateway import GatewayRef
-from deploy.health.inventory import apim_gateway_of, settings_maps
 from deploy.kube.cluster import Cluster
+from deploy.kube.objects import Manifest
+from deploy.observed.installed import deployment_of
+from deploy.observed.inventory import apim_gateway_of, settings_maps
+from deploy.observed.pods import token_secret_of
+from deploy.observed.token_facts import secret_facts
 from deploy.plans.adoption import derive, instance_named_by
-from deploy.plans.plan import Manifest
-from deploy.rendering.manifests import SPEC_ANNOTATION
-from deploy.rollouts.installed import deployment_of
-from deploy.rollouts.pods import token_secret_of
-from deploy.tokens.token import secret_facts
 from handlers.proposal import DECISION_OPTIONS, check_allowed, find, listed, propose, told_of_waits
 from handlers.services import Services
 from handlers.verb import Option, Reply, Request, Verb

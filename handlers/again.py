@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from deploy.actions.executor import Executor, Run
-from deploy.actions.record import Action, Outcome, State
-from deploy.expiry.autopilot import AUTOMATIC
+from deploy.actions.record import AUTOMATIC, Action, Outcome, State
 from deploy.gateway import GatewayRef
+from deploy.rollouts import regeneration
 from deploy.specs.spec import spec_from_mapping
-from deploy.tokens import regeneration, rotation
+from deploy.tokens import rotation
 from handlers import delete, regenerate_key, revise, rotate
 from handlers.proposal import propose
 from handlers.services import Services

@@ -1,7 +1,7 @@
 """`/gateway delete`: shows what would go, and waits for the decision."""
 
 from deploy.errors import NotFound
-from deploy.rollouts.installed import installed
+from deploy.observed.installed import installed
 from deploy.rollouts.removal import removal_plan
 from handlers.proposal import DECISION_OPTIONS, check_allowed, find, wait_for_decision
 from handlers.services import Services

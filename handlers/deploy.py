@@ -5,10 +5,11 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from deploy.annotations import SPEC_ANNOTATION
 from deploy.azure import ApimInstance
 from deploy.errors import GatewayBotError, InvalidInput, NotFound, Refused
-from deploy.gateway import GatewayRef, GatewaySpec
-from deploy.rendering.manifests import SPEC_ANNOTATION
+from deploy.gateway import GatewayRef
+from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.overlay import EXAMPLE, from_file, from_words, from_yaml, merged
 from deploy.specs.spec import spec_from_mapping
 from handlers import fix, spec_file

@@ -5,8 +5,8 @@ from typing import Any
 from slack_sdk.errors import SlackApiError
 
 from deploy.errors import Unavailable
+from deploy.observed.installed import installed
 from deploy.rendering.export import exported
-from deploy.rollouts.installed import installed
 from handlers.proposal import find
 from handlers.services import Services
 from handlers.verb import Reply, Request, Verb

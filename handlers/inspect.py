@@ -9,9 +9,9 @@ from deploy.access import environment_of
 from deploy.actions.record import action_id
 from deploy.errors import GatewayBotError, NotFound
 from deploy.kube.cluster import Cluster
-from deploy.plans.plan import Manifest
-from deploy.rollouts.history import revisions
-from deploy.rollouts.installed import deployment_of, installed
+from deploy.kube.objects import Manifest
+from deploy.observed.history import revisions
+from deploy.observed.installed import deployment_of, installed
 from handlers.proposal import find
 from handlers.services import Services
 from handlers.verb import Reply, Request, Verb

@@ -11,12 +11,12 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 
 from deploy.errors import Conflict, InvalidInput, NotFound, Refused
 from deploy.gateway import GatewayRef
-from deploy.health.inventory import container_of
 from deploy.kube.cluster import Cluster
 from deploy.logs.filters import Filter, checked_level, compile_pattern
 from deploy.logs.following import Following, Pods, read_now
 from deploy.logs.lines import Line
-from deploy.rollouts.installed import deployment_of
+from deploy.observed.installed import deployment_of
+from deploy.observed.inventory import container_of
 from handlers import live
 from handlers.posting import post
 from handlers.proposal import find

@@ -7,13 +7,15 @@ from typing import Any
 from deploy.actions.record import action_id
 from deploy.azure import Waiting
 from deploy.errors import Conflict, InvalidInput, Refused, Unavailable
-from deploy.gateway import GatewayRef, GatewaySpec
+from deploy.gateway import GatewayRef
 from deploy.health.status import resolve
 from deploy.plans.binding import plan_to_mapping
-from deploy.plans.plan import Finding, Plan
+from deploy.plans.plan import Plan
 from deploy.policy import Policy
+from deploy.rollouts import regeneration
+from deploy.rules.finding import Finding
+from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.spec import spec_to_mapping
-from deploy.tokens import regeneration
 from deploy.tokens.rotation import Rotation, rotation_to_mapping
 from handlers import replies
 from handlers.services import Services

@@ -1,7 +1,7 @@
 """`/gateway regenerate-key`: kills every token made with one of a gateway's keys."""
 
 from deploy.errors import InvalidInput, Refused
-from deploy.tokens.regeneration import KIND, Survey, check_strictest, plan_regeneration
+from deploy.rollouts.regeneration import KIND, Survey, check_strictest, plan_regeneration
 from deploy.tokens.rotation import parse_key
 from handlers.proposal import DECISION_OPTIONS, check_allowed, find, wait_for_decision
 from handlers.services import Services

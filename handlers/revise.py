@@ -4,8 +4,8 @@ import dataclasses
 import datetime
 
 from deploy.errors import Conflict, InvalidInput
-from deploy.rollouts.history import chosen, revisions
-from deploy.rollouts.installed import Installed, installed
+from deploy.observed.history import chosen, revisions
+from deploy.observed.installed import Installed, installed
 from deploy.specs.spec import spec_from_mapping, spec_to_mapping
 from deploy.tokens.token import iso
 from handlers.proposal import DECISION_OPTIONS, check_allowed, find, propose

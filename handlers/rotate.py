@@ -8,7 +8,7 @@ from deploy.actions.record import Action, State, action_id
 from deploy.errors import GatewayBotError, InvalidInput, Refused
 from deploy.gateway import GatewayRef
 from deploy.health.status import GatewaySummary
-from deploy.rollouts.installed import installed
+from deploy.observed.installed import installed
 from deploy.tokens.rotation import KIND, Rotation, parse_key, parse_lifetime
 from deploy.tokens.token import LONGEST
 from handlers import decisions, replies

@@ -11,8 +11,8 @@ from deploy.actions.audit import AuditLog
 from deploy.actions.store import ActionStore
 from deploy.actions.windows import Windows
 from deploy.azure import ApimInstance, ArmClient
+from deploy.changes.gatekeeper import Gatekeeper
 from deploy.expiry.tracker import Tracker
-from deploy.gatekeeper import Gatekeeper
 from deploy.health.cache import ClusterCache
 from deploy.health.levels import Levels
 from deploy.images import Registry

@@ -5,11 +5,10 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from deploy.actions.executor import RunLost
+from deploy.actions.fencing import Fence, FenceLost
 from deploy.actions.record import Action
 from deploy.actions.store import ActionStore
-from deploy.kube.fencing import Fence, FenceLost
-from deploy.rollouts.patience import patiently
+from deploy.retry import RunLost, patiently
 
 
 class ClaimedRun:

@@ -7,10 +7,6 @@ from typing import Any, Protocol
 from deploy.actions.record import Action, Outcome
 
 
-class RunLost(Exception):
-    """This run no longer holds its action: another bot goes on, so this one must stop at once."""
-
-
 class Run(Protocol):
     """One try at an action, while its lease lasts."""
 

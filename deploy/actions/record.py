@@ -44,6 +44,8 @@ EDGES: Mapping[State, frozenset[State]] = {
 The Lua scripts and the documentation are made from this table."""
 
 
+AUTOMATIC = "automatic"
+"""The mark in an action's request by which views know that nobody asked for it."""
 WAIT = "wait"
 """The step of a run that waits for its turn at the gateway: nothing is begun by it."""
 

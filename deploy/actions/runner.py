@@ -14,13 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from deploy.actions.claimed import ClaimedRun
-from deploy.actions.executor import Executor, RunLost
+from deploy.actions.executor import Executor
+from deploy.actions.fencing import Fence, FenceHeld, FenceLost, Fences, FenceTooLow
 from deploy.actions.leases import GatewayLeases
 from deploy.actions.record import WAIT, Action, Outcome, State
 from deploy.actions.store import ActionStore
 from deploy.errors import GatewayBotError
-from deploy.kube.fencing import Fence, FenceHeld, FenceLost, Fences, FenceTooLow
-from deploy.rollouts.patience import PATIENCE, patiently
+from deploy.retry import PATIENCE, RunLost, patiently
 
 log = logging.getLogger(__name__)
 

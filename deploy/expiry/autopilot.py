@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from deploy.access import Environment, environment_of, frozen, policy_for
 from deploy.actions.audit import AuditLog
 from deploy.actions.connection import redis_errors
-from deploy.actions.record import Action, State, action_id
+from deploy.actions.record import AUTOMATIC, Action, State, action_id
 from deploy.actions.store import ActionStore, Decision
 from deploy.errors import Conflict, GatewayBotError, Unavailable
 from deploy.expiry.automatic import Attempt, Automatic, Candidate, queue, room
@@ -25,13 +25,11 @@ from deploy.gateway import GatewayRef
 from deploy.plans.binding import plan_to_mapping
 from deploy.plans.plan import Plan
 from deploy.policy import Policy
+from deploy.rollouts.rotator import rotation_request
 from deploy.tokens.rotation import KIND, Rotation
-from deploy.tokens.rotator import rotation_request
 
 log = logging.getLogger(__name__)
 
-AUTOMATIC = "automatic"
-"""The mark in an action's request by which views know that nobody asked for it."""
 _LEASE_SECONDS = 60.0
 _TRIES = 20
 """So many are planned at one look, when nothing comes of any."""
@@ -79,7 +77,7 @@ class Stop:
 
 
 class Plans(Protocol):
-    """Makes the plan of a rotation (deploy.tokens.rotator.plan_rotation)."""
+    """Makes the plan of a rotation (deploy.rollouts.rotator.plan_rotation)."""
 
     def __call__(self, ref: GatewayRef, rotation: Rotation, action_id: str) -> Plan: ...
 

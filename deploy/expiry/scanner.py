@@ -16,7 +16,7 @@ from deploy.expiry.tracker import Tracker
 from deploy.gateway import GatewayRef
 from deploy.health.cache import ClusterCache
 from deploy.health.status import GatewaySummary, summaries
-from deploy.tokens.entra import credential_expires
+from deploy.observed.sign_in import credential_expires
 
 log = logging.getLogger(__name__)
 

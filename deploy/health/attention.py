@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from deploy.kube.objects import Manifest
 from deploy.masking import mask_secrets
-from deploy.plans.plan import Manifest
-from deploy.rollouts.pods import is_ready, state_of
-from deploy.tokens.token_facts import TokenFacts
+from deploy.observed.pods import is_ready, state_of
+from deploy.observed.token_facts import TokenFacts
 
 _WARN = 7 * 24 * 3600.0
 """Azure Advisor warns seven days before a token expires; so does this."""

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 
 from deploy.errors import GatewayBotError, Unavailable
 from deploy.gateway import GatewayRef
-from deploy.health import inventory
 from deploy.health.trimming import DEPLOYMENT, POD, is_trimmed_away, owner_of
 from deploy.kube.cluster import Cluster
+from deploy.kube.objects import Manifest
 from deploy.kube.shapes import Shape
 from deploy.kube.watching import Change, Watch
-from deploy.plans.plan import Manifest
-from deploy.tokens.token_facts import AGAIN_SECONDS, SecretKey, TokenFacts, read_all, secret_key
+from deploy.observed import inventory
+from deploy.observed.token_facts import AGAIN_SECONDS, SecretKey, TokenFacts, read_all, secret_key
 
 log = logging.getLogger(__name__)
 

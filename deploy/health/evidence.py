@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 from deploy.errors import GatewayBotError
 from deploy.gateway import GatewayRef
-from deploy.health import inventory
 from deploy.health.heartbeat import (
     WINDOW,
     AzureEvent,
@@ -17,10 +16,11 @@ from deploy.health.heartbeat import (
     heartbeat_of,
 )
 from deploy.kube.cluster import Cluster
-from deploy.plans.plan import Manifest
+from deploy.kube.objects import Manifest
+from deploy.observed import inventory
+from deploy.observed.pods import PodProgress, pod_progress, token_secret_of
+from deploy.observed.token_facts import TokenFacts
 from deploy.rendering.pod_template import HTTP, STATUS_PATH
-from deploy.rollouts.pods import PodProgress, pod_progress, token_secret_of
-from deploy.tokens.token_facts import TokenFacts
 
 BOUND = 5.0
 """How long, in seconds, evidence is gathered for; what has not come by then is unknown."""

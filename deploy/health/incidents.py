@@ -14,7 +14,7 @@ from typing import Any
 from deploy.gateway import GatewayRef
 from deploy.health.cache import CachedGateway
 from deploy.health.levels import Seen
-from deploy.rollouts.pods import is_ready, state_of
+from deploy.observed.pods import is_ready, state_of
 
 LASTS = 20.0
 """Seconds a trouble must last before a channel hears of it."""

@@ -17,7 +17,7 @@ from deploy.gateway import GatewayRef
 from deploy.health import evidence
 from deploy.health.cache import CachedGateway, ClusterCache
 from deploy.health.heartbeat import AzureEvent, Heartbeat, worse
-from deploy.rollouts.pods import is_ready
+from deploy.observed.pods import is_ready
 
 log = logging.getLogger(__name__)
 

@@ -10,19 +10,20 @@ from typing import Any, TypeVar
 
 from deploy.errors import GatewayBotError, InvalidInput, NotFound
 from deploy.gateway import GatewayRef
-from deploy.health import evidence, inventory
+from deploy.health import evidence
 from deploy.health.attention import Attention, attention
 from deploy.health.belongings import EventSummary, ServiceSummary, events_about, services_of
 from deploy.health.cache import CachedGateway, ClusterCache, ReplicaCount, Snapshot
 from deploy.health.heartbeat import AzureEvent, Heartbeat, PodHeartbeat
 from deploy.kube.cluster import Cluster
+from deploy.kube.objects import Manifest
 from deploy.masking import mask_secrets
+from deploy.observed import inventory
+from deploy.observed.history import Revision, revisions
+from deploy.observed.pods import PodProgress, pod_progress, token_secret_of
+from deploy.observed.token_facts import TokenFacts, read_one, secret_key
 from deploy.plans.adoption import instance_named_by
-from deploy.plans.plan import Manifest
-from deploy.rollouts.history import Revision, revisions
-from deploy.rollouts.pods import PodProgress, pod_progress, token_secret_of
 from deploy.times import epoch
-from deploy.tokens.token_facts import TokenFacts, read_one, secret_key
 
 _REVISIONS = 3
 _DEEP_LOG_LINES = 5000

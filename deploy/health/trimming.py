@@ -6,9 +6,9 @@ A cluster may run thousands of pods that are no gateways; of those nothing but t
 from collections.abc import Iterable
 from typing import Any, NotRequired, TypedDict
 
-from deploy.health import inventory
+from deploy.kube.objects import Manifest
 from deploy.kube.shapes import Shape
-from deploy.plans.plan import Manifest
+from deploy.observed import inventory
 
 _ANNOTATIONS = ("gateway-bot.io/", "deployment.kubernetes.io/")
 _VALUES = frozenset(

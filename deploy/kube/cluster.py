@@ -17,10 +17,10 @@ from deploy.errors import InvalidInput, NotFound
 from deploy.kube.api_errors import missing_namespace
 from deploy.kube.connection import Connection, Query, Stream, Timeouts
 from deploy.kube.kinds import Kind, kind_of
+from deploy.kube.objects import Manifest
 from deploy.kube.pod_reads import PodReads
 from deploy.kube.shapes import Shape
 from deploy.kube.watching import Watch
-from deploy.plans.plan import Manifest
 
 FIELD_MANAGER = "gateway-bot"
 _PAGE = 2000

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypedDict, TypeVar
 import msgspec
 
 from deploy.errors import Unavailable
-from deploy.plans.plan import Manifest
+from deploy.kube.objects import Manifest
 
 Item = TypeVar("Item")
 

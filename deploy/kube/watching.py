@@ -15,8 +15,8 @@ from typing import Any, Protocol
 from deploy.errors import Unavailable
 from deploy.kube.api_errors import ResourceVersionExpired, error_from
 from deploy.kube.connection import Silent, Stream
+from deploy.kube.objects import Manifest
 from deploy.kube.shapes import Shape
-from deploy.plans.plan import Manifest
 
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 10.0

@@ -14,7 +14,7 @@ from deploy.logs.filters import Filter
 from deploy.logs.lines import Line, read_line
 from deploy.logs.previous import without_previous
 from deploy.logs.seam import Seam
-from deploy.rollouts.pods import pod_progress
+from deploy.observed.pods import pod_progress
 
 log = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from deploy.plans.plan import Manifest
+from deploy.kube.objects import Manifest
 
 
 def without_previous(pods: Sequence[Manifest], container: str) -> tuple[set[str], list[str]]:

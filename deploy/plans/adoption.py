@@ -13,12 +13,12 @@ from typing import Any
 
 from deploy.azure import ApimInstance
 from deploy.errors import Conflict, InvalidInput
-from deploy.gateway import GatewaySpec
-from deploy.health.inventory import container_of, settings_maps
-from deploy.plans.plan import Manifest
+from deploy.kube.objects import Manifest
+from deploy.observed.inventory import container_of, settings_maps
+from deploy.observed.pods import token_secret_of
 from deploy.rendering.manifests import render
 from deploy.rendering.pod_template import HTTP, HTTPS
-from deploy.rollouts.pods import token_secret_of
+from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.spec import spec_from_mapping
 
 _AUTH = "config.service.auth"

@@ -11,19 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from deploy.gateway import GatewaySpec
+from deploy.kube.objects import Manifest
 from deploy.plans.diff import field_changes
-from deploy.plans.plan import (
-    Exempted,
-    FieldChange,
-    Finding,
-    Manifest,
-    ObjectChange,
-    OwnershipConflict,
-    Plan,
-    TokenPlan,
-)
+from deploy.plans.plan import FieldChange, ObjectChange, OwnershipConflict, Plan
+from deploy.rules.finding import Exempted, Finding
+from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.spec import spec_from_mapping, spec_to_mapping
+from deploy.tokens.token_plan import TokenPlan
 
 _SPEC_PATH = 'metadata.annotations["gateway-bot.io/spec"]'
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from deploy.plans.plan import FieldChange, Manifest
+from deploy.kube.objects import Manifest
+from deploy.plans.plan import FieldChange
 
 _IGNORED_METADATA = frozenset(
     {

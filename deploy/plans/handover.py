@@ -3,12 +3,14 @@
 import json
 from collections.abc import Iterable
 
+from deploy.annotations import SPEC_ANNOTATION
 from deploy.errors import InvalidInput
-from deploy.gateway import GatewaySpec
 from deploy.kube.api_errors import OwnershipConflicts
 from deploy.kube.cluster import FIELD_MANAGER, Cluster
-from deploy.plans.plan import Manifest, ObjectChange
-from deploy.rendering.manifests import SPEC_ANNOTATION, render
+from deploy.kube.objects import Manifest
+from deploy.plans.plan import ObjectChange
+from deploy.rendering.manifests import render
+from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.spec import spec_from_mapping
 
 REPLICAS_MANAGER = "gateway-bot-replicas"

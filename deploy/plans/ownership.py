@@ -10,7 +10,7 @@ from typing import Any
 
 from deploy.errors import Conflict
 from deploy.kube.cluster import FIELD_MANAGER, Cluster
-from deploy.plans.plan import Manifest
+from deploy.kube.objects import Manifest
 
 _TRIES = 5
 

@@ -1,13 +1,12 @@
 """What would change on the cluster, bound by a digest to what a person sees."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from deploy.gateway import GatewaySpec
-
-Manifest = dict[str, Any]
-"""A Kubernetes object as the API takes it."""
+from deploy.kube.objects import Manifest
+from deploy.rules.finding import Finding
+from deploy.specs.gateway_spec import GatewaySpec
+from deploy.tokens.token_plan import TokenPlan
 
 _REACHED_BY = (
     "spec.type",
@@ -47,31 +46,6 @@ class ObjectChange:
 
 
 @dataclass(frozen=True)
-class Exempted:
-    """An agreement to live with a finding until a day, ISO 8601; an expired one no longer counts."""
-
-    reason: str
-    until: str
-    expired: bool = False
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What a rule says about a gateway; one of severity `deny` keeps the plan from being confirmed.
-
-    `fix_patch`, laid over the spec's mapping (deploy.specs.overlay.merged), would end it.
-    """
-
-    rule: str
-    severity: Literal["info", "warning", "deny"]
-    what: str
-    why: str
-    fix: str
-    fix_patch: Mapping[str, Any] | None = None
-    exempted: Exempted | None = None
-
-
-@dataclass(frozen=True)
 class OwnershipConflict:
     """A field another field manager owns and this plan would change."""
 
@@ -79,25 +53,6 @@ class OwnershipConflict:
     name: str
     manager: str
     path: str
-
-
-@dataclass(frozen=True)
-class TokenPlan:
-    """Which Secret the pods read their token from, and whether a token must be minted into it.
-
-    `secret` is None for a gateway that signs in to Entra ID and so has no token. `key` and
-    `seconds`, the lifetime, are those of a token that is to be minted; `previous` is the Secret to
-    which a rotation goes back if the new token is refused.
-    """
-
-    secret: str | None
-    mint: bool
-    expires_at: str | None
-    """Of a kept token: when it expires, ISO 8601 UTC; None when unknown or still to be minted."""
-    reason: str
-    key: str = ""
-    seconds: int = 0
-    previous: str = ""
 
 
 @dataclass(frozen=True)

@@ -9,18 +9,22 @@ from dataclasses import dataclass
 from deploy import rules
 from deploy.access import Environment, environment_of
 from deploy.errors import GatewayBotError, NotFound
-from deploy.gateway import GatewaySpec
 from deploy.kube.api_errors import OwnershipConflicts
 from deploy.kube.cluster import Cluster
+from deploy.kube.objects import Manifest
+from deploy.observed.pods import token_secret_of
+from deploy.observed.token_facts import secret_facts
 from deploy.plans.binding import Observed, build_plan
 from deploy.plans.handover import left_behind, with_live_replicas, without_account
-from deploy.plans.plan import Finding, Manifest, OwnershipConflict, Plan, TokenPlan
+from deploy.plans.plan import OwnershipConflict, Plan
 from deploy.plans.ports import as_taken, asked_for, conflicts_of, moved_ports, without_made_up
+from deploy.plans.sign_in_needs import needs
 from deploy.rendering.manifests import render
-from deploy.rollouts.pods import token_secret_of
-from deploy.tokens import entra
+from deploy.rules.finding import Finding
+from deploy.specs.gateway_spec import GatewaySpec
 from deploy.tokens.rotation import Rotation, rotated_token
-from deploy.tokens.token import SecretFacts, plan_token, secret_facts
+from deploy.tokens.token import SecretFacts, plan_token
+from deploy.tokens.token_plan import TokenPlan
 
 _DAY = 24 * 3600
 _LIST_KEY = re.compile(r"\[([^\]]*)\]")
@@ -97,7 +101,7 @@ class Planner:
             token=token,
             findings=(
                 *self._findings(spec, wanted, token, tags.result()),
-                *entra.needs(spec, observed["Deployment", spec.ref.name]),
+                *needs(spec, observed["Deployment", spec.ref.name]),
             ),
             conflicts=[c for item in wanted for c in merged[_key(item)].conflicts],
         )

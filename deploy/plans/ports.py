@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.kube.cluster import FIELD_MANAGER, Cluster
-from deploy.plans.plan import Manifest, ObjectChange, OwnershipConflict
+from deploy.kube.objects import Manifest
+from deploy.plans.plan import ObjectChange, OwnershipConflict
 
 _ASIDE = "gateway-bot-aside-"
 """Names of ports in a dry run, where the edited entry still has theirs."""

@@ -4,8 +4,9 @@ Names as in Microsoft's "Reference: Self-hosted gateway container configuration 
 (2026-08-24). A setting at the container's default is left out.
 """
 
-from deploy.gateway import GatewaySpec
-from deploy.rendering.labels import MANAGER, discovery_name
+from deploy.annotations import MANAGER
+from deploy.rendering.labels import discovery_name
+from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.options import Auth, Discovery, LocalLogs, Metrics, Proxy
 from deploy.specs.settings import AUTH, ENDPOINT, ENTRA
 

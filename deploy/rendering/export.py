@@ -2,9 +2,9 @@
 
 import yaml
 
+from deploy.observed.installed import Installed
+from deploy.observed.pods import token_secret_of
 from deploy.rendering.manifests import render
-from deploy.rollouts.installed import Installed
-from deploy.rollouts.pods import token_secret_of
 
 
 def exported(gateway: Installed) -> str:

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from deploy.gateway import GatewaySpec
-
-MANAGER = "gateway-bot"
+from deploy.annotations import MANAGER
+from deploy.specs.gateway_spec import GatewaySpec
 
 
 def metadata(spec: GatewaySpec, name: str) -> dict[str, Any]:

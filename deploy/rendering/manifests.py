@@ -10,8 +10,8 @@ import hashlib
 import json
 from typing import Any
 
-from deploy.gateway import GatewaySpec
-from deploy.plans.plan import Manifest
+from deploy.annotations import ACTION_ANNOTATION, REQUESTER_ANNOTATION, SPEC_ANNOTATION
+from deploy.kube.objects import Manifest
 from deploy.rendering.container_settings import container_settings
 from deploy.rendering.labels import (
     budget_name,
@@ -24,13 +24,11 @@ from deploy.rendering.labels import (
     service_name,
 )
 from deploy.rendering.pod_template import pod_template
+from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.options import Rollout
 from deploy.specs.spec import spec_to_mapping
 from deploy.tokens.token import EXPIRES_AT, LAYOUT_KEY, TOKEN_KEY, KeyType, Token, iso
 
-SPEC_ANNOTATION = "gateway-bot.io/spec"
-ACTION_ANNOTATION = "gateway-bot.io/action"
-REQUESTER_ANNOTATION = "gateway-bot.io/requested-by"
 CONFIG_ANNOTATION = "gateway-bot.io/config-hash"
 RESTART_ANNOTATION = "gateway-bot.io/restarted-at"
 

@@ -7,7 +7,6 @@ how-to-self-hosted-gateway-on-kubernetes-in-production, 2026-02-20) unless the s
 import json
 from typing import Any
 
-from deploy.gateway import GatewaySpec
 from deploy.rendering.container_settings import CERTIFICATE_DIRECTORY
 from deploy.rendering.labels import (
     claim_name,
@@ -17,6 +16,7 @@ from deploy.rendering.labels import (
     selector,
     service_account_name,
 )
+from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.options import KeyRef, Network, Placement, Toleration
 from deploy.specs.settings import AUTH, SECRET_SETTING
 from deploy.tokens.token import LAYOUT_KEY

@@ -6,16 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from deploy.actions.record import Action, Outcome
+from deploy.annotations import ACTION_ANNOTATION
 from deploy.errors import NotFound
-from deploy.gateway import GatewayRef, GatewaySpec
+from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster
-from deploy.plans.plan import Manifest, Plan
+from deploy.kube.objects import Manifest
+from deploy.plans.plan import Plan
 from deploy.plans.planning import Planner
-from deploy.rendering.manifests import ACTION_ANNOTATION
 from deploy.rollouts.minting import Minter
 from deploy.rollouts.rollout import apply_plan
 from deploy.rollouts.verdicts import superseded
 from deploy.rollouts.work import APPLY, TOKEN, Work
+from deploy.specs.gateway_spec import GatewaySpec
 from deploy.tokens.rotation import Rotation
 
 

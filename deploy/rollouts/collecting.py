@@ -4,14 +4,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from deploy.errors import GatewayBotError
-from deploy.gateway import GatewaySpec
 from deploy.kube.cluster import Cluster
-from deploy.plans.plan import Manifest
+from deploy.kube.objects import Manifest
+from deploy.observed.history import owned_by, revision_of
+from deploy.observed.installed import deployment_of
+from deploy.observed.pods import token_secret_of
+from deploy.observed.token_facts import secret_facts
 from deploy.rendering.labels import marks, selector
-from deploy.rollouts.history import owned_by, revision_of
-from deploy.rollouts.installed import deployment_of
-from deploy.rollouts.pods import token_secret_of
-from deploy.tokens.token import EXPIRES_AT, SecretFacts, secret_facts, token_secret_name
+from deploy.specs.gateway_spec import GatewaySpec
+from deploy.tokens.token import EXPIRES_AT, SecretFacts, token_secret_name
 
 
 @dataclass(frozen=True)

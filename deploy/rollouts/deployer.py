@@ -8,21 +8,21 @@ import time
 from deploy.actions.executor import Run
 from deploy.actions.record import Action, Outcome
 from deploy.errors import GatewayBotError
-from deploy.gateway import GatewaySpec
 from deploy.kube.cluster import Cluster
+from deploy.kube.objects import Manifest
+from deploy.observed.installed import installed
+from deploy.observed.pods import token_secret_of
 from deploy.plans.binding import plan_from_mapping
 from deploy.plans.ownership import take_whole
-from deploy.plans.plan import Manifest
 from deploy.rendering.manifests import render
+from deploy.retry import PATIENCE
 from deploy.rollouts.applying import Applier
 from deploy.rollouts.collecting import collect
 from deploy.rollouts.following import MARGIN, follow_through
 from deploy.rollouts.going_back import bring_back, version_before
-from deploy.rollouts.installed import installed
-from deploy.rollouts.patience import PATIENCE
-from deploy.rollouts.pods import token_secret_of
 from deploy.rollouts.verdicts import came_back, cause_of, nothing_before, rolled_out, unfinished
 from deploy.rollouts.work import Work
+from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.spec import spec_from_mapping
 
 _ADOPT = "adopt"

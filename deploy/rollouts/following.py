@@ -1,10 +1,10 @@
 """Follows the rollout of one run to its end and tells how far it is."""
 
-from deploy.gateway import GatewaySpec
 from deploy.kube.cluster import Cluster
-from deploy.rollouts.progress import Progress, progress_to_mapping
+from deploy.observed.progress import Progress, progress_to_mapping
 from deploy.rollouts.rollout import Stop, explain, follow
 from deploy.rollouts.work import Work
+from deploy.specs.gateway_spec import GatewaySpec
 
 MARGIN = 60.0
 """Added to the Deployment's own progress deadline, which its controller watches."""

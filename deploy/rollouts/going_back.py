@@ -3,15 +3,17 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from deploy.gateway import GatewaySpec
 from deploy.kube.cluster import Cluster
+from deploy.kube.objects import Manifest
+from deploy.observed.history import revisions
+from deploy.observed.pods import token_secret_of
 from deploy.plans.handover import left_behind, without_account
-from deploy.plans.plan import Manifest, Plan, TokenPlan
+from deploy.plans.plan import Plan
 from deploy.rendering.manifests import render
-from deploy.rollouts.history import revisions
-from deploy.rollouts.pods import token_secret_of
 from deploy.rollouts.rollout import apply_plan
+from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.spec import spec_from_mapping
+from deploy.tokens.token_plan import TokenPlan
 
 
 @dataclass(frozen=True)

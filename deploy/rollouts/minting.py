@@ -7,15 +7,16 @@ import datetime
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from deploy.annotations import ACTION_ANNOTATION
 from deploy.azure import ApimInstance
 from deploy.errors import Conflict, NotFound, Unavailable
-from deploy.gateway import GatewaySpec
 from deploy.kube.api_errors import AlreadyExists
 from deploy.kube.cluster import Cluster
-from deploy.plans.plan import TokenPlan
-from deploy.rendering.manifests import ACTION_ANNOTATION, token_secret
+from deploy.rendering.manifests import token_secret
+from deploy.specs.gateway_spec import GatewaySpec
 from deploy.times import minute
 from deploy.tokens.token import KeyType, Token, expiry_for, key_type
+from deploy.tokens.token_plan import TokenPlan
 
 _TOLERATED = datetime.timedelta(minutes=2)
 """A token's text has whole minutes."""

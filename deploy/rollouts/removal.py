@@ -4,23 +4,26 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from deploy.actions.executor import Run, RunLost
+from deploy.actions.executor import Run
+from deploy.actions.fencing import lease_name
 from deploy.actions.record import Action, Outcome, State
 from deploy.errors import GatewayBotError, NotFound, Unavailable
-from deploy.gateway import GatewayRef, GatewaySpec
+from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster
-from deploy.kube.fencing import lease_name
+from deploy.kube.objects import Manifest
+from deploy.observed.installed import Installed, installed
+from deploy.observed.pods import token_secret_of
 from deploy.plans.binding import build_plan
-from deploy.plans.plan import Manifest, ObjectChange, Plan, TokenPlan
+from deploy.plans.plan import ObjectChange, Plan
 from deploy.rendering.labels import marks, selector
 from deploy.rendering.manifests import render
+from deploy.retry import PATIENCE, RunLost
 from deploy.rollouts.collecting import token_secrets
-from deploy.rollouts.installed import Installed, installed
-from deploy.rollouts.patience import PATIENCE
-from deploy.rollouts.pods import token_secret_of
 from deploy.rollouts.verdicts import superseded
 from deploy.rollouts.work import Work
+from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.spec import spec_from_mapping
+from deploy.tokens.token_plan import TokenPlan
 
 _PODS_SECONDS = 120.0
 _LOOK_SECONDS = 0.5

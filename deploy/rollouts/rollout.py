@@ -10,18 +10,20 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from deploy.errors import Conflict, GatewayBotError, NotFound
-from deploy.gateway import GatewayRef, GatewaySpec
+from deploy.gateway import GatewayRef
 from deploy.kube.api_errors import OwnershipConflicts
 from deploy.kube.cluster import Cluster
+from deploy.kube.objects import Manifest
 from deploy.kube.watching import Change, Watch
 from deploy.masking import mask_secrets
+from deploy.observed.pods import PodProgress
+from deploy.observed.progress import Progress, progress_of
 from deploy.plans.handover import hand_over_replicas
 from deploy.plans.ownership import apply_alone
-from deploy.plans.plan import Manifest, Plan
+from deploy.plans.plan import Plan
 from deploy.plans.ports import take_back_ports
 from deploy.rendering.manifests import render, with_action
-from deploy.rollouts.pods import PodProgress
-from deploy.rollouts.progress import Progress, progress_of
+from deploy.specs.gateway_spec import GatewaySpec
 
 _KINDS = ("Deployment", "ReplicaSet", "Pod")
 _SILENCE = 30.0

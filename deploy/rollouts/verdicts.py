@@ -3,9 +3,9 @@
 import dataclasses
 
 from deploy.actions.record import Outcome, State
-from deploy.gateway import GatewaySpec
+from deploy.observed.progress import Progress
 from deploy.plans.plan import Plan
-from deploy.rollouts.progress import Progress
+from deploy.specs.gateway_spec import GatewaySpec
 
 _REMEDIES = (
     (

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from deploy.actions.executor import Run, RunLost
+from deploy.actions.executor import Run
 from deploy.actions.record import Action, Outcome, State
 from deploy.errors import GatewayBotError, NotFound, Unavailable
-from deploy.rollouts.patience import patiently
+from deploy.retry import RunLost, patiently
 
 APPLY = "apply"
 TOKEN = "token"

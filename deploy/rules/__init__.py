@@ -7,8 +7,9 @@ import datetime
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from deploy.plans.plan import Finding, Manifest
+from deploy.kube.objects import Manifest
 from deploy.rules.exemptions import Exemption, exempt
+from deploy.rules.finding import Finding
 from deploy.rules.rule import Severity
 from deploy.rules.table import DENIED_IN_PRODUCTION, RULE_IDS, RULES
 from deploy.rules.view import Facts, view_of

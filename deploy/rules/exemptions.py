@@ -5,7 +5,7 @@ import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from deploy.plans.plan import Exempted, Finding
+from deploy.rules.finding import Exempted, Finding
 
 
 @dataclass(frozen=True)

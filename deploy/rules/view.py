@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from deploy.health.inventory import container_of, is_gateway, tag_of
 from deploy.images import Support, Version, support, version_of
-from deploy.plans.plan import Manifest
+from deploy.kube.objects import Manifest
+from deploy.observed.inventory import container_of, is_gateway, tag_of
 from deploy.rules.reading import amount, at, mapping, mappings, pods, text, whole
 
 AUTH = "config.service.auth"

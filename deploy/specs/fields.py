@@ -5,7 +5,7 @@ Adding one is a line here and a place for it in the dataclasses.
 
 import dataclasses
 
-from deploy.gateway import NAME_LIMIT, GatewaySpec
+from deploy.gateway import NAME_LIMIT
 from deploy.specs.forms import (
     ADDRESS,
     BYPASS,
@@ -33,6 +33,7 @@ from deploy.specs.forms import (
     TAINT,
     URL,
 )
+from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.options import CaSource, DnsOption, HostAlias, KeyRef, Toleration
 from deploy.specs.record import Field, Record
 from deploy.specs.values import Day, Flag, Label, Many, MapOf, OneOf, Raw, Text, Whole

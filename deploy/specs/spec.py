@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 
 from deploy.errors import InvalidInput
-from deploy.gateway import GatewaySpec
 from deploy.specs.fields import SPEC
+from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.together import check_together
 
 _TEXT_LIMIT = 64 * 1024

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from deploy.errors import InvalidInput
-from deploy.gateway import GatewaySpec
+from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.options import IMAGE_USER, Auth, CaSource, Toleration
 from deploy.specs.quantities import quantity
 from deploy.specs.settings import check_settings

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.errors import Conflict, InvalidInput
-from deploy.gateway import GatewaySpec
-from deploy.plans.plan import TokenPlan
+from deploy.specs.gateway_spec import GatewaySpec
 from deploy.times import minute
 from deploy.tokens.token import (
     LAYOUT_KEY,
@@ -19,6 +18,7 @@ from deploy.tokens.token import (
     key_type,
     new_token,
 )
+from deploy.tokens.token_plan import TokenPlan
 
 KIND = "rotate"
 _LIFETIME = re.compile(r"(?P<count>[1-9][0-9]{0,3})(?P<unit>[dh])")

@@ -5,16 +5,14 @@ the lifetime (30 days at most) but not the text as a contract, so the expiry we 
 is the record and the text a cross-check.
 """
 
-import base64
-import binascii
 import datetime
 import re
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
-from deploy.gateway import GatewaySpec
-from deploy.plans.plan import Manifest, TokenPlan
+from deploy.specs.gateway_spec import GatewaySpec
 from deploy.times import minute
+from deploy.tokens.token_plan import TokenPlan
 
 EXPIRES_AT = "gateway-bot.io/token-expires-at"
 TOKEN_KEY = "gateway-bot.io/token-key"
@@ -68,22 +66,6 @@ class SecretFacts:
     source: str = "unknown"
     immutable: bool = False
     key: KeyType | None = None
-
-
-def secret_facts(secret: Manifest, key: str = LAYOUT_KEY) -> SecretFacts:
-    """Read the annotation first and the token's text second; what is unreadable stays unknown."""
-    metadata = secret["metadata"]
-    token = Token.parse(_decoded((secret.get("data") or {}).get(key, "")))
-    annotations = metadata.get("annotations") or {}
-    noted = _time(annotations.get(EXPIRES_AT, ""))
-    return SecretFacts(
-        name=metadata["name"],
-        gateway=token.gateway if token else None,
-        expires_at=noted or (token.expires_at if token else None),
-        source="annotation" if noted else "token" if token else "unknown",
-        immutable=secret.get("immutable") is True,
-        key=key_type(annotations.get(TOKEN_KEY, "")),
-    )
 
 
 def key_type(text: str) -> KeyType | None:
@@ -162,18 +144,3 @@ def new_token(
 def token_secret_name(spec: GatewaySpec, action_id: str) -> str:
     """The Secret of the token that an action mints. An id has no hyphen."""
     return f"{spec.ref.name}-token-{action_id.lower()}"
-
-
-def _decoded(data: str) -> str:
-    try:
-        return base64.b64decode(data, validate=True).decode("ascii")
-    except (binascii.Error, UnicodeDecodeError, ValueError):
-        return ""
-
-
-def _time(text: str) -> datetime.datetime | None:
-    try:
-        moment = datetime.datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)

@@ -4,12 +4,11 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from deploy.actions.record import Action, State
-from deploy.expiry.autopilot import AUTOMATIC
-from deploy.gateway import GatewaySpec
+from deploy.actions.record import AUTOMATIC, Action, State
 from deploy.plans.binding import plan_from_mapping
 from deploy.plans.plan import Plan
 from deploy.policy import People
+from deploy.specs.gateway_spec import GatewaySpec
 from handlers.verb import Reply
 from handlers.views import fixes
 from handlers.views import plan as plan_view

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 from deploy.actions.audit import Entry
 from deploy.gateway import GatewayRef
-from deploy.plans.plan import Finding, Plan
-from deploy.rollouts.history import Revision
+from deploy.observed.history import Revision
+from deploy.plans.plan import Plan
+from deploy.rules.finding import Finding
 from handlers.verb import Reply
 from handlers.views import plan as plan_view
 from handlers.views.text import (

@@ -4,8 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from deploy.actions.record import Action, Event
-from deploy.expiry.autopilot import AUTOMATIC
+from deploy.actions.record import AUTOMATIC, Action, Event
 from deploy.policy import Policy
 from handlers.views.action import agreed, mentions
 from handlers.views.text import date, escape

@@ -5,9 +5,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from deploy.gateway import GatewaySpec
-from deploy.plans.plan import FieldChange, Finding, ObjectChange, Plan, TokenPlan
+from deploy.plans.plan import FieldChange, ObjectChange, Plan
+from deploy.rules.finding import Finding
+from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.spec import spec_to_mapping
+from deploy.tokens.token_plan import TokenPlan
 from handlers.views.text import SECTION_LIMIT, Block, context, counted, cut, escape, fence, section
 
 _SIGNS = {"create": "+", "update": "~", "delete": "-"}

@@ -21,6 +21,7 @@ from azure.identity import ClientSecretCredential
 from deploy.access import Environment
 from deploy.actions.connection import connect as connect_redis
 from deploy.actions.executor import Executor, Run
+from deploy.actions.fencing import Fences
 from deploy.actions.leases import GatewayLeases
 from deploy.actions.record import Action, Outcome
 from deploy.actions.runner import Runner
@@ -29,16 +30,15 @@ from deploy.azure import ApimInstance, ArmClient
 from deploy.health.cache import ClusterCache
 from deploy.kube.cluster import Cluster, connect
 from deploy.kube.connection import Connection, Timeouts
-from deploy.kube.fencing import Fences
 from deploy.plans.planning import Planner
 from deploy.rollouts.applying import Applier
 from deploy.rollouts.deployer import Deployer
 from deploy.rollouts.minting import Minter
+from deploy.rollouts.regeneration import Regenerator, Survey
 from deploy.rollouts.removal import Remover
-from deploy.tokens.regeneration import Regenerator, Survey
-from deploy.tokens.rotator import Rotator
+from deploy.rollouts.rotator import Rotator
+from deploy.rollouts.verification import Observing
 from deploy.tokens.token import KeyType
-from deploy.tokens.verification import Observing
 from tests.faults.stamping import Stamper
 from tests.support import rotation_bed
 from tests.support.azure import OWNER, TENANT

@@ -2,12 +2,12 @@
 
 import threading
 
-from deploy.actions.executor import Run, RunLost
+from deploy.actions.executor import Run
 from deploy.actions.record import Action, Outcome, State
 from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster
-from deploy.plans.plan import Manifest
-from deploy.rollouts.patience import patiently
+from deploy.kube.objects import Manifest
+from deploy.retry import RunLost, patiently
 
 
 def stamps_of(cluster: Cluster, ref: GatewayRef) -> list[str]:

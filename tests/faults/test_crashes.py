@@ -12,13 +12,14 @@ import pytest
 
 from bot.sandbox.valkey import Valkey
 from deploy.actions.connection import connect as connect_redis
+from deploy.actions.fencing import lease_name
 from deploy.actions.record import State
 from deploy.actions.store import ActionStore
 from deploy.errors import Unavailable
-from deploy.gateway import GatewayRef, GatewaySpec
+from deploy.gateway import GatewayRef
 from deploy.health.cache import ClusterCache
 from deploy.kube.cluster import Cluster
-from deploy.kube.fencing import lease_name
+from deploy.observed.installed import installed
 from deploy.plans.binding import plan_to_mapping
 from deploy.plans.plan import Plan
 from deploy.plans.planning import Planner
@@ -26,13 +27,13 @@ from deploy.policy import People, Policy
 from deploy.rendering.manifests import render, token_secret
 from deploy.rollouts.applying import Applier
 from deploy.rollouts.deployer import Deployer
-from deploy.rollouts.installed import installed
 from deploy.rollouts.minting import Minter
+from deploy.rollouts.regeneration import Survey, plan_regeneration
 from deploy.rollouts.removal import removal_plan
+from deploy.rollouts.rotator import plan_rotation, rotation_request
+from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.spec import spec_to_mapping
-from deploy.tokens.regeneration import Survey, plan_regeneration
 from deploy.tokens.rotation import Rotation
-from deploy.tokens.rotator import plan_rotation, rotation_request
 from deploy.tokens.token import Token
 from tests.faults.bots import REGENERATED, Job, Nursery
 from tests.faults.judging import Tally

@@ -17,6 +17,7 @@ import pytest
 
 from bot.sandbox.valkey import Valkey
 from deploy.actions.connection import connect as connect_redis
+from deploy.actions.fencing import Fences
 from deploy.actions.inbox import Inbox
 from deploy.actions.leases import GatewayLeases
 from deploy.actions.record import State
@@ -25,7 +26,6 @@ from deploy.actions.store import ActionStore
 from deploy.errors import Unavailable
 from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster, connect
-from deploy.kube.fencing import Fences
 from deploy.policy import People, Policy
 from tests.faults.bots import Job, Nursery
 from tests.faults.judging import Tally

@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 
 from deploy.actions.record import Action, State
-from deploy.gateway import ApimGateway, GatewayRef, GatewaySpec
+from deploy.gateway import ApimGateway, GatewayRef
 from deploy.plans.binding import plan_to_mapping
-from deploy.plans.plan import Finding, Plan, TokenPlan
+from deploy.plans.plan import Plan
 from deploy.policy import Policy
+from deploy.rules.finding import Finding
+from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.spec import spec_to_mapping
+from deploy.tokens.token_plan import TokenPlan
 from handlers import again, fix, revise
 from handlers.verb import Click, Request
 

@@ -16,8 +16,8 @@ from deploy.actions.connection import connect
 from deploy.actions.record import State
 from deploy.actions.store import ActionStore
 from deploy.actions.windows import Windows
+from deploy.changes.gatekeeper import Gatekeeper
 from deploy.errors import Refused
-from deploy.gatekeeper import Gatekeeper
 from deploy.gateway import GatewayRef
 from deploy.policy import People, Policy
 from handlers import decisions, rotate

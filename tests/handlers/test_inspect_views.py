@@ -7,8 +7,8 @@ from slack_sdk.models.blocks import Block
 
 from deploy.actions.audit import Entry
 from deploy.gateway import GatewayRef
-from deploy.plans.plan import Finding
-from deploy.rollouts.history import Revision
+from deploy.observed.history import Revision
+from deploy.rules.finding import Finding
 from handlers.views import inspect as view
 from handlers.views import rotate as rotate_view
 from handlers.views import status as status_view

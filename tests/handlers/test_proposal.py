@@ -10,9 +10,11 @@ import pytest
 from deploy.access import Environment
 from deploy.errors import Refused
 from deploy.plans.binding import Observed, build_plan
-from deploy.plans.plan import Finding, Plan, TokenPlan
+from deploy.plans.plan import Plan
 from deploy.policy import Policy
 from deploy.rendering.manifests import render
+from deploy.rules.finding import Finding
+from deploy.tokens.token_plan import TokenPlan
 from handlers.proposal import check_allowed, propose, wait_for_decision
 from handlers.verb import Request
 from tests.support.gateway_bed import SPEC

@@ -19,7 +19,7 @@ from deploy.health.heartbeat import Heartbeat, Level, PodHeartbeat
 from deploy.health.levels import Seen
 from deploy.health.status import ConditionSummary, GatewayDetail, GatewaySummary, PodStatus
 from deploy.images import Support
-from deploy.rollouts.pods import PodProgress
+from deploy.observed.pods import PodProgress
 from handlers.verb import Reply
 from handlers.views import fleet
 from handlers.views import status as view

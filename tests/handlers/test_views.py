@@ -8,16 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from slack_sdk.models.blocks import Block
 
-from deploy.actions.record import Action, Event, Outcome, State
+from deploy.actions.record import AUTOMATIC, Action, Event, Outcome, State
 from deploy.errors import Unavailable
-from deploy.expiry.autopilot import AUTOMATIC
-from deploy.gateway import ApimGateway, GatewayRef, GatewaySpec
+from deploy.gateway import ApimGateway, GatewayRef
 from deploy.plans.binding import Observed, build_plan, plan_to_mapping
-from deploy.plans.plan import Exempted, FieldChange, Finding, ObjectChange, TokenPlan
+from deploy.plans.plan import FieldChange, ObjectChange
 from deploy.policy import Policy
 from deploy.rendering.manifests import render
 from deploy.rollouts.verdicts import span
+from deploy.rules.finding import Exempted, Finding
+from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.options import HostAlias, Network, Rollout
+from deploy.tokens.token_plan import TokenPlan
 from handlers.command import parse
 from handlers.verbs import VERBS
 from handlers.views import action as action_view

@@ -10,16 +10,17 @@ from typing import Any
 
 from bot.sandbox.node import Node
 from bot.sandbox.tls import Authority
-from deploy.actions.executor import RunLost
 from deploy.actions.record import Action, State
 from deploy.azure import ApimInstance
 from deploy.errors import Unavailable
-from deploy.gateway import ApimGateway, GatewayRef, GatewaySpec
+from deploy.gateway import ApimGateway, GatewayRef
 from deploy.kube.cluster import Cluster, connect
 from deploy.kube.connection import Timeouts
 from deploy.plans.binding import plan_to_mapping
 from deploy.plans.plan import Plan
 from deploy.policy import Policy
+from deploy.retry import RunLost
+from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.spec import spec_to_mapping
 from deploy.tokens.token import Token
 from tests.support.running_cluster import RunningCluster

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from deploy.plans.plan import Manifest
+from deploy.kube.objects import Manifest
 
 NAMESPACE = "guidance"
 """Where the rows' gateways are, until a test says where."""

@@ -12,18 +12,20 @@ import requests
 from bot.sandbox.node import Node
 from deploy.actions.record import Action, Outcome, State
 from deploy.azure import ApimInstance, ArmClient
-from deploy.gateway import ApimGateway, GatewayRef, GatewaySpec
+from deploy.gateway import ApimGateway, GatewayRef
 from deploy.kube.cluster import Cluster, connect
+from deploy.observed.pods import token_secret_of
+from deploy.observed.token_facts import secret_facts
 from deploy.plans.planning import Planner
 from deploy.rollouts.applying import Applier
 from deploy.rollouts.deployer import Deployer
 from deploy.rollouts.minting import Minter
-from deploy.rollouts.pods import token_secret_of
+from deploy.rollouts.rotator import Rotator, plan_rotation, rotation_request
+from deploy.rollouts.verification import Observing
+from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.options import Rollout
 from deploy.tokens.rotation import Rotation
-from deploy.tokens.rotator import Rotator, plan_rotation, rotation_request
-from deploy.tokens.token import SecretFacts, secret_facts
-from deploy.tokens.verification import Observing
+from deploy.tokens.token import SecretFacts
 from tests.support.azure import OWNER, SUBSCRIPTION, AzureBed
 from tests.support.gateway_bed import HOST, TIMEOUTS, RecordingRun, action_for
 from tests.support.loops import running

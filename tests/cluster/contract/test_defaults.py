@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from deploy.gateway import ApimGateway, GatewayRef, GatewaySpec
+from deploy.gateway import ApimGateway, GatewayRef
 from deploy.rendering.manifests import render
+from deploy.specs.gateway_spec import GatewaySpec
 from tests.support.kube_api import KubeApi, Obj
 
 _KINDS = {

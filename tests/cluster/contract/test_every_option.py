@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deploy.gateway import GatewaySpec
 from deploy.kube.cluster import Cluster, connect
 from deploy.plans.plan import Plan
 from deploy.plans.planning import Planner
 from deploy.rendering.manifests import token_secret
 from deploy.rollouts.rollout import apply_plan
 from deploy.specs.fields import SPEC
+from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.options import Disruption
 from deploy.specs.spec import spec_from_mapping
 from deploy.tokens.token import expiry_for

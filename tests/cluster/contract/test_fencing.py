@@ -6,10 +6,7 @@ from typing import Any
 
 import pytest
 
-from deploy.errors import Conflict, NotFound
-from deploy.gateway import ApimGateway, GatewayRef, GatewaySpec
-from deploy.kube.cluster import Cluster, connect
-from deploy.kube.fencing import (
+from deploy.actions.fencing import (
     FENCE_ANNOTATION,
     FenceHeld,
     FenceLost,
@@ -18,7 +15,11 @@ from deploy.kube.fencing import (
     held_of,
     lease_name,
 )
+from deploy.errors import Conflict, NotFound
+from deploy.gateway import ApimGateway, GatewayRef
+from deploy.kube.cluster import Cluster, connect
 from deploy.rollouts.rollout import apply_deployment
+from deploy.specs.gateway_spec import GatewaySpec
 from tests.cluster.conftest import Target
 
 

@@ -5,12 +5,12 @@ import dataclasses
 import pytest
 
 from deploy.actions.record import State
-from deploy.gateway import GatewaySpec
 from deploy.kube.cluster import connect
 from deploy.plans.planning import Planner
 from deploy.rollouts.applying import Applier
 from deploy.rollouts.deployer import Deployer
 from deploy.rollouts.minting import Minter
+from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.options import Rollout
 from tests.cluster.conftest import Target
 from tests.cluster.contract.test_stuck import spec_for

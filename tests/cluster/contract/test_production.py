@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from bot.sandbox.rights import BOT, rights
-from deploy.gateway import GatewaySpec
 from deploy.kube.kinds import kind_of
-from deploy.plans.plan import Manifest
+from deploy.kube.objects import Manifest
 from deploy.rendering.manifests import render, token_secret
+from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.spec import spec_from_mapping
 from deploy.tokens.token import Token, expiry_for
 from tests.support.guidance import NAMESPACE, ROWS, Row

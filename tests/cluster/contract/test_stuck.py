@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from deploy.gateway import ApimGateway, GatewayRef, GatewaySpec
+from deploy.gateway import ApimGateway, GatewayRef
 from deploy.kube.cluster import connect
+from deploy.observed.progress import Progress
 from deploy.plans.planning import Planner
 from deploy.rendering.manifests import token_secret
-from deploy.rollouts.progress import Progress
 from deploy.rollouts.rollout import apply_plan, follow
+from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.options import Backup, Placement, Rollout, Toleration
 from deploy.tokens.token import Token
 from tests.cluster.conftest import Target

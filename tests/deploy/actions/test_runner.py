@@ -7,7 +7,8 @@ import pytest
 
 from bot.sandbox.valkey import Valkey
 from deploy.actions.connection import connect
-from deploy.actions.executor import Run, RunLost
+from deploy.actions.executor import Run
+from deploy.actions.fencing import Fences, held_of, lease_name
 from deploy.actions.inbox import Inbox
 from deploy.actions.leases import GatewayLeases
 from deploy.actions.record import Action, Outcome, State
@@ -17,7 +18,7 @@ from deploy.errors import Refused
 from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster
 from deploy.kube.cluster import connect as connect_cluster
-from deploy.kube.fencing import Fences, held_of, lease_name
+from deploy.retry import RunLost
 from tests.support.redis_servers import LosingProxy, started
 from tests.support.running_cluster import RunningCluster
 from tests.support.waiting import until

@@ -11,18 +11,21 @@ from bot.sandbox.valkey import Valkey
 from deploy.access import Approval, Environment, Freeze
 from deploy.actions.audit import AuditLog
 from deploy.actions.connection import connect
-from deploy.actions.record import Action, Outcome, State
+from deploy.actions.record import AUTOMATIC, Action, Outcome, State
 from deploy.actions.store import ActionStore
 from deploy.errors import Conflict, Unavailable
 from deploy.expiry.automatic import Automatic
-from deploy.expiry.autopilot import AUTOMATIC, Autopilot, Stop
+from deploy.expiry.autopilot import Autopilot, Stop
 from deploy.expiry.record import Facts
 from deploy.expiry.thresholds import DEFAULT
 from deploy.expiry.tracker import Tracker
-from deploy.gateway import ApimGateway, GatewayRef, GatewaySpec
-from deploy.plans.plan import Finding, OwnershipConflict, Plan, TokenPlan
+from deploy.gateway import ApimGateway, GatewayRef
+from deploy.plans.plan import OwnershipConflict, Plan
 from deploy.policy import People
+from deploy.rules.finding import Finding
+from deploy.specs.gateway_spec import GatewaySpec
 from deploy.tokens.rotation import Rotation
+from deploy.tokens.token_plan import TokenPlan
 from tests.support.redis_servers import started
 
 DAY = 86_400.0

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from deploy.health.heartbeat import AzureEvent, Evidence, PodEvidence, heartbeat_of
 from deploy.health.link_signs import read_log
-from deploy.tokens.verification import Answer, judge
+from deploy.rollouts.verification import Answer, judge
 
 NOW = 1_800_000_000.0
 REFUSED = (

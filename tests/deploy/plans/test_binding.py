@@ -5,11 +5,14 @@ from typing import Any
 
 import pytest
 
-from deploy.gateway import ApimGateway, GatewayRef, GatewaySpec
+from deploy.gateway import ApimGateway, GatewayRef
 from deploy.plans.binding import Observed, build_plan, plan_from_mapping, plan_to_mapping
 from deploy.plans.diff import field_changes
-from deploy.plans.plan import Exempted, Finding, Plan, TokenPlan
+from deploy.plans.plan import Plan
 from deploy.rendering.manifests import render
+from deploy.rules.finding import Exempted, Finding
+from deploy.specs.gateway_spec import GatewaySpec
+from deploy.tokens.token_plan import TokenPlan
 
 SPEC = GatewaySpec(
     ref=GatewayRef("west", "dev", "edge-1"),

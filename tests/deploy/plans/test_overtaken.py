@@ -6,17 +6,17 @@ from collections.abc import Iterator
 
 import pytest
 
+from deploy.actions.fencing import Fences, lease_name
 from deploy.actions.record import State, Step
 from deploy.errors import Refused
 from deploy.kube.cluster import Cluster
-from deploy.kube.fencing import Fences, lease_name
+from deploy.observed.installed import installed
 from deploy.plans.plan import Plan
 from deploy.plans.planning import Planner
 from deploy.rendering.manifests import token_secret
 from deploy.rollouts.applying import Applier
 from deploy.rollouts.collecting import collect
 from deploy.rollouts.deployer import Deployer
-from deploy.rollouts.installed import installed
 from deploy.rollouts.minting import Minter
 from deploy.rollouts.removal import Remover, removal_plan
 from deploy.specs.options import Objects

@@ -5,8 +5,9 @@ from typing import Literal
 
 import pytest
 
-from deploy.plans.plan import FieldChange, ObjectChange, Plan, TokenPlan
+from deploy.plans.plan import FieldChange, ObjectChange, Plan
 from deploy.specs.options import Rollout
+from deploy.tokens.token_plan import TokenPlan
 from tests.support.gateway_bed import SPEC
 
 _TRAFFIC = "edge-1-live-traffic"

@@ -8,14 +8,15 @@ import pytest
 
 from deploy.access import Environment
 from deploy.errors import InvalidInput, NotFound, Unavailable
-from deploy.gateway import GatewayRef, GatewaySpec
+from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster
+from deploy.observed.pods import token_secret_of
 from deploy.plans.plan import Plan
 from deploy.plans.planning import Planner, readable
 from deploy.rendering.manifests import token_secret
-from deploy.rollouts.pods import token_secret_of
 from deploy.rollouts.rollout import apply_plan
 from deploy.rules import Exemption
+from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.options import Auth, Autoscaling, Backup, Disruption, Rollout
 from deploy.tokens.token import expiry_for
 from tests.support.gateway_bed import INSTANCE, SPEC, Mint

@@ -2,9 +2,12 @@ import base64
 import datetime
 from typing import Any
 
-from deploy.gateway import ApimGateway, GatewayRef, GatewaySpec
-from deploy.rendering.manifests import ACTION_ANNOTATION, render, token_secret, with_action
-from deploy.tokens.token import Token, secret_facts
+from deploy.annotations import ACTION_ANNOTATION
+from deploy.gateway import ApimGateway, GatewayRef
+from deploy.observed.token_facts import secret_facts
+from deploy.rendering.manifests import render, token_secret, with_action
+from deploy.specs.gateway_spec import GatewaySpec
+from deploy.tokens.token import Token
 
 SPEC = GatewaySpec(
     ref=GatewayRef("west", "dev", "edge-1"),

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.plans.plan import Manifest
+from deploy.kube.objects import Manifest
 from deploy.rollouts.collecting import unneeded
 
 NAMES = st.sampled_from(["a", "b", "c", "d", "e"])

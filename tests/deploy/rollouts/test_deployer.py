@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from deploy.actions.executor import RunLost
 from deploy.actions.record import Outcome, State, Step
 from deploy.errors import InvalidInput
-from deploy.gateway import GatewaySpec
 from deploy.plans.planning import Planner
 from deploy.rendering.manifests import token_secret
+from deploy.retry import RunLost
 from deploy.rollouts.applying import Applier
 from deploy.rollouts.deployer import Deployer
 from deploy.rollouts.minting import Minter
+from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.options import Auth, Rollout
 from deploy.tokens.token import expiry_for
 from tests.support.gateway_bed import (

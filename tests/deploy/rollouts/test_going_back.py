@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from deploy.actions.executor import RunLost
 from deploy.actions.record import State, Step
-from deploy.gateway import GatewaySpec
-from deploy.rendering.manifests import SPEC_ANNOTATION
+from deploy.annotations import SPEC_ANNOTATION
+from deploy.observed.installed import installed
+from deploy.retry import RunLost
 from deploy.rollouts import deployer
 from deploy.rollouts.going_back import Before
-from deploy.rollouts.installed import installed
+from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.options import Autoscaling, Rollout
 from tests.deploy.rollouts.test_deployer import Bench
 from tests.support.gateway_bed import SPEC, RecordingRun, action_for, gateway_bed

@@ -8,9 +8,10 @@ import pytest
 
 from deploy.errors import Conflict, NotFound, Unavailable
 from deploy.kube.cluster import Cluster, connect
-from deploy.plans.plan import Manifest
+from deploy.kube.objects import Manifest
+from deploy.observed.token_facts import secret_facts
 from deploy.rollouts.minting import Minter
-from deploy.tokens.token import Token, new_token, secret_facts
+from deploy.tokens.token import Token, new_token
 from tests.support.gateway_bed import INSTANCE, REF, SIGNATURE, SPEC, TIMEOUTS
 from tests.support.running_cluster import RunningCluster
 

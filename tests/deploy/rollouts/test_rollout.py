@@ -11,7 +11,7 @@ import pytest
 from deploy.errors import NotFound
 from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster
-from deploy.rollouts.progress import Progress
+from deploy.observed.progress import Progress
 from deploy.rollouts.rollout import explain, follow
 from tests.support.running_cluster import RunningCluster
 

@@ -4,9 +4,10 @@ import dataclasses
 
 from deploy.actions.record import State
 from deploy.plans.binding import Observed, build_plan
-from deploy.plans.plan import Finding, TokenPlan
 from deploy.rendering.manifests import render
 from deploy.rollouts.verdicts import superseded
+from deploy.rules.finding import Finding
+from deploy.tokens.token_plan import TokenPlan
 from tests.support.gateway_bed import SPEC
 
 PLAN = build_plan(

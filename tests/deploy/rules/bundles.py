@@ -5,10 +5,11 @@ from typing import Any
 
 import yaml
 
-from deploy.gateway import ApimGateway, GatewayRef, GatewaySpec
-from deploy.plans.plan import Manifest
+from deploy.gateway import ApimGateway, GatewayRef
+from deploy.kube.objects import Manifest
 from deploy.rendering.manifests import render
 from deploy.rules import Facts
+from deploy.specs.gateway_spec import GatewaySpec
 
 SPEC = GatewaySpec(
     ref=GatewayRef("west", "prod", "edge-1"),

@@ -13,9 +13,9 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 
-from deploy.gateway import GatewaySpec
-from deploy.plans.plan import Manifest
+from deploy.kube.objects import Manifest
 from deploy.rendering.manifests import CONFIG_ANNOTATION, render
+from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.schema import json_schema
 from deploy.specs.spec import parse_spec_yaml, spec_from_mapping, spec_to_mapping
 from tests.support.specs import MAPPINGS, SPECS

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from deploy.plans.plan import Manifest
+from deploy.kube.objects import Manifest
+from deploy.observed.pods import token_secret_of
 from deploy.rendering.manifests import render
-from deploy.rollouts.pods import token_secret_of
 from deploy.specs.spec import spec_from_mapping
 
 SMALL: dict[str, Any] = {

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.errors import InvalidInput
-from deploy.gateway import GatewaySpec
 from deploy.rendering.manifests import render
+from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.spec import parse_spec_yaml, spec_from_mapping, spec_to_mapping
 
 SMALL: dict[str, Any] = {

@@ -5,16 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.gateway import ApimGateway, GatewayRef, GatewaySpec
-from deploy.tokens.token import (
-    LONGEST,
-    SecretFacts,
-    Token,
-    expiry_for,
-    iso,
-    plan_token,
-    secret_facts,
-)
+from deploy.gateway import ApimGateway, GatewayRef
+from deploy.observed.token_facts import secret_facts
+from deploy.specs.gateway_spec import GatewaySpec
+from deploy.tokens.token import LONGEST, SecretFacts, Token, expiry_for, iso, plan_token
 
 NOW = datetime.datetime(2026, 11, 23, 15, 4, 5, tzinfo=datetime.UTC)
 SPEC = GatewaySpec(

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from deploy.actions.executor import RunLost
 from deploy.errors import Unavailable
 
 PATIENCE = 30.0
@@ -15,6 +14,10 @@ _FIRST_PAUSE = 0.25
 _LONGEST_PAUSE = 5.0
 
 T = TypeVar("T")
+
+
+class RunLost(Exception):
+    """This run no longer holds its action: another bot goes on, so this one must stop at once."""
 
 
 def patiently(call: Callable[[], T], lost: threading.Event, seconds: float = PATIENCE) -> T:

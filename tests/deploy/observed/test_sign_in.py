@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from deploy.actions.record import State
-from deploy.gateway import GatewaySpec
-from deploy.plans.plan import Manifest
+from deploy.kube.objects import Manifest
+from deploy.observed.sign_in import EXPIRES, credential_expires, sign_in
+from deploy.plans.sign_in_needs import needs
 from deploy.rendering.manifests import render
+from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.options import Auth, KeyRef
-from deploy.tokens.entra import EXPIRES, credential_expires, needs, sign_in
 from tests.support.azure import APP, TENANT
 from tests.support.rotation_bed import RotationBed, rotation_bed, spec_of
 

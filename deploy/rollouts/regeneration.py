@@ -11,27 +11,30 @@ from typing import Any, Protocol
 from deploy.access import Environment, environment_of
 from deploy.actions.executor import Run
 from deploy.actions.record import Action, Outcome, State
+from deploy.annotations import MANAGER
 from deploy.azure import ApimInstance
 from deploy.errors import Conflict, GatewayBotError, NotFound, Refused, Unavailable
-from deploy.gateway import GatewayRef, GatewaySpec
-from deploy.health import inventory
+from deploy.gateway import GatewayRef
 from deploy.health.cache import CachedGateway, ClusterCache
 from deploy.kube.cluster import Cluster
+from deploy.kube.objects import Manifest
+from deploy.observed import inventory, sign_in
+from deploy.observed.installed import installed
+from deploy.observed.pods import token_secret_of
+from deploy.observed.token_facts import read_one
 from deploy.plans.binding import build_plan
-from deploy.plans.plan import FieldChange, Finding, Manifest, ObjectChange, Plan, TokenPlan
-from deploy.rendering.labels import MANAGER
+from deploy.plans.plan import FieldChange, ObjectChange, Plan
+from deploy.retry import PATIENCE
 from deploy.rollouts.collecting import token_secrets
-from deploy.rollouts.installed import installed
-from deploy.rollouts.patience import PATIENCE
-from deploy.rollouts.pods import token_secret_of
 from deploy.rollouts.verdicts import superseded
 from deploy.rollouts.work import Work
+from deploy.rules.finding import Finding
+from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.spec import spec_from_mapping
 from deploy.times import minute
-from deploy.tokens import entra
 from deploy.tokens.rotation import parse_key
 from deploy.tokens.token import KeyType, SecretFacts, Token, iso
-from deploy.tokens.token_facts import read_one
+from deploy.tokens.token_plan import TokenPlan
 
 KIND = "regenerate-key"
 _DO = "regenerate"
@@ -305,7 +308,7 @@ def _signs_in(cluster: Cluster, pod: Manifest) -> bool:
     for name in inventory.settings_maps(like):
         found = cluster.get("ConfigMap", namespace, name)
         settings |= (found or {}).get("data") or {}
-    return entra.sign_in(like, settings) != "token"
+    return sign_in.sign_in(like, settings) != "token"
 
 
 def _held_by_secrets(cluster: Cluster, gateway: CachedGateway) -> list[Held]:

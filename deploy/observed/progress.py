@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from deploy.kube.objects import Manifest
 from deploy.masking import mask_secrets
-from deploy.plans.plan import Manifest
-from deploy.rollouts.pods import PodProgress, pod_progress
+from deploy.observed.pods import PodProgress, pod_progress
 from deploy.times import epoch
 
 _REVISION = "deployment.kubernetes.io/revision"

@@ -3,13 +3,13 @@
 import json
 from dataclasses import dataclass
 
+from deploy.annotations import MANAGER, SPEC_ANNOTATION
 from deploy.errors import Conflict, InvalidInput, NotFound
-from deploy.gateway import GatewayRef, GatewaySpec
-from deploy.health.inventory import managed_by
+from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster
-from deploy.plans.plan import Manifest
-from deploy.rendering.labels import MANAGER
-from deploy.rendering.manifests import SPEC_ANNOTATION
+from deploy.kube.objects import Manifest
+from deploy.observed.inventory import managed_by
+from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.spec import spec_from_mapping
 
 

@@ -11,12 +11,12 @@ import pytest
 from deploy.access import Environment
 from deploy.actions.record import Action, State, Step
 from deploy.errors import Conflict, GatewayBotError, Refused, Unavailable
-from deploy.gateway import GatewayRef, GatewaySpec
+from deploy.gateway import GatewayRef
 from deploy.health.cache import CachedGateway, ClusterCache, Snapshot
 from deploy.health.status import gateway_detail
 from deploy.plans.plan import Plan
 from deploy.rendering.manifests import token_secret
-from deploy.tokens.regeneration import (
+from deploy.rollouts.regeneration import (
     Held,
     Holding,
     Regenerator,
@@ -25,6 +25,7 @@ from deploy.tokens.regeneration import (
     check_unheld,
     plan_regeneration,
 )
+from deploy.specs.gateway_spec import GatewaySpec
 from deploy.tokens.token import KeyType, SecretFacts, expiry_for
 from tests.support.gateway_bed import RecordingRun, action_for
 from tests.support.rotation_bed import INSTANCE, RotationBed, rotation_bed, spec_of

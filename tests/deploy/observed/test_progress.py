@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.rollouts.pods import pod_progress, token_secret_of
-from deploy.rollouts.progress import Progress, progress_of, progress_to_mapping
+from deploy.observed.pods import pod_progress, token_secret_of
+from deploy.observed.progress import Progress, progress_of, progress_to_mapping
 
 Manifest = dict[str, Any]
 RECORDED = Path(__file__).parents[2] / "data" / "kubernetes-1.36" / "events.jsonl"

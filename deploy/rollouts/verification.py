@@ -13,15 +13,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
-from deploy.actions.executor import RunLost
 from deploy.errors import GatewayBotError, NotFound
-from deploy.gateway import GatewaySpec
 from deploy.health.evidence import ASKED, Asked, heartbeats
 from deploy.health.heartbeat import Heartbeat, PodHeartbeat, heartbeat_of_pods
 from deploy.kube.cluster import Cluster
-from deploy.plans.plan import Manifest
+from deploy.kube.objects import Manifest
+from deploy.observed.pods import token_secret_of
 from deploy.rendering.labels import selector
-from deploy.rollouts.pods import token_secret_of
+from deploy.retry import RunLost
+from deploy.specs.gateway_spec import GatewaySpec
 
 
 class Answer(StrEnum):

@@ -11,24 +11,26 @@ from typing import Any
 from deploy.actions.executor import Run
 from deploy.actions.record import Action, Outcome
 from deploy.errors import GatewayBotError
-from deploy.gateway import GatewayRef, GatewaySpec
+from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster
-from deploy.plans.plan import Plan, TokenPlan
+from deploy.observed.installed import installed
+from deploy.observed.progress import Progress
+from deploy.observed.token_facts import secret_facts
+from deploy.plans.plan import Plan
 from deploy.plans.planning import Planner
+from deploy.retry import PATIENCE
+from deploy.rollouts import rotation_verdicts as verdicts
 from deploy.rollouts.applying import Applier
 from deploy.rollouts.collecting import collect
 from deploy.rollouts.following import MARGIN, follow_through
-from deploy.rollouts.installed import installed
-from deploy.rollouts.patience import PATIENCE
-from deploy.rollouts.progress import Progress
 from deploy.rollouts.rollout import apply_deployment
 from deploy.rollouts.verdicts import cause_of, unfinished
+from deploy.rollouts.verification import Answer, Observer, Observing
 from deploy.rollouts.work import Work
+from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.spec import spec_from_mapping, spec_to_mapping
-from deploy.tokens import rotation_verdicts as verdicts
 from deploy.tokens.rotation import KIND, Rotation, rotation_from_mapping, rotation_to_mapping
-from deploy.tokens.token import secret_facts
-from deploy.tokens.verification import Answer, Observer, Observing
+from deploy.tokens.token_plan import TokenPlan
 
 _BACK = "roll back"
 

@@ -11,15 +11,15 @@ import requests
 
 import deploy.kube.cluster
 import deploy.kube.transport
-from deploy.actions.executor import RunLost
 from deploy.actions.record import State
 from deploy.azure import ArmClient
 from deploy.kube.cluster import connect
+from deploy.retry import RunLost
 from deploy.rollouts.applying import Applier
 from deploy.rollouts.minting import Minter
-from deploy.tokens.rotator import Rotator
+from deploy.rollouts.rotator import Rotator
+from deploy.rollouts.verification import Observing
 from deploy.tokens.token import Token
-from deploy.tokens.verification import Observing
 from tests.support.azure import OWNER, READER
 from tests.support.gateway_bed import TIMEOUTS, RecordingRun
 from tests.support.rotation_bed import MARGIN, RotationBed, rotation_bed, spec_of

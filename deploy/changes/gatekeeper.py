@@ -19,10 +19,9 @@ from deploy.access import (
     policy_for,
 )
 from deploy.actions.executor import Executor, Run
-from deploy.actions.record import Action, Outcome, State
+from deploy.actions.record import AUTOMATIC, Action, Outcome, State
 from deploy.actions.windows import Window, Windows
 from deploy.errors import Refused
-from deploy.expiry.autopilot import AUTOMATIC
 from deploy.gateway import GatewayRef
 from deploy.policy import People, Policy
 

@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from deploy.annotations import ACTION_ANNOTATION, REQUESTER_ANNOTATION, SPEC_ANNOTATION
 from deploy.errors import NotFound
 from deploy.gateway import DEFAULT_REPOSITORY
-from deploy.plans.plan import Manifest
-from deploy.rendering.manifests import ACTION_ANNOTATION, REQUESTER_ANNOTATION, SPEC_ANNOTATION
+from deploy.kube.objects import Manifest
 from deploy.times import epoch
 
 _REVISION = "deployment.kubernetes.io/revision"

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from deploy.kube.objects import Manifest
 from deploy.masking import mask_secrets
-from deploy.plans.plan import Manifest
 from deploy.times import epoch
 
 _STUCK_WAITING = frozenset(

@@ -14,11 +14,10 @@ from deploy.access import Approval, Environment, Freeze, Identities
 from deploy.actions.audit import AuditLog
 from deploy.actions.connection import connect
 from deploy.actions.executor import Run
-from deploy.actions.record import Action, Outcome, State, Step
+from deploy.actions.record import AUTOMATIC, Action, Outcome, State, Step
 from deploy.actions.windows import Windows
+from deploy.changes.gatekeeper import Gatekeeper, NoFreeze
 from deploy.errors import Refused, Unavailable
-from deploy.expiry.autopilot import AUTOMATIC
-from deploy.gatekeeper import Gatekeeper, NoFreeze
 from deploy.gateway import GatewayRef
 from deploy.policy import People, Policy
 from tests.support.redis_servers import started

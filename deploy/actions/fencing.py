@@ -14,12 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from deploy.annotations import ACTION_ANNOTATION, MANAGER
 from deploy.errors import Conflict, NotFound, Unavailable
 from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster
-from deploy.plans.plan import Manifest
-from deploy.rendering.labels import MANAGER
-from deploy.rendering.manifests import ACTION_ANNOTATION
+from deploy.kube.objects import Manifest
 from deploy.times import epoch
 
 FENCE_ANNOTATION = "gateway-bot.io/fence"

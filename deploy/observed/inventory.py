@@ -8,11 +8,10 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from deploy.annotations import MANAGER, SPEC_ANNOTATION
 from deploy.errors import InvalidInput
 from deploy.gateway import GatewayRef
-from deploy.plans.plan import Manifest
-from deploy.rendering.labels import MANAGER
-from deploy.rendering.manifests import SPEC_ANNOTATION
+from deploy.kube.objects import Manifest
 
 _IMAGE = "azure-api-management/gateway"
 _ENDPOINT = "config.service.endpoint"

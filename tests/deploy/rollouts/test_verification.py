@@ -7,10 +7,11 @@ from typing import Any, cast
 
 import pytest
 
-from deploy.actions.executor import RunLost
-from deploy.gateway import ApimGateway, GatewayRef, GatewaySpec
+from deploy.gateway import ApimGateway, GatewayRef
 from deploy.kube.cluster import Cluster
-from deploy.tokens.verification import Answer, Observer, Observing
+from deploy.retry import RunLost
+from deploy.rollouts.verification import Answer, Observer, Observing
+from deploy.specs.gateway_spec import GatewaySpec
 
 PODS = 120
 SECRET = "edge-1-token-2"

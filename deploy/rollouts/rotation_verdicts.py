@@ -4,12 +4,12 @@ import datetime
 
 from deploy.actions.record import Outcome, State
 from deploy.errors import GatewayBotError, Unavailable
-from deploy.plans.plan import TokenPlan
+from deploy.observed.progress import Progress
 from deploy.rollouts.collecting import Collected
-from deploy.rollouts.progress import Progress
 from deploy.rollouts.verdicts import serving, span
+from deploy.rollouts.verification import Answer, Judged
 from deploy.times import minute
-from deploy.tokens.verification import Answer, Judged
+from deploy.tokens.token_plan import TokenPlan
 
 _REFUSED = "Azure refuses the new token"
 _REMEDY_REFUSED = (

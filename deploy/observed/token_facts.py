@@ -7,17 +7,20 @@ Reading them takes one list where the bot may list Secrets of the whole cluster,
 for each gateway; the recommended rights are the second.
 """
 
+import base64
+import binascii
+import datetime
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from deploy.annotations import MANAGER
 from deploy.errors import GatewayBotError
 from deploy.kube.cluster import Cluster
-from deploy.plans.plan import Manifest
-from deploy.rendering.labels import MANAGER
-from deploy.rollouts.pods import token_secret_of
+from deploy.kube.objects import Manifest
+from deploy.observed.pods import token_secret_of
 from deploy.times import epoch
-from deploy.tokens.token import SecretFacts, secret_facts
+from deploy.tokens.token import EXPIRES_AT, LAYOUT_KEY, TOKEN_KEY, SecretFacts, Token, key_type
 
 SecretKey = tuple[str, str, str]
 """Namespace, name and key of a token's Secret."""
@@ -112,3 +115,34 @@ def _changed_at(secret: Manifest) -> float | None:
     times = [epoch(entry.get("time")) for entry in metadata.get("managedFields") or ()]
     known = [moment for moment in times if moment is not None]
     return max(known) if known else epoch(metadata.get("creationTimestamp"))
+
+
+def secret_facts(secret: Manifest, key: str = LAYOUT_KEY) -> SecretFacts:
+    """Read the annotation first and the token's text second; what is unreadable stays unknown."""
+    metadata = secret["metadata"]
+    token = Token.parse(_decoded((secret.get("data") or {}).get(key, "")))
+    annotations = metadata.get("annotations") or {}
+    noted = _time(annotations.get(EXPIRES_AT, ""))
+    return SecretFacts(
+        name=metadata["name"],
+        gateway=token.gateway if token else None,
+        expires_at=noted or (token.expires_at if token else None),
+        source="annotation" if noted else "token" if token else "unknown",
+        immutable=secret.get("immutable") is True,
+        key=key_type(annotations.get(TOKEN_KEY, "")),
+    )
+
+
+def _decoded(data: str) -> str:
+    try:
+        return base64.b64decode(data, validate=True).decode("ascii")
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        return ""
+
+
+def _time(text: str) -> datetime.datetime | None:
+    try:
+        moment = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.actions.executor import RunLost
 from deploy.actions.record import Action, State, Step
+from deploy.retry import RunLost
 from deploy.specs.options import Autoscaling, Backup, Rollout
 from deploy.tokens.rotation import Rotation
 from deploy.tokens.token import EXPIRES_AT

@@ -1,0 +1,1 @@
+"""Facts read off live objects: what is installed, its pods, progress, revisions and token."""
