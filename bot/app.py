@@ -62,19 +62,22 @@ from deploy.rollouts.removal import Remover
 from deploy.rollouts.rotator import Rotator, plan_rotation
 from deploy.rollouts.verification import observing
 from deploy.tokens import rotation
-from handlers import again, choices, listeners, logs, status, window
-from handlers.again import Reproposing
-from handlers.budget import Budgets
-from handlers.delivery import Deliveries
+from handlers import listeners
+from handlers.actions import again
+from handlers.actions.again import Reproposing
 from handlers.intake import Intake
-from handlers.live import Live
-from handlers.people import Team, UserGroups
+from handlers.messages.budget import Budgets
+from handlers.messages.delivery import Deliveries
+from handlers.messages.live import Live
+from handlers.messages.watchers import Watchers
 from handlers.services import Services
-from handlers.verb import Request
-from handlers.verbs import VERBS
+from handlers.slack import choices
+from handlers.slack.payloads import Request
+from handlers.slack.people import Team, UserGroups
+from handlers.verbs import logs, status, window
+from handlers.verbs.table import VERBS
 from handlers.views import action as action_view
 from handlers.views import notes
-from handlers.watchers import Watchers
 
 log = logging.getLogger(__name__)
 

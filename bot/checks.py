@@ -24,7 +24,7 @@ from deploy.actions import connection
 from deploy.azure import ApimInstance, ArmClient
 from deploy.errors import GatewayBotError, Unavailable
 from deploy.kube.cluster import Cluster
-from handlers.people import UserGroups
+from handlers.slack.people import UserGroups
 
 
 @dataclass(frozen=True)

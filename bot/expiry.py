@@ -33,10 +33,10 @@ from deploy.expiry.tracker import Tracker
 from deploy.gateway import GatewayRef
 from deploy.health.cache import ClusterCache
 from deploy.health.heartbeat import AzureEvent
-from handlers.budget import Budgets
-from handlers.digest import Digest
-from handlers.expiry import Warner
-from handlers.notices import Poster
+from handlers.messages.budget import Budgets
+from handlers.messages.digest import Digest
+from handlers.messages.notices import Poster
+from handlers.messages.warnings import Warner
 from handlers.views import expiry as view
 
 log = logging.getLogger(__name__)

@@ -3,9 +3,9 @@
 import time
 from collections.abc import Sequence
 
-from handlers import approvals, status
 from handlers.services import Services
-from handlers.verb import Verb
+from handlers.verbs import approvals, status
+from handlers.verbs.verb import Verb
 from handlers.views import fleet
 from handlers.views import help as help_view
 

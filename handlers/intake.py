@@ -14,10 +14,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 from deploy.actions.inbox import Inbox
 from deploy.errors import GatewayBotError
-from handlers import replies
 from handlers.services import Services
-from handlers.verb import Reply, Request, Verb
+from handlers.slack import replies
+from handlers.slack.payloads import Request
+from handlers.verbs.verb import Verb
 from handlers.views import errors
+from handlers.views.reply import Reply
 
 log = logging.getLogger(__name__)
 

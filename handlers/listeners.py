@@ -13,14 +13,18 @@ from slack_bolt import Ack, App
 from slack_sdk.errors import SlackApiError, SlackClientError
 
 from deploy.errors import GatewayBotError, InvalidInput
-from handlers import decisions, home, replies
-from handlers.command import parse
+from handlers import home
+from handlers.actions import decisions
 from handlers.intake import Intake
-from handlers.people import origin_of
 from handlers.services import Services
-from handlers.verb import Click, Reply, Request, Submission, Verb
+from handlers.slack import replies
+from handlers.slack.payloads import Click, Request, Submission
+from handlers.slack.people import origin_of
+from handlers.verbs.grammar import parse
+from handlers.verbs.verb import Verb
 from handlers.views import denial, errors
 from handlers.views import help as help_view
+from handlers.views.reply import Reply
 
 log = logging.getLogger(__name__)
 

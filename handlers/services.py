@@ -18,9 +18,9 @@ from deploy.health.levels import Levels
 from deploy.images import Registry
 from deploy.kube.cluster import Cluster
 from deploy.plans.planning import Planner
-from handlers.choices import Choices
-from handlers.live import Live
-from handlers.people import Team
+from handlers.messages.live import Live
+from handlers.slack.choices import Choices
+from handlers.slack.people import Team
 
 
 @dataclass(frozen=True)

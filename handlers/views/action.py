@@ -9,12 +9,11 @@ from deploy.plans.binding import plan_from_mapping
 from deploy.plans.plan import Plan
 from deploy.policy import People
 from deploy.specs.gateway_spec import GatewaySpec
-from handlers.verb import Reply
 from handlers.views import fixes
 from handlers.views import plan as plan_view
 from handlers.views.expiry import ROTATE
+from handlers.views.reply import Block, Reply
 from handlers.views.text import (
-    Block,
     button,
     confirm,
     context,

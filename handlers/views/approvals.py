@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from deploy.actions.record import Action, State
 from deploy.actions.windows import Window
 from deploy.changes.gatekeeper import Rights
-from handlers.verb import Reply
 from handlers.views import action as action_view
-from handlers.views.text import Block, button, context, date, escape, header, section
+from handlers.views.reply import Block, Reply
+from handlers.views.text import button, context, date, escape, header, section
 
 _SHOWN = 15
 

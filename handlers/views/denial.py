@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from handlers.verb import View
+from handlers.views.reply import View
 
 CALLBACK = "action_deny_modal"
 REASON = "deny_reason"

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from deploy.errors import GatewayBotError
-from handlers.verb import View
-from handlers.views.text import Block, context, escape, section
+from handlers.views.reply import Block, View
+from handlers.views.text import context, escape, section
 
 CALLBACK = "deploy"
 GATEWAY, PLACE, TAG, REPLICAS, SERVICE, NAME, FILE, MORE = (

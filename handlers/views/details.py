@@ -2,9 +2,9 @@
 
 from deploy.actions.record import Action
 from deploy.plans.binding import plan_from_mapping
-from handlers.verb import View
 from handlers.views import plan as plan_view
-from handlers.views.text import Block, context, counted, cut, date, escape, fence, section
+from handlers.views.reply import Block, View
+from handlers.views.text import context, counted, cut, date, escape, fence, section
 
 _MODAL_FENCE = 2900
 _MODAL_LINE = 300

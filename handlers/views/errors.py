@@ -3,7 +3,7 @@
 import re
 
 from deploy.errors import GatewayBotError, Unavailable
-from handlers.verb import Reply
+from handlers.views.reply import Reply
 from handlers.views.text import context, escape, section
 
 _CHANNEL = re.compile(r"&lt;#([CG][A-Z0-9]{2,20})&gt;")

@@ -6,18 +6,8 @@ from typing import Any
 
 from deploy.expiry.autopilot import Stop
 from deploy.expiry.record import Entry, Tracked
-from handlers.verb import Reply, View
-from handlers.views.text import (
-    Block,
-    button,
-    context,
-    counted,
-    cut,
-    date,
-    duration,
-    escape,
-    section,
-)
+from handlers.views.reply import Block, Reply, View
+from handlers.views.text import button, context, counted, cut, date, duration, escape, section
 
 ROTATE, SNOOZE, RESUME = "expiry_rotate", "expiry_snooze", "expiry_resume"
 SNOOZE_MODAL = "expiry_snooze_modal"

@@ -4,7 +4,8 @@ import json
 
 from deploy.actions.record import Action
 from deploy.plans.plan import Plan
-from handlers.views.text import Block, button
+from handlers.views.reply import Block
+from handlers.views.text import button
 
 ACTIONS = tuple(f"fix_{number}" for number in range(3))
 """Slack wants each button of a block to have a name of its own; three are what a person reads."""

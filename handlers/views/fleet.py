@@ -9,9 +9,8 @@ from typing import Any
 from deploy.errors import GatewayBotError
 from deploy.health.fleet import Row, Selection
 from deploy.health.heartbeat import Level
-from handlers.verb import Reply
+from handlers.views.reply import Block, Reply
 from handlers.views.text import (
-    Block,
     button,
     context,
     counted,

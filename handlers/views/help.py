@@ -1,12 +1,39 @@
 """Help: what there is, how each verb is used, and buttons for the usual ones."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
-from handlers.verb import Reply, Verb
-from handlers.views.text import Block, button, context, escape, header, section
+from handlers.views.reply import Block, Reply
+from handlers.views.text import button, context, escape, header, section
 
 
-def overview(command: str, verbs: Sequence[Verb]) -> Reply:
+class OptionWords(Protocol):
+    """What help says of an option."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def metavar(self) -> str: ...
+    @property
+    def help(self) -> str: ...
+
+
+class VerbWords(Protocol):
+    """What help says of a verb."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def summary(self) -> str: ...
+    @property
+    def usage(self) -> str: ...
+    @property
+    def options(self) -> Sequence[OptionWords]: ...
+    @property
+    def examples(self) -> Sequence[str]: ...
+
+
+def overview(command: str, verbs: Sequence[VerbWords]) -> Reply:
     """Every verb with its one-line summary."""
     lines = [f"*`{command} {verb.name}`*  {escape(verb.summary)}" for verb in verbs]
     blocks: list[Block] = [
@@ -27,7 +54,7 @@ def overview(command: str, verbs: Sequence[Verb]) -> Reply:
     return Reply(f"{command}: " + ", ".join(verb.name for verb in verbs), tuple(blocks))
 
 
-def usage(command: str, verb: Verb) -> Reply:
+def usage(command: str, verb: VerbWords) -> Reply:
     """One verb: grammar, options and examples."""
     blocks: list[Block] = [section(f"*`{command} {escape(verb.usage)}`*\n{escape(verb.summary)}")]
     if verb.options:

@@ -3,17 +3,8 @@
 from collections.abc import Sequence
 
 from deploy.health.incidents import AWAY, Incident, Member
-from handlers.views.text import (
-    Block,
-    button,
-    context,
-    counted,
-    cut,
-    date,
-    duration,
-    escape,
-    section,
-)
+from handlers.views.reply import Block
+from handlers.views.text import button, context, counted, cut, date, duration, escape, section
 
 _SHOWN = 12
 _REPLIES = 50

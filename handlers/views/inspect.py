@@ -8,8 +8,8 @@ from deploy.gateway import GatewayRef
 from deploy.observed.history import Revision
 from deploy.plans.plan import Plan
 from deploy.rules.finding import Finding
-from handlers.verb import Reply
 from handlers.views import plan as plan_view
+from handlers.views.reply import Reply
 from handlers.views.text import (
     SECTION_LIMIT,
     context,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from deploy.logs.lines import Line, written
-from handlers.verb import Reply
+from handlers.views.reply import Reply
 from handlers.views.text import context, counted, cut, escape, fence, section
 
 SHOWN = 25

@@ -10,7 +10,8 @@ from deploy.rules.finding import Finding
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.spec import spec_to_mapping
 from deploy.tokens.token_plan import TokenPlan
-from handlers.views.text import SECTION_LIMIT, Block, context, counted, cut, escape, fence, section
+from handlers.views.reply import Block
+from handlers.views.text import SECTION_LIMIT, context, counted, cut, escape, fence, section
 
 _SIGNS = {"create": "+", "update": "~", "delete": "-"}
 _FINDING_SIGNS = {"deny": ":no_entry:", "warning": ":warning:", "info": ":bulb:"}

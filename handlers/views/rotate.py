@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from deploy.gateway import GatewayRef
-from handlers.verb import Reply
-from handlers.views.text import Block, button, confirm, context, counted, escape, section
+from handlers.views.reply import Block, Reply
+from handlers.views.text import button, confirm, context, counted, escape, section
 
 _SHOWN = 20
 

@@ -6,11 +6,10 @@ from deploy.actions.audit import Entry
 from deploy.health.cache import ReplicaCount
 from deploy.health.status import GatewayDetail, GatewaySummary, PodStatus
 from deploy.images import Support
-from handlers.verb import Reply
 from handlers.views.fleet import SIGNS
 from handlers.views.inspect import action_of
+from handlers.views.reply import Block, Reply
 from handlers.views.text import (
-    Block,
     context,
     counted,
     date,

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from deploy.images import Support, sort_tags
-from handlers.verb import Reply
-from handlers.views.text import Block, context, counted, cut, escape, fence, header, section, table
+from handlers.views.reply import Block, Reply
+from handlers.views.text import context, counted, cut, escape, fence, header, section, table
 
 _LIMIT = 2900
 

@@ -4,7 +4,7 @@ import datetime
 from collections.abc import Iterable
 from typing import Any
 
-Block = dict[str, Any]
+from handlers.views.reply import Block
 
 SECTION_LIMIT = 3000
 """Characters in a section's text (Slack's Block Kit reference)."""

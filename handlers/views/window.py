@@ -1,8 +1,8 @@
 """The message of an approval window."""
 
 from deploy.actions.windows import Window
-from handlers.verb import Reply
-from handlers.views.text import Block, button, context, date, escape, header, section
+from handlers.views.reply import Block, Reply
+from handlers.views.text import button, context, date, escape, header, section
 
 
 def message(window: Window) -> tuple[str, list[Block]]:

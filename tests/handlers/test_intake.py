@@ -14,7 +14,9 @@ from bot.sandbox.valkey import Valkey
 from deploy.actions.connection import connect
 from deploy.actions.inbox import Inbox
 from handlers import intake
-from handlers.verb import Reply, Request, Verb
+from handlers.slack.payloads import Request
+from handlers.verbs.verb import Verb
+from handlers.views.reply import Reply
 from tests.support.redis_servers import started
 from tests.support.waiting import until
 

@@ -8,7 +8,7 @@ from slack_bolt import Ack
 
 from deploy.errors import Unavailable
 from handlers.listeners import Listeners
-from handlers.verbs import VERBS
+from handlers.verbs.table import VERBS
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Messages that are kept true: of actions, warnings, incidents and live views."""

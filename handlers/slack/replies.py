@@ -1,0 +1,72 @@
+"""Answers to one person: through the response_url while it lives, else as an ephemeral or a DM."""
+
+import logging
+from typing import Any, Literal
+
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.webhook import WebhookClient
+
+from handlers.slack.api_errors import unsure
+from handlers.views.reply import Reply
+
+log = logging.getLogger(__name__)
+
+_SECONDS = 5
+
+
+def send(
+    slack: WebClient,
+    reply: Reply,
+    *,
+    user: str,
+    channel: str,
+    response_url: str,
+    replace: bool = False,
+) -> bool:
+    """Show `reply` to `user` alone; False where no way to do so worked, and one may later.
+
+    With `replace` it takes the place of the message whose button was clicked, where that can be.
+
+    A response_url takes five answers in thirty minutes; a bot that is no member of a channel can
+    post nothing there, so the last way is the person's own direct messages.
+    """
+    message: dict[str, Any] = {"text": reply.text, "blocks": list(reply.blocks) or None}
+    if response_url and _through_url(response_url, reply, replace):
+        return True
+    here = (
+        _called(slack.chat_postEphemeral, channel=channel, user=user, **message)
+        if channel
+        else "refused"
+    )
+    if here == "shown":
+        return True
+    direct = _called(slack.chat_postMessage, channel=user, **message)
+    return direct == "shown" or (here, direct) == ("refused", "refused")
+
+
+def _through_url(url: str, reply: Reply, replace: bool) -> bool:
+    try:
+        answer = WebhookClient(url, timeout=_SECONDS).send(
+            text=reply.text,
+            blocks=list(reply.blocks) or None,
+            response_type="ephemeral",
+            replace_original=replace,
+        )
+    except (SlackClientError, OSError) as error:
+        log.info("a response_url did not answer: %s", type(error).__name__)
+        return False
+    return bool(answer.status_code == 200)
+
+
+def _called(method: Any, **arguments: Any) -> Literal["shown", "refused", "later"]:
+    try:
+        method(**arguments)
+    except SlackApiError as error:
+        log.info("%s refused: %s", method.__name__, error.response.get("error"))
+        limited = error.response.status_code == 429
+        return "later" if limited or unsure(error) else "refused"
+    except (SlackClientError, OSError) as error:
+        log.info("%s did not answer: %s", method.__name__, type(error).__name__)
+        return "later"
+    return "shown"

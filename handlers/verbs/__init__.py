@@ -1,0 +1,1 @@
+"""The verbs of `/gateway`, one file each, and the table of them."""

@@ -1,0 +1,129 @@
+"""`/gateway adopt`: take over a gateway that the portal's YAML or the Helm chart installed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from deploy.annotations import SPEC_ANNOTATION
+from deploy.azure import ApimInstance
+from deploy.errors import Conflict, GatewayBotError, NotFound
+from deploy.gateway import GatewayRef
+from deploy.kube.cluster import Cluster
+from deploy.kube.objects import Manifest
+from deploy.observed.installed import deployment_of
+from deploy.observed.inventory import apim_gateway_of, settings_maps
+from deploy.observed.pods import token_secret_of
+from deploy.observed.token_facts import secret_facts
+from deploy.plans.adoption import derive, instance_named_by
+from handlers.actions.proposal import (
+    DECISION_OPTIONS,
+    check_allowed,
+    find,
+    listed,
+    propose,
+    told_of_waits,
+)
+from handlers.services import Services
+from handlers.slack.payloads import Request
+from handlers.verbs.verb import Option, Verb
+from handlers.views.reply import Reply
+
+
+def run(services: Services, request: Request) -> Reply | None:
+    """Derive what the gateway is meant to be from what is live, and plan to deploy just that."""
+    ref = find(services, request.gateway)
+    check_allowed(services, request, ref)
+    cluster = services.clusters[ref.cluster]
+    deployment = deployment_of(cluster, ref)
+    if SPEC_ANNOTATION in (deployment["metadata"].get("annotations") or {}):
+        raise Conflict(
+            f"{ref} is this bot's already.",
+            remedy=f"`{services.command} diff {ref.name}` shows what others changed of it.",
+        )
+    namespace = ref.namespace
+    found, maps, budgets, claims = cluster.at_once(
+        [
+            lambda: cluster.list("Service", namespace),
+            lambda: cluster.list("ConfigMap", namespace),
+            lambda: cluster.list("PodDisruptionBudget", namespace),
+            lambda: cluster.list("PersistentVolumeClaim", namespace),
+        ]
+    )
+    instance = _instance(services.instances, deployment, maps, ref)
+    gateway = _gateway(services, request, instance, cluster, deployment)
+    adoption = derive(
+        deployment, found, maps, budgets, claims, cluster=ref.cluster,
+        instance=instance, gateway=gateway,
+    )  # fmt: skip
+    return propose(services, request, adoption.spec, take_over=True, notes=adoption.notes)
+
+
+def _instance(
+    known: Mapping[str, ApimInstance], deployment: Manifest, maps: list[Manifest], ref: GatewayRef
+) -> ApimInstance:
+    """The API Management instance whose configuration endpoint the pods are given."""
+    read = set(settings_maps(deployment))
+    data: dict[str, Any] = {}
+    for item in maps:
+        if item["metadata"]["name"] in read:
+            data |= item.get("data") or {}
+    named = instance_named_by(deployment, data)
+    for instance in known.values():
+        if named and named.lower() in (instance.service.lower(), instance.configuration_endpoint):
+            return instance
+    raise NotFound(
+        f"The API Management instance of {ref} is not among those this bot knows.",
+        meaning=f"Its pods are given “{named}”." if named else "Its pods are given no endpoint.",
+        remedy="Add the instance to the settings.",
+    )
+
+
+def _gateway(
+    services: Services,
+    request: Request,
+    instance: ApimInstance,
+    cluster: Cluster,
+    deployment: Manifest,
+) -> str:
+    """The gateway resource: as asked for, else as its token or environment says, else its name."""
+    waiting = told_of_waits(services, request)
+    known = [gateway.name for gateway in services.arm.list_gateways(instance, waiting)]
+    wanted = str(request.options.get("gateway") or "")
+    candidates = [wanted] if wanted else [*_told(cluster, deployment), _name(deployment)]
+    for candidate in candidates:
+        for name in known:
+            if candidate and name.lower() == candidate.lower():
+                return name
+    raise NotFound(
+        f"Which gateway of {instance.name} this is cannot be told.",
+        meaning=f"It has {listed(known)}." if known else "It has none at all.",
+        remedy="Name it with --gateway.",
+    )
+
+
+def _told(cluster: Cluster, deployment: Manifest) -> list[str]:
+    used = token_secret_of(deployment["spec"]["template"].get("spec") or {})
+    told = [apim_gateway_of(deployment)]
+    if used is None:
+        return told
+    try:
+        secret = cluster.get("Secret", deployment["metadata"]["namespace"], used[0])
+    except GatewayBotError:
+        return told
+    return [(secret_facts(secret, used[1]).gateway or "") if secret else "", *told]
+
+
+def _name(deployment: Manifest) -> str:
+    return str(deployment["metadata"]["name"])
+
+
+VERB = Verb(
+    "adopt",
+    "takes over a gateway that the portal's YAML or Helm installed",
+    run,
+    gateway="required",
+    options=(
+        Option("gateway", "the gateway in API Management, where it cannot be told", "NAME"),
+        *DECISION_OPTIONS,
+    ),
+    examples=("adopt legacy-9", "adopt west/dev/apim-gateway --gateway edge-1"),
+)

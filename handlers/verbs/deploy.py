@@ -1,0 +1,322 @@
+"""`/gateway deploy`: from what a person asks for to a plan that waits for a decision."""
+
+import difflib
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from deploy.annotations import SPEC_ANNOTATION
+from deploy.azure import ApimInstance
+from deploy.errors import GatewayBotError, InvalidInput, NotFound, Refused
+from deploy.gateway import GatewayRef
+from deploy.specs.gateway_spec import GatewaySpec
+from deploy.specs.overlay import EXAMPLE, from_file, from_words, from_yaml, merged
+from deploy.specs.spec import spec_from_mapping
+from handlers.actions import fix
+from handlers.actions.proposal import (
+    DECISION_OPTIONS,
+    check_allowed,
+    listed,
+    propose,
+    told_of_waits,
+)
+from handlers.services import Services
+from handlers.slack import spec_file
+from handlers.slack.payloads import Click, Request, Submission
+from handlers.verbs.verb import Option, Verb
+from handlers.views import deploy_modal as modal
+from handlers.views.reply import Reply
+
+_OPTIONS = (
+    Option("to", "cluster and namespace, for example west/dev", "CLUSTER/NAMESPACE"),
+    Option("tag", "image tag, for example 2.11.1", "TAG"),
+    Option("replicas", "how many pods", "N", "number"),
+    Option("service", "LoadBalancer, ClusterIP or NodePort", "TYPE"),
+    Option("cpu", "CPU each pod asks for, for example 500m", "QUANTITY"),
+    Option("memory", "memory each pod asks for, for example 1Gi", "QUANTITY"),
+    Option("deadline", "seconds without progress until the rollout has failed", "N", "number"),
+    Option(
+        "set", "any other field of the spec, for example logs.level=warn", "FIELD=VALUE", "many"
+    ),
+    Option("name", "name on the cluster, where it is not the gateway's own", "NAME"),
+    Option("take-over", "also change fields that another field manager owns", kind="flag"),
+    *DECISION_OPTIONS,
+)
+
+
+def run(services: Services, request: Request) -> Reply | None:
+    """Plan the deployment and put the plan before its requester; nothing is changed yet.
+
+    The plan is shown as the action's own message, so a reply is left only where there is nothing
+    to decide.
+    """
+    ref_place = _place(request)
+    instance, gateway = _gateway(services, request)
+    ref = GatewayRef(*ref_place, str(request.options.get("name") or gateway.lower()))
+    if ref.cluster not in services.clusters:
+        raise NotFound(
+            f"There is no cluster “{ref.cluster}”.",
+            remedy=f"This bot knows {', '.join(sorted(services.clusters))}.",
+        )
+    check_allowed(services, request, ref)
+    spec = _spec(services, request, ref, instance, gateway)
+    _check_tag(services, spec)
+    return propose(services, request, spec, take_over=bool(request.options.get("take-over")))
+
+
+def incomplete(request: Request) -> bool:
+    """Whether the form is needed: a gateway, a place and a tag make a deployment."""
+    return not (request.gateway and request.options.get("to") and request.options.get("tag"))
+
+
+def open_modal(services: Services, request: Request, trigger_id: str) -> None:
+    """Open the form at once and fill it when the live data is there."""
+    private_metadata = modal.metadata(request.channel, request.response_url)
+    opened = services.slack.views_open(trigger_id=trigger_id, view=modal.loading(private_metadata))
+    failed = services.choices.warm()
+    given: dict[str, Any] = dict(request.options)
+    if request.gateway:
+        given["gateway"] = request.gateway
+    view: Mapping[str, Any] = opened["view"]
+    services.slack.views_update(
+        view_id=view["id"],
+        hash=view["hash"],
+        view=modal.form(private_metadata, given, failed, file=services.team.granted("files:read")),
+    )
+
+
+def submit(services: Services, submission: Submission) -> Request:
+    """The sent form as a request; what can be told to be wrong at once stays in the form."""
+    origin = json.loads(submission.private_metadata)
+    chosen = modal.values(submission.values)
+    for file in modal.files(submission.values)[:1]:
+        chosen = _with_file(services, chosen, file)
+    for name, block in (("gateway", modal.GATEWAY), ("tag", modal.TAG)):
+        if not chosen.get(name):
+            raise InvalidInput(
+                f"The {name} is missing.",
+                field=block,
+                remedy="Choose it here, or give a spec file that says it.",
+            )
+    gateway = chosen.pop("gateway", "")
+    request = Request(
+        id=submission.id,
+        verb=VERB.name,
+        user=submission.user,
+        channel=origin["channel"],
+        response_url=origin["response_url"],
+        gateway=gateway,
+        options=chosen,
+    )
+    try:
+        cluster, namespace = _place(request)
+        name = str(chosen.get("name") or gateway.rpartition("/")[2].lower())
+        ref = GatewayRef(cluster, namespace, name)
+        if "replicas" in chosen:
+            chosen["replicas"] = _whole(chosen["replicas"])
+        _check_more(request)
+    except InvalidInput as error:
+        error.field = _BLOCKS.get(error.field, modal.NAME)
+        raise
+    try:
+        check_allowed(services, request, ref)
+    except Refused as refusal:
+        raise InvalidInput(refusal.happened, field=modal.PLACE, remedy=refusal.remedy) from refusal
+    return request
+
+
+def _with_file(
+    services: Services, chosen: Mapping[str, Any], file: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What was chosen, and what was not as the file says it."""
+    try:
+        text = spec_file.fetched(services.slack, file)
+        spec = from_file(text)
+    except GatewayBotError as error:
+        raise InvalidInput(
+            error.happened, field=modal.FILE, meaning=error.meaning, remedy=error.remedy
+        ) from error
+    told = {"file": text, **_told(spec)}
+    picked = chosen.get("gateway", "").rpartition("/")[2]
+    if picked and picked != spec.get("gateway", picked):
+        # Its name on the cluster is another gateway's.
+        told.pop("name", None)
+    return {**told, **chosen}
+
+
+def _told(spec: Mapping[str, Any]) -> dict[str, str]:
+    """What a spec says of gateway, place and tag, by the names of the options."""
+    instance = (spec.get("apim") or {}).get("instance")
+    gateway = spec.get("gateway")
+    place = (spec.get("cluster"), spec.get("namespace"))
+    told = {
+        "gateway": f"{instance}/{gateway}" if instance and gateway else gateway,
+        "to": "/".join(map(str, place)) if all(place) else None,
+        "tag": (spec.get("image") or {}).get("tag"),
+        "name": spec.get("name"),
+    }
+    return {name: str(value) for name, value in told.items() if value}
+
+
+def _check_more(request: Request) -> None:
+    """What can be told of the further fields before anything is asked: over the rest of a spec."""
+    try:
+        more = from_yaml(str(request.options.get("more", "")))
+        under = from_file(str(request.options.get("file", "{}")))
+        spec_from_mapping(merged(merged(EXAMPLE, under), more))
+    except InvalidInput as error:
+        error.field = "more"
+        raise
+
+
+_BLOCKS = {
+    "more": modal.MORE,
+    "to": modal.PLACE,
+    "cluster": modal.PLACE,
+    "namespace": modal.PLACE,
+    "replicas": modal.REPLICAS,
+    "name": modal.NAME,
+}
+
+
+def open_by_button(services: Services, click: Click) -> None:
+    """The Deploy button of the help and of the Home tab."""
+    request = Request("", VERB.name, click.user, click.channel or click.user)
+    open_modal(services, request, click.trigger_id)
+
+
+def _whole(text: str) -> int:
+    if text.isascii() and text.isdigit() and 1 <= int(text) <= 100:
+        return int(text)
+    raise InvalidInput("Replicas are a whole number from 1 to 100.", field="replicas")
+
+
+def _place(request: Request) -> tuple[str, str]:
+    place = str(request.options.get("to", ""))
+    parts = place.split("/")
+    if len(parts) != 2 or not all(parts):
+        raise InvalidInput(
+            f"“{place[:80]}” does not say where to deploy." if place else "Where to is missing.",
+            field="to",
+            remedy="Write cluster/namespace, for example west/dev.",
+        )
+    return parts[0], parts[1]
+
+
+def _gateway(services: Services, request: Request) -> tuple[ApimInstance, str]:
+    """The gateway resource called as asked, or `instance/name`, wherever it is."""
+    wanted, _, gateway = request.gateway.rpartition("/")
+    instances = [i for i in services.instances.values() if wanted in ("", i.name)]
+    if not instances:
+        raise NotFound(
+            f"There is no API Management instance “{wanted}”.",
+            remedy=f"This bot knows {', '.join(sorted(services.instances))}.",
+        )
+    waiting = told_of_waits(services, request)
+    known = {i.name: [g.name for g in services.arm.list_gateways(i, waiting)] for i in instances}
+    found = [i for i in instances if gateway in known[i.name]]
+    if len(found) == 1:
+        return found[0], gateway
+    if found:
+        raise InvalidInput(
+            f"Several API Management instances have a gateway “{gateway}”.",
+            field="gateway",
+            remedy="Write " + " or ".join(f"{i.name}/{gateway}" for i in found) + ".",
+        )
+    every = sorted({g for names in known.values() for g in names})
+    near = difflib.get_close_matches(gateway, every, n=1)
+    raise NotFound(
+        f"Azure API Management has no self-hosted gateway “{gateway[:80]}”.",
+        meaning=f"It has {listed(every)}." if every else "It has none at all.",
+        remedy=f"Did you mean {near[0]}?" if near else "Create it in the Azure portal first.",
+    )
+
+
+def _spec(
+    services: Services, request: Request, ref: GatewayRef, instance: ApimInstance, gateway: str
+) -> GatewaySpec:
+    """What the file says, or what runs already where this bot deployed it, changed by what was
+    asked for."""
+    options = request.options
+    file = from_file(str(options["file"])) if "file" in options else {}
+    mapping = dict(file) or _deployed_spec(services, ref)
+    mapping |= {
+        "gateway": gateway,
+        "apim": {"instance": instance.name, "endpoint": instance.configuration_endpoint},
+        "cluster": ref.cluster,
+        "namespace": ref.namespace,
+        "name": ref.name,
+        "image": {
+            **mapping.get("image", {}),
+            "repository": services.image_repository,
+            "tag": options["tag"],
+        },
+    }
+    mapping = merged(mapping, _own(file, instance))
+    if "replicas" in options:
+        mapping["replicas"] = options["replicas"]
+    if "service" in options:
+        mapping["service"] = {**mapping.get("service", {}), "type": options["service"]}
+    if "deadline" in options:
+        rollout = {**mapping.get("rollout", {}), "progressDeadlineSeconds": options["deadline"]}
+        mapping["rollout"] = rollout
+    asked = {name: options[name] for name in ("cpu", "memory") if name in options}
+    if asked:
+        mapping["resources"] = {**mapping.get("resources", {}), **asked}
+    mapping = merged(mapping, from_yaml(str(options.get("more", ""))))
+    return spec_from_mapping(merged(mapping, from_words(options.get("set", ()))))
+
+
+def _own(file: Mapping[str, Any], instance: ApimInstance) -> dict[str, Any]:
+    """What a file says in place of the settings: another image, another name of the endpoint."""
+    image, apim = file.get("image") or {}, file.get("apim") or {}
+    own: dict[str, Any] = {}
+    if image.get("repository"):
+        own["image"] = {"repository": image["repository"]}
+    if apim.get("endpoint") and apim.get("instance", instance.name) == instance.name:
+        own["apim"] = {"endpoint": apim["endpoint"]}
+    return own
+
+
+def _deployed_spec(services: Services, ref: GatewayRef) -> dict[str, Any]:
+    live = services.clusters[ref.cluster].get("Deployment", ref.namespace, ref.name)
+    annotations = ((live or {}).get("metadata") or {}).get("annotations") or {}
+    if SPEC_ANNOTATION not in annotations:
+        return {}
+    deployed: dict[str, Any] = json.loads(annotations[SPEC_ANNOTATION])
+    return deployed
+
+
+def _check_tag(services: Services, spec: GatewaySpec) -> None:
+    tags = services.registry.tags()
+    if spec.tag in tags:
+        return
+    near = difflib.get_close_matches(spec.tag, tags, n=3, cutoff=0.5)
+    raise NotFound(
+        f"The image registry has no tag “{spec.tag}”.",
+        remedy=f"Near it: {', '.join(near)}." if near else "Choose one in the form.",
+    )
+
+
+def _suggest(source: str) -> Callable[[Services, Click], list[dict[str, Any]]]:
+    return lambda services, click: services.choices.find(source, click.value)
+
+
+VERB = Verb(
+    "deploy",
+    "plans a gateway, waits for your yes, and follows its rollout",
+    run,
+    gateway="optional",
+    options=_OPTIONS,
+    examples=("deploy", "deploy edge-1 --to west/dev --tag 2.11.1 --replicas 2"),
+    incomplete=incomplete,
+    open_modal=open_modal,
+    modal=modal.CALLBACK,
+    submit=submit,
+    suggest={
+        modal.GATEWAY: _suggest("gateways"),
+        modal.PLACE: _suggest("places"),
+        modal.TAG: _suggest("tags"),
+    },
+    clicks={"open_deploy": open_by_button, **fix.CLICKS},
+)

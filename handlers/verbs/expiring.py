@@ -1,0 +1,165 @@
+"""`/gateway expiring`: when tokens expire, and the buttons of the warnings about that."""
+
+import json
+import time
+from collections.abc import Callable
+
+from deploy.errors import GatewayBotError, InvalidInput, NotFound, Refused
+from deploy.expiry.record import Tracked
+from deploy.gateway import GatewayRef
+from deploy.tokens.rotation import KIND
+from handlers.actions.proposal import find
+from handlers.services import Services
+from handlers.slack import replies
+from handlers.slack.payloads import Click, Request, Submission
+from handlers.verbs.verb import Option, Verb
+from handlers.views import errors
+from handlers.views import expiry as view
+from handlers.views.reply import Reply
+
+_REASON_LIMIT = 300
+
+
+def run(services: Services, request: Request) -> Reply | None:
+    """The list, or, with `--snooze`, no more warnings about one gateway for a while."""
+    if "snooze" in request.options:
+        return _snooze(services, request)
+    if request.gateway:
+        found = services.tracker.find(find(services, request.gateway))
+        listing = [found] if found is not None else []
+    else:
+        listing = [t for t in services.tracker.listing() if t.over != "gone"]
+    text, blocks = view.listing(listing, time.time())
+    return Reply(text, tuple(blocks))
+
+
+def rotate(services: Services, click: Click) -> None:
+    """The Rotate button: plan a rotation, as if whoever clicked had typed it."""
+
+    def ask() -> Reply | None:
+        services.accept(
+            Request(
+                id=f"click:{click.trigger_id}",
+                verb=KIND,
+                user=click.user,
+                channel=click.channel,
+                gateway=str(GatewayRef.parse(click.value)),
+            )
+        )
+        return None
+
+    _answer(services, click, ask)
+
+
+def snooze(services: Services, click: Click) -> None:
+    """The Snooze button: ask why, and for how long."""
+    ref = GatewayRef.parse(click.value)
+    services.slack.views_open(
+        trigger_id=click.trigger_id, view=view.snooze_form(str(ref), click.channel)
+    )
+
+
+def submitted(services: Services, submission: Submission) -> Request:
+    """The modal was sent: checked here, so that what is wrong stays in it."""
+    ref, channel, reason, chosen = view.snooze_read(submission.private_metadata, submission.values)
+    _checked(services, GatewayRef.parse(ref), submission.user, reason, chosen)
+    options = {"snooze": chosen, "reason": reason}
+    return Request(submission.id, VERB.name, submission.user, channel, "", ref, options)
+
+
+def resume(services: Services, click: Click) -> None:
+    """The Resume button: automatic rotation goes on after it stopped."""
+    _answer(services, click, lambda: _resume(services, click))
+
+
+def _resume(services: Services, click: Click) -> Reply | None:
+    environment = next((e for e in services.environments if e.name == click.value), None)
+    if environment is None:
+        return Reply("The settings have no such environment any more.")
+    verdict = services.gatekeeper.may_resume(environment, click.user)
+    if not verdict.allowed:
+        return Reply(f"You may not resume it in {environment.name}: {verdict.why}.")
+    if not services.resume(environment.name, click.user):
+        return Reply("It goes on already.")
+    ts = str(click.body["container"]["message_ts"])
+    message = click.body.get("message") or {}
+    text, blocks = view.resumed(message.get("blocks") or (), environment.name, click.user)
+    services.slack.chat_update(channel=click.channel, ts=ts, text=text, blocks=blocks)
+    return None
+
+
+def _answer(services: Services, click: Click, work: Callable[[], Reply | None]) -> None:
+    """Do it; what is to say, a trouble included, goes to whoever clicked."""
+    try:
+        reply = work()
+    except GatewayBotError as error:
+        reply = errors.trouble(error)
+    if reply is not None:
+        replies.send(services.slack, reply, user=click.user, channel=click.channel, response_url="")
+
+
+def _snooze(services: Services, request: Request) -> Reply:
+    if not request.gateway:
+        raise InvalidInput("Which gateway is missing.", field="gateway")
+    ref = find(services, request.gateway)
+    chosen, reason = str(request.options["snooze"]), str(request.options.get("reason", "")).strip()
+    seconds = _checked(services, ref, request.user, reason, chosen)
+    tracked = services.tracker.snooze(
+        ref, by=request.user, why=reason, seconds=seconds, request_id=request.id
+    )
+    if tracked is None:
+        raise NotFound(
+            f"There is no warning about {ref} that could be snoozed.",
+            remedy="Its token may have been renewed in the meantime.",
+        )
+    _record(services, tracked, request.user, reason)
+    return view.snoozed(tracked)
+
+
+def _checked(services: Services, ref: GatewayRef, user: str, reason: str, chosen: str) -> float:
+    if not reason:
+        raise InvalidInput("Say why: the channel and the audit trail show it.", field=view.REASON)
+    if len(reason) > _REASON_LIMIT:
+        raise InvalidInput(f"A reason has at most {_REASON_LIMIT} characters.", field=view.REASON)
+    if chosen not in view.DURATIONS:
+        raise InvalidInput(
+            f"A warning cannot be snoozed for “{chosen[:20]}”.",
+            field=view.DURATION,
+            remedy=f"Choose {', '.join(view.DURATIONS)}.",
+        )
+    verdict = services.gatekeeper.may_ask(ref, user)
+    if not verdict.allowed:
+        raise Refused(f"You may not snooze warnings about {ref}.", meaning=verdict.sentence)
+    return view.DURATIONS[chosen][1]
+
+
+def _record(services: Services, tracked: Tracked, user: str, reason: str) -> None:
+    entry = next(e for e in reversed(tracked.entries) if e.event == "snoozed")
+    detail = {"until": tracked.snoozed_until, "reason": reason}
+    services.audit.append(
+        "snoozed",
+        user,
+        json.dumps(detail, sort_keys=True),
+        ref=tracked.ref,
+        subject=f"expiry-{tracked.ref}",
+        kind="expiry",
+        # Its number begins anew with a gateway that was gone for long; the trail still knows it.
+        version=round(entry.at * 1000),
+        at=entry.at,
+    )
+
+
+VERB = Verb(
+    "expiring",
+    "shows when tokens expire; snoozes a warning",
+    run,
+    gateway="optional",
+    options=(
+        Option("snooze", "no warnings about it for 1d, 3d, 7d or 14d", "3d"),
+        Option("reason", "why it is snoozed", "TEXT"),
+    ),
+    examples=("expiring", 'expiring edge-1 --snooze 3d --reason "replaced on Friday"'),
+    modal=view.SNOOZE_MODAL,
+    submit=submitted,
+    clicks={view.ROTATE: rotate, view.SNOOZE: snooze, view.RESUME: resume},
+)

@@ -1,0 +1,295 @@
+"""`/gateway logs`: the last lines of a gateway's pods, or what they write from now on."""
+
+import random
+import re
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from slack_sdk.errors import SlackApiError, SlackClientError
+
+from deploy.errors import Conflict, InvalidInput, NotFound, Refused
+from deploy.gateway import GatewayRef
+from deploy.kube.cluster import Cluster
+from deploy.logs.filters import Filter, checked_level, compile_pattern
+from deploy.logs.following import Following, Pods, read_now
+from deploy.logs.lines import Line
+from deploy.observed.installed import deployment_of
+from deploy.observed.inventory import container_of
+from handlers.actions.proposal import find
+from handlers.messages import live
+from handlers.messages.posting import post
+from handlers.services import Services
+from handlers.slack.payloads import Click, Request
+from handlers.verbs.status import end
+from handlers.verbs.verb import Option, Verb
+from handlers.views import logs as view
+from handlers.views.reply import Reply
+from handlers.views.text import escape
+
+STOP = "logs_stop"
+_MINUTES, _LONGEST = 10, 60
+_TAIL, _MOST = 100, 5000
+_FOLLOWED_TAIL = 10
+_FILE_LINES = 20_000
+_FILE_CHARACTERS = 1 << 20
+_SPAN = re.compile(r"(?P<count>\d{1,5})(?P<unit>[smhd])")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is asked for, once it is known to make sense."""
+
+    ref: GatewayRef
+    cluster: Cluster
+    pods: Pods
+    wanted: Filter
+    tail: int
+    since: int | None
+    previous: bool
+    title: str
+
+
+def run(services: Services, request: Request) -> Reply | None:
+    """Show them in a thread of the channel; a reply is left only where something is wrong."""
+    asked = _understood(services, request)
+    if request.options.get("follow"):
+        _follow(services, request, asked)
+        return None
+    batch = read_now(
+        asked.cluster,
+        asked.pods,
+        asked.wanted,
+        tail=asked.tail,
+        since_seconds=asked.since,
+        previous=asked.previous,
+    )
+    told = view.Told(batch.pods, len(batch.lines), 0, batch.trouble)
+    shown, more = view.lines(batch.lines, told)
+    top = post(services.slack, request.channel, request.user, text=asked.title)
+    post(
+        services.slack,
+        top["channel"],
+        request.user,
+        text=shown.text,
+        blocks=list(shown.blocks),
+        thread_ts=top["ts"],
+    )
+    if more:
+        _upload(services, asked.ref, view.texts_of(batch.lines, batch.pods), top)
+    return None
+
+
+def by_stop(services: Services, click: Click) -> None:
+    """Anybody who sees the message ends it."""
+    end(services, services.tails, click)
+
+
+def left_behind(asked: live.Asked) -> Reply:
+    """What a follow shows whose bot is gone."""
+    return view.left()
+
+
+class _Tail:
+    """What one follow has read, within bounds."""
+
+    def __init__(self, following: Following) -> None:
+        self._following = following
+        self._recent: list[Line] = []
+        self._file: deque[str] = deque(maxlen=_FILE_LINES)
+        self._size = 0
+        self._total = 0
+        self._skipped = 0
+        self.cut = 0
+        self.more = False
+
+    def look(self, asked: live.Asked) -> Reply:
+        """Take what came, and show the newest of it."""
+        batch = self._following.take()
+        self._total += len(batch.lines) + batch.skipped
+        self._skipped += batch.skipped
+        # A pod whose lines come late is shown in its place among the others.
+        recent = sorted([*self._recent, *batch.lines], key=lambda line: line.at)
+        self._recent = recent[-view.SHOWN :]
+        for text in view.texts_of(batch.lines, batch.pods):
+            self._keep(text)
+        told = view.Told(batch.pods, self._total, self._skipped, batch.trouble)
+        shown, self.more = view.lines(self._recent, told, waiting=True)
+        return shown
+
+    def texts(self) -> list[str]:
+        """Everything that is still held."""
+        head = [f"… {self.cut} earlier lines are left out"] if self.cut else []
+        return [*head, *self._file]
+
+    def _keep(self, text: str) -> None:
+        while self._file and (
+            len(self._file) == self._file.maxlen or self._size + len(text) > _FILE_CHARACTERS
+        ):
+            self._size -= len(self._file.popleft())
+            self.cut += 1
+        self._file.append(text)
+        self._size += len(text)
+
+
+def _follow(services: Services, request: Request, asked: _Asked) -> None:
+    following = Following(
+        asked.cluster, asked.pods, asked.wanted, tail=asked.tail, since_seconds=asked.since
+    )
+    tail = _Tail(following)
+
+    def ended(place: Mapping[str, str] | None) -> None:
+        following.close()
+        if place is not None and tail.more:
+            _upload(services, asked.ref, tail.texts(), {**place, "ts": place["thread"]})
+
+    following.start()
+    kept = {**asdict(request), "title": asked.title}
+    services.tails.begin(kept, _minutes(request) * 60, tail.look, ended=ended)
+
+
+def _upload(services: Services, ref: GatewayRef, texts: list[str], top: Mapping[str, str]) -> None:
+    name = f"{ref.cluster}-{ref.namespace}-{ref.name}.log"
+    try:
+        services.slack.files_upload_v2(
+            channel=top["channel"],
+            thread_ts=top["ts"],
+            filename=name,
+            title=name,
+            content="\n".join(texts) + "\n",
+        )
+    except (SlackApiError, SlackClientError, OSError) as error:
+        reason = error.response.get("error") if isinstance(error, SlackApiError) else "no answer"
+        post(
+            services.slack,
+            top["channel"],
+            "",
+            text=f":warning: The whole log could not be sent as a file: {reason}.",
+            thread_ts=top["ts"],
+        )
+
+
+def _understood(services: Services, request: Request) -> _Asked:
+    options = request.options
+    ref = find(services, request.gateway)
+    verdict = services.gatekeeper.may_ask(ref, request.user)
+    if not verdict.allowed:
+        raise Refused(f"You may not read the logs of {ref}.", meaning=verdict.sentence)
+    if options.get("follow") and options.get("previous"):
+        raise InvalidInput("What a container wrote before cannot be followed.", field="previous")
+    if "minutes" in options and not options.get("follow"):
+        raise InvalidInput(
+            "`--minutes` is how long to follow.", field="minutes", remedy="Add `--follow`."
+        )
+    if options.get("random") and "pod" in options:
+        raise InvalidInput("It is either `--pod` or `--random`.", field="random")
+    wanted = Filter(
+        contains=str(options.get("grep", "")),
+        pattern=compile_pattern(str(options["regex"])) if "regex" in options else None,
+        level=checked_level(str(options["level"])) if "level" in options else "",
+        event=str(options.get("event", "")),
+    )
+    since = _seconds(str(options["since"])) if "since" in options else None
+    tail = int(options.get("tail", _FOLLOWED_TAIL if options.get("follow") else _TAIL))
+    if not 0 < tail <= _MOST:
+        raise InvalidInput(f"`--tail` is a number from 1 to {_MOST}.", field="tail")
+    _minutes(request)
+    cluster = services.clusters[ref.cluster]
+    deployment = deployment_of(cluster, ref)
+    selected = deployment["spec"]["selector"].get("matchLabels") or {}
+    selector = ",".join(f"{key}={value}" for key, value in sorted(selected.items()))
+    if not selector:
+        raise Conflict(
+            f"{ref} does not select its pods by labels.",
+            meaning="So it cannot be told which pods of the namespace are its own.",
+        )
+    only = _only(cluster, ref, selector, options)
+    return _Asked(
+        ref,
+        cluster,
+        Pods(ref.namespace, selector, str(container_of(deployment).get("name", "")), only),
+        wanted,
+        tail,
+        since,
+        bool(options.get("previous")),
+        _title(ref, request, only),
+    )
+
+
+def _only(cluster: Cluster, ref: GatewayRef, selector: str, options: Mapping[str, Any]) -> str:
+    """The one pod that is asked for, by the end of its name too; empty for all of them."""
+    if "pod" not in options and not options.get("random"):
+        return ""
+    pods = cluster.list("Pod", ref.namespace, label_selector=selector)
+    names = sorted(str(pod["metadata"]["name"]) for pod in pods)
+    if options.get("random"):
+        if not names:
+            raise NotFound(f"{ref} has no pod.")
+        return random.choice(names)
+    wanted = str(options["pod"])
+    found = [name for name in names if name == wanted] or [n for n in names if n.endswith(wanted)]
+    if len(found) != 1:
+        raise NotFound(
+            f"{ref} has no pod “{wanted[:80]}”." if not found else f"Several pods end in {wanted}.",
+            meaning=f"It has {', '.join(names[:10])}." if names else "It has none.",
+        )
+    return found[0]
+
+
+def _title(ref: GatewayRef, request: Request, only: str) -> str:
+    chosen = [
+        f"--{name} {escape(str(value))}" if value is not True else f"--{name}"
+        for name, value in request.options.items()
+        if name not in ("pod", "random")
+    ]
+    what = f"pod `{escape(only)}` of " if only else ""
+    said = f" `{' '.join(chosen)}`" if chosen else ""
+    return (
+        f":scroll: Logs of {what}*{escape(ref.name)}* on {ref.cluster}/{ref.namespace}{said}, "
+        f"for <@{request.user}>"
+    )
+
+
+def _minutes(request: Request) -> int:
+    minutes = int(request.options.get("minutes", _MINUTES))
+    if not 0 < minutes <= _LONGEST:
+        raise InvalidInput(f"Logs are followed for 1 to {_LONGEST} minutes.", field="minutes")
+    return minutes
+
+
+def _seconds(text: str) -> int:
+    found = _SPAN.fullmatch(text.strip().lower())
+    if found is None or int(found["count"]) == 0:
+        raise InvalidInput(
+            f"“{text[:40]}” is no length of time.", field="since", remedy="Write 90s, 10m or 2h."
+        )
+    return int(found["count"]) * _UNITS[found["unit"]]
+
+
+VERB = Verb(
+    "logs",
+    "shows what a gateway's pods log, and follows it",
+    run,
+    gateway="required",
+    options=(
+        Option("follow", f"go on for {_MINUTES} minutes, with a Stop button", kind="flag"),
+        Option("minutes", f"how long to follow, {_LONGEST} at most", "N", "number"),
+        Option("pod", "one pod, by its name or how that ends", "POD"),
+        Option("random", "any one pod", kind="flag"),
+        Option("since", "no older than this: 90s, 10m, 2h", "TIME"),
+        Option("tail", "so many lines of each pod", "N", "number"),
+        Option("grep", "lines with these words", "TEXT"),
+        Option("regex", "lines that match a pattern (RE2)", "PATTERN"),
+        Option("level", "debug, info, warn, error or fatal, and what is worse", "LEVEL"),
+        Option("event", "one type of event, such as ConfigurationApiV2NotAvailable", "EVENT"),
+        Option("previous", "of the containers before the last restart", kind="flag"),
+    ),
+    examples=(
+        "logs edge-1",
+        "logs edge-1 --follow --grep Forbidden",
+        "logs edge-1 --level warn --since 1h",
+    ),
+    clicks={STOP: by_stop},
+)

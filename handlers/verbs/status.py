@@ -1,0 +1,276 @@
+"""`/gateway status` and `list`: every gateway, or one in depth."""
+
+import difflib
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as TooLate
+from dataclasses import asdict, dataclass
+from typing import TypeVar
+
+from deploy.actions.audit import Entry
+from deploy.errors import GatewayBotError, InvalidInput, Unavailable
+from deploy.gateway import GatewayRef
+from deploy.health.cache import CachedGateway
+from deploy.health.fleet import Row, Selection, rows_of
+from deploy.health.portal import gateway_link, instance_named
+from deploy.health.status import GatewayDetail, GatewaySummary, gateway_detail, resolve, summaries
+from deploy.images import support
+from handlers.messages import live
+from handlers.services import Services
+from handlers.slack import replies
+from handlers.slack.payloads import Click, Request
+from handlers.verbs.verb import Option, Verb
+from handlers.views import errors, fleet
+from handlers.views import status as view
+from handlers.views.reply import Reply
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+_SOON_SECONDS = 1.5
+"""How long a status waits for the image registry and the audit trail; it goes without them."""
+_ENTRIES = 20
+_MINUTES, _LONGEST = 10, 60
+_STEP = 20.0
+"""In a message that is kept current, ages move on by so many seconds at a time."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What runs on every cluster that is known, and what is wrong with the others."""
+
+    gateways: tuple[CachedGateway, ...]
+    summaries: tuple[GatewaySummary, ...]
+    failed: Mapping[str, GatewayBotError]
+
+
+def run(services: Services, request: Request) -> Reply | None:
+    """The table, or one gateway; a cluster that does not answer is said, not hidden."""
+    minutes = int(request.options.get("minutes", _MINUTES))
+    if request.options.get("watch") or "minutes" in request.options:
+        if not 1 <= minutes <= _LONGEST:
+            raise InvalidInput(
+                f"A message is kept current for 1 to {_LONGEST} minutes.", field="minutes"
+            )
+        services.live.begin(asdict(request), minutes * 60, lambda asked: watched(services, asked))
+        return None
+    return shown(services, request)
+
+
+def shown(services: Services, request: Request) -> Reply:
+    """What the request asks for, as it is now."""
+    if not request.gateway:
+        return table(services, fleet.Page(selection=_selection(services, request)))
+    return in_depth(services, request.gateway, time.time())
+
+
+def watched(services: Services, asked: live.Asked) -> Reply:
+    """The same for a message that is kept current. Ages move in steps, and so do updates."""
+    request = Request(**asked)
+    now = time.time() // _STEP * _STEP
+    try:
+        if request.gateway:
+            return in_depth(services, request.gateway, now)
+        rows, failed = rows_everywhere(services)
+        page = fleet.Page(selection=_selection(services, request))
+        return fleet.overview(rows, failed, now, page, buttons=False)
+    except GatewayBotError as error:
+        return errors.trouble(error)
+
+
+def table(services: Services, page: fleet.Page) -> Reply:
+    """One page of every gateway there is."""
+    rows, failed = rows_everywhere(services)
+    return fleet.overview(rows, failed, time.time(), page)
+
+
+def in_depth(services: Services, name: str, now: float) -> Reply:
+    """The gateway that `name` means."""
+    found = found_everywhere(services)
+    ref = resolve(name, found.summaries, found.failed)
+    detail = gateway_detail(services.caches[ref.cluster], ref, services.levels.azure_events(ref))
+    promised = support(detail.summary.tag, _tags(services))
+    done = _done(services, ref)
+    return view.detail(detail, promised, _portal(services, detail), now, done)
+
+
+def rows_everywhere(
+    services: Services,
+) -> tuple[tuple[Row, ...], Mapping[str, GatewayBotError]]:
+    """Every gateway as a row, and what is wrong with clusters that cannot be looked at."""
+    found = found_everywhere(services)
+    seen = services.levels.look(found.gateways)
+    rows = rows_of(found.summaries, seen, _tags(services), services.environments)
+    return rows, found.failed
+
+
+def everywhere(
+    services: Services,
+) -> tuple[tuple[GatewaySummary, ...], Mapping[str, GatewayBotError]]:
+    """The gateways of every cluster that is known, and what is wrong with the others."""
+    found = found_everywhere(services)
+    return found.summaries, found.failed
+
+
+def found_everywhere(services: Services) -> Found:
+    """Read every cluster's cache at once."""
+    with ThreadPoolExecutor(max(1, len(services.caches))) as pool:
+        running = {name: pool.submit(cache.read) for name, cache in services.caches.items()}
+    gateways: list[CachedGateway] = []
+    told: list[GatewaySummary] = []
+    failed: dict[str, GatewayBotError] = {}
+    for name, future in running.items():
+        try:
+            snapshot = future.result()
+        except GatewayBotError as error:
+            failed[name] = error
+            continue
+        gateways += snapshot.gateways
+        told += summaries(snapshot, time.time())
+        if snapshot.stale:
+            failed[name] = Unavailable(snapshot.stale)
+    return Found(tuple(gateways), tuple(told), failed)
+
+
+def by_button(services: Services, click: Click) -> None:
+    """The Status button of the help, of the Home tab and of an action's message."""
+    request = Request("", VERB.name, click.user, click.channel, gateway=click.value)
+    _answer(services, click, lambda: shown(services, request), replace=False)
+
+
+def by_page(services: Services, click: Click) -> None:
+    """A button of the table: another page in the place of this one."""
+    page = fleet.Page.parse(click.value)
+    _answer(services, click, lambda: table(services, page), replace=True)
+
+
+def by_stop(services: Services, click: Click) -> None:
+    """The Stop button of a message that is kept current."""
+    end(services, services.live, click)
+
+
+def end(services: Services, kept: live.Live, click: Click) -> None:
+    """End a message that is kept current, for anybody who sees it."""
+    try:
+        if kept.stopped(click.value[:200], click.user):
+            return
+        # As where a bot died between its post and the note of where that is.
+        reply = Reply("No bot keeps this message current any more.")
+    except GatewayBotError as error:
+        reply = errors.trouble(error)
+    replies.send(services.slack, reply, user=click.user, channel=click.channel, response_url="")
+
+
+def _answer(services: Services, click: Click, look: Callable[[], Reply], *, replace: bool) -> None:
+    """Look on a thread of its own: asking pods may take longer than Slack waits for the ack."""
+
+    def answer() -> None:
+        try:
+            reply = look()
+        except GatewayBotError as error:
+            reply = errors.trouble(error)
+        except Exception:  # a person must hear of any fault; the log keeps it whole
+            reference = secrets.token_hex(4)
+            log.exception("a look by button failed, reference %s", reference)
+            reply = errors.unexpected(reference)
+        replies.send(
+            services.slack,
+            reply,
+            user=click.user,
+            channel=click.channel,
+            response_url=click.response_url,
+            replace=replace,
+        )
+
+    threading.Thread(target=answer, name="look", daemon=True).start()
+
+
+def _selection(services: Services, request: Request) -> Selection:
+    options = request.options
+    return Selection(
+        str(options.get("filter", ""))[:100],
+        _known(str(options.get("env", "")), [e.name for e in services.environments], "env"),
+        _known(str(options.get("cluster", "")), list(services.clusters), "cluster"),
+        bool(options.get("attention", False)),
+    )
+
+
+def _known(value: str, known: Sequence[str], option: str) -> str:
+    if not value or value in known:
+        return value
+    near = difflib.get_close_matches(value, known, n=1)
+    raise InvalidInput(
+        f"“{value[:40]}” is no {'environment' if option == 'env' else option} of this bot.",
+        field=option,
+        remedy=f"Did you mean {near[0]}?" if near else f"There is {', '.join(known[:12])}.",
+    )
+
+
+def _tags(services: Services) -> Sequence[str]:
+    """A registry that does not answer at once leaves support unknown, no more."""
+    return _soon(services.registry.tags, ())
+
+
+def _done(services: Services, ref: GatewayRef) -> Sequence[Entry]:
+    """What was last done with it, as the audit trail has it."""
+    return _soon(lambda: services.audit.read(ref, _ENTRIES, steps=False), ())
+
+
+def _soon(read: Callable[[], Sequence[T]], otherwise: Sequence[T]) -> Sequence[T]:
+    """What is only good to have: what does not come at once is left out."""
+    pool = ThreadPoolExecutor(1, thread_name_prefix="soon")
+    try:
+        return pool.submit(read).result(_SOON_SECONDS)
+    except (GatewayBotError, TooLate):
+        return otherwise
+    finally:
+        pool.shutdown(wait=False)
+
+
+def _portal(services: Services, detail: GatewayDetail) -> str:
+    instance = instance_named(services.instances.values(), detail.instance)
+    if instance is None or not detail.summary.gateway:
+        return ""
+    return gateway_link(services.portal, instance, detail.summary.gateway)
+
+
+_OPTIONS = (
+    Option("filter", "only those with these words in name, place, image or state", "TEXT"),
+    Option("env", "only those of one environment", "NAME"),
+    Option("cluster", "only those of one cluster", "NAME"),
+    Option("attention", "only those that somebody should look at", kind="flag"),
+)
+_WATCH = (
+    Option(
+        "watch", f"one message in the channel, kept current for {_MINUTES} minutes", kind="flag"
+    ),
+    Option("minutes", f"the same, for so many ({_LONGEST} at most)", "NUMBER", kind="number"),
+)
+VERB = Verb(
+    "status",
+    "shows every gateway, or one in depth",
+    run,
+    gateway="optional",
+    options=(*_OPTIONS, *_WATCH),
+    examples=("status", "status edge-1 --watch", "status --env production --attention"),
+    clicks={
+        "show_status": by_button,
+        "status_back": by_page,
+        "status_next": by_page,
+        "status_attention": by_page,
+        "status_again": by_page,
+        live.STOP: by_stop,
+    },
+)
+LIST = Verb(
+    "list",
+    "shows every gateway in one table",
+    run,
+    options=_OPTIONS,
+    examples=("list", "list --cluster west", "list --filter 2.11"),
+)

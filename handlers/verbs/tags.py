@@ -1,0 +1,34 @@
+"""`/gateway tags`: the tags of the gateway's image, their support, and how many gateways run each."""
+
+from collections import Counter
+
+from deploy.images import support
+from handlers.services import Services
+from handlers.slack.payloads import Request
+from handlers.verbs.status import everywhere
+from handlers.verbs.verb import Option, Verb
+from handlers.views import tags as view
+from handlers.views.reply import Reply
+
+
+def run(services: Services, request: Request) -> Reply:
+    """Ask the registry what there is, and the caches of the clusters what runs."""
+    known = services.registry.tags()
+    found, failed = everywhere(services)
+    running = Counter(summary.tag for summary in found)
+    rows = [
+        view.Row(tag, support(tag, known), running[tag], tag in known) for tag in {*known, *running}
+    ]
+    whole = bool(request.options.get("all"))
+    return view.listing(rows, sorted(failed), services.image_repository, services.command, whole)
+
+
+VERB = Verb(
+    "tags",
+    "lists the image's tags with their support, and how many gateways run each",
+    run,
+    options=(
+        Option("all", "versions too that have no support and that no gateway runs", kind="flag"),
+    ),
+    examples=("tags",),
+)

@@ -1,0 +1,167 @@
+"""`/gateway window`: let one person change one gateway for a while without asking each time."""
+
+import logging
+import re
+from collections.abc import Mapping
+
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError, SlackClientError
+
+from deploy.actions.store import ActionStore
+from deploy.actions.windows import Window, Windows
+from deploy.errors import GatewayBotError, InvalidInput, NotFound, Refused, Unavailable
+from handlers.actions import decisions
+from handlers.actions.proposal import find, in_person
+from handlers.messages.posting import post
+from handlers.services import Services
+from handlers.slack import replies
+from handlers.slack.payloads import Click, Request
+from handlers.verbs.verb import Option, Verb
+from handlers.views import errors
+from handlers.views import window as view
+from handlers.views.reply import Reply
+
+log = logging.getLogger(__name__)
+
+_MENTION = re.compile(r"<@(?P<id>[UW][A-Z0-9]{2,20})(?:\|[^>]*)?>|(?P<bare>[UW][A-Z0-9]{2,20})")
+_MINUTES = 30
+_LOST = ("message_not_found", "channel_not_found", "cant_update_message", "is_archived")
+"""Why Slack will never change a message any more."""
+
+
+def run(services: Services, request: Request) -> Reply | None:
+    """Open one, in the name of an approver, and tell the channel; or close one by text."""
+    if request.options.get("close"):
+        return _close(services, request)
+    if in_person(request):
+        raise Refused(
+            "A window is opened in a channel, where its person and the other approvers see it.",
+            remedy="Type this in a channel that they read.",
+        )
+    ref = find(services, request.gateway)
+    environment = services.gatekeeper.environment(ref)
+    if not environment.windows:
+        raise Refused(f"{environment.name} allows no approval windows.")
+    verdict = services.gatekeeper.may_close(ref, request.user)
+    if not verdict.allowed:
+        raise Refused("Only its approvers open a window on a gateway.", meaning=verdict.sentence)
+    person = _user(str(request.options.get("for", "")))
+    if services.gatekeeper.person(person) == services.gatekeeper.person(request.user):
+        raise Refused("Nobody opens a window for themselves.")
+    reason = decisions.checked_reason(str(request.options.get("reason", "")))
+    seconds = int(request.options.get("minutes", _MINUTES)) * 60
+    earlier = services.windows.find(ref, person)
+    if earlier is not None and earlier.made_by != request.id:
+        # It ends with the new one: what shows it as open, or rests on it, is to say so.
+        services.windows.close(earlier.key, by=request.user)
+        tell_ended(services.slack, services.windows, services.store)
+    window = services.windows.open(
+        ref, person, by=request.user, reason=reason, seconds=seconds, request_id=request.id
+    )
+    if window.place is None:
+        services.windows.placed(window, _posted(services, request, window))
+    return None
+
+
+def _posted(services: Services, request: Request, window: Window) -> dict[str, str]:
+    """Its message. Unavailable where Slack takes none, for nobody is to have a window unseen."""
+    text, blocks = view.message(window)
+    try:
+        return post(services.slack, request.channel, request.user, text=text, blocks=blocks)
+    except (SlackApiError, SlackClientError, OSError) as error:
+        services.windows.close(window.key, by=request.user)
+        raise Unavailable(
+            "Slack did not take the message of the window.",
+            meaning="The window is closed again, for nobody would have seen it.",
+            remedy="Open it once more.",
+        ) from error
+
+
+def _close(services: Services, request: Request) -> Reply:
+    ref, person = find(services, request.gateway), _user(str(request.options.get("for", "")))
+    verdict = services.gatekeeper.may_close(ref, request.user)
+    if not verdict.allowed:
+        raise Refused("Only its approvers close a window on a gateway.", meaning=verdict.sentence)
+    window = services.windows.find(ref, person)
+    if window is None:
+        raise NotFound(f"No window is open for that person on {ref}.")
+    services.windows.close(window.key, by=request.user)
+    tell_ended(services.slack, services.windows, services.store)
+    return Reply(f"The window for <@{person}> on {ref} is closed.")
+
+
+def tell_ended(slack: WebClient, windows: Windows, store: ActionStore) -> None:
+    """Have the messages of windows that are over say so, and end what waits for a confirmation
+    within one of them."""
+    ended = windows.ended()
+    keys = {window.key for window in ended}
+    for action in store.open() if keys else ():
+        if action.policy.window in keys:
+            store.lapse(action.id)
+    for window in ended:
+        if window.place is None or _shown(slack, window, window.place):
+            windows.settled(window)
+
+
+def _shown(slack: WebClient, window: Window, place: Mapping[str, str]) -> bool:
+    """Whether the window's message says how it is, or nothing can make it."""
+    text, blocks = view.message(window)
+    try:
+        slack.chat_update(channel=place["channel"], ts=place["ts"], text=text, blocks=blocks)
+    except SlackApiError as error:
+        reason = error.response.get("error")
+        log.warning("the message of window %s is not changed: %s", window.key, reason)
+        return reason in _LOST
+    except (SlackClientError, OSError) as error:
+        log.warning("Slack did not answer for window %s: %s", window.key, type(error).__name__)
+        return False
+    return True
+
+
+def close(services: Services, click: Click) -> None:
+    """Any approver closes it."""
+    key = click.value
+    try:
+        window = services.windows.at(key)
+        if window is None:
+            reply: Reply | None = view.gone()
+        elif not services.gatekeeper.may_close(window.ref, click.user).allowed:
+            reply = view.not_yours(window)
+        else:
+            services.windows.close(key, by=click.user)
+            tell_ended(services.slack, services.windows, services.store)
+            reply = None
+    except GatewayBotError as error:
+        reply = errors.trouble(error)
+    if reply is not None:
+        replies.send(services.slack, reply, user=click.user, channel=click.channel, response_url="")
+
+
+def _user(text: str) -> str:
+    found = _MENTION.fullmatch(text.strip())
+    if found is None:
+        raise InvalidInput(
+            "For whom is missing." if not text else f"“{text[:40]}” is nobody in this workspace.",
+            field="for",
+            remedy="Mention one person: --for @ana.",
+        )
+    return found["id"] or found["bare"]
+
+
+VERB = Verb(
+    "window",
+    "lets one person change one production gateway alone for a while; approvers open it",
+    run,
+    gateway="required",
+    options=(
+        Option("for", "who", "@PERSON"),
+        Option("minutes", "how long, 60 at most; 30 when left out", "N", "number"),
+        Option("reason", "why", "TEXT"),
+        Option("close", "close the one that is open for that person", kind="flag"),
+    ),
+    examples=(
+        'window edge-1 --for @ana --minutes 45 --reason "restoring the link"',
+        "window edge-1 --for @ana --close",
+    ),
+    clicks={"window_close": close},
+)

@@ -1,0 +1,185 @@
+"""The messages of approval windows."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from slack_sdk.errors import SlackApiError
+
+from bot.sandbox.valkey import Valkey
+from deploy.access import Environment, Verdict
+from deploy.actions.audit import AuditLog
+from deploy.actions.connection import connect
+from deploy.actions.record import State
+from deploy.actions.store import ActionStore
+from deploy.actions.windows import Windows
+from deploy.errors import NotFound, Refused, Unavailable
+from deploy.gateway import GatewayRef
+from deploy.policy import Policy
+from handlers.slack.payloads import Request
+from handlers.verbs import window
+from handlers.views import action
+from handlers.views.notes import notes
+from tests.support.redis_servers import started
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Valkey]:
+    yield from started("valkey", tmp_path / "redis")
+
+
+REF = GatewayRef("west", "prod", "edge-1")
+
+
+def test_what_waits_for_a_confirmation_within_a_window_ends_with_it(server: Valkey) -> None:
+    client = connect(server.url)
+    windows, store = Windows(client, AuditLog(client)), ActionStore(client)
+    window_of = {
+        user: windows.open(REF, user, by="U2", reason="x", seconds=60, request_id=user)
+        for user in ("U1", "U3")
+    }
+    for name, user in (("AAAAAA", "U1"), ("BBBBBB", "U1"), ("CCCCCC", "U3")):
+        store.create(
+            name, kind="deploy", ref=REF, requester=user,
+            policy=Policy(window=window_of[user].key), digest="d1", request={}, plan={},
+            origin={}, ttl_seconds=60, request_id=name,
+        )  # fmt: skip
+    store.confirm("BBBBBB", by="U1", digest="d1", request_id="yes")
+    windows.close(window_of["U1"].key, by="U2")
+    slack: Any = SimpleNamespace()
+    window.tell_ended(slack, windows, store)
+    states = [found.state for name in ("AAAAAA", "BBBBBB", "CCCCCC") if (found := store.get(name))]
+    assert states == [State.EXPIRED, State.APPROVED, State.PENDING]
+    late = store.get("AAAAAA")
+    assert late is not None
+    (note,) = notes(late, store.events("AAAAAA")[-1:])
+    for said in (action.refused("expired", late).text, note.text):
+        assert "approval window is closed" in said
+
+
+def test_an_approver_closes_a_window_by_text_and_nobody_else_does(
+    server: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = connect(server.url)
+    windows = Windows(client, AuditLog(client))
+    monkeypatch.setattr(window, "find", lambda services, name: REF)
+    allowed = {"U0BEN": Verdict(True, "an approver"), "U0ANA": Verdict(False, "not in the group")}
+    services: Any = SimpleNamespace(
+        slack=SimpleNamespace(),
+        windows=windows,
+        store=ActionStore(client),
+        gatekeeper=SimpleNamespace(may_close=lambda ref, user: allowed[user]),
+    )
+
+    def close(by: str) -> Any:
+        options = {"close": True, "for": "<@U0ANA>"}
+        return window.run(services, Request("r", "window", by, "D1", "", "edge-1", options))
+
+    with pytest.raises(NotFound, match="No window is open for that person on west/prod/edge-1"):
+        close("U0BEN")
+    opened = windows.open(REF, "U0ANA", by="U0BEN", reason="x", seconds=60, request_id="r")
+    with pytest.raises(Refused, match="Only its approvers"):
+        close("U0ANA")
+    assert windows.is_open(opened.key)
+    assert "closed" in close("U0BEN").text
+    assert not windows.is_open(opened.key)
+
+
+def test_a_window_is_opened_where_others_see_it() -> None:
+    services: Any = SimpleNamespace()
+    with pytest.raises(Refused, match="opened in a channel"):
+        window.run(services, Request("r", "window", "U2", "D1", gateway="edge-1"))
+
+
+class Channel:
+    """As much of Slack as a window's message needs."""
+
+    def __init__(self) -> None:
+        self.texts: dict[str, str] = {}
+        self.away = False
+
+    def chat_postMessage(self, **message: Any) -> dict[str, str]:  # noqa: N802  # as the SDK has it
+        if self.away:
+            raise ConnectionResetError
+        ts = f"{len(self.texts)}.0"
+        self.texts[ts] = str(message["blocks"])
+        return {"channel": "C1", "ts": ts}
+
+    def chat_update(self, *, ts: str, **message: Any) -> None:
+        self.texts[ts] = str(message["blocks"])
+
+
+@pytest.fixture
+def services(server: Valkey, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """For an approver, in a channel."""
+    client = connect(server.url)
+    monkeypatch.setattr(window, "find", lambda services, name: REF)
+    return SimpleNamespace(
+        slack=Channel(),
+        windows=Windows(client, AuditLog(client)),
+        store=ActionStore(client),
+        gatekeeper=SimpleNamespace(
+            environment=lambda ref: Environment("production"),
+            may_close=lambda ref, user: Verdict(True, "an approver"),
+            person=lambda user: user,
+        ),
+    )
+
+
+def open_one(services: Any, name: str) -> None:
+    options = {"for": "<@U0ANA>", "reason": name}
+    window.run(services, Request(name, "window", "U0BEN", "C1", "", "edge-1", options))
+
+
+def test_a_window_that_another_takes_the_place_of_says_that_it_is_closed(services: Any) -> None:
+    open_one(services, "r1")
+    open_one(services, "r1")
+    open_one(services, "r2")
+    first, second = services.slack.texts.values()
+    assert "Closed by <@U0BEN>" in first
+    assert "may change this gateway alone" in second
+    found = services.windows.find(REF, "U0ANA")
+    assert found is not None
+    assert found.reason == "r2"
+
+
+def test_a_window_that_the_channel_cannot_be_told_of_is_closed_again(services: Any) -> None:
+    services.slack.away = True
+    with pytest.raises(Unavailable, match="The window is closed again"):
+        open_one(services, "r1")
+    assert services.windows.find(REF, "U0ANA") is None
+    services.slack.away = False
+    open_one(services, "r2")
+    assert services.windows.find(REF, "U0ANA") is not None
+
+
+@pytest.mark.parametrize("error", ["is_archived", "ratelimited"])
+def test_a_message_that_cannot_be_changed_keeps_no_other_from_saying_that_it_is_over(
+    server: Valkey, error: str
+) -> None:
+    client = connect(server.url)
+    windows = Windows(client, AuditLog(client))
+    made = [
+        windows.open(
+            GatewayRef("west", "prod", name), "U1", by="U2", reason="x", seconds=60, request_id=name
+        )
+        for name in ("edge-1", "edge-2", "edge-3")
+    ]
+    for number, one in enumerate(made):
+        windows.placed(one, {"channel": f"C{number}", "ts": "1.0"})
+        windows.close(one.key, by="U2")
+    told: list[str] = []
+
+    def update(*, channel: str, **message: Any) -> None:
+        if channel != "C1":
+            told.append(channel)
+            return
+        raise SlackApiError(error, {"error": error})
+
+    slack: Any = SimpleNamespace(chat_update=update)
+    window.tell_ended(slack, windows, ActionStore(client))
+    assert sorted(told) == ["C0", "C2"]
+    left = client.zcard("gateway-bot:{windows}")
+    assert left == (0 if error == "is_archived" else 1), "only what may yet be told is kept"

@@ -1,0 +1,259 @@
+"""What a person sees of gateways: a table of any length, and one gateway in depth."""
+
+import dataclasses
+import datetime
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deploy.access import Environment
+from deploy.errors import Unavailable
+from deploy.gateway import GatewayRef
+from deploy.health.attention import BROKEN, SOON, Attention
+from deploy.health.cache import ReplicaCount
+from deploy.health.fleet import Row, Selection, rows_of
+from deploy.health.heartbeat import Heartbeat, Level, PodHeartbeat
+from deploy.health.levels import Seen
+from deploy.health.status import ConditionSummary, GatewayDetail, GatewaySummary, PodStatus
+from deploy.images import Support
+from deploy.observed.pods import PodProgress
+from handlers.views import fleet
+from handlers.views import status as view
+from handlers.views.reply import Reply
+from tests.handlers.test_views import check
+
+NOW = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.UTC).timestamp()
+TAGS = ("2.9.0", "2.10.0", "2.11.1", "2.12.1")
+ENVIRONMENTS = (
+    Environment("production", namespaces=("prod",), production=True),
+    Environment("development"),
+)
+
+
+def summary(where: str, *findings: Attention, **more: Any) -> GatewaySummary:
+    base = GatewaySummary(
+        ref=GatewayRef.parse(where),
+        gateway=where.rpartition("/")[2],
+        tag="2.11.1",
+        desired=2,
+        ready=2,
+        updated=2,
+        available=2,
+        created_at=NOW - 86_400,
+        managed_by="gateway-bot",
+        findings=findings,
+        token_secret="t",
+        token_expires_at=NOW + 20 * 86_400,
+        token_source="annotation",
+        as_of=NOW - 5,
+    )
+    return dataclasses.replace(base, **more)
+
+
+def rows(*summaries: GatewaySummary, **levels: Level) -> tuple[Row, ...]:
+    seen = {
+        s.ref: Seen(
+            Heartbeat(levels.get(s.ref.name.replace("-", "_"), "no trouble seen"), "so it is"), NOW
+        )
+        for s in summaries
+    }
+    return rows_of(summaries, seen, TAGS, ENVIRONMENTS)
+
+
+def shown(reply: Reply) -> str:
+    check(list(reply.blocks))
+    return json.dumps(reply.blocks, ensure_ascii=False)
+
+
+def table_of(reply: Reply) -> list[str]:
+    (text,) = [
+        b["text"]["text"]
+        for b in reply.blocks
+        if b["type"] == "section" and b["text"]["text"].startswith("```")
+    ]
+    return str(text).strip("`\n").splitlines()
+
+
+def test_the_most_urgent_comes_first_and_says_why() -> None:
+    reply = fleet.overview(
+        rows(
+            summary("west/dev/fine"),
+            summary("west/dev/aging", Attention(SOON, "Its token expires in 5 days.")),
+            summary("west/dev/cut"),
+            summary("west/dev/down", Attention(BROKEN, "0 of 2 pods are ready.")),
+            cut="cut off",
+        ),
+        {},
+        NOW,
+    )
+    order = [line.split()[1] for line in table_of(reply)[1:]]
+    assert order == ["down", "cut", "aging", "fine"]
+    said = shown(reply)
+    assert "0 of 2 pods are ready." in said
+    assert "Cut off: so it is." in said
+    assert reply.text == "4 gateways, 3 need attention"
+
+
+def test_three_gateways_are_a_compact_table() -> None:
+    reply = fleet.overview(rows(*(summary(f"west/dev/edge-{n}") for n in range(3))), {}, NOW)
+    assert len(reply.blocks) <= 4
+    columns = "🔵 edge-0 west/dev 2/2 2 2 2.11.1 20d no trouble seen 24h"
+    assert table_of(reply)[1].split() == columns.split()
+
+
+@pytest.mark.parametrize("level", ["unknown", "denied", "cut off", "stale token"])
+def test_only_evidence_makes_a_row_green_or_blue(level: Level) -> None:
+    reply = fleet.overview(rows(summary("west/dev/edge-1"), edge_1=level), {}, NOW)
+    (line,) = table_of(reply)[1:]
+    assert line[0] not in "🟢🔵"
+    assert level.capitalize() in shown(reply)
+
+
+def test_three_hundred_gateways_are_pages_with_buttons() -> None:
+    fleet_rows = rows(
+        *(
+            summary(
+                f"cluster-{'long' * 4}/namespace-{'long' * 4}/gw-{'x' * 30}-{n}",
+                Attention(SOON, "s" * 300),
+            )
+            for n in range(300)
+        )
+    )
+    seen: list[str] = []
+    page = fleet.Page()
+    for _ in range(40):
+        reply = fleet.overview(fleet_rows, {}, NOW, page)
+        shown(reply)
+        seen += [line.split()[1] for line in table_of(reply)[1:]]
+        following = [
+            element["value"]
+            for block in reply.blocks
+            for element in block.get("elements", [])
+            if element.get("action_id") == "status_next"
+        ]
+        if not following:
+            break
+        page = fleet.Page.parse(following[0])
+    assert len(seen) == 300
+    assert page.number == 19
+
+
+def test_rows_are_chosen_by_words_environment_cluster_and_attention() -> None:
+    every = rows(
+        summary("west/dev/edge-1"),
+        summary("west/prod/edge-2", tag="2.9.0"),
+        summary("east/prod/store-7", Attention(SOON, "Its token expires in 5 days.")),
+    )
+
+    def names(**chosen: Any) -> set[str]:
+        return {row.summary.ref.name for row in every if Selection(**chosen).takes(row)}
+
+    assert names() == {"edge-1", "edge-2", "store-7"}
+    assert names(text="EDGE") == {"edge-1", "edge-2"}
+    assert names(text="2.9") == {"edge-2"}
+    assert names(text="expires") == {"store-7"}
+    assert names(environment="production") == {"edge-2", "store-7"}
+    assert names(environment="production", cluster="east") == {"store-7"}
+    assert names(attention=True) == {"store-7"}
+
+
+def test_an_image_without_support_is_marked() -> None:
+    reply = fleet.overview(rows(summary("west/dev/edge-1", tag="2.9.0")), {}, NOW)
+    assert "2.9.0!" in table_of(reply)[1]
+    assert "no longer supported" in shown(reply)
+
+
+def test_a_cluster_that_is_away_says_how_old_its_rows_are() -> None:
+    old = summary("east/dev/edge-1", as_of=NOW - 300, stale="x")
+    away = {"east": Unavailable("Cluster “east” does not answer.")}
+    said = shown(fleet.overview(rows(old, summary("west/dev/edge-2")), away, NOW))
+    assert "east” does not answer" in said
+    assert "Its 1 gateway below are as of 5m ago" in said
+
+
+@given(st.text(max_size=200))
+def test_a_button_that_carries_anything_is_a_page(value: str) -> None:
+    page = fleet.Page.parse(value)
+    assert fleet.Page.parse(page.value()) == page
+
+
+DETAIL = GatewayDetail(
+    summary=summary("west/dev/edge-1"),
+    heartbeat=Heartbeat("denied", "1 of 2 pods: Azure refuses the gateway: x", NOW - 90),
+    pods=(
+        PodStatus(
+            PodProgress("edge-1-a", "Running", True, 3, "n1", last_exit="exit code 134"),
+            "edge-1-token-x",
+            PodHeartbeat("edge-1-a", "denied", "Azure refuses the gateway: x"),
+        ),
+        PodStatus(
+            PodProgress("edge-1-b", "Running", True, 0, "n2"),
+            "edge-1-token-old",
+            PodHeartbeat("edge-1-b", "no trouble seen", "ready"),
+        ),
+    ),
+    services=(),
+    conditions=(
+        ConditionSummary("Available", "True", "MinimumReplicasAvailable", ""),
+        ConditionSummary("Progressing", "False", "ProgressDeadlineExceeded", "timed out"),
+    ),
+    events=(),
+    replicas=(ReplicaCount(NOW - 1800, 2, 2), ReplicaCount(NOW - 600, 0, 2)),
+)
+SUPPORTED = Support("supported", "newest")
+LINK = "https://portal.azure.com/#@/resource/x"
+
+
+def test_one_gateway_shows_each_pods_level_and_its_evidence() -> None:
+    said = shown(view.detail(DETAIL, SUPPORTED, LINK, NOW))
+    for word in ("🔴 *denied*", "exit code 134", "edge-1-token-old", "🔵 no trouble seen: ready"):
+        assert word in said
+    assert LINK in said
+    assert ":warning: Progressing False (ProgressDeadlineExceeded: timed out)" in said
+
+
+def test_what_is_old_says_so_before_anything_else_is_believed() -> None:
+    stale = summary("west/dev/edge-1", as_of=NOW - 300, stale="Cluster “west” does not answer.")
+    old = dataclasses.replace(
+        DETAIL, summary=stale, unread=(stale.stale, "Its Events are not told.")
+    )
+    said = shown(view.detail(old, SUPPORTED, "", NOW))
+    assert "This is as of 5m ago." in said
+    assert "Its Events are not told." in said
+    assert said.count("does not answer") == 1
+
+
+def test_a_gateway_with_very_many_pods_still_fits_a_message() -> None:
+    pod = DETAIL.pods[0]
+    many = dataclasses.replace(
+        DETAIL,
+        pods=tuple(
+            dataclasses.replace(
+                pod,
+                progress=dataclasses.replace(pod.progress, name=f"edge-1-{'x' * 50}-{n}"),
+                heartbeat=PodHeartbeat(str(n), "cut off", f"{'e' * 190}{n}"),
+            )
+            for n in range(100)
+        ),
+    )
+    assert "more pods" in shown(view.detail(many, SUPPORTED, LINK, NOW))
+
+
+def test_a_dip_is_drawn_though_it_was_short() -> None:
+    course = [ReplicaCount(NOW - 3000, 2, 2), ReplicaCount(NOW - 1500, 0, 2)]
+    course.append(ReplicaCount(NOW - 1499, 2, 2))
+    line = view.replica_course(course, NOW)
+    assert line.count("▁") == 1
+    assert line.endswith("2 of 2")
+    assert view.replica_course(course[:1], NOW) == ""
+
+
+@settings(max_examples=50)
+@given(st.lists(st.tuples(st.floats(0, 7200), st.integers(0, 9), st.integers(0, 9)), max_size=30))
+def test_a_course_of_any_shape_is_one_line(course: list[tuple[float, int, int]]) -> None:
+    ordered = sorted(course, key=lambda count: -count[0])
+    counts = [ReplicaCount(NOW - ago, ready, desired) for ago, ready, desired in ordered]
+    assert "\n" not in view.replica_course(counts, NOW)
