@@ -33,7 +33,7 @@ from deploy.health.incidents import (
 )
 from deploy.health.levels import Seen
 from handlers.views import incidents as view
-from tests.handlers.test_views import check
+from tests.handlers.views.test_views import check
 from tests.support.redis_servers import started
 
 NOW = 1_800_000_000.0

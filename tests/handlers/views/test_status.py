@@ -23,7 +23,7 @@ from deploy.observed.pods import PodProgress
 from handlers.views import fleet
 from handlers.views import status as view
 from handlers.views.reply import Reply
-from tests.handlers.test_views import check
+from tests.handlers.views.test_views import check
 
 NOW = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.UTC).timestamp()
 TAGS = ("2.9.0", "2.10.0", "2.11.1", "2.12.1")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from deploy.images import support
 from handlers.views.reply import Reply
 from handlers.views.tags import Row, listing
-from tests.handlers.test_views import check
+from tests.handlers.views.test_views import check
 
 TAGS = ("2.9.0", "2.10.0", "2.11.1", "2.12.1", "v2", "v2-preview")
 RUNNING = {"2.11.1": 2, "2.8.0": 1, "sha256:0123": 1, "": 1}
