@@ -17,6 +17,19 @@ class People:
 
 
 @dataclass(frozen=True)
+class Requirement:
+    """What one environment requires of a change that concerns it: that many of its approvers.
+
+    `window` is the key of an open approval window that stands in for them, empty where none does.
+    """
+
+    environment: str
+    approvers: People
+    quorum: int = 1
+    window: str = ""
+
+
+@dataclass(frozen=True)
 class Policy:
     """What a decision takes. `by` says whose it is: the requester's own, or the approvers'.
 
