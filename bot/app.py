@@ -1,5 +1,6 @@
 """The composition root: the one place where settings become clients and the parts meet."""
 
+import datetime
 import functools
 import logging
 import os
@@ -27,7 +28,7 @@ from bot.clients import (
     instances_of,
     redis_url,
     registry_of,
-    rooms_of,
+    rotations_at_once,
     warning_channels,
 )
 from bot.expiry import Expiry, Parts
@@ -37,15 +38,21 @@ from bot.settings import Secrets, Settings
 from bot.socket_mode import SocketMode
 from deploy.actions import connection, reminders
 from deploy.actions.audit import AuditLog
-from deploy.actions.executor import Executor
+from deploy.actions.audit_pump import AuditPump
 from deploy.actions.fencing import Fences
 from deploy.actions.inbox import Inbox
 from deploy.actions.leases import GatewayLeases
 from deploy.actions.outbox import Outbox
+from deploy.actions.record import Action
 from deploy.actions.runner import Runner
 from deploy.actions.store import ActionStore
 from deploy.actions.windows import Windows
-from deploy.changes.gatekeeper import Gatekeeper, NoFreeze
+from deploy.changes.decide import Authorized, Decider, Ending
+from deploy.changes.gatekeeper import Gatekeeper
+from deploy.changes.kinds import KINDS, Means, codec_of, kinds_of
+from deploy.changes.policies import Policies
+from deploy.changes.propose import Proposer
+from deploy.changes.propose import Settings as ProposerSettings
 from deploy.expiry.tracker import Tracker
 from deploy.health.cache import ClusterCache
 from deploy.health.incident_store import IncidentStore
@@ -53,18 +60,11 @@ from deploy.health.levels import Levels
 from deploy.health.live_messages import LiveMessages
 from deploy.health.portal import portal_of
 from deploy.plans.planning import Planner
-from deploy.rollouts import regeneration
 from deploy.rollouts.applying import Applier
-from deploy.rollouts.deployer import Deployer
 from deploy.rollouts.minting import Minter
-from deploy.rollouts.regeneration import Regenerator, Survey
-from deploy.rollouts.removal import Remover
-from deploy.rollouts.rotator import Rotator, plan_rotation
 from deploy.rollouts.verification import observing
-from deploy.tokens import rotation
 from handlers import listeners
 from handlers.actions import again
-from handlers.actions.again import Reproposing
 from handlers.intake import Intake
 from handlers.messages.budget import Budgets
 from handlers.messages.delivery import Deliveries
@@ -106,11 +106,9 @@ class Bot:
         self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="work")
         url = redis_url(settings, secrets)
         redis = connection.connect(url)
-        store = ActionStore(redis, keep_days=settings.redis.keep_days)
         prompt = connection.connect(url, timeout=_PROMPT_SECONDS, retries=1, retry_timeouts=False)
         slack = _web_client(settings, secrets)
         slack.retry_handlers.append(RateLimitErrorRetryHandler(max_retry_count=2))
-        audit = AuditLog(redis, key=audit_key(secrets), emit=_say)
         session = requests.Session()
         clusters = clusters_of(settings)
         self._caches = {name: ClusterCache(cluster) for name, cluster in clusters.items()}
@@ -120,33 +118,55 @@ class Bot:
         arm = arm_client(settings, secrets, session)
         registry = registry_of(settings, session)
         planner = Planner(clusters.__getitem__, registry.tags, environments)
-        windows = Windows(prompt, audit)
-        gatekeeper = Gatekeeper(environments, identities_of(settings), UserGroups(slack), windows)
-        applier = Applier(planner, clusters, Minter(arm, instances))
-        executors: dict[str, Executor] = {
-            "deploy": Deployer(applier),
-            "delete": Remover(clusters),
-            rotation.KIND: Rotator(applier, observing=observing(settings.rotation.verify_seconds)),
-            regeneration.KIND: Regenerator(
-                Survey(self._caches),
-                clusters,
-                arm,
-                instances,
-                allowed=settings.rotation.regenerate_keys,
+        kinds = kinds_of(
+            Means(
+                planner=planner,
+                clusters=clusters,
+                caches=self._caches,
+                applier=Applier(clusters, Minter(arm, instances)),
+                keys=arm,
+                instances=instances,
                 environments=environments,
+                observing=observing(settings.rotation.verify_seconds),
+                regenerate_keys=settings.rotation.regenerate_keys,
+                rotations_at_once=rotations_at_once(settings),
             ),
-        }
+            KINDS,
+        )
+        codec = codec_of(kinds)
+        store = ActionStore(redis, codec, keep_days=settings.redis.keep_days)
+        at_once = ActionStore(prompt, codec, keep_days=settings.redis.keep_days)
+        audit = AuditLog(redis, key=audit_key(secrets), emit=_say)
+        windows = Windows(prompt, audit)
+        groups = UserGroups(slack)
+        gatekeeper = Gatekeeper(environments, identities_of(settings), groups, windows)
+        policies = Policies(
+            environments,
+            kinds,
+            groups,
+            windows,
+            lambda kind, plan: (),
+            clock=lambda: datetime.datetime.fromtimestamp(at_once.now(), datetime.UTC),
+        )
+        proposer = Proposer(
+            at_once,
+            kinds,
+            policies,
+            windows,
+            gatekeeper.check_request,
+            ProposerSettings(environments, settings.decision.seconds, gatekeeper.person),
+            self._changed,
+        )
+        decider = Decider(at_once, policies, self._renew, gatekeeper.person, self._changed)
         self.runner = Runner(
             store,
             GatewayLeases(redis),
             Fences(clusters),
-            {
-                kind: NoFreeze(Reproposing(inner, self._accept), gatekeeper)
-                for kind, inner in executors.items()
-            },
+            {name: Authorized(kind.executor, policies) for name, kind in kinds.items()},
             owner=owner,
             on_change=self._changed,
-            rooms=rooms_of(settings, environments),
+            ending=Ending(store, self._renew, self._look_again),
+            rooms=lambda action: kinds[action.kind].rooms(action),
         )
         budgets = Budgets()
         updating = _sending_client(settings, secrets)
@@ -160,7 +180,7 @@ class Bot:
         )
         self.deliveries = Deliveries(
             _sending_client(settings, secrets),
-            Outbox(redis),
+            Outbox(redis, codec),
             action_view.render,
             notes.notes,
             owner,
@@ -169,7 +189,7 @@ class Bot:
         )
         self.chores = (
             Chore("windows", 5.0, lambda: window.tell_ended(slack, windows, store)),
-            Chore("audit", 1.0, audit.pump),
+            Chore("audit", 1.0, AuditPump(redis, codec, audit).pump),
             Chore("audit retention", 3600.0, audit.trim),
             Chore("reminders", 10.0, lambda: reminders.remind(store)),
         )
@@ -185,11 +205,9 @@ class Bot:
                 budgets=budgets,
                 store=store,
                 audit=audit,
-                plans=lambda ref, asked, new_id: plan_rotation(
-                    planner, applier.cluster(ref), ref, asked, new_id
-                ),
+                proposer=proposer,
+                decider=decider,
                 bot_user=team.bot_user,
-                wake=self._changed,
             ),
         )
         self._live = Live(slack, LiveMessages(redis, owner), budgets, updates=updating)
@@ -204,7 +222,10 @@ class Bot:
         )
         services = self._services = Services(
             slack=slack,
-            store=ActionStore(prompt, keep_days=settings.redis.keep_days),
+            store=at_once,
+            proposer=proposer,
+            decider=decider,
+            policies=policies,
             planner=planner,
             clusters=clusters,
             caches=self._caches,
@@ -230,9 +251,7 @@ class Bot:
             accept=self._accept,
             team=team,
             resume=self._expiry.resume,
-            wake=self._changed,
             command=settings.slack.command,
-            decision_seconds=settings.decision.seconds,
             image_repository=image_repository(settings),
             portal=portal_of(settings.azure.arm_endpoint),
             regenerate_keys=settings.rotation.regenerate_keys,
@@ -240,7 +259,7 @@ class Bot:
         self.intake = Intake(
             services,
             Inbox(prompt),
-            {verb.name: verb for verb in (*VERBS, again.VERB)},
+            {**{verb.name: verb.run for verb in VERBS}, again.VERB: again.run},
             self._pool,
             owner,
         )
@@ -305,6 +324,12 @@ class Bot:
 
     def _accept(self, request: Request) -> None:
         self.intake.accept(request)
+
+    def _renew(self, action: Action, request_id: str) -> None:
+        self._accept(again.renewal(action, request_id))
+
+    def _look_again(self, action: Action, request_id: str) -> None:
+        self._accept(again.look(action, request_id))
 
     def _changed(self, action_id: str) -> None:
         self.runner.wake(action_id)

@@ -1,6 +1,6 @@
 """Settings into clients: what the composition root and `gateway-bot check` both build."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import requests
 from azure.core.credentials import TokenCredential
@@ -9,7 +9,6 @@ from azure.identity import AzureAuthorityHosts, ClientSecretCredential, DefaultA
 from bot.environment_settings import ApprovalSettings, PeopleSettings
 from bot.settings import Secrets, Settings
 from deploy.access import Approval, Environment, Freeze, Identities, environment_of
-from deploy.actions.record import Action
 from deploy.azure import ApimInstance, ArmClient
 from deploy.expiry.automatic import Automatic
 from deploy.expiry.scanner import Rules
@@ -19,7 +18,6 @@ from deploy.images import Registry
 from deploy.kube.cluster import Cluster, connect
 from deploy.policy import People
 from deploy.rules import Exemption
-from deploy.tokens import rotation
 
 _KNOWN_AUTHORITIES = {
     AzureAuthorityHosts.AZURE_PUBLIC_CLOUD,
@@ -162,17 +160,10 @@ def automatic_rules(settings: Settings) -> Mapping[str, Automatic]:
     }
 
 
-def rooms_of(
-    settings: Settings, environments: Sequence[Environment]
-) -> Callable[[Action], tuple[str, ...]]:
-    """The rooms of which an action needs one: as many rotations run in an environment as it says."""
-    at_once = {name: rule.at_once for name, rule in automatic_rules(settings).items()}
-
-    def rooms(action: Action) -> tuple[str, ...]:
-        name = environment_of(action.ref, environments).name
-        return rotation.rooms(action.kind, name, at_once.get(name, settings.rotation.at_once))
-
-    return rooms
+def rotations_at_once(settings: Settings) -> Callable[[str], int]:
+    """How many rotations may run at a time in an environment, by its name."""
+    rules = automatic_rules(settings)
+    return lambda name: rules[name].at_once if name in rules else settings.rotation.at_once
 
 
 def environment_channels(settings: Settings) -> Mapping[str, tuple[str, ...]]:

@@ -22,8 +22,10 @@ from bot.event_grid import EventGrid
 from bot.settings import Secrets, Settings
 from deploy.actions.audit import AuditLog
 from deploy.actions.store import ActionStore
+from deploy.changes.decide import Decider
+from deploy.changes.propose import Proposer
 from deploy.errors import GatewayBotError
-from deploy.expiry.autopilot import Autopilot, Plans, Stop
+from deploy.expiry.autopilot import Autopilot, Stop
 from deploy.expiry.azure_events import AzureEvents
 from deploy.expiry.digest import DAYS, Weekly
 from deploy.expiry.event_grid import TokenEvent
@@ -60,9 +62,9 @@ class Parts:
     budgets: Budgets
     store: ActionStore
     audit: AuditLog
-    plans: Plans
+    proposer: Proposer
+    decider: Decider
     bot_user: Callable[[], str]
-    wake: Callable[[str], None]
 
 
 class Expiry:
@@ -80,12 +82,12 @@ class Expiry:
             self._tracker,
             parts.store,
             parts.audit,
-            parts.plans,
+            parts.proposer,
+            parts.decider,
             environments_of(settings),
             automatic_rules(settings),
             bot_user=parts.bot_user,
             tell=self._tell,
-            wake=parts.wake,
         )
         self._chores = [
             Chore("expiry scan", _SCAN_SECONDS, self._scanner.scan),

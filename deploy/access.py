@@ -4,11 +4,12 @@ import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from types import MappingProxyType
 from typing import Protocol
 
 from deploy.errors import Refused
 from deploy.gateway import GatewayRef
-from deploy.policy import People, Policy
+from deploy.policy import People, Policy, Requirement
 from deploy.rules import Exemption, Severity
 from deploy.times import minute
 
@@ -124,13 +125,6 @@ def may_request(
     return Verdict(True, "anyone may ask" if environment.requesters is None else verdict.why)
 
 
-def may_approve(policy: Policy, user: str, groups: frozenset[str]) -> Verdict:
-    """Whether `user` is one of those who decide; not whether it is their own request."""
-    if policy.by != "approvers":
-        return Verdict(False, "the requester decides on this")
-    return among(policy.approvers, user, groups)
-
-
 def frozen(environment: Environment, now: datetime.datetime) -> Freeze | None:
     """The freeze that holds now, if there is one."""
     return next((f for f in environment.freezes if f.starts <= now < f.ends), None)
@@ -150,28 +144,41 @@ def check_freeze(environment: Environment, *, now: datetime.datetime, break_glas
 
 
 def policy_for(
-    environment: Environment,
+    environments: Sequence[Environment],
     ref: GatewayRef,
     *,
+    freezing: Sequence[Environment],
     now: datetime.datetime,
     break_glass: str = "",
-    window: str = "",
+    windows: Mapping[str, str] = MappingProxyType({}),
 ) -> Policy:
-    """Who decides on a change of `ref`. Refused where nobody may change it now."""
-    check_freeze(environment, now=now, break_glass=break_glass)
-    through = break_glass if frozen(environment, now) is not None else ""
-    if environment.production and environment.approval is None:
-        raise _nobody_approves(ref, environment)
-    if environment.approval is None:
-        return Policy(break_glass=through)
-    if window and environment.windows:
-        return Policy(approvers=environment.approval.approvers, window=window, break_glass=through)
+    """Who decides on a change of `ref` that concerns these environments.
+
+    `freezing` are those whose freezes forbid it; `windows` are keys of open approval windows by
+    environment. Refused where nobody may change it now.
+    """
+    for environment in freezing:
+        check_freeze(environment, now=now, break_glass=break_glass)
+    overriding = any(frozen(environment, now) is not None for environment in freezing)
+    requirements = (requirement_of(e, ref, windows.get(e.name, "")) for e in environments)
     return Policy(
-        by="approvers",
-        quorum=environment.approval.quorum,
-        approvers=environment.approval.approvers,
-        break_glass=through,
+        tuple(each for each in requirements if each is not None),
+        break_glass=break_glass if overriding else "",
     )
+
+
+def requirement_of(
+    environment: Environment, ref: GatewayRef, window: str = ""
+) -> Requirement | None:
+    """What the environment requires, None where whoever asks decides. Refused where it is
+    production and nobody is named who approves."""
+    approval = environment.approval
+    if approval is None:
+        if environment.production:
+            raise _nobody_approves(ref, environment)
+        return None
+    covered = window if environment.windows and approval.quorum == 1 else ""
+    return Requirement(environment.name, approval.approvers, approval.quorum, covered)
 
 
 def _nobody_approves(ref: GatewayRef, environment: Environment) -> Refused:

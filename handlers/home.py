@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 
 from handlers.services import Services
-from handlers.verbs import approvals, status
+from handlers.verbs import pending, status
 from handlers.verbs.verb import Verb
 from handlers.views import fleet
 from handlers.views import help as help_view
@@ -16,6 +16,6 @@ def publish(services: Services, verbs: Sequence[Verb], user: str) -> None:
     services.slack.views_publish(user_id=user, view={"type": "home", "blocks": help_blocks})
     rows, failed = status.rows_everywhere(services)
     overview = fleet.overview(rows, failed, time.time(), buttons=False)
-    waiting = approvals.waiting_for(services, user)
+    waiting = pending.waiting_for(services, user)
     blocks = [*waiting, *overview.blocks, *help_blocks]
     services.slack.views_publish(user_id=user, view={"type": "home", "blocks": blocks[:100]})

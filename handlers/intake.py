@@ -17,7 +17,7 @@ from deploy.errors import GatewayBotError
 from handlers.services import Services
 from handlers.slack import replies
 from handlers.slack.payloads import Request
-from handlers.verbs.verb import Verb
+from handlers.verbs.verb import Run
 from handlers.views import errors
 from handlers.views.reply import Reply
 
@@ -37,7 +37,7 @@ class Intake:
         self,
         services: Services,
         inbox: Inbox,
-        verbs: Mapping[str, Verb],
+        verbs: Mapping[str, Run],
         pool: ThreadPoolExecutor,
         owner: str,
     ) -> None:
@@ -123,7 +123,7 @@ class Intake:
 
     def _answer(self, request: Request) -> Reply | None:
         try:
-            return self._verbs[request.verb].run(self._services, request)
+            return self._verbs[request.verb](self._services, request)
         except GatewayBotError as error:
             return errors.trouble(error)
         except Exception:  # a person must hear of any fault; the log keeps it whole

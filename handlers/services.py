@@ -11,7 +11,10 @@ from deploy.actions.audit import AuditLog
 from deploy.actions.store import ActionStore
 from deploy.actions.windows import Windows
 from deploy.azure import ApimInstance, ArmClient
+from deploy.changes.decide import Decider
 from deploy.changes.gatekeeper import Gatekeeper
+from deploy.changes.policies import Policies
+from deploy.changes.propose import Proposer
 from deploy.expiry.tracker import Tracker
 from deploy.health.cache import ClusterCache
 from deploy.health.levels import Levels
@@ -27,8 +30,7 @@ from handlers.slack.people import Team
 class Services:
     """Clients and settings of one bot.
 
-    `wake` nudges the runner and the delivery after an action changed; `decision_seconds` is how
-    long a plan waits for its decision; `image_repository` is what manifests name; `portal` is the
+    `image_repository` is what manifests name; `portal` is the
     Azure portal of this cloud. `accept` makes a request safe and starts on it; `team` is
     the workspace that the bot belongs to. `resume` lets automatic rotation go on in an
     environment, in the name of a person. `regenerate_keys` says whether the settings allow
@@ -37,6 +39,9 @@ class Services:
 
     slack: WebClient
     store: ActionStore
+    proposer: Proposer
+    decider: Decider
+    policies: Policies
     planner: Planner
     clusters: Mapping[str, Cluster]
     caches: Mapping[str, ClusterCache]
@@ -55,9 +60,7 @@ class Services:
     resume: Callable[[str, str], bool]
     accept: Callable[[Any], None]
     team: Team
-    wake: Callable[[str], None]
     command: str
-    decision_seconds: int
     image_repository: str
     portal: str
     regenerate_keys: bool

@@ -14,11 +14,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from deploy.actions.connection import redis_errors
-from deploy.actions.records import Records, canonical
+from deploy.actions.records import canonical
 from deploy.gateway import GatewayRef
 
-_LIMIT = 50
-_VISIBILITY_MS = 3000
 _PAGE = 500
 _DAY_MS = 86_400_000
 
@@ -46,12 +44,6 @@ for _, entry in ipairs(old) do redis.call('XDEL', log, entry[1]) end
 return #old
 """
 """What is older goes; the hash of the last that went stays as the start of the chain."""
-
-_AUDITED = """
-if redis.call('EXISTS', act) == 0 then return {'gone', {}, {}, {}} end
-if tonumber(ARGV[1]) > number('audited') then set('audited', ARGV[1]) end
-return snapshot('done')
-"""
 
 
 @dataclass(frozen=True)
@@ -133,7 +125,6 @@ class AuditLog:
         self._keep_ms = keep_days * _DAY_MS
         self._base = f"{prefix}:{{audit}}"
         self._log, self._head = f"{self._base}:log", f"{self._base}:head"
-        self._records = Records(client, prefix, {"AUDITED": _AUDITED})
         self._append = client.register_script(_APPEND)
         self._trim = client.register_script(_TRIM)
 
@@ -165,36 +156,6 @@ class AuditLog:
                 self._emit(f'{{"audit":{sealed.text},"hash":"{sealed.hash}"}}')
             if answer != "moved":
                 return
-
-    @redis_errors
-    def pump(self) -> int:
-        """Copy what actions have logged to the chain; how many entries there were."""
-        records, copied = self._records, 0
-        for action_id in records.take_due(records.unaudited_key, _LIMIT, _VISIBILITY_MS):
-            action = records.get(action_id)
-            if action is None:
-                records.drop(records.unaudited_key, action_id)
-                continue
-            done = int(records.field(action_id, "audited") or 0)
-            events = records.events(action_id, done)
-            for event in events:
-                self.append(
-                    event.name,
-                    event.who,
-                    event.detail,
-                    ref=action.ref,
-                    subject=action_id,
-                    kind=action.verb,
-                    version=event.version,
-                    at=event.at,
-                )
-                copied += 1
-            if events:
-                records.run("AUDITED", action_id, events[-1].version)
-            # Read before its log was: what has ended by then has nothing more to log.
-            if action.final:
-                records.drop(records.unaudited_key, action_id)
-        return copied
 
     @redis_errors
     def trim(self) -> int:

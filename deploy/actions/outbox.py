@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from deploy.actions.codec import Codec
 from deploy.actions.connection import redis_errors
 from deploy.actions.record import Action, Event
 from deploy.actions.records import Records, canonical
@@ -66,9 +67,9 @@ class Delivery:
 class Outbox:
     """What is owed of every action, in one Redis."""
 
-    def __init__(self, client: Any, *, prefix: str = "gateway-bot") -> None:
+    def __init__(self, client: Any, codec: Codec, *, prefix: str = "gateway-bot") -> None:
         self._records = Records(
-            client, prefix, {"CLAIM": _CLAIM, "DELIVERED": _DELIVERED, "RELEASE": _RELEASE}
+            client, prefix, {"CLAIM": _CLAIM, "DELIVERED": _DELIVERED, "RELEASE": _RELEASE}, codec
         )
 
     @redis_errors

@@ -1,12 +1,13 @@
-"""What an action is: its states, the edges between them, and the record that Redis holds."""
+"""What an action is: its states, the edges between them, and the record that Redis holds. Pure."""
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from deploy.gateway import GatewayRef
+from deploy.plans.plan import Plan
 from deploy.policy import Policy
 
 
@@ -44,8 +45,6 @@ EDGES: Mapping[State, frozenset[State]] = {
 The Lua scripts and the documentation are made from this table."""
 
 
-AUTOMATIC = "automatic"
-"""The mark in an action's request by which views know that nobody asked for it."""
 WAIT = "wait"
 """The step of a run that waits for its turn at the gateway: nothing is begun by it."""
 
@@ -74,7 +73,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Vote:
-    """What one person said to a plan. `person` is who is behind the user id `by`."""
+    """What one person said to a plan. `person` is who is behind the user id `by`.
+
+    `serves` names the environments whose requirement the vote counts for; None in a record of
+    before votes named them, which had one requirement only.
+    """
 
     by: str
     person: str
@@ -82,6 +85,11 @@ class Vote:
     at: float
     digest: str
     reason: str = ""
+    serves: frozenset[str] | None = None
+
+    def counts_for(self, environment: str) -> bool:
+        """Whether it approves for that environment."""
+        return self.verdict == "approve" and (self.serves is None or environment in self.serves)
 
 
 @dataclass(frozen=True)
@@ -106,12 +114,30 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Denial:
+    """That a change like this one was denied lately: by whom, why, and when (epoch seconds)."""
+
+    by: str
+    reason: str
+    at: float
+
+
+class ChangeRequest(Protocol):
+    """What a change is asked for with. Each kind of change has a type of its own, frozen."""
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The request, JSON-able."""
+
+
+@dataclass(frozen=True)
 class Action:
     """One change, from the slash command to the last message. Times are Redis' own, epoch seconds.
 
-    `request` is what is to be done and `plan` what was shown, both JSON-able; `origin` and
-    `message` belong to whoever shows the action to people and mean nothing here. `person` is who
-    is behind the requester's user id. Once it is decided, `start_by` is when it must have begun.
+    `request` is what was asked for, `why` the reason given for it, and `plan` what was shown;
+    `automatic` says that the bot asked, not a person, and `denied` that the same was denied within
+    the day before. `origin` and `message` belong to whoever
+    shows the action to people and mean nothing here. `person` is who is behind the requester's
+    user id. Once it is decided, `start_by` is when it must have begun.
     """
 
     id: str
@@ -123,8 +149,8 @@ class Action:
     person: str
     policy: Policy
     digest: str
-    request: Mapping[str, Any]
-    plan: Mapping[str, Any]
+    request: ChangeRequest
+    plan: Plan
     origin: Mapping[str, Any]
     created_at: float
     expires_at: float
@@ -142,11 +168,9 @@ class Action:
     progress: Mapping[str, Any] | None = None
     outcome: Outcome | None = None
     message: Mapping[str, Any] | None = None
-
-    @property
-    def verb(self) -> str:
-        """What was asked for: a scale, a restart and a rollback are all carried out as a deploy."""
-        return str(self.request.get("verb", self.kind))
+    why: str = ""
+    automatic: bool = False
+    denied: Denial | None = None
 
     @property
     def approvals(self) -> int:

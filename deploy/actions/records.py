@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deploy.actions import scripts
+from deploy.actions.codec import Codec, Unreadable
 from deploy.actions.record import Action, Event, Outcome, State, Step, Vote
-from deploy.gateway import GatewayRef
 from deploy.policy import policy_from_mapping
 
 Flat = Sequence[str]
@@ -40,7 +40,8 @@ class Records:
     and what is taken is due again after a while: what changes is only made due at once.
     """
 
-    def __init__(self, client: Any, prefix: str, named: Mapping[str, str]) -> None:
+    def __init__(self, client: Any, prefix: str, named: Mapping[str, str], codec: Codec) -> None:
+        self._codec = codec
         self.client = client
         self.prefix = prefix
         self.due_key = f"{prefix}:{{due}}"
@@ -53,10 +54,15 @@ class Records:
         self._drop = client.register_script(_DROP)
 
     def run(self, name: str, action_id: str, *args: Any) -> tuple[str, Action | None]:
-        """Run one script; what it said, and the action as it is after it."""
+        """Run one script; what it said, and the action as it is after it.
+
+        Unreadable for one that a newer bot wrote, which no script changes, or that is damaged.
+        """
         result, flat, steps, votes = self._scripts[name](keys=self.keys(action_id), args=args)
+        if result == "newer":
+            raise Unreadable(f"Action {action_id}", "a newer one wrote it")
         fields = dict(zip(flat[::2], flat[1::2], strict=True))
-        return str(result), action_of(action_id, fields, steps, votes) if fields else None
+        return str(result), self._action(action_id, fields, steps, votes) if fields else None
 
     def index(self, action_id: str, *, due: bool = True) -> None:
         """Have it looked after now, and from now on."""
@@ -76,14 +82,23 @@ class Records:
         self._drop(keys=[key], args=[action_id])
 
     def get(self, action_id: str) -> Action | None:
-        """The action as it is now."""
+        """The action as it is now. Unreadable as `run` says."""
         act, _, _, steps_key, votes_key = self.keys(action_id)
         with self.client.pipeline(transaction=True) as pipe:
             pipe.hgetall(act)
             pipe.lrange(steps_key, 0, -1)
             pipe.hvals(votes_key)
             fields, steps, votes = pipe.execute()
-        return action_of(action_id, fields, steps, votes) if fields else None
+        return self._action(action_id, fields, steps, votes) if fields else None
+
+    def _action(
+        self, action_id: str, fields: Mapping[str, str], steps: Sequence[str], votes: Sequence[str]
+    ) -> Action:
+        try:
+            return action_of(action_id, self._codec, fields, steps, votes)
+        except (ValueError, KeyError, TypeError) as error:
+            why = f"it is damaged ({type(error).__name__})"
+            raise Unreadable(f"Action {action_id}", why) from error
 
     def field(self, action_id: str, name: str) -> str:
         """One field that is no part of the record; empty where there is none."""
@@ -111,25 +126,36 @@ def canonical(value: Mapping[str, Any]) -> str:
 
 
 def action_of(
-    action_id: str, fields: Mapping[str, str], steps: Sequence[str], votes: Sequence[str]
+    action_id: str,
+    codec: Codec,
+    fields: Mapping[str, str],
+    steps: Sequence[str],
+    votes: Sequence[str],
 ) -> Action:
     """The record from the hash, the steps and the votes."""
-    body = json.loads(fields["body"])
+    body = codec.decode(f"Action {action_id}", fields["body"])
+    # A quorum that was raised since counts from the first decision after it.
+    policy = (
+        policy_from_mapping(json.loads(fields["policy"])) if "policy" in fields else body.policy
+    )
     state = State(fields["state"])
     outcome = json.loads(fields["outcome"]) if "outcome" in fields else None
     return Action(
         id=action_id,
-        kind=body["kind"],
-        ref=GatewayRef(**body["ref"]),
+        kind=body.kind,
+        ref=body.ref,
         state=state,
         version=int(fields["version"]),
         requester=fields["requester"],
         person=fields["person"],
-        policy=policy_from_mapping(body["policy"]),
+        policy=policy,
         digest=fields["digest"],
-        request=body["request"],
-        plan=body["plan"],
-        origin=body["origin"],
+        request=body.request,
+        plan=body.plan,
+        origin=body.origin,
+        why=body.why,
+        automatic=body.automatic,
+        denied=body.denied,
         created_at=int(fields["created"]) / 1000,
         expires_at=int(fields["expires"]) / 1000,
         updated_at=int(fields["updated"]) / 1000,
@@ -165,6 +191,7 @@ def _vote(data: Mapping[str, Any]) -> Vote:
         at=data["at"] / 1000,
         digest=data["digest"],
         reason=data["reason"],
+        serves=frozenset(data["serves"]) if "serves" in data else None,
     )
 
 

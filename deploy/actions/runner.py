@@ -42,6 +42,7 @@ class Runner:
         *,
         owner: str,
         on_change: Callable[[str], None] = lambda action_id: None,
+        ending: Callable[[Action, Outcome], None] = lambda action, outcome: None,
         rooms: Callable[[Action], Sequence[str]] = lambda action: (),
         workers: int = 8,
         lease_seconds: float = 15.0,
@@ -49,7 +50,8 @@ class Runner:
         poll_seconds: float = 0.5,
         patience: float = PATIENCE,
     ) -> None:
-        """`on_change` is told of each action this runner changed.
+        """`on_change` is called with each action this runner changed, `ending` with each and its
+        outcome before that is recorded.
 
         `rooms` names those of which an action needs one to itself while it runs, so that no more
         actions run at a time than there are rooms, on all bots together; none where there is no
@@ -62,6 +64,7 @@ class Runner:
         self._executors = executors
         self._owner = owner
         self._on_change = on_change
+        self._ending = ending
         self._rooms = rooms
         self._lease = lease_seconds
         self._beat = heartbeat_seconds
@@ -337,6 +340,7 @@ class Runner:
     def _finish(self, action: Action, run: ClaimedRun, outcome: Outcome) -> None:
         while True:
             try:
+                self._ending(action, outcome)
                 if not self._store.finish(action.id, self._owner, run.fence, outcome):
                     log.warning("action %s ended under another runner", action.id)
                 return

@@ -5,6 +5,7 @@ answers a repetition with the stored answer. Time is Redis' own. Only commands o
 used. All keys of an action carry the hash tag `{a:<id>}`, so they live in one slot of a cluster.
 """
 
+from deploy.actions.codec import VERSION
 from deploy.actions.record import EDGES
 
 
@@ -18,6 +19,7 @@ def _edges() -> str:
 
 PRELUDE = (
     _edges()
+    + f"\nlocal FORMAT = {VERSION}"
     + """
 local act, req, log, steps, votes = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local time = redis.call('TIME')
@@ -70,20 +72,42 @@ local function held(owner, fence)
 end
 
 -- Nobody decided in time, or what was decided did not begin in time.
-local function overdue()
+local function late()
   local state = field('state')
-  if (state == 'pending' and now >= number('expires'))
-    or (state == 'approved' and now >= number('start_by')) then
-    move('expired', '', state)
-    return true
-  end
-  return false
+  return (state == 'pending' and now >= number('expires'))
+    or (state == 'approved' and now >= number('start_by'))
+end
+local function overdue()
+  if not late() then return false end
+  move('expired', '', field('state'))
+  return true
 end
 
 local function decided(state, who, detail)
   set('decided_by', who, 'decided', now, 'start_by', now + number('start'))
   move(state, who, detail)
 end
+
+-- Whether each requirement has as many votes as it needs; one vote may serve several.
+local function met(requirements)
+  for _, requirement in ipairs(requirements) do
+    local lost, count = {}, 0
+    for _, gone in ipairs(requirement.lost) do lost[gone] = true end
+    for _, text in ipairs(redis.call('HVALS', votes)) do
+      local vote = cjson.decode(text)
+      local serves = vote.serves == nil
+      for _, name in ipairs(vote.serves or {}) do
+        serves = serves or name == requirement.environment
+      end
+      if vote.verdict == 'approve' and serves and not lost[vote.person] then count = count + 1 end
+    end
+    if count < requirement.quorum then return false end
+  end
+  return true
+end
+
+-- A newer bot's record is left alone.
+if number('format') > FORMAT then return {'newer', {}, {}, {}} end
 """
 )
 
@@ -93,19 +117,25 @@ if redis.call('EXISTS', act) == 1 then
 end
 set('made_by', ARGV[1], 'body', ARGV[2], 'state', 'pending', 'version', 0, 'created', now,
     'expires', now + tonumber(ARGV[3]), 'keep', ARGV[4], 'requester', ARGV[5], 'digest', ARGV[6],
-    'person', ARGV[7], 'by', ARGV[8], 'quorum', ARGV[9], 'start', ARGV[10])
-if ARGV[11] ~= '' then tell('break-glass', ARGV[5], ARGV[11]) end
+    'person', ARGV[7], 'by', ARGV[8], 'start', ARGV[9], 'format', FORMAT)
+if ARGV[10] ~= '' then tell('break-glass', ARGV[5], ARGV[10]) end
 tell('pending', ARGV[5], ARGV[6])
 return snapshot('done')
 """
 
 DECIDE = """
-local id, verdict, who, person, eligible, digest, reason = unpack(ARGV)
+local id, verdict, who, person, digest, reason, given, dry = unpack(ARGV)
+local facts = cjson.decode(given)
+local function answer(result)
+  if dry == '1' then return snapshot(result) end
+  return answered(id, result)
+end
 local stored = redis.call('HGET', req, id)
 if stored then
   return snapshot((stored == 'done' or stored == 'counted') and 'replayed' or stored)
 end
 if redis.call('EXISTS', act) == 0 then return {'gone', {}, {}, {}} end
+if dry == '1' and late() then return snapshot('expired') end
 if overdue() then return answered(id, 'expired') end
 local state = field('state')
 if state ~= 'pending' and not (verdict == 'cancel' and state == 'approved') then
@@ -115,6 +145,7 @@ if field('digest') ~= digest then return snapshot('stale') end
 
 if verdict == 'cancel' then
   if field('requester') ~= who then return snapshot('not-requester') end
+  if dry == '1' then return snapshot('done') end
   if state == 'pending' then set('decided_by', who, 'decided', now) end
   move('cancelled', who, reason)
   return answered(id, 'done')
@@ -123,23 +154,32 @@ end
 if verdict == 'confirm' then
   if field('by') ~= 'requester' then return snapshot('not-approver') end
   if field('requester') ~= who then return snapshot('not-requester') end
-  if eligible ~= '1' then return snapshot('window-closed') end
+else
+  if field('by') ~= 'approvers' then return snapshot('not-requester') end
+  if field('requester') == who or field('person') == person then return snapshot('self') end
+  if #facts.serves == 0 then return snapshot('not-approver') end
+  if redis.call('HEXISTS', votes, person) == 1 then return snapshot('voted') end
+end
+if verdict ~= 'deny' then
+  if facts.grown then return snapshot('grown') end
+  if facts.frozen then return snapshot('frozen') end
+  if not facts.windows_open then return snapshot('window-closed') end
+end
+if dry == '1' then return snapshot('done') end
+set('policy', facts.policy)
+
+if verdict == 'confirm' then
   decided('approved', who, digest)
   return answered(id, 'done')
 end
-
-if field('by') ~= 'approvers' then return snapshot('not-requester') end
-if field('requester') == who or field('person') == person then return snapshot('self') end
-if eligible ~= '1' then return snapshot('not-approver') end
-if redis.call('HEXISTS', votes, person) == 1 then return snapshot('voted') end
 redis.call('HSET', votes, person, cjson.encode({by = who, person = person, verdict = verdict,
-           at = now, digest = digest, reason = reason}))
+           at = now, digest = digest, reason = reason, serves = facts.serves}))
 if verdict == 'deny' then
   set('reason', reason)
   decided('denied', who, reason)
   return answered(id, 'done')
 end
-if redis.call('HLEN', votes) < number('quorum') then
+if not met(facts.requirements) then
   tell('approval', who, digest)
   return answered(id, 'counted')
 end
@@ -147,8 +187,22 @@ decided('approved', who, digest)
 return answered(id, 'done')
 """
 """Confirm, cancel, approve and deny. The order of the checks: replay, existence, expiry, state,
-digest, who it is, whether they may, vote, quorum. A denial ends it, so the votes that are counted
-are approvals."""
+digest, who it is, whether they may, their vote, whether more is required by now, freeze, approval
+windows, and at last whether every requirement is met. With `dry` it says what would come of it and
+changes nothing.
+
+The facts are what Redis cannot know: which requirements this person's vote `serves` now, what each
+of `requirements` needs and whose earlier vote no longer counts for it, whether more environments
+require an approval than were shown (`grown`), whether a freeze holds, and the policy as it is now.
+"""
+
+SUPERSEDE = """
+if field('state') ~= 'pending' then return snapshot('no') end
+set('outcome', ARGV[1])
+move('superseded', '', ARGV[2])
+return snapshot('done')
+"""
+"""The plan no longer holds, so nobody is to decide on it; a fresh one takes its place."""
 
 REMIND = """
 if field('state') ~= 'pending' or field('by') ~= 'approvers' or field('reminded') ~= '' then
@@ -247,6 +301,7 @@ TRANSITIONS = {
     "CREATE": CREATE,
     "DECIDE": DECIDE,
     "LOOK": LOOK,
+    "SUPERSEDE": SUPERSEDE,
     "REMIND": REMIND,
     "LAPSE": LAPSE,
     "CLAIM": CLAIM,

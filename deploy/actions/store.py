@@ -3,19 +3,19 @@
 Every method raises Unavailable when Redis cannot be used.
 """
 
-import dataclasses
-import json
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from deploy.actions import scripts
+from deploy.actions.codec import Body, Codec, Unreadable
 from deploy.actions.connection import Durability, redis_errors
-from deploy.actions.record import Action, Event, Outcome
+from deploy.actions.record import Action, ChangeRequest, Denial, Event, Outcome
 from deploy.actions.records import Records, canonical, plausible
 from deploy.errors import Conflict
 from deploy.gateway import GatewayRef
+from deploy.plans.plan import Plan
 from deploy.policy import Policy, policy_to_mapping
 
 log = logging.getLogger(__name__)
@@ -26,6 +26,10 @@ _LONGEST_WAIT_SECONDS = 86_400
 _DUE_VISIBILITY_MS = 1000
 _LIMIT = 50
 _OPEN_LIMIT = 500
+_RECENT_LIMIT = 50
+_RECENT_MS = 2 * 86_400_000
+
+Verdict = Literal["confirm", "approve", "deny", "cancel"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,8 @@ class Decision:
     """What a decision did: `done`, `counted` (a vote of several) or `replayed` when it counted.
 
     The other results say why it did not: `already`, `expired`, `stale` (another plan), `self`,
-    `voted`, `not-approver`, `not-requester`, `window-closed`, and `gone`, with no action.
+    `voted`, `not-approver`, `not-requester`, `window-closed`, `frozen`, `grown` (more environments
+    require an approval than were shown), and `gone`, with no action.
     """
 
     result: str
@@ -45,12 +50,52 @@ class Decision:
         return self.result in ("done", "counted", "replayed")
 
 
+@dataclass(frozen=True)
+class Needed:
+    """What a requirement needs now: so many votes, those of `lost` persons no longer counted."""
+
+    environment: str
+    quorum: int
+    lost: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a decision depends on that Redis cannot know, as it is at this moment.
+
+    `serves` names the requirements for which this person's vote counts, `policy` is the stricter
+    of the one shown and today's, `grown` says that more environments require an approval than were
+    shown, `frozen` that a freeze holds, `windows_open` whether the approval windows it rests on
+    are open still.
+    """
+
+    policy: Policy
+    serves: tuple[str, ...] = ()
+    requirements: tuple[Needed, ...] = ()
+    grown: bool = False
+    frozen: bool = False
+    windows_open: bool = True
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Actions, and the names of those that this bot cannot read."""
+
+    actions: tuple[Action, ...]
+    unreadable: tuple[str, ...] = field(default=())
+
+
 class ActionStore:
     """Actions in one Redis, shared by every bot."""
 
-    def __init__(self, client: Any, *, prefix: str = "gateway-bot", keep_days: int = 30) -> None:
+    def __init__(
+        self, client: Any, codec: Codec, *, prefix: str = "gateway-bot", keep_days: int = 30
+    ) -> None:
+        self._client = client
+        self._codec = codec
+        self._prefix = prefix
         self._keep_ms = keep_days * 86_400_000
-        self._records = Records(client, prefix, scripts.TRANSITIONS)
+        self._records = Records(client, prefix, scripts.TRANSITIONS, codec)
         self._durability = Durability(client, prefix)
 
     @redis_errors
@@ -64,11 +109,14 @@ class ActionStore:
         person: str = "",
         policy: Policy | None = None,
         digest: str,
-        request: Mapping[str, Any],
-        plan: Mapping[str, Any],
+        request: ChangeRequest,
+        plan: Plan,
         origin: Mapping[str, Any],
         ttl_seconds: int,
         request_id: str,
+        why: str = "",
+        automatic: bool = False,
+        denied: Denial | None = None,
     ) -> Action:
         """A pending action. Done again for the same request it is the same action.
 
@@ -76,27 +124,20 @@ class ActionStore:
         Conflict when another request's action has this id.
         """
         policy = policy or Policy()
-        body = {
-            "kind": kind,
-            "ref": dataclasses.asdict(ref),
-            "policy": policy_to_mapping(policy),
-            "request": request,
-            "plan": plan,
-            "origin": origin,
-        }
+        body = Body(kind, ref, policy, request, plan, origin, why, automatic, denied)
+        self._remember(ref, action_id)
         self._records.index(action_id)
         result, action = self._records.run(
             "CREATE",
             action_id,
             request_id,
-            json.dumps(body),
+            self._codec.encode(body),
             ttl_seconds * 1000,
             self._keep_ms,
             requester,
             digest,
             person or requester,
             policy.by,
-            policy.quorum,
             START_SECONDS * 1000,
             policy.break_glass,
         )
@@ -119,35 +160,46 @@ class ActionStore:
         return self._records.events(action_id, 0) if plausible(action_id) else ()
 
     @redis_errors
+    def listing(self) -> Listing:
+        """What waits or runs, oldest first, and what of it cannot be read."""
+        records = self._records
+        ids = [str(i) for i in records.client.zrange(records.due_key, 0, _OPEN_LIMIT - 1)]
+        found = self._read(ids)
+        waiting = [action for action in found.actions if not action.final]
+        ordered = sorted(waiting, key=lambda action: (action.created_at, action.id))
+        return Listing(tuple(ordered), found.unreadable)
+
     def open(self) -> tuple[Action, ...]:
         """What waits or runs, oldest first."""
-        records = self._records
-        ids = records.client.zrange(records.due_key, 0, _OPEN_LIMIT - 1)
-        found = (records.get(str(action_id)) for action_id in ids)
-        waiting = [action for action in found if action is not None and not action.final]
-        return tuple(sorted(waiting, key=lambda action: (action.created_at, action.id)))
+        return self.listing().actions
+
+    @redis_errors
+    def now(self) -> float:
+        """Redis' own time, epoch seconds: the clock of everything that is decided."""
+        seconds, micros = self._client.time()
+        return float(seconds + micros / 1e6)
+
+    @redis_errors
+    def recent(self, ref: GatewayRef) -> tuple[Action, ...]:
+        """The actions of one gateway that were asked for since yesterday, newest first."""
+        names = self._client.zrevrange(self._recent_key(ref), 0, _RECENT_LIMIT - 1)
+        return self._read([str(name) for name in names]).actions
 
     def confirm(
-        self, action_id: str, *, by: str, digest: str, request_id: str, window_open: bool = True
+        self, action_id: str, *, by: str, digest: str, request_id: str, facts: Facts
     ) -> Decision:
-        """The requester confirms the plan of this digest, where it is theirs to decide.
-
-        `window_open` says whether the approval window that the policy names is open still.
-        """
-        return self._decide(action_id, "confirm", by, by, digest, request_id, window_open)
+        """The requester confirms the plan of this digest, where it is theirs to decide."""
+        return self._decide("confirm", action_id, by, by, digest, request_id, facts)
 
     def cancel(self, action_id: str, *, by: str, digest: str, request_id: str) -> Decision:
         """The requester takes it back, while it has not begun."""
-        return self._decide(action_id, "cancel", by, by, digest, request_id, True)
+        return self._decide("cancel", action_id, by, by, digest, request_id, Facts(Policy()))
 
     def approve(
-        self, action_id: str, *, by: str, person: str, eligible: bool, digest: str, request_id: str
+        self, action_id: str, *, by: str, person: str, digest: str, request_id: str, facts: Facts
     ) -> Decision:
-        """An approver approves the plan of this digest; with the last one needed it may begin.
-
-        `eligible` says whether `by` is one of the approvers at this moment.
-        """
-        return self._decide(action_id, "approve", by, person, digest, request_id, eligible)
+        """An approver approves the plan of this digest; once every requirement is met it may begin."""
+        return self._decide("approve", action_id, by, person, digest, request_id, facts)
 
     def deny(
         self,
@@ -155,34 +207,64 @@ class ActionStore:
         *,
         by: str,
         person: str,
-        eligible: bool,
         digest: str,
         reason: str,
         request_id: str,
+        facts: Facts,
     ) -> Decision:
         """An approver denies it, which is final whatever others said."""
-        return self._decide(action_id, "deny", by, person, digest, request_id, eligible, reason)
+        return self._decide("deny", action_id, by, person, digest, request_id, facts, reason)
+
+    def would(
+        self, verdict: Verdict, action_id: str, *, by: str, person: str, digest: str, facts: Facts
+    ) -> Decision:
+        """What would come of a decision now. Nothing is changed."""
+        return self._decide(verdict, action_id, by, person, digest, "", facts, dry=True)
 
     @redis_errors
     def _decide(
         self,
+        verdict: Verdict,
         action_id: str,
-        verdict: str,
         by: str,
         person: str,
         digest: str,
         request_id: str,
-        eligible: bool,
+        facts: Facts,
         reason: str = "",
+        *,
+        dry: bool = False,
     ) -> Decision:
         if not plausible(action_id):
             return Decision("gone", None)
-        result, action = self._records.run(
-            "DECIDE", action_id, request_id, verdict, by, person, int(eligible), digest, reason
+        given = canonical(
+            {
+                "policy": canonical(policy_to_mapping(facts.policy)),
+                "serves": list(facts.serves),
+                "requirements": [
+                    {"environment": n.environment, "quorum": n.quorum, "lost": list(n.lost)}
+                    for n in facts.requirements
+                ],
+                "grown": facts.grown,
+                "frozen": facts.frozen,
+                "windows_open": facts.windows_open,
+            }
         )
-        if action is not None:
+        result, action = self._records.run(
+            "DECIDE", action_id, request_id, verdict, by, person, digest, reason, given, int(dry)
+        )
+        if action is not None and not dry:
             self._records.index(action_id)
         return Decision(result, action)
+
+    @redis_errors
+    def supersede(self, action_id: str, outcome: Outcome) -> bool:
+        """Nobody is to decide on it any longer, for its plan does not hold; whether it waited."""
+        result, _ = self._records.run(
+            "SUPERSEDE", action_id, canonical(_words(outcome)), outcome.happened
+        )
+        self._records.index(action_id)
+        return result == "done"
 
     @redis_errors
     def look_after(self, action_id: str) -> tuple[Action | None, bool]:
@@ -263,13 +345,7 @@ class ActionStore:
     @redis_errors
     def finish(self, action_id: str, owner: str, fence: int, outcome: Outcome) -> bool:
         """End a run; False when the lease is lost."""
-        told = canonical(
-            {
-                "happened": outcome.happened,
-                "meaning": outcome.meaning,
-                "remedy": outcome.remedy,
-            }
-        )
+        told = canonical(_words(outcome))
         result, _ = self._records.run("FINISH", action_id, owner, fence, outcome.state.value, told)
         self._records.index(action_id)
         return result in ("done", "replayed")
@@ -289,3 +365,37 @@ class ActionStore:
     def drop_due(self, action_id: str) -> None:
         """Nothing more can happen to an action that was due."""
         self._records.drop(self._records.due_key, action_id)
+
+    def _read(self, ids: Sequence[str]) -> Listing:
+        found: list[Action] = []
+        unreadable: list[str] = []
+        for action_id in ids:
+            try:
+                action = self._records.get(action_id)
+            except Unreadable:
+                unreadable.append(action_id)
+                continue
+            if action is not None:
+                found.append(action)
+        return Listing(tuple(found), tuple(unreadable))
+
+    def _remember(self, ref: GatewayRef, action_id: str) -> None:
+        """Keep it among the gateway's recent ones."""
+        key = self._recent_key(ref)
+        seconds, _ = self._client.time()
+        with self._client.pipeline(transaction=False) as pipe:
+            pipe.zadd(key, {action_id: seconds * 1000}, nx=True)
+            pipe.zremrangebyscore(key, "-inf", seconds * 1000 - _RECENT_MS)
+            pipe.pexpire(key, _RECENT_MS)
+            pipe.execute()
+
+    def _recent_key(self, ref: GatewayRef) -> str:
+        return f"{self._prefix}:{{recent:{ref}}}"
+
+
+def _words(outcome: Outcome) -> dict[str, str]:
+    return {
+        "happened": outcome.happened,
+        "meaning": outcome.meaning,
+        "remedy": outcome.remedy,
+    }

@@ -10,26 +10,29 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-from deploy.access import Environment, environment_of, frozen, policy_for
+from deploy.access import Environment, environment_of, frozen
 from deploy.actions.audit import AuditLog
 from deploy.actions.connection import redis_errors
-from deploy.actions.record import AUTOMATIC, Action, State, action_id
-from deploy.actions.store import ActionStore, Decision
+from deploy.actions.record import Action, State, action_id
+from deploy.actions.store import ActionStore
+from deploy.changes.decide import Decider
+from deploy.changes.kinds import ROTATE
+from deploy.changes.propose import Ask, Proposer
 from deploy.errors import Conflict, GatewayBotError, Unavailable
 from deploy.expiry.automatic import Attempt, Automatic, Candidate, queue, room
 from deploy.expiry.record import Tracked
 from deploy.expiry.tracker import Tracker
 from deploy.gateway import GatewayRef
-from deploy.plans.binding import plan_to_mapping
 from deploy.plans.plan import Plan
-from deploy.policy import Policy
-from deploy.rollouts.rotator import rotation_request
-from deploy.tokens.rotation import KIND, Rotation
+from deploy.plans.requests import RotateRequest
+from deploy.tokens.rotation import Rotation
 
 log = logging.getLogger(__name__)
 
+_AUTOMATIC = "automatic"
+"""The kind of what the audit trail keeps of it, and how its request ids begin."""
 _LEASE_SECONDS = 60.0
 _TRIES = 20
 """So many are planned at one look, when nothing comes of any."""
@@ -76,12 +79,6 @@ class Stop:
     resumed_by: str = ""
 
 
-class Plans(Protocol):
-    """Makes the plan of a rotation (deploy.rollouts.rotator.plan_rotation)."""
-
-    def __call__(self, ref: GatewayRef, rotation: Rotation, action_id: str) -> Plan: ...
-
-
 class Autopilot:
     """`rules` are by environment; `bot_user` is who stands as requester; `tell` hears of a stop,
     again at each turn while it lasts, and of its end at each turn of a day."""
@@ -92,25 +89,25 @@ class Autopilot:
         tracker: Tracker,
         store: ActionStore,
         audit: AuditLog,
-        plans: Plans,
+        proposer: Proposer,
+        decider: Decider,
         environments: Sequence[Environment],
         rules: Mapping[str, Automatic],
         *,
         bot_user: Callable[[], str],
         tell: Callable[[Stop], None],
-        wake: Callable[[str], None],
         prefix: str = "gateway-bot",
     ) -> None:
         self._client = client
         self._tracker = tracker
         self._store = store
         self._audit = audit
-        self._plans = plans
+        self._proposer = proposer
+        self._decider = decider
         self._environments = {e.name: e for e in environments}
         self._rules = {name: rule for name, rule in rules.items() if rule.mode != "off"}
         self._bot_user = bot_user
         self._tell = tell
-        self._wake = wake
         self._prefix = prefix
         self._count = client.register_script(_COUNT)
         self._go_on = client.register_script(_GO_ON)
@@ -203,14 +200,11 @@ class Autopilot:
         ref, tried = candidate.ref, candidate.attempt
         same = tried is not None and tried.expires_at == candidate.expires_at
         number = tried.number + 1 if tried is not None and same else 1
-        request_id = f"{AUTOMATIC}:{ref}:{candidate.expires_at:.0f}:{number}"
+        request_id = f"{_AUTOMATIC}:{ref}:{candidate.expires_at:.0f}:{number}"
         new_id = action_id(request_id)
         self._note(environment.name, ref, candidate, number, new_id, now.timestamp())
         try:
-            policy = _policy(environment, rule, ref, now)
-            plan = self._plans(ref, Rotation(), new_id)
-            _check_plan(plan)
-            self._create(new_id, request_id, plan, policy, user, channel)
+            action = self._propose(environment, rule, ref, user, channel, request_id)
         except GatewayBotError as error:
             # Its warnings go on, and it is tried again; a plan that cannot be made broke nothing.
             log.warning("%s is not rotated on its own: %s", ref, error)
@@ -222,40 +216,48 @@ class Autopilot:
         at = now.timestamp()
         self._audit.append(
             "automatic rotation", user, detail, ref=ref, subject=f"automatic-{new_id}",
-            kind=AUTOMATIC, version=1, at=at,
+            kind=_AUTOMATIC, version=1, at=at,
         )  # fmt: skip
-        if policy.standing:
-            self._confirm(new_id, user, plan.digest)
-        self._wake(new_id)
+        if action.policy.standing:
+            self._decider.standing(action)
         return 1
 
-    def _create(
-        self, new_id: str, request_id: str, plan: Plan, policy: Policy, user: str, channel: str
-    ) -> None:
+    def _propose(
+        self,
+        environment: Environment,
+        rule: Automatic,
+        ref: GatewayRef,
+        user: str,
+        channel: str,
+        request_id: str,
+    ) -> Action:
         if not channel:
             raise Conflict(
-                f"No channel hears of {plan.spec.ref}, so nobody would see its rotation.",
+                f"No channel is notified of {ref}, so nobody would see its rotation.",
                 remedy="Set `warnings.channel` for its environment.",
             )
-        self._store.create(
-            new_id,
-            kind=KIND,
-            ref=plan.spec.ref,
-            requester=user,
-            person=user,
-            policy=policy,
-            digest=plan.digest,
-            request={**rotation_request(plan, Rotation()), AUTOMATIC: True, "reason": ""},
-            plan=plan_to_mapping(plan),
-            origin={"channel": channel},
-            ttl_seconds=_STANDING_TTL if policy.standing else _ASKING_TTL,
-            request_id=request_id,
+        standing = rule.mode == "auto"
+        if not standing and environment.approval is None and environment.requesters is None:
+            raise Conflict(f"Nobody is named who could be asked about {ref}.")
+        proposal = self._proposer.propose(
+            Ask(
+                ROTATE,
+                RotateRequest(ref, Rotation()),
+                ref,
+                user,
+                request_id,
+                {"channel": channel},
+                automatic=True,
+                standing=rule.standing or f"automatic rotation in {environment.name}"
+                if standing
+                else "",
+                asked=None if standing else environment.requesters,
+                seconds=_STANDING_TTL if standing else _ASKING_TTL,
+            )
         )
-
-    def _confirm(self, new_id: str, user: str, digest: str) -> Decision:
-        return self._store.confirm(
-            new_id, by=user, digest=digest, request_id=f"{AUTOMATIC}:{new_id}:standing"
-        )
+        if proposal.action is None:
+            raise _not_decidable(proposal.plan)
+        return proposal.action
 
     def _attempt(self, text: str | None, *, standing: bool) -> Attempt | None:
         """What was tried last; `standing` says whether the settings approve it still, and now."""
@@ -266,7 +268,7 @@ class Autopilot:
         waits = action is not None and action.state is State.PENDING
         if action is not None and waits and action.policy.standing and standing:
             # The bot that made it died before it could say that the settings approve it.
-            action = self._confirm(action.id, action.requester, action.digest).action
+            action = self._decider.standing(action).action
         state = action.state if action is not None else None
         ended = action.updated_at if action is not None and action.final else float(kept["at"])
         return Attempt(float(kept["expires"]), int(kept["number"]), ended, state)
@@ -293,7 +295,7 @@ class Autopilot:
     ) -> None:
         self._audit.append(
             event, who, json.dumps({"environment": environment, "detail": detail}),
-            subject=f"automatic-{environment}", kind=AUTOMATIC, version=version, at=at,
+            subject=f"automatic-{environment}", kind=_AUTOMATIC, version=version, at=at,
         )  # fmt: skip
 
     def _note(
@@ -316,30 +318,9 @@ class Autopilot:
         return f"{self._prefix}:{{automatic:{environment}}}"
 
 
-def _check_plan(plan: Plan) -> None:
-    """Conflict where nobody is there to decide what must be decided about it first."""
+def _not_decidable(plan: Plan) -> Conflict:
+    """Why nobody can decide on a plan that was made automatically."""
     forbidding = next((f for f in plan.findings if f.severity == "deny"), None)
     if forbidding is not None:
-        raise Conflict(f"A rule forbids it: {forbidding.what}", remedy=forbidding.fix)
-    if plan.conflicts:
-        owners = ", ".join(sorted({f"“{conflict.manager}”" for conflict in plan.conflicts}))
-        raise Conflict(
-            f"It would change fields that {owners} set.",
-            remedy="Rotate it with `--take-over`, once.",
-        )
-    if plan.empty:
-        raise Conflict("Its plan changes nothing.")
-
-
-def _policy(
-    environment: Environment, rule: Automatic, ref: GatewayRef, now: datetime.datetime
-) -> Policy:
-    """Who decides: the settings where they approve it once and for all, else the approvers."""
-    if rule.mode == "auto":
-        return Policy(standing=rule.standing or f"automatic rotation in {environment.name}")
-    policy = policy_for(environment, ref, now=now)
-    if policy.by == "approvers":
-        return policy
-    if environment.requesters is None:
-        raise Conflict(f"Nobody is named who could be asked about {ref}.")
-    return Policy(by="approvers", approvers=environment.requesters)
+        return Conflict(f"A rule forbids it: {forbidding.what}", remedy=forbidding.fix)
+    return Conflict("Its plan changes nothing.")

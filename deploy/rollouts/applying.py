@@ -1,9 +1,6 @@
 """Carries out a plan up to where its rollout is followed: plan again, compare, mint, apply."""
 
-import dataclasses
-import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
 
 from deploy.actions.record import Action, Outcome
 from deploy.annotations import ACTION_ANNOTATION
@@ -12,25 +9,16 @@ from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.plans.plan import Plan
-from deploy.plans.planning import Planner
 from deploy.rollouts.minting import Minter
 from deploy.rollouts.rollout import apply_plan
 from deploy.rollouts.verdicts import superseded
 from deploy.rollouts.work import APPLY, TOKEN, Work
-from deploy.specs.gateway_spec import GatewaySpec
-from deploy.tokens.rotation import Rotation
 
 
 class Applier:
     """What executors of plans have in common."""
 
-    def __init__(
-        self,
-        planner: Planner,
-        clusters: Mapping[str, Cluster],
-        minter: Minter,
-    ) -> None:
-        self._planner = planner
+    def __init__(self, clusters: Mapping[str, Cluster], minter: Minter) -> None:
         self._clusters = clusters
         self._minter = minter
 
@@ -41,23 +29,21 @@ class Applier:
         return self._clusters[ref.cluster]
 
     def apply(
-        self, work: Work, cluster: Cluster, spec: GatewaySpec, rotation: Rotation | None = None
+        self, work: Work, cluster: Cluster, replan: Callable[[], Plan], *, take_over: bool
     ) -> Outcome | None:
         """Apply what was decided on, unless an earlier run of the action has done so.
 
-        An outcome where the cluster has moved, so that nothing may be applied any more.
+        `replan` makes the plan once more. An outcome where the cluster has moved, so that nothing
+        may be applied any more.
         """
-        action, ref = work.action, spec.ref
+        action, ref = work.action, work.action.ref
         live = work.patiently(lambda: cluster.get("Deployment", ref.namespace, ref.name))
         if _written_by(live) == action.id:
             work.applied = True
             work.run.step("reconcile", "Already applied; following the rollout")
             return None
-        take_over = bool(action.request.get("take_over"))
         work.run.step("plan", "Comparing the plan with the cluster once more")
-        plan = work.patiently(
-            lambda: self._planner.plan(spec, action.id, take_over=take_over, rotation=rotation)
-        )
+        plan = work.patiently(replan)
         if not _is_what_was_decided(plan, action):
             return superseded(plan, begun=work.applying)
         self._write(work, cluster, plan, force=take_over)
@@ -106,13 +92,8 @@ def _is_what_was_decided(plan: Plan, action: Action) -> bool:
     if not plan.digest or not any(step.name == APPLY for step in action.steps):
         return False
     shown = action.plan
-    decided = {_canonical(change) for change in shown["changes"]}
     return (
-        plan.cluster_uid == shown["cluster_uid"]
-        and _canonical(dataclasses.asdict(plan.token)) == _canonical(shown["token"])
-        and all(_canonical(dataclasses.asdict(change)) in decided for change in plan.changes)
+        plan.cluster_uid == shown.cluster_uid
+        and plan.token == shown.token
+        and all(change in shown.changes for change in plan.changes)
     )
-
-
-def _canonical(value: Any) -> str:
-    return json.dumps(value, sort_keys=True)

@@ -4,6 +4,7 @@ Every step may be repeated, by this bot or by another that takes over when this 
 """
 
 import time
+from collections.abc import Callable
 
 from deploy.actions.executor import Run
 from deploy.actions.record import Action, Outcome
@@ -12,8 +13,9 @@ from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.observed.installed import installed
 from deploy.observed.pods import token_secret_of
-from deploy.plans.binding import plan_from_mapping
 from deploy.plans.ownership import take_whole
+from deploy.plans.plan import Plan
+from deploy.plans.requests import takes_over
 from deploy.rendering.manifests import render
 from deploy.retry import PATIENCE
 from deploy.rollouts.applying import Applier
@@ -23,35 +25,35 @@ from deploy.rollouts.going_back import bring_back, version_before
 from deploy.rollouts.verdicts import came_back, cause_of, nothing_before, rolled_out, unfinished
 from deploy.rollouts.work import Work
 from deploy.specs.gateway_spec import GatewaySpec
-from deploy.specs.spec import spec_from_mapping
 
-_ADOPT = "adopt"
 _BACK = "roll back"
-_AGAIN = {
-    "scale": "Scale it again",
-    "restart": "Restart it again",
-    "rollback": "Roll it back again",
-    _ADOPT: "Adopt it again",
-}
 
 
 class Deployer:
-    """The executor of actions of kind `deploy`."""
+    """The executor of everything that ends in a rollout of a whole spec."""
 
     def __init__(
         self,
         applier: Applier,
+        replan: Callable[[Action], Plan],
         *,
+        again: str = "Deploy again",
+        adopts: bool = False,
         patience: float = PATIENCE,
         margin: float = MARGIN,
     ) -> None:
+        """`replan` makes an action's plan once more, `again` is how a person tries anew; with
+        `adopts` the fields of whoever wrote them before are taken over whole."""
         self._applier = applier
+        self._replan = replan
+        self._again = again
+        self._adopts = adopts
         self._patience = patience
         self._margin = margin
 
     def execute(self, action: Action, run: Run) -> Outcome:
         """Do it, or go on with it, and say how it ended. Raises RunLost when it must stop."""
-        work = Work(action, run, self._patience, _AGAIN.get(action.verb, "Deploy again"))
+        work = Work(action, run, self._patience, self._again)
         try:
             return self._execute(work)
         except GatewayBotError as error:
@@ -60,15 +62,17 @@ class Deployer:
     def _execute(self, work: Work) -> Outcome:
         action, run = work.action, work.run
         cluster = self._applier.cluster(action.ref).guarded(run.guard)
-        spec = spec_from_mapping(action.request["spec"])
+        spec = action.plan.spec
         back = next((step for step in action.steps if step.name == _BACK), None)
         if back is not None:
             work.applied = True
             return self._go_back(work, cluster, spec, back.detail)
-        moved = self._applier.apply(work, cluster, spec)
+        moved = self._applier.apply(
+            work, cluster, lambda: self._replan(action), take_over=takes_over(action.request)
+        )
         if moved is not None:
             return moved
-        if action.verb == _ADOPT:
+        if self._adopts:
             run.step("own", "Taking the fields over from who wrote them before")
             used = render(spec, None)
             work.patiently(lambda: take_whole(cluster, used))
@@ -94,7 +98,7 @@ class Deployer:
 
     def _may_go_back(self, action: Action, spec: GatewaySpec) -> bool:
         """Whether it was asked for, and this action made a new version at all."""
-        return spec.rollout.automatic_rollback and plan_from_mapping(action.plan).starts_pods
+        return spec.rollout.automatic_rollback and action.plan.starts_pods
 
     def _go_back(self, work: Work, cluster: Cluster, spec: GatewaySpec, why: str) -> Outcome:
         """Bring the version before back, unless a run of before has done so, and follow that."""
@@ -104,7 +108,7 @@ class Deployer:
         wanted = gateway.spec
         # A deployment may have changed the token alone.
         used = token_secret_of(gateway.deployment["spec"]["template"]["spec"])
-        failed = wanted == spec and (used[0] if used else None) == action.plan["token"]["secret"]
+        failed = wanted == spec and (used[0] if used else None) == action.plan.token.secret
         if failed and before is not None:
             wanted = before.spec
             work.patiently(
@@ -114,7 +118,7 @@ class Deployer:
                     gateway.deployment,
                     action_id=action.id,
                     requester=action.requester,
-                    force=bool(action.request.get("take_over")),
+                    force=takes_over(action.request),
                 )
             )
         return came_back(wanted, follow_through(work, cluster, wanted, self._margin), why)

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from deploy.access import Environment, environment_of
 from deploy.actions.executor import Run
 from deploy.actions.record import Action, Outcome, State
 from deploy.annotations import MANAGER
@@ -24,15 +23,14 @@ from deploy.observed.pods import token_secret_of
 from deploy.observed.token_facts import read_one
 from deploy.plans.binding import build_plan
 from deploy.plans.plan import FieldChange, ObjectChange, Plan
+from deploy.plans.requests import KeyRequest
 from deploy.retry import PATIENCE
 from deploy.rollouts.collecting import token_secrets
 from deploy.rollouts.verdicts import superseded
 from deploy.rollouts.work import Work
 from deploy.rules.finding import Finding
 from deploy.specs.gateway_spec import GatewaySpec
-from deploy.specs.spec import spec_from_mapping
 from deploy.times import minute
-from deploy.tokens.rotation import parse_key
 from deploy.tokens.token import KeyType, SecretFacts, Token, iso
 from deploy.tokens.token_plan import TokenPlan
 
@@ -83,19 +81,6 @@ def check_unheld(gateway: str, key: KeyType, holding: Holding) -> None:
             meaning=f"It may be the {key} key. The key was not regenerated.",
             remedy=f"Rotate {_refs(unknown)} first, or adopt what this bot did not deploy.",
         )
-
-
-def check_strictest(ref: GatewayRef, holding: Holding, environments: Sequence[Environment]) -> None:
-    """Refused where the same gateway also runs in production and this was asked for elsewhere."""
-    if environment_of(ref, environments).production:
-        return
-    for other in holding.refs:
-        if environment_of(other, environments).production:
-            raise Refused(
-                f"{other} is the same gateway in API Management, and it is production.",
-                meaning="A key belongs to all of them, so production decides.",
-                remedy=f"Ask for it by the name {other}.",
-            )
 
 
 def regeneration_plan(
@@ -184,16 +169,14 @@ class Regenerator:
         instances: Mapping[str, ApimInstance],
         *,
         allowed: bool,
-        environments: Sequence[Environment],
         patience: float = PATIENCE,
     ) -> None:
-        """`allowed` says whether the settings still allow it, `environments` where production is."""
+        """`allowed` says whether the settings still allow it."""
         self._survey = survey
         self._clusters = clusters
         self._keys = keys
         self._instances = instances
         self._allowed = allowed
-        self._environments = environments
         self._patience = patience
 
     def execute(self, action: Action, run: Run) -> Outcome:
@@ -214,8 +197,7 @@ class Regenerator:
 
     def _execute(self, work: Work, asked: "_Asked") -> Outcome:
         action, run = work.action, work.run
-        spec = spec_from_mapping(action.request["spec"])
-        key = parse_key(str(action.request.get("key")))
+        spec, key = action.plan.spec, _key_of(action)
         if not self._allowed:
             raise Refused("The settings do not allow keys to be regenerated any more.")
         instance = self._instances.get(spec.apim.instance)
@@ -246,11 +228,8 @@ class Regenerator:
             raise
 
     def plan(self, ref: GatewayRef, key: KeyType) -> Plan:
-        """What regenerating would kill. Conflict where a pod holds, or may hold, such a token;
-        Refused where production decides on it."""
-        plan, holding = plan_regeneration(self._survey, self._clusters[ref.cluster], ref, key)
-        check_strictest(ref, holding, self._environments)
-        return plan
+        """What regenerating would kill. Conflict where a pod holds, or may hold, such a token."""
+        return plan_regeneration(self._survey, self._clusters[ref.cluster], ref, key)[0]
 
 
 def plan_regeneration(
@@ -316,6 +295,13 @@ def _held_by_secrets(cluster: Cluster, gateway: CachedGateway) -> list[Held]:
         return []
     spec = installed(cluster, gateway.ref).spec
     return [Held(gateway.ref, "", facts.name, facts) for facts in token_secrets(cluster, spec)]
+
+
+def _key_of(action: Action) -> KeyType:
+    request = action.request
+    if not isinstance(request, KeyRequest):
+        raise TypeError(f"{action.id} is no regeneration of a key")
+    return request.key
 
 
 def _half_known(happened: str, remedy: str = "") -> Outcome:

@@ -22,7 +22,6 @@ from deploy.rollouts.collecting import token_secrets
 from deploy.rollouts.verdicts import superseded
 from deploy.rollouts.work import Work
 from deploy.specs.gateway_spec import GatewaySpec
-from deploy.specs.spec import spec_from_mapping
 from deploy.tokens.token_plan import TokenPlan
 
 _PODS_SECONDS = 120.0
@@ -88,12 +87,12 @@ class Remover:
 
     def _execute(self, work: Work, deleted: "_Deleted") -> Outcome:
         action, run, ref = work.action, work.run, work.action.ref
-        shown = [(change["kind"], change["name"]) for change in action.plan["changes"]]
+        shown = [(change.kind, change.name) for change in action.plan.changes]
         found = self._clusters.get(ref.cluster)
         if found is None:
             raise NotFound(f"Cluster “{ref.cluster}” is no longer in the bot's settings.")
         cluster = found.guarded(run.guard)
-        if work.patiently(cluster.uid) != action.plan["cluster_uid"]:
+        if work.patiently(cluster.uid) != action.plan.cluster_uid:
             return _another_cluster(ref)
         if not deleted.begun:
             more = work.patiently(lambda: _more_than(cluster, ref, shown))
@@ -105,7 +104,7 @@ class Remover:
             deleted.begun = True
             deleted.count += work.patiently(_deleting(cluster, ref.namespace, kind, name))
         run.step("follow", "Waiting until the pods have ended")
-        spec = spec_from_mapping(action.request["spec"])
+        spec = action.plan.spec
         left = self._wait(work, cluster, spec)
         # Last of all, for it is what this run holds the gateway by.
         work.patiently(lambda: cluster.delete("Lease", ref.namespace, lease_name(ref)))

@@ -6,18 +6,16 @@ Every step may be repeated, by this bot or by another that takes over when this 
 
 import datetime
 import time
-from typing import Any
+from collections.abc import Callable
 
 from deploy.actions.executor import Run
 from deploy.actions.record import Action, Outcome
 from deploy.errors import GatewayBotError
-from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster
-from deploy.observed.installed import installed
 from deploy.observed.progress import Progress
 from deploy.observed.token_facts import secret_facts
 from deploy.plans.plan import Plan
-from deploy.plans.planning import Planner
+from deploy.plans.requests import takes_over
 from deploy.retry import PATIENCE
 from deploy.rollouts import rotation_verdicts as verdicts
 from deploy.rollouts.applying import Applier
@@ -28,38 +26,9 @@ from deploy.rollouts.verdicts import cause_of, unfinished
 from deploy.rollouts.verification import Answer, Observer, Observing
 from deploy.rollouts.work import Work
 from deploy.specs.gateway_spec import GatewaySpec
-from deploy.specs.spec import spec_from_mapping, spec_to_mapping
-from deploy.tokens.rotation import KIND, Rotation, rotation_from_mapping, rotation_to_mapping
 from deploy.tokens.token_plan import TokenPlan
 
 _BACK = "roll back"
-
-
-def plan_rotation(
-    planner: Planner,
-    cluster: Cluster,
-    ref: GatewayRef,
-    rotation: Rotation,
-    action_id: str,
-    *,
-    take_over: bool = False,
-) -> Plan:
-    """What rotating the token of `ref` would change; without a digest where it may not be.
-
-    NotFound where it does not run, Conflict where this bot did not deploy it or it has no token.
-    """
-    spec = installed(cluster, ref).spec
-    return planner.plan(spec, action_id, take_over=take_over, rotation=rotation)
-
-
-def rotation_request(plan: Plan, rotation: Rotation, *, take_over: bool = False) -> dict[str, Any]:
-    """What an action of kind `rotate` carries as its request, JSON-able."""
-    return {
-        "spec": spec_to_mapping(plan.spec),
-        "take_over": take_over,
-        "verb": KIND,
-        "rotation": rotation_to_mapping(rotation),
-    }
 
 
 class Rotator:
@@ -68,12 +37,15 @@ class Rotator:
     def __init__(
         self,
         applier: Applier,
+        replan: Callable[[Action], Plan],
         *,
         observing: Observing | None = None,
         patience: float = PATIENCE,
         margin: float = MARGIN,
     ) -> None:
+        """`replan` makes an action's plan once more."""
         self._applier = applier
+        self._replan = replan
         self._observing = observing or Observing()
         self._patience = patience
         self._margin = margin
@@ -92,14 +64,14 @@ class Rotator:
         turn = _Turn(
             work,
             cluster,
-            spec_from_mapping(action.request["spec"]),
-            TokenPlan(**action.plan["token"]),
+            action.plan.spec,
+            action.plan.token,
         )
         going_back = next((step for step in action.steps if step.name == _BACK), None)
         if going_back is not None:
             return self._go_back(turn, going_back.detail)
         moved = self._applier.apply(
-            work, cluster, turn.spec, rotation_from_mapping(action.request["rotation"])
+            work, cluster, lambda: self._replan(action), take_over=takes_over(action.request)
         )
         if moved is not None:
             return moved
@@ -159,7 +131,7 @@ class Rotator:
                     before,
                     action_id=work.action.id,
                     requester=work.action.requester,
-                    force=bool(work.action.request.get("take_over")),
+                    force=takes_over(work.action.request),
                 )
             )
             progress = follow_through(work, cluster, spec, self._margin)

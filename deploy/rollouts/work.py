@@ -25,7 +25,7 @@ class Work:
         self.action = action
         self.run = run
         begun = {step.name for step in action.steps}
-        self.minted = action.plan.get("token", {}).get("secret") or "" if TOKEN in begun else ""
+        self.minted = (action.plan.token.secret or "") if TOKEN in begun else ""
         self.applying = APPLY in begun
         self.applied = False
         self._patience = patience

@@ -20,7 +20,6 @@ from deploy.tokens.token import (
 )
 from deploy.tokens.token_plan import TokenPlan
 
-KIND = "rotate"
 _LIFETIME = re.compile(r"(?P<count>[1-9][0-9]{0,3})(?P<unit>[dh])")
 _UNITS = {"d": datetime.timedelta(days=1), "h": datetime.timedelta(hours=1)}
 _ALLOWED = datetime.timedelta(days=30)
@@ -35,13 +34,6 @@ class Rotation:
 
     key: KeyType | None = None
     lifetime: datetime.timedelta = LONGEST
-
-
-def rooms(kind: str, environment: str, at_once: int) -> tuple[str, ...]:
-    """The rooms of rotations of one environment (deploy.actions.runner): as many as may run."""
-    if kind != KIND:
-        return ()
-    return tuple(f"{KIND}:{environment}:{number}" for number in range(at_once))
 
 
 def rotation_to_mapping(rotation: Rotation) -> dict[str, Any]:

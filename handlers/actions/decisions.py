@@ -4,14 +4,14 @@ What a click carries is not trusted: the id is looked up, who may decide is aske
 moment, and the store checks state, digest, time and votes in one step.
 """
 
-import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from deploy.actions.record import Action, State
+from deploy.actions.record import Action
 from deploy.actions.store import Decision
-from deploy.errors import GatewayBotError, InvalidInput
+from deploy.changes.decide import By
+from deploy.errors import GatewayBotError
 from handlers.actions import again
 from handlers.services import Services
 from handlers.slack import replies
@@ -22,47 +22,33 @@ from handlers.views import denial as modal
 from handlers.views import details as whole
 from handlers.views.reply import Reply
 
-REASON_LIMIT = 500
 
-
-def confirm(services: Services, click: Click) -> None:
-    """The requester says yes to exactly what was shown."""
-    action_id, digest = _value(click)
-    _answer(services, click, lambda: confirmed(services, action_id, click.user, digest, _id(click)))
-
-
-def approve(services: Services, click: Click) -> None:
-    """An approver says yes to exactly what was shown."""
-    action_id, digest = _value(click)
-    _answer(services, click, lambda: approved(services, action_id, click.user, digest, _id(click)))
+def agree(services: Services, click: Click) -> None:
+    """Somebody says yes to exactly what was shown: the requester confirms, an approver approves."""
+    action_id, by = _by(click)
+    _answer(services, click, lambda: services.decider.agree(action_id, by))
 
 
 def cancel(services: Services, click: Click) -> None:
     """The requester takes the request back."""
-    action_id, digest = _value(click)
-    _answer(
-        services,
-        click,
-        lambda: services.store.cancel(
-            action_id, by=click.user, digest=digest, request_id=_id(click)
-        ),
-    )
+    action_id, by = _by(click)
+    _answer(services, click, lambda: services.decider.cancel(action_id, by))
 
 
 def deny(services: Services, click: Click) -> None:
     """Ask why, where the person may deny it now; the denial counts once the reason is given."""
-    action_id, digest = _value(click)
+    action_id, by = _by(click)
     action = services.store.get(action_id)
-    result = _why_not(services, action, click.user, digest)
+    result = services.decider.would("deny", action, click.user, by.digest) if action else "gone"
     copy = _copy(click, action)
-    if result:
-        _tell(services, click, view.refused(result, action))
+    if result != "done":
+        _reply(services, click, view.refused(result, action))
         if action is not None and copy:
             _redraw(services, action, click.user, click.channel, copy)
         return
     services.slack.views_open(
         trigger_id=click.trigger_id,
-        view=modal.ask(action_id, digest, click.channel, copy),
+        view=modal.ask(action_id, by.digest, click.channel, copy),
     )
 
 
@@ -70,11 +56,8 @@ def deny_with_reason(services: Services, submission: Submission) -> None:
     """The reason was given. InvalidInput keeps the form open; what else is to say goes to the
     person alone."""
     asked = modal.read(submission.private_metadata, submission.values)
-    reason = checked_reason(asked.reason)
-    decision = denied(
-        services, asked.action_id, submission.user, asked.digest, reason, submission.id
-    )
-    services.wake(asked.action_id)
+    by = By(submission.user, asked.digest, submission.id)
+    decision = services.decider.deny(asked.action_id, by, asked.reason)
     if decision.action is not None and asked.copy:
         _redraw(services, decision.action, submission.user, asked.channel, asked.copy)
     if not decision.counted:
@@ -89,148 +72,49 @@ def deny_with_reason(services: Services, submission: Submission) -> None:
 
 def details(services: Services, click: Click) -> None:
     """Open the whole plan in a modal."""
-    action_id, _digest = _value(click)
+    action_id, _ = _by(click)
     try:
         action = services.store.get(action_id)
     except GatewayBotError as error:
-        _tell(services, click, errors.trouble(error))
+        _reply(services, click, errors.trouble(error))
         return
     if action is None:
-        _tell(services, click, view.gone())
+        _reply(services, click, view.gone())
         return
     services.slack.views_open(trigger_id=click.trigger_id, view=whole.modal(action))
 
 
 def ask_again(services: Services, click: Click) -> None:
     """Plan the same once more, for whoever asked for it."""
-    action_id, _digest = _value(click)
+    action_id, by = _by(click)
     action = services.store.get(action_id)
     if action is None:
-        _tell(services, click, view.gone())
+        _reply(services, click, view.gone())
         return
     if action.requester != click.user:
-        _tell(services, click, view.refused("not-requester", action))
+        _reply(services, click, view.refused("not-requester", action))
         return
-    request = again.request_for(action, f"click:{_id(click)}")
-    if not services.gatekeeper.same_freeze(action):
-        # An emergency of then is no reason to go through a freeze of now.
-        request = dataclasses.replace(request, options={**request.options, "break-glass": ""})
-    services.accept(request)
+    # An emergency of then is no reason to override a freeze of now.
+    same = services.policies.same_freeze(action)
+    services.accept(again.renewal(action, f"click:{by.request_id}", break_glass=same))
 
 
 def show(services: Services, click: Click) -> None:
     """The action's plan with its buttons, for one person."""
-    action_id, _digest = _value(click)
+    action_id, _ = _by(click)
     action = services.store.get(action_id)
-    _tell(services, click, approvals.plan_to_approve(action) if action else view.gone())
+    _reply(services, click, approvals.plan_to_approve(action) if action else view.gone())
 
 
-def confirmed(
-    services: Services, action_id: str, user: str, digest: str, request_id: str
-) -> Decision:
-    """Record a confirmation, where the window it rests on is open still. Refused in a freeze."""
-    action = _thawed(services, action_id)
-    open_still = action is None or services.gatekeeper.window_open(action.policy)
-    decision = services.store.confirm(
-        action_id, by=user, digest=digest, request_id=request_id, window_open=open_still
-    )
-    if decision.result == "window-closed":
-        services.store.lapse(action_id)
-    return decision
-
-
-def approved(
-    services: Services, action_id: str, user: str, digest: str, request_id: str
-) -> Decision:
-    """Record an approval, if `user` is an approver now. Unavailable where that cannot be read,
-    Refused in a freeze."""
-    action = _thawed(services, action_id)
-    return services.store.approve(
-        action_id,
-        by=user,
-        person=_person(services, action, user),
-        eligible=_eligible(services, action, user),
-        digest=digest,
-        request_id=request_id,
-    )
-
-
-def denied(
-    services: Services, action_id: str, user: str, digest: str, reason: str, request_id: str
-) -> Decision:
-    """Record a denial, if `user` is an approver now. Unavailable where that cannot be read."""
-    action = services.store.get(action_id)
-    return services.store.deny(
-        action_id,
-        by=user,
-        person=_person(services, action, user),
-        eligible=_eligible(services, action, user),
-        digest=digest,
-        reason=reason,
-        request_id=request_id,
-    )
-
-
-def checked_reason(text: str) -> str:
-    """A person's reason. InvalidInput when there is none, or too much of it."""
-    reason = " ".join(text.split())
-    if not reason:
-        raise InvalidInput("A reason is needed.", field="reason", remedy="Say why in a few words.")
-    if len(reason) > REASON_LIMIT:
-        raise InvalidInput(f"A reason has at most {REASON_LIMIT} characters.", field="reason")
-    return reason
-
-
-def _thawed(services: Services, action_id: str) -> Action | None:
-    """The action; Refused where it waits for a yes and a freeze has begun since."""
-    action = services.store.get(action_id)
-    if action is not None and action.state is State.PENDING:
-        services.gatekeeper.check_freeze(action)
-    return action
-
-
-def _eligible(services: Services, action: Action | None, user: str) -> bool:
-    return action is not None and services.gatekeeper.may_decide(action, user).allowed
-
-
-def _why_not(services: Services, action: Action | None, user: str, digest: str) -> str:
-    """Why a denial would not count, in the order in which the store looks; empty where it would.
-    Unavailable where it cannot be read who may decide."""
-    if action is None:
-        return "gone"
-    if action.state is not State.PENDING:
-        return "expired" if action.state is State.EXPIRED else "already"
-    if action.digest != digest:
-        return "stale"
-    person = _person(services, action, user)
-    if user == action.requester or person == action.person:
-        return "self"
-    if not _eligible(services, action, user):
-        return "not-approver"
-    return "voted" if any(vote.person == person for vote in action.votes) else ""
-
-
-def _person(services: Services, action: Action | None, user: str) -> str:
-    """Who is behind `user`, by the name that the action has for them: the settings may have learned
-    only since then that two identities are one person's."""
-    person = services.gatekeeper.person(user)
-    if action is None:
-        return person
-    known = {services.gatekeeper.person(vote.by): vote.person for vote in action.votes}
-    known[services.gatekeeper.person(action.requester)] = action.person
-    return known.get(person, person)
-
-
-def _answer(services: Services, click: Click, decide: Any) -> None:
+def _answer(services: Services, click: Click, decide: Callable[[], Decision]) -> None:
     try:
-        decision: Decision = decide()
+        decision = decide()
     except GatewayBotError as error:
-        _tell(services, click, errors.trouble(error))
+        _reply(services, click, errors.trouble(error))
         return
     if not decision.counted:
-        _tell(services, click, view.refused(decision.result, decision.action))
+        _reply(services, click, view.refused(decision.result, decision.action))
     if decision.action is not None:
-        services.wake(decision.action.id)
         copy = _copy(click, decision.action)
         if copy:
             _redraw(services, decision.action, click.user, click.channel, copy)
@@ -252,21 +136,19 @@ def _redraw(services: Services, action: Action, user: str, channel: str, copy: s
     replies.send(services.slack, reply, user=user, channel=channel, response_url=copy, replace=True)
 
 
-def _id(click: Click) -> str:
-    """The same for each delivery of one click and for no other: action_ts is the click's own."""
+def _by(click: Click) -> tuple[str, By]:
+    """Which action, and who decides on which plan. The request id is the same for each delivery of
+    one click and for no other: action_ts is the click's own."""
     action: dict[str, Any] = click.body["actions"][0]
-    return f"{click.user}:{action['action_id']}:{action.get('action_ts', click.trigger_id)}"
-
-
-def _value(click: Click) -> tuple[str, str]:
+    request_id = f"{click.user}:{action['action_id']}:{action.get('action_ts', click.trigger_id)}"
     try:
         value = json.loads(click.value)
-        return str(value["id"]), str(value["digest"])
+        return str(value["id"]), By(click.user, str(value["digest"]), request_id)
     except (ValueError, KeyError, TypeError):
-        return "", ""
+        return "", By(click.user, "", request_id)
 
 
-def _tell(services: Services, click: Click, reply: Reply) -> None:
+def _reply(services: Services, click: Click, reply: Reply) -> None:
     replies.send(
         services.slack,
         reply,
@@ -277,8 +159,8 @@ def _tell(services: Services, click: Click, reply: Reply) -> None:
 
 
 CLICKS: Mapping[str, Callable[[Services, Click], None]] = {
-    "action_confirm": confirm,
-    "action_approve": approve,
+    "action_confirm": agree,
+    "action_approve": agree,
     "action_deny": deny,
     "action_cancel": cancel,
     "action_details": details,

@@ -1,18 +1,12 @@
 """The Fix buttons under a plan: the same once more, with what a rule advises."""
 
-import dataclasses
-import json
-from collections.abc import Mapping
-from typing import Any
-
-from deploy.actions.record import Action, State
-from deploy.plans.binding import plan_from_mapping
-from deploy.specs.overlay import merged
+from deploy.actions.record import State
+from deploy.changes.decide import By
+from deploy.plans.plan import Plan
 from handlers.actions import again
 from handlers.services import Services
 from handlers.slack import replies
 from handlers.slack.payloads import Click
-from handlers.verbs import revise
 from handlers.views import action as view
 from handlers.views import fixes
 
@@ -25,35 +19,14 @@ def fix(services: Services, click: Click) -> None:
     """
     action_id, rule = fixes.read(click.value)
     action = services.store.get(action_id)
-    if action is None:
-        _tell(services, click, None)
+    result = "already"
+    if action is not None and action.requester != click.user:
+        result = "not-requester"
+    elif action is not None and action.state is State.PENDING and _advises(action.plan, rule):
+        services.accept(again.renewal(action, f"{action.id}:{rule}", rule=rule))
+        by = By(click.user, action.digest, f"fix:{action.id}:{rule}")
+        services.decider.cancel(action.id, by)
         return
-    if action.requester != click.user:
-        _tell(services, click, action, "not-requester")
-        return
-    patch = _patch(action, rule)
-    if patch is None or action.state is not State.PENDING:
-        _tell(services, click, action)
-        return
-    asked = again.request_for(action, f"{action.id}:{rule}")
-    spec = merged(json.loads(asked.options["spec"]), patch)
-    options = {**asked.options, "spec": json.dumps(spec)}
-    if options["verb"] in (revise.RESTART.name, revise.SCALE.name):
-        # More than that is asked for now: the gateway as it is planned, with the fix.
-        options["verb"] = action.kind
-    services.accept(dataclasses.replace(asked, options=options))
-    services.store.cancel(
-        action.id, by=click.user, digest=action.digest, request_id=f"fix:{action.id}:{rule}"
-    )
-    services.wake(action.id)
-
-
-def _patch(action: Action, rule: str) -> Mapping[str, Any] | None:
-    found = plan_from_mapping(action.plan).findings
-    return next((f.fix_patch for f in found if f.rule == rule and f.fix_patch), None)
-
-
-def _tell(services: Services, click: Click, action: Action | None, result: str = "already") -> None:
     replies.send(
         services.slack,
         view.refused(result, action),
@@ -61,6 +34,10 @@ def _tell(services: Services, click: Click, action: Action | None, result: str =
         channel=click.channel,
         response_url="",
     )
+
+
+def _advises(plan: Plan, rule: str) -> bool:
+    return any(f.rule == rule and f.fix_patch for f in plan.findings)
 
 
 CLICKS = dict.fromkeys(fixes.ACTIONS, fix)

@@ -229,8 +229,8 @@ class Deliveries:
         if note.to == "requester":
             self._tell_requester(delivery, note, message)
             return
-        window = delivery.action.policy.window
-        top = self._window_place(window) if note.to == "window" else message
+        windows = delivery.action.policy.windows
+        top = self._window_place(windows[0]) if note.to == "window" else message
         if top is not None:
             self._reply(delivery, note, top)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from deploy.annotations import SPEC_ANNOTATION
 from deploy.azure import ApimInstance
+from deploy.changes.kinds import ADOPT
 from deploy.errors import Conflict, GatewayBotError, NotFound
 from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster
@@ -14,24 +15,19 @@ from deploy.observed.inventory import apim_gateway_of, settings_maps
 from deploy.observed.pods import token_secret_of
 from deploy.observed.token_facts import secret_facts
 from deploy.plans.adoption import derive, instance_named_by
-from handlers.actions.proposal import (
-    DECISION_OPTIONS,
-    check_allowed,
-    find,
-    listed,
-    propose,
-    told_of_waits,
-)
+from deploy.plans.requests import DeployRequest
+from handlers.actions.asking import ask, listed, reporting_waits
+from handlers.fleet import find
 from handlers.services import Services
 from handlers.slack.payloads import Request
+from handlers.verbs.options import DECISION_OPTIONS
 from handlers.verbs.verb import Option, Verb
 from handlers.views.reply import Reply
 
 
 def run(services: Services, request: Request) -> Reply | None:
     """Derive what the gateway is meant to be from what is live, and plan to deploy just that."""
-    ref = find(services, request.gateway)
-    check_allowed(services, request, ref)
+    ref = find(services.caches, request.gateway)
     cluster = services.clusters[ref.cluster]
     deployment = deployment_of(cluster, ref)
     if SPEC_ANNOTATION in (deployment["metadata"].get("annotations") or {}):
@@ -54,7 +50,8 @@ def run(services: Services, request: Request) -> Reply | None:
         deployment, found, maps, budgets, claims, cluster=ref.cluster,
         instance=instance, gateway=gateway,
     )  # fmt: skip
-    return propose(services, request, adoption.spec, take_over=True, notes=adoption.notes)
+    wanted = DeployRequest(adoption.spec, take_over=True)
+    return ask(services, request, ADOPT, wanted, ref, notes=adoption.notes)
 
 
 def _instance(
@@ -85,7 +82,7 @@ def _gateway(
     deployment: Manifest,
 ) -> str:
     """The gateway resource: as asked for, else as its token or environment says, else its name."""
-    waiting = told_of_waits(services, request)
+    waiting = reporting_waits(services, request)
     known = [gateway.name for gateway in services.arm.list_gateways(instance, waiting)]
     wanted = str(request.options.get("gateway") or "")
     candidates = [wanted] if wanted else [*_told(cluster, deployment), _name(deployment)]
@@ -117,7 +114,7 @@ def _name(deployment: Manifest) -> str:
 
 
 VERB = Verb(
-    "adopt",
+    ADOPT,
     "takes over a gateway that the portal's YAML or Helm installed",
     run,
     gateway="required",

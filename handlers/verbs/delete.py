@@ -1,32 +1,26 @@
-"""`/gateway delete`: shows what would go, and waits for the decision."""
+"""`/gateway delete`: shows what would be deleted, and waits for the decision."""
 
-from deploy.errors import NotFound
-from deploy.observed.installed import installed
-from deploy.rollouts.removal import removal_plan
-from handlers.actions.proposal import DECISION_OPTIONS, check_allowed, find, wait_for_decision
+from deploy.changes.kinds import DELETE
+from deploy.plans.requests import RemovalRequest
+from handlers.actions.asking import ask
+from handlers.fleet import find
 from handlers.services import Services
 from handlers.slack.payloads import Request
+from handlers.verbs.options import DECISION_OPTIONS
 from handlers.verbs.verb import Option, Verb
 from handlers.views.reply import Reply
 
 
 def run(services: Services, request: Request) -> Reply | None:
-    """Put everything that would be deleted before the requester."""
-    ref = find(services, request.gateway)
-    check_allowed(services, request, ref)
-    cluster = services.clusters[ref.cluster]
-    plan = removal_plan(
-        cluster, installed(cluster, ref), volumes=bool(request.options.get("with-volumes"))
-    )
-    if not plan.changes:
-        raise NotFound(f"Nothing of {ref} is there any more.")
-    wait_for_decision(services, request, plan, kind="delete")
-    return None
+    """Put everything that would be deleted before those who decide."""
+    ref = find(services.caches, request.gateway)
+    wanted = RemovalRequest(ref, bool(request.options.get("with-volumes")))
+    return ask(services, request, DELETE, wanted, ref)
 
 
 VERB = Verb(
-    "delete",
-    "deletes a gateway from its cluster; volumes only when told",
+    DELETE,
+    "deletes a gateway from its cluster; volumes only when asked to",
     run,
     gateway="required",
     options=(

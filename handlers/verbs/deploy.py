@@ -7,22 +7,19 @@ from typing import Any
 
 from deploy.annotations import SPEC_ANNOTATION
 from deploy.azure import ApimInstance
+from deploy.changes.kinds import DEPLOY
 from deploy.errors import GatewayBotError, InvalidInput, NotFound, Refused
 from deploy.gateway import GatewayRef
+from deploy.plans.requests import DeployRequest
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.overlay import EXAMPLE, from_file, from_words, from_yaml, merged
 from deploy.specs.spec import spec_from_mapping
 from handlers.actions import fix
-from handlers.actions.proposal import (
-    DECISION_OPTIONS,
-    check_allowed,
-    listed,
-    propose,
-    told_of_waits,
-)
+from handlers.actions.asking import ask, listed, reporting_waits, words
 from handlers.services import Services
 from handlers.slack import spec_file
 from handlers.slack.payloads import Click, Request, Submission
+from handlers.verbs.options import DECISION_OPTIONS, TAKE_OVER
 from handlers.verbs.verb import Option, Verb
 from handlers.views import deploy_modal as modal
 from handlers.views.reply import Reply
@@ -39,7 +36,7 @@ _OPTIONS = (
         "set", "any other field of the spec, for example logs.level=warn", "FIELD=VALUE", "many"
     ),
     Option("name", "name on the cluster, where it is not the gateway's own", "NAME"),
-    Option("take-over", "also change fields that another field manager owns", kind="flag"),
+    TAKE_OVER,
     *DECISION_OPTIONS,
 )
 
@@ -58,10 +55,10 @@ def run(services: Services, request: Request) -> Reply | None:
             f"There is no cluster “{ref.cluster}”.",
             remedy=f"This bot knows {', '.join(sorted(services.clusters))}.",
         )
-    check_allowed(services, request, ref)
     spec = _spec(services, request, ref, instance, gateway)
     _check_tag(services, spec)
-    return propose(services, request, spec, take_over=bool(request.options.get("take-over")))
+    wanted = DeployRequest(spec, take_over=bool(request.options.get("take-over")))
+    return ask(services, request, DEPLOY, wanted, ref)
 
 
 def incomplete(request: Request) -> bool:
@@ -119,7 +116,13 @@ def submit(services: Services, submission: Submission) -> Request:
         error.field = _BLOCKS.get(error.field, modal.NAME)
         raise
     try:
-        check_allowed(services, request, ref)
+        services.proposer.check(
+            ref,
+            request.user,
+            request.channel,
+            why=words(request, "reason"),
+            break_glass=words(request, "break-glass"),
+        )
     except Refused as refusal:
         raise InvalidInput(refusal.happened, field=modal.PLACE, remedy=refusal.remedy) from refusal
     return request
@@ -212,7 +215,7 @@ def _gateway(services: Services, request: Request) -> tuple[ApimInstance, str]:
             f"There is no API Management instance “{wanted}”.",
             remedy=f"This bot knows {', '.join(sorted(services.instances))}.",
         )
-    waiting = told_of_waits(services, request)
+    waiting = reporting_waits(services, request)
     known = {i.name: [g.name for g in services.arm.list_gateways(i, waiting)] for i in instances}
     found = [i for i in instances if gateway in known[i.name]]
     if len(found) == 1:

@@ -4,11 +4,11 @@ import json
 import time
 from collections.abc import Callable
 
+from deploy.changes.kinds import ROTATE
 from deploy.errors import GatewayBotError, InvalidInput, NotFound, Refused
 from deploy.expiry.record import Tracked
 from deploy.gateway import GatewayRef
-from deploy.tokens.rotation import KIND
-from handlers.actions.proposal import find
+from handlers.fleet import find
 from handlers.services import Services
 from handlers.slack import replies
 from handlers.slack.payloads import Click, Request, Submission
@@ -25,7 +25,7 @@ def run(services: Services, request: Request) -> Reply | None:
     if "snooze" in request.options:
         return _snooze(services, request)
     if request.gateway:
-        found = services.tracker.find(find(services, request.gateway))
+        found = services.tracker.find(find(services.caches, request.gateway))
         listing = [found] if found is not None else []
     else:
         listing = [t for t in services.tracker.listing() if t.over != "gone"]
@@ -40,7 +40,7 @@ def rotate(services: Services, click: Click) -> None:
         services.accept(
             Request(
                 id=f"click:{click.trigger_id}",
-                verb=KIND,
+                verb=ROTATE,
                 user=click.user,
                 channel=click.channel,
                 gateway=str(GatewayRef.parse(click.value)),
@@ -101,7 +101,7 @@ def _answer(services: Services, click: Click, work: Callable[[], Reply | None]) 
 def _snooze(services: Services, request: Request) -> Reply:
     if not request.gateway:
         raise InvalidInput("Which gateway is missing.", field="gateway")
-    ref = find(services, request.gateway)
+    ref = find(services.caches, request.gateway)
     chosen, reason = str(request.options["snooze"]), str(request.options.get("reason", "")).strip()
     seconds = _checked(services, ref, request.user, reason, chosen)
     tracked = services.tracker.snooze(

@@ -7,7 +7,7 @@ from slack_sdk.errors import SlackApiError
 from deploy.errors import Unavailable
 from deploy.observed.installed import installed
 from deploy.rendering.export import exported
-from handlers.actions.proposal import find
+from handlers.fleet import find
 from handlers.services import Services
 from handlers.slack.payloads import Request
 from handlers.verbs.verb import Verb
@@ -17,7 +17,7 @@ from handlers.views.text import escape, section
 
 def run(services: Services, request: Request) -> Reply:
     """Send the file to the requester alone, in the messages with the app."""
-    ref = find(services, request.gateway)
+    ref = find(services.caches, request.gateway)
     gateway = installed(services.clusters[ref.cluster], ref)
     text = exported(gateway)
     name = f"{ref.cluster}-{ref.namespace}-{ref.name}.yaml"

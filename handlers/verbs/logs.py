@@ -17,7 +17,7 @@ from deploy.logs.following import Following, Pods, read_now
 from deploy.logs.lines import Line
 from deploy.observed.installed import deployment_of
 from deploy.observed.inventory import container_of
-from handlers.actions.proposal import find
+from handlers.fleet import find
 from handlers.messages import live
 from handlers.messages.posting import post
 from handlers.services import Services
@@ -173,7 +173,7 @@ def _upload(services: Services, ref: GatewayRef, texts: list[str], top: Mapping[
 
 def _understood(services: Services, request: Request) -> _Asked:
     options = request.options
-    ref = find(services, request.gateway)
+    ref = find(services.caches, request.gateway)
     verdict = services.gatekeeper.may_ask(ref, request.user)
     if not verdict.allowed:
         raise Refused(f"You may not read the logs of {ref}.", meaning=verdict.sentence)

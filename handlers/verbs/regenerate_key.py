@@ -1,11 +1,14 @@
 """`/gateway regenerate-key`: kills every token made with one of a gateway's keys."""
 
+from deploy.changes.kinds import REGENERATE
 from deploy.errors import InvalidInput, Refused
-from deploy.rollouts.regeneration import KIND, Survey, check_strictest, plan_regeneration
+from deploy.plans.requests import KeyRequest
 from deploy.tokens.rotation import parse_key
-from handlers.actions.proposal import DECISION_OPTIONS, check_allowed, find, wait_for_decision
+from handlers.actions.asking import ask
+from handlers.fleet import find
 from handlers.services import Services
 from handlers.slack.payloads import Request
+from handlers.verbs.options import DECISION_OPTIONS
 from handlers.verbs.verb import Option, Verb
 from handlers.views.reply import Reply
 
@@ -21,20 +24,15 @@ def run(services: Services, request: Request) -> Reply | None:
         )
     if "key" not in request.options:
         raise InvalidInput(
-            "Which key is missing.", field="key", remedy="Write --key primary or --key secondary."
+            "Required: `--key`.", field="key", remedy="Write --key primary or --key secondary."
         )
     key = parse_key(str(request.options["key"]))
-    ref = find(services, request.gateway)
-    check_allowed(services, request, ref)
-    survey = Survey(services.caches)
-    plan, holding = plan_regeneration(survey, services.clusters[ref.cluster], ref, key)
-    check_strictest(ref, holding, services.environments)
-    wait_for_decision(services, request, plan, kind=KIND, more={"key": key})
-    return None
+    ref = find(services.caches, request.gateway)
+    return ask(services, request, REGENERATE, KeyRequest(ref, key), ref)
 
 
 VERB = Verb(
-    KIND,
+    REGENERATE,
     "kills every token made with one of a gateway's keys, where no pod holds one",
     run,
     gateway="required",

@@ -5,18 +5,20 @@ import time
 from collections.abc import Sequence
 
 from deploy.actions.record import Action, State, action_id
+from deploy.changes.decide import By
+from deploy.changes.kinds import ROTATE
 from deploy.errors import GatewayBotError, InvalidInput, Refused
 from deploy.gateway import GatewayRef
 from deploy.health.status import GatewaySummary
-from deploy.observed.installed import installed
-from deploy.tokens.rotation import KIND, Rotation, parse_key, parse_lifetime
+from deploy.plans.requests import RotateRequest
+from deploy.tokens.rotation import Rotation, parse_key, parse_lifetime
 from deploy.tokens.token import LONGEST
-from handlers.actions import decisions
-from handlers.actions.proposal import DECISION_OPTIONS, check_allowed, find, propose
+from handlers.actions.asking import ask
+from handlers.fleet import everywhere, find
 from handlers.services import Services
 from handlers.slack import replies
 from handlers.slack.payloads import Click, Request
-from handlers.verbs.status import everywhere
+from handlers.verbs.options import DECISION_OPTIONS, TAKE_OVER
 from handlers.verbs.verb import Option, Verb
 from handlers.views import rotate as view
 from handlers.views.reply import Reply
@@ -44,36 +46,21 @@ def run(services: Services, request: Request) -> Reply | None:
         return _several(services, request, rotation)
     if not request.gateway:
         raise InvalidInput(
-            "Which gateway is missing.",
+            "Required: a gateway.",
             field="gateway",
             remedy=f"Write {services.command} rotate edge-1, or choose several with --all or "
             "--expiring 7d.",
         )
-    return propose_rotation(services, request, find(services, request.gateway), rotation)
+    return _one(services, request, find(services.caches, request.gateway), rotation)
 
 
-def propose_rotation(
-    services: Services, request: Request, ref: GatewayRef, rotation: Rotation
-) -> Reply | None:
-    """Plan a rotation and put it before those who decide; nothing is changed yet.
-
-    A reply is left only where there is nothing to decide. Conflict for a gateway that this bot did
-    not deploy or adopt: what it would go back to could not be known.
-    """
-    check_allowed(services, request, ref)
-    gateway = installed(services.clusters[ref.cluster], ref)
-    return propose(
-        services,
-        request,
-        gateway.spec,
-        take_over=bool(request.options.get("take-over")),
-        kind=KIND,
-        rotation=rotation,
-    )
+def _one(services: Services, request: Request, ref: GatewayRef, rotation: Rotation) -> Reply | None:
+    wanted = RotateRequest(ref, rotation, bool(request.options.get("take-over")))
+    return ask(services, request, ROTATE, wanted, ref)
 
 
 def _several(services: Services, request: Request, rotation: Rotation) -> Reply:
-    found, failed = everywhere(services)
+    found, failed = everywhere(services.caches)
     chosen = _chosen(found, str(request.options.get("expiring", "")))
     proposed: list[view.Proposed] = []
     refused: list[view.Refusal] = [
@@ -89,7 +76,7 @@ def _several(services: Services, request: Request, rotation: Rotation) -> Reply:
         action.ref: action.id
         for action in services.store.open()
         # A bot that died over this very command may have planned some of them.
-        if action.kind == KIND and action.id != action_id(f"{request.id}:{action.ref}")
+        if action.kind == ROTATE and action.id != action_id(f"{request.id}:{action.ref}")
     }
     refused += [
         view.Refusal(str(ref), f"A rotation of it waits or runs already: {under_way[ref]}.")
@@ -100,7 +87,7 @@ def _several(services: Services, request: Request, rotation: Rotation) -> Reply:
     for ref in free[:_AT_ONCE]:
         one = dataclasses.replace(request, id=f"{request.id}:{ref}", gateway=str(ref))
         try:
-            told = propose_rotation(services, one, ref, rotation)
+            told = _one(services, one, ref, rotation)
         except GatewayBotError as error:
             refused.append(view.Refusal(str(ref), f"{error.happened} {error.remedy}".strip()))
             continue
@@ -137,7 +124,7 @@ def _decides(services: Services, new_id: str) -> bool:
 
 
 def _alone(action: Action) -> bool:
-    return action.policy.by == "requester" and not action.policy.window
+    return action.policy.by == "requester" and not action.policy.windows
 
 
 def confirm_all(services: Services, click: Click) -> None:
@@ -151,7 +138,7 @@ def confirm_all(services: Services, click: Click) -> None:
             continue
         request_id = f"{click.user}:all:{new_id}"
         try:
-            decision = decisions.confirmed(services, new_id, click.user, action.digest, request_id)
+            decision = services.decider.agree(new_id, By(click.user, action.digest, request_id))
         except Refused as error:
             refused.append(view.Refusal(str(action.ref), error.happened))
             continue
@@ -159,7 +146,6 @@ def confirm_all(services: Services, click: Click) -> None:
             done += 1
         else:
             left += 1
-        services.wake(new_id)
     replies.send(
         services.slack,
         view.confirmed(done, left, refused),
@@ -180,7 +166,7 @@ VERB = Verb(
         Option("ttl", "how long the new token lives; as long as Azure allows when left out", "20d"),
         Option("all", "every gateway that has a token", kind="flag"),
         Option("expiring", "every gateway whose token expires within this time", "7d"),
-        Option("take-over", "also change fields that another field manager owns", kind="flag"),
+        TAKE_OVER,
         *DECISION_OPTIONS,
     ),
     examples=("rotate edge-1", "rotate edge-1 --key primary --ttl 20d", "rotate --expiring 7d"),

@@ -8,17 +8,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TypeVar
 
 from deploy.actions.audit import Entry
-from deploy.errors import GatewayBotError, InvalidInput, Unavailable
+from deploy.errors import GatewayBotError, InvalidInput
 from deploy.gateway import GatewayRef
-from deploy.health.cache import CachedGateway
 from deploy.health.fleet import Row, Selection, rows_of
 from deploy.health.portal import gateway_link, instance_named
-from deploy.health.status import GatewayDetail, GatewaySummary, gateway_detail, resolve, summaries
+from deploy.health.status import GatewayDetail, gateway_detail, resolve
 from deploy.images import support
+from handlers.fleet import found_everywhere
 from handlers.messages import live
 from handlers.services import Services
 from handlers.slack import replies
@@ -38,15 +38,6 @@ _ENTRIES = 20
 _MINUTES, _LONGEST = 10, 60
 _STEP = 20.0
 """In a message that is kept current, ages move on by so many seconds at a time."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """What runs on every cluster that is known, and what is wrong with the others."""
-
-    gateways: tuple[CachedGateway, ...]
-    summaries: tuple[GatewaySummary, ...]
-    failed: Mapping[str, GatewayBotError]
 
 
 def run(services: Services, request: Request) -> Reply | None:
@@ -91,7 +82,7 @@ def table(services: Services, page: fleet.Page) -> Reply:
 
 def in_depth(services: Services, name: str, now: float) -> Reply:
     """The gateway that `name` means."""
-    found = found_everywhere(services)
+    found = found_everywhere(services.caches)
     ref = resolve(name, found.summaries, found.failed)
     detail = gateway_detail(services.caches[ref.cluster], ref, services.levels.azure_events(ref))
     promised = support(detail.summary.tag, _tags(services))
@@ -103,38 +94,10 @@ def rows_everywhere(
     services: Services,
 ) -> tuple[tuple[Row, ...], Mapping[str, GatewayBotError]]:
     """Every gateway as a row, and what is wrong with clusters that cannot be looked at."""
-    found = found_everywhere(services)
+    found = found_everywhere(services.caches)
     seen = services.levels.look(found.gateways)
     rows = rows_of(found.summaries, seen, _tags(services), services.environments)
     return rows, found.failed
-
-
-def everywhere(
-    services: Services,
-) -> tuple[tuple[GatewaySummary, ...], Mapping[str, GatewayBotError]]:
-    """The gateways of every cluster that is known, and what is wrong with the others."""
-    found = found_everywhere(services)
-    return found.summaries, found.failed
-
-
-def found_everywhere(services: Services) -> Found:
-    """Read every cluster's cache at once."""
-    with ThreadPoolExecutor(max(1, len(services.caches))) as pool:
-        running = {name: pool.submit(cache.read) for name, cache in services.caches.items()}
-    gateways: list[CachedGateway] = []
-    told: list[GatewaySummary] = []
-    failed: dict[str, GatewayBotError] = {}
-    for name, future in running.items():
-        try:
-            snapshot = future.result()
-        except GatewayBotError as error:
-            failed[name] = error
-            continue
-        gateways += snapshot.gateways
-        told += summaries(snapshot, time.time())
-        if snapshot.stale:
-            failed[name] = Unavailable(snapshot.stale)
-    return Found(tuple(gateways), tuple(told), failed)
 
 
 def by_button(services: Services, click: Click) -> None:

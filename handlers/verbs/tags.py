@@ -3,9 +3,9 @@
 from collections import Counter
 
 from deploy.images import support
+from handlers.fleet import everywhere
 from handlers.services import Services
 from handlers.slack.payloads import Request
-from handlers.verbs.status import everywhere
 from handlers.verbs.verb import Option, Verb
 from handlers.views import tags as view
 from handlers.views.reply import Reply
@@ -14,7 +14,7 @@ from handlers.views.reply import Reply
 def run(services: Services, request: Request) -> Reply:
     """Ask the registry what there is, and the caches of the clusters what runs."""
     known = services.registry.tags()
-    found, failed = everywhere(services)
+    found, failed = everywhere(services.caches)
     running = Counter(summary.tag for summary in found)
     rows = [
         view.Row(tag, support(tag, known), running[tag], tag in known) for tag in {*known, *running}

@@ -8,6 +8,9 @@ from handlers.services import Services
 from handlers.slack.payloads import Click, Request, Submission
 from handlers.views.reply import Reply
 
+Run = Callable[[Services, Request], Reply | None]
+"""Answers a complete request; a reply is for the person who asked alone."""
+
 
 @dataclass(frozen=True)
 class Option:
@@ -32,7 +35,7 @@ class Verb:
 
     name: str
     summary: str
-    run: Callable[[Services, Request], Reply | None]
+    run: Run
     gateway: Literal["none", "optional", "required"] = "none"
     positional: str = "gateway"
     options: tuple[Option, ...] = ()

@@ -9,9 +9,10 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 
 from deploy.actions.store import ActionStore
 from deploy.actions.windows import Window, Windows
+from deploy.changes.decide import checked_reason
 from deploy.errors import GatewayBotError, InvalidInput, NotFound, Refused, Unavailable
-from handlers.actions import decisions
-from handlers.actions.proposal import find, in_person
+from handlers.actions.asking import in_person
+from handlers.fleet import find
 from handlers.messages.posting import post
 from handlers.services import Services
 from handlers.slack import replies
@@ -38,7 +39,7 @@ def run(services: Services, request: Request) -> Reply | None:
             "A window is opened in a channel, where its person and the other approvers see it.",
             remedy="Type this in a channel that they read.",
         )
-    ref = find(services, request.gateway)
+    ref = find(services.caches, request.gateway)
     environment = services.gatekeeper.environment(ref)
     if not environment.windows:
         raise Refused(f"{environment.name} allows no approval windows.")
@@ -48,7 +49,7 @@ def run(services: Services, request: Request) -> Reply | None:
     person = _user(str(request.options.get("for", "")))
     if services.gatekeeper.person(person) == services.gatekeeper.person(request.user):
         raise Refused("Nobody opens a window for themselves.")
-    reason = decisions.checked_reason(str(request.options.get("reason", "")))
+    reason = checked_reason(str(request.options.get("reason", "")))
     seconds = int(request.options.get("minutes", _MINUTES)) * 60
     earlier = services.windows.find(ref, person)
     if earlier is not None and earlier.made_by != request.id:
@@ -78,7 +79,7 @@ def _posted(services: Services, request: Request, window: Window) -> dict[str, s
 
 
 def _close(services: Services, request: Request) -> Reply:
-    ref, person = find(services, request.gateway), _user(str(request.options.get("for", "")))
+    ref, person = find(services.caches, request.gateway), _user(str(request.options.get("for", "")))
     verdict = services.gatekeeper.may_close(ref, request.user)
     if not verdict.allowed:
         raise Refused("Only its approvers close a window on a gateway.", meaning=verdict.sentence)
@@ -96,7 +97,7 @@ def tell_ended(slack: WebClient, windows: Windows, store: ActionStore) -> None:
     ended = windows.ended()
     keys = {window.key for window in ended}
     for action in store.open() if keys else ():
-        if action.policy.window in keys:
+        if keys.intersection(action.policy.windows):
             store.lapse(action.id)
     for window in ended:
         if window.place is None or _shown(slack, window, window.place):

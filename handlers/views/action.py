@@ -4,10 +4,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from deploy.actions.record import AUTOMATIC, Action, State
-from deploy.plans.binding import plan_from_mapping
+from deploy.actions.record import Action, State
 from deploy.plans.plan import Plan
-from deploy.policy import People
+from deploy.policy import People, Requirement
 from deploy.specs.gateway_spec import GatewaySpec
 from handlers.views import fixes
 from handlers.views import plan as plan_view
@@ -28,12 +27,12 @@ from handlers.views.text import (
     section,
     table,
 )
+from handlers.views.words.kinds import KIND_WORDS, KindWords
 
 _DIFF_LIMIT = 2500
 _DENIED_SECTIONS = 3
 """Those that deny come first, and a message holds about 13,000 characters."""
 
-_DANGEROUS = ("delete", "regenerate-key")
 _SIGNS = {
     State.PENDING: ":eyes:",
     State.APPROVED: ":hourglass_flowing_sand:",
@@ -50,7 +49,7 @@ _SIGNS = {
 
 def render(action: Action) -> tuple[str, list[Block]]:
     """The message: text for notifications and screen readers, and the blocks."""
-    plan = plan_from_mapping(action.plan)
+    plan = action.plan
     title = _title(action)
     line = _state_line(action)
     blocks: list[Block] = [header(title), section(f"{_SIGNS[action.state]} {line}")]
@@ -70,29 +69,17 @@ def render(action: Action) -> tuple[str, list[Block]]:
     return f"{title}: {_plain(line)}", blocks
 
 
-_TITLES = {
-    "deploy": ("Deploy {name} to {place}", "deploy this"),
-    "scale": ("Scale {name} on {place}", "scale this"),
-    "restart": ("Restart {name} on {place}", "restart this"),
-    "rollback": ("Roll back {name} on {place}", "roll this back"),
-    "rotate": ("Rotate the token of {name} on {place}", "rotate this token"),
-    "regenerate-key": ("Regenerate the {key} key of {name} on {place}", "regenerate this key"),
-    "adopt": ("Adopt {name} on {place}", "adopt this"),
-    "delete": ("Delete {name} from {place}", "delete this"),
-}
-
 _RAN = (State.SUCCEEDED, State.FAILED, State.UNKNOWN)
 _AGAIN = (State.EXPIRED, State.DENIED, State.CANCELLED, State.FAILED, State.UNKNOWN)
 
 
-def _verb(action: Action) -> str:
-    return action.verb if action.verb in _TITLES else "deploy"
+def _words(action: Action) -> KindWords:
+    return KIND_WORDS[action.kind]
 
 
 def _title(action: Action) -> str:
     place = f"{action.ref.cluster}/{action.ref.namespace}"
-    key = action.request.get("key", "")
-    return _TITLES[_verb(action)][0].format(name=action.ref.name, place=place, key=key)
+    return _words(action).title.format(name=action.ref.name, place=place, request=action.request)
 
 
 def _state_line(action: Action) -> str:
@@ -127,17 +114,22 @@ def _state_line(action: Action) -> str:
 def _lapsed(action: Action) -> bool:
     """Whether it expired before its time, with the approval window that it rested on."""
     ended = action.state is State.EXPIRED and action.updated_at < action.expires_at
-    return ended and bool(action.policy.window)
+    return ended and bool(action.policy.windows)
 
 
 def _asking(action: Action) -> str:
-    wanted = _TITLES[_verb(action)][1]
+    wanted = _words(action).infinitive
     lines = [f"<@{action.requester}> wants to {wanted}. *Nothing has changed yet.*"]
-    if action.request.get("reason"):
-        lines.append(f"Reason: {escape(str(action.request['reason']))}")
+    if action.why:
+        lines.append(f"Reason: {escape(action.why)}")
+    if action.denied:
+        lines.append(
+            f":no_entry: <@{action.denied.by}> denied this {date(action.denied.at)}: "
+            f"{escape(action.denied.reason)}"
+        )
     if action.policy.break_glass:
         lines.append(
-            f":rotating_light: *Break-glass: this goes through a freeze.* "
+            f":rotating_light: *Break-glass: this overrides a freeze.* "
             f"{escape(action.policy.break_glass)}"
         )
     return "\n".join(lines)
@@ -145,9 +137,9 @@ def _asking(action: Action) -> str:
 
 def agreed(action: Action) -> str:
     """Who agreed to it, as a sentence without its full stop."""
-    if action.policy.by == "approvers":
+    if action.votes:
         return "Approved by " + _names(vote.by for vote in action.votes)
-    within = " within an approval window" if action.policy.window else ""
+    within = " within an approval window" if action.policy.windows else ""
     if action.policy.standing:
         return f"Approved by the settings: {escape(action.policy.standing)}"
     return f"Confirmed by <@{action.decided_by}>{within}"
@@ -211,44 +203,56 @@ def _who_decides(action: Action) -> list[str]:
     bound = f"Action `{action.id}` · plan `{action.digest[:12]}`"
     policy = action.policy
     if policy.by == "requester":
-        whose = " within an approval window" if policy.window else ""
+        whose = " within an approval window" if policy.windows else ""
         return [f"Only <@{action.requester}> can confirm this{whose}, until {until}. {bound}"]
-    needed = counted(policy.quorum, "approval")
-    lines = [f"Needs {needed} of {mentions(policy.approvers)} · not the requester · until {until}"]
+    several = len(policy.open) > 1
+    lines = [
+        f"Needs {_needed(each, several)} · not the requester · until {until}"
+        for each in policy.open
+    ]
     if action.approvals:
+        counted_so_far = ", ".join(_so_far(action, each, several) for each in policy.open)
         lines.append(
-            f"*{action.approvals} of {policy.quorum} approvals*, by "
-            f"{_names(vote.by for vote in action.votes)}; waiting for another person"
+            f"*{counted_so_far}*, by {_names(vote.by for vote in action.votes)}; "
+            "waiting for another person"
         )
     return [*lines, bound]
+
+
+def _needed(requirement: Requirement, several: bool) -> str:
+    of = f"{counted(requirement.quorum, 'approval')} of {mentions(requirement.approvers)}"
+    return f"{of} for {escape(requirement.environment)}" if several else of
+
+
+def _so_far(action: Action, requirement: Requirement, several: bool) -> str:
+    count = sum(vote.counts_for(requirement.environment) for vote in action.votes)
+    of = f"{count} of {requirement.quorum} approvals"
+    return f"{of} for {escape(requirement.environment)}" if several else of
 
 
 def _buttons(action: Action, plan: Plan) -> Block:
     carried = value(action)
     title = _title(action)
-    question = f"{escape(title)}, image *{escape(plan.spec.tag)}*? It {plan_view.summary(plan)}."
-    if action.kind == "delete":
-        question = f"{escape(title)}? It {plan_view.summary(plan)}, and its pods end."
-    elif action.kind == "regenerate-key":
-        question = f"{escape(title)}? Every token made with it dies at once."
+    words = _words(action)
+    question = words.question.format(
+        title=escape(title), tag=escape(plan.spec.tag), summary=plan_view.summary(plan)
+    )
     by_approvers = action.policy.by == "approvers"
     yes = button(
         "Approve" if by_approvers else "Confirm",
         "action_approve" if by_approvers else "action_confirm",
         carried,
-        style="danger" if action.kind in _DANGEROUS else "primary",
+        style="danger" if words.danger else "primary",
         confirm=confirm(
             cut(title, 100),
             question,
-            "Approve"
-            if by_approvers
-            else title.partition(f" {action.ref.name} ")[0].removesuffix(" of"),
+            "Approve" if by_approvers else words.button,
         ),
     )
     others = [button("Cancel", "action_cancel", carried), _details_button(action)]
     if by_approvers:
         no = button("Deny", "action_deny", carried)
-        if action.kind not in _DANGEROUS:
+        if not words.danger:
             no["style"] = "danger"
         others.insert(0, no)
     return {"type": "actions", "elements": others if plan.denied else [yes, *others]}
@@ -259,7 +263,7 @@ def _details_button(action: Action) -> Block:
 
 
 def _again_button(action: Action) -> Block:
-    if action.request.get(AUTOMATIC):
+    if action.automatic:
         # The bot asked for it, and it clicks on nothing.
         return button("Rotate", ROTATE, str(action.ref))
     return button("Ask again", "action_again", value(action))

@@ -12,11 +12,15 @@ from handlers.views.text import button, context, date, escape, header, section
 _SHOWN = 15
 
 
-def pending(rows: Sequence[tuple[Action, bool]], user: str) -> Reply:
+def pending(
+    rows: Sequence[tuple[Action, bool]], user: str, unreadable: Sequence[str] = ()
+) -> Reply:
     """Each action with whether the person who asks may decide on it; those that wait for this
     person first, then their own, so that what others decide alone does not crowd them out."""
+    left = [_unreadable(unreadable)] if unreadable else []
     if not rows:
-        return Reply("Nothing waits.", (section(":ok_hand: Nothing waits, and nothing runs."),))
+        text = "No requests are open."
+        return Reply(text, (section(f":ok_hand: {text}"), *left))
     rows = sorted(
         rows,
         key=lambda row: (
@@ -24,17 +28,25 @@ def pending(rows: Sequence[tuple[Action, bool]], user: str) -> Reply:
             row[0].requester != user,
         ),
     )
-    blocks: list[Block] = [header("What waits")]
+    blocks: list[Block] = [header("Open requests")]
     blocks += [_row(action, may, user) for action, may in rows[:_SHOWN]]
     if len(rows) > _SHOWN:
         blocks.append(context(f"… and {len(rows) - _SHOWN} more."))
-    return Reply(f"{len(rows)} waiting", tuple(blocks))
+    return Reply(f"{len(rows)} open requests", (*blocks, *left))
+
+
+def _unreadable(names: Sequence[str]) -> Block:
+    """What a newer bot wrote, or what is damaged: named, for it is there."""
+    listed = ", ".join(f"`{name}`" for name in names[:_SHOWN])
+    return context(
+        f":warning: This version of the bot cannot read {listed}. Run the same version everywhere."
+    )
 
 
 def _row(action: Action, may: bool, user: str) -> Block:
     ref = action.ref
     place = f"{ref.cluster}/{ref.namespace}"
-    lines = [f"*`{action.id}`* {escape(action.verb)} *{escape(ref.name)}* on {place}"]
+    lines = [f"*`{action.id}`* {escape(action.kind)} *{escape(ref.name)}* on {place}"]
     lines.append(f"{_state(action)} · asked by <@{action.requester}> {date(action.created_at)}")
     if may and action.state is State.PENDING:
         lines.append("*You can decide on this.*")
@@ -51,9 +63,8 @@ def _state(action: Action) -> str:
         return action.state.value
     if action.policy.by == "requester":
         return f"waits for its requester until {date(action.expires_at)}"
-    return (
-        f"{action.approvals} of {action.policy.quorum} approvals, until {date(action.expires_at)}"
-    )
+    needed = sum(each.quorum for each in action.policy.open)
+    return f"{action.approvals} of {needed} approvals, until {date(action.expires_at)}"
 
 
 def plan_to_approve(action: Action) -> Reply:

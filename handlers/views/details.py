@@ -1,7 +1,6 @@
 """The whole plan of an action, and every step of its runs so far, in a modal."""
 
 from deploy.actions.record import Action
-from deploy.plans.binding import plan_from_mapping
 from handlers.views import plan as plan_view
 from handlers.views.reply import Block, View
 from handlers.views.text import context, counted, cut, date, escape, fence, section
@@ -13,7 +12,7 @@ _MODAL_FENCES = 30
 
 def modal(action: Action) -> View:
     """The whole plan and every step so far."""
-    plan = plan_from_mapping(action.plan)
+    plan = action.plan
     blocks: list[Block] = [context(f"Plan `{action.digest}`")]
     left = [
         line[at : at + _MODAL_LINE]

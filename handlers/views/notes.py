@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from deploy.actions.record import AUTOMATIC, Action, Event
+from deploy.actions.record import Action, Event
 from deploy.policy import Policy
 from handlers.views.action import agreed, mentions
 from handlers.views.text import date, escape
@@ -31,13 +31,13 @@ def notes(action: Action, events: Sequence[Event]) -> tuple[Note, ...]:
 
 
 def _notes(action: Action, event: Event) -> Iterator[Note]:
-    if action.policy.window and event.name == "approved":
+    if action.policy.windows and event.name == "approved":
         yield Note(f"{event.version}:window", "window", _inside(action))
     text = _line(action, event)
     if text:
         broadcast = event.name in ("failed", "unknown")
         yield Note(f"{event.version}:thread", "thread", text, broadcast)
-    asked = not action.request.get(AUTOMATIC)
+    asked = not action.automatic
     if asked and action.policy.by == "approvers" and event.name in _PERSONAL:
         yield Note(f"{event.version}:requester", "requester", _personal(action, text))
 
@@ -49,8 +49,7 @@ def _line(action: Action, event: Event) -> str:
     who = f"<@{event.who}>"
     policy = action.policy
     if event.name == "pending":
-        automatic = action.request.get(AUTOMATIC)
-        asked = "Its token is due for rotation." if automatic else f"{who} asked for this."
+        asked = "Its token is due for rotation." if action.automatic else f"{who} asked for this."
         if policy.by == "approvers" and _unseen(action):
             return (
                 f"The bot may not post in <#{action.origin['channel']}>, so no approver sees this. "
@@ -60,9 +59,9 @@ def _line(action: Action, event: Event) -> str:
             return f"{asked} {mentions(policy.approvers)}: please look at the plan."
         return asked
     if event.name == "break-glass":
-        return f":rotating_light: {who} goes through a freeze with this: {escape(event.detail)}"
+        return f":rotating_light: {who} overrides a freeze with this: {escape(event.detail)}"
     if event.name == "approval":
-        return f"{who} approved this; {policy.quorum} approvals are needed."
+        return f"{who} approved this; {_missing(action)}."
     if event.name == "approved":
         return f"{agreed(action)}, plan `{action.digest[:12]}`."
     if event.name == "reminder":
@@ -71,6 +70,16 @@ def _line(action: Action, event: Event) -> str:
             f"until {date(action.expires_at)}."
         )
     return _ending(action, event)
+
+
+def _missing(action: Action) -> str:
+    """What is needed beside the votes so far."""
+    several = len(action.policy.open) > 1
+    needed = [
+        f"{each.quorum}" + (f" for {escape(each.environment)}" if several else "")
+        for each in action.policy.open
+    ]
+    return f"needed are {' and '.join(needed)}" if several else f"{needed[0]} approvals are needed"
 
 
 def _unseen(action: Action) -> bool:
@@ -85,28 +94,27 @@ def _ending(action: Action, event: Event) -> str:
         return "The approval window is closed. Nothing was changed."
     words = (outcome.happened, outcome.meaning, outcome.remedy) if outcome else ()
     said = " ".join(word for word in words if word)
-    automatic = action.request.get(AUTOMATIC)
     lines = {
         "denied": f"<@{event.who}> denied this: {escape(event.detail)}",
         "cancelled": f"<@{event.who}> took this back.",
         "expired": "The time for this is over. Nothing was changed.",
-        "running": "It has begun.",
-        "taken over": "The bot that worked on this is gone; another one goes on.",
+        "running": "It is running.",
+        "taken over": "The bot that worked on this is gone; another one continues.",
         "succeeded": f":white_check_mark: {escape(said)}",
         "failed": f":x: {escape(said)}",
         "unknown": f":grey_question: {escape(said)}",
-        "superseded": escape(said) if automatic else f"{escape(said)} A new plan follows.",
+        "superseded": escape(said) if action.automatic else f"{escape(said)} A new plan follows.",
     }
     return lines.get(event.name, "").strip()
 
 
 def _inside(action: Action) -> str:
     return (
-        f"<@{action.requester}> confirmed a change: {escape(action.verb)}, action `{action.id}`, "
+        f"<@{action.requester}> confirmed a change: {escape(action.kind)}, action `{action.id}`, "
         f"plan `{action.digest[:12]}`."
     )
 
 
 def _personal(action: Action, text: str) -> str:
     ref = action.ref
-    return f"Your request to {action.verb} {ref.name} on {ref.cluster}/{ref.namespace}: {text}"
+    return f"Your request to {action.kind} {ref.name} on {ref.cluster}/{ref.namespace}: {text}"

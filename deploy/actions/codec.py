@@ -1,0 +1,131 @@
+"""The one place where an action's body becomes JSON and an action again.
+
+Bots of two versions share one Redis during an upgrade, so a body carries its version. One that is
+newer than this bot is left alone; one from before bodies had a version is read as what it meant.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+from deploy.actions.record import ChangeRequest, Denial
+from deploy.errors import GatewayBotError
+from deploy.gateway import GatewayRef
+from deploy.plans.binding import plan_from_mapping, plan_to_mapping
+from deploy.plans.plan import Plan
+from deploy.policy import Policy, policy_from_mapping, policy_to_mapping
+
+VERSION = 1
+
+
+class RequestType(Protocol):
+    """The type of a kind's requests."""
+
+    def from_mapping(self, data: Mapping[str, Any]) -> ChangeRequest:
+        """The request that its `to_mapping` wrote."""
+
+
+class Unreadable(GatewayBotError):
+    """A record that this bot cannot read: a newer one wrote it, or it is damaged."""
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(
+            f"{name} cannot be read by this version of the bot: {why}.",
+            meaning="It is left as it is.",
+            remedy="Run the same version of the bot everywhere.",
+        )
+        self.name = name
+
+
+@dataclass(frozen=True)
+class Body:
+    """What of an action never changes. The fields are those of `Action`."""
+
+    kind: str
+    ref: GatewayRef
+    policy: Policy
+    request: ChangeRequest
+    plan: Plan
+    origin: Mapping[str, Any] = field(default_factory=dict)
+    why: str = ""
+    automatic: bool = False
+    denied: Denial | None = None
+
+
+class Codec:
+    """Bodies of actions of the kinds whose request types are given by name."""
+
+    def __init__(self, requests: Mapping[str, RequestType]) -> None:
+        self._requests = requests
+
+    def encode(self, body: Body) -> str:
+        """The body as text."""
+        return json.dumps(
+            {
+                "version": VERSION,
+                "kind": body.kind,
+                "ref": asdict(body.ref),
+                "policy": policy_to_mapping(body.policy),
+                "request": body.request.to_mapping(),
+                "plan": plan_to_mapping(body.plan),
+                "origin": dict(body.origin),
+                "why": body.why,
+                "automatic": body.automatic,
+                "denied": asdict(body.denied) if body.denied else None,
+            }
+        )
+
+    def decode(self, name: str, text: str) -> Body:
+        """The body of the action of that name. Unreadable where this bot cannot read it."""
+        try:
+            data = json.loads(text)
+            version = int(data.get("version", 0))
+            if version > VERSION:
+                raise Unreadable(name, f"it is of version {version}")
+            if version == 0:
+                data = _upgraded(data)
+            if data["kind"] not in self._requests:
+                raise Unreadable(name, f"“{data['kind']}” is a kind of change it does not know")
+            return Body(
+                kind=data["kind"],
+                ref=GatewayRef(**data["ref"]),
+                policy=policy_from_mapping(data["policy"]),
+                request=self._requests[data["kind"]].from_mapping(data["request"]),
+                plan=plan_from_mapping(data["plan"]),
+                origin=data["origin"],
+                why=data["why"],
+                automatic=data["automatic"],
+                denied=Denial(**data["denied"]) if data["denied"] else None,
+            )
+        except Unreadable:
+            raise
+        except (ValueError, KeyError, TypeError, AttributeError, GatewayBotError) as error:
+            raise Unreadable(name, f"it is damaged ({type(error).__name__})") from error
+
+
+def _upgraded(data: Mapping[str, Any]) -> dict[str, Any]:
+    """A body of before there were versions, as one of version 1.
+
+    A scale, a restart, a rollback and an adoption were kept as deployments of another verb, with
+    the whole spec that they came to.
+    """
+    request, plan = data["request"], data["plan"]
+    ref = data["ref"]
+    kind = request.get("verb", data["kind"]) if data["kind"] == "deploy" else data["kind"]
+    spec = request.get("spec", {})
+    claims = any(change["kind"] == "PersistentVolumeClaim" for change in plan["changes"])
+    return {
+        **data,
+        "kind": kind,
+        "request": {
+            **request,
+            "ref": ref,
+            "replicas": spec.get("replicas"),
+            "at": (spec.get("rollout") or {}).get("restartedAt", ""),
+            "volumes": claims,
+        },
+        "why": request.get("reason", ""),
+        "automatic": bool(request.get("automatic")),
+        "denied": None,
+    }

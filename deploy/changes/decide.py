@@ -1,0 +1,224 @@
+"""The only place where an action is decided on: by button, by text, by “confirm all”, or automatically.
+
+What a person may do is asked at that moment; the order of the checks stands in the store's script.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from deploy.actions.executor import Executor, Run
+from deploy.actions.record import Action, Outcome, State
+from deploy.actions.store import ActionStore, Decision, Facts, Verdict
+from deploy.changes.policies import Policies
+from deploy.changes.propose import REASON_LIMIT
+from deploy.errors import InvalidInput, Refused
+from deploy.policy import Policy
+
+
+@dataclass(frozen=True)
+class By:
+    """Who decides, on which plan, and in which delivery of the decision."""
+
+    user: str
+    digest: str
+    request_id: str
+
+
+class Decider:
+    """Records decisions.
+
+    `person` says who is behind a user id; `renew` has the same planned again, under an id that
+    makes it so once.
+    """
+
+    def __init__(
+        self,
+        store: ActionStore,
+        policies: Policies,
+        renew: Callable[[Action, str], None],
+        person: Callable[[str], str],
+        wake: Callable[[str], None],
+    ) -> None:
+        self._store = store
+        self._policies = policies
+        self._renew = renew
+        self._person = person
+        self._wake = wake
+
+    def agree(self, action_id: str, by: By) -> Decision:
+        """Say yes to the plan of that digest: the requester confirms, an approver approves.
+
+        Refused in a freeze; Unavailable where it cannot be read who may decide.
+        """
+        action = self._store.get(action_id)
+        if action is None:
+            return Decision("gone", None)
+        facts = self._facts(action, by.user)
+        if action.policy.by == "approvers":
+            decision = self._store.approve(
+                action_id,
+                by=by.user,
+                person=self._person_in(action, by.user),
+                digest=by.digest,
+                request_id=by.request_id,
+                facts=facts,
+            )
+        else:
+            decision = self._store.confirm(
+                action_id, by=by.user, digest=by.digest, request_id=by.request_id, facts=facts
+            )
+        if decision.result == "frozen":
+            raise self._policies.frozen(action) or Refused("A freeze forbids this now.")
+        if decision.result == "grown":
+            self._renew(action, f"grown:{action.id}")
+            self._store.supersede(action_id, insufficient(action.policy))
+        if decision.result == "window-closed":
+            self._store.lapse(action_id)
+        self._wake(action_id)
+        return decision
+
+    def deny(self, action_id: str, by: By, reason: str) -> Decision:
+        """An approver says no, for a reason. InvalidInput without one; Unavailable as above."""
+        why = checked_reason(reason)
+        action = self._store.get(action_id)
+        if action is None:
+            return Decision("gone", None)
+        decision = self._store.deny(
+            action_id,
+            by=by.user,
+            person=self._person_in(action, by.user),
+            digest=by.digest,
+            reason=why,
+            request_id=by.request_id,
+            facts=self._facts(action, by.user),
+        )
+        self._wake(action_id)
+        return decision
+
+    def cancel(self, action_id: str, by: By) -> Decision:
+        """The requester takes it back, while it has not begun."""
+        decision = self._store.cancel(
+            action_id, by=by.user, digest=by.digest, request_id=by.request_id
+        )
+        self._wake(action_id)
+        return decision
+
+    def would(self, verdict: Verdict, action: Action, user: str, digest: str = "") -> str:
+        """What would come of that decision now; `done` where it would count.
+
+        Unavailable where it cannot be read who may decide.
+        """
+        return self._store.would(
+            verdict,
+            action.id,
+            by=user,
+            person=self._person_in(action, user),
+            digest=digest or action.digest,
+            facts=self._facts(action, user),
+        ).result
+
+    def standing(self, action: Action) -> Decision:
+        """The settings approve it beforehand; may be repeated."""
+        return self._store.confirm(
+            action.id,
+            by=action.requester,
+            digest=action.digest,
+            request_id=f"standing:{action.id}",
+            facts=self._facts(action, ""),
+        )
+
+    def _facts(self, action: Action, user: str) -> Facts:
+        # What is decided already is answered without asking who is in which group.
+        if action.state is not State.PENDING:
+            return Facts(action.policy)
+        return self._policies.facts(action, user)
+
+    def _person_in(self, action: Action, user: str) -> str:
+        """Who is behind `user`, by the name that the action has for them: the settings may have
+        learned only since then that two identities are one person's."""
+        person = self._person(user)
+        known = {self._person(vote.by): vote.person for vote in action.votes}
+        known[self._person(action.requester)] = action.person
+        return known.get(person, person)
+
+
+class Authorized:
+    """An executor that begins nothing that may no longer be: in a freeze, or where what was
+    decided does not suffice any longer."""
+
+    def __init__(self, inner: Executor, policies: Policies) -> None:
+        self._inner = inner
+        self._policies = policies
+
+    def execute(self, action: Action, run: Run) -> Outcome:
+        """As the inner one. What another bot has begun is brought to its end; Refused in a freeze,
+        but what nobody asked for is postponed: it has not failed, and comes again."""
+        if not action.begun:
+            refused = self._policies.frozen(action)
+            if refused is not None:
+                if not action.automatic:
+                    raise refused
+                return _postponed(refused)
+            if not self._policies.met(action):
+                return insufficient(action.policy)
+        return self._inner.execute(action, run)
+
+
+class Ending:
+    """What the end of an action owes others: where its plan no longer held a fresh one, else a look
+    at the gateway's open plans. Both may be asked for again."""
+
+    def __init__(
+        self,
+        store: ActionStore,
+        renew: Callable[[Action, str], None],
+        replan: Callable[[Action, str], None],
+    ) -> None:
+        self._store = store
+        self._renew = renew
+        self._replan = replan
+
+    def __call__(self, action: Action, outcome: Outcome) -> None:
+        """Called before the end is recorded, so that nothing of it is lost.
+
+        What the bot asked for by itself is planned again by what asked.
+        """
+        if outcome.state is State.SUPERSEDED:
+            if not action.automatic:
+                self._renew(action, action.id)
+            return
+        for other in self._store.recent(action.ref):
+            if other.state is State.PENDING:
+                self._replan(other, action.id)
+
+
+def insufficient(policy: Policy) -> Outcome:
+    """What was decided does not suffice by now."""
+    return Outcome(
+        State.SUPERSEDED,
+        "The approvals this has no longer suffice."
+        if policy.requirements
+        else "This needs an approval by now.",
+        "Nothing was changed.",
+        "It is planned again, and put to those who decide now.",
+    )
+
+
+def checked_reason(text: str) -> str:
+    """A person's reason. InvalidInput when there is none, or too much of it."""
+    reason = " ".join(text.split())
+    if not reason:
+        raise InvalidInput(
+            "A reason is required.", field="reason", remedy="Say why in a few words."
+        )
+    if len(reason) > REASON_LIMIT:
+        raise InvalidInput(f"A reason has at most {REASON_LIMIT} characters.", field="reason")
+    return reason
+
+
+def _postponed(refused: Refused) -> Outcome:
+    return Outcome(
+        State.SUPERSEDED,
+        f"Postponed: {refused.happened}",
+        "Nothing was changed. It is retried automatically after that; warnings continue.",
+    )

@@ -1,0 +1,213 @@
+"""Every kind of change in one table: what it is asked for with, its plan, and who carries it out.
+
+A new kind is a line of `KINDS` here, a line of words in handlers/views/words, and a verb.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from deploy.access import Environment, environment_of
+from deploy.actions.codec import Codec, RequestType
+from deploy.actions.executor import Executor
+from deploy.actions.record import Action, ChangeRequest
+from deploy.azure import ApimInstance
+from deploy.errors import Conflict
+from deploy.gateway import GatewayRef
+from deploy.health.cache import ClusterCache
+from deploy.kube.cluster import Cluster
+from deploy.observed.installed import installed
+from deploy.plans.plan import Plan
+from deploy.plans.planning import Planner
+from deploy.plans.requests import (
+    DeployRequest,
+    KeyRequest,
+    RemovalRequest,
+    RestartRequest,
+    RotateRequest,
+    ScaleRequest,
+    takes_over,
+)
+from deploy.rollouts.applying import Applier
+from deploy.rollouts.deployer import Deployer
+from deploy.rollouts.regeneration import KeySource, Regenerator, Survey, plan_regeneration
+from deploy.rollouts.removal import Remover, removal_plan
+from deploy.rollouts.rotator import Rotator
+from deploy.rollouts.verification import Observing
+from deploy.specs.gateway_spec import GatewaySpec
+from deploy.specs.spec import spec_from_mapping, spec_to_mapping
+
+ADOPT, DEPLOY, ROLLBACK = "adopt", "deploy", "rollback"
+SCALE, RESTART, DELETE = "scale", "restart", "delete"
+ROTATE, REGENERATE = "rotate", "regenerate-key"
+
+
+@dataclass(frozen=True)
+class Means:
+    """What kinds of change are made of: clients, and the settings that concern them.
+
+    `regenerate_keys` says whether the settings allow that; `rotations_at_once` is how many
+    rotations may run at a time in an environment, by its name.
+    """
+
+    planner: Planner
+    clusters: Mapping[str, Cluster]
+    caches: Mapping[str, ClusterCache]
+    applier: Applier
+    keys: KeySource
+    instances: Mapping[str, ApimInstance]
+    environments: Sequence[Environment]
+    observing: Observing
+    regenerate_keys: bool
+    rotations_at_once: Callable[[str], int]
+
+
+class Replan(Protocol):
+    """Makes the plan of a request for the action of that id. Raises what looking raises."""
+
+    def __call__(self, request: Any, action_id: str, /) -> Plan: ...
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of change.
+
+    `request` is the type of what it is asked for with; `windows` says whether an approval window
+    covers it, `every_environment` that everybody who depends on the gateway's key decides, and
+    `rooms` names those of which an action needs one while it runs, none where any number may run.
+    `with_spec` is what to ask for where a person takes a rule's advice about the spec planned.
+    """
+
+    name: str
+    request: RequestType
+    plan: Replan
+    executor: Executor
+    windows: bool = True
+    every_environment: bool = False
+    rooms: Callable[[Action], Sequence[str]] = lambda action: ()
+    with_spec: Callable[[ChangeRequest, GatewaySpec], tuple[str, ChangeRequest]] = (
+        lambda request, spec: (DEPLOY, DeployRequest(spec, take_over=takes_over(request)))
+    )
+
+
+Maker = Callable[[Means], Kind]
+
+
+def kinds_of(means: Means, makers: Sequence[Maker]) -> Mapping[str, Kind]:
+    """The table by name."""
+    return {kind.name: kind for kind in (make(means) for make in makers)}
+
+
+def codec_of(kinds: Mapping[str, Kind]) -> Codec:
+    """What reads and writes actions of these kinds."""
+    return Codec({name: kind.request for name, kind in kinds.items()})
+
+
+def _deployment(name: str, again: str, *, adopts: bool = False) -> Maker:
+    """A kind that is asked for with a whole spec."""
+
+    def make(means: Means) -> Kind:
+        def plan(request: DeployRequest, action_id: str) -> Plan:
+            return means.planner.plan(request.spec, action_id, take_over=request.take_over)
+
+        def with_spec(request: ChangeRequest, spec: GatewaySpec) -> tuple[str, ChangeRequest]:
+            return name, DeployRequest(spec, take_over=takes_over(request))
+
+        executor = Deployer(means.applier, _of(plan), again=again, adopts=adopts)
+        return Kind(name, DeployRequest, plan, executor, with_spec=with_spec)
+
+    return make
+
+
+def _scale(means: Means) -> Kind:
+    def plan(request: ScaleRequest, action_id: str) -> Plan:
+        spec = _installed(means, request.ref)
+        if spec.autoscaling.most is not None:
+            raise Conflict(
+                f"An autoscaler sets the replicas of {spec.ref}.",
+                meaning="It would undo any number set by hand.",
+                remedy="Deploy it with other bounds of autoscaling.",
+            )
+        wanted = spec_from_mapping(spec_to_mapping(spec) | {"replicas": request.replicas})
+        return means.planner.plan(wanted, action_id, take_over=request.take_over)
+
+    return Kind(
+        SCALE, ScaleRequest, plan, Deployer(means.applier, _of(plan), again="Scale it again")
+    )
+
+
+def _restart(means: Means) -> Kind:
+    def plan(request: RestartRequest, action_id: str) -> Plan:
+        spec = _installed(means, request.ref)
+        rollout = dataclasses.replace(spec.rollout, restarted_at=request.at)
+        wanted = dataclasses.replace(spec, rollout=rollout)
+        return means.planner.plan(wanted, action_id, take_over=request.take_over)
+
+    return Kind(
+        RESTART, RestartRequest, plan, Deployer(means.applier, _of(plan), again="Restart it again")
+    )
+
+
+def _rotate(means: Means) -> Kind:
+    def plan(request: RotateRequest, action_id: str) -> Plan:
+        return means.planner.plan(
+            _installed(means, request.ref),
+            action_id,
+            take_over=request.take_over,
+            rotation=request.rotation,
+        )
+
+    def rooms(action: Action) -> Sequence[str]:
+        name = environment_of(action.ref, means.environments).name
+        return [f"{ROTATE}:{name}:{n}" for n in range(means.rotations_at_once(name))]
+
+    executor = Rotator(means.applier, _of(plan), observing=means.observing)
+    return Kind(ROTATE, RotateRequest, plan, executor, rooms=rooms)
+
+
+def _regenerate(means: Means) -> Kind:
+    survey = Survey(means.caches)
+
+    def plan(request: KeyRequest, action_id: str) -> Plan:
+        cluster = means.clusters[request.ref.cluster]
+        return plan_regeneration(survey, cluster, request.ref, request.key)[0]
+
+    executor = Regenerator(
+        survey,
+        means.clusters,
+        means.keys,
+        means.instances,
+        allowed=means.regenerate_keys,
+    )
+    return Kind(REGENERATE, KeyRequest, plan, executor, windows=False, every_environment=True)
+
+
+def _delete(means: Means) -> Kind:
+    def plan(request: RemovalRequest, action_id: str) -> Plan:
+        cluster = means.clusters[request.ref.cluster]
+        return removal_plan(cluster, installed(cluster, request.ref), volumes=request.volumes)
+
+    return Kind(DELETE, RemovalRequest, plan, Remover(means.clusters), windows=False)
+
+
+KINDS: tuple[Maker, ...] = (
+    _deployment(DEPLOY, "Deploy again"),
+    _deployment(ROLLBACK, "Roll it back again"),
+    _deployment(ADOPT, "Adopt it again", adopts=True),
+    _scale,
+    _restart,
+    _rotate,
+    _regenerate,
+    _delete,
+)
+"""Every kind of change there is."""
+
+
+def _installed(means: Means, ref: GatewayRef) -> GatewaySpec:
+    return installed(means.clusters[ref.cluster], ref).spec
+
+
+def _of(plan: Replan) -> Callable[[Action], Plan]:
+    """The plan of an action, made once more."""
+    return lambda action: plan(action.request, action.id)

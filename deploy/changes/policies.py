@@ -1,0 +1,217 @@
+"""Who decides on a change, when it is shown and at every decision after that."""
+
+import dataclasses
+import datetime
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from deploy.access import (
+    Environment,
+    Membership,
+    among,
+    check_freeze,
+    environment_of,
+    frozen,
+    policy_for,
+    requirement_of,
+)
+from deploy.actions.record import Action
+from deploy.actions.store import Facts, Needed
+from deploy.actions.windows import Window, Windows
+from deploy.changes.kinds import Kind
+from deploy.errors import Refused
+from deploy.gateway import GatewayRef
+from deploy.plans.plan import Plan
+from deploy.policy import People, Policy, Requirement, grown, stricter
+
+
+class Governing(Protocol):
+    """Which environments beyond the target's decide on a plan, by whom its token governs."""
+
+    def __call__(self, kind: Kind, plan: Plan) -> Sequence[str]: ...
+
+
+class Policies:
+    """Policies of changes, by the settings and by who is in which group at this moment."""
+
+    def __init__(
+        self,
+        environments: Sequence[Environment],
+        kinds: Mapping[str, Kind],
+        membership: Membership,
+        windows: Windows,
+        governing: Governing,
+        *,
+        clock: Callable[[], datetime.datetime],
+    ) -> None:
+        self._environments = environments
+        self._kinds = kinds
+        self._membership = membership
+        self._windows = windows
+        self._governing = governing
+        self._clock = clock
+
+    def of(
+        self,
+        kind: Kind,
+        plan: Plan,
+        *,
+        user: str,
+        break_glass: str = "",
+        standing: str = "",
+        asked: People | None = None,
+    ) -> Policy:
+        """Who decides on a plan that `user` asks for.
+
+        `standing` names an approval in the settings that stands in for the target's approvers;
+        `asked` are those who decide where the target requires nobody else's approval. Refused where
+        nobody may change it now; Unavailable where that cannot be read.
+        """
+        ref = plan.spec.ref
+        concerned = self._concerned(kind, plan)
+        target = concerned[0]
+        # A window is opened on one gateway, so it speaks for that gateway's environment only.
+        window = self._window(target, ref, user) if kind.windows else None
+        policy = policy_for(
+            concerned[1:] if standing else concerned,
+            ref,
+            freezing=self._freezing(kind, concerned),
+            now=self._clock(),
+            break_glass=break_glass,
+            windows={target.name: window.key} if window else {},
+        )
+        if asked is not None and target.name not in policy.environments:
+            more = (Requirement(target.name, asked), *policy.requirements)
+            policy = dataclasses.replace(policy, requirements=more)
+        return dataclasses.replace(policy, standing=standing)
+
+    def check(self, ref: GatewayRef, break_glass: str) -> None:
+        """Refused where nobody may change `ref` now, whatever the change: in a freeze without a
+        reason to override it, or where nobody is named who approves."""
+        environment = environment_of(ref, self._environments)
+        check_freeze(environment, now=self._clock(), break_glass=break_glass)
+        requirement_of(environment, ref)
+
+    def frozen(self, action: Action) -> Refused | None:
+        """Why a freeze forbids it now, if one does that it was not asked to override."""
+        try:
+            for environment in self._freezing_on(action):
+                check_freeze(environment, now=self._clock(), break_glass=action.policy.break_glass)
+        except Refused as refused:
+            return refused
+        return None
+
+    def same_freeze(self, action: Action) -> bool:
+        """Whether a freeze holds now that had begun when the action was asked for."""
+        found = (frozen(each, self._clock()) for each in self._freezing_on(action))
+        return any(f is not None and f.starts.timestamp() <= action.created_at for f in found)
+
+    def facts(self, action: Action, user: str) -> Facts:
+        """What a decision of `user` on it depends on now. Unavailable where it cannot be read."""
+        today = self.today(action)
+        shown = _named(action, today)
+        needed = {each.environment: each for each in today.requirements}
+        policy = stricter(shown, today)
+        return Facts(
+            policy=policy,
+            serves=tuple(
+                each.environment
+                for each in policy.open
+                if self._counts(each, needed.get(each.environment), user)
+            ),
+            requirements=tuple(
+                Needed(
+                    each.environment,
+                    each.quorum,
+                    tuple(
+                        vote.person
+                        for vote in action.votes
+                        if vote.counts_for(each.environment)
+                        and not self._counts(each, needed.get(each.environment), vote.by)
+                    ),
+                )
+                for each in policy.open
+            ),
+            grown=bool(grown(shown, today)),
+            frozen=self.frozen(action) is not None,
+            windows_open=self.windows_open(policy),
+        )
+
+    def met(self, action: Action) -> bool:
+        """Whether what was decided holds by the stricter of the policy shown and today's.
+
+        Unavailable where it cannot be read.
+        """
+        facts = self.facts(action, "")
+        if facts.grown:
+            return False
+        return all(
+            sum(
+                vote.counts_for(needed.environment) and vote.person not in needed.lost
+                for vote in action.votes
+            )
+            >= needed.quorum
+            for needed in facts.requirements
+        )
+
+    def today(self, action: Action) -> Policy:
+        """Who would decide on it if it were asked for now, freezes and windows left out."""
+        concerned = self._concerned(self._kinds[action.kind], action.plan)
+        # What the settings approve beforehand stands in for the target's own approvers.
+        asked = concerned[1:] if action.policy.standing else concerned
+        found = (requirement_of(each, action.ref) for each in asked)
+        return Policy(tuple(each for each in found if each is not None))
+
+    def windows_open(self, policy: Policy) -> bool:
+        """Whether every approval window it rests on is open, and whoever opened it may do so."""
+        found = [self._windows.at(key) for key in policy.windows]
+        return all(window is not None and self._valid(window) for window in found)
+
+    def deciding(self, policy: Policy) -> tuple[Environment, ...]:
+        """The environments whose approvers it needs."""
+        names = {each.environment for each in policy.open}
+        return tuple(each for each in self._environments if each.name in names)
+
+    def _concerned(self, kind: Kind, plan: Plan) -> list[Environment]:
+        target = environment_of(plan.spec.ref, self._environments)
+        names = set(self._governing(kind, plan)) - {target.name}
+        return [target, *(each for each in self._environments if each.name in names)]
+
+    def _freezing_on(self, action: Action) -> Sequence[Environment]:
+        kind = self._kinds[action.kind]
+        return self._freezing(kind, self._concerned(kind, action.plan))
+
+    def _freezing(self, kind: Kind, concerned: Sequence[Environment]) -> Sequence[Environment]:
+        return concerned if kind.every_environment else concerned[:1]
+
+    def _window(self, environment: Environment, ref: GatewayRef, user: str) -> Window | None:
+        if environment.approval is None or not environment.windows:
+            return None
+        window = self._windows.find(ref, user)
+        return window if window is not None and self._valid(window) else None
+
+    def _valid(self, window: Window) -> bool:
+        approval = environment_of(window.ref, self._environments).approval
+        return window.open and approval is not None and self._is_one(approval.approvers, window.by)
+
+    def _counts(self, shown: Requirement, today: Requirement | None, user: str) -> bool:
+        """Whether an approval of `user` counts: an approver both when it was shown and today."""
+        return self._is_one(shown.approvers, user) and (
+            today is None or self._is_one(today.approvers, user)
+        )
+
+    def _is_one(self, people: People, user: str) -> bool:
+        if not user:
+            return False
+        groups: frozenset[str] = frozenset()
+        if people.groups and user not in people.users:
+            groups = self._membership.groups_of(user, people.groups)
+        return among(people, user, groups).allowed
+
+
+def _named(action: Action, today: Policy) -> Policy:
+    """The policy shown; a record of before requirements had names means the target's own."""
+    shown = action.policy
+    if shown.environments != {""} or not today.requirements:
+        return shown
+    return shown.renamed(today.requirements[0].environment)

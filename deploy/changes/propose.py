@@ -1,0 +1,286 @@
+"""The only place where an action comes into being: for commands, buttons and automation alike."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from deploy.access import Environment, environment_of
+from deploy.actions.record import Action, ChangeRequest, Denial, Outcome, State, action_id
+from deploy.actions.store import ActionStore
+from deploy.actions.windows import Windows
+from deploy.changes.kinds import Kind
+from deploy.changes.policies import Policies
+from deploy.errors import Conflict, GatewayBotError, InvalidInput, Refused, Unavailable
+from deploy.gateway import GatewayRef
+from deploy.plans.plan import Plan
+from deploy.plans.requests import takes_over
+from deploy.policy import People, Policy
+from deploy.rollouts.verdicts import superseded
+from deploy.rules.finding import Finding
+from deploy.specs.overlay import merged
+from deploy.specs.spec import spec_from_mapping, spec_to_mapping
+
+REASON_LIMIT = 500
+_DAY = 86_400.0
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What somebody asks for.
+
+    `request_id` is that of the delivery, so that asking twice with it makes one action; `seen`
+    says whether others than the requester see the action's message where it is asked for. `notes`
+    are shown with the plan. `automatic` says that the bot asks by itself: then `standing` names
+    the approval in the settings it rests on, and `asked` are those who decide where nobody else
+    must. `seconds` is how long it waits for its decision, where that is not as usual.
+    """
+
+    kind: str
+    request: ChangeRequest
+    ref: GatewayRef
+    requester: str
+    request_id: str
+    origin: Mapping[str, Any]
+    why: str = ""
+    break_glass: str = ""
+    seen: bool = True
+    notes: Sequence[str] = ()
+    automatic: bool = False
+    standing: str = ""
+    asked: People | None = None
+    seconds: int | None = None
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What came of it: an action that waits for its decision, or none and the plan that says why.
+
+    Without an action the plan changes nothing, or a rule forbids it.
+    """
+
+    plan: Plan
+    action: Action | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`decision_seconds` is how long a plan waits for its decision where nothing else is said."""
+
+    environments: Sequence[Environment] = ()
+    decision_seconds: int = 900
+    person: Callable[[str], str] = field(default=lambda user: user)
+
+
+class Proposer:
+    """Plans what is asked for, and keeps the plan as an action that waits for its decision."""
+
+    def __init__(
+        self,
+        store: ActionStore,
+        kinds: Mapping[str, Kind],
+        policies: Policies,
+        windows: Windows,
+        may_ask: Callable[[GatewayRef, str, str], None],
+        settings: Settings,
+        wake: Callable[[str], None],
+    ) -> None:
+        self._store = store
+        self._kinds = kinds
+        self._policies = policies
+        """`may_ask` raises Refused where that user may not ask for changes in that channel."""
+        self._windows = windows
+        self._may_ask = may_ask
+        self._settings = settings
+        self._wake = wake
+
+    def propose(self, ask: Ask) -> Proposal:
+        """Plan it, and have it decided on; nothing is changed yet.
+
+        Conflict where others own fields that it would change and that was not agreed to; Refused
+        where nobody may change it now, or where nobody who decides would see it; and whatever
+        looking at the cluster raises.
+        """
+        if ask.automatic:
+            self._policies.check(ask.ref, "")
+        else:
+            channel = str(ask.origin.get("channel", ""))
+            self.check(ask.ref, ask.requester, channel, why=ask.why, break_glass=ask.break_glass)
+        kind = self._kinds[ask.kind]
+        new_id = action_id(ask.request_id)
+        plan = kind.plan(ask.request, new_id)
+        if plan.conflicts and not takes_over(ask.request):
+            raise _owned_by_others(plan)
+        if plan.empty or plan.denied:
+            return Proposal(plan)
+        notes = tuple(Finding(ask.kind, "info", note, "", "") for note in ask.notes)
+        return Proposal(plan, self._create(ask, kind, plan, notes, new_id))
+
+    def check(
+        self, ref: GatewayRef, user: str, channel: str, *, why: str = "", break_glass: str = ""
+    ) -> None:
+        """What can be told before anything is planned. Refused as `propose`; InvalidInput."""
+        for option, text in (("reason", why), ("break-glass", break_glass)):
+            if len(text) > REASON_LIMIT:
+                raise InvalidInput(f"A reason has at most {REASON_LIMIT} characters.", field=option)
+        self._may_ask(ref, user, channel)
+        self._policies.check(ref, break_glass)
+
+    def renewed(
+        self, action: Action, request_id: str, *, break_glass: str = "", rule: str = ""
+    ) -> Proposal:
+        """The same asked for once more, by whoever asked; with `rule`, as that rule advises.
+
+        Conflict where the plan has no such advice.
+        """
+        kind, request = action.kind, action.request
+        if rule:
+            kind, request = self._advised(action, rule)
+        return self.propose(
+            Ask(
+                kind,
+                request,
+                action.ref,
+                action.requester,
+                request_id,
+                action.origin,
+                why=action.why,
+                break_glass=break_glass,
+                automatic=action.automatic,
+            )
+        )
+
+    def replan(self, action: Action, request_id: str) -> Proposal | None:
+        """Look whether a plan that waits still holds; else a fresh one takes its place.
+
+        None where it still holds, or no longer waits.
+        """
+        if action.state is not State.PENDING:
+            return None
+        try:
+            plan = self._kinds[action.kind].plan(action.request, action.id)
+        except Unavailable:
+            # Before it is carried out it is compared with the cluster in any case.
+            return None
+        except GatewayBotError as error:
+            outcome = Outcome(State.SUPERSEDED, error.happened, error.meaning, error.remedy)
+            self._supersede(action, outcome)
+            return None
+        if plan.digest == action.digest:
+            return None
+        if not self._supersede(action, superseded(plan)) or action.automatic:
+            return None
+        return self.renewed(action, request_id, break_glass=action.policy.break_glass)
+
+    def _create(
+        self, ask: Ask, kind: Kind, plan: Plan, notes: tuple[Finding, ...], new_id: str
+    ) -> Action:
+        policy = self._policies.of(
+            kind,
+            plan,
+            user=ask.requester,
+            break_glass=ask.break_glass,
+            standing=ask.standing,
+            asked=ask.asked,
+        )
+        if not ask.seen:
+            _check_seen(ask.ref, policy)
+        recent = self._store.recent(ask.ref)
+        action = self._store.create(
+            new_id,
+            kind=ask.kind,
+            ref=ask.ref,
+            requester=ask.requester,
+            person=self._settings.person(ask.requester),
+            policy=policy,
+            digest=plan.digest,
+            request=ask.request,
+            plan=dataclasses.replace(plan, findings=(*notes, *plan.findings)),
+            origin=ask.origin,
+            ttl_seconds=ask.seconds or self._seconds(ask.ref, policy),
+            request_id=ask.request_id,
+            why=ask.why,
+            automatic=ask.automatic,
+            denied=_denied_lately(ask.kind, recent, self._store.now()),
+        )
+        self._replace_identical(action, recent)
+        self._wake(new_id)
+        return action
+
+    def _replace_identical(self, action: Action, recent: Sequence[Action]) -> None:
+        """Of open plans of one person that are the same, the newest stays."""
+        for other in recent:
+            same = (other.requester, other.digest) == (action.requester, action.digest)
+            if other.id != action.id and other.state is State.PENDING and same:
+                self._supersede(
+                    other,
+                    Outcome(
+                        State.SUPERSEDED,
+                        "The same was asked for again.",
+                        "Nothing was changed.",
+                        f"Decide on {action.id} instead.",
+                    ),
+                )
+
+    def _seconds(self, ref: GatewayRef, policy: Policy) -> int:
+        """How long it waits for its decision."""
+        left = [window.left for key in policy.windows if (window := self._windows.at(key))]
+        if policy.by == "approvers":
+            approval = environment_of(ref, self._settings.environments).approval
+            seconds = approval.seconds if approval is not None else None
+            return seconds or self._settings.decision_seconds
+        return min([self._settings.decision_seconds, *(max(1, int(each)) for each in left)])
+
+    def _advised(self, action: Action, rule: str) -> tuple[str, ChangeRequest]:
+        from_rule = (f.fix_patch for f in action.plan.findings if f.rule == rule and f.fix_patch)
+        patch = next(from_rule, None)
+        if patch is None:
+            raise Conflict("This plan has no such advice.")
+        spec = spec_from_mapping(merged(spec_to_mapping(action.plan.spec), patch))
+        return self._kinds[action.kind].with_spec(action.request, spec)
+
+    def _supersede(self, action: Action, outcome: Outcome) -> bool:
+        waited = self._store.supersede(action.id, outcome)
+        self._wake(action.id)
+        return waited
+
+
+def _denied_lately(kind: str, recent: Sequence[Action], now: float) -> Denial | None:
+    """Who denied the same kind of change of that gateway within a day."""
+    for other in recent:
+        at = other.decided_at or other.updated_at
+        if other.state is State.DENIED and other.kind == kind and now - at < _DAY:
+            return Denial(other.decided_by, other.reason, at)
+    return None
+
+
+def _check_seen(ref: GatewayRef, policy: Policy) -> None:
+    if policy.by == "approvers":
+        raise Refused(
+            f"A change of {ref} needs an approval, and here no approver would see the request.",
+            meaning="Nothing was changed.",
+            remedy="Ask in a channel that they read and this bot is in.",
+        )
+    if policy.break_glass:
+        raise Refused(
+            "Overriding a freeze is reported to a channel, and here nobody else would see it.",
+            meaning="Nothing was changed.",
+            remedy="Ask in a channel that this bot is in.",
+        )
+
+
+def _owned_by_others(plan: Plan) -> Conflict:
+    owners: dict[str, list[str]] = {}
+    for conflict in plan.conflicts:
+        owners.setdefault(conflict.manager, []).append(f"{conflict.kind} {conflict.path}")
+    named = "; ".join(f"{who} owns {_listed(what)}" for who, what in owners.items())
+    return Conflict(
+        f"Others own fields of {plan.spec.ref} that this would change.",
+        meaning=f"{named}.",
+        remedy="Repeat the command with `--take-over` to change them.",
+    )
+
+
+def _listed(names: Sequence[str], limit: int = 4) -> str:
+    more = len(names) - limit
+    return ", ".join(names[:limit]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,134 @@
+"""What a change is asked for with, by kind: typed, and JSON for the store. Pure."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from deploy.gateway import GatewayRef
+from deploy.specs.gateway_spec import GatewaySpec
+from deploy.specs.spec import spec_from_mapping, spec_to_mapping
+from deploy.tokens.rotation import Rotation, rotation_from_mapping, rotation_to_mapping
+from deploy.tokens.token import KeyType, key_type
+
+
+@dataclass(frozen=True)
+class DeployRequest:
+    """A whole gateway as it is to be; `take_over` also where others own its fields."""
+
+    spec: GatewaySpec
+    take_over: bool = False
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The request, JSON-able."""
+        return {"spec": spec_to_mapping(self.spec), "take_over": self.take_over}
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, Any]) -> Self:
+        """The request that `to_mapping` wrote."""
+        return cls(spec_from_mapping(data["spec"]), bool(data["take_over"]))
+
+
+@dataclass(frozen=True)
+class ScaleRequest:
+    """Another number of pods for the gateway as it is installed."""
+
+    ref: GatewayRef
+    replicas: int
+    take_over: bool = False
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The request, JSON-able."""
+        return {
+            "ref": dataclasses.asdict(self.ref),
+            "replicas": self.replicas,
+            "take_over": self.take_over,
+        }
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, Any]) -> Self:
+        """The request that `to_mapping` wrote."""
+        return cls(GatewayRef(**data["ref"]), int(data["replicas"]), bool(data["take_over"]))
+
+
+@dataclass(frozen=True)
+class RestartRequest:
+    """New pods of the gateway as it is installed; `at` marks them, ISO 8601."""
+
+    ref: GatewayRef
+    at: str
+    take_over: bool = False
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The request, JSON-able."""
+        return {"ref": dataclasses.asdict(self.ref), "at": self.at, "take_over": self.take_over}
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, Any]) -> Self:
+        """The request that `to_mapping` wrote."""
+        return cls(GatewayRef(**data["ref"]), str(data["at"]), bool(data["take_over"]))
+
+
+@dataclass(frozen=True)
+class RotateRequest:
+    """A new token for the gateway as it is installed."""
+
+    ref: GatewayRef
+    rotation: Rotation
+    take_over: bool = False
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The request, JSON-able."""
+        return {
+            "ref": dataclasses.asdict(self.ref),
+            "rotation": rotation_to_mapping(self.rotation),
+            "take_over": self.take_over,
+        }
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, Any]) -> Self:
+        """The request that `to_mapping` wrote."""
+        rotation = rotation_from_mapping(data["rotation"])
+        return cls(GatewayRef(**data["ref"]), rotation, bool(data["take_over"]))
+
+
+@dataclass(frozen=True)
+class KeyRequest:
+    """One of the two keys of a gateway's resource in Azure, made anew."""
+
+    ref: GatewayRef
+    key: KeyType
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The request, JSON-able."""
+        return {"ref": dataclasses.asdict(self.ref), "key": self.key}
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, Any]) -> Self:
+        """The request that `to_mapping` wrote. KeyError for a key that no gateway has."""
+        key = key_type(data["key"])
+        if key is None:
+            raise KeyError("key")
+        return cls(GatewayRef(**data["ref"]), key)
+
+
+@dataclass(frozen=True)
+class RemovalRequest:
+    """The gateway deleted; its configuration backup only with `volumes`."""
+
+    ref: GatewayRef
+    volumes: bool = False
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The request, JSON-able."""
+        return {"ref": dataclasses.asdict(self.ref), "volumes": self.volumes}
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, Any]) -> Self:
+        """The request that `to_mapping` wrote."""
+        return cls(GatewayRef(**data["ref"]), bool(data["volumes"]))
+
+
+def takes_over(request: object) -> bool:
+    """Whether it was asked to change also what other field managers own."""
+    return bool(getattr(request, "take_over", False))

@@ -1,0 +1,90 @@
+"""From what a person asks for to an action that waits for its decision, or a reply that says why not."""
+
+from collections.abc import Sequence
+
+from deploy.actions.record import ChangeRequest
+from deploy.azure import Waiting
+from deploy.changes.propose import Ask, Proposal
+from deploy.errors import Unavailable
+from deploy.gateway import GatewayRef
+from handlers.services import Services
+from handlers.slack import replies
+from handlers.slack.payloads import Request
+from handlers.views import action as action_view
+from handlers.views import errors
+from handlers.views.reply import Reply
+
+_IN_PERSON = ("D", "U", "W")
+"""How the ids of direct messages begin, and of people whose direct messages are meant."""
+
+
+def ask(
+    services: Services,
+    request: Request,
+    kind: str,
+    wanted: ChangeRequest,
+    ref: GatewayRef,
+    *,
+    notes: Sequence[str] = (),
+) -> Reply | None:
+    """Plan it and put it before those who decide; nothing is changed yet.
+
+    The plan is shown as the action's own message, so a reply is left only where there is nothing
+    to decide, or nothing may be decided.
+    """
+    asked = Ask(
+        kind,
+        wanted,
+        ref,
+        request.user,
+        request.id,
+        {"channel": request.channel, "response_url": request.response_url},
+        why=words(request, "reason"),
+        break_glass=words(request, "break-glass"),
+        seen=not in_person(request),
+        notes=notes,
+    )
+    return shown(services.proposer.propose(asked))
+
+
+def shown(proposal: Proposal) -> Reply | None:
+    """What is to say beside the action's own message."""
+    if proposal.action is not None:
+        return None
+    if proposal.plan.denied:
+        return action_view.denied(proposal.plan)
+    return action_view.no_change(proposal.plan.spec)
+
+
+def in_person(request: Request) -> bool:
+    """Whether it was asked for where nobody but the requester and the bot are."""
+    return request.channel.startswith(_IN_PERSON)
+
+
+def reporting_waits(services: Services, request: Request) -> Waiting:
+    """Tells the requester, once, why their plan takes longer, and that it follows by itself."""
+    reported: list[float] = []
+
+    def report(trouble: Unavailable, seconds: float) -> None:
+        if not reported:
+            replies.send(
+                services.slack,
+                errors.waiting(trouble, seconds),
+                user=request.user,
+                channel=request.channel,
+                response_url=request.response_url,
+            )
+        reported.append(seconds)
+
+    return report
+
+
+def listed(names: Sequence[str], limit: int = 12) -> str:
+    """The names on one line, cut where there are too many."""
+    more = len(names) - limit
+    return ", ".join(names[:limit]) + (f" and {more} more" if more > 0 else "")
+
+
+def words(request: Request, option: str) -> str:
+    """What was given, on one line: it must not look like lines that the bot wrote."""
+    return " ".join(str(request.options.get(option, "")).split())

@@ -1,0 +1,28 @@
+"""Deciding on an action by its ID."""
+
+from deploy.actions.record import Action
+from deploy.actions.store import Decision
+from deploy.errors import NotFound
+from handlers.services import Services
+from handlers.slack.payloads import Request
+from handlers.views import action as action_view
+from handlers.views.reply import Reply
+
+
+def named(services: Services, request: Request) -> Action:
+    """The action of the ID that was typed. NotFound where there is none."""
+    action = services.store.get(request.gateway.upper())
+    if action is None:
+        raise NotFound(
+            f"There is no request “{request.gateway[:20]}”.",
+            meaning="The ID is misspelt, or the request was too old, or the bot's store was emptied.",
+            remedy=f"`{services.command} pending` lists open requests.",
+        )
+    return action
+
+
+def reply_to(decision: Decision, counted: str) -> Reply:
+    """What to answer: `counted` where the decision counted, else why it did not."""
+    if decision.counted:
+        return Reply(counted)
+    return action_view.refused(decision.result, decision.action)

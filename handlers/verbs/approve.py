@@ -1,0 +1,41 @@
+"""`/gateway approve`: saying yes by text."""
+
+from deploy.changes.decide import By
+from deploy.errors import InvalidInput
+from handlers.actions.by_text import named, reply_to
+from handlers.services import Services
+from handlers.slack.payloads import Request
+from handlers.verbs.verb import Option, Verb
+from handlers.views import approvals as view
+from handlers.views.reply import Reply
+
+_SHORTEST = 8
+"""Of a plan's digest: as many characters as nobody meets by chance."""
+
+
+def run(services: Services, request: Request) -> Reply | None:
+    """Approve what was shown: with the digest of its plan, else the plan is shown with a button."""
+    action = named(services, request)
+    given = str(request.options.get("plan", "")).lower()
+    if not given:
+        return view.plan_to_approve(action)
+    if len(given) < _SHORTEST:
+        raise InvalidInput(
+            f"`--plan` takes at least {_SHORTEST} characters of the plan's digest.",
+            field="plan",
+            remedy="It stands below the plan.",
+        )
+    digest = action.digest if action.digest.startswith(given) else given
+    decision = services.decider.agree(action.id, By(request.user, digest, request.id))
+    return reply_to(decision, f"You approved {action.id}.")
+
+
+VERB = Verb(
+    "approve",
+    "approves a request; shows its plan first, unless you name the plan",
+    run,
+    gateway="required",
+    positional="ID",
+    options=(Option("plan", "the first characters of the plan's digest, as shown", "DIGEST"),),
+    examples=("approve 7K3MAB", "approve 7K3MAB --plan 5d1c02aa91ff"),
+)

@@ -1,0 +1,27 @@
+"""`/gateway deny`: saying no by text."""
+
+from deploy.changes.decide import By
+from handlers.actions.by_text import named, reply_to
+from handlers.services import Services
+from handlers.slack.payloads import Request
+from handlers.verbs.verb import Option, Verb
+from handlers.views.reply import Reply
+
+
+def run(services: Services, request: Request) -> Reply | None:
+    """Deny it, for a reason."""
+    action = named(services, request)
+    by = By(request.user, action.digest, request.id)
+    decision = services.decider.deny(action.id, by, str(request.options.get("reason", "")))
+    return reply_to(decision, f"You denied {action.id}.")
+
+
+VERB = Verb(
+    "deny",
+    "denies a request, for a reason; that is final",
+    run,
+    gateway="required",
+    positional="ID",
+    options=(Option("reason", "why", "TEXT"),),
+    examples=('deny 7K3MAB --reason "not before the weekend"',),
+)

@@ -1,0 +1,10 @@
+"""Options that several verbs take."""
+
+from handlers.verbs.verb import Option
+
+DECISION_OPTIONS = (
+    Option("reason", "why, for those who decide", "TEXT"),
+    Option("break-glass", "override a freeze, and why; the channel is notified", "REASON"),
+)
+"""What every verb that changes something takes."""
+TAKE_OVER = Option("take-over", "also change fields that another field manager owns", kind="flag")

@@ -1,0 +1,32 @@
+"""`/gateway restart`: new pods of the same version, one after another."""
+
+import datetime
+
+from deploy.changes.kinds import RESTART
+from deploy.plans.requests import RestartRequest
+from deploy.tokens.token import iso
+from handlers.actions.asking import ask
+from handlers.fleet import find
+from handlers.services import Services
+from handlers.slack.payloads import Request
+from handlers.verbs.options import DECISION_OPTIONS, TAKE_OVER
+from handlers.verbs.verb import Verb
+from handlers.views.reply import Reply
+
+
+def run(services: Services, request: Request) -> Reply | None:
+    """Plan it and put the plan before those who decide."""
+    ref = find(services.caches, request.gateway)
+    moment = iso(datetime.datetime.now(datetime.UTC))
+    wanted = RestartRequest(ref, moment, bool(request.options.get("take-over")))
+    return ask(services, request, RESTART, wanted, ref)
+
+
+VERB = Verb(
+    RESTART,
+    "replaces a gateway's pods, one after another",
+    run,
+    gateway="required",
+    options=(TAKE_OVER, *DECISION_OPTIONS),
+    examples=("restart edge-1",),
+)

@@ -1,0 +1,55 @@
+"""`/gateway rollback`: what an earlier revision was deployed with, on as many pods as run now."""
+
+from deploy.changes.kinds import ROLLBACK
+from deploy.errors import Conflict
+from deploy.observed.history import chosen, revisions
+from deploy.observed.installed import installed
+from deploy.plans.requests import DeployRequest
+from deploy.specs.spec import spec_from_mapping, spec_to_mapping
+from handlers.actions.asking import ask
+from handlers.fleet import find
+from handlers.services import Services
+from handlers.slack.payloads import Request
+from handlers.verbs.options import DECISION_OPTIONS, TAKE_OVER
+from handlers.verbs.verb import Option, Verb
+from handlers.views.reply import Reply
+
+
+def run(services: Services, request: Request) -> Reply | None:
+    """Plan it and put the plan before those who decide.
+
+    The token stays the one in use: an older one may have expired.
+    """
+    ref = find(services.caches, request.gateway)
+    cluster = services.clusters[ref.cluster]
+    gateway = installed(cluster, ref)
+    known = revisions(gateway.deployment, cluster.list("ReplicaSet", ref.namespace))
+    revision = chosen(known, request.options.get("to-revision"))
+    if revision.spec is None:
+        raise Conflict(
+            f"Revision {revision.number} of {ref} was not deployed by this bot.",
+            meaning="So it is not known what it was deployed with.",
+            remedy=f"`kubectl rollout undo --to-revision={revision.number}` can bring it back.",
+        )
+    wanted = {key: value for key, value in revision.spec.items() if key != "replicas"}
+    now = spec_to_mapping(gateway.spec)
+    if "replicas" in now and "autoscaling" not in wanted:
+        wanted["replicas"] = now["replicas"]
+    take_over = bool(request.options.get("take-over"))
+    return ask(
+        services, request, ROLLBACK, DeployRequest(spec_from_mapping(wanted), take_over), ref
+    )
+
+
+VERB = Verb(
+    ROLLBACK,
+    "brings an earlier revision of a gateway back",
+    run,
+    gateway="required",
+    options=(
+        Option("to-revision", "its number; the previous one when left out", "N", "number"),
+        TAKE_OVER,
+        *DECISION_OPTIONS,
+    ),
+    examples=("rollback edge-1", "rollback edge-1 --to-revision 3"),
+)
