@@ -62,7 +62,7 @@ def test_two_different_approvers_are_needed_where_two_are_asked_for(demo: Demo) 
     ben.clicks(plan, "Approve")
     ben.sees("already (succeeded|running), decided by <@U0CHEN>", ephemeral=True)
     told = "\n".join(until(lambda: len(thread(demo, plan)) >= 5 and thread(demo, plan), "notes"))
-    for line in ("please look at the plan", "<@U0BEN> approved this; 2", "It has begun", "pods"):
+    for line in ("please look at the plan", "<@U0BEN> approved this; 2", "It is running", "pods"):
         assert line in told
     assert told.count("<@U0BEN> approved this; 2") == 1
     # The requester is told last.
@@ -87,7 +87,7 @@ def test_a_denial_needs_a_reason_is_final_and_can_be_asked_again(demo: Demo) -> 
     ben.clicks(plan, "Deny")
     form = ben.form("action_deny_modal")
     refused = ben.submits(form, deny_reason="   ")
-    assert "reason is needed" in str(refused)
+    assert "reason is required" in str(refused)
     assert ben.submits(form, deny_reason="not today")["ok"]
     ben.sees_at(plan, "Denied by <@U0BEN>: not today")
     chen.clicks(plan, "Approve")
@@ -127,9 +127,9 @@ def test_requests_are_listed_and_decided_by_text_bound_to_what_was_shown(demo: D
     plan = ana.sees("Scale edge-2 on west/prod.*Nothing has changed yet", ephemeral=False)
     name = action_id(plan)
     ben.types("pending")
-    assert "You can decide on this" in words(ben.sees("What waits", ephemeral=True))
+    assert "You can decide on this" in words(ben.sees("Open requests", ephemeral=True))
     assert "You can decide on this" in home(demo, "ben")
-    assert "What waits" not in home(demo, "dan")
+    assert "Open requests" not in home(demo, "dan")
     ben.types(f"approve {name} --plan 0123456789ab")
     ben.sees("plan has changed", ephemeral=True)
     ben.types(f"approve {name.lower()}")
@@ -144,7 +144,7 @@ def test_requests_are_listed_and_decided_by_text_bound_to_what_was_shown(demo: D
     ana.types("history edge-2")
     ana.sees("Last done.*approved.*<@U0BEN>", ephemeral=True)
     ben.types(f"deny {name}")
-    ben.sees("reason is needed", ephemeral=True)
+    ben.sees("reason is required", ephemeral=True)
     ben.types("approve ZZZZZZ")
     ben.sees("There is no request", ephemeral=True)
 
@@ -192,11 +192,14 @@ def test_within_a_window_one_person_changes_one_gateway_alone_until_it_is_closed
     ivy.clicks(other, "Cancel")
     inside = ana.plans("scale edge-2 --replicas 3")
     assert "within an approval window" in words(inside)
-    late = ana.plans("restart edge-2")
+    stale = ana.plans("restart edge-2")
     ana.types("whoami")
     ana.sees("window on edge-2, west/prod.*you confirm .*Opened by <@U0BEN>", ephemeral=True)
     ana.clicks(inside, "Confirm")
     ana.sees_at(inside, "3 of 3 pods ready after", 90)
+    # It was planned on four replicas: a plan on three takes its place.
+    ana.sees_at(stale, "edge-2 has changed on the cluster since this plan was shown")
+    late = ana.sees("Restart edge-2.*within an approval window", ephemeral=False)
     ana.clicks(opened, "Close now")
     ana.sees("Only approvers of west/prod close this window", ephemeral=True)
     chen.clicks(opened, "Close now")

@@ -216,7 +216,7 @@ def test_a_click_puts_what_a_rule_advises_into_the_plan(demo: Demo) -> None:
 def test_a_number_that_is_missing_is_asked_for(demo: Demo) -> None:
     ana = demo.person("ana")
     ana.types("scale edge-1")
-    ana.sees("How many pods is missing", ephemeral=True)
+    ana.sees("Required: `--replicas`", ephemeral=True)
 
 
 def test_deleting_shows_everything_that_goes_and_takes_it_away(demo: Demo) -> None:

@@ -454,4 +454,4 @@ def test_who_goes_through_a_freeze_is_in_the_thread_once_the_plan_is_decided_on(
     asked = action(State.RUNNING, policy=Policy(break_glass="it is <down>"))
     (told,) = notes(asked, [event])
     assert told.to == "thread"
-    assert "<@U1> goes through a freeze with this: it is &lt;down&gt;" in told.text
+    assert "<@U1> overrides a freeze with this: it is &lt;down&gt;" in told.text
