@@ -8,7 +8,7 @@ from typing import Any, Self
 import yaml
 
 from bot.sandbox.reading import Field, FieldError, unique
-from bot.sandbox.slack import Channel, User, UserGroup
+from bot.sandbox.slack import Channel, Team, User, UserGroup
 
 DEFAULT = Path(__file__).with_name("world.yaml")
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
@@ -122,7 +122,13 @@ def _people(field: Field) -> tuple[User, ...]:
     fields = list(field.items(least=1))
     people = []
     for each in fields:
-        each.keys(("id", "name", "real_name"), ("title", "tz", "email", "color"))
+        each.keys(
+            ("id", "name", "real_name"),
+            (
+                *("title", "tz", "email", "color"),
+                *("is_restricted", "is_ultra_restricted", "deleted", "team"),
+            ),
+        )
         name = each["name"].text()
         people.append(
             User(
@@ -133,11 +139,22 @@ def _people(field: Field) -> tuple[User, ...]:
                 tz=each["tz"].text("UTC"),
                 email=each["email"].text(f"{name}@contoso.example"),
                 color=each["color"].text("4a154b", like="[0-9a-f]{6}", means="six hex digits"),
+                is_restricted=each["is_restricted"].flag(default=False),
+                is_ultra_restricted=each["is_ultra_restricted"].flag(default=False),
+                deleted=each["deleted"].flag(default=False),
+                home=_home(each["team"]),
             )
         )
     unique(fields, [user.id for user in people])
     unique(fields, [user.name for user in people])
     return tuple(people)
+
+
+def _home(field: Field) -> Team | None:
+    if field.value is None:
+        return None
+    field.keys(("id", "name", "domain"))
+    return Team(field["id"].text(), field["name"].text(), field["domain"].text())
 
 
 def _usergroups(field: Field, people: tuple[User, ...]) -> tuple[UserGroup, ...]:
@@ -153,14 +170,18 @@ def _usergroups(field: Field, people: tuple[User, ...]) -> tuple[UserGroup, ...]
 
 
 def _channels(field: Field, everyone: tuple[User, ...]) -> tuple[Channel, ...]:
+    """Each channel; full members are in all of them unless it lists its `members`, guests and
+    people of other workspaces where they are `invited`."""
     known = [user.id for user in everyone]
     fields = list(field.items(least=1))
     channels = []
     for each in fields:
-        each.keys(("id", "name"), ("is_private", "topic", "members"))
-        members = known
+        each.keys(("id", "name"), ("is_private", "topic", "members", "invited"))
+        members = [user.id for user in everyone if not user.is_confined]
         if each["members"].value is not None:
             members = [member.choice(known) for member in each["members"].items(least=1)]
+        if each["invited"].value is not None:
+            members += [member.choice(known) for member in each["invited"].items()]
         channels.append(
             Channel(
                 id=each["id"].text(like="[CG][A-Z0-9]+", means="a channel's id, as C0GWOPS"),

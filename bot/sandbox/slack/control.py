@@ -14,7 +14,7 @@ from bot.sandbox.faults import FaultBoard
 from bot.sandbox.slack import forms, interactions, messages, submissions
 from bot.sandbox.slack.api.files import upload_for_form
 from bot.sandbox.slack.interactions import Desk, Surface
-from bot.sandbox.slack.model import JSON, Channel, SlackError, User
+from bot.sandbox.slack.model import JSON, PERSON_KINDS, Channel, SlackError, User
 from bot.sandbox.slack.stream import Broadcast
 from bot.sandbox.slack.traffic import TrafficLog, as_html
 from bot.sandbox.slack.unread import unread
@@ -52,6 +52,7 @@ class Control:
             "open-home": self._open_home,
             "mark-read": self._mark_read,
             "members": self._members,
+            "person": self._person,
             "usergroup": self._usergroup,
             "upload": self._upload,
             "reset": self._reset,
@@ -81,18 +82,7 @@ class Control:
                     "bot_id": app.bot_id,
                     "bot_user_id": app.bot_user_id,
                 },
-                "users": [
-                    {
-                        "id": user.id,
-                        "name": user.name,
-                        "real_name": user.real_name,
-                        "title": user.title,
-                        "is_bot": user.is_bot,
-                        "color": user.color,
-                        "groups": [group.handle for group in state.groups_of(user.id)],
-                    }
-                    for user in state.users.values()
-                ],
+                "users": [self._shown(user) for user in state.users.values()],
                 "usergroups": [
                     {"id": g.id, "handle": g.handle, "name": g.name, "users": list(g.users)}
                     for g in state.usergroups.values()
@@ -104,7 +94,7 @@ class Control:
                         "is_private": c.is_private,
                         "is_im": c.is_im,
                         "topic": c.topic,
-                        "members": list(c.members),
+                        "members": state.present(c),
                     }
                     for c in state.channels.values()
                 ],
@@ -117,15 +107,33 @@ class Control:
             }
         )
 
+    def _shown(self, user: User) -> JSON:
+        state = self.desk.state
+        return {
+            "id": user.id,
+            "name": user.name,
+            "real_name": user.real_name,
+            "title": user.title,
+            "is_bot": user.is_bot,
+            "is_restricted": user.is_guest,
+            "is_ultra_restricted": user.is_ultra_restricted,
+            "deleted": user.deleted,
+            "team": state.team_of(user.id),
+            "color": user.color,
+            "groups": [group.handle for group in state.groups_of(user.id)],
+        }
+
     async def _messages(self, request: web.Request) -> web.Response:
         """A channel as one person sees it, or with no `user` as all of them together do."""
         state = self.desk.state
         channel = state.channel(request.match_info["channel"])
         if channel is None:
             return web.json_response({"ok": False, "error": "channel_not_found"}, status=404)
-        found = list(state.in_channel(channel.id))
         asked = request.query.get("user")
         user = state.user(asked)
+        if user is not None and not state.sees(channel.id)(user.id):
+            return web.json_response({"messages": []})
+        found = list(state.in_channel(channel.id))
         for owner, ephemerals in state.ephemerals.items():
             if asked is None or (user is not None and owner == user.id):
                 found += [m for c, m in ephemerals if c == channel.id]
@@ -199,7 +207,7 @@ class Control:
         channel = self.desk.state.channel(given.get("channel"))
         if channel is None:
             raise RefusedError("channel_not_found")
-        if user is not None and channel.is_private and user.id not in channel.members:
+        if user is not None and not self.desk.state.sees(channel.id)(user.id):
             raise RefusedError("not_in_channel")
         return channel
 
@@ -289,6 +297,17 @@ class Control:
         user = self._user(given)
         self.desk.state.set_member(self._channel(given), user.id, given.get("member") is True)
         return {"ok": True}
+
+    async def _person(self, given: JSON) -> JSON:
+        """Make somebody a guest or a full member, deactivate or reactivate them."""
+        user = self._user(given)
+        kind = {name: given[name] for name in PERSON_KINDS if name in given}
+        if not kind or not all(isinstance(value, bool) for value in kind.values()):
+            expected = f"{', '.join(PERSON_KINDS)}: true or false, at least one"
+            raise RefusedError("invalid_arguments", detail=expected)
+        if kind.get("is_restricted") is False:
+            kind.setdefault("is_ultra_restricted", False)
+        return {"ok": True, "user": self._shown(self.desk.state.set_kind(user, kind))}
 
     async def _usergroup(self, given: JSON) -> JSON:
         """Replace who is in a user group."""

@@ -31,8 +31,13 @@ class Desk:
     verification_token: str
 
     def envelope(self, kind: str, user: User, trigger: bool = True) -> JSON:
-        """The fields all interaction payloads share."""
-        team = self.state.team
+        """The fields all interaction payloads share.
+
+        In a shared channel a click's `team` is the workspace the app is installed in
+        (java-slack-sdk#1041), but a form's is the person's own (bolt-js#1614).
+        """
+        home = self.state.team_of(user.id)
+        team = home if kind in ("view_submission", "view_closed") else self.state.team
         payload: JSON = {
             "type": kind,
             "team": {"id": team["id"], "domain": team["domain"]},
@@ -40,7 +45,7 @@ class Desk:
                 "id": user.id,
                 "username": user.name,
                 "name": user.name,
-                "team_id": team["id"],
+                "team_id": home["id"],
             },
             "api_app_id": self.state.app.app_id,
             "token": self.verification_token,
@@ -75,7 +80,7 @@ class Desk:
                         "is_enterprise_install": False,
                     }
                 ],
-                "is_ext_shared_channel": False,
+                "is_ext_shared_channel": state.is_shared(state.channels[event["channel"]]),
             }
         )
 
@@ -83,7 +88,8 @@ class Desk:
 async def run_command(desk: Desk, channel: Channel, user: User, command: str, text: str) -> JSON:
     """Type a slash command; answers when the app has, or has failed to."""
     state = desk.state
-    if state.app.find_command(command) is None:
+    # An app's commands exist only for people of the workspace that installed it (bolt-python#767).
+    if state.app.find_command(command) is None or user.home is not None:
         return {"ok": False, "error": "invalid_command"}
     url, record = desk.response_urls.mint("commands", user.id, channel.id)
     payload = {

@@ -125,14 +125,17 @@ def bot_message(state: State, text: str, blocks: Sequence[JSON], **extra: Any) -
 
 def person_message(state: State, user_id: str, text: str, thread_ts: str | None = None) -> JSON:
     """A new message somebody typed."""
+    team = state.team_of(user_id)["id"]
     message = {
         "type": "message",
         "user": user_id,
         "ts": state.ids.ts(),
         "client_msg_id": state.ids.make("m"),
         "text": text[:TEXT_LIMIT],
-        "team": state.team["id"],
+        "team": team,
     }
+    if team != state.team["id"]:
+        message |= {"user_team": team, "source_team": team}
     return {**message, "thread_ts": thread_ts} if thread_ts else message
 
 

@@ -7,9 +7,25 @@ from typing import Any, Literal, NamedTuple
 JSON = dict[str, Any]
 
 
+class Team(NamedTuple):
+    """Another workspace that shares a channel with this one (Slack Connect)."""
+
+    id: str
+    name: str
+    domain: str
+
+
+PERSON_KINDS = ("is_restricted", "is_ultra_restricted", "deleted")
+"""The fields of User that an administrator can change."""
+
+
 @dataclass(frozen=True)
 class User:
-    """A member of the workspace. `tz` is an IANA zone name, `color` six hex digits."""
+    """A member of the workspace, or with `home` a member of another one.
+
+    `is_restricted` is a guest in several channels, `is_ultra_restricted` a guest in one, `deleted`
+    a deactivated account. `tz` is an IANA zone name, `color` six hex digits.
+    """
 
     id: str
     name: str
@@ -19,6 +35,20 @@ class User:
     email: str = ""
     is_bot: bool = False
     color: str = "4a154b"
+    is_restricted: bool = False
+    is_ultra_restricted: bool = False
+    deleted: bool = False
+    home: Team | None = None
+
+    @property
+    def is_guest(self) -> bool:
+        """A guest of either kind; Slack's `is_restricted` is true for both."""
+        return self.is_restricted or self.is_ultra_restricted
+
+    @property
+    def is_confined(self) -> bool:
+        """Whether they see only the channels they are in, public or not."""
+        return self.is_guest or self.home is not None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 from bot.sandbox.slack.ids import Clock, Ids
-from bot.sandbox.slack.model import JSON, AppConfig, Channel, User, UserGroup
+from bot.sandbox.slack.model import JSON, PERSON_KINDS, AppConfig, Channel, User, UserGroup
 from bot.sandbox.slack.stream import Broadcast
 
 
@@ -86,6 +86,19 @@ class State:
             (user for user in self.users.values() if user.name == name), None
         )
 
+    def set_kind(self, user: User, kind: JSON) -> User:
+        """Make somebody a guest or a member, deactivate or reactivate them; `kind` is fields of
+        User."""
+        user = replace(user, **kind)
+        self.users[user.id] = user
+        self.announce({"type": "state"})
+        return user
+
+    def team_of(self, user_id: str) -> JSON:
+        """The workspace somebody belongs to, as id, name and domain."""
+        user = self.users.get(user_id)
+        return user.home._asdict() if user is not None and user.home is not None else self.team
+
     def usergroup(self, ref: object) -> UserGroup | None:
         """By id or handle."""
         if not isinstance(ref, str):
@@ -127,6 +140,15 @@ class State:
         self.announce({"type": "state"})
         return channel
 
+    def present(self, channel: Channel) -> list[str]:
+        """Who is in a channel now: Slack removes deactivated people from every channel."""
+        gone = {user.id for user in self.users.values() if user.deleted}
+        return [member for member in channel.members if member not in gone]
+
+    def is_shared(self, channel: Channel) -> bool:
+        """Whether people of another workspace are in the channel."""
+        return any(self.team_of(member) != self.team for member in self.present(channel))
+
     def set_usergroup(self, group: UserGroup, users: Sequence[str]) -> None:
         """Replace who is in a user group."""
         self.usergroups[group.id] = replace(group, users=tuple(users))
@@ -137,9 +159,16 @@ class State:
         return [group for group in self.usergroups.values() if user_id in group.users]
 
     def sees(self, channel_id: str) -> Callable[[str], bool]:
-        """Who may see what happens in a channel: everybody, or its members when private."""
+        """Who may see what happens in a channel: every full member of the workspace, unless it is
+        private, and whoever is in it."""
         channel = self.channels[channel_id]
-        return lambda user: not channel.is_private or user in channel.members
+
+        def sees(user_id: str) -> bool:
+            user = self.users.get(user_id)
+            closed = channel.is_private or (user is not None and user.is_confined)
+            return not closed or user_id in channel.members
+
+        return sees
 
     def in_channel(self, channel_id: str) -> Iterator[JSON]:
         """Messages of a channel, oldest first, replies included."""
@@ -164,6 +193,10 @@ class State:
                     {**asdict(c), "members": list(c.members)} for c in self.channels.values()
                 ],
                 "usergroups": {g.id: list(g.users) for g in self.usergroups.values()},
+                "people": {
+                    user.id: {name: getattr(user, name) for name in PERSON_KINDS}
+                    for user in self.users.values()
+                },
                 "messages": {c: list(m.values()) for c, m in self.messages.items()},
                 "files": [
                     {"meta": f.meta, "content": base64.b64encode(f.content).decode()}
@@ -189,6 +222,9 @@ class State:
         for group_id, users in data.get("usergroups", {}).items():
             if group_id in self.usergroups:
                 self.usergroups[group_id] = replace(self.usergroups[group_id], users=tuple(users))
+        for user_id, kind in data.get("people", {}).items():
+            if user_id in self.users:
+                self.users[user_id] = replace(self.users[user_id], **kind)
         self.messages = {
             channel: {message["ts"]: message for message in messages}
             for channel, messages in data.get("messages", {}).items()

@@ -15,9 +15,20 @@ MISSING = object()
 def test_the_default_world_is_contoso() -> None:
     world = World.load()
     assert world.team["name"] == "Contoso"
-    assert [u.name for u in world.users if not u.is_bot] == ["ana", "ivy", "ben", "chen", "dan"]
+    people = [user for user in world.users if not user.is_bot]
+    members = [user.name for user in people if not (user.is_confined or user.deleted)]
+    assert members == ["ana", "ivy", "ben", "chen", "dan"]
+    assert [(u.name, u.is_ultra_restricted) for u in people if u.is_guest] == [
+        ("gus", False),
+        ("sol", True),
+    ]
+    assert [user.name for user in people if user.deleted] == ["dee"]
+    assert [(u.name, u.home.name) for u in people if u.home] == [("fay", "Fabrikam")]
     (approvers,) = world.usergroups
-    assert (approvers.handle, approvers.users) == ("gateway-approvers", ["U0BEN", "U0CHEN"])
+    assert (approvers.handle, approvers.users) == (
+        "gateway-approvers",
+        ["U0BEN", "U0CHEN", "U0DEE"],
+    )
     assert [channel.name for channel in world.channels] == ["gateway-ops", "gateway-alerts"]
     assert dict(world.clusters) == {"west": ("dev", "prod"), "east": ("dev", "prod")}
     assert [(p.cluster, p.namespaces, p.quorum) for p in world.production] == [
@@ -60,8 +71,11 @@ def written(tmp_path: Path, where: tuple[str | int, ...], value: object) -> Path
         (("users", 2, "name"), 3, "users[2].name: expected text"),
         (("users", 1, "id"), "U0ANA", "users[1]: U0ANA is there twice"),
         (("users", 0, "colour"), "2b6cb0", "users[0].colour: no such key"),
+        (("users", 0, "deleted"), 1, "users[0].deleted: expected true or false"),
+        (("users", 0, "team"), {"id": "T1", "name": "x"}, "users[0].team.domain: is missing"),
         (("usergroups", 0, "users", 0), "U9", "usergroups[0].users[0]: expected one of U0ANA"),
         (("channels", 0, "name"), "#gateway-ops", "channels[0].name: expected a channel's name"),
+        (("channels", 0, "invited", 0), "U9", "channels[0].invited[0]: expected one of U0ANA"),
         (("channels", 0, "is_private"), "yes", "channels[0].is_private: expected true or false"),
         (("clusters", 0, "name"), "West!", "clusters[0].name: expected lower-case letters"),
         (("clusters", 1, "name"), "west", "clusters[1]: west is there twice"),
@@ -84,6 +98,15 @@ def test_a_wrong_value_is_named_with_what_was_expected(
     with pytest.raises(WorldError) as caught:
         World.load(path)
     assert str(caught.value).startswith(f"{path}: {said}")
+
+
+def test_guests_and_strangers_are_only_where_they_are_invited() -> None:
+    channels = {channel.name: set(channel.members) for channel in World.load().channels}
+    everywhere = {"U0ANA", "U0IVY", "U0BEN", "U0CHEN", "U0DAN", "U0DEE", "U0GATEWAY"}
+    assert channels == {
+        "gateway-ops": everywhere | {"U0GUS", "U0SOL"},
+        "gateway-alerts": everywhere | {"U0GUS", "U0FAY"},
+    }
 
 
 def test_a_world_may_have_no_legacy(tmp_path: Path) -> None:

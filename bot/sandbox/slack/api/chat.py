@@ -96,7 +96,7 @@ def post_ephemeral(context: Context, args: Args) -> JSON:
     """chat.postEphemeral."""
     channel = context.postable(args.required("channel"))
     user = args.required("user")
-    if user not in channel.members:
+    if user not in context.state.present(channel):
         raise SlackError("user_not_in_channel")
     if len(args.text("text")) > messages.TEXT_LIMIT:
         raise SlackError("msg_too_long")

@@ -31,11 +31,12 @@ def _shape(context: Context, channel: Channel) -> JSON:
         "is_group": channel.is_private,
         "is_private": channel.is_private,
         "is_general": False,
-        "is_shared": False,
+        "is_shared": context.state.is_shared(channel),
+        "is_ext_shared": context.state.is_shared(channel),
         "is_member": context.is_member(channel),
         "topic": text,
         "purpose": {**text, "value": ""},
-        "num_members": len(channel.members),
+        "num_members": len(context.state.present(channel)),
     }
 
 
@@ -54,7 +55,10 @@ def open_conversation(context: Context, args: Args) -> JSON:
         raise SlackError("users_list_not_supplied")
     if len(users) > 1:
         raise SlackError("too_many_users")
-    channel, made = context.state.open_im(context.user(users[0]))
+    user = context.user(users[0])
+    if user.deleted:
+        raise SlackError("user_disabled")
+    channel, made = context.state.open_im(user)
     shape = _shape(context, channel) if args.flag("return_im") else {"id": channel.id}
     return {"channel": shape, **({} if made else {"no_op": True, "already_open": True})}
 
@@ -92,7 +96,7 @@ def users_conversations(context: Context, args: Args) -> JSON:
     """users.conversations."""
     user = args.text("user", context.app.bot_user_id)
     context.user(user)
-    mine = [c for c in _wanted(context, args) if user in c.members]
+    mine = [c for c in _wanted(context, args) if user in context.state.present(c)]
     items, more = page([_shape(context, c) for c in mine], args)
     return {"channels": items, "response_metadata": more}
 
@@ -100,7 +104,7 @@ def users_conversations(context: Context, args: Args) -> JSON:
 def members(context: Context, args: Args) -> JSON:
     """conversations.members."""
     channel = _readable(context, args, "read")
-    found, more = page([{"id": m} for m in channel.members], args)
+    found, more = page([{"id": m} for m in context.state.present(channel)], args)
     return {"members": [m["id"] for m in found], "response_metadata": more}
 
 

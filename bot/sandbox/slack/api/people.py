@@ -34,7 +34,13 @@ def open_connection(context: Context, args: Args) -> JSON:
 
 
 def shape(context: Context, user: User) -> JSON:
-    """Slack's user object."""
+    """Slack's user object.
+
+    It lacks, for a deactivated account, what only an active one has (slack-web-api-client#25; the
+    same eleven fields were measured in brekkylab/backlot#293). For a member of another workspace
+    `is_stranger` says whether they share no channel with the app.
+    """
+    home = context.state.team_of(user.id)
     try:
         zone = ZoneInfo(user.tz)
     except (ZoneInfoNotFoundError, ValueError):
@@ -47,30 +53,43 @@ def shape(context: Context, user: User) -> JSON:
         "real_name_normalized": user.real_name,
         "display_name": user.name,
         "display_name_normalized": user.name,
-        "team": context.state.team["id"],
+        "team": home["id"],
         "image_72": "",
     }
     if "users:read.email" in context.app.scopes and user.email:
         profile["email"] = user.email
     if user.id == context.app.bot_user_id:
         profile |= {"bot_id": context.app.bot_id, "api_app_id": context.app.app_id}
-    return {
+    account: JSON = {
         "id": user.id,
-        "team_id": context.state.team["id"],
+        "team_id": home["id"],
         "name": user.name,
-        "deleted": False,
+        "deleted": user.deleted,
+        "profile": profile,
+        "is_bot": user.is_bot,
+        "is_app_user": False,
+        "updated": 1_700_000_000,
+    }
+    if user.home is not None:
+        account["is_stranger"] = not any(
+            context.is_member(channel) and user.id in context.state.present(channel)
+            for channel in context.state.channels.values()
+            if not channel.is_im
+        )
+    if user.deleted:
+        return account
+    return {
+        **account,
         "color": user.color.removeprefix("#"),
         "real_name": user.real_name,
         "tz": user.tz,
         "tz_label": now.tzname() or user.tz,
         "tz_offset": int(offset.total_seconds()) if offset else 0,
-        "profile": profile,
         "is_admin": False,
         "is_owner": False,
-        "is_restricted": False,
-        "is_bot": user.is_bot,
-        "is_app_user": False,
-        "updated": 1_700_000_000,
+        "is_primary_owner": False,
+        "is_restricted": user.is_guest,
+        "is_ultra_restricted": user.is_ultra_restricted,
     }
 
 
@@ -80,8 +99,9 @@ def user_info(context: Context, args: Args) -> JSON:
 
 
 def list_users(context: Context, args: Args) -> JSON:
-    """users.list."""
-    items, more = page([shape(context, u) for u in context.state.users.values()], args, 1000)
+    """users.list: deactivated people too, but nobody of another workspace."""
+    own = [user for user in context.state.users.values() if user.home is None]
+    items, more = page([shape(context, user) for user in own], args, 1000)
     return {
         "members": items,
         "cache_ts": int(context.state.clock()),
@@ -90,10 +110,10 @@ def list_users(context: Context, args: Args) -> JSON:
 
 
 def lookup_by_email(context: Context, args: Args) -> JSON:
-    """users.lookupByEmail."""
+    """users.lookupByEmail: does not find deactivated people, as Slack documents."""
     email = args.required("email").lower()
     for user in context.state.users.values():
-        if user.email.lower() == email:
+        if user.email.lower() == email and not user.deleted and user.home is None:
             return {"user": shape(context, user)}
     raise SlackError("users_not_found")
 
@@ -127,7 +147,12 @@ def list_usergroups(context: Context, args: Args) -> JSON:
 
 
 def list_usergroup_users(context: Context, args: Args) -> JSON:
-    """usergroups.users.list."""
+    """usergroups.users.list: a deactivated person stays listed.
+
+    Slack documents neither that nor the opposite; groups are kept alive with a deactivated user as
+    their only one (app-sre/qontract-reconcile), so an app must expect them there.
+    `include_disabled` is about disabled groups, which this workspace does not have.
+    """
     group = context.state.usergroups.get(args.required("usergroup"))
     if group is None:
         raise SlackError("no_such_subteam")

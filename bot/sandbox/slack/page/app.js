@@ -26,7 +26,7 @@ class Page {
       group: (id) => this.state.usergroups.find((g) => g.id === id)?.handle,
     };
     this.people = {
-      users: () => this.state.users.map((u) => ({ text: u.real_name, value: u.id, description: u.title })),
+      users: () => this.state.users.filter((u) => !u.deleted).map((u) => ({ text: u.real_name, value: u.id, description: u.title })),
       channels: () => this.state.channels.filter((c) => !c.is_im).map((c) => ({ text: `#${c.name}`, value: c.id })),
     };
   }
@@ -34,8 +34,7 @@ class Page {
   async start() {
     this.state = await get("state");
     const asked = new URLSearchParams(location.search).get("user") || localStorage.getItem("me");
-    const me = this.state.users.find((u) => [u.id, u.name].includes(asked)) || this.state.users.find((u) => !u.is_bot);
-    this.channel = this.state.channels.find((c) => !c.is_im).id;
+    const me = this.players().find((u) => [u.id, u.name].includes(asked)) || this.players()[0];
     document.title = `${this.state.team.name} — Slack on this machine`;
     this.faultsOn = active(await boards());
     await this.become(me.id);
@@ -45,21 +44,36 @@ class Page {
     return this.state.users.find((u) => u.id === id);
   }
 
+  // Whom one can be here: people with an account that works.
+  players() {
+    return this.state.users.filter((u) => !u.is_bot && !u.deleted);
+  }
+
+  isForeign(user) {
+    return user.team.id !== this.state.team.id;
+  }
+
+  // Guests and people of other workspaces see only the channels they are in.
+  channels() {
+    const me = this.user(this.me);
+    const confined = me.is_restricted || this.isForeign(me);
+    return this.state.channels.filter((c) => (!c.is_im && !confined) || c.members.includes(this.me));
+  }
+
   async become(id) {
     this.me = id;
     localStorage.setItem("me", id);
     this.modals.close();
     this.stop?.();
     this.stop = listen(id, (event) => this.on(event), () => this.reload());
-    const current = this.state.channels.find((c) => c.id === this.channel);
-    if (current?.is_im && !current.members.includes(id)) this.channel = this.state.channels.find((c) => !c.is_im).id;
     this.thread = null;
     await this.reload();
   }
 
   async reload() {
     this.state = await get("state");
-    await (this.place === "home" ? this.openHome() : this.openChannel(this.channel));
+    if (!this.channels().some((c) => c.id === this.channel)) this.channel = this.channels().find((c) => !c.is_im)?.id;
+    await (this.place === "home" || !this.channel ? this.openHome() : this.openChannel(this.channel));
     await this.modals.refresh();
   }
 
@@ -73,7 +87,8 @@ class Page {
     else if (event.type === "faults") await this.faultsChanged();
     else if (event.type === "state") {
       this.state = await get("state");
-      this.sidebar();
+      if (this.user(this.me).deleted) await this.become(this.players()[0].id);
+      else this.sidebar();
     } else if (event.type === "reset") await this.reload();
   }
 

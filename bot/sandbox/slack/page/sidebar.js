@@ -14,7 +14,8 @@ export function drawSidebar(node, page) {
     h("span", { class: "sign", "aria-hidden": "true" }, channel.is_im ? "●" : channel.is_private ? "🔒" : "#"), h("span", { class: "name" }, name),
     marks.mentions > 0 && !here && h("span", { class: "count", "aria-label": `${marks.mentions} mentions` }, String(marks.mentions))));
   };
-  const mine = state.channels.filter((c) => !c.is_im || (c.members || []).includes(page.me));
+  const mine = page.channels();
+  const mark = (user) => (page.isForeign(user) ? user.team.name : user.is_restricted && "guest");
   const home = page.place === "home";
   replace(node,
     h("header", {}, h("strong", {}, state.team.name), h("span", { class: "where", title: `${state.transport.connections} connections` },
@@ -31,7 +32,7 @@ export function drawSidebar(node, page) {
       h("li", {}, h("a", { href: `${state.links.log}?format=html`, target: "_blank", rel: "noopener" }, h("span", { class: "sign", "aria-hidden": "true" }, "≡"),
         h("span", { class: "name" }, "Traffic"))))),
     h("fieldset", { class: "me" }, h("legend", {}, "Who am I"),
-      state.users.filter((u) => !u.is_bot).map((user) => h("label", { class: user.id === page.me ? "now" : "", title: user.title },
+      page.players().map((user) => h("label", { class: user.id === page.me ? "now" : "", title: user.title },
         h("input", { type: "radio", name: "me", value: user.id, checked: user.id === page.me, onchange: () => page.become(user.id) }),
-        avatar(user, 26), h("span", {}, h("strong", {}, user.name), h("small", {}, user.title))))));
+        avatar(user, 26), h("span", {}, h("strong", {}, user.name, mark(user) && h("em", {}, mark(user))), h("small", {}, user.title))))));
 }
