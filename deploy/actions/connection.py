@@ -4,9 +4,11 @@ The retries are explicit: redis-py repeats commands by itself, which is right on
 write that matters is a script that may be repeated.
 """
 
+import contextlib
 import functools
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -85,18 +87,41 @@ def redis_errors(method: Callable[P, T]) -> Callable[P, T]:
     def translated(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return method(*args, **kwargs)
-        except RedisTimeout as error:
-            raise Unavailable(
-                "Redis cannot be used just now (it does not answer).",
-                meaning="Whether this was recorded is not known; if it was, it goes on by itself.",
-            ) from error
         except RedisError as error:
-            raise Unavailable(
-                f"Redis cannot be used just now ({type(error).__name__}).",
-                meaning="Nothing was recorded, so nothing will happen on its own.",
-            ) from error
+            raise unavailable(error, untouched=_never_sent(error)) from error
 
     return translated
+
+
+@contextlib.contextmanager
+def after_recording() -> Iterator[None]:
+    """Around commands that follow one which has recorded something: should they fail, then not
+    because nothing was recorded."""
+    try:
+        yield
+    except RedisError as error:
+        raise unavailable(error, untouched=False) from error
+
+
+def unavailable(error: RedisError, *, untouched: bool) -> Unavailable:
+    """What a person is told of it. `untouched` says that nothing can have been recorded."""
+    silent = isinstance(error, RedisTimeout)
+    return Unavailable(
+        f"Redis cannot be used now ({'it does not answer' if silent else type(error).__name__}).",
+        meaning="Nothing was recorded, so nothing will happen."
+        if untouched
+        else "Whether this was recorded is not known; if it was, it continues automatically.",
+        untouched=untouched,
+    )
+
+
+def _never_sent(error: BaseException | None) -> bool:
+    """Whether no connection came about, so that Redis cannot have been sent anything."""
+    while error is not None:
+        if isinstance(error, ConnectionRefusedError | FileNotFoundError | socket.gaierror):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 class Durability:

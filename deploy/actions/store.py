@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from deploy.actions import scripts
 from deploy.actions.codec import Body, Codec, Unreadable
-from deploy.actions.connection import Durability, redis_errors
+from deploy.actions.connection import Durability, after_recording, redis_errors
 from deploy.actions.record import Action, ChangeRequest, Denial, Event, Outcome
 from deploy.actions.records import Records, canonical, plausible
 from deploy.errors import Conflict
@@ -142,7 +142,8 @@ class ActionStore:
             policy.break_glass,
         )
         # Somebody who looked between the two found no action, and dropped the id.
-        self._records.index(action_id)
+        with after_recording():
+            self._records.index(action_id)
         if result != "done" or action is None:
             raise Conflict(
                 "The id of this request is taken by another one.", remedy="Please ask again."
@@ -254,7 +255,8 @@ class ActionStore:
             "DECIDE", action_id, request_id, verdict, by, person, digest, reason, given, int(dry)
         )
         if action is not None and not dry:
-            self._records.index(action_id)
+            with after_recording():
+                self._records.index(action_id)
         return Decision(result, action)
 
     @redis_errors

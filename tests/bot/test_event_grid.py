@@ -37,7 +37,7 @@ class Bed:
 
     def take(self, found: TokenEvent) -> None:
         if self.fails:
-            raise Unavailable("Redis cannot be used just now.")
+            raise Unavailable("Redis cannot be used now.")
         self.events.append(found)
 
     def post(self, raw: bytes, query: str = "", **headers: str) -> requests.Response:

@@ -16,7 +16,7 @@ from handlers.verbs.table import VERBS
 )
 def test_a_click_while_the_store_is_away_is_acked_and_told(name: str) -> None:
     def away(*_: Any) -> None:
-        raise Unavailable("Redis cannot be used just now.")
+        raise Unavailable("Redis cannot be used now.")
 
     def ack() -> None:
         acked.append(True)

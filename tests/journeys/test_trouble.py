@@ -74,7 +74,7 @@ def test_a_command_while_redis_hangs_is_answered_in_time(demo: Demo) -> None:
     os.kill(server, signal.SIGSTOP)
     try:
         assert dan.types("status")["ok"]
-        dan.sees("Redis cannot be used just now", 10, ephemeral=True)
+        dan.sees("Redis cannot be used now", 10, ephemeral=True)
     finally:
         os.kill(server, signal.SIGCONT)
 

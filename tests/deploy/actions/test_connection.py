@@ -1,5 +1,6 @@
 """A client of Redis does not keep Slack waiting, and says no more than it knows."""
 
+import contextlib
 import selectors
 import socket
 import threading
@@ -68,3 +69,22 @@ def test_of_what_a_redis_that_is_not_there_was_asked_nothing_is_recorded() -> No
         with pytest.raises(Unavailable) as caught:
             look(f"redis://127.0.0.1:{bound.getsockname()[1]}")
     assert "Nothing was recorded" in caught.value.meaning
+
+
+def test_of_what_a_redis_was_sent_that_hung_up_nothing_is_claimed() -> None:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+
+        def hang_up() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    taken, _ = listening.accept()
+                    taken.recv(1)
+                    taken.close()
+
+        threading.Thread(target=hang_up, daemon=True).start()
+        with pytest.raises(Unavailable) as caught:
+            look(f"redis://127.0.0.1:{listening.getsockname()[1]}")
+    assert "not known" in caught.value.meaning
+    assert not caught.value.untouched

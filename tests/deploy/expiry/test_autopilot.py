@@ -219,7 +219,7 @@ class Once(AuditLog):
     def append(self, event: str, *more: Any, **named: Any) -> None:
         if event == self.event:
             self.event = ""
-            raise Unavailable("Redis cannot be used just now.")
+            raise Unavailable("Redis cannot be used now.")
         super().append(event, *more, **named)
 
 

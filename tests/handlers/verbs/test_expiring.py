@@ -34,7 +34,7 @@ def click(value: str, ts: str = "1.0", message: Mapping[str, Any] | None = None)
 
 
 def away(*_: Any) -> Any:
-    raise Unavailable("Redis cannot be used just now.")
+    raise Unavailable("Redis cannot be used now.")
 
 
 def services(client: WebClient, **more: Any) -> Any:
