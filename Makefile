@@ -54,6 +54,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.checks.prose
 
 # The image installs exactly these versions, by hash. Needs pip-tools' resolver, fetched for the run only.
 lock: $(VENV)/.dev

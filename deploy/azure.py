@@ -262,7 +262,7 @@ def _unsent(error: requests.RequestException) -> bool:
 def _is_outage(error: ClientAuthenticationError) -> bool:
     """Whether nobody was refused: azure-identity calls whatever failed inside a refusal of the
     credential (azure/identity/_internal/decorators.py); Entra's own words have an AADSTS code."""
-    return error.__cause__ is not None and "AADSTS" not in str(error)
+    return error.__cause__ is not None and "AADSTS" not in str(error)  # prose: in no field
 
 
 def _no_sign_in() -> Unavailable:

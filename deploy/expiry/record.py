@@ -12,6 +12,10 @@ Source = Literal["annotation", "token", "credential", "none", "unknown"]
 secret or certificate whose last day somebody wrote down; `none` signs in to Entra ID without."""
 
 
+AZURE_EXPIRED, AZURE_NEAR = "azure expired", "azure near"
+AZURE_EVENTS = (AZURE_EXPIRED, AZURE_NEAR)
+
+
 @dataclass(frozen=True)
 class Facts:
     """One gateway as a scan found it.
@@ -35,8 +39,8 @@ class Entry:
     """One thing that happened to a gateway's token. `number` counts from 1, `at` is Redis' time.
 
     `event` is `warning` (with `threshold`, seconds before the expiry), `renewed`, `gone`,
-    `unwatched` (its cluster left the settings), `signs in`, `snoozed`, `woken` or `azure` (Event
-    Grid told of it).
+    `unwatched` (its cluster left the settings), `signs in`, `snoozed`, `woken` or one of
+    AZURE_EVENTS (Event Grid reported it of the instance in `detail`).
     """
 
     number: int
@@ -172,15 +176,20 @@ def _moment(fields: Mapping[str, str], name: str) -> float | None:
 
 
 def _entry(data: Mapping[str, Any]) -> Entry:
+    event, detail = str(data["event"]), str(data["detail"])
+    if event == "azure":
+        # As it was stored when both stood in the detail.
+        kind, _, detail = detail.partition(" ")
+        event = f"azure {kind}"
     return Entry(
         number=int(data["number"]),
-        event=str(data["event"]),
+        event=event,
         at=data["at"] / 1000,
         episode=int(data["episode"]),
         threshold=float(data["threshold"]) if data["threshold"] != "" else None,
         expires_at=float(data["expires"]) / 1000 if data["expires"] != "" else None,
         who=str(data["who"]),
-        detail=str(data["detail"]),
+        detail=detail,
     )
 
 

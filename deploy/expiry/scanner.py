@@ -14,6 +14,7 @@ from deploy.errors import GatewayBotError
 from deploy.expiry.record import Facts, Source
 from deploy.expiry.tracker import Tracker
 from deploy.gateway import GatewayRef
+from deploy.health.attention import Sign
 from deploy.health.cache import ClusterCache
 from deploy.health.status import GatewaySummary, summaries
 from deploy.observed.sign_in import credential_expires
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 _LEASE_SECONDS = 40.0
 _AGAIN_SECONDS = 600.0
 """What has not changed is noted again after this, should another bot have died over it."""
+_DOUBTS = (Sign.TOKEN_UNKNOWN, Sign.TOKEN_OF_ANOTHER)
+"""How long a token lasts is none of them: its words change daily, and each time would be noted."""
 _SOURCES: Mapping[str, Source] = {"annotation": "annotation", "token": "token", "none": "none"}
 
 
@@ -126,8 +129,7 @@ def facts_of(summary: GatewaySummary, rules: Rules, credential: float | None = N
     expires_at = summary.token_expires_at
     if source == "none" and credential is not None:
         source, expires_at = "credential", credential
-    # What changes by itself, such as how long is left, would be noted again and again.
-    doubts = [t for t in summary.attention if t.startswith(("Its token is", "Its token belongs"))]
+    doubts = [finding.text for finding in summary.findings if finding.sign in _DOUBTS]
     why = doubts[0] if doubts else ""
     if source == "unknown" and not why:
         why = "Its Secret holds no token whose expiry can be read."

@@ -146,7 +146,7 @@ if open() and math.abs(known - told) <= 60000 then
   local function said(kind) return math.abs(number('azure:' .. kind) - known) <= 60000 end
   if not (said(ARGV[1]) or said('expired')) then
     set('azure:' .. ARGV[1], ARGV[2])
-    tell('azure', '', '', ARGV[1] .. ' ' .. ARGV[3])
+    tell('azure ' .. ARGV[1], '', '', ARGV[3])
   end
 end
 return answer('done')

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from deploy.kube.objects import Manifest
 from deploy.masking import mask_secrets
@@ -17,11 +18,27 @@ WRONG = 2
 SOON = 1
 
 
+class Sign(StrEnum):
+    """What kind of thing it is, whatever the words for it are."""
+
+    SCALED_TO_ZERO = "scaled to zero"
+    NOT_READY = "not ready"
+    CRASHING = "crashing"
+    RESTARTED = "restarted"
+    ROLLOUT_FAILED = "rollout failed"
+    NO_NEW_PODS = "no new pods"
+    TOKEN_UNKNOWN = "token unknown"
+    TOKEN_OF_ANOTHER = "token of another gateway"
+    TOKEN_EXPIRED = "token expired"
+    TOKEN_EXPIRES = "token expires"
+
+
 @dataclass(frozen=True)
 class Attention:
-    """One thing to look at. `urgency` is BROKEN, WRONG or SOON."""
+    """One thing to look at. `urgency` is BROKEN, WRONG or SOON; `text` is for people alone."""
 
     urgency: int
+    sign: Sign
     text: str
 
 
@@ -48,26 +65,30 @@ def _of_pods(deployment: Manifest, pods: Sequence[Manifest]) -> Iterator[Attenti
     desired = int(deployment["spec"].get("replicas", 1))
     ready = int((deployment.get("status") or {}).get("readyReplicas", 0))
     if desired == 0:
-        yield Attention(BROKEN, "It is scaled to zero: nothing serves traffic.")
+        yield Attention(
+            BROKEN, Sign.SCALED_TO_ZERO, "It is scaled to zero: nothing serves traffic."
+        )
     elif ready < desired:
-        yield Attention(WRONG if ready else BROKEN, f"{ready} of {desired} pods are ready.")
+        yield Attention(
+            WRONG if ready else BROKEN, Sign.NOT_READY, f"{ready} of {desired} pods are ready."
+        )
     crashing = sum(state_of(pod) == "CrashLoopBackOff" for pod in pods)
     if crashing:
         what = "1 pod crashes" if crashing == 1 else f"{crashing} pods crash"
-        yield Attention(WRONG, f"{what} again and again.")
+        yield Attention(WRONG, Sign.CRASHING, f"{what} again and again.")
     restarted = [pod for pod in pods if is_ready(pod) and _restarts(pod) >= 3]
     if restarted:
         most = max(map(_restarts, restarted))
-        yield Attention(SOON, f"A pod has been restarted {most} times.")
+        yield Attention(SOON, Sign.RESTARTED, f"A pod has been restarted {most} times.")
 
 
 def _of_conditions(deployment: Manifest) -> Iterator[Attention]:
     for condition in (deployment.get("status") or {}).get("conditions") or ():
         if condition.get("reason") == "ProgressDeadlineExceeded":
-            yield Attention(WRONG, "Its last rollout did not finish.")
+            yield Attention(WRONG, Sign.ROLLOUT_FAILED, "Its last rollout did not finish.")
         if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
             said = mask_secrets(condition.get("message", ""))
-            yield Attention(WRONG, f"Pods cannot be created: {said}")
+            yield Attention(WRONG, Sign.NO_NEW_PODS, f"Pods cannot be created: {said}")
 
 
 def _of_token(token: TokenFacts | None, gateway: str, now: float) -> Iterator[Attention]:
@@ -75,19 +96,23 @@ def _of_token(token: TokenFacts | None, gateway: str, now: float) -> Iterator[At
         return
     facts = token.facts
     if facts is None:
-        yield Attention(SOON, f"Its token is not known: {token.error}.")
+        yield Attention(SOON, Sign.TOKEN_UNKNOWN, f"Its token is not known: {token.error}.")
         return
     if facts.gateway and gateway and facts.gateway != gateway:
-        yield Attention(BROKEN, f"Its token belongs to gateway {facts.gateway}, not to {gateway}.")
+        yield Attention(
+            BROKEN,
+            Sign.TOKEN_OF_ANOTHER,
+            f"Its token belongs to gateway {facts.gateway}, not to {gateway}.",
+        )
     if facts.expires_at is None:
         return
     left = facts.expires_at.timestamp() - now
     if left <= 0:
-        yield Attention(BROKEN, "Its token has expired.")
+        yield Attention(BROKEN, Sign.TOKEN_EXPIRED, "Its token has expired.")
     elif left < _WARN:
         hours = int(left // 3600)
         shown = f"{hours // 24} days" if hours >= 48 else f"{hours} hours"
-        yield Attention(SOON, f"Its token expires in {shown}.")
+        yield Attention(SOON, Sign.TOKEN_EXPIRES, f"Its token expires in {shown}.")
 
 
 def _restarts(pod: Manifest) -> int:

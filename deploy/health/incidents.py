@@ -9,7 +9,7 @@ cluster itself, the same incident becomes that. What cannot be seen changes noth
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from deploy.gateway import GatewayRef
 from deploy.health.cache import CachedGateway
@@ -57,6 +57,18 @@ class Member:
 
 
 @dataclass(frozen=True)
+class MemberChange:
+    """One line that the thread is owed: what became of a gateway, or of the cluster.
+
+    `subject` is named as a member is. `troubles` are those that are new, where it got worse.
+    """
+
+    kind: Literal["worse", "better", "gone"]
+    subject: str
+    troubles: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Incident:
     """What a channel is told in one message, with a thread for what happens next.
 
@@ -73,7 +85,7 @@ class Incident:
     over_at: float | None = None
     version: int = 1
     told: int = 0
-    replies: tuple[str, ...] = ()
+    replies: tuple[MemberChange, ...] = ()
     message: Mapping[str, str] | None = None
     attempts: int = 0
 
@@ -209,7 +221,7 @@ def _gone_on(
     """The incident with what is new of its gateways."""
     if incident.over_at is not None:
         return incident
-    members, replies = dict(incident.members), []
+    members, replies = dict(incident.members), list(incident.replies)
     for ref, member in incident.open_members.items():
         kept = {t: said for t, said in member.troubles.items() if f"{ref} {t}" in seen}
         new = {
@@ -220,10 +232,12 @@ def _gone_on(
         if not kept and not new:
             members[ref] = dataclasses.replace(member, over_at=now)
             gone = "/" in ref and ref not in known
-            replies.append(f"gone {ref}" if gone else f"better {ref}")
+            replies.append(MemberChange("gone" if gone else "better", ref))
         elif new or kept.keys() != member.troubles.keys():
             members[ref] = dataclasses.replace(member, troubles={**kept, **new})
-            replies += [f"worse {ref} {trouble}: {said}" for trouble, said in new.items()]
+            replies += [
+                MemberChange("worse", ref, {trouble: said}) for trouble, said in new.items()
+            ]
     if members == dict(incident.members):
         return incident
     over = all(member.over_at is not None for member in members.values())
@@ -232,7 +246,7 @@ def _gone_on(
         members=members,
         over_at=now if over else None,
         version=incident.version + 1,
-        replies=(*incident.replies, *replies),
+        replies=tuple(replies),
     )
 
 
@@ -289,7 +303,10 @@ def _with(incident: Incident, members: Mapping[str, Member]) -> Incident:
         incident,
         members={**incident.members, **members},
         version=incident.version + 1,
-        replies=(*incident.replies, *(_worse(ref, m) for ref, m in members.items())),
+        replies=(
+            *incident.replies,
+            *(MemberChange("worse", ref, member.troubles) for ref, member in members.items()),
+        ),
     )
 
 
@@ -336,10 +353,6 @@ def _common_node(members: Iterable[str], healths: Mapping[str, Health]) -> str:
     return next(iter(shared)) if len(shared) == 1 else ""
 
 
-def _worse(ref: str, member: Member) -> str:
-    return f"worse {ref} " + "; ".join(f"{t}: {said}" for t, said in member.troubles.items())
-
-
 def _without_old(incidents: Iterable[Incident], now: float) -> Iterable[Incident]:
     """Those that go on, owe something, or are over for so short a time that they still count."""
     return (
@@ -367,9 +380,17 @@ def watch_from_mapping(data: Mapping[str, Any]) -> Watch:
                 **{
                     **incident,
                     "members": {ref: Member(**m) for ref, m in incident["members"].items()},
-                    "replies": tuple(incident["replies"]),
+                    "replies": tuple(_change(reply) for reply in incident["replies"]),
                 }
             )
             for incident in data["incidents"]
         ),
     )
+
+
+def _change(data: Mapping[str, Any] | str) -> MemberChange:
+    """What was stored as one text begins with kind and subject; of the rest nothing is read."""
+    if isinstance(data, str):
+        kind, subject, *_ = data.split(" ")
+        data = {"kind": kind, "subject": subject}
+    return MemberChange(**data)

@@ -25,7 +25,8 @@ _STUCK_WAITING = frozenset(
 
 @dataclass(frozen=True)
 class PodProgress:
-    """One pod. `state` is kubectl's STATUS column; `trouble` why it does not get ready, if known.
+    """One pod. `state` is kubectl's STATUS column; `trouble` why it does not get ready, if known,
+    and `reason` Kubernetes' own word for that.
 
     `updated` says whether it belongs to the newest ReplicaSet. Times are epoch seconds. `event`
     and `log` are collected only for a rollout that failed: the newest event and the last lines,
@@ -41,6 +42,7 @@ class PodProgress:
     started_at: float | None = None
     updated: bool = True
     trouble: str = ""
+    reason: str = ""
     last_exit: str = ""
     event: str = ""
     log: str = ""
@@ -50,6 +52,7 @@ def pod_progress(pod: Manifest, *, updated: bool = True) -> PodProgress:
     """Read one pod."""
     metadata, status = pod["metadata"], pod.get("status") or {}
     containers: Sequence[Mapping[str, Any]] = status.get("containerStatuses") or ()
+    reason, trouble = _trouble_of(pod)
     return PodProgress(
         name=metadata["name"],
         state=state_of(pod),
@@ -59,7 +62,8 @@ def pod_progress(pod: Manifest, *, updated: bool = True) -> PodProgress:
         created_at=epoch(metadata.get("creationTimestamp")) or 0.0,
         started_at=_started_at(containers),
         updated=updated,
-        trouble=mask_secrets(trouble_of(pod)),
+        trouble=mask_secrets(trouble),
+        reason=reason,
         last_exit=_last_exit(containers),
     )
 
@@ -97,28 +101,30 @@ def state_of(pod: Manifest) -> str:
     return state
 
 
-def trouble_of(pod: Manifest) -> str:
-    """Why the pod is stuck, in the cluster's words; empty while nothing says that it is."""
+def _trouble_of(pod: Manifest) -> tuple[str, str]:
+    """Why the pod is stuck: the cluster's reason and its words; empty while nothing says so."""
     status = pod.get("status") or {}
     if pod["metadata"].get("deletionTimestamp") or is_ready(pod):
-        return ""
+        return "", ""
     for container in status.get("containerStatuses") or ():
         waiting = (container.get("state") or {}).get("waiting") or {}
         reason = waiting.get("reason", "")
         if reason in _STUCK_WAITING:
             last = _last_exit((container,))
-            return _said(reason, waiting.get("message", "")) + (
-                f" The run before ended with {last}." if last else ""
-            )
+            previous = f" The previous run ended with {last}." if last else ""
+            return reason, _said(reason, waiting.get("message", "")) + previous
         ended = (container.get("state") or {}).get("terminated")
         if ended and (ended.get("exitCode") or ended.get("signal")):
-            return _said(ended.get("reason") or "Error", ended.get("message") or _exit(ended))
+            reason = ended.get("reason") or "Error"
+            return reason, _said(reason, ended.get("message") or _exit(ended))
     scheduled = _condition(pod, "PodScheduled") or {}
     if scheduled.get("status") == "False":
-        return _said(scheduled.get("reason", "Unschedulable"), scheduled.get("message", ""))
+        reason = scheduled.get("reason", "Unschedulable")
+        return reason, _said(reason, scheduled.get("message", ""))
     if status.get("phase") == "Failed":
-        return _said(status.get("reason") or "Failed", status.get("message", ""))
-    return ""
+        reason = status.get("reason") or "Failed"
+        return reason, _said(reason, status.get("message", ""))
+    return "", ""
 
 
 def token_secret_of(pod_spec: Mapping[str, Any]) -> tuple[str, str] | None:

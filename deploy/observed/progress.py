@@ -20,7 +20,8 @@ class Progress:
     `ready` counts ready pods of the wanted version alone, `available` those of any version, as
     the Deployment's status does; `old` the pods of versions before. `complete` and `failed` are
     what `kubectl rollout status` would say. `serving` is how many pods of versions before are
-    ready. `stale_since` (epoch seconds) is set while the cluster cannot be asked.
+    ready. `trouble` says what keeps the rollout from getting on and `reasons` has Kubernetes' own
+    words for it. `stale_since` (epoch seconds) is set while the cluster cannot be asked.
     """
 
     desired: int
@@ -33,6 +34,7 @@ class Progress:
     serving: int = 0
     pods: tuple[PodProgress, ...] = ()
     trouble: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
     stale_since: float | None = None
 
 
@@ -60,6 +62,7 @@ def progress_of(
     newest = _newest(deployment, owned) if observed else None
     seen = _pods(owned, newest, pods, _warnings(events))
     ready = int(status.get("readyReplicas", 0)) if complete else _ready(newest)
+    troubles = [] if complete else _troubles(deployment, owned, seen)
     return Progress(
         desired=desired,
         updated=updated,
@@ -70,7 +73,8 @@ def progress_of(
         failed=failed,
         serving=sum(pod.ready and not pod.updated for pod in seen),
         pods=seen,
-        trouble=() if complete else _trouble(deployment, owned, seen),
+        trouble=tuple(dict.fromkeys(mask_secrets(text) for _, text in troubles)),
+        reasons=tuple(dict.fromkeys(reason for reason, _ in troubles)),
     )
 
 
@@ -188,14 +192,15 @@ def _warnings(events: Iterable[Manifest]) -> dict[str, str]:
     return {name: text for name, (_, text) in newest.items()}
 
 
-def _trouble(
+def _troubles(
     deployment: Manifest, replica_sets: Sequence[Manifest], pods: Sequence[PodProgress]
-) -> tuple[str, ...]:
-    """What keeps the rollout from getting on: quota and the like first, then the pods' own."""
+) -> list[tuple[str, str]]:
+    """Reason and words of each: quota and the like first, then the pods' own."""
     found = []
     for item in (deployment, *replica_sets):
         failure = _condition(item.get("status") or {}, "ReplicaFailure")
         if failure.get("status") == "True":
-            found.append(f"{failure.get('reason', '')}: {failure.get('message', '')}")
-    found += [pod.trouble for pod in pods if pod.updated and pod.trouble]
-    return tuple(dict.fromkeys(mask_secrets(text) for text in found))
+            reason = failure.get("reason", "")
+            found.append((reason, f"{reason}: {failure.get('message', '')}"))
+    found += [(pod.reason, pod.trouble) for pod in pods if pod.updated and pod.trouble]
+    return found

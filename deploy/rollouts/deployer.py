@@ -22,11 +22,11 @@ from deploy.rollouts.applying import Applier
 from deploy.rollouts.collecting import collect
 from deploy.rollouts.following import MARGIN, follow_through
 from deploy.rollouts.going_back import bring_back, version_before
-from deploy.rollouts.verdicts import came_back, cause_of, nothing_before, rolled_out, unfinished
+from deploy.rollouts.reasons import Reason, reason_of, recorded_reason
+from deploy.rollouts.verdicts import came_back, nothing_before, rolled_out, unfinished
 from deploy.rollouts.work import Work
 from deploy.specs.gateway_spec import GatewaySpec
 
-_BACK = "roll back"
 
 
 class Deployer:
@@ -63,10 +63,10 @@ class Deployer:
         action, run = work.action, work.run
         cluster = self._applier.cluster(action.ref).guarded(run.guard)
         spec = action.plan.spec
-        back = next((step for step in action.steps if step.name == _BACK), None)
+        back = recorded_reason(action.steps)
         if back is not None:
             work.applied = True
-            return self._go_back(work, cluster, spec, back.detail)
+            return self._go_back(work, cluster, spec, back)
         moved = self._applier.apply(
             work, cluster, lambda: self._replan(action), take_over=takes_over(action.request)
         )
@@ -92,15 +92,15 @@ class Deployer:
         gateway = work.patiently(lambda: installed(cluster, spec.ref))
         if version_before(gateway.deployment, self._sets(work, cluster, spec)) is None:
             return nothing_before(outcome)
-        why = cause_of(progress)
-        work.run.step(_BACK, why)
-        return self._go_back(work, cluster, spec, why)
+        reason = reason_of(progress)
+        work.run.step(reason.cause, reason.text)
+        return self._go_back(work, cluster, spec, reason)
 
     def _may_go_back(self, action: Action, spec: GatewaySpec) -> bool:
         """Whether it was asked for, and this action made a new version at all."""
         return spec.rollout.automatic_rollback and action.plan.starts_pods
 
-    def _go_back(self, work: Work, cluster: Cluster, spec: GatewaySpec, why: str) -> Outcome:
+    def _go_back(self, work: Work, cluster: Cluster, spec: GatewaySpec, reason: Reason) -> Outcome:
         """Bring the version before back, unless a run of before has done so, and follow that."""
         action = work.action
         gateway = work.patiently(lambda: installed(cluster, spec.ref))
@@ -121,7 +121,7 @@ class Deployer:
                     force=takes_over(action.request),
                 )
             )
-        return came_back(wanted, follow_through(work, cluster, wanted, self._margin), why)
+        return came_back(wanted, follow_through(work, cluster, wanted, self._margin), reason)
 
     def _sets(self, work: Work, cluster: Cluster, spec: GatewaySpec) -> list[Manifest]:
         return work.patiently(lambda: cluster.list("ReplicaSet", spec.ref.namespace))

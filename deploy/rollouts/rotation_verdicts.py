@@ -6,29 +6,30 @@ from deploy.actions.record import Outcome, State
 from deploy.errors import GatewayBotError, Unavailable
 from deploy.observed.progress import Progress
 from deploy.rollouts.collecting import Collected
+from deploy.rollouts.reasons import Cause, Reason, reason_of
 from deploy.rollouts.verdicts import serving, span
 from deploy.rollouts.verification import Answer, Judged
 from deploy.times import minute
 from deploy.tokens.token_plan import TokenPlan
 
-_REFUSED = "Azure refuses the new token"
 _REMEDY_REFUSED = (
     "If it names this gateway, the gateway may belong to another API Management instance of the "
     "same name, or its key was regenerated meanwhile. Look at `apim` in the settings, then rotate "
     "again."
 )
-_REMEDY_STUCK = "Mend what keeps new pods from getting ready, then rotate again."
+_REMEDY_STUCK = "Fix what keeps new pods from getting ready, then rotate again."
 
 
-def refused(evidence: str) -> str:
-    """Why to go back: what shows that Azure does not take the token."""
-    return f"{_REFUSED} ({evidence})."
+def refused(evidence: str) -> Reason:
+    """Why to go back: what shows that Azure refuses the token."""
+    return Reason(Cause.TOKEN_REFUSED, f"Azure refuses the new token ({evidence}).")
 
 
-def stuck(progress: Progress, cause: str) -> str:
+def stuck(progress: Progress) -> Reason:
     """Why to go back: the rollout did not finish."""
+    reason = reason_of(progress)
     text = f"Only {progress.ready} of {progress.desired} pods got ready with the new token."
-    return f"{text} {cause}".strip()
+    return Reason(reason.cause, f"{text} {reason.text}".strip())
 
 
 def rotated(
@@ -76,9 +77,9 @@ def unverified(token: TokenPlan, evidence: str) -> Outcome:
 
 
 def went_back(
-    token: TokenPlan, why: str, progress: Progress, seen: Judged, left_over: str
+    token: TokenPlan, reason: Reason, progress: Progress, seen: Judged, left_over: str
 ) -> Outcome:
-    """The token of before is in use again."""
+    """The previous token is in use again."""
     secret = (
         f"Secret {token.secret} could not be deleted: {left_over}"
         if left_over
@@ -86,14 +87,14 @@ def went_back(
     )
     return Outcome(
         State.FAILED,
-        f"The token of before is in use again: {why}",
+        f"The previous token is in use again: {reason.text}",
         f"{progress.ready} of {progress.desired} pods are ready with Secret {token.previous} "
         f"({seen.evidence}). {secret}",
-        _remedy(why),
+        _remedy(reason),
     )
 
 
-def not_back(token: TokenPlan, why: str, progress: Progress) -> Outcome:
+def not_back(token: TokenPlan, reason: Reason, progress: Progress) -> Outcome:
     """The way back was taken and does not get to its end."""
     state = State.UNKNOWN if progress.stale_since is not None else State.FAILED
     told = (
@@ -103,44 +104,46 @@ def not_back(token: TokenPlan, why: str, progress: Progress) -> Outcome:
     )
     return Outcome(
         state,
-        f"{why} Going back to Secret {token.previous} has not finished.",
+        f"{reason.text} Going back to Secret {token.previous} has not finished.",
         f"{told} Both Secrets are kept.",
         "Look at the gateway's status, then rotate again.",
     )
 
 
-def too_late(token: TokenPlan, why: str, expired: datetime.datetime, progress: Progress) -> Outcome:
-    """The token of before has expired: pods that have the new one are better off with it."""
+def too_late(
+    token: TokenPlan, reason: Reason, expired: datetime.datetime, progress: Progress
+) -> Outcome:
+    """The previous token has expired: pods that have the new one are better off with it."""
     return Outcome(
         State.FAILED,
-        f"{why} The token of before expired {minute(expired)}, so nothing was taken back.",
+        f"{reason.text} The previous token expired {minute(expired)}, so nothing was taken back.",
         f"{serving(progress)} Secret {token.previous} is kept.",
-        _remedy(why),
+        _remedy(reason),
     )
 
 
-def no_way_back(token: TokenPlan, why: str) -> Outcome:
-    """The Secret of before is gone."""
+def no_way_back(token: TokenPlan, reason: Reason) -> Outcome:
+    """The previous Secret is gone."""
     return Outcome(
         State.FAILED,
-        f"{why} Secret {token.previous} is gone, so there is nothing to go back to.",
-        "Pods that are ready go on with what they have.",
-        _remedy(why),
+        f"{reason.text} Secret {token.previous} is gone, so there is nothing to go back to.",
+        "Pods that are ready keep the new token.",
+        _remedy(reason),
     )
 
 
-def back_failed(token: TokenPlan, why: str, error: GatewayBotError) -> Outcome:
+def back_failed(token: TokenPlan, reason: Reason, error: GatewayBotError) -> Outcome:
     """Going back was refused, or cannot be seen."""
     return Outcome(
         State.UNKNOWN if isinstance(error, Unavailable) else State.FAILED,
-        f"{why} Going back to Secret {token.previous} did not succeed: {error.happened}",
+        f"{reason.text} Going back to Secret {token.previous} did not succeed: {error.happened}",
         f"{error.meaning} Both Secrets are kept.".strip(),
         error.remedy or "Look at the gateway's status, then rotate again.",
     )
 
 
-def _remedy(why: str) -> str:
-    return _REMEDY_REFUSED if why.startswith(_REFUSED) else _REMEDY_STUCK
+def _remedy(reason: Reason) -> str:
+    return _REMEDY_REFUSED if reason.cause is Cause.TOKEN_REFUSED else _REMEDY_STUCK
 
 
 def _until(expires_at: float | None) -> str:

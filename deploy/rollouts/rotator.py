@@ -21,14 +21,13 @@ from deploy.rollouts import rotation_verdicts as verdicts
 from deploy.rollouts.applying import Applier
 from deploy.rollouts.collecting import collect
 from deploy.rollouts.following import MARGIN, follow_through
+from deploy.rollouts.reasons import Reason, recorded_reason
 from deploy.rollouts.rollout import apply_deployment
-from deploy.rollouts.verdicts import cause_of, unfinished
+from deploy.rollouts.verdicts import unfinished
 from deploy.rollouts.verification import Answer, Observer, Observing
 from deploy.rollouts.work import Work
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.tokens.token_plan import TokenPlan
-
-_BACK = "roll back"
 
 
 class Rotator:
@@ -67,9 +66,9 @@ class Rotator:
             action.plan.spec,
             action.plan.token,
         )
-        going_back = next((step for step in action.steps if step.name == _BACK), None)
-        if going_back is not None:
-            return self._go_back(turn, going_back.detail)
+        back = recorded_reason(action.steps)
+        if back is not None:
+            return self._go_back(turn, back)
         moved = self._applier.apply(
             work, cluster, lambda: self._replan(action), take_over=takes_over(action.request)
         )
@@ -110,20 +109,20 @@ class Rotator:
         )
 
     def _stuck(self, turn: "_Turn", progress: Progress) -> Outcome:
-        why = verdicts.stuck(progress, cause_of(progress))
+        reason = verdicts.stuck(progress)
         expired = turn.expired_before()
         if expired is not None:
-            return verdicts.too_late(turn.token, why, expired, progress)
-        return self._go_back(turn, why)
+            return verdicts.too_late(turn.token, reason, expired, progress)
+        return self._go_back(turn, reason)
 
-    def _go_back(self, turn: "_Turn", why: str) -> Outcome:
+    def _go_back(self, turn: "_Turn", reason: Reason) -> Outcome:
         work, cluster, spec = turn.work, turn.cluster, turn.spec
         before = turn.token.previous
-        work.run.step(_BACK, why)
+        work.run.step(reason.cause, reason.text)
         try:
             secret = work.patiently(lambda: cluster.get("Secret", spec.ref.namespace, before))
             if secret is None:
-                return verdicts.no_way_back(turn.token, why)
+                return verdicts.no_way_back(turn.token, reason)
             work.patiently(
                 lambda: apply_deployment(
                     cluster,
@@ -136,11 +135,11 @@ class Rotator:
             )
             progress = follow_through(work, cluster, spec, self._margin)
             if not progress.complete:
-                return verdicts.not_back(turn.token, why, progress)
+                return verdicts.not_back(turn.token, reason, progress)
             seen = Observer(cluster, spec, before, self._observing).look()
         except GatewayBotError as error:
-            return verdicts.back_failed(turn.token, why, error)
-        return verdicts.went_back(turn.token, why, progress, seen, turn.forget())
+            return verdicts.back_failed(turn.token, reason, error)
+        return verdicts.went_back(turn.token, reason, progress, seen, turn.forget())
 
 
 class _Turn:

@@ -1,34 +1,24 @@
 """How a deployment ended, in words: what happened, what it means now, what to do next."""
 
 import dataclasses
+from collections.abc import Mapping
 
 from deploy.actions.record import Outcome, State
 from deploy.observed.progress import Progress
 from deploy.plans.plan import Plan
+from deploy.rollouts.reasons import Cause, Reason, reason_of
 from deploy.specs.gateway_spec import GatewaySpec
 
-_REMEDIES = (
-    (
-        ("ImagePull", "InvalidImageName", "ErrImageNeverPull"),
-        "Check that the tag exists and that the nodes may pull it, then deploy a tag that works.",
-    ),
-    (
-        ("CrashLoopBackOff", "OOMKilled", "Error:", "exit code"),
-        "Read the pods' last log lines; deploy the version before, or with more memory.",
-    ),
-    (
-        ("CreateContainerConfigError", "CreateContainerError", "RunContainerError"),
-        "A Secret or ConfigMap that the pods read is missing or wrong; deploy again to renew it.",
-    ),
-    (
-        ("Unschedulable",),
-        "Ask for less CPU and memory or fewer replicas, or have nodes added.",
-    ),
-    (
-        ("exceeded quota", "FailedCreate"),
-        "Ask for less, or have the namespace's quota raised.",
-    ),
-)
+_REMEDIES: Mapping[Cause, str] = {
+    Cause.IMAGE: "Check that the tag exists and that the nodes may pull it, then deploy a tag that "
+    "works.",
+    Cause.CONFIGURATION: "A Secret or ConfigMap that the pods read is missing or wrong; deploy "
+    "again to renew it.",
+    Cause.CRASH: "Read the pods' last log lines; deploy the previous version, or give it more "
+    "memory.",
+    Cause.SCHEDULING: "Ask for less CPU and memory or fewer replicas, or have nodes added.",
+    Cause.QUOTA: "Ask for less, or have the namespace's quota raised.",
+}
 _NO_HINT = (
     "Look at the pods with `kubectl describe`; pods that run but do not get ready often cannot "
     "load their configuration from Azure."
@@ -78,12 +68,13 @@ def unfinished(spec: GatewaySpec, progress: Progress, seconds: float) -> Outcome
             "The plan was applied; whether the pods got ready is not known.",
             "Look at the gateway's status once the cluster answers again.",
         )
+    reason = reason_of(progress)
     return Outcome(
         State.FAILED,
         f"The rollout did not finish: {progress.ready} of {progress.desired} pods ready after "
         f"{span(seconds)}.",
-        f"{cause_of(progress)} {serving(progress)}".strip(),
-        _remedy(progress),
+        f"{reason.text} {serving(progress)}".strip(),
+        _remedy(reason),
     )
 
 
@@ -93,24 +84,25 @@ def nothing_before(outcome: Outcome) -> Outcome:
     return dataclasses.replace(outcome, meaning=told.strip())
 
 
-def came_back(before: GatewaySpec, progress: Progress, why: str) -> Outcome:
-    """The version before is wanted again, because of `why`."""
+def came_back(before: GatewaySpec, progress: Progress, reason: Reason) -> Outcome:
+    """The previous version is wanted again, because of `reason`."""
     stuck = f"The rollout did not finish, so {before.tag} is"
     if progress.complete:
         pods = f"{progress.ready} of {progress.desired} pods ready"
-        return Outcome(State.FAILED, f"{stuck} back: {pods}.", why, remedy_for(why))
+        return Outcome(State.FAILED, f"{stuck} back: {pods}.", reason.text, _remedy(reason))
     if progress.stale_since is not None:
         return Outcome(
             State.UNKNOWN,
             f"{stuck} to come back, but cluster “{before.ref.cluster}” has not answered since.",
-            why,
+            reason.text,
             "Look at the gateway's status once the cluster answers again.",
         )
+    now = reason_of(progress)
     return Outcome(
         State.FAILED,
         f"{stuck} to come back, which has not finished either.",
-        f"{why} {cause_of(progress)} {serving(progress)}".strip(),
-        _remedy(progress),
+        " ".join(part for part in (reason.text, now.text, serving(progress)) if part),
+        _remedy(now),
     )
 
 
@@ -121,15 +113,6 @@ def span(seconds: float) -> str:
         return f"{whole} s"
     minutes = whole // 60
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"
-
-
-def cause_of(progress: Progress) -> str:
-    """What keeps a rollout from getting on, as far as the cluster says; empty where it does not."""
-    if not progress.trouble:
-        return ""
-    more = len(progress.trouble) - 1
-    text = progress.trouble[0]
-    return f"{text} ({more} more like it or beside it.)" if more else text
 
 
 def serving(progress: Progress) -> str:
@@ -147,13 +130,5 @@ def serving(progress: Progress) -> str:
     return "No pod of this gateway serves traffic."
 
 
-def _remedy(progress: Progress) -> str:
-    return remedy_for(" ".join((*progress.trouble, *(pod.event for pod in progress.pods))))
-
-
-def remedy_for(told: str) -> str:
-    """What to do next, by what the cluster said."""
-    for signs, remedy in _REMEDIES:
-        if any(sign in told for sign in signs):
-            return remedy
-    return _NO_HINT
+def _remedy(reason: Reason) -> str:
+    return _REMEDIES.get(reason.cause, _NO_HINT)

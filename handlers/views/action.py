@@ -7,6 +7,7 @@ from typing import Any
 from deploy.actions.record import Action, State
 from deploy.plans.plan import Plan
 from deploy.policy import People, Requirement
+from deploy.rollouts.reasons import Cause
 from deploy.specs.gateway_spec import GatewaySpec
 from handlers.views import fixes
 from handlers.views import plan as plan_view
@@ -174,7 +175,7 @@ def _running_line(action: Action) -> str:
 def _doing(action: Action) -> str:
     """What the run is at, where a rollout is not all of it."""
     step = action.steps[-1] if action.steps else None
-    if step is not None and step.name == "roll back":
+    if step is not None and step.name in set(Cause):
         return f"*{escape(step.detail)}* Going back to the token of before"
     if step is not None and step.name in ("verify", "collect"):
         return escape(step.detail)

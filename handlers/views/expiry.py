@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deploy.expiry.autopilot import Stop
-from deploy.expiry.record import Entry, Tracked
+from deploy.expiry.record import AZURE_EVENTS, AZURE_EXPIRED, Entry, Tracked
 from handlers.views.reply import Block, Reply, View
 from handlers.views.text import button, context, counted, cut, date, duration, escape, section
 
@@ -40,7 +40,7 @@ def message(tracked: Tracked) -> tuple[str, list[Block]]:
     if tracked.unrotated:
         why = escape(cut(tracked.unrotated, 300))
         blocks.append(context(f":no_entry_sign: Not rotated on its own: {why}"))
-    said = [e for e in tracked.entries if e.event == "azure" and e.episode == tracked.episode]
+    said = [e for e in tracked.entries if e.event in AZURE_EVENTS and e.episode == tracked.episode]
     if said:
         blocks.append(context(_said(said[-1])))
     if tracked.snoozed and tracked.snoozed_until is not None:
@@ -69,7 +69,7 @@ def note(entry: Entry) -> tuple[str, bool]:
         return f":hourglass: It expires{expires}: {left}.", threshold <= _BROADCAST
     if entry.event == "snoozed":
         return f":zzz: <@{entry.who}> snoozed this: {escape(cut(entry.detail, 500))}", False
-    if entry.event == "azure":
+    if entry.event in AZURE_EVENTS:
         return _said(entry), False
     lines = {
         "renewed": ":white_check_mark: It was renewed.",
@@ -234,9 +234,8 @@ def _meaning(tracked: Tracked) -> str:
 
 
 def _said(entry: Entry) -> str:
-    kind, _, instance = entry.detail.partition(" ")
-    what = "has expired" if kind == "expired" else "is about to expire"
-    return f":cloud: Azure reports that the token of instance `{escape(instance)}` {what}."
+    what = "has expired" if entry.event == AZURE_EXPIRED else "is about to expire"
+    return f":cloud: Azure reports that the token of instance `{escape(entry.detail)}` {what}."
 
 
 def _known_by(tracked: Tracked) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from deploy.health.incidents import AWAY, Incident, Member
+from deploy.health.incidents import AWAY, Incident, Member, MemberChange
 from handlers.views.reply import Block
 from handlers.views.text import button, context, counted, cut, date, duration, escape, section
 
@@ -33,7 +33,7 @@ def message(incident: Incident) -> tuple[str, list[Block]]:
         blocks.append(context(f"… and {counted(len(lasting) - _SHOWN, 'more gateway')}."))
     better = len(_gateways(incident)) - len(lasting)
     if better:
-        blocks.append(context(f"{counted(better, 'gateway')} of these are well again."))
+        blocks.append(context(f"{counted(better, 'gateway')} of these recovered."))
     blocks.append(context(_when(incident)))
     if len(incident.members) == 1 and away is None:
         (ref,) = incident.members
@@ -41,21 +41,21 @@ def message(incident: Incident) -> tuple[str, list[Block]]:
     return title, blocks
 
 
-def reply(text: str) -> str:
+def reply(change: MemberChange) -> str:
     """One line of the thread."""
-    kind, _, rest = text.partition(" ")
-    subject, _, said = rest.partition(" ")
-    if kind == "gone":
-        return f"`{escape(subject)}` runs no more, or another channel hears of it."
-    if kind == "better":
-        well = "is well again" if "/" in subject else "answers again"
-        return f"✅ `{escape(subject)}` {well}."
-    return f":warning: `{escape(subject)}` {escape(cut(said, 500))}"
+    name = f"`{escape(change.subject)}`"
+    if change.kind == "gone":
+        return f"{name} no longer runs, or another channel is notified of it."
+    if change.kind == "better":
+        well = "recovered" if "/" in change.subject else "answers again"
+        return f"✅ {name} {well}."
+    said = "; ".join(f"{trouble}: {evidence}" for trouble, evidence in change.troubles.items())
+    return f":warning: {name} {escape(cut(said, 500)) or 'got worse.'}"
 
 
-def replies(owed: Sequence[str]) -> str:
+def replies(owed: Sequence[MemberChange]) -> str:
     """What the thread is owed. Slack cuts a message off after 40,000 characters without a word."""
-    lines = [reply(text) for text in owed[:_REPLIES]]
+    lines = [reply(change) for change in owed[:_REPLIES]]
     if len(owed) > _REPLIES:
         lines.append(f"… and {counted(len(owed) - _REPLIES, 'more change')}; `status` shows each.")
     return "\n".join(lines)

@@ -75,10 +75,7 @@ def confirmed(done: int, left: int, refused: Sequence[Refusal] = ()) -> Reply:
 
 
 def _refused(refusal: Refusal) -> Block:
-    # What begins with the name need not be given it again.
-    rest = refusal.why.removeprefix(f"{refusal.name} ")
-    colon = ":" if rest == refusal.why else ""
-    return context(f":warning: *{escape(refusal.name)}*{colon} {escape(rest)}")
+    return context(f":warning: *{escape(refusal.name)}*: {escape(refusal.why)}")
 
 
 def _all(mine: Sequence[Proposed]) -> Block:

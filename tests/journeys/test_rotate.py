@@ -70,7 +70,7 @@ def test_a_token_that_azure_refuses_is_taken_back_and_said(demo: Demo) -> None:
     plan = ana.plans("rotate edge-1")
     with broken(demo, "azure", "configuration_status", "403", "none"):
         ana.clicks(plan, "Confirm")
-        failed = words(ana.sees_at(plan, "The token of before is in use again", 90))
+        failed = words(ana.sees_at(plan, "The previous token is in use again", 90))
     assert "Azure refuses the new token" in failed
     assert secret_in_use(demo, "edge-1") == before
 

@@ -10,6 +10,7 @@ from deploy.actions.connection import connect
 from deploy.expiry.scanner import Rules, Scan, Scanner, facts_of
 from deploy.expiry.tracker import Tracker
 from deploy.gateway import GatewayRef
+from deploy.health.attention import BROKEN, SOON, Attention, Sign
 from deploy.health.status import GatewaySummary
 from handlers.views import expiry as view
 from tests.support.redis_servers import started
@@ -65,6 +66,14 @@ def test_an_expiry_is_known_by_annotation_text_or_an_apps_noted_day_and_else_unk
     noted = facts_of(summary(source="none"), RULES, NOW + 5)
     assert (noted.source, noted.expires_at) == ("credential", NOW + 5)
     assert facts_of(summary(source="token"), RULES, NOW + 5).expires_at == NOW
+
+
+def test_what_is_wrong_with_a_token_is_noted_by_its_sign_whatever_the_words() -> None:
+    aging = Attention(SOON, Sign.TOKEN_EXPIRES, "Its token is good for 5 days.")
+    foreign = Attention(BROKEN, Sign.TOKEN_OF_ANOTHER, "Another gateway's token is in use.")
+    found = dataclasses.replace(summary(), findings=(aging, foreign))
+    assert facts_of(found, RULES).why == "Another gateway's token is in use."
+    assert facts_of(dataclasses.replace(summary(), findings=(aging,)), RULES).why == ""
 
 
 def test_one_bot_of_several_scans_and_another_goes_on_where_it_ended(bed: Bed) -> None:

@@ -1,6 +1,7 @@
 """The tracker on a real Valkey: each warning once, by Redis' own clock, and none is lost."""
 
 import dataclasses
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from bot.sandbox.valkey import Valkey
 from deploy.actions.connection import connect
-from deploy.expiry.record import Facts, Tracked
+from deploy.expiry.record import AZURE_EXPIRED, AZURE_NEAR, Facts, Tracked
 from deploy.expiry.thresholds import DEFAULT
 from deploy.expiry.tracker import Tracker
 from deploy.gateway import GatewayRef
@@ -219,7 +220,19 @@ def test_azure_tells_an_expiry_that_nothing_else_tells(server: Valkey, tracker: 
     tracker.azure(REF, expired=True, expires_at=expires_at, instance="edge-1-abc")
     tracker.azure(REF, expired=True, expires_at=expires_at, instance="edge-1-def")
     tracker.azure(REF, expired=False, expires_at=expires_at, instance="edge-1-def")
-    assert [e.event for e in found(tracker).entries] == ["warning", "azure"]
+    warning, told = found(tracker).entries
+    assert (warning.event, told.event, told.detail) == ("warning", AZURE_EXPIRED, "edge-1-abc")
+
+
+def test_what_azure_told_an_earlier_version_is_still_read(server: Valkey, tracker: Tracker) -> None:
+    tracker.note(facts(server, None))
+    tracker.azure(REF, expired=True, expires_at=redis_now(server) - 60, instance="edge-1-abc")
+    client = connect(server.url)
+    (log,) = client.keys("*:log")
+    entry = {**json.loads(client.lindex(log, -1)), "event": "azure", "detail": "expired edge-1-abc"}
+    client.lset(log, -1, json.dumps(entry))
+    told = found(tracker).entries[-1]
+    assert (told.event, told.detail) == (AZURE_EXPIRED, "edge-1-abc")
 
 
 def test_why_it_is_not_rotated_on_its_own_is_shown_until_it_is_or_has_a_new_token(
@@ -295,7 +308,7 @@ def test_tokens_that_were_made_within_a_minute_are_told_of_once_however_often_az
         for number, later in enumerate((-60, 0, 60)):
             expires_at, instance = told.expires_at + later, f"pod-{number}"
             tracker.azure(REF, expired=False, expires_at=expires_at, instance=instance)
-    assert [e.event for e in found(tracker).entries] == ["warning", "azure"]
+    assert [e.event for e in found(tracker).entries] == ["warning", AZURE_NEAR]
 
 
 def test_a_later_expiry_that_azure_tells_is_a_renewal_where_nothing_else_tells(

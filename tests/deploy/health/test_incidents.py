@@ -24,6 +24,7 @@ from deploy.health.incidents import (
     TOGETHER,
     Health,
     Incident,
+    MemberChange,
     Watch,
     health_of,
     minimum_of,
@@ -104,7 +105,7 @@ def test_a_trouble_that_lasts_is_told_once_and_its_end_in_the_same_message(
     channel.look(health("edge-1"), seconds=60)
     assert len(channel.posted) == 1
     assert channel.last == "Over: west/dev/edge-1 is cut off"
-    assert channel.replies == ["✅ `west/dev/edge-1` is well again."]
+    assert channel.replies == ["✅ `west/dev/edge-1` recovered."]
 
 
 def test_a_trouble_of_a_moment_is_not_told(channel: Channel) -> None:
@@ -240,11 +241,24 @@ def test_gateways_that_get_worse_one_after_another_do_not_flood(channel: Channel
 
 
 def test_a_thread_that_is_owed_more_than_slack_shows_of_a_message_says_so() -> None:
-    lines = [f"worse west/dev/edge-{n} {CUT_OFF}: " + "why " * 300 for n in range(1000)]
-    text = view.replies(lines)
+    owed = [
+        MemberChange("worse", f"west/dev/edge-{n}", {CUT_OFF: "why " * 300}) for n in range(1000)
+    ]
+    text = view.replies(owed)
     assert len(text) < 40_000
     assert text.endswith("… and 950 more changes; `status` shows each.")
-    assert view.replies(lines[:2]) == "\n".join(view.reply(line) for line in lines[:2])
+    assert view.replies(owed[:2]) == "\n".join(map(view.reply, owed[:2]))
+
+
+def test_a_thread_is_paid_what_an_earlier_version_owed_it_as_texts(channel: Channel) -> None:
+    channel.look(health("edge-1", CUT_OFF), seconds=60)
+    stored = json.loads(json.dumps(watch_to_mapping(channel.watch)))
+    stored["incidents"][0]["replies"] = ["better west", "worse west/dev/edge-1 cut off: it is"]
+    (incident,) = watch_from_mapping(stored).incidents
+    assert view.replies(incident.replies).splitlines() == [
+        "✅ `west` answers again.",
+        ":warning: `west/dev/edge-1` got worse.",
+    ]
 
 
 def test_a_cluster_that_is_away_is_one_message_and_no_gateway_is_called_mended(
@@ -261,7 +275,9 @@ def test_a_cluster_that_is_away_is_one_message_and_no_gateway_is_called_mended(
 def test_a_gateway_that_is_deleted_is_not_called_well(channel: Channel) -> None:
     channel.look(health("edge-1", CUT_OFF), seconds=60)
     channel.look(health("edge-2"), seconds=60)
-    assert channel.replies == ["`west/dev/edge-1` runs no more, or another channel hears of it."]
+    assert channel.replies == [
+        "`west/dev/edge-1` no longer runs, or another channel is notified of it."
+    ]
 
 
 def test_what_is_over_is_forgotten(channel: Channel) -> None:

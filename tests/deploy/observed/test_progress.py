@@ -138,7 +138,7 @@ def pod(phase: str = "Pending", *statuses: Manifest, **metadata: Any) -> Manifes
                 },
             ),
             "CrashLoopBackOff",
-            "CrashLoopBackOff. The run before ended with exit code 134 (Error).",
+            "CrashLoopBackOff. The previous run ended with exit code 134 (Error).",
         ),
         (
             pod("Running", {"state": {"terminated": {"exitCode": 1}}}),

@@ -14,6 +14,7 @@ from deploy.observed.installed import installed
 from deploy.retry import RunLost
 from deploy.rollouts import deployer
 from deploy.rollouts.going_back import Before
+from deploy.rollouts.reasons import Cause
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.options import Autoscaling, Rollout
 from tests.deploy.rollouts.test_deployer import Bench
@@ -50,7 +51,7 @@ def test_the_version_before_comes_back_whole_and_its_pods_never_stop(bench: Benc
     assert outcome.happened.endswith("so 2.11.1 is back: 2 of 2 pods ready.")
     assert "ImagePull" in outcome.meaning
     assert "tag" in outcome.remedy
-    assert "roll back" in run.steps
+    assert Cause.IMAGE in run.steps
     until(lambda: pods(bench) == before, "the pods of the other version to be gone")
     assert bench.deployment()["spec"]["template"]["spec"] == image
     assert bench.bed.cluster.list("HorizontalPodAutoscaler", "dev") == []
@@ -74,7 +75,7 @@ def test_a_first_version_has_nothing_to_go_back_to(bench: Bench) -> None:
     outcome = bench.deploy(stuck(bench), run=run)
     assert outcome.state is State.FAILED
     assert "There is no version before that serves" in outcome.meaning
-    assert "roll back" not in run.steps
+    assert not set(Cause) & set(run.steps)
 
 
 class Killed(RecordingRun):
@@ -83,7 +84,7 @@ class Killed(RecordingRun):
     def step(self, name: str, detail: str = "") -> None:
         """Record a step."""
         super().step(name, detail)
-        if name == "roll back":
+        if name in set(Cause):
             self.lost.set()
 
 
@@ -93,11 +94,12 @@ def test_going_back_that_was_killed_is_ended_by_another_bot(bench: Bench) -> Non
     action = action_for(plan, "XYZ789")
     with pytest.raises(RunLost):
         bench.deployer.execute(action, Killed())
-    begun = dataclasses.replace(action, steps=(Step("roll back", 0.0, "ErrImagePull"),))
+    begun = dataclasses.replace(action, steps=(Step(Cause.IMAGE, 0.0, "It has no image."),))
     for _ in range(2):
         outcome = bench.deployer.execute(begun, RecordingRun())
         assert outcome.happened.endswith("so 2.11.1 is back: 2 of 2 pods ready.")
-        assert "ErrImagePull" in outcome.meaning
+        assert outcome.meaning == "It has no image."
+        assert "the tag exists" in outcome.remedy
 
 
 def test_a_run_that_finds_itself_back_on_the_token_of_before_does_not_go_there_again(
@@ -109,7 +111,7 @@ def test_a_run_that_finds_itself_back_on_the_token_of_before_does_not_go_there_a
         plan, token=dataclasses.replace(plan.token, secret="edge-1-token-xyz789")
     )
     begun = dataclasses.replace(
-        action_for(renewed, "XYZ789"), steps=(Step("roll back", 0.0, "Unschedulable."),)
+        action_for(renewed, "XYZ789"), steps=(Step(Cause.SCHEDULING, 0.0, "Unschedulable."),)
     )
     # One pod of the version that failed is ready still.
     failed = Before(bench_spec(bench), "edge-1-token-xyz789")

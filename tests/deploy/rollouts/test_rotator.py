@@ -9,6 +9,7 @@ import pytest
 
 from deploy.actions.record import Action, State, Step
 from deploy.retry import RunLost
+from deploy.rollouts.reasons import Cause
 from deploy.specs.options import Autoscaling, Backup, Rollout
 from deploy.tokens.rotation import Rotation
 from deploy.tokens.token import EXPIRES_AT
@@ -100,7 +101,7 @@ def test_a_token_that_azure_refuses_is_taken_back_and_no_request_is_dropped(
     with traffic(bed.kubeconfig, bed.context, "dev", SERVICE) as told:
         outcome = bed.rotate(run=run)
     assert outcome.state is State.FAILED
-    assert outcome.happened.startswith("The token of before is in use again: Azure refuses")
+    assert outcome.happened.startswith("The previous token is in use again: Azure refuses")
     assert "StatusCode: Forbidden" in outcome.happened
     assert f"2 of 2 pods are ready with Secret {before.name}" in outcome.meaning
     assert "was deleted" in outcome.meaning
@@ -108,7 +109,7 @@ def test_a_token_that_azure_refuses_is_taken_back_and_no_request_is_dropped(
     assert bed.in_use() == before
     assert bed.pods() == pods, "not one pod of before was replaced"
     assert bed.secrets() == secrets
-    assert run.steps == ["plan", "token", "apply", "follow", "roll back"]
+    assert run.steps == ["plan", "token", "apply", "follow", Cause.TOKEN_REFUSED]
     assert told.dropped == []
     assert told.answered == told.sent > 0
 
@@ -136,7 +137,7 @@ def test_a_rotation_that_was_killed_is_ended_by_another_bot(bed: RotationBed, at
     assert outcome.meaning.count(before.name) == 1
 
 
-@pytest.mark.parametrize("at", ["follow", "roll back"])
+@pytest.mark.parametrize("at", ["follow", Cause.TOKEN_REFUSED])
 def test_going_back_that_was_killed_is_ended_by_another_bot(bed: RotationBed, at: str) -> None:
     before, secrets = bed.in_use(), bed.secrets()
     bed.mint_elsewhere()
@@ -145,6 +146,7 @@ def test_going_back_that_was_killed_is_ended_by_another_bot(bed: RotationBed, at
     outcome = bed.rotator.execute(resumed, RecordingRun())
     assert outcome.state is State.FAILED
     assert "Azure refuses the new token" in outcome.happened
+    assert "another API Management instance" in outcome.remedy
     assert (bed.in_use(), bed.secrets()) == (before, secrets)
 
 

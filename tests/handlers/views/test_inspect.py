@@ -57,17 +57,15 @@ def test_a_long_history_is_shown_whole() -> None:
     assert len(Block.parse_all(list(told.blocks))) == len(told.blocks)
 
 
-def test_who_is_left_out_of_several_rotations_is_named_once() -> None:
+def test_what_is_left_out_of_several_rotations_is_named_with_the_reason() -> None:
     refused = [
         rotate_view.Refusal(str(REF), f"{REF} was not deployed by this bot."),
         rotate_view.Refusal("west", "Cluster “west” does not answer."),
-        rotate_view.Refusal("west", "west-2 does not answer."),
     ]
     told = rotate_view.confirmed(0, 0, refused).blocks[1:]
     assert [block["elements"][0]["text"] for block in told] == [
-        f":warning: *{REF}* was not deployed by this bot.",
+        f":warning: *{REF}*: {REF} was not deployed by this bot.",
         ":warning: *west*: Cluster “west” does not answer.",
-        ":warning: *west*: west-2 does not answer.",
     ]
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from deploy.access import Environment
 from deploy.errors import Unavailable
 from deploy.gateway import GatewayRef
-from deploy.health.attention import BROKEN, SOON, Attention
+from deploy.health.attention import BROKEN, SOON, Attention, Sign
 from deploy.health.cache import ReplicaCount
 from deploy.health.fleet import Row, Selection, rows_of
 from deploy.health.heartbeat import Heartbeat, Level, PodHeartbeat
@@ -81,9 +81,12 @@ def test_the_most_urgent_comes_first_and_says_why() -> None:
     reply = fleet.overview(
         rows(
             summary("west/dev/fine"),
-            summary("west/dev/aging", Attention(SOON, "Its token expires in 5 days.")),
+            summary(
+                "west/dev/aging",
+                Attention(SOON, Sign.TOKEN_EXPIRES, "Its token expires in 5 days."),
+            ),
             summary("west/dev/cut"),
-            summary("west/dev/down", Attention(BROKEN, "0 of 2 pods are ready.")),
+            summary("west/dev/down", Attention(BROKEN, Sign.NOT_READY, "0 of 2 pods are ready.")),
             cut="cut off",
         ),
         {},
@@ -117,7 +120,7 @@ def test_three_hundred_gateways_are_pages_with_buttons() -> None:
         *(
             summary(
                 f"cluster-{'long' * 4}/namespace-{'long' * 4}/gw-{'x' * 30}-{n}",
-                Attention(SOON, "s" * 300),
+                Attention(SOON, Sign.RESTARTED, "s" * 300),
             )
             for n in range(300)
         )
@@ -145,7 +148,9 @@ def test_rows_are_chosen_by_words_environment_cluster_and_attention() -> None:
     every = rows(
         summary("west/dev/edge-1"),
         summary("west/prod/edge-2", tag="2.9.0"),
-        summary("east/prod/store-7", Attention(SOON, "Its token expires in 5 days.")),
+        summary(
+            "east/prod/store-7", Attention(SOON, Sign.TOKEN_EXPIRES, "Its token expires in 5 days.")
+        ),
     )
 
     def names(**chosen: Any) -> set[str]:

@@ -1,0 +1,55 @@
+"""Why a run goes back: told by Kubernetes' reasons, and found again in an action's steps."""
+
+import pytest
+
+from deploy.actions.record import Step
+from deploy.observed.pods import PodProgress, pod_progress
+from deploy.observed.progress import Progress
+from deploy.rollouts.reasons import Cause, Reason, cause_of, reason_of, recorded_reason
+from deploy.rollouts.verdicts import came_back, unfinished
+from tests.support.gateway_bed import SPEC
+
+BACK = Progress(2, 2, 2, 2, 0, complete=True, failed=False)
+
+
+def waiting(reason: str, message: str) -> PodProgress:
+    state = {"waiting": {"reason": reason, "message": message}}
+    status = {"phase": "Pending", "containerStatuses": [{"state": state}]}
+    return pod_progress({"metadata": {"name": "p"}, "status": status})
+
+
+@pytest.mark.parametrize(
+    ("reasons", "cause"),
+    [
+        (["ImagePullBackOff"], Cause.IMAGE),
+        (["FailedCreate", "Unschedulable"], Cause.SCHEDULING),
+        (["OOMKilled"], Cause.CRASH),
+        (["Evicted"], Cause.OTHER),
+        ([], Cause.OTHER),
+    ],
+)
+def test_kubernetes_own_reasons_tell_the_cause(reasons: list[str], cause: Cause) -> None:
+    assert cause_of(reasons) is cause
+
+
+def test_a_reason_is_read_from_its_field_and_not_from_the_words_beside_it() -> None:
+    pod = waiting("CreateContainerConfigError", "Error: secret “OOMKilled” not found")
+    failed = Progress(
+        1, 1, 0, 0, 0, complete=False, failed=True, trouble=(pod.trouble,), reasons=(pod.reason,)
+    )
+    assert reason_of(failed).cause is Cause.CONFIGURATION
+    assert "Secret or ConfigMap" in unfinished(SPEC, failed, 60.0).remedy
+
+
+@pytest.mark.parametrize("cause", list(Cause))
+def test_the_cause_is_found_again_in_the_steps_of_a_run_that_died(cause: Cause) -> None:
+    steps = [Step("follow", 0.0, "Following the rollout"), Step(str(cause), 1.0, "Why it went.")]
+    assert recorded_reason(steps) == Reason(cause, "Why it went.")
+    assert recorded_reason(steps[:1]) is None
+
+
+def test_what_to_do_follows_the_cause_whatever_the_sentence_says() -> None:
+    image = came_back(SPEC, BACK, Reason(Cause.IMAGE, "Something about OOMKilled pods."))
+    assert "the tag exists" in image.remedy
+    old = came_back(SPEC, BACK, Reason(Cause("roll back"), "ErrImagePull: no such tag."))
+    assert "kubectl describe" in old.remedy
