@@ -188,7 +188,7 @@ def run_bot(job: Job) -> Runner:
     clusters = {"west": Cluster("west", tapped)}
     mint = TappedMint()
     mint.points = points
-    planner = Planner(clusters.__getitem__, list)
+    planner = Planner(clusters.__getitem__, list, instances={"contoso": INSTANCE})
     applier = Applier(planner, clusters, Minter(mint, {"contoso": INSTANCE}))
     executors: dict[str, Executor] = {
         "deploy": Deployer(applier),

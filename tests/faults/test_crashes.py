@@ -71,7 +71,7 @@ class World:
         self.kubeconfig = kubeconfig
         self.server = server
         self.nursery = nursery
-        self.planner = Planner({"west": cluster}.__getitem__, list)
+        self.planner = Planner({"west": cluster}.__getitem__, list, instances={"contoso": INSTANCE})
         minter = Minter(Mint(), {"contoso": INSTANCE})
         self.deployer = Deployer(Applier(self.planner, {"west": cluster}, minter))
         self._numbers = itertools.count()

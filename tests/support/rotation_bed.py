@@ -67,7 +67,7 @@ class RotationBed:
         session.verify = str(azure.authority.ca_pem_path)
         self.arm = ArmClient(session, azure.credential(OWNER), endpoint=azure.azure.url)
         self.instances = {"contoso": INSTANCE}
-        self.planner = Planner({"west": cluster}.__getitem__, list)
+        self.planner = Planner({"west": cluster}.__getitem__, list, instances=self.instances)
         self.applier = Applier(self.planner, {"west": cluster}, Minter(self.arm, self.instances))
         self.deployer = Deployer(self.applier, patience=1.0, margin=margin)
         self.rotator = Rotator(self.applier, observing=OBSERVING, patience=1.0, margin=margin)

@@ -27,7 +27,7 @@ def test_the_version_before_comes_back_and_none_of_its_pods_was_stopped(
     cluster = connect(
         "west", kubeconfig=target.kubeconfig, context=target.context, timeouts=TIMEOUTS
     )
-    planner = Planner(lambda _: cluster, lambda: ("2.11.1",))
+    planner = Planner(lambda _: cluster, lambda: ("2.11.1",), instances={"contoso": INSTANCE})
     applier = Applier(planner, {"west": cluster}, Minter(Mint(), {"contoso": INSTANCE}))
     # The shortest deadline a spec may have is 30 s; eight are enough to see that nothing moves.
     deployer = Deployer(applier, margin=-22.0)

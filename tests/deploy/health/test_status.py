@@ -56,7 +56,7 @@ def gateways(cache: ClusterCache) -> tuple[GatewaySummary, ...]:
 
 
 def deploy(bed: GatewayBed) -> None:
-    planner = Planner({"west": bed.cluster}.__getitem__, list)
+    planner = Planner({"west": bed.cluster}.__getitem__, list, instances={"contoso": INSTANCE})
     minter = Minter(Mint(), {"contoso": INSTANCE})
     deployer = Deployer(Applier(planner, {"west": bed.cluster}, minter))
     plan = planner.plan(SPEC, "ABC234")

@@ -48,7 +48,7 @@ class Bench:
                 bed.cluster.delete(kind, REF.namespace, item["metadata"]["name"])
         self.mint = Mint()
         clusters = {"west": bed.cluster}
-        self.planner = Planner(clusters.__getitem__, list)
+        self.planner = Planner(clusters.__getitem__, list, instances={"contoso": INSTANCE})
         applier = Applier(self.planner, clusters, Minter(self.mint, {"contoso": INSTANCE}))
         self.deployer = Deployer(applier)
         self.remover = Remover(clusters)

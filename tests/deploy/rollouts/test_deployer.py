@@ -43,7 +43,9 @@ class Bench:
     def __init__(self, bed: GatewayBed) -> None:
         self.bed = bed
         self.mint = Mint()
-        self.planner = Planner({"west": bed.cluster}.__getitem__, list)
+        self.planner = Planner(
+            {"west": bed.cluster}.__getitem__, list, instances={"contoso": INSTANCE}
+        )
         self.deployer = Deployer(
             Applier(self.planner, {"west": bed.cluster}, Minter(self.mint, {"contoso": INSTANCE})),
             patience=1.0,
