@@ -26,6 +26,7 @@ from bot.clients import (
     identities_of,
     image_repository,
     instances_of,
+    known_repositories,
     redis_url,
     registry_of,
     rotations_at_once,
@@ -117,7 +118,13 @@ class Bot:
         environments = environments_of(settings)
         arm = arm_client(settings, secrets, session)
         registry = registry_of(settings, session)
-        planner = Planner(clusters.__getitem__, registry.tags, environments)
+        planner = Planner(
+            clusters.__getitem__,
+            registry.tags,
+            environments,
+            instances=instances,
+            repositories=known_repositories(settings),
+        )
         kinds = kinds_of(
             Means(
                 planner=planner,

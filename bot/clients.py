@@ -14,6 +14,7 @@ from deploy.expiry.automatic import Automatic
 from deploy.expiry.scanner import Rules
 from deploy.expiry.thresholds import DEFAULT, ordered
 from deploy.gateway import DEFAULT_REPOSITORY, GatewayRef
+from deploy.governance.requirements import GovernedBy
 from deploy.images import Registry
 from deploy.kube.cluster import Cluster, connect
 from deploy.policy import People
@@ -81,9 +82,20 @@ def instances_of(settings: Settings) -> Mapping[str, ApimInstance]:
             service=item.service,
             configuration_endpoint=item.configuration_endpoint
             or f"{item.service}.configuration.azure-api.net",
+            endpoints=item.endpoints,
         )
         for item in settings.apim
     }
+
+
+def governed_by(settings: Settings) -> tuple[GovernedBy, ...]:
+    """Whose approval tokens of a gateway take, where the settings say so."""
+    instances = instances_of(settings)
+    return tuple(
+        GovernedBy(instances[item.name].arm_id, rule.match, rule.governed_by)
+        for item in settings.apim
+        for rule in item.gateways
+    )
 
 
 def clusters_of(settings: Settings) -> Mapping[str, Cluster]:
@@ -200,3 +212,9 @@ def registry_of(settings: Settings, session: requests.Session) -> Registry:
 def image_repository(settings: Settings) -> str:
     """The repository that manifests name."""
     return settings.images.pull_from or DEFAULT_REPOSITORY
+
+
+def known_repositories(settings: Settings) -> tuple[str, ...]:
+    """The repositories whose images may be given a token: the one that manifests name, and those
+    that the settings list."""
+    return tuple(dict.fromkeys((image_repository(settings), *settings.images.repositories)))

@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from deploy.rules import DENIED_IN_PRODUCTION, RULE_IDS, Severity
+from deploy.rules import BINDING, DENIED_IN_PRODUCTION, RULE_IDS, Severity
 
 UserId = Annotated[str, Field(pattern=r"^[UW][A-Z0-9]{2,20}$")]
 GroupId = Annotated[str, Field(pattern=r"^S[A-Z0-9]{2,20}$")]
@@ -212,6 +212,18 @@ class EnvironmentSettings(Section):
         if milder:
             raise ValueError(
                 f"the rule {milder[0]} denies in production; exempt it, with a reason and a day"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _what_guards_a_token_counts_everywhere(self) -> "EnvironmentSettings":
+        milder = {rule for rule, severity in self.rules.items() if severity != "deny"}
+        waived = sorted((milder | {each.rule for each in self.exemptions}) & BINDING)
+        if waived:
+            raise ValueError(
+                f"the rule {waived[0]} guards a token that other environments may govern too: it can "
+                "neither be exempted nor made milder; apim[].endpoints and images.repositories list "
+                "what it allows"
             )
         return self
 

@@ -24,9 +24,21 @@ from bot.environment_settings import (
     Section,
     UserId,
 )
+from deploy.access import UNLISTED
 from deploy.errors import InvalidInput
+from deploy.gateway import DEFAULT_REPOSITORY
 
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+(/\S*)?$")]
+Host = Annotated[
+    str,
+    Field(
+        pattern=r"^(https://)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?$",
+        max_length=270,
+    ),
+]
+Repository = Annotated[
+    str, Field(pattern=r"^[^\s:@/]+(:[0-9]{1,5})?(/[^\s:@/]+)+$", max_length=300)
+]
 
 
 class HttpSettings(Section):
@@ -64,14 +76,27 @@ class AzureSettings(Section):
     arm_endpoint: HttpUrl = "https://management.azure.com"
 
 
+class GovernedSettings(Section):
+    """Whose approval tokens of some gateways take, whatever they run in; `*` and `?` are wildcards."""
+
+    match: str = Field(min_length=1, max_length=80)
+    governed_by: tuple[Name, ...] = Field(min_length=1)
+
+
 class ApimSettings(Section):
-    """One API Management instance."""
+    """One API Management instance.
+
+    `endpoints` are further hosts under which its gateways may fetch their configuration; of
+    `gateways` the first that matches a gateway's name holds.
+    """
 
     name: Name
     subscription: str = Field(min_length=1, max_length=64)
     resource_group: str = Field(min_length=1, max_length=90)
     service: str = Field(pattern=r"^[a-zA-Z]([a-zA-Z0-9-]*[a-zA-Z0-9])?$", max_length=50)
     configuration_endpoint: str | None = None
+    endpoints: tuple[Host, ...] = ()
+    gateways: tuple[GovernedSettings, ...] = ()
 
 
 class ClusterSettings(Section):
@@ -96,6 +121,8 @@ class ImageSettings(Section):
     repository: str = "azure-api-management/gateway"
     pull_from: str | None = None
     """Registry host and repository written into manifests, where it is not the public one."""
+    repositories: tuple[Repository, ...] = (DEFAULT_REPOSITORY,)
+    """Images that may be given a new token; `pull_from` is always one."""
 
 
 class DecisionSettings(Section):
@@ -173,6 +200,21 @@ class Settings(Section):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 raise ValueError(f"{field}: the name {twice[0]} is used twice")
+        if UNLISTED.name in {environment.name for environment in self.environments}:
+            raise ValueError(f"environments: {UNLISTED.name} is what is in none of them")
+        return self
+
+    @model_validator(mode="after")
+    def _who_governs_exists(self) -> "Settings":
+        known = {environment.name for environment in self.environments}
+        for i, instance in enumerate(self.apim):
+            for j, rule in enumerate(instance.gateways):
+                unknown = [name for name in rule.governed_by if name not in known]
+                if unknown:
+                    raise ValueError(
+                        f"apim[{i}].gateways[{j}].governed_by: there is no environment "
+                        f"“{unknown[0]}”; there are {', '.join(sorted(known))}"
+                    )
         return self
 
 

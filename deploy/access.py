@@ -55,9 +55,13 @@ class Environment:
 
     def holds(self, ref: GatewayRef) -> bool:
         """Whether `ref` is in this environment."""
-        return any(fnmatchcase(ref.cluster, p) for p in self.clusters) and any(
+        return self.reaches(ref.cluster) and any(
             fnmatchcase(ref.namespace, p) for p in self.namespaces
         )
+
+    def reaches(self, cluster: str) -> bool:
+        """Whether it has a part of that cluster."""
+        return any(fnmatchcase(cluster, p) for p in self.clusters)
 
 
 UNLISTED = Environment("unlisted", production=True)

@@ -19,6 +19,7 @@ import urllib3
 from azure.core.exceptions import AzureError, ClientAuthenticationError
 
 from deploy.errors import Conflict, GatewayBotError, InvalidInput, NotFound, Refused, Unavailable
+from deploy.gateway import GatewayResource
 from deploy.masking import mask_secrets
 from deploy.tokens.token import KeyType, Token, iso
 
@@ -60,17 +61,53 @@ def _nobody(trouble: Unavailable, seconds: float) -> None:
 
 @dataclass(frozen=True)
 class ApimInstance:
-    """One API Management instance, under the name the settings give it."""
+    """One API Management instance, under the name the settings give it.
+
+    `endpoints` are further hosts under which its gateways may fetch their configuration.
+    """
 
     name: str
     subscription: str
     resource_group: str
     service: str
     configuration_endpoint: str
+    endpoints: tuple[str, ...] = ()
+
+    @property
+    def arm_id(self) -> str:
+        """The ARM id of the service."""
+        return (
+            f"/subscriptions/{self.subscription}/resourceGroups/{self.resource_group}"
+            f"/providers/Microsoft.ApiManagement/service/{self.service}"
+        )
+
+
+def resource_of(instance: ApimInstance, gateway: str) -> GatewayResource:
+    """What a token of that gateway belongs to."""
+    return GatewayResource(instance.arm_id, gateway)
+
+
+def host_of(endpoint: str) -> str:
+    """A configuration endpoint as hosts are compared: `https://Contoso.example:443/` is
+    `contoso.example`."""
+    return endpoint.strip().lower().removeprefix("https://").rstrip("/").removesuffix(":443")
+
+
+def known_hosts(instances: Mapping[str, ApimInstance], name: str) -> tuple[str, ...]:
+    """The hosts to which tokens of the instance `name` may be sent, its own first: those of every
+    entry that the settings have for its service. None for an instance that is not there."""
+    here = instances.get(name)
+    if here is None:
+        return ()
+    same = [each for each in instances.values() if each.arm_id.lower() == here.arm_id.lower()]
+    endpoints = (
+        e for each in (here, *same) for e in (each.configuration_endpoint, *each.endpoints)
+    )
+    return tuple(dict.fromkeys(host_of(endpoint) for endpoint in endpoints))
 
 
 @dataclass(frozen=True)
-class GatewayResource:
+class ListedGateway:
     """One self-hosted gateway as API Management knows it. Azure tells no heartbeat here."""
 
     name: str
@@ -101,11 +138,11 @@ class ArmClient:
 
     def list_gateways(
         self, instance: ApimInstance, waiting: Waiting = _nobody
-    ) -> tuple[GatewayResource, ...]:
+    ) -> tuple[ListedGateway, ...]:
         """Every gateway resource of an instance; `waiting` is told before each wait once they add up
         to what is noticed."""
         url = f"{self._base(instance)}/gateways?api-version={API_VERSION}"
-        found: list[GatewayResource] = []
+        found: list[ListedGateway] = []
         for _ in range(_PAGES):
             what = f"the gateways of {instance.name}"
             page = _json(self._call("GET", url, what, _READ, waiting=waiting), what)
@@ -336,9 +373,9 @@ def _retry_after(answer: requests.Response) -> float | None:
     return float(text) if text.isascii() and text.isdigit() else None
 
 
-def _gateway(item: Any) -> GatewayResource:
+def _gateway(item: Any) -> ListedGateway:
     properties = item.get("properties") or {}
-    return GatewayResource(
+    return ListedGateway(
         name=str(item["name"]),
         description=str(properties.get("description") or ""),
         location=str((properties.get("locationData") or {}).get("name") or ""),

@@ -67,3 +67,22 @@ class ApimGateway:
     instance: str
     gateway: str
     configuration_endpoint: str
+
+
+@dataclass(frozen=True, order=True)
+class GatewayResource:
+    """A gateway as Azure knows it: the ARM id of its API Management service, and its name there.
+
+    A token belongs to exactly this. Azure compares both without case, so they are kept in lower
+    case and two `apim` entries of one service are the same.
+    """
+
+    service: str
+    gateway: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "service", self.service.rstrip("/").lower())
+        object.__setattr__(self, "gateway", self.gateway.lower())
+
+    def __str__(self) -> str:
+        return f"{self.service}/gateways/{self.gateway}"

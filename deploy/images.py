@@ -35,6 +35,12 @@ def version_of(tag: str) -> Version | None:
     return (int(found[1]), int(found[2]), int(found[3])) if found else None
 
 
+def repository_of(image: str) -> str:
+    """An image without its tag and digest."""
+    head, slash, last = image.partition("@")[0].rpartition("/")
+    return f"{head}{slash}{last.partition(':')[0]}"
+
+
 def sort_tags(tags: Sequence[str]) -> list[str]:
     """Full versions first, newest first; then the tags that move, by name."""
     versions = sorted((t for t in tags if version_of(t)), key=_key, reverse=True)

@@ -130,6 +130,7 @@ def secret_facts(secret: Manifest, key: str = LAYOUT_KEY) -> SecretFacts:
         source="annotation" if noted else "token" if token else "unknown",
         immutable=secret.get("immutable") is True,
         key=key_type(annotations.get(TOKEN_KEY, "")),
+        uid=str(metadata.get("uid", "")),
     )
 
 

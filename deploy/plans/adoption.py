@@ -43,7 +43,11 @@ def instance_named_by(deployment: Manifest, settings: Mapping[str, Any]) -> str:
     Knows the host of today and the management URL of the first generation; empty where there is
     no endpoint.
     """
-    endpoint = str({**settings, **_environment(deployment)}.get(_ENDPOINT, ""))
+    return service_named_by(str({**settings, **_environment(deployment)}.get(_ENDPOINT, "")))
+
+
+def service_named_by(endpoint: str) -> str:
+    """The API Management service that an endpoint is of, or its host where it has another name."""
     found = _V2.fullmatch(endpoint) or _V1.search(endpoint)
     return found[1] if found else endpoint.removeprefix("https://").rstrip("/")
 

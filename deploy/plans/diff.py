@@ -66,26 +66,33 @@ def _walk(path: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
         # Absent and empty mean the same here, and each entry is worth a line of its own.
         old, new = old or {}, new or {}
     if isinstance(old, dict) and isinstance(new, dict):
-        yield from _walk_keys(path, old, new, ".{}")
+        yield from _walk_keys(path, old, new, in_list=False)
         return
     if isinstance(old, list) and isinstance(new, list):
-        keyed = _keyed(old), _keyed(new)
-        if keyed[0] is not None and keyed[1] is not None:
-            yield from _walk_keys(path, keyed[0], keyed[1], "[{}]")
+        before, after = keyed(old), keyed(new)
+        if before is not None and after is not None:
+            yield from _walk_keys(path, before, after, in_list=True)
             return
     yield path, old, new
 
 
 def _walk_keys(
-    path: str, old: dict[str, Any], new: dict[str, Any], form: str
+    path: str, old: dict[str, Any], new: dict[str, Any], *, in_list: bool
 ) -> Iterator[tuple[str, Any, Any]]:
     for key in [*old, *(k for k in new if k not in old)]:
-        # A key that itself holds dots, as an annotation's does, is quoted as kubectl quotes it.
-        name = f'["{key}"]' if form == ".{}" and "." in key else form.format(key)
-        yield from _walk((path + name).lstrip("."), old.get(key), new.get(key))
+        yield from _walk(step(path, key, in_list=in_list), old.get(key), new.get(key))
 
 
-def _keyed(items: list[Any]) -> dict[str, Any] | None:
+def step(path: str, key: str, *, in_list: bool) -> str:
+    """The path one key deeper; one that itself holds dots, as an annotation's does, is quoted as
+    kubectl quotes it."""
+    if in_list:
+        return f"{path}[{key}]"
+    return f'{path}["{key}"]' if "." in key else f"{path}.{key}".lstrip(".")
+
+
+def keyed(items: list[Any]) -> dict[str, Any] | None:
+    """A list's entries by what tells them apart; None where nothing does."""
     if not all(isinstance(item, dict) for item in items):
         return None
     for keys in _KEYS:

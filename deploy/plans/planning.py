@@ -3,12 +3,14 @@
 import dataclasses
 import datetime
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from deploy import rules
 from deploy.access import Environment, environment_of
+from deploy.azure import ApimInstance, known_hosts
 from deploy.errors import GatewayBotError, NotFound
+from deploy.gateway import DEFAULT_REPOSITORY, GatewayRef
 from deploy.kube.api_errors import OwnershipConflicts
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
@@ -41,7 +43,8 @@ class _Merged:
 class Planner:
     """Makes plans. `cluster_of` finds a cluster by name, `known_tags` asks the image registry.
 
-    `environments` say where rules are those of production, and which of them are waived.
+    `environments` say where rules are those of production, and which of them are waived;
+    `instances` and `repositories` where tokens may be sent and which images may hold one.
     """
 
     def __init__(
@@ -50,7 +53,12 @@ class Planner:
         known_tags: Callable[[], Sequence[str]],
         environments: Sequence[Environment] = (),
         clock: Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.UTC),
+        *,
+        instances: Mapping[str, ApimInstance],
+        repositories: Sequence[str] = (DEFAULT_REPOSITORY,),
     ) -> None:
+        self._instances = instances
+        self._repositories = tuple(repositories)
         self._cluster_of = cluster_of
         self._known_tags = known_tags
         self._environments = environments
@@ -86,21 +94,29 @@ class Planner:
         observed = {_key(wanted): found for wanted, found in zip(outline, live, strict=True)}
         token, merged = self._decide(cluster, spec, action_id, observed, rotation)
         wanted = without_account(render(spec, token.secret), observed["Deployment", spec.ref.name])
+        becoming = [
+            Observed(
+                item,
+                observed[_key(item)],
+                with_live_replicas(item, observed[_key(item)], merged[_key(item)].result),
+            )
+            for item in wanted
+        ]
         plan = build_plan(
             spec,
             cluster_uid=uid.result(),
-            observed=[
-                Observed(
-                    item,
-                    observed[_key(item)],
-                    with_live_replicas(item, observed[_key(item)], merged[_key(item)].result),
-                )
-                for item in wanted
-            ],
+            observed=becoming,
             deletions=left_behind(observed["Deployment", spec.ref.name], wanted),
             token=token,
             findings=(
-                *self._findings(spec, wanted, token, tags.result()),
+                # As the objects will be, with what others have put there.
+                *self.check(
+                    spec.ref,
+                    [each.merged for each in becoming],
+                    instance=spec.apim.instance,
+                    tags=tags.result(),
+                    token_days=token.seconds / _DAY if token.mint else None,
+                ),
                 *needs(spec, observed["Deployment", spec.ref.name]),
             ),
             conflicts=[c for item in wanted for c in merged[_key(item)].conflicts],
@@ -108,18 +124,29 @@ class Planner:
         undecidable = plan.denied or (plan.conflicts and not take_over)
         return dataclasses.replace(plan, digest="") if undecidable else plan
 
-    def _findings(
+    def check(
         self,
-        spec: GatewaySpec,
+        ref: GatewayRef,
         objects: Sequence[Manifest],
-        token: TokenPlan,
+        *,
+        instance: str,
         tags: Sequence[str],
+        token_days: float | None = None,
     ) -> tuple[Finding, ...]:
-        environment = environment_of(spec.ref, self._environments)
+        """What the rules say of a gateway's objects, as those count where it is.
+
+        `instance` is its API Management instance by name, empty where that cannot be told: then the
+        hosts of every instance are known. `token_days` is the lifetime of a token that is minted.
+        """
+        environment = environment_of(ref, self._environments)
+        instances = [instance] if instance else self._instances
         facts = rules.Facts(
             production=environment.production,
             tags=tuple(tags),
-            token_days=token.seconds / _DAY if token.mint else None,
+            token_days=token_days,
+            instance=instance,
+            endpoints=tuple(h for name in instances for h in known_hosts(self._instances, name)),
+            repositories=self._repositories,
         )
         today = self._clock().astimezone(datetime.UTC).date()
         return rules.check(

@@ -8,10 +8,13 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from deploy.annotations import ACTION_ANNOTATION
-from deploy.azure import ApimInstance
+from deploy.azure import ApimInstance, resource_of
 from deploy.errors import Conflict, NotFound, Unavailable
+from deploy.governance.admitted import TokenInUse
+from deploy.governance.custody import Custody, Keep
 from deploy.kube.api_errors import AlreadyExists
 from deploy.kube.cluster import Cluster
+from deploy.kube.objects import Manifest
 from deploy.rendering.manifests import token_secret
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.times import minute
@@ -41,9 +44,12 @@ class TokenSource(Protocol):
 class Minter:
     """Fills the Secret that a plan names, once."""
 
-    def __init__(self, tokens: TokenSource, instances: Mapping[str, ApimInstance]) -> None:
+    def __init__(
+        self, tokens: TokenSource, instances: Mapping[str, ApimInstance], custody: Custody
+    ) -> None:
         self._tokens = tokens
         self._instances = instances
+        self._custody = custody
 
     def ensure(
         self,
@@ -52,24 +58,52 @@ class Minter:
         plan: TokenPlan,
         action_id: str,
         doubtful: Callable[[], None] = lambda: None,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         """Mint the token of `plan` unless this action has done so; may be repeated.
 
         The lifetime counts from Azure's clock, not from this machine's, which may be wrong.
-        `doubtful` is told when nothing says whether the Secret was written.
-        Conflict when the Secret is somebody else's, or the token is not what was asked for.
+        `doubtful` is called when nothing says whether the Secret was written; `check` while the
+        gateway resource is held, before Azure is asked: what it raises keeps the token unminted.
+        Conflict when the Secret is somebody else's, or the token is not what was asked for;
+        Unavailable while another action mints for the same resource.
         """
-        name = plan.secret
-        if name is None or self._written(cluster, spec, name, action_id):
+        if plan.secret is None:
             return
+        written = self._written(cluster, spec, plan.secret, action_id)
         instance = self._instances.get(spec.apim.instance)
         if instance is None:
+            if written is not None:
+                return
             raise NotFound(
                 f"API Management instance “{spec.apim.instance}” is no longer in the settings."
             )
+        resource = resource_of(instance, spec.apim.gateway)
+        if written and self._custody.is_admitted(_token(cluster, spec, written), resource):
+            return
+        # Also where the Secret is there: an earlier attempt may have ended before it was admitted,
+        # or somebody else may have written it.
+        with self._custody.held(resource, action_id) as keep:
+            check()
+            self._custody.record_now(resource, spec.ref)
+            if written is None:
+                written = self._mint(cluster, spec, plan, action_id, instance, keep, doubtful)
+            self._custody.admit(_token(cluster, spec, written), resource, action_id)
+
+    def _mint(
+        self,
+        cluster: Cluster,
+        spec: GatewaySpec,
+        plan: TokenPlan,
+        action_id: str,
+        instance: ApimInstance,
+        keep: Keep,
+        doubtful: Callable[[], None],
+    ) -> Manifest:
         gateway, key = spec.apim.gateway, key_type(plan.key) or "primary"
         lifetime = datetime.timedelta(seconds=plan.seconds)
         expires_at = expiry_for(self._tokens.time(instance, gateway), lifetime)
+        keep()
         token = self._tokens.generate_token(instance, gateway, key, expires_at)
         if abs(token.expires_at - expires_at) > _TOLERATED:
             raise Conflict(
@@ -77,23 +111,35 @@ class Minter:
                 f"{minute(expires_at)}, as asked for.",
                 meaning="It was thrown away.",
             )
+        name = plan.secret or ""
         try:
-            cluster.create(token_secret(spec, name, token, action_id, key))
+            return cluster.create(token_secret(spec, name, token, action_id, key))
         except AlreadyExists:
             # The answer to an earlier attempt was lost on its way.
-            self._written(cluster, spec, name, action_id)
+            written = self._written(cluster, spec, name, action_id)
+            if written is None:
+                raise
+            return written
         except Unavailable as error:
             if not error.untouched:
                 doubtful()
             raise
 
-    def _written(self, cluster: Cluster, spec: GatewaySpec, name: str, action_id: str) -> bool:
+    def _written(
+        self, cluster: Cluster, spec: GatewaySpec, name: str, action_id: str
+    ) -> Manifest | None:
+        """The action's own Secret, None where it is not there."""
         secret = cluster.get("Secret", spec.ref.namespace, name)
         if secret is None:
-            return False
+            return None
         if (secret["metadata"].get("annotations") or {}).get(ACTION_ANNOTATION) != action_id:
             raise Conflict(
                 f"A Secret “{name}” that this action did not make is already there.",
                 remedy="Delete it or rename it, then ask again.",
             )
-        return True
+        return secret
+
+
+def _token(cluster: Cluster, spec: GatewaySpec, secret: Manifest) -> TokenInUse:
+    metadata = secret["metadata"]
+    return TokenInUse(spec.ref, cluster.uid(), metadata["name"], str(metadata["uid"]))

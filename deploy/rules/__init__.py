@@ -11,10 +11,18 @@ from deploy.kube.objects import Manifest
 from deploy.rules.exemptions import Exemption, exempt
 from deploy.rules.finding import Finding
 from deploy.rules.rule import Severity
-from deploy.rules.table import DENIED_IN_PRODUCTION, RULE_IDS, RULES
+from deploy.rules.table import BINDING, DENIED_IN_PRODUCTION, RULE_IDS, RULES
 from deploy.rules.view import Facts, view_of
 
-__all__ = ["DENIED_IN_PRODUCTION", "RULE_IDS", "Exemption", "Facts", "Severity", "check"]
+__all__ = [
+    "BINDING",
+    "DENIED_IN_PRODUCTION",
+    "RULE_IDS",
+    "Exemption",
+    "Facts",
+    "Severity",
+    "check",
+]
 
 _ORDER = ("deny", "warning", "info")
 
@@ -42,7 +50,7 @@ def check(
                 severities.get(rule.id) or rule.usual(facts.production),
                 rule.what,
                 rule.why,
-                rule.fix,
+                rule.remedy(view),
                 rule.patch,
             ),
             exemptions,

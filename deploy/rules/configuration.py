@@ -111,7 +111,10 @@ CONFIGURATION: tuple[Rule, ...] = (
         "certificate-unchecked",
         "warning",
         "deny",
-        lambda view: view.is_on("config.service.endpoint.disableCertificateValidation"),
+        lambda view: (
+            not view.uses_token
+            and view.is_on("config.service.endpoint.disableCertificateValidation")
+        ),
         "The gateway does not check whether it is Azure that answers.",
         "Microsoft says that turning this check off is for tests only.",
         "Remove config.service.endpoint.disableCertificateValidation.",

@@ -40,7 +40,9 @@ def issue(number: int) -> str:
 class Rule:
     """One line of the table: when it strikes, how badly, and what a person is told.
 
-    `patch` goes over a spec's mapping and ends the finding; only where it can do no harm.
+    `patch` goes over a spec's mapping and ends the finding; only where it can do no harm. `line` is
+    the line of the settings that ends it. What is `binding` no settings of an environment make
+    milder: it guards a token that other environments govern too.
     """
 
     id: str
@@ -52,6 +54,12 @@ class Rule:
     fix: str
     source: str
     patch: Mapping[str, Any] | None = None
+    line: Callable[[GatewayView], str] | None = None
+    binding: bool = False
+
+    def remedy(self, view: GatewayView) -> str:
+        """What to do, with the line of the settings where there is one."""
+        return f"{self.fix} {self.line(view)}" if self.line else self.fix
 
     def usual(self, production: bool) -> Severity:
         """How badly it strikes where the settings say nothing else."""

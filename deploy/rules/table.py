@@ -5,11 +5,14 @@ from deploy.rules.configuration import CONFIGURATION
 from deploy.rules.containers import CONTAINERS
 from deploy.rules.network import NETWORK
 from deploy.rules.rule import Rule
+from deploy.rules.token import TOKENS
 from deploy.rules.versions import VERSIONS
 
-RULES: tuple[Rule, ...] = (*AVAILABILITY, *VERSIONS, *CONTAINERS, *NETWORK, *CONFIGURATION)
+RULES: tuple[Rule, ...] = (*AVAILABILITY, *VERSIONS, *CONTAINERS, *NETWORK, *CONFIGURATION, *TOKENS)
 RULE_IDS = frozenset(rule.id for rule in RULES)
 DENIED_IN_PRODUCTION = frozenset(rule.id for rule in RULES if rule.usual(True) == "deny")
+BINDING = frozenset(rule.id for rule in RULES if rule.binding)
+"""Rules that no settings of an environment make milder."""
 
 
 def as_markdown() -> str:

@@ -1,6 +1,6 @@
 """One gateway as rules look at it: its objects, whoever wrote them, and what is known beside."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -20,13 +20,41 @@ class Facts:
     """What the objects do not tell.
 
     `tags` are those the registry has, () where it is unknown; `token_days` is the lifetime asked
-    for a new token; `auth` is the value of `config.service.auth` where the objects hide it.
+    for a new token, None where none is written; `auth` is the value of `config.service.auth` where
+    the objects hide it. `endpoints` are the hosts that the settings know for `instance`
+    (deploy.azure.known_hosts), `repositories` the images that they know; with None the gateway's own
+    are not judged.
     """
 
     production: bool
     tags: tuple[str, ...] = ()
     token_days: float | None = None
     auth: str | None = None
+    instance: str = ""
+    endpoints: tuple[str, ...] | None = None
+    repositories: tuple[str, ...] | None = None
+
+    @property
+    def mints(self) -> bool:
+        """Whether a new token is written."""
+        return self.token_days is not None
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A container that is given the token: its image, and the settings that it is given."""
+
+    image: str
+    settings: Mapping[str, str]
+    hidden: frozenset[str]
+    complete: bool
+
+    def values(self, setting: str) -> tuple[str | None, ...]:
+        """Every value that a setting may have, None for one that is not shown. .NET reads names of
+        settings without case, so which of two spellings counts is not known."""
+        name = setting.lower()
+        shown = [value for key, value in self.settings.items() if key.lower() == name]
+        return (*shown, *(None for key in self.hidden if key.lower() == name))
 
 
 @dataclass(frozen=True)
@@ -44,6 +72,7 @@ class GatewayView:
     settings: Mapping[str, str]
     hidden: frozenset[str]
     complete: bool
+    holders: tuple[Holder, ...] = ()
 
     @property
     def namespace(self) -> str:
@@ -118,6 +147,11 @@ class GatewayView:
         """How it signs in, in lower case: a name of Microsoft's, else empty."""
         said = (self.facts.auth or self.settings.get(AUTH, "")).lower()
         return said if said in ("azureadapp", "workloadidentity") else ""
+
+    @property
+    def uses_token(self) -> bool:
+        """Whether it holds a gateway token rather than signing in to Entra ID."""
+        return self.facts.mints or not self.auth
 
     def lacks(self, setting: str) -> bool:
         """Whether a setting is certainly absent."""
@@ -216,7 +250,25 @@ def view_of(manifests: Sequence[Manifest], facts: Facts) -> GatewayView | None:
         settings=settings,
         hidden=hidden,
         complete=complete,
+        holders=tuple(_holder(each, config_maps) for each in _holding(deployment, container)),
     )
+
+
+def _holding(
+    deployment: Mapping[str, Any], container: Mapping[str, Any]
+) -> Iterator[Mapping[str, Any]]:
+    """The gateway's container, and every other that is given what it signs in with."""
+    yield container
+    for kind in ("initContainers", "containers"):
+        for each in mappings(at(deployment, "spec", "template", "spec", kind)):
+            names = {text(v.get("name")).lower() for v in mappings(each.get("env"))}
+            holds = any(name.startswith(AUTH) for name in names)
+            if holds and each.get("name") != container.get("name"):
+                yield each
+
+
+def _holder(container: Mapping[str, Any], config_maps: Mapping[str, Mapping[str, Any]]) -> Holder:
+    return Holder(text(container.get("image")), *_settings(container, config_maps))
 
 
 def _place(item: Mapping[str, Any]) -> str:

@@ -57,7 +57,8 @@ class Token:
 class SecretFacts:
     """What a Secret tells of the token it holds, the token itself left out.
 
-    `key` is None for a token that something else made, or this bot before it noted the key.
+    `key` is None for a token that something else made, or this bot before it noted the key; `uid` is
+    the Secret's own, which another of the same name does not have.
     """
 
     name: str
@@ -66,6 +67,7 @@ class SecretFacts:
     source: str = "unknown"
     immutable: bool = False
     key: KeyType | None = None
+    uid: str = ""
 
 
 def key_type(text: str) -> KeyType | None:

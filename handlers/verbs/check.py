@@ -1,14 +1,12 @@
 """`/gateway check`: what the production rules say of a running gateway."""
 
-import datetime
 from collections.abc import Callable, Sequence
 
-from deploy import rules
-from deploy.access import environment_of
 from deploy.errors import GatewayBotError
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.observed.installed import deployment_of
+from deploy.observed.inventory import spec_field
 from handlers.fleet import find
 from handlers.services import Services
 from handlers.slack.payloads import Request
@@ -31,14 +29,11 @@ def run(services: Services, request: Request) -> Reply:
     cluster = services.clusters[ref.cluster]
     deployment = deployment_of(cluster, ref)
     around = cluster.at_once([_listing(cluster, kind, ref.namespace) for kind in _AROUND])
-    environment = environment_of(ref, services.environments)
-    facts = rules.Facts(production=environment.production, tags=tuple(_tags(services)))
-    found = rules.check(
+    found = services.planner.check(
+        ref,
         [deployment, *(item for items in around for item in items)],
-        facts,
-        environment.exemptions,
-        environment.severities,
-        today=datetime.datetime.now(datetime.UTC).date(),
+        instance=spec_field(deployment, "apim", "instance"),
+        tags=_tags(services),
     )
     return view.findings(ref, found)
 

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 import yaml
 
-from bot.clients import environments_of
+from bot.clients import environments_of, governed_by, instances_of, known_repositories
 from bot.settings import Settings, load_secrets, load_settings
+from deploy.azure import known_hosts, resource_of
 from deploy.errors import InvalidInput
-from deploy.rules import Exemption
+from deploy.rules import BINDING, Exemption
 
 GOOD = {
     "apim": [
@@ -53,6 +54,90 @@ def test_a_mistake_is_told_with_the_path_of_its_field(
     with pytest.raises(InvalidInput) as error:
         load_settings(written(tmp_path, **changes))
     assert path in str(error.value)
+
+
+CONTOSO: dict[str, Any] = {
+    "name": "contoso",
+    "subscription": "S",
+    "resource_group": "rg",
+    "service": "Contoso",
+}
+
+
+def with_rule(**rule: object) -> dict[str, object]:
+    return {"apim": [{**CONTOSO, "gateways": [rule]}]}
+
+
+def test_the_settings_say_who_governs_a_gateways_tokens(tmp_path: Path) -> None:
+    changes = with_rule(match="Shared-*", governed_by=["development"])
+    (rule,) = governed_by(load_settings(written(tmp_path, **changes)))
+    (instance,) = instances_of(load_settings(written(tmp_path, **changes))).values()
+    assert rule.environments == ("development",)
+    assert rule.covers(resource_of(instance, "shared-EU"))
+    assert not rule.covers(resource_of(instance, "edge-1"))
+
+
+def test_two_entries_of_one_service_are_the_same_gateways(tmp_path: Path) -> None:
+    again = {**CONTOSO, "name": "again", "subscription": "s", "resource_group": "RG"}
+    settings = load_settings(
+        written(
+            tmp_path, apim=[CONTOSO, {**again, "service": "contoso", "endpoints": ["eu.example"]}]
+        )
+    )
+    instances = instances_of(settings)
+    one = resource_of(instances["contoso"], "Edge-1")
+    other = resource_of(instances["again"], "edge-1")
+    assert one == other
+    assert str(one).endswith("/microsoft.apimanagement/service/contoso/gateways/edge-1")
+    own = "contoso.configuration.azure-api.net"
+    assert known_hosts(instances, "contoso") == (own, "eu.example")
+    assert known_hosts(instances, "nowhere") == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (
+            with_rule(match="*", governed_by=["production"]),
+            "apim[0].gateways[0].governed_by: there is no environment “production”",
+        ),
+        (with_rule(match="*", governed_by=[]), "apim[0].gateways[0].governed_by"),
+        (with_rule(match="", governed_by=["development"]), "apim[0].gateways[0].match"),
+        ({"apim": [{**CONTOSO, "endpoints": ["http://x"]}]}, "apim[0].endpoints[0]"),
+        ({"images": {"repositories": ["gateway:2"]}}, "images.repositories[0]"),
+        ({"environments": [{"name": "unlisted"}]}, "unlisted is what is in none of them"),
+    ],
+)
+def test_a_mistake_about_who_governs_a_token_is_shown_with_its_path(
+    tmp_path: Path, changes: dict[str, object], told: str
+) -> None:
+    with pytest.raises(InvalidInput) as error:
+        load_settings(written(tmp_path, **changes))
+    assert told in str(error.value)
+
+
+@pytest.mark.parametrize("rule", sorted(BINDING))
+@pytest.mark.parametrize("how", ["exempted", "milder"])
+def test_what_guards_a_token_is_the_same_in_every_environment(
+    tmp_path: Path, rule: str, how: str
+) -> None:
+    environment: dict[str, object] = {"name": "development", "rules": {rule: "warning"}}
+    if how == "exempted":
+        agreed = {"rule": rule, "reason": "Trial.", "until": "2027-03-31"}
+        environment = {"name": "development", "exemptions": [agreed]}
+    with pytest.raises(InvalidInput, match="guards a token"):
+        load_settings(written(tmp_path, environments=[environment]))
+
+
+def test_the_mirror_that_pods_pull_from_may_hold_a_token(tmp_path: Path) -> None:
+    microsoft = "mcr.microsoft.com/azure-api-management/gateway"
+    plain = load_settings(written(tmp_path))
+    assert known_repositories(plain) == (microsoft,)
+    mirror = load_settings(written(tmp_path, images={"pull_from": "registry.example/gw"}))
+    assert known_repositories(mirror) == ("registry.example/gw", microsoft)
+    alone = {"pull_from": "registry.example/gw", "repositories": ["other.example/gw"]}
+    strict = load_settings(written(tmp_path, images=alone))
+    assert known_repositories(strict) == ("registry.example/gw", "other.example/gw")
 
 
 EXEMPTION = {"rule": "no-backup", "reason": "No storage yet.", "until": "2027-03-31"}

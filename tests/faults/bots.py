@@ -42,6 +42,7 @@ from deploy.tokens.token import KeyType
 from tests.faults.stamping import Stamper
 from tests.support import rotation_bed
 from tests.support.azure import OWNER, TENANT
+from tests.support.custody import LocalCustody
 from tests.support.gateway_bed import INSTANCE, Mint
 from tests.support.processes import ROOT
 
@@ -188,8 +189,8 @@ def run_bot(job: Job) -> Runner:
     clusters = {"west": Cluster("west", tapped)}
     mint = TappedMint()
     mint.points = points
-    planner = Planner(clusters.__getitem__, list)
-    applier = Applier(planner, clusters, Minter(mint, {"contoso": INSTANCE}))
+    planner = Planner(clusters.__getitem__, list, instances={"contoso": INSTANCE})
+    applier = Applier(planner, clusters, Minter(mint, {"contoso": INSTANCE}, LocalCustody()))
     executors: dict[str, Executor] = {
         "deploy": Deployer(applier),
         "delete": Remover(clusters),

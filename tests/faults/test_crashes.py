@@ -38,6 +38,7 @@ from deploy.tokens.token import Token
 from tests.faults.bots import REGENERATED, Job, Nursery
 from tests.faults.judging import Tally
 from tests.support.azure import AzureBed, azure_bed
+from tests.support.custody import LocalCustody
 from tests.support.gateway_bed import (
     INSTANCE,
     SPEC,
@@ -71,8 +72,8 @@ class World:
         self.kubeconfig = kubeconfig
         self.server = server
         self.nursery = nursery
-        self.planner = Planner({"west": cluster}.__getitem__, list)
-        minter = Minter(Mint(), {"contoso": INSTANCE})
+        self.planner = Planner({"west": cluster}.__getitem__, list, instances={"contoso": INSTANCE})
+        minter = Minter(Mint(), {"contoso": INSTANCE}, LocalCustody())
         self.deployer = Deployer(Applier(self.planner, {"west": cluster}, minter))
         self._numbers = itertools.count()
 

@@ -36,6 +36,7 @@ SPEC = GatewaySpec(
     service_type="ClusterIP",
 )
 INSTANCE = ApimInstance("contoso", "sub", "group", "contoso", HOST)
+INSTANCES = {"contoso": INSTANCE}
 SIGNATURE = "c2lnbmF0dXJlLW9mLWEtdG9rZW4="
 TIMEOUTS = Timeouts(connect=2.0, read=10.0, repeat=0.3)
 

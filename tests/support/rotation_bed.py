@@ -27,6 +27,7 @@ from deploy.specs.options import Rollout
 from deploy.tokens.rotation import Rotation
 from deploy.tokens.token import SecretFacts
 from tests.support.azure import OWNER, SUBSCRIPTION, AzureBed
+from tests.support.custody import LocalCustody
 from tests.support.gateway_bed import HOST, TIMEOUTS, RecordingRun, action_for
 from tests.support.loops import running
 from tests.support.running_cluster import RunningCluster
@@ -67,8 +68,10 @@ class RotationBed:
         session.verify = str(azure.authority.ca_pem_path)
         self.arm = ArmClient(session, azure.credential(OWNER), endpoint=azure.azure.url)
         self.instances = {"contoso": INSTANCE}
-        self.planner = Planner({"west": cluster}.__getitem__, list)
-        self.applier = Applier(self.planner, {"west": cluster}, Minter(self.arm, self.instances))
+        self.planner = Planner({"west": cluster}.__getitem__, list, instances=self.instances)
+        self.applier = Applier(
+            self.planner, {"west": cluster}, Minter(self.arm, self.instances, LocalCustody())
+        )
         self.deployer = Deployer(self.applier, patience=1.0, margin=margin)
         self.rotator = Rotator(self.applier, observing=OBSERVING, patience=1.0, margin=margin)
         self._numbers = itertools.count()

@@ -91,7 +91,7 @@ def _adopt(cluster: Cluster, ns: str, live: Obj) -> tuple[Any, Planner]:
         instance=_INSTANCE,
         gateway="edge-1",
     )
-    planner = Planner(lambda name: cluster, lambda: ("2.11.1",))
+    planner = Planner(lambda name: cluster, lambda: ("2.11.1",), instances={"contoso": _INSTANCE})
     plan = planner.plan(adoption.spec, "ABC234", take_over=True)
     if plan.token.mint:
         expires_at = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=29)

@@ -20,7 +20,7 @@ from deploy.specs.options import Disruption
 from deploy.specs.spec import spec_from_mapping
 from deploy.tokens.token import expiry_for
 from tests.cluster.conftest import Target
-from tests.support.gateway_bed import INSTANCE, TIMEOUTS, Mint
+from tests.support.gateway_bed import INSTANCE, INSTANCES, TIMEOUTS, Mint
 from tests.support.kube_api import MERGE, KubeApi
 
 _SPECS = {path.stem: path for path in Path("tests/data/specs").glob("*.yaml")}
@@ -47,7 +47,7 @@ def _spec(stem: str, namespace: str, **changes: str) -> GatewaySpec:
 
 
 def _plan(cluster: Cluster, spec: GatewaySpec, action_id: str, *, take_over: bool = False) -> Plan:
-    planner = Planner(lambda _: cluster, lambda: _TAGS)
+    planner = Planner(lambda _: cluster, lambda: _TAGS, instances=INSTANCES)
     return planner.plan(spec, action_id, take_over=take_over)
 
 

@@ -13,6 +13,7 @@ from deploy.plans.planning import Planner
 from deploy.rollouts.rollout import apply_plan
 from deploy.specs.spec import spec_from_mapping
 from tests.cluster.conftest import Target
+from tests.support.gateway_bed import INSTANCES
 
 EXAMPLES = re.findall(
     r"```yaml\n(.*?)```", (Path(__file__).parents[3] / "docs/spec.md").read_text(), re.DOTALL
@@ -33,7 +34,7 @@ def spec_in(ns: str, example: str, **changes: Any) -> dict[str, Any]:
 
 
 def deploy(cluster: Cluster, mapping: dict[str, Any], action_id: str) -> None:
-    planner = Planner({"west": cluster}.__getitem__, list)
+    planner = Planner({"west": cluster}.__getitem__, list, instances=INSTANCES)
     plan = planner.plan(spec_from_mapping(mapping), action_id)
     apply_plan(cluster, plan, action_id=action_id, requester="U1")
 
@@ -44,7 +45,9 @@ def test_the_documented_examples_are_taken_and_then_as_wanted(
 ) -> None:
     mapping = spec_in(ns, example, auth=IDENTITY)
     deploy(cluster, mapping, "ABC234")
-    plan = Planner({"west": cluster}.__getitem__, list).plan(spec_from_mapping(mapping), "XYZ789")
+    plan = Planner({"west": cluster}.__getitem__, list, instances=INSTANCES).plan(
+        spec_from_mapping(mapping), "XYZ789"
+    )
     assert plan.changes == ()
 
 
@@ -63,7 +66,7 @@ def test_a_port_that_somebody_edited_is_a_conflict_and_is_taken_back(
     mapping = spec_in(ns, EXAMPLES[0], auth=IDENTITY, service={"type": "NodePort"})
     deploy(cluster, mapping, "ABC234")
     spec = spec_from_mapping(mapping)
-    planner = Planner({"west": cluster}.__getitem__, list)
+    planner = Planner({"west": cluster}.__getitem__, list, instances=INSTANCES)
     path = f"/api/v1/namespaces/{ns}/services/edge-1-live-traffic"
     before = target.api.get(path)["spec"]["ports"]
     edited = target.api.get(path)
@@ -103,7 +106,7 @@ def test_ports_that_a_service_gets_when_it_is_applied_are_not_in_the_plan(
 ) -> None:
     mapping = spec_in(ns, EXAMPLES[0], auth=IDENTITY)
     deploy(cluster, {**mapping, "service": {"type": "ClusterIP"}}, "ABC234")
-    planner = Planner({"west": cluster}.__getitem__, list)
+    planner = Planner({"west": cluster}.__getitem__, list, instances=INSTANCES)
     spec = spec_from_mapping({**mapping, "service": {"type": service_type}})
     plan = planner.plan(spec, "XYZ789")
     assert planner.plan(spec, "XYZ789").digest == plan.digest

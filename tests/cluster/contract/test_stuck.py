@@ -20,7 +20,7 @@ from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.options import Backup, Placement, Rollout, Toleration
 from deploy.tokens.token import Token
 from tests.cluster.conftest import Target
-from tests.support.gateway_bed import TIMEOUTS
+from tests.support.gateway_bed import INSTANCES, TIMEOUTS
 from tests.support.kube_api import Obj, eventually
 from tests.support.node_bed import CONFIGURATION_HOST
 
@@ -47,7 +47,7 @@ def _rolling_out(target: Target, spec: GatewaySpec) -> Iterator[list[tuple[float
     cluster = connect(
         "west", kubeconfig=target.kubeconfig, context=target.context, timeouts=TIMEOUTS
     )
-    planner = Planner(lambda name: cluster, lambda: ("2.11.1",))
+    planner = Planner(lambda name: cluster, lambda: ("2.11.1",), instances=INSTANCES)
     plan = planner.plan(spec, "ABC234")
     assert plan.token.secret is not None
     if plan.token.mint:

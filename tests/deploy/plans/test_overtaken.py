@@ -20,6 +20,7 @@ from deploy.rollouts.deployer import Deployer
 from deploy.rollouts.minting import Minter
 from deploy.rollouts.removal import Remover, removal_plan
 from deploy.specs.options import Objects
+from tests.support.custody import LocalCustody
 from tests.support.gateway_bed import (
     INSTANCE,
     REF,
@@ -48,8 +49,10 @@ class Bench:
                 bed.cluster.delete(kind, REF.namespace, item["metadata"]["name"])
         self.mint = Mint()
         clusters = {"west": bed.cluster}
-        self.planner = Planner(clusters.__getitem__, list)
-        applier = Applier(self.planner, clusters, Minter(self.mint, {"contoso": INSTANCE}))
+        self.planner = Planner(clusters.__getitem__, list, instances={"contoso": INSTANCE})
+        applier = Applier(
+            self.planner, clusters, Minter(self.mint, {"contoso": INSTANCE}, LocalCustody())
+        )
         self.deployer = Deployer(applier)
         self.remover = Remover(clusters)
 

@@ -19,13 +19,13 @@ from deploy.rules import Exemption
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.options import Auth, Autoscaling, Backup, Disruption, Rollout
 from deploy.tokens.token import expiry_for
-from tests.support.gateway_bed import INSTANCE, SPEC, Mint
+from tests.support.gateway_bed import INSTANCE, INSTANCES, SPEC, Mint
 from tests.support.running_cluster import RunningCluster
 
 
 @pytest.fixture
 def planner(cluster: Cluster) -> Planner:
-    return Planner({"west": cluster}.__getitem__, lambda: ["2.11.0", "2.11.1"])
+    return Planner({"west": cluster}.__getitem__, lambda: ["2.11.0", "2.11.1"], instances=INSTANCES)
 
 
 def deploy(
@@ -167,7 +167,7 @@ def test_what_a_rule_denies_has_findings_but_cannot_be_decided_on(cluster: Clust
     risky = dataclasses.replace(SPEC, rollout=Rollout(max_unavailable="100%"))
 
     def plan(*environments: Environment) -> Plan:
-        planner = Planner({"west": cluster}.__getitem__, list, environments)
+        planner = Planner({"west": cluster}.__getitem__, list, environments, instances=INSTANCES)
         return planner.plan(risky, "ABC234", take_over=True)
 
     def severity(planned: Plan) -> str:
@@ -209,7 +209,11 @@ def test_a_registry_that_is_away_does_not_stop_a_plan(cluster: Cluster) -> None:
     def away() -> list[str]:
         raise Unavailable("The registry does not answer.")
 
-    assert Planner({"west": cluster}.__getitem__, away).plan(SPEC, "ABC234").changes
+    assert (
+        Planner({"west": cluster}.__getitem__, away, instances=INSTANCES)
+        .plan(SPEC, "ABC234")
+        .changes
+    )
 
 
 @pytest.mark.parametrize(

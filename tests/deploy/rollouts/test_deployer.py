@@ -21,6 +21,7 @@ from deploy.rollouts.minting import Minter
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.options import Auth, Rollout
 from deploy.tokens.token import expiry_for
+from tests.support.custody import LocalCustody
 from tests.support.gateway_bed import (
     INSTANCE,
     REF,
@@ -43,9 +44,15 @@ class Bench:
     def __init__(self, bed: GatewayBed) -> None:
         self.bed = bed
         self.mint = Mint()
-        self.planner = Planner({"west": bed.cluster}.__getitem__, list)
+        self.planner = Planner(
+            {"west": bed.cluster}.__getitem__, list, instances={"contoso": INSTANCE}
+        )
         self.deployer = Deployer(
-            Applier(self.planner, {"west": bed.cluster}, Minter(self.mint, {"contoso": INSTANCE})),
+            Applier(
+                self.planner,
+                {"west": bed.cluster},
+                Minter(self.mint, {"contoso": INSTANCE}, LocalCustody()),
+            ),
             patience=1.0,
             # The shortest deadline a spec may have is 30 s; these tests give up after three.
             margin=-27.0,

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from deploy.errors import Conflict, NotFound, Unavailable
+from deploy.errors import Conflict, NotFound, Refused, Unavailable
 from deploy.kube.cluster import Cluster, connect
 from deploy.kube.objects import Manifest
 from deploy.observed.token_facts import secret_facts
 from deploy.rollouts.minting import Minter
 from deploy.tokens.token import Token, new_token
+from tests.support.custody import LocalCustody
 from tests.support.gateway_bed import INSTANCE, REF, SIGNATURE, SPEC, TIMEOUTS
 from tests.support.running_cluster import RunningCluster
 
@@ -53,7 +54,7 @@ def empty(cluster: Cluster) -> None:
 
 
 def minted(cluster: Cluster, azure: Azure) -> datetime.datetime:
-    Minter(azure, {"contoso": INSTANCE}).ensure(cluster, SPEC, PLAN, "ABC234")
+    Minter(azure, {"contoso": INSTANCE}, LocalCustody()).ensure(cluster, SPEC, PLAN, "ABC234")
     secret = cluster.get("Secret", REF.namespace, "edge-1-token-abc234")
     assert secret is not None
     facts = secret_facts(secret)
@@ -88,7 +89,7 @@ def test_a_token_that_expires_at_another_time_than_asked_for_is_thrown_away(
 
 def test_an_instance_that_the_settings_no_longer_name_is_said(cluster: Cluster) -> None:
     with pytest.raises(NotFound, match="no longer in the settings"):
-        Minter(Azure(0 * HOUR, 0 * HOUR), {}).ensure(cluster, SPEC, PLAN, "ABC234")
+        Minter(Azure(0 * HOUR, 0 * HOUR), {}, LocalCustody()).ensure(cluster, SPEC, PLAN, "ABC234")
 
 
 @pytest.mark.parametrize("untouched", [True, False])
@@ -100,7 +101,54 @@ def test_an_answer_that_is_lost_leaves_it_open_whether_the_secret_was_made(
 
     monkeypatch.setattr(Cluster, "create", lost)
     told: list[bool] = []
-    minter = Minter(Azure(0 * HOUR, 0 * HOUR), {"contoso": INSTANCE})
+    minter = Minter(Azure(0 * HOUR, 0 * HOUR), {"contoso": INSTANCE}, LocalCustody())
     with pytest.raises(Unavailable):
         minter.ensure(cluster, SPEC, PLAN, "ABC234", lambda: told.append(True))
     assert told == ([] if untouched else [True])
+
+
+def test_a_token_is_minted_while_its_gateway_is_held_and_is_on_record_before_and_after(
+    cluster: Cluster,
+) -> None:
+    custody = LocalCustody()
+    minter = Minter(Azure(0 * HOUR, 0 * HOUR), {"contoso": INSTANCE}, custody)
+    minter.ensure(cluster, SPEC, PLAN, "ABC234", check=lambda: custody.log.append("checked"))
+    assert custody.log == [
+        "held edge-1",
+        "checked",
+        "recorded west/dev/edge-1",
+        "kept",
+        "admitted edge-1-token-abc234",
+        "let go",
+    ]
+    minter.ensure(cluster, SPEC, PLAN, "ABC234", check=lambda: pytest.fail("it is admitted"))
+    secret = cluster.get("Secret", REF.namespace, "edge-1-token-abc234")
+    assert secret is not None
+    (token,) = custody.admitted
+    assert (token.ref, token.secret_uid) == (REF, secret["metadata"]["uid"])
+
+
+def test_azure_is_not_asked_where_more_is_required_by_now(cluster: Cluster) -> None:
+    def refuse() -> None:
+        raise Refused("Production governs it by now.")
+
+    azure, custody = Azure(0 * HOUR, 0 * HOUR), LocalCustody()
+    minter = Minter(azure, {"contoso": INSTANCE}, custody)
+    with pytest.raises(Refused):
+        minter.ensure(cluster, SPEC, PLAN, "ABC234", check=refuse)
+    assert azure.keys == []
+    assert custody.log == ["held edge-1", "let go"]
+
+
+def test_a_secret_that_is_there_and_was_not_admitted_is_checked_before_it_is(
+    cluster: Cluster,
+) -> None:
+    """An earlier attempt may have died in between, or somebody else may have made the Secret."""
+    azure = Azure(0 * HOUR, 0 * HOUR)
+    minted(cluster, azure)
+    custody, checks = LocalCustody(), ["once"]
+    minter = Minter(azure, {"contoso": INSTANCE}, custody)
+    minter.ensure(cluster, SPEC, PLAN, "ABC234", check=checks.clear)
+    assert checks == []
+    assert azure.keys == ["secondary"], "the token that is there is used"
+    assert custody.log[-2:] == ["admitted edge-1-token-abc234", "let go"]

@@ -21,6 +21,7 @@ from deploy.rollouts.rotator import Rotator
 from deploy.rollouts.verification import Observing
 from deploy.tokens.token import Token
 from tests.support.azure import OWNER, READER
+from tests.support.custody import LocalCustody
 from tests.support.gateway_bed import TIMEOUTS, RecordingRun
 from tests.support.rotation_bed import MARGIN, RotationBed, rotation_bed, spec_of
 
@@ -52,7 +53,9 @@ def arm(bed: RotationBed, client: str) -> ArmClient:
 
 
 def rotator(bed: RotationBed, tokens: Any) -> Rotator:
-    applier = Applier(bed.planner, {"west": bed.cluster}, Minter(tokens, bed.instances))
+    applier = Applier(
+        bed.planner, {"west": bed.cluster}, Minter(tokens, bed.instances, LocalCustody())
+    )
     return Rotator(applier, observing=QUICK, patience=0.3, margin=MARGIN)
 
 
@@ -114,7 +117,9 @@ def test_a_refusal_is_seen_by_a_bot_whose_clock_is_wrong_by_an_hour(
     cluster = connect("west", kubeconfig=bed.kubeconfig, timeouts=TIMEOUTS)
     action = bed.decided()
     bed.mint_elsewhere()
-    applier = Applier(bed.planner, {"west": cluster}, Minter(bed.arm, bed.instances))
+    applier = Applier(
+        bed.planner, {"west": cluster}, Minter(bed.arm, bed.instances, LocalCustody())
+    )
     outcome = Rotator(applier, observing=QUICK, patience=0.3, margin=MARGIN).execute(
         action, RecordingRun()
     )
@@ -243,7 +248,9 @@ def test_a_link_that_is_lost_is_not_the_tokens_fault(bed: RotationBed) -> None:
                 bed.nodes("link_lost", True)
 
     slow = Observing(quiet=3.0, patience=4.0, look=0.1)
-    applier = Applier(bed.planner, {"west": bed.cluster}, Minter(bed.arm, bed.instances))
+    applier = Applier(
+        bed.planner, {"west": bed.cluster}, Minter(bed.arm, bed.instances, LocalCustody())
+    )
     outcome = Rotator(applier, observing=slow, patience=0.3, margin=MARGIN).execute(
         bed.decided(), Lost()
     )

@@ -134,6 +134,33 @@ ENDPOINT = "config.service.endpoint"
 V1_URL = "https://c.management.azure-api.net/subscriptions/s?api-version=2019-12-01"
 WORKLOAD = env("config.service.auth", "workloadIdentity")
 ENTRA = env("config.service.auth", "azureAdApp")
+UNCHECKED = f"{ENDPOINT}.disableCertificateValidation"
+UNCHECKED_CALLS = setting(UNCHECKED, "true")
+MICROSOFT = "mcr.microsoft.com/azure-api-management/gateway"
+_SETTINGS: dict[str, Any] = {
+    "instance": "contoso",
+    "endpoints": ("contoso.configuration.azure-api.net", "eu.example"),
+    "repositories": (MICROSOFT, "registry.example/gw"),
+}
+KNOWN = facts(**_SETTINGS)
+MINTS = facts(**_SETTINGS, token_days=29)
+FROM_SECRET = {"valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}
+
+
+def image(repository: str, version: str = ":2.11.0") -> Edit:
+    return container(image=f"{repository}{version}")
+
+
+def beside(**spec: Any) -> Edit:
+    """A container beside the gateway's that is given its token too."""
+    env = [{"name": "Config.Service.Auth", **FROM_SECRET}]
+    other = {"name": "beside", "image": f"{MICROSOFT}:2.11.0", "env": env, **spec}
+    return lambda b: pod_of(b)["containers"].append(other)
+
+
+def more_env(*variables: dict[str, Any]) -> Edit:
+    return lambda b: container_of(b)["env"].extend(variables)
+
 
 TRIPS: tuple[tuple[str, str, Edit], ...] = (
     ("default-namespace", "the namespace is default", namespace("default")),
@@ -258,10 +285,73 @@ TRIPS: tuple[tuple[str, str, Edit], ...] = (
     ("backup-group", "no group is given", both(backup, pod(securityContext={}))),
     ("no-endpoint", "it is missing", unset(ENDPOINT)),
     ("retired-endpoint", "it is the ARM path", setting(ENDPOINT, V1_URL)),
+    ("certificate-unchecked", "the check is off", both(ENTRA, setting(UNCHECKED, "True"))),
     (
-        "certificate-unchecked",
-        "the check is off",
-        setting(f"{ENDPOINT}.disableCertificateValidation", "True"),
+        "token-to-unknown-endpoint",
+        "a new token would go there",
+        both(MINTS, setting(ENDPOINT, "collector.example")),
+    ),
+    (
+        "token-to-unknown-endpoint",
+        "a variable in another case may go before the ConfigMap",
+        both(MINTS, more_env({"name": "CONFIG.service.endpoint", "value": "collector.example"})),
+    ),
+    (
+        "token-to-unknown-endpoint",
+        "a Secret hides the host",
+        both(MINTS, more_env({"name": ENDPOINT, **FROM_SECRET})),
+    ),
+    (
+        "token-to-unknown-endpoint",
+        "a ConfigMap that cannot be read may name another",
+        both(MINTS, lambda b: container_of(b)["envFrom"].append({"configMapRef": {"name": "x"}})),
+    ),
+    (
+        "token-to-unknown-endpoint",
+        "a container beside it sends the token there",
+        both(
+            MINTS,
+            beside(
+                env=[
+                    {"name": "config.service.auth", **FROM_SECRET},
+                    {"name": ENDPOINT, "value": "collector.example"},
+                ]
+            ),
+        ),
+    ),
+    (
+        "token-to-unknown-endpoint",
+        "the settings do not have its instance",
+        facts(token_days=29, endpoints=()),
+    ),
+    (
+        "token-to-unknown-endpoint",
+        "it is not asked for over TLS",
+        both(MINTS, setting(ENDPOINT, "http://contoso.configuration.azure-api.net")),
+    ),
+    ("unknown-endpoint", "it runs there", both(KNOWN, setting(ENDPOINT, "collector.example"))),
+    ("token-in-unknown-image", "pods would run it", both(MINTS, image("evil.example/gw"))),
+    (
+        "token-in-unknown-image",
+        "it looks like the name",
+        both(MINTS, image(f"evil.example/{MICROSOFT}")),
+    ),
+    (
+        "token-in-unknown-image",
+        "a container beside the gateway is given the token",
+        both(MINTS, beside(image="evil.example/gw:1")),
+    ),
+    ("unknown-image", "pods run it", both(KNOWN, image("evil.example/gw"))),
+    ("token-without-certificate", "the check is off", UNCHECKED_CALLS),
+    (
+        "token-without-certificate",
+        "its name is in another case",
+        setting(UNCHECKED.upper(), "TRUE"),
+    ),
+    (
+        "token-without-certificate",
+        "a Secret says whether it is on",
+        more_env({"name": UNCHECKED, **FROM_SECRET}),
     ),
     ("plain-credential", "the token is a variable", env("config.service.auth", TOKEN)),
     (
@@ -414,8 +504,29 @@ SPARES: tuple[tuple[str, str, Edit], ...] = (
     (
         "certificate-unchecked",
         "the check is on",
-        setting(f"{ENDPOINT}.disableCertificateValidation", "false"),
+        both(ENTRA, setting(UNCHECKED, "false")),
     ),
+    ("certificate-unchecked", "it holds a token, which another rule is for", UNCHECKED_CALLS),
+    (
+        "token-to-unknown-endpoint",
+        "it is the instance's own, however it is written",
+        both(MINTS, setting(ENDPOINT, "https://Contoso.Configuration.azure-api.net:443/")),
+    ),
+    ("token-to-unknown-endpoint", "it is listed", both(MINTS, setting(ENDPOINT, "eu.example"))),
+    ("token-to-unknown-endpoint", "no token is made", both(KNOWN, setting(ENDPOINT, "c.example"))),
+    ("unknown-endpoint", "it is listed", both(KNOWN, setting(ENDPOINT, "eu.example"))),
+    ("unknown-endpoint", "another rule denies it", both(MINTS, setting(ENDPOINT, "c.example"))),
+    ("token-in-unknown-image", "the mirror is listed", both(MINTS, image("registry.example/gw"))),
+    ("token-in-unknown-image", "no token is made", both(KNOWN, image("evil.example/gw"))),
+    (
+        "token-in-unknown-image",
+        "a digest pins Microsoft's",
+        both(MINTS, image(MICROSOFT, "@sha256:a")),
+    ),
+    ("unknown-image", "the mirror is listed", both(KNOWN, image("registry.example/gw"))),
+    ("unknown-image", "another rule denies it", both(MINTS, image("evil.example/gw"))),
+    ("token-without-certificate", "the check is on", setting(UNCHECKED, "False")),
+    ("token-without-certificate", "it holds no token", both(ENTRA, UNCHECKED_CALLS)),
     ("plain-credential", "a Secret has the token", nothing),
     ("plain-credential", "the setting names a way to sign in", ENTRA),
     ("plain-credential", "the proxy's URL has none", env("HTTPS_PROXY", "http://proxy:3128/a:b")),

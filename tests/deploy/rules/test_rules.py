@@ -23,7 +23,7 @@ from tests.deploy.rules.bundles import (
     rendered,
     written,
 )
-from tests.deploy.rules.cases import SPARES, TRIPS, Edit
+from tests.deploy.rules.cases import KNOWN, MINTS, SPARES, TRIPS, Edit, image, setting
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "rules.md"
 TODAY = datetime.date(2026, 11, 23)
@@ -128,6 +128,33 @@ def test_findings_come_most_severe_first_and_exempted_ones_last() -> None:
     before = [f.severity for f in check(bundle, FACTS, today=TODAY)]
     assert before == sorted(before, key=("deny", "warning", "info").index)
     assert check(bundle, FACTS, agreed, today=TODAY)[-1].rule == "retired-endpoint"
+
+
+@pytest.mark.parametrize(
+    ("edit", "line"),
+    [
+        (
+            setting("config.service.endpoint", "https://Collector.example/"),
+            "Under apim, contoso: endpoints: [eu.example, collector.example]",
+        ),
+        (
+            image("evil.example/gw"),
+            "Under images: repositories: [mcr.microsoft.com/azure-api-management/gateway, "
+            "registry.example/gw, evil.example/gw]",
+        ),
+    ],
+)
+@pytest.mark.parametrize("known", [KNOWN, MINTS], ids=["runs", "mints"])
+def test_the_fix_of_an_unknown_place_is_the_line_for_the_settings(
+    edit: Edit, line: str, known: Edit
+) -> None:
+    bundle = rendered()
+    edit(bundle)
+    facts = known(bundle)
+    assert isinstance(facts, Facts)
+    (finding,) = [f for f in check(bundle, facts, today=TODAY) if "unknown" in f.rule]
+    assert finding.fix.endswith(line)
+    assert finding.severity == ("deny" if facts.mints else "warning")
 
 
 def test_a_severity_of_the_environment_counts_instead_of_the_usual_one() -> None:

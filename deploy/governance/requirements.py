@@ -1,0 +1,188 @@
+"""Which environments' requirements a change takes, because of the token that it touches. Pure.
+
+A token belongs to a gateway resource in Azure, and whoever holds one can act as that gateway. So a
+change that mints, regenerates or redirects a token takes the requirements of every environment that
+governs the resource, not only those of the place where it is asked for.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Literal
+
+from deploy.access import UNLISTED, Environment, environment_of
+from deploy.gateway import GatewayRef, GatewayResource
+from deploy.plans.redirection import Redirection
+
+Because = Literal["target", "governed_by", "seen", "never_read", "unidentified"]
+
+
+@dataclass(frozen=True)
+class GovernedBy:
+    """A line of the settings: which environments govern the gateways of a service, by the ARM id of
+    the service and a pattern over their names (`*` and `?`)."""
+
+    service: str
+    match: str
+    environments: tuple[str, ...]
+
+    def covers(self, resource: GatewayResource) -> bool:
+        """Whether it is about that gateway; letter case does not matter."""
+        same = self.service.rstrip("/").lower() == resource.service
+        return same and fnmatchcase(resource.gateway, self.match.lower())
+
+
+@dataclass(frozen=True)
+class TokenChange:
+    """What a change does with a gateway's token. One that does nothing with it follows its target."""
+
+    mints: bool = False
+    regenerates: bool = False
+    redirects: frozenset[Redirection] = frozenset()
+
+    @property
+    def none(self) -> bool:
+        """Whether it leaves the token and where it is sent as they are."""
+        return not (self.mints or self.regenerates or self.redirects)
+
+
+@dataclass(frozen=True)
+class Placements:
+    """Where a gateway resource is.
+
+    `seen` is where it runs or ran during the last 30 days; `unidentified` are gateways of which
+    nothing tells whose token they hold; `never_read` are clusters that could not be read since
+    this has been recorded.
+    """
+
+    seen: frozenset[GatewayRef] = frozenset()
+    unidentified: frozenset[GatewayRef] = frozenset()
+    never_read: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, order=True)
+class Reason:
+    """Why an environment governs a change.
+
+    `by` is the target or place where the gateway was seen (cluster/namespace/name), the pattern of
+    the settings, or the cluster that was never read.
+    """
+
+    because: Because
+    by: str
+
+
+@dataclass(frozen=True)
+class Governing:
+    """An environment whose requirements must be met, and why."""
+
+    environment: str
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place of the same gateway, and its environment."""
+
+    ref: GatewayRef
+    environment: str
+
+
+@dataclass(frozen=True)
+class Authority:
+    """Whose requirements a change takes, the target's first.
+
+    `unlisted` are places outside every environment, which add nothing and are reported;
+    `less_protected` are those outside production that hold a token of a gateway in production.
+    """
+
+    governing: tuple[Governing, ...]
+    unlisted: tuple[GatewayRef, ...] = ()
+    less_protected: tuple[Place, ...] = ()
+
+    @property
+    def environments(self) -> tuple[str, ...]:
+        """The environments by name."""
+        return tuple(each.environment for each in self.governing)
+
+    def beyond(self, decided: Iterable[str]) -> tuple[Governing, ...]:
+        """What is required by now and was not when the environments `decided` were asked."""
+        known = set(decided)
+        return tuple(each for each in self.governing if each.environment not in known)
+
+
+def authority(
+    change: TokenChange,
+    target: GatewayRef,
+    resource: GatewayResource | None,
+    *,
+    environments: Sequence[Environment],
+    rules: Sequence[GovernedBy] = (),
+    placements: Placements = Placements(),
+    admitted: bool = False,
+) -> Authority:
+    """Whose requirements `change` takes at `target`.
+
+    `resource` is None for a gateway that has no token; `admitted` says whether a decided action put
+    the token that `target` uses now there, for this resource: then replacing it in place follows
+    the target alone.
+    """
+    home = environment_of(target, environments)
+    reasons: dict[str, set[Reason]] = {home.name: {Reason("target", str(target))}}
+    others = placements.seen - {target}
+    if resource is not None and _is_governed(change, admitted=admitted):
+        rule = next((each for each in rules if each.covers(resource)), None)
+        found = (
+            [(name, Reason("governed_by", rule.match)) for name in rule.environments]
+            if rule is not None
+            else _inferred(others, placements, environments)
+        )
+        for name, reason in found:
+            reasons.setdefault(name, set()).add(reason)
+    places = [Place(ref, environment_of(ref, environments).name) for ref in sorted(others)]
+    listed = {each.name: each for each in environments}
+    return Authority(
+        tuple(Governing(name, tuple(sorted(why))) for name, why in reasons.items()),
+        unlisted=tuple(p.ref for p in places if _is_unlisted(p.ref, environments)),
+        less_protected=tuple(
+            p
+            for p in places
+            if home.production
+            and not _is_unlisted(p.ref, environments)
+            and not listed[p.environment].production
+        ),
+    )
+
+
+def _is_governed(change: TokenChange, *, admitted: bool) -> bool:
+    """Whether more than the target counts. A token replaced in place must also stay where it is."""
+    replaced = change.mints and admitted and not change.regenerates and not change.redirects
+    return not change.none and not replaced
+
+
+def _inferred(
+    seen: Iterable[GatewayRef], placements: Placements, environments: Sequence[Environment]
+) -> list[tuple[str, Reason]]:
+    """Every listed environment that holds it, or for all that is known may hold it in production."""
+    found = [
+        (environment_of(ref, environments).name, Reason("seen", str(ref)))
+        for ref in sorted(seen)
+        if not _is_unlisted(ref, environments)
+    ]
+    production = [each for each in environments if each.production]
+    found += [
+        (each.name, Reason("never_read", cluster))
+        for each in production
+        for cluster in sorted(placements.never_read)
+        if each.reaches(cluster)
+    ]
+    found += [
+        (home.name, Reason("unidentified", str(ref)))
+        for ref in sorted(placements.unidentified)
+        if (home := environment_of(ref, environments)) in production
+    ]
+    return found
+
+
+def _is_unlisted(ref: GatewayRef, environments: Sequence[Environment]) -> bool:
+    return environment_of(ref, environments) is UNLISTED

@@ -1,0 +1,115 @@
+"""Where gateway resources are now, read off the clusters' caches."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from deploy.azure import ApimInstance
+from deploy.errors import GatewayBotError
+from deploy.gateway import GatewayRef, GatewayResource
+from deploy.governance.naming import PodSettings, names_itself, read_settings, resources_named
+from deploy.health.cache import CachedGateway, ClusterCache
+from deploy.observed.inventory import signs_in
+
+log = logging.getLogger(__name__)
+
+_AGAIN_SECONDS = 600.0
+"""Pods read their settings when they start, so these seldom change without the Deployment."""
+_AGAIN_AFTER_REFUSAL = 30.0
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """What one cluster shows. `whole` says whether all of its gateways are there.
+
+    A resource whose service is empty may be any service's; `unidentified` are gateways that hold a
+    token, and nothing tells whose.
+    """
+
+    cluster: str
+    placed: frozenset[tuple[GatewayResource, GatewayRef]]
+    unidentified: frozenset[GatewayRef] = frozenset()
+    whole: bool = True
+
+
+@dataclass
+class _Kept:
+    """What was read of one Deployment, until when it counts, and of which state of it."""
+
+    settings: PodSettings | None = None
+    until: float = float("-inf")
+    state: tuple[object, ...] = field(default=())
+
+
+class Sightings:
+    """Looks at every cluster. Safe to use from many threads.
+
+    Only a gateway that neither this bot's spec nor its token names costs requests: one for its
+    Deployment and one for each of its ConfigMaps, at intervals.
+    """
+
+    def __init__(
+        self,
+        caches: Mapping[str, ClusterCache],
+        instances: Mapping[str, ApimInstance],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._caches = caches
+        self._instances = instances
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._kept: dict[GatewayRef, _Kept] = {}
+
+    @property
+    def clusters(self) -> frozenset[str]:
+        """Every cluster of the settings, whether it answers or not."""
+        return frozenset(self._caches)
+
+    def now(self, wait: float = 2.0) -> tuple[Sighting, ...]:
+        """What every cluster shows; one of which nothing is known after `wait` seconds is left out."""
+        found = []
+        for name, cache in self._caches.items():
+            try:
+                snapshot = cache.read(wait=wait)
+            except GatewayBotError as error:
+                log.info("the gateways of cluster %s are not seen: %s", name, error)
+                continue
+            found.append(self._sighting(name, cache, snapshot.gateways, not snapshot.stale))
+        return tuple(found)
+
+    def _sighting(
+        self, name: str, cache: ClusterCache, gateways: tuple[CachedGateway, ...], whole: bool
+    ) -> Sighting:
+        placed: set[tuple[GatewayResource, GatewayRef]] = set()
+        unidentified: set[GatewayRef] = set()
+        for gateway in gateways:
+            settings = PodSettings(signs_in=signs_in(gateway.deployment))
+            if not names_itself(gateway, self._instances):
+                settings = self._settings(cache, gateway) or settings
+            resources = resources_named(gateway, settings, self._instances)
+            placed |= {(resource, gateway.ref) for resource in resources}
+            if not resources and not settings.signs_in:
+                unidentified.add(gateway.ref)
+        self._forget(name, {gateway.ref for gateway in gateways})
+        return Sighting(name, frozenset(placed), frozenset(unidentified), whole)
+
+    def _settings(self, cache: ClusterCache, gateway: CachedGateway) -> PodSettings | None:
+        metadata, ref = gateway.deployment["metadata"], gateway.ref
+        state = (metadata["uid"], metadata.get("generation"))
+        with self._lock:
+            kept = self._kept.get(ref, _Kept())
+        if kept.state == state and self._clock() < kept.until:
+            return kept.settings
+        found = read_settings(cache.cluster, ref.namespace, ref.name)
+        again = _AGAIN_SECONDS if found is not None else _AGAIN_AFTER_REFUSAL
+        with self._lock:
+            self._kept[ref] = _Kept(found, self._clock() + again, state)
+        return found
+
+    def _forget(self, cluster: str, present: set[GatewayRef]) -> None:
+        with self._lock:
+            for ref in [r for r in self._kept if r.cluster == cluster and r not in present]:
+                del self._kept[ref]

@@ -1,0 +1,132 @@
+"""Rules on who gets the gateway's token: the host it is sent to, the image that holds it.
+
+A token is good wherever its gateway runs, so what these rules guard is not only the place where a
+change is asked for. They are the same in every environment.
+"""
+
+from collections.abc import Iterable
+
+from deploy.azure import host_of
+from deploy.images import repository_of
+from deploy.rules.rule import OVERVIEW, SETTINGS, TOKEN, Rule
+from deploy.rules.view import GatewayView
+
+_ENDPOINT = "config.service.endpoint"
+_UNCHECKED = "config.service.endpoint.disableCertificateValidation"
+_LONGEST = 300
+
+
+def _unknown_hosts(view: GatewayView) -> list[str]:
+    """The hosts that may be sent the token and that the settings do not know."""
+    if view.facts.endpoints is None:
+        return []
+    said = [v for holder in view.holders for v in holder.values(_ENDPOINT) if v is not None]
+    return _unknown((host_of(value) for value in said), view.facts.endpoints)
+
+
+def _unknown_images(view: GatewayView) -> list[str]:
+    """The repositories of the images that hold the token and that the settings do not know."""
+    if view.facts.repositories is None:
+        return []
+    images = (repository_of(holder.image).lower() for holder in view.holders)
+    return _unknown(images, [each.lower() for each in view.facts.repositories])
+
+
+def _unknown(found: Iterable[str], known: Iterable[str]) -> list[str]:
+    return sorted(set(found) - set(known))
+
+
+def _is_sent_astray(view: GatewayView) -> bool:
+    """Whether a new token may be sent to a host that is not known; what cannot be read may be one."""
+    unread = view.facts.endpoints is not None and any(
+        not holder.complete or None in holder.values(_ENDPOINT) for holder in view.holders
+    )
+    return view.facts.mints and (unread or bool(_unknown_hosts(view)))
+
+
+def _is_unchecked(view: GatewayView) -> bool:
+    return any(
+        value is None or value.strip().lower() == "true"
+        for holder in view.holders
+        for value in holder.values(_UNCHECKED)
+    )
+
+
+def _endpoints_line(view: GatewayView) -> str:
+    hosts = _unknown_hosts(view)
+    if not hosts:
+        return "It must stand in the ConfigMap or Deployment, where it can be read."
+    # The first is the instance's own, which need not be listed.
+    listed = [*(view.facts.endpoints or ())[1:], *hosts]
+    return f"Under apim, {view.facts.instance or 'its instance'}: endpoints: {_list(listed)}"
+
+
+def _repositories_line(view: GatewayView) -> str:
+    listed = [*(view.facts.repositories or ()), *_unknown_images(view)]
+    return f"Under images: repositories: {_list(listed)}"
+
+
+def _list(values: Iterable[str]) -> str:
+    return f"[{', '.join(value[:_LONGEST] for value in values)}]"
+
+
+TOKENS: tuple[Rule, ...] = (
+    Rule(
+        "token-to-unknown-endpoint",
+        "deny",
+        "deny",
+        _is_sent_astray,
+        "A new token would be sent to a host that the settings do not know.",
+        "Whoever gets a token can act as this gateway, wherever else it runs.",
+        "Use the instance's own endpoint, or list the host in the settings.",
+        SETTINGS,
+        line=_endpoints_line,
+        binding=True,
+    ),
+    Rule(
+        "unknown-endpoint",
+        "warning",
+        "warning",
+        lambda view: not view.facts.mints and bool(_unknown_hosts(view)),
+        "The gateway gets its configuration from a host that the settings do not know.",
+        "Its next token will be denied.",
+        "If the host is yours, list it in the settings.",
+        SETTINGS,
+        line=_endpoints_line,
+    ),
+    Rule(
+        "token-in-unknown-image",
+        "deny",
+        "deny",
+        lambda view: view.facts.mints and bool(_unknown_images(view)),
+        "A new token would be given to an image that the settings do not know.",
+        "Whatever runs in the pod can read the token and act as this gateway.",
+        "Use Microsoft's image or your mirror, or list the repository in the settings.",
+        OVERVIEW,
+        line=_repositories_line,
+        binding=True,
+    ),
+    Rule(
+        "unknown-image",
+        "warning",
+        "warning",
+        lambda view: not view.facts.mints and bool(_unknown_images(view)),
+        "The pods run an image that the settings do not know.",
+        "Its next token will be denied.",
+        "If the image is yours, list its repository in the settings.",
+        OVERVIEW,
+        line=_repositories_line,
+    ),
+    Rule(
+        "token-without-certificate",
+        "deny",
+        "deny",
+        lambda view: view.uses_token and _is_unchecked(view),
+        "The gateway sends its token without checking whether it is Azure that answers.",
+        "Whoever answers instead gets the token. Microsoft says that turning this check off is for "
+        "tests only.",
+        "Remove config.service.endpoint.disableCertificateValidation.",
+        TOKEN,
+        binding=True,
+    ),
+)
