@@ -4,6 +4,7 @@ The retries are explicit: redis-py repeats commands by itself, which is right on
 write that matters is a script that may be repeated.
 """
 
+import datetime
 import functools
 import time
 from collections.abc import Callable
@@ -97,6 +98,18 @@ def redis_errors(method: Callable[P, T]) -> Callable[P, T]:
             ) from error
 
     return translated
+
+
+@redis_errors
+def now_of(client: Any) -> float:
+    """Redis' own time, in epoch seconds. Unavailable when Redis is away."""
+    seconds, micros = client.time()
+    return float(seconds) + float(micros) / 1e6
+
+
+def clock_of(client: Any) -> Callable[[], datetime.datetime]:
+    """Redis' own time, aware: by which everything that all bots must see alike holds."""
+    return lambda: datetime.datetime.fromtimestamp(now_of(client), datetime.UTC)
 
 
 class Durability:
