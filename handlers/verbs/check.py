@@ -4,7 +4,7 @@ import datetime
 from collections.abc import Callable, Sequence
 
 from deploy import rules
-from deploy.access import environment_of
+from deploy.access import Right, environment_of
 from deploy.errors import GatewayBotError
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
@@ -59,6 +59,7 @@ VERB = Verb(
     "check",
     "holds a running gateway against the production rules",
     run,
+    Right.INSPECT,
     gateway="required",
     examples=("check edge-1", "check legacy-9"),
 )

@@ -180,7 +180,9 @@ def test_within_a_window_one_person_changes_one_gateway_alone_until_it_is_closed
 ) -> None:
     ana, ivy, ben, chen = (demo.person(name) for name in ("ana", "ivy", "ben", "chen"))
     ana.types('window edge-2 --for <@U0ANA|ana> --reason "troubleshooting"')
-    ana.sees("Only its approvers open a window.*Neither named in the settings", ephemeral=True)
+    ana.sees(
+        "Only approvers of production-west may open an approval window.*<!subteam", ephemeral=True
+    )
     ben.types('window edge-2 --for <@U0BEN|ben> --reason "troubleshooting"')
     ben.sees("Nobody opens a window for themselves", ephemeral=True)
     ben.types('window edge-2 --for <@U0ANA|ana> --minutes 61 --reason "troubleshooting"')
@@ -198,7 +200,7 @@ def test_within_a_window_one_person_changes_one_gateway_alone_until_it_is_closed
     ana.clicks(inside, "Confirm")
     ana.sees_at(inside, "3 of 3 pods ready after", 90)
     ana.clicks(opened, "Close now")
-    ana.sees("Only approvers of west/prod close this window", ephemeral=True)
+    ana.sees("Only approvers of production-west may close an approval window", ephemeral=True)
     chen.clicks(opened, "Close now")
     chen.sees_at(opened, "Closed by <@U0CHEN>")
     over = ana.sees_at(late, "approval window was closed before this was confirmed")

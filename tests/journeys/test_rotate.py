@@ -98,7 +98,7 @@ def test_a_gateway_of_others_is_to_be_adopted_first(demo: Demo) -> None:
 @pytest.mark.parametrize(
     ("typed", "answer"),
     [
-        ("rotate", "Which gateway is missing"),
+        ("rotate", "The gateway is missing"),
         ("rotate edge-1 --all", "Name one gateway, or choose several"),
         ("rotate --all --expiring 3d", "--all or --expiring, not both"),
         ("rotate edge-1 --ttl 31d", "30 days at most"),

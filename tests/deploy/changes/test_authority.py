@@ -1,44 +1,38 @@
-"""Rights as they are at this moment: settings, groups, freezes and windows together."""
+"""What somebody may do at this moment: settings, groups, guests, freezes and windows together."""
 
 import dataclasses
 import datetime
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from bot.sandbox.valkey import Valkey
-from deploy.access import Approval, Environment, Freeze, Identities
+from deploy.access import Approval, Environment, Freeze, Reason, Right, Standing, Verdict
 from deploy.actions.audit import AuditLog
 from deploy.actions.connection import connect
-from deploy.actions.executor import Run
-from deploy.actions.record import AUTOMATIC, Action, Outcome, State, Step
+from deploy.actions.record import Action, State
 from deploy.actions.windows import Windows
-from deploy.changes.gatekeeper import Gatekeeper, NoFreeze
+from deploy.changes.authority import Authority
+from deploy.changes.refusal import NotAllowed
 from deploy.errors import Refused, Unavailable
 from deploy.gateway import GatewayRef
-from deploy.policy import People, Policy
+from deploy.policy import People as Approvers
+from deploy.policy import Policy
+from tests.support.authority import NOW, People, authority
 from tests.support.redis_servers import started
 
-NOW = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.UTC)
 PROD, DEV = GatewayRef("west", "prod", "edge-1"), GatewayRef("west", "dev", "edge-1")
-APPROVERS = People(groups=("S1",))
+APPROVERS = Approvers(users=("U0GUS",), groups=("S1",))
+PRODUCTION = Environment("p", namespaces=("prod",), production=True, approval=Approval(APPROVERS))
+DEVELOPMENT = Environment("d")
 FREEZE = Freeze("Year end", NOW, NOW + datetime.timedelta(days=1))
-
-
-class Groups:
-    """Who is in S1, or nobody knows."""
-
-    def __init__(self, *members: str) -> None:
-        self.members = members
-        self.away = False
-
-    def groups_of(self, user: str, groups: Sequence[str]) -> frozenset[str]:
-        if self.away:
-            raise Unavailable("Slack does not say.")
-        return frozenset(groups) if user in self.members else frozenset()
+GUESTS = {
+    "U0GUS": Standing.GUEST,
+    "U0SOL": Standing.GUEST,
+    "U0DEE": Standing.DEACTIVATED,
+    "U9EVE": Standing.FOREIGN,
+}
 
 
 @pytest.fixture
@@ -49,142 +43,191 @@ def windows(tmp_path: Path) -> Iterator[Windows]:
         yield Windows(client, AuditLog(client))
 
 
-def keeper(windows: Windows, groups: Groups, *freezes: Freeze) -> Gatekeeper:
-    environments = (
-        Environment("p", namespaces=("prod",), production=True, approval=Approval(APPROVERS),
-                    freezes=freezes),
-        Environment("d"),
-    )  # fmt: skip
-    return Gatekeeper(
-        environments, Identities({"U11": "ana", "U1": "ana"}), groups, windows, clock=lambda: NOW
-    )
+@pytest.fixture
+def people() -> People:
+    """U2 approves, and guests who are in the group of approvers too."""
+    return People({"S1": ("U2", *GUESTS)}, dict(GUESTS))
+
+
+def over(
+    people: People, windows: Windows | None = None, production: Environment = PRODUCTION
+) -> Authority:
+    same = {"U1": "ana", "U11": "ana"}
+    return authority(production, DEVELOPMENT, people=people, windows=windows, identities=same)
 
 
 def test_a_window_lets_its_person_confirm_on_its_gateway_and_nobody_else(
-    windows: Windows,
+    windows: Windows, people: People
 ) -> None:
-    gate = keeper(windows, Groups("U2"))
+    made = over(people, windows)
     window = windows.open(PROD, "U1", by="U2", reason="x", seconds=60, request_id="r")
-    inside = gate.policy(PROD, user="U1", channel="C1")
+    inside = made.policy(PROD, user="U1", channel="C1")
     assert inside == Policy(approvers=APPROVERS, window=window.key)
-    assert gate.window_open(inside)
-    assert gate.policy(PROD, user="U3", channel="C1").by == "approvers"
-    assert gate.policy(DEV, user="U1", channel="C1") == Policy()
+    assert made.window_open(inside)
+    assert [each.key for each in made.windows_for("U1")] == [window.key]
+    assert made.policy(PROD, user="U1", channel="C1", windows=False).by == "approvers"
+    assert made.policy(PROD, user="U3", channel="C1").by == "approvers"
+    assert made.policy(DEV, user="U1", channel="C1") == Policy()
     windows.close(window.key, by="U2")
-    assert not gate.window_open(inside)
-    assert gate.policy(PROD, user="U1", channel="C1").by == "approvers"
+    assert not made.window_open(inside)
+    assert made.windows_for("U1") == ()
+    assert made.policy(PROD, user="U1", channel="C1").by == "approvers"
 
 
-def test_a_freeze_holds_for_a_window_too(windows: Windows) -> None:
-    gate = keeper(windows, Groups("U2"), FREEZE)
-    windows.open(PROD, "U1", by="U2", reason="x", seconds=60, request_id="r")
-    with pytest.raises(Refused, match="Year end"):
-        gate.policy(PROD, user="U1", channel="C1")
-    through = gate.policy(PROD, user="U1", channel="C1", break_glass="it is down")
-    assert through.break_glass == "it is down"
+def opener_left_the_group(people: People) -> None:
+    people.groups = {}
+
+
+def opener_became_a_guest(people: People) -> None:
+    people.standings = {**people.standings, "U2": Standing.GUEST}
+
+
+def opener_was_deactivated(people: People) -> None:
+    people.standings = {**people.standings, "U2": Standing.DEACTIVATED}
 
 
 @pytest.mark.parametrize(
-    ("break_glass", "freezes", "state", "refused"),
+    "change", [opener_left_the_group, opener_became_a_guest, opener_was_deactivated]
+)
+def test_a_window_counts_no_longer_than_whoever_opened_it_is_an_approver(
+    windows: Windows, people: People, change: Callable[[People], None]
+) -> None:
+    made = over(people, windows)
+    windows.open(PROD, "U1", by="U2", reason="x", seconds=60, request_id="r")
+    inside = made.policy(PROD, user="U1", channel="C1")
+    assert made.window_open(inside)
+    change(people)
+    assert not made.window_open(inside)
+    assert made.windows_for("U1") == ()
+    assert made.policy(PROD, user="U1", channel="C1").by == "approvers"
+
+
+def test_a_window_counts_no_longer_where_two_approvals_are_needed_by_now(
+    windows: Windows, people: People
+) -> None:
+    windows.open(PROD, "U1", by="U2", reason="x", seconds=60, request_id="r")
+    inside = over(people, windows).policy(PROD, user="U1", channel="C1")
+    two = dataclasses.replace(PRODUCTION, approval=Approval(APPROVERS, quorum=2))
+    today = over(people, windows, two)
+    assert not today.window_open(inside)
+    assert today.policy(PROD, user="U1", channel="C1").quorum == 2
+
+
+def test_a_freeze_holds_for_a_window_too(windows: Windows, people: People) -> None:
+    made = over(people, windows, dataclasses.replace(PRODUCTION, freezes=(FREEZE,)))
+    windows.open(PROD, "U1", by="U2", reason="x", seconds=60, request_id="r")
+    with pytest.raises(Refused, match="Year end"):
+        made.policy(PROD, user="U1", channel="C1")
+    through = made.policy(PROD, user="U1", channel="C1", break_glass="it is down")
+    assert through.break_glass == "it is down"
+
+
+def test_while_nobody_says_who_somebody_is_they_may_do_nothing(people: People) -> None:
+    made = over(people)
+    assert made.may(Right.CLOSE_WINDOW, "U2", PRODUCTION).allowed
+    people.away = True
+    for right in (Right.SEE, Right.ASK, Right.CLOSE_WINDOW):
+        with pytest.raises(Unavailable):
+            made.may(right, "U2", PRODUCTION)
+    with pytest.raises(Unavailable):
+        made.may(Right.SEE, "U0GUS")
+    with pytest.raises(Unavailable):
+        made.eligible(Right.CONFIRM, "U1", action(Policy()))
+    with pytest.raises(Unavailable):
+        made.policy(DEV, user="U1", channel="C1")
+
+
+@pytest.mark.parametrize(
+    ("user", "reason", "said"),
     [
-        ("", (FREEZE,), State.PENDING, True),
-        ("", (FREEZE,), State.APPROVED, True),
-        ("it is down", (FREEZE,), State.APPROVED, False),
-        ("", (), State.PENDING, False),
+        ("U0SOL", Reason.GUEST, "You are a guest of this workspace"),
+        ("U0DEE", Reason.DEACTIVATED, "Your account is deactivated"),
+        ("U9EVE", Reason.FOREIGN, "You are not a member of the workspace"),
     ],
 )
-def test_a_freeze_that_began_after_the_request_holds_for_it_too(
-    windows: Windows, break_glass: str, freezes: tuple[Freeze, ...], state: State, refused: bool
+def test_an_outsider_in_the_group_of_approvers_is_nobody_and_is_told_what_they_are(
+    people: People, user: str, reason: Reason, said: str
 ) -> None:
-    gate = keeper(windows, Groups(), *freezes)
-    policy = Policy("approvers", approvers=APPROVERS, break_glass=break_glass)
-    action = acted(state, policy)
-    if not refused:
-        gate.check_freeze(action)
-        assert NoFreeze(Does(), gate).execute(action, Trying()).state is State.SUCCEEDED
-        return
-    with pytest.raises(Refused, match="Year end") as told:
-        gate.check_freeze(action)
-    assert "break-glass" in told.value.remedy
-    with pytest.raises(Refused):
-        NoFreeze(Does(), gate).execute(action, Trying())
-    begun = dataclasses.replace(action, steps=(Step("apply", 1.0),))
-    assert NoFreeze(Does(), gate).execute(begun, Trying()).state is State.SUCCEEDED
+    made = over(people)
+    for right in (Right.SEE, Right.INSPECT, Right.ASK, Right.OPEN_WINDOW, Right.RESUME):
+        with pytest.raises(NotAllowed, match=said) as refused:
+            made.check(right, user, PRODUCTION, channel="C1")
+        assert refused.value.verdict == Verdict(False, reason)
+        assert (user in refused.value.remedy) is (reason is not Reason.FOREIGN)
+    with pytest.raises(NotAllowed, match=said):
+        made.eligible(Right.DECIDE, user, action(Policy("approvers", approvers=APPROVERS)))
 
 
-def test_what_nobody_asked_for_is_postponed_by_a_freeze_and_has_not_failed(
-    windows: Windows,
+def test_a_guest_whom_the_settings_name_may_do_what_that_gives_there_and_nothing_else(
+    people: People,
 ) -> None:
-    gate = keeper(windows, Groups(), FREEZE)
-    automatic = dataclasses.replace(
-        acted(State.RUNNING, Policy(standing="Ben")), request={AUTOMATIC: True}
-    )
-    outcome = NoFreeze(Does(), gate).execute(automatic, Trying())
-    assert outcome.state is State.SUPERSEDED
-    assert outcome.happened.startswith("Postponed: p is frozen until")
-    assert "Nothing was changed." in outcome.meaning
-    assert "comes again by itself" in outcome.meaning
+    made = over(people)
+    made.check(Right.SEE, "U0GUS")
+    made.check(Right.OPEN_WINDOW, "U0GUS", PRODUCTION)
+    assert made.eligible(Right.DECIDE, "U0GUS", action(Policy("approvers", approvers=APPROVERS)))
+    for right in (Right.ASK, Right.INSPECT, Right.SNOOZE):
+        with pytest.raises(NotAllowed, match="guests may do only what the settings name them for"):
+            made.check(right, "U0GUS", DEVELOPMENT)
 
 
-class Does:
-    """An executor that has it done at once."""
-
-    def execute(self, action: Action, run: Run) -> Outcome:
-        return Outcome(State.SUCCEEDED, "done")
-
-
-class Trying:
-    """A run of which nothing is wanted."""
-
-    lost = threading.Event()
-
-    def guard(self) -> None: ...
-
-    def step(self, name: str, detail: str = "") -> None: ...
-
-    def progress(self, state: Mapping[str, Any]) -> None: ...
-
-
-def acted(state: State, policy: Policy) -> Action:
-    return Action(
-        id="AAAAAA", kind="deploy", ref=PROD, state=state, version=1, requester="U1", person="U1",
-        policy=policy, digest="d", request={}, plan={}, origin={}, created_at=0, expires_at=0,
-        updated_at=0,
-    )  # fmt: skip
+def test_a_refusal_says_what_is_refused_and_who_may(people: People) -> None:
+    asked = Environment("p", requesters=Approvers(("U5",)), approval=Approval(APPROVERS))
+    made = authority(asked, people=people)
+    for right, said in (
+        (Right.ASK, "You may not request changes in p."),
+        (Right.INSPECT, "Only those who request or approve changes in p may read logs"),
+        (Right.SNOOZE, "may snooze warnings there"),
+        (Right.OPEN_WINDOW, "Only approvers of p may open an approval window there."),
+        (Right.CLOSE_WINDOW, "Only approvers of p may close an approval window there."),
+        (Right.RESUME, "You may not resume automatic rotation in p."),
+    ):
+        with pytest.raises(NotAllowed, match=said) as refused:
+            made.check(right, "U3", asked)
+        assert refused.value.verdict.people
+    with pytest.raises(NotAllowed, match="so there are no approval windows"):
+        made.check(Right.OPEN_WINDOW, "U3", DEVELOPMENT)
 
 
-def test_while_nobody_says_who_is_an_approver_nobody_is_one(windows: Windows) -> None:
-    groups = Groups("U2")
-    gate = keeper(windows, groups)
-    assert gate.may_close(PROD, "U2").allowed
-    groups.away = True
-    with pytest.raises(Unavailable):
-        gate.may_close(PROD, "U2")
-    assert not gate.may_close(DEV, "U2").allowed, "nothing there needs an approver"
+def test_only_who_may_decide_is_eligible_and_other_reasons_are_left_to_the_store(
+    people: People,
+) -> None:
+    made = over(people)
+    waiting = action(Policy("approvers", approvers=APPROVERS))
+    assert made.eligible(Right.DECIDE, "U2", waiting)
+    for user in ("U1", "U11", "U3"):
+        assert not made.eligible(Right.DECIDE, user, waiting)
+    assert made.may_act(Right.DECIDE, "U11", waiting).reason is Reason.OWN_REQUEST
+    own = action(Policy())
+    assert made.eligible(Right.CONFIRM, "U1", own)
+    assert made.eligible(Right.CANCEL, "U1", own)
+    assert not made.eligible(Right.CANCEL, "U2", own)
+    assert not made.eligible(Right.DECIDE, "U2", own)
+    for user, may_stop in (("U1", True), ("U2", True), ("U3", False)):
+        assert made.eligible(Right.STOP, user, own) is may_stop
 
 
-def test_rights_are_told_with_their_reasons(windows: Windows) -> None:
-    production, development = keeper(windows, Groups("U2"), FREEZE).rights("U2", "C1")
-    assert production.approve.allowed
-    assert "<!subteam^S1>" in production.approve.why
+def test_powers_are_told_with_their_reasons(people: People) -> None:
+    frozen = dataclasses.replace(PRODUCTION, freezes=(FREEZE,), channels=("C9",))
+    production, development = over(people, None, frozen).powers("U2", "C1")
+    assert production.approve == Verdict(True, Reason.IN_GROUP, Approvers(groups=("S1",)))
+    assert production.ask.channels == ("C9",)
+    assert production.inspect.allowed
     assert production.freeze == FREEZE
-    assert development.request.allowed
+    assert development.ask == Verdict(True, Reason.ANYONE)
     assert not development.approve.allowed
+    assert development.freeze is None
 
 
-def test_two_identities_are_one_person(windows: Windows) -> None:
-    gate = keeper(windows, Groups())
-    assert gate.person("U1") == gate.person("U11") == "ana"
-    assert gate.person("U2") == "U2"
+def test_two_identities_are_one_person(people: People) -> None:
+    made = over(people)
+    assert made.person("U1") == made.person("U11") == "ana"
+    assert made.person("U2") == "U2"
 
 
-def test_a_run_that_only_waited_has_begun_nothing_and_begins_nothing_in_a_freeze(
-    windows: Windows,
-) -> None:
-    gate = keeper(windows, Groups(), FREEZE)
-    waited = dataclasses.replace(
-        acted(State.RUNNING, Policy("approvers", approvers=APPROVERS)),
-        steps=(Step("wait", 1.0, "Waiting for the bot"),),
-    )
-    with pytest.raises(Refused, match="Year end"):
-        NoFreeze(Does(), gate).execute(waited, Trying())
+def action(policy: Policy) -> Action:
+    """One of U1's on the production gateway."""
+    return Action(
+        id="AAAAAA", kind="deploy", ref=PROD, state=State.PENDING, version=1, requester="U1",
+        person="ana", policy=policy, digest="d", request={}, plan={}, origin={}, created_at=0,
+        expires_at=0, updated_at=0,
+    )  # fmt: skip
