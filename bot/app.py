@@ -1,6 +1,5 @@
 """The composition root: the one place where settings become clients and the parts meet."""
 
-import datetime
 import functools
 import logging
 import os
@@ -48,8 +47,8 @@ from deploy.actions.record import Action
 from deploy.actions.runner import Runner
 from deploy.actions.store import ActionStore
 from deploy.actions.windows import Windows
+from deploy.changes.authority import Authority
 from deploy.changes.decide import Authorized, Decider, Ending
-from deploy.changes.gatekeeper import Gatekeeper
 from deploy.changes.kinds import KINDS, Means, codec_of, kinds_of
 from deploy.changes.policies import Policies
 from deploy.changes.propose import Proposer
@@ -71,6 +70,7 @@ from handlers.messages.budget import Budgets
 from handlers.messages.delivery import Deliveries
 from handlers.messages.live import Live
 from handlers.messages.watchers import Watchers
+from handlers.permission import guarded
 from handlers.services import Services
 from handlers.slack import choices
 from handlers.slack.payloads import Request
@@ -145,26 +145,34 @@ class Bot:
         at_once = ActionStore(prompt, codec, keep_days=settings.redis.keep_days)
         audit = AuditLog(redis, key=audit_key(secrets), emit=_say)
         windows = Windows(prompt, audit)
-        groups = UserGroups(slack)
-        gatekeeper = Gatekeeper(environments, identities_of(settings), groups, windows)
+        team = Team(slack)
+        clock = connection.clock_of(prompt)
+        authority = Authority(
+            environments,
+            identities_of(settings),
+            UserGroups(slack),
+            team.standing,
+            windows,
+            clock=clock,
+        )
         policies = Policies(
             environments,
             kinds,
-            groups,
+            authority,
             windows,
             lambda kind, plan: (),
-            clock=lambda: datetime.datetime.fromtimestamp(at_once.now(), datetime.UTC),
+            clock=clock,
         )
         proposer = Proposer(
             at_once,
             kinds,
             policies,
             windows,
-            gatekeeper.check_request,
-            ProposerSettings(environments, settings.decision.seconds, gatekeeper.person),
+            authority.check_request,
+            ProposerSettings(environments, settings.decision.seconds, authority.person),
             self._changed,
         )
-        decider = Decider(at_once, policies, self._renew, gatekeeper.person, self._changed)
+        decider = Decider(at_once, policies, self._renew, authority, self._changed)
         self.runner = Runner(
             store,
             GatewayLeases(redis),
@@ -200,7 +208,6 @@ class Bot:
             Chore("audit retention", 3600.0, audit.trim),
             Chore("reminders", 10.0, lambda: reminders.remind(store)),
         )
-        team = Team(slack)
         self._expiry = Expiry(
             settings,
             secrets,
@@ -251,7 +258,7 @@ class Bot:
                 },
                 self._pool,
             ),
-            gatekeeper=gatekeeper,
+            authority=authority,
             windows=windows,
             audit=audit,
             tracker=Tracker(prompt, owner),
@@ -266,7 +273,7 @@ class Bot:
         self.intake = Intake(
             services,
             Inbox(prompt),
-            {**{verb.name: verb.run for verb in VERBS}, again.VERB: again.run},
+            {**{verb.name: guarded(verb) for verb in VERBS}, again.VERB: again.run},
             self._pool,
             owner,
         )

@@ -125,7 +125,7 @@ def environments_of(settings: Settings) -> tuple[Environment, ...]:
             channels=item.channels,
             approval=_approval(item.approval) if item.approval else None,
             freezes=tuple(Freeze(f.reason, f.starts, f.ends) for f in item.freezes),
-            windows=item.windows,
+            windows=item.allows_windows,
         )
         for item in settings.environments
     )

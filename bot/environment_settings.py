@@ -187,9 +187,24 @@ class EnvironmentSettings(Section):
     channels: tuple[ChannelId, ...] = ()
     approval: ApprovalSettings | None = None
     freezes: tuple[FreezeSettings, ...] = ()
-    windows: bool = True
+    windows: bool | None = None
     warnings: WarningSettings | None = None
     rotation: Annotated[AutomaticSettings, BeforeValidator(_mode)] = AutomaticSettings()
+
+    @property
+    def allows_windows(self) -> bool:
+        """Whether approvers may open approval windows here; by default where one approval is
+        enough."""
+        several = self.approval is not None and self.approval.quorum > 1
+        return not several if self.windows is None else self.windows
+
+    @model_validator(mode="after")
+    def _a_window_stands_in_for_one_approval(self) -> "EnvironmentSettings":
+        if self.windows and self.approval is not None and self.approval.quorum > 1:
+            raise ValueError(
+                "windows: true needs approval.quorum 1: an approval window is opened by one approver"
+            )
+        return self
 
     @model_validator(mode="after")
     def _somebody_decides_on_rotations(self) -> "EnvironmentSettings":

@@ -1,8 +1,9 @@
-"""Who may ask for a change, decide on it, and where: pure rules over the settings' environments."""
+"""Who may do what, and where: pure rules over the settings' environments."""
 
 import datetime
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Protocol
@@ -12,6 +13,8 @@ from deploy.gateway import GatewayRef
 from deploy.policy import People, Policy, Requirement
 from deploy.rules import Exemption, Severity
 from deploy.times import minute
+
+_NOBODY = People()
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,9 @@ class Approval:
 class Environment:
     """Clusters and namespaces under the same rules; `*` and `?` are wildcards.
 
-    `requesters` are those who may ask for changes, anyone where there are none; `channels` are the
-    ids of the channels where that may be done, any where there are none. `windows` says whether
-    approvers may open approval windows here; `severities` are those of rules that are not as usual.
+    `requesters` are those who may ask for changes, any member where there are none; `channels` are
+    the ids of the channels where that may be done, any where there are none. `windows` says whether
+    the settings allow approval windows; `severities` are those of rules that are not as usual.
     """
 
     name: str
@@ -62,6 +65,21 @@ class Environment:
     def reaches(self, cluster: str) -> bool:
         """Whether it has a part of that cluster."""
         return any(fnmatchcase(cluster, p) for p in self.clusters)
+
+    @property
+    def allows_windows(self) -> bool:
+        """Whether approvers may open approval windows here: only where one approval is enough, for
+        nobody opens a window in the name of two."""
+        return self.windows and self.approval is not None and self.approval.quorum == 1
+
+    @property
+    def approvers(self) -> People:
+        """Those who approve changes here; nobody where nothing needs an approval."""
+        return self.approval.approvers if self.approval is not None else _NOBODY
+
+    def names(self, user: str) -> bool:
+        """Whether it names `user` by user id, be it as requester or as approver."""
+        return user in (self.requesters or _NOBODY).users or user in self.approvers.users
 
 
 UNLISTED = Environment("unlisted", production=True)
@@ -87,17 +105,86 @@ class Identities:
         return self.people.get(user, user)
 
 
+class Standing(StrEnum):
+    """What somebody is in the workspace that the bot belongs to."""
+
+    MEMBER = "member"
+    GUEST = "guest"
+    DEACTIVATED = "deactivated"
+    FOREIGN = "foreign"
+
+
+class Right(StrEnum):
+    """What somebody may want to do. Those up to RESUME are judged by the environment, the others by
+    the action that they concern."""
+
+    SEE = "see"
+    """What runs and waits, who did what, when tokens expire: everybody who is somebody here."""
+    INSPECT = "inspect"
+    """Logs, differences, findings and manifests of a gateway."""
+    ASK = "ask"
+    OPEN_WINDOW = "open a window"
+    CLOSE_WINDOW = "close a window"
+    SNOOZE = "snooze"
+    RESUME = "resume"
+    """Automatic rotation after it stopped."""
+    DECIDE = "decide"
+    CONFIRM = "confirm"
+    CANCEL = "cancel"
+    STOP = "stop"
+
+
+class Reason(StrEnum):
+    """Why something is allowed, or is not."""
+
+    MEMBER = "member"
+    ANYONE = "anyone"
+    NAMED = "named"
+    IN_GROUP = "in group"
+    OWN = "own"
+    GUEST = "guest"
+    DEACTIVATED = "deactivated"
+    FOREIGN = "foreign"
+    NOT_NAMED = "not named"
+    OTHER_CHANNEL = "other channel"
+    NO_APPROVERS = "no approvers"
+    NO_WINDOWS = "no windows"
+    NOT_OWN = "not own"
+    OWN_REQUEST = "own request"
+    REQUESTER_DECIDES = "requester decides"
+
+
 @dataclass(frozen=True)
 class Verdict:
-    """Whether something is allowed, and why, in words for the person."""
+    """Whether something is allowed, and why.
+
+    `people` are those on whom it rests: where it is allowed, the group that somebody is in; else
+    those who may. `channels` are the ids of the channels where it would be allowed.
+    """
 
     allowed: bool
-    why: str
+    reason: Reason
+    people: People = _NOBODY
+    channels: tuple[str, ...] = ()
 
     @property
-    def sentence(self) -> str:
-        """The reason where it stands by itself."""
-        return f"{self.why[:1].upper()}{self.why[1:].removesuffix('.')}."
+    def outsider(self) -> bool:
+        """Whether it is refused for what somebody is in the workspace."""
+        return self.reason in (Reason.GUEST, Reason.DEACTIVATED, Reason.FOREIGN)
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Somebody who wants to do something, as far as it is known now.
+
+    `groups` are those of theirs that matter; `channel` is where they ask, None where it plays no
+    part.
+    """
+
+    user: str
+    standing: Standing = Standing.MEMBER
+    groups: frozenset[str] = frozenset()
+    channel: str | None = None
 
 
 def environment_of(ref: GatewayRef, environments: Sequence[Environment]) -> Environment:
@@ -105,28 +192,127 @@ def environment_of(ref: GatewayRef, environments: Sequence[Environment]) -> Envi
     return next((e for e in environments if e.holds(ref)), UNLISTED)
 
 
-def among(people: People, user: str, groups: frozenset[str]) -> Verdict:
-    """Whether `user`, who is in `groups`, is one of `people`."""
-    if user in people.users:
-        return Verdict(True, "named in the settings")
-    shared = sorted(groups.intersection(people.groups))
+def everybody(some: People, others: People) -> People:
+    """Both."""
+    return People(
+        tuple(dict.fromkeys((*some.users, *others.users))),
+        tuple(dict.fromkeys((*some.groups, *others.groups))),
+    )
+
+
+def among(people: People, asker: Asker) -> Verdict:
+    """Whether the asker is one of `people`. A guest or somebody deactivated is only by user id;
+    somebody of another workspace never."""
+    named = asker.user in people.users
+    if asker.standing is Standing.FOREIGN or (asker.standing is not Standing.MEMBER and not named):
+        return _nobody(asker)
+    if named:
+        return Verdict(True, Reason.NAMED)
+    shared = [group for group in people.groups if group in asker.groups]
     if shared:
-        return Verdict(True, f"member of <!subteam^{shared[0]}>")
-    return Verdict(False, "neither named in the settings nor in a group that is")
+        return Verdict(True, Reason.IN_GROUP, People(groups=(shared[0],)))
+    return Verdict(False, Reason.NOT_NAMED, people)
 
 
-def may_request(
-    environment: Environment, user: str, channel: str, groups: frozenset[str]
-) -> Verdict:
-    """Whether `user` may ask for a change there, from that channel."""
-    if environment.requesters is not None:
-        verdict = among(environment.requesters, user, groups)
-        if not verdict.allowed:
-            return Verdict(False, f"You may not ask for changes in {environment.name}.")
-    if environment.channels and channel not in environment.channels:
-        where = " or ".join(f"<#{c}>" for c in environment.channels)
-        return Verdict(False, f"Changes in {environment.name} are asked for in {where}.")
-    return Verdict(True, "anyone may ask" if environment.requesters is None else verdict.why)
+def may_see(environments: Sequence[Environment], asker: Asker) -> Verdict:
+    """Whether the asker is somebody here: a member, or named by user id in some environment."""
+    if asker.standing is Standing.MEMBER:
+        return Verdict(True, Reason.MEMBER)
+    named = any(environment.names(asker.user) for environment in environments)
+    if asker.standing is Standing.FOREIGN or not named:
+        return _nobody(asker)
+    return Verdict(True, Reason.NAMED)
+
+
+def may(right: Right, environment: Environment, asker: Asker) -> Verdict:
+    """Whether the asker has a right that is judged by the environment. `asker.groups` are of those
+    that `people_of` names."""
+    match right:
+        case Right.SEE:
+            return may_see((environment,), asker)
+        case Right.ASK:
+            return _may_ask(environment, asker)
+        case Right.INSPECT | Right.SNOOZE:
+            return _has_a_say(environment, asker)
+        case Right.RESUME if environment.approval is None:
+            return _has_a_say(environment, asker)
+        case Right.OPEN_WINDOW | Right.CLOSE_WINDOW if environment.approval is None:
+            return Verdict(False, Reason.NO_APPROVERS)
+        case Right.OPEN_WINDOW if not environment.allows_windows:
+            return Verdict(False, Reason.NO_WINDOWS)
+        case Right.OPEN_WINDOW | Right.CLOSE_WINDOW | Right.RESUME:
+            return among(environment.approvers, asker)
+    raise ValueError(f"{right} is judged by the action")
+
+
+def people_of(right: Right, environment: Environment) -> People:
+    """The people whose groups the answer of `may` depends on."""
+    requesters = environment.requesters or _NOBODY
+    match right:
+        case Right.SEE:
+            return _NOBODY
+        case Right.ASK:
+            return requesters
+        case Right.INSPECT | Right.SNOOZE:
+            return everybody(requesters, environment.approvers) if requesters else _NOBODY
+        case Right.RESUME if environment.approval is None:
+            return requesters
+    return environment.approvers
+
+
+def may_decide(policy: Policy, asker: Asker, *, own: bool) -> Verdict:
+    """Whether the asker is one of those who approve or deny; `own` says whether it is what they
+    asked for themselves."""
+    if policy.by != "approvers":
+        return Verdict(False, Reason.REQUESTER_DECIDES)
+    if own:
+        return Verdict(False, Reason.OWN_REQUEST)
+    return among(policy.approvers, asker)
+
+
+def may_as_requester(environment: Environment, asker: Asker, requester: str) -> Verdict:
+    """Whether the asker may confirm or cancel a request: only their own."""
+    if asker.user != requester:
+        return Verdict(False, Reason.NOT_OWN, People(users=(requester,)))
+    somebody = may_see((environment,), asker)
+    return Verdict(True, Reason.OWN) if somebody.allowed else somebody
+
+
+def may_stop(environment: Environment, policy: Policy, asker: Asker, requester: str) -> Verdict:
+    """Whether the asker may stop what runs: who asked for it, or who approves such changes."""
+    if asker.user == requester:
+        return may_as_requester(environment, asker, requester)
+    verdict = among(everybody(policy.approvers, environment.approvers), asker)
+    if verdict.reason is Reason.NOT_NAMED:
+        return replace(verdict, people=everybody(People(users=(requester,)), verdict.people))
+    return verdict
+
+
+def _may_ask(environment: Environment, asker: Asker) -> Verdict:
+    requesters = environment.requesters
+    verdict = _anyone(asker) if requesters is None else among(requesters, asker)
+    here = not environment.channels or asker.channel in (None, *environment.channels)
+    if verdict.allowed and not here:
+        return Verdict(False, Reason.OTHER_CHANNEL, channels=environment.channels)
+    return verdict
+
+
+def _has_a_say(environment: Environment, asker: Asker) -> Verdict:
+    """Whether the asker requests changes there, from whatever channel, or approves them."""
+    if environment.requesters is None:
+        verdict = _anyone(asker)
+        return verdict if verdict.allowed else among(environment.approvers, asker)
+    return among(everybody(environment.requesters, environment.approvers), asker)
+
+
+def _anyone(asker: Asker) -> Verdict:
+    if asker.standing is Standing.MEMBER:
+        return Verdict(True, Reason.ANYONE)
+    return _nobody(asker)
+
+
+def _nobody(asker: Asker) -> Verdict:
+    return Verdict(False, Reason(asker.standing.value))
 
 
 def frozen(environment: Environment, now: datetime.datetime) -> Freeze | None:
@@ -135,7 +321,7 @@ def frozen(environment: Environment, now: datetime.datetime) -> Freeze | None:
 
 
 def check_freeze(environment: Environment, *, now: datetime.datetime, break_glass: str) -> None:
-    """Refused in a freeze, unless a reason was given to go through it."""
+    """Refused in a freeze, unless a reason was given to override it."""
     freeze = frozen(environment, now)
     if freeze is None or break_glass:
         return
@@ -143,7 +329,7 @@ def check_freeze(environment: Environment, *, now: datetime.datetime, break_glas
         f"{environment.name} is frozen until {minute(freeze.ends)}: {freeze.reason}.",
         meaning="Nothing was changed.",
         remedy="Ask again after that. In an emergency ask with "
-        '`--break-glass "reason"`: the channel is told.',
+        '`--break-glass "reason"`: the channel is notified.',
     )
 
 
@@ -181,7 +367,7 @@ def requirement_of(
         if environment.production:
             raise _nobody_approves(ref, environment)
         return None
-    covered = window if environment.windows and approval.quorum == 1 else ""
+    covered = window if environment.allows_windows else ""
     return Requirement(environment.name, approval.approvers, approval.quorum, covered)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from slack_bolt import Ack, App
 from slack_sdk.errors import SlackApiError, SlackClientError
 
+from deploy.access import Right
 from deploy.errors import GatewayBotError, InvalidInput
 from handlers import home
 from handlers.actions import decisions
@@ -147,7 +148,16 @@ class Listeners:
 
     def _open(self, open_modal: Any, request: Request, trigger_id: str) -> None:
         try:
+            self._services.authority.check(Right.SEE, request.user)
             open_modal(self._services, request, trigger_id)
+        except GatewayBotError as error:
+            replies.send(
+                self._services.slack,
+                errors.trouble(error),
+                user=request.user,
+                channel=request.channel,
+                response_url=request.response_url,
+            )
         except (SlackApiError, SlackClientError, OSError) as error:
             log.warning("a modal did not open: %s", error)
             replies.send(
@@ -159,7 +169,8 @@ class Listeners:
             )
 
     def click(self, ack: Ack, body: Body) -> None:
-        """A button: what it decides is written down before the ack."""
+        """A button: what it decides is written down before the ack, and nothing is for whoever is
+        nobody here."""
         action = body["actions"][0]
         selected = action.get("selected_option") or {}
         container = body.get("container") or {}
@@ -172,6 +183,7 @@ class Listeners:
             body=body,
         )
         try:
+            self._services.authority.check(Right.SEE, click.user)
             self._clicks[action["action_id"]](self._services, click)
         except GatewayBotError as error:
             replies.send(

@@ -11,8 +11,8 @@ from deploy.actions.audit import AuditLog
 from deploy.actions.store import ActionStore
 from deploy.actions.windows import Windows
 from deploy.azure import ApimInstance, ArmClient
+from deploy.changes.authority import Authority
 from deploy.changes.decide import Decider
-from deploy.changes.gatekeeper import Gatekeeper
 from deploy.changes.policies import Policies
 from deploy.changes.propose import Proposer
 from deploy.expiry.tracker import Tracker
@@ -30,11 +30,10 @@ from handlers.slack.people import Team
 class Services:
     """Clients and settings of one bot.
 
-    `image_repository` is what manifests name; `portal` is the
-    Azure portal of this cloud. `accept` makes a request safe and starts on it; `team` is
-    the workspace that the bot belongs to. `resume` lets automatic rotation go on in an
-    environment, in the name of a person. `regenerate_keys` says whether the settings allow
-    that.
+    `image_repository` is what manifests name; `portal` is the Azure portal of this cloud. `accept`
+    makes a request safe and starts on it; `team` is the workspace that the bot belongs to. `resume`
+    resumes automatic rotation in an environment, in the name of a person. `regenerate_keys` says
+    whether the settings allow that.
     """
 
     slack: WebClient
@@ -53,7 +52,7 @@ class Services:
     registry: Registry
     environments: tuple[Environment, ...]
     choices: Choices
-    gatekeeper: Gatekeeper
+    authority: Authority
     windows: Windows
     audit: AuditLog
     tracker: Tracker

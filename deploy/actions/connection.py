@@ -5,6 +5,7 @@ write that matters is a script that may be repeated.
 """
 
 import contextlib
+import datetime
 import functools
 import socket
 import time
@@ -122,6 +123,18 @@ def _never_sent(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+@redis_errors
+def now_of(client: Any) -> float:
+    """Redis' own time, in epoch seconds. Unavailable when Redis is away."""
+    seconds, micros = client.time()
+    return float(seconds) + float(micros) / 1e6
+
+
+def clock_of(client: Any) -> Callable[[], datetime.datetime]:
+    """Redis' own time, aware: by which everything that all bots must see alike holds."""
+    return lambda: datetime.datetime.fromtimestamp(now_of(client), datetime.UTC)
 
 
 class Durability:

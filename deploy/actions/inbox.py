@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from deploy.actions.connection import redis_errors
+from deploy.actions.connection import now_of, redis_errors
 from deploy.actions.records import DUE
 
 _DAY_MS = 24 * 3600 * 1000
@@ -60,8 +60,7 @@ class Inbox:
     @redis_errors
     def accept(self, key: str, payload: Mapping[str, Any]) -> Literal["new", "known"]:
         """Make a request safe. The index is written first: what dies in between is swept away."""
-        seconds, micros = self._client.time()
-        due = seconds * 1000 + micros // 1000 + int(_FIRST_SWEEP_SECONDS * 1000)
+        due = int((now_of(self._client) + _FIRST_SWEEP_SECONDS) * 1000)
         self._client.zadd(self._open, {key: due}, nx=True)
         mine = secrets.token_hex(8)
         answer = self._accept(

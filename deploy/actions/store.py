@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from deploy.actions import scripts
 from deploy.actions.codec import Body, Codec, Unreadable
-from deploy.actions.connection import Durability, after_recording, redis_errors
+from deploy.actions.connection import Durability, after_recording, now_of, redis_errors
 from deploy.actions.record import Action, ChangeRequest, Denial, Event, Outcome
 from deploy.actions.records import Records, canonical, plausible
 from deploy.errors import Conflict
@@ -177,8 +177,7 @@ class ActionStore:
     @redis_errors
     def now(self) -> float:
         """Redis' own time, epoch seconds: the clock of everything that is decided."""
-        seconds, micros = self._client.time()
-        return float(seconds + micros / 1e6)
+        return now_of(self._client)
 
     @redis_errors
     def recent(self, ref: GatewayRef) -> tuple[Action, ...]:

@@ -6,13 +6,16 @@ What a person may do is asked at that moment; the order of the checks stands in 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from deploy.access import Right
 from deploy.actions.executor import Executor, Run
 from deploy.actions.record import Action, Outcome, State
 from deploy.actions.store import ActionStore, Decision, Facts, Verdict
+from deploy.changes.authority import Authority
 from deploy.changes.policies import Policies
 from deploy.changes.propose import REASON_LIMIT
-from deploy.errors import InvalidInput, Refused
+from deploy.errors import InvalidInput, Refused, Unavailable
 from deploy.policy import Policy
+from deploy.retry import RunLost
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,7 @@ class By:
 class Decider:
     """Records decisions.
 
-    `person` says who is behind a user id; `renew` has the same planned again, under an id that
-    makes it so once.
+    `renew` has the same planned again, under an id that makes it so once.
     """
 
     def __init__(
@@ -36,25 +38,28 @@ class Decider:
         store: ActionStore,
         policies: Policies,
         renew: Callable[[Action, str], None],
-        person: Callable[[str], str],
+        authority: Authority,
         wake: Callable[[str], None],
     ) -> None:
         self._store = store
         self._policies = policies
         self._renew = renew
-        self._person = person
+        self._authority = authority
         self._wake = wake
 
     def agree(self, action_id: str, by: By) -> Decision:
         """Say yes to the plan of that digest: the requester confirms, an approver approves.
 
-        Refused in a freeze; Unavailable where it cannot be read who may decide.
+        Refused in a freeze, and for whoever is nobody here; Unavailable where it cannot be read who
+        may decide.
         """
         action = self._store.get(action_id)
         if action is None:
             return Decision("gone", None)
+        by_approvers = action.policy.by == "approvers"
+        self._check(Right.DECIDE if by_approvers else Right.CONFIRM, action, by.user)
         facts = self._facts(action, by.user)
-        if action.policy.by == "approvers":
+        if by_approvers:
             decision = self._store.approve(
                 action_id,
                 by=by.user,
@@ -83,6 +88,7 @@ class Decider:
         action = self._store.get(action_id)
         if action is None:
             return Decision("gone", None)
+        self._check(Right.DECIDE, action, by.user)
         decision = self._store.deny(
             action_id,
             by=by.user,
@@ -97,6 +103,9 @@ class Decider:
 
     def cancel(self, action_id: str, by: By) -> Decision:
         """The requester takes it back, while it has not begun."""
+        action = self._store.get(action_id)
+        if action is not None:
+            self._check(Right.CANCEL, action, by.user)
         decision = self._store.cancel(
             action_id, by=by.user, digest=by.digest, request_id=by.request_id
         )
@@ -127,6 +136,11 @@ class Decider:
             facts=self._facts(action, ""),
         )
 
+    def _check(self, right: Right, action: Action, user: str) -> None:
+        """NotAllowed for whoever is nobody here; any other reason is the store's to give."""
+        if action.state in (State.PENDING, State.APPROVED):
+            self._authority.check_standing(right, user, action)
+
     def _facts(self, action: Action, user: str) -> Facts:
         # What is decided already is answered without asking who is in which group.
         if action.state is not State.PENDING:
@@ -136,9 +150,9 @@ class Decider:
     def _person_in(self, action: Action, user: str) -> str:
         """Who is behind `user`, by the name that the action has for them: the settings may have
         learned only since then that two identities are one person's."""
-        person = self._person(user)
-        known = {self._person(vote.by): vote.person for vote in action.votes}
-        known[self._person(action.requester)] = action.person
+        person = self._authority.person(user)
+        known = {self._authority.person(vote.by): vote.person for vote in action.votes}
+        known[self._authority.person(action.requester)] = action.person
         return known.get(person, person)
 
 
@@ -152,14 +166,19 @@ class Authorized:
 
     def execute(self, action: Action, run: Run) -> Outcome:
         """As the inner one. What another bot has begun is brought to its end; Refused in a freeze,
-        but what nobody asked for is postponed: it has not failed, and comes again."""
+        but what nobody asked for is postponed: it has not failed, and comes again. RunLost while it
+        cannot be read whether it may begin, so that another turn is taken at it."""
         if not action.begun:
-            refused = self._policies.frozen(action)
+            try:
+                refused = self._policies.frozen(action)
+                met = refused is not None or self._policies.met(action)
+            except Unavailable as trouble:
+                raise RunLost from trouble
             if refused is not None:
                 if not action.automatic:
                     raise refused
                 return _postponed(refused)
-            if not self._policies.met(action):
+            if not met:
                 return insufficient(action.policy)
         return self._inner.execute(action, run)
 

@@ -7,8 +7,6 @@ from typing import Protocol
 
 from deploy.access import (
     Environment,
-    Membership,
-    among,
     check_freeze,
     environment_of,
     frozen,
@@ -18,6 +16,7 @@ from deploy.access import (
 from deploy.actions.record import Action
 from deploy.actions.store import Facts, Needed
 from deploy.actions.windows import Window, Windows
+from deploy.changes.authority import Authority
 from deploy.changes.kinds import Kind
 from deploy.errors import Refused
 from deploy.gateway import GatewayRef
@@ -38,7 +37,7 @@ class Policies:
         self,
         environments: Sequence[Environment],
         kinds: Mapping[str, Kind],
-        membership: Membership,
+        authority: Authority,
         windows: Windows,
         governing: Governing,
         *,
@@ -46,7 +45,7 @@ class Policies:
     ) -> None:
         self._environments = environments
         self._kinds = kinds
-        self._membership = membership
+        self._authority = authority
         self._windows = windows
         self._governing = governing
         self._clock = clock
@@ -163,9 +162,9 @@ class Policies:
         return Policy(tuple(each for each in found if each is not None))
 
     def windows_open(self, policy: Policy) -> bool:
-        """Whether every approval window it rests on is open, and whoever opened it may do so."""
+        """Whether every approval window it rests on still counts."""
         found = [self._windows.at(key) for key in policy.windows]
-        return all(window is not None and self._valid(window) for window in found)
+        return all(window is not None and self._authority.counts(window) for window in found)
 
     def deciding(self, policy: Policy) -> tuple[Environment, ...]:
         """The environments whose approvers it needs."""
@@ -185,14 +184,10 @@ class Policies:
         return concerned if kind.every_environment else concerned[:1]
 
     def _window(self, environment: Environment, ref: GatewayRef, user: str) -> Window | None:
-        if environment.approval is None or not environment.windows:
+        if not environment.allows_windows:
             return None
         window = self._windows.find(ref, user)
-        return window if window is not None and self._valid(window) else None
-
-    def _valid(self, window: Window) -> bool:
-        approval = environment_of(window.ref, self._environments).approval
-        return window.open and approval is not None and self._is_one(approval.approvers, window.by)
+        return window if window is not None and self._authority.counts(window) else None
 
     def _counts(self, shown: Requirement, today: Requirement | None, user: str) -> bool:
         """Whether an approval of `user` counts: an approver both when it was shown and today."""
@@ -201,12 +196,7 @@ class Policies:
         )
 
     def _is_one(self, people: People, user: str) -> bool:
-        if not user:
-            return False
-        groups: frozenset[str] = frozenset()
-        if people.groups and user not in people.users:
-            groups = self._membership.groups_of(user, people.groups)
-        return among(people, user, groups).allowed
+        return bool(user) and self._authority.is_one_of(people, user).allowed
 
 
 def _named(action: Action, today: Policy) -> Policy:

@@ -14,7 +14,7 @@ from typing import Any
 
 from deploy.access import Environment, environment_of, frozen
 from deploy.actions.audit import AuditLog
-from deploy.actions.connection import redis_errors
+from deploy.actions.connection import now_of, redis_errors
 from deploy.actions.record import Action, State, action_id
 from deploy.actions.store import ActionStore
 from deploy.changes.decide import Decider
@@ -150,7 +150,7 @@ class Autopilot:
     def _environment(
         self, environment: Environment, rule: Automatic, tracked: Sequence[Tracked], user: str
     ) -> int:
-        now = self._now()
+        now = now_of(self._client)
         moment = datetime.datetime.fromtimestamp(now, datetime.UTC)
         freeze = frozen(environment, moment)
         kept = self._client.hgetall(self._key(environment.name))
@@ -309,10 +309,6 @@ class Autopilot:
     ) -> None:
         kept = {"expires": candidate.expires_at, "number": number, "action": new_id, "at": at}
         self._client.hset(self._key(environment), f"try:{ref}", json.dumps(kept))
-
-    def _now(self) -> float:
-        seconds, micros = self._client.time()
-        return float(seconds + micros / 1e6)
 
     def _key(self, environment: str) -> str:
         return f"{self._prefix}:{{automatic:{environment}}}"

@@ -9,7 +9,7 @@ between leaves it to be looked at again and never loses it.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from deploy.actions.connection import redis_errors
+from deploy.actions.connection import now_of, redis_errors
 from deploy.actions.records import DUE, canonical
 from deploy.expiry.record import Facts, Tracked, facts_to_mapping, tracked_of
 from deploy.expiry.scripts import PRELUDE, SCRIPTS
@@ -99,8 +99,7 @@ class Tracker:
         """Every record, those whose token expires first before the others."""
         refs = sorted(self.known())
         found: list[Tracked] = []
-        seconds, micros = self._client.time()
-        now_ms = seconds * 1000 + micros // 1000
+        now_ms = int(now_of(self._client) * 1000)
         for start in range(0, len(refs), _LIMIT):
             page = refs[start : start + _LIMIT]
             with self._client.pipeline(transaction=False) as pipe:

@@ -16,8 +16,9 @@ from deploy.errors import Conflict, GatewayBotError
 from deploy.health.live_messages import LiveMessages
 from handlers.messages.budget import Budgets
 from handlers.messages.posting import post
+from handlers.views.errors import LinkedConflict
 from handlers.views.reply import Block
-from handlers.views.text import button, context, date
+from handlers.views.text import button, context, date, escape
 
 log = logging.getLogger(__name__)
 
@@ -147,10 +148,10 @@ class Live:
         running = [kept for kept in list(self._kept.values()) if kept.thread.is_alive()]
         own = [kept for kept in running if kept.asked["user"] == user]
         if len(own) >= self._each:
-            return Conflict(
+            return LinkedConflict(
                 f"{len(own)} messages are being kept current for you already.",
-                meaning=f"They are {', '.join(_named(own))}.",
-                remedy="Stop one of them with its button; each also ends by itself.",
+                links=f"They are {', '.join(_named(own))}.",
+                remedy="Stop one of them with its button; each also ends automatically.",
             )
         if len(running) >= self._at_once:
             return Conflict(
@@ -261,15 +262,15 @@ class Live:
 
 
 def _named(several: Sequence[_Kept]) -> list[str]:
-    """Of which gateway each is, and where it stands."""
+    """Of which gateway each is, and where it stands, in Slack's mark-up."""
     named: Counter[str] = Counter()
     for kept in several:
         channel = kept.place["channel"]
         where = "a direct message" if channel.startswith("D") else f"<#{channel}>"
-        named[f"{kept.asked.get('gateway') or 'of all gateways'} in {where}"] += 1
+        named[f"{escape(kept.asked.get('gateway') or 'of all gateways')} in {where}"] += 1
     return [what if count == 1 else f"{what} ({count} times)" for what, count in named.items()]
 
 
 def _ended(shown: Shown, why: str) -> list[Block]:
-    at = context(f"As of {date(time.time(), '{time}')}; not kept current any more: {why}.")
+    at = context(f"As of {date(time.time(), '{time}')}; no longer kept current: {why}.")
     return [*shown.blocks[: _BLOCKS + 1], at]

@@ -1,4 +1,4 @@
-"""Who is in which user group, and who is one of this workspace, as Slack says now."""
+"""Who is in which user group, and what somebody is in this workspace, as Slack says now."""
 
 import logging
 import threading
@@ -10,6 +10,7 @@ from typing import Any
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
+from deploy.access import Standing
 from deploy.errors import Unavailable
 
 log = logging.getLogger(__name__)
@@ -108,7 +109,7 @@ def _unreadable(group: str, reason: str) -> Unavailable:
 
 
 class Team:
-    """The workspace that the bot's token belongs to, and who is one of its people."""
+    """The workspace that the bot's token belongs to, and what people are in it."""
 
     def __init__(self, slack: WebClient, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._slack = slack
@@ -117,7 +118,7 @@ class Team:
         self._enterprise = ""
         self._user = ""
         self._scopes: frozenset[str] = frozenset()
-        self._members: dict[str, tuple[float, bool]] = {}
+        self._people: dict[str, tuple[float, Standing]] = {}
 
     def __call__(self) -> str:
         """The workspace's id: asked once, and remembered; empty while Slack does not say."""
@@ -149,34 +150,53 @@ class Team:
         """
         own = self()
         if not own:
-            raise Unavailable("Slack does not say which workspace this bot belongs to.")
+            raise _unsaid_workspace()
         if not origin.installed or origin.installed not in (own, self._enterprise):
             return False
         # In an organization a person's payloads may name any one of their workspaces.
-        return origin.teams == {own} or self._has(origin.user, own)
+        return origin.teams == {own} or self.standing(origin.user) is not Standing.FOREIGN
 
-    def _has(self, user: str, own: str) -> bool:
-        kept = self._members.get(user)
+    def standing(self, user: str) -> Standing:
+        """What `user` is in the workspace, kept for a minute. Unavailable while Slack does not
+        say."""
+        own = self()
+        if not own:
+            raise _unsaid_workspace()
+        kept = self._people.get(user)
         if kept is not None and self._clock() - kept[0] < _KEPT_SECONDS:
             return kept[1]
         asked_at = self._clock()
         try:
             answer = self._slack.users_info(user=user)
         except SlackApiError as error:
-            raise _stranger(str(error.response.get("error"))) from error
+            raise _unknown(user, str(error.response.get("error"))) from error
         except (SlackClientError, OSError) as error:
-            raise _stranger(type(error).__name__) from error
-        person = answer["user"]
-        everywhere = person.get("enterprise_user") or {}
-        teams = {person.get("team_id"), everywhere.get("enterprise_id")}
-        member = own in teams.union(everywhere.get("teams") or ())
-        self._members[user] = (asked_at, member)
-        return member
+            raise _unknown(user, type(error).__name__) from error
+        standing = _standing(answer["user"], own)
+        self._people[user] = (asked_at, standing)
+        return standing
 
 
-def _stranger(reason: str) -> Unavailable:
+def _standing(person: Mapping[str, Any], own: str) -> Standing:
+    """What `users.info` says of a person of the workspace `own`, or of another one. Where an app
+    serves a whole organization, `own` is the organization."""
+    everywhere = _part(person, "enterprise_user")
+    teams = {person.get("team_id"), everywhere.get("enterprise_id")}
+    if own not in teams.union(everywhere.get("teams") or ()):
+        return Standing.FOREIGN
+    if person.get("deleted"):
+        return Standing.DEACTIVATED
+    guest = person.get("is_restricted") or person.get("is_ultra_restricted")
+    return Standing.GUEST if guest else Standing.MEMBER
+
+
+def _unsaid_workspace() -> Unavailable:
+    return Unavailable("Slack does not say which workspace this bot belongs to.")
+
+
+def _unknown(user: str, reason: str) -> Unavailable:
     return Unavailable(
-        f"Slack does not say whether you are a member of this bot's workspace ({reason}).",
+        f"Slack does not say whether {user} is a member of this bot's workspace ({reason}).",
         meaning="So nothing was done.",
         remedy="Try again in a minute. The app needs the scope users:read.",
     )

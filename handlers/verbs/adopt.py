@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from deploy.access import Right
 from deploy.annotations import SPEC_ANNOTATION
 from deploy.azure import ApimInstance
 from deploy.changes.kinds import ADOPT
@@ -117,6 +118,7 @@ VERB = Verb(
     ADOPT,
     "takes over a gateway that the portal's YAML or Helm installed",
     run,
+    Right.ASK,
     gateway="required",
     options=(
         Option("gateway", "the gateway in API Management, where it cannot be told", "NAME"),

@@ -1,5 +1,6 @@
 """`/gateway approve`: saying yes by text."""
 
+from deploy.access import Right
 from deploy.changes.decide import By
 from deploy.errors import InvalidInput
 from handlers.actions.by_text import named, reply_to
@@ -34,6 +35,7 @@ VERB = Verb(
     "approve",
     "approves a request; shows its plan first, unless you name the plan",
     run,
+    Right.DECIDE,
     gateway="required",
     positional="ID",
     options=(Option("plan", "the first characters of the plan's digest, as shown", "DIGEST"),),

@@ -1,5 +1,6 @@
 """`/gateway cancel`: taking one's own request back."""
 
+from deploy.access import Right
 from deploy.changes.decide import By
 from handlers.actions.by_text import named, reply_to
 from handlers.services import Services
@@ -19,6 +20,7 @@ VERB = Verb(
     "cancel",
     "takes your own request back before it begins",
     run,
+    Right.CANCEL,
     gateway="required",
     positional="ID",
     examples=("cancel 7K3MAB",),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from deploy.access import Right
 from deploy.errors import GatewayBotError
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
@@ -54,6 +55,7 @@ VERB = Verb(
     "check",
     "holds a running gateway against the production rules",
     run,
+    Right.INSPECT,
     gateway="required",
     examples=("check edge-1", "check legacy-9"),
 )

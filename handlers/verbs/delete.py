@@ -1,5 +1,6 @@
 """`/gateway delete`: shows what would be deleted, and waits for the decision."""
 
+from deploy.access import Right
 from deploy.changes.kinds import DELETE
 from deploy.plans.requests import RemovalRequest
 from handlers.actions.asking import ask
@@ -22,6 +23,7 @@ VERB = Verb(
     DELETE,
     "deletes a gateway from its cluster; volumes only when asked to",
     run,
+    Right.ASK,
     gateway="required",
     options=(
         Option("with-volumes", "also delete its configuration backup's volume", kind="flag"),

@@ -1,5 +1,6 @@
 """`/gateway deny`: saying no by text."""
 
+from deploy.access import Right
 from deploy.changes.decide import By
 from handlers.actions.by_text import named, reply_to
 from handlers.services import Services
@@ -20,6 +21,7 @@ VERB = Verb(
     "deny",
     "denies a request, for a reason; that is final",
     run,
+    Right.DECIDE,
     gateway="required",
     positional="ID",
     options=(Option("reason", "why", "TEXT"),),

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from deploy.access import Right
 from deploy.annotations import SPEC_ANNOTATION
 from deploy.azure import ApimInstance
 from deploy.changes.kinds import DEPLOY
@@ -309,6 +310,7 @@ VERB = Verb(
     "deploy",
     "plans a gateway, waits for your yes, and follows its rollout",
     run,
+    Right.ASK,
     gateway="optional",
     options=_OPTIONS,
     examples=("deploy", "deploy edge-1 --to west/dev --tag 2.11.1 --replicas 2"),

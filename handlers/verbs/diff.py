@@ -1,5 +1,6 @@
 """`/gateway diff`: what others changed of a gateway."""
 
+from deploy.access import Right
 from deploy.actions.record import action_id
 from deploy.observed.installed import installed
 from handlers.fleet import find
@@ -22,6 +23,7 @@ VERB = Verb(
     "diff",
     "shows how a gateway differs from what was deployed",
     run,
+    Right.INSPECT,
     gateway="required",
     examples=("diff edge-1",),
 )

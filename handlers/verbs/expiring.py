@@ -4,8 +4,9 @@ import json
 import time
 from collections.abc import Callable
 
+from deploy.access import Right
 from deploy.changes.kinds import ROTATE
-from deploy.errors import GatewayBotError, InvalidInput, NotFound, Refused
+from deploy.errors import GatewayBotError, InvalidInput, NotFound
 from deploy.expiry.record import Tracked
 from deploy.gateway import GatewayRef
 from handlers.fleet import find
@@ -62,7 +63,9 @@ def snooze(services: Services, click: Click) -> None:
 def submitted(services: Services, submission: Submission) -> Request:
     """The modal was sent: checked here, so that what is wrong stays in it."""
     ref, channel, reason, chosen = view.snooze_read(submission.private_metadata, submission.values)
-    _checked(services, GatewayRef.parse(ref), submission.user, reason, chosen)
+    _seconds(reason, chosen)
+    environment = services.authority.environment(GatewayRef.parse(ref))
+    services.authority.check(Right.SNOOZE, submission.user, environment)
     options = {"snooze": chosen, "reason": reason}
     return Request(submission.id, VERB.name, submission.user, channel, "", ref, options)
 
@@ -75,10 +78,8 @@ def resume(services: Services, click: Click) -> None:
 def _resume(services: Services, click: Click) -> Reply | None:
     environment = next((e for e in services.environments if e.name == click.value), None)
     if environment is None:
-        return Reply("The settings have no such environment any more.")
-    verdict = services.gatekeeper.may_resume(environment, click.user)
-    if not verdict.allowed:
-        return Reply(f"You may not resume it in {environment.name}: {verdict.why}.")
+        return Reply("The settings no longer have this environment.")
+    services.authority.check(Right.RESUME, click.user, environment)
     if not services.resume(environment.name, click.user):
         return Reply("It goes on already.")
     ts = str(click.body["container"]["message_ts"])
@@ -100,10 +101,10 @@ def _answer(services: Services, click: Click, work: Callable[[], Reply | None]) 
 
 def _snooze(services: Services, request: Request) -> Reply:
     if not request.gateway:
-        raise InvalidInput("Which gateway is missing.", field="gateway")
+        raise InvalidInput("Required: a gateway.", field="gateway")
     ref = find(services.caches, request.gateway)
     chosen, reason = str(request.options["snooze"]), str(request.options.get("reason", "")).strip()
-    seconds = _checked(services, ref, request.user, reason, chosen)
+    seconds = _seconds(reason, chosen)
     tracked = services.tracker.snooze(
         ref, by=request.user, why=reason, seconds=seconds, request_id=request.id
     )
@@ -116,7 +117,8 @@ def _snooze(services: Services, request: Request) -> Reply:
     return view.snoozed(tracked)
 
 
-def _checked(services: Services, ref: GatewayRef, user: str, reason: str, chosen: str) -> float:
+def _seconds(reason: str, chosen: str) -> float:
+    """For how long it is snoozed. InvalidInput without a reason or with a time that is not offered."""
     if not reason:
         raise InvalidInput("Say why: the channel and the audit trail show it.", field=view.REASON)
     if len(reason) > _REASON_LIMIT:
@@ -127,9 +129,6 @@ def _checked(services: Services, ref: GatewayRef, user: str, reason: str, chosen
             field=view.DURATION,
             remedy=f"Choose {', '.join(view.DURATIONS)}.",
         )
-    verdict = services.gatekeeper.may_ask(ref, user)
-    if not verdict.allowed:
-        raise Refused(f"You may not snooze warnings about {ref}.", meaning=verdict.sentence)
     return view.DURATIONS[chosen][1]
 
 
@@ -153,7 +152,9 @@ VERB = Verb(
     "expiring",
     "shows when tokens expire; snoozes a warning",
     run,
+    Right.SEE,
     gateway="optional",
+    option_rights={"snooze": Right.SNOOZE},
     options=(
         Option("snooze", "no warnings about it for 1d, 3d, 7d or 14d", "3d"),
         Option("reason", "why it is snoozed", "TEXT"),

@@ -4,6 +4,7 @@ from typing import Any
 
 from slack_sdk.errors import SlackApiError
 
+from deploy.access import Right
 from deploy.errors import Unavailable
 from deploy.observed.installed import installed
 from deploy.rendering.export import exported
@@ -43,6 +44,7 @@ VERB = Verb(
     "export",
     "sends you a gateway's manifests as YAML, without secrets",
     run,
+    Right.INSPECT,
     gateway="required",
     examples=("export edge-1",),
 )

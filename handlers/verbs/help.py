@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from deploy.access import Right
 from handlers.services import Services
 from handlers.slack.payloads import Request
 from handlers.verbs.verb import Verb
@@ -15,5 +16,5 @@ def verb(verbs: Sequence[Verb]) -> Verb:
     def run(services: Services, request: Request) -> Reply:
         return view.overview(services.command, (*verbs, itself))
 
-    itself = Verb("help", "shows this", run)
+    itself = Verb("help", "shows this", run, Right.SEE)
     return itself

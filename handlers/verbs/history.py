@@ -2,6 +2,7 @@
 
 import time
 
+from deploy.access import Right
 from deploy.errors import NotFound
 from deploy.observed.history import revisions
 from deploy.observed.installed import deployment_of
@@ -39,6 +40,7 @@ VERB = Verb(
     "history",
     "shows who did what; for one gateway also its revisions",
     run,
+    Right.SEE,
     gateway="optional",
     examples=("history", "history edge-1"),
 )

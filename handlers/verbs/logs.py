@@ -9,7 +9,8 @@ from typing import Any
 
 from slack_sdk.errors import SlackApiError, SlackClientError
 
-from deploy.errors import Conflict, InvalidInput, NotFound, Refused
+from deploy.access import Right
+from deploy.errors import Conflict, InvalidInput, NotFound
 from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster
 from deploy.logs.filters import Filter, checked_level, compile_pattern
@@ -174,9 +175,6 @@ def _upload(services: Services, ref: GatewayRef, texts: list[str], top: Mapping[
 def _understood(services: Services, request: Request) -> _Asked:
     options = request.options
     ref = find(services.caches, request.gateway)
-    verdict = services.gatekeeper.may_ask(ref, request.user)
-    if not verdict.allowed:
-        raise Refused(f"You may not read the logs of {ref}.", meaning=verdict.sentence)
     if options.get("follow") and options.get("previous"):
         raise InvalidInput("What a container wrote before cannot be followed.", field="previous")
     if "minutes" in options and not options.get("follow"):
@@ -263,7 +261,7 @@ def _seconds(text: str) -> int:
     found = _SPAN.fullmatch(text.strip().lower())
     if found is None or int(found["count"]) == 0:
         raise InvalidInput(
-            f"“{text[:40]}” is no length of time.", field="since", remedy="Write 90s, 10m or 2h."
+            f"“{text[:40]}” is not a duration.", field="since", remedy="Write 90s, 10m or 2h."
         )
     return int(found["count"]) * _UNITS[found["unit"]]
 
@@ -272,6 +270,7 @@ VERB = Verb(
     "logs",
     "shows what a gateway's pods log, and follows it",
     run,
+    Right.INSPECT,
     gateway="required",
     options=(
         Option("follow", f"go on for {_MINUTES} minutes, with a Stop button", kind="flag"),

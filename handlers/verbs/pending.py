@@ -1,5 +1,6 @@
 """`/gateway pending`: what waits or runs, and what of it one may decide."""
 
+from deploy.access import Right
 from deploy.actions.record import Action, State
 from deploy.errors import GatewayBotError
 from handlers.services import Services
@@ -41,5 +42,6 @@ VERB = Verb(
     "pending",
     "lists what waits for a decision or is under way",
     run,
+    Right.SEE,
     examples=("pending",),
 )

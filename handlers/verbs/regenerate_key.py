@@ -1,5 +1,6 @@
 """`/gateway regenerate-key`: kills every token made with one of a gateway's keys."""
 
+from deploy.access import Right
 from deploy.changes.kinds import REGENERATE
 from deploy.errors import InvalidInput, Refused
 from deploy.plans.requests import KeyRequest
@@ -35,6 +36,7 @@ VERB = Verb(
     REGENERATE,
     "kills every token made with one of a gateway's keys, where no pod holds one",
     run,
+    Right.ASK,
     gateway="required",
     options=(Option("key", "primary or secondary", "KEY"), *DECISION_OPTIONS),
     examples=("regenerate-key edge-1 --key primary",),

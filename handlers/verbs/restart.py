@@ -2,6 +2,7 @@
 
 import datetime
 
+from deploy.access import Right
 from deploy.changes.kinds import RESTART
 from deploy.plans.requests import RestartRequest
 from deploy.tokens.token import iso
@@ -26,6 +27,7 @@ VERB = Verb(
     RESTART,
     "replaces a gateway's pods, one after another",
     run,
+    Right.ASK,
     gateway="required",
     options=(TAKE_OVER, *DECISION_OPTIONS),
     examples=("restart edge-1",),

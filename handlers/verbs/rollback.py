@@ -1,5 +1,6 @@
 """`/gateway rollback`: what an earlier revision was deployed with, on as many pods as run now."""
 
+from deploy.access import Right
 from deploy.changes.kinds import ROLLBACK
 from deploy.errors import Conflict
 from deploy.observed.history import chosen, revisions
@@ -45,6 +46,7 @@ VERB = Verb(
     ROLLBACK,
     "brings an earlier revision of a gateway back",
     run,
+    Right.ASK,
     gateway="required",
     options=(
         Option("to-revision", "its number; the previous one when left out", "N", "number"),

@@ -4,6 +4,7 @@ import dataclasses
 import time
 from collections.abc import Sequence
 
+from deploy.access import Right
 from deploy.actions.record import Action, State, action_id
 from deploy.changes.decide import By
 from deploy.changes.kinds import ROTATE
@@ -160,6 +161,7 @@ VERB = Verb(
     "rotate",
     "gives a gateway a new token, and proves that Azure takes it",
     run,
+    Right.ASK,
     gateway="optional",
     options=(
         Option("key", "primary or secondary; the one not in use when left out", "KEY"),

@@ -1,5 +1,6 @@
 """`/gateway scale`: another number of pods."""
 
+from deploy.access import Right
 from deploy.changes.kinds import SCALE
 from deploy.errors import InvalidInput
 from deploy.plans.requests import ScaleRequest
@@ -30,6 +31,7 @@ VERB = Verb(
     SCALE,
     "changes how many pods a gateway has",
     run,
+    Right.ASK,
     gateway="required",
     options=(Option("replicas", "how many pods", "N", "number"), TAKE_OVER, *DECISION_OPTIONS),
     examples=("scale edge-1 --replicas 4",),

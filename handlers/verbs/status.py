@@ -11,6 +11,7 @@ from concurrent.futures import TimeoutError as TooLate
 from dataclasses import asdict
 from typing import TypeVar
 
+from deploy.access import Right
 from deploy.actions.audit import Entry
 from deploy.errors import GatewayBotError, InvalidInput
 from deploy.gateway import GatewayRef
@@ -218,6 +219,7 @@ VERB = Verb(
     "status",
     "shows every gateway, or one in depth",
     run,
+    Right.SEE,
     gateway="optional",
     options=(*_OPTIONS, *_WATCH),
     examples=("status", "status edge-1 --watch", "status --env production --attention"),
@@ -234,6 +236,7 @@ LIST = Verb(
     "list",
     "shows every gateway in one table",
     run,
+    Right.SEE,
     options=_OPTIONS,
     examples=("list", "list --cluster west", "list --filter 2.11"),
 )

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from deploy.access import Right
 from deploy.images import support
 from handlers.fleet import everywhere
 from handlers.services import Services
@@ -27,6 +28,7 @@ VERB = Verb(
     "tags",
     "lists the image's tags with their support, and how many gateways run each",
     run,
+    Right.SEE,
     options=(
         Option("all", "versions too that have no support and that no gateway runs", kind="flag"),
     ),

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from deploy.access import Right
 from handlers.services import Services
 from handlers.slack.payloads import Click, Request, Submission
 from handlers.views.reply import Reply
@@ -29,16 +30,20 @@ class Verb:
     `gateway` says whether one word stands beside the options, and `positional` what it is. `run`
     answers a complete request; it may take long and is never called before the request is safe in
     the inbox. Where `incomplete` says that arguments are missing, `open_modal` opens the
-    modal `modal` instead. `submit` turns a sent modal into a request, or raises InvalidInput whose
-    `field` is a block_id. `suggest` answers external selects by action_id within 3 s.
+    modal `modal` instead. `right` is what the authority is asked about before `run`,
+    `option_rights` what instead where an option is given. `submit` turns a sent modal into a
+    request, or raises InvalidInput whose `field` is a block_id. `suggest` answers external selects
+    by action_id within 3 s.
     """
 
     name: str
     summary: str
     run: Run
+    right: Right
     gateway: Literal["none", "optional", "required"] = "none"
     positional: str = "gateway"
     options: tuple[Option, ...] = ()
+    option_rights: Mapping[str, Right] = field(default_factory=dict)
     examples: tuple[str, ...] = ()
     incomplete: Callable[[Request], bool] = lambda request: False
     open_modal: Callable[[Services, Request, str], None] | None = None
@@ -48,6 +53,11 @@ class Verb:
         default_factory=dict
     )
     clicks: Mapping[str, Callable[[Services, Click], None]] = field(default_factory=dict)
+
+    def right_for(self, request: Request) -> Right:
+        """What it takes to do what is requested."""
+        found = (right for name, right in self.option_rights.items() if request.options.get(name))
+        return next(found, self.right)
 
     @property
     def usage(self) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
+from deploy.access import Right
 from deploy.actions.store import ActionStore
 from deploy.actions.windows import Window, Windows
 from deploy.changes.decide import checked_reason
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 _MENTION = re.compile(r"<@(?P<id>[UW][A-Z0-9]{2,20})(?:\|[^>]*)?>|(?P<bare>[UW][A-Z0-9]{2,20})")
 _MINUTES = 30
 _LOST = ("message_not_found", "channel_not_found", "cant_update_message", "is_archived")
-"""Why Slack will never change a message any more."""
+"""Why Slack will never change a message again."""
 
 
 def run(services: Services, request: Request) -> Reply | None:
@@ -40,14 +41,8 @@ def run(services: Services, request: Request) -> Reply | None:
             remedy="Type this in a channel that they read.",
         )
     ref = find(services.caches, request.gateway)
-    environment = services.gatekeeper.environment(ref)
-    if not environment.windows:
-        raise Refused(f"{environment.name} allows no approval windows.")
-    verdict = services.gatekeeper.may_close(ref, request.user)
-    if not verdict.allowed:
-        raise Refused("Only its approvers open a window on a gateway.", meaning=verdict.sentence)
     person = _user(str(request.options.get("for", "")))
-    if services.gatekeeper.person(person) == services.gatekeeper.person(request.user):
+    if services.authority.person(person) == services.authority.person(request.user):
         raise Refused("Nobody opens a window for themselves.")
     reason = checked_reason(str(request.options.get("reason", "")))
     seconds = int(request.options.get("minutes", _MINUTES)) * 60
@@ -80,9 +75,6 @@ def _posted(services: Services, request: Request, window: Window) -> dict[str, s
 
 def _close(services: Services, request: Request) -> Reply:
     ref, person = find(services.caches, request.gateway), _user(str(request.options.get("for", "")))
-    verdict = services.gatekeeper.may_close(ref, request.user)
-    if not verdict.allowed:
-        raise Refused("Only its approvers close a window on a gateway.", meaning=verdict.sentence)
     window = services.windows.find(ref, person)
     if window is None:
         raise NotFound(f"No window is open for that person on {ref}.")
@@ -126,9 +118,9 @@ def close(services: Services, click: Click) -> None:
         window = services.windows.at(key)
         if window is None:
             reply: Reply | None = view.gone()
-        elif not services.gatekeeper.may_close(window.ref, click.user).allowed:
-            reply = view.not_yours(window)
         else:
+            environment = services.authority.environment(window.ref)
+            services.authority.check(Right.CLOSE_WINDOW, click.user, environment)
             services.windows.close(key, by=click.user)
             tell_ended(services.slack, services.windows, services.store)
             reply = None
@@ -142,7 +134,7 @@ def _user(text: str) -> str:
     found = _MENTION.fullmatch(text.strip())
     if found is None:
         raise InvalidInput(
-            "For whom is missing." if not text else f"“{text[:40]}” is nobody in this workspace.",
+            "Required: `--for`." if not text else f"“{text[:40]}” is nobody in this workspace.",
             field="for",
             remedy="Mention one person: --for @ana.",
         )
@@ -153,7 +145,9 @@ VERB = Verb(
     "window",
     "lets one person change one production gateway alone for a while; approvers open it",
     run,
+    Right.OPEN_WINDOW,
     gateway="required",
+    option_rights={"close": Right.CLOSE_WINDOW},
     options=(
         Option("for", "who", "@PERSON"),
         Option("minutes", "how long, 60 at most; 30 when left out", "N", "number"),

@@ -1,10 +1,8 @@
-"""What waits for a decision, and what one person may do where."""
+"""What waits for a decision."""
 
 from collections.abc import Sequence
 
 from deploy.actions.record import Action, State
-from deploy.actions.windows import Window
-from deploy.changes.gatekeeper import Rights
 from handlers.views import action as action_view
 from handlers.views.reply import Block, Reply
 from handlers.views.text import button, context, date, escape, header, section
@@ -71,43 +69,3 @@ def plan_to_approve(action: Action) -> Reply:
     """The action as its message shows it, buttons included, for one person."""
     text, blocks = action_view.render(action)
     return Reply(text, tuple(blocks))
-
-
-def _window(window: Window) -> Block:
-    ref = window.ref
-    return section(
-        f":unlock: *Approval window on {ref.name}, {ref.cluster}/{ref.namespace}*: you confirm its "
-        f"changes alone until *{date(window.until)}*. Opened by <@{window.by}>: "
-        f"{escape(window.reason)}"
-    )
-
-
-def rights(found: Sequence[Rights], windows: Sequence[Window], user: str) -> Reply:
-    """Environment by environment: may ask, may approve, and why; and the windows that are open for
-    this person."""
-    blocks: list[Block] = [header("What you may do"), context(f"You are <@{user}>, `{user}`.")]
-    for each in found:
-        environment = each.environment
-        places = f"{', '.join(environment.clusters)} / {', '.join(environment.namespaces)}"
-        lines = [f"*{escape(environment.name)}*  `{escape(places)}`"]
-        sign = ":white_check_mark:" if each.request.allowed else ":no_entry:"
-        lines.append(f"{sign} ask for changes: {each.request.why}")
-        if environment.approval is not None:
-            sign = ":white_check_mark:" if each.approve.allowed else ":no_entry:"
-            lines.append(
-                f"{sign} approve them ({environment.approval.quorum} needed of "
-                f"{action_view.mentions(environment.approval.approvers)}): {each.approve.why}"
-            )
-        elif environment.production:
-            lines.append(":no_entry: production without approvers: nobody can change it")
-        else:
-            lines.append(":bulb: whoever asks confirms alone")
-        if each.freeze is not None:
-            lines.append(
-                f":snowflake: frozen until {date(each.freeze.ends.timestamp())}: "
-                f"{escape(each.freeze.reason)}"
-            )
-        blocks.append(section("\n".join(lines)))
-    blocks += [_window(window) for window in windows[:_SHOWN]]
-    blocks.append(context("What belongs to no environment counts as production: nobody may."))
-    return Reply("What you may do", tuple(blocks))

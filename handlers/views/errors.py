@@ -1,21 +1,30 @@
 """How a mistake or a trouble is shown to the person who met it."""
 
-import re
-
-from deploy.errors import GatewayBotError, Unavailable
+from deploy.changes.refusal import NotAllowed
+from deploy.errors import Conflict, GatewayBotError, Unavailable
+from handlers.views.permission import instead
 from handlers.views.reply import Reply
 from handlers.views.text import context, escape, section
 
-_CHANNEL = re.compile(r"&lt;#([CG][A-Z0-9]{2,20})&gt;")
-"""A channel that a sentence names; a link to one shows its name and calls nobody."""
+
+class LinkedConflict(Conflict):
+    """A conflict whose meaning links to channels or people: `links` is a sentence of mrkdwn."""
+
+    def __init__(self, happened: str, *, links: str, remedy: str) -> None:
+        super().__init__(happened, remedy=remedy)
+        self.links = links
 
 
 def trouble(error: GatewayBotError) -> Reply:
     """What happened, what it means and what to do, for the person's eyes only."""
-    lines = [f":warning: *{_sentence(error.happened)}*"]
+    lines = [f":warning: *{escape(error.happened)}*"]
     if error.meaning:
-        lines.append(_sentence(error.meaning))
-    blocks = [section("\n".join(lines))]
+        lines.append(escape(error.meaning))
+    if isinstance(error, NotAllowed):
+        lines.append(instead(error.verdict))
+    if isinstance(error, LinkedConflict):
+        lines.append(error.links)
+    blocks = [section("\n".join(line for line in lines if line))]
     if error.remedy:
         blocks.append(context(escape(error.remedy)))
     return Reply(str(error), tuple(blocks))
@@ -37,7 +46,3 @@ def unexpected(reference: str) -> Reply:
             context(f"Tell whoever runs the bot: its log has the details under `{reference}`."),
         ),
     )
-
-
-def _sentence(text: str) -> str:
-    return _CHANNEL.sub(r"<#\1>", escape(text))

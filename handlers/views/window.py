@@ -27,11 +27,5 @@ def message(window: Window) -> tuple[str, list[Block]]:
 
 
 def gone() -> Reply:
-    """There is no such window any more."""
+    """There is no longer such a window."""
     return Reply("This window is gone: it was too old, or the bot's store was emptied.")
-
-
-def not_yours(window: Window) -> Reply:
-    """Only approvers close it."""
-    ref = window.ref
-    return Reply(f"Only approvers of {ref.cluster}/{ref.namespace} close this window.")

@@ -245,7 +245,27 @@ def test_the_documented_settings_are_taken(tmp_path: Path) -> None:
     assert settings.people["ana"] == ("U0AAA1111", "U0AAA2222")
 
 
+GROUP = {"approvers": {"groups": ["S0123ABCD"]}}
 APPROVERS = {"approvers": {"users": ["U0123ABCD"]}}
+
+
+@pytest.mark.parametrize(
+    ("approval", "windows", "allowed"),
+    [
+        ({**GROUP, "quorum": 1}, None, True),
+        ({**GROUP, "quorum": 2}, None, False),
+        ({**GROUP, "quorum": 1}, False, False),
+        ({**GROUP, "quorum": 2}, False, False),
+    ],
+)
+def test_approval_windows_are_allowed_where_one_approval_is_enough_and_nothing_else_is_said(
+    tmp_path: Path, approval: dict[str, Any], windows: bool | None, allowed: bool
+) -> None:
+    said = {} if windows is None else {"windows": windows}
+    environments = [{"name": "p", "approval": approval, **said}]
+    settings = load_settings(written(tmp_path, environments=environments))
+    (environment,) = environments_of(settings)
+    assert environment.allows_windows is environment.windows is allowed
 
 
 @pytest.mark.parametrize(
@@ -256,6 +276,10 @@ APPROVERS = {"approvers": {"users": ["U0123ABCD"]}}
         ({"approval": {"approvers": {"groups": ["U0123ABCD"]}}}, "approval.approvers.groups[0]: "),
         ({"approval": {**APPROVERS, "quorum": 2}}, "fewer approvers are named than the quorum"),
         ({"approval": {**APPROVERS, "quorum": 0}}, "environments[0].approval.quorum: "),
+        (
+            {"approval": {"approvers": {"groups": ["S0123ABCD"]}, "quorum": 2}, "windows": True},
+            "windows: true needs approval.quorum 1",
+        ),
         ({"channels": ["#gateway-ops"]}, "environments[0].channels[0]: "),
         ({"requesters": {}}, "name at least one user or group"),
         (

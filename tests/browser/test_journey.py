@@ -140,7 +140,7 @@ def test_logs_are_followed_in_a_thread_until_somebody_stops_them(page: Page) -> 
     expect(pane).to_contain_text("ConfigurationLoaded")
     picture(page, "logs")
     pane.get_by_role("button", name="Stop").click()
-    expect(pane).to_contain_text("not kept current any more: stopped by @ana")
+    expect(pane).to_contain_text("no longer kept current: stopped by @ana")
     page.get_by_role("button", name="Close thread").click()
 
 

@@ -180,7 +180,9 @@ def test_within_a_window_one_person_changes_one_gateway_alone_until_it_is_closed
 ) -> None:
     ana, ivy, ben, chen = (demo.person(name) for name in ("ana", "ivy", "ben", "chen"))
     ana.types('window edge-2 --for <@U0ANA|ana> --reason "troubleshooting"')
-    ana.sees("Only its approvers open a window.*Neither named in the settings", ephemeral=True)
+    ana.sees(
+        "Only approvers of production-west may open an approval window.*<!subteam", ephemeral=True
+    )
     ben.types('window edge-2 --for <@U0BEN|ben> --reason "troubleshooting"')
     ben.sees("Nobody opens a window for themselves", ephemeral=True)
     ben.types('window edge-2 --for <@U0ANA|ana> --minutes 61 --reason "troubleshooting"')
@@ -201,7 +203,7 @@ def test_within_a_window_one_person_changes_one_gateway_alone_until_it_is_closed
     ana.sees_at(stale, "edge-2 has changed on the cluster since this plan was shown")
     late = ana.sees("Restart edge-2.*within an approval window", ephemeral=False)
     ana.clicks(opened, "Close now")
-    ana.sees("Only approvers of west/prod close this window", ephemeral=True)
+    ana.sees("Only approvers of production-west may close an approval window", ephemeral=True)
     chen.clicks(opened, "Close now")
     chen.sees_at(opened, "Closed by <@U0CHEN>")
     over = ana.sees_at(late, "approval window was closed before this was confirmed")

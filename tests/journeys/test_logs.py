@@ -80,7 +80,7 @@ def test_only_what_is_asked_for_is_shown(demo: Demo) -> None:
     for wrong, told in (
         ("edge-1 --level loud", "no level"),
         ("edge-1 --regex (", "no pattern|not a pattern"),
-        ("edge-1 --since yesterday", "no length of time"),
+        ("edge-1 --since yesterday", "is not a duration"),
         ("edge-1 --pod nothing", "no pod"),
         ("edge-1 --follow --previous", "cannot be followed"),
         ("edge-1 --follow --minutes 61", "1 to 60 minutes"),
@@ -109,7 +109,7 @@ def test_a_follow_goes_on_until_somebody_stops_it_and_a_rollout_is_followed_thro
 
     until(others, "lines of the new pods", 60)
     dan.clicks(live, "Stop")
-    stopped = shows(ana, top, "not kept current any more: stopped by <@U0DAN>")
+    stopped = shows(ana, top, "no longer kept current: stopped by <@U0DAN>")
     assert "Stop" not in [
         e["text"]["text"]
         for b in stopped.get("blocks") or []

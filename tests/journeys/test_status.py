@@ -94,7 +94,7 @@ def test_a_watched_message_follows_what_happens_and_ends_by_stop(demo: Demo) -> 
     kubectl(demo, "scale", "-n", "dev", "deployment/edge-1", "--replicas=3")
     ivy.sees_at(message, "3 of 3 ready", 30)
     ivy.clicks(message, "Stop")
-    ended = ivy.sees_at(message, "not kept current any more: stopped by", 30)
+    ended = ivy.sees_at(message, "no longer kept current: stopped by", 30)
     assert "Kept current" not in words(ended)
 
 

@@ -19,6 +19,7 @@ from handlers.messages.live import Live
 from handlers.slack.payloads import Click
 from handlers.verbs import logs
 from handlers.verbs.status import by_stop
+from handlers.views import errors
 from handlers.views.reply import Reply
 from tests.support.redis_servers import started
 from tests.support.slack_workspace import ANA, BEN, OPS, Person
@@ -119,7 +120,9 @@ def test_a_message_goes_on_and_ends_whatever_slack_refuses_meanwhile(
     store.stop("r1", ANA)
     until(lambda: counting.ends, "the end that cannot be told yet")
     person.set_fault("api_error", "none")
-    until(lambda: "not kept current" in str(person.messages()[0]["blocks"]), "it to be told", 20)
+    until(
+        lambda: "no longer kept current" in str(person.messages()[0]["blocks"]), "it to be told", 20
+    )
 
 
 def test_many_messages_are_ended_together_when_the_bot_stops(
@@ -147,7 +150,9 @@ def test_one_person_keeps_only_so_many_and_hears_which_they_are(
     with pytest.raises(Conflict) as told:
         live.begin({**ASKED, "id": "r3"}, 300, refused.look, ended=refused.ends.append)
     assert "3 messages are being kept current for you already" in told.value.happened
-    assert f"edge-1 in <#{OPS}> (2 times), of all gateways in <#{OPS}>" in told.value.meaning
+    assert f"edge-1 in <#{OPS}> (2 times), of all gateways in <#{OPS}>" in str(
+        errors.trouble(told.value)
+    )
     assert refused.ends == [None]
     live.begin({**ASKED, "id": "r4", "user": BEN}, 300, Counting().look)
     with pytest.raises(Conflict, match="4 messages are being kept current already"):

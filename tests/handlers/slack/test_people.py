@@ -7,6 +7,7 @@ from unittest.mock import Mock
 import pytest
 from slack_sdk import WebClient
 
+from deploy.access import Standing
 from deploy.errors import Unavailable
 from handlers.listeners import Listeners
 from handlers.slack.people import Team, UserGroups, origin_of
@@ -70,7 +71,10 @@ class Grid:
 
     people: ClassVar[dict[str, JSON]] = {
         "U1": {"team_id": "T0TEAM"},
-        "U9": {"team_id": "T9OTHER"},
+        "U2": {"team_id": "T0TEAM", "is_restricted": True},
+        "U3": {"team_id": "T0TEAM", "is_restricted": True, "is_ultra_restricted": True},
+        "U4": {"team_id": "T0TEAM", "deleted": True, "is_restricted": True},
+        "U9": {"team_id": "T9OTHER", "is_restricted": True},
         "W1": {"enterprise_user": {"enterprise_id": "E0", "teams": ["T0TEAM", "T5ELSE"]}},
         "W5": {"team_id": "T5ELSE", "enterprise_user": {"enterprise_id": "E0", "teams": ["T5"]}},
         "W9": {"enterprise_user": {"enterprise_id": "E9", "teams": ["T9OTHER"]}},
@@ -231,5 +235,37 @@ def test_while_slack_does_not_say_whose_somebody_is_nothing_is_let_in(
     team = Team(client)
     assert team.takes(origin_of(command))
     person.set_fault("api_error", "503")
-    with pytest.raises(Unavailable, match="whether you are a member"):
+    with pytest.raises(Unavailable, match=f"whether {ANA} is a member"):
         team.takes(origin_of(click(ANA, "T0TEAM", "T5ELSE")))
+
+
+@pytest.mark.parametrize(
+    ("user", "standing"),
+    [
+        ("U1", Standing.MEMBER),
+        ("U2", Standing.GUEST),
+        ("U3", Standing.GUEST),
+        ("U4", Standing.DEACTIVATED),
+        ("U9", Standing.FOREIGN),
+        ("W1", Standing.MEMBER),
+        ("W5", Standing.FOREIGN),
+    ],
+)
+def test_slack_says_what_somebody_is_in_the_workspace(user: str, standing: Standing) -> None:
+    team = Team(Grid())  # type: ignore[arg-type]  # as far as it is used
+    assert team.standing(user) is standing
+
+
+def test_while_slack_does_not_say_what_somebody_is_that_is_not_guessed(
+    person: Person, client: WebClient
+) -> None:
+    person.set_fault("api_error", "503")
+    with pytest.raises(Unavailable, match="which workspace"):
+        Team(client).standing(ANA)
+    person.set_fault("api_error", "none")
+    team = Team(client)
+    assert team.standing(ANA) is Standing.MEMBER
+    person.set_fault("api_error", "503")
+    assert team.standing(ANA) is Standing.MEMBER, "what was said a moment ago"
+    with pytest.raises(Unavailable, match=f"whether {BEN} is a member"):
+        team.standing(BEN)

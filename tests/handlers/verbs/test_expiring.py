@@ -9,7 +9,7 @@ import pytest
 from slack_sdk import WebClient
 
 from bot.sandbox.valkey import Valkey
-from deploy.access import Approval, Environment, Verdict
+from deploy.access import Approval, Environment
 from deploy.actions.audit import AuditLog
 from deploy.actions.connection import connect
 from deploy.errors import Unavailable
@@ -18,14 +18,15 @@ from deploy.expiry.record import Facts
 from deploy.expiry.thresholds import DEFAULT
 from deploy.expiry.tracker import Tracker
 from deploy.gateway import GatewayRef
-from deploy.policy import People
+from deploy.policy import People as Approvers
 from handlers.slack.payloads import Click, Request
 from handlers.verbs import expiring
 from handlers.views import expiry as view
+from tests.support.authority import People, authority
 from tests.support.redis_servers import started
 from tests.support.slack_workspace import ANA, OPS, Person
 
-ENVIRONMENT = Environment("production", approval=Approval(People(("U0BEN",))))
+ENVIRONMENT = Environment("production", approval=Approval(Approvers(groups=("S0APP",))))
 
 
 def click(value: str, ts: str = "1.0", message: Mapping[str, Any] | None = None) -> Click:
@@ -39,11 +40,15 @@ def away(*_: Any) -> Any:
 
 def services(client: WebClient, **more: Any) -> Any:
     """As much of the services as these buttons use."""
-    allowed = SimpleNamespace(may_resume=lambda environment, user: Verdict(True, "an approver"))
+    approvers = People({"S0APP": (ANA,)})
     return SimpleNamespace(
         slack=client,
         environments=(ENVIRONMENT,),
-        **{"gatekeeper": allowed, "resume": lambda *_: True, **more},
+        **{
+            "authority": authority(ENVIRONMENT, people=approvers),
+            "resume": lambda *_: True,
+            **more,
+        },
     )
 
 
@@ -59,8 +64,7 @@ def test_a_snooze_is_on_record_also_where_the_gateway_was_gone_for_long(
     redis = connect(server.url)
     tracker, audit = Tracker(redis, "one"), AuditLog(redis)
     monkeypatch.setattr(expiring, "find", lambda services, name: ref)
-    anybody = SimpleNamespace(may_ask=lambda ref, user: Verdict(True, "open to all"))
-    made = services(client, gatekeeper=anybody, tracker=tracker, audit=audit)
+    made = services(client, tracker=tracker, audit=audit)
     for number in range(2):
         soon = float(redis.time()[0]) + 86_400
         tracker.note(Facts(ref, "edge-1", "dev", soon, "annotation", DEFAULT, (OPS,)))
@@ -114,9 +118,9 @@ def test_its_end_is_a_message_for_every_channel(client: WebClient, person: Perso
 def test_who_may_not_resume_it_is_told_so_and_nothing_goes_on(
     client: WebClient, person: Person
 ) -> None:
-    refusing = SimpleNamespace(may_resume=lambda environment, user: Verdict(False, "no approver"))
-    expiring.resume(services(client, gatekeeper=refusing, resume=away), click("production"))
-    assert said(person)[-1] == "You may not resume it in production: no approver."
+    refusing = authority(ENVIRONMENT)
+    expiring.resume(services(client, authority=refusing, resume=away), click("production"))
+    assert "You may not resume automatic rotation in production." in said(person)[-1]
 
 
 def test_a_second_click_and_an_environment_that_is_gone_are_told(
@@ -125,6 +129,6 @@ def test_a_second_click_and_an_environment_that_is_gone_are_told(
     expiring.resume(services(client, resume=lambda *_: False), click("production"))
     assert said(person)[-1] == "It goes on already."
     expiring.resume(services(client), click("staging"))
-    assert "no such environment" in said(person)[-1]
+    assert "no longer have this environment" in said(person)[-1]
     expiring.resume(services(client, resume=away), click("production"))
     assert "Redis cannot be used" in said(person)[-1]

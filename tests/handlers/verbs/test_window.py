@@ -9,7 +9,7 @@ import pytest
 from slack_sdk.errors import SlackApiError
 
 from bot.sandbox.valkey import Valkey
-from deploy.access import Environment, Verdict
+from deploy.access import Approval, Environment
 from deploy.actions.audit import AuditLog
 from deploy.actions.connection import connect
 from deploy.actions.record import State
@@ -17,11 +17,12 @@ from deploy.actions.store import ActionStore
 from deploy.actions.windows import Windows
 from deploy.errors import NotFound, Refused, Unavailable
 from deploy.gateway import GatewayRef
-from deploy.policy import Policy
-from handlers.slack.payloads import Request
+from deploy.policy import People, Policy
+from handlers.slack.payloads import Click, Request
 from handlers.verbs import window
 from handlers.views import action
 from handlers.views.notes import notes
+from tests.support.authority import authority
 from tests.support.redis_servers import started
 
 
@@ -31,6 +32,7 @@ def server(tmp_path: Path) -> Iterator[Valkey]:
 
 
 REF = GatewayRef("west", "prod", "edge-1")
+PRODUCTION = Environment("production", approval=Approval(People(("U0BEN",))))
 
 
 def test_what_waits_for_a_confirmation_within_a_window_ends_with_it(server: Valkey) -> None:
@@ -59,18 +61,14 @@ def test_what_waits_for_a_confirmation_within_a_window_ends_with_it(server: Valk
         assert "approval window is closed" in said
 
 
-def test_an_approver_closes_a_window_by_text_and_nobody_else_does(
-    server: Valkey, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_window_is_closed_by_text(server: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
     client = connect(server.url)
     windows = Windows(client, AuditLog(client))
     monkeypatch.setattr(window, "find", lambda services, name: REF)
-    allowed = {"U0BEN": Verdict(True, "an approver"), "U0ANA": Verdict(False, "not in the group")}
     services: Any = SimpleNamespace(
         slack=SimpleNamespace(),
         windows=windows,
         store=ActionStore(client),
-        gatekeeper=SimpleNamespace(may_close=lambda ref, user: allowed[user]),
     )
 
     def close(by: str) -> Any:
@@ -80,9 +78,6 @@ def test_an_approver_closes_a_window_by_text_and_nobody_else_does(
     with pytest.raises(NotFound, match="No window is open for that person on west/prod/edge-1"):
         close("U0BEN")
     opened = windows.open(REF, "U0ANA", by="U0BEN", reason="x", seconds=60, request_id="r")
-    with pytest.raises(Refused, match="Only its approvers"):
-        close("U0ANA")
-    assert windows.is_open(opened.key)
     assert "closed" in close("U0BEN").text
     assert not windows.is_open(opened.key)
 
@@ -120,11 +115,7 @@ def services(server: Valkey, monkeypatch: pytest.MonkeyPatch) -> Any:
         slack=Channel(),
         windows=Windows(client, AuditLog(client)),
         store=ActionStore(client),
-        gatekeeper=SimpleNamespace(
-            environment=lambda ref: Environment("production"),
-            may_close=lambda ref, user: Verdict(True, "an approver"),
-            person=lambda user: user,
-        ),
+        authority=authority(PRODUCTION),
     )
 
 
@@ -183,3 +174,15 @@ def test_a_message_that_cannot_be_changed_keeps_no_other_from_saying_that_it_is_
     assert sorted(told) == ["C0", "C2"]
     left = client.zcard("gateway-bot:{windows}")
     assert left == (0 if error == "is_archived" else 1), "only what may yet be told is kept"
+
+
+def test_the_button_closes_a_window_for_an_approver_and_for_nobody_else(services: Any) -> None:
+    said: list[str] = []
+    services.slack.chat_postEphemeral = lambda **message: said.append(str(message["blocks"]))
+    open_one(services, "r1")
+    (opened,) = services.windows.open_for("U0ANA")
+    window.close(services, Click("U0ANA", "C1", "t", "", opened.key, {}))
+    assert "Only approvers of production may close an approval window there" in said.pop()
+    assert services.windows.is_open(opened.key)
+    window.close(services, Click("U0BEN", "C1", "t", "", opened.key, {}))
+    assert not services.windows.is_open(opened.key)

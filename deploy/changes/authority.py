@@ -1,0 +1,179 @@
+"""The one place that answers whether somebody may do something here, at this moment.
+
+It asks who is a guest and who is in which group, and applies the rules of deploy.access to the
+answer. Every refusal, and what `whoami` says, is its answer.
+"""
+
+import datetime
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from deploy.access import (
+    UNLISTED,
+    Asker,
+    Environment,
+    Freeze,
+    Identities,
+    Membership,
+    Right,
+    Standing,
+    Verdict,
+    among,
+    environment_of,
+    everybody,
+    frozen,
+    may,
+    may_as_requester,
+    may_decide,
+    may_see,
+    may_stop,
+    people_of,
+)
+from deploy.actions.record import Action
+from deploy.actions.windows import Window, Windows
+from deploy.changes.refusal import refusal
+from deploy.gateway import GatewayRef
+from deploy.policy import People
+
+
+@dataclass(frozen=True)
+class Powers:
+    """What one person may do in one environment, and why."""
+
+    environment: Environment
+    ask: Verdict
+    approve: Verdict
+    inspect: Verdict
+    freeze: Freeze | None
+
+
+class Authority:
+    """Who may do what. Unavailable wherever it cannot be read who somebody is: then nobody may.
+
+    `standing` says what somebody is in the workspace; `clock` is the time by which freezes hold.
+    """
+
+    def __init__(
+        self,
+        environments: Sequence[Environment],
+        identities: Identities,
+        membership: Membership,
+        standing: Callable[[str], Standing],
+        windows: Windows,
+        *,
+        clock: Callable[[], datetime.datetime],
+    ) -> None:
+        self._environments = environments
+        self._identities = identities
+        self._membership = membership
+        self._standing = standing
+        self._windows = windows
+        self._clock = clock
+
+    def environment(self, ref: GatewayRef) -> Environment:
+        """Where `ref` is."""
+        return environment_of(ref, self._environments)
+
+    def person(self, user: str) -> str:
+        """Who is behind a user id."""
+        return self._identities.person(user)
+
+    def standing(self, user: str) -> Standing:
+        """What `user` is in the workspace."""
+        return self._standing(user)
+
+    def may(
+        self,
+        right: Right,
+        user: str,
+        environment: Environment = UNLISTED,
+        *,
+        channel: str | None = None,
+    ) -> Verdict:
+        """Whether `user` has a right in an environment; SEE is the same in all of them. `channel`
+        is where they ask, None where it plays no part."""
+        if right is Right.SEE:
+            return may_see(self._environments, self._asker(user, People()))
+        asker = self._asker(user, people_of(right, environment), channel)
+        return may(right, environment, asker)
+
+    def check(
+        self,
+        right: Right,
+        user: str,
+        environment: Environment = UNLISTED,
+        *,
+        channel: str | None = None,
+    ) -> None:
+        """NotAllowed where `may` says no."""
+        verdict = self.may(right, user, environment, channel=channel)
+        if not verdict.allowed:
+            raise refusal(right, verdict, user, environment)
+
+    def check_request(self, ref: GatewayRef, user: str, channel: str) -> None:
+        """NotAllowed where `user` may not ask for changes of `ref` in that channel."""
+        self.check(Right.ASK, user, self.environment(ref), channel=channel)
+
+    def may_act(self, right: Right, user: str, action: Action) -> Verdict:
+        """Whether `user` may decide on, confirm, cancel or stop an action; not whether its state
+        lets them."""
+        environment = self.environment(action.ref)
+        if right is Right.DECIDE:
+            own = user == action.requester or self.person(user) in (
+                action.person,
+                self.person(action.requester),
+            )
+            asker = self._asker(user, action.policy.approvers)
+            return may_decide(action.policy, asker, own=own)
+        if right is Right.STOP:
+            deciding = everybody(action.policy.approvers, environment.approvers)
+            asker = self._asker(user, deciding)
+            return may_stop(environment, action.policy, asker, action.requester)
+        return may_as_requester(environment, self._asker(user, People()), action.requester)
+
+    def check_standing(self, right: Right, user: str, action: Action) -> None:
+        """NotAllowed where `may_act` says no for what `user` is in the workspace. Any other reason
+        is the store's to give, in the order of its checks."""
+        verdict = self.may_act(right, user, action)
+        if verdict.outsider:
+            raise refusal(right, verdict, user, self.environment(action.ref))
+
+    def is_one_of(self, people: People, user: str) -> Verdict:
+        """Whether `user` is one of `people` now."""
+        return among(people, self._asker(user, people))
+
+    def counts(self, window: Window) -> bool:
+        """Whether an approval window stands in for an approval: it is open, its environment allows
+        windows, and whoever opened it still approves changes there."""
+        environment = self.environment(window.ref)
+        return (
+            window.open
+            and environment.allows_windows
+            and self.is_one_of(environment.approvers, window.by).allowed
+        )
+
+    def windows_for(self, user: str) -> tuple[Window, ...]:
+        """The approval windows within which `user` confirms alone now."""
+        return tuple(each for each in self._windows.open_for(user) if self.counts(each))
+
+    def powers(self, user: str, channel: str) -> tuple[Powers, ...]:
+        """What `user` may do, environment by environment."""
+        now = self._clock()
+        return tuple(
+            Powers(
+                each,
+                self.may(Right.ASK, user, each, channel=channel),
+                self.is_one_of(each.approvers, user),
+                self.may(Right.INSPECT, user, each),
+                frozen(each, now),
+            )
+            for each in self._environments
+        )
+
+    def _asker(self, user: str, people: People, channel: str | None = None) -> Asker:
+        standing = self._standing(user)
+        groups: frozenset[str] = frozenset()
+        # Only members count by group, and who is named by user id needs none.
+        if people.groups and standing is Standing.MEMBER and user not in people.users:
+            groups = self._membership.groups_of(user, people.groups)
+        return Asker(user, standing, groups, channel)

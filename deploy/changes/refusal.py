@@ -1,0 +1,53 @@
+"""Why somebody may not do something, as an error for that person."""
+
+from deploy.access import Environment, Reason, Right, Verdict
+from deploy.errors import Refused
+
+_NOTHING = "Nothing was changed."
+_PERSON = {
+    Reason.GUEST: "You are a guest of this workspace, and guests may do only what the settings "
+    "name them for.",
+    Reason.DEACTIVATED: "Your account is deactivated, and such accounts may do only what the "
+    "settings name them for.",
+    Reason.FOREIGN: "You are not a member of the workspace that this bot belongs to.",
+}
+_RIGHT = {
+    Right.INSPECT: "Only those who request or approve changes in {0} may read logs, differences, "
+    "findings and manifests there.",
+    Right.ASK: "You may not request changes in {0}.",
+    Right.OPEN_WINDOW: "Only approvers of {0} may open an approval window there.",
+    Right.CLOSE_WINDOW: "Only approvers of {0} may close an approval window there.",
+    Right.SNOOZE: "Only those who request or approve changes in {0} may snooze warnings there.",
+    Right.RESUME: "You may not resume automatic rotation in {0}.",
+    Right.DECIDE: "Only approvers may decide on this.",
+    Right.CONFIRM: "Only the requester may confirm this.",
+    Right.CANCEL: "Only the requester may cancel this.",
+    Right.STOP: "Only the requester or an approver may stop this.",
+}
+_REASON = {
+    Reason.OTHER_CHANNEL: "Changes in {0} may not be requested from this channel.",
+    Reason.NO_APPROVERS: "Nobody approves changes in {0}, so there are no approval windows.",
+    Reason.NO_WINDOWS: "{0} allows no approval windows.",
+    Reason.OWN_REQUEST: "You requested this, so somebody else has to decide.",
+    Reason.REQUESTER_DECIDES: "The requester decides on this.",
+}
+
+
+class NotAllowed(Refused):
+    """Somebody may not do something. `verdict` says why, and who may, or where, for the view."""
+
+    def __init__(self, happened: str, verdict: Verdict, *, meaning: str, remedy: str) -> None:
+        super().__init__(happened, meaning=meaning, remedy=remedy)
+        self.verdict = verdict
+
+
+def refusal(right: Right, verdict: Verdict, user: str, environment: Environment) -> NotAllowed:
+    """The error for a verdict that does not allow `user` to do it in that environment."""
+    remedy = ""
+    if verdict.reason in _PERSON:
+        happened = _PERSON[verdict.reason]
+        if verdict.reason is not Reason.FOREIGN:
+            remedy = f"Whoever runs this bot can name the user ID {user} in its settings."
+    else:
+        happened = _REASON.get(verdict.reason) or _RIGHT[right]
+    return NotAllowed(happened.format(environment.name), verdict, meaning=_NOTHING, remedy=remedy)

@@ -1,0 +1,233 @@
+"""What somebody may do at this moment: settings, groups, guests, freezes and windows together."""
+
+import dataclasses
+import datetime
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bot.sandbox.valkey import Valkey
+from deploy.access import Approval, Environment, Freeze, Reason, Right, Standing, Verdict
+from deploy.actions.audit import AuditLog
+from deploy.actions.connection import connect
+from deploy.actions.record import Action, State
+from deploy.actions.windows import Windows
+from deploy.changes.authority import Authority
+from deploy.changes.refusal import NotAllowed
+from deploy.errors import Refused, Unavailable
+from deploy.gateway import GatewayRef
+from deploy.policy import People as Approvers
+from deploy.policy import Policy
+from tests.support.authority import NOW, People, authority
+from tests.support.redis_servers import started
+
+PROD, DEV = GatewayRef("west", "prod", "edge-1"), GatewayRef("west", "dev", "edge-1")
+APPROVERS = Approvers(users=("U0GUS",), groups=("S1",))
+PRODUCTION = Environment("p", namespaces=("prod",), production=True, approval=Approval(APPROVERS))
+DEVELOPMENT = Environment("d")
+FREEZE = Freeze("Year end", NOW, NOW + datetime.timedelta(days=1))
+GUESTS = {
+    "U0GUS": Standing.GUEST,
+    "U0SOL": Standing.GUEST,
+    "U0DEE": Standing.DEACTIVATED,
+    "U9EVE": Standing.FOREIGN,
+}
+
+
+@pytest.fixture
+def windows(tmp_path: Path) -> Iterator[Windows]:
+    for server in started("valkey", tmp_path / "redis"):
+        assert isinstance(server, Valkey)
+        client = connect(server.url)
+        yield Windows(client, AuditLog(client))
+
+
+@pytest.fixture
+def people() -> People:
+    """U2 approves, and guests who are in the group of approvers too."""
+    return People({"S1": ("U2", *GUESTS)}, dict(GUESTS))
+
+
+def over(
+    people: People, windows: Windows | None = None, production: Environment = PRODUCTION
+) -> Authority:
+    same = {"U1": "ana", "U11": "ana"}
+    return authority(production, DEVELOPMENT, people=people, windows=windows, identities=same)
+
+
+def test_a_window_lets_its_person_confirm_on_its_gateway_and_nobody_else(
+    windows: Windows, people: People
+) -> None:
+    made = over(people, windows)
+    window = windows.open(PROD, "U1", by="U2", reason="x", seconds=60, request_id="r")
+    inside = made.policy(PROD, user="U1", channel="C1")
+    assert inside == Policy(approvers=APPROVERS, window=window.key)
+    assert made.window_open(inside)
+    assert [each.key for each in made.windows_for("U1")] == [window.key]
+    assert made.policy(PROD, user="U1", channel="C1", windows=False).by == "approvers"
+    assert made.policy(PROD, user="U3", channel="C1").by == "approvers"
+    assert made.policy(DEV, user="U1", channel="C1") == Policy()
+    windows.close(window.key, by="U2")
+    assert not made.window_open(inside)
+    assert made.windows_for("U1") == ()
+    assert made.policy(PROD, user="U1", channel="C1").by == "approvers"
+
+
+def opener_left_the_group(people: People) -> None:
+    people.groups = {}
+
+
+def opener_became_a_guest(people: People) -> None:
+    people.standings = {**people.standings, "U2": Standing.GUEST}
+
+
+def opener_was_deactivated(people: People) -> None:
+    people.standings = {**people.standings, "U2": Standing.DEACTIVATED}
+
+
+@pytest.mark.parametrize(
+    "change", [opener_left_the_group, opener_became_a_guest, opener_was_deactivated]
+)
+def test_a_window_counts_no_longer_than_whoever_opened_it_is_an_approver(
+    windows: Windows, people: People, change: Callable[[People], None]
+) -> None:
+    made = over(people, windows)
+    windows.open(PROD, "U1", by="U2", reason="x", seconds=60, request_id="r")
+    inside = made.policy(PROD, user="U1", channel="C1")
+    assert made.window_open(inside)
+    change(people)
+    assert not made.window_open(inside)
+    assert made.windows_for("U1") == ()
+    assert made.policy(PROD, user="U1", channel="C1").by == "approvers"
+
+
+def test_a_window_counts_no_longer_where_two_approvals_are_needed_by_now(
+    windows: Windows, people: People
+) -> None:
+    windows.open(PROD, "U1", by="U2", reason="x", seconds=60, request_id="r")
+    inside = over(people, windows).policy(PROD, user="U1", channel="C1")
+    two = dataclasses.replace(PRODUCTION, approval=Approval(APPROVERS, quorum=2))
+    today = over(people, windows, two)
+    assert not today.window_open(inside)
+    assert today.policy(PROD, user="U1", channel="C1").quorum == 2
+
+
+def test_a_freeze_holds_for_a_window_too(windows: Windows, people: People) -> None:
+    made = over(people, windows, dataclasses.replace(PRODUCTION, freezes=(FREEZE,)))
+    windows.open(PROD, "U1", by="U2", reason="x", seconds=60, request_id="r")
+    with pytest.raises(Refused, match="Year end"):
+        made.policy(PROD, user="U1", channel="C1")
+    through = made.policy(PROD, user="U1", channel="C1", break_glass="it is down")
+    assert through.break_glass == "it is down"
+
+
+def test_while_nobody_says_who_somebody_is_they_may_do_nothing(people: People) -> None:
+    made = over(people)
+    assert made.may(Right.CLOSE_WINDOW, "U2", PRODUCTION).allowed
+    people.away = True
+    for right in (Right.SEE, Right.ASK, Right.CLOSE_WINDOW):
+        with pytest.raises(Unavailable):
+            made.may(right, "U2", PRODUCTION)
+    with pytest.raises(Unavailable):
+        made.may(Right.SEE, "U0GUS")
+    with pytest.raises(Unavailable):
+        made.eligible(Right.CONFIRM, "U1", action(Policy()))
+    with pytest.raises(Unavailable):
+        made.policy(DEV, user="U1", channel="C1")
+
+
+@pytest.mark.parametrize(
+    ("user", "reason", "said"),
+    [
+        ("U0SOL", Reason.GUEST, "You are a guest of this workspace"),
+        ("U0DEE", Reason.DEACTIVATED, "Your account is deactivated"),
+        ("U9EVE", Reason.FOREIGN, "You are not a member of the workspace"),
+    ],
+)
+def test_an_outsider_in_the_group_of_approvers_is_nobody_and_is_told_what_they_are(
+    people: People, user: str, reason: Reason, said: str
+) -> None:
+    made = over(people)
+    for right in (Right.SEE, Right.INSPECT, Right.ASK, Right.OPEN_WINDOW, Right.RESUME):
+        with pytest.raises(NotAllowed, match=said) as refused:
+            made.check(right, user, PRODUCTION, channel="C1")
+        assert refused.value.verdict == Verdict(False, reason)
+        assert (user in refused.value.remedy) is (reason is not Reason.FOREIGN)
+    with pytest.raises(NotAllowed, match=said):
+        made.eligible(Right.DECIDE, user, action(Policy("approvers", approvers=APPROVERS)))
+
+
+def test_a_guest_whom_the_settings_name_may_do_what_that_gives_there_and_nothing_else(
+    people: People,
+) -> None:
+    made = over(people)
+    made.check(Right.SEE, "U0GUS")
+    made.check(Right.OPEN_WINDOW, "U0GUS", PRODUCTION)
+    assert made.eligible(Right.DECIDE, "U0GUS", action(Policy("approvers", approvers=APPROVERS)))
+    for right in (Right.ASK, Right.INSPECT, Right.SNOOZE):
+        with pytest.raises(NotAllowed, match="guests may do only what the settings name them for"):
+            made.check(right, "U0GUS", DEVELOPMENT)
+
+
+def test_a_refusal_says_what_is_refused_and_who_may(people: People) -> None:
+    asked = Environment("p", requesters=Approvers(("U5",)), approval=Approval(APPROVERS))
+    made = authority(asked, people=people)
+    for right, said in (
+        (Right.ASK, "You may not request changes in p."),
+        (Right.INSPECT, "Only those who request or approve changes in p may read logs"),
+        (Right.SNOOZE, "may snooze warnings there"),
+        (Right.OPEN_WINDOW, "Only approvers of p may open an approval window there."),
+        (Right.CLOSE_WINDOW, "Only approvers of p may close an approval window there."),
+        (Right.RESUME, "You may not resume automatic rotation in p."),
+    ):
+        with pytest.raises(NotAllowed, match=said) as refused:
+            made.check(right, "U3", asked)
+        assert refused.value.verdict.people
+    with pytest.raises(NotAllowed, match="so there are no approval windows"):
+        made.check(Right.OPEN_WINDOW, "U3", DEVELOPMENT)
+
+
+def test_only_who_may_decide_is_eligible_and_other_reasons_are_left_to_the_store(
+    people: People,
+) -> None:
+    made = over(people)
+    waiting = action(Policy("approvers", approvers=APPROVERS))
+    assert made.eligible(Right.DECIDE, "U2", waiting)
+    for user in ("U1", "U11", "U3"):
+        assert not made.eligible(Right.DECIDE, user, waiting)
+    assert made.may_act(Right.DECIDE, "U11", waiting).reason is Reason.OWN_REQUEST
+    own = action(Policy())
+    assert made.eligible(Right.CONFIRM, "U1", own)
+    assert made.eligible(Right.CANCEL, "U1", own)
+    assert not made.eligible(Right.CANCEL, "U2", own)
+    assert not made.eligible(Right.DECIDE, "U2", own)
+    for user, may_stop in (("U1", True), ("U2", True), ("U3", False)):
+        assert made.eligible(Right.STOP, user, own) is may_stop
+
+
+def test_powers_are_told_with_their_reasons(people: People) -> None:
+    frozen = dataclasses.replace(PRODUCTION, freezes=(FREEZE,), channels=("C9",))
+    production, development = over(people, None, frozen).powers("U2", "C1")
+    assert production.approve == Verdict(True, Reason.IN_GROUP, Approvers(groups=("S1",)))
+    assert production.ask.channels == ("C9",)
+    assert production.inspect.allowed
+    assert production.freeze == FREEZE
+    assert development.ask == Verdict(True, Reason.ANYONE)
+    assert not development.approve.allowed
+    assert development.freeze is None
+
+
+def test_two_identities_are_one_person(people: People) -> None:
+    made = over(people)
+    assert made.person("U1") == made.person("U11") == "ana"
+    assert made.person("U2") == "U2"
+
+
+def action(policy: Policy) -> Action:
+    """One of U1's on the production gateway."""
+    return Action(
+        id="AAAAAA", kind="deploy", ref=PROD, state=State.PENDING, version=1, requester="U1",
+        person="ana", policy=policy, digest="d", request={}, plan={}, origin={}, created_at=0,
+        expires_at=0, updated_at=0,
+    )  # fmt: skip

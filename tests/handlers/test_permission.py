@@ -1,0 +1,148 @@
+"""No verb runs before the authority has allowed it."""
+
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from deploy.access import Approval, Environment, Right, Standing
+from deploy.changes.refusal import NotAllowed
+from deploy.errors import Unavailable
+from deploy.gateway import GatewayRef
+from deploy.policy import People as Approvers
+from handlers import home, permission
+from handlers.actions import again
+from handlers.intake import Intake
+from handlers.listeners import Listeners
+from handlers.slack.payloads import Request
+from handlers.verbs.table import VERBS
+from handlers.verbs.verb import Verb
+from tests.support.authority import People, authority
+
+REF = GatewayRef("west", "prod", "edge-1")
+PRODUCTION = Environment(
+    "production",
+    namespaces=("prod",),
+    production=True,
+    requesters=Approvers(("U0ANA",)),
+    approval=Approval(Approvers(("U0BEN",))),
+)
+EVERY = (*VERBS, again.VERB)
+
+
+def services(**more: Any) -> Any:
+    """Of everything that a verb could use there is nothing but the authority."""
+    people = People(standings={"U0GUS": Standing.GUEST})
+    return SimpleNamespace(authority=authority(PRODUCTION, people=people), **more)
+
+
+def request(verb: Verb, user: str, **options: Any) -> Request:
+    return Request("r1", verb.name, user, "C1", gateway="edge-1", options=options)
+
+
+@pytest.fixture(autouse=True)
+def found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """edge-1 runs in production."""
+    monkeypatch.setattr(permission, "find", lambda services, name: REF)
+
+
+@pytest.mark.parametrize("verb", EVERY, ids=lambda verb: verb.name)
+def test_a_guest_is_refused_by_every_verb_before_it_looks_at_anything(verb: Verb) -> None:
+    shown: list[str] = []
+    slack = SimpleNamespace(chat_postEphemeral=lambda **message: shown.append(message["text"]))
+    asked = request(verb, "U0GUS")
+    inbox: Any = SimpleNamespace(
+        claim=lambda *_: vars(asked), done=lambda _, text: shown.append(text)
+    )
+    with ThreadPoolExecutor(1) as pool:
+        made = Intake(services(slack=slack), inbox, {verb.name: verb}, pool, "bot-1")
+        made._work("r1")
+    assert len(shown) == 2
+    assert all("You are a guest of this workspace" in text for text in shown)
+
+
+@pytest.mark.parametrize("name", ["logs", "diff", "check", "export"])
+def test_a_gateway_is_looked_at_closely_by_those_who_request_or_approve_its_changes(
+    name: str,
+) -> None:
+    verb = next(verb for verb in VERBS if verb.name == name)
+    for user in ("U0ANA", "U0BEN"):
+        allowed = permission.permitted(services(), verb, request(verb, user))
+        assert allowed.gateway == "west/prod/edge-1", "the one that was judged is the one meant"
+    with pytest.raises(NotAllowed, match="Only those who request or approve changes in production"):
+        permission.permitted(services(), verb, request(verb, "U0DAN"))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "allowed"),
+    [
+        ("window", {}, {"U0BEN"}),
+        ("window", {"close": True}, {"U0BEN"}),
+        ("expiring", {}, {"U0ANA", "U0BEN", "U0DAN"}),
+        ("expiring", {"snooze": "3d"}, {"U0ANA", "U0BEN"}),
+        ("status", {}, {"U0ANA", "U0BEN", "U0DAN"}),
+    ],
+)
+def test_an_option_may_take_another_right(
+    name: str, options: dict[str, Any], allowed: set[str]
+) -> None:
+    verb = next(verb for verb in VERBS if verb.name == name)
+    for user in ("U0ANA", "U0BEN", "U0DAN"):
+        asked = request(verb, user, **options)
+        if user in allowed:
+            permission.permitted(services(), verb, asked)
+            continue
+        with pytest.raises(NotAllowed):
+            permission.permitted(services(), verb, asked)
+
+
+def test_no_button_works_for_a_guest() -> None:
+    shown: list[str] = []
+    acked: list[bool] = []
+    slack = SimpleNamespace(chat_postEphemeral=lambda **message: shown.append(message["text"]))
+    listeners = Listeners(services(slack=slack), VERBS, Any)  # type: ignore[arg-type]
+    for name in listeners._clicks:
+        body = {
+            "user": {"id": "U0GUS"},
+            "channel": {"id": "C1"},
+            "actions": [{"action_id": name, "value": "x"}],
+        }
+        ack: Any = lambda: acked.append(True)  # noqa: E731
+        listeners.click(ack, body)
+        assert "You are a guest of this workspace" in shown.pop()
+    assert len(acked) == len(listeners._clicks)
+
+
+def test_the_home_tab_shows_a_guest_nothing_but_why() -> None:
+    published: list[Any] = []
+    slack = SimpleNamespace(views_publish=lambda **view: published.append(view["view"]["blocks"]))
+    home.publish(services(slack=slack), VERBS, "U0GUS")
+    (blocks,) = published
+    assert "You are a guest of this workspace" in str(blocks)
+
+
+def test_the_form_of_a_command_does_not_open_for_a_guest() -> None:
+    shown: list[str] = []
+    acked: list[bool] = []
+    slack = SimpleNamespace(chat_postEphemeral=lambda **message: shown.append(message["text"]))
+    listeners = Listeners(services(slack=slack), VERBS, Any)  # type: ignore[arg-type]
+    body = {"text": "deploy", "trigger_id": "t", "user_id": "U0GUS", "channel_id": "C1"}
+    ack: Any = lambda: acked.append(True)  # noqa: E731
+    listeners.command(ack, body)
+    assert acked == [True]
+    assert "You are a guest of this workspace" in shown[0]
+
+
+def test_while_slack_does_not_say_who_somebody_is_their_command_is_answered_with_that() -> None:
+    made = services()
+    made.authority = authority(PRODUCTION, people=People(away=True))
+    verb = VERBS[0]
+    with pytest.raises(Unavailable, match="Slack does not say"):
+        permission.permitted(made, verb, request(verb, "U0ANA"))
+
+
+def test_every_right_that_a_gateway_decides_on_is_asked_of_its_environment() -> None:
+    """The others are judged where the change is proposed, or the action decided on."""
+    later = {Right.SEE, Right.ASK, Right.RESUME, Right.DECIDE, Right.CONFIRM, Right.CANCEL}
+    assert set(Right) == permission._OF_A_GATEWAY | later | {Right.STOP}
