@@ -1,390 +1,100 @@
-"""The composition root: the one place where settings become clients and the parts meet."""
+"""The composition root: the one place where everything meets, and the list of what runs."""
 
-import functools
-import logging
-import os
-import secrets as entropy
-import socket
-import threading
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from collections.abc import Mapping, Sequence
 
-import requests
-from slack_bolt import App
-from slack_sdk import WebClient
-from slack_sdk.http_retry import RateLimitErrorRetryHandler
-from slack_sdk.http_retry.builtin_handlers import ServerErrorRetryHandler
-
-from bot.chores import Chore
-from bot.clients import (
-    arm_client,
-    audit_key,
-    clusters_of,
-    environments_of,
-    identities_of,
-    image_repository,
-    instances_of,
-    known_repositories,
-    redis_url,
-    registry_of,
-    rotations_at_once,
-    warning_channels,
-)
-from bot.expiry import Expiry, Parts
 from bot.health import HealthServer
-from bot.http_mode import HttpMode
+from bot.parts import Part, Parts
+from bot.pool import Pool
 from bot.settings import Secrets, Settings
-from bot.socket_mode import SocketMode
-from deploy.actions import connection, reminders
-from deploy.actions.audit import AuditLog
-from deploy.actions.audit_pump import AuditPump
-from deploy.actions.fencing import Fences
-from deploy.actions.inbox import Inbox
-from deploy.actions.leases import GatewayLeases
-from deploy.actions.outbox import Outbox
-from deploy.actions.record import Action
-from deploy.actions.runner import Runner
-from deploy.actions.store import ActionStore
-from deploy.actions.windows import Windows
-from deploy.changes.authority import Authority
-from deploy.changes.decide import Authorized, Decider, Ending
-from deploy.changes.kinds import KINDS, Means, codec_of, kinds_of
-from deploy.changes.policies import Policies
-from deploy.changes.propose import Proposer
-from deploy.changes.propose import Settings as ProposerSettings
-from deploy.expiry.tracker import Tracker
-from deploy.health.cache import ClusterCache
-from deploy.health.incident_store import IncidentStore
-from deploy.health.levels import Levels
-from deploy.health.live_messages import LiveMessages
-from deploy.health.portal import portal_of
-from deploy.plans.planning import Planner
-from deploy.rollouts.applying import Applier
-from deploy.rollouts.minting import Minter
-from deploy.rollouts.verification import observing
-from handlers import listeners
-from handlers.actions import again
-from handlers.intake import Intake
+from bot.wiring.changes import changes_of, planner_of
+from bot.wiring.conversation import (
+    WORKERS,
+    conversation_of,
+    live_views_of,
+    services_of,
+)
+from bot.wiring.expiry import expiry_of
+from bot.wiring.outside import outside_of
+from bot.wiring.stores import stores_of
+from bot.wiring.watching import watching_of
+from bot.wiring.work import work_of
+from deploy.changes.kinds import KINDS, Kind, codec_of
+from deploy.deadline import Deadline
 from handlers.messages.budget import Budgets
-from handlers.messages.delivery import Deliveries
-from handlers.messages.live import Live
-from handlers.messages.watchers import Watchers
-from handlers.permission import guarded
-from handlers.services import Services
-from handlers.slack import choices
-from handlers.slack.payloads import Request
-from handlers.slack.people import Team, UserGroups
-from handlers.verbs import logs, status, window
+from handlers.slack.people import Team
 from handlers.verbs.table import VERBS
-from handlers.views import action as action_view
-from handlers.views import notes
-
-log = logging.getLogger(__name__)
-
-_WORKERS = 32
-_LISTENERS = 64
-_FOLLOWS = 50
-_PROMPT_SECONDS = 1.0
-"""What Redis may take where Slack waits for an ack: it gives three seconds for all of it."""
-
-
-class Transport(Protocol):
-    """How Slack's payloads arrive."""
-
-    def start(self) -> bool: ...
-
-    def stop(self) -> None: ...
-
-    def connected(self) -> Sequence[bool]: ...
+from handlers.verbs.verb import Verb
 
 
 class Bot:
     """One running bot. Several of them share one Redis and split the work between them."""
 
-    def __init__(self, settings: Settings, secrets: Secrets) -> None:
-        owner = f"{socket.gethostname()}-{os.getpid()}-{entropy.token_hex(3)}"
-        self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="work")
-        url = redis_url(settings, secrets)
-        redis = connection.connect(url)
-        prompt = connection.connect(url, timeout=_PROMPT_SECONDS, retries=1, retry_timeouts=False)
-        slack = _web_client(settings, secrets)
-        slack.retry_handlers.append(RateLimitErrorRetryHandler(max_retry_count=2))
-        session = requests.Session()
-        clusters = clusters_of(settings)
-        self._caches = {name: ClusterCache(cluster) for name, cluster in clusters.items()}
-        self._levels = Levels(self._caches, lambda ref: self._expiry.about(ref))
-        instances = instances_of(settings)
-        environments = environments_of(settings)
-        arm = arm_client(settings, secrets, session)
-        registry = registry_of(settings, session)
-        planner = Planner(
-            clusters.__getitem__,
-            registry.tags,
-            environments,
-            instances=instances,
-            repositories=known_repositories(settings),
-        )
-        kinds = kinds_of(
-            Means(
-                planner=planner,
-                clusters=clusters,
-                caches=self._caches,
-                applier=Applier(clusters, Minter(arm, instances)),
-                keys=arm,
-                instances=instances,
-                environments=environments,
-                observing=observing(settings.rotation.verify_seconds),
-                regenerate_keys=settings.rotation.regenerate_keys,
-                rotations_at_once=rotations_at_once(settings),
-            ),
-            KINDS,
-        )
-        codec = codec_of(kinds)
-        store = ActionStore(redis, codec, keep_days=settings.redis.keep_days)
-        at_once = ActionStore(prompt, codec, keep_days=settings.redis.keep_days)
-        audit = AuditLog(redis, key=audit_key(secrets), emit=_say)
-        windows = Windows(prompt, audit)
-        team = Team(slack)
-        clock = connection.clock_of(prompt)
-        authority = Authority(
-            environments,
-            identities_of(settings),
-            UserGroups(slack),
-            team.standing,
-            windows,
-            clock=clock,
-        )
-        policies = Policies(
-            environments,
-            kinds,
-            authority,
-            windows,
-            lambda kind, plan: (),
-            clock=clock,
-        )
-        proposer = Proposer(
-            at_once,
-            kinds,
-            policies,
-            windows,
-            authority.check_request,
-            ProposerSettings(environments, settings.decision.seconds, authority.person),
-            self._changed,
-        )
-        decider = Decider(at_once, policies, self._renew, authority, self._changed)
-        self.runner = Runner(
-            store,
-            GatewayLeases(redis),
-            Fences(clusters),
-            {name: Authorized(kind.executor, policies) for name, kind in kinds.items()},
-            owner=owner,
-            on_change=self._changed,
-            ending=Ending(store, self._renew, self._look_again),
-            rooms=lambda action: kinds[action.kind].rooms(action),
-        )
+    def __init__(
+        self,
+        settings: Settings,
+        secrets: Secrets,
+        *,
+        kinds: Sequence[Kind] = KINDS,
+        verbs: Sequence[Verb] = VERBS,
+    ) -> None:
+        """`kinds` are the changes it knows, `verbs` what people can type."""
         budgets = Budgets()
-        updating = _sending_client(settings, secrets)
-        self._watchers = Watchers(
-            _sending_client(settings, secrets),
-            self._caches,
-            self._levels,
-            IncidentStore(redis, owner),
-            warning_channels(settings),
-            budgets=budgets,
-        )
-        self.deliveries = Deliveries(
-            _sending_client(settings, secrets),
-            Outbox(redis, codec),
-            action_view.render,
-            notes.notes,
-            owner,
-            budgets=budgets,
-            window_place=windows.place_of,
-        )
-        self.chores = (
-            Chore("windows", 5.0, lambda: window.tell_ended(slack, windows, store)),
-            Chore("audit", 1.0, AuditPump(redis, codec, audit).pump),
-            Chore("audit retention", 3600.0, audit.trim),
-            Chore("reminders", 10.0, lambda: reminders.remind(store)),
-        )
-        self._expiry = Expiry(
+        outside = outside_of(settings, secrets)
+        planner = planner_of(settings, outside)
+        stores = stores_of(settings, secrets, codec_of(kinds))
+        team = Team(outside.slack)
+        changes = changes_of(settings, outside, stores, planner, team, kinds)
+        work = work_of(outside, stores, changes, budgets)
+        expiry = expiry_of(settings, secrets, outside, stores, changes, budgets, team.bot_user)
+        watching = watching_of(settings, outside, stores, expiry.azure_events, budgets)
+        live = live_views_of(outside, stores, budgets)
+        pool = Pool(WORKERS, "work")
+        services = services_of(
             settings,
-            secrets,
-            Parts(
-                redis=redis,
-                owner=owner,
-                caches=self._caches,
-                slack=_sending_client(settings, secrets),
-                budgets=budgets,
-                store=store,
-                audit=audit,
-                proposer=proposer,
-                decider=decider,
-                bot_user=team.bot_user,
-            ),
-        )
-        self._live = Live(slack, LiveMessages(redis, owner), budgets, updates=updating)
-        self._tails = Live(
-            slack,
-            LiveMessages(redis, owner, prefix="gateway-bot:logs"),
-            budgets,
-            updates=updating,
-            stop_id=logs.STOP,
-            at_once=_FOLLOWS,
-            look_seconds=1.0,
-        )
-        services = self._services = Services(
-            slack=slack,
-            store=at_once,
-            proposer=proposer,
-            decider=decider,
-            policies=policies,
-            planner=planner,
-            clusters=clusters,
-            caches=self._caches,
-            levels=self._levels,
-            live=self._live,
-            tails=self._tails,
-            instances=instances,
-            arm=arm,
-            registry=registry,
-            environments=environments,
-            choices=choices.Choices(
-                {
-                    "gateways": choices.gateways(arm, tuple(instances.values())),
-                    "places": choices.places(clusters, environments),
-                    "tags": choices.tags(registry),
-                },
-                self._pool,
-            ),
-            authority=authority,
-            windows=windows,
-            audit=audit,
-            tracker=Tracker(prompt, owner),
-            accept=self._accept,
+            outside,
+            stores,
+            planner,
+            changes,
+            live,
+            levels=watching.levels,
             team=team,
-            resume=self._expiry.resume,
-            command=settings.slack.command,
-            image_repository=image_repository(settings),
-            portal=portal_of(settings.azure.arm_endpoint),
-            regenerate_keys=settings.rotation.regenerate_keys,
+            resume=expiry.resume,
+            pool=pool,
         )
-        self.intake = Intake(
-            services,
-            Inbox(prompt),
-            {**{verb.name: guarded(verb) for verb in VERBS}, again.VERB: again.run},
-            self._pool,
-            owner,
+        talk = conversation_of(settings, secrets, outside, stores, services, live, pool, verbs)
+        self._transport = talk.transport
+        parts: dict[str, Part] = {
+            **{f"cache {name}": cache for name, cache in outside.caches.items()},
+            "levels": watching.levels,
+            "watchers": watching.watchers,
+            **expiry.parts,
+            "watches": live.watches,
+            "follows": live.follows,
+            **talk.sweeps,
+            **work.chores,
+            "delivery": work.deliveries,
+            "work": pool,
+            "runner": work.runner,
+            "intake": talk.intake,
+            "listeners": talk.listening,
+            "slack": talk.transport,
+        }
+        self._reported = Parts(parts)
+        self.health = HealthServer(
+            settings.health.host,
+            settings.health.port,
+            {"/livez": self._reported.live, "/readyz": self._ready, "/healthz": self._ready},
         )
-        app = App(
-            client=slack,
-            signing_secret=_revealed(secrets.slack_signing_secret),
-            listener_executor=ThreadPoolExecutor(_LISTENERS, thread_name_prefix="listener"),
-            token_verification_enabled=False,
-            request_verification_enabled=settings.slack.mode == "http",
-        )
-        listeners.register(app, services, VERBS, self.intake)
-        self.transport = _transport(app, settings, secrets)
-        self.health = HealthServer(settings.health.host, settings.health.port, self.parts)
-        self._stopped = threading.Event()
+        # That it lives itself is said by its answering.
+        self._parts = Parts({"health": self.health, **parts})
 
     def start(self) -> None:
-        """Start every thread; what an earlier bot left undone is taken up at once."""
-        self.health.start()
-        for cache in self._caches.values():
-            cache.start()
-        self._levels.start()
-        self._watchers.start()
-        self._expiry.start()
-        self._tails.start(logs.left_behind)
-        self._live.start(functools.partial(status.watched, self._services))
-        self.runner.start()
-        self.deliveries.start()
-        self.intake.start()
-        for chore in self.chores:
-            chore.start()
-        if not self.transport.start():
-            log.warning("Slack cannot be reached yet; the bot goes on trying")
+        """Start every part; what an earlier bot left undone is taken up at once."""
+        self._parts.start()
 
-    def stop(self) -> None:
-        """Stop in the order in which nothing new can arrive and nothing begun is lost."""
-        self.transport.stop()
-        self.intake.stop()
-        self.runner.stop(timeout=10)
-        self._pool.shutdown(wait=True, cancel_futures=True)
-        self.deliveries.stop()
-        for chore in self.chores:
-            chore.stop()
-        self._live.stop()
-        self._expiry.stop()
-        self._tails.stop()
-        self._watchers.stop()
-        self._levels.stop()
-        for cache in self._caches.values():
-            cache.stop()
-        self.health.stop()
+    def stop(self, deadline: Deadline) -> None:
+        """Stop every part, and return at `deadline` at the latest."""
+        self._parts.stop(deadline)
 
-    def parts(self) -> dict[str, bool]:
-        """What must live for the bot to be of use, and whether it does."""
-        return {
-            "slack": any(self.transport.connected()),
-            "runner": self.runner.healthy(),
-            "delivery": self.deliveries.alive(),
-            "intake": self.intake.alive(),
-            "expiry": self._expiry.healthy(),
-            "chores": all(chore.healthy() for chore in self.chores),
-        }
-
-    def _accept(self, request: Request) -> None:
-        self.intake.accept(request)
-
-    def _renew(self, action: Action, request_id: str) -> None:
-        self._accept(again.renewal(action, request_id))
-
-    def _look_again(self, action: Action, request_id: str) -> None:
-        self._accept(again.look(action, request_id))
-
-    def _changed(self, action_id: str) -> None:
-        self.runner.wake(action_id)
-        self.deliveries.wake()
-
-
-def _web_client(settings: Settings, secrets: Secrets) -> WebClient:
-    client = WebClient(
-        token=secrets.slack_bot_token.get_secret_value(),
-        base_url=settings.slack.api_url,
-        timeout=10,
-    )
-    client.retry_handlers.append(ServerErrorRetryHandler())
-    return client
-
-
-def _sending_client(settings: Settings, secrets: Secrets) -> WebClient:
-    """Repeats nothing by itself, and does not sleep when it is told to wait."""
-    return WebClient(
-        token=secrets.slack_bot_token.get_secret_value(),
-        base_url=settings.slack.api_url,
-        timeout=10,
-        retry_handlers=[],
-    )
-
-
-def _transport(app: App, settings: Settings, secrets: Secrets) -> Transport:
-    slack = settings.slack
-    if slack.mode == "http":
-        return HttpMode(app, host=slack.http.host, port=slack.http.port, path=slack.http.path)
-    return SocketMode(
-        app,
-        _revealed(secrets.slack_app_token),
-        slack.api_url,
-        connections=slack.connections,
-    )
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)
-
-
-def _revealed(secret: object) -> str:
-    return secret.get_secret_value() if hasattr(secret, "get_secret_value") else ""
+    def _ready(self) -> Mapping[str, bool]:
+        return {**self._reported.live(), "slack": self._transport.connected}

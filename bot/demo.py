@@ -24,7 +24,8 @@ from bot.sandbox.valkey import Valkey, ValkeyError
 from deploy.errors import GatewayBotError, Unavailable
 
 _START_SECONDS = 45
-_STOP_SECONDS = 15
+_STOP_SECONDS = 30
+"""Longer than the bot gives itself."""
 
 _TOUR = """\
 1. Open the page and type  /gateway deploy  in #gateway-ops; confirm the plan and watch it roll out.

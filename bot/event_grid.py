@@ -16,6 +16,7 @@ from urllib.parse import parse_qs
 
 from waitress.server import create_server
 
+from deploy.deadline import Deadline
 from deploy.errors import GatewayBotError, InvalidInput, Unavailable
 from deploy.expiry.event_grid import TokenEvent, read
 
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 _LARGEST = 1024 * 1024
 """Event Grid delivers a megabyte at most in a request."""
 _ORIGIN = re.compile(r"[A-Za-z0-9.:/-]{1,200}")
+_CLOSING_SECONDS = 1.0
 KEY_HEADER = "HTTP_X_EVENT_GRID_KEY"
 
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
@@ -72,13 +74,15 @@ class EventGrid:
     def start(self) -> None:
         """Serve on a thread of its own."""
         self._thread.start()
+        log.info("Event Grid is listened to at port %s", self.port)
 
-    def stop(self) -> None:
-        """Stop accepting."""
+    def stop(self, deadline: Deadline) -> None:
+        """Stop accepting. A kept-alive connection would hold the thread, so it is left."""
         self._server.close()
-        self._thread.join(timeout=1)
+        deadline.within(_CLOSING_SECONDS).join([self._thread])
 
-    def alive(self) -> bool:
+    @property
+    def live(self) -> bool:
         """Whether the thread runs."""
         return self._thread.is_alive()
 

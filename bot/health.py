@@ -1,18 +1,22 @@
-"""/healthz for Kubernetes' probes: every part that must live, and whether it does."""
+"""The health port: `/livez`, `/readyz` and `/healthz`, for Kubernetes' probes."""
 
 import json
 import threading
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-Parts = Callable[[], Mapping[str, bool]]
+from deploy.deadline import Deadline
+
+States = Callable[[], Mapping[str, bool]]
+"""By name, whether each of several things is as it should be."""
 
 
 class HealthServer:
-    """Answers 200 while every part lives and 503 with the dead ones named otherwise."""
+    """Answers a path 200 while everything is as it should be, and otherwise 503; what is not is
+    named in the answer."""
 
-    def __init__(self, host: str, port: int, parts: Parts) -> None:
-        self._server = ThreadingHTTPServer((host, port), _handler(parts))
+    def __init__(self, host: str, port: int, paths: Mapping[str, States]) -> None:
+        self._server = ThreadingHTTPServer((host, port), _handler(paths))
         self._server.daemon_threads = True
         self._thread = threading.Thread(
             target=self._server.serve_forever, name="health", daemon=True
@@ -27,19 +31,26 @@ class HealthServer:
         """Serve on a thread of its own."""
         self._thread.start()
 
-    def stop(self) -> None:
+    def stop(self, deadline: Deadline) -> None:
         """Stop serving."""
-        self._server.shutdown()
+        if self._thread.is_alive():
+            deadline.wait_for(self._server.shutdown)
         self._server.server_close()
 
+    @property
+    def live(self) -> bool:
+        """Whether it serves."""
+        return self._thread.is_alive()
 
-def _handler(parts: Parts) -> type[BaseHTTPRequestHandler]:
+
+def _handler(paths: Mapping[str, States]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            if self.path != "/healthz":
+            states = paths.get(self.path)
+            if states is None:
                 self.send_error(404)
                 return
-            state = parts()
+            state = states()
             body = json.dumps(state).encode()
             self.send_response(200 if all(state.values()) else 503)
             self.send_header("Content-Type", "application/json")

@@ -6,6 +6,10 @@ from slack_bolt import App
 from slack_bolt.adapter.wsgi import SlackRequestHandler
 from waitress.server import create_server
 
+from deploy.deadline import Deadline
+
+_CLOSING_SECONDS = 1.0
+
 
 class HttpMode:
     """An HTTP listener for commands, interactions, options and events on one path."""
@@ -20,16 +24,21 @@ class HttpMode:
         )
         self._thread = threading.Thread(target=self._server.run, name="http-mode", daemon=True)
 
-    def start(self) -> bool:
-        """Serve; True at once, since the socket is bound already."""
+    def start(self) -> None:
+        """Serve; the socket is bound already."""
         self._thread.start()
-        return True
 
-    def stop(self) -> None:
+    def stop(self, deadline: Deadline) -> None:
         """Stop accepting. Slack's kept-alive connections would hold the thread, so it is left."""
         self._server.close()
-        self._thread.join(timeout=1)
+        deadline.within(_CLOSING_SECONDS).join([self._thread])
 
-    def connected(self) -> tuple[bool, ...]:
-        """Whether the server thread runs."""
-        return (self._thread.is_alive(),)
+    @property
+    def live(self) -> bool:
+        """Whether the server's thread runs."""
+        return self._thread.is_alive()
+
+    @property
+    def connected(self) -> bool:
+        """Whether Slack can reach it, as far as the bot can know."""
+        return self.live

@@ -4,11 +4,17 @@ import gc
 import logging
 import os
 import signal
+import sys
 import threading
 from pathlib import Path
 
 from bot.settings import load_secrets, load_settings
+from deploy.deadline import Deadline
 
+log = logging.getLogger(__name__)
+
+_STOP_SECONDS = 25.0
+"""Kubernetes kills what has not ended after 30, unless it is told otherwise."""
 _COLLECTIONS = (100_000, 20, 10)
 """Reading a cluster's list makes millions of objects of which none is garbage; looking for some
 after every 700 of them trebles the time that takes."""
@@ -41,5 +47,18 @@ def run(config: Path, log_level: str) -> int:
     bot.start()
     print(f"ready, health at port {bot.health.port}", flush=True)
     ended.wait()
-    bot.stop()
+    bot.stop(Deadline.after(_STOP_SECONDS))
+    _leave_what_hangs()
     return 0
+
+
+def _leave_what_hangs() -> None:
+    """End at once where a thread has not: Python would wait for it for ever. What it was at is
+    durable, and another bot's."""
+    main = threading.main_thread()
+    hanging = [t.name for t in threading.enumerate() if t is not main and not t.daemon]
+    if hanging:
+        log.warning("not waited for: %s", ", ".join(sorted(hanging)))
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(0)

@@ -9,7 +9,6 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -21,12 +20,15 @@ from slack_sdk.socket_mode.aiohttp import SocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.web.async_client import AsyncWebClient
 
+from deploy.deadline import Deadline
+
 log = logging.getLogger(__name__)
 
 _PING_SECONDS = 2
 _DEAF_SECONDS = 4 * _PING_SECONDS + 2
 _CONNECT_SECONDS = 15
 _CHECK_SECONDS = 1
+_FIRST_SECONDS = 30
 _LONGEST_WAIT = 30
 
 
@@ -64,22 +66,31 @@ class SocketMode:
         self._stopping = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="socket-mode", daemon=True)
         self._first = threading.Event()
+        self._watchers: tuple[asyncio.Task[None], ...] = ()
 
-    def start(self, timeout: float = 30) -> bool:
-        """Connect; whether a first connection stood within `timeout` seconds. It goes on trying."""
+    def start(self) -> None:
+        """Connect, waiting a while for the first connection to stand. It goes on trying."""
         self._thread.start()
-        return self._first.wait(timeout)
+        if not self._first.wait(_FIRST_SECONDS):
+            log.warning("Slack cannot be reached yet; the bot goes on trying")
 
-    def stop(self) -> None:
+    def stop(self, deadline: Deadline) -> None:
         """Close every connection. Envelopes not acked yet are sent by Slack to another bot."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stopping.set)
-            self._thread.join(timeout=10)
+        deadline.join([self._thread])
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def connected(self) -> Sequence[bool]:
-        """For each connection, whether it stands and answered a ping lately."""
-        return tuple(self._connected)
+    @property
+    def live(self) -> bool:
+        """Whether every connection is looked after, be Slack there or not."""
+        watched = not any(watcher.done() for watcher in self._watchers)
+        return self._thread.is_alive() and watched
+
+    @property
+    def connected(self) -> bool:
+        """Whether a connection stands and answered a ping lately."""
+        return any(self._connected)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -89,11 +100,13 @@ class SocketMode:
             self._loop.close()
 
     async def _watch_all(self) -> None:
-        watchers = [asyncio.create_task(self._watch(n)) for n in range(len(self._handlers))]
+        self._watchers = tuple(
+            asyncio.create_task(self._watch(n)) for n in range(len(self._handlers))
+        )
         await self._stopping.wait()
-        for watcher in watchers:
+        for watcher in self._watchers:
             watcher.cancel()
-        await asyncio.gather(*watchers, return_exceptions=True)
+        await asyncio.gather(*self._watchers, return_exceptions=True)
         for handler in self._handlers:
             await _close(handler)
 

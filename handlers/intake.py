@@ -5,7 +5,6 @@ any bot takes it up again. Requests plan and ask, they never change a gateway, s
 shows the same thing.
 """
 
-import dataclasses
 import logging
 import secrets
 import threading
@@ -13,6 +12,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from deploy.actions.inbox import Inbox
+from deploy.deadline import Deadline
 from deploy.errors import GatewayBotError
 from handlers.services import Services
 from handlers.slack import replies
@@ -31,7 +31,7 @@ _UNTOLD = 100
 
 
 class Intake:
-    """Accepts requests and works on them, several at once."""
+    """Works on the requests of the inbox, several at once."""
 
     def __init__(
         self,
@@ -52,28 +52,32 @@ class Intake:
         self._stop = threading.Event()
         self._sweeper = threading.Thread(target=self._sweep, name="intake", daemon=True)
 
-    def accept(self, request: Request) -> None:
-        """Make `request` safe and start on it. Unavailable when it could not be written down."""
-        if self._inbox.accept(request.id, dataclasses.asdict(request)) == "new":
-            self._pool.submit(self._work, request.id)
-
     def start(self) -> None:
         """Take up, now and from time to time, what a bot that died left behind."""
         self._sweeper.start()
 
-    def stop(self) -> None:
-        """Take up nothing more."""
-        self._stop.set()
+    def stop(self, deadline: Deadline) -> None:
+        """Take up nothing more; what is under way ends with the pool."""
+        with self._lock:
+            self._stop.set()
+        deadline.join([self._sweeper])
 
-    def alive(self) -> bool:
+    @property
+    def live(self) -> bool:
         """Whether requests left behind are still being looked for."""
         return self._sweeper.is_alive()
+
+    def take_up(self, key: str) -> None:
+        """Work on the request of that key, which is in the inbox; once stopped, another bot does."""
+        with self._lock:
+            if not self._stop.is_set():
+                self._pool.submit(self._work, key)
 
     def _sweep(self) -> None:
         while not self._stop.wait(_SWEEP_SECONDS):
             try:
                 for key in self._inbox.due(_SWEEP_COUNT):
-                    self._pool.submit(self._work, key)
+                    self.take_up(key)
             except GatewayBotError as error:
                 log.warning("the inbox cannot be read: %s", error)
 

@@ -16,7 +16,6 @@ from deploy.access import Right
 from deploy.errors import GatewayBotError, InvalidInput
 from handlers import home
 from handlers.actions import decisions
-from handlers.intake import Intake
 from handlers.services import Services
 from handlers.slack import replies
 from handlers.slack.payloads import Click, Request, Submission
@@ -34,18 +33,17 @@ Body = dict[str, Any]
 _STRANGER = "Only members of the workspace that this bot belongs to can use it. Nothing was done."
 
 
-def register(app: App, services: Services, verbs: Sequence[Verb], intake: Intake) -> None:
+def register(app: App, services: Services, verbs: Sequence[Verb]) -> None:
     """Connect the table of verbs to Slack."""
-    Listeners(services, verbs, intake).register(app)
+    Listeners(services, verbs).register(app)
 
 
 class Listeners:
     """The listeners over one table of verbs."""
 
-    def __init__(self, services: Services, verbs: Sequence[Verb], intake: Intake) -> None:
+    def __init__(self, services: Services, verbs: Sequence[Verb]) -> None:
         self._services = services
         self._verbs = verbs
-        self._intake = intake
         self._clicks = {
             **decisions.CLICKS,
             **{name: click for verb in verbs for name, click in verb.clicks.items()},
@@ -140,7 +138,7 @@ class Listeners:
             self._open(command.verb.open_modal, request, body["trigger_id"])
             return
         try:
-            self._intake.accept(request)
+            self._services.accept(request)
         except GatewayBotError as error:
             _ack_with(ack, errors.trouble(error))
             return
@@ -232,7 +230,7 @@ class Listeners:
                         values=values,
                     ),
                 )
-                self._intake.accept(request)
+                self._services.accept(request)
             except GatewayBotError as error:
                 field = error.field if isinstance(error, InvalidInput) else ""
                 block = field if field in values else first_block

@@ -7,6 +7,10 @@ from typing import Any, Protocol
 from deploy.actions.record import Action, Outcome
 
 
+class Outgrown(Exception):
+    """What was decided no longer suffices for what is about to be done: nothing more may be."""
+
+
 class Run(Protocol):
     """One try at an action, while its lease lasts."""
 

@@ -19,6 +19,7 @@ from deploy.actions.fencing import Fence, FenceHeld, FenceLost, Fences, FenceToo
 from deploy.actions.leases import GatewayLeases
 from deploy.actions.record import WAIT, Action, Outcome, State
 from deploy.actions.store import ActionStore
+from deploy.deadline import Deadline
 from deploy.errors import GatewayBotError
 from deploy.retry import PATIENCE, RunLost, patiently
 
@@ -87,20 +88,21 @@ class Runner:
         """An action changed: look now rather than at the next poll."""
         self._wake.set()
 
-    def healthy(self) -> bool:
+    @property
+    def live(self) -> bool:
         """Whether the loop runs and looked lately."""
         stalled = time.monotonic() - self._looked_at > _STALL_SECONDS
         return self._thread.is_alive() and not stalled
 
-    def stop(self, timeout: float) -> None:
-        """Let go of every run within `timeout` seconds, so that another bot goes on at once."""
+    def stop(self, deadline: Deadline) -> None:
+        """Let go of every run, so that another bot goes on at once."""
         self._stopping.set()
         self._wake.set()
         with self._lock:
             for run in self._runs:
                 run.lost.set()
-        self._thread.join(timeout)
-        self._pool.shutdown(wait=True)
+        deadline.join([self._thread])
+        deadline.wait_for(self._pool.shutdown)
 
     def _loop(self) -> None:
         while not self._stopping.is_set():

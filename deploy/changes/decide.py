@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from deploy.access import Right
-from deploy.actions.executor import Executor, Run
+from deploy.actions.executor import Executor, Outgrown, Run
 from deploy.actions.record import Action, Outcome, State
 from deploy.actions.store import ActionStore, Decision, Facts, Verdict
 from deploy.changes.authority import Authority
@@ -180,7 +180,10 @@ class Authorized:
                 return _postponed(refused)
             if not met:
                 return insufficient(action.policy)
-        return self._inner.execute(action, run)
+        try:
+            return self._inner.execute(action, run)
+        except Outgrown:
+            return insufficient(action.policy)
 
 
 class Ending:

@@ -11,10 +11,11 @@ from typing import Any, Protocol
 from deploy.access import Environment, environment_of
 from deploy.actions.codec import Codec, RequestType
 from deploy.actions.executor import Executor
-from deploy.actions.record import Action, ChangeRequest
+from deploy.actions.record import Action
 from deploy.azure import ApimInstance
 from deploy.errors import Conflict
 from deploy.gateway import GatewayRef
+from deploy.governance.custody import Custody
 from deploy.health.cache import ClusterCache
 from deploy.kube.cluster import Cluster
 from deploy.observed.installed import installed
@@ -27,7 +28,6 @@ from deploy.plans.requests import (
     RestartRequest,
     RotateRequest,
     ScaleRequest,
-    takes_over,
 )
 from deploy.rollouts.applying import Applier
 from deploy.rollouts.deployer import Deployer
@@ -45,10 +45,12 @@ ROTATE, REGENERATE = "rotate", "regenerate-key"
 
 @dataclass(frozen=True)
 class Means:
-    """What kinds of change are made of: clients, and the settings that concern them.
+    """What kinds of change are carried out with: clients, and the settings that concern them.
 
-    `regenerate_keys` says whether the settings allow that; `rotations_at_once` is how many
-    rotations may run at a time in an environment, by its name.
+    `authorize` is called with an action while its gateway's token is held, right before Azure is
+    asked: Outgrown where what was decided does not suffice. `regenerate_keys` says whether the
+    settings allow that; `rotations_at_once` is how many rotations may run at a time in an
+    environment, by its name.
     """
 
     planner: Planner
@@ -56,6 +58,8 @@ class Means:
     caches: Mapping[str, ClusterCache]
     applier: Applier
     keys: KeySource
+    custody: Custody
+    authorize: Callable[[Action], None]
     instances: Mapping[str, ApimInstance]
     environments: Sequence[Environment]
     observing: Observing
@@ -70,57 +74,45 @@ class Replan(Protocol):
 
 
 @dataclass(frozen=True)
+class Workings:
+    """How one kind of change is planned and carried out.
+
+    `rooms` names those of which an action needs one while it runs, none where any number may run.
+    """
+
+    plan: Replan
+    executor: Executor
+    rooms: Callable[[Action], Sequence[str]] = lambda action: ()
+
+
+@dataclass(frozen=True)
 class Kind:
     """One kind of change.
 
     `request` is the type of what it is asked for with; `windows` says whether an approval window
-    covers it, `every_environment` that everybody who depends on the gateway's key decides, and
-    `rooms` names those of which an action needs one while it runs, none where any number may run.
-    `with_spec` is what to ask for where a person takes a rule's advice about the spec planned.
+    covers it, `every_environment` that everybody who depends on the gateway's key decides.
     """
 
     name: str
     request: RequestType
-    plan: Replan
-    executor: Executor
+    workings: Callable[[Means], Workings]
     windows: bool = True
     every_environment: bool = False
-    rooms: Callable[[Action], Sequence[str]] = lambda action: ()
-    with_spec: Callable[[ChangeRequest, GatewaySpec], tuple[str, ChangeRequest]] = (
-        lambda request, spec: (DEPLOY, DeployRequest(spec, take_over=takes_over(request)))
-    )
 
 
-Maker = Callable[[Means], Kind]
-
-
-def kinds_of(means: Means, makers: Sequence[Maker]) -> Mapping[str, Kind]:
-    """The table by name."""
-    return {kind.name: kind for kind in (make(means) for make in makers)}
-
-
-def codec_of(kinds: Mapping[str, Kind]) -> Codec:
-    """What reads and writes actions of these kinds."""
-    return Codec({name: kind.request for name, kind in kinds.items()})
-
-
-def _deployment(name: str, again: str, *, adopts: bool = False) -> Maker:
+def _deployment(again: str, *, adopts: bool = False) -> Callable[[Means], Workings]:
     """A kind that is asked for with a whole spec."""
 
-    def make(means: Means) -> Kind:
+    def workings(means: Means) -> Workings:
         def plan(request: DeployRequest, action_id: str) -> Plan:
             return means.planner.plan(request.spec, action_id, take_over=request.take_over)
 
-        def with_spec(request: ChangeRequest, spec: GatewaySpec) -> tuple[str, ChangeRequest]:
-            return name, DeployRequest(spec, take_over=takes_over(request))
+        return Workings(plan, Deployer(means.applier, _of(plan), again=again, adopts=adopts))
 
-        executor = Deployer(means.applier, _of(plan), again=again, adopts=adopts)
-        return Kind(name, DeployRequest, plan, executor, with_spec=with_spec)
-
-    return make
+    return workings
 
 
-def _scale(means: Means) -> Kind:
+def _scale(means: Means) -> Workings:
     def plan(request: ScaleRequest, action_id: str) -> Plan:
         spec = _installed(means, request.ref)
         if spec.autoscaling.most is not None:
@@ -132,24 +124,20 @@ def _scale(means: Means) -> Kind:
         wanted = spec_from_mapping(spec_to_mapping(spec) | {"replicas": request.replicas})
         return means.planner.plan(wanted, action_id, take_over=request.take_over)
 
-    return Kind(
-        SCALE, ScaleRequest, plan, Deployer(means.applier, _of(plan), again="Scale it again")
-    )
+    return Workings(plan, Deployer(means.applier, _of(plan), again="Scale it again"))
 
 
-def _restart(means: Means) -> Kind:
+def _restart(means: Means) -> Workings:
     def plan(request: RestartRequest, action_id: str) -> Plan:
         spec = _installed(means, request.ref)
         rollout = dataclasses.replace(spec.rollout, restarted_at=request.at)
         wanted = dataclasses.replace(spec, rollout=rollout)
         return means.planner.plan(wanted, action_id, take_over=request.take_over)
 
-    return Kind(
-        RESTART, RestartRequest, plan, Deployer(means.applier, _of(plan), again="Restart it again")
-    )
+    return Workings(plan, Deployer(means.applier, _of(plan), again="Restart it again"))
 
 
-def _rotate(means: Means) -> Kind:
+def _rotate(means: Means) -> Workings:
     def plan(request: RotateRequest, action_id: str) -> Plan:
         return means.planner.plan(
             _installed(means, request.ref),
@@ -162,11 +150,10 @@ def _rotate(means: Means) -> Kind:
         name = environment_of(action.ref, means.environments).name
         return [f"{ROTATE}:{name}:{n}" for n in range(means.rotations_at_once(name))]
 
-    executor = Rotator(means.applier, _of(plan), observing=means.observing)
-    return Kind(ROTATE, RotateRequest, plan, executor, rooms=rooms)
+    return Workings(plan, Rotator(means.applier, _of(plan), observing=means.observing), rooms)
 
 
-def _regenerate(means: Means) -> Kind:
+def _regenerate(means: Means) -> Workings:
     survey = Survey(means.caches)
 
     def plan(request: KeyRequest, action_id: str) -> Plan:
@@ -178,30 +165,42 @@ def _regenerate(means: Means) -> Kind:
         means.clusters,
         means.keys,
         means.instances,
+        means.custody,
+        means.authorize,
         allowed=means.regenerate_keys,
     )
-    return Kind(REGENERATE, KeyRequest, plan, executor, windows=False, every_environment=True)
+    return Workings(plan, executor)
 
 
-def _delete(means: Means) -> Kind:
+def _delete(means: Means) -> Workings:
     def plan(request: RemovalRequest, action_id: str) -> Plan:
         cluster = means.clusters[request.ref.cluster]
         return removal_plan(cluster, installed(cluster, request.ref), volumes=request.volumes)
 
-    return Kind(DELETE, RemovalRequest, plan, Remover(means.clusters), windows=False)
+    return Workings(plan, Remover(means.clusters))
 
 
-KINDS: tuple[Maker, ...] = (
-    _deployment(DEPLOY, "Deploy again"),
-    _deployment(ROLLBACK, "Roll it back again"),
-    _deployment(ADOPT, "Adopt it again", adopts=True),
-    _scale,
-    _restart,
-    _rotate,
-    _regenerate,
-    _delete,
+KINDS: tuple[Kind, ...] = (
+    Kind(DEPLOY, DeployRequest, _deployment("Deploy again")),
+    Kind(ROLLBACK, DeployRequest, _deployment("Roll it back again")),
+    Kind(ADOPT, DeployRequest, _deployment("Adopt it again", adopts=True)),
+    Kind(SCALE, ScaleRequest, _scale),
+    Kind(RESTART, RestartRequest, _restart),
+    Kind(ROTATE, RotateRequest, _rotate),
+    Kind(REGENERATE, KeyRequest, _regenerate, windows=False, every_environment=True),
+    Kind(DELETE, RemovalRequest, _delete, windows=False),
 )
 """Every kind of change there is."""
+
+
+def by_name(kinds: Sequence[Kind]) -> Mapping[str, Kind]:
+    """The table by name."""
+    return {kind.name: kind for kind in kinds}
+
+
+def codec_of(kinds: Sequence[Kind]) -> Codec:
+    """What reads and writes actions of these kinds."""
+    return Codec({kind.name: kind.request for kind in kinds})
 
 
 def _installed(means: Means, ref: GatewayRef) -> GatewaySpec:

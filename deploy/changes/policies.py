@@ -13,6 +13,7 @@ from deploy.access import (
     policy_for,
     requirement_of,
 )
+from deploy.actions.executor import Outgrown
 from deploy.actions.record import Action
 from deploy.actions.store import Facts, Needed
 from deploy.actions.windows import Window, Windows
@@ -20,14 +21,15 @@ from deploy.changes.authority import Authority
 from deploy.changes.kinds import Kind
 from deploy.errors import Refused
 from deploy.gateway import GatewayRef
+from deploy.governance.requirements import TokenAuthority
 from deploy.plans.plan import Plan
 from deploy.policy import People, Policy, Requirement, grown, stricter
 
 
 class Governing(Protocol):
-    """Which environments beyond the target's decide on a plan, by whom its token governs."""
+    """Which environments decide on a plan because of the gateway token it touches."""
 
-    def __call__(self, kind: Kind, plan: Plan) -> Sequence[str]: ...
+    def __call__(self, plan: Plan, *, regenerates: bool = False) -> TokenAuthority: ...
 
 
 class Policies:
@@ -67,7 +69,7 @@ class Policies:
         nobody may change it now; Unavailable where that cannot be read.
         """
         ref = plan.spec.ref
-        concerned = self._concerned(kind, plan)
+        concerned = self._concerned(self.governing(kind, plan), ref)
         target = concerned[0]
         # A window is opened on one gateway, so it speaks for that gateway's environment only.
         window = self._window(target, ref, user) if kind.windows else None
@@ -84,6 +86,10 @@ class Policies:
             policy = dataclasses.replace(policy, requirements=more)
         return dataclasses.replace(policy, standing=standing)
 
+    def governing(self, kind: Kind, plan: Plan) -> TokenAuthority:
+        """Which environments decide on a plan now, and why. Unavailable where it cannot be read."""
+        return self._governing(plan, regenerates=kind.every_environment)
+
     def check(self, ref: GatewayRef, break_glass: str) -> None:
         """Refused where nobody may change `ref` now, whatever the change: in a freeze without a
         reason to override it, or where nobody is named who approves."""
@@ -93,21 +99,18 @@ class Policies:
 
     def frozen(self, action: Action) -> Refused | None:
         """Why a freeze forbids it now, if one does that it was not asked to override."""
-        try:
-            for environment in self._freezing_on(action):
-                check_freeze(environment, now=self._clock(), break_glass=action.policy.break_glass)
-        except Refused as refused:
-            return refused
-        return None
+        return self._frozen(action, self._concerned_by(action))
 
     def same_freeze(self, action: Action) -> bool:
         """Whether a freeze holds now that had begun when the action was asked for."""
-        found = (frozen(each, self._clock()) for each in self._freezing_on(action))
+        freezing = self._freezing(self._kinds[action.kind], self._concerned_by(action))
+        found = (frozen(each, self._clock()) for each in freezing)
         return any(f is not None and f.starts.timestamp() <= action.created_at for f in found)
 
     def facts(self, action: Action, user: str) -> Facts:
         """What a decision of `user` on it depends on now. Unavailable where it cannot be read."""
-        today = self.today(action)
+        concerned = self._concerned_by(action)
+        today = self._today(action, concerned)
         shown = _named(action, today)
         needed = {each.environment: each for each in today.requirements}
         policy = stricter(shown, today)
@@ -132,7 +135,7 @@ class Policies:
                 for each in policy.open
             ),
             grown=bool(grown(shown, today)),
-            frozen=self.frozen(action) is not None,
+            frozen=self._frozen(action, concerned) is not None,
             windows_open=self.windows_open(policy),
         )
 
@@ -153,13 +156,11 @@ class Policies:
             for needed in facts.requirements
         )
 
-    def today(self, action: Action) -> Policy:
-        """Who would decide on it if it were asked for now, freezes and windows left out."""
-        concerned = self._concerned(self._kinds[action.kind], action.plan)
-        # What the settings approve beforehand stands in for the target's own approvers.
-        asked = concerned[1:] if action.policy.standing else concerned
-        found = (requirement_of(each, action.ref) for each in asked)
-        return Policy(tuple(each for each in found if each is not None))
+    def authorize(self, action: Action) -> None:
+        """Outgrown where what was decided no longer suffices; Unavailable where that cannot be
+        read. To be called while the gateway's token is held, right before Azure is asked."""
+        if not self.met(action):
+            raise Outgrown
 
     def windows_open(self, policy: Policy) -> bool:
         """Whether every approval window it rests on still counts."""
@@ -171,14 +172,29 @@ class Policies:
         names = {each.environment for each in policy.open}
         return tuple(each for each in self._environments if each.name in names)
 
-    def _concerned(self, kind: Kind, plan: Plan) -> list[Environment]:
-        target = environment_of(plan.spec.ref, self._environments)
-        names = set(self._governing(kind, plan)) - {target.name}
+    def _concerned_by(self, action: Action) -> list[Environment]:
+        governing = self.governing(self._kinds[action.kind], action.plan)
+        return self._concerned(governing, action.ref)
+
+    def _concerned(self, governing: TokenAuthority, ref: GatewayRef) -> list[Environment]:
+        target = environment_of(ref, self._environments)
+        names = set(governing.environments) - {target.name}
         return [target, *(each for each in self._environments if each.name in names)]
 
-    def _freezing_on(self, action: Action) -> Sequence[Environment]:
-        kind = self._kinds[action.kind]
-        return self._freezing(kind, self._concerned(kind, action.plan))
+    def _today(self, action: Action, concerned: Sequence[Environment]) -> Policy:
+        """Who would decide on it if it were asked for now, freezes and windows left out."""
+        # What the settings approve beforehand stands in for the target's own approvers.
+        asked = concerned[1:] if action.policy.standing else concerned
+        found = (requirement_of(each, action.ref) for each in asked)
+        return Policy(tuple(each for each in found if each is not None))
+
+    def _frozen(self, action: Action, concerned: Sequence[Environment]) -> Refused | None:
+        try:
+            for environment in self._freezing(self._kinds[action.kind], concerned):
+                check_freeze(environment, now=self._clock(), break_glass=action.policy.break_glass)
+        except Refused as refused:
+            return refused
+        return None
 
     def _freezing(self, kind: Kind, concerned: Sequence[Environment]) -> Sequence[Environment]:
         return concerned if kind.every_environment else concerned[:1]

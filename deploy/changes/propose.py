@@ -9,12 +9,13 @@ from deploy.access import Environment, environment_of
 from deploy.actions.record import Action, ChangeRequest, Denial, Outcome, State, action_id
 from deploy.actions.store import ActionStore
 from deploy.actions.windows import Windows
-from deploy.changes.kinds import Kind
+from deploy.changes.kinds import DEPLOY, Kind, Workings
 from deploy.changes.policies import Policies
 from deploy.errors import Conflict, GatewayBotError, InvalidInput, Refused, Unavailable
 from deploy.gateway import GatewayRef
+from deploy.governance.explaining import findings
 from deploy.plans.plan import Plan
-from deploy.plans.requests import takes_over
+from deploy.plans.requests import DeployRequest, takes_over
 from deploy.policy import People, Policy
 from deploy.rollouts.verdicts import superseded
 from deploy.rules.finding import Finding
@@ -79,6 +80,7 @@ class Proposer:
         self,
         store: ActionStore,
         kinds: Mapping[str, Kind],
+        workings: Mapping[str, Workings],
         policies: Policies,
         windows: Windows,
         may_ask: Callable[[GatewayRef, str, str], None],
@@ -87,6 +89,7 @@ class Proposer:
     ) -> None:
         self._store = store
         self._kinds = kinds
+        self._workings = workings
         self._policies = policies
         """`may_ask` raises Refused where that user may not ask for changes in that channel."""
         self._windows = windows
@@ -108,12 +111,15 @@ class Proposer:
             self.check(ask.ref, ask.requester, channel, why=ask.why, break_glass=ask.break_glass)
         kind = self._kinds[ask.kind]
         new_id = action_id(ask.request_id)
-        plan = kind.plan(ask.request, new_id)
+        plan = self._workings[ask.kind].plan(ask.request, new_id)
         if plan.conflicts and not takes_over(ask.request):
             raise _owned_by_others(plan)
         if plan.empty or plan.denied:
             return Proposal(plan)
-        notes = tuple(Finding(ask.kind, "info", note, "", "") for note in ask.notes)
+        notes = (
+            *(Finding(ask.kind, "info", note, "", "") for note in ask.notes),
+            *findings(self._policies.governing(kind, plan), ask.ref),
+        )
         return Proposal(plan, self._create(ask, kind, plan, notes, new_id))
 
     def check(
@@ -158,7 +164,7 @@ class Proposer:
         if action.state is not State.PENDING:
             return None
         try:
-            plan = self._kinds[action.kind].plan(action.request, action.id)
+            plan = self._workings[action.kind].plan(action.request, action.id)
         except Unavailable:
             # Before it is carried out it is compared with the cluster in any case.
             return None
@@ -237,7 +243,10 @@ class Proposer:
         if patch is None:
             raise Conflict("This plan has no such advice.")
         spec = spec_from_mapping(merged(spec_to_mapping(action.plan.spec), patch))
-        return self._kinds[action.kind].with_spec(action.request, spec)
+        # A kind that is not asked for with a whole spec becomes a deployment of this one.
+        whole = isinstance(action.request, DeployRequest)
+        kind = action.kind if whole else DEPLOY
+        return kind, DeployRequest(spec, take_over=takes_over(action.request))
 
     def _supersede(self, action: Action, outcome: Outcome) -> bool:
         waited = self._store.supersede(action.id, outcome)

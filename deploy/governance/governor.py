@@ -9,11 +9,11 @@ from deploy.governance.admitted import AdmittedTokens, TokenInUse
 from deploy.governance.naming import may_be
 from deploy.governance.placements import PlacementRecord
 from deploy.governance.requirements import (
-    Authority,
     GovernedBy,
     Placements,
+    TokenAuthority,
     TokenChange,
-    authority,
+    token_authority,
 )
 from deploy.governance.sightings import Sightings
 from deploy.kube.cluster import Cluster
@@ -63,14 +63,14 @@ class Governor:
         for sighting in self._sightings.now():
             self._record.note(sighting)
 
-    def required(self, plan: Plan, *, regenerates: bool = False) -> Authority:
+    def required(self, plan: Plan, *, regenerates: bool = False) -> TokenAuthority:
         """Whose requirements carrying out the plan takes, as things are now.
 
         Unavailable when Redis, or the cluster of a gateway whose token is replaced, cannot be read.
         """
         resource, target = self.resource(plan.spec), plan.spec.ref
         change = token_change(plan, regenerates=regenerates)
-        return authority(
+        return token_authority(
             change,
             target,
             resource,

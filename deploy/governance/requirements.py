@@ -89,7 +89,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Authority:
+class TokenAuthority:
     """Whose requirements a change takes, the target's first.
 
     `unlisted` are places outside every environment, which add nothing and are reported;
@@ -111,7 +111,7 @@ class Authority:
         return tuple(each for each in self.governing if each.environment not in known)
 
 
-def authority(
+def token_authority(
     change: TokenChange,
     target: GatewayRef,
     resource: GatewayResource | None,
@@ -120,7 +120,7 @@ def authority(
     rules: Sequence[GovernedBy] = (),
     placements: Placements = Placements(),
     admitted: bool = False,
-) -> Authority:
+) -> TokenAuthority:
     """Whose requirements `change` takes at `target`.
 
     `resource` is None for a gateway that has no token; `admitted` says whether a decided action put
@@ -141,7 +141,7 @@ def authority(
             reasons.setdefault(name, set()).add(reason)
     places = [Place(ref, environment_of(ref, environments).name) for ref in sorted(others)]
     listed = {each.name: each for each in environments}
-    return Authority(
+    return TokenAuthority(
         tuple(Governing(name, tuple(sorted(why))) for name, why in reasons.items()),
         unlisted=tuple(p.ref for p in places if _is_unlisted(p.ref, environments)),
         less_protected=tuple(

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from deploy.deadline import Deadline
 from deploy.errors import GatewayBotError, Unavailable
 from deploy.gateway import GatewayRef
 from deploy.health.trimming import DEPLOYMENT, POD, is_trimmed_away, owner_of
@@ -128,15 +129,18 @@ class ClusterCache:
             for thread in self._threads:
                 thread.start()
 
-    def stop(self) -> None:
+    def stop(self, deadline: Deadline) -> None:
         """End the watches. A request under way is not waited for longer than a moment."""
         self._stopping.set()
         self._wanted.set()
         for kind in self._kinds.values():
             kind.watch.close()
-        end = time.monotonic() + _STOPPING
-        for thread in self._threads:
-            thread.join(timeout=max(0.0, end - time.monotonic()))
+        deadline.within(_STOPPING).join(self._threads)
+
+    @property
+    def live(self) -> bool:
+        """Whether it watches, and all that it watches with runs."""
+        return bool(self._threads) and all(thread.is_alive() for thread in self._threads)
 
     def on_change(self, listener: Callable[[], None]) -> None:
         """Call `listener` after each change, from the thread that heard of it: it must be quick."""

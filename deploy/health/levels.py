@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from deploy.deadline import Deadline
 from deploy.errors import GatewayBotError
 from deploy.gateway import GatewayRef
 from deploy.health import evidence
@@ -78,9 +79,15 @@ class Levels:
         """Begin the rounds."""
         self._thread.start()
 
-    def stop(self) -> None:
+    def stop(self, deadline: Deadline) -> None:
         """End them."""
         self._stopping.set()
+        deadline.join([self._thread])
+
+    @property
+    def live(self) -> bool:
+        """Whether the rounds go on."""
+        return self._thread.is_alive()
 
     def on_round(self, listener: Callable[[], None]) -> None:
         """Call `listener` after each batch of a round; it must be quick."""

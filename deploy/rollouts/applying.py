@@ -18,7 +18,14 @@ from deploy.rollouts.work import APPLY, TOKEN, Work
 class Applier:
     """What executors of plans have in common."""
 
-    def __init__(self, clusters: Mapping[str, Cluster], minter: Minter) -> None:
+    def __init__(
+        self,
+        clusters: Mapping[str, Cluster],
+        minter: Minter,
+        authorize: Callable[[Action], None] = lambda action: None,
+    ) -> None:
+        """`authorize` raises Outgrown where what was decided does not suffice for a new token."""
+        self._authorize = authorize
         self._clusters = clusters
         self._minter = minter
 
@@ -56,7 +63,12 @@ class Applier:
             work.run.step(TOKEN, f"Minting a token into Secret {secret}")
             work.patiently(
                 lambda: self._minter.ensure(
-                    cluster, plan.spec, plan.token, action.id, lambda: work.minting(secret)
+                    cluster,
+                    plan.spec,
+                    plan.token,
+                    action.id,
+                    doubtful=lambda: work.minting(secret),
+                    check=lambda: self._authorize(action),
                 )
             )
             work.minting(secret)

@@ -4,16 +4,17 @@ A key belongs to the gateway resource in API Management, so every deployment of 
 is looked at, whoever installed it. What cannot be looked at, or told, counts as holding the key.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from deploy.actions.executor import Run
 from deploy.actions.record import Action, Outcome, State
 from deploy.annotations import MANAGER
-from deploy.azure import ApimInstance
+from deploy.azure import ApimInstance, resource_of
 from deploy.errors import Conflict, GatewayBotError, NotFound, Refused, Unavailable
 from deploy.gateway import GatewayRef
+from deploy.governance.custody import Custody
 from deploy.health.cache import CachedGateway, ClusterCache
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
@@ -167,15 +168,20 @@ class Regenerator:
         clusters: Mapping[str, Cluster],
         keys: KeySource,
         instances: Mapping[str, ApimInstance],
+        custody: Custody,
+        authorize: Callable[[Action], None],
         *,
         allowed: bool,
         patience: float = PATIENCE,
     ) -> None:
-        """`allowed` says whether the settings still allow it."""
+        """`authorize` raises Outgrown where what was decided does not suffice; `allowed` says whether
+        the settings still allow it."""
         self._survey = survey
         self._clusters = clusters
         self._keys = keys
         self._instances = instances
+        self._custody = custody
+        self._authorize = authorize
         self._allowed = allowed
         self._patience = patience
 
@@ -211,12 +217,21 @@ class Regenerator:
             return superseded(plan)
         run.step(_DO, f"Regenerating the {key} key")
         work.patiently(run.guard)
-        work.patiently(lambda: self._regenerate(instance, spec.apim.gateway, key, asked))
+        work.patiently(lambda: self._held(action, instance, spec.apim.gateway, key, asked))
         return Outcome(
             State.SUCCEEDED,
             f"The {key} key of {spec.apim.gateway} is regenerated",
             "Every token made with it before is dead; no pod that this bot sees held one.",
         )
+
+    def _held(
+        self, action: Action, instance: ApimInstance, gateway: str, key: KeyType, asked: "_Asked"
+    ) -> None:
+        """Ask Azure while nobody else mints a token of that gateway."""
+        with self._custody.held(resource_of(instance, gateway), action.id) as keep:
+            self._authorize(action)
+            keep()
+            self._regenerate(instance, gateway, key, asked)
 
     def _regenerate(
         self, instance: ApimInstance, gateway: str, key: KeyType, asked: "_Asked"

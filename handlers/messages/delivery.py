@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from slack_sdk import WebClient
@@ -18,6 +19,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 
 from deploy.actions.outbox import Delivery, Outbox
 from deploy.actions.record import Action, Event
+from deploy.deadline import Deadline
 from deploy.errors import GatewayBotError
 from handlers.messages.budget import Budgets
 from handlers.messages.posting import CLOSED
@@ -90,18 +92,19 @@ class Deliveries:
         """Begin to deliver."""
         self._thread.start()
 
-    def stop(self) -> None:
+    def stop(self, deadline: Deadline) -> None:
         """Finish the messages under way and end."""
         self._stopping.set()
         self._wake.set()
-        self._thread.join(timeout=10)
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        deadline.join([self._thread])
+        deadline.wait_for(partial(self._pool.shutdown, cancel_futures=True))
 
-    def wake(self) -> None:
-        """Something changed: look now rather than at the next poll."""
+    def wake(self, action_id: str) -> None:
+        """An action changed: look now rather than at the next poll."""
         self._wake.set()
 
-    def alive(self) -> bool:
+    @property
+    def live(self) -> bool:
         """Whether the thread runs."""
         return self._thread.is_alive()
 

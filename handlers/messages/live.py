@@ -12,8 +12,9 @@ from typing import Any, Protocol
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
+from deploy.deadline import Deadline
 from deploy.errors import Conflict, GatewayBotError
-from deploy.health.live_messages import LiveMessages
+from deploy.health.live_messages import LiveMessages, Orphan
 from handlers.messages.budget import Budgets
 from handlers.messages.posting import post
 from handlers.views.errors import LinkedConflict
@@ -27,8 +28,6 @@ _LOOK_SECONDS = 3.0
 _AT_ONCE = 20
 _EACH = 10
 """So many of one person, so that one who forgets them leaves room for the others."""
-_SWEEP_SECONDS = 5.0
-_STOP_SECONDS = 5.0
 _BLOCKS = 48
 _WHY = {"over": "its time is over", "gone": "the bot's store was emptied"}
 
@@ -75,7 +74,6 @@ class Live:
         at_once: int = _AT_ONCE,
         each: int = _EACH,
         look_seconds: float = _LOOK_SECONDS,
-        sweep_seconds: float = _SWEEP_SECONDS,
     ) -> None:
         """`updates` is a client that does not sleep when Slack says to wait: a lease runs meanwhile.
 
@@ -89,22 +87,21 @@ class Live:
         self._at_once = at_once
         self._each = each
         self._look_seconds = look_seconds
-        self._sweep_seconds = sweep_seconds
         self._kept: dict[str, _Kept] = {}
         self._stopping = threading.Event()
-        self._look: Look | None = None
 
-    def start(self, look: Look) -> None:
-        """Begin to end what bots that died have left behind. `look` renders what it showed."""
-        self._look = look
-        threading.Thread(target=self._sweep, name="live-sweep", daemon=True).start()
+    def start(self) -> None:
+        """Nothing runs before somebody asks for it."""
 
-    def stop(self) -> None:
+    def stop(self, deadline: Deadline) -> None:
         """End every message that this bot keeps, and say so in it."""
         self._stopping.set()
-        end = time.monotonic() + _STOP_SECONDS
-        for kept in list(self._kept.values()):
-            kept.thread.join(timeout=max(0.0, end - time.monotonic()))
+        deadline.join([kept.thread for kept in list(self._kept.values())])
+
+    @property
+    def live(self) -> bool:
+        """Whether more can be kept."""
+        return not self._stopping.is_set()
 
     def begin(
         self, asked: Asked, seconds: int, look: Look, *, ended: Ended = lambda place: None
@@ -142,6 +139,19 @@ class Live:
     def stopped(self, key: str, by: str) -> bool:
         """Somebody clicked Stop, whichever bot hears of it; False where no bot keeps it."""
         return self._store.stop(key, by)
+
+    def left_behind(self) -> list[Orphan]:
+        """Those of bots that died; they are this bot's to end for a while. Raises what Redis raises."""
+        return self._store.orphans(self._kept)
+
+    def close(self, orphan: Orphan, look: Look) -> None:
+        """End one of them with what `look` shows now. Raises what Slack and Redis raise."""
+        if orphan.place is not None:
+            shown = look(orphan.payload)
+            self._update(
+                orphan.place, shown.text, _ended(shown, "the bot that kept it current is gone")
+            )
+        self._store.end(orphan.id)
 
     def _full(self, user: str) -> Conflict | None:
         """Why there is no room for one more of this person."""
@@ -233,27 +243,6 @@ class Live:
             if error.response.get("error") != "message_not_found":
                 raise
             log.info("a message that was kept current is gone")
-
-    def _sweep(self) -> None:
-        while not self._stopping.wait(self._sweep_seconds):
-            try:
-                orphans = self._store.orphans(self._kept)
-            except GatewayBotError as error:
-                log.info("messages left behind wait for the next turn: %s", error)
-                continue
-            for orphan in orphans:
-                try:
-                    self._close(orphan.id, orphan.payload, orphan.place)
-                except (GatewayBotError, SlackApiError, SlackClientError, OSError) as error:
-                    log.info("a message left behind waits for a later turn: %s", error)
-                except Exception:  # a message that looks current and is not would be a lie
-                    log.exception("a message left behind cannot be ended")
-
-    def _close(self, key: str, asked: Asked, place: Mapping[str, str] | None) -> None:
-        if place is not None and self._look is not None:
-            shown = self._look(asked)
-            self._update(place, shown.text, _ended(shown, "the bot that kept it current is gone"))
-        self._store.end(key)
 
     def _running(self, shown: Shown, asked: Asked, ends: float) -> list[Block]:
         until = context(f"Kept current until {date(ends, '{time}')}, asked by <@{asked['user']}>")

@@ -14,6 +14,7 @@ from typing import Any
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
+from deploy.deadline import Deadline
 from deploy.errors import GatewayBotError
 from deploy.expiry.record import Entry, Told, Tracked
 from deploy.expiry.tracker import Tracker
@@ -74,18 +75,18 @@ class Warner:
         """Begin to tell."""
         self._thread.start()
 
-    def stop(self) -> None:
+    def stop(self, deadline: Deadline) -> None:
         """Finish the message under way, and leave the channels to other bots."""
         self._stopping.set()
         self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=15)
+        deadline.join([self._thread])
 
     def wake(self) -> None:
         """Something changed: look now."""
         self._wake.set()
 
-    def alive(self) -> bool:
+    @property
+    def live(self) -> bool:
         """Whether the thread runs."""
         return self._thread.is_alive()
 

@@ -10,6 +10,7 @@ from typing import Any
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
+from deploy.deadline import Deadline
 from deploy.errors import GatewayBotError
 from deploy.gateway import GatewayRef
 from deploy.health.cache import ClusterCache
@@ -62,11 +63,15 @@ class Watchers:
         """Begin to watch."""
         self._thread.start()
 
-    def stop(self) -> None:
+    def stop(self, deadline: Deadline) -> None:
         """End, and let another bot watch."""
         self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=5)
+        deadline.join([self._thread])
+
+    @property
+    def live(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
 
     def _run(self) -> None:
         while not self._stopping.wait(self._period):

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.run import collect_less
+from deploy.deadline import Deadline
 from deploy.health.cache import ClusterCache
 from deploy.health.fleet import rows_of
 from deploy.health.levels import Levels
@@ -142,7 +143,7 @@ def _cached(plane: ControlPlane) -> Iterator[tuple[ClusterCache, Counting]]:
     try:
         yield cache, connection
     finally:
-        cache.stop()
+        cache.stop(Deadline.after(5))
 
 
 def _shown(cache: ClusterCache, levels: Levels) -> None:

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from bot.entra_tokens import ROLE, EntraTokens
 from bot.event_grid import EventGrid
+from deploy.deadline import Deadline
 from deploy.errors import Unavailable
 from deploy.expiry.event_grid import TokenEvent
 from tests.deploy.expiry.test_event_grid import body, event
@@ -49,7 +50,7 @@ def running() -> Iterator[Bed]:
     bed = Bed()
     bed.server.start()
     yield bed
-    bed.server.stop()
+    bed.server.stop(Deadline.after(5))
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from bot.sandbox.node.addresses import LOOPBACK, ROUTED
+from deploy.deadline import Deadline
 from deploy.gateway import GatewayRef
 from deploy.health.cache import ClusterCache
 from deploy.health.heartbeat import Heartbeat
@@ -74,7 +75,7 @@ class Bed:
         self.cache = ClusterCache(cluster)
         self.levels = Levels({"west": self.cache})
         self.stack.callback(cluster.close)
-        self.stack.callback(self.cache.stop)
+        self.stack.callback(self.cache.stop, Deadline.after(60))
 
     def fault(self, name: str, value: Any, mended: Any) -> None:
         """Break the nodes until the test is over."""

@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 
+from deploy.deadline import Deadline
 from deploy.health.cache import ClusterCache
 from deploy.kube.cluster import connect
 from tests.support.control_plane import ControlPlane
@@ -37,7 +38,7 @@ def test_a_change_behind_a_watch_that_died_without_a_word_is_known_within_a_minu
             until(lambda: _replicas(cache) == 2, "the change", 90)
             assert time.monotonic() - began < 60
         finally:
-            cache.stop()
+            cache.stop(Deadline.after(5))
             cluster.close()
     api.request("DELETE", f"/api/v1/namespaces/{_NAMESPACE}")
 

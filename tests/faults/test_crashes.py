@@ -15,6 +15,7 @@ from deploy.actions.connection import connect as connect_redis
 from deploy.actions.fencing import lease_name
 from deploy.actions.record import State
 from deploy.actions.store import ActionStore
+from deploy.deadline import Deadline
 from deploy.errors import Unavailable
 from deploy.gateway import GatewayRef
 from deploy.health.cache import ClusterCache
@@ -164,7 +165,7 @@ def _leaked(world: World, spec: GatewaySpec) -> Case:
     world.cluster.create(token_secret(spec, f"{name}-token-leaked", leaked, "LEAK", "secondary"))
     cache = ClusterCache(world.cluster)
     plan, _ = plan_regeneration(Survey({"west": cache}), world.cluster, spec.ref, "secondary")
-    cache.stop()
+    cache.stop(Deadline.after(5))
     request = {"spec": spec_to_mapping(spec), "verb": "regenerate-key", "key": "secondary"}
     tokens = tuple(f"GatewayKey {value}" for value in values)
     return Case(name, plan, request, "regenerate-key", tokens)

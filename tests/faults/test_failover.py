@@ -10,6 +10,7 @@ import pytest
 from deploy.actions.leases import GatewayLeases
 from deploy.actions.runner import Runner
 from deploy.actions.store import ActionStore
+from deploy.deadline import Deadline
 from deploy.kube.cluster import Cluster, connect
 from tests.faults.judging import Tally
 from tests.faults.stamping import Stamper
@@ -189,6 +190,6 @@ def test_the_same_without_the_lease_object_is_done_twice(west: Cluster, tmp_path
         bot.start()
     until(lambda: len(written) == 2, "both to write", 20)
     for bot in bots:
-        bot.stop(5)
+        bot.stop(Deadline.after(5))
     for server in servers:
         server.stop()

@@ -23,6 +23,7 @@ from deploy.actions.leases import GatewayLeases
 from deploy.actions.record import State
 from deploy.actions.runner import Runner
 from deploy.actions.store import ActionStore
+from deploy.deadline import Deadline
 from deploy.errors import Unavailable
 from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster, connect
@@ -97,7 +98,7 @@ class Crowd:
     def stop(self) -> None:
         """End the bots."""
         for bot in self.bots:
-            bot.stop(10)
+            bot.stop(Deadline.after(10))
 
     def ask(self, count: int = 1) -> list[str]:
         """That many requests on each gateway, each approved by two people who click twice."""

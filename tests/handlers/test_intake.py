@@ -13,9 +13,10 @@ from slack_sdk.errors import SlackApiError
 from bot.sandbox.valkey import Valkey
 from deploy.actions.connection import connect
 from deploy.actions.inbox import Inbox
+from deploy.deadline import Deadline
 from handlers import intake
 from handlers.slack.payloads import Request
-from handlers.verbs.verb import Verb
+from handlers.slack.request_inbox import RequestInbox
 from handlers.views.reply import Reply
 from tests.support.redis_servers import started
 from tests.support.waiting import until
@@ -36,6 +37,7 @@ def test_a_request_that_takes_long_is_not_begun_again_by_the_bot_that_is_at_it(
 ) -> None:
     monkeypatch.setattr(intake, "_SWEEP_SECONDS", 0.05)
     client = connect(server.url)
+    inbox = Inbox(client)
     begun: list[str] = []
     told: list[Any] = []
     go = threading.Event()
@@ -48,18 +50,16 @@ def test_a_request_that_takes_long_is_not_begun_again_by_the_bot_that_is_at_it(
     slack: Any = SimpleNamespace(chat_postEphemeral=lambda **message: told.append(message))
     services: Any = SimpleNamespace(slack=slack)
     with ThreadPoolExecutor(4) as pool:
-        made = intake.Intake(
-            services, Inbox(client), {"slow": Verb("slow", "is slow", slow)}, pool, "bot-1"
-        )
+        made = intake.Intake(services, inbox, {"slow": slow}, pool, "bot-1")
         made.start()
-        made.accept(Request("r1", "slow", "U1", "C1"))
+        RequestInbox(inbox, made.take_up).accept(Request("r1", "slow", "U1", "C1"))
         until(lambda: begun == ["r1"], "its beginning")
         for _ in range(3):
             client.zadd("gateway-bot:{inbox}:open", {"r1": 0})
             until(lambda: client.zscore("gateway-bot:{inbox}:open", "r1") > 0, "a sweep")
         go.set()
         until(lambda: client.zcard("gateway-bot:{inbox}:open") == 0, "its answer")
-        made.stop()
+        made.stop(Deadline.after(5))
     assert begun == ["r1"]
     assert len(told) == 1
 
@@ -76,6 +76,7 @@ def test_an_answer_is_kept_until_slack_takes_it_or_refuses_it_for_good(
 ) -> None:
     monkeypatch.setattr(intake, "_SWEEP_SECONDS", 0.05)
     client = connect(server.url)
+    inbox = Inbox(client)
     begun: list[str] = []
     told: list[str] = []
 
@@ -100,15 +101,15 @@ def test_an_answer_is_kept_until_slack_takes_it_or_refuses_it_for_good(
         return score
 
     with ThreadPoolExecutor(4) as pool:
-        verbs = {"quick": Verb("quick", "is quick", quick)}
-        made = intake.Intake(services, Inbox(client), verbs, pool, "bot-1")
-        made.accept(Request("r1", "quick", "U1", "C1"))
+        verbs = {"quick": quick}
+        made = intake.Intake(services, inbox, verbs, pool, "bot-1")
+        RequestInbox(inbox, made.take_up).accept(Request("r1", "quick", "U1", "C1"))
         until(lambda: told[:2] == ["ephemeral", "direct"], "its first answer")
         # The sweep comes round to it at once in place of ten seconds later.
         client.zadd("gateway-bot:{inbox}:open", {"r1": 0}, xx=True)
         made.start()
         until(lambda: left() is None, "the end of it")
-        made.stop()
+        made.stop(Deadline.after(5))
     assert begun == ["r1"]
     assert told.count("ephemeral") == tries
 
@@ -119,6 +120,7 @@ def test_of_very_many_answers_that_slack_does_not_take_the_oldest_are_worked_out
     monkeypatch.setattr(intake, "_SWEEP_SECONDS", 0.05)
     monkeypatch.setattr(intake, "_UNTOLD", 1)
     client = connect(server.url)
+    inbox = Inbox(client)
     begun: list[str] = []
     refused: list[str] = []
 
@@ -134,13 +136,13 @@ def test_of_very_many_answers_that_slack_does_not_take_the_oldest_are_worked_out
     slack: Any = SimpleNamespace(chat_postEphemeral=post, chat_postMessage=post)
     services: Any = SimpleNamespace(slack=slack)
     with ThreadPoolExecutor(1) as pool:
-        verbs = {"quick": Verb("quick", "is quick", quick)}
-        made = intake.Intake(services, Inbox(client), verbs, pool, "bot-1")
+        verbs = {"quick": quick}
+        made = intake.Intake(services, inbox, verbs, pool, "bot-1")
         for name in ("r1", "r2"):
-            made.accept(Request(name, "quick", "U1", "C1"))
+            RequestInbox(inbox, made.take_up).accept(Request(name, "quick", "U1", "C1"))
         until(lambda: refused == ["r1", "r1", "r2", "r2"], "the answers that are not taken")
         client.zadd("gateway-bot:{inbox}:open", {"r1": 0, "r2": 1}, xx=True)
         made.start()
         until(lambda: client.zcard("gateway-bot:{inbox}:open") == 0, "the end of both")
-        made.stop()
+        made.stop(Deadline.after(5))
     assert begun == ["r1", "r2", "r1"]

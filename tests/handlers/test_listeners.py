@@ -27,13 +27,12 @@ def test_a_click_while_the_store_is_away_is_acked_and_told(name: str) -> None:
         store=SimpleNamespace(get=away),
         slack=SimpleNamespace(chat_postEphemeral=lambda **message: told.append(message["text"])),
     )
-    intake: Any = SimpleNamespace()
     body = {
         "user": {"id": "U1"},
         "channel": {"id": "C1"},
         "actions": [{"action_id": name, "value": '{"id": "AAAAAA", "digest": "d", "rule": "r"}'}],
     }
-    Listeners(services, VERBS, intake).click(cast(Ack, ack), body)
+    Listeners(services, VERBS).click(cast(Ack, ack), body)
     assert acked == [True]
     assert len(told) == 1
     assert "Redis cannot be used" in told[0]

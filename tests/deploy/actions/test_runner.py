@@ -14,6 +14,7 @@ from deploy.actions.leases import GatewayLeases
 from deploy.actions.record import Action, Outcome, State
 from deploy.actions.runner import Runner
 from deploy.actions.store import ActionStore
+from deploy.deadline import Deadline
 from deploy.errors import Refused
 from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster
@@ -169,7 +170,7 @@ def test_what_is_decided_while_a_runner_looks_is_carried_out_at_once(
     )  # fmt: skip
     first.start()
     assert ended(store, "AAAAAA").state is State.SUCCEEDED
-    first.stop(5)
+    first.stop(Deadline.after(5))
 
 
 def test_an_approved_action_is_carried_out_once(
@@ -180,8 +181,8 @@ def test_an_approved_action_is_carried_out_once(
     first, second = runner(client, fences, work), runner(client, fences, work, "bot-2")
     ask(store, "AAAAAA")
     assert ended(store, "AAAAAA").state is State.SUCCEEDED
-    first.stop(5)
-    second.stop(5)
+    first.stop(Deadline.after(5))
+    second.stop(Deadline.after(5))
     assert work.ran == ["AAAAAA"]
 
 
@@ -203,7 +204,7 @@ def test_two_actions_on_one_gateway_run_one_after_the_other(
     ended(store, "AAAAAA")
     ended(store, "BBBBBB")
     for one in both:
-        one.stop(5)
+        one.stop(Deadline.after(5))
     assert sorted(work.ran) == ["AAAAAA", "BBBBBB"]
     assert work.most == 1
 
@@ -215,11 +216,11 @@ def test_a_stopped_runner_lets_another_go_on_at_once(
     first = runner(client, fences, work)
     ask(store, "AAAAAA")
     until(lambda: work.ran, "the first run")
-    first.stop(5)
+    first.stop(Deadline.after(5))
     work.go.set()
     second = runner(client, fences, work, "bot-2")
     done = ended(store, "AAAAAA")
-    second.stop(5)
+    second.stop(Deadline.after(5))
     assert (done.state, done.attempts) == (State.SUCCEEDED, 2)
 
 
@@ -236,8 +237,8 @@ def test_a_runner_that_is_cut_off_from_redis_stops_and_another_goes_on(
     second = runner(client, fences, work, "bot-2")
     assert ended(store, "AAAAAA").lease_owner == "bot-2"
     until(lambda: cut.most == 1 and not first._runs, "the first to let go")
-    first.stop(5)
-    second.stop(5)
+    first.stop(Deadline.after(5))
+    second.stop(Deadline.after(5))
     proxy.close()
 
 
@@ -254,7 +255,7 @@ def test_a_failure_is_told_and_what_nobody_foresaw_is_not_guessed(
     one = runner(client, fences, Fails(error))
     ask(store, "AAAAAA")
     action = ended(store, "AAAAAA")
-    one.stop(5)
+    one.stop(Deadline.after(5))
     assert action.state is state
     assert action.outcome is not None
     assert said in action.outcome.happened
@@ -267,14 +268,14 @@ def test_a_request_that_nobody_decides_expires_by_itself(
     one = runner(client, fences, Work())
     ask(store, "AAAAAA", confirm=False, ttl=1)
     assert ended(store, "AAAAAA").state is State.EXPIRED
-    one.stop(5)
+    one.stop(Deadline.after(5))
 
 
 def test_a_runner_says_that_it_lives(store: ActionStore, client: Any, fences: Fences) -> None:
     one = runner(client, fences, Work())
-    assert one.healthy()
-    one.stop(5)
-    assert not one.healthy()
+    assert one.live
+    one.stop(Deadline.after(5))
+    assert not one.live
 
 
 def test_a_request_is_accepted_once_and_answered_once(server: Valkey) -> None:
@@ -317,7 +318,7 @@ def test_no_more_actions_run_at_a_time_than_there_are_rooms_on_all_bots_together
         assert ended(store, name).state is State.SUCCEEDED
     assert work.most == 2
     for bot in bots:
-        bot.stop(5)
+        bot.stop(Deadline.after(5))
 
 
 def test_a_room_is_free_again_when_its_bot_has_died(
@@ -329,7 +330,7 @@ def test_a_room_is_free_again_when_its_bot_has_died(
     work.go.set()
     ask(store, "NEXT")
     assert ended(store, "NEXT").state is State.SUCCEEDED
-    bot.stop(5)
+    bot.stop(Deadline.after(5))
 
 
 def test_the_gateways_lease_object_is_held_while_one_works_and_free_afterwards(
@@ -344,7 +345,7 @@ def test_the_gateways_lease_object_is_held_while_one_works_and_free_afterwards(
     work.go.set()
     assert ended(store, "AAAAAA").fence == held.fence
     until(lambda: held_of(lease(west)).holder == "", "the end of the hold")
-    one.stop(5)
+    one.stop(Deadline.after(5))
 
 
 def test_a_redis_that_lost_its_fences_goes_above_the_one_on_the_cluster(
@@ -356,7 +357,7 @@ def test_a_redis_that_lost_its_fences_goes_above_the_one_on_the_cluster(
     one = runner(client, fences, work)
     ask(store, "AAAAAA")
     action = ended(store, "AAAAAA")
-    one.stop(5)
+    one.stop(Deadline.after(5))
     assert (action.state, action.fence) == (State.SUCCEEDED, 58)
 
 
@@ -378,7 +379,7 @@ def test_a_run_waits_for_a_bot_that_holds_the_lease_object_still(
     assert work.ran == []
     other.release()
     assert ended(store, "AAAAAA").state is State.SUCCEEDED
-    one.stop(5)
+    one.stop(Deadline.after(5))
 
 
 def test_a_run_whose_lease_object_another_took_writes_no_more(
@@ -401,10 +402,10 @@ def test_a_run_whose_lease_object_another_took_writes_no_more(
     one = runner(client, fences, first)
     ask(store, "AAAAAA")
     until(lambda: first.ran, "the loss")
-    one.stop(5)
+    one.stop(Deadline.after(5))
     two = runner(client, fences, second, "bot-2")
     action = ended(store, "AAAAAA")
-    two.stop(5)
+    two.stop(Deadline.after(5))
     assert (action.outcome, action.lease_owner) == (Outcome(State.SUCCEEDED, "done"), "bot-2")
     assert action.fence > 90
 
@@ -415,7 +416,7 @@ def test_where_the_lease_object_cannot_be_had_nothing_is_changed(
     one = runner(client, fences, Work())
     ask(store, "AAAAAA", namespace="nowhere")
     action = ended(store, "AAAAAA")
-    one.stop(5)
+    one.stop(Deadline.after(5))
     assert action.state is State.FAILED
     assert action.outcome is not None
     assert "no namespace" in action.outcome.happened
@@ -433,7 +434,7 @@ def test_an_action_that_ended_many_bots_is_not_given_to_one_more(
     work.go.set()
     one = runner(client, fences, work)
     action = ended(store, "AAAAAA")
-    one.stop(5)
+    one.stop(Deadline.after(5))
     assert action.state is State.UNKNOWN
     assert action.outcome is not None
     assert "20 tries" in action.outcome.happened
@@ -453,7 +454,7 @@ def test_what_was_claimed_but_not_begun_in_time_is_not_begun_later(
     work.go.set()
     one = runner(client, fences, work)
     action = ended(store, "AAAAAA")
-    one.stop(5)
+    one.stop(Deadline.after(5))
     begun = "apply" in steps
     assert action.state is (State.SUCCEEDED if begun else State.FAILED)
     assert work.ran == (["AAAAAA"] if begun else [])
@@ -480,7 +481,7 @@ def test_a_redis_that_is_away_for_a_moment_ends_no_run(
     assert killed.wait(10)
     server.start()
     action = ended(store, "AAAAAA")
-    one.stop(5)
+    one.stop(Deadline.after(5))
     assert (action.state, action.attempts, work.ran) == (State.SUCCEEDED, 1, ["AAAAAA"])
 
 

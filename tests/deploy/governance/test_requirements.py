@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from deploy.access import UNLISTED, Environment, environment_of
 from deploy.gateway import GatewayRef, GatewayResource
 from deploy.governance.requirements import (
-    Authority,
+    TokenAuthority,
     GovernedBy,
     Place,
     Placements,
     Reason,
     TokenChange,
-    authority,
+    token_authority,
 )
 
 SERVICE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ApiManagement/service/Contoso"
@@ -43,8 +43,8 @@ def asked(
     admitted: bool = False,
     unidentified: frozenset[GatewayRef] = frozenset(),
     never_read: frozenset[str] = frozenset(),
-) -> Authority:
-    return authority(
+) -> TokenAuthority:
+    return token_authority(
         change,
         target,
         resource,
@@ -194,7 +194,7 @@ def test_requirements_hold_their_promises_in_any_world(
     admitted: bool,
     has_token: bool,
 ) -> None:
-    found = authority(
+    found = token_authority(
         change,
         target,
         EDGE if has_token else None,
@@ -231,7 +231,7 @@ def test_knowing_more_placements_never_takes_a_requirement_away(
     )
 
     def counted(placements: Placements) -> set[str]:
-        found = authority(change, target, EDGE, environments=ENVIRONMENTS, placements=placements)
+        found = token_authority(change, target, EDGE, environments=ENVIRONMENTS, placements=placements)
         return set(found.environments)
 
     assert counted(one) <= counted(both)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from bot.sandbox.rights import rights
+from deploy.deadline import Deadline
 from deploy.errors import Refused, Unavailable
 from deploy.gateway import GatewayRef
 from deploy.health.cache import ClusterCache
@@ -93,7 +94,7 @@ class Counting:
 def cache(cluster: Cluster) -> Iterator[ClusterCache]:
     found = ClusterCache(cluster, silence=10)
     yield found
-    found.stop()
+    found.stop(Deadline.after(5))
 
 
 def counted(running: RunningCluster, user: str = "admin") -> tuple[ClusterCache, Counting]:
@@ -160,7 +161,7 @@ def test_with_the_recommended_rights_each_secret_is_read_once_where_its_gateway_
         cache.read()
         assert connection.asked == []
     finally:
-        cache.stop()
+        cache.stop(Deadline.after(5))
 
 
 def test_a_secret_that_may_not_be_read_leaves_its_token_unknown_with_the_reason(
@@ -175,14 +176,14 @@ def test_a_secret_that_may_not_be_read_leaves_its_token_unknown_with_the_reason(
         assert found.token.facts is None
         assert "may not" in found.token.error
     finally:
-        cache.stop()
+        cache.stop(Deadline.after(5))
 
 
 def test_who_may_not_look_is_told_so(running: RunningCluster) -> None:
     cache, _ = counted(running, "bot")
     with pytest.raises(Refused, match="may not list deployments"):
         cache.read()
-    cache.stop()
+    cache.stop(Deadline.after(5))
 
 
 def test_what_was_known_stays_with_its_age_while_the_cluster_is_away(
@@ -225,7 +226,7 @@ def test_a_cluster_that_never_answered_is_unavailable_within_the_time_given(
         cache.read(wait=0.3)
     assert time.monotonic() - began < 2
     running.call(lambda: running.cluster.faults.set("api_slow_ms", 0))
-    cache.stop()
+    cache.stop(Deadline.after(5))
 
 
 def test_history_that_is_gone_is_listed_anew_and_nothing_stays_that_is_gone(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.deadline import Deadline
 from deploy.health.cache import CachedGateway, ClusterCache
 from deploy.health.heartbeat import AzureEvent
 from deploy.health.levels import Levels
@@ -27,7 +28,7 @@ def cache(bed: GatewayBed) -> Iterator[ClusterCache]:
     found = ClusterCache(bed.cluster)
     until(lambda: ready(found), "two ready pods")
     yield found
-    found.stop()
+    found.stop(Deadline.after(5))
 
 
 def ready(cache: ClusterCache) -> CachedGateway | None:
@@ -89,7 +90,7 @@ def test_rounds_look_by_themselves(cache: ClusterCache) -> None:
             lambda: levels.last(the(cache)).heartbeat.level == "no trouble seen", "the first round"
         )
     finally:
-        levels.stop()
+        levels.stop(Deadline.after(5))
 
 
 def test_what_azure_said_is_evidence_though_logs_are_silent(cache: ClusterCache) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from deploy.actions.record import State
+from deploy.deadline import Deadline
 from deploy.errors import InvalidInput, NotFound
 from deploy.gateway import GatewayRef
 from deploy.health.cache import ClusterCache
@@ -49,7 +50,7 @@ def bed(tmp_path: Path) -> Iterator[GatewayBed]:
 def cache(bed: GatewayBed) -> Iterator[ClusterCache]:
     found = ClusterCache(bed.cluster)
     yield found
-    found.stop()
+    found.stop(Deadline.after(5))
 
 
 def gateways(cache: ClusterCache) -> tuple[GatewaySummary, ...]:
@@ -192,7 +193,7 @@ def test_the_table_takes_three_lists_when_cold_and_none_when_warm(bed: GatewayBe
         assert len(gateways(cache)) == 5
         assert len(connection.listed) == 3
     finally:
-        cache.stop()
+        cache.stop(Deadline.after(5))
 
 
 def test_a_gateway_in_depth_shows_pods_services_events_and_token(

@@ -10,6 +10,7 @@ import pytest
 
 from deploy.access import Environment
 from deploy.actions.record import Action, State, Step
+from deploy.deadline import Deadline
 from deploy.errors import Conflict, GatewayBotError, Refused, Unavailable
 from deploy.gateway import GatewayRef
 from deploy.health.cache import CachedGateway, ClusterCache, Snapshot
@@ -71,7 +72,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     with rotation_bed(tmp_path_factory.mktemp("keys")) as bed:
         made = Bench(bed)
         yield made
-        made.cache.stop()
+        made.cache.stop(Deadline.after(5))
 
 
 def test_a_key_whose_token_a_pod_holds_is_not_regenerated(bench: Bench) -> None:

@@ -16,6 +16,7 @@ from deploy.actions.outbox import Outbox
 from deploy.actions.record import Action
 from deploy.actions.reminders import remind
 from deploy.actions.store import ActionStore
+from deploy.deadline import Deadline
 from deploy.gateway import GatewayRef
 from deploy.policy import People, Policy
 from handlers.messages.budget import Budgets
@@ -65,7 +66,7 @@ def delivering(client: WebClient, server: Valkey, owner: str = "bot-1") -> Itera
     try:
         yield made
     finally:
-        made.stop()
+        made.stop(Deadline.after(5))
 
 
 def ask(store: ActionStore, name: str = "AAAAAA", ttl: int = 600) -> None:

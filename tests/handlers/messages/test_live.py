@@ -12,9 +12,11 @@ from slack_sdk import WebClient
 
 from bot.sandbox.valkey import Valkey
 from deploy.actions.connection import connect
+from deploy.deadline import Deadline
 from deploy.errors import Conflict, Unavailable
 from deploy.health.live_messages import LiveMessages
 from handlers.messages.budget import Budgets
+from handlers.messages.left_behind import LeftBehind
 from handlers.messages.live import Live
 from handlers.slack.payloads import Click
 from handlers.verbs import logs
@@ -50,6 +52,10 @@ class Counting:
     def look(self, asked: Mapping[str, Any]) -> Reply:
         self.looks += 1
         return Reply(f"look {self.looks}")
+
+
+def left(asked: Mapping[str, Any]) -> Reply:
+    return Reply("left")
 
 
 def texts(person: Person) -> list[str]:
@@ -108,8 +114,9 @@ def test_a_message_goes_on_and_ends_whatever_slack_refuses_meanwhile(
     person: Person, client: WebClient, server: Valkey
 ) -> None:
     store, counting = LiveMessages(connect(server.url), "bot-1", lease=0.5), Counting()
-    live = Live(client, store, Budgets(), look_seconds=0.05, sweep_seconds=0.1)
-    live.start(lambda asked: Reply("left"))
+    live = Live(client, store, Budgets(), look_seconds=0.05)
+    sweep = LeftBehind(live, left, sweep_seconds=0.1)
+    sweep.start()
     live.begin(ASKED, 300, counting.look, ended=counting.ends.append)
     person.set_fault("api_error", "503")
     seen = counting.looks
@@ -123,6 +130,7 @@ def test_a_message_goes_on_and_ends_whatever_slack_refuses_meanwhile(
     until(
         lambda: "no longer kept current" in str(person.messages()[0]["blocks"]), "it to be told", 20
     )
+    sweep.stop(Deadline.after(5))
 
 
 def test_many_messages_are_ended_together_when_the_bot_stops(
@@ -133,7 +141,7 @@ def test_many_messages_are_ended_together_when_the_bot_stops(
     for number in range(5):
         asked = {**ASKED, "id": f"r{number}"}
         live.begin(asked, 300, Counting().look)
-    live.stop()
+    live.stop(Deadline.after(5))
     assert all("the bot was restarted" in str(m["blocks"]) for m in person.messages())
 
 
@@ -160,7 +168,7 @@ def test_one_person_keeps_only_so_many_and_hears_which_they_are(
     store.stop("r0", ANA)
     until(lambda: first.ends, "one to end")
     live.begin({**ASKED, "id": "r6"}, 300, Counting().look)
-    live.stop()
+    live.stop(Deadline.after(5))
 
 
 def test_a_message_left_behind_that_slack_refuses_keeps_no_other_from_its_end(
@@ -174,10 +182,12 @@ def test_a_message_left_behind_that_slack_refuses_keeps_no_other_from_its_end(
     posted = client.chat_postMessage(channel=OPS, text="look")
     dead.begin("there", ASKED, 300)
     dead.placed("there", {"channel": OPS, "ts": str(posted["ts"])})
-    live = Live(client, LiveMessages(redis, "bot-2"), Budgets(), sweep_seconds=0.1)
-    live.start(lambda asked: Reply("left"))
+    live = Live(client, LiveMessages(redis, "bot-2"), Budgets())
+    sweep = LeftBehind(live, left, sweep_seconds=0.1)
+    sweep.start()
     until(lambda: texts(person) == ["left"], "the end of the one that is there", 20)
-    live.stop()
+    sweep.stop(Deadline.after(5))
+    live.stop(Deadline.after(5))
 
 
 def test_who_stops_a_message_that_nobody_keeps_is_told_so(
@@ -211,7 +221,7 @@ def test_a_message_that_slack_takes_long_to_post_is_nobody_elses_to_end(
     live.begin(ASKED, 300, counting.look, ended=counting.ends.append)
     assert taken == []
     until(lambda: texts(person) != ["look 1"], "the message to be current")
-    live.stop()
+    live.stop(Deadline.after(5))
 
 
 def test_a_message_that_was_taken_over_by_a_bot_that_died_at_it_is_ended_by_the_first(
@@ -226,12 +236,14 @@ def test_a_message_that_was_taken_over_by_a_bot_that_died_at_it_is_ended_by_the_
         return shown
 
     store = LiveMessages(redis, "bot-1", lease=0.2)
-    live = Live(client, store, Budgets(), look_seconds=0.05, sweep_seconds=0.1)
-    live.start(lambda asked: Reply("left"))
+    live = Live(client, store, Budgets(), look_seconds=0.05)
+    sweep = LeftBehind(live, left, sweep_seconds=0.1)
+    sweep.start()
     live.begin(ASKED, 300, held_up, ended=counting.ends.append)
     dead = LiveMessages(redis, "bot-2", lease=0.2)
     until(lambda: dead.orphans(()), "the other bot to take it over")
     go.set()
     until(lambda: counting.ends, "the first to let go of it")
     until(lambda: texts(person) == ["left"], "its end", 20)
-    live.stop()
+    sweep.stop(Deadline.after(5))
+    live.stop(Deadline.after(5))

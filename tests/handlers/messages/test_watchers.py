@@ -10,6 +10,7 @@ import pytest
 from slack_sdk import WebClient
 
 from deploy.actions.connection import connect
+from deploy.deadline import Deadline
 from deploy.errors import Unavailable
 from deploy.health.cache import ClusterCache
 from deploy.health.heartbeat import Heartbeat
@@ -106,7 +107,7 @@ def bed(client: WebClient, running: RunningCluster, tmp_path: Path) -> Iterator[
     until(ready, "a ready gateway")
     for server in started("valkey", tmp_path / "redis"):
         yield Bed(client, cache, connect(server.url))
-    cache.stop()
+    cache.stop(Deadline.after(5))
     cluster.close()
 
 

@@ -99,7 +99,7 @@ class Grid:
 def entering(slack: Any, body: JSON) -> tuple[bool, Mock]:
     services: Any = Mock(team=Team(slack), slack=slack)
     ack, following = Mock(), Mock()
-    Listeners(services, (), Mock()).own_workspace(ack, body, following)
+    Listeners(services, ()).own_workspace(ack, body, following)
     assert ack.called is not following.called
     return following.called, ack
 

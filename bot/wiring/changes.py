@@ -1,0 +1,126 @@
+"""Changes: their kinds, who may ask for and decide on them, and where both is recorded."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from bot.clients import governed_by, identities_of, known_repositories, rotations_at_once
+from bot.settings import Settings
+from bot.wiring.outside import Outside
+from bot.wiring.stores import Stores
+from deploy.actions.connection import clock_of
+from deploy.actions.record import Action
+from deploy.changes.authority import Authority
+from deploy.changes.decide import Decider, Ending
+from deploy.changes.kinds import Kind, Means, Workings, by_name
+from deploy.changes.policies import Policies
+from deploy.changes.propose import Proposer
+from deploy.changes.propose import Settings as ProposerSettings
+from deploy.governance.governor import Governor
+from deploy.governance.sightings import Sightings
+from deploy.plans.planning import Planner
+from deploy.rollouts.applying import Applier
+from deploy.rollouts.minting import Minter
+from deploy.rollouts.verification import observing
+from handlers.actions import again
+from handlers.slack.people import Team, UserGroups
+
+
+@dataclass(frozen=True)
+class Changes:
+    """`ending` is what the end of an action owes others."""
+
+    workings: Mapping[str, Workings]
+    authority: Authority
+    governor: Governor
+    policies: Policies
+    proposer: Proposer
+    decider: Decider
+    ending: Ending
+
+
+def planner_of(settings: Settings, outside: Outside) -> Planner:
+    """What makes plans."""
+    return Planner(
+        outside.clusters.__getitem__,
+        outside.registry.tags,
+        outside.environments,
+        instances=outside.instances,
+        repositories=known_repositories(settings),
+    )
+
+
+def means_of(
+    settings: Settings, outside: Outside, stores: Stores, planner: Planner, policies: Policies
+) -> Means:
+    """What changes are carried out with."""
+    minter = Minter(outside.arm, outside.instances, stores.custody)
+    return Means(
+        planner=planner,
+        clusters=outside.clusters,
+        caches=outside.caches,
+        applier=Applier(outside.clusters, minter, policies.authorize),
+        keys=outside.arm,
+        custody=stores.custody,
+        authorize=policies.authorize,
+        instances=outside.instances,
+        environments=outside.environments,
+        observing=observing(settings.rotation.verify_seconds),
+        regenerate_keys=settings.rotation.regenerate_keys,
+        rotations_at_once=rotations_at_once(settings),
+    )
+
+
+def changes_of(
+    settings: Settings,
+    outside: Outside,
+    stores: Stores,
+    planner: Planner,
+    team: Team,
+    table: Sequence[Kind],
+) -> Changes:
+    """Who may ask and decide, and the two places where that is done."""
+    at_once = stores.at_once
+    kinds = by_name(table)
+    clock = clock_of(stores.prompt)
+    authority = Authority(
+        outside.environments,
+        identities_of(settings),
+        UserGroups(outside.slack),
+        team.standing,
+        stores.windows,
+        clock=clock,
+    )
+    governor = Governor(
+        Sightings(outside.caches, outside.instances),
+        stores.placements,
+        stores.admitted,
+        outside.clusters,
+        outside.instances,
+        outside.environments,
+        governed_by(settings),
+    )
+    policies = Policies(
+        outside.environments, kinds, authority, stores.windows, governor.required, clock=clock
+    )
+    means = means_of(settings, outside, stores, planner, policies)
+    workings = {name: kind.workings(means) for name, kind in kinds.items()}
+
+    def renew(action: Action, request_id: str) -> None:
+        stores.requests.accept(again.renewal(action, request_id))
+
+    def look_again(action: Action, request_id: str) -> None:
+        stores.requests.accept(again.look(action, request_id))
+
+    proposer = Proposer(
+        at_once,
+        kinds,
+        workings,
+        policies,
+        stores.windows,
+        authority.check_request,
+        ProposerSettings(outside.environments, settings.decision.seconds, authority.person),
+        stores.changed.ring,
+    )
+    decider = Decider(at_once, policies, renew, authority, stores.changed.ring)
+    ending = Ending(stores.store, renew, look_again)
+    return Changes(workings, authority, governor, policies, proposer, decider, ending)

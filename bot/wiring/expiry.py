@@ -1,0 +1,137 @@
+"""What looks after tokens that expire: tracking, warnings, automatic rotation, Event Grid."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import requests
+
+from bot.chores import Chore
+from bot.clients import automatic_rules, digest_channels, environment_channels, expiry_rules
+from bot.event_grid import EventGrid
+from bot.parts import Part
+from bot.settings import Secrets, Settings
+from bot.wiring.changes import Changes
+from bot.wiring.outside import Outside
+from bot.wiring.stores import Stores
+from deploy.expiry.autopilot import Autopilot
+from deploy.expiry.azure_events import AzureEvents
+from deploy.expiry.digest import DAYS, Weekly
+from deploy.expiry.event_grid import TokenEvent
+from deploy.expiry.notices import Notices
+from deploy.expiry.scanner import Scanner, scans_of
+from deploy.expiry.token_events import TokenEvents
+from deploy.expiry.tracker import Tracker
+from deploy.health import levels
+from handlers.messages.budget import Budgets
+from handlers.messages.digest import Digest
+from handlers.messages.notices import Poster
+from handlers.messages.rotation_stops import RotationStops
+from handlers.messages.warnings import Warner
+
+_AUTHORITY = "https://login.microsoftonline.com"
+_SCAN_SECONDS = 5.0
+_TICK_SECONDS = 1.0
+_DIGEST_SECONDS = 30.0
+_AUTOPILOT_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Expiry:
+    """`azure_events` is what Azure said of a gateway's tokens; `resume` resumes automatic rotation
+    in an environment, in the name of a person; `parts` are by name."""
+
+    azure_events: levels.AzureEvents
+    resume: Callable[[str, str], bool]
+    parts: Mapping[str, Part]
+
+
+def expiry_of(
+    settings: Settings,
+    secrets: Secrets,
+    outside: Outside,
+    stores: Stores,
+    changes: Changes,
+    budgets: Budgets,
+    bot_user: Callable[[], str],
+) -> Expiry:
+    """`bot_user` is who stands as the requester of what is done automatically."""
+    tracker = stores.tracker
+    warner = Warner(outside.posting, tracker, budgets=budgets)
+    poster = Poster(outside.posting, Notices(stores.redis, stores.owner))
+    scanner = Scanner(
+        tracker, partial(scans_of, outside.caches), expiry_rules(settings), outside.caches
+    )
+    autopilot = Autopilot(
+        stores.redis,
+        tracker,
+        stores.store,
+        stores.audit,
+        changes.proposer,
+        changes.decider,
+        outside.environments,
+        automatic_rules(settings),
+        bot_user=bot_user,
+        tell=RotationStops(poster, environment_channels(settings)).post,
+    )
+    chores = [
+        Chore("expiry scan", _SCAN_SECONDS, scanner.scan, at_end=scanner.release),
+        Chore("expiry tick", _TICK_SECONDS, partial(_tick, tracker, warner)),
+        Chore("automatic rotation", _AUTOPILOT_SECONDS, autopilot.turn),
+    ]
+    when = settings.warnings.digest
+    if when is not None:
+        weekly = Weekly(DAYS.index(when.day), when.hour)
+        digest = Digest(tracker, poster, digest_channels(settings), weekly)
+        chores.append(Chore("digest", _DIGEST_SECONDS, digest.turn))
+    services = [item.service.lower() for item in settings.apim]
+    events = TokenEvents(AzureEvents(stores.redis), tracker, services, warner.wake)
+    endpoint = endpoint_of(settings, secrets, events.take)
+    endpoints: dict[str, Part] = {}
+    if endpoint is not None:
+        chores.append(Chore("azure events", _SCAN_SECONDS, events.recall))
+        endpoints["event grid"] = endpoint
+    return Expiry(
+        azure_events=events.about if endpoint is not None else levels.no_events,
+        resume=partial(_resume, autopilot),
+        parts={"warnings": warner, **{chore.name: chore for chore in chores}, **endpoints},
+    )
+
+
+def _tick(tracker: Tracker, warner: Warner) -> None:
+    while tracker.tick():
+        warner.wake()
+
+
+def _resume(autopilot: Autopilot, environment: str, user: str) -> bool:
+    return autopilot.resume(environment, by=user, at=time.time())
+
+
+def endpoint_of(
+    settings: Settings, secrets: Secrets, take: Callable[[TokenEvent], None]
+) -> EventGrid | None:
+    """The endpoint for Event Grid, where the settings want one; its port is taken at once."""
+    wanted = settings.event_grid
+    if wanted is None:
+        return None
+    secret = secrets.event_grid_secret
+    check = None
+    if wanted.entra is not None:
+        # Only who lets Entra ID prove deliveries need wait for the import of its cryptography.
+        from bot.entra_tokens import EntraTokens
+
+        check = EntraTokens(
+            requests.Session(),
+            authority=settings.azure.authority or _AUTHORITY,
+            tenant=wanted.entra.tenant_id,
+            audience=wanted.entra.audience,
+        )
+    return EventGrid(
+        wanted.host,
+        wanted.port,
+        wanted.path,
+        take,
+        secret=secret.get_secret_value() if secret is not None else "",
+        token_check=check,
+    )

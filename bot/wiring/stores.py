@@ -1,0 +1,87 @@
+"""What the bot keeps in Redis, shared by all bots."""
+
+import os
+import secrets as entropy
+import socket
+from dataclasses import dataclass
+from typing import Any
+
+from bot.bell import Bell
+from bot.clients import audit_key, redis_url
+from bot.settings import Secrets, Settings
+from deploy.actions import connection
+from deploy.actions.audit import AuditLog
+from deploy.actions.codec import Codec
+from deploy.actions.inbox import Inbox
+from deploy.actions.leases import GatewayLeases
+from deploy.actions.store import ActionStore
+from deploy.actions.windows import Windows
+from deploy.expiry.tracker import Tracker
+from deploy.governance.admitted import AdmittedTokens
+from deploy.governance.custody import SharedCustody
+from deploy.governance.placements import PlacementRecord
+from handlers.slack.request_inbox import RequestInbox
+
+_PROMPT_SECONDS = 1.0
+"""What Redis may take where Slack waits for an ack: it gives three seconds for all of it."""
+
+
+@dataclass(frozen=True)
+class Stores:
+    """`owner` is this bot's name in leases. `redis` is the patient client, for parts that work by
+    themselves, `store` its actions; where Slack waits it is `prompt` and `at_once`.
+
+    `changed` rings with the id of each action that this bot has changed, `arrived` with that of each
+    request it has accepted.
+    """
+
+    owner: str
+    redis: Any
+    prompt: Any
+    codec: Codec
+    store: ActionStore
+    at_once: ActionStore
+    audit: AuditLog
+    windows: Windows
+    tracker: Tracker
+    inbox: Inbox
+    requests: RequestInbox
+    placements: PlacementRecord
+    admitted: AdmittedTokens
+    custody: SharedCustody
+    changed: Bell
+    arrived: Bell
+
+
+def stores_of(settings: Settings, secrets: Secrets, codec: Codec) -> Stores:
+    """The stores; Redis is not asked anything yet."""
+    url = redis_url(settings, secrets)
+    redis = connection.connect(url)
+    prompt = connection.connect(url, timeout=_PROMPT_SECONDS, retries=1, retry_timeouts=False)
+    owner = f"{socket.gethostname()}-{os.getpid()}-{entropy.token_hex(3)}"
+    audit = AuditLog(redis, key=audit_key(secrets), emit=_to_standard_output)
+    inbox = Inbox(prompt)
+    placements, admitted = PlacementRecord(redis), AdmittedTokens(redis)
+    arrived = Bell()
+    return Stores(
+        owner=owner,
+        redis=redis,
+        prompt=prompt,
+        codec=codec,
+        store=ActionStore(redis, codec, keep_days=settings.redis.keep_days),
+        at_once=ActionStore(prompt, codec, keep_days=settings.redis.keep_days),
+        audit=audit,
+        windows=Windows(prompt, audit),
+        tracker=Tracker(redis, owner),
+        inbox=inbox,
+        requests=RequestInbox(inbox, arrived.ring),
+        placements=placements,
+        admitted=admitted,
+        custody=SharedCustody(GatewayLeases(redis), placements, admitted, owner),
+        changed=Bell(),
+        arrived=arrived,
+    )
+
+
+def _to_standard_output(line: str) -> None:
+    print(line, flush=True)

@@ -1,0 +1,66 @@
+"""What a plan says of the other places where its gateway's token is. Pure."""
+
+from collections.abc import Sequence
+
+from deploy.gateway import GatewayRef
+from deploy.governance.requirements import Because, TokenAuthority
+from deploy.rules.finding import Finding
+
+_RULE = "token-authority"
+_BECAUSE: dict[Because, str] = {
+    "governed_by": "the settings say so for gateways named {by}",
+    "seen": "the same gateway runs, or ran within 30 days, at {by}",
+    "never_read": "cluster {by} has never been read, so the gateway may run there",
+    "unidentified": "nothing shows whose token {by} holds",
+}
+_LISTED = 3
+
+
+def findings(authority: TokenAuthority, target: GatewayRef) -> tuple[Finding, ...]:
+    """Who else decides and why, and which places could act as this gateway."""
+    found = []
+    for governing in authority.governing:
+        reasons = [
+            _BECAUSE[reason.because].format(by=reason.by)
+            for reason in governing.reasons
+            if reason.because in _BECAUSE
+        ]
+        if reasons:
+            found.append(
+                Finding(
+                    _RULE,
+                    "info",
+                    f"{governing.environment} decides on this too: {_listed(reasons, '; ')}.",
+                    "Whoever holds a token of a gateway can act as that gateway everywhere.",
+                    "Use one gateway resource per environment, or name who governs it with "
+                    "`apim[].gateways` in the settings.",
+                )
+            )
+    places = [str(place.ref) for place in authority.less_protected if place.ref != target]
+    if places:
+        found.append(
+            Finding(
+                _RULE,
+                "warning",
+                f"Less protected places hold a token of the same gateway: {_listed(places, ', ')}.",
+                "Whoever may change those can act as this gateway.",
+                "Use one gateway resource per environment.",
+            )
+        )
+    unlisted = [str(ref) for ref in authority.unlisted if ref != target]
+    if unlisted:
+        found.append(
+            Finding(
+                _RULE,
+                "info",
+                f"The same gateway runs outside every environment: {_listed(unlisted, ', ')}.",
+                "It adds no approval here.",
+                "List its namespace under `environments` in the settings.",
+            )
+        )
+    return tuple(found)
+
+
+def _listed(texts: Sequence[str], separator: str) -> str:
+    more = len(texts) - _LISTED
+    return separator.join(texts[:_LISTED]) + (f" and {more} more" if more > 0 else "")
