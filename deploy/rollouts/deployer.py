@@ -28,7 +28,6 @@ from deploy.rollouts.work import Work
 from deploy.specs.gateway_spec import GatewaySpec
 
 
-
 class Deployer:
     """The executor of everything that ends in a rollout of a whole spec."""
 
