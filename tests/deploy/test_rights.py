@@ -21,7 +21,7 @@ from deploy.access import (
     may_stop,
     people_of,
 )
-from deploy.policy import People, Policy
+from deploy.policy import People, Policy, Requirement
 
 USERS, GROUPS = ("U1", "U2", "U3"), ("S1", "S2")
 BY_ACTION = (Right.DECIDE, Right.CONFIRM, Right.CANCEL, Right.STOP)
@@ -51,6 +51,10 @@ askers = st.builds(
 )
 
 
+def needing(approvers: People) -> Policy:
+    return Policy((Requirement("e", approvers),))
+
+
 @given(environments, askers, st.sampled_from(BY_ENVIRONMENT))
 def test_nobody_from_another_workspace_has_any_right(
     environment: Environment, asker: Asker, right: Right
@@ -59,7 +63,7 @@ def test_nobody_from_another_workspace_has_any_right(
     assert not may(right, environment, stranger).allowed
     assert not may_see((environment,), stranger).allowed
     assert not may_as_requester(environment, stranger, stranger.user).allowed
-    policy = Policy("approvers", approvers=People((stranger.user,)))
+    policy = needing(People((stranger.user,)))
     assert not may_decide(policy, stranger, own=False).allowed
     assert not may_stop(environment, policy, stranger, stranger.user).allowed
 
@@ -118,7 +122,7 @@ def test_whoever_requests_or_approves_changes_may_look_closely_and_nobody_may_de
     approves = among(environment.approvers, asker).allowed
     if asks or approves:
         assert may(Right.INSPECT, environment, asker).allowed
-    policy = Policy("approvers", approvers=environment.approvers)
+    policy = needing(environment.approvers)
     assert not may_decide(policy, asker, own=True).allowed
     assert not may_decide(Policy(), asker, own=False).allowed
 
@@ -161,7 +165,7 @@ def test_only_ones_own_request_is_confirmed_and_cancelled_and_others_are_stopped
     None
 ):
     environment = Environment("p", approval=Approval(People(groups=("S1",))))
-    policy = Policy("approvers", approvers=People(groups=("S2",)))
+    policy = needing(People(groups=("S2",)))
     assert may_as_requester(environment, Asker("U1"), "U1").allowed
     not_own = may_as_requester(environment, Asker("U2"), "U1")
     assert not_own == Verdict(False, Reason.NOT_OWN, People(("U1",)))

@@ -9,6 +9,7 @@ from slack_bolt import Ack
 from deploy.errors import Unavailable
 from handlers.listeners import Listeners
 from handlers.verbs.table import VERBS
+from tests.support.authority import authority
 
 
 @pytest.mark.parametrize(
@@ -24,6 +25,7 @@ def test_a_click_while_the_store_is_away_is_acked_and_told(name: str) -> None:
     told: list[str] = []
     acked: list[bool] = []
     services: Any = SimpleNamespace(
+        authority=authority(),
         store=SimpleNamespace(get=away),
         slack=SimpleNamespace(chat_postEphemeral=lambda **message: told.append(message["text"])),
     )

@@ -12,7 +12,6 @@ from deploy.errors import Unavailable
 from deploy.gateway import GatewayRef
 from deploy.policy import People as Approvers
 from handlers import home, permission
-from handlers.actions import again
 from handlers.intake import Intake
 from handlers.listeners import Listeners
 from handlers.slack.payloads import Request
@@ -28,13 +27,12 @@ PRODUCTION = Environment(
     requesters=Approvers(("U0ANA",)),
     approval=Approval(Approvers(("U0BEN",))),
 )
-EVERY = (*VERBS, again.VERB)
 
 
 def services(**more: Any) -> Any:
     """Of everything that a verb could use there is nothing but the authority."""
     people = People(standings={"U0GUS": Standing.GUEST})
-    return SimpleNamespace(authority=authority(PRODUCTION, people=people), **more)
+    return SimpleNamespace(authority=authority(PRODUCTION, people=people), caches={}, **more)
 
 
 def request(verb: Verb, user: str, **options: Any) -> Request:
@@ -44,10 +42,10 @@ def request(verb: Verb, user: str, **options: Any) -> Request:
 @pytest.fixture(autouse=True)
 def found(monkeypatch: pytest.MonkeyPatch) -> None:
     """edge-1 runs in production."""
-    monkeypatch.setattr(permission, "find", lambda services, name: REF)
+    monkeypatch.setattr(permission, "find", lambda caches, name: REF)
 
 
-@pytest.mark.parametrize("verb", EVERY, ids=lambda verb: verb.name)
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
 def test_a_guest_is_refused_by_every_verb_before_it_looks_at_anything(verb: Verb) -> None:
     shown: list[str] = []
     slack = SimpleNamespace(chat_postEphemeral=lambda **message: shown.append(message["text"]))
@@ -56,7 +54,9 @@ def test_a_guest_is_refused_by_every_verb_before_it_looks_at_anything(verb: Verb
         claim=lambda *_: vars(asked), done=lambda _, text: shown.append(text)
     )
     with ThreadPoolExecutor(1) as pool:
-        made = Intake(services(slack=slack), inbox, {verb.name: verb}, pool, "bot-1")
+        made = Intake(
+            services(slack=slack), inbox, {verb.name: permission.guarded(verb)}, pool, "bot-1"
+        )
         made._work("r1")
     assert len(shown) == 2
     assert all("You are a guest of this workspace" in text for text in shown)

@@ -4,6 +4,8 @@ import dataclasses
 import datetime
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -14,18 +16,22 @@ from deploy.actions.connection import connect
 from deploy.actions.record import Action, State
 from deploy.actions.windows import Windows
 from deploy.changes.authority import Authority
+from deploy.changes.decide import By, Decider
 from deploy.changes.refusal import NotAllowed
-from deploy.errors import Refused, Unavailable
+from deploy.errors import Unavailable
 from deploy.gateway import GatewayRef
 from deploy.policy import People as Approvers
-from deploy.policy import Policy
+from deploy.policy import Policy, Requirement
 from tests.support.authority import NOW, People, authority
 from tests.support.redis_servers import started
 
 PROD, DEV = GatewayRef("west", "prod", "edge-1"), GatewayRef("west", "dev", "edge-1")
+NOTHING: Any = None
+"""Neither plan nor request is looked at."""
 APPROVERS = Approvers(users=("U0GUS",), groups=("S1",))
 PRODUCTION = Environment("p", namespaces=("prod",), production=True, approval=Approval(APPROVERS))
 DEVELOPMENT = Environment("d")
+NEEDED = Policy((Requirement("p", APPROVERS),))
 FREEZE = Freeze("Year end", NOW, NOW + datetime.timedelta(days=1))
 GUESTS = {
     "U0GUS": Standing.GUEST,
@@ -56,22 +62,19 @@ def over(
     return authority(production, DEVELOPMENT, people=people, windows=windows, identities=same)
 
 
-def test_a_window_lets_its_person_confirm_on_its_gateway_and_nobody_else(
+def test_a_window_counts_while_it_is_open_for_its_person_and_for_nobody_else(
     windows: Windows, people: People
 ) -> None:
     made = over(people, windows)
     window = windows.open(PROD, "U1", by="U2", reason="x", seconds=60, request_id="r")
-    inside = made.policy(PROD, user="U1", channel="C1")
-    assert inside == Policy(approvers=APPROVERS, window=window.key)
-    assert made.window_open(inside)
+    assert made.counts(window)
     assert [each.key for each in made.windows_for("U1")] == [window.key]
-    assert made.policy(PROD, user="U1", channel="C1", windows=False).by == "approvers"
-    assert made.policy(PROD, user="U3", channel="C1").by == "approvers"
-    assert made.policy(DEV, user="U1", channel="C1") == Policy()
+    assert made.windows_for("U3") == ()
     windows.close(window.key, by="U2")
-    assert not made.window_open(inside)
+    closed = windows.at(window.key)
+    assert closed is not None
+    assert not made.counts(closed)
     assert made.windows_for("U1") == ()
-    assert made.policy(PROD, user="U1", channel="C1").by == "approvers"
 
 
 def opener_left_the_group(people: People) -> None:
@@ -93,33 +96,19 @@ def test_a_window_counts_no_longer_than_whoever_opened_it_is_an_approver(
     windows: Windows, people: People, change: Callable[[People], None]
 ) -> None:
     made = over(people, windows)
-    windows.open(PROD, "U1", by="U2", reason="x", seconds=60, request_id="r")
-    inside = made.policy(PROD, user="U1", channel="C1")
-    assert made.window_open(inside)
+    window = windows.open(PROD, "U1", by="U2", reason="x", seconds=60, request_id="r")
+    assert made.counts(window)
     change(people)
-    assert not made.window_open(inside)
+    assert not made.counts(window)
     assert made.windows_for("U1") == ()
-    assert made.policy(PROD, user="U1", channel="C1").by == "approvers"
 
 
 def test_a_window_counts_no_longer_where_two_approvals_are_needed_by_now(
     windows: Windows, people: People
 ) -> None:
-    windows.open(PROD, "U1", by="U2", reason="x", seconds=60, request_id="r")
-    inside = over(people, windows).policy(PROD, user="U1", channel="C1")
+    window = windows.open(PROD, "U1", by="U2", reason="x", seconds=60, request_id="r")
     two = dataclasses.replace(PRODUCTION, approval=Approval(APPROVERS, quorum=2))
-    today = over(people, windows, two)
-    assert not today.window_open(inside)
-    assert today.policy(PROD, user="U1", channel="C1").quorum == 2
-
-
-def test_a_freeze_holds_for_a_window_too(windows: Windows, people: People) -> None:
-    made = over(people, windows, dataclasses.replace(PRODUCTION, freezes=(FREEZE,)))
-    windows.open(PROD, "U1", by="U2", reason="x", seconds=60, request_id="r")
-    with pytest.raises(Refused, match="Year end"):
-        made.policy(PROD, user="U1", channel="C1")
-    through = made.policy(PROD, user="U1", channel="C1", break_glass="it is down")
-    assert through.break_glass == "it is down"
+    assert not over(people, windows, two).counts(window)
 
 
 def test_while_nobody_says_who_somebody_is_they_may_do_nothing(people: People) -> None:
@@ -132,9 +121,9 @@ def test_while_nobody_says_who_somebody_is_they_may_do_nothing(people: People) -
     with pytest.raises(Unavailable):
         made.may(Right.SEE, "U0GUS")
     with pytest.raises(Unavailable):
-        made.eligible(Right.CONFIRM, "U1", action(Policy()))
+        made.check_standing(Right.CONFIRM, "U1", action(Policy()))
     with pytest.raises(Unavailable):
-        made.policy(DEV, user="U1", channel="C1")
+        made.check_request(DEV, "U1", "C1")
 
 
 @pytest.mark.parametrize(
@@ -155,7 +144,7 @@ def test_an_outsider_in_the_group_of_approvers_is_nobody_and_is_told_what_they_a
         assert refused.value.verdict == Verdict(False, reason)
         assert (user in refused.value.remedy) is (reason is not Reason.FOREIGN)
     with pytest.raises(NotAllowed, match=said):
-        made.eligible(Right.DECIDE, user, action(Policy("approvers", approvers=APPROVERS)))
+        made.check_standing(Right.DECIDE, user, action(NEEDED))
 
 
 def test_a_guest_whom_the_settings_name_may_do_what_that_gives_there_and_nothing_else(
@@ -164,7 +153,7 @@ def test_a_guest_whom_the_settings_name_may_do_what_that_gives_there_and_nothing
     made = over(people)
     made.check(Right.SEE, "U0GUS")
     made.check(Right.OPEN_WINDOW, "U0GUS", PRODUCTION)
-    assert made.eligible(Right.DECIDE, "U0GUS", action(Policy("approvers", approvers=APPROVERS)))
+    assert made.may_act(Right.DECIDE, "U0GUS", action(NEEDED)).allowed
     for right in (Right.ASK, Right.INSPECT, Right.SNOOZE):
         with pytest.raises(NotAllowed, match="guests may do only what the settings name them for"):
             made.check(right, "U0GUS", DEVELOPMENT)
@@ -188,22 +177,36 @@ def test_a_refusal_says_what_is_refused_and_who_may(people: People) -> None:
         made.check(Right.OPEN_WINDOW, "U3", DEVELOPMENT)
 
 
-def test_only_who_may_decide_is_eligible_and_other_reasons_are_left_to_the_store(
+def test_an_action_is_decided_on_by_who_may_and_other_reasons_are_left_to_the_store(
     people: People,
 ) -> None:
     made = over(people)
-    waiting = action(Policy("approvers", approvers=APPROVERS))
-    assert made.eligible(Right.DECIDE, "U2", waiting)
-    for user in ("U1", "U11", "U3"):
-        assert not made.eligible(Right.DECIDE, user, waiting)
+    own, waiting = action(Policy()), action(NEEDED)
+    for right, user, about, allowed in (
+        (Right.DECIDE, "U2", waiting, True),
+        (Right.DECIDE, "U1", waiting, False),
+        (Right.DECIDE, "U11", waiting, False),
+        (Right.DECIDE, "U3", waiting, False),
+        (Right.DECIDE, "U2", own, False),
+        (Right.CONFIRM, "U1", own, True),
+        (Right.CANCEL, "U1", own, True),
+        (Right.CANCEL, "U2", own, False),
+        (Right.STOP, "U1", own, True),
+        (Right.STOP, "U2", own, True),
+        (Right.STOP, "U3", own, False),
+    ):
+        assert made.may_act(right, user, about).allowed is allowed
+        made.check_standing(right, user, about)
     assert made.may_act(Right.DECIDE, "U11", waiting).reason is Reason.OWN_REQUEST
-    own = action(Policy())
-    assert made.eligible(Right.CONFIRM, "U1", own)
-    assert made.eligible(Right.CANCEL, "U1", own)
-    assert not made.eligible(Right.CANCEL, "U2", own)
-    assert not made.eligible(Right.DECIDE, "U2", own)
-    for user, may_stop in (("U1", True), ("U2", True), ("U3", False)):
-        assert made.eligible(Right.STOP, user, own) is may_stop
+
+
+def test_a_request_is_refused_to_whoever_may_not_ask_in_that_channel(people: People) -> None:
+    made = over(people, None, dataclasses.replace(PRODUCTION, channels=("C9",)))
+    made.check_request(PROD, "U1", "C9")
+    with pytest.raises(NotAllowed, match="may not be requested from this channel") as refused:
+        made.check_request(PROD, "U1", "C1")
+    assert refused.value.verdict.channels == ("C9",)
+    made.check_request(DEV, "U1", "C1")
 
 
 def test_powers_are_told_with_their_reasons(people: People) -> None:
@@ -228,6 +231,30 @@ def action(policy: Policy) -> Action:
     """One of U1's on the production gateway."""
     return Action(
         id="AAAAAA", kind="deploy", ref=PROD, state=State.PENDING, version=1, requester="U1",
-        person="ana", policy=policy, digest="d", request={}, plan={}, origin={}, created_at=0,
-        expires_at=0, updated_at=0,
+        person="ana", policy=policy, digest="d", request=NOTHING, plan=NOTHING, origin={},
+        created_at=0, expires_at=0, updated_at=0,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("standing", [Standing.GUEST, Standing.DEACTIVATED, Standing.FOREIGN])
+@pytest.mark.parametrize("needed", [Policy(), NEEDED])
+def test_whoever_became_an_outsider_since_they_asked_decides_on_nothing(
+    people: People, needed: Policy, standing: Standing
+) -> None:
+    people.standings = {"U1": standing, "U2": standing}
+    user = "U2" if needed.requirements else "U1"
+    # Neither the store nor the policies are asked for anything more.
+    store: Any = SimpleNamespace(get=lambda _: action(needed))
+    nothing: Any = SimpleNamespace()
+    decider = Decider(store, nothing, nothing, over(people), nothing)
+    by = By(user, "d", "r")
+    with pytest.raises(NotAllowed):
+        decider.agree("AAAAAA", by)
+    if needed.requirements:
+        with pytest.raises(NotAllowed):
+            decider.deny("AAAAAA", by, "no")
+    with pytest.raises(NotAllowed):
+        decider.cancel("AAAAAA", By("U1", "d", "r"))
+    people.away = True
+    with pytest.raises(Unavailable):
+        decider.agree("AAAAAA", by)

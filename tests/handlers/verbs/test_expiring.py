@@ -44,6 +44,7 @@ def services(client: WebClient, **more: Any) -> Any:
     return SimpleNamespace(
         slack=client,
         environments=(ENVIRONMENT,),
+        caches={},
         **{
             "authority": authority(ENVIRONMENT, people=approvers),
             "resume": lambda *_: True,
@@ -63,7 +64,7 @@ def test_a_snooze_is_on_record_also_where_the_gateway_was_gone_for_long(
     ref = GatewayRef("west", "dev", "edge-1")
     redis = connect(server.url)
     tracker, audit = Tracker(redis, "one"), AuditLog(redis)
-    monkeypatch.setattr(expiring, "find", lambda services, name: ref)
+    monkeypatch.setattr(expiring, "find", lambda caches, name: ref)
     made = services(client, tracker=tracker, audit=audit)
     for number in range(2):
         soon = float(redis.time()[0]) + 86_400
