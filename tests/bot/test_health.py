@@ -8,8 +8,6 @@ from bot.parts import Parts
 from deploy.deadline import Deadline
 from tests.bot.test_parts import Fake
 
-FEW = Deadline.after(60)
-
 
 @pytest.fixture
 def parts() -> dict[str, Fake]:
@@ -26,7 +24,7 @@ def url(parts: dict[str, Fake]) -> Iterator[str]:
     )
     server.start()
     yield f"http://127.0.0.1:{server.port}"
-    server.stop(FEW)
+    server.stop(Deadline.after(5))
     assert not server.live
 
 

@@ -146,3 +146,21 @@ def test_of_very_many_answers_that_slack_does_not_take_the_oldest_are_worked_out
         until(lambda: client.zcard("gateway-bot:{inbox}:open") == 0, "the end of both")
         made.stop(Deadline.after(5))
     assert begun == ["r1", "r2", "r1"]
+
+
+def test_what_comes_once_a_bot_has_stopped_is_left_to_another(server: Valkey) -> None:
+    inbox = Inbox(connect(server.url))
+    begun: list[str] = []
+
+    def quick(services: Any, request: Request) -> None:
+        begun.append(request.id)
+
+    with ThreadPoolExecutor(1) as pool:
+        services: Any = SimpleNamespace()
+        first = intake.Intake(services, inbox, {"quick": quick}, pool, "bot-1")
+        first.start()
+        first.stop(Deadline.after(5))
+        assert not first.live
+        RequestInbox(inbox, first.take_up).accept(Request("r1", "quick", "U1", "C1"))
+    assert begun == []
+    assert inbox.claim("r1", "bot-2", 60) is not None
