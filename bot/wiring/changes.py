@@ -94,7 +94,6 @@ def changes_of(
         Sightings(outside.caches, outside.instances),
         stores.placements,
         stores.admitted,
-        outside.clusters,
         outside.instances,
         outside.environments,
         governed_by(settings),

@@ -1,10 +1,10 @@
 """Gathers what is known of a gateway's token, and tells whose requirements a change takes now."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from deploy.access import Environment
 from deploy.azure import ApimInstance, resource_of
-from deploy.gateway import GatewayRef, GatewayResource
+from deploy.gateway import GatewayResource
 from deploy.governance.admitted import AdmittedTokens, TokenInUse
 from deploy.governance.naming import may_be
 from deploy.governance.placements import PlacementRecord
@@ -15,28 +15,28 @@ from deploy.governance.requirements import (
     TokenChange,
     token_authority,
 )
-from deploy.governance.sightings import Sightings
-from deploy.kube.cluster import Cluster
-from deploy.observed.pods import token_secret_of
+from deploy.governance.sightings import Sighting, Sightings
 from deploy.plans.plan import Plan
 from deploy.plans.redirection import redirections
 from deploy.specs.gateway_spec import GatewaySpec
 
-
-def token_change(plan: Plan, *, regenerates: bool = False) -> TokenChange:
-    """What carrying out a plan does with the gateway's token. Pure."""
-    return TokenChange(plan.token.mint, regenerates, redirections(plan))
+_SCAN_SECONDS = 2.0
+_DECISION_SECONDS = 0.3
+"""How long a cluster of which nothing is known yet is waited for: somebody waits for a decision, and
+the record says what was seen there."""
 
 
 class Governor:
-    """Whose requirements changes take, by the settings, the record and what the clusters show."""
+    """Whose requirements changes take, by the settings, the record and what the clusters show.
+
+    Nothing here asks a cluster or Azure: a cluster that does not answer delays no decision.
+    """
 
     def __init__(
         self,
         sightings: Sightings,
         record: PlacementRecord,
         admitted: AdmittedTokens,
-        clusters: Mapping[str, Cluster],
         instances: Mapping[str, ApimInstance],
         environments: Sequence[Environment],
         rules: Sequence[GovernedBy] = (),
@@ -44,10 +44,14 @@ class Governor:
         self._sightings = sightings
         self._record = record
         self._admitted = admitted
-        self._clusters = clusters
         self._instances = instances
         self._environments = environments
         self._rules = rules
+
+    def scan(self) -> None:
+        """Record what the clusters show."""
+        for sighting in self._sightings.now(_SCAN_SECONDS):
+            self._record.note(sighting)
 
     def resource(self, spec: GatewaySpec) -> GatewayResource | None:
         """Whose token the gateway holds; None for one that signs in to Entra ID. The service is
@@ -58,31 +62,25 @@ class Governor:
         gateway = spec.apim.gateway
         return resource_of(instance, gateway) if instance else GatewayResource("", gateway)
 
-    def scan(self) -> None:
-        """Record what the clusters show."""
-        for sighting in self._sightings.now():
-            self._record.note(sighting)
-
     def required(self, plan: Plan, *, regenerates: bool = False) -> TokenAuthority:
-        """Whose requirements carrying out the plan takes, as things are now.
-
-        Unavailable when Redis, or the cluster of a gateway whose token is replaced, cannot be read.
-        """
-        resource, target = self.resource(plan.spec), plan.spec.ref
-        change = token_change(plan, regenerates=regenerates)
+        """Whose requirements carrying out the plan takes, as things are now; `regenerates` says that
+        it makes a key anew. Unavailable when Redis cannot be used."""
+        resource = self.resource(plan.spec)
+        change = TokenChange(plan.token.mint, regenerates, redirections(plan))
+        shown = self._sightings.now(_DECISION_SECONDS) if resource else ()
         return token_authority(
             change,
-            target,
+            plan.spec.ref,
             resource,
             environments=self._environments,
             rules=self._rules,
-            placements=self.placements(resource) if resource else Placements(),
-            admitted=(change.mints and resource is not None and self._put_there(target, resource)),
+            placements=self._placements(resource, shown) if resource else Placements(),
+            admitted=bool(resource and change.mints and self._put_there(plan, resource, shown)),
         )
 
-    def placements(self, resource: GatewayResource) -> Placements:
+    def _placements(self, resource: GatewayResource, shown: Iterable[Sighting]) -> Placements:
         """Where the resource is: what is on record, and what the clusters show now."""
-        recorded, shown = self._record.read(resource), self._sightings.now()
+        recorded = self._record.read(resource)
         whole = {sighting.cluster for sighting in shown if sighting.whole}
         seen = {ref for s in shown for named, ref in s.placed if may_be(named, resource)}
         unidentified = {ref for ref in recorded.unidentified if ref.cluster not in whole}
@@ -92,18 +90,12 @@ class Governor:
             self._sightings.clusters - recorded.read_at.keys() - whole,
         )
 
-    def _put_there(self, target: GatewayRef, resource: GatewayResource) -> bool:
-        token = self.in_use(target)
-        return token is not None and self._admitted.is_admitted(token, resource)
-
-    def in_use(self, ref: GatewayRef) -> TokenInUse | None:
-        """The token that the gateway uses now; None where it has none, or one that can change."""
-        cluster = self._clusters.get(ref.cluster)
-        live = cluster.get("Deployment", ref.namespace, ref.name) if cluster else None
-        used = token_secret_of(live["spec"]["template"]["spec"]) if live else None
-        if cluster is None or used is None:
-            return None
-        secret = cluster.get("Secret", ref.namespace, used[0])
-        if secret is None or secret.get("immutable") is not True:
-            return None
-        return TokenInUse(ref, cluster.uid(), used[0], str(secret["metadata"]["uid"]))
+    def _put_there(self, plan: Plan, resource: GatewayResource, shown: Iterable[Sighting]) -> bool:
+        """Whether a decided action put the token there that the plan replaces."""
+        secrets = {ref: facts for s in shown for ref, facts in s.secrets.items()}
+        facts = secrets.get(plan.spec.ref)
+        if facts is None or not facts.immutable:
+            # The content of one that can change may be another token by now.
+            return False
+        token = TokenInUse(plan.spec.ref, plan.cluster_uid, facts.name, facts.uid)
+        return self._admitted.is_admitted(token, resource)

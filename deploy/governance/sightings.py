@@ -10,8 +10,9 @@ from deploy.azure import ApimInstance
 from deploy.errors import GatewayBotError
 from deploy.gateway import GatewayRef, GatewayResource
 from deploy.governance.naming import PodSettings, names_itself, read_settings, resources_named
-from deploy.health.cache import CachedGateway, ClusterCache
+from deploy.health.cache import CachedGateway, ClusterCache, Snapshot
 from deploy.observed.inventory import signs_in
+from deploy.tokens.token import SecretFacts
 
 log = logging.getLogger(__name__)
 
@@ -25,12 +26,13 @@ class Sighting:
     """What one cluster shows. `whole` says whether all of its gateways are there.
 
     A resource whose service is empty may be any service's; `unidentified` are gateways that hold a
-    token, and nothing tells whose.
+    token, and nothing tells whose. `secrets` are those that gateways take their token from.
     """
 
     cluster: str
     placed: frozenset[tuple[GatewayResource, GatewayRef]]
     unidentified: frozenset[GatewayRef] = frozenset()
+    secrets: Mapping[GatewayRef, SecretFacts] = field(default_factory=dict)
     whole: bool = True
 
 
@@ -68,7 +70,7 @@ class Sightings:
         """Every cluster of the settings, whether it answers or not."""
         return frozenset(self._caches)
 
-    def now(self, wait: float = 2.0) -> tuple[Sighting, ...]:
+    def now(self, wait: float) -> tuple[Sighting, ...]:
         """What every cluster shows; one of which nothing is known after `wait` seconds is left out."""
         found = []
         for name, cache in self._caches.items():
@@ -77,15 +79,16 @@ class Sightings:
             except GatewayBotError as error:
                 log.info("the gateways of cluster %s are not seen: %s", name, error)
                 continue
-            found.append(self._sighting(name, cache, snapshot.gateways, not snapshot.stale))
+            found.append(self._sighting(cache, snapshot))
         return tuple(found)
 
-    def _sighting(
-        self, name: str, cache: ClusterCache, gateways: tuple[CachedGateway, ...], whole: bool
-    ) -> Sighting:
+    def _sighting(self, cache: ClusterCache, snapshot: Snapshot) -> Sighting:
         placed: set[tuple[GatewayResource, GatewayRef]] = set()
         unidentified: set[GatewayRef] = set()
-        for gateway in gateways:
+        secrets: dict[GatewayRef, SecretFacts] = {}
+        for gateway in snapshot.gateways:
+            if gateway.token is not None and gateway.token.facts is not None:
+                secrets[gateway.ref] = gateway.token.facts
             settings = PodSettings(signs_in=signs_in(gateway.deployment))
             if not names_itself(gateway, self._instances):
                 settings = self._settings(cache, gateway) or settings
@@ -93,8 +96,14 @@ class Sightings:
             placed |= {(resource, gateway.ref) for resource in resources}
             if not resources and not settings.signs_in:
                 unidentified.add(gateway.ref)
-        self._forget(name, {gateway.ref for gateway in gateways})
-        return Sighting(name, frozenset(placed), frozenset(unidentified), whole)
+        self._forget(snapshot.cluster, {gateway.ref for gateway in snapshot.gateways})
+        return Sighting(
+            snapshot.cluster,
+            frozenset(placed),
+            frozenset(unidentified),
+            secrets,
+            whole=not snapshot.stale,
+        )
 
     def _settings(self, cache: ClusterCache, gateway: CachedGateway) -> PodSettings | None:
         metadata, ref = gateway.deployment["metadata"], gateway.ref

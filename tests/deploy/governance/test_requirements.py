@@ -231,7 +231,9 @@ def test_knowing_more_placements_never_takes_a_requirement_away(
     )
 
     def counted(placements: Placements) -> set[str]:
-        found = token_authority(change, target, EDGE, environments=ENVIRONMENTS, placements=placements)
+        found = token_authority(
+            change, target, EDGE, environments=ENVIRONMENTS, placements=placements
+        )
         return set(found.environments)
 
     assert counted(one) <= counted(both)

@@ -1,0 +1,375 @@
+"""B1 of issue 12 on a cluster and a Valkey: every way to another place's token takes its approval."""
+
+import base64
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from bot.sandbox.valkey import Valkey
+from deploy.access import Environment
+from deploy.actions.connection import connect as connect_redis
+from deploy.annotations import SPEC_ANNOTATION
+from deploy.azure import ApimInstance, resource_of
+from deploy.gateway import ApimGateway, GatewayRef
+from deploy.governance.admitted import AdmittedTokens, TokenInUse
+from deploy.governance.governor import Governor
+from deploy.governance.placements import PlacementRecord
+from deploy.governance.requirements import GovernedBy, Reason
+from deploy.governance.sightings import Sightings
+from deploy.health.cache import ClusterCache
+from deploy.kube.cluster import Cluster, connect
+from deploy.plans.plan import FieldChange, ObjectChange, Plan
+from deploy.specs.options import Auth
+from deploy.tokens.token_plan import TokenPlan
+from tests.support.gateway_bed import HOST, SPEC, TIMEOUTS
+from tests.support.redis_servers import started
+from tests.support.running_cluster import RunningCluster
+from tests.support.waiting import until
+
+CONTOSO = ApimInstance("contoso", "sub", "group", "contoso", HOST)
+AGAIN = ApimInstance("again", "SUB", "Group", "Contoso", HOST)
+FABRIKAM = ApimInstance(
+    "fabrikam", "sub", "group", "fabrikam", "fabrikam.configuration.azure-api.net"
+)
+INSTANCES = {each.name: each for each in (CONTOSO, AGAIN, FABRIKAM)}
+EDGE = resource_of(CONTOSO, "edge-1")
+DEV = Environment("development", namespaces=("dev",))
+PROD = Environment("production", namespaces=("prod",), production=True)
+TARGET = GatewayRef("west", "dev", "edge-1")
+MINT = TokenPlan("edge-1-token-new", True, None, "")
+KEEP = TokenPlan("edge-1-token-old", False, None, "")
+IMAGE = "mcr.microsoft.com/azure-api-management/gateway:2.11.1"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    yield from started("valkey", tmp_path_factory.mktemp("redis"))
+
+
+class World:
+    """Two clusters, `east` without gateways, and what governs their gateways' tokens."""
+
+    def __init__(self, west: RunningCluster, east: RunningCluster, server: Valkey) -> None:
+        self.servers = {"west": west, "east": east}
+        self.clusters: dict[str, Cluster] = {}
+        self.caches: dict[str, ClusterCache] = {}
+        for name, running in self.servers.items():
+            kubeconfig = running.kubeconfig()
+            self.clusters[name] = connect(name, kubeconfig=kubeconfig, context="west", timeouts=TIMEOUTS)  # fmt: skip
+            self.caches[name] = ClusterCache(self.clusters[name])
+        self.redis = connect_redis(server.url)
+        self.redis.flushall()
+        self.record, self.admitted = PlacementRecord(self.redis), AdmittedTokens(self.redis)
+        self.sightings = Sightings(self.caches, INSTANCES)
+
+    def governor(self, *rules: GovernedBy, sightings: Sightings | None = None) -> Governor:
+        return Governor(
+            sightings or self.sightings,
+            self.record,
+            self.admitted,
+            INSTANCES,
+            (DEV, PROD),
+            rules,
+        )
+
+    def required(self, plan: Plan, *rules: GovernedBy, **more: Any) -> tuple[str, ...]:
+        return self.governor(*rules).required(plan, **more).environments
+
+    def install(
+        self, namespace: str, name: str = "edge-1", *, cluster: str = "west", **shape: Any
+    ) -> GatewayRef:
+        """A gateway that somebody installed, once the caches show it as it is."""
+        objects = portal(namespace, name, **shape)
+        for item in objects:
+            self.clusters[cluster].create(item)
+        ref = GatewayRef(cluster, namespace, name)
+        until(lambda: self.shows(ref), "the cache shows it with its token")
+        return ref
+
+    def shows(self, ref: GatewayRef) -> bool:
+        found = self.caches[ref.cluster].read().find(ref)
+        return found is not None and (found.token is None or found.token.error != "not read yet")
+
+    def remove(self, ref: GatewayRef) -> None:
+        cluster = self.clusters[ref.cluster]
+        for kind, name in (
+            ("Deployment", ref.name),
+            ("ConfigMap", f"{ref.name}-env"),
+            ("Secret", f"{ref.name}-token-old"),
+        ):
+            if cluster.get(kind, ref.namespace, name) is not None:
+                cluster.delete(kind, ref.namespace, name)
+        until(lambda: self.caches[ref.cluster].read().find(ref) is None, "the cache forgets it")
+
+    def admit(self, ref: GatewayRef) -> None:
+        """A decided action put the token there."""
+        cluster = self.clusters[ref.cluster]
+        secret = cluster.get("Secret", ref.namespace, f"{ref.name}-token-old")
+        assert secret is not None
+        metadata = secret["metadata"]
+        token = TokenInUse(ref, cluster.uid(), metadata["name"], metadata["uid"])
+        self.admitted.admit(token, EDGE, "ABC234")
+
+
+@pytest.fixture(scope="module")
+def clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RunningCluster]]:
+    with (
+        RunningCluster(
+            tmp_path_factory.mktemp("west"),
+            namespaces=("dev", "prod", "nobody"),
+            with_kubelet=False,
+        ) as west,
+        RunningCluster(
+            tmp_path_factory.mktemp("east"), namespaces=("prod",), with_kubelet=False
+        ) as east,
+    ):
+        yield [west, east]
+
+
+@pytest.fixture
+def world(clusters: list[RunningCluster], server: Valkey) -> Iterator[World]:
+    made = World(clusters[0], clusters[1], server)
+    for cache in made.caches.values():
+        cache.read()
+    yield made
+    for name, cache in made.caches.items():
+        for gateway in cache.read().gateways:
+            made.remove(gateway.ref)
+        cache.stop()
+        made.clusters[name].close()
+
+
+def portal(
+    namespace: str,
+    name: str,
+    *,
+    gateway: str = "edge-1",
+    endpoint: str = HOST,
+    token: str | None = "",
+    spec: str = "",
+    immutable: bool = True,
+    inline: bool = False,
+) -> list[dict[str, Any]]:
+    """A gateway as the portal's YAML makes it; `token` None leaves its Secret out."""
+    text = f"GatewayKey {gateway}&209912312359&c2lnbmF0dXJl" if token == "" else token
+    ref = {"secretKeyRef": {"name": f"{name}-token-old", "key": "value"}}
+    auth = {"value": text} if inline else {"valueFrom": ref}
+    env = [{"name": "config.service.auth", **auth}]
+    labels = {"app": name}
+    container = {
+        "name": name,
+        "image": IMAGE,
+        "env": env,
+        "envFrom": [{"configMapRef": {"name": f"{name}-env"}}],
+    }
+    annotations = {SPEC_ANNOTATION: spec} if spec else {}
+    meta = {"namespace": namespace}
+    objects: list[dict[str, Any]] = [
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": f"{name}-env", **meta},
+            "data": {"config.service.endpoint": endpoint},
+        },
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": name, "annotations": annotations, **meta},
+            "spec": {
+                "replicas": 0,
+                "selector": {"matchLabels": labels},
+                "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+            },
+        },
+    ]
+    if not inline and text is not None:
+        secret = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": f"{name}-token-old", **meta},
+            "data": {"value": base64.b64encode(text.encode()).decode()},
+            "immutable": immutable,
+        }
+        objects.insert(0, secret)
+    return objects
+
+
+def planned(
+    world: World,
+    token: TokenPlan = MINT,
+    *changes: ObjectChange,
+    ref: GatewayRef = TARGET,
+    instance: str = "contoso",
+    gateway: str = "edge-1",
+) -> Plan:
+    spec = dataclasses.replace(SPEC, ref=ref, apim=ApimGateway(instance, gateway, HOST))
+    return Plan(spec, world.clusters[ref.cluster].uid(), (), changes, token)
+
+
+BOTH = ("development", "production")
+
+
+def test_a_gateway_that_runs_nowhere_else_follows_its_target(world: World) -> None:
+    assert world.required(planned(world)) == ("development",)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        pytest.param({}, id="by the portal's YAML"),
+        pytest.param({"gateway": "EDGE-1"}, id="in upper case"),
+        pytest.param({"name": "other"}, id="under another name"),
+        pytest.param({"endpoint": "10.0.0.9"}, id="at an endpoint nobody knows"),
+        pytest.param({"token": "unreadable"}, id="with a token that cannot be read"),
+        pytest.param({"token": None}, id="with a Secret that is gone"),
+        pytest.param({"inline": True}, id="with its token in plain text"),
+        pytest.param({"cluster": "east"}, id="on another cluster"),
+        pytest.param(
+            {"spec": '{"gateway": "Edge-1", "apim": {"instance": "again"}}', "token": None},
+            id="by another entry of the same service",
+        ),
+    ],
+)
+def test_a_token_of_a_gateway_that_production_runs_takes_productions_approval(
+    world: World, shape: dict[str, Any]
+) -> None:
+    assert world.required(planned(world)) == ("development",)
+    world.install("prod", **shape)
+    assert world.required(planned(world)) == BOTH
+    assert world.required(planned(world, instance="again")) == BOTH
+    assert world.required(planned(world, gateway="EDGE-1")) == BOTH
+    copied = GatewayRef("west", "dev", "edge-1-copy")
+    assert world.required(planned(world, ref=copied)) == BOTH
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        pytest.param({"gateway": "edge-2"}, id="another gateway"),
+        pytest.param({"endpoint": FABRIKAM.configuration_endpoint}, id="another service"),
+        pytest.param({"token": "workloadIdentity", "inline": True}, id="a gateway that signs in"),
+    ],
+)
+def test_what_production_runs_of_others_asks_nobody(world: World, shape: dict[str, Any]) -> None:
+    world.install("prod", **shape)
+    assert world.required(planned(world)) == ("development",)
+
+
+def test_a_gateway_that_was_deleted_or_renamed_still_takes_productions_approval(
+    world: World,
+) -> None:
+    ref = world.install("prod")
+    world.governor().scan()
+    world.remove(ref)
+    assert world.required(planned(world)) == BOTH
+
+
+def test_production_that_appears_after_a_decision_makes_the_requirements_grow(
+    world: World,
+) -> None:
+    decided = world.governor().required(planned(world))
+    world.install("prod")
+    (more,) = world.governor().required(planned(world)).beyond(decided.environments)
+    assert more.environment == "production"
+    assert more.reasons == (Reason("seen", "west/prod/edge-1"),)
+
+
+def test_a_look_alike_in_an_unlisted_namespace_locks_nobody_out_and_is_reported(
+    world: World,
+) -> None:
+    look_alike = world.install("nobody")
+    found = world.governor().required(planned(world))
+    assert found.environments == ("development",)
+    assert found.unlisted == (look_alike,)
+
+
+def test_what_the_settings_say_counts_instead_of_what_is_seen(world: World) -> None:
+    world.install("prod")
+    rule = GovernedBy(AGAIN.arm_id, "edge-*", ("development",))
+    assert world.required(planned(world), rule) == ("development",)
+
+
+def test_scaling_and_deploying_with_the_same_secret_follow_the_target(world: World) -> None:
+    world.install("prod")
+    image = "spec.template.spec.containers[edge-1].image"
+    change = ObjectChange(
+        "Deployment", "edge-1", "update", (FieldChange(image, IMAGE, IMAGE[:-1] + "0"),)
+    )
+    assert world.required(planned(world, KEEP, change)) == ("development",)
+
+
+def test_sending_a_kept_token_elsewhere_takes_productions_approval(world: World) -> None:
+    world.install("prod")
+    field = FieldChange('data["config.service.endpoint"]', HOST, "eu.contoso.example")
+    change = ObjectChange("ConfigMap", "edge-1-env", "update", (field,))
+    assert world.required(planned(world, KEEP, change)) == BOTH
+
+
+def test_a_key_made_anew_takes_productions_approval(world: World) -> None:
+    world.install("prod")
+    assert world.required(planned(world, KEEP), regenerates=True) == BOTH
+
+
+def test_a_gateway_that_signs_in_follows_its_target(world: World) -> None:
+    world.install("prod")
+    plan = planned(world, TokenPlan(None, False, None, ""))
+    signs_in = dataclasses.replace(plan.spec, auth=Auth(kind="workloadIdentity"))
+    assert world.required(dataclasses.replace(plan, spec=signs_in)) == ("development",)
+
+
+def test_a_token_that_a_decided_action_put_there_is_replaced_by_the_targets_decision(
+    world: World,
+) -> None:
+    world.install("prod")
+    here = world.install("dev")
+    assert world.required(planned(world)) == BOTH, "somebody else put it there"
+    world.admit(here)
+    assert world.required(planned(world)) == ("development",)
+    assert world.required(planned(world), regenerates=True) == BOTH
+    world.redis.flushall()
+    assert world.required(planned(world)) == BOTH, "an emptied Redis admits nothing"
+
+
+def test_a_secret_of_the_same_name_that_others_made_again_is_not_admitted(world: World) -> None:
+    world.install("prod")
+    here = world.install("dev")
+    world.admit(here)
+    world.remove(here)
+    world.install("dev")
+    assert world.required(planned(world)) == BOTH
+
+
+def test_a_secret_whose_content_can_change_is_not_admitted(world: World) -> None:
+    world.install("prod")
+    here = world.install("dev", immutable=False)
+    world.admit(here)
+    assert world.required(planned(world)) == BOTH
+
+
+def test_a_cluster_that_cannot_be_read_counts_as_what_was_seen_there(
+    world: World, server: Valkey
+) -> None:
+    world.governor().scan()
+    silent = Sightings({**world.caches, "east": _Silent(world.clusters["east"])}, INSTANCES)
+    governor = world.governor(sightings=silent)
+    assert governor.required(planned(world)).environments == ("development",)
+    world.redis.flushall()
+    found = governor.required(planned(world))
+    assert found.environments == BOTH
+    assert found.governing[1].reasons == (Reason("never_read", "east"),)
+
+
+class _Silent(ClusterCache):
+    """A cluster that does not answer."""
+
+    def start(self) -> None:
+        """Nothing is ever read."""
+
+
+def test_every_production_plan_names_the_less_protected_places(world: World) -> None:
+    here = world.install("dev")
+    plan = planned(world, KEEP, ref=GatewayRef("west", "prod", "edge-1"))
+    found = world.governor().required(plan)
+    assert [(p.ref, p.environment) for p in found.less_protected] == [(here, "development")]
