@@ -2,15 +2,17 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from deploy.actions.record import Action
 from deploy.actions.store import ActionStore, Decision, Facts, Needed
 from deploy.changes.kinds import KINDS, Kind, Means, codec_of, kinds_of
 from deploy.gateway import ApimGateway, GatewayRef
+from deploy.kube.cluster import Cluster
 from deploy.plans.binding import plan_from_mapping, plan_to_mapping
 from deploy.plans.plan import FieldChange, ObjectChange, Plan
+from deploy.plans.planning import Planner
 from deploy.plans.requests import DeployRequest
 from deploy.policy import People, Policy, Requirement
 from deploy.specs.gateway_spec import GatewaySpec
@@ -28,6 +30,12 @@ def kinds(**means: Any) -> Mapping[str, Kind]:
 
 CODEC = codec_of(kinds())
 """What reads and writes actions of every kind there is."""
+
+
+def replanning(planner: Planner, clusters: Mapping[str, Cluster]) -> Callable[[Action], Plan]:
+    """What makes an action's plan once more, as executors are given it."""
+    table = kinds(planner=planner, clusters=clusters)
+    return lambda action: table[action.kind].plan(action.request, action.id)
 
 
 def spec_of(ref: GatewayRef = REF) -> GatewaySpec:
