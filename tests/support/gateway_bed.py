@@ -16,13 +16,13 @@ from deploy.errors import Unavailable
 from deploy.gateway import ApimGateway, GatewayRef
 from deploy.kube.cluster import Cluster, connect
 from deploy.kube.connection import Timeouts
-from deploy.plans.binding import plan_to_mapping
 from deploy.plans.plan import Plan
+from deploy.plans.requests import DeployRequest
 from deploy.policy import Policy
 from deploy.retry import RunLost
 from deploy.specs.gateway_spec import GatewaySpec
-from deploy.specs.spec import spec_to_mapping
 from deploy.tokens.token import Token
+from tests.support.actions import as_stored
 from tests.support.running_cluster import RunningCluster
 from tests.support.tiny_configuration import TinyConfiguration
 
@@ -160,10 +160,10 @@ def action_for(plan: Plan, action_id: str = "ABC234", **changes: Any) -> Action:
         "version": 3,
         "requester": "U1",
         "person": "U1",
-        "policy": Policy("requester", 1),
+        "policy": Policy(),
         "digest": plan.digest,
-        "request": {"spec": spec_to_mapping(plan.spec), "take_over": False},
-        "plan": plan_to_mapping(plan),
+        "request": DeployRequest(plan.spec),
+        "plan": as_stored(plan),
         "origin": {},
         "created_at": 0.0,
         "expires_at": 0.0,

@@ -17,15 +17,17 @@ from deploy.kube.cluster import Cluster, connect
 from deploy.observed.pods import token_secret_of
 from deploy.observed.token_facts import secret_facts
 from deploy.plans.planning import Planner
+from deploy.plans.requests import RotateRequest
 from deploy.rollouts.applying import Applier
 from deploy.rollouts.deployer import Deployer
 from deploy.rollouts.minting import Minter
-from deploy.rollouts.rotator import Rotator, plan_rotation, rotation_request
+from deploy.rollouts.rotator import Rotator
 from deploy.rollouts.verification import Observing
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.options import Rollout
 from deploy.tokens.rotation import Rotation
 from deploy.tokens.token import SecretFacts
+from tests.support.actions import replanning, workings
 from tests.support.azure import OWNER, SUBSCRIPTION, AzureBed
 from tests.support.custody import LocalCustody
 from tests.support.gateway_bed import HOST, TIMEOUTS, RecordingRun, action_for
@@ -69,11 +71,12 @@ class RotationBed:
         self.arm = ArmClient(session, azure.credential(OWNER), endpoint=azure.azure.url)
         self.instances = {"contoso": INSTANCE}
         self.planner = Planner({"west": cluster}.__getitem__, list, instances=self.instances)
-        self.applier = Applier(
-            self.planner, {"west": cluster}, Minter(self.arm, self.instances, LocalCustody())
-        )
-        self.deployer = Deployer(self.applier, patience=1.0, margin=margin)
-        self.rotator = Rotator(self.applier, observing=OBSERVING, patience=1.0, margin=margin)
+        clusters = {"west": cluster}
+        self.workings = workings(planner=self.planner, clusters=clusters)
+        self.replan = replanning(self.planner, clusters)
+        applier = Applier(clusters, Minter(self.arm, self.instances, LocalCustody()))
+        self.deployer = Deployer(applier, self.replan, patience=1.0, margin=margin)
+        self.rotator = self.rotating(applier, observing=OBSERVING, patience=1.0, margin=margin)
         self._numbers = itertools.count()
 
     @property
@@ -94,9 +97,13 @@ class RotationBed:
     def decided(self, rotation: Rotation | None = None, *, id: str = "", **changes: Any) -> Action:
         """A rotation that was planned and decided on."""
         asked, new_id = rotation or Rotation(), id or self.new_id()
-        plan = plan_rotation(self.planner, self.cluster, self.ref, asked, new_id)
-        request = rotation_request(plan, asked)
+        request = RotateRequest(self.ref, asked)
+        plan = self.workings["rotate"].plan(request, new_id)
         return action_for(plan, new_id, kind="rotate", request=request, **changes)
+
+    def rotating(self, applier: Applier, **options: Any) -> Rotator:
+        """What carries rotations out with that applier."""
+        return Rotator(applier, self.replan, **options)
 
     def rotate(self, rotation: Rotation | None = None, run: RecordingRun | None = None) -> Outcome:
         """Plan, decide and carry out."""

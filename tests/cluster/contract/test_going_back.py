@@ -14,6 +14,7 @@ from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.options import Rollout
 from tests.cluster.conftest import Target
 from tests.cluster.contract.test_stuck import spec_for
+from tests.support.actions import replanning
 from tests.support.custody import LocalCustody
 from tests.support.gateway_bed import INSTANCE, TIMEOUTS, Mint, RecordingRun, action_for
 from tests.support.waiting import until
@@ -29,11 +30,10 @@ def test_the_version_before_comes_back_and_none_of_its_pods_was_stopped(
         "west", kubeconfig=target.kubeconfig, context=target.context, timeouts=TIMEOUTS
     )
     planner = Planner(lambda _: cluster, lambda: ("2.11.1",), instances={"contoso": INSTANCE})
-    applier = Applier(
-        planner, {"west": cluster}, Minter(Mint(), {"contoso": INSTANCE}, LocalCustody())
-    )
+    clusters = {"west": cluster}
+    applier = Applier(clusters, Minter(Mint(), {"contoso": INSTANCE}, LocalCustody()))
     # The shortest deadline a spec may have is 30 s; eight are enough to see that nothing moves.
-    deployer = Deployer(applier, margin=-22.0)
+    deployer = Deployer(applier, replanning(planner, clusters), margin=-22.0)
 
     def deploy(spec: GatewaySpec, action_id: str) -> tuple[State, str]:
         plan = planner.plan(spec, action_id)

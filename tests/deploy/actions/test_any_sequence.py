@@ -3,7 +3,7 @@
 import itertools
 import tempfile
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -20,8 +20,7 @@ from bot.sandbox.valkey import Valkey
 from deploy.actions.connection import connect
 from deploy.actions.record import EDGES, Outcome, State
 from deploy.actions.store import ActionStore
-from deploy.gateway import GatewayRef
-from deploy.policy import Policy
+from tests.support.actions import CODEC, approve, ask, by_approvers, deny
 
 USERS = {"U1": "ana", "U11": "ana", "U2": "ben", "U22": "ben", "U3": "chen"}
 ENDS = (State.SUCCEEDED, State.FAILED, State.UNKNOWN, State.SUPERSEDED)
@@ -78,14 +77,10 @@ class Machine(RuleBasedStateMachine):
     def begin(self, quorum: int, start: State) -> None:
         client = connect(self.server.url)
         client.flushall()
-        self.store = ActionStore(client)
+        self.store = ActionStore(client, CODEC)
         self.model = Model(quorum)
         self.count = 0
-        self.store.create(
-            "AAAAAA", kind="deploy", ref=GatewayRef("west", "prod", "edge-1"), requester="U1",
-            person="ana", policy=Policy("approvers", quorum), digest="d1", request={}, plan={},
-            origin={}, ttl_seconds=600, request_id="r",
-        )  # fmt: skip
+        ask(self.store, person="ana", policy=by_approvers(quorum), ttl=600)
         # A random walk from the start alone is denied long before it runs.
         for by in ("U2", "U3")[: quorum if start is not State.PENDING else 0]:
             self.decide(by, "approve", True, False)
@@ -96,13 +91,11 @@ class Machine(RuleBasedStateMachine):
           eligible=st.booleans(), twice=st.booleans())  # fmt: skip
     def decide(self, by: str, verdict: str, eligible: bool, twice: bool) -> None:
         self.count += 1
-        more: dict[str, Any] = {"reason": "no"} if verdict == "deny" else {}
-        say = getattr(self.store, verdict)
+        say = deny if verdict == "deny" else approve
         for number in range(1 + twice):
             decision = say(
-                "AAAAAA", by=by, person=USERS[by], eligible=eligible, digest="d1",
-                request_id=str(self.count), **more,
-            )  # fmt: skip
+                self.store, by, person=USERS[by], eligible=eligible, request_id=str(self.count)
+            )
             if number == 0:
                 first = self.model.vote(USERS[by], verdict, eligible)
             assert decision.counted is first

@@ -13,11 +13,11 @@ from deploy.actions.connection import connect
 from deploy.actions.record import Action, State
 from deploy.actions.store import ActionStore, Decision
 from deploy.gateway import GatewayRef
-from deploy.policy import People, Policy
+from tests.support import actions
+from tests.support.actions import CODEC, approve, by_approvers, confirm, deny, facts
 from tests.support.redis_servers import started
 
 REF = GatewayRef("west", "prod", "edge-1")
-APPROVERS = People(groups=("S1",))
 
 
 @pytest.fixture(scope="module")
@@ -28,56 +28,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
 @pytest.fixture
 def store(server: Valkey) -> ActionStore:
     connect(server.url).flushall()
-    return ActionStore(connect(server.url))
+    return ActionStore(connect(server.url), CODEC)
 
 
 def ask(store: ActionStore, name: str = "AAAAAA", *, quorum: int = 1, ttl: int = 60) -> Action:
-    return store.create(
-        name,
-        kind="deploy",
-        ref=REF,
-        requester="U1",
-        person="ana",
-        policy=Policy("approvers", quorum, APPROVERS),
-        digest="d1",
-        request={},
-        plan={},
-        origin={},
-        ttl_seconds=ttl,
-        request_id=name,
-    )
-
-
-def approve(
-    store: ActionStore,
-    by: str,
-    name: str = "AAAAAA",
-    *,
-    person: str = "",
-    digest: str = "d1",
-    eligible: bool = True,
-    request: str = "",
-) -> Decision:
-    return store.approve(
-        name,
-        by=by,
-        person=person or by,
-        eligible=eligible,
-        digest=digest,
-        request_id=request or f"{by}-yes",
-    )
-
-
-def deny(store: ActionStore, by: str, *, request: str = "") -> Decision:
-    return store.deny(
-        "AAAAAA",
-        by=by,
-        person=by,
-        eligible=True,
-        digest="d1",
-        reason="not on a Friday",
-        request_id=request or f"{by}-no",
-    )
+    return actions.ask(store, name, ref=REF, person="ana", policy=by_approvers(quorum), ttl=ttl)
 
 
 def test_one_approval_of_the_right_person_is_enough_where_one_is_asked_for(
@@ -95,7 +50,7 @@ def test_a_quorum_counts_people_not_clicks_or_user_ids(store: ActionStore) -> No
     ask(store, quorum=2)
     assert approve(store, "U2", person="ben").result == "counted"
     assert approve(store, "U2", person="ben").result == "replayed"
-    assert approve(store, "U2", person="ben", request="again").result == "voted"
+    assert approve(store, "U2", person="ben", request_id="again").result == "voted"
     assert approve(store, "U22", person="ben").result == "voted"
     found = store.get("AAAAAA")
     assert found is not None
@@ -107,18 +62,15 @@ def test_nobody_decides_on_their_own_request_by_whatever_identity(store: ActionS
     ask(store)
     assert approve(store, "U1").result == "self"
     assert approve(store, "U11", person="ana").result == "self"
-    denied = store.deny(
-        "AAAAAA", by="U1", person="ana", eligible=True, digest="d1", reason="x", request_id="n"
-    )
-    assert denied.result == "self"
-    assert store.confirm("AAAAAA", by="U1", digest="d1", request_id="c").result == "not-approver"
+    assert deny(store, "U1", person="ana").result == "self"
+    assert confirm(store).result == "not-approver"
 
 
 def test_who_is_no_approver_now_or_saw_another_plan_decides_nothing(store: ActionStore) -> None:
     ask(store)
     assert approve(store, "U9", eligible=False).result == "not-approver"
     assert approve(store, "U2", digest="d2").result == "stale"
-    assert approve(store, "U2", name="BBBBBB").result == "gone"
+    assert approve(store, "U2", "BBBBBB").result == "gone"
     found = store.get("AAAAAA")
     assert found is not None
     assert found.votes == ()
@@ -143,21 +95,16 @@ def test_an_approval_that_comes_too_late_approves_nothing(store: ActionStore) ->
 
 
 def test_what_the_requester_decides_is_not_for_approvers(store: ActionStore) -> None:
-    store.create(
-        "AAAAAA", kind="deploy", ref=REF, requester="U1", digest="d1", request={}, plan={},
-        origin={}, ttl_seconds=60, request_id="r",
-    )  # fmt: skip
+    actions.ask(store)
     assert approve(store, "U2").result == "not-requester"
 
 
 def test_a_closed_window_lets_nobody_confirm(store: ActionStore) -> None:
-    store.create(
-        "AAAAAA", kind="deploy", ref=REF, requester="U1", policy=Policy(window="W1"), digest="d1",
-        request={}, plan={}, origin={}, ttl_seconds=60, request_id="r",
-    )  # fmt: skip
-    closed = store.confirm("AAAAAA", by="U1", digest="d1", request_id="1", window_open=False)
-    assert closed.result == "window-closed"
-    assert store.confirm("AAAAAA", by="U1", digest="d1", request_id="2").result == "done"
+    covered = by_approvers(window="W1")
+    actions.ask(store, policy=covered)
+    closed = facts(covered, windows_open=False)
+    assert confirm(store, request_id="1", facts=closed).result == "window-closed"
+    assert confirm(store, request_id="2").result == "done"
 
 
 def test_the_requester_may_take_back_what_is_approved_and_has_not_begun(
@@ -225,17 +172,14 @@ def test_an_approved_action_has_the_quorum_of_eligible_others_and_no_denial(
 ) -> None:
     client = connect(server.url)
     client.flushall()
-    store = ActionStore(client)
+    store = ActionStore(client, CODEC)
     ask(store, quorum=quorum)
     said: dict[str, str] = {}
     state = State.PENDING
     for number, (by, verdict, eligible, digest) in enumerate(votes):
         person = PEOPLE.get(by, by)
-        more = {"reason": "no"} if verdict == "deny" else {}
-        getattr(store, verdict)(
-            "AAAAAA", by=by, person=person, eligible=eligible, digest=digest,
-            request_id=str(number), **more,
-        )  # fmt: skip
+        say = deny if verdict == "deny" else approve
+        say(store, by, person=person, eligible=eligible, digest=digest, request_id=str(number))
         if state is State.PENDING and eligible and digest == "d1" and person not in {"ana", *said}:
             said[person] = verdict
             if verdict == "deny":

@@ -12,13 +12,15 @@ from hypothesis import strategies as st
 
 from bot.sandbox.valkey import Valkey
 from deploy.actions.audit import AuditLog, Entry, Sealed, faults, read_lines, seal
+from deploy.actions.audit_pump import AuditPump
 from deploy.actions.connection import connect
 from deploy.actions.store import ActionStore
 from deploy.actions.windows import Windows
 from deploy.errors import InvalidInput
 from deploy.gateway import GatewayRef
-from deploy.policy import Policy
+from deploy.plans.requests import ScaleRequest
 from handlers.views.inspect import trail
+from tests.support.actions import CODEC, ask, by_approvers
 from tests.support.redis_servers import LosingProxy, started
 from tests.support.waiting import until
 
@@ -36,21 +38,23 @@ def empty(server: Valkey) -> None:
 
 
 def act(server: Valkey, name: str) -> None:
-    store = ActionStore(connect(server.url))
-    store.create(
-        name, kind="deploy", ref=REF, requester="U1", digest="d1", request={}, plan={},
-        origin={}, ttl_seconds=60, request_id=name,
-    )  # fmt: skip
+    store = ActionStore(connect(server.url), CODEC)
+    ask(store, name, ref=REF)
     store.cancel(name, by="U1", digest="d1", request_id="no")
+
+
+def pump_of(server: Valkey, log: AuditLog) -> AuditPump:
+    return AuditPump(connect(server.url), CODEC, log)
 
 
 def test_what_an_action_logged_reaches_the_chain_once_and_in_order(server: Valkey) -> None:
     lines: list[str] = []
     log = AuditLog(connect(server.url), emit=lines.append)
+    pump = pump_of(server, log)
     act(server, "AAAAAA")
-    assert log.pump() == 2
+    assert pump.pump() == 2
     act(server, "BBBBBB")
-    until(lambda: log.pump() or len(lines) == 4, "the rest")
+    until(lambda: pump.pump() or len(lines) == 4, "the rest")
     assert [(e.subject, e.event, e.who) for e in log.read()][::-1] == [
         ("AAAAAA", "pending", "U1"),
         ("AAAAAA", "cancelled", "U1"),
@@ -66,13 +70,9 @@ def test_what_an_action_logged_reaches_the_chain_once_and_in_order(server: Valke
 
 
 def test_why_somebody_went_through_a_freeze_is_on_record(server: Valkey) -> None:
-    log, store = AuditLog(connect(server.url)), ActionStore(connect(server.url))
-    store.create(
-        "AAAAAA", kind="deploy", ref=REF, requester="U1", digest="d1", request={}, plan={},
-        policy=Policy("approvers", break_glass="it is down"), origin={}, ttl_seconds=60,
-        request_id="r",
-    )  # fmt: skip
-    log.pump()
+    log, store = AuditLog(connect(server.url)), ActionStore(connect(server.url), CODEC)
+    ask(store, ref=REF, policy=by_approvers(break_glass="it is down"))
+    pump_of(server, log).pump()
     assert [(e.event, e.who, e.detail) for e in log.read()][::-1] == [
         ("break-glass", "U1", "it is down"),
         ("pending", "U1", "d1"),
@@ -91,13 +91,10 @@ def test_steps_take_no_place_from_what_was_decided(server: Valkey) -> None:
 
 
 def test_an_entry_names_what_was_asked_for_and_not_how_it_is_carried_out(server: Valkey) -> None:
-    store = ActionStore(connect(server.url))
-    store.create(
-        "AAAAAA", kind="deploy", ref=REF, requester="U1", digest="d1", request={"verb": "scale"},
-        plan={}, origin={}, ttl_seconds=60, request_id="r",
-    )  # fmt: skip
+    store = ActionStore(connect(server.url), CODEC)
+    ask(store, ref=REF, kind="scale", request=ScaleRequest(REF, 2))
     log = AuditLog(connect(server.url))
-    log.pump()
+    pump_of(server, log).pump()
     assert [entry.kind for entry in log.read()] == ["scale"]
 
 
@@ -108,9 +105,9 @@ def test_four_pumps_at_once_copy_each_entry_once(server: Valkey) -> None:
     stop = threading.Event()
 
     def pump() -> None:
-        log = AuditLog(connect(server.url), emit=lines.append)
+        mine = pump_of(server, AuditLog(connect(server.url), emit=lines.append))
         while not stop.is_set():
-            log.pump()
+            mine.pump()
 
     threads = [threading.Thread(target=pump) for _ in range(4)]
     for thread in threads:

@@ -14,7 +14,7 @@ from bot.sandbox.valkey import wheel_binary
 from deploy.actions.connection import connect, describe
 from deploy.actions.record import State
 from deploy.actions.store import ActionStore
-from deploy.gateway import GatewayRef
+from tests.support.actions import CODEC, ask, confirm
 from tests.support.waiting import until
 
 
@@ -70,12 +70,9 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
 
 
 def test_nothing_begins_while_the_replica_does_not_know_of_the_approval(pair: Pair) -> None:
-    store = ActionStore(connect(pair.url))
-    store.create(
-        "AAAAAA", kind="deploy", ref=GatewayRef("west", "dev", "edge-1"), requester="U1",
-        digest="d1", request={}, plan={}, origin={}, ttl_seconds=60, request_id="r",
-    )  # fmt: skip
-    store.confirm("AAAAAA", by="U1", digest="d1", request_id="yes")
+    store = ActionStore(connect(pair.url), CODEC)
+    ask(store)
+    confirm(store)
     pair.replica.send_signal(signal.SIGSTOP)
     assert store.claim("AAAAAA", "bot-1", 1, 30) is None
     pair.replica.send_signal(signal.SIGCONT)
@@ -98,13 +95,10 @@ class Wiped:
 
 
 def test_waiting_for_a_replica_leaves_nothing_of_an_action_that_is_gone(pair: Pair) -> None:
-    store = ActionStore(connect(pair.url))
-    store.create(
-        "AAAAAA", kind="deploy", ref=GatewayRef("west", "dev", "edge-1"), requester="U1",
-        digest="d1", request={}, plan={}, origin={}, ttl_seconds=60, request_id="r",
-    )  # fmt: skip
-    store.confirm("AAAAAA", by="U1", digest="d1", request_id="yes")
-    ActionStore(Wiped(pair.url)).claim("AAAAAA", "bot-1", 1, 30)
+    store = ActionStore(connect(pair.url), CODEC)
+    ask(store)
+    confirm(store)
+    ActionStore(Wiped(pair.url), CODEC).claim("AAAAAA", "bot-1", 1, 30)
     assert store.get("AAAAAA") is None
 
 

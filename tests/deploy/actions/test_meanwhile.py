@@ -7,12 +7,12 @@ import pytest
 
 from bot.sandbox.valkey import Valkey
 from deploy.actions.audit import AuditLog
+from deploy.actions.audit_pump import AuditPump
 from deploy.actions.connection import connect
 from deploy.actions.outbox import Outbox
-from deploy.actions.record import Action, Outcome, State
+from deploy.actions.record import Outcome, State
 from deploy.actions.store import ActionStore
-from deploy.gateway import GatewayRef
-from deploy.policy import Policy
+from tests.support.actions import CODEC, ask, by_approvers, confirm, deny
 from tests.support.redis_servers import started
 
 
@@ -49,17 +49,10 @@ def empty(server: Valkey) -> None:
     connect(server.url).flushall()
 
 
-def ask(store: ActionStore, *, ttl: int = 60, policy: Policy | None = None) -> Action:
-    return store.create(
-        "AAAAAA", kind="deploy", ref=GatewayRef("west", "dev", "edge-1"), requester="U1",
-        policy=policy, digest="d1", request={}, plan={}, origin={}, ttl_seconds=ttl,
-        request_id="r",
-    )  # fmt: skip
-
-
 def test_who_looks_for_an_action_that_is_just_being_made_does_not_lose_it(server: Valkey) -> None:
     client = connect(server.url)
-    store, outbox, audit = ActionStore(client), Outbox(client), AuditLog(client)
+    store, outbox = ActionStore(client, CODEC), Outbox(client, CODEC)
+    audit = AuditPump(client, CODEC, AuditLog(client))
 
     def another_bot_looks() -> None:
         for action_id in store.due():
@@ -69,7 +62,7 @@ def test_who_looks_for_an_action_that_is_just_being_made_does_not_lose_it(server
             outbox.claim(action_id, "bot-2", 30)
         audit.pump()
 
-    ask(ActionStore(Meanwhile(server.url, "made_by", another_bot_looks)))
+    ask(ActionStore(Meanwhile(server.url, "made_by", another_bot_looks), CODEC))
     assert store.due() == ["AAAAAA"]
     assert outbox.owed() == ["AAAAAA"]
     assert audit.pump() == 1
@@ -77,7 +70,7 @@ def test_who_looks_for_an_action_that_is_just_being_made_does_not_lose_it(server
 
 
 def test_what_was_changed_since_somebody_found_nothing_is_not_dropped(server: Valkey) -> None:
-    store = ActionStore(connect(server.url))
+    store = ActionStore(connect(server.url), CODEC)
     connect(server.url).zadd("gateway-bot:{due}", {"AAAAAA": 0})
     assert store.due() == ["AAAAAA"]
     assert store.get("AAAAAA") is None
@@ -87,20 +80,18 @@ def test_what_was_changed_since_somebody_found_nothing_is_not_dropped(server: Va
 
 
 def ended(store: ActionStore, way: str) -> State:
-    approvers = Policy("approvers")
     if way == "denied":
-        ask(store, policy=approvers)
-        store.deny("AAAAAA", by="U2", person="U2", eligible=True, digest="d1", reason="no",
-                   request_id="1")  # fmt: skip
+        ask(store, policy=by_approvers())
+        deny(store, "U2")
     elif way == "cancelled":
         ask(store)
         store.cancel("AAAAAA", by="U1", digest="d1", request_id="1")
     elif way == "expired":
         ask(store, ttl=0)
-        store.confirm("AAAAAA", by="U1", digest="d1", request_id="1")
+        confirm(store)
     else:
         ask(store)
-        store.confirm("AAAAAA", by="U1", digest="d1", request_id="1")
+        confirm(store)
         store.claim("AAAAAA", "bot-1", 1, 30)
         store.step("AAAAAA", "bot-1", 1, "apply", "", "s1")
         store.finish("AAAAAA", "bot-1", 1, Outcome(State.SUCCEEDED, "done"))
@@ -112,7 +103,7 @@ def ended(store: ActionStore, way: str) -> State:
 @pytest.mark.parametrize("way", ["denied", "cancelled", "expired", "succeeded"])
 def test_nothing_of_an_ended_action_is_kept_for_ever(server: Valkey, way: str) -> None:
     client = connect(server.url)
-    assert ended(ActionStore(client), way) == way
+    assert ended(ActionStore(client, CODEC), way) == way
     keys = list(client.scan_iter("*{a:AAAAAA}*"))
     assert len(keys) >= 3
     assert [key for key in keys if client.pttl(key) < 0] == []
@@ -122,18 +113,18 @@ def test_a_redis_wiped_while_the_trail_is_written_leaves_no_half_of_an_action(
     server: Valkey,
 ) -> None:
     client = connect(server.url)
-    store = ActionStore(client)
+    store = ActionStore(client, CODEC)
     ask(store)
-    audit = AuditLog(Meanwhile(server.url, "'audited', ARGV[1]", client.flushall))
-    assert audit.pump() == 1
+    late = Meanwhile(server.url, "'audited', ARGV[1]", client.flushall)
+    assert AuditPump(late, CODEC, AuditLog(client)).pump() == 1
     assert store.get("AAAAAA") is None
-    gone = store.confirm("AAAAAA", by="U1", digest="d1", request_id="1")
+    gone = confirm(store)
     assert (gone.result, gone.action) == ("gone", None)
 
 
 def test_what_is_shown_by_a_bot_whose_turn_was_over_is_shown_anew(server: Valkey) -> None:
     client = connect(server.url)
-    store, outbox = ActionStore(client), Outbox(client)
+    store, outbox = ActionStore(client, CODEC), Outbox(client, CODEC)
     place = {"channel": "C1", "ts": "1.0"}
     ask(store)
     late = outbox.claim("AAAAAA", "bot-1", 0)
@@ -154,7 +145,7 @@ def test_what_is_shown_by_a_bot_whose_turn_was_over_is_shown_anew(server: Valkey
 
 def test_a_late_sender_makes_owed_what_is_being_sent_at_that_moment(server: Valkey) -> None:
     client = connect(server.url)
-    store, outbox = ActionStore(client), Outbox(client)
+    store, outbox = ActionStore(client, CODEC), Outbox(client, CODEC)
     place = {"channel": "C1", "ts": "1.0"}
     ask(store)
     late = outbox.claim("AAAAAA", "bot-1", 0)
@@ -169,5 +160,5 @@ def test_a_late_sender_makes_owed_what_is_being_sent_at_that_moment(server: Valk
 
 def test_who_sent_of_an_action_that_is_gone_leaves_nothing_of_it(server: Valkey) -> None:
     client = connect(server.url)
-    Outbox(client).delivered("AAAAAA", "bot-1", 1, {"channel": "C1", "ts": "1.0"})
+    Outbox(client, CODEC).delivered("AAAAAA", "bot-1", 1, {"channel": "C1", "ts": "1.0"})
     assert list(client.scan_iter("*{a:AAAAAA}*")) == []

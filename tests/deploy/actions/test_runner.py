@@ -20,11 +20,11 @@ from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster
 from deploy.kube.cluster import connect as connect_cluster
 from deploy.retry import RunLost
+from tests.support import actions
+from tests.support.actions import CODEC, REF
 from tests.support.redis_servers import LosingProxy, started
 from tests.support.running_cluster import RunningCluster
 from tests.support.waiting import until
-
-REF = GatewayRef("west", "dev", "edge-1")
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def client(server: Valkey) -> Any:
 
 @pytest.fixture
 def store(client: Any) -> ActionStore:
-    return ActionStore(client)
+    return ActionStore(client, CODEC)
 
 
 class Work:
@@ -101,7 +101,7 @@ def runner(
     client: Any, fences: Fences, executor: Any, owner: str = "bot-1", rooms: int = 0
 ) -> Runner:
     made = Runner(
-        ActionStore(client),
+        ActionStore(client, CODEC),
         GatewayLeases(client),
         fences,
         {"deploy": executor},
@@ -124,20 +124,9 @@ def ask(
     namespace: str = "dev",
     gateway: str = "edge-1",
 ) -> None:
-    store.create(
-        name,
-        kind="deploy",
-        ref=GatewayRef("west", namespace, gateway),
-        requester="U1",
-        digest="d",
-        request={},
-        plan={},
-        origin={},
-        ttl_seconds=ttl,
-        request_id=name,
-    )
+    actions.ask(store, name, ref=GatewayRef("west", namespace, gateway), ttl=ttl)
     if confirm:
-        store.confirm(name, by="U1", digest="d", request_id=f"{name}-yes")
+        actions.confirm(store, name)
 
 
 def ended(store: ActionStore, name: str) -> Action:
@@ -154,7 +143,7 @@ class Clicked(ActionStore):
     def look_after(self, action_id: str) -> tuple[Action | None, bool]:
         found, held = super().look_after(action_id)
         if found is not None and found.state is State.PENDING:
-            self.confirm(action_id, by="U1", digest="d", request_id="yes")
+            actions.confirm(self, action_id)
         return found, held
 
 
@@ -165,7 +154,7 @@ def test_what_is_decided_while_a_runner_looks_is_carried_out_at_once(
     work.go.set()
     ask(store, "AAAAAA", confirm=False)
     first = Runner(
-        Clicked(client), GatewayLeases(client), fences, {"deploy": work}, owner="bot-1",
+        Clicked(client, CODEC), GatewayLeases(client), fences, {"deploy": work}, owner="bot-1",
         poll_seconds=0.05,
     )  # fmt: skip
     first.start()

@@ -2,7 +2,6 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,10 +13,9 @@ from deploy.actions.outbox import Outbox
 from deploy.actions.record import EDGES, Outcome, State, action_id
 from deploy.actions.store import ActionStore
 from deploy.errors import Conflict, Unavailable
-from deploy.gateway import GatewayRef
+from deploy.plans.requests import ScaleRequest
+from tests.support.actions import CODEC, REF, as_stored, ask, confirm, plan_of
 from tests.support.redis_servers import ENGINES, LosingProxy, started
-
-REF = GatewayRef("west", "dev", "edge-1")
 
 
 @pytest.fixture(params=ENGINES)
@@ -27,27 +25,12 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Valkey]:
 
 @pytest.fixture
 def store(server: Valkey) -> ActionStore:
-    return ActionStore(connect(server.url))
-
-
-def pending(store: ActionStore, name: str = "AAAAAA", ttl: int = 60, request: str = "r1") -> Any:
-    return store.create(
-        name,
-        kind="deploy",
-        ref=REF,
-        requester="U1",
-        digest="d1",
-        request={"spec": {"replicas": 2}},
-        plan={"changes": []},
-        origin={"channel": "C1"},
-        ttl_seconds=ttl,
-        request_id=request,
-    )
+    return ActionStore(connect(server.url), CODEC)
 
 
 def approved(store: ActionStore, name: str = "AAAAAA") -> None:
-    pending(store, name)
-    assert store.confirm(name, by="U1", digest="d1", request_id="yes").result == "done"
+    ask(store, name)
+    assert confirm(store, name).result == "done"
 
 
 def test_the_hour_to_begin_does_not_pass_while_others_go_first_but_a_day_does(
@@ -74,54 +57,56 @@ def test_the_hour_to_begin_does_not_pass_while_others_go_first_but_a_day_does(
 
 
 def test_what_is_created_is_read_back(store: ActionStore) -> None:
-    made = pending(store)
+    asked = ScaleRequest(REF, 2, take_over=True)
+    made = ask(store, kind="scale", request=asked, why="Black Friday", automatic=True)
     assert store.get("AAAAAA") == made
     assert (made.state, made.version, made.ref) == (State.PENDING, 1, REF)
-    assert made.request == {"spec": {"replicas": 2}}
+    assert (made.kind, made.request, made.plan) == ("scale", asked, as_stored(plan_of()))
+    assert (made.why, made.automatic, made.origin) == ("Black Friday", True, {"channel": "C1"})
     assert store.get("BBBBBB") is None
 
 
 def test_creating_again_for_the_same_request_is_the_same_action(store: ActionStore) -> None:
-    assert pending(store) == pending(store)
+    assert ask(store) == ask(store)
     with pytest.raises(Conflict):
-        pending(store, request="r2")
+        ask(store, request_id="r2")
 
 
 def test_only_the_requester_of_exactly_this_plan_confirms_and_once(store: ActionStore) -> None:
-    pending(store)
+    ask(store)
 
-    def confirm(by: str, digest: str, request: str) -> str:
-        return store.confirm("AAAAAA", by=by, digest=digest, request_id=request).result
+    def click(by: str, digest: str, request: str) -> str:
+        return confirm(store, by=by, digest=digest, request_id=request).result
 
-    assert confirm("U2", "d1", "1") == "not-requester"
-    assert confirm("U1", "d2", "2") == "stale"
-    assert confirm("U1", "d1", "3") == "done"
-    assert confirm("U1", "d1", "3") == "replayed"
-    assert confirm("U1", "d1", "4") == "already"
+    assert click("U2", "d1", "1") == "not-requester"
+    assert click("U1", "d2", "2") == "stale"
+    assert click("U1", "d1", "3") == "done"
+    assert click("U1", "d1", "3") == "replayed"
+    assert click("U1", "d1", "4") == "already"
     assert store.cancel("AAAAAA", by="U1", digest="d1", request_id="5").result == "done"
     assert store.cancel("AAAAAA", by="U1", digest="d1", request_id="8").result == "already"
-    assert store.confirm("CCCCCC", by="U1", digest="d1", request_id="6").result == "gone"
-    assert store.confirm("}x{*", by="U1", digest="d1", request_id="7").result == "gone"
+    assert confirm(store, "CCCCCC").result == "gone"
+    assert confirm(store, "}x{*").result == "gone"
 
 
 def test_a_request_that_is_over_time_cannot_be_confirmed(store: ActionStore) -> None:
-    pending(store, ttl=0)
-    late = store.confirm("AAAAAA", by="U1", digest="d1", request_id="1")
+    ask(store, ttl=0)
+    late = confirm(store)
     assert late.result == "expired"
     assert late.action is not None
     assert late.action.state is State.EXPIRED
 
 
 def test_sixteen_confirmations_at_once_have_one_effect(store: ActionStore) -> None:
-    pending(store)
+    ask(store)
     barrier = threading.Barrier(16)
 
-    def confirm(number: int) -> str:
+    def click(number: int) -> str:
         barrier.wait()
-        return store.confirm("AAAAAA", by="U1", digest="d1", request_id=str(number)).result
+        return confirm(store, request_id=str(number)).result
 
     with ThreadPoolExecutor(16) as pool:
-        results = sorted(pool.map(confirm, range(16)))
+        results = sorted(pool.map(click, range(16)))
     assert results == ["already"] * 15 + ["done"]
 
 
@@ -167,14 +152,14 @@ def test_a_gateway_is_leased_to_one_action_and_the_fence_rises(server: Valkey) -
 def test_every_change_is_owed_until_it_is_delivered_and_the_newest_wins(
     store: ActionStore, server: Valkey
 ) -> None:
-    outbox = Outbox(connect(server.url))
-    pending(store)
+    outbox = Outbox(connect(server.url), CODEC)
+    ask(store)
     assert outbox.owed() == ["AAAAAA"]
     delivery = outbox.claim("AAAAAA", "bot-1", 30)
     assert delivery is not None
     assert [event.name for event in delivery.events] == ["pending"]
     assert outbox.claim("AAAAAA", "bot-2", 30) is None
-    store.confirm("AAAAAA", by="U1", digest="d1", request_id="1")
+    confirm(store)
     outbox.delivered("AAAAAA", "bot-1", delivery.version, {"channel": "C1", "ts": "1.0"}, noted=1)
     newer = outbox.claim("AAAAAA", "bot-2", 30)
     assert newer is not None
@@ -190,12 +175,12 @@ def test_a_lost_reply_changes_nothing_about_the_outcome(
     server: Valkey, tmp_path: Path, lost: int
 ) -> None:
     proxy = LosingProxy(server.url, tmp_path)
-    store = ActionStore(connect(proxy.url))
+    store = ActionStore(connect(proxy.url), CODEC)
     proxy.match, proxy.lose = b"EVALSHA", lost
-    made = pending(store)
+    made = ask(store)
     assert made.version == 1
     proxy.lose = lost
-    decision = store.confirm("AAAAAA", by="U1", digest="d1", request_id="1")
+    decision = confirm(store)
     assert decision.result in ("done", "replayed")
     proxy.lose = lost
     claimed = store.claim("AAAAAA", "bot-1", 1, 30)
@@ -226,7 +211,7 @@ def test_flushed_scripts_and_a_killed_server_lose_nothing(
 
 def test_a_server_that_is_away_is_a_sentence(store: ActionStore, server: Valkey) -> None:
     server.kill()
-    store = ActionStore(connect(server.url, retries=1))
+    store = ActionStore(connect(server.url, retries=1), CODEC)
     with pytest.raises(Unavailable, match="Redis cannot be used"):
         store.get("AAAAAA")
 

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from deploy.access import UNLISTED, Environment, environment_of
 from deploy.gateway import GatewayRef, GatewayResource
 from deploy.governance.requirements import (
-    TokenAuthority,
     GovernedBy,
     Place,
     Placements,
     Reason,
+    TokenAuthority,
     TokenChange,
     token_authority,
 )

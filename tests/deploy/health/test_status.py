@@ -22,6 +22,7 @@ from deploy.plans.planning import Planner
 from deploy.rollouts.applying import Applier
 from deploy.rollouts.deployer import Deployer
 from deploy.rollouts.minting import Minter
+from tests.support.actions import replanning
 from tests.support.custody import LocalCustody
 from tests.support.gateway_bed import (
     HOST,
@@ -60,7 +61,8 @@ def gateways(cache: ClusterCache) -> tuple[GatewaySummary, ...]:
 def deploy(bed: GatewayBed) -> None:
     planner = Planner({"west": bed.cluster}.__getitem__, list, instances={"contoso": INSTANCE})
     minter = Minter(Mint(), {"contoso": INSTANCE}, LocalCustody())
-    deployer = Deployer(Applier(planner, {"west": bed.cluster}, minter))
+    clusters = {"west": bed.cluster}
+    deployer = Deployer(Applier(clusters, minter), replanning(planner, clusters))
     plan = planner.plan(SPEC, "ABC234")
     assert deployer.execute(action_for(plan), RecordingRun()).state is State.SUCCEEDED
 

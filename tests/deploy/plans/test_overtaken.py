@@ -20,6 +20,7 @@ from deploy.rollouts.deployer import Deployer
 from deploy.rollouts.minting import Minter
 from deploy.rollouts.removal import Remover, removal_plan
 from deploy.specs.options import Objects
+from tests.support.actions import replanning
 from tests.support.custody import LocalCustody
 from tests.support.gateway_bed import (
     INSTANCE,
@@ -50,10 +51,8 @@ class Bench:
         self.mint = Mint()
         clusters = {"west": bed.cluster}
         self.planner = Planner(clusters.__getitem__, list, instances={"contoso": INSTANCE})
-        applier = Applier(
-            self.planner, clusters, Minter(self.mint, {"contoso": INSTANCE}, LocalCustody())
-        )
-        self.deployer = Deployer(applier)
+        applier = Applier(clusters, Minter(self.mint, {"contoso": INSTANCE}, LocalCustody()))
+        self.deployer = Deployer(applier, replanning(self.planner, clusters))
         self.remover = Remover(clusters)
 
     def moved(self) -> None:

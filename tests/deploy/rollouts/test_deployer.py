@@ -13,6 +13,7 @@ import pytest
 from deploy.actions.record import Outcome, State, Step
 from deploy.errors import InvalidInput
 from deploy.plans.planning import Planner
+from deploy.plans.requests import DeployRequest, RestartRequest, ScaleRequest
 from deploy.rendering.manifests import token_secret
 from deploy.retry import RunLost
 from deploy.rollouts.applying import Applier
@@ -21,6 +22,7 @@ from deploy.rollouts.minting import Minter
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.options import Auth, Rollout
 from deploy.tokens.token import expiry_for
+from tests.support.actions import replanning, workings
 from tests.support.custody import LocalCustody
 from tests.support.gateway_bed import (
     INSTANCE,
@@ -47,12 +49,13 @@ class Bench:
         self.planner = Planner(
             {"west": bed.cluster}.__getitem__, list, instances={"contoso": INSTANCE}
         )
+        self.clusters = {"west": bed.cluster}
+        self.applier = Applier(
+            self.clusters, Minter(self.mint, {"contoso": INSTANCE}, LocalCustody())
+        )
         self.deployer = Deployer(
-            Applier(
-                self.planner,
-                {"west": bed.cluster},
-                Minter(self.mint, {"contoso": INSTANCE}, LocalCustody()),
-            ),
+            self.applier,
+            replanning(self.planner, self.clusters),
             patience=1.0,
             # The shortest deadline a spec may have is 30 s; these tests give up after three.
             margin=-27.0,
@@ -202,22 +205,29 @@ def test_a_cluster_away_before_anything_was_changed_says_so(bench: Bench) -> Non
 
 
 @pytest.mark.parametrize(
-    ("verb", "remedy"),
+    ("kind", "remedy"),
     [
         ("deploy", "Deploy again once that is settled."),
+        ("rollback", "Roll it back again once that is settled."),
+        ("adopt", "Adopt it again once that is settled."),
+        ("scale", "Scale it again once that is settled."),
         ("restart", "Restart it again once that is settled."),
     ],
 )
 def test_what_did_not_work_is_to_be_asked_for_again_by_its_own_verb(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, verb: str, remedy: str
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, kind: str, remedy: str
 ) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise InvalidInput("Azure does not take that.")
 
-    monkeypatch.setattr(bench.mint, "generate_token", refuse)
-    action = action_for(bench.planner.plan(SPEC, "ABC234"))
-    asked = dataclasses.replace(action, request={**action.request, "verb": verb})
-    assert bench.deployer.execute(asked, RecordingRun()).remedy == remedy
+    plan = bench.planner.plan(SPEC, "ABC234")
+    assert bench.deploy().state is State.SUCCEEDED
+    monkeypatch.setattr(bench.planner, "plan", refuse)
+    requests = {"scale": ScaleRequest(REF, 3), "restart": RestartRequest(REF, "2026-11-25")}
+    request = requests.get(kind, DeployRequest(SPEC))
+    table = workings(planner=bench.planner, clusters=bench.clusters, applier=bench.applier)
+    asked = action_for(plan, "ABC235", kind=kind, request=request)
+    assert table[kind].executor.execute(asked, RecordingRun()).remedy == remedy
 
 
 def test_writes_that_are_forbidden_end_with_that(bench: Bench) -> None:

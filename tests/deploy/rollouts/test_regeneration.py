@@ -2,39 +2,36 @@
 
 import dataclasses
 import datetime
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from deploy.access import Environment
 from deploy.actions.record import Action, State, Step
 from deploy.deadline import Deadline
-from deploy.errors import Conflict, GatewayBotError, Refused, Unavailable
+from deploy.errors import Conflict, GatewayBotError, Unavailable
 from deploy.gateway import GatewayRef
 from deploy.health.cache import CachedGateway, ClusterCache, Snapshot
 from deploy.health.status import gateway_detail
 from deploy.plans.plan import Plan
+from deploy.plans.requests import KeyRequest
 from deploy.rendering.manifests import token_secret
 from deploy.rollouts.regeneration import (
     Held,
     Holding,
     Regenerator,
     Survey,
-    check_strictest,
     check_unheld,
     plan_regeneration,
 )
-from deploy.specs.gateway_spec import GatewaySpec
 from deploy.tokens.token import KeyType, SecretFacts, expiry_for
+from tests.support.custody import LocalCustody
 from tests.support.gateway_bed import RecordingRun, action_for
 from tests.support.rotation_bed import INSTANCE, RotationBed, rotation_bed, spec_of
 from tests.support.waiting import until
 
 REF = GatewayRef("west", "dev", "edge-1")
-PROD = GatewayRef("west", "prod", "edge-1")
-DEV = Environment("development")
 
 
 class Bench:
@@ -47,15 +44,16 @@ class Bench:
         self.survey = Survey({"west": self.cache})
         self.regenerator = self.made(allowed=True)
 
-    def made(self, *, allowed: bool, environments: Sequence[Environment] = (DEV,)) -> Regenerator:
+    def made(self, *, allowed: bool) -> Regenerator:
         bed = self.bed
         return Regenerator(
             self.survey,
             {"west": bed.cluster},
             bed.arm,
             bed.instances,
+            LocalCustody(),
+            lambda action: None,
             allowed=allowed,
-            environments=environments,
             patience=1.0,
         )
 
@@ -63,8 +61,7 @@ class Bench:
         return plan_regeneration(self.survey, self.bed.cluster, REF, key)[0]
 
     def action(self, key: KeyType) -> Action:
-        action = action_for(self.plan(key), kind="regenerate-key")
-        return dataclasses.replace(action, request={**action.request, "key": key})
+        return action_for(self.plan(key), kind="regenerate-key", request=KeyRequest(REF, key))
 
 
 @pytest.fixture(scope="module")
@@ -114,25 +111,6 @@ def test_settings_that_no_longer_allow_it_are_obeyed(bench: Bench) -> None:
     outcome = bench.made(allowed=False).execute(bench.action("primary"), RecordingRun())
     assert outcome.state is State.FAILED
     assert "settings do not allow" in outcome.happened
-
-
-def test_a_gateway_that_came_to_production_meanwhile_is_left_to_production(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    environments = (Environment("production", namespaces=("prod",), production=True), DEV)
-    action = bench.action("primary")
-    looked = bench.survey.holding
-
-    def holding(spec: GatewaySpec) -> Holding:
-        found = looked(spec)
-        return dataclasses.replace(found, pods=(*found.pods, held("secondary", PROD)))
-
-    monkeypatch.setattr(bench.survey, "holding", holding)
-    run = RecordingRun()
-    outcome = bench.made(allowed=True, environments=environments).execute(action, run)
-    assert outcome.state is State.FAILED
-    assert "west/prod/edge-1 is the same gateway" in outcome.happened
-    assert run.steps == ["look"]
 
 
 def test_trouble_in_azure_is_said_and_an_unknown_end_is_not_guessed(bench: Bench) -> None:
@@ -250,9 +228,8 @@ def test_a_gateway_that_signs_in_holds_no_key_but_its_pods_of_before_do() -> Non
     assert found.secret == "s"
 
 
-def held(key: KeyType | None, ref: GatewayRef = REF, pod: str = "p1") -> Held:
-    facts = SecretFacts("s", "edge-1", None, "annotation", True, key)
-    return Held(ref, pod, "s", facts)
+def held(key: KeyType | None) -> Held:
+    return Held(REF, "p1", "s", SecretFacts("s", "edge-1", None, "annotation", True, key))
 
 
 def test_a_token_whose_key_is_not_known_counts_as_holding_it() -> None:
@@ -262,15 +239,3 @@ def test_a_token_whose_key_is_not_known_counts_as_holding_it() -> None:
     with pytest.raises(Conflict, match=r"is not known \(it may not be read\)"):
         check_unheld("edge-1", "primary", Holding((unread,), ()))
     check_unheld("edge-1", "primary", Holding((held("secondary"),), (held("primary"),)))
-
-
-def test_production_decides_where_the_same_gateway_is_production() -> None:
-    environments = (
-        Environment("production", namespaces=("prod",), production=True),
-        Environment("development"),
-    )
-    everywhere = Holding((held("secondary"), held("secondary", PROD)), ())
-    with pytest.raises(Refused, match="west/prod/edge-1 is the same gateway"):
-        check_strictest(REF, everywhere, environments)
-    check_strictest(PROD, everywhere, environments)
-    check_strictest(REF, Holding((held("secondary"),), ()), environments)

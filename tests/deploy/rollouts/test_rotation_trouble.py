@@ -53,10 +53,8 @@ def arm(bed: RotationBed, client: str) -> ArmClient:
 
 
 def rotator(bed: RotationBed, tokens: Any) -> Rotator:
-    applier = Applier(
-        bed.planner, {"west": bed.cluster}, Minter(tokens, bed.instances, LocalCustody())
-    )
-    return Rotator(applier, observing=QUICK, patience=0.3, margin=MARGIN)
+    applier = Applier({"west": bed.cluster}, Minter(tokens, bed.instances, LocalCustody()))
+    return bed.rotating(applier, observing=QUICK, patience=0.3, margin=MARGIN)
 
 
 def test_rights_that_are_missing_in_azure_are_named(bed: RotationBed) -> None:
@@ -117,10 +115,8 @@ def test_a_refusal_is_seen_by_a_bot_whose_clock_is_wrong_by_an_hour(
     cluster = connect("west", kubeconfig=bed.kubeconfig, timeouts=TIMEOUTS)
     action = bed.decided()
     bed.mint_elsewhere()
-    applier = Applier(
-        bed.planner, {"west": cluster}, Minter(bed.arm, bed.instances, LocalCustody())
-    )
-    outcome = Rotator(applier, observing=QUICK, patience=0.3, margin=MARGIN).execute(
+    applier = Applier({"west": cluster}, Minter(bed.arm, bed.instances, LocalCustody()))
+    outcome = bed.rotating(applier, observing=QUICK, patience=0.3, margin=MARGIN).execute(
         action, RecordingRun()
     )
     bed.mint_right()
@@ -189,7 +185,8 @@ def test_a_bot_that_dies_after_writing_the_secret_is_followed_by_one_that_uses_i
     action = bed.decided()
     with pytest.raises(RunLost):
         bed.rotator.execute(action, Dies())
-    written = action.plan["token"]["secret"]
+    written = action.plan.token.secret
+    assert written is not None
     assert written in bed.secrets()
     kept = bed.token(written)
     assert bed.rotator.execute(action, RecordingRun()).state is State.SUCCEEDED
@@ -248,10 +245,8 @@ def test_a_link_that_is_lost_is_not_the_tokens_fault(bed: RotationBed) -> None:
                 bed.nodes("link_lost", True)
 
     slow = Observing(quiet=3.0, patience=4.0, look=0.1)
-    applier = Applier(
-        bed.planner, {"west": bed.cluster}, Minter(bed.arm, bed.instances, LocalCustody())
-    )
-    outcome = Rotator(applier, observing=slow, patience=0.3, margin=MARGIN).execute(
+    applier = Applier({"west": bed.cluster}, Minter(bed.arm, bed.instances, LocalCustody()))
+    outcome = bed.rotating(applier, observing=slow, patience=0.3, margin=MARGIN).execute(
         bed.decided(), Lost()
     )
     bed.nodes("link_lost", False)
@@ -265,5 +260,6 @@ def test_a_gateway_that_was_deleted_since_is_said_to_run_no_more(bed: RotationBe
     bed.cluster.delete("Deployment", bed.ref.namespace, bed.ref.name)
     outcome = bed.rotator.execute(decided, RecordingRun())
     assert outcome.state is State.FAILED
-    assert outcome.happened == f"{bed.ref} does not run any more."
+    assert outcome.happened == "No gateway “edge-1” runs in west/dev."
+    assert "Nothing was changed." in outcome.meaning
     assert bed.secrets() == before
