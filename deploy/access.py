@@ -134,7 +134,7 @@ class Right(StrEnum):
     STOP = "stop"
 
 
-class Reason(StrEnum):
+class Ground(StrEnum):
     """Why something is allowed, or is not."""
 
     MEMBER = "member"
@@ -163,14 +163,14 @@ class Verdict:
     """
 
     allowed: bool
-    reason: Reason
+    reason: Ground
     people: People = _NOBODY
     channels: tuple[str, ...] = ()
 
     @property
     def outsider(self) -> bool:
         """Whether it is refused for what somebody is in the workspace."""
-        return self.reason in (Reason.GUEST, Reason.DEACTIVATED, Reason.FOREIGN)
+        return self.reason in (Ground.GUEST, Ground.DEACTIVATED, Ground.FOREIGN)
 
 
 @dataclass(frozen=True)
@@ -207,21 +207,21 @@ def among(people: People, asker: Asker) -> Verdict:
     if asker.standing is Standing.FOREIGN or (asker.standing is not Standing.MEMBER and not named):
         return _nobody(asker)
     if named:
-        return Verdict(True, Reason.NAMED)
+        return Verdict(True, Ground.NAMED)
     shared = [group for group in people.groups if group in asker.groups]
     if shared:
-        return Verdict(True, Reason.IN_GROUP, People(groups=(shared[0],)))
-    return Verdict(False, Reason.NOT_NAMED, people)
+        return Verdict(True, Ground.IN_GROUP, People(groups=(shared[0],)))
+    return Verdict(False, Ground.NOT_NAMED, people)
 
 
 def may_see(environments: Sequence[Environment], asker: Asker) -> Verdict:
     """Whether the asker is somebody here: a member, or named by user id in some environment."""
     if asker.standing is Standing.MEMBER:
-        return Verdict(True, Reason.MEMBER)
+        return Verdict(True, Ground.MEMBER)
     named = any(environment.names(asker.user) for environment in environments)
     if asker.standing is Standing.FOREIGN or not named:
         return _nobody(asker)
-    return Verdict(True, Reason.NAMED)
+    return Verdict(True, Ground.NAMED)
 
 
 def may(right: Right, environment: Environment, asker: Asker) -> Verdict:
@@ -237,9 +237,9 @@ def may(right: Right, environment: Environment, asker: Asker) -> Verdict:
         case Right.RESUME if environment.approval is None:
             return _has_a_say(environment, asker)
         case Right.OPEN_WINDOW | Right.CLOSE_WINDOW if environment.approval is None:
-            return Verdict(False, Reason.NO_APPROVERS)
+            return Verdict(False, Ground.NO_APPROVERS)
         case Right.OPEN_WINDOW if not environment.allows_windows:
-            return Verdict(False, Reason.NO_WINDOWS)
+            return Verdict(False, Ground.NO_WINDOWS)
         case Right.OPEN_WINDOW | Right.CLOSE_WINDOW | Right.RESUME:
             return among(environment.approvers, asker)
     raise ValueError(f"{right} is judged by the action")
@@ -264,18 +264,18 @@ def may_decide(policy: Policy, asker: Asker, *, own: bool) -> Verdict:
     """Whether the asker is one of those who approve or deny; `own` says whether it is what they
     asked for themselves."""
     if policy.by != "approvers":
-        return Verdict(False, Reason.REQUESTER_DECIDES)
+        return Verdict(False, Ground.REQUESTER_DECIDES)
     if own:
-        return Verdict(False, Reason.OWN_REQUEST)
+        return Verdict(False, Ground.OWN_REQUEST)
     return among(policy.approvers, asker)
 
 
 def may_as_requester(environment: Environment, asker: Asker, requester: str) -> Verdict:
     """Whether the asker may confirm or cancel a request: only their own."""
     if asker.user != requester:
-        return Verdict(False, Reason.NOT_OWN, People(users=(requester,)))
+        return Verdict(False, Ground.NOT_OWN, People(users=(requester,)))
     somebody = may_see((environment,), asker)
-    return Verdict(True, Reason.OWN) if somebody.allowed else somebody
+    return Verdict(True, Ground.OWN) if somebody.allowed else somebody
 
 
 def may_stop(environment: Environment, policy: Policy, asker: Asker, requester: str) -> Verdict:
@@ -283,7 +283,7 @@ def may_stop(environment: Environment, policy: Policy, asker: Asker, requester: 
     if asker.user == requester:
         return may_as_requester(environment, asker, requester)
     verdict = among(everybody(policy.approvers, environment.approvers), asker)
-    if verdict.reason is Reason.NOT_NAMED:
+    if verdict.reason is Ground.NOT_NAMED:
         return replace(verdict, people=everybody(People(users=(requester,)), verdict.people))
     return verdict
 
@@ -293,7 +293,7 @@ def _may_ask(environment: Environment, asker: Asker) -> Verdict:
     verdict = _anyone(asker) if requesters is None else among(requesters, asker)
     here = not environment.channels or asker.channel in (None, *environment.channels)
     if verdict.allowed and not here:
-        return Verdict(False, Reason.OTHER_CHANNEL, channels=environment.channels)
+        return Verdict(False, Ground.OTHER_CHANNEL, channels=environment.channels)
     return verdict
 
 
@@ -307,12 +307,12 @@ def _has_a_say(environment: Environment, asker: Asker) -> Verdict:
 
 def _anyone(asker: Asker) -> Verdict:
     if asker.standing is Standing.MEMBER:
-        return Verdict(True, Reason.ANYONE)
+        return Verdict(True, Ground.ANYONE)
     return _nobody(asker)
 
 
 def _nobody(asker: Asker) -> Verdict:
-    return Verdict(False, Reason(asker.standing.value))
+    return Verdict(False, Ground(asker.standing.value))
 
 
 def frozen(environment: Environment, now: datetime.datetime) -> Freeze | None:

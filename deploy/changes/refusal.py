@@ -1,15 +1,15 @@
 """Why somebody may not do something, as an error for that person."""
 
-from deploy.access import Environment, Reason, Right, Verdict
+from deploy.access import Environment, Ground, Right, Verdict
 from deploy.errors import Refused
 
 _NOTHING = "Nothing was changed."
 _PERSON = {
-    Reason.GUEST: "You are a guest of this workspace, and guests may do only what the settings "
+    Ground.GUEST: "You are a guest of this workspace, and guests may do only what the settings "
     "name them for.",
-    Reason.DEACTIVATED: "Your account is deactivated, and such accounts may do only what the "
+    Ground.DEACTIVATED: "Your account is deactivated, and such accounts may do only what the "
     "settings name them for.",
-    Reason.FOREIGN: "You are not a member of the workspace that this bot belongs to.",
+    Ground.FOREIGN: "You are not a member of the workspace that this bot belongs to.",
 }
 _RIGHT = {
     Right.INSPECT: "Only those who request or approve changes in {0} may read logs, differences, "
@@ -25,11 +25,11 @@ _RIGHT = {
     Right.STOP: "Only the requester or an approver may stop this.",
 }
 _REASON = {
-    Reason.OTHER_CHANNEL: "Changes in {0} may not be requested from this channel.",
-    Reason.NO_APPROVERS: "Nobody approves changes in {0}, so there are no approval windows.",
-    Reason.NO_WINDOWS: "{0} allows no approval windows.",
-    Reason.OWN_REQUEST: "You requested this, so somebody else has to decide.",
-    Reason.REQUESTER_DECIDES: "The requester decides on this.",
+    Ground.OTHER_CHANNEL: "Changes in {0} may not be requested from this channel.",
+    Ground.NO_APPROVERS: "Nobody approves changes in {0}, so there are no approval windows.",
+    Ground.NO_WINDOWS: "{0} allows no approval windows.",
+    Ground.OWN_REQUEST: "You requested this, so somebody else has to decide.",
+    Ground.REQUESTER_DECIDES: "The requester decides on this.",
 }
 
 
@@ -46,7 +46,7 @@ def refusal(right: Right, verdict: Verdict, user: str, environment: Environment)
     remedy = ""
     if verdict.reason in _PERSON:
         happened = _PERSON[verdict.reason]
-        if verdict.reason is not Reason.FOREIGN:
+        if verdict.reason is not Ground.FOREIGN:
             remedy = f"Whoever runs this bot can name the user ID {user} in its settings."
     else:
         happened = _REASON.get(verdict.reason) or _RIGHT[right]

@@ -1,32 +1,32 @@
 """Why somebody may do something or may not, in words with the mark-up of Slack."""
 
-from deploy.access import Reason, Verdict
+from deploy.access import Ground, Verdict
 from handlers.views.action import mentions
 
-_REASONS = {
-    Reason.MEMBER: "member of this workspace",
-    Reason.ANYONE: "anyone in this workspace may",
-    Reason.NAMED: "named in the settings",
-    Reason.OWN: "requested by you",
-    Reason.GUEST: "you are a guest, and the settings do not name you for this",
-    Reason.DEACTIVATED: "your account is deactivated, and the settings do not name it for this",
-    Reason.FOREIGN: "you are not a member of this workspace",
-    Reason.NOT_NAMED: "neither named in the settings nor in a group that is",
-    Reason.NO_APPROVERS: "nothing here needs an approval",
-    Reason.NO_WINDOWS: "the settings allow none",
-    Reason.NOT_OWN: "requested by somebody else",
-    Reason.OWN_REQUEST: "requested by you",
-    Reason.REQUESTER_DECIDES: "the requester decides",
+_WORDS = {
+    Ground.MEMBER: "member of this workspace",
+    Ground.ANYONE: "anyone in this workspace may",
+    Ground.NAMED: "named in the settings",
+    Ground.OWN: "requested by you",
+    Ground.GUEST: "you are a guest, and the settings do not name you for this",
+    Ground.DEACTIVATED: "your account is deactivated, and the settings do not name it for this",
+    Ground.FOREIGN: "you are not a member of this workspace",
+    Ground.NOT_NAMED: "neither named in the settings nor in a group that is",
+    Ground.NO_APPROVERS: "nothing here needs an approval",
+    Ground.NO_WINDOWS: "the settings allow none",
+    Ground.NOT_OWN: "requested by somebody else",
+    Ground.OWN_REQUEST: "requested by you",
+    Ground.REQUESTER_DECIDES: "the requester decides",
 }
 
 
 def reason(verdict: Verdict) -> str:
     """The reason as a clause."""
-    if verdict.reason is Reason.IN_GROUP:
+    if verdict.reason is Ground.IN_GROUP:
         return f"member of {mentions(verdict.people)}"
-    if verdict.reason is Reason.OTHER_CHANNEL:
+    if verdict.reason is Ground.OTHER_CHANNEL:
         return f"only in {_channels(verdict)}"
-    return _REASONS[verdict.reason]
+    return _WORDS[verdict.reason]
 
 
 def instead(verdict: Verdict) -> str:

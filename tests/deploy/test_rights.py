@@ -9,7 +9,7 @@ from deploy.access import (
     Approval,
     Asker,
     Environment,
-    Reason,
+    Ground,
     Right,
     Standing,
     Verdict,
@@ -129,17 +129,17 @@ def test_whoever_requests_or_approves_changes_may_look_closely_and_nobody_may_de
 
 def test_somebody_is_one_of_some_people_by_name_or_by_group() -> None:
     people = People(("U1",), ("S1", "S2"))
-    assert among(people, Asker("U1")) == Verdict(True, Reason.NAMED)
-    in_group = Verdict(True, Reason.IN_GROUP, People(groups=("S2",)))
+    assert among(people, Asker("U1")) == Verdict(True, Ground.NAMED)
+    in_group = Verdict(True, Ground.IN_GROUP, People(groups=("S2",)))
     assert among(people, Asker("U2", groups=frozenset({"S2", "S3"}))) == in_group
-    assert among(people, Asker("U2")) == Verdict(False, Reason.NOT_NAMED, people)
+    assert among(people, Asker("U2")) == Verdict(False, Ground.NOT_NAMED, people)
 
 
 @pytest.mark.parametrize("standing", [Standing.GUEST, Standing.DEACTIVATED])
 def test_a_guest_counts_by_user_id_alone_and_only_for_what_names_them(standing: Standing) -> None:
     guest = Asker("U1", standing, frozenset({"S1"}))
     by_group = Environment("p", approval=Approval(People(groups=("S1",))))
-    assert may(Right.RESUME, by_group, guest) == Verdict(False, Reason(standing.value))
+    assert may(Right.RESUME, by_group, guest) == Verdict(False, Ground(standing.value))
     approver = Environment("p", production=True, approval=Approval(People(("U1",))))
     assert may(Right.INSPECT, approver, guest).allowed
     assert may(Right.OPEN_WINDOW, approver, guest).allowed
@@ -147,7 +147,7 @@ def test_a_guest_counts_by_user_id_alone_and_only_for_what_names_them(standing: 
     requester = Environment("p", requesters=People(("U1",)))
     assert may(Right.ASK, requester, guest).allowed
     assert not may(Right.ASK, Environment("d"), guest).allowed
-    assert may_see((Environment("d"), requester), guest) == Verdict(True, Reason.NAMED)
+    assert may_see((Environment("d"), requester), guest) == Verdict(True, Ground.NAMED)
 
 
 def test_requests_are_kept_to_people_and_channels() -> None:
@@ -155,9 +155,9 @@ def test_requests_are_kept_to_people_and_channels() -> None:
     assert may(Right.ASK, environment, Asker("U1", channel="C1")).allowed
     assert may(Right.ASK, environment, Asker("U1")).allowed
     elsewhere = may(Right.ASK, environment, Asker("U1", channel="C3"))
-    assert elsewhere == Verdict(False, Reason.OTHER_CHANNEL, channels=("C1", "C2"))
+    assert elsewhere == Verdict(False, Ground.OTHER_CHANNEL, channels=("C1", "C2"))
     refused = may(Right.ASK, environment, Asker("U2", channel="C3"))
-    assert refused.reason is Reason.NOT_NAMED, "where to ask is not for those who may not"
+    assert refused.reason is Ground.NOT_NAMED, "where to ask is not for those who may not"
     assert may(Right.ASK, Environment("d"), Asker("U2", channel="C3")).allowed
 
 
@@ -168,13 +168,13 @@ def test_only_ones_own_request_is_confirmed_and_cancelled_and_others_are_stopped
     policy = needing(People(groups=("S2",)))
     assert may_as_requester(environment, Asker("U1"), "U1").allowed
     not_own = may_as_requester(environment, Asker("U2"), "U1")
-    assert not_own == Verdict(False, Reason.NOT_OWN, People(("U1",)))
+    assert not_own == Verdict(False, Ground.NOT_OWN, People(("U1",)))
     assert may_stop(environment, policy, Asker("U1"), "U1").allowed
     for group in ("S1", "S2"):
         by_group = Asker("U2", groups=frozenset({group}))
         assert may_stop(environment, policy, by_group, "U1").allowed
     refused = may_stop(environment, policy, Asker("U2"), "U1")
-    assert refused == Verdict(False, Reason.NOT_NAMED, People(("U1",), ("S2", "S1")))
+    assert refused == Verdict(False, Ground.NOT_NAMED, People(("U1",), ("S2", "S1")))
 
 
 @pytest.mark.parametrize("right", BY_ACTION)

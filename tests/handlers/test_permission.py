@@ -101,7 +101,7 @@ def test_no_button_works_for_a_guest() -> None:
     shown: list[str] = []
     acked: list[bool] = []
     slack = SimpleNamespace(chat_postEphemeral=lambda **message: shown.append(message["text"]))
-    listeners = Listeners(services(slack=slack), VERBS, Any)  # type: ignore[arg-type]
+    listeners = Listeners(services(slack=slack), VERBS)
     for name in listeners._clicks:
         body = {
             "user": {"id": "U0GUS"},
@@ -126,7 +126,7 @@ def test_the_form_of_a_command_does_not_open_for_a_guest() -> None:
     shown: list[str] = []
     acked: list[bool] = []
     slack = SimpleNamespace(chat_postEphemeral=lambda **message: shown.append(message["text"]))
-    listeners = Listeners(services(slack=slack), VERBS, Any)  # type: ignore[arg-type]
+    listeners = Listeners(services(slack=slack), VERBS)
     body = {"text": "deploy", "trigger_id": "t", "user_id": "U0GUS", "channel_id": "C1"}
     ack: Any = lambda: acked.append(True)  # noqa: E731
     listeners.command(ack, body)

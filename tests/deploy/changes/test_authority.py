@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bot.sandbox.valkey import Valkey
-from deploy.access import Approval, Environment, Freeze, Reason, Right, Standing, Verdict
+from deploy.access import Approval, Environment, Freeze, Ground, Right, Standing, Verdict
 from deploy.actions.audit import AuditLog
 from deploy.actions.connection import connect
 from deploy.actions.record import Action, State
@@ -129,20 +129,20 @@ def test_while_nobody_says_who_somebody_is_they_may_do_nothing(people: People) -
 @pytest.mark.parametrize(
     ("user", "reason", "said"),
     [
-        ("U0SOL", Reason.GUEST, "You are a guest of this workspace"),
-        ("U0DEE", Reason.DEACTIVATED, "Your account is deactivated"),
-        ("U9EVE", Reason.FOREIGN, "You are not a member of the workspace"),
+        ("U0SOL", Ground.GUEST, "You are a guest of this workspace"),
+        ("U0DEE", Ground.DEACTIVATED, "Your account is deactivated"),
+        ("U9EVE", Ground.FOREIGN, "You are not a member of the workspace"),
     ],
 )
 def test_an_outsider_in_the_group_of_approvers_is_nobody_and_is_told_what_they_are(
-    people: People, user: str, reason: Reason, said: str
+    people: People, user: str, reason: Ground, said: str
 ) -> None:
     made = over(people)
     for right in (Right.SEE, Right.INSPECT, Right.ASK, Right.OPEN_WINDOW, Right.RESUME):
         with pytest.raises(NotAllowed, match=said) as refused:
             made.check(right, user, PRODUCTION, channel="C1")
         assert refused.value.verdict == Verdict(False, reason)
-        assert (user in refused.value.remedy) is (reason is not Reason.FOREIGN)
+        assert (user in refused.value.remedy) is (reason is not Ground.FOREIGN)
     with pytest.raises(NotAllowed, match=said):
         made.check_standing(Right.DECIDE, user, action(NEEDED))
 
@@ -197,7 +197,7 @@ def test_an_action_is_decided_on_by_who_may_and_other_reasons_are_left_to_the_st
     ):
         assert made.may_act(right, user, about).allowed is allowed
         made.check_standing(right, user, about)
-    assert made.may_act(Right.DECIDE, "U11", waiting).reason is Reason.OWN_REQUEST
+    assert made.may_act(Right.DECIDE, "U11", waiting).reason is Ground.OWN_REQUEST
 
 
 def test_a_request_is_refused_to_whoever_may_not_ask_in_that_channel(people: People) -> None:
@@ -212,11 +212,11 @@ def test_a_request_is_refused_to_whoever_may_not_ask_in_that_channel(people: Peo
 def test_powers_are_told_with_their_reasons(people: People) -> None:
     frozen = dataclasses.replace(PRODUCTION, freezes=(FREEZE,), channels=("C9",))
     production, development = over(people, None, frozen).powers("U2", "C1")
-    assert production.approve == Verdict(True, Reason.IN_GROUP, Approvers(groups=("S1",)))
+    assert production.approve == Verdict(True, Ground.IN_GROUP, Approvers(groups=("S1",)))
     assert production.ask.channels == ("C9",)
     assert production.inspect.allowed
     assert production.freeze == FREEZE
-    assert development.ask == Verdict(True, Reason.ANYONE)
+    assert development.ask == Verdict(True, Ground.ANYONE)
     assert not development.approve.allowed
     assert development.freeze is None
 
