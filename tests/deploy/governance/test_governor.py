@@ -12,6 +12,7 @@ from deploy.access import Environment
 from deploy.actions.connection import connect as connect_redis
 from deploy.annotations import SPEC_ANNOTATION
 from deploy.azure import ApimInstance, resource_of
+from deploy.deadline import Deadline
 from deploy.gateway import ApimGateway, GatewayRef
 from deploy.governance.admitted import AdmittedTokens, TokenInUse
 from deploy.governance.governor import Governor
@@ -137,7 +138,7 @@ def world(clusters: list[RunningCluster], server: Valkey) -> Iterator[World]:
     for name, cache in made.caches.items():
         for gateway in cache.read().gateways:
             made.remove(gateway.ref)
-        cache.stop()
+        cache.stop(Deadline.after(5))
         made.clusters[name].close()
 
 
