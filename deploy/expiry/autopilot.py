@@ -209,7 +209,8 @@ class Autopilot:
             # Its warnings go on, and it is tried again; a plan that cannot be made broke nothing.
             log.warning("%s is not rotated on its own: %s", ref, error)
             if not isinstance(error, Unavailable):
-                self._tracker.unrotated(ref, f"{error.happened} {error.remedy}".strip()[:300])
+                why = " ".join(filter(None, (error.happened, error.meaning, error.remedy)))
+                self._tracker.unrotated(ref, why[:300])
             return 0
         self._tracker.unrotated(ref, "")
         detail = json.dumps({"mode": rule.mode, "expires_at": candidate.expires_at})

@@ -3,6 +3,7 @@
 import dataclasses
 import datetime
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,21 +12,22 @@ from bot.sandbox.valkey import Valkey
 from deploy.access import Approval, Environment, Freeze
 from deploy.actions.audit import AuditLog
 from deploy.actions.connection import connect
-from deploy.actions.record import AUTOMATIC, Action, Outcome, State
-from deploy.actions.store import ActionStore
+from deploy.actions.record import Action, Outcome, State
 from deploy.errors import Conflict, Unavailable
 from deploy.expiry.automatic import Automatic
 from deploy.expiry.autopilot import Autopilot, Stop
 from deploy.expiry.record import Facts
 from deploy.expiry.thresholds import DEFAULT
 from deploy.expiry.tracker import Tracker
-from deploy.gateway import ApimGateway, GatewayRef
+from deploy.gateway import GatewayRef
 from deploy.plans.plan import OwnershipConflict, Plan
+from deploy.plans.requests import RotateRequest
 from deploy.policy import People
 from deploy.rules.finding import Finding
-from deploy.specs.gateway_spec import GatewaySpec
 from deploy.tokens.rotation import Rotation
 from deploy.tokens.token_plan import TokenPlan
+from tests.support import actions
+from tests.support.changes import Changes
 from tests.support.redis_servers import started
 
 DAY = 86_400.0
@@ -39,18 +41,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
     yield from started("valkey", tmp_path_factory.mktemp("redis"))
 
 
-def plan_of(ref: GatewayRef, rotation: Rotation, new_id: str) -> Plan:
-    spec = GatewaySpec(ref, ApimGateway("contoso", ref.name, "contoso.example"), "2.11.1")
+def plan_of(request: RotateRequest, new_id: str) -> Plan:
+    ref = request.ref
     token = TokenPlan(f"{ref.name}-token-{new_id.lower()}", True, None, "It is due.")
-    return Plan(
-        spec=spec,
-        cluster_uid="uid",
-        objects=(),
-        changes=(),
-        token=token,
-        findings=(),
-        digest=f"d-{new_id}",
-    )
+    return actions.plan_of(ref, f"d-{new_id}", changes=(), token=token)
 
 
 class Bed:
@@ -59,7 +53,7 @@ class Bed:
     def __init__(self, server: Valkey) -> None:
         self.redis = connect(server.url)
         self.redis.flushall()
-        self.store = ActionStore(self.redis)
+        self.store = Changes(self.redis).store
         self.audit = AuditLog(self.redis)
         self.stops: list[Stop] = []
         self.plans: Any = plan_of
@@ -69,18 +63,22 @@ class Bed:
         rule: Automatic | None = None,
         environment: Environment = DEV,
         name: str = "one",
+        *others: Environment,
+        decider: Any = None,
     ) -> Autopilot:
+        changes = Changes(self.redis, *others, environment)
+        changes.plans = lambda request, new_id: self.plans(request, new_id)
         return Autopilot(
             self.redis,
             Tracker(self.redis, name),
             self.store,
             self.audit,
-            lambda ref, rotation, new_id: self.plans(ref, rotation, new_id),
-            [environment],
+            changes.proposer,
+            decider or changes.decider,
+            changes.environments,
             {environment.name: rule or Automatic("auto", failures=2)},
             bot_user=lambda: BOT,
             tell=self.stops.append,
-            wake=lambda new_id: None,
         )
 
     def note(self, ref: GatewayRef, left: float) -> None:
@@ -122,9 +120,17 @@ def test_a_token_near_its_expiry_is_rotated_by_the_standing_approval(bed: Bed) -
     (action,) = bed.open()
     assert (action.ref, action.kind, action.state) == (FIRST, "rotate", State.APPROVED)
     assert (action.requester, action.policy.standing) == (BOT, "Ben, 2026-11-01")
-    assert action.request[AUTOMATIC] is True
+    assert action.automatic
+    assert action.request == RotateRequest(FIRST, Rotation())
     assert action.origin == {"channel": "C0ALERTS"}
     assert [e.event for e in bed.audit.read(FIRST)] == ["automatic rotation"]
+
+
+def test_a_standing_approval_is_enough_in_production_without_approvers(bed: Bed) -> None:
+    bed.note(FIRST, 2 * DAY)
+    bare = Environment(DEV.name, production=True)
+    assert bed.bot(Automatic("auto", standing="Ben"), bare).turn() == 1
+    assert [action.state for action in bed.open()] == [State.APPROVED]
 
 
 def test_looking_again_and_by_other_bots_begins_nothing_twice(bed: Bed) -> None:
@@ -140,11 +146,9 @@ def test_where_it_asks_the_approvers_decide_and_not_the_bot(bed: Bed) -> None:
     approval = Approval(People(groups=("S0APPROVE",)), quorum=2)
     bed.bot(Automatic("ask"), Environment(DEV.name, production=True, approval=approval)).turn()
     (action,) = bed.open()
-    assert (action.state, action.policy.by, action.policy.quorum) == (State.PENDING, "approvers", 2)
-    refused = bed.store.approve(
-        action.id, by=BOT, person=BOT, eligible=True, digest=action.digest, request_id="bot"
-    )
-    assert refused.result == "self"
+    assert (action.state, action.policy.by) == (State.PENDING, "approvers")
+    assert [(each.environment, each.quorum) for each in action.policy.open] == [(DEV.name, 2)]
+    assert actions.approve(bed.store, BOT, action.id, digest=action.digest).result == "self"
 
 
 def test_a_request_that_nobody_decides_on_keeps_no_other_from_being_asked(bed: Bed) -> None:
@@ -155,10 +159,9 @@ def test_a_request_that_nobody_decides_on_keeps_no_other_from_being_asked(bed: B
     bot = bed.bot(Automatic("ask"), people)
     assert [bot.turn(), bot.turn()] == [10, 0]
     assert sorted(a.ref for a in bed.open()) == refs[:10]
-    bed.store.deny(
-        bed.open()[0].id, by="U1", person="U1", eligible=True, digest=bed.open()[0].digest,
-        reason="no", request_id="no",
-    )  # fmt: skip
+    first = bed.open()[0]
+    assert first.policy.approvers == People(("U1",))
+    assert actions.deny(bed.store, "U1", first.id, digest=first.digest).counted
     assert bot.turn() == 1
 
 
@@ -287,11 +290,11 @@ def test_a_success_between_failures_begins_the_count_anew(bed: Bed) -> None:
 def test_hundreds_that_cannot_be_planned_take_few_turns_from_the_others(bed: Bed) -> None:
     planned: list[GatewayRef] = []
 
-    def plans(ref: GatewayRef, rotation: Rotation, new_id: str) -> Plan:
-        planned.append(ref)
-        if ref != SECOND:
+    def plans(request: RotateRequest, new_id: str) -> Plan:
+        planned.append(request.ref)
+        if request.ref != SECOND:
             raise Conflict("It was not deployed by this bot.")
-        return plan_of(ref, rotation, new_id)
+        return plan_of(request, new_id)
 
     bed.plans = plans
     by_hand = [GatewayRef("west", "dev", f"by-hand-{n:02}") for n in range(25)]
@@ -314,10 +317,10 @@ def test_what_a_freeze_postponed_is_no_failure_and_is_begun_again(bed: Bed) -> N
 
 
 def test_a_gateway_that_cannot_be_planned_keeps_no_other_from_its_turn(bed: Bed) -> None:
-    def plans(ref: GatewayRef, rotation: Rotation, new_id: str) -> Plan:
-        if ref == FIRST:
+    def plans(request: RotateRequest, new_id: str) -> Plan:
+        if request.ref == FIRST:
             raise Conflict("It was not deployed by this bot.", remedy="Adopt it.")
-        return plan_of(ref, rotation, new_id)
+        return plan_of(request, new_id)
 
     bed.plans = plans
     bed.note(FIRST, 2 * DAY)
@@ -340,7 +343,8 @@ def test_a_gateway_that_cannot_be_planned_keeps_no_other_from_its_turn(bed: Bed)
         ),
         (
             {"conflicts": (OwnershipConflict("Deployment", "edge-1", "argocd", ".spec"),)},
-            "It would change fields that “argocd” set. Rotate it with `--take-over`, once.",
+            "Others own fields of west/dev/edge-1 that this would change. "
+            "argocd owns Deployment .spec. Ask for it with `--take-over` to change them.",
         ),
     ],
 )
@@ -370,16 +374,13 @@ def test_a_cluster_that_is_away_is_no_reason_to_tell(bed: Bed) -> None:
 def left_unconfirmed(bed: Bed) -> None:
     """A bot dies before it notes that the settings approve what it has begun."""
     bed.note(FIRST, 2 * DAY)
-    dying = bed.bot(Automatic("auto", standing="Ben"))
 
-    def no_confirm(*more: Any, **other: Any) -> Any:
+    def dies(action: Action) -> None:
         raise SystemExit
 
-    confirm = bed.store.confirm
-    bed.store.confirm = no_confirm  # type: ignore[method-assign]  # the process dies here
+    dying = bed.bot(Automatic("auto", standing="Ben"), decider=SimpleNamespace(standing=dies))
     with pytest.raises(SystemExit):
         dying.turn()
-    bed.store.confirm = confirm  # type: ignore[method-assign]  # and another is started
     assert [a.state for a in bed.open()] == [State.PENDING]
 
 
@@ -397,11 +398,7 @@ def test_a_standing_approval_is_for_where_a_gateway_is_by_todays_settings(bed: B
         "production", namespaces=("dev",), production=True,
         approval=Approval(People(groups=("S0APPROVE",))),
     )  # fmt: skip
-    moved = Autopilot(
-        bed.redis, Tracker(bed.redis, "one"), bed.store, bed.audit, bed.plans, [production, DEV],
-        {DEV.name: Automatic("auto")},
-        bot_user=lambda: BOT, tell=bed.stops.append, wake=lambda new_id: None,
-    )  # fmt: skip
+    moved = bed.bot(None, DEV, "one", production)
     assert moved.turn() == 0
     assert bed.open() == []
 
