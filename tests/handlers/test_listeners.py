@@ -27,6 +27,7 @@ def test_a_click_while_the_store_is_away_is_acked_and_told(name: str) -> None:
     services: Any = SimpleNamespace(
         authority=authority(),
         store=SimpleNamespace(get=away),
+        decider=SimpleNamespace(agree=away),
         slack=SimpleNamespace(chat_postEphemeral=lambda **message: told.append(message["text"])),
     )
     body = {

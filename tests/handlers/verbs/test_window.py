@@ -17,11 +17,12 @@ from deploy.actions.store import ActionStore
 from deploy.actions.windows import Windows
 from deploy.errors import NotFound, Refused, Unavailable
 from deploy.gateway import GatewayRef
-from deploy.policy import People, Policy
+from deploy.policy import People
 from handlers.slack.payloads import Click, Request
 from handlers.verbs import window
 from handlers.views import action
 from handlers.views.notes import notes
+from tests.support.actions import CODEC, ask, by_approvers, confirm
 from tests.support.authority import authority
 from tests.support.redis_servers import started
 
@@ -37,18 +38,14 @@ PRODUCTION = Environment("production", approval=Approval(People(("U0BEN",))))
 
 def test_what_waits_for_a_confirmation_within_a_window_ends_with_it(server: Valkey) -> None:
     client = connect(server.url)
-    windows, store = Windows(client, AuditLog(client)), ActionStore(client)
+    windows, store = Windows(client, AuditLog(client)), ActionStore(client, CODEC)
     window_of = {
         user: windows.open(REF, user, by="U2", reason="x", seconds=60, request_id=user)
         for user in ("U1", "U3")
     }
     for name, user in (("AAAAAA", "U1"), ("BBBBBB", "U1"), ("CCCCCC", "U3")):
-        store.create(
-            name, kind="deploy", ref=REF, requester=user,
-            policy=Policy(window=window_of[user].key), digest="d1", request={}, plan={},
-            origin={}, ttl_seconds=60, request_id=name,
-        )  # fmt: skip
-    store.confirm("BBBBBB", by="U1", digest="d1", request_id="yes")
+        ask(store, name, ref=REF, requester=user, policy=by_approvers(window=window_of[user].key))
+    confirm(store, "BBBBBB")
     windows.close(window_of["U1"].key, by="U2")
     slack: Any = SimpleNamespace()
     window.tell_ended(slack, windows, store)
@@ -64,11 +61,12 @@ def test_what_waits_for_a_confirmation_within_a_window_ends_with_it(server: Valk
 def test_a_window_is_closed_by_text(server: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
     client = connect(server.url)
     windows = Windows(client, AuditLog(client))
-    monkeypatch.setattr(window, "find", lambda services, name: REF)
+    monkeypatch.setattr(window, "find", lambda caches, name: REF)
     services: Any = SimpleNamespace(
         slack=SimpleNamespace(),
+        caches={},
         windows=windows,
-        store=ActionStore(client),
+        store=ActionStore(client, CODEC),
     )
 
     def close(by: str) -> Any:
@@ -110,11 +108,12 @@ class Channel:
 def services(server: Valkey, monkeypatch: pytest.MonkeyPatch) -> Any:
     """For an approver, in a channel."""
     client = connect(server.url)
-    monkeypatch.setattr(window, "find", lambda services, name: REF)
+    monkeypatch.setattr(window, "find", lambda caches, name: REF)
     return SimpleNamespace(
         slack=Channel(),
+        caches={},
         windows=Windows(client, AuditLog(client)),
-        store=ActionStore(client),
+        store=ActionStore(client, CODEC),
         authority=authority(PRODUCTION),
     )
 
@@ -170,7 +169,7 @@ def test_a_message_that_cannot_be_changed_keeps_no_other_from_saying_that_it_is_
         raise SlackApiError(error, {"error": error})
 
     slack: Any = SimpleNamespace(chat_update=update)
-    window.tell_ended(slack, windows, ActionStore(client))
+    window.tell_ended(slack, windows, ActionStore(client, CODEC))
     assert sorted(told) == ["C0", "C2"]
     left = client.zcard("gateway-bot:{windows}")
     assert left == (0 if error == "is_archived" else 1), "only what may yet be told is kept"
