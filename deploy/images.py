@@ -1,4 +1,4 @@
-"""The gateway's image: which tags a registry has and what support each still has."""
+"""The gateway's image: the tags of a registry and how long each is supported."""
 
 import re
 import threading

@@ -1,1 +1,1 @@
-"""Every kind of change, from the request to the decision."""
+"""Every kind of change in one table, who may ask for it, and the decision on it."""

@@ -1,1 +1,1 @@
-"""When tokens expire: who is warned of it when, and which are rotated before that on their own."""
+"""When tokens expire: who is warned and when, and which are rotated automatically."""

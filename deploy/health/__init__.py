@@ -1,1 +1,1 @@
-"""What is known of gateways: the cache, heartbeats with evidence, and who is told of trouble."""
+"""What is known of gateways: the cache, heartbeats with evidence, and incidents."""

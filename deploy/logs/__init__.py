@@ -1,1 +1,1 @@
-"""What gateways write: lines, filters, and following several pods at once."""
+"""Logs of gateways: lines, filters, and following several pods at once."""

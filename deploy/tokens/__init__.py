@@ -1,1 +1,1 @@
-"""Gateway tokens: their text, minting, rotation, keys, and Entra ID instead of them."""
+"""What a gateway token and a planned rotation are. Pure."""
