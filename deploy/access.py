@@ -368,7 +368,9 @@ def requirement_of(
             raise _nobody_approves(ref, environment)
         return None
     covered = window if environment.allows_windows else ""
-    return Requirement(environment.name, approval.approvers, approval.quorum, covered)
+    return Requirement(
+        environment.name, approval.approvers, approval.quorum, covered, environment.channels
+    )
 
 
 def _nobody_approves(ref: GatewayRef, environment: Environment) -> Refused:

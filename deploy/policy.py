@@ -20,13 +20,15 @@ class People:
 class Requirement:
     """What one environment requires of a change that concerns it: that many of its approvers.
 
-    `window` is the key of an open approval window that stands in for them, empty where none does.
+    `window` is the key of an open approval window that stands in for them, empty where none does;
+    `channels` are the ids of the channels where its changes are asked for, any where there are none.
     """
 
     environment: str
     approvers: People
     quorum: int = 1
     window: str = ""
+    channels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ def policy_to_mapping(policy: Policy) -> dict[str, Any]:
                 "users": list(each.approvers.users),
                 "groups": list(each.approvers.groups),
                 "window": each.window,
+                "channels": list(each.channels),
             }
             for each in policy.requirements
         ],
@@ -126,6 +129,7 @@ def policy_from_mapping(data: Mapping[str, Any], environment: str = "") -> Polic
                 People(tuple(each["users"]), tuple(each["groups"])),
                 each["quorum"],
                 each["window"],
+                tuple(each["channels"]),
             )
             for each in data["requirements"]
         )

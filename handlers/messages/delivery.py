@@ -232,10 +232,22 @@ class Deliveries:
         if note.to == "requester":
             self._tell_requester(delivery, note, message)
             return
+        if note.to == "channel":
+            self._tell_channel(delivery, note)
+            return
         windows = delivery.action.policy.windows
         top = self._window_place(windows[0]) if note.to == "window" else message
         if top is not None:
             self._reply(delivery, note, top)
+
+    def _tell_channel(self, delivery: Delivery, note: Note) -> None:
+        if not self._noted(delivery, note, note.channel, None):
+            self._posted(
+                channel=note.channel,
+                text=note.text,
+                blocks=list(note.blocks),
+                metadata=_metadata(delivery, note),
+            )
 
     def _tell_requester(self, delivery: Delivery, note: Note, message: Place) -> None:
         """In person; by name in the thread where Slack opens no direct messages with them."""

@@ -6,18 +6,22 @@ from typing import Literal
 
 from deploy.actions.record import Action, Event
 from deploy.policy import Policy
-from handlers.views.action import agreed, mentions
-from handlers.views.text import date, escape
+from handlers.views.action import agreed, mentions, value
+from handlers.views.reply import Block
+from handlers.views.text import button, date, escape, section
 
 
 @dataclass(frozen=True)
 class Note:
-    """One line owed to somebody; `key` tells it from every other one of its action."""
+    """One line owed to somebody; `key` tells it from every other one of its action, and `channel` is
+    where it goes if it goes to one."""
 
     key: str
-    to: Literal["thread", "requester", "window"]
+    to: Literal["thread", "requester", "window", "channel"]
     text: str
     broadcast: bool = False
+    channel: str = ""
+    blocks: tuple[Block, ...] = ()
 
 
 def notes(action: Action, events: Sequence[Event]) -> tuple[Note, ...]:
@@ -33,6 +37,8 @@ def notes(action: Action, events: Sequence[Event]) -> tuple[Note, ...]:
 def _notes(action: Action, event: Event) -> Iterator[Note]:
     if action.policy.windows and event.name == "approved":
         yield Note(f"{event.version}:window", "window", _inside(action))
+    if event.name == "pending":
+        yield from _elsewhere(action, event)
     text = _line(action, event)
     if text:
         broadcast = event.name in ("failed", "unknown")
@@ -70,6 +76,29 @@ def _line(action: Action, event: Event) -> str:
             f"until {date(action.expires_at)}."
         )
     return _ending(action, event)
+
+
+def _elsewhere(action: Action, event: Event) -> Iterator[Note]:
+    """Where approvers of other environments decide who are not asked in this channel."""
+    asked = str(action.origin.get("channel", ""))
+    for requirement in action.policy.open:
+        for channel in requirement.channels:
+            if asked in requirement.channels or channel == asked:
+                continue
+            text = (
+                f"<@{action.requester}> asks for a change that {escape(requirement.environment)} "
+                f"decides on too: {action.kind} {action.ref.name} on "
+                f"{action.ref.cluster}/{action.ref.namespace}. {mentions(requirement.approvers)}: "
+                "please look at the plan."
+            )
+            show = button("Show", "action_show", value(action))
+            yield Note(
+                f"{event.version}:channel:{channel}",
+                "channel",
+                text,
+                channel=channel,
+                blocks=(section(text, accessory=show),),
+            )
 
 
 def _missing(action: Action) -> str:
