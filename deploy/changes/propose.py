@@ -132,11 +132,17 @@ class Proposer:
         self._policies.check(ref, break_glass)
 
     def renewed(
-        self, action: Action, request_id: str, *, break_glass: str = "", rule: str = ""
+        self,
+        action: Action,
+        request_id: str,
+        *,
+        break_glass: str = "",
+        rule: str = "",
+        seen: bool = True,
     ) -> Proposal:
         """The same asked for once more, by whoever asked; with `rule`, as that rule advises.
 
-        Conflict where the plan has no such advice.
+        `seen` is as in `Ask`. Conflict where the plan has no such advice.
         """
         kind, request = action.kind, action.request
         if rule:
@@ -151,12 +157,14 @@ class Proposer:
                 action.origin,
                 why=action.why,
                 break_glass=break_glass,
+                seen=seen,
                 automatic=action.automatic,
             )
         )
 
-    def replan(self, action: Action, request_id: str) -> Proposal | None:
-        """Look whether a plan that waits still holds; else a fresh one takes its place.
+    def replan(self, action: Action, request_id: str, *, seen: bool = True) -> Proposal | None:
+        """Look whether a plan that waits still holds; else a fresh one takes its place, `seen` as
+        in `Ask`.
 
         None where it still holds, or no longer waits.
         """
@@ -175,7 +183,8 @@ class Proposer:
             return None
         if not self._supersede(action, superseded(plan)) or action.automatic:
             return None
-        return self.renewed(action, request_id, break_glass=action.policy.break_glass)
+        glass = action.policy.break_glass
+        return self.renewed(action, request_id, break_glass=glass, seen=seen)
 
     def _create(
         self, ask: Ask, kind: Kind, plan: Plan, notes: tuple[Finding, ...], new_id: str

@@ -5,7 +5,7 @@ Only the bot asks for it, by a request in the inbox, so that it is done whatever
 """
 
 from deploy.actions.record import Action
-from handlers.actions.asking import shown
+from handlers.actions.asking import in_person, shown
 from handlers.services import Services
 from handlers.slack.payloads import Request
 from handlers.views import action as action_view
@@ -36,13 +36,18 @@ def run(services: Services, request: Request) -> Reply | None:
     action = services.store.get(str(options["action"]))
     if action is None:
         return action_view.gone()
+    seen = not in_person(request)
     if options.get("look"):
-        fresh = services.proposer.replan(action, request.id)
+        fresh = services.proposer.replan(action, request.id, seen=seen)
         return shown(fresh) if fresh is not None else None
     glass = action.policy.break_glass if options.get("break-glass") else ""
     return shown(
         services.proposer.renewed(
-            action, request.id, break_glass=glass, rule=str(options.get("rule", ""))
+            action,
+            request.id,
+            break_glass=glass,
+            rule=str(options.get("rule", "")),
+            seen=seen,
         )
     )
 
