@@ -60,6 +60,7 @@ from deploy.rollouts.minting import Minter
 from deploy.rollouts.regeneration import Regenerator, Survey
 from deploy.rollouts.removal import Remover
 from deploy.rollouts.rotator import Rotator, plan_rotation
+from deploy.rollouts.stopped import StopReports
 from deploy.rollouts.verification import observing
 from deploy.tokens import rotation
 from handlers import listeners
@@ -122,7 +123,9 @@ class Bot:
         planner = Planner(clusters.__getitem__, registry.tags, environments)
         windows = Windows(prompt, audit)
         gatekeeper = Gatekeeper(environments, identities_of(settings), UserGroups(slack), windows)
-        applier = Applier(planner, clusters, Minter(arm, instances))
+        # A run repeats what fails itself, so that stopping it interrupts the wait.
+        asked = arm.asking_once()
+        applier = Applier(planner, clusters, Minter(asked, instances))
         executors: dict[str, Executor] = {
             "deploy": Deployer(applier),
             "delete": Remover(clusters),
@@ -130,7 +133,7 @@ class Bot:
             regeneration.KIND: Regenerator(
                 Survey(self._caches),
                 clusters,
-                arm,
+                asked,
                 instances,
                 allowed=settings.rotation.regenerate_keys,
                 environments=environments,
@@ -145,6 +148,7 @@ class Bot:
                 for kind, inner in executors.items()
             },
             owner=owner,
+            report=StopReports(clusters).report,
             on_change=self._changed,
             rooms=rooms_of(settings, environments),
         )

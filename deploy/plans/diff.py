@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from deploy.kube.objects import Manifest
-from deploy.plans.plan import FieldChange
+from deploy.plans.plan import FieldChange, ObjectChange
 
 _IGNORED_METADATA = frozenset(
     {
@@ -46,6 +46,29 @@ def field_changes(kind: str, live: Manifest, wanted: Manifest) -> tuple[FieldCha
     )
 
 
+def is_made(change: ObjectChange, live: Manifest | None) -> bool:
+    """Whether the object is as the change was to make it."""
+    if change.change == "delete" or live is None:
+        return change.change == "delete" and live is None
+    if change.change == "create":
+        return True
+    own = _own(live)
+    return all(_value(own, "", field.path) == field.new for field in change.fields)
+
+
+def _value(item: Any, at: str, path: str) -> Any:
+    """What is at a path that `_walk` has made; None where there is nothing."""
+    if at == path:
+        return item
+    children = item if isinstance(item, dict) else _keyed(item) if isinstance(item, list) else None
+    form = ".{}" if isinstance(item, dict) else "[{}]"
+    for key, child in (children or {}).items():
+        name = _named(at, key, form)
+        if path == name or path.startswith((f"{name}.", f"{name}[")):
+            return _value(child, name, path)
+    return None
+
+
 def _own(manifest: Manifest) -> Manifest:
     kept = {k: v for k, v in manifest.items() if k not in ("status", "apiVersion", "kind")}
     metadata = {k: v for k, v in manifest["metadata"].items() if k not in _IGNORED_METADATA}
@@ -80,9 +103,13 @@ def _walk_keys(
     path: str, old: dict[str, Any], new: dict[str, Any], form: str
 ) -> Iterator[tuple[str, Any, Any]]:
     for key in [*old, *(k for k in new if k not in old)]:
-        # A key that itself holds dots, as an annotation's does, is quoted as kubectl quotes it.
-        name = f'["{key}"]' if form == ".{}" and "." in key else form.format(key)
-        yield from _walk((path + name).lstrip("."), old.get(key), new.get(key))
+        yield from _walk(_named(path, key, form), old.get(key), new.get(key))
+
+
+def _named(path: str, key: str, form: str) -> str:
+    # A key that itself holds dots, as an annotation's does, is quoted as kubectl quotes it.
+    name = f'["{key}"]' if form == ".{}" and "." in key else form.format(key)
+    return (path + name).lstrip(".")
 
 
 def _keyed(items: list[Any]) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ from deploy.errors import NotFound
 from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
+from deploy.plans.binding import plan_from_mapping, with_way_back
 from deploy.plans.plan import Plan
 from deploy.plans.planning import Planner
 from deploy.rollouts.minting import Minter
@@ -58,6 +59,7 @@ class Applier:
         plan = work.patiently(
             lambda: self._planner.plan(spec, action.id, take_over=take_over, rotation=rotation)
         )
+        plan = with_way_back(plan, plan_from_mapping(action.plan).on_failure)
         if not _is_what_was_decided(plan, action):
             return superseded(plan, begun=work.applying)
         self._write(work, cluster, plan, force=take_over)

@@ -37,7 +37,8 @@ from deploy.tokens.token import KeyType, SecretFacts, Token, iso
 from deploy.tokens.token_plan import TokenPlan
 
 KIND = "regenerate-key"
-_DO = "regenerate"
+ASK = "regenerate"
+"""The step of a run that is about to ask Azure: without it Azure was not asked."""
 
 
 @dataclass(frozen=True)
@@ -161,9 +162,13 @@ class Survey:
 
 @dataclass
 class _Asked:
-    """Whether Azure was asked, in this run or an earlier one, and its answer not seen."""
+    """Whether Azure was asked, in this run or an earlier one, and its answer not seen.
+
+    `now` says whether this run has asked at all.
+    """
 
     unanswered: bool
+    now: bool = False
 
 
 class KeySource(Protocol):
@@ -204,7 +209,7 @@ class Regenerator:
         second time kills none that the first did not.
         """
         work = Work(action, run, self._patience, "Ask again")
-        asked = _Asked(any(step.name == _DO for step in action.steps))
+        asked = _Asked(any(step.name == ASK for step in action.steps))
         try:
             return self._execute(work, asked)
         except GatewayBotError as error:
@@ -227,9 +232,10 @@ class Regenerator:
             if asked.unanswered:
                 return _half_known(f"The tokens of the {key} key are others than were shown.")
             return superseded(plan)
-        run.step(_DO, f"Regenerating the {key} key")
+        # The step comes last: where there is none, Azure was not asked.
         work.patiently(run.guard)
-        work.patiently(lambda: self._regenerate(instance, spec.apim.gateway, key, asked))
+        run.step(ASK, f"Regenerating the {key} key")
+        work.patiently(lambda: self._regenerate(run, instance, spec.apim.gateway, key, asked))
         return Outcome(
             State.SUCCEEDED,
             f"The {key} key of {spec.apim.gateway} is regenerated",
@@ -237,8 +243,11 @@ class Regenerator:
         )
 
     def _regenerate(
-        self, instance: ApimInstance, gateway: str, key: KeyType, asked: "_Asked"
+        self, run: Run, instance: ApimInstance, gateway: str, key: KeyType, asked: "_Asked"
     ) -> None:
+        if asked.now:
+            run.guard()
+        asked.now = True
         try:
             self._keys.regenerate_key(instance, gateway, key)
         except GatewayBotError as error:

@@ -73,7 +73,7 @@ def test_a_first_version_has_nothing_to_go_back_to(bench: Bench) -> None:
     run = RecordingRun()
     outcome = bench.deploy(stuck(bench), run=run)
     assert outcome.state is State.FAILED
-    assert "There is no version before that serves" in outcome.meaning
+    assert "No previous version that serves" in outcome.meaning
     assert "roll back" not in run.steps
 
 
