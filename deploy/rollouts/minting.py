@@ -70,6 +70,7 @@ class Minter:
         gateway, key = spec.apim.gateway, key_type(plan.key) or "primary"
         lifetime = datetime.timedelta(seconds=plan.seconds)
         expires_at = expiry_for(self._tokens.time(instance, gateway), lifetime)
+        cluster.check_guard()
         token = self._tokens.generate_token(instance, gateway, key, expires_at)
         if abs(token.expires_at - expires_at) > _TOLERATED:
             raise Conflict(

@@ -162,13 +162,9 @@ class Survey:
 
 @dataclass
 class _Asked:
-    """Whether Azure was asked, in this run or an earlier one, and its answer not seen.
-
-    `now` says whether this run has asked at all.
-    """
+    """Whether Azure was asked, in this run or an earlier one, and its answer not seen."""
 
     unanswered: bool
-    now: bool = False
 
 
 class KeySource(Protocol):
@@ -232,8 +228,6 @@ class Regenerator:
             if asked.unanswered:
                 return _half_known(f"The tokens of the {key} key are others than were shown.")
             return superseded(plan)
-        # The step comes last: where there is none, Azure was not asked.
-        work.patiently(run.guard)
         run.step(ASK, f"Regenerating the {key} key")
         work.patiently(lambda: self._regenerate(run, instance, spec.apim.gateway, key, asked))
         return Outcome(
@@ -245,9 +239,7 @@ class Regenerator:
     def _regenerate(
         self, run: Run, instance: ApimInstance, gateway: str, key: KeyType, asked: "_Asked"
     ) -> None:
-        if asked.now:
-            run.guard()
-        asked.now = True
+        run.guard()
         try:
             self._keys.regenerate_key(instance, gateway, key)
         except GatewayBotError as error:

@@ -148,8 +148,9 @@ def key_left(action: Action) -> Outcome:
         )
     return Outcome(
         State.STOPPED,
-        f"Stopped after Azure was asked to regenerate the key of {gateway}, before its answer.",
-        "Azure may have regenerated it: then every token made with it before is dead.",
+        f"Stopped as Azure was asked to regenerate the key of {gateway}.",
+        "Its answer was not seen, so the key may be regenerated: then every token made with it "
+        "before is dead.",
         "Ask again: the plan shows what it would kill now.",
     )
 
