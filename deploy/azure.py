@@ -208,7 +208,7 @@ class ArmClient:
             untouched = trouble.untouched = untouched and trouble.untouched
             pause = asked if asked is not None else wait
             again = self._clock() + pause
-            if again > end:
+            if again >= end:
                 raise trouble
             log.info("Azure: %s; trying again in %.1f s", trouble.happened, pause)
             if again >= begun + _NOTICED_SECONDS:
