@@ -5,6 +5,7 @@ settings allow it. Facts are those of API version 2024-05-01 (azure-rest-api-spe
 apimgateways.json).
 """
 
+import copy
 import datetime
 import email.utils
 import logging
@@ -129,12 +130,19 @@ class ArmClient:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """`timeout` is how long to wait, in seconds, for a connection and for an answer."""
+        self._budget = _BUDGET_SECONDS
         self._session = session
         self._credential = credential
         self._endpoint = endpoint.rstrip("/")
         self._timeout = timeout
         self._clock = clock
         self._sleep = sleep
+
+    def asking_once(self) -> "ArmClient":
+        """The same client for whoever repeats by themselves what is Unavailable: it never waits."""
+        twin = copy.copy(self)
+        twin._budget = 0.0
+        return twin
 
     def list_gateways(
         self, instance: ApimInstance, waiting: Waiting = _nobody
@@ -220,7 +228,7 @@ class ArmClient:
     ) -> requests.Response:
         """A successful answer. What is raised is `untouched` only where no attempt was carried out."""
         begun = self._clock()
-        end = begun + _BUDGET_SECONDS
+        end = begun + self._budget
         wait = 0.5
         untouched = True
         while True:
@@ -237,7 +245,7 @@ class ArmClient:
             untouched = trouble.untouched = untouched and trouble.untouched
             pause = asked if asked is not None else wait
             again = self._clock() + pause
-            if again > end:
+            if again >= end:
                 raise trouble
             log.info("Azure: %s; trying again in %.1f s", trouble.happened, pause)
             if again >= begun + _NOTICED_SECONDS:

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class RunLost(Exception):
-    """This run no longer holds its action: another bot goes on, so this one must stop at once."""
+    """This run is over and must end at once: its action is another bot's, or was stopped."""
 
 
 def patiently(call: Callable[[], T], lost: threading.Event, seconds: float = PATIENCE) -> T:

@@ -53,13 +53,15 @@ def means_of(
     settings: Settings, outside: Outside, stores: Stores, planner: Planner, policies: Policies
 ) -> Means:
     """What changes are carried out with."""
-    minter = Minter(outside.arm, outside.instances, stores.custody)
+    # A run repeats what fails by itself, so that stopping it interrupts the wait.
+    arm = outside.arm.asking_once()
+    minter = Minter(arm, outside.instances, stores.custody)
     return Means(
         planner=planner,
         clusters=outside.clusters,
         caches=outside.caches,
         applier=Applier(outside.clusters, minter, policies.authorize),
-        keys=outside.arm,
+        keys=arm,
         custody=stores.custody,
         authorize=policies.authorize,
         instances=outside.instances,

@@ -13,8 +13,10 @@ from deploy.actions.audit_pump import AuditPump
 from deploy.actions.fencing import Fences
 from deploy.actions.leases import GatewayLeases
 from deploy.actions.outbox import Outbox
+from deploy.actions.record import Action, Outcome
 from deploy.actions.runner import Runner
 from deploy.changes.decide import Authorized
+from deploy.rollouts.stopped import stopped
 from handlers.messages.budget import Budgets
 from handlers.messages.delivery import Deliveries
 from handlers.verbs import window
@@ -35,6 +37,10 @@ class Work:
 
 def work_of(outside: Outside, stores: Stores, changes: Changes, budgets: Budgets) -> Work:
     """The runner, the delivery of messages, and the chores; a changed action wakes the first two."""
+
+    def report(action: Action, ended: Outcome | None) -> Outcome:
+        return stopped(changes.workings[action.kind].left(action), ended)
+
     runner = Runner(
         stores.store,
         GatewayLeases(stores.redis),
@@ -44,6 +50,7 @@ def work_of(outside: Outside, stores: Stores, changes: Changes, budgets: Budgets
             for name, each in changes.workings.items()
         },
         owner=stores.owner,
+        report=report,
         on_change=stores.changed.ring,
         ending=changes.ending,
         rooms=lambda action: changes.workings[action.kind].rooms(action),

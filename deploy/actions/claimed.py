@@ -12,7 +12,11 @@ from deploy.retry import RunLost, patiently
 
 
 class ClaimedRun:
-    """One bot's turn at an action: what the executor sees of it. Ends when it is another's."""
+    """One bot's turn at an action: what the executor sees of it.
+
+    It is over, which `lost` tells everybody who waits, when the action is another's, and when
+    somebody stopped the action, which `stopped` tells.
+    """
 
     def __init__(
         self,
@@ -24,15 +28,27 @@ class ClaimedRun:
     ) -> None:
         self.fence = fence
         self.lost = threading.Event()
+        self.stopped = False
         self.hold: Fence | None = None
         self._store = store
         self._action = action
         self._owner = owner
         self._on_change = on_change
         self._count = len(action.steps)
+        if action.stop_by:
+            self._stop()
+
+    def look(self) -> None:
+        """End the run if somebody stopped the action. Unavailable when Redis cannot be used."""
+        if self._store.stop_requested(self._action.id):
+            self._stop()
+
+    def _stop(self) -> None:
+        self.stopped = True
+        self.lost.set()
 
     def guard(self) -> None:
-        """Look whether the gateway is this run's still."""
+        """Look whether the gateway is this run's still, and the action not stopped."""
         if self.lost.is_set() or self.hold is None:
             raise RunLost
         try:
@@ -40,6 +56,9 @@ class ClaimedRun:
         except FenceLost:
             self.lost.set()
             raise RunLost from None
+        patiently(self.look, self.lost, math.inf)
+        if self.lost.is_set():
+            raise RunLost
 
     def step(self, name: str, detail: str = "") -> None:
         """Record how far it got."""
@@ -58,6 +77,7 @@ class ClaimedRun:
     def _tell(self, record: Callable[[], bool]) -> None:
         # While Redis is away the run is not at fault: it ends when its lease does.
         if not patiently(record, self.lost, math.inf):
+            patiently(self.look, self.lost, math.inf)
             self.lost.set()
         if self.lost.is_set():
             raise RunLost

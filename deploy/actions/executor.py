@@ -16,12 +16,12 @@ class Run(Protocol):
 
     @property
     def lost(self) -> threading.Event:
-        """Set when the lease is lost or the bot stops."""
+        """Set when the run is over: the lease is lost, the bot ends, or the action was stopped."""
 
     def guard(self) -> None:
-        """Look whether the gateway is this run's still; to be called before each write.
+        """Look whether this run may still write; to be called before each write.
 
-        Raises RunLost when it is not, Unavailable when the cluster cannot be asked.
+        Raises RunLost when it may not, Unavailable when the cluster cannot be asked.
         """
 
     def step(self, name: str, detail: str = "") -> None:

@@ -19,6 +19,7 @@ class State(StrEnum):
     RUNNING = "running"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
+    STOPPED = "stopped"
     UNKNOWN = "unknown"
     DENIED = "denied"
     CANCELLED = "cancelled"
@@ -31,9 +32,12 @@ EDGES: Mapping[State, frozenset[State]] = {
         {State.APPROVED, State.DENIED, State.CANCELLED, State.EXPIRED, State.SUPERSEDED}
     ),
     State.APPROVED: frozenset({State.RUNNING, State.CANCELLED, State.EXPIRED}),
-    State.RUNNING: frozenset({State.SUCCEEDED, State.FAILED, State.UNKNOWN, State.SUPERSEDED}),
+    State.RUNNING: frozenset(
+        {State.SUCCEEDED, State.FAILED, State.STOPPED, State.UNKNOWN, State.SUPERSEDED}
+    ),
     State.SUCCEEDED: frozenset(),
     State.FAILED: frozenset(),
+    State.STOPPED: frozenset(),
     State.UNKNOWN: frozenset(),
     State.DENIED: frozenset(),
     State.CANCELLED: frozenset(),
@@ -138,6 +142,7 @@ class Action:
     the day before. `origin` and `message` belong to whoever
     shows the action to people and mean nothing here. `person` is who is behind the requester's
     user id. Once it is decided, `start_by` is when it must have begun.
+    `stop_by` is the user id of who stopped it while it ran; from then on it can only end stopped.
     """
 
     id: str
@@ -158,6 +163,8 @@ class Action:
     decided_by: str = ""
     decided_at: float | None = None
     start_by: float | None = None
+    stop_by: str = ""
+    stop_at: float | None = None
     reason: str = ""
     votes: tuple[Vote, ...] = ()
     fence: int = 0

@@ -162,6 +162,8 @@ def action_of(
         decided_by=fields.get("decided_by", ""),
         decided_at=_moment(fields, "decided"),
         start_by=_moment(fields, "start_by"),
+        stop_by=fields.get("stop_by", ""),
+        stop_at=_moment(fields, "stop_at"),
         reason=fields.get("reason", ""),
         votes=tuple(sorted((_vote(json.loads(v)) for v in votes), key=lambda v: (v.at, v.by))),
         fence=int(fields.get("fence", 0)),

@@ -3,7 +3,8 @@
 A runner takes the gateway's lease first, so that two actions never touch one gateway, then claims
 the action with the lease's fence, then takes the Lease object in the gateway's own namespace, which
 is looked at again before each write. A runner that dies lets all of them end; the next one claims
-the action with a higher fence and goes on from what the cluster shows.
+the action with a higher fence and goes on from what the cluster shows. A run whose action is stopped
+writes nothing more, and reports what the cluster holds then.
 """
 
 import logging
@@ -13,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from deploy.actions import endings
 from deploy.actions.claimed import ClaimedRun
 from deploy.actions.executor import Executor
 from deploy.actions.fencing import Fence, FenceHeld, FenceLost, Fences, FenceTooLow
@@ -27,6 +29,8 @@ log = logging.getLogger(__name__)
 
 _STALL_SECONDS = 30.0
 _LOOK_SECONDS = 1.0
+_STOP_SECONDS = 0.5
+"""How often a run looks whether somebody stopped its action, beside doing so before each write."""
 _MOST_ATTEMPTS = 20
 """An action that ended that many bots, or met the end of them, is not given to one more."""
 
@@ -42,6 +46,7 @@ class Runner:
         executors: Mapping[str, Executor],
         *,
         owner: str,
+        report: Callable[[Action, Outcome | None], Outcome],
         on_change: Callable[[str], None] = lambda action_id: None,
         ending: Callable[[Action, Outcome], None] = lambda action, outcome: None,
         rooms: Callable[[Action], Sequence[str]] = lambda action: (),
@@ -54,6 +59,7 @@ class Runner:
         """`on_change` is called with each action this runner changed, `ending` with each and its
         outcome before that is recorded.
 
+        `report` says how a stopped action ended, given the outcome that its run came to, if any.
         `rooms` names those of which an action needs one to itself while it runs, so that no more
         actions run at a time than there are rooms, on all bots together; none where there is no
         bound. `patience` is for how many seconds a cluster that does not answer is asked for the
@@ -64,6 +70,7 @@ class Runner:
         self._fences = fences
         self._executors = executors
         self._owner = owner
+        self._report = report
         self._on_change = on_change
         self._ending = ending
         self._rooms = rooms
@@ -173,7 +180,8 @@ class Runner:
 
     def _enter(self, action: Action) -> "_Room":
         """The first of the action's rooms that is free; fence 0 says who has one of them."""
-        names = self._rooms(action)
+        # What was stopped only has to be ended, which needs no room.
+        names = () if action.stop_by else self._rooms(action)
         if not names:
             return _Room("", 1, "")
         for name in names:
@@ -209,7 +217,7 @@ class Runner:
         )
         keeping.start()
         try:
-            self._finish(action, run, self._outcome(action, run, ended))
+            self._end(action, run, ended)
         except RunLost:
             log.info("action %s is let go of", action.id)
             self._store.release(action.id, self._owner, run.fence)
@@ -219,30 +227,43 @@ class Runner:
             with self._lock:
                 self._runs.discard(run)
 
+    def _end(self, action: Action, run: ClaimedRun, ended: threading.Event) -> None:
+        """Carry it out and record how that ended, or that it was stopped."""
+        outcome: Outcome | None = None
+        try:
+            outcome = self._outcome(action, run, ended)
+            if self._finish(action, run, outcome):
+                return
+        except RunLost:
+            if not run.stopped:
+                raise
+        if run.stopped and self._finish(action, run, self._stopped(action, outcome)):
+            return
+        log.warning("action %s ended under another runner", action.id)
+
+    def _stopped(self, action: Action, outcome: Outcome | None) -> Outcome:
+        # What this run did is in its steps.
+        newest = self._store.get(action.id) or action
+        try:
+            return self._report(newest, outcome)
+        except Exception:  # as in `_execute`; it must end all the same
+            log.exception("what the stopped action %s left could not be read", action.id)
+            return endings.stopped_unread(action)
+
     def _outcome(self, action: Action, run: ClaimedRun, ended: threading.Event) -> Outcome:
         if action.begun and action.attempts > _MOST_ATTEMPTS:
-            return Outcome(
-                State.UNKNOWN,
-                f"{action.attempts - 1} tries at this were broken off.",
-                "How much of it was done is not known.",
-                f"Look at the gateway's status. The bots' logs have the details under {action.id}.",
-            )
+            return endings.too_many_tries(action)
         # It was claimed at `updated_at`, by Redis' time.
         if (
             not action.begun
             and action.start_by is not None
             and action.updated_at >= action.start_by
         ):
-            return Outcome(
-                State.FAILED,
-                "This could not begin in time.",
-                "Nothing was changed.",
-                "Ask again: what it was decided on may have changed since.",
-            )
+            return endings.too_late()
         try:
             run.hold = self._take(action, run)
         except GatewayBotError as error:
-            return _not_begun(action, error)
+            return endings.not_begun(action, error)
         threading.Thread(
             target=self._keep_hold,
             args=(action, run, run.hold, ended),
@@ -284,12 +305,7 @@ class Runner:
     def _execute(self, action: Action, run: ClaimedRun) -> Outcome:
         executor = self._executors.get(action.kind)
         if executor is None:
-            return Outcome(
-                State.FAILED,
-                f"This bot does not know how to carry out “{action.kind}”.",
-                "Nothing was changed.",
-                "Run the same version of the bot everywhere.",
-            )
+            return endings.unknown_kind(action)
         try:
             return executor.execute(action, run)
         except GatewayBotError as error:
@@ -298,17 +314,17 @@ class Runner:
             raise
         except Exception:  # whatever it was, a person must be told that the end is not known
             log.exception("action %s failed inside the bot", action.id)
-            return Outcome(
-                State.UNKNOWN,
-                "The bot failed while it worked on this.",
-                "What reached the cluster is not known.",
-                f"Look at the gateway's status. The bot's log has the details under {action.id}.",
-            )
+            return endings.broken(action)
 
     def _keep(self, action: Action, run: ClaimedRun, room: "_Room", ended: threading.Event) -> None:
         held_until = time.monotonic() + self._lease
-        while not ended.wait(self._beat):
+        beat = time.monotonic() + self._beat
+        while not ended.wait(min(self._beat, _STOP_SECONDS)):
             try:
+                run.look()
+                if time.monotonic() < beat:
+                    continue
+                beat = time.monotonic() + self._beat
                 held = (
                     self._store.heartbeat(action.id, self._owner, run.fence, self._lease)
                     and self._leases.renew(action.ref, self._owner, run.fence, self._lease)
@@ -339,13 +355,15 @@ class Runner:
                     run.lost.set()
                 return
 
-    def _finish(self, action: Action, run: ClaimedRun, outcome: Outcome) -> None:
+    def _finish(self, action: Action, run: ClaimedRun, outcome: Outcome) -> bool:
+        """Record the end; False when the run is over otherwise: taken over, or stopped."""
         while True:
             try:
                 self._ending(action, outcome)
-                if not self._store.finish(action.id, self._owner, run.fence, outcome):
-                    log.warning("action %s ended under another runner", action.id)
-                return
+                if self._store.finish(action.id, self._owner, run.fence, outcome):
+                    return True
+                run.look()
+                return False
             except GatewayBotError as error:
                 log.warning("the end of action %s is not recorded yet: %s", action.id, error)
                 if run.lost.wait(1.0):
@@ -359,16 +377,3 @@ class _Room:
     name: str
     fence: int
     holder: str
-
-
-def _not_begun(action: Action, error: GatewayBotError) -> Outcome:
-    """How it ends when the gateway's Lease cannot be had."""
-    if action.begun:
-        return Outcome(
-            State.UNKNOWN,
-            error.happened,
-            "A bot that has ended had begun this; how far it got cannot be seen.",
-            error.remedy or "Look at the gateway's status.",
-        )
-    told = " ".join(part for part in (error.meaning, "Nothing was changed.") if part)
-    return Outcome(State.FAILED, error.happened, told, error.remedy or "Ask again after that.")

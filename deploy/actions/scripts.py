@@ -252,10 +252,26 @@ set('lease', now + tonumber(ARGV[3]))
 return snapshot('done')
 """
 
+STOP = """
+local id, who = unpack(ARGV)
+local stored = redis.call('HGET', req, id)
+if stored then return snapshot('replayed') end
+if redis.call('EXISTS', act) == 0 then return {'gone', {}, {}, {}} end
+if overdue() then return snapshot('expired') end
+local state = field('state')
+if state ~= 'running' then return snapshot(next(EDGES[state]) and 'not-running' or 'already') end
+if field('stop_by') ~= '' then return snapshot('stopping') end
+set('stop_by', who, 'stop_at', now)
+tell('stop', who, '')
+return answered(id, 'done')
+"""
+"""A stop of what runs. From here on no step of it begins and it can only end stopped."""
+
 STEP = """
 if not held(ARGV[1], ARGV[2]) then return snapshot('no') end
 local stored = redis.call('HGET', req, ARGV[3])
 if stored then return snapshot('replayed') end
+if field('stop_by') ~= '' then return snapshot('stopping') end
 redis.call('RPUSH', steps, cjson.encode({name = ARGV[4], detail = ARGV[5], at = now}))
 tell('step ' .. ARGV[4], ARGV[1], ARGV[5])
 return answered(ARGV[3], 'done')
@@ -287,6 +303,7 @@ if field('state') == ARGV[3] and field('owner') == ARGV[1] and field('fence') ==
   return snapshot('replayed')
 end
 if not held(ARGV[1], ARGV[2]) then return snapshot('no') end
+if field('stop_by') ~= '' and ARGV[3] ~= 'stopped' then return snapshot('stopping') end
 set('outcome', ARGV[4])
 if not move(ARGV[3], ARGV[1], ARGV[4]) then return snapshot('no') end
 return snapshot('done')
@@ -306,6 +323,7 @@ TRANSITIONS = {
     "LAPSE": LAPSE,
     "CLAIM": CLAIM,
     "HEARTBEAT": HEARTBEAT,
+    "STOP": STOP,
     "STEP": STEP,
     "PROGRESS": PROGRESS,
     "WAITING": WAITING,

@@ -38,7 +38,8 @@ class Decision:
 
     The other results say why it did not: `already`, `expired`, `stale` (another plan), `self`,
     `voted`, `not-approver`, `not-requester`, `window-closed`, `frozen`, `grown` (more environments
-    require an approval than were shown), and `gone`, with no action.
+    require an approval than were shown), and `gone`, with no action. A stop may
+    also find that the action is `not-running` yet, so that it can be cancelled, or is `stopping`.
     """
 
     result: str
@@ -268,6 +269,24 @@ class ActionStore:
         return result == "done"
 
     @redis_errors
+    def stop(self, action_id: str, *, by: str, request_id: str) -> Decision:
+        """Stop a running action: its run writes nothing more and ends at the next safe point.
+
+        Whether `by` may do that is for the caller to know.
+        """
+        if not plausible(action_id):
+            return Decision("gone", None)
+        result, action = self._records.run("STOP", action_id, request_id, by)
+        if action is not None:
+            self._records.index(action_id)
+        return Decision(result, action)
+
+    @redis_errors
+    def stop_requested(self, action_id: str) -> bool:
+        """Whether somebody has stopped the action: one field, for it is asked before each write."""
+        return bool(self._records.field(action_id, "stop_by"))
+
+    @redis_errors
     def look_after(self, action_id: str) -> tuple[Action | None, bool]:
         """The record as it is now, and whether a run has it. An expiry is made visible."""
         result, action = self._records.run("LOOK", action_id)
@@ -321,7 +340,7 @@ class ActionStore:
     def step(
         self, action_id: str, owner: str, fence: int, name: str, detail: str, request_id: str
     ) -> bool:
-        """Record a step; False when the lease is lost."""
+        """Record a step; False when the lease is lost or the action was stopped."""
         result, _ = self._records.run("STEP", action_id, owner, fence, request_id, name, detail)
         self._records.index(action_id, due=False)
         return result in ("done", "replayed")
@@ -345,7 +364,7 @@ class ActionStore:
 
     @redis_errors
     def finish(self, action_id: str, owner: str, fence: int, outcome: Outcome) -> bool:
-        """End a run; False when the lease is lost."""
+        """End a run; False when the lease is lost, or when it was stopped and ends otherwise."""
         told = canonical(_words(outcome))
         result, _ = self._records.run("FINISH", action_id, owner, fence, outcome.state.value, told)
         self._records.index(action_id)

@@ -131,6 +131,12 @@ class Authority:
             return may_stop(environment, action.policy, asker, action.requester)
         return may_as_requester(environment, self._asker(user, People()), action.requester)
 
+    def check_act(self, right: Right, user: str, action: Action) -> None:
+        """NotAllowed where `may_act` says no."""
+        verdict = self.may_act(right, user, action)
+        if not verdict.allowed:
+            raise refusal(right, verdict, user, self.environment(action.ref))
+
     def check_standing(self, right: Right, user: str, action: Action) -> None:
         """NotAllowed where `may_act` says no for what `user` is in the workspace. Any other reason
         is the store's to give, in the order of its checks."""

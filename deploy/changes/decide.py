@@ -112,6 +112,17 @@ class Decider:
         self._wake(action_id)
         return decision
 
+    def stop(self, action_id: str, by: By) -> Decision:
+        """The requester or an approver stops what runs: it writes nothing more and ends at a safe
+        point. NotAllowed for anybody else; Unavailable as above."""
+        action = self._store.get(action_id)
+        if action is None:
+            return Decision("gone", None)
+        self._authority.check_act(Right.STOP, by.user, action)
+        decision = self._store.stop(action_id, by=by.user, request_id=by.request_id)
+        self._wake(action_id)
+        return decision
+
     def would(self, verdict: Verdict, action: Action, user: str, digest: str = "") -> str:
         """What would come of that decision now; `done` where it would count.
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from deploy.access import Environment, environment_of
 from deploy.actions.codec import Codec, RequestType
 from deploy.actions.executor import Executor
-from deploy.actions.record import Action
+from deploy.actions.record import Action, Outcome
 from deploy.azure import ApimInstance
 from deploy.errors import Conflict
 from deploy.gateway import GatewayRef
@@ -34,6 +34,7 @@ from deploy.rollouts.deployer import Deployer
 from deploy.rollouts.regeneration import KeySource, Regenerator, Survey, plan_regeneration
 from deploy.rollouts.removal import Remover, removal_plan
 from deploy.rollouts.rotator import Rotator
+from deploy.rollouts.stopped import Leftovers, key_left
 from deploy.rollouts.verification import Observing
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.spec import spec_from_mapping, spec_to_mapping
@@ -77,11 +78,13 @@ class Replan(Protocol):
 class Workings:
     """How one kind of change is planned and carried out.
 
-    `rooms` names those of which an action needs one while it runs, none where any number may run.
+    `left` reads what a stopped action has left; `rooms` names those of which an action needs one
+    while it runs, none where any number may run.
     """
 
     plan: Replan
     executor: Executor
+    left: Callable[[Action], Outcome]
     rooms: Callable[[Action], Sequence[str]] = lambda action: ()
 
 
@@ -107,7 +110,8 @@ def _deployment(again: str, *, adopts: bool = False) -> Callable[[Means], Workin
         def plan(request: DeployRequest, action_id: str) -> Plan:
             return means.planner.plan(request.spec, action_id, take_over=request.take_over)
 
-        return Workings(plan, Deployer(means.applier, _of(plan), again=again, adopts=adopts))
+        executor = Deployer(means.applier, _of(plan), again=again, adopts=adopts)
+        return Workings(plan, executor, Leftovers(means.clusters).of)
 
     return workings
 
@@ -124,7 +128,8 @@ def _scale(means: Means) -> Workings:
         wanted = spec_from_mapping(spec_to_mapping(spec) | {"replicas": request.replicas})
         return means.planner.plan(wanted, action_id, take_over=request.take_over)
 
-    return Workings(plan, Deployer(means.applier, _of(plan), again="Scale it again"))
+    executor = Deployer(means.applier, _of(plan), again="Scale it again")
+    return Workings(plan, executor, Leftovers(means.clusters).of)
 
 
 def _restart(means: Means) -> Workings:
@@ -134,7 +139,8 @@ def _restart(means: Means) -> Workings:
         wanted = dataclasses.replace(spec, rollout=rollout)
         return means.planner.plan(wanted, action_id, take_over=request.take_over)
 
-    return Workings(plan, Deployer(means.applier, _of(plan), again="Restart it again"))
+    executor = Deployer(means.applier, _of(plan), again="Restart it again")
+    return Workings(plan, executor, Leftovers(means.clusters).of)
 
 
 def _rotate(means: Means) -> Workings:
@@ -150,7 +156,8 @@ def _rotate(means: Means) -> Workings:
         name = environment_of(action.ref, means.environments).name
         return [f"{ROTATE}:{name}:{n}" for n in range(means.rotations_at_once(name))]
 
-    return Workings(plan, Rotator(means.applier, _of(plan), observing=means.observing), rooms)
+    executor = Rotator(means.applier, _of(plan), observing=means.observing)
+    return Workings(plan, executor, Leftovers(means.clusters).of, rooms)
 
 
 def _regenerate(means: Means) -> Workings:
@@ -169,7 +176,7 @@ def _regenerate(means: Means) -> Workings:
         means.authorize,
         allowed=means.regenerate_keys,
     )
-    return Workings(plan, executor)
+    return Workings(plan, executor, key_left)
 
 
 def _delete(means: Means) -> Workings:
@@ -177,7 +184,7 @@ def _delete(means: Means) -> Workings:
         cluster = means.clusters[request.ref.cluster]
         return removal_plan(cluster, installed(cluster, request.ref), volumes=request.volumes)
 
-    return Workings(plan, Remover(means.clusters))
+    return Workings(plan, Remover(means.clusters), Leftovers(means.clusters).of)
 
 
 KINDS: tuple[Kind, ...] = (

@@ -53,6 +53,11 @@ class Cluster(PodReads):
         twin._before_write = check
         return twin
 
+    def check_guard(self) -> None:
+        """Do what is done before each write; for what must not happen after it either."""
+        if self._before_write is not None:
+            self._before_write()
+
     def close(self) -> None:
         """Let go of threads and connections."""
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -120,7 +125,7 @@ class Cluster(PodReads):
         """Server-side apply as `manager`. OwnershipConflicts when others own a field."""
         known, namespace, name = _address(manifest)
         if not dry_run:
-            self._check()
+            self.check_guard()
         answer = self._connection.request(
             "PATCH",
             known.path(namespace, name),
@@ -147,7 +152,7 @@ class Cluster(PodReads):
     def create(self, manifest: Manifest) -> Manifest:
         """Create an object that must not exist yet. AlreadyExists when it does."""
         known, namespace, name = _address(manifest)
-        self._check()
+        self.check_guard()
         answer = self._connection.request(
             "POST",
             known.path(namespace),
@@ -162,7 +167,7 @@ class Cluster(PodReads):
         """Write an object as it was read and changed since. Conflict when others have changed it
         in between, which its resourceVersion tells."""
         known, namespace, name = _address(manifest)
-        self._check()
+        self.check_guard()
         answer = self._connection.request(
             "PUT",
             known.path(namespace, name),
@@ -177,7 +182,7 @@ class Cluster(PodReads):
         """Write fields of an object as it was read, by their JSON pointers. Conflict when it has
         changed since."""
         known, namespace, name = _address(live)
-        self._check()
+        self.check_guard()
         self._connection.request(
             "PATCH",
             known.path(namespace, name),
@@ -197,7 +202,7 @@ class Cluster(PodReads):
     def delete(self, kind: str, namespace: str | None, name: str) -> bool:
         """Delete an object and, in the background, what it owns; False where there was none."""
         known = kind_of(kind)
-        self._check()
+        self.check_guard()
         try:
             self._connection.request(
                 "DELETE",
@@ -329,10 +334,6 @@ class Cluster(PodReads):
         if errors:
             raise errors[0]
         return tuple(future.result() for future in running)
-
-    def _check(self) -> None:
-        if self._before_write is not None:
-            self._before_write()
 
     def _read(
         self,

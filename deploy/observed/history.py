@@ -57,6 +57,15 @@ def revisions(deployment: Manifest, replica_sets: Iterable[Manifest]) -> tuple[R
     return tuple(sorted(found, key=lambda revision: -revision.number))
 
 
+def serving(deployment: Manifest, replica_sets: Iterable[Manifest]) -> tuple[Revision, ...]:
+    """Those revisions that this bot made and that have ready pods, newest first.
+
+    One that has none is no way back: it may be a failure itself.
+    """
+    ready = [rs for rs in replica_sets if (rs.get("status") or {}).get("readyReplicas")]
+    return tuple(found for found in revisions(deployment, ready) if found.spec is not None)
+
+
 def chosen(known: Iterable[Revision], number: int | None) -> Revision:
     """The revision of that number, or the one before the current. NotFound says what there is."""
     ordered = sorted(known, key=lambda revision: -revision.number)

@@ -1,7 +1,7 @@
 """From what was observed to a plan and its digest, and a plan as JSON.
 
 The digest is what a decision is about: sha256 over canonical JSON of the cluster's UID, the
-gateway, the wanted objects (the token left out) and the changes.
+gateway, the wanted objects (the token left out), the changes, and what a failure goes back to.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ from typing import Any
 
 from deploy.kube.objects import Manifest
 from deploy.plans.diff import field_changes
-from deploy.plans.plan import FieldChange, ObjectChange, OwnershipConflict, Plan
+from deploy.plans.plan import FieldChange, ObjectChange, OwnershipConflict, Plan, WayBack
 from deploy.rules.finding import Exempted, Finding
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.spec import spec_from_mapping, spec_to_mapping
@@ -40,8 +40,12 @@ def build_plan(
     deletions: Sequence[ObjectChange] = (),
     findings: Sequence[Finding] = (),
     conflicts: Sequence[OwnershipConflict] = (),
+    back_to: int = 0,
 ) -> Plan:
-    """The plan, its digest included."""
+    """The plan, its digest included.
+
+    `back_to` is the revision to go back to should new pods not get ready; 0 for none.
+    """
     changes = tuple(change for item in observed if (change := _change(item)) is not None)
     plan = Plan(
         spec=spec,
@@ -52,7 +56,24 @@ def build_plan(
         findings=tuple(findings),
         conflicts=tuple(conflicts),
     )
+    plan = dataclasses.replace(plan, on_failure=_way_back(plan, back_to))
     return dataclasses.replace(plan, digest=_digest(plan))
+
+
+def with_way_back(plan: Plan, shown: WayBack | None) -> Plan:
+    """A plan that was made once more, with the way back that was decided on.
+
+    Which revision has ready pods may change from one second to the next, and is looked at again
+    before anything goes back.
+    """
+    plan = dataclasses.replace(plan, on_failure=shown)
+    return dataclasses.replace(plan, digest=_digest(plan)) if plan.digest else plan
+
+
+def _way_back(plan: Plan, revision: int) -> WayBack | None:
+    if plan.token.previous:
+        return WayBack(secret=plan.token.previous)
+    return WayBack(revision) if revision and plan.starts_pods else None
 
 
 def plan_to_mapping(plan: Plan) -> dict[str, Any]:
@@ -64,12 +85,14 @@ def plan_to_mapping(plan: Plan) -> dict[str, Any]:
         "token": dataclasses.asdict(plan.token),
         "findings": [dataclasses.asdict(finding) for finding in plan.findings],
         "conflicts": [dataclasses.asdict(conflict) for conflict in plan.conflicts],
+        "on_failure": dataclasses.asdict(plan.on_failure) if plan.on_failure else None,
         "digest": plan.digest,
     }
 
 
 def plan_from_mapping(data: Mapping[str, Any]) -> Plan:
     """The plan as it was shown. Its `objects` are empty: to apply it, it is made anew."""
+    back = data.get("on_failure")
     return Plan(
         spec=spec_from_mapping(data["spec"]),
         cluster_uid=data["cluster_uid"],
@@ -83,6 +106,7 @@ def plan_from_mapping(data: Mapping[str, Any]) -> Plan:
         token=TokenPlan(**data["token"]),
         findings=tuple(_finding(f) for f in data["findings"]),
         conflicts=tuple(OwnershipConflict(**c) for c in data["conflicts"]),
+        on_failure=WayBack(**back) if back else None,
         digest=data["digest"],
     )
 
@@ -141,6 +165,7 @@ def _digest(plan: Plan) -> str:
         "objects": plan.objects,
         "token": dataclasses.asdict(plan.token),
         "changes": [dataclasses.asdict(change) for change in plan.changes],
+        "on_failure": dataclasses.asdict(plan.on_failure) if plan.on_failure else None,
     }
     canonical = json.dumps(bound, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()

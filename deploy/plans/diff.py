@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from deploy.kube.objects import Manifest
-from deploy.plans.plan import FieldChange
+from deploy.plans.plan import FieldChange, ObjectChange
 
 _IGNORED_METADATA = frozenset(
     {
@@ -44,6 +44,29 @@ def field_changes(kind: str, live: Manifest, wanted: Manifest) -> tuple[FieldCha
         FieldChange(path, old, new, restarts_pods=path.startswith(template))
         for path, old, new in _walk("", _own(live), _own(wanted))
     )
+
+
+def is_made(change: ObjectChange, live: Manifest | None) -> bool:
+    """Whether the object is as the change was to make it."""
+    if change.change == "delete" or live is None:
+        return change.change == "delete" and live is None
+    if change.change == "create":
+        return True
+    own = _own(live)
+    return all(_value(own, "", field.path) == field.new for field in change.fields)
+
+
+def _value(item: Any, at: str, path: str) -> Any:
+    """What is at a path that `_walk` has made; None where there is nothing."""
+    if at == path:
+        return item
+    in_list = isinstance(item, list)
+    children = keyed(item) if in_list else item if isinstance(item, dict) else None
+    for key, child in (children or {}).items():
+        name = step(at, key, in_list=in_list)
+        if path == name or path.startswith((f"{name}.", f"{name}[")):
+            return _value(child, name, path)
+    return None
 
 
 def _own(manifest: Manifest) -> Manifest:

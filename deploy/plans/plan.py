@@ -56,8 +56,20 @@ class OwnershipConflict:
 
 
 @dataclass(frozen=True)
+class WayBack:
+    """What a run goes back to automatically when its rollout fails: a revision of the Deployment,
+    or the Secret with the previous token."""
+
+    revision: int = 0
+    secret: str = ""
+
+
+@dataclass(frozen=True)
 class Plan:
-    """Everything a decision is about. `objects` are what is applied, the token Secret excluded."""
+    """Everything a decision is about. `objects` are what is applied, the token Secret excluded.
+
+    Without `on_failure` a failed rollout is left as it is.
+    """
 
     spec: GatewaySpec
     cluster_uid: str
@@ -66,6 +78,7 @@ class Plan:
     token: TokenPlan
     findings: tuple[Finding, ...] = ()
     conflicts: tuple[OwnershipConflict, ...] = ()
+    on_failure: WayBack | None = None
     digest: str = ""
 
     @property

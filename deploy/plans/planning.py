@@ -14,6 +14,7 @@ from deploy.gateway import DEFAULT_REPOSITORY, GatewayRef
 from deploy.kube.api_errors import OwnershipConflicts
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
+from deploy.observed.history import serving
 from deploy.observed.pods import token_secret_of
 from deploy.observed.token_facts import secret_facts
 from deploy.plans.binding import Observed, build_plan
@@ -120,6 +121,7 @@ class Planner:
                 *needs(spec, observed["Deployment", spec.ref.name]),
             ),
             conflicts=[c for item in wanted for c in merged[_key(item)].conflicts],
+            back_to=_back_to(cluster, spec, observed["Deployment", spec.ref.name]),
         )
         undecidable = plan.denied or (plan.conflicts and not take_over)
         return dataclasses.replace(plan, digest="") if undecidable else plan
@@ -207,6 +209,14 @@ class Planner:
             return self._known_tags()
         except GatewayBotError:
             return ()
+
+
+def _back_to(cluster: Cluster, spec: GatewaySpec, deployment: Manifest | None) -> int:
+    """The newest revision that serves, where the spec wants to go back to it; else 0."""
+    if deployment is None or not spec.rollout.automatic_rollback:
+        return 0
+    sets = cluster.list("ReplicaSet", spec.ref.namespace)
+    return next((found.number for found in serving(deployment, sets)), 0)
 
 
 def _key(manifest: Manifest) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from deploy.errors import NotFound
 from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
+from deploy.plans.binding import with_way_back
 from deploy.plans.plan import Plan
 from deploy.rollouts.minting import Minter
 from deploy.rollouts.rollout import apply_plan
@@ -50,7 +51,7 @@ class Applier:
             work.run.step("reconcile", "Already applied; following the rollout")
             return None
         work.run.step("plan", "Comparing the plan with the cluster once more")
-        plan = work.patiently(replan)
+        plan = with_way_back(work.patiently(replan), action.plan.on_failure)
         if not _is_what_was_decided(plan, action):
             return superseded(plan, begun=work.applying)
         self._write(work, cluster, plan, force=take_over)

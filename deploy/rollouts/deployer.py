@@ -21,7 +21,7 @@ from deploy.retry import PATIENCE
 from deploy.rollouts.applying import Applier
 from deploy.rollouts.collecting import collect
 from deploy.rollouts.following import MARGIN, follow_through
-from deploy.rollouts.going_back import bring_back, version_before
+from deploy.rollouts.going_back import Before, bring_back, version_before
 from deploy.rollouts.reasons import Reason, reason_of, recorded_reason
 from deploy.rollouts.verdicts import came_back, nothing_before, rolled_out, unfinished
 from deploy.rollouts.work import Work
@@ -89,7 +89,7 @@ class Deployer:
         if progress.stale_since is not None or not self._may_go_back(work.action, spec):
             return outcome
         gateway = work.patiently(lambda: installed(cluster, spec.ref))
-        if version_before(gateway.deployment, self._sets(work, cluster, spec)) is None:
+        if self._before(work, cluster, gateway.deployment) is None:
             return nothing_before(outcome)
         reason = reason_of(progress)
         work.run.step(reason.cause, reason.text)
@@ -103,7 +103,7 @@ class Deployer:
         """Bring the version before back, unless a run of before has done so, and follow that."""
         action = work.action
         gateway = work.patiently(lambda: installed(cluster, spec.ref))
-        before = version_before(gateway.deployment, self._sets(work, cluster, spec))
+        before = self._before(work, cluster, gateway.deployment)
         wanted = gateway.spec
         # A deployment may have changed the token alone.
         used = token_secret_of(gateway.deployment["spec"]["template"]["spec"])
@@ -122,5 +122,8 @@ class Deployer:
             )
         return came_back(wanted, follow_through(work, cluster, wanted, self._margin), reason)
 
-    def _sets(self, work: Work, cluster: Cluster, spec: GatewaySpec) -> list[Manifest]:
-        return work.patiently(lambda: cluster.list("ReplicaSet", spec.ref.namespace))
+    def _before(self, work: Work, cluster: Cluster, deployment: Manifest) -> Before | None:
+        """What was decided to go back to, while it can still be gone back to."""
+        back = work.action.plan.on_failure
+        sets = work.patiently(lambda: cluster.list("ReplicaSet", work.action.ref.namespace))
+        return version_before(deployment, sets, back.revision if back else 0)

@@ -1,11 +1,11 @@
-"""Back to the version before, where a rollout that does not finish was to go back by itself."""
+"""Back to the revision that the decided plan names, where a rollout does not finish."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
-from deploy.observed.history import revisions
+from deploy.observed.history import owned_by, revision_of, serving
 from deploy.observed.pods import token_secret_of
 from deploy.plans.handover import left_behind, without_account
 from deploy.plans.plan import Plan
@@ -18,24 +18,21 @@ from deploy.tokens.token_plan import TokenPlan
 
 @dataclass(frozen=True)
 class Before:
-    """A version that still serves, and the Secret its pods read their token from."""
+    """A previous version that still serves, and the Secret its pods read their token from."""
 
     spec: GatewaySpec
     token_secret: str | None
 
 
-def version_before(deployment: Manifest, replica_sets: Iterable[Manifest]) -> Before | None:
-    """The newest version before the present one that has ready pods. Pure.
-
-    One that has none is no way back: it may be the failure before this one.
-    """
-    serving = [rs for rs in replica_sets if (rs.get("status") or {}).get("readyReplicas")]
-    found = {revision.number: rs for rs in serving for revision in revisions(deployment, [rs])}
-    for revision in revisions(deployment, serving):
-        if revision.current or revision.spec is None:
-            continue
-        used = token_secret_of(found[revision.number]["spec"]["template"]["spec"])
-        return Before(spec_from_mapping(revision.spec), used[0] if used else None)
+def version_before(
+    deployment: Manifest, replica_sets: Iterable[Manifest], number: int
+) -> Before | None:
+    """The version of that revision, while it has ready pods and is not the present one. Pure."""
+    sets = {revision_of(item): item for item in replica_sets if owned_by(item, deployment)}
+    for revision in serving(deployment, sets.values()):
+        if revision.number == number and not revision.current and revision.spec is not None:
+            used = token_secret_of(sets[number]["spec"]["template"]["spec"])
+            return Before(spec_from_mapping(revision.spec), used[0] if used else None)
     return None
 
 

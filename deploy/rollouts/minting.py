@@ -104,6 +104,7 @@ class Minter:
         lifetime = datetime.timedelta(seconds=plan.seconds)
         expires_at = expiry_for(self._tokens.time(instance, gateway), lifetime)
         keep()
+        cluster.check_guard()
         token = self._tokens.generate_token(instance, gateway, key, expires_at)
         if abs(token.expires_at - expires_at) > _TOLERATED:
             raise Conflict(

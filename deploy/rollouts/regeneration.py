@@ -36,7 +36,8 @@ from deploy.tokens.token import KeyType, SecretFacts, Token, iso
 from deploy.tokens.token_plan import TokenPlan
 
 KIND = "regenerate-key"
-_DO = "regenerate"
+ASK = "regenerate"
+"""The step of a run that is about to ask Azure: without it Azure was not asked."""
 
 
 @dataclass(frozen=True)
@@ -193,7 +194,7 @@ class Regenerator:
         second time kills none that the first did not.
         """
         work = Work(action, run, self._patience, "Ask again")
-        asked = _Asked(any(step.name == _DO for step in action.steps))
+        asked = _Asked(any(step.name == ASK for step in action.steps))
         try:
             return self._execute(work, asked)
         except GatewayBotError as error:
@@ -215,9 +216,8 @@ class Regenerator:
             if asked.unanswered:
                 return _half_known(f"The tokens of the {key} key are others than were shown.")
             return superseded(plan)
-        run.step(_DO, f"Regenerating the {key} key")
-        work.patiently(run.guard)
-        work.patiently(lambda: self._held(action, instance, spec.apim.gateway, key, asked))
+        run.step(ASK, f"Regenerating the {key} key")
+        work.patiently(lambda: self._held(work, instance, spec.apim.gateway, key, asked))
         return Outcome(
             State.SUCCEEDED,
             f"The {key} key of {spec.apim.gateway} is regenerated",
@@ -225,17 +225,18 @@ class Regenerator:
         )
 
     def _held(
-        self, action: Action, instance: ApimInstance, gateway: str, key: KeyType, asked: "_Asked"
+        self, work: Work, instance: ApimInstance, gateway: str, key: KeyType, asked: "_Asked"
     ) -> None:
         """Ask Azure while nobody else mints a token of that gateway."""
-        with self._custody.held(resource_of(instance, gateway), action.id) as keep:
-            self._authorize(action)
+        with self._custody.held(resource_of(instance, gateway), work.action.id) as keep:
+            self._authorize(work.action)
             keep()
-            self._regenerate(instance, gateway, key, asked)
+            self._regenerate(work.run, instance, gateway, key, asked)
 
     def _regenerate(
-        self, instance: ApimInstance, gateway: str, key: KeyType, asked: "_Asked"
+        self, run: Run, instance: ApimInstance, gateway: str, key: KeyType, asked: "_Asked"
     ) -> None:
+        run.guard()
         try:
             self._keys.regenerate_key(instance, gateway, key)
         except GatewayBotError as error:

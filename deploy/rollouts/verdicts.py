@@ -79,8 +79,8 @@ def unfinished(spec: GatewaySpec, progress: Progress, seconds: float) -> Outcome
 
 
 def nothing_before(outcome: Outcome) -> Outcome:
-    """It was to go back by itself, and there is nothing to go back to."""
-    told = f"{outcome.meaning} There is no version before that serves, so nothing came back."
+    """It was to go back automatically, and there is nothing to go back to."""
+    told = f"{outcome.meaning} No previous version that serves was left to go back to."
     return dataclasses.replace(outcome, meaning=told.strip())
 
 

@@ -35,6 +35,12 @@ def cancel(services: Services, click: Click) -> None:
     _answer(services, click, lambda: services.decider.cancel(action_id, by))
 
 
+def stop(services: Services, click: Click) -> None:
+    """The requester or an approver stops what runs."""
+    action_id, by = _by(click)
+    _answer(services, click, lambda: services.decider.stop(action_id, by))
+
+
 def deny(services: Services, click: Click) -> None:
     """Ask why, where the person may deny it now; the denial counts once the reason is given."""
     action_id, by = _by(click)
@@ -163,6 +169,7 @@ CLICKS: Mapping[str, Callable[[Services, Click], None]] = {
     "action_approve": agree,
     "action_deny": deny,
     "action_cancel": cancel,
+    "action_stop": stop,
     "action_details": details,
     "action_again": ask_again,
     "action_show": show,

@@ -40,6 +40,7 @@ _SIGNS = {
     State.RUNNING: ":rocket:",
     State.SUCCEEDED: ":white_check_mark:",
     State.FAILED: ":x:",
+    State.STOPPED: ":octagonal_sign:",
     State.UNKNOWN: ":grey_question:",
     State.DENIED: ":no_entry:",
     State.CANCELLED: ":wastebasket:",
@@ -64,14 +65,19 @@ def render(action: Action) -> tuple[str, list[Block]]:
         more = [_details_button(action), button("Status", "show_status", str(action.ref))]
         if action.state is State.APPROVED:
             more.append(button("Cancel", "action_cancel", value(action)))
+        if action.state is State.RUNNING and not action.stop_by:
+            more.append(_stop_button(action))
         if action.state in _AGAIN:
             more.append(_again_button(action))
         blocks.append({"type": "actions", "elements": more})
     return f"{title}: {_plain(line)}", blocks
 
 
-_RAN = (State.SUCCEEDED, State.FAILED, State.UNKNOWN)
-_AGAIN = (State.EXPIRED, State.DENIED, State.CANCELLED, State.FAILED, State.UNKNOWN)
+_RAN = (State.SUCCEEDED, State.FAILED, State.STOPPED, State.UNKNOWN)
+_AGAIN = (
+    *(State.EXPIRED, State.DENIED, State.CANCELLED),
+    *(State.FAILED, State.STOPPED, State.UNKNOWN),
+)
 
 
 def _words(action: Action) -> KindWords:
@@ -108,7 +114,8 @@ def _state_line(action: Action) -> str:
         return "Nobody decided in time. Nothing was changed; ask again to go on."
     if outcome is None:
         return action.state.value.capitalize()
-    words = [f"*{escape(outcome.happened)}*", escape(outcome.meaning), escape(outcome.remedy)]
+    by = [f"Stopped by <@{action.stop_by}>."] if action.state is State.STOPPED else []
+    words = [*by, f"*{escape(outcome.happened)}*", escape(outcome.meaning), escape(outcome.remedy)]
     return "\n".join(word for word in words if word)
 
 
@@ -158,6 +165,8 @@ def _names(users: Iterable[str]) -> str:
 
 def _running_line(action: Action) -> str:
     progress = action.progress or {}
+    if action.stop_by:
+        return f"<@{action.stop_by}> stopped this. It ends at the next safe point…"
     if "desired" not in progress:
         step = action.steps[-1] if action.steps else None
         return escape(step.detail or step.name) + "…" if step else "Starting…"
@@ -261,6 +270,19 @@ def _buttons(action: Action, plan: Plan) -> Block:
 
 def _details_button(action: Action) -> Block:
     return button("Details", "action_details", value(action))
+
+
+def _stop_button(action: Action) -> Block:
+    return button(
+        "Stop",
+        "action_stop",
+        value(action),
+        confirm=confirm(
+            cut(f"Stop: {_title(action)}", 100),
+            "Nothing more is written, and nothing goes back automatically.",
+            "Stop",
+        ),
+    )
 
 
 def _again_button(action: Action) -> Block:
@@ -372,6 +394,10 @@ _REFUSALS = {
     "stale": "The plan has changed since this button was drawn. Look at the newest message.",
     "expired": "The time to decide was over at {expires}. Ask again.",
     "already": "This is already {state}{by}{when}.",
+    "not-running": "This is not running. Cancel it instead.",
+    "stopping": "This is stopping already.",
+    "frozen": "A freeze forbids this now.",
+    "grown": "More people have to approve this now. It is planned again, and put to all of them.",
 }
 
 

@@ -41,14 +41,17 @@ def _notes(action: Action, event: Event) -> Iterator[Note]:
         yield from _elsewhere(action, event)
     text = _line(action, event)
     if text:
-        broadcast = event.name in ("failed", "unknown")
+        broadcast = event.name in ("failed", "unknown", "stopped")
         yield Note(f"{event.version}:thread", "thread", text, broadcast)
     asked = not action.automatic
     if asked and action.policy.by == "approvers" and event.name in _PERSONAL:
         yield Note(f"{event.version}:requester", "requester", _personal(action, text))
 
 
-_PERSONAL = ("approved", "denied", "expired", "succeeded", "failed", "unknown", "superseded")
+_PERSONAL = (
+    *("approved", "denied", "expired", "superseded"),
+    *("succeeded", "failed", "stopped", "unknown"),
+)
 
 
 def _line(action: Action, event: Event) -> str:
@@ -130,6 +133,8 @@ def _ending(action: Action, event: Event) -> str:
         "running": "It is running.",
         "taken over": "The bot that worked on this is gone; another one continues.",
         "succeeded": f":white_check_mark: {escape(said)}",
+        "stop": f"<@{event.who}> stopped this.",
+        "stopped": f":octagonal_sign: {escape(said)}",
         "failed": f":x: {escape(said)}",
         "unknown": f":grey_question: {escape(said)}",
         "superseded": escape(said) if action.automatic else f"{escape(said)} A new plan follows.",

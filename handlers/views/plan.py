@@ -147,9 +147,22 @@ def _effects(plan: Plan) -> list[str]:
         pods = ":arrows_counterclockwise: Replaces the running pods, one after another"
     else:
         pods = "Restarts no pod"
-    if not new and plan.restarts_pods and plan.spec.rollout.automatic_rollback:
-        pods += ", and goes back by itself if they do not get ready"
-    return [summary(plan).capitalize(), pods, *([] if new else [_connections(plan)]), _token(plan)]
+    return [
+        summary(plan).capitalize(),
+        pods,
+        *([] if new else [_connections(plan)]),
+        _token(plan),
+        *_on_failure(plan),
+    ]
+
+
+def _on_failure(plan: Plan) -> list[str]:
+    """What was decided with it for a rollout that fails."""
+    back = plan.on_failure
+    if back is None:
+        return []
+    what = f"Secret {escape(back.secret)}" if back.secret else f"revision {back.revision}"
+    return [f":leftwards_arrow_with_hook: On failure: back to {what}"]
 
 
 def _connections(plan: Plan) -> str:

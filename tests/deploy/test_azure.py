@@ -89,6 +89,19 @@ def test_a_throttled_call_waits_as_long_as_azure_asks_and_goes_on(azure: Azure) 
     assert told == [("Azure limits how often it may be asked. Try again in 3 s.", 3.0)]
 
 
+@pytest.mark.parametrize("seconds", [0.0, 3.0])
+def test_who_repeats_by_themselves_is_told_at_once_how_long_to_wait(
+    azure: Azure, seconds: float
+) -> None:
+    arm = client(azure)
+    azure.faults.set("retry_after_seconds", seconds)
+    azure.faults.set("arm_status", "429")
+    with pytest.raises(Unavailable) as raised:
+        arm.asking_once().list_gateways(INSTANCE)
+    assert raised.value.retry_after == seconds
+    assert arm._clock() == 0.0
+
+
 def test_short_waits_that_add_up_are_told_too(azure: Azure) -> None:
     azure.faults.set("retry_after_seconds", 1.0)
     azure.faults.set("arm_status", "503")

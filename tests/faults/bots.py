@@ -10,7 +10,8 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ from deploy.rollouts.minting import Minter
 from deploy.rollouts.regeneration import Regenerator, Survey
 from deploy.rollouts.removal import Remover
 from deploy.rollouts.rotator import Rotator
+from deploy.rollouts.stopped import Leftovers, stopped
 from deploy.rollouts.verification import Observing
 from deploy.tokens.token import KeyType
 from tests.faults.stamping import Stamper
@@ -48,11 +50,17 @@ from tests.support.processes import ROOT
 
 LEASE_SECONDS = 1.5
 REGENERATED = "regenerateKey"
+STOPPED = "--- stopped"
+"""The line of a journal after which nothing may be written."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One bot. It dies at the point of that number, counted from 1; at none with 0."""
+    """One bot. It dies at the point of that number, counted from 1; at none with 0.
+
+    At the point `stop_at` somebody stops the action. Such a bot writes one thing at a time, so that
+    nothing else is on its way then.
+    """
 
     owner: str
     redis: str
@@ -60,6 +68,7 @@ class Job:
     kubeconfig: str
     journal: str
     die_at: int = 0
+    stop_at: int = 0
     lease_seconds: float = LEASE_SECONDS
     azure: str = ""
     """Where Resource Manager is, for those that regenerate keys."""
@@ -70,8 +79,10 @@ class Job:
 class Points:
     """Counts what a bot has done, writes it down, and ends the process at one of them."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, stop: Callable[[], object]) -> None:
         self._die_at = job.die_at
+        self._stop_at = job.stop_at
+        self._stop = stop
         self._journal = os.open(job.journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         self._lock = threading.Lock()
         self._count = 0
@@ -81,6 +92,9 @@ class Points:
         with self._lock:
             self._count += 1
             os.write(self._journal, f"{name}\n".encode())
+            if self._count == self._stop_at:
+                self._stop()
+                os.write(self._journal, f"{STOPPED}\n".encode())
             if self._count == self._die_at:
                 os._exit(9)
 
@@ -179,14 +193,17 @@ class Tapped:
 
 def run_bot(job: Job) -> Runner:
     """A started bot in this process."""
-    points = Points(job)
     client = connect_redis(job.redis, timeout=2.0, retries=3)
+    people = ActionStore(client, prefix=job.prefix)
+    points = Points(job, lambda: people.stop("ACTION", by="U9", request_id="stop"))
     store = TappedStore(client, prefix=job.prefix)
     store.points = points
     limits = Timeouts(connect=2.0, read=10.0, repeat=0.3)
     plain = connect("west", kubeconfig=Path(job.kubeconfig), timeouts=limits)
     tapped: Connection = TappedConnection(plain._connection, points)
     clusters = {"west": Cluster("west", tapped)}
+    if job.stop_at:
+        clusters["west"]._pool = ThreadPoolExecutor(1)
     mint = TappedMint()
     mint.points = points
     planner = Planner(clusters.__getitem__, list, instances={"contoso": INSTANCE})
@@ -205,6 +222,7 @@ def run_bot(job: Job) -> Runner:
         Fences(clusters),
         {kind: Tapped(executor, points) for kind, executor in executors.items()},
         owner=job.owner,
+        report=lambda action, ended: stopped(Leftovers(clusters, 20.0).of(action), ended),
         lease_seconds=job.lease_seconds,
         heartbeat_seconds=job.lease_seconds / 4,
         poll_seconds=0.05,
@@ -226,7 +244,7 @@ def _regenerator(job: Job, clusters: Mapping[str, Cluster], points: Points) -> R
         disable_instance_discovery=True,
         connection_verify=job.authority,
     )
-    arm = ArmClient(session, credential, endpoint=job.azure)
+    arm = ArmClient(session, credential, endpoint=job.azure).asking_once()
     cache = ClusterCache(clusters["west"])
     cache.start()
     return Regenerator(

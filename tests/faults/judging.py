@@ -8,7 +8,7 @@ from deploy.actions.store import ActionStore
 
 FAULTS = "faults"
 """The property under which a test notes its counts."""
-_DONE = {State.SUCCEEDED, State.FAILED, State.UNKNOWN, State.SUPERSEDED}
+_DONE = {State.SUCCEEDED, State.FAILED, State.STOPPED, State.UNKNOWN, State.SUPERSEDED}
 
 
 @dataclass

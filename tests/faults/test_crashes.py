@@ -1,6 +1,7 @@
 """The bot is killed after each thing it does, for each kind of action; the next one ends it."""
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from bot.sandbox.cluster.server import Written
 from bot.sandbox.valkey import Valkey
 from deploy.actions.connection import connect as connect_redis
 from deploy.actions.fencing import lease_name
@@ -36,6 +38,7 @@ from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.spec import spec_to_mapping
 from deploy.tokens.rotation import Rotation
 from deploy.tokens.token import Token
+from tests.faults import stopping
 from tests.faults.bots import REGENERATED, Job, Nursery
 from tests.faults.judging import Tally
 from tests.support.azure import AzureBed, azure_bed
@@ -67,8 +70,10 @@ class World:
         server: Valkey,
         azure: AzureBed,
         nursery: Nursery,
+        audit: Callable[[], tuple[Written, ...]],
     ) -> None:
         self.cluster = cluster
+        self.audit = audit
         self.azure = azure
         self.kubeconfig = kubeconfig
         self.server = server
@@ -115,7 +120,9 @@ def world(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Iterato
     directory = tmp_path_factory.mktemp("crashes")
     with gateway_bed(directory) as bed, azure_bed(directory / "azure") as azure:
         for server in started("valkey", directory / "redis"):
-            yield World(bed.cluster, bed.running.kubeconfig(), server, azure, nursery)
+            kubeconfig = bed.running.kubeconfig()
+            audit = functools.partial(bed.running.call, lambda: bed.running.cluster.audit)
+            yield World(bed.cluster, kubeconfig, server, azure, nursery, audit)
 
 
 def spec_named(name: str, **changes: Any) -> GatewaySpec:
@@ -231,9 +238,14 @@ def seen(world: World, case: Case) -> Effect:
     return Effect(deployment["metadata"]["generation"], len(sets), len(mine), True, told)
 
 
-def carry_out(world: World, kind: str, die_at: int, directory: Path) -> tuple[Case, ActionStore]:
-    """One case to its end; the bot that begins it dies after that many things, with 0 never."""
-    name = f"{kind}-{die_at}"
+def carry_out(
+    world: World, kind: str, die_at: int, directory: Path, stop_at: int = 0
+) -> tuple[Case, ActionStore]:
+    """One case to its end; the bot that begins it dies after that many things, with 0 never.
+
+    With `stop_at` somebody stops it after that many things.
+    """
+    name = f"{kind}-{die_at}" + (f"-{stop_at}" if stop_at else "")
     case = prepare(world, kind, name)
     store = approve(world, case)
     journal = directory / name
@@ -244,6 +256,7 @@ def carry_out(world: World, kind: str, die_at: int, directory: Path) -> tuple[Ca
         str(world.kubeconfig),
         str(journal),
         die_at,
+        stop_at,
         azure=world.azure.azure.url if kind == "regenerate-key" else "",
         authority=str(world.azure.authority.ca_pem_path),
     )
@@ -252,7 +265,9 @@ def carry_out(world: World, kind: str, die_at: int, directory: Path) -> tuple[Ca
     if die_at:
         until(lambda: not alive(pid), f"the death of the bot at point {die_at}", 40)
         journals.append(directory / f"{name}-again")
-        again = dataclasses.replace(job, owner="bot-2", die_at=0, journal=str(journals[1]))
+        again = dataclasses.replace(
+            job, owner="bot-2", die_at=0, stop_at=0, journal=str(journals[1])
+        )
         pid = world.nursery.start(again)
 
     def ended() -> bool:
@@ -306,3 +321,29 @@ def test_a_bot_that_is_killed_after_any_of_its_steps_is_followed_by_one_that_end
         left = world.cluster.get("Lease", "dev", lease_name(ref))
         assert (left is None) == (kind == "delete")
     record(f"{kind}, killed after each of {len(points)} steps", tally)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_stopped_after_any_of_its_steps_writes_nothing_more_and_says_what_there_is(
+    world: World, kind: str, tmp_path: Path, record: Callable[[str, Tally], None]
+) -> None:
+    carry_out(world, kind, 0, tmp_path)
+    points = (tmp_path / f"{kind}-0").read_text().split("\n")[:-2]
+    tally = Tally()
+
+    def one(case: tuple[int, bool]) -> None:
+        at, dies = case
+        found, store = carry_out(world, kind, at if dies else 0, tmp_path, stop_at=at)
+        wrong = stopping.wrongs(world.cluster, world.audit(), found.plan, store, "ACTION")
+        wrong += stopping.written_after(tmp_path / found.name)
+        if kind == "regenerate-key":
+            wrong += stopping.wrong_about_azure(store, "ACTION", seen(world, found).tokens)
+        tally.judge(store, "ACTION", wanted=frozenset({State.STOPPED}))
+        tally.wrong += [f"stopped after {points[at - 1]!r}, {dies=}: {each}" for each in wrong]
+        world.cluster.delete("Deployment", "dev", found.name)
+
+    cases = itertools.product(range(1, len(points) + 1), (False, True))
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        list(pool.map(one, cases))
+    assert not tally.wrong, "\n".join(tally.wrong)
+    record(f"{kind}, stopped after each of {len(points)} steps", tally)

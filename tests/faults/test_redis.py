@@ -28,6 +28,7 @@ from deploy.errors import Unavailable
 from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster, connect
 from deploy.policy import People, Policy
+from deploy.rollouts.stopped import Leftovers, stopped
 from tests.faults.bots import Job, Nursery
 from tests.faults.judging import Tally
 from tests.faults.stamping import Stamper, stamps_of
@@ -86,6 +87,7 @@ class Crowd:
                 Fences({"west": west}),
                 {"stamp": stamper},
                 owner=f"bot-{n}",
+                report=lambda action, ended: stopped(Leftovers({"west": west}).of(action), ended),
                 lease_seconds=2.0,
                 heartbeat_seconds=0.4,
                 poll_seconds=0.05,

@@ -4,7 +4,7 @@
  * server there; everything between two of them may be interleaved.
  *
  * Two approvers and the requester click in any order, some of them twice; somebody denies, time runs
- * out, the requester takes it back. Two bots carry it out; one may die at any point, and each may be
+ * out, the requester takes it back, somebody stops what runs. Two bots carry it out; one may die at any point, and each may be
  * held up at any point for as long as it takes, which in a model is the same as not being scheduled.
  * Every lease may end at any moment. Once, Redis fails over and forgets the fences it gave out and
  * that the action was claimed.
@@ -12,8 +12,8 @@
  * One thing is assumed: a write ends before the hold on the Lease object does, which `guard` makes
  * at least half as long as the lease. A write that hangs in the network for longer is not covered.
  *
- * -DNO_FENCE, -DNO_SELF_CHECK, -DNO_VOTE_CHECK and -DNO_EDGES each take one part out: then a
- * counterexample must be found.
+ * -DNO_FENCE, -DNO_SELF_CHECK, -DNO_VOTE_CHECK, -DNO_STOP_CHECK and -DNO_EDGES each take one part
+ * out: then a counterexample must be found.
  */
 
 #define QUORUM 2
@@ -24,7 +24,7 @@
 #define CRASHES 1
 #define NOBODY 9
 
-mtype = { pending, approved, running, succeeded, denied, expired, cancelled }
+mtype = { pending, approved, running, succeeded, stopped, denied, expired, cancelled }
 
 mtype state = pending;
 byte votes = 0;
@@ -35,6 +35,7 @@ byte lastFence = 0;
 byte leaseOwner = NOBODY;
 bool actionHeld = false;
 byte actionFence = 0;
+bool stopping = false;
 
 /* The cluster: the Lease object, and what the action is to do there. */
 byte holdFence = 0;
@@ -48,11 +49,12 @@ byte newestWrite = 0;
 bool writing[2];
 bool fenceUsedTwice = false;
 bool staleWrite = false;
+bool lateWrite = false;
 byte claims = 0;
 byte crashes = 0;
 
-#define final (state == succeeded || state == denied || state == expired || state == cancelled)
-#define begun (state == approved || state == running || state == succeeded)
+#define final (state == succeeded || state == stopped || state == denied || state == expired || state == cancelled)
+#define begun (state == approved || state == running || state == succeeded || state == stopped)
 #define claimable (state == approved || (state == running && !actionHeld))
 
 #ifdef NO_EDGES
@@ -71,6 +73,12 @@ byte crashes = 0;
 #define is_new(person) true
 #else
 #define is_new(person) (!voted[person])
+#endif
+
+#ifdef NO_STOP_CHECK
+#define may_write true
+#else
+#define may_write (!stopping)
 #endif
 
 #ifdef NO_FENCE
@@ -117,6 +125,7 @@ proctype Clicks() {
   :: left > 0 -> left--; end(denied, is_pending)
   :: left > 0 -> left--; end(expired, is_pending || state == approved)
   :: left > 0 -> left--; end(cancelled, is_pending || state == approved)
+  :: left > 0 -> left--; atomic { if :: state == running -> stopping = true :: else fi }
   :: left == 0 -> break
   od
 }
@@ -136,6 +145,7 @@ proctype Failover() {
     leaseOwner = NOBODY;
     actionHeld = false;
     actionFence = 0;
+    stopping = false;
     if
     :: state == running -> state = approved
     :: else
@@ -182,6 +192,12 @@ again:
   :: true
   fi;
 
+  /* A bot that has died was told to stop. */
+  if
+  :: stopping -> goto finish
+  :: else
+  fi;
+
   /* While another holds it this run waits, and may lose the action meanwhile. */
   atomic {
     if
@@ -201,7 +217,10 @@ again:
 
   atomic {
     if
-    :: holds(me, fence) -> writing[me] = true
+    :: holds(me, fence) && may_write ->
+       lateWrite = lateWrite || stopping;
+       writing[me] = true
+    :: holds(me, fence) && !may_write -> goto finish
     :: else -> goto again
     fi
   }
@@ -231,7 +250,8 @@ again:
 finish:
   atomic {
     if
-    :: state == running && actionFence == fence -> state = succeeded
+    :: state == running && actionFence == fence ->
+       state = (stopping -> stopped : succeeded)
     :: else
     fi;
     if
@@ -265,8 +285,12 @@ ltl quorum_and_no_self {
 ltl once_per_fence {
   [] (!fenceUsedTwice && !staleWrite)
 }
+ltl nothing_after_a_stop {
+  [] (!lateWrite && !(stopping && state == succeeded))
+}
 ltl terminal_stays {
   ([] (state == succeeded -> [] (state == succeeded)))
+  && ([] (state == stopped -> [] (state == stopped)))
   && ([] (state == denied -> [] (state == denied)))
   && ([] (state == expired -> [] (state == expired)))
   && ([] (state == cancelled -> [] (state == cancelled)))

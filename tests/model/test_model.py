@@ -8,7 +8,12 @@ from pathlib import Path
 import pytest
 
 MODEL = Path(__file__).with_name("action.pml")
-PROPERTIES = ("quorum_and_no_self", "once_per_fence", "terminal_stays")
+PROPERTIES = (
+    "quorum_and_no_self",
+    "once_per_fence",
+    "nothing_after_a_stop",
+    "terminal_stays",
+)
 MISSING = [tool for tool in ("spin", "gcc") if shutil.which(tool) is None]
 
 pytestmark = pytest.mark.skipif(
@@ -52,6 +57,7 @@ def test_it_holds_in_every_order_of_events(tmp_path: Path, claim: str) -> None:
         ("NO_FENCE", "once_per_fence"),
         ("NO_SELF_CHECK", "quorum_and_no_self"),
         ("NO_VOTE_CHECK", "quorum_and_no_self"),
+        ("NO_STOP_CHECK", "nothing_after_a_stop"),
         ("NO_EDGES", "terminal_stays"),
     ],
 )

@@ -19,7 +19,7 @@ from bot.sandbox.cluster.kubelet_client import KubeletClient
 from bot.sandbox.cluster.objects import Obj, copy, name_of, namespace_of
 from bot.sandbox.cluster.rbac import Authorizer
 from bot.sandbox.cluster.schema import load
-from bot.sandbox.cluster.server import ApiServer
+from bot.sandbox.cluster.server import ApiServer, Written
 from bot.sandbox.cluster.store import Change, Store
 from bot.sandbox.faults import FaultBoard, Switch
 
@@ -91,6 +91,11 @@ class Cluster:
         """Where it listens, once started."""
         scheme = "http" if self._tls is None else "https"
         return f"{scheme}://127.0.0.1:{self._port}"
+
+    @property
+    def audit(self) -> tuple[Written, ...]:
+        """The newest requests to write, oldest first."""
+        return tuple(self._server.audit)
 
     async def start(self) -> None:
         """Begin to listen and to reconcile."""

@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import time
+from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -38,8 +41,23 @@ _WATCH_SECONDS = 2400.0
 _DROPPED_WATCH_SECONDS = 1.0
 
 
+_AUDITED = 10_000
+
+
+@dataclass(frozen=True)
+class Written:
+    """A line of the audit log: a request to write that is no dry run. `at`: epoch seconds."""
+
+    at: float
+    verb: str
+    path: str
+
+
 class ApiServer:
-    """Answers HTTP requests by the API; `faults` may make it misbehave."""
+    """Answers HTTP requests by the API; `faults` may make it misbehave.
+
+    `audit` holds the newest requests to write.
+    """
 
     def __init__(
         self, api: Api, tokens: Tokens, kubelets: KubeletClient, faults: FaultBoard, version: str
@@ -49,6 +67,7 @@ class ApiServer:
         self._kubelets = kubelets
         self._faults = faults
         self._version = version
+        self.audit: deque[Written] = deque(maxlen=_AUDITED)
         self._ended = asyncio.Event()
 
     def application(self) -> web.Application:
@@ -240,6 +259,8 @@ class ApiServer:
         options = self._options(
             request, who, applying=verb == "patch" and media_type == APPLY_PATCH
         )
+        if not options.dry_run:
+            self.audit.append(Written(time.time(), verb, request.path))
         code = 200
         if verb == "create":
             body = await _body(request)

@@ -1,4 +1,4 @@
-"""Any sequence of decisions, claims and ends, with a server that is killed now and then."""
+"""Any sequence of decisions, claims, stops and ends, with a server that is killed now and then."""
 
 import itertools
 import tempfile
@@ -23,7 +23,7 @@ from deploy.actions.store import ActionStore
 from tests.support.actions import CODEC, approve, ask, by_approvers, deny
 
 USERS = {"U1": "ana", "U11": "ana", "U2": "ben", "U22": "ben", "U3": "chen"}
-ENDS = (State.SUCCEEDED, State.FAILED, State.UNKNOWN, State.SUPERSEDED)
+ENDS = (State.SUCCEEDED, State.FAILED, State.UNKNOWN, State.SUPERSEDED, State.STOPPED)
 
 
 class Model:
@@ -37,6 +37,8 @@ class Model:
         self.fence = 0
         self.held = False
         self.runs = 0
+        self.stopped_by = ""
+        self.steps = 0
 
     def vote(self, person: str, verdict: str, eligible: bool) -> bool:
         if self.state is not State.PENDING or person in ("ana", *self.votes) or not eligible:
@@ -61,7 +63,22 @@ class Model:
     def finish(self, fence: int, state: State) -> bool:
         if self.state is not State.RUNNING or not self.held or fence != self.fence:
             return False
+        if self.stopped_by and state is not State.STOPPED:
+            return False
         self.state = state
+        return True
+
+    def stop(self, by: str) -> bool:
+        if self.state is not State.RUNNING or self.stopped_by:
+            return False
+        self.stopped_by = by
+        return True
+
+    def step(self, fence: int) -> bool:
+        holds = self.state is State.RUNNING and self.held and fence == self.fence
+        if not holds or self.stopped_by:
+            return False
+        self.steps += 1
         return True
 
 
@@ -128,6 +145,23 @@ class Machine(RuleBasedStateMachine):
         self.store.release("AAAAAA", f"bot-{self.model.fence}", self.model.fence)
         self.model.held = False
 
+    @rule(by=st.sampled_from(sorted(USERS)), twice=st.booleans())
+    def stop(self, by: str, twice: bool) -> None:
+        self.count += 1
+        counts = self.model.stop(by)
+        for _ in range(1 + twice):
+            said = self.store.stop("AAAAAA", by=by, request_id=str(self.count))
+            assert said.counted is counts
+
+    @rule(step=st.integers(-1, 0))
+    def begin_a_step(self, step: int) -> None:
+        self.count += 1
+        fence = self.model.fence + step
+        if not self.model.held and self.model.state is State.RUNNING and step == 0:
+            return  # as in `finish`
+        begun = self.store.step("AAAAAA", f"bot-{fence}", fence, "apply", "", str(self.count))
+        assert begun is self.model.step(fence)
+
     @rule(step=st.integers(-1, 0), state=st.sampled_from(ENDS))
     def finish(self, step: int, state: State) -> None:
         fence = self.model.fence + step
@@ -150,6 +184,7 @@ class Machine(RuleBasedStateMachine):
         assert found is not None
         assert found.state is self.model.state
         assert {vote.person: vote.verdict for vote in found.votes} == self.model.votes
+        assert (found.stop_by, len(found.steps)) == (self.model.stopped_by, self.model.steps)
         assert found.final is (not EDGES[found.state])
         moves = [e.name for e in self.store.events("AAAAAA") if e.name in set(State)]
         assert all(

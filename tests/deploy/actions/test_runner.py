@@ -97,6 +97,11 @@ class Fails:
         raise self.error
 
 
+def report(action: Action, ended: Outcome | None) -> Outcome:
+    """What these tests' runners say of what was stopped."""
+    return Outcome(State.STOPPED, "stopped", ended.happened if ended else "")
+
+
 def runner(
     client: Any, fences: Fences, executor: Any, owner: str = "bot-1", rooms: int = 0
 ) -> Runner:
@@ -106,6 +111,7 @@ def runner(
         fences,
         {"deploy": executor},
         owner=owner,
+        report=report,
         rooms=lambda action: [f"room:{number}" for number in range(rooms)],
         lease_seconds=1.5,
         heartbeat_seconds=0.3,
@@ -155,7 +161,7 @@ def test_what_is_decided_while_a_runner_looks_is_carried_out_at_once(
     ask(store, "AAAAAA", confirm=False)
     first = Runner(
         Clicked(client, CODEC), GatewayLeases(client), fences, {"deploy": work}, owner="bot-1",
-        poll_seconds=0.05,
+        report=report, poll_seconds=0.05,
     )  # fmt: skip
     first.start()
     assert ended(store, "AAAAAA").state is State.SUCCEEDED

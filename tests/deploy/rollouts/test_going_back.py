@@ -11,12 +11,15 @@ import pytest
 from deploy.actions.record import State, Step
 from deploy.annotations import SPEC_ANNOTATION
 from deploy.observed.installed import installed
+from deploy.plans.binding import plan_from_mapping, plan_to_mapping, with_way_back
+from deploy.plans.plan import WayBack
 from deploy.retry import RunLost
 from deploy.rollouts import deployer
 from deploy.rollouts.going_back import Before
 from deploy.rollouts.reasons import Cause
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.options import Autoscaling, Rollout
+from deploy.tokens.rotation import Rotation
 from tests.deploy.rollouts.test_deployer import Bench
 from tests.support.gateway_bed import SPEC, RecordingRun, action_for, gateway_bed
 from tests.support.waiting import until
@@ -70,11 +73,45 @@ def test_it_goes_back_only_when_asked(bench: Bench) -> None:
     ] == "2.11.0"  # fmt: skip
 
 
+def test_the_plan_says_what_a_failure_goes_back_to_and_its_digest_holds_it(bench: Bench) -> None:
+    asked = dataclasses.replace(SPEC, tag="2.11.0", rollout=_ROLLOUT)
+    assert bench.planner.plan(asked, "AAA222").on_failure is None
+    bench.deploy()
+    plan = bench.planner.plan(asked, "AAA222")
+    assert plan.on_failure == WayBack(revision=1)
+    assert plan_from_mapping(json.loads(json.dumps(plan_to_mapping(plan)))).on_failure == WayBack(1)
+    assert with_way_back(plan, WayBack(2)).digest != plan.digest
+    manual = dataclasses.replace(asked, rollout=Rollout(progress_deadline=30))
+    assert bench.planner.plan(manual, "AAA222").on_failure is None
+    scaled = dataclasses.replace(SPEC, replicas=3, rollout=_ROLLOUT)
+    assert bench.planner.plan(scaled, "AAA222").on_failure is None
+    rotated = bench.planner.plan(SPEC, "AAA222", rotation=Rotation())
+    assert rotated.on_failure == WayBack(secret="edge-1-token-abc234")
+
+
+def test_a_revision_that_was_not_decided_on_is_not_gone_back_to(bench: Bench) -> None:
+    bench.deploy()
+    plan = with_way_back(bench.planner.plan(stuck(bench), "XYZ789"), WayBack(revision=7))
+    outcome = bench.deployer.execute(action_for(plan, "XYZ789"), RecordingRun())
+    assert "No previous version that serves was left to go back to." in outcome.meaning
+
+
+def test_pods_that_are_not_ready_for_a_moment_supersede_no_plan(bench: Bench) -> None:
+    bench.deploy()
+    plan = bench.planner.plan(stuck(bench), "XYZ789")
+    bench.bed.nodes("not_ready", True)
+    until(lambda: not bench.deployment()["status"].get("readyReplicas"), "pods that are not ready")
+    assert bench.planner.plan(plan.spec, "XYZ789").digest != plan.digest
+    outcome = bench.deployer.execute(action_for(plan, "XYZ789"), RecordingRun())
+    assert outcome.state is State.FAILED
+    assert "No previous version that serves was left to go back to." in outcome.meaning
+
+
 def test_a_first_version_has_nothing_to_go_back_to(bench: Bench) -> None:
     run = RecordingRun()
     outcome = bench.deploy(stuck(bench), run=run)
     assert outcome.state is State.FAILED
-    assert "There is no version before that serves" in outcome.meaning
+    assert "No previous version that serves" in outcome.meaning
     assert not set(Cause) & set(run.steps)
 
 

@@ -1,0 +1,67 @@
+"""How a run ends about which its executor has nothing to say, in words. Pure."""
+
+from deploy.actions.record import Action, Outcome, State
+from deploy.errors import GatewayBotError
+
+
+def too_many_tries(action: Action) -> Outcome:
+    """One bot after the other ended while it worked on it."""
+    return Outcome(
+        State.UNKNOWN,
+        f"{action.attempts - 1} tries at this were broken off.",
+        "How much of it was done is not known.",
+        f"Look at the gateway's status. The bots' logs have the details under {action.id}.",
+    )
+
+
+def too_late() -> Outcome:
+    """It was claimed, and did not begin, in the time it had."""
+    return Outcome(
+        State.FAILED,
+        "This could not begin in time.",
+        "Nothing was changed.",
+        "Ask again: what it was decided on may have changed since.",
+    )
+
+
+def not_begun(action: Action, error: GatewayBotError) -> Outcome:
+    """The gateway's Lease cannot be had."""
+    if action.begun:
+        return Outcome(
+            State.UNKNOWN,
+            error.happened,
+            "A bot that has ended had begun this; how far it got cannot be seen.",
+            error.remedy or "Look at the gateway's status.",
+        )
+    meaning = " ".join(part for part in (error.meaning, "Nothing was changed.") if part)
+    return Outcome(State.FAILED, error.happened, meaning, error.remedy or "Ask again after that.")
+
+
+def unknown_kind(action: Action) -> Outcome:
+    """No executor of this bot carries out such an action."""
+    return Outcome(
+        State.FAILED,
+        f"This bot does not know how to carry out “{action.kind}”.",
+        "Nothing was changed.",
+        "Run the same version of the bot everywhere.",
+    )
+
+
+def broken(action: Action) -> Outcome:
+    """The executor failed in a way that nobody foresaw."""
+    return Outcome(
+        State.UNKNOWN,
+        "The bot failed while it worked on this.",
+        "What reached the cluster is not known.",
+        f"Look at the gateway's status. The bot's log has the details under {action.id}.",
+    )
+
+
+def stopped_unread(action: Action) -> Outcome:
+    """It was stopped, and looking at what the cluster holds failed."""
+    return Outcome(
+        State.STOPPED,
+        "This was stopped. Nothing more is written.",
+        "The bot failed while it looked at what the cluster holds.",
+        f"Look at the gateway's status. The bot's log has the details under {action.id}.",
+    )

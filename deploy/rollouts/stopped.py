@@ -1,0 +1,299 @@
+"""What a stopped action leaves: read off the cluster at that moment, and said in words.
+
+Stopping goes back on nothing. So whoever decides what comes next must know what was written, what
+was not, and what Kubernetes still carries out. What cannot be read is said to be unknown.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from deploy.actions.record import Action, Outcome, State
+from deploy.annotations import ACTION_ANNOTATION, SPEC_ANNOTATION
+from deploy.errors import GatewayBotError, NotFound, Unavailable
+from deploy.kube.cluster import Cluster
+from deploy.kube.objects import Manifest
+from deploy.observed.inventory import container_of
+from deploy.observed.pods import is_ready, token_secret_of
+from deploy.observed.progress import progress_of
+from deploy.plans.diff import is_made
+from deploy.plans.plan import ObjectChange, Plan
+from deploy.rendering.labels import selector
+from deploy.rendering.manifests import render
+from deploy.rollouts.regeneration import ASK
+
+READ_SECONDS = 2.0
+"""Who waits behind a stopped action waits for this too."""
+_STOPPED = "Stopped. Nothing more is written."
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Left:
+    """What there is of a gateway: its own objects, and those that its plan changes, by change."""
+
+    deployment: Manifest | None
+    replica_sets: tuple[Manifest, ...]
+    pods: tuple[Manifest, ...]
+    secrets: Mapping[str, Manifest | None]
+    """The Secrets that the plan is about: the one to mint a token into, and the previous one."""
+    changed: tuple[tuple[ObjectChange, Manifest | None], ...]
+
+
+def stopped(left: Outcome, ended: Outcome | None) -> Outcome:
+    """How a stopped action ended: what it left, and what its run came to, if to an end. Pure."""
+    if ended is None:
+        return left
+    if ended.state is State.SUCCEEDED:
+        happened = f"Stopped when everything was done: {ended.happened}"
+        return Outcome(State.STOPPED, happened, ended.meaning, ended.remedy)
+    meaning = f"{left.meaning} Its run had just ended: {ended.happened}"
+    return Outcome(State.STOPPED, left.happened, meaning, left.remedy)
+
+
+class Leftovers:
+    """Reads what stopped actions leave on the clusters."""
+
+    def __init__(self, clusters: Mapping[str, Cluster], seconds: float = READ_SECONDS) -> None:
+        self._clusters = clusters
+        self._seconds = seconds
+
+    def of(self, action: Action) -> Outcome:
+        """What it left; that cannot be read where the cluster does not answer in time."""
+        plan = action.plan
+        try:
+            left = self._read(plan)
+        except GatewayBotError as error:
+            return unread(action, error)
+        if any(c.kind == "Deployment" and c.change == "delete" for c in plan.changes):
+            return removal_left(plan, left)
+        return rollout_left(plan, left, action.id)
+
+    def _read(self, plan: Plan) -> Left:
+        ref = plan.spec.ref
+        cluster = self._clusters.get(ref.cluster)
+        if cluster is None:
+            raise NotFound(f"Cluster “{ref.cluster}” is no longer in the bot's settings.")
+        chosen = ",".join(f"{key}={value}" for key, value in selector(plan.spec).items())
+        names = [name for name in (plan.token.secret, plan.token.previous) if name]
+        every = [(c.kind, c.name) for c in plan.changes] + [("Secret", name) for name in names]
+        wanted: list[Callable[[], Any]] = [
+            cluster.uid,
+            lambda: cluster.list("ReplicaSet", ref.namespace),
+            lambda: cluster.list("Pod", ref.namespace, label_selector=chosen),
+            *(
+                _getting(cluster, ref.namespace, kind, name)
+                for kind, name in [("Deployment", ref.name), *every]
+            ),
+        ]
+        uid, sets, pods, deployment, *objects = _within(self._seconds, cluster, wanted)
+        if uid != plan.cluster_uid:
+            raise NotFound(f"“{ref.cluster}” is another cluster than when this was decided on.")
+        changed = zip(plan.changes, objects[: len(plan.changes)], strict=True)
+        secrets = zip(names, objects[len(plan.changes) :], strict=True)
+        return Left(deployment, tuple(sets), tuple(pods), dict(secrets), tuple(changed))
+
+
+def rollout_left(plan: Plan, left: Left, action_id: str) -> Outcome:
+    """What a stopped deployment, or a change that is one, has left. Pure."""
+    meaning = (
+        _deployment(plan, left, action_id),
+        _pods(left.pods),
+        _objects(left, action_id),
+        _new_token(plan, left, action_id),
+        _previous_token(plan, left),
+    )
+    return Outcome(
+        State.STOPPED,
+        _how_far(left, action_id),
+        " ".join(part for part in meaning if part),
+        f"Nothing goes back automatically. Look at `status {plan.spec.ref}`, then plan the next "
+        "change.",
+    )
+
+
+def removal_left(plan: Plan, left: Left) -> Outcome:
+    """What a stopped deletion has left. Pure."""
+    gone = [change for change, live in left.changed if live is None]
+    kept = [change for change, live in left.changed if live is not None]
+    if not gone:
+        happened = "Stopped before anything was deleted."
+    elif not kept:
+        happened = "Stopped after every object was deleted."
+    else:
+        happened = f"Stopped while deleting: {len(gone)} of {len(left.changed)} objects are gone."
+    pods = f"Pods that still exist: {len(left.pods)}." if left.pods else ""
+    broken = "Pods that start from now on may lack what is gone." if gone and kept else ""
+    meaning = (_listed("Gone", gone), _listed("Still there", kept), pods, broken)
+    return Outcome(
+        State.STOPPED,
+        happened,
+        " ".join(part for part in meaning if part),
+        f"Delete {plan.spec.ref} again to delete the rest, or deploy it again to keep it."
+        if kept
+        else "",
+    )
+
+
+def key_left(action: Action) -> Outcome:
+    """What the stopped regeneration of a key has done. Only Azure knows the rest. Pure."""
+    gateway = action.plan.spec.apim.gateway
+    if not any(step.name == ASK for step in action.steps):
+        return Outcome(
+            State.STOPPED,
+            f"Stopped before Azure was asked to regenerate the key of {gateway}.",
+            "Nothing was changed.",
+        )
+    return Outcome(
+        State.STOPPED,
+        f"Stopped as Azure was asked to regenerate the key of {gateway}.",
+        "Its answer was not seen, so the key may be regenerated: then every token made with it "
+        "before is dead.",
+        "Ask again: the plan shows what it would kill now.",
+    )
+
+
+def unread(action: Action, error: GatewayBotError) -> Outcome:
+    """The cluster cannot be read; how far the run says that it got is all there is. Pure."""
+    last = f"The last recorded step: {action.steps[-1].detail}." if action.steps else ""
+    meaning = (f"What the cluster holds is not known: {error.happened}", last)
+    return Outcome(
+        State.STOPPED,
+        _STOPPED,
+        " ".join(part for part in meaning if part),
+        f"Look at `status {action.ref}` once the cluster can be read.",
+    )
+
+
+def _how_far(left: Left, action_id: str) -> str:
+    if left.deployment is None or _written_by(left.deployment) != action_id:
+        return "Stopped before the Deployment was written."
+    if progress_of(left.deployment, left.replica_sets, left.pods).complete:
+        return "Stopped after the Deployment was rolled out."
+    return "Stopped during the rollout: Kubernetes continues it, and the bot no longer follows it."
+
+
+def _deployment(plan: Plan, left: Left, action_id: str) -> str:
+    live, ref = left.deployment, plan.spec.ref
+    if live is None:
+        return f"There is no Deployment {ref.name} in {ref.cluster}/{ref.namespace}."
+    used = token_secret_of(live["spec"]["template"]["spec"])
+    holds = f"{_counted(int(live['spec'].get('replicas', 1)), 'replica')} of {_image(live)}"
+    token = f", token from Secret {used[0]}" if used else ""
+    if _written_by(live) != action_id:
+        how = "was not written by this action"
+    elif _is_as_planned(plan, live):
+        how = "was written by this action"
+    else:
+        how = "was written by this action to go back after a failure"
+    return f"Deployment {ref.name} {how}: {holds}{token}."
+
+
+def _is_as_planned(plan: Plan, live: Manifest) -> bool:
+    wanted = next(o for o in render(plan.spec, plan.token.secret) if o["kind"] == "Deployment")
+    used = token_secret_of(live["spec"]["template"]["spec"])
+    return (
+        _annotations(live).get(SPEC_ANNOTATION) == _annotations(wanted)[SPEC_ANNOTATION]
+        and (used[0] if used else None) == plan.token.secret
+    )
+
+
+def _pods(pods: Sequence[Manifest]) -> str:
+    """How many are ready, by version and Secret."""
+    there = [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
+    ending = len(pods) - len(there)
+    groups: dict[str, list[bool]] = {}
+    for pod in there:
+        used = token_secret_of(pod["spec"])
+        token = f" and Secret {used[0]}" if used else ""
+        groups.setdefault(f"{_version(pod)}{token}", []).append(is_ready(pod))
+    said = [f"{sum(ready)} of {len(ready)} with {name}" for name, ready in sorted(groups.items())]
+    parts = [f"Pods ready: {'; '.join(said)}." if said else "No pod of it runs."]
+    if ending:
+        parts.append(f"{_counted(ending, 'pod')} still {'ends' if ending == 1 else 'end'}.")
+    return " ".join(parts)
+
+
+def _objects(left: Left, action_id: str) -> str:
+    others = [(c, live) for c, live in left.changed if c.kind != "Deployment"]
+    made = [change for change, live in others if is_made(change, live)]
+    not_made = [change for change, live in others if not is_made(change, live)]
+    parts = [_listed("Changes made", made), _listed("Changes not made", not_made)]
+    before = left.deployment is not None and _written_by(left.deployment) != action_id
+    if before and any(change.kind == "ConfigMap" for change in made):
+        parts.append("Pods that start from now on read the changed ConfigMap.")
+    return " ".join(part for part in parts if part)
+
+
+def _new_token(plan: Plan, left: Left, action_id: str) -> str:
+    name = plan.token.secret
+    if not plan.token.mint or not name:
+        return ""
+    secret = left.secrets[name]
+    if secret is None or _written_by(secret) != action_id:
+        return "No new token was put on the cluster."
+    users = [pod["spec"] for pod in left.pods]
+    if left.deployment is not None:
+        users.append(left.deployment["spec"]["template"]["spec"])
+    if any((token_secret_of(user) or ("",))[0] == name for user in users):
+        return ""
+    return f"Secret {name} holds a new token that nothing uses; the next deployment that succeeds deletes it."
+
+
+def _previous_token(plan: Plan, left: Left) -> str:
+    name = plan.token.previous
+    if not name:
+        return ""
+    there = "is still there" if left.secrets[name] is not None else "is gone"
+    said = f"Secret {name} with the previous token {there}."
+    if left.secrets.get(plan.token.secret or "") is None:
+        return said
+    return f"{said} Whether Azure accepts the new token was not verified."
+
+
+def _listed(title: str, changes: Sequence[ObjectChange]) -> str:
+    if not changes:
+        return ""
+    return f"{title}: {', '.join(f'{change.kind} {change.name}' for change in changes)}."
+
+
+def _image(item: Manifest) -> str:
+    return str(container_of(item).get("image", "an unknown image"))
+
+
+def _version(pod: Manifest) -> str:
+    image = _image({"spec": {"template": pod}})
+    return image.rpartition("/")[2].partition(":")[2] or image
+
+
+def _written_by(item: Manifest) -> str:
+    return str(_annotations(item).get(ACTION_ANNOTATION, ""))
+
+
+def _annotations(item: Manifest) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = item["metadata"].get("annotations") or {}
+    return found
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _getting(
+    cluster: Cluster, namespace: str, kind: str, name: str
+) -> Callable[[], Manifest | None]:
+    return lambda: cluster.get(kind, namespace, name)
+
+
+def _within(seconds: float, cluster: Cluster, calls: Sequence[Callable[[], T]]) -> list[T]:
+    """The results of calls that read, all together. Unavailable when they take longer."""
+    end = time.monotonic() + seconds
+    running = [cluster.begin(call) for call in calls]
+    try:
+        return [future.result(max(0.0, end - time.monotonic())) for future in running]
+    except TimeoutError:
+        raise Unavailable(
+            f"Cluster “{cluster.name}” did not answer within {seconds:.0f} s."
+        ) from None

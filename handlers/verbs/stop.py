@@ -1,0 +1,27 @@
+"""`/gateway stop`: ending what runs, at a safe point."""
+
+from deploy.access import Right
+from deploy.changes.decide import By
+from handlers.actions.by_text import named, reply_to
+from handlers.services import Services
+from handlers.slack.payloads import Request
+from handlers.verbs.verb import Verb
+from handlers.views.reply import Reply
+
+
+def run(services: Services, request: Request) -> Reply | None:
+    """Stop it. Nothing goes back automatically; its message says what the cluster holds."""
+    action = named(services, request)
+    by = By(request.user, action.digest, request.id)
+    return reply_to(services.decider.stop(action.id, by), f"{action.id} is stopping.")
+
+
+VERB = Verb(
+    "stop",
+    "stops a running action at a safe point; nothing more is written",
+    run,
+    Right.STOP,
+    gateway="required",
+    positional="ID",
+    examples=("stop 7K3MAB",),
+)

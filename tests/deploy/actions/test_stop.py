@@ -1,0 +1,265 @@
+"""Somebody stops an action: what the store says to it, and what becomes of the run."""
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.sandbox.valkey import Valkey
+from deploy.actions.connection import connect
+from deploy.actions.executor import Run
+from deploy.actions.fencing import Fences, lease_name
+from deploy.actions.leases import GatewayLeases
+from deploy.actions.record import Action, Outcome, State
+from deploy.actions.runner import Runner
+from deploy.actions.store import ActionStore
+from deploy.kube.cluster import Cluster
+from deploy.kube.cluster import connect as connect_cluster
+from deploy.retry import RunLost
+from tests.deploy.actions.test_runner import REF, Work, ask, ended, runner
+from tests.support.redis_servers import started
+from tests.support.running_cluster import RunningCluster
+from tests.support.waiting import until
+
+BEHIND_SECONDS = 5.0
+"""Whoever waits behind a stopped action begins within this time."""
+
+
+@pytest.fixture(scope="module")
+def west(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    directory = tmp_path_factory.mktemp("west")
+    with RunningCluster(directory, namespaces=("dev",), with_kubelet=False) as running:
+        found = connect_cluster("west", kubeconfig=running.kubeconfig())
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def fences(west: Cluster) -> Fences:
+    """As on a new cluster."""
+    west.delete("Lease", REF.namespace, lease_name(REF))
+    return Fences({"west": west})
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Valkey]:
+    yield from started("valkey", tmp_path / "redis")
+
+
+@pytest.fixture
+def client(server: Valkey) -> Any:
+    return connect(server.url)
+
+
+@pytest.fixture
+def store(client: Any) -> ActionStore:
+    return ActionStore(client)
+
+
+def stop(store: ActionStore, name: str = "AAAAAA", request_id: str = "stop") -> str:
+    return store.stop(name, by="U9", request_id=request_id).result
+
+
+class Waits(Work):
+    """As `Work`, waiting as executors do: for whatever comes first, the end of the run included."""
+
+    def execute(self, action: Action, run: Run) -> Outcome:
+        self.ran.append(action.id)
+        run.step("work")
+        while not self.go.is_set():
+            if run.lost.wait(0.02):
+                raise RunLost
+        return Outcome(State.SUCCEEDED, "done")
+
+
+def test_only_what_runs_is_stopped_and_a_repetition_is_answered_alike(store: ActionStore) -> None:
+    assert stop(store, "NOSUCH") == "gone"
+    ask(store, "AAAAAA", confirm=False)
+    assert stop(store) == "not-running"
+    store.confirm("AAAAAA", by="U1", digest="d", request_id="yes")
+    assert stop(store) == "not-running"
+    assert store.claim("AAAAAA", "bot-1", 1, 60) is not None
+    decision = store.stop("AAAAAA", by="U9", request_id="stop")
+    assert decision.action is not None
+    assert decision.counted
+    assert (decision.action.state, decision.action.stop_by) == (State.RUNNING, "U9")
+    assert decision.action.stop_at == pytest.approx(time.time(), abs=5)
+    assert stop(store) == "replayed"
+    assert stop(store, request_id="another") == "stopping"
+    assert [(e.name, e.who) for e in store.events("AAAAAA")][-1] == ("stop", "U9")
+    assert store.finish("AAAAAA", "bot-1", 1, Outcome(State.STOPPED, "stopped"))
+    assert stop(store, request_id="too-late") == "already"
+    assert stop(store) == "replayed"
+
+
+def test_what_was_stopped_begins_no_step_and_ends_in_no_other_way(store: ActionStore) -> None:
+    ask(store, "AAAAAA")
+    assert store.claim("AAAAAA", "bot-1", 1, 60) is not None
+    stop(store)
+    assert not store.step("AAAAAA", "bot-1", 1, "apply", "", "s1")
+    for state in (State.SUCCEEDED, State.FAILED, State.UNKNOWN, State.SUPERSEDED):
+        assert not store.finish("AAAAAA", "bot-1", 1, Outcome(state, "so"))
+    assert store.heartbeat("AAAAAA", "bot-1", 1, 60)
+    assert store.finish("AAAAAA", "bot-1", 1, Outcome(State.STOPPED, "so"))
+    action = store.get("AAAAAA")
+    assert action is not None
+    assert (action.state, action.steps) == (State.STOPPED, ())
+
+
+def test_a_run_that_waits_ends_and_says_how(
+    store: ActionStore, client: Any, fences: Fences
+) -> None:
+    work = Waits()
+    one = runner(client, fences, work)
+    ask(store, "AAAAAA")
+    until(lambda: work.ran, "the run")
+    assert stop(store) == "done"
+    action = ended(store, "AAAAAA")
+    one.stop(5)
+    assert action.outcome == Outcome(State.STOPPED, "stopped")
+    assert [e.name for e in store.events("AAAAAA")][-2:] == ["stop", "stopped"]
+
+
+@pytest.mark.parametrize("looks", ["guard", "step"])
+def test_after_the_stop_nothing_is_written_even_before_the_run_has_heard_of_it(
+    store: ActionStore, client: Any, fences: Fences, looks: str
+) -> None:
+    written: list[str] = []
+
+    class Writes(Work):
+        def execute(self, action: Action, run: Run) -> Outcome:
+            run.guard()
+            stop(store)
+            if looks == "guard":
+                run.guard()
+            else:
+                run.step("write")
+            written.append(action.id)
+            return Outcome(State.SUCCEEDED, "written")
+
+    one = runner(client, fences, Writes())
+    ask(store, "AAAAAA")
+    action = ended(store, "AAAAAA")
+    one.stop(5)
+    assert (action.state, action.steps, written) == (State.STOPPED, (), [])
+
+
+def test_a_run_that_ends_as_it_is_stopped_hands_on_what_it_came_to(
+    store: ActionStore, client: Any, fences: Fences
+) -> None:
+    class Ends(Work):
+        def execute(self, action: Action, run: Run) -> Outcome:
+            stop(store)
+            return Outcome(State.FAILED, "Quota exceeded.")
+
+    one = runner(client, fences, Ends())
+    ask(store, "AAAAAA")
+    action = ended(store, "AAAAAA")
+    one.stop(5)
+    assert action.outcome == Outcome(State.STOPPED, "stopped", "Quota exceeded.")
+
+
+@pytest.mark.parametrize("shared", ["gateway", "room"])
+def test_who_waits_behind_a_stopped_action_begins_within_seconds(
+    store: ActionStore, client: Any, fences: Fences, shared: str
+) -> None:
+    work = Waits()
+    rooms = 1 if shared == "room" else 0
+    bots = [runner(client, fences, work, name, rooms=rooms) for name in ("bot-1", "bot-2")]
+    ask(store, "AAAAAA")
+    until(lambda: work.ran, "the first run")
+    ask(store, "BBBBBB", gateway="edge-2" if shared == "room" else "edge-1")
+
+    def waits() -> bool:
+        action = store.get("BBBBBB")
+        return action is not None and action.progress == {"waiting_for": "AAAAAA"}
+
+    until(waits, "the second to wait")
+    stop(store)
+    until(lambda: "BBBBBB" in work.ran, "the second run", BEHIND_SECONDS)
+    work.go.set()
+    assert ended(store, "AAAAAA").state is State.STOPPED
+    assert ended(store, "BBBBBB").state is State.SUCCEEDED
+    for bot in bots:
+        bot.stop(5)
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["free", "full"])
+def test_what_a_dead_bot_was_told_to_stop_is_ended_by_the_next_without_a_write(
+    store: ActionStore, client: Any, fences: Fences, west: Cluster, full: bool
+) -> None:
+    ask(store, "AAAAAA")
+    assert store.claim("AAAAAA", "dead-bot", 1, 0.2) is not None
+    stop(store)
+    if full:
+        GatewayLeases(client).acquire("room:0", "OTHER", "bot-9", 60)
+    work = Work()
+    one = runner(client, fences, work, rooms=1)
+    action = ended(store, "AAAAAA")
+    one.stop(5)
+    assert (action.state, action.attempts, work.ran) == (State.STOPPED, 2, [])
+    assert west.get("Lease", REF.namespace, lease_name(REF)) is None
+
+
+def test_a_run_that_waits_for_the_lease_object_is_stopped_too(
+    store: ActionStore, client: Any, fences: Fences
+) -> None:
+    fences.take(REF, "ZZZZZZ", "bot-0", 57, 30)
+    work = Work()
+    one = runner(client, fences, work)
+    ask(store, "AAAAAA")
+
+    def waits() -> bool:
+        action = store.get("AAAAAA")
+        return action is not None and bool(action.steps)
+
+    until(waits, "the wait")
+    stop(store)
+    assert ended(store, "AAAAAA").state is State.STOPPED
+    one.stop(5)
+    assert work.ran == []
+
+
+def test_a_redis_that_is_away_as_the_run_ends_delays_the_end_only(
+    store: ActionStore, client: Any, fences: Fences, server: Valkey
+) -> None:
+    stopped = threading.Event()
+
+    class Ends(Work):
+        def execute(self, action: Action, run: Run) -> Outcome:
+            stop(store)
+            server.kill()
+            stopped.set()
+            run.guard()
+            return Outcome(State.SUCCEEDED, "written")
+
+    one = runner(connect(server.url, timeout=0.2, retries=0), fences, Ends())
+    ask(store, "AAAAAA")
+    assert stopped.wait(10)
+    server.start()
+    assert ended(store, "AAAAAA").state is State.STOPPED
+    one.stop(5)
+
+
+def test_a_report_that_fails_leaves_no_action_without_an_end(
+    store: ActionStore, client: Any, fences: Fences
+) -> None:
+    def broken(action: Action, ended: Outcome | None) -> Outcome:
+        raise RuntimeError("secret text")
+
+    work = Waits()
+    one = Runner(
+        store, GatewayLeases(client), fences, {"deploy": work}, owner="bot-1", report=broken,
+        poll_seconds=0.05,
+    )  # fmt: skip
+    one.start()
+    ask(store, "AAAAAA")
+    until(lambda: work.ran, "the run")
+    stop(store)
+    action = ended(store, "AAAAAA")
+    one.stop(5)
+    assert action.state is State.STOPPED
+    assert "secret text" not in str(action)
