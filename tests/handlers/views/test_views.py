@@ -12,13 +12,13 @@ from deploy.actions.record import AUTOMATIC, Action, Event, Outcome, State
 from deploy.errors import Unavailable
 from deploy.gateway import ApimGateway, GatewayRef
 from deploy.plans.binding import Observed, build_plan, plan_to_mapping
-from deploy.plans.plan import FieldChange, ObjectChange
+from deploy.plans.plan import FieldChange, ObjectChange, WayBack
 from deploy.policy import Policy
 from deploy.rendering.manifests import render
 from deploy.rollouts.verdicts import span
 from deploy.rules.finding import Exempted, Finding
 from deploy.specs.gateway_spec import GatewaySpec
-from deploy.specs.options import HostAlias, Network, Rollout
+from deploy.specs.options import HostAlias, Network
 from deploy.tokens.token_plan import TokenPlan
 from handlers.verbs.grammar import parse
 from handlers.verbs.table import VERBS
@@ -268,14 +268,17 @@ def test_a_fix_button_that_carries_anything_is_about_nothing(value: str) -> None
     assert fixes.read(value) == ("", "")
 
 
-def test_a_plan_says_that_it_goes_back_by_itself() -> None:
-    image = FieldChange("spec.template.spec.x", "a", "b", restarts_pods=True)
-    spec = dataclasses.replace(SPEC, rollout=Rollout(automatic_rollback=True))
-    change = ObjectChange("Deployment", "d", "update", (image,))
-    plan = dataclasses.replace(PLAN, spec=spec, changes=(change,))
-    assert "goes back by itself" in json.dumps(plan_view.blocks(plan, 2500))
-    kept = dataclasses.replace(plan, spec=SPEC)
-    assert "goes back by itself" not in json.dumps(plan_view.blocks(kept, 2500))
+@pytest.mark.parametrize(
+    ("back", "said"),
+    [
+        (WayBack(revision=3), "On failure: back to revision 3"),
+        (WayBack(secret="edge-1-token-a"), "On failure: back to Secret edge-1-token-a"),
+    ],
+)
+def test_a_plan_says_what_a_failure_goes_back_to(back: WayBack, said: str) -> None:
+    plan = dataclasses.replace(PLAN, on_failure=back)
+    assert said in json.dumps(plan_view.blocks(plan, 2500))
+    assert "On failure" not in json.dumps(plan_view.blocks(PLAN, 2500))
 
 
 def test_what_keeps_a_rollout_from_having_pods_at_all_is_told() -> None:
