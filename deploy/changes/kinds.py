@@ -4,6 +4,7 @@ A new kind is a line of `KINDS` here, a line of words in handlers/views/words, a
 """
 
 import dataclasses
+import datetime
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -37,6 +38,7 @@ from deploy.rollouts.rotator import Rotator
 from deploy.rollouts.verification import Observing
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.spec import spec_from_mapping, spec_to_mapping
+from deploy.tokens.token import iso
 
 ADOPT, DEPLOY, ROLLBACK = "adopt", "deploy", "rollback"
 SCALE, RESTART, DELETE = "scale", "restart", "delete"
@@ -76,7 +78,8 @@ class Kind:
     `request` is the type of what it is asked for with; `windows` says whether an approval window
     covers it, `every_environment` that everybody who depends on the gateway's key decides, and
     `rooms` names those of which an action needs one while it runs, none where any number may run.
-    `with_spec` is what to ask for where a person takes a rule's advice about the spec planned.
+    `again` is what to ask for when somebody asks for the same once more, at that time (epoch
+    seconds), and `with_spec` where a person takes a rule's advice about the spec planned.
     """
 
     name: str
@@ -86,6 +89,7 @@ class Kind:
     windows: bool = True
     every_environment: bool = False
     rooms: Callable[[Action], Sequence[str]] = lambda action: ()
+    again: Callable[[Any, float], ChangeRequest] = lambda request, now: request
     with_spec: Callable[[ChangeRequest, GatewaySpec], tuple[str, ChangeRequest]] = (
         lambda request, spec: (DEPLOY, DeployRequest(spec, take_over=takes_over(request)))
     )
@@ -144,9 +148,14 @@ def _restart(means: Means) -> Kind:
         wanted = dataclasses.replace(spec, rollout=rollout)
         return means.planner.plan(wanted, action_id, take_over=request.take_over)
 
-    return Kind(
-        RESTART, RestartRequest, plan, Deployer(means.applier, _of(plan), again="Restart it again")
-    )
+    def again(request: RestartRequest, now: float) -> RestartRequest:
+        # With the mark of then the pods would be as they are.
+        return dataclasses.replace(
+            request, at=iso(datetime.datetime.fromtimestamp(now, datetime.UTC))
+        )
+
+    executor = Deployer(means.applier, _of(plan), again="Restart it again")
+    return Kind(RESTART, RestartRequest, plan, executor, again=again)
 
 
 def _rotate(means: Means) -> Kind:
