@@ -75,7 +75,9 @@ class Decider:
         if decision.result == "frozen":
             raise self._policies.frozen(action) or Refused("A freeze forbids this now.")
         if decision.result == "grown":
-            self._renew(action, f"grown:{action.id}")
+            # What the bot asked for by itself is planned again by what asked.
+            if not action.automatic:
+                self._renew(action, f"grown:{action.id}")
             self._store.supersede(action_id, insufficient(action.policy))
         if decision.result == "window-closed":
             self._store.lapse(action_id)

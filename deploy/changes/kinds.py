@@ -4,6 +4,7 @@ A new kind is a line of `KINDS` here, a line of words in handlers/views/words, a
 """
 
 import dataclasses
+import datetime
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -11,7 +12,7 @@ from typing import Any, Protocol
 from deploy.access import Environment, environment_of
 from deploy.actions.codec import Codec, RequestType
 from deploy.actions.executor import Executor
-from deploy.actions.record import Action, Outcome
+from deploy.actions.record import Action, ChangeRequest, Outcome
 from deploy.azure import ApimInstance
 from deploy.errors import Conflict
 from deploy.gateway import GatewayRef
@@ -38,6 +39,7 @@ from deploy.rollouts.stopped import Leftovers, key_left
 from deploy.rollouts.verification import Observing
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.spec import spec_from_mapping, spec_to_mapping
+from deploy.tokens.token import iso
 
 ADOPT, DEPLOY, ROLLBACK = "adopt", "deploy", "rollback"
 SCALE, RESTART, DELETE = "scale", "restart", "delete"
@@ -93,7 +95,8 @@ class Kind:
     """One kind of change.
 
     `request` is the type of what it is asked for with; `windows` says whether an approval window
-    covers it, `every_environment` that everybody who depends on the gateway's key decides.
+    covers it, `every_environment` that everybody who depends on the gateway's key decides. `again`
+    is what to ask for when somebody asks for the same once more, at that time (epoch seconds).
     """
 
     name: str
@@ -101,6 +104,7 @@ class Kind:
     workings: Callable[[Means], Workings]
     windows: bool = True
     every_environment: bool = False
+    again: Callable[[Any, float], ChangeRequest] = lambda request, now: request
 
 
 def _deployment(again: str, *, adopts: bool = False) -> Callable[[Means], Workings]:
@@ -141,6 +145,11 @@ def _restart(means: Means) -> Workings:
 
     executor = Deployer(means.applier, _of(plan), again="Restart it again")
     return Workings(plan, executor, Leftovers(means.clusters).of)
+
+
+def _restart_again(request: RestartRequest, now: float) -> RestartRequest:
+    # With the mark of then the pods would be as they are.
+    return dataclasses.replace(request, at=iso(datetime.datetime.fromtimestamp(now, datetime.UTC)))
 
 
 def _rotate(means: Means) -> Workings:
@@ -192,7 +201,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(ROLLBACK, DeployRequest, _deployment("Roll it back again")),
     Kind(ADOPT, DeployRequest, _deployment("Adopt it again", adopts=True)),
     Kind(SCALE, ScaleRequest, _scale),
-    Kind(RESTART, RestartRequest, _restart),
+    Kind(RESTART, RestartRequest, _restart, again=_restart_again),
     Kind(ROTATE, RotateRequest, _rotate),
     Kind(REGENERATE, KeyRequest, _regenerate, windows=False, every_environment=True),
     Kind(DELETE, RemovalRequest, _delete, windows=False),

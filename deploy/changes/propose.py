@@ -144,9 +144,11 @@ class Proposer:
 
         `seen` is as in `Ask`. Conflict where the plan has no such advice.
         """
-        kind, request = action.kind, action.request
+        kind = action.kind
         if rule:
             kind, request = self._advised(action, rule)
+        else:
+            request = self._kinds[kind].again(action.request, self._store.now())
         return self.propose(
             Ask(
                 kind,

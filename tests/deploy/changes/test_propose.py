@@ -14,9 +14,10 @@ from deploy.actions.record import Denial, Outcome, State
 from deploy.errors import Conflict, GatewayBotError, InvalidInput, NotFound, Refused, Unavailable
 from deploy.gateway import GatewayRef
 from deploy.plans.plan import OwnershipConflict, Plan
-from deploy.plans.requests import DeployRequest, RestartRequest, ScaleRequest
+from deploy.plans.requests import DeployRequest, RestartRequest, RotateRequest, ScaleRequest
 from deploy.policy import Policy
 from deploy.rules.finding import Finding
+from deploy.tokens.rotation import Rotation
 from tests.support.actions import APPROVERS, REF, by_approvers, confirm, plan_of, spec_of
 from tests.support.changes import DEVELOPMENT, PROD, PRODUCTION, Changes
 from tests.support.redis_servers import started
@@ -232,9 +233,20 @@ def test_what_the_bot_asked_for_by_itself_is_planned_again_by_what_asked(changes
     assert changes.store.open() == ()
 
 
+def test_a_restart_once_more_replaces_the_pods_once_more(changes: Changes, client: Any) -> None:
+    first = RestartRequest(REF, "2026-11-25T12:00:00Z", take_over=True)
+    action = changes.asked(kind="restart", request=first)
+    again = changes.proposer.renewed(action, "again").action
+    assert again is not None
+    assert isinstance(again.request, RestartRequest)
+    assert again.request.take_over
+    marked = datetime.datetime.fromisoformat(again.request.at).timestamp()
+    assert 0 <= client.time()[0] - marked < 60
+
+
 @pytest.mark.parametrize(
     ("kind", "request_"),
-    [("scale", ScaleRequest(REF, 2)), ("restart", RestartRequest(REF, "now"))],
+    [("scale", ScaleRequest(REF, 2)), ("rotate", RotateRequest(REF, Rotation("primary")))],
 )
 def test_the_same_once_more_is_asked_for_as_it_was_and_a_rules_advice_with_the_whole_spec(
     changes: Changes, kind: str, request_: Any
