@@ -69,6 +69,8 @@ class World:
     legacy: Legacy | None
     repository: str
     tags: tuple[str, ...]
+    settings: Mapping[str, Any]
+    """What the bot's settings file says beside, or in place of, what this world gives it."""
 
     @classmethod
     def load(cls, path: Path = DEFAULT) -> Self:
@@ -89,7 +91,7 @@ class World:
                 *("team", "users", "usergroups", "channels", "app", "azure"),
                 *("clusters", "production", "registry"),
             ),
-            ("legacy",),
+            ("legacy", "settings"),
         )
         team = file["team"].keys(("id", "name", "domain"))
         app = file["app"].keys(("id", "name", "bot_user_id", "bot_id"))
@@ -115,7 +117,16 @@ class World:
             legacy=_legacy(file["legacy"], azure, clusters, tags),
             repository=registry["repository"].text(),
             tags=tags,
+            settings=_settings(file["settings"]),
         )
+
+
+def _settings(field: Field) -> Mapping[str, Any]:
+    if field.value is None:
+        return {}
+    if not isinstance(field.value, dict):
+        raise field.refuse("a mapping")
+    return field.value
 
 
 def _people(field: Field) -> tuple[User, ...]:
