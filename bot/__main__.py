@@ -62,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument(
         "--slack-mode", choices=("socket", "http"), default="socket", help="how Slack delivers"
     )
+    demo.add_argument("--world", type=Path, help="who and what there is: docs/demo.md")
     return parser
 
 
@@ -112,6 +113,7 @@ def _demo(options: argparse.Namespace) -> int:
         open_browser=not options.no_open,
         kubeconfig=options.kubeconfig,
         slack_mode=options.slack_mode,
+        world=options.world,
     )
 
 

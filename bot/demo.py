@@ -40,26 +40,31 @@ def demo(
     open_browser: bool,
     kubeconfig: Path | None,
     slack_mode: str,
+    world: Path | None = None,
 ) -> int:
-    """Run until Ctrl-C or SIGTERM. Without `data` everything is forgotten at the end."""
+    """Run until Ctrl-C or SIGTERM. Without `data` everything is forgotten at the end.
+
+    `world` is the file of who and what there is, where it is not the usual one.
+    """
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     with _directory(data) as directory, contextlib.ExitStack() as running:
         redis_url = os.environ.get("REDIS_URL") or _valkey(directory / "redis", running)
         bot_port, events_port = _free_port(), _free_port()
-        world = _Child(
+        sandbox = _Child(
             [
                 *(sys.executable, "-m", "bot.sandbox"),
                 *("--data", str(directory), "--port", str(port), "--slack-mode", slack_mode),
                 *("--bot-url", f"http://127.0.0.1:{bot_port}/slack/events"),
                 *("--event-grid-url", f"http://127.0.0.1:{events_port}/event-grid"),
                 *(("--kubeconfig", str(kubeconfig.absolute())) if kubeconfig else ()),
+                *(("--world", str(world)) if world else ()),
             ],
             dict(os.environ),
         )
-        running.callback(world.stop)
-        described = json.loads(world.line_with('"ready"', ended))
+        running.callback(sandbox.stop)
+        described = json.loads(sandbox.line_with('"ready"', ended))
         environment = {**os.environ, **described["env"], "REDIS_URL": redis_url}
         bot = _Bot(Path(described["settings"]), environment)
         running.callback(bot.stop)
@@ -70,7 +75,7 @@ def demo(
         if open_browser:
             webbrowser.open(described["slack"])
         while not ended.wait(0.2):
-            if world.ended():
+            if sandbox.ended():
                 raise Unavailable("A part of the demo ended by itself.", remedy="Start it again.")
             bot.keep(ended)
     return 0

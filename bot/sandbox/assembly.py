@@ -21,6 +21,7 @@ from bot.sandbox.registry import Registry
 from bot.sandbox.rights import BOT, rights
 from bot.sandbox.settings_file import Addresses, write_settings
 from bot.sandbox.slack import AppConfig, SlackWorkspace
+from bot.sandbox.slack.traffic import TrafficLog
 from bot.sandbox.snapshots import Part, Snapshots
 from bot.sandbox.tls import Authority
 from bot.sandbox.world import World
@@ -79,6 +80,7 @@ class Running:
         self._tls = self._authority.server_context()
         self._parts: dict[str, Part] = {}
         self._boards: list[FaultBoard] = []
+        self._log = TrafficLog()
         self._stack = contextlib.AsyncExitStack()
 
     async def start(self) -> dict[str, Any]:
@@ -132,6 +134,7 @@ class Running:
             tls=self._tls,
             changed=lambda: self._snapshots.note("azure"),
             subscription=Subscription(f"{url}?key={self._secrets['event_grid']}") if url else None,
+            asked=lambda method, path: self._log.add("azure", method=method, path=path),
         )
 
     async def _node(self, name: str, context: str, azure: Azure, registry: Registry) -> Node:
@@ -234,6 +237,7 @@ class Running:
             port=self._plan.port,
             boards=tuple(self._boards),
             changed=lambda: self._snapshots.note("slack"),
+            log=self._log,
         )
 
     @property

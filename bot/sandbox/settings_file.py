@@ -66,7 +66,17 @@ def write_settings(
     if addresses.event_grid is not None:
         at = urlsplit(addresses.event_grid)
         settings["event_grid"] = {"host": at.hostname, "port": at.port, "path": at.path}
-    return write_private_yaml(path, settings)
+    return write_private_yaml(path, _over(settings, world.settings))
+
+
+def _over(settings: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings with more of them; what is a mapping in both is joined."""
+    joined = {
+        name: _over(settings[name], value)
+        for name, value in more.items()
+        if isinstance(value, Mapping) and isinstance(settings.get(name), Mapping)
+    }
+    return {**settings, **more, **joined}
 
 
 def _alerts(world: World) -> str | None:

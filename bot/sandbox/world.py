@@ -13,6 +13,7 @@ from bot.sandbox.slack import Channel, Team, User, UserGroup
 DEFAULT = Path(__file__).with_name("world.yaml")
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _LABEL_WORDS = "lower-case letters, digits and hyphens, 63 at most"
+_GATEWAY = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _GUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _SERVICE = r"[a-zA-Z]([a-zA-Z0-9-]{0,48}[a-zA-Z0-9])?"
 
@@ -69,6 +70,8 @@ class World:
     legacy: Legacy | None
     repository: str
     tags: tuple[str, ...]
+    settings: Mapping[str, Any]
+    """What the bot's settings file says beside, or in place of, what this world gives it."""
 
     @classmethod
     def load(cls, path: Path = DEFAULT) -> Self:
@@ -89,7 +92,7 @@ class World:
                 *("team", "users", "usergroups", "channels", "app", "azure"),
                 *("clusters", "production", "registry"),
             ),
-            ("legacy",),
+            ("legacy", "settings"),
         )
         team = file["team"].keys(("id", "name", "domain"))
         app = file["app"].keys(("id", "name", "bot_user_id", "bot_id"))
@@ -115,7 +118,16 @@ class World:
             legacy=_legacy(file["legacy"], azure, clusters, tags),
             repository=registry["repository"].text(),
             tags=tags,
+            settings=_settings(file["settings"]),
         )
+
+
+def _settings(field: Field) -> Mapping[str, Any]:
+    if field.value is None:
+        return {}
+    if not isinstance(field.value, dict):
+        raise field.refuse("a mapping")
+    return field.value
 
 
 def _people(field: Field) -> tuple[User, ...]:
@@ -203,7 +215,9 @@ def _azure(field: Field) -> AzureWorld:
     fields = list(field["gateways"].items())
     for each in fields:
         each.keys(("name", "location"), ("description",))
-    unique(fields, [each["name"].text(like=_LABEL, means=_LABEL_WORDS) for each in fields])
+    means = "letters, digits and hyphens, 63 at most"
+    # Azure keeps the letter case of a name and does not tell two apart by it.
+    unique(fields, [each["name"].text(like=_GATEWAY, means=means).lower() for each in fields])
     tenant, client, subscription = (
         field[key].text(like=_GUID, means="a GUID")
         for key in ("tenant_id", "client_id", "subscription")
@@ -259,7 +273,7 @@ def _legacy(
     if not 0 < days <= 30:
         raise field["token_days"].refuse("more than 0 and at most 30 days")
     return Legacy(
-        gateway=field["gateway"].choice([name for name, _, _ in azure.gateways]),
+        gateway=field["gateway"].choice([n for n, _, _ in azure.gateways if n == n.lower()]),
         cluster=cluster,
         namespace=field["namespace"].choice(clusters[cluster]),
         tag=field["tag"].choice(tags),

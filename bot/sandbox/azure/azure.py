@@ -57,7 +57,9 @@ class Azure:
         changed: Callable[[], None] = lambda: None,
         subscription: Subscription | None = None,
         buckets: Buckets | None = None,
+        asked: Callable[[str, str], None] = lambda method, path: None,
     ) -> None:
+        """`asked` is called with each request to Resource Manager as it arrives."""
         self.faults = FaultBoard("azure", _SWITCHES)
         self._services = [Service(described) for described in services]
         self._entra = Entra(tenant_id, clients, self.faults)
@@ -65,6 +67,7 @@ class Azure:
         self._configuration = Configuration(self._services, self._entra, self.faults, changed)
         self._event_grid = EventGrid(self._services, subscription) if subscription else None
         self._buckets = buckets or Buckets()
+        self._asked = asked
         self._tls = tls
         self._port = port
         self._runner: web.AppRunner | None = None
@@ -132,6 +135,7 @@ class Azure:
         raise KeyError(f"{service}/{name}")
 
     async def _resource_manager(self, request: web.Request) -> web.StreamResponse:
+        self._asked(request.method, request.path)
         await asyncio.sleep(self.faults.get("arm_slow_ms") / 1000)
         headers: dict[str, str] = {}
 

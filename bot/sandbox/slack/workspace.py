@@ -38,7 +38,8 @@ class SlackWorkspace:
     """A Slack workspace with one app installed, on a loopback port.
 
     `boards` are the fault boards of the sandbox's other parts, shown beside its own;
-    `event_retry_seconds` are the pauses before Slack delivers an event again.
+    `event_retry_seconds` are the pauses before Slack delivers an event again; to `log` other parts
+    may add what they were asked.
     """
 
     def __init__(
@@ -54,11 +55,12 @@ class SlackWorkspace:
         changed: Callable[[], None] = lambda: None,
         clock: Clock = time.time,
         event_retry_seconds: Sequence[float] = EVENT_RETRY_SECONDS,
+        log: TrafficLog | None = None,
     ) -> None:
         self.app = app
         self.request_url = app.request_url
         self.faults = FaultBoard("slack", SWITCHES)
-        self.log = TrafficLog()
+        self.log = log or TrafficLog()
         self._port = port
         self._runner: web.AppRunner | None = None
         self._broadcast = Broadcast()

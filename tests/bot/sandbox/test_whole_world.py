@@ -146,6 +146,15 @@ def test_every_part_shows_its_faults_on_the_page(started: WorldProcess) -> None:
     assert sum("east" in part for part in parts) == 2
 
 
+def test_the_log_has_every_request_to_resource_manager(started: WorldProcess) -> None:
+    path = "/subscriptions/none/resourceGroups/none"
+    authority = started.described["env"]["REQUESTS_CA_BUNDLE"]
+    requests.post(f"{started.described['azure']}{path}", verify=authority, timeout=5)
+    log = f"{started.described['slack']}/_control/log?kind=azure"
+    *_, last = requests.get(log, timeout=5).json()["entries"]
+    assert (last["method"], last["path"]) == ("POST", path)
+
+
 def test_azure_hears_of_legacy_9_and_tells_nobody(started: WorldProcess) -> None:
     started.running_pod()
     (pod,) = client.CoreV1Api(started.api()).list_namespaced_pod("dev").items

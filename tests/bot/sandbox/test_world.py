@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from bot.sandbox.settings_file import Addresses, write_settings
 from bot.sandbox.world import DEFAULT, World, WorldError
 
 MISSING = object()
@@ -42,6 +43,22 @@ def test_the_default_world_is_contoso() -> None:
     assert {"2.3.0", "2.11.2", "2.12.0", "2.12.1", "v2", "v2-preview", "latest", "beta"} <= {
         *world.tags
     }
+
+
+def test_a_world_adds_to_the_settings_of_its_bot(tmp_path: Path) -> None:
+    more = {"rotation": {"at_once": 3}, "environments": [{"name": "all"}]}
+    world = World.load(written(tmp_path, ("settings",), more))
+    path = write_settings(
+        tmp_path / "gateway-bot.yaml",
+        world,
+        Addresses("slack", "azure", "registry", None),
+        mode="socket",
+        kubeconfig=tmp_path / "kubeconfig",
+        contexts={"west": "west"},
+    )
+    settings = yaml.safe_load(path.read_text())
+    assert settings["rotation"] == {"verify_seconds": 5, "regenerate_keys": True, "at_once": 3}
+    assert settings["environments"] == [{"name": "all"}]
 
 
 def written(tmp_path: Path, where: tuple[str | int, ...], value: object) -> Path:
@@ -84,6 +101,7 @@ def written(tmp_path: Path, where: tuple[str | int, ...], value: object) -> Path
             "live",
             "production[0].namespaces[0]: expected one of dev",
         ),
+        (("settings",), ["rotation"], "settings: expected a mapping"),
         (("legacy", "cluster"), "north", "legacy.cluster: expected one of east, west"),
         (("legacy", "namespace"), "live", "legacy.namespace: expected one of dev, prod"),
         (("legacy", "gateway"), "edge-3", "legacy.gateway: expected one of edge-1"),
