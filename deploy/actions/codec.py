@@ -15,6 +15,7 @@ from deploy.gateway import GatewayRef
 from deploy.plans.binding import plan_from_mapping, plan_to_mapping
 from deploy.plans.plan import Plan
 from deploy.policy import Policy, policy_from_mapping, policy_to_mapping
+from deploy.specs.spec import spec_from_mapping
 
 VERSION = 1
 
@@ -111,9 +112,8 @@ def _upgraded(data: Mapping[str, Any]) -> dict[str, Any]:
     the whole spec that they came to.
     """
     request, plan = data["request"], data["plan"]
-    ref = data["ref"]
+    ref, spec = data["ref"], spec_from_mapping(plan["spec"])
     kind = request.get("verb", data["kind"]) if data["kind"] == "deploy" else data["kind"]
-    spec = request.get("spec", {})
     claims = any(change["kind"] == "PersistentVolumeClaim" for change in plan["changes"])
     return {
         **data,
@@ -121,8 +121,8 @@ def _upgraded(data: Mapping[str, Any]) -> dict[str, Any]:
         "request": {
             **request,
             "ref": ref,
-            "replicas": spec.get("replicas"),
-            "at": (spec.get("rollout") or {}).get("restartedAt", ""),
+            "replicas": spec.replicas,
+            "at": spec.rollout.restarted_at,
             "volumes": claims,
         },
         "why": request.get("reason", ""),

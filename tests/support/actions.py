@@ -163,3 +163,13 @@ def deny(
 def _now(store: ActionStore, name: str, *, eligible: bool = True) -> Facts:
     action = store.get(name)
     return facts(action.policy if action else None, eligible=eligible)
+
+
+def contents(client: Any, name: str = "AAAAAA") -> Mapping[str, Any]:
+    """Everything that Redis holds of an action, to be compared."""
+    found = {key: client.type(key) for key in client.scan_iter(f"*{{a:{name}}}*")}
+    # A hash that is dumped has its fields in any order.
+    return {
+        key: client.hgetall(key) if kind == "hash" else client.dump(key)
+        for key, kind in found.items()
+    }

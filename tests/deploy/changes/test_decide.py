@@ -17,7 +17,7 @@ from deploy.changes.decide import Ending
 from deploy.errors import InvalidInput, Refused, Unavailable
 from deploy.gateway import GatewayRef
 from deploy.policy import People
-from tests.support.actions import REF, approve, ask, by_approvers, plan_of
+from tests.support.actions import REF, approve, ask, by_approvers, contents, plan_of
 from tests.support.changes import DEVELOPMENT, PROD, PRODUCTION, Changes, Groups
 from tests.support.redis_servers import started
 
@@ -283,16 +283,12 @@ def test_asking_what_would_come_of_a_decision_changes_nothing(
     if policy == by_approvers(2):
         approve(changes.store, "U3")
     client = connect(server.url)
-
-    def everything() -> dict[str, Any]:
-        return {key: client.dump(key) for key in client.scan_iter("*{a:AAAAAA}*")}
-
-    before = everything()
+    before = contents(client)
     said = {
         (verdict, user): changes.decider.would(verdict, action, user)
         for verdict, user in itertools.product(VERDICTS, ("U1", "U2", "U3", "U9"))
     }
-    assert everything() == before
+    assert contents(client) == before
     if ttl == 0:
         assert set(said.values()) == {"expired"}
     elif policy is None:
