@@ -54,7 +54,7 @@ def test_what_is_fixed_in_a_plan_of_a_restart_or_of_a_number_of_pods_is_in_the_n
     verb: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = Finding("no-memory", "warning", "w", "y", "x", {"resources": {"memory": "3Gi"}})
-    plan = Plan(SPEC, "uid", (), (), TokenPlan(None, False, None, ""), (found,), (), "d")
+    plan = Plan(SPEC, "uid", (), (), TokenPlan(None, False, None, ""), (found,), digest="d")
     action = dataclasses.replace(ended(verb), state=State.PENDING, plan=plan_to_mapping(plan))
     accepted: list[Request] = []
     services: Any = SimpleNamespace(
