@@ -390,6 +390,8 @@ _REFUSALS = {
     "not-approver": "Only {approvers} can decide on this.",
     "self": "You asked for this, so somebody else has to decide on it.",
     "voted": "You have approved this already. It waits for another person.",
+    "grown": "More approvals are needed by now than this shows. It is planned again, and put to "
+    "those who decide now.",
     "window-closed": "The approval window is closed. Ask again: approvers will decide.",
     "stale": "The plan has changed since this button was drawn. Look at the newest message.",
     "expired": "The time to decide was over at {expires}. Ask again.",

@@ -2,69 +2,193 @@
 
 import dataclasses
 import json
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from bot.sandbox.valkey import Valkey
+from deploy.actions.connection import connect
 from deploy.actions.record import Action, State
-from deploy.gateway import ApimGateway, GatewayRef
-from deploy.plans.binding import plan_to_mapping
-from deploy.plans.plan import Plan
-from deploy.policy import Policy
+from deploy.errors import Refused
+from deploy.plans.requests import (
+    DeployRequest,
+    KeyRequest,
+    RemovalRequest,
+    RestartRequest,
+    RotateRequest,
+    ScaleRequest,
+)
 from deploy.rules.finding import Finding
-from deploy.specs.gateway_spec import GatewaySpec
-from deploy.specs.spec import spec_to_mapping
-from deploy.tokens.token_plan import TokenPlan
+from deploy.tokens.rotation import Rotation
 from handlers.actions import again, fix
 from handlers.slack.payloads import Click, Request
-from handlers.verbs import revise
+from handlers.views import action as action_view
+from handlers.views import fixes
+from tests.support.actions import REF, plan_of, spec_of
+from tests.support.changes import PROD, PRODUCTION, Changes
+from tests.support.redis_servers import started
 
-SPEC = GatewaySpec(
-    GatewayRef("west", "dev", "edge-1"), ApimGateway("contoso", "edge-1", "h"), "2.11.1", replicas=3
-)
-
-
-def ended(verb: str) -> Action:
-    return Action(
-        id="7K3MAB", kind="deploy", ref=SPEC.ref, state=State.FAILED, version=5, requester="U1",
-        person="U1", policy=Policy(), digest="d",
-        request={"verb": verb, "spec": spec_to_mapping(SPEC), "take_over": True, "reason": "why"},
-        plan={}, origin={"channel": "C1"}, created_at=0, expires_at=0, updated_at=0,
-    )  # fmt: skip
+ADVICE = Finding("no-memory", "warning", "w", "y", "x", {"resources": {"memory": "3Gi"}})
 
 
-@pytest.mark.parametrize("verb", ["restart", "scale"])
-def test_a_restart_or_a_number_of_pods_is_asked_for_and_not_the_whole_gateway_of_then(
-    verb: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[Request] = []
-    monkeypatch.setattr(revise, verb, lambda services, request: asked.append(request))
-    services: Any = None
-    again.run(services, again.request_for(ended(verb), "click"))
-    (request,) = asked
-    assert (request.verb, request.gateway) == (verb, "west/dev/edge-1")
-    assert request.options["take-over"] is True
-    assert request.options["reason"] == "why"
-    assert verb == "restart" or request.options["replicas"] == 3
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    yield from started("valkey", tmp_path_factory.mktemp("redis"))
 
 
-@pytest.mark.parametrize("verb", ["restart", "scale"])
-def test_what_is_fixed_in_a_plan_of_a_restart_or_of_a_number_of_pods_is_in_the_new_plan(
-    verb: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = Finding("no-memory", "warning", "w", "y", "x", {"resources": {"memory": "3Gi"}})
-    plan = Plan(SPEC, "uid", (), (), TokenPlan(None, False, None, ""), (found,), digest="d")
-    action = dataclasses.replace(ended(verb), state=State.PENDING, plan=plan_to_mapping(plan))
+@pytest.fixture
+def client(server: Valkey) -> Any:
+    found = connect(server.url)
+    found.flushall()
+    return found
+
+
+@pytest.fixture
+def changes(client: Any) -> Changes:
+    made = Changes(client)
+    made.plans = lambda request, new_id: plan_of(findings=(ADVICE,))
+    return made
+
+
+def handlers(changes: Changes) -> tuple[Any, list[Request], list[str]]:
+    """Services, the requests that are made safe, and what is said to who clicks."""
     accepted: list[Request] = []
-    services: Any = SimpleNamespace(
-        store=SimpleNamespace(get=lambda _: action, cancel=lambda *_, **__: None),
+    told: list[str] = []
+    services = SimpleNamespace(
+        store=changes.store,
+        proposer=changes.proposer,
+        decider=changes.decider,
         accept=accepted.append,
-        wake=lambda _: None,
+        slack=SimpleNamespace(chat_postEphemeral=lambda **message: told.append(message["text"])),
     )
-    clicked = json.dumps({"id": action.id, "rule": "no-memory"})
-    fix.fix(services, Click("U1", "C1", "t", "", clicked, {}))
-    proposed: list[GatewaySpec] = []
-    monkeypatch.setattr(again, "propose", lambda _, __, spec, **___: proposed.append(spec))
+    return services, accepted, told
+
+
+def fresh(changes: Changes, old: Action) -> Action:
+    (found,) = [action for action in changes.store.open() if action.id != old.id]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("kind", "request_"),
+    [
+        ("restart", RestartRequest(REF, "2026-11-25T12:00:00Z", take_over=True)),
+        ("scale", ScaleRequest(REF, 3, take_over=True)),
+        ("deploy", DeployRequest(spec_of(), take_over=True)),
+        ("rollback", DeployRequest(spec_of())),
+        ("rotate", RotateRequest(REF, Rotation("primary"))),
+        ("regenerate-key", KeyRequest(REF, "primary")),
+        ("delete", RemovalRequest(REF, volumes=True)),
+    ],
+)
+def test_what_is_asked_for_again_is_what_was_asked_and_not_the_whole_gateway_of_then(
+    changes: Changes, kind: str, request_: Any
+) -> None:
+    old = changes.asked(kind=kind, request=request_, why="why")
+    changes.cancel(old, "U1")
+    services, _, _ = handlers(changes)
+    request = again.renewal(old, "click")
+    assert again.run(services, request) is None
+    assert again.run(services, request) is None, "one id makes one plan"
+    new = fresh(changes, old)
+    assert (new.kind, new.why, new.requester, new.origin) == (kind, "why", "U1", old.origin)
+    if isinstance(new.request, RestartRequest):
+        assert new.request == dataclasses.replace(request_, at=new.request.at)
+        assert new.request.at > request_.at
+    else:
+        assert new.request == request_
+
+
+@pytest.mark.parametrize(
+    ("kind", "request_", "fixed"),
+    [
+        ("restart", RestartRequest(REF, "2026-11-25T12:00:00Z", take_over=True), "deploy"),
+        ("scale", ScaleRequest(REF, 3, take_over=True), "deploy"),
+        ("deploy", DeployRequest(spec_of(), take_over=True), "deploy"),
+        ("adopt", DeployRequest(spec_of(), take_over=True), "adopt"),
+    ],
+)
+def test_what_is_fixed_in_a_plan_is_in_the_new_plan_and_the_old_one_is_taken_back(
+    changes: Changes, kind: str, request_: Any, fixed: str
+) -> None:
+    old = changes.asked(kind=kind, request=request_)
+    services, accepted, _ = handlers(changes)
+    (button,) = fixes.blocks(old, old.plan)[0]["elements"]
+    fix.fix(services, Click("U1", "C1", "t", "", button["value"], {}))
+    assert changes.now_of(old).state is State.CANCELLED
     again.run(services, accepted[0])
-    assert proposed == [dataclasses.replace(SPEC, memory="3Gi")]
+    new = fresh(changes, old)
+    spec = dataclasses.replace(spec_of(), memory="3Gi")
+    assert (new.kind, new.request) == (fixed, DeployRequest(spec, take_over=True))
+
+
+@pytest.mark.parametrize(
+    ("kind", "request_"),
+    [
+        ("rotate", RotateRequest(REF, Rotation())),
+        ("regenerate-key", KeyRequest(REF, "primary")),
+        ("delete", RemovalRequest(REF)),
+    ],
+)
+def test_no_button_puts_a_fix_into_what_brings_no_spec(
+    changes: Changes, kind: str, request_: Any
+) -> None:
+    old = changes.asked(kind=kind, request=request_)
+    _, blocks = action_view.render(old)
+    assert "no-memory" not in json.dumps([b for b in blocks if b["type"] == "actions"])
+
+
+def test_only_who_asked_fixes_it_and_only_what_was_advised(changes: Changes) -> None:
+    old = changes.asked()
+    services, accepted, told = handlers(changes)
+    for user, rule in (("U2", "no-memory"), ("U1", "privileged")):
+        value = json.dumps({"id": old.id, "rule": rule})
+        fix.fix(services, Click(user, "C1", "t", "", value, {}))
+    assert "Only <@U1>" in told[0]
+    assert "already pending" in told[1]
+    assert accepted == []
+    assert changes.now_of(old) == old
+
+
+def test_a_plan_that_still_holds_is_left_and_one_that_does_not_is_replaced(
+    changes: Changes,
+) -> None:
+    old = changes.asked()
+    services, _, _ = handlers(changes)
+    look = again.look(old, "ENDED2")
+    assert again.run(services, look) is None
+    assert changes.now_of(old) == old
+    changes.plans = lambda request, new_id: plan_of(digest="d2")
+    assert again.run(services, again.look(old, "ENDED3")) is None
+    assert changes.now_of(old).state is State.SUPERSEDED
+    assert fresh(changes, old).digest == "d2"
+
+
+def test_a_gateway_that_became_what_was_asked_for_is_said_to_be_like_that(
+    changes: Changes,
+) -> None:
+    old = changes.asked()
+    services, _, _ = handlers(changes)
+    changes.plans = lambda request, new_id: plan_of(changes=(), digest="d2")
+    reply = again.run(services, again.look(old, "ENDED2"))
+    assert reply is not None
+    assert "No change" in reply.text
+    assert changes.store.open() == ()
+
+
+def test_what_was_asked_in_person_is_not_put_there_once_approvers_decide(client: Any) -> None:
+    then = Changes(client, dataclasses.replace(PRODUCTION, production=False, approval=None))
+    old = then.asked(ref=PROD, seen=False, origin={"channel": "D1"})
+    services, _, _ = handlers(Changes(client))
+    with pytest.raises(Refused, match="no approver would see"):
+        again.run(services, again.renewal(old, "click"))
+
+
+def test_an_action_that_is_gone_is_said_to_be(changes: Changes) -> None:
+    services, _, _ = handlers(changes)
+    old = dataclasses.replace(changes.asked(), id="BBBBBB")
+    reply = again.run(services, again.renewal(old, "click"))
+    assert reply is not None
+    assert "gone" in reply.text

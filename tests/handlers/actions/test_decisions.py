@@ -4,28 +4,26 @@ import dataclasses
 import datetime
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from deploy.access import Approval, Environment, Freeze, Identities
-from deploy.actions.audit import AuditLog
+from bot.sandbox.valkey import Valkey
+from deploy.access import Approval, Environment, Freeze
 from deploy.actions.connection import connect
 from deploy.actions.record import State
-from deploy.actions.store import ActionStore
-from deploy.actions.windows import Windows
-from deploy.changes.gatekeeper import Gatekeeper
-from deploy.errors import Refused
-from deploy.gateway import GatewayRef
+from deploy.errors import InvalidInput
 from deploy.policy import People, Policy
 from handlers.actions import decisions
-from handlers.slack.payloads import Click, Request
-from handlers.verbs import rotate
+from handlers.slack.payloads import Click, Request, Submission
+from handlers.verbs import approve, rotate
+from handlers.views import denial
+from tests.support import actions
+from tests.support.actions import by_approvers, plan_of
+from tests.support.changes import PROD, Changes
 from tests.support.redis_servers import started
 
-CLICKED = {"actions": [{"action_ts": "1.0", "action_id": "action_again"}]}
 START = datetime.datetime(2026, 12, 24, tzinfo=datetime.UTC)
 PEOPLE = People(users=("U2", "U3"))
 PRODUCTION = Environment(
@@ -36,88 +34,123 @@ PRODUCTION = Environment(
 )
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    yield from started("valkey", tmp_path_factory.mktemp("redis"))
+
+
+class Desk:
+    """A bot's handlers of clicks on actions, and what is said to whom."""
+
+    def __init__(self, client: Any, *environments: Environment, **given: Any) -> None:
+        self.changes = Changes(client, *environments, **given)
+        self.changes.now = START - datetime.timedelta(minutes=1)
+        self.told: list[str] = []
+        self.opened: list[Any] = []
+        self.accepted: list[Request] = []
+        slack = SimpleNamespace(
+            chat_postEphemeral=lambda **message: self.told.append(str(message)),
+            views_open=lambda *, view, **more: self.opened.append(view),
+        )
+        self.services: Any = SimpleNamespace(
+            store=self.changes.store,
+            decider=self.changes.decider,
+            policies=self.changes.policies,
+            accept=self.accepted.append,
+            slack=slack,
+            command="/gateway",
+        )
+
+    def ask(self, name: str, policy: Policy) -> None:
+        actions.ask(self.changes.store, name, ref=PROD, policy=policy)
+
+    def click(self, button: str, user: str, name: str, digest: str = "d1") -> str:
+        """What is said to who clicks; nothing where it is done."""
+        before = len(self.told)
+        body = {"actions": [{"action_ts": f"{before}.0", "action_id": button}]}
+        value = json.dumps({"id": name, "digest": digest})
+        decisions.CLICKS[button](self.services, Click(user, "C1", "t", "", value, body))
+        return " ".join(self.told[before:])
+
+    def say_why(self, user: str, reason: str) -> None:
+        """Somebody sends the form that was opened last."""
+        values = {denial.REASON: {denial.REASON: {"value": reason}}}
+        metadata = self.opened.pop()["private_metadata"]
+        sent = Submission(f"{user}-{reason}", user, metadata, values)
+        decisions.deny_with_reason(self.services, sent)
+
+    def state(self, name: str) -> State:
+        found = self.changes.store.get(name)
+        assert found is not None
+        return found.state
+
+
 @pytest.fixture
-def services(tmp_path: Path) -> Iterator[Any]:
-    """With a clock that a test sets."""
-    made = SimpleNamespace(now=START - datetime.timedelta(minutes=1))
-    for server in started("valkey", tmp_path / "redis"):
-        client = connect(server.url)
-        made.windows = Windows(client, AuditLog(client))
-        made.store = ActionStore(client)
-        made.gatekeeper = keeper(made, {})
-        yield made
+def client(server: Valkey) -> Any:
+    found = connect(server.url)
+    found.flushall()
+    return found
 
 
-def keeper(
-    services: Any, people: dict[str, str], environment: Environment = PRODUCTION
-) -> Gatekeeper:
-    return Gatekeeper(
-        (environment,),
-        Identities(people),
-        SimpleNamespace(),
-        services.windows,
-        clock=lambda: services.now,
-    )
+@pytest.fixture
+def desk(client: Any) -> Desk:
+    """A minute before the freeze."""
+    return Desk(client, PRODUCTION)
 
 
-def ask(services: Any, name: str, policy: Policy) -> None:
-    services.store.create(
-        name, kind="deploy", ref=GatewayRef("west", "prod", "edge-1"), requester="U1",
-        policy=policy, digest="d1", request={}, plan={}, origin={}, ttl_seconds=60, request_id=name,
-    )  # fmt: skip
+MINE = by_approvers(people=PEOPLE)
 
 
-def state(services: Any, name: str) -> State:
-    return State(services.store.get(name).state)
+def test_nobody_says_yes_in_a_freeze_to_what_was_asked_for_before_it(desk: Desk) -> None:
+    desk.ask("AAAAAA", MINE)
+    desk.changes.now = START
+    assert "Year end" in desk.click("action_approve", "U2", "AAAAAA")
+    assert desk.state("AAAAAA") is State.PENDING
+    assert desk.click("action_deny", "U2", "AAAAAA") == ""
+    desk.say_why("U2", "frozen")
+    assert desk.state("AAAAAA") is State.DENIED
+    assert "already denied" in desk.click("action_approve", "U3", "AAAAAA")
 
 
-def test_nobody_says_yes_in_a_freeze_to_what_was_asked_for_before_it(services: Any) -> None:
-    ask(services, "AAAAAA", Policy("approvers", approvers=PEOPLE))
-    ask(services, "BBBBBB", Policy())
-    services.now = START
-    with pytest.raises(Refused, match="Year end"):
-        decisions.approved(services, "AAAAAA", "U2", "d1", "1")
-    with pytest.raises(Refused, match="Year end"):
-        decisions.confirmed(services, "BBBBBB", "U1", "d1", "1")
-    assert state(services, "AAAAAA") is state(services, "BBBBBB") is State.PENDING
-    assert decisions.denied(services, "AAAAAA", "U2", "d1", "frozen", "2").result == "done"
-    assert decisions.approved(services, "AAAAAA", "U3", "d1", "3").result == "already"
+def test_nobody_confirms_in_a_freeze_what_is_theirs_to_decide(client: Any) -> None:
+    desk = Desk(client, dataclasses.replace(PRODUCTION, production=False, approval=None))
+    desk.ask("AAAAAA", Policy())
+    desk.changes.now = START
+    assert "Year end" in desk.click("action_confirm", "U1", "AAAAAA")
+    assert desk.state("AAAAAA") is State.PENDING
+    desk.changes.now = START - datetime.timedelta(minutes=1)
+    assert desk.click("action_confirm", "U1", "AAAAAA") == ""
+    assert desk.state("AAAAAA") is State.APPROVED
 
 
-def test_what_was_asked_to_go_through_the_freeze_is_approved_in_it(services: Any) -> None:
-    ask(services, "AAAAAA", Policy("approvers", approvers=PEOPLE, break_glass="it is down"))
-    services.now = START
-    assert decisions.approved(services, "AAAAAA", "U2", "d1", "1").result == "done"
+def test_what_was_asked_to_go_through_the_freeze_is_approved_in_it(desk: Desk) -> None:
+    desk.ask("AAAAAA", by_approvers(people=PEOPLE, break_glass="it is down"))
+    desk.changes.now = START
+    assert desk.click("action_approve", "U2", "AAAAAA") == ""
+    assert desk.state("AAAAAA") is State.APPROVED
 
 
-def test_what_went_through_one_freeze_is_not_asked_again_through_another(services: Any) -> None:
+def test_what_went_through_one_freeze_is_not_asked_again_through_another(client: Any) -> None:
     def freeze(first: int, last: int) -> Freeze:
         starts, ends = (datetime.datetime(y, 1, 1, tzinfo=datetime.UTC) for y in (first, last))
         return Freeze("Quiet", starts, ends)
 
-    environment = dataclasses.replace(PRODUCTION, freezes=(freeze(2001, 2099), freeze(2100, 2101)))
-    services.gatekeeper = keeper(services, {}, environment)
-    asked: list[Request] = []
-    services.accept = asked.append
-    ask(services, "AAAAAA", Policy("approvers", approvers=PEOPLE, break_glass="it is down"))
-    value = json.dumps({"id": "AAAAAA", "digest": "d1"})
+    freezes = (freeze(2001, 2099), freeze(2100, 2101))
+    desk = Desk(client, dataclasses.replace(PRODUCTION, freezes=freezes))
+    desk.ask("AAAAAA", by_approvers(people=PEOPLE, break_glass="it is down"))
     for year in (2098, 2100):
-        services.now = datetime.datetime(year, 6, 1, tzinfo=datetime.UTC)
-        decisions.ask_again(services, Click("U1", "C1", "t", "", value, CLICKED))
-    assert [each.options["break-glass"] for each in asked] == ["it is down", ""]
+        desk.changes.now = datetime.datetime(year, 6, 1, tzinfo=datetime.UTC)
+        assert desk.click("action_again", "U1", "AAAAAA") == ""
+    assert [each.options["break-glass"] for each in desk.accepted] == [True, False]
+    assert "Only <@U1>" in desk.click("action_again", "U2", "AAAAAA")
 
 
-def test_only_who_may_deny_it_now_is_asked_for_a_reason(services: Any) -> None:
-    ask(services, "AAAAAA", Policy("approvers", 2, PEOPLE))
-    ask(services, "BBBBBB", Policy("approvers", 1, PEOPLE))
-    decisions.approved(services, "AAAAAA", "U3", "d1", "1")
-    decisions.denied(services, "BBBBBB", "U3", "d1", "no", "2")
-    told: list[str] = []
-    opened: list[Any] = []
-    services.slack = SimpleNamespace(
-        chat_postEphemeral=lambda **message: told.append(message["text"]),
-        views_open=lambda **view: opened.append(view),
-    )
+def test_only_who_may_deny_it_now_is_asked_for_a_reason(client: Any) -> None:
+    desk = Desk(client, dataclasses.replace(PRODUCTION, approval=Approval(PEOPLE)))
+    desk.ask("AAAAAA", by_approvers(2, PEOPLE))
+    desk.ask("BBBBBB", MINE)
+    desk.click("action_approve", "U3", "AAAAAA")
+    actions.deny(desk.changes.store, "U3", "BBBBBB")
     for user, name, digest, why in (
         ("U9", "AAAAAA", "d1", "Only <@U2>, <@U3> can decide"),
         ("U1", "AAAAAA", "d1", "somebody else"),
@@ -126,41 +159,82 @@ def test_only_who_may_deny_it_now_is_asked_for_a_reason(services: Any) -> None:
         ("U2", "BBBBBB", "d1", "already denied, decided by <@U3>"),
         ("U2", "CCCCCC", "d1", "gone"),
     ):
-        value = json.dumps({"id": name, "digest": digest})
-        decisions.deny(services, Click(user, "C1", "t", "", value, {}))
-        assert why in told.pop()
-    assert not opened
-    value = json.dumps({"id": "AAAAAA", "digest": "d1"})
-    decisions.deny(services, Click("U2", "C1", "t", "", value, {}))
-    assert not told
-    assert len(opened) == 1
+        assert why in desk.click("action_deny", user, name, digest)
+    assert not desk.opened
+    assert desk.click("action_deny", "U2", "AAAAAA") == ""
+    with pytest.raises(InvalidInput, match="A reason is required"):
+        desk.say_why("U2", " ")
+    assert desk.state("AAAAAA") is State.PENDING
+    desk.click("action_deny", "U2", "AAAAAA")
+    desk.say_why("U2", "not on a Friday")
+    found = desk.changes.store.get("AAAAAA")
+    assert found is not None
+    assert (found.state, found.decided_by, found.reason) == (State.DENIED, "U2", "not on a Friday")
 
 
-def test_nobody_confirms_several_at_once_in_a_freeze(services: Any) -> None:
-    ask(services, "AAAAAA", Policy())
-    told: list[str] = []
-    services.wake = lambda action_id: None
-    services.slack = SimpleNamespace(chat_postEphemeral=lambda **message: told.append(message))
+def test_who_says_why_too_late_is_told_how_it_ended(client: Any) -> None:
+    desk = Desk(client, dataclasses.replace(PRODUCTION, approval=Approval(PEOPLE)))
+    desk.ask("AAAAAA", MINE)
+    desk.click("action_deny", "U2", "AAAAAA")
+    desk.click("action_approve", "U3", "AAAAAA")
+    desk.say_why("U2", "not on a Friday")
+    assert "already approved, decided by <@U3>" in desk.told[-1]
+    assert desk.state("AAAAAA") is State.APPROVED
+
+
+def test_who_says_yes_to_what_more_decide_on_by_now_is_told_that_it_is_planned_again(
+    client: Any,
+) -> None:
+    staging = Environment("staging", approval=Approval(PEOPLE))
+    desk = Desk(client, PRODUCTION, staging, governing=lambda kind, plan: ("staging",))
+    desk.ask("AAAAAA", MINE)
+    said = desk.click("action_approve", "U2", "AAAAAA")
+    assert "More approvals are needed by now" in said
+    assert "planned again" in said
+    assert desk.state("AAAAAA") is State.SUPERSEDED
+    assert desk.changes.renewed == [("AAAAAA", "grown:AAAAAA")]
+
+
+def test_what_is_approved_by_text_is_answered_as_a_click_is(desk: Desk) -> None:
+    plan = plan_of(PROD, "0123456789")
+    actions.ask(desk.changes.store, ref=PROD, plan=plan, policy=by_approvers(2, PEOPLE))
+
+    def say(user: str, digest: str) -> str:
+        options = {"plan": digest}
+        request = Request(f"{user}-types", "approve", user, "C1", "", "aaaaaa", options)
+        reply = approve.run(desk.services, request)
+        assert reply is not None
+        return reply.text
+
+    assert say("U2", "01234567") == "You approved AAAAAA."
+    assert "approved this already" in desk.click("action_approve", "U2", "AAAAAA", plan.digest)
+    assert "Only <@U2>, <@U3> can decide" in say("U9", "01234567")
+    assert "plan has changed" in say("U3", "99999999")
+
+
+def test_nobody_confirms_several_at_once_in_a_freeze(client: Any) -> None:
+    desk = Desk(client, dataclasses.replace(PRODUCTION, production=False, approval=None))
+    desk.ask("AAAAAA", Policy())
     click = Click("U1", "C1", "t", "", "AAAAAA", {})
-    services.now = START
-    rotate.confirm_all(services, click)
-    assert state(services, "AAAAAA") is State.PENDING
-    assert "Year end" in str(told)
-    services.now = START - datetime.timedelta(minutes=1)
-    rotate.confirm_all(services, click)
-    assert state(services, "AAAAAA") is State.APPROVED
+    desk.changes.now = START
+    rotate.confirm_all(desk.services, click)
+    assert desk.state("AAAAAA") is State.PENDING
+    assert "Year end" in str(desk.told)
+    desk.changes.now = START - datetime.timedelta(minutes=1)
+    rotate.confirm_all(desk.services, click)
+    assert desk.state("AAAAAA") is State.APPROVED
 
 
-def test_two_identities_found_to_be_one_person_meanwhile_are_that_person(services: Any) -> None:
-    two = Policy("approvers", 2, PEOPLE)
-    ask(services, "AAAAAA", two)
-    ask(services, "BBBBBB", two)
-    assert decisions.approved(services, "BBBBBB", "U2", "d1", "1").result == "counted"
-    for mapped, action_id, result in (
-        ({"U1": "ana", "U2": "ana"}, "AAAAAA", "self"),
-        ({"U2": "ben", "U3": "ben"}, "BBBBBB", "voted"),
+def test_two_identities_found_to_be_one_person_meanwhile_are_that_person(client: Any) -> None:
+    two = by_approvers(2, PEOPLE)
+    desk = Desk(client, PRODUCTION)
+    desk.ask("AAAAAA", two)
+    desk.ask("BBBBBB", two)
+    assert desk.click("action_approve", "U2", "BBBBBB") == ""
+    for mapped, name, voter, said in (
+        ({"U1": "ana", "U2": "ana"}, "AAAAAA", "U2", "somebody else has to decide"),
+        ({"U2": "ben", "U3": "ben"}, "BBBBBB", "U3", "approved this already"),
     ):
-        services.gatekeeper = keeper(services, mapped)
-        voter = "U2" if result == "self" else "U3"
-        assert decisions.approved(services, action_id, voter, "d1", "2").result == result
-    assert state(services, "AAAAAA") is state(services, "BBBBBB") is State.PENDING
+        later = Desk(client, PRODUCTION, people=mapped)
+        assert said in later.click("action_approve", voter, name)
+    assert desk.state("AAAAAA") is desk.state("BBBBBB") is State.PENDING
