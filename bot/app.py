@@ -6,13 +6,9 @@ from bot.health import HealthServer
 from bot.parts import Part, Parts
 from bot.pool import Pool
 from bot.settings import Secrets, Settings
-from bot.wiring.changes import changes_of, planner_of
-from bot.wiring.conversation import (
-    WORKERS,
-    conversation_of,
-    live_views_of,
-    services_of,
-)
+from bot.wiring.binder import Binder
+from bot.wiring.changes import changes_of
+from bot.wiring.conversation import WORKERS, conversation_of, for_verbs_of, live_views_of
 from bot.wiring.expiry import expiry_of
 from bot.wiring.outside import outside_of
 from bot.wiring.stores import stores_of
@@ -21,9 +17,8 @@ from bot.wiring.work import work_of
 from deploy.changes.kinds import KINDS, Kind, codec_of
 from deploy.deadline import Deadline
 from handlers.messages.budget import Budgets
-from handlers.slack.people import Team
 from handlers.verbs.table import VERBS
-from handlers.verbs.verb import Verb
+from handlers.verbs.verb import AnyVerb
 
 
 class Bot:
@@ -35,33 +30,21 @@ class Bot:
         secrets: Secrets,
         *,
         kinds: Sequence[Kind] = KINDS,
-        verbs: Sequence[Verb] = VERBS,
+        verbs: Sequence[AnyVerb] = VERBS,
     ) -> None:
         """`kinds` are the changes it knows, `verbs` what people can type."""
         budgets = Budgets()
         outside = outside_of(settings, secrets)
-        planner = planner_of(settings, outside)
         stores = stores_of(settings, secrets, codec_of(kinds))
-        team = Team(outside.slack)
-        changes = changes_of(settings, outside, stores, planner, team, kinds)
+        changes = changes_of(settings, outside, stores, kinds)
         work = work_of(outside, stores, changes, budgets)
-        expiry = expiry_of(settings, secrets, outside, stores, changes, budgets, team.bot_user)
+        expiry = expiry_of(settings, secrets, outside, stores, changes, budgets)
         watching = watching_of(settings, outside, stores, expiry.azure_events, budgets)
         live = live_views_of(outside, stores, budgets)
         pool = Pool(WORKERS, "work")
-        services = services_of(
-            settings,
-            outside,
-            stores,
-            planner,
-            changes,
-            live,
-            levels=watching.levels,
-            team=team,
-            resume=expiry.resume,
-            pool=pool,
-        )
-        talk = conversation_of(settings, secrets, outside, stores, services, live, pool, verbs)
+        for_verbs = for_verbs_of(settings, outside, stores, pool)
+        binder = Binder(outside, changes, watching, expiry, live, for_verbs)
+        talk = conversation_of(settings, secrets, outside, stores, binder, live, pool, verbs)
         self._transport = talk.transport
         parts: dict[str, Part] = {
             **{f"cache {name}": cache for name, cache in outside.caches.items()},

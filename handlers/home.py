@@ -2,29 +2,41 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+from slack_sdk import WebClient
 
 from deploy.access import Right
+from deploy.changes.authority import Authority
 from deploy.errors import GatewayBotError
-from handlers.services import Services
 from handlers.verbs import pending, status
-from handlers.verbs.verb import Verb
+from handlers.verbs.verb import AnyVerb
 from handlers.views import errors, fleet
 from handlers.views import help as help_view
 
 
-def publish(services: Services, verbs: Sequence[Verb], user: str) -> None:
+@dataclass(frozen=True)
+class Needs(status.TableNeeds, pending.Needs):
+    """Also who may see the tab, and where it is shown; `command` is what people type."""
+
+    slack: WebClient
+    authority: Authority
+    command: str
+
+
+def publish(needs: Needs, verbs: Sequence[AnyVerb], user: str) -> None:
     """Draw the Home tab of `user`; help at once, the gateways as soon as the clusters answer. For
     whoever is nobody here it says why it is empty."""
     try:
-        services.authority.check(Right.SEE, user)
+        needs.authority.check(Right.SEE, user)
     except GatewayBotError as error:
         refused = list(errors.trouble(error).blocks)
-        services.slack.views_publish(user_id=user, view={"type": "home", "blocks": refused})
+        needs.slack.views_publish(user_id=user, view={"type": "home", "blocks": refused})
         return
-    help_blocks = list(help_view.overview(services.command, verbs).blocks)
-    services.slack.views_publish(user_id=user, view={"type": "home", "blocks": help_blocks})
-    rows, failed = status.rows_everywhere(services)
+    help_blocks = list(help_view.overview(needs.command, verbs).blocks)
+    needs.slack.views_publish(user_id=user, view={"type": "home", "blocks": help_blocks})
+    rows, failed = status.rows_everywhere(needs)
     overview = fleet.overview(rows, failed, time.time(), buttons=False)
-    waiting = pending.waiting_for(services, user)
+    waiting = pending.waiting_for(needs, user)
     blocks = [*waiting, *overview.blocks, *help_blocks]
-    services.slack.views_publish(user_id=user, view={"type": "home", "blocks": blocks[:100]})
+    needs.slack.views_publish(user_id=user, view={"type": "home", "blocks": blocks[:100]})

@@ -11,10 +11,11 @@ import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
+from slack_sdk import WebClient
+
 from deploy.actions.inbox import Inbox
 from deploy.deadline import Deadline
 from deploy.errors import GatewayBotError
-from handlers.services import Services
 from handlers.slack import replies
 from handlers.slack.payloads import Request
 from handlers.verbs.verb import Run
@@ -35,13 +36,13 @@ class Intake:
 
     def __init__(
         self,
-        services: Services,
+        slack: WebClient,
         inbox: Inbox,
         verbs: Mapping[str, Run],
         pool: ThreadPoolExecutor,
         owner: str,
     ) -> None:
-        self._services = services
+        self._slack = slack
         self._inbox = inbox
         self._verbs = verbs
         self._pool = pool
@@ -118,7 +119,7 @@ class Intake:
 
     def _told(self, request: Request, reply: Reply) -> bool:
         return replies.send(
-            self._services.slack,
+            self._slack,
             reply,
             user=request.user,
             channel=request.channel,
@@ -127,7 +128,7 @@ class Intake:
 
     def _answer(self, request: Request) -> Reply | None:
         try:
-            return self._verbs[request.verb](self._services, request)
+            return self._verbs[request.verb](request)
         except GatewayBotError as error:
             return errors.trouble(error)
         except Exception:  # a person must hear of any fault; the log keeps it whole

@@ -7,21 +7,21 @@ within Slack's three seconds; the work is done elsewhere.
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from slack_bolt import Ack, App
+from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
 from deploy.access import Right
+from deploy.changes.authority import Authority
 from deploy.errors import GatewayBotError, InvalidInput
-from handlers import home
-from handlers.actions import decisions
-from handlers.services import Services
 from handlers.slack import replies
 from handlers.slack.payloads import Click, Request, Submission
-from handlers.slack.people import origin_of
+from handlers.slack.people import Team, origin_of
 from handlers.verbs.grammar import parse
-from handlers.verbs.verb import Verb
+from handlers.verbs.verb import BoundVerb, Suggestions
 from handlers.views import denial, errors
 from handlers.views import help as help_view
 from handlers.views.reply import Reply
@@ -33,34 +33,55 @@ Body = dict[str, Any]
 _STRANGER = "Only members of the workspace that this bot belongs to can use it. Nothing was done."
 
 
-def register(app: App, services: Services, verbs: Sequence[Verb]) -> None:
-    """Connect the table of verbs to Slack."""
-    Listeners(services, verbs).register(app)
+@dataclass(frozen=True)
+class Needs:
+    """`accept` makes a request safe and starts on it; `team` is the workspace that the bot belongs
+    to, `command` what people type in it."""
+
+    slack: WebClient
+    authority: Authority
+    team: Team
+    accept: Callable[[Request], None]
+    command: str
 
 
 class Listeners:
-    """The listeners over one table of verbs."""
+    """The listeners over one table of verbs.
 
-    def __init__(self, services: Services, verbs: Sequence[Verb]) -> None:
-        self._services = services
-        self._verbs = verbs
+    `buttons` are those of an action's message, by action_id; `deny` denies an action for the reason
+    in its modal; `draw_home` draws the Home tab of a person.
+    """
+
+    def __init__(
+        self,
+        needs: Needs,
+        verbs: Sequence[BoundVerb],
+        buttons: Mapping[str, Callable[[Click], None]],
+        deny: Callable[[Submission], None],
+        draw_home: Callable[[str], None],
+    ) -> None:
+        self._needs = needs
+        self._verbs = {bound.verb.name: bound for bound in verbs}
+        self._grammar = [bound.verb for bound in verbs]
         self._clicks = {
-            **decisions.CLICKS,
-            **{name: click for verb in verbs for name, click in verb.clicks.items()},
+            **buttons,
+            **{name: click for bound in verbs for name, click in bound.clicks.items()},
         }
+        self._deny = deny
+        self._draw_home = draw_home
 
     def register(self, app: App) -> None:
         """Tell Bolt what each payload is for; one that nothing takes is still acked."""
         app.middleware(self.own_workspace)
         app.view(denial.CALLBACK)(self.denial)
-        app.command(self._services.command)(self.command)
+        app.command(self._needs.command)(self.command)
         for action_id in self._clicks:
             app.action(action_id)(self.click)
-        for verb in self._verbs:
-            if verb.submit is not None:
-                app.view(verb.modal)(self.submission(verb))
-            for action_id in verb.suggest:
-                app.options(action_id)(self.suggestions(verb, action_id))
+        for bound in self._verbs.values():
+            if bound.submit is not None:
+                app.view(bound.verb.modal)(self.submission(bound.submit))
+            for action_id, suggest in bound.suggest.items():
+                app.options(action_id)(self.suggestions(suggest))
         app.event("app_home_opened")(self.home)
         app.action(re.compile(".*"))(_ack_only)
         app.view_closed(re.compile(".*"))(_ack_only)
@@ -70,7 +91,7 @@ class Listeners:
         them is in no environment, group or approval of the settings."""
         origin = origin_of(body)
         try:
-            if self._services.team.takes(origin):
+            if self._needs.team.takes(origin):
                 next()
                 return
             refused = Reply(_STRANGER)
@@ -94,21 +115,12 @@ class Listeners:
             ack()
         if kind == "block_actions" and user:
             channel = (body.get("channel") or {}).get("id") or ""
-            replies.send(self._services.slack, reply, user=user, channel=channel, response_url="")
+            replies.send(self._needs.slack, reply, user=user, channel=channel, response_url="")
 
     def denial(self, ack: Ack, body: Body) -> None:
         """A denial with its reason: written down before the modal closes."""
-        view = body["view"]
         try:
-            decisions.deny_with_reason(
-                self._services,
-                Submission(
-                    id=f"view:{view['id']}:{view['hash']}",
-                    user=body["user"]["id"],
-                    private_metadata=view.get("private_metadata", ""),
-                    values=view["state"]["values"],
-                ),
-            )
+            self._deny(_submission(body))
         except GatewayBotError as error:
             ack(response_action="errors", errors={denial.REASON: str(error)})
             return
@@ -117,12 +129,12 @@ class Listeners:
     def command(self, ack: Ack, body: Body) -> None:
         """`/gateway …`: understood or explained, made safe, then acked."""
         try:
-            command = parse(body.get("text") or "", self._verbs)
+            command = parse(body.get("text") or "", self._grammar)
         except InvalidInput as error:
             _ack_with(ack, errors.trouble(error))
             return
         if command.help:
-            _ack_with(ack, help_view.usage(self._services.command, command.verb))
+            _ack_with(ack, help_view.usage(self._needs.command, command.verb))
             return
         request = Request(
             id=f"command:{body['trigger_id']}",
@@ -133,24 +145,27 @@ class Listeners:
             gateway=command.gateway,
             options=command.options,
         )
-        if command.verb.open_modal is not None and command.verb.incomplete(request):
+        open_modal = self._verbs[request.verb].open_modal
+        if open_modal is not None and command.verb.incomplete(request):
             ack()
-            self._open(command.verb.open_modal, request, body["trigger_id"])
+            self._open(open_modal, request, body["trigger_id"])
             return
         try:
-            self._services.accept(request)
+            self._needs.accept(request)
         except GatewayBotError as error:
             _ack_with(ack, errors.trouble(error))
             return
         ack()
 
-    def _open(self, open_modal: Any, request: Request, trigger_id: str) -> None:
+    def _open(
+        self, open_modal: Callable[[Request, str], None], request: Request, trigger_id: str
+    ) -> None:
         try:
-            self._services.authority.check(Right.SEE, request.user)
-            open_modal(self._services, request, trigger_id)
+            self._needs.authority.check(Right.SEE, request.user)
+            open_modal(request, trigger_id)
         except GatewayBotError as error:
             replies.send(
-                self._services.slack,
+                self._needs.slack,
                 errors.trouble(error),
                 user=request.user,
                 channel=request.channel,
@@ -159,7 +174,7 @@ class Listeners:
         except (SlackApiError, SlackClientError, OSError) as error:
             log.warning("a modal did not open: %s", error)
             replies.send(
-                self._services.slack,
+                self._needs.slack,
                 Reply("Slack did not open the form. Please try again."),
                 user=request.user,
                 channel=request.channel,
@@ -181,11 +196,11 @@ class Listeners:
             body=body,
         )
         try:
-            self._services.authority.check(Right.SEE, click.user)
-            self._clicks[action["action_id"]](self._services, click)
+            self._needs.authority.check(Right.SEE, click.user)
+            self._clicks[action["action_id"]](click)
         except GatewayBotError as error:
             replies.send(
-                self._services.slack,
+                self._needs.slack,
                 errors.trouble(error),
                 user=click.user,
                 channel=click.channel,
@@ -194,7 +209,7 @@ class Listeners:
         except (SlackApiError, SlackClientError, OSError) as error:
             log.warning("the click %s did not reach Slack: %s", action["action_id"], error)
             replies.send(
-                self._services.slack,
+                self._needs.slack,
                 Reply("Slack did not open that. Please click again."),
                 user=click.user,
                 channel=click.channel,
@@ -207,42 +222,29 @@ class Listeners:
         if event.get("tab") != "home":
             return
         try:
-            home.publish(self._services, self._verbs, str(event["user"]))
+            self._draw_home(str(event["user"]))
         except (SlackApiError, SlackClientError, OSError) as error:
             log.warning("the Home tab was not drawn: %s", error)
 
-    def submission(self, verb: Verb) -> Any:
-        """The listener for the verb's modal: errors stay in it, a right one closes it."""
-        submit = verb.submit
-        assert submit is not None
+    def submission(self, submit: Callable[[Submission], Request]) -> Any:
+        """The listener for a verb's modal: errors stay in it, a right one closes it."""
 
         def listener(ack: Ack, body: Body) -> None:
-            view = body["view"]
-            values: Mapping[str, Mapping[str, Any]] = view["state"]["values"]
-            first_block = next(iter(values), "")
+            sent = _submission(body)
+            first_block = next(iter(sent.values), "")
             try:
-                request = submit(
-                    self._services,
-                    Submission(
-                        id=f"view:{view['id']}:{view['hash']}",
-                        user=body["user"]["id"],
-                        private_metadata=view.get("private_metadata", ""),
-                        values=values,
-                    ),
-                )
-                self._services.accept(request)
+                self._needs.accept(submit(sent))
             except GatewayBotError as error:
                 field = error.field if isinstance(error, InvalidInput) else ""
-                block = field if field in values else first_block
+                block = field if field in sent.values else first_block
                 ack(response_action="errors", errors={block: str(error)})
                 return
             ack()
 
         return listener
 
-    def suggestions(self, verb: Verb, action_id: str) -> Any:
+    def suggestions(self, suggest: Callable[[Click], Suggestions]) -> Any:
         """The listener that fills one external select."""
-        suggest = verb.suggest[action_id]
 
         def listener(ack: Ack, body: Body) -> None:
             click = Click(
@@ -253,9 +255,19 @@ class Listeners:
                 value=body.get("value") or "",
                 body=body,
             )
-            ack(options=suggest(self._services, click))
+            ack(options=suggest(click))
 
         return listener
+
+
+def _submission(body: Body) -> Submission:
+    view = body["view"]
+    return Submission(
+        id=f"view:{view['id']}:{view['hash']}",
+        user=body["user"]["id"],
+        private_metadata=view.get("private_metadata", ""),
+        values=view["state"]["values"],
+    )
 
 
 def _ack_with(ack: Ack, reply: Reply) -> None:

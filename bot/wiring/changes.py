@@ -22,13 +22,14 @@ from deploy.rollouts.applying import Applier
 from deploy.rollouts.minting import Minter
 from deploy.rollouts.verification import observing
 from handlers.actions import again
-from handlers.slack.people import Team, UserGroups
+from handlers.slack.people import UserGroups
 
 
 @dataclass(frozen=True)
 class Changes:
     """`ending` is what the end of an action owes others."""
 
+    planner: Planner
     workings: Mapping[str, Workings]
     authority: Authority
     governor: Governor
@@ -76,8 +77,6 @@ def changes_of(
     settings: Settings,
     outside: Outside,
     stores: Stores,
-    planner: Planner,
-    team: Team,
     table: Sequence[Kind],
 ) -> Changes:
     """Who may ask and decide, and the two places where that is done."""
@@ -88,7 +87,7 @@ def changes_of(
         outside.environments,
         identities_of(settings),
         UserGroups(outside.slack),
-        team.standing,
+        outside.team.standing,
         stores.windows,
         clock=clock,
     )
@@ -103,6 +102,7 @@ def changes_of(
     policies = Policies(
         outside.environments, kinds, authority, stores.windows, governor.required, clock=clock
     )
+    planner = planner_of(settings, outside)
     means = means_of(settings, outside, stores, planner, policies)
     workings = {name: kind.workings(means) for name, kind in kinds.items()}
 
@@ -124,4 +124,4 @@ def changes_of(
     )
     decider = Decider(at_once, policies, renew, authority, stores.changed.ring)
     ending = Ending(stores.store, renew, look_again)
-    return Changes(workings, authority, governor, policies, proposer, decider, ending)
+    return Changes(planner, workings, authority, governor, policies, proposer, decider, ending)

@@ -1,4 +1,4 @@
-"""The side of the bot that people in Slack talk to: verbs, their services, and live messages."""
+"""The side of the bot that people in Slack talk to: verbs, what they need, and live messages."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,26 +13,25 @@ from bot.parts import Part
 from bot.pool import Pool
 from bot.settings import Secrets, Settings
 from bot.socket_mode import SocketMode
-from bot.wiring.changes import Changes
+from bot.wiring.binder import Binder
 from bot.wiring.outside import Outside
 from bot.wiring.stores import Stores
+from deploy.actions.audit import AuditLog
+from deploy.actions.store import ActionStore
+from deploy.actions.windows import Windows
 from deploy.expiry.tracker import Tracker
-from deploy.health.levels import Levels
 from deploy.health.live_messages import LiveMessages
 from deploy.health.portal import portal_of
-from deploy.plans.planning import Planner
-from handlers import listeners
-from handlers.actions import again
+from handlers import home, listeners, permission
+from handlers.actions import again, decisions, fix
 from handlers.intake import Intake
 from handlers.messages.budget import Budgets
 from handlers.messages.left_behind import LeftBehind
 from handlers.messages.live import Live
-from handlers.permission import guarded
-from handlers.services import Services
 from handlers.slack import choices
-from handlers.slack.people import Team
+from handlers.slack.payloads import Request
 from handlers.verbs import logs, status
-from handlers.verbs.verb import Verb
+from handlers.verbs.verb import AnyVerb
 
 WORKERS = 32
 _LISTENERS = 64
@@ -53,6 +52,27 @@ class LiveViews:
 
     watches: Live
     follows: Live
+
+
+@dataclass(frozen=True)
+class ForVerbs:
+    """What is made for verbs alone: the stores that answer while Slack waits, and what the settings
+    say.
+
+    `accept` makes a request safe and starts on it. `image_repository` is what manifests name,
+    `portal` the Azure portal of this cloud; `regenerate_keys` says whether the settings allow that.
+    """
+
+    store: ActionStore
+    windows: Windows
+    audit: AuditLog
+    tracker: Tracker
+    accept: Callable[[Request], None]
+    choices: choices.Choices
+    command: str
+    image_repository: str
+    portal: str
+    regenerate_keys: bool
 
 
 @dataclass(frozen=True)
@@ -88,36 +108,14 @@ def live_views_of(outside: Outside, stores: Stores, budgets: Budgets) -> LiveVie
     )
 
 
-def services_of(
-    settings: Settings,
-    outside: Outside,
-    stores: Stores,
-    planner: Planner,
-    changes: Changes,
-    live: LiveViews,
-    *,
-    levels: Levels,
-    team: Team,
-    resume: Callable[[str, str], bool],
-    pool: Pool,
-) -> Services:
-    """What the verbs ask for work."""
-    return Services(
-        slack=outside.slack,
+def for_verbs_of(settings: Settings, outside: Outside, stores: Stores, pool: Pool) -> ForVerbs:
+    """What is made for verbs alone; `pool` is what asks for the options of selects."""
+    return ForVerbs(
         store=stores.at_once,
-        proposer=changes.proposer,
-        decider=changes.decider,
-        policies=changes.policies,
-        planner=planner,
-        clusters=outside.clusters,
-        caches=outside.caches,
-        levels=levels,
-        live=live.watches,
-        tails=live.follows,
-        instances=outside.instances,
-        arm=outside.arm,
-        registry=outside.registry,
-        environments=outside.environments,
+        windows=stores.windows,
+        audit=stores.audit,
+        tracker=Tracker(stores.prompt, stores.owner),
+        accept=stores.requests.accept,
         choices=choices.Choices(
             {
                 "gateways": choices.gateways(outside.arm, tuple(outside.instances.values())),
@@ -126,13 +124,6 @@ def services_of(
             },
             pool,
         ),
-        authority=changes.authority,
-        windows=stores.windows,
-        audit=stores.audit,
-        tracker=Tracker(stores.prompt, stores.owner),
-        accept=stores.requests.accept,
-        team=team,
-        resume=resume,
         command=settings.slack.command,
         image_repository=image_repository(settings),
         portal=portal_of(settings.azure.arm_endpoint),
@@ -145,16 +136,22 @@ def conversation_of(
     secrets: Secrets,
     outside: Outside,
     stores: Stores,
-    services: Services,
+    binder: Binder,
     live: LiveViews,
     pool: Pool,
-    verbs: Sequence[Verb],
+    verbs: Sequence[AnyVerb],
 ) -> Conversation:
-    """The listeners over the table of verbs, and what works on the requests they accept."""
+    """The listeners over the table of verbs, and what works on the requests they accept. TypeError
+    where a verb needs what the bot does not have."""
+    bound = [verb.bound(binder.build(verb.needs)) for verb in verbs]
+    judging = binder.build(permission.Needs)
     intake = Intake(
-        services,
+        outside.slack,
         stores.inbox,
-        {**{verb.name: guarded(verb) for verb in verbs}, again.VERB: again.run},
+        {
+            **{each.verb.name: permission.guarded(each, judging) for each in bound},
+            again.VERB: partial(again.run, binder.build(again.Needs)),
+        },
         pool,
         stores.owner,
     )
@@ -167,10 +164,19 @@ def conversation_of(
         token_verification_enabled=False,
         request_verification_enabled=settings.slack.mode == "http",
     )
-    listeners.register(app, services, verbs)
+    deciding = binder.build(decisions.Needs)
+    buttons = {**decisions.CLICKS, **fix.CLICKS}
+    listeners.Listeners(
+        binder.build(listeners.Needs),
+        bound,
+        {name: partial(click, deciding) for name, click in buttons.items()},
+        partial(decisions.deny_with_reason, deciding),
+        partial(home.publish, binder.build(home.Needs), verbs),
+    ).register(app)
+    watched = partial(status.watched, binder.build(status.Needs))
     return Conversation(
         sweeps={
-            "left watches": LeftBehind(live.watches, partial(status.watched, services)),
+            "left watches": LeftBehind(live.watches, watched),
             "left follows": LeftBehind(live.follows, logs.left_behind),
         },
         pool=pool,

@@ -54,9 +54,8 @@ def expiry_of(
     stores: Stores,
     changes: Changes,
     budgets: Budgets,
-    bot_user: Callable[[], str],
 ) -> Expiry:
-    """`bot_user` is who stands as the requester of what is done automatically."""
+    """The bot itself stands as the requester of what is done automatically."""
     tracker = stores.tracker
     warner = Warner(outside.posting, tracker, budgets=budgets)
     poster = Poster(outside.posting, Notices(stores.redis, stores.owner))
@@ -72,7 +71,7 @@ def expiry_of(
         changes.decider,
         outside.environments,
         automatic_rules(settings),
-        bot_user=bot_user,
+        bot_user=outside.team.bot_user,
         tell=RotationStops(poster, environment_channels(settings)).post,
     )
     chores = [

@@ -15,15 +15,18 @@ from deploy.azure import ApimInstance, ArmClient
 from deploy.health.cache import ClusterCache
 from deploy.images import Registry
 from deploy.kube.cluster import Cluster
+from handlers.slack.people import Team
 
 
 @dataclass(frozen=True)
 class Outside:
     """`slack` waits when Slack says to, and tries again. `posting` does neither: a repeated post
-    would be a second message, and while it slept others would wait with it."""
+    would be a second message, and while it slept others would wait with it. `team` is the workspace that
+    the bot belongs to."""
 
     slack: WebClient
     posting: WebClient
+    team: Team
     arm: ArmClient
     instances: Mapping[str, ApimInstance]
     registry: Registry
@@ -43,6 +46,7 @@ def outside_of(settings: Settings, secrets: Secrets) -> Outside:
     return Outside(
         slack=slack,
         posting=posting,
+        team=Team(slack),
         arm=arm_client(settings, secrets, session),
         instances=instances_of(settings),
         registry=registry_of(settings, session),

@@ -4,9 +4,12 @@ or when the gateway has changed meanwhile.
 Only the bot asks for it, by a request in the inbox, so that it is done whatever becomes of the bot.
 """
 
+from dataclasses import dataclass
+
 from deploy.actions.record import Action
+from deploy.actions.store import ActionStore
+from deploy.changes.propose import Proposer
 from handlers.actions.asking import in_person, shown
-from handlers.services import Services
 from handlers.slack.payloads import Request
 from handlers.views import action as action_view
 from handlers.views.reply import Reply
@@ -30,19 +33,27 @@ def look(action: Action, request_id: str) -> Request:
     return _request(action, f"{request_id}:{action.id}", {"look": True})
 
 
-def run(services: Services, request: Request) -> Reply | None:
+@dataclass(frozen=True)
+class Needs:
+    """Where the action is, and what plans it again."""
+
+    store: ActionStore
+    proposer: Proposer
+
+
+def run(needs: Needs, request: Request) -> Reply | None:
     """Plan it again. What is shown is decided on as if it had never been asked before."""
     options = request.options
-    action = services.store.get(str(options["action"]))
+    action = needs.store.get(str(options["action"]))
     if action is None:
         return action_view.gone()
     seen = not in_person(request)
     if options.get("look"):
-        fresh = services.proposer.replan(action, request.id, seen=seen)
+        fresh = needs.proposer.replan(action, request.id, seen=seen)
         return shown(fresh) if fresh is not None else None
     glass = action.policy.break_glass if options.get("break-glass") else ""
     return shown(
-        services.proposer.renewed(
+        needs.proposer.renewed(
             action,
             request.id,
             break_glass=glass,

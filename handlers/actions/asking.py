@@ -1,13 +1,16 @@
 """From what a person asks for to an action that waits for its decision, or a reply that says why not."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from slack_sdk import WebClient
 
 from deploy.actions.record import ChangeRequest
 from deploy.azure import Waiting
-from deploy.changes.propose import Ask, Proposal
+from deploy.changes.propose import Ask, Proposal, Proposer
 from deploy.errors import Unavailable
 from deploy.gateway import GatewayRef
-from handlers.services import Services
+from deploy.health.cache import ClusterCache
 from handlers.slack import replies
 from handlers.slack.payloads import Request
 from handlers.views import action as action_view
@@ -18,8 +21,16 @@ _IN_PERSON = ("D", "U", "W")
 """How the ids of direct messages begin, and of people whose direct messages are meant."""
 
 
+@dataclass(frozen=True)
+class Needs:
+    """What it takes to find a gateway and to ask for a change of it."""
+
+    caches: Mapping[str, ClusterCache]
+    proposer: Proposer
+
+
 def ask(
-    services: Services,
+    proposer: Proposer,
     request: Request,
     kind: str,
     wanted: ChangeRequest,
@@ -44,7 +55,7 @@ def ask(
         seen=not in_person(request),
         notes=notes,
     )
-    return shown(services.proposer.propose(asked))
+    return shown(proposer.propose(asked))
 
 
 def shown(proposal: Proposal) -> Reply | None:
@@ -61,14 +72,14 @@ def in_person(request: Request) -> bool:
     return request.channel.startswith(_IN_PERSON)
 
 
-def reporting_waits(services: Services, request: Request) -> Waiting:
+def reporting_waits(slack: WebClient, request: Request) -> Waiting:
     """Tells the requester, once, why their plan takes longer, and that it follows by itself."""
     reported: list[float] = []
 
     def report(trouble: Unavailable, seconds: float) -> None:
         if not reported:
             replies.send(
-                services.slack,
+                slack,
                 errors.waiting(trouble, seconds),
                 user=request.user,
                 channel=request.channel,

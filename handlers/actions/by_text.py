@@ -1,22 +1,33 @@
 """Deciding on an action by its ID."""
 
+from dataclasses import dataclass
+
 from deploy.actions.record import Action
-from deploy.actions.store import Decision
+from deploy.actions.store import ActionStore, Decision
+from deploy.changes.decide import Decider
 from deploy.errors import NotFound
-from handlers.services import Services
 from handlers.slack.payloads import Request
 from handlers.views import action as action_view
 from handlers.views.reply import Reply
 
 
-def named(services: Services, request: Request) -> Action:
+@dataclass(frozen=True)
+class Needs:
+    """What every verb that decides by text works with; `command` is what people type."""
+
+    store: ActionStore
+    decider: Decider
+    command: str
+
+
+def named(needs: Needs, request: Request) -> Action:
     """The action of the ID that was typed. NotFound where there is none."""
-    action = services.store.get(request.gateway.upper())
+    action = needs.store.get(request.gateway.upper())
     if action is None:
         raise NotFound(
             f"There is no request “{request.gateway[:20]}”.",
             meaning="The ID is misspelt, or the request was too old, or the bot's store was emptied.",
-            remedy=f"`{services.command} pending` lists open requests.",
+            remedy=f"`{needs.command} pending` lists open requests.",
         )
     return action
 

@@ -6,16 +6,19 @@ moment, and the store checks state, digest, time and votes in one step.
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from slack_sdk import WebClient
+
 from deploy.actions.record import Action
-from deploy.actions.store import Decision
-from deploy.changes.decide import By
+from deploy.actions.store import ActionStore, Decision
+from deploy.changes.decide import By, Decider
+from deploy.changes.policies import Policies
 from deploy.errors import GatewayBotError
 from handlers.actions import again
-from handlers.services import Services
 from handlers.slack import replies
-from handlers.slack.payloads import Click, Submission
+from handlers.slack.payloads import Click, Request, Submission
 from handlers.views import action as view
 from handlers.views import approvals, errors
 from handlers.views import denial as modal
@@ -23,52 +26,64 @@ from handlers.views import details as whole
 from handlers.views.reply import Reply
 
 
-def agree(services: Services, click: Click) -> None:
+@dataclass(frozen=True)
+class Needs:
+    """What the buttons of an action's message work with; `accept` makes a request safe and starts
+    on it."""
+
+    slack: WebClient
+    store: ActionStore
+    decider: Decider
+    policies: Policies
+    accept: Callable[[Request], None]
+
+
+def agree(needs: Needs, click: Click) -> None:
     """Somebody says yes to exactly what was shown: the requester confirms, an approver approves."""
     action_id, by = _by(click)
-    _answer(services, click, lambda: services.decider.agree(action_id, by))
+    _answer(needs, click, lambda: needs.decider.agree(action_id, by))
 
 
-def cancel(services: Services, click: Click) -> None:
+def cancel(needs: Needs, click: Click) -> None:
     """The requester takes the request back."""
     action_id, by = _by(click)
-    _answer(services, click, lambda: services.decider.cancel(action_id, by))
+    _answer(needs, click, lambda: needs.decider.cancel(action_id, by))
 
 
-def stop(services: Services, click: Click) -> None:
+def stop(needs: Needs, click: Click) -> None:
     """The requester or an approver stops what runs."""
     action_id, by = _by(click)
-    _answer(services, click, lambda: services.decider.stop(action_id, by))
+    _answer(needs, click, lambda: needs.decider.stop(action_id, by))
 
 
-def deny(services: Services, click: Click) -> None:
+def deny(needs: Needs, click: Click) -> None:
     """Ask why, where the person may deny it now; the denial counts once the reason is given."""
     action_id, by = _by(click)
-    action = services.store.get(action_id)
-    result = services.decider.would("deny", action, click.user, by.digest) if action else "gone"
+    action = needs.store.get(action_id)
+    result = needs.decider.would("deny", action, click.user, by.digest) if action else "gone"
     copy = _copy(click, action)
     if result != "done":
-        _reply(services, click, view.refused(result, action))
+        _reply(needs.slack, click, view.refused(result, action))
         if action is not None and copy:
-            _redraw(services, action, click.user, click.channel, copy)
+            _redraw(needs.slack, action, click.user, click.channel, copy)
         return
-    services.slack.views_open(
+    needs.slack.views_open(
         trigger_id=click.trigger_id,
         view=modal.ask(action_id, by.digest, click.channel, copy),
     )
 
 
-def deny_with_reason(services: Services, submission: Submission) -> None:
+def deny_with_reason(needs: Needs, submission: Submission) -> None:
     """The reason was given. InvalidInput keeps the form open; what else is to say goes to the
     person alone."""
     asked = modal.read(submission.private_metadata, submission.values)
     by = By(submission.user, asked.digest, submission.id)
-    decision = services.decider.deny(asked.action_id, by, asked.reason)
+    decision = needs.decider.deny(asked.action_id, by, asked.reason)
     if decision.action is not None and asked.copy:
-        _redraw(services, decision.action, submission.user, asked.channel, asked.copy)
+        _redraw(needs.slack, decision.action, submission.user, asked.channel, asked.copy)
     if not decision.counted:
         replies.send(
-            services.slack,
+            needs.slack,
             view.refused(decision.result, decision.action),
             user=submission.user,
             channel=asked.channel,
@@ -76,54 +91,54 @@ def deny_with_reason(services: Services, submission: Submission) -> None:
         )
 
 
-def details(services: Services, click: Click) -> None:
+def details(needs: Needs, click: Click) -> None:
     """Open the whole plan in a modal."""
     action_id, _ = _by(click)
     try:
-        action = services.store.get(action_id)
+        action = needs.store.get(action_id)
     except GatewayBotError as error:
-        _reply(services, click, errors.trouble(error))
+        _reply(needs.slack, click, errors.trouble(error))
         return
     if action is None:
-        _reply(services, click, view.gone())
+        _reply(needs.slack, click, view.gone())
         return
-    services.slack.views_open(trigger_id=click.trigger_id, view=whole.modal(action))
+    needs.slack.views_open(trigger_id=click.trigger_id, view=whole.modal(action))
 
 
-def ask_again(services: Services, click: Click) -> None:
+def ask_again(needs: Needs, click: Click) -> None:
     """Plan the same once more, for whoever asked for it."""
     action_id, by = _by(click)
-    action = services.store.get(action_id)
+    action = needs.store.get(action_id)
     if action is None:
-        _reply(services, click, view.gone())
+        _reply(needs.slack, click, view.gone())
         return
     if action.requester != click.user:
-        _reply(services, click, view.refused("not-requester", action))
+        _reply(needs.slack, click, view.refused("not-requester", action))
         return
     # An emergency of then is no reason to override a freeze of now.
-    same = services.policies.same_freeze(action)
-    services.accept(again.renewal(action, f"click:{by.request_id}", break_glass=same))
+    same = needs.policies.same_freeze(action)
+    needs.accept(again.renewal(action, f"click:{by.request_id}", break_glass=same))
 
 
-def show(services: Services, click: Click) -> None:
+def show(needs: Needs, click: Click) -> None:
     """The action's plan with its buttons, for one person."""
     action_id, _ = _by(click)
-    action = services.store.get(action_id)
-    _reply(services, click, approvals.plan_to_approve(action) if action else view.gone())
+    action = needs.store.get(action_id)
+    _reply(needs.slack, click, approvals.plan_to_approve(action) if action else view.gone())
 
 
-def _answer(services: Services, click: Click, decide: Callable[[], Decision]) -> None:
+def _answer(needs: Needs, click: Click, decide: Callable[[], Decision]) -> None:
     try:
         decision = decide()
     except GatewayBotError as error:
-        _reply(services, click, errors.trouble(error))
+        _reply(needs.slack, click, errors.trouble(error))
         return
     if not decision.counted:
-        _reply(services, click, view.refused(decision.result, decision.action))
+        _reply(needs.slack, click, view.refused(decision.result, decision.action))
     if decision.action is not None:
         copy = _copy(click, decision.action)
         if copy:
-            _redraw(services, decision.action, click.user, click.channel, copy)
+            _redraw(needs.slack, decision.action, click.user, click.channel, copy)
 
 
 def _copy(click: Click, action: Action | None) -> str:
@@ -137,9 +152,9 @@ def _copy(click: Click, action: Action | None) -> str:
     return click.response_url
 
 
-def _redraw(services: Services, action: Action, user: str, channel: str, copy: str) -> None:
+def _redraw(slack: WebClient, action: Action, user: str, channel: str, copy: str) -> None:
     reply = approvals.plan_to_approve(action)
-    replies.send(services.slack, reply, user=user, channel=channel, response_url=copy, replace=True)
+    replies.send(slack, reply, user=user, channel=channel, response_url=copy, replace=True)
 
 
 def _by(click: Click) -> tuple[str, By]:
@@ -154,9 +169,9 @@ def _by(click: Click) -> tuple[str, By]:
         return "", By(click.user, "", request_id)
 
 
-def _reply(services: Services, click: Click, reply: Reply) -> None:
+def _reply(slack: WebClient, click: Click, reply: Reply) -> None:
     replies.send(
-        services.slack,
+        slack,
         reply,
         user=click.user,
         channel=click.channel,
@@ -164,7 +179,7 @@ def _reply(services: Services, click: Click, reply: Reply) -> None:
     )
 
 
-CLICKS: Mapping[str, Callable[[Services, Click], None]] = {
+CLICKS: Mapping[str, Callable[[Needs, Click], None]] = {
     "action_confirm": agree,
     "action_approve": agree,
     "action_deny": deny,

@@ -4,31 +4,31 @@ from deploy.actions.record import State
 from deploy.changes.decide import By
 from deploy.plans.plan import Plan
 from handlers.actions import again
-from handlers.services import Services
+from handlers.actions.decisions import Needs
 from handlers.slack import replies
 from handlers.slack.payloads import Click
 from handlers.views import action as view
 from handlers.views import fixes
 
 
-def fix(services: Services, click: Click) -> None:
+def fix(needs: Needs, click: Click) -> None:
     """Plan it anew with the finding's fix, and take the plan without it back.
 
     Nothing but an action's id and a rule's name is taken from the click: the fix itself is looked
     up in what was planned, and the new plan is judged and decided on as any other.
     """
     action_id, rule = fixes.read(click.value)
-    action = services.store.get(action_id)
+    action = needs.store.get(action_id)
     result = "already"
     if action is not None and action.requester != click.user:
         result = "not-requester"
     elif action is not None and action.state is State.PENDING and _advises(action.plan, rule):
-        services.accept(again.renewal(action, f"{action.id}:{rule}", rule=rule))
+        needs.accept(again.renewal(action, f"{action.id}:{rule}", rule=rule))
         by = By(click.user, action.digest, f"fix:{action.id}:{rule}")
-        services.decider.cancel(action.id, by)
+        needs.decider.cancel(action.id, by)
         return
     replies.send(
-        services.slack,
+        needs.slack,
         view.refused(result, action),
         user=click.user,
         channel=click.channel,

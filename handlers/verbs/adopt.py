@@ -1,11 +1,14 @@
 """`/gateway adopt`: take over a gateway that the portal's YAML or the Helm chart installed."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
+
+from slack_sdk import WebClient
 
 from deploy.access import Right
 from deploy.annotations import SPEC_ANNOTATION
-from deploy.azure import ApimInstance
+from deploy.azure import ApimInstance, ArmClient
 from deploy.changes.kinds import ADOPT
 from deploy.errors import Conflict, GatewayBotError, NotFound
 from deploy.gateway import GatewayRef
@@ -17,24 +20,35 @@ from deploy.observed.pods import token_secret_of
 from deploy.observed.token_facts import secret_facts
 from deploy.plans.adoption import derive, instance_named_by
 from deploy.plans.requests import DeployRequest
+from handlers.actions import asking
 from handlers.actions.asking import ask, listed, reporting_waits
 from handlers.fleet import find
-from handlers.services import Services
 from handlers.slack.payloads import Request
 from handlers.verbs.options import DECISION_OPTIONS
 from handlers.verbs.verb import Option, Verb
 from handlers.views.reply import Reply
 
 
-def run(services: Services, request: Request) -> Reply | None:
+@dataclass(frozen=True)
+class Needs(asking.Needs):
+    """Also what says which gateway of which instance it is."""
+
+    slack: WebClient
+    clusters: Mapping[str, Cluster]
+    instances: Mapping[str, ApimInstance]
+    arm: ArmClient
+    command: str
+
+
+def run(needs: Needs, request: Request) -> Reply | None:
     """Derive what the gateway is meant to be from what is live, and plan to deploy just that."""
-    ref = find(services.caches, request.gateway)
-    cluster = services.clusters[ref.cluster]
+    ref = find(needs.caches, request.gateway)
+    cluster = needs.clusters[ref.cluster]
     deployment = deployment_of(cluster, ref)
     if SPEC_ANNOTATION in (deployment["metadata"].get("annotations") or {}):
         raise Conflict(
             f"{ref} is this bot's already.",
-            remedy=f"`{services.command} diff {ref.name}` shows what others changed of it.",
+            remedy=f"`{needs.command} diff {ref.name}` shows what others changed of it.",
         )
     namespace = ref.namespace
     found, maps, budgets, claims = cluster.at_once(
@@ -45,14 +59,14 @@ def run(services: Services, request: Request) -> Reply | None:
             lambda: cluster.list("PersistentVolumeClaim", namespace),
         ]
     )
-    instance = _instance(services.instances, deployment, maps, ref)
-    gateway = _gateway(services, request, instance, cluster, deployment)
+    instance = _instance(needs.instances, deployment, maps, ref)
+    gateway = _gateway(needs, request, instance, cluster, deployment)
     adoption = derive(
         deployment, found, maps, budgets, claims, cluster=ref.cluster,
         instance=instance, gateway=gateway,
     )  # fmt: skip
     wanted = DeployRequest(adoption.spec, take_over=True)
-    return ask(services, request, ADOPT, wanted, ref, notes=adoption.notes)
+    return ask(needs.proposer, request, ADOPT, wanted, ref, notes=adoption.notes)
 
 
 def _instance(
@@ -76,15 +90,15 @@ def _instance(
 
 
 def _gateway(
-    services: Services,
+    needs: Needs,
     request: Request,
     instance: ApimInstance,
     cluster: Cluster,
     deployment: Manifest,
 ) -> str:
     """The gateway resource: as asked for, else as its token or environment says, else its name."""
-    waiting = reporting_waits(services, request)
-    known = [gateway.name for gateway in services.arm.list_gateways(instance, waiting)]
+    waiting = reporting_waits(needs.slack, request)
+    known = [gateway.name for gateway in needs.arm.list_gateways(instance, waiting)]
     wanted = str(request.options.get("gateway") or "")
     candidates = [wanted] if wanted else [*_told(cluster, deployment), _name(deployment)]
     for candidate in candidates:
@@ -117,6 +131,7 @@ def _name(deployment: Manifest) -> str:
 VERB = Verb(
     ADOPT,
     "takes over a gateway that the portal's YAML or Helm installed",
+    Needs,
     run,
     Right.ASK,
     gateway="required",

@@ -3,8 +3,7 @@
 from deploy.access import Right
 from deploy.changes.decide import By
 from deploy.errors import InvalidInput
-from handlers.actions.by_text import named, reply_to
-from handlers.services import Services
+from handlers.actions.by_text import Needs, named, reply_to
 from handlers.slack.payloads import Request
 from handlers.verbs.verb import Option, Verb
 from handlers.views import approvals as view
@@ -14,9 +13,9 @@ _SHORTEST = 8
 """Of a plan's digest: as many characters as nobody meets by chance."""
 
 
-def run(services: Services, request: Request) -> Reply | None:
+def run(needs: Needs, request: Request) -> Reply | None:
     """Approve what was shown: with the digest of its plan, else the plan is shown with a button."""
-    action = named(services, request)
+    action = named(needs, request)
     given = str(request.options.get("plan", "")).lower()
     if not given:
         return view.plan_to_approve(action)
@@ -27,13 +26,14 @@ def run(services: Services, request: Request) -> Reply | None:
             remedy="It stands below the plan.",
         )
     digest = action.digest if action.digest.startswith(given) else given
-    decision = services.decider.agree(action.id, By(request.user, digest, request.id))
+    decision = needs.decider.agree(action.id, By(request.user, digest, request.id))
     return reply_to(decision, f"You approved {action.id}.")
 
 
 VERB = Verb(
     "approve",
     "approves a request; shows its plan first, unless you name the plan",
+    Needs,
     run,
     Right.DECIDE,
     gateway="required",

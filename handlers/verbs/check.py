@@ -1,15 +1,18 @@
 """`/gateway check`: what the production rules say of a running gateway."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from deploy.access import Right
 from deploy.errors import GatewayBotError
+from deploy.health.cache import ClusterCache
+from deploy.images import Registry
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.observed.installed import deployment_of
 from deploy.observed.inventory import spec_field
+from deploy.plans.planning import Planner
 from handlers.fleet import find
-from handlers.services import Services
 from handlers.slack.payloads import Request
 from handlers.verbs.verb import Verb
 from handlers.views import inspect as view
@@ -24,17 +27,27 @@ _AROUND = (
 )
 
 
-def run(services: Services, request: Request) -> Reply:
+@dataclass(frozen=True)
+class Needs:
+    """The clusters, what knows the rules, and the image's tags that some of them ask for."""
+
+    caches: Mapping[str, ClusterCache]
+    clusters: Mapping[str, Cluster]
+    planner: Planner
+    registry: Registry
+
+
+def run(needs: Needs, request: Request) -> Reply:
     """What the production rules say of what is live, whoever installed it."""
-    ref = find(services.caches, request.gateway)
-    cluster = services.clusters[ref.cluster]
+    ref = find(needs.caches, request.gateway)
+    cluster = needs.clusters[ref.cluster]
     deployment = deployment_of(cluster, ref)
     around = cluster.at_once([_listing(cluster, kind, ref.namespace) for kind in _AROUND])
-    found = services.planner.check(
+    found = needs.planner.check(
         ref,
         [deployment, *(item for items in around for item in items)],
         instance=spec_field(deployment, "apim", "instance"),
-        tags=_tags(services),
+        tags=_tags(needs.registry),
     )
     return view.findings(ref, found)
 
@@ -43,10 +56,10 @@ def _listing(cluster: Cluster, kind: str, namespace: str) -> Callable[[], list[M
     return lambda: cluster.list(kind, namespace)
 
 
-def _tags(services: Services) -> Sequence[str]:
+def _tags(registry: Registry) -> Sequence[str]:
     """A registry that does not answer leaves a rule or two undecided, no more."""
     try:
-        return services.registry.tags()
+        return registry.tags()
     except GatewayBotError:
         return ()
 
@@ -54,6 +67,7 @@ def _tags(services: Services) -> Sequence[str]:
 VERB = Verb(
     "check",
     "holds a running gateway against the production rules",
+    Needs,
     run,
     Right.INSPECT,
     gateway="required",

@@ -3,25 +3,25 @@
 from deploy.access import Right
 from deploy.changes.kinds import DELETE
 from deploy.plans.requests import RemovalRequest
-from handlers.actions.asking import ask
+from handlers.actions.asking import Needs, ask
 from handlers.fleet import find
-from handlers.services import Services
 from handlers.slack.payloads import Request
 from handlers.verbs.options import DECISION_OPTIONS
 from handlers.verbs.verb import Option, Verb
 from handlers.views.reply import Reply
 
 
-def run(services: Services, request: Request) -> Reply | None:
+def run(needs: Needs, request: Request) -> Reply | None:
     """Put everything that would be deleted before those who decide."""
-    ref = find(services.caches, request.gateway)
+    ref = find(needs.caches, request.gateway)
     wanted = RemovalRequest(ref, bool(request.options.get("with-volumes")))
-    return ask(services, request, DELETE, wanted, ref)
+    return ask(needs.proposer, request, DELETE, wanted, ref)
 
 
 VERB = Verb(
     DELETE,
     "deletes a gateway from its cluster; volumes only when asked to",
+    Needs,
     run,
     Right.ASK,
     gateway="required",

@@ -2,24 +2,24 @@
 
 from deploy.access import Right
 from deploy.changes.decide import By
-from handlers.actions.by_text import named, reply_to
-from handlers.services import Services
+from handlers.actions.by_text import Needs, named, reply_to
 from handlers.slack.payloads import Request
 from handlers.verbs.verb import Option, Verb
 from handlers.views.reply import Reply
 
 
-def run(services: Services, request: Request) -> Reply | None:
+def run(needs: Needs, request: Request) -> Reply | None:
     """Deny it, for a reason."""
-    action = named(services, request)
+    action = named(needs, request)
     by = By(request.user, action.digest, request.id)
-    decision = services.decider.deny(action.id, by, str(request.options.get("reason", "")))
+    decision = needs.decider.deny(action.id, by, str(request.options.get("reason", "")))
     return reply_to(decision, f"You denied {action.id}.")
 
 
 VERB = Verb(
     "deny",
     "denies a request, for a reason; that is final",
+    Needs,
     run,
     Right.DECIDE,
     gateway="required",

@@ -3,25 +3,31 @@
 import difflib
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
+
+from slack_sdk import WebClient
 
 from deploy.access import Right
 from deploy.annotations import SPEC_ANNOTATION
-from deploy.azure import ApimInstance
+from deploy.azure import ApimInstance, ArmClient
 from deploy.changes.kinds import DEPLOY
+from deploy.changes.propose import Proposer
 from deploy.errors import GatewayBotError, InvalidInput, NotFound, Refused
 from deploy.gateway import GatewayRef
+from deploy.images import Registry
+from deploy.kube.cluster import Cluster
 from deploy.plans.requests import DeployRequest
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.overlay import EXAMPLE, from_file, from_words, from_yaml, merged
 from deploy.specs.spec import spec_from_mapping
-from handlers.actions import fix
 from handlers.actions.asking import ask, listed, reporting_waits, words
-from handlers.services import Services
 from handlers.slack import spec_file
+from handlers.slack.choices import Choices
 from handlers.slack.payloads import Click, Request, Submission
+from handlers.slack.people import Team
 from handlers.verbs.options import DECISION_OPTIONS, TAKE_OVER
-from handlers.verbs.verb import Option, Verb
+from handlers.verbs.verb import Option, Suggestions, Verb
 from handlers.views import deploy_modal as modal
 from handlers.views.reply import Reply
 
@@ -42,24 +48,40 @@ _OPTIONS = (
 )
 
 
-def run(services: Services, request: Request) -> Reply | None:
+@dataclass(frozen=True)
+class Needs:
+    """`image_repository` is what manifests name, `registry` where its tags are read; `team` knows
+    what the bot may do in its workspace."""
+
+    slack: WebClient
+    proposer: Proposer
+    clusters: Mapping[str, Cluster]
+    instances: Mapping[str, ApimInstance]
+    arm: ArmClient
+    registry: Registry
+    image_repository: str
+    choices: Choices
+    team: Team
+
+
+def run(needs: Needs, request: Request) -> Reply | None:
     """Plan the deployment and put the plan before its requester; nothing is changed yet.
 
     The plan is shown as the action's own message, so a reply is left only where there is nothing
     to decide.
     """
     ref_place = _place(request)
-    instance, gateway = _gateway(services, request)
+    instance, gateway = _gateway(needs, request)
     ref = GatewayRef(*ref_place, str(request.options.get("name") or gateway.lower()))
-    if ref.cluster not in services.clusters:
+    if ref.cluster not in needs.clusters:
         raise NotFound(
             f"There is no cluster “{ref.cluster}”.",
-            remedy=f"This bot knows {', '.join(sorted(services.clusters))}.",
+            remedy=f"This bot knows {', '.join(sorted(needs.clusters))}.",
         )
-    spec = _spec(services, request, ref, instance, gateway)
-    _check_tag(services, spec)
+    spec = _spec(needs, request, ref, instance, gateway)
+    _check_tag(needs.registry, spec)
     wanted = DeployRequest(spec, take_over=bool(request.options.get("take-over")))
-    return ask(services, request, DEPLOY, wanted, ref)
+    return ask(needs.proposer, request, DEPLOY, wanted, ref)
 
 
 def incomplete(request: Request) -> bool:
@@ -67,28 +89,28 @@ def incomplete(request: Request) -> bool:
     return not (request.gateway and request.options.get("to") and request.options.get("tag"))
 
 
-def open_modal(services: Services, request: Request, trigger_id: str) -> None:
+def open_modal(needs: Needs, request: Request, trigger_id: str) -> None:
     """Open the form at once and fill it when the live data is there."""
     private_metadata = modal.metadata(request.channel, request.response_url)
-    opened = services.slack.views_open(trigger_id=trigger_id, view=modal.loading(private_metadata))
-    failed = services.choices.warm()
+    opened = needs.slack.views_open(trigger_id=trigger_id, view=modal.loading(private_metadata))
+    failed = needs.choices.warm()
     given: dict[str, Any] = dict(request.options)
     if request.gateway:
         given["gateway"] = request.gateway
     view: Mapping[str, Any] = opened["view"]
-    services.slack.views_update(
+    needs.slack.views_update(
         view_id=view["id"],
         hash=view["hash"],
-        view=modal.form(private_metadata, given, failed, file=services.team.granted("files:read")),
+        view=modal.form(private_metadata, given, failed, file=needs.team.granted("files:read")),
     )
 
 
-def submit(services: Services, submission: Submission) -> Request:
+def submit(needs: Needs, submission: Submission) -> Request:
     """The sent form as a request; what can be told to be wrong at once stays in the form."""
     origin = json.loads(submission.private_metadata)
     chosen = modal.values(submission.values)
     for file in modal.files(submission.values)[:1]:
-        chosen = _with_file(services, chosen, file)
+        chosen = _with_file(needs.slack, chosen, file)
     for name, block in (("gateway", modal.GATEWAY), ("tag", modal.TAG)):
         if not chosen.get(name):
             raise InvalidInput(
@@ -117,7 +139,7 @@ def submit(services: Services, submission: Submission) -> Request:
         error.field = _BLOCKS.get(error.field, modal.NAME)
         raise
     try:
-        services.proposer.check(
+        needs.proposer.check(
             ref,
             request.user,
             request.channel,
@@ -130,11 +152,11 @@ def submit(services: Services, submission: Submission) -> Request:
 
 
 def _with_file(
-    services: Services, chosen: Mapping[str, Any], file: Mapping[str, Any]
+    slack: WebClient, chosen: Mapping[str, Any], file: Mapping[str, Any]
 ) -> dict[str, Any]:
     """What was chosen, and what was not as the file says it."""
     try:
-        text = spec_file.fetched(services.slack, file)
+        text = spec_file.fetched(slack, file)
         spec = from_file(text)
     except GatewayBotError as error:
         raise InvalidInput(
@@ -183,10 +205,10 @@ _BLOCKS = {
 }
 
 
-def open_by_button(services: Services, click: Click) -> None:
+def open_by_button(needs: Needs, click: Click) -> None:
     """The Deploy button of the help and of the Home tab."""
     request = Request("", VERB.name, click.user, click.channel or click.user)
-    open_modal(services, request, click.trigger_id)
+    open_modal(needs, request, click.trigger_id)
 
 
 def _whole(text: str) -> int:
@@ -207,17 +229,17 @@ def _place(request: Request) -> tuple[str, str]:
     return parts[0], parts[1]
 
 
-def _gateway(services: Services, request: Request) -> tuple[ApimInstance, str]:
+def _gateway(needs: Needs, request: Request) -> tuple[ApimInstance, str]:
     """The gateway resource called as asked, or `instance/name`, wherever it is."""
     wanted, _, gateway = request.gateway.rpartition("/")
-    instances = [i for i in services.instances.values() if wanted in ("", i.name)]
+    instances = [i for i in needs.instances.values() if wanted in ("", i.name)]
     if not instances:
         raise NotFound(
             f"There is no API Management instance “{wanted}”.",
-            remedy=f"This bot knows {', '.join(sorted(services.instances))}.",
+            remedy=f"This bot knows {', '.join(sorted(needs.instances))}.",
         )
-    waiting = reporting_waits(services, request)
-    known = {i.name: [g.name for g in services.arm.list_gateways(i, waiting)] for i in instances}
+    waiting = reporting_waits(needs.slack, request)
+    known = {i.name: [g.name for g in needs.arm.list_gateways(i, waiting)] for i in instances}
     found = [i for i in instances if gateway in known[i.name]]
     if len(found) == 1:
         return found[0], gateway
@@ -237,13 +259,13 @@ def _gateway(services: Services, request: Request) -> tuple[ApimInstance, str]:
 
 
 def _spec(
-    services: Services, request: Request, ref: GatewayRef, instance: ApimInstance, gateway: str
+    needs: Needs, request: Request, ref: GatewayRef, instance: ApimInstance, gateway: str
 ) -> GatewaySpec:
     """What the file says, or what runs already where this bot deployed it, changed by what was
     asked for."""
     options = request.options
     file = from_file(str(options["file"])) if "file" in options else {}
-    mapping = dict(file) or _deployed_spec(services, ref)
+    mapping = dict(file) or _deployed_spec(needs.clusters, ref)
     mapping |= {
         "gateway": gateway,
         "apim": {"instance": instance.name, "endpoint": instance.configuration_endpoint},
@@ -252,7 +274,7 @@ def _spec(
         "name": ref.name,
         "image": {
             **mapping.get("image", {}),
-            "repository": services.image_repository,
+            "repository": needs.image_repository,
             "tag": options["tag"],
         },
     }
@@ -282,8 +304,8 @@ def _own(file: Mapping[str, Any], instance: ApimInstance) -> dict[str, Any]:
     return own
 
 
-def _deployed_spec(services: Services, ref: GatewayRef) -> dict[str, Any]:
-    live = services.clusters[ref.cluster].get("Deployment", ref.namespace, ref.name)
+def _deployed_spec(clusters: Mapping[str, Cluster], ref: GatewayRef) -> dict[str, Any]:
+    live = clusters[ref.cluster].get("Deployment", ref.namespace, ref.name)
     annotations = ((live or {}).get("metadata") or {}).get("annotations") or {}
     if SPEC_ANNOTATION not in annotations:
         return {}
@@ -291,8 +313,8 @@ def _deployed_spec(services: Services, ref: GatewayRef) -> dict[str, Any]:
     return deployed
 
 
-def _check_tag(services: Services, spec: GatewaySpec) -> None:
-    tags = services.registry.tags()
+def _check_tag(registry: Registry, spec: GatewaySpec) -> None:
+    tags = registry.tags()
     if spec.tag in tags:
         return
     near = difflib.get_close_matches(spec.tag, tags, n=3, cutoff=0.5)
@@ -302,13 +324,14 @@ def _check_tag(services: Services, spec: GatewaySpec) -> None:
     )
 
 
-def _suggest(source: str) -> Callable[[Services, Click], list[dict[str, Any]]]:
-    return lambda services, click: services.choices.find(source, click.value)
+def _suggest(source: str) -> Callable[[Needs, Click], Suggestions]:
+    return lambda needs, click: needs.choices.find(source, click.value)
 
 
 VERB = Verb(
     "deploy",
     "plans a gateway, waits for your yes, and follows its rollout",
+    Needs,
     run,
     Right.ASK,
     gateway="optional",
@@ -323,5 +346,5 @@ VERB = Verb(
         modal.PLACE: _suggest("places"),
         modal.TAG: _suggest("tags"),
     },
-    clicks={"open_deploy": open_by_button, **fix.CLICKS},
+    clicks={"open_deploy": open_by_button},
 )

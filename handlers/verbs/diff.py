@@ -1,27 +1,42 @@
 """`/gateway diff`: what others changed of a gateway."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from deploy.access import Right
 from deploy.actions.record import action_id
+from deploy.health.cache import ClusterCache
+from deploy.kube.cluster import Cluster
 from deploy.observed.installed import installed
+from deploy.plans.planning import Planner
 from handlers.fleet import find
-from handlers.services import Services
 from handlers.slack.payloads import Request
 from handlers.verbs.verb import Verb
 from handlers.views import inspect as view
 from handlers.views.reply import Reply
 
 
-def run(services: Services, request: Request) -> Reply:
+@dataclass(frozen=True)
+class Needs:
+    """The clusters, and what plans."""
+
+    caches: Mapping[str, ClusterCache]
+    clusters: Mapping[str, Cluster]
+    planner: Planner
+
+
+def run(needs: Needs, request: Request) -> Reply:
     """What deploying the same again would change: what others have changed since."""
-    ref = find(services.caches, request.gateway)
-    gateway = installed(services.clusters[ref.cluster], ref)
-    plan = services.planner.plan(gateway.spec, action_id(request.id), take_over=True)
+    ref = find(needs.caches, request.gateway)
+    gateway = installed(needs.clusters[ref.cluster], ref)
+    plan = needs.planner.plan(gateway.spec, action_id(request.id), take_over=True)
     return view.drift(plan)
 
 
 VERB = Verb(
     "diff",
     "shows how a gateway differs from what was deployed",
+    Needs,
     run,
     Right.INSPECT,
     gateway="required",

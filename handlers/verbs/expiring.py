@@ -2,15 +2,21 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
-from deploy.access import Right
+from slack_sdk import WebClient
+
+from deploy.access import Environment, Right
+from deploy.actions.audit import AuditLog
+from deploy.changes.authority import Authority
 from deploy.changes.kinds import ROTATE
 from deploy.errors import GatewayBotError, InvalidInput, NotFound
 from deploy.expiry.record import Tracked
+from deploy.expiry.tracker import Tracker
 from deploy.gateway import GatewayRef
+from deploy.health.cache import ClusterCache
 from handlers.fleet import find
-from handlers.services import Services
 from handlers.slack import replies
 from handlers.slack.payloads import Click, Request, Submission
 from handlers.verbs.verb import Option, Verb
@@ -21,24 +27,39 @@ from handlers.views.reply import Reply
 _REASON_LIMIT = 300
 
 
-def run(services: Services, request: Request) -> Reply | None:
+@dataclass(frozen=True)
+class Needs:
+    """`accept` makes a request safe and starts on it; `resume` resumes automatic rotation in an
+    environment, in the name of a person, where it had stopped."""
+
+    slack: WebClient
+    caches: Mapping[str, ClusterCache]
+    tracker: Tracker
+    audit: AuditLog
+    authority: Authority
+    environments: tuple[Environment, ...]
+    accept: Callable[[Request], None]
+    resume: Callable[[str, str], bool]
+
+
+def run(needs: Needs, request: Request) -> Reply | None:
     """The list, or, with `--snooze`, no more warnings about one gateway for a while."""
     if "snooze" in request.options:
-        return _snooze(services, request)
+        return _snooze(needs, request)
     if request.gateway:
-        found = services.tracker.find(find(services.caches, request.gateway))
+        found = needs.tracker.find(find(needs.caches, request.gateway))
         listing = [found] if found is not None else []
     else:
-        listing = [t for t in services.tracker.listing() if t.over != "gone"]
+        listing = [t for t in needs.tracker.listing() if t.over != "gone"]
     text, blocks = view.listing(listing, time.time())
     return Reply(text, tuple(blocks))
 
 
-def rotate(services: Services, click: Click) -> None:
+def rotate(needs: Needs, click: Click) -> None:
     """The Rotate button: plan a rotation, as if whoever clicked had typed it."""
 
     def ask() -> Reply | None:
-        services.accept(
+        needs.accept(
             Request(
                 id=f"click:{click.trigger_id}",
                 verb=ROTATE,
@@ -49,63 +70,63 @@ def rotate(services: Services, click: Click) -> None:
         )
         return None
 
-    _answer(services, click, ask)
+    _answer(needs.slack, click, ask)
 
 
-def snooze(services: Services, click: Click) -> None:
+def snooze(needs: Needs, click: Click) -> None:
     """The Snooze button: ask why, and for how long."""
     ref = GatewayRef.parse(click.value)
-    services.slack.views_open(
+    needs.slack.views_open(
         trigger_id=click.trigger_id, view=view.snooze_form(str(ref), click.channel)
     )
 
 
-def submitted(services: Services, submission: Submission) -> Request:
+def submitted(needs: Needs, submission: Submission) -> Request:
     """The modal was sent: checked here, so that what is wrong stays in it."""
     ref, channel, reason, chosen = view.snooze_read(submission.private_metadata, submission.values)
     _seconds(reason, chosen)
-    environment = services.authority.environment(GatewayRef.parse(ref))
-    services.authority.check(Right.SNOOZE, submission.user, environment)
+    environment = needs.authority.environment(GatewayRef.parse(ref))
+    needs.authority.check(Right.SNOOZE, submission.user, environment)
     options = {"snooze": chosen, "reason": reason}
     return Request(submission.id, VERB.name, submission.user, channel, "", ref, options)
 
 
-def resume(services: Services, click: Click) -> None:
+def resume(needs: Needs, click: Click) -> None:
     """The Resume button: automatic rotation goes on after it stopped."""
-    _answer(services, click, lambda: _resume(services, click))
+    _answer(needs.slack, click, lambda: _resume(needs, click))
 
 
-def _resume(services: Services, click: Click) -> Reply | None:
-    environment = next((e for e in services.environments if e.name == click.value), None)
+def _resume(needs: Needs, click: Click) -> Reply | None:
+    environment = next((e for e in needs.environments if e.name == click.value), None)
     if environment is None:
         return Reply("The settings no longer have this environment.")
-    services.authority.check(Right.RESUME, click.user, environment)
-    if not services.resume(environment.name, click.user):
+    needs.authority.check(Right.RESUME, click.user, environment)
+    if not needs.resume(environment.name, click.user):
         return Reply("It goes on already.")
     ts = str(click.body["container"]["message_ts"])
     message = click.body.get("message") or {}
     text, blocks = view.resumed(message.get("blocks") or (), environment.name, click.user)
-    services.slack.chat_update(channel=click.channel, ts=ts, text=text, blocks=blocks)
+    needs.slack.chat_update(channel=click.channel, ts=ts, text=text, blocks=blocks)
     return None
 
 
-def _answer(services: Services, click: Click, work: Callable[[], Reply | None]) -> None:
+def _answer(slack: WebClient, click: Click, work: Callable[[], Reply | None]) -> None:
     """Do it; what is to say, a trouble included, goes to whoever clicked."""
     try:
         reply = work()
     except GatewayBotError as error:
         reply = errors.trouble(error)
     if reply is not None:
-        replies.send(services.slack, reply, user=click.user, channel=click.channel, response_url="")
+        replies.send(slack, reply, user=click.user, channel=click.channel, response_url="")
 
 
-def _snooze(services: Services, request: Request) -> Reply:
+def _snooze(needs: Needs, request: Request) -> Reply:
     if not request.gateway:
         raise InvalidInput("Required: a gateway.", field="gateway")
-    ref = find(services.caches, request.gateway)
+    ref = find(needs.caches, request.gateway)
     chosen, reason = str(request.options["snooze"]), str(request.options.get("reason", "")).strip()
     seconds = _seconds(reason, chosen)
-    tracked = services.tracker.snooze(
+    tracked = needs.tracker.snooze(
         ref, by=request.user, why=reason, seconds=seconds, request_id=request.id
     )
     if tracked is None:
@@ -113,7 +134,7 @@ def _snooze(services: Services, request: Request) -> Reply:
             f"There is no warning about {ref} that could be snoozed.",
             remedy="Its token may have been renewed in the meantime.",
         )
-    _record(services, tracked, request.user, reason)
+    _record(needs.audit, tracked, request.user, reason)
     return view.snoozed(tracked)
 
 
@@ -132,10 +153,10 @@ def _seconds(reason: str, chosen: str) -> float:
     return view.DURATIONS[chosen][1]
 
 
-def _record(services: Services, tracked: Tracked, user: str, reason: str) -> None:
+def _record(audit: AuditLog, tracked: Tracked, user: str, reason: str) -> None:
     entry = next(e for e in reversed(tracked.entries) if e.event == "snoozed")
     detail = {"until": tracked.snoozed_until, "reason": reason}
-    services.audit.append(
+    audit.append(
         "snoozed",
         user,
         json.dumps(detail, sort_keys=True),
@@ -151,6 +172,7 @@ def _record(services: Services, tracked: Tracked, user: str, reason: str) -> Non
 VERB = Verb(
     "expiring",
     "shows when tokens expire; snoozes a warning",
+    Needs,
     run,
     Right.SEE,
     gateway="optional",

@@ -1,30 +1,43 @@
 """`/gateway export`: a gateway's manifests as a file, ready for kustomize, without any secret."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from deploy.access import Right
 from deploy.errors import Unavailable
+from deploy.health.cache import ClusterCache
+from deploy.kube.cluster import Cluster
 from deploy.observed.installed import installed
 from deploy.rendering.export import exported
 from handlers.fleet import find
-from handlers.services import Services
 from handlers.slack.payloads import Request
 from handlers.verbs.verb import Verb
 from handlers.views.reply import Reply
 from handlers.views.text import escape, section
 
 
-def run(services: Services, request: Request) -> Reply:
+@dataclass(frozen=True)
+class Needs:
+    """The clusters, and Slack, which takes the file."""
+
+    slack: WebClient
+    caches: Mapping[str, ClusterCache]
+    clusters: Mapping[str, Cluster]
+
+
+def run(needs: Needs, request: Request) -> Reply:
     """Send the file to the requester alone, in the messages with the app."""
-    ref = find(services.caches, request.gateway)
-    gateway = installed(services.clusters[ref.cluster], ref)
+    ref = find(needs.caches, request.gateway)
+    gateway = installed(needs.clusters[ref.cluster], ref)
     text = exported(gateway)
     name = f"{ref.cluster}-{ref.namespace}-{ref.name}.yaml"
     try:
-        opened: Any = services.slack.conversations_open(users=request.user)
-        services.slack.files_upload_v2(
+        opened: Any = needs.slack.conversations_open(users=request.user)
+        needs.slack.files_upload_v2(
             channel=opened["channel"]["id"],
             filename=name,
             title=name,
@@ -43,6 +56,7 @@ def run(services: Services, request: Request) -> Reply:
 VERB = Verb(
     "export",
     "sends you a gateway's manifests as YAML, without secrets",
+    Needs,
     run,
     Right.INSPECT,
     gateway="required",

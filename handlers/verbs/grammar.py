@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from deploy.errors import InvalidInput
-from handlers.verbs.verb import Option, Verb
+from handlers.verbs.verb import AnyVerb, Option
 
 _AS_MEANT = str.maketrans(
     {"“": '"', "”": '"', "„": '"', "‘": "'", "’": "'", "\u00a0": " ", "\u202f": " ", "\t": " "}
@@ -24,13 +24,13 @@ _TEXT_LIMIT = 2000
 class Command:
     """A verb with its arguments; `help` when the person asked how the verb is used."""
 
-    verb: Verb
+    verb: AnyVerb
     gateway: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     help: bool = False
 
 
-def parse(text: str, verbs: Sequence[Verb]) -> Command:
+def parse(text: str, verbs: Sequence[AnyVerb]) -> Command:
     """Read what was typed after `/gateway`. InvalidInput says which word is wrong and offers one.
 
     Nothing typed is the verb `help`.
@@ -50,7 +50,7 @@ def parse(text: str, verbs: Sequence[Verb]) -> Command:
     return _arguments(verb, rest)
 
 
-def _arguments(verb: Verb, words: list[str]) -> Command:
+def _arguments(verb: AnyVerb, words: list[str]) -> Command:
     by_name = {option.name: option for option in verb.options}
     gateway = ""
     options: dict[str, Any] = {}
@@ -126,7 +126,7 @@ def _suggest(word: str, known: Mapping[str, object], form: str) -> str:
     return f"Did you mean {form.format(near[0])}?" if near else ""
 
 
-def _see_help(verb: Verb) -> str:
+def _see_help(verb: AnyVerb) -> str:
     return f"Type `{verb.name} --help` for how it is used."
 
 

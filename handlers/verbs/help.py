@@ -1,20 +1,27 @@
 """`/gateway help`: what there is."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from deploy.access import Right
-from handlers.services import Services
 from handlers.slack.payloads import Request
-from handlers.verbs.verb import Verb
+from handlers.verbs.verb import AnyVerb, Verb
 from handlers.views import help as view
 from handlers.views.reply import Reply
 
 
-def verb(verbs: Sequence[Verb]) -> Verb:
+@dataclass(frozen=True)
+class Needs:
+    """`command` is what people type in Slack."""
+
+    command: str
+
+
+def verb(verbs: Sequence[AnyVerb]) -> Verb[Needs]:
     """The verb `help` over the other verbs, itself included."""
 
-    def run(services: Services, request: Request) -> Reply:
-        return view.overview(services.command, (*verbs, itself))
+    def run(needs: Needs, request: Request) -> Reply:
+        return view.overview(needs.command, (*verbs, itself))
 
-    itself = Verb("help", "shows this", run, Right.SEE)
+    itself = Verb("help", "shows this", Needs, run, Right.SEE)
     return itself

@@ -1,13 +1,17 @@
 """`/gateway history`: what a gateway was, and who did what."""
 
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from deploy.access import Right
+from deploy.actions.audit import AuditLog
 from deploy.errors import NotFound
+from deploy.health.cache import ClusterCache
+from deploy.kube.cluster import Cluster
 from deploy.observed.history import revisions
 from deploy.observed.installed import deployment_of
 from handlers.fleet import find
-from handlers.services import Services
 from handlers.slack.payloads import Request
 from handlers.verbs.verb import Verb
 from handlers.views import inspect as view
@@ -16,29 +20,40 @@ from handlers.views.reply import Reply
 _TRAIL = 20
 
 
-def run(services: Services, request: Request) -> Reply:
+@dataclass(frozen=True)
+class Needs:
+    """Where the trail is, and the clusters."""
+
+    audit: AuditLog
+    caches: Mapping[str, ClusterCache]
+    clusters: Mapping[str, Cluster]
+    command: str
+
+
+def run(needs: Needs, request: Request) -> Reply:
     """The audit trail; of one gateway with every revision that the cluster still holds. One that
-    does not run any more has its trail still."""
+    no longer runs still has its trail."""
     if not request.gateway:
-        return view.trail(services.audit.read(limit=_TRAIL, steps=False))
+        return view.trail(needs.audit.read(limit=_TRAIL, steps=False))
     try:
-        ref = find(services.caches, request.gateway)
-        cluster = services.clusters[ref.cluster]
+        ref = find(needs.caches, request.gateway)
+        cluster = needs.clusters[ref.cluster]
         deployment = deployment_of(cluster, ref)
     except NotFound:
         name = request.gateway.strip().lower()
-        gone = services.audit.read(limit=_TRAIL, name=name, steps=False)
+        gone = needs.audit.read(limit=_TRAIL, name=name, steps=False)
         if not gone:
             raise
         return view.trail(gone, gone=name)
     known = revisions(deployment, cluster.list("ReplicaSet", ref.namespace))
-    trail = services.audit.read(ref, limit=_TRAIL, steps=False)
-    return view.history(ref, known, trail, time.time(), services.command)
+    trail = needs.audit.read(ref, limit=_TRAIL, steps=False)
+    return view.history(ref, known, trail, time.time(), needs.command)
 
 
 VERB = Verb(
     "history",
     "shows who did what; for one gateway also its revisions",
+    Needs,
     run,
     Right.SEE,
     gateway="optional",

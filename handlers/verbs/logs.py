@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
 from deploy.access import Right
 from deploy.errors import Conflict, InvalidInput, NotFound
 from deploy.gateway import GatewayRef
+from deploy.health.cache import ClusterCache
 from deploy.kube.cluster import Cluster
 from deploy.logs.filters import Filter, checked_level, compile_pattern
 from deploy.logs.following import Following, Pods, read_now
@@ -21,7 +23,6 @@ from deploy.observed.inventory import container_of
 from handlers.fleet import find
 from handlers.messages import live
 from handlers.messages.posting import post
-from handlers.services import Services
 from handlers.slack.payloads import Click, Request
 from handlers.verbs.status import end
 from handlers.verbs.verb import Option, Verb
@@ -40,6 +41,16 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @dataclass(frozen=True)
+class Needs:
+    """`follows` are the messages that show logs as they are written."""
+
+    slack: WebClient
+    caches: Mapping[str, ClusterCache]
+    clusters: Mapping[str, Cluster]
+    follows: live.Live
+
+
+@dataclass(frozen=True)
 class _Asked:
     """What is asked for, once it is known to make sense."""
 
@@ -53,11 +64,11 @@ class _Asked:
     title: str
 
 
-def run(services: Services, request: Request) -> Reply | None:
+def run(needs: Needs, request: Request) -> Reply | None:
     """Show them in a thread of the channel; a reply is left only where something is wrong."""
-    asked = _understood(services, request)
+    asked = _understood(needs, request)
     if request.options.get("follow"):
-        _follow(services, request, asked)
+        _follow(needs, request, asked)
         return None
     batch = read_now(
         asked.cluster,
@@ -69,9 +80,9 @@ def run(services: Services, request: Request) -> Reply | None:
     )
     told = view.Told(batch.pods, len(batch.lines), 0, batch.trouble)
     shown, more = view.lines(batch.lines, told)
-    top = post(services.slack, request.channel, request.user, text=asked.title)
+    top = post(needs.slack, request.channel, request.user, text=asked.title)
     post(
-        services.slack,
+        needs.slack,
         top["channel"],
         request.user,
         text=shown.text,
@@ -79,13 +90,13 @@ def run(services: Services, request: Request) -> Reply | None:
         thread_ts=top["ts"],
     )
     if more:
-        _upload(services, asked.ref, view.texts_of(batch.lines, batch.pods), top)
+        _upload(needs.slack, asked.ref, view.texts_of(batch.lines, batch.pods), top)
     return None
 
 
-def by_stop(services: Services, click: Click) -> None:
+def by_stop(needs: Needs, click: Click) -> None:
     """Anybody who sees the message ends it."""
-    end(services, services.tails, click)
+    end(needs.slack, needs.follows, click)
 
 
 def left_behind(asked: live.Asked) -> Reply:
@@ -135,7 +146,7 @@ class _Tail:
         self._size += len(text)
 
 
-def _follow(services: Services, request: Request, asked: _Asked) -> None:
+def _follow(needs: Needs, request: Request, asked: _Asked) -> None:
     following = Following(
         asked.cluster, asked.pods, asked.wanted, tail=asked.tail, since_seconds=asked.since
     )
@@ -144,17 +155,17 @@ def _follow(services: Services, request: Request, asked: _Asked) -> None:
     def ended(place: Mapping[str, str] | None) -> None:
         following.close()
         if place is not None and tail.more:
-            _upload(services, asked.ref, tail.texts(), {**place, "ts": place["thread"]})
+            _upload(needs.slack, asked.ref, tail.texts(), {**place, "ts": place["thread"]})
 
     following.start()
     kept = {**asdict(request), "title": asked.title}
-    services.tails.begin(kept, _minutes(request) * 60, tail.look, ended=ended)
+    needs.follows.begin(kept, _minutes(request) * 60, tail.look, ended=ended)
 
 
-def _upload(services: Services, ref: GatewayRef, texts: list[str], top: Mapping[str, str]) -> None:
+def _upload(slack: WebClient, ref: GatewayRef, texts: list[str], top: Mapping[str, str]) -> None:
     name = f"{ref.cluster}-{ref.namespace}-{ref.name}.log"
     try:
-        services.slack.files_upload_v2(
+        slack.files_upload_v2(
             channel=top["channel"],
             thread_ts=top["ts"],
             filename=name,
@@ -164,7 +175,7 @@ def _upload(services: Services, ref: GatewayRef, texts: list[str], top: Mapping[
     except (SlackApiError, SlackClientError, OSError) as error:
         reason = error.response.get("error") if isinstance(error, SlackApiError) else "no answer"
         post(
-            services.slack,
+            slack,
             top["channel"],
             "",
             text=f":warning: The whole log could not be sent as a file: {reason}.",
@@ -172,9 +183,9 @@ def _upload(services: Services, ref: GatewayRef, texts: list[str], top: Mapping[
         )
 
 
-def _understood(services: Services, request: Request) -> _Asked:
+def _understood(needs: Needs, request: Request) -> _Asked:
     options = request.options
-    ref = find(services.caches, request.gateway)
+    ref = find(needs.caches, request.gateway)
     if options.get("follow") and options.get("previous"):
         raise InvalidInput("What a container wrote before cannot be followed.", field="previous")
     if "minutes" in options and not options.get("follow"):
@@ -194,7 +205,7 @@ def _understood(services: Services, request: Request) -> _Asked:
     if not 0 < tail <= _MOST:
         raise InvalidInput(f"`--tail` is a number from 1 to {_MOST}.", field="tail")
     _minutes(request)
-    cluster = services.clusters[ref.cluster]
+    cluster = needs.clusters[ref.cluster]
     deployment = deployment_of(cluster, ref)
     selected = deployment["spec"]["selector"].get("matchLabels") or {}
     selector = ",".join(f"{key}={value}" for key, value in sorted(selected.items()))
@@ -269,6 +280,7 @@ def _seconds(text: str) -> int:
 VERB = Verb(
     "logs",
     "shows what a gateway's pods log, and follows it",
+    Needs,
     run,
     Right.INSPECT,
     gateway="required",

@@ -6,26 +6,26 @@ from deploy.access import Right
 from deploy.changes.kinds import RESTART
 from deploy.plans.requests import RestartRequest
 from deploy.tokens.token import iso
-from handlers.actions.asking import ask
+from handlers.actions.asking import Needs, ask
 from handlers.fleet import find
-from handlers.services import Services
 from handlers.slack.payloads import Request
 from handlers.verbs.options import DECISION_OPTIONS, TAKE_OVER
 from handlers.verbs.verb import Verb
 from handlers.views.reply import Reply
 
 
-def run(services: Services, request: Request) -> Reply | None:
+def run(needs: Needs, request: Request) -> Reply | None:
     """Plan it and put the plan before those who decide."""
-    ref = find(services.caches, request.gateway)
+    ref = find(needs.caches, request.gateway)
     moment = iso(datetime.datetime.now(datetime.UTC))
     wanted = RestartRequest(ref, moment, bool(request.options.get("take-over")))
-    return ask(services, request, RESTART, wanted, ref)
+    return ask(needs.proposer, request, RESTART, wanted, ref)
 
 
 VERB = Verb(
     RESTART,
     "replaces a gateway's pods, one after another",
+    Needs,
     run,
     Right.ASK,
     gateway="required",

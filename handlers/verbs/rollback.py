@@ -1,28 +1,39 @@
 """`/gateway rollback`: what an earlier revision was deployed with, on as many pods as run now."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from deploy.access import Right
 from deploy.changes.kinds import ROLLBACK
 from deploy.errors import Conflict
+from deploy.kube.cluster import Cluster
 from deploy.observed.history import chosen, revisions
 from deploy.observed.installed import installed
 from deploy.plans.requests import DeployRequest
 from deploy.specs.spec import spec_from_mapping, spec_to_mapping
+from handlers.actions import asking
 from handlers.actions.asking import ask
 from handlers.fleet import find
-from handlers.services import Services
 from handlers.slack.payloads import Request
 from handlers.verbs.options import DECISION_OPTIONS, TAKE_OVER
 from handlers.verbs.verb import Option, Verb
 from handlers.views.reply import Reply
 
 
-def run(services: Services, request: Request) -> Reply | None:
+@dataclass(frozen=True)
+class Needs(asking.Needs):
+    """The clusters too, which hold the revisions."""
+
+    clusters: Mapping[str, Cluster]
+
+
+def run(needs: Needs, request: Request) -> Reply | None:
     """Plan it and put the plan before those who decide.
 
     The token stays the one in use: an older one may have expired.
     """
-    ref = find(services.caches, request.gateway)
-    cluster = services.clusters[ref.cluster]
+    ref = find(needs.caches, request.gateway)
+    cluster = needs.clusters[ref.cluster]
     gateway = installed(cluster, ref)
     known = revisions(gateway.deployment, cluster.list("ReplicaSet", ref.namespace))
     revision = chosen(known, request.options.get("to-revision"))
@@ -38,13 +49,14 @@ def run(services: Services, request: Request) -> Reply | None:
         wanted["replicas"] = now["replicas"]
     take_over = bool(request.options.get("take-over"))
     return ask(
-        services, request, ROLLBACK, DeployRequest(spec_from_mapping(wanted), take_over), ref
+        needs.proposer, request, ROLLBACK, DeployRequest(spec_from_mapping(wanted), take_over), ref
     )
 
 
 VERB = Verb(
     ROLLBACK,
     "brings an earlier revision of a gateway back",
+    Needs,
     run,
     Right.ASK,
     gateway="required",

@@ -3,10 +3,14 @@
 import dataclasses
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+from slack_sdk import WebClient
 
 from deploy.access import Right
 from deploy.actions.record import Action, State, action_id
-from deploy.changes.decide import By
+from deploy.actions.store import ActionStore
+from deploy.changes.decide import By, Decider
 from deploy.changes.kinds import ROTATE
 from deploy.errors import GatewayBotError, InvalidInput, Refused
 from deploy.gateway import GatewayRef
@@ -14,9 +18,9 @@ from deploy.health.status import GatewaySummary
 from deploy.plans.requests import RotateRequest
 from deploy.tokens.rotation import Rotation, parse_key, parse_lifetime
 from deploy.tokens.token import LONGEST
+from handlers.actions import asking
 from handlers.actions.asking import ask
 from handlers.fleet import everywhere, find
-from handlers.services import Services
 from handlers.slack import replies
 from handlers.slack.payloads import Click, Request
 from handlers.verbs.options import DECISION_OPTIONS, TAKE_OVER
@@ -29,7 +33,17 @@ _AT_ONCE = 20
 CONFIRM_ALL = "rotate_confirm_all"
 
 
-def run(services: Services, request: Request) -> Reply | None:
+@dataclass(frozen=True)
+class Needs(asking.Needs):
+    """Also what several at once are found, shown and confirmed with."""
+
+    slack: WebClient
+    store: ActionStore
+    decider: Decider
+    command: str
+
+
+def run(needs: Needs, request: Request) -> Reply | None:
     """Plan a rotation of one gateway, or of each that is chosen."""
     options = request.options
     rotation = Rotation(
@@ -44,24 +58,24 @@ def run(services: Services, request: Request) -> Reply | None:
     if request.options.get("all") and "expiring" in request.options:
         raise InvalidInput("Choose --all or --expiring, not both.", field="expiring")
     if several:
-        return _several(services, request, rotation)
+        return _several(needs, request, rotation)
     if not request.gateway:
         raise InvalidInput(
             "Required: a gateway.",
             field="gateway",
-            remedy=f"Write {services.command} rotate edge-1, or choose several with --all or "
+            remedy=f"Write {needs.command} rotate edge-1, or choose several with --all or "
             "--expiring 7d.",
         )
-    return _one(services, request, find(services.caches, request.gateway), rotation)
+    return _one(needs, request, find(needs.caches, request.gateway), rotation)
 
 
-def _one(services: Services, request: Request, ref: GatewayRef, rotation: Rotation) -> Reply | None:
+def _one(needs: Needs, request: Request, ref: GatewayRef, rotation: Rotation) -> Reply | None:
     wanted = RotateRequest(ref, rotation, bool(request.options.get("take-over")))
-    return ask(services, request, ROTATE, wanted, ref)
+    return ask(needs.proposer, request, ROTATE, wanted, ref)
 
 
-def _several(services: Services, request: Request, rotation: Rotation) -> Reply:
-    found, failed = everywhere(services.caches)
+def _several(needs: Needs, request: Request, rotation: Rotation) -> Reply:
+    found, failed = everywhere(needs.caches)
     chosen = _chosen(found, str(request.options.get("expiring", "")))
     proposed: list[view.Proposed] = []
     refused: list[view.Refusal] = [
@@ -75,7 +89,7 @@ def _several(services: Services, request: Request, rotation: Rotation) -> Reply:
         ]
     under_way = {
         action.ref: action.id
-        for action in services.store.open()
+        for action in needs.store.open()
         # A bot that died over this very command may have planned some of them.
         if action.kind == ROTATE and action.id != action_id(f"{request.id}:{action.ref}")
     }
@@ -88,7 +102,7 @@ def _several(services: Services, request: Request, rotation: Rotation) -> Reply:
     for ref in free[:_AT_ONCE]:
         one = dataclasses.replace(request, id=f"{request.id}:{ref}", gateway=str(ref))
         try:
-            told = _one(services, one, ref, rotation)
+            told = _one(needs, one, ref, rotation)
         except GatewayBotError as error:
             refused.append(view.Refusal(str(ref), f"{error.happened} {error.remedy}".strip()))
             continue
@@ -96,7 +110,7 @@ def _several(services: Services, request: Request, rotation: Rotation) -> Reply:
             proposed.append(view.Proposed(action_id(one.id), ref))
         else:
             refused.append(view.Refusal(str(ref), told.text))
-    mine = [p for p in proposed if _decides(services, p.id)]
+    mine = [p for p in proposed if _decides(needs.store, p.id)]
     return view.several(
         proposed,
         mine,
@@ -118,9 +132,9 @@ def _chosen(found: Sequence[GatewaySummary], within: str) -> list[GatewayRef]:
     return [g.ref for g in sorted(soon, key=lambda g: (g.token_expires_at or 0.0, g.ref))]
 
 
-def _decides(services: Services, new_id: str) -> bool:
+def _decides(store: ActionStore, new_id: str) -> bool:
     """Whether the requester decides on it alone."""
-    action = services.store.get(new_id)
+    action = store.get(new_id)
     return action is not None and _alone(action)
 
 
@@ -128,18 +142,18 @@ def _alone(action: Action) -> bool:
     return action.policy.by == "requester" and not action.policy.windows
 
 
-def confirm_all(services: Services, click: Click) -> None:
+def confirm_all(needs: Needs, click: Click) -> None:
     """The requester confirms each of their plans that is still to be decided; others stay."""
     done, left = 0, 0
     refused: list[view.Refusal] = []
     for new_id in click.value.split(",")[:_AT_ONCE]:
-        action = services.store.get(new_id)
+        action = needs.store.get(new_id)
         if action is None or action.state is not State.PENDING or not _alone(action):
             left += 1
             continue
         request_id = f"{click.user}:all:{new_id}"
         try:
-            decision = services.decider.agree(new_id, By(click.user, action.digest, request_id))
+            decision = needs.decider.agree(new_id, By(click.user, action.digest, request_id))
         except Refused as error:
             refused.append(view.Refusal(str(action.ref), error.happened))
             continue
@@ -148,7 +162,7 @@ def confirm_all(services: Services, click: Click) -> None:
         else:
             left += 1
     replies.send(
-        services.slack,
+        needs.slack,
         view.confirmed(done, left, refused),
         user=click.user,
         channel=click.channel,
@@ -160,6 +174,7 @@ def confirm_all(services: Services, click: Click) -> None:
 VERB = Verb(
     "rotate",
     "gives a gateway a new token, and proves that Azure takes it",
+    Needs,
     run,
     Right.ASK,
     gateway="optional",

@@ -8,20 +8,24 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TypeVar
 
-from deploy.access import Right
-from deploy.actions.audit import Entry
+from slack_sdk import WebClient
+
+from deploy.access import Environment, Right
+from deploy.actions.audit import AuditLog, Entry
+from deploy.azure import ApimInstance
 from deploy.errors import GatewayBotError, InvalidInput
 from deploy.gateway import GatewayRef
+from deploy.health.cache import ClusterCache
 from deploy.health.fleet import Row, Selection, rows_of
+from deploy.health.levels import Levels
 from deploy.health.portal import gateway_link, instance_named
 from deploy.health.status import GatewayDetail, gateway_detail, resolve
-from deploy.images import support
+from deploy.images import Registry, support
 from handlers.fleet import found_everywhere
 from handlers.messages import live
-from handlers.services import Services
 from handlers.slack import replies
 from handlers.slack.payloads import Click, Request
 from handlers.verbs.verb import Option, Verb
@@ -41,7 +45,29 @@ _STEP = 20.0
 """In a message that is kept current, ages move on by so many seconds at a time."""
 
 
-def run(services: Services, request: Request) -> Reply | None:
+@dataclass(frozen=True)
+class TableNeeds:
+    """What the table of gateways is made of."""
+
+    caches: Mapping[str, ClusterCache]
+    levels: Levels
+    registry: Registry
+    environments: tuple[Environment, ...]
+
+
+@dataclass(frozen=True)
+class Needs(TableNeeds):
+    """Also what is said of one gateway: `portal` is the Azure portal of this cloud. `watches` are
+    the messages that are kept current."""
+
+    slack: WebClient
+    watches: live.Live
+    audit: AuditLog
+    instances: Mapping[str, ApimInstance]
+    portal: str
+
+
+def run(needs: Needs, request: Request) -> Reply | None:
     """The table, or one gateway; a cluster that does not answer is said, not hidden."""
     minutes = int(request.options.get("minutes", _MINUTES))
     if request.options.get("watch") or "minutes" in request.options:
@@ -49,76 +75,76 @@ def run(services: Services, request: Request) -> Reply | None:
             raise InvalidInput(
                 f"A message is kept current for 1 to {_LONGEST} minutes.", field="minutes"
             )
-        services.live.begin(asdict(request), minutes * 60, lambda asked: watched(services, asked))
+        needs.watches.begin(asdict(request), minutes * 60, lambda asked: watched(needs, asked))
         return None
-    return shown(services, request)
+    return shown(needs, request)
 
 
-def shown(services: Services, request: Request) -> Reply:
+def shown(needs: Needs, request: Request) -> Reply:
     """What the request asks for, as it is now."""
     if not request.gateway:
-        return table(services, fleet.Page(selection=_selection(services, request)))
-    return in_depth(services, request.gateway, time.time())
+        return table(needs, fleet.Page(selection=_selection(needs, request)))
+    return in_depth(needs, request.gateway, time.time())
 
 
-def watched(services: Services, asked: live.Asked) -> Reply:
+def watched(needs: Needs, asked: live.Asked) -> Reply:
     """The same for a message that is kept current. Ages move in steps, and so do updates."""
     request = Request(**asked)
     now = time.time() // _STEP * _STEP
     try:
         if request.gateway:
-            return in_depth(services, request.gateway, now)
-        rows, failed = rows_everywhere(services)
-        page = fleet.Page(selection=_selection(services, request))
+            return in_depth(needs, request.gateway, now)
+        rows, failed = rows_everywhere(needs)
+        page = fleet.Page(selection=_selection(needs, request))
         return fleet.overview(rows, failed, now, page, buttons=False)
     except GatewayBotError as error:
         return errors.trouble(error)
 
 
-def table(services: Services, page: fleet.Page) -> Reply:
+def table(needs: Needs, page: fleet.Page) -> Reply:
     """One page of every gateway there is."""
-    rows, failed = rows_everywhere(services)
+    rows, failed = rows_everywhere(needs)
     return fleet.overview(rows, failed, time.time(), page)
 
 
-def in_depth(services: Services, name: str, now: float) -> Reply:
+def in_depth(needs: Needs, name: str, now: float) -> Reply:
     """The gateway that `name` means."""
-    found = found_everywhere(services.caches)
+    found = found_everywhere(needs.caches)
     ref = resolve(name, found.summaries, found.failed)
-    detail = gateway_detail(services.caches[ref.cluster], ref, services.levels.azure_events(ref))
-    promised = support(detail.summary.tag, _tags(services))
-    done = _done(services, ref)
-    return view.detail(detail, promised, _portal(services, detail), now, done)
+    detail = gateway_detail(needs.caches[ref.cluster], ref, needs.levels.azure_events(ref))
+    promised = support(detail.summary.tag, _tags(needs.registry))
+    done = _done(needs.audit, ref)
+    return view.detail(detail, promised, _portal(needs, detail), now, done)
 
 
 def rows_everywhere(
-    services: Services,
+    needs: TableNeeds,
 ) -> tuple[tuple[Row, ...], Mapping[str, GatewayBotError]]:
     """Every gateway as a row, and what is wrong with clusters that cannot be looked at."""
-    found = found_everywhere(services.caches)
-    seen = services.levels.look(found.gateways)
-    rows = rows_of(found.summaries, seen, _tags(services), services.environments)
+    found = found_everywhere(needs.caches)
+    seen = needs.levels.look(found.gateways)
+    rows = rows_of(found.summaries, seen, _tags(needs.registry), needs.environments)
     return rows, found.failed
 
 
-def by_button(services: Services, click: Click) -> None:
+def by_button(needs: Needs, click: Click) -> None:
     """The Status button of the help, of the Home tab and of an action's message."""
     request = Request("", VERB.name, click.user, click.channel, gateway=click.value)
-    _answer(services, click, lambda: shown(services, request), replace=False)
+    _answer(needs.slack, click, lambda: shown(needs, request), replace=False)
 
 
-def by_page(services: Services, click: Click) -> None:
+def by_page(needs: Needs, click: Click) -> None:
     """A button of the table: another page in the place of this one."""
     page = fleet.Page.parse(click.value)
-    _answer(services, click, lambda: table(services, page), replace=True)
+    _answer(needs.slack, click, lambda: table(needs, page), replace=True)
 
 
-def by_stop(services: Services, click: Click) -> None:
+def by_stop(needs: Needs, click: Click) -> None:
     """The Stop button of a message that is kept current."""
-    end(services, services.live, click)
+    end(needs.slack, needs.watches, click)
 
 
-def end(services: Services, kept: live.Live, click: Click) -> None:
+def end(slack: WebClient, kept: live.Live, click: Click) -> None:
     """End a message that is kept current, for anybody who sees it."""
     try:
         if kept.stopped(click.value[:200], click.user):
@@ -127,10 +153,10 @@ def end(services: Services, kept: live.Live, click: Click) -> None:
         reply = Reply("No bot keeps this message current any more.")
     except GatewayBotError as error:
         reply = errors.trouble(error)
-    replies.send(services.slack, reply, user=click.user, channel=click.channel, response_url="")
+    replies.send(slack, reply, user=click.user, channel=click.channel, response_url="")
 
 
-def _answer(services: Services, click: Click, look: Callable[[], Reply], *, replace: bool) -> None:
+def _answer(slack: WebClient, click: Click, look: Callable[[], Reply], *, replace: bool) -> None:
     """Look on a thread of its own: asking pods may take longer than Slack waits for the ack."""
 
     def answer() -> None:
@@ -143,7 +169,7 @@ def _answer(services: Services, click: Click, look: Callable[[], Reply], *, repl
             log.exception("a look by button failed, reference %s", reference)
             reply = errors.unexpected(reference)
         replies.send(
-            services.slack,
+            slack,
             reply,
             user=click.user,
             channel=click.channel,
@@ -154,12 +180,12 @@ def _answer(services: Services, click: Click, look: Callable[[], Reply], *, repl
     threading.Thread(target=answer, name="look", daemon=True).start()
 
 
-def _selection(services: Services, request: Request) -> Selection:
+def _selection(needs: Needs, request: Request) -> Selection:
     options = request.options
     return Selection(
         str(options.get("filter", ""))[:100],
-        _known(str(options.get("env", "")), [e.name for e in services.environments], "env"),
-        _known(str(options.get("cluster", "")), list(services.clusters), "cluster"),
+        _known(str(options.get("env", "")), [e.name for e in needs.environments], "env"),
+        _known(str(options.get("cluster", "")), list(needs.caches), "cluster"),
         bool(options.get("attention", False)),
     )
 
@@ -175,14 +201,14 @@ def _known(value: str, known: Sequence[str], option: str) -> str:
     )
 
 
-def _tags(services: Services) -> Sequence[str]:
+def _tags(registry: Registry) -> Sequence[str]:
     """A registry that does not answer at once leaves support unknown, no more."""
-    return _soon(services.registry.tags, ())
+    return _soon(registry.tags, ())
 
 
-def _done(services: Services, ref: GatewayRef) -> Sequence[Entry]:
+def _done(audit: AuditLog, ref: GatewayRef) -> Sequence[Entry]:
     """What was last done with it, as the audit trail has it."""
-    return _soon(lambda: services.audit.read(ref, _ENTRIES, steps=False), ())
+    return _soon(lambda: audit.read(ref, _ENTRIES, steps=False), ())
 
 
 def _soon(read: Callable[[], Sequence[T]], otherwise: Sequence[T]) -> Sequence[T]:
@@ -196,11 +222,11 @@ def _soon(read: Callable[[], Sequence[T]], otherwise: Sequence[T]) -> Sequence[T
         pool.shutdown(wait=False)
 
 
-def _portal(services: Services, detail: GatewayDetail) -> str:
-    instance = instance_named(services.instances.values(), detail.instance)
+def _portal(needs: Needs, detail: GatewayDetail) -> str:
+    instance = instance_named(needs.instances.values(), detail.instance)
     if instance is None or not detail.summary.gateway:
         return ""
-    return gateway_link(services.portal, instance, detail.summary.gateway)
+    return gateway_link(needs.portal, instance, detail.summary.gateway)
 
 
 _OPTIONS = (
@@ -218,6 +244,7 @@ _WATCH = (
 VERB = Verb(
     "status",
     "shows every gateway, or one in depth",
+    Needs,
     run,
     Right.SEE,
     gateway="optional",
@@ -235,6 +262,7 @@ VERB = Verb(
 LIST = Verb(
     "list",
     "shows every gateway in one table",
+    Needs,
     run,
     Right.SEE,
     options=_OPTIONS,

@@ -2,23 +2,23 @@
 
 from deploy.access import Right
 from deploy.changes.decide import By
-from handlers.actions.by_text import named, reply_to
-from handlers.services import Services
+from handlers.actions.by_text import Needs, named, reply_to
 from handlers.slack.payloads import Request
 from handlers.verbs.verb import Verb
 from handlers.views.reply import Reply
 
 
-def run(services: Services, request: Request) -> Reply | None:
+def run(needs: Needs, request: Request) -> Reply | None:
     """Stop it. Nothing goes back automatically; its message says what the cluster holds."""
-    action = named(services, request)
+    action = named(needs, request)
     by = By(request.user, action.digest, request.id)
-    return reply_to(services.decider.stop(action.id, by), f"{action.id} is stopping.")
+    return reply_to(needs.decider.stop(action.id, by), f"{action.id} is stopping.")
 
 
 VERB = Verb(
     "stop",
     "stops a running action at a safe point; nothing more is written",
+    Needs,
     run,
     Right.STOP,
     gateway="required",

@@ -26,9 +26,9 @@ from handlers.verbs import (
     whoami,
     window,
 )
-from handlers.verbs.verb import Verb
+from handlers.verbs.verb import AnyVerb
 
-_VERBS: tuple[Verb, ...] = (
+_VERBS: tuple[AnyVerb, ...] = (
     deploy.VERB,
     status.VERB,
     status.LIST,
@@ -55,4 +55,4 @@ _VERBS: tuple[Verb, ...] = (
     whoami.VERB,
 )
 
-VERBS: tuple[Verb, ...] = (*_VERBS, help.verb(_VERBS))
+VERBS: tuple[AnyVerb, ...] = (*_VERBS, help.verb(_VERBS))

@@ -2,15 +2,19 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from deploy.access import Right
-from handlers.services import Services
 from handlers.slack.payloads import Click, Request, Submission
 from handlers.views.reply import Reply
 
-Run = Callable[[Services, Request], Reply | None]
+N = TypeVar("N")
+
+Run = Callable[[Request], Reply | None]
 """Answers a complete request; a reply is for the person who asked alone."""
+Suggestions = list[dict[str, Any]]
+"""Options of an external select."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +28,11 @@ class Option:
 
 
 @dataclass(frozen=True)
-class Verb:
+class Verb(Generic[N]):
     """One line of the table of verbs.
+
+    `needs` is a frozen dataclass of what the verb works with; each field is given what the bot has
+    under that name, and an instance is the first argument of everything the verb does.
 
     `gateway` says whether one word stands beside the options, and `positional` what it is. `run`
     answers a complete request; it may take long and is never called before the request is safe in
@@ -38,7 +45,8 @@ class Verb:
 
     name: str
     summary: str
-    run: Run
+    needs: type[N]
+    run: Callable[[N, Request], Reply | None]
     right: Right
     gateway: Literal["none", "optional", "required"] = "none"
     positional: str = "gateway"
@@ -46,13 +54,11 @@ class Verb:
     option_rights: Mapping[str, Right] = field(default_factory=dict)
     examples: tuple[str, ...] = ()
     incomplete: Callable[[Request], bool] = lambda request: False
-    open_modal: Callable[[Services, Request, str], None] | None = None
+    open_modal: Callable[[N, Request, str], None] | None = None
     modal: str = ""
-    submit: Callable[[Services, Submission], Request] | None = None
-    suggest: Mapping[str, Callable[[Services, Click], list[dict[str, Any]]]] = field(
-        default_factory=dict
-    )
-    clicks: Mapping[str, Callable[[Services, Click], None]] = field(default_factory=dict)
+    submit: Callable[[N, Submission], Request] | None = None
+    suggest: Mapping[str, Callable[[N, Click], Suggestions]] = field(default_factory=dict)
+    clicks: Mapping[str, Callable[[N, Click], None]] = field(default_factory=dict)
 
     def right_for(self, request: Request) -> Right:
         """What it takes to do what is requested."""
@@ -68,3 +74,30 @@ class Verb:
             f" [--{o.name}{' ' + o.metavar if o.metavar else ''}]" for o in self.options
         )
         return f"{self.name}{gateway}{options}"
+
+    def bound(self, needs: N) -> "BoundVerb":
+        """The verb with what it needs."""
+        return BoundVerb(
+            self,
+            partial(self.run, needs),
+            partial(self.open_modal, needs) if self.open_modal else None,
+            partial(self.submit, needs) if self.submit else None,
+            {name: partial(suggest, needs) for name, suggest in self.suggest.items()},
+            {name: partial(click, needs) for name, click in self.clicks.items()},
+        )
+
+
+AnyVerb: TypeAlias = Verb[Any]
+"""A verb as grammar and help see it, whatever it needs."""
+
+
+@dataclass(frozen=True)
+class BoundVerb:
+    """What `verb` does, for those who call it and need not know what it works with."""
+
+    verb: AnyVerb
+    run: Run
+    open_modal: Callable[[Request, str], None] | None
+    submit: Callable[[Submission], Request] | None
+    suggest: Mapping[str, Callable[[Click], Suggestions]]
+    clicks: Mapping[str, Callable[[Click], None]]

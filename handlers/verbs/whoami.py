@@ -1,17 +1,26 @@
 """`/gateway whoami`: what one may do here, and why."""
 
+from dataclasses import dataclass
+
 from deploy.access import Right
-from handlers.services import Services
+from deploy.changes.authority import Authority
 from handlers.slack.payloads import Request
 from handlers.verbs.verb import Verb
 from handlers.views import whoami as view
 from handlers.views.reply import Reply
 
 
-def run(services: Services, request: Request) -> Reply:
+@dataclass(frozen=True)
+class Needs:
+    """Who may do what."""
+
+    authority: Authority
+
+
+def run(needs: Needs, request: Request) -> Reply:
     """Ask what the person is in this workspace, what they may do in each environment, and which
     approval windows are open for them."""
-    authority = services.authority
+    authority = needs.authority
     return view.powers(
         authority.powers(request.user, request.channel),
         authority.windows_for(request.user),
@@ -20,4 +29,11 @@ def run(services: Services, request: Request) -> Reply:
     )
 
 
-VERB = Verb("whoami", "says what you may do here, and why", run, Right.SEE, examples=("whoami",))
+VERB = Verb(
+    "whoami",
+    "says what you may do here, and why",
+    Needs,
+    run,
+    Right.SEE,
+    examples=("whoami",),
+)

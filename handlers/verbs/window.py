@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
@@ -10,12 +11,13 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from deploy.access import Right
 from deploy.actions.store import ActionStore
 from deploy.actions.windows import Window, Windows
+from deploy.changes.authority import Authority
 from deploy.changes.decide import checked_reason
 from deploy.errors import GatewayBotError, InvalidInput, NotFound, Refused, Unavailable
+from deploy.health.cache import ClusterCache
 from handlers.actions.asking import in_person
 from handlers.fleet import find
 from handlers.messages.posting import post
-from handlers.services import Services
 from handlers.slack import replies
 from handlers.slack.payloads import Click, Request
 from handlers.verbs.verb import Option, Verb
@@ -31,41 +33,52 @@ _LOST = ("message_not_found", "channel_not_found", "cant_update_message", "is_ar
 """Why Slack will never change a message again."""
 
 
-def run(services: Services, request: Request) -> Reply | None:
+@dataclass(frozen=True)
+class Needs:
+    """The windows, what rests on them, and where they are shown."""
+
+    slack: WebClient
+    caches: Mapping[str, ClusterCache]
+    authority: Authority
+    windows: Windows
+    store: ActionStore
+
+
+def run(needs: Needs, request: Request) -> Reply | None:
     """Open one, in the name of an approver, and tell the channel; or close one by text."""
     if request.options.get("close"):
-        return _close(services, request)
+        return _close(needs, request)
     if in_person(request):
         raise Refused(
             "A window is opened in a channel, where its person and the other approvers see it.",
             remedy="Type this in a channel that they read.",
         )
-    ref = find(services.caches, request.gateway)
+    ref = find(needs.caches, request.gateway)
     person = _user(str(request.options.get("for", "")))
-    if services.authority.person(person) == services.authority.person(request.user):
+    if needs.authority.person(person) == needs.authority.person(request.user):
         raise Refused("Nobody opens a window for themselves.")
     reason = checked_reason(str(request.options.get("reason", "")))
     seconds = int(request.options.get("minutes", _MINUTES)) * 60
-    earlier = services.windows.find(ref, person)
+    earlier = needs.windows.find(ref, person)
     if earlier is not None and earlier.made_by != request.id:
         # It ends with the new one: what shows it as open, or rests on it, is to say so.
-        services.windows.close(earlier.key, by=request.user)
-        tell_ended(services.slack, services.windows, services.store)
-    window = services.windows.open(
+        needs.windows.close(earlier.key, by=request.user)
+        tell_ended(needs.slack, needs.windows, needs.store)
+    window = needs.windows.open(
         ref, person, by=request.user, reason=reason, seconds=seconds, request_id=request.id
     )
     if window.place is None:
-        services.windows.placed(window, _posted(services, request, window))
+        needs.windows.placed(window, _posted(needs, request, window))
     return None
 
 
-def _posted(services: Services, request: Request, window: Window) -> dict[str, str]:
+def _posted(needs: Needs, request: Request, window: Window) -> dict[str, str]:
     """Its message. Unavailable where Slack takes none, for nobody is to have a window unseen."""
     text, blocks = view.message(window)
     try:
-        return post(services.slack, request.channel, request.user, text=text, blocks=blocks)
+        return post(needs.slack, request.channel, request.user, text=text, blocks=blocks)
     except (SlackApiError, SlackClientError, OSError) as error:
-        services.windows.close(window.key, by=request.user)
+        needs.windows.close(window.key, by=request.user)
         raise Unavailable(
             "Slack did not take the message of the window.",
             meaning="The window is closed again, for nobody would have seen it.",
@@ -73,13 +86,13 @@ def _posted(services: Services, request: Request, window: Window) -> dict[str, s
         ) from error
 
 
-def _close(services: Services, request: Request) -> Reply:
-    ref, person = find(services.caches, request.gateway), _user(str(request.options.get("for", "")))
-    window = services.windows.find(ref, person)
+def _close(needs: Needs, request: Request) -> Reply:
+    ref, person = find(needs.caches, request.gateway), _user(str(request.options.get("for", "")))
+    window = needs.windows.find(ref, person)
     if window is None:
         raise NotFound(f"No window is open for that person on {ref}.")
-    services.windows.close(window.key, by=request.user)
-    tell_ended(services.slack, services.windows, services.store)
+    needs.windows.close(window.key, by=request.user)
+    tell_ended(needs.slack, needs.windows, needs.store)
     return Reply(f"The window for <@{person}> on {ref} is closed.")
 
 
@@ -111,23 +124,23 @@ def _shown(slack: WebClient, window: Window, place: Mapping[str, str]) -> bool:
     return True
 
 
-def close(services: Services, click: Click) -> None:
+def close(needs: Needs, click: Click) -> None:
     """Any approver closes it."""
     key = click.value
     try:
-        window = services.windows.at(key)
+        window = needs.windows.at(key)
         if window is None:
             reply: Reply | None = view.gone()
         else:
-            environment = services.authority.environment(window.ref)
-            services.authority.check(Right.CLOSE_WINDOW, click.user, environment)
-            services.windows.close(key, by=click.user)
-            tell_ended(services.slack, services.windows, services.store)
+            environment = needs.authority.environment(window.ref)
+            needs.authority.check(Right.CLOSE_WINDOW, click.user, environment)
+            needs.windows.close(key, by=click.user)
+            tell_ended(needs.slack, needs.windows, needs.store)
             reply = None
     except GatewayBotError as error:
         reply = errors.trouble(error)
     if reply is not None:
-        replies.send(services.slack, reply, user=click.user, channel=click.channel, response_url="")
+        replies.send(needs.slack, reply, user=click.user, channel=click.channel, response_url="")
 
 
 def _user(text: str) -> str:
@@ -144,6 +157,7 @@ def _user(text: str) -> str:
 VERB = Verb(
     "window",
     "lets one person change one production gateway alone for a while; approvers open it",
+    Needs,
     run,
     Right.OPEN_WINDOW,
     gateway="required",
