@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from bot.sandbox.valkey import Valkey
@@ -42,15 +43,14 @@ def test_a_request_that_takes_long_is_not_begun_again_by_the_bot_that_is_at_it(
     told: list[Any] = []
     go = threading.Event()
 
-    def slow(services: Any, request: Request) -> Reply:
+    def slow(request: Request) -> Reply:
         begun.append(request.id)
         go.wait(10)
         return Reply("done")
 
     slack: Any = SimpleNamespace(chat_postEphemeral=lambda **message: told.append(message))
-    services: Any = SimpleNamespace(slack=slack)
     with ThreadPoolExecutor(4) as pool:
-        made = intake.Intake(services, inbox, {"slow": slow}, pool, "bot-1")
+        made = intake.Intake(slack, inbox, {"slow": slow}, pool, "bot-1")
         made.start()
         RequestInbox(inbox, made.take_up).accept(Request("r1", "slow", "U1", "C1"))
         until(lambda: begun == ["r1"], "its beginning")
@@ -80,7 +80,7 @@ def test_an_answer_is_kept_until_slack_takes_it_or_refuses_it_for_good(
     begun: list[str] = []
     told: list[str] = []
 
-    def quick(services: Any, request: Request) -> Reply:
+    def quick(request: Request) -> Reply:
         begun.append(request.id)
         return Reply("done")
 
@@ -94,7 +94,6 @@ def test_an_answer_is_kept_until_slack_takes_it_or_refuses_it_for_good(
         raise refusals[1]
 
     slack: Any = SimpleNamespace(chat_postEphemeral=ephemeral, chat_postMessage=direct)
-    services: Any = SimpleNamespace(slack=slack)
 
     def left() -> float | None:
         score: float | None = client.zscore("gateway-bot:{inbox}:open", "r1")
@@ -102,7 +101,7 @@ def test_an_answer_is_kept_until_slack_takes_it_or_refuses_it_for_good(
 
     with ThreadPoolExecutor(4) as pool:
         verbs = {"quick": quick}
-        made = intake.Intake(services, inbox, verbs, pool, "bot-1")
+        made = intake.Intake(slack, inbox, verbs, pool, "bot-1")
         RequestInbox(inbox, made.take_up).accept(Request("r1", "quick", "U1", "C1"))
         until(lambda: told[:2] == ["ephemeral", "direct"], "its first answer")
         # The sweep comes round to it at once in place of ten seconds later.
@@ -124,7 +123,7 @@ def test_of_very_many_answers_that_slack_does_not_take_the_oldest_are_worked_out
     begun: list[str] = []
     refused: list[str] = []
 
-    def quick(services: Any, request: Request) -> Reply:
+    def quick(request: Request) -> Reply:
         begun.append(request.id)
         return Reply(request.id)
 
@@ -134,10 +133,9 @@ def test_of_very_many_answers_that_slack_does_not_take_the_oldest_are_worked_out
             raise OSError
 
     slack: Any = SimpleNamespace(chat_postEphemeral=post, chat_postMessage=post)
-    services: Any = SimpleNamespace(slack=slack)
     with ThreadPoolExecutor(1) as pool:
         verbs = {"quick": quick}
-        made = intake.Intake(services, inbox, verbs, pool, "bot-1")
+        made = intake.Intake(slack, inbox, verbs, pool, "bot-1")
         for name in ("r1", "r2"):
             RequestInbox(inbox, made.take_up).accept(Request(name, "quick", "U1", "C1"))
         until(lambda: refused == ["r1", "r1", "r2", "r2"], "the answers that are not taken")
@@ -152,12 +150,11 @@ def test_what_comes_once_a_bot_has_stopped_is_left_to_another(server: Valkey) ->
     inbox = Inbox(connect(server.url))
     begun: list[str] = []
 
-    def quick(services: Any, request: Request) -> None:
+    def quick(request: Request) -> None:
         begun.append(request.id)
 
     with ThreadPoolExecutor(1) as pool:
-        services: Any = SimpleNamespace()
-        first = intake.Intake(services, inbox, {"quick": quick}, pool, "bot-1")
+        first = intake.Intake(WebClient(), inbox, {"quick": quick}, pool, "bot-1")
         first.start()
         first.stop(Deadline.after(5))
         assert not first.live

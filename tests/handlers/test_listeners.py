@@ -1,5 +1,6 @@
 """What a click comes to when what it needs is away."""
 
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -7,9 +8,11 @@ import pytest
 from slack_bolt import Ack
 
 from deploy.errors import Unavailable
-from handlers.listeners import Listeners
-from handlers.verbs.table import VERBS
+from handlers.actions import decisions, fix
+from handlers.listeners import Listeners, Needs
+from handlers.verbs import rotate
 from tests.support.authority import authority
+from tests.support.needs import needs
 
 
 @pytest.mark.parametrize(
@@ -24,18 +27,26 @@ def test_a_click_while_the_store_is_away_is_acked_and_told(name: str) -> None:
 
     told: list[str] = []
     acked: list[bool] = []
-    services: Any = SimpleNamespace(
-        authority=authority(),
-        store=SimpleNamespace(get=away),
-        decider=SimpleNamespace(agree=away),
-        slack=SimpleNamespace(chat_postEphemeral=lambda **message: told.append(message["text"])),
-    )
+    slack: Any = SimpleNamespace(chat_postEphemeral=lambda **message: told.append(message["text"]))
+    store, decider = SimpleNamespace(get=away), SimpleNamespace(agree=away)
+    deciding = needs(decisions.Needs, slack=slack, store=store, decider=decider)
+    several = needs(rotate.Needs, slack=slack, store=store)
+    nothing: Any = None
     body = {
         "user": {"id": "U1"},
         "channel": {"id": "C1"},
         "actions": [{"action_id": name, "value": '{"id": "AAAAAA", "digest": "d", "rule": "r"}'}],
     }
-    Listeners(services, VERBS).click(cast(Ack, ack), body)
+    Listeners(
+        needs(Needs, slack=slack, authority=authority()),
+        [rotate.VERB.bound(several)],
+        {
+            name: partial(click, deciding)
+            for name, click in {**decisions.CLICKS, **fix.CLICKS}.items()
+        },
+        nothing,
+        nothing,
+    ).click(cast(Ack, ack), body)
     assert acked == [True]
     assert len(told) == 1
     assert "Redis cannot be used" in told[0]

@@ -11,13 +11,14 @@ from deploy.changes.refusal import NotAllowed
 from deploy.errors import Unavailable
 from deploy.gateway import GatewayRef
 from deploy.policy import People as Approvers
-from handlers import home, permission
+from handlers import home, listeners, permission
+from handlers.actions import decisions, fix
 from handlers.intake import Intake
-from handlers.listeners import Listeners
 from handlers.slack.payloads import Request
 from handlers.verbs.table import VERBS
-from handlers.verbs.verb import Verb
+from handlers.verbs.verb import AnyVerb
 from tests.support.authority import People, authority
+from tests.support.needs import needs
 
 REF = GatewayRef("west", "prod", "edge-1")
 PRODUCTION = Environment(
@@ -29,13 +30,24 @@ PRODUCTION = Environment(
 )
 
 
-def services(**more: Any) -> Any:
-    """Of everything that a verb could use there is nothing but the authority."""
-    people = People(standings={"U0GUS": Standing.GUEST})
-    return SimpleNamespace(authority=authority(PRODUCTION, people=people), caches={}, **more)
+AUTHORITY = authority(PRODUCTION, people=People(standings={"U0GUS": Standing.GUEST}))
+JUDGING = permission.Needs(AUTHORITY, {})
 
 
-def request(verb: Verb, user: str, **options: Any) -> Request:
+def listening(shown: list[str]) -> listeners.Listeners:
+    """The listeners of a bot whose verbs and buttons have nothing of what they need."""
+    slack = SimpleNamespace(chat_postEphemeral=lambda **message: shown.append(message["text"]))
+    nothing: Any = None
+    return listeners.Listeners(
+        needs(listeners.Needs, slack=slack, authority=AUTHORITY),
+        [verb.bound(needs(verb.needs)) for verb in VERBS],
+        dict.fromkeys({**decisions.CLICKS, **fix.CLICKS}, nothing),
+        nothing,
+        nothing,
+    )
+
+
+def request(verb: AnyVerb, user: str, **options: Any) -> Request:
     return Request("r1", verb.name, user, "C1", gateway="edge-1", options=options)
 
 
@@ -46,17 +58,16 @@ def found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
-def test_a_guest_is_refused_by_every_verb_before_it_looks_at_anything(verb: Verb) -> None:
+def test_a_guest_is_refused_by_every_verb_before_it_looks_at_anything(verb: AnyVerb) -> None:
     shown: list[str] = []
-    slack = SimpleNamespace(chat_postEphemeral=lambda **message: shown.append(message["text"]))
+    slack: Any = SimpleNamespace(chat_postEphemeral=lambda **message: shown.append(message["text"]))
     asked = request(verb, "U0GUS")
     inbox: Any = SimpleNamespace(
         claim=lambda *_: vars(asked), done=lambda _, text: shown.append(text)
     )
     with ThreadPoolExecutor(1) as pool:
-        made = Intake(
-            services(slack=slack), inbox, {verb.name: permission.guarded(verb)}, pool, "bot-1"
-        )
+        guarded = permission.guarded(verb.bound(needs(verb.needs)), JUDGING)
+        made = Intake(slack, inbox, {verb.name: guarded}, pool, "bot-1")
         made._work("r1")
     assert len(shown) == 2
     assert all("You are a guest of this workspace" in text for text in shown)
@@ -68,10 +79,10 @@ def test_a_gateway_is_looked_at_closely_by_those_who_request_or_approve_its_chan
 ) -> None:
     verb = next(verb for verb in VERBS if verb.name == name)
     for user in ("U0ANA", "U0BEN"):
-        allowed = permission.permitted(services(), verb, request(verb, user))
+        allowed = permission.permitted(JUDGING, verb, request(verb, user))
         assert allowed.gateway == "west/prod/edge-1", "the one that was judged is the one meant"
     with pytest.raises(NotAllowed, match="Only those who request or approve changes in production"):
-        permission.permitted(services(), verb, request(verb, "U0DAN"))
+        permission.permitted(JUDGING, verb, request(verb, "U0DAN"))
 
 
 @pytest.mark.parametrize(
@@ -91,33 +102,32 @@ def test_an_option_may_take_another_right(
     for user in ("U0ANA", "U0BEN", "U0DAN"):
         asked = request(verb, user, **options)
         if user in allowed:
-            permission.permitted(services(), verb, asked)
+            permission.permitted(JUDGING, verb, asked)
             continue
         with pytest.raises(NotAllowed):
-            permission.permitted(services(), verb, asked)
+            permission.permitted(JUDGING, verb, asked)
 
 
 def test_no_button_works_for_a_guest() -> None:
     shown: list[str] = []
     acked: list[bool] = []
-    slack = SimpleNamespace(chat_postEphemeral=lambda **message: shown.append(message["text"]))
-    listeners = Listeners(services(slack=slack), VERBS)
-    for name in listeners._clicks:
+    made = listening(shown)
+    for name in made._clicks:
         body = {
             "user": {"id": "U0GUS"},
             "channel": {"id": "C1"},
             "actions": [{"action_id": name, "value": "x"}],
         }
         ack: Any = lambda: acked.append(True)  # noqa: E731
-        listeners.click(ack, body)
+        made.click(ack, body)
         assert "You are a guest of this workspace" in shown.pop()
-    assert len(acked) == len(listeners._clicks)
+    assert len(acked) == len(made._clicks)
 
 
 def test_the_home_tab_shows_a_guest_nothing_but_why() -> None:
     published: list[Any] = []
     slack = SimpleNamespace(views_publish=lambda **view: published.append(view["view"]["blocks"]))
-    home.publish(services(slack=slack), VERBS, "U0GUS")
+    home.publish(needs(home.Needs, slack=slack, authority=AUTHORITY), VERBS, "U0GUS")
     (blocks,) = published
     assert "You are a guest of this workspace" in str(blocks)
 
@@ -125,21 +135,18 @@ def test_the_home_tab_shows_a_guest_nothing_but_why() -> None:
 def test_the_form_of_a_command_does_not_open_for_a_guest() -> None:
     shown: list[str] = []
     acked: list[bool] = []
-    slack = SimpleNamespace(chat_postEphemeral=lambda **message: shown.append(message["text"]))
-    listeners = Listeners(services(slack=slack), VERBS)
     body = {"text": "deploy", "trigger_id": "t", "user_id": "U0GUS", "channel_id": "C1"}
     ack: Any = lambda: acked.append(True)  # noqa: E731
-    listeners.command(ack, body)
+    listening(shown).command(ack, body)
     assert acked == [True]
     assert "You are a guest of this workspace" in shown[0]
 
 
 def test_while_slack_does_not_say_who_somebody_is_their_command_is_answered_with_that() -> None:
-    made = services()
-    made.authority = authority(PRODUCTION, people=People(away=True))
+    away = permission.Needs(authority(PRODUCTION, people=People(away=True)), {})
     verb = VERBS[0]
     with pytest.raises(Unavailable, match="Slack does not say"):
-        permission.permitted(made, verb, request(verb, "U0ANA"))
+        permission.permitted(away, verb, request(verb, "U0ANA"))
 
 
 def test_every_right_that_a_gateway_decides_on_is_asked_of_its_environment() -> None:

@@ -22,12 +22,14 @@ from deploy.plans.requests import (
 )
 from deploy.rules.finding import Finding
 from deploy.tokens.rotation import Rotation
-from handlers.actions import again, fix
+from handlers.actions import again, decisions, fix
 from handlers.slack.payloads import Click, Request
 from handlers.views import action as action_view
 from handlers.views import fixes
+from handlers.views.reply import Reply
 from tests.support.actions import REF, plan_of, spec_of
 from tests.support.changes import PROD, PRODUCTION, Changes
+from tests.support.needs import needs
 from tests.support.redis_servers import started
 
 ADVICE = Finding("no-memory", "warning", "w", "y", "x", {"resources": {"memory": "3Gi"}})
@@ -52,18 +54,22 @@ def changes(client: Any) -> Changes:
     return made
 
 
-def handlers(changes: Changes) -> tuple[Any, list[Request], list[str]]:
-    """Services, the requests that are made safe, and what is said to who clicks."""
+def plan_again(changes: Changes, request: Request) -> Reply | None:
+    return again.run(again.Needs(changes.store, changes.proposer), request)
+
+
+def buttons(changes: Changes) -> tuple[decisions.Needs, list[Request], list[str]]:
+    """What they work with, the requests that are made safe, and what is said to who clicks."""
     accepted: list[Request] = []
     told: list[str] = []
-    services = SimpleNamespace(
+    made = needs(
+        decisions.Needs,
         store=changes.store,
-        proposer=changes.proposer,
         decider=changes.decider,
         accept=accepted.append,
         slack=SimpleNamespace(chat_postEphemeral=lambda **message: told.append(message["text"])),
     )
-    return services, accepted, told
+    return made, accepted, told
 
 
 def fresh(changes: Changes, old: Action) -> Action:
@@ -88,10 +94,9 @@ def test_what_is_asked_for_again_is_what_was_asked_and_not_the_whole_gateway_of_
 ) -> None:
     old = changes.asked(kind=kind, request=request_, why="why")
     changes.cancel(old, "U1")
-    services, _, _ = handlers(changes)
     request = again.renewal(old, "click")
-    assert again.run(services, request) is None
-    assert again.run(services, request) is None, "one id makes one plan"
+    assert plan_again(changes, request) is None
+    assert plan_again(changes, request) is None, "one id makes one plan"
     new = fresh(changes, old)
     assert (new.kind, new.why, new.requester, new.origin) == (kind, "why", "U1", old.origin)
     if isinstance(new.request, RestartRequest):
@@ -114,11 +119,11 @@ def test_what_is_fixed_in_a_plan_is_in_the_new_plan_and_the_old_one_is_taken_bac
     changes: Changes, kind: str, request_: Any, fixed: str
 ) -> None:
     old = changes.asked(kind=kind, request=request_)
-    services, accepted, _ = handlers(changes)
+    clicked, accepted, _ = buttons(changes)
     (button,) = fixes.blocks(old, old.plan)[0]["elements"]
-    fix.fix(services, Click("U1", "C1", "t", "", button["value"], {}))
+    fix.fix(clicked, Click("U1", "C1", "t", "", button["value"], {}))
     assert changes.now_of(old).state is State.CANCELLED
-    again.run(services, accepted[0])
+    plan_again(changes, accepted[0])
     new = fresh(changes, old)
     spec = dataclasses.replace(spec_of(), memory="3Gi")
     assert (new.kind, new.request) == (fixed, DeployRequest(spec, take_over=True))
@@ -142,10 +147,10 @@ def test_no_button_puts_a_fix_into_what_brings_no_spec(
 
 def test_only_who_asked_fixes_it_and_only_what_was_advised(changes: Changes) -> None:
     old = changes.asked()
-    services, accepted, told = handlers(changes)
+    clicked, accepted, told = buttons(changes)
     for user, rule in (("U2", "no-memory"), ("U1", "privileged")):
         value = json.dumps({"id": old.id, "rule": rule})
-        fix.fix(services, Click(user, "C1", "t", "", value, {}))
+        fix.fix(clicked, Click(user, "C1", "t", "", value, {}))
     assert "Only <@U1>" in told[0]
     assert "already pending" in told[1]
     assert accepted == []
@@ -156,12 +161,11 @@ def test_a_plan_that_still_holds_is_left_and_one_that_does_not_is_replaced(
     changes: Changes,
 ) -> None:
     old = changes.asked()
-    services, _, _ = handlers(changes)
     look = again.look(old, "ENDED2")
-    assert again.run(services, look) is None
+    assert plan_again(changes, look) is None
     assert changes.now_of(old) == old
     changes.plans = lambda request, new_id: plan_of(digest="d2")
-    assert again.run(services, again.look(old, "ENDED3")) is None
+    assert plan_again(changes, again.look(old, "ENDED3")) is None
     assert changes.now_of(old).state is State.SUPERSEDED
     assert fresh(changes, old).digest == "d2"
 
@@ -170,9 +174,8 @@ def test_a_gateway_that_became_what_was_asked_for_is_said_to_be_like_that(
     changes: Changes,
 ) -> None:
     old = changes.asked()
-    services, _, _ = handlers(changes)
     changes.plans = lambda request, new_id: plan_of(changes=(), digest="d2")
-    reply = again.run(services, again.look(old, "ENDED2"))
+    reply = plan_again(changes, again.look(old, "ENDED2"))
     assert reply is not None
     assert "No change" in reply.text
     assert changes.store.open() == ()
@@ -181,14 +184,12 @@ def test_a_gateway_that_became_what_was_asked_for_is_said_to_be_like_that(
 def test_what_was_asked_in_person_is_not_put_there_once_approvers_decide(client: Any) -> None:
     then = Changes(client, dataclasses.replace(PRODUCTION, production=False, approval=None))
     old = then.asked(ref=PROD, seen=False, origin={"channel": "D1"})
-    services, _, _ = handlers(Changes(client))
     with pytest.raises(Refused, match="no approver would see"):
-        again.run(services, again.renewal(old, "click"))
+        plan_again(Changes(client), again.renewal(old, "click"))
 
 
 def test_an_action_that_is_gone_is_said_to_be(changes: Changes) -> None:
-    services, _, _ = handlers(changes)
     old = dataclasses.replace(changes.asked(), id="BBBBBB")
-    reply = again.run(services, again.renewal(old, "click"))
+    reply = plan_again(changes, again.renewal(old, "click"))
     assert reply is not None
     assert "gone" in reply.text

@@ -4,7 +4,7 @@ import dataclasses
 import datetime
 import json
 from collections.abc import Iterator, Mapping
-from types import MappingProxyType, SimpleNamespace
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -50,9 +50,8 @@ def asked(
     channel: str = "C1",
     options: Mapping[str, str] = MappingProxyType({}),
 ) -> Reply | None:
-    services: Any = SimpleNamespace(proposer=changes.proposer)
     request = Request(f"r-{channel}-{options}", "deploy", "U1", channel, "url", options=options)
-    return ask(services, request, "deploy", DeployRequest(spec_of(ref)), ref)
+    return ask(changes.proposer, request, "deploy", DeployRequest(spec_of(ref)), ref)
 
 
 def test_a_plan_with_warnings_waits_for_its_decision(changes: Changes) -> None:

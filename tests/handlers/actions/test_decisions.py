@@ -15,13 +15,14 @@ from deploy.actions.connection import connect
 from deploy.actions.record import State
 from deploy.errors import InvalidInput
 from deploy.policy import People, Policy
-from handlers.actions import decisions
+from handlers.actions import by_text, decisions
 from handlers.slack.payloads import Click, Request, Submission
 from handlers.verbs import approve, rotate
 from handlers.views import denial
 from tests.support import actions
 from tests.support.actions import by_approvers, plan_of
 from tests.support.changes import PROD, Changes
+from tests.support.needs import needs
 from tests.support.redis_servers import started
 
 START = datetime.datetime(2026, 12, 24, tzinfo=datetime.UTC)
@@ -48,18 +49,16 @@ class Desk:
         self.told: list[str] = []
         self.opened: list[Any] = []
         self.accepted: list[Request] = []
-        slack = SimpleNamespace(
+        slack: Any = SimpleNamespace(
             chat_postEphemeral=lambda **message: self.told.append(str(message)),
             views_open=lambda *, view, **more: self.opened.append(view),
         )
-        self.services: Any = SimpleNamespace(
-            store=self.changes.store,
-            decider=self.changes.decider,
-            policies=self.changes.policies,
-            accept=self.accepted.append,
-            slack=slack,
-            command="/gateway",
+        store, decider = self.changes.store, self.changes.decider
+        self.buttons = decisions.Needs(
+            slack, store, decider, self.changes.policies, self.accepted.append
         )
+        self.text = by_text.Needs(store, decider, "/gateway")
+        self.several = needs(rotate.Needs, slack=slack, store=store, decider=decider)
 
     def ask(self, name: str, policy: Policy) -> None:
         actions.ask(self.changes.store, name, ref=PROD, policy=policy)
@@ -69,7 +68,7 @@ class Desk:
         before = len(self.told)
         body = {"actions": [{"action_ts": f"{before}.0", "action_id": button}]}
         value = json.dumps({"id": name, "digest": digest})
-        decisions.CLICKS[button](self.services, Click(user, "C1", "t", "", value, body))
+        decisions.CLICKS[button](self.buttons, Click(user, "C1", "t", "", value, body))
         return " ".join(self.told[before:])
 
     def say_why(self, user: str, reason: str) -> None:
@@ -77,7 +76,7 @@ class Desk:
         values = {denial.REASON: {denial.REASON: {"value": reason}}}
         metadata = self.opened.pop()["private_metadata"]
         sent = Submission(f"{user}-{reason}", user, metadata, values)
-        decisions.deny_with_reason(self.services, sent)
+        decisions.deny_with_reason(self.buttons, sent)
 
     def state(self, name: str) -> State:
         found = self.changes.store.get(name)
@@ -202,7 +201,7 @@ def test_what_is_approved_by_text_is_answered_as_a_click_is(desk: Desk) -> None:
     def say(user: str, digest: str) -> str:
         options = {"plan": digest}
         request = Request(f"{user}-types", "approve", user, "C1", "", "aaaaaa", options)
-        reply = approve.run(desk.services, request)
+        reply = approve.run(desk.text, request)
         assert reply is not None
         return reply.text
 
@@ -217,11 +216,11 @@ def test_nobody_confirms_several_at_once_in_a_freeze(client: Any) -> None:
     desk.ask("AAAAAA", Policy())
     click = Click("U1", "C1", "t", "", "AAAAAA", {})
     desk.changes.now = START
-    rotate.confirm_all(desk.services, click)
+    rotate.confirm_all(desk.several, click)
     assert desk.state("AAAAAA") is State.PENDING
     assert "Year end" in str(desk.told)
     desk.changes.now = START - datetime.timedelta(minutes=1)
-    rotate.confirm_all(desk.services, click)
+    rotate.confirm_all(desk.several, click)
     assert desk.state("AAAAAA") is State.APPROVED
 
 

@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,10 +18,10 @@ from handlers.messages.budget import Budgets
 from handlers.messages.left_behind import LeftBehind
 from handlers.messages.live import Live
 from handlers.slack.payloads import Click
-from handlers.verbs import logs
-from handlers.verbs.status import by_stop
+from handlers.verbs import logs, status
 from handlers.views import errors
 from handlers.views.reply import Reply
+from tests.support.needs import needs
 from tests.support.redis_servers import started
 from tests.support.slack_workspace import ANA, BEN, OPS, Person
 from tests.support.waiting import until
@@ -194,9 +193,9 @@ def test_who_stops_a_message_that_nobody_keeps_is_told_so(
     person: Person, client: WebClient, server: Valkey
 ) -> None:
     live = Live(client, LiveMessages(connect(server.url), "bot-1"), Budgets())
-    services: Any = SimpleNamespace(slack=client, live=live, tails=live)
-    for stop in (by_stop, logs.by_stop):
-        stop(services, Click(ANA, OPS, "trigger", "", "r1", {}))
+    click = Click(ANA, OPS, "trigger", "", "r1", {})
+    status.by_stop(needs(status.Needs, slack=client, watches=live), click)
+    logs.by_stop(needs(logs.Needs, slack=client, follows=live), click)
     told = [m["text"] for m in person.messages(OPS, "ana")]
     assert told == ["No bot keeps this message current any more."] * 2
 

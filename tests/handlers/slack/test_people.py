@@ -9,8 +9,9 @@ from slack_sdk import WebClient
 
 from deploy.access import Standing
 from deploy.errors import Unavailable
-from handlers.listeners import Listeners
+from handlers import listeners
 from handlers.slack.people import Team, UserGroups, origin_of
+from tests.support.needs import needs
 from tests.support.slack_workspace import ANA, BEN, Person
 
 JSON = dict[str, Any]
@@ -97,9 +98,9 @@ class Grid:
 
 
 def entering(slack: Any, body: JSON) -> tuple[bool, Mock]:
-    services: Any = Mock(team=Team(slack), slack=slack)
+    given = needs(listeners.Needs, team=Team(slack), slack=slack)
     ack, following = Mock(), Mock()
-    Listeners(services, ()).own_workspace(ack, body, following)
+    listeners.Listeners(given, (), {}, Mock(), Mock()).own_workspace(ack, body, following)
     assert ack.called is not following.called
     return following.called, ack
 

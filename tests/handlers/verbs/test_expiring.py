@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,6 +22,7 @@ from handlers.slack.payloads import Click, Request
 from handlers.verbs import expiring
 from handlers.views import expiry as view
 from tests.support.authority import People, authority
+from tests.support.needs import needs
 from tests.support.redis_servers import started
 from tests.support.slack_workspace import ANA, OPS, Person
 
@@ -38,18 +38,15 @@ def away(*_: Any) -> Any:
     raise Unavailable("Redis cannot be used now.")
 
 
-def services(client: WebClient, **more: Any) -> Any:
-    """As much of the services as these buttons use."""
+def given(client: WebClient, **more: Any) -> expiring.Needs:
+    """As much as these buttons use."""
     approvers = People({"S0APP": (ANA,)})
-    return SimpleNamespace(
-        slack=client,
-        environments=(ENVIRONMENT,),
-        caches={},
-        **{
-            "authority": authority(ENVIRONMENT, people=approvers),
-            "resume": lambda *_: True,
-            **more,
-        },
+    fields: dict[str, Any] = {
+        "authority": authority(ENVIRONMENT, people=approvers),
+        "resume": lambda *_: True,
+    }
+    return needs(
+        expiring.Needs, slack=client, environments=(ENVIRONMENT,), caches={}, **(fields | more)
     )
 
 
@@ -65,7 +62,7 @@ def test_a_snooze_is_on_record_also_where_the_gateway_was_gone_for_long(
     redis = connect(server.url)
     tracker, audit = Tracker(redis, "one"), AuditLog(redis)
     monkeypatch.setattr(expiring, "find", lambda caches, name: ref)
-    made = services(client, tracker=tracker, audit=audit)
+    made = given(client, tracker=tracker, audit=audit)
     for number in range(2):
         soon = float(redis.time()[0]) + 86_400
         tracker.note(Facts(ref, "edge-1", "dev", soon, "annotation", DEFAULT, (OPS,)))
@@ -91,7 +88,7 @@ def said(person: Person) -> list[str]:
 def test_a_rotation_that_cannot_be_asked_for_is_told(
     client: WebClient, person: Person, value: str, told: str
 ) -> None:
-    expiring.rotate(services(client, accept=away), click(value))
+    expiring.rotate(given(client, accept=away), click(value))
     assert told in said(person)[-1]
 
 
@@ -100,7 +97,7 @@ def test_resuming_is_shown_in_the_message_of_the_stop(client: WebClient, person:
     posted = client.chat_postMessage(channel=OPS, text=text, blocks=blocks)
     ts = str(posted["ts"])
     clicked = click("production", ts, posted["message"])
-    expiring.resume(services(client), clicked)
+    expiring.resume(given(client), clicked)
     (told,) = [m for m in person.messages(OPS) if m["ts"] == ts]
     assert [block["type"] for block in told["blocks"]] == ["section", "context"]
     assert "in a row" in told["blocks"][0]["text"]["text"], "why it had stopped stays"
@@ -120,16 +117,16 @@ def test_who_may_not_resume_it_is_told_so_and_nothing_goes_on(
     client: WebClient, person: Person
 ) -> None:
     refusing = authority(ENVIRONMENT)
-    expiring.resume(services(client, authority=refusing, resume=away), click("production"))
+    expiring.resume(given(client, authority=refusing, resume=away), click("production"))
     assert "You may not resume automatic rotation in production." in said(person)[-1]
 
 
 def test_a_second_click_and_an_environment_that_is_gone_are_told(
     client: WebClient, person: Person
 ) -> None:
-    expiring.resume(services(client, resume=lambda *_: False), click("production"))
+    expiring.resume(given(client, resume=lambda *_: False), click("production"))
     assert said(person)[-1] == "It goes on already."
-    expiring.resume(services(client), click("staging"))
+    expiring.resume(given(client), click("staging"))
     assert "no longer have this environment" in said(person)[-1]
-    expiring.resume(services(client, resume=away), click("production"))
+    expiring.resume(given(client, resume=away), click("production"))
     assert "Redis cannot be used" in said(person)[-1]

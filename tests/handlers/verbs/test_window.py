@@ -24,6 +24,7 @@ from handlers.views import action
 from handlers.views.notes import notes
 from tests.support.actions import CODEC, ask, by_approvers, confirm
 from tests.support.authority import authority
+from tests.support.needs import needs
 from tests.support.redis_servers import started
 
 
@@ -62,8 +63,8 @@ def test_a_window_is_closed_by_text(server: Valkey, monkeypatch: pytest.MonkeyPa
     client = connect(server.url)
     windows = Windows(client, AuditLog(client))
     monkeypatch.setattr(window, "find", lambda caches, name: REF)
-    services: Any = SimpleNamespace(
-        slack=SimpleNamespace(),
+    given = needs(
+        window.Needs,
         caches={},
         windows=windows,
         store=ActionStore(client, CODEC),
@@ -71,7 +72,7 @@ def test_a_window_is_closed_by_text(server: Valkey, monkeypatch: pytest.MonkeyPa
 
     def close(by: str) -> Any:
         options = {"close": True, "for": "<@U0ANA>"}
-        return window.run(services, Request("r", "window", by, "D1", "", "edge-1", options))
+        return window.run(given, Request("r", "window", by, "D1", "", "edge-1", options))
 
     with pytest.raises(NotFound, match="No window is open for that person on west/prod/edge-1"):
         close("U0BEN")
@@ -81,9 +82,8 @@ def test_a_window_is_closed_by_text(server: Valkey, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_window_is_opened_where_others_see_it() -> None:
-    services: Any = SimpleNamespace()
     with pytest.raises(Refused, match="opened in a channel"):
-        window.run(services, Request("r", "window", "U2", "D1", gateway="edge-1"))
+        window.run(needs(window.Needs), Request("r", "window", "U2", "D1", gateway="edge-1"))
 
 
 class Channel:
@@ -105,11 +105,12 @@ class Channel:
 
 
 @pytest.fixture
-def services(server: Valkey, monkeypatch: pytest.MonkeyPatch) -> Any:
+def given(server: Valkey, monkeypatch: pytest.MonkeyPatch) -> Any:
     """For an approver, in a channel."""
     client = connect(server.url)
     monkeypatch.setattr(window, "find", lambda caches, name: REF)
-    return SimpleNamespace(
+    return needs(
+        window.Needs,
         slack=Channel(),
         caches={},
         windows=Windows(client, AuditLog(client)),
@@ -118,31 +119,31 @@ def services(server: Valkey, monkeypatch: pytest.MonkeyPatch) -> Any:
     )
 
 
-def open_one(services: Any, name: str) -> None:
+def open_one(given: Any, name: str) -> None:
     options = {"for": "<@U0ANA>", "reason": name}
-    window.run(services, Request(name, "window", "U0BEN", "C1", "", "edge-1", options))
+    window.run(given, Request(name, "window", "U0BEN", "C1", "", "edge-1", options))
 
 
-def test_a_window_that_another_takes_the_place_of_says_that_it_is_closed(services: Any) -> None:
-    open_one(services, "r1")
-    open_one(services, "r1")
-    open_one(services, "r2")
-    first, second = services.slack.texts.values()
+def test_a_window_that_another_takes_the_place_of_says_that_it_is_closed(given: Any) -> None:
+    open_one(given, "r1")
+    open_one(given, "r1")
+    open_one(given, "r2")
+    first, second = given.slack.texts.values()
     assert "Closed by <@U0BEN>" in first
     assert "may change this gateway alone" in second
-    found = services.windows.find(REF, "U0ANA")
+    found = given.windows.find(REF, "U0ANA")
     assert found is not None
     assert found.reason == "r2"
 
 
-def test_a_window_that_the_channel_cannot_be_told_of_is_closed_again(services: Any) -> None:
-    services.slack.away = True
+def test_a_window_that_the_channel_cannot_be_told_of_is_closed_again(given: Any) -> None:
+    given.slack.away = True
     with pytest.raises(Unavailable, match="The window is closed again"):
-        open_one(services, "r1")
-    assert services.windows.find(REF, "U0ANA") is None
-    services.slack.away = False
-    open_one(services, "r2")
-    assert services.windows.find(REF, "U0ANA") is not None
+        open_one(given, "r1")
+    assert given.windows.find(REF, "U0ANA") is None
+    given.slack.away = False
+    open_one(given, "r2")
+    assert given.windows.find(REF, "U0ANA") is not None
 
 
 @pytest.mark.parametrize("error", ["is_archived", "ratelimited"])
@@ -175,13 +176,13 @@ def test_a_message_that_cannot_be_changed_keeps_no_other_from_saying_that_it_is_
     assert left == (0 if error == "is_archived" else 1), "only what may yet be told is kept"
 
 
-def test_the_button_closes_a_window_for_an_approver_and_for_nobody_else(services: Any) -> None:
+def test_the_button_closes_a_window_for_an_approver_and_for_nobody_else(given: Any) -> None:
     said: list[str] = []
-    services.slack.chat_postEphemeral = lambda **message: said.append(str(message["blocks"]))
-    open_one(services, "r1")
-    (opened,) = services.windows.open_for("U0ANA")
-    window.close(services, Click("U0ANA", "C1", "t", "", opened.key, {}))
+    given.slack.chat_postEphemeral = lambda **message: said.append(str(message["blocks"]))
+    open_one(given, "r1")
+    (opened,) = given.windows.open_for("U0ANA")
+    window.close(given, Click("U0ANA", "C1", "t", "", opened.key, {}))
     assert "Only approvers of production may close an approval window there" in said.pop()
-    assert services.windows.is_open(opened.key)
-    window.close(services, Click("U0BEN", "C1", "t", "", opened.key, {}))
-    assert not services.windows.is_open(opened.key)
+    assert given.windows.is_open(opened.key)
+    window.close(given, Click("U0BEN", "C1", "t", "", opened.key, {}))
+    assert not given.windows.is_open(opened.key)
