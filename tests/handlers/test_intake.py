@@ -15,7 +15,6 @@ from deploy.actions.connection import connect
 from deploy.actions.inbox import Inbox
 from handlers import intake
 from handlers.slack.payloads import Request
-from handlers.verbs.verb import Verb
 from handlers.views.reply import Reply
 from tests.support.redis_servers import started
 from tests.support.waiting import until
@@ -48,9 +47,7 @@ def test_a_request_that_takes_long_is_not_begun_again_by_the_bot_that_is_at_it(
     slack: Any = SimpleNamespace(chat_postEphemeral=lambda **message: told.append(message))
     services: Any = SimpleNamespace(slack=slack)
     with ThreadPoolExecutor(4) as pool:
-        made = intake.Intake(
-            services, Inbox(client), {"slow": Verb("slow", "is slow", slow)}, pool, "bot-1"
-        )
+        made = intake.Intake(services, Inbox(client), {"slow": slow}, pool, "bot-1")
         made.start()
         made.accept(Request("r1", "slow", "U1", "C1"))
         until(lambda: begun == ["r1"], "its beginning")
@@ -100,7 +97,7 @@ def test_an_answer_is_kept_until_slack_takes_it_or_refuses_it_for_good(
         return score
 
     with ThreadPoolExecutor(4) as pool:
-        verbs = {"quick": Verb("quick", "is quick", quick)}
+        verbs = {"quick": quick}
         made = intake.Intake(services, Inbox(client), verbs, pool, "bot-1")
         made.accept(Request("r1", "quick", "U1", "C1"))
         until(lambda: told[:2] == ["ephemeral", "direct"], "its first answer")
@@ -134,7 +131,7 @@ def test_of_very_many_answers_that_slack_does_not_take_the_oldest_are_worked_out
     slack: Any = SimpleNamespace(chat_postEphemeral=post, chat_postMessage=post)
     services: Any = SimpleNamespace(slack=slack)
     with ThreadPoolExecutor(1) as pool:
-        verbs = {"quick": Verb("quick", "is quick", quick)}
+        verbs = {"quick": quick}
         made = intake.Intake(services, Inbox(client), verbs, pool, "bot-1")
         for name in ("r1", "r2"):
             made.accept(Request(name, "quick", "U1", "C1"))

@@ -6,16 +6,16 @@ from typing import Any, cast
 import pytest
 from slack_bolt import Ack
 
+from deploy.changes.decide import Decider
 from deploy.errors import Unavailable
+from handlers.actions import decisions
 from handlers.listeners import Listeners
 from handlers.verbs.table import VERBS
 
 
-@pytest.mark.parametrize(
-    "name", ["action_show", "action_again", "fix_0", "rotate_confirm_all", "action_confirm"]
-)
+@pytest.mark.parametrize("name", [*decisions.CLICKS, "fix_0", "rotate_confirm_all"])
 def test_a_click_while_the_store_is_away_is_acked_and_told(name: str) -> None:
-    def away(*_: Any) -> None:
+    def away(*_: Any, **__: Any) -> None:
         raise Unavailable("Redis cannot be used just now.")
 
     def ack() -> None:
@@ -23,8 +23,11 @@ def test_a_click_while_the_store_is_away_is_acked_and_told(name: str) -> None:
 
     told: list[str] = []
     acked: list[bool] = []
+    store: Any = SimpleNamespace(get=away, cancel=away)
+    nothing: Any = None
     services: Any = SimpleNamespace(
-        store=SimpleNamespace(get=away),
+        store=store,
+        decider=Decider(store, nothing, nothing, nothing, nothing),
         slack=SimpleNamespace(chat_postEphemeral=lambda **message: told.append(message["text"])),
     )
     intake: Any = SimpleNamespace()

@@ -58,9 +58,9 @@ def test_a_snooze_is_on_record_also_where_the_gateway_was_gone_for_long(
     ref = GatewayRef("west", "dev", "edge-1")
     redis = connect(server.url)
     tracker, audit = Tracker(redis, "one"), AuditLog(redis)
-    monkeypatch.setattr(expiring, "find", lambda services, name: ref)
+    monkeypatch.setattr(expiring, "find", lambda caches, name: ref)
     anybody = SimpleNamespace(may_ask=lambda ref, user: Verdict(True, "open to all"))
-    made = services(client, gatekeeper=anybody, tracker=tracker, audit=audit)
+    made = services(client, caches={}, gatekeeper=anybody, tracker=tracker, audit=audit)
     for number in range(2):
         soon = float(redis.time()[0]) + 86_400
         tracker.note(Facts(ref, "edge-1", "dev", soon, "annotation", DEFAULT, (OPS,)))

@@ -17,11 +17,11 @@ from deploy.actions.store import ActionStore
 from deploy.actions.windows import Windows
 from deploy.errors import NotFound, Refused, Unavailable
 from deploy.gateway import GatewayRef
-from deploy.policy import Policy
 from handlers.slack.payloads import Request
 from handlers.verbs import window
 from handlers.views import action
 from handlers.views.notes import notes
+from tests.support.actions import CODEC, ask, by_approvers, confirm
 from tests.support.redis_servers import started
 
 
@@ -35,18 +35,15 @@ REF = GatewayRef("west", "prod", "edge-1")
 
 def test_what_waits_for_a_confirmation_within_a_window_ends_with_it(server: Valkey) -> None:
     client = connect(server.url)
-    windows, store = Windows(client, AuditLog(client)), ActionStore(client)
+    windows, store = Windows(client, AuditLog(client)), ActionStore(client, CODEC)
     window_of = {
         user: windows.open(REF, user, by="U2", reason="x", seconds=60, request_id=user)
         for user in ("U1", "U3")
     }
     for name, user in (("AAAAAA", "U1"), ("BBBBBB", "U1"), ("CCCCCC", "U3")):
-        store.create(
-            name, kind="deploy", ref=REF, requester=user,
-            policy=Policy(window=window_of[user].key), digest="d1", request={}, plan={},
-            origin={}, ttl_seconds=60, request_id=name,
-        )  # fmt: skip
-    store.confirm("BBBBBB", by="U1", digest="d1", request_id="yes")
+        covered = by_approvers(window=window_of[user].key)
+        ask(store, name, ref=REF, requester=user, policy=covered)
+    confirm(store, "BBBBBB")
     windows.close(window_of["U1"].key, by="U2")
     slack: Any = SimpleNamespace()
     window.tell_ended(slack, windows, store)
@@ -64,12 +61,13 @@ def test_an_approver_closes_a_window_by_text_and_nobody_else_does(
 ) -> None:
     client = connect(server.url)
     windows = Windows(client, AuditLog(client))
-    monkeypatch.setattr(window, "find", lambda services, name: REF)
+    monkeypatch.setattr(window, "find", lambda caches, name: REF)
     allowed = {"U0BEN": Verdict(True, "an approver"), "U0ANA": Verdict(False, "not in the group")}
     services: Any = SimpleNamespace(
         slack=SimpleNamespace(),
+        caches={},
         windows=windows,
-        store=ActionStore(client),
+        store=ActionStore(client, CODEC),
         gatekeeper=SimpleNamespace(may_close=lambda ref, user: allowed[user]),
     )
 
@@ -115,11 +113,12 @@ class Channel:
 def services(server: Valkey, monkeypatch: pytest.MonkeyPatch) -> Any:
     """For an approver, in a channel."""
     client = connect(server.url)
-    monkeypatch.setattr(window, "find", lambda services, name: REF)
+    monkeypatch.setattr(window, "find", lambda caches, name: REF)
     return SimpleNamespace(
         slack=Channel(),
+        caches={},
         windows=Windows(client, AuditLog(client)),
-        store=ActionStore(client),
+        store=ActionStore(client, CODEC),
         gatekeeper=SimpleNamespace(
             environment=lambda ref: Environment("production"),
             may_close=lambda ref, user: Verdict(True, "an approver"),
@@ -179,7 +178,7 @@ def test_a_message_that_cannot_be_changed_keeps_no_other_from_saying_that_it_is_
         raise SlackApiError(error, {"error": error})
 
     slack: Any = SimpleNamespace(chat_update=update)
-    window.tell_ended(slack, windows, ActionStore(client))
+    window.tell_ended(slack, windows, ActionStore(client, CODEC))
     assert sorted(told) == ["C0", "C2"]
     left = client.zcard("gateway-bot:{windows}")
     assert left == (0 if error == "is_archived" else 1), "only what may yet be told is kept"
