@@ -256,7 +256,7 @@ def _buttons(action: Action, plan: Plan) -> Block:
         confirm=confirm(
             cut(title, 100),
             question,
-            "Approve" if by_approvers else words.button,
+            "Approve" if by_approvers else words.button.format(request=action.request),
         ),
     )
     others = [button("Cancel", "action_cancel", carried), _details_button(action)]

@@ -19,8 +19,9 @@ class KindWords:
     """How a kind of change is spoken of.
 
     `title` is formatted with `name`, `place` and `request`, the typed request. `infinitive`
-    completes “wants to …” and `button` labels the confirmation. `question` asks for it: formatted
-    with `title`, `tag` and `summary`, what the plan comes to. With `danger` the button is red.
+    completes “wants to …” and `button` labels the confirmation, formatted with `request` too.
+    `question` asks for it: formatted with `title`, `tag` and `summary`, what the plan comes to.
+    With `danger` the button is red.
     """
 
     title: str
@@ -41,7 +42,7 @@ KIND_WORDS: dict[str, KindWords] = {
     REGENERATE: KindWords(
         "Regenerate the {request.key} key of {name} on {place}",
         "regenerate this key",
-        "Regenerate the key",
+        "Regenerate the {request.key} key",
         "{title}? Every token made with it dies at once.",
         danger=True,
     ),

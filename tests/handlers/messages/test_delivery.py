@@ -17,11 +17,13 @@ from deploy.actions.record import Action
 from deploy.actions.reminders import remind
 from deploy.actions.store import ActionStore
 from deploy.deadline import Deadline
-from deploy.gateway import GatewayRef
-from deploy.policy import People, Policy
+from deploy.policy import People
 from handlers.messages.budget import Budgets
 from handlers.messages.delivery import Deliveries
 from handlers.views import notes
+from tests.support import actions
+from tests.support.actions import CODEC, by_approvers
+from tests.support.changes import PROD
 from tests.support.redis_servers import started
 from tests.support.slack_workspace import ANA, BEN, BOT, OPS, Person
 from tests.support.waiting import until
@@ -36,7 +38,7 @@ def server(tmp_path: Path) -> Iterator[Valkey]:
 
 @pytest.fixture
 def store(server: Valkey) -> ActionStore:
-    return ActionStore(connect(server.url))
+    return ActionStore(connect(server.url), CODEC)
 
 
 class Forgetful(WebClient):
@@ -60,7 +62,7 @@ def shown(action: Action) -> tuple[str, list[JSON]]:
 
 @contextmanager
 def delivering(client: WebClient, server: Valkey, owner: str = "bot-1") -> Iterator[Deliveries]:
-    outbox = Outbox(connect(server.url))
+    outbox = Outbox(connect(server.url), CODEC)
     made = Deliveries(client, outbox, shown, notes.notes, owner, budgets=Budgets())
     made.start()
     try:
@@ -70,17 +72,13 @@ def delivering(client: WebClient, server: Valkey, owner: str = "bot-1") -> Itera
 
 
 def ask(store: ActionStore, name: str = "AAAAAA", ttl: int = 600) -> None:
-    store.create(
-        name, kind="deploy", ref=GatewayRef("west", "prod", "edge-1"), requester=ANA,
-        policy=Policy("approvers", 1, People(groups=("S0APP",))), digest="d1", request={}, plan={},
-        origin={"channel": OPS}, ttl_seconds=ttl, request_id=name,
-    )  # fmt: skip
+    policy = by_approvers(people=People(groups=("S0APP",)))
+    origin = {"channel": OPS}
+    actions.ask(store, name, ref=PROD, requester=ANA, policy=policy, origin=origin, ttl=ttl)
 
 
 def deny(store: ActionStore, name: str = "AAAAAA") -> None:
-    store.deny(
-        name, by=BEN, person=BEN, eligible=True, digest="d1", reason="no", request_id=f"{name}-no"
-    )
+    actions.deny(store, BEN, name, reason="no")
 
 
 def top(person: Person) -> list[str]:
@@ -149,7 +147,7 @@ def test_one_bot_too_waits_where_slack_says_so_or_will_never_take_it(
     with delivering(slack, server):
         ask(store)
         until(lambda: slack.refused, "the refusal")
-    again = Outbox(connect(server.url)).claim("AAAAAA", "bot-1", 30)
+    again = Outbox(connect(server.url), CODEC).claim("AAAAAA", "bot-1", 30)
     assert (again is None) == waits
 
 
@@ -337,7 +335,7 @@ def test_what_is_to_be_told_in_person_later_keeps_no_line_of_the_thread(
 ) -> None:
     with delivering(Unreachable(client, "internal_error"), server):
         ask(store)
-        store.approve("AAAAAA", by=BEN, person=BEN, eligible=True, digest="d1", request_id="yes")
+        actions.approve(store, BEN)
         store.cancel("AAAAAA", by=ANA, digest="d1", request_id="no")
         until(lambda: any("took this back" in line for line in replies(person)), "the last line")
 

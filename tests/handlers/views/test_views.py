@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from slack_sdk.models.blocks import Block
 
-from deploy.actions.record import AUTOMATIC, Action, Event, Outcome, State
+from deploy.actions.record import Action, Event, Outcome, State
 from deploy.errors import Unavailable
 from deploy.gateway import ApimGateway, GatewayRef
-from deploy.plans.binding import Observed, build_plan, plan_to_mapping
+from deploy.plans.binding import Observed, build_plan
 from deploy.plans.plan import FieldChange, ObjectChange, WayBack
+from deploy.plans.requests import DeployRequest, KeyRequest
 from deploy.policy import Policy
 from deploy.rendering.manifests import render
 from deploy.rollouts.verdicts import span
@@ -29,6 +30,7 @@ from handlers.views import help as help_view
 from handlers.views import logs as logs_view
 from handlers.views import plan as plan_view
 from handlers.views.notes import notes
+from tests.support.actions import as_stored, by_approvers
 
 SPEC = GatewaySpec(
     ref=GatewayRef("west", "dev", "edge-1"),
@@ -56,8 +58,8 @@ def action(state: State, **more: Any) -> Action:
         person="U1",
         policy=Policy(),
         digest=PLAN.digest,
-        request={},
-        plan=json.loads(json.dumps(plan_to_mapping(PLAN))),
+        request=DeployRequest(SPEC),
+        plan=as_stored(PLAN),
         origin={"channel": "C1"},
         created_at=NOW,
         expires_at=NOW + 3600,
@@ -236,7 +238,7 @@ def test_everything_asked_for_of_a_new_gateway_is_shown() -> None:
     assert '[{"ip": "10.9.9.9", "hostnames": ["contoso.configuration' in shown
     assert "allowed-suites: ZZZ" in shown
     assert "hostAliases" not in "\n".join(plan_view.lines(PLAN)), "what is at its default is not"
-    modal = details.modal(action(State.PENDING, plan=plan_to_mapping(plan)))
+    modal = details.modal(action(State.PENDING, plan=as_stored(plan)))
     text = "".join(str(block) for block in modal["blocks"])
     assert text.count("Z") >= 900, "Details shows values whole"
     assert "contoso.configuration.azure-api.net" in text
@@ -255,11 +257,11 @@ def test_what_can_be_fixed_safely_has_a_button_unless_it_is_exempted() -> None:
     kept = dataclasses.replace(told, rule="other", exempted=Exempted("Agreed.", "2026-12-01"))
     advice = Finding("no-backup", "info", "No backup.", "Why.", "Give one.")
     plan = dataclasses.replace(PLAN, findings=(told, kept, advice))
-    _, blocks = action_view.render(action(State.PENDING, plan=plan_to_mapping(plan)))
+    _, blocks = action_view.render(action(State.PENDING, plan=as_stored(plan)))
     check(blocks)
     assert json.dumps(blocks).count("Fix: ") == 1
     assert "Fix: Ask for three." in json.dumps(blocks)
-    _, blocks = action_view.render(action(State.RUNNING, plan=plan_to_mapping(plan)))
+    _, blocks = action_view.render(action(State.RUNNING, plan=as_stored(plan)))
     assert "Fix: " not in json.dumps(blocks)
 
 
@@ -295,12 +297,9 @@ def test_what_keeps_a_rollout_from_having_pods_at_all_is_told() -> None:
 
 
 def test_a_plan_of_any_length_fits_and_says_what_it_leaves_out() -> None:
-    stored = json.loads(json.dumps(plan_to_mapping(PLAN)))
-    field = {"path": "spec.x" * 20, "old": "o" * 500, "new": "n" * 500, "restarts_pods": True}
-    stored["changes"] = [
-        {"kind": "Deployment", "name": f"d{n}", "change": "update", "fields": [field] * 5}
-        for n in range(100)
-    ]
+    field = FieldChange("spec.x" * 20, "o" * 500, "n" * 500, restarts_pods=True)
+    changes = (ObjectChange("Deployment", f"d{n}", "update", (field,) * 5) for n in range(100))
+    stored = as_stored(dataclasses.replace(PLAN, changes=tuple(changes)))
     _, blocks = action_view.render(action(State.PENDING, plan=stored))
     check(blocks)
     assert "more lines: see Details" in json.dumps(blocks)
@@ -314,9 +313,8 @@ DENIED = Finding("privileged", "deny", "It is privileged.", "So it is.", "Take i
 
 
 def test_a_click_that_kills_tokens_is_asked_about_by_the_name_of_the_key() -> None:
-    asked = action(
-        State.PENDING, kind="regenerate-key", request={"verb": "regenerate-key", "key": "secondary"}
-    )
+    request = KeyRequest(SPEC.ref, "secondary")
+    asked = action(State.PENDING, kind="regenerate-key", request=request)
     _, blocks = action_view.render(asked)
     dialog = blocks[-1]["elements"][0]["confirm"]
     assert dialog["title"]["text"].startswith("Regenerate the secondary key of edge-1 on")
@@ -326,7 +324,7 @@ def test_a_click_that_kills_tokens_is_asked_about_by_the_name_of_the_key() -> No
 @pytest.mark.parametrize("state", [State.FAILED, State.UNKNOWN, State.EXPIRED])
 def test_what_came_to_nothing_can_be_asked_for_again(state: State) -> None:
     asked = action(state, outcome=Outcome(state, "Azure does not answer."))
-    automatic = dataclasses.replace(asked, request={AUTOMATIC: True})
+    automatic = dataclasses.replace(asked, automatic=True)
     _, blocks = action_view.render(asked)
     assert "Ask again" in json.dumps(blocks)
     _, blocks = action_view.render(automatic)
@@ -337,9 +335,8 @@ def test_what_came_to_nothing_can_be_asked_for_again(state: State) -> None:
 def test_no_new_plan_is_promised_for_what_comes_again_by_itself() -> None:
     outcome = Outcome(State.SUPERSEDED, "Postponed: development is frozen.", "It comes again.")
     event = Event(4, "superseded", "", "", 1.0)
-    approved = Policy("approvers")
-    asked = action(State.SUPERSEDED, outcome=outcome, policy=approved)
-    automatic = dataclasses.replace(asked, request={AUTOMATIC: True})
+    asked = action(State.SUPERSEDED, outcome=outcome, policy=by_approvers())
+    automatic = dataclasses.replace(asked, automatic=True)
     assert [note.to for note in notes(asked, [event])] == ["thread", "requester"]
     assert all("A new plan follows" in note.text for note in notes(asked, [event]))
     (told,) = notes(automatic, [event])
@@ -348,7 +345,7 @@ def test_no_new_plan_is_promised_for_what_comes_again_by_itself() -> None:
 
 def with_findings(*findings: Finding) -> Action:
     plan = dataclasses.replace(PLAN, findings=findings)
-    return action(State.PENDING, plan=json.loads(json.dumps(plan_to_mapping(plan))))
+    return action(State.PENDING, plan=as_stored(plan))
 
 
 def test_findings_are_cut_to_what_a_person_reads_and_all_are_in_the_details() -> None:
