@@ -10,7 +10,7 @@ from deploy.annotations import SPEC_ANNOTATION
 from deploy.azure import ApimInstance
 from deploy.changes.kinds import DEPLOY
 from deploy.errors import GatewayBotError, InvalidInput, NotFound, Refused
-from deploy.gateway import GatewayRef
+from deploy.gateway import NAME_LIMIT, GatewayRef, check_label
 from deploy.plans.requests import DeployRequest
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.overlay import EXAMPLE, from_file, from_words, from_yaml, merged
@@ -109,7 +109,7 @@ def submit(services: Services, submission: Submission) -> Request:
     try:
         cluster, namespace = _place(request)
         name = str(chosen.get("name") or gateway.rpartition("/")[2].lower())
-        ref = GatewayRef(cluster, namespace, name)
+        ref = GatewayRef(cluster, namespace, check_label(name, "name", NAME_LIMIT))
         if "replicas" in chosen:
             chosen["replicas"] = _whole(chosen["replicas"])
         _check_more(request)
