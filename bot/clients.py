@@ -81,7 +81,7 @@ def instances_of(settings: Settings) -> Mapping[str, ApimInstance]:
             resource_group=item.resource_group,
             service=item.service,
             configuration_endpoint=item.configuration_endpoint
-            or f"{item.service}.configuration.azure-api.net",
+            or f"{item.service.lower()}.configuration.azure-api.net",
             endpoints=item.endpoints,
         )
         for item in settings.apim

@@ -7,9 +7,10 @@ from typing import Self
 from deploy.errors import InvalidInput
 
 _DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+_DNS_NAME = re.compile(rf"(?=.{{1,253}}$){_DNS_LABEL.pattern}(\.{_DNS_LABEL.pattern})*")
 _LONGEST_SUFFIX = "-instance-discovery"
 NAME_LIMIT = 63 - len(_LONGEST_SUFFIX)
-"""Kubernetes names a Service with at most 63 characters (RFC 1035 label)."""
+"""Of a name that this bot gives: a Service's has at most 63 characters (RFC 1035 label)."""
 
 DEFAULT_REPOSITORY = "mcr.microsoft.com/azure-api-management/gateway"
 
@@ -28,7 +29,10 @@ def check_label(value: str, field_path: str, limit: int = 63) -> str:
 
 @dataclass(frozen=True, order=True)
 class GatewayRef:
-    """Where a gateway runs: cluster, namespace and the name of its Deployment."""
+    """Where a gateway runs: cluster, namespace and the name of its Deployment.
+
+    Others give names that this bot would not give, so every name that Kubernetes takes is one.
+    """
 
     cluster: str
     namespace: str
@@ -37,7 +41,8 @@ class GatewayRef:
     def __post_init__(self) -> None:
         check_label(self.cluster, "cluster")
         check_label(self.namespace, "namespace")
-        check_label(self.name, "name", NAME_LIMIT)
+        if not _DNS_NAME.fullmatch(self.name):
+            check_label(self.name, "name", NAME_LIMIT)
 
     @classmethod
     def parse(cls, text: str) -> Self:

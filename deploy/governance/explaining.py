@@ -19,7 +19,8 @@ _LISTED = 3
 def findings(authority: TokenAuthority, target: GatewayRef) -> tuple[Finding, ...]:
     """Who else decides and why, and which places could act as this gateway."""
     found = []
-    for governing in authority.governing:
+    # The first is the target's own, which decides in any case.
+    for governing in authority.governing[1:]:
         reasons = [
             _BECAUSE[reason.because].format(by=reason.by)
             for reason in governing.reasons

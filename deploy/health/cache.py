@@ -268,7 +268,7 @@ class ClusterCache:
         found = []
         for key, deployment in self._kinds["Deployment"].items.items():
             ref = inventory.ref_of(self.cluster.name, deployment)
-            if ref is None or not self._is_gateway(deployment):
+            if not self._is_gateway(deployment):
                 continue
             used = secret_key(deployment)
             own = sorted(pods.get(key, ()), key=_by_age)

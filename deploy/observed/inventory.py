@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from deploy.annotations import MANAGER, SPEC_ANNOTATION
-from deploy.errors import InvalidInput
 from deploy.gateway import GatewayRef
 from deploy.kube.objects import Manifest
 
@@ -58,13 +57,10 @@ def reads_any(deployment: Manifest, config_maps: Iterable[tuple[str, str]]) -> b
     return any((namespace, name) in known for name in settings_maps(deployment))
 
 
-def ref_of(cluster: str, deployment: Manifest) -> GatewayRef | None:
-    """Where it runs; None when its name is longer than any gateway of this bot may have."""
+def ref_of(cluster: str, deployment: Manifest) -> GatewayRef:
+    """Where it runs."""
     metadata = deployment["metadata"]
-    try:
-        return GatewayRef(cluster, metadata["namespace"], metadata["name"])
-    except InvalidInput:
-        return None
+    return GatewayRef(cluster, metadata["namespace"], metadata["name"])
 
 
 def managed_by(deployment: Manifest) -> str:

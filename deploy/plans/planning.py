@@ -15,6 +15,7 @@ from deploy.kube.api_errors import OwnershipConflicts
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.observed.history import serving
+from deploy.observed.inventory import spec_field
 from deploy.observed.pods import token_secret_of
 from deploy.observed.token_facts import secret_facts
 from deploy.plans.binding import Observed, build_plan
@@ -26,7 +27,7 @@ from deploy.rendering.manifests import render
 from deploy.rules.finding import Finding
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.tokens.rotation import Rotation, rotated_token
-from deploy.tokens.token import SecretFacts, plan_token
+from deploy.tokens.token import SecretFacts, new_token, plan_token
 from deploy.tokens.token_plan import TokenPlan
 
 _DAY = 24 * 3600
@@ -187,6 +188,9 @@ class Planner:
         facts = secret_facts(secret, used[1]) if secret and used else None
         if rotation is None:
             token = self._token(spec, action_id, facts)
+            if not token.mint and (other := self._other_service(deployment, spec)):
+                why = f"The token in use is of API Management instance {other}."
+                token = new_token(spec, action_id, why)
             if used and secret is None and token.mint:
                 gone = f"The Secret that its pods read their token from, {used[0]}, is gone."
                 token = dataclasses.replace(token, reason=gone)
@@ -202,6 +206,19 @@ class Planner:
 
     def _token(self, spec: GatewaySpec, action_id: str, facts: SecretFacts | None) -> TokenPlan:
         return plan_token(spec=spec, now=self._clock(), live_secret=facts, action_id=action_id)
+
+    def _other_service(self, deployment: Manifest | None, spec: GatewaySpec) -> str:
+        """The instance that the token in use is of, where that is not known to be the same service.
+
+        A token's text does not say it. Kept, it would be sent where those who govern it were not
+        asked.
+        """
+        named = spec_field(deployment, "apim", "instance") if deployment else ""
+        if named in ("", spec.apim.instance):
+            return ""
+        before, after = self._instances.get(named), self._instances.get(spec.apim.instance)
+        same = before and after and before.arm_id.lower() == after.arm_id.lower()
+        return "" if same else named
 
     def _tags(self) -> Sequence[str]:
         """What the registry has; a registry that does not answer must not stop a plan."""

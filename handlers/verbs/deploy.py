@@ -14,7 +14,7 @@ from deploy.azure import ApimInstance, ArmClient
 from deploy.changes.kinds import DEPLOY
 from deploy.changes.propose import Proposer
 from deploy.errors import GatewayBotError, InvalidInput, NotFound, Refused
-from deploy.gateway import GatewayRef
+from deploy.gateway import NAME_LIMIT, GatewayRef, check_label
 from deploy.images import Registry
 from deploy.kube.cluster import Cluster
 from deploy.plans.requests import DeployRequest
@@ -131,7 +131,7 @@ def submit(needs: Needs, submission: Submission) -> Request:
     try:
         cluster, namespace = _place(request)
         name = str(chosen.get("name") or gateway.rpartition("/")[2].lower())
-        ref = GatewayRef(cluster, namespace, name)
+        ref = GatewayRef(cluster, namespace, check_label(name, "name", NAME_LIMIT))
         if "replicas" in chosen:
             chosen["replicas"] = _whole(chosen["replicas"])
         _check_more(request)

@@ -90,6 +90,7 @@ def test_two_entries_of_one_service_are_the_same_gateways(tmp_path: Path) -> Non
     assert one == other
     assert str(one).endswith("/microsoft.apimanagement/service/contoso/gateways/edge-1")
     own = "contoso.configuration.azure-api.net"
+    assert instances["contoso"].configuration_endpoint == own, "a host has no capitals in a spec"
     assert known_hosts(instances, "contoso") == (own, "eu.example")
     assert known_hosts(instances, "nowhere") == ()
 

@@ -22,9 +22,7 @@ def token_world(path: Path, gateways: Sequence[str], clusters: Sequence[str]) ->
     entries of the settings are one service, and `shared-*` is governed by development alone."""
     world: dict[str, Any] = copy.deepcopy(yaml.safe_load(DEFAULT.read_text()))
     azure = world["azure"]
-    azure["gateways"] = [
-        {"name": name, "description": "", "location": "North"} for name in gateways
-    ]
+    azure["gateways"] = [{"name": name, "location": "North"} for name in gateways]
     service = {
         "subscription": azure["subscription"],
         "resource_group": azure["resource_group"],
@@ -32,7 +30,7 @@ def token_world(path: Path, gateways: Sequence[str], clusters: Sequence[str]) ->
     }
     again = {key: value.upper() for key, value in service.items()}
     world |= {
-        "clusters": {name: ["dev", "prod", "lab"] for name in clusters},
+        "clusters": [{"name": name, "namespaces": ["dev", "prod", "lab"]} for name in clusters],
         "legacy": None,
         "settings": {
             "apim": [

@@ -160,7 +160,7 @@ def portal(
     env = [{"name": "config.service.auth", **auth}]
     labels = {"app": name}
     container = {
-        "name": name,
+        "name": "gateway",
         "image": IMAGE,
         "env": env,
         "envFrom": [{"configMapRef": {"name": f"{name}-env"}}],
@@ -222,6 +222,8 @@ def test_a_gateway_that_runs_nowhere_else_follows_its_target(world: World) -> No
         pytest.param({}, id="by the portal's YAML"),
         pytest.param({"gateway": "EDGE-1"}, id="in upper case"),
         pytest.param({"name": "other"}, id="under another name"),
+        pytest.param({"name": "edge.1"}, id="under a name with a dot"),
+        pytest.param({"name": f"{'long-' * 10}1"}, id="under a name longer than this bot gives"),
         pytest.param({"endpoint": "10.0.0.9"}, id="at an endpoint nobody knows"),
         pytest.param({"token": "unreadable"}, id="with a token that cannot be read"),
         pytest.param({"token": None}, id="with a Secret that is gone"),

@@ -194,6 +194,25 @@ def test_a_missing_secret_is_minted_anew(cluster: Cluster, planner: Planner) -> 
     assert "edge-1-token-abc234, is gone" in plan.token.reason
 
 
+def test_the_token_of_another_service_is_not_kept(cluster: Cluster) -> None:
+    again = dataclasses.replace(INSTANCE, name="again", subscription="SUB")
+    other = dataclasses.replace(INSTANCE, name="fabrikam", service="fabrikam")
+    instances = {each.name: each for each in (INSTANCE, again, other)}
+    planner = Planner({"west": cluster}.__getitem__, list, instances=instances)
+    deploy(cluster, planner)
+
+    def planned(instance: str, known: Planner = planner) -> Plan:
+        apim = dataclasses.replace(SPEC.apim, instance=instance)
+        return known.plan(dataclasses.replace(SPEC, apim=apim), "XYZ789")
+
+    assert not planned("again").token.mint
+    minted = planned("fabrikam").token
+    assert minted.mint
+    assert minted.reason == "The token in use is of API Management instance contoso."
+    renamed = Planner({"west": cluster}.__getitem__, list, instances={"again": again})
+    assert planned("again", renamed).token.mint, "the settings no longer tell which service it was"
+
+
 def test_a_missing_namespace_ends_the_plan(planner: Planner) -> None:
     nowhere = dataclasses.replace(SPEC, ref=GatewayRef("west", "nowhere", "edge-1"))
     with pytest.raises(NotFound, match="There is no namespace “nowhere” on cluster “west”"):
