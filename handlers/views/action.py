@@ -399,7 +399,6 @@ _REFUSALS = {
     "not-running": "This is not running. Cancel it instead.",
     "stopping": "This is stopping already.",
     "frozen": "A freeze forbids this now.",
-    "grown": "More people have to approve this now. It is planned again, and put to all of them.",
 }
 
 

@@ -23,7 +23,9 @@ from deploy.actions.connection import connect
 from deploy.actions.record import State
 from deploy.actions.store import ActionStore
 from deploy.gateway import GatewayRef
-from deploy.policy import People, Policy
+from deploy.plans.requests import DeployRequest
+from deploy.policy import People
+from tests.support.actions import CODEC, by_approvers, facts, plan_of
 
 CLIENTS = 16
 _ACTIONS = 60
@@ -62,7 +64,7 @@ def measure() -> tuple[Measured, Measured, float]:
 
 
 def _ours(url: str) -> Measured:
-    stores = [ActionStore(connect(url)) for _ in range(CLIENTS)]
+    stores = [ActionStore(connect(url), CODEC) for _ in range(CLIENTS)]
     ids = [_ask(stores[0], f"B{n}") for n in range(_ACTIONS)]
 
     def decide(client: int, action_id: str, who: str) -> str:
@@ -75,7 +77,7 @@ def _ours(url: str) -> Measured:
 
 
 def _alone(url: str) -> float:
-    store = ActionStore(connect(url))
+    store = ActionStore(connect(url), CODEC)
     taken = []
     for number in range(100):
         action_id = _ask(store, f"C{number}")
@@ -141,6 +143,8 @@ def _race(ids: list[str], decide: Decide) -> list[float]:
 
 
 _NUMBERS = itertools.count()
+_PLAN = plan_of(GatewayRef("west", "prod", "edge-1"))
+_POLICY = by_approvers(_QUORUM, People(tuple(f"U{n}" for n in range(CLIENTS))))
 
 
 def _ask(store: ActionStore, action_id: str) -> str:
@@ -149,10 +153,10 @@ def _ask(store: ActionStore, action_id: str) -> str:
         kind="deploy",
         ref=GatewayRef("west", "prod", "edge-1"),
         requester="U99",
-        policy=Policy("approvers", _QUORUM, People(tuple(f"U{n}" for n in range(CLIENTS)))),
+        policy=_POLICY,
         digest="d",
-        request={},
-        plan={},
+        request=DeployRequest(_PLAN.spec),
+        plan=_PLAN,
         origin={},
         ttl_seconds=600,
         request_id=action_id,
@@ -165,9 +169,9 @@ def _approve(store: ActionStore, action_id: str, who: str) -> str:
         action_id,
         by=who,
         person=who,
-        eligible=True,
         digest="d",
         request_id=f"{who}:{next(_NUMBERS)}",
+        facts=facts(_POLICY),
     ).result
 
 

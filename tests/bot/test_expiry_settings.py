@@ -1,7 +1,6 @@
 """Settings of warnings and of automatic rotation."""
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,9 +9,8 @@ import yaml
 from bot.clients import (
     automatic_rules,
     digest_channels,
-    environments_of,
     expiry_rules,
-    rooms_of,
+    rotations_at_once,
 )
 from bot.settings import Settings, load_settings
 from deploy.errors import InvalidInput
@@ -68,13 +66,8 @@ def test_automatic_rotation_is_as_its_environment_has_it(tmp_path: Path) -> None
     assert (rule.mode, rule.before, rule.at_once) == ("auto", 5 * DAY, 3)
     assert rule.standing == "Ben Lindqvist, 2026-11-01"
     assert automatic_rules(found)["development"].mode == "off"
-    rooms = rooms_of(found, environments_of(found))
-
-    def counted(kind: str, ref: GatewayRef) -> int:
-        action: Any = SimpleNamespace(kind=kind, ref=ref)
-        return len(rooms(action))
-
-    assert [counted("rotate", PROD), counted("rotate", DEV), counted("deploy", DEV)] == [3, 1, 0]
+    at_once = rotations_at_once(found)
+    assert [at_once(name) for name in ("production", "development", "no such")] == [3, 1, 1]
 
 
 @pytest.mark.parametrize(

@@ -11,14 +11,16 @@ from deploy.actions.record import Action
 from deploy.actions.store import ActionStore, Decision
 from deploy.actions.windows import Windows
 from deploy.changes.decide import By, Decider
-from deploy.changes.kinds import Kind
+from deploy.changes.kinds import KINDS, by_name
 from deploy.changes.policies import Governing, Policies
 from deploy.changes.propose import Ask, Proposal, Proposer, Settings
-from deploy.errors import Unavailable
 from deploy.gateway import GatewayRef
+from deploy.governance.requirements import Governing as GoverningEnvironment
+from deploy.governance.requirements import TokenAuthority
 from deploy.plans.plan import Plan
 from deploy.plans.requests import ScaleRequest
-from tests.support.actions import APPROVERS, CODEC, REF, kinds, plan_of
+from tests.support.actions import APPROVERS, CODEC, REF, plan_of, workings
+from tests.support.authority import People, authority
 
 PROD = GatewayRef("west", "prod", "edge-1")
 PRODUCTION = Environment(
@@ -27,18 +29,30 @@ PRODUCTION = Environment(
 DEVELOPMENT = Environment("development", namespaces=("dev",))
 
 
-class Groups:
+class Groups(People):
     """Who is in which group, at this moment; or nobody says."""
 
     def __init__(self, **members: Sequence[str]) -> None:
-        self.members: dict[str, Sequence[str]] = dict(members)
-        self.away = False
+        super().__init__(dict(members))
 
-    def groups_of(self, user: str, groups: Sequence[str]) -> frozenset[str]:
-        """Those of `groups` that `user` is in."""
-        if self.away:
-            raise Unavailable("Slack does not say.")
-        return frozenset(group for group in groups if user in self.members.get(group, ()))
+    @property
+    def members(self) -> dict[str, Sequence[str]]:
+        """The user ids by group; a test changes them."""
+        return self.groups  # type: ignore[return-value]
+
+
+def nobody_else(plan: Plan, *, regenerates: bool = False) -> TokenAuthority:
+    """The target alone decides."""
+    return TokenAuthority(())
+
+
+def governed_by(*environments: str) -> Governing:
+    """Those environments decide too."""
+
+    def required(plan: Plan, *, regenerates: bool = False) -> TokenAuthority:
+        return TokenAuthority(tuple(GoverningEnvironment(name, ()) for name in environments))
+
+    return required
 
 
 class Changes:
@@ -53,7 +67,7 @@ class Changes:
         *environments: Environment,
         groups: Groups | None = None,
         people: Mapping[str, str] | None = None,
-        governing: Governing = lambda kind, plan: (),
+        governing: Governing = nobody_else,
     ) -> None:
         self.environments = environments or (PRODUCTION, DEVELOPMENT)
         self.groups = groups or Groups(S1=("U2", "U3"))
@@ -64,17 +78,24 @@ class Changes:
         self.now = datetime.datetime.now(datetime.UTC)
         self.renewed: list[tuple[str, str]] = []
         self.woken: list[str] = []
-        self.kinds: Mapping[str, Kind] = {
+        self.kinds = by_name(KINDS)
+        self.workings = {
             name: dataclasses.replace(
-                kind, plan=lambda request, new_id: self.plans(request, new_id)
+                each, plan=lambda request, new_id: self.plans(request, new_id)
             )
-            for name, kind in kinds().items()
+            for name, each in workings().items()
         }
-        person = (people or {}).get
+        self.authority = authority(
+            *self.environments,
+            people=self.groups,
+            identities=people,
+            windows=self.windows,
+            clock=lambda: self.now,
+        )
         self.policies = Policies(
             self.environments,
             self.kinds,
-            self.groups,
+            self.authority,
             self.windows,
             governing,
             clock=lambda: self.now,
@@ -82,18 +103,15 @@ class Changes:
         self.proposer = Proposer(
             self.store,
             self.kinds,
+            self.workings,
             self.policies,
             self.windows,
             lambda ref, user, channel: self.may_ask(ref, user, channel),
-            Settings(self.environments, 900, lambda user: person(user, user)),
+            Settings(self.environments, 900, self.authority.person),
             self.woken.append,
         )
         self.decider = Decider(
-            self.store,
-            self.policies,
-            self._renew,
-            lambda user: person(user, user),
-            self.woken.append,
+            self.store, self.policies, self._renew, self.authority, self.woken.append
         )
 
     def _renew(self, action: Action, request_id: str) -> None:

@@ -21,6 +21,8 @@ from deploy.actions.record import ChangeRequest, Denial, Outcome, State
 from deploy.actions.records import Records
 from deploy.actions.runner import Runner
 from deploy.actions.store import ActionStore
+from deploy.changes.kinds import KINDS, by_name
+from deploy.deadline import Deadline
 from deploy.gateway import GatewayRef
 from deploy.plans.requests import (
     DeployRequest,
@@ -43,7 +45,6 @@ from tests.support.actions import (
     confirm,
     contents,
     facts,
-    kinds,
     plan_of,
     spec_of,
 )
@@ -107,7 +108,7 @@ REQUESTS: list[ChangeRequest] = [
 @pytest.mark.parametrize("request_", REQUESTS, ids=lambda each: type(each).__name__)
 def test_a_body_is_read_back_as_it_was_written(request_: ChangeRequest) -> None:
     asked: object = type(request_)
-    names = [name for name, kind in kinds().items() if kind.request is asked]
+    names = [name for name, kind in by_name(KINDS).items() if kind.request is asked]
     assert names
     for name in names:
         body = Body(
@@ -122,7 +123,7 @@ def test_a_body_is_read_back_as_it_was_written(request_: ChangeRequest) -> None:
 
 def test_every_kind_of_change_can_be_written_and_read() -> None:
     asked: set[object] = {type(each) for each in REQUESTS}
-    assert asked == {kind.request for kind in kinds().values()}
+    assert asked == {kind.request for kind in KINDS}
 
 
 @pytest.mark.parametrize(
@@ -295,14 +296,22 @@ def test_what_cannot_be_read_is_not_carried_out_and_others_are(
     fence = SimpleNamespace(renew=finished.is_set, release=finished.set)
     fences: Any = SimpleNamespace(seen=lambda ref: 0, take=lambda *_: fence)
     executor: Any = SimpleNamespace(execute=refused)
-    runner = Runner(store, leases, fences, {"deploy": executor}, owner="bot-1", poll_seconds=0.05)
+    runner = Runner(
+        store,
+        leases,
+        fences,
+        {"deploy": executor},
+        owner="bot-1",
+        report=refused,
+        poll_seconds=0.05,
+    )
     runner.start()
     ask(store, "BBBBBB")
     confirm(store, "BBBBBB")
     until(finished.is_set, "the other to be carried out", 10)
     # Both are given out again after a second.
     until(lambda: client.zscore("gateway-bot:{due}", "AAAAAA") > 0, "a look at it", 10)
-    runner.stop(5)
+    runner.stop(Deadline.after(5))
     assert ran == ["BBBBBB"]
     assert client.hget("gateway-bot:{a:AAAAAA}:act", "state") == "approved"
     assert client.zscore("gateway-bot:{due}", "AAAAAA") is not None

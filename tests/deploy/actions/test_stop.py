@@ -16,10 +16,12 @@ from deploy.actions.leases import GatewayLeases
 from deploy.actions.record import Action, Outcome, State
 from deploy.actions.runner import Runner
 from deploy.actions.store import ActionStore
+from deploy.deadline import Deadline
 from deploy.kube.cluster import Cluster
 from deploy.kube.cluster import connect as connect_cluster
 from deploy.retry import RunLost
-from tests.deploy.actions.test_runner import REF, Work, ask, ended, runner
+from tests.deploy.actions.test_runner import Work, ask, ended, runner
+from tests.support.actions import CODEC, REF, confirm
 from tests.support.redis_servers import started
 from tests.support.running_cluster import RunningCluster
 from tests.support.waiting import until
@@ -56,7 +58,7 @@ def client(server: Valkey) -> Any:
 
 @pytest.fixture
 def store(client: Any) -> ActionStore:
-    return ActionStore(client)
+    return ActionStore(client, CODEC)
 
 
 def stop(store: ActionStore, name: str = "AAAAAA", request_id: str = "stop") -> str:
@@ -79,7 +81,7 @@ def test_only_what_runs_is_stopped_and_a_repetition_is_answered_alike(store: Act
     assert stop(store, "NOSUCH") == "gone"
     ask(store, "AAAAAA", confirm=False)
     assert stop(store) == "not-running"
-    store.confirm("AAAAAA", by="U1", digest="d", request_id="yes")
+    confirm(store, "AAAAAA")
     assert stop(store) == "not-running"
     assert store.claim("AAAAAA", "bot-1", 1, 60) is not None
     decision = store.stop("AAAAAA", by="U9", request_id="stop")
@@ -118,7 +120,7 @@ def test_a_run_that_waits_ends_and_says_how(
     until(lambda: work.ran, "the run")
     assert stop(store) == "done"
     action = ended(store, "AAAAAA")
-    one.stop(5)
+    one.stop(Deadline.after(5))
     assert action.outcome == Outcome(State.STOPPED, "stopped")
     assert [e.name for e in store.events("AAAAAA")][-2:] == ["stop", "stopped"]
 
@@ -143,7 +145,7 @@ def test_after_the_stop_nothing_is_written_even_before_the_run_has_heard_of_it(
     one = runner(client, fences, Writes())
     ask(store, "AAAAAA")
     action = ended(store, "AAAAAA")
-    one.stop(5)
+    one.stop(Deadline.after(5))
     assert (action.state, action.steps, written) == (State.STOPPED, (), [])
 
 
@@ -158,7 +160,7 @@ def test_a_run_that_ends_as_it_is_stopped_hands_on_what_it_came_to(
     one = runner(client, fences, Ends())
     ask(store, "AAAAAA")
     action = ended(store, "AAAAAA")
-    one.stop(5)
+    one.stop(Deadline.after(5))
     assert action.outcome == Outcome(State.STOPPED, "stopped", "Quota exceeded.")
 
 
@@ -184,7 +186,7 @@ def test_who_waits_behind_a_stopped_action_begins_within_seconds(
     assert ended(store, "AAAAAA").state is State.STOPPED
     assert ended(store, "BBBBBB").state is State.SUCCEEDED
     for bot in bots:
-        bot.stop(5)
+        bot.stop(Deadline.after(5))
 
 
 @pytest.mark.parametrize("full", [False, True], ids=["free", "full"])
@@ -199,7 +201,7 @@ def test_what_a_dead_bot_was_told_to_stop_is_ended_by_the_next_without_a_write(
     work = Work()
     one = runner(client, fences, work, rooms=1)
     action = ended(store, "AAAAAA")
-    one.stop(5)
+    one.stop(Deadline.after(5))
     assert (action.state, action.attempts, work.ran) == (State.STOPPED, 2, [])
     assert west.get("Lease", REF.namespace, lease_name(REF)) is None
 
@@ -219,7 +221,7 @@ def test_a_run_that_waits_for_the_lease_object_is_stopped_too(
     until(waits, "the wait")
     stop(store)
     assert ended(store, "AAAAAA").state is State.STOPPED
-    one.stop(5)
+    one.stop(Deadline.after(5))
     assert work.ran == []
 
 
@@ -241,7 +243,7 @@ def test_a_redis_that_is_away_as_the_run_ends_delays_the_end_only(
     assert stopped.wait(10)
     server.start()
     assert ended(store, "AAAAAA").state is State.STOPPED
-    one.stop(5)
+    one.stop(Deadline.after(5))
 
 
 def test_a_report_that_fails_leaves_no_action_without_an_end(
@@ -260,6 +262,6 @@ def test_a_report_that_fails_leaves_no_action_without_an_end(
     until(lambda: work.ran, "the run")
     stop(store)
     action = ended(store, "AAAAAA")
-    one.stop(5)
+    one.stop(Deadline.after(5))
     assert action.state is State.STOPPED
     assert "secret text" not in str(action)

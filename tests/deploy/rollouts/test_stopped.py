@@ -157,7 +157,9 @@ def test_what_cannot_be_read_is_said_to_be_unknown_and_soon(bench: Bench, fault:
     elif fault == "slow":
         bench.bed.api("api_slow_ms", 2500)
     else:
-        action = dataclasses.replace(action, plan={**action.plan, "cluster_uid": "other"})
+        action = dataclasses.replace(
+            action, plan=dataclasses.replace(action.plan, cluster_uid="other")
+        )
     began = time.monotonic()
     outcome = report(bench, action, seconds=1.0)
     assert time.monotonic() - began < 2.4
