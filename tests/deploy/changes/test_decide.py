@@ -18,11 +18,11 @@ from deploy.errors import InvalidInput, Refused, Unavailable
 from deploy.gateway import GatewayRef
 from deploy.policy import People
 from tests.support.actions import REF, approve, ask, by_approvers, contents, plan_of
-from tests.support.changes import DEVELOPMENT, PROD, PRODUCTION, Changes, Groups
+from tests.support.changes import DEVELOPMENT, PROD, PRODUCTION, Changes, Groups, governed_by
 from tests.support.redis_servers import started
 
 STAGING = Environment("staging", namespaces=("stage",), approval=Approval(People(groups=("S2",))))
-BOTH = {"governing": lambda kind, plan: ("staging",)}
+BOTH = {"governing": governed_by("staging")}
 
 
 @pytest.fixture(scope="module")

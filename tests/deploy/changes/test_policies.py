@@ -19,7 +19,7 @@ from deploy.gateway import GatewayRef
 from deploy.plans.requests import KeyRequest
 from deploy.policy import People, Policy, Requirement
 from tests.support.actions import APPROVERS, REF, by_approvers, plan_of
-from tests.support.changes import DEVELOPMENT, PROD, PRODUCTION, Changes, Groups
+from tests.support.changes import DEVELOPMENT, PROD, PRODUCTION, Changes, Groups, governed_by
 from tests.support.redis_servers import started
 
 NOW = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.UTC)
@@ -124,7 +124,7 @@ def test_a_window_of_who_left_the_approvers_is_worth_nothing(made: Made) -> None
 
 
 def test_a_window_speaks_for_no_other_environment_that_a_change_concerns(made: Made) -> None:
-    changes = made(PRODUCTION, STAGING, governing=lambda kind, plan: ("staging",))
+    changes = made(PRODUCTION, STAGING, governing=governed_by("staging"))
     window = changes.windows.open(PROD, "U1", by="U2", reason="x", seconds=60, request_id="r")
     found = policy(changes, PROD)
     assert found.requirements == (
@@ -145,7 +145,7 @@ def test_a_freeze_holds_for_a_window_too(made: Made) -> None:
 
 def test_what_concerns_every_environment_waits_for_the_freezes_of_all(made: Made) -> None:
     staging = dataclasses.replace(STAGING, freezes=(FREEZE,))
-    changes = made(PRODUCTION, staging, governing=lambda kind, plan: ("staging",))
+    changes = made(PRODUCTION, staging, governing=governed_by("staging"))
     assert len(policy(changes, PROD).requirements) == 2
     with pytest.raises(Refused, match="staging is frozen"):
         policy(changes, PROD, kind="regenerate-key")
@@ -154,10 +154,10 @@ def test_what_concerns_every_environment_waits_for_the_freezes_of_all(made: Made
 
 
 def test_where_the_same_key_is_productions_production_decides(made: Made) -> None:
-    changes = made(governing=lambda kind, plan: ("production", "development"))
+    changes = made(governing=governed_by("production", "development"))
     assert policy(changes, REF, kind="regenerate-key") == by_approvers()
     bare = dataclasses.replace(PRODUCTION, approval=None)
-    nobody = made(bare, DEVELOPMENT, governing=lambda kind, plan: ("production",))
+    nobody = made(bare, DEVELOPMENT, governing=governed_by("production"))
     with pytest.raises(Refused, match="nobody who approves"):
         policy(nobody, REF, kind="regenerate-key")
 
@@ -167,7 +167,7 @@ def test_what_came_to_production_meanwhile_is_put_to_production_before_it_begins
 ) -> None:
     confirmed = acted(Policy(), ref=REF, plan=plan_of(REF))
     assert carried_out(made(), confirmed).state is State.SUCCEEDED
-    outcome = carried_out(made(governing=lambda kind, plan: ("production",)), confirmed)
+    outcome = carried_out(made(governing=governed_by("production")), confirmed)
     assert outcome.state is State.SUPERSEDED
     assert outcome.happened == "This needs an approval by now."
     assert outcome.meaning == "Nothing was changed."
@@ -230,7 +230,7 @@ def test_only_the_freeze_of_then_is_the_same_freeze(made: Made) -> None:
 
 
 def test_an_approval_in_the_settings_stands_in_for_the_targets_approvers_only(made: Made) -> None:
-    changes = made(PRODUCTION, STAGING, governing=lambda kind, plan: ("staging",))
+    changes = made(PRODUCTION, STAGING, governing=governed_by("staging"))
     found = policy(changes, PROD, kind="rotate", standing="Ben")
     assert found.standing == "Ben"
     assert [each.environment for each in found.requirements] == ["staging"]
@@ -252,7 +252,7 @@ def test_a_vote_serves_every_environment_of_which_it_is_an_approvers(made: Made)
         (Requirement("production", APPROVERS), Requirement("staging", People(groups=("S2",)), 2))
     )
     staging = dataclasses.replace(STAGING, approval=Approval(People(groups=("S2",)), 2))
-    changes = made(PRODUCTION, staging, groups=groups, governing=lambda kind, plan: ("staging",))
+    changes = made(PRODUCTION, staging, groups=groups, governing=governed_by("staging"))
     action = acted(both, State.PENDING)
     assert changes.policies.facts(action, "U2").serves == ("production", "staging")
     assert changes.policies.facts(action, "U3").serves == ("staging",)

@@ -21,7 +21,7 @@ from handlers.verbs import approve, rotate
 from handlers.views import denial
 from tests.support import actions
 from tests.support.actions import by_approvers, plan_of
-from tests.support.changes import PROD, Changes
+from tests.support.changes import PROD, Changes, governed_by
 from tests.support.needs import needs
 from tests.support.redis_servers import started
 
@@ -185,7 +185,7 @@ def test_who_says_yes_to_what_more_decide_on_by_now_is_told_that_it_is_planned_a
     client: Any,
 ) -> None:
     staging = Environment("staging", approval=Approval(PEOPLE))
-    desk = Desk(client, PRODUCTION, staging, governing=lambda kind, plan: ("staging",))
+    desk = Desk(client, PRODUCTION, staging, governing=governed_by("staging"))
     desk.ask("AAAAAA", MINE)
     said = desk.click("action_approve", "U2", "AAAAAA")
     assert "More approvals are needed by now" in said
