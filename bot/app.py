@@ -42,7 +42,7 @@ class Bot:
         watching = watching_of(settings, outside, stores, expiry.azure_events, budgets)
         live = live_views_of(outside, stores, budgets)
         pool = Pool(WORKERS, "work")
-        for_verbs = for_verbs_of(settings, outside, stores, pool)
+        for_verbs = for_verbs_of(settings, outside, stores, pool, verbs)
         binder = Binder(outside, changes, watching, expiry, live, for_verbs)
         talk = conversation_of(settings, secrets, outside, stores, binder, live, pool, verbs)
         self._transport = talk.transport

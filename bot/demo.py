@@ -41,10 +41,12 @@ def demo(
     kubeconfig: Path | None,
     slack_mode: str,
     world: Path | None = None,
+    program: str = "bot",
 ) -> int:
     """Run until Ctrl-C or SIGTERM. Without `data` everything is forgotten at the end.
 
-    `world` is the file of who and what there is, where it is not the usual one.
+    `world` is the file of who and what there is, where it is not the usual one; `program` is the
+    module whose `run` is the bot.
     """
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -66,7 +68,7 @@ def demo(
         running.callback(sandbox.stop)
         described = json.loads(sandbox.line_with('"ready"', ended))
         environment = {**os.environ, **described["env"], "REDIS_URL": redis_url}
-        bot = _Bot(Path(described["settings"]), environment)
+        bot = _Bot(program, Path(described["settings"]), environment)
         running.callback(bot.stop)
         bot.start(ended)
         print(f"ready {described['slack']}", flush=True)
@@ -134,8 +136,8 @@ class _Child:
 class _Bot:
     """The bot's process, started again when it dies."""
 
-    def __init__(self, settings: Path, environment: Mapping[str, str]) -> None:
-        self._arguments = [sys.executable, "-m", "bot", "run", "--config", str(settings)]
+    def __init__(self, program: str, settings: Path, environment: Mapping[str, str]) -> None:
+        self._arguments = [sys.executable, "-m", program, "run", "--config", str(settings)]
         self._arguments += ["--log-level", "warning"]
         self._environment = environment
         self._child: _Child | None = None

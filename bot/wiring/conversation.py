@@ -59,10 +59,11 @@ class ForVerbs:
     """What is made for verbs alone: the stores that answer while Slack waits, and what the settings
     say.
 
-    `accept` makes a request safe and starts on it. `image_repository` is what manifests name,
+    `verbs` is what people can type, `accept` makes a request safe and starts on it. `image_repository` is what manifests name,
     `portal` the Azure portal of this cloud; `regenerate_keys` says whether the settings allow that.
     """
 
+    verbs: Sequence[AnyVerb]
     store: ActionStore
     windows: Windows
     audit: AuditLog
@@ -108,9 +109,16 @@ def live_views_of(outside: Outside, stores: Stores, budgets: Budgets) -> LiveVie
     )
 
 
-def for_verbs_of(settings: Settings, outside: Outside, stores: Stores, pool: Pool) -> ForVerbs:
+def for_verbs_of(
+    settings: Settings,
+    outside: Outside,
+    stores: Stores,
+    pool: Pool,
+    verbs: Sequence[AnyVerb],
+) -> ForVerbs:
     """What is made for verbs alone; `pool` is what asks for the options of selects."""
     return ForVerbs(
+        verbs=verbs,
         store=stores.at_once,
         windows=stores.windows,
         audit=stores.audit,

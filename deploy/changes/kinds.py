@@ -95,8 +95,9 @@ class Kind:
     """One kind of change.
 
     `request` is the type of what it is asked for with; `windows` says whether an approval window
-    covers it, `every_environment` that everybody who depends on the gateway's key decides. `again`
-    is what to ask for when somebody asks for the same once more, at that time (epoch seconds).
+    covers it, `every_environment` that everybody who depends on the gateway's key decides, and
+    `fixable` that what a rule advises can be asked for in its place. `again` is what to ask for
+    when somebody asks for the same once more, at that time (epoch seconds).
     """
 
     name: str
@@ -104,6 +105,7 @@ class Kind:
     workings: Callable[[Means], Workings]
     windows: bool = True
     every_environment: bool = False
+    fixable: bool = False
     again: Callable[[Any, float], ChangeRequest] = lambda request, now: request
 
 
@@ -197,11 +199,11 @@ def _delete(means: Means) -> Workings:
 
 
 KINDS: tuple[Kind, ...] = (
-    Kind(DEPLOY, DeployRequest, _deployment("Deploy again")),
-    Kind(ROLLBACK, DeployRequest, _deployment("Roll it back again")),
-    Kind(ADOPT, DeployRequest, _deployment("Adopt it again", adopts=True)),
-    Kind(SCALE, ScaleRequest, _scale),
-    Kind(RESTART, RestartRequest, _restart, again=_restart_again),
+    Kind(DEPLOY, DeployRequest, _deployment("Deploy again"), fixable=True),
+    Kind(ROLLBACK, DeployRequest, _deployment("Roll it back again"), fixable=True),
+    Kind(ADOPT, DeployRequest, _deployment("Adopt it again", adopts=True), fixable=True),
+    Kind(SCALE, ScaleRequest, _scale, fixable=True),
+    Kind(RESTART, RestartRequest, _restart, fixable=True, again=_restart_again),
     Kind(ROTATE, RotateRequest, _rotate),
     Kind(REGENERATE, KeyRequest, _regenerate, windows=False, every_environment=True),
     Kind(DELETE, RemovalRequest, _delete, windows=False),

@@ -211,7 +211,7 @@ class Proposer:
             policy=policy,
             digest=plan.digest,
             request=ask.request,
-            plan=dataclasses.replace(plan, findings=(*notes, *plan.findings)),
+            plan=dataclasses.replace(plan, findings=(*notes, *_advice(kind, plan))),
             origin=ask.origin,
             ttl_seconds=ask.seconds or self._seconds(ask.ref, policy),
             request_id=ask.request_id,
@@ -262,6 +262,13 @@ class Proposer:
         waited = self._store.supersede(action.id, outcome)
         self._wake(action.id)
         return waited
+
+
+def _advice(kind: Kind, plan: Plan) -> Sequence[Finding]:
+    """What the rules say, with no fix where the change has no place for one."""
+    if kind.fixable:
+        return plan.findings
+    return [dataclasses.replace(finding, fix_patch=None) for finding in plan.findings]
 
 
 def _denied_lately(kind: str, recent: Sequence[Action], now: float) -> Denial | None:

@@ -42,7 +42,7 @@ class OwnershipConflicts(Conflict):
         super().__init__(
             f"{what} has fields that {managers} set.",
             meaning=f"The change would overwrite {', '.join(path for _, path in owners)}.",
-            remedy="Deploy again and say that the bot shall take them over.",
+            remedy="Ask again with `--take-over` to change them.",
         )
         self.owners = owners
 

@@ -12,16 +12,15 @@ from handlers.views.reply import Reply
 
 @dataclass(frozen=True)
 class Needs:
-    """`command` is what people type in Slack."""
+    """`command` is what people type in Slack, `verbs` what may follow it."""
 
     command: str
+    verbs: Sequence[AnyVerb]
 
 
-def verb(verbs: Sequence[AnyVerb]) -> Verb[Needs]:
-    """The verb `help` over the other verbs, itself included."""
+def run(needs: Needs, request: Request) -> Reply:
+    """Every verb that this bot knows, itself included."""
+    return view.overview(needs.command, needs.verbs)
 
-    def run(needs: Needs, request: Request) -> Reply:
-        return view.overview(needs.command, (*verbs, itself))
 
-    itself = Verb("help", "shows this", Needs, run, Right.SEE)
-    return itself
+VERB = Verb("help", "shows this", Needs, run, Right.SEE)

@@ -91,7 +91,8 @@ def _several(needs: Needs, request: Request, rotation: Rotation) -> Reply:
         action.ref: action.id
         for action in needs.store.open()
         # A bot that died over this very command may have planned some of them.
-        if action.kind == ROTATE and action.id != action_id(f"{request.id}:{action.ref}")
+        if isinstance(action.request, RotateRequest)
+        and action.id != action_id(f"{request.id}:{action.ref}")
     }
     refused += [
         view.Refusal(str(ref), f"A rotation of it waits or runs already: {under_way[ref]}.")

@@ -28,7 +28,7 @@ from handlers.verbs import (
 )
 from handlers.verbs.verb import AnyVerb
 
-_VERBS: tuple[AnyVerb, ...] = (
+VERBS: tuple[AnyVerb, ...] = (
     deploy.VERB,
     status.VERB,
     status.LIST,
@@ -53,6 +53,5 @@ _VERBS: tuple[AnyVerb, ...] = (
     window.VERB,
     tags.VERB,
     whoami.VERB,
+    help.VERB,
 )
-
-VERBS: tuple[AnyVerb, ...] = (*_VERBS, help.verb(_VERBS))

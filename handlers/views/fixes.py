@@ -3,7 +3,6 @@
 import json
 
 from deploy.actions.record import Action
-from deploy.changes.kinds import DELETE, REGENERATE, ROTATE
 from deploy.plans.plan import Plan
 from handlers.views.reply import Block
 from handlers.views.text import button
@@ -11,14 +10,9 @@ from handlers.views.text import button
 ACTIONS = tuple(f"fix_{number}" for number in range(3))
 """Slack wants each button of a block to have a name of its own; three are what a person reads."""
 
-_WITHOUT = (DELETE, REGENERATE, ROTATE)
-"""Kinds of change that bring no spec into which a fix could be put."""
-
 
 def blocks(action: Action, plan: Plan) -> list[Block]:
     """A button for each of the first findings that can be fixed, those that nobody exempted."""
-    if action.kind in _WITHOUT:
-        return []
     found = [f for f in plan.findings if f.fix_patch and (f.exempted is None or f.exempted.expired)]
     elements = [
         button(f"Fix: {finding.fix}", name, json.dumps({"id": action.id, "rule": finding.rule}))

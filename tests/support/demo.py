@@ -15,6 +15,7 @@ from typing import Any
 
 import requests
 
+from tests.support.processes import ROOT
 from tests.support.waiting import until
 
 Message = dict[str, Any]
@@ -24,15 +25,21 @@ class Demo:
     """A `gateway-bot demo` process and its control API."""
 
     def __init__(
-        self, data: Path, *arguments: str, env: Mapping[str, str] | None = None, seconds: float = 60
+        self,
+        data: Path,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        seconds: float = 60,
+        program: str = "bot",
     ) -> None:
+        """`program` is the module that is run as the demo."""
         self.data = data
         self.lines: list[str] = []
         self._process = subprocess.Popen(
             [
                 sys.executable,
                 "-m",
-                "bot",
+                program,
                 "demo",
                 "--port",
                 "0",
@@ -45,6 +52,7 @@ class Demo:
             stderr=subprocess.STDOUT,
             text=True,
             env={**os.environ, **(env or {})},
+            cwd=ROOT,
         )
         threading.Thread(target=self._read, daemon=True).start()
         try:
@@ -94,7 +102,7 @@ class Demo:
     def bot_pid(self) -> int:
         """The process that runs the bot itself."""
         listing = subprocess.run(
-            ["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True
+            ["ps", "-wweo", "pid,ppid,args"], capture_output=True, text=True, check=True
         ).stdout
         for line in listing.splitlines()[1:]:
             pid, parent, command = line.split(maxsplit=2)
