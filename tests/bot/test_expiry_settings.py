@@ -12,13 +12,14 @@ from bot.clients import (
     digest_channels,
     environments_of,
     expiry_rules,
-    rooms_of,
+    rotations_at_once,
 )
 from bot.settings import Settings, load_settings
 from deploy.errors import InvalidInput
 from deploy.expiry.thresholds import DEFAULT
 from deploy.gateway import GatewayRef
 from tests.bot.test_settings import GOOD, written
+from tests.support.actions import kinds
 
 PROD, DEV = GatewayRef("west", "prod", "edge-1"), GatewayRef("west", "dev", "edge-1")
 HOUR, DAY = 3600.0, 86_400.0
@@ -68,11 +69,12 @@ def test_automatic_rotation_is_as_its_environment_has_it(tmp_path: Path) -> None
     assert (rule.mode, rule.before, rule.at_once) == ("auto", 5 * DAY, 3)
     assert rule.standing == "Ben Lindqvist, 2026-11-01"
     assert automatic_rules(found)["development"].mode == "off"
-    rooms = rooms_of(found, environments_of(found))
+    at_once = rotations_at_once(found)
+    table = kinds(environments=environments_of(found), rotations_at_once=at_once)
 
     def counted(kind: str, ref: GatewayRef) -> int:
         action: Any = SimpleNamespace(kind=kind, ref=ref)
-        return len(rooms(action))
+        return len(table[kind].rooms(action))
 
     assert [counted("rotate", PROD), counted("rotate", DEV), counted("deploy", DEV)] == [3, 1, 0]
 
