@@ -1,0 +1,120 @@
+"""The message of an action of every kind, and of every set of requirements."""
+
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+
+from deploy.actions.record import Action, Denial, Event, State, Vote
+from deploy.plans.requests import (
+    DeployRequest,
+    KeyRequest,
+    RemovalRequest,
+    RestartRequest,
+    RotateRequest,
+    ScaleRequest,
+)
+from deploy.policy import People, Policy, Requirement
+from deploy.tokens.rotation import Rotation
+from handlers.views import action as action_view
+from handlers.views import approvals
+from handlers.views.notes import notes
+from handlers.views.words.kinds import KIND_WORDS
+from tests.handlers.views.test_views import check
+from tests.support.actions import REF, kinds, plan_of, spec_of
+
+REQUESTS: dict[str, Any] = {
+    "deploy": DeployRequest(spec_of()),
+    "rollback": DeployRequest(spec_of()),
+    "adopt": DeployRequest(spec_of(), take_over=True),
+    "scale": ScaleRequest(REF, 3),
+    "restart": RestartRequest(REF, "2026-11-25T12:00:00Z"),
+    "rotate": RotateRequest(REF, Rotation()),
+    "regenerate-key": KeyRequest(REF, "secondary"),
+    "delete": RemovalRequest(REF),
+}
+BOTH = Policy(
+    (
+        Requirement("production", People(groups=("S1",)), 2),
+        Requirement("staging", People(users=("U5",))),
+    )
+)
+
+
+def action(kind: str = "scale", state: State = State.PENDING, **more: Any) -> Action:
+    fields: dict[str, Any] = {
+        "id": "7K3MAB", "kind": kind, "ref": REF, "state": state, "version": 1, "requester": "U1",
+        "person": "ana", "policy": Policy(), "digest": "d1", "request": REQUESTS[kind],
+        "plan": plan_of(), "origin": {"channel": "C1"}, "created_at": 0.0, "expires_at": 60.0,
+        "updated_at": 1.0,
+    }  # fmt: skip
+    return Action(**(fields | more))
+
+
+def shown(asked: Action) -> str:
+    _, blocks = action_view.render(asked)
+    check(blocks)
+    return json.dumps(blocks, ensure_ascii=False)
+
+
+def test_every_kind_of_change_has_its_words() -> None:
+    assert set(KIND_WORDS) == set(kinds()) == set(REQUESTS)
+
+
+@pytest.mark.parametrize("kind", sorted(REQUESTS))
+@pytest.mark.parametrize("state", [State.PENDING, State.APPROVED, State.FAILED])
+def test_an_action_of_every_kind_is_a_message_slack_takes(kind: str, state: State) -> None:
+    said = shown(action(kind, state))
+    assert "edge-1" in said
+    assert "{" not in json.dumps(action_view.render(action(kind, state))[0])
+
+
+def test_the_reason_a_denial_before_and_an_overridden_freeze_are_what_approvers_read_first() -> (
+    None
+):
+    policy = dataclasses.replace(BOTH, break_glass="it is <down>")
+    denied = Denial("U2", "not on a <Friday>", 0.0)
+    said = shown(action(why="Black <Friday>", denied=denied, policy=policy))
+    assert "Reason: Black &lt;Friday&gt;" in said
+    assert "<@U2> denied this" in said
+    assert "not on a &lt;Friday&gt;" in said
+    assert "it is &lt;down&gt;" in said
+
+
+def test_each_requirement_says_how_many_of_whom_it_takes_and_has() -> None:
+    said = shown(action(policy=BOTH))
+    assert "Needs 2 approvals of <!subteam^S1> for production" in said
+    assert "Needs 1 approval of <@U5> for staging" in said
+    vote = Vote("U2", "ben", "approve", 1.0, "d1", serves=frozenset({"production"}))
+    voted = shown(action(policy=BOTH, votes=(vote,)))
+    assert "1 of 2 approvals for production, 0 of 1 approvals for staging" in voted
+    counted = Event(2, "approval", "U2", "d1", 1.0)
+    (told,) = notes(action(policy=BOTH, votes=(vote,)), [counted])
+    assert "2 for production and 1 for staging" in told.text
+
+
+def test_one_requirement_is_not_said_to_be_for_its_environment() -> None:
+    alone = Policy(BOTH.requirements[:1])
+    said = shown(action(policy=alone))
+    assert "Needs 2 approvals of <!subteam^S1> · " in said
+    assert "for production" not in said
+
+
+def test_a_requirement_that_a_window_covers_asks_nobody() -> None:
+    first, second = BOTH.requirements
+    half = Policy((dataclasses.replace(first, quorum=1, window="w-1"), second))
+    said = shown(action(policy=half))
+    assert "production" not in said
+    assert "Needs 1 approval of <@U5>" in said
+    whole = Policy(half.requirements[:1])
+    assert "Only <@U1> can confirm this within an approval window" in shown(action(policy=whole))
+
+
+def test_what_cannot_be_read_is_named_in_the_list() -> None:
+    empty = approvals.pending([], "U1", ("AAAAAA",))
+    check(list(empty.blocks))
+    assert "No requests are open." in empty.text
+    assert "cannot read `AAAAAA`" in json.dumps(empty.blocks)
+    listed = approvals.pending([(action(), False)], "U1", ("AAAAAA", "BBBBBB"))
+    assert "cannot read `AAAAAA`, `BBBBBB`" in json.dumps(listed.blocks)
