@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from deploy.actions.record import Action, Denial, Event, State, Vote
+from deploy.changes.kinds import KINDS
 from deploy.plans.requests import (
     DeployRequest,
     KeyRequest,
@@ -22,7 +23,7 @@ from handlers.views import approvals
 from handlers.views.notes import notes
 from handlers.views.words.kinds import KIND_WORDS
 from tests.handlers.views.test_views import check
-from tests.support.actions import REF, kinds, plan_of, spec_of
+from tests.support.actions import REF, plan_of, spec_of
 
 REQUESTS: dict[str, Any] = {
     "deploy": DeployRequest(spec_of()),
@@ -59,7 +60,7 @@ def shown(asked: Action) -> str:
 
 
 def test_every_kind_of_change_has_its_words() -> None:
-    assert set(KIND_WORDS) == set(kinds()) == set(REQUESTS)
+    assert set(KIND_WORDS) == {kind.name for kind in KINDS} == set(REQUESTS)
 
 
 @pytest.mark.parametrize("kind", sorted(REQUESTS))
