@@ -51,6 +51,7 @@ def work_of(outside: Outside, stores: Stores, changes: Changes, budgets: Budgets
         },
         owner=stores.owner,
         report=report,
+        ready=changes.policies.met,
         on_change=stores.changed.ring,
         ending=changes.ending,
         rooms=lambda action: changes.workings[action.kind].rooms(action),

@@ -4,12 +4,10 @@ The retries are explicit: redis-py repeats commands by itself, which is right on
 write that matters is a script that may be repeated.
 """
 
-import contextlib
 import datetime
 import functools
-import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -82,47 +80,26 @@ def _by_sentinel(url: str, options: dict[str, Any]) -> Any:
 
 
 def redis_errors(method: Callable[P, T]) -> Callable[P, T]:
-    """Turn what redis-py raises into a sentence for a person."""
+    """Turn what redis-py raises into a sentence for a person.
+
+    It never says that nothing was recorded: a command is repeated, so a connection that was refused
+    at last may follow one over which the command went out and whose answer was lost.
+    """
 
     @functools.wraps(method)
     def translated(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return method(*args, **kwargs)
         except RedisError as error:
-            raise unavailable(error, untouched=_never_sent(error)) from error
+            silent = isinstance(error, RedisTimeout)
+            what = "it does not answer" if silent else type(error).__name__
+            raise Unavailable(
+                f"Redis cannot be used now ({what}).",
+                meaning="Whether this was recorded is not known; if it was, it continues "
+                "automatically.",
+            ) from error
 
     return translated
-
-
-@contextlib.contextmanager
-def after_recording() -> Iterator[None]:
-    """Around commands that follow one which has recorded something: should they fail, then not
-    because nothing was recorded."""
-    try:
-        yield
-    except RedisError as error:
-        raise unavailable(error, untouched=False) from error
-
-
-def unavailable(error: RedisError, *, untouched: bool) -> Unavailable:
-    """What a person is told of it. `untouched` says that nothing can have been recorded."""
-    silent = isinstance(error, RedisTimeout)
-    return Unavailable(
-        f"Redis cannot be used now ({'it does not answer' if silent else type(error).__name__}).",
-        meaning="Nothing was recorded, so nothing will happen."
-        if untouched
-        else "Whether this was recorded is not known; if it was, it continues automatically.",
-        untouched=untouched,
-    )
-
-
-def _never_sent(error: BaseException | None) -> bool:
-    """Whether no connection came about, so that Redis cannot have been sent anything."""
-    while error is not None:
-        if isinstance(error, ConnectionRefusedError | FileNotFoundError | socket.gaierror):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 @redis_errors

@@ -49,8 +49,8 @@ EDGES: Mapping[State, frozenset[State]] = {
 The Lua scripts and the documentation are made from this table."""
 
 
-WAIT = "wait"
-"""The step of a run that waits for its turn at the gateway: nothing is begun by it."""
+WAIT, PLAN, LOOK = "wait", "plan", "look"
+"""Steps by which nothing is begun: a run waits for its turn at the gateway, or only looks."""
 
 _ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Digits and letters that are not taken for one another when read aloud."""
@@ -186,8 +186,8 @@ class Action:
 
     @property
     def begun(self) -> bool:
-        """Whether a run has gone further than to wait."""
-        return any(step.name != WAIT for step in self.steps)
+        """Whether a run has gone further than to wait and to look."""
+        return any(step.name not in (WAIT, PLAN, LOOK) for step in self.steps)
 
     @property
     def final(self) -> bool:

@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 _STALL_SECONDS = 30.0
 _LOOK_SECONDS = 1.0
+_AGAIN_SECONDS = 10.0
+"""After it could not be read whether an action may begin."""
 _STOP_SECONDS = 0.5
 """How often a run looks whether somebody stopped its action, beside doing so before each write."""
 _MOST_ATTEMPTS = 20
@@ -47,6 +49,7 @@ class Runner:
         *,
         owner: str,
         report: Callable[[Action, Outcome | None], Outcome],
+        ready: Callable[[Action], object] = lambda action: None,
         on_change: Callable[[str], None] = lambda action_id: None,
         ending: Callable[[Action, Outcome], None] = lambda action, outcome: None,
         rooms: Callable[[Action], Sequence[str]] = lambda action: (),
@@ -56,7 +59,8 @@ class Runner:
         poll_seconds: float = 0.5,
         patience: float = PATIENCE,
     ) -> None:
-        """`on_change` is called with each action this runner changed, `ending` with each and its
+        """`ready` raises Unavailable while it cannot be read whether an approved action may begin.
+        `on_change` is called with each action this runner changed, `ending` with each and its
         outcome before that is recorded.
 
         `report` says how a stopped action ended, given the outcome that its run came to, if any.
@@ -73,6 +77,8 @@ class Runner:
         self._report = report
         self._on_change = on_change
         self._ending = ending
+        self._ready = ready
+        self._not_before: dict[str, float] = {}
         self._rooms = rooms
         self._lease = lease_seconds
         self._beat = heartbeat_seconds
@@ -147,8 +153,23 @@ class Runner:
         action, held = self._store.look_after(action_id)
         if action is None or action.final:
             self._store.drop_due(action_id)
-        elif action.state is not State.PENDING and not held:
+        elif action.state is not State.PENDING and not held and self._may_begin(action):
             self._run(action)
+
+    def _may_begin(self, action: Action) -> bool:
+        """Whether it can be read now whether it may; what was begun is brought to its end."""
+        if action.begun:
+            return True
+        if time.monotonic() < self._not_before.get(action.id, 0.0):
+            return False
+        try:
+            self._ready(action)
+        except GatewayBotError as error:
+            log.warning("action %s does not begin yet: %s", action.id, error)
+            self._not_before[action.id] = time.monotonic() + _AGAIN_SECONDS
+            return False
+        self._not_before.pop(action.id, None)
+        return True
 
     def _run(self, action: Action) -> None:
         # The room first: while there is none, the cluster is not asked anything.

@@ -158,11 +158,12 @@ else
   if field('by') ~= 'approvers' then return snapshot('not-requester') end
   if field('requester') == who or field('person') == person then return snapshot('self') end
   if #facts.serves == 0 then return snapshot('not-approver') end
-  if redis.call('HEXISTS', votes, person) == 1 then return snapshot('voted') end
+  -- Who has approved may still deny it.
+  if redis.call('HEXISTS', votes, person) == 1 and verdict ~= 'deny' then return snapshot('voted') end
 end
 if verdict ~= 'deny' then
   if facts.grown then return snapshot('grown') end
-  if facts.frozen then return snapshot('frozen') end
+  if facts.forbidden then return snapshot('forbidden') end
   if not facts.windows_open then return snapshot('window-closed') end
 end
 if dry == '1' then return snapshot('done') end
@@ -193,7 +194,8 @@ changes nothing.
 
 The facts are what Redis cannot know: which requirements this person's vote `serves` now, what each
 of `requirements` needs and whose earlier vote no longer counts for it, whether more environments
-require an approval than were shown (`grown`), whether a freeze holds, and the policy as it is now.
+require an approval than were shown (`grown`), whether a freeze or the like forbids it, and the
+policy as it is now.
 """
 
 SUPERSEDE = """

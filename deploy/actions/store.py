@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from deploy.actions import scripts
 from deploy.actions.codec import Body, Codec, Unreadable
-from deploy.actions.connection import Durability, after_recording, now_of, redis_errors
+from deploy.actions.connection import Durability, now_of, redis_errors
 from deploy.actions.record import Action, ChangeRequest, Denial, Event, Outcome
 from deploy.actions.records import Records, canonical, plausible
 from deploy.errors import Conflict
@@ -37,7 +37,7 @@ class Decision:
     """What a decision did: `done`, `counted` (a vote of several) or `replayed` when it counted.
 
     The other results say why it did not: `already`, `expired`, `stale` (another plan), `self`,
-    `voted`, `not-approver`, `not-requester`, `window-closed`, `frozen`, `grown` (more environments
+    `voted`, `not-approver`, `not-requester`, `window-closed`, `forbidden`, `grown` (more environments
     require an approval than were shown), and `gone`, with no action. A stop may
     also find that the action is `not-running` yet, so that it can be cancelled, or is `stopping`.
     """
@@ -66,15 +66,15 @@ class Facts:
 
     `serves` names the requirements for which this person's vote counts, `policy` is the stricter
     of the one shown and today's, `grown` says that more environments require an approval than were
-    shown, `frozen` that a freeze holds, `windows_open` whether the approval windows it rests on
-    are open still.
+    shown, `forbidden` that nobody may agree to it now, as in a freeze, and `windows_open` whether
+    the approval windows it rests on are open still.
     """
 
     policy: Policy
     serves: tuple[str, ...] = ()
     requirements: tuple[Needed, ...] = ()
     grown: bool = False
-    frozen: bool = False
+    forbidden: bool = False
     windows_open: bool = True
 
 
@@ -143,8 +143,7 @@ class ActionStore:
             policy.break_glass,
         )
         # Somebody who looked between the two found no action, and dropped the id.
-        with after_recording():
-            self._records.index(action_id)
+        self._records.index(action_id)
         if result != "done" or action is None:
             raise Conflict(
                 "The id of this request is taken by another one.", remedy="Please ask again."
@@ -247,7 +246,7 @@ class ActionStore:
                     for n in facts.requirements
                 ],
                 "grown": facts.grown,
-                "frozen": facts.frozen,
+                "forbidden": facts.forbidden,
                 "windows_open": facts.windows_open,
             }
         )
@@ -255,8 +254,7 @@ class ActionStore:
             "DECIDE", action_id, request_id, verdict, by, person, digest, reason, given, int(dry)
         )
         if action is not None and not dry:
-            with after_recording():
-                self._records.index(action_id)
+            self._records.index(action_id)
         return Decision(result, action)
 
     @redis_errors

@@ -5,6 +5,7 @@ An approver opens a window, any approver closes it, and every change inside it i
 as always.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +13,6 @@ from typing import Any
 
 from deploy.actions.audit import AuditLog
 from deploy.actions.connection import redis_errors
-from deploy.actions.record import action_id
 from deploy.actions.records import DUE, plausible
 from deploy.errors import InvalidInput
 from deploy.gateway import GatewayRef
@@ -136,7 +136,9 @@ class Windows:
     def find(self, ref: GatewayRef, requester: str) -> Window | None:
         """The window of `requester` on `ref`, if it is open now."""
         window = self._read(_id(ref, requester))
-        return window if window.open else None
+        # An id is a hash: whose window it is is never taken from that alone.
+        theirs = (window.ref, window.requester) == (ref, requester)
+        return window if theirs and window.open else None
 
     @redis_errors
     def open_for(self, requester: str) -> tuple[Window, ...]:
@@ -225,4 +227,4 @@ class Windows:
 
 
 def _id(ref: GatewayRef, requester: str) -> str:
-    return action_id(f"window {ref} {requester}")
+    return hashlib.sha256(f"window {ref} {requester}".encode()).hexdigest()[:16]

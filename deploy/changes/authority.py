@@ -140,7 +140,7 @@ class Authority:
     def check_standing(self, right: Right, user: str, action: Action) -> None:
         """NotAllowed where `may_act` says no for what `user` is in the workspace. Any other reason
         is the store's to give, in the order of its checks."""
-        verdict = self.may_act(right, user, action)
+        verdict = may_see(self._environments, self._asker(user, People()))
         if verdict.outsider:
             raise refusal(right, verdict, user, self.environment(action.ref))
 
@@ -149,13 +149,15 @@ class Authority:
         return among(people, self._asker(user, people))
 
     def counts(self, window: Window) -> bool:
-        """Whether an approval window stands in for an approval: it is open, its environment allows
-        windows, and whoever opened it still approves changes there."""
+        """Whether an approval window stands in for an approval now."""
+        return window.open and self.stands(window)
+
+    def stands(self, window: Window) -> bool:
+        """Whether it does so while it is open: its environment allows windows, and whoever opened
+        it still approves changes there."""
         environment = self.environment(window.ref)
         return (
-            window.open
-            and environment.allows_windows
-            and self.is_one_of(environment.approvers, window.by).allowed
+            environment.allows_windows and self.is_one_of(environment.approvers, window.by).allowed
         )
 
     def windows_for(self, user: str) -> tuple[Window, ...]:

@@ -72,8 +72,8 @@ class Decider:
             decision = self._store.confirm(
                 action_id, by=by.user, digest=by.digest, request_id=by.request_id, facts=facts
             )
-        if decision.result == "frozen":
-            raise self._policies.frozen(action) or Refused("A freeze forbids this now.")
+        if decision.result == "forbidden":
+            raise self._policies.forbidden(action) or Refused("This may not be agreed to now.")
         if decision.result == "grown":
             # What the bot asked for by itself is planned again by what asked.
             if not action.automatic:
@@ -183,7 +183,7 @@ class Authorized:
         cannot be read whether it may begin, so that another turn is taken at it."""
         if not action.begun:
             try:
-                refused = self._policies.frozen(action)
+                refused = self._policies.forbidden(action)
                 met = refused is not None or self._policies.met(action)
             except Unavailable as trouble:
                 raise RunLost from trouble

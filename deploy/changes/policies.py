@@ -97,9 +97,10 @@ class Policies:
         check_freeze(environment, now=self._clock(), break_glass=break_glass)
         requirement_of(environment, ref)
 
-    def frozen(self, action: Action) -> Refused | None:
-        """Why a freeze forbids it now, if one does that it was not asked to override."""
-        return self._frozen(action, self._concerned_by(action))
+    def forbidden(self, action: Action) -> Refused | None:
+        """Why nobody may agree to it now, whoever they are: a freeze that it was not asked to
+        override, or an environment in which nobody is named any longer who approves."""
+        return self._forbidden(action, self._concerned_by(action))
 
     def same_freeze(self, action: Action) -> bool:
         """Whether a freeze holds now that had begun when the action was asked for."""
@@ -110,7 +111,12 @@ class Policies:
     def facts(self, action: Action, user: str) -> Facts:
         """What a decision of `user` on it depends on now. Unavailable where it cannot be read."""
         concerned = self._concerned_by(action)
-        today = self._today(action, concerned)
+        forbidden = self._forbidden(action, concerned)
+        try:
+            today = self._today(action, concerned)
+        except Refused:
+            # Nobody may agree to it; a denial is by the policy shown.
+            today = action.policy
         shown = _named(action, today)
         needed = {each.environment: each for each in today.requirements}
         policy = stricter(shown, today)
@@ -135,7 +141,7 @@ class Policies:
                 for each in policy.open
             ),
             grown=bool(grown(shown, today)),
-            frozen=self._frozen(action, concerned) is not None,
+            forbidden=forbidden is not None,
             windows_open=self.windows_open(policy),
         )
 
@@ -145,7 +151,7 @@ class Policies:
         Unavailable where it cannot be read.
         """
         facts = self.facts(action, "")
-        if facts.grown:
+        if facts.grown or not self._stands(facts.policy):
             return False
         return all(
             sum(
@@ -162,15 +168,15 @@ class Policies:
         if not self.met(action):
             raise Outgrown
 
+    def _stands(self, policy: Policy) -> bool:
+        """Whether the windows it rests on stood in for an approval, also once they have ended."""
+        found = [self._windows.at(key) for key in policy.windows]
+        return all(window is not None and self._authority.stands(window) for window in found)
+
     def windows_open(self, policy: Policy) -> bool:
         """Whether every approval window it rests on still counts."""
         found = [self._windows.at(key) for key in policy.windows]
         return all(window is not None and self._authority.counts(window) for window in found)
-
-    def deciding(self, policy: Policy) -> tuple[Environment, ...]:
-        """The environments whose approvers it needs."""
-        names = {each.environment for each in policy.open}
-        return tuple(each for each in self._environments if each.name in names)
 
     def _concerned_by(self, action: Action) -> list[Environment]:
         governing = self.governing(self._kinds[action.kind], action.plan)
@@ -188,10 +194,11 @@ class Policies:
         found = (requirement_of(each, action.ref) for each in asked)
         return Policy(tuple(each for each in found if each is not None))
 
-    def _frozen(self, action: Action, concerned: Sequence[Environment]) -> Refused | None:
+    def _forbidden(self, action: Action, concerned: Sequence[Environment]) -> Refused | None:
         try:
             for environment in self._freezing(self._kinds[action.kind], concerned):
                 check_freeze(environment, now=self._clock(), break_glass=action.policy.break_glass)
+            self._today(action, concerned)
         except Refused as refused:
             return refused
         return None

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from deploy.access import Environment, environment_of
+from deploy.access import Environment
 from deploy.actions.record import Action, ChangeRequest, Denial, Outcome, State, action_id
 from deploy.actions.store import ActionStore
 from deploy.actions.windows import Windows
@@ -34,7 +34,8 @@ class Ask:
     says whether others than the requester see the action's message where it is asked for. `notes`
     are shown with the plan. `automatic` says that the bot asks by itself: then `standing` names
     the approval in the settings it rests on, and `asked` are those who decide where nobody else
-    must. `seconds` is how long it waits for its decision, where that is not as usual.
+    must. `seconds` is how long it waits to be confirmed, `asking_seconds` for approvers, where that
+    is not as usual.
     """
 
     kind: str
@@ -51,6 +52,7 @@ class Ask:
     standing: str = ""
     asked: People | None = None
     seconds: int | None = None
+    asking_seconds: int | None = None
 
 
 @dataclass(frozen=True)
@@ -164,29 +166,28 @@ class Proposer:
             )
         )
 
-    def replan(self, action: Action, request_id: str, *, seen: bool = True) -> Proposal | None:
-        """Look whether a plan that waits still holds; else a fresh one takes its place, `seen` as
-        in `Ask`.
+    def replan(self, action: Action, renew: Callable[[], None]) -> None:
+        """Look whether a plan that waits still holds; else nobody is to decide on it.
 
-        None where it still holds, or no longer waits.
+        `renew` has the same asked for once more. It is called first and must be durable, so that
+        nothing is lost between the two.
         """
         if action.state is not State.PENDING:
-            return None
+            return
         try:
             plan = self._workings[action.kind].plan(action.request, action.id)
         except Unavailable:
             # Before it is carried out it is compared with the cluster in any case.
-            return None
+            return
         except GatewayBotError as error:
             outcome = Outcome(State.SUPERSEDED, error.happened, error.meaning, error.remedy)
             self._supersede(action, outcome)
-            return None
+            return
         if plan.digest == action.digest:
-            return None
-        if not self._supersede(action, superseded(plan)) or action.automatic:
-            return None
-        glass = action.policy.break_glass
-        return self.renewed(action, request_id, break_glass=glass, seen=seen)
+            return
+        if not action.automatic:
+            renew()
+        self._supersede(action, superseded(plan))
 
     def _create(
         self, ask: Ask, kind: Kind, plan: Plan, notes: tuple[Finding, ...], new_id: str
@@ -213,7 +214,7 @@ class Proposer:
             request=ask.request,
             plan=dataclasses.replace(plan, findings=(*notes, *_advice(kind, plan))),
             origin=ask.origin,
-            ttl_seconds=ask.seconds or self._seconds(ask.ref, policy),
+            ttl_seconds=self._seconds(ask, policy),
             request_id=ask.request_id,
             why=ask.why,
             automatic=ask.automatic,
@@ -225,9 +226,13 @@ class Proposer:
 
     def _replace_identical(self, action: Action, recent: Sequence[Action]) -> None:
         """Of open plans of one person that are the same, the newest stays."""
+        if action.state is not State.PENDING:
+            # Delivered once more: what became of it since stands.
+            return
         for other in recent:
-            same = (other.requester, other.digest) == (action.requester, action.digest)
-            if other.id != action.id and other.state is State.PENDING and same:
+            if other.id == action.id or other.state is not State.PENDING:
+                continue
+            if other.created_at <= action.created_at and self._same(other, action):
                 self._supersede(
                     other,
                     Outcome(
@@ -238,14 +243,32 @@ class Proposer:
                     ),
                 )
 
-    def _seconds(self, ref: GatewayRef, policy: Policy) -> int:
-        """How long it waits for its decision."""
-        left = [window.left for key in policy.windows if (window := self._windows.at(key))]
+    def _same(self, one: Action, other: Action) -> bool:
+        """Whether both are asked for by one person and come to the same. A token's Secret has the
+        action's name, and a restart the time at which it was asked for."""
+        if (one.requester, one.kind) != (other.requester, other.kind):
+            return False
+        again = self._kinds[one.kind].again
+        asked_alike = again(one.request, 0.0) == again(other.request, 0.0)
+        return one.digest == other.digest or asked_alike
+
+    def _seconds(self, ask: Ask, policy: Policy) -> int:
+        """How long it waits for its decision: the longest that an environment gives its approvers,
+        but no longer than the approval windows it rests on."""
+        usual = self._settings.decision_seconds
         if policy.by == "approvers":
-            approval = environment_of(ref, self._settings.environments).approval
-            seconds = approval.seconds if approval is not None else None
-            return seconds or self._settings.decision_seconds
-        return min([self._settings.decision_seconds, *(max(1, int(each)) for each in left)])
+            given = [
+                environment.approval.seconds
+                for environment in self._settings.environments
+                if environment.name in {each.environment for each in policy.open}
+                and environment.approval is not None
+                and environment.approval.seconds is not None
+            ]
+            wait = max(given, default=0) or ask.asking_seconds or usual
+        else:
+            wait = ask.seconds or usual
+        left = [window.left for key in policy.windows if (window := self._windows.at(key))]
+        return min([wait, *(max(1, int(each)) for each in left)])
 
     def _advised(self, action: Action, rule: str) -> tuple[str, ChangeRequest]:
         from_rule = (f.fix_patch for f in action.plan.findings if f.rule == rule and f.fix_patch)

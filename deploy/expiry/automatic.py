@@ -38,13 +38,15 @@ class Automatic:
 class Attempt:
     """What was last begun for a gateway's token of that expiry; `state` is how it stands now.
 
-    `state` is None for one that never became an action, because planning it failed.
+    `state` is None for one that never became an action, because planning it failed; `asking` says
+    that it waits for people, though the settings would approve it.
     """
 
     expires_at: float
     number: int
     at: float
     state: State | None
+    asking: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,21 +70,19 @@ def turn_at(ref: GatewayRef, expires_at: float, before: float) -> float:
     return expires_at - before - spread(ref, before)
 
 
-def running(candidates: Sequence[Candidate]) -> int:
-    """How many of them are being rotated, or wait for a decision."""
-    return sum(1 for candidate in candidates if _open(candidate.attempt))
-
-
 def room(candidates: Sequence[Candidate], rule: Automatic) -> int:
-    """How many may be begun now, so that never more go on at once than allowed.
+    """How many may be begun now, so that never more run at once than allowed.
 
     Several are put before people at a time, for the runner lets no more run than allowed
-    (deploy.tokens.rotation.rooms), and one that nobody decides on is to hold up no other.
+    (deploy.changes.kinds), and one that nobody decides on is to hold up no other.
     """
     if rule.mode == "off":
         return 0
-    most = rule.at_once if rule.mode == "auto" else max(rule.at_once, ASKED_AT_ONCE)
-    return max(0, most - running(candidates))
+    going_on = [c.attempt for c in candidates if c.attempt is not None and _open(c.attempt)]
+    asking = sum(attempt.asking for attempt in going_on)
+    if rule.mode == "ask":
+        return max(0, max(rule.at_once, ASKED_AT_ONCE) - len(going_on))
+    return max(0, min(rule.at_once - len(going_on) + asking, ASKED_AT_ONCE - asking))
 
 
 def queue(candidates: Sequence[Candidate], rule: Automatic, now: float) -> tuple[Candidate, ...]:

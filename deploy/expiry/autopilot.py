@@ -14,6 +14,7 @@ from typing import Any
 
 from deploy.access import Environment, environment_of, frozen
 from deploy.actions.audit import AuditLog
+from deploy.actions.codec import Unreadable
 from deploy.actions.connection import now_of, redis_errors
 from deploy.actions.record import Action, State, action_id
 from deploy.actions.store import ActionStore
@@ -207,7 +208,7 @@ class Autopilot:
             action = self._propose(environment, rule, ref, user, channel, request_id)
         except GatewayBotError as error:
             # Its warnings go on, and it is tried again; a plan that cannot be made broke nothing.
-            log.warning("%s is not rotated on its own: %s", ref, error)
+            log.warning("%s is not rotated automatically: %s", ref, error)
             if not isinstance(error, Unavailable):
                 why = " ".join(filter(None, (error.happened, error.meaning, error.remedy)))
                 self._tracker.unrotated(ref, why[:300])
@@ -253,7 +254,8 @@ class Autopilot:
                 if standing
                 else "",
                 asked=None if standing else environment.requesters,
-                seconds=_STANDING_TTL if standing else _ASKING_TTL,
+                seconds=_STANDING_TTL,
+                asking_seconds=_ASKING_TTL,
             )
         )
         if proposal.action is None:
@@ -265,14 +267,20 @@ class Autopilot:
         if not text:
             return None
         kept = json.loads(text)
-        action: Action | None = self._store.get(str(kept["action"]))
+        try:
+            action: Action | None = self._store.get(str(kept["action"]))
+        except Unreadable as error:
+            # A newer bot goes on with it.
+            log.warning("a rotation is left alone: %s", error)
+            return Attempt(float(kept["expires"]), int(kept["number"]), 0.0, State.RUNNING)
         waits = action is not None and action.state is State.PENDING
         if action is not None and waits and action.policy.standing and standing:
             # The bot that made it died before it could say that the settings approve it.
             action = self._decider.standing(action).action
         state = action.state if action is not None else None
         ended = action.updated_at if action is not None and action.final else float(kept["at"])
-        return Attempt(float(kept["expires"]), int(kept["number"]), ended, state)
+        asking = waits and action is not None and action.policy.by == "approvers"
+        return Attempt(float(kept["expires"]), int(kept["number"]), ended, state, asking)
 
     def _counted(
         self, environment: str, rule: Automatic, ref: GatewayRef, tried: Attempt | None

@@ -91,7 +91,7 @@ class Sightings:
                 secrets[gateway.ref] = gateway.token.facts
             settings = PodSettings(signs_in=signs_in(gateway.deployment))
             if not names_itself(gateway, self._instances):
-                settings = self._settings(cache, gateway) or settings
+                settings = self._settings(cache, gateway, answers=not snapshot.stale) or settings
             resources = resources_named(gateway, settings, self._instances)
             placed |= {(resource, gateway.ref) for resource in resources}
             if not resources and not settings.signs_in:
@@ -105,13 +105,18 @@ class Sightings:
             whole=not snapshot.stale,
         )
 
-    def _settings(self, cache: ClusterCache, gateway: CachedGateway) -> PodSettings | None:
+    def _settings(
+        self, cache: ClusterCache, gateway: CachedGateway, *, answers: bool
+    ) -> PodSettings | None:
         metadata, ref = gateway.deployment["metadata"], gateway.ref
         state = (metadata["uid"], metadata.get("generation"))
         with self._lock:
             kept = self._kept.get(ref, _Kept())
-        if kept.state == state and self._clock() < kept.until:
+        if kept.state == state and (self._clock() < kept.until or not answers):
             return kept.settings
+        if not answers:
+            # Who decides is not to wait for a cluster that is away: whose it is stays unknown.
+            return None
         found = read_settings(cache.cluster, ref.namespace, ref.name)
         again = _AGAIN_SECONDS if found is not None else _AGAIN_AFTER_REFUSAL
         with self._lock:

@@ -79,7 +79,7 @@ def chosen(known: Iterable[Revision], number: int | None) -> Revision:
         if revision.number == number:
             return revision
     raise NotFound(
-        f"There is no revision {number} any more.", remedy=f"The cluster still holds {listed}."
+        f"Revision {number} no longer exists.", remedy=f"The cluster still holds {listed}."
     )
 
 

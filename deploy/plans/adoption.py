@@ -159,7 +159,7 @@ def _check_ports(container: Mapping[str, Any], services: Sequence[Manifest]) -> 
                 raise Conflict(
                     f"Port {number} of its container is not named {name}.",
                     meaning=f"Service {service['metadata']['name']} is to lead to it by that name, "
-                    "and the pods that run would get no request any more.",
+                    "and the pods that run would no longer get requests.",
                     remedy=f"Name the container's ports http ({HTTP}) and https ({HTTPS}), let "
                     "that roll out, then adopt.",
                 )
@@ -282,12 +282,12 @@ def _notes(
     labels = deployment["metadata"].get("labels") or {}
     if labels.get("app.kubernetes.io/managed-by") == "Helm" or "helm.sh/chart" in labels:
         notes.append(
-            "Helm still knows this release: do not run helm upgrade or uninstall on it any more, "
+            "Helm still knows this release: no longer run helm upgrade or uninstall on it, "
             "the second would delete it."
         )
     used = token_secret_of(_mapping(deployment, "spec", "template", "spec"))
     if used is not None:
-        notes.append(f"Secret {used[0]} is left alone, but its token is not used any more.")
+        notes.append(f"Secret {used[0]} is left alone, but its token is no longer used.")
     if not _mapping(container, "resources", "requests"):
         notes.append(
             f"Its pods ask for no resources now; they will ask for {spec.cpu} CPU and "

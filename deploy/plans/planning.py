@@ -171,9 +171,7 @@ class Planner:
         """
         deployment = observed["Deployment", spec.ref.name]
         if rotation is not None and deployment is None:
-            raise NotFound(
-                f"{spec.ref} does not run any more.", remedy="Deploy it to have it back."
-            )
+            raise NotFound(f"{spec.ref} no longer runs.", remedy="Deploy it to have it back.")
         used = token_secret_of(deployment["spec"]["template"]["spec"]) if deployment else None
         guess = self._token(spec, action_id, None).secret
         # A rotation always has a new Secret; a deployment mostly keeps the one in use.

@@ -52,8 +52,8 @@ def needs(spec: GatewaySpec, live: Manifest | None) -> tuple[Finding, ...]:
     if before == "token":
         found.append(
             _need(
-                "The pods hold no gateway token any more, so none expires.",
-                "They are replaced one after another; none of before ends until a new one is ready.",
+                "The pods no longer hold a gateway token, so none expires.",
+                "They are replaced one after another; no previous pod ends until a new one is ready.",
                 "The token's Secret is kept for going back.",
             )
         )

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
-from deploy.actions.record import Action, Outcome
+from deploy.actions.executor import Outgrown
+from deploy.actions.record import PLAN, Action, Outcome, State
 from deploy.annotations import ACTION_ANNOTATION
 from deploy.errors import NotFound
 from deploy.gateway import GatewayRef
@@ -50,11 +51,16 @@ class Applier:
             work.applied = True
             work.run.step("reconcile", "Already applied; following the rollout")
             return None
-        work.run.step("plan", "Comparing the plan with the cluster once more")
+        work.run.step(PLAN, "Comparing the plan with the cluster once more")
         plan = with_way_back(work.patiently(replan), action.plan.on_failure)
         if not _is_what_was_decided(plan, action):
             return superseded(plan, begun=work.applying)
-        self._write(work, cluster, plan, force=take_over)
+        try:
+            self._write(work, cluster, plan, force=take_over)
+        except Outgrown:
+            if not work.minted:
+                raise
+            return _minted_in_vain(work.minted)
         return None
 
     def _write(self, work: Work, cluster: Cluster, plan: Plan, *, force: bool) -> None:
@@ -85,6 +91,15 @@ class Applier:
             )
         )
         work.applied = True
+
+
+def _minted_in_vain(secret: str) -> Outcome:
+    return Outcome(
+        State.SUPERSEDED,
+        "More people have to approve this by now than did.",
+        f"No pod runs differently. Secret {secret} with a new token may have been made.",
+        "It is planned again, and put to those who decide now.",
+    )
 
 
 def _written_by(item: Manifest | None) -> str:

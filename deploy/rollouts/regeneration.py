@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from deploy.actions.executor import Run
-from deploy.actions.record import Action, Outcome, State
+from deploy.actions.executor import Outgrown, Run
+from deploy.actions.record import LOOK, Action, Outcome, State
 from deploy.annotations import MANAGER
 from deploy.azure import ApimInstance, resource_of
 from deploy.errors import Conflict, GatewayBotError, NotFound, Refused, Unavailable
@@ -197,6 +197,10 @@ class Regenerator:
         asked = _Asked(any(step.name == ASK for step in action.steps))
         try:
             return self._execute(work, asked)
+        except Outgrown:
+            if not asked.unanswered:
+                raise
+            return _half_known("More people have to approve this by now than did.")
         except GatewayBotError as error:
             if asked.unanswered:
                 return _half_known(error.happened, error.remedy)
@@ -206,11 +210,11 @@ class Regenerator:
         action, run = work.action, work.run
         spec, key = action.plan.spec, _key_of(action)
         if not self._allowed:
-            raise Refused("The settings do not allow keys to be regenerated any more.")
+            raise Refused("The settings no longer allow keys to be regenerated.")
         instance = self._instances.get(spec.apim.instance)
         if instance is None or spec.ref.cluster not in self._clusters:
             raise NotFound(f"{spec.ref} is no longer in the bot's settings.")
-        run.step("look", "Looking whether a pod holds a token of this key")
+        run.step(LOOK, "Looking whether a pod holds a token of this key")
         plan = work.patiently(lambda: self.plan(spec.ref, key))
         if plan.digest != action.digest:
             if asked.unanswered:

@@ -96,7 +96,7 @@ class Rotator:
             return self._go_back(turn, verdicts.refused(judged.evidence))
         if judged.answer is Answer.UNDECIDED:
             return verdicts.unverified(turn.token, judged.evidence)
-        run.step("collect", "Deleting token Secrets that nothing needs any more")
+        run.step("collect", "Deleting token Secrets that nothing needs")
         turn.work.check()
         collected = collect(turn.cluster, turn.spec, keep=turn.token.previous)
         return verdicts.rotated(

@@ -55,7 +55,7 @@ def superseded(plan: Plan, *, begun: bool = False) -> Outcome:
         State.SUPERSEDED,
         f"{plan.spec.ref} has changed on the cluster since this plan was shown.",
         untouched or "Nothing was changed: only what was shown may be applied.",
-        "It is planned anew.",
+        "It is planned again.",
     )
 
 
@@ -119,12 +119,12 @@ def serving(progress: Progress) -> str:
     """Who serves traffic while a rollout is not finished."""
     if progress.serving and progress.ready:
         return (
-            f"{progress.serving} pods of the version before and {progress.ready} of the new one "
+            f"{progress.serving} pods of the previous version and {progress.ready} of the new one "
             "serve traffic."
         )
     if progress.serving:
         pods = "pod" if progress.serving == 1 else "pods"
-        return f"{progress.serving} {pods} of the version before still serve traffic."
+        return f"{progress.serving} {pods} of the previous version still serve traffic."
     if progress.ready:
         return f"{progress.ready} pods of the new version serve traffic."
     return "No pod of this gateway serves traffic."

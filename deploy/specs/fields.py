@@ -218,7 +218,7 @@ SPEC = Record(
             "rollout.automaticRollback",
             "rollout.automatic_rollback",
             Flag(),
-            "Whether the version before comes back when a rollout does not finish.",
+            "Whether the previous version comes back when a rollout does not finish.",
         ),
         Field(
             "logs.level",

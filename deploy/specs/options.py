@@ -27,7 +27,7 @@ class Rollout:
     """How pods are replaced. Values as in a Deployment's RollingUpdate; times in seconds.
 
     `restarted_at` is part of the pods' template, so another value replaces them all. With
-    `automatic_rollback` the version before comes back when a rollout does not finish.
+    `automatic_rollback` the previous version comes back when a rollout does not finish.
     """
 
     max_unavailable: str = "0"

@@ -4,6 +4,7 @@ or when the gateway has changed meanwhile.
 Only the bot asks for it, by a request in the inbox, so that it is done whatever becomes of the bot.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from deploy.actions.record import Action
@@ -35,10 +36,11 @@ def look(action: Action, request_id: str) -> Request:
 
 @dataclass(frozen=True)
 class Needs:
-    """Where the action is, and what plans it again."""
+    """Where the action is, and what plans it again; `accept` makes a request safe."""
 
     store: ActionStore
     proposer: Proposer
+    accept: Callable[[Request], None]
 
 
 def run(needs: Needs, request: Request) -> Reply | None:
@@ -49,8 +51,10 @@ def run(needs: Needs, request: Request) -> Reply | None:
         return action_view.gone()
     seen = not in_person(request)
     if options.get("look"):
-        fresh = needs.proposer.replan(action, request.id, seen=seen)
-        return shown(fresh) if fresh is not None else None
+        needs.proposer.replan(
+            action, lambda: needs.accept(renewal(action, f"instead of {action.id}"))
+        )
+        return None
     glass = action.policy.break_glass if options.get("break-glass") else ""
     return shown(
         needs.proposer.renewed(

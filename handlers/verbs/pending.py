@@ -43,8 +43,13 @@ def waiting_for(needs: Needs, user: str) -> tuple[Block, ...]:
 
 
 def _may(decider: Decider, action: Action, user: str) -> bool:
-    """Whether an approval of this person would count."""
-    return action.policy.by == "approvers" and (decider.would("approve", action, user) == "done")
+    """Whether an approval of this person would count; not where that cannot be read."""
+    if action.policy.by != "approvers":
+        return False
+    try:
+        return decider.would("approve", action, user) == "done"
+    except GatewayBotError:
+        return False
 
 
 VERB = Verb(

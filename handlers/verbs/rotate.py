@@ -12,7 +12,7 @@ from deploy.actions.record import Action, State, action_id
 from deploy.actions.store import ActionStore
 from deploy.changes.decide import By, Decider
 from deploy.changes.kinds import ROTATE
-from deploy.errors import GatewayBotError, InvalidInput, Refused
+from deploy.errors import GatewayBotError, InvalidInput
 from deploy.gateway import GatewayRef
 from deploy.health.status import GatewaySummary
 from deploy.plans.requests import RotateRequest
@@ -148,15 +148,18 @@ def confirm_all(needs: Needs, click: Click) -> None:
     done, left = 0, 0
     refused: list[view.Refusal] = []
     for new_id in click.value.split(",")[:_AT_ONCE]:
-        action = needs.store.get(new_id)
-        if action is None or action.state is not State.PENDING or not _alone(action):
-            left += 1
-            continue
-        request_id = f"{click.user}:all:{new_id}"
+        name = new_id
         try:
-            decision = needs.decider.agree(new_id, By(click.user, action.digest, request_id))
-        except Refused as error:
-            refused.append(view.Refusal(str(action.ref), error.happened))
+            action = needs.store.get(new_id)
+            if action is None or action.state is not State.PENDING or not _alone(action):
+                left += 1
+                continue
+            name = str(action.ref)
+            by = By(click.user, action.digest, f"{click.user}:all:{new_id}")
+            decision = needs.decider.agree(new_id, by)
+        except GatewayBotError as error:
+            # One that cannot be confirmed takes nothing from the others.
+            refused.append(view.Refusal(name, error.happened))
             continue
         if decision.counted:
             done += 1

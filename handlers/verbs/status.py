@@ -150,7 +150,7 @@ def end(slack: WebClient, kept: live.Live, click: Click) -> None:
         if kept.stopped(click.value[:200], click.user):
             return
         # As where a bot died between its post and the note of where that is.
-        reply = Reply("No bot keeps this message current any more.")
+        reply = Reply("No bot keeps this message current.")
     except GatewayBotError as error:
         reply = errors.trouble(error)
     replies.send(slack, reply, user=click.user, channel=click.channel, response_url="")

@@ -172,7 +172,7 @@ def _running_line(action: Action) -> str:
         return escape(step.detail or step.name) + "…" if step else "Starting…"
     line = f"{_doing(action)}: *{progress['ready']} of {progress['desired']} pods ready*"
     if progress.get("old"):
-        line += f", {progress['old']} of the version before still there"
+        line += f", {progress['old']} of the previous version still there"
     if progress.get("stale_since"):
         line += (
             f"\n:warning: The cluster has not answered since {date(progress['stale_since'])}; "
@@ -185,7 +185,7 @@ def _doing(action: Action) -> str:
     """What the run is at, where a rollout is not all of it."""
     step = action.steps[-1] if action.steps else None
     if step is not None and step.name in set(Cause):
-        return f"*{escape(step.detail)}* Going back to the token of before"
+        return f"*{escape(step.detail)}* Going back to the previous token"
     if step is not None and step.name in ("verify", "collect"):
         return escape(step.detail)
     return "Rolling out"
@@ -398,7 +398,7 @@ _REFUSALS = {
     "already": "This is already {state}{by}{when}.",
     "not-running": "This is not running. Cancel it instead.",
     "stopping": "This is stopping already.",
-    "frozen": "A freeze forbids this now.",
+    "forbidden": "This may not be agreed to now.",
 }
 
 

@@ -39,7 +39,7 @@ def message(tracked: Tracked) -> tuple[str, list[Block]]:
     blocks.append(context(_known_by(tracked), f"Environment {escape(facts.environment)}"))
     if tracked.unrotated:
         why = escape(cut(tracked.unrotated, 300))
-        blocks.append(context(f":no_entry_sign: Not rotated on its own: {why}"))
+        blocks.append(context(f":no_entry_sign: Not rotated automatically: {why}"))
     said = [e for e in tracked.entries if e.event in AZURE_EVENTS and e.episode == tracked.episode]
     if said:
         blocks.append(context(_said(said[-1])))
@@ -73,7 +73,7 @@ def note(entry: Entry) -> tuple[str, bool]:
         return _said(entry), False
     lines = {
         "renewed": ":white_check_mark: It was renewed.",
-        "gone": ":white_check_mark: It does not run any more.",
+        "gone": ":white_check_mark: It no longer runs.",
         "unwatched": ":grey_question: Its cluster is no longer in the settings.",
         "signs in": ":white_check_mark: It signs in to Entra ID now, and has no token.",
     }
@@ -257,7 +257,7 @@ def _sign(tracked: Tracked) -> str:
 
 def _over(tracked: Tracked) -> str:
     if tracked.over == "gone":
-        return "does not run any more."
+        return "no longer runs."
     if tracked.over == "unwatched":
         return "is on a cluster that this bot no longer looks at."
     if tracked.over == "signs in":

@@ -137,7 +137,7 @@ def _ending(action: Action, event: Event) -> str:
         "stopped": f":octagonal_sign: {escape(said)}",
         "failed": f":x: {escape(said)}",
         "unknown": f":grey_question: {escape(said)}",
-        "superseded": escape(said) if action.automatic else f"{escape(said)} A new plan follows.",
+        "superseded": escape(said),
     }
     return lines.get(event.name, "").strip()
 

@@ -49,7 +49,7 @@ def several(
         blocks.append(context(f"No token is known to expire within {escape(within)}."))
     if others:
         wait = "waits" if others == 1 else "wait"
-        blocks.append(context(f"{others} of them {wait} for approvers, each on its own."))
+        blocks.append(context(f"{others} of them {wait} for approvers, each by itself."))
     blocks += [_refused(refusal) for refusal in refused[:_SHOWN]]
     if left:
         blocks.append(

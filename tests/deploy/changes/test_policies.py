@@ -149,8 +149,8 @@ def test_what_concerns_every_environment_waits_for_the_freezes_of_all(made: Made
     assert len(policy(changes, PROD).requirements) == 2
     with pytest.raises(Refused, match="staging is frozen"):
         policy(changes, PROD, kind="regenerate-key")
-    assert changes.policies.frozen(acted(by_approvers())) is not None
-    assert changes.policies.frozen(acted(by_approvers(), kind="scale")) is None
+    assert changes.policies.forbidden(acted(by_approvers())) is not None
+    assert changes.policies.forbidden(acted(by_approvers(), kind="scale")) is None
 
 
 def test_where_the_same_key_is_productions_production_decides(made: Made) -> None:
@@ -187,7 +187,7 @@ def test_a_freeze_that_began_after_the_request_holds_for_it_too(
 ) -> None:
     changes = made(production, DEVELOPMENT)
     action = acted(by_approvers(break_glass=break_glass), state, votes=(VOTE,))
-    why = changes.policies.frozen(action)
+    why = changes.policies.forbidden(action)
     if not refused:
         assert why is None
         assert carried_out(changes, action).state is State.SUCCEEDED

@@ -197,7 +197,7 @@ def test_who_stops_a_message_that_nobody_keeps_is_told_so(
     status.by_stop(needs(status.Needs, slack=client, watches=live), click)
     logs.by_stop(needs(logs.Needs, slack=client, follows=live), click)
     told = [m["text"] for m in person.messages(OPS, "ana")]
-    assert told == ["No bot keeps this message current any more."] * 2
+    assert told == ["No bot keeps this message current."] * 2
 
 
 def test_a_message_that_slack_takes_long_to_post_is_nobody_elses_to_end(

@@ -107,7 +107,7 @@ def test_a_gateway_has_one_message_that_escalates_in_its_thread_and_is_resolved_
     bed.tracker.unrotated(REF, "A rule <forbids> it.")
     bed.tell(one, two)
     (root,) = roots(person)
-    assert "Not rotated on its own: A rule &lt;forbids&gt; it." in json.dumps(root["blocks"])
+    assert "Not rotated automatically: A rule &lt;forbids&gt; it." in json.dumps(root["blocks"])
     assert thread(person) == []
     tracked = bed.tracker.find(REF)
     assert tracked is not None
