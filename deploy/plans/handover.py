@@ -1,6 +1,5 @@
 """What a changed spec leaves behind: a number of pods that another counts now, and old objects."""
 
-import json
 from collections.abc import Iterable
 
 from deploy.annotations import SPEC_ANNOTATION
@@ -10,8 +9,8 @@ from deploy.kube.cluster import FIELD_MANAGER, Cluster
 from deploy.kube.objects import Manifest
 from deploy.plans.plan import ObjectChange
 from deploy.rendering.manifests import render
+from deploy.specs.annotation import spec_from_text, without_version
 from deploy.specs.gateway_spec import GatewaySpec
-from deploy.specs.spec import spec_from_mapping
 
 REPLICAS_MANAGER = "gateway-bot-replicas"
 _DELETED = ("HorizontalPodAutoscaler", "PodDisruptionBudget")
@@ -32,11 +31,34 @@ def left_behind(deployment: Manifest | None, wanted: Iterable[Manifest]) -> list
 
 
 def _spec_of(deployment: Manifest | None) -> GatewaySpec | None:
-    annotations = deployment["metadata"].get("annotations") or {} if deployment else {}
     try:
-        return spec_from_mapping(json.loads(annotations.get(SPEC_ANNOTATION, "null")))
-    except (InvalidInput, ValueError):
+        return spec_from_text(_annotation(deployment))
+    except InvalidInput:
         return None
+
+
+def with_carried_spec(objects: tuple[Manifest, ...], live: Manifest | None) -> tuple[Manifest, ...]:
+    """The objects, the spec that the Deployment carries left as it is where it says the same: that
+    it has a version by now is no reason to write it."""
+    carried = _annotation(live)
+    return tuple(
+        _with_annotation(item, carried)
+        if item["kind"] == "Deployment"
+        and without_version(_annotation(item)) == without_version(carried)
+        else item
+        for item in objects
+    )
+
+
+def _annotation(deployment: Manifest | None) -> str:
+    annotations = deployment["metadata"].get("annotations") or {} if deployment else {}
+    return str(annotations.get(SPEC_ANNOTATION, ""))
+
+
+def _with_annotation(deployment: Manifest, text: str) -> Manifest:
+    metadata = deployment["metadata"]
+    annotations = {**metadata["annotations"], SPEC_ANNOTATION: text}
+    return {**deployment, "metadata": {**metadata, "annotations": annotations}}
 
 
 def without_account(objects: tuple[Manifest, ...], live: Manifest | None) -> tuple[Manifest, ...]:
