@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from deploy.annotations import MANAGER, SPEC_ANNOTATION
+from deploy.errors import InvalidInput
 from deploy.gateway import GatewayRef
 from deploy.kube.objects import Manifest
 from deploy.specs.annotation import mapping_from_text

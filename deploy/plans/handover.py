@@ -9,7 +9,7 @@ from deploy.kube.cluster import FIELD_MANAGER, Cluster
 from deploy.kube.objects import Manifest
 from deploy.plans.plan import ObjectChange
 from deploy.rendering.manifests import render
-from deploy.specs.annotation import spec_from_text, without_version
+from deploy.specs.annotation import says, spec_from_text
 from deploy.specs.gateway_spec import GatewaySpec
 
 REPLICAS_MANAGER = "gateway-bot-replicas"
@@ -37,15 +37,16 @@ def _spec_of(deployment: Manifest | None) -> GatewaySpec | None:
         return None
 
 
-def with_carried_spec(objects: tuple[Manifest, ...], live: Manifest | None) -> tuple[Manifest, ...]:
-    """The objects, the spec that the Deployment carries left as it is where it says the same: that
-    it has a version by now is no reason to write it."""
+def with_carried_spec(
+    objects: tuple[Manifest, ...], spec: GatewaySpec, live: Manifest | None
+) -> tuple[Manifest, ...]:
+    """The objects of `spec`, the text that the Deployment carries left as it is where it says the
+    same: that specs have a version by now is no reason to write it."""
     carried = _annotation(live)
+    if not says(carried, spec):
+        return objects
     return tuple(
-        _with_annotation(item, carried)
-        if item["kind"] == "Deployment"
-        and without_version(_annotation(item)) == without_version(carried)
-        else item
+        _with_annotation(item, carried) if item["kind"] == "Deployment" else item
         for item in objects
     )
 

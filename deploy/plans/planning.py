@@ -243,7 +243,7 @@ def _back_to(cluster: Cluster, spec: GatewaySpec, deployment: Manifest | None) -
 
 def _wanted(spec: GatewaySpec, secret: str | None, live: Manifest | None) -> tuple[Manifest, ...]:
     """The objects, as they go onto what runs."""
-    return with_carried_spec(without_account(render(spec, secret), live), live)
+    return with_carried_spec(without_account(render(spec, secret), live), spec, live)
 
 
 def _key(manifest: Manifest) -> tuple[str, str]:

@@ -47,6 +47,11 @@ def mapping_from_text(text: str) -> dict[str, Any]:
     return found
 
 
+def says(text: str, spec: GatewaySpec) -> bool:
+    """Whether `text` holds this very spec, with a version or without."""
+    return without_version(text) == _canonical(spec_to_mapping(spec))
+
+
 def without_version(text: str) -> str:
     """The text as it was before there were versions; one that cannot be read stays as it is."""
     try:
