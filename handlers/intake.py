@@ -2,22 +2,26 @@
 
 A request is written to the inbox before Slack gets its ack; a bot that dies leaves it there, and
 any bot takes it up again. Requests plan and ask, they never change a gateway, so doing one twice
-shows the same thing.
+shows the same thing. One that only a newer bot understands is left to it.
 """
 
+import json
 import logging
 import secrets
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from slack_sdk import WebClient
 
+from deploy.actions.codec import Unreadable
 from deploy.actions.inbox import Inbox
+from deploy.actions.versions import Newer
 from deploy.deadline import Deadline
 from deploy.errors import GatewayBotError
 from handlers.slack import replies
-from handlers.slack.payloads import Request
+from handlers.slack.payloads import Request, request_from_mapping
 from handlers.verbs.verb import Run
 from handlers.views import errors
 from handlers.views.reply import Reply
@@ -29,6 +33,8 @@ _SWEEP_SECONDS = 5
 _SWEEP_COUNT = 20
 _UNTOLD = 100
 """So many answers are kept for a Slack that takes none; what is older is worked out again."""
+_LEFT = 1000
+"""So many requests are remembered as left to a newer bot; what is older is looked at again."""
 
 
 class Intake:
@@ -49,6 +55,7 @@ class Intake:
         self._owner = owner
         self._busy: set[str] = set()
         self._untold: dict[str, Reply] = {}
+        self._left: dict[str, None] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._sweeper = threading.Thread(target=self._sweep, name="intake", daemon=True)
@@ -77,10 +84,14 @@ class Intake:
     def _sweep(self) -> None:
         while not self._stop.wait(_SWEEP_SECONDS):
             try:
-                for key in self._inbox.due(_SWEEP_COUNT):
+                with self._lock:
+                    left = list(self._left)
+                for key in self._inbox.due(_SWEEP_COUNT, but=left):
                     self.take_up(key)
             except GatewayBotError as error:
                 log.warning("the inbox cannot be read: %s", error)
+            except Exception:  # the thread must outlive whatever one sweep meets
+                log.exception("a sweep of the inbox failed")
 
     def _work(self, key: str) -> None:
         with self._lock:
@@ -89,26 +100,54 @@ class Intake:
             self._busy.add(key)
         try:
             self._take(key)
+        except GatewayBotError as error:
+            log.warning("request %s waits for its next turn: %s", key, error)
+        except Exception:  # nobody reads what the pool gives back
+            log.exception("request %s waits for its next turn", key)
         finally:
             with self._lock:
                 self._busy.discard(key)
 
     def _take(self, key: str) -> None:
+        stored = self._inbox.claim(key, self._owner, _LEASE_SECONDS)
+        with self._lock:
+            untold = self._untold.pop(key, None)
+        if stored is None:
+            return
+        payload = _payload(stored)
         try:
-            payload = self._inbox.claim(key, self._owner, _LEASE_SECONDS)
-            with self._lock:
-                untold = self._untold.pop(key, None)
-            if payload is None:
-                return
-            request = Request(**payload)
+            request = self._understood(payload)
+        except Newer as newer:
+            self._leave(key, newer)
+            return
+        except Unreadable as damaged:
+            request = _sender(key, payload)
+            reply: Reply | None = untold or errors.damaged()
+            if untold is None:
+                log.error("request %s is dropped: %s", key, damaged.happened)
+        else:
             reply = untold or self._answer(request)
-            if reply is not None and not self._told(request, reply):
-                # Slack does not answer just now; the next sweep comes back to it.
-                self._keep(key, reply)
-                return
-            self._inbox.done(key, reply.text if reply else "")
-        except GatewayBotError as error:
-            log.warning("request %s waits for its next turn: %s", key, error)
+        if reply is not None and request.user and not self._told(request, reply):
+            # Slack does not answer just now; the next sweep comes back to it.
+            self._keep(key, reply)
+            return
+        self._inbox.done(key, reply.text if reply else "")
+
+    def _understood(self, payload: Mapping[str, Any]) -> Request:
+        """The request. Newer where this bot does not know its verb either."""
+        request = request_from_mapping(payload)
+        if request.verb not in self._verbs:
+            raise Newer(f"A request to “{request.verb[:40]}”")
+        return request
+
+    def _leave(self, key: str, newer: Newer) -> None:
+        """Leave it to a newer bot, and take it no more."""
+        log.warning("request %s is left to a newer bot: %s", key, newer.happened)
+        with self._lock:
+            self._left[key] = None
+            if len(self._left) > _LEFT:
+                del self._left[next(iter(self._left))]
+        self._inbox.leave(key, self._owner)
 
     def _keep(self, key: str, reply: Reply) -> None:
         with self._lock:
@@ -135,3 +174,22 @@ class Intake:
             reference = secrets.token_hex(4)
             log.exception("%s %s failed, reference %s", request.verb, request.id, reference)
             return errors.unexpected(reference)
+
+
+def _payload(stored: str) -> Mapping[str, Any]:
+    """What was stored; empty where it is no JSON object."""
+    try:
+        found = json.loads(stored)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _sender(key: str, payload: Mapping[str, Any]) -> Request:
+    """Who made a request that cannot be read and where, as far as that can be."""
+
+    def text(name: str) -> str:
+        found = payload.get(name)
+        return found if isinstance(found, str) else ""
+
+    return Request(key, "", text("user"), text("channel"), text("response_url"))

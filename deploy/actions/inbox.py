@@ -6,11 +6,10 @@ is recognised however late it comes.
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 from deploy.actions.connection import now_of, redis_errors
-from deploy.actions.records import DUE
 
 _DAY_MS = 24 * 3600 * 1000
 _FIRST_SWEEP_SECONDS = 10.0
@@ -36,6 +35,28 @@ redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'until', now + tonumber(ARGV[2]))
 return redis.call('HGET', KEYS[1], 'payload')
 """
 
+_LEAVE = """
+if redis.call('HGET', KEYS[1], 'owner') == ARGV[1] then
+  redis.call('HDEL', KEYS[1], 'owner', 'until')
+end
+return 1
+"""
+
+_DUE = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local but, found = {}, {}
+for i = 3, #ARGV do but[ARGV[i]] = true end
+local keys = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1] + #ARGV - 2)
+for _, key in ipairs(keys) do
+  if not but[key] then
+    redis.call('ZADD', KEYS[1], now + tonumber(ARGV[2]), key)
+    found[#found + 1] = key
+  end
+end
+return found
+"""
+
 _DONE = """
 if redis.call('EXISTS', KEYS[1]) == 1 then
   redis.call('HSET', KEYS[1], 'answer', ARGV[1])
@@ -54,8 +75,9 @@ class Inbox:
         self._open = f"{prefix}:{{inbox}}:open"
         self._accept = client.register_script(_ACCEPT)
         self._claim = client.register_script(_CLAIM)
+        self._leave = client.register_script(_LEAVE)
         self._done = client.register_script(_DONE)
-        self._due = client.register_script(DUE)
+        self._due = client.register_script(_DUE)
 
     @redis_errors
     def accept(self, key: str, payload: Mapping[str, Any]) -> Literal["new", "known"]:
@@ -69,13 +91,16 @@ class Inbox:
         return "new" if answer == "new" else "known"
 
     @redis_errors
-    def claim(self, key: str, owner: str, lease_seconds: float) -> dict[str, Any] | None:
-        """The request, if nobody else is at it and it has no answer yet."""
+    def claim(self, key: str, owner: str, lease_seconds: float) -> str | None:
+        """The request as it was stored, if nobody else is at it and it has no answer yet."""
         payload = self._claim(keys=[self._key(key)], args=[owner, int(lease_seconds * 1000)])
-        if not payload:
-            return None
-        found: dict[str, Any] = json.loads(payload)
-        return found
+        return str(payload) if payload else None
+
+    @redis_errors
+    def leave(self, key: str, owner: str) -> None:
+        """Let another bot have it at once."""
+        self._leave(keys=[self._key(key)], args=[owner])
+        self._client.zadd(self._open, {key: 0}, xx=True)
 
     @redis_errors
     def done(self, key: str, answer: str) -> None:
@@ -84,9 +109,10 @@ class Inbox:
         self._client.zrem(self._open, key)
 
     @redis_errors
-    def due(self, limit: int) -> list[str]:
-        """Requests that somebody left behind; those already answered are dropped on the way."""
-        keys = [str(key) for key in self._due(keys=[self._open], args=[limit, 5000])]
+    def due(self, limit: int, but: Collection[str] = ()) -> list[str]:
+        """Requests that somebody left behind, `but` those, which stay due for other bots. Those
+        already answered are dropped on the way."""
+        keys = [str(key) for key in self._due(keys=[self._open], args=[limit, 5000, *but])]
         left = []
         for key in keys:
             if self._client.hexists(self._key(key), "payload"):

@@ -7,16 +7,22 @@ as always.
 
 import hashlib
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from deploy.actions.audit import AuditLog
+from deploy.actions.codec import Unreadable
 from deploy.actions.connection import redis_errors
 from deploy.actions.records import DUE, plausible
+from deploy.actions.versions import LeftAlone, check, guard, reading
 from deploy.errors import InvalidInput
 from deploy.gateway import GatewayRef
 
+log = logging.getLogger(__name__)
+
+VERSION = 1
 LONGEST = 3600
 _KEEP_MS = 30 * 86_400_000
 _LIMIT = 50
@@ -31,7 +37,7 @@ local number = math.max(now, tonumber(redis.call('HGET', KEYS[1], 'number') or 0
 redis.call('HINCRBY', KEYS[1], 'version', 1)
 redis.call('HDEL', KEYS[1], 'closed_by', 'place')
 redis.call('HSET', KEYS[1], 'number', number, 'made_by', ARGV[1], 'ref', ARGV[2], 'requester', ARGV[3], 'by', ARGV[4],
-           'reason', ARGV[5], 'opened', now, 'until', now + tonumber(ARGV[6]))
+           'reason', ARGV[5], 'opened', now, 'until', now + tonumber(ARGV[6]), 'format', FORMAT)
 redis.call('PEXPIRE', KEYS[1], ARGV[7])
 return redis.call('HGETALL', KEYS[1])
 """
@@ -45,6 +51,11 @@ if open and redis.call('HGET', KEYS[1], 'number') == ARGV[2] then
   redis.call('HSET', KEYS[1], 'until', now, 'closed_by', ARGV[1])
 end
 return redis.call('HGETALL', KEYS[1])
+"""
+
+_PLACE = """
+redis.call('HSET', KEYS[1], 'place', ARGV[1])
+return 1
 """
 
 _NOW = "local time = redis.call('TIME') return time[1] * 1000 + math.floor(time[2] / 1000)"
@@ -82,17 +93,24 @@ class Window:
 
 
 class Windows:
-    """Every window, in one Redis."""
+    """Every window, in one Redis.
+
+    One that cannot be read, as a newer bot's, is left alone and reported once: it opens nothing
+    here. What is asked of it alone raises Unreadable.
+    """
 
     def __init__(self, client: Any, audit: AuditLog, *, prefix: str = "gateway-bot") -> None:
         self._client = client
         self._audit = audit
         self._prefix = prefix
-        self._open = client.register_script(_OPEN)
-        self._close = client.register_script(_CLOSE)
+        as_it_is = "redis.call('HGETALL', KEYS[1])"
+        self._open = client.register_script(guard(VERSION, as_it_is) + _OPEN)
+        self._close = client.register_script(guard(VERSION, as_it_is) + _CLOSE)
+        self._place = client.register_script(guard(VERSION, "0") + _PLACE)
         self._now = client.register_script(_NOW)
         self._due = client.register_script(DUE)
         self._index = f"{prefix}:{{windows}}"
+        self._left_alone = LeftAlone(log)
 
     @redis_errors
     def open(
@@ -134,17 +152,25 @@ class Windows:
 
     @redis_errors
     def find(self, ref: GatewayRef, requester: str) -> Window | None:
-        """The window of `requester` on `ref`, if it is open now."""
-        window = self._read(_id(ref, requester))
+        """The window of `requester` on `ref`, if it is open now; None where it cannot be read."""
         # An id is a hash: whose window it is is never taken from that alone.
-        theirs = (window.ref, window.requester) == (ref, requester)
-        return window if theirs and window.open else None
+        found = (
+            window
+            for window in self._readable([_id(ref, requester)])
+            if window.open and (window.ref, window.requester) == (ref, requester)
+        )
+        return next(found, None)
+
+    @redis_errors
+    def check_readable(self, ref: GatewayRef, requester: str) -> None:
+        """Unreadable where the window of `requester` on `ref` is."""
+        self._read(_id(ref, requester))
 
     @redis_errors
     def open_for(self, requester: str) -> tuple[Window, ...]:
         """Every window that is open for `requester` now, the one that ends first in front."""
         names = self._client.zrangebyscore(self._index, f"({int(self._now())}", "+inf")
-        found = (self._read(str(name)) for name in names)
+        found = self._readable(str(name) for name in names)
         return tuple(each for each in found if each.open and each.requester == requester)
 
     @redis_errors
@@ -157,21 +183,27 @@ class Windows:
         return window if window.key == key else None
 
     def place_of(self, key: str) -> Mapping[str, str] | None:
-        """Where the message of this very opening is."""
-        window = self.at(key)
+        """Where the message of this very opening is; None where that cannot be read."""
+        try:
+            window = self.at(key)
+        except Unreadable:
+            return None
         return window.place if window else None
 
     @redis_errors
     def placed(self, window: Window, place: Mapping[str, str]) -> None:
         """Where its message was posted."""
-        self._client.hset(self._key(window.id), "place", json.dumps(dict(place)))
+        self._place(keys=[self._key(window.id)], args=[json.dumps(dict(place))])
 
     @redis_errors
     def ended(self) -> list[Window]:
         """Those that are over and whose message may not say so yet; nobody else is given them for
         a while."""
-        names = self._due(keys=[self._index], args=[_LIMIT, _VISIBILITY_MS])
-        found = [self._read(str(name)) for name in names]
+        names = {str(n) for n in self._due(keys=[self._index], args=[_LIMIT, _VISIBILITY_MS])}
+        found = list(self._readable(names))
+        if unreadable := names - {window.id for window in found}:
+            # At once again, for a bot that can read them; behind what ended before.
+            self._client.zadd(self._index, dict.fromkeys(unreadable, int(self._now())), xx=True)
         return [window for window in found if not window.open]
 
     @redis_errors
@@ -188,6 +220,13 @@ class Windows:
         window = self.at(key)
         return window is not None and window.open
 
+    def _readable(self, names: Iterable[str]) -> Iterator[Window]:
+        for name in names:
+            try:
+                yield self._read(name)
+            except Unreadable:
+                continue
+
     def _read(self, name: str) -> Window:
         fields = self._client.hgetall(self._key(name))
         return self._window(name, [part for pair in fields.items() for part in pair])
@@ -195,20 +234,11 @@ class Windows:
     def _window(self, name: str, flat: list[str]) -> Window:
         fields = dict(zip(flat[::2], flat[1::2], strict=True))
         now = int(self._now())
-        return Window(
-            id=name,
-            number=int(fields.get("number", 0)),
-            ref=GatewayRef.parse(fields.get("ref", "none/none/none")),
-            requester=fields.get("requester", ""),
-            by=fields.get("by", ""),
-            reason=fields.get("reason", ""),
-            opened_at=int(fields.get("opened", 0)) / 1000,
-            until=int(fields.get("until", 0)) / 1000,
-            left=max(0.0, (int(fields.get("until", 0)) - now) / 1000),
-            made_by=fields.get("made_by", ""),
-            closed_by=fields.get("closed_by", ""),
-            place=json.loads(fields["place"]) if fields.get("place") else None,
-        )
+        try:
+            return window_of(name, fields, now)
+        except Unreadable as record:
+            self._left_alone.report(record)
+            raise
 
     def _tell(self, event: str, who: str, more: Any, window: Window, version: int) -> None:
         self._audit.append(
@@ -224,6 +254,27 @@ class Windows:
 
     def _key(self, name: str) -> str:
         return f"{self._prefix}:{{w:{name}}}"
+
+
+def window_of(name: str, fields: Mapping[str, str], now_ms: int) -> Window:
+    """The window from its hash, as it is at `now_ms`. Unreadable as `Windows` says."""
+    record = f"The approval window {name}"
+    with reading(record):
+        check(record, fields.get("format"), VERSION)
+        return Window(
+            id=name,
+            number=int(fields.get("number", 0)),
+            ref=GatewayRef.parse(fields.get("ref", "none/none/none")),
+            requester=fields.get("requester", ""),
+            by=fields.get("by", ""),
+            reason=fields.get("reason", ""),
+            opened_at=int(fields.get("opened", 0)) / 1000,
+            until=int(fields.get("until", 0)) / 1000,
+            left=max(0.0, (int(fields.get("until", 0)) - now_ms) / 1000),
+            made_by=fields.get("made_by", ""),
+            closed_by=fields.get("closed_by", ""),
+            place=json.loads(fields["place"]) if fields.get("place") else None,
+        )
 
 
 def _id(ref: GatewayRef, requester: str) -> str:

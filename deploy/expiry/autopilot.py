@@ -18,6 +18,7 @@ from deploy.actions.codec import Unreadable
 from deploy.actions.connection import now_of, redis_errors
 from deploy.actions.record import Action, State, action_id
 from deploy.actions.store import ActionStore
+from deploy.actions.versions import LeftAlone, check, reading
 from deploy.changes.decide import Decider
 from deploy.changes.kinds import ROTATE
 from deploy.changes.propose import Ask, Proposer
@@ -32,6 +33,8 @@ from deploy.tokens.rotation import Rotation
 
 log = logging.getLogger(__name__)
 
+VERSION = 1
+"""Of the form in which a try is stored."""
 _AUTOMATIC = "automatic"
 """The kind of what the audit trail keeps of it, and how its request ids begin."""
 _LEASE_SECONDS = 60.0
@@ -64,6 +67,16 @@ if redis.call('HDEL', KEYS[1], 'stopped') == 0 then return 0 end
 redis.call('HSET', KEYS[1], 'failures', 0, 'resumed_by', ARGV[1], 'resumed_at', ARGV[2])
 return 1
 """
+
+
+@dataclass(frozen=True)
+class Try:
+    """What was begun last for a gateway, as it is stored. Times are epoch seconds."""
+
+    expires_at: float
+    number: int
+    action: str
+    at: float
 
 
 @dataclass(frozen=True)
@@ -112,6 +125,7 @@ class Autopilot:
         self._prefix = prefix
         self._count = client.register_script(_COUNT)
         self._go_on = client.register_script(_GO_ON)
+        self._left_alone = LeftAlone(log)
 
     @redis_errors
     def turn(self) -> int:
@@ -122,12 +136,12 @@ class Autopilot:
         if not user:
             return 0
         begun = 0
-        every = self._tracker.listing()
+        register = self._tracker.register()
         environments = tuple(self._environments.values())
         for name, rule in self._rules.items():
             mine = [
                 t
-                for t in every
+                for t in register.tracked
                 # Not as the scan noted it, perhaps under other settings.
                 if environment_of(t.ref, environments).name == name
                 and t.facts.expires_at is not None
@@ -135,6 +149,8 @@ class Autopilot:
                 and t.over not in ("gone", "signs in")
             ]
             begun += self._environment(self._environments[name], rule, mine, user)
+        if register.unreadable:
+            self._tracker.let_go("autopilot")
         return begun
 
     @redis_errors
@@ -158,7 +174,13 @@ class Autopilot:
         standing = rule.mode == "auto" and freeze is None and not kept.get("stopped")
         candidates = []
         for one in tracked:
-            tried = self._attempt(kept.get(f"try:{one.ref}"), standing=standing)
+            try:
+                tried = self._attempt(one.ref, kept.get(f"try:{one.ref}"), standing=standing)
+            except Unreadable as record:
+                # The next turn is for a bot that can read it, unless this one has begun something.
+                self._left_alone.report(record)
+                self._tracker.let_go("autopilot")
+                continue
             self._counted(environment.name, rule, one.ref, tried)
             candidates.append(Candidate(one.ref, one.facts.expires_at or 0.0, tried))
         fields = ("stopped", "stops", "failures", "resumed_by", "resumed_at")
@@ -262,25 +284,23 @@ class Autopilot:
             raise _not_decidable(proposal.plan)
         return proposal.action
 
-    def _attempt(self, text: str | None, *, standing: bool) -> Attempt | None:
-        """What was tried last; `standing` says whether the settings approve it still, and now."""
+    def _attempt(self, ref: GatewayRef, text: str | None, *, standing: bool) -> Attempt | None:
+        """What was tried last; `standing` says whether the settings approve it still, and now.
+
+        Unreadable where that, or its action, cannot be read.
+        """
         if not text:
             return None
-        kept = json.loads(text)
-        try:
-            action: Action | None = self._store.get(str(kept["action"]))
-        except Unreadable as error:
-            # A newer bot goes on with it.
-            log.warning("a rotation is left alone: %s", error)
-            return Attempt(float(kept["expires"]), int(kept["number"]), 0.0, State.RUNNING)
+        kept = try_of(ref, text)
+        action: Action | None = self._store.get(kept.action)
         waits = action is not None and action.state is State.PENDING
         if action is not None and waits and action.policy.standing and standing:
             # The bot that made it died before it could say that the settings approve it.
             action = self._decider.standing(action).action
         state = action.state if action is not None else None
-        ended = action.updated_at if action is not None and action.final else float(kept["at"])
+        ended = action.updated_at if action is not None and action.final else kept.at
         asking = waits and action is not None and action.policy.by == "approvers"
-        return Attempt(float(kept["expires"]), int(kept["number"]), ended, state, asking)
+        return Attempt(kept.expires_at, kept.number, ended, state, asking)
 
     def _counted(
         self, environment: str, rule: Automatic, ref: GatewayRef, tried: Attempt | None
@@ -316,11 +336,28 @@ class Autopilot:
         new_id: str,
         at: float,
     ) -> None:
-        kept = {"expires": candidate.expires_at, "number": number, "action": new_id, "at": at}
+        kept = {
+            "version": VERSION,
+            "expires": candidate.expires_at,
+            "number": number,
+            "action": new_id,
+            "at": at,
+        }
         self._client.hset(self._key(environment), f"try:{ref}", json.dumps(kept))
 
     def _key(self, environment: str) -> str:
         return f"{self._prefix}:{{automatic:{environment}}}"
+
+
+def try_of(ref: GatewayRef, text: str) -> Try:
+    """What was stored of a gateway. Unreadable where a newer bot wrote it, or it is damaged."""
+    name = f"The last automatic rotation of {ref}"
+    with reading(name):
+        kept = json.loads(text)
+        check(name, kept.get("version"), VERSION)
+        return Try(
+            float(kept["expires"]), int(kept["number"]), str(kept["action"]), float(kept["at"])
+        )
 
 
 def _not_decidable(plan: Plan) -> Conflict:

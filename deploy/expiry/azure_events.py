@@ -1,13 +1,19 @@
 """What Azure told of instances' tokens by Event Grid, in the Redis that all bots share."""
 
 import json
+import logging
 from collections.abc import Sequence
 from typing import Any
 
+from deploy.actions.codec import Unreadable
 from deploy.actions.connection import redis_errors
+from deploy.actions.versions import LeftAlone, check, reading
 from deploy.expiry.event_grid import TokenEvent
 from deploy.health.heartbeat import AzureEvent
 
+log = logging.getLogger(__name__)
+
+VERSION = 1
 _SEEN_MS = 86_400_000
 _KEEP_MS = 40 * 86_400_000
 """Longer than any token lives: by then it is about another one."""
@@ -35,21 +41,28 @@ class AzureEvents:
         self._prefix = prefix
         self._known = f"{prefix}:{{azure}}:known"
         self._take = client.register_script(_TAKE)
+        self._left_alone = LeftAlone(log)
 
     @redis_errors
     def take(self, event: TokenEvent) -> bool:
         """Keep it; False for one that tells nothing new: by its id it was there in the last day,
-        or it is late, and what is kept of the instance tells of a later time."""
+        or it is late, and what is kept of the instance tells of a later time, or cannot be read."""
         key = self._key(event.service, event.gateway)
         self._client.sadd(self._known, f"{event.service}/{event.gateway}")
         new = AzureEvent(event.instance, event.expired, event.expires_at, event.at)
         while True:
             before = str(self._client.hget(key, event.instance) or "")
-            kept = (
-                max(new, _event(event.instance, before), key=lambda e: e.order) if before else new
-            )
-            told = {"expired": kept.expired, "expires_at": kept.expires_at, "at": kept.at}
-            args = [event.instance, json.dumps(told), _SEEN_MS, _KEEP_MS, _INSTANCES, before]
+            earlier = self._event(event.instance, before) if before else new
+            if earlier is None:
+                return False
+            kept = max(new, earlier, key=lambda e: e.order)
+            stored = {
+                "version": VERSION,
+                "expired": kept.expired,
+                "expires_at": kept.expires_at,
+                "at": kept.at,
+            }
+            args = [event.instance, json.dumps(stored), _SEEN_MS, _KEEP_MS, _INSTANCES, before]
             answer = int(self._take(keys=[key, f"{key}:seen:{event.id}"], args=args))
             # Another bot has kept something else of it in between.
             if answer >= 0:
@@ -59,7 +72,8 @@ class AzureEvents:
     def about(self, service: str, gateway: str) -> tuple[AzureEvent, ...]:
         """What was last said of each instance of a gateway."""
         found = self._client.hgetall(self._key(service.lower(), gateway.lower()))
-        return tuple(_event(str(instance), text) for instance, text in found.items())
+        events = (self._event(str(instance), text) for instance, text in found.items())
+        return tuple(event for event in events if event is not None)
 
     @redis_errors
     def known(self) -> tuple[tuple[str, str], ...]:
@@ -78,9 +92,23 @@ class AzureEvents:
         """The same over several services, of which one has the gateway."""
         return tuple(event for service in services for event in self.about(service, gateway))
 
+    def _event(self, instance: str, text: str) -> AzureEvent | None:
+        """What was kept of an instance; None where it cannot be read, which is reported once."""
+        try:
+            return _event(instance, text)
+        except Unreadable as record:
+            self._left_alone.report(record)
+            return None
+
     def _key(self, service: str, gateway: str) -> str:
         return f"{self._prefix}:{{azure:{service}/{gateway}}}"
 
 
 def _event(instance: str, text: str) -> AzureEvent:
-    return AzureEvent(instance, **json.loads(text))
+    name = f"What Azure said of instance {instance}"
+    with reading(name):
+        kept = json.loads(text)
+        check(name, kept.get("version"), VERSION)
+        return AzureEvent(
+            instance, bool(kept["expired"]), float(kept["expires_at"]), float(kept["at"])
+        )

@@ -1,10 +1,15 @@
 """Messages that are posted once, whoever tries and however often: the digest, and what stopped."""
 
+import logging
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from deploy.actions.connection import redis_errors
+from deploy.actions.versions import LeftAlone, Newer, guard
 
+log = logging.getLogger(__name__)
+
+VERSION = 1
 _KEEP_MS = 60 * 86_400_000
 
 _BEGIN = """
@@ -15,7 +20,7 @@ if state == 'sent' then return {'sent', ''} end
 local owner, till = redis.call('HGET', KEYS[1], 'owner'), redis.call('HGET', KEYS[1], 'until')
 if owner and owner ~= ARGV[1] and tonumber(till) > now then return {'held', ''} end
 local since = redis.call('HGET', KEYS[1], 'since') or ''
-redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'until', now + tonumber(ARGV[2]))
+redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'until', now + tonumber(ARGV[2]), 'format', FORMAT)
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return {'yours', since}
 """
@@ -44,17 +49,21 @@ class Notices:
     def __init__(self, client: Any, owner: str, *, prefix: str = "gateway-bot") -> None:
         self._owner = owner
         self._prefix = prefix
-        self._begin = client.register_script(_BEGIN)
-        self._mark = client.register_script(_MARK)
-        self._end = client.register_script(_END)
+        self._begin = client.register_script(guard(VERSION, "{'newer', ''}") + _BEGIN)
+        self._mark = client.register_script(guard(VERSION, "0") + _MARK)
+        self._end = client.register_script(guard(VERSION, "0") + _END)
+        self._left_alone = LeftAlone(log)
 
     @redis_errors
     def begin(self, notice: str, seconds: float = 40.0) -> Turn | Literal["sent", "held"]:
-        """The right to post it for so long; or that it was posted, or that another bot is at it."""
+        """The right to post it for so long; or that it was posted, or that another bot is at it, as
+        for one that a newer bot wrote."""
         args = [self._owner, int(seconds * 1000), _KEEP_MS]
         answer, since = self._begin(keys=[self._key(notice)], args=args)
         if answer == "yours":
             return Turn(float(since) if since else None)
+        if answer == "newer":
+            self._left_alone.report(Newer(f"The notice {notice}"))
         return "sent" if answer == "sent" else "held"
 
     @redis_errors

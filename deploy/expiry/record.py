@@ -5,7 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from deploy.actions.versions import check, reading
 from deploy.gateway import GatewayRef
+
+VERSION = 1
+"""Of the form in which a record is stored."""
 
 Source = Literal["annotation", "token", "credential", "none", "unknown"]
 """How an expiry is known: our annotation, or the token's text. A `credential` is an Entra app's
@@ -136,10 +140,25 @@ def facts_to_mapping(facts: Facts) -> dict[str, Any]:
     }
 
 
+def record_name(ref: GatewayRef) -> str:
+    """How a record is named where it cannot be read."""
+    return f"The record of the token of {ref}"
+
+
 def tracked_of(
     ref: GatewayRef, fields: Mapping[str, str], entries: Sequence[str], now_ms: int
 ) -> Tracked:
-    """The record from its hash and its log."""
+    """The record from its hash and its log. Unreadable where a newer bot wrote it, or where it is
+    damaged."""
+    name = record_name(ref)
+    with reading(name):
+        check(name, fields.get("format"), VERSION)
+        return _tracked(ref, fields, entries, now_ms)
+
+
+def _tracked(
+    ref: GatewayRef, fields: Mapping[str, str], entries: Sequence[str], now_ms: int
+) -> Tracked:
     body = json.loads(fields["body"])
     facts = Facts(
         ref=ref,

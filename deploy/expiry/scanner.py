@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from deploy.actions.codec import Unreadable
 from deploy.errors import GatewayBotError
 from deploy.expiry.record import Facts, Source
 from deploy.expiry.tracker import Tracker
@@ -93,31 +94,48 @@ class Scanner:
             self._noted.clear()
             return False
         known = self._tracker.known()
-        for ref in sorted(r for r in known if r.cluster not in self._clusters):
-            self._tracker.gone(ref, "unwatched")
-            self._noted.pop(ref, None)
+        whole = [
+            self._gone(ref, "unwatched")
+            for ref in sorted(r for r in known if r.cluster not in self._clusters)
+        ]
         for scan in self._scans():
             found = {summary.ref for summary in scan.gateways}
             for summary in scan.gateways:
                 credential = scan.credentials.get(summary.ref)
-                self._note(facts_of(summary, self._rules_of(summary.ref), credential))
+                whole.append(self._note(facts_of(summary, self._rules_of(summary.ref), credential)))
             if scan.whole:
-                for ref in sorted(r for r in known if r.cluster == scan.cluster and r not in found):
-                    self._tracker.gone(ref)
-                    self._noted.pop(ref, None)
+                missing = (r for r in known if r.cluster == scan.cluster and r not in found)
+                whole += [self._gone(ref, "gone") for ref in sorted(missing)]
+        if not all(whole):
+            # A newer bot can note all of them: let it have the next turn.
+            self.release()
         return True
 
     def release(self) -> None:
         """Let another bot scan at once."""
         self._tracker.let_go("warnings-scan")
 
-    def _note(self, facts: Facts) -> None:
+    def _note(self, facts: Facts) -> bool:
+        """Whether it is noted; False where its record is left alone."""
         noted = self._noted.get(facts.ref)
         now = self._clock()
         if noted is not None and noted[0] == facts and now - noted[1] < _AGAIN_SECONDS:
-            return
-        self._tracker.note(facts)
+            return True
+        try:
+            self._tracker.note(facts)
+        except Unreadable:
+            return False
         self._noted[facts.ref] = (facts, now)
+        return True
+
+    def _gone(self, ref: GatewayRef, how: str) -> bool:
+        """As `_note`, of a gateway that is not seen."""
+        try:
+            self._tracker.gone(ref, how)
+        except Unreadable:
+            return False
+        self._noted.pop(ref, None)
+        return True
 
 
 def facts_of(summary: GatewaySummary, rules: Rules, credential: float | None = None) -> Facts:

@@ -4,7 +4,12 @@ Time is Redis' own, so neither a bot's clock nor a step of it makes a warning ea
 keys of a gateway carry the hash tag `{w:<ref>}`. Only commands of Redis 7.0 are used.
 """
 
-PRELUDE = """
+from deploy.actions.versions import guard
+from deploy.expiry.record import VERSION
+
+PRELUDE = (
+    guard(VERSION, "{'newer', {}, {}, '0'}")
+    + """
 local gw, log = KEYS[1], KEYS[2]
 local KEPT = 30 * 86400000
 local time = redis.call('TIME')
@@ -66,6 +71,7 @@ local function close(how)
   drop('warned', 'snoozed', 'snoozed_by', 'snoozed_why', 'unrotated')
 end
 """
+)
 
 READ = """
 return answer('done')
@@ -80,13 +86,14 @@ if over ~= '' then
   close(over)
   if field('over') == 'back' then set('over', over) end
   drop('expires')
-  set('body', body)
+  set('body', body, 'format', FORMAT)
   if over ~= 'signs in' then
     for _, key in ipairs({gw, log}) do redis.call('PEXPIRE', key, KEPT) end
   end
   return answer('done')
 end
 for _, key in ipairs({gw, log}) do redis.call('PERSIST', key) end
+set('format', FORMAT)
 if field('over') ~= '' and field('over') ~= 'renewed' then set('over', 'back') end
 if field('body') ~= body then
   set('body', body)

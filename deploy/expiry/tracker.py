@@ -6,15 +6,21 @@ record; what it owes to channels is indexed before a gateway leaves the set, so 
 between leaves it to be looked at again and never loses it.
 """
 
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from deploy.actions.codec import Unreadable
 from deploy.actions.connection import now_of, redis_errors
 from deploy.actions.records import DUE, canonical
-from deploy.expiry.record import Facts, Tracked, facts_to_mapping, tracked_of
+from deploy.actions.versions import LeftAlone, Newer
+from deploy.expiry.record import Facts, Tracked, facts_to_mapping, record_name, tracked_of
 from deploy.expiry.scripts import PRELUDE, SCRIPTS
 from deploy.expiry.thresholds import crossed, look_at, snooze_end
 from deploy.gateway import GatewayRef
+
+log = logging.getLogger(__name__)
 
 _LIMIT = 100
 _VISIBILITY_MS = 20_000
@@ -32,8 +38,20 @@ return 1
 """
 
 
+@dataclass(frozen=True)
+class Register:
+    """Every record, those whose token expires first before the others; and whose cannot be read."""
+
+    tracked: tuple[Tracked, ...]
+    unreadable: tuple[GatewayRef, ...]
+
+
 class Tracker:
-    """Each step may be repeated. Raises Unavailable when Redis cannot be used."""
+    """Each step may be repeated. Raises Unavailable when Redis cannot be used.
+
+    A record that cannot be read is left alone and reported once: what is about it alone raises
+    Unreadable, and nothing else does.
+    """
 
     def __init__(self, client: Any, owner: str, *, prefix: str = "gateway-bot") -> None:
         self._client = client
@@ -47,6 +65,7 @@ class Tracker:
         self._take_due = client.register_script(DUE)
         self._lease = client.register_script(_LEASE)
         self._release = client.register_script(_RELEASE)
+        self._left_alone = LeftAlone(log)
 
     @redis_errors
     def note(self, facts: Facts) -> None:
@@ -64,12 +83,10 @@ class Tracker:
     def named(self, gateway: str) -> tuple[Tracked, ...]:
         """Where the gateway resource of that name in API Management runs."""
         refs = [GatewayRef.parse(str(ref)) for ref in self._client.smembers(self._named(gateway))]
-        found = [self._run("READ", ref) for ref in sorted(refs)]
         return tuple(
             tracked
-            for tracked in found
-            if tracked is not None
-            and tracked.over not in ("gone", "unwatched")
+            for tracked in self._readable(sorted(refs))
+            if tracked.over not in ("gone", "unwatched")
             and tracked.facts.gateway.lower() == gateway.lower()
         )
 
@@ -94,11 +111,16 @@ class Tracker:
         """One gateway's record; None where it is not tracked."""
         return self._run("READ", ref)
 
-    @redis_errors
     def listing(self) -> tuple[Tracked, ...]:
-        """Every record, those whose token expires first before the others."""
+        """Every record that can be read, those whose token expires first before the others."""
+        return self.register().tracked
+
+    @redis_errors
+    def register(self) -> Register:
+        """Every record."""
         refs = sorted(self.known())
         found: list[Tracked] = []
+        unreadable: list[GatewayRef] = []
         now_ms = int(now_of(self._client) * 1000)
         for start in range(0, len(refs), _LIMIT):
             page = refs[start : start + _LIMIT]
@@ -106,20 +128,30 @@ class Tracker:
                 for ref in page:
                     pipe.hgetall(self._keys(ref)[0])
                 answers = pipe.execute()
-            found += [
-                tracked_of(ref, fields, (), now_ms)
-                for ref, fields in zip(page, answers, strict=True)
-                if fields
-            ]
-        return tuple(sorted(found, key=lambda t: (t.facts.expires_at or float("inf"), t.ref)))
+            for ref, fields in zip(page, answers, strict=True):
+                try:
+                    if fields:
+                        found.append(self._tracked(ref, fields, (), now_ms))
+                except Unreadable:
+                    unreadable.append(ref)
+        ordered = sorted(found, key=lambda t: (t.facts.expires_at or float("inf"), t.ref))
+        return Register(tuple(ordered), tuple(unreadable))
 
     @redis_errors
     def tick(self) -> int:
-        """Look at what is due; how many there were."""
+        """Look at what is due; at how many this bot could."""
         due = [str(i) for i in self._take_due(keys=[self._due], args=[_LIMIT, _VISIBILITY_MS])]
+        unreadable = []
         for name in due:
-            self._look(GatewayRef.parse(name))
-        return len(due)
+            try:
+                self._look(GatewayRef.parse(name))
+            except Unreadable:
+                unreadable.append(name)
+        if unreadable:
+            # At once again, for a bot that can; behind what was due before.
+            now = round(now_of(self._client) * 1000)
+            self._client.zadd(self._due, dict.fromkeys(unreadable, now), xx=True)
+        return len(due) - len(unreadable)
 
     @redis_errors
     def snooze(
@@ -199,7 +231,11 @@ class Tracker:
         """Take it from what is owed, if nothing is."""
         self._client.zrem(self._owed(channel), str(ref))
         # What came in between put its index there before the removal, so it is looked up again.
-        tracked = self._run("READ", ref)
+        try:
+            tracked = self._run("READ", ref)
+        except Unreadable:
+            self._client.zadd(self._owed(channel), {str(ref): 0})
+            return
         if tracked is not None and channel in tracked.behind():
             self._owe(tracked, [channel])
 
@@ -239,10 +275,33 @@ class Tracker:
 
     def _call(self, name: str, ref: GatewayRef, *args: Any) -> tuple[str, Tracked | None]:
         result, flat, entries, now = self._scripts[name](keys=self._keys(ref), args=args)
+        if result == "newer":
+            raise self._reported(Newer(record_name(ref)))
         fields: Mapping[str, str] = dict(zip(flat[::2], flat[1::2], strict=True))
         if "body" not in fields:
             return str(result), None
-        return str(result), tracked_of(ref, fields, entries, int(now))
+        return str(result), self._tracked(ref, fields, entries, int(now))
+
+    def _readable(self, refs: Iterable[GatewayRef]) -> Iterator[Tracked]:
+        for ref in refs:
+            try:
+                tracked = self._run("READ", ref)
+            except Unreadable:
+                continue
+            if tracked is not None:
+                yield tracked
+
+    def _tracked(
+        self, ref: GatewayRef, fields: Mapping[str, str], entries: Sequence[str], now_ms: int
+    ) -> Tracked:
+        try:
+            return tracked_of(ref, fields, entries, now_ms)
+        except Unreadable as record:
+            raise self._reported(record) from record.__cause__
+
+    def _reported(self, record: Unreadable) -> Unreadable:
+        self._left_alone.report(record)
+        return record
 
     def _named(self, gateway: str) -> str:
         return f"{self._prefix}:{{named:{gateway.lower()}}}"

@@ -6,24 +6,31 @@ starts goes on where one ended.
 """
 
 import json
+import logging
 from typing import Any
 
+from deploy.actions.codec import Unreadable
 from deploy.actions.connection import redis_errors
+from deploy.actions.versions import LeftAlone, Newer, guard, reading
 from deploy.health.incidents import Watch, watch_from_mapping, watch_to_mapping
+
+log = logging.getLogger(__name__)
+
+VERSION = 1
 
 _LEASE = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local held = redis.call('HMGET', KEYS[1], 'owner', 'until')
-if held[1] and held[1] ~= ARGV[1] and tonumber(held[2] or 0) > now then return false end
+if held[1] and held[1] ~= ARGV[1] and tonumber(held[2] or 0) > now then return {'held', ''} end
 redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'until', now + tonumber(ARGV[2]))
-return redis.call('HGET', KEYS[1], 'watch') or ''
+return {'yours', redis.call('HGET', KEYS[1], 'watch') or ''}
 """
 _SAVE = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return 0 end
-redis.call('HSET', KEYS[1], 'watch', ARGV[2], 'until', now + tonumber(ARGV[3]))
+redis.call('HSET', KEYS[1], 'watch', ARGV[2], 'until', now + tonumber(ARGV[3]), 'format', FORMAT)
 return 1
 """
 _RELEASE = """
@@ -42,17 +49,28 @@ class IncidentStore:
         self._owner = owner
         self._prefix = prefix
         self._lease_ms = int(seconds * 1000)
-        self._take = client.register_script(_LEASE)
-        self._save = client.register_script(_SAVE)
-        self._let_go = client.register_script(_RELEASE)
+        self._take = client.register_script(guard(VERSION, "{'newer', ''}") + _LEASE)
+        self._save = client.register_script(guard(VERSION, "0") + _SAVE)
+        self._let_go = client.register_script(guard(VERSION, "0") + _RELEASE)
+        self._left_alone = LeftAlone(log)
 
     @redis_errors
     def take(self, subject: str) -> Watch | None:
-        """What is remembered, if this bot is the one that watches; None while another is."""
-        kept = self._take(keys=[self._key(subject)], args=[self._owner, self._lease_ms])
-        if kept is None:
+        """What is remembered, if this bot is the one that watches; None while another is, as where
+        a newer bot has written it. What is damaged is lost: to watch on matters more."""
+        name = f"What is remembered of {subject}"
+        state, kept = self._take(keys=[self._key(subject)], args=[self._owner, self._lease_ms])
+        if state == "newer":
+            self._left_alone.report(Newer(name))
+        if state != "yours":
             return None
-        return watch_from_mapping(json.loads(kept)) if kept else Watch()
+        try:
+            with reading(name):
+                return watch_from_mapping(json.loads(kept)) if kept else Watch()
+        except Unreadable as damaged:
+            log.error("%s Watching begins anew.", damaged.happened)
+            self.save(subject, Watch())
+            return Watch()
 
     @redis_errors
     def save(self, subject: str, watch: Watch) -> bool:

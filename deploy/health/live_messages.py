@@ -5,12 +5,18 @@ died is ended by another: no message looks current when nobody keeps it so.
 """
 
 import json
+import logging
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from deploy.actions.codec import Unreadable
 from deploy.actions.connection import redis_errors
+from deploy.actions.versions import LeftAlone, Newer, guard, reading
 
+log = logging.getLogger(__name__)
+
+VERSION = 1
 _LEASE_SECONDS = 15.0
 """Longer than from one look to the next where Slack takes its ten seconds to answer."""
 _POSTING_MS = 120_000
@@ -21,7 +27,7 @@ if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('HSET', KEYS[1], 'payload', ARGV[1], 'owner', ARGV[2], 'until', now + tonumber(ARGV[3]),
-           'ends', now + tonumber(ARGV[4]))
+           'ends', now + tonumber(ARGV[4]), 'format', FORMAT)
 redis.call('PEXPIRE', KEYS[1], tonumber(ARGV[4]) + 86400000)
 return 1
 """
@@ -81,11 +87,12 @@ class LiveMessages:
         self._prefix = prefix
         self._lease_ms = int(lease * 1000)
         self._index = f"{prefix}:{{live}}:all"
-        self._begin = client.register_script(_BEGIN)
-        self._hold = client.register_script(_HOLD)
-        self._stop = client.register_script(_STOP)
-        self._put = client.register_script(_PLACE)
-        self._adopt = client.register_script(_ADOPT)
+        self._begin = client.register_script(guard(VERSION, "0") + _BEGIN)
+        self._hold = client.register_script(guard(VERSION, "{'lost', ''}") + _HOLD)
+        self._stop = client.register_script(guard(VERSION, "-1") + _STOP)
+        self._put = client.register_script(guard(VERSION, "0") + _PLACE)
+        self._adopt = client.register_script(guard(VERSION, "{'newer', '', ''}") + _ADOPT)
+        self._left_alone = LeftAlone(log)
 
     @redis_errors
     def begin(self, key: str, payload: Mapping[str, Any], seconds: float) -> bool:
@@ -110,8 +117,12 @@ class LiveMessages:
 
     @redis_errors
     def stop(self, key: str, by: str) -> bool:
-        """Ask whichever bot keeps it to end it; False where none does."""
-        return int(self._stop(keys=[self._key(key)], args=[by])) == 1
+        """Ask whichever bot keeps it to end it; False where none does. Unreadable for one that a
+        newer bot keeps."""
+        answer = int(self._stop(keys=[self._key(key)], args=[by]))
+        if answer < 0:
+            raise Newer("This message")
+        return answer == 1
 
     @redis_errors
     def end(self, key: str) -> None:
@@ -122,7 +133,7 @@ class LiveMessages:
     @redis_errors
     def orphans(self, kept: Container[str]) -> list[Orphan]:
         """Those that nobody keeps any more; they are this bot's to end. Those that it keeps itself
-        are not among them, however late their leases are renewed."""
+        are not among them, however late their leases are renewed; nor is what cannot be read."""
         found = []
         for key in self._client.smembers(self._index):
             if key in kept:
@@ -130,11 +141,25 @@ class LiveMessages:
             state, payload, place = self._adopt(
                 keys=[self._key(key)], args=[f"{self._owner}-end", self._lease_ms]
             )
-            if state == "gone":
-                self._client.srem(self._index, key)
-            elif state == "taken":
-                found.append(Orphan(key, json.loads(payload), json.loads(place) if place else None))
+            try:
+                if state == "gone":
+                    self._client.srem(self._index, key)
+                elif state == "newer":
+                    raise Newer(_name(key))
+                elif state == "taken":
+                    found.append(_orphan(key, payload, place))
+            except Unreadable as record:
+                self._left_alone.report(record)
         return found
 
     def _key(self, key: str) -> str:
         return f"{self._prefix}:{{live:{key}}}"
+
+
+def _name(key: str) -> str:
+    return f"The message of {key}"
+
+
+def _orphan(key: str, payload: str, place: str) -> Orphan:
+    with reading(_name(key)):
+        return Orphan(key, dict(json.loads(payload)), json.loads(place) if place else None)

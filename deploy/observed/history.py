@@ -4,15 +4,15 @@ They live on the cluster: a Deployment's ReplicaSets carry the annotations that 
 were the newest, so nothing of this is lost with the bot's own store.
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from deploy.annotations import ACTION_ANNOTATION, REQUESTER_ANNOTATION, SPEC_ANNOTATION
-from deploy.errors import NotFound
+from deploy.errors import InvalidInput, NotFound
 from deploy.gateway import DEFAULT_REPOSITORY
 from deploy.kube.objects import Manifest
+from deploy.specs.annotation import mapping_from_text
 from deploy.times import epoch
 
 _REVISION = "deployment.kubernetes.io/revision"
@@ -21,7 +21,7 @@ _REVISION = "deployment.kubernetes.io/revision"
 @dataclass(frozen=True)
 class Revision:
     """One ReplicaSet of the Deployment. `spec` is the mapping it was made from, None for one that
-    this bot did not make."""
+    this bot did not make, or whose spec it cannot read."""
 
     number: int
     image: str
@@ -105,10 +105,9 @@ def _revision(replica_set: Manifest, number: int, *, current: bool) -> Revision:
 
 def _spec(text: str) -> dict[str, Any] | None:
     try:
-        found = json.loads(text)
-    except ValueError:
+        return mapping_from_text(text)
+    except InvalidInput:
         return None
-    return found if isinstance(found, dict) else None
 
 
 def _image(spec: dict[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """The gateway that runs under a name: its live Deployment and the spec it was deployed from."""
 
-import json
 from dataclasses import dataclass
+from typing import Any
 
 from deploy.annotations import MANAGER, SPEC_ANNOTATION
 from deploy.errors import Conflict, InvalidInput, NotFound
@@ -9,6 +9,7 @@ from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.observed.inventory import managed_by
+from deploy.specs.annotation import NewerSpec, mapping_from_text
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.spec import spec_from_mapping
 
@@ -32,12 +33,31 @@ def deployment_of(cluster: Cluster, ref: GatewayRef) -> Manifest:
     return found
 
 
-def installed(cluster: Cluster, ref: GatewayRef) -> Installed:
-    """The gateway and its spec. Conflict where something else installed it, or where its spec can
-    no longer be read."""
-    deployment = deployment_of(cluster, ref)
+def carried_spec(deployment: Manifest, ref: GatewayRef) -> dict[str, Any] | None:
+    """The mapping of the spec that the Deployment carries; None where it carries none.
+
+    Conflict where that cannot be read.
+    """
     text = (deployment["metadata"].get("annotations") or {}).get(SPEC_ANNOTATION)
     if text is None:
+        return None
+    try:
+        return mapping_from_text(text)
+    except NewerSpec as error:
+        raise Conflict(
+            f"A newer version of the bot wrote the spec that {ref} carries.",
+            remedy="Run the same version of the bot everywhere.",
+        ) from error
+    except InvalidInput as error:
+        raise _unreadable(ref) from error
+
+
+def installed(cluster: Cluster, ref: GatewayRef) -> Installed:
+    """The gateway and its spec. Conflict where something else installed it, or where its spec
+    cannot be read."""
+    deployment = deployment_of(cluster, ref)
+    mapping = carried_spec(deployment, ref)
+    if mapping is None:
         by = managed_by(deployment)
         raise Conflict(
             f"{ref} was not deployed by this bot"
@@ -46,10 +66,14 @@ def installed(cluster: Cluster, ref: GatewayRef) -> Installed:
             remedy="Adopt it, or deploy it once with this bot.",
         )
     try:
-        return Installed(deployment, spec_from_mapping(json.loads(text)))
-    except (ValueError, InvalidInput) as error:
-        raise Conflict(
-            f"The spec that {ref} carries cannot be read.",
-            meaning="Somebody edited it, or a newer version of the bot wrote it.",
-            remedy="Deploy it again with all its options.",
-        ) from error
+        return Installed(deployment, spec_from_mapping(mapping))
+    except InvalidInput as error:
+        raise _unreadable(ref) from error
+
+
+def _unreadable(ref: GatewayRef) -> Conflict:
+    return Conflict(
+        f"The spec that {ref} carries cannot be read.",
+        meaning="Somebody edited it, or a newer version of the bot wrote it.",
+        remedy="Deploy it again from a file with all its options.",
+    )

@@ -4,13 +4,14 @@ Three shapes are in the wild: this bot's own, the Azure portal's YAML (with the 
 today) and the official Helm chart's.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from deploy.annotations import MANAGER, SPEC_ANNOTATION
+from deploy.errors import InvalidInput
 from deploy.gateway import GatewayRef
 from deploy.kube.objects import Manifest
+from deploy.specs.annotation import mapping_from_text
 
 _IMAGE = "azure-api-management/gateway"
 _ENDPOINT = "config.service.endpoint"
@@ -77,22 +78,14 @@ def managed_by(deployment: Manifest) -> str:
 
 def apim_gateway_of(deployment: Manifest) -> str:
     """The gateway resource in API Management, where the spec or the environment tells it."""
-    text = _annotations(deployment).get(SPEC_ANNOTATION)
-    if text:
-        try:
-            return str(json.loads(text)["gateway"])
-        except (ValueError, KeyError, TypeError):
-            # Somebody edited the annotation; the environment may still tell.
-            return environment(deployment).get("gateway.name", "")
-    return environment(deployment).get("gateway.name", "")
+    # Where the annotation cannot be read, the environment may still tell.
+    return str(_spec(deployment).get("gateway") or environment(deployment).get("gateway.name", ""))
 
 
 def spec_field(deployment: Manifest, *path: str) -> str:
-    """A field of the spec that this bot deployed it from; empty where there is none."""
-    try:
-        found: Any = json.loads(_annotations(deployment).get(SPEC_ANNOTATION, "{}"))
-    except ValueError:
-        return ""
+    """A field of the spec that this bot deployed it from; empty where there is none, or where it
+    cannot be read."""
+    found: Any = _spec(deployment)
     for key in path:
         found = found.get(key, "") if isinstance(found, dict) else ""
     return found if isinstance(found, str) else ""
@@ -123,6 +116,13 @@ def unlogged(deployment: Manifest, settings: Mapping[str, Any]) -> str:
     if form == "none":
         return "telemetry.logs.std is none"
     return f"telemetry.logs.std.level is {level}" if level in ("error", "fatal") else ""
+
+
+def _spec(deployment: Manifest) -> Mapping[str, Any]:
+    try:
+        return mapping_from_text(_annotations(deployment).get(SPEC_ANNOTATION, "{}"))
+    except InvalidInput:
+        return {}
 
 
 def _pod_spec(deployment: Manifest) -> Mapping[str, Any]:

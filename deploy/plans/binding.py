@@ -11,15 +11,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from deploy.annotations import SPEC_ANNOTATION
 from deploy.kube.objects import Manifest
 from deploy.plans.diff import field_changes
 from deploy.plans.plan import FieldChange, ObjectChange, OwnershipConflict, Plan, WayBack
 from deploy.rules.finding import Exempted, Finding
+from deploy.specs.annotation import without_version
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.spec import spec_from_mapping, spec_to_mapping
 from deploy.tokens.token_plan import TokenPlan
 
-_SPEC_PATH = 'metadata.annotations["gateway-bot.io/spec"]'
+_SPEC_PATH = f'metadata.annotations["{SPEC_ANNOTATION}"]'
 
 
 @dataclass(frozen=True)
@@ -120,12 +122,26 @@ def _change(item: Observed) -> ObjectChange | None:
     kind, name = item.wanted["kind"], item.wanted["metadata"]["name"]
     if item.live is None:
         return ObjectChange(kind, name, "create", _essentials(item.wanted))
-    changes = field_changes(kind, item.live, item.merged)
+    # A spec that has a version by now says what it said.
+    changes = field_changes(kind, _unversioned(item.live), _unversioned(item.merged))
     if not changes:
         return None
     # The spec's own text repeats the other changes; alone it is shown, for it is still a change.
     told = tuple(change for change in changes if change.path != _SPEC_PATH)
     return ObjectChange(kind, name, "update", told or changes)
+
+
+def _unversioned(manifest: Manifest) -> Manifest:
+    """The object, the version left out of the spec that it carries."""
+    metadata = manifest["metadata"]
+    annotations = metadata.get("annotations") or {}
+    if SPEC_ANNOTATION not in annotations:
+        return manifest
+    text = without_version(annotations[SPEC_ANNOTATION])
+    return {
+        **manifest,
+        "metadata": {**metadata, "annotations": {**annotations, SPEC_ANNOTATION: text}},
+    }
 
 
 def _essentials(manifest: Manifest) -> tuple[FieldChange, ...]:
@@ -162,7 +178,7 @@ def _digest(plan: Plan) -> str:
     bound = {
         "cluster": plan.cluster_uid,
         "ref": str(plan.spec.ref),
-        "objects": plan.objects,
+        "objects": [_unversioned(manifest) for manifest in plan.objects],
         "token": dataclasses.asdict(plan.token),
         "changes": [dataclasses.asdict(change) for change in plan.changes],
         "on_failure": dataclasses.asdict(plan.on_failure) if plan.on_failure else None,

@@ -1,6 +1,5 @@
 """What a changed spec leaves behind: a number of pods that another counts now, and old objects."""
 
-import json
 from collections.abc import Iterable
 
 from deploy.annotations import SPEC_ANNOTATION
@@ -10,8 +9,8 @@ from deploy.kube.cluster import FIELD_MANAGER, Cluster
 from deploy.kube.objects import Manifest
 from deploy.plans.plan import ObjectChange
 from deploy.rendering.manifests import render
+from deploy.specs.annotation import says, spec_from_text
 from deploy.specs.gateway_spec import GatewaySpec
-from deploy.specs.spec import spec_from_mapping
 
 REPLICAS_MANAGER = "gateway-bot-replicas"
 _DELETED = ("HorizontalPodAutoscaler", "PodDisruptionBudget")
@@ -32,11 +31,35 @@ def left_behind(deployment: Manifest | None, wanted: Iterable[Manifest]) -> list
 
 
 def _spec_of(deployment: Manifest | None) -> GatewaySpec | None:
-    annotations = deployment["metadata"].get("annotations") or {} if deployment else {}
     try:
-        return spec_from_mapping(json.loads(annotations.get(SPEC_ANNOTATION, "null")))
-    except (InvalidInput, ValueError):
+        return spec_from_text(_annotation(deployment))
+    except InvalidInput:
         return None
+
+
+def with_carried_spec(
+    objects: tuple[Manifest, ...], spec: GatewaySpec, live: Manifest | None
+) -> tuple[Manifest, ...]:
+    """The objects of `spec`, the text that the Deployment carries left as it is where it says the
+    same: that specs have a version by now is no reason to write it."""
+    carried = _annotation(live)
+    if not says(carried, spec):
+        return objects
+    return tuple(
+        _with_annotation(item, carried) if item["kind"] == "Deployment" else item
+        for item in objects
+    )
+
+
+def _annotation(deployment: Manifest | None) -> str:
+    annotations = deployment["metadata"].get("annotations") or {} if deployment else {}
+    return str(annotations.get(SPEC_ANNOTATION, ""))
+
+
+def _with_annotation(deployment: Manifest, text: str) -> Manifest:
+    metadata = deployment["metadata"]
+    annotations = {**metadata["annotations"], SPEC_ANNOTATION: text}
+    return {**deployment, "metadata": {**metadata, "annotations": annotations}}
 
 
 def without_account(objects: tuple[Manifest, ...], live: Manifest | None) -> tuple[Manifest, ...]:

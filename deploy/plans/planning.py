@@ -19,7 +19,12 @@ from deploy.observed.inventory import spec_field
 from deploy.observed.pods import token_secret_of
 from deploy.observed.token_facts import secret_facts
 from deploy.plans.binding import Observed, build_plan
-from deploy.plans.handover import left_behind, with_live_replicas, without_account
+from deploy.plans.handover import (
+    left_behind,
+    with_carried_spec,
+    with_live_replicas,
+    without_account,
+)
 from deploy.plans.plan import OwnershipConflict, Plan
 from deploy.plans.ports import as_taken, asked_for, conflicts_of, moved_ports, without_made_up
 from deploy.plans.sign_in_needs import needs
@@ -95,7 +100,7 @@ class Planner:
             there.result()
         observed = {_key(wanted): found for wanted, found in zip(outline, live, strict=True)}
         token, merged = self._decide(cluster, spec, action_id, observed, rotation)
-        wanted = without_account(render(spec, token.secret), observed["Deployment", spec.ref.name])
+        wanted = _wanted(spec, token.secret, observed["Deployment", spec.ref.name])
         becoming = [
             Observed(
                 item,
@@ -177,7 +182,7 @@ class Planner:
         # A rotation always has a new Secret; a deployment mostly keeps the one in use.
         if rotation is None and guess is not None and used:
             guess = used[0]
-        wanted = without_account(render(spec, guess), deployment)
+        wanted = _wanted(spec, guess, deployment)
         reading = cluster.begin(
             lambda: cluster.get("Secret", spec.ref.namespace, used[0]) if used else None
         )
@@ -197,7 +202,7 @@ class Planner:
             token = rotated_token(spec, facts, layout_key, action_id, rotation)
         results = {_key(item): result for item, result in zip(wanted, merged, strict=True)}
         if token.secret != guess:
-            repeated = without_account(render(spec, token.secret), deployment)
+            repeated = _wanted(spec, token.secret, deployment)
             again = next(m for m in repeated if m["kind"] == "Deployment")
             results[_key(again)] = _merge(cluster, again, deployment)
         return token, results
@@ -232,6 +237,11 @@ def _back_to(cluster: Cluster, spec: GatewaySpec, deployment: Manifest | None) -
         return 0
     sets = cluster.list("ReplicaSet", spec.ref.namespace)
     return next((found.number for found in serving(deployment, sets)), 0)
+
+
+def _wanted(spec: GatewaySpec, secret: str | None, live: Manifest | None) -> tuple[Manifest, ...]:
+    """The objects, as they go onto what runs."""
+    return with_carried_spec(without_account(render(spec, secret), live), spec, live)
 
 
 def _key(manifest: Manifest) -> tuple[str, str]:

@@ -24,9 +24,9 @@ from deploy.rendering.labels import (
     service_name,
 )
 from deploy.rendering.pod_template import pod_template
+from deploy.specs.annotation import spec_to_text
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.options import Rollout
-from deploy.specs.spec import spec_to_mapping
 from deploy.tokens.token import EXPIRES_AT, LAYOUT_KEY, TOKEN_KEY, KeyType, Token, iso
 
 CONFIG_ANNOTATION = "gateway-bot.io/config-hash"
@@ -239,7 +239,6 @@ def _autoscaler(spec: GatewaySpec, most: int) -> Manifest:
 
 
 def _deployment(spec: GatewaySpec, token_secret: str | None, config: dict[str, str]) -> Manifest:
-    canonical = json.dumps(spec_to_mapping(spec), sort_keys=True, separators=(",", ":"))
     rollout = spec.rollout
     deployment: dict[str, Any] = {
         "replicas": spec.replicas,
@@ -274,7 +273,7 @@ def _deployment(spec: GatewaySpec, token_secret: str | None, config: dict[str, s
         "metadata": metadata(spec, spec.ref.name),
         "spec": deployment,
     }
-    return _annotated(manifest, {SPEC_ANNOTATION: canonical})
+    return _annotated(manifest, {SPEC_ANNOTATION: spec_to_text(spec)})
 
 
 def _int_or_share(text: str) -> int | str:

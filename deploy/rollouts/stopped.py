@@ -20,8 +20,8 @@ from deploy.observed.progress import progress_of
 from deploy.plans.diff import is_made
 from deploy.plans.plan import ObjectChange, Plan
 from deploy.rendering.labels import selector
-from deploy.rendering.manifests import render
 from deploy.rollouts.regeneration import ASK
+from deploy.specs.annotation import says
 
 READ_SECONDS = 2.0
 """Who waits behind a stopped action waits for this too."""
@@ -192,10 +192,9 @@ def _deployment(plan: Plan, left: Left, action_id: str) -> str:
 
 
 def _is_as_planned(plan: Plan, live: Manifest) -> bool:
-    wanted = next(o for o in render(plan.spec, plan.token.secret) if o["kind"] == "Deployment")
     used = token_secret_of(live["spec"]["template"]["spec"])
     return (
-        _annotations(live).get(SPEC_ANNOTATION) == _annotations(wanted)[SPEC_ANNOTATION]
+        says(_annotations(live).get(SPEC_ANNOTATION, ""), plan.spec)
         and (used[0] if used else None) == plan.token.secret
     )
 

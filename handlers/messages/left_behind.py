@@ -6,6 +6,8 @@ import threading
 
 from slack_sdk.errors import SlackApiError, SlackClientError
 
+from deploy.actions.codec import Unreadable
+from deploy.actions.versions import LeftAlone
 from deploy.deadline import Deadline
 from deploy.errors import GatewayBotError
 from handlers.messages.live import Live, Look
@@ -22,6 +24,7 @@ class LeftBehind:
         self._live = live
         self._look = look
         self._sweep_seconds = sweep_seconds
+        self._left_alone = LeftAlone(log)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="live-sweep", daemon=True)
 
@@ -49,6 +52,8 @@ class LeftBehind:
             for orphan in orphans:
                 try:
                     self._live.close(orphan, self._look)
+                except Unreadable as record:
+                    self._left_alone.report(record)
                 except (GatewayBotError, SlackApiError, SlackClientError, OSError) as error:
                     log.info("a message left behind waits for a later turn: %s", error)
                 except Exception:  # one that cannot be ended must keep no other from its end

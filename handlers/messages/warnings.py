@@ -14,6 +14,7 @@ from typing import Any
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
+from deploy.actions.codec import Unreadable
 from deploy.deadline import Deadline
 from deploy.errors import GatewayBotError
 from deploy.expiry.record import Entry, Told, Tracked
@@ -33,6 +34,8 @@ _LEASE_SECONDS = 40.0
 _HOLD_SECONDS = 20.0
 """A post is begun only while the lease lasts for longer than Slack may take to answer it."""
 _SKIP_SECONDS = 60.0
+_UNREADABLE_SECONDS = 600.0
+_OWED = 50
 _LIMITED = ("ratelimited", "rate_limited")
 _CHANNEL = (
     *("channel_not_found", "not_in_channel", "is_archived", "restricted_action"),
@@ -114,10 +117,18 @@ class Warner:
         for channel in self._tracker.owing():
             if self._stopping.is_set() or self._clock() < self._not_before.get(channel, 0.0):
                 continue
-            owed = self._tracker.owed(channel)
+            owed = self._owed(channel)
             if owed and self._hold(channel):
                 sent += self._pay(channel, owed)
         return sent
+
+    def _owed(self, channel: str) -> list[GatewayRef]:
+        """What can be told now, so that the channel is left to other bots where nothing can."""
+        now = self._clock()
+        self._skipped = {key: until for key, until in self._skipped.items() if now < until}
+        skipped = {ref for place, ref in self._skipped if place == channel}
+        owed = self._tracker.owed(channel, _OWED + len(skipped))
+        return [ref for ref in owed if ref not in skipped]
 
     def _hold(self, channel: str) -> bool:
         now = self._clock()
@@ -129,12 +140,31 @@ class Warner:
         return True
 
     def _pay(self, channel: str, owed: Sequence[GatewayRef]) -> int:
+        unreadable: list[GatewayRef] = []
+        try:
+            return self._told(channel, owed, unreadable)
+        finally:
+            if unreadable:
+                self._leave(channel, unreadable)
+
+    def _leave(self, channel: str, unreadable: Sequence[GatewayRef]) -> None:
+        """Let a bot have the channel that can read these; this one looks at them again later."""
+        now = self._clock()
+        self._skipped |= {(channel, ref): now + _UNREADABLE_SECONDS for ref in unreadable}
+        self._not_before[channel] = max(
+            self._not_before.get(channel, 0.0), now + _RETRY_SECONDS / 3
+        )
+        self._held_until.pop(channel, None)
+        self._tracker.let_go(_lease(channel))
+
+    def _told(self, channel: str, owed: Sequence[GatewayRef], unreadable: list[GatewayRef]) -> int:
+        """How many messages were sent; those whose record cannot be read are added to the last."""
         sent = 0
         for ref in owed:
-            if self._clock() < self._skipped.get((channel, ref), 0.0):
-                continue
             try:
                 sent += self._tell(channel, ref)
+            except Unreadable:
+                unreadable.append(ref)
             except _Later as later:
                 self._not_before[channel] = self._clock() + later.seconds
                 return sent

@@ -1,8 +1,12 @@
 """Slack's payloads once they are unpacked: what a person asked for, clicked or sent."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from deploy.actions.versions import check, reading
+
+_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,23 @@ class Request:
     response_url: str = ""
     gateway: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def request_to_mapping(request: Request) -> dict[str, Any]:
+    """What is stored of a request, JSON-able."""
+    return {"version": _VERSION, **asdict(request)}
+
+
+def request_from_mapping(data: Mapping[str, Any]) -> Request:
+    """The request that was stored. Newer where a newer bot wrote it, Unreadable where it is
+    damaged."""
+    with reading("The request"):
+        check("The request", data.get("version"), _VERSION)
+        request = Request(**{key: value for key, value in data.items() if key != "version"})
+        texts = (value for name, value in vars(request).items() if name != "options")
+        if not (all(isinstance(t, str) for t in texts) and isinstance(request.options, dict)):
+            raise TypeError
+        return request
 
 
 @dataclass(frozen=True)

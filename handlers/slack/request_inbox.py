@@ -1,10 +1,9 @@
 """Where requests are made safe: before Slack gets its ack, and when the bot asks something of itself."""
 
-import dataclasses
 from collections.abc import Callable
 
 from deploy.actions.inbox import Inbox
-from handlers.slack.payloads import Request
+from handlers.slack.payloads import Request, request_to_mapping
 
 
 class RequestInbox:
@@ -16,5 +15,5 @@ class RequestInbox:
 
     def accept(self, request: Request) -> None:
         """Write it down, and have it worked on. Unavailable when it could not be written down."""
-        if self._inbox.accept(request.id, dataclasses.asdict(request)) == "new":
+        if self._inbox.accept(request.id, request_to_mapping(request)) == "new":
             self._arrived(request.id)

@@ -9,7 +9,6 @@ from typing import Any
 from slack_sdk import WebClient
 
 from deploy.access import Right
-from deploy.annotations import SPEC_ANNOTATION
 from deploy.azure import ApimInstance, ArmClient
 from deploy.changes.kinds import DEPLOY
 from deploy.changes.propose import Proposer
@@ -17,6 +16,7 @@ from deploy.errors import GatewayBotError, InvalidInput, NotFound, Refused
 from deploy.gateway import NAME_LIMIT, GatewayRef, check_label
 from deploy.images import Registry
 from deploy.kube.cluster import Cluster
+from deploy.observed.installed import carried_spec
 from deploy.plans.requests import DeployRequest
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.overlay import EXAMPLE, from_file, from_words, from_yaml, merged
@@ -306,11 +306,7 @@ def _own(file: Mapping[str, Any], instance: ApimInstance) -> dict[str, Any]:
 
 def _deployed_spec(clusters: Mapping[str, Cluster], ref: GatewayRef) -> dict[str, Any]:
     live = clusters[ref.cluster].get("Deployment", ref.namespace, ref.name)
-    annotations = ((live or {}).get("metadata") or {}).get("annotations") or {}
-    if SPEC_ANNOTATION not in annotations:
-        return {}
-    deployed: dict[str, Any] = json.loads(annotations[SPEC_ANNOTATION])
-    return deployed
+    return (carried_spec(live, ref) if live is not None else None) or {}
 
 
 def _check_tag(registry: Registry, spec: GatewaySpec) -> None:

@@ -46,12 +46,15 @@ def run(needs: Needs, request: Request) -> Reply | None:
     """The list, or, with `--snooze`, no more warnings about one gateway for a while."""
     if "snooze" in request.options:
         return _snooze(needs, request)
+    unreadable: tuple[GatewayRef, ...] = ()
     if request.gateway:
         found = needs.tracker.find(find(needs.caches, request.gateway))
         listing = [found] if found is not None else []
     else:
-        listing = [t for t in needs.tracker.listing() if t.over != "gone"]
-    text, blocks = view.listing(listing, time.time())
+        register = needs.tracker.register()
+        listing = [t for t in register.tracked if t.over != "gone"]
+        unreadable = register.unreadable
+    text, blocks = view.listing(listing, time.time(), unreadable)
     return Reply(text, tuple(blocks))
 
 

@@ -4,7 +4,7 @@ import random
 import re
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from slack_sdk import WebClient
@@ -23,7 +23,7 @@ from deploy.observed.inventory import container_of
 from handlers.fleet import find
 from handlers.messages import live
 from handlers.messages.posting import post
-from handlers.slack.payloads import Click, Request
+from handlers.slack.payloads import Click, Request, request_to_mapping
 from handlers.verbs.status import end
 from handlers.verbs.verb import Option, Verb
 from handlers.views import logs as view
@@ -158,7 +158,7 @@ def _follow(needs: Needs, request: Request, asked: _Asked) -> None:
             _upload(needs.slack, asked.ref, tail.texts(), {**place, "ts": place["thread"]})
 
     following.start()
-    kept = {**asdict(request), "title": asked.title}
+    kept = {**request_to_mapping(request), "title": asked.title}
     needs.follows.begin(kept, _minutes(request) * 60, tail.look, ended=ended)
 
 

@@ -39,8 +39,8 @@ def run(needs: Needs, request: Request) -> Reply | None:
     revision = chosen(known, request.options.get("to-revision"))
     if revision.spec is None:
         raise Conflict(
-            f"Revision {revision.number} of {ref} was not deployed by this bot.",
-            meaning="So it is not known what it was deployed with.",
+            f"It is not known what revision {revision.number} of {ref} was deployed with.",
+            meaning="This bot did not deploy it, or a newer version of the bot did.",
             remedy=f"`kubectl rollout undo --to-revision={revision.number}` can bring it back.",
         )
     wanted = {key: value for key, value in revision.spec.items() if key != "replicas"}

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TypeVar
 
 from slack_sdk import WebClient
@@ -27,7 +27,7 @@ from deploy.images import Registry, support
 from handlers.fleet import found_everywhere
 from handlers.messages import live
 from handlers.slack import replies
-from handlers.slack.payloads import Click, Request
+from handlers.slack.payloads import Click, Request, request_from_mapping, request_to_mapping
 from handlers.verbs.verb import Option, Verb
 from handlers.views import errors, fleet
 from handlers.views import status as view
@@ -75,7 +75,9 @@ def run(needs: Needs, request: Request) -> Reply | None:
             raise InvalidInput(
                 f"A message is kept current for 1 to {_LONGEST} minutes.", field="minutes"
             )
-        needs.watches.begin(asdict(request), minutes * 60, lambda asked: watched(needs, asked))
+        needs.watches.begin(
+            request_to_mapping(request), minutes * 60, lambda asked: watched(needs, asked)
+        )
         return None
     return shown(needs, request)
 
@@ -89,7 +91,7 @@ def shown(needs: Needs, request: Request) -> Reply:
 
 def watched(needs: Needs, asked: live.Asked) -> Reply:
     """The same for a message that is kept current. Ages move in steps, and so do updates."""
-    request = Request(**asked)
+    request = request_from_mapping(asked)
     now = time.time() // _STEP * _STEP
     try:
         if request.gateway:

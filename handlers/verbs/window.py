@@ -88,6 +88,7 @@ def _posted(needs: Needs, request: Request, window: Window) -> dict[str, str]:
 
 def _close(needs: Needs, request: Request) -> Reply:
     ref, person = find(needs.caches, request.gateway), _user(str(request.options.get("for", "")))
+    needs.windows.check_readable(ref, person)
     window = needs.windows.find(ref, person)
     if window is None:
         raise NotFound(f"No window is open for that person on {ref}.")

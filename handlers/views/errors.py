@@ -36,6 +36,12 @@ def waiting(error: Unavailable, seconds: float) -> Reply:
     return Reply(text, (section(f":hourglass_flowing_sand: {escape(text)}"),))
 
 
+def damaged() -> Reply:
+    """That the stored request can no longer be read."""
+    text = "Your request could not be read again and was not carried out; please ask once more."
+    return Reply(text, (section(f":warning: {text}"),))
+
+
 def unexpected(reference: str) -> Reply:
     """An error nobody foresaw; the log holds it under `reference`."""
     text = "Something went wrong inside the bot, and this request was not carried out."

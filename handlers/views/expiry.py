@@ -6,6 +6,7 @@ from typing import Any
 
 from deploy.expiry.autopilot import Stop
 from deploy.expiry.record import AZURE_EVENTS, AZURE_EXPIRED, Entry, Tracked
+from deploy.gateway import GatewayRef
 from handlers.views.reply import Block, Reply, View
 from handlers.views.text import button, context, counted, cut, date, duration, escape, section
 
@@ -22,6 +23,7 @@ _BROADCAST = 86_400.0
 """From a day before the expiry on, what is told in the thread is shown in the channel as well."""
 _SHOWN = 20
 _LISTED = 30
+_NAMED = 10
 
 
 def message(tracked: Tracked) -> tuple[str, list[Block]]:
@@ -163,16 +165,20 @@ def snoozed(tracked: Tracked) -> Reply:
     return Reply(f"Nothing more is said about the token of {tracked.ref} until {until}.")
 
 
-def listing(found: Sequence[Tracked], now: float) -> tuple[str, list[Block]]:
-    """Gateways with when their tokens expire, the first to expire first."""
+def listing(
+    found: Sequence[Tracked], now: float, unreadable: Sequence[GatewayRef] = ()
+) -> tuple[str, list[Block]]:
+    """Gateways with when their tokens expire, the first to expire first; and those of which this
+    bot cannot read it."""
     title = "When tokens expire"
+    left = [_unreadable(unreadable)] if unreadable else []
     if not found:
-        return title, [section("No gateway is known whose token could expire.")]
+        return title, left or [section("No gateway is known whose token could expire.")]
     lines = [_line(tracked, now) for tracked in found[:_LISTED]]
     blocks: list[Block] = [section(f"*{title}*"), section("\n".join(lines))]
     if len(found) > _LISTED:
         blocks.append(context(f"… and {counted(len(found) - _LISTED, 'more gateway')}."))
-    return title, blocks
+    return title, [*blocks, *left]
 
 
 def digest(found: Sequence[Tracked], now: float) -> tuple[str, list[Block]]:
@@ -197,6 +203,15 @@ def digest(found: Sequence[Tracked], now: float) -> tuple[str, list[Block]]:
     if not lines:
         blocks.append(context("Every token is good for longer than its first warning."))
     return title, blocks
+
+
+def _unreadable(refs: Sequence[GatewayRef]) -> Block:
+    listed = ", ".join(f"`{escape(str(ref))}`" for ref in refs[:_NAMED])
+    more = f" and {counted(len(refs) - _NAMED, 'more gateway')}" if len(refs) > _NAMED else ""
+    return context(
+        f":warning: This version of the bot cannot read the records of {listed}{more}. "
+        "Run the same version everywhere."
+    )
 
 
 def _line(tracked: Tracked, now: float) -> str:

@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
+from deploy.annotations import SPEC_ANNOTATION
 from deploy.gateway import ApimGateway, GatewayRef
 from deploy.plans.binding import Observed, build_plan, plan_from_mapping, plan_to_mapping
 from deploy.plans.diff import field_changes
 from deploy.plans.plan import Plan
 from deploy.rendering.manifests import render
 from deploy.rules.finding import Exempted, Finding
+from deploy.specs.annotation import spec_to_text, without_version
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.tokens.token_plan import TokenPlan
 
@@ -100,3 +102,32 @@ def test_findings_stored_by_an_earlier_version_are_read() -> None:
     stored = plan_to_mapping(plan())
     stored["findings"] = [{"rule": "a", "severity": "info", "what": "w", "why": "y", "fix": "f"}]
     assert plan_from_mapping(stored).findings == (Finding("a", "info", "w", "y", "f"),)
+
+
+def unversioned(text: str) -> list[Any]:
+    """What runs, deployed by a bot that wrote specs without a version."""
+    live = list(copy.deepcopy(render(SPEC, TOKEN.secret)))
+    live[-1]["metadata"]["annotations"][SPEC_ANNOTATION] = text
+    return live
+
+
+def test_that_specs_have_a_version_by_now_is_no_change_and_moves_no_digest() -> None:
+    carried = without_version(spec_to_text(SPEC))
+    assert "version" not in carried
+    assert plan(unversioned(carried)).empty
+    assert plan(unversioned(carried)).digest == plan().digest
+
+
+def test_another_spec_is_a_change_whose_digest_does_not_depend_on_versions() -> None:
+    other = dataclasses.replace(SPEC, tag="2.11.0")
+    versioned = plan(unversioned(spec_to_text(other)))
+    bare = plan(unversioned(without_version(spec_to_text(other))))
+    assert bare.changes == versioned.changes != ()
+    assert bare.digest == versioned.digest
+    ((field,),) = [change.fields for change in bare.changes]
+    assert "version" not in field.new
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"version": "x"}', '{"version": 2}'])
+def test_a_spec_that_cannot_be_read_is_a_change(text: str) -> None:
+    assert [change.kind for change in plan(unversioned(text)).changes] == ["Deployment"]

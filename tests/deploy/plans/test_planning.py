@@ -2,24 +2,29 @@
 
 import dataclasses
 import datetime
+import json
 from typing import Any
 
 import pytest
 
 from deploy.access import Environment
-from deploy.errors import InvalidInput, NotFound, Unavailable
+from deploy.annotations import SPEC_ANNOTATION
+from deploy.errors import Conflict, InvalidInput, NotFound, Unavailable
 from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster
+from deploy.observed.installed import installed
 from deploy.observed.pods import token_secret_of
 from deploy.plans.plan import Plan
 from deploy.plans.planning import Planner, readable
-from deploy.rendering.manifests import token_secret
+from deploy.rendering.manifests import render, token_secret, with_action
 from deploy.rollouts.rollout import apply_plan
 from deploy.rules import Exemption
+from deploy.specs.annotation import spec_to_text
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.options import Auth, Autoscaling, Backup, Disruption, Rollout
 from deploy.tokens.token import expiry_for
 from tests.support.gateway_bed import INSTANCE, INSTANCES, SPEC, Mint
+from tests.support.records import recorded
 from tests.support.running_cluster import RunningCluster
 
 
@@ -304,3 +309,64 @@ def test_what_a_spec_has_no_more_is_deleted(cluster: Cluster, planner: Planner) 
     assert cluster.get("HorizontalPodAutoscaler", "dev", "edge-1") is None
     assert cluster.get("PodDisruptionBudget", "dev", "edge-1") is None
     assert planner.plan(plain, "CCC333").changes == ()
+
+
+def carry(cluster: Cluster, text: str, manager: str = "gateway-bot") -> None:
+    """Have the Deployment carry this as its spec, in somebody's name."""
+    metadata = {"name": "edge-1", "namespace": "dev", "annotations": {SPEC_ANNOTATION: text}}
+    there = cluster.get("Deployment", "dev", "edge-1")
+    assert there is not None
+    if manager == "gateway-bot":
+        ours = with_action(render(SPEC, token_secret_name(there)), "ABC234", "U1")[-1]
+        ours["metadata"]["annotations"][SPEC_ANNOTATION] = text
+        cluster.apply(ours)
+    else:
+        part = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata}
+        cluster.apply(part, manager=manager, force=True)
+
+
+def token_secret_name(deployment: Any) -> str:
+    used = token_secret_of(deployment["spec"]["template"]["spec"])
+    assert used is not None
+    return used[0]
+
+
+@pytest.mark.parametrize("manager", ["gateway-bot", "flux"])
+def test_a_gateway_deployed_before_specs_had_a_version_is_as_wanted(
+    cluster: Cluster, planner: Planner, manager: str
+) -> None:
+    deploy(cluster, planner)
+    carry(cluster, recorded("spec_annotation")["small"], manager)
+    plan = planner.plan(SPEC, "XYZ789")
+    assert plan.changes == ()
+    assert plan.empty
+    assert plan.conflicts == ()
+    assert plan.digest
+
+
+def test_the_next_change_gives_its_spec_a_version(cluster: Cluster, planner: Planner) -> None:
+    deploy(cluster, planner)
+    carry(cluster, recorded("spec_annotation")["small"])
+    plan = planner.plan(dataclasses.replace(SPEC, replicas=3), "XYZ789")
+    ((field,),) = [change.fields for change in plan.changes]
+    assert (field.path, field.old, field.new) == ("spec.replicas", 2, 3)
+    apply_plan(cluster, plan, action_id="XYZ789", requester="U1")
+    live = cluster.get("Deployment", "dev", "edge-1")
+    assert live is not None
+    assert json.loads(live["metadata"]["annotations"][SPEC_ANNOTATION])["version"] == 1
+    assert planner.plan(dataclasses.replace(SPEC, replicas=3), "AAA222").empty
+
+
+def test_a_spec_of_a_newer_bot_is_said_to_be_one_in_a_sentence(
+    cluster: Cluster, planner: Planner
+) -> None:
+    deploy(cluster, planner)
+    for text in (recorded("spec_annotation")["small"], spec_to_text(SPEC)):
+        carry(cluster, text)
+        assert installed(cluster, SPEC.ref).spec == SPEC
+    carry(cluster, json.dumps(json.loads(spec_to_text(SPEC)) | {"version": 2, "colour": "red"}))
+    with pytest.raises(Conflict, match="A newer version of the bot wrote the spec that west/dev"):
+        installed(cluster, SPEC.ref)
+    carry(cluster, "{")
+    with pytest.raises(Conflict, match="Somebody edited it, or a newer"):
+        installed(cluster, SPEC.ref)

@@ -17,7 +17,7 @@ from deploy.health.live_messages import LiveMessages
 from handlers.messages.budget import Budgets
 from handlers.messages.left_behind import LeftBehind
 from handlers.messages.live import Live
-from handlers.slack.payloads import Click
+from handlers.slack.payloads import Click, Request, request_from_mapping, request_to_mapping
 from handlers.verbs import logs, status
 from handlers.views import errors
 from handlers.views.reply import Reply
@@ -246,3 +246,28 @@ def test_a_message_that_was_taken_over_by_a_bot_that_died_at_it_is_ended_by_the_
     until(lambda: texts(person) == ["left"], "its end", 20)
     sweep.stop(Deadline.after(5))
     live.stop(Deadline.after(5))
+
+
+def test_what_asks_for_a_message_in_a_newer_form_is_reported_once_and_ends_no_other(
+    person: Person, client: WebClient, server: Valkey, caplog: pytest.LogCaptureFixture
+) -> None:
+    redis = connect(server.url)
+    dead = LiveMessages(redis, "dead", lease=0.1)
+    for name, version in (("r1", 2), ("r2", 1)):
+        asked = request_to_mapping(Request(name, "status", ANA, OPS)) | {"version": version}
+        posted = client.chat_postMessage(channel=OPS, text=name)
+        dead.begin(name, asked, 300)
+        dead.placed(name, {"channel": OPS, "ts": str(posted["ts"])})
+
+    def look(asked: Mapping[str, Any]) -> Reply:
+        return Reply(f"{request_from_mapping(asked).id} ended")
+
+    live = Live(client, LiveMessages(redis, "bot-1", lease=0.1), Budgets())
+    sweep = LeftBehind(live, look, sweep_seconds=0.1)
+    sweep.start()
+    until(lambda: texts(person) == ["r1", "r2 ended"], "the end of the one")
+    until(lambda: "a newer one wrote it" in caplog.text, "the report of the other")
+    leases = [redis.hget("gateway-bot:{live:r1}", "until")]
+    until(lambda: redis.hget("gateway-bot:{live:r1}", "until") not in leases, "another look")
+    sweep.stop(Deadline.after(5))
+    assert caplog.text.count("a newer one wrote it") == 1

@@ -338,3 +338,21 @@ def test_a_digest_whose_end_nobody_noted_is_not_repeated(bed: Bed, person: Perso
     bed.redis.hdel(f"gateway-bot:{{notice:{OPS}:digest 2026-W48}}", "owner", "until")
     digest("two", WebClient)
     assert len(roots(person)) == 1
+
+
+def test_a_record_of_a_newer_bot_holds_nothing_back_and_its_bot_gets_the_channel(
+    bed: Bed, person: Person
+) -> None:
+    newer, others = REF, [GatewayRef("west", "dev", f"edge-{n}") for n in (2, 3)]
+    for ref in (newer, *others):
+        bed.note(2 * DAY, ref)
+    bed.redis.hset(f"gateway-bot:{{w:{newer}}}:gw", "format", 2)
+    older = bed.bot("older")
+    bed.tell(older, turns=1)
+    told = {m["metadata"]["event_payload"]["id"] for m in roots(person)}
+    assert told == {f"{ref}#1" for ref in others}
+    assert bed.tracker.owed(OPS) == [newer]
+    assert Tracker(bed.redis, "newer").hold(f"warnings-{OPS}", 60)
+    bed.tell(older)
+    assert bed.redis.get(f"gateway-bot:{{lease:warnings-{OPS}}}") == "newer"
+    assert len(roots(person)) == 2

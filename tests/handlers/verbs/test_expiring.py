@@ -130,3 +130,21 @@ def test_a_second_click_and_an_environment_that_is_gone_are_told(
     assert "no longer have this environment" in said(person)[-1]
     expiring.resume(given(client, resume=away), click("production"))
     assert "Redis cannot be used" in said(person)[-1]
+
+
+def test_a_gateway_whose_record_cannot_be_read_is_named_and_hides_no_other(server: Valkey) -> None:
+    redis = connect(server.url)
+    tracker = Tracker(redis, "one")
+    soon = float(redis.time()[0]) + 86_400
+    refs = [GatewayRef("west", "dev", f"edge-{n}") for n in (1, 2)]
+    for ref in refs:
+        tracker.note(Facts(ref, ref.name, "dev", soon, "annotation", DEFAULT, (OPS,)))
+    made = needs(expiring.Needs, caches={}, tracker=tracker)
+    for broken in refs:
+        redis.hset(f"gateway-bot:{{w:{broken}}}:gw", "format", 2)
+        reply = expiring.run(made, Request("r", "expiring", ANA, OPS))
+        assert reply is not None
+        shown = str(reply.blocks)
+        assert f"cannot read the records of `{refs[0]}`" in shown
+        assert f"`{refs[1]}`" in shown
+        assert "No gateway is known" not in shown

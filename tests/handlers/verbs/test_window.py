@@ -11,6 +11,7 @@ from slack_sdk.errors import SlackApiError
 from bot.sandbox.valkey import Valkey
 from deploy.access import Approval, Environment
 from deploy.actions.audit import AuditLog
+from deploy.actions.codec import Unreadable
 from deploy.actions.connection import connect
 from deploy.actions.record import State
 from deploy.actions.store import ActionStore
@@ -186,3 +187,17 @@ def test_the_button_closes_a_window_for_an_approver_and_for_nobody_else(given: A
     assert given.windows.is_open(opened.key)
     window.close(given, Click("U0BEN", "C1", "t", "", opened.key, {}))
     assert not given.windows.is_open(opened.key)
+
+
+def test_a_window_that_cannot_be_read_is_not_said_to_be_closed(
+    server: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = connect(server.url)
+    windows = Windows(client, AuditLog(client))
+    monkeypatch.setattr(window, "find", lambda caches, name: REF)
+    opened = windows.open(REF, "U0ANA", by="U0BEN", reason="x", seconds=60, request_id="r")
+    client.hset(f"gateway-bot:{{w:{opened.id}}}", "format", 2)
+    given = needs(window.Needs, caches={}, windows=windows)
+    options = {"close": True, "for": "<@U0ANA>"}
+    with pytest.raises(Unreadable, match="cannot be read by this version of the bot"):
+        window.run(given, Request("r", "window", "U0BEN", "D1", "", "edge-1", options))

@@ -1,0 +1,44 @@
+"""Durable records as the bot wrote them before they had a version: recorded once, never changed."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from deploy.gateway import GatewayRef
+
+REF = GatewayRef("west", "dev", "edge-1")
+"""Which gateway they are of."""
+_DIRECTORY = Path(__file__).parents[1] / "data" / "records"
+
+
+def recorded(name: str) -> Any:
+    """What was recorded of one type: by key, the kind of value in Redis and the value."""
+    return json.loads((_DIRECTORY / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def restore(client: Any, name: str) -> None:
+    """Have a Redis hold those records and nothing else."""
+    client.flushall()
+    for key, found in recorded(name).items():
+        value = found["value"]
+        match found["type"]:
+            case "hash":
+                client.hset(key, mapping=value)
+            case "list":
+                client.rpush(key, *value)
+            case "set":
+                client.sadd(key, *value)
+            case "zset":
+                client.zadd(key, value)
+            case "string":
+                client.set(key, value)
+
+
+def of_version(client: Any, key: str, version: int) -> None:
+    """Have the hash at that key be one of another version."""
+    client.hset(key, "format", version)
+
+
+def held(client: Any, key: str) -> Any:
+    """All that a key holds."""
+    return client.lrange(key, 0, -1) if client.type(key) == "list" else client.hgetall(key)
