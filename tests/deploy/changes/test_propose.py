@@ -248,20 +248,34 @@ def test_a_restart_once_more_replaces_the_pods_once_more(changes: Changes, clien
     ("kind", "request_"),
     [("scale", ScaleRequest(REF, 2)), ("rotate", RotateRequest(REF, Rotation("primary")))],
 )
-def test_the_same_once_more_is_asked_for_as_it_was_and_a_rules_advice_with_the_whole_spec(
+def test_the_same_once_more_is_asked_for_as_it_was(
     changes: Changes, kind: str, request_: Any
 ) -> None:
-    changes.plans = planning(findings=(WARNING,))
     action = changes.asked(kind=kind, request=request_)
     same = changes.proposer.renewed(action, "again").action
     assert same is not None
     assert (same.kind, same.request) == (kind, request_)
+
+
+def test_a_rules_advice_is_asked_for_with_the_whole_spec(changes: Changes) -> None:
+    changes.plans = planning(findings=(WARNING,))
+    action = changes.asked()
     advised = changes.proposer.renewed(action, "advised", rule="no-memory").action
     assert advised is not None
     spec = dataclasses.replace(spec_of(), memory="3Gi")
     assert (advised.kind, advised.request) == ("deploy", DeployRequest(spec))
     with pytest.raises(Conflict, match="no such advice"):
         changes.proposer.renewed(action, "r9", rule="privileged")
+
+
+def test_a_change_that_brings_no_spec_says_what_rules_advise_and_offers_no_fix(
+    changes: Changes,
+) -> None:
+    changes.plans = planning(findings=(WARNING,))
+    action = changes.asked(kind="rotate", request=RotateRequest(REF, Rotation()))
+    assert action.plan.findings == (dataclasses.replace(WARNING, fix_patch=None),)
+    with pytest.raises(Conflict, match="no such advice"):
+        changes.proposer.renewed(action, "advised", rule="no-memory")
 
 
 def test_what_needs_approvers_by_now_is_not_asked_again_where_none_of_them_sees_it(
