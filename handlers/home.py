@@ -17,14 +17,16 @@ from handlers.views import help as help_view
 
 @dataclass(frozen=True)
 class Needs(status.TableNeeds, pending.Needs):
-    """Also who may see the tab, and where it is shown; `command` is what people type."""
+    """Also who may see the tab, and where it is shown; `command` is what people type, `verbs` what
+    may follow it."""
 
     slack: WebClient
     authority: Authority
     command: str
+    verbs: Sequence[AnyVerb]
 
 
-def publish(needs: Needs, verbs: Sequence[AnyVerb], user: str) -> None:
+def publish(needs: Needs, user: str) -> None:
     """Draw the Home tab of `user`; help at once, the gateways as soon as the clusters answer. For
     whoever is nobody here it says why it is empty."""
     try:
@@ -33,7 +35,7 @@ def publish(needs: Needs, verbs: Sequence[AnyVerb], user: str) -> None:
         refused = list(errors.trouble(error).blocks)
         needs.slack.views_publish(user_id=user, view={"type": "home", "blocks": refused})
         return
-    help_blocks = list(help_view.overview(needs.command, verbs).blocks)
+    help_blocks = list(help_view.overview(needs.command, needs.verbs).blocks)
     needs.slack.views_publish(user_id=user, view={"type": "home", "blocks": help_blocks})
     rows, failed = status.rows_everywhere(needs)
     overview = fleet.overview(rows, failed, time.time(), buttons=False)

@@ -59,7 +59,7 @@ class ForVerbs:
     """What is made for verbs alone: the stores that answer while Slack waits, and what the settings
     say.
 
-    `verbs` is what people can type, `accept` makes a request safe and starts on it.
+    `verbs` is what people can type; `accept` makes a request safe and starts on it.
     `image_repository` is what manifests name, `portal` the Azure portal of this cloud;
     `regenerate_keys` says whether the settings allow that.
     """
@@ -180,7 +180,7 @@ def conversation_of(
         bound,
         {name: partial(click, deciding) for name, click in buttons.items()},
         partial(decisions.deny_with_reason, deciding),
-        partial(home.publish, binder.build(home.Needs), verbs),
+        partial(home.publish, binder.build(home.Needs)),
     ).register(app)
     watched = partial(status.watched, binder.build(status.Needs))
     return Conversation(

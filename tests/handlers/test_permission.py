@@ -127,7 +127,7 @@ def test_no_button_works_for_a_guest() -> None:
 def test_the_home_tab_shows_a_guest_nothing_but_why() -> None:
     published: list[Any] = []
     slack = SimpleNamespace(views_publish=lambda **view: published.append(view["view"]["blocks"]))
-    home.publish(needs(home.Needs, slack=slack, authority=AUTHORITY), VERBS, "U0GUS")
+    home.publish(needs(home.Needs, slack=slack, authority=AUTHORITY), "U0GUS")
     (blocks,) = published
     assert "You are a guest of this workspace" in str(blocks)
 
