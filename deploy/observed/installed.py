@@ -1,5 +1,6 @@
 """The gateway that runs under a name: its live Deployment and the spec it was deployed from."""
 
+import dataclasses
 import json
 from dataclasses import dataclass
 
@@ -34,7 +35,10 @@ def deployment_of(cluster: Cluster, ref: GatewayRef) -> Manifest:
 
 def installed(cluster: Cluster, ref: GatewayRef) -> Installed:
     """The gateway and its spec. Conflict where something else installed it, or where its spec can
-    no longer be read."""
+    no longer be read or is another gateway's.
+
+    The cluster is the one it was found on: its name in the settings may have been another.
+    """
     deployment = deployment_of(cluster, ref)
     text = (deployment["metadata"].get("annotations") or {}).get(SPEC_ANNOTATION)
     if text is None:
@@ -46,10 +50,17 @@ def installed(cluster: Cluster, ref: GatewayRef) -> Installed:
             remedy="Adopt it, or deploy it once with this bot.",
         )
     try:
-        return Installed(deployment, spec_from_mapping(json.loads(text)))
+        spec = spec_from_mapping(json.loads(text))
     except (ValueError, InvalidInput) as error:
         raise Conflict(
             f"The spec that {ref} carries cannot be read.",
             meaning="Somebody edited it, or a newer version of the bot wrote it.",
             remedy="Deploy it again with all its options.",
         ) from error
+    if (spec.ref.namespace, spec.ref.name) != (ref.namespace, ref.name):
+        raise Conflict(
+            f"The spec that {ref} carries is that of {spec.ref}.",
+            meaning="Somebody copied it from there.",
+            remedy="Deploy it again with all its options.",
+        )
+    return Installed(deployment, dataclasses.replace(spec, ref=ref))

@@ -1,5 +1,7 @@
 """`/gateway rollback`: what an earlier revision was deployed with, on as many pods as run now."""
 
+import dataclasses
+
 from deploy.access import Right
 from deploy.changes.kinds import ROLLBACK
 from deploy.errors import Conflict
@@ -36,10 +38,9 @@ def run(services: Services, request: Request) -> Reply | None:
     now = spec_to_mapping(gateway.spec)
     if "replicas" in now and "autoscaling" not in wanted:
         wanted["replicas"] = now["replicas"]
+    spec = dataclasses.replace(spec_from_mapping(wanted), ref=ref)
     take_over = bool(request.options.get("take-over"))
-    return ask(
-        services, request, ROLLBACK, DeployRequest(spec_from_mapping(wanted), take_over), ref
-    )
+    return ask(services, request, ROLLBACK, DeployRequest(spec, take_over), ref)
 
 
 VERB = Verb(
