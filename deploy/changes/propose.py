@@ -113,6 +113,10 @@ class Proposer:
         kind = self._kinds[ask.kind]
         new_id = action_id(ask.request_id)
         plan = self._workings[ask.kind].plan(ask.request, new_id)
+        if plan.spec.ref != ask.ref:
+            raise Conflict(
+                f"This was asked for {ask.ref}, and its plan is one for {plan.spec.ref}."
+            )
         if plan.conflicts and not takes_over(ask.request):
             raise _owned_by_others(plan)
         if plan.empty or plan.denied:

@@ -1,5 +1,6 @@
 """The gateway that runs under a name: its live Deployment and the spec it was deployed from."""
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,7 +55,10 @@ def carried_spec(deployment: Manifest, ref: GatewayRef) -> dict[str, Any] | None
 
 def installed(cluster: Cluster, ref: GatewayRef) -> Installed:
     """The gateway and its spec. Conflict where something else installed it, or where its spec
-    cannot be read."""
+    cannot be read or is another gateway's.
+
+    The cluster is the one it was found on: its name in the settings may have been another.
+    """
     deployment = deployment_of(cluster, ref)
     mapping = carried_spec(deployment, ref)
     if mapping is None:
@@ -66,9 +70,16 @@ def installed(cluster: Cluster, ref: GatewayRef) -> Installed:
             remedy="Adopt it, or deploy it once with this bot.",
         )
     try:
-        return Installed(deployment, spec_from_mapping(mapping))
+        spec = spec_from_mapping(mapping)
     except InvalidInput as error:
         raise _unreadable(ref) from error
+    if (spec.ref.namespace, spec.ref.name) != (ref.namespace, ref.name):
+        raise Conflict(
+            f"The spec that {ref} carries is that of {spec.ref}.",
+            meaning="Somebody copied it from there.",
+            remedy="Deploy it again from a file with all its options.",
+        )
+    return Installed(deployment, dataclasses.replace(spec, ref=ref))
 
 
 def _unreadable(ref: GatewayRef) -> Conflict:

@@ -1,5 +1,6 @@
 """`/gateway rollback`: what an earlier revision was deployed with, on as many pods as run now."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -47,10 +48,9 @@ def run(needs: Needs, request: Request) -> Reply | None:
     now = spec_to_mapping(gateway.spec)
     if "replicas" in now and "autoscaling" not in wanted:
         wanted["replicas"] = now["replicas"]
+    spec = dataclasses.replace(spec_from_mapping(wanted), ref=ref)
     take_over = bool(request.options.get("take-over"))
-    return ask(
-        needs.proposer, request, ROLLBACK, DeployRequest(spec_from_mapping(wanted), take_over), ref
-    )
+    return ask(needs.proposer, request, ROLLBACK, DeployRequest(spec, take_over), ref)
 
 
 VERB = Verb(

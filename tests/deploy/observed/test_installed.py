@@ -1,0 +1,39 @@
+"""What a gateway that runs was deployed from, as far as its own Deployment tells."""
+
+import dataclasses
+import json
+
+import pytest
+
+from deploy.annotations import SPEC_ANNOTATION
+from deploy.errors import Conflict
+from deploy.gateway import GatewayRef
+from deploy.kube.cluster import Cluster
+from deploy.observed.installed import installed
+from deploy.rendering.manifests import render
+from deploy.specs.spec import spec_to_mapping
+from tests.support.gateway_bed import REF, SPEC
+
+
+def deployed(cluster: Cluster, spec: dict[str, str]) -> None:
+    """SPEC's Deployment, with another spec written on it."""
+    (item,) = (m for m in render(SPEC, "edge-1-token-1") if m["kind"] == "Deployment")
+    said = {**spec_to_mapping(SPEC), **spec}
+    item["metadata"].setdefault("annotations", {})[SPEC_ANNOTATION] = json.dumps(said)
+    cluster.create(item)
+
+
+@pytest.mark.parametrize("said", [{"namespace": "prod"}, {"name": "other"}], ids=str)
+def test_a_spec_copied_from_another_gateway_does_not_lead_there(
+    cluster: Cluster, said: dict[str, str]
+) -> None:
+    deployed(cluster, said)
+    with pytest.raises(Conflict, match="carries is that of west/"):
+        installed(cluster, REF)
+
+
+def test_a_gateway_is_where_it_was_found_whatever_its_cluster_was_called(cluster: Cluster) -> None:
+    deployed(cluster, {"cluster": "north"})
+    assert installed(cluster, REF).spec == SPEC
+    moved = GatewayRef("south", REF.namespace, REF.name)
+    assert installed(cluster, moved).spec == dataclasses.replace(SPEC, ref=moved)
