@@ -90,8 +90,8 @@ def queue(candidates: Sequence[Candidate], rule: Automatic, now: float) -> tuple
 
     Those of which nothing came, because they could not be planned or their plan did not hold, are
     behind the others, the one that waits longest first: else hundreds of them that never can be
-    would take every turn. What a person denied or took back is not begun again for the same token;
-    nor is what succeeded, should its new expiry not be seen: else it would be rotated for ever.
+    would take every turn. What a person denied, took back or stopped is not begun again for the same
+    token; nor is what succeeded, should its new expiry not be seen: else it would be rotated for ever.
     """
     if not room(candidates, rule):
         return ()

@@ -116,7 +116,8 @@ def test_what_failed_is_tried_again_later_and_what_a_person_denied_is_not() -> N
     assert begun(None, RETRY_SECONDS) == 1
     assert begun(State.SUPERSEDED, 0) == 1
     assert begun(State.EXPIRED, DAY) == 1
-    assert begun(State.DENIED, 30 * DAY) == begun(State.CANCELLED, 30 * DAY) == 0
+    for state in (State.DENIED, State.CANCELLED, State.STOPPED):
+        assert begun(state, 30 * DAY) == 0
     assert begun(State.SUCCEEDED, 30 * DAY) == 0
 
 
