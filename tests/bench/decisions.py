@@ -22,12 +22,13 @@ from bot.sandbox.valkey import Valkey
 from deploy.actions.connection import connect
 from deploy.actions.record import State
 from deploy.actions.store import ActionStore
-from deploy.gateway import GatewayRef
-from deploy.policy import People, Policy
+from deploy.policy import People
+from tests.support.actions import CODEC, approve, ask, by_approvers, facts
 
 CLIENTS = 16
 _ACTIONS = 60
 _QUORUM = 2
+POLICY = by_approvers(_QUORUM, People(tuple(f"U{n}" for n in range(CLIENTS))))
 REACH_SECONDS = 0.005
 Decide = Callable[[int, str, str], str]
 
@@ -62,7 +63,7 @@ def measure() -> tuple[Measured, Measured, float]:
 
 
 def _ours(url: str) -> Measured:
-    stores = [ActionStore(connect(url)) for _ in range(CLIENTS)]
+    stores = [ActionStore(connect(url), CODEC) for _ in range(CLIENTS)]
     ids = [_ask(stores[0], f"B{n}") for n in range(_ACTIONS)]
 
     def decide(client: int, action_id: str, who: str) -> str:
@@ -75,7 +76,7 @@ def _ours(url: str) -> Measured:
 
 
 def _alone(url: str) -> float:
-    store = ActionStore(connect(url))
+    store = ActionStore(connect(url), CODEC)
     taken = []
     for number in range(100):
         action_id = _ask(store, f"C{number}")
@@ -144,31 +145,13 @@ _NUMBERS = itertools.count()
 
 
 def _ask(store: ActionStore, action_id: str) -> str:
-    store.create(
-        action_id,
-        kind="deploy",
-        ref=GatewayRef("west", "prod", "edge-1"),
-        requester="U99",
-        policy=Policy("approvers", _QUORUM, People(tuple(f"U{n}" for n in range(CLIENTS)))),
-        digest="d",
-        request={},
-        plan={},
-        origin={},
-        ttl_seconds=600,
-        request_id=action_id,
-    )
+    ask(store, action_id, requester="U99", policy=POLICY, ttl=600)
     return action_id
 
 
 def _approve(store: ActionStore, action_id: str, who: str) -> str:
-    return store.approve(
-        action_id,
-        by=who,
-        person=who,
-        eligible=True,
-        digest="d",
-        request_id=f"{who}:{next(_NUMBERS)}",
-    ).result
+    request_id = f"{who}:{next(_NUMBERS)}"
+    return approve(store, who, action_id, request_id=request_id, now=facts(POLICY)).result
 
 
 def main() -> None:
