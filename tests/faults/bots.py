@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +19,6 @@ from typing import Any
 import requests
 from azure.identity import ClientSecretCredential
 
-from deploy.access import Environment
 from deploy.actions.connection import connect as connect_redis
 from deploy.actions.executor import Executor, Run
 from deploy.actions.fencing import Fences
@@ -33,16 +32,13 @@ from deploy.kube.cluster import Cluster, connect
 from deploy.kube.connection import Connection, Timeouts
 from deploy.plans.planning import Planner
 from deploy.rollouts.applying import Applier
-from deploy.rollouts.deployer import Deployer
 from deploy.rollouts.minting import Minter
-from deploy.rollouts.regeneration import Regenerator, Survey
-from deploy.rollouts.removal import Remover
-from deploy.rollouts.rotator import Rotator
-from deploy.rollouts.stopped import Leftovers, stopped
+from deploy.rollouts.stopped import stopped
 from deploy.rollouts.verification import Observing
 from deploy.tokens.token import KeyType
-from tests.faults.stamping import Stamper
+from tests.faults.stamping import CODEC, STAMP, Stamper
 from tests.support import rotation_bed
+from tests.support.actions import workings
 from tests.support.azure import OWNER, TENANT
 from tests.support.custody import LocalCustody
 from tests.support.gateway_bed import INSTANCE, Mint
@@ -194,9 +190,9 @@ class Tapped:
 def run_bot(job: Job) -> Runner:
     """A started bot in this process."""
     client = connect_redis(job.redis, timeout=2.0, retries=3)
-    people = ActionStore(client, prefix=job.prefix)
+    people = ActionStore(client, CODEC, prefix=job.prefix)
     points = Points(job, lambda: people.stop("ACTION", by="U9", request_id="stop"))
-    store = TappedStore(client, prefix=job.prefix)
+    store = TappedStore(client, CODEC, prefix=job.prefix)
     store.points = points
     limits = Timeouts(connect=2.0, read=10.0, repeat=0.3)
     plain = connect("west", kubeconfig=Path(job.kubeconfig), timeouts=limits)
@@ -206,23 +202,27 @@ def run_bot(job: Job) -> Runner:
         clusters["west"]._pool = ThreadPoolExecutor(1)
     mint = TappedMint()
     mint.points = points
-    planner = Planner(clusters.__getitem__, list, instances={"contoso": INSTANCE})
-    applier = Applier(planner, clusters, Minter(mint, {"contoso": INSTANCE}, LocalCustody()))
+    table = workings(
+        planner=Planner(clusters.__getitem__, list, instances={"contoso": INSTANCE}),
+        clusters=clusters,
+        caches={name: ClusterCache(cluster) for name, cluster in clusters.items()},
+        applier=Applier(clusters, Minter(mint, {"contoso": INSTANCE}, LocalCustody())),
+        observing=Observing(quiet=1.0, patience=20.0, look=0.2),
+        custody=LocalCustody(),
+        authorize=lambda action: None,
+        **(_azure(job, points) if job.azure else {}),
+    )
     executors: dict[str, Executor] = {
-        "deploy": Deployer(applier),
-        "delete": Remover(clusters),
-        "rotate": Rotator(applier, observing=Observing(quiet=1.0, patience=20.0, look=0.2)),
-        "stamp": Stamper(clusters["west"], pause=0.3),
+        **{name: kind.executor for name, kind in table.items()},
+        STAMP: Stamper(clusters["west"], pause=0.3),
     }
-    if job.azure:
-        executors["regenerate-key"] = _regenerator(job, clusters, points)
     made = Runner(
         store,
         GatewayLeases(client, prefix=job.prefix),
         Fences(clusters),
         {kind: Tapped(executor, points) for kind, executor in executors.items()},
         owner=job.owner,
-        report=lambda action, ended: stopped(Leftovers(clusters, 20.0).of(action), ended),
+        report=lambda action, ended: stopped(table[action.kind].left(action), ended),
         lease_seconds=job.lease_seconds,
         heartbeat_seconds=job.lease_seconds / 4,
         poll_seconds=0.05,
@@ -231,7 +231,8 @@ def run_bot(job: Job) -> Runner:
     return made
 
 
-def _regenerator(job: Job, clusters: Mapping[str, Cluster], points: Points) -> Regenerator:
+def _azure(job: Job, points: Points) -> dict[str, Any]:
+    """What regenerates keys."""
     session = requests.Session()
     # Else requests gives REQUESTS_CA_BUNDLE priority over the session's own setting.
     session.trust_env = False
@@ -245,16 +246,11 @@ def _regenerator(job: Job, clusters: Mapping[str, Cluster], points: Points) -> R
         connection_verify=job.authority,
     )
     arm = ArmClient(session, credential, endpoint=job.azure).asking_once()
-    cache = ClusterCache(clusters["west"])
-    cache.start()
-    return Regenerator(
-        Survey({"west": cache}),
-        clusters,
-        TappedKeys(arm, points),
-        {"contoso": rotation_bed.INSTANCE},
-        allowed=True,
-        environments=(Environment("development"),),
-    )
+    return {
+        "keys": TappedKeys(arm, points),
+        "instances": {"contoso": rotation_bed.INSTANCE},
+        "regenerate_keys": True,
+    }
 
 
 def serve() -> None:

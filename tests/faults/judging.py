@@ -75,5 +75,8 @@ def approved(action: Action, log: Iterable[Event]) -> bool:
         return False
     if action.policy.by == "requester":
         return action.decided_by == action.requester
-    votes = {v.person for v in action.votes if v.verdict == "approve" and v.digest == action.digest}
-    return len(votes) >= action.policy.quorum and action.person not in votes
+    votes = [v for v in action.votes if v.digest == action.digest and v.person != action.person]
+    return len(votes) == len(action.votes) and all(
+        len({v.person for v in votes if v.counts_for(each.environment)}) >= each.quorum
+        for each in action.policy.open
+    )

@@ -22,25 +22,29 @@ from deploy.errors import Unavailable
 from deploy.gateway import GatewayRef
 from deploy.health.cache import ClusterCache
 from deploy.kube.cluster import Cluster
-from deploy.observed.installed import installed
-from deploy.plans.binding import plan_to_mapping
 from deploy.plans.plan import Plan
 from deploy.plans.planning import Planner
-from deploy.policy import People, Policy
+from deploy.plans.requests import (
+    DeployRequest,
+    KeyRequest,
+    RemovalRequest,
+    RestartRequest,
+    RotateRequest,
+    ScaleRequest,
+)
+from deploy.policy import People
 from deploy.rendering.manifests import render, token_secret
 from deploy.rollouts.applying import Applier
 from deploy.rollouts.deployer import Deployer
 from deploy.rollouts.minting import Minter
-from deploy.rollouts.regeneration import Survey, plan_regeneration
-from deploy.rollouts.removal import removal_plan
-from deploy.rollouts.rotator import plan_rotation, rotation_request
 from deploy.specs.gateway_spec import GatewaySpec
-from deploy.specs.spec import spec_to_mapping
 from deploy.tokens.rotation import Rotation
 from deploy.tokens.token import Token
 from tests.faults import stopping
 from tests.faults.bots import REGENERATED, Job, Nursery
 from tests.faults.judging import Tally
+from tests.support import actions
+from tests.support.actions import CODEC, ask, by_approvers, replanning, workings
 from tests.support.azure import AzureBed, azure_bed
 from tests.support.custody import LocalCustody
 from tests.support.gateway_bed import (
@@ -59,7 +63,7 @@ KINDS = ("deploy", "scale", "restart", "rollback", "adopt", "delete", "rotate", 
 _AT_ONCE = 5
 _NEVER = 90
 """More things than any action does."""
-POLICY = Policy(by="approvers", quorum=2, approvers=People(("U8", "U9")))
+APPROVERS = ("U8", "U9")
 
 
 class World:
@@ -80,10 +84,21 @@ class World:
         self.kubeconfig = kubeconfig
         self.server = server
         self.nursery = nursery
-        self.planner = Planner({"west": cluster}.__getitem__, list, instances={"contoso": INSTANCE})
-        minter = Minter(Mint(), {"contoso": INSTANCE}, LocalCustody())
-        self.deployer = Deployer(Applier(self.planner, {"west": cluster}, minter))
+        clusters = {"west": cluster}
+        self.planner = Planner(clusters.__getitem__, list, instances={"contoso": INSTANCE})
+        applier = Applier(clusters, Minter(Mint(), {"contoso": INSTANCE}, LocalCustody()))
+        self.deployer = Deployer(applier, replanning(self.planner, clusters))
         self._numbers = itertools.count()
+
+    def plan(self, kind: str, request: Any) -> Plan:
+        """The plan of the action."""
+        cache = ClusterCache(self.cluster)
+        clusters = {"west": self.cluster}
+        table = workings(planner=self.planner, clusters=clusters, caches={"west": cache})
+        try:
+            return table[kind].plan(request, "ACTION")
+        finally:
+            cache.stop(Deadline.after(5))
 
     def deploy(self, spec: GatewaySpec) -> None:
         """Have it run."""
@@ -98,9 +113,9 @@ class Case:
     """One action on a gateway of its own."""
 
     name: str
+    kind: str
+    request: Any
     plan: Plan
-    request: dict[str, Any]
-    kind: str = "deploy"
     tokens: tuple[str, ...] = ()
     """Those that a regenerated key is to spare and to kill, as pods would show them to Azure."""
 
@@ -140,25 +155,20 @@ def prepare(world: World, kind: str, name: str) -> Case:
         return _leaked(world, spec)
     if kind not in ("deploy", "adopt"):
         world.deploy(spec)
-    if kind == "delete":
-        plan = removal_plan(world.cluster, installed(world.cluster, spec.ref), volumes=False)
-        return Case(name, plan, {"spec": spec_to_mapping(spec), "verb": kind}, "delete")
-    if kind == "rotate":
-        rotation = Rotation("secondary")
-        plan = plan_rotation(world.planner, world.cluster, spec.ref, rotation, "ACTION")
-        return Case(name, plan, rotation_request(plan, rotation), "rotate")
-    if kind == "scale":
-        spec = dataclasses.replace(spec, replicas=2)
-    elif kind == "restart":
-        rollout = dataclasses.replace(spec.rollout, restarted_at="2026-12-01T00:00:00Z")
-        spec = dataclasses.replace(spec, rollout=rollout)
-    elif kind == "rollback":
+    requests: dict[str, Any] = {
+        "deploy": DeployRequest(spec),
+        "rollback": DeployRequest(spec),
+        "adopt": DeployRequest(spec, take_over=True),
+        "scale": ScaleRequest(spec.ref, 2),
+        "restart": RestartRequest(spec.ref, "2026-12-01T00:00:00Z"),
+        "rotate": RotateRequest(spec.ref, Rotation("secondary")),
+        "delete": RemovalRequest(spec.ref),
+    }
+    if kind == "rollback":
         world.deploy(dataclasses.replace(spec, tag="2.11.0"))
     elif kind == "adopt":
         _by_hand(world.cluster, spec)
-    plan = world.planner.plan(spec, "ACTION", take_over=kind == "adopt")
-    request = {"spec": spec_to_mapping(spec), "verb": kind, "take_over": kind == "adopt"}
-    return Case(name, plan, request)
+    return Case(name, kind, requests[kind], world.plan(kind, requests[kind]))
 
 
 def _leaked(world: World, spec: GatewaySpec) -> Case:
@@ -172,12 +182,9 @@ def _leaked(world: World, spec: GatewaySpec) -> Case:
     leaked = Token.parse(values[1])
     assert leaked is not None
     world.cluster.create(token_secret(spec, f"{name}-token-leaked", leaked, "LEAK", "secondary"))
-    cache = ClusterCache(world.cluster)
-    plan, _ = plan_regeneration(Survey({"west": cache}), world.cluster, spec.ref, "secondary")
-    cache.stop(Deadline.after(5))
-    request = {"spec": spec_to_mapping(spec), "verb": "regenerate-key", "key": "secondary"}
+    request = KeyRequest(spec.ref, "secondary")
     tokens = tuple(f"GatewayKey {value}" for value in values)
-    return Case(name, plan, request, "regenerate-key", tokens)
+    return Case(name, "regenerate-key", request, world.plan("regenerate-key", request), tokens)
 
 
 def _by_hand(cluster: Cluster, spec: GatewaySpec) -> None:
@@ -193,29 +200,19 @@ def _by_hand(cluster: Cluster, spec: GatewaySpec) -> None:
 
 def approve(world: World, case: Case) -> ActionStore:
     """Have two approvers approve it, in a part of Redis that only this case's bots look at."""
-    store = ActionStore(connect_redis(world.server.url), prefix=case.name)
-    store.create(
+    store = ActionStore(connect_redis(world.server.url), CODEC, prefix=case.name)
+    ask(
+        store,
         "ACTION",
         kind=case.kind,
         ref=case.plan.spec.ref,
-        requester="U1",
-        policy=POLICY,
-        digest=case.plan.digest,
+        policy=by_approvers(2, People(APPROVERS)),
         request=case.request,
-        plan=plan_to_mapping(case.plan),
-        origin={},
-        ttl_seconds=600,
-        request_id=case.name,
+        plan=case.plan,
+        ttl=600,
     )
-    for who in POLICY.approvers.users:
-        store.approve(
-            "ACTION",
-            by=who,
-            person=who,
-            eligible=True,
-            digest=case.plan.digest,
-            request_id=who,
-        )
+    for who in APPROVERS:
+        actions.approve(store, who, "ACTION", digest=case.plan.digest)
     return store
 
 

@@ -114,11 +114,18 @@ def ask(store: ActionStore, name: str = "AAAAAA", *, ttl: int = 60, **given: Any
 
 
 def confirm(
-    store: ActionStore, name: str = "AAAAAA", *, by: str = "U1", digest: str = "d1", **given: Any
+    store: ActionStore,
+    name: str = "AAAAAA",
+    *,
+    by: str = "U1",
+    digest: str = "d1",
+    request_id: str = "",
+    now: Facts | None = None,
 ) -> Decision:
-    """Somebody confirms it, by default its requester."""
-    fields: dict[str, Any] = {"request_id": f"{name}-{by}-confirms", "facts": _now(store, name)}
-    return store.confirm(name, by=by, digest=digest, **(fields | given))
+    """Somebody confirms it, by default its requester; `now` are the facts, if not as usual."""
+    request_id = request_id or f"{by}-confirms"
+    now = now or _now(store, name)
+    return store.confirm(name, by=by, digest=digest, request_id=request_id, facts=now)
 
 
 def approve(
@@ -129,14 +136,18 @@ def approve(
     person: str = "",
     digest: str = "d1",
     eligible: bool = True,
-    **given: Any,
+    request_id: str = "",
+    now: Facts | None = None,
 ) -> Decision:
-    """Somebody approves it, who is one of its approvers if `eligible`."""
-    fields: dict[str, Any] = {
-        "request_id": f"{by}-yes",
-        "facts": _now(store, name, eligible=eligible),
-    }
-    return store.approve(name, by=by, person=person or by, digest=digest, **(fields | given))
+    """Somebody approves it, who is one of its approvers if `eligible`; `now` as for `confirm`."""
+    return store.approve(
+        name,
+        by=by,
+        person=person or by,
+        digest=digest,
+        request_id=request_id or f"{by}-yes",
+        facts=now or _now(store, name, eligible=eligible),
+    )
 
 
 def deny(
@@ -148,15 +159,17 @@ def deny(
     digest: str = "d1",
     eligible: bool = True,
     reason: str = "not on a Friday",
-    **given: Any,
+    request_id: str = "",
 ) -> Decision:
     """Somebody denies it, who is one of its approvers if `eligible`."""
-    fields: dict[str, Any] = {
-        "request_id": f"{by}-no",
-        "facts": _now(store, name, eligible=eligible),
-    }
     return store.deny(
-        name, by=by, person=person or by, digest=digest, reason=reason, **(fields | given)
+        name,
+        by=by,
+        person=person or by,
+        digest=digest,
+        reason=reason,
+        request_id=request_id or f"{by}-no",
+        facts=_now(store, name, eligible=eligible),
     )
 
 

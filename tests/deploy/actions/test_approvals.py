@@ -103,7 +103,7 @@ def test_a_closed_window_lets_nobody_confirm(store: ActionStore) -> None:
     covered = by_approvers(window="W1")
     actions.ask(store, policy=covered)
     closed = facts(covered, windows_open=False)
-    assert confirm(store, request_id="1", facts=closed).result == "window-closed"
+    assert confirm(store, request_id="1", now=closed).result == "window-closed"
     assert confirm(store, request_id="2").result == "done"
 
 

@@ -207,7 +207,7 @@ def test_what_an_earlier_bot_asked_for_runs_to_its_end(store: ActionStore, clien
     action = store.get("AAAAAA")
     assert action is not None
     now = facts(action.policy)
-    assert confirm(store, by="U0BOT", digest=action.digest, facts=now).result == "done"
+    assert confirm(store, by="U0BOT", digest=action.digest, now=now).result == "done"
     assert store.claim("AAAAAA", "bot-1", 1, 30) is not None
     assert store.finish("AAAAAA", "bot-1", 1, Outcome(State.SUCCEEDED, "done"))
     ended = store.get("AAAAAA")
