@@ -5,15 +5,15 @@ import threading
 from deploy.actions.codec import Codec
 from deploy.actions.executor import Run
 from deploy.actions.record import Action, Outcome, State
+from deploy.changes.kinds import KINDS
 from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.plans.requests import DeployRequest
 from deploy.retry import RunLost, patiently
-from tests.support.actions import kinds
 
 STAMP = "stamp"
-CODEC = Codec({STAMP: DeployRequest, **{name: kind.request for name, kind in kinds().items()}})
+CODEC = Codec({STAMP: DeployRequest, **{kind.name: kind.request for kind in KINDS}})
 """What reads and writes actions of every kind there is, and of this one."""
 
 

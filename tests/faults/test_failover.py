@@ -12,7 +12,7 @@ from deploy.actions.runner import Runner
 from deploy.actions.store import ActionStore
 from deploy.deadline import Deadline
 from deploy.kube.cluster import Cluster, connect
-from deploy.rollouts.stopped import StopReports
+from deploy.rollouts.stopped import Leftovers, stopped
 from tests.faults.judging import Tally
 from tests.faults.stamping import CODEC, STAMP, Stamper
 from tests.faults.test_redis import Crowd, client_of, create, crowd
@@ -184,7 +184,7 @@ def test_the_same_without_the_lease_object_is_done_twice(west: Cluster, tmp_path
                 Nothing(),  # type: ignore[arg-type]  # that is the point
                 {STAMP: Together(west)},
                 owner=f"bot-{n}",
-                report=StopReports({}).report,
+                report=lambda action, ended: stopped(Leftovers({}).of(action), ended),
                 poll_seconds=0.05,
             )
         )

@@ -184,9 +184,14 @@ def test_a_denial_within_a_day_is_on_the_next_request_for_the_same(
     assert changes.asked("r5", ref=PROD, requester="U5").denied is None
 
 
+def never() -> None:
+    """What is not to be asked for again."""
+    raise AssertionError
+
+
 def test_a_plan_that_still_holds_is_left_as_it_is(changes: Changes) -> None:
     action = changes.asked(ref=PROD)
-    assert changes.proposer.replan(action, "look") is None
+    changes.proposer.replan(action, never)
     assert changes.now_of(action) == action
 
 
@@ -196,23 +201,23 @@ def test_an_open_plan_is_superseded_by_a_fresh_one_when_the_gateway_changed(
     request = ScaleRequest(PROD, 5, take_over=True)
     action = changes.asked(ref=PROD, request=request, why="more load")
     changes.plans = planning(ref=PROD, digest="d2")
-    fresh = changes.proposer.replan(action, "look")
-    assert fresh is not None
-    assert fresh.action is not None
-    assert (fresh.action.digest, fresh.action.request, fresh.action.why) == (
-        "d2", request, "more load",
-    )  # fmt: skip
-    assert fresh.action.requester == "U1"
+    states: list[State] = []
+    changes.proposer.replan(action, lambda: states.append(changes.now_of(action).state))
+    assert states == [State.PENDING], "the fresh plan is asked for before the old one ends"
     superseded = changes.now_of(action)
     assert superseded.state is State.SUPERSEDED
-    assert changes.proposer.replan(superseded, "look again") is None
-    assert [each.id for each in changes.store.open()] == [fresh.action.id]
+    changes.proposer.replan(superseded, never)
+    fresh = changes.proposer.renewed(action, "again").action
+    assert fresh is not None
+    assert (fresh.digest, fresh.request, fresh.why) == ("d2", request, "more load")
+    assert fresh.requester == "U1"
+    assert [each.id for each in changes.store.open()] == [fresh.id]
 
 
 def test_a_plan_that_can_no_longer_be_made_is_superseded_with_the_reason(changes: Changes) -> None:
     action = changes.asked()
     changes.plans = raising(NotFound("It is gone.", remedy="Deploy it."))
-    assert changes.proposer.replan(action, "look") is None
+    changes.proposer.replan(action, never)
     assert changes.now_of(action).outcome == Outcome(
         State.SUPERSEDED, "It is gone.", "", "Deploy it."
     )
@@ -221,14 +226,14 @@ def test_a_plan_that_can_no_longer_be_made_is_superseded_with_the_reason(changes
 def test_a_cluster_that_is_away_supersedes_nothing(changes: Changes) -> None:
     action = changes.asked()
     changes.plans = raising(Unavailable("Cluster “west” does not answer."))
-    assert changes.proposer.replan(action, "look") is None
+    changes.proposer.replan(action, never)
     assert changes.now_of(action) == action
 
 
 def test_what_the_bot_asked_for_by_itself_is_planned_again_by_what_asked(changes: Changes) -> None:
     action = changes.asked(automatic=True, standing="Ben")
     changes.plans = planning(digest="d2")
-    assert changes.proposer.replan(action, "look") is None
+    changes.proposer.replan(action, never)
     assert changes.now_of(action).state is State.SUPERSEDED
     assert changes.store.open() == ()
 
@@ -286,7 +291,3 @@ def test_what_needs_approvers_by_now_is_not_asked_again_where_none_of_them_sees_
     today = Changes(client)
     with pytest.raises(Refused, match="no approver would see"):
         today.proposer.renewed(action, "again", seen=False)
-    today.plans = planning(ref=PROD, digest="d2")
-    with pytest.raises(Refused, match="no approver would see"):
-        today.proposer.replan(action, "look", seen=False)
-    assert today.store.open() == ()

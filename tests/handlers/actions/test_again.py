@@ -54,8 +54,12 @@ def changes(client: Any) -> Changes:
     return made
 
 
-def plan_again(changes: Changes, request: Request) -> Reply | None:
-    return again.run(again.Needs(changes.store, changes.proposer), request)
+def plan_again(
+    changes: Changes, request: Request, accepted: list[Request] | None = None
+) -> Reply | None:
+    """What is said; what it makes safe to be done later is in `accepted`."""
+    into: list[Request] = [] if accepted is None else accepted
+    return again.run(again.Needs(changes.store, changes.proposer, into.append), request)
 
 
 def buttons(changes: Changes) -> tuple[decisions.Needs, list[Request], list[str]]:
@@ -161,12 +165,15 @@ def test_a_plan_that_still_holds_is_left_and_one_that_does_not_is_replaced(
     changes: Changes,
 ) -> None:
     old = changes.asked()
-    look = again.look(old, "ENDED2")
-    assert plan_again(changes, look) is None
+    accepted: list[Request] = []
+    assert plan_again(changes, again.look(old, "ENDED2"), accepted) is None
     assert changes.now_of(old) == old
+    assert accepted == []
     changes.plans = lambda request, new_id: plan_of(digest="d2")
-    assert plan_again(changes, again.look(old, "ENDED3")) is None
+    assert plan_again(changes, again.look(old, "ENDED3"), accepted) is None
     assert changes.now_of(old).state is State.SUPERSEDED
+    (renewal,) = accepted
+    assert plan_again(changes, renewal) is None
     assert fresh(changes, old).digest == "d2"
 
 
@@ -175,7 +182,10 @@ def test_a_gateway_that_became_what_was_asked_for_is_said_to_be_like_that(
 ) -> None:
     old = changes.asked()
     changes.plans = lambda request, new_id: plan_of(changes=(), digest="d2")
-    reply = plan_again(changes, again.look(old, "ENDED2"))
+    accepted: list[Request] = []
+    assert plan_again(changes, again.look(old, "ENDED2"), accepted) is None
+    (renewal,) = accepted
+    reply = plan_again(changes, renewal)
     assert reply is not None
     assert "No change" in reply.text
     assert changes.store.open() == ()
