@@ -160,8 +160,9 @@ def deny(
     eligible: bool = True,
     reason: str = "not on a Friday",
     request_id: str = "",
+    now: Facts | None = None,
 ) -> Decision:
-    """Somebody denies it, who is one of its approvers if `eligible`."""
+    """Somebody denies it, who is one of its approvers if `eligible`; `now` as for `confirm`."""
     return store.deny(
         name,
         by=by,
@@ -169,7 +170,7 @@ def deny(
         digest=digest,
         reason=reason,
         request_id=request_id or f"{by}-no",
-        facts=_now(store, name, eligible=eligible),
+        facts=now or _now(store, name, eligible=eligible),
     )
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import ClassVar
 
@@ -20,19 +21,22 @@ from bot.sandbox.valkey import Valkey
 from deploy.actions.connection import connect
 from deploy.actions.record import EDGES, Outcome, State
 from deploy.actions.store import ActionStore
-from tests.support.actions import CODEC, approve, ask, by_approvers, deny
+from deploy.policy import Policy, Requirement
+from tests.support.actions import APPROVERS, CODEC, approve, ask, deny, facts
 
 USERS = {"U1": "ana", "U11": "ana", "U2": "ben", "U22": "ben", "U3": "chen"}
+NAMES = ("production", "staging", "development")
 ENDS = (State.SUCCEEDED, State.FAILED, State.UNKNOWN, State.SUPERSEDED, State.STOPPED)
 
 
 class Model:
     """What must be true of one action, in as few words as there are."""
 
-    def __init__(self, quorum: int) -> None:
+    def __init__(self, quorum: dict[str, int]) -> None:
         self.quorum = quorum
         self.state = State.PENDING
         self.votes: dict[str, str] = {}
+        self.serving: list[str] = []
         self.answers: dict[str, bool] = {}
         self.fence = 0
         self.held = False
@@ -40,13 +44,16 @@ class Model:
         self.stopped_by = ""
         self.steps = 0
 
-    def vote(self, person: str, verdict: str, eligible: bool) -> bool:
-        if self.state is not State.PENDING or person in ("ana", *self.votes) or not eligible:
+    def vote(self, person: str, verdict: str, serves: Collection[str]) -> bool:
+        if self.state is not State.PENDING or person == "ana" or not serves:
+            return False
+        if verdict == "approve" and person in self.votes:
             return False
         self.votes[person] = verdict
+        self.serving += serves
         if verdict == "deny":
             self.state = State.DENIED
-        elif len(self.votes) == self.quorum:
+        elif all(self.serving.count(name) >= count for name, count in self.quorum.items()):
             self.state = State.APPROVED
         return True
 
@@ -88,33 +95,35 @@ class Machine(RuleBasedStateMachine):
     server: ClassVar[Valkey]
 
     @initialize(
-        quorum=st.integers(1, 2),
+        quorum=st.dictionaries(st.sampled_from(NAMES), st.integers(1, 2), min_size=1),
         start=st.sampled_from([State.PENDING, State.APPROVED, State.RUNNING]),
     )
-    def begin(self, quorum: int, start: State) -> None:
+    def begin(self, quorum: dict[str, int], start: State) -> None:
         client = connect(self.server.url)
         client.flushall()
         self.store = ActionStore(client, CODEC)
         self.model = Model(quorum)
         self.count = 0
-        ask(self.store, person="ana", policy=by_approvers(quorum), ttl=600)
+        each = (Requirement(name, APPROVERS, count) for name, count in quorum.items())
+        self.policy = Policy(tuple(each))
+        ask(self.store, person="ana", policy=self.policy, ttl=600)
         # A random walk from the start alone is denied long before it runs.
-        for by in ("U2", "U3")[: quorum if start is not State.PENDING else 0]:
-            self.decide(by, "approve", True, False)
+        for by in ("U2", "U3")[: max(quorum.values()) if start is not State.PENDING else 0]:
+            self.decide(by, "approve", set(NAMES), False)
         if start is State.RUNNING:
             self.claim(5)
 
     @rule(by=st.sampled_from(sorted(USERS)), verdict=st.sampled_from(["approve", "deny"]),
-          eligible=st.booleans(), twice=st.booleans())  # fmt: skip
-    def decide(self, by: str, verdict: str, eligible: bool, twice: bool) -> None:
+          names=st.sets(st.sampled_from(NAMES)), twice=st.booleans())  # fmt: skip
+    def decide(self, by: str, verdict: str, names: set[str], twice: bool) -> None:
         self.count += 1
+        serves = tuple(name for name in self.model.quorum if name in names)
+        now = facts(self.policy, serves=serves)
         say = deny if verdict == "deny" else approve
         for number in range(1 + twice):
-            decision = say(
-                self.store, by, person=USERS[by], eligible=eligible, request_id=str(self.count)
-            )
+            decision = say(self.store, by, person=USERS[by], request_id=str(self.count), now=now)
             if number == 0:
-                first = self.model.vote(USERS[by], verdict, eligible)
+                first = self.model.vote(USERS[by], verdict, serves)
             assert decision.counted is first
 
     @rule(by=st.sampled_from(["U1", "U2"]))

@@ -16,6 +16,7 @@ from deploy.actions.store import Verdict
 from deploy.changes.decide import Ending
 from deploy.errors import InvalidInput, Refused, Unavailable
 from deploy.gateway import GatewayRef
+from deploy.plans.requests import ScaleRequest
 from deploy.policy import People
 from tests.support.actions import REF, approve, ask, by_approvers, contents, plan_of
 from tests.support.changes import DEVELOPMENT, PROD, PRODUCTION, Changes, Groups, governed_by
@@ -211,7 +212,7 @@ def test_a_window_that_closed_ends_what_rests_on_it(made: Made) -> None:
     window = changes.windows.open(PROD, "U1", by="U2", reason="x", seconds=60, request_id="w")
     first = changes.asked(ref=PROD)
     changes.plans = lambda request, new_id: plan_of(PROD, "d2")
-    second = changes.asked("r2", ref=PROD)
+    second = changes.asked("r2", ref=PROD, request=ScaleRequest(PROD, 3))
     assert first.policy == second.policy == by_approvers(window=window.key)
     assert changes.agree(first, "U1").result == "done"
     changes.windows.close(window.key, by="U2")
@@ -300,8 +301,9 @@ def test_asking_what_would_come_of_a_decision_changes_nothing(
         assert said["confirm", "U2"] == "window-closed"
         assert said["cancel", "U2"] == "done"
     else:
-        again = "voted" if policy == by_approvers(2) else "done"
-        assert said["approve", "U3"] == said["deny", "U3"] == again
+        approved = policy == by_approvers(2)
+        assert said["approve", "U3"] == ("voted" if approved else "done")
+        assert said["deny", "U3"] == "done", "who approved may still deny"
         assert said["approve", "U2"] == "self"
         assert said["approve", "U9"] == "not-approver"
         assert said["confirm", "U2"] == "not-approver"
@@ -329,9 +331,11 @@ def test_the_end_of_a_change_has_the_gateways_open_plans_looked_at(made: Made) -
     )
     waiting = changes.asked(ref=PROD)
     changes.plans = lambda request, new_id: plan_of(PROD, "d2")
-    ended = changes.asked("r2", ref=PROD)
+    ended = changes.asked("r2", ref=PROD, request=ScaleRequest(PROD, 3))
     approve(changes.store, "U2", ended.id, digest="d2")
-    changes.asked("r3", ref=GatewayRef("west", "prod", "edge-2"))
+    elsewhere = GatewayRef("west", "prod", "edge-2")
+    changes.plans = lambda request, new_id: plan_of(elsewhere)
+    changes.asked("r3", ref=elsewhere)
     succeeded: Action = changes.now_of(ended)
     ending(succeeded, Outcome(State.SUCCEEDED, "2 of 2 pods ready."))
     assert looked == [(waiting.id, ended.id)]

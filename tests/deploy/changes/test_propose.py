@@ -150,7 +150,7 @@ def test_approvers_have_the_time_that_their_environment_gives_them(client: Any) 
 def test_of_open_plans_of_one_person_that_are_the_same_the_newest_stays(changes: Changes) -> None:
     first, other = changes.asked(), changes.asked("r2", requester="U4")
     changes.plans = planning(digest="d2")
-    different = changes.asked("r3")
+    different = changes.asked("r3", request=ScaleRequest(REF, 3))
     changes.plans = planning()
     newest = changes.asked("r4")
     assert [action.id for action in changes.store.open()] == [other.id, different.id, newest.id]
