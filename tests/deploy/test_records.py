@@ -1,6 +1,5 @@
 """What yesterday's bot wrote is read, and what tomorrow's writes is left alone, on a real Valkey."""
 
-import dataclasses
 import json
 import logging
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from deploy.actions.audit import AuditLog
 from deploy.actions.codec import Unreadable
 from deploy.actions.connection import connect
 from deploy.actions.windows import Windows
+from deploy.annotations import SPEC_ANNOTATION
 from deploy.expiry.autopilot import try_of
 from deploy.expiry.azure_events import AzureEvents
 from deploy.expiry.event_grid import TokenEvent
@@ -28,8 +28,14 @@ from deploy.health.incident_store import IncidentStore
 from deploy.health.incidents import Member, MemberChange, Watch
 from deploy.health.live_messages import LiveMessages
 from deploy.health.status import GatewaySummary
-from deploy.specs.annotation import NewerSpec, mapping_from_text, spec_from_text
-from deploy.specs.spec import spec_from_mapping
+from deploy.kube.objects import Manifest
+from deploy.observed.history import revisions
+from deploy.observed.inventory import apim_gateway_of, is_gateway, managed_by, spec_field
+from deploy.plans.handover import left_behind
+from deploy.rendering.manifests import render
+from deploy.rollouts.going_back import version_before
+from deploy.specs.annotation import NewerSpec, mapping_from_text, spec_from_text, spec_to_text
+from deploy.specs.spec import spec_from_mapping, spec_to_mapping
 from tests.support.gateway_bed import SPEC
 from tests.support.records import REF, held, of_version, recorded, restore
 from tests.support.redis_servers import started
@@ -46,6 +52,7 @@ LIVE = "gateway-bot:{live:command:1.2.abe}"
 WINDOW = "gateway-bot:{w:DJ952N}"
 STOPPED = f"gateway-bot:{{notice:{CHANNEL}:stopped development 1}}"
 AZURE = f"gateway-bot:{{azure:{SERVICE}/edge-1}}"
+REVISION = "deployment.kubernetes.io/revision"
 INSTANCE = "edge-1-7f9c-abcde"
 
 
@@ -254,30 +261,30 @@ def test_a_window_of_before_versions_is_read(client: Any) -> None:
 def test_a_window_of_a_newer_bot_opens_nothing_and_is_left_alone(
     client: Any, left_alone: Callable[[str], None], *, ended: bool
 ) -> None:
-    restore(client, "window")
-    until = 0 if ended else int(client.time()[0]) * 1000 + 600_000
-    client.hset(WINDOW, mapping={"until": until, "format": 2})
-    client.zadd("gateway-bot:{windows}", {"DJ952N": until})
-    left_alone(WINDOW)
+    client.flushall()
     windows = Windows(client, AuditLog(client))
-    key = f"DJ952N-{client.hget(WINDOW, 'number')}"
+    newer = windows.open(REF, "U0ANA", by="U0BEN", reason="x", seconds=600, request_id="r1")
+    if ended:
+        windows.close(newer.key, by="U0BEN")
+    of_version(client, f"gateway-bot:{{w:{newer.id}}}", 2)
+    left_alone(f"gateway-bot:{{w:{newer.id}}}")
     other = windows.open(OTHER, "U0ANA", by="U0BEN", reason="x", seconds=60, request_id="r")
     assert [window.id for window in windows.open_for("U0ANA")] == [other.id]
     assert windows.find(REF, "U0ANA") is None
-    assert windows.place_of(key) is None
+    assert windows.place_of(newer.key) is None
     windows.close(other.key, by="U0BEN")
     assert [window.id for window in windows.ended()] == [other.id]
-    assert client.zscore("gateway-bot:{windows}", "DJ952N") is not None
-    windows.placed(dataclasses.replace(other, id="DJ952N"), {"channel": "C1", "ts": "1"})
+    assert client.zscore("gateway-bot:{windows}", newer.id) is not None
+    windows.placed(newer, {"channel": "C1", "ts": "1.0"})
     asked: list[Callable[[], object]] = [
-        lambda: windows.at(key),
-        lambda: windows.is_open(key),
-        lambda: windows.close(key, by="U0BEN"),
+        lambda: windows.at(newer.key),
+        lambda: windows.is_open(newer.key),
+        lambda: windows.close(newer.key, by="U0BEN"),
         lambda: windows.check_readable(REF, "U0ANA"),
         lambda: windows.open(REF, "U0ANA", by="U0BEN", reason="x", seconds=60, request_id="r2"),
     ]
     for each in asked:
-        with pytest.raises(Unreadable, match="The approval window DJ952N cannot be read"):
+        with pytest.raises(Unreadable, match=f"The approval window {newer.id} cannot be read"):
             each()
 
 
@@ -352,3 +359,47 @@ def test_a_spec_of_a_newer_version_is_not_interpreted() -> None:
     newer = json.loads(recorded("spec_annotation")["small"]) | {"version": 2}
     with pytest.raises(NewerSpec):
         mapping_from_text(json.dumps(newer))
+
+
+def of_a_newer_bot() -> Manifest:
+    """A Deployment whose annotation only a newer bot understands."""
+    (*_, deployment) = render(SPEC, "edge-1-token-1")
+    text = json.dumps(json.loads(spec_to_text(SPEC)) | {"version": 2, "gateway": {"name": "x"}})
+    deployment["metadata"]["annotations"] |= {SPEC_ANNOTATION: text, REVISION: "2"}
+    deployment["metadata"]["uid"] = "u1"
+    return deployment
+
+
+def replica_set(number: int, text: str) -> Manifest:
+    """A revision of it."""
+    template = of_a_newer_bot()["spec"]["template"]
+    metadata = {
+        "name": f"edge-1-{number}",
+        "annotations": {REVISION: str(number), SPEC_ANNOTATION: text},
+        "ownerReferences": [{"uid": "u1"}],
+    }
+    return {"metadata": metadata, "spec": {"template": template}, "status": {"readyReplicas": 1}}
+
+
+def test_a_gateway_of_a_newer_bot_is_known_by_what_else_tells() -> None:
+    deployment = of_a_newer_bot()
+    assert is_gateway(deployment)
+    assert managed_by(deployment) == "gateway-bot"
+    assert apim_gateway_of(deployment) == ""
+    assert spec_field(deployment, "apim", "instance") == ""
+    assert left_behind(deployment, ()) == []
+
+
+def test_revisions_tell_their_spec_with_a_version_or_without() -> None:
+    known = [recorded("spec_annotation")["small"], spec_to_text(SPEC)]
+    newer = of_a_newer_bot()["metadata"]["annotations"][SPEC_ANNOTATION]
+    sets = [replica_set(number, text) for number, text in enumerate([*known, newer], 1)]
+    found = {revision.number: revision for revision in revisions(of_a_newer_bot(), sets)}
+    assert found[1].spec == found[2].spec == spec_to_mapping(SPEC)
+    assert found[3].spec is None
+    deployment = of_a_newer_bot()
+    deployment["metadata"]["annotations"][REVISION] = "4"
+    before = version_before(deployment, sets, 1)
+    assert before is not None
+    assert before.spec == SPEC
+    assert version_before(deployment, sets, 3) is None

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import json
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -28,12 +29,16 @@ from deploy.tokens.rotation import Rotation
 from deploy.tokens.token_plan import TokenPlan
 from tests.support import actions
 from tests.support.changes import Changes
+from tests.support.records import restore
 from tests.support.redis_servers import started
 
 DAY = 86_400.0
 FIRST, SECOND = GatewayRef("west", "dev", "edge-1"), GatewayRef("west", "dev", "edge-2")
 BOT = "U0BOT"
 DEV = Environment("development")
+
+
+TRIES = f"gateway-bot:{{automatic:{DEV.name}}}"
 
 
 @pytest.fixture(scope="module")
@@ -418,3 +423,40 @@ def test_a_standing_approval_is_not_noted_later_where_nothing_may_begin_any_more
         mode = "ask"
     bed.bot(Automatic(mode, standing="Ben"), environment).turn()  # type: ignore[arg-type]  # one of two literals
     assert [a.state for a in bed.open()] == [State.PENDING]
+
+
+def test_what_was_tried_before_versions_counts(bed: Bed) -> None:
+    restore(bed.redis, "automatic_rotation")
+    bed.note(FIRST, 2 * DAY)
+    assert bed.bot().turn() == 1
+    kept = json.loads(bed.redis.hget(TRIES, f"try:{FIRST}"))
+    assert (kept["version"], kept["number"]) == (1, 1)
+
+
+@pytest.mark.parametrize("newer", ["try", "action", "record"])
+def test_what_a_newer_bot_tried_is_left_to_it_and_the_others_are_rotated(
+    bed: Bed, newer: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    bed.note(FIRST, 2 * DAY)
+    older = bed.bot(name="older")
+    assert older.turn() == 1
+    (action,) = bed.open()
+    if newer == "try":
+        kept = json.loads(bed.redis.hget(TRIES, f"try:{FIRST}")) | {"version": 2}
+        bed.redis.hset(TRIES, f"try:{FIRST}", json.dumps(kept))
+    elif newer == "action":
+        bed.redis.hset(f"gateway-bot:{{a:{action.id}}}:act", "format", 2)
+        body = json.loads(bed.redis.hget(f"gateway-bot:{{a:{action.id}}}:act", "body"))
+        newer_body = json.dumps(body | {"version": 2})
+        bed.redis.hset(f"gateway-bot:{{a:{action.id}}}:act", "body", newer_body)
+    else:
+        bed.redis.hset(f"gateway-bot:{{w:{FIRST}}}:gw", "format", 2)
+    before = bed.redis.hget(TRIES, f"try:{FIRST}")
+    bed.note(SECOND, 3 * DAY)
+    assert older.turn() == 1
+    assert older.turn() == 0
+    assert SECOND in {action.ref for action in bed.open()}
+    assert bed.redis.hget(TRIES, f"try:{FIRST}") == before
+    said = [r.getMessage() for r in caplog.records if "cannot be read" in r.getMessage()]
+    assert len(said) == 1
+    assert Tracker(bed.redis, "newer").hold("autopilot", 60), "the next turn is another bot's"
