@@ -6,11 +6,12 @@ Every method raises Unavailable when Redis cannot be used.
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from deploy.actions import scripts
 from deploy.actions.codec import Body, Codec, Unreadable
 from deploy.actions.connection import Durability, now_of, redis_errors
+from deploy.actions.decision import Decision, Facts, Verdict
 from deploy.actions.record import Action, ChangeRequest, Denial, Event, Outcome
 from deploy.actions.records import Records, canonical, plausible
 from deploy.errors import Conflict
@@ -28,54 +29,6 @@ _LIMIT = 50
 _OPEN_LIMIT = 500
 _RECENT_LIMIT = 50
 _RECENT_MS = 2 * 86_400_000
-
-Verdict = Literal["confirm", "approve", "deny", "cancel"]
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What a decision did: `done`, `counted` (a vote of several) or `replayed` when it counted.
-
-    The other results say why it did not: `already`, `expired`, `stale` (another plan), `self`,
-    `voted`, `not-approver`, `not-requester`, `window-closed`, `forbidden`, `grown` (more environments
-    require an approval than were shown), and `gone`, with no action. A stop may
-    also find that the action is `not-running` yet, so that it can be cancelled, or is `stopping`.
-    """
-
-    result: str
-    action: Action | None
-
-    @property
-    def counted(self) -> bool:
-        """Whether it had its effect, now or when it was first made."""
-        return self.result in ("done", "counted", "replayed")
-
-
-@dataclass(frozen=True)
-class Needed:
-    """What a requirement needs now: so many votes, those of `lost` persons no longer counted."""
-
-    environment: str
-    quorum: int
-    lost: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What a decision depends on that Redis cannot know, as it is at this moment.
-
-    `serves` names the requirements for which this person's vote counts, `policy` is the stricter
-    of the one shown and today's, `grown` says that more environments require an approval than were
-    shown, `forbidden` that nobody may agree to it now, as in a freeze, and `windows_open` whether
-    the approval windows it rests on are open still.
-    """
-
-    policy: Policy
-    serves: tuple[str, ...] = ()
-    requirements: tuple[Needed, ...] = ()
-    grown: bool = False
-    forbidden: bool = False
-    windows_open: bool = True
 
 
 @dataclass(frozen=True)

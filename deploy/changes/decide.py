@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from deploy.access import Right
+from deploy.actions.decision import Decision, Facts, Verdict
 from deploy.actions.executor import Executor, Outgrown, Run
 from deploy.actions.record import Action, Outcome, State
-from deploy.actions.store import ActionStore, Decision, Facts, Verdict
+from deploy.actions.store import ActionStore
 from deploy.changes.authority import Authority
 from deploy.changes.policies import Policies
 from deploy.changes.propose import REASON_LIMIT

@@ -13,9 +13,9 @@ from deploy.access import (
     policy_for,
     requirement_of,
 )
+from deploy.actions.decision import Facts, Needed
 from deploy.actions.executor import Outgrown
 from deploy.actions.record import Action
-from deploy.actions.store import Facts, Needed
 from deploy.actions.windows import Window, Windows
 from deploy.changes.authority import Authority
 from deploy.changes.kinds import Kind

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from deploy.actions.decision import Decision
 from deploy.actions.record import Action
-from deploy.actions.store import ActionStore, Decision
+from deploy.actions.store import ActionStore
 from deploy.changes.decide import Decider
 from deploy.errors import NotFound
 from handlers.slack.payloads import Request

@@ -11,8 +11,9 @@ from typing import Any
 
 from slack_sdk import WebClient
 
+from deploy.actions.decision import Decision
 from deploy.actions.record import Action
-from deploy.actions.store import ActionStore, Decision
+from deploy.actions.store import ActionStore
 from deploy.changes.decide import By, Decider
 from deploy.changes.policies import Policies
 from deploy.errors import GatewayBotError

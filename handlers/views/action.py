@@ -1,15 +1,14 @@
 """The one message of an action, in every state of its life: a pure function of its record."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable
 
 from deploy.actions.record import Action, State
 from deploy.plans.plan import Plan
 from deploy.policy import People, Requirement
 from deploy.rollouts.reasons import Cause
 from deploy.specs.gateway_spec import GatewaySpec
-from handlers.views import fixes
+from handlers.views import fixes, rollout
 from handlers.views import plan as plan_view
 from handlers.views.expiry import ROTATE
 from handlers.views.reply import Block, Reply
@@ -22,11 +21,9 @@ from handlers.views.text import (
     date,
     duration,
     escape,
-    fence,
     fields,
     header,
     section,
-    table,
 )
 from handlers.views.words.kinds import KIND_WORDS, KindWords
 
@@ -60,7 +57,7 @@ def render(action: Action) -> tuple[str, list[Block]]:
         blocks += fixes.blocks(action, plan)
         blocks += [context(*_who_decides(action)), _buttons(action, plan)]
     else:
-        blocks += _rollout(action)
+        blocks += rollout.blocks(action)
         blocks.append(context(_footer(action, plan)))
         more = [_details_button(action), button("Status", "show_status", str(action.ref))]
         if action.state is State.APPROVED:
@@ -295,49 +292,6 @@ def _again_button(action: Action) -> Block:
 def value(action: Action) -> str:
     """What a button carries: which action, and the digest of what was shown."""
     return json.dumps({"id": action.id, "digest": action.digest})
-
-
-def _rollout(action: Action) -> list[Block]:
-    pods: Sequence[Mapping[str, Any]] = (action.progress or {}).get("pods") or ()
-    blocks: list[Block] = []
-    if pods:
-        rows: list[tuple[str, ...]] = [("POD", "READY", "STATE", "RESTARTS", "NODE")]
-        rows += [
-            (
-                str(pod["name"]),
-                "yes" if pod["ready"] else "no",
-                str(pod["state"]),
-                str(pod["restarts"]),
-                str(pod.get("node") or "-"),
-            )
-            for pod in pods
-        ]
-        blocks.append(section(fence(table(rows))[0]))
-    if action.state is not State.SUCCEEDED:
-        blocks += _beside_pods(action.progress or {}, pods)
-        said = action.outcome.meaning if action.outcome else ""
-        blocks += [told for pod in pods if pod.get("trouble") and (told := _trouble(pod, said))][:5]
-    return blocks
-
-
-def _beside_pods(progress: Mapping[str, Any], pods: Sequence[Mapping[str, Any]]) -> list[Block]:
-    """What is no pod's own trouble: a quota, for one, lets no pod appear that could tell of it."""
-    of_pods = {pod.get("trouble") for pod in pods}
-    told = [str(text) for text in progress.get("trouble") or () if text not in of_pods]
-    return [section(f":warning: {escape(cut(text, 500))}") for text in told[:2]]
-
-
-def _trouble(pod: Mapping[str, Any], said: str) -> Block | None:
-    """What a pod has to tell beyond what is `said` already; None where that is all."""
-    lines = [] if str(pod["trouble"]) in said else [str(pod["trouble"])]
-    if pod.get("event"):
-        lines.append(f"Last event: {pod['event']}")
-    if not lines and not pod.get("log"):
-        return None
-    text = f"*{escape(str(pod['name']))}*: " + escape("\n".join(lines))
-    if pod.get("log"):
-        text += "\nLast log lines:\n" + fence(str(pod["log"]).splitlines()[-5:], 1200)[0]
-    return section(text)
 
 
 def _footer(action: Action, plan: Plan) -> str:

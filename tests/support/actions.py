@@ -5,8 +5,9 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from deploy.actions.decision import Decision, Facts, Needed
 from deploy.actions.record import Action
-from deploy.actions.store import ActionStore, Decision, Facts, Needed
+from deploy.actions.store import ActionStore
 from deploy.changes.kinds import KINDS, Means, Workings, codec_of
 from deploy.gateway import ApimGateway, GatewayRef
 from deploy.kube.cluster import Cluster

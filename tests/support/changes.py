@@ -7,8 +7,9 @@ from typing import Any
 
 from deploy.access import Approval, Environment
 from deploy.actions.audit import AuditLog
+from deploy.actions.decision import Decision
 from deploy.actions.record import Action
-from deploy.actions.store import ActionStore, Decision
+from deploy.actions.store import ActionStore
 from deploy.actions.windows import Windows
 from deploy.changes.decide import By, Decider
 from deploy.changes.kinds import KINDS, by_name

@@ -11,8 +11,8 @@ import pytest
 from bot.sandbox.valkey import Valkey
 from deploy.access import Approval, Environment, Freeze
 from deploy.actions.connection import connect
+from deploy.actions.decision import Verdict
 from deploy.actions.record import Action, Outcome, State
-from deploy.actions.store import Verdict
 from deploy.changes.decide import Ending
 from deploy.errors import InvalidInput, Refused, Unavailable
 from deploy.gateway import GatewayRef
