@@ -62,7 +62,7 @@ class Means:
     applier: Applier
     keys: KeySource
     custody: Custody
-    authorize: Callable[[Action], None]
+    authorize: Callable[[Action], frozenset[str]]
     instances: Mapping[str, ApimInstance]
     environments: Sequence[Environment]
     observing: Observing

@@ -162,11 +162,14 @@ class Policies:
             for needed in facts.requirements
         )
 
-    def authorize(self, action: Action) -> None:
-        """Outgrown where what was decided no longer suffices; Unavailable where that cannot be
-        read. To be called while the gateway's token is held, right before Azure is asked."""
+    def authorize(self, action: Action) -> frozenset[str]:
+        """The environments that have decided on the action's token. Outgrown where that no longer
+        suffices; Unavailable where it cannot be read. To be called while the gateway's token is
+        held, right before Azure is asked."""
+        governing = self.governing(self._kinds[action.kind], action.plan)
         if not self.met(action):
             raise Outgrown
+        return governing.behind.union(governing.environments)
 
     def _stands(self, policy: Policy) -> bool:
         """Whether the windows it rests on stood in for an approval, also once they have ended."""

@@ -37,22 +37,34 @@ class AdmittedTokens:
         self._prefix = prefix
 
     @redis_errors
-    def admit(self, token: TokenInUse, resource: GatewayResource, action_id: str) -> None:
-        """Record that an action which was decided on minted the token into that Secret."""
-        value = {**_identity(token, resource), "version": VERSION, "action": action_id}
+    def admit(
+        self,
+        token: TokenInUse,
+        resource: GatewayResource,
+        action_id: str,
+        decided_by: frozenset[str],
+    ) -> None:
+        """Record that an action on which those environments decided minted the token there."""
+        value = {
+            **_identity(token, resource),
+            "version": VERSION,
+            "action": action_id,
+            "decided_by": sorted(decided_by),
+        }
         self._client.set(self._key(token), json.dumps(value, sort_keys=True), ex=KEPT_SECONDS)
 
     @redis_errors
-    def is_admitted(self, token: TokenInUse, resource: GatewayResource) -> bool:
-        """Whether a decided action put this very token there, for this resource."""
+    def decided_by(self, token: TokenInUse, resource: GatewayResource) -> frozenset[str]:
+        """The environments that decided on this very token there, for this resource."""
         stored = self._client.get(self._key(token))
         try:
             value = json.loads(stored) if stored else None
         except ValueError:
-            return False
+            value = None
         if not isinstance(value, dict) or value.get("version") != VERSION or not token.secret_uid:
-            return False
-        return _identity(token, resource).items() <= value.items()
+            return frozenset()
+        same = all(value.get(key) == told for key, told in _identity(token, resource).items())
+        return frozenset(value["decided_by"] if same else ())
 
     def _key(self, token: TokenInUse) -> str:
         place = f"{token.cluster_uid}/{token.ref.namespace}/{token.secret}"

@@ -32,11 +32,17 @@ class Custody(Protocol):
     def record_now(self, resource: GatewayResource, ref: GatewayRef) -> None:
         """Record that a token is about to be at `ref`, before Azure is asked for it."""
 
-    def admit(self, token: TokenInUse, resource: GatewayResource, action_id: str) -> None:
-        """Record that the action minted that token."""
+    def admit(
+        self,
+        token: TokenInUse,
+        resource: GatewayResource,
+        action_id: str,
+        decided_by: frozenset[str],
+    ) -> None:
+        """Record that the action, on which those environments decided, minted that token."""
 
-    def is_admitted(self, token: TokenInUse, resource: GatewayResource) -> bool:
-        """Whether an action has recorded that it minted that token."""
+    def decided_by(self, token: TokenInUse, resource: GatewayResource) -> frozenset[str]:
+        """The environments that decided on that token; none where no action has recorded it."""
 
 
 class SharedCustody:
@@ -53,7 +59,7 @@ class SharedCustody:
         self._owner = owner
         self.record_now = placements.record_now
         self.admit = admitted.admit
-        self.is_admitted = admitted.is_admitted
+        self.decided_by = admitted.decided_by
 
     @contextlib.contextmanager
     def held(self, resource: GatewayResource, action_id: str) -> Iterator[Keep]:

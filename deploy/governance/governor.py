@@ -75,7 +75,7 @@ class Governor:
             environments=self._environments,
             rules=self._rules,
             placements=self._placements(resource, shown) if resource else Placements(),
-            admitted=bool(resource and change.mints and self._put_there(plan, resource, shown)),
+            decided_by=self._decided_by(plan, resource, shown) if resource else frozenset(),
         )
 
     def _placements(self, resource: GatewayResource, shown: Iterable[Sighting]) -> Placements:
@@ -90,12 +90,14 @@ class Governor:
             self._sightings.clusters - recorded.read_at.keys() - whole,
         )
 
-    def _put_there(self, plan: Plan, resource: GatewayResource, shown: Iterable[Sighting]) -> bool:
-        """Whether a decided action put the token there that the plan replaces."""
+    def _decided_by(
+        self, plan: Plan, resource: GatewayResource, shown: Iterable[Sighting]
+    ) -> frozenset[str]:
+        """The environments that decided on the token which the plan replaces."""
         secrets = {ref: facts for s in shown for ref, facts in s.secrets.items()}
         facts = secrets.get(plan.spec.ref)
         if facts is None or not facts.immutable:
             # The content of one that can change may be another token by now.
-            return False
+            return frozenset()
         token = TokenInUse(plan.spec.ref, plan.cluster_uid, facts.name, facts.uid)
-        return self._admitted.is_admitted(token, resource)
+        return self._admitted.decided_by(token, resource)

@@ -93,10 +93,12 @@ class TokenAuthority:
     """Whose requirements a change takes, the target's first.
 
     `unlisted` are places outside every environment, which add nothing and are reported;
-    `less_protected` are those outside production that hold a token of a gateway in production.
+    `less_protected` are those outside production that hold a token of a gateway in production;
+    `behind` are the environments that decided on the token which is replaced, and need not again.
     """
 
     governing: tuple[Governing, ...]
+    behind: frozenset[str] = frozenset()
     unlisted: tuple[GatewayRef, ...] = ()
     less_protected: tuple[Place, ...] = ()
 
@@ -119,18 +121,19 @@ def token_authority(
     environments: Sequence[Environment],
     rules: Sequence[GovernedBy] = (),
     placements: Placements = Placements(),
-    admitted: bool = False,
+    decided_by: frozenset[str] = frozenset(),
 ) -> TokenAuthority:
     """Whose requirements `change` takes at `target`.
 
-    `resource` is None for a gateway that has no token; `admitted` says whether a decided action put
-    the token that `target` uses now there, for this resource: then replacing it in place follows
-    the target alone.
+    `resource` is None for a gateway that has no token; `decided_by` are the environments that decided
+    on the token which `target` uses now, for this resource: beyond the target only others decide on
+    its replacement in place.
     """
     home = environment_of(target, environments)
     reasons: dict[str, set[Reason]] = {home.name: {Reason("target", str(target))}}
     others = placements.seen - {target}
-    if resource is not None and _is_governed(change, admitted=admitted):
+    behind = decided_by if _replaces(change) else frozenset()
+    if resource is not None and not change.none:
         rule = next((each for each in rules if each.covers(resource)), None)
         found = (
             [(name, Reason("governed_by", rule.match)) for name in rule.environments]
@@ -138,11 +141,13 @@ def token_authority(
             else _inferred(others, placements, environments)
         )
         for name, reason in found:
-            reasons.setdefault(name, set()).add(reason)
+            if name == home.name or name not in behind:
+                reasons.setdefault(name, set()).add(reason)
     places = [Place(ref, environment_of(ref, environments).name) for ref in sorted(others)]
     listed = {each.name: each for each in environments}
     return TokenAuthority(
         tuple(Governing(name, tuple(sorted(why))) for name, why in reasons.items()),
+        behind,
         unlisted=tuple(p.ref for p in places if _is_unlisted(p.ref, environments)),
         less_protected=tuple(
             p
@@ -154,10 +159,9 @@ def token_authority(
     )
 
 
-def _is_governed(change: TokenChange, *, admitted: bool) -> bool:
-    """Whether more than the target counts. A token replaced in place must also stay where it is."""
-    replaced = change.mints and admitted and not change.regenerates and not change.redirects
-    return not change.none and not replaced
+def _replaces(change: TokenChange) -> bool:
+    """Whether a token is replaced in place: the next one is sent where the present one is."""
+    return change.mints and not change.regenerates and not change.redirects
 
 
 def _inferred(

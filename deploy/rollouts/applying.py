@@ -24,9 +24,10 @@ class Applier:
         self,
         clusters: Mapping[str, Cluster],
         minter: Minter,
-        authorize: Callable[[Action], None] = lambda action: None,
+        authorize: Callable[[Action], frozenset[str]] = lambda action: frozenset(),
     ) -> None:
-        """`authorize` raises Outgrown where what was decided does not suffice for a new token."""
+        """`authorize` raises Outgrown where what was decided does not suffice for a new token, and
+        tells which environments have decided on it."""
         self._authorize = authorize
         self._clusters = clusters
         self._minter = minter

@@ -58,13 +58,14 @@ class Minter:
         plan: TokenPlan,
         action_id: str,
         doubtful: Callable[[], None] = lambda: None,
-        check: Callable[[], None] = lambda: None,
+        check: Callable[[], frozenset[str]] = frozenset,
     ) -> None:
         """Mint the token of `plan` unless this action has done so; may be repeated.
 
         The lifetime counts from Azure's clock, not from this machine's, which may be wrong.
         `doubtful` is called when nothing says whether the Secret was written; `check` while the
-        gateway resource is held, before Azure is asked: what it raises keeps the token unminted.
+        gateway resource is held, before Azure is asked: what it raises keeps the token unminted, and
+        it tells which environments have decided on the token.
         Conflict when the Secret is somebody else's, or the token is not what was asked for;
         Unavailable while another action mints for the same resource.
         """
@@ -79,16 +80,17 @@ class Minter:
                 f"API Management instance “{spec.apim.instance}” is no longer in the settings."
             )
         resource = resource_of(instance, spec.apim.gateway)
-        if written and self._custody.is_admitted(_token(cluster, spec, written), resource):
+        if written and self._custody.decided_by(_token(cluster, spec, written), resource):
             return
         # Also where the Secret is there: an earlier attempt may have ended before it was admitted,
         # or somebody else may have written it.
         with self._custody.held(resource, action_id) as keep:
-            check()
+            decided_by = check()
             self._custody.record_now(resource, spec.ref)
             if written is None:
                 written = self._mint(cluster, spec, plan, action_id, instance, keep, doubtful)
-            self._custody.admit(_token(cluster, spec, written), resource, action_id)
+            token = _token(cluster, spec, written)
+            self._custody.admit(token, resource, action_id, decided_by)
 
     def _mint(
         self,

@@ -170,7 +170,7 @@ class Regenerator:
         keys: KeySource,
         instances: Mapping[str, ApimInstance],
         custody: Custody,
-        authorize: Callable[[Action], None],
+        authorize: Callable[[Action], object],
         *,
         allowed: bool,
         patience: float = PATIENCE,

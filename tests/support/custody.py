@@ -13,7 +13,7 @@ class LocalCustody:
 
     def __init__(self) -> None:
         self.log: list[str] = []
-        self.admitted: dict[TokenInUse, GatewayResource] = {}
+        self.admitted: dict[TokenInUse, tuple[GatewayResource, frozenset[str]]] = {}
 
     @contextlib.contextmanager
     def held(self, resource: GatewayResource, action_id: str) -> Iterator[Keep]:
@@ -28,11 +28,18 @@ class LocalCustody:
         """Remember it."""
         self.log.append(f"recorded {ref}")
 
-    def admit(self, token: TokenInUse, resource: GatewayResource, action_id: str) -> None:
+    def admit(
+        self,
+        token: TokenInUse,
+        resource: GatewayResource,
+        action_id: str,
+        decided_by: frozenset[str],
+    ) -> None:
         """Remember it."""
         self.log.append(f"admitted {token.secret}")
-        self.admitted[token] = resource
+        self.admitted[token] = (resource, decided_by)
 
-    def is_admitted(self, token: TokenInUse, resource: GatewayResource) -> bool:
-        """Whether it was admitted."""
-        return self.admitted.get(token) == resource
+    def decided_by(self, token: TokenInUse, resource: GatewayResource) -> frozenset[str]:
+        """Who decided on it."""
+        of, names = self.admitted.get(token, (resource, frozenset[str]()))
+        return names if of == resource else frozenset()

@@ -1,52 +1,63 @@
-"""A world in which gateways are shared between environments, for tests of who decides on their tokens."""
+"""A world in which gateways are shared between environments, and what attackers do in it."""
 
+import base64
 import copy
-from collections.abc import Sequence
+import json
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from bot.sandbox.legacy import portal_objects, portal_secret
 from bot.sandbox.world import DEFAULT
+from deploy.actions.connection import connect
+from deploy.actions.leases import GatewayLeases
+from deploy.annotations import SPEC_ANNOTATION
+from deploy.azure import ApimInstance, resource_of
+from tests.support.demo import Demo, Message, Person, words
+from tests.support.kubectl import kubectl_path
+from tests.support.waiting import until
 
-APPROVERS = {"approvers": {"groups": ["S0APPROVE"]}}
+TAG = "2.11.1"
+APPROVERS = "<!subteam^S0APPROVE>"
 COLLECTOR = "collector.example.net"
+HOST = "contoso.configuration.azure-api.net"
 LISTED_HOST = "apim.contoso.example"
 """A host of contoso's own that its settings list as an endpoint."""
 MIRROR = "mirror.contoso.example/apim/gateway"
 """An image repository that the settings list."""
+ROOMS = tuple(f"ROOM{number}" for number in range(10, 60))
+"""Channels of which each test takes one: Slack takes one message a second in each."""
+SOMEBODY = "ABC234"
+"""The id of an action that no bot has."""
 
 
 def token_world(path: Path, gateways: Sequence[str], clusters: Sequence[str]) -> Path:
-    """Write its world file: development is listed first, namespace `lab` is in no environment, two
-    entries of the settings are one service, and `shared-*` is governed by development alone."""
+    """Write its world file: development is listed first and rotates automatically, namespace `lab`
+    is in no environment, two entries of the settings are one service, and `shared-*` is governed by
+    development alone."""
     world: dict[str, Any] = copy.deepcopy(yaml.safe_load(DEFAULT.read_text()))
-    azure = world["azure"]
-    azure["gateways"] = [{"name": name, "location": "North"} for name in gateways]
-    service = {
-        "subscription": azure["subscription"],
-        "resource_group": azure["resource_group"],
-        "service": azure["service"],
-    }
+    world["azure"]["gateways"] = [{"name": name, "location": "North"} for name in gateways]
+    service = {key: world["azure"][key] for key in ("subscription", "resource_group", "service")}
     again = {key: value.upper() for key, value in service.items()}
+    shared = [{"match": "shared-*", "governed_by": ["development"]}]
     world |= {
         "clusters": [{"name": name, "namespaces": ["dev", "prod", "lab"]} for name in clusters],
+        "channels": [*world["channels"], *({"id": f"C0{r}", "name": r.lower()} for r in ROOMS)],
         "legacy": None,
         "settings": {
             "apim": [
-                {
-                    "name": "contoso",
-                    **service,
-                    "endpoints": [LISTED_HOST],
-                    "gateways": [{"match": "shared-*", "governed_by": ["development"]}],
-                },
-                {"name": "again", **again, "endpoints": [LISTED_HOST]},
+                {"name": "contoso", **service, "endpoints": [LISTED_HOST], "gateways": shared},
+                {"name": "again", **again},
             ],
             "environments": [
                 {"name": "development", "namespaces": ["dev"], "rotation": "auto"},
-                _production("west", 1),
-                _production("east", 2),
+                *(_production(name, quorum) for quorum, name in enumerate(clusters, 1)),
             ],
+            "rotation": {"at_once": 5},
             "images": {"repositories": ["mcr.microsoft.com/azure-api-management/gateway", MIRROR]},
         },
     }
@@ -60,5 +71,171 @@ def _production(cluster: str, quorum: int) -> dict[str, Any]:
         "clusters": [cluster],
         "namespaces": ["prod"],
         "production": True,
-        "approval": {**APPROVERS, "quorum": quorum},
+        "approval": {"approvers": {"groups": ["S0APPROVE"]}, "quorum": quorum},
     }
+
+
+class Room:
+    """A channel of its own, and those who meet there."""
+
+    def __init__(self, demo: Demo, number: int) -> None:
+        self.demo = demo
+        self.ana, self.ben, self.chen, self.dan = (
+            demo.person(name, ROOMS[number].lower()) for name in ("ana", "ben", "chen", "dan")
+        )
+
+    def confirmed(self, command: str, end: str = "1 of 1 pods ready after") -> Message:
+        """The plan of what dan may decide alone, once it is carried out."""
+        plan = self.dan.plans(command)
+        assert "Confirm" in labels(plan), words(plan)
+        self.dan.clicks(plan, "Confirm")
+        self.dan.sees_at(plan, end)
+        return plan
+
+    def approved(self, command: str, *approvers: str) -> Message:
+        """The plan of what ana asks for, once it is approved, by ben where nobody is named."""
+        plan = self.ana.plans(command)
+        for name in approvers or ("ben",):
+            person: Person = getattr(self, name)
+            person.clicks(plan, "Approve")
+        return plan
+
+
+def minted(demo: Demo) -> list[str]:
+    """The gateway of each token that Azure was asked for, in order."""
+    paths = [entry["path"] for entry in demo.get("log", kind="azure")["entries"]]
+    return [path.split("/")[-2] for path in paths if path.lower().endswith("/generatetoken")]
+
+
+@contextmanager
+def nothing_minted(demo: Demo, *but: str) -> Iterator[None]:
+    """While the block runs Azure is asked for no token but for one of each gateway of `but`."""
+    before = minted(demo)
+    yield
+    assert tuple(minted(demo)[len(before) :]) == but
+
+
+def answered(person: Person, act: Callable[[], Any], pattern: str = "", seconds: float = 30) -> str:
+    """The words of the next message that this person alone sees, once `act` is done."""
+    before = {message["ts"] for message in person.messages()}
+    act()
+
+    def look() -> str | None:
+        for message in person.messages():
+            new = message["ts"] not in before and message.get("is_ephemeral")
+            if new and pattern in words(message):
+                return words(message)
+        return None
+
+    return until(look, f"an answer with {pattern!r}", seconds)
+
+
+def labels(message: Message) -> list[str]:
+    """What the buttons of a message read."""
+    elements = [e for block in message.get("blocks") or [] for e in block.get("elements") or []]
+    return [e["text"]["text"] for e in elements if e.get("type") == "button"]
+
+
+def gains_nothing(person: Person, plan: Message, approvals: int = 1) -> None:
+    """A plan that others must approve, of which its requester can make nothing."""
+    plural = "s" if approvals > 1 else ""
+    assert f"Needs {approvals} approval{plural} of {APPROVERS}" in words(plan), words(plan)
+    assert "Confirm" not in labels(plan)
+    refusal = answered(person, lambda: person.clicks(plan, "Approve"))
+    assert "somebody else has to decide on it" in refusal
+    person.clicks(plan, "Cancel")
+    person.sees_at(plan, "Cancelled by")
+
+
+def kubectl(demo: Demo, cluster: str, *arguments: str, given: Any = None) -> str:
+    """Run kubectl as somebody who may do everything; `given` are objects on standard input."""
+    done = subprocess.run(
+        [kubectl_path(), "--kubeconfig", str(demo.kubeconfig), "--context", cluster, *arguments],
+        input=None if given is None else json.dumps(given),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def found(demo: Demo, cluster: str, namespace: str, kind: str, name: str) -> dict[str, Any]:
+    """One object."""
+    text = kubectl(demo, cluster, "-n", namespace, "get", kind, name, "-o", "json")
+    item: dict[str, Any] = json.loads(text)
+    return item
+
+
+def secret_of(demo: Demo, cluster: str, namespace: str, name: str) -> dict[str, Any]:
+    """The Secret that a gateway takes its token from."""
+    deployment = found(demo, cluster, namespace, "deployment", name)
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    reference = container["env"][0]["valueFrom"]["secretKeyRef"]["name"]
+    return found(demo, cluster, namespace, "secret", reference)
+
+
+def token_in(secret: Mapping[str, Any]) -> str:
+    """The text of a token, as whoever may read Secrets has it."""
+    return base64.b64decode(secret["data"]["value"]).decode().removeprefix("GatewayKey ")
+
+
+def install(demo: Demo, place: str, token: str) -> None:
+    """A gateway by the portal's YAML at cluster/namespace/name; the bot knows it afterwards."""
+    cluster, namespace, name = place.split("/")
+    items = [portal_secret(name, namespace, token), *portal_objects(name, namespace, HOST, TAG)]
+    listed = {"apiVersion": "v1", "kind": "List", "items": items}
+    kubectl(demo, cluster, "apply", "--validate=false", "-f", "-", given=listed)
+    known(demo, place)
+
+
+def copied(demo: Demo, place: str, copy_place: str) -> None:
+    """All of a gateway that this bot deployed, once more and under another name elsewhere, as if this
+    bot had put it there."""
+    cluster, namespace, name = place.split("/")
+    other_cluster, other_namespace, other = copy_place.split("/")
+    items = [
+        secret_of(demo, cluster, namespace, name),
+        found(demo, cluster, namespace, "configmap", f"{name}-env"),
+        found(demo, cluster, namespace, "deployment", name),
+    ]
+    spec = json.loads(items[-1]["metadata"]["annotations"][SPEC_ANNOTATION])
+    spec |= {"cluster": other_cluster, "namespace": other_namespace, "name": other}
+    for item in items:
+        kept = {key: item["metadata"].get(key) for key in ("name", "labels", "annotations")}
+        item["metadata"] = {**kept, "namespace": other_namespace}
+        item.pop("status", None)
+    items = json.loads(json.dumps(items).replace(name, other))
+    # It says of itself whose token it holds, as the original does.
+    items[-1]["metadata"]["annotations"][SPEC_ANNOTATION] = json.dumps(spec)
+    listed = {"apiVersion": "v1", "kind": "List", "items": items}
+    ours = ("--server-side", "--field-manager=gateway-bot")
+    kubectl(demo, other_cluster, "apply", "--validate=false", *ours, "-f", "-", given=listed)
+    known(demo, copy_place)
+
+
+def known(demo: Demo, place: str) -> None:
+    """Wait until the bot shows the gateway at cluster/namespace/name."""
+    cluster, namespace, name = place.split("/")
+    dan = demo.person("dan", "gateway-alerts")
+    shown = f"{name} on {cluster}/{namespace}"
+    until(lambda: shown in answered(dan, lambda: dan.types(f"status {place}"), name), shown)
+
+
+@contextmanager
+def held(demo: Demo, gateway: str) -> Iterator[None]:
+    """Another bot's action changes the tokens of that gateway while the block runs."""
+    settings = yaml.safe_load((demo.data / "gateway-bot.yaml").read_text())["apim"][0]
+    instance = ApimInstance(
+        settings["name"], settings["subscription"], settings["resource_group"],
+        settings["service"], HOST,
+    )  # fmt: skip
+    leases = GatewayLeases(connect(f"unix://{demo.data}/redis/valkey.sock"))
+    name = f"apim:{resource_of(instance, gateway)}"
+    lease = leases.acquire(name, SOMEBODY, "another bot", 60.0)
+    assert lease.fence
+    try:
+        yield
+    finally:
+        leases.renew(name, "another bot", lease.fence, 0)

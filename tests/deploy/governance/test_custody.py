@@ -20,6 +20,7 @@ from tests.support.redis_servers import started
 EDGE = GatewayResource("/subscriptions/s/service/contoso", "edge-1")
 OTHER = GatewayResource("/subscriptions/s/service/contoso", "edge-2")
 REF = GatewayRef("west", "dev", "edge-1")
+DECIDED = frozenset({"development", "production"})
 TOKEN = TokenInUse(REF, "cluster-uid", "edge-1-token-abc234", "secret-uid")
 
 
@@ -41,11 +42,11 @@ def custody(redis: Any, owner: str = "one") -> SharedCustody:
 
 def test_a_token_is_admitted_where_an_action_put_it_and_nowhere_else(redis: Any) -> None:
     admitted = AdmittedTokens(redis)
-    assert not admitted.is_admitted(TOKEN, EDGE)
-    admitted.admit(TOKEN, EDGE, "ABC234")
-    assert admitted.is_admitted(TOKEN, EDGE)
-    assert admitted.is_admitted(TOKEN, GatewayResource(EDGE.service.upper(), "EDGE-1"))
-    assert not admitted.is_admitted(TOKEN, OTHER)
+    assert not admitted.decided_by(TOKEN, EDGE)
+    admitted.admit(TOKEN, EDGE, "ABC234", DECIDED)
+    assert admitted.decided_by(TOKEN, EDGE) == DECIDED
+    assert admitted.decided_by(TOKEN, GatewayResource(EDGE.service.upper(), "EDGE-1"))
+    assert not admitted.decided_by(TOKEN, OTHER)
 
 
 @pytest.mark.parametrize(
@@ -64,26 +65,26 @@ def test_another_secret_gateway_or_cluster_is_not_admitted(
     redis: Any, change: dict[str, Any]
 ) -> None:
     admitted = AdmittedTokens(redis)
-    admitted.admit(TOKEN, EDGE, "ABC234")
-    assert not admitted.is_admitted(dataclasses.replace(TOKEN, **change), EDGE)
+    admitted.admit(TOKEN, EDGE, "ABC234", DECIDED)
+    assert not admitted.decided_by(dataclasses.replace(TOKEN, **change), EDGE)
 
 
 def test_an_emptied_redis_has_admitted_nothing(redis: Any) -> None:
     admitted = AdmittedTokens(redis)
-    admitted.admit(TOKEN, EDGE, "ABC234")
+    admitted.admit(TOKEN, EDGE, "ABC234", DECIDED)
     redis.flushall()
-    assert not admitted.is_admitted(TOKEN, EDGE)
+    assert not admitted.decided_by(TOKEN, EDGE)
 
 
 @pytest.mark.parametrize("stored", ["{", "[]", "null", '{"version": 2}'])
 def test_a_record_that_cannot_be_read_admits_nothing(redis: Any, stored: str) -> None:
     admitted = AdmittedTokens(redis)
-    admitted.admit(TOKEN, EDGE, "ABC234")
+    admitted.admit(TOKEN, EDGE, "ABC234", DECIDED)
     (key,) = redis.scan_iter("*admitted*")
     assert json.loads(redis.get(key))["version"] == 1
     good = json.loads(redis.get(key))
     redis.set(key, json.dumps({**good, "version": 2}) if "2" in stored else stored)
-    assert not admitted.is_admitted(TOKEN, EDGE)
+    assert not admitted.decided_by(TOKEN, EDGE)
 
 
 def test_a_resource_is_held_by_one_action_at_a_time_on_every_bot(redis: Any) -> None:

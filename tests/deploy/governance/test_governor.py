@@ -104,14 +104,14 @@ class World:
                 cluster.delete(kind, ref.namespace, name)
         until(lambda: self.caches[ref.cluster].read().find(ref) is None, "the cache forgets it")
 
-    def admit(self, ref: GatewayRef) -> None:
-        """A decided action put the token there."""
+    def admit(self, ref: GatewayRef, *decided_by: str) -> None:
+        """An action on which those environments decided put the token there."""
         cluster = self.clusters[ref.cluster]
         secret = cluster.get("Secret", ref.namespace, f"{ref.name}-token-old")
         assert secret is not None
         metadata = secret["metadata"]
         token = TokenInUse(ref, cluster.uid(), metadata["name"], metadata["uid"])
-        self.admitted.admit(token, EDGE, "ABC234")
+        self.admitted.admit(token, EDGE, "ABC234", frozenset(decided_by))
 
 
 @pytest.fixture(scope="module")
@@ -322,13 +322,15 @@ def test_a_gateway_that_signs_in_follows_its_target(world: World) -> None:
     assert world.required(dataclasses.replace(plan, spec=signs_in)) == ("development",)
 
 
-def test_a_token_that_a_decided_action_put_there_is_replaced_by_the_targets_decision(
+def test_a_token_is_replaced_by_the_targets_decision_where_everybody_decided_on_it(
     world: World,
 ) -> None:
     world.install("prod")
     here = world.install("dev")
     assert world.required(planned(world)) == BOTH, "somebody else put it there"
-    world.admit(here)
+    world.admit(here, "development")
+    assert world.required(planned(world)) == BOTH, "production did not decide on it"
+    world.admit(here, *BOTH)
     assert world.required(planned(world)) == ("development",)
     assert world.required(planned(world), regenerates=True) == BOTH
     world.redis.flushall()
@@ -338,7 +340,7 @@ def test_a_token_that_a_decided_action_put_there_is_replaced_by_the_targets_deci
 def test_a_secret_of_the_same_name_that_others_made_again_is_not_admitted(world: World) -> None:
     world.install("prod")
     here = world.install("dev")
-    world.admit(here)
+    world.admit(here, *BOTH)
     world.remove(here)
     world.install("dev")
     assert world.required(planned(world)) == BOTH
@@ -347,7 +349,7 @@ def test_a_secret_of_the_same_name_that_others_made_again_is_not_admitted(world:
 def test_a_secret_whose_content_can_change_is_not_admitted(world: World) -> None:
     world.install("prod")
     here = world.install("dev", immutable=False)
-    world.admit(here)
+    world.admit(here, *BOTH)
     assert world.required(planned(world)) == BOTH
 
 

@@ -32,6 +32,7 @@ MINT = TokenChange(mints=True)
 REGENERATE = TokenChange(regenerates=True)
 REDIRECT = TokenChange(redirects=frozenset({"endpoint"}))
 NOTHING = TokenChange()
+EVERYBODY = frozenset(NAMES)
 
 
 def asked(
@@ -40,7 +41,7 @@ def asked(
     target: GatewayRef = TARGET,
     resource: GatewayResource | None = EDGE,
     rules: tuple[GovernedBy, ...] = (),
-    admitted: bool = False,
+    decided_by: frozenset[str] = frozenset(),
     unidentified: frozenset[GatewayRef] = frozenset(),
     never_read: frozenset[str] = frozenset(),
 ) -> TokenAuthority:
@@ -51,7 +52,7 @@ def asked(
         environments=ENVIRONMENTS,
         rules=rules,
         placements=Placements(frozenset(seen), unidentified, never_read),
-        admitted=admitted,
+        decided_by=decided_by,
     )
 
 
@@ -73,8 +74,16 @@ def test_a_gateway_without_a_token_follows_its_target() -> None:
     assert asked(MINT, IN_PRODUCTION, resource=None).environments == ("development",)
 
 
-def test_replacing_an_admitted_token_in_place_follows_its_target() -> None:
-    assert asked(MINT, IN_PRODUCTION, admitted=True).environments == ("development",)
+def test_replacing_a_token_in_place_asks_nobody_again_who_decided_on_it() -> None:
+    found = asked(MINT, IN_PRODUCTION, decided_by=EVERYBODY)
+    assert found.environments == ("development",)
+    assert found.behind == EVERYBODY, "they decided on the next one too"
+
+
+def test_whoever_did_not_decide_on_the_present_token_decides_on_the_next() -> None:
+    """Development deployed it first, and production later."""
+    found = asked(MINT, IN_PRODUCTION, decided_by=frozenset({"development"}))
+    assert found.environments == ("development", "west-production")
 
 
 @pytest.mark.parametrize(
@@ -89,7 +98,9 @@ def test_replacing_an_admitted_token_in_place_follows_its_target() -> None:
 def test_an_admitted_token_that_is_redirected_or_made_dead_takes_every_environment(
     change: TokenChange,
 ) -> None:
-    assert "west-production" in asked(change, IN_PRODUCTION, admitted=True).environments
+    found = asked(change, IN_PRODUCTION, decided_by=EVERYBODY)
+    assert "west-production" in found.environments
+    assert found.behind == frozenset()
 
 
 @pytest.mark.parametrize("change", [MINT, REGENERATE, REDIRECT])
@@ -185,13 +196,15 @@ RULES = st.lists(
 )
 
 
-@given(CHANGES, REFS, PLACEMENTS, RULES, st.booleans(), st.booleans())
+@given(
+    CHANGES, REFS, PLACEMENTS, RULES, st.frozensets(st.sampled_from(sorted(NAMES))), st.booleans()
+)
 def test_requirements_hold_their_promises_in_any_world(
     change: TokenChange,
     target: GatewayRef,
     placements: Placements,
     rules: list[GovernedBy],
-    admitted: bool,
+    decided_by: frozenset[str],
     has_token: bool,
 ) -> None:
     found = token_authority(
@@ -201,7 +214,7 @@ def test_requirements_hold_their_promises_in_any_world(
         environments=ENVIRONMENTS,
         rules=rules,
         placements=placements,
-        admitted=admitted,
+        decided_by=decided_by,
     )
     home = environment_of(target, ENVIRONMENTS).name
     counted = set(found.environments)
@@ -210,14 +223,15 @@ def test_requirements_hold_their_promises_in_any_world(
     assert counted - {home} <= NAMES, "only listed environments count beyond the target"
     assert all(each.reasons for each in found.governing)
     rule = next((each for each in rules if each.covers(EDGE)), None)
-    in_place = change == MINT and admitted
-    if not has_token or change.none or in_place:
+    excused = decided_by if change == MINT else frozenset()
+    if not has_token or change.none:
         assert counted == {home}
     elif rule is not None:
-        assert counted == {home, *rule.environments}
+        assert counted == {home} | (set(rule.environments) - excused)
     else:
         seen = {environment_of(ref, ENVIRONMENTS).name for ref in placements.seen}
-        assert counted >= seen - {UNLISTED.name}
+        assert counted >= seen - {UNLISTED.name} - excused
+        assert not counted & excused - {home}
 
 
 @given(CHANGES, REFS, PLACEMENTS, PLACEMENTS)

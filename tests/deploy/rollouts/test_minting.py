@@ -112,7 +112,12 @@ def test_a_token_is_minted_while_its_gateway_is_held_and_is_on_record_before_and
 ) -> None:
     custody = LocalCustody()
     minter = Minter(Azure(0 * HOUR, 0 * HOUR), {"contoso": INSTANCE}, custody)
-    minter.ensure(cluster, SPEC, PLAN, "ABC234", check=lambda: custody.log.append("checked"))
+
+    def check() -> frozenset[str]:
+        custody.log.append("checked")
+        return frozenset({"development"})
+
+    minter.ensure(cluster, SPEC, PLAN, "ABC234", check=check)
     assert custody.log == [
         "held edge-1",
         "checked",
@@ -129,7 +134,7 @@ def test_a_token_is_minted_while_its_gateway_is_held_and_is_on_record_before_and
 
 
 def test_azure_is_not_asked_where_more_is_required_by_now(cluster: Cluster) -> None:
-    def refuse() -> None:
+    def refuse() -> frozenset[str]:
         raise Refused("Production governs it by now.")
 
     azure, custody = Azure(0 * HOUR, 0 * HOUR), LocalCustody()
@@ -146,9 +151,10 @@ def test_a_secret_that_is_there_and_was_not_admitted_is_checked_before_it_is(
     """An earlier attempt may have died in between, or somebody else may have made the Secret."""
     azure = Azure(0 * HOUR, 0 * HOUR)
     minted(cluster, azure)
-    custody, checks = LocalCustody(), ["once"]
+    custody = LocalCustody()
     minter = Minter(azure, {"contoso": INSTANCE}, custody)
-    minter.ensure(cluster, SPEC, PLAN, "ABC234", check=checks.clear)
-    assert checks == []
+    minter.ensure(cluster, SPEC, PLAN, "ABC234", check=lambda: frozenset({"development"}))
+    ((_, decided_by),) = custody.admitted.values()
+    assert decided_by == {"development"}
     assert azure.keys == ["secondary"], "the token that is there is used"
     assert custody.log[-2:] == ["admitted edge-1-token-abc234", "let go"]

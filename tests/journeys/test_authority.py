@@ -1,0 +1,322 @@
+"""B1 of issue 12: nobody gets the token of a production gateway by asking for it somewhere else.
+
+Each attack is made by dan, who is neither in the team nor an approver, and ends with no
+`generateToken` in Azure's log. What needs nobody's approval must go on without another click.
+"""
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.demo import Demo, broken, words
+from tests.support.token_world import (
+    COLLECTOR,
+    LISTED_HOST,
+    MIRROR,
+    SOMEBODY,
+    TAG,
+    Room,
+    answered,
+    copied,
+    gains_nothing,
+    held,
+    install,
+    labels,
+    minted,
+    nothing_minted,
+    secret_of,
+    token_in,
+    token_world,
+)
+from tests.support.waiting import until
+
+GATEWAYS = ("edge-1", "Edge-U", "pay-1", "gone-1", "shared-1", "late-1", "solo-1", "kube-1",
+            "between-1", "between-2", "between-3")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    directory = tmp_path_factory.mktemp("demo")
+    world = token_world(directory / "world.yaml", GATEWAYS, ("west", "east"))
+    running = Demo(directory / "demo", "--world", str(world))
+    try:
+        in_production(running)
+        yield running
+    finally:
+        running.stop()
+
+
+def deploying(gateway: str, place: str, *more: str) -> str:
+    return " ".join((f"deploy contoso/{gateway} --to {place} --tag {TAG} --replicas 1", *more))
+
+
+def in_production(demo: Demo) -> None:
+    """edge-1, Edge-U, gone-1 and shared-1 run in west/prod, gone-1 as `shop`; pay-1 in east/prod."""
+    rooms = [Room(demo, -number) for number in range(1, 6)]
+    plans = [
+        rooms[0].approved(deploying("gone-1", "west/prod", "--name shop")),
+        rooms[1].approved(deploying("pay-1", "east/prod"), "ben", "chen"),
+        rooms[2].approved(deploying("edge-1", "west/prod")),
+        rooms[3].approved(deploying("Edge-U", "west/prod")),
+        rooms[4].approved(deploying("shared-1", "west/prod")),
+    ]
+    for room, plan in zip(rooms, plans, strict=True):
+        room.ana.sees_at(plan, "1 of 1 pods ready after")
+    rooms[0].ana.sees_at(rooms[0].approved("delete shop"), "Deleted|deleted")
+
+
+@pytest.fixture
+def room(demo: Demo, numbers: Iterator[int]) -> Room:
+    return Room(demo, next(numbers))
+
+
+@pytest.fixture(scope="module")
+def numbers() -> Iterator[int]:
+    return itertools.count()
+
+
+def test_the_token_is_not_sent_where_the_settings_know_nobody(demo: Demo, room: Room) -> None:
+    dan = room.dan
+    with nothing_minted(demo):
+        reported = (
+            f"deploy contoso/edge-1 --to west/dev --tag {TAG} --set apim.endpoint={COLLECTOR}"
+        )
+        said = answered(dan, lambda: dan.types(reported))
+        assert "the rules forbid it" in said
+        assert f"endpoints: [{LISTED_HOST}, {COLLECTOR}]" in said, "the line for the settings"
+        image = f"{reported.rpartition(' --set')[0]} --set image.repository=dan.example/gateway"
+        assert "the rules forbid it" in answered(dan, lambda: dan.types(image))
+
+
+@pytest.mark.parametrize(
+    ("command", "approvals", "why"),
+    [
+        pytest.param(deploying("edge-1", "west/dev"), 1, "west/prod/edge-1", id="by its name"),
+        pytest.param(
+            deploying("edge-1", "west/dev", "--name mine"), 1, "west/prod/edge-1",
+            id="under another name",
+        ),
+        pytest.param(
+            deploying("edge-1", "east/dev"), 1, "west/prod/edge-1", id="on another cluster"
+        ),
+        pytest.param(
+            deploying("edge-1", "west/dev").replace("contoso/", "again/"), 1, "west/prod/edge-1",
+            id="by another entry of the same service",
+        ),
+        pytest.param(
+            deploying("Edge-U", "west/dev"), 1, "west/prod/edge-u", id="with capitals in its name"
+        ),
+        pytest.param(
+            deploying("edge-1", "west/dev", f"--set apim.endpoint={LISTED_HOST}"), 1,
+            "west/prod/edge-1", id="for an endpoint that is listed",
+        ),
+        pytest.param(
+            deploying("edge-1", "west/dev", f"--set image.repository={MIRROR}"), 1,
+            "west/prod/edge-1", id="for an image that is listed",
+        ),
+        pytest.param(
+            deploying("pay-1", "west/dev"), 2, "east/prod/pay-1",
+            id="of another cluster where two approve",
+        ),
+        pytest.param(
+            deploying("gone-1", "west/dev"), 1, "west/prod/shop", id="just renamed and deleted"
+        ),
+    ],
+)  # fmt: skip
+def test_a_token_that_production_holds_takes_productions_approval(
+    demo: Demo, room: Room, command: str, approvals: int, why: str
+) -> None:
+    dan = room.dan
+    with nothing_minted(demo):
+        plan = dan.plans(command)
+        environment = "production-east" if why.startswith("east") else "production-west"
+        assert f"{environment} decides on this too" in words(plan)
+        assert why in words(plan)
+        gains_nothing(dan, plan, approvals)
+
+
+def test_a_spec_given_as_a_file_takes_productions_approval(demo: Demo, room: Room) -> None:
+    dan = room.dan
+    spec = (
+        f"gateway: edge-1\napim: {{instance: again, endpoint: {LISTED_HOST}}}\n"
+        f"cluster: west\nnamespace: dev\nname: file\nimage: {{tag: {TAG}}}\n"
+    )
+    with nothing_minted(demo):
+        dan.types("deploy")
+        form = dan.form("deploy")
+        assert dan.submits(form, deploy_file=dan.uploads("edge.yaml", spec)) == {"ok": True}
+        gains_nothing(dan, dan.sees("Deploy file to west/dev.*Nothing has changed yet"))
+
+
+def test_asking_again_after_a_denial_takes_productions_approval_and_shows_the_denial(
+    demo: Demo, room: Room
+) -> None:
+    dan, ben = room.dan, room.ben
+    with nothing_minted(demo):
+        plan = dan.plans(deploying("edge-1", "west/dev"))
+        ben.clicks(plan, "Deny")
+        ben.submits(ben.form("action_deny_modal"), deny_reason="use edge-1-dev")
+        denied = dan.sees_at(plan, "Denied by <@U0BEN>")
+        dan.clicks(denied, "Ask again")
+        again = until(
+            lambda: next((m for m in dan.messages() if m["ts"] > plan["ts"] and labels(m)), None),
+            "the plan again",
+        )
+        assert "use edge-1-dev" in words(again)
+        gains_nothing(dan, again)
+
+
+def test_a_fix_takes_productions_approval(demo: Demo, room: Room) -> None:
+    dan = room.dan
+    with nothing_minted(demo):
+        plan = dan.plans(deploying("edge-1", "west/dev"))
+        fix = next(label for label in labels(plan) if label.startswith("Fix"))
+        dan.clicks(plan, fix)
+        fixed = dan.sees("Nothing has changed yet.*replicas: 3")
+        assert fixed["ts"] != plan["ts"]
+        gains_nothing(dan, fixed)
+
+
+def test_a_look_alike_that_holds_productions_token_gets_no_new_one(demo: Demo, room: Room) -> None:
+    """By the portal's YAML, which is adopted, and as a copy of what this bot deployed."""
+    dan = room.dan
+    with nothing_minted(demo):
+        install(demo, "west/dev/portal-1", token_in(secret_of(demo, "west", "prod", "edge-1")))
+        gains_nothing(dan, dan.plans("adopt portal-1"))
+        copied(demo, "west/prod/edge-1", "west/dev/copy-1")
+        gains_nothing(dan, dan.plans("rotate copy-1"))
+
+
+def test_what_ran_in_development_first_takes_productions_approval_once_it_runs_there(
+    demo: Demo, room: Room
+) -> None:
+    room.confirmed(deploying("late-1", "west/dev"))
+    plan = room.approved(deploying("late-1", "west/prod"))
+    assert "Less protected places hold a token of the same gateway: west/dev/late-1" in words(plan)
+    room.ana.sees_at(plan, "1 of 1 pods ready after")
+    with nothing_minted(demo):
+        gains_nothing(room.dan, room.dan.plans(deploying("late-1", "west/dev", "--name late-2")))
+
+
+def test_a_deployment_made_with_kubectl_in_production_takes_productions_approval(
+    demo: Demo, room: Room
+) -> None:
+    dan = room.dan
+    alone = dan.plans(deploying("kube-1", "west/dev"))
+    assert "Confirm" in labels(alone)
+    with nothing_minted(demo):
+        install(demo, "west/prod/by-hand", "kube-1&209912312359&c2lnbmF0dXJl")
+        dan.clicks(alone, "Confirm")
+        # It was shown as what dan decides alone.
+        dan.sees_at(alone, "This needs an approval by now")
+        fresh = dan.sees("Needs 1 approval.*west/prod/by-hand|west/prod/by-hand.*Needs 1 approval")
+        gains_nothing(dan, fresh)
+
+
+def test_production_that_appears_between_the_decision_and_the_mint_decides(
+    demo: Demo, room: Room
+) -> None:
+    dan = room.dan
+    plan = dan.plans(deploying("between-1", "west/dev"))
+    with nothing_minted(demo):
+        with held(demo, "between-1"):
+            dan.clicks(plan, "Confirm")
+            dan.sees_at(plan, f"Action {SOMEBODY} is changing the tokens|Minting a token")
+            install(demo, "west/prod/between-1", "between-1&209912312359&c2lnbmF0dXJl")
+        dan.sees_at(plan, "This needs an approval by now")
+        gains_nothing(dan, dan.sees("west/prod/between-1.*Needs 1 approval"))
+
+
+def test_production_that_this_bot_deploys_between_the_decision_and_the_mint_decides(
+    demo: Demo, room: Room
+) -> None:
+    dan = room.dan
+    plan = dan.plans(deploying("between-2", "east/dev"))
+    with nothing_minted(demo, "between-2"):
+        with broken(demo, "cluster east", "api_slow_ms", 2000, 0):
+            dan.clicks(plan, "Confirm")
+            there = room.approved(deploying("between-2", "west/prod"))
+            dan.sees_at(plan, "This needs an approval by now")
+        room.ana.sees_at(there, "1 of 1 pods ready after")
+        gains_nothing(dan, dan.sees("west/prod/between-2.*Needs 1 approval"))
+
+
+def test_what_follows_its_target_alone_in_a_shared_place_needs_no_other_click(
+    demo: Demo, room: Room
+) -> None:
+    plan = room.approved(deploying("edge-1", "west/dev"))
+    room.ana.sees_at(plan, "1 of 1 pods ready after")
+    secret = secret_of(demo, "west", "dev", "edge-1")["metadata"]["name"]
+    with nothing_minted(demo):
+        room.confirmed("restart west/dev/edge-1")
+        room.confirmed("scale west/dev/edge-1 --replicas 2", "2 of 2 pods ready after")
+        newer = deploying("edge-1", "west/dev").replace(TAG, "2.12.1")
+        room.confirmed(newer, "1 of 1 pods ready after")
+    assert secret_of(demo, "west", "dev", "edge-1")["metadata"]["name"] == secret
+
+
+REDIRECTIONS = {
+    "an endpoint": f"--set apim.endpoint={COLLECTOR}",
+    "an image": "--set image.repository=dan.example/gateway",
+    "host aliases": f'--set "hostAliases=[{{ip: 203.0.113.9, hostnames: [{COLLECTOR}]}}]"',
+    "a proxy": f"--set proxy.https=http://{COLLECTOR}:3128",
+    "a certificate authority": '--set "certificateAuthorities=[{configMap: dans, key: ca.crt}]"',
+}
+
+
+@pytest.mark.parametrize("redirection", REDIRECTIONS.values(), ids=REDIRECTIONS.keys())
+def test_a_kept_token_is_sent_elsewhere_only_with_productions_approval(
+    demo: Demo, room: Room, redirection: str
+) -> None:
+    dan = room.dan
+    with nothing_minted(demo):
+        plan = dan.plans(deploying("edge-1", "west/dev", redirection).replace(TAG, "2.12.1"))
+        assert "new token" not in words(plan)
+        gains_nothing(dan, plan)
+
+
+def test_no_token_is_used_without_checking_certificates(demo: Demo, room: Room) -> None:
+    unchecked = "settings: {config.service.endpoint.disableCertificateValidation: 'true'}"
+    room.dan.types("deploy")
+    form = room.dan.form("deploy")
+    sent = room.dan.submits(
+        form,
+        deploy_gateway="contoso/edge-1",
+        deploy_place="west/dev",
+        deploy_tag="2.12.1",
+        deploy_replicas="1",
+        deploy_more=unchecked,
+    )
+    assert sent == {"ok": True}
+    room.dan.sees("the rules forbid it.*token-without-certificate", ephemeral=True)
+
+
+def test_a_gateway_that_the_settings_share_is_deployed_by_the_targets_decision(
+    demo: Demo, room: Room
+) -> None:
+    room.confirmed(deploying("shared-1", "west/dev"))
+    assert minted(demo)[-1] == "shared-1"
+
+
+def test_a_look_alike_in_an_unlisted_namespace_and_a_cluster_that_is_away_lock_nobody_out(
+    demo: Demo, room: Room
+) -> None:
+    install(demo, "west/lab/solo-1", "solo-1&209912312359&c2lnbmF0dXJl")
+    with broken(demo, "cluster east", "api_down", True, False):
+        plan = room.confirmed(deploying("solo-1", "west/dev"))
+    assert "The same gateway runs outside every environment: west/lab/solo-1" in words(plan)
+    assert minted(demo)[-1] == "solo-1"
+
+
+def test_a_token_is_rotated_automatically_only_where_a_decided_action_put_it(
+    demo: Demo, room: Room
+) -> None:
+    """edge-1 in west/dev was approved by production; copy-2 is a copy of it with its token."""
+    alerts = demo.person("dan", "gateway-alerts")
+    room.confirmed("rotate west/dev/edge-1 --ttl 2d", "1 of 1 pods run with the new token")
+    with nothing_minted(demo, "edge-1"):
+        copied(demo, "west/dev/edge-1", "west/dev/copy-2")
+        asked = alerts.sees("Rotate the token of copy-2.*Needs 1 approval", 60)
+        assert "west/prod/edge-1" in words(asked)
+        alerts.sees("Rotate the token of edge-1 on west/dev.*pods run with the new token", 60)
