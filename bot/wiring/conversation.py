@@ -59,8 +59,9 @@ class ForVerbs:
     """What is made for verbs alone: the stores that answer while Slack waits, and what the settings
     say.
 
-    `verbs` is what people can type, `accept` makes a request safe and starts on it. `image_repository` is what manifests name,
-    `portal` the Azure portal of this cloud; `regenerate_keys` says whether the settings allow that.
+    `verbs` is what people can type, `accept` makes a request safe and starts on it.
+    `image_repository` is what manifests name, `portal` the Azure portal of this cloud;
+    `regenerate_keys` says whether the settings allow that.
     """
 
     verbs: Sequence[AnyVerb]
