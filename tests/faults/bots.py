@@ -28,21 +28,19 @@ from deploy.actions.record import Action, Outcome
 from deploy.actions.runner import Runner
 from deploy.actions.store import ActionStore
 from deploy.azure import ApimInstance, ArmClient
+from deploy.changes.kinds import KINDS, Means, Workings, codec_of
 from deploy.health.cache import ClusterCache
 from deploy.kube.cluster import Cluster, connect
 from deploy.kube.connection import Connection, Timeouts
 from deploy.plans.planning import Planner
 from deploy.rollouts.applying import Applier
-from deploy.rollouts.deployer import Deployer
 from deploy.rollouts.minting import Minter
-from deploy.rollouts.regeneration import Regenerator, Survey
-from deploy.rollouts.removal import Remover
-from deploy.rollouts.rotator import Rotator
 from deploy.rollouts.stopped import Leftovers, stopped
 from deploy.rollouts.verification import Observing
 from deploy.tokens.token import KeyType
-from tests.faults.stamping import Stamper
+from tests.faults.stamping import STAMPING
 from tests.support import rotation_bed
+from tests.support.annotating.kind import ANNOTATING
 from tests.support.azure import OWNER, TENANT
 from tests.support.custody import LocalCustody
 from tests.support.gateway_bed import INSTANCE, Mint
@@ -52,6 +50,9 @@ LEASE_SECONDS = 1.5
 REGENERATED = "regenerateKey"
 STOPPED = "--- stopped"
 """The line of a journal after which nothing may be written."""
+TABLE = (*KINDS, ANNOTATING, STAMPING)
+CODEC = codec_of(TABLE)
+"""What reads and writes actions of the kinds in `TABLE`."""
 
 
 @dataclass(frozen=True)
@@ -194,9 +195,9 @@ class Tapped:
 def run_bot(job: Job) -> Runner:
     """A started bot in this process."""
     client = connect_redis(job.redis, timeout=2.0, retries=3)
-    people = ActionStore(client, prefix=job.prefix)
+    people = ActionStore(client, CODEC, prefix=job.prefix)
     points = Points(job, lambda: people.stop("ACTION", by="U9", request_id="stop"))
-    store = TappedStore(client, prefix=job.prefix)
+    store = TappedStore(client, CODEC, prefix=job.prefix)
     store.points = points
     limits = Timeouts(connect=2.0, read=10.0, repeat=0.3)
     plain = connect("west", kubeconfig=Path(job.kubeconfig), timeouts=limits)
@@ -206,23 +207,23 @@ def run_bot(job: Job) -> Runner:
         clusters["west"]._pool = ThreadPoolExecutor(1)
     mint = TappedMint()
     mint.points = points
-    planner = Planner(clusters.__getitem__, list, instances={"contoso": INSTANCE})
-    applier = Applier(planner, clusters, Minter(mint, {"contoso": INSTANCE}, LocalCustody()))
-    executors: dict[str, Executor] = {
-        "deploy": Deployer(applier),
-        "delete": Remover(clusters),
-        "rotate": Rotator(applier, observing=Observing(quiet=1.0, patience=20.0, look=0.2)),
-        "stamp": Stamper(clusters["west"], pause=0.3),
-    }
+    cache = ClusterCache(clusters["west"])
+    workings = workings_of(
+        clusters,
+        cache,
+        mint=mint,
+        keys=TappedKeys(_azure(job), points) if job.azure else None,
+        instance=rotation_bed.INSTANCE if job.azure else INSTANCE,
+    )
     if job.azure:
-        executors["regenerate-key"] = _regenerator(job, clusters, points)
+        cache.start()
     made = Runner(
         store,
         GatewayLeases(client, prefix=job.prefix),
         Fences(clusters),
-        {kind: Tapped(executor, points) for kind, executor in executors.items()},
+        {kind: Tapped(each.executor, points) for kind, each in workings.items()},
         owner=job.owner,
-        report=lambda action, ended: stopped(Leftovers(clusters, 20.0).of(action), ended),
+        report=lambda action, ended: stopped(workings[action.kind].left(action), ended),
         lease_seconds=job.lease_seconds,
         heartbeat_seconds=job.lease_seconds / 4,
         poll_seconds=0.05,
@@ -231,7 +232,37 @@ def run_bot(job: Job) -> Runner:
     return made
 
 
-def _regenerator(job: Job, clusters: Mapping[str, Cluster], points: Points) -> Regenerator:
+def workings_of(
+    clusters: Mapping[str, Cluster],
+    cache: ClusterCache,
+    *,
+    mint: Mint,
+    keys: Any = None,
+    instance: ApimInstance = INSTANCE,
+) -> Mapping[str, Workings]:
+    """How every kind works here; nobody but the target decides."""
+    instances = {"contoso": instance}
+    planner = Planner(clusters.__getitem__, list, instances=instances)
+    means = Means(
+        planner=planner,
+        clusters=clusters,
+        caches={"west": cache},
+        applier=Applier(clusters, Minter(mint, instances, LocalCustody())),
+        keys=keys,
+        custody=LocalCustody(),
+        authorize=lambda action: None,
+        # Many bots share one machine here.
+        left=Leftovers(clusters, 20.0).of,
+        instances=instances,
+        environments=(Environment("development"),),
+        observing=Observing(quiet=1.0, patience=20.0, look=0.2),
+        regenerate_keys=True,
+        rotations_at_once=lambda environment: 100,
+    )
+    return {kind.name: kind.workings(means) for kind in TABLE}
+
+
+def _azure(job: Job) -> ArmClient:
     session = requests.Session()
     # Else requests gives REQUESTS_CA_BUNDLE priority over the session's own setting.
     session.trust_env = False
@@ -244,17 +275,7 @@ def _regenerator(job: Job, clusters: Mapping[str, Cluster], points: Points) -> R
         disable_instance_discovery=True,
         connection_verify=job.authority,
     )
-    arm = ArmClient(session, credential, endpoint=job.azure).asking_once()
-    cache = ClusterCache(clusters["west"])
-    cache.start()
-    return Regenerator(
-        Survey({"west": cache}),
-        clusters,
-        TappedKeys(arm, points),
-        {"contoso": rotation_bed.INSTANCE},
-        allowed=True,
-        environments=(Environment("development"),),
-    )
+    return ArmClient(session, credential, endpoint=job.azure).asking_once()
 
 
 def serve() -> None:

@@ -75,5 +75,9 @@ def approved(action: Action, log: Iterable[Event]) -> bool:
         return False
     if action.policy.by == "requester":
         return action.decided_by == action.requester
-    votes = {v.person for v in action.votes if v.verdict == "approve" and v.digest == action.digest}
-    return len(votes) >= action.policy.quorum and action.person not in votes
+    votes = [vote for vote in action.votes if vote.digest == action.digest]
+    for needed in action.policy.open:
+        people = {vote.person for vote in votes if vote.counts_for(needed.environment)}
+        if len(people) < needed.quorum or action.person in people:
+            return False
+    return True

@@ -4,10 +4,15 @@ import threading
 
 from deploy.actions.executor import Run
 from deploy.actions.record import Action, Outcome, State
+from deploy.changes.kinds import Kind, Means, Workings
 from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
+from deploy.plans.requests import DeployRequest
 from deploy.retry import RunLost, patiently
+from tests.support.actions import plan_of
+
+STAMP = "stamp"
 
 
 def stamps_of(cluster: Cluster, ref: GatewayRef) -> list[str]:
@@ -63,3 +68,15 @@ class Stamper:
             "data": {"stamps": " ".join(stamps)},
         }
         self._cluster.apply(manifest, force=True)
+
+
+def _workings(means: Means) -> Workings:
+    return Workings(
+        lambda request, action_id: plan_of(request.spec.ref),
+        Stamper(means.clusters["west"], pause=0.3),
+        means.left,
+    )
+
+
+STAMPING = Kind(STAMP, DeployRequest, _workings)
+"""Its plan says nothing of what it does: nothing is decided by it here."""

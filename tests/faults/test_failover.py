@@ -12,9 +12,10 @@ from deploy.actions.runner import Runner
 from deploy.actions.store import ActionStore
 from deploy.deadline import Deadline
 from deploy.kube.cluster import Cluster, connect
-from deploy.rollouts.stopped import StopReports
+from deploy.rollouts.stopped import Leftovers, stopped
+from tests.faults.bots import CODEC
 from tests.faults.judging import Tally
-from tests.faults.stamping import Stamper
+from tests.faults.stamping import STAMP, Stamper
 from tests.faults.test_redis import Crowd, client_of, create, crowd
 from tests.support.redis_servers import server_of
 from tests.support.running_cluster import RunningCluster
@@ -179,12 +180,12 @@ def test_the_same_without_the_lease_object_is_done_twice(west: Cluster, tmp_path
         people._decide("BOTH")
         bots.append(
             Runner(
-                ActionStore(client_of(server.url)),
+                ActionStore(client_of(server.url), CODEC),
                 GatewayLeases(client_of(server.url)),
                 Nothing(),  # type: ignore[arg-type]  # that is the point
-                {"stamp": Together(west)},
+                {STAMP: Together(west)},
                 owner=f"bot-{n}",
-                report=StopReports({}).report,
+                report=lambda action, ended: stopped(Leftovers({}).of(action), ended),
                 poll_seconds=0.05,
             )
         )

@@ -27,16 +27,20 @@ from deploy.deadline import Deadline
 from deploy.errors import Unavailable
 from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster, connect
-from deploy.policy import People, Policy
+from deploy.plans.requests import DeployRequest
+from deploy.policy import People
 from deploy.rollouts.stopped import Leftovers, stopped
-from tests.faults.bots import Job, Nursery
+from tests.faults.bots import CODEC, Job, Nursery
 from tests.faults.judging import Tally
-from tests.faults.stamping import Stamper, stamps_of
+from tests.faults.stamping import STAMP, Stamper, stamps_of
+from tests.support import actions
+from tests.support.actions import by_approvers, spec_of
 from tests.support.redis_servers import LosingProxy, started
 from tests.support.running_cluster import RunningCluster
 from tests.support.waiting import until
 
-POLICY = Policy(by="approvers", quorum=2, approvers=People(("U7", "U8", "U9")))
+APPROVERS = ("U7", "U8", "U9")
+QUORUM = 2
 GATEWAYS = 4
 _NUMBERS = itertools.count()
 Record = Callable[[str, Tally], None]
@@ -75,17 +79,17 @@ class Crowd:
 
     def __init__(self, west: Cluster, url: str, name: str, bots: int = 2) -> None:
         self.west = west
-        self.store = ActionStore(client_of(url))
+        self.store = ActionStore(client_of(url), CODEC)
         unique = f"{name}-{next(_NUMBERS)}"
         self.refs = [GatewayRef("west", "dev", f"{unique}-{n}") for n in range(GATEWAYS)]
         self.ids: list[str] = []
         self.stampers = [Stamper(west) for _ in range(bots)]
         self.bots = [
             Runner(
-                ActionStore(client_of(url)),
+                ActionStore(client_of(url), CODEC),
                 GatewayLeases(client_of(url)),
                 Fences({"west": west}),
-                {"stamp": stamper},
+                {STAMP: stamper},
                 owner=f"bot-{n}",
                 report=lambda action, ended: stopped(Leftovers({"west": west}).of(action), ended),
                 lease_seconds=2.0,
@@ -114,7 +118,7 @@ class Crowd:
         return new
 
     def _decide(self, action_id: str) -> None:
-        clicks = [(who, n) for who in POLICY.approvers.users for n in range(2)]
+        clicks = [(who, n) for who in APPROVERS for n in range(2)]
         random.shuffle(clicks)
         for who, _ in clicks:
             patient(functools.partial(approve, self.store, action_id, who))
@@ -150,25 +154,13 @@ def patient(call: Callable[[], Any]) -> Any:
 
 
 def create(store: ActionStore, action_id: str, ref: GatewayRef) -> None:
-    store.create(
-        action_id,
-        kind="stamp",
-        ref=ref,
-        requester="U1",
-        policy=POLICY,
-        digest="d",
-        request={},
-        plan={},
-        origin={},
-        ttl_seconds=600,
-        request_id=action_id,
-    )
+    policy = by_approvers(QUORUM, People(APPROVERS))
+    asked = DeployRequest(spec_of(ref))
+    actions.ask(store, action_id, ttl=600, kind=STAMP, ref=ref, request=asked, policy=policy)
 
 
 def approve(store: ActionStore, action_id: str, who: str) -> str:
-    return store.approve(
-        action_id, by=who, person=who, eligible=True, digest="d", request_id=f"{action_id}:{who}"
-    ).result
+    return actions.approve(store, who, action_id, request_id=f"{action_id}:{who}").result
 
 
 @contextlib.contextmanager
@@ -376,15 +368,13 @@ def test_clicks_that_come_at_once_twice_late_and_out_of_order(
                     )
 
             ids = [f"B{next(_NUMBERS)}" for _ in range(40)]
-            deliveries = [
-                (i, who) for i in ids for who in ("ask", *POLICY.approvers.users) for _ in range(3)
-            ]
+            deliveries = [(i, who) for i in ids for who in ("ask", *APPROVERS) for _ in range(3)]
             random.shuffle(deliveries)
             with ThreadPoolExecutor(16) as pool:
                 list(pool.map(deliver, deliveries))
             people.ids += ids
             for action_id in ids:
-                for who in POLICY.approvers.users:
+                for who in APPROVERS:
                     approve(people.store, action_id, who)
             tally = people.judge(60)
             assert len(accepted) == len(set(accepted)) == 4 * len(ids)
@@ -393,7 +383,7 @@ def test_clicks_that_come_at_once_twice_late_and_out_of_order(
                 action = people.store.get(action_id)
                 assert action is not None
                 assert action.state is State.SUCCEEDED
-                assert len(action.votes) == POLICY.quorum
+                assert len(action.votes) == QUORUM
         record("clicks at once, twice, late and out of order", tally)
 
 
