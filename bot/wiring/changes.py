@@ -20,6 +20,7 @@ from deploy.governance.sightings import Sightings
 from deploy.plans.planning import Planner
 from deploy.rollouts.applying import Applier
 from deploy.rollouts.minting import Minter
+from deploy.rollouts.stopped import Leftovers
 from deploy.rollouts.verification import observing
 from handlers.actions import again
 from handlers.slack.people import UserGroups
@@ -65,6 +66,7 @@ def means_of(
         keys=arm,
         custody=stores.custody,
         authorize=policies.authorize,
+        left=Leftovers(outside.clusters).of,
         instances=outside.instances,
         environments=outside.environments,
         observing=observing(settings.rotation.verify_seconds),

@@ -35,7 +35,7 @@ from deploy.rollouts.deployer import Deployer
 from deploy.rollouts.regeneration import KeySource, Regenerator, Survey, plan_regeneration
 from deploy.rollouts.removal import Remover, removal_plan
 from deploy.rollouts.rotator import Rotator
-from deploy.rollouts.stopped import Leftovers, key_left
+from deploy.rollouts.stopped import key_left
 from deploy.rollouts.verification import Observing
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.spec import spec_from_mapping, spec_to_mapping
@@ -51,9 +51,9 @@ class Means:
     """What kinds of change are carried out with: clients, and the settings that concern them.
 
     `authorize` is called with an action while its gateway's token is held, right before Azure is
-    asked: Outgrown where what was decided does not suffice. `regenerate_keys` says whether the
-    settings allow that; `rotations_at_once` is how many rotations may run at a time in an
-    environment, by its name.
+    asked: Outgrown where what was decided does not suffice. `left` reads what a stopped action has
+    left on its cluster. `regenerate_keys` says whether the settings allow that; `rotations_at_once`
+    is how many rotations may run at a time in an environment, by its name.
     """
 
     planner: Planner
@@ -63,6 +63,7 @@ class Means:
     keys: KeySource
     custody: Custody
     authorize: Callable[[Action], frozenset[str]]
+    left: Callable[[Action], Outcome]
     instances: Mapping[str, ApimInstance]
     environments: Sequence[Environment]
     observing: Observing
@@ -117,7 +118,7 @@ def _deployment(again: str, *, adopts: bool = False) -> Callable[[Means], Workin
             return means.planner.plan(request.spec, action_id, take_over=request.take_over)
 
         executor = Deployer(means.applier, _of(plan), again=again, adopts=adopts)
-        return Workings(plan, executor, Leftovers(means.clusters).of)
+        return Workings(plan, executor, means.left)
 
     return workings
 
@@ -135,7 +136,7 @@ def _scale(means: Means) -> Workings:
         return means.planner.plan(wanted, action_id, take_over=request.take_over)
 
     executor = Deployer(means.applier, _of(plan), again="Scale it again")
-    return Workings(plan, executor, Leftovers(means.clusters).of)
+    return Workings(plan, executor, means.left)
 
 
 def _restart(means: Means) -> Workings:
@@ -146,7 +147,7 @@ def _restart(means: Means) -> Workings:
         return means.planner.plan(wanted, action_id, take_over=request.take_over)
 
     executor = Deployer(means.applier, _of(plan), again="Restart it again")
-    return Workings(plan, executor, Leftovers(means.clusters).of)
+    return Workings(plan, executor, means.left)
 
 
 def _restart_again(request: RestartRequest, now: float) -> RestartRequest:
@@ -168,7 +169,7 @@ def _rotate(means: Means) -> Workings:
         return [f"{ROTATE}:{name}:{n}" for n in range(means.rotations_at_once(name))]
 
     executor = Rotator(means.applier, _of(plan), observing=means.observing)
-    return Workings(plan, executor, Leftovers(means.clusters).of, rooms)
+    return Workings(plan, executor, means.left, rooms)
 
 
 def _regenerate(means: Means) -> Workings:
@@ -195,7 +196,7 @@ def _delete(means: Means) -> Workings:
         cluster = means.clusters[request.ref.cluster]
         return removal_plan(cluster, installed(cluster, request.ref), volumes=request.volumes)
 
-    return Workings(plan, Remover(means.clusters), Leftovers(means.clusters).of)
+    return Workings(plan, Remover(means.clusters), means.left)
 
 
 KINDS: tuple[Kind, ...] = (

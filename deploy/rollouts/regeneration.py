@@ -35,7 +35,7 @@ from deploy.times import minute
 from deploy.tokens.token import KeyType, SecretFacts, Token, iso
 from deploy.tokens.token_plan import TokenPlan
 
-KIND = "regenerate-key"
+_RULE = "regenerate-key"
 ASK = "regenerate"
 """The step of a run that is about to ask Azure: without it Azure was not asked."""
 
@@ -105,7 +105,7 @@ def regeneration_plan(
     looked_at = f"{len(holding.pods)} pods on {', '.join(map(str, holding.refs))}"
     notes = [
         Finding(
-            KIND,
+            _RULE,
             "warning",
             f"Every token made with the {key} key dies at once, wherever it is.",
             "A token that leaked is of no use afterwards.",

@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 import requests
 from azure.identity import ClientSecretCredential
 
+from deploy.access import Environment
 from deploy.actions.connection import connect as connect_redis
 from deploy.actions.executor import Executor, Run
 from deploy.actions.fencing import Fences
@@ -27,18 +28,19 @@ from deploy.actions.record import Action, Outcome
 from deploy.actions.runner import Runner
 from deploy.actions.store import ActionStore
 from deploy.azure import ApimInstance, ArmClient
+from deploy.changes.kinds import KINDS, Means, Workings, codec_of
 from deploy.health.cache import ClusterCache
 from deploy.kube.cluster import Cluster, connect
 from deploy.kube.connection import Connection, Timeouts
 from deploy.plans.planning import Planner
 from deploy.rollouts.applying import Applier
 from deploy.rollouts.minting import Minter
-from deploy.rollouts.stopped import stopped
+from deploy.rollouts.stopped import Leftovers, stopped
 from deploy.rollouts.verification import Observing
 from deploy.tokens.token import KeyType
-from tests.faults.stamping import CODEC, STAMP, Stamper
+from tests.faults.stamping import STAMPING
 from tests.support import rotation_bed
-from tests.support.actions import workings
+from tests.support.annotating.kind import ANNOTATING
 from tests.support.azure import OWNER, TENANT
 from tests.support.custody import LocalCustody
 from tests.support.gateway_bed import INSTANCE, Mint
@@ -48,6 +50,9 @@ LEASE_SECONDS = 1.5
 REGENERATED = "regenerateKey"
 STOPPED = "--- stopped"
 """The line of a journal after which nothing may be written."""
+TABLE = (*KINDS, ANNOTATING, STAMPING)
+CODEC = codec_of(TABLE)
+"""What reads and writes actions of the kinds in `TABLE`."""
 
 
 @dataclass(frozen=True)
@@ -202,27 +207,23 @@ def run_bot(job: Job) -> Runner:
         clusters["west"]._pool = ThreadPoolExecutor(1)
     mint = TappedMint()
     mint.points = points
-    table = workings(
-        planner=Planner(clusters.__getitem__, list, instances={"contoso": INSTANCE}),
-        clusters=clusters,
-        caches={name: ClusterCache(cluster) for name, cluster in clusters.items()},
-        applier=Applier(clusters, Minter(mint, {"contoso": INSTANCE}, LocalCustody())),
-        observing=Observing(quiet=1.0, patience=20.0, look=0.2),
-        custody=LocalCustody(),
-        authorize=lambda action: None,
-        **(_azure(job, points) if job.azure else {}),
+    cache = ClusterCache(clusters["west"])
+    workings = workings_of(
+        clusters,
+        cache,
+        mint=mint,
+        keys=TappedKeys(_azure(job), points) if job.azure else None,
+        instance=rotation_bed.INSTANCE if job.azure else INSTANCE,
     )
-    executors: dict[str, Executor] = {
-        **{name: kind.executor for name, kind in table.items()},
-        STAMP: Stamper(clusters["west"], pause=0.3),
-    }
+    if job.azure:
+        cache.start()
     made = Runner(
         store,
         GatewayLeases(client, prefix=job.prefix),
         Fences(clusters),
-        {kind: Tapped(executor, points) for kind, executor in executors.items()},
+        {kind: Tapped(each.executor, points) for kind, each in workings.items()},
         owner=job.owner,
-        report=lambda action, ended: stopped(table[action.kind].left(action), ended),
+        report=lambda action, ended: stopped(workings[action.kind].left(action), ended),
         lease_seconds=job.lease_seconds,
         heartbeat_seconds=job.lease_seconds / 4,
         poll_seconds=0.05,
@@ -231,8 +232,37 @@ def run_bot(job: Job) -> Runner:
     return made
 
 
-def _azure(job: Job, points: Points) -> dict[str, Any]:
-    """What regenerates keys."""
+def workings_of(
+    clusters: Mapping[str, Cluster],
+    cache: ClusterCache,
+    *,
+    mint: Mint,
+    keys: Any = None,
+    instance: ApimInstance = INSTANCE,
+) -> Mapping[str, Workings]:
+    """How every kind works here; nobody but the target decides."""
+    instances = {"contoso": instance}
+    planner = Planner(clusters.__getitem__, list, instances=instances)
+    means = Means(
+        planner=planner,
+        clusters=clusters,
+        caches={"west": cache},
+        applier=Applier(clusters, Minter(mint, instances, LocalCustody())),
+        keys=keys,
+        custody=LocalCustody(),
+        authorize=lambda action: frozenset(),
+        # Many bots share one machine here.
+        left=Leftovers(clusters, 20.0).of,
+        instances=instances,
+        environments=(Environment("development"),),
+        observing=Observing(quiet=1.0, patience=20.0, look=0.2),
+        regenerate_keys=True,
+        rotations_at_once=lambda environment: 100,
+    )
+    return {kind.name: kind.workings(means) for kind in TABLE}
+
+
+def _azure(job: Job) -> ArmClient:
     session = requests.Session()
     # Else requests gives REQUESTS_CA_BUNDLE priority over the session's own setting.
     session.trust_env = False
@@ -245,12 +275,7 @@ def _azure(job: Job, points: Points) -> dict[str, Any]:
         disable_instance_discovery=True,
         connection_verify=job.authority,
     )
-    arm = ArmClient(session, credential, endpoint=job.azure).asking_once()
-    return {
-        "keys": TappedKeys(arm, points),
-        "instances": {"contoso": rotation_bed.INSTANCE},
-        "regenerate_keys": True,
-    }
+    return ArmClient(session, credential, endpoint=job.azure).asking_once()
 
 
 def serve() -> None:

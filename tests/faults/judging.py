@@ -75,8 +75,9 @@ def approved(action: Action, log: Iterable[Event]) -> bool:
         return False
     if action.policy.by == "requester":
         return action.decided_by == action.requester
-    votes = [v for v in action.votes if v.digest == action.digest and v.person != action.person]
-    return len(votes) == len(action.votes) and all(
-        len({v.person for v in votes if v.counts_for(each.environment)}) >= each.quorum
-        for each in action.policy.open
-    )
+    votes = [vote for vote in action.votes if vote.digest == action.digest]
+    for needed in action.policy.open:
+        people = {vote.person for vote in votes if vote.counts_for(needed.environment)}
+        if len(people) < needed.quorum or action.person in people:
+            return False
+    return True

@@ -2,19 +2,17 @@
 
 import threading
 
-from deploy.actions.codec import Codec
 from deploy.actions.executor import Run
 from deploy.actions.record import Action, Outcome, State
-from deploy.changes.kinds import KINDS
+from deploy.changes.kinds import Kind, Means, Workings
 from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.plans.requests import DeployRequest
 from deploy.retry import RunLost, patiently
+from tests.support.actions import plan_of
 
 STAMP = "stamp"
-CODEC = Codec({STAMP: DeployRequest, **{kind.name: kind.request for kind in KINDS}})
-"""What reads and writes actions of every kind there is, and of this one."""
 
 
 def stamps_of(cluster: Cluster, ref: GatewayRef) -> list[str]:
@@ -70,3 +68,15 @@ class Stamper:
             "data": {"stamps": " ".join(stamps)},
         }
         self._cluster.apply(manifest, force=True)
+
+
+def _workings(means: Means) -> Workings:
+    return Workings(
+        lambda request, action_id: plan_of(request.spec.ref),
+        Stamper(means.clusters["west"], pause=0.3),
+        means.left,
+    )
+
+
+STAMPING = Kind(STAMP, DeployRequest, _workings)
+"""Its plan says nothing of what it does: nothing is decided by it here."""

@@ -8,11 +8,14 @@ from bot.sandbox.cluster.server import Written
 from deploy.actions.record import Outcome, State
 from deploy.actions.store import ActionStore
 from deploy.annotations import ACTION_ANNOTATION
+from deploy.changes.kinds import DELETE, REGENERATE
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
+from deploy.observed.installed import deployment_of
 from deploy.observed.pods import token_secret_of
 from deploy.plans.plan import Plan
 from tests.faults.bots import STOPPED
+from tests.support.annotating.kind import ANNOTATE, note_of
 
 _NOBODYS = re.compile(r"/(leases|pods|events|nodes)(/|$)")
 """What is renewed, or written by nodes."""
@@ -41,10 +44,12 @@ def wrongs(
         for line in audit
         if line.at > action.stop_at and ref.name in line.path and not _NOBODYS.search(line.path)
     ]
-    if action.kind == "regenerate-key":
+    if action.kind == REGENERATE:
         return late
-    if action.kind == "delete":
+    if action.kind == DELETE:
         return late + _wrong_about_objects(cluster, plan, action.outcome)
+    if action.kind == ANNOTATE:
+        return late + _wrong_about_note(cluster, plan, action.outcome)
     return late + _wrong_about_rollout(cluster, plan, action.outcome, action_id)
 
 
@@ -67,6 +72,14 @@ def _wrong_about_objects(cluster: Cluster, plan: Plan, outcome: Outcome) -> list
     if outcome.happened.startswith(_DONE) and not there[True]:
         return []
     return [] if said == there else [f"there is {there}, but: {_text(outcome)}"]
+
+
+def _wrong_about_note(cluster: Cluster, plan: Plan, outcome: Outcome) -> list[str]:
+    written = bool(note_of(deployment_of(cluster, plan.spec.ref)))
+    how = "after" if written else "before"
+    right = (_DONE,) if written else ()
+    fits = outcome.happened.startswith((*right, f"Stopped {how} the note was written"))
+    return [] if fits else [f"{written=}, but: {_text(outcome)}"]
 
 
 def _wrong_about_rollout(

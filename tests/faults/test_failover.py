@@ -13,8 +13,9 @@ from deploy.actions.store import ActionStore
 from deploy.deadline import Deadline
 from deploy.kube.cluster import Cluster, connect
 from deploy.rollouts.stopped import Leftovers, stopped
+from tests.faults.bots import CODEC
 from tests.faults.judging import Tally
-from tests.faults.stamping import CODEC, STAMP, Stamper
+from tests.faults.stamping import STAMP, Stamper
 from tests.faults.test_redis import Crowd, client_of, create, crowd
 from tests.support.redis_servers import server_of
 from tests.support.running_cluster import RunningCluster

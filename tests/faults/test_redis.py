@@ -27,19 +27,20 @@ from deploy.deadline import Deadline
 from deploy.errors import Unavailable
 from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster, connect
+from deploy.plans.requests import DeployRequest
 from deploy.policy import People
 from deploy.rollouts.stopped import Leftovers, stopped
-from tests.faults.bots import Job, Nursery
+from tests.faults.bots import CODEC, Job, Nursery
 from tests.faults.judging import Tally
-from tests.faults.stamping import CODEC, STAMP, Stamper, stamps_of
+from tests.faults.stamping import STAMP, Stamper, stamps_of
 from tests.support import actions
-from tests.support.actions import by_approvers
+from tests.support.actions import by_approvers, spec_of
 from tests.support.redis_servers import LosingProxy, started
 from tests.support.running_cluster import RunningCluster
 from tests.support.waiting import until
 
 APPROVERS = ("U7", "U8", "U9")
-POLICY = by_approvers(2, People(APPROVERS))
+QUORUM = 2
 GATEWAYS = 4
 _NUMBERS = itertools.count()
 Record = Callable[[str, Tally], None]
@@ -153,12 +154,13 @@ def patient(call: Callable[[], Any]) -> Any:
 
 
 def create(store: ActionStore, action_id: str, ref: GatewayRef) -> None:
-    actions.ask(store, action_id, kind=STAMP, ref=ref, policy=POLICY, ttl=600)
+    policy = by_approvers(QUORUM, People(APPROVERS))
+    asked = DeployRequest(spec_of(ref))
+    actions.ask(store, action_id, ttl=600, kind=STAMP, ref=ref, request=asked, policy=policy)
 
 
 def approve(store: ActionStore, action_id: str, who: str) -> str:
-    now = actions.facts(POLICY)
-    return actions.approve(store, who, action_id, request_id=f"{action_id}:{who}", now=now).result
+    return actions.approve(store, who, action_id, request_id=f"{action_id}:{who}").result
 
 
 @contextlib.contextmanager
@@ -381,7 +383,7 @@ def test_clicks_that_come_at_once_twice_late_and_out_of_order(
                 action = people.store.get(action_id)
                 assert action is not None
                 assert action.state is State.SUCCEEDED
-                assert len(action.votes) == 2
+                assert len(action.votes) == QUORUM
         record("clicks at once, twice, late and out of order", tally)
 
 

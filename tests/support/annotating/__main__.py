@@ -12,7 +12,7 @@ from deploy.changes.kinds import KINDS
 from deploy.deadline import Deadline
 from handlers.verbs.table import VERBS
 from handlers.views.words.kinds import KIND_WORDS
-from tests.support.annotating.kind import ANNOTATE, KIND
+from tests.support.annotating.kind import ANNOTATE, ANNOTATING
 from tests.support.annotating.verb import VERB, WORDS
 
 
@@ -20,7 +20,7 @@ def run(config: Path) -> None:
     """Run it until SIGTERM or SIGINT."""
     KIND_WORDS[ANNOTATE] = WORDS
     settings = load_settings(config)
-    bot = Bot(settings, load_secrets(settings), kinds=(*KINDS, KIND), verbs=(*VERBS, VERB))
+    bot = Bot(settings, load_secrets(settings), kinds=(*KINDS, ANNOTATING), verbs=(*VERBS, VERB))
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())

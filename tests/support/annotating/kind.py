@@ -124,4 +124,4 @@ def _wanted(request: NoteRequest) -> Manifest:
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata}
 
 
-KIND = Kind(ANNOTATE, NoteRequest, _workings)
+ANNOTATING = Kind(ANNOTATE, NoteRequest, _workings)
