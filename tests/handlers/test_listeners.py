@@ -25,7 +25,7 @@ def test_a_click_while_the_store_is_away_is_acked_and_told(name: str) -> None:
 
     told: list[str] = []
     acked: list[bool] = []
-    slack: Any = SimpleNamespace(chat_postEphemeral=lambda **message: told.append(message["text"]))
+    slack: Any = SimpleNamespace(chat_postEphemeral=lambda **message: told.append(str(message)))
     store = SimpleNamespace(get=away)
     decider = SimpleNamespace(agree=away, cancel=away, stop=away)
     deciding = needs(decisions.Needs, slack=slack, store=store, decider=decider)
