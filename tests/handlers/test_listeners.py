@@ -15,9 +15,7 @@ from tests.support.authority import authority
 from tests.support.needs import needs
 
 
-@pytest.mark.parametrize(
-    "name", ["action_show", "action_again", "fix_0", "rotate_confirm_all", "action_confirm"]
-)
+@pytest.mark.parametrize("name", [*decisions.CLICKS, "fix_0", "rotate_confirm_all"])
 def test_a_click_while_the_store_is_away_is_acked_and_told(name: str) -> None:
     def away(*_: Any) -> None:
         raise Unavailable("Redis cannot be used now.")
@@ -27,8 +25,9 @@ def test_a_click_while_the_store_is_away_is_acked_and_told(name: str) -> None:
 
     told: list[str] = []
     acked: list[bool] = []
-    slack: Any = SimpleNamespace(chat_postEphemeral=lambda **message: told.append(message["text"]))
-    store, decider = SimpleNamespace(get=away), SimpleNamespace(agree=away)
+    slack: Any = SimpleNamespace(chat_postEphemeral=lambda **message: told.append(str(message)))
+    store = SimpleNamespace(get=away)
+    decider = SimpleNamespace(agree=away, cancel=away, stop=away)
     deciding = needs(decisions.Needs, slack=slack, store=store, decider=decider)
     several = needs(rotate.Needs, slack=slack, store=store)
     nothing: Any = None

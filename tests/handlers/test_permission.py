@@ -1,5 +1,6 @@
 """No verb runs before the authority has allowed it."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +15,7 @@ from deploy.policy import People as Approvers
 from handlers import home, listeners, permission
 from handlers.actions import decisions, fix
 from handlers.intake import Intake
-from handlers.slack.payloads import Request
+from handlers.slack.payloads import Request, request_to_mapping
 from handlers.verbs.table import VERBS
 from handlers.verbs.verb import AnyVerb
 from tests.support.authority import People, authority
@@ -62,9 +63,8 @@ def test_a_guest_is_refused_by_every_verb_before_it_looks_at_anything(verb: AnyV
     shown: list[str] = []
     slack: Any = SimpleNamespace(chat_postEphemeral=lambda **message: shown.append(message["text"]))
     asked = request(verb, "U0GUS")
-    inbox: Any = SimpleNamespace(
-        claim=lambda *_: vars(asked), done=lambda _, text: shown.append(text)
-    )
+    stored = json.dumps(request_to_mapping(asked))
+    inbox: Any = SimpleNamespace(claim=lambda *_: stored, done=lambda _, text: shown.append(text))
     with ThreadPoolExecutor(1) as pool:
         guarded = permission.guarded(verb.bound(needs(verb.needs)), JUDGING)
         made = Intake(slack, inbox, {verb.name: guarded}, pool, "bot-1")
