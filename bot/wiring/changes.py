@@ -7,14 +7,14 @@ from bot.clients import governed_by, identities_of, known_repositories, rotation
 from bot.settings import Settings
 from bot.wiring.outside import Outside
 from bot.wiring.stores import Stores
+from deploy.actions.action import Action
 from deploy.actions.connection import clock_of
-from deploy.actions.record import Action
 from deploy.changes.authority import Authority
 from deploy.changes.decide import Decider, Ending
 from deploy.changes.kinds import Kind, Means, Workings, by_name
 from deploy.changes.policies import Policies
+from deploy.changes.propose import ProposalSettings as ProposerSettings
 from deploy.changes.propose import Proposer
-from deploy.changes.propose import Settings as ProposerSettings
 from deploy.governance.governor import Governor
 from deploy.governance.sightings import Sightings
 from deploy.plans.planning import Planner

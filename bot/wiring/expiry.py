@@ -17,18 +17,18 @@ from bot.wiring.outside import Outside
 from bot.wiring.stores import Stores
 from deploy.expiry.autopilot import Autopilot
 from deploy.expiry.azure_events import AzureEvents
-from deploy.expiry.digest import DAYS, Weekly
 from deploy.expiry.event_grid import TokenEvent
 from deploy.expiry.notices import Notices
 from deploy.expiry.scanner import Scanner, scans_of
 from deploy.expiry.token_events import TokenEvents
 from deploy.expiry.tracker import Tracker
+from deploy.expiry.weekly import DAYS, Weekly
 from deploy.health import levels
 from handlers.messages.budget import Budgets
-from handlers.messages.digest import Digest
 from handlers.messages.notices import Poster
 from handlers.messages.rotation_stops import RotationStops
 from handlers.messages.warnings import Warner
+from handlers.messages.weekly_digest import Digest
 
 _AUTHORITY = "https://login.microsoftonline.com"
 _SCAN_SECONDS = 5.0

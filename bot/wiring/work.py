@@ -9,11 +9,11 @@ from bot.wiring.changes import Changes
 from bot.wiring.outside import Outside
 from bot.wiring.stores import Stores
 from deploy.actions import reminders
+from deploy.actions.action import Action, Outcome
 from deploy.actions.audit_pump import AuditPump
 from deploy.actions.fencing import Fences
 from deploy.actions.leases import GatewayLeases
 from deploy.actions.outbox import Outbox
-from deploy.actions.record import Action, Outcome
 from deploy.actions.runner import Runner
 from deploy.changes.decide import Authorized
 from deploy.rollouts.stopped import stopped
@@ -27,7 +27,7 @@ _PLACEMENTS_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
-class Work:
+class Background:
     """`chores` are by name."""
 
     runner: Runner
@@ -35,7 +35,7 @@ class Work:
     chores: Mapping[str, Chore]
 
 
-def work_of(outside: Outside, stores: Stores, changes: Changes, budgets: Budgets) -> Work:
+def work_of(outside: Outside, stores: Stores, changes: Changes, budgets: Budgets) -> Background:
     """The runner, the delivery of messages, and the chores; a changed action wakes the first two."""
 
     def report(action: Action, ended: Outcome | None) -> Outcome:
@@ -71,11 +71,11 @@ def work_of(outside: Outside, stores: Stores, changes: Changes, budgets: Budgets
         Chore(
             "windows",
             5.0,
-            partial(window.tell_ended, outside.slack, stores.windows, stores.store),
+            partial(window.report_ended, outside.slack, stores.windows, stores.store),
         ),
         Chore("audit", 1.0, AuditPump(stores.redis, stores.codec, stores.audit).pump),
         Chore("audit retention", 3600.0, stores.audit.trim),
         Chore("placements", _PLACEMENTS_SECONDS, changes.governor.scan),
         Chore("reminders", 10.0, partial(reminders.remind, stores.store)),
     )
-    return Work(runner, deliveries, {chore.name: chore for chore in chores})
+    return Background(runner, deliveries, {chore.name: chore for chore in chores})

@@ -47,7 +47,7 @@ return #old
 
 
 @dataclass(frozen=True)
-class Entry:
+class AuditEntry:
     """One line of the trail. `at` is Redis' time in epoch seconds, `n` counts from 1."""
 
     n: int
@@ -74,7 +74,7 @@ class Sealed:
     hash: str
 
 
-def seal(entry: Entry, key: bytes = b"") -> Sealed:
+def seal(entry: AuditEntry, key: bytes = b"") -> Sealed:
     """The entry's text and its hash: SHA-256, or HMAC-SHA-256 where there is a key."""
     text = canonical(asdict(entry))
     return Sealed(text, _hash(text, key))
@@ -147,7 +147,9 @@ class AuditLog:
             head = self._client.hgetall(self._head)
             prev, n = str(head.get("hash", "")), int(head.get("n", 0)) + 1
             where = str(ref) if ref else ""
-            sealed = seal(Entry(n, at, event, who, subject, kind, where, detail, prev), self._key)
+            sealed = seal(
+                AuditEntry(n, at, event, who, subject, kind, where, detail, prev), self._key
+            )
             answer = self._append(
                 keys=[self._log, self._head, f"{self._base}:seen:{subject}"],
                 args=[prev, sealed.text, sealed.hash, version, n, self._keep_ms, mark],
@@ -165,15 +167,15 @@ class AuditLog:
     @redis_errors
     def read(
         self, ref: GatewayRef | None = None, limit: int = 50, *, name: str = "", steps: bool = True
-    ) -> list[Entry]:
+    ) -> list[AuditEntry]:
         """The newest entries, newest first; of one gateway where it is given.
 
         `name` is a gateway's as a person may say it, its end alone too; without `steps` what runs
         did on their way is left out, so that it takes no place from what was decided.
         """
-        found: list[Entry] = []
+        found: list[AuditEntry] = []
         for sealed in self._newest_first():
-            entry = Entry(**json.loads(sealed.text))
+            entry = AuditEntry(**json.loads(sealed.text))
             if not steps and entry.event.startswith("step "):
                 continue
             named = not name or f"/{entry.ref}".endswith(f"/{name}")

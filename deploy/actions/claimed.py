@@ -5,8 +5,8 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from deploy.actions.action import Action
 from deploy.actions.fencing import Fence, FenceLost
-from deploy.actions.record import Action
 from deploy.actions.store import ActionStore
 from deploy.retry import RunLost, patiently
 

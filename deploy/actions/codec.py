@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
-from deploy.actions.record import ChangeRequest, Denial
+from deploy.actions.action import ChangeRequest, Denial
 from deploy.errors import GatewayBotError
 from deploy.gateway import GatewayRef
 from deploy.plans.binding import plan_from_mapping, plan_to_mapping

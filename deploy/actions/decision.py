@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from deploy.actions.record import Action
+from deploy.actions.action import Action
 from deploy.policy import Policy
 
-Verdict = Literal["confirm", "approve", "deny", "cancel"]
+Choice = Literal["confirm", "approve", "deny", "cancel"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Needed:
 
 
 @dataclass(frozen=True)
-class Facts:
+class DecisionFacts:
     """What a decision depends on that Redis cannot know, as it is at this moment.
 
     `serves` names the requirements for which this person's vote counts, `policy` is the stricter

@@ -1,6 +1,6 @@
 """How a run ends about which its executor has nothing to say, in words. Pure."""
 
-from deploy.actions.record import Action, Outcome, State
+from deploy.actions.action import Action, Outcome, State
 from deploy.errors import GatewayBotError
 
 

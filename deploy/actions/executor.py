@@ -4,7 +4,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from deploy.actions.record import Action, Outcome
+from deploy.actions.action import Action, Outcome
 
 
 class Outgrown(Exception):

@@ -61,7 +61,7 @@ class FenceHeld(Conflict):
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldLease:
     """What a Lease tells: who has it, with which fence, for which action, and until when."""
 
     holder: str
@@ -75,13 +75,13 @@ class Held:
         return (self.holder, self.fence, self.action_id) == (owner, fence, action_id)
 
 
-def held_of(lease: Manifest) -> Held:
+def held_of(lease: Manifest) -> HeldLease:
     """What the Lease tells; what is missing or unreadable counts as nothing. Pure."""
     spec = lease.get("spec") or {}
     noted = lease["metadata"].get("annotations") or {}
     fence = str(noted.get(FENCE_ANNOTATION, ""))
     renewed = epoch(spec.get("renewTime")) or 0.0
-    return Held(
+    return HeldLease(
         holder=str(spec.get("holderIdentity") or ""),
         fence=int(fence) if fence.isdecimal() else 0,
         action_id=str(noted.get(ACTION_ANNOTATION, "")),
@@ -213,7 +213,7 @@ def _taken(
     now: float,
 ) -> Manifest:
     """The Lease as it is when this run has it."""
-    before = held_of(lease) if lease else Held("", 0, "", 0.0, 0)
+    before = held_of(lease) if lease else HeldLease("", 0, "", 0.0, 0)
     again = before.belongs_to(owner, fence, action_id)
     if not again and before.holder not in ("", owner) and before.until > now:
         raise FenceHeld(ref, before.holder, before.until - now)

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from deploy.actions.action import Action, Event
 from deploy.actions.codec import Codec
 from deploy.actions.connection import redis_errors
-from deploy.actions.record import Action, Event
 from deploy.actions.records import Records, canonical
 
 _VISIBILITY_MS = 1000

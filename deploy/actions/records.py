@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deploy.actions import scripts
+from deploy.actions.action import Action, Event, Outcome, State, Step, Vote
 from deploy.actions.codec import Codec, Unreadable
-from deploy.actions.record import Action, Event, Outcome, State, Step, Vote
 from deploy.policy import policy_from_mapping
 
 Flat = Sequence[str]

@@ -1,6 +1,6 @@
 """Reminding approvers before the time to decide is over."""
 
-from deploy.actions.record import State
+from deploy.actions.action import State
 from deploy.actions.store import ActionStore
 
 _LATEST = 900.0

@@ -15,11 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from deploy.actions import endings
+from deploy.actions.action import WAIT, Action, Outcome, State
 from deploy.actions.claimed import ClaimedRun
 from deploy.actions.executor import Executor
 from deploy.actions.fencing import Fence, FenceHeld, FenceLost, Fences, FenceTooLow
 from deploy.actions.leases import GatewayLeases
-from deploy.actions.record import WAIT, Action, Outcome, State
 from deploy.actions.store import ActionStore
 from deploy.deadline import Deadline
 from deploy.errors import GatewayBotError

@@ -5,8 +5,8 @@ answers a repetition with the stored answer. Time is Redis' own. Only commands o
 used. All keys of an action carry the hash tag `{a:<id>}`, so they live in one slot of a cluster.
 """
 
+from deploy.actions.action import EDGES
 from deploy.actions.codec import VERSION
-from deploy.actions.record import EDGES
 
 
 def _edges() -> str:

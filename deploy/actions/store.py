@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from deploy.actions import scripts
+from deploy.actions.action import Action, ChangeRequest, Denial, Event, Outcome
 from deploy.actions.codec import Body, Codec, Unreadable
 from deploy.actions.connection import Durability, now_of, redis_errors
-from deploy.actions.decision import Decision, Facts, Verdict
-from deploy.actions.record import Action, ChangeRequest, Denial, Event, Outcome
+from deploy.actions.decision import Choice, Decision, DecisionFacts
 from deploy.actions.records import Records, canonical, plausible
 from deploy.errors import Conflict
 from deploy.gateway import GatewayRef
@@ -139,17 +139,26 @@ class ActionStore:
         return self._read([str(name) for name in names]).actions
 
     def confirm(
-        self, action_id: str, *, by: str, digest: str, request_id: str, facts: Facts
+        self, action_id: str, *, by: str, digest: str, request_id: str, facts: DecisionFacts
     ) -> Decision:
         """The requester confirms the plan of this digest, where it is theirs to decide."""
         return self._decide("confirm", action_id, by, by, digest, request_id, facts)
 
     def cancel(self, action_id: str, *, by: str, digest: str, request_id: str) -> Decision:
         """The requester takes it back, while it has not begun."""
-        return self._decide("cancel", action_id, by, by, digest, request_id, Facts(Policy()))
+        return self._decide(
+            "cancel", action_id, by, by, digest, request_id, DecisionFacts(Policy())
+        )
 
     def approve(
-        self, action_id: str, *, by: str, person: str, digest: str, request_id: str, facts: Facts
+        self,
+        action_id: str,
+        *,
+        by: str,
+        person: str,
+        digest: str,
+        request_id: str,
+        facts: DecisionFacts,
     ) -> Decision:
         """An approver approves the plan of this digest; once every requirement is met it may begin."""
         return self._decide("approve", action_id, by, person, digest, request_id, facts)
@@ -163,13 +172,20 @@ class ActionStore:
         digest: str,
         reason: str,
         request_id: str,
-        facts: Facts,
+        facts: DecisionFacts,
     ) -> Decision:
         """An approver denies it, which is final whatever others said."""
         return self._decide("deny", action_id, by, person, digest, request_id, facts, reason)
 
     def would(
-        self, verdict: Verdict, action_id: str, *, by: str, person: str, digest: str, facts: Facts
+        self,
+        verdict: Choice,
+        action_id: str,
+        *,
+        by: str,
+        person: str,
+        digest: str,
+        facts: DecisionFacts,
     ) -> Decision:
         """What would come of a decision now. Nothing is changed."""
         return self._decide(verdict, action_id, by, person, digest, "", facts, dry=True)
@@ -177,13 +193,13 @@ class ActionStore:
     @redis_errors
     def _decide(
         self,
-        verdict: Verdict,
+        verdict: Choice,
         action_id: str,
         by: str,
         person: str,
         digest: str,
         request_id: str,
-        facts: Facts,
+        facts: DecisionFacts,
         reason: str = "",
         *,
         dry: bool = False,

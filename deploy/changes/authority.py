@@ -29,7 +29,7 @@ from deploy.access import (
     may_stop,
     people_of,
 )
-from deploy.actions.record import Action
+from deploy.actions.action import Action
 from deploy.actions.windows import Window, Windows
 from deploy.changes.refusal import refusal
 from deploy.gateway import GatewayRef

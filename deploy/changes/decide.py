@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from deploy.access import Right
-from deploy.actions.decision import Decision, Facts, Verdict
+from deploy.actions.action import Action, Outcome, State
+from deploy.actions.decision import Choice, Decision, DecisionFacts
 from deploy.actions.executor import Executor, Outgrown, Run
-from deploy.actions.record import Action, Outcome, State
 from deploy.actions.store import ActionStore
 from deploy.changes.authority import Authority
 from deploy.changes.policies import Policies
@@ -126,7 +126,7 @@ class Decider:
         self._wake(action_id)
         return decision
 
-    def would(self, verdict: Verdict, action: Action, user: str, digest: str = "") -> str:
+    def would(self, verdict: Choice, action: Action, user: str, digest: str = "") -> str:
         """What would come of that decision now; `done` where it would count.
 
         Unavailable where it cannot be read who may decide.
@@ -155,10 +155,10 @@ class Decider:
         if action.state in (State.PENDING, State.APPROVED):
             self._authority.check_standing(right, user, action)
 
-    def _facts(self, action: Action, user: str) -> Facts:
+    def _facts(self, action: Action, user: str) -> DecisionFacts:
         # What is decided already is answered without asking who is in which group.
         if action.state is not State.PENDING:
-            return Facts(action.policy)
+            return DecisionFacts(action.policy)
         return self._policies.facts(action, user)
 
     def _person_in(self, action: Action, user: str) -> str:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from deploy.access import Environment, environment_of
+from deploy.actions.action import Action, ChangeRequest, Outcome
 from deploy.actions.codec import Codec, RequestType
 from deploy.actions.executor import Executor
-from deploy.actions.record import Action, ChangeRequest, Outcome
 from deploy.azure import ApimInstance
 from deploy.errors import Conflict
 from deploy.gateway import GatewayRef

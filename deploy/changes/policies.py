@@ -13,9 +13,9 @@ from deploy.access import (
     policy_for,
     requirement_of,
 )
-from deploy.actions.decision import Facts, Needed
+from deploy.actions.action import Action
+from deploy.actions.decision import DecisionFacts, Needed
 from deploy.actions.executor import Outgrown
-from deploy.actions.record import Action
 from deploy.actions.windows import Window, Windows
 from deploy.changes.authority import Authority
 from deploy.changes.kinds import Kind
@@ -108,7 +108,7 @@ class Policies:
         found = (frozen(each, self._clock()) for each in freezing)
         return any(f is not None and f.starts.timestamp() <= action.created_at for f in found)
 
-    def facts(self, action: Action, user: str) -> Facts:
+    def facts(self, action: Action, user: str) -> DecisionFacts:
         """What a decision of `user` on it depends on now. Unavailable where it cannot be read."""
         concerned = self._concerned_by(action)
         forbidden = self._forbidden(action, concerned)
@@ -120,7 +120,7 @@ class Policies:
         shown = _named(action, today)
         needed = {each.environment: each for each in today.requirements}
         policy = stricter(shown, today)
-        return Facts(
+        return DecisionFacts(
             policy=policy,
             serves=tuple(
                 each.environment

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from deploy.access import Environment
-from deploy.actions.record import Action, ChangeRequest, Denial, Outcome, State, action_id
+from deploy.actions.action import Action, ChangeRequest, Denial, Outcome, State, action_id
 from deploy.actions.store import ActionStore
 from deploy.actions.windows import Windows
 from deploy.changes.kinds import DEPLOY, Kind, Workings
@@ -67,7 +67,7 @@ class Proposal:
 
 
 @dataclass(frozen=True)
-class Settings:
+class ProposalSettings:
     """`decision_seconds` is how long a plan waits for its decision where nothing else is said."""
 
     environments: Sequence[Environment] = ()
@@ -86,7 +86,7 @@ class Proposer:
         policies: Policies,
         windows: Windows,
         may_ask: Callable[[GatewayRef, str, str], None],
-        settings: Settings,
+        settings: ProposalSettings,
         wake: Callable[[str], None],
     ) -> None:
         self._store = store

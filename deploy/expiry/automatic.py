@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from deploy.actions.record import State
+from deploy.actions.action import State
 from deploy.gateway import GatewayRef
 
 Mode = Literal["auto", "ask", "off"]

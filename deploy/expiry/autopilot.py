@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.access import Environment, environment_of, frozen
+from deploy.actions.action import Action, State, action_id
 from deploy.actions.audit import AuditLog
 from deploy.actions.codec import Unreadable
 from deploy.actions.connection import now_of, redis_errors
-from deploy.actions.record import Action, State, action_id
 from deploy.actions.store import ActionStore
 from deploy.actions.versions import LeftAlone, check, reading
 from deploy.changes.decide import Decider
@@ -24,7 +24,7 @@ from deploy.changes.kinds import ROTATE
 from deploy.changes.propose import Ask, Proposer
 from deploy.errors import Conflict, GatewayBotError, Unavailable
 from deploy.expiry.automatic import Attempt, Automatic, Candidate, queue, room
-from deploy.expiry.record import Tracked
+from deploy.expiry.tracked import Tracked
 from deploy.expiry.tracker import Tracker
 from deploy.gateway import GatewayRef
 from deploy.plans.plan import Plan
@@ -80,7 +80,7 @@ class Try:
 
 
 @dataclass(frozen=True)
-class Stop:
+class RotationStop:
     """That nothing more is rotated on its own in an environment. `number` counts its stops.
 
     With `resumed_by` it is over: that person lets it go on.
@@ -109,7 +109,7 @@ class Autopilot:
         rules: Mapping[str, Automatic],
         *,
         bot_user: Callable[[], str],
-        tell: Callable[[Stop], None],
+        tell: Callable[[RotationStop], None],
         prefix: str = "gateway-bot",
     ) -> None:
         self._client = client
@@ -187,7 +187,7 @@ class Autopilot:
         state = self._client.hmget(self._key(environment.name), *fields)
         if state[0]:
             last = str(self._client.hget(self._key(environment.name), "last") or "")
-            stop = Stop(environment.name, int(state[1]), int(state[2] or 0), last)
+            stop = RotationStop(environment.name, int(state[1]), int(state[2] or 0), last)
             # At each turn, for the bot that stopped it may have died before it told anybody.
             self._record(
                 "automatic rotation stopped", "", stop.environment,
@@ -197,7 +197,7 @@ class Autopilot:
             self._tell(stop)
             return 0
         if state[3] and now - float(state[4]) < _TOLD_SECONDS:
-            self._tell(Stop(environment.name, int(state[1]), 0, "", str(state[3])))
+            self._tell(RotationStop(environment.name, int(state[1]), 0, "", str(state[3])))
         if freeze is not None:
             return 0
         places = {one.ref: one.facts.channels for one in tracked}

@@ -43,7 +43,7 @@ class TokenEvent:
 
 
 @dataclass(frozen=True)
-class Delivery:
+class GridDelivery:
     """One request of Event Grid: the code to answer a validation with, or events.
 
     `ignored` counts events of other kinds, or that could not be read.
@@ -54,7 +54,7 @@ class Delivery:
     ignored: int = 0
 
 
-def read(body: bytes, now: float) -> Delivery:
+def read(body: bytes, now: float) -> GridDelivery:
     """Read a request's body; InvalidInput where it is no delivery at all.
 
     `now` (epoch seconds) stands for a missing time, and nothing is from later.
@@ -68,9 +68,9 @@ def read(body: bytes, now: float) -> Delivery:
         raise InvalidInput("The body is neither an event nor a list of them.")
     for item in items:
         if item.get("eventType") == _VALIDATION:
-            return Delivery(validation_code=_code(item))
+            return GridDelivery(validation_code=_code(item))
     events = tuple(event for item in items for event in _events(item, now))
-    return Delivery(events=events, ignored=len(items) - len(events))
+    return GridDelivery(events=events, ignored=len(items) - len(events))
 
 
 def _code(item: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from deploy.actions.codec import Unreadable
 from deploy.errors import GatewayBotError
-from deploy.expiry.record import Facts, Source
+from deploy.expiry.tracked import ExpiryFacts, Source
 from deploy.expiry.tracker import Tracker
 from deploy.gateway import GatewayRef
 from deploy.health.attention import Sign
@@ -86,7 +86,7 @@ class Scanner:
         self._rules_of = rules_of
         self._clusters = clusters
         self._clock = clock
-        self._noted: dict[GatewayRef, tuple[Facts, float]] = {}
+        self._noted: dict[GatewayRef, tuple[ExpiryFacts, float]] = {}
 
     def scan(self) -> bool:
         """Look once, if this bot is the one that does; whether it was."""
@@ -115,7 +115,7 @@ class Scanner:
         """Let another bot scan at once."""
         self._tracker.let_go("warnings-scan")
 
-    def _note(self, facts: Facts) -> bool:
+    def _note(self, facts: ExpiryFacts) -> bool:
         """Whether it is noted; False where its record is left alone."""
         noted = self._noted.get(facts.ref)
         now = self._clock()
@@ -138,7 +138,7 @@ class Scanner:
         return True
 
 
-def facts_of(summary: GatewaySummary, rules: Rules, credential: float | None = None) -> Facts:
+def facts_of(summary: GatewaySummary, rules: Rules, credential: float | None = None) -> ExpiryFacts:
     """What the tracker is to know of one gateway. Pure.
 
     `credential` is when its Entra app's secret or certificate ends, where somebody wrote it down.
@@ -151,7 +151,7 @@ def facts_of(summary: GatewaySummary, rules: Rules, credential: float | None = N
     why = doubts[0] if doubts else ""
     if source == "unknown" and not why:
         why = "Its Secret holds no token whose expiry can be read."
-    return Facts(
+    return ExpiryFacts(
         ref=summary.ref,
         gateway=summary.gateway,
         environment=rules.environment,

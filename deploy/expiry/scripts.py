@@ -5,7 +5,7 @@ keys of a gateway carry the hash tag `{w:<ref>}`. Only commands of Redis 7.0 are
 """
 
 from deploy.actions.versions import guard
-from deploy.expiry.record import VERSION
+from deploy.expiry.tracked import VERSION
 
 PRELUDE = (
     guard(VERSION, "{'newer', {}, {}, '0'}")

@@ -15,9 +15,9 @@ from deploy.actions.codec import Unreadable
 from deploy.actions.connection import now_of, redis_errors
 from deploy.actions.records import DUE, canonical
 from deploy.actions.versions import LeftAlone, Newer
-from deploy.expiry.record import Facts, Tracked, facts_to_mapping, record_name, tracked_of
 from deploy.expiry.scripts import PRELUDE, SCRIPTS
 from deploy.expiry.thresholds import crossed, look_at, snooze_end
+from deploy.expiry.tracked import ExpiryFacts, Tracked, facts_to_mapping, record_name, tracked_of
 from deploy.gateway import GatewayRef
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class Tracker:
         self._left_alone = LeftAlone(log)
 
     @redis_errors
-    def note(self, facts: Facts) -> None:
+    def note(self, facts: ExpiryFacts) -> None:
         """What a scan found of one gateway; a new expiry ends what was said of the old one."""
         self._client.sadd(self._known, str(facts.ref))
         expires = str(round(facts.expires_at * 1000)) if facts.expires_at is not None else ""

@@ -61,7 +61,7 @@ class Placements:
 
 
 @dataclass(frozen=True, order=True)
-class Reason:
+class GoverningReason:
     """Why an environment governs a change.
 
     `by` is the target or place where the gateway was seen (cluster/namespace/name), the pattern of
@@ -73,11 +73,11 @@ class Reason:
 
 
 @dataclass(frozen=True)
-class Governing:
+class GoverningEnvironment:
     """An environment whose requirements must be met, and why."""
 
     environment: str
-    reasons: tuple[Reason, ...]
+    reasons: tuple[GoverningReason, ...]
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class TokenAuthority:
     `behind` are the environments that decided on the token which is replaced, and need not again.
     """
 
-    governing: tuple[Governing, ...]
+    governing: tuple[GoverningEnvironment, ...]
     behind: frozenset[str] = frozenset()
     unlisted: tuple[GatewayRef, ...] = ()
     less_protected: tuple[Place, ...] = ()
@@ -107,7 +107,7 @@ class TokenAuthority:
         """The environments by name."""
         return tuple(each.environment for each in self.governing)
 
-    def beyond(self, decided: Iterable[str]) -> tuple[Governing, ...]:
+    def beyond(self, decided: Iterable[str]) -> tuple[GoverningEnvironment, ...]:
         """What is required by now and was not when the environments `decided` were asked."""
         known = set(decided)
         return tuple(each for each in self.governing if each.environment not in known)
@@ -130,13 +130,13 @@ def token_authority(
     its replacement in place.
     """
     home = environment_of(target, environments)
-    reasons: dict[str, set[Reason]] = {home.name: {Reason("target", str(target))}}
+    reasons: dict[str, set[GoverningReason]] = {home.name: {GoverningReason("target", str(target))}}
     others = placements.seen - {target}
     behind = decided_by if _replaces(change) else frozenset()
     if resource is not None and not change.none:
         rule = next((each for each in rules if each.covers(resource)), None)
         found = (
-            [(name, Reason("governed_by", rule.match)) for name in rule.environments]
+            [(name, GoverningReason("governed_by", rule.match)) for name in rule.environments]
             if rule is not None
             else _inferred(others, placements, environments)
         )
@@ -146,7 +146,7 @@ def token_authority(
     places = [Place(ref, environment_of(ref, environments).name) for ref in sorted(others)]
     listed = {each.name: each for each in environments}
     return TokenAuthority(
-        tuple(Governing(name, tuple(sorted(why))) for name, why in reasons.items()),
+        tuple(GoverningEnvironment(name, tuple(sorted(why))) for name, why in reasons.items()),
         behind,
         unlisted=tuple(p.ref for p in places if _is_unlisted(p.ref, environments)),
         less_protected=tuple(
@@ -166,22 +166,22 @@ def _replaces(change: TokenChange) -> bool:
 
 def _inferred(
     seen: Iterable[GatewayRef], placements: Placements, environments: Sequence[Environment]
-) -> list[tuple[str, Reason]]:
+) -> list[tuple[str, GoverningReason]]:
     """Every listed environment that holds it, or for all that is known may hold it in production."""
     found = [
-        (environment_of(ref, environments).name, Reason("seen", str(ref)))
+        (environment_of(ref, environments).name, GoverningReason("seen", str(ref)))
         for ref in sorted(seen)
         if not _is_unlisted(ref, environments)
     ]
     production = [each for each in environments if each.production]
     found += [
-        (each.name, Reason("never_read", cluster))
+        (each.name, GoverningReason("never_read", cluster))
         for each in production
         for cluster in sorted(placements.never_read)
         if each.reaches(cluster)
     ]
     found += [
-        (home.name, Reason("unidentified", str(ref)))
+        (home.name, GoverningReason("unidentified", str(ref)))
         for ref in sorted(placements.unidentified)
         if (home := environment_of(ref, environments)) in production
     ]

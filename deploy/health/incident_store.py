@@ -12,7 +12,7 @@ from typing import Any
 from deploy.actions.codec import Unreadable
 from deploy.actions.connection import redis_errors
 from deploy.actions.versions import LeftAlone, Newer, guard, reading
-from deploy.health.incidents import Watch, watch_from_mapping, watch_to_mapping
+from deploy.health.incidents import WatchedIncident, watch_from_mapping, watch_to_mapping
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class IncidentStore:
         self._left_alone = LeftAlone(log)
 
     @redis_errors
-    def take(self, subject: str) -> Watch | None:
+    def take(self, subject: str) -> WatchedIncident | None:
         """What is remembered, if this bot is the one that watches; None while another is, as where
         a newer bot has written it. What is damaged is lost: to watch on matters more."""
         name = f"What is remembered of {subject}"
@@ -66,14 +66,14 @@ class IncidentStore:
             return None
         try:
             with reading(name):
-                return watch_from_mapping(json.loads(kept)) if kept else Watch()
+                return watch_from_mapping(json.loads(kept)) if kept else WatchedIncident()
         except Unreadable as damaged:
             log.error("%s Watching begins anew.", damaged.happened)
-            self.save(subject, Watch())
-            return Watch()
+            self.save(subject, WatchedIncident())
+            return WatchedIncident()
 
     @redis_errors
-    def save(self, subject: str, watch: Watch) -> bool:
+    def save(self, subject: str, watch: WatchedIncident) -> bool:
         """Remember it and hold on; False where another bot watches by now."""
         text = json.dumps(watch_to_mapping(watch))
         answer = self._save(keys=[self._key(subject)], args=[self._owner, text, self._lease_ms])

@@ -96,7 +96,7 @@ class Incident:
 
 
 @dataclass(frozen=True)
-class Watch:
+class WatchedIncident:
     """What is remembered of one cluster: since when each trouble is seen, or is gone, and incidents.
 
     Keys of `seen` and `gone` are a gateway and a trouble, `cluster/namespace/name trouble`.
@@ -162,8 +162,8 @@ def minimum_of(deployment: Mapping[str, Any]) -> int:
 
 
 def step(
-    watch: Watch, cluster: str, healths: Sequence[Health] | None, away: str, now: float
-) -> Watch:
+    watch: WatchedIncident, cluster: str, healths: Sequence[Health] | None, away: str, now: float
+) -> WatchedIncident:
     """What is remembered after looking once more; `healths` is None while the cluster is away.
 
     `away` says why it does not answer, in its own words.
@@ -190,11 +190,11 @@ def step(
         if subject not in told:
             fresh.setdefault(subject, {})[trouble] = said
     incidents = _begun(incidents, cluster, fresh, by_ref, seen, now)
-    return Watch(seen, gone, tuple(_without_old(incidents, now)))
+    return WatchedIncident(seen, gone, tuple(_without_old(incidents, now)))
 
 
 def _remembered(
-    watch: Watch, current: Mapping[str, str], hidden: set[str], now: float
+    watch: WatchedIncident, current: Mapping[str, str], hidden: set[str], now: float
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Since when each trouble is seen, and since when one that was seen is gone."""
     seen = {key: watch.seen.get(key, now) for key in current}
@@ -365,14 +365,14 @@ def _without_old(incidents: Iterable[Incident], now: float) -> Iterable[Incident
     )
 
 
-def watch_to_mapping(watch: Watch) -> dict[str, Any]:
+def watch_to_mapping(watch: WatchedIncident) -> dict[str, Any]:
     """What is stored: JSON-able."""
     return dataclasses.asdict(watch)
 
 
-def watch_from_mapping(data: Mapping[str, Any]) -> Watch:
+def watch_from_mapping(data: Mapping[str, Any]) -> WatchedIncident:
     """What `watch_to_mapping` wrote."""
-    return Watch(
+    return WatchedIncident(
         data["seen"],
         data["gone"],
         tuple(

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from deploy.errors import InvalidInput, NotFound
 from deploy.kube.api_errors import missing_namespace
 from deploy.kube.connection import Connection, Query, Stream, Timeouts
-from deploy.kube.kinds import Kind, kind_of
+from deploy.kube.kinds import ResourceKind, kind_of
 from deploy.kube.objects import Manifest
 from deploy.kube.pod_reads import PodReads
 from deploy.kube.shapes import Shape
@@ -337,7 +337,7 @@ class Cluster(PodReads):
 
     def _read(
         self,
-        kind: Kind,
+        kind: ResourceKind,
         namespace: str | None,
         name: str | None,
         *,
@@ -383,7 +383,7 @@ def _applying(
     return lambda: cluster.apply(manifest, dry_run=dry_run, force=force)
 
 
-def _address(manifest: Manifest) -> tuple[Kind, str | None, str]:
+def _address(manifest: Manifest) -> tuple[ResourceKind, str | None, str]:
     kind = kind_of(str(manifest.get("kind", "")))
     metadata: Any = manifest.get("metadata") or {}
     if not metadata.get("name"):

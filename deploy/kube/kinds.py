@@ -7,7 +7,7 @@ from deploy.errors import InvalidInput
 
 
 @dataclass(frozen=True)
-class Kind:
+class ResourceKind:
     """One kind. `plural` is the name of its resource in paths and in access rules."""
 
     api_version: str
@@ -35,25 +35,25 @@ class Kind:
 
 
 _KINDS = (
-    Kind("v1", "ConfigMap", "configmaps"),
-    Kind("v1", "Event", "events"),
-    Kind("v1", "Namespace", "namespaces", namespaced=False),
-    Kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims"),
-    Kind("v1", "Pod", "pods"),
-    Kind("v1", "Secret", "secrets"),
-    Kind("v1", "Service", "services"),
-    Kind("v1", "ServiceAccount", "serviceaccounts"),
-    Kind("apps/v1", "Deployment", "deployments"),
-    Kind("apps/v1", "ReplicaSet", "replicasets"),
-    Kind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
-    Kind("coordination.k8s.io/v1", "Lease", "leases"),
-    Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
+    ResourceKind("v1", "ConfigMap", "configmaps"),
+    ResourceKind("v1", "Event", "events"),
+    ResourceKind("v1", "Namespace", "namespaces", namespaced=False),
+    ResourceKind("v1", "PersistentVolumeClaim", "persistentvolumeclaims"),
+    ResourceKind("v1", "Pod", "pods"),
+    ResourceKind("v1", "Secret", "secrets"),
+    ResourceKind("v1", "Service", "services"),
+    ResourceKind("v1", "ServiceAccount", "serviceaccounts"),
+    ResourceKind("apps/v1", "Deployment", "deployments"),
+    ResourceKind("apps/v1", "ReplicaSet", "replicasets"),
+    ResourceKind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
+    ResourceKind("coordination.k8s.io/v1", "Lease", "leases"),
+    ResourceKind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
 )
 
 _BY_NAME = {kind.kind: kind for kind in _KINDS}
 
 
-def kind_of(name: str) -> Kind:
+def kind_of(name: str) -> ResourceKind:
     """The kind of that name, as manifests write it. InvalidInput for one the bot does not use."""
     try:
         return _BY_NAME[name]

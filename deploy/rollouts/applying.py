@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
+from deploy.actions.action import PLAN, Action, Outcome, State
 from deploy.actions.executor import Outgrown
-from deploy.actions.record import PLAN, Action, Outcome, State
 from deploy.annotations import ACTION_ANNOTATION
 from deploy.errors import NotFound
 from deploy.gateway import GatewayRef

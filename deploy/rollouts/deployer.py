@@ -6,8 +6,8 @@ Every step may be repeated, by this bot or by another that takes over when this 
 import time
 from collections.abc import Callable
 
+from deploy.actions.action import Action, Outcome
 from deploy.actions.executor import Run
-from deploy.actions.record import Action, Outcome
 from deploy.errors import GatewayBotError
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest

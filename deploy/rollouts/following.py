@@ -2,7 +2,7 @@
 
 from deploy.kube.cluster import Cluster
 from deploy.observed.progress import Progress, progress_to_mapping
-from deploy.rollouts.rollout import Stop, explain, follow
+from deploy.rollouts.rollout import StopSignal, explain, follow
 from deploy.rollouts.work import Work
 from deploy.specs.gateway_spec import GatewaySpec
 
@@ -15,7 +15,7 @@ def follow_through(
     cluster: Cluster,
     spec: GatewaySpec,
     margin: float = MARGIN,
-    stop: Stop | None = None,
+    stop: StopSignal | None = None,
 ) -> Progress:
     """How the rollout ended; one that did not finish with what its pods last said.
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from deploy.actions.record import Step
+from deploy.actions.action import Step
 from deploy.observed.progress import Progress
 
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from deploy.actions.action import LOOK, Action, Outcome, State
 from deploy.actions.executor import Outgrown, Run
-from deploy.actions.record import LOOK, Action, Outcome, State
 from deploy.annotations import MANAGER
 from deploy.azure import ApimInstance, resource_of
 from deploy.errors import Conflict, GatewayBotError, NotFound, Refused, Unavailable
@@ -41,7 +41,7 @@ ASK = "regenerate"
 
 
 @dataclass(frozen=True)
-class Held:
+class TokenHolder:
     """A pod, or where `pod` is empty a Secret alone, and what is known of the token there."""
 
     ref: GatewayRef
@@ -55,8 +55,8 @@ class Held:
 class Holding:
     """Every token of one gateway resource that there is on the clusters."""
 
-    pods: tuple[Held, ...]
-    spare: tuple[Held, ...]
+    pods: tuple[TokenHolder, ...]
+    spare: tuple[TokenHolder, ...]
 
     @property
     def refs(self) -> tuple[GatewayRef, ...]:
@@ -125,8 +125,8 @@ class Survey:
 
     def holding(self, spec: GatewaySpec) -> Holding:
         """Look now. Unavailable where a cluster cannot be looked at: it might hold one."""
-        pods: list[Held] = []
-        spare: list[Held] = []
+        pods: list[TokenHolder] = []
+        spare: list[TokenHolder] = []
         for name, cache in self._caches.items():
             snapshot = cache.read()
             if snapshot.stale or snapshot.pods_unread:
@@ -282,7 +282,7 @@ def _named_by(deployment: Manifest) -> str:
     return inline.gateway if inline else inventory.apim_gateway_of(deployment)
 
 
-def _held_by_pods(cluster: Cluster, gateway: CachedGateway) -> list[Held]:
+def _held_by_pods(cluster: Cluster, gateway: CachedGateway) -> list[TokenHolder]:
     ref = gateway.ref
     selected = gateway.deployment["spec"]["selector"].get("matchLabels") or {}
     chosen = ",".join(f"{name}={value}" for name, value in sorted(selected.items()))
@@ -292,10 +292,10 @@ def _held_by_pods(cluster: Cluster, gateway: CachedGateway) -> list[Held]:
         name = pod["metadata"]["name"]
         if used is None:
             if not _signs_in(cluster, pod):
-                found.append(Held(ref, name, "", None, "it is in no Secret"))
+                found.append(TokenHolder(ref, name, "", None, "it is in no Secret"))
             continue
         told = read_one(cluster, (ref.namespace, *used))
-        found.append(Held(ref, name, used[0], told.facts, told.error))
+        found.append(TokenHolder(ref, name, used[0], told.facts, told.error))
     return found
 
 
@@ -310,11 +310,13 @@ def _signs_in(cluster: Cluster, pod: Manifest) -> bool:
     return sign_in.sign_in(like, settings) != "token"
 
 
-def _held_by_secrets(cluster: Cluster, gateway: CachedGateway) -> list[Held]:
+def _held_by_secrets(cluster: Cluster, gateway: CachedGateway) -> list[TokenHolder]:
     if inventory.managed_by(gateway.deployment) != MANAGER:
         return []
     spec = installed(cluster, gateway.ref).spec
-    return [Held(gateway.ref, "", facts.name, facts) for facts in token_secrets(cluster, spec)]
+    return [
+        TokenHolder(gateway.ref, "", facts.name, facts) for facts in token_secrets(cluster, spec)
+    ]
 
 
 def _key_of(action: Action) -> KeyType:
@@ -339,15 +341,15 @@ def _life(facts: SecretFacts | None) -> str:
     return f"good until {minute(facts.expires_at)}"
 
 
-def _counted(held: Sequence[Held]) -> str:
+def _counted(held: Sequence[TokenHolder]) -> str:
     return "1 pod" if len(held) == 1 else f"{len(held)} pods"
 
 
-def _named(held: Iterable[Held]) -> str:
+def _named(held: Iterable[TokenHolder]) -> str:
     names = [f"{h.ref.cluster}/{h.ref.namespace}/{h.pod}" for h in held]
     more = len(names) - 10
     return ", ".join(names[:10]) + (f" and {more} more" if more > 0 else "")
 
 
-def _refs(held: Iterable[Held]) -> str:
+def _refs(held: Iterable[TokenHolder]) -> str:
     return ", ".join(dict.fromkeys(str(h.ref) for h in held))

@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from deploy.actions.action import Action, Outcome, State
 from deploy.actions.executor import Run
 from deploy.actions.fencing import lease_name
-from deploy.actions.record import Action, Outcome, State
 from deploy.errors import GatewayBotError, NotFound, Unavailable
 from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster

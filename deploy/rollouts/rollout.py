@@ -38,7 +38,7 @@ _LOG_LINES = 20
 _LOG_LENGTH = 2000
 
 
-class Stop(Protocol):
+class StopSignal(Protocol):
     """Why to look no further, whatever the rollout does."""
 
     def is_set(self) -> bool:
@@ -117,7 +117,7 @@ def follow(
     *,
     deadline: float,
     on_progress: Callable[[Progress], None],
-    stop: Stop,
+    stop: StopSignal,
 ) -> Progress:
     """Watch the rollout until it is complete, has failed, or has not got on for `deadline` seconds.
 

@@ -2,7 +2,7 @@
 
 import datetime
 
-from deploy.actions.record import Outcome, State
+from deploy.actions.action import Outcome, State
 from deploy.errors import GatewayBotError, Unavailable
 from deploy.observed.progress import Progress
 from deploy.rollouts.collecting import Collected

@@ -8,8 +8,8 @@ import datetime
 import time
 from collections.abc import Callable
 
+from deploy.actions.action import Action, Outcome
 from deploy.actions.executor import Run
-from deploy.actions.record import Action, Outcome
 from deploy.errors import GatewayBotError
 from deploy.kube.cluster import Cluster
 from deploy.observed.progress import Progress

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from deploy.actions.record import Action, Outcome, State
+from deploy.actions.action import Action, Outcome, State
 from deploy.annotations import ACTION_ANNOTATION, SPEC_ANNOTATION
 from deploy.errors import GatewayBotError, NotFound, Unavailable
 from deploy.kube.cluster import Cluster

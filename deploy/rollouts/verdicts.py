@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 
-from deploy.actions.record import Outcome, State
+from deploy.actions.action import Outcome, State
 from deploy.observed.progress import Progress
 from deploy.plans.plan import Plan
 from deploy.rollouts.reasons import Cause, Reason, reason_of

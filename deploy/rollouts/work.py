@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import TypeVar
 
+from deploy.actions.action import Action, Outcome, State
 from deploy.actions.executor import Run
-from deploy.actions.record import Action, Outcome, State
 from deploy.errors import GatewayBotError, NotFound, Unavailable
 from deploy.retry import RunLost, patiently
 

@@ -7,7 +7,7 @@ Only the bot asks for it, by a request in the inbox, so that it is done whatever
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from deploy.actions.record import Action
+from deploy.actions.action import Action
 from deploy.actions.store import ActionStore
 from deploy.changes.propose import Proposer
 from handlers.actions.asking import in_person, shown

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from slack_sdk import WebClient
 
-from deploy.actions.record import ChangeRequest
+from deploy.actions.action import ChangeRequest
 from deploy.azure import Waiting
 from deploy.changes.propose import Ask, Proposal, Proposer
 from deploy.errors import Unavailable

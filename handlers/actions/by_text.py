@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from deploy.actions.action import Action
 from deploy.actions.decision import Decision
-from deploy.actions.record import Action
 from deploy.actions.store import ActionStore
 from deploy.changes.decide import Decider
 from deploy.errors import NotFound

@@ -11,8 +11,8 @@ from typing import Any
 
 from slack_sdk import WebClient
 
+from deploy.actions.action import Action
 from deploy.actions.decision import Decision
-from deploy.actions.record import Action
 from deploy.actions.store import ActionStore
 from deploy.changes.decide import By, Decider
 from deploy.changes.policies import Policies

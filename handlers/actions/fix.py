@@ -1,6 +1,6 @@
 """The Fix buttons under a plan: the same once more, with what a rule advises."""
 
-from deploy.actions.record import State
+from deploy.actions.action import State
 from deploy.changes.decide import By
 from deploy.plans.plan import Plan
 from handlers.actions import again

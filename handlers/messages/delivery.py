@@ -17,8 +17,8 @@ from typing import Any
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
+from deploy.actions.action import Action, Event
 from deploy.actions.outbox import Delivery, Outbox
-from deploy.actions.record import Action, Event
 from deploy.deadline import Deadline
 from deploy.errors import GatewayBotError
 from handlers.messages.budget import Budgets

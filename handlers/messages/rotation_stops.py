@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from slack_sdk.errors import SlackApiError, SlackClientError
 
-from deploy.expiry.autopilot import Stop
+from deploy.expiry.autopilot import RotationStop
 from handlers.messages.notices import Poster
 from handlers.views import expiry as view
 
@@ -19,7 +19,7 @@ class RotationStops:
         self._poster = poster
         self._channels = channels
 
-    def post(self, stop: Stop) -> None:
+    def post(self, stop: RotationStop) -> None:
         """Post it once in each channel; calling it again is safe. Raises what Redis raises."""
         text, blocks = view.goes_on(stop) if stop.resumed_by else view.stopped(stop)
         what = "resumed" if stop.resumed_by else "stopped"

@@ -17,7 +17,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from deploy.actions.codec import Unreadable
 from deploy.deadline import Deadline
 from deploy.errors import GatewayBotError
-from deploy.expiry.record import Entry, Told, Tracked
+from deploy.expiry.tracked import Notified, Tracked, WarningEntry
 from deploy.expiry.tracker import Tracker
 from deploy.gateway import GatewayRef
 from handlers.messages.budget import Budgets
@@ -185,14 +185,14 @@ class Warner:
         if tracked is None or channel not in tracked.behind():
             self._tracker.paid(ref, channel)
             return 0
-        told = tracked.told.get(channel, Told())
+        told = tracked.told.get(channel, Notified())
         if told.episode != tracked.episode:
-            told = Told(episode=tracked.episode)
+            told = Notified(episode=tracked.episode)
         if not told.ts:
             ts = self._found(channel, None, told, _payload(tracked))
             if ts is None:
                 return self._root(channel, tracked)
-            told = Told(told.episode, ts, entry=told.upto)
+            told = Notified(told.episode, ts, entry=told.upto)
             self._tracker.sent(
                 ref, channel, episode=told.episode, ts=ts, version=0, entry=told.entry
             )
@@ -226,7 +226,7 @@ class Warner:
         self._tracker.paid(tracked.ref, channel)
         return 1
 
-    def _more(self, channel: str, tracked: Tracked, told: Told) -> int:
+    def _more(self, channel: str, tracked: Tracked, told: Notified) -> int:
         """Bring the message up to date, then tell in its thread what happened since."""
         if self._budgets.update() > 0:
             raise _Later(2.0)
@@ -234,7 +234,7 @@ class Warner:
         self._slack.chat_update(channel=channel, ts=told.ts, text=text, blocks=blocks)
         for entry in _untold(tracked, told):
             self._note(channel, tracked, told, entry)
-            told = Told(told.episode, told.ts, told.version, entry.number)
+            told = Notified(told.episode, told.ts, told.version, entry.number)
         self._tracker.sent(
             tracked.ref,
             channel,
@@ -246,7 +246,7 @@ class Warner:
         self._tracker.paid(tracked.ref, channel)
         return 1
 
-    def _note(self, channel: str, tracked: Tracked, told: Told, entry: Entry) -> None:
+    def _note(self, channel: str, tracked: Tracked, told: Notified, entry: WarningEntry) -> None:
         text, broadcast = view.note(entry)
         payload = {**_payload(tracked), "entry": entry.number}
         if self._found(channel, told.ts, told, payload) is None:
@@ -283,7 +283,7 @@ class Warner:
             raise
 
     def _found(
-        self, channel: str, thread: str | None, told: Told, payload: Mapping[str, Any]
+        self, channel: str, thread: str | None, told: Notified, payload: Mapping[str, Any]
     ) -> str | None:
         """Where the message is that a try which was cut short may have posted."""
         if told.posting is None:
@@ -309,7 +309,7 @@ class Warner:
         self._not_before[channel] = self._clock() + wait
 
 
-def _untold(tracked: Tracked, told: Told) -> list[Entry]:
+def _untold(tracked: Tracked, told: Notified) -> list[WarningEntry]:
     return [
         entry
         for entry in tracked.entries

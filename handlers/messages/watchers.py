@@ -15,7 +15,7 @@ from deploy.errors import GatewayBotError
 from deploy.gateway import GatewayRef
 from deploy.health.cache import ClusterCache
 from deploy.health.incident_store import IncidentStore
-from deploy.health.incidents import Health, Incident, Watch, health_of, step
+from deploy.health.incidents import Health, Incident, WatchedIncident, health_of, step
 from deploy.health.levels import Levels
 from handlers.messages.budget import Budgets
 from handlers.messages.posting import CLOSED
@@ -117,7 +117,7 @@ class Watchers:
 
     def _watch(
         self, cluster: str, channel: str, healths: list[Health] | None, away: str
-    ) -> Watch | None:
+    ) -> WatchedIncident | None:
         """What is remembered then; None where another bot watches."""
         subject = _subject(cluster, channel)
         known = self._store.take(subject)
@@ -131,7 +131,9 @@ class Watchers:
                 watch = self._tell(subject, channel, watch, incident)
         return watch
 
-    def _tell(self, subject: str, channel: str, watch: Watch, incident: Incident) -> Watch:
+    def _tell(
+        self, subject: str, channel: str, watch: WatchedIncident, incident: Incident
+    ) -> WatchedIncident:
         """Pay what the incident owes to its channel; what fails is owed the next time."""
         budget = self._budgets
         if (budget.update() if incident.message else budget.post(channel)) > 0:
@@ -148,7 +150,7 @@ class Watchers:
             told = dataclasses.replace(trying, told=trying.version, replies=())
         return self._kept(subject, watch, told)
 
-    def _kept(self, subject: str, watch: Watch, incident: Incident) -> Watch:
+    def _kept(self, subject: str, watch: WatchedIncident, incident: Incident) -> WatchedIncident:
         changed = dataclasses.replace(
             watch,
             incidents=tuple(incident if i.id == incident.id else i for i in watch.incidents),

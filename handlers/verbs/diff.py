@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from deploy.access import Right
-from deploy.actions.record import action_id
+from deploy.actions.action import action_id
 from deploy.health.cache import ClusterCache
 from deploy.kube.cluster import Cluster
 from deploy.observed.installed import installed

@@ -12,7 +12,7 @@ from deploy.actions.audit import AuditLog
 from deploy.changes.authority import Authority
 from deploy.changes.kinds import ROTATE
 from deploy.errors import GatewayBotError, InvalidInput, NotFound
-from deploy.expiry.record import Tracked
+from deploy.expiry.tracked import Tracked
 from deploy.expiry.tracker import Tracker
 from deploy.gateway import GatewayRef
 from deploy.health.cache import ClusterCache

@@ -78,7 +78,7 @@ def run(needs: Needs, request: Request) -> Reply | None:
         since_seconds=asked.since,
         previous=asked.previous,
     )
-    told = view.Told(batch.pods, len(batch.lines), 0, batch.trouble)
+    told = view.ReadSoFar(batch.pods, len(batch.lines), 0, batch.trouble)
     shown, more = view.lines(batch.lines, told)
     top = post(needs.slack, request.channel, request.user, text=asked.title)
     post(
@@ -127,7 +127,7 @@ class _Tail:
         self._recent = recent[-view.SHOWN :]
         for text in view.texts_of(batch.lines, batch.pods):
             self._keep(text)
-        told = view.Told(batch.pods, self._total, self._skipped, batch.trouble)
+        told = view.ReadSoFar(batch.pods, self._total, self._skipped, batch.trouble)
         shown, self.more = view.lines(self._recent, told, waiting=True)
         return shown
 

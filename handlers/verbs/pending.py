@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from deploy.access import Right
-from deploy.actions.record import Action, State
+from deploy.actions.action import Action, State
 from deploy.actions.store import ActionStore
 from deploy.changes.decide import Decider
 from deploy.errors import GatewayBotError

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from slack_sdk import WebClient
 
 from deploy.access import Right
-from deploy.actions.record import Action, State, action_id
+from deploy.actions.action import Action, State, action_id
 from deploy.actions.store import ActionStore
 from deploy.changes.decide import By, Decider
 from deploy.changes.kinds import ROTATE

@@ -14,7 +14,7 @@ from typing import TypeVar
 from slack_sdk import WebClient
 
 from deploy.access import Environment, Right
-from deploy.actions.audit import AuditLog, Entry
+from deploy.actions.audit import AuditEntry, AuditLog
 from deploy.azure import ApimInstance
 from deploy.errors import GatewayBotError, InvalidInput
 from deploy.gateway import GatewayRef
@@ -208,7 +208,7 @@ def _tags(registry: Registry) -> Sequence[str]:
     return _soon(registry.tags, ())
 
 
-def _done(audit: AuditLog, ref: GatewayRef) -> Sequence[Entry]:
+def _done(audit: AuditLog, ref: GatewayRef) -> Sequence[AuditEntry]:
     """What was last done with it, as the audit trail has it."""
     return _soon(lambda: audit.read(ref, _ENTRIES, steps=False), ())
 

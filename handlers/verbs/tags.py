@@ -30,7 +30,8 @@ def run(needs: Needs, request: Request) -> Reply:
     found, failed = everywhere(needs.caches)
     running = Counter(summary.tag for summary in found)
     rows = [
-        view.Row(tag, support(tag, known), running[tag], tag in known) for tag in {*known, *running}
+        view.TagRow(tag, support(tag, known), running[tag], tag in known)
+        for tag in {*known, *running}
     ]
     whole = bool(request.options.get("all"))
     return view.listing(rows, sorted(failed), needs.image_repository, needs.command, whole)

@@ -63,7 +63,7 @@ def run(needs: Needs, request: Request) -> Reply | None:
     if earlier is not None and earlier.made_by != request.id:
         # It ends with the new one: what shows it as open, or rests on it, is to say so.
         needs.windows.close(earlier.key, by=request.user)
-        tell_ended(needs.slack, needs.windows, needs.store)
+        report_ended(needs.slack, needs.windows, needs.store)
     window = needs.windows.open(
         ref, person, by=request.user, reason=reason, seconds=seconds, request_id=request.id
     )
@@ -93,11 +93,11 @@ def _close(needs: Needs, request: Request) -> Reply:
     if window is None:
         raise NotFound(f"No window is open for that person on {ref}.")
     needs.windows.close(window.key, by=request.user)
-    tell_ended(needs.slack, needs.windows, needs.store)
+    report_ended(needs.slack, needs.windows, needs.store)
     return Reply(f"The window for <@{person}> on {ref} is closed.")
 
 
-def tell_ended(slack: WebClient, windows: Windows, store: ActionStore) -> None:
+def report_ended(slack: WebClient, windows: Windows, store: ActionStore) -> None:
     """Have the messages of windows that are over say so, and end what waits for a confirmation
     within one of them."""
     ended = windows.ended()
@@ -136,7 +136,7 @@ def close(needs: Needs, click: Click) -> None:
             environment = needs.authority.environment(window.ref)
             needs.authority.check(Right.CLOSE_WINDOW, click.user, environment)
             needs.windows.close(key, by=click.user)
-            tell_ended(needs.slack, needs.windows, needs.store)
+            report_ended(needs.slack, needs.windows, needs.store)
             reply = None
     except GatewayBotError as error:
         reply = errors.trouble(error)

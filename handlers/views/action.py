@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 
-from deploy.actions.record import Action, State
+from deploy.actions.action import Action, State
 from deploy.plans.plan import Plan
 from deploy.policy import People, Requirement
 from deploy.rollouts.reasons import Cause

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from deploy.actions.record import Action, State
+from deploy.actions.action import Action, State
 from handlers.views import action as action_view
 from handlers.views.reply import Block, Reply
 from handlers.views.text import button, context, date, escape, header, section

@@ -12,7 +12,7 @@ REASON = "deny_reason"
 
 
 @dataclass(frozen=True)
-class Denial:
+class DenialForm:
     """What was sent: which plan of which action, and why; `copy` is the response_url of the copy of
     its message that was clicked, if it was one."""
 
@@ -53,11 +53,11 @@ def ask(action_id: str, digest: str, channel: str, copy: str) -> View:
     }
 
 
-def read(private_metadata: str, values: Mapping[str, Mapping[str, Any]]) -> Denial:
+def read(private_metadata: str, values: Mapping[str, Mapping[str, Any]]) -> DenialForm:
     """What the modal was sent with."""
     kept = json.loads(private_metadata)
     reason = str(((values.get(REASON) or {}).get(REASON) or {}).get("value") or "")
-    return Denial(
+    return DenialForm(
         str(kept["id"]),
         str(kept["digest"]),
         str(kept["channel"]),

@@ -1,6 +1,6 @@
 """The whole plan of an action, and every step of its runs so far, in a modal."""
 
-from deploy.actions.record import Action
+from deploy.actions.action import Action
 from handlers.views import plan as plan_view
 from handlers.views.reply import Block, View
 from handlers.views.text import context, counted, cut, date, escape, fence, section

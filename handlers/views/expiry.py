@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from deploy.expiry.autopilot import Stop
-from deploy.expiry.record import AZURE_EVENTS, AZURE_EXPIRED, Entry, Tracked
+from deploy.expiry.autopilot import RotationStop
+from deploy.expiry.tracked import AZURE_EVENTS, AZURE_EXPIRED, Tracked, WarningEntry
 from deploy.gateway import GatewayRef
 from handlers.views.reply import Block, Reply, View
 from handlers.views.text import button, context, counted, cut, date, duration, escape, section
@@ -60,7 +60,7 @@ def message(tracked: Tracked) -> tuple[str, list[Block]]:
     return f"{tracked.ref} {headline}", blocks
 
 
-def note(entry: Entry) -> tuple[str, bool]:
+def note(entry: WarningEntry) -> tuple[str, bool]:
     """One line of the thread, and whether the channel sees it as well."""
     expires = f" {date(entry.expires_at)}" if entry.expires_at else ""
     if entry.event == "warning":
@@ -131,7 +131,7 @@ def snooze_read(private_metadata: str, values: Mapping[str, Mapping[str, Any]]) 
     return str(kept["ref"]), str(kept["channel"]), reason, str(chosen.get("value", ""))
 
 
-def stopped(stop: Stop) -> tuple[str, list[Block]]:
+def stopped(stop: RotationStop) -> tuple[str, list[Block]]:
     """That nothing more is rotated on its own, and how it goes on."""
     title = f"Automatic rotation stopped in {stop.environment}"
     what = counted(stop.failures, "rotation")
@@ -152,7 +152,7 @@ def resumed(blocks: Sequence[Block], environment: str, user: str) -> tuple[str, 
     return text, [*(kept or [section(f"*{escape(text)}*")]), context(f"Resumed by <@{user}>.")]
 
 
-def goes_on(stop: Stop) -> tuple[str, list[Block]]:
+def goes_on(stop: RotationStop) -> tuple[str, list[Block]]:
     """That a stop is over, for each channel that heard of it."""
     text = f"Automatic rotation goes on in {stop.environment}"
     who = f":arrow_forward: <@{stop.resumed_by}> resumed automatic rotation in "
@@ -248,7 +248,7 @@ def _meaning(tracked: Tracked) -> str:
     return f"It expires {date(expires_at)}. From then on its pods get no configuration from Azure."
 
 
-def _said(entry: Entry) -> str:
+def _said(entry: WarningEntry) -> str:
     what = "has expired" if entry.event == AZURE_EXPIRED else "is about to expire"
     return f":cloud: Azure reports that the token of instance `{escape(entry.detail)}` {what}."
 

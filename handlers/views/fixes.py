@@ -2,7 +2,7 @@
 
 import json
 
-from deploy.actions.record import Action
+from deploy.actions.action import Action
 from deploy.plans.plan import Plan
 from handlers.views.reply import Block
 from handlers.views.text import button

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 
-from deploy.actions.audit import Entry
+from deploy.actions.audit import AuditEntry
 from deploy.gateway import GatewayRef
 from deploy.observed.history import Revision
 from deploy.plans.plan import Plan
@@ -29,7 +29,7 @@ _SECTIONS = 4
 _LINES = 10
 
 
-def trail(entries: Sequence[Entry], gone: str = "") -> Reply:
+def trail(entries: Sequence[AuditEntry], gone: str = "") -> Reply:
     """Who did what, newest first; `gone` is the name of a gateway that does not run any more."""
     lines = _trail(entries)
     if not lines:
@@ -50,7 +50,7 @@ def _sections(lines: Sequence[str]) -> list[str]:
     return texts
 
 
-def _trail(entries: Sequence[Entry]) -> list[str]:
+def _trail(entries: Sequence[AuditEntry]) -> list[str]:
     lines = []
     for entry in entries:
         who = f" by <@{entry.who}>" if entry.who[:1] in ("U", "W") and entry.who.isalnum() else ""
@@ -62,12 +62,12 @@ def _trail(entries: Sequence[Entry]) -> list[str]:
     return lines
 
 
-def action_of(entry: Entry) -> str:
+def action_of(entry: AuditEntry) -> str:
     """The action's id, to be asked for with; empty where the entry is of none."""
     return f" (`{escape(entry.action)}`)" if entry.action else ""
 
 
-def _why(entry: Entry) -> str:
+def _why(entry: AuditEntry) -> str:
     """The reason that was given, or how it ended; empty where the entry has neither."""
     try:
         detail = json.loads(entry.detail)
@@ -82,7 +82,7 @@ def _why(entry: Entry) -> str:
 def history(
     ref: GatewayRef,
     known: Sequence[Revision],
-    entries: Sequence[Entry],
+    entries: Sequence[AuditEntry],
     now: float,
     command: str,
 ) -> Reply:

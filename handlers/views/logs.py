@@ -16,7 +16,7 @@ _TROUBLES = 5
 
 
 @dataclass(frozen=True)
-class Told:
+class ReadSoFar:
     """What is known beside the lines."""
 
     pods: Sequence[str] = ()
@@ -25,7 +25,7 @@ class Told:
     trouble: Sequence[str] = ()
 
 
-def lines(found: Sequence[Line], told: Told, *, waiting: bool = False) -> tuple[Reply, bool]:
+def lines(found: Sequence[Line], told: ReadSoFar, *, waiting: bool = False) -> tuple[Reply, bool]:
     """The newest lines that fit, the oldest of them first; and whether that is not all of them."""
     texts = texts_of(found, told.pods)
     shown: list[str] = []
@@ -50,7 +50,7 @@ def lines(found: Sequence[Line], told: Told, *, waiting: bool = False) -> tuple[
     return reply, more
 
 
-def _nothing(told: Told, waiting: bool) -> str:
+def _nothing(told: ReadSoFar, waiting: bool) -> str:
     """Why there is no line."""
     if waiting:
         return "Nothing yet."

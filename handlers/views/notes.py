@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from deploy.actions.record import Action, Event
+from deploy.actions.action import Action, Event
 from deploy.policy import Policy
 from handlers.views.action import agreed, mentions, value
 from handlers.views.reply import Block

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from deploy.actions.record import Action, State
+from deploy.actions.action import Action, State
 from handlers.views.reply import Block
 from handlers.views.text import cut, escape, fence, section, table
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from deploy.actions.audit import Entry
+from deploy.actions.audit import AuditEntry
 from deploy.health.cache import ReplicaCount
 from deploy.health.status import GatewayDetail, GatewaySummary, PodStatus
 from deploy.images import Support
@@ -36,7 +36,7 @@ def detail(
     support: Support,
     portal: str,
     now: float,
-    done: Sequence[Entry] = (),
+    done: Sequence[AuditEntry] = (),
 ) -> Reply:
     """`portal` is a link to the gateway's own page in the Azure portal; empty where it is unknown.
 
@@ -197,7 +197,7 @@ def _actions(gateway: GatewayDetail, now: float) -> list[str]:
     return found
 
 
-def _last_done(entries: Sequence[Entry], now: float) -> list[str]:
+def _last_done(entries: Sequence[AuditEntry], now: float) -> list[str]:
     """How each of the last actions stands: its newest entry that is no step on the way."""
     found: dict[str, str] = {}
     for entry in entries:

@@ -11,7 +11,7 @@ _LIMIT = 2900
 
 
 @dataclass(frozen=True)
-class Row:
+class TagRow:
     """One tag, or what a gateway runs instead of one: its support, how many gateways run it, and
     whether the registry has it."""
 
@@ -22,7 +22,7 @@ class Row:
 
 
 def listing(
-    rows: Sequence[Row], silent: Sequence[str], repository: str, command: str, whole: bool
+    rows: Sequence[TagRow], silent: Sequence[str], repository: str, command: str, whole: bool
 ) -> Reply:
     """Versions first, the newest before the others. Unless `whole`, those that have no support are
     counted only where no gateway runs them. `silent` names clusters that were not heard."""
@@ -50,7 +50,7 @@ def listing(
     return Reply(f"{counted(len(rows), 'tag')}{worse}", tuple(blocks))
 
 
-def _line(row: Row) -> tuple[str, str, str]:
+def _line(row: TagRow) -> tuple[str, str, str]:
     said = row.support.summary
     if not row.tag:
         said = "no tag: latest, not for production"

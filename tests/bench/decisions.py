@@ -19,8 +19,8 @@ from typing import Any
 import redis
 
 from bot.sandbox.valkey import Valkey
+from deploy.actions.action import State
 from deploy.actions.connection import connect
-from deploy.actions.record import State
 from deploy.actions.store import ActionStore
 from deploy.gateway import GatewayRef
 from deploy.plans.requests import DeployRequest

@@ -10,8 +10,8 @@ from typing import Any
 
 from bot.sandbox.valkey import Valkey
 from deploy.actions.connection import connect
-from deploy.expiry.record import Facts
 from deploy.expiry.thresholds import DEFAULT
+from deploy.expiry.tracked import ExpiryFacts
 from deploy.expiry.tracker import Tracker
 from deploy.gateway import GatewayRef
 
@@ -55,7 +55,9 @@ def _fill(tracker: Tracker, client: Any, gateways: int) -> None:
     for number in range(gateways):
         ref = GatewayRef(f"cluster-{number % 7}", "prod", f"edge-{number}")
         left = (20 + number / 1000) * _DAY
-        facts = Facts(ref, ref.name, "production", now + left, "annotation", DEFAULT, ("C0ALERTS",))
+        facts = ExpiryFacts(
+            ref, ref.name, "production", now + left, "annotation", DEFAULT, ("C0ALERTS",)
+        )
         tracker.note(facts)
 
 

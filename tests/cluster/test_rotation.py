@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.sandbox.node.addresses import LOOPBACK, routed_range
-from deploy.actions.record import State
+from deploy.actions.action import State
 from deploy.kube.cluster import connect
 from deploy.specs.options import Placement, Toleration
 from tests.cluster.conftest import joined

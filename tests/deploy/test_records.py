@@ -19,13 +19,13 @@ from deploy.expiry.autopilot import try_of
 from deploy.expiry.azure_events import AzureEvents
 from deploy.expiry.event_grid import TokenEvent
 from deploy.expiry.notices import Notices, Turn
-from deploy.expiry.record import Facts, facts_to_mapping
 from deploy.expiry.scanner import Rules, Scan, Scanner
 from deploy.expiry.thresholds import DEFAULT
+from deploy.expiry.tracked import ExpiryFacts, facts_to_mapping
 from deploy.expiry.tracker import Tracker
 from deploy.gateway import GatewayRef
 from deploy.health.incident_store import IncidentStore
-from deploy.health.incidents import Member, MemberChange, Watch
+from deploy.health.incidents import Member, MemberChange, WatchedIncident
 from deploy.health.live_messages import LiveMessages
 from deploy.health.status import GatewaySummary
 from deploy.kube.objects import Manifest
@@ -78,8 +78,8 @@ def left_alone(client: Any, caplog: pytest.LogCaptureFixture) -> Iterator[Callab
     assert "a newer one wrote it" in said[0]
 
 
-def facts(ref: GatewayRef, expires_at: float) -> Facts:
-    return Facts(ref, ref.name, "development", expires_at, "annotation", DEFAULT, (CHANNEL,))
+def facts(ref: GatewayRef, expires_at: float) -> ExpiryFacts:
+    return ExpiryFacts(ref, ref.name, "development", expires_at, "annotation", DEFAULT, (CHANNEL,))
 
 
 def summary(ref: GatewayRef, expires_at: float) -> GatewaySummary:
@@ -204,7 +204,7 @@ def test_incidents_of_a_newer_bot_are_left_to_it(
     store = IncidentStore(client, "bot-1")
     assert store.take(SUBJECT) is None
     assert store.take(SUBJECT) is None
-    assert not store.save(SUBJECT, Watch())
+    assert not store.save(SUBJECT, WatchedIncident())
     store.release(SUBJECT)
 
 
@@ -214,7 +214,7 @@ def test_incidents_that_are_damaged_are_watched_anew_and_said_once(
     restore(client, "incidents")
     client.hset(WATCH, "watch", '{"seen": {}, "gone": {}, "incidents": [{"colour": "red"}]}')
     store = IncidentStore(client, "bot-1")
-    assert [store.take(SUBJECT), store.take(SUBJECT)] == [Watch(), Watch()]
+    assert [store.take(SUBJECT), store.take(SUBJECT)] == [WatchedIncident(), WatchedIncident()]
     assert [r.levelname for r in caplog.records] == ["ERROR"]
 
 

@@ -20,11 +20,11 @@ import requests
 from azure.identity import ClientSecretCredential
 
 from deploy.access import Environment
+from deploy.actions.action import Action, Outcome
 from deploy.actions.connection import connect as connect_redis
 from deploy.actions.executor import Executor, Run
 from deploy.actions.fencing import Fences
 from deploy.actions.leases import GatewayLeases
-from deploy.actions.record import Action, Outcome
 from deploy.actions.runner import Runner
 from deploy.actions.store import ActionStore
 from deploy.azure import ApimInstance, ArmClient

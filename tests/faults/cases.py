@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bot.sandbox.cluster.server import Written
 from bot.sandbox.valkey import Valkey
-from deploy.actions.record import ChangeRequest, State
+from deploy.actions.action import ChangeRequest, State
 from deploy.changes.kinds import (
     ADOPT,
     DELETE,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from deploy.actions.record import Action, Event, State
+from deploy.actions.action import Action, Event, State
 from deploy.actions.store import ActionStore
 
 FAULTS = "faults"

@@ -2,8 +2,8 @@
 
 import threading
 
+from deploy.actions.action import Action, Outcome, State
 from deploy.actions.executor import Run
-from deploy.actions.record import Action, Outcome, State
 from deploy.changes.kinds import Kind, Means, Workings
 from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bot.sandbox.cluster.server import Written
-from deploy.actions.record import Outcome, State
+from deploy.actions.action import Outcome, State
 from deploy.actions.store import ActionStore
 from deploy.annotations import ACTION_ANNOTATION
 from deploy.changes.kinds import DELETE, REGENERATE

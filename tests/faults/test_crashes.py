@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from deploy.actions.action import State
 from deploy.actions.connection import connect as connect_redis
 from deploy.actions.fencing import lease_name
-from deploy.actions.record import State
 from deploy.actions.store import ActionStore
 from deploy.changes.kinds import DELETE, REGENERATE
 from deploy.errors import Unavailable

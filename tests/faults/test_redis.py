@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 
 from bot.sandbox.valkey import Valkey
+from deploy.actions.action import State
 from deploy.actions.connection import connect as connect_redis
 from deploy.actions.fencing import Fences
 from deploy.actions.inbox import Inbox
 from deploy.actions.leases import GatewayLeases
-from deploy.actions.record import State
 from deploy.actions.runner import Runner
 from deploy.actions.store import ActionStore
 from deploy.deadline import Deadline

@@ -5,8 +5,8 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from deploy.actions.decision import Decision, Facts, Needed
-from deploy.actions.record import Action
+from deploy.actions.action import Action
+from deploy.actions.decision import Decision, DecisionFacts, Needed
 from deploy.actions.store import ActionStore
 from deploy.changes.kinds import KINDS, Means, Workings, codec_of
 from deploy.gateway import ApimGateway, GatewayRef
@@ -84,7 +84,7 @@ def facts(
     eligible: bool = True,
     lost: Sequence[str] = (),
     **more: Any,
-) -> Facts:
+) -> DecisionFacts:
     """What a decision of somebody depends on who is an approver everywhere, or nowhere.
 
     The earlier votes of the persons in `lost` count no longer.
@@ -93,7 +93,7 @@ def facts(
     needed = tuple(Needed(e.environment, e.quorum, tuple(lost)) for e in policy.open)
     serves = tuple(e.environment for e in policy.open) if eligible else ()
     fields: dict[str, Any] = {"policy": policy, "serves": serves, "requirements": needed}
-    return Facts(**(fields | more))
+    return DecisionFacts(**(fields | more))
 
 
 def ask(store: ActionStore, name: str = "AAAAAA", *, ttl: int = 60, **given: Any) -> Action:
@@ -121,7 +121,7 @@ def confirm(
     by: str = "U1",
     digest: str = "d1",
     request_id: str = "",
-    now: Facts | None = None,
+    now: DecisionFacts | None = None,
 ) -> Decision:
     """Somebody confirms it, by default its requester; `now` are the facts, if not as usual."""
     request_id = request_id or f"{by}-confirms"
@@ -138,7 +138,7 @@ def approve(
     digest: str = "d1",
     eligible: bool = True,
     request_id: str = "",
-    now: Facts | None = None,
+    now: DecisionFacts | None = None,
 ) -> Decision:
     """Somebody approves it, who is one of its approvers if `eligible`; `now` as for `confirm`."""
     return store.approve(
@@ -161,7 +161,7 @@ def deny(
     eligible: bool = True,
     reason: str = "not on a Friday",
     request_id: str = "",
-    now: Facts | None = None,
+    now: DecisionFacts | None = None,
 ) -> Decision:
     """Somebody denies it, who is one of its approvers if `eligible`; `now` as for `confirm`."""
     return store.deny(
@@ -175,7 +175,7 @@ def deny(
     )
 
 
-def _now(store: ActionStore, name: str, *, eligible: bool = True) -> Facts:
+def _now(store: ActionStore, name: str, *, eligible: bool = True) -> DecisionFacts:
     action = store.get(name)
     return facts(action.policy if action else None, eligible=eligible)
 

@@ -6,17 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from deploy.access import Approval, Environment
+from deploy.actions.action import Action
 from deploy.actions.audit import AuditLog
 from deploy.actions.decision import Decision
-from deploy.actions.record import Action
 from deploy.actions.store import ActionStore
 from deploy.actions.windows import Windows
 from deploy.changes.decide import By, Decider
 from deploy.changes.kinds import KINDS, by_name
 from deploy.changes.policies import Governing, Policies
-from deploy.changes.propose import Ask, Proposal, Proposer, Settings
+from deploy.changes.propose import Ask, Proposal, ProposalSettings, Proposer
 from deploy.gateway import GatewayRef
-from deploy.governance.requirements import Governing as GoverningEnvironment
+from deploy.governance.requirements import GoverningEnvironment as GoverningEnvironment
 from deploy.governance.requirements import TokenAuthority
 from deploy.plans.plan import Plan
 from deploy.plans.requests import ScaleRequest
@@ -108,7 +108,7 @@ class Changes:
             self.policies,
             self.windows,
             lambda ref, user, channel: self.may_ask(ref, user, channel),
-            Settings(self.environments, 900, self.authority.person),
+            ProposalSettings(self.environments, 900, self.authority.person),
             self.woken.append,
         )
         self.decider = Decider(

@@ -10,7 +10,7 @@ from typing import Any
 
 from bot.sandbox.node import Node
 from bot.sandbox.tls import Authority
-from deploy.actions.record import Action, State
+from deploy.actions.action import Action, State
 from deploy.azure import ApimInstance
 from deploy.errors import Unavailable
 from deploy.gateway import ApimGateway, GatewayRef

@@ -10,7 +10,7 @@ from typing import Any
 import requests
 
 from bot.sandbox.node import Node
-from deploy.actions.record import Action, Outcome, State
+from deploy.actions.action import Action, Outcome, State
 from deploy.azure import ApimInstance, ArmClient
 from deploy.gateway import ApimGateway, GatewayRef
 from deploy.kube.cluster import Cluster, connect

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from deploy.actions.record import State
+from deploy.actions.action import State
 from deploy.kube.cluster import connect
 from deploy.plans.planning import Planner
 from deploy.rollouts.applying import Applier

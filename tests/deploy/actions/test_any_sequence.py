@@ -18,8 +18,8 @@ from hypothesis.stateful import (
 )
 
 from bot.sandbox.valkey import Valkey
+from deploy.actions.action import EDGES, Outcome, State
 from deploy.actions.connection import connect
-from deploy.actions.record import EDGES, Outcome, State
 from deploy.actions.store import ActionStore
 from deploy.policy import Policy, Requirement
 from tests.support.actions import APPROVERS, CODEC, approve, ask, deny, facts

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.sandbox.valkey import Valkey
+from deploy.actions.action import Action, State
 from deploy.actions.connection import connect
 from deploy.actions.decision import Decision
-from deploy.actions.record import Action, State
 from deploy.actions.store import ActionStore
 from deploy.gateway import GatewayRef
 from tests.support import actions

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.sandbox.valkey import Valkey
-from deploy.actions.audit import AuditLog, Entry, Sealed, faults, read_lines, seal
+from deploy.actions.audit import AuditEntry, AuditLog, Sealed, faults, read_lines, seal
 from deploy.actions.audit_pump import AuditPump
 from deploy.actions.connection import connect
 from deploy.actions.store import ActionStore
@@ -152,7 +152,7 @@ def chain(count: int, key: bytes) -> list[Sealed]:
     found: list[Sealed] = []
     for number in range(1, count + 1):
         prev = found[-1].hash if found else ""
-        entry = Entry(number, 1.5, "approved", "U2", "AAAAAA", "deploy", str(REF), "d", prev)
+        entry = AuditEntry(number, 1.5, "approved", "U2", "AAAAAA", "deploy", str(REF), "d", prev)
         found.append(seal(entry, key))
     return found
 

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from bot.sandbox.valkey import Valkey
+from deploy.actions.action import ChangeRequest, Denial, Outcome, State
 from deploy.actions.audit import AuditLog
 from deploy.actions.audit_pump import AuditPump
 from deploy.actions.codec import VERSION, Body, Unreadable
 from deploy.actions.connection import connect
 from deploy.actions.outbox import Outbox
-from deploy.actions.record import ChangeRequest, Denial, Outcome, State
 from deploy.actions.records import Records
 from deploy.actions.runner import Runner
 from deploy.actions.store import ActionStore

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from deploy.actions.record import EDGES, State
+from deploy.actions.action import EDGES, State
 
 PAGE = Path(__file__).parents[3] / "docs" / "actions.md"
 

@@ -11,8 +11,8 @@ import pytest
 
 from bot.sandbox.processes import spawn
 from bot.sandbox.valkey import wheel_binary
+from deploy.actions.action import State
 from deploy.actions.connection import connect, describe
-from deploy.actions.record import State
 from deploy.actions.store import ActionStore
 from tests.support.actions import CODEC, ask, confirm
 from tests.support.waiting import until

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from bot.sandbox.valkey import Valkey
+from deploy.actions.action import Outcome, State
 from deploy.actions.audit import AuditLog
 from deploy.actions.audit_pump import AuditPump
 from deploy.actions.connection import connect
 from deploy.actions.outbox import Outbox
-from deploy.actions.record import Outcome, State
 from deploy.actions.store import ActionStore
 from tests.support.actions import CODEC, ask, by_approvers, confirm, deny
 from tests.support.redis_servers import started

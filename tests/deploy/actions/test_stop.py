@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from bot.sandbox.valkey import Valkey
+from deploy.actions.action import Action, Outcome, State
 from deploy.actions.connection import connect
 from deploy.actions.executor import Run
 from deploy.actions.fencing import Fences, lease_name
 from deploy.actions.leases import GatewayLeases
-from deploy.actions.record import Action, Outcome, State
 from deploy.actions.runner import Runner
 from deploy.actions.store import ActionStore
 from deploy.deadline import Deadline

@@ -7,10 +7,10 @@ import pytest
 
 from bot.sandbox.valkey import Valkey
 from deploy.actions import scripts
+from deploy.actions.action import EDGES, Outcome, State, action_id
 from deploy.actions.connection import connect, describe
 from deploy.actions.leases import GatewayLeases
 from deploy.actions.outbox import Outbox
-from deploy.actions.record import EDGES, Outcome, State, action_id
 from deploy.actions.store import ActionStore
 from deploy.errors import Conflict, Unavailable
 from deploy.plans.requests import ScaleRequest

@@ -11,9 +11,9 @@ import pytest
 
 from bot.sandbox.valkey import Valkey
 from deploy.access import Approval, Environment, Freeze, Ground, Right, Standing, Verdict
+from deploy.actions.action import Action, State
 from deploy.actions.audit import AuditLog
 from deploy.actions.connection import connect
-from deploy.actions.record import Action, State
 from deploy.actions.windows import Windows
 from deploy.changes.authority import Authority
 from deploy.changes.decide import By, Decider

@@ -10,9 +10,9 @@ import pytest
 
 from bot.sandbox.valkey import Valkey
 from deploy.access import Approval, Environment, Freeze
+from deploy.actions.action import Action, Outcome, State
 from deploy.actions.connection import connect
-from deploy.actions.decision import Verdict
-from deploy.actions.record import Action, Outcome, State
+from deploy.actions.decision import Choice
 from deploy.changes.decide import Ending
 from deploy.errors import InvalidInput, Refused, Unavailable
 from deploy.gateway import GatewayRef
@@ -268,7 +268,7 @@ def test_what_the_settings_approve_beforehand_is_confirmed_once(made: Made) -> N
     assert changes.now_of(action).policy.standing == "Ben"
 
 
-VERDICTS: tuple[Verdict, ...] = ("confirm", "approve", "deny", "cancel")
+VERDICTS: tuple[Choice, ...] = ("confirm", "approve", "deny", "cancel")
 
 
 @pytest.mark.parametrize("ttl", [60, 0])

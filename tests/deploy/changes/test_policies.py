@@ -10,9 +10,9 @@ import pytest
 
 from bot.sandbox.valkey import Valkey
 from deploy.access import Approval, Environment, Freeze
+from deploy.actions.action import Action, Outcome, State, Step, Vote
 from deploy.actions.connection import connect
 from deploy.actions.executor import Run
-from deploy.actions.record import Action, Outcome, State, Step, Vote
 from deploy.changes.decide import Authorized
 from deploy.errors import Refused, Unavailable
 from deploy.gateway import GatewayRef

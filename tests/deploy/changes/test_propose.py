@@ -9,8 +9,8 @@ import pytest
 
 from bot.sandbox.valkey import Valkey
 from deploy.access import Approval, Freeze
+from deploy.actions.action import Denial, Outcome, State
 from deploy.actions.connection import connect
-from deploy.actions.record import Denial, Outcome, State
 from deploy.errors import Conflict, GatewayBotError, InvalidInput, NotFound, Refused, Unavailable
 from deploy.gateway import GatewayRef
 from deploy.plans.plan import OwnershipConflict, Plan

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.actions.record import State
+from deploy.actions.action import State
 from deploy.expiry.automatic import (
     ASKED_AT_ONCE,
     RETRY_SECONDS,

@@ -11,14 +11,14 @@ import pytest
 
 from bot.sandbox.valkey import Valkey
 from deploy.access import Approval, Environment, Freeze
+from deploy.actions.action import Action, Outcome, State
 from deploy.actions.audit import AuditLog
 from deploy.actions.connection import connect
-from deploy.actions.record import Action, Outcome, State
 from deploy.errors import Conflict, Unavailable
 from deploy.expiry.automatic import Automatic
-from deploy.expiry.autopilot import Autopilot, Stop
-from deploy.expiry.record import Facts
+from deploy.expiry.autopilot import Autopilot, RotationStop
 from deploy.expiry.thresholds import DEFAULT
+from deploy.expiry.tracked import ExpiryFacts
 from deploy.expiry.tracker import Tracker
 from deploy.gateway import GatewayRef
 from deploy.plans.plan import OwnershipConflict, Plan
@@ -60,7 +60,7 @@ class Bed:
         self.redis.flushall()
         self.store = Changes(self.redis).store
         self.audit = AuditLog(self.redis)
-        self.stops: list[Stop] = []
+        self.stops: list[RotationStop] = []
         self.plans: Any = plan_of
 
     def bot(
@@ -88,7 +88,9 @@ class Bed:
 
     def note(self, ref: GatewayRef, left: float) -> None:
         expires_at = float(self.redis.time()[0]) + left
-        facts = Facts(ref, ref.name, DEV.name, expires_at, "annotation", DEFAULT, ("C0ALERTS",))
+        facts = ExpiryFacts(
+            ref, ref.name, DEV.name, expires_at, "annotation", DEFAULT, ("C0ALERTS",)
+        )
         Tracker(self.redis, "one").note(facts)
 
     def unrotated(self, ref: GatewayRef) -> str:

@@ -5,7 +5,7 @@ import datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.expiry.digest import Weekly, due
+from deploy.expiry.weekly import Weekly, due
 
 UTC = datetime.UTC
 

@@ -13,7 +13,7 @@ from bot.sandbox.valkey import Valkey
 from deploy.actions.connection import connect
 from deploy.errors import InvalidInput
 from deploy.expiry.azure_events import AzureEvents
-from deploy.expiry.event_grid import NEAR, Delivery, TokenEvent, read
+from deploy.expiry.event_grid import NEAR, GridDelivery, TokenEvent, read
 from deploy.health.heartbeat import AzureEvent
 from tests.support.redis_servers import started
 
@@ -73,7 +73,7 @@ def test_a_validation_is_answered_with_its_code() -> None:
         eventType="Microsoft.EventGrid.SubscriptionValidationEvent",
         data={"validationCode": "512d38b6-c7b8-40c8-89fe-f46f9e9622b6"},
     )
-    assert read(body(asked), NOW) == Delivery("512d38b6-c7b8-40c8-89fe-f46f9e9622b6")
+    assert read(body(asked), NOW) == GridDelivery("512d38b6-c7b8-40c8-89fe-f46f9e9622b6")
     with pytest.raises(InvalidInput):
         read(body({**asked, "data": {"validationCode": "a\r\nb"}}), NOW)
 
@@ -111,7 +111,7 @@ def test_nothing_is_from_the_future() -> None:
 ).map(lambda value: json.dumps(value).encode()))  # fmt: skip
 def test_no_body_is_answered_with_anything_but_a_refusal_or_a_delivery(raw: bytes) -> None:
     try:
-        assert isinstance(read(raw, NOW), Delivery)
+        assert isinstance(read(raw, NOW), GridDelivery)
     except InvalidInput:
         return
 

@@ -10,8 +10,8 @@ import pytest
 
 from bot.sandbox.valkey import Valkey
 from deploy.actions.connection import connect
-from deploy.expiry.record import AZURE_EXPIRED, AZURE_NEAR, Facts, Tracked
 from deploy.expiry.thresholds import DEFAULT
+from deploy.expiry.tracked import AZURE_EXPIRED, AZURE_NEAR, ExpiryFacts, Tracked
 from deploy.expiry.tracker import Tracker
 from deploy.gateway import GatewayRef
 from tests.support.redis_servers import LosingProxy, started
@@ -37,10 +37,10 @@ def redis_now(server: Valkey) -> float:
     return float(seconds + micros / 1e6)
 
 
-def facts(server: Valkey, left: float | None, ref: GatewayRef = REF) -> Facts:
+def facts(server: Valkey, left: float | None, ref: GatewayRef = REF) -> ExpiryFacts:
     expires_at = None if left is None else float(round(redis_now(server) + left))
     source = "unknown" if left is None else "annotation"
-    return Facts(ref, ref.name, "development", expires_at, source, DEFAULT, (CHANNEL,))  # type: ignore[arg-type]  # one of two literals
+    return ExpiryFacts(ref, ref.name, "development", expires_at, source, DEFAULT, (CHANNEL,))  # type: ignore[arg-type]  # one of two literals
 
 
 def found(tracker: Tracker, ref: GatewayRef = REF) -> Tracked:

@@ -17,7 +17,7 @@ from deploy.gateway import ApimGateway, GatewayRef
 from deploy.governance.admitted import AdmittedTokens, TokenInUse
 from deploy.governance.governor import Governor
 from deploy.governance.placements import PlacementRecord
-from deploy.governance.requirements import GovernedBy, Reason
+from deploy.governance.requirements import GovernedBy, GoverningReason
 from deploy.governance.sightings import Sightings
 from deploy.health.cache import ClusterCache
 from deploy.kube.cluster import Cluster, connect
@@ -276,7 +276,7 @@ def test_production_that_appears_after_a_decision_makes_the_requirements_grow(
     world.install("prod")
     (more,) = world.governor().required(planned(world)).beyond(decided.environments)
     assert more.environment == "production"
-    assert more.reasons == (Reason("seen", "west/prod/edge-1"),)
+    assert more.reasons == (GoverningReason("seen", "west/prod/edge-1"),)
 
 
 def test_a_look_alike_in_an_unlisted_namespace_locks_nobody_out_and_is_reported(
@@ -363,7 +363,7 @@ def test_a_cluster_that_cannot_be_read_counts_as_what_was_seen_there(
     world.redis.flushall()
     found = governor.required(planned(world))
     assert found.environments == BOTH
-    assert found.governing[1].reasons == (Reason("never_read", "east"),)
+    assert found.governing[1].reasons == (GoverningReason("never_read", "east"),)
 
 
 class _Silent(ClusterCache):

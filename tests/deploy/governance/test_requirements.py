@@ -8,9 +8,9 @@ from deploy.access import UNLISTED, Environment, environment_of
 from deploy.gateway import GatewayRef, GatewayResource
 from deploy.governance.requirements import (
     GovernedBy,
+    GoverningReason,
     Place,
     Placements,
-    Reason,
     TokenAuthority,
     TokenChange,
     token_authority,
@@ -62,8 +62,8 @@ def test_a_token_of_a_production_gateway_takes_productions_requirements_wherever
 ) -> None:
     found = asked(change, IN_PRODUCTION)
     assert found.environments == ("development", "west-production")
-    assert found.governing[0].reasons == (Reason("target", "west/dev/edge-1"),)
-    assert found.governing[1].reasons == (Reason("seen", "west/prod/edge-1"),)
+    assert found.governing[0].reasons == (GoverningReason("target", "west/dev/edge-1"),)
+    assert found.governing[1].reasons == (GoverningReason("seen", "west/prod/edge-1"),)
 
 
 def test_a_change_that_leaves_the_token_alone_follows_its_target() -> None:
@@ -112,7 +112,7 @@ def test_where_the_settings_say_who_governs_nothing_is_inferred(change: TokenCha
     )
     found = asked(change, IN_PRODUCTION, rules=rules, never_read=frozenset({"east"}))
     assert found.environments == ("development", "staging")
-    assert found.governing[1].reasons == (Reason("governed_by", "EDGE-*"),)
+    assert found.governing[1].reasons == (GoverningReason("governed_by", "EDGE-*"),)
 
 
 def test_the_settings_of_another_service_do_not_govern() -> None:
@@ -129,14 +129,14 @@ def test_the_target_counts_beside_what_the_settings_name() -> None:
 def test_a_cluster_that_was_never_read_counts_its_production_and_nothing_else() -> None:
     found = asked(MINT, never_read=frozenset({"east"}))
     assert found.environments == ("development", "east-production")
-    assert found.governing[1].reasons == (Reason("never_read", "east"),)
+    assert found.governing[1].reasons == (GoverningReason("never_read", "east"),)
 
 
 def test_a_production_gateway_that_nothing_identifies_may_be_this_one() -> None:
     odd = GatewayRef("east", "prod", "gw")
     found = asked(MINT, unidentified=frozenset({odd, GatewayRef("east", "staging", "gw")}))
     assert found.environments == ("development", "east-production")
-    assert found.governing[1].reasons == (Reason("unidentified", "east/prod/gw"),)
+    assert found.governing[1].reasons == (GoverningReason("unidentified", "east/prod/gw"),)
 
 
 def test_a_look_alike_outside_every_environment_is_reported_and_locks_nobody_out() -> None:

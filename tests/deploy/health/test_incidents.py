@@ -25,7 +25,7 @@ from deploy.health.incidents import (
     Health,
     Incident,
     MemberChange,
-    Watch,
+    WatchedIncident,
     health_of,
     minimum_of,
     step,
@@ -54,7 +54,7 @@ class Channel:
     """A watch of one cluster, and a channel that is told everything at once."""
 
     def __init__(self) -> None:
-        self.watch = Watch()
+        self.watch = WatchedIncident()
         self.now = NOW
         self.posted: list[str] = []
         self.updated = 0
@@ -283,7 +283,7 @@ def test_a_gateway_that_is_deleted_is_not_called_well(channel: Channel) -> None:
 def test_what_is_over_is_forgotten(channel: Channel) -> None:
     channel.look(health("edge-1", CUT_OFF), seconds=60)
     channel.look(health("edge-1"), seconds=TOGETHER + 100)
-    assert channel.watch == Watch()
+    assert channel.watch == WatchedIncident()
 
 
 HEALTHS = st.lists(
@@ -327,13 +327,13 @@ def redis(tmp_path: Path) -> Iterator[Any]:
 
 def test_of_several_bots_one_watches_and_the_next_goes_on_where_it_ended(redis: Any) -> None:
     first, second = IncidentStore(redis, "one"), IncidentStore(redis, "two")
-    assert first.take("west:C1") == Watch()
+    assert first.take("west:C1") == WatchedIncident()
     assert second.take("west:C1") is None
-    assert second.take("east:C1") == Watch()
-    watch = step(Watch(), "west", [health("edge-1", CUT_OFF)], "", NOW)
+    assert second.take("east:C1") == WatchedIncident()
+    watch = step(WatchedIncident(), "west", [health("edge-1", CUT_OFF)], "", NOW)
     assert first.save("west:C1", watch)
-    assert not second.save("west:C1", Watch())
+    assert not second.save("west:C1", WatchedIncident())
     first.release("west:C1")
     assert second.take("west:C1") == watch
-    assert not first.save("west:C1", Watch())
+    assert not first.save("west:C1", WatchedIncident())
     assert second.take("west:C1") == watch

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from deploy.actions.record import State
+from deploy.actions.action import State
 from deploy.deadline import Deadline
 from deploy.errors import InvalidInput, NotFound
 from deploy.gateway import GatewayRef

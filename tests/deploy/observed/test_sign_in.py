@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from deploy.actions.record import State
+from deploy.actions.action import State
 from deploy.kube.objects import Manifest
 from deploy.observed.sign_in import EXPIRES, credential_expires, sign_in
 from deploy.plans.sign_in_needs import needs

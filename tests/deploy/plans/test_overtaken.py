@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from deploy.actions.action import State, Step
 from deploy.actions.fencing import Fences, lease_name
-from deploy.actions.record import State, Step
 from deploy.errors import Refused
 from deploy.kube.cluster import Cluster
 from deploy.observed.installed import installed

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from deploy.actions.record import Outcome, State, Step
+from deploy.actions.action import Outcome, State, Step
 from deploy.errors import InvalidInput
 from deploy.plans.planning import Planner
 from deploy.plans.requests import DeployRequest, RestartRequest, ScaleRequest

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from deploy.actions.record import State, Step
+from deploy.actions.action import State, Step
 from deploy.annotations import SPEC_ANNOTATION
 from deploy.observed.installed import installed
 from deploy.plans.binding import plan_from_mapping, plan_to_mapping, with_way_back

@@ -2,7 +2,7 @@
 
 import pytest
 
-from deploy.actions.record import Step
+from deploy.actions.action import Step
 from deploy.observed.pods import PodProgress, pod_progress
 from deploy.observed.progress import Progress
 from deploy.rollouts.reasons import Cause, Reason, cause_of, reason_of, recorded_reason

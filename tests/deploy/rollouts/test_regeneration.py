@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from deploy.actions.record import Action, State, Step
+from deploy.actions.action import Action, State, Step
 from deploy.deadline import Deadline
 from deploy.errors import Conflict, GatewayBotError, Unavailable
 from deploy.gateway import GatewayRef
@@ -18,10 +18,10 @@ from deploy.plans.plan import Plan
 from deploy.plans.requests import KeyRequest
 from deploy.rendering.manifests import token_secret
 from deploy.rollouts.regeneration import (
-    Held,
     Holding,
     Regenerator,
     Survey,
+    TokenHolder,
     check_unheld,
     plan_regeneration,
 )
@@ -193,7 +193,7 @@ def surveyed(
     gateway: CachedGateway,
     pod: CachedGateway | None = None,
     settings: Mapping[str, str] | None = None,
-) -> tuple[Held, ...]:
+) -> tuple[TokenHolder, ...]:
     """What a survey finds of a gateway that this bot did not install, and of its one pod."""
     spec = (pod or gateway).deployment["spec"]["template"]["spec"]
     cluster = SimpleNamespace(
@@ -228,14 +228,14 @@ def test_a_gateway_that_signs_in_holds_no_key_but_its_pods_of_before_do() -> Non
     assert found.secret == "s"
 
 
-def held(key: KeyType | None) -> Held:
-    return Held(REF, "p1", "s", SecretFacts("s", "edge-1", None, "annotation", True, key))
+def held(key: KeyType | None) -> TokenHolder:
+    return TokenHolder(REF, "p1", "s", SecretFacts("s", "edge-1", None, "annotation", True, key))
 
 
 def test_a_token_whose_key_is_not_known_counts_as_holding_it() -> None:
     with pytest.raises(Conflict, match="is not known: west/dev/p1"):
         check_unheld("edge-1", "primary", Holding((held(None),), ()))
-    unread = Held(REF, "p1", "s", None, "it may not be read")
+    unread = TokenHolder(REF, "p1", "s", None, "it may not be read")
     with pytest.raises(Conflict, match=r"is not known \(it may not be read\)"):
         check_unheld("edge-1", "primary", Holding((unread,), ()))
     check_unheld("edge-1", "primary", Holding((held("secondary"),), (held("primary"),)))

@@ -11,7 +11,7 @@ import requests
 
 import deploy.kube.cluster
 import deploy.kube.transport
-from deploy.actions.record import State
+from deploy.actions.action import State
 from deploy.azure import ArmClient
 from deploy.kube.cluster import connect
 from deploy.retry import RunLost

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.actions.record import Action, State, Step
+from deploy.actions.action import Action, State, Step
 from deploy.retry import RunLost
 from deploy.rollouts.reasons import Cause
 from deploy.specs.options import Autoscaling, Backup, Rollout

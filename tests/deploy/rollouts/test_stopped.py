@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.actions.record import Action, Outcome, State, Step
+from deploy.actions.action import Action, Outcome, State, Step
 from deploy.plans.plan import Plan
 from deploy.rendering.manifests import token_secret
 from deploy.retry import RunLost

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from deploy.actions.record import State
+from deploy.actions.action import State
 from deploy.plans.binding import Observed, build_plan
 from deploy.rendering.manifests import render
 from deploy.rollouts.verdicts import superseded

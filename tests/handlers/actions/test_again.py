@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from bot.sandbox.valkey import Valkey
+from deploy.actions.action import Action, State
 from deploy.actions.connection import connect
-from deploy.actions.record import Action, State
 from deploy.errors import Refused
 from deploy.plans.requests import (
     DeployRequest,

@@ -11,8 +11,8 @@ import pytest
 
 from bot.sandbox.valkey import Valkey
 from deploy.access import Approval, Environment, Freeze
+from deploy.actions.action import State
 from deploy.actions.connection import connect
-from deploy.actions.record import State
 from deploy.errors import InvalidInput
 from deploy.policy import People, Policy
 from handlers.actions import by_text, decisions

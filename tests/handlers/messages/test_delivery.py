@@ -11,9 +11,9 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from bot.sandbox.valkey import Valkey
+from deploy.actions.action import Action
 from deploy.actions.connection import connect
 from deploy.actions.outbox import Outbox
-from deploy.actions.record import Action
 from deploy.actions.reminders import remind
 from deploy.actions.store import ActionStore
 from deploy.deadline import Deadline

@@ -10,16 +10,16 @@ from slack_sdk import WebClient
 
 from bot.sandbox.valkey import Valkey
 from deploy.actions.connection import connect
-from deploy.expiry.digest import Weekly
 from deploy.expiry.notices import Notices
-from deploy.expiry.record import Facts
 from deploy.expiry.thresholds import DEFAULT
+from deploy.expiry.tracked import ExpiryFacts
 from deploy.expiry.tracker import Tracker
+from deploy.expiry.weekly import Weekly
 from deploy.gateway import GatewayRef
 from handlers.messages.budget import Budgets
-from handlers.messages.digest import Digest
 from handlers.messages.notices import Poster
 from handlers.messages.warnings import Warner
+from handlers.messages.weekly_digest import Digest
 from tests.support.redis_servers import started
 from tests.support.slack_workspace import BOT_TOKEN, OPS, Person
 
@@ -60,7 +60,7 @@ class Bed:
 
     def note(self, left: float, ref: GatewayRef = REF, channel: str = OPS) -> None:
         seconds, _ = self.redis.time()
-        facts = Facts(
+        facts = ExpiryFacts(
             ref, ref.name, "development", seconds + left, "annotation", DEFAULT, (channel,)
         )
         self.tracker.note(facts)

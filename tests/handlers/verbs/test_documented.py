@@ -14,7 +14,7 @@ import yaml
 from bot.clients import environments_of
 from bot.settings import Settings
 from deploy.access import UNLISTED, Environment, Right, Standing, policy_for
-from deploy.actions.record import Action, State
+from deploy.actions.action import Action, State
 from deploy.changes.authority import Authority
 from deploy.errors import Refused
 from deploy.gateway import GatewayRef

@@ -12,9 +12,9 @@ from deploy.access import Approval, Environment
 from deploy.actions.audit import AuditLog
 from deploy.actions.connection import connect
 from deploy.errors import Unavailable
-from deploy.expiry.autopilot import Stop
-from deploy.expiry.record import Facts
+from deploy.expiry.autopilot import RotationStop
 from deploy.expiry.thresholds import DEFAULT
+from deploy.expiry.tracked import ExpiryFacts
 from deploy.expiry.tracker import Tracker
 from deploy.gateway import GatewayRef
 from deploy.policy import People as Approvers
@@ -65,7 +65,7 @@ def test_a_snooze_is_on_record_also_where_the_gateway_was_gone_for_long(
     made = given(client, tracker=tracker, audit=audit)
     for number in range(2):
         soon = float(redis.time()[0]) + 86_400
-        tracker.note(Facts(ref, "edge-1", "dev", soon, "annotation", DEFAULT, (OPS,)))
+        tracker.note(ExpiryFacts(ref, "edge-1", "dev", soon, "annotation", DEFAULT, (OPS,)))
         tracker.tick()
         options = {"snooze": "1d", "reason": f"reason {number}"}
         expiring.run(made, Request(f"r{number}", "expiring", ANA, OPS, "", "edge-1", options))
@@ -93,7 +93,7 @@ def test_a_rotation_that_cannot_be_asked_for_is_told(
 
 
 def test_resuming_is_shown_in_the_message_of_the_stop(client: WebClient, person: Person) -> None:
-    text, blocks = view.stopped(Stop("production", 1, 2, "west/prod/edge-1 ended failed."))
+    text, blocks = view.stopped(RotationStop("production", 1, 2, "west/prod/edge-1 ended failed."))
     posted = client.chat_postMessage(channel=OPS, text=text, blocks=blocks)
     ts = str(posted["ts"])
     clicked = click("production", ts, posted["message"])
@@ -105,7 +105,7 @@ def test_resuming_is_shown_in_the_message_of_the_stop(client: WebClient, person:
 
 
 def test_its_end_is_a_message_for_every_channel(client: WebClient, person: Person) -> None:
-    text, blocks = view.goes_on(Stop("production", 1, 0, "", ANA))
+    text, blocks = view.goes_on(RotationStop("production", 1, 0, "", ANA))
     client.chat_postMessage(channel=OPS, text=text, blocks=blocks)
     (told,) = person.messages(OPS)
     assert told["text"] == "Automatic rotation goes on in production"
@@ -138,7 +138,7 @@ def test_a_gateway_whose_record_cannot_be_read_is_named_and_hides_no_other(serve
     soon = float(redis.time()[0]) + 86_400
     refs = [GatewayRef("west", "dev", f"edge-{n}") for n in (1, 2)]
     for ref in refs:
-        tracker.note(Facts(ref, ref.name, "dev", soon, "annotation", DEFAULT, (OPS,)))
+        tracker.note(ExpiryFacts(ref, ref.name, "dev", soon, "annotation", DEFAULT, (OPS,)))
     made = needs(expiring.Needs, caches={}, tracker=tracker)
     for broken in refs:
         redis.hset(f"gateway-bot:{{w:{broken}}}:gw", "format", 2)

@@ -10,10 +10,10 @@ from slack_sdk.errors import SlackApiError
 
 from bot.sandbox.valkey import Valkey
 from deploy.access import Approval, Environment
+from deploy.actions.action import State
 from deploy.actions.audit import AuditLog
 from deploy.actions.codec import Unreadable
 from deploy.actions.connection import connect
-from deploy.actions.record import State
 from deploy.actions.store import ActionStore
 from deploy.actions.windows import Windows
 from deploy.errors import NotFound, Refused, Unavailable
@@ -50,7 +50,7 @@ def test_what_waits_for_a_confirmation_within_a_window_ends_with_it(server: Valk
     confirm(store, "BBBBBB")
     windows.close(window_of["U1"].key, by="U2")
     slack: Any = SimpleNamespace()
-    window.tell_ended(slack, windows, store)
+    window.report_ended(slack, windows, store)
     states = [found.state for name in ("AAAAAA", "BBBBBB", "CCCCCC") if (found := store.get(name))]
     assert states == [State.EXPIRED, State.APPROVED, State.PENDING]
     late = store.get("AAAAAA")
@@ -171,7 +171,7 @@ def test_a_message_that_cannot_be_changed_keeps_no_other_from_saying_that_it_is_
         raise SlackApiError(error, {"error": error})
 
     slack: Any = SimpleNamespace(chat_update=update)
-    window.tell_ended(slack, windows, ActionStore(client, CODEC))
+    window.report_ended(slack, windows, ActionStore(client, CODEC))
     assert sorted(told) == ["C0", "C2"]
     left = client.zcard("gateway-bot:{windows}")
     assert left == (0 if error == "is_archived" else 1), "only what may yet be told is kept"

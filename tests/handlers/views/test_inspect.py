@@ -5,7 +5,7 @@ import json
 
 from slack_sdk.models.blocks import Block
 
-from deploy.actions.audit import Entry
+from deploy.actions.audit import AuditEntry
 from deploy.gateway import GatewayRef
 from deploy.observed.history import Revision
 from deploy.rules.finding import Finding
@@ -16,8 +16,8 @@ from handlers.views import status as status_view
 REF = GatewayRef("west", "dev", "edge-1")
 
 
-def entry(event: str, detail: str) -> Entry:
-    return Entry(1, 1.0, event, "U0BEN", "7K3MAB", "deploy", str(REF), detail, "")
+def entry(event: str, detail: str) -> AuditEntry:
+    return AuditEntry(1, 1.0, event, "U0BEN", "7K3MAB", "deploy", str(REF), detail, "")
 
 
 def test_history_says_why_something_was_denied_or_snoozed_and_how_it_ended() -> None:

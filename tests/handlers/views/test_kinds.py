@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from deploy.actions.record import Action, Denial, Event, State, Vote
+from deploy.actions.action import Action, Denial, Event, State, Vote
 from deploy.changes.kinds import KINDS
 from deploy.plans.requests import (
     DeployRequest,

@@ -1,6 +1,6 @@
 """What is posted beside an action's message, and where."""
 
-from deploy.actions.record import Action, Event, State
+from deploy.actions.action import Action, Event, State
 from deploy.plans.requests import DeployRequest
 from deploy.policy import People, Policy, Requirement
 from handlers.views.notes import Note, notes

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from deploy.images import support
 from handlers.views.reply import Reply
-from handlers.views.tags import Row, listing
+from handlers.views.tags import TagRow, listing
 from tests.handlers.views.test_views import check
 
 TAGS = ("2.9.0", "2.10.0", "2.11.1", "2.12.1", "v2", "v2-preview")
@@ -17,7 +17,8 @@ RUNNING = {"2.11.1": 2, "2.8.0": 1, "sha256:0123": 1, "": 1}
 
 def said(tags: tuple[str, ...] = TAGS, *, silent: tuple[str, ...] = (), whole: bool = False) -> str:
     rows = [
-        Row(tag, support(tag, tags), RUNNING.get(tag, 0), tag in tags) for tag in {*tags, *RUNNING}
+        TagRow(tag, support(tag, tags), RUNNING.get(tag, 0), tag in tags)
+        for tag in {*tags, *RUNNING}
     ]
     return text(listing(rows, silent, "mcr.microsoft.com/gateway", "/gateway", whole))
 
@@ -61,5 +62,5 @@ def test_a_cluster_that_cannot_be_read_is_named() -> None:
 
 @given(st.lists(st.text(max_size=200), max_size=400), st.booleans())
 def test_any_tags_are_a_message_that_slack_takes(tags: list[str], whole: bool) -> None:
-    rows: list[Any] = [Row(tag, support(tag, tags), 1, listed=True) for tag in set(tags)]
+    rows: list[Any] = [TagRow(tag, support(tag, tags), 1, listed=True) for tag in set(tags)]
     check(list(listing(rows, ["<west>"] * 3, "r", "/gateway", whole).blocks))

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from deploy.actions.action import Action, Outcome, State
 from deploy.actions.executor import Run
-from deploy.actions.record import Action, Outcome, State
 from deploy.changes.kinds import Kind, Means, Workings
 from deploy.errors import GatewayBotError
 from deploy.gateway import GatewayRef

@@ -21,7 +21,7 @@ AZURE_EVENTS = (AZURE_EXPIRED, AZURE_NEAR)
 
 
 @dataclass(frozen=True)
-class Facts:
+class ExpiryFacts:
     """One gateway as a scan found it.
 
     `expires_at` in epoch seconds. `gateway` is its name in API Management, empty where nothing
@@ -39,7 +39,7 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Entry:
+class WarningEntry:
     """One thing that happened to a gateway's token. `number` counts from 1, `at` is Redis' time.
 
     `event` is `warning` (with `threshold`, seconds before the expiry), `renewed`, `gone`,
@@ -58,7 +58,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Told:
+class Notified:
     """How far one channel is: where its message is, and up to which entry and version it tells.
 
     `posting` is when a post began whose end nobody noted, so that it must be looked for; it tells
@@ -84,7 +84,7 @@ class Tracked:
     it was read.
     """
 
-    facts: Facts
+    facts: ExpiryFacts
     now: float
     version: int
     episode: int
@@ -93,8 +93,8 @@ class Tracked:
     snoozed_until: float | None
     snoozed_by: str
     snoozed_why: str
-    entries: tuple[Entry, ...]
-    told: Mapping[str, Told]
+    entries: tuple[WarningEntry, ...]
+    told: Mapping[str, Notified]
     unrotated: str = ""
 
     @property
@@ -114,7 +114,7 @@ class Tracked:
         return tuple(
             channel
             for channel in self.places()
-            if self.told.get(channel, Told()).version < self.version
+            if self.told.get(channel, Notified()).version < self.version
         )
 
     def places(self) -> tuple[str, ...]:
@@ -128,7 +128,7 @@ class Tracked:
         return tuple(dict.fromkeys([*wanted, *heard]))
 
 
-def facts_to_mapping(facts: Facts) -> dict[str, Any]:
+def facts_to_mapping(facts: ExpiryFacts) -> dict[str, Any]:
     """The facts, JSON-able, the expiry left out: it is a field of its own."""
     return {
         "gateway": facts.gateway,
@@ -160,7 +160,7 @@ def _tracked(
     ref: GatewayRef, fields: Mapping[str, str], entries: Sequence[str], now_ms: int
 ) -> Tracked:
     body = json.loads(fields["body"])
-    facts = Facts(
+    facts = ExpiryFacts(
         ref=ref,
         gateway=body["gateway"],
         environment=body["environment"],
@@ -194,13 +194,13 @@ def _moment(fields: Mapping[str, str], name: str) -> float | None:
     return int(fields[name]) / 1000 if fields.get(name) else None
 
 
-def _entry(data: Mapping[str, Any]) -> Entry:
+def _entry(data: Mapping[str, Any]) -> WarningEntry:
     event, detail = str(data["event"]), str(data["detail"])
     if event == "azure":
         # As it was stored when both stood in the detail.
         kind, _, detail = detail.partition(" ")
         event = f"azure {kind}"
-    return Entry(
+    return WarningEntry(
         number=int(data["number"]),
         event=event,
         at=data["at"] / 1000,
@@ -212,9 +212,9 @@ def _entry(data: Mapping[str, Any]) -> Entry:
     )
 
 
-def _told(data: Mapping[str, Any]) -> Told:
+def _told(data: Mapping[str, Any]) -> Notified:
     posting = data.get("posting")
-    return Told(
+    return Notified(
         episode=int(data["episode"]),
         ts=str(data["ts"]),
         version=int(data["version"]),

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 from slack_sdk.errors import SlackApiError, SlackClientError
 
-from deploy.expiry.digest import Weekly, due
 from deploy.expiry.tracker import Tracker
+from deploy.expiry.weekly import Weekly, due
 from handlers.messages.notices import Poster
 from handlers.views import expiry as view
 
