@@ -63,6 +63,8 @@
 #ifdef STOPPING
 #define CLAIMS 6
 #define LAPSES 3
+#elif defined(MINTING)
+#define CLAIMS 2
 #else
 #define CLAIMS 3
 #endif
