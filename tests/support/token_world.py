@@ -29,6 +29,8 @@ LISTED_HOST = "apim.contoso.example"
 """A host of contoso's own that its settings list as an endpoint."""
 MIRROR = "mirror.contoso.example/apim/gateway"
 """An image repository that the settings list."""
+GATEWAYS = ("edge-1", "Edge-U", "pay-1", "gone-1", "shared-1", "late-1", "solo-1", "solo-2", "kube-1",
+            "between-1", "between-2")  # fmt: skip
 ROOMS = tuple(f"ROOM{number}" for number in range(10, 60))
 """Channels of which each test takes one: Slack takes one message a second in each."""
 SOMEBODY = "ABC234"
@@ -47,6 +49,7 @@ def token_world(path: Path, gateways: Sequence[str], clusters: Sequence[str]) ->
     world |= {
         "clusters": [{"name": name, "namespaces": ["dev", "prod", "lab"]} for name in clusters],
         "channels": [*world["channels"], *({"id": f"C0{r}", "name": r.lower()} for r in ROOMS)],
+        "production": [each for each in world["production"] if each["cluster"] in clusters],
         "legacy": None,
         "settings": {
             "apim": [
@@ -73,6 +76,11 @@ def _production(cluster: str, quorum: int) -> dict[str, Any]:
         "production": True,
         "approval": {"approvers": {"groups": ["S0APPROVE"]}, "quorum": quorum},
     }
+
+
+def deploying(gateway: str, place: str, *more: str) -> str:
+    """The command that deploys a gateway of contoso with one pod."""
+    return " ".join((f"deploy contoso/{gateway} --to {place} --tag {TAG} --replicas 1", *more))
 
 
 class Room:
@@ -102,9 +110,10 @@ class Room:
 
 
 def minted(demo: Demo) -> list[str]:
-    """The gateway of each token that Azure was asked for, in order."""
-    paths = [entry["path"] for entry in demo.get("log", kind="azure")["entries"]]
-    return [path.split("/")[-2] for path in paths if path.lower().endswith("/generatetoken")]
+    """The gateway of each token or key that Azure was asked for, in order."""
+    paths = [entry["path"].lower() for entry in demo.get("log", kind="azure")["entries"]]
+    asked = ("/generatetoken", "/regeneratekey")
+    return [path.split("/")[-2] for path in paths if path.endswith(asked)]
 
 
 @contextmanager
