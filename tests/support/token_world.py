@@ -179,10 +179,13 @@ def found(demo: Demo, cluster: str, namespace: str, kind: str, name: str) -> dic
 
 def secret_of(demo: Demo, cluster: str, namespace: str, name: str) -> dict[str, Any]:
     """The Secret that a gateway takes its token from."""
-    deployment = found(demo, cluster, namespace, "deployment", name)
+    return _secret_used_by(demo, cluster, found(demo, cluster, namespace, "deployment", name))
+
+
+def _secret_used_by(demo: Demo, cluster: str, deployment: Mapping[str, Any]) -> dict[str, Any]:
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     reference = container["env"][0]["valueFrom"]["secretKeyRef"]["name"]
-    return found(demo, cluster, namespace, "secret", reference)
+    return found(demo, cluster, deployment["metadata"]["namespace"], "secret", reference)
 
 
 def token_in(secret: Mapping[str, Any]) -> str:
@@ -204,10 +207,11 @@ def copied(demo: Demo, place: str, copy_place: str) -> None:
     bot had put it there."""
     cluster, namespace, name = place.split("/")
     other_cluster, other_namespace, other = copy_place.split("/")
+    deployment = found(demo, cluster, namespace, "deployment", name)
     items = [
-        secret_of(demo, cluster, namespace, name),
+        _secret_used_by(demo, cluster, deployment),
         found(demo, cluster, namespace, "configmap", f"{name}-env"),
-        found(demo, cluster, namespace, "deployment", name),
+        deployment,
     ]
     spec = json.loads(items[-1]["metadata"]["annotations"][SPEC_ANNOTATION])
     spec |= {"cluster": other_cluster, "namespace": other_namespace, "name": other}
