@@ -5,13 +5,16 @@ Each attack is made by dan, who is neither in the team nor an approver, and ends
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from tests.support.demo import Demo, broken, words
 from tests.support.token_world import (
     COLLECTOR,
+    GATEWAYS,
     LISTED_HOST,
     MIRROR,
     SOMEBODY,
@@ -19,6 +22,7 @@ from tests.support.token_world import (
     Room,
     answered,
     copied,
+    deploying,
     gains_nothing,
     held,
     install,
@@ -31,39 +35,39 @@ from tests.support.token_world import (
 )
 from tests.support.waiting import until
 
-GATEWAYS = ("edge-1", "Edge-U", "pay-1", "gone-1", "shared-1", "late-1", "solo-1", "kube-1",
-            "between-1", "between-2", "between-3")  # fmt: skip
-
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    directory = tmp_path_factory.mktemp("demo")
-    world = token_world(directory / "world.yaml", GATEWAYS, ("west", "east"))
-    running = Demo(directory / "demo", "--world", str(world))
+    with demo_of(tmp_path_factory.mktemp("demo"), ("west", "east")) as running:
+        yield running
+
+
+@contextmanager
+def demo_of(directory: Path, clusters: Sequence[str], *arguments: str) -> Iterator[Demo]:
+    """A demo on these clusters, of which production's gateways run."""
+    world = token_world(directory / "world.yaml", GATEWAYS, clusters)
+    running = Demo(directory / "demo", "--world", str(world), *arguments)
     try:
-        in_production(running)
+        in_production(running, clusters)
         yield running
     finally:
         running.stop()
 
 
-def deploying(gateway: str, place: str, *more: str) -> str:
-    return " ".join((f"deploy contoso/{gateway} --to {place} --tag {TAG} --replicas 1", *more))
-
-
-def in_production(demo: Demo) -> None:
-    """edge-1, Edge-U, gone-1 and shared-1 run in west/prod, gone-1 as `shop`; pay-1 in east/prod."""
+def in_production(demo: Demo, clusters: Sequence[str]) -> None:
+    """edge-1, Edge-U and shared-1 run in west/prod, and pay-1 in east/prod; gone-1 did as `shop`."""
     rooms = [Room(demo, -number) for number in range(1, 6)]
     plans = [
         rooms[0].approved(deploying("gone-1", "west/prod", "--name shop")),
-        rooms[1].approved(deploying("pay-1", "east/prod"), "ben", "chen"),
-        rooms[2].approved(deploying("edge-1", "west/prod")),
-        rooms[3].approved(deploying("Edge-U", "west/prod")),
-        rooms[4].approved(deploying("shared-1", "west/prod")),
+        rooms[1].approved(deploying("edge-1", "west/prod")),
+        rooms[2].approved(deploying("Edge-U", "west/prod")),
+        rooms[3].approved(deploying("shared-1", "west/prod")),
     ]
-    for room, plan in zip(rooms, plans, strict=True):
-        room.ana.sees_at(plan, "1 of 1 pods ready after")
-    rooms[0].ana.sees_at(rooms[0].approved("delete shop"), "Deleted|deleted")
+    if "east" in clusters:
+        plans.append(rooms[4].approved(deploying("pay-1", "east/prod"), "ben", "chen"))
+    for room, plan in zip(rooms, plans, strict=False):
+        room.ana.sees_at(plan, "1 of 1 pods ready after", 90)
+    rooms[0].ana.sees_at(rooms[0].approved("delete shop"), "Deleted west/prod/shop")
 
 
 @pytest.fixture
@@ -89,51 +93,39 @@ def test_the_token_is_not_sent_where_the_settings_know_nobody(demo: Demo, room: 
         assert "the rules forbid it" in answered(dan, lambda: dan.types(image))
 
 
-@pytest.mark.parametrize(
-    ("command", "approvals", "why"),
-    [
-        pytest.param(deploying("edge-1", "west/dev"), 1, "west/prod/edge-1", id="by its name"),
-        pytest.param(
-            deploying("edge-1", "west/dev", "--name mine"), 1, "west/prod/edge-1",
-            id="under another name",
-        ),
-        pytest.param(
-            deploying("edge-1", "east/dev"), 1, "west/prod/edge-1", id="on another cluster"
-        ),
-        pytest.param(
-            deploying("edge-1", "west/dev").replace("contoso/", "again/"), 1, "west/prod/edge-1",
-            id="by another entry of the same service",
-        ),
-        pytest.param(
-            deploying("Edge-U", "west/dev"), 1, "west/prod/edge-u", id="with capitals in its name"
-        ),
-        pytest.param(
-            deploying("edge-1", "west/dev", f"--set apim.endpoint={LISTED_HOST}"), 1,
-            "west/prod/edge-1", id="for an endpoint that is listed",
-        ),
-        pytest.param(
-            deploying("edge-1", "west/dev", f"--set image.repository={MIRROR}"), 1,
-            "west/prod/edge-1", id="for an image that is listed",
-        ),
-        pytest.param(
-            deploying("pay-1", "west/dev"), 2, "east/prod/pay-1",
-            id="of another cluster where two approve",
-        ),
-        pytest.param(
-            deploying("gone-1", "west/dev"), 1, "west/prod/shop", id="just renamed and deleted"
-        ),
-    ],
-)  # fmt: skip
+HERE = deploying("edge-1", "west/dev")
+ASKED = {
+    "by its name": HERE,
+    "under another name": f"{HERE} --name mine",
+    "by another entry of the same service": HERE.replace("contoso/", "again/"),
+    "for an endpoint that is listed": f"{HERE} --set apim.endpoint={LISTED_HOST}",
+    "for an image that is listed": f"{HERE} --set image.repository={MIRROR}",
+    "with capitals in its name": deploying("Edge-U", "west/dev"),
+    "just renamed and deleted": deploying("gone-1", "west/dev"),
+}
+
+
+@pytest.mark.parametrize("command", ASKED.values(), ids=ASKED.keys())
 def test_a_token_that_production_holds_takes_productions_approval(
-    demo: Demo, room: Room, command: str, approvals: int, why: str
+    demo: Demo, room: Room, command: str
+) -> None:
+    with nothing_minted(demo):
+        plan = room.dan.plans(command)
+        assert "production-west decides on this too" in words(plan)
+        gains_nothing(room.dan, plan)
+
+
+def test_a_token_that_production_of_another_cluster_holds_takes_its_approval(
+    demo: Demo, room: Room
 ) -> None:
     dan = room.dan
     with nothing_minted(demo):
-        plan = dan.plans(command)
-        environment = "production-east" if why.startswith("east") else "production-west"
-        assert f"{environment} decides on this too" in words(plan)
-        assert why in words(plan)
-        gains_nothing(dan, plan, approvals)
+        plan = dan.plans(deploying("edge-1", "east/dev"))
+        assert "production-west decides on this too" in words(plan)
+        gains_nothing(dan, plan)
+        plan = dan.plans(deploying("pay-1", "west/dev"))
+        assert "production-east decides on this too" in words(plan)
+        gains_nothing(dan, plan, approvals=2)
 
 
 def test_a_spec_given_as_a_file_takes_productions_approval(demo: Demo, room: Room) -> None:
@@ -196,7 +188,11 @@ def test_what_ran_in_development_first_takes_productions_approval_once_it_runs_t
     assert "Less protected places hold a token of the same gateway: west/dev/late-1" in words(plan)
     room.ana.sees_at(plan, "1 of 1 pods ready after")
     with nothing_minted(demo):
+        key = room.dan.plans("regenerate-key west/dev/late-1 --key secondary")
+        gains_nothing(room.dan, key)
         gains_nothing(room.dan, room.dan.plans(deploying("late-1", "west/dev", "--name late-2")))
+        # Only development decided on the token that is there.
+        gains_nothing(room.dan, room.dan.plans("rotate west/dev/late-1"))
 
 
 def test_a_deployment_made_with_kubectl_in_production_takes_productions_approval(
@@ -299,14 +295,17 @@ def test_a_gateway_that_the_settings_share_is_deployed_by_the_targets_decision(
     assert minted(demo)[-1] == "shared-1"
 
 
-def test_a_look_alike_in_an_unlisted_namespace_and_a_cluster_that_is_away_lock_nobody_out(
-    demo: Demo, room: Room
-) -> None:
+def test_a_look_alike_in_an_unlisted_namespace_locks_nobody_out(demo: Demo, room: Room) -> None:
     install(demo, "west/lab/solo-1", "solo-1&209912312359&c2lnbmF0dXJl")
-    with broken(demo, "cluster east", "api_down", True, False):
-        plan = room.confirmed(deploying("solo-1", "west/dev"))
+    plan = room.confirmed(deploying("solo-1", "west/dev"))
     assert "The same gateway runs outside every environment: west/lab/solo-1" in words(plan)
     assert minted(demo)[-1] == "solo-1"
+
+
+def test_a_production_cluster_that_cannot_be_read_stops_nobody(demo: Demo, room: Room) -> None:
+    with broken(demo, "cluster east", "api_down", True, False):
+        room.confirmed(deploying("solo-2", "west/dev"))
+    assert minted(demo)[-1] == "solo-2"
 
 
 def test_a_token_is_rotated_automatically_only_where_a_decided_action_put_it(

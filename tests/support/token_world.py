@@ -29,6 +29,8 @@ LISTED_HOST = "apim.contoso.example"
 """A host of contoso's own that its settings list as an endpoint."""
 MIRROR = "mirror.contoso.example/apim/gateway"
 """An image repository that the settings list."""
+GATEWAYS = ("edge-1", "Edge-U", "pay-1", "gone-1", "shared-1", "late-1", "solo-1", "solo-2", "kube-1",
+            "between-1", "between-2")  # fmt: skip
 ROOMS = tuple(f"ROOM{number}" for number in range(10, 60))
 """Channels of which each test takes one: Slack takes one message a second in each."""
 SOMEBODY = "ABC234"
@@ -47,6 +49,7 @@ def token_world(path: Path, gateways: Sequence[str], clusters: Sequence[str]) ->
     world |= {
         "clusters": [{"name": name, "namespaces": ["dev", "prod", "lab"]} for name in clusters],
         "channels": [*world["channels"], *({"id": f"C0{r}", "name": r.lower()} for r in ROOMS)],
+        "production": [each for each in world["production"] if each["cluster"] in clusters],
         "legacy": None,
         "settings": {
             "apim": [
@@ -73,6 +76,11 @@ def _production(cluster: str, quorum: int) -> dict[str, Any]:
         "production": True,
         "approval": {"approvers": {"groups": ["S0APPROVE"]}, "quorum": quorum},
     }
+
+
+def deploying(gateway: str, place: str, *more: str) -> str:
+    """The command that deploys a gateway of contoso with one pod."""
+    return " ".join((f"deploy contoso/{gateway} --to {place} --tag {TAG} --replicas 1", *more))
 
 
 class Room:
@@ -102,9 +110,10 @@ class Room:
 
 
 def minted(demo: Demo) -> list[str]:
-    """The gateway of each token that Azure was asked for, in order."""
-    paths = [entry["path"] for entry in demo.get("log", kind="azure")["entries"]]
-    return [path.split("/")[-2] for path in paths if path.lower().endswith("/generatetoken")]
+    """The gateway of each token or key that Azure was asked for, in order."""
+    paths = [entry["path"].lower() for entry in demo.get("log", kind="azure")["entries"]]
+    asked = ("/generatetoken", "/regeneratekey")
+    return [path.split("/")[-2] for path in paths if path.endswith(asked)]
 
 
 @contextmanager
@@ -170,10 +179,13 @@ def found(demo: Demo, cluster: str, namespace: str, kind: str, name: str) -> dic
 
 def secret_of(demo: Demo, cluster: str, namespace: str, name: str) -> dict[str, Any]:
     """The Secret that a gateway takes its token from."""
-    deployment = found(demo, cluster, namespace, "deployment", name)
+    return _secret_used_by(demo, cluster, found(demo, cluster, namespace, "deployment", name))
+
+
+def _secret_used_by(demo: Demo, cluster: str, deployment: Mapping[str, Any]) -> dict[str, Any]:
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     reference = container["env"][0]["valueFrom"]["secretKeyRef"]["name"]
-    return found(demo, cluster, namespace, "secret", reference)
+    return found(demo, cluster, deployment["metadata"]["namespace"], "secret", reference)
 
 
 def token_in(secret: Mapping[str, Any]) -> str:
@@ -195,10 +207,11 @@ def copied(demo: Demo, place: str, copy_place: str) -> None:
     bot had put it there."""
     cluster, namespace, name = place.split("/")
     other_cluster, other_namespace, other = copy_place.split("/")
+    deployment = found(demo, cluster, namespace, "deployment", name)
     items = [
-        secret_of(demo, cluster, namespace, name),
+        _secret_used_by(demo, cluster, deployment),
         found(demo, cluster, namespace, "configmap", f"{name}-env"),
-        found(demo, cluster, namespace, "deployment", name),
+        deployment,
     ]
     spec = json.loads(items[-1]["metadata"]["annotations"][SPEC_ANNOTATION])
     spec |= {"cluster": other_cluster, "namespace": other_namespace, "name": other}

@@ -1,6 +1,5 @@
 """B1 of issue 12 on a cluster and a Valkey: every way to another place's token takes its approval."""
 
-import base64
 import dataclasses
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +9,6 @@ import pytest
 from bot.sandbox.valkey import Valkey
 from deploy.access import Environment
 from deploy.actions.connection import connect as connect_redis
-from deploy.annotations import SPEC_ANNOTATION
 from deploy.azure import ApimInstance, resource_of
 from deploy.deadline import Deadline
 from deploy.gateway import ApimGateway, GatewayRef
@@ -25,6 +23,7 @@ from deploy.plans.plan import FieldChange, ObjectChange, Plan
 from deploy.specs.options import Auth
 from deploy.tokens.token_plan import TokenPlan
 from tests.support.gateway_bed import HOST, SPEC, TIMEOUTS
+from tests.support.portal import IMAGE, portal
 from tests.support.redis_servers import started
 from tests.support.running_cluster import RunningCluster
 from tests.support.waiting import until
@@ -41,7 +40,6 @@ PROD = Environment("production", namespaces=("prod",), production=True)
 TARGET = GatewayRef("west", "dev", "edge-1")
 MINT = TokenPlan("edge-1-token-new", True, None, "")
 KEEP = TokenPlan("edge-1-token-old", False, None, "")
-IMAGE = "mcr.microsoft.com/azure-api-management/gateway:2.11.1"
 
 
 @pytest.fixture(scope="module")
@@ -140,61 +138,6 @@ def world(clusters: list[RunningCluster], server: Valkey) -> Iterator[World]:
             made.remove(gateway.ref)
         cache.stop(Deadline.after(5))
         made.clusters[name].close()
-
-
-def portal(
-    namespace: str,
-    name: str,
-    *,
-    gateway: str = "edge-1",
-    endpoint: str = HOST,
-    token: str | None = "",
-    spec: str = "",
-    immutable: bool = True,
-    inline: bool = False,
-) -> list[dict[str, Any]]:
-    """A gateway as the portal's YAML makes it; `token` None leaves its Secret out."""
-    text = f"GatewayKey {gateway}&209912312359&c2lnbmF0dXJl" if token == "" else token
-    ref = {"secretKeyRef": {"name": f"{name}-token-old", "key": "value"}}
-    auth = {"value": text} if inline else {"valueFrom": ref}
-    env = [{"name": "config.service.auth", **auth}]
-    labels = {"app": name}
-    container = {
-        "name": "gateway",
-        "image": IMAGE,
-        "env": env,
-        "envFrom": [{"configMapRef": {"name": f"{name}-env"}}],
-    }
-    annotations = {SPEC_ANNOTATION: spec} if spec else {}
-    meta = {"namespace": namespace}
-    objects: list[dict[str, Any]] = [
-        {
-            "apiVersion": "v1",
-            "kind": "ConfigMap",
-            "metadata": {"name": f"{name}-env", **meta},
-            "data": {"config.service.endpoint": endpoint},
-        },
-        {
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": {"name": name, "annotations": annotations, **meta},
-            "spec": {
-                "replicas": 0,
-                "selector": {"matchLabels": labels},
-                "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
-            },
-        },
-    ]
-    if not inline and text is not None:
-        secret = {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": f"{name}-token-old", **meta},
-            "data": {"value": base64.b64encode(text.encode()).decode()},
-            "immutable": immutable,
-        }
-        objects.insert(0, secret)
-    return objects
 
 
 def planned(
