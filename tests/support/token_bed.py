@@ -10,9 +10,9 @@ from typing import Any
 
 from bot.sandbox.valkey import Valkey
 from deploy.access import Approval, Environment
+from deploy.actions.action import Action, ChangeRequest, Outcome, State
 from deploy.actions.connection import connect as connect_redis
 from deploy.actions.leases import GatewayLeases
-from deploy.actions.record import Action, ChangeRequest, Outcome, State
 from deploy.azure import ApimInstance
 from deploy.changes.decide import Authorized
 from deploy.changes.kinds import DEPLOY, KINDS, ROTATE, Means

@@ -73,7 +73,7 @@ def test_moving_to_a_workload_identity_lists_what_must_be_there_in_azure() -> No
     assert "API Management Gateway Configuration Reader Role" in text
     assert "Microsoft.ApiManagement/service/gateways/getConfiguration/action" in text
     assert "system:serviceaccount:dev:edge-1" in text
-    assert "hold no gateway token any more" in text
+    assert "no longer hold a gateway token" in text
 
 
 def test_nothing_is_listed_for_one_that_signs_in_so_already_or_has_a_token() -> None:

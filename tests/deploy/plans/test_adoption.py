@@ -106,7 +106,7 @@ def test_the_derived_spec_survives_being_written_down(shape: str) -> None:
 
 def test_a_person_is_told_what_stays_and_what_helm_must_not_do() -> None:
     told = " ".join(adopted(load("helm-1.15")).notes)
-    assert "do not run helm upgrade or uninstall" in told
+    assert "no longer run helm upgrade or uninstall" in told
     assert "telemetry.logs.std.color" in told
     assert "Secret apim-azure-api-management-gateway is left alone" in told
     assert "ask for no resources now" in told
