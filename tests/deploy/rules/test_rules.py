@@ -2,6 +2,7 @@
 
 import copy
 import datetime
+import os
 from pathlib import Path
 from typing import Any
 
@@ -223,4 +224,8 @@ def test_objects_of_any_shape_are_judged_without_an_error(bundle: Any, productio
 
 def test_the_documentation_lists_exactly_the_rules() -> None:
     written_down = DOCUMENT.read_text(encoding="utf-8")
-    assert written_down.endswith(f"\n{as_markdown()}"), "end docs/rules.md with as_markdown()"
+    made = written_down.partition("\n| rule |")[0] + f"\n{as_markdown()}"
+    if os.environ.get("WRITE_DOCS"):
+        DOCUMENT.write_text(made, encoding="utf-8")
+        return
+    assert written_down == made, "WRITE_DOCS=1 writes docs/rules.md again"
