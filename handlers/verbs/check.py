@@ -15,7 +15,7 @@ from deploy.plans.planning import Planner
 from handlers.fleet import find
 from handlers.slack.payloads import Request
 from handlers.verbs.verb import Verb
-from handlers.views import inspect as view
+from handlers.views import check as view
 from handlers.views.reply import Reply
 
 _AROUND = (

@@ -14,7 +14,7 @@ from deploy.observed.installed import deployment_of
 from handlers.fleet import find
 from handlers.slack.payloads import Request
 from handlers.verbs.verb import Verb
-from handlers.views import inspect as view
+from handlers.views import history as view
 from handlers.views.reply import Reply
 
 _TRAIL = 20
@@ -47,7 +47,7 @@ def run(needs: Needs, request: Request) -> Reply:
         return view.trail(gone, gone=name)
     known = revisions(deployment, cluster.list("ReplicaSet", ref.namespace))
     trail = needs.audit.read(ref, limit=_TRAIL, steps=False)
-    return view.history(ref, known, trail, time.time(), needs.command)
+    return view.revisions(ref, known, trail, time.time(), needs.command)
 
 
 VERB = Verb(

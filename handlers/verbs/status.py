@@ -231,7 +231,7 @@ def _portal(needs: Needs, detail: GatewayDetail) -> str:
     return gateway_link(needs.portal, instance, detail.summary.gateway)
 
 
-_OPTIONS = (
+OPTIONS = (
     Option("filter", "only those with these words in name, place, image or state", "TEXT"),
     Option("env", "only those of one environment", "NAME"),
     Option("cluster", "only those of one cluster", "NAME"),
@@ -250,7 +250,7 @@ VERB = Verb(
     run,
     Right.SEE,
     gateway="optional",
-    options=(*_OPTIONS, *_WATCH),
+    options=(*OPTIONS, *_WATCH),
     examples=("status", "status edge-1 --watch", "status --env production --attention"),
     clicks={
         "show_status": by_button,
@@ -260,13 +260,4 @@ VERB = Verb(
         "status_again": by_page,
         live.STOP: by_stop,
     },
-)
-LIST = Verb(
-    "list",
-    "shows every gateway in one table",
-    Needs,
-    run,
-    Right.SEE,
-    options=_OPTIONS,
-    examples=("list", "list --cluster west", "list --filter 2.11"),
 )

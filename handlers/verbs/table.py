@@ -26,12 +26,13 @@ from handlers.verbs import (
     whoami,
     window,
 )
+from handlers.verbs import list as list_verb
 from handlers.verbs.verb import AnyVerb
 
 VERBS: tuple[AnyVerb, ...] = (
     deploy.VERB,
     status.VERB,
-    status.LIST,
+    list_verb.VERB,
     logs.VERB,
     adopt.VERB,
     rotate.VERB,

@@ -7,7 +7,7 @@ from deploy.health.cache import ReplicaCount
 from deploy.health.status import GatewayDetail, GatewaySummary, PodStatus
 from deploy.images import Support
 from handlers.views.fleet import SIGNS
-from handlers.views.inspect import action_of
+from handlers.views.history import action_of
 from handlers.views.reply import Block, Reply
 from handlers.views.text import (
     context,

@@ -19,7 +19,7 @@ from deploy.actions.windows import Windows
 from deploy.errors import InvalidInput
 from deploy.gateway import GatewayRef
 from deploy.plans.requests import ScaleRequest
-from handlers.views.inspect import trail
+from handlers.views.history import trail
 from tests.support.actions import CODEC, ask, by_approvers
 from tests.support.redis_servers import LosingProxy, started
 from tests.support.waiting import until

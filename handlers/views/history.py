@@ -1,4 +1,4 @@
-"""A gateway's revisions, its drift, and who did what."""
+"""A gateway's revisions, and who did what."""
 
 import json
 from collections.abc import Sequence
@@ -6,9 +6,6 @@ from collections.abc import Sequence
 from deploy.actions.audit import AuditEntry
 from deploy.gateway import GatewayRef
 from deploy.observed.history import Revision
-from deploy.plans.plan import Plan
-from deploy.rules.finding import Finding
-from handlers.views import plan as plan_view
 from handlers.views.reply import Reply
 from handlers.views.text import (
     SECTION_LIMIT,
@@ -25,7 +22,6 @@ from handlers.views.text import (
 )
 
 _LIMIT = 2800
-_SECTIONS = 4
 _LINES = 10
 
 
@@ -79,7 +75,7 @@ def _why(entry: AuditEntry) -> str:
     return f": {escape(cut(text, 150))}" if text else ""
 
 
-def history(
+def revisions(
     ref: GatewayRef,
     known: Sequence[Revision],
     entries: Sequence[AuditEntry],
@@ -116,46 +112,3 @@ def history(
     back = f"`{escape(command)} rollback {escape(ref.name)} --to-revision N`"
     blocks.append(context(f"`*` is what the Deployment asks for now. {back} brings one back."))
     return Reply(text, tuple(blocks))
-
-
-def drift(plan: Plan) -> Reply:
-    """What others have changed since the gateway was deployed."""
-    ref = plan.spec.ref
-    if not plan.changes:
-        text = f"No drift: {ref} is as it was deployed."
-        return Reply(text, (section(f":ok_hand: {escape(text)}"),))
-    text = f"{ref} differs from what was deployed: {counted(len(plan.changes), 'object')}"
-    shown, left = fence(plan_view.lines(plan), _LIMIT)
-    again = "Deploying it again with `--take-over`" if plan.conflicts else "Deploying it again"
-    blocks = [
-        section(f":left_right_arrow: *{escape(text)}*"),
-        section(shown),
-        context(f"Live on the left, as it was deployed on the right. {again} makes it so."),
-    ]
-    if left:
-        blocks.append(context(f"… and {counted(left, 'more line')}."))
-    owners = sorted({conflict.manager for conflict in plan.conflicts})
-    if owners:
-        blocks.append(context(f"Changed by {escape(', '.join(owners))}."))
-    return Reply(text, tuple(blocks))
-
-
-def findings(ref: GatewayRef, found: Sequence[Finding]) -> Reply:
-    """What the rules say of a running gateway."""
-    if not found:
-        text = f"{ref}: no rule has anything to say."
-        return Reply(text, (section(f":ok_hand: {escape(text)}"),))
-    counts = [
-        counted(count, noun)
-        for noun in ("deny", "warning", "info")
-        if (count := sum(finding.severity == noun for finding in found))
-    ]
-    text = f"{ref}: {', '.join(counts)}"
-    blocks = plan_view.findings_in_full(found)
-    shown = blocks[:_SECTIONS]
-    left = sum(block["text"]["text"].count("\n") + 1 for block in blocks[_SECTIONS:])
-    if left:
-        shown.append(
-            context(f"… and {counted(left, 'finding')} that do not fit, the least severe.")
-        )
-    return Reply(text, (header(f"Rules for {ref.name}"), *shown))

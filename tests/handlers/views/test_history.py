@@ -9,7 +9,8 @@ from deploy.actions.audit import AuditEntry
 from deploy.gateway import GatewayRef
 from deploy.observed.history import Revision
 from deploy.rules.finding import Finding
-from handlers.views import inspect as view
+from handlers.views import check as check_view
+from handlers.views import history as view
 from handlers.views import rotate as rotate_view
 from handlers.views import status as status_view
 
@@ -45,7 +46,7 @@ def test_what_is_no_action_has_no_id_that_could_be_asked_for() -> None:
 
 def test_the_revision_that_is_marked_is_what_is_asked_for_though_older_pods_serve() -> None:
     known = [Revision(3, "gateway:2.10.0", 0.0, pods=1, current=True)]
-    told = view.history(REF, known, [], 60.0, "/gateway")
+    told = view.revisions(REF, known, [], 60.0, "/gateway")
     note = told.blocks[-1]["elements"][0]["text"]
     assert note.startswith("`*` is what the Deployment asks for now.")
 
@@ -71,7 +72,7 @@ def test_what_is_left_out_of_several_rotations_is_named_with_the_reason() -> Non
 
 def test_findings_that_do_not_fit_are_counted() -> None:
     found = [Finding("r", "warning", "w" * 900, "why", "fix") for _ in range(20)]
-    told = view.findings(REF, found)
+    told = check_view.findings(REF, found)
     shown = json.dumps(told.blocks, ensure_ascii=False)
     missing = 20 - shown.count("`r` warning")
     assert missing > 0

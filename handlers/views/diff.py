@@ -1,0 +1,30 @@
+"""A gateway's drift: what others have changed since it was deployed."""
+
+from deploy.plans.plan import Plan
+from handlers.views import plan as plan_view
+from handlers.views.reply import Reply
+from handlers.views.text import context, counted, escape, fence, section
+
+_LIMIT = 2800
+
+
+def drift(plan: Plan) -> Reply:
+    """What others have changed since the gateway was deployed."""
+    ref = plan.spec.ref
+    if not plan.changes:
+        text = f"No drift: {ref} is as it was deployed."
+        return Reply(text, (section(f":ok_hand: {escape(text)}"),))
+    text = f"{ref} differs from what was deployed: {counted(len(plan.changes), 'object')}"
+    shown, left = fence(plan_view.lines(plan), _LIMIT)
+    again = "Deploying it again with `--take-over`" if plan.conflicts else "Deploying it again"
+    blocks = [
+        section(f":left_right_arrow: *{escape(text)}*"),
+        section(shown),
+        context(f"Live on the left, as it was deployed on the right. {again} makes it so."),
+    ]
+    if left:
+        blocks.append(context(f"… and {counted(left, 'more line')}."))
+    owners = sorted({conflict.manager for conflict in plan.conflicts})
+    if owners:
+        blocks.append(context(f"Changed by {escape(', '.join(owners))}."))
+    return Reply(text, tuple(blocks))
