@@ -78,7 +78,8 @@ return {string.format('%.0f', now), redis.call('HGETALL', KEYS[1]), redis.call('
 @dataclass(frozen=True)
 class Recorded:
     """What the record has of one resource: where it was seen, which gateways nothing identifies,
-    and when each cluster was last read whole (epoch seconds)."""
+    and when each cluster was last read whole (epoch seconds). One that was not for 30 days is left
+    out, for by then what was seen there is forgotten."""
 
     seen: frozenset[GatewayRef]
     unidentified: frozenset[GatewayRef]
@@ -126,7 +127,11 @@ class PlacementRecord:
                 for name in value["unidentified"]
                 if (ref := _ref(str(name)))
             ),
-            {name: float(value["read_at"]) / 1000 for name, value in known.items()},
+            {
+                name: float(value["read_at"]) / 1000
+                for name, value in known.items()
+                if float(value["read_at"]) > float(now) - KEPT_MS
+            },
         )
 
     def _write(

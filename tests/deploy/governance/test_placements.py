@@ -134,6 +134,17 @@ def test_an_emptied_redis_has_read_no_cluster_until_each_is_read_again(
     assert set(record.read(EDGE).read_at) == {"west"}
 
 
+def test_a_cluster_that_was_not_read_for_30_days_counts_as_never_read(
+    record: PlacementRecord, redis: Any
+) -> None:
+    """By then everything that was seen there is forgotten."""
+    record.note(shown((EDGE, PROD)))
+    rewrite(redis, "clusters", {"read_at": now_ms(redis) - 30 * DAY_MS + 60_000})
+    assert set(record.read(EDGE).read_at) == {"west"}
+    rewrite(redis, "clusters", {"read_at": now_ms(redis) - 30 * DAY_MS - 60_000})
+    assert record.read(EDGE).read_at == {}
+
+
 def test_records_carry_version_1(record: PlacementRecord, redis: Any) -> None:
     record.note(shown((EDGE, PROD)))
     stored = [text for key in redis.scan_iter("*") for text in redis.hvals(key)]
