@@ -110,7 +110,7 @@ def test_the_end_of_a_freeze_is_told_in_utc_whatever_zone_it_was_written_in() ->
         decided("west/dev/a", frozen_until)
 
 
-@pytest.mark.parametrize("text", ["", "a", "a/b", "a/b/c/d", "A/b/c", "a/b/" + "c" * 45, "a/../c"])
+@pytest.mark.parametrize("text", ["", "a", "a/b", "a/b/c/d", "A/b/c", "a/b/" + "c" * 254, "a/../c"])
 def test_what_does_not_say_where_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput):
         GatewayRef.parse(text)

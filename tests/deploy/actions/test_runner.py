@@ -424,7 +424,7 @@ def test_an_action_that_ended_many_bots_is_not_given_to_one_more(
     ask(store, "AAAAAA")
     for number in range(20):
         assert store.claim("AAAAAA", f"bot-{number}", number + 1, 0) is not None
-        assert store.step("AAAAAA", f"bot-{number}", number + 1, "plan", "", f"step-{number}")
+        assert store.step("AAAAAA", f"bot-{number}", number + 1, "apply", "", f"step-{number}")
     work = Work()
     work.go.set()
     one = runner(client, fences, work)

@@ -110,7 +110,7 @@ def test_a_plan_that_no_longer_holds_is_not_carried_out(bench: Bench) -> None:
 def test_settings_that_no_longer_allow_it_are_obeyed(bench: Bench) -> None:
     outcome = bench.made(allowed=False).execute(bench.action("primary"), RecordingRun())
     assert outcome.state is State.FAILED
-    assert "settings do not allow" in outcome.happened
+    assert "settings no longer allow" in outcome.happened
 
 
 def test_trouble_in_azure_is_said_and_an_unknown_end_is_not_guessed(bench: Bench) -> None:
