@@ -107,11 +107,6 @@ class TokenAuthority:
         """The environments by name."""
         return tuple(each.environment for each in self.governing)
 
-    def beyond(self, decided: Iterable[str]) -> tuple[GoverningEnvironment, ...]:
-        """What is required by now and was not when the environments `decided` were asked."""
-        known = set(decided)
-        return tuple(each for each in self.governing if each.environment not in known)
-
 
 def token_authority(
     change: TokenChange,

@@ -156,12 +156,6 @@ def test_a_production_change_names_every_less_protected_place_of_the_gateway() -
     assert asked(MINT, *seen).less_protected == ()
 
 
-def test_what_grew_since_a_decision_is_named() -> None:
-    before, now = asked(MINT), asked(MINT, IN_PRODUCTION)
-    assert [each.environment for each in now.beyond(before.environments)] == ["west-production"]
-    assert before.beyond(now.environments) == ()
-
-
 def test_letter_case_never_makes_another_resource() -> None:
     shouted = GatewayResource(SERVICE.upper(), "EDGE-1")
     assert (shouted, str(shouted)) == (EDGE, str(EDGE))
