@@ -304,7 +304,7 @@ def words(message: Message) -> str:
 def button(message: Message, text: str) -> dict[str, Any]:
     """The button that reads `text`, as a click sends it."""
     for block in message.get("blocks") or []:
-        for element in block.get("elements") or []:
+        for element in (*(block.get("elements") or []), block.get("accessory") or {}):
             if element.get("type") == "button" and element["text"]["text"] == text:
                 return {
                     "type": "button",

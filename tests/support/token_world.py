@@ -33,6 +33,19 @@ GATEWAYS = ("edge-1", "Edge-U", "pay-1", "gone-1", "shared-1", "late-1", "solo-1
             "between-1", "between-2")  # fmt: skip
 ROOMS = tuple(f"ROOM{number}" for number in range(10, 60))
 """Channels of which each test takes one: Slack takes one message a second in each."""
+EAST_ROOM = -5
+"""The number of the channel in which changes of production-east are asked for and decided on."""
+_PRODUCTION = {
+    cluster: {
+        "name": f"production-{cluster}",
+        "clusters": [cluster],
+        "namespaces": ["prod"],
+        "production": True,
+        "approval": {"approvers": {"groups": ["S0APPROVE"]}, "quorum": quorum},
+        "channels": channels,
+    }
+    for cluster, quorum, channels in (("west", 1, []), ("east", 2, [f"C0{ROOMS[EAST_ROOM]}"]))
+}
 SOMEBODY = "ABC234"
 """The id of an action that no bot has."""
 
@@ -58,7 +71,7 @@ def token_world(path: Path, gateways: Sequence[str], clusters: Sequence[str]) ->
             ],
             "environments": [
                 {"name": "development", "namespaces": ["dev"], "rotation": "auto"},
-                *(_production(name, quorum) for quorum, name in enumerate(clusters, 1)),
+                *(_PRODUCTION[name] for name in clusters),
             ],
             "rotation": {"at_once": 5},
             "images": {"repositories": ["mcr.microsoft.com/azure-api-management/gateway", MIRROR]},
@@ -66,16 +79,6 @@ def token_world(path: Path, gateways: Sequence[str], clusters: Sequence[str]) ->
     }
     path.write_text(yaml.safe_dump(world))
     return path
-
-
-def _production(cluster: str, quorum: int) -> dict[str, Any]:
-    return {
-        "name": f"production-{cluster}",
-        "clusters": [cluster],
-        "namespaces": ["prod"],
-        "production": True,
-        "approval": {"approvers": {"groups": ["S0APPROVE"]}, "quorum": quorum},
-    }
 
 
 def deploying(gateway: str, place: str, *more: str) -> str:
