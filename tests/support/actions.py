@@ -1,11 +1,12 @@
 """Actions as people ask for them and decide on them: small real plans, policies and facts."""
 
 import dataclasses
+import datetime
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from deploy.actions.action import Action
+from deploy.actions.action import Action, ChangeRequest
 from deploy.actions.decision import Decision, DecisionFacts, Needed
 from deploy.actions.store import ActionStore
 from deploy.changes.kinds import KINDS, Means, Workings, codec_of
@@ -14,9 +15,17 @@ from deploy.kube.cluster import Cluster
 from deploy.plans.binding import plan_from_mapping, plan_to_mapping
 from deploy.plans.plan import FieldChange, ObjectChange, Plan
 from deploy.plans.planning import Planner
-from deploy.plans.requests import DeployRequest
+from deploy.plans.requests import (
+    DeployRequest,
+    KeyRequest,
+    RemovalRequest,
+    RestartRequest,
+    RotateRequest,
+    ScaleRequest,
+)
 from deploy.policy import People, Policy, Requirement
 from deploy.specs.gateway_spec import GatewaySpec
+from deploy.tokens.rotation import Rotation
 from deploy.tokens.token_plan import TokenPlan
 
 REF = GatewayRef("west", "dev", "edge-1")
@@ -46,6 +55,19 @@ def spec_of(ref: GatewayRef = REF) -> GatewaySpec:
     return GatewaySpec(
         ref=ref, apim=ApimGateway("contoso", ref.name, host), tag="2.11.1", replicas=2
     )
+
+
+REQUESTS: Mapping[str, ChangeRequest] = {
+    "deploy": DeployRequest(spec_of(), take_over=True),
+    "rollback": DeployRequest(spec_of()),
+    "adopt": DeployRequest(spec_of(), take_over=True),
+    "scale": ScaleRequest(REF, 3),
+    "restart": RestartRequest(REF, "2026-11-25T12:00:00Z", take_over=True),
+    "rotate": RotateRequest(REF, Rotation("secondary", datetime.timedelta(days=20))),
+    "regenerate-key": KeyRequest(REF, "secondary"),
+    "delete": RemovalRequest(REF, volumes=True),
+}
+"""What each kind of change is asked for with."""
 
 
 def plan_of(ref: GatewayRef = REF, digest: str = "d1", **changes: Any) -> Plan:

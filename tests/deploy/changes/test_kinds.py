@@ -1,6 +1,7 @@
 """The table of kinds of change: each has all that belongs to it, and nothing else knows it by name."""
 
 import ast
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from deploy.changes.kinds import KINDS, Kind
 from deploy.rollouts.stopped import Leftovers
 from handlers.views.words.kinds import KIND_WORDS
 from tests.faults.cases import CASES
-from tests.support.actions import REF, workings
+from tests.support.actions import REF, REQUESTS, workings
 from tests.support.processes import ROOT
 
 NAMES = frozenset(kind.name for kind in KINDS)
@@ -24,20 +25,15 @@ TABLES = ("deploy/changes/kinds.py", "handlers/views/words/kinds.py")
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_each_kind_has_its_words_its_workings_and_its_crash_case(kind: Kind) -> None:
     words = KIND_WORDS[kind.name]
-    title = words.title.format(name=REF.name, place="west/dev", request=_AnyRequest())
+    request = REQUESTS[kind.name]
+    title = words.title.format(name=REF.name, place="west/dev", request=request)
     assert "{" not in title + words.question.format(title=title, tag="2.11.1", summary="changes")
     works = workings(left=Leftovers({}).of)[kind.name]
     assert callable(works.plan)
     assert callable(works.left)
     assert callable(works.executor.execute)
     assert kind.name in CASES, "tests/faults/cases.py"
-
-
-class _AnyRequest:
-    """Has whatever a title asks of a request."""
-
-    def __getattr__(self, name: str) -> str:
-        return name
+    assert kind.request.from_mapping(json.loads(json.dumps(request.to_mapping()))) == request
 
 
 def test_each_kind_has_a_name_of_its_own() -> None:

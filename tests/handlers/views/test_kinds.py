@@ -7,34 +7,13 @@ from typing import Any
 import pytest
 
 from deploy.actions.action import Action, Denial, Event, State, Vote
-from deploy.changes.kinds import KINDS
-from deploy.plans.requests import (
-    DeployRequest,
-    KeyRequest,
-    RemovalRequest,
-    RestartRequest,
-    RotateRequest,
-    ScaleRequest,
-)
 from deploy.policy import People, Policy, Requirement
-from deploy.tokens.rotation import Rotation
 from handlers.views import action as action_view
 from handlers.views import approvals
 from handlers.views.notes import notes
-from handlers.views.words.kinds import KIND_WORDS
 from tests.handlers.views.test_views import check
-from tests.support.actions import REF, plan_of, spec_of
+from tests.support.actions import REF, REQUESTS, plan_of
 
-REQUESTS: dict[str, Any] = {
-    "deploy": DeployRequest(spec_of()),
-    "rollback": DeployRequest(spec_of()),
-    "adopt": DeployRequest(spec_of(), take_over=True),
-    "scale": ScaleRequest(REF, 3),
-    "restart": RestartRequest(REF, "2026-11-25T12:00:00Z"),
-    "rotate": RotateRequest(REF, Rotation()),
-    "regenerate-key": KeyRequest(REF, "secondary"),
-    "delete": RemovalRequest(REF),
-}
 BOTH = Policy(
     (
         Requirement("production", People(groups=("S1",)), 2),
@@ -57,10 +36,6 @@ def shown(asked: Action) -> str:
     _, blocks = action_view.render(asked)
     check(blocks)
     return json.dumps(blocks, ensure_ascii=False)
-
-
-def test_every_kind_of_change_has_its_words() -> None:
-    assert set(KIND_WORDS) == {kind.name for kind in KINDS} == set(REQUESTS)
 
 
 @pytest.mark.parametrize("kind", sorted(REQUESTS))
