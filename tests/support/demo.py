@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -169,7 +169,7 @@ class Person:
                     return message
             return None
 
-        return until(look, f"a plan for {text!r}", seconds)
+        return self._waits(look, f"a plan for {text!r}", seconds)
 
     def sees_at(self, message: Message, pattern: str, seconds: float = 60) -> Message:
         """That message, once its words match `pattern`."""
@@ -181,7 +181,8 @@ class Person:
                     return found
             return None
 
-        return until(look, f"{pattern!r} in the message of {message['ts']}", seconds)
+        what = f"{pattern!r} in the message of {message['ts']}"
+        return self._waits(look, what, seconds)
 
     def messages(self) -> list[Message]:
         """Everything this person sees in the channel."""
@@ -202,8 +203,11 @@ class Person:
                     return message
             return None
 
+        return self._waits(look, f"a message like {pattern!r}", seconds)
+
+    def _waits(self, look: Callable[[], Message | None], what: str, seconds: float) -> Message:
         try:
-            return until(look, f"a message like {pattern!r}", seconds)
+            return until(look, what, seconds)
         except AssertionError as error:
             shown = "\n---\n".join(words(m) for m in self.messages()[-6:])
             log = "".join(self._demo.lines[-20:])
