@@ -118,9 +118,9 @@ def policy_to_mapping(policy: Policy) -> dict[str, Any]:
 
 
 def policy_from_mapping(data: Mapping[str, Any], environment: str = "") -> Policy:
-    """The policy that `policy_to_mapping` wrote, or a bot of before records had a version.
+    """The policy that `policy_to_mapping` wrote, or an older bot did.
 
-    Those had one requirement and did not name the environment: it is `environment`.
+    The older form has one requirement and does not name the environment: it is `environment`.
     """
     if "requirements" in data:
         found = tuple(

@@ -106,7 +106,7 @@ class Codec:
 
 
 def _upgraded(data: Mapping[str, Any]) -> dict[str, Any]:
-    """A body of before there were versions, as one of version 1.
+    """A body written before there were versions, in the form of version 1.
 
     A scale, a restart, a rollback and an adoption were kept as deployments of another verb, with
     the whole spec that they came to.

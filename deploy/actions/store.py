@@ -115,7 +115,7 @@ class ActionStore:
 
     @redis_errors
     def listing(self) -> Listing:
-        """What waits or runs, oldest first, and what of it cannot be read."""
+        """What waits or runs, oldest first, and which of them cannot be read."""
         records = self._records
         ids = [str(i) for i in records.client.zrange(records.due_key, 0, _OPEN_LIMIT - 1)]
         found = self._read(ids)

@@ -226,7 +226,7 @@ class Policies:
 
 
 def _named(action: Action, today: Policy) -> Policy:
-    """The policy shown; a record of before requirements had names means the target's own."""
+    """The policy shown; in a record older than named requirements it is the target's own."""
     shown = action.policy
     if shown.environments != {""} or not today.requirements:
         return shown

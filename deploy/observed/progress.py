@@ -138,7 +138,7 @@ def _deadline_exceeded(deployment: Manifest) -> bool:
         if not entry.get("subresource") and "f:spec" in (entry.get("fieldsV1") or {})
         if (at := epoch(entry.get("time"))) is not None
     ]
-    # Of one second a verdict is of before: a deadline lasts longer than that.
+    # Within one second a verdict is an earlier one: a deadline lasts longer than that.
     return said is None or not written or said > max(written)
 
 

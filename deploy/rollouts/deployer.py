@@ -100,7 +100,7 @@ class Deployer:
         return spec.rollout.automatic_rollback and action.plan.starts_pods
 
     def _go_back(self, work: Work, cluster: Cluster, spec: GatewaySpec, reason: Reason) -> Outcome:
-        """Bring the version before back, unless a run of before has done so, and follow that."""
+        """Bring the previous version back, unless an earlier run has done so, and follow that."""
         action = work.action
         gateway = work.patiently(lambda: installed(cluster, spec.ref))
         before = self._before(work, cluster, gateway.deployment)

@@ -1,6 +1,6 @@
 """Carries out a rotation: a new token, rolled out, verified by evidence, or taken back.
 
-Until the new token is verified the Secret of before is whole, so that there is always a way back.
+Until the new token is verified the previous Secret is whole, so that there is always a way back.
 Every step may be repeated, by this bot or by another that takes over when this one dies.
 """
 
