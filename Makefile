@@ -9,8 +9,9 @@ DEMO_ARGS ?=
 PYTEST_ARGS ?=
 # Most tests wait for something, so there are more workers than the two cores of a small machine.
 WORKERS ?= 4
+CONTROL_PLANE ?= required
 
-.PHONY: install demo test test-faults bench test-cluster controlplane check lock clean
+.PHONY: install demo test test-journeys test-sandbox test-faults bench test-cluster controlplane check lock clean
 
 install: $(VENV)/.dev
 
@@ -30,11 +31,22 @@ demo: $(VENV)/.sandbox
 
 # The files come in the order of testpaths: those that take long begin first.
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --control-plane=off $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore tests/bot/sandbox $(PYTEST_ARGS)
 
-# Bots and Redis die in every way they can; a model checker tries every order of events.
+# The whole bot in the sandbox, as people meet it in Slack.
+test-journeys: $(VENV)/.dev
+	$(BIN)/python -m pytest tests/journeys -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+
+# What the demo and the tests run against, and its page in a browser.
+test-sandbox: $(VENV)/.dev
+	$(BIN)/python -m pytest tests/browser tests/bot/sandbox -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+
+# Bots and Redis die in every way they can; a model checker tries every order of events. What runs a
+# whole bot against the clock comes first, two at a time: a core for each.
+WHOLE_BOTS := thousand_warnings edge_matrix storm rolling ghosts attacks
 test-faults: $(VENV)/.dev
-	$(BIN)/python -m pytest tests/faults tests/model -n 3 --dist load $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(WHOLE_BOTS:%=tests/faults/test_%.py) -n 2 --dist worksteal $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/faults tests/model $(WHOLE_BOTS:%=--ignore=tests/faults/test_%.py) -n 3 --dist worksteal $(PYTEST_ARGS)
 
 # Measures, beside a peer in the same run; BENCH="decisions" runs one alone. Nothing fails by its figures.
 bench: $(VENV)/.dev
@@ -44,10 +56,11 @@ bench: $(VENV)/.dev
 controlplane:
 	@tests/cluster/controlplane/build.sh
 
-# KUBECONFIG or KUBEBUILDER_ASSETS, where set, are used instead: docs/testing.md.
+# On the sandbox's cluster and on a real one. KUBECONFIG or KUBEBUILDER_ASSETS, where set, are used
+# instead of the one that is built; CONTROL_PLANE=off leaves it out: docs/testing.md.
 test-cluster: $(VENV)/.dev
-	@[ -n "$$KUBECONFIG$$KUBEBUILDER_ASSETS" ] || tests/cluster/controlplane/build.sh >/dev/null
-	$(BIN)/python -m pytest tests/cluster --control-plane=required -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+	@[ $(CONTROL_PLANE) = off ] || [ -n "$$KUBECONFIG$$KUBEBUILDER_ASSETS" ] || tests/cluster/controlplane/build.sh >/dev/null
+	$(BIN)/python -m pytest tests/cluster --control-plane=$(CONTROL_PLANE) -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check

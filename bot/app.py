@@ -1,24 +1,28 @@
 """The composition root: the one place where everything meets, and the list of what runs."""
 
+import threading
 from collections.abc import Mapping, Sequence
 
 from bot.health import HealthServer
 from bot.parts import Part, Parts
-from bot.pool import Pool
 from bot.settings import Secrets, Settings
 from bot.wiring.binder import Binder
 from bot.wiring.changes import changes_of
-from bot.wiring.conversation import WORKERS, conversation_of, for_verbs_of, live_views_of
+from bot.wiring.conversation import conversation_of, for_verbs_of, live_views_of
 from bot.wiring.expiry import expiry_of
+from bot.wiring.lost import lost_of
+from bot.wiring.messages import connections_of, engine_of
 from bot.wiring.outside import outside_of
 from bot.wiring.stores import stores_of
 from bot.wiring.watching import watching_of
 from bot.wiring.work import work_of
 from deploy.changes.kinds import KINDS, Kind, codec_of
 from deploy.deadline import Deadline
-from handlers.messages.budget import Budgets
+from deploy.waits import Waits
 from handlers.verbs.table import VERBS
 from handlers.verbs.verb import AnyVerb
+
+_RUNNER = "runner"
 
 
 class Bot:
@@ -33,32 +37,42 @@ class Bot:
         verbs: Sequence[AnyVerb] = VERBS,
     ) -> None:
         """`kinds` are the changes it knows, `verbs` what people can type."""
-        budgets = Budgets()
-        outside = outside_of(settings, secrets)
-        stores = stores_of(settings, secrets, codec_of(kinds))
+        waits = Waits()
+        outside = outside_of(settings, secrets, waits)
+        stores = stores_of(settings, secrets, codec_of(kinds), waits)
         changes = changes_of(settings, outside, stores, kinds)
-        work = work_of(outside, stores, changes, budgets)
-        expiry = expiry_of(settings, secrets, outside, stores, changes, budgets)
-        watching = watching_of(settings, outside, stores, expiry.azure_events, budgets)
-        live = live_views_of(outside, stores, budgets)
-        pool = Pool(WORKERS, "work")
-        for_verbs = for_verbs_of(settings, outside, stores, pool, verbs)
+        work = work_of(outside, stores, changes)
+        expiry = expiry_of(settings, secrets, outside, stores, changes)
+        watching = watching_of(settings, outside, stores, expiry.azure_events)
+        live = live_views_of(stores)
+        for_verbs = for_verbs_of(settings, outside, stores, verbs)
         binder = Binder(outside, changes, watching, expiry, live, for_verbs)
-        talk = conversation_of(settings, secrets, outside, stores, binder, live, pool, verbs)
+        talk = conversation_of(settings, secrets, outside, stores, binder, live, verbs)
+        families = [
+            *work.families,
+            *watching.incident_messages,
+            *live.live_messages,
+            *expiry.expiry_messages,
+            *connections_of(settings, stores),
+        ]
+        lost = lost_of(settings, outside, stores, families)
+        engine = engine_of(outside, stores, [*families, *lost.messages])
         self._transport = talk.transport
         parts: dict[str, Part] = {
             **{f"cache {name}": cache for name, cache in outside.caches.items()},
+            "messages": engine,
             "levels": watching.levels,
             "watchers": watching.watchers,
             **expiry.parts,
+            lost.search.name: lost.search,
             "watches": live.watches,
             "follows": live.follows,
             **talk.sweeps,
             **work.chores,
-            "delivery": work.deliveries,
-            "work": pool,
-            "runner": work.runner,
+            **for_verbs.pools,
+            "progress": talk.progress,
             "intake": talk.intake,
+            _RUNNER: work.runner,
             "listeners": talk.listening,
             "slack": talk.transport,
         }
@@ -66,18 +80,31 @@ class Bot:
         self.health = HealthServer(
             settings.health.host,
             settings.health.port,
-            {"/livez": self._reported.live, "/readyz": self._ready, "/healthz": self._ready},
+            {"/livez": self._alive, "/readyz": self._ready, "/healthz": self._ready},
         )
-        # That it lives itself is said by its answering.
-        self._parts = Parts({"health": self.health, **parts})
+        self._stopping = threading.Event()
+        # That health lives is said by its answering. A run that is let go of is another bot's at
+        # once, so the runner's end waits for nothing.
+        self._parts = Parts({"health": self.health, **parts}, at_once=[_RUNNER])
 
     def start(self) -> None:
         """Start every part; what an earlier bot left undone is taken up at once."""
         self._parts.start()
 
     def stop(self, deadline: Deadline) -> None:
-        """Stop every part, and return at `deadline` at the latest."""
+        """Stop every part, and return at `deadline` at the latest. It is not ready from now on."""
+        self._stopping.set()
         self._parts.stop(deadline)
 
-    def _ready(self) -> Mapping[str, bool]:
-        return {**self._reported.live(), "slack": self._transport.connected}
+    def _alive(self) -> Mapping[str, bool]:
+        # Parts that have ended are as they should be then.
+        return {"stopping": True} if self._stopping.is_set() else self._reported.live()
+
+    def _ready(self) -> Mapping[str, bool | str]:
+        transport = self._transport
+        return {
+            **self._reported.live(),
+            "slack": transport.connected,
+            "serving": not self._stopping.is_set(),
+            **transport.detail,
+        }

@@ -1,9 +1,10 @@
 """`gateway-bot check`: prove each connection the settings name, and say what is wrong in words."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import requests
 from slack_sdk import WebClient
@@ -15,6 +16,7 @@ from bot.clients import (
     clusters_of,
     environments_of,
     instances_of,
+    operator_channels,
     redis_url,
     registry_of,
 )
@@ -24,6 +26,7 @@ from deploy.actions import connection
 from deploy.azure import ApimInstance, ArmClient
 from deploy.errors import GatewayBotError, Unavailable
 from deploy.kube.cluster import Cluster
+from handlers.slack import api_errors
 from handlers.slack.people import Team, UserGroups
 
 
@@ -34,9 +37,14 @@ class Result:
     name: str
     works: bool
     detail: str
+    doubtful: bool = False
 
 
 Probe = Callable[[], str]
+
+
+class Doubtful(GatewayBotError):
+    """It works, but not as it should."""
 
 
 def check(config: Path) -> int:
@@ -44,8 +52,14 @@ def check(config: Path) -> int:
     settings = load_settings(config)
     results = probe_all(probes(settings, load_secrets(settings)))
     for result in results:
-        print(f"{'ok  ' if result.works else 'FAIL'}  {result.name}: {result.detail}")
+        print(f"{_mark(result)}  {result.name}: {result.detail}")
     return 0 if all(result.works for result in results) else 1
+
+
+def _mark(result: Result) -> str:
+    if result.doubtful:
+        return "warn"
+    return "ok  " if result.works else "FAIL"
 
 
 def probe_all(named: dict[str, Probe]) -> list[Result]:
@@ -61,13 +75,19 @@ def probes(settings: Settings, secrets: Secrets) -> dict[str, Probe]:
     named: dict[str, Probe] = {"slack": lambda: _slack(settings, secrets)}
     if settings.slack.mode == "socket":
         named["slack Socket Mode"] = lambda: _socket_mode(settings, secrets)
+    else:
+        named["slack HTTP mode"] = lambda: _http_mode(settings)
     for environment in environments_of(settings):
         if environment.production:
             named[f"approvers of {environment.name}"] = _bind(
                 _approvers, settings, secrets, environment
             )
-    for channel in _warned(settings):
-        named[f"channel {channel}"] = _bind(_channel, settings, secrets, channel)
+    warned, production = operator_channels(settings), _production(settings)
+    for channel in dict.fromkeys([*warned, *production]):
+        said = "warnings can be told there" if channel in warned else "plans can be shown there"
+        named[f"channel {channel}"] = _bind(
+            _channel, settings, secrets, channel, said, channel in production
+        )
     named["redis"] = lambda: _redis(settings, secrets)
     for instance in instances_of(settings).values():
         named[f"API Management {instance.name}"] = _bind(_apim, arm, instance)
@@ -85,12 +105,20 @@ def _bind(probe: Callable[..., str], *arguments: object) -> Probe:
 def _result(name: str, probe: Probe) -> Result:
     try:
         return Result(name, True, probe())
+    except Doubtful as doubt:
+        return Result(name, True, str(doubt), doubtful=True)
     except GatewayBotError as error:
         return Result(name, False, str(error))
 
 
 def _slack(settings: Settings, secrets: Secrets) -> str:
     answer = _slack_call(settings, secrets.slack_bot_token.get_secret_value(), "auth.test")
+    if answer.get("is_enterprise_install"):
+        raise Unavailable(
+            "The bot token is of a whole Enterprise organization.",
+            meaning="A bot serves one workspace: channels and people of others are not told apart.",
+            remedy="Install the app in one workspace and use that installation's bot token.",
+        )
     granted = {
         scope.strip()
         for scope in str(_header(answer, "x-oauth-scopes")).split(",")
@@ -100,11 +128,15 @@ def _slack(settings: Settings, secrets: Secrets) -> str:
     if granted and missing:
         raise Unavailable(
             f"The app lacks {', '.join(missing)}.",
-            remedy="Add the scopes of docs/slack-app-manifest.yaml and install the app again.",
+            remedy=_ADD_SCOPES,
         )
+    smaller = [f"{scope} ({why})" for scope, why in _HELPFUL.items() if scope not in granted]
+    if granted and smaller:
+        raise Doubtful(f"The app lacks {', '.join(smaller)}.", remedy=_ADD_SCOPES)
     return f"signed in to {answer['team']} as {answer['user']}"
 
 
+_ADD_SCOPES = "Add the scopes of docs/slack-app-manifest.yaml and install the app again."
 _ASKED = 100
 _SCOPES = {
     "commands": "to take commands",
@@ -116,6 +148,11 @@ _SCOPES = {
     "users:read": "to know who is a member of the workspace",
     "files:write": "to send files",
     "files:read": "to take a spec as a file",
+}
+_HELPFUL = {
+    "channels:read": "to find lost requests, and see which channels other workspaces share",
+    "groups:read": "the same for private channels",
+    "im:read": "to find lost requests in direct messages",
 }
 
 
@@ -160,18 +197,66 @@ def _socket_mode(settings: Settings, secrets: Secrets) -> str:
     return "a connection may be opened"
 
 
-def _warned(settings: Settings) -> list[str]:
-    """Every channel that is to hear of something by itself."""
-    every = [settings.warnings, *(e.warnings for e in settings.environments if e.warnings)]
-    places = [place for one in every for place in (one.channel, *one.channels) if place]
+def _http_mode(settings: Settings) -> str:
+    """Slack tells a bot nothing of its URLs, so a person has to compare them."""
+    return (
+        f"Slack needs four URLs that end in {settings.slack.http.path} (docs/install.md): for commands, "
+        "interactivity, options load and events; whether they are set cannot be seen from here"
+    )
+
+
+def _production(settings: Settings) -> list[str]:
+    """Every channel that the settings name for an environment of production."""
+    places: list[str] = []
+    for environment in settings.environments:
+        if environment.production:
+            warned = environment.warnings or settings.warnings
+            every = (*environment.channels, warned.channel, *warned.channels)
+            places += [place for place in every if place]
     return list(dict.fromkeys(places))
 
 
-def _channel(settings: Settings, secrets: Secrets, channel: str) -> str:
+def _channel(
+    settings: Settings, secrets: Secrets, channel: str, said: str, production: bool
+) -> str:
     # Only what the bot can read of a channel tells, with the scopes it has, that it is in it.
     token = secrets.slack_bot_token.get_secret_value()
     _slack_call(settings, token, "conversations.history", channel=channel, limit="1")
-    return "warnings can be told there"
+    if production:
+        _not_shared(_channel_info(settings, token, channel))
+    return said
+
+
+def _channel_info(settings: Settings, token: str, channel: str) -> Mapping[str, Any]:
+    client = WebClient(token=token, base_url=settings.slack.api_url, timeout=10)
+    try:
+        found: Mapping[str, Any] = client.conversations_info(channel=channel)["channel"]
+    except (SlackApiError, SlackClientError, OSError) as error:
+        raise Doubtful(
+            f"Whether other workspaces share it cannot be seen: {api_errors.name(error)}.",
+            remedy="The app needs channels:read, and groups:read for a private channel.",
+        ) from error
+    return found
+
+
+def _not_shared(channel: Mapping[str, Any]) -> None:
+    """Doubtful where others than the bot's workspace read a channel of production.
+
+    The fields are those of docs.slack.dev/reference/objects/conversation-object.
+    """
+    if channel.get("is_ext_shared"):
+        how = "It is shared with another workspace through Slack Connect."
+    elif channel.get("is_org_shared") or channel.get("is_shared"):
+        how = "It is shared with other workspaces of the organization."
+    elif channel.get("is_pending_ext_shared") or channel.get("pending_shared"):
+        how = "Another workspace is invited to share it through Slack Connect."
+    else:
+        return
+    raise Doubtful(
+        how,
+        meaning="People there read plans, warnings and logs of production; they cannot decide.",
+        remedy="Stop sharing it, or name another channel in the settings.",
+    )
 
 
 def _slack_call(settings: Settings, token: str, method: str, **given: str) -> SlackResponse:
@@ -179,12 +264,12 @@ def _slack_call(settings: Settings, token: str, method: str, **given: str) -> Sl
     try:
         return client.api_call(method, params=given)
     except SlackApiError as error:
-        if error.response.get("error") in ("not_in_channel", "channel_not_found"):
+        if api_errors.meaning(error) is api_errors.Meaning.CLOSED:
             raise Unavailable(
                 "The bot is not in that channel.", remedy="Invite it there: `/invite @its-name`."
             ) from error
         raise Unavailable(
-            f"Slack refused {method}: {error.response.get('error')}.",
+            f"Slack refused {method}: {api_errors.name(error)}.",
             remedy="Compare the token and its scopes with docs/slack-app-manifest.yaml.",
         ) from error
     except (SlackClientError, OSError) as error:

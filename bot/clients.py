@@ -6,7 +6,7 @@ import requests
 from azure.core.credentials import TokenCredential
 from azure.identity import AzureAuthorityHosts, ClientSecretCredential, DefaultAzureCredential
 
-from bot.environment_settings import ApprovalSettings, PeopleSettings
+from bot.environment_settings import ApprovalSettings, EnvironmentSettings, PeopleSettings
 from bot.settings import Secrets, Settings
 from deploy.access import Approval, Environment, Freeze, Identities, environment_of
 from deploy.azure import ApimInstance, ArmClient
@@ -19,12 +19,22 @@ from deploy.images import Registry
 from deploy.kube.cluster import Cluster, connect
 from deploy.policy import People
 from deploy.rules import Exemption
+from deploy.waits import Waits
 
 _KNOWN_AUTHORITIES = {
     AzureAuthorityHosts.AZURE_PUBLIC_CLOUD,
     AzureAuthorityHosts.AZURE_CHINA,
     AzureAuthorityHosts.AZURE_GOVERNMENT,
 }
+_SIGN_IN_LIMITS: Mapping[str, object] = {
+    "connection_timeout": 3,
+    "read_timeout": 5,
+    "retry_total": 1,
+    "process_timeout": 8,
+}
+"""Seconds and counts for azure-core's transport and for the command lines that azure-identity asks
+(learn.microsoft.com/python/api/azure-core, azure.core.configuration.ConnectionConfiguration: its
+own are five minutes for each)."""
 
 
 def redis_url(settings: Settings, secrets: Secrets) -> str:
@@ -48,7 +58,7 @@ def credential_of(settings: Settings, secrets: Secrets) -> TokenCredential:
     """
     azure = settings.azure
     authority = (azure.authority or "").removeprefix("https://").rstrip("/")
-    more: dict[str, object] = {}
+    more: dict[str, object] = dict(_SIGN_IN_LIMITS)
     if authority:
         more["authority"] = azure.authority
         more["disable_instance_discovery"] = authority not in _KNOWN_AUTHORITIES
@@ -65,10 +75,18 @@ def credential_of(settings: Settings, secrets: Secrets) -> TokenCredential:
     return DefaultAzureCredential(**more)
 
 
-def arm_client(settings: Settings, secrets: Secrets, session: requests.Session) -> ArmClient:
+def arm_client(
+    settings: Settings,
+    secrets: Secrets,
+    session: requests.Session,
+    waits: Waits | None = None,
+) -> ArmClient:
     """The client of Azure Resource Manager."""
     return ArmClient(
-        session, credential_of(settings, secrets), endpoint=settings.azure.arm_endpoint
+        session,
+        credential_of(settings, secrets),
+        endpoint=settings.azure.arm_endpoint,
+        waits=waits,
     )
 
 
@@ -98,7 +116,7 @@ def governed_by(settings: Settings) -> tuple[GovernedBy, ...]:
     )
 
 
-def clusters_of(settings: Settings) -> Mapping[str, Cluster]:
+def clusters_of(settings: Settings, waits: Waits | None = None) -> Mapping[str, Cluster]:
     """The clusters by name; nothing is asked of them yet."""
     return {
         item.name: connect(
@@ -106,6 +124,7 @@ def clusters_of(settings: Settings) -> Mapping[str, Cluster]:
             kubeconfig=item.kubeconfig,
             context=item.context,
             in_cluster=item.in_cluster,
+            waits=waits,
         )
         for item in settings.clusters
     }
@@ -126,8 +145,18 @@ def environments_of(settings: Settings) -> tuple[Environment, ...]:
             approval=_approval(item.approval) if item.approval else None,
             freezes=tuple(Freeze(f.reason, f.starts, f.ends) for f in item.freezes),
             windows=item.allows_windows,
+            standing=_standing(item),
         )
         for item in settings.environments
+    )
+
+
+def operator_channels(settings: Settings) -> tuple[str, ...]:
+    """Every channel that is warned of something: of all gateways first, then of some environment's.
+    The first of them is told of the bot's own trouble."""
+    every = [settings.warnings, *(e.warnings for e in settings.environments if e.warnings)]
+    return tuple(
+        dict.fromkeys(place for each in every for place in (each.channel, *each.channels) if place)
     )
 
 
@@ -166,7 +195,6 @@ def automatic_rules(settings: Settings) -> Mapping[str, Automatic]:
             before=e.rotation.before,
             at_once=e.rotation.at_once or settings.rotation.at_once,
             failures=e.rotation.failures,
-            standing=e.rotation.standing_approval,
         )
         for e in settings.environments
     }
@@ -194,6 +222,12 @@ def identities_of(settings: Settings) -> Identities:
     return Identities({user: name for name, users in settings.people.items() for user in users})
 
 
+def _standing(settings: EnvironmentSettings) -> str:
+    if settings.rotation.mode != "auto":
+        return ""
+    return settings.rotation.standing_approval or f"automatic rotation in {settings.name}"
+
+
 def _people(settings: PeopleSettings) -> People:
     return People(settings.users, settings.groups)
 
@@ -202,10 +236,15 @@ def _approval(settings: ApprovalSettings) -> Approval:
     return Approval(_people(settings.approvers), settings.quorum, settings.seconds)
 
 
-def registry_of(settings: Settings, session: requests.Session) -> Registry:
+def registry_of(
+    settings: Settings, session: requests.Session, waits: Waits | None = None
+) -> Registry:
     """The registry that knows the image tags."""
     return Registry(
-        session, base_url=settings.images.registry_url, repository=settings.images.repository
+        session,
+        base_url=settings.images.registry_url,
+        repository=settings.images.repository,
+        waits=waits,
     )
 
 

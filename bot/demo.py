@@ -54,11 +54,12 @@ def demo(
     with _directory(data) as directory, contextlib.ExitStack() as running:
         redis_url = os.environ.get("REDIS_URL") or _valkey(directory / "redis", running)
         bot_port, events_port = _free_port(), _free_port()
+        bot_url = f"http://127.0.0.1:{bot_port}/slack/events"
         sandbox = _Child(
             [
                 *(sys.executable, "-m", "bot.sandbox"),
                 *("--data", str(directory), "--port", str(port), "--slack-mode", slack_mode),
-                *("--bot-url", f"http://127.0.0.1:{bot_port}/slack/events"),
+                *("--bot-url", bot_url, "--bot-options-url", bot_url),
                 *("--event-grid-url", f"http://127.0.0.1:{events_port}/event-grid"),
                 *(("--kubeconfig", str(kubeconfig.absolute())) if kubeconfig else ()),
                 *(("--world", str(world)) if world else ()),

@@ -1,5 +1,8 @@
-"""Checks the tokens of Entra ID with which Event Grid delivers ("Deliver events to Microsoft Entra
-protected endpoints"): signed by the tenant, for this audience, with Event Grid's role."""
+"""Checks the tokens of Entra ID with which Event Grid delivers.
+
+They are signed by the tenant, for this audience, with Event Grid's role ("Deliver events to
+Microsoft Entra protected endpoints").
+"""
 
 import logging
 import threading

@@ -1,5 +1,4 @@
-"""Settings of environments: where production is, who decides there, when nothing changes, who is
-warned and how tokens are rotated."""
+"""Settings of environments: where each is, who decides there, its freezes, warnings and rotation."""
 
 import datetime
 import difflib

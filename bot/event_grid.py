@@ -8,28 +8,23 @@ import hmac
 import json
 import logging
 import re
-import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Protocol
 from urllib.parse import parse_qs
 
-from waitress.server import create_server
-
+from bot.http_server import Answer, Head, HttpServer, refusal
 from deploy.deadline import Deadline
 from deploy.errors import GatewayBotError, InvalidInput, Unavailable
 from deploy.expiry.event_grid import TokenEvent, read
 
 log = logging.getLogger(__name__)
 
-_LARGEST = 1024 * 1024
-"""Event Grid delivers a megabyte at most in a request."""
 _ORIGIN = re.compile(r"[A-Za-z0-9.:/-]{1,200}")
-_CLOSING_SECONDS = 1.0
-KEY_HEADER = "HTTP_X_EVENT_GRID_KEY"
-
-StartResponse = Callable[[str, list[tuple[str, str]]], Any]
-Answer = tuple[str, list[tuple[str, str]], bytes]
+_ANSWER_SECONDS = 1.0
+_KEY_HEADER = "X-Event-Grid-Key"
+_LATER = {"Retry-After": "30"}
 
 
 class TokenCheck(Protocol):
@@ -55,94 +50,85 @@ class EventGrid:
         self._take = take
         self._secret = secret
         self._token_check = token_check
-        self._server = create_server(
-            self._application,
-            host=host,
-            port=port,
-            threads=4,
-            ident="gateway-bot",
-            max_request_body_size=_LARGEST,
-        )
-        self._thread = threading.Thread(target=self._server.run, name="event-grid", daemon=True)
+        self._server = HttpServer("event-grid", host, port, self._admit, self._answer, threads=4)
 
     @property
     def port(self) -> int:
         """The port listened on, also where any free one was asked for."""
-        server: Any = self._server
-        return int(server.effective_port)
+        return self._server.port
 
     def start(self) -> None:
         """Serve on a thread of its own."""
-        self._thread.start()
+        self._server.start()
         log.info("Event Grid is listened to at port %s", self.port)
 
     def stop(self, deadline: Deadline) -> None:
-        """Stop accepting. A kept-alive connection would hold the thread, so it is left."""
-        self._server.close()
-        deadline.within(_CLOSING_SECONDS).join([self._thread])
+        """Answer what was delivered, and close. Azure delivers later what found nobody."""
+        self._server.stop(deadline.within(_ANSWER_SECONDS))
 
     @property
     def live(self) -> bool:
         """Whether the thread runs."""
-        return self._thread.is_alive()
+        return self._server.live
 
-    def _application(
-        self, environ: Mapping[str, Any], start_response: StartResponse
-    ) -> Iterable[bytes]:
-        try:
-            status, headers, body = self._answer(environ)
-        except Exception:  # Azure delivers again; the log keeps what was wrong with it
-            log.exception("a delivery of Event Grid failed")
-            status, headers, body = "500 Internal Server Error", [], b""
-        start_response(status, [*headers, ("Content-Length", str(len(body)))])
-        return [body]
+    def _admit(self, head: Head) -> Answer | None:
+        if head.path != self._path:
+            return refusal(HTTPStatus.NOT_FOUND, "another path")
+        if head.method == "OPTIONS":
+            return _handshake(head)
+        if head.method != "POST":
+            allowed = {"Allow": "OPTIONS, POST"}
+            return refusal(HTTPStatus.METHOD_NOT_ALLOWED, "another method", allowed)
+        if not (self._knows_secret(head) or self._token(head)):
+            return _unproven()
+        return None
 
-    def _answer(self, environ: Mapping[str, Any]) -> Answer:
-        if environ.get("PATH_INFO") != self._path:
-            return "404 Not Found", [], b""
-        method = environ.get("REQUEST_METHOD")
-        if method == "OPTIONS":
-            return _handshake(environ)
-        if method != "POST":
-            return "405 Method Not Allowed", [("Allow", "OPTIONS, POST")], b""
+    def _answer(self, head: Head, body: bytes) -> Answer:
         try:
-            if not self._proven(environ):
-                log.warning("a delivery to the Event Grid endpoint did not prove itself")
-                return "401 Unauthorized", [], b""
-            delivery = read(environ["wsgi.input"].read(_LARGEST + 1), time.time())
-        except InvalidInput as error:
-            log.warning("a delivery of Event Grid was refused: %s", error.happened)
-            return "400 Bad Request", [], b""
+            if not (self._knows_secret(head) or self._good_token(head)):
+                return _unproven()
+            delivery = read(body, time.time())
+        except InvalidInput:
+            return refusal(HTTPStatus.BAD_REQUEST, "malformed")
         except Unavailable as error:
             log.warning("a delivery of Event Grid cannot be checked: %s", error)
-            return "503 Service Unavailable", [("Retry-After", "30")], b""
+            return Answer(HTTPStatus.SERVICE_UNAVAILABLE, headers=_LATER)
         if delivery.validation_code:
             answer = json.dumps({"validationResponse": delivery.validation_code}).encode()
-            return "200 OK", [("Content-Type", "application/json")], answer
+            return Answer(HTTPStatus.OK, answer, {"Content-Type": "application/json"})
         try:
             for event in delivery.events:
                 self._take(event)
         except GatewayBotError as error:
             log.warning("a delivery of Event Grid could not be kept: %s", error)
-            return "503 Service Unavailable", [("Retry-After", "30")], b""
-        return "200 OK", [], b""
+            return Answer(HTTPStatus.SERVICE_UNAVAILABLE, headers=_LATER)
+        return Answer(HTTPStatus.OK)
 
-    def _proven(self, environ: Mapping[str, Any]) -> bool:
-        shown = parse_qs(str(environ.get("QUERY_STRING", ""))).get("key", [""])[0]
-        shown = str(environ.get(KEY_HEADER, "")) or shown
-        if self._secret and hmac.compare_digest(shown.encode(), self._secret.encode()):
-            return True
-        scheme, _, token = str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")
-        if self._token_check is None or scheme.lower() != "bearer":
-            return False
-        return self._token_check(token.strip())
+    def _knows_secret(self, head: Head) -> bool:
+        shown = parse_qs(head.query, errors="replace").get("key", [""])[0]
+        shown = head.headers.get(_KEY_HEADER, "") or shown
+        given = shown.encode(errors="replace")
+        return bool(self._secret) and hmac.compare_digest(given, self._secret.encode())
+
+    def _good_token(self, head: Head) -> bool:
+        token = self._token(head)
+        return bool(token) and self._token_check is not None and self._token_check(token)
+
+    def _token(self, head: Head) -> str:
+        """The bearer token that is shown, empty where none would count."""
+        scheme, _, token = head.headers.get("Authorization", "").partition(" ")
+        return token.strip() if self._token_check and scheme.lower() == "bearer" else ""
 
 
-def _handshake(environ: Mapping[str, Any]) -> Answer:
+def _unproven() -> Answer:
+    return refusal(HTTPStatus.UNAUTHORIZED, "did not prove itself")
+
+
+def _handshake(head: Head) -> Answer:
     """CloudEvents' protection of who did not ask for deliveries. It tells nothing and lets nobody
     in: each delivery proves itself."""
-    origin = str(environ.get("HTTP_WEBHOOK_REQUEST_ORIGIN", ""))
+    origin = head.headers.get("WebHook-Request-Origin", "")
     if not _ORIGIN.fullmatch(origin):
-        return "400 Bad Request", [], b""
-    allowed = [("WebHook-Allowed-Origin", origin), ("WebHook-Allowed-Rate", "120")]
-    return "200 OK", [*allowed, ("Allow", "OPTIONS, POST")], b""
+        return refusal(HTTPStatus.BAD_REQUEST, "malformed")
+    allowed = {"WebHook-Allowed-Origin": origin, "WebHook-Allowed-Rate": "120"}
+    return Answer(HTTPStatus.OK, headers={**allowed, "Allow": "OPTIONS, POST"})

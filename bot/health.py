@@ -7,8 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from deploy.deadline import Deadline
 
-States = Callable[[], Mapping[str, bool]]
-"""By name, whether each of several things is as it should be."""
+States = Callable[[], Mapping[str, bool | str]]
+"""By name, whether each of several things is as it should be. A text is shown, and changes nothing."""
 
 
 class HealthServer:
@@ -52,7 +52,7 @@ def _handler(paths: Mapping[str, States]) -> type[BaseHTTPRequestHandler]:
                 return
             state = states()
             body = json.dumps(state).encode()
-            self.send_response(200 if all(state.values()) else 503)
+            self.send_response(503 if False in state.values() else 200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

@@ -1,9 +1,15 @@
 """A pool of threads that is a part of the bot."""
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from typing import ParamSpec, TypeVar
 
+from deploy.background import reported
 from deploy.deadline import Deadline
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Pool(ThreadPoolExecutor):
@@ -12,6 +18,10 @@ class Pool(ThreadPoolExecutor):
     def __init__(self, workers: int, name: str) -> None:
         super().__init__(workers, thread_name_prefix=name)
         self._open = True
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """As an executor does; an error that nobody expects is logged, whoever waits for it."""
+        return reported(super().submit(fn, *args, **kwargs))
 
     def start(self) -> None:
         """Nothing: see above."""

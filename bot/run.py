@@ -6,18 +6,26 @@ import os
 import signal
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 
 from bot.settings import load_secrets, load_settings
 from deploy.deadline import Deadline
 
 log = logging.getLogger(__name__)
 
-_STOP_SECONDS = 25.0
-"""Kubernetes kills what has not ended after 30, unless it is told otherwise."""
+_STOP_SECONDS = 24.0
+"""It is gone within 25; Kubernetes kills what has not ended after 30, unless told otherwise."""
 _COLLECTIONS = (100_000, 20, 10)
 """Reading a cluster's list makes millions of objects of which none is garbage; looking for some
 after every 700 of them trebles the time that takes."""
+_AT_ONCE = 130
+"""The exit status of what Ctrl-C has ended, by custom: 128 and the signal's number."""
+
+
+_SWITCH_SECONDS = 0.0005
+"""Python lets a thread compute for 5 ms before another one may; an ack has a dozen such turns."""
 
 
 def collect_less() -> None:
@@ -26,11 +34,15 @@ def collect_less() -> None:
 
 
 def run(config: Path, log_level: str) -> int:
-    """Run until SIGTERM or SIGINT, then stop in good order."""
+    """Run until SIGTERM or SIGINT, then stop in good order; a SIGINT after that ends it at once."""
+    ends: SimpleQueue[Deadline | None] = SimpleQueue()
+    # First of all: as process 1 of a container it would not even end by a signal without a handler.
+    _listen(ends)
     logging.basicConfig(
         level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     collect_less()
+    sys.setswitchinterval(_SWITCH_SECONDS)
     settings = load_settings(config)
     secrets = load_secrets(settings)
     # Bolt reads this one by itself and then warns that it was given a client as well.
@@ -41,15 +53,41 @@ def run(config: Path, log_level: str) -> int:
     bot = Bot(settings, secrets)
     # All that was imported stays, so it need not be looked through while a cluster is read.
     gc.freeze()
-    ended = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
-    bot.start()
-    print(f"ready, health at port {bot.health.port}", flush=True)
-    ended.wait()
-    bot.stop(Deadline.after(_STOP_SECONDS))
+    # Starting waits for Slack, and a signal must not wait for that.
+    starter = ThreadPoolExecutor(1, thread_name_prefix="start")
+    started = starter.submit(bot.start)
+    started.add_done_callback(lambda _: ends.put(None))
+    starter.shutdown(wait=False)
+    end = ends.get()
+    if end is None:
+        started.result()
+        # In one piece: the log, which goes the same way, must not get between a line and its end.
+        sys.stdout.write(f"ready, health at port {bot.health.port}\n")
+        sys.stdout.flush()
+        end = ends.get()
+    assert end is not None
+    bot.stop(end)
     _leave_what_hangs()
     return 0
+
+
+def _listen(ends: "SimpleQueue[Deadline | None]") -> None:
+    """Put the moment by which all has to be over into `ends` at the first signal."""
+    told = False
+
+    def on_signal(number: int, _: object) -> None:
+        nonlocal told
+        if not told:
+            told = True
+            # The only kind of queue that may be filled from a signal's handler.
+            ends.put(Deadline.after(_STOP_SECONDS))
+        elif number == signal.SIGINT:
+            # Somebody at a terminal who does not want to wait. A second SIGTERM says nothing new:
+            # some supervisors send it to a process and to its group.
+            os._exit(_AT_ONCE)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, on_signal)
 
 
 def _leave_what_hangs() -> None:

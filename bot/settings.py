@@ -47,6 +47,8 @@ class HttpSettings(Section):
     host: str = "0.0.0.0"
     port: int = Field(default=3000, ge=0, le=65535)
     path: str = Field(default="/slack/events", pattern=r"^/\S*$")
+    drain_seconds: float = Field(default=5, ge=0, le=10)
+    """How long a bot that is told to end serves on, no longer ready, until load balancers know."""
 
 
 class SlackSettings(Section):
@@ -57,6 +59,8 @@ class SlackSettings(Section):
     command: str = Field(default="/gateway", pattern=r"^/[a-z0-9_-]{1,31}$")
     connections: int = Field(default=2, ge=1, le=10)
     """Socket Mode connections of this process; Slack allows an app ten in all."""
+    renew_seconds: int = Field(default=300, ge=10, le=18_000)
+    """How often one of them is renewed, so that Slack says how many it counts."""
     http: HttpSettings = HttpSettings()
 
 
@@ -270,7 +274,7 @@ def load_secrets(settings: Settings) -> Secrets:
     missing = []
     if settings.slack.mode == "socket" and secrets.slack_app_token is None:
         missing.append("SLACK_APP_TOKEN (an app-level token, xapp-…, for Socket Mode)")
-    if settings.slack.mode == "http" and secrets.slack_signing_secret is None:
+    if settings.slack.mode == "http" and not secrets.slack_signing_secret:
         missing.append("SLACK_SIGNING_SECRET (for HTTP mode)")
     if secrets.redis_url is None and settings.redis.url is None:
         missing.append("REDIS_URL (or redis.url in the settings)")

@@ -42,6 +42,8 @@ class Environment:
     `requesters` are those who may ask for changes, any member where there are none; `channels` are
     the ids of the channels where that may be done, any where there are none. `windows` says whether
     the settings allow approval windows; `severities` are those of rules that are not as usual.
+    `standing` names the approval in the settings by which tokens are rotated automatically, empty
+    where they are not, or only once somebody agrees.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Environment:
     approval: Approval | None = None
     freezes: tuple[Freeze, ...] = ()
     windows: bool = True
+    standing: str = ""
 
     def holds(self, ref: GatewayRef) -> bool:
         """Whether `ref` is in this environment."""
@@ -167,11 +170,6 @@ class Verdict:
     people: People = _NOBODY
     channels: tuple[str, ...] = ()
 
-    @property
-    def outsider(self) -> bool:
-        """Whether it is refused for what somebody is in the workspace."""
-        return self.reason in (Ground.GUEST, Ground.DEACTIVATED, Ground.FOREIGN)
-
 
 @dataclass(frozen=True)
 class Asker:
@@ -270,22 +268,33 @@ def may_decide(policy: Policy, asker: Asker, *, own: bool) -> Verdict:
     return among(policy.approvers, asker)
 
 
-def may_as_requester(environment: Environment, asker: Asker, requester: str) -> Verdict:
-    """Whether the asker may confirm or cancel a request: only their own."""
-    if asker.user != requester:
-        return Verdict(False, Ground.NOT_OWN, People(users=(requester,)))
-    somebody = may_see((environment,), asker)
-    return Verdict(True, Ground.OWN) if somebody.allowed else somebody
+def may_confirm(environment: Environment, asker: Asker, requester: str) -> Verdict:
+    """Whether the asker may confirm a request: only their own, and while they may request changes
+    there. `asker.groups` are of those that `people_of` names for ASK."""
+    return _own(may(Right.ASK, environment, asker), asker, requester)
+
+
+def may_take_back(environments: Sequence[Environment], asker: Asker, requester: str) -> Verdict:
+    """Whether the asker may cancel a request, which changes nothing: only their own, also once they
+    may no longer request changes there."""
+    return _own(may_see(environments, asker), asker, requester)
 
 
 def may_stop(environment: Environment, policy: Policy, asker: Asker, requester: str) -> Verdict:
     """Whether the asker may stop what runs: who asked for it, or who approves such changes."""
     if asker.user == requester:
-        return may_as_requester(environment, asker, requester)
+        return may_take_back((environment,), asker, requester)
     verdict = among(everybody(policy.approvers, environment.approvers), asker)
     if verdict.reason is Ground.NOT_NAMED:
         return replace(verdict, people=everybody(People(users=(requester,)), verdict.people))
     return verdict
+
+
+def _own(verdict: Verdict, asker: Asker, requester: str) -> Verdict:
+    """The verdict on what only the requester may do."""
+    if asker.user != requester:
+        return Verdict(False, Ground.NOT_OWN, People(users=(requester,)))
+    return Verdict(True, Ground.OWN) if verdict.allowed else verdict
 
 
 def _may_ask(environment: Environment, asker: Asker) -> Verdict:
@@ -315,15 +324,26 @@ def _nobody(asker: Asker) -> Verdict:
     return Verdict(False, Ground(asker.standing.value))
 
 
-def frozen(environment: Environment, now: datetime.datetime) -> Freeze | None:
-    """The freeze that holds now, if there is one."""
-    return next((f for f in environment.freezes if f.starts <= now < f.ends), None)
+def frozen(
+    environment: Environment, now: datetime.datetime, *, after: datetime.datetime | None = None
+) -> Freeze | None:
+    """The freeze that holds now, if there is one; with `after`, only one that began after that."""
+    holding = (f for f in environment.freezes if f.starts <= now < f.ends)
+    return next((f for f in holding if after is None or f.starts > after), None)
 
 
-def check_freeze(environment: Environment, *, now: datetime.datetime, break_glass: str) -> None:
-    """Refused in a freeze, unless a reason was given to override it."""
-    freeze = frozen(environment, now)
-    if freeze is None or break_glass:
+def check_freeze(
+    environment: Environment,
+    *,
+    now: datetime.datetime,
+    break_glass: str,
+    asked: datetime.datetime | None = None,
+) -> None:
+    """Refused in a freeze, unless a reason was given to override it. The reason of what was asked
+    for at `asked` overrides no freeze that began after that; now, where there is no `asked`."""
+    after = (asked or now) if break_glass else None
+    freeze = frozen(environment, now, after=after)
+    if freeze is None:
         return
     raise Refused(
         f"{environment.name} is frozen until {minute(freeze.ends)}: {freeze.reason}.",

@@ -19,18 +19,21 @@ import requests
 import urllib3
 from azure.core.exceptions import AzureError, ClientAuthenticationError
 
+from deploy.breaker import Breaker
 from deploy.errors import Conflict, GatewayBotError, InvalidInput, NotFound, Refused, Unavailable
+from deploy.flight import Flight
 from deploy.gateway import GatewayResource
-from deploy.masking import mask_secrets
+from deploy.masking import masked
 from deploy.tokens.token import KeyType, Token, iso
+from deploy.waits import Waits
 
 log = logging.getLogger(__name__)
 
 API_VERSION = "2024-05-01"
 _TIMEOUT = (5, 20)
 _BUDGET_SECONDS = 15.0
-_NOTICED_SECONDS = 2.0
-"""Whoever waits longer wants to know why."""
+_SIGN_IN_SECONDS = 8.0
+"""What all of signing in may take: azure-identity has a limit for each of its connections at most."""
 _RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 _PAGES = 100
 _READ = "Microsoft.ApiManagement/service/gateways/read"
@@ -50,14 +53,6 @@ class Credential(Protocol):
     """What is used of an azure-identity credential."""
 
     def get_token(self, *scopes: str) -> AccessToken: ...
-
-
-Waiting = Callable[[Unavailable, float], None]
-"""Told why Azure is asked again, and in how many seconds."""
-
-
-def _nobody(trouble: Unavailable, seconds: float) -> None:
-    """Nobody waits for it."""
 
 
 @dataclass(frozen=True)
@@ -126,17 +121,25 @@ class ArmClient:
         *,
         endpoint: str = "https://management.azure.com",
         timeout: tuple[float, float] = _TIMEOUT,
+        sign_in_seconds: float = _SIGN_IN_SECONDS,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        waits: Waits | None = None,
     ) -> None:
-        """`timeout` is how long to wait, in seconds, for a connection and for an answer."""
+        """`timeout` is how long to wait, in seconds, for a connection and for an answer,
+        `sign_in_seconds` for a bearer token; both are noted in `waits`."""
         self._budget = _BUDGET_SECONDS
         self._session = session
-        self._credential = credential
         self._endpoint = endpoint.rstrip("/")
+        scope = f"{self._endpoint}/.default"
+        self._sign_in = Flight(lambda: credential.get_token(scope), "Azure sign-in")
+        self._sign_in_seconds = sign_in_seconds
         self._timeout = timeout
+        # Of each service, since one can be away while the others answer.
+        self._breakers: dict[str, Breaker] = {}
         self._clock = clock
         self._sleep = sleep
+        self._waits = waits or Waits()
 
     def asking_once(self) -> "ArmClient":
         """The same client for whoever repeats by themselves what is Unavailable: it never waits."""
@@ -144,16 +147,13 @@ class ArmClient:
         twin._budget = 0.0
         return twin
 
-    def list_gateways(
-        self, instance: ApimInstance, waiting: Waiting = _nobody
-    ) -> tuple[ListedGateway, ...]:
-        """Every gateway resource of an instance; `waiting` is told before each wait once they add up
-        to what is noticed."""
+    def list_gateways(self, instance: ApimInstance) -> tuple[ListedGateway, ...]:
+        """Every gateway resource of an instance."""
         url = f"{self._base(instance)}/gateways?api-version={API_VERSION}"
         found: list[ListedGateway] = []
         for _ in range(_PAGES):
             what = f"the gateways of {instance.name}"
-            page = _json(self._call("GET", url, what, _READ, waiting=waiting), what)
+            page = _json(self._call(instance, "GET", url, what, _READ), what)
             try:
                 found += [_gateway(item) for item in page["value"]]
             except (KeyError, TypeError) as error:
@@ -171,7 +171,7 @@ class ArmClient:
         """
         path = f"{self._base(instance)}/gateways/{quote(gateway, safe='')}"
         what = f"the gateway {gateway} of {instance.name}"
-        answer = self._call("GET", f"{path}?api-version={API_VERSION}", what, _READ)
+        answer = self._call(instance, "GET", f"{path}?api-version={API_VERSION}", what, _READ)
         _json(answer, what)
         return _date(answer) or datetime.datetime.now(datetime.UTC)
 
@@ -189,7 +189,7 @@ class ArmClient:
         )
         what = f"the gateway {gateway} of {instance.name}"
         body = {"keyType": key, "expiry": iso(expires_at)}
-        value = _json(self._call("POST", url, what, _GENERATE, body), what).get("value")
+        value = _json(self._call(instance, "POST", url, what, _GENERATE, body), what).get("value")
         token = Token.parse(value) if isinstance(value, str) else None
         if token is None or token.gateway != gateway:
             raise _nonsense(instance.name)
@@ -205,7 +205,7 @@ class ArmClient:
             f"?api-version={API_VERSION}"
         )
         what = f"the gateway {gateway} of {instance.name}"
-        answer = self._call("POST", url, what, _REGENERATE, {"keyType": key})
+        answer = self._call(instance, "POST", url, what, _REGENERATE, {"keyType": key})
         if answer.status_code != 204:
             raise _nonsense(what)
 
@@ -219,21 +219,37 @@ class ArmClient:
 
     def _call(
         self,
+        instance: ApimInstance,
         method: str,
         url: str,
         what: str,
         right: str,
         body: Mapping[str, str] | None = None,
-        waiting: Waiting = _nobody,
+    ) -> requests.Response:
+        """A successful answer, or none at once where the service has not answered lately; whoever
+        repeats by themselves finds out for the others."""
+        breaker = self._breakers.setdefault(instance.arm_id, Breaker())
+        return breaker.call(
+            lambda: self._repeated(method, url, what, right, body),
+            patient=self._budget == 0,
+        )
+
+    def _repeated(
+        self,
+        method: str,
+        url: str,
+        what: str,
+        right: str,
+        body: Mapping[str, str] | None,
     ) -> requests.Response:
         """A successful answer. What is raised is `untouched` only where no attempt was carried out."""
-        begun = self._clock()
-        end = begun + self._budget
+        end = self._clock() + self._budget
         wait = 0.5
         untouched = True
         while True:
             try:
-                answer, trouble, asked = self._try(method, url, body)
+                with self._waits.on("Azure"):
+                    answer, trouble, asked = self._try(method, url, body)
                 if answer is not None and answer.status_code not in _RETRIED:
                     if not answer.ok:
                         raise _refusal(answer, what, right)
@@ -244,13 +260,11 @@ class ArmClient:
                 raise
             untouched = trouble.untouched = untouched and trouble.untouched
             pause = asked if asked is not None else wait
-            again = self._clock() + pause
-            if again >= end:
+            if self._clock() + pause >= end:
                 raise trouble
             log.info("Azure: %s; trying again in %.1f s", trouble.happened, pause)
-            if again >= begun + _NOTICED_SECONDS:
-                waiting(trouble, pause)
-            self._sleep(pause)
+            with self._waits.on("Azure", trouble.happened):
+                self._sleep(pause)
             wait = min(wait * 2, 8.0)
 
     def _try(
@@ -285,7 +299,9 @@ class ArmClient:
 
     def _bearer(self) -> str:
         try:
-            return self._credential.get_token(f"{self._endpoint}/.default").token
+            return self._sign_in.wait(self._sign_in_seconds).token
+        except TimeoutError as error:
+            raise _no_sign_in() from error
         except ClientAuthenticationError as error:
             if _is_outage(error):
                 raise _no_sign_in() from error
@@ -371,9 +387,8 @@ def _error(answer: requests.Response) -> tuple[str, str]:
     inner = body.get("error", body)
     if not isinstance(inner, dict):
         return "", ""
-    # Hidden before it is cut: a service quotes what another one answered, a token included.
-    code, message = (mask_secrets(str(inner.get(name, ""))) for name in ("code", "message"))
-    return code[:100], message[:300]
+    # A service quotes what another one answered, a token included.
+    return masked(str(inner.get("code", "")), 100), masked(str(inner.get("message", "")), 300)
 
 
 def _retry_after(answer: requests.Response) -> float | None:

@@ -43,6 +43,10 @@ class Refused(GatewayBotError):
     """Not allowed: by our own rules, by Azure's or by the cluster's access control."""
 
 
+class NotGranted(Refused):
+    """The bot's credentials, or the rights they have, do not suffice: the cluster says so now."""
+
+
 class Conflict(GatewayBotError):
     """Something else changed, holds or owns what this would change."""
 
@@ -50,7 +54,8 @@ class Conflict(GatewayBotError):
 class Unavailable(GatewayBotError):
     """A service did not answer, or answered that it cannot now; trying again later may work.
 
-    `retry_after` is in seconds, where the service said.
+    `retry_after` is in seconds, where the service said. `answered` says that the service is there,
+    and only something behind it is not.
     """
 
     def __init__(
@@ -61,7 +66,9 @@ class Unavailable(GatewayBotError):
         remedy: str = "Try again in a minute.",
         retry_after: float | None = None,
         untouched: bool = False,
+        answered: bool = False,
     ) -> None:
         super().__init__(happened, meaning=meaning, remedy=remedy)
         self.retry_after = retry_after
         self.untouched = untouched
+        self.answered = answered

@@ -3,15 +3,19 @@
 import re
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urljoin, urlsplit
 
 import requests
 
+from deploy.breaker import Breaker
 from deploy.errors import NotFound, Unavailable
+from deploy.waits import Waits
 
+_MOVING = re.compile(r"latest|v\d{1,3}")
+_PREVIEW = re.compile(r"beta|v\d{1,3}-preview|.*preview.*")
 _VERSION = re.compile(r"(\d{1,6})\.(\d{1,6})\.(\d{1,6})")
 _SUPPORTED_MINORS = 3
 _TIMEOUT = (3, 10)
@@ -22,11 +26,33 @@ Version = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
+class Mended:
+    """`by` is the patch that mended a version, `what` the vulnerability in it; empty where none
+    is known by name."""
+
+    by: Version
+    what: str = ""
+
+
+MENDED: Mapping[Version, Mended] = {
+    (2, 10, 0): Mended((2, 10, 1), "CVE-2025-55315"),
+    (2, 11, 0): Mended((2, 11, 1), "CVE-2026-26130"),
+    (2, 11, 1): Mended((2, 11, 2)),
+    (2, 12, 0): Mended((2, 12, 1)),
+}
+"""By the releases and issues of github.com/Azure/api-management-self-hosted-gateway, 2026-11-28."""
+
+
+@dataclass(frozen=True)
 class Support:
-    """What Microsoft promises for a tag (azure-docs, self-hosted-gateway-support-policies)."""
+    """What Microsoft promises for a tag (azure-docs, self-hosted-gateway-support-policies).
+
+    `patch` is the newest patch of its minor version where that is another one.
+    """
 
     state: Literal["supported", "unsupported", "rolling", "preview", "unknown"]
     summary: str
+    patch: str = ""
 
 
 def version_of(tag: str) -> Version | None:
@@ -51,10 +77,12 @@ def support(tag: str, tags: Sequence[str]) -> Support:
     """The support of `tag`, given every tag there is; what a digest pins has none that is known."""
     if tag.startswith("sha256:"):
         return Support("unknown", "pinned by a digest, support unknown")
-    if "preview" in tag or tag == "beta":
+    if _PREVIEW.fullmatch(tag):
         return Support("preview", "preview, unsupported")
     version = version_of(tag)
     if version is None:
+        if tag and not _MOVING.fullmatch(tag):
+            return Support("unknown", "no tag that Microsoft documents")
         return Support("rolling", "moves, not for production")
     known = sorted({v[:2] for t in tags if (v := version_of(t))}, reverse=True)
     if not known:
@@ -62,9 +90,19 @@ def support(tag: str, tags: Sequence[str]) -> Support:
     newest_major = known[0][0]
     supported = [minor for minor in known if minor[0] == newest_major][:_SUPPORTED_MINORS]
     if version[:2] in supported or version[:2] > known[0]:
+        patch = newest_patch(version, tags)
+        if patch != version:
+            name = ".".join(map(str, patch))
+            return Support("supported", f"supported, superseded by {name}", name)
         newest = max(v for t in tags if (v := version_of(t)))
         return Support("supported", "newest" if version == newest else "supported")
     return Support("unsupported", "no longer supported")
+
+
+def newest_patch(version: Version, tags: Sequence[str]) -> Version:
+    """The newest version of the same minor version that is known of."""
+    there = {version, *(v for tag in tags if (v := version_of(tag)) and v[:2] == version[:2])}
+    return max(there | {mended.by for at in there if (mended := MENDED.get(at))})
 
 
 def _key(tag: str) -> Version:
@@ -81,12 +119,15 @@ class Registry:
         base_url: str = "https://mcr.microsoft.com",
         repository: str = "azure-api-management/gateway",
         clock: Callable[[], float] = time.monotonic,
+        waits: Waits | None = None,
     ) -> None:
         self._session = session
         self._base_url = base_url.rstrip("/")
         self._repository = repository
         self._clock = clock
+        self._waits = waits or Waits()
         self._lock = threading.Lock()
+        self._breaker = Breaker()
         self._kept: tuple[float, tuple[str, ...]] | None = None
 
     def tags(self) -> tuple[str, ...]:
@@ -94,7 +135,7 @@ class Registry:
         with self._lock:
             if self._kept and self._clock() - self._kept[0] < _KEEP_SECONDS:
                 return self._kept[1]
-        tags = self._read()
+        tags = self._breaker.call(self._read)
         with self._lock:
             self._kept = (self._clock(), tags)
         return tags
@@ -120,7 +161,8 @@ class Registry:
 
     def _get(self, url: str) -> requests.Response:
         try:
-            answer = self._session.get(url, timeout=_TIMEOUT)
+            with self._waits.on("the image registry"):
+                answer = self._session.get(url, timeout=_TIMEOUT)
         except requests.RequestException as error:
             raise Unavailable(
                 f"The image registry {self._base_url} does not answer.",

@@ -6,8 +6,9 @@ HIDDEN = "[hidden]"
 
 # A gateway token is `<gateway>&<yyyyMMddHHmm>&<base64 signature>`; its third part is the secret.
 # The separators may come percent-encoded when a library prints a URL.
-# JSON writers and URLs write the separators, and signs of the signature, in other ways.
-_AND = r"(?:&amp;|&|%26|\\+u0026)"
+# JSON writers and URLs write the separators, and signs of the signature, in other ways. Of a row of
+# backslashes only the first is looked at: from each it would take the square of their number.
+_AND = r"(?:&amp;|&|%26|(?<!\\)\\+u0026)"
 _TOKEN = re.compile(
     rf"({_AND}\d{{12}}{_AND})(?:[A-Za-z0-9+/=_%-]|\\+u00[0-9a-f]{{2}}){{8,}}", re.IGNORECASE
 )
@@ -17,6 +18,16 @@ _ENCODED_TOKEN = re.compile(r"R2F0ZXdheUtleS[A-Za-z0-9+/=_-]*")
 _BEARER = re.compile(r"(\bBearer\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
 # One that was cut lacks its last parts.
 _JSON_WEB_TOKEN = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,2}")
+
+
+def masked(text: str, limit: int) -> str:
+    """`text` with its secrets hidden, in at most `limit` characters, its end replaced by an ellipsis.
+
+    No more than twice that is looked through; a secret has to be seen whole to be hidden, so the
+    rest is cut before, and what is shown after.
+    """
+    hidden = mask_secrets(text[: 2 * limit])
+    return hidden if len(hidden) <= limit else hidden[: limit - 1] + "…"
 
 
 def mask_secrets(text: str) -> str:

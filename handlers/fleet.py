@@ -31,7 +31,10 @@ def everywhere(
 def found_everywhere(caches: Mapping[str, ClusterCache]) -> Found:
     """Read every cluster's cache at once."""
     with ThreadPoolExecutor(max(1, len(caches))) as pool:
-        running = {name: pool.submit(cache.read) for name, cache in caches.items()}
+        running = {
+            name: pool.submit(cache.cluster.waits.carried(cache.read))
+            for name, cache in caches.items()
+        }
     gateways: list[CachedGateway] = []
     told: list[GatewaySummary] = []
     failed: dict[str, GatewayBotError] = {}

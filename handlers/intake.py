@@ -9,8 +9,8 @@ import json
 import logging
 import secrets
 import threading
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from slack_sdk import WebClient
@@ -19,7 +19,8 @@ from deploy.actions.codec import Unreadable
 from deploy.actions.inbox import Inbox
 from deploy.actions.versions import Newer
 from deploy.deadline import Deadline
-from deploy.errors import GatewayBotError
+from deploy.errors import GatewayBotError, Unavailable
+from handlers.lanes import BOUNDS, Bounds, Lane, LanePool
 from handlers.slack import replies
 from handlers.slack.payloads import Request, request_from_mapping
 from handlers.verbs.verb import Run
@@ -28,13 +29,34 @@ from handlers.views.reply import Reply
 
 log = logging.getLogger(__name__)
 
-_LEASE_SECONDS = 60
-_SWEEP_SECONDS = 5
-_SWEEP_COUNT = 20
-_UNTOLD = 100
-"""So many answers are kept for a Slack that takes none; what is older is worked out again."""
+_LEASE_SECONDS = 10.0
+_LEAVE_SECONDS = 1.0
+"""Kept of the time in which a bot has to end, to leave to others what it is still at."""
+_TURN_SECONDS = 3.0
+"""How often leases are renewed and the inbox is looked through. Two renewals may fail before a lease
+ends, and what a dead bot was at is taken up a lease and a turn later at the latest."""
+_SWEEP_COUNT = 100
+_KEPT = 100
+"""So many answers are kept for a Slack or a Redis that takes none; what is older is worked out
+again."""
 _LEFT = 1000
 """So many requests are remembered as left to a newer bot; what is older is looked at again."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What answers a kind of request, and on which lane."""
+
+    lane: Lane
+    run: Run
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What a request came to; `told` says that whoever asked knows it."""
+
+    reply: Reply | None
+    told: bool = False
 
 
 class Intake:
@@ -44,60 +66,119 @@ class Intake:
         self,
         slack: WebClient,
         inbox: Inbox,
-        verbs: Mapping[str, Run],
-        pool: ThreadPoolExecutor,
+        verbs: Mapping[str, Work],
         owner: str,
+        *,
+        bounds: Mapping[Lane, Bounds] = BOUNDS,
     ) -> None:
+        """`owner` is this bot's name in leases."""
         self._slack = slack
         self._inbox = inbox
         self._verbs = verbs
-        self._pool = pool
         self._owner = owner
-        self._busy: set[str] = set()
-        self._untold: dict[str, Reply] = {}
+        self._held: set[str] = set()
+        self._answers: dict[str, _Answer] = {}
         self._left: dict[str, None] = {}
         self._lock = threading.Lock()
+        self._closed = threading.Event()
         self._stop = threading.Event()
-        self._sweeper = threading.Thread(target=self._sweep, name="intake", daemon=True)
+        self._lanes = {lane: LanePool(lane, bounds[lane], self._work) for lane in Lane}
+        self._keeper = threading.Thread(target=self._keep_going, name="intake", daemon=True)
 
     def start(self) -> None:
         """Take up, now and from time to time, what a bot that died left behind."""
-        self._sweeper.start()
+        self._keeper.start()
 
     def stop(self, deadline: Deadline) -> None:
-        """Take up nothing more; what is under way ends with the pool."""
+        """Take up nothing more and leave to other bots what has not begun; what has begun is waited
+        for, and stays this bot's meanwhile. What does not end in time is left to others as well."""
+        self._closed.set()
+        self._hand_over([key for pool in self._lanes.values() for key in pool.close()])
+        for pool in self._lanes.values():
+            pool.stop(deadline.within(deadline.left - _LEAVE_SECONDS))
+        self._stop.set()
+        self._leave_held()
+        deadline.join([self._keeper])
+
+    def _hand_over(self, keys: Sequence[str]) -> None:
+        try:
+            self._inbox.hand_over(keys)
+        except GatewayBotError as error:
+            log.info("other bots find later what has not begun: %s", error)
+
+    def _leave_held(self) -> None:
         with self._lock:
-            self._stop.set()
-        deadline.join([self._sweeper])
+            held = list(self._held)
+        try:
+            self._record_told()
+            for key in held:
+                log.warning("request %s has no answer yet and is left to another bot", key)
+                self._inbox.leave(key, self._owner)
+        except GatewayBotError as error:
+            log.info("other bots find later what has not ended: %s", error)
 
     @property
     def live(self) -> bool:
         """Whether requests left behind are still being looked for."""
-        return self._sweeper.is_alive()
+        return self._keeper.is_alive() and not self._closed.is_set()
 
-    def take_up(self, key: str) -> None:
-        """Work on the request of that key, which is in the inbox; once stopped, another bot does."""
-        with self._lock:
-            if not self._stop.is_set():
-                self._pool.submit(self._work, key)
+    def busy(self, request: Request) -> Unavailable | None:
+        """Why a request cannot be accepted now; None where there is room for it."""
+        busy = self._pool_of(request.verb).busy(request.user)
+        return errors.busy(busy.waiting, own=busy.own, seconds=busy.seconds) if busy else None
 
-    def _sweep(self) -> None:
-        while not self._stop.wait(_SWEEP_SECONDS):
+    def take_up(self, request: Request) -> bool:
+        """Work on a request that is in the inbox. False where there is no room for it: then it
+        stays there, and is looked for again."""
+        if self._closed.is_set():
+            self._hand_over([request.id])
+            return False
+        return self._pool_of(request.verb).put(request.user, request.id)
+
+    def _pool_of(self, verb: str) -> LanePool:
+        # What is not understood is only reported.
+        work = self._verbs.get(verb)
+        return self._lanes[work.lane if work else Lane.DECISIONS]
+
+    def _keep_going(self) -> None:
+        while not self._stop.wait(_TURN_SECONDS):
             try:
-                with self._lock:
-                    left = list(self._left)
-                for key in self._inbox.due(_SWEEP_COUNT, but=left):
-                    self.take_up(key)
+                self._record_told()
+                self._renew()
+                if not self._closed.is_set():
+                    self._sweep()
             except GatewayBotError as error:
                 log.warning("the inbox cannot be read: %s", error)
-            except Exception:  # the thread must outlive whatever one sweep meets
+            except Exception:  # the thread must outlive whatever one turn meets
                 log.exception("a sweep of the inbox failed")
 
-    def _work(self, key: str) -> None:
+    def _record_told(self) -> None:
+        """Record what was told and could not be recorded then, before another bot tells it as well."""
         with self._lock:
-            if key in self._busy:
-                return
-            self._busy.add(key)
+            told = {key: answer for key, answer in self._answers.items() if answer.told}
+        for key, answer in told.items():
+            self._inbox.done(key, _text(answer))
+            with self._lock:
+                self._answers.pop(key, None)
+
+    def _renew(self) -> None:
+        with self._lock:
+            held = list(self._held)
+        for key in held:
+            if not self._inbox.renew(key, self._owner, _LEASE_SECONDS):
+                with self._lock:
+                    self._held.discard(key)
+
+    def _sweep(self) -> None:
+        with self._lock:
+            left = list(self._left)
+        for key, stored in self._inbox.due(_SWEEP_COUNT, but=left):
+            payload = _payload(stored)
+            verb = payload.get("verb")
+            sender = _sender(key, payload, verb if isinstance(verb, str) else "")
+            self.take_up(sender)
+
+    def _work(self, key: str) -> None:
         try:
             self._take(key)
         except GatewayBotError as error:
@@ -106,12 +187,14 @@ class Intake:
             log.exception("request %s waits for its next turn", key)
         finally:
             with self._lock:
-                self._busy.discard(key)
+                self._held.discard(key)
 
     def _take(self, key: str) -> None:
         stored = self._inbox.claim(key, self._owner, _LEASE_SECONDS)
         with self._lock:
-            untold = self._untold.pop(key, None)
+            answer = self._answers.pop(key, None)
+            if stored is not None:
+                self._held.add(key)
         if stored is None:
             return
         payload = _payload(stored)
@@ -122,16 +205,34 @@ class Intake:
             return
         except Unreadable as damaged:
             request = _sender(key, payload)
-            reply: Reply | None = untold or errors.damaged()
-            if untold is None:
+            if answer is None:
+                answer = _Answer(errors.damaged())
                 log.error("request %s is dropped: %s", key, damaged.happened)
         else:
-            reply = untold or self._answer(request)
-        if reply is not None and request.user and not self._told(request, reply):
-            # Slack does not answer just now; the next sweep comes back to it.
-            self._keep(key, reply)
-            return
-        self._inbox.done(key, reply.text if reply else "")
+            answer = answer or _Answer(self._answer(request))
+        self._end(request, key, answer)
+
+    def _end(self, request: Request, key: str, answer: _Answer) -> None:
+        """Tell whoever asked, once. What cannot be ended now is come back to."""
+        reply = answer.reply
+        if not answer.told:
+            try:
+                if not self._inbox.renew(key, self._owner, _LEASE_SECONDS):
+                    log.info("request %s is answered by another bot", key)
+                    return
+            except GatewayBotError:
+                # Another bot may be at it by now: it is told once that is known.
+                self._keep(key, answer)
+                raise
+            if reply is not None and request.user and not self._told(request, reply):
+                # Slack does not answer just now; the next sweep comes back to it.
+                self._keep(key, answer)
+                return
+        try:
+            self._inbox.done(key, _text(answer))
+        except GatewayBotError:
+            self._keep(key, _Answer(reply, told=True))
+            raise
 
     def _understood(self, payload: Mapping[str, Any]) -> Request:
         """The request. Newer where this bot does not know its verb either."""
@@ -144,17 +245,18 @@ class Intake:
         """Leave it to a newer bot, and take it no more."""
         log.warning("request %s is left to a newer bot: %s", key, newer.happened)
         with self._lock:
+            self._held.discard(key)
             self._left[key] = None
             if len(self._left) > _LEFT:
                 del self._left[next(iter(self._left))]
         self._inbox.leave(key, self._owner)
 
-    def _keep(self, key: str, reply: Reply) -> None:
+    def _keep(self, key: str, answer: _Answer) -> None:
         with self._lock:
-            self._untold[key] = reply
+            self._answers[key] = answer
             # Also that of a request which another bot has answered since.
-            if len(self._untold) > _UNTOLD:
-                del self._untold[next(iter(self._untold))]
+            if len(self._answers) > _KEPT:
+                del self._answers[next(iter(self._answers))]
 
     def _told(self, request: Request, reply: Reply) -> bool:
         return replies.send(
@@ -167,13 +269,17 @@ class Intake:
 
     def _answer(self, request: Request) -> Reply | None:
         try:
-            return self._verbs[request.verb](request)
+            return self._verbs[request.verb].run(request)
         except GatewayBotError as error:
             return errors.trouble(error)
         except Exception:  # a person must hear of any fault; the log keeps it whole
             reference = secrets.token_hex(4)
             log.exception("%s %s failed, reference %s", request.verb, request.id, reference)
             return errors.unexpected(reference)
+
+
+def _text(answer: _Answer) -> str:
+    return answer.reply.text if answer.reply else ""
 
 
 def _payload(stored: str) -> Mapping[str, Any]:
@@ -185,11 +291,11 @@ def _payload(stored: str) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _sender(key: str, payload: Mapping[str, Any]) -> Request:
+def _sender(key: str, payload: Mapping[str, Any], verb: str = "") -> Request:
     """Who made a request that cannot be read and where, as far as that can be."""
 
     def text(name: str) -> str:
         found = payload.get(name)
         return found if isinstance(found, str) else ""
 
-    return Request(key, "", text("user"), text("channel"), text("response_url"))
+    return Request(key, verb, text("user"), text("channel"), text("response_url"))

@@ -1,28 +1,47 @@
 """Where Slack's payloads come in: commands, clicks, modals, suggestions and the Home tab.
 
-Everything a payload holds is unpacked here, once. Each listener makes the request safe and acks
-within Slack's three seconds; the work is done elsewhere.
+Everything a payload holds is unpacked here, once. Before its ack stands only what must be durable,
+one write to Redis within a second; what asks Slack, Azure or a cluster comes after, on other threads
+than those that ack. Two things answer in that time: a verb's form is checked for a moment, and a
+select gets the suggestions that are known. A modal is opened from here too, since Slack's trigger for
+it lives three seconds.
 """
 
+import hashlib
+import json
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from slack_bolt import Ack, App
+from slack_bolt import Ack, App, BoltResponse
+from slack_bolt.authorization import AuthorizeResult
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
 from deploy.access import Right
+from deploy.background import begin
 from deploy.changes.authority import Authority
 from deploy.errors import GatewayBotError, InvalidInput
 from handlers.slack import replies
-from handlers.slack.payloads import Click, Request, Submission
+from handlers.slack.api_errors import opened_before
+from handlers.slack.in_time import InTime, Late
+from handlers.slack.payloads import (
+    Click,
+    Request,
+    Submission,
+    request_of_click,
+    request_of_form,
+)
 from handlers.slack.people import Team, origin_of
+from handlers.slack.typed_text import as_typed, filled_in
 from handlers.verbs.grammar import parse
-from handlers.verbs.verb import BoundVerb, Suggestions
-from handlers.views import denial, errors
+from handlers.verbs.verb import BoundVerb, ByClick, Suggestions
+from handlers.views import errors
 from handlers.views import help as help_view
 from handlers.views.reply import Reply
 
@@ -31,105 +50,109 @@ log = logging.getLogger(__name__)
 Body = dict[str, Any]
 
 _STRANGER = "Only members of the workspace that this bot belongs to can use it. Nothing was done."
+_NOT_OPENED = Reply("Slack did not open that. Please try again.")
 
 
 @dataclass(frozen=True)
 class Needs:
-    """`accept` makes a request safe and starts on it; `team` is the workspace that the bot belongs
-    to, `command` what people type in it."""
+    """`accept` makes a request safe within a second, which it waits for with `accepting`, and
+    starts on it; `team` is the workspace that the bot belongs to, `command` what people type in it.
+    `checking` is what a sent form is checked with, `aside` does what comes after an ack."""
 
     slack: WebClient
     authority: Authority
     team: Team
     accept: Callable[[Request], None]
     command: str
+    accepting: InTime
+    checking: InTime
+    aside: Executor
+
+
+def bolt_app(slack: WebClient, pool: Executor) -> App:
+    """Bolt for this one workspace. It asks Slack nothing of its own before a payload is acked:
+    whose token it is, Bolt would ask at the first one. Whether a payload is Slack's has been
+    checked by what took it in."""
+
+    def authorize() -> AuthorizeResult:
+        return AuthorizeResult(enterprise_id=None, team_id=None, bot_token=slack.token)
+
+    return App(
+        client=WebClient(base_url=slack.base_url),
+        authorize=authorize,
+        listener_executor=pool,
+        request_verification_enabled=False,
+    )
 
 
 class Listeners:
     """The listeners over one table of verbs.
 
-    `buttons` are those of an action's message, by action_id; `deny` denies an action for the reason
-    in its modal; `draw_home` draws the Home tab of a person.
+    `clicks` and `opens` are the buttons of an action's message, as a verb has its own; `forms` are
+    modals that no verb has, by callback_id, each with what is looked for before it closes, in its
+    values alone. `draw_home` draws the Home tab of a person.
     """
 
     def __init__(
         self,
         needs: Needs,
         verbs: Sequence[BoundVerb],
-        buttons: Mapping[str, Callable[[Click], None]],
-        deny: Callable[[Submission], None],
+        clicks: Iterable[str],
+        opens: Mapping[str, ByClick],
+        forms: Mapping[str, Callable[[Submission], object]],
         draw_home: Callable[[str], None],
     ) -> None:
         self._needs = needs
         self._verbs = {bound.verb.name: bound for bound in verbs}
         self._grammar = [bound.verb for bound in verbs]
-        self._clicks = {
-            **buttons,
-            **{name: click for bound in verbs for name, click in bound.clicks.items()},
+        self._clicks = [*clicks, *(name for bound in verbs for name in bound.clicks)]
+        self._opens = {
+            **opens,
+            **{name: click for bound in verbs for name, click in bound.opens.items()},
         }
-        self._deny = deny
+        self._forms = forms
         self._draw_home = draw_home
 
     def register(self, app: App) -> None:
         """Tell Bolt what each payload is for; one that nothing takes is still acked."""
         app.middleware(self.own_workspace)
-        app.view(denial.CALLBACK)(self.denial)
         app.command(self._needs.command)(self.command)
-        for action_id in self._clicks:
-            app.action(action_id)(self.click)
+        for name in self._clicks:
+            app.action(name)(self.click)
+        for name in self._opens:
+            app.action(name)(self.opening)
+        for name in self._forms:
+            app.view(name)(self.form)
         for bound in self._verbs.values():
             if bound.submit is not None:
                 app.view(bound.verb.modal)(self.submission(bound.submit))
-            for action_id, suggest in bound.suggest.items():
-                app.options(action_id)(self.suggestions(suggest))
+            for name, suggest in bound.suggest.items():
+                app.options(name)(self.suggestions(suggest))
         app.event("app_home_opened")(self.home)
         app.action(re.compile(".*"))(_ack_only)
         app.view_closed(re.compile(".*"))(_ack_only)
 
-    def own_workspace(self, ack: Ack, body: Body, next: Callable[[], None]) -> None:
-        """Let nothing in that is not from this workspace's people: who else shares a channel with
-        them is in no environment, group or approval of the settings."""
-        origin = origin_of(body)
-        try:
-            if self._needs.team.takes(origin):
-                next()
-                return
-            refused = Reply(_STRANGER)
-        except GatewayBotError as error:
-            refused = errors.trouble(error)
+    def own_workspace(self, ack: Ack, body: Body, next: Callable[[], None]) -> BoltResponse | None:
+        """Let nothing in that was sent to another workspace's bot. Who sent it is asked of Slack
+        after the ack, like every right; people of other workspaces have none."""
+        if self._needs.team.may_own(origin_of(body)):
+            next()
+            return None
         log.warning("a payload of another workspace was refused")
-        self._refuse(ack, body, origin.user, refused)
-
-    def _refuse(self, ack: Ack, body: Body, user: str, reply: Reply) -> None:
-        """Say why, where Slack shows it to the person for this kind of payload."""
-        kind = body.get("type")
         blocks = (body.get("view") or {}).get("blocks") or ()
         inputs = [block["block_id"] for block in blocks if block["type"] == "input"]
         if "command" in body:
-            _ack_with(ack, reply)
-        elif kind == "view_submission" and inputs:
-            ack(response_action="errors", errors={inputs[0]: reply.text})
-        elif kind == "block_suggestion":
-            ack(options=[])
-        else:
-            ack()
-        if kind == "block_actions" and user:
-            channel = (body.get("channel") or {}).get("id") or ""
-            replies.send(self._needs.slack, reply, user=user, channel=channel, response_url="")
-
-    def denial(self, ack: Ack, body: Body) -> None:
-        """A denial with its reason: written down before the modal closes."""
-        try:
-            self._deny(_submission(body))
-        except GatewayBotError as error:
-            ack(response_action="errors", errors={denial.REASON: str(error)})
-            return
-        ack()
+            return _ack_with(ack, Reply(_STRANGER))
+        if body.get("type") == "view_submission" and inputs:
+            return ack(response_action="errors", errors={inputs[0]: _STRANGER})
+        if body.get("type") == "block_suggestion":
+            return ack(options=[])
+        return ack()
 
     def command(self, ack: Ack, body: Body) -> None:
         """`/gateway …`: understood or explained, made safe, then acked."""
         try:
-            command = parse(body.get("text") or "", self._grammar)
+            command = parse(as_typed(body.get("text") or ""), self._grammar)
         except InvalidInput as error:
             _ack_with(ack, errors.trouble(error))
             return
@@ -148,7 +171,7 @@ class Listeners:
         open_modal = self._verbs[request.verb].open_modal
         if open_modal is not None and command.verb.incomplete(request):
             ack()
-            self._open(open_modal, request, body["trigger_id"])
+            self._aside(self._open, request, lambda: open_modal(request, body["trigger_id"]))
             return
         try:
             self._needs.accept(request)
@@ -157,83 +180,81 @@ class Listeners:
             return
         ack()
 
-    def _open(
-        self, open_modal: Callable[[Request, str], None], request: Request, trigger_id: str
-    ) -> None:
-        try:
-            self._needs.authority.check(Right.SEE, request.user)
-            open_modal(request, trigger_id)
-        except GatewayBotError as error:
-            replies.send(
-                self._needs.slack,
-                errors.trouble(error),
-                user=request.user,
-                channel=request.channel,
-                response_url=request.response_url,
-            )
-        except (SlackApiError, SlackClientError, OSError) as error:
-            log.warning("a modal did not open: %s", error)
-            replies.send(
-                self._needs.slack,
-                Reply("Slack did not open the form. Please try again."),
-                user=request.user,
-                channel=request.channel,
-                response_url=request.response_url,
-            )
-
     def click(self, ack: Ack, body: Body) -> None:
-        """A button: what it decides is written down before the ack, and nothing is for whoever is
-        nobody here."""
-        action = body["actions"][0]
-        selected = action.get("selected_option") or {}
-        container = body.get("container") or {}
-        click = Click(
-            user=body["user"]["id"],
-            channel=(body.get("channel") or {}).get("id") or container.get("channel_id") or "",
-            trigger_id=body.get("trigger_id", ""),
-            response_url=body.get("response_url", ""),
-            value=action.get("value") or selected.get("value") or "",
-            body=body,
-        )
+        """A button whose effect must not be lost."""
+        request = request_of_click(_click(body))
         try:
-            self._needs.authority.check(Right.SEE, click.user)
-            self._clicks[action["action_id"]](click)
+            self._needs.accept(request)
         except GatewayBotError as error:
-            replies.send(
-                self._needs.slack,
-                errors.trouble(error),
-                user=click.user,
-                channel=click.channel,
-                response_url="",
-            )
-        except (SlackApiError, SlackClientError, OSError) as error:
-            log.warning("the click %s did not reach Slack: %s", action["action_id"], error)
-            replies.send(
-                self._needs.slack,
-                Reply("Slack did not open that. Please click again."),
-                user=click.user,
-                channel=click.channel,
-                response_url="",
-            )
+            ack()
+            self._aside(self._tell, request, errors.trouble(error))
+            return
         ack()
 
-    def home(self, event: Body) -> None:
-        """The Home tab was opened: draw it anew."""
-        if event.get("tab") != "home":
-            return
+    def opening(self, ack: Ack, body: Body) -> None:
+        """A button that opens a modal."""
+        ack()
+        click = _click(body)
+        self._aside(self._open, request_of_click(click), lambda: self._opens[click.name](click))
+
+    def _aside(self, work: Callable[..., None], *arguments: Any) -> None:
+        """Do it on another thread: a slow Slack must not take those that ack."""
+        begin(self._needs.aside, work, *arguments)
+
+    def _open(self, request: Request, opens: Callable[[], Reply | None]) -> None:
         try:
-            self._draw_home(str(event["user"]))
-        except (SlackApiError, SlackClientError, OSError) as error:
-            log.warning("the Home tab was not drawn: %s", error)
+            self._needs.authority.check(Right.SEE, request.user)
+            reply = opens()
+        except GatewayBotError as error:
+            reply = errors.trouble(error)
+        except SlackApiError as error:
+            if opened_before(error):
+                return
+            log.warning("a modal did not open: %s", error)
+            reply = _NOT_OPENED
+        except (SlackClientError, OSError) as error:
+            log.warning("a modal did not open: %s", error)
+            reply = _NOT_OPENED
+        except Exception:  # a person must hear of any fault; the log keeps it whole
+            reference = secrets.token_hex(4)
+            log.exception("a modal did not open, reference %s", reference)
+            reply = errors.unexpected(reference)
+        if reply is not None:
+            self._tell(request, reply)
+
+    def _tell(self, request: Request, reply: Reply) -> None:
+        replies.send(
+            self._needs.slack,
+            reply,
+            user=request.user,
+            channel=request.channel,
+            response_url=request.response_url,
+        )
+
+    def form(self, ack: Ack, body: Body) -> None:
+        """A sent modal that needs no look-up to be complete."""
+        sent = _submission(body)
+        try:
+            self._forms[sent.name](sent)
+            self._needs.accept(request_of_form(sent))
+        except GatewayBotError as error:
+            ack(response_action="errors", errors={next(iter(sent.values), ""): str(error)})
+            return
+        ack()
 
     def submission(self, submit: Callable[[Submission], Request]) -> Any:
-        """The listener for a verb's modal: errors stay in it, a right one closes it."""
+        """The listener for a verb's modal: errors stay in it, a right one closes it. Where they
+        cannot be found in time it closes, and its sender is notified."""
 
         def listener(ack: Ack, body: Body) -> None:
             sent = _submission(body)
             first_block = next(iter(sent.values), "")
             try:
-                self._needs.accept(submit(sent))
+                try:
+                    request = self._needs.checking.result(partial(submit, sent))
+                except Late:
+                    request = request_of_form(sent)
+                self._needs.accept(request)
             except GatewayBotError as error:
                 field = error.field if isinstance(error, InvalidInput) else ""
                 block = field if field in sent.values else first_block
@@ -247,31 +268,58 @@ class Listeners:
         """The listener that fills one external select."""
 
         def listener(ack: Ack, body: Body) -> None:
-            click = Click(
-                user=body["user"]["id"],
-                channel="",
-                trigger_id="",
-                response_url="",
-                value=body.get("value") or "",
-                body=body,
-            )
-            ack(options=suggest(click))
+            ack(options=suggest(_click(body)))
 
         return listener
+
+    def home(self, event: Body) -> None:
+        """The Home tab was opened: draw it anew."""
+        if event.get("tab") == "home":
+            self._aside(self._draw, str(event["user"]))
+
+    def _draw(self, user: str) -> None:
+        try:
+            self._draw_home(user)
+        except (SlackApiError, SlackClientError, OSError) as error:
+            log.warning("the Home tab was not drawn: %s", error)
+
+
+def _click(body: Body) -> Click:
+    """A button, a menu, or what was typed in a select with suggestions."""
+    action = (body.get("actions") or [body])[0]
+    selected = action.get("selected_option") or {}
+    container = body.get("container") or {}
+    user, name = body["user"]["id"], action["action_id"]
+    return Click(
+        # action_ts is the click's own, the same in each delivery of it.
+        id=f"{user}:{name}:{action.get('action_ts', body.get('trigger_id', ''))}",
+        name=name,
+        user=user,
+        channel=(body.get("channel") or {}).get("id") or container.get("channel_id") or "",
+        trigger_id=body.get("trigger_id", ""),
+        response_url=body.get("response_url", ""),
+        value=action.get("value") or selected.get("value") or "",
+        message=body.get("message") or {},
+        alone=bool(container.get("is_ephemeral")),
+    )
 
 
 def _submission(body: Body) -> Submission:
     view = body["view"]
+    values = filled_in(view["state"]["values"])
+    # Sent again with other values it is another one, though its view is the same.
+    digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
     return Submission(
-        id=f"view:{view['id']}:{view['hash']}",
+        id=f"view:{view['id']}:{view['hash']}:{digest}",
+        name=view["callback_id"],
         user=body["user"]["id"],
         private_metadata=view.get("private_metadata", ""),
-        values=view["state"]["values"],
+        values=values,
     )
 
 
-def _ack_with(ack: Ack, reply: Reply) -> None:
-    ack(text=reply.text, blocks=list(reply.blocks), response_type="ephemeral")
+def _ack_with(ack: Ack, reply: Reply) -> BoltResponse:
+    return ack(text=reply.text, blocks=list(reply.blocks), response_type="ephemeral")
 
 
 def _ack_only(ack: Ack) -> None:

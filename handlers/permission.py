@@ -1,14 +1,14 @@
 """Asks the authority whether a request may be worked on, before its verb runs."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from deploy.access import Right
 from deploy.changes.authority import Authority
 from deploy.health.cache import ClusterCache
 from handlers.fleet import find
-from handlers.slack.payloads import Request
-from handlers.verbs.verb import AnyVerb, BoundVerb, Run
+from handlers.slack.payloads import Request, Submission, click_of, form_of
+from handlers.verbs.verb import AnyVerb, BoundVerb, ByClick, Run
 from handlers.views.reply import Reply
 
 _OF_A_GATEWAY = frozenset({Right.INSPECT, Right.OPEN_WINDOW, Right.CLOSE_WINDOW, Right.SNOOZE})
@@ -31,6 +31,30 @@ def guarded(bound: BoundVerb, needs: Needs) -> Run:
         return bound.run(permitted(needs, bound.verb, request))
 
     return run
+
+
+def clicked(click: ByClick, needs: Needs) -> Run:
+    """A button's work, for everybody who may see anything here."""
+    return _seen(needs, lambda request: click(click_of(request)))
+
+
+def filled(form: Callable[[Submission], Reply | None], needs: Needs) -> Run:
+    """What a sent form comes to, likewise."""
+    return _seen(needs, lambda request: form(form_of(request)))
+
+
+def _seen(needs: Needs, run: Run) -> Run:
+    def checked(request: Request) -> Reply | None:
+        needs.authority.check(Right.SEE, request.user)
+        return run(request)
+
+    return checked
+
+
+def sent(bound: BoundVerb, submit: Callable[[Submission], Request], needs: Needs) -> Run:
+    """The verb, once the form that it was sent by has been checked."""
+    run = guarded(bound, needs)
+    return lambda request: run(submit(form_of(request)))
 
 
 def permitted(needs: Needs, verb: AnyVerb, request: Request) -> Request:

@@ -20,8 +20,8 @@ _DIRECTORY = pytest.StashKey[Path]()
 _SAID = pytest.StashKey[str]()
 _HERE = Path(__file__).parent
 
-# A deadline for one example measures how busy the machine is.
-hypothesis.settings.register_profile("tests", deadline=None)
+# A deadline for one example measures how busy the machine is. Every run draws other examples.
+hypothesis.settings.register_profile("tests", deadline=None, max_examples=50)
 hypothesis.settings.load_profile("tests")
 
 

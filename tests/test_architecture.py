@@ -9,21 +9,28 @@ import pytest
 from tests.support.floors import ROOT, floors, job, picture
 
 PAGE = ROOT / "docs" / "architecture.md"
-PICTURE = ROOT / "docs" / "images" / "floors.svg"
+PICTURES = {
+    "deploy": "floors.svg",
+    "handlers": "floors-handlers.svg",
+    "bot": "floors-bot.svg",
+}
 _NAMED = re.compile(r"`((?:bot|deploy|handlers)/[a-z_/]+)`")
 
 
-def test_the_picture_shows_the_floors_that_the_contract_holds() -> None:
-    drawn = picture()
+@pytest.mark.parametrize("package", PICTURES)
+def test_the_picture_shows_the_floors_that_the_contract_holds(package: str) -> None:
+    drawn, kept = picture(package), ROOT / "docs" / "images" / PICTURES[package]
     if os.environ.get("WRITE_DOCS"):
-        PICTURE.write_text(drawn)
-    assert PICTURE.read_text() == drawn, "WRITE_DOCS=1 draws it again"
+        kept.write_text(drawn)
+    assert kept.read_text() == drawn, "WRITE_DOCS=1 draws it again"
 
 
-def test_every_room_says_in_one_line_what_it_is_for() -> None:
-    for rooms in floors():
+@pytest.mark.parametrize("package", PICTURES)
+def test_every_room_says_in_one_line_what_it_is_for(package: str) -> None:
+    for rooms in floors(package):
         for room in rooms:
-            assert 20 < len(job(room)) < 110, room
+            assert 20 < len(job(room, package)) < 110, room
+            assert job(room, package).endswith("."), room
 
 
 @pytest.mark.parametrize("named", sorted(set(_NAMED.findall(PAGE.read_text()))))
@@ -32,5 +39,6 @@ def test_every_place_that_the_page_names_exists(named: str) -> None:
     assert place.is_dir() or place.with_suffix(".py").is_file() or Path(named).suffix
 
 
-def test_the_page_shows_the_picture() -> None:
-    assert "](images/floors.svg)" in PAGE.read_text()
+@pytest.mark.parametrize("drawn", PICTURES.values())
+def test_the_page_shows_each_picture(drawn: str) -> None:
+    assert f"](images/{drawn})" in PAGE.read_text()

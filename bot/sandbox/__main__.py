@@ -27,6 +27,7 @@ def main() -> int:
     parser.add_argument("--kubeconfig", type=Path, help="use these clusters")
     parser.add_argument("--slack-mode", choices=("socket", "http"), default="socket")
     parser.add_argument("--bot-url", help="where HTTP mode delivers")
+    parser.add_argument("--bot-options-url", help="where HTTP mode asks for a select's options")
     parser.add_argument("--event-grid-url", help="where Azure tells of tokens that expire")
     parser.add_argument(
         "--with-parent", action="store_true", help="stop when standard input closes"
@@ -46,6 +47,7 @@ def main() -> int:
         port=given.port,
         mode=given.slack_mode,
         bot_url=given.bot_url,
+        bot_options_url=given.bot_options_url,
         event_grid_url=given.event_grid_url,
         foreign_kubeconfig=given.kubeconfig and given.kubeconfig.absolute(),
     )
@@ -71,7 +73,9 @@ async def _run(plan: Plan, *, with_parent: bool) -> None:
         threading.Thread(target=_end_with_input, args=(loop, ended), daemon=True).start()
     running = Running(plan)
     try:
-        print(json.dumps(await running.start()), flush=True)
+        # In one piece, as others may write to the same place.
+        sys.stdout.write(f"{json.dumps(await running.start())}\n")
+        sys.stdout.flush()
         await ended.wait()
     finally:
         await running.stop()

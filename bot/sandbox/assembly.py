@@ -33,6 +33,7 @@ _SCOPES = (
     "groups:history",
     "channels:read",
     "groups:read",
+    "im:read",
     "im:write",
     "im:history",
     "users:read",
@@ -60,6 +61,7 @@ class Plan:
     port: int = 0
     mode: Literal["socket", "http"] = "socket"
     bot_url: str | None = None
+    bot_options_url: str | None = None
     foreign_kubeconfig: Path | None = None
     event_grid_url: str | None = None
 
@@ -233,6 +235,7 @@ class Running:
                 ],
                 mode=self._plan.mode,
                 request_url=self._plan.bot_url,
+                options_url=self._plan.bot_options_url,
             ),
             port=self._plan.port,
             boards=tuple(self._boards),

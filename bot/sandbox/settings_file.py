@@ -35,6 +35,8 @@ def write_settings(
     if addresses.bot is not None:
         bot = urlsplit(addresses.bot)
         slack["http"] = {"host": bot.hostname, "port": bot.port, "path": bot.path or "/"}
+        # Nothing stands between this Slack and the bot that would have to learn of its end.
+        slack["http"]["drain_seconds"] = 0
     azure = world.azure
     settings: dict[str, Any] = {
         "slack": slack,

@@ -183,12 +183,13 @@ def _usergroups(field: Field, people: tuple[User, ...]) -> tuple[UserGroup, ...]
 
 def _channels(field: Field, everyone: tuple[User, ...]) -> tuple[Channel, ...]:
     """Each channel; full members are in all of them unless it lists its `members`, guests and
-    people of other workspaces where they are `invited`."""
+    people of other workspaces where they are `invited`. `pending` are workspaces that are invited to
+    share it."""
     known = [user.id for user in everyone]
     fields = list(field.items(least=1))
     channels = []
     for each in fields:
-        each.keys(("id", "name"), ("is_private", "topic", "members", "invited"))
+        each.keys(("id", "name"), ("is_private", "topic", "members", "invited", "pending"))
         members = [user.id for user in everyone if not user.is_confined]
         if each["members"].value is not None:
             members = [member.choice(known) for member in each["members"].items(least=1)]
@@ -203,11 +204,16 @@ def _channels(field: Field, everyone: tuple[User, ...]) -> tuple[Channel, ...]:
                 is_private=each["is_private"].flag(default=False),
                 topic=each["topic"].text(""),
                 members=members,
+                pending=_pending(each["pending"]),
             )
         )
     unique(fields, [channel.id for channel in channels])
     unique(fields, [channel.name for channel in channels])
     return tuple(channels)
+
+
+def _pending(field: Field) -> tuple[str, ...]:
+    return () if field.value is None else tuple(team.text() for team in field.items())
 
 
 def _azure(field: Field) -> AzureWorld:

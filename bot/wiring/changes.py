@@ -17,6 +17,7 @@ from deploy.changes.propose import ProposalSettings as ProposerSettings
 from deploy.changes.propose import Proposer
 from deploy.governance.governor import Governor
 from deploy.governance.sightings import Sightings
+from deploy.kube.cluster import Cluster
 from deploy.plans.planning import Planner
 from deploy.rollouts.applying import Applier
 from deploy.rollouts.minting import Minter
@@ -28,10 +29,12 @@ from handlers.slack.people import UserGroups
 
 @dataclass(frozen=True)
 class Changes:
-    """`ending` is what the end of an action owes others."""
+    """`ending` is what the end of an action owes others. `workings` are for whoever waits for a plan,
+    `carrying` for runs."""
 
     planner: Planner
     workings: Mapping[str, Workings]
+    carrying: Mapping[str, Workings]
     authority: Authority
     governor: Governor
     policies: Policies
@@ -40,10 +43,10 @@ class Changes:
     ending: Ending
 
 
-def planner_of(settings: Settings, outside: Outside) -> Planner:
+def planner_of(settings: Settings, outside: Outside, clusters: Mapping[str, Cluster]) -> Planner:
     """What makes plans."""
     return Planner(
-        outside.clusters.__getitem__,
+        clusters.__getitem__,
         outside.registry.tags,
         outside.environments,
         instances=outside.instances,
@@ -52,21 +55,25 @@ def planner_of(settings: Settings, outside: Outside) -> Planner:
 
 
 def means_of(
-    settings: Settings, outside: Outside, stores: Stores, planner: Planner, policies: Policies
+    settings: Settings,
+    outside: Outside,
+    stores: Stores,
+    clusters: Mapping[str, Cluster],
+    policies: Policies,
 ) -> Means:
-    """What changes are carried out with."""
+    """What changes are planned and carried out with, on these clusters."""
     # A run repeats what fails by itself, so that stopping it interrupts the wait.
     arm = outside.arm.asking_once()
     minter = Minter(arm, outside.instances, stores.custody)
     return Means(
-        planner=planner,
-        clusters=outside.clusters,
+        planner=planner_of(settings, outside, clusters),
+        clusters=clusters,
         caches=outside.caches,
-        applier=Applier(outside.clusters, minter, policies.authorize),
+        applier=Applier(clusters, minter, policies.authorize),
         keys=arm,
         custody=stores.custody,
         authorize=policies.authorize,
-        left=Leftovers(outside.clusters).of,
+        left=Leftovers(clusters).of,
         instances=outside.instances,
         environments=outside.environments,
         observing=observing(settings.rotation.verify_seconds),
@@ -104,9 +111,12 @@ def changes_of(
     policies = Policies(
         outside.environments, kinds, authority, stores.windows, governor.required, clock=clock
     )
-    planner = planner_of(settings, outside)
-    means = means_of(settings, outside, stores, planner, policies)
+    means, patient = (
+        means_of(settings, outside, stores, clusters, policies)
+        for clusters in (outside.clusters, outside.patient)
+    )
     workings = {name: kind.workings(means) for name, kind in kinds.items()}
+    carrying = {name: kind.workings(patient) for name, kind in kinds.items()}
 
     def renew(action: Action, request_id: str) -> None:
         stores.requests.accept(again.renewal(action, request_id))
@@ -126,4 +136,6 @@ def changes_of(
     )
     decider = Decider(at_once, policies, renew, authority, stores.changed.ring)
     ending = Ending(stores.store, renew, look_again)
-    return Changes(planner, workings, authority, governor, policies, proposer, decider, ending)
+    return Changes(
+        means.planner, workings, carrying, authority, governor, policies, proposer, decider, ending
+    )

@@ -1,7 +1,8 @@
 """The side of the bot that people in Slack talk to: verbs, what they need, and live messages."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
@@ -14,28 +15,45 @@ from bot.pool import Pool
 from bot.settings import Secrets, Settings
 from bot.socket_mode import SocketMode
 from bot.wiring.binder import Binder
+from bot.wiring.messages import Families
 from bot.wiring.outside import Outside
 from bot.wiring.stores import Stores
+from deploy.access import Right
 from deploy.actions.audit import AuditLog
+from deploy.actions.batches import Batches
+from deploy.actions.owed import Owed
 from deploy.actions.store import ActionStore
 from deploy.actions.windows import Windows
 from deploy.expiry.tracker import Tracker
 from deploy.health.live_messages import LiveMessages
 from deploy.health.portal import portal_of
 from handlers import home, listeners, permission
-from handlers.actions import again, decisions, fix
-from handlers.intake import Intake
-from handlers.messages.budget import Budgets
+from handlers.actions import again, batch_decisions, decisions, fix
+from handlers.intake import Intake, Work
+from handlers.lanes import Lane
 from handlers.messages.left_behind import LeftBehind
-from handlers.messages.live import Live
+from handlers.messages.live import STOP, Live
+from handlers.messages.live_family import LiveFamily
+from handlers.messages.lost_messages import LostStore
+from handlers.messages.store import MessageStore
 from handlers.slack import choices
-from handlers.slack.payloads import Request
+from handlers.slack.in_time import InTime
+from handlers.slack.payloads import Request, verb_of_click, verb_of_form
+from handlers.slack.progress import Progress
+from handlers.slack.request_inbox import accepting, admitting, after_acks
 from handlers.verbs import logs, status
-from handlers.verbs.verb import AnyVerb
+from handlers.verbs.verb import AnyVerb, ByClick
+from handlers.views import denial
 
-WORKERS = 32
 _LISTENERS = 64
+_ASIDE = 64
+_ACCEPTING, _CHECKING = 8, 16
+_ACCEPT_SECONDS, _FORM_SECONDS = (1.0, 0.2), (0.75, 0.005)
+"""How long an ack waits for Redis, and for what is wrong with a form; and how long where the one
+before was late. Slack gives it three."""
 _FOLLOWS = 50
+_WATCH, _FOLLOW = "watch", "follow"
+"""The families of messages that are kept current."""
 
 
 class Transport(Part, Protocol):
@@ -45,6 +63,10 @@ class Transport(Part, Protocol):
     def connected(self) -> bool:
         """Whether they can arrive now."""
 
+    @property
+    def detail(self) -> Mapping[str, str]:
+        """What operators should know beside that, by its name."""
+
 
 @dataclass(frozen=True)
 class LiveViews:
@@ -52,6 +74,7 @@ class LiveViews:
 
     watches: Live
     follows: Live
+    live_messages: Families
 
 
 @dataclass(frozen=True)
@@ -59,13 +82,22 @@ class ForVerbs:
     """What is made for verbs alone: the stores that answer while Slack waits, and what the settings
     say.
 
-    `verbs` is what people can type; `accept` makes a request safe and starts on it.
+    `verbs` is what people can type; `accept` makes a request safe within a bound and starts on it.
+    `accepting` is what `accept` waits with, `checking` what forms are checked with, `aside` does
+    what comes after an ack; `pools` are what these and the choices do their work on.
     `image_repository` is what manifests name, `portal` the Azure portal of this cloud;
     `regenerate_keys` says whether the settings allow that.
     """
 
+    accepting: InTime
+    checking: InTime
+    aside: Executor
+    pools: Mapping[str, Pool]
     verbs: Sequence[AnyVerb]
     store: ActionStore
+    lost: LostStore
+    batches: Batches
+    messages: MessageStore
     windows: Windows
     audit: AuditLog
     tracker: Tracker
@@ -79,60 +111,65 @@ class ForVerbs:
 
 @dataclass(frozen=True)
 class Conversation:
-    """What Slack reaches the bot by. `pool` is what requests are worked on with, `listening` what
-    acks them."""
+    """What Slack reaches the bot by. `listening` is what acks it; `progress` shows that an answer
+    takes longer."""
 
     sweeps: Mapping[str, Part]
-    pool: Pool
+    progress: Progress
     intake: Intake
     listening: Pool
     transport: Transport
 
 
-def live_views_of(outside: Outside, stores: Stores, budgets: Budgets) -> LiveViews:
+def live_views_of(stores: Stores) -> LiveViews:
     """Messages that are kept current while somebody looks."""
+    watched, followed = (
+        LiveMessages(stores.redis, stores.owner, name, on_mark=stores.marked.ring)
+        for name in (_WATCH, _FOLLOW)
+    )
     return LiveViews(
-        Live(
-            outside.slack,
-            LiveMessages(stores.redis, stores.owner),
-            budgets,
-            updates=outside.posting,
-        ),
-        Live(
-            outside.slack,
-            LiveMessages(stores.redis, stores.owner, prefix="gateway-bot:logs"),
-            budgets,
-            updates=outside.posting,
-            stop_id=logs.STOP,
-            at_once=_FOLLOWS,
-            look_seconds=1.0,
-        ),
+        Live(watched, stores.messages, _WATCH),
+        Live(followed, stores.messages, _FOLLOW, at_once=_FOLLOWS, look_seconds=1.0),
+        [
+            (LiveFamily(_WATCH, watched, STOP), Owed(stores.redis, _WATCH)),
+            (LiveFamily(_FOLLOW, followed, logs.STOP), Owed(stores.redis, _FOLLOW)),
+        ],
     )
 
 
 def for_verbs_of(
-    settings: Settings,
-    outside: Outside,
-    stores: Stores,
-    pool: Pool,
-    verbs: Sequence[AnyVerb],
+    settings: Settings, outside: Outside, stores: Stores, verbs: Sequence[AnyVerb]
 ) -> ForVerbs:
-    """What is made for verbs alone; `pool` is what asks for the options of selects."""
+    """What is made for verbs alone."""
+    sources = {
+        "gateways": choices.gateways(outside.arm, tuple(outside.instances.values())),
+        "places": choices.places(outside.clusters, outside.environments),
+        "tags": choices.tags(outside.registry),
+    }
+    aside = Pool(_ASIDE, "aside")
+    pools = {
+        "accepting": Pool(_ACCEPTING, "accepting"),
+        "checking": Pool(_CHECKING, "checking"),
+        # Each source is asked by one thread, so none waits for another one's.
+        "choices": Pool(sum(len(each) for each in sources.values()), "choices"),
+        "aside": aside,
+    }
+    writing = InTime(pools["accepting"], *_ACCEPT_SECONDS)
     return ForVerbs(
+        accepting=writing,
+        checking=InTime(pools["checking"], *_FORM_SECONDS),
+        aside=aside,
+        pools=pools,
         verbs=verbs,
         store=stores.at_once,
+        lost=LostStore(stores.prompt, MessageStore(stores.prompt, stores.owner)),
+        batches=stores.batches_at_once,
+        messages=MessageStore(stores.prompt, stores.owner),
         windows=stores.windows,
         audit=stores.audit,
         tracker=Tracker(stores.prompt, stores.owner),
-        accept=stores.requests.accept,
-        choices=choices.Choices(
-            {
-                "gateways": choices.gateways(outside.arm, tuple(outside.instances.values())),
-                "places": choices.places(outside.clusters, outside.environments),
-                "tags": choices.tags(outside.registry),
-            },
-            pool,
-        ),
+        accept=accepting(stores.requests, writing),
+        choices=choices.Choices(sources, pools["choices"]),
         command=settings.slack.command,
         image_repository=image_repository(settings),
         portal=portal_of(settings.azure.arm_endpoint),
@@ -147,39 +184,79 @@ def conversation_of(
     stores: Stores,
     binder: Binder,
     live: LiveViews,
-    pool: Pool,
     verbs: Sequence[AnyVerb],
 ) -> Conversation:
     """The listeners over the table of verbs, and what works on the requests they accept. TypeError
     where a verb needs what the bot does not have."""
     bound = [verb.bound(binder.build(verb.needs)) for verb in verbs]
     judging = binder.build(permission.Needs)
+    deciding = binder.build(decisions.Needs)
+    on_batches = binder.build(batch_decisions.Needs)
+    buttons: dict[str, ByClick] = {
+        **{
+            name: partial(click, deciding)
+            for name, click in {**decisions.CLICKS, **fix.CLICKS}.items()
+        },
+        **{name: partial(click, on_batches) for name, click in batch_decisions.CLICKS.items()},
+    }
+    forms = {denial.CALLBACK: partial(decisions.deny_with_reason, deciding)}
+    lanes: dict[str, Work] = {
+        **{
+            each.verb.name: Work(each.verb.lane, permission.guarded(each, judging))
+            for each in bound
+        },
+        again.VERB: Work(Lane.PLANS, partial(again.run, binder.build(again.Needs))),
+        **{
+            verb_of_click(name): Work(lane, permission.clicked(click, judging))
+            for lane, name, click in (
+                *((Lane.DECISIONS, *button) for button in buttons.items()),
+                *(
+                    (each.verb.clicks_lane, *button)
+                    for each in bound
+                    for button in each.clicks.items()
+                ),
+            )
+        },
+        **{
+            verb_of_form(name): Work(Lane.DECISIONS, permission.filled(form, judging))
+            for name, form in forms.items()
+        },
+        **{
+            verb_of_form(each.verb.modal): Work(
+                each.verb.lane, permission.sent(each, each.submit, judging)
+            )
+            for each in bound
+            if each.submit is not None
+        },
+    }
+    planning = [each.verb for each in bound if each.verb.right is Right.ASK]
+    plans = {again.VERB, *(v.name for v in planning), *(verb_of_form(v.modal) for v in planning)}
+    acking = binder.build(listeners.Needs)
+    progress = Progress(outside.slack, outside.waits, acking.aside)
     intake = Intake(
         outside.slack,
         stores.inbox,
         {
-            **{each.verb.name: permission.guarded(each, judging) for each in bound},
-            again.VERB: partial(again.run, binder.build(again.Needs)),
+            name: Work(
+                work.lane,
+                progress.over(after_acks(work.run, acking.accepting), planning=name in plans),
+            )
+            for name, work in lanes.items()
         },
-        pool,
         stores.owner,
     )
     stores.arrived.listen(intake.take_up)
     listening = Pool(_LISTENERS, "listener")
-    app = App(
-        client=outside.slack,
-        signing_secret=_revealed(secrets.slack_signing_secret),
-        listener_executor=listening,
-        token_verification_enabled=False,
-        request_verification_enabled=settings.slack.mode == "http",
-    )
-    deciding = binder.build(decisions.Needs)
-    buttons = {**decisions.CLICKS, **fix.CLICKS}
+    app = listeners.bolt_app(outside.slack, listening)
     listeners.Listeners(
-        binder.build(listeners.Needs),
+        replace(
+            acking,
+            accept=admitting(acking.accept, intake.busy, stores.inbox.knows, acking.accepting),
+        ),
         bound,
-        {name: partial(click, deciding) for name, click in buttons.items()},
-        partial(decisions.deny_with_reason, deciding),
+        buttons,
+        {name: partial(click, deciding) for name, click in decisions.OPENS.items()},
+        {denial.CALLBACK: decisions.reason_given},
         partial(home.publish, binder.build(home.Needs)),
     ).register(app)
     watched = partial(status.watched, binder.build(status.Needs))
@@ -188,22 +265,31 @@ def conversation_of(
             "left watches": LeftBehind(live.watches, watched),
             "left follows": LeftBehind(live.follows, logs.left_behind),
         },
-        pool=pool,
+        progress=progress,
         intake=intake,
         listening=listening,
-        transport=_transport(app, settings, secrets),
+        transport=_transport(app, settings, secrets, stores),
     )
 
 
-def _transport(app: App, settings: Settings, secrets: Secrets) -> Transport:
+def _transport(app: App, settings: Settings, secrets: Secrets, stores: Stores) -> Transport:
     slack = settings.slack
     if slack.mode == "http":
-        return HttpMode(app, host=slack.http.host, port=slack.http.port, path=slack.http.path)
+        return HttpMode(
+            app,
+            _revealed(secrets.slack_signing_secret),
+            host=slack.http.host,
+            port=slack.http.port,
+            path=slack.http.path,
+            drain_seconds=slack.http.drain_seconds,
+        )
     return SocketMode(
         app,
         _revealed(secrets.slack_app_token),
         slack.api_url,
+        stores.connections,
         connections=slack.connections,
+        renew_seconds=slack.renew_seconds,
     )
 
 

@@ -13,26 +13,27 @@ from bot.event_grid import EventGrid
 from bot.parts import Part
 from bot.settings import Secrets, Settings
 from bot.wiring.changes import Changes
+from bot.wiring.messages import Families
 from bot.wiring.outside import Outside
 from bot.wiring.stores import Stores
+from deploy.access import UNLISTED
+from deploy.actions.owed import Owed
 from deploy.expiry.autopilot import Autopilot
 from deploy.expiry.azure_events import AzureEvents
 from deploy.expiry.event_grid import TokenEvent
-from deploy.expiry.notices import Notices
+from deploy.expiry.rotation_stops import RotationStops
 from deploy.expiry.scanner import Scanner, scans_of
 from deploy.expiry.token_events import TokenEvents
 from deploy.expiry.tracker import Tracker
 from deploy.expiry.weekly import DAYS, Weekly
 from deploy.health import levels
-from handlers.messages.budget import Budgets
-from handlers.messages.notices import Poster
-from handlers.messages.rotation_stops import RotationStops
-from handlers.messages.warnings import Warner
-from handlers.messages.weekly_digest import Digest
+from handlers.messages import digest_messages, expiry_messages, rotation_messages
+from handlers.messages.family import Family
 
 _AUTHORITY = "https://login.microsoftonline.com"
 _SCAN_SECONDS = 5.0
-_TICK_SECONDS = 1.0
+_TICK_SECONDS = 5.0
+_RECALL_SECONDS = 30.0
 _DIGEST_SECONDS = 30.0
 _AUTOPILOT_SECONDS = 10.0
 
@@ -40,11 +41,13 @@ _AUTOPILOT_SECONDS = 10.0
 @dataclass(frozen=True)
 class Expiry:
     """`azure_events` is what Azure said of a gateway's tokens; `resume` resumes automatic rotation
-    in an environment, in the name of a person; `parts` are by name."""
+    in an environment, in the name of a person; `parts` are by name. `expiry_messages` are those of
+    warnings, digests and stops of automatic rotation."""
 
     azure_events: levels.AzureEvents
     resume: Callable[[str, str], bool]
     parts: Mapping[str, Part]
+    expiry_messages: Families
 
 
 def expiry_of(
@@ -53,12 +56,19 @@ def expiry_of(
     outside: Outside,
     stores: Stores,
     changes: Changes,
-    budgets: Budgets,
 ) -> Expiry:
     """The bot itself stands as the requester of what is done automatically."""
     tracker = stores.tracker
-    warner = Warner(outside.posting, tracker, budgets=budgets)
-    poster = Poster(outside.posting, Notices(stores.redis, stores.owner))
+    stops = Owed(stores.redis, rotation_messages.NAME)
+    marks = rotation_messages.StopMarks(stores.messages, stops, environment_channels(settings))
+    production = {each.name for each in (*outside.environments, UNLISTED) if each.production}
+    families: list[tuple[Family, Owed]] = [
+        (
+            expiry_messages.ExpiryMessages(tracker, production),
+            Owed(stores.redis, expiry_messages.NAME),
+        ),
+        (rotation_messages.RotationMessages(RotationStops(stores.redis), production), stops),
+    ]
     scanner = Scanner(
         tracker, partial(scans_of, outside.caches), expiry_rules(settings), outside.caches
     )
@@ -72,35 +82,38 @@ def expiry_of(
         outside.environments,
         automatic_rules(settings),
         bot_user=outside.team.bot_user,
-        tell=RotationStops(poster, environment_channels(settings)).post,
+        tell=marks.mark,
     )
     chores = [
         Chore("expiry scan", _SCAN_SECONDS, scanner.scan, at_end=scanner.release),
-        Chore("expiry tick", _TICK_SECONDS, partial(_tick, tracker, warner)),
+        Chore("expiry tick", _TICK_SECONDS, partial(_tick, tracker)),
         Chore("automatic rotation", _AUTOPILOT_SECONDS, autopilot.turn),
     ]
     when = settings.warnings.digest
     if when is not None:
         weekly = Weekly(DAYS.index(when.day), when.hour)
-        digest = Digest(tracker, poster, digest_channels(settings), weekly)
-        chores.append(Chore("digest", _DIGEST_SECONDS, digest.turn))
+        owed = Owed(stores.redis, digest_messages.NAME)
+        digests = digest_messages.Digests(stores.messages, owed, digest_channels(settings), weekly)
+        families.append((digest_messages.DigestMessages(tracker, weekly), owed))
+        chores.append(Chore("digest", _DIGEST_SECONDS, digests.turn))
     services = [item.service.lower() for item in settings.apim]
-    events = TokenEvents(AzureEvents(stores.redis), tracker, services, warner.wake)
+    events = TokenEvents(AzureEvents(stores.redis), tracker, services)
     endpoint = endpoint_of(settings, secrets, events.take)
     endpoints: dict[str, Part] = {}
     if endpoint is not None:
-        chores.append(Chore("azure events", _SCAN_SECONDS, events.recall))
+        chores.append(Chore("azure events", _RECALL_SECONDS, events.recall))
         endpoints["event grid"] = endpoint
     return Expiry(
         azure_events=events.about if endpoint is not None else levels.no_events,
         resume=partial(_resume, autopilot),
-        parts={"warnings": warner, **{chore.name: chore for chore in chores}, **endpoints},
+        parts={**{chore.name: chore for chore in chores}, **endpoints},
+        expiry_messages=families,
     )
 
 
-def _tick(tracker: Tracker, warner: Warner) -> None:
+def _tick(tracker: Tracker) -> None:
     while tracker.tick():
-        warner.wake()
+        pass
 
 
 def _resume(autopilot: Autopilot, environment: str, user: str) -> bool:

@@ -1,12 +1,15 @@
 """What the bot asks of others: Slack, Azure, clusters and the registry of images."""
 
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import requests
 from slack_sdk import WebClient
 from slack_sdk.http_retry import RateLimitErrorRetryHandler
 from slack_sdk.http_retry.builtin_handlers import ServerErrorRetryHandler
+from slack_sdk.web import SlackResponse
 
 from bot.clients import arm_client, clusters_of, environments_of, instances_of, registry_of
 from bot.settings import Secrets, Settings
@@ -15,6 +18,7 @@ from deploy.azure import ApimInstance, ArmClient
 from deploy.health.cache import ClusterCache
 from deploy.images import Registry
 from deploy.kube.cluster import Cluster
+from deploy.waits import Waits
 from handlers.slack.people import Team
 
 
@@ -22,7 +26,9 @@ from handlers.slack.people import Team
 class Outside:
     """`slack` waits when Slack says to, and tries again. `posting` does neither: a repeated post
     would be a second message, and while it slept others would wait with it. `team` is the workspace that
-    the bot belongs to."""
+    the bot belongs to. `clusters` answer people at once where they have not answered lately; `patient`
+    are the same for runs, which repeat what fails by themselves. What all of them wait for is noted
+    in `waits`."""
 
     slack: WebClient
     posting: WebClient
@@ -31,34 +37,56 @@ class Outside:
     instances: Mapping[str, ApimInstance]
     registry: Registry
     clusters: Mapping[str, Cluster]
+    patient: Mapping[str, Cluster]
     caches: Mapping[str, ClusterCache]
     environments: tuple[Environment, ...]
+    waits: Waits
 
 
-def outside_of(settings: Settings, secrets: Secrets) -> Outside:
+class _NotedClient(WebClient):
+    """Notes that Slack is waited for: each method of the client calls this one."""
+
+    def __init__(self, waits: Waits, **options: Any) -> None:
+        super().__init__(**options)
+        self._waits = waits
+
+    def api_call(self, *arguments: Any, **named: Any) -> SlackResponse:
+        with self._waits.on("Slack"):
+            return super().api_call(*arguments, **named)
+
+
+def outside_of(settings: Settings, secrets: Secrets, waits: Waits) -> Outside:
     """The clients; nothing is asked of anybody yet."""
     session = requests.Session()
-    clusters = clusters_of(settings)
-    slack = _web_client(settings, secrets)
+    clusters = clusters_of(settings, waits)
+    # Without one, each call of Slack reads the machine's certificate authorities anew.
+    trust = ssl.create_default_context()
+    slack = _web_client(settings, secrets, waits, trust)
     slack.retry_handlers += [ServerErrorRetryHandler(), RateLimitErrorRetryHandler(2)]
-    posting = _web_client(settings, secrets)
+    posting = _web_client(settings, secrets, waits, trust)
     posting.retry_handlers = []
     return Outside(
         slack=slack,
         posting=posting,
         team=Team(slack),
-        arm=arm_client(settings, secrets, session),
+        arm=arm_client(settings, secrets, session, waits),
         instances=instances_of(settings),
-        registry=registry_of(settings, session),
-        clusters=clusters,
+        registry=registry_of(settings, session, waits),
+        clusters={name: cluster.prompt() for name, cluster in clusters.items()},
+        patient=clusters,
         caches={name: ClusterCache(cluster) for name, cluster in clusters.items()},
         environments=environments_of(settings),
+        waits=waits,
     )
 
 
-def _web_client(settings: Settings, secrets: Secrets) -> WebClient:
-    return WebClient(
+def _web_client(
+    settings: Settings, secrets: Secrets, waits: Waits, trust: ssl.SSLContext
+) -> WebClient:
+    return _NotedClient(
+        waits,
         token=secrets.slack_bot_token.get_secret_value(),
         base_url=settings.slack.api_url,
         timeout=10,
+        ssl=trust,
     )

@@ -4,6 +4,7 @@ import os
 import secrets as entropy
 import socket
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from bot.bell import Bell
@@ -11,15 +12,20 @@ from bot.clients import audit_key, redis_url
 from bot.settings import Secrets, Settings
 from deploy.actions import connection
 from deploy.actions.audit import AuditLog
+from deploy.actions.batches import Batches
 from deploy.actions.codec import Codec
 from deploy.actions.inbox import Inbox
 from deploy.actions.leases import GatewayLeases
 from deploy.actions.store import ActionStore
-from deploy.actions.windows import Windows
+from deploy.actions.windows import MESSAGES, Windows
 from deploy.expiry.tracker import Tracker
 from deploy.governance.admitted import AdmittedTokens
 from deploy.governance.custody import SharedCustody
 from deploy.governance.placements import PlacementRecord
+from deploy.waits import Waits
+from handlers.messages.store import MessageStore
+from handlers.slack.connections import ConnectionCount
+from handlers.slack.payloads import Request
 from handlers.slack.request_inbox import RequestInbox
 
 _PROMPT_SECONDS = 1.0
@@ -29,10 +35,12 @@ _PROMPT_SECONDS = 1.0
 @dataclass(frozen=True)
 class Stores:
     """`owner` is this bot's name in leases. `redis` is the patient client, for parts that work by
-    themselves, `store` its actions; where Slack waits it is `prompt` and `at_once`.
+    themselves, `store` its actions; where Slack waits it is `prompt`, `at_once` and
+    `batches_at_once`.
 
-    `changed` rings with the id of each action that this bot has changed, `arrived` with that of each
-    request it has accepted.
+    `changed` rings with the id of each action that this bot has changed, `arrived` with each request
+    it has accepted, `marked` with the key of a message that is behind and that a person waits
+    for.
     """
 
     owner: str
@@ -41,6 +49,8 @@ class Stores:
     codec: Codec
     store: ActionStore
     at_once: ActionStore
+    batches: Batches
+    batches_at_once: Batches
     audit: AuditLog
     windows: Windows
     tracker: Tracker
@@ -49,20 +59,25 @@ class Stores:
     placements: PlacementRecord
     admitted: AdmittedTokens
     custody: SharedCustody
-    changed: Bell
-    arrived: Bell
+    messages: MessageStore
+    connections: ConnectionCount
+    changed: Bell[str]
+    arrived: Bell[Request]
+    marked: Bell[str]
 
 
-def stores_of(settings: Settings, secrets: Secrets, codec: Codec) -> Stores:
+def stores_of(settings: Settings, secrets: Secrets, codec: Codec, waits: Waits) -> Stores:
     """The stores; Redis is not asked anything yet."""
     url = redis_url(settings, secrets)
-    redis = connection.connect(url)
-    prompt = connection.connect(url, timeout=_PROMPT_SECONDS, retries=1, retry_timeouts=False)
+    redis = connection.connect(url, waits=waits)
+    prompt = connection.connect(
+        url, timeout=_PROMPT_SECONDS, retries=1, retry_timeouts=False, waits=waits
+    )
     owner = f"{socket.gethostname()}-{os.getpid()}-{entropy.token_hex(3)}"
     audit = AuditLog(redis, key=audit_key(secrets), emit=_to_standard_output)
     inbox = Inbox(prompt)
     placements, admitted = PlacementRecord(redis), AdmittedTokens(redis)
-    arrived = Bell()
+    arrived = Bell[Request]()
     return Stores(
         owner=owner,
         redis=redis,
@@ -70,17 +85,27 @@ def stores_of(settings: Settings, secrets: Secrets, codec: Codec) -> Stores:
         codec=codec,
         store=ActionStore(redis, codec, keep_days=settings.redis.keep_days),
         at_once=ActionStore(prompt, codec, keep_days=settings.redis.keep_days),
+        batches=Batches(redis, keep_days=settings.redis.keep_days),
+        batches_at_once=Batches(prompt, keep_days=settings.redis.keep_days),
         audit=audit,
-        windows=Windows(prompt, audit),
+        windows=Windows(prompt, audit, partial(_shown, MessageStore(prompt, owner))),
         tracker=Tracker(redis, owner),
         inbox=inbox,
         requests=RequestInbox(inbox, arrived.ring),
         placements=placements,
         admitted=admitted,
         custody=SharedCustody(GatewayLeases(redis), placements, admitted, owner),
-        changed=Bell(),
+        messages=MessageStore(redis, owner),
+        connections=ConnectionCount(prompt, owner),
+        changed=Bell[str](),
         arrived=arrived,
+        marked=Bell[str](),
     )
+
+
+def _shown(messages: MessageStore, window: str) -> bool:
+    """Whether the message of an approval window is there to be seen."""
+    return messages.place(MESSAGES, window) is not None
 
 
 def _to_standard_output(line: str) -> None:

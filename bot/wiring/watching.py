@@ -1,40 +1,36 @@
 """What watches gateways: the levels of their links to Azure, and the incidents made of them."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from bot.clients import warning_channels
 from bot.settings import Settings
+from bot.wiring.messages import Families
 from bot.wiring.outside import Outside
 from bot.wiring.stores import Stores
+from deploy.access import environment_of
+from deploy.actions.owed import Owed
 from deploy.health.incident_store import IncidentStore
 from deploy.health.levels import AzureEvents, Levels
-from handlers.messages.budget import Budgets
+from handlers.messages.incident_messages import NAME, IncidentMessages
 from handlers.messages.watchers import Watchers
 
 
 @dataclass(frozen=True)
 class Watching:
-    """The parts that look at every gateway."""
+    """The parts that look at every gateway, and the messages of incidents."""
 
     levels: Levels
     watchers: Watchers
+    incident_messages: Families
 
 
 def watching_of(
-    settings: Settings,
-    outside: Outside,
-    stores: Stores,
-    azure_events: AzureEvents,
-    budgets: Budgets,
+    settings: Settings, outside: Outside, stores: Stores, azure_events: AzureEvents
 ) -> Watching:
     """`azure_events` is what Azure said of a gateway's tokens."""
     levels = Levels(outside.caches, azure_events)
-    watchers = Watchers(
-        outside.posting,
-        outside.caches,
-        levels,
-        IncidentStore(stores.redis, stores.owner),
-        warning_channels(settings),
-        budgets=budgets,
-    )
-    return Watching(levels, watchers)
+    store, owed = IncidentStore(stores.redis, stores.owner), Owed(stores.redis, NAME)
+    watchers = Watchers(outside.caches, levels, store, owed, warning_channels(settings))
+    where = partial(environment_of, environments=outside.environments)
+    return Watching(levels, watchers, [(IncidentMessages(store, outside.caches, where), owed)])

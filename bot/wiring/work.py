@@ -6,19 +6,24 @@ from functools import partial
 
 from bot.chores import Chore
 from bot.wiring.changes import Changes
+from bot.wiring.messages import Families
 from bot.wiring.outside import Outside
 from bot.wiring.stores import Stores
-from deploy.actions import reminders
 from deploy.actions.action import Action, Outcome
 from deploy.actions.audit_pump import AuditPump
 from deploy.actions.fencing import Fences
 from deploy.actions.leases import GatewayLeases
-from deploy.actions.outbox import Outbox
+from deploy.actions.owed import Owed
+from deploy.actions.records import BATCHES
 from deploy.actions.runner import Runner
+from deploy.actions.runs import Runs
+from deploy.actions.windows import MESSAGES
 from deploy.changes.decide import Authorized
 from deploy.rollouts.stopped import stopped
-from handlers.messages.budget import Budgets
-from handlers.messages.delivery import Deliveries
+from handlers.messages.action_messages import NAME, ActionMessages
+from handlers.messages.batch_messages import BatchMessages
+from handlers.messages.store import MessageRecord
+from handlers.messages.window_messages import WindowMessages
 from handlers.verbs import window
 from handlers.views import action as action_view
 from handlers.views import notes
@@ -28,54 +33,68 @@ _PLACEMENTS_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Background:
-    """`chores` are by name."""
+    """`chores` are by name, `families` the messages of actions, of batches and of approval
+    windows."""
 
     runner: Runner
-    deliveries: Deliveries
+    families: Families
     chores: Mapping[str, Chore]
 
 
-def work_of(outside: Outside, stores: Stores, changes: Changes, budgets: Budgets) -> Background:
-    """The runner, the delivery of messages, and the chores; a changed action wakes the first two."""
+def work_of(outside: Outside, stores: Stores, changes: Changes) -> Background:
+    """The runner, which a changed action wakes, the messages, and the chores."""
 
     def report(action: Action, ended: Outcome | None) -> Outcome:
-        return stopped(changes.workings[action.kind].left(action), ended)
+        return stopped(changes.carrying[action.kind].left(action), ended)
 
-    runner = Runner(
+    runs = Runs(
         stores.store,
         GatewayLeases(stores.redis),
-        Fences(outside.clusters),
+        Fences(outside.patient),
         {
             name: Authorized(each.executor, changes.policies)
-            for name, each in changes.workings.items()
+            for name, each in changes.carrying.items()
         },
         owner=stores.owner,
         report=report,
-        ready=changes.policies.met,
-        on_change=stores.changed.ring,
         ending=changes.ending,
-        rooms=lambda action: changes.workings[action.kind].rooms(action),
+        rooms=lambda action: changes.carrying[action.kind].rooms(action),
     )
-    deliveries = Deliveries(
-        outside.posting,
-        Outbox(stores.redis, stores.codec),
-        action_view.render,
+    runner = Runner(stores.store, runs, ready=changes.policies.met, on_change=stores.changed.ring)
+
+    environment_of = changes.authority.environment
+    actions = ActionMessages(
+        stores.store,
+        partial(action_view.render, environment_of=environment_of),
         notes.notes,
-        stores.owner,
-        budgets=budgets,
-        window_place=stores.windows.place_of,
+        window_place=partial(stores.messages.place, MESSAGES),
+        batch_message=partial(_batch_message, stores),
     )
     stores.changed.listen(runner.wake)
-    stores.changed.listen(deliveries.wake)
     chores = (
         Chore(
             "windows",
             5.0,
-            partial(window.report_ended, outside.slack, stores.windows, stores.store),
+            partial(window.report_ended, stores.windows, stores.store),
         ),
         Chore("audit", 1.0, AuditPump(stores.redis, stores.codec, stores.audit).pump),
+        Chore("audit index", 5.0, stores.audit.file),
         Chore("audit retention", 3600.0, stores.audit.trim),
         Chore("placements", _PLACEMENTS_SECONDS, changes.governor.scan),
-        Chore("reminders", 10.0, partial(reminders.remind, stores.store)),
     )
-    return Background(runner, deliveries, {chore.name: chore for chore in chores})
+    families: Families = [
+        (actions, Owed(stores.redis, NAME)),
+        (WindowMessages(stores.windows, environment_of), Owed(stores.redis, MESSAGES)),
+        (
+            BatchMessages(stores.batches, stores.store, environment_of),
+            Owed(stores.redis, BATCHES),
+        ),
+    ]
+    return Background(runner, families, {chore.name: chore for chore in chores})
+
+
+def _batch_message(stores: Stores, batch: str) -> MessageRecord | None:
+    """What is known of the message of a batch; None where there is no such batch (any more)."""
+    if stores.batches.get(batch) is None:
+        return None
+    return stores.messages.known(BATCHES, batch)

@@ -119,11 +119,16 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Denial:
-    """That a change like this one was denied lately: by whom, why, and when (epoch seconds)."""
+    """That a change like this one was denied lately: by whom, why, and when (epoch seconds).
+
+    `requester` asked for it, with the action of that id; both are empty in older records.
+    """
 
     by: str
     reason: str
     at: float
+    requester: str = ""
+    action: str = ""
 
 
 class ChangeRequest(Protocol):
@@ -138,9 +143,10 @@ class Action:
     """One change, from the slash command to the last message. Times are Redis' own, epoch seconds.
 
     `request` is what was asked for, `why` the reason given for it, and `plan` what was shown;
-    `automatic` says that the bot asked, not a person, and `denied` that the same was denied within
-    the day before. `origin` and `message` belong to whoever
-    shows the action to people and mean nothing here. `person` is who is behind the requester's
+    `automatic` says that the bot asked, not a person, and `denied` that the same kind of change was
+    denied within the day before. `batch` is the ID of the batch that it is a member of, if it is.
+    `origin` belongs to whoever shows the action to people and means
+    nothing here. `person` is who is behind the requester's
     user id. Once it is decided, `start_by` is when it must have begun.
     `stop_by` is the user id of who stopped it while it ran; from then on it can only end stopped.
     """
@@ -174,10 +180,10 @@ class Action:
     steps: tuple[Step, ...] = ()
     progress: Mapping[str, Any] | None = None
     outcome: Outcome | None = None
-    message: Mapping[str, Any] | None = None
     why: str = ""
     automatic: bool = False
     denied: Denial | None = None
+    batch: str = ""
 
     @property
     def approvals(self) -> int:

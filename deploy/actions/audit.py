@@ -8,16 +8,26 @@ standard output, and with a key the hashes cannot be made without it.
 import hashlib
 import hmac
 import json
+import logging
 import secrets
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from itertools import islice
 from typing import Any
 
-from deploy.actions.connection import redis_errors
+from deploy.actions.audit_index import AuditIndex, is_step, names_of
+from deploy.actions.codec import Unreadable
+from deploy.actions.connection import Script, redis_errors
 from deploy.actions.records import canonical
+from deploy.actions.versions import LeftAlone, check, reading
 from deploy.gateway import GatewayRef
 
+log = logging.getLogger(__name__)
+
+VERSION = 1
+"""Of the form in which an entry is stored."""
 _PAGE = 500
+_BATCHES = 20
 _DAY_MS = 86_400_000
 
 _APPEND = """
@@ -76,8 +86,17 @@ class Sealed:
 
 def seal(entry: AuditEntry, key: bytes = b"") -> Sealed:
     """The entry's text and its hash: SHA-256, or HMAC-SHA-256 where there is a key."""
-    text = canonical(asdict(entry))
+    text = canonical({**asdict(entry), "version": VERSION})
     return Sealed(text, _hash(text, key))
+
+
+def entry_of(sealed: Sealed) -> AuditEntry:
+    """What was stored. Unreadable where a newer bot wrote it, or it is damaged."""
+    name = f"The audit entry with the hash {sealed.hash[:12]}"
+    with reading(name):
+        data = json.loads(sealed.text)
+        check(name, data.get("version"), VERSION)
+        return AuditEntry(**{each.name: data[each.name] for each in fields(AuditEntry)})
 
 
 def faults(
@@ -108,7 +127,10 @@ def faults(
 
 
 class AuditLog:
-    """The chain in one Redis. `emit` is given each new entry once, as one line of JSON."""
+    """The chain in one Redis. `emit` is given each new entry once, as one line of JSON.
+
+    An entry that cannot be read, as a newer bot's, is left alone and reported once.
+    """
 
     def __init__(
         self,
@@ -125,8 +147,10 @@ class AuditLog:
         self._keep_ms = keep_days * _DAY_MS
         self._base = f"{prefix}:{{audit}}"
         self._log, self._head = f"{self._base}:log", f"{self._base}:head"
-        self._append = client.register_script(_APPEND)
-        self._trim = client.register_script(_TRIM)
+        self._append = Script(client, _APPEND)
+        self._trim = Script(client, _TRIM)
+        self._index = AuditIndex(client, self._base, self._log, self._keep_ms)
+        self._left_alone = LeftAlone(log)
 
     @redis_errors
     def append(
@@ -165,25 +189,23 @@ class AuditLog:
         return int(self._trim(keys=[self._log, self._head], args=[self._keep_ms]))
 
     @redis_errors
-    def read(
-        self, ref: GatewayRef | None = None, limit: int = 50, *, name: str = "", steps: bool = True
-    ) -> list[AuditEntry]:
-        """The newest entries, newest first; of one gateway where it is given.
+    def read(self, limit: int = 50, *, steps: bool = True) -> list[AuditEntry]:
+        """The newest entries, newest first; without `steps` what runs did on their way is left out,
+        so that it takes no place from what was decided."""
+        every = self._readable(self._newest_first())
+        return list(islice((e for e in every if steps or not is_step(e.event)), limit))
 
-        `name` is a gateway's as a person may say it, its end alone too; without `steps` what runs
-        did on their way is left out, so that it takes no place from what was decided.
-        """
-        found: list[AuditEntry] = []
-        for sealed in self._newest_first():
-            entry = AuditEntry(**json.loads(sealed.text))
-            if not steps and entry.event.startswith("step "):
-                continue
-            named = not name or f"/{entry.ref}".endswith(f"/{name}")
-            if named and (ref is None or entry.ref == str(ref)):
-                found.append(entry)
-            if len(found) == limit:
-                break
-        return found
+    @redis_errors
+    def of(self, gateway: str, limit: int = 50) -> list[AuditEntry]:
+        """The newest entries of a gateway, newest first, without steps. `gateway` is a name as a
+        person may say it: `west/prod/edge-1`, or its end alone, which several may have."""
+        return list(islice(self._readable(self._filed_under(gateway, limit)), limit))
+
+    def file(self) -> None:
+        """Bring the index by which `of` finds entries up to date, some way if it is far behind."""
+        for _ in range(_BATCHES):
+            if not self._index.advance():
+                return
 
     @redis_errors
     def verify(self) -> tuple[int, list[str]]:
@@ -198,13 +220,37 @@ class AuditLog:
         )
         return len(chain), list(found)
 
-    def _newest_first(self) -> Iterator[Sealed]:
+    def _readable(self, stored: Iterable[Sealed]) -> Iterator[AuditEntry]:
+        for sealed in stored:
+            try:
+                yield entry_of(sealed)
+            except Unreadable as record:
+                self._left_alone.report(record)
+
+    def _filed_under(self, gateway: str, page: int) -> Iterator[Sealed]:
+        filed = self._index.filed()
+        for sealed in self._newest_first(after=filed):
+            if gateway in names_of(sealed.text):
+                yield sealed
+        if not filed:
+            return
+        for ids in self._index.newest(gateway, filed, page):
+            with self._client.pipeline(transaction=False) as pipe:
+                for entry_id in ids:
+                    pipe.xrange(self._log, entry_id, entry_id)
+                # What is too old is gone from the trail before it is gone from the index.
+                for found in pipe.execute():
+                    for _, stored in found:
+                        yield Sealed(stored["entry"], stored["hash"])
+
+    def _newest_first(self, after: str = "") -> Iterator[Sealed]:
         position = "+"
+        first = f"({after}" if after else "-"
         while True:
-            page = self._client.xrevrange(self._log, position, "-", count=_PAGE)
-            for entry_id, fields in page:
+            page = self._client.xrevrange(self._log, position, first, count=_PAGE)
+            for entry_id, stored in page:
                 position = f"({entry_id}"
-                yield Sealed(fields["entry"], fields["hash"])
+                yield Sealed(stored["entry"], stored["hash"])
             if len(page) < _PAGE:
                 return
 

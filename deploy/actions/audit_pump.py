@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from deploy.actions.action import State
 from deploy.actions.audit import AuditLog
 from deploy.actions.codec import Codec, Unreadable
 from deploy.actions.connection import redis_errors
@@ -9,6 +10,7 @@ from deploy.actions.records import Records
 
 _LIMIT = 50
 _VISIBILITY_MS = 3000
+_AGAIN_SECONDS = 300.0
 
 _AUDITED = """
 if redis.call('EXISTS', act) == 0 then return {'gone', {}, {}, {}} end
@@ -30,17 +32,21 @@ class AuditPump:
     def pump(self) -> int:
         """Copy what actions have logged to the chain; how many entries there were."""
         records, copied = self._records, 0
-        for action_id in records.take_due(records.unaudited_key, _LIMIT, _VISIBILITY_MS):
+        for due in records.take_due(records.unaudited_key, _LIMIT, _VISIBILITY_MS):
+            action_id = due.id
+            state, version, done = records.fields(action_id, "state", "version", "audited")
+            if state == State.PENDING and version == done:
+                records.put_off(records.unaudited_key, due, _AGAIN_SECONDS)
+                continue
             try:
                 action = records.get(action_id)
             except Unreadable:
                 # The newer bot that wrote it copies it.
                 continue
             if action is None:
-                records.drop(records.unaudited_key, action_id)
+                records.drop(records.unaudited_key, due)
                 continue
-            done = int(records.field(action_id, "audited") or 0)
-            events = records.events(action_id, done)
+            events = records.events(action_id, int(done or 0))
             for event in events:
                 self._audit.append(
                     event.name,
@@ -55,7 +61,10 @@ class AuditPump:
                 copied += 1
             if events:
                 records.run("AUDITED", action_id, events[-1].version)
-            # Read before its log was: what has ended by then has nothing more to log.
+            # Read before its log was: what has ended by then has nothing more to log. What has not is
+            # due at its next change; looking again later repairs a crash between the two.
             if action.final:
-                records.drop(records.unaudited_key, action_id)
+                records.drop(records.unaudited_key, due)
+            else:
+                records.put_off(records.unaudited_key, due, _AGAIN_SECONDS)
         return copied

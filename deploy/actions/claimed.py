@@ -7,41 +7,40 @@ from typing import Any
 
 from deploy.actions.action import Action
 from deploy.actions.fencing import Fence, FenceLost
-from deploy.actions.store import ActionStore
+from deploy.actions.store import ActionStore, Interruption
+from deploy.kube.unconfirmed import Unconfirmed
 from deploy.retry import RunLost, patiently
 
 
 class ClaimedRun:
     """One bot's turn at an action: what the executor sees of it.
 
-    It is over, which `lost` tells everybody who waits, when the action is another's, and when
-    somebody stopped the action, which `stopped` tells.
+    It is over, which `lost` tells everybody who waits, when the action is another's, when Redis has
+    lost the action, and when somebody stopped it, which `stopped` tells.
     """
 
-    def __init__(
-        self,
-        store: ActionStore,
-        action: Action,
-        owner: str,
-        fence: int,
-        on_change: Callable[[str], None],
-    ) -> None:
+    def __init__(self, store: ActionStore, action: Action, owner: str, fence: int) -> None:
         self.fence = fence
         self.lost = threading.Event()
         self.stopped = False
         self.hold: Fence | None = None
+        self.unconfirmed = Unconfirmed()
         self._store = store
         self._action = action
         self._owner = owner
-        self._on_change = on_change
         self._count = len(action.steps)
         if action.stop_by:
             self._stop()
 
     def look(self) -> None:
-        """End the run if somebody stopped the action. Unavailable when Redis cannot be used."""
-        if self._store.stop_requested(self._action.id):
+        """End the run if somebody stopped the action, or Redis has lost it. Unavailable when Redis
+        cannot be used."""
+        found = self._store.interruption(self._action.id)
+        if found is Interruption.STOPPED:
             self._stop()
+        elif found is Interruption.LOST:
+            # What nobody can see or stop any longer must not go on.
+            self.lost.set()
 
     def _stop(self) -> None:
         self.stopped = True
@@ -81,4 +80,3 @@ class ClaimedRun:
             self.lost.set()
         if self.lost.is_set():
             raise RunLost
-        self._on_change(self._action.id)

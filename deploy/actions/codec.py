@@ -28,7 +28,10 @@ class RequestType(Protocol):
 
 
 class Unreadable(GatewayBotError):
-    """A record that this bot cannot read: a newer one wrote it, or it is damaged."""
+    """A record that this bot cannot read: a newer one wrote it, or it is damaged.
+
+    `reported` says whether the log has it already.
+    """
 
     def __init__(self, name: str, why: str) -> None:
         super().__init__(
@@ -37,6 +40,7 @@ class Unreadable(GatewayBotError):
             remedy="Run the same version of the bot everywhere.",
         )
         self.name = name
+        self.reported = False
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ class Body:
     why: str = ""
     automatic: bool = False
     denied: Denial | None = None
+    batch: str = ""
 
 
 class Codec:
@@ -73,7 +78,8 @@ class Codec:
                 "origin": dict(body.origin),
                 "why": body.why,
                 "automatic": body.automatic,
-                "denied": asdict(body.denied) if body.denied else None,
+                "batch": body.batch,
+                **_denial(body.denied),
             }
         )
 
@@ -97,12 +103,25 @@ class Codec:
                 origin=data["origin"],
                 why=data["why"],
                 automatic=data["automatic"],
-                denied=Denial(**data["denied"]) if data["denied"] else None,
+                denied=Denial(**data["denied"], **(data.get("denied_request") or {}))
+                if data["denied"]
+                else None,
+                batch=data.get("batch", ""),
             )
         except Unreadable:
             raise
         except (ValueError, KeyError, TypeError, AttributeError, GatewayBotError) as error:
             raise Unreadable(name, f"it is damaged ({type(error).__name__})") from error
+
+
+def _denial(denied: Denial | None) -> dict[str, Any]:
+    """In two fields: older bots read the first one, which has only what they know."""
+    if denied is None:
+        return {"denied": None}
+    return {
+        "denied": {"by": denied.by, "reason": denied.reason, "at": denied.at},
+        "denied_request": {"requester": denied.requester, "action": denied.action},
+    }
 
 
 def _upgraded(data: Mapping[str, Any]) -> dict[str, Any]:

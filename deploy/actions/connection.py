@@ -4,34 +4,75 @@ The retries are explicit: redis-py repeats commands by itself, which is right on
 write that matters is a script that may be repeated.
 """
 
+import copy
 import datetime
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import redis
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeout
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from deploy.errors import InvalidInput, Unavailable
+from deploy.waits import Waits
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _HEALTH_CHECK_SECONDS = 20
+_PATIENCE_SECONDS = 10.0
+"""For how long a command is repeated. What follows the last try, a connection included, comes on top."""
 _SENTINEL_PORT = 26379
 _WAIT_MS = 200
 _REPLICAS_KEPT = 10.0
 
 
+class _Retry(Retry):
+    """Repeats no longer than a while, and notes that Redis is waited for. redis-py counts tries alone,
+    and nests them: while Redis hangs, five of each would be three minutes."""
+
+    def __init__(self, waits: Waits, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._waits = waits
+
+    def call_with_retry(
+        self,
+        do: Callable[[], T],
+        fail: Any,
+        is_retryable: Callable[[Exception], bool] | None = None,
+        with_failure_count: bool = False,
+    ) -> T:
+        """As redis-py does, until the time is over."""
+        end = time.monotonic() + _PATIENCE_SECONDS
+
+        def again(error: Exception) -> bool:
+            return time.monotonic() < end and (is_retryable is None or is_retryable(error))
+
+        with self._waits.on("Redis"):
+            return super().call_with_retry(do, fail, again, with_failure_count)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "_Retry":
+        """Each connection has its own backoff, and none its own waits."""
+        twin = copy.copy(self)
+        twin._backoff = copy.deepcopy(self._backoff, memo)
+        return twin
+
+
 def connect(
-    url: str, *, timeout: float = 5.0, retries: int = 5, retry_timeouts: bool = True
+    url: str,
+    *,
+    timeout: float = 5.0,
+    retries: int = 5,
+    retry_timeouts: bool = True,
+    waits: Waits | None = None,
 ) -> Any:
     """A client for `url`; nothing is sent yet. InvalidInput when the URL is of no known kind.
 
@@ -39,7 +80,8 @@ def connect(
     repeats the connecting within the repeating of a command, which makes four of two.
 
     `redis://`, `rediss://` and `unix://` as redis-py has them; `redis+sentinel://host:port,host:port/
-    name` and `redis+cluster://host:port` for the other two. Timeouts in seconds.
+    name` and `redis+cluster://host:port` for the other two. Timeouts in seconds; what is waited for
+    is noted in `waits`.
     """
     scheme = urlsplit(url).scheme
     backoff = ExponentialWithJitterBackoff(base=0.05, cap=1.0)
@@ -48,7 +90,7 @@ def connect(
         "socket_timeout": timeout,
         "socket_connect_timeout": timeout,
         "health_check_interval": _HEALTH_CHECK_SECONDS,
-        "retry": Retry(backoff, retries, supported_errors=repeated),
+        "retry": _Retry(waits or Waits(), backoff, retries, supported_errors=repeated),
         "decode_responses": True,
     }
     if scheme in ("redis", "rediss", "unix"):
@@ -75,7 +117,10 @@ def _by_sentinel(url: str, options: dict[str, Any]) -> Any:
     login = {"username": unquote(user) or None, "password": unquote(password) or None}
     tls = {"ssl": parse_qs(parts.query).get("tls", ["false"])[0] == "true"}
     return Sentinel(
-        sentinels, sentinel_kwargs={"socket_timeout": options["socket_timeout"]}
+        sentinels,
+        sentinel_kwargs={
+            name: options[name] for name in ("socket_timeout", "socket_connect_timeout")
+        },
     ).master_for(parts.path.strip("/") or "mymaster", **options, **login, **tls)
 
 
@@ -100,6 +145,60 @@ def redis_errors(method: Callable[P, T]) -> Callable[P, T]:
             ) from error
 
     return translated
+
+
+class Script:
+    """A script, called by its digest where the server knows it, else whole.
+
+    redis-py loads what the server does not know and calls it by its digest again, which fails where
+    the server is flushed, or another one answers, in between (redis.io/docs/manual/programmability:
+    the cache of scripts is volatile).
+    """
+
+    def __init__(self, client: Any, text: str) -> None:
+        self._client = client
+        self._text = text
+        self._registered = client.register_script(text)
+
+    def __call__(self, *, keys: Sequence[str] = (), args: Sequence[Any] = ()) -> Any:
+        try:
+            return self._registered(keys=keys, args=args)
+        except NoScriptError:
+            return self.whole(keys=keys, args=args)
+
+    def whole(self, *, keys: Sequence[str] = (), args: Sequence[Any] = ()) -> Any:
+        """Called without asking whether the server knows it."""
+        return self._client.eval(self._text, len(keys), *keys, *args)
+
+    def queued(self, pipe: Any, *, keys: Sequence[str] = (), args: Sequence[Any] = ()) -> None:
+        """Add a call by its digest to a pipeline. Those of Redis Cluster refuse the method
+        `evalsha`, not the command (redis-py, cluster.py: PIPELINE_BLOCKED_COMMANDS)."""
+        pipe.execute_command("EVALSHA", self._registered.sha, len(keys), *keys, *args)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a script."""
+
+    script: Script
+    keys: Sequence[str] = ()
+    args: Sequence[Any] = ()
+
+
+def in_one_trip(client: Any, calls: Sequence[Call]) -> list[Any]:
+    """The answers of several scripts, sent together and run in this order; in Redis Cluster the
+    order holds for those of one server. Raises what the first that failed did."""
+    pipe = client.pipeline(transaction=False)
+    for call in calls:
+        call.script.queued(pipe, keys=call.keys, args=call.args)
+    answers = []
+    for call, answer in zip(calls, pipe.execute(raise_on_error=False), strict=True):
+        if isinstance(answer, NoScriptError):
+            answer = call.script.whole(keys=call.keys, args=call.args)
+        if isinstance(answer, Exception):
+            raise answer
+        answers.append(answer)
+    return answers
 
 
 @redis_errors

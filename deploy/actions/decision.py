@@ -14,9 +14,10 @@ class Decision:
     """What a decision did: `done`, `counted` (a vote of several) or `replayed` when it counted.
 
     The other results say why it did not: `already`, `expired`, `stale` (another plan), `self`,
-    `voted`, `not-approver`, `not-requester`, `window-closed`, `forbidden`, `grown` (more environments
-    require an approval than were shown), and `gone`, with no action. A stop may
-    also find that the action is `not-running` yet, so that it can be cancelled, or is `stopping`.
+    `voted`, `not-approver`, `not-requester`, `no-approval` (its requester confirms it, or cancels),
+    `window-closed`, `forbidden`, `grown` (more environments require an approval than were shown, or
+    an approval that stood in the settings is gone), and `gone`, with no action. A stop may also find
+    that the action is `not-running` yet, so that it can be cancelled, or is `stopping`.
     """
 
     result: str
@@ -43,8 +44,9 @@ class DecisionFacts:
 
     `serves` names the requirements for which this person's vote counts, `policy` is the stricter
     of the one shown and today's, `grown` says that more environments require an approval than were
-    shown, `forbidden` that nobody may agree to it now, as in a freeze, and `windows_open` whether
-    the approval windows it rests on are open still.
+    shown, or that an approval which stood in the settings is gone, `forbidden` that nobody may agree
+    to it now, as in a freeze, and `windows_open` whether the approval windows it rests on are open
+    still.
     """
 
     policy: Policy

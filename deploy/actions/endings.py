@@ -1,5 +1,8 @@
 """How a run ends about which its executor has nothing to say, in words. Pure."""
 
+import dataclasses
+from collections.abc import Sequence
+
 from deploy.actions.action import Action, Outcome, State
 from deploy.errors import GatewayBotError
 
@@ -65,3 +68,15 @@ def stopped_unread(action: Action) -> Outcome:
         "The bot failed while it looked at what the cluster holds.",
         f"Look at the gateway's status. The bot's log has the details under {action.id}.",
     )
+
+
+def unconfirmed(left: Outcome, names: Sequence[str]) -> Outcome:
+    """The same, with the objects whose write may still take effect."""
+    if not names:
+        return left
+    written = (
+        f"The cluster did not confirm the last write of {', '.join(names)}: it may still take effect "
+        "within a minute."
+    )
+    meaning = " ".join(part for part in (left.meaning, written) if part)
+    return dataclasses.replace(left, meaning=meaning)

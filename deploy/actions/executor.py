@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from deploy.actions.action import Action, Outcome
+from deploy.kube.unconfirmed import Unconfirmed
 
 
 class Outgrown(Exception):
@@ -17,6 +18,10 @@ class Run(Protocol):
     @property
     def lost(self) -> threading.Event:
         """Set when the run is over: the lease is lost, the bot ends, or the action was stopped."""
+
+    @property
+    def unconfirmed(self) -> Unconfirmed:
+        """Where its writes are noted that may still take effect although they failed."""
 
     def guard(self) -> None:
         """Look whether this run may still write; to be called before each write.

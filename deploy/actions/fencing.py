@@ -52,11 +52,14 @@ class FenceTooLow(Conflict):
 
 
 class FenceHeld(Conflict):
-    """Another bot still holds the Lease. `seconds` is for how long, if it does not renew it."""
+    """Another bot still holds the Lease, for `action_id`, and for `seconds` if it does not renew it."""
 
-    def __init__(self, ref: GatewayRef, holder: str, seconds: float) -> None:
-        super().__init__(f"The bot {holder} still works on {ref}.", meaning="Two must not at once.")
-        self.holder = holder
+    def __init__(self, ref: GatewayRef, held: "HeldLease", seconds: float) -> None:
+        super().__init__(
+            f"The bot {held.holder} still works on {ref}.", meaning="Two must not at once."
+        )
+        self.holder = held.holder
+        self.action_id = held.action_id
         self.seconds = seconds
 
 
@@ -216,7 +219,7 @@ def _taken(
     before = held_of(lease) if lease else HeldLease("", 0, "", 0.0, 0)
     again = before.belongs_to(owner, fence, action_id)
     if not again and before.holder not in ("", owner) and before.until > now:
-        raise FenceHeld(ref, before.holder, before.until - now)
+        raise FenceHeld(ref, before, before.until - now)
     if not again and before.fence >= fence:
         raise FenceTooLow(ref, before.fence)
     metadata: dict[str, Any] = dict(lease["metadata"]) if lease else {}

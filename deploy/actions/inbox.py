@@ -9,10 +9,16 @@ import secrets
 from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
-from deploy.actions.connection import now_of, redis_errors
+from deploy.actions.connection import Call, Script, in_one_trip, redis_errors
 
 _DAY_MS = 24 * 3600 * 1000
-_FIRST_SWEEP_SECONDS = 10.0
+_FIRST_SWEEP_MS = 10_000
+
+_INDEX = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+return redis.call('ZADD', KEYS[1], 'NX', now + tonumber(ARGV[2]), ARGV[1])
+"""
 
 _ACCEPT = """
 if redis.call('EXISTS', KEYS[1]) == 1 then
@@ -33,6 +39,16 @@ local held = tonumber(redis.call('HGET', KEYS[1], 'until') or 0) > now
 if held and redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return false end
 redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'until', now + tonumber(ARGV[2]))
 return redis.call('HGET', KEYS[1], 'payload')
+"""
+
+_RENEW = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+if redis.call('HEXISTS', KEYS[1], 'answer') == 1 then return -1 end
+if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return -1 end
+redis.call('HSET', KEYS[1], 'until', now + tonumber(ARGV[2]))
+return now + tonumber(ARGV[2])
 """
 
 _LEAVE = """
@@ -73,20 +89,24 @@ class Inbox:
         self._client = client
         self._prefix = prefix
         self._open = f"{prefix}:{{inbox}}:open"
-        self._accept = client.register_script(_ACCEPT)
-        self._claim = client.register_script(_CLAIM)
-        self._leave = client.register_script(_LEAVE)
-        self._done = client.register_script(_DONE)
-        self._due = client.register_script(_DUE)
+        self._index = Script(client, _INDEX)
+        self._accept = Script(client, _ACCEPT)
+        self._claim = Script(client, _CLAIM)
+        self._renew = Script(client, _RENEW)
+        self._leave = Script(client, _LEAVE)
+        self._done = Script(client, _DONE)
+        self._due = Script(client, _DUE)
 
     @redis_errors
     def accept(self, key: str, payload: Mapping[str, Any]) -> Literal["new", "known"]:
         """Make a request safe. The index is written first: what dies in between is swept away."""
-        due = int((now_of(self._client) + _FIRST_SWEEP_SECONDS) * 1000)
-        self._client.zadd(self._open, {key: due}, nx=True)
-        mine = secrets.token_hex(8)
-        answer = self._accept(
-            keys=[self._key(key)], args=[json.dumps(dict(payload)), _DAY_MS, mine]
+        stored = [json.dumps(dict(payload)), _DAY_MS, secrets.token_hex(8)]
+        _, answer = in_one_trip(
+            self._client,
+            [
+                Call(self._index, [self._open], [key, _FIRST_SWEEP_MS]),
+                Call(self._accept, [self._key(key)], stored),
+            ],
         )
         return "new" if answer == "new" else "known"
 
@@ -95,6 +115,27 @@ class Inbox:
         """The request as it was stored, if nobody else is at it and it has no answer yet."""
         payload = self._claim(keys=[self._key(key)], args=[owner, int(lease_seconds * 1000)])
         return str(payload) if payload else None
+
+    @redis_errors
+    def knows(self, key: str) -> bool:
+        """Whether that request was accepted before, answered or not."""
+        return bool(self._client.exists(self._key(key)))
+
+    @redis_errors
+    def renew(self, key: str, owner: str, lease_seconds: float) -> bool:
+        """Keep a claim; False when another bot has it, or has answered it. Of what Redis has lost
+        no other bot knows, so it stays with its owner."""
+        until = int(self._renew(keys=[self._key(key)], args=[owner, int(lease_seconds * 1000)]))
+        if until > 0:
+            # Nobody has to look at it while it is held.
+            self._client.zadd(self._open, {key: until}, xx=True)
+        return until >= 0
+
+    @redis_errors
+    def hand_over(self, keys: Collection[str]) -> None:
+        """Let another bot have requests at once that nobody has claimed."""
+        if keys:
+            self._client.zadd(self._open, dict.fromkeys(keys, 0), xx=True)
 
     @redis_errors
     def leave(self, key: str, owner: str) -> None:
@@ -109,14 +150,15 @@ class Inbox:
         self._client.zrem(self._open, key)
 
     @redis_errors
-    def due(self, limit: int, but: Collection[str] = ()) -> list[str]:
-        """Requests that somebody left behind, `but` those, which stay due for other bots. Those
-        already answered are dropped on the way."""
+    def due(self, limit: int, but: Collection[str] = ()) -> list[tuple[str, str]]:
+        """Requests that somebody left behind, each with what was stored of it, `but` those, which
+        stay due for other bots. Those already answered are dropped on the way."""
         keys = [str(key) for key in self._due(keys=[self._open], args=[limit, 5000, *but])]
         left = []
         for key in keys:
-            if self._client.hexists(self._key(key), "payload"):
-                left.append(key)
+            stored = self._client.hget(self._key(key), "payload")
+            if stored is not None:
+                left.append((key, str(stored)))
             else:
                 self._client.zrem(self._open, key)
         return left

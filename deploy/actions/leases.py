@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from deploy.actions.connection import redis_errors
+from deploy.actions.connection import Script, redis_errors
 from deploy.gateway import GatewayRef
 
 _ACQUIRE = """
@@ -48,8 +48,8 @@ class GatewayLeases:
 
     def __init__(self, client: Any, *, prefix: str = "gateway-bot") -> None:
         self._prefix = prefix
-        self._acquire = client.register_script(_ACQUIRE)
-        self._renew = client.register_script(_RENEW)
+        self._acquire = Script(client, _ACQUIRE)
+        self._renew = Script(client, _RENEW)
 
     @redis_errors
     def acquire(

@@ -1,15 +1,25 @@
 """Runs the scripts of actions and turns what they reply into records."""
 
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from deploy.actions import scripts
 from deploy.actions.action import Action, Event, Outcome, State, Step, Vote
-from deploy.actions.codec import Codec, Unreadable
+from deploy.actions.codec import VERSION, Codec, Unreadable
+from deploy.actions.connection import Script
+from deploy.actions.owed import Owed
+from deploy.actions.versions import Newer, check
 from deploy.policy import policy_from_mapping
 
 Flat = Sequence[str]
+
+MESSAGES = "action"
+"""What the index of messages calls those of actions."""
+BATCHES = "batch"
+"""What it calls those of batches."""
 
 _PARTS = ("act", "req", "log", "steps", "votes")
 DUE = """
@@ -20,24 +30,53 @@ for _, id in ipairs(ids) do redis.call('ZADD', KEYS[1], now + tonumber(ARGV[2]),
 return ids
 """
 """What is due in a sorted set; nobody else is given it for ARGV[2] milliseconds."""
-_DROP = """
+_QUIET = ("HEARTBEAT", "PROGRESS", "RELEASE", "STEP", "WAITING")
+"""Scripts that change nothing of what a batch shows of its members."""
+_CHANGED = ("done", "counted", "replayed", "expired")
+_BATCH_SECONDS = 1.0
+"""What happens to the members of a batch within this time is shown together."""
+SETTLE = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local due = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or 0)
-if due > now then return redis.call('ZREM', KEYS[1], ARGV[1]) end
-return 0
+if redis.call('ZSCORE', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
+if ARGV[3] == '' then return redis.call('ZREM', KEYS[1], ARGV[1]) end
+local to
+for index = 4, #ARGV do
+  local moment = tonumber(ARGV[index])
+  if moment > now then to = math.min(moment, to or moment) end
+end
+return redis.call('ZADD', KEYS[1], to or now + tonumber(ARGV[3]), ARGV[1])
 """
-"""Forget what was taken, unless it has changed since: then it is due already."""
+"""Forget what was taken at that score, or put it off until the next of the moments from ARGV[4] on, or
+by ARGV[3] milliseconds where none is left. What has changed since, or was taken again, has another
+score and stays as it is."""
+_TAKE = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local at = now + tonumber(ARGV[2])
+local ids = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1])
+for _, id in ipairs(ids) do redis.call('ZADD', KEYS[1], at, id) end
+return {string.format('%.0f', at), ids}
+"""
+
+
+@dataclass(frozen=True)
+class Due:
+    """An action that was taken from a sorted set, and the score that it has there since."""
+
+    id: str
+    score: str
 
 
 class Records:
     """Actions in one Redis, through the scripts of one caller.
 
-    Three sorted sets say what needs looking after: `due` what a runner must look at, `owed` whose
-    message may be behind, `unaudited` what the audit trail lacks. They are written before a new
-    action, so a crash in between leaves an id without an action, which is dropped, and never an
-    action without an id, which would be lost. An id goes only once nothing more can happen to it,
-    and what is taken is due again after a while: what changes is only made due at once.
+    Three sorted sets say what needs looking after: `due` what a runner must look at, `unaudited`
+    what the audit trail lacks, and the index of messages whose message may be behind. They are
+    written before a new action, so a crash in between leaves an id without an action, which is
+    dropped, and never an action without an id, which would be lost. An id goes from the first two
+    only once nothing more can happen to it, and what is taken is due again after a while: what
+    changes is only made due at once.
     """
 
     def __init__(self, client: Any, prefix: str, named: Mapping[str, str], codec: Codec) -> None:
@@ -45,51 +84,66 @@ class Records:
         self.client = client
         self.prefix = prefix
         self.due_key = f"{prefix}:{{due}}"
-        self.owed_key = f"{prefix}:{{owed}}"
+        self.owed = Owed(client, MESSAGES, prefix=prefix)
+        self._batches = Owed(client, BATCHES, prefix=prefix)
         self.unaudited_key = f"{prefix}:{{unaudited}}"
         self._scripts = {
-            name: client.register_script(scripts.PRELUDE + text) for name, text in named.items()
+            name: Script(client, scripts.PRELUDE + text) for name, text in named.items()
         }
-        self._take_due = client.register_script(DUE)
-        self._drop = client.register_script(_DROP)
+        self._take = Script(client, _TAKE)
+        self._settle = Script(client, SETTLE)
+        self._read = Script(client, scripts.PRELUDE + scripts.READ)
+        self._told = Script(client, scripts.PRELUDE + scripts.TOLD)
 
     def run(self, name: str, action_id: str, *args: Any) -> tuple[str, Action | None]:
         """Run one script; what it said, and the action as it is after it.
 
         Unreadable for one that a newer bot wrote, which no script changes, or that is damaged.
         """
-        result, flat, steps, votes = self._scripts[name](keys=self.keys(action_id), args=args)
+        answer = self._scripts[name](keys=self.keys(action_id), args=args)
+        result, action = self._done(action_id, answer)
+        if action is not None and action.batch and result in _CHANGED and name not in _QUIET:
+            self._batches.within(action.batch, _BATCH_SECONDS)
+        return result, action
+
+    def _done(self, action_id: str, answer: Any) -> tuple[str, Action | None]:
+        result, flat, steps, votes = answer
         if result == "newer":
-            raise Unreadable(f"Action {action_id}", "a newer one wrote it")
+            raise Newer(f"Action {action_id}")
         fields = dict(zip(flat[::2], flat[1::2], strict=True))
         return str(result), self._action(action_id, fields, steps, votes) if fields else None
 
-    def index(self, action_id: str, *, due: bool = True) -> None:
-        """Have it looked after now, and from now on."""
+    def index(self, action_id: str, *, due: bool = True, within: float = 0.0) -> None:
+        """Have it looked after now, and from now on; its message may be behind for `within`
+        seconds."""
         with self.client.pipeline(transaction=False) as pipe:
             if due:
                 pipe.zadd(self.due_key, {action_id: 0})
-            pipe.zadd(self.owed_key, {action_id: 0})
             pipe.zadd(self.unaudited_key, {action_id: 0})
             pipe.execute()
+        if within:
+            self.owed.within(action_id, within)
+        else:
+            self.owed.now(action_id)
 
-    def take_due(self, key: str, limit: int, visibility_ms: int) -> list[str]:
+    def take_due(self, key: str, limit: int, visibility_ms: int) -> list[Due]:
         """What is due in one of the sorted sets; nobody else is given it for a while."""
-        return [str(i) for i in self._take_due(keys=[key], args=[limit, visibility_ms])]
+        score, ids = self._take(keys=[key], args=[limit, visibility_ms])
+        return [Due(str(each), str(score)) for each in ids]
 
-    def drop(self, key: str, action_id: str) -> None:
+    def drop(self, key: str, due: Due) -> None:
         """Whoever took it has found that nothing more can happen to it."""
-        self._drop(keys=[key], args=[action_id])
+        self._settle(keys=[key], args=[due.id, due.score, ""])
+
+    def put_off(self, key: str, due: Due, seconds: float, moments: Iterable[float] = ()) -> None:
+        """Whoever took it has found that nothing happens to it by itself before the next of these
+        moments (epoch seconds, Redis' time); or for so long, where all have passed."""
+        args = [due.id, due.score, int(seconds * 1000), *(math.ceil(at * 1000) for at in moments)]
+        self._settle(keys=[key], args=args)
 
     def get(self, action_id: str) -> Action | None:
         """The action as it is now. Unreadable as `run` says."""
-        act, _, _, steps_key, votes_key = self.keys(action_id)
-        with self.client.pipeline(transaction=True) as pipe:
-            pipe.hgetall(act)
-            pipe.lrange(steps_key, 0, -1)
-            pipe.hvals(votes_key)
-            fields, steps, votes = pipe.execute()
-        return self._action(action_id, fields, steps, votes) if fields else None
+        return self._done(action_id, self._read(keys=self.keys(action_id), args=[]))[1]
 
     def _action(
         self, action_id: str, fields: Mapping[str, str], steps: Sequence[str], votes: Sequence[str]
@@ -103,6 +157,18 @@ class Records:
     def field(self, action_id: str, name: str) -> str:
         """One field that is no part of the record; empty where there is none."""
         return str(self.client.hget(self.keys(action_id)[0], name) or "")
+
+    def fields(self, action_id: str, *names: str) -> list[str | None]:
+        """Some fields of the hash as they are stored, all of the same moment."""
+        found: list[str | None] = self.client.hmget(self.keys(action_id)[0], names)
+        return found
+
+    def told(self, action_id: str) -> tuple[Action | None, tuple[Event, ...]]:
+        """The action and its own log, both of the same moment. Unreadable as `run` says."""
+        answer = self._told(keys=self.keys(action_id))
+        _, found = self._done(action_id, answer[:4])
+        entries = (dict(zip(flat[::2], flat[1::2], strict=True)) for _, flat in answer[4])
+        return found, tuple(_event(fields) for fields in entries)
 
     def events(self, action_id: str, after: int) -> tuple[Event, ...]:
         """The action's own log from the version after that one on."""
@@ -132,8 +198,10 @@ def action_of(
     steps: Sequence[str],
     votes: Sequence[str],
 ) -> Action:
-    """The record from the hash, the steps and the votes."""
-    body = codec.decode(f"Action {action_id}", fields["body"])
+    """The record from the hash, the steps and the votes. Newer as `Records.run` says."""
+    name = f"Action {action_id}"
+    check(name, fields.get("format"), VERSION)
+    body = codec.decode(name, fields["body"])
     # A quorum that was raised since counts from the first decision after it.
     policy = (
         policy_from_mapping(json.loads(fields["policy"])) if "policy" in fields else body.policy
@@ -156,6 +224,7 @@ def action_of(
         why=body.why,
         automatic=body.automatic,
         denied=body.denied,
+        batch=body.batch,
         created_at=int(fields["created"]) / 1000,
         expires_at=int(fields["expires"]) / 1000,
         updated_at=int(fields["updated"]) / 1000,
@@ -173,7 +242,6 @@ def action_of(
         steps=tuple(_step(json.loads(step)) for step in steps),
         progress=json.loads(fields["progress"]) if "progress" in fields else None,
         outcome=Outcome(state, **outcome) if outcome else None,
-        message=json.loads(fields["message"]) if "message" in fields else None,
     )
 
 

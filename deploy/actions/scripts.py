@@ -111,6 +111,14 @@ if number('format') > FORMAT then return {'newer', {}, {}, {}} end
 """
 )
 
+READ = "return snapshot('done')"
+
+TOLD = """
+local found = snapshot('done')
+found[5] = redis.call('XRANGE', log, '-', '+')
+return found
+"""
+
 CREATE = """
 if redis.call('EXISTS', act) == 1 then
   return snapshot(field('made_by') == ARGV[1] and 'done' or 'taken')
@@ -155,7 +163,7 @@ if verdict == 'confirm' then
   if field('by') ~= 'requester' then return snapshot('not-approver') end
   if field('requester') ~= who then return snapshot('not-requester') end
 else
-  if field('by') ~= 'approvers' then return snapshot('not-requester') end
+  if field('by') ~= 'approvers' then return snapshot('no-approval') end
   if field('requester') == who or field('person') == person then return snapshot('self') end
   if #facts.serves == 0 then return snapshot('not-approver') end
   -- Who has approved may still deny it.

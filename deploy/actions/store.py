@@ -4,16 +4,17 @@ Every method raises Unavailable when Redis cannot be used.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from deploy.actions import scripts
-from deploy.actions.action import Action, ChangeRequest, Denial, Event, Outcome
+from deploy.actions.action import Action, ChangeRequest, Denial, Event, Outcome, State
 from deploy.actions.codec import Body, Codec, Unreadable
 from deploy.actions.connection import Durability, now_of, redis_errors
 from deploy.actions.decision import Choice, Decision, DecisionFacts
-from deploy.actions.records import Records, canonical, plausible
+from deploy.actions.records import Due, Records, canonical, plausible
 from deploy.errors import Conflict
 from deploy.gateway import GatewayRef
 from deploy.plans.plan import Plan
@@ -25,10 +26,28 @@ START_SECONDS = 3600
 """What was decided begins within this time or not at all: the world moves on."""
 _LONGEST_WAIT_SECONDS = 86_400
 _DUE_VISIBILITY_MS = 1000
-_LIMIT = 50
+DUE_AT_ONCE = 50
+"""At most so many due actions are given at a time."""
+_CHANGED = ("done", "counted", "replayed", "expired")
+"""After these a decision has changed the action, or may have: its answer was lost."""
+_PENDING_SECONDS = 60.0
+_HANDED_ON_SECONDS = 0.25
+_FORGOTTEN_SECONDS = 5.0
+"""What runs, or may begin, is due again sooner than that."""
+_STEP_SECONDS = 0.5
+_PROGRESS_SECONDS = 2.0
+"""How far behind its message may be: what came since the last look is shown together."""
 _OPEN_LIMIT = 500
 _RECENT_LIMIT = 50
 _RECENT_MS = 2 * 86_400_000
+_STATES = frozenset(state.value for state in State)
+
+
+class Interruption(StrEnum):
+    """Why a run must end: somebody stopped its action, or Redis has lost it."""
+
+    STOPPED = "stopped"
+    LOST = "lost"
 
 
 @dataclass(frozen=True)
@@ -71,6 +90,7 @@ class ActionStore:
         why: str = "",
         automatic: bool = False,
         denied: Denial | None = None,
+        batch: str = "",
     ) -> Action:
         """A pending action. Done again for the same request it is the same action.
 
@@ -78,7 +98,7 @@ class ActionStore:
         Conflict when another request's action has this id.
         """
         policy = policy or Policy()
-        body = Body(kind, ref, policy, request, plan, origin, why, automatic, denied)
+        body = Body(kind, ref, policy, request, plan, origin, why, automatic, denied, batch)
         self._remember(ref, action_id)
         self._records.index(action_id)
         result, action = self._records.run(
@@ -109,6 +129,11 @@ class ActionStore:
         return self._records.get(action_id) if plausible(action_id) else None
 
     @redis_errors
+    def told(self, action_id: str) -> tuple[Action | None, tuple[Event, ...]]:
+        """The record as it is now, None when there is none (any more), and its own log."""
+        return self._records.told(action_id) if plausible(action_id) else (None, ())
+
+    @redis_errors
     def events(self, action_id: str) -> tuple[Event, ...]:
         """The action's own log, oldest first."""
         return self._records.events(action_id, 0) if plausible(action_id) else ()
@@ -122,6 +147,47 @@ class ActionStore:
         waiting = [action for action in found.actions if not action.final]
         ordered = sorted(waiting, key=lambda action: (action.created_at, action.id))
         return Listing(tuple(ordered), found.unreadable)
+
+    @redis_errors
+    def versions(self) -> dict[str, int]:
+        """The version of each action that waits or runs, or did a moment ago.
+
+        Whoever decides on one may die before it is made due: what is no longer pending is due by
+        then.
+        """
+        records = self._records
+        listed = records.client.zrange(records.due_key, 0, -1, withscores=True)
+        if not listed:
+            return {}
+        known = self.versions_of([str(action_id) for action_id, _ in listed])
+        latest = self.now() + _FORGOTTEN_SECONDS
+        forgotten = [
+            action_id
+            for action_id, at in listed
+            if at / 1000 > latest and known.get(action_id, (0, None))[1] is not State.PENDING
+        ]
+        if forgotten:
+            records.client.zadd(records.due_key, dict.fromkeys(forgotten, 0), xx=True)
+        return {name: version for name, (version, _) in known.items()}
+
+    @redis_errors
+    def versions_of(self, ids: Sequence[str]) -> dict[str, tuple[int, State | None]]:
+        """The version and state of each of these actions that there is; None for a state that only
+        a newer bot knows."""
+        with self._client.pipeline(transaction=False) as pipe:
+            for action_id in ids:
+                pipe.hmget(self._records.keys(action_id)[0], "version", "state")
+            found = pipe.execute() if ids else []
+        return {
+            name: (int(version), State(state) if state in _STATES else None)
+            for name, (version, state) in zip(ids, found, strict=True)
+            if version
+        }
+
+    @redis_errors
+    def read(self, ids: Sequence[str]) -> Listing:
+        """These actions as they are now, those that there are."""
+        return self._read(ids)
 
     def open(self) -> tuple[Action, ...]:
         """What waits or runs, oldest first."""
@@ -222,7 +288,8 @@ class ActionStore:
         result, action = self._records.run(
             "DECIDE", action_id, request_id, verdict, by, person, digest, reason, given, int(dry)
         )
-        if action is not None and not dry:
+        # What ended long ago is not shown anew to whoever comes too late.
+        if action is not None and not dry and (result in _CHANGED or not action.final):
             self._records.index(action_id)
         return Decision(result, action)
 
@@ -249,9 +316,13 @@ class ActionStore:
         return Decision(result, action)
 
     @redis_errors
-    def stop_requested(self, action_id: str) -> bool:
-        """Whether somebody has stopped the action: one field, for it is asked before each write."""
-        return bool(self._records.field(action_id, "stop_by"))
+    def interruption(self, action_id: str) -> Interruption | None:
+        """Why a run of the action must end, if it must: one command, for it is asked before each
+        write."""
+        state, stopped_by = self._records.fields(action_id, "state", "stop_by")
+        if state is None:
+            return Interruption.LOST
+        return Interruption.STOPPED if stopped_by else None
 
     @redis_errors
     def look_after(self, action_id: str) -> tuple[Action | None, bool]:
@@ -285,7 +356,8 @@ class ActionStore:
         )
         if result not in ("done", "expired"):
             return None
-        self._records.index(action_id, due=False)
+        # That it begins is shown with its first steps.
+        self._records.index(action_id, due=False, within=_STEP_SECONDS if result == "done" else 0.0)
         if result == "expired":
             return None
         # What came before it, the approval above all, is replicated once this is.
@@ -309,14 +381,14 @@ class ActionStore:
     ) -> bool:
         """Record a step; False when the lease is lost or the action was stopped."""
         result, _ = self._records.run("STEP", action_id, owner, fence, request_id, name, detail)
-        self._records.index(action_id, due=False)
+        self._records.index(action_id, due=False, within=_STEP_SECONDS)
         return result in ("done", "replayed")
 
     @redis_errors
     def progress(self, action_id: str, owner: str, fence: int, state: Mapping[str, Any]) -> bool:
         """Record the newest progress; False when the lease is lost."""
         result, _ = self._records.run("PROGRESS", action_id, owner, fence, canonical(state))
-        self._records.index(action_id, due=False)
+        self._records.index(action_id, due=False, within=_PROGRESS_SECONDS)
         return result == "done"
 
     @redis_errors
@@ -325,9 +397,16 @@ class ActionStore:
 
         The hour in which it must begin does not pass while it does, but a day does.
         """
-        told = canonical({"waiting_for": other})
-        self._records.run("WAITING", action_id, told, _LONGEST_WAIT_SECONDS * 1000)
-        self._records.index(action_id, due=False)
+        self._wait(action_id, {"waiting_for": other})
+
+    @redis_errors
+    def queued(self, action_id: str) -> None:
+        """As `waiting`, while a bot carries out as many actions on its cluster as it may at a time."""
+        self._wait(action_id, {"queued": True})
+
+    def _wait(self, action_id: str, why: Mapping[str, Any]) -> None:
+        self._records.run("WAITING", action_id, canonical(why), _LONGEST_WAIT_SECONDS * 1000)
+        self._records.index(action_id, due=False, within=_PROGRESS_SECONDS)
 
     @redis_errors
     def finish(self, action_id: str, owner: str, fence: int, outcome: Outcome) -> bool:
@@ -344,14 +423,27 @@ class ActionStore:
         self._records.index(action_id)
 
     @redis_errors
-    def due(self) -> list[str]:
+    def due(self) -> list[Due]:
         """Actions that need looking after now; nobody else is given them for a second."""
-        return self._records.take_due(self._records.due_key, _LIMIT, _DUE_VISIBILITY_MS)
+        return self._records.take_due(self._records.due_key, DUE_AT_ONCE, _DUE_VISIBILITY_MS)
 
     @redis_errors
-    def drop_due(self, action_id: str) -> None:
+    def drop_due(self, due: Due) -> None:
         """Nothing more can happen to an action that was due."""
-        self._records.drop(self._records.due_key, action_id)
+        # Whoever ended it may have died before it marked its message.
+        self._records.owed.now(due.id)
+        self._records.drop(self._records.due_key, due)
+
+    @redis_errors
+    def put_off(self, due: Due, moments: Iterable[float]) -> None:
+        """Nothing happens by itself before the next of these moments (epoch seconds, Redis' time) to
+        an action that was due and is pending."""
+        self._records.put_off(self._records.due_key, due, _PENDING_SECONDS, moments)
+
+    @redis_errors
+    def hand_on(self, due: Due) -> None:
+        """An action that was due is so again in a moment, for whoever looks next."""
+        self._records.put_off(self._records.due_key, due, _HANDED_ON_SECONDS)
 
     def _read(self, ids: Sequence[str]) -> Listing:
         found: list[Action] = []

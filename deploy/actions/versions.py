@@ -58,6 +58,9 @@ class LeftAlone:
 
     def report(self, record: Unreadable) -> None:
         """Report it, if it is new."""
+        if record.reported:
+            return
+        record.reported = True
         with self._lock:
             if record.name in self._reported:
                 return

@@ -23,10 +23,11 @@ from deploy.access import (
     everybody,
     frozen,
     may,
-    may_as_requester,
+    may_confirm,
     may_decide,
     may_see,
     may_stop,
+    may_take_back,
     people_of,
 )
 from deploy.actions.action import Action
@@ -114,34 +115,30 @@ class Authority:
         """NotAllowed where `user` may not ask for changes of `ref` in that channel."""
         self.check(Right.ASK, user, self.environment(ref), channel=channel)
 
+    def is_own(self, action: Action, user: str) -> bool:
+        """Whether `user` is the person who asked for it, by the settings of then or of now."""
+        return self.person(user) in (action.person, self.person(action.requester))
+
     def may_act(self, right: Right, user: str, action: Action) -> Verdict:
         """Whether `user` may decide on, confirm, cancel or stop an action; not whether its state
-        lets them."""
+        lets them, nor for which environments an approval of theirs counts."""
         environment = self.environment(action.ref)
         if right is Right.DECIDE:
-            own = user == action.requester or self.person(user) in (
-                action.person,
-                self.person(action.requester),
-            )
             asker = self._asker(user, action.policy.approvers)
-            return may_decide(action.policy, asker, own=own)
+            return may_decide(action.policy, asker, own=self.is_own(action, user))
+        if right is Right.CONFIRM:
+            asker = self._asker(user, people_of(Right.ASK, environment))
+            return may_confirm(environment, asker, action.requester)
         if right is Right.STOP:
             deciding = everybody(action.policy.approvers, environment.approvers)
             asker = self._asker(user, deciding)
             return may_stop(environment, action.policy, asker, action.requester)
-        return may_as_requester(environment, self._asker(user, People()), action.requester)
+        return may_take_back(self._environments, self._asker(user, People()), action.requester)
 
     def check_act(self, right: Right, user: str, action: Action) -> None:
         """NotAllowed where `may_act` says no."""
         verdict = self.may_act(right, user, action)
         if not verdict.allowed:
-            raise refusal(right, verdict, user, self.environment(action.ref))
-
-    def check_standing(self, right: Right, user: str, action: Action) -> None:
-        """NotAllowed where `may_act` says no for what `user` is in the workspace. Any other reason
-        is the store's to give, in the order of its checks."""
-        verdict = may_see(self._environments, self._asker(user, People()))
-        if verdict.outsider:
             raise refusal(right, verdict, user, self.environment(action.ref))
 
     def is_one_of(self, people: People, user: str) -> Verdict:
@@ -154,10 +151,12 @@ class Authority:
 
     def stands(self, window: Window) -> bool:
         """Whether it does so while it is open: its environment allows windows, and whoever opened
-        it still approves changes there."""
+        it still approves changes there and is somebody else than the person it is open for."""
         environment = self.environment(window.ref)
         return (
-            environment.allows_windows and self.is_one_of(environment.approvers, window.by).allowed
+            environment.allows_windows
+            and self.person(window.by) != self.person(window.requester)
+            and self.is_one_of(environment.approvers, window.by).allowed
         )
 
     def windows_for(self, user: str) -> tuple[Window, ...]:

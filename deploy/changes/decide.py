@@ -3,7 +3,7 @@
 What a person may do is asked at that moment; the order of the checks stands in the store's script.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from deploy.access import Right
@@ -15,8 +15,14 @@ from deploy.changes.authority import Authority
 from deploy.changes.policies import Policies
 from deploy.changes.propose import REASON_LIMIT
 from deploy.errors import InvalidInput, Refused, Unavailable
-from deploy.policy import Policy
 from deploy.retry import RunLost
+
+_RIGHTS: Mapping[Choice, Right] = {
+    "confirm": Right.CONFIRM,
+    "approve": Right.DECIDE,
+    "deny": Right.DECIDE,
+    "cancel": Right.CANCEL,
+}
 
 
 @dataclass(frozen=True)
@@ -51,14 +57,14 @@ class Decider:
     def agree(self, action_id: str, by: By) -> Decision:
         """Say yes to the plan of that digest: the requester confirms, an approver approves.
 
-        Refused in a freeze, and for whoever is nobody here; Unavailable where it cannot be read who
+        NotAllowed for whoever may not; Refused in a freeze; Unavailable where it cannot be read who
         may decide.
         """
         action = self._store.get(action_id)
         if action is None:
             return Decision("gone", None)
         by_approvers = action.policy.by == "approvers"
-        self._check(Right.DECIDE if by_approvers else Right.CONFIRM, action, by.user)
+        self._check("approve" if by_approvers else "confirm", action, by.user)
         facts = self._facts(action, by.user)
         if by_approvers:
             decision = self._store.approve(
@@ -75,23 +81,20 @@ class Decider:
             )
         if decision.result == "forbidden":
             raise self._policies.forbidden(action) or Refused("This may not be agreed to now.")
-        if decision.result == "grown":
-            # What the bot asked for by itself is planned again by what asked.
-            if not action.automatic:
-                self._renew(action, f"grown:{action.id}")
-            self._store.supersede(action_id, insufficient(action.policy))
+        self._replaced(decision, action)
         if decision.result == "window-closed":
             self._store.lapse(action_id)
         self._wake(action_id)
         return decision
 
     def deny(self, action_id: str, by: By, reason: str) -> Decision:
-        """An approver says no, for a reason. InvalidInput without one; Unavailable as above."""
+        """An approver says no, for a reason. InvalidInput without one; NotAllowed for whoever may
+        not; Unavailable as above."""
         why = checked_reason(reason)
         action = self._store.get(action_id)
         if action is None:
             return Decision("gone", None)
-        self._check(Right.DECIDE, action, by.user)
+        self._check("deny", action, by.user)
         decision = self._store.deny(
             action_id,
             by=by.user,
@@ -105,10 +108,11 @@ class Decider:
         return decision
 
     def cancel(self, action_id: str, by: By) -> Decision:
-        """The requester takes it back, while it has not begun."""
+        """The requester takes it back, while it has not begun. NotAllowed for anybody else;
+        Unavailable as above."""
         action = self._store.get(action_id)
         if action is not None:
-            self._check(Right.CANCEL, action, by.user)
+            self._check("cancel", action, by.user)
         decision = self._store.cancel(
             action_id, by=by.user, digest=by.digest, request_id=by.request_id
         )
@@ -129,8 +133,9 @@ class Decider:
     def would(self, verdict: Choice, action: Action, user: str, digest: str = "") -> str:
         """What would come of that decision now; `done` where it would count.
 
-        Unavailable where it cannot be read who may decide.
+        NotAllowed for whoever may not; Unavailable where it cannot be read who may decide.
         """
+        self._check(verdict, action, user)
         return self._store.would(
             verdict,
             action.id,
@@ -142,18 +147,30 @@ class Decider:
 
     def standing(self, action: Action) -> Decision:
         """The settings approve it beforehand; may be repeated."""
-        return self._store.confirm(
+        decision = self._store.confirm(
             action.id,
             by=action.requester,
             digest=action.digest,
             request_id=f"standing:{action.id}",
             facts=self._facts(action, ""),
         )
+        self._replaced(decision, action)
+        return decision
 
-    def _check(self, right: Right, action: Action, user: str) -> None:
-        """NotAllowed for whoever is nobody here; any other reason is the store's to give."""
-        if action.state in (State.PENDING, State.APPROVED):
-            self._authority.check_standing(right, user, action)
+    def _check(self, choice: Choice, action: Action, user: str) -> None:
+        """NotAllowed for whoever may not, while there is something to decide; later the store says
+        who decided."""
+        if action.state is State.PENDING or (choice, action.state) == ("cancel", State.APPROVED):
+            self._authority.check_act(_RIGHTS[choice], user, action)
+
+    def _replaced(self, decision: Decision, action: Action) -> None:
+        """Have what takes more approvals than it shows planned again, and put nobody before it."""
+        if decision.result != "grown":
+            return
+        # What the bot asked for by itself is planned again by what asked.
+        if not action.automatic:
+            self._renew(action, f"grown:{action.id}")
+        self._store.supersede(action.id, insufficient(self._policies, action))
 
     def _facts(self, action: Action, user: str) -> DecisionFacts:
         # What is decided already is answered without asking who is in which group.
@@ -183,6 +200,8 @@ class Authorized:
         but what nobody asked for is postponed: it has not failed, and comes again. RunLost while it
         cannot be read whether it may begin, so that another turn is taken at it."""
         if not action.begun:
+            if self._policies.withdrawn(action):
+                return insufficient(self._policies, action)
             try:
                 refused = self._policies.forbidden(action)
                 met = refused is not None or self._policies.met(action)
@@ -193,11 +212,11 @@ class Authorized:
                     raise refused
                 return _postponed(refused)
             if not met:
-                return insufficient(action.policy)
+                return insufficient(self._policies, action)
         try:
             return self._inner.execute(action, run)
         except Outgrown:
-            return insufficient(action.policy)
+            return insufficient(self._policies, action)
 
 
 class Ending:
@@ -228,12 +247,19 @@ class Ending:
                 self._replan(other, action.id)
 
 
-def insufficient(policy: Policy) -> Outcome:
+def insufficient(policies: Policies, action: Action) -> Outcome:
     """What was decided does not suffice by now."""
+    if policies.withdrawn(action):
+        return Outcome(
+            State.SUPERSEDED,
+            "The settings no longer approve automatic rotation here.",
+            "Nothing was changed. The token keeps its expiry, and warnings continue.",
+            f"Ask for it with `rotate {action.ref.name}`.",
+        )
     return Outcome(
         State.SUPERSEDED,
         "The approvals this has no longer suffice."
-        if policy.requirements
+        if action.policy.requirements
         else "This needs an approval by now.",
         "Nothing was changed.",
         "It is planned again, and put to those who decide now.",

@@ -102,11 +102,20 @@ class Policies:
         override, or an environment in which nobody is named any longer who approves."""
         return self._forbidden(action, self._concerned_by(action))
 
-    def same_freeze(self, action: Action) -> bool:
-        """Whether a freeze holds now that had begun when the action was asked for."""
+    def break_glass(self, action: Action) -> str:
+        """The reason with which the same, asked for again, overrides the freeze of now: the
+        action's, where it was given in that freeze. Unavailable where it cannot be read."""
+        reason, now = action.policy.break_glass, self._clock()
+        if not reason:
+            return ""
         freezing = self._freezing(self._kinds[action.kind], self._concerned_by(action))
-        found = (frozen(each, self._clock()) for each in freezing)
-        return any(f is not None and f.starts.timestamp() <= action.created_at for f in found)
+        later = any(frozen(each, now, after=_asked_at(action)) for each in freezing)
+        return reason if not later and any(frozen(each, now) for each in freezing) else ""
+
+    def withdrawn(self, action: Action) -> bool:
+        """Whether it rests on an approval in the settings that they no longer give: tokens of its
+        environment are not rotated automatically now."""
+        return bool(action.policy.standing) and not self._authority.environment(action.ref).standing
 
     def facts(self, action: Action, user: str) -> DecisionFacts:
         """What a decision of `user` on it depends on now. Unavailable where it cannot be read."""
@@ -131,16 +140,11 @@ class Policies:
                 Needed(
                     each.environment,
                     each.quorum,
-                    tuple(
-                        vote.person
-                        for vote in action.votes
-                        if vote.counts_for(each.environment)
-                        and not self._counts(each, needed.get(each.environment), vote.by)
-                    ),
+                    self._lost(action, each, needed.get(each.environment)),
                 )
                 for each in policy.open
             ),
-            grown=bool(grown(shown, today)),
+            grown=self.withdrawn(action) or bool(grown(shown, today)),
             forbidden=forbidden is not None,
             windows_open=self.windows_open(policy),
         )
@@ -192,15 +196,43 @@ class Policies:
 
     def _today(self, action: Action, concerned: Sequence[Environment]) -> Policy:
         """Who would decide on it if it were asked for now, freezes and windows left out."""
+        target, standing = concerned[0], action.policy.standing
         # What the settings approve beforehand stands in for the target's own approvers.
-        asked = concerned[1:] if action.policy.standing else concerned
-        found = (requirement_of(each, action.ref) for each in asked)
+        asked = concerned[1:] if standing else concerned
+        found = [requirement_of(each, action.ref) for each in asked]
+        if action.automatic and not standing and target.approval is None and target.requesters:
+            # Nobody else's approval is required, so the bot asked those who may ask.
+            found.append(Requirement(target.name, target.requesters))
         return Policy(tuple(each for each in found if each is not None))
+
+    def _lost(
+        self, action: Action, shown: Requirement, today: Requirement | None
+    ) -> tuple[str, ...]:
+        """The persons whose vote does not count for a requirement now: those who are no approvers,
+        the requester, and anybody who has an earlier vote. The settings may have learned only since
+        then that two identities are one person's."""
+        seen: set[str] = set()
+        lost = []
+        for vote in sorted(action.votes, key=lambda each: each.at):
+            if not vote.counts_for(shown.environment):
+                continue
+            person = self._authority.person(vote.by)
+            own = self._authority.is_own(action, vote.by)
+            if own or person in seen or not self._counts(shown, today, vote.by):
+                lost.append(vote.person)
+            else:
+                seen.add(person)
+        return tuple(lost)
 
     def _forbidden(self, action: Action, concerned: Sequence[Environment]) -> Refused | None:
         try:
             for environment in self._freezing(self._kinds[action.kind], concerned):
-                check_freeze(environment, now=self._clock(), break_glass=action.policy.break_glass)
+                check_freeze(
+                    environment,
+                    now=self._clock(),
+                    break_glass=action.policy.break_glass,
+                    asked=_asked_at(action),
+                )
             self._today(action, concerned)
         except Refused as refused:
             return refused
@@ -223,6 +255,10 @@ class Policies:
 
     def _is_one(self, people: People, user: str) -> bool:
         return bool(user) and self._authority.is_one_of(people, user).allowed
+
+
+def _asked_at(action: Action) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(action.created_at, datetime.UTC)
 
 
 def _named(action: Action, today: Policy) -> Policy:

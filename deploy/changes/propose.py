@@ -24,6 +24,7 @@ from deploy.specs.spec import spec_from_mapping, spec_to_mapping
 
 REASON_LIMIT = 500
 _DAY = 86_400.0
+_UNUSED = "`--break-glass` is not used: no change freeze is in effect here."
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Ask:
     are shown with the plan. `automatic` says that the bot asks by itself: then `standing` names
     the approval in the settings it rests on, and `asked` are those who decide where nobody else
     must. `seconds` is how long it waits to be confirmed, `asking_seconds` for approvers, where that
-    is not as usual.
+    is not as usual. `batch` is the ID of the batch that it is a member of, if it is.
     """
 
     kind: str
@@ -53,6 +54,7 @@ class Ask:
     asked: People | None = None
     seconds: int | None = None
     asking_seconds: int | None = None
+    batch: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,10 @@ class ProposalSettings:
 
 
 class Proposer:
-    """Plans what is asked for, and keeps the plan as an action that waits for its decision."""
+    """Plans what is asked for, and keeps the plan as an action that waits for its decision.
+
+    `may_ask` raises Refused where that user may not ask for changes in that channel.
+    """
 
     def __init__(
         self,
@@ -93,7 +98,6 @@ class Proposer:
         self._kinds = kinds
         self._workings = workings
         self._policies = policies
-        """`may_ask` raises Refused where that user may not ask for changes in that channel."""
         self._windows = windows
         self._may_ask = may_ask
         self._settings = settings
@@ -123,7 +127,7 @@ class Proposer:
             return Proposal(plan)
         notes = (
             *(Finding(ask.kind, "info", note, "", "") for note in ask.notes),
-            *findings(self._policies.governing(kind, plan), ask.ref),
+            *findings(self._policies.governing(kind, plan), ask.ref, self._approving()),
         )
         return Proposal(plan, self._create(ask, kind, plan, notes, new_id))
 
@@ -142,20 +146,21 @@ class Proposer:
         action: Action,
         request_id: str,
         *,
-        break_glass: str = "",
         rule: str = "",
         seen: bool = True,
     ) -> Proposal:
         """The same asked for once more, by whoever asked; with `rule`, as that rule advises.
 
-        `seen` is as in `Ask`. Conflict where the plan has no such advice.
+        Once stored, a plan with the advice takes the place of the one without it. What overrode a
+        freeze does so while that freeze lasts: an emergency of then is no reason to override another
+        one. `seen` is as in `Ask`. Conflict where the plan has no such advice.
         """
         kind = action.kind
         if rule:
             kind, request = self._advised(action, rule)
         else:
             request = self._kinds[kind].again(action.request, self._store.now())
-        return self.propose(
+        proposal = self.propose(
             Ask(
                 kind,
                 request,
@@ -164,11 +169,15 @@ class Proposer:
                 request_id,
                 action.origin,
                 why=action.why,
-                break_glass=break_glass,
+                break_glass=self._policies.break_glass(action),
                 seen=seen,
                 automatic=action.automatic,
+                batch=action.batch,
             )
         )
+        if rule and proposal.action is not None:
+            self._supersede(action, _replaced(f"{proposal.action.id}, with the fix"))
+        return proposal
 
     def replan(self, action: Action, renew: Callable[[], None]) -> None:
         """Look whether a plan that waits still holds; else nobody is to decide on it.
@@ -204,6 +213,8 @@ class Proposer:
             standing=ask.standing,
             asked=ask.asked,
         )
+        if ask.break_glass and not policy.break_glass:
+            notes = (*notes, Finding(ask.kind, "info", _UNUSED, "", ""))
         if not ask.seen:
             _check_seen(ask.ref, policy)
         recent = self._store.recent(ask.ref)
@@ -223,6 +234,7 @@ class Proposer:
             why=ask.why,
             automatic=ask.automatic,
             denied=_denied_lately(ask.kind, recent, self._store.now()),
+            batch=ask.batch,
         )
         self._replace_identical(action, recent)
         self._wake(new_id)
@@ -237,15 +249,7 @@ class Proposer:
             if other.id == action.id or other.state is not State.PENDING:
                 continue
             if other.created_at <= action.created_at and self._same(other, action):
-                self._supersede(
-                    other,
-                    Outcome(
-                        State.SUPERSEDED,
-                        "The same was asked for again.",
-                        "Nothing was changed.",
-                        f"Decide on {action.id} instead.",
-                    ),
-                )
+                self._supersede(other, _replaced(action.id))
 
     def _same(self, one: Action, other: Action) -> bool:
         """Whether both are asked for by one person and come to the same. A token's Secret has the
@@ -274,6 +278,9 @@ class Proposer:
         left = [window.left for key in policy.windows if (window := self._windows.at(key))]
         return min([wait, *(max(1, int(each)) for each in left)])
 
+    def _approving(self) -> set[str]:
+        return {each.name for each in self._settings.environments if each.approval is not None}
+
     def _advised(self, action: Action, rule: str) -> tuple[str, ChangeRequest]:
         from_rule = (f.fix_patch for f in action.plan.findings if f.rule == rule and f.fix_patch)
         patch = next(from_rule, None)
@@ -291,6 +298,10 @@ class Proposer:
         return waited
 
 
+def _replaced(by: str) -> Outcome:
+    return Outcome(State.SUPERSEDED, f"Replaced by {by}.", "Nothing was changed.")
+
+
 def _advice(kind: Kind, plan: Plan) -> Sequence[Finding]:
     """What the rules say, with no fix where the change has no place for one."""
     if kind.fixable:
@@ -299,12 +310,17 @@ def _advice(kind: Kind, plan: Plan) -> Sequence[Finding]:
 
 
 def _denied_lately(kind: str, recent: Sequence[Action], now: float) -> Denial | None:
-    """Who denied the same kind of change of that gateway within a day."""
-    for other in recent:
-        at = other.decided_at or other.updated_at
-        if other.state is State.DENIED and other.kind == kind and now - at < _DAY:
-            return Denial(other.decided_by, other.reason, at)
-    return None
+    """Who denied the same kind of change of that gateway within a day, where nobody has approved
+    one since."""
+    decided = [
+        (other.decided_at, other)
+        for other in recent
+        if other.kind == kind and other.decided_at and other.state is not State.CANCELLED
+    ]
+    at, last = max(decided, key=lambda each: each[0], default=(0.0, None))
+    if last is None or last.state is not State.DENIED or now - at >= _DAY:
+        return None
+    return Denial(last.decided_by, last.reason, at, last.requester, last.id)
 
 
 def _check_seen(ref: GatewayRef, policy: Policy) -> None:
@@ -330,7 +346,8 @@ def _owned_by_others(plan: Plan) -> Conflict:
     return Conflict(
         f"Others own fields of {plan.spec.ref} that this would change.",
         meaning=f"{named}.",
-        remedy="Ask for it with `--take-over` to change them.",
+        remedy="Ask for it with `--take-over` to change them. Where something else deployed the "
+        f"gateway, adopt it first with `/gateway adopt {plan.spec.ref}`, which keeps what runs.",
     )
 
 

@@ -20,14 +20,14 @@ _RIGHT = {
     Right.SNOOZE: "Only those who request or approve changes in {0} may snooze warnings there.",
     Right.RESUME: "You may not resume automatic rotation in {0}.",
     Right.DECIDE: "Only approvers may decide on this.",
-    Right.CONFIRM: "Only the requester may confirm this.",
-    Right.CANCEL: "Only the requester may cancel this.",
+    Right.CONFIRM: "You may no longer request changes in {0}.",
     Right.STOP: "Only the requester or an approver may stop this.",
 }
 _REASON = {
     Ground.OTHER_CHANNEL: "Changes in {0} may not be requested from this channel.",
     Ground.NO_APPROVERS: "Nobody approves changes in {0}, so there are no approval windows.",
     Ground.NO_WINDOWS: "{0} allows no approval windows.",
+    Ground.NOT_OWN: "Only the requester may do this.",
     Ground.OWN_REQUEST: "You requested this, so somebody else has to decide.",
     Ground.REQUESTER_DECIDES: "The requester decides on this.",
 }

@@ -23,15 +23,14 @@ ASKED_AT_ONCE = 10
 class Automatic:
     """How an environment's tokens are rotated on their own.
 
-    `before` is how long before the expiry it is done, in seconds. `standing` is the text of who
-    approved that it happens without asking. After `failures` in a row nothing more is begun.
+    `before` is how long before the expiry it is done, in seconds. After `failures` in a row nothing
+    more is begun. In mode `auto` the environment names the approval it rests on.
     """
 
     mode: Mode = "off"
     before: float = 7 * _DAY
     at_once: int = 1
     failures: int = 2
-    standing: str = ""
 
 
 @dataclass(frozen=True)

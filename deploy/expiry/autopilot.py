@@ -24,6 +24,7 @@ from deploy.changes.kinds import ROTATE
 from deploy.changes.propose import Ask, Proposer
 from deploy.errors import Conflict, GatewayBotError, Unavailable
 from deploy.expiry.automatic import Attempt, Automatic, Candidate, queue, room
+from deploy.expiry.rotation_stops import RotationStop, RotationStops
 from deploy.expiry.tracked import Tracked
 from deploy.expiry.tracker import Tracker
 from deploy.gateway import GatewayRef
@@ -43,30 +44,7 @@ _TRIES = 20
 _STANDING_TTL = 600
 _ASKING_TTL = 24 * 3600
 _TOLD_SECONDS = 86_400.0
-"""For so long channels are told that it goes on, should Slack take nothing for a while."""
-
-_COUNT = """
--- ARGV: id of the try, whether it succeeded, how many failures in a row stop it
-if redis.call('HGET', KEYS[1], 'counted') == ARGV[1] then return 0 end
-redis.call('HSET', KEYS[1], 'counted', ARGV[1])
-if ARGV[2] == '1' then
-  redis.call('HSET', KEYS[1], 'failures', 0)
-  return 0
-end
-local failures = redis.call('HINCRBY', KEYS[1], 'failures', 1)
-if failures >= tonumber(ARGV[3]) and redis.call('HEXISTS', KEYS[1], 'stopped') == 0 then
-  local time = redis.call('TIME')
-  redis.call('HSET', KEYS[1], 'stopped', time[1])
-  redis.call('HINCRBY', KEYS[1], 'stops', 1)
-end
-return 0
-"""
-_GO_ON = """
--- ARGV: who lets it go on, when. Of two the first is told of, as the trail has it.
-if redis.call('HDEL', KEYS[1], 'stopped') == 0 then return 0 end
-redis.call('HSET', KEYS[1], 'failures', 0, 'resumed_by', ARGV[1], 'resumed_at', ARGV[2])
-return 1
-"""
+"""For so long it is reported that somebody resumed it, should nobody have heard at once."""
 
 
 @dataclass(frozen=True)
@@ -79,23 +57,9 @@ class Try:
     at: float
 
 
-@dataclass(frozen=True)
-class RotationStop:
-    """That nothing more is rotated on its own in an environment. `number` counts its stops.
-
-    With `resumed_by` it is over: that person lets it go on.
-    """
-
-    environment: str
-    number: int
-    failures: int
-    last: str
-    resumed_by: str = ""
-
-
 class Autopilot:
     """`rules` are by environment; `bot_user` is who stands as requester; `tell` hears of a stop,
-    again at each turn while it lasts, and of its end at each turn of a day."""
+    again at each turn while it lasts, and of its end at once and at each turn of a day."""
 
     def __init__(
         self,
@@ -123,8 +87,7 @@ class Autopilot:
         self._bot_user = bot_user
         self._tell = tell
         self._prefix = prefix
-        self._count = client.register_script(_COUNT)
-        self._go_on = client.register_script(_GO_ON)
+        self._stops = RotationStops(client, prefix=prefix)
         self._left_alone = LeftAlone(log)
 
     @redis_errors
@@ -156,13 +119,17 @@ class Autopilot:
     @redis_errors
     def resume(self, environment: str, *, by: str, at: float) -> bool:
         """Begin again after a stop; whether there was one."""
-        key = self._key(environment)
-        number = int(self._client.hget(key, "stops") or 0)
-        if not self._client.hexists(key, "stopped"):
+        number = int(self._client.hget(self._stops.key(environment), "stops") or 0)
+        if not self._stops.lasts(environment):
             return False
         # On record first: what is not can be asked for again.
         self._record("automatic rotation resumed", by, environment, "", 2 * number, at)
-        return int(self._go_on(keys=[key], args=[by, at])) == 1
+        if not self._stops.resume(environment, by=by, at=at):
+            return False
+        stop = self._stops.find(environment, number)
+        if stop is not None:
+            self._tell(stop)
+        return True
 
     def _environment(
         self, environment: Environment, rule: Automatic, tracked: Sequence[Tracked], user: str
@@ -183,21 +150,19 @@ class Autopilot:
                 continue
             self._counted(environment.name, rule, one.ref, tried)
             candidates.append(Candidate(one.ref, one.facts.expires_at or 0.0, tried))
-        fields = ("stopped", "stops", "failures", "resumed_by", "resumed_at")
-        state = self._client.hmget(self._key(environment.name), *fields)
-        if state[0]:
-            last = str(self._client.hget(self._key(environment.name), "last") or "")
-            stop = RotationStop(environment.name, int(state[1]), int(state[2] or 0), last)
-            # At each turn, for the bot that stopped it may have died before it told anybody.
-            self._record(
-                "automatic rotation stopped", "", stop.environment,
-                f"{stop.failures} failures in a row; the last: {last}"[:300],
-                2 * stop.number - 1, float(state[0]),
-            )  # fmt: skip
-            self._tell(stop)
+        stop = self._latest(environment.name)
+        if self._stops.lasts(environment.name):
+            if stop is not None:
+                # At each turn, for the bot that stopped it may have died before it wrote that down.
+                self._record(
+                    "automatic rotation stopped", "", stop.environment,
+                    f"{stop.failures} failures in a row; the last: {stop.last}"[:300],
+                    2 * stop.number - 1, stop.at,
+                )  # fmt: skip
+                self._tell(stop)
             return 0
-        if state[3] and now - float(state[4]) < _TOLD_SECONDS:
-            self._tell(RotationStop(environment.name, int(state[1]), 0, "", str(state[3])))
+        if stop is not None and now - stop.resumed_at < _TOLD_SECONDS:
+            self._tell(stop)
         if freeze is not None:
             return 0
         places = {one.ref: one.facts.channels for one in tracked}
@@ -272,9 +237,7 @@ class Autopilot:
                 request_id,
                 {"channel": channel},
                 automatic=True,
-                standing=rule.standing or f"automatic rotation in {environment.name}"
-                if standing
-                else "",
+                standing=environment.standing if standing else "",
                 asked=None if standing else environment.requesters,
                 seconds=_STANDING_TTL,
                 asking_seconds=_ASKING_TTL,
@@ -313,11 +276,16 @@ class Autopilot:
         if tried.state not in (State.SUCCEEDED, State.FAILED, State.UNKNOWN):
             return
         succeeded = tried.state is State.SUCCEEDED
-        if not succeeded:
-            last = f"{ref} ended {tried.state.value}."
-            self._client.hset(self._key(environment), "last", last[:300])
-        self._count(keys=[self._key(environment)], args=[name, int(succeeded), rule.failures])
+        failed = "" if succeeded else f"{ref} ended {tried.state.value}."[:300]
+        self._stops.count(environment, name, failed=failed, allowed=rule.failures)
         self._client.hset(self._key(environment), f"end:{ref}", name)
+
+    def _latest(self, environment: str) -> RotationStop | None:
+        try:
+            return self._stops.latest(environment)
+        except Unreadable as record:
+            self._left_alone.report(record)
+            return None
 
     def _record(
         self, event: str, who: str, environment: str, detail: str, version: int, at: float
@@ -346,7 +314,7 @@ class Autopilot:
         self._client.hset(self._key(environment), f"try:{ref}", json.dumps(kept))
 
     def _key(self, environment: str) -> str:
-        return f"{self._prefix}:{{automatic:{environment}}}"
+        return self._stops.key(environment)
 
 
 def try_of(ref: GatewayRef, text: str) -> Try:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from deploy.actions.codec import Unreadable
-from deploy.actions.connection import redis_errors
+from deploy.actions.connection import Script, redis_errors
 from deploy.actions.versions import LeftAlone, check, reading
 from deploy.expiry.event_grid import TokenEvent
 from deploy.health.heartbeat import AzureEvent
@@ -40,7 +40,7 @@ class AzureEvents:
         self._client = client
         self._prefix = prefix
         self._known = f"{prefix}:{{azure}}:known"
-        self._take = client.register_script(_TAKE)
+        self._take = Script(client, _TAKE)
         self._left_alone = LeftAlone(log)
 
     @redis_errors

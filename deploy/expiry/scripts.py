@@ -8,7 +8,7 @@ from deploy.actions.versions import guard
 from deploy.expiry.tracked import VERSION
 
 PRELUDE = (
-    guard(VERSION, "{'newer', {}, {}, '0'}")
+    guard(VERSION, "{'newer', {}, {}, '0', 0}")
     + """
 local gw, log = KEYS[1], KEYS[2]
 local KEPT = 30 * 86400000
@@ -21,11 +21,14 @@ local function set(...) redis.call('HSET', gw, ...) end
 local function drop(...) redis.call('HDEL', gw, ...) end
 local function open() return number('episode') > 0 and field('over') == '' end
 
+local before = number('version')
+-- And whether its messages are behind now.
 local function answer(result)
-  return {result, redis.call('HGETALL', gw), redis.call('LRANGE', log, 0, -1), tostring(now)}
+  local behind = number('version') ~= before and 1 or 0
+  return {result, redis.call('HGETALL', gw), redis.call('LRANGE', log, 0, -1), tostring(now), behind}
 end
 
--- Something that its message must show; what is also told in the thread has its line in the log.
+-- Something that its messages must show; what is also told in the thread has its line in the log.
 local function show() return redis.call('HINCRBY', gw, 'version', 1) end
 
 local function tell(event, threshold, who, detail)
@@ -36,31 +39,11 @@ local function tell(event, threshold, who, detail)
   redis.call('LTRIM', log, -60, -1)
 end
 
--- Whether some channel's message of this episode does not show yet how it ended.
-local function owing()
-  local episode, version = number('episode'), number('version')
-  local flat = redis.call('HGETALL', gw)
-  for i = 1, #flat, 2 do
-    if string.sub(flat[i], 1, 5) == 'told:' then
-      local told = cjson.decode(flat[i + 1])
-      local heard = told.ts ~= '' or told.posting ~= 0
-      if told.episode == episode and heard and told.version < version then return true end
-    end
+-- A channel that was notified of an episode is notified of its end too, whatever the settings say then.
+local function hear()
+  for _, channel in ipairs(cjson.decode(field('body')).channels) do
+    set('heard:' .. channel, field('episode'))
   end
-  return false
-end
-
-local function told_of(channel)
-  local stored = redis.call('HGET', gw, 'told:' .. channel)
-  local told = stored and cjson.decode(stored) or {episode = 0}
-  if told.episode ~= number('episode') then
-    told = {episode = number('episode'), ts = '', version = 0, entry = 0, posting = 0}
-  end
-  return told
-end
-
-local function keep(channel, told)
-  redis.call('HSET', gw, 'told:' .. channel, cjson.encode(told))
 end
 
 local function close(how)
@@ -97,7 +80,10 @@ set('format', FORMAT)
 if field('over') ~= '' and field('over') ~= 'renewed' then set('over', 'back') end
 if field('body') ~= body then
   set('body', body)
-  if open() then show() end
+  if open() then
+    hear()
+    show()
+  end
 end
 if expires ~= '' and expires ~= old then
   set('expires', expires)
@@ -116,15 +102,18 @@ local warned = field('warned')
 if warned ~= '' and tonumber(warned) <= threshold then return answer('known') end
 if now < tonumber(ARGV[1]) - threshold * 1000 then return answer('early') end
 if threshold > 0 and now < number('snoozed') then return answer('snoozed') end
-if number('episode') == 0 or (field('over') ~= '' and not owing()) then
-  redis.call('HINCRBY', gw, 'episode', 1)
+if number('episode') == 0 or field('over') ~= '' then
+  local expiry = math.floor(tonumber(ARGV[1]) / 1000)
+  set('episode', string.format('%.0f', math.max(number('episode') + 1, expiry)))
 end
 drop('over')
+hear()
 set('warned', ARGV[2])
 tell('warning', threshold, '', '')
 return answer('done')
 """
-"""One warning for each expiry and threshold, whoever asks for it and however often."""
+"""One warning for each expiry and threshold, whoever asks for it and however often. An episode has
+the number of its token's expiry: should Redis lose its data, the next has the same."""
 
 SNOOZE = """
 -- ARGV: request id, who, why, until when in ms
@@ -164,45 +153,10 @@ What instances' tokens say that were made within a minute of the one that is kno
 gateway that runs in several places has such, and each event is told of here again and again."""
 
 UNROTATED = """
--- ARGV: why it is not rotated on its own, empty where it is
+-- ARGV: why it is not rotated automatically, empty where it is
 if redis.call('EXISTS', gw) == 0 or field('unrotated') == ARGV[1] then return answer('known') end
 if ARGV[1] == '' then drop('unrotated') else set('unrotated', ARGV[1]) end
 if open() then show() end
-return answer('done')
-"""
-
-BEGIN = """
--- ARGV: channel, up to which entry the post tells
-local told = told_of(ARGV[1])
-if told.posting == 0 then
-  told.posting = now / 1000
-  told.upto = tonumber(ARGV[2])
-end
-keep(ARGV[1], told)
-return answer('done')
-"""
-
-SENT = """
--- ARGV: channel, episode, ts, version, entry
-local told = told_of(ARGV[1])
-if told.episode ~= tonumber(ARGV[2]) then return answer('moved') end
-told.ts = ARGV[3]
-told.version = math.max(told.version, tonumber(ARGV[4]))
-told.entry = math.max(told.entry, tonumber(ARGV[5]))
-told.posting = 0
-keep(ARGV[1], told)
-return answer('done')
-"""
-
-UNSENT = """
--- ARGV: channel, whether its message is gone
-local told = told_of(ARGV[1])
-told.posting = 0
-if ARGV[2] == '1' then
-  told.ts = ''
-  told.version = 0
-end
-keep(ARGV[1], told)
 return answer('done')
 """
 
@@ -213,7 +167,4 @@ SCRIPTS = {
     "SNOOZE": SNOOZE,
     "AZURE": AZURE,
     "UNROTATED": UNROTATED,
-    "BEGIN": BEGIN,
-    "SENT": SENT,
-    "UNSENT": UNSENT,
 }

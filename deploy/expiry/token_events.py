@@ -1,8 +1,9 @@
 """What Azure says of tokens: kept, shown with the gateway, and weighed against its warnings."""
 
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 
+from deploy.actions.codec import Unreadable
 from deploy.errors import GatewayBotError
 from deploy.expiry.azure_events import AzureEvents
 from deploy.expiry.event_grid import TokenEvent
@@ -14,20 +15,12 @@ log = logging.getLogger(__name__)
 
 
 class TokenEvents:
-    """`services` are the API Management services of the settings, in lower case; `wake` is called
-    when somebody may have to be warned."""
+    """`services` are the API Management services of the settings, in lower case."""
 
-    def __init__(
-        self,
-        events: AzureEvents,
-        tracker: Tracker,
-        services: Collection[str],
-        wake: Callable[[], None],
-    ) -> None:
+    def __init__(self, events: AzureEvents, tracker: Tracker, services: Collection[str]) -> None:
         self._events = events
         self._tracker = tracker
         self._services = tuple(services)
-        self._wake = wake
 
     def about(self, ref: GatewayRef) -> Sequence[AzureEvent]:
         """What Azure said of the tokens of that gateway's instances; nothing while Redis is away."""
@@ -36,6 +29,9 @@ class TokenEvents:
             if tracked is None or not tracked.facts.gateway:
                 return ()
             return self._events.of_services(self._services, tracked.facts.gateway)
+        except Unreadable:
+            # Which the tracker has reported.
+            return ()
         except GatewayBotError as error:
             log.info("what Azure said of %s cannot be read: %s", ref, error)
             return ()
@@ -48,7 +44,6 @@ class TokenEvents:
             return
         self._events.take(event)
         self._weigh(event.gateway, event)
-        self._wake()
 
     def recall(self) -> None:
         """Look at all of them again: Azure says it once, perhaps before the gateway was seen."""

@@ -1,15 +1,18 @@
-"""What is remembered of one gateway's token: when it expires, and who was told what. Pure data."""
+"""What is remembered of one gateway's token: when it expires, and what happened to it. Pure data."""
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from deploy.actions.versions import check, reading
 from deploy.gateway import GatewayRef
 
-VERSION = 1
+VERSION = 2
 """Of the form in which a record is stored."""
+
+MESSAGES = "expiry"
+"""What the index of messages calls those of warnings."""
 
 Source = Literal["annotation", "token", "credential", "none", "unknown"]
 """How an expiry is known: our annotation, or the token's text. A `credential` is an Entra app's
@@ -18,6 +21,8 @@ secret or certificate whose last day somebody wrote down; `none` signs in to Ent
 
 AZURE_EXPIRED, AZURE_NEAR = "azure expired", "azure near"
 AZURE_EVENTS = (AZURE_EXPIRED, AZURE_NEAR)
+_ENDS = ("renewed", "gone", "unwatched", "signs in")
+_HEARD = "heard:"
 
 
 @dataclass(frozen=True)
@@ -58,30 +63,15 @@ class WarningEntry:
 
 
 @dataclass(frozen=True)
-class Notified:
-    """How far one channel is: where its message is, and up to which entry and version it tells.
-
-    `posting` is when a post began whose end nobody noted, so that it must be looked for; it tells
-    all up to entry `upto`.
-    """
-
-    episode: int = 0
-    ts: str = ""
-    version: int = 0
-    entry: int = 0
-    posting: float | None = None
-    upto: int = 0
-
-
-@dataclass(frozen=True)
 class Tracked:
     """A gateway's record. An episode is the time from a first warning until the token is renewed:
     it has one message in each channel.
 
-    `warned` is the tightest threshold of this expiry that was passed. `over` says how it ended: as
-    the entry's event, or `back` once a gateway that was gone, or signed in, has a token again.
-    `unrotated` is why its token, which is due, is not rotated on its own. `now` is Redis' time when
-    it was read.
+    `episode` is its number, 0 before the first; later ones have greater numbers. `heard` are the
+    channels that were to be notified of it since it began. `warned` is the tightest threshold of this expiry
+    that was passed. `over` says how it ended: as the entry's event, or `back` once a gateway that was
+    gone, or signed in, has a token again. `unrotated` is why its token, which is due, is not rotated
+    automatically. `now` is Redis' time when it was read.
     """
 
     facts: ExpiryFacts
@@ -94,7 +84,7 @@ class Tracked:
     snoozed_by: str
     snoozed_why: str
     entries: tuple[WarningEntry, ...]
-    told: Mapping[str, Notified]
+    heard: tuple[str, ...]
     unrotated: str = ""
 
     @property
@@ -107,25 +97,42 @@ class Tracked:
         """Whether nobody wants to hear of it now."""
         return self.snoozed_until is not None and self.snoozed_until > self.now
 
-    def behind(self) -> tuple[str, ...]:
-        """The channels whose message does not show the newest state."""
+    def places(self) -> tuple[str, ...]:
+        """Every channel that is to be notified of this episode, or may have been."""
         if self.episode == 0:
             return ()
-        return tuple(
-            channel
-            for channel in self.places()
-            if self.told.get(channel, Notified()).version < self.version
-        )
+        wanted = () if self.over else self.facts.channels
+        return tuple(dict.fromkeys([*wanted, *self.heard]))
 
-    def places(self) -> tuple[str, ...]:
-        """Every channel that is to hear of it, or has in this episode, or may have."""
-        heard = [
-            channel
-            for channel, told in self.told.items()
-            if told.episode == self.episode and (told.ts or told.posting is not None)
-        ]
-        wanted = [] if self.over else self.facts.channels
-        return tuple(dict.fromkeys([*wanted, *heard]))
+    def during(self, episode: int) -> "Tracked":
+        """The record as that earlier episode left it; itself for the current one."""
+        if episode == self.episode:
+            return self
+        mine = [entry for entry in self.entries if entry.episode == episode]
+        end = mine[-1] if mine and mine[-1].event in _ENDS else None
+        # Where the log no longer has its end: it ended, and now there is a token to be warned of.
+        facts = replace(self.facts, expires_at=end.expires_at if end else None, why="")
+        over = end.event if end else "back"
+        return replace(self, facts=facts, episode=episode, over=over, unrotated="")
+
+
+@dataclass(frozen=True)
+class MessageKey:
+    """Which message of warnings one is: there is one in each channel, for each episode."""
+
+    channel: str
+    ref: GatewayRef
+    episode: int
+
+    def __str__(self) -> str:
+        return f"{self.channel}|{self.ref}#{self.episode}"
+
+    @staticmethod
+    def parse(text: str) -> "MessageKey":
+        """From its text."""
+        channel, _, rest = text.partition("|")
+        ref, _, episode = rest.rpartition("#")
+        return MessageKey(channel, GatewayRef.parse(ref), int(episode))
 
 
 def facts_to_mapping(facts: ExpiryFacts) -> dict[str, Any]:
@@ -181,11 +188,13 @@ def _tracked(
         snoozed_by=fields.get("snoozed_by", ""),
         snoozed_why=fields.get("snoozed_why", ""),
         entries=tuple(_entry(json.loads(text)) for text in entries),
-        told={
-            name.removeprefix("told:"): _told(json.loads(text))
-            for name, text in fields.items()
-            if name.startswith("told:")
-        },
+        heard=tuple(
+            sorted(
+                name.removeprefix(_HEARD)
+                for name, episode in fields.items()
+                if name.startswith(_HEARD) and episode == fields.get("episode")
+            )
+        ),
         unrotated=fields.get("unrotated", ""),
     )
 
@@ -209,16 +218,4 @@ def _entry(data: Mapping[str, Any]) -> WarningEntry:
         expires_at=float(data["expires"]) / 1000 if data["expires"] != "" else None,
         who=str(data["who"]),
         detail=detail,
-    )
-
-
-def _told(data: Mapping[str, Any]) -> Notified:
-    posting = data.get("posting")
-    return Notified(
-        episode=int(data["episode"]),
-        ts=str(data["ts"]),
-        version=int(data["version"]),
-        entry=int(data["entry"]),
-        posting=float(posting) if posting else None,
-        upto=int(data.get("upto", 0)),
     )

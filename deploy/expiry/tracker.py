@@ -2,8 +2,8 @@
 
 A sorted set holds for each the next moment at which a threshold is passed, so a look at ten
 thousand of which none is due is one command. A warning is one atomic step of the gateway's own
-record; what it owes to channels is indexed before a gateway leaves the set, so a bot that dies in
-between leaves it to be looked at again and never loses it.
+record; its messages are marked before a gateway leaves the set, so a bot that dies in between leaves
+it to be looked at again and never loses it.
 """
 
 import logging
@@ -12,12 +12,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.actions.codec import Unreadable
-from deploy.actions.connection import now_of, redis_errors
+from deploy.actions.connection import Script, now_of, redis_errors
+from deploy.actions.owed import Owed
 from deploy.actions.records import DUE, canonical
 from deploy.actions.versions import LeftAlone, Newer
 from deploy.expiry.scripts import PRELUDE, SCRIPTS
 from deploy.expiry.thresholds import crossed, look_at, snooze_end
-from deploy.expiry.tracked import ExpiryFacts, Tracked, facts_to_mapping, record_name, tracked_of
+from deploy.expiry.tracked import (
+    MESSAGES,
+    ExpiryFacts,
+    MessageKey,
+    Tracked,
+    facts_to_mapping,
+    record_name,
+    tracked_of,
+)
 from deploy.gateway import GatewayRef
 
 log = logging.getLogger(__name__)
@@ -25,6 +34,8 @@ log = logging.getLogger(__name__)
 _LIMIT = 100
 _VISIBILITY_MS = 20_000
 """What was taken and not settled, because a bot died, is due again after this."""
+_SWEPT_MS = 600_000
+"""For so long after an episode it is still looked whether its messages show its end."""
 
 _LEASE = """
 local owner = redis.call('GET', KEYS[1])
@@ -36,6 +47,15 @@ _RELEASE = """
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return 1
 """
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What a script said, the record after it, and whether its messages are behind now."""
+
+    result: str
+    tracked: Tracked | None
+    behind: bool
 
 
 @dataclass(frozen=True)
@@ -59,12 +79,12 @@ class Tracker:
         self._prefix = prefix
         self._due = f"{prefix}:{{warnings}}:due"
         self._known = f"{prefix}:{{warnings}}:known"
-        self._scripts = {
-            name: client.register_script(PRELUDE + text) for name, text in SCRIPTS.items()
-        }
-        self._take_due = client.register_script(DUE)
-        self._lease = client.register_script(_LEASE)
-        self._release = client.register_script(_RELEASE)
+        self._episodes = f"{prefix}:{{warnings}}:episodes"
+        self._messages = Owed(client, MESSAGES, prefix=prefix)
+        self._scripts = {name: Script(client, PRELUDE + text) for name, text in SCRIPTS.items()}
+        self._take_due = Script(client, DUE)
+        self._lease = Script(client, _LEASE)
+        self._release = Script(client, _RELEASE)
         self._left_alone = LeftAlone(log)
 
     @redis_errors
@@ -74,10 +94,10 @@ class Tracker:
         expires = str(round(facts.expires_at * 1000)) if facts.expires_at is not None else ""
         over = "signs in" if facts.source == "none" else ""
         body = canonical(facts_to_mapping(facts))
-        tracked = self._run("NOTE", facts.ref, body, "" if over else expires, over)
+        answer = self._call("NOTE", facts.ref, body, "" if over else expires, over)
         if facts.gateway:
             self._client.sadd(self._named(facts.gateway), str(facts.ref))
-        self._settle(facts.ref, tracked)
+        self._settle(facts.ref, answer.tracked, behind=answer.behind)
 
     @redis_errors
     def named(self, gateway: str) -> tuple[Tracked, ...]:
@@ -96,7 +116,8 @@ class Tracker:
         tracked = self._run("READ", ref)
         if tracked is not None:
             body = canonical(facts_to_mapping(tracked.facts))
-            self._settle(ref, self._run("NOTE", ref, body, "", how))
+            answer = self._call("NOTE", ref, body, "", how)
+            self._settle(ref, answer.tracked, behind=answer.behind)
             self._client.srem(self._named(tracked.facts.gateway), str(ref))
         self._client.zrem(self._due, str(ref))
         self._client.srem(self._known, str(ref))
@@ -118,24 +139,26 @@ class Tracker:
     @redis_errors
     def register(self) -> Register:
         """Every record."""
-        refs = sorted(self.known())
-        found: list[Tracked] = []
-        unreadable: list[GatewayRef] = []
-        now_ms = int(now_of(self._client) * 1000)
-        for start in range(0, len(refs), _LIMIT):
-            page = refs[start : start + _LIMIT]
-            with self._client.pipeline(transaction=False) as pipe:
-                for ref in page:
-                    pipe.hgetall(self._keys(ref)[0])
-                answers = pipe.execute()
-            for ref, fields in zip(page, answers, strict=True):
-                try:
-                    if fields:
-                        found.append(self._tracked(ref, fields, (), now_ms))
-                except Unreadable:
-                    unreadable.append(ref)
+        found, unreadable = self._read(sorted(self.known()))
         ordered = sorted(found, key=lambda t: (t.facts.expires_at or float("inf"), t.ref))
         return Register(tuple(ordered), tuple(unreadable))
+
+    @redis_errors
+    def versions(self) -> dict[str, int]:
+        """The version that each message is to show, by its key: of the episodes that last, or were
+        over a moment ago."""
+        swept = self._client.zrange(self._episodes, 0, -1, withscores=True)
+        until = {GatewayRef.parse(str(name)): at for name, at in swept}
+        now_ms = round(now_of(self._client) * 1000)
+        found, unreadable = self._read(sorted(until))
+        over = [str(each.ref) for each in found if each.over and not until[each.ref]]
+        if over:
+            self._client.zadd(self._episodes, dict.fromkeys(over, now_ms + _SWEPT_MS))
+        lost = until.keys() - {each.ref for each in found} - set(unreadable)
+        if lost:
+            self._client.zrem(self._episodes, *(str(ref) for ref in lost))
+        self._client.zremrangebyscore(self._episodes, 1, now_ms)
+        return {str(key): each.version for each in found for key in _keys_of(each)}
 
     @redis_errors
     def tick(self) -> int:
@@ -165,24 +188,25 @@ class Tracker:
         if tracked is None:
             return None
         until = snooze_end(tracked.now, seconds, tracked.facts.expires_at)
-        result, after = self._call("SNOOZE", ref, request_id, by, why, round(until * 1000))
-        if after is None or result == "over":
+        answer = self._call("SNOOZE", ref, request_id, by, why, round(until * 1000))
+        if answer.tracked is None or answer.result == "over":
             return None
-        self._settle(ref, after)
-        return after
+        self._settle(ref, answer.tracked, behind=answer.behind)
+        return answer.tracked
 
     @redis_errors
     def azure(self, ref: GatewayRef, *, expired: bool, expires_at: float, instance: str) -> None:
         """Azure told of an instance's token."""
         kind = "expired" if expired else "near"
-        after = self._run("AZURE", ref, kind, round(expires_at * 1000), instance[:200])
-        if after is not None:
-            self._look(ref)
+        answer = self._call("AZURE", ref, kind, round(expires_at * 1000), instance[:200])
+        if answer.tracked is not None:
+            self._look(ref, behind=answer.behind)
 
     @redis_errors
     def unrotated(self, ref: GatewayRef, why: str) -> None:
-        """Its token is due and cannot be rotated on its own, because of `why`; empty where it is."""
-        self._settle(ref, self._run("UNROTATED", ref, why))
+        """Its token is due and cannot be rotated automatically, because of `why`; empty where it is."""
+        answer = self._call("UNROTATED", ref, why)
+        self._settle(ref, answer.tracked, behind=answer.behind)
 
     @redis_errors
     def hold(self, what: str, seconds: float) -> bool:
@@ -195,53 +219,10 @@ class Tracker:
         """Let another bot do it at once."""
         self._release(keys=[f"{self._prefix}:{{lease:{what}}}"], args=[self._owner])
 
-    @redis_errors
-    def owed(self, channel: str, limit: int = 50) -> list[GatewayRef]:
-        """Gateways whose message in that channel is behind, the most urgent first."""
-        names = self._client.zrange(self._owed(channel), 0, limit - 1)
-        return [GatewayRef.parse(str(name)) for name in names]
-
-    @redis_errors
-    def owing(self) -> list[str]:
-        """Every channel that is owed something, or was."""
-        return sorted(
-            str(c) for c in self._client.smembers(f"{self._prefix}:{{warnings}}:channels")
-        )
-
-    @redis_errors
-    def posting(self, ref: GatewayRef, channel: str, upto: int = 0) -> None:
-        """A post begins that tells all up to that entry: should nobody note its end, it is looked
-        for before the next."""
-        self._run("BEGIN", ref, channel, upto)
-
-    @redis_errors
-    def sent(
-        self, ref: GatewayRef, channel: str, *, episode: int, ts: str, version: int, entry: int
-    ) -> None:
-        """The channel's message shows `version`, and all up to `entry` was told."""
-        self._run("SENT", ref, channel, episode, ts, version, entry)
-
-    @redis_errors
-    def unsent(self, ref: GatewayRef, channel: str, *, lost: bool = False) -> None:
-        """Slack took no post; with `lost`, the message that was there is no more."""
-        self._run("UNSENT", ref, channel, int(lost))
-
-    @redis_errors
-    def paid(self, ref: GatewayRef, channel: str) -> None:
-        """Take it from what is owed, if nothing is."""
-        self._client.zrem(self._owed(channel), str(ref))
-        # What came in between put its index there before the removal, so it is looked up again.
-        try:
-            tracked = self._run("READ", ref)
-        except Unreadable:
-            self._client.zadd(self._owed(channel), {str(ref): 0})
-            return
-        if tracked is not None and channel in tracked.behind():
-            self._owe(tracked, [channel])
-
-    def _look(self, ref: GatewayRef) -> None:
-        tracked = self._run("READ", ref)
-        if tracked is None:
+    def _look(self, ref: GatewayRef, *, behind: bool = True) -> None:
+        """Warn of what is due; with `behind` its messages are."""
+        tracked = before = self._run("READ", ref)
+        if tracked is None or before is None:
             self._client.zrem(self._due, str(ref))
             return
         facts = tracked.facts
@@ -249,14 +230,21 @@ class Tracker:
             passed = crossed(facts.expires_at, facts.thresholds, tracked.now)
             if passed is not None and (tracked.warned is None or passed < tracked.warned):
                 expires = str(round(facts.expires_at * 1000))
-                tracked = self._run("CROSS", ref, expires, passed)
-        self._settle(ref, tracked)
+                answer = self._call("CROSS", ref, expires, passed)
+                tracked, behind = answer.tracked, behind or answer.behind
+                if tracked is not None and tracked.episode != before.episode:
+                    # The end of the one before is marked again: the sweep knows only of the last.
+                    self._mark(before)
+        self._settle(ref, tracked, behind=behind)
 
-    def _settle(self, ref: GatewayRef, tracked: Tracked | None) -> None:
-        """Index what is owed, and only then when to look again."""
+    def _settle(self, ref: GatewayRef, tracked: Tracked | None, *, behind: bool) -> None:
+        """Mark its messages where they are behind, and only then note when to look again."""
         if tracked is None:
             return
-        self._owe(tracked, tracked.behind())
+        if tracked.episode and not tracked.over:
+            self._client.zadd(self._episodes, {str(ref): 0})
+        if behind:
+            self._mark(tracked)
         facts = tracked.facts
         moment = look_at(facts.expires_at, facts.thresholds, tracked.warned, tracked.snoozed_until)
         if moment is None:
@@ -264,23 +252,41 @@ class Tracker:
         else:
             self._client.zadd(self._due, {str(ref): round(moment * 1000)})
 
-    def _owe(self, tracked: Tracked, channels: Iterable[str]) -> None:
-        urgency = tracked.facts.expires_at or 0.0
-        for channel in channels:
-            self._client.sadd(f"{self._prefix}:{{warnings}}:channels", channel)
-            self._client.zadd(self._owed(channel), {str(tracked.ref): urgency})
+    def _mark(self, tracked: Tracked) -> None:
+        for key in _keys_of(tracked):
+            self._messages.now(str(key), rank=tracked.facts.expires_at or 0.0)
+
+    def _read(self, refs: Sequence[GatewayRef]) -> tuple[list[Tracked], list[GatewayRef]]:
+        """Their records, without their logs, and those that cannot be read."""
+        found: list[Tracked] = []
+        unreadable: list[GatewayRef] = []
+        now_ms = int(now_of(self._client) * 1000)
+        for start in range(0, len(refs), _LIMIT):
+            page = refs[start : start + _LIMIT]
+            with self._client.pipeline(transaction=False) as pipe:
+                for ref in page:
+                    pipe.hgetall(self._keys(ref)[0])
+                answers = pipe.execute()
+            for ref, fields in zip(page, answers, strict=True):
+                try:
+                    if fields:
+                        found.append(self._tracked(ref, fields, (), now_ms))
+                except Unreadable:
+                    unreadable.append(ref)
+        return found, unreadable
 
     def _run(self, name: str, ref: GatewayRef, *args: Any) -> Tracked | None:
-        return self._call(name, ref, *args)[1]
+        return self._call(name, ref, *args).tracked
 
-    def _call(self, name: str, ref: GatewayRef, *args: Any) -> tuple[str, Tracked | None]:
-        result, flat, entries, now = self._scripts[name](keys=self._keys(ref), args=args)
+    def _call(self, name: str, ref: GatewayRef, *args: Any) -> _Answer:
+        result, flat, entries, now, behind = self._scripts[name](keys=self._keys(ref), args=args)
         if result == "newer":
             raise self._reported(Newer(record_name(ref)))
         fields: Mapping[str, str] = dict(zip(flat[::2], flat[1::2], strict=True))
         if "body" not in fields:
-            return str(result), None
-        return str(result), self._tracked(ref, fields, entries, int(now))
+            return _Answer(str(result), None, behind=False)
+        tracked = self._tracked(ref, fields, entries, int(now))
+        return _Answer(str(result), tracked, behind=bool(behind))
 
     def _readable(self, refs: Iterable[GatewayRef]) -> Iterator[Tracked]:
         for ref in refs:
@@ -306,8 +312,9 @@ class Tracker:
     def _named(self, gateway: str) -> str:
         return f"{self._prefix}:{{named:{gateway.lower()}}}"
 
-    def _owed(self, channel: str) -> str:
-        return f"{self._prefix}:{{owed:{channel}}}"
-
     def _keys(self, ref: GatewayRef) -> list[str]:
         return [f"{self._prefix}:{{w:{ref}}}:gw", f"{self._prefix}:{{w:{ref}}}:log"]
+
+
+def _keys_of(tracked: Tracked) -> list[MessageKey]:
+    return [MessageKey(place, tracked.ref, tracked.episode) for place in tracked.places()]

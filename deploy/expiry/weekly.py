@@ -26,3 +26,10 @@ def due(weekly: Weekly, now: datetime.datetime) -> str | None:
             year, week, _ = slot.isocalendar()
             return f"{year}-W{week:02}"
     return None
+
+
+def began(weekly: Weekly, week: str) -> float:
+    """When the digest of that week, as `due` names it, became due; epoch seconds."""
+    year, _, number = week.partition("-W")
+    day = datetime.datetime.fromisocalendar(int(year), int(number), weekly.day + 1)
+    return day.replace(hour=weekly.hour, tzinfo=datetime.UTC).timestamp()

@@ -1,6 +1,6 @@
 """What a plan says of the other places where its gateway's token is. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from deploy.gateway import GatewayRef
 from deploy.governance.requirements import Because, TokenAuthority
@@ -16,8 +16,13 @@ _BECAUSE: dict[Because, str] = {
 _LISTED = 3
 
 
-def findings(authority: TokenAuthority, target: GatewayRef) -> tuple[Finding, ...]:
-    """Who else decides and why, and which places could act as this gateway."""
+def findings(
+    authority: TokenAuthority, target: GatewayRef, approving: Collection[str]
+) -> tuple[Finding, ...]:
+    """Who else decides and why, and which places could act as this gateway.
+
+    `approving` are the environments in which somebody has to approve: no other has a decision.
+    """
     found = []
     # The first is the target's own, which decides in any case.
     for governing in authority.governing[1:]:
@@ -26,7 +31,7 @@ def findings(authority: TokenAuthority, target: GatewayRef) -> tuple[Finding, ..
             for reason in governing.reasons
             if reason.because in _BECAUSE
         ]
-        if reasons:
+        if reasons and governing.environment in approving:
             found.append(
                 Finding(
                     _RULE,
@@ -43,7 +48,8 @@ def findings(authority: TokenAuthority, target: GatewayRef) -> tuple[Finding, ..
             Finding(
                 _RULE,
                 "warning",
-                f"Less protected places hold a token of the same gateway: {_listed(places, ', ')}.",
+                "Less protected places hold a token of the same gateway, or held one within the "
+                f"last 30 days: {_listed(places, ', ')}.",
                 "Whoever may change those can act as this gateway.",
                 "Use one gateway resource per environment.",
             )

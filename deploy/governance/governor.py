@@ -13,6 +13,7 @@ from deploy.governance.requirements import (
     Placements,
     TokenAuthority,
     TokenChange,
+    combined,
     token_authority,
 )
 from deploy.governance.sightings import Sighting, Sightings
@@ -53,30 +54,40 @@ class Governor:
         for sighting in self._sightings.now(_SCAN_SECONDS):
             self._record.note(sighting)
 
-    def resource(self, spec: GatewaySpec) -> GatewayResource | None:
-        """Whose token the gateway holds; None for one that signs in to Entra ID. The service is
-        empty where the settings no longer have its instance."""
-        if spec.auth.kind != "token":
-            return None
-        instance = self._instances.get(spec.apim.instance)
-        gateway = spec.apim.gateway
-        return resource_of(instance, gateway) if instance else GatewayResource("", gateway)
-
     def required(self, plan: Plan, *, regenerates: bool = False) -> TokenAuthority:
         """Whose requirements carrying out the plan takes, as things are now; `regenerates` says that
         it makes a key anew. Unavailable when Redis cannot be used."""
-        resource = self.resource(plan.spec)
         change = TokenChange(plan.token.mint, regenerates, redirections(plan))
-        shown = self._sightings.now(_DECISION_SECONDS) if resource else ()
-        return token_authority(
-            change,
-            plan.spec.ref,
-            resource,
-            environments=self._environments,
-            rules=self._rules,
-            placements=self._placements(resource, shown) if resource else Placements(),
-            decided_by=self._decided_by(plan, resource, shown) if resource else frozenset(),
+        wanted, held = self._wanted(plan.spec), self._held(plan) if change.redirects else set()
+        shown = self._sightings.now(_DECISION_SECONDS) if wanted or held else ()
+        return combined(
+            token_authority(
+                change,
+                plan.spec.ref,
+                resource,
+                environments=self._environments,
+                rules=self._rules,
+                placements=self._placements(resource, shown) if resource else Placements(),
+                decided_by=self._decided_by(plan, resource) if resource else frozenset(),
+            )
+            for resource in (wanted, *sorted(held - {wanted}))
         )
+
+    def _wanted(self, spec: GatewaySpec) -> GatewayResource | None:
+        """Whose token the gateway will hold as it is wanted; None for one that signs in to Entra ID.
+        What its pods hold until then may be another's."""
+        if spec.auth.kind != "token":
+            return None
+        return self._resource(spec.apim.instance, spec.apim.gateway)
+
+    def _held(self, plan: Plan) -> set[GatewayResource]:
+        """Whose tokens are in pods that run, or may be."""
+        return {self._resource(token.instance, token.gateway) for token in plan.held}
+
+    def _resource(self, instance: str, gateway: str) -> GatewayResource:
+        """The service is empty where the settings do not have the instance."""
+        known = self._instances.get(instance)
+        return resource_of(known, gateway) if known else GatewayResource("", gateway)
 
     def _placements(self, resource: GatewayResource, shown: Iterable[Sighting]) -> Placements:
         """Where the resource is: what is on record, and what the clusters show now."""
@@ -90,14 +101,9 @@ class Governor:
             self._sightings.clusters - recorded.read_at.keys() - whole,
         )
 
-    def _decided_by(
-        self, plan: Plan, resource: GatewayResource, shown: Iterable[Sighting]
-    ) -> frozenset[str]:
-        """The environments that decided on the token which the plan replaces."""
-        secrets = {ref: facts for s in shown for ref, facts in s.secrets.items()}
-        facts = secrets.get(plan.spec.ref)
-        if facts is None or not facts.immutable:
-            # The content of one that can change may be another token by now.
+    def _decided_by(self, plan: Plan, resource: GatewayResource) -> frozenset[str]:
+        """The environments that decided on the token which the plan found in place and replaces."""
+        if plan.replaces is None:
             return frozenset()
-        token = TokenInUse(plan.spec.ref, plan.cluster_uid, facts.name, facts.uid)
+        token = TokenInUse(plan.spec.ref, plan.cluster_uid, plan.replaces.name, plan.replaces.uid)
         return self._admitted.decided_by(token, resource)

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deploy.actions.connection import redis_errors
+from deploy.actions.connection import Script, redis_errors
 from deploy.errors import InvalidInput
 from deploy.gateway import GatewayRef, GatewayResource
 from deploy.governance.naming import may_be
@@ -91,8 +91,8 @@ class PlacementRecord:
 
     def __init__(self, client: Any, *, prefix: str = "gateway-bot") -> None:
         self._prefix = prefix
-        self._note = client.register_script(_NOTE)
-        self._read = client.register_script(_READ)
+        self._note = Script(client, _NOTE)
+        self._read = Script(client, _READ)
         self._lock = threading.Lock()
         self._reported: set[str] = set()
 

@@ -80,7 +80,7 @@ class GoverningEnvironment:
     reasons: tuple[GoverningReason, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Place:
     """A place of the same gateway, and its environment."""
 
@@ -118,7 +118,7 @@ def token_authority(
     placements: Placements = Placements(),
     decided_by: frozenset[str] = frozenset(),
 ) -> TokenAuthority:
-    """Whose requirements `change` takes at `target`.
+    """Whose requirements `change` takes at `target` because of the token of one resource.
 
     `resource` is None for a gateway that has no token; `decided_by` are the environments that decided
     on the token which `target` uses now, for this resource: beyond the target only others decide on
@@ -151,6 +151,21 @@ def token_authority(
             and not _is_unlisted(p.ref, environments)
             and not listed[p.environment].production
         ),
+    )
+
+
+def combined(found: Iterable[TokenAuthority]) -> TokenAuthority:
+    """Whose requirements a change takes that concerns several tokens: those of each of them."""
+    every = list(found)
+    reasons: dict[str, set[GoverningReason]] = {}
+    for authority in every:
+        for each in authority.governing:
+            reasons.setdefault(each.environment, set()).update(each.reasons)
+    return TokenAuthority(
+        tuple(GoverningEnvironment(name, tuple(sorted(why))) for name, why in reasons.items()),
+        frozenset().union(*(authority.behind for authority in every)),
+        unlisted=tuple(sorted({ref for authority in every for ref in authority.unlisted})),
+        less_protected=tuple(sorted({p for each in every for p in each.less_protected})),
     )
 
 

@@ -12,7 +12,6 @@ from deploy.gateway import GatewayRef, GatewayResource
 from deploy.governance.naming import PodSettings, names_itself, read_settings, resources_named
 from deploy.health.cache import CachedGateway, ClusterCache, Snapshot
 from deploy.observed.inventory import signs_in
-from deploy.tokens.token import SecretFacts
 
 log = logging.getLogger(__name__)
 
@@ -26,13 +25,12 @@ class Sighting:
     """What one cluster shows. `whole` says whether all of its gateways are there.
 
     A resource whose service is empty may be any service's; `unidentified` are gateways that hold a
-    token, and nothing tells whose. `secrets` are those that gateways take their token from.
+    token, and nothing tells whose.
     """
 
     cluster: str
     placed: frozenset[tuple[GatewayResource, GatewayRef]]
     unidentified: frozenset[GatewayRef] = frozenset()
-    secrets: Mapping[GatewayRef, SecretFacts] = field(default_factory=dict)
     whole: bool = True
 
 
@@ -85,10 +83,7 @@ class Sightings:
     def _sighting(self, cache: ClusterCache, snapshot: Snapshot) -> Sighting:
         placed: set[tuple[GatewayResource, GatewayRef]] = set()
         unidentified: set[GatewayRef] = set()
-        secrets: dict[GatewayRef, SecretFacts] = {}
         for gateway in snapshot.gateways:
-            if gateway.token is not None and gateway.token.facts is not None:
-                secrets[gateway.ref] = gateway.token.facts
             settings = PodSettings(signs_in=signs_in(gateway.deployment))
             if not names_itself(gateway, self._instances):
                 settings = self._settings(cache, gateway, answers=not snapshot.stale) or settings
@@ -101,7 +96,6 @@ class Sightings:
             snapshot.cluster,
             frozenset(placed),
             frozenset(unidentified),
-            secrets,
             whole=not snapshot.stale,
         )
 

@@ -1,12 +1,13 @@
 """What somebody should look at first. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from deploy.kube.objects import Manifest
 from deploy.masking import mask_secrets
-from deploy.observed.pods import is_ready, state_of
+from deploy.observed.pods import crashes, is_ready, restarts_of
 from deploy.observed.token_facts import TokenFacts
 
 _WARN = 7 * 24 * 3600.0
@@ -22,6 +23,7 @@ class Sign(StrEnum):
     """What kind of thing it is, whatever the words for it are."""
 
     SCALED_TO_ZERO = "scaled to zero"
+    DOWN = "down"
     NOT_READY = "not ready"
     CRASHING = "crashing"
     RESTARTED = "restarted"
@@ -61,6 +63,18 @@ def attention(
     return tuple(sorted(found, key=lambda item: -item.urgency))
 
 
+def first_rollout(deployment: Mapping[str, Any]) -> bool:
+    """Whether it has just been made and is still getting its first pods: whoever made it looks."""
+    annotations = deployment["metadata"].get("annotations") or {}
+    if annotations.get("deployment.kubernetes.io/revision", "1") != "1":
+        return False
+    for condition in (deployment.get("status") or {}).get("conditions") or ():
+        if condition["type"] == "Progressing":
+            over = ("NewReplicaSetAvailable", "ProgressDeadlineExceeded")
+            return condition.get("reason") not in over
+    return True
+
+
 def _of_pods(deployment: Manifest, pods: Sequence[Manifest]) -> Iterator[Attention]:
     desired = int(deployment["spec"].get("replicas", 1))
     ready = int((deployment.get("status") or {}).get("readyReplicas", 0))
@@ -68,17 +82,19 @@ def _of_pods(deployment: Manifest, pods: Sequence[Manifest]) -> Iterator[Attenti
         yield Attention(
             BROKEN, Sign.SCALED_TO_ZERO, "It is scaled to zero: nothing serves traffic."
         )
+    elif not ready and not first_rollout(deployment):
+        yield Attention(BROKEN, Sign.DOWN, f"It is down: 0 of {desired} pods are ready.")
     elif ready < desired:
         yield Attention(
             WRONG if ready else BROKEN, Sign.NOT_READY, f"{ready} of {desired} pods are ready."
         )
-    crashing = sum(state_of(pod) == "CrashLoopBackOff" for pod in pods)
+    crashing = sum(map(crashes, pods))
     if crashing:
         what = "1 pod crashes" if crashing == 1 else f"{crashing} pods crash"
         yield Attention(WRONG, Sign.CRASHING, f"{what} again and again.")
-    restarted = [pod for pod in pods if is_ready(pod) and _restarts(pod) >= 3]
+    restarted = [pod for pod in pods if is_ready(pod) and restarts_of(pod) >= 3]
     if restarted:
-        most = max(map(_restarts, restarted))
+        most = max(map(restarts_of, restarted))
         yield Attention(SOON, Sign.RESTARTED, f"A pod has been restarted {most} times.")
 
 
@@ -113,8 +129,3 @@ def _of_token(token: TokenFacts | None, gateway: str, now: float) -> Iterator[At
         hours = int(left // 3600)
         shown = f"{hours // 24} days" if hours >= 48 else f"{hours} hours"
         yield Attention(SOON, Sign.TOKEN_EXPIRES, f"Its token expires in {shown}.")
-
-
-def _restarts(pod: Manifest) -> int:
-    statuses = (pod.get("status") or {}).get("containerStatuses") or ()
-    return sum(int(status.get("restartCount", 0)) for status in statuses)

@@ -21,6 +21,7 @@ from deploy.kube.objects import Manifest
 from deploy.kube.shapes import Shape
 from deploy.kube.watching import Change, Watch
 from deploy.observed import inventory
+from deploy.observed.pods import is_over
 from deploy.observed.token_facts import AGAIN_SECONDS, SecretKey, TokenFacts, read_all, secret_key
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ class ReplicaCount:
 class CachedGateway:
     """One gateway as last told: its Deployment and pods cut down, and what is known of its token.
 
+    `pods` are those that run or may yet, `ended` those that never will again (evicted, for one).
     `token` is None for a gateway that has none; `replicas` is the course of its pods since the bot
     started, at most the last few hundred changes.
     """
@@ -61,6 +63,7 @@ class CachedGateway:
     pods: tuple[Manifest, ...]
     token: TokenFacts | None
     replicas: tuple[ReplicaCount, ...] = ()
+    ended: tuple[Manifest, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -152,11 +155,12 @@ class ClusterCache:
         Raises Unavailable when it is not known by then, Refused when the bot may not look.
         """
         self.start()
-        with self._changed:
-            self._wait_for(self._complete, wait if not self._known() else _RECONNECTING)
+        with self.cluster.waits.on(f"cluster “{self.cluster.name}”"), self._changed:
+            if not self.cluster.silent:
+                self._wait_for(self._complete, wait if not self._known() else _RECONNECTING)
             deployments, pods = self._kinds["Deployment"], self._kinds["Pod"]
             if not deployments.told:
-                silent = f"Cluster “{self.cluster.name}” has not answered for {wait:.0f} s."
+                silent = f"Cluster “{self.cluster.name}” has not answered yet."
                 raise deployments.error or Unavailable(
                     deployments.lost or silent, meaning="What runs there is not known."
                 )
@@ -271,10 +275,12 @@ class ClusterCache:
             if not self._is_gateway(deployment):
                 continue
             used = secret_key(deployment)
-            own = sorted(pods.get(key, ()), key=_by_age)
+            of_it = sorted(pods.get(key, ()), key=_by_age)
+            own = tuple(pod for pod in of_it if not is_over(pod))
+            ended = tuple(pod for pod in of_it if is_over(pod))
             token = self._tokens.get(used, TokenFacts(None, error="not read yet")) if used else None
             course = tuple(self._replicas.get(key, ()))
-            found.append(CachedGateway(ref, deployment, tuple(own), token, course))
+            found.append(CachedGateway(ref, deployment, own, token, course, ended))
         return sorted(found, key=lambda gateway: gateway.ref)
 
     def _is_gateway(self, deployment: Manifest) -> bool:

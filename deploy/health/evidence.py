@@ -5,6 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from dataclasses import dataclass, replace
 
+from deploy.background import reported
 from deploy.errors import GatewayBotError
 from deploy.gateway import GatewayRef
 from deploy.health.heartbeat import (
@@ -106,12 +107,12 @@ def _begin(pool: ThreadPoolExecutor, cluster: Cluster, asked: Asked, log_lines: 
         asked,
         {
             pod["metadata"]["name"]: (
-                pool.submit(_log, cluster, asked.deployment, pod, log_lines),
-                pool.submit(_answer, cluster, pod),
+                reported(pool.submit(_log, cluster, asked.deployment, pod, log_lines)),
+                reported(pool.submit(_answer, cluster, pod)),
             )
             for pod in pods
         },
-        pool.submit(_unlogged, cluster, asked.deployment),
+        reported(pool.submit(_unlogged, cluster, asked.deployment)),
     )
 
 

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 
 from deploy.access import Environment, environment_of
 from deploy.gateway import GatewayRef
-from deploy.health.attention import SOON, WRONG
+from deploy.health.attention import BROKEN, SOON, WRONG
 from deploy.health.heartbeat import Level
 from deploy.health.levels import Seen
 from deploy.health.status import GatewaySummary
 from deploy.images import Support, support
 
+DOWN = BROKEN + 1
+"""Nobody is served now: there is nothing worse."""
 _URGENCY: Mapping[Level, int] = {
     "connected": 0,
     "no trouble seen": 0,
@@ -29,10 +31,18 @@ class Row:
     seen: Seen
     support: Support
     environment: str
+    production: bool = False
+
+    @property
+    def state(self) -> str:
+        """What is said of it in a word: that it is down goes before any heartbeat."""
+        return "down" if self.summary.down else self.seen.heartbeat.level
 
     @property
     def urgency(self) -> int:
         """How soon somebody should look at it; 0 where nothing is known against it."""
+        if self.summary.down:
+            return DOWN
         findings = max((f.urgency for f in self.summary.findings), default=0)
         return max(findings, _URGENCY[self.seen.heartbeat.level])
 
@@ -65,15 +75,17 @@ def rows_of(
     tags: Sequence[str],
     environments: Sequence[Environment],
 ) -> tuple[Row, ...]:
-    """A row for each, the most urgent first, then by place and name."""
+    """A row for each: the most urgent first, of those production, then by place and name."""
     known: dict[str, Support] = {}
     rows = []
     for summary in summaries:
         if summary.tag not in known:
             known[summary.tag] = support(summary.tag, tags)
-        where = environment_of(summary.ref, environments).name
-        rows.append(Row(summary, seen[summary.ref], known[summary.tag], where))
-    return tuple(sorted(rows, key=lambda row: (-row.urgency, row.summary.ref)))
+        where = environment_of(summary.ref, environments)
+        rows.append(
+            Row(summary, seen[summary.ref], known[summary.tag], where.name, where.production)
+        )
+    return tuple(sorted(rows, key=lambda row: (-row.urgency, not row.production, row.summary.ref)))
 
 
 def _words(row: Row) -> str:
@@ -83,6 +95,7 @@ def _words(row: Row) -> str:
             str(summary.ref),
             summary.gateway,
             summary.tag,
+            row.state,
             row.seen.heartbeat.level,
             *summary.attention,
         )

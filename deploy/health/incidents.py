@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from deploy.gateway import GatewayRef
+from deploy.health.attention import first_rollout
 from deploy.health.cache import CachedGateway
 from deploy.health.levels import Seen
-from deploy.observed.pods import is_ready, state_of
+from deploy.observed.pods import crashes, is_ready
 
 LASTS = 20.0
 """Seconds a trouble must last before a channel hears of it."""
@@ -24,9 +25,11 @@ MANY = 3
 """From so many gateways on, they are told of together."""
 TOGETHER = 300.0
 """Seconds within which what begins on one cluster belongs together."""
+_CHANGES = 200
+"""So many of the newest changes of an incident are kept, for a Slack that is away meanwhile."""
 
 CUT_OFF, DENIED = "cut off", "denied"
-CRASH_LOOP, BELOW_MINIMUM = "crash loop", "below minimum"
+CRASH_LOOP, BELOW_MINIMUM, DOWN = "crash loop", "below minimum", "down"
 AWAY = "away"
 """The cluster itself does not answer."""
 _LINK = (CUT_OFF, DENIED)
@@ -58,22 +61,24 @@ class Member:
 
 @dataclass(frozen=True)
 class MemberChange:
-    """One line that the thread is owed: what became of a gateway, or of the cluster.
+    """What became of a gateway in an incident, or of the cluster; the thread says it.
 
     `subject` is named as a member is. `troubles` are those that are new, where it got worse.
+    `version` is that of the incident in which it happened.
     """
 
     kind: Literal["worse", "better", "gone"]
     subject: str
     troubles: Mapping[str, str] = field(default_factory=dict)
+    version: int = 0
 
 
 @dataclass(frozen=True)
 class Incident:
-    """What a channel is told in one message, with a thread for what happens next.
+    """What one message in a channel is about, with a thread for what happens next.
 
-    `version` rises with each change, `told` is the one that the channel has seen; `replies` are
-    owed to the thread. `message` is where it was posted. Times are epoch seconds.
+    `version` rises with each change; `changes` are the newest of them, with rising versions. Times
+    are epoch seconds.
     """
 
     id: str
@@ -84,10 +89,7 @@ class Incident:
     together: bool = False
     over_at: float | None = None
     version: int = 1
-    told: int = 0
-    replies: tuple[MemberChange, ...] = ()
-    message: Mapping[str, str] | None = None
-    attempts: int = 0
+    changes: tuple[MemberChange, ...] = ()
 
     @property
     def open_members(self) -> dict[str, Member]:
@@ -113,14 +115,18 @@ def health_of(gateway: CachedGateway, seen: Seen) -> Health:
     level = seen.heartbeat.level
     if level in _LINK:
         troubles[level] = seen.heartbeat.evidence
-    crashing = [pod for pod in gateway.pods if state_of(pod) == "CrashLoopBackOff"]
+    crashing = [pod for pod in gateway.pods if crashes(pod)]
     if crashing:
         troubles[CRASH_LOOP] = f"{len(crashing)} of {len(gateway.pods)} pods crash again and again"
     desired = int(gateway.deployment["spec"].get("replicas", 1))
     available = int((gateway.deployment.get("status") or {}).get("availableReplicas", 0))
     minimum = minimum_of(gateway.deployment)
-    if available < minimum and not _first_rollout(gateway.deployment):
-        troubles[BELOW_MINIMUM] = f"{available} of {desired} pods are available, {minimum} must be"
+    said = f"{available} of {desired} pods are available, {minimum} must be"
+    if desired and not available and not first_rollout(gateway.deployment):
+        # Worse than anything about the link to Azure, so it comes before that.
+        troubles = {DOWN: said, **troubles}
+    elif available < minimum and not first_rollout(gateway.deployment):
+        troubles[BELOW_MINIMUM] = said
     unready = [pod for pod in gateway.pods if not (is_ready(pod) or _is_starting(pod))]
     return Health(
         gateway.ref,
@@ -134,18 +140,6 @@ def _is_starting(pod: Mapping[str, Any]) -> bool:
     """Whether it starts for the first time: a pod in place of another says nothing of its node."""
     statuses = (pod.get("status") or {}).get("containerStatuses") or ()
     return not any(status.get("started") or status.get("restartCount") for status in statuses)
-
-
-def _first_rollout(deployment: Mapping[str, Any]) -> bool:
-    """Whether it has just been made and is still getting its first pods: whoever made it looks."""
-    annotations = deployment["metadata"].get("annotations") or {}
-    if annotations.get("deployment.kubernetes.io/revision", "1") != "1":
-        return False
-    for condition in (deployment.get("status") or {}).get("conditions") or ():
-        if condition["type"] == "Progressing":
-            over = ("NewReplicaSetAvailable", "ProgressDeadlineExceeded")
-            return condition.get("reason") not in over
-    return True
 
 
 def minimum_of(deployment: Mapping[str, Any]) -> int:
@@ -221,7 +215,8 @@ def _gone_on(
     """The incident with what is new of its gateways."""
     if incident.over_at is not None:
         return incident
-    members, replies = dict(incident.members), list(incident.replies)
+    members = dict(incident.members)
+    happened: list[MemberChange] = []
     for ref, member in incident.open_members.items():
         kept = {t: said for t, said in member.troubles.items() if f"{ref} {t}" in seen}
         new = {
@@ -232,22 +227,32 @@ def _gone_on(
         if not kept and not new:
             members[ref] = dataclasses.replace(member, over_at=now)
             gone = "/" in ref and ref not in known
-            replies.append(MemberChange("gone" if gone else "better", ref))
+            happened.append(MemberChange("gone" if gone else "better", ref))
         elif new or kept.keys() != member.troubles.keys():
             members[ref] = dataclasses.replace(member, troubles={**kept, **new})
-            replies += [
+            happened += [
                 MemberChange("worse", ref, {trouble: said}) for trouble, said in new.items()
             ]
     if members == dict(incident.members):
         return incident
     over = all(member.over_at is not None for member in members.values())
-    return dataclasses.replace(
-        incident,
-        members=members,
-        over_at=now if over else None,
-        version=incident.version + 1,
-        replies=tuple(replies),
+    return _changed(
+        dataclasses.replace(incident, members=members, over_at=now if over else None), happened
     )
+
+
+def _changed(incident: Incident, happened: Iterable[MemberChange]) -> Incident:
+    """The next version of the incident, in which this happened."""
+    version = incident.version + 1
+    changes = [
+        *incident.changes,
+        *(dataclasses.replace(change, version=version) for change in happened),
+    ]
+    # Those of one version are posted together, or not at all.
+    while len(changes) > _CHANGES and changes[0].version < version:
+        first = changes[0].version
+        changes = [change for change in changes if change.version > first]
+    return dataclasses.replace(incident, version=version, changes=tuple(changes))
 
 
 def _begun(
@@ -299,14 +304,9 @@ def _again(incident: Incident, members: Mapping[str, Member], now: float) -> Inc
 
 
 def _with(incident: Incident, members: Mapping[str, Member]) -> Incident:
-    return dataclasses.replace(
-        incident,
-        members={**incident.members, **members},
-        version=incident.version + 1,
-        replies=(
-            *incident.replies,
-            *(MemberChange("worse", ref, member.troubles) for ref, member in members.items()),
-        ),
+    return _changed(
+        dataclasses.replace(incident, members={**incident.members, **members}),
+        [MemberChange("worse", ref, member.troubles) for ref, member in members.items()],
     )
 
 
@@ -324,7 +324,10 @@ def _incident(
 
 def _lost_pods(incident: Incident) -> bool:
     """Whether it is of pods that went, which may be how a cluster began to go."""
-    return any(BELOW_MINIMUM in member.troubles for member in incident.open_members.values())
+    return any(
+        not member.troubles.keys().isdisjoint((BELOW_MINIMUM, DOWN))
+        for member in incident.open_members.values()
+    )
 
 
 def _placed(
@@ -341,56 +344,23 @@ def _placed(
         for ref in incident.open_members
         if ref in healths and (healths[ref].nodes or ref in fresh)
     ]
-    if not nodes or frozenset.intersection(*nodes) == {incident.node}:
+    if not nodes or frozenset().union(*nodes) == {incident.node}:
         return incident
-    return dataclasses.replace(incident, node="", version=incident.version + 1)
+    return _changed(dataclasses.replace(incident, node=""), ())
 
 
 def _common_node(members: Iterable[str], healths: Mapping[str, Health]) -> str:
-    """The one node on which all of their pods that are not ready were; empty where there is none."""
+    """The one node on which all of their pods that are not ready were; empty where there is none,
+    as where a pod is not ready on another node too."""
     nodes = [healths[ref].nodes for ref in members if ref in healths]
-    shared = frozenset.intersection(*nodes) if nodes else frozenset()
+    shared = frozenset[str]().union(*nodes) if all(nodes) else frozenset()
     return next(iter(shared)) if len(shared) == 1 else ""
 
 
 def _without_old(incidents: Iterable[Incident], now: float) -> Iterable[Incident]:
-    """Those that go on, owe something, or are over for so short a time that they still count."""
+    """Those that go on, or are over for so short a time that they still count."""
     return (
         incident
         for incident in incidents
-        if incident.over_at is None
-        or incident.told < incident.version
-        or incident.replies
-        or now - incident.over_at < TOGETHER
+        if incident.over_at is None or now - incident.over_at < TOGETHER
     )
-
-
-def watch_to_mapping(watch: WatchedIncident) -> dict[str, Any]:
-    """What is stored: JSON-able."""
-    return dataclasses.asdict(watch)
-
-
-def watch_from_mapping(data: Mapping[str, Any]) -> WatchedIncident:
-    """What `watch_to_mapping` wrote."""
-    return WatchedIncident(
-        data["seen"],
-        data["gone"],
-        tuple(
-            Incident(
-                **{
-                    **incident,
-                    "members": {ref: Member(**m) for ref, m in incident["members"].items()},
-                    "replies": tuple(_change(reply) for reply in incident["replies"]),
-                }
-            )
-            for incident in data["incidents"]
-        ),
-    )
-
-
-def _change(data: Mapping[str, Any] | str) -> MemberChange:
-    """What was stored as one text begins with kind and subject; of the rest nothing is read."""
-    if isinstance(data, str):
-        kind, subject, *_ = data.split(" ")
-        data = {"kind": kind, "subject": subject}
-    return MemberChange(**data)

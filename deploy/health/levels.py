@@ -72,7 +72,6 @@ class Levels:
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._round_seconds = period
-        self._listeners: list[Callable[[], None]] = []
         self._thread = threading.Thread(target=self._run, name="levels", daemon=True)
 
     def start(self) -> None:
@@ -88,10 +87,6 @@ class Levels:
     def live(self) -> bool:
         """Whether the rounds go on."""
         return self._thread.is_alive()
-
-    def on_round(self, listener: Callable[[], None]) -> None:
-        """Call `listener` after each batch of a round; it must be quick."""
-        self._listeners.append(listener)
 
     def look(self, gateways: Iterable[CachedGateway]) -> dict[GatewayRef, Seen]:
         """The heartbeat of each: asked for now where that is a matter of seconds, else the last.
@@ -132,11 +127,16 @@ class Levels:
             return
         with ThreadPoolExecutor(len(by_cluster), thread_name_prefix="look") as pool:
             running = [
-                pool.submit(self._ask_cluster, name, group, bound)
-                for name, group in by_cluster.items()
+                pool.submit(self._asking(name, group, bound)) for name, group in by_cluster.items()
             ]
         for future in running:
             future.result()
+
+    def _asking(
+        self, name: str, group: Sequence[CachedGateway], bound: float
+    ) -> Callable[[], None]:
+        waits = self._caches[name].cluster.waits
+        return waits.carried(lambda: self._ask_cluster(name, group, bound))
 
     def _ask_cluster(self, name: str, group: Sequence[CachedGateway], bound: float) -> None:
         asked = [
@@ -173,8 +173,6 @@ class Levels:
         for batch in _batches(every):
             began = time.monotonic()
             self._ask(batch, evidence.BOUND)
-            for listener in self._listeners:
-                listener()
             pods = sum(len(gateway.pods) for gateway in batch)
             spare = pods / _PODS_A_SECOND - (time.monotonic() - began)
             if self._stopping.wait(max(0.0, spare)):

@@ -1,32 +1,27 @@
 """What a gateway's log says of its link to Azure. Pure.
 
-Events are told by their type, never by a word somewhere in the line: whoever calls an API chooses
-what stands in its request's log entry. Event types: issues 193, 269, 328 and pull request 371 of
-the gateway's repository; the shapes of its lines: issues 274, 328, 338 and 383.
+Event types: issues 193, 269, 328 and pull request 371 of the gateway's repository.
 """
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from deploy.masking import mask_secrets
+from deploy.masking import masked
+from deploy.observed.log_records import plain, records
 from deploy.times import epoch
 
-_COLOR = re.compile(r"\x1b\[[0-9;]*m")
-_TEXT = re.compile(r"\[(?P<level>[A-Z][a-z]+)\] \S+ \[(?P<event>\w+)\]")
-_JSON_EVENT = re.compile(r'(?<!\\)"eventType"\s*:\s*"(?P<event>\w+)"')
-"""In what is almost JSON: before 2.9 a stray quote follows the timestamp. A quote inside a value is
-written with a backslash, so no value can look like this key."""
 _TROUBLE = frozenset({"ConfigurationApiV2NotAvailable", "ErrorResolvingHostname"})
 _STARTUP = "GatewayStartup"
 _NO_AUTH = "No valid authentication was configured"
 _VERSION_1 = "ServiceConfigurationSource"
 _POLLED = "NoNewEvents"
-_REFUSED = re.compile(r"StatusCode: (Unauthorized|Forbidden)|status code[^:]*: (401|403)\b")
-_ANSWERED = re.compile(r"StatusCode: (?P<name>\w+)|status code[^:]*: (?P<code>\d{3})\b")
+_REFUSED = re.compile(r"StatusCode: (Unauthorized|Forbidden)|status code[^:]{0,80}: (401|403)\b")
+_ANSWERED = re.compile(r"StatusCode: (?P<name>\w+)|status code[^:]{0,80}: (?P<code>\d{3})\b")
 _EXCEPTION = re.compile(r"exception\"?: ?\"?(?P<text>[^\"]+)")
 _LENGTH = 200
+_LONGEST = 4000
+"""Of an entry's text, in which its exception is looked for."""
 
 
 @dataclass(frozen=True)
@@ -70,33 +65,20 @@ def read_log(lines: Iterable[str]) -> LinkSigns:
 
 
 def _entries(lines: Iterable[str]) -> Iterator[tuple[float | None, str, str]]:
-    """Time, event type and text of each entry; a stack trace goes on over several lines."""
+    """Time, event type and text of each record; a stack trace goes on over several lines."""
     begun: tuple[float | None, str, list[str]] | None = None
     for raw in lines:
-        stamp, _, rest = raw.partition(" ")
-        line = _COLOR.sub("", rest)
-        event = _event_of(line)
-        if event is None and begun is not None:
-            begun[2].append(line)
+        stamp, _, line = raw.partition(" ")
+        found = [(each.event, each.text) for each in records(line)]
+        if not found and begun is not None:
+            begun[2].append(plain(line))
             continue
-        if begun is not None:
-            yield begun[0], begun[1], " ".join(begun[2])
-        begun = (epoch(stamp), event or "", [line])
+        for event, text in found or [("", plain(line))]:
+            if begun is not None:
+                yield begun[0], begun[1], " ".join(begun[2])
+            begun = (epoch(stamp), event, [text])
     if begun is not None:
         yield begun[0], begun[1], " ".join(begun[2])
-
-
-def _event_of(line: str) -> str | None:
-    """The event type of the entry that begins here; None where none begins."""
-    if line.startswith("{"):
-        try:
-            event = json.loads(line).get("eventType")
-        except (ValueError, RecursionError):
-            found = _JSON_EVENT.search(line)
-            return found["event"] if found else ""
-        return event if isinstance(event, str) else ""
-    found = _TEXT.match(line)
-    return found["event"] if found else None
 
 
 def _is_trouble(event: str, entry: str) -> bool:
@@ -109,7 +91,7 @@ def _is_trouble(event: str, entry: str) -> bool:
 
 
 def _short(entry: str) -> str:
-    text = mask_secrets(entry).strip()
+    text = masked(entry, _LONGEST).strip()
     exception = _EXCEPTION.search(text)
     text = (exception["text"].strip() if exception else text).rstrip(".")
     return text if len(text) <= _LENGTH else text[: _LENGTH - 1] + "…"

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from deploy.errors import GatewayBotError, InvalidInput, NotFound
 from deploy.gateway import GatewayRef
 from deploy.health import evidence
-from deploy.health.attention import Attention, attention
+from deploy.health.attention import Attention, Sign, attention
 from deploy.health.belongings import EventSummary, ServiceSummary, events_about, services_of
 from deploy.health.cache import CachedGateway, ClusterCache, ReplicaCount, Snapshot
 from deploy.health.heartbeat import AzureEvent, Heartbeat, PodHeartbeat
@@ -57,6 +57,11 @@ class GatewaySummary:
     stale: str = ""
 
     @property
+    def down(self) -> bool:
+        """Whether no pod is ready, though there should be some."""
+        return any(finding.sign is Sign.DOWN for finding in self.findings)
+
+    @property
     def attention(self) -> tuple[str, ...]:
         """What somebody should look at, in sentences."""
         return tuple(finding.text for finding in self.findings)
@@ -83,7 +88,8 @@ class PodStatus:
 
 @dataclass(frozen=True)
 class GatewayDetail:
-    """One gateway in depth. `unread` says what could not be looked at, and why.
+    """One gateway in depth. `ended` are pods that run no more, and count for nothing. `unread` says
+    what could not be looked at, and why.
 
     `instance` is the API Management service its pods are told, or the host where it has another
     name; empty where nothing tells. `actions` are the newest revisions with whose action made each.
@@ -92,6 +98,7 @@ class GatewayDetail:
     summary: GatewaySummary
     heartbeat: Heartbeat
     pods: tuple[PodStatus, ...]
+    ended: tuple[PodProgress, ...]
     services: tuple[ServiceSummary, ...]
     conditions: tuple[ConditionSummary, ...]
     events: tuple[EventSummary, ...]
@@ -143,6 +150,7 @@ def gateway_detail(
         summary=_summary(found, snapshot, token, time.time()),
         heartbeat=heartbeat,
         pods=tuple(_pod_status(pod, beats) for pod in found.pods),
+        ended=tuple(pod_progress(pod) for pod in found.ended),
         services=services_of(live["Service"], labels),
         conditions=_conditions(found.deployment),
         events=events_about(

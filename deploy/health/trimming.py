@@ -93,6 +93,7 @@ class _PodStatus(TypedDict, total=False):
     message: Any
     conditions: Any
     containerStatuses: list[_ContainerStatus] | None
+    initContainerStatuses: list[_ContainerStatus] | None
 
 
 class _Pod(TypedDict):

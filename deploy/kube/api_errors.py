@@ -13,16 +13,20 @@ from deploy.errors import (
     GatewayBotError,
     InvalidInput,
     NotFound,
+    NotGranted,
     Refused,
     Unavailable,
 )
-from deploy.masking import mask_secrets
+from deploy.masking import masked
 
 _NOT_ALLOWED = re.compile(
     r"cannot (?P<verb>\S+) resource \"(?P<resource>[^\"]+)\""
     r"(?: in API group \"(?P<group>[^\"]*)\")?"
 )
 _MANAGER = re.compile(r"conflict with \"(?P<manager>(?:[^\"\\]|\\.)*)\"")
+_WEBHOOK_AWAY = "failed calling webhook"
+_LONGEST = 4000
+"""Of a server's message: it can list every field of an object."""
 # Server-side apply reports a body outside the schema as 500 without a reason.
 _NOT_RETRIED = ("failed to create typed patch object", "failed to convert new object")
 
@@ -62,10 +66,10 @@ def message_of(body: bytes) -> tuple[str, Mapping[str, Any]]:
     try:
         parsed = json.loads(text)
     except ValueError:
-        return mask_secrets(text.strip()[:500]), {}
+        return masked(text.strip(), 500), {}
     if not isinstance(parsed, dict):
         return "", {}
-    return mask_secrets(str(parsed.get("message", ""))), parsed
+    return masked(str(parsed.get("message", "")), _LONGEST), parsed
 
 
 def error_from(
@@ -82,7 +86,7 @@ def error_from(
     reason = str(whole.get("reason", ""))
     details = whole.get("details") or {}
     if status == 401:
-        return Refused(
+        return NotGranted(
             f"Cluster “{cluster}” does not accept the bot's credentials.",
             remedy="Ask whoever runs the bot to renew them.",
         )
@@ -93,7 +97,9 @@ def error_from(
     if status == 409:
         return _conflict(cluster, message, reason, details, what)
     if status == 410:
-        return ResourceVersionExpired(f"Cluster “{cluster}” no longer keeps that state of {what}.")
+        return ResourceVersionExpired(
+            f"Cluster “{cluster}” no longer keeps that state of {what}.", answered=True
+        )
     if status in (400, 413, 415, 422) or is_schema_error(status, message):
         return _invalid(cluster, message, details, what)
     return Unavailable(
@@ -101,6 +107,8 @@ def error_from(
         + (f": {_sentence(message)}" if message else "."),
         retry_after=retry_after,
         untouched=status == 429,
+        # Of one webhook, which may be that of one kind or namespace.
+        answered=status == 500 and _WEBHOOK_AWAY in message,
     )
 
 
@@ -110,7 +118,7 @@ def _refused(cluster: str, message: str, what: str, namespace: str | None) -> Ga
     if denied:
         group = denied["group"]
         resource = f"{denied['resource']}.{group}" if group else denied["resource"]
-        return Refused(
+        return NotGranted(
             f"The bot may not {denied['verb']} {resource}{place} on cluster “{cluster}”.",
             remedy=f"Let its Role there allow “{denied['verb']}” on “{resource}”.",
         )

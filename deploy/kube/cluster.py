@@ -13,24 +13,35 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+from deploy.background import reported
+from deploy.breaker import Breaker
 from deploy.errors import InvalidInput, NotFound
-from deploy.kube.api_errors import missing_namespace
+from deploy.flight import Flight
+from deploy.kube.api_errors import AlreadyExists, missing_namespace
+from deploy.kube.breaking import BreakingConnection
 from deploy.kube.connection import Connection, Query, Stream, Timeouts
 from deploy.kube.kinds import ResourceKind, kind_of
+from deploy.kube.late import LateConnection
 from deploy.kube.objects import Manifest
 from deploy.kube.pod_reads import PodReads
 from deploy.kube.shapes import Shape
+from deploy.kube.unconfirmed import Unconfirmed
 from deploy.kube.watching import Watch
+from deploy.waits import Waits
 
 FIELD_MANAGER = "gateway-bot"
 _PAGE = 2000
 """Objects of one answer: enough for the pods of 200 gateways, and a bound on its size."""
 _AT_ONCE = 16
+_LOADING_SECONDS = 5.0
+"""For a kubeconfig whose program for credentials takes longer, nobody waits at the start."""
 _APPLY = "application/apply-patch+yaml"
 _JSON_PATCH = "application/json-patch+json"
+_STRICT = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
 
 T = TypeVar("T")
 Manifests = list[Manifest]
+_Address = tuple[ResourceKind, str | None, str]
 
 
 class Cluster(PodReads):
@@ -40,18 +51,41 @@ class Cluster(PodReads):
     Refused where its access control or a quota says no, InvalidInput where it rejects an object.
     """
 
-    def __init__(self, name: str, connection: Connection) -> None:
+    def __init__(self, name: str, connection: Connection, waits: Waits | None = None) -> None:
+        """`waits` is where the connection notes what it waits for."""
         self.name = name
-        self._connection = connection
+        self.waits = waits or Waits()
+        self._bare = connection
+        self._breaker = Breaker()
+        self._connection: Connection = BreakingConnection(connection, self._breaker, patient=True)
         self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix=f"cluster-{name}")
         self._uid = ""
         self._before_write: Callable[[], None] | None = None
+        self._unconfirmed: Unconfirmed | None = None
 
-    def guarded(self, check: Callable[[], None]) -> "Cluster":
-        """The same cluster, calling `check` before each write; what it raises, the write raises."""
+    def guarded(
+        self, check: Callable[[], None], unconfirmed: Unconfirmed | None = None
+    ) -> "Cluster":
+        """The same cluster, calling `check` before each attempt of a write; what it raises, the
+        write raises. Writes that may have taken effect although they failed go to `unconfirmed`."""
         twin = copy.copy(self)
         twin._before_write = check
+        twin._unconfirmed = unconfirmed
         return twin
+
+    def prompt(self) -> "Cluster":
+        """The same cluster for people who wait: while it has not answered lately, every method is
+        Unavailable at once, but for one call in a while. What they wait for takes no threads from
+        runs."""
+        twin = copy.copy(self)
+        twin._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix=f"cluster-{self.name}-asked")
+        twin._connection = BreakingConnection(self._bare, self._breaker, patient=False)
+        return twin
+
+    @property
+    def silent(self) -> bool:
+        """Whether it has not answered lately."""
+        return self._breaker.silent
 
     def check_guard(self) -> None:
         """Do what is done before each write; for what must not happen after it either."""
@@ -123,23 +157,16 @@ class Cluster(PodReads):
         manager: str = FIELD_MANAGER,
     ) -> Manifest:
         """Server-side apply as `manager`. OwnershipConflicts when others own a field."""
-        known, namespace, name = _address(manifest)
-        if not dry_run:
-            self.check_guard()
-        answer = self._connection.request(
+        dry = "All" if dry_run else None
+        query = {**_STRICT, "fieldManager": manager, "force": force, "dryRun": dry}
+        answer = self._write(
             "PATCH",
-            known.path(namespace, name),
-            what=f"{known.kind} “{name}”",
-            namespace=namespace,
-            query={
-                "fieldManager": manager,
-                "fieldValidation": "Strict",
-                "force": force,
-                "dryRun": "All" if dry_run else None,
-            },
+            _address(manifest),
+            query=query,
             body=manifest,
             content_type=_APPLY,
             repeat=True,
+            dry_run=dry_run,
         )
         return _object(answer)
 
@@ -151,43 +178,19 @@ class Cluster(PodReads):
 
     def create(self, manifest: Manifest) -> Manifest:
         """Create an object that must not exist yet. AlreadyExists when it does."""
-        known, namespace, name = _address(manifest)
-        self.check_guard()
-        answer = self._connection.request(
-            "POST",
-            known.path(namespace),
-            what=f"{known.kind} “{name}”",
-            namespace=namespace,
-            query={"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"},
-            body=manifest,
-        )
-        return _object(answer)
+        return _object(self._write("POST", _address(manifest), query=_STRICT, body=manifest))
 
     def replace(self, manifest: Manifest) -> Manifest:
         """Write an object as it was read and changed since. Conflict when others have changed it
         in between, which its resourceVersion tells."""
-        known, namespace, name = _address(manifest)
-        self.check_guard()
-        answer = self._connection.request(
-            "PUT",
-            known.path(namespace, name),
-            what=f"{known.kind} “{name}”",
-            namespace=namespace,
-            query={"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"},
-            body=manifest,
-        )
-        return _object(answer)
+        return _object(self._write("PUT", _address(manifest), query=_STRICT, body=manifest))
 
     def replace_fields(self, live: Manifest, fields: Mapping[str, Any]) -> None:
         """Write fields of an object as it was read, by their JSON pointers. Conflict when it has
         changed since."""
-        known, namespace, name = _address(live)
-        self.check_guard()
-        self._connection.request(
+        self._write(
             "PATCH",
-            known.path(namespace, name),
-            what=f"{known.kind} “{name}”",
-            namespace=namespace,
+            _address(live),
             query={"fieldManager": FIELD_MANAGER},
             body=[
                 {"op": "replace", "path": path, "value": value}
@@ -201,17 +204,9 @@ class Cluster(PodReads):
 
     def delete(self, kind: str, namespace: str | None, name: str) -> bool:
         """Delete an object and, in the background, what it owns; False where there was none."""
-        known = kind_of(kind)
-        self.check_guard()
+        address = (kind_of(kind), namespace, name)
         try:
-            self._connection.request(
-                "DELETE",
-                known.path(namespace, name),
-                what=f"{kind} “{name}”",
-                namespace=namespace,
-                body={"propagationPolicy": "Background"},
-                repeat=True,
-            )
+            self._write("DELETE", address, body={"propagationPolicy": "Background"}, repeat=True)
         except NotFound:
             return False
         return True
@@ -320,7 +315,7 @@ class Cluster(PodReads):
 
     def begin(self, call: Callable[[], T]) -> Future[T]:
         """Start one call beside others; its result or error is the future's."""
-        return self._pool.submit(call)
+        return reported(self._pool.submit(self.waits.carried(call)))
 
     def at_once(self, calls: Sequence[Callable[[], T]]) -> tuple[T, ...]:
         """The results of independent calls made in parallel, in their order.
@@ -355,6 +350,40 @@ class Cluster(PodReads):
         )
         return (parse or _object)(answer)
 
+    def _write(
+        self,
+        method: str,
+        address: _Address,
+        *,
+        query: Query | None = None,
+        body: Any,
+        content_type: str = "application/json",
+        repeat: bool = False,
+        dry_run: bool = False,
+    ) -> bytes:
+        kind, namespace, name = address
+        noted = Unconfirmed() if dry_run or self._unconfirmed is None else self._unconfirmed
+        shown = f"{kind.kind} {name}"
+        try:
+            answer = self._connection.request(
+                method,
+                kind.path(namespace, None if method == "POST" else name),
+                what=f"{kind.kind} “{name}”",
+                namespace=namespace,
+                query=query,
+                body=body,
+                content_type=content_type,
+                repeat=repeat,
+                before=None if dry_run else self._before_write,
+                doubtful=lambda: noted.add(shown),
+            )
+        except (NotFound, AlreadyExists):
+            # An attempt before this one has done it, or can no longer do anything.
+            noted.settle(shown)
+            raise
+        noted.settle(shown)
+        return answer
+
 
 def connect(
     name: str,
@@ -363,6 +392,7 @@ def connect(
     context: str | None = None,
     in_cluster: bool = False,
     timeouts: Timeouts | None = None,
+    waits: Waits | None = None,
 ) -> Cluster:
     """The cluster that a kubeconfig names, or the one the bot runs in; nothing is asked of it yet.
 
@@ -371,10 +401,17 @@ def connect(
     # A third of a second of imports that `gateway-bot --help` does not need.
     from deploy.kube import transport
 
-    limits = timeouts or Timeouts()
+    limits, noted = timeouts or Timeouts(), waits or Waits()
     if in_cluster:
-        return Cluster(name, transport.connect_in_cluster(name, limits))
-    return Cluster(name, transport.connect_with_kubeconfig(name, kubeconfig, context, limits))
+        return Cluster(name, transport.connect_in_cluster(name, limits, noted), noted)
+    making: Flight[Connection] = Flight(
+        lambda: transport.connect_with_kubeconfig(name, kubeconfig, context, limits, noted),
+        f"kubeconfig of {name}",
+    )
+    try:
+        return Cluster(name, making.wait(_LOADING_SECONDS), noted)
+    except TimeoutError:
+        return Cluster(name, LateConnection(name, making, limits.read), noted)
 
 
 def _applying(
@@ -383,7 +420,7 @@ def _applying(
     return lambda: cluster.apply(manifest, dry_run=dry_run, force=force)
 
 
-def _address(manifest: Manifest) -> tuple[ResourceKind, str | None, str]:
+def _address(manifest: Manifest) -> _Address:
     kind = kind_of(str(manifest.get("kind", "")))
     metadata: Any = manifest.get("metadata") or {}
     if not metadata.get("name"):

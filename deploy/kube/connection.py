@@ -3,7 +3,7 @@
 Kept apart from the transport, whose libraries are loaded only when a cluster is first used.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -37,8 +37,14 @@ class Connection(Protocol):
         body: Any = None,
         content_type: str = "application/json",
         repeat: bool = False,
+        before: Callable[[], None] | None = None,
+        doubtful: Callable[[], None] | None = None,
     ) -> bytes:
-        """The body of a successful answer, else one of deploy.errors."""
+        """The body of a successful answer, else one of deploy.errors.
+
+        `before` is called right before each attempt; what it raises ends the request. `doubtful` is
+        called after each that failed and may have been carried out all the same.
+        """
 
     def stream(
         self, path: str, *, what: str, namespace: str | None, query: Query, silence: float

@@ -13,7 +13,7 @@ import random
 import socket
 import ssl
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -24,8 +24,10 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.config.config_exception import ConfigException
 
 from deploy.errors import GatewayBotError, InvalidInput, Unavailable
+from deploy.flight import Flight
 from deploy.kube.api_errors import error_from, is_schema_error, message_of
 from deploy.kube.connection import Query, Silent, Timeouts
+from deploy.waits import Waits
 
 # The package has type hints, its loaders of credentials have none.
 _load: Any = config
@@ -33,6 +35,7 @@ _load: Any = config
 _REPEATED_STATUS = frozenset({429, 503, 504})
 _LONGEST_PAUSE = 2.0
 _POOL_SIZE = 32
+_CREDENTIALS_SECONDS = 10.0
 _CLOCK_SECONDS = 10.0
 _CLOCK_TOLERANCE = 5.0
 
@@ -121,9 +124,12 @@ class HttpStream:
 class HttpConnection:
     """A Connection over the official client's ApiClient."""
 
-    def __init__(self, cluster: str, api: client.ApiClient, timeouts: Timeouts) -> None:
+    def __init__(
+        self, cluster: str, api: client.ApiClient, timeouts: Timeouts, waits: Waits
+    ) -> None:
         self._cluster = cluster
         self._api = api
+        self._waits = waits
         self._timeouts = timeouts
         self._clock = Clock()
 
@@ -138,11 +144,15 @@ class HttpConnection:
         body: Any = None,
         content_type: str = "application/json",
         repeat: bool = False,
+        before: Callable[[], None] | None = None,
+        doubtful: Callable[[], None] | None = None,
     ) -> bytes:
         data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
         give_up = time.monotonic() + self._timeouts.repeat
         pause = 0.1
         while True:
+            if before is not None:
+                before()
             try:
                 status, headers, answer = self._once(method, path, query, data, content_type)
                 if 200 <= status < 300:
@@ -161,6 +171,8 @@ class HttpConnection:
                 )
             except Unavailable as error:
                 again, after, failure = True, None, error
+            if doubtful is not None and not failure.untouched:
+                doubtful()
             # Half to full length, so that many requests that failed at once do not return at once.
             wait = after if after is not None else pause * random.uniform(0.5, 1.0)
             if not (repeat and again) or time.monotonic() + wait >= give_up:
@@ -197,9 +209,10 @@ class HttpConnection:
     def _once(
         self, method: str, path: str, query: Query | None, data: bytes | None, content_type: str
     ) -> tuple[int, Mapping[str, str], bytes]:
-        response = self._open(method, path, query, data, content_type, read=self._timeouts.read)
-        self._clock.told(response.headers.get("Date", ""))
-        return response.status, response.headers, self._read(response)
+        with self._waits.on(f"cluster “{self._cluster}”"):
+            response = self._open(method, path, query, data, content_type, read=self._timeouts.read)
+            self._clock.told(response.headers.get("Date", ""))
+            return response.status, response.headers, self._read(response)
 
     def _open(
         self,
@@ -262,7 +275,7 @@ class HttpConnection:
 
 
 def connect_with_kubeconfig(
-    name: str, path: Path | None, context: str | None, timeouts: Timeouts
+    name: str, path: Path | None, context: str | None, timeouts: Timeouts, waits: Waits
 ) -> HttpConnection:
     """A connection as the kubeconfig says. InvalidInput when it cannot be used."""
     settings = client.Configuration()
@@ -279,10 +292,10 @@ def connect_with_kubeconfig(
             field=f"clusters.{name}.kubeconfig",
             remedy="Check the path and the context in the settings.",
         ) from None
-    return _connection(name, settings, timeouts)
+    return _connection(name, settings, timeouts, waits)
 
 
-def connect_in_cluster(name: str, timeouts: Timeouts) -> HttpConnection:
+def connect_in_cluster(name: str, timeouts: Timeouts, waits: Waits) -> HttpConnection:
     """A connection with the pod's own ServiceAccount. InvalidInput outside a cluster."""
     settings = client.Configuration()
     try:
@@ -294,14 +307,29 @@ def connect_in_cluster(name: str, timeouts: Timeouts) -> HttpConnection:
             field=f"clusters.{name}.in_cluster",
             remedy="Give a kubeconfig instead.",
         ) from None
-    return _connection(name, settings, timeouts)
+    return _connection(name, settings, timeouts, waits)
 
 
-def _connection(name: str, settings: Any, timeouts: Timeouts) -> HttpConnection:
+def _connection(name: str, settings: Any, timeouts: Timeouts, waits: Waits) -> HttpConnection:
+    if settings.refresh_api_key_hook is not None:
+        settings.refresh_api_key_hook = _bounded(name, settings.refresh_api_key_hook)
     settings.retries = False
     settings.connection_pool_maxsize = _POOL_SIZE
     settings.socket_options = _socket_options()
-    return HttpConnection(name, client.ApiClient(settings), timeouts)
+    return HttpConnection(name, client.ApiClient(settings), timeouts, waits)
+
+
+def _bounded(name: str, renew: Callable[[Any], None]) -> Callable[[Any], None]:
+    """The official client's renewal of credentials, which runs a plugin or asks a provider without any
+    time limit: TimeoutError where it takes too long."""
+    settings: list[Any] = []
+    flight = Flight(lambda: renew(settings[-1]), f"credentials of {name}")
+
+    def renewed(current: Any) -> None:
+        settings[:] = [current]
+        flight.wait(_CREDENTIALS_SECONDS)
+
+    return renewed
 
 
 def _socket_options() -> Sequence[tuple[int, int, int]]:

@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any, Protocol
 
-from deploy.errors import Unavailable
+from deploy.errors import NotGranted, Unavailable
 from deploy.kube.api_errors import ResourceVersionExpired, error_from
 from deploy.kube.connection import Silent, Stream
 from deploy.kube.objects import Manifest
 from deploy.kube.shapes import Shape
+from deploy.retry import HELD_SECONDS
 
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 10.0
@@ -81,7 +82,8 @@ class Watch:
     `silence` is after how many seconds without a byte the connection counts as dead and the watch
     is taken up again, on another one, where it was. No middlebox can hide that: the server is asked
     to end each watch some time before. `shape` says what is kept of each object. Errors other than
-    Unavailable (no right to watch, no such namespace) are raised.
+    Unavailable (no right to watch, no such namespace) are raised; a refusal of what could be
+    watched before only after `held` seconds.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class Watch:
         silence: float = 75.0,
         stop: threading.Event | None = None,
         shape: Shape | None = None,
+        held: float = HELD_SECONDS,
     ) -> None:
         self._source = source
         self._what = (kind, namespace, label_selector, field_selector)
@@ -106,6 +109,9 @@ class Watch:
         self._known: dict[str, Manifest] = {}
         self._version = ""
         self._lost = False
+        self._held = held
+        self._watched = False
+        self._refused_since: float | None = None
         self.just_listed = False
         """Whether everything was listed a moment ago, and a watch from there on is being opened."""
         self.heard_at = 0.0
@@ -137,9 +143,11 @@ class Watch:
                 yield from self._follow()
             except ResourceVersionExpired:
                 self._version = ""
-            except Unavailable as error:
+            except (Unavailable, NotGranted) as error:
+                if isinstance(error, NotGranted) and not self._was_granted():
+                    raise
                 silent = isinstance(error, Silent)
-                wait = error.retry_after
+                wait = error.retry_after if isinstance(error, Unavailable) else None
                 # A stream that breaks once and can be taken up again has lost nothing.
                 if failures and not self._lost and not self._ended:
                     self._lost = True
@@ -149,6 +157,12 @@ class Watch:
                 continue
             self._closed.wait(wait if wait is not None else _pause(failures))
             failures += 1
+
+    def _was_granted(self) -> bool:
+        """Whether it watched before, and has been refused for less than a minute since."""
+        now = time.monotonic()
+        self._refused_since = self._refused_since or now
+        return self._watched and now - self._refused_since < self._held
 
     def _list(self) -> Iterator[Event]:
         items, version = self._source.list_at(*self._what, self._shape)
@@ -178,6 +192,7 @@ class Watch:
         finally:
             self.just_listed = False
         self.heard_at = time.time()
+        self._watched, self._refused_since = True, None
         try:
             if self._ended:
                 return

@@ -11,7 +11,7 @@ from deploy.kube.cluster import Cluster
 from deploy.kube.connection import Silent, Stream
 from deploy.kube.watching import Change
 from deploy.logs.filters import Filter
-from deploy.logs.lines import Line, read_line
+from deploy.logs.lines import Line, read_lines
 from deploy.logs.previous import without_previous
 from deploy.logs.seam import Seam
 from deploy.observed.pods import pod_progress
@@ -218,8 +218,8 @@ class _Reader:
                 for raw in stream.lines(_LONGEST_LINE):
                     text = raw.decode("utf-8", "replace")
                     if self._seam.fresh(text):
-                        before = read_line(self.name, text, before)
-                        self._owner._came(before)
+                        for line in read_lines(self.name, text, before):
+                            self._owner._came(before := line)
             except Silent:
                 pass
             except NotFound:
@@ -301,9 +301,9 @@ def read_now(
             )
         before: Line | None = None
         for stamped in text.splitlines():
-            before = read_line(name, stamped, before)
-            if wanted.takes(before):
-                lines.append(before)
+            came = read_lines(name, stamped, before)
+            before = came[-1]
+            lines += filter(wanted.takes, came)
     if len(names) > PODS:
         trouble.append(f"Only {PODS} of {len(names)} pods are read at once.")
     lines.sort(key=lambda line: line.at)

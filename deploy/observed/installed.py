@@ -67,7 +67,7 @@ def installed(cluster: Cluster, ref: GatewayRef) -> Installed:
             f"{ref} was not deployed by this bot"
             + (f" but by {by}." if by not in (MANAGER, "unknown") else "."),
             meaning="So it is not known how it is meant to be.",
-            remedy="Adopt it, or deploy it once with this bot.",
+            remedy=f"Adopt it with `/gateway adopt {ref}`, which keeps what runs.",
         )
     try:
         spec = spec_from_mapping(mapping)

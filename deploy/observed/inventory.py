@@ -4,7 +4,7 @@ Three shapes are in the wild: this bot's own, the Azure portal's YAML (with the 
 today) and the official Helm chart's.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deploy.annotations import MANAGER, SPEC_ANNOTATION
@@ -18,20 +18,29 @@ _ENDPOINT = "config.service.endpoint"
 
 
 def container_of(deployment: Manifest) -> Mapping[str, Any]:
-    """The gateway's container: the one with its image or settings, else the first; may be empty."""
-    containers = _pod_spec(deployment).get("containers") or ()
-    for container in containers:
-        if _is_gateway_image(str(container.get("image", ""))) or _has_settings(container):
-            found: Mapping[str, Any] = container
-            return found
-    first: Mapping[str, Any] = containers[0] if containers else {}
-    return first
+    """The gateway's container; empty where there is none."""
+    return gateway_container(_pod_spec(deployment))
+
+
+def gateway_container(pod_spec: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The container with the gateway's image, else with its settings, else the first: others may
+    have been injected before it. Empty where there is none."""
+    containers: Sequence[Mapping[str, Any]] = pod_spec.get("containers") or ()
+    return next(
+        (
+            container
+            for known in (_has_image, _has_settings)
+            for container in containers
+            if known(container)
+        ),
+        containers[0] if containers else {},
+    )
 
 
 def is_gateway(deployment: Manifest) -> bool:
     """Whether the Deployment alone shows that it is a gateway."""
     return SPEC_ANNOTATION in _annotations(deployment) or any(
-        _is_gateway_image(str(container.get("image", ""))) or _has_settings(container)
+        _has_image(container) or _has_settings(container)
         for container in _pod_spec(deployment).get("containers") or ()
     )
 
@@ -49,13 +58,6 @@ def settings_maps(deployment: Manifest) -> tuple[str, ...]:
 def has_endpoint(config_map: Manifest) -> bool:
     """Whether a ConfigMap holds a gateway's settings."""
     return _ENDPOINT in (config_map.get("data") or {})
-
-
-def reads_any(deployment: Manifest, config_maps: Iterable[tuple[str, str]]) -> bool:
-    """Whether it reads one of these ConfigMaps, given as (namespace, name)."""
-    namespace = deployment["metadata"]["namespace"]
-    known = set(config_maps)
-    return any((namespace, name) in known for name in settings_maps(deployment))
 
 
 def ref_of(cluster: str, deployment: Manifest) -> GatewayRef:
@@ -134,8 +136,8 @@ def _annotations(deployment: Manifest) -> Mapping[str, str]:
     return deployment["metadata"].get("annotations") or {}
 
 
-def _is_gateway_image(image: str) -> bool:
-    repository = image.partition("@")[0]
+def _has_image(container: Mapping[str, Any]) -> bool:
+    repository = str(container.get("image", "")).partition("@")[0]
     head, _, last = repository.rpartition("/")
     return f"/{head}/{last.partition(':')[0]}".endswith(f"/{_IMAGE}")
 

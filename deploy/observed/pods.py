@@ -6,6 +6,7 @@ from typing import Any
 
 from deploy.kube.objects import Manifest
 from deploy.masking import mask_secrets
+from deploy.observed.inventory import gateway_container
 from deploy.times import epoch
 
 _STUCK_WAITING = frozenset(
@@ -23,14 +24,19 @@ _STUCK_WAITING = frozenset(
 """Reasons of a waiting container that do not go away by themselves."""
 
 
+_PHASES_OF_THE_END = ("Failed", "Succeeded")
+
+
 @dataclass(frozen=True)
 class PodProgress:
     """One pod. `state` is kubectl's STATUS column; `trouble` why it does not get ready, if known,
-    and `reason` Kubernetes' own word for that.
+    and `reason` Kubernetes' own word for that. `container` is the one whose log tells of it: the
+    one in trouble, else the gateway's.
 
-    `updated` says whether it belongs to the newest ReplicaSet. Times are epoch seconds. `event`
-    and `log` are collected only for a rollout that failed: the newest event and the last lines,
-    secrets hidden.
+    `restarts`, `last_exit` and `started_at` are the gateway's container's, `restarts` an init
+    container's while that one holds up the rest. `updated` says whether the pod belongs to the
+    newest ReplicaSet. Times are epoch seconds. `event` and `log` are collected only for a rollout
+    that failed: the newest event and the last lines, secrets hidden.
     """
 
     name: str
@@ -43,6 +49,7 @@ class PodProgress:
     updated: bool = True
     trouble: str = ""
     reason: str = ""
+    container: str = ""
     last_exit: str = ""
     event: str = ""
     log: str = ""
@@ -50,21 +57,24 @@ class PodProgress:
 
 def pod_progress(pod: Manifest, *, updated: bool = True) -> PodProgress:
     """Read one pod."""
-    metadata, status = pod["metadata"], pod.get("status") or {}
-    containers: Sequence[Mapping[str, Any]] = status.get("containerStatuses") or ()
-    reason, trouble = _trouble_of(pod)
+    metadata, spec = pod["metadata"], pod.get("spec") or {}
+    gateway = _gateway(pod)
+    held_up = _initializing(pod)
+    counted = held_up[1] if held_up else gateway
+    trouble = _trouble_of(pod)
     return PodProgress(
         name=metadata["name"],
         state=state_of(pod),
         ready=is_ready(pod),
-        restarts=sum(int(c.get("restartCount", 0)) for c in containers),
-        node=(pod.get("spec") or {}).get("nodeName") or "",
+        restarts=int(counted.get("restartCount", 0)),
+        node=spec.get("nodeName") or "",
         created_at=epoch(metadata.get("creationTimestamp")) or 0.0,
-        started_at=_started_at(containers),
+        started_at=_started_at(gateway),
         updated=updated,
-        trouble=mask_secrets(trouble),
-        reason=reason,
-        last_exit=_last_exit(containers),
+        trouble=mask_secrets(trouble.text),
+        reason=trouble.reason,
+        container=trouble.container or str(gateway.get("name", "")),
+        last_exit=_last_exit(counted),
     )
 
 
@@ -75,6 +85,22 @@ def is_ready(pod: Manifest) -> bool:
     return (_condition(pod, "Ready") or {}).get("status") == "True"
 
 
+def is_over(pod: Manifest) -> bool:
+    """Whether it runs no more and never will, as one that was evicted: Kubernetes has put another
+    in its place, and keeps it for whoever wants to know (kubernetes.io, "Pod Lifecycle")."""
+    return (pod.get("status") or {}).get("phase") in _PHASES_OF_THE_END
+
+
+def crashes(pod: Manifest) -> bool:
+    """Whether a container of it ends again and again."""
+    return state_of(pod).removeprefix("Init:") == "CrashLoopBackOff"
+
+
+def restarts_of(pod: Manifest) -> int:
+    """How often the gateway's container was started anew."""
+    return int(_gateway(pod).get("restartCount", 0))
+
+
 def state_of(pod: Manifest) -> str:
     """kubectl's STATUS column (printers/internalversion/printers.go, printPod)."""
     status = pod.get("status") or {}
@@ -82,49 +108,110 @@ def state_of(pod: Manifest) -> str:
     for condition in status.get("conditions") or ():
         if condition["type"] == "PodScheduled" and condition.get("reason") == "SchedulingGated":
             state = "SchedulingGated"
-    running = False
-    for container in reversed(status.get("containerStatuses") or ()):
-        now = container.get("state") or {}
-        waiting, ended = now.get("waiting") or {}, now.get("terminated") or {}
-        if waiting.get("reason"):
-            state = waiting["reason"]
-        elif ended:
-            signal = ended.get("signal")
-            code = f"Signal:{signal}" if signal else f"ExitCode:{ended.get('exitCode', 0)}"
-            state = ended.get("reason") or code
-        elif container.get("ready") and "running" in now:
-            running = True
-    if state == "Completed" and running:
-        state = "Running" if is_ready(pod) else "NotReady"
+    held_up = _initializing(pod)
+    state = held_up[0] if held_up else _of_containers(pod, state)
     if pod["metadata"].get("deletionTimestamp"):
         return "Unknown" if status.get("reason") == "NodeLost" else "Terminating"
     return state
 
 
-def _trouble_of(pod: Manifest) -> tuple[str, str]:
+def _of_containers(pod: Manifest, state: str) -> str:
+    running = False
+    for container in reversed(_statuses(pod)):
+        now = container.get("state") or {}
+        waiting, ended = now.get("waiting") or {}, now.get("terminated") or {}
+        if waiting.get("reason"):
+            state = waiting["reason"]
+        elif ended:
+            state = _how_ended(ended)
+        elif container.get("ready") and "running" in now:
+            running = True
+    if state == "Completed" and running:
+        return "Running" if is_ready(pod) else "NotReady"
+    return state
+
+
+def _initializing(pod: Manifest) -> tuple[str, Mapping[str, Any]] | None:
+    """The state of a pod that waits for an init container, and that one's status; None once they
+    are done. Sidecars are init containers that are started and go on running."""
+    if (_condition(pod, "Initialized") or {}).get("status") == "True":
+        return None
+    statuses = _statuses(pod, "initContainerStatuses")
+    for number, container in enumerate(statuses):
+        now = container.get("state") or {}
+        waiting, ended = now.get("waiting") or {}, now.get("terminated")
+        if ended and not ended.get("exitCode") and not ended.get("signal"):
+            continue
+        if container.get("started") and "running" in now:
+            continue
+        if ended:
+            return f"Init:{_how_ended(ended)}", container
+        if waiting.get("reason") not in (None, "", "PodInitializing"):
+            return f"Init:{waiting['reason']}", container
+        return f"Init:{number}/{len(statuses)}", container
+    return None
+
+
+@dataclass(frozen=True)
+class _Trouble:
+    reason: str = ""
+    text: str = ""
+    container: str = ""
+
+
+def _trouble_of(pod: Manifest) -> _Trouble:
     """Why the pod is stuck: the cluster's reason and its words; empty while nothing says so."""
     status = pod.get("status") or {}
     if pod["metadata"].get("deletionTimestamp") or is_ready(pod):
-        return "", ""
-    for container in status.get("containerStatuses") or ():
-        waiting = (container.get("state") or {}).get("waiting") or {}
-        reason = waiting.get("reason", "")
-        if reason in _STUCK_WAITING:
-            last = _last_exit((container,))
-            previous = f" The previous run ended with {last}." if last else ""
-            return reason, _said(reason, waiting.get("message", "")) + previous
-        ended = (container.get("state") or {}).get("terminated")
-        if ended and (ended.get("exitCode") or ended.get("signal")):
-            reason = ended.get("reason") or "Error"
-            return reason, _said(reason, ended.get("message") or _exit(ended))
+        return _Trouble()
+    gateway = str(_gateway(pod).get("name", ""))
+    held_up = _initializing(pod)
+    if held_up:
+        troubled = [(f"Init container {held_up[1].get('name', '')}: ", held_up[1])]
+    else:
+        own_first = sorted(_statuses(pod), key=lambda each: each.get("name", "") != gateway)
+        troubled = [
+            ("" if each.get("name", "") == gateway else f"Container {each['name']}: ", each)
+            for each in own_first
+        ]
+    for whose, container in troubled:
+        reason, said = _of_container(container)
+        if reason:
+            return _Trouble(reason, f"{whose}{said}", str(container.get("name", "")))
     scheduled = _condition(pod, "PodScheduled") or {}
     if scheduled.get("status") == "False":
         reason = scheduled.get("reason", "Unschedulable")
-        return reason, _said(reason, scheduled.get("message", ""))
+        return _Trouble(reason, _said(reason, scheduled.get("message", "")))
     if status.get("phase") == "Failed":
         reason = status.get("reason") or "Failed"
-        return reason, _said(reason, status.get("message", ""))
+        return _Trouble(reason, _said(reason, status.get("message", "")))
+    return _Trouble()
+
+
+def _of_container(container: Mapping[str, Any]) -> tuple[str, str]:
+    now = container.get("state") or {}
+    waiting, ended = now.get("waiting") or {}, now.get("terminated")
+    reason = waiting.get("reason", "")
+    if reason in _STUCK_WAITING:
+        last = _last_exit(container)
+        previous = f" The previous run ended with {last}." if last else ""
+        return reason, _said(reason, waiting.get("message", "")) + previous
+    if ended and (ended.get("exitCode") or ended.get("signal")):
+        reason = ended.get("reason") or "Error"
+        return reason, _said(reason, ended.get("message") or _exit(ended))
     return "", ""
+
+
+def _gateway(pod: Manifest) -> Mapping[str, Any]:
+    """The status of the gateway's container; empty while there is none."""
+    name = gateway_container(pod.get("spec") or {}).get("name")
+    statuses = _statuses(pod)
+    first = statuses[0] if statuses and name is None else {}
+    return next((each for each in statuses if each.get("name") == name), first)
+
+
+def _statuses(pod: Manifest, kind: str = "containerStatuses") -> Sequence[Mapping[str, Any]]:
+    return (pod.get("status") or {}).get(kind) or ()
 
 
 def token_secret_of(pod_spec: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -154,21 +241,23 @@ def _condition(pod: Manifest, kind: str) -> Mapping[str, Any] | None:
     return None
 
 
-def _started_at(containers: Sequence[Mapping[str, Any]]) -> float | None:
-    for container in containers:
-        running = (container.get("state") or {}).get("running") or {}
-        if running:
-            return epoch(running.get("startedAt"))
-    return None
+def _started_at(container: Mapping[str, Any]) -> float | None:
+    running = (container.get("state") or {}).get("running") or {}
+    return epoch(running.get("startedAt"))
 
 
-def _last_exit(containers: Sequence[Mapping[str, Any]]) -> str:
-    for container in containers:
-        ended = (container.get("lastState") or {}).get("terminated")
-        if ended:
-            reason = ended.get("reason")
-            return f"{_exit(ended)} ({reason})" if reason else _exit(ended)
-    return ""
+def _last_exit(container: Mapping[str, Any]) -> str:
+    ended = (container.get("lastState") or {}).get("terminated")
+    if not ended:
+        return ""
+    reason = ended.get("reason")
+    return f"{_exit(ended)} ({reason})" if reason else _exit(ended)
+
+
+def _how_ended(ended: Mapping[str, Any]) -> str:
+    signal = ended.get("signal")
+    code = f"Signal:{signal}" if signal else f"ExitCode:{ended.get('exitCode', 0)}"
+    return str(ended.get("reason") or code)
 
 
 def _exit(ended: Mapping[str, Any]) -> str:

@@ -6,10 +6,11 @@ from typing import Any
 
 from deploy.kube.objects import Manifest
 from deploy.masking import mask_secrets
-from deploy.observed.pods import PodProgress, pod_progress
+from deploy.observed.causes import Cause, cause_of
+from deploy.observed.pods import PodProgress, is_over, pod_progress
 from deploy.times import epoch
 
-_REVISION = "deployment.kubernetes.io/revision"
+_HASH = "pod-template-hash"
 _DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
 
 
@@ -20,7 +21,7 @@ class Progress:
     `ready` counts ready pods of the wanted version alone, `available` those of any version, as
     the Deployment's status does; `old` the pods of versions before. `complete` and `failed` are
     what `kubectl rollout status` would say. `serving` is how many pods of versions before are
-    ready. `trouble` says what keeps the rollout from getting on and `reasons` has Kubernetes' own
+    ready. `trouble` says what keeps the rollout from getting on and `causes` has the cause of each
     words for it. `stale_since` (epoch seconds) is set while the cluster cannot be asked.
     """
 
@@ -34,7 +35,7 @@ class Progress:
     serving: int = 0
     pods: tuple[PodProgress, ...] = ()
     trouble: tuple[str, ...] = ()
-    reasons: tuple[str, ...] = ()
+    causes: tuple[Cause, ...] = ()
     stale_since: float | None = None
 
 
@@ -62,7 +63,7 @@ def progress_of(
     newest = _newest(deployment, owned) if observed else None
     seen = _pods(owned, newest, pods, _warnings(events))
     ready = int(status.get("readyReplicas", 0)) if complete else _ready(newest)
-    troubles = [] if complete else _troubles(deployment, owned, seen)
+    troubles = {} if complete else _troubles(deployment, owned, seen)
     return Progress(
         desired=desired,
         updated=updated,
@@ -73,8 +74,8 @@ def progress_of(
         failed=failed,
         serving=sum(pod.ready and not pod.updated for pod in seen),
         pods=seen,
-        trouble=tuple(dict.fromkeys(mask_secrets(text) for _, text in troubles)),
-        reasons=tuple(dict.fromkeys(reason for reason, _ in troubles)),
+        trouble=tuple(troubles),
+        causes=tuple(troubles.values()),
     )
 
 
@@ -148,11 +149,19 @@ def _owned_by(item: Manifest, owner: Manifest) -> bool:
 
 
 def _newest(deployment: Manifest, replica_sets: Sequence[Manifest]) -> Manifest | None:
-    revision = (deployment["metadata"].get("annotations") or {}).get(_REVISION)
-    for replica_set in replica_sets:
-        if (replica_set["metadata"].get("annotations") or {}).get(_REVISION) == revision:
-            return replica_set
-    return None
+    """The ReplicaSet of the template that is wanted now; None before it is made, as while the
+    Deployment is paused. By the template, never by a number (deployment_util.go, FindNewReplicaSet)."""
+    wanted = _template(deployment)
+    alike = [each for each in replica_sets if _template(each) == wanted]
+    return min(alike, key=lambda each: str(each["metadata"].get("creationTimestamp")), default=None)
+
+
+def _template(item: Manifest) -> Mapping[str, Any]:
+    """The template of its pods, without the label that tells ReplicaSets apart."""
+    template = (item.get("spec") or {}).get("template") or {}
+    metadata = template.get("metadata") or {}
+    labels = {k: v for k, v in (metadata.get("labels") or {}).items() if k != _HASH}
+    return {**template, "metadata": {**metadata, "labels": labels}}
 
 
 def _ready(replica_set: Manifest | None) -> int:
@@ -165,16 +174,21 @@ def _pods(
     pods: Iterable[Manifest],
     warnings: Mapping[str, str],
 ) -> tuple[PodProgress, ...]:
-    found = []
+    found: list[PodProgress] = []
+    ended: list[PodProgress] = []
     for pod in pods:
-        if not any(_owned_by(pod, replica_set) for replica_set in replica_sets):
+        if not any(_owned_by(pod, each) for each in replica_sets):
             continue
         updated = newest is not None and _owned_by(pod, newest)
         seen = pod_progress(pod, updated=updated)
         warning = warnings.get(seen.name, "")
         if not seen.ready and warning and seen.state != "Terminating":
             seen = replace(seen, event=warning)
-        found.append(seen)
+        (ended if is_over(pod) else found).append(seen)
+    if not any(pod.updated for pod in found):
+        # Nothing else tells why no pod of the wanted version lives.
+        newest_first = sorted(ended, key=lambda pod: (not pod.updated, -pod.created_at))
+        found += [pod for pod in newest_first[:1] if pod.updated]
     return tuple(sorted(found, key=lambda pod: (not pod.updated, pod.created_at, pod.name)))
 
 
@@ -194,13 +208,15 @@ def _warnings(events: Iterable[Manifest]) -> dict[str, str]:
 
 def _troubles(
     deployment: Manifest, replica_sets: Sequence[Manifest], pods: Sequence[PodProgress]
-) -> list[tuple[str, str]]:
-    """Reason and words of each: quota and the like first, then the pods' own."""
+) -> dict[str, Cause]:
+    """The words of each and its cause: quota and the like first, then the pods' own."""
     found = []
+    if deployment["spec"].get("paused"):
+        found.append(("Paused", "The Deployment is paused, so Kubernetes replaces no pod."))
     for item in (deployment, *replica_sets):
         failure = _condition(item.get("status") or {}, "ReplicaFailure")
         if failure.get("status") == "True":
             reason = failure.get("reason", "")
             found.append((reason, f"{reason}: {failure.get('message', '')}"))
     found += [(pod.reason, pod.trouble) for pod in pods if pod.updated and pod.trouble]
-    return found
+    return {mask_secrets(text): cause_of(reason, text) for reason, text in found}

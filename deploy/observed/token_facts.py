@@ -15,12 +15,20 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from deploy.annotations import MANAGER
-from deploy.errors import GatewayBotError
+from deploy.errors import GatewayBotError, Refused
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.observed.pods import token_secret_of
 from deploy.times import epoch
-from deploy.tokens.token import EXPIRES_AT, LAYOUT_KEY, TOKEN_KEY, SecretFacts, Token, key_type
+from deploy.tokens.token import (
+    EXPIRES_AT,
+    LAYOUT_KEY,
+    TOKEN_KEY,
+    SecretFacts,
+    Token,
+    is_token_secret_name,
+    key_type,
+)
 
 SecretKey = tuple[str, str, str]
 """Namespace, name and key of a token's Secret."""
@@ -132,6 +140,23 @@ def secret_facts(secret: Manifest, key: str = LAYOUT_KEY) -> SecretFacts:
         key=key_type(annotations.get(TOKEN_KEY, "")),
         uid=str(metadata.get("uid", "")),
     )
+
+
+def may_hold_token(cluster: Cluster, namespace: str, name: str) -> bool:
+    """Whether a Secret holds a gateway token, or will, or may: one that must not be read counts.
+
+    Of what it holds nothing but that is kept. Unavailable where the cluster does not answer.
+    """
+    try:
+        secret = cluster.get("Secret", namespace, name)
+    except Refused:
+        return True
+    if secret is None:
+        # One that is about to be minted is named already, and pods wait for a missing Secret.
+        return is_token_secret_name(name)
+    noted = EXPIRES_AT in (secret["metadata"].get("annotations") or {})
+    texts = (secret.get("data") or {}).values()
+    return noted or any(Token.parse(_decoded(each)) is not None for each in texts)
 
 
 def _decoded(data: str) -> str:

@@ -1,7 +1,8 @@
 """From what was observed to a plan and its digest, and a plan as JSON.
 
 The digest is what a decision is about: sha256 over canonical JSON of the cluster's UID, the
-gateway, the wanted objects (the token left out), the changes, and what a failure goes back to.
+gateway, the wanted objects (the token left out), the changes, what a failure goes back to, and
+whose tokens the plan sends elsewhere or replaces.
 """
 
 import dataclasses
@@ -14,7 +15,15 @@ from typing import Any
 from deploy.annotations import SPEC_ANNOTATION
 from deploy.kube.objects import Manifest
 from deploy.plans.diff import field_changes
-from deploy.plans.plan import FieldChange, ObjectChange, OwnershipConflict, Plan, WayBack
+from deploy.plans.plan import (
+    FieldChange,
+    HeldToken,
+    ObjectChange,
+    OwnershipConflict,
+    Plan,
+    ReplacedSecret,
+    WayBack,
+)
 from deploy.rules.finding import Exempted, Finding
 from deploy.specs.annotation import without_version
 from deploy.specs.gateway_spec import GatewaySpec
@@ -43,6 +52,7 @@ def build_plan(
     findings: Sequence[Finding] = (),
     conflicts: Sequence[OwnershipConflict] = (),
     back_to: int = 0,
+    replaces: ReplacedSecret | None = None,
 ) -> Plan:
     """The plan, its digest included.
 
@@ -57,8 +67,13 @@ def build_plan(
         token=token,
         findings=tuple(findings),
         conflicts=tuple(conflicts),
+        replaces=replaces,
     )
-    plan = dataclasses.replace(plan, on_failure=_way_back(plan, back_to))
+    return bound(dataclasses.replace(plan, on_failure=_way_back(plan, back_to)))
+
+
+def bound(plan: Plan) -> Plan:
+    """The plan with the digest of what it holds now."""
     return dataclasses.replace(plan, digest=_digest(plan))
 
 
@@ -69,7 +84,7 @@ def with_way_back(plan: Plan, shown: WayBack | None) -> Plan:
     before anything goes back.
     """
     plan = dataclasses.replace(plan, on_failure=shown)
-    return dataclasses.replace(plan, digest=_digest(plan)) if plan.digest else plan
+    return bound(plan) if plan.digest else plan
 
 
 def _way_back(plan: Plan, revision: int) -> WayBack | None:
@@ -88,13 +103,14 @@ def plan_to_mapping(plan: Plan) -> dict[str, Any]:
         "findings": [dataclasses.asdict(finding) for finding in plan.findings],
         "conflicts": [dataclasses.asdict(conflict) for conflict in plan.conflicts],
         "on_failure": dataclasses.asdict(plan.on_failure) if plan.on_failure else None,
+        **_tokens_there(plan),
         "digest": plan.digest,
     }
 
 
 def plan_from_mapping(data: Mapping[str, Any]) -> Plan:
     """The plan as it was shown. Its `objects` are empty: to apply it, it is made anew."""
-    back = data.get("on_failure")
+    back, replaces = data.get("on_failure"), data.get("replaces")
     return Plan(
         spec=spec_from_mapping(data["spec"]),
         cluster_uid=data["cluster_uid"],
@@ -109,6 +125,8 @@ def plan_from_mapping(data: Mapping[str, Any]) -> Plan:
         findings=tuple(_finding(f) for f in data["findings"]),
         conflicts=tuple(OwnershipConflict(**c) for c in data["conflicts"]),
         on_failure=WayBack(**back) if back else None,
+        held=tuple(HeldToken(**token) for token in data.get("held", ())),
+        replaces=ReplacedSecret(**replaces) if replaces else None,
         digest=data["digest"],
     )
 
@@ -174,6 +192,16 @@ def _essentials(manifest: Manifest) -> tuple[FieldChange, ...]:
     return tuple(FieldChange(path, None, value) for path, value in pairs)
 
 
+def _tokens_there(plan: Plan) -> dict[str, Any]:
+    """What was found of tokens in use; left out where a plan touches none, as in older records."""
+    found: dict[str, Any] = {}
+    if plan.held:
+        found["held"] = [dataclasses.asdict(token) for token in plan.held]
+    if plan.replaces:
+        found["replaces"] = dataclasses.asdict(plan.replaces)
+    return found
+
+
 def _digest(plan: Plan) -> str:
     bound = {
         "cluster": plan.cluster_uid,
@@ -182,6 +210,7 @@ def _digest(plan: Plan) -> str:
         "token": dataclasses.asdict(plan.token),
         "changes": [dataclasses.asdict(change) for change in plan.changes],
         "on_failure": dataclasses.asdict(plan.on_failure) if plan.on_failure else None,
+        **_tokens_there(plan),
     }
     canonical = json.dumps(bound, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()

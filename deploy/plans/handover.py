@@ -19,7 +19,7 @@ _DELETED = ("HorizontalPodAutoscaler", "PodDisruptionBudget")
 
 def left_behind(deployment: Manifest | None, wanted: Iterable[Manifest]) -> list[ObjectChange]:
     """The deletions of what the live Deployment's own spec made and the new one has no more."""
-    before = _spec_of(deployment)
+    before = spec_carried_by(deployment)
     if before is None:
         return []
     kept = {(item["kind"], item["metadata"]["name"]) for item in wanted}
@@ -30,7 +30,8 @@ def left_behind(deployment: Manifest | None, wanted: Iterable[Manifest]) -> list
     ]
 
 
-def _spec_of(deployment: Manifest | None) -> GatewaySpec | None:
+def spec_carried_by(deployment: Manifest | None) -> GatewaySpec | None:
+    """The spec from which this bot deployed it; None where there is none that can be read."""
     try:
         return spec_from_text(_annotation(deployment))
     except InvalidInput:
@@ -67,7 +68,7 @@ def without_account(objects: tuple[Manifest, ...], live: Manifest | None) -> tup
 
     Left out, it would come back: Kubernetes keeps it under the field's old name as well.
     """
-    before = _spec_of(live)
+    before = spec_carried_by(live)
     if before is None or before.auth.kind != "workloadIdentity":
         return objects
     return tuple(

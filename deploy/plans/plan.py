@@ -64,11 +64,31 @@ class WayBack:
     secret: str = ""
 
 
+@dataclass(frozen=True, order=True)
+class HeldToken:
+    """Whose token pods hold that run already: a gateway of an API Management instance, which is
+    empty where the settings have none."""
+
+    instance: str
+    gateway: str
+
+
+@dataclass(frozen=True)
+class ReplacedSecret:
+    """The Secret that the pods of a live Deployment take their token from; its content cannot
+    change."""
+
+    name: str
+    uid: str
+
+
 @dataclass(frozen=True)
 class Plan:
     """Everything a decision is about. `objects` are what is applied, the token Secret excluded.
 
-    Without `on_failure` a failed rollout is left as it is.
+    Without `on_failure` a failed rollout is left as it is. `held` are the tokens in running pods
+    that the plan sends elsewhere; `replaces` is what a new token takes the place of, None where no
+    Deployment is there whose token it could be.
     """
 
     spec: GatewaySpec
@@ -79,6 +99,8 @@ class Plan:
     findings: tuple[Finding, ...] = ()
     conflicts: tuple[OwnershipConflict, ...] = ()
     on_failure: WayBack | None = None
+    held: tuple[HeldToken, ...] = ()
+    replaces: ReplacedSecret | None = None
     digest: str = ""
 
     @property

@@ -2,31 +2,28 @@
 
 import dataclasses
 import datetime
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future
 
 from deploy import rules
 from deploy.access import Environment, environment_of
 from deploy.azure import ApimInstance, known_hosts
 from deploy.errors import GatewayBotError, NotFound
 from deploy.gateway import DEFAULT_REPOSITORY, GatewayRef
-from deploy.kube.api_errors import OwnershipConflicts
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.observed.history import serving
 from deploy.observed.inventory import spec_field
 from deploy.observed.pods import token_secret_of
-from deploy.observed.token_facts import secret_facts
-from deploy.plans.binding import Observed, build_plan
-from deploy.plans.handover import (
-    left_behind,
-    with_carried_spec,
-    with_live_replicas,
-    without_account,
-)
-from deploy.plans.plan import OwnershipConflict, Plan
-from deploy.plans.ports import as_taken, asked_for, conflicts_of, moved_ports, without_made_up
+from deploy.observed.references import secrets_of
+from deploy.observed.token_facts import may_hold_token, secret_facts
+from deploy.plans.binding import Observed, bound, build_plan
+from deploy.plans.dry_run import Merged, merge, wanted_objects
+from deploy.plans.handover import left_behind, with_live_replicas
+from deploy.plans.held import held_tokens
+from deploy.plans.others import other_owner
+from deploy.plans.plan import Plan, ReplacedSecret
+from deploy.plans.redirection import Redirection, redirections
 from deploy.plans.sign_in_needs import needs
 from deploy.rendering.manifests import render
 from deploy.rules.finding import Finding
@@ -36,15 +33,6 @@ from deploy.tokens.token import SecretFacts, new_token, plan_token
 from deploy.tokens.token_plan import TokenPlan
 
 _DAY = 24 * 3600
-_LIST_KEY = re.compile(r"\[([^\]]*)\]")
-
-
-@dataclass(frozen=True)
-class _Merged:
-    """What an object would become, and whose fields that would change."""
-
-    result: Manifest
-    conflicts: tuple[OwnershipConflict, ...] = ()
 
 
 class Planner:
@@ -93,14 +81,15 @@ class Planner:
         there = cluster.begin(lambda: cluster.check_namespace(namespace))
         uid = cluster.begin(cluster.uid)
         tags = cluster.begin(self._tags)
+        suspects = _suspects(cluster, spec)
         try:
             live = cluster.at_once([_reading(cluster, wanted) for wanted in outline])
         finally:
             # That the namespace is missing explains more than being refused to read in it.
             there.result()
         observed = {_key(wanted): found for wanted, found in zip(outline, live, strict=True)}
-        token, merged = self._decide(cluster, spec, action_id, observed, rotation)
-        wanted = _wanted(spec, token.secret, observed["Deployment", spec.ref.name])
+        token, merged, replaces = self._decide(cluster, spec, action_id, observed, rotation)
+        wanted = wanted_objects(spec, token.secret, observed["Deployment", spec.ref.name])
         becoming = [
             Observed(
                 item,
@@ -115,20 +104,32 @@ class Planner:
             observed=becoming,
             deletions=left_behind(observed["Deployment", spec.ref.name], wanted),
             token=token,
-            findings=(
-                # As the objects will be, with what others have put there.
-                *self.check(
-                    spec.ref,
-                    [each.merged for each in becoming],
-                    instance=spec.apim.instance,
-                    tags=tags.result(),
-                    token_days=token.seconds / _DAY if token.mint else None,
-                ),
-                *needs(spec, observed["Deployment", spec.ref.name]),
-            ),
             conflicts=[c for item in wanted for c in merged[_key(item)].conflicts],
             back_to=_back_to(cluster, spec, observed["Deployment", spec.ref.name]),
+            replaces=replaces,
         )
+        held = held_tokens(
+            cluster,
+            plan,
+            observed["Deployment", spec.ref.name],
+            [found for (kind, _), found in observed.items() if kind == "ConfigMap" and found],
+            self._instances,
+        )
+        findings = (
+            # As the objects will be, with what others have put there.
+            *self.check(
+                spec.ref,
+                [each.merged for each in becoming],
+                instance=spec.apim.instance,
+                tags=tags.result(),
+                token_days=token.seconds / _DAY if token.mint else None,
+                token_references=[name for name, found in suspects.items() if found.result()],
+                others_objects=_others_objects(cluster, plan, observed),
+                redirects=redirections(plan) if held else frozenset(),
+            ),
+            *needs(spec, observed["Deployment", spec.ref.name]),
+        )
+        plan = bound(dataclasses.replace(plan, findings=findings, held=held))
         undecidable = plan.denied or (plan.conflicts and not take_over)
         return dataclasses.replace(plan, digest="") if undecidable else plan
 
@@ -140,11 +141,14 @@ class Planner:
         instance: str,
         tags: Sequence[str],
         token_days: float | None = None,
+        token_references: Sequence[str] = (),
+        others_objects: Sequence[str] = (),
+        redirects: frozenset[Redirection] = frozenset(),
     ) -> tuple[Finding, ...]:
         """What the rules say of a gateway's objects, as those count where it is.
 
         `instance` is its API Management instance by name, empty where that cannot be told: then the
-        hosts of every instance are known. `token_days` is the lifetime of a token that is minted.
+        hosts of every instance are known. The rest is of what is planned, as in deploy.rules.Facts.
         """
         environment = environment_of(ref, self._environments)
         instances = [instance] if instance else self._instances
@@ -155,6 +159,9 @@ class Planner:
             instance=instance,
             endpoints=tuple(h for name in instances for h in known_hosts(self._instances, name)),
             repositories=self._repositories,
+            token_references=tuple(token_references),
+            others_objects=tuple(others_objects),
+            redirects=redirects,
         )
         today = self._clock().astimezone(datetime.UTC).date()
         return rules.check(
@@ -168,8 +175,8 @@ class Planner:
         action_id: str,
         observed: dict[tuple[str, str], Manifest | None],
         rotation: Rotation | None,
-    ) -> tuple[TokenPlan, dict[tuple[str, str], _Merged]]:
-        """The token's plan and every dry run.
+    ) -> tuple[TokenPlan, dict[tuple[str, str], Merged], ReplacedSecret | None]:
+        """The token's plan, every dry run, and the Secret whose token a new one replaces.
 
         Whether the token is kept is known only once its Secret is read; the dry runs do not wait
         for it, since it mostly is, and the Deployment's is repeated where it is not.
@@ -182,7 +189,7 @@ class Planner:
         # A rotation always has a new Secret; a deployment mostly keeps the one in use.
         if rotation is None and guess is not None and used:
             guess = used[0]
-        wanted = _wanted(spec, guess, deployment)
+        wanted = wanted_objects(spec, guess, deployment)
         reading = cluster.begin(
             lambda: cluster.get("Secret", spec.ref.namespace, used[0]) if used else None
         )
@@ -191,8 +198,8 @@ class Planner:
         facts = secret_facts(secret, used[1]) if secret and used else None
         if rotation is None:
             token = self._token(spec, action_id, facts)
-            if not token.mint and (other := self._other_service(deployment, spec)):
-                why = f"The token in use is of API Management instance {other}."
+            kept = token.secret is not None and not token.mint
+            if kept and (why := self._other_service(deployment, spec)):
                 token = new_token(spec, action_id, why)
             if used and secret is None and token.mint:
                 gone = f"The Secret that its pods read their token from, {used[0]}, is gone."
@@ -202,26 +209,32 @@ class Planner:
             token = rotated_token(spec, facts, layout_key, action_id, rotation)
         results = {_key(item): result for item, result in zip(wanted, merged, strict=True)}
         if token.secret != guess:
-            repeated = _wanted(spec, token.secret, deployment)
+            repeated = wanted_objects(spec, token.secret, deployment)
             again = next(m for m in repeated if m["kind"] == "Deployment")
-            results[_key(again)] = _merge(cluster, again, deployment)
-        return token, results
+            results[_key(again)] = merge(cluster, again, deployment)
+        fixed = token.mint and facts is not None and facts.immutable
+        replaces = ReplacedSecret(facts.name, facts.uid) if fixed and facts else None
+        return token, results, replaces
 
     def _token(self, spec: GatewaySpec, action_id: str, facts: SecretFacts | None) -> TokenPlan:
         return plan_token(spec=spec, now=self._clock(), live_secret=facts, action_id=action_id)
 
     def _other_service(self, deployment: Manifest | None, spec: GatewaySpec) -> str:
-        """The instance that the token in use is of, where that is not known to be the same service.
+        """Why the token in use is not kept: it is not known to be of the same service. Else empty.
 
         A token's text does not say it. Kept, it would be sent where those who govern it were not
         asked.
         """
         named = spec_field(deployment, "apim", "instance") if deployment else ""
-        if named in ("", spec.apim.instance):
-            return ""
+        if not named:
+            services = {instance.arm_id.lower() for instance in self._instances.values()}
+            unknown = "It is not known which API Management service the token in use is of."
+            return unknown if len(services) > 1 else ""
         before, after = self._instances.get(named), self._instances.get(spec.apim.instance)
         same = before and after and before.arm_id.lower() == after.arm_id.lower()
-        return "" if same else named
+        if named == spec.apim.instance or same:
+            return ""
+        return f"The token in use is of API Management instance {named}."
 
     def _tags(self) -> Sequence[str]:
         """What the registry has; a registry that does not answer must not stop a plan."""
@@ -231,17 +244,44 @@ class Planner:
             return ()
 
 
+def _suspects(cluster: Cluster, spec: GatewaySpec) -> dict[str, Future[bool]]:
+    """Each Secret that the pods are given beside their own token: whether it may hold a token too.
+
+    Rendered without a token, the pods lack the one place that is for it.
+    """
+    deployment = next(item for item in render(spec, None) if item["kind"] == "Deployment")
+    names = sorted(secrets_of(deployment["spec"]["template"]["spec"]))
+    return {name: cluster.begin(_suspecting(cluster, spec, name)) for name in names}
+
+
+def _suspecting(cluster: Cluster, spec: GatewaySpec, name: str) -> Callable[[], bool]:
+    return lambda: may_hold_token(cluster, spec.ref.namespace, name)
+
+
+def _others_objects(
+    cluster: Cluster, plan: Plan, observed: Mapping[tuple[str, str], Manifest | None]
+) -> list[str]:
+    """The existing objects that the plan changes and that are another's, with whose they are."""
+    ref = plan.spec.ref
+    changed = [
+        live
+        for change in plan.changes
+        if change.change == "update" and change.kind != "Deployment"
+        if (live := observed[change.kind, change.name]) is not None
+    ]
+    if not changed:
+        return []
+    deployments = cluster.list("Deployment", ref.namespace)
+    found = [(live, other_owner(live, ref.name, deployments)) for live in changed]
+    return [f"{' '.join(_key(live))} of {owner}" for live, owner in found if owner]
+
+
 def _back_to(cluster: Cluster, spec: GatewaySpec, deployment: Manifest | None) -> int:
     """The newest revision that serves, where the spec wants to go back to it; else 0."""
     if deployment is None or not spec.rollout.automatic_rollback:
         return 0
     sets = cluster.list("ReplicaSet", spec.ref.namespace)
     return next((found.number for found in serving(deployment, sets)), 0)
-
-
-def _wanted(spec: GatewaySpec, secret: str | None, live: Manifest | None) -> tuple[Manifest, ...]:
-    """The objects, as they go onto what runs."""
-    return with_carried_spec(without_account(render(spec, secret), live), spec, live)
 
 
 def _key(manifest: Manifest) -> tuple[str, str]:
@@ -253,35 +293,5 @@ def _reading(cluster: Cluster, wanted: Manifest) -> Callable[[], Manifest | None
     return lambda: cluster.get(wanted["kind"], metadata["namespace"], metadata["name"])
 
 
-def _merging(cluster: Cluster, wanted: Manifest, live: Manifest | None) -> Callable[[], _Merged]:
-    return lambda: _merge(cluster, wanted, live)
-
-
-def _merge(cluster: Cluster, wanted: Manifest, live: Manifest | None) -> _Merged:
-    moved = moved_ports(live, wanted)
-    asked = asked_for(wanted, moved)
-    owners = conflicts_of(wanted, moved)
-    try:
-        result = cluster.apply(asked, dry_run=True)
-    except OwnershipConflicts as conflict:
-        kind, name = _key(wanted)
-        owners += tuple(
-            OwnershipConflict(kind, name, manager, readable(path))
-            for manager, path in conflict.owners
-        )
-        result = cluster.apply(asked, dry_run=True, force=True)
-    result = without_made_up(result, live, wanted)
-    return _Merged(as_taken(result, moved), owners)
-
-
-def readable(path: str) -> str:
-    """A managed field's path as the diff writes paths.
-
-    `.spec.containers[name="gw"].image` becomes `spec.containers[gw].image`.
-    """
-    return _LIST_KEY.sub(lambda found: f"[{_values(found[1])}]", path).lstrip(".")
-
-
-def _values(keys: str) -> str:
-    values = [part.partition("=")[2] or part for part in keys.split(",")]
-    return "/".join(value.strip('"') for value in values)
+def _merging(cluster: Cluster, wanted: Manifest, live: Manifest | None) -> Callable[[], Merged]:
+    return lambda: merge(cluster, wanted, live)

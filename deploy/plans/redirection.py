@@ -45,11 +45,16 @@ _Leaf = tuple[str, Any, Any]
 def redirections(plan: Plan) -> frozenset[Redirection]:
     """What the plan changes of where the token is sent or held, for a gateway that runs already.
 
-    A Deployment that is created has no token yet: then one is minted.
+    A Deployment that is created has no token yet: then one is minted. A ConfigMap that was there
+    before it may be what other pods run on.
     """
-    if any(c.kind == "Deployment" and c.change == "create" for c in plan.changes):
-        return frozenset()
-    return frozenset(kind for change in plan.changes for kind in _touched(change))
+    created = any(c.kind == "Deployment" and c.change == "create" for c in plan.changes)
+    return frozenset(
+        kind
+        for change in plan.changes
+        if not created or (change.kind, change.change) == ("ConfigMap", "update")
+        for kind in _touched(change)
+    )
 
 
 def _touched(change: ObjectChange) -> Iterator[Redirection]:

@@ -8,7 +8,8 @@ from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.observed.history import owned_by, revision_of
 from deploy.observed.installed import deployment_of
-from deploy.observed.pods import token_secret_of
+from deploy.observed.pods import is_over, token_secret_of
+from deploy.observed.selecting import labelled
 from deploy.observed.token_facts import secret_facts
 from deploy.rendering.labels import marks, selector
 from deploy.specs.gateway_spec import GatewaySpec
@@ -36,7 +37,7 @@ def unneeded(
     put a token count.
     """
     current = _used(deployment["spec"]["template"])
-    needed = {current, *(_used({"spec": pod["spec"]}) for pod in pods)}
+    needed = {current, *(_used({"spec": pod["spec"]}) for pod in pods if not is_over(pod))}
     owned = [item for item in replica_sets if owned_by(item, deployment)]
     wanting = [item for item in owned if item["spec"].get("replicas")]
     needed |= {_used(item["spec"]["template"]) for item in wanting}
@@ -72,7 +73,7 @@ def collect(cluster: Cluster, spec: GatewaySpec, keep: str = "") -> Collected:
 
 def token_secrets(cluster: Cluster, spec: GatewaySpec) -> tuple[SecretFacts, ...]:
     """What is known of every token that this bot keeps for the gateway, in use or not."""
-    secrets = cluster.list("Secret", spec.ref.namespace, _selecting(marks(spec)))
+    secrets = cluster.list("Secret", spec.ref.namespace, labelled(marks(spec)))
     return tuple(secret_facts(item) for item in secrets if _has_token(item) and _is_of(item, spec))
 
 
@@ -93,15 +94,11 @@ def _found(cluster: Cluster, spec: GatewaySpec) -> Sequence[str]:
     sets, pods, secrets = cluster.at_once(
         [
             lambda: cluster.list("ReplicaSet", namespace),
-            lambda: cluster.list("Pod", namespace, _selecting(selector(spec))),
-            lambda: cluster.list("Secret", namespace, _selecting(marks(spec))),
+            lambda: cluster.list("Pod", namespace, labelled(selector(spec))),
+            lambda: cluster.list("Secret", namespace, labelled(marks(spec))),
         ]
     )
     return unneeded(deployment, sets, pods, [item for item in secrets if _is_of(item, spec)])
-
-
-def _selecting(labels: dict[str, str]) -> str:
-    return ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
 
 
 def _used(template: Manifest) -> str:

@@ -22,8 +22,9 @@ from deploy.rollouts.applying import Applier
 from deploy.rollouts.collecting import collect
 from deploy.rollouts.following import MARGIN, follow_through
 from deploy.rollouts.going_back import Before, bring_back, version_before
+from deploy.rollouts.reading_back import Changed, changed_since
 from deploy.rollouts.reasons import Reason, reason_of, recorded_reason
-from deploy.rollouts.verdicts import came_back, nothing_before, rolled_out, unfinished
+from deploy.rollouts.verdicts import came_back, changed, nothing_before, rolled_out, unfinished
 from deploy.rollouts.work import Work
 from deploy.specs.gateway_spec import GatewaySpec
 
@@ -60,7 +61,7 @@ class Deployer:
 
     def _execute(self, work: Work) -> Outcome:
         action, run = work.action, work.run
-        cluster = self._applier.cluster(action.ref).guarded(run.guard)
+        cluster = self._applier.cluster(action.ref).guarded(run.guard, run.unconfirmed)
         spec = action.plan.spec
         back = recorded_reason(action.steps)
         if back is not None:
@@ -81,6 +82,10 @@ class Deployer:
     def _follow(self, work: Work, cluster: Cluster, spec: GatewaySpec) -> Outcome:
         began = work.action.decided_at or time.time()
         progress = follow_through(work, cluster, spec, self._margin)
+        if progress.stale_since is None:
+            found = self._changed(work, cluster, spec, complete=progress.complete)
+            if found is not None:
+                return changed(found)
         if progress.complete:
             work.check()
             left_over = collect(cluster, spec).trouble
@@ -95,6 +100,18 @@ class Deployer:
         work.run.step(reason.cause, reason.text)
         return self._go_back(work, cluster, spec, reason)
 
+    def _changed(
+        self, work: Work, cluster: Cluster, spec: GatewaySpec, *, complete: bool
+    ) -> Changed | None:
+        """What somebody changed. Of a rollout that failed it need not be known: it ends as that."""
+        secret = work.action.plan.token.secret
+        try:
+            return work.patiently(lambda: changed_since(cluster, spec, secret, work.action))
+        except GatewayBotError:
+            if complete:
+                raise
+            return None
+
     def _may_go_back(self, action: Action, spec: GatewaySpec) -> bool:
         """Whether it was asked for, and this action made a new version at all."""
         return spec.rollout.automatic_rollback and action.plan.starts_pods
@@ -107,9 +124,9 @@ class Deployer:
         wanted = gateway.spec
         # A deployment may have changed the token alone.
         used = token_secret_of(gateway.deployment["spec"]["template"]["spec"])
-        failed = wanted == spec and (used[0] if used else None) == action.plan.token.secret
-        if failed and before is not None:
-            wanted = before.spec
+        secret = used[0] if used else None
+        if wanted == spec and secret == action.plan.token.secret and before is not None:
+            wanted, secret = before.spec, before.token_secret
             work.patiently(
                 lambda: bring_back(
                     cluster,
@@ -120,7 +137,12 @@ class Deployer:
                     force=takes_over(action.request),
                 )
             )
-        return came_back(wanted, follow_through(work, cluster, wanted, self._margin), reason)
+        progress = follow_through(work, cluster, wanted, self._margin)
+        if progress.stale_since is None:
+            found = work.patiently(lambda: changed_since(cluster, wanted, secret, action))
+            if found is not None:
+                return changed(found, back=True)
+        return came_back(wanted, progress, reason)
 
     def _before(self, work: Work, cluster: Cluster, deployment: Manifest) -> Before | None:
         """What was decided to go back to, while it can still be gone back to."""

@@ -2,6 +2,8 @@
 
 from deploy.kube.cluster import Cluster
 from deploy.observed.progress import Progress, progress_to_mapping
+from deploy.observed.selecting import labelled
+from deploy.rendering.labels import selector
 from deploy.rollouts.rollout import StopSignal, explain, follow
 from deploy.rollouts.work import Work
 from deploy.specs.gateway_spec import GatewaySpec
@@ -24,6 +26,7 @@ def follow_through(
     progress = follow(
         cluster,
         spec.ref,
+        chosen=labelled(selector(spec)),
         deadline=spec.rollout.progress_deadline + margin,
         on_progress=lambda p: work.run.progress(progress_to_mapping(p)),
         stop=stop or work.run.lost,

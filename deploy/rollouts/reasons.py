@@ -4,67 +4,41 @@ The cause is stored as the name of the step that begins to go back, so that a ru
 action after a crash knows it. Kubernetes' own words decide which it is, never ours.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 
 from deploy.actions.action import Step
+from deploy.observed.causes import Cause, cause_of, meaning_of
 from deploy.observed.progress import Progress
-
-
-class Cause(StrEnum):
-    """What made a rollout fail. The values are names of steps, found in stored actions.
-
-    `OTHER` is what nothing tells, and what was recorded before causes were.
-    """
-
-    IMAGE = "roll back: image"
-    CONFIGURATION = "roll back: configuration"
-    CRASH = "roll back: crash"
-    SCHEDULING = "roll back: scheduling"
-    QUOTA = "roll back: quota"
-    TOKEN_REFUSED = "roll back: token refused"
-    OTHER = "roll back"
-
-
-_BY_REASON: Mapping[str, Cause] = {
-    "ErrImageNeverPull": Cause.IMAGE,
-    "ErrImagePull": Cause.IMAGE,
-    "ImagePullBackOff": Cause.IMAGE,
-    "InvalidImageName": Cause.IMAGE,
-    "CreateContainerConfigError": Cause.CONFIGURATION,
-    "CreateContainerError": Cause.CONFIGURATION,
-    "RunContainerError": Cause.CONFIGURATION,
-    "ContainerCannotRun": Cause.CRASH,
-    "CrashLoopBackOff": Cause.CRASH,
-    "Error": Cause.CRASH,
-    "OOMKilled": Cause.CRASH,
-    "StartError": Cause.CRASH,
-    "Unschedulable": Cause.SCHEDULING,
-    "FailedCreate": Cause.QUOTA,
-}
 
 
 @dataclass(frozen=True)
 class Reason:
-    """Why a run goes back; `text` is a sentence, or empty where the cluster says nothing."""
+    """Why a run goes back; `text` is what the cluster says, or empty where it says nothing."""
 
     cause: Cause
     text: str
 
-
-def cause_of(reasons: Collection[str]) -> Cause:
-    """The cause by Kubernetes' reasons; of several, the one that Cause names first. Pure."""
-    found = {_BY_REASON.get(reason, Cause.OTHER) for reason in reasons}
-    return next((cause for cause in Cause if cause in found), Cause.OTHER)
+    @property
+    def told(self) -> str:
+        """What it means, and the cluster's own words."""
+        return f"{meaning_of(self.cause)} {self.text}".strip()
 
 
 def reason_of(progress: Progress) -> Reason:
-    """What keeps a rollout from getting on, as far as the cluster says."""
-    text, *more = progress.trouble or ("",)
+    """What keeps a rollout from getting on, as far as the cluster says: of several troubles that
+    whose cause Cause names first, and where there is none the newest warning about a pod."""
+    order = list(Cause)
+    found = sorted(
+        zip(progress.causes, progress.trouble, strict=True), key=lambda e: order.index(e[0])
+    )
+    if not found:
+        told = [pod.event for pod in progress.pods if pod.updated and not pod.ready and pod.event]
+        found = [(cause_of(text.partition(":")[0], text), text) for text in told[:1]]
+    (cause, text), *more = found or [(Cause.OTHER, "")]
     if more:
         text = f"{text} ({len(more)} more like it or beside it.)"
-    return Reason(cause_of(progress.reasons), text)
+    return Reason(cause, text)
 
 
 def recorded_reason(steps: Iterable[Step]) -> Reason | None:

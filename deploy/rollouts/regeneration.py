@@ -20,7 +20,8 @@ from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.observed import inventory, sign_in
 from deploy.observed.installed import installed
-from deploy.observed.pods import token_secret_of
+from deploy.observed.pods import is_over, token_secret_of
+from deploy.observed.selecting import chosen_by
 from deploy.observed.token_facts import read_one
 from deploy.plans.binding import build_plan
 from deploy.plans.plan import FieldChange, ObjectChange, Plan
@@ -284,10 +285,11 @@ def _named_by(deployment: Manifest) -> str:
 
 def _held_by_pods(cluster: Cluster, gateway: CachedGateway) -> list[TokenHolder]:
     ref = gateway.ref
-    selected = gateway.deployment["spec"]["selector"].get("matchLabels") or {}
-    chosen = ",".join(f"{name}={value}" for name, value in sorted(selected.items()))
+    chosen = chosen_by(gateway.deployment)
     found = []
     for pod in cluster.list("Pod", ref.namespace, label_selector=chosen):
+        if is_over(pod):
+            continue
         used = token_secret_of(pod["spec"])
         name = pod["metadata"]["name"]
         if used is None:

@@ -13,6 +13,7 @@ from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.observed.installed import Installed, installed
 from deploy.observed.pods import token_secret_of
+from deploy.observed.selecting import labelled
 from deploy.plans.binding import build_plan
 from deploy.plans.plan import ObjectChange, Plan
 from deploy.rendering.labels import marks, selector
@@ -91,7 +92,7 @@ class Remover:
         found = self._clusters.get(ref.cluster)
         if found is None:
             raise NotFound(f"Cluster “{ref.cluster}” is no longer in the bot's settings.")
-        cluster = found.guarded(run.guard)
+        cluster = found.guarded(run.guard, run.unconfirmed)
         if work.patiently(cluster.uid) != action.plan.cluster_uid:
             return _another_cluster(ref)
         if not deleted.begun:
@@ -116,7 +117,7 @@ class Remover:
     def _wait(self, work: Work, cluster: Cluster, spec: GatewaySpec) -> int:
         """How many pods are left when there are none, or after a while."""
         end = time.monotonic() + self._pods_seconds
-        chosen = ",".join(f"{key}={value}" for key, value in selector(spec).items())
+        chosen = labelled(selector(spec))
         while True:
             left = len(
                 work.patiently(

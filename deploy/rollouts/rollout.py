@@ -115,17 +115,19 @@ def follow(
     cluster: Cluster,
     ref: GatewayRef,
     *,
+    chosen: str,
     deadline: float,
     on_progress: Callable[[Progress], None],
     stop: StopSignal,
 ) -> Progress:
     """Watch the rollout until it is complete, has failed, or has not got on for `deadline` seconds.
 
-    `on_progress` is called for each change. While the cluster cannot be asked, what was last known
-    stays, with `stale_since` set. Returns early with what is known when `stop` is set. NotFound
-    when the Deployment is deleted meanwhile; Refused when it may not be watched.
+    `chosen` is the label selector of its pods. `on_progress` is called for each change. While the
+    cluster cannot be asked, what was last known stays, with `stale_since` set. Returns early with
+    what is known when `stop` is set. NotFound when the Deployment is deleted meanwhile; Refused
+    when it may not be watched.
     """
-    with _watching(cluster, ref) as news:
+    with _watching(cluster, ref, chosen) as news:
         view = _View()
         last: Progress | None = None
         moved = time.monotonic()
@@ -240,15 +242,14 @@ class _News:
 
 
 @contextlib.contextmanager
-def _watching(cluster: Cluster, ref: GatewayRef) -> Iterator[_News]:
+def _watching(cluster: Cluster, ref: GatewayRef, chosen: str) -> Iterator[_News]:
     news = _News()
-    name, labels = f"metadata.name={ref.name}", f"app={ref.name}"
     watches = {
         kind: cluster.watch(
             kind,
             ref.namespace,
-            field_selector=name if kind == "Deployment" else "",
-            label_selector="" if kind == "Deployment" else labels,
+            field_selector=f"metadata.name={ref.name}" if kind == "Deployment" else "",
+            label_selector="" if kind == "Deployment" else chosen,
             silence=_SILENCE,
         )
         for kind in _KINDS
@@ -318,7 +319,9 @@ def _last_lines(cluster: Cluster, ref: GatewayRef, pod: PodProgress) -> str:
     """Of the run that ended where there was one, else of the present one; empty where none is."""
     for previous in (True, False) if pod.restarts else (False,):
         try:
-            text = cluster.logs(ref.namespace, pod.name, tail=_LOG_LINES, previous=previous)
+            text = cluster.logs(
+                ref.namespace, pod.name, pod.container, tail=_LOG_LINES, previous=previous
+            )
         except GatewayBotError:
             continue
         if text.strip():

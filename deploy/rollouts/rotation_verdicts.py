@@ -4,9 +4,10 @@ import datetime
 
 from deploy.actions.action import Outcome, State
 from deploy.errors import GatewayBotError, Unavailable
+from deploy.observed.causes import Cause
 from deploy.observed.progress import Progress
 from deploy.rollouts.collecting import Collected
-from deploy.rollouts.reasons import Cause, Reason, reason_of
+from deploy.rollouts.reasons import Reason, reason_of
 from deploy.rollouts.verdicts import serving, span
 from deploy.rollouts.verification import Answer, Judged
 from deploy.times import minute
@@ -29,7 +30,7 @@ def stuck(progress: Progress) -> Reason:
     """Why to go back: the rollout did not finish."""
     reason = reason_of(progress)
     text = f"Only {progress.ready} of {progress.desired} pods got ready with the new token."
-    return Reason(reason.cause, f"{text} {reason.text}".strip())
+    return Reason(reason.cause, f"{text} {reason.told}".strip())
 
 
 def rotated(
@@ -42,7 +43,7 @@ def rotated(
     seconds: float,
 ) -> Outcome:
     """Every pod runs with the new token, and nothing speaks against Azure taking it."""
-    proof = "Azure takes it" if judged.answer is Answer.PROVEN else "Nothing shows a refusal"
+    proof = "Azure accepts it" if judged.answer is Answer.PROVEN else "Nothing shows a refusal"
     meaning = [
         f"{proof}: {judged.evidence}.",
         f"Made with the {token.key} key{_until(expires_at)}.",
@@ -61,7 +62,7 @@ def nothing_runs(token: TokenPlan) -> Outcome:
     return Outcome(
         State.SUCCEEDED,
         "The new token is in place, and no pod runs that could try it",
-        f"So nothing shows whether Azure takes it. Secret {token.previous} is kept.",
+        f"So nothing shows whether Azure accepts it. Secret {token.previous} is kept.",
     )
 
 
@@ -69,7 +70,7 @@ def unverified(token: TokenPlan, evidence: str) -> Outcome:
     """It is rolled out, and what there is to see decides nothing."""
     return Outcome(
         State.UNKNOWN,
-        "The new token is rolled out, but nothing shows whether Azure takes it.",
+        "The new token is rolled out, but nothing shows whether Azure accepts it.",
         f"What is seen: {evidence}. Nothing was taken back and nothing deleted: Secret "
         f"{token.previous} is kept.",
         "Look at the gateway's status; rotating again is safe.",

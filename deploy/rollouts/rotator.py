@@ -21,9 +21,10 @@ from deploy.rollouts import rotation_verdicts as verdicts
 from deploy.rollouts.applying import Applier
 from deploy.rollouts.collecting import collect
 from deploy.rollouts.following import MARGIN, follow_through
+from deploy.rollouts.reading_back import changed_since
 from deploy.rollouts.reasons import Reason, recorded_reason
 from deploy.rollouts.rollout import apply_deployment
-from deploy.rollouts.verdicts import unfinished
+from deploy.rollouts.verdicts import changed, unfinished
 from deploy.rollouts.verification import Answer, Observer, Observing
 from deploy.rollouts.work import Work
 from deploy.specs.gateway_spec import GatewaySpec
@@ -59,7 +60,7 @@ class Rotator:
 
     def _execute(self, work: Work) -> Outcome:
         action, run = work.action, work.run
-        cluster = self._applier.cluster(action.ref).guarded(run.guard)
+        cluster = self._applier.cluster(action.ref).guarded(run.guard, run.unconfirmed)
         turn = _Turn(
             work,
             cluster,
@@ -80,9 +81,12 @@ class Rotator:
             progress = follow_through(work, cluster, turn.spec, self._margin, refusals)
         if refusals.evidence:
             return self._go_back(turn, verdicts.refused(refusals.evidence))
+        if progress.stale_since is not None:
+            return unfinished(turn.spec, progress, turn.seconds)
+        found = work.patiently(lambda: changed_since(cluster, turn.spec, turn.new, action))
+        if found is not None:
+            return changed(found)
         if not progress.complete:
-            if progress.stale_since is not None:
-                return unfinished(turn.spec, progress, turn.seconds)
             return self._stuck(turn, progress)
         return self._verify(turn, observer, progress)
 
@@ -90,7 +94,7 @@ class Rotator:
         run = turn.work.run
         if progress.desired == 0:
             return verdicts.nothing_runs(turn.token)
-        run.step("verify", "Looking whether Azure takes the new token")
+        run.step("verify", "Checking whether Azure accepts the new token")
         judged = observer.watch(run.lost)
         if judged.answer is Answer.DENIED:
             return self._go_back(turn, verdicts.refused(judged.evidence))
@@ -134,6 +138,10 @@ class Rotator:
                 )
             )
             progress = follow_through(work, cluster, spec, self._margin)
+            if progress.stale_since is None:
+                found = work.patiently(lambda: changed_since(cluster, spec, before, work.action))
+                if found is not None:
+                    return changed(found, back=True)
             if not progress.complete:
                 return verdicts.not_back(turn.token, reason, progress)
             seen = Observer(cluster, spec, before, self._observing).look()

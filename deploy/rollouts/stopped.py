@@ -4,30 +4,28 @@ Stopping goes back on nothing. So whoever decides what comes next must know what
 was not, and what Kubernetes still carries out. What cannot be read is said to be unknown.
 """
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from deploy.actions.action import Action, Outcome, State
-from deploy.annotations import ACTION_ANNOTATION, SPEC_ANNOTATION
-from deploy.errors import GatewayBotError, NotFound, Unavailable
+from deploy.annotations import SPEC_ANNOTATION
+from deploy.errors import GatewayBotError, NotFound
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
-from deploy.observed.inventory import container_of
-from deploy.observed.pods import is_ready, token_secret_of
+from deploy.observed.pods import token_secret_of
 from deploy.observed.progress import progress_of
+from deploy.observed.selecting import labelled
 from deploy.plans.diff import is_made
 from deploy.plans.plan import ObjectChange, Plan
 from deploy.rendering.labels import selector
+from deploy.rollouts.live_state import annotations, ready_pods, wanted, within, written_by
 from deploy.rollouts.regeneration import ASK
 from deploy.specs.annotation import says
 
 READ_SECONDS = 2.0
 """Who waits behind a stopped action waits for this too."""
 _STOPPED = "Stopped. Nothing more is written."
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ class Leftovers:
         cluster = self._clusters.get(ref.cluster)
         if cluster is None:
             raise NotFound(f"Cluster “{ref.cluster}” is no longer in the bot's settings.")
-        chosen = ",".join(f"{key}={value}" for key, value in selector(plan.spec).items())
+        chosen = labelled(selector(plan.spec))
         names = [name for name in (plan.token.secret, plan.token.previous) if name]
         every = [(c.kind, c.name) for c in plan.changes] + [("Secret", name) for name in names]
         wanted: list[Callable[[], Any]] = [
@@ -88,7 +86,7 @@ class Leftovers:
                 for kind, name in [("Deployment", ref.name), *every]
             ),
         ]
-        uid, sets, pods, deployment, *objects = _within(self._seconds, cluster, wanted)
+        uid, sets, pods, deployment, *objects = within(self._seconds, cluster, wanted)
         if uid != plan.cluster_uid:
             raise NotFound(f"“{ref.cluster}” is another cluster than when this was decided on.")
         changed = zip(plan.changes, objects[: len(plan.changes)], strict=True)
@@ -100,7 +98,7 @@ def rollout_left(plan: Plan, left: Left, action_id: str) -> Outcome:
     """What a stopped deployment, or a change that is one, has left. Pure."""
     meaning = (
         _deployment(plan, left, action_id),
-        _pods(left.pods),
+        ready_pods(left.deployment, left.replica_sets, left.pods, action_id),
         _objects(left, action_id),
         _new_token(plan, left, action_id),
         _previous_token(plan, left),
@@ -168,7 +166,7 @@ def unread(action: Action, error: GatewayBotError) -> Outcome:
 
 
 def _how_far(left: Left, action_id: str) -> str:
-    if left.deployment is None or _written_by(left.deployment) != action_id:
+    if left.deployment is None or written_by(left.deployment) != action_id:
         return "Stopped before the Deployment was written."
     if progress_of(left.deployment, left.replica_sets, left.pods).complete:
         return "Stopped after the Deployment was rolled out."
@@ -179,40 +177,21 @@ def _deployment(plan: Plan, left: Left, action_id: str) -> str:
     live, ref = left.deployment, plan.spec.ref
     if live is None:
         return f"There is no Deployment {ref.name} in {ref.cluster}/{ref.namespace}."
-    used = token_secret_of(live["spec"]["template"]["spec"])
-    holds = f"{_counted(int(live['spec'].get('replicas', 1)), 'replica')} of {_image(live)}"
-    token = f", token from Secret {used[0]}" if used else ""
-    if _written_by(live) != action_id:
+    if written_by(live) != action_id:
         how = "was not written by this action"
     elif _is_as_planned(plan, live):
         how = "was written by this action"
     else:
         how = "was written by this action to go back after a failure"
-    return f"Deployment {ref.name} {how}: {holds}{token}."
+    return f"Deployment {ref.name} {how}: {wanted(live)}."
 
 
 def _is_as_planned(plan: Plan, live: Manifest) -> bool:
     used = token_secret_of(live["spec"]["template"]["spec"])
     return (
-        says(_annotations(live).get(SPEC_ANNOTATION, ""), plan.spec)
+        says(annotations(live).get(SPEC_ANNOTATION, ""), plan.spec)
         and (used[0] if used else None) == plan.token.secret
     )
-
-
-def _pods(pods: Sequence[Manifest]) -> str:
-    """How many are ready, by version and Secret."""
-    there = [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
-    ending = len(pods) - len(there)
-    groups: dict[str, list[bool]] = {}
-    for pod in there:
-        used = token_secret_of(pod["spec"])
-        token = f" and Secret {used[0]}" if used else ""
-        groups.setdefault(f"{_version(pod)}{token}", []).append(is_ready(pod))
-    said = [f"{sum(ready)} of {len(ready)} with {name}" for name, ready in sorted(groups.items())]
-    parts = [f"Pods ready: {'; '.join(said)}." if said else "No pod of it runs."]
-    if ending:
-        parts.append(f"{_counted(ending, 'pod')} still {'ends' if ending == 1 else 'end'}.")
-    return " ".join(parts)
 
 
 def _objects(left: Left, action_id: str) -> str:
@@ -220,7 +199,7 @@ def _objects(left: Left, action_id: str) -> str:
     made = [change for change, live in others if is_made(change, live)]
     not_made = [change for change, live in others if not is_made(change, live)]
     parts = [_listed("Changes made", made), _listed("Changes not made", not_made)]
-    before = left.deployment is not None and _written_by(left.deployment) != action_id
+    before = left.deployment is not None and written_by(left.deployment) != action_id
     if before and any(change.kind == "ConfigMap" for change in made):
         parts.append("Pods that start from now on read the changed ConfigMap.")
     return " ".join(part for part in parts if part)
@@ -231,7 +210,7 @@ def _new_token(plan: Plan, left: Left, action_id: str) -> str:
     if not plan.token.mint or not name:
         return ""
     secret = left.secrets[name]
-    if secret is None or _written_by(secret) != action_id:
+    if secret is None or written_by(secret) != action_id:
         return "No new token was put on the cluster."
     users = [pod["spec"] for pod in left.pods]
     if left.deployment is not None:
@@ -258,41 +237,7 @@ def _listed(title: str, changes: Sequence[ObjectChange]) -> str:
     return f"{title}: {', '.join(f'{change.kind} {change.name}' for change in changes)}."
 
 
-def _image(item: Manifest) -> str:
-    return str(container_of(item).get("image", "an unknown image"))
-
-
-def _version(pod: Manifest) -> str:
-    image = _image({"spec": {"template": pod}})
-    return image.rpartition("/")[2].partition(":")[2] or image
-
-
-def _written_by(item: Manifest) -> str:
-    return str(_annotations(item).get(ACTION_ANNOTATION, ""))
-
-
-def _annotations(item: Manifest) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = item["metadata"].get("annotations") or {}
-    return found
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
 def _getting(
     cluster: Cluster, namespace: str, kind: str, name: str
 ) -> Callable[[], Manifest | None]:
     return lambda: cluster.get(kind, namespace, name)
-
-
-def _within(seconds: float, cluster: Cluster, calls: Sequence[Callable[[], T]]) -> list[T]:
-    """The results of calls that read, all together. Unavailable when they take longer."""
-    end = time.monotonic() + seconds
-    running = [cluster.begin(call) for call in calls]
-    try:
-        return [future.result(max(0.0, end - time.monotonic())) for future in running]
-    except TimeoutError:
-        raise Unavailable(
-            f"Cluster “{cluster.name}” did not answer within {seconds:.0f} s."
-        ) from None

@@ -1,24 +1,19 @@
 """How a deployment ended, in words: what happened, what it means now, what to do next."""
 
 import dataclasses
-from collections.abc import Mapping
+import json
 
 from deploy.actions.action import Outcome, State
+from deploy.masking import masked
+from deploy.observed.causes import remedy_of
 from deploy.observed.progress import Progress
-from deploy.plans.plan import Plan
-from deploy.rollouts.reasons import Cause, Reason, reason_of
+from deploy.plans.plan import FieldChange, Plan
+from deploy.rollouts.reading_back import Changed
+from deploy.rollouts.reasons import Reason, reason_of
 from deploy.specs.gateway_spec import GatewaySpec
 
-_REMEDIES: Mapping[Cause, str] = {
-    Cause.IMAGE: "Check that the tag exists and that the nodes may pull it, then deploy a tag that "
-    "works.",
-    Cause.CONFIGURATION: "A Secret or ConfigMap that the pods read is missing or wrong; deploy "
-    "again to renew it.",
-    Cause.CRASH: "Read the pods' last log lines; deploy the previous version, or give it more "
-    "memory.",
-    Cause.SCHEDULING: "Ask for less CPU and memory or fewer replicas, or have nodes added.",
-    Cause.QUOTA: "Ask for less, or have the namespace's quota raised.",
-}
+_FIELDS = 3
+_LONGEST_VALUE = 80
 _NO_HINT = (
     "Look at the pods with `kubectl describe`; pods that run but do not get ready often cannot "
     "load their configuration from Azure."
@@ -73,9 +68,41 @@ def unfinished(spec: GatewaySpec, progress: Progress, seconds: float) -> Outcome
         State.FAILED,
         f"The rollout did not finish: {progress.ready} of {progress.desired} pods ready after "
         f"{span(seconds)}.",
-        f"{reason.text} {serving(progress)}".strip(),
+        f"{reason.told} {serving(progress)}".strip(),
         _remedy(reason),
     )
+
+
+def changed(found: Changed, *, back: bool = False) -> Outcome:
+    """Somebody else changed the Deployment after it was applied, and the rollout was theirs; `back`
+    says that it had gone back automatically."""
+    by = " and ".join(found.by) or "somebody"
+    said = "; ".join(_wanted(field) for field in found.fields[:_FIELDS])
+    more = len(found.fields) - _FIELDS
+    others = f"; and {more} more" if more > 0 else ""
+    return Outcome(
+        State.FAILED,
+        f"{by} changed it meanwhile: {said}{others}.",
+        "The plan did not work out, so the previous version was applied again, and what runs now "
+        "is not that."
+        if back
+        else "The plan was applied, and what runs now is not what it wanted.",
+        "Settle with whoever that is who owns the gateway, then deploy again.",
+    )
+
+
+def _wanted(field: FieldChange) -> str:
+    before, _, name = field.path.rpartition(".")
+    if name in ("name", "value"):
+        # Of what, stands before it.
+        name = f"{before.rpartition('.')[2]}.{name}"
+    return f"{name} wanted {_value(field.new)}, now {_value(field.old)}"
+
+
+def _value(value: object) -> str:
+    if value is None:
+        return "absent"
+    return masked(value if isinstance(value, str) else json.dumps(value), _LONGEST_VALUE)
 
 
 def nothing_before(outcome: Outcome) -> Outcome:
@@ -89,19 +116,19 @@ def came_back(before: GatewaySpec, progress: Progress, reason: Reason) -> Outcom
     stuck = f"The rollout did not finish, so {before.tag} is"
     if progress.complete:
         pods = f"{progress.ready} of {progress.desired} pods ready"
-        return Outcome(State.FAILED, f"{stuck} back: {pods}.", reason.text, _remedy(reason))
+        return Outcome(State.FAILED, f"{stuck} back: {pods}.", reason.told, _remedy(reason))
     if progress.stale_since is not None:
         return Outcome(
             State.UNKNOWN,
             f"{stuck} to come back, but cluster “{before.ref.cluster}” has not answered since.",
-            reason.text,
+            reason.told,
             "Look at the gateway's status once the cluster answers again.",
         )
     now = reason_of(progress)
     return Outcome(
         State.FAILED,
         f"{stuck} to come back, which has not finished either.",
-        " ".join(part for part in (reason.text, now.text, serving(progress)) if part),
+        " ".join(part for part in (reason.told, now.told, serving(progress)) if part),
         _remedy(now),
     )
 
@@ -131,4 +158,4 @@ def serving(progress: Progress) -> str:
 
 
 def _remedy(reason: Reason) -> str:
-    return _REMEDIES.get(reason.cause, _NO_HINT)
+    return remedy_of(reason.cause) or _NO_HINT

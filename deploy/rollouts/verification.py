@@ -18,7 +18,8 @@ from deploy.health.evidence import ASKED, Asked, heartbeats
 from deploy.health.heartbeat import Heartbeat, PodHeartbeat, heartbeat_of_pods
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
-from deploy.observed.pods import token_secret_of
+from deploy.observed.pods import is_over, token_secret_of
+from deploy.observed.selecting import labelled
 from deploy.rendering.labels import selector
 from deploy.retry import RunLost
 from deploy.specs.gateway_spec import GatewaySpec
@@ -175,7 +176,7 @@ class Observer:
             return Judged(Answer.UNDECIDED, error.happened.rstrip("."))
 
     def _pods(self) -> list[Manifest]:
-        chosen = ",".join(f"{key}={value}" for key, value in selector(self._spec).items())
+        chosen = labelled(selector(self._spec))
         return self._cluster.list("Pod", self._spec.ref.namespace, label_selector=chosen)
 
 
@@ -193,4 +194,5 @@ class Refusals:
 
 def _reads(pod: Manifest, secret: str) -> bool:
     used = token_secret_of(pod["spec"])
-    return used is not None and used[0] == secret and not pod["metadata"].get("deletionTimestamp")
+    ending = pod["metadata"].get("deletionTimestamp") or is_over(pod)
+    return used is not None and used[0] == secret and not ending

@@ -6,7 +6,7 @@ from typing import TypeVar
 from deploy.actions.action import Action, Outcome, State
 from deploy.actions.executor import Run
 from deploy.errors import GatewayBotError, NotFound, Unavailable
-from deploy.retry import RunLost, patiently
+from deploy.retry import HELD_SECONDS, RunLost, patiently
 
 APPLY = "apply"
 TOKEN = "token"
@@ -41,8 +41,10 @@ class Work:
             raise RunLost
 
     def patiently(self, call: Callable[[], T]) -> T:
-        """Repeat an idempotent call while a service does not answer, within the bound."""
-        return patiently(call, self.run.lost, self._patience)
+        """Repeat an idempotent call while a service does not answer, within the bound; once it was
+        applied, also what is refused."""
+        refused = HELD_SECONDS if self.applied or self.applying else 0.0
+        return patiently(call, self.run.lost, self._patience, refused=refused)
 
     def failure(self, error: GatewayBotError) -> Outcome:
         """How it ended when something refused, with what has been changed until then.

@@ -2,7 +2,7 @@
 
 import re
 
-from deploy.rules.reading import at, mapping, whole
+from deploy.rules.reading import at, mapping, mappings, text, whole
 from deploy.rules.rule import (
     ENTRA,
     MIGRATION,
@@ -20,6 +20,12 @@ _ENDPOINT = "config.service.endpoint"
 _CLIENT_SECRET = "config.service.auth.azureAd.clientSecret"
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY")
 _PASSWORD = re.compile(r"://[^/@\s:]*:[^/@\s]+@")
+_HOST = re.compile(
+    r"(https://)?(?!-)[a-z0-9-]{1,63}(\.(?!-)[a-z0-9-]{1,63}){0,9}\.?(:[0-9]{1,5})?/?"
+)
+_AUDIENCE = "config.service.auth.tokenAudience"
+_SOVEREIGN = (".azure-api.cn", ".azure-api.us")
+"""The hosts of API Management in China and for the US Government (Microsoft's settings reference)."""
 _GROUP = 1001
 _AUTHORITY_USERS = (0, 1001)
 _LONGEST_DAYS = 30
@@ -27,6 +33,38 @@ _LONGEST_DAYS = 30
 
 def _endpoint(view: GatewayView) -> str:
     return view.settings.get(_ENDPOINT, "").lower()
+
+
+def _is_wrong(view: GatewayView) -> bool:
+    """Whether an endpoint has no host, or more than one; the retired one is told apart."""
+    endpoint = _endpoint(view).strip()
+    if not endpoint or _is_retired(view):
+        return False
+    return _HOST.fullmatch(endpoint) is None
+
+
+def _is_retired(view: GatewayView) -> bool:
+    return ".management." in _endpoint(view) or "/subscriptions/" in _endpoint(view)
+
+
+def _lacks_audience(view: GatewayView) -> bool:
+    host = _endpoint(view).removeprefix("https://").partition(":")[0].rstrip("/")
+    return bool(view.auth) and host.endswith(_SOVEREIGN) and view.lacks(_AUDIENCE)
+
+
+def _lacks_socket(view: GatewayView) -> bool:
+    if view.settings.get("telemetry.logs.local", "").lower() != "localsyslog":
+        return False
+    path = view.settings.get("telemetry.logs.local.localsyslog.endpoint", "")
+    names = {
+        mount.get("name")
+        for mount in mappings(view.container.get("volumeMounts"))
+        if path.startswith(text(mount.get("mountPath")) or "/")
+    }
+    return not any(
+        volume.get("name") in names and "hostPath" in volume
+        for volume in mappings(view.pod.get("volumes"))
+    )
 
 
 def _holds_credential(view: GatewayView) -> bool:
@@ -101,11 +139,21 @@ CONFIGURATION: tuple[Rule, ...] = (
         "retired-endpoint",
         "warning",
         "deny",
-        lambda view: ".management." in _endpoint(view) or "/subscriptions/" in _endpoint(view),
+        _is_retired,
         "The endpoint is that of the first configuration service, which has ended.",
         "Microsoft ended it on 2023-10-01; version 2 asks <service>.configuration.azure-api.net.",
         "Set config.service.endpoint to <service>.configuration.azure-api.net.",
         MIGRATION,
+    ),
+    Rule(
+        "wrong-endpoint",
+        "warning",
+        "deny",
+        _is_wrong,
+        "The endpoint is not the name of a host.",
+        "config.service.endpoint takes a host, without a path.",
+        "Set config.service.endpoint to <service>.configuration.azure-api.net.",
+        SETTINGS,
     ),
     Rule(
         "certificate-unchecked",
@@ -181,6 +229,18 @@ CONFIGURATION: tuple[Rule, ...] = (
         ENTRA,
     ),
     Rule(
+        "sovereign-audience",
+        "warning",
+        "deny",
+        _lacks_audience,
+        "The gateway asks Entra ID for a token of the public cloud, not of its own.",
+        "config.service.auth.tokenAudience is https://azure-api.net/configuration where nothing "
+        "is set; China's is https://azure-api.cn/configuration, the US Government's "
+        "https://azure-api.us/configuration.",
+        "Set auth.tokenAudience to that of its cloud.",
+        SETTINGS,
+    ),
+    Rule(
         "ca-user",
         "warning",
         "warning",
@@ -201,6 +261,28 @@ CONFIGURATION: tuple[Rule, ...] = (
         "Set logs.level to info, or to warn under load.",
         PRODUCTION,
         {"logs": {"level": "info"}},
+    ),
+    Rule(
+        "syslog-socket",
+        "info",
+        "warning",
+        _lacks_socket,
+        "Logs go to a syslog socket that the pods do not have.",
+        "With telemetry.logs.local localsyslog the gateway writes to a socket of its node, which "
+        "must be mounted.",
+        "Mount it with a hostPath volume, or set logs.local.type to rfc5424.",
+        SETTINGS,
+    ),
+    Rule(
+        "ingress-controller",
+        "info",
+        "warning",
+        lambda view: view.is_on("k8s.ingress.enabled"),
+        "The gateway acts as an ingress controller, which is experimental.",
+        "Azure's support does not cover it; it also needs the token of its service account, "
+        "which this bot's deployments do not mount.",
+        "Set k8s.ingress.enabled to false, and put an ingress controller before the gateway.",
+        SETTINGS,
     ),
     Rule(
         "no-logs",

@@ -41,8 +41,8 @@ class Rule:
     """One line of the table: when it strikes, how badly, and what a person is told.
 
     `patch` goes over a spec's mapping and ends the finding; only where it can do no harm. `line` is
-    the line of the settings that ends it. What is `binding` no settings of an environment make
-    milder: it guards a token that other environments govern too.
+    the line of the settings that ends it, or names what was found. What is `binding` no settings of an environment make
+    milder: it guards tokens that other environments govern too.
     """
 
     id: str
@@ -58,7 +58,7 @@ class Rule:
     binding: bool = False
 
     def remedy(self, view: GatewayView) -> str:
-        """What to do, with the line of the settings where there is one."""
+        """What to do, with the line where there is one."""
         return f"{self.fix} {self.line(view)}" if self.line else self.fix
 
     def usual(self, production: bool) -> Severity:

@@ -1,4 +1,5 @@
-"""Rules on who gets the gateway's token: the host it is sent to, the image that holds it.
+"""Rules on who gets a gateway's token: the host it is sent to, the image and the pods that hold it,
+and the objects that decide on these.
 
 A token is good wherever its gateway runs, so what these rules guard is not only the place where a
 change is asked for. They are the same in every environment.
@@ -8,7 +9,7 @@ from collections.abc import Iterable
 
 from deploy.azure import host_of
 from deploy.images import repository_of
-from deploy.rules.rule import OVERVIEW, SETTINGS, TOKEN, Rule
+from deploy.rules.rule import OVERVIEW, SECRETS, SETTINGS, TOKEN, Rule
 from deploy.rules.view import GatewayView
 
 _ENDPOINT = "config.service.endpoint"
@@ -36,12 +37,22 @@ def _unknown(found: Iterable[str], known: Iterable[str]) -> list[str]:
     return sorted(set(found) - set(known))
 
 
+def _is_sent(view: GatewayView) -> bool:
+    """Whether the plan sends a token to the endpoint: a new one, or one that pods hold already."""
+    return view.facts.mints or "endpoint" in view.facts.redirects
+
+
+def _is_given(view: GatewayView) -> bool:
+    """Whether the plan gives a token to the image: a new one, or a kept one to another image."""
+    return view.facts.mints or ("image" in view.facts.redirects and view.uses_token)
+
+
 def _is_sent_astray(view: GatewayView) -> bool:
-    """Whether a new token may be sent to a host that is not known; what cannot be read may be one."""
+    """Whether a token may be sent to a host that is not known; what cannot be read may be one."""
     unread = view.facts.endpoints is not None and any(
         not holder.complete or None in holder.values(_ENDPOINT) for holder in view.holders
     )
-    return view.facts.mints and (unread or bool(_unknown_hosts(view)))
+    return _is_sent(view) and (unread or bool(_unknown_hosts(view)))
 
 
 def _is_unchecked(view: GatewayView) -> bool:
@@ -66,6 +77,14 @@ def _repositories_line(view: GatewayView) -> str:
     return f"Under images: repositories: {_list(listed)}"
 
 
+def _references_line(view: GatewayView) -> str:
+    return f"Found: {_list(view.facts.token_references)}"
+
+
+def _objects_line(view: GatewayView) -> str:
+    return f"Found: {_list(view.facts.others_objects)}"
+
+
 def _list(values: Iterable[str]) -> str:
     return f"[{', '.join(value[:_LONGEST] for value in values)}]"
 
@@ -76,7 +95,7 @@ TOKENS: tuple[Rule, ...] = (
         "deny",
         "deny",
         _is_sent_astray,
-        "A new token would be sent to a host that the settings do not know.",
+        "A token would be sent to a host that the settings do not know.",
         "Whoever gets a token can act as this gateway, wherever else it runs.",
         "Use the instance's own endpoint, or list the host in the settings.",
         SETTINGS,
@@ -87,7 +106,7 @@ TOKENS: tuple[Rule, ...] = (
         "unknown-endpoint",
         "warning",
         "warning",
-        lambda view: not view.facts.mints and bool(_unknown_hosts(view)),
+        lambda view: not _is_sent(view) and bool(_unknown_hosts(view)),
         "The gateway gets its configuration from a host that the settings do not know.",
         "Its next token will be denied.",
         "If the host is yours, list it in the settings.",
@@ -98,8 +117,8 @@ TOKENS: tuple[Rule, ...] = (
         "token-in-unknown-image",
         "deny",
         "deny",
-        lambda view: view.facts.mints and bool(_unknown_images(view)),
-        "A new token would be given to an image that the settings do not know.",
+        lambda view: _is_given(view) and bool(_unknown_images(view)),
+        "A token would be given to an image that the settings do not know.",
         "Whatever runs in the pod can read the token and act as this gateway.",
         "Use Microsoft's image or your mirror, or list the repository in the settings.",
         OVERVIEW,
@@ -110,7 +129,7 @@ TOKENS: tuple[Rule, ...] = (
         "unknown-image",
         "warning",
         "warning",
-        lambda view: not view.facts.mints and bool(_unknown_images(view)),
+        lambda view: not _is_given(view) and bool(_unknown_images(view)),
         "The pods run an image that the settings do not know.",
         "Its next token will be denied.",
         "If the image is yours, list its repository in the settings.",
@@ -121,12 +140,37 @@ TOKENS: tuple[Rule, ...] = (
         "token-without-certificate",
         "deny",
         "deny",
-        lambda view: view.uses_token and _is_unchecked(view),
+        lambda view: (view.uses_token or bool(view.facts.redirects)) and _is_unchecked(view),
         "The gateway sends its token without checking whether it is Azure that answers.",
         "Whoever answers instead gets the token. Microsoft says that turning this check off is for "
         "tests only.",
         "Remove config.service.endpoint.disableCertificateValidation.",
         TOKEN,
+        binding=True,
+    ),
+    Rule(
+        "token-by-reference",
+        "deny",
+        "deny",
+        lambda view: bool(view.facts.token_references),
+        "The pods would be given a Secret that holds a gateway token, or may hold one.",
+        "A token is for its own gateway's pods, as config.service.auth alone. Given in another way, "
+        "it reaches pods that nobody who governs the gateway has approved.",
+        "Reference a Secret that exists, that the bot may read and that holds no gateway token.",
+        SECRETS,
+        line=_references_line,
+        binding=True,
+    ),
+    Rule(
+        "object-of-another",
+        "deny",
+        "deny",
+        lambda view: bool(view.facts.others_objects),
+        "An object would be overwritten that belongs to another gateway or workload.",
+        "Its settings decide where that gateway sends its token, and who reaches its pods.",
+        "Give this gateway objects of its own: leave their names out of the spec, or choose others.",
+        SETTINGS,
+        line=_objects_line,
         binding=True,
     ),
 )

@@ -1,6 +1,7 @@
 """Rules on the image: what its tag promises, and what is known of its version."""
 
-from deploy.rules.reading import text
+from deploy.images import MENDED, newest_patch
+from deploy.rules.reading import at, text
 from deploy.rules.rule import IMAGES, MIGRATION, OVERVIEW, SUPPORT, Rule, issue
 from deploy.rules.view import GatewayView
 
@@ -14,7 +15,26 @@ def _is_retired(view: GatewayView) -> bool:
 
 
 def _is_unknown(view: GatewayView) -> bool:
-    return view.version is not None and bool(view.facts.tags) and view.tag not in view.facts.tags
+    named = view.version is not None or _state(view) == "unknown"
+    return named and bool(view.facts.tags) and view.tag not in view.facts.tags
+
+
+def _vulnerability(view: GatewayView) -> str:
+    mended = MENDED.get(view.version) if view.version else None
+    return mended.what if mended else ""
+
+
+def _patch(view: GatewayView) -> str:
+    return view.support.patch if view.support else ""
+
+
+def _vulnerable_line(view: GatewayView) -> str:
+    return f"{_vulnerability(view)}; the newest is {_newest(view)}."
+
+
+def _newest(view: GatewayView) -> str:
+    found = newest_patch(view.version, view.facts.tags) if view.version else ()
+    return ".".join(map(str, found))
 
 
 def _is_always_pulled(view: GatewayView) -> bool:
@@ -22,6 +42,10 @@ def _is_always_pulled(view: GatewayView) -> bool:
     return _state(view) in ("rolling", "preview") and (
         policy == "Always" or (not policy and view.tag in ("", "latest"))
     )
+
+
+def _asks_for_arm(view: GatewayView) -> bool:
+    return text(at(view.pod, "nodeSelector", "kubernetes.io/arch")).startswith("arm")
 
 
 def _writes_json(view: GatewayView) -> bool:
@@ -94,18 +118,41 @@ VERSIONS: tuple[Rule, ...] = (
         "support-unknown",
         "info",
         "info",
-        lambda view: _state(view) == "unknown" and not _is_retired(view),
+        lambda view: _state(view) == "unknown" and not _is_retired(view) and not _is_unknown(view),
         "Whether this version is still supported is not known now.",
         "The registry's tags tell which versions are supported, and they could not be read.",
         "Ask again once the registry answers.",
         SUPPORT,
     ),
     Rule(
+        "vulnerable-image",
+        "warning",
+        "warning",
+        lambda view: bool(_vulnerability(view)),
+        "This version has a vulnerability that its next patch mended.",
+        "Microsoft releases a patch for vulnerabilities of the image and of .NET in it.",
+        "Choose the newest patch of this minor version:",
+        issue(417),
+        line=_vulnerable_line,
+    ),
+    Rule(
+        "superseded-patch",
+        "info",
+        "warning",
+        lambda view: bool(_patch(view)) and not _vulnerability(view),
+        "A newer patch of this version replaces it.",
+        "Patches bring corrections and updates for security; Microsoft supports a minor version "
+        "by its newest patch.",
+        "Choose the newest patch of this minor version:",
+        SUPPORT,
+        line=lambda view: f"{_patch(view)}.",
+    ),
+    Rule(
         "memory-growth",
         "info",
         "info",
-        lambda view: view.version == (2, 11, 1),
-        "A growth of memory over time is reported of 2.11.1.",
+        lambda view: (view.version or (0, 0, 0))[:2] == (2, 11),
+        "A growth of memory over time is reported of 2.11.",
         "The report, issue 401 of the gateway's repository, is open.",
         "Watch the pods' memory, and keep a memory limit.",
         issue(401),
@@ -135,11 +182,36 @@ VERSIONS: tuple[Rule, ...] = (
         "json-logs-broken",
         "info",
         "warning",
-        lambda view: _writes_json(view) and view.older_than(2, 9, 0),
-        "The container's JSON logs are not valid JSON in this version.",
-        "Version 2.9.0 corrected it (issue 383 of the gateway's repository).",
-        "Choose 2.9.0 or newer, or logs.format text.",
-        issue(383),
+        _writes_json,
+        "Not every line of the container's JSON logs is valid JSON.",
+        "Records are torn into each other under load (issues 278, 384 and 386 of the gateway's "
+        "repository); 386 is open, so no version is known to be without it.",
+        "Choose logs.format text where a collector drops such lines.",
+        issue(386),
         {"logs": {"format": "text"}},
+    ),
+    Rule(
+        "text-log-times",
+        "info",
+        "info",
+        lambda view: (
+            view.settings.get("telemetry.logs.std", "text").lower() == "text"
+            and view.older_than(2, 11, 0)
+        ),
+        "The times in this version's text logs have twelve hours without AM or PM, and days "
+        "without a leading zero.",
+        "Version 2.11.0 corrected it (issues 358 and 368 of the gateway's repository).",
+        "Choose 2.11.0 or newer, or have collectors go by the time that Kubernetes notes.",
+        issue(368),
+    ),
+    Rule(
+        "no-arm-image",
+        "warning",
+        "deny",
+        _asks_for_arm,
+        "The pods are for ARM64 nodes, and there is no such image of the gateway.",
+        "Its image is for amd64 only (issue 192 of the gateway's repository, open on 2026-11-28).",
+        "Set placement.nodeSelector to kubernetes.io/arch: amd64.",
+        issue(192),
     ),
 )

@@ -23,7 +23,11 @@ class Facts:
     for a new token, None where none is written; `auth` is the value of `config.service.auth` where
     the objects hide it. `endpoints` are the hosts that the settings know for `instance`
     (deploy.azure.known_hosts), `repositories` the images that they know; with None the gateway's own
-    are not judged.
+    are not judged. `token_references` are the Secrets that hold a gateway token, or may, and that
+    pods are given beside their own token; `others_objects` the existing objects that would be
+    written and are another gateway's, such as “ConfigMap edge-1-env of edge-1”. `redirects` is what
+    a plan changes of where tokens go that running pods hold (deploy.plans.redirection), empty where
+    none do.
     """
 
     production: bool
@@ -33,6 +37,9 @@ class Facts:
     instance: str = ""
     endpoints: tuple[str, ...] | None = None
     repositories: tuple[str, ...] | None = None
+    token_references: tuple[str, ...] = ()
+    others_objects: tuple[str, ...] = ()
+    redirects: frozenset[str] = frozenset()
 
     @property
     def mints(self) -> bool:

@@ -17,7 +17,6 @@ from deploy.specs.forms import (
     GUID,
     HOST,
     HOSTNAME,
-    KEY,
     LABEL_KEY,
     LABEL_VALUE,
     LOG_ENDPOINT,
@@ -30,58 +29,12 @@ from deploy.specs.forms import (
     REPOSITORY,
     SHARE,
     TAG,
-    TAINT,
     URL,
 )
 from deploy.specs.gateway_spec import GatewaySpec
-from deploy.specs.options import CaSource, DnsOption, HostAlias, KeyRef, Toleration
+from deploy.specs.nested_fields import ALIAS, CA, DNS_OPTION, KEY_REF, TOLERATION
 from deploy.specs.record import Field, Record
 from deploy.specs.values import Day, Flag, Label, Many, MapOf, OneOf, Raw, Text, Whole
-
-_KEY_REF = Record(
-    KeyRef,
-    (
-        Field("name", "name", OBJECT_NAME, "The Secret."),
-        Field("key", "key", KEY, "Its key."),
-    ),
-)
-_CA = Record(
-    CaSource,
-    (
-        Field("secret", "secret", OBJECT_NAME, "The Secret that holds it."),
-        Field("configMap", "config_map", OBJECT_NAME, "Or the ConfigMap that holds it."),
-        Field("key", "key", KEY, "The key under which it is held, as PEM."),
-    ),
-)
-_ALIAS = Record(
-    HostAlias,
-    (
-        Field("ip", "ip", ADDRESS, "The address."),
-        Field("hostnames", "hostnames", Many(HOSTNAME, 1), "The names that stand for it."),
-    ),
-)
-_DNS_OPTION = Record(
-    DnsOption,
-    (
-        Field("name", "name", Text(r"[a-z0-9-]{1,63}", "an option of resolv.conf"), "Its name."),
-        Field("value", "value", Text(r"[A-Za-z0-9.-]{1,63}", "its value"), "Its value, if any."),
-    ),
-)
-_TOLERATION = Record(
-    Toleration,
-    (
-        Field("key", "key", TAINT, "The taint; any when left out."),
-        Field("operator", "operator", OneOf(("Equal", "Exists")), "How the value is compared."),
-        Field("value", "value", LABEL_VALUE, "The taint's value."),
-        Field(
-            "effect",
-            "effect",
-            OneOf(("NoSchedule", "PreferNoSchedule", "NoExecute")),
-            "The taint's effect; any when left out.",
-        ),
-        Field("tolerationSeconds", "seconds", Whole(0, 86400), "How long a pod bears NoExecute."),
-    ),
-)
 
 SPEC = Record(
     GatewaySpec,
@@ -230,7 +183,7 @@ SPEC = Record(
         Field(
             "logs.local.type",
             "local_logs.sink",
-            OneOf(("none", "auto", "localsyslog", "rfc5424", "journal", "json")),
+            OneOf(("none", "auto", "localsyslog", "rfc5424", "journal", "json", "forward")),
             "Where logs go beside the container's output.",
         ),
         Field("logs.local.endpoint", "local_logs.endpoint", LOG_ENDPOINT, "That sink's address."),
@@ -246,7 +199,7 @@ SPEC = Record(
         Field(
             "metrics.statsd.tagFormat",
             "metrics.statsd_tag_format",
-            OneOf(("librato", "dogStatsD", "influxDB")),
+            OneOf(("none", "librato", "dogStatsD", "influxDB")),
             "How the collector wants tags.",
         ),
         Field("metrics.openTelemetry.collector", "metrics.collector", URL, "Turns it on."),
@@ -265,7 +218,7 @@ SPEC = Record(
         Field(
             "certificateAuthorities",
             "authorities",
-            Many(_CA),
+            Many(CA),
             "Private authorities that backends and Azure are trusted by.",
         ),
         Field(
@@ -276,17 +229,15 @@ SPEC = Record(
         ),
         Field("dns.nameservers", "network.nameservers", Many(ADDRESS, 0, 3), "Further servers."),
         Field("dns.searches", "network.searches", Many(HOSTNAME, 0, 32), "Search domains."),
-        Field("dns.options", "network.options", Many(_DNS_OPTION), "Options of resolv.conf."),
+        Field("dns.options", "network.options", Many(DNS_OPTION), "Options of resolv.conf."),
         Field(
             "hostNetwork", "network.host_network", Flag(), "Whether pods use the node's network."
         ),
-        Field("hostAliases", "network.host_aliases", Many(_ALIAS), "Lines of /etc/hosts."),
+        Field("hostAliases", "network.host_aliases", Many(ALIAS), "Lines of /etc/hosts."),
         Field("proxy.http", "proxy.http", URL, "The proxy for HTTP."),
         Field("proxy.https", "proxy.https", URL, "The proxy for HTTPS, Azure's too."),
-        Field(
-            "proxy.httpSecret", "proxy.http_secret", _KEY_REF, "Its URL, when it has a password."
-        ),
-        Field("proxy.httpsSecret", "proxy.https_secret", _KEY_REF, "The same for HTTPS."),
+        Field("proxy.httpSecret", "proxy.http_secret", KEY_REF, "Its URL, when it has a password."),
+        Field("proxy.httpsSecret", "proxy.https_secret", KEY_REF, "The same for HTTPS."),
         Field("proxy.bypass", "proxy.bypass", Many(BYPASS), "Hosts that are asked directly."),
         Field(
             "backup.size",
@@ -345,12 +296,12 @@ SPEC = Record(
             Raw(("nodeAffinity", "podAffinity", "podAntiAffinity")),
             "Kubernetes' own object, passed on.",
         ),
-        Field("placement.tolerations", "placement.tolerations", Many(_TOLERATION), "Taints borne."),
+        Field("placement.tolerations", "placement.tolerations", Many(TOLERATION), "Taints borne."),
         Field(
             "placement.nodeSelector",
             "placement.node_selector",
             MapOf(LABEL_KEY, LABEL_VALUE),
-            "Labels that nodes must have.",
+            "Labels that nodes must have; amd64 and Linux for a new gateway.",
         ),
         Field(
             "placement.priorityClassName",
@@ -375,8 +326,8 @@ SPEC = Record(
         ),
         Field("auth.clientId", "auth.client_id", GUID, "The app's or identity's client id."),
         Field("auth.tenantId", "auth.tenant_id", GUID, "Its Entra tenant."),
-        Field("auth.clientSecret", "auth.client_secret", _KEY_REF, "Where an app's secret is."),
-        Field("auth.certificate", "auth.certificate", _KEY_REF, "Or its certificate."),
+        Field("auth.clientSecret", "auth.client_secret", KEY_REF, "Where an app's secret is."),
+        Field("auth.certificate", "auth.certificate", KEY_REF, "Or its certificate."),
         Field(
             "auth.clientSecretExpires",
             "auth.secret_expires",

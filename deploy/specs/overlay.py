@@ -25,6 +25,13 @@ EXAMPLE: Mapping[str, Any] = {
 """The rest of a spec, for reading a piece of one before anything is asked."""
 
 
+NEW: Mapping[str, Any] = {
+    "placement": {"nodeSelector": {"kubernetes.io/arch": "amd64", "kubernetes.io/os": "linux"}}
+}
+"""Under what is asked of a gateway that does not run yet: the nodes that its image is built for (issue
+192 of the gateway's repository, 2026-11-28). One that runs keeps its nodes, and a file says all."""
+
+
 def from_words(words: Iterable[str]) -> dict[str, Any]:
     """The mapping that `rollout.maxSurge=1` and the like stand for; values are read as YAML.
 

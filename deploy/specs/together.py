@@ -161,7 +161,9 @@ CONTRADICTIONS = (
     ),
     Contradiction(
         "logs.local.endpoint",
-        lambda s: s.local_logs.sink in ("none", "auto") and s.local_logs.endpoint is not None,
+        lambda s: (
+            s.local_logs.sink in ("none", "auto", "forward") and s.local_logs.endpoint is not None
+        ),
         "logs.local.endpoint needs a logs.local.type that has one.",
     ),
     Contradiction(

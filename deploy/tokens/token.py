@@ -23,6 +23,8 @@ LAYOUT_KEY = "value"
 _TEXT = re.compile(
     r"(?:GatewayKey )?(?P<gateway>[^&\s]+)&(?P<expiry>\d{12})&(?P<signature>[A-Za-z0-9+/]+={0,2})"
 )
+_SECRET_NAME = re.compile(r".+-token-[0-9a-z]{6}")
+"""Six letters and digits are an action's id."""
 KeyType = Literal["primary", "secondary"]
 
 LONGEST = datetime.timedelta(days=30) - datetime.timedelta(hours=1)
@@ -146,3 +148,8 @@ def new_token(
 def token_secret_name(spec: GatewaySpec, action_id: str) -> str:
     """The Secret of the token that an action mints. An id has no hyphen."""
     return f"{spec.ref.name}-token-{action_id.lower()}"
+
+
+def is_token_secret_name(name: str) -> bool:
+    """Whether some action's token would be put into a Secret of that name."""
+    return _SECRET_NAME.fullmatch(name) is not None

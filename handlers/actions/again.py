@@ -8,25 +8,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from deploy.actions.action import Action
+from deploy.actions.batches import Batches
 from deploy.actions.store import ActionStore
 from deploy.changes.propose import Proposer
 from handlers.actions.asking import in_person, shown
 from handlers.slack.payloads import Request
-from handlers.views import action as action_view
+from handlers.views import refusals
 from handlers.views.reply import Reply
 
 VERB = "again"
 """Not in the table of verbs."""
 
 
-def renewal(
-    action: Action, request_id: str, *, break_glass: bool = True, rule: str = ""
-) -> Request:
-    """The request that plans the same again; one id makes one plan.
-
-    With `rule` it is planned as that rule advises; without `break_glass` a freeze counts.
-    """
-    return _request(action, request_id, {"break-glass": break_glass, "rule": rule})
+def renewal(action: Action, request_id: str, *, rule: str = "") -> Request:
+    """The request that plans the same again, with `rule` as that rule advises; one id makes one
+    plan."""
+    return _request(action, request_id, {"rule": rule})
 
 
 def look(action: Action, request_id: str) -> Request:
@@ -39,6 +36,7 @@ class Needs:
     """Where the action is, and what plans it again; `accept` makes a request safe."""
 
     store: ActionStore
+    batches: Batches
     proposer: Proposer
     accept: Callable[[Request], None]
 
@@ -48,23 +46,18 @@ def run(needs: Needs, request: Request) -> Reply | None:
     options = request.options
     action = needs.store.get(str(options["action"]))
     if action is None:
-        return action_view.gone()
+        return refusals.gone()
     seen = not in_person(request)
     if options.get("look"):
         needs.proposer.replan(
             action, lambda: needs.accept(renewal(action, f"instead of {action.id}"))
         )
         return None
-    glass = action.policy.break_glass if options.get("break-glass") else ""
-    return shown(
-        needs.proposer.renewed(
-            action,
-            request.id,
-            break_glass=glass,
-            rule=str(options.get("rule", "")),
-            seen=seen,
-        )
-    )
+    rule = str(options.get("rule", ""))
+    proposal = needs.proposer.renewed(action, request.id, rule=rule, seen=seen)
+    if action.batch and proposal.action is not None:
+        needs.batches.again(action.batch, action.id, proposal.action.id)
+    return shown(proposal)
 
 
 def _request(action: Action, request_id: str, options: dict[str, object]) -> Request:

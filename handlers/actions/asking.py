@@ -3,18 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from slack_sdk import WebClient
-
 from deploy.actions.action import ChangeRequest
-from deploy.azure import Waiting
 from deploy.changes.propose import Ask, Proposal, Proposer
-from deploy.errors import Unavailable
 from deploy.gateway import GatewayRef
 from deploy.health.cache import ClusterCache
-from handlers.slack import replies
 from handlers.slack.payloads import Request
 from handlers.views import action as action_view
-from handlers.views import errors
 from handlers.views.reply import Reply
 
 _IN_PERSON = ("D", "U", "W")
@@ -37,6 +31,7 @@ def ask(
     ref: GatewayRef,
     *,
     notes: Sequence[str] = (),
+    batch: str = "",
 ) -> Reply | None:
     """Plan it and put it before those who decide; nothing is changed yet.
 
@@ -54,6 +49,7 @@ def ask(
         break_glass=words(request, "break-glass"),
         seen=not in_person(request),
         notes=notes,
+        batch=batch,
     )
     return shown(proposer.propose(asked))
 
@@ -70,24 +66,6 @@ def shown(proposal: Proposal) -> Reply | None:
 def in_person(request: Request) -> bool:
     """Whether it was asked for where nobody but the requester and the bot are."""
     return request.channel.startswith(_IN_PERSON)
-
-
-def reporting_waits(slack: WebClient, request: Request) -> Waiting:
-    """Tells the requester, once, why their plan takes longer, and that it follows by itself."""
-    reported: list[float] = []
-
-    def report(trouble: Unavailable, seconds: float) -> None:
-        if not reported:
-            replies.send(
-                slack,
-                errors.waiting(trouble, seconds),
-                user=request.user,
-                channel=request.channel,
-                response_url=request.response_url,
-            )
-        reported.append(seconds)
-
-    return report
 
 
 def listed(names: Sequence[str], limit: int = 12) -> str:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from deploy.actions.action import Action
 from deploy.actions.decision import Decision
 from deploy.actions.store import ActionStore
+from deploy.changes.authority import Authority
 from deploy.changes.decide import Decider
 from deploy.errors import NotFound
 from handlers.slack.payloads import Request
-from handlers.views import action as action_view
+from handlers.views import refusals
 from handlers.views.reply import Reply
 
 
@@ -17,6 +18,7 @@ class Needs:
     """What every verb that decides by text works with; `command` is what people type."""
 
     store: ActionStore
+    authority: Authority
     decider: Decider
     command: str
 
@@ -37,4 +39,4 @@ def reply_to(decision: Decision, counted: str) -> Reply:
     """What to answer: `counted` where the decision counted, else why it did not."""
     if decision.counted:
         return Reply(counted)
-    return action_view.refused(decision.result, decision.action)
+    return refusals.refused(decision.result, decision.action)

@@ -4,24 +4,24 @@ What a click carries is not trusted: the id is looked up, who may decide is aske
 moment, and the store checks state, digest, time and votes in one step.
 """
 
+import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from slack_sdk import WebClient
 
 from deploy.actions.action import Action
 from deploy.actions.decision import Decision
 from deploy.actions.store import ActionStore
-from deploy.changes.decide import By, Decider
-from deploy.changes.policies import Policies
-from deploy.errors import GatewayBotError
+from deploy.changes.authority import Authority
+from deploy.changes.decide import By, Decider, checked_reason
 from handlers.actions import again
+from handlers.messages.action_messages import NAME
+from handlers.messages.lost_messages import LostStore
 from handlers.slack import replies
 from handlers.slack.payloads import Click, Request, Submission
-from handlers.views import action as view
-from handlers.views import approvals, errors
+from handlers.views import approvals, refusals
 from handlers.views import denial as modal
 from handlers.views import details as whole
 from handlers.views.reply import Reply
@@ -30,164 +30,145 @@ from handlers.views.reply import Reply
 @dataclass(frozen=True)
 class Needs:
     """What the buttons of an action's message work with; `accept` makes a request safe and starts
-    on it."""
+    on it. `lost` has messages ended of which there is no record."""
 
     slack: WebClient
     store: ActionStore
+    lost: LostStore
+    authority: Authority
     decider: Decider
-    policies: Policies
     accept: Callable[[Request], None]
 
 
-def agree(needs: Needs, click: Click) -> None:
+def agree(needs: Needs, click: Click) -> Reply | None:
     """Somebody says yes to exactly what was shown: the requester confirms, an approver approves."""
     action_id, by = _by(click)
-    _answer(needs, click, lambda: needs.decider.agree(action_id, by))
+    return _answer(needs, click, needs.decider.agree(action_id, by), "approved")
 
 
-def cancel(needs: Needs, click: Click) -> None:
+def cancel(needs: Needs, click: Click) -> Reply | None:
     """The requester takes the request back."""
     action_id, by = _by(click)
-    _answer(needs, click, lambda: needs.decider.cancel(action_id, by))
+    return _answer(needs, click, needs.decider.cancel(action_id, by), "cancelled")
 
 
-def stop(needs: Needs, click: Click) -> None:
+def stop(needs: Needs, click: Click) -> Reply | None:
     """The requester or an approver stops what runs."""
     action_id, by = _by(click)
-    _answer(needs, click, lambda: needs.decider.stop(action_id, by))
+    return _answer(needs, click, needs.decider.stop(action_id, by), "stopped")
 
 
-def deny(needs: Needs, click: Click) -> None:
+def deny(needs: Needs, click: Click) -> Reply | None:
     """Ask why, where the person may deny it now; the denial counts once the reason is given."""
     action_id, by = _by(click)
     action = needs.store.get(action_id)
     result = needs.decider.would("deny", action, click.user, by.digest) if action else "gone"
-    copy = _copy(click, action)
-    if result != "done":
-        _reply(needs.slack, click, view.refused(result, action))
-        if action is not None and copy:
-            _redraw(needs.slack, action, click.user, click.channel, copy)
-        return
-    needs.slack.views_open(
-        trigger_id=click.trigger_id,
-        view=modal.ask(action_id, by.digest, click.channel, copy),
-    )
+    copy = _copy(click)
+    if result == "done":
+        view = modal.ask(action_id, by.digest, click.channel, copy)
+        needs.slack.views_open(trigger_id=click.trigger_id, view=view)
+        return None
+    if action is None:
+        needs.lost.clicked(click, NAME, action_id)
+    elif copy:
+        _redraw(needs, action, click.user, click.channel, copy)
+    return refusals.refused(result, action)
 
 
-def deny_with_reason(needs: Needs, submission: Submission) -> None:
-    """The reason was given. InvalidInput keeps the form open; what else is to say goes to the
-    person alone."""
-    asked = modal.read(submission.private_metadata, submission.values)
-    by = By(submission.user, asked.digest, submission.id)
+def deny_with_reason(needs: Needs, sent: Submission) -> Reply | None:
+    """The reason was given."""
+    asked = modal.read(sent.private_metadata, sent.values)
+    by = By(sent.user, asked.digest, sent.id)
     decision = needs.decider.deny(asked.action_id, by, asked.reason)
     if decision.action is not None and asked.copy:
-        _redraw(needs.slack, decision.action, submission.user, asked.channel, asked.copy)
-    if not decision.counted:
-        replies.send(
-            needs.slack,
-            view.refused(decision.result, decision.action),
-            user=submission.user,
-            channel=asked.channel,
-            response_url="",
-        )
+        done = "denied" if decision.counted else ""
+        _redraw(needs, decision.action, sent.user, asked.channel, asked.copy, done)
+    return None if decision.counted else refusals.refused(decision.result, decision.action)
 
 
-def details(needs: Needs, click: Click) -> None:
+def reason_given(sent: Submission) -> str:
+    """The reason in that form. InvalidInput where it is blank."""
+    return checked_reason(modal.read(sent.private_metadata, sent.values).reason)
+
+
+def details(needs: Needs, click: Click) -> Reply | None:
     """Open the whole plan in a modal."""
     action_id, _ = _by(click)
-    try:
-        action = needs.store.get(action_id)
-    except GatewayBotError as error:
-        _reply(needs.slack, click, errors.trouble(error))
-        return
+    action = needs.store.get(action_id)
     if action is None:
-        _reply(needs.slack, click, view.gone())
-        return
+        return refusals.gone()
     needs.slack.views_open(trigger_id=click.trigger_id, view=whole.modal(action))
+    return None
 
 
-def ask_again(needs: Needs, click: Click) -> None:
+def ask_again(needs: Needs, click: Click) -> Reply | None:
     """Plan the same once more, for whoever asked for it."""
     action_id, by = _by(click)
     action = needs.store.get(action_id)
     if action is None:
-        _reply(needs.slack, click, view.gone())
-        return
+        return refusals.gone()
     if action.requester != click.user:
-        _reply(needs.slack, click, view.refused("not-requester", action))
-        return
-    # An emergency of then is no reason to override a freeze of now.
-    same = needs.policies.same_freeze(action)
-    needs.accept(again.renewal(action, f"click:{by.request_id}", break_glass=same))
+        return refusals.refused("not-requester", action)
+    needs.accept(again.renewal(action, f"click:{by.request_id}"))
+    return None
 
 
-def show(needs: Needs, click: Click) -> None:
+def show(needs: Needs, click: Click) -> Reply | None:
     """The action's plan with its buttons, for one person."""
     action_id, _ = _by(click)
     action = needs.store.get(action_id)
-    _reply(needs.slack, click, approvals.plan_to_approve(action) if action else view.gone())
+    return _plan(needs, action) if action else refusals.gone()
 
 
-def _answer(needs: Needs, click: Click, decide: Callable[[], Decision]) -> None:
-    try:
-        decision = decide()
-    except GatewayBotError as error:
-        _reply(needs.slack, click, errors.trouble(error))
-        return
-    if not decision.counted:
-        _reply(needs.slack, click, view.refused(decision.result, decision.action))
-    if decision.action is not None:
-        copy = _copy(click, decision.action)
-        if copy:
-            _redraw(needs.slack, decision.action, click.user, click.channel, copy)
+def _plan(needs: Needs, action: Action) -> Reply:
+    return approvals.plan_to_approve(action, needs.authority.environment)
 
 
-def _copy(click: Click, action: Action | None) -> str:
+def _answer(needs: Needs, click: Click, decision: Decision, done: str) -> Reply | None:
+    copy = _copy(click)
+    if decision.action is None:
+        needs.lost.clicked(click, NAME, _by(click)[0])
+    elif copy:
+        done = done if decision.counted else ""
+        _redraw(needs, decision.action, click.user, click.channel, copy, done)
+    return None if decision.counted else refusals.refused(decision.result, decision.action)
+
+
+def _copy(click: Click) -> str:
     """The response_url of a copy of the action's message, which was shown to this person alone;
     empty for the message itself, which is kept true anyway."""
-    container = click.body.get("container") or {}
-    clicked = (container.get("channel_id"), container.get("message_ts"))
-    own = (action.message or {}) if action else {}
-    if not container.get("message_ts") or clicked == (own.get("channel"), own.get("ts")):
-        return ""
-    return click.response_url
+    return click.response_url if click.alone else ""
 
 
-def _redraw(slack: WebClient, action: Action, user: str, channel: str, copy: str) -> None:
-    reply = approvals.plan_to_approve(action)
-    replies.send(slack, reply, user=user, channel=channel, response_url=copy, replace=True)
+def _redraw(
+    needs: Needs, action: Action, user: str, channel: str, copy: str, done: str = ""
+) -> None:
+    """Draw the copy again; with what was `done` it becomes a sentence, for nothing keeps it true."""
+    reply = approvals.decided(action, done) if done else _plan(needs, action)
+    shown = dataclasses.replace(reply, replace=True)
+    replies.send(needs.slack, shown, user=user, channel=channel, response_url=copy)
 
 
 def _by(click: Click) -> tuple[str, By]:
-    """Which action, and who decides on which plan. The request id is the same for each delivery of
-    one click and for no other: action_ts is the click's own."""
-    action: dict[str, Any] = click.body["actions"][0]
-    request_id = f"{click.user}:{action['action_id']}:{action.get('action_ts', click.trigger_id)}"
+    """Which action, and who decides on which plan."""
     try:
         value = json.loads(click.value)
-        return str(value["id"]), By(click.user, str(value["digest"]), request_id)
+        return str(value["id"]), By(click.user, str(value["digest"]), click.id)
     except (ValueError, KeyError, TypeError):
-        return "", By(click.user, "", request_id)
+        return "", By(click.user, "", click.id)
 
 
-def _reply(slack: WebClient, click: Click, reply: Reply) -> None:
-    replies.send(
-        slack,
-        reply,
-        user=click.user,
-        channel=click.channel,
-        response_url="",
-    )
-
-
-CLICKS: Mapping[str, Callable[[Needs, Click], None]] = {
+CLICKS: Mapping[str, Callable[[Needs, Click], Reply | None]] = {
     "action_confirm": agree,
     "action_approve": agree,
-    "action_deny": deny,
     "action_cancel": cancel,
     "action_stop": stop,
-    "action_details": details,
     "action_again": ask_again,
     "action_show": show,
 }
 """What each button does, by its action_id."""
+OPENS: Mapping[str, Callable[[Needs, Click], Reply | None]] = {
+    "action_deny": deny,
+    "action_details": details,
+}
+"""The buttons that open a modal."""

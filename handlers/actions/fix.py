@@ -1,18 +1,16 @@
 """The Fix buttons under a plan: the same once more, with what a rule advises."""
 
 from deploy.actions.action import State
-from deploy.changes.decide import By
 from deploy.plans.plan import Plan
 from handlers.actions import again
 from handlers.actions.decisions import Needs
-from handlers.slack import replies
 from handlers.slack.payloads import Click
-from handlers.views import action as view
-from handlers.views import fixes
+from handlers.views import fixes, refusals
+from handlers.views.reply import Reply
 
 
-def fix(needs: Needs, click: Click) -> None:
-    """Plan it anew with the finding's fix, and take the plan without it back.
+def fix(needs: Needs, click: Click) -> Reply | None:
+    """Plan it anew with the finding's fix; the plan without it ends once there is the new one.
 
     Nothing but an action's id and a rule's name is taken from the click: the fix itself is looked
     up in what was planned, and the new plan is judged and decided on as any other.
@@ -23,17 +21,10 @@ def fix(needs: Needs, click: Click) -> None:
     if action is not None and action.requester != click.user:
         result = "not-requester"
     elif action is not None and action.state is State.PENDING and _advises(action.plan, rule):
-        needs.accept(again.renewal(action, f"{action.id}:{rule}", rule=rule))
-        by = By(click.user, action.digest, f"fix:{action.id}:{rule}")
-        needs.decider.cancel(action.id, by)
-        return
-    replies.send(
-        needs.slack,
-        view.refused(result, action),
-        user=click.user,
-        channel=click.channel,
-        response_url="",
-    )
+        # A click of its own each time: where the fixed plan cannot be made, one tries it again.
+        needs.accept(again.renewal(action, f"{click.id}:{action.id}", rule=rule))
+        return None
+    return refusals.refused(result, action)
 
 
 def _advises(plan: Plan, rule: str) -> bool:

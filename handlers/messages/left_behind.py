@@ -4,8 +4,6 @@ would be a lie."""
 import logging
 import threading
 
-from slack_sdk.errors import SlackApiError, SlackClientError
-
 from deploy.actions.codec import Unreadable
 from deploy.actions.versions import LeftAlone
 from deploy.deadline import Deadline
@@ -54,7 +52,7 @@ class LeftBehind:
                     self._live.close(orphan, self._look)
                 except Unreadable as record:
                     self._left_alone.report(record)
-                except (GatewayBotError, SlackApiError, SlackClientError, OSError) as error:
+                except GatewayBotError as error:
                     log.info("a message left behind waits for a later turn: %s", error)
                 except Exception:  # one that cannot be ended must keep no other from its end
                     log.exception("a message left behind cannot be ended")

@@ -1,4 +1,7 @@
-"""Messages that are kept current for some minutes, with a Stop button: `--watch` and `--follow`."""
+"""Messages that are kept current for some minutes, with a Stop button: `--watch` and `--follow`.
+
+The bot that keeps one looks, and writes down what it saw; the engine of messages shows it.
+"""
 
 import contextlib
 import logging
@@ -9,17 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError, SlackClientError
-
 from deploy.deadline import Deadline
 from deploy.errors import Conflict, GatewayBotError
-from deploy.health.live_messages import LiveMessages, Orphan
-from handlers.messages.budget import Budgets
-from handlers.messages.posting import post
+from deploy.health.live_messages import Cause, LiveMessage, LiveMessages
+from handlers.messages.store import MessageStore, Place
 from handlers.views.errors import LinkedConflict
 from handlers.views.reply import Block
-from handlers.views.text import button, context, date, escape
+from handlers.views.text import escape
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +27,9 @@ _LOOK_SECONDS = 3.0
 _AT_ONCE = 20
 _EACH = 10
 """So many of one person, so that one who forgets them leaves room for the others."""
-_BLOCKS = 48
-_WHY = {"over": "its time is over", "gone": "the bot's store was emptied"}
+_PLACED_SECONDS = 30.0
+_ENDED_SECONDS = 5.0
+_POLL_SECONDS = 0.2
 
 Asked = Mapping[str, Any]
 """A request as it is stored: `id`, `user`, `channel` and what it asks for."""
@@ -47,8 +47,8 @@ class Shown(Protocol):
 
 Look = Callable[[Asked], Shown]
 """What the request shows now."""
-Ended = Callable[[Mapping[str, str] | None], None]
-"""Told once it is kept no more: where it was, None where it never was or is another bot's."""
+Ended = Callable[[bool], None]
+"""Called once it is not kept any longer: whether this bot ended it."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,7 @@ class _Kept:
     """One that this bot keeps."""
 
     thread: threading.Thread
-    asked: Asked
-    place: Mapping[str, str]
+    message: LiveMessage
 
 
 class Live:
@@ -65,25 +64,19 @@ class Live:
 
     def __init__(
         self,
-        slack: WebClient,
         store: LiveMessages,
-        budgets: Budgets,
+        messages: MessageStore,
+        family: str,
         *,
-        updates: WebClient | None = None,
-        stop_id: str = STOP,
         at_once: int = _AT_ONCE,
         each: int = _EACH,
         look_seconds: float = _LOOK_SECONDS,
     ) -> None:
-        """`updates` is a client that does not sleep when Slack says to wait: a lease runs meanwhile.
-
-        `stop_id` is the action_id of its Stop button, `at_once` how many this bot keeps,
-        `each` how many of them for one person."""
-        self._slack = slack
-        self._updates = updates or slack
+        """`family` is that of the messages in `store`. `at_once` is how many this bot keeps, `each`
+        how many of them for one person."""
         self._store = store
-        self._budgets = budgets
-        self._stop_id = stop_id
+        self._messages = messages
+        self._family = family
         self._at_once = at_once
         self._each = each
         self._look_seconds = look_seconds
@@ -94,9 +87,14 @@ class Live:
         """Nothing runs before somebody asks for it."""
 
     def stop(self, deadline: Deadline) -> None:
-        """End every message that this bot keeps, and say so in it."""
+        """End every message that this bot keeps, and give the engine a moment to show it."""
         self._stopping.set()
-        deadline.join([kept.thread for kept in list(self._kept.values())])
+        kept = dict(self._kept)
+        deadline.join([each.thread for each in kept.values()])
+        until = Deadline.after(min(_ENDED_SECONDS, deadline.left / 2))
+        with contextlib.suppress(GatewayBotError):
+            while until.left > 0 and self._behind(kept):
+                time.sleep(_POLL_SECONDS)
 
     @property
     def live(self) -> bool:
@@ -104,59 +102,64 @@ class Live:
         return not self._stopping.is_set()
 
     def begin(
-        self, asked: Asked, seconds: int, look: Look, *, ended: Ended = lambda place: None
+        self, asked: Asked, seconds: int, look: Look, *, ended: Ended = lambda own: None
     ) -> None:
-        """Post what `look` shows, and keep it current for so long; `ended` is told where it was, in
-        any case.
+        """Show what `look` shows, and keep it current for so long; `ended` is called in any case.
 
         With a `title` in what is asked, that is posted, and the message stands in its thread.
         Conflict when this bot keeps too many already, in all or for this person.
         """
         full = self._full(str(asked["user"]))
         if full is not None:
-            ended(None)
+            ended(False)
             raise full
-        key, ends = str(asked["id"]), time.time() + seconds
         try:
             shown = look(asked)
-            if not self._store.begin(key, asked, seconds):
-                ended(None)
-                return
-            place = self._post(asked, shown, ends)
-            self._store.placed(key, place)
+            message = self._store.begin(str(asked["id"]), asked, seconds, _mapping(shown))
         except BaseException:  # whatever it was, nothing may go on unseen
-            ended(None)
+            ended(False)
             raise
+        if message is None:
+            ended(False)
+            return
         thread = threading.Thread(
-            target=self._keep,
-            args=(asked, place, shown, ends, look, ended),
-            name="live",
-            daemon=True,
+            target=self._keep, args=(message, shown, look, ended), name="live", daemon=True
         )
-        self._kept[key] = _Kept(thread, asked, place)
+        self._kept[message.id] = _Kept(thread, message)
         thread.start()
+
+    def once(self, asked: Asked, shown: Shown) -> None:
+        """Show this, and do not keep it current; with a `title` as above."""
+        self._store.once(str(asked["id"]), asked, _mapping(shown))
+
+    def placed(self, key: str) -> Place | None:
+        """Where one of them is, once it is posted; None where that takes too long."""
+        end = time.monotonic() + _PLACED_SECONDS
+        while (place := self._messages.place(self._family, key)) is None:
+            if time.monotonic() > end or self._stopping.wait(_POLL_SECONDS):
+                break
+        return place
+
+    def note(self, key: str, text: str) -> None:
+        """Post this once in the thread of one of them."""
+        self._store.note(key, text)
 
     def stopped(self, key: str, by: str) -> bool:
         """Somebody clicked Stop, whichever bot hears of it; False where no bot keeps it."""
         return self._store.stop(key, by)
 
-    def left_behind(self) -> list[Orphan]:
+    def left_behind(self) -> list[LiveMessage]:
         """Those of bots that died; they are this bot's to end for a while. Raises what Redis raises."""
         return self._store.orphans(self._kept)
 
-    def close(self, orphan: Orphan, look: Look) -> None:
-        """End one of them with what `look` shows now. Raises what Slack and Redis raise."""
-        if orphan.place is not None:
-            shown = look(orphan.payload)
-            self._update(
-                orphan.place, shown.text, _ended(shown, "the bot that kept it current is gone")
-            )
-        self._store.end(orphan.id)
+    def close(self, orphan: LiveMessage, look: Look) -> None:
+        """End one of them with what `look` shows now. Raises what that and Redis raise."""
+        self._store.end(orphan, _mapping(look(orphan.payload)), "left")
 
     def _full(self, user: str) -> Conflict | None:
         """Why there is no room for one more of this person."""
-        running = [kept for kept in list(self._kept.values()) if kept.thread.is_alive()]
-        own = [kept for kept in running if kept.asked["user"] == user]
+        running = [kept.message for kept in list(self._kept.values()) if kept.thread.is_alive()]
+        own = [message for message in running if message.payload["user"] == user]
         if len(own) >= self._each:
             return LinkedConflict(
                 f"{len(own)} messages are being kept current for you already.",
@@ -170,96 +173,59 @@ class Live:
             )
         return None
 
-    def _post(self, asked: Asked, shown: Shown, ends: float) -> dict[str, str]:
-        user, channel = str(asked["user"]), str(asked["channel"])
-        blocks = self._running(shown, asked, ends)
-        if not asked.get("title"):
-            return post(self._slack, channel, user, text=shown.text, blocks=blocks)
-        top = post(self._slack, channel, user, text=str(asked["title"]))
-        below = post(
-            self._slack, top["channel"], user, text=shown.text, blocks=blocks, thread_ts=top["ts"]
-        )
-        return {**below, "thread": top["ts"]}
-
-    def _keep(
-        self,
-        asked: Asked,
-        place: Mapping[str, str],
-        shown: Shown,
-        ends: float,
-        look: Look,
-        ended: Ended,
-    ) -> None:
-        why = "the bot was restarted"
-        quiet_until = 0.0
+    def _keep(self, message: LiveMessage, shown: Shown, look: Look, ended: Ended) -> None:
+        cause: Cause = "restarted"
+        by = ""
         while not self._stopping.wait(self._look_seconds):
-            if time.time() >= ends:
-                why = "its time is over"
-                break
             try:
-                state, by = self._store.hold(str(asked["id"]))
+                state, by = self._store.hold(message.id)
                 if state == "lost":
                     # Should whoever took it over die of it, it is for this bot's sweep as well.
-                    self._kept.pop(str(asked["id"]), None)
-                    ended(None)
+                    self._kept.pop(message.id, None)
+                    ended(False)
                     return
                 if state != "on":
-                    why = _WHY.get(state) or f"stopped by <@{by}>"
+                    cause = state
                     break
-                now = look(asked)
-                if now == shown or time.monotonic() < quiet_until or self._budgets.update() > 0:
-                    continue
-                self._update(place, now.text, self._running(now, asked, ends))
-                shown = now
-            except SlackApiError as error:
-                quiet_until = time.monotonic() + float(error.response.headers.get("Retry-After", 5))
-            except (GatewayBotError, SlackClientError, OSError) as error:
+                now = look(message.payload)
+                if now != shown:
+                    self._store.show(message.id, _mapping(now))
+                    shown = now
+            except GatewayBotError as error:
                 log.info("a message is not current for a moment: %s", error)
+                if time.time() >= message.ends:
+                    cause = "over"
+                    break
             except Exception:  # the message must still end, whatever one look came to
                 log.exception("a message cannot be kept current")
-                why = "it could not be kept current"
+                cause = "failed"
                 break
         # What came since it was shown last is shown in the end.
         with contextlib.suppress(GatewayBotError):
-            shown = look(asked)
-        self._end(str(asked["id"]), place, shown, why)
-        ended(place)
-
-    def _end(self, key: str, place: Mapping[str, str], shown: Shown, why: str) -> None:
-        """Say that it is current no more; a Slack that fails leaves that to the next sweep."""
+            shown = look(message.payload)
         try:
-            self._update(place, shown.text, _ended(shown, why))
-            self._store.end(key)
-        except (GatewayBotError, SlackApiError, SlackClientError, OSError) as error:
-            log.warning("a message could not be ended: %s", error)
-        self._kept.pop(key, None)
+            self._store.end(message, _mapping(shown), cause, by)
+        except GatewayBotError as error:
+            log.warning("a message is ended by a later sweep: %s", error)
+        self._kept.pop(message.id, None)
+        ended(True)
 
-    def _update(self, place: Mapping[str, str], text: str, blocks: list[Block]) -> None:
-        try:
-            self._updates.chat_update(
-                channel=place["channel"], ts=place["ts"], text=text, blocks=blocks
-            )
-        except SlackApiError as error:
-            if error.response.get("error") != "message_not_found":
-                raise
-            log.info("a message that was kept current is gone")
-
-    def _running(self, shown: Shown, asked: Asked, ends: float) -> list[Block]:
-        until = context(f"Kept current until {date(ends, '{time}')}, asked by <@{asked['user']}>")
-        stop = button("Stop", self._stop_id, str(asked["id"]))
-        return [*shown.blocks[:_BLOCKS], until, {"type": "actions", "elements": [stop]}]
+    def _behind(self, kept: Mapping[str, _Kept]) -> bool:
+        """Whether the end of one of these is not shown yet."""
+        shown = self._messages.shown(self._family, list(kept))
+        ends = {key: self._store.find(key) for key in kept}
+        return any(end is not None and shown[key] < end.version for key, end in ends.items())
 
 
-def _named(several: Sequence[_Kept]) -> list[str]:
+def _mapping(shown: Shown) -> dict[str, Any]:
+    return {"text": shown.text, "blocks": list(shown.blocks)}
+
+
+def _named(several: Sequence[LiveMessage]) -> list[str]:
     """Of which gateway each is, and where it stands, in Slack's mark-up."""
     named: Counter[str] = Counter()
-    for kept in several:
-        channel = kept.place["channel"]
+    for each in several:
+        channel = str(each.payload["channel"])
         where = "a direct message" if channel.startswith("D") else f"<#{channel}>"
-        named[f"{escape(kept.asked.get('gateway') or 'of all gateways')} in {where}"] += 1
+        named[f"{escape(each.payload.get('gateway') or 'of all gateways')} in {where}"] += 1
     return [what if count == 1 else f"{what} ({count} times)" for what, count in named.items()]
-
-
-def _ended(shown: Shown, why: str) -> list[Block]:
-    at = context(f"As of {date(time.time(), '{time}')}; no longer kept current: {why}.")
-    return [*shown.blocks[: _BLOCKS + 1], at]

@@ -1,23 +1,27 @@
 """Live options for modals: gateways from Azure, places from the clusters, tags from the registry.
 
-Slack gives a suggestion three seconds, so what was loaded is kept for half a minute; a source that
-failed is asked again at the next call.
+Slack gives a suggestion three seconds, so it is answered from what was loaded before, and that is
+loaded anew beside it once it is half a minute old. What does not answer is left out, the others are
+offered without it.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass
 from typing import Any
 
 from deploy.access import Environment, environment_of
 from deploy.azure import ApimInstance, ArmClient
-from deploy.errors import GatewayBotError
+from deploy.errors import GatewayBotError, Unavailable
 from deploy.gateway import GatewayRef
 from deploy.images import Registry, sort_tags, support
 from deploy.kube.cluster import Cluster
 from handlers.views.text import cut
+
+log = logging.getLogger(__name__)
 
 OPTION_LIMIT = 100
 """Slack shows at most this many options of a select."""
@@ -44,96 +48,155 @@ class Choice:
 
 Source = Callable[[], tuple[Choice, ...]]
 
+_FIRST_SECONDS = 0.75
+_FORM_SECONDS = 2.0
+_KEPT_SECONDS = 30.0
+
+
+@dataclass
+class _Part:
+    """What one source last offered, and since when it is being asked (seconds of the clock)."""
+
+    load: Source
+    offered: tuple[Choice, ...] = ()
+    loaded_at: float | None = None
+    error: GatewayBotError | None = None
+    loading: Future[None] | None = None
+    asked_at: float = 0.0
+
+    @property
+    def unheard(self) -> bool:
+        """Whether it has never answered, not even with an error."""
+        return self.loaded_at is None and self.error is None
+
 
 class Choices:
-    """What may be chosen, by source name, kept for `seconds`."""
+    """What may be chosen, by name, from the sources of that name by what people call them.
+
+    A source is asked by one thread at a time. What is older than `seconds` is still offered while
+    it is asked again. `first` is how long a suggestion waits for a source that has never answered.
+    """
 
     def __init__(
         self,
-        sources: Mapping[str, Source],
-        pool: ThreadPoolExecutor,
+        sources: Mapping[str, Mapping[str, Source]],
+        pool: Executor,
         *,
-        seconds: float = 30,
+        seconds: float = _KEPT_SECONDS,
+        first: float = _FIRST_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._sources = sources
+        self._parts = {
+            name: {called: _Part(load) for called, load in parts.items()}
+            for name, parts in sources.items()
+        }
         self._pool = pool
         self._seconds = seconds
+        self._first = first
         self._clock = clock
-        self._kept: dict[str, tuple[float, tuple[Choice, ...]]] = {}
         self._lock = threading.Lock()
 
-    def get(self, name: str) -> tuple[Choice, ...]:
-        """Everything `name` offers now. Raises what the source raises."""
-        with self._lock:
-            kept = self._kept.get(name)
-        if kept and self._clock() - kept[0] < self._seconds:
-            return kept[1]
-        loaded = self._sources[name]()
-        with self._lock:
-            self._kept[name] = (self._clock(), loaded)
-        return loaded
-
-    def warm(self) -> dict[str, GatewayBotError]:
-        """Load every source at once; what each one that failed said."""
-        running = {name: self._pool.submit(self.get, name) for name in self._sources}
+    def warm(self, seconds: float = _FORM_SECONDS) -> dict[str, GatewayBotError]:
+        """Ask every source at once and wait so long; what each said that offers nothing new."""
+        parts = {called: part for each in self._parts.values() for called, part in each.items()}
+        wait([flight for part in parts.values() if (flight := self._asked(part))], seconds)
         failed = {}
-        for name, future in running.items():
-            try:
-                future.result()
-            except GatewayBotError as error:
-                failed[name] = error
+        for called, part in parts.items():
+            if part.error is not None:
+                failed[called] = part.error
+            elif part.loaded_at is None or not self._fresh(part):
+                failed[called] = _no_answer_yet(called)
         return failed
 
     def find(self, name: str, typed: str) -> list[dict[str, Any]]:
-        """The options whose text holds every word typed; none where the source fails."""
+        """The options whose text holds every word typed, of all sources that have answered."""
+        parts = list(self._parts[name].values())
+        now = self._clock()
+        awaited = [
+            flight
+            for part in parts
+            if (flight := self._asked(part)) and part.unheard and now < part.asked_at + self._first
+        ]
+        wait(awaited, self._first)
         words = typed.lower().split()
-        try:
-            known = self.get(name)
-        except GatewayBotError:
-            return []
+        known = (choice for part in parts for choice in part.offered)
         fitting = [c for c in known if all(word in c.text.lower() for word in words)]
         return [choice.option() for choice in fitting[:OPTION_LIMIT]]
 
+    def _fresh(self, part: _Part) -> bool:
+        return part.loaded_at is not None and self._clock() - part.loaded_at < self._seconds
 
-def gateways(arm: ArmClient, instances: Sequence[ApimInstance]) -> Source:
+    def _asked(self, part: _Part) -> Future[None] | None:
+        """Its answer that is on its way, asked for now where what it offered is old."""
+        with self._lock:
+            if part.loading is None and not (self._fresh(part) and part.error is None):
+                part.asked_at = self._clock()
+                part.loading = self._pool.submit(self._load, part)
+            return part.loading
+
+    def _load(self, part: _Part) -> None:
+        offered, error = part.offered, None
+        loaded_at = part.loaded_at
+        try:
+            offered, loaded_at = part.load(), self._clock()
+        except GatewayBotError as trouble:
+            error = trouble
+        except Exception:  # whoever chooses is answered whatever happens; the log keeps it whole
+            log.exception("what may be chosen could not be loaded")
+            error = Unavailable("What may be chosen could not be loaded.")
+        with self._lock:
+            part.offered, part.loaded_at, part.error = offered, loaded_at, error
+            part.loading = None
+
+
+def _no_answer_yet(called: str) -> Unavailable:
+    return Unavailable(
+        f"{called} has not answered yet.",
+        meaning="The form offers what it has as soon as it does.",
+        remedy="",
+    )
+
+
+def gateways(arm: ArmClient, instances: Sequence[ApimInstance]) -> Mapping[str, Source]:
     """Every gateway resource of every API Management instance."""
 
-    def load() -> tuple[Choice, ...]:
-        return tuple(
+    def loading(instance: ApimInstance) -> Source:
+        return lambda: tuple(
             Choice(
                 resource.name if len(instances) == 1 else f"{instance.name}/{resource.name}",
                 f"{instance.name}/{resource.name}",
                 resource.description or resource.location,
             )
-            for instance in instances
             for resource in arm.list_gateways(instance)
         )
 
-    return load
+    return {f"Azure API Management “{each.name}”": loading(each) for each in instances}
 
 
-def places(clusters: Mapping[str, Cluster], environments: Sequence[Environment]) -> Source:
+def places(
+    clusters: Mapping[str, Cluster], environments: Sequence[Environment]
+) -> Mapping[str, Source]:
     """Every namespace a gateway may go to, with its environment; the system's own left out."""
 
-    def load() -> tuple[Choice, ...]:
-        found = []
-        for name, cluster in clusters.items():
-            for namespace in cluster.namespaces():
-                if namespace.startswith("kube-"):
-                    continue
-                environment = environment_of(GatewayRef(name, namespace, "any"), environments)
-                found.append(Choice(f"{name}/{namespace}", f"{name}/{namespace}", environment.name))
-        return tuple(found)
+    def loading(name: str, cluster: Cluster) -> Source:
+        return lambda: tuple(
+            Choice(
+                f"{name}/{namespace}",
+                f"{name}/{namespace}",
+                environment_of(GatewayRef(name, namespace, "any"), environments).name,
+            )
+            for namespace in cluster.namespaces()
+            if not namespace.startswith("kube-")
+        )
 
-    return load
+    return {f"Cluster “{name}”": loading(name, cluster) for name, cluster in clusters.items()}
 
 
-def tags(registry: Registry) -> Source:
+def tags(registry: Registry) -> Mapping[str, Source]:
     """Image tags, newest first, with what support they have."""
 
     def load() -> tuple[Choice, ...]:
         known = registry.tags()
         return tuple(Choice(tag, tag, support(tag, known).summary) for tag in sort_tags(known))
 
-    return load
+    return {"The image registry": load}

@@ -1,5 +1,6 @@
 """Slack's payloads once they are unpacked: what a person asked for, clicked or sent."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -44,21 +45,85 @@ def request_from_mapping(data: Mapping[str, Any]) -> Request:
 
 @dataclass(frozen=True)
 class Click:
-    """A button or a suggestion request: who did what, on which surface."""
+    """A button, a menu or a suggestion request: who did what, on which surface; JSON-able.
 
+    `id` is the same for each delivery of one click and for no other, `name` its action_id.
+    `message` is the one that it was in, as Slack gave it, empty where it was in none; `alone` says
+    that only this person sees that.
+    """
+
+    id: str
+    name: str
     user: str
     channel: str
     trigger_id: str
     response_url: str
     value: str
-    body: Mapping[str, Any]
+    message: Mapping[str, Any] = field(default_factory=dict)
+    alone: bool = False
 
 
 @dataclass(frozen=True)
 class Submission:
-    """A modal that was sent: who, its values and what it carried."""
+    """A modal that was sent: who, its values and what it carried; JSON-able.
+
+    `id` is the same for each delivery of the same values, `name` its callback_id.
+    """
 
     id: str
+    name: str
     user: str
     private_metadata: str
     values: Mapping[str, Mapping[str, Any]]
+
+
+def verb_of_click(name: str) -> str:
+    """What the inbox calls a click with this action_id."""
+    return f"click:{name}"
+
+
+def request_of_click(click: Click) -> Request:
+    """The click as it waits in the inbox."""
+    return Request(
+        id=f"click:{click.id}",
+        verb=verb_of_click(click.name),
+        user=click.user,
+        channel=click.channel,
+        response_url=click.response_url,
+        options=asdict(click),
+    )
+
+
+def click_of(request: Request) -> Click:
+    """The click that was stored. Unreadable where it is damaged."""
+    with reading("The click"):
+        return Click(**request.options)
+
+
+def verb_of_form(name: str) -> str:
+    """What the inbox calls a sent modal with this callback_id."""
+    return f"form:{name}"
+
+
+def request_of_form(sent: Submission) -> Request:
+    """The sent modal as it waits in the inbox. Its sender is answered where it was opened, if its
+    metadata says so, else in person."""
+    try:
+        origin = json.loads(sent.private_metadata)
+    except ValueError:
+        origin = {}
+    told = origin if isinstance(origin, dict) else {}
+    return Request(
+        id=sent.id,
+        verb=verb_of_form(sent.name),
+        user=sent.user,
+        channel=str(told.get("channel") or ""),
+        response_url=str(told.get("response_url") or ""),
+        options=asdict(sent),
+    )
+
+
+def form_of(request: Request) -> Submission:
+    """The sent modal that was stored. Unreadable where it is damaged."""
+    with reading("The form"):
+        return Submission(**request.options)

@@ -143,18 +143,10 @@ class Team:
         """Whether the app has a scope; not while Slack does not say."""
         return bool(self()) and scope in self._scopes
 
-    def takes(self, origin: Origin) -> bool:
-        """Whether a payload was sent to this workspace's bot, by one of the workspace's people.
-
-        Unavailable while Slack does not say which workspace this is, or whose the person is.
-        """
-        own = self()
-        if not own:
-            raise _unsaid_workspace()
-        if not origin.installed or origin.installed not in (own, self._enterprise):
-            return False
-        # In an organization a person's payloads may name any one of their workspaces.
-        return origin.teams == {own} or self.standing(origin.user) is not Standing.FOREIGN
+    def may_own(self, origin: Origin) -> bool:
+        """Whether a payload was sent to this workspace's bot, for all that is known so far: Slack
+        is not asked."""
+        return not self._id or origin.installed in (self._id, self._enterprise)
 
     def standing(self, user: str) -> Standing:
         """What `user` is in the workspace, kept for a minute. Unavailable while Slack does not

@@ -22,17 +22,14 @@ def send(
     user: str,
     channel: str,
     response_url: str,
-    replace: bool = False,
 ) -> bool:
     """Show `reply` to `user` alone; False where no way to do so worked, and one may later.
-
-    With `replace` it takes the place of the message whose button was clicked, where that can be.
 
     A response_url takes five answers in thirty minutes; a bot that is no member of a channel can
     post nothing there, so the last way is the person's own direct messages.
     """
     message: dict[str, Any] = {"text": reply.text, "blocks": list(reply.blocks) or None}
-    if response_url and _through_url(response_url, reply, replace):
+    if response_url and _through_url(slack, response_url, reply):
         return True
     here = (
         _called(slack.chat_postEphemeral, channel=channel, user=user, **message)
@@ -45,13 +42,13 @@ def send(
     return direct == "shown" or (here, direct) == ("refused", "refused")
 
 
-def _through_url(url: str, reply: Reply, replace: bool) -> bool:
+def _through_url(slack: WebClient, url: str, reply: Reply) -> bool:
     try:
-        answer = WebhookClient(url, timeout=_SECONDS).send(
+        answer = WebhookClient(url, timeout=_SECONDS, ssl=slack.ssl).send(
             text=reply.text,
             blocks=list(reply.blocks) or None,
             response_type="ephemeral",
-            replace_original=replace,
+            replace_original=reply.replace,
         )
     except (SlackClientError, OSError) as error:
         log.info("a response_url did not answer: %s", type(error).__name__)

@@ -21,8 +21,9 @@ from deploy.observed.token_facts import secret_facts
 from deploy.plans.adoption import derive, instance_named_by
 from deploy.plans.requests import DeployRequest
 from handlers.actions import asking
-from handlers.actions.asking import ask, listed, reporting_waits
+from handlers.actions.asking import ask, listed
 from handlers.fleet import find
+from handlers.lanes import Lane
 from handlers.slack.payloads import Request
 from handlers.verbs.options import DECISION_OPTIONS
 from handlers.verbs.verb import Option, Verb
@@ -97,8 +98,7 @@ def _gateway(
     deployment: Manifest,
 ) -> str:
     """The gateway resource: as asked for, else as its token or environment says, else its name."""
-    waiting = reporting_waits(needs.slack, request)
-    known = [gateway.name for gateway in needs.arm.list_gateways(instance, waiting)]
+    known = [gateway.name for gateway in needs.arm.list_gateways(instance)]
     wanted = str(request.options.get("gateway") or "")
     candidates = [wanted] if wanted else [*_told(cluster, deployment), _name(deployment)]
     for candidate in candidates:
@@ -134,6 +134,7 @@ VERB = Verb(
     Needs,
     run,
     Right.ASK,
+    lane=Lane.PLANS,
     gateway="required",
     options=(
         Option("gateway", "the gateway in API Management, where it cannot be told", "NAME"),

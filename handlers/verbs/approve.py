@@ -4,6 +4,7 @@ from deploy.access import Right
 from deploy.changes.decide import By
 from deploy.errors import InvalidInput
 from handlers.actions.by_text import Needs, named, reply_to
+from handlers.lanes import Lane
 from handlers.slack.payloads import Request
 from handlers.verbs.verb import Option, Verb
 from handlers.views import approvals as view
@@ -18,7 +19,7 @@ def run(needs: Needs, request: Request) -> Reply | None:
     action = named(needs, request)
     given = str(request.options.get("plan", "")).lower()
     if not given:
-        return view.plan_to_approve(action)
+        return view.plan_to_approve(action, needs.authority.environment)
     if len(given) < _SHORTEST:
         raise InvalidInput(
             f"`--plan` takes at least {_SHORTEST} characters of the plan's digest.",
@@ -36,6 +37,7 @@ VERB = Verb(
     Needs,
     run,
     Right.DECIDE,
+    lane=Lane.DECISIONS,
     gateway="required",
     positional="ID",
     options=(Option("plan", "the first characters of the plan's digest, as shown", "DIGEST"),),

@@ -5,6 +5,7 @@ from deploy.changes.kinds import DELETE
 from deploy.plans.requests import RemovalRequest
 from handlers.actions.asking import Needs, ask
 from handlers.fleet import find
+from handlers.lanes import Lane
 from handlers.slack.payloads import Request
 from handlers.verbs.options import DECISION_OPTIONS
 from handlers.verbs.verb import Option, Verb
@@ -24,6 +25,7 @@ VERB = Verb(
     Needs,
     run,
     Right.ASK,
+    lane=Lane.PLANS,
     gateway="required",
     options=(
         Option("with-volumes", "also delete its configuration backup's volume", kind="flag"),

@@ -3,6 +3,7 @@
 from deploy.access import Right
 from deploy.changes.decide import By
 from handlers.actions.by_text import Needs, named, reply_to
+from handlers.lanes import Lane
 from handlers.slack.payloads import Request
 from handlers.verbs.verb import Option, Verb
 from handlers.views.reply import Reply
@@ -22,6 +23,7 @@ VERB = Verb(
     Needs,
     run,
     Right.DECIDE,
+    lane=Lane.DECISIONS,
     gateway="required",
     positional="ID",
     options=(Option("reason", "why", "TEXT"),),

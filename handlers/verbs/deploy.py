@@ -9,6 +9,7 @@ from typing import Any
 from slack_sdk import WebClient
 
 from deploy.access import Right
+from deploy.actions.versions import reading
 from deploy.azure import ApimInstance, ArmClient
 from deploy.changes.kinds import DEPLOY
 from deploy.changes.propose import Proposer
@@ -19,9 +20,10 @@ from deploy.kube.cluster import Cluster
 from deploy.observed.installed import carried_spec
 from deploy.plans.requests import DeployRequest
 from deploy.specs.gateway_spec import GatewaySpec
-from deploy.specs.overlay import EXAMPLE, from_file, from_words, from_yaml, merged
+from deploy.specs.overlay import EXAMPLE, NEW, from_file, from_words, from_yaml, merged
 from deploy.specs.spec import spec_from_mapping
-from handlers.actions.asking import ask, listed, reporting_waits, words
+from handlers.actions.asking import ask, listed, words
+from handlers.lanes import Lane
 from handlers.slack import spec_file
 from handlers.slack.choices import Choices
 from handlers.slack.payloads import Click, Request, Submission
@@ -107,7 +109,9 @@ def open_modal(needs: Needs, request: Request, trigger_id: str) -> None:
 
 def submit(needs: Needs, submission: Submission) -> Request:
     """The sent form as a request; what can be told to be wrong at once stays in the form."""
-    origin = json.loads(submission.private_metadata)
+    with reading("The form"):
+        origin = json.loads(submission.private_metadata)
+        channel, response_url = str(origin["channel"]), str(origin["response_url"])
     chosen = modal.values(submission.values)
     for file in modal.files(submission.values)[:1]:
         chosen = _with_file(needs.slack, chosen, file)
@@ -123,8 +127,8 @@ def submit(needs: Needs, submission: Submission) -> Request:
         id=submission.id,
         verb=VERB.name,
         user=submission.user,
-        channel=origin["channel"],
-        response_url=origin["response_url"],
+        channel=channel,
+        response_url=response_url,
         gateway=gateway,
         options=chosen,
     )
@@ -205,10 +209,11 @@ _BLOCKS = {
 }
 
 
-def open_by_button(needs: Needs, click: Click) -> None:
+def open_by_button(needs: Needs, click: Click) -> Reply | None:
     """The Deploy button of the help and of the Home tab."""
     request = Request("", VERB.name, click.user, click.channel or click.user)
     open_modal(needs, request, click.trigger_id)
+    return None
 
 
 def _whole(text: str) -> int:
@@ -238,8 +243,7 @@ def _gateway(needs: Needs, request: Request) -> tuple[ApimInstance, str]:
             f"There is no API Management instance “{wanted}”.",
             remedy=f"This bot knows {', '.join(sorted(needs.instances))}.",
         )
-    waiting = reporting_waits(needs.slack, request)
-    known = {i.name: [g.name for g in needs.arm.list_gateways(i, waiting)] for i in instances}
+    known = {i.name: [g.name for g in needs.arm.list_gateways(i)] for i in instances}
     found = [i for i in instances if gateway in known[i.name]]
     if len(found) == 1:
         return found[0], gateway
@@ -265,7 +269,7 @@ def _spec(
     asked for."""
     options = request.options
     file = from_file(str(options["file"])) if "file" in options else {}
-    mapping = dict(file) or _deployed_spec(needs.clusters, ref)
+    mapping = dict(file) or _spec_before(needs.clusters, ref)
     mapping |= {
         "gateway": gateway,
         "apim": {"instance": instance.name, "endpoint": instance.configuration_endpoint},
@@ -304,9 +308,10 @@ def _own(file: Mapping[str, Any], instance: ApimInstance) -> dict[str, Any]:
     return own
 
 
-def _deployed_spec(clusters: Mapping[str, Cluster], ref: GatewayRef) -> dict[str, Any]:
+def _spec_before(clusters: Mapping[str, Cluster], ref: GatewayRef) -> dict[str, Any]:
+    """What a gateway that runs was deployed from, as far as that is known; else that of a new one."""
     live = clusters[ref.cluster].get("Deployment", ref.namespace, ref.name)
-    return (carried_spec(live, ref) if live is not None else None) or {}
+    return dict(NEW) if live is None else carried_spec(live, ref) or {}
 
 
 def _check_tag(registry: Registry, spec: GatewaySpec) -> None:
@@ -330,6 +335,7 @@ VERB = Verb(
     Needs,
     run,
     Right.ASK,
+    lane=Lane.PLANS,
     gateway="optional",
     options=_OPTIONS,
     examples=("deploy", "deploy edge-1 --to west/dev --tag 2.11.1 --replicas 2"),
@@ -342,5 +348,5 @@ VERB = Verb(
         modal.PLACE: _suggest("places"),
         modal.TAG: _suggest("tags"),
     },
-    clicks={"open_deploy": open_by_button},
+    opens={"open_deploy": open_by_button},
 )

@@ -11,16 +11,14 @@ from deploy.access import Environment, Right
 from deploy.actions.audit import AuditLog
 from deploy.changes.authority import Authority
 from deploy.changes.kinds import ROTATE
-from deploy.errors import GatewayBotError, InvalidInput, NotFound
+from deploy.errors import InvalidInput, NotFound
 from deploy.expiry.tracked import Tracked
 from deploy.expiry.tracker import Tracker
 from deploy.gateway import GatewayRef
 from deploy.health.cache import ClusterCache
 from handlers.fleet import find
-from handlers.slack import replies
 from handlers.slack.payloads import Click, Request, Submission
 from handlers.verbs.verb import Option, Verb
-from handlers.views import errors
 from handlers.views import expiry as view
 from handlers.views.reply import Reply
 
@@ -58,69 +56,47 @@ def run(needs: Needs, request: Request) -> Reply | None:
     return Reply(text, tuple(blocks))
 
 
-def rotate(needs: Needs, click: Click) -> None:
+def rotate(needs: Needs, click: Click) -> Reply | None:
     """The Rotate button: plan a rotation, as if whoever clicked had typed it."""
-
-    def ask() -> Reply | None:
-        needs.accept(
-            Request(
-                id=f"click:{click.trigger_id}",
-                verb=ROTATE,
-                user=click.user,
-                channel=click.channel,
-                gateway=str(GatewayRef.parse(click.value)),
-            )
+    needs.accept(
+        Request(
+            id=f"click:{click.id}:rotate",
+            verb=ROTATE,
+            user=click.user,
+            channel=click.channel,
+            gateway=str(GatewayRef.parse(click.value)),
         )
-        return None
+    )
+    return None
 
-    _answer(needs.slack, click, ask)
 
-
-def snooze(needs: Needs, click: Click) -> None:
+def snooze(needs: Needs, click: Click) -> Reply | None:
     """The Snooze button: ask why, and for how long."""
     ref = GatewayRef.parse(click.value)
     needs.slack.views_open(
         trigger_id=click.trigger_id, view=view.snooze_form(str(ref), click.channel)
     )
+    return None
 
 
 def submitted(needs: Needs, submission: Submission) -> Request:
-    """The modal was sent: checked here, so that what is wrong stays in it."""
+    """The modal was sent: what is wrong in it stays in it; who may do it is checked as for the
+    verb."""
     ref, channel, reason, chosen = view.snooze_read(submission.private_metadata, submission.values)
     _seconds(reason, chosen)
-    environment = needs.authority.environment(GatewayRef.parse(ref))
-    needs.authority.check(Right.SNOOZE, submission.user, environment)
     options = {"snooze": chosen, "reason": reason}
     return Request(submission.id, VERB.name, submission.user, channel, "", ref, options)
 
 
-def resume(needs: Needs, click: Click) -> None:
+def resume(needs: Needs, click: Click) -> Reply | None:
     """The Resume button: automatic rotation goes on after it stopped."""
-    _answer(needs.slack, click, lambda: _resume(needs, click))
-
-
-def _resume(needs: Needs, click: Click) -> Reply | None:
     environment = next((e for e in needs.environments if e.name == click.value), None)
     if environment is None:
         return Reply("The settings no longer have this environment.")
     needs.authority.check(Right.RESUME, click.user, environment)
     if not needs.resume(environment.name, click.user):
         return Reply("It goes on already.")
-    ts = str(click.body["container"]["message_ts"])
-    message = click.body.get("message") or {}
-    text, blocks = view.resumed(message.get("blocks") or (), environment.name, click.user)
-    needs.slack.chat_update(channel=click.channel, ts=ts, text=text, blocks=blocks)
     return None
-
-
-def _answer(slack: WebClient, click: Click, work: Callable[[], Reply | None]) -> None:
-    """Do it; what is to say, a trouble included, goes to whoever clicked."""
-    try:
-        reply = work()
-    except GatewayBotError as error:
-        reply = errors.trouble(error)
-    if reply is not None:
-        replies.send(slack, reply, user=click.user, channel=click.channel, response_url="")
 
 
 def _snooze(needs: Needs, request: Request) -> Reply:
@@ -187,5 +163,6 @@ VERB = Verb(
     examples=("expiring", 'expiring edge-1 --snooze 3d --reason "replaced on Friday"'),
     modal=view.SNOOZE_MODAL,
     submit=submitted,
-    clicks={view.ROTATE: rotate, view.SNOOZE: snooze, view.RESUME: resume},
+    clicks={view.ROTATE: rotate, view.RESUME: resume},
+    opens={view.SNOOZE: snooze},
 )

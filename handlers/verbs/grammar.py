@@ -5,7 +5,6 @@ of `--` are read as what was meant.
 """
 
 import difflib
-import html
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -111,7 +110,7 @@ def _value(option: Option, given: str | None, rest: Any) -> Any:
 def _words(text: str) -> list[str]:
     if len(text) > _TEXT_LIMIT:
         raise InvalidInput("That command is too long.", remedy="Keep it under 2,000 characters.")
-    plain = html.unescape(text).translate(_AS_MEANT)
+    plain = text.translate(_AS_MEANT)
     try:
         words = shlex.split(plain)
     except ValueError as error:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from deploy.access import Right
+from handlers.lanes import Lane
 from handlers.slack.payloads import Request
 from handlers.verbs.verb import AnyVerb, Verb
 from handlers.views import help as view
@@ -23,4 +24,4 @@ def run(needs: Needs, request: Request) -> Reply:
     return view.overview(needs.command, needs.verbs)
 
 
-VERB = Verb("help", "shows this", Needs, run, Right.SEE)
+VERB = Verb("help", "shows this", Needs, run, Right.SEE, lane=Lane.DECISIONS)

@@ -1,11 +1,14 @@
 """`/gateway history`: what a gateway was, and who did what."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from deploy.access import Right
-from deploy.actions.audit import AuditLog
+from deploy.actions.audit import AuditEntry, AuditLog
+from deploy.actions.codec import Unreadable
+from deploy.actions.store import ActionStore
+from deploy.actions.windows import Windows
 from deploy.errors import NotFound
 from deploy.health.cache import ClusterCache
 from deploy.kube.cluster import Cluster
@@ -17,14 +20,17 @@ from handlers.verbs.verb import Verb
 from handlers.views import history as view
 from handlers.views.reply import Reply
 
-_TRAIL = 20
+_TRAIL = view.LINES + 1
+"""One more than is shown, so that it can be said that there are more."""
 
 
 @dataclass(frozen=True)
 class Needs:
-    """Where the trail is, and the clusters."""
+    """Where the trail, the actions and the windows are, and the clusters."""
 
     audit: AuditLog
+    store: ActionStore
+    windows: Windows
     caches: Mapping[str, ClusterCache]
     clusters: Mapping[str, Cluster]
     command: str
@@ -34,20 +40,38 @@ def run(needs: Needs, request: Request) -> Reply:
     """The audit trail; of one gateway with every revision that the cluster still holds. One that
     no longer runs still has its trail."""
     if not request.gateway:
-        return view.trail(needs.audit.read(limit=_TRAIL, steps=False))
+        every = needs.audit.read(limit=_TRAIL, steps=False)
+        return view.trail(every, _decided(needs, every))
     try:
         ref = find(needs.caches, request.gateway)
         cluster = needs.clusters[ref.cluster]
         deployment = deployment_of(cluster, ref)
     except NotFound:
         name = request.gateway.strip().lower()
-        gone = needs.audit.read(limit=_TRAIL, name=name, steps=False)
+        gone = needs.audit.of(name, _TRAIL)
         if not gone:
             raise
-        return view.trail(gone, gone=name)
+        return view.trail(gone, _decided(needs, gone), gone=name)
     known = revisions(deployment, cluster.list("ReplicaSet", ref.namespace))
-    trail = needs.audit.read(ref, limit=_TRAIL, steps=False)
-    return view.revisions(ref, known, trail, time.time(), needs.command)
+    trail = needs.audit.of(str(ref), _TRAIL)
+    decided = _decided(needs, trail)
+    return view.revisions(ref, known, trail, time.time(), needs.command, decided)
+
+
+def _decided(needs: Needs, entries: Sequence[AuditEntry]) -> Mapping[str, view.Decided]:
+    """Whose decision each action was: the trail does not say it, and outlives the actions."""
+    found = {}
+    for name in {entry.action for entry in entries if entry.event == "approved" and entry.action}:
+        try:
+            action = needs.store.get(name)
+            keys = action.policy.windows if action else ()
+            window = needs.windows.at(keys[0]) if keys else None
+        except Unreadable:
+            continue
+        if action is not None:
+            opened_by = window.by if window else ""
+            found[name] = view.Decided(action.policy.by, bool(keys), opened_by)
+    return found
 
 
 VERB = Verb(

@@ -1,5 +1,6 @@
 """`/gateway logs`: the last lines of a gateway's pods, or what they write from now on."""
 
+import logging
 import random
 import re
 from collections import deque
@@ -8,9 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError, SlackClientError
 
-from deploy.access import Right
+from deploy.access import Environment, Right, environment_of
 from deploy.errors import Conflict, InvalidInput, NotFound
 from deploy.gateway import GatewayRef
 from deploy.health.cache import ClusterCache
@@ -20,15 +20,20 @@ from deploy.logs.following import Following, Pods, read_now
 from deploy.logs.lines import Line
 from deploy.observed.installed import deployment_of
 from deploy.observed.inventory import container_of
+from deploy.observed.selecting import chosen_by
 from handlers.fleet import find
 from handlers.messages import live
-from handlers.messages.posting import post
+from handlers.slack import api_errors
+from handlers.slack.api_errors import FAILURES
 from handlers.slack.payloads import Click, Request, request_to_mapping
 from handlers.verbs.status import end
 from handlers.verbs.verb import Option, Verb
 from handlers.views import logs as view
+from handlers.views.places import placed
 from handlers.views.reply import Reply
 from handlers.views.text import escape
+
+log = logging.getLogger(__name__)
 
 STOP = "logs_stop"
 _MINUTES, _LONGEST = 10, 60
@@ -47,6 +52,7 @@ class Needs:
     slack: WebClient
     caches: Mapping[str, ClusterCache]
     clusters: Mapping[str, Cluster]
+    environments: tuple[Environment, ...]
     follows: live.Live
 
 
@@ -55,6 +61,7 @@ class _Asked:
     """What is asked for, once it is known to make sense."""
 
     ref: GatewayRef
+    where: str
     cluster: Cluster
     pods: Pods
     wanted: Filter
@@ -78,25 +85,17 @@ def run(needs: Needs, request: Request) -> Reply | None:
         since_seconds=asked.since,
         previous=asked.previous,
     )
-    told = view.ReadSoFar(batch.pods, len(batch.lines), 0, batch.trouble)
+    told = view.ReadSoFar(asked.where, batch.pods, len(batch.lines), 0, batch.trouble)
     shown, more = view.lines(batch.lines, told)
-    top = post(needs.slack, request.channel, request.user, text=asked.title)
-    post(
-        needs.slack,
-        top["channel"],
-        request.user,
-        text=shown.text,
-        blocks=list(shown.blocks),
-        thread_ts=top["ts"],
-    )
+    needs.follows.once({**request_to_mapping(request), "title": asked.title}, shown)
     if more:
-        _upload(needs.slack, asked.ref, view.texts_of(batch.lines, batch.pods), top)
+        _upload(needs, asked.ref, request.id, view.texts_of(batch.lines, batch.pods))
     return None
 
 
-def by_stop(needs: Needs, click: Click) -> None:
+def by_stop(needs: Needs, click: Click) -> Reply | None:
     """Anybody who sees the message ends it."""
-    end(needs.slack, needs.follows, click)
+    return end(needs.follows, click)
 
 
 def left_behind(asked: live.Asked) -> Reply:
@@ -107,8 +106,9 @@ def left_behind(asked: live.Asked) -> Reply:
 class _Tail:
     """What one follow has read, within bounds."""
 
-    def __init__(self, following: Following) -> None:
+    def __init__(self, following: Following, where: str) -> None:
         self._following = following
+        self._where = where
         self._recent: list[Line] = []
         self._file: deque[str] = deque(maxlen=_FILE_LINES)
         self._size = 0
@@ -127,7 +127,7 @@ class _Tail:
         self._recent = recent[-view.SHOWN :]
         for text in view.texts_of(batch.lines, batch.pods):
             self._keep(text)
-        told = view.ReadSoFar(batch.pods, self._total, self._skipped, batch.trouble)
+        told = view.ReadSoFar(self._where, batch.pods, self._total, self._skipped, batch.trouble)
         shown, self.more = view.lines(self._recent, told, waiting=True)
         return shown
 
@@ -150,37 +150,36 @@ def _follow(needs: Needs, request: Request, asked: _Asked) -> None:
     following = Following(
         asked.cluster, asked.pods, asked.wanted, tail=asked.tail, since_seconds=asked.since
     )
-    tail = _Tail(following)
+    tail = _Tail(following, asked.where)
 
-    def ended(place: Mapping[str, str] | None) -> None:
+    def ended(own: bool) -> None:
         following.close()
-        if place is not None and tail.more:
-            _upload(needs.slack, asked.ref, tail.texts(), {**place, "ts": place["thread"]})
+        if own and tail.more:
+            _upload(needs, asked.ref, request.id, tail.texts())
 
     following.start()
     kept = {**request_to_mapping(request), "title": asked.title}
     needs.follows.begin(kept, _minutes(request) * 60, tail.look, ended=ended)
 
 
-def _upload(slack: WebClient, ref: GatewayRef, texts: list[str], top: Mapping[str, str]) -> None:
+def _upload(needs: Needs, ref: GatewayRef, request: str, texts: list[str]) -> None:
+    """All of it, as a file in the thread."""
+    place = needs.follows.placed(request)
+    if place is None:
+        log.warning("the whole log for %s is not sent: its message is not posted", request)
+        return
     name = f"{ref.cluster}-{ref.namespace}-{ref.name}.log"
     try:
-        slack.files_upload_v2(
-            channel=top["channel"],
-            thread_ts=top["ts"],
+        needs.slack.files_upload_v2(
+            channel=place.channel,
+            thread_ts=place.thread,
             filename=name,
             title=name,
             content="\n".join(texts) + "\n",
         )
-    except (SlackApiError, SlackClientError, OSError) as error:
-        reason = error.response.get("error") if isinstance(error, SlackApiError) else "no answer"
-        post(
-            slack,
-            top["channel"],
-            "",
-            text=f":warning: The whole log could not be sent as a file: {reason}.",
-            thread_ts=top["ts"],
-        )
+    except FAILURES as error:
+        log.warning("the whole log for %s is not sent: %s", request, api_errors.name(error))
+        needs.follows.note(request, view.no_file(api_errors.name(error)))
 
 
 def _understood(needs: Needs, request: Request) -> _Asked:
@@ -207,8 +206,7 @@ def _understood(needs: Needs, request: Request) -> _Asked:
     _minutes(request)
     cluster = needs.clusters[ref.cluster]
     deployment = deployment_of(cluster, ref)
-    selected = deployment["spec"]["selector"].get("matchLabels") or {}
-    selector = ",".join(f"{key}={value}" for key, value in sorted(selected.items()))
+    selector = chosen_by(deployment)
     if not selector:
         raise Conflict(
             f"{ref} does not select its pods by labels.",
@@ -217,6 +215,7 @@ def _understood(needs: Needs, request: Request) -> _Asked:
     only = _only(cluster, ref, selector, options)
     return _Asked(
         ref,
+        placed(ref, environment_of(ref, needs.environments)),
         cluster,
         Pods(ref.namespace, selector, str(container_of(deployment).get("name", "")), only),
         wanted,

@@ -7,6 +7,7 @@ from deploy.actions.action import Action, State
 from deploy.actions.store import ActionStore
 from deploy.changes.decide import Decider
 from deploy.errors import GatewayBotError
+from handlers.lanes import Lane
 from handlers.slack.payloads import Request
 from handlers.verbs.verb import Verb
 from handlers.views import approvals as view
@@ -58,5 +59,6 @@ VERB = Verb(
     Needs,
     run,
     Right.SEE,
+    lane=Lane.DECISIONS,
     examples=("pending",),
 )

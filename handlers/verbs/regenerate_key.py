@@ -10,6 +10,7 @@ from deploy.tokens.rotation import parse_key
 from handlers.actions import asking
 from handlers.actions.asking import ask
 from handlers.fleet import find
+from handlers.lanes import Lane
 from handlers.slack.payloads import Request
 from handlers.verbs.options import DECISION_OPTIONS
 from handlers.verbs.verb import Option, Verb
@@ -47,6 +48,7 @@ VERB = Verb(
     Needs,
     run,
     Right.ASK,
+    lane=Lane.PLANS,
     gateway="required",
     options=(Option("key", "primary or secondary", "KEY"), *DECISION_OPTIONS),
     examples=("regenerate-key edge-1 --key primary",),

@@ -8,6 +8,7 @@ from deploy.plans.requests import RestartRequest
 from deploy.tokens.token import iso
 from handlers.actions.asking import Needs, ask
 from handlers.fleet import find
+from handlers.lanes import Lane
 from handlers.slack.payloads import Request
 from handlers.verbs.options import DECISION_OPTIONS, TAKE_OVER
 from handlers.verbs.verb import Verb
@@ -28,6 +29,7 @@ VERB = Verb(
     Needs,
     run,
     Right.ASK,
+    lane=Lane.PLANS,
     gateway="required",
     options=(TAKE_OVER, *DECISION_OPTIONS),
     examples=("restart edge-1",),

@@ -15,6 +15,7 @@ from deploy.specs.spec import spec_from_mapping, spec_to_mapping
 from handlers.actions import asking
 from handlers.actions.asking import ask
 from handlers.fleet import find
+from handlers.lanes import Lane
 from handlers.slack.payloads import Request
 from handlers.verbs.options import DECISION_OPTIONS, TAKE_OVER
 from handlers.verbs.verb import Option, Verb
@@ -59,6 +60,7 @@ VERB = Verb(
     Needs,
     run,
     Right.ASK,
+    lane=Lane.PLANS,
     gateway="required",
     options=(
         Option("to-revision", "its number; the previous one when left out", "N", "number"),

@@ -9,6 +9,7 @@ from deploy.plans.requests import ScaleRequest
 from handlers.actions import asking
 from handlers.actions.asking import ask
 from handlers.fleet import find
+from handlers.lanes import Lane
 from handlers.slack.payloads import Request
 from handlers.verbs.options import DECISION_OPTIONS, TAKE_OVER
 from handlers.verbs.verb import Option, Verb
@@ -42,6 +43,7 @@ VERB = Verb(
     Needs,
     run,
     Right.ASK,
+    lane=Lane.PLANS,
     gateway="required",
     options=(Option("replicas", "how many pods", "N", "number"), TAKE_OVER, *DECISION_OPTIONS),
     examples=("scale edge-1 --replicas 4",),

@@ -1,9 +1,8 @@
 """`/gateway status` and `list`: every gateway, or one in depth."""
 
+import dataclasses
 import difflib
 import logging
-import secrets
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,9 +12,10 @@ from typing import TypeVar
 
 from slack_sdk import WebClient
 
-from deploy.access import Environment, Right
+from deploy.access import Environment, Right, environment_of
 from deploy.actions.audit import AuditEntry, AuditLog
 from deploy.azure import ApimInstance
+from deploy.background import reported
 from deploy.errors import GatewayBotError, InvalidInput
 from deploy.gateway import GatewayRef
 from deploy.health.cache import ClusterCache
@@ -25,8 +25,8 @@ from deploy.health.portal import gateway_link, instance_named
 from deploy.health.status import GatewayDetail, gateway_detail, resolve
 from deploy.images import Registry, support
 from handlers.fleet import found_everywhere
+from handlers.lanes import Lane
 from handlers.messages import live
-from handlers.slack import replies
 from handlers.slack.payloads import Click, Request, request_from_mapping, request_to_mapping
 from handlers.verbs.verb import Option, Verb
 from handlers.views import errors, fleet
@@ -116,7 +116,8 @@ def in_depth(needs: Needs, name: str, now: float) -> Reply:
     detail = gateway_detail(needs.caches[ref.cluster], ref, needs.levels.azure_events(ref))
     promised = support(detail.summary.tag, _tags(needs.registry))
     done = _done(needs.audit, ref)
-    return view.detail(detail, promised, _portal(needs, detail), now, done)
+    environment = environment_of(ref, needs.environments)
+    return view.detail(detail, promised, _portal(needs, detail), now, done, environment)
 
 
 def rows_everywhere(
@@ -129,57 +130,27 @@ def rows_everywhere(
     return rows, found.failed
 
 
-def by_button(needs: Needs, click: Click) -> None:
+def by_button(needs: Needs, click: Click) -> Reply | None:
     """The Status button of the help, of the Home tab and of an action's message."""
-    request = Request("", VERB.name, click.user, click.channel, gateway=click.value)
-    _answer(needs.slack, click, lambda: shown(needs, request), replace=False)
+    return shown(needs, Request("", VERB.name, click.user, click.channel, gateway=click.value))
 
 
-def by_page(needs: Needs, click: Click) -> None:
+def by_page(needs: Needs, click: Click) -> Reply | None:
     """A button of the table: another page in the place of this one."""
-    page = fleet.Page.parse(click.value)
-    _answer(needs.slack, click, lambda: table(needs, page), replace=True)
+    return dataclasses.replace(table(needs, fleet.Page.parse(click.value)), replace=True)
 
 
-def by_stop(needs: Needs, click: Click) -> None:
+def by_stop(needs: Needs, click: Click) -> Reply | None:
     """The Stop button of a message that is kept current."""
-    end(needs.slack, needs.watches, click)
+    return end(needs.watches, click)
 
 
-def end(slack: WebClient, kept: live.Live, click: Click) -> None:
+def end(kept: live.Live, click: Click) -> Reply | None:
     """End a message that is kept current, for anybody who sees it."""
-    try:
-        if kept.stopped(click.value[:200], click.user):
-            return
-        # As where a bot died between its post and the note of where that is.
-        reply = Reply("No bot keeps this message current.")
-    except GatewayBotError as error:
-        reply = errors.trouble(error)
-    replies.send(slack, reply, user=click.user, channel=click.channel, response_url="")
-
-
-def _answer(slack: WebClient, click: Click, look: Callable[[], Reply], *, replace: bool) -> None:
-    """Look on a thread of its own: asking pods may take longer than Slack waits for the ack."""
-
-    def answer() -> None:
-        try:
-            reply = look()
-        except GatewayBotError as error:
-            reply = errors.trouble(error)
-        except Exception:  # a person must hear of any fault; the log keeps it whole
-            reference = secrets.token_hex(4)
-            log.exception("a look by button failed, reference %s", reference)
-            reply = errors.unexpected(reference)
-        replies.send(
-            slack,
-            reply,
-            user=click.user,
-            channel=click.channel,
-            response_url=click.response_url,
-            replace=replace,
-        )
-
-    threading.Thread(target=answer, name="look", daemon=True).start()
+    if kept.stopped(click.value[:200], click.user):
+        return None
+    # As where a bot died between its post and the note of where that is.
+    return Reply("No bot keeps this message current.")
 
 
 def _selection(needs: Needs, request: Request) -> Selection:
@@ -210,14 +181,14 @@ def _tags(registry: Registry) -> Sequence[str]:
 
 def _done(audit: AuditLog, ref: GatewayRef) -> Sequence[AuditEntry]:
     """What was last done with it, as the audit trail has it."""
-    return _soon(lambda: audit.read(ref, _ENTRIES, steps=False), ())
+    return _soon(lambda: audit.of(str(ref), _ENTRIES), ())
 
 
 def _soon(read: Callable[[], Sequence[T]], otherwise: Sequence[T]) -> Sequence[T]:
     """What is only good to have: what does not come at once is left out."""
     pool = ThreadPoolExecutor(1, thread_name_prefix="soon")
     try:
-        return pool.submit(read).result(_SOON_SECONDS)
+        return reported(pool.submit(read)).result(_SOON_SECONDS)
     except (GatewayBotError, TooLate):
         return otherwise
     finally:
@@ -249,6 +220,7 @@ VERB = Verb(
     Needs,
     run,
     Right.SEE,
+    clicks_lane=Lane.READS,
     gateway="optional",
     options=(*OPTIONS, *_WATCH),
     examples=("status", "status edge-1 --watch", "status --env production --attention"),

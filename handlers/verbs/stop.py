@@ -3,6 +3,7 @@
 from deploy.access import Right
 from deploy.changes.decide import By
 from handlers.actions.by_text import Needs, named, reply_to
+from handlers.lanes import Lane
 from handlers.slack.payloads import Request
 from handlers.verbs.verb import Verb
 from handlers.views.reply import Reply
@@ -21,6 +22,7 @@ VERB = Verb(
     Needs,
     run,
     Right.STOP,
+    lane=Lane.DECISIONS,
     gateway="required",
     positional="ID",
     examples=("stop 7K3MAB",),

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from deploy.access import Right
+from handlers.lanes import Lane
 from handlers.slack.payloads import Click, Request, Submission
 from handlers.views.reply import Reply
 
@@ -13,6 +14,8 @@ N = TypeVar("N")
 
 Run = Callable[[Request], Reply | None]
 """Answers a complete request; a reply is for the person who asked alone."""
+ByClick = Callable[[Click], Reply | None]
+"""What a button does; a reply is for whoever clicked alone."""
 Suggestions = list[dict[str, Any]]
 """Options of an external select."""
 
@@ -34,13 +37,18 @@ class Verb(Generic[N]):
     `needs` is a frozen dataclass of what the verb works with; each field is given what the bot has
     under that name, and an instance is the first argument of everything the verb does.
 
+    `clicks` are buttons whose effect must not be lost: they wait in the inbox like a request, and
+    `opens` those that open a modal, for which Slack gives three seconds. What either returns is for
+    whoever clicked alone.
+
     `gateway` says whether one word stands beside the options, and `positional` what it is. `run`
     answers a complete request; it may take long and is never called before the request is safe in
     the inbox. Where `incomplete` says that arguments are missing, `open_modal` opens the
     modal `modal` instead. `right` is what the authority is asked about before `run`,
     `option_rights` what instead where an option is given. `submit` turns a sent modal into a
     request, or raises InvalidInput whose `field` is a block_id. `suggest` answers external selects
-    by action_id within 3 s.
+    by action_id within 3 s. `lane` is what requests wait for each other on, `clicks_lane` the same
+    of `clicks`.
     """
 
     name: str
@@ -48,6 +56,8 @@ class Verb(Generic[N]):
     needs: type[N]
     run: Callable[[N, Request], Reply | None]
     right: Right
+    lane: Lane = Lane.READS
+    clicks_lane: Lane = Lane.DECISIONS
     gateway: Literal["none", "optional", "required"] = "none"
     positional: str = "gateway"
     options: tuple[Option, ...] = ()
@@ -58,7 +68,8 @@ class Verb(Generic[N]):
     modal: str = ""
     submit: Callable[[N, Submission], Request] | None = None
     suggest: Mapping[str, Callable[[N, Click], Suggestions]] = field(default_factory=dict)
-    clicks: Mapping[str, Callable[[N, Click], None]] = field(default_factory=dict)
+    clicks: Mapping[str, Callable[[N, Click], Reply | None]] = field(default_factory=dict)
+    opens: Mapping[str, Callable[[N, Click], Reply | None]] = field(default_factory=dict)
 
     def right_for(self, request: Request) -> Right:
         """What it takes to do what is requested."""
@@ -84,6 +95,7 @@ class Verb(Generic[N]):
             partial(self.submit, needs) if self.submit else None,
             {name: partial(suggest, needs) for name, suggest in self.suggest.items()},
             {name: partial(click, needs) for name, click in self.clicks.items()},
+            {name: partial(click, needs) for name, click in self.opens.items()},
         )
 
 
@@ -100,4 +112,5 @@ class BoundVerb:
     open_modal: Callable[[Request, str], None] | None
     submit: Callable[[Submission], Request] | None
     suggest: Mapping[str, Callable[[Click], Suggestions]]
-    clicks: Mapping[str, Callable[[Click], None]]
+    clicks: Mapping[str, ByClick]
+    opens: Mapping[str, ByClick]

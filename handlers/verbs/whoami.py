@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from deploy.access import Right
 from deploy.changes.authority import Authority
+from handlers.lanes import Lane
 from handlers.slack.payloads import Request
 from handlers.verbs.verb import Verb
 from handlers.views import whoami as view
@@ -35,5 +36,6 @@ VERB = Verb(
     Needs,
     run,
     Right.SEE,
+    lane=Lane.DECISIONS,
     examples=("whoami",),
 )

@@ -3,14 +3,16 @@
 import json
 from collections.abc import Iterable
 
-from deploy.actions.action import Action, State
+from deploy.actions.action import Action, Denial, State
+from deploy.observed.causes import Cause
 from deploy.plans.plan import Plan
-from deploy.policy import People, Requirement
-from deploy.rollouts.reasons import Cause
+from deploy.policy import People, Policy, Requirement
 from deploy.specs.gateway_spec import GatewaySpec
 from handlers.views import fixes, rollout
 from handlers.views import plan as plan_view
 from handlers.views.expiry import ROTATE
+from handlers.views.notification import sentence
+from handlers.views.places import EnvironmentOf
 from handlers.views.reply import Block, Reply
 from handlers.views.text import (
     button,
@@ -31,7 +33,7 @@ _DIFF_LIMIT = 2500
 _DENIED_SECTIONS = 3
 """Those that deny come first, and a message holds about 13,000 characters."""
 
-_SIGNS = {
+SIGNS = {
     State.PENDING: ":eyes:",
     State.APPROVED: ":hourglass_flowing_sand:",
     State.RUNNING: ":rocket:",
@@ -46,12 +48,12 @@ _SIGNS = {
 }
 
 
-def render(action: Action) -> tuple[str, list[Block]]:
+def render(action: Action, environment_of: EnvironmentOf | None = None) -> tuple[str, list[Block]]:
     """The message: text for notifications and screen readers, and the blocks."""
     plan = action.plan
-    title = _title(action)
+    title = title_of(action)
     line = _state_line(action)
-    blocks: list[Block] = [header(title), section(f"{_SIGNS[action.state]} {line}")]
+    blocks: list[Block] = [header(title), section(f"{SIGNS[action.state]} {line}")]
     if action.state is State.PENDING:
         blocks += [_what(plan), *plan_view.denied(plan), *plan_view.blocks(plan, _DIFF_LIMIT)]
         blocks += fixes.blocks(action, plan)
@@ -67,7 +69,8 @@ def render(action: Action) -> tuple[str, list[Block]]:
         if action.state in _AGAIN:
             more.append(_again_button(action))
         blocks.append({"type": "actions", "elements": more})
-    return f"{title}: {_plain(line)}", blocks
+    environment = environment_of(action.ref) if environment_of is not None else None
+    return sentence(action, environment), blocks
 
 
 _RAN = (State.SUCCEEDED, State.FAILED, State.STOPPED, State.UNKNOWN)
@@ -81,9 +84,19 @@ def _words(action: Action) -> KindWords:
     return KIND_WORDS[action.kind]
 
 
-def _title(action: Action) -> str:
+def title_of(action: Action) -> str:
+    """What it does to which gateway, where."""
     place = f"{action.ref.cluster}/{action.ref.namespace}"
     return _words(action).title.format(name=action.ref.name, place=place, request=action.request)
+
+
+def _before_it_begins(action: Action) -> str:
+    progress = action.progress or {}
+    if progress.get("waiting_for"):
+        return f"Waiting for action {escape(str(progress['waiting_for']))} to end."
+    if progress.get("queued"):
+        return f"Waiting for its turn: other actions run on cluster {action.ref.cluster}."
+    return "Starting…"
 
 
 def _state_line(action: Action) -> str:
@@ -91,9 +104,7 @@ def _state_line(action: Action) -> str:
     if action.state is State.PENDING:
         return _asking(action)
     if action.state is State.APPROVED:
-        other = (action.progress or {}).get("waiting_for")
-        then = f"Waiting for action {escape(str(other))} to end." if other else "Starting…"
-        return f"{agreed(action)}. {then}"
+        return f"{agreed(action)}. {_before_it_begins(action)}"
     if action.state is State.RUNNING:
         return _running_line(action)
     if action.state is State.DENIED:
@@ -103,7 +114,7 @@ def _state_line(action: Action) -> str:
     if action.state is State.EXPIRED:
         if action.decided_at is not None:
             return f"{agreed(action)}, but it could not begin in time. Nothing was changed."
-        if _lapsed(action):
+        if lapsed(action):
             return (
                 "The approval window was closed before this was confirmed. Nothing was changed; "
                 "ask again: approvers will decide."
@@ -116,7 +127,7 @@ def _state_line(action: Action) -> str:
     return "\n".join(word for word in words if word)
 
 
-def _lapsed(action: Action) -> bool:
+def lapsed(action: Action) -> bool:
     """Whether it expired before its time, with the approval window that it rested on."""
     ended = action.state is State.EXPIRED and action.updated_at < action.expires_at
     return ended and bool(action.policy.windows)
@@ -124,20 +135,27 @@ def _lapsed(action: Action) -> bool:
 
 def _asking(action: Action) -> str:
     wanted = _words(action).infinitive
-    lines = [f"<@{action.requester}> wants to {wanted}. *Nothing has changed yet.*"]
+    # Of a batch's members none notifies anybody by itself.
+    who = "" if action.batch else f"<@{action.requester}> wants to {wanted}. "
+    lines = [f"{who}*Nothing has changed yet.*"]
     if action.why:
         lines.append(f"Reason: {escape(action.why)}")
     if action.denied:
-        lines.append(
-            f":no_entry: <@{action.denied.by}> denied this {date(action.denied.at)}: "
-            f"{escape(action.denied.reason)}"
-        )
+        lines.append(_denied_before(action.denied, wanted))
     if action.policy.break_glass:
         lines.append(
             f":rotating_light: *Break-glass: this overrides a freeze.* "
             f"{escape(action.policy.break_glass)}"
         )
     return "\n".join(lines)
+
+
+def _denied_before(denied: Denial, wanted: str) -> str:
+    whose = f"<@{denied.requester}>'s request `{denied.action}`" if denied.action else "a request"
+    return (
+        f":no_entry: <@{denied.by}> denied {whose} to {wanted} {date(denied.at)}: "
+        f"{escape(denied.reason)}"
+    )
 
 
 def agreed(action: Action) -> str:
@@ -211,10 +229,11 @@ def _who_decides(action: Action) -> list[str]:
     policy = action.policy
     if policy.by == "requester":
         whose = " within an approval window" if policy.windows else ""
-        return [f"Only <@{action.requester}> can confirm this{whose}, until {until}. {bound}"]
+        who = "whoever asked for it" if action.batch else f"<@{action.requester}>"
+        return [f"Only {who} can confirm this{whose}, until {until}. {bound}"]
     several = len(policy.open) > 1
     lines = [
-        f"Needs {_needed(each, several)} · not the requester · until {until}"
+        f"Needs {_needed(each, several, named=not action.batch)} · not the requester · until {until}"
         for each in policy.open
     ]
     if action.approvals:
@@ -226,9 +245,10 @@ def _who_decides(action: Action) -> list[str]:
     return [*lines, bound]
 
 
-def _needed(requirement: Requirement, several: bool) -> str:
-    of = f"{counted(requirement.quorum, 'approval')} of {mentions(requirement.approvers)}"
-    return f"{of} for {escape(requirement.environment)}" if several else of
+def _needed(requirement: Requirement, several: bool, *, named: bool) -> str:
+    needed = counted(requirement.quorum, "approval")
+    of = f"{needed} of {mentions(requirement.approvers)}" if named else needed
+    return f"{of} for {escape(requirement.environment)}" if several or not named else of
 
 
 def _so_far(action: Action, requirement: Requirement, several: bool) -> str:
@@ -239,7 +259,7 @@ def _so_far(action: Action, requirement: Requirement, several: bool) -> str:
 
 def _buttons(action: Action, plan: Plan) -> Block:
     carried = value(action)
-    title = _title(action)
+    title = title_of(action)
     words = _words(action)
     question = words.question.format(
         title=escape(title), tag=escape(plan.spec.tag), summary=plan_view.summary(plan)
@@ -275,7 +295,7 @@ def _stop_button(action: Action) -> Block:
         "action_stop",
         value(action),
         confirm=confirm(
-            cut(f"Stop: {_title(action)}", 100),
+            cut(f"Stop: {title_of(action)}", 100),
             "Nothing more is written, and nothing goes back automatically.",
             "Stop",
         ),
@@ -296,10 +316,16 @@ def value(action: Action) -> str:
 
 def _footer(action: Action, plan: Plan) -> str:
     parts = [f"Asked by <@{action.requester}> {date(action.created_at)}"]
+    # Where nobody else has a part in it, its requester's name is enough.
+    if action.state in (State.RUNNING, *_RAN) and action.policy != Policy():
+        when = f" {date(action.decided_at)}" if action.decided_at else ""
+        parts.append(f"{lowered(agreed(action))}{when}")
     if action.decided_at is not None and action.state in _RAN:
         parts.append(f"took {duration(round(action.updated_at - action.decided_at))}")
     parts.append(f"image `{escape(plan.spec.tag)}`")
     parts.append(f"action `{action.id}`")
+    if action.why:
+        parts.append(f"Reason: {escape(action.why)}")
     return " · ".join(parts)
 
 
@@ -331,47 +357,6 @@ def denied(plan: Plan) -> Reply:
     )
 
 
-def gone() -> Reply:
-    """The action is not known any more."""
-    text = "This request is gone: it was too old, or the bot's store was emptied."
-    return Reply(
-        text, (section(f":ghost: {text}"), context("Nothing was changed by it. Ask again."))
-    )
-
-
-_REFUSALS = {
-    "not-requester": "Only <@{requester}>, who asked for this, can do that.",
-    "not-approver": "Only {approvers} can decide on this.",
-    "self": "You asked for this, so somebody else has to decide on it.",
-    "voted": "You have approved this already. It waits for another person.",
-    "grown": "More approvals are needed by now than this shows. It is planned again, and put to "
-    "those who decide now.",
-    "window-closed": "The approval window is closed. Ask again: approvers will decide.",
-    "stale": "The plan has changed since this button was drawn. Look at the newest message.",
-    "expired": "The time to decide was over at {expires}. Ask again.",
-    "already": "This is already {state}{by}{when}.",
-    "not-running": "This is not running. Cancel it instead.",
-    "stopping": "This is stopping already.",
-    "forbidden": "This may not be agreed to now.",
-}
-
-
-def refused(result: str, action: Action | None) -> Reply:
-    """Why a decision changed nothing."""
-    if action is None:
-        return gone()
-    if result == "expired" and _lapsed(action):
-        result = "window-closed"
-    text = _REFUSALS.get(result, _REFUSALS["already"]).format(
-        requester=action.requester,
-        approvers=mentions(action.policy.approvers),
-        expires=date(action.expires_at),
-        state=action.state.value,
-        by=f", decided by <@{action.decided_by}>" if action.decided_by else "",
-        when=f" at {date(action.decided_at, '{time}')}" if action.decided_at else "",
-    )
-    return Reply(text, (section(f":information_source: {text}"),))
-
-
-def _plain(text: str) -> str:
-    return text.replace("*", "").replace("\n", " ")
+def lowered(sentence: str) -> str:
+    """To be used within another one."""
+    return sentence[:1].lower() + sentence[1:]

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from deploy.actions.action import Action, State
 from handlers.views import action as action_view
+from handlers.views.places import EnvironmentOf
 from handlers.views.reply import Block, Reply
-from handlers.views.text import button, context, date, escape, header, section
+from handlers.views.text import button, context, counted, date, escape, header, section
 
 _SHOWN = 15
 
@@ -30,7 +31,7 @@ def pending(
     blocks += [_row(action, may, user) for action, may in rows[:_SHOWN]]
     if len(rows) > _SHOWN:
         blocks.append(context(f"… and {len(rows) - _SHOWN} more."))
-    return Reply(f"{len(rows)} open requests", (*blocks, *left))
+    return Reply(counted(len(rows), "open request"), (*blocks, *left))
 
 
 def _unreadable(names: Sequence[str]) -> Block:
@@ -65,7 +66,16 @@ def _state(action: Action) -> str:
     return f"{action.approvals} of {needed} approvals, until {date(action.expires_at)}"
 
 
-def plan_to_approve(action: Action) -> Reply:
+def decided(action: Action, done: str) -> Reply:
+    """What the reader did, and where to follow what becomes of it."""
+    if action.policy.by == "requester" and done == "approved":
+        done = "confirmed"
+    where = str(action.origin.get("channel", ""))
+    message = f"; its message is in <#{where}>" if where.startswith(("C", "G")) else ""
+    return Reply(f"You {done} {action.id}{message}.")
+
+
+def plan_to_approve(action: Action, environment_of: EnvironmentOf) -> Reply:
     """The action as its message shows it, buttons included, for one person."""
-    text, blocks = action_view.render(action)
+    text, blocks = action_view.render(action, environment_of)
     return Reply(text, tuple(blocks))

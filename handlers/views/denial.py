@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from deploy.actions.versions import reading
 from handlers.views.reply import View
 
 CALLBACK = "action_deny_modal"
@@ -14,7 +15,7 @@ REASON = "deny_reason"
 @dataclass(frozen=True)
 class DenialForm:
     """What was sent: which plan of which action, and why; `copy` is the response_url of the copy of
-    its message that was clicked, if it was one."""
+    its message that was clicked, if it was one, which nobody else sees."""
 
     action_id: str
     digest: str
@@ -24,7 +25,7 @@ class DenialForm:
 
 
 def ask(action_id: str, digest: str, channel: str, copy: str) -> View:
-    """The modal for one plan."""
+    """The modal for one plan; `copy` is as in `DenialForm`."""
     kept = {"id": action_id, "digest": digest, "channel": channel, "copy": copy}
     return {
         "type": "modal",
@@ -54,13 +55,14 @@ def ask(action_id: str, digest: str, channel: str, copy: str) -> View:
 
 
 def read(private_metadata: str, values: Mapping[str, Mapping[str, Any]]) -> DenialForm:
-    """What the modal was sent with."""
-    kept = json.loads(private_metadata)
+    """What the modal was sent with. Unreadable where it is no form of this version's."""
     reason = str(((values.get(REASON) or {}).get(REASON) or {}).get("value") or "")
-    return DenialForm(
-        str(kept["id"]),
-        str(kept["digest"]),
-        str(kept["channel"]),
-        reason,
-        str(kept.get("copy", "")),
-    )
+    with reading("The form"):
+        kept = json.loads(private_metadata)
+        return DenialForm(
+            str(kept["id"]),
+            str(kept["digest"]),
+            str(kept["channel"]),
+            reason,
+            str(kept.get("copy", "")),
+        )

@@ -4,7 +4,7 @@ from deploy.changes.refusal import NotAllowed
 from deploy.errors import Conflict, GatewayBotError, Unavailable
 from handlers.views.permission import instead
 from handlers.views.reply import Reply
-from handlers.views.text import context, escape, section
+from handlers.views.text import context, duration, escape, section
 
 
 class LinkedConflict(Conflict):
@@ -30,10 +30,16 @@ def trouble(error: GatewayBotError) -> Reply:
     return Reply(str(error), tuple(blocks))
 
 
-def waiting(error: Unavailable, seconds: float) -> Reply:
-    """Why an answer takes longer, while it is on its way."""
-    text = f"{error.happened} It is asked again in {seconds:.0f} s; your plan follows by itself."
-    return Reply(text, (section(f":hourglass_flowing_sand: {escape(text)}"),))
+def busy(waiting: int, *, own: bool, seconds: float) -> Unavailable:
+    """So many requests are waiting that another one is not accepted, for about so many seconds."""
+    whose = f"{waiting} of your requests" if own else f"{waiting} requests"
+    return Unavailable(
+        f"The bot is busy: {whose} are waiting already.",
+        meaning="This one was not accepted.",
+        remedy=f"Try again in about {duration(seconds)}.",
+        retry_after=seconds,
+        untouched=True,
+    )
 
 
 def damaged() -> Reply:

@@ -4,9 +4,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from deploy.expiry.autopilot import RotationStop
+from deploy.access import Environment
+from deploy.actions.versions import reading
+from deploy.expiry.rotation_stops import RotationStop
 from deploy.expiry.tracked import AZURE_EVENTS, AZURE_EXPIRED, Tracked, WarningEntry
 from deploy.gateway import GatewayRef
+from handlers.views.places import named
 from handlers.views.reply import Block, Reply, View
 from handlers.views.text import button, context, counted, cut, date, duration, escape, section
 
@@ -21,20 +24,39 @@ DURATIONS: Mapping[str, tuple[str, float]] = {
 }
 _BROADCAST = 86_400.0
 """From a day before the expiry on, what is told in the thread is shown in the channel as well."""
+_SNOOZES_LOST = (
+    ":warning: The bot's data was reset: if this was snoozed before, it no longer is. Snooze it again "
+    "if nobody needs to know."
+)
 _SHOWN = 20
 _LISTED = 30
 _NAMED = 10
 
 
-def message(tracked: Tracked) -> tuple[str, list[Block]]:
-    """The one message of an episode, as it is now: text for notifications, and blocks."""
+def headline(tracked: Tracked, *, production: bool) -> str:
+    """An episode in one sentence, for notifications."""
+    where = named(Environment(tracked.facts.environment, production=production))
+    snoozed = f", snoozed by <@{tracked.snoozed_by}>" if _is_snoozed(tracked) else ""
+    how = _ended(tracked) if tracked.over else f"{_headline(tracked)}{snoozed}"
+    return f"{tracked.ref} ({where}) {how}"
+
+
+def _is_snoozed(tracked: Tracked) -> bool:
+    return tracked.snoozed and tracked.snoozed_until is not None and not tracked.over
+
+
+def message(
+    tracked: Tracked, *, production: bool = False, refound: bool = False
+) -> tuple[str, list[Block]]:
+    """The one message of an episode, as it is now: text for notifications, and blocks. `refound`:
+    what Redis knew when it was posted is lost."""
     name = f"`{escape(str(tracked.ref))}`"
+    text = headline(tracked, production=production)
     if tracked.over:
-        text = f"{tracked.ref} {_over(tracked)}"
         sign = ":grey_question:" if tracked.over == "unwatched" else ":white_check_mark:"
         return text, [section(f"{sign} {name} {_over(tracked)}")]
-    headline = _headline(tracked)
-    blocks: list[Block] = [section(f"{_sign(tracked)} *{name} {headline}*\n{_meaning(tracked)}")]
+    what = f"*{name} {_headline(tracked)}*"
+    blocks: list[Block] = [section(f"{_sign(tracked)} {what}\n{_meaning(tracked)}")]
     facts = tracked.facts
     if facts.why:
         blocks.append(context(f":warning: {escape(cut(facts.why, 300))}"))
@@ -52,12 +74,14 @@ def message(tracked: Tracked) -> tuple[str, list[Block]]:
                 f"{escape(cut(tracked.snoozed_why, 300))}"
             )
         )
+    elif refound:
+        blocks.append(context(_SNOOZES_LOST))
     ref = str(tracked.ref)
     buttons = [button("Snooze", SNOOZE, ref), button("Show", "show_status", ref)]
     if facts.source != "credential":
         buttons.insert(0, button("Rotate", ROTATE, ref, style="primary"))
     blocks.append({"type": "actions", "elements": buttons})
-    return f"{tracked.ref} {headline}", blocks
+    return text, blocks
 
 
 def note(entry: WarningEntry) -> tuple[str, bool]:
@@ -124,39 +148,42 @@ def snooze_form(ref: str, channel: str) -> View:
 
 
 def snooze_read(private_metadata: str, values: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
-    """What the modal was sent with: gateway, channel, reason and the chosen duration."""
-    kept = json.loads(private_metadata)
+    """What the modal was sent with: gateway, channel, reason and the chosen duration. Unreadable
+    where it is no form of this version's."""
     reason = str(((values.get(REASON) or {}).get(REASON) or {}).get("value") or "").strip()
     chosen = ((values.get(DURATION) or {}).get(DURATION) or {}).get("selected_option") or {}
-    return str(kept["ref"]), str(kept["channel"]), reason, str(chosen.get("value", ""))
+    with reading("The form"):
+        kept = json.loads(private_metadata)
+        return str(kept["ref"]), str(kept["channel"]), reason, str(chosen.get("value", ""))
 
 
-def stopped(stop: RotationStop) -> tuple[str, list[Block]]:
-    """That nothing more is rotated on its own, and how it goes on."""
+def stop_title(stop: RotationStop, *, production: bool) -> str:
+    """A stop in one sentence, for notifications."""
+    where = escape(named(Environment(stop.environment, production=production)))
+    if stop.resumed_by:
+        return f"<@{stop.resumed_by}> resumed automatic rotation in {where}"
+    return f"Automatic rotation stopped in {where}: {counted(stop.failures, 'rotation')} failed"
+
+
+def stopped(stop: RotationStop, *, production: bool = False) -> tuple[str, list[Block]]:
+    """That nothing more is rotated automatically, and how it continues; or who resumed it."""
     title = f"Automatic rotation stopped in {stop.environment}"
     what = counted(stop.failures, "rotation")
-    blocks: list[Block] = [
-        section(
-            f":octagonal_sign: *{escape(title)}*\n{what} failed in a row, so no other is begun. "
-            f"Last: {escape(cut(stop.last, 300))}\nWarnings go on. When the cause is mended, resume it."
-        ),
-        {"type": "actions", "elements": [button("Resume", RESUME, stop.environment)]},
-    ]
-    return title, blocks
+    why = section(
+        f":octagonal_sign: *{escape(title)}*\n{what} failed in a row, so no other is begun. "
+        f"Last: {escape(cut(stop.last, 300))}\nWarnings go on. When the cause is mended, resume it."
+    )
+    if stop.resumed_by:
+        end = context(f"Resumed by <@{stop.resumed_by}>.")
+    else:
+        end = {"type": "actions", "elements": [button("Resume", RESUME, stop.environment)]}
+    return stop_title(stop, production=production), [why, end]
 
 
-def resumed(blocks: Sequence[Block], environment: str, user: str) -> tuple[str, list[Block]]:
-    """The message of a stop, without its button: why it stopped, and who lets it go on."""
-    kept = [block for block in blocks if block.get("type") != "actions"]
-    text = f"Automatic rotation goes on in {environment}"
-    return text, [*(kept or [section(f"*{escape(text)}*")]), context(f"Resumed by <@{user}>.")]
-
-
-def goes_on(stop: RotationStop) -> tuple[str, list[Block]]:
+def goes_on(stop: RotationStop) -> str:
     """That a stop is over, for each channel that heard of it."""
-    text = f"Automatic rotation goes on in {stop.environment}"
     who = f":arrow_forward: <@{stop.resumed_by}> resumed automatic rotation in "
-    return text, [section(f"{who}{escape(stop.environment)}.")]
+    return f"{who}{escape(stop.environment)}."
 
 
 def snoozed(tracked: Tracked) -> Reply:
@@ -181,6 +208,11 @@ def listing(
     return title, [*blocks, *left]
 
 
+def digest_title(found: Sequence[Tracked]) -> str:
+    """A digest's heading."""
+    return f"Tokens this week: {counted(len(found), 'gateway')}"
+
+
 def digest(found: Sequence[Tracked], now: float) -> tuple[str, list[Block]]:
     """What a channel hears once a week: of whose tokens it would be warned, and how they are."""
     with_token = [t for t in found if t.facts.source != "none"]
@@ -189,7 +221,7 @@ def digest(found: Sequence[Tracked], now: float) -> tuple[str, list[Block]]:
     soon = [t for t in known if t not in expired and t.warned is not None]
     unknown = [t for t in with_token if t.facts.expires_at is None]
     entra = len(found) - len(with_token)
-    title = f"Tokens this week: {counted(len(found), 'gateway')}"
+    title = digest_title(found)
     parts = [f"{len(expired)} expired", f"{len(soon)} expire soon", f"{len(unknown)} unknown"]
     if entra:
         parts.append(f"{entra} sign in to Entra ID and have none")
@@ -202,7 +234,7 @@ def digest(found: Sequence[Tracked], now: float) -> tuple[str, list[Block]]:
         blocks.append(context(f"… and {counted(left, 'more gateway')}."))
     if not lines:
         blocks.append(context("Every token is good for longer than its first warning."))
-    return title, blocks
+    return f"Tokens of {counted(len(found), 'gateway')} this week: {', '.join(parts)}", blocks
 
 
 def _unreadable(refs: Sequence[GatewayRef]) -> Block:
@@ -271,15 +303,26 @@ def _sign(tracked: Tracked) -> str:
 
 
 def _over(tracked: Tracked) -> str:
-    if tracked.over == "gone":
-        return "no longer runs."
-    if tracked.over == "unwatched":
-        return "is on a cluster that this bot no longer looks at."
-    if tracked.over == "signs in":
-        return "signs in to Entra ID now: there is no token that expires."
-    if tracked.over == "back":
-        return "runs with a token again."
     expires_at = tracked.facts.expires_at
-    until = f" It is good until {date(expires_at)}." if expires_at else ""
+    until = f" It is good until {date(expires_at)}." if expires_at and _renewed(tracked) else ""
+    return f"{_ended(tracked)}.{until}"
+
+
+def _ended(tracked: Tracked) -> str:
+    """How an episode ended, without a full stop."""
+    if not _renewed(tracked):
+        return _ENDED[tracked.over]
     what = "secret of its Entra app" if tracked.facts.source == "credential" else "token"
-    return f"has a new {what}.{until}"
+    return f"has a new {what}"
+
+
+def _renewed(tracked: Tracked) -> bool:
+    return tracked.over not in _ENDED
+
+
+_ENDED = {
+    "gone": "no longer runs",
+    "unwatched": "is on a cluster that this bot no longer looks at",
+    "signs in": "signs in to Entra ID now: there is no token that expires",
+    "back": "runs with a token again",
+}

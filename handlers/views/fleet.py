@@ -8,7 +8,6 @@ from typing import Any
 
 from deploy.errors import GatewayBotError
 from deploy.health.fleet import Row, Selection
-from deploy.health.heartbeat import Level
 from handlers.views.reply import Block, Reply
 from handlers.views.text import (
     button,
@@ -28,13 +27,14 @@ PAGE = 15
 _TOLD = 8
 _NAME, _PLACE = 30, 28
 
-SIGNS: Mapping[Level, str] = {
+SIGNS: Mapping[str, str] = {
     "connected": "🟢",
     "no trouble seen": "🔵",
     "unknown": "⚪",
     "stale token": "🟠",
     "cut off": "🔴",
     "denied": "🔴",
+    "down": "🔴",
 }
 _UNSUPPORTED = ("unsupported", "preview")
 
@@ -109,7 +109,7 @@ def _trouble(name: str, error: GatewayBotError, rows: Sequence[Row], now: float)
 
 
 def _counts(rows: Sequence[Row]) -> str:
-    levels = Counter(row.seen.heartbeat.level for row in rows)
+    levels = Counter(row.state for row in rows)
     counts = "   ".join(
         f"{SIGNS[level]} {levels[level]} {level}" for level in SIGNS if levels[level]
     )
@@ -132,7 +132,7 @@ def _table(rows: Sequence[Row], now: float) -> list[tuple[str, ...]]:
         mark = "!" if row.support.state in _UNSUPPORTED else ""
         lines.append(
             (
-                SIGNS[row.seen.heartbeat.level],
+                SIGNS[row.state],
                 cut(s.ref.name, _NAME),
                 cut(f"{s.ref.cluster}/{s.ref.namespace}", _PLACE),
                 f"{s.ready}/{s.desired}",
@@ -140,7 +140,7 @@ def _table(rows: Sequence[Row], now: float) -> list[tuple[str, ...]]:
                 str(s.available),
                 cut(f"{s.tag or '?'}{mark}", 16),
                 token_left(s.token_source, s.token_expires_at, now),
-                f"{row.seen.heartbeat.level}{_age(row, now)}",
+                f"{row.state}{_age(row, now)}",
                 duration(now - s.created_at),
             )
         )

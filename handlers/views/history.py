@@ -1,12 +1,15 @@
 """A gateway's revisions, and who did what."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
 
 from deploy.actions.audit import AuditEntry
 from deploy.gateway import GatewayRef
 from deploy.observed.history import Revision
-from handlers.views.reply import Reply
+from handlers.views.reply import Block, Reply
 from handlers.views.text import (
     SECTION_LIMIT,
     context,
@@ -22,15 +25,53 @@ from handlers.views.text import (
 )
 
 _LIMIT = 2800
-_LINES = 10
+LINES = 20
+EVENTS = {
+    "pending": "requested",
+    "approval": "approved, as one of several,",
+    "approved": "decided",
+    "denied": "denied",
+    "cancelled": "cancelled",
+    "expired": "expired",
+    "superseded": "superseded",
+    "running": "started",
+    "taken over": "continued by another bot",
+    "stop": "asked to stop",
+    "succeeded": "succeeded",
+    "failed": "failed",
+    "stopped": "stopped",
+    "unknown": "ended with an unknown result",
+    "break-glass": "freeze overridden",
+    "reminder": "approvers reminded",
+}
+"""What the events of an action are called; those of windows and tokens have names that are read."""
 
 
-def trail(entries: Sequence[AuditEntry], gone: str = "") -> Reply:
-    """Who did what, newest first; `gone` is the name of a gateway that does not run any more."""
-    lines = _trail(entries)
+@dataclass(frozen=True)
+class Decided:
+    """Whose decision an action was: several may approve, or its requester confirms it alone.
+
+    With `window` that was within an approval window, which `opened_by` opened, if still known.
+    """
+
+    by: Literal["requester", "approvers"]
+    window: bool = False
+    opened_by: str = ""
+
+
+def trail(
+    entries: Sequence[AuditEntry],
+    decided: Mapping[str, Decided] = MappingProxyType({}),
+    gone: str = "",
+) -> Reply:
+    """Who did what, newest first; `decided` are the decisions by action, as far as they are known,
+    and `gone` is the name of a gateway that no longer runs."""
+    lines = _trail(entries[:LINES], decided)
     if not lines:
         return Reply("Nothing has been done yet.", (section("Nothing has been done yet."),))
-    told = [context(f"No gateway “{escape(gone)}” runs now.")] if gone else []
+    told = _cut_off(entries)
+    if gone:
+        told.append(context(f"No gateway “{escape(gone)}” runs now."))
     blocks = [section(text) for text in _sections(lines)]
     return Reply("What was done", (header("What was done"), *blocks, *told))
 
@@ -46,16 +87,32 @@ def _sections(lines: Sequence[str]) -> list[str]:
     return texts
 
 
-def _trail(entries: Sequence[AuditEntry]) -> list[str]:
+def _cut_off(entries: Sequence[AuditEntry]) -> list[Block]:
+    return [context(f"Only the last {LINES} entries are shown.")] if len(entries) > LINES else []
+
+
+def _trail(entries: Sequence[AuditEntry], decided: Mapping[str, Decided]) -> list[str]:
     lines = []
     for entry in entries:
         who = f" by <@{entry.who}>" if entry.who[:1] in ("U", "W") and entry.who.isalnum() else ""
         ref = f" `{escape(entry.ref)}`" if entry.ref else ""
         lines.append(
-            f"{date(entry.at)}  {escape(entry.kind)}{ref}: *{escape(entry.event)}*{who}"
+            f"{date(entry.at)}  {escape(entry.kind)}{ref}: {_event(entry, who, decided)}"
             f"{action_of(entry)}{_why(entry)}"
         )
     return lines
+
+
+def _event(entry: AuditEntry, who: str, decided: Mapping[str, Decided]) -> str:
+    known = decided.get(entry.action) if entry.event == "approved" else None
+    if known is None:
+        return f"*{escape(EVENTS.get(entry.event, entry.event))}*{who}"
+    if known.by == "approvers":
+        return f"*approved*{who}"
+    if not known.window:
+        return f"*confirmed*{who}"
+    whose = f"<@{known.opened_by}>'s" if known.opened_by else "an"
+    return f"*confirmed*{who} within {whose} approval window"
 
 
 def action_of(entry: AuditEntry) -> str:
@@ -81,8 +138,9 @@ def revisions(
     entries: Sequence[AuditEntry],
     now: float,
     command: str,
+    decided: Mapping[str, Decided] = MappingProxyType({}),
 ) -> Reply:
-    """The revisions, newest first, and what was last done."""
+    """The revisions, newest first, and what was last done; `decided` as for `trail`."""
     text = f"{ref}: {counted(len(known), 'revision')}"
     rows: list[tuple[str, ...]] = [("REVISION", "IMAGE", "AGE", "PODS", "ACTION")]
     rows += [
@@ -106,9 +164,10 @@ def revisions(
         blocks.append(context(f"… and {counted(left, 'more revision')}."))
     if people:
         blocks.append(context("Asked for: " + " · ".join(people[:20])))
-    done = _trail(entries)[:_LINES]
+    done = _trail(entries[:LINES], decided)
     if done:
         blocks += [section(text) for text in _sections(["*Last done*", *done])]
+    blocks += _cut_off(entries)
     back = f"`{escape(command)} rollback {escape(ref.name)} --to-revision N`"
     blocks.append(context(f"`*` is what the Deployment asks for now. {back} brings one back."))
     return Reply(text, tuple(blocks))

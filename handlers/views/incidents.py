@@ -1,24 +1,37 @@
 """What a channel is told when gateways get worse or better."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from deploy.gateway import GatewayRef
 from deploy.health.incidents import AWAY, Incident, Member, MemberChange
+from handlers.views.places import EnvironmentOf, named
 from handlers.views.reply import Block
 from handlers.views.text import button, context, counted, cut, date, duration, escape, section
 
 _SHOWN = 12
-_REPLIES = 50
-_SIGNS = {"cut off": "🔴", "denied": "🔴", "crash loop": "🟠", "below minimum": "🟠", AWAY: "⚪"}
+_REPLIES = 3500
+"""Characters of what happened together."""
+_SIGNS = {
+    "down": "🔴",
+    "cut off": "🔴",
+    "denied": "🔴",
+    "crash loop": "🟠",
+    "below minimum": "🟠",
+    AWAY: "⚪",
+}
 
 
-def message(incident: Incident) -> tuple[str, list[Block]]:
+def message(
+    incident: Incident, environment_of: EnvironmentOf | None = None
+) -> tuple[str, list[Block]]:
     """The one message, as it is now: text for notifications, and blocks."""
+    text = sentence(incident, environment_of)
     title = title_of(incident)
     lasting = incident.open_members
     if incident.over_at is not None:
         took = duration(incident.over_at - _since(incident))
         blocks: list[Block] = [section(f"✅ *Over: {escape(title)}*, after {took}")]
-        return f"Over: {title}", [*blocks, context(_when(incident))]
+        return text, [*blocks, context(_when(incident))]
     blocks = [section(f"{_sign(incident)} *{escape(title)}*")]
     away = lasting.pop(incident.cluster, None)
     if away is not None:
@@ -38,7 +51,23 @@ def message(incident: Incident) -> tuple[str, list[Block]]:
     if len(incident.members) == 1 and away is None:
         (ref,) = incident.members
         blocks.append({"type": "actions", "elements": [button("Status", "show_status", ref)]})
-    return title, blocks
+    return text, blocks
+
+
+def sentence(incident: Incident, environment_of: EnvironmentOf | None = None) -> str:
+    """The incident in one sentence, with where its gateways are, for notifications."""
+    title = title_of(incident)
+    if environment_of is not None:
+        gateways = _gateways(incident)
+        if gateways:
+            title += f" ({_where(gateways, environment_of)})"
+    return f"Over: {title}" if incident.over_at is not None else title
+
+
+def _where(refs: Iterable[str], environment_of: EnvironmentOf) -> str:
+    """The environments of these gateways."""
+    found = (named(environment_of(GatewayRef.parse(ref))) for ref in refs)
+    return "; ".join(dict.fromkeys(found))
 
 
 def reply(change: MemberChange) -> str:
@@ -53,11 +82,17 @@ def reply(change: MemberChange) -> str:
     return f":warning: {name} {escape(cut(said, 500)) or 'got worse.'}"
 
 
-def replies(owed: Sequence[MemberChange]) -> str:
-    """What the thread is owed. Slack cuts a message off after 40,000 characters without a word."""
-    lines = [reply(change) for change in owed[:_REPLIES]]
-    if len(owed) > _REPLIES:
-        lines.append(f"… and {counted(len(owed) - _REPLIES, 'more change')}; `status` shows each.")
+def replies(changes: Sequence[MemberChange]) -> str:
+    """What happened together, on a line each, within what Slack shows of one message."""
+    lines: list[str] = []
+    left = _REPLIES
+    for change in changes:
+        line = reply(change)
+        left -= len(line) + 1
+        if left < 0:
+            more = counted(len(changes) - len(lines), "more change")
+            return "\n".join([*lines, f"… and {more}; `status` shows each."])
+        lines.append(line)
     return "\n".join(lines)
 
 

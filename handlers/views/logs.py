@@ -17,8 +17,9 @@ _TROUBLES = 5
 
 @dataclass(frozen=True)
 class ReadSoFar:
-    """What is known beside the lines."""
+    """What is known beside the lines; `gateway` is whose they are, and where that is."""
 
+    gateway: str = ""
     pods: Sequence[str] = ()
     total: int = 0
     skipped: int = 0
@@ -46,8 +47,7 @@ def lines(found: Sequence[Line], told: ReadSoFar, *, waiting: bool = False) -> t
     blocks += [context(f":warning: {escape(text)}") for text in told.trouble[:_TROUBLES]]
     if len(told.trouble) > _TROUBLES:
         blocks.append(context(f"… and {len(told.trouble) - _TROUBLES} more that went wrong."))
-    reply = Reply(f"{notes[0]} of {', '.join(told.pods[:5]) or 'no pod'}", tuple(blocks))
-    return reply, more
+    return Reply(f"{notes[0]} of the logs of {told.gateway}", tuple(blocks)), more
 
 
 def _nothing(told: ReadSoFar, waiting: bool) -> str:
@@ -63,6 +63,11 @@ def texts_of(found: Sequence[Line], pods: Sequence[str]) -> list[str]:
     """Each line as text; with the end of its pod's name where there are several."""
     several = len(pods) > 1
     return [written(line, pod=line.pod[-_POD_LETTERS:] if several else "") for line in found]
+
+
+def no_file(reason: str) -> str:
+    """The whole log is not in the thread."""
+    return f":warning: The whole log could not be sent as a file: {escape(reason)}."
 
 
 def left() -> Reply:

@@ -1,4 +1,4 @@
-"""What is told beside an action's message: lines in its thread, and words to its requester. Pure."""
+"""What is posted beside an action's message: lines in its thread, and words to its requester. Pure."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,22 +24,50 @@ class Note:
     blocks: tuple[Block, ...] = ()
 
 
-def notes(action: Action, events: Sequence[Event]) -> tuple[Note, ...]:
-    """What these events of the action's log are worth telling.
+def notes(action: Action, events: Sequence[Event], shown_in: str) -> tuple[Note, ...]:
+    """What these events of the log of an action, whose message is in the channel `shown_in`, are
+    worth saying.
 
-    Where the requester alone decides, the message itself says it all.
+    Where the requester alone decides, the message itself says it all but for the end: an edit
+    notifies nobody.
     """
     if action.policy == Policy():
-        return ()
-    return tuple(note for event in events for note in _notes(action, event))
+        return tuple(note for event in events for note in _ended(action, event))
+    return tuple(note for event in events for note in _notes(action, event, shown_in))
 
 
-def _notes(action: Action, event: Event) -> Iterator[Note]:
+def within(action: Action, events: Sequence[Event]) -> tuple[Note, ...]:
+    """The same for an action whose message is in the thread of its batch's: what the batch's message
+    does not say of it. Nobody is called."""
+    return tuple(note for event in events for note in _beside(action, event))
+
+
+def _beside(action: Action, event: Event) -> Iterator[Note]:
+    if action.policy.windows and event.name == "approved":
+        yield Note(f"{event.version}:window", "window", _inside(action))
+    if event.name in _WITHIN:
+        outcome = action.outcome if event.name in _ENDS else None
+        # Its message says the rest.
+        said = escape(outcome.happened) if outcome else _line(action, event)
+        sign = f"{_SIGNS[event.name]} " if event.name in _SIGNS else ""
+        text = f"*{escape(action.ref.name)}*: {sign}{said}"
+        yield Note(f"{event.version}:thread", "thread", text)
+
+
+def _ended(action: Action, event: Event) -> Iterator[Note]:
+    """For the requester, by name."""
+    if event.name in _ENDS and not action.automatic:
+        text = f"<@{action.requester}> {_line(action, event)}"
+        yield Note(f"{event.version}:thread", "thread", text)
+
+
+def _notes(action: Action, event: Event, shown_in: str) -> Iterator[Note]:
     if action.policy.windows and event.name == "approved":
         yield Note(f"{event.version}:window", "window", _inside(action))
     if event.name == "pending":
         yield from _elsewhere(action, event)
-    text = _line(action, event)
+    text = _unseen(action, shown_in) if event.name == "pending" else ""
+    text = text or _line(action, event)
     if text:
         broadcast = event.name in ("failed", "unknown", "stopped")
         yield Note(f"{event.version}:thread", "thread", text, broadcast)
@@ -48,10 +76,10 @@ def _notes(action: Action, event: Event) -> Iterator[Note]:
         yield Note(f"{event.version}:requester", "requester", _personal(action, text))
 
 
-_PERSONAL = (
-    *("approved", "denied", "expired", "superseded"),
-    *("succeeded", "failed", "stopped", "unknown"),
-)
+_ENDS = ("expired", "superseded", "succeeded", "failed", "stopped", "unknown")
+_WITHIN = ("denied", "stop", "stopped", "failed", "unknown", "superseded")
+_SIGNS = {"failed": ":x:", "unknown": ":grey_question:", "stopped": ":octagonal_sign:"}
+_PERSONAL = ("approved", "denied", *_ENDS)
 
 
 def _line(action: Action, event: Event) -> str:
@@ -59,11 +87,6 @@ def _line(action: Action, event: Event) -> str:
     policy = action.policy
     if event.name == "pending":
         asked = "Its token is due for rotation." if action.automatic else f"{who} asked for this."
-        if policy.by == "approvers" and _unseen(action):
-            return (
-                f"The bot may not post in <#{action.origin['channel']}>, so no approver sees this. "
-                f"Invite it there and ask again, or have one of them type `approve {action.id}`."
-            )
         if policy.by == "approvers":
             return f"{asked} {mentions(policy.approvers)}: please look at the plan."
         return asked
@@ -114,10 +137,15 @@ def _missing(action: Action) -> str:
     return f"needed are {' and '.join(needed)}" if several else f"{needed[0]} approvals are needed"
 
 
-def _unseen(action: Action) -> bool:
-    """Whether the plan is in the requester's direct messages in place of the channel."""
-    asked, shown = str(action.origin.get("channel")), str((action.message or {}).get("channel"))
-    return asked.startswith(("C", "G")) and shown.startswith("D")
+def _unseen(action: Action, shown_in: str) -> str:
+    """What to do where the plan is in the requester's direct messages in place of the channel."""
+    asked = str(action.origin.get("channel"))
+    if action.policy.by != "approvers" or not asked.startswith(("C", "G")) or shown_in[:1] != "D":
+        return ""
+    return (
+        f"The bot may not post in <#{asked}>, so no approver sees this. "
+        f"Invite it there and ask again, or have one of them type `approve {action.id}`."
+    )
 
 
 def _ending(action: Action, event: Event) -> str:
@@ -130,7 +158,6 @@ def _ending(action: Action, event: Event) -> str:
         "denied": f"<@{event.who}> denied this: {escape(event.detail)}",
         "cancelled": f"<@{event.who}> took this back.",
         "expired": "The time for this is over. Nothing was changed.",
-        "running": "It is running.",
         "taken over": "The bot that worked on this is gone; another one continues.",
         "succeeded": f":white_check_mark: {escape(said)}",
         "stop": f"<@{event.who}> stopped this.",

@@ -9,7 +9,11 @@ View = dict[str, Any]
 
 @dataclass(frozen=True)
 class Reply:
-    """What the person who asked is shown, and nobody else."""
+    """What the person who asked is shown, and nobody else.
+
+    With `replace` it takes the place of the message whose button was clicked, where that can be.
+    """
 
     text: str
     blocks: tuple[Block, ...] = ()
+    replace: bool = False

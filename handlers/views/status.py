@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 
+from deploy.access import Environment
 from deploy.actions.audit import AuditEntry
 from deploy.health.cache import ReplicaCount
 from deploy.health.status import GatewayDetail, GatewaySummary, PodStatus
 from deploy.images import Support
+from deploy.observed.pods import PodProgress
 from handlers.views.fleet import SIGNS
-from handlers.views.history import action_of
+from handlers.views.history import EVENTS, action_of
+from handlers.views.places import placed
 from handlers.views.reply import Block, Reply
 from handlers.views.text import (
     context,
@@ -27,6 +30,7 @@ _BUCKETS = 30
 _COURSE_SECONDS = 3600.0
 _SHORTEST = 120.0
 _PODS = 20
+_ENDED = 5
 _EVENTS = 6
 _ACTIONS = 3
 
@@ -37,6 +41,7 @@ def detail(
     portal: str,
     now: float,
     done: Sequence[AuditEntry] = (),
+    environment: Environment | None = None,
 ) -> Reply:
     """`portal` is a link to the gateway's own page in the Azure portal; empty where it is unknown.
 
@@ -48,6 +53,7 @@ def detail(
     )
     blocks: list[Block] = [
         header(f"{s.ref.name} on {s.ref.cluster}/{s.ref.namespace}"),
+        *([section(f"{SIGNS['down']} *down*: 0 of {s.desired} pods are ready.")] if s.down else []),
         section(
             f"{SIGNS[beat.level]} *{escape(beat.level)}*: {escape(beat.evidence)}.{since}"
             + (f"\n<{portal}|Azure's own heartbeat, in the portal>" if portal else "")
@@ -76,6 +82,8 @@ def detail(
     blocks += [context(f":warning: {escape(text)}") for text in (*s.attention, *unread)]
     if gateway.pods:
         blocks += _pods(gateway.pods, s.token_secret, now)
+    if gateway.ended:
+        blocks.append(context(_ended(gateway.ended)))
     if gateway.services:
         blocks.append(_services(gateway, now))
     blocks += _conditions(gateway)
@@ -91,7 +99,8 @@ def detail(
     last = _last_done(done, now)
     if last:
         blocks.append(context("*Last actions*  " + " · ".join(last)))
-    return Reply(f"{s.ref}: {s.ready} of {s.desired} pods ready, {beat.level}", tuple(blocks))
+    where = placed(s.ref, environment)
+    return Reply(f"{where}: {s.ready} of {s.desired} pods ready, {beat.level}", tuple(blocks))
 
 
 def replica_course(course: Sequence[ReplicaCount], now: float) -> str:
@@ -115,6 +124,13 @@ def replica_course(course: Sequence[ReplicaCount], now: float) -> str:
 def _held(secret: str, current: str) -> str:
     """Which token: the Deployment's own of now, or the Secret of before."""
     return "-" if not secret else "current" if secret == current else secret
+
+
+def _ended(pods: Sequence[PodProgress]) -> str:
+    """The pods that Kubernetes keeps for whoever wants to know why they ended."""
+    shown = ", ".join(f"{escape(pod.name)} ({escape(pod.state)})" for pod in pods[:_ENDED])
+    more = f" and {len(pods) - _ENDED} more" if len(pods) > _ENDED else ""
+    return f"Ended, and counted nowhere: {shown}{more}."
 
 
 def _pods(pods: Sequence[PodStatus], secret: str, now: float) -> list[Block]:
@@ -207,7 +223,7 @@ def _last_done(entries: Sequence[AuditEntry], now: float) -> list[str]:
         who = f" by <@{entry.who}>" if entry.who[:1] in ("U", "W") and entry.who.isalnum() else ""
         ago = duration(now - entry.at)
         found[entry.subject] = (
-            f"{escape(entry.kind)} {escape(entry.event)}{who}{action_of(entry)} {ago} ago"
+            f"{escape(entry.kind)} {escape(EVENTS.get(entry.event, entry.event))}{who}{action_of(entry)} {ago} ago"
         )
     return list(found.values())[:_ACTIONS]
 

@@ -91,8 +91,12 @@ def confirm(title: str, text: str, yes: str, no: str = "Back") -> Block:
 
 def date(epoch: float, form: str = "{date_short_pretty} at {time}") -> str:
     """A moment, shown by Slack in each reader's own time zone."""
-    moment = datetime.datetime.fromtimestamp(epoch, datetime.UTC)
-    return f"<!date^{int(epoch)}^{form}|{moment:%Y-%m-%d %H:%M} UTC>"
+    return f"<!date^{int(epoch)}^{form}|{utc(epoch)}>"
+
+
+def utc(epoch: float) -> str:
+    """The same in plain words: notifications show mark-up as it is written."""
+    return f"{datetime.datetime.fromtimestamp(epoch, datetime.UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def duration(seconds: float) -> str:

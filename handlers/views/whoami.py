@@ -66,6 +66,6 @@ def _window(window: Window) -> Block:
     ref = window.ref
     return section(
         f":unlock: *Approval window on {ref.name}, {ref.cluster}/{ref.namespace}*: you confirm its "
-        f"changes alone until *{date(window.until)}*. Opened by <@{window.by}>: "
+        f"changes alone until *{date(window.until)}*, except `delete` and `regenerate-key`. Opened by <@{window.by}>: "
         f"{escape(window.reason)}"
     )

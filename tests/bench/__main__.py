@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-BENCHMARKS = ("decisions", "expiry", "logs", "status")
+BENCHMARKS = ("acks", "calls", "decisions", "expiry", "history", "logs", "memory", "status")
 """Modules with a `main()` that prints its rows."""
 
 

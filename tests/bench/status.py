@@ -25,6 +25,7 @@ from deploy.health.status import summaries
 from deploy.kube.cluster import Cluster
 from deploy.kube.connection import Connection, Timeouts
 from deploy.kube.transport import connect_with_kubeconfig
+from deploy.waits import Waits
 from handlers.views import fleet
 from tests.support.control_plane import ControlPlane, Process, built
 from tests.support.kube_api import MERGE, KubeApi
@@ -135,7 +136,7 @@ def _cold(plane: ControlPlane) -> tuple[float, str]:
 
 @contextlib.contextmanager
 def _cached(plane: ControlPlane) -> Iterator[tuple[ClusterCache, Counting]]:
-    inner = connect_with_kubeconfig("west", plane.kubeconfig, plane.context, Timeouts())
+    inner = connect_with_kubeconfig("west", plane.kubeconfig, plane.context, Timeouts(), Waits())
     connection = Counting(inner)
     # A bot that runs has its connections open.
     inner.request("GET", "/version", what="the version")

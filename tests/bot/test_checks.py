@@ -1,14 +1,17 @@
 """`gateway-bot check` of a cluster on which the bot may do all, some or nothing."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
-from bot.checks import probes
+from bot.checks import Doubtful, _http_mode, _not_shared, probes
 from bot.sandbox.rights import rights
 from bot.settings import Secrets, Settings
 from deploy.errors import Unavailable
+from tests.support.processes import ROOT
 from tests.support.running_cluster import RunningCluster
 
 
@@ -51,3 +54,54 @@ def test_it_is_told_where_gateways_may_be_changed(running: RunningCluster) -> No
     assert cluster_probe(running, "bot").endswith("may change gateways in no namespace")
     grant(running, "dev")
     assert cluster_probe(running, "bot").endswith("may change gateways in dev")
+
+
+def test_in_http_mode_all_four_urls_that_slack_needs_are_named() -> None:
+    settings = Settings.model_validate(
+        {
+            "slack": {"mode": "http", "http": {"path": "/here"}},
+            "apim": [{"name": "a", "subscription": "s", "resource_group": "g", "service": "a"}],
+            "clusters": [{"name": "west", "context": "west"}],
+            "environments": [{"name": "development"}],
+        }
+    )
+    said = _http_mode(settings)
+    assert "four URLs that end in /here" in said
+    assert "commands, interactivity, options load and events" in said
+
+
+def test_the_manifest_has_no_url_for_socket_mode_and_four_for_http_mode() -> None:
+    text = (ROOT / "docs" / "slack-app-manifest.yaml").read_text()
+
+    def urls(manifest: str) -> list[str]:
+        app = yaml.safe_load(manifest)
+        settings = app["settings"]
+        found = [
+            app["features"]["slash_commands"][0].get("url"),
+            settings["interactivity"].get("request_url"),
+            settings["interactivity"].get("message_menu_options_url"),
+            settings["event_subscriptions"].get("request_url"),
+        ]
+        return [url for url in found if url]
+
+    assert urls(text) == []
+    assert urls(re.sub(r"# (\w*url:)", r"\1", text)) == ["https://YOUR-HOST/slack/events"] * 4
+
+
+@pytest.mark.parametrize(
+    ("channel", "said"),
+    [
+        ({}, ""),
+        ({"is_ext_shared": True, "is_shared": True}, "with another workspace through Slack"),
+        ({"is_pending_ext_shared": True}, "is invited to share it"),
+        ({"is_org_shared": True, "is_shared": True}, "other workspaces of the organization"),
+    ],
+)
+def test_a_channel_of_production_is_doubtful_where_others_read_it(
+    channel: dict[str, bool], said: str
+) -> None:
+    if not said:
+        _not_shared(channel)
+        return
+    with pytest.raises(Doubtful, match=said):
+        _not_shared(channel)

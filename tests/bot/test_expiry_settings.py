@@ -9,6 +9,7 @@ import yaml
 from bot.clients import (
     automatic_rules,
     digest_channels,
+    environments_of,
     expiry_rules,
     rotations_at_once,
 )
@@ -64,10 +65,22 @@ def test_automatic_rotation_is_as_its_environment_has_it(tmp_path: Path) -> None
     found = settings(tmp_path, {"production": True, "rotation": rotation})
     rule = automatic_rules(found)["production"]
     assert (rule.mode, rule.before, rule.at_once) == ("auto", 5 * DAY, 3)
-    assert rule.standing == "Ben Lindqvist, 2026-11-01"
+    standing = {each.name: each.standing for each in environments_of(found)}
+    assert standing == {"production": "Ben Lindqvist, 2026-11-01", "development": ""}
     assert automatic_rules(found)["development"].mode == "off"
     at_once = rotations_at_once(found)
     assert [at_once(name) for name in ("production", "development", "no such")] == [3, 1, 1]
+
+
+@pytest.mark.parametrize("mode", ["ask", "off"])
+def test_an_approval_in_the_settings_stands_only_where_tokens_are_rotated_by_it(
+    tmp_path: Path, mode: str
+) -> None:
+    there = {"mode": mode, "standing_approval": "Ben", "before": "5d"}
+    found = settings(tmp_path, {"requesters": {"users": ["U0ANA"]}, "rotation": there})
+    assert [each.standing for each in environments_of(found)] == ["", ""]
+    auto = settings(tmp_path, {"rotation": "auto"})
+    assert environments_of(auto)[0].standing == "automatic rotation in production"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from bot.parts import Parts
 from bot.pool import Pool
 from deploy.deadline import Deadline
+from tests.support.waiting import until
 
 
 class Fake:
@@ -64,6 +65,8 @@ def test_parts_that_hang_in_stop_hold_up_neither_the_deadline_nor_the_others(
             "slack": Fake("slack", notes, go),
         }
     )
+    parts.start()
+    notes.clear()
     began = time.monotonic()
     with caplog.at_level(logging.WARNING):
         parts.stop(Deadline.after(0.4))
@@ -76,8 +79,54 @@ def test_parts_that_hang_in_stop_hold_up_neither_the_deadline_nor_the_others(
 
 def test_a_part_that_fails_in_stop_keeps_no_other_from_it() -> None:
     notes: list[str] = []
-    Parts({"cache": Fake("cache", notes), "slack": Broken()}).stop(Deadline.after(5))
-    assert notes == ["stop cache"]
+    parts = Parts({"cache": Fake("cache", notes), "slack": Broken()})
+    parts.start()
+    parts.stop(Deadline.after(5))
+    assert notes == ["start cache", "stop cache"]
+
+
+def test_what_is_to_stop_at_once_does_not_wait_for_what_stands_behind_it() -> None:
+    notes: list[str] = []
+    go = threading.Event()
+    parts = Parts(
+        {
+            "cache": Fake("cache", notes),
+            "runner": Fake("runner", notes),
+            "slack": Fake("slack", notes, go),
+        },
+        at_once=["runner"],
+    )
+    parts.start()
+    notes.clear()
+    stopping = threading.Thread(target=parts.stop, args=(Deadline.after(60),))
+    stopping.start()
+    until(lambda: notes == ["stop runner"], "the runner's end")
+    go.set()
+    stopping.join(30)
+    assert notes == ["stop runner", "stop slack", "stop cache"]
+
+
+def test_parts_told_to_stop_while_they_start_start_no_more_and_stop_what_began() -> None:
+    notes: list[str] = []
+    begun, go = threading.Event(), threading.Event()
+
+    class Slow(Fake):
+        def start(self) -> None:
+            begun.set()
+            go.wait(60)
+            super().start()
+
+    parts = Parts(
+        {"cache": Fake("cache", notes), "slack": Slow("slack", notes), "last": Fake("last", notes)}
+    )
+    starting = threading.Thread(target=parts.start)
+    starting.start()
+    assert begun.wait(10)
+    parts.stop(Deadline.after(30))
+    assert notes == ["start cache", "stop slack", "stop cache"]
+    go.set()
+    starting.join(30)
+    assert "start last" not in notes
 
 
 def test_a_pool_waits_for_what_it_is_at_until_the_deadline_and_drops_the_rest() -> None:

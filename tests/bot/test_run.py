@@ -1,34 +1,133 @@
-from tests.support.processes import line_of, python
+"""The process ends when it is told to, whatever it is at."""
 
-HANGING = """
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.support.processes import ROOT, line_of, python
+
+PROGRAM = """
 import sys, threading
 from pathlib import Path
 from types import SimpleNamespace
 import bot.app, bot.run
 
-class Hanging:
+def hang():
+    threading.Event().wait()
+
+class Fake:
     def __init__(self, settings, secrets):
         self.health = SimpleNamespace(port=0)
 
     def start(self):
-        threading.Thread(target=threading.Event().wait, name="hangs").start()
+        START
 
     def stop(self, deadline):
         print(f"stops within {deadline.left:.0f} s", flush=True)
+        STOP
 
-bot.app.Bot = Hanging
+bot.app.Bot = Fake
 bot.run.load_settings = bot.run.load_secrets = lambda _: None
+LOADING
 sys.exit(bot.run.run(Path("settings.yaml"), "error"))
 """
+STOPS = "stops within 24 s"
+Program = Callable[..., subprocess.Popen[str]]
 
 
-def test_a_bot_that_is_told_to_end_does_so_though_a_thread_of_it_hangs() -> None:
-    process = python(HANGING)
+def as_told(start: str = "pass", stop: str = "pass", loading: str = "") -> str:
+    return PROGRAM.replace("START", start).replace("STOP", stop).replace("LOADING", loading)
+
+
+@pytest.fixture
+def program() -> Iterator[Program]:
+    running = []
+
+    def run(**steps: str) -> subprocess.Popen[str]:
+        running.append(python(as_told(**steps)))
+        return running[-1]
+
+    yield run
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+def test_a_bot_that_is_told_to_end_does_so_though_a_thread_of_it_hangs(program: Program) -> None:
+    process = program(start="threading.Thread(target=hang, name='hangs').start()")
+    assert line_of(process).startswith("ready")
+    process.terminate()
+    assert line_of(process) == STOPS
+    assert process.wait(20) == 0
+
+
+def test_a_bot_that_is_told_to_end_while_it_starts_does_not_start_first(program: Program) -> None:
+    process = program(start="print('starting', flush=True); hang()")
+    assert line_of(process) == "starting"
+    process.terminate()
+    assert line_of(process) == STOPS
+    assert process.wait(20) == 0
+
+
+def test_a_signal_that_comes_before_the_bot_is_made_ends_it_in_good_order(
+    program: Program,
+) -> None:
+    loading = """
+import signal, time
+
+def slowly(_):
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    print("loading", flush=True)
+    while signal.SIGTERM not in signal.sigpending():
+        time.sleep(0.01)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+bot.run.load_secrets = slowly
+"""
+    process = program(loading=loading)
+    assert line_of(process) == "loading"
+    process.terminate()
+    assert process.wait(20) == 0
+    assert process.stdout is not None
+    assert STOPS in process.stdout.read()
+
+
+def test_a_bot_that_cannot_start_says_why_and_fails(program: Program) -> None:
+    process = program(start="raise OSError('the port is taken')")
+    assert process.wait(20) == 1
+
+
+def test_ctrl_c_ends_a_bot_at_once_that_is_about_to_end_and_another_sigterm_does_not(
+    program: Program,
+) -> None:
+    process = program(stop="hang()")
+    assert line_of(process).startswith("ready")
+    process.terminate()
+    assert line_of(process) == STOPS
+    process.terminate()
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(1)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 130
+
+
+def test_the_line_that_says_ready_is_written_in_one_piece() -> None:
+    """The log goes the same way: it must not get between the line and its end."""
+    read, write = os.pipe2(os.O_DIRECT)  # each write is read by itself: pipe(2)
+    process = subprocess.Popen(
+        [sys.executable, "-c", as_told()],
+        cwd=ROOT,
+        stdout=write,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
     try:
-        assert line_of(process).startswith("ready")
-        process.terminate()
-        assert line_of(process) == "stops within 25 s"
-        assert process.wait(20) == 0
+        assert os.read(read, 4096) == b"ready, health at port 0\n"
     finally:
         process.kill()
         process.wait()
+        os.close(read)
+        os.close(write)

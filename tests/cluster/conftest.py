@@ -16,11 +16,12 @@ from bot.sandbox.node.addresses import LOOPBACK, routed_range
 from bot.sandbox.tls import Authority
 from tests.conftest import PLANE
 from tests.support.control_plane import ControlPlane
-from tests.support.kube_api import KubeApi, Obj, eventually
+from tests.support.kube_api import KubeApi, Obj
 from tests.support.loops import Run, running
 from tests.support.node_bed import CONFIGURATION_HOST
 from tests.support.running_cluster import RunningCluster
 from tests.support.tiny_configuration import TinyConfiguration
+from tests.support.waiting import until
 
 GATEWAY = "mcr.microsoft.com/azure-api-management/gateway"
 _TAGS = {"2.11.1", "2.10.0"}
@@ -165,8 +166,8 @@ def joined(
         )
         with running(node) as run:
             paths = [f"/api/v1/nodes/{name}" for name in node.names]
-            eventually(lambda: not any(map(api.gone, paths)), "the nodes")
-            eventually(lambda: all(_ready(api.get(path)) for path in paths), "the nodes ready")
+            until(lambda: not any(map(api.gone, paths)), "the nodes")
+            until(lambda: all(_ready(api.get(path)) for path in paths), "the nodes ready")
             yield Target(
                 name,
                 plane.kubeconfig,
@@ -208,7 +209,7 @@ def ns(target: Target) -> Iterator[str]:
     target.api.create("/api/v1/namespaces", {"metadata": {"name": name}})
     if target.controllers:
         account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
-        eventually(lambda: not target.api.gone(account), "the default service account")
+        until(lambda: not target.api.gone(account), "the default service account")
     yield name
     target.api.request("DELETE", f"/api/v1/namespaces/{name}")
 

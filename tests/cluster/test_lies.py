@@ -27,9 +27,10 @@ from deploy.kube.connection import Timeouts
 from tests.cluster.conftest import Target, joined
 from tests.conftest import EVIDENCE
 from tests.support.control_plane import ControlPlane
-from tests.support.kube_api import Obj, eventually
+from tests.support.kube_api import Obj
 from tests.support.node_bed import gateway_container
 from tests.support.silent_proxy import SilentProxy, behind_proxy
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("needs_controllers", "asked_for")
 
@@ -108,7 +109,7 @@ class Bed:
         }
         path = f"/apis/apps/v1/namespaces/{self.ns}/deployments/edge-1"
         api.apply(path, body)
-        eventually(
+        until(
             lambda: api.get(path).get("status", {}).get("readyReplicas") == 1,
             "a ready pod",
             seconds=60,
@@ -295,7 +296,7 @@ def test_no_status_stays_green_without_evidence(
             return seen[-1].level == case.level and case.evidence in seen[-1].evidence
 
         with contextlib.suppress(AssertionError):
-            eventually(shown, seconds=60)
+            until(shown, seconds=60)
         assert (seen[-1].level, case.evidence in seen[-1].evidence) == (case.level, True), (
             f"{where} it is {seen[-1].level}: {seen[-1].evidence}"
         )
@@ -318,7 +319,7 @@ def test_the_cluster_that_went_away_is_said_with_the_age_of_what_is_shown(bed: B
     cache = bed.cache
     assert cache.read().stale == ""
     bed.proxy.close()
-    eventually(lambda: bool(cache.read().stale), "the loss", seconds=10)
+    until(lambda: bool(cache.read().stale), "the loss", seconds=10)
     detail = gateway_detail(cache, bed.ref)
     assert detail.summary.stale
     assert detail.heartbeat.level == "unknown"

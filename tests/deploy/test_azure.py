@@ -1,5 +1,6 @@
 """The ARM client against the sandbox's Azure, signed in by azure-identity itself."""
 
+import dataclasses
 import datetime
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,10 +9,12 @@ import pytest
 import requests
 from azure.identity import ClientSecretCredential
 
+from bot.clients import _SIGN_IN_LIMITS
 from bot.sandbox.azure import ApimService, Azure, ClientApp, GatewayResource
 from bot.sandbox.tls import Authority
 from deploy.azure import ApimInstance, ArmClient
 from deploy.errors import Conflict, GatewayBotError, NotFound, Refused, Unavailable
+from deploy.waits import Work
 from tests.support.echoing_proxy import EchoingProxy, arm_error
 from tests.support.loops import running
 
@@ -82,11 +85,20 @@ def test_a_throttled_call_waits_as_long_as_azure_asks_and_goes_on(azure: Azure) 
     arm = client(azure)
     azure.faults.set("retry_after_seconds", 3.0)
     azure.faults.set("arm_status", "429")
-    arm._sleep = lambda seconds: azure.faults.set("arm_status", "none")
-    told: list[tuple[str, float]] = []
-    found = arm.list_gateways(INSTANCE, lambda why, seconds: told.append((str(why), seconds)))
-    assert len(found) == 120
-    assert told == [("Azure limits how often it may be asked. Try again in 3 s.", 3.0)]
+    slept: list[float] = []
+    work = Work()
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        (wait,) = work.waits
+        assert (wait.whom, wait.why) == ("Azure", "Azure limits how often it may be asked.")
+        azure.faults.set("arm_status", "none")
+
+    arm._sleep = sleep
+    with arm._waits.of(work):
+        assert len(arm.list_gateways(INSTANCE)) == 120
+    assert slept == [3.0]
+    assert work.waits == ()
 
 
 @pytest.mark.parametrize("seconds", [0.0, 3.0])
@@ -100,26 +112,6 @@ def test_who_repeats_by_themselves_is_told_at_once_how_long_to_wait(
         arm.asking_once().list_gateways(INSTANCE)
     assert raised.value.retry_after == seconds
     assert arm._clock() == 0.0
-
-
-def test_short_waits_that_add_up_are_told_too(azure: Azure) -> None:
-    azure.faults.set("retry_after_seconds", 1.0)
-    azure.faults.set("arm_status", "503")
-    arm, told, slept = client(azure), list[str](), list[float]()
-    sleep = arm._sleep
-
-    def note(seconds: float) -> None:
-        slept.append(seconds)
-        sleep(seconds)
-
-    def waiting(why: Unavailable, _: float) -> None:
-        told.append(str(why))
-        azure.faults.set("arm_status", "none")
-
-    arm._sleep = note
-    assert len(arm.list_gateways(INSTANCE, waiting)) == 120
-    assert (len(told), slept) == (1, [1.0, 1.0])
-    assert "answered 503" in told[0]
 
 
 @pytest.mark.parametrize(
@@ -199,7 +191,7 @@ def test_a_sign_in_that_fails_does_not_tell_what_became_of_the_request_before_it
     azure.faults.set("arm_status", "503")
 
     def leave(_: float) -> None:
-        arm._credential = client(azure, "wrong")._credential
+        arm._sign_in = client(azure, "wrong")._sign_in
 
     arm._sleep = leave
     with pytest.raises(Refused, match="credential") as refused:
@@ -214,6 +206,33 @@ def test_a_service_that_no_connection_reaches_has_done_nothing(azure: Azure) -> 
     with pytest.raises(Unavailable, match="cannot be reached") as away:
         arm.regenerate_key(INSTANCE, "gw-001", "primary")
     assert away.value.untouched
+
+
+def test_a_sign_in_that_hangs_is_given_up_and_goes_on_for_the_next_one(azure: Azure) -> None:
+    arm = client(azure)
+    arm._sign_in_seconds = 0.2
+    azure.faults.set("entra_slow_ms", 60_000)
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="sign-in service does not answer") as given_up:
+            arm.list_gateways(INSTANCE)
+        assert given_up.value.untouched
+    azure.faults.set("entra_slow_ms", 0)
+    signed_in = client(azure)
+    assert len(signed_in.list_gateways(INSTANCE)) == 120
+
+
+def test_a_sign_in_that_nobody_listens_for_is_no_refusal_of_the_credential(azure: Azure) -> None:
+    nobody = ClientSecretCredential(
+        TENANT,
+        CLIENT,
+        SECRET,
+        authority="https://127.0.0.1:9",
+        disable_instance_discovery=True,
+        **_SIGN_IN_LIMITS,
+    )
+    arm = ArmClient(requests.Session(), nobody, endpoint=azure.url)
+    with pytest.raises(Unavailable, match="sign-in service does not answer"):
+        arm.list_gateways(INSTANCE)
 
 
 def test_a_wrong_secret_and_a_silent_sign_in_are_told_apart(azure: Azure) -> None:
@@ -253,3 +272,29 @@ def test_azures_clock_is_read_from_its_answer(azure: Azure) -> None:
 def test_the_clock_of_a_gateway_that_is_not_there_is_not_found(azure: Azure) -> None:
     with pytest.raises(NotFound, match="gw-999"):
         client(azure).time(INSTANCE, "gw-999")
+
+
+class OneAway:
+    """A Resource Manager that answers 503 for every service but contoso."""
+
+    def request(self, method: str, url: str, **_: object) -> requests.Response:
+        """As a session does."""
+        answer = requests.Response()
+        answer.status_code = 200 if "/service/contoso/" in url else 503
+        answer._content = b'{"value": []}'
+        return answer
+
+
+def test_a_service_that_is_away_leaves_the_others_theirs(
+    azure: Azure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deploy.breaker._COSTLY_SECONDS", 0.0)
+    arm = client(azure)
+    monkeypatch.setattr(arm, "_session", OneAway())
+    away = dataclasses.replace(INSTANCE, name="fabrikam", service="fabrikam")
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="answered 503"):
+            arm.list_gateways(away)
+    assert arm.list_gateways(INSTANCE) == ()
+    with pytest.raises(Unavailable, match="asked again in"):
+        arm.list_gateways(away)

@@ -15,10 +15,11 @@ from deploy.access import (
     Verdict,
     among,
     may,
-    may_as_requester,
+    may_confirm,
     may_decide,
     may_see,
     may_stop,
+    may_take_back,
     people_of,
 )
 from deploy.policy import People, Policy, Requirement
@@ -62,7 +63,8 @@ def test_nobody_from_another_workspace_has_any_right(
     stranger = Asker(asker.user, Standing.FOREIGN, asker.groups, asker.channel)
     assert not may(right, environment, stranger).allowed
     assert not may_see((environment,), stranger).allowed
-    assert not may_as_requester(environment, stranger, stranger.user).allowed
+    assert not may_confirm(environment, stranger, stranger.user).allowed
+    assert not may_take_back((environment,), stranger, stranger.user).allowed
     policy = needing(People((stranger.user,)))
     assert not may_decide(policy, stranger, own=False).allowed
     assert not may_stop(environment, policy, stranger, stranger.user).allowed
@@ -75,7 +77,8 @@ def test_a_guest_has_no_right_where_the_settings_do_not_name_them_by_user_id(
     guest = Asker(asker.user, standing, frozenset(GROUPS), asker.channel)
     if not environment.names(guest.user):
         assert not may(right, environment, guest).allowed
-        assert not may_as_requester(environment, guest, guest.user).allowed
+        assert not may_confirm(environment, guest, guest.user).allowed
+        assert not may_take_back((environment,), guest, guest.user).allowed
 
 
 @given(environments, askers, st.sampled_from(BY_ENVIRONMENT), st.sampled_from(OUTSIDERS))
@@ -166,15 +169,29 @@ def test_only_ones_own_request_is_confirmed_and_cancelled_and_others_are_stopped
 ):
     environment = Environment("p", approval=Approval(People(groups=("S1",))))
     policy = needing(People(groups=("S2",)))
-    assert may_as_requester(environment, Asker("U1"), "U1").allowed
-    not_own = may_as_requester(environment, Asker("U2"), "U1")
-    assert not_own == Verdict(False, Ground.NOT_OWN, People(("U1",)))
+    assert may_confirm(environment, Asker("U1"), "U1").allowed
+    assert may_take_back((environment,), Asker("U1"), "U1").allowed
+    not_own = Verdict(False, Ground.NOT_OWN, People(("U1",)))
+    assert may_confirm(environment, Asker("U2"), "U1") == not_own
+    assert may_take_back((environment,), Asker("U2"), "U1") == not_own
     assert may_stop(environment, policy, Asker("U1"), "U1").allowed
     for group in ("S1", "S2"):
         by_group = Asker("U2", groups=frozenset({group}))
         assert may_stop(environment, policy, by_group, "U1").allowed
     refused = may_stop(environment, policy, Asker("U2"), "U1")
     assert refused == Verdict(False, Ground.NOT_NAMED, People(("U1",), ("S2", "S1")))
+
+
+def test_a_requester_who_may_no_longer_ask_there_confirms_nothing_and_still_takes_it_back() -> None:
+    here = Environment("p", requesters=People(("U5",), ("S1",)))
+    elsewhere = Environment("d", requesters=People(("U0GUS",)))
+    assert may_confirm(here, Asker("U1", groups=frozenset({"S1"})), "U1").allowed
+    refused = Verdict(False, Ground.NOT_NAMED, People(("U5",), ("S1",)))
+    assert may_confirm(here, Asker("U1"), "U1") == refused
+    guest = Asker("U0GUS", Standing.GUEST)
+    assert may_confirm(here, guest, "U0GUS") == Verdict(False, Ground.GUEST)
+    for asker in (Asker("U1"), guest):
+        assert may_take_back((here, elsewhere), asker, asker.user).allowed
 
 
 @pytest.mark.parametrize("right", BY_ACTION)

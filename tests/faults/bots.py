@@ -45,6 +45,7 @@ from tests.support.azure import OWNER, TENANT
 from tests.support.custody import LocalCustody
 from tests.support.gateway_bed import INSTANCE, Mint
 from tests.support.processes import ROOT
+from tests.support.runners import runner_of
 
 LEASE_SECONDS = 1.5
 REGENERATED = "regenerateKey"
@@ -173,6 +174,7 @@ class TappedRun:
         self.lost = inner.lost
         self.guard = inner.guard
         self.progress = inner.progress
+        self.unconfirmed = inner.unconfirmed
 
     def step(self, name: str, detail: str = "") -> None:
         """Pass it on."""
@@ -217,7 +219,7 @@ def run_bot(job: Job) -> Runner:
     )
     if job.azure:
         cache.start()
-    made = Runner(
+    made = runner_of(
         store,
         GatewayLeases(client, prefix=job.prefix),
         Fences(clusters),
@@ -252,7 +254,7 @@ def workings_of(
         custody=LocalCustody(),
         authorize=lambda action: frozenset(),
         # Many bots share one machine here.
-        left=Leftovers(clusters, 20.0).of,
+        left=Leftovers(clusters, 60.0).of,
         instances=instances,
         environments=(Environment("development"),),
         observing=Observing(quiet=1.0, patience=20.0, look=0.2),

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from deploy.actions.leases import GatewayLeases
-from deploy.actions.runner import Runner
 from deploy.actions.store import ActionStore
 from deploy.deadline import Deadline
 from deploy.kube.cluster import Cluster, connect
@@ -18,6 +17,7 @@ from tests.faults.judging import Tally
 from tests.faults.stamping import STAMP, Stamper
 from tests.faults.test_redis import Crowd, client_of, create, crowd
 from tests.support.redis_servers import server_of
+from tests.support.runners import runner_of
 from tests.support.running_cluster import RunningCluster
 from tests.support.sentinels import Sentinels
 from tests.support.waiting import until
@@ -179,7 +179,7 @@ def test_the_same_without_the_lease_object_is_done_twice(west: Cluster, tmp_path
         people.ids.append("BOTH")
         people._decide("BOTH")
         bots.append(
-            Runner(
+            runner_of(
                 ActionStore(client_of(server.url), CODEC),
                 GatewayLeases(client_of(server.url)),
                 Nothing(),  # type: ignore[arg-type]  # that is the point

@@ -169,7 +169,7 @@ def _full_run(demo: Demo, arm: EchoingProxy, cluster: EchoingProxy) -> None:
     assert cluster.spoiled >= 1
     with broken(demo, "azure", "configuration_status", "403", "none"):
         _rotates(ana, "The previous token is in use again")
-    dan.sees("west/dev/edge-1 has a token that expires", 90)
+    dan.sees("west/dev/edge-1 .*has a token that expires", 90)
     for text in ("status edge-1", "logs edge-1", "export edge-1", "history edge-1", "diff edge-1"):
         ana.types(text)
     ana.types("expiring")

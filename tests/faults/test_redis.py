@@ -21,7 +21,6 @@ from deploy.actions.connection import connect as connect_redis
 from deploy.actions.fencing import Fences
 from deploy.actions.inbox import Inbox
 from deploy.actions.leases import GatewayLeases
-from deploy.actions.runner import Runner
 from deploy.actions.store import ActionStore
 from deploy.deadline import Deadline
 from deploy.errors import Unavailable
@@ -36,6 +35,7 @@ from tests.faults.stamping import STAMP, Stamper, stamps_of
 from tests.support import actions
 from tests.support.actions import by_approvers, spec_of
 from tests.support.redis_servers import LosingProxy, started
+from tests.support.runners import runner_of
 from tests.support.running_cluster import RunningCluster
 from tests.support.waiting import until
 
@@ -85,7 +85,7 @@ class Crowd:
         self.ids: list[str] = []
         self.stampers = [Stamper(west) for _ in range(bots)]
         self.bots = [
-            Runner(
+            runner_of(
                 ActionStore(client_of(url), CODEC),
                 GatewayLeases(client_of(url)),
                 Fences({"west": west}),

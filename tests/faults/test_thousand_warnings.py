@@ -31,6 +31,7 @@ from tests.support.slack_workspace import running as running_slack
 from tests.support.waiting import until
 
 GATEWAYS, CHANNELS, BOTS, KILLS = 1000, 40, 4, 12
+OWED = "gateway-bot:{messages}:owed"
 _DAY = 86_400
 _LEAD_SECONDS = 45
 """Until the crossing: by then every bot has started and every gateway is tracked."""
@@ -197,7 +198,8 @@ def test_a_thousand_warnings_and_none_twice_while_bots_are_killed(
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: install(api, number, expires), range(GATEWAYS)))
     bots = Bots(settings_file(tmp_path / "bot.yaml", slack.slack, kubeconfig), redis.url, tmp_path)
-    tracker = Tracker(connect(redis.url), "the test")
+    client = connect(redis.url)
+    tracker = Tracker(client, "the test")
     try:
         for _ in range(BOTS):
             bots.start()
@@ -208,7 +210,7 @@ def test_a_thousand_warnings_and_none_twice_while_bots_are_killed(
         until(lambda: sum(posted(slack).values()) > 0, "the first warning", _LEAD_SECONDS + 90)
         kills = _kill(bots, lambda: sum(posted(slack).values()))
         until(lambda: len(posted(slack)) >= GATEWAYS, "every warning", 420)
-        until(lambda: _nothing_owed(tracker), "the end of what is owed", 120)
+        until(lambda: not client.zcard(OWED), "the end of what is owed", 120)
         counts = posted(slack)
         warned = Counter(
             len([e for e in found.entries if e.event == "warning"])
@@ -247,7 +249,3 @@ def _patiently(sent: Callable[[], int], wanted: int) -> None:
     end = time.monotonic() + 20
     while sent() < wanted and time.monotonic() < end:
         ended.wait(0.1)
-
-
-def _nothing_owed(tracker: Tracker) -> bool:
-    return all(not tracker.owed(name) for name in tracker.owing())

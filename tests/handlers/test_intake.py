@@ -4,7 +4,7 @@ import contextlib
 import functools
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,15 +18,32 @@ from bot.sandbox.valkey import Valkey
 from deploy.actions.connection import connect
 from deploy.actions.inbox import Inbox
 from deploy.deadline import Deadline
+from deploy.errors import Unavailable
 from handlers import intake
+from handlers.lanes import BOUNDS, Bounds, Lane
+from handlers.slack.in_time import InTime
 from handlers.slack.payloads import Request, request_from_mapping, request_to_mapping
-from handlers.slack.request_inbox import RequestInbox
+from handlers.slack.request_inbox import RequestInbox, admitting
+from handlers.verbs.verb import Run
 from handlers.views.reply import Reply
 from tests.support.records import restore
 from tests.support.redis_servers import started
 from tests.support.waiting import until
 
 OPEN = "gateway-bot:{inbox}:open"
+
+
+def intake_of(
+    slack: Any, client: Any, runs: Mapping[str, Run], owner: str = "bot-1", **options: Any
+) -> intake.Intake:
+    """An intake with these verbs, all on one lane."""
+    works = {name: intake.Work(Lane.READS, run) for name, run in runs.items()}
+    return intake.Intake(slack, Inbox(client), works, owner, **options)
+
+
+def one_at_a_time() -> Mapping[Lane, Bounds]:
+    """One thread a lane."""
+    return dict.fromkeys(Lane, Bounds(workers=1, share=1, each=100, all=1000))
 
 
 def error(name: str) -> SlackApiError:
@@ -42,7 +59,7 @@ def server(tmp_path: Path) -> Iterator[Valkey]:
 def test_a_request_that_takes_long_is_not_begun_again_by_the_bot_that_is_at_it(
     server: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(intake, "_SWEEP_SECONDS", 0.05)
+    monkeypatch.setattr(intake, "_TURN_SECONDS", 0.05)
     client = connect(server.url)
     inbox = Inbox(client)
     begun: list[str] = []
@@ -55,17 +72,16 @@ def test_a_request_that_takes_long_is_not_begun_again_by_the_bot_that_is_at_it(
         return Reply("done")
 
     slack: Any = SimpleNamespace(chat_postEphemeral=lambda **message: told.append(message))
-    with ThreadPoolExecutor(4) as pool:
-        made = intake.Intake(slack, inbox, {"slow": slow}, pool, "bot-1")
-        made.start()
-        RequestInbox(inbox, made.take_up).accept(Request("r1", "slow", "U1", "C1"))
-        until(lambda: begun == ["r1"], "its beginning")
-        for _ in range(3):
-            client.zadd("gateway-bot:{inbox}:open", {"r1": 0})
-            until(lambda: client.zscore("gateway-bot:{inbox}:open", "r1") > 0, "a sweep")
-        go.set()
-        until(lambda: client.zcard("gateway-bot:{inbox}:open") == 0, "its answer")
-        made.stop(Deadline.after(5))
+    made = intake_of(slack, client, {"slow": slow})
+    made.start()
+    RequestInbox(inbox, made.take_up).accept(Request("r1", "slow", "U1", "C1"))
+    until(lambda: begun == ["r1"], "its beginning")
+    for _ in range(3):
+        client.zadd("gateway-bot:{inbox}:open", {"r1": 0})
+        until(lambda: client.zscore("gateway-bot:{inbox}:open", "r1") > 0, "a sweep")
+    go.set()
+    until(lambda: client.zcard("gateway-bot:{inbox}:open") == 0, "its answer")
+    made.stop(Deadline.after(5))
     assert begun == ["r1"]
     assert len(told) == 1
 
@@ -80,7 +96,7 @@ def test_an_answer_is_kept_until_slack_takes_it_or_refuses_it_for_good(
     refusals: tuple[Exception, Exception],
     tries: int,
 ) -> None:
-    monkeypatch.setattr(intake, "_SWEEP_SECONDS", 0.05)
+    monkeypatch.setattr(intake, "_TURN_SECONDS", 0.05)
     client = connect(server.url)
     inbox = Inbox(client)
     begun: list[str] = []
@@ -105,16 +121,14 @@ def test_an_answer_is_kept_until_slack_takes_it_or_refuses_it_for_good(
         score: float | None = client.zscore("gateway-bot:{inbox}:open", "r1")
         return score
 
-    with ThreadPoolExecutor(4) as pool:
-        verbs = {"quick": quick}
-        made = intake.Intake(slack, inbox, verbs, pool, "bot-1")
-        RequestInbox(inbox, made.take_up).accept(Request("r1", "quick", "U1", "C1"))
-        until(lambda: told[:2] == ["ephemeral", "direct"], "its first answer")
-        # The sweep comes round to it at once in place of ten seconds later.
-        client.zadd("gateway-bot:{inbox}:open", {"r1": 0}, xx=True)
-        made.start()
-        until(lambda: left() is None, "the end of it")
-        made.stop(Deadline.after(5))
+    made = intake_of(slack, client, {"quick": quick})
+    RequestInbox(inbox, made.take_up).accept(Request("r1", "quick", "U1", "C1"))
+    until(lambda: told[:2] == ["ephemeral", "direct"], "its first answer")
+    # The sweep comes round to it at once in place of ten seconds later.
+    client.zadd("gateway-bot:{inbox}:open", {"r1": 0}, xx=True)
+    made.start()
+    until(lambda: left() is None, "the end of it")
+    made.stop(Deadline.after(5))
     assert begun == ["r1"]
     assert told.count("ephemeral") == tries
 
@@ -122,8 +136,8 @@ def test_an_answer_is_kept_until_slack_takes_it_or_refuses_it_for_good(
 def test_of_very_many_answers_that_slack_does_not_take_the_oldest_are_worked_out_again(
     server: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(intake, "_SWEEP_SECONDS", 0.05)
-    monkeypatch.setattr(intake, "_UNTOLD", 1)
+    monkeypatch.setattr(intake, "_TURN_SECONDS", 0.05)
+    monkeypatch.setattr(intake, "_KEPT", 1)
     client = connect(server.url)
     inbox = Inbox(client)
     begun: list[str] = []
@@ -139,16 +153,14 @@ def test_of_very_many_answers_that_slack_does_not_take_the_oldest_are_worked_out
             raise OSError
 
     slack: Any = SimpleNamespace(chat_postEphemeral=post, chat_postMessage=post)
-    with ThreadPoolExecutor(1) as pool:
-        verbs = {"quick": quick}
-        made = intake.Intake(slack, inbox, verbs, pool, "bot-1")
-        for name in ("r1", "r2"):
-            RequestInbox(inbox, made.take_up).accept(Request(name, "quick", "U1", "C1"))
-        until(lambda: refused == ["r1", "r1", "r2", "r2"], "the answers that are not taken")
-        client.zadd("gateway-bot:{inbox}:open", {"r1": 0, "r2": 1}, xx=True)
-        made.start()
-        until(lambda: client.zcard("gateway-bot:{inbox}:open") == 0, "the end of both")
-        made.stop(Deadline.after(5))
+    made = intake_of(slack, client, {"quick": quick}, bounds=one_at_a_time())
+    for name in ("r1", "r2"):
+        RequestInbox(inbox, made.take_up).accept(Request(name, "quick", "U1", "C1"))
+    until(lambda: refused == ["r1", "r1", "r2", "r2"], "the answers that are not taken")
+    client.zadd("gateway-bot:{inbox}:open", {"r1": 0, "r2": 1}, xx=True)
+    made.start()
+    until(lambda: client.zcard("gateway-bot:{inbox}:open") == 0, "the end of both")
+    made.stop(Deadline.after(5))
     assert begun == ["r1", "r2", "r1"]
 
 
@@ -159,12 +171,11 @@ def test_what_comes_once_a_bot_has_stopped_is_left_to_another(server: Valkey) ->
     def quick(request: Request) -> None:
         begun.append(request.id)
 
-    with ThreadPoolExecutor(1) as pool:
-        first = intake.Intake(WebClient(), inbox, {"quick": quick}, pool, "bot-1")
-        first.start()
-        first.stop(Deadline.after(5))
-        assert not first.live
-        RequestInbox(inbox, first.take_up).accept(Request("r1", "quick", "U1", "C1"))
+    first = intake_of(WebClient(), connect(server.url), {"quick": quick})
+    first.start()
+    first.stop(Deadline.after(5))
+    assert not first.live
+    RequestInbox(inbox, first.take_up).accept(Request("r1", "quick", "U1", "C1"))
     assert begun == []
     assert inbox.claim("r1", "bot-2", 60) is not None
 
@@ -175,7 +186,7 @@ class Bed:
     def __init__(self, client: Any) -> None:
         self.client = client
         self.told: list[tuple[str, str, str]] = []
-        self.slack: Any = SimpleNamespace(chat_postEphemeral=self._ephemeral)
+        self.slack: Any = SimpleNamespace(chat_postEphemeral=self._ephemeral, ssl=None)
         self.begun: list[tuple[str, Request]] = []
         self.failing = 0
 
@@ -189,10 +200,11 @@ class Bed:
     def bot(self, name: str, *verbs: str) -> Iterator[intake.Intake]:
         """A bot, as long as the block lasts."""
         known = {verb: functools.partial(self._answer, name) for verb in verbs}
-        with ThreadPoolExecutor(4) as pool:
-            made = intake.Intake(self.slack, Inbox(self.client), known, pool, name)
-            made.start()
+        made = intake_of(self.slack, self.client, known, name)
+        made.start()
+        try:
             yield made
+        finally:
             made.stop(Deadline.after(5))
 
     def _answer(self, name: str, request: Request) -> Reply:
@@ -216,7 +228,7 @@ class Bed:
 
 @pytest.fixture
 def bed(server: Valkey, monkeypatch: pytest.MonkeyPatch) -> Bed:
-    monkeypatch.setattr(intake, "_SWEEP_SECONDS", 0.05)
+    monkeypatch.setattr(intake, "_TURN_SECONDS", 0.05)
     return Bed(connect(server.url))
 
 
@@ -300,3 +312,250 @@ def test_a_fault_nobody_foresaw_is_logged_and_the_request_is_answered_later(
         bed.look("r1")
         until(lambda: not bed.left, "its answer")
     assert bed.told == [("U0ANA", "C0OPS", "done")]
+
+
+class Slow:
+    """A verb that takes as long as a test wants; `begun` is who asked, in that order."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.go = threading.Event()
+
+    def __call__(self, request: Request) -> Reply:
+        self.begun.append(request.user)
+        self.go.wait(60)
+        return Reply(f"{request.id} is done")
+
+
+class Channel:
+    """A Slack that takes everything."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def chat_postEphemeral(self, *, text: str, **_: Any) -> None:  # noqa: N802
+        """Take it."""
+        self.told.append(text)
+
+
+def ask(client: Any, made: intake.Intake, name: str, verb: str, user: str = "U1") -> None:
+    """Have somebody ask that of a bot."""
+    inbox = Inbox(client)
+    accept = RequestInbox(inbox, made.take_up).accept
+    with ThreadPoolExecutor(1) as pool:
+        admit = admitting(accept, made.busy, inbox.knows, InTime(pool, 60, 60))
+        admit(Request(name, verb, user, "C1"))
+
+
+def owner_of(client: Any, name: str) -> tuple[str, int]:
+    """Which bot holds a request, and until when."""
+    owner, until_ms = client.hmget(f"gateway-bot:{{i:{name}}}", "owner", "until")
+    return str(owner), int(until_ms or 0)
+
+
+def test_what_a_killed_bot_was_at_is_taken_up_within_fifteen_seconds() -> None:
+    assert intake._LEASE_SECONDS + intake._TURN_SECONDS <= 15
+    assert 3 * intake._TURN_SECONDS < intake._LEASE_SECONDS, "two renewals may fail"
+
+
+def test_work_of_many_leases_is_done_by_one_bot_and_told_once(
+    server: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "_TURN_SECONDS", 0.1)
+    monkeypatch.setattr(intake, "_LEASE_SECONDS", 2.0)
+    client, slack, slow = connect(server.url), Channel(), Slow()
+    bots = [intake_of(slack, client, {"slow": slow}, owner) for owner in ("bot-1", "bot-2")]
+    for bot in bots:
+        bot.start()
+    ask(client, bots[0], "r1", "slow")
+    until(lambda: slow.begun, "its beginning")
+    _, first = owner_of(client, "r1")
+    until(lambda: owner_of(client, "r1")[1] > first + 2 * 2000, "the end of two leases")
+    client.zadd(OPEN, {"r1": 0})
+    until(lambda: client.zscore(OPEN, "r1") > 0, "a look of the other bot")
+    slow.go.set()
+    until(lambda: client.zcard(OPEN) == 0, "its answer")
+    for bot in bots:
+        bot.stop(Deadline.after(5))
+    assert (slow.begun, slack.told) == (["U1"], ["r1 is done"])
+
+
+def test_what_a_dead_bot_was_at_is_done_by_another_once_its_lease_has_ended(
+    server: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "_TURN_SECONDS", 0.1)
+    client, slack = connect(server.url), Channel()
+    RequestInbox(Inbox(client), lambda request: None).accept(Request("r1", "quick", "U1", "C1"))
+    assert Inbox(client).claim("r1", "dead", 60)
+    assert Inbox(client).renew("r1", "dead", 1.0)
+    made = intake_of(slack, client, {"quick": lambda request: Reply("done")})
+    made.start()
+    until(lambda: client.zcard(OPEN) == 0, "its answer")
+    made.stop(Deadline.after(5))
+    assert slack.told == ["done"]
+
+
+def test_whoever_has_lost_its_lease_says_nothing(
+    server: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "_LEASE_SECONDS", 0.2)
+    client = connect(server.url)
+    heard = {name: Channel() for name in ("bot-1", "bot-2")}
+    slow = Slow()
+    # It hangs as a whole: nothing renews what it holds.
+    first = intake_of(heard["bot-1"], client, {"slow": slow}, "bot-1")
+    ask(client, first, "r1", "slow")
+    until(lambda: slow.begun, "its beginning")
+    second = intake_of(heard["bot-2"], client, {"slow": lambda r: Reply("done")}, "bot-2")
+    again = Request("r1", "slow", "U1", "C1")
+    until(lambda: second.take_up(again) and heard["bot-2"].told, "the other bot's answer")
+    slow.go.set()
+    first.stop(Deadline.after(5))
+    second.stop(Deadline.after(5))
+    assert (heard["bot-1"].told, heard["bot-2"].told) == ([], ["done"])
+
+
+def test_what_redis_has_lost_meanwhile_is_answered_all_the_same(server: Valkey) -> None:
+    client, slack, slow = connect(server.url), Channel(), Slow()
+    made = intake_of(slack, client, {"slow": slow})
+    ask(client, made, "r1", "slow")
+    until(lambda: slow.begun, "its beginning")
+    client.flushall()
+    slow.go.set()
+    until(lambda: slack.told, "its answer")
+    made.stop(Deadline.after(5))
+    assert slack.told == ["r1 is done"]
+
+
+def test_what_was_told_is_not_told_again_when_redis_could_not_be_told_so(
+    server: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "_TURN_SECONDS", 0.05)
+    client, inbox = connect(server.url), Inbox(connect(server.url))
+    slack: Any = Channel()
+    failing = [Unavailable("Redis cannot be used now.")]
+
+    class Failing(Inbox):
+        def done(self, key: str, answer: str) -> None:
+            if failing:
+                raise failing.pop()
+            super().done(key, answer)
+
+    works = {"quick": intake.Work(Lane.READS, lambda request: Reply("done"))}
+    made: Any = intake.Intake(slack, Failing(client), works, "bot-1")
+    RequestInbox(inbox, made.take_up).accept(Request("r1", "quick", "U1", "C1"))
+    until(lambda: not failing, "the failure")
+    made.start()
+    # Its lease has not ended, so no other bot could tell it meanwhile.
+    until(lambda: client.zcard(OPEN) == 0, "its end", seconds=intake._LEASE_SECONDS / 2)
+    made.stop(Deadline.after(5))
+    assert slack.told == ["done"]
+
+
+def test_decisions_do_not_wait_behind_a_cluster_that_does_not_answer(server: Valkey) -> None:
+    client, slow = connect(server.url), Slow()
+    slack: Any = Channel()
+    works = {
+        "status": intake.Work(Lane.READS, slow),
+        "deploy": intake.Work(Lane.PLANS, slow),
+        "approve": intake.Work(Lane.DECISIONS, lambda request: Reply("approved")),
+    }
+    made = intake.Intake(slack, Inbox(client), works, "bot-1")
+    hanging = sum(BOUNDS[lane].workers for lane in (Lane.READS, Lane.PLANS))
+    for number in range(200):
+        ask(client, made, f"r{number}", ("status", "deploy")[number % 2], f"U{number % 50}")
+    until(lambda: len(slow.begun) == hanging, "threads that all hang")
+    ask(client, made, "decided", "approve", "U0")
+    until(lambda: slack.told == ["approved"], "the decision")
+    slow.go.set()
+    made.stop(Deadline.after(20))
+
+
+def test_one_person_who_asks_for_very_much_delays_nobody_and_is_told_so(
+    server: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "_TURN_SECONDS", 0.05)
+    client, slack, slow = connect(server.url), Channel(), Slow()
+    made = intake_of(slack, client, {"slow": slow, "quick": lambda request: Reply("quick")})
+    made.start()
+    refused: list[str] = []
+    for number in range(500):
+        try:
+            ask(client, made, f"r{number}", "slow", "ANA")
+        except Unavailable as busy:
+            refused.append(str(busy))
+    ask(client, made, "first", "quick", "BEN")
+    until(lambda: slack.told == ["quick"], "the answer of somebody else")
+    assert len(refused) == 500 - 4 - 100, "four run, and a hundred wait"
+    assert refused[0] == (
+        "The bot is busy: 100 of your requests are waiting already. This one was not accepted. "
+        f"Try again in about {refused[0].rpartition(' ')[2]}"
+    )
+    # One of those that were accepted is delivered again.
+    ask(client, made, "r7", "slow", "ANA")
+    # What the bot asks of itself is never refused, and what is in the inbox ends in an answer.
+    RequestInbox(Inbox(client), made.take_up).accept(Request("own", "slow", "ANA", "C1"))
+    slow.go.set()
+    client.zadd(OPEN, {"own": 0}, xx=True)
+    until(lambda: client.zcard(OPEN) == 0, "every answer")
+    made.stop(Deadline.after(5))
+    assert len(slack.told) == len(set(slack.told)) == 500 - len(refused) + 2
+
+
+def test_a_bot_that_stops_hands_over_what_has_not_begun_and_keeps_what_has(
+    server: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "_TURN_SECONDS", 0.1)
+    monkeypatch.setattr(intake, "_LEASE_SECONDS", 2.0)
+    client, slack, slow = connect(server.url), Channel(), Slow()
+    quick = Slow()
+    quick.go.set()
+    first = intake_of(slack, client, {"verb": slow}, "bot-1", bounds=one_at_a_time())
+    second = intake_of(slack, client, {"verb": quick}, "bot-2")
+    first.start()
+    for name in ("r1", "r2"):
+        ask(client, first, name, "verb")
+    until(lambda: slow.begun, "its beginning")
+    _, held = owner_of(client, "r1")
+    ending = threading.Thread(target=first.stop, args=(Deadline.after(60),))
+    ending.start()
+    until(lambda: client.zscore(OPEN, "r2") == 0, "what is handed over")
+    second.start()
+    until(lambda: slack.told == ["r2 is done"], "the other bot's answer")
+    until(lambda: owner_of(client, "r1")[1] > held + 2 * 2000, "the end of two leases")
+    slow.go.set()
+    ending.join(10)
+    second.stop(Deadline.after(5))
+    assert slack.told == ["r2 is done", "r1 is done"]
+    assert (slow.begun, quick.begun) == (["U1"], ["U1"])
+
+
+def test_what_does_not_end_in_time_is_left_to_another_bot_at_once(
+    server: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "_LEASE_SECONDS", 600.0)
+    client, slack, hanging, quick = connect(server.url), Channel(), Slow(), Slow()
+    quick.go.set()
+    first = intake_of(slack, client, {"verb": hanging}, "bot-1")
+    second = intake_of(slack, client, {"verb": quick}, "bot-2")
+    first.start()
+    ask(client, first, "r1", "verb")
+    until(lambda: hanging.begun, "its beginning")
+    first.stop(Deadline.after(1.5))
+    second.start()
+    until(lambda: slack.told, "the other bot's answer")
+    hanging.go.set()
+    until(lambda: client.zcard(OPEN) == 0, "its end")
+    second.stop(Deadline.after(5))
+    assert slack.told == ["r1 is done"]
+
+
+def test_what_comes_in_while_a_bot_ends_is_another_bots_at_once(server: Valkey) -> None:
+    client, slack, quick = connect(server.url), Channel(), Slow()
+    quick.go.set()
+    first = intake_of(slack, client, {"verb": quick}, "bot-1")
+    first.start()
+    first.stop(Deadline.after(5))
+    ask(client, first, "r1", "verb")
+    assert client.zscore(OPEN, "r1") == 0
+    assert quick.begun == []

@@ -1,51 +1,261 @@
-"""What a click comes to when what it needs is away."""
+"""What each payload of Slack's comes to, through Bolt as both transports call it."""
 
+import json
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from slack_bolt import Ack
+from slack_bolt import BoltRequest, BoltResponse
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError
 
+from deploy.access import Environment, Standing
 from deploy.errors import Unavailable
-from handlers.actions import decisions, fix
-from handlers.listeners import Listeners, Needs
-from handlers.verbs import rotate
-from tests.support.authority import authority
+from handlers.actions import decisions
+from handlers.listeners import Listeners, Needs, bolt_app
+from handlers.slack.in_time import InTime
+from handlers.slack.payloads import Request, Submission, click_of, form_of
+from handlers.slack.people import Team
+from handlers.verbs import deploy, status
+from handlers.views import denial
+from tests.support.authority import People, authority
 from tests.support.needs import needs
+from tests.support.waiting import until
+
+VALUE = json.dumps({"id": "AAAAAA", "digest": "d"})
+METADATA = json.dumps({"id": "AAAAAA", "digest": "d", "channel": "C1"})
 
 
-@pytest.mark.parametrize("name", [*decisions.CLICKS, "fix_0", "rotate_confirm_all"])
-def test_a_click_while_the_store_is_away_is_acked_and_told(name: str) -> None:
-    def away(*_: Any) -> None:
-        raise Unavailable("Redis cannot be used now.")
+class Slack:
+    """As much of a client as listeners use, and what was shown and opened with it."""
 
-    def ack() -> None:
-        acked.append(True)
+    def __init__(self) -> None:
+        self.told: list[dict[str, Any]] = []
+        self.opened: list[str] = []
+        self.refusal = ""
+        self.filling_fails = False
 
-    told: list[str] = []
-    acked: list[bool] = []
-    slack: Any = SimpleNamespace(chat_postEphemeral=lambda **message: told.append(str(message)))
-    store = SimpleNamespace(get=away)
-    decider = SimpleNamespace(agree=away, cancel=away, stop=away)
-    deciding = needs(decisions.Needs, slack=slack, store=store, decider=decider)
-    several = needs(rotate.Needs, slack=slack, store=store)
-    nothing: Any = None
-    body = {
-        "user": {"id": "U1"},
-        "channel": {"id": "C1"},
-        "actions": [{"action_id": name, "value": '{"id": "AAAAAA", "digest": "d", "rule": "r"}'}],
-    }
-    Listeners(
-        needs(Needs, slack=slack, authority=authority()),
-        [rotate.VERB.bound(several)],
-        {
-            name: partial(click, deciding)
-            for name, click in {**decisions.CLICKS, **fix.CLICKS}.items()
-        },
-        nothing,
-        nothing,
-    ).click(cast(Ack, ack), body)
-    assert acked == [True]
-    assert len(told) == 1
-    assert "Redis cannot be used" in told[0]
+    def chat_postEphemeral(self, **message: Any) -> None:  # noqa: N802  # as the SDK has it
+        self.told.append(message)
+
+    def views_open(self, *, trigger_id: str, view: Any) -> dict[str, Any]:
+        if self.refusal:
+            raise SlackApiError(self.refusal, SimpleNamespace(get={"error": self.refusal}.get))
+        self.opened.append(trigger_id)
+        return {"view": {"id": "V1", "hash": "h"}}
+
+    def views_update(self, **view: Any) -> None:
+        if self.filling_fails:
+            raise ZeroDivisionError
+
+
+class Door:
+    """A bot's listeners behind Bolt: payloads in, what Slack is answered out."""
+
+    def __init__(self, pool: ThreadPoolExecutor) -> None:
+        self.slack = Slack()
+        self.accepted: list[Request] = []
+        self.away = False
+        self.submit: Any = None
+        team = Team(WebClient())
+        team._id = "T0TEAM"
+        guests = People(standings={"U0GUS": Standing.GUEST})
+        given = needs(
+            Needs,
+            slack=self.slack,
+            authority=authority(Environment("development"), people=guests),
+            team=team,
+            accept=self._accept,
+            command="/gateway",
+            checking=InTime(pool, 0.5, 0.1),
+            accepting=InTime(pool, 0.5, 0.1),
+            aside=pool,
+        )
+        store = SimpleNamespace(get=lambda name: None)
+        deciding = needs(decisions.Needs, slack=self.slack, store=store)
+        form = needs(deploy.Needs, slack=self.slack, team=team, choices=SimpleNamespace(warm=dict))
+        listeners = Listeners(
+            given,
+            [status.VERB.bound(needs(status.Needs)), deploy.VERB.bound(form)],
+            decisions.CLICKS,
+            {name: partial(does, deciding) for name, does in decisions.OPENS.items()},
+            {denial.CALLBACK: decisions.reason_given},
+            lambda user: None,
+        )
+        # Nothing listens there: whatever asks Slack before an ack fails.
+        self.app = bolt_app(WebClient("xoxb-1", base_url="http://127.0.0.1:1/"), pool)
+        listeners.register(self.app)
+        self.app.view("slow")(listeners.submission(lambda sent: self.submit(sent)))
+
+    def _accept(self, request: Request) -> None:
+        if self.away:
+            raise Unavailable("Redis cannot be used now.")
+        self.accepted.append(request)
+
+    def sends(self, **body: Any) -> BoltResponse:
+        """What Slack is answered."""
+        team = {"team_id": "T0TEAM"} if "command" in body else {"team": {"id": "T0TEAM"}}
+        return self.app.dispatch(BoltRequest(body={**team, **body}, mode="socket_mode"))
+
+    def clicks(self, name: str, user: str = "U1", **more: Any) -> BoltResponse:
+        return self.sends(
+            **{
+                "type": "block_actions",
+                "user": {"id": user, "team_id": "T0TEAM"},
+                "channel": {"id": "C1"},
+                "trigger_id": "t1",
+                "actions": [{"action_id": name, "value": VALUE, "action_ts": "1.0"}],
+                **more,
+            }
+        )
+
+    def types(self, text: str, user: str = "U1", **more: Any) -> BoltResponse:
+        return self.sends(
+            command="/gateway", text=text, trigger_id="t1", user_id=user, channel_id="C1", **more
+        )
+
+    def fills(self, callback: str, value: str, **more: Any) -> BoltResponse:
+        view = {
+            "id": "V1", "hash": "h", "callback_id": callback, "private_metadata": METADATA,
+            "state": {"values": {denial.REASON: {denial.REASON: {"value": value}}}},
+            "blocks": [{"type": "input", "block_id": denial.REASON}], "type": "modal",
+        }  # fmt: skip
+        return self.sends(**{"type": "view_submission", "user": {"id": "U1"}, "view": view, **more})
+
+
+@pytest.fixture
+def door() -> Iterator[Door]:
+    with ThreadPoolExecutor(2) as pool:
+        yield Door(pool)
+
+
+def test_links_in_a_command_are_read_as_they_were_typed(door: Door) -> None:
+    door.types("status edge-1 <@U2|ben>")
+    assert door.accepted == []
+    door.types(
+        "deploy edge-1 --to west/dev --tag 2.11.1 --reason=&lt;<https://a.io/1|a.io/1>&gt; "
+        "--set apim.endpoint=<http://apim.contoso.net|apim.contoso.net>"
+    )
+    (request,) = door.accepted
+    assert request.options["reason"] == "<a.io/1>"
+    assert request.options["set"] == ["apim.endpoint=apim.contoso.net"]
+
+
+def test_links_in_a_form_are_read_as_they_were_typed(door: Door) -> None:
+    door.fills(denial.CALLBACK, "see <https://a.io/1|a.io/1>")
+    (request,) = door.accepted
+    assert form_of(request).values[denial.REASON][denial.REASON]["value"] == "see a.io/1"
+
+
+@pytest.mark.parametrize("name", decisions.CLICKS)
+def test_a_click_is_written_down_and_acked_and_nothing_else_is_asked_first(
+    door: Door, name: str
+) -> None:
+    assert door.clicks(name, message={"ts": "1.5"}).status == 200
+    assert door.clicks(name).status == 200
+    first, again = door.accepted
+    assert first.id == again.id, "one click delivered twice"
+    click = click_of(first)
+    assert (click.name, click.user, click.value) == (name, "U1", VALUE)
+    assert click.message == {"ts": "1.5"}
+
+
+@pytest.mark.parametrize("name", decisions.CLICKS)
+def test_a_click_that_cannot_be_written_down_is_acked_and_told(door: Door, name: str) -> None:
+    door.away = True
+    assert door.clicks(name).status == 200
+    (told,) = until(lambda: door.slack.told, "what is said")
+    assert "Redis cannot be used" in told["text"]
+
+
+def test_a_command_delivered_twice_opens_its_form_once_and_says_nothing_more(door: Door) -> None:
+    assert door.types("deploy").status == 200
+    until(lambda: door.slack.opened, "the form")
+    door.slack.refusal = "exchanged_trigger_id"
+    assert door.types("deploy").status == 200
+    door.slack.refusal = "expired_trigger_id"
+    assert door.types("deploy").status == 200
+    (told,) = until(lambda: door.slack.told, "what is said of the third")
+    assert told["text"] == "Slack did not open that. Please try again."
+
+
+def test_a_fault_while_a_form_is_filled_is_told(door: Door) -> None:
+    door.slack.filling_fails = True
+    assert door.types("deploy").status == 200
+    (told,) = until(lambda: door.slack.told, "what is said")
+    assert "inside the bot" in told["text"]
+
+
+def test_a_modal_is_opened_for_nobody_who_may_see_nothing(door: Door) -> None:
+    door.types("deploy", user="U0GUS")
+    door.clicks("open_deploy", user="U0GUS")
+    until(lambda: len(door.slack.told) == 2, "both refusals")
+    assert all("You are a guest of this workspace" in each["text"] for each in door.slack.told)
+    assert door.slack.opened == []
+
+
+def test_a_denial_is_acked_before_anybody_is_asked_whether_it_counts(door: Door) -> None:
+    assert door.fills(denial.CALLBACK, "no").status == 200
+    assert door.fills(denial.CALLBACK, "no").status == 200
+    first, again = door.accepted
+    assert first.id == again.id
+    assert first.channel == "C1"
+    assert form_of(first).values[denial.REASON][denial.REASON]["value"] == "no"
+
+
+def test_a_denial_without_a_reason_stays_in_its_form(door: Door) -> None:
+    answer = door.fills(denial.CALLBACK, "  ")
+    assert json.loads(answer.body)["errors"][denial.REASON].startswith("A reason is required.")
+    assert door.accepted == []
+
+
+def test_a_form_sent_again_with_other_values_is_another_one(door: Door) -> None:
+    door.fills(denial.CALLBACK, "no")
+    door.fills(denial.CALLBACK, "not now")
+    first, again = door.accepted
+    assert first.id != again.id
+
+
+def test_what_is_wrong_in_a_form_stays_in_it_where_that_is_known_in_time(door: Door) -> None:
+    def refuse(sent: Submission) -> Request:
+        raise Unavailable("Azure does not answer.")
+
+    door.submit = refuse
+    answer = door.fills("slow", "x")
+    assert json.loads(answer.body)["errors"][denial.REASON].startswith("Azure does not answer.")
+    assert door.accepted == []
+
+
+def test_a_form_that_is_long_in_checking_closes_and_is_checked_later(door: Door) -> None:
+    go = threading.Event()
+
+    def check(sent: Submission) -> Request:
+        go.wait(10)
+        return Request("r1", "status", "U1", "C1")
+
+    door.submit = check
+    try:
+        assert door.fills("slow", "x").status == 200
+        (waits,) = door.accepted
+        assert form_of(waits).name == "slow"
+    finally:
+        go.set()
+
+
+def test_what_was_sent_to_another_workspaces_bot_is_answered_and_let_in_nowhere(
+    door: Door,
+) -> None:
+    other: dict[str, Any] = {"team": {"id": "T9OTHER"}, "user": {"id": "U9", "team_id": "T9OTHER"}}
+    told = door.types("status", team_id="T9OTHER")
+    assert told.status == 200
+    assert "Only members of the workspace that this bot belongs to" in told.body
+    assert door.clicks("action_approve", **other).status == 200
+    filled = door.fills(denial.CALLBACK, "no", **other)
+    assert "Only members" in json.loads(filled.body)["errors"][denial.REASON]
+    asked = door.sends(type="block_suggestion", action_id="tag", value="2", **other)
+    assert json.loads(asked.body) == {"options": []}
+    assert door.accepted == []

@@ -7,6 +7,7 @@ Each attack is made by dan, who is neither in the team nor an approver, and ends
 import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tests.support.token_world import (
     COLLECTOR,
     EAST_ROOM,
     GATEWAYS,
+    HOST,
     LISTED_HOST,
     MIRROR,
     SOMEBODY,
@@ -24,6 +26,7 @@ from tests.support.token_world import (
     answered,
     copied,
     deploying,
+    found,
     gains_nothing,
     held,
     install,
@@ -191,7 +194,7 @@ def test_what_ran_in_development_first_takes_productions_approval_once_it_runs_t
 ) -> None:
     room.confirmed(deploying("late-1", "west/dev"))
     plan = room.approved(deploying("late-1", "west/prod"))
-    assert "Less protected places hold a token of the same gateway: west/dev/late-1" in words(plan)
+    assert "held one within the last 30 days: west/dev/late-1" in words(plan)
     room.ana.sees_at(plan, "1 of 1 pods ready after")
     with nothing_minted(demo):
         key = room.dan.plans("regenerate-key west/dev/late-1 --key secondary")
@@ -258,9 +261,12 @@ def test_what_follows_its_target_alone_in_a_shared_place_needs_no_other_click(
     assert secret_of(demo, "west", "dev", "edge-1")["metadata"]["name"] == secret
 
 
+GUID = "00000000-0000-0000-0000-000000000001"
+SIGN_IN = f"--set auth.clientId={GUID} --set auth.tenantId={GUID}"
+ENTRA = f"--set auth.type=workloadIdentity {SIGN_IN}"
 REDIRECTIONS = {
-    "an endpoint": f"--set apim.endpoint={COLLECTOR}",
-    "an image": "--set image.repository=dan.example/gateway",
+    "an endpoint": f"--set apim.endpoint={LISTED_HOST}",
+    "an image": f"--set image.repository={MIRROR}",
     "host aliases": f'--set "hostAliases=[{{ip: 203.0.113.9, hostnames: [{COLLECTOR}]}}]"',
     "a proxy": f"--set proxy.https=http://{COLLECTOR}:3128",
     "a certificate authority": '--set "certificateAuthorities=[{configMap: dans, key: ca.crt}]"',
@@ -276,6 +282,41 @@ def test_a_kept_token_is_sent_elsewhere_only_with_productions_approval(
         plan = dan.plans(deploying("edge-1", "west/dev", redirection).replace(TAG, "2.12.1"))
         assert "new token" not in words(plan)
         gains_nothing(dan, plan)
+
+
+@pytest.mark.parametrize(
+    "unlisted", [f"apim.endpoint={COLLECTOR}", "image.repository=dan.example/gateway"]
+)
+def test_a_kept_token_is_not_sent_where_the_settings_know_nobody(room: Room, unlisted: str) -> None:
+    command = deploying("edge-1", "west/dev", f"--set {unlisted}")
+    assert "the rules forbid it" in answered(room.dan, lambda: room.dan.types(command))
+
+
+def test_pods_that_hold_a_token_are_not_led_elsewhere_by_a_gateway_that_signs_in(
+    demo: Demo, room: Room
+) -> None:
+    """They read the ConfigMap that the next pods read, and there are more of them after `scale`."""
+    dan = room.dan
+    plan = room.approved(deploying("Edge-U", "west/dev"))
+    room.ana.sees_at(plan, "1 of 1 pods ready after")
+    # No node has so much CPU, so the pods with the token stay.
+    signs_in = deploying("Edge-U", "west/dev", ENTRA, "--cpu 900")
+    elsewhere = f"{signs_in} --set apim.endpoint={LISTED_HOST}"
+    with nothing_minted(demo):
+        collected = f"{signs_in} --set apim.endpoint={COLLECTOR}"
+        assert "the rules forbid it" in answered(dan, lambda: dan.types(collected))
+        gains_nothing(dan, dan.plans(elsewhere))
+        plan = dan.plans(signs_in)
+        dan.clicks(plan, "Confirm")
+        dan.clicks(dan.sees_at(plan, "0 of 1", 60), "Stop")
+        dan.sees_at(plan, "Stopped", 30)
+        assert "the rules forbid it" in answered(dan, lambda: dan.types(collected))
+        gains_nothing(dan, dan.plans(elsewhere))
+        plan = dan.plans("scale west/dev/edge-u --replicas 2")
+        dan.clicks(plan, "Confirm")
+        dan.sees_at(plan, "of 2", 60)
+    settings = found(demo, "west", "dev", "configmap", "edge-u-env")["data"]
+    assert settings["config.service.endpoint"] == HOST
 
 
 def test_no_token_is_used_without_checking_certificates(demo: Demo, room: Room) -> None:
@@ -325,3 +366,40 @@ def test_a_token_is_rotated_automatically_only_where_a_decided_action_put_it(
         asked = alerts.sees("Rotate the token of copy-2.*Needs 1 approval", 60)
         assert "west/prod/edge-1" in words(asked)
         alerts.sees("Rotate the token of edge-1 on west/dev.*pods run with the new token", 60)
+
+
+def kept(room: Room, name: str) -> None:
+    """edge-1 runs in development under that name, as production has approved."""
+    plan = room.approved(deploying("edge-1", "west/dev", f"--name {name}"))
+    room.ana.sees_at(plan, "1 of 1 pods ready after")
+
+
+def test_a_token_is_mounted_in_no_pod_of_another_gateway(demo: Demo, room: Room) -> None:
+    """solo-1 is dan's own to decide on, and not what production has approved."""
+    kept(room, "kept")
+    token = secret_of(demo, "west", "dev", "kept")["metadata"]["name"]
+    app = f'{SIGN_IN} --set auth.type=entraApp --set "auth.clientSecret={{name: {token}, key: value}}"'
+    authority = f'--set "certificateAuthorities=[{{secret: {token}, key: value}}]"'
+    room.confirmed(deploying("solo-1", "west/dev", "--name own"))
+    with nothing_minted(demo):
+        for command in (
+            deploying("solo-1", "west/dev", "--name thief", app),
+            deploying("solo-1", "west/dev", "--name own", authority),
+            deploying("edge-1", "west/dev", "--name kept", authority),
+        ):
+            said = answered(room.dan, partial(room.dan.types, command), "the rules forbid")
+            assert "token-by-reference" in said
+            assert f"Found: [{token}]" in said
+
+
+def test_the_settings_of_a_gateway_are_overwritten_by_no_other(demo: Demo, room: Room) -> None:
+    kept(room, "owner")
+    before = found(demo, "west", "dev", "configmap", "owner-env")["data"]
+    entra = ENTRA
+    settings = f"--set objects.configMap=owner-env --set apim.endpoint={COLLECTOR}"
+    command = deploying("solo-2", "west/dev", "--name thief", entra, settings)
+    with nothing_minted(demo):
+        said = answered(room.dan, lambda: room.dan.types(command), "the rules forbid")
+        assert "object-of-another" in said
+        assert "Found: [ConfigMap owner-env of owner]" in said
+    assert found(demo, "west", "dev", "configmap", "owner-env")["data"] == before

@@ -41,7 +41,8 @@ def test_every_connection_is_proved(demo: Demo) -> None:
         "ok    approvers of production-east: 2 of 2 people approve",
         "ok    redis: Valkey",
         "ok    API Management contoso: 4 self-hosted gateways",
-        "ok    channel C0GWALERTS: warnings can be told there",
+        # Somebody of Fabrikam is in it.
+        "warn  channel C0GWALERTS: It is shared with another workspace through Slack Connect.",
         "ok    cluster west: Kubernetes",
         "may change gateways in dev, prod",
         "ok    cluster east: Kubernetes",
@@ -82,7 +83,30 @@ def test_a_channel_without_the_bot_and_a_cluster_it_may_not_watch_are_told(demo:
     assert done.returncode == 1
     assert "FAIL  channel C0NOWHERE: The bot is not in that channel. Invite it" in done.stdout
     assert "FAIL  cluster west: " in done.stdout
-    assert "ok    channel C0GWALERTS" in done.stdout
+    assert "warn  channel C0GWALERTS" in done.stdout
+
+
+def test_a_channel_of_production_that_others_share_is_warned_of(demo: Demo, tmp_path: Path) -> None:
+    settings = yaml.safe_load((demo.data / "gateway-bot.yaml").read_text())
+    settings["warnings"].pop("channel")
+    for environment in settings["environments"]:
+        if environment.get("production"):
+            environment["channels"] = ["C0GWOPS"]
+        else:
+            environment["warnings"] = {"channel": "C0GWALERTS"}
+    config = demo.data / "production.yaml"
+    config.write_text(yaml.safe_dump(settings))
+    alone = check(demo, config)
+    assert alone.returncode == 0
+    assert "ok    channel C0GWOPS: plans can be shown there" in alone.stdout
+    assert "ok    channel C0GWALERTS: warnings can be told there" in alone.stdout
+    demo.post("members", channel="C0GWOPS", user="fay", member=True)
+    try:
+        shared = check(demo, config)
+    finally:
+        demo.post("members", channel="C0GWOPS", user="fay", member=False)
+    assert shared.returncode == 0
+    assert "warn  channel C0GWOPS: It is shared with another workspace" in shared.stdout
 
 
 def test_a_second_demo_on_the_same_data_is_told_in_a_sentence(demo: Demo) -> None:

@@ -27,7 +27,7 @@ def test_a_gateway_of_the_portal_is_warned_of_and_can_be_snoozed_with_a_reason(
     demo: Demo,
 ) -> None:
     ana = demo.person("ana", "gateway-alerts")
-    warning = ana.sees(f"{LEGACY} has a token that expires in 5d", 60)
+    warning = ana.sees(f"{LEGACY} .development. has a token that expires in 5d", 60)
     assert "The expiry was read from the token's text." in words(warning)
     ana.clicks(warning, "Snooze")
     form = ana.form("expiry_snooze_modal")
@@ -43,7 +43,7 @@ def test_a_gateway_of_the_portal_is_warned_of_and_can_be_snoozed_with_a_reason(
 
 def test_its_buttons_show_it_and_say_what_rotating_it_takes(demo: Demo) -> None:
     ivy = demo.person("ivy", "gateway-alerts")
-    warning = ivy.sees(f"{LEGACY} has a token that expires", 60)
+    warning = ivy.sees(f"{LEGACY} .development. has a token that expires", 60)
     ivy.clicks(warning, "Show")
     ivy.sees("legacy-9.*[Hh]eartbeat|legacy-9.*no trouble seen|legacy-9.*unknown", ephemeral=True)
     ivy.clicks(warning, "Rotate")
@@ -51,7 +51,9 @@ def test_its_buttons_show_it_and_say_what_rotating_it_takes(demo: Demo) -> None:
 
 
 def test_expiring_lists_tokens_the_first_to_expire_first(demo: Demo) -> None:
-    demo.person("dan", "gateway-alerts").sees(f"{LEGACY} has a token that expires", 60)
+    demo.person("dan", "gateway-alerts").sees(
+        f"{LEGACY} .development. has a token that expires", 60
+    )
     dan = demo.person("dan")
     dan.types("expiring")
     assert LEGACY in words(dan.sees("When tokens expire", ephemeral=True))

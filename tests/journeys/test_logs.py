@@ -118,25 +118,34 @@ def test_a_follow_goes_on_until_somebody_stops_it_and_a_rollout_is_followed_thro
     ]
 
 
+@pytest.mark.timeout(300)
 def test_fifty_follows_at_once_delay_no_answer_and_an_eleventh_of_one_person_is_refused(
     demo: Demo,
 ) -> None:
-    people = [demo.person(n, "gateway-alerts") for n in ("ivy", "ana", "ben", "chen", "dan")]
+    names, channels = ("ivy", "ana", "ben", "chen", "dan"), ("gateway-alerts", "gateway-ops")
+    people = [demo.person(name, channel) for name in names for channel in channels]
     ivy = people[0]
     with ThreadPoolExecutor(16) as pool:
-        started = list(pool.map(lambda p: p.types("logs edge-1 --follow"), people * 10))
+        started = list(pool.map(lambda p: p.types("logs edge-1 --follow"), people * 5))
         assert all(answer["ok"] for answer in started)
 
-        def running() -> list[Message]:
-            return [m for m in ivy.messages() if "Kept current until" in words(m)]
+        def running() -> list[tuple[Person, Message]]:
+            return [
+                (person, message)
+                for person in people[:2]
+                for message in person.messages()
+                if "Kept current until" in words(message)
+            ]
 
-        until(lambda: len(running()) == 50, "fifty follows", 60)
+        # Each is two messages, and a channel takes one a second.
+        until(lambda: len(running()) == 50, "fifty follows", 120)
         answers = list(pool.map(lambda _: ivy.types("status edge-1"), range(20)))
         assert all(answer["ok"] for answer in answers), "Slack's three seconds were kept"
         ivy.types("logs edge-1 --follow")
         ivy.sees("10 messages are being kept current for you already", ephemeral=True)
-        list(pool.map(lambda message: ivy.clicks(message, "Stop"), running()))
-    until(lambda: not running(), "every follow to end", 60)
+        list(pool.map(lambda found: found[0].clicks(found[1], "Stop"), running()))
+    # All bots of a workspace may change fifty messages a minute.
+    until(lambda: not running(), "every follow to end", 120)
 
 
 def test_a_follow_whose_bot_is_killed_says_so(demo: Demo) -> None:

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import signal
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.journeys.test_deploy import TAG, deploy, kubectl, named, objects, running_again
-from tests.support.demo import Demo, broken, words
+from tests.support.demo import Demo, Person, broken, words
 from tests.support.waiting import until
 
 
@@ -23,11 +24,15 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     running.stop()
 
 
-def secret_in_use(demo: Demo, name: str) -> dict[str, Any]:
-    (deployment,) = named(objects(demo, "deployments", "dev"), name)
+ROTATED = {"edge-1": "dev", "edge-2": "dev", "store-7": "prod"}
+"""Where each of several that are rotated is."""
+
+
+def secret_in_use(demo: Demo, name: str, namespace: str = "dev") -> dict[str, Any]:
+    (deployment,) = named(objects(demo, "deployments", namespace), name)
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     reference = container["env"][0]["valueFrom"]["secretKeyRef"]["name"]
-    return named(objects(demo, "secrets", "dev"), reference)[0]
+    return named(objects(demo, "secrets", namespace), reference)[0]
 
 
 def test_a_rotation_is_planned_confirmed_followed_and_proven(demo: Demo) -> None:
@@ -40,7 +45,7 @@ def test_a_rotation_is_planned_confirmed_followed_and_proven(demo: Demo) -> None
     assert f"back to `{before['metadata']['name']}` if Azure refuses it" in shown
     assert "The token in use was made with the primary key." in shown
     ana.clicks(plan, "Confirm")
-    ana.sees_at(plan, "Looking whether Azure takes the new token")
+    ana.sees_at(plan, "Checking whether Azure accepts the new token")
     done = words(ana.sees_at(plan, "2 of 2 pods run with the new token after"))
     assert "Nothing shows a refusal" in done
     after = secret_in_use(demo, "edge-1")
@@ -116,36 +121,90 @@ def test_a_bot_killed_while_it_verifies_ends_the_message_truly(demo: Demo) -> No
     ana = demo.person("ana", "gateway-alerts")
     plan = ana.plans("rotate edge-2")
     ana.clicks(plan, "Confirm")
-    ana.sees_at(plan, "Looking whether Azure takes the new token")
+    ana.sees_at(plan, "Checking whether Azure accepts the new token")
     before = demo.bot_pid()
     os.kill(before, signal.SIGKILL)
     until(lambda: running_again(demo, before), "a new bot", 30)
     ana.sees_at(plan, "1 of 1 pods run with the new token", 90)
 
 
-def test_several_are_planned_each_for_itself_and_production_decides_on_its_own(demo: Demo) -> None:
-    chen, ben = demo.person("chen", "gateway-alerts"), demo.person("ben", "gateway-alerts")
+def test_several_are_one_message_whose_table_equals_what_the_cluster_holds(demo: Demo) -> None:
+    chen, ben = demo.person("chen"), demo.person("ben")
     plan = chen.plans(f"deploy store-7 --to west/prod --tag {TAG} --replicas 2")
     ben.clicks(plan, "Approve")
     ben.sees_at(plan, "2 of 2 pods ready after")
+    before = {name: secret_in_use(demo, name, space) for name, space in ROTATED.items()}
     chen.types("rotate --all")
-    told = chen.sees("3 rotations.*planned", ephemeral=True)
-    assert "1 of them waits for approvers" in words(told)
-    assert "legacy-9" in words(told), "what is not planned is said"
-    in_production = chen.sees("Rotate the token of store-7 on west/prod")
+    top = chen.sees("Rotate the tokens of 3 gateways", ephemeral=False)
+    top = chen.sees_at(top, "Approve 1 plan.*Confirm 2 plans")
+    shown = words(top)
+    assert "1 waiting for approval, 2 waiting for confirmation, 1 not planned" in shown
+    assert "legacy-9*: west/dev/legacy-9 was not deployed by this bot" in shown
+    until(lambda: len(planned(chen, top)) == 3, "every plan in the thread")
     chen.types("rotate --all")
-    again = words(chen.sees("No rotation was planned", ephemeral=True))
-    assert again.count("A rotation of it waits or runs already") == 3
-    chen.clicks(told, "Confirm 2 rotations")
-    waits = chen.sees("Rotate the token of edge-[12].*Waiting for action \\w+ to end", 30)
-    assert "Needs 1 approval" in words(chen.sees_at(in_production, "store-7"))
-    ben.clicks(in_production, "Approve")
-    chen.sees_at(waits, "of . pods run with the new token", 60)
-    for name, ready in (("edge-1", "2 of 2"), ("edge-2", "1 of 1"), ("store-7", "2 of 2")):
-        chen.sees(f"Rotate the token of {name}.*{ready} pods run with the new token", 40)
+    again = words(chen.sees("Nothing was planned", ephemeral=True))
+    assert again.count("A rotation is already pending or running") == 3
+    chen.clicks(top, "Approve 1 plan")
+    chen.sees("Nothing was changed by this click", ephemeral=True)
+    chen.clicks(top, "Confirm 2 plans")
+    chen.sees_at(top, "edge-1\\* (approved|running|done).*1 waiting for approval|2 of 3 done")
+    kubectl(demo, "delete", "deployment", "-n", "prod", "store-7")
+    ben.clicks(top, "Approve 1 plan")
+    ended = words(chen.sees_at(top, "2 of 3 done, 1 (failed|superseded).*Ended", 150))
+    assert ":white_check_mark: *edge-1* done" in ended
+    assert ":white_check_mark: *edge-2* done" in ended
+    for name in ("edge-1", "edge-2"):
+        now = secret_in_use(demo, name)["metadata"]["name"]
+        assert now != before[name]["metadata"]["name"]
+    assert named(objects(demo, "deployments", "prod"), "store-7") == []
+    lines = [line for line in thread(chen, top) if line not in planned(chen, top)]
+    assert len([line for line in lines if "<@U0CHEN>" in line]) == 2, "called for, and ended"
+    assert len([line for line in lines if "<!subteam^" in line]) == 1
+    assert not [m for m in chen.messages() if is_top(m) and "Rotate the token of" in words(m)
+                and float(m["ts"]) > float(top["ts"])]  # fmt: skip
+
+
+def test_a_bot_killed_while_it_plans_several_leaves_one_message_of_all(demo: Demo) -> None:
+    ana = demo.person("ana")
+    before = demo.bot_pid()
+    ana.types("rotate --all --ttl 9d")
+    top = ana.sees("Rotate the tokens of 2 gateways.*(being planned|waiting)", ephemeral=False)
+    os.kill(before, signal.SIGKILL)
+    until(lambda: running_again(demo, before), "a new bot", 30)
+    # Another bot takes up a request a minute after the last sign of the one that had it.
+    top = ana.sees_at(top, "Confirm 2 plans", 120)
+    shown = words(top)
+    assert "2 waiting for confirmation" in shown
+    # A bot that dies while it posts one of them holds its message for another forty seconds.
+    until(lambda: len(planned(ana, top)) == 2, "every plan in the thread", 90)
+    ana.clicks(top, "Cancel 2 plans")
+    ana.sees_at(top, "2 cancelled")
+    until(lambda: any("has ended" in line for line in thread(ana, top)), "the end")
+    assert len(planned(ana, top)) == 2
+    asked = [m for m in ana.messages() if is_top(m) and "Rotate the tokens of 2" in words(m)]
+    assert len(asked) == 1
 
 
 def test_those_that_expire_soon_are_chosen_by_their_tokens(demo: Demo) -> None:
     ivy = demo.person("ivy", "gateway-alerts")
     ivy.types("rotate --expiring 2d")
-    ivy.sees("No rotation was planned.*No token is known to expire within 2d", ephemeral=True)
+    ivy.sees("Nothing was planned.*No token is known to expire within 2d", ephemeral=True)
+
+
+def is_top(message: dict[str, Any]) -> bool:
+    return message.get("thread_ts") in (None, message["ts"])
+
+
+def thread(person: Person, top: dict[str, Any]) -> list[str]:
+    """What stands in the thread of that message."""
+    return [
+        message["text"]
+        for message in person.messages()
+        if message.get("thread_ts") == top["ts"] and message["ts"] != top["ts"]
+    ]
+
+
+def planned(person: Person, top: dict[str, Any]) -> list[str]:
+    """The messages of single rotations in that thread."""
+    asked = re.compile(r"<@\w+>( asks|'s request) to rotate the token of ")
+    return [line for line in thread(person, top) if asked.match(line)]

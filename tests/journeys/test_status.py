@@ -65,7 +65,7 @@ def test_a_cluster_that_is_none_is_said_with_what_there_is(demo: Demo) -> None:
 def test_the_image_has_tags_with_their_support_and_who_runs_them(demo: Demo) -> None:
     shown = words(asked(demo, "tags", "Image tags"))
     line = next(line for line in shown.splitlines() if line.startswith(f"{TAG} "))
-    assert re.fullmatch(rf"{re.escape(TAG)} +(newest|supported) +\d+ *", line)
+    assert re.fullmatch(rf"{re.escape(TAG)} +supported, superseded by 2\.11\.2 +\d+ *", line)
     assert "left out" in shown
     assert "left out" not in words(asked(demo, "tags --all", "Image tags"))
 

@@ -25,17 +25,19 @@
  * A Stop sets a flag on a running action. A run looks at the flag before each write, after it
  * looked at its hold on the Lease object; a Stop that arrives between that look and the write lets
  * this one write through. From then on the action ends only as stopped. A bot that takes it over
- * sees the flag and ends it at once, so the write that was let through may land after that end. If
- * that bot first waited for the hold (-DSTOP_TAKES_HOLD), nothing would land afterwards.
+ * sees the flag and ends it once it has the hold, so the write that was let through lands before.
  *
  * What is assumed:
  * - A write ends before the hold on the Lease object does, which `guard` makes at least half as
- *   long as the lease. A write that hangs in the network for longer is not covered.
+ *   long as the lease. A write that hangs in the network for longer is not covered: the run that
+ *   sent it names it as it ends, and a run that takes the action over does not know of it.
  * - Asking Azure and writing the Secret are one write, which ends before the renewed lease of the
  *   API Management gateway does. A token whose bot dies between the two is lost.
  * - What a bot reads of groups, settings and placements right before a script counts as read in it.
  * - A placement that a watcher notices, or a membership that ends, between the check and the call
  *   to Azure is not covered: neither waits for a lease.
+ * - A cluster that does not answer for longer than a hold lasts lets a stopped action end without
+ *   the hold. That is not modelled.
  * - A Stop that Redis forgets counts as never asked for. Who may ask for one is checked before.
  *
  * All of it at once has too many states, so one of four parts is chosen:
@@ -209,10 +211,10 @@ byte lapses = 0;
 #define may_write (!stopAsked)
 #endif
 
-#ifdef STOP_TAKES_HOLD
-#define may_end_without_hold false
-#else
+#ifdef NO_STOP_HOLD
 #define may_end_without_hold stopAsked
+#else
+#define may_end_without_hold false
 #endif
 
 #ifdef NO_STOP_AT_END

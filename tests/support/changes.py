@@ -5,16 +5,18 @@ import datetime
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from deploy.access import Approval, Environment
+import pytest
+
+from deploy.access import Approval, Environment, Ground
 from deploy.actions.action import Action
-from deploy.actions.audit import AuditLog
+from deploy.actions.batches import Batches
 from deploy.actions.decision import Decision
 from deploy.actions.store import ActionStore
-from deploy.actions.windows import Windows
 from deploy.changes.decide import By, Decider
 from deploy.changes.kinds import KINDS, by_name
 from deploy.changes.policies import Governing, Policies
 from deploy.changes.propose import Ask, Proposal, ProposalSettings, Proposer
+from deploy.changes.refusal import NotAllowed
 from deploy.gateway import GatewayRef
 from deploy.governance.requirements import GoverningEnvironment as GoverningEnvironment
 from deploy.governance.requirements import TokenAuthority
@@ -22,6 +24,7 @@ from deploy.plans.plan import Plan
 from deploy.plans.requests import ScaleRequest
 from tests.support.actions import APPROVERS, CODEC, REF, plan_of, workings
 from tests.support.authority import People, authority
+from tests.support.windows import windows_of
 
 PROD = GatewayRef("west", "prod", "edge-1")
 PRODUCTION = Environment(
@@ -73,7 +76,8 @@ class Changes:
         self.environments = environments or (PRODUCTION, DEVELOPMENT)
         self.groups = groups or Groups(S1=("U2", "U3"))
         self.store = ActionStore(client, CODEC)
-        self.windows = Windows(client, AuditLog(client))
+        self.batches = Batches(client)
+        self.windows = windows_of(client)
         self.plans: Callable[[Any, str], Plan] = plan
         self.may_ask: Callable[[GatewayRef, str, str], None] = lambda ref, user, channel: None
         self.now = datetime.datetime.now(datetime.UTC)
@@ -136,6 +140,14 @@ class Changes:
         action = self.propose(request_id, **given).action
         assert action is not None
         return action
+
+    def refused(self, choice: Callable[..., Decision], action: Action, user: str) -> Ground:
+        """Why somebody may not decide so; they are refused, and nothing changes."""
+        before = self.now_of(action)
+        with pytest.raises(NotAllowed) as refused:
+            choice(action, user)
+        assert self.now_of(action) == before
+        return refused.value.verdict.reason
 
     def agree(self, action: Action, user: str, *, digest: str = "", request: str = "") -> Decision:
         """Somebody clicks on Approve or Confirm."""

@@ -21,7 +21,39 @@ from tests.support.waiting import until
 Message = dict[str, Any]
 
 
-class Demo:
+class Stage:
+    """A running workspace's control API, and the people in it; `lines` is what its processes print."""
+
+    url: str
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.session = requests.Session()
+
+    def get(self, path: str, **parameters: str) -> Any:
+        """GET a control path."""
+        answer = self.session.get(f"{self.url}/_control/{path}", params=parameters, timeout=20)
+        answer.raise_for_status()
+        return answer.json()
+
+    def post(self, path: str, **body: Any) -> dict[str, Any]:
+        """POST to a control path."""
+        answer = self.session.post(f"{self.url}/_control/{path}", json=body, timeout=20)
+        answer.raise_for_status()
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def fault(self, part: str, name: str, value: Any) -> None:
+        """Move a fault switch."""
+        answer = self.post("faults", part=part, name=name, value=value)
+        assert answer["ok"], answer
+
+    def person(self, name: str, channel: str = "gateway-ops") -> "Person":
+        """Somebody in the workspace."""
+        return Person(self, name, channel)
+
+
+class Demo(Stage):
     """A `gateway-bot demo` process and its control API."""
 
     def __init__(
@@ -33,8 +65,8 @@ class Demo:
         program: str = "bot",
     ) -> None:
         """`program` is the module that is run as the demo."""
+        super().__init__()
         self.data = data
-        self.lines: list[str] = []
         self._process = subprocess.Popen(
             [
                 sys.executable,
@@ -60,7 +92,8 @@ class Demo:
         except AssertionError:
             self.stop()
             raise AssertionError("the demo did not start:\n" + "".join(self.lines)) from None
-        self.session = requests.Session()
+        # As on Slack itself; the demo starts without, so that nobody who tries it has to wait.
+        self.fault("slack", "rate_limits", True)
 
     @property
     def pid(self) -> int:
@@ -110,31 +143,9 @@ class Demo:
                 return int(pid)
         raise AssertionError(f"no bot runs under {self.pid}:\n{listing}")
 
-    def get(self, path: str, **parameters: str) -> Any:
-        """GET a control path."""
-        answer = self.session.get(f"{self.url}/_control/{path}", params=parameters, timeout=20)
-        answer.raise_for_status()
-        return answer.json()
-
-    def post(self, path: str, **body: Any) -> dict[str, Any]:
-        """POST to a control path."""
-        answer = self.session.post(f"{self.url}/_control/{path}", json=body, timeout=20)
-        answer.raise_for_status()
-        found: dict[str, Any] = answer.json()
-        return found
-
-    def fault(self, part: str, name: str, value: Any) -> None:
-        """Move a fault switch."""
-        answer = self.post("faults", part=part, name=name, value=value)
-        assert answer["ok"], answer
-
-    def person(self, name: str, channel: str = "gateway-ops") -> "Person":
-        """Somebody in the workspace."""
-        return Person(self, name, channel)
-
 
 @contextmanager
-def broken(demo: Demo, part: str, name: str, value: Any, mended: Any) -> Iterator[None]:
+def broken(demo: Stage, part: str, name: str, value: Any, mended: Any) -> Iterator[None]:
     """The part misbehaves while the block runs."""
     demo.fault(part, name, value)
     try:
@@ -146,7 +157,7 @@ def broken(demo: Demo, part: str, name: str, value: Any, mended: Any) -> Iterato
 class Person:
     """Types and clicks in one channel."""
 
-    def __init__(self, demo: Demo, name: str, channel: str) -> None:
+    def __init__(self, demo: Stage, name: str, channel: str) -> None:
         self._demo = demo
         self.name = name
         self._channel = channel
@@ -192,16 +203,20 @@ class Person:
         return found
 
     def sees(self, pattern: str, seconds: float = 30, *, ephemeral: bool | None = None) -> Message:
-        """The newest message whose words match `pattern`, once there is one."""
+        """The newest message whose words match `pattern`, once there is one; a line of a thread
+        only where no message does."""
         regex = re.compile(pattern, re.DOTALL)
 
         def look() -> Message | None:
+            line = None
             for message in reversed(self.messages()):
                 if ephemeral is not None and bool(message.get("is_ephemeral")) != ephemeral:
                     continue
                 if regex.search(words(message)):
-                    return message
-            return None
+                    if message.get("thread_ts") in (None, message["ts"]):
+                        return message
+                    line = line or message
+            return line
 
         return self._waits(look, f"a message like {pattern!r}", seconds)
 

@@ -1,4 +1,4 @@
-"""Draws the floors of deploy/ from the import contracts, so that the picture cannot lie."""
+"""Draws the floors of a package from the import contracts, so that the picture cannot lie."""
 
 import ast
 import tomllib
@@ -7,7 +7,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 _WIDTH, _ROOM_HEIGHT, _GAP, _MARGIN = 880, 26, 10, 14
-_NAME_WIDTH = 118
 _FONT = "font-family='system-ui, sans-serif' font-size='13'"
 
 
@@ -30,6 +29,7 @@ def picture(package: str = "deploy") -> str:
     parts: list[str] = []
     top = _MARGIN
     rows = floors(package)
+    names = max(118, 8 * max(len(room) for rooms in rows for room in rooms) + 10)
     for number, rooms in enumerate(rows):
         height = _ROOM_HEIGHT * len(rooms) + 8
         parts.append(
@@ -42,7 +42,7 @@ def picture(package: str = "deploy") -> str:
             y = top + 22 + line * _ROOM_HEIGHT
             parts.append(
                 f"<text x='{_MARGIN + 48}' y='{y}' {_FONT} font-weight='bold'>{escape(room)}</text>"
-                f"<text x='{_MARGIN + 48 + _NAME_WIDTH}' y='{y}' {_FONT}>"
+                f"<text x='{_MARGIN + 48 + names}' y='{y}' {_FONT}>"
                 f"{escape(job(room, package))}</text>"
             )
         top += height + _GAP

@@ -16,6 +16,7 @@ from deploy.errors import Unavailable
 from deploy.gateway import ApimGateway, GatewayRef
 from deploy.kube.cluster import Cluster, connect
 from deploy.kube.connection import Timeouts
+from deploy.kube.unconfirmed import Unconfirmed
 from deploy.plans.plan import Plan
 from deploy.plans.requests import DeployRequest
 from deploy.policy import Policy
@@ -129,6 +130,7 @@ class RecordingRun:
 
     def __init__(self) -> None:
         self.lost = threading.Event()
+        self.unconfirmed = Unconfirmed()
         self.steps: list[str] = []
         self.states: list[Mapping[str, Any]] = []
 

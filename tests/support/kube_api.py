@@ -3,8 +3,7 @@
 import contextlib
 import json
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -167,14 +166,3 @@ class KubeApi:
         assert answer.status < 300, answer.body
         found: Obj = answer.body
         return found
-
-
-def eventually(look: Callable[[], T], what: str = "", seconds: float = 30.0) -> T:
-    """The first true answer of `look`; AssertionError when there is none in time."""
-    end = time.monotonic() + seconds
-    while True:
-        seen = look()
-        if seen:
-            return seen
-        assert time.monotonic() < end, f"{what or 'it'} did not happen within {seconds} s: {seen!r}"
-        time.sleep(0.03)

@@ -30,6 +30,9 @@ def restore(client: Any, name: str) -> None:
                 client.sadd(key, *value)
             case "zset":
                 client.zadd(key, value)
+            case "stream":
+                for entry in value:
+                    client.xadd(key, entry)
             case "string":
                 client.set(key, value)
 
@@ -41,4 +44,9 @@ def of_version(client: Any, key: str, version: int) -> None:
 
 def held(client: Any, key: str) -> Any:
     """All that a key holds."""
-    return client.lrange(key, 0, -1) if client.type(key) == "list" else client.hgetall(key)
+    match client.type(key):
+        case "list":
+            return client.lrange(key, 0, -1)
+        case "stream":
+            return client.xrange(key)
+    return client.hgetall(key)

@@ -2,13 +2,19 @@
 
 import shutil
 import socket
+import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
+import redis
 
-from bot.sandbox.valkey import Valkey
+from bot.sandbox.valkey import Valkey, wheel_binary
+from tests.support.waiting import until
 
 ENGINES = ("valkey", "redis-server")
 
@@ -31,14 +37,65 @@ def started(engine: str, directory: Path) -> Iterator[Valkey]:
     server.stop()
 
 
+@contextmanager
+def redis_cluster(directory: Path) -> Iterator[str]:
+    """A Redis Cluster of two servers; its URL."""
+    ports = [_free_port() for _ in range(2)]
+    servers = [
+        subprocess.Popen(
+            [wheel_binary(), "--port", str(port), "--cluster-enabled", "yes", "--save", "",
+             "--dir", str(directory), "--cluster-config-file", f"nodes-{port}.conf"],
+            stdout=subprocess.DEVNULL,
+        )
+        for port in ports
+    ]  # fmt: skip
+    try:
+        nodes = [redis.Redis(port=port, decode_responses=True) for port in ports]
+        for node, slots in zip(nodes, [(0, 8191), (8192, 16383)], strict=True):
+            until(partial(_answers, node), "a server", 20)
+            node.execute_command("CLUSTER ADDSLOTSRANGE", *slots)
+        nodes[0].execute_command("CLUSTER MEET", "127.0.0.1", ports[1])
+        for node in nodes:
+            until(partial(_complete, node), "a cluster", 30)
+            node.close()
+        yield f"redis+cluster://127.0.0.1:{ports[0]}"
+    finally:
+        for server in servers:
+            server.kill()
+            server.wait()
+
+
+def _answers(node: redis.Redis) -> bool:
+    try:
+        return bool(node.ping())
+    except redis.RedisError:
+        return False
+
+
+def _complete(node: redis.Redis) -> bool:
+    told: Any = node.execute_command("CLUSTER INFO")
+    return bool(told["cluster_state"] == "ok")
+
+
+def _free_port() -> int:
+    """One whose cluster bus, 10,000 above, has a number too."""
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as found:
+            port: int = found.getsockname()[1]
+        if port < 55000:
+            return port
+
+
 class LosingProxy:
-    """Passes commands on; while `lose` is above 0, a reply is dropped and the connection cut."""
+    """Passes commands on and counts the round trips; while `lose` is above 0, a reply is dropped
+    and the connection cut."""
 
     def __init__(self, upstream: str, directory: Path) -> None:
         self._upstream = upstream.removeprefix("unix://")
         self.path = directory / "proxy.sock"
         self.lose = 0
         self.match = b""
+        self.trips = 0
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(self.path))
         self._listener.listen(64)
@@ -68,6 +125,7 @@ class LosingProxy:
                 command = client.recv(1 << 20)
                 if not command:
                     return
+                self.trips += 1
                 server.sendall(command)
                 reply = server.recv(1 << 20)
                 if self.lose and self.match in command:

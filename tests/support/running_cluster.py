@@ -4,7 +4,6 @@ import asyncio
 import base64
 import json
 import threading
-import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from types import TracebackType
@@ -22,17 +21,6 @@ Obj = dict[str, Any]
 DEADLINE_SECONDS = 15.0
 # Nothing listens at port 1: most tests read no logs.
 _CLOSED_PORT = 1
-
-
-def eventually(probe: Callable[[], T], *, seconds: float = DEADLINE_SECONDS) -> T:
-    """The first true answer of `probe`; AssertionError when there is none in time."""
-    end = time.monotonic() + seconds
-    while True:
-        answer = probe()
-        if answer:
-            return answer
-        assert time.monotonic() < end, f"still {answer!r} after {seconds} s"
-        time.sleep(0.02)
 
 
 class RunningCluster:

@@ -16,7 +16,8 @@ _CHUNK = 65536
 
 class SilentProxy:
     """Passes TCP on to a server. `forget` makes every connection of now a black hole, without a
-    FIN or a reset; those made later work."""
+    FIN or a reset; those made later work. From `hold` to `resume` nothing passes, and nothing gets
+    lost: so it is for TCP while the network is away for a while."""
 
     def __init__(self, host: str, port: int) -> None:
         self._upstream = (host, port)
@@ -27,6 +28,8 @@ class SilentProxy:
         self._sockets: list[socket.socket] = []
         self._clients: set[socket.socket] = set()
         self.accepted = 0
+        self._flowing = threading.Event()
+        self._flowing.set()
         self._run(self._accept)
 
     @property
@@ -38,8 +41,17 @@ class SilentProxy:
         """From now on nothing of what is open passes."""
         self._generation += 1
 
+    def hold(self) -> None:
+        """Keep everything until `resume`."""
+        self._flowing.clear()
+
+    def resume(self) -> None:
+        """Pass on what was held, and everything after it."""
+        self._flowing.set()
+
     def close(self) -> None:
         """End everything."""
+        self._flowing.set()
         for item in (self._listener, *self._sockets):
             with contextlib.suppress(OSError):
                 item.shutdown(socket.SHUT_RDWR)
@@ -64,13 +76,25 @@ class SilentProxy:
             while chunk := source.recv(_CHUNK):
                 if self.delay and target in self._clients:
                     time.sleep(self.delay)
+                self._flowing.wait()
                 if generation == self._generation:
                     target.sendall(chunk)
+            self._flowing.wait()
             if generation == self._generation:
                 target.shutdown(socket.SHUT_WR)
 
     def _run(self, work: Callable[[], None]) -> None:
         threading.Thread(target=work, daemon=True).start()
+
+
+@contextlib.contextmanager
+def silent_peer() -> Iterator[int]:
+    """The port of a server that takes connections and whatever is sent, and never says a word."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+    try:
+        yield int(listener.getsockname()[1])
+    finally:
+        listener.close()
 
 
 @contextlib.contextmanager

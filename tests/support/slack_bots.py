@@ -20,7 +20,8 @@ from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.sandbox.slack import SlackWorkspace
-from tests.support.slack_workspace import APP_TOKEN, BOT_TOKEN, SECRET, eventually
+from tests.support.slack_workspace import APP_TOKEN, BOT_TOKEN, SECRET
+from tests.support.waiting import until
 
 
 def web_client(slack: SlackWorkspace, token: str = BOT_TOKEN) -> WebClient:
@@ -69,7 +70,7 @@ def over_sockets(app: App, slack: SlackWorkspace, connections: int = 1) -> Itera
 
     handlers = asyncio.run_coroutine_threadsafe(connect(), loop).result(10)
     try:
-        eventually(lambda: slack.connections == connections)
+        until(lambda: slack.connections == connections)
         yield
     finally:
         for handler in handlers:
@@ -94,7 +95,7 @@ def over_http(app: App, slack: SlackWorkspace) -> Iterator[str]:
     server = make_server("127.0.0.1", 0, handler, _Server, _Quiet)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
-    slack.request_url = f"http://127.0.0.1:{server.server_port}/slack/events"
+    slack.request_url = slack.options_url = f"http://127.0.0.1:{server.server_port}/slack/events"
     try:
         yield slack.request_url
     finally:

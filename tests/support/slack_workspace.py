@@ -104,16 +104,6 @@ def running(slack: SlackWorkspace) -> Iterator["Person"]:
         loop.close()
 
 
-def eventually(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
-    """Wait until `condition` returns something true, and return that."""
-    deadline = time.monotonic() + seconds
-    while True:
-        if found := condition():
-            return found
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.01)
-
-
 class Person:
     """Acts through the control API, as the page does."""
 

@@ -1,10 +1,11 @@
 """B1's world without Slack: what asks, decides, mints and applies, on a cluster, a Redis and an Azure
 that counts."""
 
+import contextlib
 import dataclasses
 import datetime
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from deploy.actions.leases import GatewayLeases
 from deploy.azure import ApimInstance
 from deploy.changes.decide import Authorized
 from deploy.changes.kinds import DEPLOY, KINDS, ROTATE, Means
+from deploy.changes.refusal import NotAllowed
 from deploy.deadline import Deadline
 from deploy.errors import Refused
 from deploy.gateway import ApimGateway, GatewayRef
@@ -55,10 +57,9 @@ FABRIKAM = ApimInstance(
 )
 INSTANCES = {each.name: each for each in (CONTOSO, FABRIKAM)}
 APPROVAL = Approval(People(groups=("S1",)))
-ENVIRONMENTS = (
-    Environment("development", namespaces=("dev",)),
-    Environment("production", namespaces=("prod",), production=True, approval=APPROVAL),
-)
+DEVELOPMENT = Environment("development", namespaces=("dev",))
+PRODUCTION = Environment("production", namespaces=("prod",), production=True, approval=APPROVAL)
+ENVIRONMENTS = (DEVELOPMENT, PRODUCTION)
 DEV, PROD = GatewayRef("west", "dev", "edge-1"), GatewayRef("west", "prod", "edge-1")
 
 
@@ -110,7 +111,7 @@ class TokenBed:
         caches = {"west": self.cache}
         if unread:
             caches[unread] = _Silent(self.cluster)
-        redis = connect_redis(server.url)
+        self._redis = redis = connect_redis(server.url)
         redis.flushall()
         self.azure = Azure()
         self.groups = Groups(S1=("ben", "chen"))
@@ -119,23 +120,42 @@ class TokenBed:
         self.governor = Governor(
             Sightings(caches, INSTANCES), placements, admitted, INSTANCES, ENVIRONMENTS, rules
         )
-        changes = Changes(
-            redis, *ENVIRONMENTS, groups=self.groups, governing=self.governor.required
-        )
-        custody = SharedCustody(GatewayLeases(redis), placements, admitted, "bot")
+        self._custody = SharedCustody(GatewayLeases(redis), placements, admitted, "bot")
+        self._clusters = clusters
         self.planner = Planner(
             clusters.__getitem__, lambda: ["2.11.1"], ENVIRONMENTS, instances=INSTANCES
         )
+        self._numbers = itertools.count()
+        self.restart()
+        self.cache.read()
+
+    def restart(
+        self,
+        *,
+        development: Environment = DEVELOPMENT,
+        production: Environment = PRODUCTION,
+        people: Mapping[str, str] | None = None,
+    ) -> None:
+        """The bot is started with other settings: those of these environments, and who is whom."""
+        self.production = production
+        changes = Changes(
+            self._redis,
+            development,
+            production,
+            groups=self.groups,
+            people=people,
+            governing=self.governor.required,
+        )
         applier = Applier(
-            clusters, Minter(self.azure, INSTANCES, custody), changes.policies.authorize
+            self._clusters,
+            Minter(self.azure, INSTANCES, self._custody),
+            changes.policies.authorize,
         )
         nothing: dict[str, Any] = dict.fromkeys(field.name for field in dataclasses.fields(Means))
-        given = {"planner": self.planner, "clusters": clusters, "applier": applier}
+        given = {"planner": self.planner, "clusters": self._clusters, "applier": applier}
         self._workings = {k.name: k.workings(Means(**(nothing | given))) for k in KINDS}
         changes.plans = lambda request, new_id: self._workings[_kind(request)].plan(request, new_id)
         self.changes = changes
-        self._numbers = itertools.count()
-        self.cache.read()
 
     def close(self) -> None:
         """Leave an empty cluster."""
@@ -154,7 +174,7 @@ class TokenBed:
 
     def remove(self, ref: GatewayRef = PROD) -> None:
         """Delete it; the bot has seen that."""
-        self.cluster.delete("Deployment", ref.namespace, ref.name)
+        self.delete(ref)
         until(lambda: self.cache.read().find(ref) is None, "the gateway forgotten")
 
     def deployed(self) -> None:
@@ -167,10 +187,37 @@ class TokenBed:
         apply_plan(self.cluster, plan, action_id="ABC234", requester="U1")
         self._seen(DEV)
 
-    def asks(self, user: str, *options: str, rotates: bool = False) -> Action | None:
-        """Somebody asks for edge-1 in dev, with `options` as after `--set`; None where the rules
-        forbid it."""
-        return self._asked(user, RotateRequest(DEV, Rotation()) if rotates else deploy(*options))
+    def goes_unseen(self) -> None:
+        """From here on the bot sees nothing new of the cluster unless it reads that for a plan."""
+        self.cache.stop(Deadline.after(5))
+
+    def delete(self, ref: GatewayRef) -> None:
+        """Delete it, whether the bot sees that or not."""
+        self.cluster.delete("Deployment", ref.namespace, ref.name)
+
+    def asks(
+        self,
+        user: str,
+        *options: str,
+        rotates: bool = False,
+        name: str = DEV.name,
+        break_glass: str = "",
+        takes_over: bool = False,
+    ) -> Action | None:
+        """Somebody asks for edge-1 in dev, under that name and with `options` as after `--set`; None
+        where the rules forbid it."""
+        wanted = dataclasses.replace(
+            deploy(*options, ref=dataclasses.replace(DEV, name=name)), take_over=takes_over
+        )
+        request = RotateRequest(DEV, Rotation()) if rotates else wanted
+        return self._asked(user, request, break_glass=break_glass)
+
+    def rotates(self) -> Action:
+        """The bot rotates the token of edge-1 in dev, as its settings approve."""
+        action = self._asked("bot", RotateRequest(DEV, Rotation()), automatic=True, standing="Ben")
+        assert action is not None
+        self.changes.decider.standing(action)
+        return action
 
     def asks_in_production(self) -> Action:
         """dan asks for it in production."""
@@ -178,7 +225,7 @@ class TokenBed:
         assert action is not None
         return action
 
-    def _asked(self, user: str, request: ChangeRequest) -> Action | None:
+    def _asked(self, user: str, request: ChangeRequest, **more: Any) -> Action | None:
         ref = request.spec.ref if isinstance(request, DeployRequest) else DEV
         proposal = self.changes.propose(
             f"r{next(self._numbers)}",
@@ -186,6 +233,7 @@ class TokenBed:
             request=request,
             ref=ref,
             requester=user,
+            **more,
         )
         return proposal.action
 
@@ -193,7 +241,8 @@ class TokenBed:
         """They confirm or approve it, one after the other; what is refused changes nothing."""
         for user in users:
             if action is not None:
-                self.changes.agree(action, user, request=f"{action.id}-{user}")
+                with contextlib.suppress(NotAllowed):
+                    self.changes.agree(action, user, request=f"{action.id}-{user}")
 
     def runs(self, action: Action | None, at: Callable[[str], None] = lambda step: None) -> bool:
         """Carry it out if it was approved; whether Azure was asked for a token or anything applied."""

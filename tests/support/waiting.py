@@ -7,13 +7,18 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def until(look: Callable[[], T | bool | None], what: str, seconds: float = 30) -> T:
-    """What `look` returns once it is true; fails with `what` was waited for and the last look."""
+def until(look: Callable[[], T | bool | None], what: str = "it", seconds: float = 30) -> T:
+    """What `look` returns once it is true; fails with `what` was waited for and the last look.
+    A look at something that is not there yet, such as the first of no messages, is looked again."""
     end = time.monotonic() + seconds
-    seen: T | bool | None = None
+    seen: T | LookupError | bool | None = None
     while time.monotonic() < end:
-        seen = look()
-        if seen:
-            return seen  # type: ignore[return-value]  # a true value is a T, or the bool asked for
-        time.sleep(0.05)
+        try:
+            seen = look()
+        except LookupError as missing:
+            seen = missing
+        else:
+            if seen:
+                return seen  # type: ignore[return-value]  # a T, or the bool asked for
+        time.sleep(0.02)
     raise AssertionError(f"{what} did not happen within {seconds} s; last seen: {seen!r}")

@@ -33,6 +33,7 @@ _SWITCHES = (
     Switch("arm_garbage", "Resource Manager answers garbage", "toggle", False),
     Switch("throttling", "Resource Manager throttles as in life", "toggle", False),
     Switch("entra_down", "Entra does not sign in", "toggle", False),
+    Switch("entra_slow_ms", "Entra is slow (ms)", "number", 0.0),
     Switch(
         STATUS_FAULT,
         "The configuration endpoint answers",

@@ -1,5 +1,6 @@
 """Entra's token endpoint, as far as an application that signs in for itself needs it."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -78,6 +79,7 @@ class Entra:
         return Bearer(client, claims["oid"], claims["aud"])
 
     async def _metadata(self, request: web.Request) -> web.Response:
+        await asyncio.sleep(self._faults.get("entra_slow_ms") / 1000)
         if self._faults.get("entra_down"):
             return _down()
         if refused := self._wrong_tenant(request, "invalid_tenant"):
@@ -102,6 +104,7 @@ class Entra:
         )
 
     async def _token(self, request: web.Request) -> web.Response:
+        await asyncio.sleep(self._faults.get("entra_slow_ms") / 1000)
         if self._faults.get("entra_down"):
             return _down()
         if refused := self._wrong_tenant(request, "invalid_request"):

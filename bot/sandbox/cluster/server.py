@@ -4,21 +4,19 @@ import asyncio
 import json
 import time
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-import yaml
 from aiohttp import web
 
-from bot.sandbox.cluster import discovery, errors, protobuf, subresources
+from bot.sandbox.cluster import discovery, errors, subresources
 from bot.sandbox.cluster.api import APPLY_PATCH, Api
 from bot.sandbox.cluster.authentication import Tokens
+from bot.sandbox.cluster.bodies import form_of, json_answer, list_of, read_body
 from bot.sandbox.cluster.decoding import Options
 from bot.sandbox.cluster.deletion import DeleteOptions, delete
 from bot.sandbox.cluster.errors import ApiError
 from bot.sandbox.cluster.identity import MASTERS, Identity
-from bot.sandbox.cluster.kinds import POD, SERVICE_ACCOUNT, Kind
+from bot.sandbox.cluster.kinds import POD, SERVICE_ACCOUNT
 from bot.sandbox.cluster.kubelet_client import KubeletClient
 from bot.sandbox.cluster.listing import check_version, list_objects, selection
 from bot.sandbox.cluster.objects import Obj, name_of, namespace_of
@@ -93,7 +91,7 @@ class ApiServer:
         try:
             return await self._answer(request, options)
         except ApiError as error:
-            answer = _json(error.status, error.code)
+            answer = json_answer(error.status, error.code)
             answer.headers.update(error.headers)
             return answer
 
@@ -112,15 +110,15 @@ class ApiServer:
             if verb != "create":
                 raise errors.method_not_allowed()
             options = self._options(request, who)
-            body = await _body(request)
-            return _json(review(target.kind, body, self._api.authorizer, options), 201)
+            body = await read_body(request)
+            return json_answer(review(target.kind, body, self._api.authorizer, options), 201)
         if target.subresource:
             return await self._subresource(request, target, who)
         if verb in ("list", "watch") or (verb == "get" and is_watch(request.query)):
             return await self._read_many(request, target)
         if verb == "get":
             obj = self._api.get(target.kind, target.namespace, target.name)
-            return _json(_shown(request, target.kind, [obj], None))
+            return json_answer(form_of(request, target.kind, [obj], None))
         return await self._write(request, target, verb, who)
 
     def _strike(self) -> None:
@@ -169,7 +167,7 @@ class ApiServer:
         if path == "/version":
             found = discovery.version(self._version)
         elif path in ("/api", "/apis") and wants_all:
-            answer = _json(discovery.aggregated(core=path == "/api"))
+            answer = json_answer(discovery.aggregated(core=path == "/api"))
             answer.headers["Content-Type"] = (
                 "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
             )
@@ -194,14 +192,14 @@ class ApiServer:
                 found = discovery.openapi(steps[1], steps[2])
         if found is None:
             return web.Response(status=404, text="404 page not found\n")
-        return _json(found)
+        return json_answer(found)
 
     async def _read_many(self, request: web.Request, target: Target) -> web.StreamResponse:
         kind, query = target.kind, request.query
         if is_watch(query):
             return await self._watch(request, target)
         found, metadata = list_objects(self._api.store, kind, target.namespace, query)
-        return _json(_shown(request, kind, found, metadata))
+        return json_answer(form_of(request, kind, found, metadata))
 
     async def _watch(self, request: web.Request, target: Target) -> web.StreamResponse:
         kind, query = target.kind, request.query
@@ -263,24 +261,24 @@ class ApiServer:
             self.audit.append(Written(time.time(), verb, request.path))
         code = 200
         if verb == "create":
-            body = await _body(request)
+            body = await read_body(request)
             obj = self._api.create(kind, namespace, body, options)
             code = 201
         elif verb == "update":
-            obj = self._api.update(kind, namespace, name, await _body(request), options)
+            obj = self._api.update(kind, namespace, name, await read_body(request), options)
         elif verb == "patch":
             raw = await request.read()
             obj, created = self._api.patch(kind, namespace, name, media_type, raw, options)
             code = 201 if created else 200
         elif verb == "delete":
-            wanted = DeleteOptions.read(await _body(request), dict(request.query))
+            wanted = DeleteOptions.read(await read_body(request), dict(request.query))
             obj = delete(self._api, kind, namespace, name, wanted)
         elif verb == "deletecollection":
             obj = await self._delete_many(request, target)
         else:
             raise errors.method_not_allowed()
-        answer = _json(
-            _shown(request, kind, [obj], None) if verb != "deletecollection" else obj, code
+        answer = json_answer(
+            form_of(request, kind, [obj], None) if verb != "deletecollection" else obj, code
         )
         for warning in options.warnings:
             answer.headers.add("Warning", f"299 - {json.dumps(warning)}")
@@ -288,11 +286,11 @@ class ApiServer:
 
     async def _delete_many(self, request: web.Request, target: Target) -> Obj:
         kind = target.kind
-        wanted = DeleteOptions.read(await _body(request), dict(request.query))
+        wanted = DeleteOptions.read(await read_body(request), dict(request.query))
         found, metadata = list_objects(self._api.store, kind, target.namespace, request.query)
         for obj in found:
             delete(self._api, kind, namespace_of(obj), name_of(obj), wanted)
-        return _list(kind, found, metadata)
+        return list_of(kind, found, metadata)
 
     async def _subresource(
         self, request: web.Request, target: Target, who: Identity
@@ -312,30 +310,30 @@ class ApiServer:
             request, who, applying=verb == "patch" and media_type == APPLY_PATCH
         )
         if verb == "create":
-            return _json(await self._act(request, target, options), 201)
+            return json_answer(await self._act(request, target, options), 201)
         if target.subresource == "scale":
             if verb == "get":
-                return _json(subresources.scale_of(api.get(kind, namespace, name)))
+                return json_answer(subresources.scale_of(api.get(kind, namespace, name)))
             if verb == "patch":
                 raw = await request.read()
-                return _json(
+                return json_answer(
                     subresources.patch_scale(api, kind, namespace, name, media_type, raw, options)
                 )
-            body = await _body(request)
-            return _json(subresources.update_scale(api, kind, namespace, name, body, options))
+            body = await read_body(request)
+            return json_answer(subresources.update_scale(api, kind, namespace, name, body, options))
         if verb == "get":
-            return _json(api.get(kind, namespace, name))
+            return json_answer(api.get(kind, namespace, name))
         if verb == "update":
-            body = await _body(request)
-            return _json(api.update(kind, namespace, name, body, options, target.subresource))
+            body = await read_body(request)
+            return json_answer(api.update(kind, namespace, name, body, options, target.subresource))
         if verb == "patch":
             raw = await request.read()
             obj, _ = api.patch(kind, namespace, name, media_type, raw, options, target.subresource)
-            return _json(obj)
+            return json_answer(obj)
         raise errors.method_not_allowed()
 
     async def _act(self, request: web.Request, target: Target, options: Options) -> Obj:
-        body = await _body(request)
+        body = await read_body(request)
         namespace, name = target.namespace, target.name
         if target.subresource == "binding":
             node = (body.get("target") or {}).get("name", "")
@@ -350,55 +348,3 @@ class ApiServer:
 
 def _plain_verb(method: str) -> str:
     return {"GET": "get", "HEAD": "get"}.get(method, method.lower())
-
-
-async def _body(request: web.Request) -> Any:
-    raw = await request.read()
-    if not raw:
-        return {}
-    if request.content_type == protobuf.MEDIA_TYPE:
-        return protobuf.decode(raw)
-    if request.content_type == "application/cbor":
-        raise ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
-    try:
-        if "yaml" in request.content_type:
-            return yaml.load(raw, Loader=yaml.CSafeLoader)
-        return json.loads(raw)
-    except (ValueError, yaml.YAMLError) as error:
-        raise errors.bad_request(f"couldn't get version/kind; json parse error: {error}") from error
-
-
-def _list(kind: Kind, objects: list[Obj], metadata: Obj) -> Obj:
-    # Items of a typed list carry no kind of their own, as the server's lists have it.
-    items = [{k: v for k, v in o.items() if k not in ("kind", "apiVersion")} for o in objects]
-    return {
-        "kind": f"{kind.kind}List",
-        "apiVersion": kind.api_version,
-        "metadata": metadata,
-        "items": items,
-    }
-
-
-def _shown(
-    request: web.Request, kind: Kind, objects: list[Obj], metadata: Obj | None
-) -> Mapping[str, Any]:
-    """One object or a list (with `metadata`) in the form the client's Accept header asks for."""
-    accept = request.headers.get("Accept", "")
-    if "as=Table" in accept and (metadata is not None or objects[0].get("kind") == kind.kind):
-        version = (
-            {"resourceVersion": objects[0]["metadata"].get("resourceVersion", "")}
-            if metadata is None
-            else metadata
-        )
-        return table(kind, objects, version, request.query.get("includeObject", "Metadata"))
-    if metadata is None:
-        return objects[0]
-    return _list(kind, objects, metadata)
-
-
-def _json(value: Any, code: int = 200) -> web.Response:
-    return web.Response(
-        body=json.dumps(value, separators=(",", ":")).encode(),
-        status=code,
-        content_type="application/json",
-    )

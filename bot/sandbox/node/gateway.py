@@ -72,7 +72,9 @@ class Gateway:
             self._say_hello()
             slow = self._network.trouble.number("slow_start_seconds")
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), self._startup_seconds + slow)
+                # Unlike wait_for before Python 3.12 it keeps a cancellation of the same moment.
+                async with asyncio.timeout(self._startup_seconds + slow):
+                    await self._stopping.wait()
                 return 0
         self._load_backup()
         runner = web.ServerRunner(

@@ -140,15 +140,19 @@ class ConfigurationLink:
     ) -> object:
         host = f"({headers['Host']}:443)"
         try:
-            async with self._network.session.request(
-                method,
-                URL(address, encoded=True),
-                headers=headers,
-                json=json,
-                data=data,
-                ssl=self._network.tls,
-                timeout=aiohttp.ClientTimeout(total=self._settings.timeout),
-            ) as response:
+            async with (
+                # aiohttp's own takes a cancellation in the same moment for its time-out.
+                asyncio.timeout(self._settings.timeout),
+                self._network.session.request(
+                    method,
+                    URL(address, encoded=True),
+                    headers=headers,
+                    json=json,
+                    data=data,
+                    ssl=self._network.tls,
+                    timeout=aiohttp.ClientTimeout(total=None),
+                ) as response,
+            ):
                 if response.status >= 300:
                     raise LinkError(
                         "Gateway.Configuration.Client.ApiException: "

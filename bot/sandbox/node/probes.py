@@ -96,13 +96,17 @@ class Prober:
         headers = {h["name"]: h["value"] for h in action.get("httpHeaders") or []}
         headers.setdefault("User-Agent", "kube-probe/1.36")
         try:
-            async with self.session.get(
-                url,
-                headers=headers,
-                ssl=False,
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=seconds),
-            ) as response:
+            async with (
+                # aiohttp's own takes a cancellation in the same moment for its time-out.
+                asyncio.timeout(seconds),
+                self.session.get(
+                    url,
+                    headers=headers,
+                    ssl=False,
+                    allow_redirects=False,
+                    timeout=aiohttp.ClientTimeout(total=None),
+                ) as response,
+            ):
                 if 200 <= response.status < 400:
                     return None
                 return f"HTTP probe failed with statuscode: {response.status}"

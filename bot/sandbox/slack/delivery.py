@@ -11,6 +11,8 @@ from bot.sandbox.slack.model import JSON
 DEADLINE_SECONDS = 3.0
 EVENT_RETRY_SECONDS = (0.0, 60.0, 300.0)
 
+CLOCKS = ("right", "3 minutes behind", "3 minutes ahead")
+_SKEW_SECONDS = dict(zip(CLOCKS, (0.0, -180.0, 180.0), strict=True))
 SWITCHES = (
     Switch(
         "rate_limits",
@@ -25,6 +27,13 @@ SWITCHES = (
         "toggle",
         False,
         help="Three of every ten Web API calls are refused with Retry-After: 1",
+    ),
+    Switch(
+        "ephemeral_retry_after",
+        "Messages for one person: Retry-After (s)",
+        "number",
+        0.0,
+        help="chat.postEphemeral is refused with 429 and this Retry-After",
     ),
     Switch(
         "api_error",
@@ -42,12 +51,36 @@ SWITCHES = (
         help="Added to every Web API call; 80 to 400 is usual for Slack",
     ),
     Switch(
+        "clock",
+        "Slack's clock",
+        "choice",
+        "right",
+        CLOCKS,
+        help="By which messages, events and signatures are dated; Slack refuses nothing for it",
+    ),
+    Switch(
         "drop_sockets",
         "Drop Socket Mode connections",
         "choice",
         "none",
         ("none", "refresh", "disconnect_warning", "tcp_abort", "black_hole"),
-        help="Strikes once; a black hole swallows everything until it is set to none",
+        help="Strikes once; a black hole swallows everything until it is set to none, and leaves "
+        "ghosts behind",
+    ),
+    Switch(
+        "network_down",
+        "No network to Slack",
+        "toggle",
+        False,
+        help="Web API calls fail, Socket Mode connections swallow everything and become ghosts",
+    ),
+    Switch(
+        "ghost_connections",
+        "Ghost connections",
+        "number",
+        0.0,
+        help="How many connections count and get their share of everything, and nobody hears them; "
+        "each is gone after five hours",
     ),
     Switch(
         "too_many_websockets",
@@ -55,6 +88,13 @@ SWITCHES = (
         "toggle",
         False,
         help="New connections are told too_many_websockets",
+    ),
+    Switch(
+        "socket_mode_off",
+        "Socket Mode switched off",
+        "toggle",
+        False,
+        help="Every connection is told link_disabled and closed; new ones are too",
     ),
     Switch(
         "duplicate_deliveries",
@@ -77,7 +117,20 @@ SWITCHES = (
         False,
         help="What the app answers does not arrive",
     ),
+    Switch(
+        "socket_latency_ms",
+        "Socket Mode latency (ms)",
+        "number",
+        0.0,
+        help="What the app sends over Socket Mode arrives that much later",
+    ),
 )
+
+
+def skew(faults: FaultBoard) -> float:
+    """The seconds by which Slack's clock is ahead of the right one, or behind it."""
+    return _SKEW_SECONDS[faults.get("clock")]
+
 
 Kind = Literal["slash_commands", "interactive", "events_api"]
 

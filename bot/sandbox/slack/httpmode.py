@@ -1,4 +1,4 @@
-"""The HTTP transport: signed POSTs to the app's request URL."""
+"""The HTTP transport: signed POSTs to the app's request URLs."""
 
 import json
 import time
@@ -9,6 +9,7 @@ import aiohttp
 
 from bot.sandbox.faults import FaultBoard
 from bot.sandbox.slack.delivery import DEADLINE_SECONDS, Answer, Delivery
+from bot.sandbox.slack.ids import Clock
 from bot.sandbox.slack.model import JSON, AppConfig
 from bot.sandbox.slack.signing import sign
 from bot.sandbox.slack.traffic import TrafficLog
@@ -26,16 +27,20 @@ class HttpMode:
         app: AppConfig,
         faults: FaultBoard,
         log: TrafficLog,
-        request_url: Callable[[], str | None],
+        url_for: Callable[[bool], str | None],
+        clock: Clock,
     ) -> None:
-        self._app, self._faults, self._log, self._request_url = app, faults, log, request_url
+        self._app, self._faults, self._log, self._url_for = app, faults, log, url_for
+        self._clock = clock
         self._session: aiohttp.ClientSession | None = None
 
     async def send(self, delivery: Delivery) -> Answer:
         """POST and read the answer."""
-        url = self._request_url()
+        options = delivery.payload.get("type") == "block_suggestion"
+        url = self._url_for(options)
         if url is None:
-            self._log.add("delivery", transport="http", type=delivery.kind, error="no request URL")
+            error = "no options load URL" if options else "no request URL"
+            self._log.add("delivery", transport="http", type=delivery.kind, error=error)
             return Answer(error="dispatch_failed", reason="connection_failed")
         body, headers = self._request(delivery)
         self._log.add(
@@ -74,7 +79,7 @@ class HttpMode:
             fields = delivery.payload if commands else {"payload": json.dumps(delivery.payload)}
             body = urlencode(fields).encode()
             content_type = "application/x-www-form-urlencoded"
-        timestamp = int(time.time())
+        timestamp = int(self._clock())
         headers = {
             "Content-Type": content_type,
             "User-Agent": USER_AGENT,

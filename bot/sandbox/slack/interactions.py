@@ -1,22 +1,19 @@
 """What people do that the app hears about: commands, clicks, look-ups, messages, opening Home."""
 
 import copy
-import re
 import secrets
-import time
 from dataclasses import dataclass
 from typing import Any
 
 from bot.sandbox.slack import forms, messages
 from bot.sandbox.slack.blocks import check_blocks
 from bot.sandbox.slack.delivery import Courier, Delivery
+from bot.sandbox.slack.escaping import escaped
 from bot.sandbox.slack.model import JSON, Channel, SlackError, User
 from bot.sandbox.slack.replies import CommandLine, reply
 from bot.sandbox.slack.state import State
 from bot.sandbox.slack.tokens import ResponseURLs, Triggers
 from bot.sandbox.slack.views import Views
-
-_MENTION = re.compile(r"(?<![\w<])([@#])([\w.-]*\w)")
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,7 @@ class Desk:
                 "event": event,
                 "type": "event_callback",
                 "event_id": state.ids.make("Ev"),
-                "event_time": int(time.time()),
+                "event_time": int(state.clock()),
                 "event_context": secrets.token_hex(16),
                 "authorizations": [
                     {
@@ -101,7 +98,7 @@ async def run_command(desk: Desk, channel: Channel, user: User, command: str, te
         "user_id": user.id,
         "user_name": user.name,
         "command": command,
-        "text": escape_mentions(state, text),
+        "text": escaped(state, text),
         "api_app_id": state.app.app_id,
         "is_enterprise_install": "false",
         "response_url": url,
@@ -298,22 +295,6 @@ def open_home(desk: Desk, user: User, tab: str) -> None:
         event["view"] = copy.deepcopy(view)
     if state.app.home_tab_enabled or tab != "home":
         desk.event(event)
-
-
-def escape_mentions(state: State, text: str) -> str:
-    """What `should_escape` does to @people and #channels that exist."""
-
-    def escaped(match: re.Match[str]) -> str:
-        sign, name = match.groups()
-        if sign == "@" and (user := state.user(name)):
-            return f"<@{user.id}|{user.name}>"
-        if sign == "@" and (group := state.usergroup(name)):
-            return f"<!subteam^{group.id}|@{group.handle}>"
-        if sign == "#" and (channel := state.channel(name)):
-            return f"<#{channel.id}|{channel.name}>"
-        return match.group()
-
-    return _MENTION.sub(escaped, text)
 
 
 def _command_channel_name(channel: Channel) -> str:

@@ -15,10 +15,14 @@ from bot.sandbox.slack.blocks import (
 from bot.sandbox.slack.ids import Ids
 from bot.sandbox.slack.model import JSON, SlackError
 from bot.sandbox.slack.state import State
+from bot.sandbox.slack.typed import rich_text
 
 TEXT_LIMIT = 40_000
 ATTACHMENT_LIMIT = 100
 PAST_ELEMENTS = 200
+_ICON = "https://a.slack-edge.com/80588/img/plugins/app/bot_{}.png"
+BOT_ICONS = {f"image_{size}": _ICON.format(size) for size in (36, 48, 72)}
+"""Those of an app that has none of its own."""
 
 
 def checked_blocks(blocks: object) -> list[JSON]:
@@ -64,9 +68,26 @@ def refuse_blocks(problems: Sequence[str]) -> None:
         )
 
 
+def completed(given: Any) -> Any:
+    """A copy in which every text says of itself what Slack adds: `emoji` where it is plain, `verbatim`
+    where it is mrkdwn (docs.slack.dev/reference/block-kit/composition-objects/text-object)."""
+    if isinstance(given, list):
+        return [completed(each) for each in given]
+    if not isinstance(given, dict):
+        return copy.deepcopy(given)
+    found = {name: completed(value) for name, value in given.items()}
+    if isinstance(found.get("text"), str):
+        if found.get("type") == "plain_text":
+            found.setdefault("emoji", True)
+        elif found.get("type") == "mrkdwn":
+            found.setdefault("verbatim", False)
+    return found
+
+
 def with_block_ids(blocks: Sequence[JSON], ids: Ids) -> list[JSON]:
-    """A copy in which every block has an id and every interactive element an action id."""
-    copied = copy.deepcopy(list(blocks))
+    """A copy in which every block has an id, every interactive element an action id, and every text
+    is complete."""
+    copied: list[JSON] = completed(list(blocks))
     for block in copied:
         block.setdefault("block_id", ids.block_id())
         for element in elements_of(block):
@@ -111,7 +132,8 @@ def bot_message(state: State, text: str, blocks: Sequence[JSON], **extra: Any) -
             "name": app.name,
             "updated": 1_700_000_000,
             "app_id": app.app_id,
-            "icons": {},
+            "user_id": app.bot_user_id,
+            "icons": BOT_ICONS,
             "team_id": team,
         },
     }
@@ -133,6 +155,7 @@ def person_message(state: State, user_id: str, text: str, thread_ts: str | None 
         "client_msg_id": state.ids.make("m"),
         "text": text[:TEXT_LIMIT],
         "team": team,
+        "blocks": [rich_text(text[:TEXT_LIMIT], state.ids.block_id())],
     }
     if team != state.team["id"]:
         message |= {"user_team": team, "source_team": team}

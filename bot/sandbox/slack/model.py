@@ -63,7 +63,8 @@ class UserGroup:
 
 @dataclass(frozen=True)
 class Channel:
-    """A channel or, with `is_im`, a direct conversation; `members` are user ids."""
+    """A channel or, with `is_im`, a direct conversation; `members` are user ids, `pending` the ids of
+    workspaces that were invited to share it and have not accepted."""
 
     id: str
     name: str
@@ -71,6 +72,7 @@ class Channel:
     topic: str = ""
     members: Sequence[str] = ()
     is_im: bool = False
+    pending: tuple[str, ...] = ()
 
     @property
     def kind(self) -> Literal["im", "groups", "channels"]:
@@ -90,7 +92,12 @@ class Command(NamedTuple):
 
 @dataclass(frozen=True)
 class AppConfig:
-    """The one app installed in the workspace. Its secrets are kept out of the repr."""
+    """The one app installed in the workspace. Its secrets are kept out of the repr.
+
+    In HTTP mode `request_url` stands for three fields of its manifest (the command's `url`, and
+    `request_url` of interactivity and of event subscriptions), `options_url` for the fourth,
+    interactivity's `message_menu_options_url`, to which alone selects are asked about.
+    """
 
     app_id: str
     name: str
@@ -103,6 +110,7 @@ class AppConfig:
     commands: Sequence[tuple[str, str, str]]
     mode: Literal["socket", "http"] = "socket"
     request_url: str | None = None
+    options_url: str | None = None
     home_tab_enabled: bool = True
     bot_events: Sequence[str] = ("app_home_opened",)
 

@@ -147,7 +147,12 @@ class State:
 
     def is_shared(self, channel: Channel) -> bool:
         """Whether people of another workspace are in the channel."""
-        return any(self.team_of(member) != self.team for member in self.present(channel))
+        return self.teams_of(channel) != [self.team["id"]]
+
+    def teams_of(self, channel: Channel) -> list[str]:
+        """The ids of the workspaces that share the channel, this one first."""
+        others = {self.team_of(member)["id"] for member in self.present(channel)}
+        return [self.team["id"], *sorted(others - {self.team["id"]})]
 
     def set_usergroup(self, group: UserGroup, users: Sequence[str]) -> None:
         """Replace who is in a user group."""
@@ -217,7 +222,11 @@ class State:
         data = copy.deepcopy(data)
         for channel in data.get("channels", []):
             self.channels[channel["id"]] = Channel(
-                **{**channel, "members": tuple(channel["members"])}
+                **{
+                    **channel,
+                    "members": tuple(channel["members"]),
+                    "pending": tuple(channel.get("pending", ())),
+                }
             )
         for group_id, users in data.get("usergroups", {}).items():
             if group_id in self.usergroups:

@@ -3,7 +3,7 @@
 import copy
 
 from bot.sandbox.slack.blocks import check_view, view_too_large
-from bot.sandbox.slack.messages import with_block_ids
+from bot.sandbox.slack.messages import completed, with_block_ids
 from bot.sandbox.slack.model import JSON, SlackError, refused_arguments
 from bot.sandbox.slack.state import State
 
@@ -128,11 +128,12 @@ class Views:
             "callback_id": given.get("callback_id") or "",
             "state": {"values": {}},
             "hash": state.ids.view_hash(),
-            "title": given.get("title") or {"type": "plain_text", "text": "View Title"},
+            "title": completed(given.get("title") or {"type": "plain_text", "text": "View Title"}),
             "clear_on_close": bool(given.get("clear_on_close")),
             "notify_on_close": bool(given.get("notify_on_close")),
-            "close": given.get("close"),
-            "submit": given.get("submit"),
+            "close": completed(given.get("close")),
+            "submit": completed(given.get("submit")),
+            "submit_disabled": bool(given.get("submit_disabled")),
             "previous_view_id": None,
             "root_view_id": view_id,
             "app_id": app.app_id,

@@ -15,14 +15,14 @@ from bot.sandbox.slack.api.call import Context
 from bot.sandbox.slack.api.files import take_upload
 from bot.sandbox.slack.api.server import Api
 from bot.sandbox.slack.control import Control
-from bot.sandbox.slack.delivery import EVENT_RETRY_SECONDS, SWITCHES, Courier, Transport
+from bot.sandbox.slack.delivery import EVENT_RETRY_SECONDS, SWITCHES, Courier, Transport, skew
 from bot.sandbox.slack.httpmode import HttpMode
 from bot.sandbox.slack.ids import Clock
 from bot.sandbox.slack.interactions import Desk
 from bot.sandbox.slack.model import JSON, AppConfig, Channel, SlackError, User, UserGroup
 from bot.sandbox.slack.replies import reply
 from bot.sandbox.slack.scheduler import Scheduler
-from bot.sandbox.slack.socketmode import SocketMode
+from bot.sandbox.slack.socketmode import GHOST_SECONDS, SocketMode
 from bot.sandbox.slack.state import State
 from bot.sandbox.slack.stream import Broadcast
 from bot.sandbox.slack.tokens import ResponseURLs, Triggers
@@ -38,8 +38,9 @@ class SlackWorkspace:
     """A Slack workspace with one app installed, on a loopback port.
 
     `boards` are the fault boards of the sandbox's other parts, shown beside its own;
-    `event_retry_seconds` are the pauses before Slack delivers an event again; to `log` other parts
-    may add what they were asked.
+    `event_retry_seconds` are the pauses before Slack delivers an event again; `ghost_seconds` is how
+    long it counts a Socket Mode connection whose end it never heard of; to `log` other parts may add
+    what they were asked.
     """
 
     def __init__(
@@ -55,15 +56,22 @@ class SlackWorkspace:
         changed: Callable[[], None] = lambda: None,
         clock: Clock = time.time,
         event_retry_seconds: Sequence[float] = EVENT_RETRY_SECONDS,
+        ghost_seconds: float = GHOST_SECONDS,
         log: TrafficLog | None = None,
     ) -> None:
         self.app = app
         self.request_url = app.request_url
+        self.options_url = app.options_url
         self.faults = FaultBoard("slack", SWITCHES)
         self.log = log or TrafficLog()
         self._port = port
         self._runner: web.AppRunner | None = None
         self._broadcast = Broadcast()
+
+        def slacks() -> float:
+            """Slack's own clock; how long something lives is not told by it."""
+            return clock() + skew(self.faults)
+
         self._state = State(
             team=team,
             app=app,
@@ -72,13 +80,13 @@ class SlackWorkspace:
             channels=channels,
             broadcast=self._broadcast,
             changed=changed,
-            clock=clock,
+            clock=slacks,
         )
         self._views = Views(self._state)
         triggers = Triggers(clock, self._state.ids)
         self._response_urls = ResponseURLs(clock, team["id"], lambda: self.url)
-        self._socket = SocketMode(app, self.faults, self.log, lambda: self.url)
-        self._http = HttpMode(app, self.faults, self.log, lambda: self.request_url)
+        self._socket = SocketMode(app, self.faults, self.log, lambda: self.url, ghost_seconds)
+        self._http = HttpMode(app, self.faults, self.log, self._url_for, slacks)
         transport: Transport = self._socket if app.mode == "socket" else self._http
         self._courier = Courier(transport, self.faults, event_retry_seconds)
         self._scheduler = Scheduler(self._state)
@@ -184,6 +192,9 @@ class SlackWorkspace:
         self._views.clear()
         self._scheduler.wake()
         self._broadcast.publish({"type": "reset"})
+
+    def _url_for(self, options: bool) -> str | None:
+        return self.options_url if options else self.request_url
 
     async def _respond(self, request: web.Request) -> web.Response:
         try:

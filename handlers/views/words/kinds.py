@@ -19,37 +19,62 @@ class KindWords:
     """How a kind of change is spoken of.
 
     `title` is formatted with `name`, `place` and `request`, the typed request. `infinitive`
-    completes “wants to …” and `button` labels the confirmation, formatted with `request` too.
+    completes “wants to …”, `clause` does so where nothing else is said, formatted with `gateway`, `tag`
+    and `request`. `button` labels the confirmation, formatted with `request` too.
     `question` asks for it: formatted with `title`, `tag` and `summary`, what the plan comes to.
-    With `danger` the button is red.
+    With `danger` the button is red. `lost` is what the cluster does not tell of one whose record is
+    lost. `several` is the title of several at once, formatted with `gateways`, such as
+    “10 gateways”; as the button says where it is empty.
     """
 
     title: str
     infinitive: str
+    clause: str
     button: str
     question: str = "{title}, image *{tag}*? It {summary}."
     danger: bool = False
+    lost: str = ""
+    several: str = ""
+
+    def of_several(self, gateways: str) -> str:
+        """The title of a change of several gateways."""
+        return (self.several or f"{self.button} {{gateways}}").format(gateways=gateways)
 
 
 KIND_WORDS: dict[str, KindWords] = {
-    DEPLOY: KindWords("Deploy {name} to {place}", "deploy this", "Deploy"),
-    SCALE: KindWords("Scale {name} on {place}", "scale this", "Scale"),
-    RESTART: KindWords("Restart {name} on {place}", "restart this", "Restart"),
-    ROLLBACK: KindWords("Roll back {name} on {place}", "roll this back", "Roll back"),
+    DEPLOY: KindWords(
+        "Deploy {name} to {place}", "deploy this", "deploy {gateway}, image {tag}", "Deploy"
+    ),
+    SCALE: KindWords("Scale {name} on {place}", "scale this", "scale {gateway}", "Scale"),
+    RESTART: KindWords("Restart {name} on {place}", "restart this", "restart {gateway}", "Restart"),
+    ROLLBACK: KindWords(
+        "Roll back {name} on {place}",
+        "roll this back",
+        "roll {gateway} back to image {tag}",
+        "Roll back",
+    ),
     ROTATE: KindWords(
-        "Rotate the token of {name} on {place}", "rotate this token", "Rotate the token"
+        "Rotate the token of {name} on {place}",
+        "rotate this token",
+        "rotate the token of {gateway}",
+        "Rotate the token",
+        several="Rotate the tokens of {gateways}",
     ),
     REGENERATE: KindWords(
         "Regenerate the {request.key} key of {name} on {place}",
         "regenerate this key",
+        "regenerate the {request.key} key of {gateway}",
         "Regenerate the {request.key} key",
         "{title}? Every token made with it dies at once.",
         danger=True,
+        lost="Whether Azure regenerated the key is not known: if so, every token made with it is dead.",
+        several="Regenerate a key of {gateways}",
     ),
-    ADOPT: KindWords("Adopt {name} on {place}", "adopt this", "Adopt"),
+    ADOPT: KindWords("Adopt {name} on {place}", "adopt this", "adopt {gateway}", "Adopt"),
     DELETE: KindWords(
         "Delete {name} from {place}",
         "delete this",
+        "delete {gateway}",
         "Delete",
         "{title}? It {summary}, and its pods end.",
         danger=True,

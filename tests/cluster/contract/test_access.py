@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.kube_api import MERGE, KubeApi, Obj, eventually
+from tests.support.kube_api import MERGE, KubeApi, Obj
+from tests.support.waiting import until
 
 _RBAC = "/apis/rbac.authorization.k8s.io/v1"
 
@@ -58,7 +59,7 @@ def test_a_role_gives_exactly_its_verbs(api: KubeApi, ns: str) -> None:
     _grant(api, ns, "reader", [_rule(["configmaps"], ["get", "list"])])
     reader = api.as_user("reader")
     path = f"/api/v1/namespaces/{ns}/configmaps"
-    eventually(lambda: reader.request("GET", path).status == 200, "the right")
+    until(lambda: reader.request("GET", path).status == 200, "the right")
     assert reader.request("POST", path, {"metadata": {"name": "c"}}).status == 403
     assert reader.request("GET", "/api/v1/configmaps").status == 403
     assert reader.request("GET", f"/api/v1/namespaces/{ns}/pods").status == 403
@@ -69,7 +70,7 @@ def test_a_right_to_named_objects_is_none_to_others_or_to_lists(api: KubeApi, ns
     one = api.as_user("one")
     path = f"/api/v1/namespaces/{ns}/secrets"
     api.create(path, {"metadata": {"name": "mine"}})
-    eventually(lambda: one.request("GET", f"{path}/mine").status == 200, "the right")
+    until(lambda: one.request("GET", f"{path}/mine").status == 200, "the right")
     assert one.request("GET", f"{path}/other").status == 403
     assert one.request("GET", path).status == 403
     assert one.request("GET", f"{path}?fieldSelector=metadata.name%3Dmine").status == 200
@@ -84,7 +85,7 @@ def test_an_apply_that_creates_needs_patch_and_create(api: KubeApi, ns: str) -> 
     def answer() -> str:
         return patcher.try_apply(path, body).message
 
-    eventually(lambda: 'cannot create resource "configmaps"' in answer(), "the refusal to create")
+    until(lambda: 'cannot create resource "configmaps"' in answer(), "the refusal to create")
     api.create(f"/api/v1/namespaces/{ns}/configmaps", body)
     assert patcher.try_apply(path, body).status == 200
 
@@ -95,7 +96,7 @@ def test_a_subresource_is_a_right_of_its_own(api: KubeApi, ns: str, deployment: 
     api.create(path, deployment)
     _grant(api, ns, "scaler", [_rule(["deployments/scale"], ["get", "patch"], "apps")])
     scaler = api.as_user("scaler")
-    eventually(lambda: scaler.request("GET", f"{path}/gw/scale").status == 200, "the right")
+    until(lambda: scaler.request("GET", f"{path}/gw/scale").status == 200, "the right")
     assert scaler.request("GET", f"{path}/gw").status == 403
     patch = {"spec": {"replicas": 0}}
     assert scaler.request("PATCH", f"{path}/gw/scale", patch, MERGE).status == 200
@@ -116,7 +117,7 @@ def test_one_may_ask_for_ones_own_rights(api: KubeApi, ns: str) -> None:
     _grant(api, ns, "asker", [_rule(["pods/log"], ["get"])])
     asker = api.as_user("asker", "system:authenticated")
     log = {"namespace": ns, "verb": "get", "resource": "pods", "subresource": "log"}
-    eventually(lambda: _may(asker, **log), "the right")
+    until(lambda: _may(asker, **log), "the right")
     assert not _may(asker, namespace=ns, verb="get", resource="pods")
     assert not _may(asker, namespace=ns, verb="delete", resource="deployments", group="apps")
     assert _may(api, namespace=ns, verb="delete", resource="deployments", group="apps")

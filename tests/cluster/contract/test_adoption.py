@@ -14,17 +14,20 @@ import yaml
 from deploy.azure import ApimInstance
 from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster, connect
+from deploy.observed.selecting import labelled
 from deploy.plans.adoption import derive
 from deploy.plans.ownership import take_whole
 from deploy.plans.planning import Planner
+from deploy.rendering.labels import selector
 from deploy.rendering.manifests import render, token_secret
 from deploy.rollouts.rollout import apply_plan, follow
 from deploy.tokens.token import Token
 from tests.cluster.conftest import Target
 from tests.support.gateway_bed import TIMEOUTS
-from tests.support.kube_api import KubeApi, Obj, eventually
+from tests.support.kube_api import KubeApi, Obj
 from tests.support.node_bed import CONFIGURATION_HOST
 from tests.support.tiny_configuration import TOKEN
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("needs_controllers")
 _FIXTURES = Path(__file__).parents[2] / "data" / "adoption"
@@ -54,7 +57,7 @@ def _install(target: Target, ns: str, fixture: str) -> Obj:
         target.api.create(f"{path}?fieldManager=kubectl-client-side-apply", body)
     path = f"{_PATHS['Deployment'].format(ns)}/{deployment['metadata']['name']}"
     wanted = deployment["spec"].get("replicas", 1)
-    eventually(
+    until(
         lambda: target.api.get(path).get("status", {}).get("availableReplicas") == wanted,
         "ready pods",
     )
@@ -119,7 +122,14 @@ def test_a_gateway_is_adopted_with_every_pod_available_all_the_time(
             spec, planner = _adopt(cluster, ns, live)
             ref = GatewayRef("west", ns, name)
             stop = threading.Event()
-            done = follow(cluster, ref, deadline=90.0, on_progress=lambda progress: None, stop=stop)
+            done = follow(
+                cluster,
+                ref,
+                chosen=labelled(selector(spec)),
+                deadline=90.0,
+                on_progress=lambda progress: None,
+                stop=stop,
+            )
         assert done.complete, done.trouble
         assert len(seen) > 10
         assert min(seen) >= wanted, seen

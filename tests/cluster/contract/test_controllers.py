@@ -3,7 +3,8 @@
 import pytest
 
 from tests.cluster.conftest import Target
-from tests.support.kube_api import MERGE, KubeApi, Obj, eventually
+from tests.support.kube_api import MERGE, KubeApi, Obj
+from tests.support.waiting import until
 
 _APPS = "/apis/apps/v1/namespaces/{}/deployments"
 _BUDGETS = "/apis/policy/v1/namespaces/{}/poddisruptionbudgets"
@@ -14,7 +15,7 @@ _SLICES = "/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices"
 
 def _run(api: KubeApi, ns: str, deployment: Obj, count: int) -> list[Obj]:
     api.apply(f"{_APPS.format(ns)}/gw", deployment)
-    eventually(
+    until(
         lambda: api.get(f"{_APPS.format(ns)}/gw").get("status", {}).get("readyReplicas") == count,
         f"{count} ready pods",
     )
@@ -37,12 +38,12 @@ def test_a_service_has_the_ready_pods_as_endpoints(api: KubeApi, ns: str, deploy
         }
 
     addresses = {pod["status"]["podIP"] for pod in pods}
-    eventually(lambda: ready() == addresses, "both addresses")
+    until(lambda: ready() == addresses, "both addresses")
     (found,) = api.items(_SLICES.format(ns))
     assert found["metadata"]["labels"]["kubernetes.io/service-name"] == "gw"
     assert found["ports"] == [{"name": "http", "port": 8080, "protocol": "TCP"}]
     api.delete(f"/api/v1/namespaces/{ns}/services/gw")
-    eventually(lambda: not api.items(_SLICES.format(ns)), "the cleaning up")
+    until(lambda: not api.items(_SLICES.format(ns)), "the cleaning up")
 
 
 @pytest.mark.usefixtures("needs_controllers")
@@ -53,7 +54,7 @@ def test_a_budget_refuses_the_eviction_that_would_break_it_and_allows_others(
     spec: Obj = {"minAvailable": 2, "selector": {"matchLabels": {"app": "gw"}}}
     budget = f"{_BUDGETS.format(ns)}/gw"
     api.create(_BUDGETS.format(ns), {"metadata": {"name": "gw"}, "spec": spec})
-    eventually(lambda: api.get(budget).get("status", {}).get("currentHealthy") == 2, "the count")
+    until(lambda: api.get(budget).get("status", {}).get("currentHealthy") == 2, "the count")
     name = pods[0]["metadata"]["name"]
     eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}
     path = f"/api/v1/namespaces/{ns}/pods/{name}/eviction"
@@ -62,10 +63,10 @@ def test_a_budget_refuses_the_eviction_that_would_break_it_and_allows_others(
     assert answer.message == "Cannot evict pod as it would violate the pod's disruption budget."
     assert answer.causes == [("DisruptionBudget", "")]
     assert api.request("PATCH", budget, {"spec": {"minAvailable": 1}}, MERGE).status == 200
-    eventually(lambda: api.get(budget)["status"]["disruptionsAllowed"] == 1, "an allowance")
+    until(lambda: api.get(budget)["status"]["disruptionsAllowed"] == 1, "an allowance")
     assert api.request("POST", path, eviction).status == 201
-    eventually(lambda: api.gone(f"/api/v1/namespaces/{ns}/pods/{name}"), "the eviction")
-    eventually(
+    until(lambda: api.gone(f"/api/v1/namespaces/{ns}/pods/{name}"), "the eviction")
+    until(
         lambda: api.get(f"{_APPS.format(ns)}/gw")["status"].get("readyReplicas") == 2,
         "a replacement",
     )
@@ -88,7 +89,7 @@ def test_an_autoscaler_lifts_its_target_to_the_minimum(
     spec = {"scaleTargetRef": target, "minReplicas": 3, "maxReplicas": 5}
     api.create(_SCALERS.format(ns), {"metadata": {"name": "gw"}, "spec": spec})
     path = f"{_APPS.format(ns)}/gw"
-    eventually(lambda: api.get(path)["spec"]["replicas"] == 3, "the new size", seconds=45)
+    until(lambda: api.get(path)["spec"]["replicas"] == 3, "the new size", seconds=45)
 
 
 def test_an_autoscaler_without_metrics_gets_those_of_its_documentation(
@@ -157,14 +158,14 @@ def test_a_claim_that_is_deleted_stays_while_a_pod_on_a_node_uses_it(
     api.delete(claim)
     assert "deletionTimestamp" in api.get(claim)["metadata"]
     api.request("DELETE", pod, {"gracePeriodSeconds": 0})
-    eventually(lambda: api.gone(claim), "the deletion")
+    until(lambda: api.gone(claim), "the deletion")
 
 
 @pytest.mark.usefixtures("needs_controllers")
 def test_a_claim_goes_though_a_pod_that_is_on_no_node_asks_for_it(api: KubeApi, ns: str) -> None:
     claim, pod = _claim_and_user(api, ns, {})
     api.delete(claim)
-    eventually(lambda: api.gone(claim), "the deletion")
+    until(lambda: api.gone(claim), "the deletion")
     assert "nodeName" not in api.get(pod)["spec"]
 
 
@@ -195,14 +196,12 @@ def test_deleting_a_namespace_empties_it_first(api: KubeApi, ns: str, deployment
     assert late.status in (403, 404)
     if late.status == 403:
         assert "because it is being terminated" in late.message
-    eventually(lambda: api.gone(f"/api/v1/namespaces/{ns}"), "the deletion")
+    until(lambda: api.gone(f"/api/v1/namespaces/{ns}"), "the deletion", 90)
 
 
 @pytest.mark.usefixtures("needs_controllers")
 def test_every_namespace_has_a_service_account_and_the_clusters_certificate(
     api: KubeApi, ns: str
 ) -> None:
-    eventually(
-        lambda: not api.gone(f"/api/v1/namespaces/{ns}/configmaps/kube-root-ca.crt"), "the map"
-    )
+    until(lambda: not api.gone(f"/api/v1/namespaces/{ns}/configmaps/kube-root-ca.crt"), "the map")
     assert not api.gone(f"/api/v1/namespaces/{ns}/serviceaccounts/default")

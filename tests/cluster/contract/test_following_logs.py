@@ -8,9 +8,10 @@ from deploy.kube.cluster import Cluster, connect
 from deploy.logs.filters import Filter
 from deploy.logs.following import Following, Pods, read_now
 from tests.cluster.conftest import Target
-from tests.support.kube_api import Obj, eventually
+from tests.support.kube_api import Obj
 from tests.support.node_bed import gateway_container
 from tests.support.tiny_configuration import TOKEN
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("needs_controllers")
 
@@ -60,14 +61,14 @@ def test_pods_that_come_and_go_are_followed_and_every_stream_ends(bed: Bed) -> N
         return pod in seen
 
     try:
-        eventually(lambda: came("edge-1-a"), "lines of the first pod")
+        until(lambda: came("edge-1-a"), "lines of the first pod")
         bed.start("edge-1-b")
-        eventually(lambda: came("edge-1-b"), "lines of the pod that came")
+        until(lambda: came("edge-1-b"), "lines of the pod that came")
         bed.target.api.delete(f"{bed.path}/edge-1-a", "?gracePeriodSeconds=0")
-        eventually(lambda: following.take().pods == ("edge-1-b",), "the first pod to be let go")
+        until(lambda: following.take().pods == ("edge-1-b",), "the first pod to be let go")
     finally:
         following.close()
-    eventually(lambda: following.alive() == 0, "every stream to end")
+    until(lambda: following.alive() == 0, "every stream to end")
 
 
 def test_a_container_that_restarts_is_followed_on_and_what_it_wrote_before_can_be_read(
@@ -83,11 +84,11 @@ def test_a_container_that_restarts_is_followed_on_and_what_it_wrote_before_can_b
         return len(lines) >= count
 
     try:
-        eventually(lambda: starts(1), "the first start")
+        until(lambda: starts(1), "the first start")
         bed.target.fault("crash_loop", "all")
-        eventually(lambda: bed.restarts("edge-1-a") >= 1, "a restart")
+        until(lambda: bed.restarts("edge-1-a") >= 1, "a restart")
         bed.target.fault("crash_loop", "none")
-        eventually(lambda: starts(2), "the second start", seconds=60)
+        until(lambda: starts(2), "the second start", seconds=60)
     finally:
         bed.target.fault("crash_loop", "none")
         following.close()

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from tests.cluster.conftest import GATEWAY, Target
-from tests.support.kube_api import Answer, Obj, eventually
+from tests.support.kube_api import Answer, Obj
 from tests.support.node_bed import gateway_container
 from tests.support.tiny_configuration import TOKEN
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("needs_controllers")
 
@@ -28,7 +29,7 @@ class Pod:
             "spec": {"containers": list(containers), **self.target.placed, **spec},
         }
         self.target.api.create(self.pods, body)
-        eventually(lambda: self.get()["status"]["phase"] == phase, f"the phase {phase}")
+        until(lambda: self.get()["status"]["phase"] == phase, f"the phase {phase}")
 
     def get(self) -> Obj:
         """The object."""
@@ -48,7 +49,7 @@ class Pod:
         data = {"metadata": {"name": "edge-1-token"}, "stringData": {"value": TOKEN}}
         self.target.api.create(f"/api/v1/namespaces/{self.ns}/secrets", data)
         self.run(gateway_container())
-        eventually(lambda: "ConfigurationLoaded" in str(self.log().body), "a loaded configuration")
+        until(lambda: "ConfigurationLoaded" in str(self.log().body), "a loaded configuration")
 
 
 @pytest.fixture
@@ -120,7 +121,7 @@ def test_a_container_that_waits_for_its_image_has_no_log(pod: Pod) -> None:
     pod.run(_app(image=f"{GATEWAY}:no-such-tag"), phase="Pending")
     expected = 'container "main" in pod "p" is waiting to start: {}'
     reasons = [expected.format(r) for r in ("ImagePullBackOff", "trying and failing to pull image")]
-    eventually(lambda: pod.message() in reasons, "the reason")
+    until(lambda: pod.message() in reasons, "the reason")
     assert pod.log().status == 400
 
 

@@ -11,9 +11,10 @@ import pytest
 from bot.sandbox.node.addresses import LOOPBACK, ROUTED
 from tests.cluster.conftest import Target, joined
 from tests.support.control_plane import ControlPlane
-from tests.support.kube_api import Obj, eventually
+from tests.support.kube_api import Obj
 from tests.support.node_bed import gateway_container
 from tests.support.tiny_configuration import TOKEN
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("needs_controllers")
 
@@ -53,7 +54,7 @@ class Gateway:
             status = self.api.get(self.path).get("status", {})
             return bool(status.get("readyReplicas", 0) == replicas)
 
-        eventually(ready, f"{replicas} ready pods", seconds=60)
+        until(ready, f"{replicas} ready pods", seconds=60)
 
     def pods(self) -> list[Obj]:
         """Its pods."""
@@ -95,7 +96,7 @@ def test_a_crashing_gateway_backs_off_and_keeps_its_previous_log(gateway: Gatewa
     gateway.run()
     gateway.until_ready()
     with gateway.fault("crash_loop", "all", "none"):
-        eventually(
+        until(
             lambda: (
                 gateway.container().get("state", {}).get("waiting", {}).get("reason")
                 == "CrashLoopBackOff"
@@ -117,7 +118,7 @@ def test_a_gateway_that_hangs_is_restarted_by_its_liveness_probe(gateway: Gatewa
     gateway.run(livenessProbe=probe)
     gateway.until_ready()
     with gateway.fault("frozen", True, False):
-        eventually(lambda: gateway.container().get("restartCount", 0) >= 1, "a restart")
+        until(lambda: gateway.container().get("restartCount", 0) >= 1, "a restart")
     gateway.until_ready()
 
 
@@ -126,7 +127,7 @@ def test_a_deleted_pod_ends_and_is_replaced(gateway: Gateway) -> None:
     gateway.until_ready()
     name = gateway.pods()[0]["metadata"]["name"]
     gateway.api.delete(f"{gateway.core}/pods/{name}")
-    eventually(lambda: gateway.api.gone(f"{gateway.core}/pods/{name}"), "the end")
+    until(lambda: gateway.api.gone(f"{gateway.core}/pods/{name}"), "the end")
     gateway.until_ready()
     assert gateway.pods()[0]["metadata"]["name"] != name
 
@@ -135,7 +136,7 @@ def test_events_tell_what_happened_to_a_pod(gateway: Gateway) -> None:
     gateway.run()
     gateway.until_ready()
     wanted = {"Scheduled", "Pulled", "Created", "Started"}
-    eventually(
+    until(
         lambda: wanted <= {e["reason"] for e in gateway.api.items(f"{gateway.core}/events")},
         "the events",
     )
@@ -157,13 +158,13 @@ def test_a_node_that_falls_silent_is_lost_and_its_pods_are_not_ready(
             conditions = target.api.get(path)["status"]["conditions"]
             return next(str(c["status"]) for c in conditions if c["type"] == "Ready")
 
-        eventually(lambda: ready() == "Unknown", "the loss", seconds=60)
+        until(lambda: ready() == "Unknown", "the loss", seconds=60)
         gateway.until_ready(0)
 
         def taints() -> set[str]:
             return {t["key"] for t in target.api.get(path)["spec"].get("taints") or []}
 
-        eventually(lambda: "node.kubernetes.io/unreachable" in taints(), "the taint")
+        until(lambda: "node.kubernetes.io/unreachable" in taints(), "the taint")
         # It stays bound to the node that is gone until it is evicted, minutes later.
         assert "deletionTimestamp" not in gateway.pods()[0]["metadata"]
 

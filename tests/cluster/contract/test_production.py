@@ -16,7 +16,8 @@ from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.spec import spec_from_mapping
 from deploy.tokens.token import Token, expiry_for
 from tests.support.guidance import NAMESPACE, ROWS, Row
-from tests.support.kube_api import KubeApi, eventually
+from tests.support.kube_api import KubeApi
+from tests.support.waiting import until
 
 _VERSIONS = ("1.34", "1.37")
 """The oldest and the newest that a user may have: Kubernetes maintains its three newest minor
@@ -89,7 +90,7 @@ def test_the_bots_rights_are_enough_for_every_kind_of_object(api: KubeApi, ns: s
     bot = api.as_user(BOT)
     secrets = kind_of("Secret").path(ns)
     # An API server takes a moment to know of a new Role.
-    eventually(lambda: bot.request("GET", secrets).status == 200, "the rights to be known")
+    until(lambda: bot.request("GET", secrets).status == 200, "the rights to be known")
     mapping = yaml.safe_load(Path("tests/data/specs/everything.yaml").read_text())
     mapping["service"].pop("nodePorts")
     spec = _spec(mapping, ns)

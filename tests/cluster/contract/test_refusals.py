@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.kube_api import JSON_PATCH, MERGE, KubeApi, Obj, eventually
+from tests.support.kube_api import JSON_PATCH, MERGE, KubeApi, Obj
+from tests.support.waiting import until
 
 
 def _maps(ns: str) -> str:
@@ -252,7 +253,7 @@ def test_an_unknown_content_type_is_not_supported(api: KubeApi, ns: str) -> None
 def test_a_quota_refuses_what_is_beyond_it(api: KubeApi, ns: str, needs_controllers: None) -> None:
     quotas = f"/api/v1/namespaces/{ns}/resourcequotas"
     api.create(quotas, {"metadata": {"name": "q"}, "spec": {"hard": {"configmaps": "2"}}})
-    eventually(lambda: api.get(f"{quotas}/q").get("status", {}).get("used"), "the quota's status")
+    until(lambda: api.get(f"{quotas}/q").get("status", {}).get("used"), "the quota's status")
 
     def refused() -> bool:
         answer = api.request("POST", _maps(ns), {"metadata": {"generateName": "c-"}})
@@ -261,4 +262,4 @@ def test_a_quota_refuses_what_is_beyond_it(api: KubeApi, ns: str, needs_controll
         assert (answer.status, answer.reason) == (403, "Forbidden")
         return "exceeded quota: q" in answer.message
 
-    eventually(refused, "a refusal by quota")
+    until(refused, "a refusal by quota")

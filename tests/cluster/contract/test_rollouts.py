@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from tests.cluster.conftest import GATEWAY
-from tests.support.kube_api import KubeApi, Obj, eventually
+from tests.support.kube_api import KubeApi, Obj
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("needs_controllers")
 _BROKEN = f"{GATEWAY}:no-such-tag"
@@ -46,7 +47,7 @@ class Rollout:
 
     def finish(self) -> None:
         """Wait for done()."""
-        eventually(self.done, "a finished rollout")
+        until(self.done, "a finished rollout")
 
     def condition(self, kind: str) -> tuple[str, str]:
         """Status and reason of a condition."""
@@ -76,7 +77,7 @@ def rollout(api: KubeApi, ns: str, deployment: Obj) -> Rollout:
 def test_a_rollout_ends_available_with_all_pods_of_the_newest_set(rollout: Rollout) -> None:
     rollout.apply()
     rollout.finish()
-    eventually(
+    until(
         lambda: rollout.condition("Progressing") == ("True", "NewReplicaSetAvailable"), "progress"
     )
     assert rollout.condition("Available") == ("True", "MinimumReplicasAvailable")
@@ -103,7 +104,7 @@ def test_scaling_is_told_by_events(rollout: Rollout) -> None:
         "Scaled up replica set gw-HASH from 0 to 2",
         "Scaled up replica set gw-HASH from 2 to 3",
     }
-    eventually(lambda: set(messages()) == expected, "both events")
+    until(lambda: set(messages()) == expected, "both events")
 
 
 def test_a_rollout_never_drops_below_the_minimum_nor_rises_above_the_surge(
@@ -135,7 +136,7 @@ def test_without_unavailability_each_new_pod_comes_before_an_old_one_goes(
 
 def test_a_broken_image_runs_into_the_progress_deadline(rollout: Rollout) -> None:
     rollout.apply(_BROKEN, progressDeadlineSeconds=2)
-    eventually(
+    until(
         lambda: rollout.condition("Progressing") == ("False", "ProgressDeadlineExceeded"),
         "the deadline",
     )
@@ -145,19 +146,19 @@ def test_a_broken_image_runs_into_the_progress_deadline(rollout: Rollout) -> Non
         (status, *_) = rollout.pods()[0]["status"].get("containerStatuses") or [{}]
         return str(status.get("state", {}).get("waiting", {}).get("reason", ""))
 
-    eventually(lambda: reason() in ("ErrImagePull", "ImagePullBackOff"), "the reason")
+    until(lambda: reason() in ("ErrImagePull", "ImagePullBackOff"), "the reason")
 
 
 def test_a_broken_update_leaves_the_old_pods_serving(rollout: Rollout) -> None:
     rollout.apply()
     rollout.finish()
     rollout.apply(_BROKEN)
-    eventually(lambda: rollout.live()["status"].get("updatedReplicas") == 1, "the new pod")
+    until(lambda: rollout.live()["status"].get("updatedReplicas") == 1, "the new pod")
     assert rollout.live()["status"]["availableReplicas"] == 2
     assert rollout.condition("Available") == ("True", "MinimumReplicasAvailable")
     # Which of the two depends on whether the controller saw the new set before its first pod.
     under_way = {("True", "ReplicaSetUpdated"), ("True", "NewReplicaSetCreated")}
-    eventually(lambda: rollout.condition("Progressing") in under_way, "the condition")
+    until(lambda: rollout.condition("Progressing") in under_way, "the condition")
 
 
 def test_each_template_is_a_revision_and_an_old_one_can_come_back(rollout: Rollout) -> None:
@@ -209,14 +210,14 @@ def test_old_replica_sets_beyond_the_history_limit_are_removed(rollout: Rollout)
     for version in ("1.0", "2.0", "3.0", "4.0"):
         rollout.apply(f"example.com/app:{version}", revisionHistoryLimit=1)
         rollout.finish()
-    eventually(lambda: set(rollout.sets()) == {"3", "4"}, "the cleaning up")
+    until(lambda: set(rollout.sets()) == {"3", "4"}, "the cleaning up")
 
 
 def test_a_paused_deployment_rolls_only_when_it_is_resumed(rollout: Rollout) -> None:
     rollout.apply()
     rollout.finish()
     rollout.apply("example.com/app:2.0", paused=True)
-    eventually(lambda: rollout.condition("Progressing") == ("Unknown", "DeploymentPaused"), "it")
+    until(lambda: rollout.condition("Progressing") == ("Unknown", "DeploymentPaused"), "it")
     assert len(rollout.sets()) == 1
     rollout.apply(paused=False)
     rollout.finish()
@@ -224,7 +225,7 @@ def test_a_paused_deployment_rolls_only_when_it_is_resumed(rollout: Rollout) -> 
 
 def test_min_ready_seconds_holds_a_pod_back_from_being_available(rollout: Rollout) -> None:
     rollout.apply(minReadySeconds=2)
-    eventually(lambda: rollout.live().get("status", {}).get("readyReplicas") == 2, "readiness")
+    until(lambda: rollout.live().get("status", {}).get("readyReplicas") == 2, "readiness")
     assert rollout.live()["status"].get("availableReplicas", 0) == 0
     rollout.finish()
 
@@ -233,20 +234,20 @@ def test_scaling_in_the_middle_of_a_rollout_shares_the_new_replicas(rollout: Rol
     rollout.apply(replicas=4)
     rollout.finish()
     rollout.apply(_BROKEN)
-    eventually(lambda: rollout.live()["status"].get("updatedReplicas") == 2, "the new pods")
+    until(lambda: rollout.live()["status"].get("updatedReplicas") == 2, "the new pods")
     rollout.apply(replicas=8)
 
     def sizes() -> list[int]:
         return sorted(rs["spec"]["replicas"] for rs in rollout.sets().values())
 
-    eventually(lambda: sizes() == [4, 6], "the new sizes")
+    until(lambda: sizes() == [4, 6], "the new sizes")
 
 
 def test_deleting_a_deployment_deletes_its_sets_and_pods(rollout: Rollout) -> None:
     rollout.apply()
     rollout.finish()
     rollout.api.delete(rollout.path)
-    eventually(lambda: not rollout.pods() and not rollout.sets(), "the cleaning up")
+    until(lambda: not rollout.pods() and not rollout.sets(), "the cleaning up")
 
 
 def test_foreground_deletion_waits_for_the_pods(rollout: Rollout) -> None:
@@ -254,7 +255,7 @@ def test_foreground_deletion_waits_for_the_pods(rollout: Rollout) -> None:
     rollout.finish()
     log = rollout.api.follow(f"{rollout.apps}/deployments")
     rollout.api.delete(rollout.path, "?propagationPolicy=Foreground")
-    eventually(lambda: rollout.api.gone(rollout.path), "the deletion")
+    until(lambda: rollout.api.gone(rollout.path), "the deletion")
     assert rollout.pods() == []
     assert log[0]["object"]["metadata"]["finalizers"] == ["foregroundDeletion"]
 
@@ -264,7 +265,7 @@ def test_orphaned_pods_are_adopted_again(rollout: Rollout) -> None:
     rollout.finish()
     names = {pod["metadata"]["name"] for pod in rollout.pods()}
     rollout.api.delete(rollout.path, "?propagationPolicy=Orphan")
-    eventually(lambda: rollout.api.gone(rollout.path), "the deletion")
+    until(lambda: rollout.api.gone(rollout.path), "the deletion")
     assert {pod["metadata"]["name"] for pod in rollout.pods()} == names
     rollout.apply()
     rollout.finish()
@@ -274,16 +275,16 @@ def test_orphaned_pods_are_adopted_again(rollout: Rollout) -> None:
 def test_a_deployment_that_cannot_make_pods_says_why(rollout: Rollout) -> None:
     quotas = f"{rollout.core}/resourcequotas"
     rollout.api.create(quotas, {"metadata": {"name": "q"}, "spec": {"hard": {"pods": "1"}}})
-    eventually(lambda: rollout.api.get(f"{quotas}/q").get("status", {}).get("used"), "the quota")
+    until(lambda: rollout.api.get(f"{quotas}/q").get("status", {}).get("used"), "the quota")
     rollout.apply()
 
     def failure() -> str:
         conditions = rollout.live().get("status", {}).get("conditions", [])
         return next((c["message"] for c in conditions if c["type"] == "ReplicaFailure"), "")
 
-    message = eventually(failure, "the condition")
+    message = until(failure, "the condition")
     assert "exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1" in message
-    eventually(lambda: rollout.api.get(f"{quotas}/q")["status"]["used"] == {"pods": "1"}, "the use")
+    until(lambda: rollout.api.get(f"{quotas}/q")["status"]["used"] == {"pods": "1"}, "the use")
 
 
 def test_a_pod_that_asks_for_too_much_fits_on_no_node(rollout: Rollout) -> None:
@@ -298,10 +299,10 @@ def test_a_pod_that_asks_for_too_much_fits_on_no_node(rollout: Rollout) -> None:
                     return str(condition["message"])
         return ""
 
-    message = eventually(unschedulable, "the condition")
+    message = until(unschedulable, "the condition")
     assert re.match(r"0/\d+ nodes are available: .*Insufficient cpu", message)
     events = f"{rollout.core}/events?fieldSelector=reason%3DFailedScheduling"
-    eventually(lambda: rollout.api.items(events), "the event")
+    until(lambda: rollout.api.items(events), "the event")
 
 
 def test_a_template_that_asks_for_a_secret_that_is_missing_waits_with_that_reason(
@@ -317,5 +318,5 @@ def test_a_template_that_asks_for_a_secret_that_is_missing_waits_with_that_reaso
         found: Obj = next((s["state"]["waiting"] for s in statuses if "waiting" in s["state"]), {})
         return found
 
-    eventually(lambda: waiting().get("reason") == "CreateContainerConfigError", "the reason")
+    until(lambda: waiting().get("reason") == "CreateContainerConfigError", "the reason")
     assert waiting()["message"] == 'secret "missing" not found'

@@ -13,7 +13,9 @@ import pytest
 from deploy.gateway import ApimGateway, GatewayRef
 from deploy.kube.cluster import connect
 from deploy.observed.progress import Progress
+from deploy.observed.selecting import labelled
 from deploy.plans.planning import Planner
+from deploy.rendering.labels import selector
 from deploy.rendering.manifests import token_secret
 from deploy.rollouts.rollout import apply_plan, follow
 from deploy.specs.gateway_spec import GatewaySpec
@@ -21,8 +23,9 @@ from deploy.specs.options import Backup, Placement, Rollout, Toleration
 from deploy.tokens.token import Token
 from tests.cluster.conftest import Target
 from tests.support.gateway_bed import INSTANCES, TIMEOUTS
-from tests.support.kube_api import Obj, eventually
+from tests.support.kube_api import Obj
 from tests.support.node_bed import CONFIGURATION_HOST
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("needs_controllers")
 _WITHIN_SECONDS = 15.0
@@ -61,6 +64,7 @@ def _rolling_out(target: Target, spec: GatewaySpec) -> Iterator[list[tuple[float
         target=follow,
         args=(cluster, spec.ref),
         kwargs={
+            "chosen": labelled(selector(spec)),
             "deadline": 600.0,
             "on_progress": lambda progress: told.append((time.monotonic(), progress)),
             "stop": stop,
@@ -102,13 +106,13 @@ def _told_in_time(told: list[tuple[float, Progress]], since: float, *words: str)
     def reason() -> bool:
         return any(all(w in " ".join(p.trouble) for w in words) for _, p in told)
 
-    eventually(reason, f"{words} being told", _WITHIN_SECONDS)
+    until(reason, f"{words} being told", _WITHIN_SECONDS)
     assert time.monotonic() - since < _WITHIN_SECONDS
 
 
 def test_an_image_that_cannot_be_pulled_is_told(target: Target, ns: str) -> None:
     with _rolling_out(target, spec_for(target, ns, tag="9.9.9")) as told:
-        eventually(lambda: _waits(target, ns, "ErrImagePull", "ImagePullBackOff"), "the event")
+        until(lambda: _waits(target, ns, "ErrImagePull", "ImagePullBackOff"), "the event")
         _told_in_time(told, time.monotonic(), "ImagePull")
 
 
@@ -116,7 +120,7 @@ def test_a_crash_loop_is_told(target: Target, ns: str) -> None:
     target.fault("crash_loop", "all")
     try:
         with _rolling_out(target, spec_for(target, ns)) as told:
-            eventually(lambda: _waits(target, ns, "CrashLoopBackOff"), "the event")
+            until(lambda: _waits(target, ns, "CrashLoopBackOff"), "the event")
             _told_in_time(told, time.monotonic(), "CrashLoopBackOff")
     finally:
         target.fault("crash_loop", "none")
@@ -124,23 +128,23 @@ def test_a_crash_loop_is_told(target: Target, ns: str) -> None:
 
 def test_pods_that_fit_nowhere_are_told(target: Target, ns: str) -> None:
     with _rolling_out(target, spec_for(target, ns, cpu="640")) as told:
-        eventually(lambda: _unschedulable(target, ns), "the event")
+        until(lambda: _unschedulable(target, ns), "the event")
         _told_in_time(told, time.monotonic(), "Unschedulable", "Insufficient cpu")
 
 
 def test_a_quota_is_told(target: Target, ns: str) -> None:
     quotas = f"/api/v1/namespaces/{ns}/resourcequotas"
     target.api.create(quotas, {"metadata": {"name": "q"}, "spec": {"hard": {"pods": "0"}}})
-    eventually(lambda: target.api.get(f"{quotas}/q").get("status", {}).get("hard"), "the quota")
+    until(lambda: target.api.get(f"{quotas}/q").get("status", {}).get("hard"), "the quota")
     with _rolling_out(target, spec_for(target, ns)) as told:
-        eventually(lambda: _refused(target, ns), "the event")
+        until(lambda: _refused(target, ns), "the event")
         _told_in_time(told, time.monotonic(), "exceeded quota: q")
 
 
 def test_a_claim_that_is_not_bound_is_told(target: Target, ns: str) -> None:
     backup = dataclasses.replace(Backup(), size="1Gi", storage_class="no-such-class")
     with _rolling_out(target, spec_for(target, ns, backup=backup)) as told:
-        eventually(lambda: _unschedulable(target, ns), "the event")
+        until(lambda: _unschedulable(target, ns), "the event")
         _told_in_time(told, time.monotonic(), "Unschedulable", "PersistentVolumeClaim")
 
 
@@ -150,9 +154,9 @@ def test_a_verdict_on_the_version_before_is_none_on_the_one_that_comes_back(
     rollout = Rollout(progress_deadline=30)
     good = spec_for(target, ns, rollout=rollout)
     with _rolling_out(target, good) as told:
-        eventually(lambda: told and told[-1][1].complete, "the good version", 60)
+        until(lambda: told and told[-1][1].complete, "the good version", 60)
     with _rolling_out(target, dataclasses.replace(good, tag="9.9.9")) as told:
-        eventually(lambda: told and told[-1][1].failed, "the verdict", 60)
+        until(lambda: told and told[-1][1].failed, "the verdict", 60)
     with _rolling_out(target, good) as told:
-        eventually(lambda: told and told[-1][1].complete, "the good version again", 60)
+        until(lambda: told and told[-1][1].complete, "the good version again", 60)
     assert not any(progress.failed for _, progress in told)

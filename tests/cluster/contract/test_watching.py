@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor, wait
 import pytest
 
 from tests.cluster.conftest import Target
-from tests.support.kube_api import KubeApi, Obj, eventually
+from tests.support.kube_api import KubeApi, Obj
+from tests.support.waiting import until
 
 
 def _maps(ns: str) -> str:
@@ -111,7 +112,7 @@ def test_a_watch_from_before_the_history_is_told_that_it_expired(target: Target,
         return False
 
     try:
-        eventually(expired, "a compaction", seconds=90)
+        until(expired, "a compaction", seconds=90)
     except AssertionError:
         if target.compacts_soon:
             raise
@@ -164,4 +165,4 @@ def test_a_finalizer_keeps_an_object_until_it_is_taken_off(api: KubeApi, ns: str
     assert (
         api.request("PATCH", f"{_maps(ns)}/f", patch, "application/json-patch+json").status == 200
     )
-    eventually(lambda: api.gone(f"{_maps(ns)}/f"))
+    until(lambda: api.gone(f"{_maps(ns)}/f"))

@@ -207,7 +207,7 @@ def test_any_sequence_of_decisions_runs_and_crashes_is_as_the_model_says() -> No
         server.start()
         try:
             run_state_machine_as_test(
-                Machine, settings=settings(max_examples=80, stateful_step_count=25, deadline=None)
+                Machine, settings=settings(max_examples=40, stateful_step_count=25, deadline=None)
             )
         finally:
             server.stop()

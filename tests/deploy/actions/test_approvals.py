@@ -97,7 +97,7 @@ def test_an_approval_that_comes_too_late_approves_nothing(store: ActionStore) ->
 
 def test_what_the_requester_decides_is_not_for_approvers(store: ActionStore) -> None:
     actions.ask(store)
-    assert approve(store, "U2").result == "not-requester"
+    assert approve(store, "U2").result == "no-approval"
 
 
 def test_a_closed_window_lets_nobody_confirm(store: ActionStore) -> None:

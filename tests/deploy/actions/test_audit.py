@@ -23,6 +23,7 @@ from handlers.views.history import trail
 from tests.support.actions import CODEC, ask, by_approvers
 from tests.support.redis_servers import LosingProxy, started
 from tests.support.waiting import until
+from tests.support.windows import windows_of
 
 REF = GatewayRef("west", "prod", "edge-1")
 
@@ -61,8 +62,8 @@ def test_what_an_action_logged_reaches_the_chain_once_and_in_order(server: Valke
         ("BBBBBB", "pending", "U1"),
         ("BBBBBB", "cancelled", "U1"),
     ]
-    assert log.read(GatewayRef("west", "dev", "other")) == []
-    assert [len(log.read(name=name)) for name in ("edge-1", "prod/edge-1", "ge-1", "other")] == [
+    assert log.of("west/dev/other") == []
+    assert [len(log.of(name)) for name in ("edge-1", "prod/edge-1", "ge-1", "other")] == [
         4, 4, 0, 0,
     ]  # fmt: skip
     assert log.verify() == (4, [])
@@ -78,7 +79,7 @@ def test_why_somebody_went_through_a_freeze_is_on_record(server: Valkey) -> None
         ("pending", "U1", "d1"),
     ]
     text = json.dumps(trail(log.read()).blocks)
-    assert "*break-glass* by <@U1> (`AAAAAA`): it is down" in text
+    assert "*freeze overridden* by <@U1> (`AAAAAA`): it is down" in text
 
 
 def test_steps_take_no_place_from_what_was_decided(server: Valkey) -> None:
@@ -189,9 +190,13 @@ def test_without_the_key_nobody_makes_a_chain_that_passes() -> None:
 def test_a_window_is_opened_for_one_person_and_closed_by_another(server: Valkey) -> None:
     client = connect(server.url)
     log = AuditLog(client)
-    windows = Windows(client, log)
-    made = windows.open(REF, "U1", by="U2", reason="link", seconds=600, request_id="r1")
-    again = windows.open(REF, "U1", by="U2", reason="link", seconds=600, request_id="r1")
+    windows = windows_of(client, log)
+    made = windows.open(
+        REF, "U1", by="U2", reason="link", seconds=600, channel="C1", request_id="r1"
+    )
+    again = windows.open(
+        REF, "U1", by="U2", reason="link", seconds=600, channel="C1", request_id="r1"
+    )
     assert again.key == made.key
     assert windows.find(REF, "U1") is not None
     assert windows.find(REF, "U3") is None
@@ -201,7 +206,9 @@ def test_a_window_is_opened_for_one_person_and_closed_by_another(server: Valkey)
     assert closed is not None
     assert (closed.open, closed.closed_by) == (False, "U4")
     assert not windows.is_open(made.key)
-    reopened = windows.open(REF, "U1", by="U2", reason="again", seconds=600, request_id="r2")
+    reopened = windows.open(
+        REF, "U1", by="U2", reason="again", seconds=600, channel="C1", request_id="r2"
+    )
     assert reopened.key != made.key
     assert not windows.is_open(made.key), "what was asked under the first one stays closed"
     assert windows.is_open(reopened.key)
@@ -214,30 +221,75 @@ def test_a_window_is_opened_for_one_person_and_closed_by_another(server: Valkey)
     assert not windows.is_open("nonsense")
 
 
-def test_a_window_that_is_over_is_given_out_until_its_message_says_so(server: Valkey) -> None:
+def test_a_window_that_is_over_is_given_out_until_it_is_reported(server: Valkey) -> None:
     client = connect(server.url)
-    windows = Windows(client, AuditLog(client))
-    made = windows.open(REF, "U1", by="U2", reason="link", seconds=600, request_id="r1")
-    windows.placed(made, {"channel": "C1", "ts": "1.0"})
+    windows = windows_of(client)
+    made = windows.open(
+        REF, "U1", by="U2", reason="link", seconds=600, channel="C1", request_id="r1"
+    )
     assert windows.ended() == []
+    assert windows.versions() == {made.key: 1}
     windows.close(made.key, by="U4")
     (over,) = windows.ended()
-    assert (over.open, over.place) == (False, {"channel": "C1", "ts": "1.0"})
+    assert (over.open, over.channel) == (False, "C1")
+    assert windows.versions() == {made.key: 2}
     assert windows.ended() == [], "another bot is not given it at once"
-    windows.settled(over)
-    assert client.zcard("gateway-bot:{windows}") == 0
-    short = windows.open(REF, "U1", by="U2", reason="x", seconds=1, request_id="r2")
-    assert short.place is None, "another opening has another message"
-    until(lambda: [w.key for w in windows.ended()] == [short.key], "its end", 10)
+    windows.reported(over)
+    assert windows.versions() == {}
+    short = windows.open(REF, "U1", by="U2", reason="x", seconds=1, channel="C1", request_id="r2")
+    until(lambda: short.key in [w.key for w in windows.ended()], "its end", 10)
+
+
+def test_a_window_counts_only_while_its_message_is_shown(server: Valkey) -> None:
+    client = connect(server.url)
+    shown: set[str] = set()
+    windows = Windows(client, AuditLog(client), shown.__contains__)
+    made = windows.open(
+        REF, "U1", by="U2", reason="link", seconds=600, channel="C1", request_id="r1"
+    )
+    assert (made.open, made.over) == (False, False)
+    assert windows.find(REF, "U1") is None
+    assert windows.open_for("U1") == ()
+    assert not windows.is_open(made.key)
+    last = windows.latest(REF, "U1")
+    assert last is not None
+    assert last.key == made.key
+    shown.add(made.key)
+    assert windows.find(REF, "U1") is not None
+    assert windows.open_for("U1") != ()
+    assert windows.is_open(made.key)
+    shown.clear()
+    assert not windows.is_open(made.key)
+
+
+def test_a_window_that_is_opened_while_another_is_open_ends_that_one(server: Valkey) -> None:
+    client = connect(server.url)
+    windows = windows_of(client)
+    made = [
+        windows.open(
+            REF, "U1", by=f"U{n + 2}", reason=str(n), seconds=60, channel="C1", request_id=f"r{n}"
+        )
+        for n in range(3)
+    ]
+    found = [windows.at(each.key) for each in made]
+    assert [each and (each.over, each.closed_by, each.reason) for each in found] == [
+        (True, "U3", "0"),
+        (True, "U4", "1"),
+        (False, "", "2"),
+    ]
+    assert [windows.is_open(each.key) for each in made] == [False, False, True]
+    assert windows.versions() == {made[0].key: 2, made[1].key: 2, made[2].key: 1}
 
 
 def test_a_window_is_on_record_also_where_one_of_long_ago_is_forgotten(server: Valkey) -> None:
     client = connect(server.url)
     log = AuditLog(client)
-    windows = Windows(client, log)
+    windows = windows_of(client, log)
     keys = set()
     for request in ("r1", "r2"):
-        made = windows.open(REF, "U1", by="U2", reason="link", seconds=600, request_id=request)
+        made = windows.open(
+            REF, "U1", by="U2", reason="link", seconds=600, channel="C1", request_id=request
+        )
         windows.close(made.key, by="U4")
         keys.add(made.key)
         # As Redis does after a month.
@@ -256,13 +308,13 @@ class Dying(AuditLog):
 def test_who_closed_a_window_is_on_record_also_if_their_bot_died_at_it(server: Valkey) -> None:
     client = connect(server.url)
     log = AuditLog(client)
-    windows = Windows(client, log)
-    made = windows.open(REF, "U1", by="U2", reason="link", seconds=1, request_id="r1")
+    windows = windows_of(client, log)
+    made = windows.open(REF, "U1", by="U2", reason="link", seconds=1, channel="C1", request_id="r1")
     with pytest.raises(SystemExit):
-        Windows(client, Dying(client)).close(made.key, by="U4")
+        windows_of(client, Dying(client)).close(made.key, by="U4")
     (over,) = until(windows.ended, "its end", 10)
     for _ in range(2):
-        windows.settled(over)
+        windows.reported(over)
     assert [(e.event, e.who) for e in log.read()] == [
         ("window closed", "U4"),
         ("window opened", "U2"),
@@ -273,6 +325,6 @@ def test_who_closed_a_window_is_on_record_also_if_their_bot_died_at_it(server: V
 def test_a_window_is_never_for_long_nor_for_oneself(server: Valkey, by: str, seconds: int) -> None:
     client = connect(server.url)
     with pytest.raises(InvalidInput):
-        Windows(client, AuditLog(client)).open(
-            REF, "U1", by=by, reason="x", seconds=seconds, request_id="r"
+        windows_of(client).open(
+            REF, "U1", by=by, reason="x", seconds=seconds, channel="C1", request_id="r"
         )

@@ -17,9 +17,7 @@ from deploy.actions.audit import AuditLog
 from deploy.actions.audit_pump import AuditPump
 from deploy.actions.codec import VERSION, Body, Unreadable
 from deploy.actions.connection import connect
-from deploy.actions.outbox import Outbox
 from deploy.actions.records import Records
-from deploy.actions.runner import Runner
 from deploy.actions.store import ActionStore
 from deploy.deadline import Deadline
 from deploy.gateway import GatewayRef
@@ -49,6 +47,7 @@ from tests.support.actions import (
 )
 from tests.support.changes import Changes
 from tests.support.redis_servers import started
+from tests.support.runners import runner_of
 from tests.support.waiting import until
 
 RECORDED = Path(__file__).parents[2] / "data" / "records" / "unversioned.jsonl"
@@ -100,9 +99,11 @@ def restored(client: Any, name: str) -> None:
 def test_a_body_is_read_back_as_it_was_written(kind: str, request_: ChangeRequest) -> None:
     body = Body(
         kind, REF, by_approvers(2, break_glass="it is down"), request_, as_stored(plan_of()),
-        {"channel": "C1"}, "Black Friday", True, Denial("U2", "not on a Friday", 1.5),
+        {"channel": "C1"}, "Black Friday", True, Denial("U2", "not on a Friday", 1.5, "U4", "BBBBBB"),
     )  # fmt: skip
     assert CODEC.decode("A", CODEC.encode(body)) == body
+    earlier = {**json.loads(CODEC.encode(body)), "denied_request": None}
+    assert CODEC.decode("A", json.dumps(earlier)).denied == Denial("U2", "not on a Friday", 1.5)
     undenied = dataclasses.replace(body, denied=None)
     assert CODEC.decode("A", CODEC.encode(undenied)).denied is None
 
@@ -246,15 +247,12 @@ def test_what_cannot_be_read_keeps_neither_messages_nor_the_trail_of_others(
     ask(store)
     spoil(client)
     ask(store, "BBBBBB")
-    outbox, log = Outbox(client, CODEC), AuditLog(client)
-    assert set(outbox.owed()) == {"AAAAAA", "BBBBBB"}
-    with pytest.raises(Unreadable):
-        outbox.claim("AAAAAA", "bot-1", 30)
-    assert outbox.claim("BBBBBB", "bot-1", 30) is not None
+    log = AuditLog(client)
     assert AuditPump(client, CODEC, log).pump() == 1
     assert [entry.subject for entry in log.read()] == ["BBBBBB"]
-    for index in ("due", "owed", "unaudited"):
-        assert client.zscore(f"gateway-bot:{{{index}}}", "AAAAAA") is not None, index
+    for index in ("{due}", "{unaudited}"):
+        assert client.zscore(f"gateway-bot:{index}", "AAAAAA") is not None, index
+    assert client.zscore("gateway-bot:{messages}:owed", "action:AAAAAA") is not None
 
 
 @pytest.mark.parametrize("spoil", SPOILT)
@@ -277,7 +275,7 @@ def test_what_cannot_be_read_is_not_carried_out_and_others_are(
     fence = SimpleNamespace(renew=finished.is_set, release=finished.set)
     fences: Any = SimpleNamespace(seen=lambda ref: 0, take=lambda *_: fence)
     executor: Any = SimpleNamespace(execute=refused)
-    runner = Runner(
+    runner = runner_of(
         store,
         leases,
         fences,
@@ -317,7 +315,6 @@ def test_no_script_changes_what_a_newer_bot_wrote(
     now = facts(by_approvers())
     saying: dict[str, Any] = {"by": "U3", "person": "U3", "digest": "d1", "facts": now}
     outcome = Outcome(State.SUCCEEDED, "done")
-    outbox = Outbox(client, CODEC)
     calls: list[Callable[[], Any]] = [
         lambda: store.confirm("AAAAAA", by="U1", digest="d1", request_id="0", facts=now),
         lambda: store.approve("AAAAAA", request_id="1", **saying),
@@ -335,9 +332,6 @@ def test_no_script_changes_what_a_newer_bot_wrote(
         lambda: store.waiting("AAAAAA", "BBBBBB"),
         lambda: store.finish("AAAAAA", "bot-1", 1, outcome),
         lambda: store.release("AAAAAA", "bot-1", 1),
-        lambda: outbox.claim("AAAAAA", "bot-1", 30),
-        lambda: outbox.delivered("AAAAAA", "bot-1", 1, None),
-        lambda: outbox.release("AAAAAA", "bot-1", 1),
     ]
     for call in calls:
         with pytest.raises(Unreadable):

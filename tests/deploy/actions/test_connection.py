@@ -5,11 +5,15 @@ import selectors
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from deploy.actions.connection import connect, redis_errors
+from bot.sandbox.valkey import Valkey
+from deploy.actions.connection import Script, connect, redis_errors
 from deploy.errors import Unavailable
+from tests.support.redis_servers import started
 
 
 class Deaf:
@@ -88,3 +92,25 @@ def test_of_what_a_redis_was_sent_that_hung_up_nothing_is_claimed() -> None:
             look(f"redis://127.0.0.1:{listening.getsockname()[1]}")
     assert "not known" in caught.value.meaning
     assert not caught.value.untouched
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Valkey]:
+    yield from started("valkey", tmp_path)
+
+
+def test_a_script_runs_though_the_server_forgets_it_as_soon_as_it_was_loaded(
+    server: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = connect(server.url)
+    load = client.script_load
+
+    def forgotten(text: str) -> Any:
+        digest = load(text)
+        client.script_flush()
+        return digest
+
+    monkeypatch.setattr(client, "script_load", forgotten)
+    increase = Script(client, "return redis.call('INCRBY', KEYS[1], ARGV[1])")
+    assert increase(keys=["a"], args=[2]) == 2
+    assert increase(keys=["a"], args=[3]) == 5

@@ -10,9 +10,10 @@ from deploy.actions.action import Outcome, State
 from deploy.actions.audit import AuditLog
 from deploy.actions.audit_pump import AuditPump
 from deploy.actions.connection import connect
-from deploy.actions.outbox import Outbox
 from deploy.actions.store import ActionStore
-from tests.support.actions import CODEC, ask, by_approvers, confirm, deny
+from deploy.actions.windows import Window, Windows
+from handlers.messages.store import MessageStore
+from tests.support.actions import CODEC, REF, ask, by_approvers, confirm, deny
 from tests.support.redis_servers import started
 
 
@@ -51,20 +52,22 @@ def empty(server: Valkey) -> None:
 
 def test_who_looks_for_an_action_that_is_just_being_made_does_not_lose_it(server: Valkey) -> None:
     client = connect(server.url)
-    store, outbox = ActionStore(client, CODEC), Outbox(client, CODEC)
+    store, messages = ActionStore(client, CODEC), MessageStore(client, "bot-2")
     audit = AuditPump(client, CODEC, AuditLog(client))
 
     def another_bot_looks() -> None:
-        for action_id in store.due():
-            assert store.get(action_id) is None
-            store.drop_due(action_id)
-        for action_id in outbox.owed():
-            outbox.claim(action_id, "bot-2", 30)
+        for due in store.due():
+            assert store.get(due.id) is None
+            store.drop_due(due)
+        for name in messages.due(50).members:
+            record = messages.take(*name)
+            assert record is not None
+            messages.drop(record)
         audit.pump()
 
     ask(ActionStore(Meanwhile(server.url, "made_by", another_bot_looks), CODEC))
-    assert store.due() == ["AAAAAA"]
-    assert outbox.owed() == ["AAAAAA"]
+    assert [due.id for due in store.due()] == ["AAAAAA"]
+    assert messages.due(50).members == (("action", "AAAAAA"),)
     assert audit.pump() == 1
     assert [action.state for action in store.open()] == [State.PENDING]
 
@@ -72,11 +75,44 @@ def test_who_looks_for_an_action_that_is_just_being_made_does_not_lose_it(server
 def test_what_was_changed_since_somebody_found_nothing_is_not_dropped(server: Valkey) -> None:
     store = ActionStore(connect(server.url), CODEC)
     connect(server.url).zadd("gateway-bot:{due}", {"AAAAAA": 0})
-    assert store.due() == ["AAAAAA"]
+    (due,) = store.due()
     assert store.get("AAAAAA") is None
     ask(store)
-    store.drop_due("AAAAAA")
-    assert store.due() == ["AAAAAA"]
+    store.drop_due(due)
+    assert [each.id for each in store.due()] == ["AAAAAA"]
+
+
+def test_what_was_approved_and_taken_anew_meanwhile_is_not_put_off(server: Valkey) -> None:
+    store = ActionStore(connect(server.url), CODEC)
+    pending = ask(store)
+    (due,) = store.due()
+    confirm(store)
+    (again,) = store.due()
+    store.put_off(due, [pending.expires_at])
+    store.drop_due(due)
+    index = connect(server.url).zscore("gateway-bot:{due}", "AAAAAA")
+    assert f"{index:.0f}" == again.score
+
+
+@pytest.mark.parametrize("way", ["confirmed", "cancelled"])
+def test_what_was_decided_by_a_bot_that_died_before_it_made_it_due_is_due_at_the_next_sweep(
+    server: Valkey, way: str
+) -> None:
+    store, client = ActionStore(connect(server.url), CODEC), connect(server.url)
+    for name in ("AAAAAA", "BBBBBB"):
+        pending = ask(store, name)
+    if way == "confirmed":
+        confirm(store)
+    else:
+        store.cancel("AAAAAA", by="U1", digest="d1", request_id="1")
+    for due in store.due():
+        store.put_off(due, [pending.expires_at])
+    assert store.due() == []
+    assert set(store.versions()) == {"AAAAAA", "BBBBBB"}
+    assert [due.id for due in store.due()] == ["AAAAAA"]
+    assert client.zscore("gateway-bot:{due}", "BBBBBB") == pytest.approx(
+        pending.expires_at * 1000, abs=2
+    )
 
 
 def ended(store: ActionStore, way: str) -> State:
@@ -122,43 +158,22 @@ def test_a_redis_wiped_while_the_trail_is_written_leaves_no_half_of_an_action(
     assert (gone.result, gone.action) == ("gone", None)
 
 
-def test_what_is_shown_by_a_bot_whose_turn_was_over_is_shown_anew(server: Valkey) -> None:
-    client = connect(server.url)
-    store, outbox = ActionStore(client, CODEC), Outbox(client, CODEC)
-    place = {"channel": "C1", "ts": "1.0"}
-    ask(store)
-    late = outbox.claim("AAAAAA", "bot-1", 0)
-    assert late is not None
-    store.cancel("AAAAAA", by="U1", digest="d1", request_id="1")
-    newest = outbox.claim("AAAAAA", "bot-2", 30)
-    assert newest is not None
-    outbox.delivered("AAAAAA", "bot-2", newest.version, place)
-    assert outbox.claim("AAAAAA", "bot-3", 30) is None, "the newest is shown, nothing is owed"
-    outbox.delivered("AAAAAA", "bot-1", late.version, place)
-    assert outbox.owed() == ["AAAAAA"]
-    once_more = outbox.claim("AAAAAA", "bot-2", 30)
-    assert once_more is not None
-    assert once_more.action.state is State.CANCELLED
-    outbox.delivered("AAAAAA", "bot-2", once_more.version, place)
-    assert outbox.claim("AAAAAA", "bot-2", 30) is None
+def test_a_window_that_is_opened_anew_while_its_end_is_reported_is_not_forgotten(
+    server: Valkey,
+) -> None:
+    def windows_of(client: Any) -> Windows:
+        return Windows(client, AuditLog(client), lambda key: True)
 
+    def opened(request_id: str) -> Window:
+        return windows.open(
+            REF, "U1", by="U2", reason="link", seconds=600, channel="C1", request_id=request_id
+        )
 
-def test_a_late_sender_makes_owed_what_is_being_sent_at_that_moment(server: Valkey) -> None:
-    client = connect(server.url)
-    store, outbox = ActionStore(client, CODEC), Outbox(client, CODEC)
-    place = {"channel": "C1", "ts": "1.0"}
-    ask(store)
-    late = outbox.claim("AAAAAA", "bot-1", 0)
-    assert late is not None
-    store.cancel("AAAAAA", by="U1", digest="d1", request_id="1")
-    newest = outbox.claim("AAAAAA", "bot-2", 30)
-    assert newest is not None
-    outbox.delivered("AAAAAA", "bot-1", late.version, place)
-    outbox.delivered("AAAAAA", "bot-2", newest.version, place)
-    assert outbox.claim("AAAAAA", "bot-2", 30) is not None
-
-
-def test_who_sent_of_an_action_that_is_gone_leaves_nothing_of_it(server: Valkey) -> None:
-    client = connect(server.url)
-    Outbox(client, CODEC).delivered("AAAAAA", "bot-1", 1, {"channel": "C1", "ts": "1.0"})
-    assert list(client.scan_iter("*{a:AAAAAA}*")) == []
+    windows = windows_of(connect(server.url))
+    first = opened("r1")
+    windows.close(first.key, by="U4")
+    (over,) = windows.ended()
+    again: list[Window] = []
+    late = Meanwhile(server.url, "'ZREM'", lambda: again.append(opened("r2")))
+    windows_of(late).reported(over)
+    assert windows.versions()[again[0].key] == 1

@@ -1,8 +1,8 @@
 """Somebody stops an action: what the store says to it, and what becomes of the run."""
 
+import socket
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,53 +12,21 @@ from bot.sandbox.valkey import Valkey
 from deploy.actions.action import Action, Outcome, State
 from deploy.actions.connection import connect
 from deploy.actions.executor import Run
-from deploy.actions.fencing import Fences, lease_name
+from deploy.actions.fencing import FenceLost, Fences, held_of, lease_name
 from deploy.actions.leases import GatewayLeases
-from deploy.actions.runner import Runner
 from deploy.actions.store import ActionStore
 from deploy.deadline import Deadline
 from deploy.kube.cluster import Cluster
 from deploy.kube.cluster import connect as connect_cluster
+from deploy.kube.connection import Timeouts
 from deploy.retry import RunLost
-from tests.deploy.actions.test_runner import Work, ask, ended, runner
-from tests.support.actions import CODEC, REF, confirm
-from tests.support.redis_servers import started
+from tests.support.actions import REF, confirm
+from tests.support.runners import Work, ask, ended, runner, runner_of
 from tests.support.running_cluster import RunningCluster
 from tests.support.waiting import until
 
 BEHIND_SECONDS = 5.0
 """Whoever waits behind a stopped action begins within this time."""
-
-
-@pytest.fixture(scope="module")
-def west(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    directory = tmp_path_factory.mktemp("west")
-    with RunningCluster(directory, namespaces=("dev",), with_kubelet=False) as running:
-        found = connect_cluster("west", kubeconfig=running.kubeconfig())
-        yield found
-        found.close()
-
-
-@pytest.fixture
-def fences(west: Cluster) -> Fences:
-    """As on a new cluster."""
-    west.delete("Lease", REF.namespace, lease_name(REF))
-    return Fences({"west": west})
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Valkey]:
-    yield from started("valkey", tmp_path / "redis")
-
-
-@pytest.fixture
-def client(server: Valkey) -> Any:
-    return connect(server.url)
-
-
-@pytest.fixture
-def store(client: Any) -> ActionStore:
-    return ActionStore(client, CODEC)
 
 
 def stop(store: ActionStore, name: str = "AAAAAA", request_id: str = "stop") -> str:
@@ -203,7 +171,39 @@ def test_what_a_dead_bot_was_told_to_stop_is_ended_by_the_next_without_a_write(
     action = ended(store, "AAAAAA")
     one.stop(Deadline.after(5))
     assert (action.state, action.attempts, work.ran) == (State.STOPPED, 2, [])
-    assert west.get("Lease", REF.namespace, lease_name(REF)) is None
+    lease = west.get("Lease", REF.namespace, lease_name(REF))
+    assert lease is not None
+    assert held_of(lease).holder == ""
+
+
+def test_what_a_bot_was_told_to_stop_ends_only_when_its_hold_guards_no_write(
+    store: ActionStore, client: Any, fences: Fences
+) -> None:
+    ask(store, "AAAAAA")
+    assert store.claim("AAAAAA", "slow-bot", 1, 0.2) is not None
+    hold = fences.take(REF, "AAAAAA", "slow-bot", 1, 2)
+    stop(store)
+    work = Work()
+    one = runner(client, fences, work)
+    action = ended(store, "AAAAAA")
+    with pytest.raises(FenceLost):
+        hold.guard()
+    one.stop(Deadline.after(5))
+    assert (action.state, work.ran) == (State.STOPPED, [])
+
+
+def test_a_stopped_action_ends_though_its_cluster_does_not_answer(
+    store: ActionStore, client: Any, tmp_path: Path
+) -> None:
+    ask(store, "AAAAAA")
+    assert store.claim("AAAAAA", "dead-bot", 1, 0.2) is not None
+    stop(store)
+    with RunningCluster(tmp_path, namespaces=("dev",), with_kubelet=False) as running:
+        gone = connect_cluster("west", kubeconfig=running.kubeconfig())
+    one = runner(client, Fences({"west": gone}), Work(), patience=1.0)
+    assert ended(store, "AAAAAA").state is State.STOPPED
+    one.stop(Deadline.after(5))
+    gone.close()
 
 
 def test_a_run_that_waits_for_the_lease_object_is_stopped_too(
@@ -246,6 +246,42 @@ def test_a_redis_that_is_away_as_the_run_ends_delays_the_end_only(
     one.stop(Deadline.after(5))
 
 
+def test_a_write_that_got_no_answer_is_named_as_one_that_may_still_take_effect(
+    store: ActionStore, client: Any, fences: Fences, tmp_path: Path
+) -> None:
+    silent = socket.create_server(("127.0.0.1", 0))
+    path = tmp_path / "kubeconfig"
+    path.write_text(
+        "{current-context: west, clusters: [{name: c, cluster: {server: 'http://127.0.0.1:"
+        f"{silent.getsockname()[1]}'" + "}}], users: [{name: u, user: {token: t}}],"
+        "contexts: [{name: west, context: {cluster: c, user: u}}]}"
+    )
+    gone = connect_cluster("west", kubeconfig=path, timeouts=Timeouts(2, 0.2, 5))
+
+    class Writes(Work):
+        def execute(self, action: Action, run: Run) -> Outcome:
+            def check() -> None:
+                run.guard()
+                stop(store)
+
+            metadata = {"name": "settings", "namespace": "dev"}
+            gone.guarded(check, run.unconfirmed).apply({"kind": "ConfigMap", "metadata": metadata})
+            return Outcome(State.SUCCEEDED, "written")
+
+    one = runner(client, fences, Writes())
+    ask(store, "AAAAAA")
+    action = ended(store, "AAAAAA")
+    one.stop(Deadline.after(5))
+    gone.close()
+    silent.close()
+    assert action.outcome == Outcome(
+        State.STOPPED,
+        "stopped",
+        "The cluster did not confirm the last write of ConfigMap settings: it may still take "
+        "effect within a minute.",
+    )
+
+
 def test_a_report_that_fails_leaves_no_action_without_an_end(
     store: ActionStore, client: Any, fences: Fences
 ) -> None:
@@ -253,7 +289,7 @@ def test_a_report_that_fails_leaves_no_action_without_an_end(
         raise RuntimeError("secret text")
 
     work = Waits()
-    one = Runner(
+    one = runner_of(
         store, GatewayLeases(client), fences, {"deploy": work}, owner="bot-1", report=broken,
         poll_seconds=0.05,
     )  # fmt: skip

@@ -10,7 +10,6 @@ from deploy.actions import scripts
 from deploy.actions.action import EDGES, Outcome, State, action_id
 from deploy.actions.connection import connect, describe
 from deploy.actions.leases import GatewayLeases
-from deploy.actions.outbox import Outbox
 from deploy.actions.store import ActionStore
 from deploy.errors import Conflict, Unavailable
 from deploy.plans.requests import ScaleRequest
@@ -149,25 +148,15 @@ def test_a_gateway_is_leased_to_one_action_and_the_fence_rises(server: Valkey) -
     assert leases.acquire(REF, "BBBBBB", "bot-2", 30, above=9).fence == 10
 
 
-def test_every_change_is_owed_until_it_is_delivered_and_the_newest_wins(
-    store: ActionStore, server: Valkey
-) -> None:
-    outbox = Outbox(connect(server.url), CODEC)
+def test_each_change_marks_the_message_of_its_action(store: ActionStore, server: Valkey) -> None:
+    client = connect(server.url)
+    index = "gateway-bot:{messages}:owed"
     ask(store)
-    assert outbox.owed() == ["AAAAAA"]
-    delivery = outbox.claim("AAAAAA", "bot-1", 30)
-    assert delivery is not None
-    assert [event.name for event in delivery.events] == ["pending"]
-    assert outbox.claim("AAAAAA", "bot-2", 30) is None
+    assert client.zrange(index, 0, -1) == ["action:AAAAAA"]
+    client.delete(index)
     confirm(store)
-    outbox.delivered("AAAAAA", "bot-1", delivery.version, {"channel": "C1", "ts": "1.0"}, noted=1)
-    newer = outbox.claim("AAAAAA", "bot-2", 30)
-    assert newer is not None
-    assert newer.action.state is State.APPROVED
-    assert newer.action.message == {"channel": "C1", "ts": "1.0"}
-    assert [event.name for event in newer.events] == ["approved"], "told events are told once"
-    outbox.delivered("AAAAAA", "bot-2", newer.version, newer.action.message, noted=2)
-    assert outbox.claim("AAAAAA", "bot-1", 30) is None
+    assert client.zrange(index, 0, -1) == ["action:AAAAAA"]
+    assert store.versions() == {"AAAAAA": 2}
 
 
 @pytest.mark.parametrize("lost", [1, 2])

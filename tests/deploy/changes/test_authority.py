@@ -12,7 +12,6 @@ import pytest
 from bot.sandbox.valkey import Valkey
 from deploy.access import Approval, Environment, Freeze, Ground, Right, Standing, Verdict
 from deploy.actions.action import Action, State
-from deploy.actions.audit import AuditLog
 from deploy.actions.connection import connect
 from deploy.actions.windows import Windows
 from deploy.changes.authority import Authority
@@ -24,6 +23,7 @@ from deploy.policy import People as Approvers
 from deploy.policy import Policy, Requirement
 from tests.support.authority import NOW, People, authority
 from tests.support.redis_servers import started
+from tests.support.windows import windows_of
 
 PROD, DEV = GatewayRef("west", "prod", "edge-1"), GatewayRef("west", "dev", "edge-1")
 NOTHING: Any = None
@@ -46,7 +46,7 @@ def windows(tmp_path: Path) -> Iterator[Windows]:
     for server in started("valkey", tmp_path / "redis"):
         assert isinstance(server, Valkey)
         client = connect(server.url)
-        yield Windows(client, AuditLog(client))
+        yield windows_of(client)
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_a_window_counts_while_it_is_open_for_its_person_and_for_nobody_else(
     windows: Windows, people: People
 ) -> None:
     made = over(people, windows)
-    window = windows.open(PROD, "U1", by="U2", reason="x", seconds=60, request_id="r")
+    window = windows.open(PROD, "U1", by="U2", reason="x", seconds=60, channel="C1", request_id="r")
     assert made.counts(window)
     assert [each.key for each in made.windows_for("U1")] == [window.key]
     assert made.windows_for("U3") == ()
@@ -96,7 +96,7 @@ def test_a_window_counts_no_longer_than_whoever_opened_it_is_an_approver(
     windows: Windows, people: People, change: Callable[[People], None]
 ) -> None:
     made = over(people, windows)
-    window = windows.open(PROD, "U1", by="U2", reason="x", seconds=60, request_id="r")
+    window = windows.open(PROD, "U1", by="U2", reason="x", seconds=60, channel="C1", request_id="r")
     assert made.counts(window)
     change(people)
     assert not made.counts(window)
@@ -106,9 +106,20 @@ def test_a_window_counts_no_longer_than_whoever_opened_it_is_an_approver(
 def test_a_window_counts_no_longer_where_two_approvals_are_needed_by_now(
     windows: Windows, people: People
 ) -> None:
-    window = windows.open(PROD, "U1", by="U2", reason="x", seconds=60, request_id="r")
+    window = windows.open(PROD, "U1", by="U2", reason="x", seconds=60, channel="C1", request_id="r")
     two = dataclasses.replace(PRODUCTION, approval=Approval(APPROVERS, quorum=2))
     assert not over(people, windows, two).counts(window)
+
+
+def test_a_window_counts_no_longer_where_whoever_opened_it_is_its_own_person_by_now(
+    windows: Windows, people: People
+) -> None:
+    window = windows.open(PROD, "U1", by="U2", reason="x", seconds=60, channel="C1", request_id="r")
+    same = {"U1": "ana", "U2": "ana"}
+    learned = authority(PRODUCTION, people=people, windows=windows, identities=same)
+    assert over(people, windows).counts(window)
+    assert not learned.counts(window)
+    assert learned.windows_for("U1") == ()
 
 
 def test_while_nobody_says_who_somebody_is_they_may_do_nothing(people: People) -> None:
@@ -121,7 +132,7 @@ def test_while_nobody_says_who_somebody_is_they_may_do_nothing(people: People) -
     with pytest.raises(Unavailable):
         made.may(Right.SEE, "U0GUS")
     with pytest.raises(Unavailable):
-        made.check_standing(Right.CONFIRM, "U1", action(Policy()))
+        made.check_act(Right.CONFIRM, "U1", action(Policy()))
     with pytest.raises(Unavailable):
         made.check_request(DEV, "U1", "C1")
 
@@ -144,7 +155,7 @@ def test_an_outsider_in_the_group_of_approvers_is_nobody_and_is_told_what_they_a
         assert refused.value.verdict == Verdict(False, reason)
         assert (user in refused.value.remedy) is (reason is not Ground.FOREIGN)
     with pytest.raises(NotAllowed, match=said):
-        made.check_standing(Right.DECIDE, user, action(NEEDED))
+        made.check_act(Right.DECIDE, user, action(NEEDED))
 
 
 def test_a_guest_whom_the_settings_name_may_do_what_that_gives_there_and_nothing_else(
@@ -177,9 +188,7 @@ def test_a_refusal_says_what_is_refused_and_who_may(people: People) -> None:
         made.check(Right.OPEN_WINDOW, "U3", DEVELOPMENT)
 
 
-def test_an_action_is_decided_on_by_who_may_and_other_reasons_are_left_to_the_store(
-    people: People,
-) -> None:
+def test_an_action_is_decided_on_by_who_may_and_by_nobody_else(people: People) -> None:
     made = over(people)
     own, waiting = action(Policy()), action(NEEDED)
     for right, user, about, allowed in (
@@ -196,7 +205,11 @@ def test_an_action_is_decided_on_by_who_may_and_other_reasons_are_left_to_the_st
         (Right.STOP, "U3", own, False),
     ):
         assert made.may_act(right, user, about).allowed is allowed
-        made.check_standing(right, user, about)
+        if allowed:
+            made.check_act(right, user, about)
+            continue
+        with pytest.raises(NotAllowed):
+            made.check_act(right, user, about)
     assert made.may_act(Right.DECIDE, "U11", waiting).reason is Ground.OWN_REQUEST
 
 

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from bot.sandbox.valkey import Valkey
-from deploy.access import Approval, Environment, Freeze
+from deploy.access import Approval, Environment, Freeze, Ground
 from deploy.actions.action import Action, Outcome, State
 from deploy.actions.connection import connect
 from deploy.actions.decision import Choice
 from deploy.changes.decide import Ending
+from deploy.changes.refusal import NotAllowed
 from deploy.errors import InvalidInput, Refused, Unavailable
 from deploy.gateway import GatewayRef
 from deploy.plans.requests import ScaleRequest
@@ -23,6 +24,7 @@ from tests.support.changes import DEVELOPMENT, PROD, PRODUCTION, Changes, Groups
 from tests.support.redis_servers import started
 
 STAGING = Environment("staging", namespaces=("stage",), approval=Approval(People(groups=("S2",))))
+AUTOMATIC = dataclasses.replace(PRODUCTION, standing="Ben")
 BOTH = {"governing": governed_by("staging")}
 
 
@@ -61,8 +63,8 @@ def both(made: Made, production: Environment = PRODUCTION) -> Changes:
 def test_the_requester_confirms_what_is_theirs_and_nobody_else_does(made: Made) -> None:
     changes = made()
     action = changes.asked()
-    assert changes.agree(action, "U2").result == "not-requester"
-    assert changes.deny(action, "U2").result == "not-requester"
+    assert changes.refused(changes.agree, action, "U2") is Ground.NOT_OWN
+    assert changes.refused(changes.deny, action, "U2") is Ground.REQUESTER_DECIDES
     assert changes.agree(action, "U1", digest="d2").result == "stale"
     assert changes.agree(action, "U1").result == "done"
     assert changes.agree(action, "U1").result == "replayed"
@@ -74,10 +76,9 @@ def test_the_requester_confirms_what_is_theirs_and_nobody_else_does(made: Made) 
 def test_approvers_decide_on_what_is_theirs_and_its_requester_does_not(made: Made) -> None:
     changes = made()
     action = changes.asked(ref=PROD, requester="U2")
-    assert changes.agree(action, "U2").result == "self"
-    assert changes.deny(action, "U2").result == "self"
-    assert changes.agree(action, "U9").result == "not-approver"
-    assert changes.deny(action, "U9").result == "not-approver"
+    for choice in (changes.agree, changes.deny):
+        assert changes.refused(choice, action, "U2") is Ground.OWN_REQUEST
+        assert changes.refused(choice, action, "U9") is Ground.NOT_NAMED
     assert changes.agree(action, "U3", digest="d2").result == "stale"
     assert changes.agree(action, "U3").result == "done"
     assert changes.now_of(action).votes[0].serves == frozenset({"production"})
@@ -141,7 +142,7 @@ def test_who_came_to_the_approvers_meanwhile_has_not_been_asked(made: Made) -> N
     named = dataclasses.replace(PRODUCTION, approval=Approval(People(users=("U2",))))
     action = made(named).asked(ref=PROD)
     today = made(dataclasses.replace(named, approval=Approval(People(users=("U2", "U6")))))
-    assert today.agree(action, "U6").result == "not-approver"
+    assert today.refused(today.agree, action, "U6") is Ground.NOT_NAMED
     assert today.agree(action, "U2").result == "done"
 
 
@@ -193,8 +194,8 @@ def test_what_has_grown_may_still_be_denied_and_taken_back(made: Made) -> None:
 
 
 def test_nobody_says_yes_in_a_freeze_but_no_is_always_heard(made: Made) -> None:
-    now = datetime.datetime.now(datetime.UTC)
-    freeze = Freeze("Year end", now, now + datetime.timedelta(days=1))
+    now, day = datetime.datetime.now(datetime.UTC), datetime.timedelta(days=1)
+    freeze = Freeze("Year end", now - day, now + day)
     frozen = dataclasses.replace(PRODUCTION, freezes=(freeze,))
     first, second = made().asked(ref=PROD), made().asked("r2", ref=PROD, requester="U4")
     through = made(frozen).asked("r3", ref=PROD, requester="U5", break_glass="it is down")
@@ -209,7 +210,9 @@ def test_nobody_says_yes_in_a_freeze_but_no_is_always_heard(made: Made) -> None:
 
 def test_a_window_that_closed_ends_what_rests_on_it(made: Made) -> None:
     changes = made()
-    window = changes.windows.open(PROD, "U1", by="U2", reason="x", seconds=60, request_id="w")
+    window = changes.windows.open(
+        PROD, "U1", by="U2", reason="x", seconds=60, channel="C1", request_id="w"
+    )
     first = changes.asked(ref=PROD)
     changes.plans = lambda request, new_id: plan_of(PROD, "d2")
     second = changes.asked("r2", ref=PROD, request=ScaleRequest(PROD, 3))
@@ -223,7 +226,7 @@ def test_a_window_that_closed_ends_what_rests_on_it(made: Made) -> None:
 def test_the_requester_takes_back_what_has_not_begun_and_nobody_else_does(made: Made) -> None:
     changes = made()
     action = changes.asked(ref=PROD)
-    assert changes.cancel(action, "U2").result == "not-requester"
+    assert changes.refused(changes.cancel, action, "U2") is Ground.NOT_OWN
     assert changes.cancel(action, "U1", digest="d2").result == "stale"
     assert changes.agree(action, "U2").result == "done"
     assert changes.cancel(action, "U1").result == "done"
@@ -234,7 +237,7 @@ def test_two_identities_are_one_person_also_where_that_is_learned_meanwhile(made
     groups = Groups(S1=("U1", "U2", "U3", "U11"))
     changes = made(quorum(2), groups=groups, people={"U1": "ana", "U11": "ana"})
     action = changes.asked(ref=PROD)
-    assert changes.agree(action, "U11").result == "self"
+    assert changes.refused(changes.agree, action, "U11") is Ground.OWN_REQUEST
     assert changes.agree(action, "U2").result == "counted"
     learned = made(quorum(2), groups=groups, people={"U2": "ben", "U3": "ben"})
     assert learned.agree(action, "U3").result == "voted"
@@ -261,11 +264,54 @@ def test_what_is_gone_or_too_late_is_said_to_be(made: Made) -> None:
 
 
 def test_what_the_settings_approve_beforehand_is_confirmed_once(made: Made) -> None:
-    changes = made()
+    changes = made(AUTOMATIC)
     action = changes.asked(ref=PROD, automatic=True, standing="Ben")
     assert changes.decider.standing(action).result == "done"
     assert changes.decider.standing(action).result == "replayed"
     assert changes.now_of(action).policy.standing == "Ben"
+
+
+def test_what_the_settings_no_longer_approve_is_superseded_and_never_confirmed(made: Made) -> None:
+    action = made(AUTOMATIC).asked(ref=PROD, automatic=True, standing="Ben")
+    today = made()
+    assert today.decider.standing(action).result == "grown"
+    superseded = today.now_of(action)
+    assert (superseded.state, today.renewed) == (State.SUPERSEDED, [])
+    assert superseded.outcome is not None
+    assert "no longer approve automatic rotation" in superseded.outcome.happened
+
+
+def test_a_requester_who_may_no_longer_ask_confirms_nothing_and_still_takes_it_back(
+    made: Made,
+) -> None:
+    action = made().asked()
+    asking = dataclasses.replace(DEVELOPMENT, requesters=People(users=("U5",)))
+    today = made(PRODUCTION, asking)
+    assert today.refused(today.agree, action, "U1") is Ground.NOT_NAMED
+    with pytest.raises(NotAllowed, match="You may no longer request changes in development"):
+        today.agree(action, "U1")
+    with pytest.raises(NotAllowed):
+        today.decider.would("confirm", action, "U1")
+    assert today.cancel(action, "U1").result == "done"
+
+
+def test_a_requester_who_may_no_longer_ask_confirms_nothing_within_an_approval_window(
+    made: Made,
+) -> None:
+    changes = made()
+    changes.windows.open(PROD, "U1", by="U2", reason="x", seconds=60, channel="C1", request_id="w")
+    action = changes.asked(ref=PROD)
+    assert action.policy.by == "requester"
+    today = made(dataclasses.replace(PRODUCTION, requesters=People(users=("U5",))))
+    assert today.refused(today.agree, action, "U1") is Ground.NOT_NAMED
+
+
+def test_what_is_decided_is_said_to_be_to_whoever_comes_too_late(made: Made) -> None:
+    changes = made()
+    action = changes.asked(ref=PROD)
+    assert changes.agree(action, "U2").result == "done"
+    for choice in (changes.agree, changes.deny):
+        assert choice(action, "U9").result == "already"
 
 
 VERDICTS: tuple[Choice, ...] = ("confirm", "approve", "deny", "cancel")
@@ -285,18 +331,22 @@ def test_asking_what_would_come_of_a_decision_changes_nothing(
         approve(changes.store, "U3")
     client = connect(server.url)
     before = contents(client)
-    said = {
-        (verdict, user): changes.decider.would(verdict, action, user)
-        for verdict, user in itertools.product(VERDICTS, ("U1", "U2", "U3", "U9"))
-    }
+
+    def would(verdict: Choice, user: str) -> str:
+        try:
+            return changes.decider.would(verdict, action, user)
+        except NotAllowed as refused:
+            return refused.verdict.reason.value
+
+    said = {each: would(*each) for each in itertools.product(VERDICTS, ("U1", "U2", "U3", "U9"))}
     assert contents(client) == before
     if ttl == 0:
-        assert set(said.values()) == {"expired"}
+        assert "done" not in said.values()
+        assert said["cancel", "U2"] == "expired"
     elif policy is None:
         assert said["confirm", "U2"] == said["cancel", "U2"] == "done"
-        assert (
-            said["confirm", "U1"] == said["approve", "U3"] == said["deny", "U3"] == "not-requester"
-        )
+        assert said["confirm", "U1"] == "not own"
+        assert said["approve", "U3"] == said["deny", "U3"] == "requester decides"
     elif policy.windows:
         assert said["confirm", "U2"] == "window-closed"
         assert said["cancel", "U2"] == "done"
@@ -304,8 +354,8 @@ def test_asking_what_would_come_of_a_decision_changes_nothing(
         approved = policy == by_approvers(2)
         assert said["approve", "U3"] == ("voted" if approved else "done")
         assert said["deny", "U3"] == "done", "who approved may still deny"
-        assert said["approve", "U2"] == "self"
-        assert said["approve", "U9"] == "not-approver"
+        assert said["approve", "U2"] == "own request"
+        assert said["approve", "U9"] == "not named"
         assert said["confirm", "U2"] == "not-approver"
     assert changes.decider.would("cancel", action, "U2", "d2") in ("stale", "expired")
 

@@ -12,16 +12,18 @@ from bot.sandbox.valkey import Valkey
 from deploy.access import Approval, Environment, Freeze
 from deploy.actions.action import Action, Outcome, State, Step, Vote
 from deploy.actions.connection import connect
-from deploy.actions.executor import Run
+from deploy.actions.executor import Outgrown, Run
 from deploy.changes.decide import Authorized
 from deploy.errors import Refused, Unavailable
 from deploy.gateway import GatewayRef
+from deploy.kube.unconfirmed import Unconfirmed
 from deploy.plans.requests import KeyRequest
 from deploy.policy import People, Policy, Requirement
 from tests.support.actions import APPROVERS, REF, by_approvers, plan_of
 from tests.support.changes import DEVELOPMENT, PROD, PRODUCTION, Changes, Groups, governed_by
 from tests.support.redis_servers import started
 
+AUTOMATIC = dataclasses.replace(PRODUCTION, standing="Ben")
 NOW = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.UTC)
 FREEZE = Freeze("Year end", NOW, NOW + datetime.timedelta(days=1))
 FROZEN = dataclasses.replace(PRODUCTION, freezes=(FREEZE,))
@@ -79,6 +81,7 @@ class Trying:
     """A run of which nothing is wanted."""
 
     lost = threading.Event()
+    unconfirmed = Unconfirmed()
 
     def guard(self) -> None: ...
 
@@ -96,7 +99,9 @@ VOTE = Vote("U2", "U2", "approve", 1.0, "d1", serves=frozenset({"production"}))
 
 def test_a_window_lets_its_person_confirm_on_its_gateway_and_nobody_else(made: Made) -> None:
     changes = made()
-    window = changes.windows.open(PROD, "U1", by="U2", reason="x", seconds=60, request_id="r")
+    window = changes.windows.open(
+        PROD, "U1", by="U2", reason="x", seconds=60, channel="C1", request_id="r"
+    )
     inside = policy(changes, PROD)
     assert inside == by_approvers(window=window.key)
     assert changes.policies.windows_open(inside)
@@ -111,13 +116,15 @@ def test_a_window_lets_its_person_confirm_on_its_gateway_and_nobody_else(made: M
 @pytest.mark.parametrize("kind", ["delete", "regenerate-key"])
 def test_a_window_covers_nothing_that_cannot_be_taken_back(made: Made, kind: str) -> None:
     changes = made()
-    changes.windows.open(PROD, "U1", by="U2", reason="x", seconds=60, request_id="r")
+    changes.windows.open(PROD, "U1", by="U2", reason="x", seconds=60, channel="C1", request_id="r")
     assert policy(changes, PROD, kind=kind) == by_approvers()
 
 
 def test_a_window_of_who_left_the_approvers_is_worth_nothing(made: Made) -> None:
     changes = made()
-    window = changes.windows.open(PROD, "U1", by="U2", reason="x", seconds=60, request_id="r")
+    window = changes.windows.open(
+        PROD, "U1", by="U2", reason="x", seconds=60, channel="C1", request_id="r"
+    )
     changes.groups.members["S1"] = ("U3",)
     assert policy(changes, PROD).by == "approvers"
     assert not changes.policies.windows_open(by_approvers(window=window.key))
@@ -125,7 +132,9 @@ def test_a_window_of_who_left_the_approvers_is_worth_nothing(made: Made) -> None
 
 def test_a_window_speaks_for_no_other_environment_that_a_change_concerns(made: Made) -> None:
     changes = made(PRODUCTION, STAGING, governing=governed_by("staging"))
-    window = changes.windows.open(PROD, "U1", by="U2", reason="x", seconds=60, request_id="r")
+    window = changes.windows.open(
+        PROD, "U1", by="U2", reason="x", seconds=60, channel="C1", request_id="r"
+    )
     found = policy(changes, PROD)
     assert found.requirements == (
         Requirement("production", APPROVERS, 1, window.key),
@@ -136,7 +145,7 @@ def test_a_window_speaks_for_no_other_environment_that_a_change_concerns(made: M
 
 def test_a_freeze_holds_for_a_window_too(made: Made) -> None:
     changes = made(FROZEN, DEVELOPMENT)
-    changes.windows.open(PROD, "U1", by="U2", reason="x", seconds=60, request_id="r")
+    changes.windows.open(PROD, "U1", by="U2", reason="x", seconds=60, channel="C1", request_id="r")
     with pytest.raises(Refused, match="Year end"):
         policy(changes, PROD)
     assert policy(changes, PROD, break_glass="it is down").break_glass == "it is down"
@@ -177,7 +186,8 @@ def test_what_came_to_production_meanwhile_is_put_to_production_before_it_begins
     [
         ("", FROZEN, State.PENDING, True),
         ("", FROZEN, State.APPROVED, True),
-        ("it is down", FROZEN, State.APPROVED, False),
+        ("an earlier one", FROZEN, State.PENDING, True),
+        ("an earlier one", FROZEN, State.APPROVED, True),
         ("", PRODUCTION, State.PENDING, False),
     ],
 )
@@ -210,22 +220,55 @@ def test_a_run_that_only_waited_has_begun_nothing_and_begins_nothing_in_a_freeze
 
 def test_what_nobody_asked_for_is_postponed_by_a_freeze_and_has_not_failed(made: Made) -> None:
     automatic = acted(Policy(standing="Ben"), automatic=True)
-    outcome = carried_out(made(FROZEN, DEVELOPMENT), automatic)
+    frozen = dataclasses.replace(FROZEN, standing="Ben")
+    outcome = carried_out(made(frozen, DEVELOPMENT), automatic)
     assert outcome.state is State.SUPERSEDED
     assert outcome.happened.startswith("Postponed: production is frozen until")
     assert "Nothing was changed." in outcome.meaning
     assert "retried automatically" in outcome.meaning
 
 
-def test_only_the_freeze_of_then_is_the_same_freeze(made: Made) -> None:
-    changes = made(FROZEN, DEVELOPMENT)
-    then = acted(by_approvers(), created_at=(NOW + datetime.timedelta(hours=1)).timestamp())
-    before = acted(by_approvers(), created_at=(NOW - datetime.timedelta(hours=1)).timestamp())
-    changes.now = NOW + datetime.timedelta(hours=2)
-    assert changes.policies.same_freeze(then)
-    assert not changes.policies.same_freeze(before)
-    changes.now = FREEZE.ends
-    assert not changes.policies.same_freeze(then)
+def test_a_reason_overrides_the_freeze_in_which_it_was_given_and_no_later_one(made: Made) -> None:
+    hour = datetime.timedelta(hours=1)
+    later = Freeze("Audit", NOW + 3 * hour, FREEZE.ends + 3 * hour)
+    both = dataclasses.replace(PRODUCTION, freezes=(FREEZE, later))
+    asked = acted(
+        by_approvers(break_glass="it is down"),
+        votes=(VOTE,),
+        created_at=(NOW + hour).timestamp(),
+    )
+    changes = made(both, DEVELOPMENT)
+    changes.now = NOW + 2 * hour
+    assert changes.policies.forbidden(asked) is None
+    assert changes.policies.break_glass(asked) == "it is down"
+    assert changes.policies.break_glass(acted(by_approvers())) == ""
+    assert carried_out(changes, asked).state is State.SUCCEEDED
+    for now in (NOW + 4 * hour, FREEZE.ends + hour):
+        changes.now = now
+        why = changes.policies.forbidden(asked)
+        assert why is not None
+        assert "Audit" in why.happened
+        assert changes.policies.break_glass(asked) == ""
+        with pytest.raises(Refused, match="Audit"):
+            carried_out(changes, asked)
+    changes.now = later.ends
+    assert changes.policies.forbidden(asked) is None
+    assert changes.policies.break_glass(asked) == "", "nothing is overridden where no freeze holds"
+
+
+def test_a_reason_given_in_one_environments_freeze_overrides_no_later_one_of_another(
+    made: Made,
+) -> None:
+    hour = datetime.timedelta(hours=1)
+    later = Freeze("Audit", NOW + 3 * hour, FREEZE.ends)
+    staging = dataclasses.replace(STAGING, freezes=(later,))
+    changes = made(FROZEN, staging, governing=governed_by("staging"))
+    asked = acted(by_approvers(break_glass="x"), created_at=(NOW + hour).timestamp())
+    changes.now = NOW + 4 * hour
+    why = changes.policies.forbidden(asked)
+    assert why is not None
+    assert "staging is frozen" in why.happened
+    assert changes.policies.break_glass(asked) == ""
 
 
 def test_an_approval_in_the_settings_stands_in_for_the_targets_approvers_only(made: Made) -> None:
@@ -235,7 +278,88 @@ def test_an_approval_in_the_settings_stands_in_for_the_targets_approvers_only(ma
     assert [each.environment for each in found.requirements] == ["staging"]
     alone = policy(made(), PROD, kind="rotate", standing="Ben")
     assert (alone.by, alone.requirements) == ("requester", ())
-    assert made().policies.facts(acted(alone, kind="rotate"), "").grown is False
+    still = made(AUTOMATIC)
+    assert still.policies.facts(acted(alone, kind="rotate"), "").grown is False
+    assert still.policies.met(acted(alone, kind="rotate"))
+
+
+@pytest.mark.parametrize("ref", [PROD, REF])
+@pytest.mark.parametrize("frozen", [True, False])
+def test_what_the_settings_approved_once_does_not_begin_where_they_no_longer_do(
+    made: Made, ref: GatewayRef, frozen: bool
+) -> None:
+    production = FROZEN if frozen else PRODUCTION
+    approved = acted(
+        Policy(standing="Ben"), ref=ref, plan=plan_of(ref), kind="rotate", automatic=True
+    )
+    then = made(AUTOMATIC, dataclasses.replace(DEVELOPMENT, standing="Ben"))
+    assert carried_out(then, approved).state is State.SUCCEEDED
+    today = made(production, DEVELOPMENT)
+    assert not today.policies.met(approved)
+    with pytest.raises(Outgrown):
+        today.policies.authorize(approved)
+    outcome = carried_out(today, approved)
+    assert outcome.state is State.SUPERSEDED
+    assert outcome.happened == "The settings no longer approve automatic rotation here."
+    assert "Nothing was changed." in outcome.meaning
+    assert outcome.remedy == "Ask for it with `rotate edge-1`."
+
+
+def test_what_the_settings_approve_needs_nobody_of_those_who_may_ask(made: Made) -> None:
+    asking = dataclasses.replace(DEVELOPMENT, requesters=People(("U5",)), standing="Ben")
+    approved = acted(Policy(standing="Ben"), ref=REF, plan=plan_of(REF), automatic=True)
+    assert made(asking).policies.met(approved)
+
+
+def test_what_nobody_approves_by_now_is_not_begun_for_an_approval_that_is_withdrawn(
+    made: Made,
+) -> None:
+    bare = dataclasses.replace(PRODUCTION, approval=None)
+    approved = acted(Policy(standing="Ben"), kind="rotate", automatic=True)
+    assert made(dataclasses.replace(bare, standing="Ben")).policies.met(approved)
+    assert not made(bare).policies.met(approved)
+    assert carried_out(made(bare), approved).happened.startswith("The settings no longer")
+
+
+def vote_of(user: str, at: float, *environments: str, person: str = "") -> Vote:
+    serves = frozenset(environments or ("production",))
+    return Vote(user, person or user, "approve", at, "d1", serves=serves)
+
+
+@pytest.mark.parametrize(
+    ("people", "lost"),
+    [
+        ({}, ()),
+        ({"U2": "pat", "U3": "pat"}, ("U3",)),
+        ({"U1": "pat", "U3": "pat"}, ("U3",)),
+        ({"U1": "pat", "U2": "pat"}, ("U2",)),
+        ({"U2": "U1"}, ("U2",)),
+    ],
+)
+def test_two_votes_found_to_be_one_persons_are_one_and_one_found_to_be_the_requesters_is_none(
+    made: Made, people: Mapping[str, str], lost: tuple[str, ...]
+) -> None:
+    two = dataclasses.replace(PRODUCTION, approval=Approval(APPROVERS, quorum=2))
+    # Redis keeps votes in no order.
+    votes = (vote_of("U3", 2.0), vote_of("U2", 1.0))
+    approved = acted(by_approvers(2), votes=votes)
+    today = made(two, DEVELOPMENT, people=people)
+    (needed,) = today.policies.facts(approved, "").requirements
+    assert needed.lost == lost
+    assert today.policies.met(approved) is (not lost)
+    assert carried_out(today, approved).state is (State.SUPERSEDED if lost else State.SUCCEEDED)
+
+
+def test_a_vote_for_one_environment_takes_none_from_the_same_person_in_another(
+    made: Made,
+) -> None:
+    staging = dataclasses.replace(STAGING, approval=Approval(People(users=("U5",))))
+    shown = Policy((*by_approvers().requirements, Requirement("staging", People(users=("U5",)))))
+    votes = (vote_of("U5", 1.0, "staging"), vote_of("U2", 2.0))
+    same = made(
+        PRODUCTION, staging, governing=governed_by("staging"), people={"U2": "p", "U5": "p"}
+    )
+    assert same.policies.met(acted(shown, votes=votes))
 
 
 def test_who_is_asked_decides_where_nobody_else_must(made: Made) -> None:
@@ -243,6 +367,19 @@ def test_who_is_asked_decides_where_nobody_else_must(made: Made) -> None:
     asked = policy(made(), REF, asked=people)
     assert asked.requirements == (Requirement("development", people),)
     assert policy(made(), PROD, asked=people) == by_approvers()
+
+
+def test_somebody_who_was_asked_and_is_no_requester_by_now_has_no_vote(made: Made) -> None:
+    def asking(*users: str) -> Changes:
+        return made(dataclasses.replace(DEVELOPMENT, requesters=People(users)))
+
+    shown = policy(asking("U5", "U6"), REF, asked=People(("U5", "U6")))
+    votes = (vote_of("U5", 1.0, "development"),)
+    waiting = acted(shown, ref=REF, plan=plan_of(REF), automatic=True, votes=votes)
+    assert asking("U5", "U6").policies.met(waiting)
+    assert not asking("U6").policies.met(waiting)
+    assert asking("U6").policies.facts(waiting, "U5").serves == ()
+    assert asking("U6").policies.facts(waiting, "U6").serves == ("development",)
 
 
 def test_a_vote_serves_every_environment_of_which_it_is_an_approvers(made: Made) -> None:

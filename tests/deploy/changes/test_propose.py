@@ -117,7 +117,7 @@ def test_what_approvers_decide_on_is_not_asked_for_where_none_of_them_sees_it(
         changes.propose(ref=PROD, seen=False)
     assert "Ask in a channel" in refused.value.remedy
     assert changes.asked(ref=PROD).policy.by == "approvers"
-    changes.windows.open(PROD, "U1", by="U2", reason="x", seconds=60, request_id="w")
+    changes.windows.open(PROD, "U1", by="U2", reason="x", seconds=60, channel="C1", request_id="w")
     assert changes.asked("r2", ref=PROD, seen=False).policy.by == "requester"
     assert changes.asked("r3", seen=False).policy.by == "requester"
 
@@ -130,11 +130,22 @@ def test_a_freeze_is_overridden_only_for_a_reason_and_where_others_see_it(client
         changes.propose()
     with pytest.raises(Refused, match="reported to a channel"):
         changes.propose(break_glass="it is down", seen=False)
-    assert changes.asked(break_glass="it is down").policy.break_glass == "it is down"
+    asked = changes.asked(break_glass="it is down")
+    assert asked.policy.break_glass == "it is down"
+    assert asked.plan.findings == ()
+
+
+def test_a_reason_to_override_a_freeze_is_said_to_be_unused_where_there_is_none(
+    changes: Changes,
+) -> None:
+    action = changes.asked(break_glass="it is down")
+    assert action.policy.break_glass == ""
+    (found,) = action.plan.findings
+    assert found.what == "`--break-glass` is not used: no change freeze is in effect here."
 
 
 def test_what_rests_on_a_window_waits_no_longer_than_the_window_is_open(changes: Changes) -> None:
-    changes.windows.open(PROD, "U1", by="U2", reason="x", seconds=60, request_id="w")
+    changes.windows.open(PROD, "U1", by="U2", reason="x", seconds=60, channel="C1", request_id="w")
     action = changes.asked(ref=PROD)
     assert 1 <= action.expires_at - action.created_at <= 60
     assert changes.asked("r2", ref=PROD, seconds=5).expires_at - action.created_at < 10
@@ -157,7 +168,7 @@ def test_of_open_plans_of_one_person_that_are_the_same_the_newest_stays(changes:
     replaced = changes.now_of(first)
     assert replaced.state is State.SUPERSEDED
     assert replaced.outcome is not None
-    assert replaced.outcome.remedy == f"Decide on {newest.id} instead."
+    assert replaced.outcome.happened == f"Replaced by {newest.id}."
 
 
 def test_what_was_decided_already_is_not_replaced_by_the_same(changes: Changes) -> None:
@@ -175,13 +186,26 @@ def test_a_denial_within_a_day_is_on_the_next_request_for_the_same(
     denied = changes.now_of(first)
     assert denied.decided_at is not None
     again = changes.asked("r2", ref=PROD, requester="U4")
-    assert again.denied == Denial("U2", "not on a Friday", denied.decided_at)
+    wanted = Denial("U2", "not on a Friday", denied.decided_at, "U1", first.id)
+    assert again.denied == wanted
     assert changes.asked("r3", ref=PROD, kind="restart",
                          request=RestartRequest(PROD, "now")).denied is None  # fmt: skip
     assert changes.asked("r4", ref=GatewayRef("west", "prod", "edge-2")).denied is None
     key = f"gateway-bot:{{a:{first.id}}}:act"
     client.hset(key, "decided", int((denied.decided_at - 86_401) * 1000))
     assert changes.asked("r5", ref=PROD, requester="U5").denied is None
+
+
+def test_a_denial_is_no_longer_shown_once_the_same_kind_of_change_was_approved(
+    changes: Changes,
+) -> None:
+    changes.deny(changes.asked(ref=PROD), "U2")
+    other = changes.asked("r2", ref=PROD, requester="U4")
+    assert other.denied is not None
+    assert changes.agree(other, "U2").counted
+    assert changes.asked("r3", ref=PROD).denied is None
+    changes.deny(changes.asked("r4", ref=PROD, requester="U5"), "U3")
+    assert changes.asked("r5", ref=PROD, requester="U6").denied is not None
 
 
 def never() -> None:

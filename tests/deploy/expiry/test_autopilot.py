@@ -11,14 +11,10 @@ import pytest
 
 from bot.sandbox.valkey import Valkey
 from deploy.access import Approval, Environment, Freeze
-from deploy.actions.action import Action, Outcome, State
+from deploy.actions.action import Action, State
 from deploy.actions.audit import AuditLog
-from deploy.actions.connection import connect
 from deploy.errors import Conflict, Unavailable
 from deploy.expiry.automatic import Automatic
-from deploy.expiry.autopilot import Autopilot, RotationStop
-from deploy.expiry.thresholds import DEFAULT
-from deploy.expiry.tracked import ExpiryFacts
 from deploy.expiry.tracker import Tracker
 from deploy.gateway import GatewayRef
 from deploy.plans.plan import OwnershipConflict, Plan
@@ -26,16 +22,14 @@ from deploy.plans.requests import RotateRequest
 from deploy.policy import People
 from deploy.rules.finding import Finding
 from deploy.tokens.rotation import Rotation
-from deploy.tokens.token_plan import TokenPlan
 from tests.support import actions
-from tests.support.changes import Changes
+from tests.support.autopilot_bed import BOT, DEV, AutopilotBed, plan_of
 from tests.support.records import restore
 from tests.support.redis_servers import started
 
 DAY = 86_400.0
-FIRST, SECOND = GatewayRef("west", "dev", "edge-1"), GatewayRef("west", "dev", "edge-2")
-BOT = "U0BOT"
-DEV = Environment("development")
+FIRST = GatewayRef("west", "dev", "edge-1")
+SECOND = GatewayRef("west", "dev", "edge-2")
 
 
 TRIES = f"gateway-bot:{{automatic:{DEV.name}}}"
@@ -46,83 +40,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
     yield from started("valkey", tmp_path_factory.mktemp("redis"))
 
 
-def plan_of(request: RotateRequest, new_id: str) -> Plan:
-    ref = request.ref
-    token = TokenPlan(f"{ref.name}-token-{new_id.lower()}", True, None, "It is due.")
-    return actions.plan_of(ref, f"d-{new_id}", changes=(), token=token)
-
-
-class Bed:
-    """A Redis, and bots that rotate on their own."""
-
-    def __init__(self, server: Valkey) -> None:
-        self.redis = connect(server.url)
-        self.redis.flushall()
-        self.store = Changes(self.redis).store
-        self.audit = AuditLog(self.redis)
-        self.stops: list[RotationStop] = []
-        self.plans: Any = plan_of
-
-    def bot(
-        self,
-        rule: Automatic | None = None,
-        environment: Environment = DEV,
-        name: str = "one",
-        *others: Environment,
-        decider: Any = None,
-    ) -> Autopilot:
-        changes = Changes(self.redis, *others, environment)
-        changes.plans = lambda request, new_id: self.plans(request, new_id)
-        return Autopilot(
-            self.redis,
-            Tracker(self.redis, name),
-            self.store,
-            self.audit,
-            changes.proposer,
-            decider or changes.decider,
-            changes.environments,
-            {environment.name: rule or Automatic("auto", failures=2)},
-            bot_user=lambda: BOT,
-            tell=self.stops.append,
-        )
-
-    def note(self, ref: GatewayRef, left: float) -> None:
-        expires_at = float(self.redis.time()[0]) + left
-        facts = ExpiryFacts(
-            ref, ref.name, DEV.name, expires_at, "annotation", DEFAULT, ("C0ALERTS",)
-        )
-        Tracker(self.redis, "one").note(facts)
-
-    def unrotated(self, ref: GatewayRef) -> str:
-        tracked = Tracker(self.redis, "one").find(ref)
-        assert tracked is not None
-        return tracked.unrotated
-
-    def open(self) -> list[Action]:
-        return list(self.store.open())
-
-    def finish(self, action: Action, state: State) -> None:
-        claimed = self.store.claim(action.id, "runner", fence=action.fence + 1, lease_seconds=30)
-        assert claimed is not None
-        self.store.finish(action.id, "runner", action.fence + 1, Outcome(state, "It ended."))
-
-    def later(self) -> None:
-        """An hour passes for what was tried."""
-        key = f"gateway-bot:{{automatic:{DEV.name}}}"
-        for name in self.redis.hkeys(key):
-            if name.startswith("try:"):
-                self.redis.hdel(key, name)
-
-
 @pytest.fixture
-def bed(server: Valkey) -> Bed:
-    return Bed(server)
+def bed(server: Valkey) -> AutopilotBed:
+    return AutopilotBed(server)
 
 
-def test_a_token_near_its_expiry_is_rotated_by_the_standing_approval(bed: Bed) -> None:
+def test_a_token_near_its_expiry_is_rotated_by_the_standing_approval(bed: AutopilotBed) -> None:
     bed.note(FIRST, 2 * DAY)
     bed.note(SECOND, 20 * DAY)
-    bot = bed.bot(Automatic("auto", standing="Ben, 2026-11-01"))
+    bot = bed.bot(Automatic("auto"))
     assert bot.turn() == 1
     (action,) = bed.open()
     assert (action.ref, action.kind, action.state) == (FIRST, "rotate", State.APPROVED)
@@ -130,17 +56,17 @@ def test_a_token_near_its_expiry_is_rotated_by_the_standing_approval(bed: Bed) -
     assert action.automatic
     assert action.request == RotateRequest(FIRST, Rotation())
     assert action.origin == {"channel": "C0ALERTS"}
-    assert [e.event for e in bed.audit.read(FIRST)] == ["automatic rotation"]
+    assert [e.event for e in bed.audit.of(str(FIRST))] == ["automatic rotation"]
 
 
-def test_a_standing_approval_is_enough_in_production_without_approvers(bed: Bed) -> None:
+def test_a_standing_approval_is_enough_in_production_without_approvers(bed: AutopilotBed) -> None:
     bed.note(FIRST, 2 * DAY)
     bare = Environment(DEV.name, production=True)
-    assert bed.bot(Automatic("auto", standing="Ben"), bare).turn() == 1
+    assert bed.bot(Automatic("auto"), bare).turn() == 1
     assert [action.state for action in bed.open()] == [State.APPROVED]
 
 
-def test_looking_again_and_by_other_bots_begins_nothing_twice(bed: Bed) -> None:
+def test_looking_again_and_by_other_bots_begins_nothing_twice(bed: AutopilotBed) -> None:
     bed.note(FIRST, 2 * DAY)
     bed.note(SECOND, 3 * DAY)
     one, two = bed.bot(), bed.bot(name="two")
@@ -148,7 +74,7 @@ def test_looking_again_and_by_other_bots_begins_nothing_twice(bed: Bed) -> None:
     assert [a.ref for a in bed.open()] == [FIRST]
 
 
-def test_where_it_asks_the_approvers_decide_and_not_the_bot(bed: Bed) -> None:
+def test_where_it_asks_the_approvers_decide_and_not_the_bot(bed: AutopilotBed) -> None:
     bed.note(FIRST, 2 * DAY)
     approval = Approval(People(groups=("S0APPROVE",)), quorum=2)
     bed.bot(Automatic("ask"), Environment(DEV.name, production=True, approval=approval)).turn()
@@ -158,7 +84,9 @@ def test_where_it_asks_the_approvers_decide_and_not_the_bot(bed: Bed) -> None:
     assert actions.approve(bed.store, BOT, action.id, digest=action.digest).result == "self"
 
 
-def test_a_request_that_nobody_decides_on_keeps_no_other_from_being_asked(bed: Bed) -> None:
+def test_a_request_that_nobody_decides_on_keeps_no_other_from_being_asked(
+    bed: AutopilotBed,
+) -> None:
     refs = [GatewayRef("west", "dev", f"edge-{n:02}") for n in range(12)]
     for number, ref in enumerate(refs):
         bed.note(ref, (2 + number / 100) * DAY)
@@ -172,7 +100,7 @@ def test_a_request_that_nobody_decides_on_keeps_no_other_from_being_asked(bed: B
     assert bot.turn() == 1
 
 
-def test_nothing_is_begun_in_a_freeze(bed: Bed) -> None:
+def test_nothing_is_begun_in_a_freeze(bed: AutopilotBed) -> None:
     bed.note(FIRST, 2 * DAY)
     now = datetime.datetime.now(datetime.UTC)
     hour = datetime.timedelta(hours=1)
@@ -181,7 +109,9 @@ def test_nothing_is_begun_in_a_freeze(bed: Bed) -> None:
     assert bed.open() == []
 
 
-def test_it_stops_after_failures_in_a_row_says_so_and_goes_on_when_resumed(bed: Bed) -> None:
+def test_it_stops_after_failures_in_a_row_says_so_and_goes_on_when_resumed(
+    bed: AutopilotBed,
+) -> None:
     bed.note(FIRST, 2 * DAY)
     bed.note(SECOND, 3 * DAY)
     bot = bed.bot(Automatic("auto", failures=2))
@@ -205,7 +135,7 @@ def test_it_stops_after_failures_in_a_row_says_so_and_goes_on_when_resumed(bed: 
     assert events.count("automatic rotation stopped") == 1
 
 
-def test_every_channel_that_heard_of_a_stop_hears_of_its_end(bed: Bed) -> None:
+def test_every_channel_that_heard_of_a_stop_hears_of_its_end(bed: AutopilotBed) -> None:
     bed.note(FIRST, 2 * DAY)
     bot = bed.bot(Automatic("auto", failures=1))
     bot.turn()
@@ -215,10 +145,26 @@ def test_every_channel_that_heard_of_a_stop_hears_of_its_end(bed: Bed) -> None:
     for name in ("one", "two"):
         bed.bot(Automatic("auto", failures=1), name=name).turn()
         bed.redis.delete("gateway-bot:{lease:autopilot}")
-    assert [(s.number, s.resumed_by) for s in bed.stops] == [(1, ""), (1, "U1"), (1, "U1")]
-    bed.redis.hset(f"gateway-bot:{{automatic:{DEV.name}}}", "resumed_at", 1.0)
+    assert [(s.number, s.resumed_by) for s in bed.stops] == [(1, ""), *[(1, "U1")] * 3]
+    kept = json.loads(bed.redis.hget(TRIES, "stop:1"))
+    bed.redis.hset(TRIES, "stop:1", json.dumps(kept | {"resumed_at": 1.0}))
     bot.turn()
-    assert len(bed.stops) == 3, "a day later everybody has heard of it"
+    assert len(bed.stops) == 4, "a day later everybody has heard of it"
+
+
+def test_a_stop_of_a_newer_bot_lasts_and_is_left_to_it(bed: AutopilotBed) -> None:
+    bed.note(FIRST, 2 * DAY)
+    bot = bed.bot(Automatic("auto", failures=1))
+    bot.turn()
+    bed.finish(bed.open()[0], State.FAILED)
+    bot.turn()
+    kept = json.loads(bed.redis.hget(TRIES, "stop:1"))
+    bed.redis.hset(TRIES, "stop:1", json.dumps(kept | {"version": 2}))
+    bed.note(SECOND, 2 * DAY)
+    assert bot.turn() == 0
+    assert len(bed.stops) == 1
+    bed.redis.hdel(TRIES, "stopped")
+    assert bot.turn() == 1
 
 
 class Once(AuditLog):
@@ -234,7 +180,7 @@ class Once(AuditLog):
 
 
 def test_a_stop_and_its_end_are_on_record_whatever_happens_as_they_are_written_down(
-    bed: Bed,
+    bed: AutopilotBed,
 ) -> None:
     bed.audit = audit = Once(bed.redis)
     bed.note(FIRST, 2 * DAY)
@@ -266,7 +212,7 @@ class Meanwhile(AuditLog):
         overtake()
 
 
-def test_of_two_who_resume_at_once_one_is_told_of(bed: Bed) -> None:
+def test_of_two_who_resume_at_once_one_is_told_of(bed: AutopilotBed) -> None:
     bed.audit = audit = Meanwhile(bed.redis)
     bed.note(FIRST, 2 * DAY)
     bot = bed.bot(Automatic("auto", failures=1))
@@ -282,7 +228,7 @@ def test_of_two_who_resume_at_once_one_is_told_of(bed: Bed) -> None:
     assert bed.stops[-1].resumed_by == "U2"
 
 
-def test_a_success_between_failures_begins_the_count_anew(bed: Bed) -> None:
+def test_a_success_between_failures_begins_the_count_anew(bed: AutopilotBed) -> None:
     third = GatewayRef("west", "dev", "edge-3")
     for number, ref in enumerate((FIRST, SECOND, third)):
         bed.note(ref, (2 + number / 10) * DAY)
@@ -294,7 +240,7 @@ def test_a_success_between_failures_begins_the_count_anew(bed: Bed) -> None:
     assert bed.stops == []
 
 
-def test_hundreds_that_cannot_be_planned_take_few_turns_from_the_others(bed: Bed) -> None:
+def test_hundreds_that_cannot_be_planned_take_few_turns_from_the_others(bed: AutopilotBed) -> None:
     planned: list[GatewayRef] = []
 
     def plans(request: RotateRequest, new_id: str) -> Plan:
@@ -313,7 +259,7 @@ def test_hundreds_that_cannot_be_planned_take_few_turns_from_the_others(bed: Bed
     assert planned == [*by_hand, SECOND]
 
 
-def test_what_a_freeze_postponed_is_no_failure_and_is_begun_again(bed: Bed) -> None:
+def test_what_a_freeze_postponed_is_no_failure_and_is_begun_again(bed: AutopilotBed) -> None:
     bed.note(FIRST, 2 * DAY)
     bot = bed.bot(Automatic("auto", failures=2))
     for _ in range(3):
@@ -323,7 +269,7 @@ def test_what_a_freeze_postponed_is_no_failure_and_is_begun_again(bed: Bed) -> N
     assert bed.stops == []
 
 
-def test_a_gateway_that_cannot_be_planned_keeps_no_other_from_its_turn(bed: Bed) -> None:
+def test_a_gateway_that_cannot_be_planned_keeps_no_other_from_its_turn(bed: AutopilotBed) -> None:
     def plans(request: RotateRequest, new_id: str) -> Plan:
         if request.ref == FIRST:
             raise Conflict("It was not deployed by this bot.", remedy="Adopt it.")
@@ -351,12 +297,14 @@ def test_a_gateway_that_cannot_be_planned_keeps_no_other_from_its_turn(bed: Bed)
         (
             {"conflicts": (OwnershipConflict("Deployment", "edge-1", "argocd", ".spec"),)},
             "Others own fields of west/dev/edge-1 that this would change. "
-            "argocd owns Deployment .spec. Ask for it with `--take-over` to change them.",
+            "argocd owns Deployment .spec. Ask for it with `--take-over` to change them. Where "
+            "something else deployed the gateway, adopt it first with "
+            "`/gateway adopt west/dev/edge-1`, which keeps what runs.",
         ),
     ],
 )
 def test_what_keeps_a_token_from_being_rotated_is_told_with_its_warning(
-    bed: Bed, changes: dict[str, Any], why: str
+    bed: AutopilotBed, changes: dict[str, Any], why: str
 ) -> None:
     bed.plans = lambda *asked: dataclasses.replace(plan_of(*asked), **changes)
     bed.note(FIRST, 2 * DAY)
@@ -368,7 +316,7 @@ def test_what_keeps_a_token_from_being_rotated_is_told_with_its_warning(
     assert bed.unrotated(FIRST) == ""
 
 
-def test_a_cluster_that_is_away_is_no_reason_to_tell(bed: Bed) -> None:
+def test_a_cluster_that_is_away_is_no_reason_to_tell(bed: AutopilotBed) -> None:
     def plans(*_: Any) -> Plan:
         raise Unavailable("Cluster “west” does not answer.")
 
@@ -378,28 +326,30 @@ def test_a_cluster_that_is_away_is_no_reason_to_tell(bed: Bed) -> None:
     assert bed.unrotated(FIRST) == ""
 
 
-def left_unconfirmed(bed: Bed) -> None:
+def left_unconfirmed(bed: AutopilotBed) -> None:
     """A bot dies before it notes that the settings approve what it has begun."""
     bed.note(FIRST, 2 * DAY)
 
     def dies(action: Action) -> None:
         raise SystemExit
 
-    dying = bed.bot(Automatic("auto", standing="Ben"), decider=SimpleNamespace(standing=dies))
+    dying = bed.bot(Automatic("auto"), decider=SimpleNamespace(standing=dies))
     with pytest.raises(SystemExit):
         dying.turn()
     assert [a.state for a in bed.open()] == [State.PENDING]
 
 
 def test_a_bot_that_died_before_the_standing_approval_was_noted_leaves_it_to_the_next(
-    bed: Bed,
+    bed: AutopilotBed,
 ) -> None:
     left_unconfirmed(bed)
-    assert bed.bot(Automatic("auto", standing="Ben")).turn() == 0
+    assert bed.bot(Automatic("auto")).turn() == 0
     assert [a.state for a in bed.open()] == [State.APPROVED]
 
 
-def test_a_standing_approval_is_for_where_a_gateway_is_by_todays_settings(bed: Bed) -> None:
+def test_a_standing_approval_is_for_where_a_gateway_is_by_todays_settings(
+    bed: AutopilotBed,
+) -> None:
     bed.note(FIRST, 2 * DAY)
     production = Environment(
         "production", namespaces=("dev",), production=True,
@@ -412,7 +362,7 @@ def test_a_standing_approval_is_for_where_a_gateway_is_by_todays_settings(bed: B
 
 @pytest.mark.parametrize("why", ["freeze", "stop", "settings"])
 def test_a_standing_approval_is_not_noted_later_where_nothing_may_begin_any_more(
-    bed: Bed, why: str
+    bed: AutopilotBed, why: str
 ) -> None:
     left_unconfirmed(bed)
     environment, mode = DEV, "auto"
@@ -423,11 +373,11 @@ def test_a_standing_approval_is_not_noted_later_where_nothing_may_begin_any_more
         bed.redis.hset(f"gateway-bot:{{automatic:{DEV.name}}}", mapping={"stopped": 1, "stops": 1})
     else:
         mode = "ask"
-    bed.bot(Automatic(mode, standing="Ben"), environment).turn()  # type: ignore[arg-type]  # one of two literals
+    bed.bot(Automatic(mode), environment).turn()  # type: ignore[arg-type]  # one of two literals
     assert [a.state for a in bed.open()] == [State.PENDING]
 
 
-def test_what_was_tried_before_versions_counts(bed: Bed) -> None:
+def test_what_was_tried_before_versions_counts(bed: AutopilotBed) -> None:
     restore(bed.redis, "automatic_rotation")
     bed.note(FIRST, 2 * DAY)
     assert bed.bot().turn() == 1
@@ -437,7 +387,7 @@ def test_what_was_tried_before_versions_counts(bed: Bed) -> None:
 
 @pytest.mark.parametrize("newer", ["try", "action", "record"])
 def test_what_a_newer_bot_tried_is_left_to_it_and_the_others_are_rotated(
-    bed: Bed, newer: str, caplog: pytest.LogCaptureFixture
+    bed: AutopilotBed, newer: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     bed.note(FIRST, 2 * DAY)
     older = bed.bot(name="older")
@@ -452,7 +402,7 @@ def test_what_a_newer_bot_tried_is_left_to_it_and_the_others_are_rotated(
         newer_body = json.dumps(body | {"version": 2})
         bed.redis.hset(f"gateway-bot:{{a:{action.id}}}:act", "body", newer_body)
     else:
-        bed.redis.hset(f"gateway-bot:{{w:{FIRST}}}:gw", "format", 2)
+        bed.redis.hset(f"gateway-bot:{{w:{FIRST}}}:gw", "format", 3)
     before = bed.redis.hget(TRIES, f"try:{FIRST}")
     bed.note(SECOND, 3 * DAY)
     assert older.turn() == 1

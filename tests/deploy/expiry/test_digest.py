@@ -5,7 +5,7 @@ import datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.expiry.weekly import Weekly, due
+from deploy.expiry.weekly import Weekly, began, due
 
 UTC = datetime.UTC
 
@@ -31,3 +31,12 @@ def test_each_week_has_one_name_and_24_hours_of_it(day: int, hour: int, start: i
     named = [week for week in hours if week]
     assert len(named) == 24
     assert len(set(named)) <= 2
+
+
+@given(st.integers(0, 6), st.integers(0, 23), st.integers(0, 10_000))
+def test_of_a_week_it_is_known_when_its_digest_became_due(day: int, hour: int, start: int) -> None:
+    weekly = Weekly(day, hour)
+    now = datetime.datetime(2026, 1, 1, tzinfo=UTC) + datetime.timedelta(hours=start)
+    week = due(weekly, now)
+    if week is not None:
+        assert 0 <= now.timestamp() - began(weekly, week) < 86_400

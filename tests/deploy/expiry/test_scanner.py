@@ -113,15 +113,10 @@ def test_a_cluster_that_left_the_settings_is_warned_of_no_more(bed: Bed) -> None
     seconds, _ = bed.redis.time()
     tracker.note(dataclasses.replace(facts_of(east, RULES), expires_at=seconds + 3600.0))
     tracker.tick()
-    tracked = tracker.find(east.ref)
-    assert tracked is not None
-    tracker.sent(
-        east.ref, "C0ALERTS", episode=tracked.episode, ts="1.0", version=tracked.version, entry=1
-    )
     bed.scans, bed.clusters = [Scan("west", [summary()], whole=True)], ["west"]
     bed.bot("one").scan()
     assert bed.known() == ["edge-1"]
     ended = tracker.find(east.ref)
     assert ended is not None
-    assert (ended.over, ended.behind()) == ("unwatched", ("C0ALERTS",))
+    assert (ended.over, ended.places()) == ("unwatched", ("C0ALERTS",))
     assert "this bot no longer looks at" in view.message(ended)[0]

@@ -11,7 +11,7 @@ import pytest
 from bot.sandbox.valkey import Valkey
 from deploy.actions.connection import connect
 from deploy.expiry.thresholds import DEFAULT
-from deploy.expiry.tracked import AZURE_EXPIRED, AZURE_NEAR, ExpiryFacts, Tracked
+from deploy.expiry.tracked import AZURE_EXPIRED, AZURE_NEAR, ExpiryFacts, MessageKey, Tracked
 from deploy.expiry.tracker import Tracker
 from deploy.gateway import GatewayRef
 from tests.support.redis_servers import LosingProxy, started
@@ -19,6 +19,7 @@ from tests.support.redis_servers import LosingProxy, started
 DAY = 86_400.0
 REF = GatewayRef("west", "dev", "edge-1")
 CHANNEL = "C0ALERTS"
+INDEX = "gateway-bot:{messages}:owed"
 
 
 @pytest.fixture(scope="module")
@@ -53,14 +54,15 @@ def warnings(tracked: Tracked) -> list[float | None]:
     return [entry.threshold for entry in tracked.entries if entry.event == "warning"]
 
 
-def deliver(tracker: Tracker, ref: GatewayRef = REF, ts: str = "1.0") -> None:
-    tracked = found(tracker, ref)
-    tracker.posting(ref, CHANNEL)
-    tracker.sent(
-        ref, CHANNEL, episode=tracked.episode, ts=ts, version=tracked.version,
-        entry=tracked.entries[-1].number,
-    )  # fmt: skip
-    tracker.paid(ref, CHANNEL)
+def owed(tracker: Tracker) -> list[str]:
+    """The messages that are marked, the most urgent first, and unmarks them."""
+    found = [str(name) for name in tracker._client.zrange(INDEX, 0, -1)]
+    tracker._client.delete(INDEX)
+    return [name.removeprefix("expiry:") for name in found]
+
+
+def message(tracked: Tracked, channel: str = CHANNEL) -> str:
+    return str(MessageKey(channel, tracked.ref, tracked.episode))
 
 
 def test_a_gateway_far_from_its_expiry_is_tracked_and_not_warned_of(
@@ -69,7 +71,7 @@ def test_a_gateway_far_from_its_expiry_is_tracked_and_not_warned_of(
     tracker.note(facts(server, 20 * DAY))
     assert tracker.tick() == 0
     assert found(tracker).entries == ()
-    assert tracker.owed(CHANNEL) == []
+    assert owed(tracker) == []
     assert tracker.known() == {REF}
 
 
@@ -79,7 +81,7 @@ def test_a_gateway_first_seen_late_is_warned_of_once_at_the_tightest_threshold(
     tracker.note(facts(server, 2 * DAY))
     assert tracker.tick() == 1
     assert warnings(found(tracker)) == [3 * DAY]
-    assert tracker.owed(CHANNEL) == [REF]
+    assert owed(tracker) == [message(found(tracker))]
     assert tracker.tick() == 0
     tracker.note(facts(server, 2 * DAY))
 
@@ -123,7 +125,7 @@ def test_a_lost_reply_makes_no_second_warning(server: Valkey, tmp_path: Path) ->
     proxy.lose = 0
     tracker._look(REF)
     assert warnings(found(tracker)) == [3 * DAY]
-    assert tracker.owed(CHANNEL) == [REF]
+    assert owed(tracker) == [message(found(tracker))]
     proxy.close()
 
 
@@ -132,29 +134,88 @@ def test_a_renewed_token_ends_the_episode_and_the_next_one_has_a_message_of_its_
 ) -> None:
     tracker.note(facts(server, 2 * DAY))
     tracker.tick()
-    deliver(tracker)
-    assert tracker.owed(CHANNEL) == []
+    first = found(tracker)
+    assert first.episode == first.facts.expires_at, "so it has the same name if Redis loses it"
+    assert owed(tracker) == [message(first)]
     tracker.note(facts(server, 29 * DAY))
     tracked = found(tracker)
-    assert (tracked.over, tracked.warned, tracked.behind()) == ("renewed", None, (CHANNEL,))
-    deliver(tracker)
+    assert (tracked.over, tracked.warned, tracked.episode) == ("renewed", None, first.episode)
+    assert owed(tracker) == [message(first)]
     tracker.note(facts(server, DAY / 2))
     tracker.tick()
     again = found(tracker)
-    assert (again.episode, again.over, again.behind()) == (2, "", (CHANNEL,))
-    assert again.told[CHANNEL].episode == 1
+    assert (again.over, again.heard) == ("", (CHANNEL,))
+    assert again.episode > first.episode
+    assert set(owed(tracker)) == {message(first), message(again)}
+    before = again.during(first.episode)
+    assert (before.over, before.facts.expires_at) == ("renewed", tracked.facts.expires_at)
 
 
-def test_a_message_that_does_not_show_its_end_yet_goes_on_where_the_new_token_is_short(
+def test_of_an_episode_that_the_log_no_longer_has_is_known_that_it_is_over(
     server: Valkey, tracker: Tracker
 ) -> None:
     tracker.note(facts(server, 2 * DAY))
     tracker.tick()
-    deliver(tracker)
+    first = found(tracker).episode
     tracker.note(facts(server, 5 * DAY))
     tracker.tick()
+    connect(server.url).ltrim(f"gateway-bot:{{w:{REF}}}:log", -1, -1)
+    assert found(tracker).during(first).over == "back"
+
+
+def test_who_heard_of_an_episode_hears_of_its_end_whatever_the_settings_say_by_then(
+    server: Valkey, tracker: Tracker
+) -> None:
+    told = facts(server, 2 * DAY)
+    tracker.note(told)
+    tracker.tick()
+    tracker.note(dataclasses.replace(told, channels=("C0OTHER",)))
+    tracker.note(dataclasses.replace(told, channels=()))
+    owed(tracker)
+    tracker.note(dataclasses.replace(facts(server, 29 * DAY), channels=("C0LATER",)))
     tracked = found(tracker)
-    assert (tracked.episode, tracked.over, warnings(tracked)) == (1, "", [3 * DAY, 7 * DAY])
+    assert tracked.over == "renewed"
+    assert set(owed(tracker)) == {message(tracked), message(tracked, "C0OTHER")} | {
+        message(tracked, "C0LATER")
+    }
+
+
+def test_messages_are_marked_only_by_what_changes_what_they_show(
+    server: Valkey, tracker: Tracker
+) -> None:
+    told = facts(server, 2 * DAY)
+    tracker.note(told)
+    tracker.tick()
+    owed(tracker)
+    assert told.expires_at is not None
+    for _ in range(2):
+        tracker.note(told)
+        tracker.unrotated(REF, "")
+        tracker.azure(REF, expired=False, expires_at=told.expires_at - 7200, instance="pod-1")
+    assert owed(tracker) == []
+    tracker.azure(REF, expired=False, expires_at=told.expires_at, instance="pod-1")
+    assert owed(tracker) == [message(found(tracker))]
+
+
+def test_the_sweep_looks_at_episodes_that_last_and_at_ended_ones_for_a_while(
+    server: Valkey, tracker: Tracker
+) -> None:
+    tracker.note(facts(server, 20 * DAY, GatewayRef("west", "dev", "edge-9")))
+    tracker.note(facts(server, 2 * DAY))
+    tracker.tick()
+    tracked = found(tracker)
+    for _ in range(2):
+        assert tracker.versions() == {message(tracked): tracked.version}
+    tracker.note(facts(server, 29 * DAY))
+    ended = found(tracker)
+    for _ in range(2):
+        assert tracker.versions() == {message(ended): ended.version}
+    episodes = "gateway-bot:{warnings}:episodes"
+    client = connect(server.url)
+    client.zadd(episodes, {str(REF): 1})
+    assert tracker.versions() == {message(ended): ended.version}, "once more after a long pause"
+    assert tracker.versions() == {}
+    assert client.zcard(episodes) == 0
 
 
 def test_what_cannot_be_read_now_does_not_unsay_what_was_known(
@@ -179,10 +240,10 @@ def test_a_gateway_that_moved_to_entra_or_is_gone_is_not_warned_of_any_more(
     other = GatewayRef("west", "dev", "edge-2")
     tracker.note(facts(server, 2 * DAY, other))
     tracker.tick()
-    deliver(tracker, other)
+    owed(tracker)
     tracker.gone(other)
     assert found(tracker, other).over == "gone"
-    assert tracker.owed(CHANNEL) == [REF, other] or tracker.owed(CHANNEL) == [other, REF]
+    assert owed(tracker) == [message(found(tracker, other))]
     assert tracker.known() == {REF}
     assert tracker.tick() == 0
 
@@ -201,8 +262,8 @@ def test_a_snooze_silences_until_it_ends_but_never_the_expiry(
     assert again.snoozed_until == snoozed.snoozed_until
     assert [e.event for e in again.entries] == ["warning", "snoozed"]
     assert snoozed.facts.expires_at is not None
-    result, _ = tracker._call("CROSS", REF, str(round(snoozed.facts.expires_at * 1000)), 3 * 3600)
-    assert result == "early"
+    crossed = tracker._call("CROSS", REF, str(round(snoozed.facts.expires_at * 1000)), 3 * 3600)
+    assert crossed.result == "early"
 
 
 def test_a_gateway_that_was_never_warned_of_cannot_be_snoozed(
@@ -240,11 +301,12 @@ def test_why_it_is_not_rotated_on_its_own_is_shown_until_it_is_or_has_a_new_toke
 ) -> None:
     tracker.note(facts(server, 2 * DAY))
     tracker.tick()
-    deliver(tracker)
+    owed(tracker)
     tracker.unrotated(REF, "A rule forbids it.")
     tracker.unrotated(REF, "A rule forbids it.")
     shown = found(tracker)
-    assert (shown.unrotated, shown.behind()) == ("A rule forbids it.", (CHANNEL,))
+    assert shown.unrotated == "A rule forbids it."
+    assert owed(tracker) == [message(shown)]
     version = shown.version
     tracker.unrotated(REF, "")
     assert (found(tracker).unrotated, found(tracker).version) == ("", version + 1)
@@ -270,9 +332,9 @@ def test_the_most_urgent_is_told_first_and_the_listing_is_in_that_order(
     for left, name in ((6, "edge-6"), (1, "edge-1"), (3, "edge-3")):
         tracker.note(facts(server, left * DAY, GatewayRef("west", "dev", name)))
     tracker.tick()
-    assert [ref.name for ref in tracker.owed(CHANNEL)] == ["edge-1", "edge-3", "edge-6"]
-    assert [t.ref.name for t in tracker.listing()] == ["edge-1", "edge-3", "edge-6"]
-    assert tracker.owing() == [CHANNEL]
+    listing = tracker.listing()
+    assert [t.ref.name for t in listing] == ["edge-1", "edge-3", "edge-6"]
+    assert owed(tracker) == [message(tracked) for tracked in listing]
 
 
 @pytest.mark.parametrize("how", ["gone", "signs in"])
@@ -281,20 +343,21 @@ def test_a_gateway_that_is_back_with_a_token_is_not_over_any_more(
 ) -> None:
     tracker.note(facts(server, 2 * DAY))
     tracker.tick()
-    deliver(tracker)
+    first = found(tracker).episode
     if how == "gone":
         tracker.gone(REF)
     else:
         tracker.note(dataclasses.replace(facts(server, None), source="none"))
-    deliver(tracker)
     assert found(tracker).over == how
+    owed(tracker)
     tracker.note(facts(server, 29 * DAY))
     assert found(tracker).over == "back"
     assert [t.ref for t in tracker.named("edge-1")] == [REF]
-    assert tracker.owed(CHANNEL) == [], "the message of before has ended"
+    assert owed(tracker) == [], "the message of before has ended"
     tracker.note(facts(server, 2 * DAY))
     tracker.tick()
-    assert (found(tracker).over, found(tracker).episode) == ("", 2)
+    assert found(tracker).over == ""
+    assert found(tracker).episode > first
 
 
 def test_tokens_that_were_made_within_a_minute_are_told_of_once_however_often_azure_is_recalled(

@@ -19,7 +19,7 @@ from deploy.governance.requirements import GovernedBy, GoverningReason
 from deploy.governance.sightings import Sightings
 from deploy.health.cache import ClusterCache
 from deploy.kube.cluster import Cluster, connect
-from deploy.plans.plan import FieldChange, ObjectChange, Plan
+from deploy.plans.plan import FieldChange, HeldToken, ObjectChange, Plan, ReplacedSecret
 from deploy.specs.options import Auth
 from deploy.tokens.token_plan import TokenPlan
 from tests.support.gateway_bed import HOST, SPEC, TIMEOUTS
@@ -40,6 +40,12 @@ PROD = Environment("production", namespaces=("prod",), production=True)
 TARGET = GatewayRef("west", "dev", "edge-1")
 MINT = TokenPlan("edge-1-token-new", True, None, "")
 KEEP = TokenPlan("edge-1-token-old", False, None, "")
+SENT_ELSEWHERE = ObjectChange(
+    "ConfigMap",
+    "edge-1-env",
+    "update",
+    (FieldChange('data["config.service.endpoint"]', HOST, "eu.contoso.example"),),
+)
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +98,10 @@ class World:
         return found is not None and (found.token is None or found.token.error != "not read yet")
 
     def remove(self, ref: GatewayRef) -> None:
+        self.remove_rest(ref)
+        until(lambda: self.caches[ref.cluster].read().find(ref) is None, "the cache forgets it")
+
+    def remove_rest(self, ref: GatewayRef) -> None:
         cluster = self.clusters[ref.cluster]
         for kind, name in (
             ("Deployment", ref.name),
@@ -100,7 +110,14 @@ class World:
         ):
             if cluster.get(kind, ref.namespace, name) is not None:
                 cluster.delete(kind, ref.namespace, name)
-        until(lambda: self.caches[ref.cluster].read().find(ref) is None, "the cache forgets it")
+
+    def in_place(self, ref: GatewayRef) -> ReplacedSecret | None:
+        """What a plan reads of the token that a new one would replace."""
+        cluster = self.clusters[ref.cluster]
+        secret = cluster.get("Secret", ref.namespace, f"{ref.name}-token-old")
+        if secret is None or cluster.get("Deployment", ref.namespace, ref.name) is None:
+            return None
+        return ReplacedSecret(secret["metadata"]["name"], secret["metadata"]["uid"])
 
     def admit(self, ref: GatewayRef, *decided_by: str) -> None:
         """An action on which those environments decided put the token there."""
@@ -149,7 +166,8 @@ def planned(
     gateway: str = "edge-1",
 ) -> Plan:
     spec = dataclasses.replace(SPEC, ref=ref, apim=ApimGateway(instance, gateway, HOST))
-    return Plan(spec, world.clusters[ref.cluster].uid(), (), changes, token)
+    uid, replaces = world.clusters[ref.cluster].uid(), world.in_place(ref)
+    return Plan(spec, uid, (), changes, token, replaces=replaces if token.mint else None)
 
 
 BOTH = ("development", "production")
@@ -249,9 +267,38 @@ def test_scaling_and_deploying_with_the_same_secret_follow_the_target(world: Wor
 
 def test_sending_a_kept_token_elsewhere_takes_productions_approval(world: World) -> None:
     world.install("prod")
-    field = FieldChange('data["config.service.endpoint"]', HOST, "eu.contoso.example")
-    change = ObjectChange("ConfigMap", "edge-1-env", "update", (field,))
-    assert world.required(planned(world, KEEP, change)) == BOTH
+    assert world.required(planned(world, KEEP, SENT_ELSEWHERE)) == BOTH
+
+
+def signing_in(world: World, *held: HeldToken) -> Plan:
+    """edge-1 is to sign in and to ask another host, while its pods hold those tokens."""
+    plan = planned(world, TokenPlan(None, False, None, ""), SENT_ELSEWHERE)
+    spec = dataclasses.replace(plan.spec, auth=Auth(kind="workloadIdentity"))
+    return dataclasses.replace(plan, spec=spec, held=held)
+
+
+def test_a_gateway_that_is_to_sign_in_sends_the_token_of_its_pods_with_productions_approval(
+    world: World,
+) -> None:
+    world.install("prod")
+    held = HeldToken("again", "edge-1")
+    assert world.required(signing_in(world)) == ("development",), "no pod holds one"
+    assert world.required(signing_in(world, HeldToken("contoso", "edge-2"))) == ("development",)
+    assert world.required(signing_in(world, HeldToken("fabrikam", "edge-1"))) == ("development",)
+    assert world.required(signing_in(world, HeldToken("", "edge-1"))) == BOTH, "of any service"
+    assert world.required(signing_in(world, held)) == BOTH
+    rule = GovernedBy(CONTOSO.arm_id, "edge-*", ("development",))
+    assert world.required(signing_in(world, held), rule) == ("development",)
+    stays = dataclasses.replace(signing_in(world, held), changes=())
+    assert world.required(stays) == ("development",), "it goes nowhere else"
+
+
+def test_every_token_that_is_sent_elsewhere_takes_its_own_approvals(world: World) -> None:
+    world.install("prod", gateway="edge-2")
+    plan = planned(world, MINT, SENT_ELSEWHERE)
+    assert world.required(plan) == ("development",)
+    held = (HeldToken("contoso", "edge-1"), HeldToken("contoso", "edge-2"))
+    assert world.required(dataclasses.replace(plan, held=held)) == BOTH
 
 
 def test_a_key_made_anew_takes_productions_approval(world: World) -> None:
@@ -290,11 +337,21 @@ def test_a_secret_of_the_same_name_that_others_made_again_is_not_admitted(world:
     assert world.required(planned(world)) == BOTH
 
 
-def test_a_secret_whose_content_can_change_is_not_admitted(world: World) -> None:
+def test_a_gateway_that_is_made_anew_replaces_no_token_whatever_the_cache_still_shows(
+    world: World,
+) -> None:
     world.install("prod")
-    here = world.install("dev", immutable=False)
+    here = world.install("dev")
     world.admit(here, *BOTH)
-    assert world.required(planned(world)) == BOTH
+    assert world.required(planned(world)) == ("development",)
+    world.caches["west"].stop(Deadline.after(5))
+    world.clusters["west"].delete("Deployment", here.namespace, here.name)
+    assert world.caches["west"].read().find(here) is not None
+    created = ObjectChange("Deployment", here.name, "create")
+    assert world.required(planned(world, MINT, created)) == BOTH
+    # What the cache did not see go, the fixture would wait for.
+    world.caches["west"] = ClusterCache(world.clusters["west"])
+    world.remove_rest(here)
 
 
 def test_a_cluster_that_cannot_be_read_counts_as_what_was_seen_there(

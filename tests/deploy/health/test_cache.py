@@ -18,6 +18,7 @@ from deploy.health.cache import ClusterCache
 from deploy.kube.cluster import Cluster, connect
 from deploy.kube.connection import Connection
 from deploy.kube.transport import connect_with_kubeconfig
+from deploy.waits import Waits
 from tests.support.gateway_bed import TIMEOUTS, end_watches
 from tests.support.running_cluster import RunningCluster
 from tests.support.waiting import until
@@ -99,7 +100,7 @@ def cache(cluster: Cluster) -> Iterator[ClusterCache]:
 
 def counted(running: RunningCluster, user: str = "admin") -> tuple[ClusterCache, Counting]:
     path = running.kubeconfig(user)
-    connection = Counting(connect_with_kubeconfig("west", path, None, TIMEOUTS))
+    connection = Counting(connect_with_kubeconfig("west", path, None, TIMEOUTS, Waits()))
     return ClusterCache(Cluster("west", connection)), connection
 
 

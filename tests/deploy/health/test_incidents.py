@@ -14,6 +14,7 @@ from deploy.actions.connection import connect
 from deploy.gateway import GatewayRef
 from deploy.health.cache import CachedGateway
 from deploy.health.heartbeat import Heartbeat
+from deploy.health.incident_codec import watch_from_mapping, watch_to_mapping
 from deploy.health.incident_store import IncidentStore
 from deploy.health.incidents import (
     BELOW_MINIMUM,
@@ -29,13 +30,11 @@ from deploy.health.incidents import (
     health_of,
     minimum_of,
     step,
-    watch_from_mapping,
-    watch_to_mapping,
 )
 from deploy.health.levels import Seen
 from handlers.views import incidents as view
-from tests.handlers.views.test_views import check
 from tests.support.redis_servers import started
+from tests.support.shown import check_blocks
 
 NOW = 1_800_000_000.0
 TICK = 10.0
@@ -58,6 +57,7 @@ class Channel:
         self.now = NOW
         self.posted: list[str] = []
         self.updated = 0
+        self.shown: dict[str, int] = {}
         self.replies: list[str] = []
 
     def look(self, *healths: Health, seconds: float = TICK, away: str = "") -> None:
@@ -68,27 +68,23 @@ class Channel:
             self.watch = step(self.watch, "west", told, away, self.now)
             stored = json.loads(json.dumps(watch_to_mapping(self.watch)))
             self.watch = watch_from_mapping(stored)
-            self.watch = dataclasses.replace(
-                self.watch, incidents=tuple(self._tell(i) for i in self.watch.incidents)
-            )
+            for incident in self.watch.incidents:
+                self._show(incident)
 
-    def _tell(self, incident: Incident) -> Incident:
-        if incident.told < incident.version:
+    def _show(self, incident: Incident) -> None:
+        shown = self.shown.get(incident.id, -1)
+        if shown < incident.version:
             text, blocks = view.message(incident)
-            check(blocks)
-            if incident.message is None:
+            check_blocks(blocks)
+            if shown < 0:
                 self.posted.append(text)
             else:
                 self.updated += 1
                 self.last = text
-        if incident.replies:
-            self.replies += view.replies(incident.replies).splitlines()
-        return dataclasses.replace(
-            incident,
-            told=incident.version,
-            replies=(),
-            message={"channel": "C", "ts": "1"},
-        )
+        new = [change for change in incident.changes if change.version > shown]
+        if new:
+            self.replies += view.replies(new).splitlines()
+        self.shown[incident.id] = incident.version
 
 
 @pytest.fixture
@@ -232,6 +228,28 @@ def test_a_pod_that_starts_in_place_of_another_says_nothing_of_its_node() -> Non
     assert health_of(gateway, Seen(Heartbeat("unknown", ""), NOW)).nodes == {"n1"}
 
 
+def test_a_gateway_without_a_pod_is_down_before_anything_else() -> None:
+    deployment = {
+        "metadata": {
+            "name": "edge-1",
+            "namespace": "dev",
+            "annotations": {"deployment.kubernetes.io/revision": "3"},
+        },
+        "spec": {"replicas": 2},
+        "status": {"availableReplicas": 0},
+    }
+    gateway = CachedGateway(GatewayRef("west", "dev", "edge-1"), deployment, (), None)
+    found = health_of(gateway, Seen(Heartbeat("denied", "Azure refuses it"), NOW))
+    assert list(found.troubles) == ["down", "denied"]
+
+
+def test_gateways_that_are_down_on_two_nodes_are_on_neither(channel: Channel) -> None:
+    both = dataclasses.replace(health("edge-1", "down"), nodes=frozenset({"n1", "n2"}))
+    rest = [health(name, "down", node="n2") for name in ("edge-2", "edge-3")]
+    channel.look(both, *rest, seconds=LASTS * 3)
+    assert channel.posted == ["3 gateways on west got worse together"]
+
+
 def test_gateways_that_get_worse_one_after_another_do_not_flood(channel: Channel) -> None:
     names = [f"edge-{n}" for n in range(30)]
     for bad in range(31):
@@ -240,22 +258,39 @@ def test_gateways_that_get_worse_one_after_another_do_not_flood(channel: Channel
     assert len(channel.posted) <= 4
 
 
-def test_a_thread_that_is_owed_more_than_slack_shows_of_a_message_says_so() -> None:
-    owed = [
+def test_what_is_more_than_slack_shows_of_a_message_is_counted() -> None:
+    happened = [
         MemberChange("worse", f"west/dev/edge-{n}", {CUT_OFF: "why " * 300}) for n in range(1000)
     ]
-    text = view.replies(owed)
-    assert len(text) < 40_000
-    assert text.endswith("… and 950 more changes; `status` shows each.")
-    assert view.replies(owed[:2]) == "\n".join(map(view.reply, owed[:2]))
+    text = view.replies(happened)
+    assert len(text) < 4000
+    shown = len(text.splitlines()) - 1
+    assert text.endswith(f"… and {1000 - shown} more changes; `status` shows each.")
+    assert view.replies(happened[:2]) == "\n".join(map(view.reply, happened[:2]))
 
 
-def test_a_thread_is_paid_what_an_earlier_version_owed_it_as_texts(channel: Channel) -> None:
+def test_changes_have_rising_versions_and_only_the_newest_are_kept(channel: Channel) -> None:
+    names = [f"edge-{n}" for n in range(60)]
+    for _ in range(10):
+        channel.look(*(health(n, CUT_OFF) for n in names), seconds=60)
+        channel.look(*map(health, names), seconds=60)
+    (incident,) = channel.watch.incidents
+    versions = [change.version for change in incident.changes]
+    assert versions == sorted(versions)
+    assert versions[-1] == incident.version
+    assert all(versions.count(version) == 60 for version in set(versions))
+    assert len(versions) <= 200
+
+
+def test_changes_that_an_earlier_version_kept_as_texts_are_read(channel: Channel) -> None:
     channel.look(health("edge-1", CUT_OFF), seconds=60)
     stored = json.loads(json.dumps(watch_to_mapping(channel.watch)))
-    stored["incidents"][0]["replies"] = ["better west", "worse west/dev/edge-1 cut off: it is"]
+    (first,) = stored["incidents"]
+    del first["changes"]
+    first |= {"told": 1, "attempts": 0, "message": None}
+    first["replies"] = ["better west", "worse west/dev/edge-1 cut off: it is"]
     (incident,) = watch_from_mapping(stored).incidents
-    assert view.replies(incident.replies).splitlines() == [
+    assert view.replies(incident.changes).splitlines() == [
         "✅ `west` answers again.",
         ":warning: `west/dev/edge-1` got worse.",
     ]

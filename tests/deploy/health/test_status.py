@@ -22,6 +22,7 @@ from deploy.plans.planning import Planner
 from deploy.rollouts.applying import Applier
 from deploy.rollouts.deployer import Deployer
 from deploy.rollouts.minting import Minter
+from deploy.waits import Waits
 from tests.support.actions import replanning
 from tests.support.custody import LocalCustody
 from tests.support.gateway_bed import (
@@ -186,7 +187,9 @@ def test_the_table_takes_three_lists_when_cold_and_none_when_warm(bed: GatewayBe
         if name == "legacy-9":
             del objects[2]["spec"]["template"]["spec"]["containers"][0]["env"]
         install(bed, objects)
-    connection = Counting(connect_with_kubeconfig("west", bed.running.kubeconfig(), None, TIMEOUTS))
+    connection = Counting(
+        connect_with_kubeconfig("west", bed.running.kubeconfig(), None, TIMEOUTS, Waits())
+    )
     cache = ClusterCache(Cluster("west", connection))
     try:
         assert len(gateways(cache)) == 5

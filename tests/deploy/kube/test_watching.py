@@ -20,6 +20,7 @@ from deploy.kube.watching import Change, Event, Watch, server_seconds
 from tests.support.gateway_bed import end_watches
 from tests.support.running_cluster import RunningCluster
 from tests.support.silent_proxy import behind_proxy
+from tests.support.waiting import until
 
 
 class Heard:
@@ -27,12 +28,12 @@ class Heard:
 
     def __init__(self, watch: Watch) -> None:
         self._events: queue.Queue[Event] = queue.Queue()
-        self._watch = watch
+        self.watch = watch
         self.thread = threading.Thread(target=self._read, daemon=True)
         self.thread.start()
 
     def _read(self) -> None:
-        for event in self._watch:
+        for event in self.watch:
             self._events.put(event)
 
     def until(self, change: Change, name: str = "") -> list[tuple[Change, str]]:
@@ -160,3 +161,64 @@ def test_a_watch_that_is_not_allowed_says_so(running: RunningCluster) -> None:
     nobody = connect("west", kubeconfig=running.kubeconfig("bot"))
     with pytest.raises(Refused, match="may not list configmaps"):
         next(iter(nobody.watch("ConfigMap", "dev")))
+
+
+RBAC = "/apis/rbac.authorization.k8s.io/v1/namespaces/dev"
+
+
+def may_watch(running: RunningCluster, *, granted: bool) -> None:
+    """Bind the bot to a role that may watch ConfigMaps, or to one that is not there."""
+    group = "rbac.authorization.k8s.io"
+    rule = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["list", "watch"]}
+    role = {
+        "apiVersion": f"{group}/v1",
+        "kind": "Role",
+        "metadata": {"name": "watcher", "namespace": "dev"},
+        "rules": [rule] if granted else [],
+    }
+    running.apply(f"{RBAC}/roles/watcher", role)
+    binding = {
+        "apiVersion": f"{group}/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": "watcher", "namespace": "dev"},
+        "roleRef": {"apiGroup": group, "kind": "Role", "name": "watcher"},
+        "subjects": [{"kind": "User", "name": "bot", "apiGroup": group}],
+    }
+    running.apply(f"{RBAC}/rolebindings/watcher", binding)
+
+
+def test_a_right_that_is_gone_for_a_moment_ends_no_watch(running: RunningCluster) -> None:
+    may_watch(running, granted=True)
+    bot = connect("west", kubeconfig=running.kubeconfig("bot"))
+    with heard(bot) as events:
+        until(lambda: events.watch.connected, "the watch")
+        may_watch(running, granted=False)
+        end_watches(running)
+        until(lambda: not events.watch.connected, "its end")
+        events.until(Change.LOST)
+        may_watch(running, granted=True)
+        events.until(Change.SYNCED)
+
+
+def test_a_right_that_stays_away_ends_the_watch(running: RunningCluster) -> None:
+    may_watch(running, granted=True)
+    watch = Watch(
+        connect("west", kubeconfig=running.kubeconfig("bot")), "ConfigMap", "dev", held=0.5
+    )
+    refusals: list[str] = []
+
+    def read() -> None:
+        try:
+            for _ in watch:
+                pass
+        except Refused as error:
+            refusals.append(error.happened)
+
+    reading = threading.Thread(target=read, daemon=True)
+    reading.start()
+    until(lambda: watch.connected, "the watch")
+    may_watch(running, granted=False)
+    end_watches(running)
+    reading.join(15)
+    assert refusals
+    assert "The bot may not" in refusals[0]

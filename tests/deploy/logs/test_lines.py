@@ -9,11 +9,17 @@ from hypothesis import strategies as st
 
 from deploy.errors import InvalidInput
 from deploy.logs.filters import Filter, checked_level, compile_pattern
-from deploy.logs.lines import LEVELS, Line, read_line, written
+from deploy.logs.lines import LEVELS, Line, read_lines, written
 from deploy.logs.seam import Seam
 
 STAMP = "2026-11-25T12:00:00.123456789Z"
 SIGNATURE = "c2lnbmF0dXJlLW9mLWEtdG9rZW4="
+
+
+def read_line(pod: str, stamped: str, before: Line | None = None) -> Line:
+    """The only line there is."""
+    (line,) = read_lines(pod, stamped, before)
+    return line
 
 
 @pytest.mark.parametrize(

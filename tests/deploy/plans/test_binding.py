@@ -7,9 +7,9 @@ import pytest
 
 from deploy.annotations import SPEC_ANNOTATION
 from deploy.gateway import ApimGateway, GatewayRef
-from deploy.plans.binding import Observed, build_plan, plan_from_mapping, plan_to_mapping
+from deploy.plans.binding import Observed, bound, build_plan, plan_from_mapping, plan_to_mapping
 from deploy.plans.diff import field_changes
-from deploy.plans.plan import Plan
+from deploy.plans.plan import HeldToken, Plan, ReplacedSecret
 from deploy.rendering.manifests import render
 from deploy.rules.finding import Exempted, Finding
 from deploy.specs.annotation import spec_to_text, without_version
@@ -87,6 +87,20 @@ def test_a_plan_survives_being_stored() -> None:
     assert json.loads(json.dumps(plan_to_mapping(again))) == stored
     assert again.spec == SPEC
     assert again.digest == plan(changed(replicas=5)).digest
+
+
+def test_the_tokens_that_a_plan_found_are_bound_and_survive_being_stored() -> None:
+    held, replaces = (HeldToken("contoso", "edge-1"),), ReplacedSecret("edge-1-token-a", "u")
+    whole = bound(dataclasses.replace(plan(), held=held, replaces=replaces))
+    again = plan_from_mapping(json.loads(json.dumps(plan_to_mapping(whole))))
+    assert (again.held, again.replaces) == (held, replaces)
+    others = (
+        plan(),
+        bound(dataclasses.replace(whole, held=())),
+        bound(dataclasses.replace(whole, replaces=None)),
+        bound(dataclasses.replace(whole, replaces=ReplacedSecret("edge-1-token-a", "v"))),
+    )
+    assert len({whole.digest, *(each.digest for each in others)}) == 5
 
 
 def test_findings_survive_being_stored_with_fix_and_exemption() -> None:

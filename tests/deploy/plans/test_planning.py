@@ -14,16 +14,19 @@ from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster
 from deploy.observed.installed import installed
 from deploy.observed.pods import token_secret_of
-from deploy.plans.plan import Plan
-from deploy.plans.planning import Planner, readable
+from deploy.plans.dry_run import readable
+from deploy.plans.plan import Plan, ReplacedSecret
+from deploy.plans.planning import Planner
 from deploy.rendering.manifests import render, token_secret, with_action
 from deploy.rollouts.rollout import apply_plan
 from deploy.rules import Exemption
 from deploy.specs.annotation import spec_to_text
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.options import Auth, Autoscaling, Backup, Disruption, Rollout
+from deploy.tokens.rotation import Rotation
 from deploy.tokens.token import expiry_for
 from tests.support.gateway_bed import INSTANCE, INSTANCES, SPEC, Mint
+from tests.support.portal import portal
 from tests.support.records import recorded
 from tests.support.running_cluster import RunningCluster
 
@@ -216,6 +219,50 @@ def test_the_token_of_another_service_is_not_kept(cluster: Cluster) -> None:
     assert minted.reason == "The token in use is of API Management instance contoso."
     renamed = Planner({"west": cluster}.__getitem__, list, instances={"again": again})
     assert planned("again", renamed).token.mint, "the settings no longer tell which service it was"
+    identity = dataclasses.replace(
+        SPEC, apim=dataclasses.replace(SPEC.apim, instance="fabrikam"), auth=IDENTITY
+    )
+    assert not planner.plan(identity, "XYZ789").token.mint, "it signs in"
+
+
+def test_a_token_of_which_only_its_gateway_is_known_is_kept_where_there_is_one_service(
+    cluster: Cluster,
+) -> None:
+    again = dataclasses.replace(INSTANCE, name="again", subscription="SUB")
+    other = dataclasses.replace(INSTANCE, name="fabrikam", service="fabrikam")
+    for item in portal("dev", "edge-1"):
+        cluster.create(item)
+    one = {each.name: each for each in (INSTANCE, again)}
+    several = {**one, "fabrikam": other}
+    kept = Planner({"west": cluster}.__getitem__, list, instances=one).plan(SPEC, "XYZ789")
+    assert (kept.token.mint, kept.token.secret) == (False, "edge-1-token-old")
+    assert kept.replaces is None
+    minted = Planner({"west": cluster}.__getitem__, list, instances=several).plan(SPEC, "XYZ789")
+    assert minted.token.mint
+    assert "not known which API Management service" in minted.token.reason
+
+
+def test_a_new_token_replaces_the_one_in_the_secret_that_the_plan_has_read(
+    cluster: Cluster, planner: Planner
+) -> None:
+    assert planner.plan(SPEC, "ABC234").replaces is None, "nothing runs yet"
+    deploy(cluster, planner)
+    plan = planner.plan(SPEC, "XYZ789", rotation=Rotation())
+    secret = cluster.get("Secret", "dev", "edge-1-token-abc234")
+    assert secret is not None
+    assert plan.replaces == ReplacedSecret("edge-1-token-abc234", secret["metadata"]["uid"])
+    cluster.delete("Deployment", "dev", "edge-1")
+    assert planner.plan(SPEC, "XYZ789").replaces is None, "its Deployment is made anew"
+
+
+def test_a_secret_whose_content_can_change_is_replaced_as_nobodys(
+    cluster: Cluster, planner: Planner
+) -> None:
+    for item in portal("dev", "edge-1", immutable=False):
+        cluster.create(item)
+    plan = planner.plan(SPEC, "XYZ789")
+    assert plan.token.mint
+    assert plan.replaces is None
 
 
 def test_a_missing_namespace_ends_the_plan(planner: Planner) -> None:

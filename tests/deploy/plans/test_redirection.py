@@ -101,11 +101,21 @@ def test_a_token_of_a_production_gateway_is_not_sent_to_a_host_of_the_requesters
     assert denied.fix.endswith("Under apim, contoso: endpoints: [collector.example.net]")
 
 
-def test_a_token_that_stays_where_it_is_is_only_warned_about(deployed: Planner) -> None:
-    plan = deployed.plan(spec_with(COLLECTOR), "XYZ789")
+@pytest.mark.parametrize(
+    ("patch", "rule"),
+    [
+        pytest.param(COLLECTOR, "token-to-unknown-endpoint", id="endpoint"),
+        pytest.param(
+            {"image": {"repository": "evil.example/gw"}}, "token-in-unknown-image", id="image"
+        ),
+    ],
+)
+def test_a_kept_token_is_not_sent_or_given_to_what_nobody_listed(
+    deployed: Planner, patch: dict[str, Any], rule: str
+) -> None:
+    plan = deployed.plan(spec_with(patch), "XYZ789")
     assert not plan.token.mint
-    assert not plan.denied
-    assert "unknown-endpoint" in {f.rule for f in plan.findings}
+    assert [f.rule for f in plan.findings if f.severity == "deny"] == [rule]
 
 
 def test_a_variable_that_others_set_on_the_live_deployment_is_judged_too(
@@ -121,6 +131,7 @@ def test_a_variable_that_others_set_on_the_live_deployment_is_judged_too(
     running.request("PATCH", path, body, content_type=patched)
     plan = deployed.plan(spec_with({"logs": {"level": "warn"}}), "XYZ789")
     assert "unknown-endpoint" in {f.rule for f in plan.findings}
+    assert not plan.denied, "the token stays where it goes already"
     undo = {"name": "edge-1", "env": [{"name": "config.service.endpoint", "$patch": "delete"}]}
     body = {"spec": {"template": {"spec": {"containers": [undo]}}}}
     running.request("PATCH", path, body, content_type=patched)

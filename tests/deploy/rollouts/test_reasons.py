@@ -3,9 +3,10 @@
 import pytest
 
 from deploy.actions.action import Step
+from deploy.observed.causes import Cause, cause_of
 from deploy.observed.pods import PodProgress, pod_progress
 from deploy.observed.progress import Progress
-from deploy.rollouts.reasons import Cause, Reason, cause_of, reason_of, recorded_reason
+from deploy.rollouts.reasons import Reason, reason_of, recorded_reason
 from deploy.rollouts.verdicts import came_back, unfinished
 from tests.support.gateway_bed import SPEC
 
@@ -18,27 +19,45 @@ def waiting(reason: str, message: str) -> PodProgress:
     return pod_progress({"metadata": {"name": "p"}, "status": status})
 
 
-@pytest.mark.parametrize(
-    ("reasons", "cause"),
-    [
-        (["ImagePullBackOff"], Cause.IMAGE),
-        (["FailedCreate", "Unschedulable"], Cause.SCHEDULING),
-        (["OOMKilled"], Cause.CRASH),
-        (["Evicted"], Cause.OTHER),
-        ([], Cause.OTHER),
-    ],
-)
-def test_kubernetes_own_reasons_tell_the_cause(reasons: list[str], cause: Cause) -> None:
-    assert cause_of(reasons) is cause
-
-
 def test_a_reason_is_read_from_its_field_and_not_from_the_words_beside_it() -> None:
     pod = waiting("CreateContainerConfigError", "Error: secret “OOMKilled” not found")
     failed = Progress(
-        1, 1, 0, 0, 0, complete=False, failed=True, trouble=(pod.trouble,), reasons=(pod.reason,)
+        1,
+        1,
+        0,
+        0,
+        0,
+        complete=False,
+        failed=True,
+        trouble=(pod.trouble,),
+        causes=(cause_of(pod.reason, pod.trouble),),
     )
-    assert reason_of(failed).cause is Cause.CONFIGURATION
-    assert "Secret or ConfigMap" in unfinished(SPEC, failed, 60.0).remedy
+    assert reason_of(failed).cause is Cause.MISSING_OBJECT
+    assert unfinished(SPEC, failed, 60.0).meaning.startswith("A Secret or ConfigMap that the pods")
+
+
+def test_of_several_troubles_the_words_are_of_the_cause_that_is_named() -> None:
+    failed = Progress(
+        2,
+        2,
+        0,
+        0,
+        0,
+        complete=False,
+        failed=True,
+        trouble=("Unschedulable: no node.", "FailedCreate: exceeded quota: q"),
+        causes=(Cause.SCHEDULING, Cause.QUOTA),
+    )
+    found = reason_of(failed)
+    assert found.cause is Cause.QUOTA
+    assert found.text.startswith("FailedCreate: exceeded quota: q (1 more")
+
+
+def test_a_volume_that_does_not_come_is_told_by_its_event() -> None:
+    event = 'FailedAttachVolume: Multi-Attach error for volume "pvc-1" Volume is already used'
+    pod = PodProgress("p", "ContainerCreating", False, event=event)
+    found = reason_of(Progress(1, 1, 0, 0, 0, complete=False, failed=True, pods=(pod,)))
+    assert (found.cause, found.text) == (Cause.ATTACHED, event)
 
 
 @pytest.mark.parametrize("cause", list(Cause))

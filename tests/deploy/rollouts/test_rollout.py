@@ -12,6 +12,7 @@ from deploy.errors import NotFound
 from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster
 from deploy.observed.progress import Progress
+from deploy.observed.selecting import chosen_by
 from deploy.rollouts.rollout import explain, follow
 from tests.support.running_cluster import RunningCluster
 
@@ -42,8 +43,33 @@ def deployment(
 
 def followed(cluster: Cluster, deadline: float = 10) -> tuple[Progress, list[Progress]]:
     seen: list[Progress] = []
-    end = follow(cluster, REF, deadline=deadline, on_progress=seen.append, stop=threading.Event())
+    end = follow(
+        cluster,
+        REF,
+        chosen="app=edge-1",
+        deadline=deadline,
+        on_progress=seen.append,
+        stop=threading.Event(),
+    )
     return end, seen
+
+
+def test_the_pods_of_a_gateway_with_labels_of_its_own_are_followed(cluster: Cluster) -> None:
+    adopted = deployment(image="example/broken:9")
+    labels = {"app.kubernetes.io/instance": "prod", "tier": "edge"}
+    adopted["spec"]["selector"] = {"matchLabels": labels}
+    adopted["spec"]["template"]["metadata"]["labels"] = labels
+    cluster.apply(adopted)
+    end = follow(
+        cluster,
+        REF,
+        chosen=chosen_by(adopted),
+        deadline=2,
+        on_progress=lambda progress: None,
+        stop=threading.Event(),
+    )
+    assert [pod.reason for pod in end.pods]
+    assert end.trouble
 
 
 def test_a_rollout_is_followed_until_every_pod_is_ready(cluster: Cluster) -> None:

@@ -216,7 +216,7 @@ def test_a_cluster_that_is_gone_while_the_token_is_verified_leaves_it_unknown(
     outcome = bed.rotator.execute(bed.decided(), Gone())
     sandbox.call(lambda: sandbox.cluster.faults.set("api_down", False))
     assert outcome.state is State.UNKNOWN
-    assert "nothing shows whether Azure takes it" in outcome.happened
+    assert "nothing shows whether Azure accepts it" in outcome.happened
     assert "Cluster “west” does not answer" in outcome.meaning
     assert before.name in bed.secrets(), "nothing is deleted before it is known"
     assert bed.rotator.execute(bed.decided(), RecordingRun()).state is State.SUCCEEDED

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from deploy.actions.action import Action, State, Step
+from deploy.observed.causes import Cause
 from deploy.retry import RunLost
-from deploy.rollouts.reasons import Cause
 from deploy.specs.options import Autoscaling, Backup, Rollout
 from deploy.tokens.rotation import Rotation
 from deploy.tokens.token import EXPIRES_AT
@@ -162,7 +162,7 @@ def test_a_poll_that_succeeds_proves_it_where_the_log_level_shows_one(tmp_path: 
     with rotation_bed(tmp_path, spec_of(log_level="debug", replicas=1)) as bed:
         outcome = bed.rotate()
         assert outcome.state is State.SUCCEEDED
-        assert "Azure takes it: last successful configuration poll" in outcome.meaning
+        assert "Azure accepts it: last successful configuration poll" in outcome.meaning
 
 
 def test_pods_that_get_ready_on_a_backup_are_found_out_and_taken_back(tmp_path: Path) -> None:

@@ -85,7 +85,10 @@ def test_what_was_written_before_the_deployment_is_said_and_that_new_pods_read_i
     outcome = report(bench, action_for(plan, ID))
     assert outcome.happened == "Stopped before the Deployment was written."
     assert "Deployment edge-1 was not written by this action: 2 replicas of " in outcome.meaning
-    assert "Pods ready: 2 of 2 with 2.11.1 and Secret edge-1-token-abc234." in outcome.meaning
+    assert (
+        "Pods ready: 2 of 2 of the current version (2.11.1, Secret edge-1-token-abc234)."
+        in outcome.meaning
+    )
     assert "Changes made: ConfigMap edge-1-env." in outcome.meaning
     assert "Pods that start from now on read the changed ConfigMap." in outcome.meaning
 
@@ -110,8 +113,24 @@ def test_during_a_rollout_the_pods_of_each_version_are_counted(bench: Bench) -> 
     assert outcome.happened.startswith("Stopped during the rollout: Kubernetes continues it")
     assert "Deployment edge-1 was written by this action: 2 replicas of " in outcome.meaning
     assert (
-        "Pods ready: 0 of 1 with 2.11.0 and Secret edge-1-token-abc234; "
-        "2 of 2 with 2.11.1 and Secret edge-1-token-abc234." in outcome.meaning
+        "Pods ready: 0 of 2 of the new version (2.11.0, Secret edge-1-token-abc234); "
+        "2 of 2 of the previous version (2.11.1, Secret edge-1-token-abc234)." in outcome.meaning
+    )
+
+
+def test_new_pods_with_the_image_and_the_token_of_the_previous_ones_are_counted_apart(
+    bench: Bench,
+) -> None:
+    bench.deploy()
+    bench.bed.nodes("slow_start_seconds", 100_000.0)
+    action = leave(
+        bench, dataclasses.replace(SPEC, rollout=Rollout(restarted_at="2026-11-25T12:00:00Z"))
+    )
+    until(lambda: len(bench.bed.cluster.list("Pod", "dev")) == 3, "the new pod")
+    shown = "(2.11.1, Secret edge-1-token-abc234)"
+    assert (
+        f"Pods ready: 0 of 2 of the new version {shown}; 2 of 2 of the previous version {shown}."
+        in report(bench, action).meaning
     )
 
 

@@ -14,7 +14,7 @@ from deploy.specs.gateway_spec import GatewaySpec
 SPEC = GatewaySpec(
     ref=GatewayRef("west", "prod", "edge-1"),
     apim=ApimGateway("contoso", "edge-1", "contoso.configuration.azure-api.net"),
-    tag="2.11.0",
+    tag="2.12.1",
 )
 TAGS = ("2.9.0", "2.10.1", "2.11.0", "2.11.1", "2.12.1")
 FACTS = Facts(production=True, tags=TAGS)

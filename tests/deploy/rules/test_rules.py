@@ -24,7 +24,9 @@ from tests.deploy.rules.bundles import (
     rendered,
     written,
 )
-from tests.deploy.rules.cases import KNOWN, MINTS, SPARES, TRIPS, Edit, image, setting
+from tests.deploy.rules.edits import KNOWN, MINTS, Edit, image, setting
+from tests.deploy.rules.spares import SPARES
+from tests.deploy.rules.trips import TRIPS
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "rules.md"
 TODAY = datetime.date(2026, 11, 23)
@@ -87,7 +89,13 @@ def test_what_a_default_spec_gives_is_only_what_is_honest_to_say() -> None:
         pytest.param(
             HELM,
             {
-                *("rollout-implicit", "memory-growth", "missing-requests", "impatient-startup"),
+                *(
+                    "rollout-implicit",
+                    "memory-growth",
+                    "superseded-patch",
+                    "missing-requests",
+                    "impatient-startup",
+                ),
                 *("weak-security-context", "no-backup"),
             },
             id="the Helm chart's",

@@ -27,7 +27,7 @@ KUBERNETES = "1.32"
 
 # A whole spec is much to draw, and the machine may be slow.
 any_spec = settings(
-    max_examples=60,
+    max_examples=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -1,17 +1,20 @@
 """What is planned when the same is asked for again, on a gateway that has moved since."""
 
 import dataclasses
+import datetime
 import json
 from collections.abc import Iterator
-from types import SimpleNamespace
+from functools import partial
 from typing import Any
 
 import pytest
 
 from bot.sandbox.valkey import Valkey
+from deploy.access import Freeze
 from deploy.actions.action import Action, State
 from deploy.actions.connection import connect
-from deploy.errors import Refused
+from deploy.errors import Refused, Unavailable
+from deploy.plans.plan import Plan
 from deploy.plans.requests import (
     DeployRequest,
     KeyRequest,
@@ -23,12 +26,13 @@ from deploy.plans.requests import (
 from deploy.rules.finding import Finding
 from deploy.tokens.rotation import Rotation
 from handlers.actions import again, decisions, fix
-from handlers.slack.payloads import Click, Request
+from handlers.slack.payloads import Request
 from handlers.views import action as action_view
 from handlers.views import fixes
 from handlers.views.reply import Reply
 from tests.support.actions import REF, plan_of, spec_of
-from tests.support.changes import PROD, PRODUCTION, Changes
+from tests.support.changes import DEVELOPMENT, PROD, PRODUCTION, Changes
+from tests.support.clicks import clicked, heard
 from tests.support.needs import needs
 from tests.support.redis_servers import started
 
@@ -59,21 +63,30 @@ def plan_again(
 ) -> Reply | None:
     """What is said; what it makes safe to be done later is in `accepted`."""
     into: list[Request] = [] if accepted is None else accepted
-    return again.run(again.Needs(changes.store, changes.proposer, into.append), request)
+    return again.run(
+        again.Needs(changes.store, changes.batches, changes.proposer, into.append), request
+    )
 
 
-def buttons(changes: Changes) -> tuple[decisions.Needs, list[Request], list[str]]:
-    """What they work with, the requests that are made safe, and what is said to who clicks."""
+def buttons(changes: Changes) -> tuple[decisions.Needs, list[Request]]:
+    """What they work with, and the requests that are made safe."""
     accepted: list[Request] = []
-    told: list[str] = []
     made = needs(
         decisions.Needs,
         store=changes.store,
         decider=changes.decider,
         accept=accepted.append,
-        slack=SimpleNamespace(chat_postEphemeral=lambda **message: told.append(message["text"])),
     )
-    return made, accepted, told
+    return made, accepted
+
+
+def click_on_fix(changes: Changes, old: Action, at: str = "1.0") -> Request:
+    """The request that a click at that time makes safe."""
+    given, accepted = buttons(changes)
+    (button,) = fixes.blocks(old, old.plan)[0]["elements"]
+    fix.fix(given, clicked("U1", button["value"], button["action_id"], at=at))
+    (request,) = accepted
+    return request
 
 
 def fresh(changes: Changes, old: Action) -> Action:
@@ -119,18 +132,43 @@ def test_what_is_asked_for_again_is_what_was_asked_and_not_the_whole_gateway_of_
         ("adopt", DeployRequest(spec_of(), take_over=True), "adopt"),
     ],
 )
-def test_what_is_fixed_in_a_plan_is_in_the_new_plan_and_the_old_one_is_taken_back(
+def test_what_is_fixed_in_a_plan_is_in_the_new_plan_which_replaces_the_old_one(
     changes: Changes, kind: str, request_: Any, fixed: str
 ) -> None:
     old = changes.asked(kind=kind, request=request_)
-    clicked, accepted, _ = buttons(changes)
-    (button,) = fixes.blocks(old, old.plan)[0]["elements"]
-    fix.fix(clicked, Click("U1", "C1", "t", "", button["value"], {}))
-    assert changes.now_of(old).state is State.CANCELLED
-    plan_again(changes, accepted[0])
+    changes.plans = lambda request, new_id: plan_of(digest="d2")
+    plan_again(changes, click_on_fix(changes, old))
     new = fresh(changes, old)
     spec = dataclasses.replace(spec_of(), memory="3Gi")
     assert (new.kind, new.request) == (fixed, DeployRequest(spec, take_over=True))
+    replaced = changes.now_of(old)
+    assert replaced.state is State.SUPERSEDED
+    text, blocks = action_view.render(replaced)
+    assert text.endswith(f"was superseded: Replaced by {new.id}, with the fix")
+    assert (
+        f"*Replaced by {new.id}, with the fix.*\nNothing was changed." in blocks[1]["text"]["text"]
+    )
+
+
+def test_a_fix_that_cannot_be_planned_leaves_the_plan_open_and_its_button_at_work(
+    changes: Changes,
+) -> None:
+    old = changes.asked(kind="restart", request=RestartRequest(REF, "2026-11-25T12:00:00Z"))
+    plans = changes.plans
+
+    def away(request: Any, new_id: str) -> Plan:
+        raise Unavailable("Cluster “west” does not answer.")
+
+    changes.plans = away
+    first = click_on_fix(changes, old, at="1.0")
+    with pytest.raises(Unavailable):
+        plan_again(changes, first)
+    assert changes.now_of(old) == old
+    changes.plans = plans
+    second = click_on_fix(changes, old, at="2.0")
+    assert second.id != first.id, "the inbox takes one request once"
+    plan_again(changes, second)
+    assert changes.now_of(old).state is State.SUPERSEDED
 
 
 @pytest.mark.parametrize(
@@ -151,12 +189,13 @@ def test_no_button_puts_a_fix_into_what_brings_no_spec(
 
 def test_only_who_asked_fixes_it_and_only_what_was_advised(changes: Changes) -> None:
     old = changes.asked()
-    clicked, accepted, told = buttons(changes)
+    given, accepted = buttons(changes)
+    told = []
     for user, rule in (("U2", "no-memory"), ("U1", "privileged")):
-        value = json.dumps({"id": old.id, "rule": rule})
-        fix.fix(clicked, Click(user, "C1", "t", "", value, {}))
+        click = clicked(user, json.dumps({"id": old.id, "rule": rule}))
+        told.append(heard(partial(fix.fix, given, click)))
     assert "Only <@U1>" in told[0]
-    assert "already pending" in told[1]
+    assert "still pending" in told[1]
     assert accepted == []
     assert changes.now_of(old) == old
 
@@ -189,6 +228,39 @@ def test_a_gateway_that_became_what_was_asked_for_is_said_to_be_like_that(
     assert reply is not None
     assert "No change" in reply.text
     assert changes.store.open() == ()
+
+
+@pytest.mark.parametrize("later", [False, True])
+@pytest.mark.parametrize("way", ["clicked", "superseded", "fixed"])
+def test_the_freeze_of_then_is_overridden_again_and_a_later_one_is_not(
+    client: Any, way: str, later: bool
+) -> None:
+    now, day = datetime.datetime.now(datetime.UTC), datetime.timedelta(days=1)
+    freezes = (Freeze("A", now - day, now + day), Freeze("B", now + 2 * day, now + 3 * day))
+    changes = Changes(client, dataclasses.replace(DEVELOPMENT, freezes=freezes))
+    changes.plans = lambda request, new_id: plan_of(findings=(ADVICE,))
+    old = changes.asked(break_glass="it is down")
+    changes.plans = lambda request, new_id: plan_of(digest="d2")
+
+    def renewed(request_id: str) -> None:
+        given, accepted = buttons(changes)
+        value = json.dumps({"id": old.id, "digest": old.digest, "rule": "no-memory"})
+        click = clicked("U1", value, at=request_id)
+        if way == "clicked":
+            decisions.ask_again(given, click)
+        elif way == "fixed":
+            fix.fix(given, click)
+        else:
+            plan_again(changes, again.look(old, request_id), accepted)
+        changes.now = now if request_id == "in A" else now + 2.5 * day
+        plan_again(changes, dataclasses.replace(accepted[0], id=request_id))
+
+    if not later:
+        renewed("in A")
+        assert fresh(changes, old).policy.break_glass == "it is down"
+        return
+    with pytest.raises(Refused, match=r"frozen until .*: B"):
+        renewed("in B")
 
 
 def test_what_was_asked_in_person_is_not_put_there_once_approvers_decide(client: Any) -> None:

@@ -100,7 +100,9 @@ def test_what_approvers_decide_on_is_not_asked_for_where_none_of_them_is(
     else:
         with pytest.raises(Refused, match=r"no approver would see .* Ask in a channel"):
             asked(changes, PROD, channel)
-    window = changes.windows.open(PROD, "U1", by="U2", reason="x", seconds=60, request_id="w")
+    window = changes.windows.open(
+        PROD, "U1", by="U2", reason="x", seconds=60, channel="C1", request_id="w"
+    )
     assert asked(changes, PROD, channel, {"reason": "within a window"}) is None
     newest = changes.store.open()[-1]
     assert newest.policy == by_approvers(window=window.key)

@@ -1,8 +1,9 @@
-"""A channel hears of gateways that get worse or better: once, in one message that stays true."""
+"""A channel is notified when gateways get worse or better: once, in one message that stays true."""
 
 import json
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from slack_sdk import WebClient
 
 from deploy.actions.connection import connect
+from deploy.actions.owed import Owed
 from deploy.deadline import Deadline
 from deploy.errors import Unavailable
 from deploy.health.cache import ClusterCache
@@ -17,7 +19,10 @@ from deploy.health.heartbeat import Heartbeat
 from deploy.health.incident_store import IncidentStore
 from deploy.health.levels import Levels, Seen
 from deploy.kube.cluster import connect as connect_cluster
-from handlers.messages.budget import Budgets
+from handlers.messages.engine import Engine
+from handlers.messages.incident_messages import NAME, IncidentMessages
+from handlers.messages.store import MessageStore
+from handlers.messages.turn import Turns
 from handlers.messages.watchers import Watchers
 from tests.deploy.health.test_cache import gateway, install
 from tests.support.redis_servers import started
@@ -53,32 +58,58 @@ class Away:
 
 
 class Bed:
-    """A cluster, a Slack, a Redis, and bots that watch."""
+    """A cluster, a Slack, a Redis, and bots that watch, each with an engine for the messages."""
 
     def __init__(self, client: WebClient, cache: Any, redis: Any) -> None:
-        self._client, self._cache, self._redis = client, cache, redis
+        self.client, self.cache, self.redis = client, cache, redis
         self.levels = Told({"west": cache})
         self.clock = Clock()
 
-    def bot(self, name: str, client: WebClient | None = None) -> Watchers:
-        """A bot, as it starts."""
+    def store(self, name: str) -> IncidentStore:
+        return IncidentStore(self.redis, name, seconds=0.3)
+
+    def bot(self, name: str) -> Watchers:
+        """A bot that watches, as it starts."""
         return Watchers(
-            client or self._client,
-            {"west": self._cache},
+            {"west": self.cache},
             self.levels,
-            IncidentStore(self._redis, name, seconds=0.3),
+            self.store(name),
+            Owed(self.redis, NAME),
             lambda ref: OPS,
-            budgets=Budgets(),
             clock=self.clock,
         )
 
+    @contextmanager
+    def posting(self, client: WebClient | None = None, name: str = "one") -> Iterator[Engine]:
+        """A bot that keeps the messages true."""
+        families = [(IncidentMessages(self.store(name), ["west"]), Owed(self.redis, NAME))]
+        turns = Turns(client or self.client, MessageStore(self.redis, name))
+        engine = Engine(turns, families, poll_seconds=0.1, sweep_seconds=0.5)
+        engine.start()
+        try:
+            yield engine
+        finally:
+            engine.stop(Deadline.after(5))
+
+    def paid(self) -> None:
+        """Wait until no message is behind."""
+        until(lambda: not self.redis.zcard("gateway-bot:{messages}:owed"), "every message")
+
+    def failing(self) -> None:
+        """Wait until a message could not be posted."""
+        until(self._failing, "a failure")
+
+    def _failing(self) -> bool:
+        keys = self.redis.keys("gateway-bot:{messages}:record:*")
+        return any(self.redis.hget(key, "failing") for key in keys)
+
     def end(self, name: str) -> None:
         """What another bot sees once the lease of one that died is over."""
-        IncidentStore(self._redis, name).release(f"west:{OPS}")
+        IncidentStore(self.redis, name).release(f"west:{OPS}")
 
     def heard(self) -> frozenset[str]:
         """The channels that are remembered."""
-        return IncidentStore(self._redis, "test").channels("west")
+        return self.store("test").channels("west")
 
     def look(self, *bots: Watchers, seconds: float = 60) -> None:
         """Let time pass while these bots look."""
@@ -117,153 +148,222 @@ def posts(person: Person) -> list[dict[str, Any]]:
     return [m for m in found if m.get("thread_ts", m["ts"]) == m["ts"]]
 
 
-def test_it_is_told_once_by_several_bots_and_ends_in_the_same_message(
+def threads(person: Person) -> list[str]:
+    """What stands in the channel's threads."""
+    found = person.messages(OPS)
+    return [m["text"] for m in found if m.get("thread_ts", m["ts"]) != m["ts"]]
+
+
+def test_an_incident_is_one_message_of_several_bots_and_ends_in_it(
     person: Person, bed: Bed
 ) -> None:
     one, two = bed.bot("one"), bed.bot("two")
-    bed.look(one, two)
-    assert posts(person) == []
-    bed.levels.level = "denied"
-    bed.look(one, two)
-    (message,) = posts(person)
-    assert "west/dev/edge-1 is denied" in message["text"]
-    assert "the evidence" in json.dumps(message["blocks"])
-    bed.levels.level = "no trouble seen"
-    bed.look(one, two)
-    (message,) = posts(person)
-    assert message["text"].startswith("Over: west/dev/edge-1")
+    with bed.posting(name="one"), bed.posting(name="two"):
+        bed.look(one, two)
+        bed.levels.level = "denied"
+        bed.look(one, two)
+        until(lambda: posts(person), "the message")
+        bed.paid()
+        (message,) = posts(person)
+        assert "west/dev/edge-1 is denied" in message["text"]
+        assert "the evidence" in json.dumps(message["blocks"])
+        bed.levels.level = "no trouble seen"
+        bed.look(one, two)
+        until(lambda: posts(person)[0]["text"].startswith("Over: west/dev/edge-1"), "its end")
+        bed.paid()
+    assert len(posts(person)) == 1
+    assert threads(person) == ["✅ `west/dev/edge-1` recovered."]
 
 
 def test_a_bot_that_starts_again_repeats_nothing_and_knows_what_is_to_be_resolved(
     person: Person, bed: Bed
 ) -> None:
     bed.levels.level = "cut off"
-    bed.look(bed.bot("one"))
-    time_of_the_lease = time.monotonic() + 0.4
-    until(lambda: time.monotonic() > time_of_the_lease, "the end of the dead bot's lease")
+    with bed.posting(name="one"):
+        bed.look(bed.bot("one"))
+        until(lambda: posts(person), "the message")
+        bed.paid()
+    bed.end("one")
     again = bed.bot("two")
-    bed.look(again, seconds=120)
+    with bed.posting(name="two"):
+        bed.look(again, seconds=120)
+        bed.levels.level = "connected"
+        bed.look(again)
+        until(lambda: posts(person)[0]["text"].startswith("Over"), "its end")
     assert len(posts(person)) == 1
-    bed.levels.level = "connected"
-    bed.look(again)
-    (message,) = posts(person)
-    assert message["text"].startswith("Over")
 
 
-def test_a_bot_that_starts_after_a_gateway_was_deleted_ends_what_was_told_of_it(
+def test_a_bot_that_starts_after_a_gateway_was_deleted_ends_its_incident(
     person: Person, bed: Bed, running: RunningCluster
 ) -> None:
     bed.levels.level = "cut off"
-    one = bed.bot("one")
-    bed.look(one)
-    running.request("DELETE", "/apis/apps/v1/namespaces/dev/deployments/edge-1")
-    until(lambda: not bed._cache.read().gateways, "its end")
-    bed.end("one")
-    two = bed.bot("two")
-    bed.look(two)
-    (message,) = posts(person)
-    assert message["text"].startswith("Over")
+    with bed.posting():
+        bed.look(bed.bot("one"))
+        until(lambda: posts(person), "the message")
+        running.request("DELETE", "/apis/apps/v1/namespaces/dev/deployments/edge-1")
+        until(lambda: not bed.cache.read().gateways, "its end")
+        bed.end("one")
+        two = bed.bot("two")
+        bed.look(two)
+        until(lambda: posts(person)[0]["text"].startswith("Over"), "the end of the message")
     bed.look(two, seconds=400)
     assert bed.heard() == frozenset()
 
 
-def test_a_bot_that_starts_while_a_cluster_is_away_tells_who_heard_of_it_before(
+def test_a_bot_that_starts_while_a_cluster_is_away_reports_it_to_its_channels(
     person: Person, bed: Bed
 ) -> None:
     bed.look(bed.bot("one"), seconds=10)
     bed.end("one")
-    bed._cache = Away()
-    bed.look(bed.bot("two"))
-    (message,) = posts(person)
-    assert message["text"] == "Cluster west does not answer"
+    bed.cache = Away()
+    with bed.posting():
+        bed.look(bed.bot("two"))
+        until(lambda: posts(person), "the message")
+    assert [m["text"] for m in posts(person)] == ["Cluster west does not answer"]
 
 
-def test_an_incident_that_lasts_is_told_anew_where_somebody_deleted_its_message(
+def test_a_message_that_somebody_deleted_is_posted_anew_only_while_the_incident_lasts(
+    person: Person, bed: Bed
+) -> None:
+    bot = bed.bot("one")
+    with bed.posting():
+        bed.levels.level = "cut off"
+        bed.look(bot)
+        (first,) = until(lambda: posts(person), "the message")
+        bed.paid()
+        bed.client.chat_delete(channel=OPS, ts=first["ts"])
+        bed.levels.level = "denied"
+        bed.look(bot)
+        second = until(
+            lambda: next((m for m in posts(person) if "is denied" in m["text"]), None), "it anew"
+        )
+        bed.paid()
+        bed.client.chat_delete(channel=OPS, ts=second["ts"])
+        bed.levels.level = "connected"
+        bed.look(bot)
+        bed.paid()
+        Owed(bed.redis, NAME).now(next(iter(IncidentMessages(bed.store("x"), ["west"]).versions())))
+        bed.paid()
+    assert not [m for m in posts(person) if m["text"].startswith("Over")]
+
+
+def test_an_incident_that_is_over_before_it_was_posted_is_not_posted(
     person: Person, bed: Bed
 ) -> None:
     bot = bed.bot("one")
     bed.levels.level = "cut off"
     bed.look(bot)
-    bed._client.chat_delete(channel=OPS, ts=posts(person)[0]["ts"])
-    bed.levels.level = "denied"
-    bed.look(bot)
-    found = [m["text"] for m in posts(person)]
-    assert "west/dev/edge-1 is denied" in found
-    bed._client.chat_delete(
-        channel=OPS, ts=next(m["ts"] for m in posts(person) if "denied" in m["text"])
-    )
     bed.levels.level = "connected"
     bed.look(bot)
-    assert not [m for m in posts(person) if m["text"].startswith("Over")]
+    with bed.posting():
+        bed.paid()
+    assert posts(person) == []
+
+
+def test_an_incident_that_is_over_before_slack_answers_again_is_not_posted(
+    person: Person, bed: Bed
+) -> None:
+    bot = bed.bot("one")
+    bed.levels.level = "cut off"
+    bed.look(bot)
+    person.set_fault("api_error", "503")
+    with bed.posting():
+        bed.failing()
+        bed.levels.level = "connected"
+        bed.look(bot)
+        person.set_fault("api_error", "none")
+        bed.paid()
+    assert posts(person) == []
+
+
+def test_an_end_that_slack_does_not_take_is_shown_however_late(person: Person, bed: Bed) -> None:
+    bot = bed.bot("one")
+    with bed.posting():
+        bed.levels.level = "cut off"
+        bed.look(bot)
+        until(lambda: posts(person), "the message")
+        bed.paid()
+        person.set_fault("api_error", "503")
+        bed.levels.level = "connected"
+        bed.look(bot)
+        bed.failing()
+        bed.look(bot, seconds=1000)
+        assert bed.store("one").watched(["west"]) == {f"west:{OPS}": ()}
+        person.set_fault("api_error", "none")
+        until(lambda: posts(person)[0]["text"].startswith("Over"), "its end")
+        bed.paid()
+    assert threads(person) == ["✅ `west/dev/edge-1` recovered."]
 
 
 class Forgetful(WebClient):
-    """Posts arrive, their answers do not."""
+    """The first posts arrive, their answers do not."""
+
+    def __init__(self, like: WebClient, lose: int) -> None:
+        super().__init__(token=like.token, base_url=like.base_url, retry_handlers=[])
+        self.lose = lose
 
     def chat_postMessage(self, **more: Any) -> Any:  # noqa: N802  # as the SDK has it
-        super().chat_postMessage(**more)
-        raise ConnectionResetError
+        answer = super().chat_postMessage(**more)
+        if self.lose:
+            self.lose -= 1
+            raise ConnectionResetError
+        return answer
 
 
-def test_an_incident_that_is_told_anew_is_so_once_where_that_was_never_confirmed(
-    person: Person, bed: Bed
+def test_an_incident_is_posted_once_where_answers_are_lost(person: Person, bed: Bed) -> None:
+    bot = bed.bot("one")
+    with bed.posting(Forgetful(bed.client, lose=2)):
+        bed.levels.level = "cut off"
+        bed.look(bot)
+        until(lambda: posts(person), "the message")
+        bed.levels.level = "connected"
+        bed.look(bot)
+        until(lambda: posts(person)[0]["text"].startswith("Over"), "its end", 60)
+        bed.paid()
+    assert len(posts(person)) == 1
+    assert threads(person) == ["✅ `west/dev/edge-1` recovered."]
+
+
+def test_an_incident_is_over_for_a_channel_that_takes_no_message(
+    person: Person, bed: Bed, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bed.levels.level = "cut off"
-    bed.look(bed.bot("one"))
-    bed._client.chat_delete(channel=OPS, ts=posts(person)[0]["ts"])
-    bed.levels.level = "denied"
-    client = bed._client
-    bed.look(bed.bot("one", Forgetful(token=client.token, base_url=client.base_url)))
-    bed.look(bed.bot("one"))
-    assert [m["text"] for m in posts(person)].count("west/dev/edge-1 is denied") == 1
-
-
-def test_the_end_of_an_incident_is_not_owed_for_ever_where_the_bot_may_not_post(
-    person: Person, bed: Bed
-) -> None:
+    bot = bed.bot("one")
     person.post("members", channel=OPS, user=BOT, member=False)
-    bed.levels.level = "cut off"
-    bed.look(bed.bot("one"))
-    bed.levels.level = "connected"
-    bed.look(bed.bot("one"), seconds=400)
-    bed.end("one")
-    left = IncidentStore(bed._redis, "two").take(f"west:{OPS}")
+    with bed.posting():
+        bed.levels.level = "cut off"
+        bed.look(bot)
+        until(lambda: "nothing can be posted" in caplog.text, "the report")
+        bed.paid()
+        bed.levels.level = "connected"
+        bed.look(bot, seconds=400)
+        bed.paid()
+    left = bed.store("one").take(f"west:{OPS}")
     assert left is not None
     assert left.incidents == ()
 
 
-def test_what_slack_did_not_take_is_told_later_and_once(person: Person, bed: Bed) -> None:
+def test_a_change_whose_mark_a_crash_prevented_is_found(person: Person, bed: Bed) -> None:
+    bot = bed.bot("one")
     bed.levels.level = "cut off"
-    away = "http://127.0.0.1:9/api/"
-    lost = WebClient(token="xoxb-1-bot", base_url=away, timeout=1, retry_handlers=[])
-    bot = bed.bot("one", lost)
     bed.look(bot)
-    assert posts(person) == []
-    bed.look(bed.bot("one"), seconds=10)
-    assert len(posts(person)) == 1
+    bed.redis.delete("gateway-bot:{messages}:owed")
+    with bed.posting():
+        until(lambda: posts(person), "the message")
 
 
-def test_a_message_whose_posting_was_never_confirmed_is_found_and_not_repeated(
-    person: Person, bed: Bed
-) -> None:
-    bed.levels.level = "cut off"
-    client = bed._client
-    bed.look(bed.bot("one", Forgetful(token=client.token, base_url=client.base_url)))
-    bed.look(bed.bot("one"))
-    assert len(posts(person)) == 1
-
-
-def test_a_cluster_that_goes_away_is_told_as_such(
+def test_a_cluster_that_goes_away_is_reported_as_such(
     person: Person, bed: Bed, running: RunningCluster
 ) -> None:
     bot = bed.bot("one")
     bed.look(bot)
     running.call(lambda: running.cluster.faults.set("api_down", True))
-    until(lambda: bed._cache.read().stale, "the loss")
-    bed.look(bot)
-    (message,) = posts(person)
-    assert message["text"] == "Cluster west does not answer"
-    running.call(lambda: running.cluster.faults.set("api_down", False))
-    until(lambda: not bed._cache.read().stale, "the recovery")
-    bed.look(bot)
-    assert posts(person)[0]["text"].startswith("Over")
+    until(lambda: bed.cache.read().stale, "the loss")
+    with bed.posting():
+        bed.look(bot)
+        until(lambda: posts(person), "the message")
+        bed.paid()
+        assert [m["text"] for m in posts(person)] == ["Cluster west does not answer"]
+        running.call(lambda: running.cluster.faults.set("api_down", False))
+        until(lambda: not bed.cache.read().stale, "the recovery")
+        bed.look(bot)
+        until(lambda: posts(person)[0]["text"].startswith("Over"), "its end")

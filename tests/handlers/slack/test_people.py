@@ -2,16 +2,13 @@
 
 import dataclasses
 from typing import Any, ClassVar
-from unittest.mock import Mock
 
 import pytest
 from slack_sdk import WebClient
 
 from deploy.access import Standing
 from deploy.errors import Unavailable
-from handlers import listeners
 from handlers.slack.people import Team, UserGroups, origin_of
-from tests.support.needs import needs
 from tests.support.slack_workspace import ANA, BEN, Person
 
 JSON = dict[str, Any]
@@ -97,12 +94,12 @@ class Grid:
         self.told.append(message)
 
 
-def entering(slack: Any, body: JSON) -> tuple[bool, Mock]:
-    given = needs(listeners.Needs, team=Team(slack), slack=slack)
-    ack, following = Mock(), Mock()
-    listeners.Listeners(given, (), {}, Mock(), Mock()).own_workspace(ack, body, following)
-    assert ack.called is not following.called
-    return following.called, ack
+def let_in(slack: Any, body: JSON) -> bool:
+    """Whether a payload is let in, and its sender may then do anything."""
+    team = Team(slack)
+    assert team()
+    origin = origin_of(body)
+    return team.may_own(origin) and team.standing(origin.user) is not Standing.FOREIGN
 
 
 def click(user: str, team: str, by: str, **more: Any) -> JSON:
@@ -167,51 +164,32 @@ ENTERPRISE = {"enterprise": {"id": "E0", "name": "Contoso"}}
     ],
 )
 def test_only_this_workspaces_own_people_are_let_in(body: JSON, own: bool) -> None:
-    assert entering(Grid(), body)[0] is own
+    assert let_in(Grid(), body) is own
 
 
 def test_an_app_of_a_whole_organization_serves_all_of_its_workspaces() -> None:
     for user, own in (("W1", True), ("W5", True), ("W9", False)):
         wide = click(user, "", "T5ELSE", is_enterprise_install=True, **ENTERPRISE)
-        assert entering(Grid("E0"), wide)[0] is own
+        assert let_in(Grid("E0"), wide) is own
         # An event says so of each installation that it is for, not of itself.
         granted = [{"enterprise_id": "E0", "team_id": "T5ELSE", "is_enterprise_install": True}]
         opened = {"type": "app_home_opened", "user": user}
         home = {"team_id": "T5ELSE", "authorizations": granted, "event": opened}
-        assert entering(Grid("E0"), home)[0] is own
+        assert let_in(Grid("E0"), home) is own
     command = {
         "command": "/gateway", "team_id": "T5ELSE", "enterprise_id": "E0", "user_id": "W5",
         "is_enterprise_install": "true",
     }  # fmt: skip
-    assert entering(Grid("E0"), command)[0]
-
-
-def test_who_is_not_let_in_is_told_why() -> None:
-    slack = Grid()
-    entering(slack, click("U9", "T0TEAM", "T9OTHER"))
-    assert slack.told[0]["user"] == "U9"
-    said = slack.told[0]["text"]
-    assert "Only members of the workspace that this bot belongs to" in said
-    entering(slack, form("U9", "T9OTHER", "T0TEAM"))[1].assert_called_once_with(
-        response_action="errors", errors={"why": said}
-    )
-    command = {"team_id": "T9OTHER", "command": "/gateway"}
-    assert entering(slack, command)[1].call_args.kwargs["text"] == said
-    options = {"type": "block_suggestion", "team": {"id": "T9OTHER"}}
-    entering(slack, options)[1].assert_called_once_with(options=[])
+    assert let_in(Grid("E0"), command)
 
 
 def test_membership_of_the_workspace_is_asked_at_most_once_a_minute() -> None:
     clock, slack = Clock(), Grid()
     team = Team(slack, clock=clock)  # type: ignore[arg-type]  # as far as it is used
-    origin = origin_of(click("W1", "T0TEAM", "T5ELSE"))
-    assert team.takes(origin)
-    clock.now = 59
-    assert team.takes(origin)
-    assert slack.asked == 1
-    clock.now = 60
-    assert team.takes(origin)
-    assert slack.asked == 2
+    for now, asked in ((0, 1), (59, 1), (60, 2)):
+        clock.now = now
+        assert team.standing("W1") is Standing.MEMBER
+        assert slack.asked == asked
 
 
 def test_a_scope_counts_once_slack_said_that_it_is_granted(
@@ -224,20 +202,18 @@ def test_a_scope_counts_once_slack_said_that_it_is_granted(
     assert not Team(client).granted("commands")
 
 
-def test_while_slack_does_not_say_whose_somebody_is_nothing_is_let_in(
+def test_while_slack_does_not_say_whose_somebody_is_they_have_no_standing(
     person: Person, client: WebClient
 ) -> None:
-    command = {"team_id": "T0TEAM", "command": "/gateway"}
-    person.set_fault("api_error", "503")
-    own, ack = entering(client, command)
-    assert not own
-    assert "Slack does not say which workspace" in ack.call_args.kwargs["text"]
-    person.set_fault("api_error", "none")
     team = Team(client)
-    assert team.takes(origin_of(command))
+    person.set_fault("api_error", "503")
+    with pytest.raises(Unavailable, match="does not say which workspace"):
+        team.standing(ANA)
+    person.set_fault("api_error", "none")
+    assert team()
     person.set_fault("api_error", "503")
     with pytest.raises(Unavailable, match=f"whether {ANA} is a member"):
-        team.takes(origin_of(click(ANA, "T0TEAM", "T5ELSE")))
+        team.standing(ANA)
 
 
 @pytest.mark.parametrize(

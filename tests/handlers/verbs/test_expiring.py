@@ -1,6 +1,7 @@
 """The buttons of a warning answer whoever clicked, also where something is wrong."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ from deploy.access import Approval, Environment
 from deploy.actions.audit import AuditLog
 from deploy.actions.connection import connect
 from deploy.errors import Unavailable
-from deploy.expiry.autopilot import RotationStop
 from deploy.expiry.thresholds import DEFAULT
 from deploy.expiry.tracked import ExpiryFacts
 from deploy.expiry.tracker import Tracker
@@ -20,18 +20,17 @@ from deploy.gateway import GatewayRef
 from deploy.policy import People as Approvers
 from handlers.slack.payloads import Click, Request
 from handlers.verbs import expiring
-from handlers.views import expiry as view
 from tests.support.authority import People, authority
+from tests.support.clicks import clicked, heard
 from tests.support.needs import needs
 from tests.support.redis_servers import started
-from tests.support.slack_workspace import ANA, OPS, Person
+from tests.support.slack_workspace import ANA, OPS
 
 ENVIRONMENT = Environment("production", approval=Approval(Approvers(groups=("S0APP",))))
 
 
-def click(value: str, ts: str = "1.0", message: Mapping[str, Any] | None = None) -> Click:
-    body = {"container": {"message_ts": ts}, "message": message or {}}
-    return Click(ANA, OPS, "trigger", "", value, body)
+def click(value: str) -> Click:
+    return clicked(ANA, value, channel=OPS)
 
 
 def away(*_: Any) -> Any:
@@ -71,11 +70,7 @@ def test_a_snooze_is_on_record_also_where_the_gateway_was_gone_for_long(
         expiring.run(made, Request(f"r{number}", "expiring", ANA, OPS, "", "edge-1", options))
         # As Redis does a month after it was gone.
         redis.delete(*redis.keys("gateway-bot:{w:*"))
-    assert [e.event for e in audit.read(ref)] == ["snoozed", "snoozed"]
-
-
-def said(person: Person) -> list[str]:
-    return [m["text"] for m in person.messages(OPS, "ana")]
+    assert [e.event for e in audit.of(str(ref))] == ["snoozed", "snoozed"]
 
 
 @pytest.mark.parametrize(
@@ -86,50 +81,36 @@ def said(person: Person) -> list[str]:
     ],
 )
 def test_a_rotation_that_cannot_be_asked_for_is_told(
-    client: WebClient, person: Person, value: str, told: str
+    client: WebClient, value: str, told: str
 ) -> None:
-    expiring.rotate(given(client, accept=away), click(value))
-    assert told in said(person)[-1]
+    assert told in heard(lambda: expiring.rotate(given(client, accept=away), click(value)))
 
 
-def test_resuming_is_shown_in_the_message_of_the_stop(client: WebClient, person: Person) -> None:
-    text, blocks = view.stopped(RotationStop("production", 1, 2, "west/prod/edge-1 ended failed."))
-    posted = client.chat_postMessage(channel=OPS, text=text, blocks=blocks)
-    ts = str(posted["ts"])
-    clicked = click("production", ts, posted["message"])
-    expiring.resume(given(client), clicked)
-    (told,) = [m for m in person.messages(OPS) if m["ts"] == ts]
-    assert [block["type"] for block in told["blocks"]] == ["section", "context"]
-    assert "in a row" in told["blocks"][0]["text"]["text"], "why it had stopped stays"
-    assert told["blocks"][1]["elements"][0]["text"] == f"Resumed by <@{ANA}>."
-
-
-def test_its_end_is_a_message_for_every_channel(client: WebClient, person: Person) -> None:
-    text, blocks = view.goes_on(RotationStop("production", 1, 0, "", ANA))
-    client.chat_postMessage(channel=OPS, text=text, blocks=blocks)
-    (told,) = person.messages(OPS)
-    assert told["text"] == "Automatic rotation goes on in production"
-    said_by = f":arrow_forward: <@{ANA}> resumed automatic rotation in production."
-    assert told["blocks"][0]["text"]["text"] == said_by
-
-
-def test_who_may_not_resume_it_is_told_so_and_nothing_goes_on(
-    client: WebClient, person: Person
-) -> None:
+def test_who_may_not_resume_it_is_told_so_and_nothing_goes_on(client: WebClient) -> None:
     refusing = authority(ENVIRONMENT)
-    expiring.resume(given(client, authority=refusing, resume=away), click("production"))
-    assert "You may not resume automatic rotation in production." in said(person)[-1]
+    made = given(client, authority=refusing, resume=away)
+    told = heard(lambda: expiring.resume(made, click("production")))
+    assert "You may not resume automatic rotation in production." in told
 
 
-def test_a_second_click_and_an_environment_that_is_gone_are_told(
-    client: WebClient, person: Person
-) -> None:
-    expiring.resume(given(client, resume=lambda *_: False), click("production"))
-    assert said(person)[-1] == "It goes on already."
-    expiring.resume(given(client), click("staging"))
-    assert "no longer have this environment" in said(person)[-1]
-    expiring.resume(given(client, resume=away), click("production"))
-    assert "Redis cannot be used" in said(person)[-1]
+def test_whoever_resumes_it_gets_no_words_as_the_message_shows_it(client: WebClient) -> None:
+    resumed: list[tuple[str, str]] = []
+
+    def resume(environment: str, user: str) -> bool:
+        resumed.append((environment, user))
+        return True
+
+    assert expiring.resume(given(client, resume=resume), click("production")) is None
+    assert resumed == [("production", ANA)]
+
+
+def test_a_second_click_and_an_environment_that_is_gone_are_told(client: WebClient) -> None:
+    for made, environment, told in (
+        (given(client, resume=lambda *_: False), "production", "It goes on already."),
+        (given(client), "staging", "no longer have this environment"),
+        (given(client, resume=away), "production", "Redis cannot be used"),
+    ):
+        assert told in heard(partial(expiring.resume, made, click(environment)))
 
 
 def test_a_gateway_whose_record_cannot_be_read_is_named_and_hides_no_other(server: Valkey) -> None:
@@ -141,7 +122,7 @@ def test_a_gateway_whose_record_cannot_be_read_is_named_and_hides_no_other(serve
         tracker.note(ExpiryFacts(ref, ref.name, "dev", soon, "annotation", DEFAULT, (OPS,)))
     made = needs(expiring.Needs, caches={}, tracker=tracker)
     for broken in refs:
-        redis.hset(f"gateway-bot:{{w:{broken}}}:gw", "format", 2)
+        redis.hset(f"gateway-bot:{{w:{broken}}}:gw", "format", 3)
         reply = expiring.run(made, Request("r", "expiring", ANA, OPS))
         assert reply is not None
         shown = str(reply.blocks)

@@ -31,11 +31,6 @@ def test_dashes_quotes_and_spaces_that_an_editor_changed_are_read_as_meant() -> 
     assert command.options == {"tag": "2.11.1", "to": "west/dev"}
 
 
-def test_entities_that_slack_writes_are_read_as_characters() -> None:
-    with pytest.raises(InvalidInput, match="<b>"):
-        parse("&lt;b&gt;", VERBS)
-
-
 @pytest.mark.parametrize(
     ("typed", "said"),
     [

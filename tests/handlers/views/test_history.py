@@ -5,13 +5,15 @@ import json
 
 from slack_sdk.models.blocks import Block
 
+from deploy.actions.action import State
 from deploy.actions.audit import AuditEntry
+from deploy.actions.batches import Unplanned
 from deploy.gateway import GatewayRef
 from deploy.observed.history import Revision
 from deploy.rules.finding import Finding
+from handlers.views import batch_replies
 from handlers.views import check as check_view
 from handlers.views import history as view
-from handlers.views import rotate as rotate_view
 from handlers.views import status as status_view
 
 REF = GatewayRef("west", "dev", "edge-1")
@@ -51,20 +53,47 @@ def test_the_revision_that_is_marked_is_what_is_asked_for_though_older_pods_serv
     assert note.startswith("`*` is what the Deployment asks for now.")
 
 
-def test_a_long_history_is_shown_whole() -> None:
-    told = view.trail([entry("denied", f"{n:02}" + "w" * 200) for n in range(20)])
-    shown = json.dumps(told.blocks)
-    assert all(f": {n:02}" in shown for n in range(20))
-    assert len(Block.parse_all(list(told.blocks))) == len(told.blocks)
+def test_a_long_history_is_shown_as_far_as_it_says() -> None:
+    long = [entry("denied", f"{n:02}" + "w" * 200) for n in range(view.LINES + 1)]
+    known = [Revision(3, "gateway:2.10.0", 0.0, pods=1, current=True)]
+    for told in (view.trail(long), view.revisions(REF, known, long, 60.0, "/gateway")):
+        shown = json.dumps(told.blocks)
+        assert all(f": {n:02}" in shown for n in range(view.LINES))
+        assert f": {view.LINES:02}" not in shown
+        assert f"Only the last {view.LINES} entries are shown." in shown
+        assert len(Block.parse_all(list(told.blocks))) == len(told.blocks)
+    assert "Only the last" not in json.dumps(view.trail(long[:-1]).blocks)
+
+
+def test_history_calls_a_confirmation_a_confirmation_and_names_whose_window_it_was_in() -> None:
+    def said(decided: view.Decided | None) -> str:
+        known = {"7K3MAB": decided} if decided else {}
+        return str(view.trail([entry("approved", "5d1c")], known).blocks[1]["text"]["text"])
+
+    assert "*approved* by <@U0BEN> (" in said(view.Decided("approvers"))
+    assert "*confirmed* by <@U0BEN> (" in said(view.Decided("requester"))
+    within = view.Decided("requester", window=True, opened_by="U0CHEN")
+    assert "*confirmed* by <@U0BEN> within <@U0CHEN>'s approval window (" in said(within)
+    forgotten = view.Decided("requester", window=True)
+    assert "*confirmed* by <@U0BEN> within an approval window (" in said(forgotten)
+    assert "*decided* by <@U0BEN> (" in said(None), "nothing says any longer which it was"
+
+
+def test_history_has_words_for_every_event_of_an_action() -> None:
+    for state in State:
+        assert state.value in view.EVENTS
+    shown = view.trail([entry("pending", ""), entry("taken over", "")]).blocks[1]["text"]["text"]
+    assert "*requested* by <@U0BEN>" in shown
+    assert "*taken over*" not in shown
 
 
 def test_what_is_left_out_of_several_rotations_is_named_with_the_reason() -> None:
     refused = [
-        rotate_view.Refusal(str(REF), f"{REF} was not deployed by this bot."),
-        rotate_view.Refusal("west", "Cluster “west” does not answer."),
+        Unplanned(str(REF), f"{REF} was not deployed by this bot."),
+        Unplanned("west", "Cluster “west” does not answer."),
     ]
-    told = rotate_view.confirmed(0, 0, refused).blocks[1:]
-    assert [block["elements"][0]["text"] for block in told] == [
+    told = batch_replies.nothing_planned(refused).blocks[1]["text"]["text"]
+    assert told.splitlines() == [
         f":warning: *{REF}*: {REF} was not deployed by this bot.",
         ":warning: *west*: Cluster “west” does not answer.",
     ]

@@ -11,8 +11,8 @@ from deploy.policy import People, Policy, Requirement
 from handlers.views import action as action_view
 from handlers.views import approvals
 from handlers.views.notes import notes
-from tests.handlers.views.test_views import check
 from tests.support.actions import REF, REQUESTS, plan_of
+from tests.support.shown import check_blocks
 
 BOTH = Policy(
     (
@@ -34,7 +34,7 @@ def action(kind: str = "scale", state: State = State.PENDING, **more: Any) -> Ac
 
 def shown(asked: Action) -> str:
     _, blocks = action_view.render(asked)
-    check(blocks)
+    check_blocks(blocks)
     return json.dumps(blocks, ensure_ascii=False)
 
 
@@ -50,10 +50,10 @@ def test_the_reason_a_denial_before_and_an_overridden_freeze_are_what_approvers_
     None
 ):
     policy = dataclasses.replace(BOTH, break_glass="it is <down>")
-    denied = Denial("U2", "not on a <Friday>", 0.0)
+    denied = Denial("U2", "not on a <Friday>", 0.0, "U4", "BBBBBB")
     said = shown(action(why="Black <Friday>", denied=denied, policy=policy))
     assert "Reason: Black &lt;Friday&gt;" in said
-    assert "<@U2> denied this" in said
+    assert "<@U2> denied <@U4>'s request `BBBBBB` to scale this" in said
     assert "not on a &lt;Friday&gt;" in said
     assert "it is &lt;down&gt;" in said
 
@@ -66,7 +66,7 @@ def test_each_requirement_says_how_many_of_whom_it_takes_and_has() -> None:
     voted = shown(action(policy=BOTH, votes=(vote,)))
     assert "1 of 2 approvals for production, 0 of 1 approvals for staging" in voted
     counted = Event(2, "approval", "U2", "d1", 1.0)
-    (told,) = notes(action(policy=BOTH, votes=(vote,)), [counted])
+    (told,) = notes(action(policy=BOTH, votes=(vote,)), [counted], "C1")
     assert "2 for production and 1 for staging" in told.text
 
 
@@ -89,7 +89,7 @@ def test_a_requirement_that_a_window_covers_asks_nobody() -> None:
 
 def test_what_cannot_be_read_is_named_in_the_list() -> None:
     empty = approvals.pending([], "U1", ("AAAAAA",))
-    check(list(empty.blocks))
+    check_blocks(list(empty.blocks))
     assert "No requests are open." in empty.text
     assert "cannot read `AAAAAA`" in json.dumps(empty.blocks)
     listed = approvals.pending([(action(), False)], "U1", ("AAAAAA", "BBBBBB"))

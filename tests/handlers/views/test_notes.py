@@ -28,9 +28,8 @@ def asked_in(channel: str, *requirements: Requirement) -> tuple[Note, ...]:
         created_at=100.0,
         expires_at=200.0,
         updated_at=100.0,
-        message={"channel": channel, "ts": "1.1"},
     )
-    return notes(action, (ASKED,))
+    return notes(action, (ASKED,), channel)
 
 
 def requirement(*channels: str) -> Requirement:

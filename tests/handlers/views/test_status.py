@@ -23,7 +23,7 @@ from deploy.observed.pods import PodProgress
 from handlers.views import fleet
 from handlers.views import status as view
 from handlers.views.reply import Reply
-from tests.handlers.views.test_views import check
+from tests.support.shown import check_blocks
 
 NOW = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.UTC).timestamp()
 TAGS = ("2.9.0", "2.10.0", "2.11.1", "2.12.1")
@@ -53,6 +53,9 @@ def summary(where: str, *findings: Attention, **more: Any) -> GatewaySummary:
     return dataclasses.replace(base, **more)
 
 
+DOWN = Attention(BROKEN, Sign.DOWN, "It is down: 0 of 2 pods are ready.")
+
+
 def rows(*summaries: GatewaySummary, **levels: Level) -> tuple[Row, ...]:
     seen = {
         s.ref: Seen(
@@ -64,7 +67,7 @@ def rows(*summaries: GatewaySummary, **levels: Level) -> tuple[Row, ...]:
 
 
 def shown(reply: Reply) -> str:
-    check(list(reply.blocks))
+    check_blocks(list(reply.blocks))
     return json.dumps(reply.blocks, ensure_ascii=False)
 
 
@@ -86,7 +89,7 @@ def test_the_most_urgent_comes_first_and_says_why() -> None:
                 Attention(SOON, Sign.TOKEN_EXPIRES, "Its token expires in 5 days."),
             ),
             summary("west/dev/cut"),
-            summary("west/dev/down", Attention(BROKEN, Sign.NOT_READY, "0 of 2 pods are ready.")),
+            summary("west/dev/down", DOWN),
             cut="cut off",
         ),
         {},
@@ -98,6 +101,30 @@ def test_the_most_urgent_comes_first_and_says_why() -> None:
     assert "0 of 2 pods are ready." in said
     assert "Cut off: so it is." in said
     assert reply.text == "4 gateways, 3 need attention"
+
+
+def test_a_gateway_without_a_ready_pod_is_down_whatever_its_heartbeat_was() -> None:
+    expired = Attention(BROKEN, Sign.TOKEN_EXPIRED, "Its token has expired.")
+    reply = fleet.overview(
+        rows(
+            summary("west/dev/a-expired", expired),
+            summary("west/dev/a-down", DOWN),
+            summary("west/prod/b-down", DOWN),
+            summary("west/prod/c-denied"),
+            c_denied="denied",
+        ),
+        {},
+        NOW,
+    )
+    lines = table_of(reply)[1:]
+    assert [line.split()[1] for line in lines] == ["b-down", "a-down", "a-expired", "c-denied"]
+    assert lines[0].startswith("🔴")
+    assert " down " in lines[0]
+    assert "🔴 2 down" in shown(reply)
+    one = dataclasses.replace(DETAIL, summary=summary("west/prod/edge-1", DOWN))
+    said = [block["text"]["text"] for block in view.detail(one, SUPPORTED, "", NOW).blocks[1:3]]
+    assert said[0] == "🔴 *down*: 0 of 2 pods are ready."
+    assert said[1].startswith("🔴 *denied*")
 
 
 def test_three_gateways_are_a_compact_table() -> None:
@@ -200,6 +227,7 @@ DETAIL = GatewayDetail(
             PodHeartbeat("edge-1-b", "no trouble seen", "ready"),
         ),
     ),
+    ended=(PodProgress("edge-1-c", "Evicted", False),),
     services=(),
     conditions=(
         ConditionSummary("Available", "True", "MinimumReplicasAvailable", ""),
@@ -214,6 +242,7 @@ LINK = "https://portal.azure.com/#@/resource/x"
 
 def test_one_gateway_shows_each_pods_level_and_its_evidence() -> None:
     said = shown(view.detail(DETAIL, SUPPORTED, LINK, NOW))
+    assert "Ended, and counted nowhere: edge-1-c (Evicted)." in said
     for word in ("🔴 *denied*", "exit code 134", "edge-1-token-old", "🔵 no trouble seen: ready"):
         assert word in said
     assert LINK in said

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from deploy.images import support
 from handlers.views.reply import Reply
 from handlers.views.tags import TagRow, listing
-from tests.handlers.views.test_views import check
+from tests.support.shown import check_blocks
 
 TAGS = ("2.9.0", "2.10.0", "2.11.1", "2.12.1", "v2", "v2-preview")
 RUNNING = {"2.11.1": 2, "2.8.0": 1, "sha256:0123": 1, "": 1}
@@ -24,7 +24,7 @@ def said(tags: tuple[str, ...] = TAGS, *, silent: tuple[str, ...] = (), whole: b
 
 
 def text(reply: Reply) -> str:
-    check(list(reply.blocks))
+    check_blocks(list(reply.blocks))
     return json.dumps([reply.text, *reply.blocks], ensure_ascii=False)
 
 
@@ -36,7 +36,7 @@ def test_each_tag_has_its_support_and_how_many_gateways_run_it() -> None:
     shown = said()
     assert shown.index("2.12.1") < shown.index("2.11.1 ") < shown.index("v2 ")
     assert "newest" in line(shown, "2.12.1")
-    assert line(shown, "2.11.1").split()[1:] == ["supported", "2"]
+    assert line(shown, "2.11.1").split()[1:] == ["supported,", "superseded", "by", "2.11.2", "2"]
     assert "not for production" in line(shown, "v2")
     assert "preview, unsupported" in line(shown, "v2-preview")
 
@@ -63,4 +63,4 @@ def test_a_cluster_that_cannot_be_read_is_named() -> None:
 @given(st.lists(st.text(max_size=200), max_size=400), st.booleans())
 def test_any_tags_are_a_message_that_slack_takes(tags: list[str], whole: bool) -> None:
     rows: list[Any] = [TagRow(tag, support(tag, tags), 1, listed=True) for tag in set(tags)]
-    check(list(listing(rows, ["<west>"] * 3, "r", "/gateway", whole).blocks))
+    check_blocks(list(listing(rows, ["<west>"] * 3, "r", "/gateway", whole).blocks))

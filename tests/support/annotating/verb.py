@@ -11,7 +11,7 @@ from handlers.views.reply import Reply
 from handlers.views.words.kinds import KindWords
 from tests.support.annotating.kind import ANNOTATE, NoteRequest
 
-WORDS = KindWords("Annotate {name} on {place}", "annotate this", "Annotate")
+WORDS = KindWords("Annotate {name} on {place}", "annotate this", "annotate {gateway}", "Annotate")
 
 
 def run(needs: Needs, request: Request) -> Reply | None:

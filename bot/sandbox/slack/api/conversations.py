@@ -18,6 +18,8 @@ def _shape(context: Context, channel: Channel) -> JSON:
         "is_im": channel.is_im,
         "is_mpim": False,
         "is_org_shared": False,
+        "context_team_id": context.state.team["id"],
+        "updated": 1_700_000_000_000,
     }
     if channel.is_im:
         others = [m for m in channel.members if m != context.app.bot_user_id]
@@ -33,6 +35,11 @@ def _shape(context: Context, channel: Channel) -> JSON:
         "is_general": False,
         "is_shared": context.state.is_shared(channel),
         "is_ext_shared": context.state.is_shared(channel),
+        "is_pending_ext_shared": bool(channel.pending),
+        "pending_shared": list(channel.pending),
+        "pending_connected_team_ids": list(channel.pending),
+        "shared_team_ids": context.state.teams_of(channel),
+        "context_team_id": context.state.team["id"],
         "is_member": context.is_member(channel),
         "topic": text,
         "purpose": {**text, "value": ""},

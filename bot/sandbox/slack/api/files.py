@@ -8,7 +8,7 @@ from urllib.parse import quote
 from bot.sandbox.slack import messages
 from bot.sandbox.slack.api.call import Args, Context, Method
 from bot.sandbox.slack.api.chat import content, thread
-from bot.sandbox.slack.model import JSON, SlackError, refused_arguments
+from bot.sandbox.slack.model import JSON, Channel, SlackError, refused_arguments
 from bot.sandbox.slack.state import File, State
 
 PREVIEW_CHARACTERS = 2_000
@@ -54,11 +54,25 @@ def described(state: State, base_url: str, filename: str, size: int, user: str) 
         "mode": "hosted",
         "editable": False,
         "is_external": False,
+        "external_type": "",
         "is_public": True,
+        "public_url_shared": False,
+        "display_as_bot": False,
+        "username": "",
         "file_access": "visible",
+        "media_display_type": "unknown",
+        "has_rich_preview": False,
+        "has_more_shares": False,
+        "is_starred": False,
+        "comments_count": 0,
+        "channels": [],
+        "groups": [],
+        "ims": [],
+        "shares": {},
         "url_private": f"{private}/{quote(filename)}",
         "url_private_download": f"{private}/download/{quote(filename)}",
         "permalink": f"{base_url}/_control/files/{file_id}",
+        "permalink_public": f"{base_url}/_control/files/{file_id}",
     }
 
 
@@ -107,7 +121,9 @@ def complete_upload(context: Context, args: Args) -> JSON:
         file.meta["title"] = title or file.meta["name"]
         if file.meta["mimetype"].startswith("text/"):
             file.meta["preview"] = file.content[:PREVIEW_CHARACTERS].decode(errors="replace")
+            file.meta["preview_is_truncated"] = len(file.content) > PREVIEW_CHARACTERS
             file.meta["lines"] = file.content.count(b"\n") + 1
+            file.meta["lines_more"] = file.meta["lines"] - file.meta["preview"].count("\n") - 1
     shown = [file.meta for file, _ in chosen]
     for channel in channels:
         message = messages.bot_message(
@@ -119,8 +135,26 @@ def complete_upload(context: Context, args: Args) -> JSON:
             subtype="file_share",
             thread_ts=thread(context, channel, args),
         )
+        for file, _ in chosen:
+            _share(context.state, file, channel, message)
         messages.post(context.state, channel.id, message)
     return {"files": shown}
+
+
+def _share(state: State, file: File, channel: Channel, message: JSON) -> None:
+    file.meta[{"im": "ims"}.get(channel.kind, channel.kind)].append(channel.id)
+    share: JSON = {
+        "ts": message["ts"],
+        "channel_name": channel.name,
+        "team_id": state.team["id"],
+        "reply_users": [],
+        "reply_users_count": 0,
+        "reply_count": 0,
+    }
+    if "thread_ts" in message:
+        share["thread_ts"] = message["thread_ts"]
+    kind = "private" if channel.is_private or channel.is_im else "public"
+    file.meta["shares"].setdefault(kind, {}).setdefault(channel.id, []).append(share)
 
 
 def file_info(context: Context, args: Args) -> JSON:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from bot.sandbox.slack.api.call import Args, Context, Method, page
+from bot.sandbox.slack.messages import BOT_ICONS
 from bot.sandbox.slack.model import JSON, SlackError, User
 
 
@@ -47,14 +48,26 @@ def shape(context: Context, user: User) -> JSON:
         zone = ZoneInfo("UTC")
     now = datetime.now(UTC).astimezone(zone)
     offset = now.utcoffset()
+    first, _, last = user.real_name.partition(" ")
     profile: JSON = {
         "title": user.title,
+        "phone": "",
+        "skype": "",
         "real_name": user.real_name,
         "real_name_normalized": user.real_name,
         "display_name": user.name,
         "display_name_normalized": user.name,
+        "first_name": first,
+        "last_name": last,
+        "fields": None,
+        "status_text": "",
+        "status_text_canonical": "",
+        "status_emoji": "",
+        "status_emoji_display_info": [],
+        "status_expiration": 0,
+        "avatar_hash": "",
         "team": home["id"],
-        "image_72": "",
+        **{f"image_{size}": "" for size in (24, 32, 48, 72, 192, 512)},
     }
     if "users:read.email" in context.app.scopes and user.email:
         profile["email"] = user.email
@@ -90,6 +103,8 @@ def shape(context: Context, user: User) -> JSON:
         "is_primary_owner": False,
         "is_restricted": user.is_guest,
         "is_ultra_restricted": user.is_ultra_restricted,
+        "is_email_confirmed": not user.is_bot,
+        "who_can_share_contact_card": "EVERYONE",
     }
 
 
@@ -187,7 +202,7 @@ def bot_info(context: Context, args: Args) -> JSON:
             "updated": 1_700_000_000,
             "app_id": app.app_id,
             "user_id": app.bot_user_id,
-            "icons": {},
+            "icons": BOT_ICONS,
         }
     }
 

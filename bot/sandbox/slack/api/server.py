@@ -9,7 +9,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from bot.sandbox.faults import FaultBoard
-from bot.sandbox.slack.api import chat, conversations, files, modals, people, streams
+from bot.sandbox.slack.api import chat, conversations, files, modals, others, people, streams
 from bot.sandbox.slack.api.call import Args, Context, Method
 from bot.sandbox.slack.limits import RateLimits
 from bot.sandbox.slack.model import JSON, SlackError
@@ -17,7 +17,7 @@ from bot.sandbox.slack.traffic import TrafficLog
 
 METHODS: dict[str, Method] = {
     method.name: method
-    for family in (chat, streams, modals, conversations, people, files)
+    for family in (chat, streams, modals, conversations, people, files, others)
     for method in family.METHODS
 }
 BURST_OF, BURST_REFUSED = 10, 3
@@ -35,6 +35,9 @@ class Api:
         """Answer one call."""
         started = time.monotonic()
         name = request.match_info["method"]
+        if self._faults.get("network_down") and request.transport is not None:
+            request.transport.abort()
+            return web.Response()
         try:
             given = await _arguments(request)
         except SlackError as refusal:
@@ -95,6 +98,9 @@ class Api:
         self._calls += 1
         if self._faults.get("burst_429") and self._calls % BURST_OF < BURST_REFUSED:
             return 1
+        seconds = int(self._faults.get("ephemeral_retry_after"))
+        if seconds and method.name == "chat.postEphemeral":
+            return seconds
         if not self._faults.get("rate_limits"):
             return None
         return self._limits.take(method.name, method.tier, str(given.get("channel") or ""))

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from tests.support.running_cluster import RunningCluster, eventually
+from tests.support.running_cluster import RunningCluster
+from tests.support.waiting import until
 
 Obj = dict[str, Any]
 
@@ -38,7 +39,7 @@ def test_a_load_balancer_gets_an_address_after_a_moment(cluster: RunningCluster)
     made = _post(cluster, f"{_CORE}/services", _service("LoadBalancer"))
     assert made["spec"]["ports"][0]["nodePort"] >= 30000
     assert made["status"] == {"loadBalancer": {}}
-    eventually(lambda: cluster.get(f"{_CORE}/services/gw")["status"]["loadBalancer"].get("ingress"))
+    until(lambda: cluster.get(f"{_CORE}/services/gw")["status"]["loadBalancer"].get("ingress"))
 
 
 def test_no_load_balancer_keeps_a_service_pending_until_it_is_lifted(
@@ -48,23 +49,23 @@ def test_no_load_balancer_keeps_a_service_pending_until_it_is_lifted(
     _post(cluster, f"{_CORE}/services", _service("LoadBalancer"))
     _post(cluster, f"{_CORE}/services", {**_service("ClusterIP"), "metadata": {"name": "b"}})
     cluster.call(lambda: cluster.cluster.faults.set("no_load_balancer", False))
-    eventually(lambda: cluster.get(f"{_CORE}/services/gw")["status"]["loadBalancer"].get("ingress"))
+    until(lambda: cluster.get(f"{_CORE}/services/gw")["status"]["loadBalancer"].get("ingress"))
 
 
 def test_endpoints_hold_the_ready_pods_only(cluster: RunningCluster, deployment: Obj) -> None:
     _post(cluster, f"{_CORE}/services", _service("ClusterIP"))
     _post(cluster, f"{_APPS}/deployments", deployment)
-    eventually(lambda: _ready(cluster, 2))
+    until(lambda: _ready(cluster, 2))
 
     def addresses() -> int:
         found = cluster.get(f"{_CORE}/endpoints/gw").get("subsets", [])
         return sum(len(subset.get("addresses", [])) for subset in found)
 
-    eventually(lambda: addresses() == 2)
+    until(lambda: addresses() == 2)
     slices = cluster.get("/apis/discovery.k8s.io/v1/namespaces/gw/endpointslices")["items"]
     assert [e["conditions"]["ready"] for e in slices[0]["endpoints"]] == [True, True]
     cluster.request("DELETE", f"{_CORE}/services/gw")
-    eventually(lambda: cluster.request("GET", f"{_CORE}/endpoints/gw")[0] == 404)
+    until(lambda: cluster.request("GET", f"{_CORE}/endpoints/gw")[0] == 404)
 
 
 def test_a_claim_is_bound_to_a_volume_of_the_default_class(cluster: RunningCluster) -> None:
@@ -75,7 +76,7 @@ def test_a_claim_is_bound_to_a_volume_of_the_default_class(cluster: RunningClust
     assert made["spec"]["storageClassName"] == "standard"
     assert made["spec"]["resources"]["requests"]["storage"] == "1Gi"
     claim = f"{_CORE}/persistentvolumeclaims/c"
-    eventually(lambda: cluster.get(claim)["status"]["phase"] == "Bound")
+    until(lambda: cluster.get(claim)["status"]["phase"] == "Bound")
 
 
 def test_an_autoscaler_lifts_its_target_to_the_minimum_and_says_it_has_no_metrics(
@@ -87,13 +88,13 @@ def test_an_autoscaler_lifts_its_target_to_the_minimum_and_says_it_has_no_metric
         spec = {"scaleTargetRef": target, "minReplicas": 3, "maxReplicas": 5}
         path = "/apis/autoscaling/v2/namespaces/gw/horizontalpodautoscalers"
         _post(cluster, path, {"metadata": {"name": "gw"}, "spec": spec})
-        eventually(lambda: _ready(cluster, 3))
+        until(lambda: _ready(cluster, 3))
 
         def reasons() -> set[str]:
             conditions = cluster.get(f"{path}/gw")["status"].get("conditions", [])
             return {condition["reason"] for condition in conditions}
 
-        eventually(lambda: "FailedGetResourceMetric" in reasons())
+        until(lambda: "FailedGetResourceMetric" in reasons())
 
 
 def test_pods_without_a_node_stay_pending_and_say_why(tmp_path: Path, deployment: Obj) -> None:
@@ -104,12 +105,12 @@ def test_pods_without_a_node_stay_pending_and_say_why(tmp_path: Path, deployment
             events = cluster.get(f"{_CORE}/events")["items"]
             return {event["reason"] for event in events}
 
-        eventually(lambda: "FailedScheduling" in reasons())
+        until(lambda: "FailedScheduling" in reasons())
         condition = _pods(cluster)[0]["status"]["conditions"][0]
         assert (condition["status"], condition["reason"]) == ("False", "Unschedulable")
         name = _pods(cluster)[0]["metadata"]["name"]
         cluster.request("DELETE", f"{_APPS}/deployments/gw")
-        eventually(lambda: cluster.request("GET", f"{_CORE}/pods/{name}")[0] == 404)
+        until(lambda: cluster.request("GET", f"{_CORE}/pods/{name}")[0] == 404)
 
 
 def test_a_silent_node_is_lost_and_its_pods_are_no_longer_ready(
@@ -117,13 +118,13 @@ def test_a_silent_node_is_lost_and_its_pods_are_no_longer_ready(
 ) -> None:
     with RunningCluster(tmp_path, node_grace_seconds=1.0) as cluster:
         _post(cluster, f"{_APPS}/deployments", deployment)
-        eventually(lambda: cluster.get(f"{_APPS}/deployments/gw")["status"].get("replicas") == 2)
+        until(lambda: cluster.get(f"{_APPS}/deployments/gw")["status"].get("replicas") == 2)
 
         def node() -> tuple[str, list[str]]:
             found = cluster.get("/api/v1/nodes/node-0")
             taints = [taint["key"] for taint in found["spec"].get("taints", [])]
             return found["status"]["conditions"][0]["status"], taints
 
-        eventually(lambda: node()[0] == "Unknown")
-        assert "node.kubernetes.io/unreachable" in eventually(lambda: node()[1])
-        eventually(lambda: _ready(cluster, 0))
+        until(lambda: node()[0] == "Unknown")
+        assert "node.kubernetes.io/unreachable" in until(lambda: node()[1])
+        until(lambda: _ready(cluster, 0))

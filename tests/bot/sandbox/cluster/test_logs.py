@@ -10,7 +10,8 @@ import urllib3
 from aiohttp import web
 
 from bot.sandbox.tls import Authority
-from tests.support.running_cluster import RunningCluster, eventually
+from tests.support.running_cluster import RunningCluster
+from tests.support.waiting import until
 
 Obj = dict[str, Any]
 
@@ -81,7 +82,7 @@ def _pod(image: str = "example/gateway:1.0") -> Obj:
 def _run(cluster: RunningCluster, pod: Obj, phase: str) -> None:
     status, answer, _ = cluster.request("POST", _PODS, pod)
     assert status == 201, answer
-    eventually(lambda: cluster.get(f"{_PODS}/p")["status"]["phase"] == phase)
+    until(lambda: cluster.get(f"{_PODS}/p")["status"]["phase"] == phase)
 
 
 def test_logs_are_fetched_from_the_kubelet(served: RunningCluster, kubelet: _Kubelet) -> None:

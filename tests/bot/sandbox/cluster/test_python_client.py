@@ -11,7 +11,8 @@ import kubernetes.watch
 import pytest
 from kubernetes.client.exceptions import ApiException
 
-from tests.support.running_cluster import RunningCluster, eventually
+from tests.support.running_cluster import RunningCluster
+from tests.support.waiting import until
 
 Obj = dict[str, Any]
 
@@ -66,7 +67,7 @@ def test_the_dynamic_client_applies_reads_and_deletes(
     assert deployments.get(name="gw", namespace="gw").spec.replicas == 2
     deployments.delete(name="gw", namespace="gw")
     pods = found.resources.get(api_version="v1", kind="Pod")
-    eventually(lambda: not pods.get(namespace="gw").items)
+    until(lambda: not pods.get(namespace="gw").items)
 
 
 def test_an_apply_conflict_carries_its_causes(api: Any, deployment: Obj) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.running_cluster import RunningCluster, eventually
+from tests.support.running_cluster import RunningCluster
+from tests.support.waiting import until
 
 _PAIRS = json.loads(Path("tests/data/kubernetes-1.36/pairs.json").read_text())
 _DEPLOYMENT = "/apis/apps/v1/namespaces/gold/deployments/gw"
@@ -126,7 +127,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[tuple[int
             )
             at_rest = _AT_REST_AFTER.get(pair["title"])
             if at_rest is not None:
-                eventually(functools.partial(at_rest, cluster))
+                until(functools.partial(at_rest, cluster))
         yield found
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import yaml
 
-from tests.support.running_cluster import RunningCluster, eventually
+from tests.support.running_cluster import RunningCluster
+from tests.support.waiting import until
 
 Obj = dict[str, Any]
 
@@ -70,20 +71,20 @@ def test_a_deployment_lives_through_the_same_steps_as_the_recorded_one(tmp_path:
         log = cluster.follow("/api/v1/namespaces/gw/events")
         path = f"{_DEPLOYMENTS}/gw"
         cluster.apply(path, _manifest("example/gateway:1.0", 2))
-        eventually(lambda: _is_done(cluster))
+        until(lambda: _is_done(cluster))
         cluster.apply(path, _manifest("example/gateway:1.0", 3))
-        eventually(lambda: _is_done(cluster))
+        until(lambda: _is_done(cluster))
         cluster.apply(path, _manifest("example/gateway:2.0", 2))
-        eventually(lambda: _is_done(cluster))
+        until(lambda: _is_done(cluster))
         cluster.apply(path, _manifest("example/broken:9", 2))
-        eventually(lambda: _status(cluster)["status"].get("updatedReplicas") == 1)
+        until(lambda: _status(cluster)["status"].get("updatedReplicas") == 1)
         assert _condition(cluster, "Available") == ("True", "MinimumReplicasAvailable")
         assert _condition(cluster, "Progressing") == ("True", "ReplicaSetUpdated")
         restarted = _manifest("example/gateway:1.0", 2)
         restarted["spec"]["template"]["metadata"]["annotations"] = {"restarted": "once"}
         cluster.apply(path, restarted)
-        eventually(lambda: _is_done(cluster))
+        until(lambda: _is_done(cluster))
         assert _condition(cluster, "Progressing") == ("True", "NewReplicaSetAvailable")
         recorded = _recorded_scalings()
-        eventually(lambda: len(_scalings([e["object"] for e in log])) >= len(recorded))
+        until(lambda: len(_scalings([e["object"] for e in log])) >= len(recorded))
         assert _scalings([e["object"] for e in log]) == recorded

@@ -18,10 +18,10 @@ from tests.support.slack_workspace import (
     BOT_TOKEN,
     OPS,
     Person,
-    eventually,
     running,
     workspace,
 )
+from tests.support.waiting import until
 
 JSON = dict[str, Any]
 
@@ -111,7 +111,7 @@ def test_a_mention_of_the_bot_reaches_it(person: Person, app: App) -> None:
 
     with over_sockets(app, person.slack):
         person.post("message", channel=OPS, user="ana", text="<@U0BOT> hello")
-        eventually(lambda: heard == ["<@U0BOT> hello"])
+        until(lambda: heard == ["<@U0BOT> hello"])
 
 
 def test_the_log_keeps_order_and_hides_tokens(person: Person, client: WebClient) -> None:

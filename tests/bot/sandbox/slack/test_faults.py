@@ -13,7 +13,8 @@ from slack_sdk.errors import SlackApiError
 
 from tests.support.slack_blocks import actions, button
 from tests.support.slack_bots import over_sockets, web_client
-from tests.support.slack_workspace import APP_TOKEN, OPS, Person, eventually
+from tests.support.slack_workspace import APP_TOKEN, OPS, Person
+from tests.support.waiting import until
 
 JSON = dict[str, Any]
 
@@ -29,6 +30,16 @@ def counting(app: App) -> list[JSON]:
     app.command("/gateway")(note)
     app.action("go")(note)
     return bodies
+
+
+def test_messages_for_one_person_can_be_refused_for_a_while(person: Person) -> None:
+    client = web_client(person.slack)
+    person.set_fault("ephemeral_retry_after", 4)
+    with pytest.raises(SlackApiError) as refused:
+        client.chat_postEphemeral(channel=OPS, user="U0ANA", text="hello")
+    assert refused.value.response.status_code == 429
+    assert refused.value.response.headers["Retry-After"] == "4"
+    client.chat_postMessage(channel=OPS, text="hello")
 
 
 def deliveries(person: Person) -> list[str]:
@@ -52,9 +63,9 @@ def test_the_app_comes_back_after_its_connection_went(person: Person, app: App, 
     with over_sockets(app, person.slack):
         [before] = {e["name"] for e in person.log("connection") if e["event"] == "opened"}
         person.set_fault("drop_sockets", fault)
-        eventually(lambda: any(e["event"] == "closed" for e in person.log("connection")))
+        until(lambda: any(e["event"] == "closed" for e in person.log("connection")))
         # Until the new connection stands there is none, and Slack says so at once.
-        eventually(lambda: person.command() == {"ok": True})
+        until(lambda: person.command() == {"ok": True})
         assert deliveries(person)[-1] != before
     assert person.slack.faults.get("drop_sockets") == "none"
 
@@ -66,7 +77,7 @@ def test_a_warned_connection_gets_no_new_work_once_another_is_there(
     with over_sockets(app, person.slack):
         [before] = {e["name"] for e in person.log("connection")}
         person.set_fault("drop_sockets", "disconnect_warning")
-        eventually(lambda: len({e["name"] for e in person.log("connection")}) == 2)
+        until(lambda: len({e["name"] for e in person.log("connection")}) == 2)
         assert [person.command() for _ in range(3)] == [{"ok": True}] * 3
         assert before not in deliveries(person)
 
@@ -78,7 +89,7 @@ def test_a_black_hole_swallows_until_it_is_lifted(person: Person, app: App) -> N
         assert person.command() == {"ok": False, "error": "operation_timeout"}
         assert bodies == []
         person.set_fault("drop_sockets", "none")
-        eventually(lambda: person.command() == {"ok": True}, 15)
+        until(lambda: person.command() == {"ok": True}, seconds=15)
 
 
 def test_more_than_ten_connections_are_too_many(person: Person) -> None:
@@ -153,7 +164,7 @@ def test_a_duplicate_delivery_is_the_same_payload_marked_as_a_retry(
     person.set_fault("duplicate_deliveries", True)
     with over_sockets(app, person.slack):
         assert person.command() == {"ok": True}
-        eventually(lambda: len(bodies) == 2)
+        until(lambda: len(bodies) == 2)
     assert bodies[0]["trigger_id"] == bodies[1]["trigger_id"]
     sent = [(e["envelope_id"], e.get("retry_attempt")) for e in person.log("delivery")]
     assert sorted(attempt or 0 for _, attempt in sent) == [0, 1]
@@ -216,6 +227,25 @@ def test_rate_tiers_are_off_until_switched_on(person: Person, client: WebClient)
         client.chat_postMessage(channel=OPS, text="x")
     assert caught.value.response.status_code == 429
     assert int(caught.value.response.headers["Retry-After"]) >= 1
+
+
+@pytest.mark.parametrize(
+    ("clock", "seconds"), [("3 minutes behind", -180), ("3 minutes ahead", 180)]
+)
+def test_slacks_clock_can_be_off(
+    person: Person, client: WebClient, app: App, clock: str, seconds: float
+) -> None:
+    bodies = counting(app)
+    person.set_fault("clock", clock)
+    ts = str(client.chat_postMessage(channel=OPS, text="x")["ts"])
+    assert float(ts) == pytest.approx(time.time() + seconds, abs=30)
+    with over_sockets(app, person.slack):
+        person.command()
+        opened = client.views_open(
+            trigger_id=bodies[0]["trigger_id"],
+            view={"type": "modal", "title": {"type": "plain_text", "text": "x"}, "blocks": []},
+        )
+    assert opened["ok"]
 
 
 def test_a_double_click_is_delivered_twice(person: Person, app: App) -> None:

@@ -1,6 +1,7 @@
 """A real Bolt app behind its HTTP adapter."""
 
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -14,10 +15,10 @@ from tests.support.slack_workspace import (
     OPS,
     Person,
     app_config,
-    eventually,
     running,
     workspace,
 )
+from tests.support.waiting import until
 
 JSON = dict[str, Any]
 
@@ -65,7 +66,7 @@ def test_commands_clicks_modals_and_options_work_over_http(person: Person, app: 
     with over_http(app, person.slack):
         assert person.command("deploy") == {"ok": True}
         assert [m["text"] for m in person.messages()] == ["/gateway deploy", "opening"]
-        [view] = eventually(person.stack)
+        [view] = until(person.stack)
         offered = person.post(
             "options", user="ana", view_id=view["id"], action_id="tag", block_id="tag", value="2"
         )
@@ -76,13 +77,56 @@ def test_commands_clicks_modals_and_options_work_over_http(person: Person, app: 
             channel=OPS, text="x", blocks=[actions(button())]
         )["ts"]
         assert person.click(ts, "go") == {"ok": True}
-        eventually(lambda: person.messages()[-1]["text"] == "went")
+        until(lambda: person.messages()[-1]["text"] == "went")
+
+
+def test_the_options_of_a_select_are_asked_for_at_a_url_of_their_own(
+    person: Person, app: App
+) -> None:
+    @app.command("/gateway")
+    def command(ack: Any, body: JSON, client: Any) -> None:
+        ack()
+        select = {"type": "external_select", "action_id": "tag"}
+        block = {"type": "input", "block_id": "tag", "label": plain("Tag"), "element": select}
+        client.views_open(trigger_id=body["trigger_id"], view=modal(block))
+
+    @app.options("tag")
+    def tags(ack: Any) -> None:
+        ack(options=[option("2.1")])
+
+    asked = {"user": "ana", "action_id": "tag", "block_id": "tag", "value": ""}
+    with over_http(app, person.slack):
+        person.command("deploy")
+        [view] = until(person.stack)
+        assert person.post("options", view_id=view["id"], **asked)["options"] == [option("2.1")]
+        person.slack.options_url = None
+        failed = person.post("options", view_id=view["id"], **asked)
+    assert failed == {"error": "dispatch_failed"}
+    assert person.log("delivery")[-1]["error"] == "no options load URL"
 
 
 def test_the_app_refuses_a_request_signed_with_another_secret(person: Person) -> None:
     stranger = App(client=web_client(person.slack), signing_secret="another")
     with over_http(stranger, person.slack):
         assert person.command() == {"ok": False, "error": "http_service_error"}
+
+
+@pytest.mark.parametrize("clock", ["3 minutes behind", "3 minutes ahead"])
+def test_a_clock_that_is_three_minutes_off_is_within_what_signatures_allow(
+    person: Person, app: App, clock: str
+) -> None:
+    dated: list[str] = []
+
+    @app.command("/gateway")
+    def command(ack: Any, request: Any) -> None:
+        dated.append(request.headers["x-slack-request-timestamp"][0])
+        ack()
+
+    person.set_fault("clock", clock)
+    with over_http(app, person.slack):
+        assert person.command() == {"ok": True}
+    (signed,) = dated
+    assert abs(int(signed) - time.time()) == pytest.approx(180, abs=30)
 
 
 def test_nobody_listening_means_dispatch_failed(person: Person) -> None:
@@ -99,7 +143,7 @@ def test_a_submission_without_an_answer_keeps_the_modal(person: Person, app: App
 
     with over_http(app, person.slack):
         person.command()
-        [view] = eventually(person.stack)
+        [view] = until(person.stack)
     assert person.submit(view, typed(name="x")) == {"ok": False, "error": "dispatch_failed"}
     assert len(person.stack()) == 1
 
@@ -130,7 +174,7 @@ def test_events_are_retried_three_times_unless_the_app_says_no(
     try:
         assert person.post("open-home", user="ana") == {"ok": True}
         expected = 1 if no_retry else 4
-        eventually(lambda: len(person.log("ack")) == expected)
+        until(lambda: len(person.log("ack")) == expected)
     finally:
         server.shutdown()
         server.server_close()

@@ -22,9 +22,9 @@ from tests.support.slack_workspace import (
     SECRETS,
     Person,
     app_config,
-    eventually,
     running,
 )
+from tests.support.waiting import until
 
 JSON = dict[str, Any]
 GUS, SOL, DEE, FAY = "U0GUS", "U0SOL", "U0DEE", "U0FAY"
@@ -190,7 +190,7 @@ def test_a_form_that_was_open_at_a_deactivation_may_arrive_after_it(
     person: Person, payloads: list[JSON]
 ) -> None:
     person.command(user="ben")
-    [form] = eventually(lambda: person.stack("ben"))
+    [form] = until(lambda: person.stack("ben"))
     person.post("person", user="ben", deleted=True)
     assert person.submit(form, {"name": {"name": {"value": "late"}}}, user="ben") == {"ok": True}
     assert [body.get("type") for body in payloads] == [None, "view_submission"]
@@ -246,7 +246,9 @@ def test_a_member_of_another_workspace_is_a_stranger_until_they_share_a_channel(
     assert client.conversations_info(channel=OPS)["channel"]["is_ext_shared"] is False
     person.post("members", channel=OPS, user="fay", member=True)
     assert account(client, FAY)["is_stranger"] is False
-    assert client.conversations_info(channel=OPS)["channel"]["is_ext_shared"] is True
+    shared = client.conversations_info(channel=OPS)["channel"]
+    assert (shared["is_ext_shared"], shared["is_pending_ext_shared"]) == (True, False)
+    assert shared["shared_team_ids"] == ["T0TEAM", FABRIKAM.id]
     assert FAY in client.conversations_members(channel=OPS)["members"]
 
 
@@ -262,7 +264,7 @@ def test_a_member_of_another_workspace_has_no_commands_but_clicks_and_submits(
     assert person.command(user="fay")["error"] == "invalid_command"
     ts = client.chat_postMessage(channel=OPS, text="x", blocks=[actions(button())])["ts"]
     assert person.click(ts, "go", user="fay") == {"ok": True}
-    [form] = eventually(lambda: person.stack("fay"))
+    [form] = until(lambda: person.stack("fay"))
     person.submit(form, {"name": {"name": {"value": "x"}}}, user="fay")
     click, submission = payloads
     assert (click["team"]["id"], click["user"]["team_id"]) == ("T0TEAM", FABRIKAM.id)
@@ -277,7 +279,7 @@ def test_a_message_of_another_workspace_says_whose_it_is(
     person.post("members", channel=OPS, user="fay", member=True)
     for user in ("fay", "ana"):
         person.post("message", channel=OPS, user=user, text=f"<@{BOT}> hello")
-    eventually(lambda: len(payloads) == 2)
+    until(lambda: len(payloads) == 2)
     by_user = {body["event"]["user"]: body for body in payloads}
     assert {body["team_id"] for body in payloads} == {"T0TEAM"}
     assert all(body["is_ext_shared_channel"] for body in payloads)

@@ -8,7 +8,8 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from tests.support.slack_blocks import actions, button, section
-from tests.support.slack_workspace import ANA, BEN, OPS, SECRETS, Person, eventually
+from tests.support.slack_workspace import ANA, BEN, OPS, SECRETS, Person
+from tests.support.waiting import until
 
 JSON = dict[str, Any]
 
@@ -154,7 +155,7 @@ def test_a_scheduled_message_is_posted_when_due(person: Person, client: WebClien
     [listed] = client.chat_scheduledMessages_list(channel=OPS)["scheduled_messages"]
     assert listed["post_at"] == at
     assert person.messages() == []
-    [message] = eventually(person.messages)
+    [message] = until(person.messages)
     assert message["text"] == "later"
     assert float(message["ts"]) >= at
 

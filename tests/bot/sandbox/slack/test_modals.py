@@ -25,10 +25,10 @@ from tests.support.slack_workspace import (
     Clock,
     Person,
     app_config,
-    eventually,
     running,
     workspace,
 )
+from tests.support.waiting import until
 
 JSON = dict[str, Any]
 
@@ -177,7 +177,7 @@ def test_an_update_keeps_what_was_typed_where_the_input_stays(
 
     with over_sockets(app, person.slack):
         person.command()
-        [view] = eventually(person.stack)
+        [view] = until(person.stack)
         reply = person.post(
             "interact",
             user="ana",
@@ -186,7 +186,7 @@ def test_an_update_keeps_what_was_typed_where_the_input_stays(
             state={"values": typed(name="edge-1")},
         )
         assert reply == {"ok": True}
-        [shown] = eventually(lambda: [v for v in person.stack() if v["hash"] != view["hash"]])
+        [shown] = until(lambda: [v for v in person.stack() if v["hash"] != view["hash"]])
     assert shown["state"]["values"]["name"]["name"]["value"] == "edge-1"
 
 
@@ -228,7 +228,7 @@ def test_the_answer_to_a_submission_decides_what_shows(
 
     with over_sockets(app, person.slack):
         person.command()
-        [view] = eventually(person.stack)
+        [view] = until(person.stack)
         assert person.submit(view, typed(name="x")) == outcome
     assert [v["callback_id"] for v in person.stack()] == left
 
@@ -250,9 +250,9 @@ def test_closing_is_told_when_asked_for(person: Person, app: App, cleared: bool)
 
     with over_sockets(app, person.slack):
         person.command()
-        [view] = eventually(person.stack)
+        [view] = until(person.stack)
         person.post("view", user="ana", view_id=view["id"], type="close", cleared=cleared)
-        [body] = eventually(lambda: closed)
+        [body] = until(lambda: closed)
     assert body["is_cleared"] is cleared
     assert body["view"]["private_metadata"] == "42"
     assert person.stack() == []
@@ -303,11 +303,11 @@ def test_home_is_published_and_opened(person: Person, app: App, client: WebClien
 
     with over_sockets(app, person.slack):
         assert person.post("open-home", user="ana") == {"ok": True}
-        shown = eventually(lambda: person.get("views/ana")["home"])
+        shown = until(lambda: person.get("views/ana")["home"])
         assert shown["blocks"][0]["text"]["text"] == "x"
         assert "view" not in opened[0]
         person.post("open-home", user="ana")
-        eventually(lambda: len(opened) == 2)
+        until(lambda: len(opened) == 2)
     assert opened[1]["view"]["id"] == shown["id"]
     assert opened[1]["tab"] == "home"
     view: JSON = {"type": "home", "blocks": []}
@@ -351,7 +351,7 @@ def test_a_file_of_a_form_comes_as_an_object_whose_content_takes_the_bots_token(
 
     with over_sockets(app, person.slack):
         person.command()
-        [view] = eventually(person.stack)
+        [view] = until(person.stack)
 
         def submitted(*names: str) -> JSON:
             ids = [

@@ -6,7 +6,8 @@ from slack_bolt import App
 
 from tests.support.slack_blocks import actions, button, modal, typed
 from tests.support.slack_bots import over_sockets, web_client
-from tests.support.slack_workspace import OPS, Person, eventually
+from tests.support.slack_workspace import OPS, Person
+from tests.support.waiting import until
 
 JSON = dict[str, Any]
 
@@ -65,7 +66,7 @@ def test_a_click_reaches_the_app_with_the_message_and_updates_it(person: Person,
     )
     with over_sockets(app, person.slack):
         assert person.click(posted["ts"], "go") == {"ok": True}
-        eventually(lambda: person.messages()[0]["text"] == "gone")
+        until(lambda: person.messages()[0]["text"] == "gone")
     assert "blocks" not in person.messages()[0]
     [action] = bodies[0]["actions"]
     assert action["value"] == "7"
@@ -92,7 +93,7 @@ def test_a_modal_opens_refuses_and_closes(person: Person, app: App) -> None:
 
     with over_sockets(app, person.slack):
         person.command()
-        [view] = eventually(person.stack)
+        [view] = until(person.stack)
         assert person.submit(view) == {
             "ok": True,
             "errors": {"name": "Please complete this required field."},

@@ -1,0 +1,293 @@
+"""Why pods do not come up: told by Kubernetes' own reasons and messages, never by ours. Pure.
+
+Each line of the table is one cause: how Kubernetes words it, what it means, and what to do. The
+messages are those of Kubernetes 1.36 and of containerd, of OpenShift for its security constraints.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Cause(StrEnum):
+    """What made a rollout fail. The values are names of steps, found in stored actions.
+
+    `OTHER` is what nothing tells, and what was recorded before causes were.
+    """
+
+    TOKEN_REFUSED = "roll back: token refused"
+    PAUSED = "roll back: paused"
+    NAMESPACE_ENDS = "roll back: namespace ends"
+    NO_ACCOUNT = "roll back: service account"
+    NO_LIMITS = "roll back: limits missing"
+    QUOTA = "roll back: quota"
+    LIMIT_RANGE = "roll back: limit range"
+    POD_SECURITY = "roll back: pod security"
+    SECURITY_CONSTRAINT = "roll back: security context constraint"
+    POLICY = "roll back: admission policy"
+    WEBHOOK_DOWN = "roll back: webhook down"
+    WEBHOOK = "roll back: webhook"
+    ARCHITECTURE = "roll back: architecture"
+    PULL_SECRET = "roll back: pull secret"
+    IMAGE = "roll back: image"
+    PULL = "roll back: pull"
+    MISSING_KEY = "roll back: missing key"
+    MISSING_OBJECT = "roll back: missing object"
+    ROOT = "roll back: root"
+    CONFIGURATION = "roll back: configuration"
+    INIT = "roll back: init container"
+    MEMORY = "roll back: memory"
+    CRASH = "roll back: crash"
+    ATTACHED = "roll back: attached elsewhere"
+    CLAIM = "roll back: claim"
+    ZONE = "roll back: zone of the volume"
+    RESOURCES = "roll back: resources"
+    TAINT = "roll back: taint"
+    NODES = "roll back: node selector"
+    SCHEDULING = "roll back: scheduling"
+    REFUSED = "roll back: refused"
+    OTHER = "roll back"
+
+
+@dataclass(frozen=True)
+class _Line:
+    """`words` are looked for in what Kubernetes says; `reasons`, where given, are the only ones
+    under which it says so. With no words the reason alone tells."""
+
+    cause: Cause
+    words: str
+    means: str
+    remedy: str
+    reasons: tuple[str, ...] = ()
+
+
+_PULL = ("ErrImagePull", "ImagePullBackOff", "Failed")
+_START = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
+_SCHEDULER = ("Unschedulable", "FailedScheduling")
+_CRASHES = ("CrashLoopBackOff", "ContainerCannotRun", "Error", "StartError")
+
+_TABLE: tuple[_Line, ...] = (
+    _Line(
+        Cause.PAUSED,
+        "",
+        "The Deployment is paused, so Kubernetes replaces no pod.",
+        "Run `kubectl rollout resume`, or ask whoever paused it, then deploy again.",
+        ("Paused",),
+    ),
+    _Line(
+        Cause.NAMESPACE_ENDS,
+        r"because it is being terminated",
+        "The namespace is being deleted.",
+        "Deploy to another namespace, or once this one has been created again.",
+    ),
+    _Line(
+        Cause.NO_ACCOUNT,
+        r"error looking up service account",
+        "The pods' service account does not exist.",
+        "Create it, or name another one, then deploy again.",
+    ),
+    _Line(
+        Cause.NO_LIMITS,
+        r"failed quota: .*must specify",
+        "The namespace's quota counts something that the pods do not ask for.",
+        "Set what Kubernetes names, for example resources.limits.cpu, then deploy again.",
+    ),
+    _Line(
+        Cause.QUOTA,
+        r"exceeded quota",
+        "The namespace's quota is used up.",
+        "Ask for less, or have the quota raised, then deploy again.",
+    ),
+    _Line(
+        Cause.LIMIT_RANGE,
+        r"(maximum|minimum) \S+ usage per (Container|Pod)|max limit to request ratio",
+        "A LimitRange of the namespace does not allow these resources.",
+        "Set resources within the range that Kubernetes names, then deploy again.",
+    ),
+    _Line(
+        Cause.POD_SECURITY,
+        r"violates PodSecurity",
+        "The namespace's Pod Security level forbids these pods.",
+        "Change what Kubernetes names under `security`, or have the namespace's level changed.",
+    ),
+    _Line(
+        Cause.SECURITY_CONSTRAINT,
+        r"against any security context constraint",
+        "No security context constraint of OpenShift allows these pods.",
+        "Have one granted to their service account, or leave users and groups to OpenShift.",
+    ),
+    _Line(
+        Cause.POLICY,
+        r"ValidatingAdmissionPolicy '",
+        "An admission policy of the cluster forbids it.",
+        "Change what the policy asks for, or talk to whoever keeps it.",
+    ),
+    _Line(
+        Cause.WEBHOOK_DOWN,
+        r"failed calling webhook",
+        "An admission webhook of the cluster does not answer, so nothing can be created.",
+        "Have that webhook mended, then deploy again. The gateway is not the cause.",
+    ),
+    _Line(
+        Cause.WEBHOOK,
+        r"admission webhook \S+ denied the request",
+        "An admission webhook of the cluster forbids it.",
+        "Change what the webhook asks for, or talk to whoever keeps it.",
+    ),
+    _Line(
+        Cause.ARCHITECTURE,
+        r"no match(ing manifest)? for (linux|platform|windows)|exec format error",
+        "The image is not built for the processors of that node.",
+        "Set placement.nodeSelector to kubernetes.io/arch: amd64, then deploy again.",
+    ),
+    _Line(
+        Cause.PULL_SECRET,
+        r"pull access denied|authentication required|authorization failed|unauthorized|"
+        r"40[13] (Unauthorized|Forbidden)",
+        "The registry does not let the nodes pull the image.",
+        "Name a Secret that may under pull.secrets, or renew the one there is, then deploy again.",
+        _PULL,
+    ),
+    _Line(
+        Cause.IMAGE,
+        r"not found|manifest unknown|does not exist|name unknown",
+        "The registry has no such image.",
+        "Check that the tag exists, then deploy a tag that works.",
+        _PULL,
+    ),
+    _Line(
+        Cause.PULL,
+        "",
+        "The image cannot be pulled.",
+        "Check that the tag exists and that the nodes may pull it, then deploy a tag that works.",
+        ("ErrImageNeverPull", "ErrImagePull", "ImagePullBackOff", "InvalidImageName"),
+    ),
+    _Line(
+        Cause.MISSING_KEY,
+        r"(couldn't find key|references non-existent (secret|config) key)",
+        "A Secret or ConfigMap lacks a key that the pods read.",
+        "Add the key, then deploy again.",
+    ),
+    _Line(
+        Cause.MISSING_OBJECT,
+        r"(secret|configmap) \S+ not found",
+        "A Secret or ConfigMap that the pods read is missing.",
+        "Create it, then deploy again. The gateway's own token is made by `rotate`.",
+    ),
+    _Line(
+        Cause.ROOT,
+        r"runAsNonRoot and image will run as root|non-numeric user",
+        "The pods must not run as root, and the image names no other user.",
+        "Set security.runAsUser to 1001, then deploy again.",
+        _START,
+    ),
+    _Line(
+        Cause.CONFIGURATION,
+        "",
+        "A container cannot be created from what its pod says.",
+        "A Secret or ConfigMap that the pods read is missing or wrong; deploy again to renew it.",
+        _START,
+    ),
+    _Line(
+        Cause.INIT,
+        r"^Init container ",
+        "An init container does not finish, so the gateway does not start.",
+        "Read that container's last log lines; whoever put it there can mend it.",
+        (*_CRASHES, "OOMKilled"),
+    ),
+    _Line(
+        Cause.MEMORY,
+        "",
+        "The container needs more memory than its limit.",
+        "Raise resources.limits.memory, then deploy again.",
+        ("OOMKilled",),
+    ),
+    _Line(
+        Cause.CRASH,
+        "",
+        "A container ends soon after it starts.",
+        "Read the pods' last log lines; deploy the previous version, or give it more memory.",
+        _CRASHES,
+    ),
+    _Line(
+        Cause.ATTACHED,
+        r"Multi-Attach error",
+        "The volume is attached to another node, and only one node at a time may have it.",
+        "Give the backup a class with ReadWriteMany, or run one pod with strategy Recreate.",
+    ),
+    _Line(
+        Cause.CLAIM,
+        r"unbound immediate PersistentVolumeClaims|persistentvolumeclaim \S+ (not found|is being)",
+        "A volume that the pods need does not exist yet.",
+        "Look at the claim with `kubectl describe pvc`: its storage class may be wrong or full.",
+    ),
+    _Line(
+        Cause.ZONE,
+        r"volume node affinity conflict",
+        "The volume is in a zone where no node can take the pod.",
+        "Add a node in that zone, or give the backup a class whose volumes any zone can use.",
+    ),
+    _Line(
+        Cause.RESOURCES,
+        r"Insufficient [a-z0-9./-]+|Too many pods",
+        "No node has room for the pod.",
+        "Ask for less CPU and memory or fewer replicas, or have nodes added.",
+        _SCHEDULER,
+    ),
+    _Line(
+        Cause.TAINT,
+        r"untolerated taint",
+        "Every node that would do is tainted.",
+        "Add a toleration under placement.tolerations, or have untainted nodes added.",
+        _SCHEDULER,
+    ),
+    _Line(
+        Cause.NODES,
+        r"didn't match Pod's node affinity/selector|didn't match pod (anti-)?affinity|"
+        r"topology spread constraints",
+        "No node has the labels that the pods ask for.",
+        "Change placement, or have nodes with those labels added.",
+        _SCHEDULER,
+    ),
+    _Line(
+        Cause.SCHEDULING,
+        "",
+        "No node takes the pod.",
+        "Ask for less CPU and memory or fewer replicas, or have nodes added.",
+        ("Unschedulable",),
+    ),
+    _Line(
+        Cause.REFUSED,
+        "",
+        "Kubernetes refuses to create the pods.",
+        "Change what Kubernetes names, then deploy again.",
+        ("FailedCreate",),
+    ),
+)
+_LONGEST = 5000
+_MEANS: Mapping[Cause, str] = {line.cause: line.means for line in _TABLE}
+_REMEDIES: Mapping[Cause, str] = {line.cause: line.remedy for line in _TABLE}
+
+
+def cause_of(reason: str, said: str) -> Cause:
+    """The cause, by Kubernetes' reason and its words."""
+    return next(
+        (line.cause for line in _TABLE if _fits(line, reason, said[:_LONGEST])), Cause.OTHER
+    )
+
+
+def meaning_of(cause: Cause) -> str:
+    """What it means, in a sentence; empty where nothing is known."""
+    return _MEANS.get(cause, "")
+
+
+def remedy_of(cause: Cause) -> str:
+    """What to do; empty where nothing is known."""
+    return _REMEDIES.get(cause, "")
+
+
+def _fits(line: _Line, reason: str, said: str) -> bool:
+    if line.reasons and reason not in line.reasons:
+        return False
+    return bool(line.reasons) if not line.words else re.search(line.words, said) is not None

@@ -1,0 +1,140 @@
+"""The records of one line of a gateway's log, in any of the forms there are. Pure.
+
+Text is `[Info] 2024-01-19T07:39:54.666 [GatewayLogs], key: value, …`, in version 1 without a blank
+after the level; JSON ends its timestamp in `Z""` up to 2.8 (issues 274, 328 and 338 of the gateway's
+repository). Several records may stand on one line, one after the other or one torn by another
+(issues 190, 278, 384 and 386), so each is looked for.
+
+A record is told by its event type where the gateway writes that, never by a word somewhere in the
+line: whoever calls an API chooses what stands in its request's record.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+_LEVELS = {
+    "verbose": "debug",
+    "trace": "debug",
+    "debug": "debug",
+    "info": "info",
+    "information": "info",
+    "informational": "info",
+    "warn": "warn",
+    "warning": "warn",
+    "error": "error",
+    "critical": "fatal",
+    "fatal": "fatal",
+}
+_COLOR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_TEXT = re.compile(
+    r"\[(?P<level>[A-Za-z]{1,20})\] ?(?P<time>\S{1,40}) \[(?P<event>[^\]\[]{0,100})\],? ?"
+)
+_DOUBLED_QUOTE = re.compile(r'("timestamp": ?"[^"]*")"')
+_KEY = re.compile(r'(?<!\\)"(?P<key>eventType|level)"\s{0,9}:\s{0,9}"(?P<value>\w{1,100})"')
+"""In what is no JSON. A quote inside of a value is written with a backslash, so no value can look
+like such a key."""
+_SHOWN_APART = ("level", "timestamp", "eventType", "message", "source")
+
+
+@dataclass(frozen=True)
+class Record:
+    """`level` is one of `telemetry.logs.std.level`'s names, empty where it is not known; `text` is
+    the record as it was written, `message` what it says beside level and event."""
+
+    level: str
+    event: str
+    text: str
+    message: str
+
+
+def records(line: str) -> tuple[Record, ...]:
+    """Those that begin on a line, without the kubelet's timestamp; none on one that goes on from
+    an earlier line, as a stack trace does."""
+    text = plain(line)
+    if text.startswith("{"):
+        return tuple(_of_json(_DOUBLED_QUOTE.sub(r"\1", text)))
+    return tuple(_of_text(text)) if _TEXT.match(text) else ()
+
+
+def plain(line: str) -> str:
+    """The line without colours and its end."""
+    return _COLOR.sub("", line).rstrip("\r\n")
+
+
+def _of_json(text: str) -> Iterator[Record]:
+    decoder = json.JSONDecoder()
+    at = 0
+    while at < len(text):
+        try:
+            data, end = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            yield from _torn(text[at:])
+            return
+        if isinstance(data, dict):
+            yield _whole(data, text[at:end])
+        at = end
+        while at < len(text) and text[at] in " ,":
+            at += 1
+
+
+def _whole(data: dict[str, Any], text: str) -> Record:
+    event, said = data.get("eventType"), str(data.get("message") or "")
+    more = [f"{key}: {_flat(value)}" for key, value in data.items() if key not in _SHOWN_APART]
+    return Record(
+        level_of(str(data.get("level", ""))),
+        event if isinstance(event, str) else "",
+        text,
+        ", ".join([said, *more] if said else more),
+    )
+
+
+def _torn(text: str) -> Iterator[Record]:
+    """What is left of records that were written into each other: one for each event type that
+    still stands there, which goes on until the next."""
+    level = ""
+    begun: list[tuple[int, str, str]] = []
+    for key in _KEY.finditer(text):
+        if key["key"] == "level":
+            level = level_of(key["value"])
+        else:
+            begun.append((key.start(), level, key["value"]))
+    if not begun and level:
+        begun.append((0, level, ""))
+    starts = [0, *(start for start, _, _ in begun[1:]), len(text)]
+    for number, (_, level, event) in enumerate(begun):
+        part = text[starts[number] : starts[number + 1]]
+        yield Record(level, event, part, part)
+
+
+def _of_text(text: str) -> Iterator[Record]:
+    heads = list(_heads(text))
+    for number, head in enumerate(heads):
+        end = heads[number + 1].start() if number + 1 < len(heads) else len(text)
+        yield Record(
+            level_of(head["level"]),
+            head["event"],
+            text[head.start() : end],
+            text[head.end() : end],
+        )
+
+
+def _heads(text: str) -> Iterator[re.Match[str]]:
+    """Where records begin; not inside of quotes, where a caller's words stand."""
+    quotes, since = 0, 0
+    for head in _TEXT.finditer(text):
+        quotes += text.count('"', since, head.start())
+        since = head.start()
+        if head.start() == 0 or (quotes % 2 == 0 and head["time"][:4].isdigit()):
+            yield head
+
+
+def level_of(name: str) -> str:
+    """A level by any of the names that the gateway's versions write; empty where it is none."""
+    return _LEVELS.get(name.lower(), "")
+
+
+def _flat(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

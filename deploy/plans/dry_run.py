@@ -1,0 +1,62 @@
+"""What an object would become, by a dry run: what webhooks make of it is in the answer."""
+
+import re
+from dataclasses import dataclass
+
+from deploy.kube.api_errors import OwnershipConflicts
+from deploy.kube.cluster import Cluster
+from deploy.kube.objects import Manifest
+from deploy.plans.handover import with_carried_spec, without_account
+from deploy.plans.plan import OwnershipConflict
+from deploy.plans.ports import as_taken, asked_for, conflicts_of, moved_ports, without_made_up
+from deploy.rendering.manifests import render
+from deploy.specs.gateway_spec import GatewaySpec
+
+_LIST_KEY = re.compile(r"\[([^\]]*)\]")
+_LONGEST_PATH = 1000
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What an object would become, and whose fields that would change."""
+
+    result: Manifest
+    conflicts: tuple[OwnershipConflict, ...] = ()
+
+
+def wanted_objects(
+    spec: GatewaySpec, secret: str | None, live: Manifest | None
+) -> tuple[Manifest, ...]:
+    """The objects, as they go onto what runs."""
+    return with_carried_spec(without_account(render(spec, secret), live), spec, live)
+
+
+def merge(cluster: Cluster, wanted: Manifest, live: Manifest | None) -> Merged:
+    """Apply it in a dry run, taking over what others own. Raises what an apply raises."""
+    moved = moved_ports(live, wanted)
+    asked = asked_for(wanted, moved)
+    owners = conflicts_of(wanted, moved)
+    try:
+        result = cluster.apply(asked, dry_run=True)
+    except OwnershipConflicts as conflict:
+        kind, name = wanted["kind"], wanted["metadata"]["name"]
+        owners += tuple(
+            OwnershipConflict(kind, name, manager, readable(path))
+            for manager, path in conflict.owners
+        )
+        result = cluster.apply(asked, dry_run=True, force=True)
+    result = without_made_up(result, live, wanted)
+    return Merged(as_taken(result, moved), owners)
+
+
+def readable(path: str) -> str:
+    """A managed field's path as the diff writes paths.
+
+    `.spec.containers[name="gw"].image` becomes `spec.containers[gw].image`.
+    """
+    return _LIST_KEY.sub(lambda found: f"[{_values(found[1])}]", path[:_LONGEST_PATH]).lstrip(".")
+
+
+def _values(keys: str) -> str:
+    values = [part.partition("=")[2] or part for part in keys.split(",")]
+    return "/".join(value.strip('"') for value in values)

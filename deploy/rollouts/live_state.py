@@ -1,0 +1,96 @@
+"""What the cluster holds of a gateway, in words: for outcomes that nobody followed to their end. Pure
+but for `within`."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from deploy.annotations import ACTION_ANNOTATION
+from deploy.errors import Unavailable
+from deploy.kube.cluster import Cluster
+from deploy.kube.objects import Manifest
+from deploy.observed.inventory import container_of
+from deploy.observed.pods import is_over, is_ready, token_secret_of
+from deploy.observed.progress import progress_of
+
+T = TypeVar("T")
+
+
+def wanted(deployment: Manifest) -> str:
+    """What a Deployment asks for: replicas, image, and the Secret with its token."""
+    used = token_secret_of(deployment["spec"]["template"]["spec"])
+    replicas = _counted(int(deployment["spec"].get("replicas", 1)), "replica")
+    token = f", token from Secret {used[0]}" if used else ""
+    return f"{replicas} of {_image(deployment)}{token}"
+
+
+def ready_pods(
+    deployment: Manifest | None,
+    replica_sets: Sequence[Manifest],
+    pods: Sequence[Manifest],
+    action_id: str,
+) -> str:
+    """How many are ready, those of the version that the Deployment asks for apart from others: a
+    restart or a changed setting leaves image and Secret the same."""
+    alive = [pod for pod in pods if not is_over(pod)]
+    there = [pod for pod in alive if not pod["metadata"].get("deletionTimestamp")]
+    ending = len(alive) - len(there)
+    said = []
+    if deployment is not None:
+        progress = progress_of(deployment, replica_sets, there)
+        updated = {pod.name for pod in progress.pods if pod.updated}
+        ready = sum(pod.ready for pod in progress.pods if pod.updated)
+        which = "new" if written_by(deployment) == action_id else "current"
+        held = _held(deployment["spec"]["template"])
+        said.append(f"{ready} of {progress.desired} of the {which} version ({held})")
+        there = [pod for pod in there if pod["metadata"]["name"] not in updated]
+    groups: dict[str, list[bool]] = {}
+    for pod in there:
+        groups.setdefault(_held(pod), []).append(is_ready(pod))
+    said += [
+        f"{sum(ready)} of {len(ready)} of the previous version ({held})"
+        for held, ready in sorted(groups.items())
+    ]
+    parts = [f"Pods ready: {'; '.join(said)}." if said else "No pod of it runs."]
+    if ending:
+        parts.append(f"{_counted(ending, 'pod')} still {'ends' if ending == 1 else 'end'}.")
+    return " ".join(parts)
+
+
+def written_by(item: Manifest) -> str:
+    """The id of the action that wrote an object last; empty where none did."""
+    return str(annotations(item).get(ACTION_ANNOTATION, ""))
+
+
+def annotations(item: Manifest) -> Mapping[str, Any]:
+    """An object's annotations."""
+    found: Mapping[str, Any] = item["metadata"].get("annotations") or {}
+    return found
+
+
+def within(seconds: float, cluster: Cluster, calls: Sequence[Callable[[], T]]) -> list[T]:
+    """The results of calls that read, all together. Unavailable when they take longer."""
+    end = time.monotonic() + seconds
+    running = [cluster.begin(call) for call in calls]
+    try:
+        return [future.result(max(0.0, end - time.monotonic())) for future in running]
+    except TimeoutError:
+        raise Unavailable(
+            f"Cluster “{cluster.name}” did not answer within {seconds:.0f} s."
+        ) from None
+
+
+def _image(item: Manifest) -> str:
+    return str(container_of(item).get("image", "an unknown image"))
+
+
+def _held(pod: Manifest) -> str:
+    """The version and the Secret of a pod, or of a template of pods."""
+    image = _image({"spec": {"template": pod}})
+    used = token_secret_of(pod["spec"])
+    version = image.rpartition("/")[2].partition(":")[2] or image
+    return f"{version}, Secret {used[0]}" if used else version
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

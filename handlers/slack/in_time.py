@@ -1,0 +1,71 @@
+"""Work that Slack waits for, within a bound however long it takes."""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from concurrent.futures import TimeoutError as TooLate
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class Late(Exception):
+    """It took too long. `begun` says whether it goes on; else it was never begun."""
+
+    def __init__(self, begun: bool) -> None:
+        super().__init__()
+        self.begun = begun
+
+
+class InTime:
+    """Does work on a pool, and waits no longer than `seconds` for it.
+
+    Once something was late, the next ones are waited for only `moment` seconds until something is
+    in time again: many at once would otherwise wait one after the other.
+    """
+
+    def __init__(self, pool: Executor, seconds: float, moment: float) -> None:
+        self._pool = pool
+        self._seconds = seconds
+        self._moment = moment
+        self._late = False
+        self._waited_for = 0
+        self._changed = threading.Condition()
+
+    def settled(self, seconds: float) -> bool:
+        """Wait so long at most until nobody waits for anything; whether that is so."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._waited_for, seconds)
+
+    def result(self, work: Callable[[], T]) -> T:
+        """What `work` returns or raises. Late where that takes too long."""
+        self._count(1)
+        try:
+            return self._result(work)
+        finally:
+            self._count(-1)
+
+    def _count(self, more: int) -> None:
+        with self._changed:
+            self._waited_for += more
+            if not self._waited_for:
+                self._changed.notify_all()
+
+    def _result(self, work: Callable[[], T]) -> T:
+        working = self._pool.submit(self._timed, work)
+        try:
+            return working.result(self._moment if self._late else self._seconds)
+        except TooLate:
+            if working.done():
+                return working.result()
+            self._late = True
+            raise Late(begun=not working.cancel()) from None
+
+    def _timed(self, work: Callable[[], T]) -> T:
+        begun = time.monotonic()
+        try:
+            return work()
+        finally:
+            if time.monotonic() - begun < self._seconds:
+                self._late = False

@@ -1,0 +1,260 @@
+"""The message of a batch: what one command asks of several gateways, and how each of them stands. Pure."""
+
+import json
+from collections.abc import Iterable, Sequence
+
+from deploy.actions.action import Action, State
+from deploy.actions.batches import Unplanned
+from handlers.views.action import SIGNS, lowered
+from handlers.views.batch_state import (
+    FAILED,
+    NAMED,
+    BatchState,
+    Row,
+    counts,
+    grouped,
+    names_of,
+    place_of,
+    seal,
+    title,
+    where,
+)
+from handlers.views.reply import Block
+from handlers.views.text import (
+    SECTION_LIMIT,
+    button,
+    confirm,
+    context,
+    counted,
+    cut,
+    date,
+    escape,
+    header,
+    section,
+)
+from handlers.views.words.kinds import KIND_WORDS
+
+CONFIRM, APPROVE, CANCEL = "batch_confirm", "batch_approve", "batch_cancel"
+_TABLE = 8000
+"""What the table may take: all blocks of a message together hold about 13,000 characters."""
+_WHY = 90
+_DIALOG = 300
+"""Characters in the text of a confirmation dialog (Slack's Block Kit reference)."""
+
+
+def summary(state: BatchState) -> str:
+    """The message in one line, for notifications."""
+    selection = state.batch.selection
+    asks = "asks" if any(a.state is State.PENDING for a in state.actions) else "asked"
+    what = f"{lowered(title(state))} on {where(state)}"
+    return f"<@{selection.requester}> {asks} to {what}: {', '.join(counts(state))}."
+
+
+def message(state: BatchState) -> tuple[str, list[Block]]:
+    """The message as it is now: text for notifications, and blocks."""
+    batch = state.batch
+    first, *others = counts(state)
+    blocks: list[Block] = [
+        header(title(state)),
+        section(_asked(state)),
+        section(", ".join((f"*{first}*", *others)) + "."),
+        *(section(text) for text in _packed(_table(state))),
+    ]
+    if batch.unplanned:
+        blocks.append(section("*Not planned*\n" + "\n".join(unplanned_lines(batch.unplanned))))
+    blocks.append(context(*_next(state), f"Batch `{batch.id}`"))
+    buttons = _buttons(state) if batch.planned else []
+    if buttons:
+        blocks.append({"type": "actions", "elements": buttons})
+    return summary(state), blocks
+
+
+def unplanned_lines(unplanned: Sequence[Unplanned]) -> list[str]:
+    lines = [
+        f":warning: *{escape(each.name)}*: {escape(cut(each.why, 3 * _WHY))}"
+        for each in unplanned[:NAMED]
+    ]
+    more = len(unplanned) - NAMED
+    return [*lines, f"… and {more} more"] if more > 0 else lines
+
+
+def _asked(state: BatchState) -> str:
+    selection = state.batch.selection
+    chosen = _chosen(state)
+    lines = [f"<@{selection.requester}> asked for this{chosen}."]
+    if all(a.state is State.PENDING for a in state.actions):
+        lines[0] += " *Nothing has changed yet.*"
+    if selection.why:
+        lines.append(f"Reason: {escape(selection.why)}")
+    overriding = [a for a in state.actions if a.policy.break_glass]
+    if overriding:
+        lines.append(
+            f":rotating_light: *Break-glass: {len(overriding)} of these override a freeze.* "
+            f"{escape(overriding[0].policy.break_glass)}"
+        )
+    return "\n".join(lines)
+
+
+def _chosen(state: BatchState) -> str:
+    words = {
+        "all": "every gateway that has a token",
+        "expiring": "every gateway whose token expires within {value}",
+    }
+    said = [
+        words[name].format(value=escape(value))
+        for name, value in state.batch.selection.chosen.items()
+        if name in words
+    ]
+    return f" for {', '.join(said)}" if said else ""
+
+
+def _table(state: BatchState) -> list[str]:
+    """A line for each gateway under its place, cut to what a message holds."""
+    for limit in (_WHY, 0):
+        lines = _lines(state.rows, limit)
+        if sum(len(line) + 1 for line in lines) <= _TABLE:
+            return lines
+    # Of those that are done the number is enough, and what failed is not cut.
+    rest = (row for row in state.rows if not _in(row, State.SUCCEEDED))
+    lines = _lines(sorted(rest, key=lambda row: not _in(row, *FAILED)), 0)
+    kept: list[str] = []
+    used = 0
+    for line in lines:
+        used += len(line) + 1
+        if used > _TABLE:
+            kept.append(f"… and {len(lines) - len(kept)} more lines. Each plan is in the thread.")
+            break
+        kept.append(line)
+    return kept
+
+
+def _in(row: Row, *states: State) -> bool:
+    return row.action is not None and row.action.state in states
+
+
+def _lines(rows: Sequence[Row], limit: int) -> list[str]:
+    found: list[str] = []
+    for place, together in grouped(rows, place_of):
+        found += [f"*{place}*", *(_line(row, limit) for row in together)]
+    return found
+
+
+def _line(row: Row, limit: int) -> str:
+    action = row.action
+    name = f"*{escape(row.ref.name)}*"
+    if action is None:
+        said = "cannot be read by this version of the bot" if row.unreadable else "being planned…"
+        return f"{':warning:' if row.unreadable else ':writing_hand:'} {name} {said}"
+    return f"{SIGNS[action.state]} {name} {_said(action, limit)}"
+
+
+def _said(action: Action, limit: int) -> str:
+    """How it stands, with the reason in at most `limit` characters."""
+    if action.state is State.PENDING:
+        return _pending(action)
+    if action.state is State.APPROVED:
+        progress = action.progress or {}
+        waits = progress.get("waiting_for") or progress.get("queued")
+        return "waits for its turn" if waits else "approved"
+    if action.state is State.RUNNING:
+        return "is being stopped" if action.stop_by else "running"
+    if action.state is State.SUCCEEDED:
+        return "done"
+    if action.state is State.DENIED:
+        return _because(f"denied by <@{action.decided_by}>", action.reason, limit)
+    if action.state is State.EXPIRED:
+        return "expired: it was not decided in time" if action.decided_at is None else "expired"
+    reason = action.outcome.happened if action.outcome else ""
+    return _because(_WORDS.get(action.state, action.state.value), reason, limit)
+
+
+_WORDS = {State.UNKNOWN: "result unknown"}
+
+
+def _because(said: str, reason: str, limit: int) -> str:
+    return f"{said}: {escape(cut(reason, limit))}" if reason and limit else said
+
+
+def _pending(action: Action) -> str:
+    warnings = sum(finding.severity == "warning" for finding in action.plan.findings)
+    more = f" · :warning: {counted(warnings, 'warning')}" if warnings else ""
+    if action.policy.by == "requester":
+        return f"waits for confirmation{more}"
+    needed = sum(each.quorum for each in action.policy.open)
+    if needed == 1:
+        return f"waits for approval{more}"
+    return f"waits for approval, {action.approvals} of {needed}{more}"
+
+
+def _packed(lines: Iterable[str]) -> list[str]:
+    """The lines in as few sections as hold them."""
+    packed: list[str] = []
+    for line in lines:
+        if packed and len(packed[-1]) + len(line) + 1 <= SECTION_LIMIT:
+            packed[-1] += f"\n{line}"
+        else:
+            packed.append(line)
+    return packed
+
+
+def _next(state: BatchState) -> list[str]:
+    """What happens next, and until when."""
+    said = []
+    if not state.batch.planned:
+        said.append("The rest is being planned. Each plan is in the thread.")
+    elif state.to_approve:
+        until = date(min(each.expires_at for each in state.to_approve))
+        said.append(f"Approvers can decide until {until}. Each plan is in the thread.")
+    if state.batch.planned and state.to_confirm:
+        until = date(min(each.expires_at for each in state.to_confirm))
+        who = f"<@{state.batch.selection.requester}>"
+        said.append(f"{who} can confirm {counted(len(state.to_confirm), 'plan')} until {until}.")
+    if state.ended:
+        said.append(f"Ended {date(max(each.updated_at for each in state.actions))}.")
+    elif state.batch.planned and not said:
+        said.append("Each gateway's progress is in the thread.")
+    return said
+
+
+def _buttons(state: BatchState) -> list[Block]:
+    value = json.dumps({"id": state.batch.id, "seal": seal(state.actions)})
+    danger = KIND_WORDS[state.batch.selection.kind].danger
+    found = []
+    for actions, verb, name in (
+        (state.to_approve, "Approve", APPROVE),
+        (state.to_confirm, "Confirm", CONFIRM),
+    ):
+        if not actions:
+            continue
+        label = f"{verb} {counted(len(actions), 'plan')}"
+        found.append(
+            button(
+                label,
+                name,
+                value,
+                style="danger" if danger else "primary",
+                confirm=confirm(label, _question(state, verb, actions), verb),
+            )
+        )
+    mine = [a for a in state.actions if a.state in (State.PENDING, State.APPROVED)]
+    if mine:
+        label = f"Cancel {counted(len(mine), 'plan')}"
+        text = (
+            "Plans that have not started are cancelled: "
+            f"{names_of(each.ref.name for each in mine)}."
+        )
+        found.append(button(label, CANCEL, value, confirm=confirm(label, text, label)))
+    return found
+
+
+def _question(state: BatchState, verb: str, actions: Sequence[Action]) -> str:
+    ending = ", each as its plan in the thread shows it?"
+    title = KIND_WORDS[state.batch.selection.kind].of_several("{}").partition("{}")[0].strip()
+    said = f"{verb}: {lowered(title)} "
+    names = [each.ref.name for each in actions]
+    room = _DIALOG - len(said) - len(ending)
+    for shown in range(len(names), 0, -1):
+        listed = names_of(names, shown)
+        if len(listed) <= room:
+            return f"{said}{listed}{ending}"
+    return f"{said}{counted(len(names), 'gateway')}{ending}"

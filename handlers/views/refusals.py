@@ -1,0 +1,79 @@
+"""Why a decision changed nothing, for whoever tried. Pure."""
+
+from deploy.actions.action import Action, State
+from handlers.views.action import agreed, lapsed, lowered, mentions
+from handlers.views.reply import Reply
+from handlers.views.text import context, date, section
+
+
+def gone() -> Reply:
+    """The action is not known any more."""
+    text = "This request is gone: it was too old, or the bot's store was emptied."
+    return Reply(
+        text, (section(f":ghost: {text}"), context("Nothing was changed by it. Ask again."))
+    )
+
+
+_REFUSALS = {
+    "not-requester": "Only <@{requester}>, who asked for this, can do that.",
+    "no-approval": "Nobody has to approve this: it is for <@{requester}> to confirm, or to cancel "
+    "with `/gateway cancel {id}`.",
+    "not-approver": "Only {approvers} can decide on this.",
+    "self": "You asked for this, so somebody else has to decide on it.",
+    "voted": "You have approved this already. It waits for another person.",
+    "grown": "More approvals are needed by now than this shows. It is planned again, and put to "
+    "those who decide now.",
+    "window-closed": "The approval window is closed. Ask again: approvers will decide.",
+    "stale": "The plan has changed since this button was drawn. Look at the newest message.",
+    "expired": "The time to decide was over at {expires}. Ask again.",
+    "already": "{already}",
+    "not-running": "This is not running. Cancel it instead.",
+    "stopping": "This is stopping already.",
+    "forbidden": "This may not be agreed to now.",
+}
+
+
+def refused(result: str, action: Action | None) -> Reply:
+    """Why a decision changed nothing."""
+    if action is None:
+        return gone()
+    if result == "expired" and lapsed(action):
+        result = "window-closed"
+    text = _REFUSALS.get(result, _REFUSALS["already"]).format(
+        id=action.id,
+        requester=action.requester,
+        approvers=mentions(action.policy.approvers),
+        expires=date(action.expires_at),
+        already=_already(action),
+    )
+    return Reply(text, (section(f":information_source: {text}"),))
+
+
+_SINCE = {
+    State.APPROVED: "it has not begun yet",
+    State.RUNNING: "it is running",
+    State.SUCCEEDED: "it has succeeded",
+    State.FAILED: "it has failed",
+    State.UNKNOWN: "it has ended, with an unknown result",
+}
+
+
+def _already(action: Action) -> str:
+    """Who came first, when, and what has become of it."""
+
+    def at(moment: float | None) -> str:
+        return f" at {date(moment, '{time}')}" if moment else ""
+
+    if action.state in _SINCE:
+        said = f"{lowered(agreed(action))}{at(action.decided_at)}; {_SINCE[action.state]}"
+    elif action.state is State.CANCELLED:
+        said = f"cancelled by <@{action.requester}>{at(action.updated_at)}"
+    elif action.state is State.STOPPED:
+        said = f"stopped by <@{action.stop_by}>{at(action.stop_at)}"
+    elif action.state is State.DENIED:
+        said = f"denied by <@{action.decided_by}>{at(action.decided_at)}"
+    elif action.state is State.PENDING:
+        return "This is still pending, and nothing was changed."
+    else:
+        said = f"{action.state.value}{at(action.updated_at)}"
+    return f"This was already {said}."

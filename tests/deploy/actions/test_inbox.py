@@ -1,0 +1,62 @@
+"""Requests in the inbox, on a real Valkey."""
+
+from pathlib import Path
+
+from bot.sandbox.valkey import Valkey
+from deploy.actions.connection import connect
+from deploy.actions.inbox import Inbox
+from tests.support.redis_servers import LosingProxy, redis_cluster
+
+
+def test_a_request_is_accepted_once_and_answered_once(server: Valkey) -> None:
+    inbox = Inbox(connect(server.url))
+    assert inbox.accept("k1", {"verb": "status"}) == "new"
+    assert inbox.accept("k1", {"verb": "status"}) == "known"
+    assert inbox.claim("k1", "bot-1", 30) == '{"verb": "status"}'
+    assert inbox.claim("k1", "bot-2", 30) is None
+    inbox.done("k1", "here it is")
+    assert inbox.claim("k1", "bot-1", 30) is None
+    assert inbox.accept("k1", {"verb": "status"}) == "known"
+
+
+def test_an_accepted_request_whose_reply_was_lost_is_still_new(
+    server: Valkey, tmp_path: Path
+) -> None:
+    proxy = LosingProxy(server.url, tmp_path)
+    inbox = Inbox(connect(proxy.url))
+    proxy.match, proxy.lose = b"EVALSHA", 1
+    assert inbox.accept("k1", {"verb": "status"}) == "new"
+    proxy.close()
+
+
+def test_a_request_is_accepted_in_one_round_trip(server: Valkey, tmp_path: Path) -> None:
+    proxy = LosingProxy(server.url, tmp_path)
+    inbox = Inbox(connect(proxy.url))
+    inbox.accept("k1", {"verb": "status"})
+    before = proxy.trips
+    assert inbox.accept("k2", {"verb": "status"}) == "new"
+    assert proxy.trips == before + 1
+    proxy.close()
+
+
+def test_a_request_is_accepted_though_the_server_has_forgotten_the_scripts(server: Valkey) -> None:
+    client = connect(server.url)
+    inbox = Inbox(client)
+    inbox.accept("k1", {"verb": "status"})
+    client.script_flush()
+    assert inbox.accept("k2", {"verb": "status"}) == "new"
+    client.zadd("gateway-bot:{inbox}:open", {"k2": 0})
+    assert [key for key, _ in inbox.due(10)] == ["k2"]
+
+
+def test_requests_are_accepted_in_a_redis_cluster_whose_servers_share_them(tmp_path: Path) -> None:
+    with redis_cluster(tmp_path) as url:
+        client = connect(url)
+        inbox = Inbox(client)
+        keys = {f"k{number}" for number in range(20)}
+        for key in keys:
+            assert inbox.accept(key, {"verb": "status"}) == "new"
+            assert inbox.accept(key, {"verb": "status"}) == "known"
+        client.zadd("gateway-bot:{inbox}:open", dict.fromkeys(keys, 0))
+        assert {key for key, _ in inbox.due(100)} == keys
+        client.close()

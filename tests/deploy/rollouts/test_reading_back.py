@@ -1,0 +1,109 @@
+"""Success is read off the cluster: who changed a gateway while it rolled out, and to what."""
+
+import dataclasses
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.actions.action import Outcome, State
+from deploy.specs.options import Rollout
+from tests.deploy.rollouts.test_deployer import Bench, hasty
+from tests.support.gateway_bed import SPEC, RecordingRun, gateway_bed
+from tests.support.kubectl import Kubectl
+from tests.support.waiting import until
+
+OTHER = "mcr.microsoft.com/azure-api-management/gateway:2.9.2"
+OLD = "mcr.microsoft.com/azure-api-management/gateway:2.10.1"
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    with gateway_bed(tmp_path) as bed:
+        yield Bench(bed)
+
+
+@pytest.fixture
+def kubectl(bench: Bench, tmp_path: Path) -> Kubectl:
+    return Kubectl(bench.bed.running.kubeconfig(), tmp_path)
+
+
+def disturbed(bench: Bench, disturb: Callable[[], object]) -> Outcome:
+    """The outcome of a deployment during whose rollout somebody does that."""
+    bench.bed.nodes("slow_start_seconds", 3)
+    run = RecordingRun()
+    outcomes: list[Outcome] = []
+    thread = threading.Thread(target=lambda: outcomes.append(bench.deploy(hasty(), run=run)))
+    thread.start()
+    until(lambda: len(run.states) > 0, "the rollout")
+    disturb()
+    bench.bed.nodes("slow_start_seconds", 0)
+    thread.join(40)
+    return outcomes[0]
+
+
+def test_another_image_set_meanwhile_is_no_success(bench: Bench, kubectl: Kubectl) -> None:
+    outcome = disturbed(
+        bench, lambda: kubectl("set", "image", "deployment/edge-1", f"edge-1={OLD}", "-n", "dev")
+    )
+    assert outcome.state is State.FAILED
+    assert outcome.happened == (
+        f"kubectl-set changed it meanwhile: image wanted {SPEC.repository}:{SPEC.tag}, now {OLD}."
+    )
+
+
+def test_a_gateway_scaled_to_zero_meanwhile_is_no_success(bench: Bench, kubectl: Kubectl) -> None:
+    outcome = disturbed(
+        bench, lambda: kubectl("scale", "deployment/edge-1", "--replicas=0", "-n", "dev")
+    )
+    assert outcome.state is State.FAILED
+    assert "replicas wanted 2, now 0" in outcome.happened
+
+
+def test_a_rollout_undone_meanwhile_is_no_success(bench: Bench, kubectl: Kubectl) -> None:
+    assert bench.deploy(hasty(tag="2.10.1"), "ABC233").state is State.SUCCEEDED
+    outcome = disturbed(bench, lambda: kubectl("rollout", "undo", "deployment/edge-1", "-n", "dev"))
+    assert outcome.state is State.FAILED
+    assert f"image wanted {SPEC.repository}:{SPEC.tag}, now {OLD}" in outcome.happened
+
+
+def test_what_nobody_wrote_but_a_restart_by_hand_is_a_success(
+    bench: Bench, kubectl: Kubectl
+) -> None:
+    outcome = disturbed(
+        bench, lambda: kubectl("rollout", "restart", "deployment/edge-1", "-n", "dev")
+    )
+    assert outcome.state is State.SUCCEEDED
+
+
+def test_a_version_that_came_back_and_was_changed_then_is_not_said_to_be_back(
+    bench: Bench, kubectl: Kubectl
+) -> None:
+    class Disturbed(RecordingRun):
+        def progress(self, state: Mapping[str, Any]) -> None:
+            super().progress(state)
+            if self.steps[-1].startswith("roll back") and not others:
+                others.append(OTHER)
+                kubectl("set", "image", "deployment/edge-1", f"edge-1={OTHER}", "-n", "dev")
+
+    others: list[str] = []
+    assert bench.deploy(hasty(tag="2.10.1"), "ABC233").state is State.SUCCEEDED
+    bench.bed.nodes("image_pull_fails", True)
+    back = Rollout(progress_deadline=30, automatic_rollback=True)
+    outcome = bench.deploy(dataclasses.replace(SPEC, rollout=back), run=Disturbed())
+    assert others
+    assert outcome.happened == (
+        f"kubectl-set changed it meanwhile: image wanted {OLD}, now {OTHER}."
+    )
+
+
+def test_a_paused_deployment_is_said_to_be_paused(bench: Bench, kubectl: Kubectl) -> None:
+    assert bench.deploy(hasty(tag="2.10.1"), "ABC233").state is State.SUCCEEDED
+    kubectl("rollout", "pause", "deployment/edge-1", "-n", "dev")
+    outcome = bench.deploy(hasty())
+    assert outcome.state is State.FAILED
+    assert "0 of 2 pods ready" in outcome.happened
+    assert "The Deployment is paused, so Kubernetes replaces no pod." in outcome.meaning
+    assert "2 pods of the previous version still serve traffic." in outcome.meaning

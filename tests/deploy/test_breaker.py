@@ -1,0 +1,183 @@
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from deploy.breaker import Breaker
+from deploy.errors import Refused, Unavailable
+from deploy.flight import MOST, Flight
+from deploy.kube.api_errors import error_from
+
+
+class Service:
+    """Takes as long as it is told, and answers or not."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.takes = 15.0
+        self.answers = False
+        self.asked = 0
+        self.breaker = Breaker(clock=lambda: self.now)
+
+    def ask(self, *, patient: bool = False) -> str:
+        return self.breaker.call(self._answer, patient=patient)
+
+    def _answer(self) -> str:
+        self.asked += 1
+        self.now += self.takes
+        if not self.answers:
+            raise Unavailable("It does not answer: it takes too long.")
+        return "here"
+
+
+def silent() -> Service:
+    service = Service()
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            service.ask()
+    return service
+
+
+def test_what_twice_did_not_answer_is_not_waited_for_and_says_when_it_is_asked_again() -> None:
+    service = silent()
+    before = service.now
+    with pytest.raises(Unavailable) as refused:
+        service.ask()
+    assert (service.now, service.asked) == (before, 2)
+    assert str(refused.value) == (
+        "It does not answer: it takes too long. It is asked again in 10 s; try again then."
+    )
+    assert refused.value.untouched
+
+
+def test_after_a_while_one_finds_out_and_nobody_waits_with_them() -> None:
+    service = silent()
+    service.now += 10
+    service.takes, others = 5.0, list[str]()
+
+    def answer() -> str:
+        with pytest.raises(Unavailable):
+            service.breaker.call(lambda: others.append("asked"))
+        return service._answer()
+
+    with pytest.raises(Unavailable):
+        service.breaker.call(answer)
+    assert (service.asked, others) == (3, [])
+
+
+def test_an_answer_to_anybody_ends_it_for_everybody() -> None:
+    service = silent()
+    service.answers, service.takes = True, 0.1
+    assert service.breaker.silent
+    assert service.ask(patient=True) == "here"
+    assert not service.breaker.silent
+    assert service.ask() == "here"
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (
+            500,
+            'Internal error occurred: failed calling webhook "policy.example": failed to call '
+            'webhook: Post "https://policy.example:443": context deadline exceeded',
+        ),
+        (410, "too old resource version: 5 (9)"),
+    ],
+)
+def test_a_webhook_that_is_away_and_a_list_that_is_too_old_are_no_silence_of_the_cluster(
+    status: int, message: str
+) -> None:
+    service = Service()
+    body = json.dumps({"kind": "Status", "message": message}).encode()
+
+    def fail() -> str:
+        service.now += 10
+        raise error_from("west", status, body, what="Deployment “edge-1”", namespace="team-a")
+
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            service.breaker.call(fail)
+    assert not service.breaker.silent
+
+
+def test_a_refusal_is_an_answer() -> None:
+    service = silent()
+
+    def refuse() -> str:
+        raise Refused("Not you.")
+
+    with pytest.raises(Refused):
+        service.breaker.call(refuse, patient=True)
+    assert not service.breaker.silent
+
+
+def test_what_fails_at_once_may_be_asked_again_at_once() -> None:
+    service = Service()
+    service.takes = 0.01
+    for _ in range(5):
+        with pytest.raises(Unavailable):
+            service.ask()
+    assert service.asked == 5
+
+
+def test_a_run_asks_what_people_do_not_wait_for() -> None:
+    service = silent()
+    with pytest.raises(Unavailable):
+        service.ask(patient=True)
+    assert service.asked == 3
+
+
+def test_work_that_hangs_is_done_once_for_all_who_wait_and_each_waits_no_longer_than_it_wants() -> (
+    None
+):
+    go, begun = threading.Event(), list[int]()
+
+    def hang() -> str:
+        begun.append(1)
+        go.wait(30)
+        return "signed in"
+
+    flight = Flight(hang, "hanging")
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            flight.wait(0.05)
+    with ThreadPoolExecutor(4) as pool:
+        waiting = [pool.submit(flight.wait, 30) for _ in range(4)]
+        go.set()
+        assert {each.result() for each in waiting} == {"signed in"}
+    assert begun == [1]
+    assert flight.wait(5) == "signed in"
+    assert begun == [1, 1]
+
+
+def test_work_that_hangs_for_long_is_begun_anew_but_not_without_end() -> None:
+    go, begun = threading.Event(), list[int]()
+
+    def hang() -> str:
+        begun.append(1)
+        go.wait(30)
+        return f"try {len(begun)}"
+
+    flight = Flight(hang, "hanging", given_up=0.01)
+    for _ in range(2 * MOST):
+        with pytest.raises(TimeoutError):
+            flight.wait(0.05)
+    assert len(begun) == MOST
+    go.set()
+    assert flight.wait(5) == f"try {MOST}"
+
+
+def test_what_the_work_raises_is_of_everybody_who_waits_and_the_next_try_is_a_new_one() -> None:
+    tries = list[int]()
+
+    def fail() -> str:
+        tries.append(1)
+        raise Unavailable("Not now.")
+
+    flight = Flight(fail, "failing")
+    for count in (1, 2):
+        with pytest.raises(Unavailable, match="Not now"):
+            flight.wait(5)
+        assert len(tries) == count

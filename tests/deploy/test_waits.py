@@ -1,0 +1,68 @@
+"""What a piece of work waits for is known while it does, on whatever thread, and of no other work."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from bot.sandbox.valkey import Valkey
+from deploy.actions.connection import connect
+from deploy.waits import Waits, Work
+from tests.support.redis_servers import started
+from tests.support.waiting import until
+
+
+def test_waits_are_known_until_they_end_the_longest_first() -> None:
+    waits, work = Waits(), Work()
+    with waits.of(work), waits.on("Azure"):
+        with waits.on("Slack", "It is slow."):
+            assert [(w.whom, w.why) for w in work.waits] == [
+                ("Azure", ""),
+                ("Slack", "It is slow."),
+            ]
+        assert [w.whom for w in work.waits] == ["Azure"]
+    assert work.waits == ()
+
+
+def test_what_a_work_has_done_on_other_threads_is_waited_for_too_and_nothing_else() -> None:
+    waits, mine, other = Waits(), Work(), Work()
+    go = threading.Event()
+
+    def ask(whom: str) -> bool:
+        with waits.on(whom):
+            return go.wait(60)
+
+    with ThreadPoolExecutor(3) as pool:
+        with waits.of(mine):
+            pool.submit(waits.carried(lambda: ask("cluster “west”")))
+            pool.submit(lambda: ask("nobody's"))
+        with waits.of(other):
+            pool.submit(waits.carried(lambda: ask("Azure")))
+        until(lambda: [w.whom for w in mine.waits] == ["cluster “west”"], "the one")
+        until(lambda: [w.whom for w in other.waits] == ["Azure"], "the other")
+        go.set()
+    assert mine.waits == other.waits == ()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Valkey]:
+    yield from started("valkey", tmp_path)
+
+
+def test_a_command_that_redis_is_slow_with_is_waited_for(server: Valkey) -> None:
+    waits, work = Waits(), Work()
+    client, other = connect(server.url, waits=waits), connect(server.url)
+    other.execute_command("CLIENT PAUSE", 60_000, "WRITE")
+
+    def write() -> None:
+        with waits.of(work):
+            client.set("a", 1)
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    until(lambda: [w.whom for w in work.waits] == ["Redis"], "the wait")
+    other.execute_command("CLIENT UNPAUSE")
+    writing.join(30)
+    assert work.waits == ()

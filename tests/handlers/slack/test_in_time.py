@@ -1,0 +1,120 @@
+"""Work that Slack waits for ends within its bound, or is known to be late."""
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from bot.sandbox.valkey import Valkey
+from deploy.actions.connection import connect
+from deploy.actions.inbox import Inbox
+from deploy.errors import Unavailable
+from handlers.slack.in_time import InTime, Late
+from handlers.slack.payloads import Request
+from handlers.slack.request_inbox import RequestInbox, accepting, admitting, after_acks
+from handlers.views.reply import Reply
+from tests.support.redis_servers import started
+from tests.support.waiting import until
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(1) as pool:
+        yield pool
+
+
+@pytest.fixture
+def go() -> Iterator[threading.Event]:
+    go = threading.Event()
+    yield go
+    go.set()
+
+
+def test_what_takes_too_long_is_late_and_what_follows_waits_only_a_moment(
+    pool: ThreadPoolExecutor, go: threading.Event
+) -> None:
+    in_time = InTime(pool, 0.05, 0.001)
+    with pytest.raises(Late) as late:
+        in_time.result(lambda: go.wait(60))
+    assert late.value.begun
+    with pytest.raises(Late) as late:
+        in_time.result(lambda: go.wait(60))
+    assert not late.value.begun
+
+
+def test_once_something_is_in_time_again_the_whole_bound_holds_again(
+    pool: ThreadPoolExecutor, go: threading.Event
+) -> None:
+    in_time = InTime(pool, 10, 0)
+    in_time._late = True
+    with pytest.raises(Late):
+        in_time.result(lambda: go.wait(60))
+    go.set()
+    until(lambda: not in_time._late, "work that was in time")
+    assert in_time.result(lambda: "done") == "done"
+
+
+def test_an_error_is_raised_as_it_is(pool: ThreadPoolExecutor) -> None:
+    with pytest.raises(ZeroDivisionError):
+        InTime(pool, 10, 10).result(lambda: 1 // 0)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Valkey]:
+    yield from started("valkey", tmp_path)
+
+
+def test_a_request_that_redis_hangs_over_is_said_to_be_unsure_and_the_next_ones_not_to_be_done(
+    server: Valkey, pool: ThreadPoolExecutor
+) -> None:
+    arrived: list[Request] = []
+    inbox = RequestInbox(Inbox(connect(server.url)), arrived.append)
+    accept = accepting(inbox, InTime(pool, 0.2, 0.001))
+    paused = connect(server.url)
+    paused.execute_command("CLIENT PAUSE", 60_000, "WRITE")
+    with pytest.raises(Unavailable) as unsure:
+        accept(Request("r1", "status", "U1", "C1"))
+    assert "Whether this was recorded is not known" in unsure.value.meaning
+    with pytest.raises(Unavailable) as undone:
+        accept(Request("r2", "status", "U1", "C1"))
+    assert undone.value.meaning == "Nothing was done."
+    paused.execute_command("CLIENT UNPAUSE")
+    until(lambda: [each.id for each in arrived] == ["r1"], "the first, which continues as was said")
+
+
+def test_a_busy_bot_refuses_within_the_bound_while_redis_hangs(
+    server: Valkey, pool: ThreadPoolExecutor
+) -> None:
+    inbox = Inbox(connect(server.url))
+    busy = Unavailable("100 of your requests wait.")
+    admit = admitting(
+        lambda request: None, lambda request: busy, inbox.knows, InTime(pool, 0.2, 0.001)
+    )
+    paused = connect(server.url)
+    paused.execute_command("CLIENT PAUSE", 2_000, "ALL")
+    began = time.monotonic()
+    with pytest.raises(Unavailable) as refused:
+        admit(Request("r1", "status", "U1", "C1"))
+    assert (refused.value, time.monotonic() - began < 1) == (busy, True)
+
+
+def test_work_begins_once_nothing_waits_to_be_written_down(go: threading.Event) -> None:
+    began: list[str] = []
+    with ThreadPoolExecutor(3) as pool:
+        acks = InTime(pool, 60, 60)
+        writing = pool.submit(acks.result, lambda: go.wait(60))
+        until(lambda: not acks.settled(0), "a write that is waited for")
+
+        def run(request: Request) -> Reply | None:
+            began.append(request.id)
+            return None
+
+        working = pool.submit(after_acks(run, acks), Request("r1", "status", "U1", "C1"))
+        assert began == []
+        go.set()
+        writing.result(30)
+        working.result(30)
+    assert began == ["r1"]

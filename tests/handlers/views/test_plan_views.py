@@ -1,0 +1,168 @@
+"""What a plan and its findings look like in Slack."""
+
+import dataclasses
+import json
+
+import pytest
+
+from deploy.actions.action import Action, State
+from deploy.plans.binding import Observed, build_plan
+from deploy.plans.plan import FieldChange, ObjectChange, WayBack
+from deploy.rendering.manifests import render
+from deploy.rules.finding import Exempted, Finding
+from deploy.specs.options import HostAlias, Network
+from handlers.views import action as action_view
+from handlers.views import details, fixes
+from handlers.views import plan as plan_view
+from tests.support.actions import as_stored
+from tests.support.shown import PLAN, SPEC, check_blocks, shown_action
+
+
+def test_a_plan_says_what_becomes_of_open_connections() -> None:
+    cut = FieldChange("spec.type", "LoadBalancer", "ClusterIP")
+    image = FieldChange("spec.template.spec.x", "a", "b", restarts_pods=True)
+    budget = FieldChange("spec.maxUnavailable", 1, 2)
+    said = {
+        ":electric_plug: *Cuts open connections*": ObjectChange("Service", "s", "update", (cut,)),
+        "Open requests get 60 s to end": ObjectChange("Deployment", "d", "update", (image,)),
+        "Cuts no connection": ObjectChange("PodDisruptionBudget", "p", "update", (budget,)),
+    }
+    for words, change in said.items():
+        blocks = plan_view.blocks(dataclasses.replace(PLAN, changes=(change,)), 2500)
+        assert words in json.dumps(blocks)
+    assert "onnection" not in json.dumps(plan_view.blocks(PLAN, 2500)), "a new one has no callers"
+
+
+def test_a_long_change_has_its_values_below_its_path() -> None:
+    variable = "spec.template.spec.containers[edge-1].env[config.service.auth]"
+    path = f"{variable}.valueFrom.secretKeyRef.name"
+    short = FieldChange("spec.replicas", 2, 3)
+    long = FieldChange(path, "edge-1-token-a", "edge-1-token-b", restarts_pods=True)
+    change = ObjectChange("Deployment", "edge-1", "update", (short, long))
+    assert plan_view.lines(dataclasses.replace(PLAN, changes=(change,)))[1:] == [
+        "~ Deployment edge-1",
+        "    spec.replicas: 2 → 3",
+        f"    {path}:  ↻",
+        "        edge-1-token-a → edge-1-token-b",
+    ]
+
+
+def test_everything_asked_for_of_a_new_gateway_is_shown() -> None:
+    aliases = (HostAlias("10.9.9.9", ("contoso.configuration.azure-api.net",)),)
+    spec = dataclasses.replace(
+        SPEC,
+        network=Network(host_aliases=aliases),
+        settings=(("net.server.tls.ciphers.allowed-suites", "Z" * 900),),
+    )
+    plan = build_plan(
+        spec,
+        cluster_uid="u",
+        observed=[Observed(o, None, o) for o in render(spec, "t")],
+        token=PLAN.token,
+    )
+    shown = "\n".join(plan_view.lines(plan))
+    assert '[{"ip": "10.9.9.9", "hostnames": ["contoso.configuration' in shown
+    assert "allowed-suites: ZZZ" in shown
+    assert "hostAliases" not in "\n".join(plan_view.lines(PLAN)), "what is at its default is not"
+    modal = details.modal(shown_action(State.PENDING, plan=as_stored(plan)))
+    text = "".join(str(block) for block in modal["blocks"])
+    assert text.count("Z") >= 900, "Details shows values whole"
+    assert "contoso.configuration.azure-api.net" in text
+
+
+def test_two_long_values_are_told_apart_where_they_differ() -> None:
+    same = "a" * 200
+    field = FieldChange("data.x", f"{same}old", f"{same}new")
+    change = ObjectChange("ConfigMap", "edge-1-env", "update", (field,))
+    shown = plan_view.lines(dataclasses.replace(PLAN, changes=(change,)))
+    assert shown[-1] == "    data.x: …aaaaaaaaaaold → …aaaaaaaaaanew"
+
+
+def test_what_can_be_fixed_safely_has_a_button_unless_it_is_exempted() -> None:
+    told = Finding("few-replicas", "info", "Two pods.", "Why.", "Ask for three.", {"replicas": 3})
+    kept = dataclasses.replace(told, rule="other", exempted=Exempted("Agreed.", "2026-12-01"))
+    advice = Finding("no-backup", "info", "No backup.", "Why.", "Give one.")
+    plan = dataclasses.replace(PLAN, findings=(told, kept, advice))
+    _, blocks = action_view.render(shown_action(State.PENDING, plan=as_stored(plan)))
+    check_blocks(blocks)
+    assert json.dumps(blocks).count("Fix: ") == 1
+    assert "Fix: Ask for three." in json.dumps(blocks)
+    _, blocks = action_view.render(shown_action(State.RUNNING, plan=as_stored(plan)))
+    assert "Fix: " not in json.dumps(blocks)
+
+
+@pytest.mark.parametrize("value", ["", "{", "[]", "null", '{"id": 1}'])
+def test_a_fix_button_that_carries_anything_is_about_nothing(value: str) -> None:
+    assert fixes.read(value) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("back", "said"),
+    [
+        (WayBack(revision=3), "On failure: back to revision 3"),
+        (WayBack(secret="edge-1-token-a"), "On failure: back to Secret edge-1-token-a"),
+    ],
+)
+def test_a_plan_says_what_a_failure_goes_back_to(back: WayBack, said: str) -> None:
+    plan = dataclasses.replace(PLAN, on_failure=back)
+    assert said in json.dumps(plan_view.blocks(plan, 2500))
+    assert "On failure" not in json.dumps(plan_view.blocks(PLAN, 2500))
+
+
+def test_a_plan_of_any_length_fits_and_says_what_it_leaves_out() -> None:
+    field = FieldChange("spec.x" * 20, "o" * 500, "n" * 500, restarts_pods=True)
+    changes = (ObjectChange("Deployment", f"d{n}", "update", (field,) * 5) for n in range(100))
+    stored = as_stored(dataclasses.replace(PLAN, changes=tuple(changes)))
+    _, blocks = action_view.render(shown_action(State.PENDING, plan=stored))
+    check_blocks(blocks)
+    assert "more lines: see Details" in json.dumps(blocks)
+    modal = details.modal(shown_action(State.PENDING, plan=stored))
+    assert len(modal["blocks"]) <= 100
+    assert len(modal["title"]["text"]) <= 24
+
+
+FINDING = Finding("no-backup", "warning", "No backup.", "So it is.", "Give one.")
+DENIED = Finding("privileged", "deny", "It is privileged.", "So it is.", "Take it away.")
+
+
+def with_findings(*findings: Finding) -> Action:
+    plan = dataclasses.replace(PLAN, findings=findings)
+    return shown_action(State.PENDING, plan=as_stored(plan))
+
+
+def test_findings_are_cut_to_what_a_person_reads_and_all_are_in_the_details() -> None:
+    long = dataclasses.replace(FINDING, what="w" * 250, exempted=Exempted("r" * 200, "2027-03-31"))
+    pending = with_findings(DENIED, *[long] * 60)
+    _, blocks = action_view.render(pending)
+    check_blocks(blocks)
+    shown = json.dumps(blocks)
+    assert shown.index("It is privileged") < shown.index("www")
+    assert "and 53 more findings: see Details" in shown
+    modal = details.modal(pending)
+    assert len(modal["blocks"]) <= 100
+    assert json.dumps(modal).count("no-backup") == 60
+
+
+def test_an_exemption_is_shown_with_its_reason_and_day() -> None:
+    agreed = dataclasses.replace(FINDING, severity="info", exempted=Exempted("Why.", "2027-03-31"))
+    over = dataclasses.replace(FINDING, exempted=Exempted("Why.", "2026-03-31", expired=True))
+    shown = json.dumps(action_view.render(with_findings(agreed, over))[1])
+    assert "Exempted until 2027-03-31: Why." in shown
+    assert "Its exemption ended on 2026-03-31." in shown
+
+
+def test_a_plan_that_a_rule_denies_has_no_confirm_button_and_says_so() -> None:
+    _, blocks = action_view.render(with_findings(DENIED, FINDING))
+    check_blocks(blocks)
+    assert "action_confirm" not in json.dumps(blocks)
+    assert "This cannot be confirmed" in json.dumps(blocks)
+
+
+def test_the_answer_to_what_is_denied_says_why_and_how_to_go_on() -> None:
+    plan = dataclasses.replace(PLAN, findings=(DENIED, *[FINDING] * 60))
+    reply = action_view.denied(plan)
+    check_blocks(list(reply.blocks))
+    shown = json.dumps(reply.blocks)
+    for said in ("It is privileged.", "Take it away.", "an exemption", "Nothing was changed."):
+        assert said in shown
+    assert "action_confirm" not in shown

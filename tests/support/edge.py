@@ -1,0 +1,152 @@
+"""A bot and a proxy before each thing that it needs: Redis, Slack, Azure and one of its clusters."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import requests
+import yaml
+
+from bot.sandbox.processes import spawn
+from bot.sandbox.valkey import Valkey
+from tests.support.demo import Demo
+from tests.support.processes import ROOT
+from tests.support.troubled_proxy import TroubledProxy
+from tests.support.waiting import until
+
+Needed = Literal["redis", "slack", "azure", "west"]
+NEEDED: tuple[Needed, ...] = ("redis", "slack", "azure", "west")
+_DELAYS: Mapping[Needed, float] = {"redis": 0.1, "slack": 1.0, "azure": 2.0, "west": 2.0}
+"""How late a slow one answers, in seconds: of Redis a message takes many answers."""
+
+
+class Edge(Demo):
+    """A sandbox with one bot that reaches `west` and the rest through proxies, `east` without."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.lines: list[str] = []
+        self.session = requests.Session()
+        self.redis = Valkey(data / "redis")
+        self.redis.start()
+        self._sandbox = _child([sys.executable, "-m", "bot.sandbox", "--data", str(data)], {})
+        threading.Thread(target=self._collect, args=(self._sandbox,), daemon=True).start()
+        described = json.loads(until(self._described, "the sandbox", 120))
+        self.url = described["slack"]
+        self._person = described["kubeconfig"]
+        settings = yaml.safe_load(Path(described["settings"]).read_text())
+        self.proxies: dict[Needed, TroubledProxy] = {}
+        kubeconfig = Path(settings["clusters"][0]["kubeconfig"])
+        clusters = yaml.safe_load(kubeconfig.read_text())
+        west = next(each for each in clusters["clusters"] if each["name"] == "west")["cluster"]
+        west["server"] = self._through("west", west["server"])
+        through = data / "through-proxy.kubeconfig"
+        through.write_text(yaml.safe_dump(clusters))
+        for cluster in settings["clusters"]:
+            cluster["kubeconfig"] = str(through)
+        settings["slack"]["api_url"] = self._through("slack", settings["slack"]["api_url"])
+        azure = self._through("azure", settings["azure"]["arm_endpoint"])
+        settings["azure"] |= {"arm_endpoint": azure, "authority": azure}
+        path = self.redis.url.removeprefix("unix://")
+        self.proxies["redis"] = TroubledProxy(path, delay=_DELAYS["redis"])
+        settings.pop("event_grid", None)
+        self._settings = data / "edge.yaml"
+        self._settings.write_text(yaml.safe_dump(settings))
+        self._environment = {
+            **described["env"],
+            "REDIS_URL": f"redis://127.0.0.1:{self.proxies['redis'].port}",
+        }
+        self.start_bot()
+
+    @property
+    def kubeconfig(self) -> Path:
+        """Where kubectl finds the clusters, without a proxy."""
+        return Path(self._person)
+
+    def start_bot(self) -> None:
+        """Start it, and wait until it is ready for Slack."""
+        self.bot = _child(
+            [sys.executable, "-m", "bot", "run", "--config", str(self._settings)],
+            self._environment,
+        )
+        begun = len(self.lines)
+        threading.Thread(target=self._collect, args=(self.bot,), daemon=True).start()
+
+        def port() -> str | None:
+            found = re.search(r"^ready, health at port (\d+)", "".join(self.lines[begun:]), re.M)
+            return found[1] if found else None
+
+        self._health = until(port, "the bot", 120)
+        until(lambda: self.answers("readyz"), "the bot to be ready", 60)
+
+    def stop_bot(self) -> float:
+        """SIGTERM; after how many seconds it had ended."""
+        began = time.monotonic()
+        self.bot.send_signal(signal.SIGTERM)
+        self.bot.wait(60)
+        return time.monotonic() - began
+
+    def answers(self, path: str) -> bool:
+        """Whether the health port says that all is well."""
+        with contextlib.suppress(requests.RequestException):
+            return requests.get(f"http://127.0.0.1:{self._health}/{path}", timeout=5).ok
+        return False
+
+    def stop(self) -> None:
+        """End everything."""
+        for process in (self.bot, self._sandbox):
+            process.terminate()
+        for process in (self.bot, self._sandbox):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(30)
+            process.kill()
+        for proxy in self.proxies.values():
+            proxy.close()
+        self.redis.stop()
+
+    def _through(self, name: Needed, url: str) -> str:
+        at = urlsplit(url)
+        assert at.hostname is not None
+        assert at.port is not None
+        proxy = TroubledProxy((at.hostname, at.port), delay=_DELAYS[name])
+        self.proxies[name] = proxy
+        return at._replace(netloc=f"127.0.0.1:{proxy.port}").geturl()
+
+    def _described(self) -> str | None:
+        return next((line for line in list(self.lines) if line.startswith('{"ready"')), None)
+
+    def _collect(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            self.lines.append(line)
+
+
+def _child(arguments: list[str], environment: Mapping[str, str]) -> subprocess.Popen[Any]:
+    return spawn(
+        arguments,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=ROOT,
+    )
+
+
+@contextlib.contextmanager
+def edge(data: Path) -> Iterator[Edge]:
+    """One for as long as the block runs."""
+    made = Edge(data)
+    try:
+        yield made
+    finally:
+        made.stop()
