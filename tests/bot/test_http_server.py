@@ -1,11 +1,13 @@
 """The server for requests from outside: its bounds hold, and it loses nothing that it has taken."""
 
+import gc
 import http.client
 import logging
 import socket
 import struct
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -160,6 +162,21 @@ def test_a_sender_that_ends_in_the_middle_of_a_body_is_no_fault(
     assert asks(kept(server)) == (b"done", False)
     server.stop(Deadline.after(5))
     assert not any(record.exc_info for record in caplog.records), caplog.text
+
+
+def test_nothing_is_kept_of_a_body_whose_sender_ended(server: HttpServer) -> None:
+    # Senders that end hold more memory than what the garbage collector counts, which is objects.
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        for _ in range(20):
+            with socket.create_connection(("127.0.0.1", server.port)) as made:
+                made.sendall(HEAD + b"Content-Length: 1000000\r\n\r\n" + b"x" * 900_000)
+        until(lambda: tracemalloc.get_traced_memory()[0] < 1_000_000, "the memory given back", 20)
+    finally:
+        tracemalloc.stop()
+        gc.enable()
 
 
 def test_a_sender_that_asks_first_is_told_to_continue(server: HttpServer, app: App) -> None:
