@@ -30,6 +30,7 @@ class Sign(StrEnum):
     ROLLOUT_FAILED = "rollout failed"
     NO_NEW_PODS = "no new pods"
     TOKEN_UNKNOWN = "token unknown"
+    TOKEN_MISSING = "token missing"
     TOKEN_OF_ANOTHER = "token of another gateway"
     TOKEN_EXPIRED = "token expired"
     TOKEN_EXPIRES = "token expires"
@@ -111,6 +112,13 @@ def _of_token(token: TokenFacts | None, gateway: str, now: float) -> Iterator[At
     if token is None:
         return
     facts = token.facts
+    if token.missing:
+        yield Attention(
+            BROKEN,
+            Sign.TOKEN_MISSING,
+            f"Its token is missing: {token.error}. A pod that starts now cannot run.",
+        )
+        return
     if facts is None:
         yield Attention(SOON, Sign.TOKEN_UNKNOWN, f"Its token is not known: {token.error}.")
         return

@@ -131,7 +131,7 @@ def gateway_detail(
     cluster, end = cache.cluster, time.monotonic() + evidence.BOUND
     reading = {kind: _listing(cluster, kind, ref) for kind in ("Service", "Event", "ReplicaSet")}
     settings = cluster.begin(lambda: _settings(cluster, found.deployment))
-    token = _token(cluster, found, end)
+    token = _token(cache, found, end)
     asked = evidence.Asked(ref, found.deployment, found.pods, token, azure_events)
     heartbeat = evidence.heartbeats(
         cluster, [asked], bound=max(1.0, end - time.monotonic()), log_lines=_DEEP_LOG_LINES
@@ -229,21 +229,23 @@ def _summary(
     )
 
 
-def _token(cluster: Cluster, gateway: CachedGateway, end: float) -> TokenFacts | None:
+def _token(cache: ClusterCache, gateway: CachedGateway, end: float) -> TokenFacts | None:
     """The facts as they are now: a person who looks closely has perhaps just changed the Secret.
+    The cache keeps them, so that every view knows.
 
     A cluster that takes its time leaves those of a minute ago.
     """
     key, known = secret_key(gateway.deployment), gateway.token
     if key is None:
         return known
-    reading = cluster.begin(lambda: read_one(cluster, key))
+    reading = cache.cluster.begin(lambda: read_one(cache.cluster, key))
     try:
         found = reading.result(max(0.0, end - time.monotonic()) / 2)
     except TooLate:
         return known
-    # What cannot change can be deleted; that it cannot be read tells nothing against it.
-    return known if known and known.settled and not found.missing else found
+    facts = found.unless_unreadable(known)
+    cache.learned(key, facts)
+    return facts
 
 
 def _pod_status(pod: Manifest, beats: Mapping[str, PodHeartbeat]) -> PodStatus:
