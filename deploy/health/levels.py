@@ -5,6 +5,7 @@ time to time, a few pods a second, and its level is shown with its age; what was
 long, or has changed since, is unknown.
 """
 
+import dataclasses
 import logging
 import threading
 import time
@@ -18,6 +19,8 @@ from deploy.gateway import GatewayRef
 from deploy.health import evidence
 from deploy.health.cache import CachedGateway, ClusterCache
 from deploy.health.heartbeat import AzureEvent, Heartbeat, worse
+from deploy.health.refusals import disproved, refused_key, suspicion
+from deploy.health.refused_keys import OwnRefusedKeys, RefusedKeys
 from deploy.observed.pods import is_ready
 
 log = logging.getLogger(__name__)
@@ -63,9 +66,12 @@ class Levels:
         caches: Mapping[str, ClusterCache],
         azure_events: AzureEvents = no_events,
         *,
+        refused: RefusedKeys | None = None,
         period: float = PERIOD,
     ) -> None:
+        """`refused` remembers the keys whose tokens Azure refuses."""
         self._caches = caches
+        self._refused = refused or OwnRefusedKeys()
         self.azure_events = azure_events
         self._period = period
         self._looks: dict[GatewayRef, _Look] = {}
@@ -106,6 +112,16 @@ class Levels:
 
     def last(self, gateway: CachedGateway) -> Seen:
         """What was last seen of it, without asking anybody."""
+        seen = self._last(gateway)
+        return dataclasses.replace(seen, heartbeat=self._weighed(gateway, seen.heartbeat))
+
+    def judged(self, gateway: CachedGateway, heartbeat: Heartbeat) -> Heartbeat:
+        """Keep what somebody else saw of it just now, for every view; with what others' tokens show
+        of its own."""
+        self._keep({gateway.ref: heartbeat}, [gateway])
+        return self._weighed(gateway, heartbeat)
+
+    def _last(self, gateway: CachedGateway) -> Seen:
         look = self._looks.get(gateway.ref)
         now = time.time()
         if look is None:
@@ -118,6 +134,32 @@ class Levels:
             text = "its pods have changed since it was looked at"
             return Seen(Heartbeat("unknown", text), look.at)
         return Seen(look.heartbeat, look.at)
+
+    def _weighed(self, gateway: CachedGateway, heartbeat: Heartbeat) -> Heartbeat:
+        """With what is known against its token now: that may be another one than was looked at."""
+        facts = gateway.token.facts if gateway.token else None
+        refusal = heartbeat.refusal
+        if refusal is not None and refusal.secret != (facts.uid if facts else ""):
+            refusal = None
+        if refusal is None:
+            known = self._refused.known().values()
+            refusal = suspicion(gateway, heartbeat, known, time.time())
+        return dataclasses.replace(heartbeat, refusal=refusal)
+
+    def _keep(
+        self, found: Mapping[GatewayRef, Heartbeat], gateways: Iterable[CachedGateway]
+    ) -> None:
+        now = time.time()
+        for gateway in gateways:
+            heartbeat = found[gateway.ref]
+            with self._lock:
+                self._looks[gateway.ref] = _Look(heartbeat, now, _pods(gateway))
+            key = refused_key(gateway, heartbeat)
+            if key is not None:
+                self._refused.note(key)
+            for name, known in self._refused.known().items():
+                if disproved(gateway, heartbeat, known):
+                    self._refused.forget(name)
 
     def _ask(self, gateways: Sequence[CachedGateway], bound: float) -> None:
         by_cluster: dict[str, list[CachedGateway]] = {}
@@ -144,10 +186,7 @@ class Levels:
             for g in group
         ]
         found = evidence.heartbeats(self._caches[name].cluster, asked, bound=bound)
-        now = time.time()
-        with self._lock:
-            for gateway in group:
-                self._looks[gateway.ref] = _Look(found[gateway.ref], now, _pods(gateway))
+        self._keep(found, group)
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -2,19 +2,19 @@
 
 import difflib
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooLate
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from deploy.errors import GatewayBotError, InvalidInput, NotFound
 from deploy.gateway import GatewayRef
 from deploy.health import evidence
-from deploy.health.attention import Attention, Sign, attention
+from deploy.health.attention import Attention, Sign, attention, of_refusal
 from deploy.health.belongings import EventSummary, ServiceSummary, events_about, services_of
 from deploy.health.cache import CachedGateway, ClusterCache, ReplicaCount, Snapshot
-from deploy.health.heartbeat import AzureEvent, Heartbeat, PodHeartbeat
+from deploy.health.heartbeat import AzureEvent, Heartbeat, PodHeartbeat, Refusal
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.masking import mask_secrets
@@ -66,6 +66,24 @@ class GatewaySummary:
         """What somebody should look at, in sentences."""
         return tuple(finding.text for finding in self.findings)
 
+    def has(self, *signs: Sign) -> bool:
+        """Whether one of these is found of it."""
+        return any(finding.sign in signs for finding in self.findings)
+
+    @property
+    def renewable(self) -> bool:
+        """Whether a new token mends what is found of it."""
+        return self.has(
+            Sign.TOKEN_REFUSED, Sign.TOKEN_SUSPECTED, Sign.TOKEN_EXPIRED
+        ) and not self.has(Sign.TOKEN_MISSING)
+
+    def weighed(self, refusal: Refusal | None) -> "GatewaySummary":
+        """With what its heartbeat shows of its token."""
+        if refusal is None:
+            return self
+        found = sorted((*self.findings, of_refusal(refusal)), key=lambda item: -item.urgency)
+        return replace(self, findings=tuple(found))
+
 
 @dataclass(frozen=True)
 class ConditionSummary:
@@ -114,9 +132,13 @@ def summaries(snapshot: Snapshot, now: float) -> tuple[GatewaySummary, ...]:
 
 
 def gateway_detail(
-    cache: ClusterCache, ref: GatewayRef, azure_events: Sequence[AzureEvent] = ()
+    cache: ClusterCache,
+    ref: GatewayRef,
+    azure_events: Sequence[AzureEvent] = (),
+    judged: Callable[[CachedGateway, Heartbeat], Heartbeat] = lambda _, heartbeat: heartbeat,
 ) -> GatewayDetail:
-    """One gateway with everything about it. NotFound when it does not run there.
+    """One gateway with everything about it. NotFound when it does not run there. `judged` keeps what
+    is seen of its link for others, and adds what they know.
 
     What the cache knows is taken from it; Services, events, revisions, the token's Secret and the
     heartbeat are asked for at once, and what does not come within seconds is said.
@@ -136,6 +158,7 @@ def gateway_detail(
     heartbeat = evidence.heartbeats(
         cluster, [asked], bound=max(1.0, end - time.monotonic()), log_lines=_DEEP_LOG_LINES
     )[ref]
+    heartbeat = judged(replace(found, token=token), heartbeat)
     unread: list[str] = [snapshot.stale] if snapshot.stale else []
     if snapshot.pods_unread:
         unread.append(f"Its pods are not known: {snapshot.pods_unread}")
@@ -147,7 +170,7 @@ def gateway_detail(
     names = [pod["metadata"]["name"] for pod in found.pods]
     owned = [item for item in live["ReplicaSet"] if _owned_by(item, found.deployment)]
     return GatewayDetail(
-        summary=_summary(found, snapshot, token, time.time()),
+        summary=_summary(found, snapshot, token, time.time()).weighed(heartbeat.refusal),
         heartbeat=heartbeat,
         pods=tuple(_pod_status(pod, beats) for pod in found.pods),
         ended=tuple(pod_progress(pod) for pod in found.ended),

@@ -1,9 +1,19 @@
 """What a channel is told when gateways get worse or better."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from deploy.gateway import GatewayRef
-from deploy.health.incidents import AWAY, Incident, Member, MemberChange
+from deploy.health.incidents import (
+    AWAY,
+    DENIED,
+    MISSING,
+    REFUSED,
+    SUSPECTED,
+    Incident,
+    Member,
+    MemberChange,
+)
+from handlers.views.expiry import ROTATE
 from handlers.views.places import EnvironmentOf, named
 from handlers.views.reply import Block
 from handlers.views.text import button, context, counted, cut, date, duration, escape, section
@@ -14,10 +24,21 @@ _REPLIES = 3500
 _SIGNS = {
     "down": "🔴",
     "cut off": "🔴",
-    "denied": "🔴",
+    DENIED: "🔴",
+    REFUSED: "🔴",
+    MISSING: "🔴",
     "crash loop": "🟠",
     "below minimum": "🟠",
+    SUSPECTED: "🟠",
     AWAY: "⚪",
+}
+
+_WORDS = {
+    "crash loop": "crashing",
+    "below minimum": "below its minimum of pods",
+    REFUSED: "denied",
+    SUSPECTED: "perhaps denied",
+    MISSING: "without its token",
 }
 
 
@@ -48,10 +69,39 @@ def message(
     if better:
         blocks.append(context(f"{counted(better, 'gateway')} of these recovered."))
     blocks.append(context(_when(incident)))
+    blocks += _remedies(lasting)
     if len(incident.members) == 1 and away is None:
         (ref,) = incident.members
-        blocks.append({"type": "actions", "elements": [button("Status", "show_status", ref)]})
+        buttons = [button("Status", "show_status", ref)]
+        if _renewable(lasting[ref]):
+            buttons.insert(0, button("Rotate", ROTATE, ref, style="primary"))
+        blocks.append({"type": "actions", "elements": buttons})
     return text, blocks
+
+
+def _remedies(lasting: Mapping[str, Member]) -> list[Block]:
+    """What mends it, as commands: for several gateways there is no button."""
+    lines = []
+    refused = [ref for ref, member in lasting.items() if _renewable(member)]
+    if refused:
+        lines.append(f"`/gateway rotate {escape(refused[0])}` makes a new token{_each(refused)}.")
+    missing = [ref for ref, member in lasting.items() if MISSING in member.troubles]
+    if missing:
+        lines.append(
+            "Restore the Secret, or make a new token with "
+            f"`/gateway deploy {escape(missing[0])}`{_each(missing)}."
+        )
+    return [context(" ".join(lines))] if lines else []
+
+
+def _each(refs: Sequence[str]) -> str:
+    return f"; the same for {counted(len(refs) - 1, 'more gateway')}" if len(refs) > 1 else ""
+
+
+def _renewable(member: Member) -> bool:
+    """Whether a new token is what mends it, and the previous one is there to go back to."""
+    troubles = member.troubles.keys()
+    return MISSING not in troubles and not troubles.isdisjoint((REFUSED, SUSPECTED))
 
 
 def sentence(incident: Incident, environment_of: EnvironmentOf | None = None) -> str:
@@ -117,8 +167,7 @@ def _gateways(incident: Incident) -> dict[str, Member]:
 
 
 def _in_words(member: Member) -> str:
-    words = {"crash loop": "crashing", "below minimum": "below its minimum of pods"}
-    return " and ".join(words.get(trouble, trouble) for trouble in member.troubles)
+    return " and ".join(_WORDS.get(trouble, trouble) for trouble in member.troubles)
 
 
 def _line(ref: str, member: Member) -> str:

@@ -189,8 +189,7 @@ def test_an_immutable_secret_that_somebody_deletes_is_missing_and_the_others_are
     grant(running, "dev")
     for name in names:
         install(running, secret(name), gateway(name))
-    cache, connection = counted(running, "bot")
-    cache = ClusterCache(cache.cluster, again=0.3)
+    cache = ClusterCache(counted(running, "bot")[0].cluster, again=0.3)
     try:
         assert not any(missing(cache, name) for name in names)
         running.request("DELETE", "/api/v1/namespaces/dev/secrets/edge-1-token")
