@@ -32,6 +32,11 @@ _COLOR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _TEXT = re.compile(
     r"\[(?P<level>[A-Za-z]{1,20})\] ?(?P<time>\S{1,40}) \[(?P<event>[^\]\[]{0,100})\],? ?"
 )
+_TORN_TEXT = re.compile(r"\[(?P<level>[A-Za-z]{1,20})\] ?\d{4}-")
+"""The begin of a text record that another one was written into before its event type."""
+_REST_OF_TEXT = re.compile(r"[\d.:TZ-]{1,30} \[(?P<event>\w{1,100})\],? ?")
+_AFTER_A_REST = re.compile(r"\} ?,? ?(?=\{ ?\"(level|timestamp|eventType)\" ?:)")
+"""Between the rest of a JSON record, whose begin is on an earlier line, and the next one."""
 _DOUBLED_QUOTE = re.compile(r'("timestamp": ?"[^"]*")"')
 _KEY = re.compile(r'(?<!\\)"(?P<key>eventType|level)"\s{0,9}:\s{0,9}"(?P<value>\w{1,100})"')
 """In what is no JSON. A quote inside of a value is written with a backslash, so no value can look
@@ -54,9 +59,13 @@ def records(line: str) -> tuple[Record, ...]:
     """Those that begin on a line, without the kubelet's timestamp; none on one that goes on from
     an earlier line, as a stack trace does."""
     text = plain(line)
+    if not text.startswith("{") and (rest := _AFTER_A_REST.search(text)) and text[0] != "[":
+        text = text[rest.end() :]
     if text.startswith("{"):
         return tuple(_of_json(_DOUBLED_QUOTE.sub(r"\1", text)))
-    return tuple(_of_text(text)) if _TEXT.match(text) else ()
+    if _TEXT.match(text):
+        return tuple(_of_text(text))
+    return tuple(_of_torn_text(text)) if _TORN_TEXT.match(text) else ()
 
 
 def plain(line: str) -> str:
@@ -119,6 +128,18 @@ def _of_text(text: str) -> Iterator[Record]:
             text[head.start() : end],
             text[head.end() : end],
         )
+
+
+def _of_torn_text(text: str) -> Iterator[Record]:
+    """Records of which one was written into the head of another: what is left of that one's head
+    stands behind the other. Which level is whose is known for those in one piece alone."""
+    whole = {head.start("event"): head for head in _TEXT.finditer(text)}
+    events = list(_REST_OF_TEXT.finditer(text))
+    for number, event in enumerate(events):
+        end = events[number + 1].start() if number + 1 < len(events) else len(text)
+        head = whole.get(event.start("event"))
+        level = level_of(head["level"]) if head else level_of(text[1 : text.index("]")])
+        yield Record(level, event["event"], text[event.start() : end], text[event.end() : end])
 
 
 def _heads(text: str) -> Iterator[re.Match[str]]:
