@@ -5,7 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from deploy.gateway import GatewayRef
 from deploy.health.incidents import (
     AWAY,
+    CUT_OFF,
     DENIED,
+    DOWN,
     MISSING,
     REFUSED,
     SUSPECTED,
@@ -22,8 +24,8 @@ _SHOWN = 12
 _REPLIES = 3500
 """Characters of what happened together."""
 _SIGNS = {
-    "down": "🔴",
-    "cut off": "🔴",
+    DOWN: "🔴",
+    CUT_OFF: "🔴",
     DENIED: "🔴",
     REFUSED: "🔴",
     MISSING: "🔴",
@@ -32,6 +34,8 @@ _SIGNS = {
     SUSPECTED: "🟠",
     AWAY: "⚪",
 }
+"""The worst trouble first."""
+_RANK = {trouble: rank for rank, trouble in enumerate(_SIGNS)}
 
 _WORDS = {
     "crash loop": "crashing",
@@ -48,7 +52,7 @@ def message(
     """The one message, as it is now: text for notifications, and blocks."""
     text = sentence(incident, environment_of)
     title = title_of(incident)
-    lasting = incident.open_members
+    lasting = _worst_first(incident.open_members, environment_of)
     if incident.over_at is not None:
         took = duration(incident.over_at - _since(incident))
         blocks: list[Block] = [section(f"✅ *Over: {escape(title)}*, after {took}")]
@@ -155,11 +159,40 @@ def title_of(incident: Incident) -> str:
     if len(gateways) == 1:
         ((ref, member),) = gateways.items()
         return f"{ref} is {_in_words(member)}"
-    where = f"on node {incident.node} of {incident.cluster}" if incident.node else ""
-    return (
-        f"{counted(len(gateways), 'gateway')} "
-        f"{where or f'on {incident.cluster}'} got worse together"
+    node = f"on node {incident.node} of {incident.cluster}" if incident.node else ""
+    where = node or f"on {incident.cluster}"
+    down = sum(DOWN in member.troubles for member in gateways.values())
+    what = "are down" if down == len(gateways) else "got worse together"
+    some = (
+        f", {down} of them {'is' if down == 1 else 'are'} down" if 0 < down < len(gateways) else ""
     )
+    return f"{counted(len(gateways), 'gateway')} {where} {what}{some}"
+
+
+def _worst_first(
+    members: Mapping[str, Member], environment_of: EnvironmentOf | None
+) -> dict[str, Member]:
+    """Those that are down before all others, production first."""
+
+    def urgency(item: tuple[str, Member]) -> tuple[bool, bool, int, str]:
+        ref, member = item
+        environment = (
+            environment_of(GatewayRef.parse(ref)) if environment_of and "/" in ref else None
+        )
+        production = environment is not None and environment.production
+        worst = min((_rank(trouble) for trouble in member.troubles), default=len(_RANK))
+        return DOWN not in member.troubles, not production, worst, ref
+
+    return dict(sorted(members.items(), key=urgency))
+
+
+def _rank(trouble: str) -> int:
+    return _RANK.get(trouble, len(_RANK))
+
+
+def _troubles(member: Member) -> list[str]:
+    """The worst first, in whatever order they came."""
+    return sorted(member.troubles, key=_rank)
 
 
 def _gateways(incident: Incident) -> dict[str, Member]:
@@ -167,11 +200,11 @@ def _gateways(incident: Incident) -> dict[str, Member]:
 
 
 def _in_words(member: Member) -> str:
-    return " and ".join(_WORDS.get(trouble, trouble) for trouble in member.troubles)
+    return " and ".join(_WORDS.get(trouble, trouble) for trouble in _troubles(member))
 
 
 def _line(ref: str, member: Member) -> str:
-    said = "; ".join(cut(evidence, 220) for evidence in member.troubles.values())
+    said = "; ".join(cut(member.troubles[trouble], 220) for trouble in _troubles(member))
     return f"• `{escape(ref)}` {escape(_in_words(member))}: {escape(said)}"
 
 
