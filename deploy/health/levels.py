@@ -113,7 +113,8 @@ class Levels:
     def last(self, gateway: CachedGateway) -> Seen:
         """What was last seen of it, without asking anybody."""
         seen = self._last(gateway)
-        return dataclasses.replace(seen, heartbeat=self._weighed(gateway, seen.heartbeat))
+        weighed = self._weighed(gateway, seen.heartbeat)
+        return seen if weighed is seen.heartbeat else Seen(weighed, seen.at)
 
     def judged(self, gateway: CachedGateway, heartbeat: Heartbeat) -> Heartbeat:
         """Keep what somebody else saw of it just now, for every view; with what others' tokens show
@@ -137,13 +138,17 @@ class Levels:
 
     def _weighed(self, gateway: CachedGateway, heartbeat: Heartbeat) -> Heartbeat:
         """With what is known against its token now: that may be another one than was looked at."""
-        facts = gateway.token.facts if gateway.token else None
         refusal = heartbeat.refusal
+        if refusal is None and heartbeat.level != "unknown":
+            return heartbeat
+        facts = gateway.token.facts if gateway.token else None
         if refusal is not None and refusal.secret != (facts.uid if facts else ""):
             refusal = None
         if refusal is None:
             known = self._refused.known().values()
             refusal = suspicion(gateway, heartbeat, known, time.time())
+        if refusal is heartbeat.refusal:
+            return heartbeat
         return dataclasses.replace(heartbeat, refusal=refusal)
 
     def _keep(
