@@ -120,7 +120,7 @@ class Levels:
         """Keep what somebody else saw of it just now, for every view; with what others' tokens show
         of its own."""
         self._keep({gateway.ref: heartbeat}, [gateway])
-        return self._weighed(gateway, heartbeat)
+        return self._weighed(gateway, self._looks[gateway.ref].heartbeat)
 
     def _last(self, gateway: CachedGateway) -> Seen:
         look = self._looks.get(gateway.ref)
@@ -156,8 +156,9 @@ class Levels:
     ) -> None:
         now = time.time()
         for gateway in gateways:
-            heartbeat = found[gateway.ref]
             with self._lock:
+                before = self._looks.get(gateway.ref)
+                heartbeat = _lasting(found[gateway.ref], before.heartbeat if before else None)
                 self._looks[gateway.ref] = _Look(heartbeat, now, _pods(gateway))
             key = refused_key(gateway, heartbeat)
             if key is not None:
@@ -221,6 +222,15 @@ class Levels:
             spare = pods / _PODS_A_SECOND - (time.monotonic() - began)
             if self._stopping.wait(max(0.0, spare)):
                 return
+
+
+def _lasting(heartbeat: Heartbeat, before: Heartbeat | None) -> Heartbeat:
+    """With since when its token is refused as it was first seen: a log is read only so far back."""
+    refusal, earlier = heartbeat.refusal, before.refusal if before else None
+    if refusal is None or earlier is None or refusal.secret != earlier.secret:
+        return heartbeat
+    since = min(refusal.since, earlier.since)
+    return dataclasses.replace(heartbeat, refusal=dataclasses.replace(refusal, since=since))
 
 
 def _pods(gateway: CachedGateway) -> frozenset[tuple[str, bool]]:

@@ -158,6 +158,16 @@ def test_what_was_seen_of_the_previous_token_is_not_said_of_the_new_one() -> Non
     assert levels.last(renewed).heartbeat.refusal is None
 
 
+def test_since_when_a_token_is_refused_does_not_move_with_the_part_of_the_log_that_is_read() -> (
+    None
+):
+    first, levels = gateway("edge-1"), Levels({})
+    for since in (NOW - 60, NOW - 30, NOW - 10):
+        found = known(levels, first, refused(first, since))
+        assert found is not None
+        assert found.since == NOW - 60
+
+
 def test_a_pod_that_still_holds_the_previous_token_says_nothing_of_the_new_one() -> None:
     def pod(name: str, secret: str) -> dict[str, Any]:
         reference = {"secretKeyRef": {"name": secret, "key": "value"}}
@@ -195,6 +205,20 @@ def test_a_bot_that_starts_later_knows_which_keys_are_refused(server: Valkey) ->
     later.judged(first, Heartbeat("no trouble seen", "fine"))
     third = Levels({}, refused=SharedRefusedKeys(connect(server.url)))
     assert known(third, second, HIDDEN) is None
+
+
+def test_what_a_newer_bot_wrote_of_a_key_is_left_to_it(server: Valkey) -> None:
+    redis = connect(server.url)
+    levels = Levels({}, refused=SharedRefusedKeys(redis))
+    first = gateway("edge-1", resource="newer")
+    levels.judged(first, refused(first))
+    hash_key, name = "gateway-bot:{refused-keys}", "contoso/newer/primary"
+    text = json.loads(redis.hget(hash_key, name))
+    redis.hset(hash_key, name, json.dumps({**text, "version": 2}))
+    later = SharedRefusedKeys(redis)
+    assert name not in later.known()
+    Levels({}, refused=later).judged(first, refused(first))
+    assert json.loads(redis.hget(hash_key, name))["version"] == 2
 
 
 def alert(of: CachedGateway, heartbeat: Heartbeat) -> tuple[str, str]:
