@@ -49,6 +49,8 @@ def test_a_refusal_that_stands_second_on_a_line_is_a_refusal(line: str) -> None:
         # Torn in the middle of the first one's message.
         f'{{"level":"Info","eventType":"NoNewEvents","message":"no{REFUSED}ne"}}',
         f"[Info] 2026-03-02T21:01:19.467 [NoNewEvents], message: none{TEXT_REFUSED}",
+        f"[Info] 2026-03-02T21:01:19.467 [NoNewEvents], message: none{REFUSED}",
+        f"{POLLED}{TEXT_REFUSED}",
         f"[Info]2026-03-2T01:01:19.467 [NoNewEvents], message: “none” {TEXT_REFUSED}",
     ],
 )
