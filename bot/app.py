@@ -9,7 +9,7 @@ from bot.settings import Secrets, Settings
 from bot.wiring.binder import Binder
 from bot.wiring.changes import changes_of
 from bot.wiring.conversation import conversation_of, for_verbs_of, live_views_of
-from bot.wiring.expiry import expiry_of
+from bot.wiring.expiry import expiry_of, from_azure_of
 from bot.wiring.lost import lost_of
 from bot.wiring.messages import connections_of, engine_of
 from bot.wiring.outside import outside_of
@@ -42,8 +42,9 @@ class Bot:
         stores = stores_of(settings, secrets, codec_of(kinds), waits)
         changes = changes_of(settings, outside, stores, kinds)
         work = work_of(outside, stores, changes)
-        expiry = expiry_of(settings, secrets, outside, stores, changes)
-        watching = watching_of(settings, outside, stores, expiry.azure_events)
+        from_azure = from_azure_of(settings, secrets, stores)
+        watching = watching_of(settings, outside, stores, from_azure.azure_events)
+        expiry = expiry_of(settings, outside, stores, changes, watching.levels.last)
         live = live_views_of(stores)
         for_verbs = for_verbs_of(settings, outside, stores, verbs)
         binder = Binder(outside, changes, watching, expiry, live, for_verbs)
@@ -64,6 +65,7 @@ class Bot:
             "levels": watching.levels,
             "watchers": watching.watchers,
             **expiry.parts,
+            **from_azure.azure_parts,
             lost.search.name: lost.search,
             "watches": live.watches,
             "follows": live.follows,

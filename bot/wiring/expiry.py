@@ -19,14 +19,15 @@ from bot.wiring.stores import Stores
 from deploy.access import UNLISTED
 from deploy.actions.owed import Owed
 from deploy.expiry.autopilot import Autopilot
-from deploy.expiry.azure_events import AzureEvents
+from deploy.expiry.azure_events import AzureEvents as EventRecord
 from deploy.expiry.event_grid import TokenEvent
 from deploy.expiry.rotation_stops import RotationStops
 from deploy.expiry.scanner import Scanner, scans_of
 from deploy.expiry.token_events import TokenEvents
 from deploy.expiry.tracker import Tracker
 from deploy.expiry.weekly import DAYS, Weekly
-from deploy.health import levels
+from deploy.health.cache import CachedGateway
+from deploy.health.levels import AzureEvents, Seen, no_events
 from handlers.messages import digest_messages, expiry_messages, rotation_messages
 from handlers.messages.family import Family
 
@@ -39,25 +40,43 @@ _AUTOPILOT_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
-class Expiry:
-    """`azure_events` is what Azure said of a gateway's tokens; `resume` resumes automatic rotation
-    in an environment, in the name of a person; `parts` are by name. `expiry_messages` are those of
-    warnings, digests and stops of automatic rotation."""
+class FromAzure:
+    """`azure_events` is what Azure said of a gateway's tokens; `azure_parts` are by name."""
 
-    azure_events: levels.AzureEvents
+    azure_events: AzureEvents
+    azure_parts: Mapping[str, Part]
+
+
+@dataclass(frozen=True)
+class Expiry:
+    """`resume` resumes automatic rotation in an environment, in the name of a person; `parts` are by
+    name. `expiry_messages` are those of warnings, digests and stops of automatic rotation."""
+
     resume: Callable[[str, str], bool]
     parts: Mapping[str, Part]
     expiry_messages: Families
 
 
+def from_azure_of(settings: Settings, secrets: Secrets, stores: Stores) -> FromAzure:
+    """What Event Grid delivers, where a subscription leads to the bot."""
+    services = [item.service.lower() for item in settings.apim]
+    events = TokenEvents(EventRecord(stores.redis), stores.tracker, services)
+    endpoint = endpoint_of(settings, secrets, events.take)
+    if endpoint is None:
+        return FromAzure(no_events, {})
+    recall = Chore("azure events", _RECALL_SECONDS, events.recall)
+    return FromAzure(events.about, {recall.name: recall, "event grid": endpoint})
+
+
 def expiry_of(
     settings: Settings,
-    secrets: Secrets,
     outside: Outside,
     stores: Stores,
     changes: Changes,
+    last: Callable[[CachedGateway], Seen],
 ) -> Expiry:
-    """The bot itself stands as the requester of what is done automatically."""
+    """The bot itself stands as the requester of what is done automatically. `last` is what was last
+    seen of a gateway's link to Azure."""
     tracker = stores.tracker
     stops = Owed(stores.redis, rotation_messages.NAME)
     marks = rotation_messages.StopMarks(stores.messages, stops, environment_channels(settings))
@@ -69,9 +88,8 @@ def expiry_of(
         ),
         (rotation_messages.RotationMessages(RotationStops(stores.redis), production), stops),
     ]
-    scanner = Scanner(
-        tracker, partial(scans_of, outside.caches), expiry_rules(settings), outside.caches
-    )
+    scans = partial(scans_of, outside.caches, last)
+    scanner = Scanner(tracker, scans, expiry_rules(settings), outside.caches)
     autopilot = Autopilot(
         stores.redis,
         tracker,
@@ -96,17 +114,9 @@ def expiry_of(
         digests = digest_messages.Digests(stores.messages, owed, digest_channels(settings), weekly)
         families.append((digest_messages.DigestMessages(tracker, weekly), owed))
         chores.append(Chore("digest", _DIGEST_SECONDS, digests.turn))
-    services = [item.service.lower() for item in settings.apim]
-    events = TokenEvents(AzureEvents(stores.redis), tracker, services)
-    endpoint = endpoint_of(settings, secrets, events.take)
-    endpoints: dict[str, Part] = {}
-    if endpoint is not None:
-        chores.append(Chore("azure events", _RECALL_SECONDS, events.recall))
-        endpoints["event grid"] = endpoint
     return Expiry(
-        azure_events=events.about if endpoint is not None else levels.no_events,
         resume=partial(_resume, autopilot),
-        parts={**{chore.name: chore for chore in chores}, **endpoints},
+        parts={chore.name: chore for chore in chores},
         expiry_messages=families,
     )
 

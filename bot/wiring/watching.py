@@ -12,6 +12,7 @@ from deploy.access import environment_of
 from deploy.actions.owed import Owed
 from deploy.health.incident_store import IncidentStore
 from deploy.health.levels import AzureEvents, Levels
+from deploy.health.refused_keys import SharedRefusedKeys
 from handlers.messages.incident_messages import NAME, IncidentMessages
 from handlers.messages.watchers import Watchers
 
@@ -29,7 +30,7 @@ def watching_of(
     settings: Settings, outside: Outside, stores: Stores, azure_events: AzureEvents
 ) -> Watching:
     """`azure_events` is what Azure said of a gateway's tokens."""
-    levels = Levels(outside.caches, azure_events)
+    levels = Levels(outside.caches, azure_events, refused=SharedRefusedKeys(stores.prompt))
     store, owed = IncidentStore(stores.redis, stores.owner), Owed(stores.redis, NAME)
     watchers = Watchers(outside.caches, levels, store, owed, warning_channels(settings))
     where = partial(environment_of, environments=outside.environments)

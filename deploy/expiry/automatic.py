@@ -12,6 +12,8 @@ Mode = Literal["auto", "ask", "off"]
 _DAY = 86_400.0
 RETRY_SECONDS = 3600.0
 """After a rotation that failed, and was taken back, the next try waits so long."""
+REFUSED_SECONDS = 120.0
+"""So long Azure must be seen to refuse a token before it is renewed: an outage may refuse too."""
 ASK_AGAIN_SECONDS = _DAY
 """After nobody decided in time."""
 
@@ -50,11 +52,13 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A gateway with a token that expires."""
+    """A gateway with a token that expires. `refused_since` is since when Azure is seen to refuse it;
+    None where it is not."""
 
     ref: GatewayRef
     expires_at: float
     attempt: Attempt | None = None
+    refused_since: float | None = None
 
 
 def spread(ref: GatewayRef, before: float) -> float:
@@ -85,7 +89,8 @@ def room(candidates: Sequence[Candidate], rule: Automatic) -> int:
 
 
 def queue(candidates: Sequence[Candidate], rule: Automatic, now: float) -> tuple[Candidate, ...]:
-    """Those whose turn it is, the first to expire first, as long as there is room.
+    """Those whose turn it is, as long as there is room: first those whose token is refused, then the
+    first to expire.
 
     Those of which nothing came, because they could not be planned or their plan did not hold, are
     behind the others, the one that waits longest first: else hundreds of them that never can be
@@ -97,9 +102,21 @@ def queue(candidates: Sequence[Candidate], rule: Automatic, now: float) -> tuple
     due = [
         c
         for c in candidates
-        if now >= turn_at(c.ref, c.expires_at, rule.before) and _free(c.attempt, c, now)
+        if (now >= turn_at(c.ref, c.expires_at, rule.before) or _refused(c, now))
+        and _free(c.attempt, c, now)
     ]
-    return tuple(sorted(due, key=lambda c: (_in_vain_since(c), c.expires_at, c.ref)))
+    return tuple(
+        sorted(due, key=lambda c: (_in_vain_since(c), not _refused(c, now), c.expires_at, c.ref))
+    )
+
+
+def _refused(candidate: Candidate, now: float) -> bool:
+    """Whether its token is to be renewed because Azure refuses it. Not again within an hour: what a
+    new token did not mend, the next will not."""
+    tried, since = candidate.attempt, candidate.refused_since
+    if since is None or now - since < REFUSED_SECONDS:
+        return False
+    return tried is None or now - tried.at >= RETRY_SECONDS
 
 
 def _in_vain_since(candidate: Candidate) -> float:

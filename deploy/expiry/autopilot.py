@@ -1,4 +1,5 @@
-"""Rotates tokens that are about to expire without anybody asking, where the settings say so.
+"""Rotates tokens that are about to expire, or that Azure refuses, without anybody asking, where the
+settings say so.
 
 One bot at a time looks, by a lease that saves work. That nothing is begun twice rests on ids: a try
 has one, made of gateway, expiry and its number, and the action of it is the same however often it is
@@ -149,7 +150,9 @@ class Autopilot:
                 self._tracker.let_go("autopilot")
                 continue
             self._counted(environment.name, rule, one.ref, tried)
-            candidates.append(Candidate(one.ref, one.facts.expires_at or 0.0, tried))
+            facts = one.facts
+            expires_at = facts.expires_at or 0.0
+            candidates.append(Candidate(one.ref, expires_at, tried, facts.refused_since))
         stop = self._latest(environment.name)
         if self._stops.lasts(environment.name):
             if stop is not None:

@@ -16,7 +16,8 @@ from deploy.expiry.tracked import ExpiryFacts, Source
 from deploy.expiry.tracker import Tracker
 from deploy.gateway import GatewayRef
 from deploy.health.attention import Sign
-from deploy.health.cache import ClusterCache
+from deploy.health.cache import CachedGateway, ClusterCache
+from deploy.health.levels import Seen
 from deploy.health.status import GatewaySummary, summaries
 from deploy.observed.sign_in import credential_expires
 
@@ -25,7 +26,13 @@ log = logging.getLogger(__name__)
 _LEASE_SECONDS = 40.0
 _AGAIN_SECONDS = 600.0
 """What has not changed is noted again after this, should another bot have died over it."""
-_DOUBTS = (Sign.TOKEN_UNKNOWN, Sign.TOKEN_OF_ANOTHER)
+_DOUBTS = (
+    Sign.TOKEN_MISSING,
+    Sign.TOKEN_REFUSED,
+    Sign.TOKEN_OF_ANOTHER,
+    Sign.TOKEN_SUSPECTED,
+    Sign.TOKEN_UNKNOWN,
+)
 """How long a token lasts is none of them: its words change daily, and each time would be noted."""
 _SOURCES: Mapping[str, Source] = {"annotation": "annotation", "token": "token", "none": "none"}
 
@@ -44,16 +51,21 @@ class Scan:
     """The gateways of one cluster; `whole` says whether all of them are there.
 
     `credentials` is when Entra apps' secrets or certificates end, in epoch seconds, where known.
+    `refused` is since when Azure is seen to refuse which tokens.
     """
 
     cluster: str
     gateways: Sequence[GatewaySummary]
     whole: bool
     credentials: Mapping[GatewayRef, float] = field(default_factory=dict)
+    refused: Mapping[GatewayRef, float] = field(default_factory=dict)
 
 
-def scans_of(caches: Mapping[str, ClusterCache]) -> tuple[Scan, ...]:
-    """What every cluster's cache knows; one that knows nothing is left out."""
+def scans_of(
+    caches: Mapping[str, ClusterCache], last: Callable[[CachedGateway], Seen]
+) -> tuple[Scan, ...]:
+    """What every cluster's cache knows; one that knows nothing is left out. `last` is what was last
+    seen of a gateway."""
     found = []
     for name, cache in caches.items():
         try:
@@ -63,8 +75,10 @@ def scans_of(caches: Mapping[str, ClusterCache]) -> tuple[Scan, ...]:
             continue
         told = {g.ref: credential_expires(g.deployment) for g in snapshot.gateways}
         credentials = {ref: _end_of(day) for ref, day in told.items() if day is not None}
-        whole = not snapshot.stale
-        found.append(Scan(name, summaries(snapshot, time.time()), whole, credentials))
+        refusals = {g.ref: last(g).heartbeat.refusal for g in snapshot.gateways}
+        weighed = [s.weighed(refusals[s.ref]) for s in summaries(snapshot, time.time())]
+        refused = {ref: r.since for ref, r in refusals.items() if r is not None and r.proven}
+        found.append(Scan(name, weighed, not snapshot.stale, credentials, refused))
     return tuple(found)
 
 
@@ -101,8 +115,13 @@ class Scanner:
         for scan in self._scans():
             found = {summary.ref for summary in scan.gateways}
             for summary in scan.gateways:
-                credential = scan.credentials.get(summary.ref)
-                whole.append(self._note(facts_of(summary, self._rules_of(summary.ref), credential)))
+                facts = facts_of(
+                    summary,
+                    self._rules_of(summary.ref),
+                    scan.credentials.get(summary.ref),
+                    scan.refused.get(summary.ref),
+                )
+                whole.append(self._note(facts))
             if scan.whole:
                 missing = (r for r in known if r.cluster == scan.cluster and r not in found)
                 whole += [self._gone(ref, "gone") for ref in sorted(missing)]
@@ -138,16 +157,22 @@ class Scanner:
         return True
 
 
-def facts_of(summary: GatewaySummary, rules: Rules, credential: float | None = None) -> ExpiryFacts:
+def facts_of(
+    summary: GatewaySummary,
+    rules: Rules,
+    credential: float | None = None,
+    refused_since: float | None = None,
+) -> ExpiryFacts:
     """What the tracker is to know of one gateway. Pure.
 
-    `credential` is when its Entra app's secret or certificate ends, where somebody wrote it down.
+    `credential` is when its Entra app's secret or certificate ends, where somebody wrote it down;
+    `refused_since` since when Azure is seen to refuse its token.
     """
     source = _SOURCES.get(summary.token_source, "unknown")
     expires_at = summary.token_expires_at
     if source == "none" and credential is not None:
         source, expires_at = "credential", credential
-    doubts = [finding.text for finding in summary.findings if finding.sign in _DOUBTS]
+    doubts = [f.text for sign in _DOUBTS for f in summary.findings if f.sign is sign]
     why = doubts[0] if doubts else ""
     if source == "unknown" and not why:
         why = "Its Secret holds no token whose expiry can be read."
@@ -160,6 +185,7 @@ def facts_of(summary: GatewaySummary, rules: Rules, credential: float | None = N
         thresholds=rules.thresholds,
         channels=rules.channels,
         why=why,
+        refused_since=refused_since,
     )
 
 

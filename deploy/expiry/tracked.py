@@ -30,7 +30,8 @@ class ExpiryFacts:
     """One gateway as a scan found it.
 
     `expires_at` in epoch seconds. `gateway` is its name in API Management, empty where nothing
-    tells. `why` says why the expiry is unknown, or what is wrong with the token.
+    tells. `why` says why the expiry is unknown, or what is wrong with the token. `refused_since` is
+    since when Azure is seen to refuse it, None where it is not.
     """
 
     ref: GatewayRef
@@ -41,6 +42,7 @@ class ExpiryFacts:
     thresholds: tuple[float, ...]
     channels: tuple[str, ...]
     why: str = ""
+    refused_since: float | None = None
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,8 @@ class Tracked:
         mine = [entry for entry in self.entries if entry.episode == episode]
         end = mine[-1] if mine and mine[-1].event in _ENDS else None
         # Where the log no longer has its end: it ended, and now there is a token to be warned of.
-        facts = replace(self.facts, expires_at=end.expires_at if end else None, why="")
+        expires_at = end.expires_at if end else None
+        facts = replace(self.facts, expires_at=expires_at, why="", refused_since=None)
         over = end.event if end else "back"
         return replace(self, facts=facts, episode=episode, over=over, unrotated="")
 
@@ -137,6 +140,7 @@ class MessageKey:
 
 def facts_to_mapping(facts: ExpiryFacts) -> dict[str, Any]:
     """The facts, JSON-able, the expiry left out: it is a field of its own."""
+    refused = {} if facts.refused_since is None else {"refused_since": facts.refused_since}
     return {
         "gateway": facts.gateway,
         "environment": facts.environment,
@@ -144,6 +148,7 @@ def facts_to_mapping(facts: ExpiryFacts) -> dict[str, Any]:
         "thresholds": list(facts.thresholds),
         "channels": list(facts.channels),
         "why": facts.why,
+        **refused,
     }
 
 
@@ -176,6 +181,7 @@ def _tracked(
         thresholds=tuple(body["thresholds"]),
         channels=tuple(body["channels"]),
         why=body["why"],
+        refused_since=body.get("refused_since"),
     )
     return Tracked(
         facts=facts,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from deploy.health.heartbeat import Refusal
 from deploy.kube.objects import Manifest
 from deploy.masking import mask_secrets
 from deploy.observed.pods import crashes, is_ready, restarts_of
@@ -30,6 +31,9 @@ class Sign(StrEnum):
     ROLLOUT_FAILED = "rollout failed"
     NO_NEW_PODS = "no new pods"
     TOKEN_UNKNOWN = "token unknown"
+    TOKEN_MISSING = "token missing"
+    TOKEN_REFUSED = "token refused"
+    TOKEN_SUSPECTED = "token suspected"
     TOKEN_OF_ANOTHER = "token of another gateway"
     TOKEN_EXPIRED = "token expired"
     TOKEN_EXPIRES = "token expires"
@@ -61,6 +65,13 @@ def attention(
         *_of_token(token, gateway, now),
     ]
     return tuple(sorted(found, key=lambda item: -item.urgency))
+
+
+def of_refusal(refusal: Refusal) -> Attention:
+    """That Azure refuses the token, or is suspected of it."""
+    if refusal.proven:
+        return Attention(BROKEN, Sign.TOKEN_REFUSED, f"{refusal.why}.")
+    return Attention(WRONG, Sign.TOKEN_SUSPECTED, f"Azure may refuse its token: {refusal.why}.")
 
 
 def first_rollout(deployment: Mapping[str, Any]) -> bool:
@@ -111,6 +122,13 @@ def _of_token(token: TokenFacts | None, gateway: str, now: float) -> Iterator[At
     if token is None:
         return
     facts = token.facts
+    if token.missing:
+        yield Attention(
+            BROKEN,
+            Sign.TOKEN_MISSING,
+            f"Its token is missing: {token.error}. A pod that starts now cannot run.",
+        )
+        return
     if facts is None:
         yield Attention(SOON, Sign.TOKEN_UNKNOWN, f"Its token is not known: {token.error}.")
         return

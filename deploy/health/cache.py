@@ -22,7 +22,14 @@ from deploy.kube.shapes import Shape
 from deploy.kube.watching import Change, Watch
 from deploy.observed import inventory
 from deploy.observed.pods import is_over
-from deploy.observed.token_facts import AGAIN_SECONDS, SecretKey, TokenFacts, read_all, secret_key
+from deploy.observed.token_facts import (
+    AGAIN_SECONDS,
+    SOON_SECONDS,
+    SecretKey,
+    TokenFacts,
+    read_all,
+    secret_key,
+)
 
 log = logging.getLogger(__name__)
 
@@ -103,9 +110,13 @@ class _Kind:
 class ClusterCache:
     """Starts with the first read, or with `start`. Safe to use from many threads."""
 
-    def __init__(self, cluster: Cluster, *, silence: float = SILENCE) -> None:
+    def __init__(
+        self, cluster: Cluster, *, silence: float = SILENCE, again: float = AGAIN_SECONDS
+    ) -> None:
+        """`again` is after how many seconds what no watch shows is read again."""
         self.cluster = cluster
         self._silence = silence
+        self._again = again
         self._changed = threading.Condition()
         self._stopping = threading.Event()
         self._kinds = {kind: _Kind(self._watch(kind)) for kind in _SHAPES}
@@ -312,10 +323,15 @@ class ClusterCache:
 
     def _read_facts(self) -> None:
         """The thread that reads what no watch tells: when something new needs it, and at intervals."""
+        began = time.monotonic()
         while not self._stopping.is_set():
-            self._wanted.wait(AGAIN_SECONDS)
-            again = not self._wanted.is_set()
+            left = max(0.0, began + self._again - time.monotonic())
+            missing = any(facts.missing for facts in self._tokens.values())
+            self._wanted.wait(min(left, SOON_SECONDS) if missing else left)
             self._wanted.clear()
+            again = time.monotonic() - began >= self._again
+            if again:
+                began = time.monotonic()
             if self._stopping.is_set() or not self._kinds["Deployment"].told:
                 continue
             try:
@@ -338,15 +354,28 @@ class ClusterCache:
     def _read_tokens(self) -> None:
         with self._changed:
             wanted = self._token_keys()
-        tokens = read_all(self.cluster, wanted, self._tokens)
+            known = dict(self._tokens)
+        tokens = read_all(self.cluster, wanted, known, self._again)
         with self._changed:
-            changed = {k: t.facts for k, t in tokens.items()} != {
-                k: t.facts for k, t in self._tokens.items()
-            }
-            self._tokens = tokens
-            self._changed.notify_all()
+            # Somebody may have read one of them in the meantime.
+            noted = {k: t for k, t in self._tokens.items() if t is not known.get(k) and k in wanted}
+            changed = self._keep_tokens(tokens | noted)
         if changed:
             self._tell()
+
+    def learned(self, key: SecretKey, facts: TokenFacts) -> None:
+        """Keep what somebody else read of a token's Secret just now."""
+        with self._changed:
+            changed = key in self._tokens and self._keep_tokens({**self._tokens, key: facts})
+        if changed:
+            self._tell()
+
+    def _keep_tokens(self, tokens: dict[SecretKey, TokenFacts]) -> bool:
+        """Whether that changes what is known."""
+        before = {key: token.facts for key, token in self._tokens.items()}
+        self._tokens = tokens
+        self._changed.notify_all()
+        return {key: token.facts for key, token in tokens.items()} != before
 
 
 def _settings_keys(deployment: Manifest) -> list[tuple[str, str]]:

@@ -14,6 +14,7 @@ from deploy.health.heartbeat import (
     Evidence,
     Heartbeat,
     PodEvidence,
+    Refusal,
     heartbeat_of,
 )
 from deploy.kube.cluster import Cluster
@@ -87,13 +88,19 @@ def heartbeats(
 
 def stale_token(pod: Manifest, deployment: Manifest, token: TokenFacts | None, now: float) -> str:
     """Why the pod holds a token that is no longer the right one; empty when nothing shows that."""
+    previous = _previous_token(pod, deployment, token)
+    facts = token.facts if token else None
+    if facts and facts.expires_at is not None and facts.expires_at.timestamp() <= now:
+        return previous or f"its token expired on {facts.expires_at:%Y-%m-%d at %H:%M} UTC"
+    return previous
+
+
+def _previous_token(pod: Manifest, deployment: Manifest, token: TokenFacts | None) -> str:
+    """What shows that the pod holds another token than the one in use; empty where nothing does."""
     template = deployment["spec"]["template"].get("spec") or {}
     current, own = token_secret_of(template), token_secret_of(pod["spec"])
     if own and current and own[0] != current[0]:
         return f"it still reads its token from Secret {own[0]}, not from {current[0]}"
-    facts = token.facts if token else None
-    if facts and facts.expires_at is not None and facts.expires_at.timestamp() <= now:
-        return f"its token expired on {facts.expires_at:%Y-%m-%d at %H:%M} UTC"
     started = pod_progress(pod).started_at
     changed = token.changed_at if token else None
     if started is not None and changed is not None and started < changed:
@@ -122,8 +129,31 @@ def _judge(running: _Running, now: float, log_lines: int) -> Heartbeat:
     looked_at = [pod for pod in living if pod["metadata"]["name"] in running.pods or not _runs(pod)]
     evidence = [_evidence(pod, running, now, log_lines) for pod in looked_at]
     heartbeat = heartbeat_of(Evidence(tuple(evidence), now, len(living) - len(looked_at)))
+    heartbeat = replace(heartbeat, refusal=_refusal(asked, heartbeat, living, now))
     hint = _why_refused(asked, now) if heartbeat.level == "denied" else ""
     return replace(heartbeat, evidence=f"{heartbeat.evidence}. {hint}") if hint else heartbeat
+
+
+def _refusal(
+    asked: Asked, heartbeat: Heartbeat, pods: Sequence[Manifest], now: float
+) -> Refusal | None:
+    """That Azure refuses the token in use, where pods that hold it show that."""
+    token = asked.token
+    if heartbeat.level != "denied" or token is None or inventory.signs_in(asked.deployment):
+        return None
+    if token.facts is not None and token.facts.source == "unknown":
+        # Nothing shows that this Secret holds a gateway token at all.
+        return None
+    denied = {beat.pod for beat in heartbeat.pods if beat.level == "denied"}
+    holding = [
+        pod
+        for pod in pods
+        if pod["metadata"]["name"] in denied and not _previous_token(pod, asked.deployment, token)
+    ]
+    if not holding:
+        return None
+    uid = token.facts.uid if token.facts else ""
+    return Refusal(True, "Azure refuses its token", heartbeat.since or now, uid)
 
 
 def _why_refused(asked: Asked, now: float) -> str:

@@ -82,9 +82,9 @@ def rows_of(
         if summary.tag not in known:
             known[summary.tag] = support(summary.tag, tags)
         where = environment_of(summary.ref, environments)
-        rows.append(
-            Row(summary, seen[summary.ref], known[summary.tag], where.name, where.production)
-        )
+        of_it = seen[summary.ref]
+        weighed = summary.weighed(of_it.heartbeat.refusal)
+        rows.append(Row(weighed, of_it, known[summary.tag], where.name, where.production))
     return tuple(sorted(rows, key=lambda row: (-row.urgency, not row.production, row.summary.ref)))
 
 

@@ -103,13 +103,29 @@ class PodHeartbeat:
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """What is known against the token in use, whatever its expiry.
+
+    `proven`: pods that hold it show that Azure refuses it; else it is suspected of that. `why` is for
+    people, without a full stop; `since` in epoch seconds; `secret` the uid of the token's Secret.
+    """
+
+    proven: bool
+    why: str
+    since: float
+    secret: str = ""
+
+
+@dataclass(frozen=True)
 class Heartbeat:
-    """A gateway's level, which is its worst pod's, and the evidence for it."""
+    """A gateway's level, which is its worst pod's, and the evidence for it. `refusal` is what is
+    known against its token: the one place from which every view and warning takes that."""
 
     level: Level
     evidence: str
     since: float | None = None
     pods: tuple[PodHeartbeat, ...] = ()
+    refusal: Refusal | None = None
 
 
 def heartbeat_of(evidence: Evidence) -> Heartbeat:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from deploy.gateway import GatewayRef
 from deploy.health.attention import first_rollout
 from deploy.health.cache import CachedGateway
+from deploy.health.heartbeat import Heartbeat
 from deploy.health.levels import Seen
 from deploy.observed.pods import crashes, is_ready
 
@@ -29,10 +30,14 @@ _CHANGES = 200
 """So many of the newest changes of an incident are kept, for a Slack that is away meanwhile."""
 
 CUT_OFF, DENIED = "cut off", "denied"
+REFUSED, SUSPECTED, MISSING = "token refused", "token suspected", "token missing"
+"""`denied` is said of a gateway that signs in to Entra ID, or whose refusal has no such cause."""
 CRASH_LOOP, BELOW_MINIMUM, DOWN = "crash loop", "below minimum", "down"
 AWAY = "away"
 """The cluster itself does not answer."""
 _LINK = (CUT_OFF, DENIED)
+_HIDDEN = (*_LINK, REFUSED)
+"""What is not over while nothing is seen of the link."""
 
 
 @dataclass(frozen=True)
@@ -111,10 +116,8 @@ class WatchedIncident:
 
 def health_of(gateway: CachedGateway, seen: Seen) -> Health:
     """Judge one gateway."""
-    troubles: dict[str, str] = {}
     level = seen.heartbeat.level
-    if level in _LINK:
-        troubles[level] = seen.heartbeat.evidence
+    troubles = {**_of_token(gateway, seen.heartbeat), **_of_link(seen.heartbeat)}
     crashing = [pod for pod in gateway.pods if crashes(pod)]
     if crashing:
         troubles[CRASH_LOOP] = f"{len(crashing)} of {len(gateway.pods)} pods crash again and again"
@@ -134,6 +137,23 @@ def health_of(gateway: CachedGateway, seen: Seen) -> Health:
         level in (*_LINK, "connected", "no trouble seen"),
         frozenset(str(pod["spec"].get("nodeName") or "") for pod in unready) - {""},
     )
+
+
+def _of_token(gateway: CachedGateway, heartbeat: Heartbeat) -> dict[str, str]:
+    found: dict[str, str] = {}
+    refusal, token = heartbeat.refusal, gateway.token
+    if refusal is not None:
+        said = heartbeat.evidence if refusal.proven else refusal.why
+        found[REFUSED if refusal.proven else SUSPECTED] = said
+    if token is not None and token.missing and gateway.deployment["spec"].get("replicas", 1):
+        found[MISSING] = f"{token.error}, so a pod that starts now cannot run"
+    return found
+
+
+def _of_link(heartbeat: Heartbeat) -> dict[str, str]:
+    proven = heartbeat.refusal is not None and heartbeat.refusal.proven
+    said = heartbeat.level in _LINK and not proven
+    return {heartbeat.level: heartbeat.evidence} if said else {}
 
 
 def _is_starting(pod: Mapping[str, Any]) -> bool:
@@ -168,7 +188,7 @@ def step(
     for ref, health in by_ref.items():
         current |= {f"{ref} {trouble}": said for trouble, said in health.troubles.items()}
         if not health.link_seen:
-            hidden |= {f"{ref} {trouble}" for trouble in _LINK}
+            hidden |= {f"{ref} {trouble}" for trouble in _HIDDEN}
     if healths is None:
         hidden |= {key for key in watch.seen if not key.endswith(f" {AWAY}")}
     seen, gone = _remembered(watch, current, hidden, now)

@@ -5,6 +5,7 @@ time to time, a few pods a second, and its level is shown with its age; what was
 long, or has changed since, is unknown.
 """
 
+import dataclasses
 import logging
 import threading
 import time
@@ -18,6 +19,8 @@ from deploy.gateway import GatewayRef
 from deploy.health import evidence
 from deploy.health.cache import CachedGateway, ClusterCache
 from deploy.health.heartbeat import AzureEvent, Heartbeat, worse
+from deploy.health.refusals import disproved, refused_key, suspicion
+from deploy.health.refused_keys import OwnRefusedKeys, RefusedKeys
 from deploy.observed.pods import is_ready
 
 log = logging.getLogger(__name__)
@@ -63,9 +66,12 @@ class Levels:
         caches: Mapping[str, ClusterCache],
         azure_events: AzureEvents = no_events,
         *,
+        refused: RefusedKeys | None = None,
         period: float = PERIOD,
     ) -> None:
+        """`refused` remembers the keys whose tokens Azure refuses."""
         self._caches = caches
+        self._refused = refused or OwnRefusedKeys()
         self.azure_events = azure_events
         self._period = period
         self._looks: dict[GatewayRef, _Look] = {}
@@ -106,6 +112,17 @@ class Levels:
 
     def last(self, gateway: CachedGateway) -> Seen:
         """What was last seen of it, without asking anybody."""
+        seen = self._last(gateway)
+        weighed = self._weighed(gateway, seen.heartbeat)
+        return seen if weighed is seen.heartbeat else Seen(weighed, seen.at)
+
+    def judged(self, gateway: CachedGateway, heartbeat: Heartbeat) -> Heartbeat:
+        """Keep what somebody else saw of it just now, for every view; with what others' tokens show
+        of its own."""
+        self._keep({gateway.ref: heartbeat}, [gateway])
+        return self._weighed(gateway, self._looks[gateway.ref].heartbeat)
+
+    def _last(self, gateway: CachedGateway) -> Seen:
         look = self._looks.get(gateway.ref)
         now = time.time()
         if look is None:
@@ -118,6 +135,37 @@ class Levels:
             text = "its pods have changed since it was looked at"
             return Seen(Heartbeat("unknown", text), look.at)
         return Seen(look.heartbeat, look.at)
+
+    def _weighed(self, gateway: CachedGateway, heartbeat: Heartbeat) -> Heartbeat:
+        """With what is known against its token now: that may be another one than was looked at."""
+        refusal = heartbeat.refusal
+        if refusal is None and heartbeat.level != "unknown":
+            return heartbeat
+        facts = gateway.token.facts if gateway.token else None
+        if refusal is not None and refusal.secret != (facts.uid if facts else ""):
+            refusal = None
+        if refusal is None:
+            known = self._refused.known().values()
+            refusal = suspicion(gateway, heartbeat, known, time.time())
+        if refusal is heartbeat.refusal:
+            return heartbeat
+        return dataclasses.replace(heartbeat, refusal=refusal)
+
+    def _keep(
+        self, found: Mapping[GatewayRef, Heartbeat], gateways: Iterable[CachedGateway]
+    ) -> None:
+        now = time.time()
+        for gateway in gateways:
+            with self._lock:
+                before = self._looks.get(gateway.ref)
+                heartbeat = _lasting(found[gateway.ref], before.heartbeat if before else None)
+                self._looks[gateway.ref] = _Look(heartbeat, now, _pods(gateway))
+            key = refused_key(gateway, heartbeat)
+            if key is not None:
+                self._refused.note(key)
+            for name, known in self._refused.known().items():
+                if disproved(gateway, heartbeat, known):
+                    self._refused.forget(name)
 
     def _ask(self, gateways: Sequence[CachedGateway], bound: float) -> None:
         by_cluster: dict[str, list[CachedGateway]] = {}
@@ -144,10 +192,7 @@ class Levels:
             for g in group
         ]
         found = evidence.heartbeats(self._caches[name].cluster, asked, bound=bound)
-        now = time.time()
-        with self._lock:
-            for gateway in group:
-                self._looks[gateway.ref] = _Look(found[gateway.ref], now, _pods(gateway))
+        self._keep(found, group)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -177,6 +222,15 @@ class Levels:
             spare = pods / _PODS_A_SECOND - (time.monotonic() - began)
             if self._stopping.wait(max(0.0, spare)):
                 return
+
+
+def _lasting(heartbeat: Heartbeat, before: Heartbeat | None) -> Heartbeat:
+    """With since when its token is refused as it was first seen: a log is read only so far back."""
+    refusal, earlier = heartbeat.refusal, before.refusal if before else None
+    if refusal is None or earlier is None or refusal.secret != earlier.secret:
+        return heartbeat
+    since = min(refusal.since, earlier.since)
+    return dataclasses.replace(heartbeat, refusal=dataclasses.replace(refusal, since=since))
 
 
 def _pods(gateway: CachedGateway) -> frozenset[tuple[str, bool]]:

@@ -2,19 +2,19 @@
 
 import difflib
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooLate
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from deploy.errors import GatewayBotError, InvalidInput, NotFound
 from deploy.gateway import GatewayRef
 from deploy.health import evidence
-from deploy.health.attention import Attention, Sign, attention
+from deploy.health.attention import Attention, Sign, attention, of_refusal
 from deploy.health.belongings import EventSummary, ServiceSummary, events_about, services_of
 from deploy.health.cache import CachedGateway, ClusterCache, ReplicaCount, Snapshot
-from deploy.health.heartbeat import AzureEvent, Heartbeat, PodHeartbeat
+from deploy.health.heartbeat import AzureEvent, Heartbeat, PodHeartbeat, Refusal
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.masking import mask_secrets
@@ -66,6 +66,24 @@ class GatewaySummary:
         """What somebody should look at, in sentences."""
         return tuple(finding.text for finding in self.findings)
 
+    def has(self, *signs: Sign) -> bool:
+        """Whether one of these is found of it."""
+        return any(finding.sign in signs for finding in self.findings)
+
+    @property
+    def renewable(self) -> bool:
+        """Whether a new token mends what is found of it."""
+        return self.has(
+            Sign.TOKEN_REFUSED, Sign.TOKEN_SUSPECTED, Sign.TOKEN_EXPIRED
+        ) and not self.has(Sign.TOKEN_MISSING)
+
+    def weighed(self, refusal: Refusal | None) -> "GatewaySummary":
+        """With what its heartbeat shows of its token."""
+        if refusal is None:
+            return self
+        found = sorted((*self.findings, of_refusal(refusal)), key=lambda item: -item.urgency)
+        return replace(self, findings=tuple(found))
+
 
 @dataclass(frozen=True)
 class ConditionSummary:
@@ -114,9 +132,13 @@ def summaries(snapshot: Snapshot, now: float) -> tuple[GatewaySummary, ...]:
 
 
 def gateway_detail(
-    cache: ClusterCache, ref: GatewayRef, azure_events: Sequence[AzureEvent] = ()
+    cache: ClusterCache,
+    ref: GatewayRef,
+    azure_events: Sequence[AzureEvent] = (),
+    judged: Callable[[CachedGateway, Heartbeat], Heartbeat] = lambda _, heartbeat: heartbeat,
 ) -> GatewayDetail:
-    """One gateway with everything about it. NotFound when it does not run there.
+    """One gateway with everything about it. NotFound when it does not run there. `judged` keeps what
+    is seen of its link for others, and adds what they know.
 
     What the cache knows is taken from it; Services, events, revisions, the token's Secret and the
     heartbeat are asked for at once, and what does not come within seconds is said.
@@ -131,11 +153,12 @@ def gateway_detail(
     cluster, end = cache.cluster, time.monotonic() + evidence.BOUND
     reading = {kind: _listing(cluster, kind, ref) for kind in ("Service", "Event", "ReplicaSet")}
     settings = cluster.begin(lambda: _settings(cluster, found.deployment))
-    token = _token(cluster, found, end)
+    token = _token(cache, found, end)
     asked = evidence.Asked(ref, found.deployment, found.pods, token, azure_events)
     heartbeat = evidence.heartbeats(
         cluster, [asked], bound=max(1.0, end - time.monotonic()), log_lines=_DEEP_LOG_LINES
     )[ref]
+    heartbeat = judged(replace(found, token=token), heartbeat)
     unread: list[str] = [snapshot.stale] if snapshot.stale else []
     if snapshot.pods_unread:
         unread.append(f"Its pods are not known: {snapshot.pods_unread}")
@@ -147,7 +170,7 @@ def gateway_detail(
     names = [pod["metadata"]["name"] for pod in found.pods]
     owned = [item for item in live["ReplicaSet"] if _owned_by(item, found.deployment)]
     return GatewayDetail(
-        summary=_summary(found, snapshot, token, time.time()),
+        summary=_summary(found, snapshot, token, time.time()).weighed(heartbeat.refusal),
         heartbeat=heartbeat,
         pods=tuple(_pod_status(pod, beats) for pod in found.pods),
         ended=tuple(pod_progress(pod) for pod in found.ended),
@@ -229,21 +252,23 @@ def _summary(
     )
 
 
-def _token(cluster: Cluster, gateway: CachedGateway, end: float) -> TokenFacts | None:
+def _token(cache: ClusterCache, gateway: CachedGateway, end: float) -> TokenFacts | None:
     """The facts as they are now: a person who looks closely has perhaps just changed the Secret.
+    The cache keeps them, so that every view knows.
 
     A cluster that takes its time leaves those of a minute ago.
     """
     key, known = secret_key(gateway.deployment), gateway.token
     if key is None:
         return known
-    reading = cluster.begin(lambda: read_one(cluster, key))
+    reading = cache.cluster.begin(lambda: read_one(cache.cluster, key))
     try:
         found = reading.result(max(0.0, end - time.monotonic()) / 2)
     except TooLate:
         return known
-    # What cannot change can be deleted; that it cannot be read tells nothing against it.
-    return known if known and known.settled and not found.missing else found
+    facts = found.unless_unreadable(known)
+    cache.learned(key, facts)
+    return facts
 
 
 def _pod_status(pod: Manifest, beats: Mapping[str, PodHeartbeat]) -> PodStatus:

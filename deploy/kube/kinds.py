@@ -46,6 +46,7 @@ _KINDS = (
     ResourceKind("apps/v1", "Deployment", "deployments"),
     ResourceKind("apps/v1", "ReplicaSet", "replicasets"),
     ResourceKind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
+    ResourceKind("batch/v1", "CronJob", "cronjobs"),
     ResourceKind("coordination.k8s.io/v1", "Lease", "leases"),
     ResourceKind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
 )

@@ -32,10 +32,19 @@ _COLOR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _TEXT = re.compile(
     r"\[(?P<level>[A-Za-z]{1,20})\] ?(?P<time>\S{1,40}) \[(?P<event>[^\]\[]{0,100})\],? ?"
 )
+_TORN_TEXT = re.compile(r"\[(?P<level>[A-Za-z]{1,20})\] ?\d{4}-")
+"""The begin of a text record that another one was written into before its event type."""
+_REST_OF_TEXT = re.compile(r"[\d.:TZ-]{1,30} \[(?P<event>\w{1,100})\],? ?")
+_JSON_HEAD = re.compile(r"\{ ?\"(level|timestamp|eventType)\" ?:")
+_AFTER_A_REST = re.compile(rf"\}} ?,? ?(?={_JSON_HEAD.pattern})")
+"""Between the rest of a JSON record, whose begin is on an earlier line, and the next one."""
 _DOUBLED_QUOTE = re.compile(r'("timestamp": ?"[^"]*")"')
 _KEY = re.compile(r'(?<!\\)"(?P<key>eventType|level)"\s{0,9}:\s{0,9}"(?P<value>\w{1,100})"')
 """In what is no JSON. A quote inside of a value is written with a backslash, so no value can look
 like such a key."""
+_FAILURES = 10
+"""After so many begins of JSON in a line of text that were none, no other is tried: a caller's words
+must not cost time."""
 _SHOWN_APART = ("level", "timestamp", "eventType", "message", "source")
 
 
@@ -54,9 +63,13 @@ def records(line: str) -> tuple[Record, ...]:
     """Those that begin on a line, without the kubelet's timestamp; none on one that goes on from
     an earlier line, as a stack trace does."""
     text = plain(line)
+    if not text.startswith("{") and (rest := _AFTER_A_REST.search(text)) and text[0] != "[":
+        text = text[rest.end() :]
     if text.startswith("{"):
         return tuple(_of_json(_DOUBLED_QUOTE.sub(r"\1", text)))
-    return tuple(_of_text(text)) if _TEXT.match(text) else ()
+    if _TEXT.match(text):
+        return tuple(_of_text(text))
+    return tuple(_of_torn_text(text)) if _TORN_TEXT.match(text) else ()
 
 
 def plain(line: str) -> str:
@@ -71,7 +84,8 @@ def _of_json(text: str) -> Iterator[Record]:
         try:
             data, end = decoder.raw_decode(text, at)
         except (ValueError, RecursionError):
-            yield from _torn(text[at:])
+            rest = text[at:]
+            yield from _of_text(rest) if at and _TEXT.match(rest) else _torn(rest)
             return
         if isinstance(data, dict):
             yield _whole(data, text[at:end])
@@ -119,6 +133,42 @@ def _of_text(text: str) -> Iterator[Record]:
             text[head.start() : end],
             text[head.end() : end],
         )
+        yield from _json_behind(text, head.end(), end)
+
+
+def _json_behind(text: str, start: int, end: int) -> Iterator[Record]:
+    """Whole JSON records in that part of a line of text; not inside of quotes, where a caller's
+    words stand."""
+    decoder = json.JSONDecoder()
+    quotes, since, failed = 0, 0, 0
+    for begun in _JSON_HEAD.finditer(text, start, end):
+        if begun.start() < since:
+            continue
+        if failed == _FAILURES:
+            return
+        quotes += text.count('"', since, begun.start())
+        since = begun.start()
+        if quotes % 2:
+            continue
+        try:
+            data, since = decoder.raw_decode(text, begun.start())
+        except (ValueError, RecursionError):
+            failed += 1
+            continue
+        if isinstance(data.get("eventType"), str) and level_of(str(data.get("level", ""))):
+            yield _whole(data, text[begun.start() : since])
+
+
+def _of_torn_text(text: str) -> Iterator[Record]:
+    """Records of which one was written into the head of another: what is left of that one's head
+    stands behind the other. Which level is whose is known for those in one piece alone."""
+    whole = {head.start("event"): head for head in _TEXT.finditer(text)}
+    events = list(_REST_OF_TEXT.finditer(text))
+    for number, event in enumerate(events):
+        end = events[number + 1].start() if number + 1 < len(events) else len(text)
+        head = whole.get(event.start("event"))
+        level = level_of(head["level"]) if head else level_of(text[1 : text.index("]")])
+        yield Record(level, event["event"], text[event.start() : end], text[event.end() : end])
 
 
 def _heads(text: str) -> Iterator[re.Match[str]]:

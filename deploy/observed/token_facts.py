@@ -1,10 +1,12 @@
 """What is known of the token each gateway uses, read ahead so that a status need not wait for it.
 
-The token's text is read for its expiry and let go of at once. A Secret of this bot's own cannot
-change, so it is read once; one that can is read again every minute.
+The token's text is read for its expiry and let go of at once. Every Secret is read again each
+minute: one that cannot change can still be deleted. One that is missing is looked for every few
+seconds, because a Deployment is often created before its Secret.
 
 Reading them takes one list where the bot may list Secrets of the whole cluster, else one request
-for each gateway; the recommended rights are the second.
+for each gateway; the recommended rights are the second. To see that immutable ones still exist
+takes one list for each namespace with several.
 """
 
 import base64
@@ -12,7 +14,7 @@ import binascii
 import datetime
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from deploy.annotations import MANAGER
 from deploy.errors import GatewayBotError, Refused
@@ -34,6 +36,10 @@ SecretKey = tuple[str, str, str]
 """Namespace, name and key of a token's Secret."""
 
 AGAIN_SECONDS = 60.0
+SOON_SECONDS = 3.0
+"""After so long a Secret that was missing is looked for again."""
+_LOOKED_FOR = 20
+"""Of how many missing Secrets at a time: those that were looked for longest ago."""
 _FEW = 3
 """Up to so many Secrets are read one by one rather than listed."""
 
@@ -44,7 +50,7 @@ class TokenFacts:
     no such Secret.
 
     `changed_at` is when the content may last have changed (epoch seconds), None where it cannot;
-    `read_at` when this was read.
+    `made_at` when the Secret was created or last changed; `read_at` when this was read.
     """
 
     facts: SecretFacts | None
@@ -52,11 +58,19 @@ class TokenFacts:
     error: str = ""
     read_at: float = 0.0
     missing: bool = False
+    made_at: float | None = None
 
     @property
     def settled(self) -> bool:
-        """Whether reading it again could tell nothing new."""
+        """Whether its content cannot change; the Secret itself can still be deleted."""
         return self.facts is not None and self.facts.immutable
+
+    def unless_unreadable(self, known: "TokenFacts | None") -> "TokenFacts":
+        """What is known after this was read: that a Secret cannot be read says nothing against
+        content that cannot change."""
+        if known is None or not known.settled or self.facts is not None or self.missing:
+            return self
+        return replace(known, read_at=self.read_at)
 
 
 def secret_key(deployment: Manifest) -> SecretKey | None:
@@ -69,7 +83,9 @@ def token_facts(secret: Manifest | None, key: SecretKey, now: float) -> TokenFac
     """Read one Secret, given as the API server gave it; None where there is none."""
     if secret is None:
         return TokenFacts(None, error=f"there is no Secret {key[1]}", read_at=now, missing=True)
-    return TokenFacts(secret_facts(secret, key[2]), _changed_at(secret), read_at=now)
+    return TokenFacts(
+        secret_facts(secret, key[2]), _changed_at(secret), read_at=now, made_at=_written_at(secret)
+    )
 
 
 def read_one(cluster: Cluster, key: SecretKey) -> TokenFacts:
@@ -81,29 +97,51 @@ def read_one(cluster: Cluster, key: SecretKey) -> TokenFacts:
 
 
 def read_all(
-    cluster: Cluster, keys: Iterable[SecretKey], known: Mapping[SecretKey, TokenFacts]
+    cluster: Cluster,
+    keys: Iterable[SecretKey],
+    known: Mapping[SecretKey, TokenFacts],
+    again: float = AGAIN_SECONDS,
 ) -> dict[SecretKey, TokenFacts]:
-    """The facts of `keys`; those known for good, or read a moment ago, are not read again."""
+    """The facts of `keys`; those read less than `again` seconds ago are not read again."""
     wanted = set(keys)
     now = time.time()
     found = {
-        key: facts
-        for key in wanted
-        if (facts := known.get(key)) and (facts.settled or now - facts.read_at < AGAIN_SECONDS)
+        key: facts for key in wanted if (facts := known.get(key)) and not _due(facts, now, again)
     }
-    missing = wanted - found.keys()
-    unknown = missing - known.keys()
+    due = wanted - found.keys()
+    looked_for = sorted(
+        (k for k in due if k in known and known[k].missing), key=lambda k: known[k].read_at
+    )
+    found |= {key: known[key] for key in looked_for[_LOOKED_FOR:]}
+    due -= found.keys()
+    unknown = due - known.keys()
     if len(unknown) > _FEW:
         found |= _listed(cluster, unknown)
-        missing -= found.keys()
-    ordered = sorted(missing)
+    settled: dict[str, set[SecretKey]] = {}
+    for key in due - unknown:
+        if known[key].settled:
+            settled.setdefault(key[0], set()).add(key)
+    for namespace, of_it in settled.items():
+        if len(of_it) > _FEW:
+            found |= _listed(cluster, of_it, namespace)
+    ordered = sorted(due - found.keys())
     read = cluster.at_once([_reading(cluster, key) for key in ordered])
-    return found | dict(zip(ordered, read, strict=True))
+    return found | {
+        key: facts.unless_unreadable(known.get(key))
+        for key, facts in zip(ordered, read, strict=True)
+    }
 
 
-def _listed(cluster: Cluster, keys: Iterable[SecretKey]) -> dict[SecretKey, TokenFacts]:
+def _due(facts: TokenFacts, now: float, again: float) -> bool:
+    return now - facts.read_at >= (min(SOON_SECONDS, again) if facts.missing else again)
+
+
+def _listed(
+    cluster: Cluster, keys: Iterable[SecretKey], namespace: str | None = None
+) -> dict[SecretKey, TokenFacts]:
+    selector = f"app.kubernetes.io/managed-by={MANAGER}"
     try:
-        items = cluster.list("Secret", label_selector=f"app.kubernetes.io/managed-by={MANAGER}")
+        items = cluster.list("Secret", namespace, label_selector=selector)
     except GatewayBotError:
         # With the recommended rights Secrets may be read only where gateways run.
         return {}
@@ -117,9 +155,13 @@ def _reading(cluster: Cluster, key: SecretKey) -> Callable[[], TokenFacts]:
 
 
 def _changed_at(secret: Manifest) -> float | None:
-    if secret.get("immutable"):
-        return None
+    return None if secret.get("immutable") else _written_at(secret)
+
+
+def _written_at(secret: Manifest) -> float | None:
     metadata = secret["metadata"]
+    if secret.get("immutable"):
+        return epoch(metadata.get("creationTimestamp"))
     times = [epoch(entry.get("time")) for entry in metadata.get("managedFields") or ()]
     known = [moment for moment in times if moment is not None]
     return max(known) if known else epoch(metadata.get("creationTimestamp"))

@@ -14,6 +14,7 @@ from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.observed.history import serving
 from deploy.observed.inventory import spec_field
+from deploy.observed.other_rotation import rotated_by
 from deploy.observed.pods import token_secret_of
 from deploy.observed.references import secrets_of
 from deploy.observed.token_facts import may_hold_token, secret_facts
@@ -82,6 +83,7 @@ class Planner:
         uid = cluster.begin(cluster.uid)
         tags = cluster.begin(self._tags)
         suspects = _suspects(cluster, spec)
+        jobs = cluster.begin(lambda: cluster.list("CronJob")) if spec.auth.kind == "token" else None
         try:
             live = cluster.at_once([_reading(cluster, wanted) for wanted in outline])
         finally:
@@ -115,6 +117,7 @@ class Planner:
             [found for (kind, _), found in observed.items() if kind == "ConfigMap" and found],
             self._instances,
         )
+        rotators, unread = self._rotators(spec, observed, jobs if token.mint else None)
         findings = (
             # As the objects will be, with what others have put there.
             *self.check(
@@ -126,7 +129,9 @@ class Planner:
                 token_references=[name for name, found in suspects.items() if found.result()],
                 others_objects=_others_objects(cluster, plan, observed),
                 redirects=redirections(plan) if held else frozenset(),
+                rotated_by=rotators,
             ),
+            *unread,
             *needs(spec, observed["Deployment", spec.ref.name]),
         )
         plan = bound(dataclasses.replace(plan, findings=findings, held=held))
@@ -144,6 +149,7 @@ class Planner:
         token_references: Sequence[str] = (),
         others_objects: Sequence[str] = (),
         redirects: frozenset[Redirection] = frozenset(),
+        rotated_by: Sequence[str] = (),
     ) -> tuple[Finding, ...]:
         """What the rules say of a gateway's objects, as those count where it is.
 
@@ -162,6 +168,7 @@ class Planner:
             token_references=tuple(token_references),
             others_objects=tuple(others_objects),
             redirects=redirects,
+            rotated_by=tuple(rotated_by),
         )
         today = self._clock().astimezone(datetime.UTC).date()
         return rules.check(
@@ -236,12 +243,48 @@ class Planner:
             return ""
         return f"The token in use is of API Management instance {named}."
 
+    def _rotators(
+        self,
+        spec: GatewaySpec,
+        observed: Mapping[tuple[str, str], Manifest | None],
+        jobs: Future[list[Manifest]] | None,
+    ) -> tuple[tuple[str, ...], tuple[Finding, ...]]:
+        """The CronJobs of others that may rotate the token too, or that they cannot be read; nothing
+        where `jobs` is None, as no token is made then."""
+        if jobs is None:
+            return (), ()
+        try:
+            found = jobs.result()
+        except GatewayBotError as error:
+            return (), (_jobs_unread(error),)
+        live = observed["Deployment", spec.ref.name]
+        used = token_secret_of(live["spec"]["template"]["spec"]) if live else None
+        instance = self._instances.get(spec.apim.instance)
+        names = rotated_by(
+            found,
+            namespace=spec.ref.namespace,
+            gateway=spec.apim.gateway,
+            service=instance.service if instance else spec.apim.instance,
+            secret=used[0] if used else "",
+        )
+        return names, ()
+
     def _tags(self) -> Sequence[str]:
         """What the registry has; a registry that does not answer must not stop a plan."""
         try:
             return self._known_tags()
         except GatewayBotError:
             return ()
+
+
+def _jobs_unread(error: GatewayBotError) -> Finding:
+    return Finding(
+        "rotated-elsewhere",
+        "info",
+        f"Whether a CronJob rotates this token too is not known: {error.happened}",
+        "One that makes a key anew kills the tokens that were made with it.",
+        "Give the bot the right to list CronJobs: docs/install.md.",
+    )
 
 
 def _suspects(cluster: Cluster, spec: GatewaySpec) -> dict[str, Future[bool]]:

@@ -85,6 +85,10 @@ def _objects_line(view: GatewayView) -> str:
     return f"Found: {_list(view.facts.others_objects)}"
 
 
+def _jobs_line(view: GatewayView) -> str:
+    return f"Found: {_list(view.facts.rotated_by)}"
+
+
 def _list(values: Iterable[str]) -> str:
     return f"[{', '.join(value[:_LONGEST] for value in values)}]"
 
@@ -172,5 +176,17 @@ TOKENS: tuple[Rule, ...] = (
         SETTINGS,
         line=_objects_line,
         binding=True,
+    ),
+    Rule(
+        "rotated-elsewhere",
+        "warning",
+        "warning",
+        lambda view: bool(view.facts.rotated_by),
+        "A CronJob that this bot did not make may rotate this token or its keys too.",
+        "When it makes a key anew, every token of that key is refused at once, and the next rotation "
+        "of this bot kills what the job has made.",
+        "Suspend the CronJob, or leave rotation to it and turn automatic rotation off.",
+        TOKEN,
+        line=_jobs_line,
     ),
 )

@@ -27,7 +27,7 @@ class Facts:
     pods are given beside their own token; `others_objects` the existing objects that would be
     written and are another gateway's, such as “ConfigMap edge-1-env of edge-1”. `redirects` is what
     a plan changes of where tokens go that running pods hold (deploy.plans.redirection), empty where
-    none do.
+    none do. `rotated_by` are CronJobs of others that may rotate the token too.
     """
 
     production: bool
@@ -40,6 +40,7 @@ class Facts:
     token_references: tuple[str, ...] = ()
     others_objects: tuple[str, ...] = ()
     redirects: frozenset[str] = frozenset()
+    rotated_by: tuple[str, ...] = ()
 
     @property
     def mints(self) -> bool:

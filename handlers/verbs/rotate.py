@@ -1,7 +1,7 @@
 """`/gateway rotate`: a new token for one gateway, or for several as one batch."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,6 +11,7 @@ from deploy.actions.batches import Unplanned, member_request
 from deploy.changes.kinds import ROTATE
 from deploy.errors import InvalidInput
 from deploy.gateway import GatewayRef
+from deploy.health.levels import Levels
 from deploy.health.status import GatewaySummary
 from deploy.plans.requests import RotateRequest
 from deploy.tokens.rotation import Rotation, parse_key, parse_lifetime
@@ -18,7 +19,7 @@ from deploy.tokens.token import LONGEST
 from handlers.actions import batching
 from handlers.actions.asking import ask
 from handlers.actions.batching import Chosen, ask_each
-from handlers.fleet import everywhere, find
+from handlers.fleet import find, found_everywhere
 from handlers.lanes import Lane
 from handlers.slack.payloads import Request
 from handlers.verbs.options import DECISION_OPTIONS, TAKE_OVER
@@ -32,9 +33,10 @@ _AT_ONCE = 50
 
 @dataclass(frozen=True)
 class Needs(batching.Needs):
-    """`command` is what people type."""
+    """`command` is what people type; `levels` knows which tokens Azure refuses."""
 
     command: str
+    levels: Levels
 
 
 def run(needs: Needs, request: Request) -> Reply | None:
@@ -81,8 +83,14 @@ def _one(
 def _chosen(needs: Needs, request: Request) -> Chosen:
     """Those whose token is to be rotated, as many as one command plans, and why others are not."""
     within = str(request.options.get("expiring", ""))
-    found, failed = everywhere(needs.caches)
-    refs = _soonest(found, within)
+    everything = found_everywhere(needs.caches)
+    found, failed = everything.summaries, everything.failed
+    refused = {
+        each.ref
+        for each in everything.gateways
+        if (refusal := needs.levels.last(each).heartbeat.refusal) and refusal.proven
+    }
+    refs = soonest(found, within, refused)
     left_out = [Unplanned(name, error.happened) for name, error in failed.items()]
     if within:
         left_out += [
@@ -114,16 +122,22 @@ def _chosen(needs: Needs, request: Request) -> Chosen:
     return Chosen(free[:_AT_ONCE], left_out, note)
 
 
-def _soonest(found: Sequence[GatewaySummary], within: str) -> list[GatewayRef]:
-    """Those whose token expires soonest first; with `within`, those that expire by then."""
+def soonest(
+    found: Sequence[GatewaySummary], within: str, refused: Collection[GatewayRef]
+) -> list[GatewayRef]:
+    """Those whose token Azure refuses, then those whose expires soonest; with `within`, those that
+    expire by then."""
     last = time.time() + parse_lifetime(within).total_seconds() if within else None
     with_token = [g for g in found if g.token_source != "none"]
     soon = [
         g
         for g in with_token
-        if last is None or (g.token_expires_at is not None and g.token_expires_at <= last)
+        if last is None
+        or g.ref in refused
+        or (g.token_expires_at is not None and g.token_expires_at <= last)
     ]
-    return [g.ref for g in sorted(soon, key=lambda g: (g.token_expires_at or 0.0, g.ref))]
+    ordered = sorted(soon, key=lambda g: (g.ref not in refused, g.token_expires_at or 0.0, g.ref))
+    return [g.ref for g in ordered]
 
 
 VERB = Verb(

@@ -113,7 +113,8 @@ def in_depth(needs: Needs, name: str, now: float) -> Reply:
     """The gateway that `name` means."""
     found = found_everywhere(needs.caches)
     ref = resolve(name, found.summaries, found.failed)
-    detail = gateway_detail(needs.caches[ref.cluster], ref, needs.levels.azure_events(ref))
+    levels = needs.levels
+    detail = gateway_detail(needs.caches[ref.cluster], ref, levels.azure_events(ref), levels.judged)
     promised = support(detail.summary.tag, _tags(needs.registry))
     done = _done(needs.audit, ref)
     environment = environment_of(ref, needs.environments)

@@ -198,6 +198,7 @@ def listing(
     """Gateways with when their tokens expire, the first to expire first; and those of which this
     bot cannot read it."""
     title = "When tokens expire"
+    found = sorted(found, key=lambda tracked: not tracked.facts.refused_since)
     left = [_unreadable(unreadable)] if unreadable else []
     if not found:
         return title, left or [section("No gateway is known whose token could expire.")]
@@ -216,18 +217,22 @@ def digest_title(found: Sequence[Tracked]) -> str:
 def digest(found: Sequence[Tracked], now: float) -> tuple[str, list[Block]]:
     """What a channel hears once a week: of whose tokens it would be warned, and how they are."""
     with_token = [t for t in found if t.facts.source != "none"]
-    known = [t for t in with_token if t.facts.expires_at is not None]
+    refused = [t for t in with_token if t.facts.refused_since is not None]
+    known = [t for t in with_token if t.facts.expires_at is not None and t not in refused]
     expired = [t for t in known if (t.facts.expires_at or 0.0) <= now]
     soon = [t for t in known if t not in expired and t.warned is not None]
-    unknown = [t for t in with_token if t.facts.expires_at is None]
+    unknown = [t for t in with_token if t.facts.expires_at is None and t not in refused]
     entra = len(found) - len(with_token)
     title = digest_title(found)
     parts = [f"{len(expired)} expired", f"{len(soon)} expire soon", f"{len(unknown)} unknown"]
+    if refused:
+        parts.insert(0, f"{len(refused)} refused by Azure")
     if entra:
         parts.append(f"{entra} sign in to Entra ID and have none")
     blocks: list[Block] = [section(f":calendar: *{title}*\n{' · '.join(parts)}")]
-    lines = [_line(t, now) for t in (*expired, *soon, *unknown)][:_SHOWN]
-    left = len(expired) + len(soon) + len(unknown) - len(lines)
+    shown = (*refused, *expired, *soon, *unknown)
+    lines = [_line(t, now) for t in shown][:_SHOWN]
+    left = len(shown) - len(lines)
     if lines:
         blocks.append(section("\n".join(lines)))
     if left:
@@ -255,7 +260,21 @@ def _line(tracked: Tracked, now: float) -> str:
         return f"• {name} unknown: {escape(cut(tracked.facts.why, 120))}{snoozed}"
     if expires_at <= now:
         return f"• :red_circle: {name} expired {date(expires_at)}{snoozed}"
-    return f"• {name} expires {date(expires_at)}, in {duration(expires_at - now)}{snoozed}"
+    text = f"expires {date(expires_at)}, in {duration(expires_at - now)}{snoozed}"
+    if not tracked.facts.why:
+        return f"• {name} {text}"
+    sign = ":red_circle:" if tracked.facts.refused_since is not None else ":warning:"
+    why = escape(cut(tracked.facts.why, 200))
+    return f"• {sign} {name} {text}. *{why}*{_mending(tracked)}"
+
+
+def _mending(tracked: Tracked) -> str:
+    """What is done about a token that Azure refuses; empty where nothing shows that it does."""
+    if tracked.facts.refused_since is None:
+        return ""
+    why = escape(cut(tracked.unrotated, 200))
+    unrotated = f" Not rotated automatically: {why}" if why else ""
+    return f" Renew it: `/gateway rotate {escape(str(tracked.ref))}`.{unrotated}"
 
 
 def _headline(tracked: Tracked) -> str:

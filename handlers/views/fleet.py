@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from deploy.errors import GatewayBotError
+from deploy.health.attention import Sign
 from deploy.health.fleet import Row, Selection
+from deploy.health.status import GatewaySummary
 from handlers.views.reply import Block, Reply
 from handlers.views.text import (
     button,
@@ -139,7 +141,7 @@ def _table(rows: Sequence[Row], now: float) -> list[tuple[str, ...]]:
                 str(s.updated),
                 str(s.available),
                 cut(f"{s.tag or '?'}{mark}", 16),
-                token_left(s.token_source, s.token_expires_at, now),
+                _token_word(s, now),
                 f"{row.state}{_age(row, now)}",
                 duration(now - s.created_at),
             )
@@ -151,6 +153,15 @@ def _age(row: Row, now: float) -> str:
     """How old the look is, where it is not of this moment."""
     age = now - row.seen.at
     return f" {duration(age)} ago" if age > 15 else ""
+
+
+def _token_word(summary: GatewaySummary, now: float) -> str:
+    """The token in a word: what is known against it goes before how long it is good."""
+    left = token_left(summary.token_source, summary.token_expires_at, now)
+    words = {Sign.TOKEN_MISSING: "MISSING", Sign.TOKEN_REFUSED: "REFUSED"}
+    if left == "EXPIRED":
+        return left
+    return next((word for sign, word in words.items() if summary.has(sign)), left)
 
 
 def token_left(source: str, expires_at: float | None, now: float) -> str:
@@ -185,6 +196,8 @@ def _why(row: Row) -> list[str]:
     reasons = list(row.summary.attention)
     if beat.level not in ("connected", "no trouble seen"):
         reasons.append(f"{beat.level.capitalize()}: {beat.evidence}.".replace("..", "."))
+    if row.summary.renewable:
+        reasons.append(f"Renew it: `/gateway rotate {row.summary.ref}`.")
     return reasons
 
 

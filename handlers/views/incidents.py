@@ -1,9 +1,21 @@
 """What a channel is told when gateways get worse or better."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from deploy.gateway import GatewayRef
-from deploy.health.incidents import AWAY, Incident, Member, MemberChange
+from deploy.health.incidents import (
+    AWAY,
+    CUT_OFF,
+    DENIED,
+    DOWN,
+    MISSING,
+    REFUSED,
+    SUSPECTED,
+    Incident,
+    Member,
+    MemberChange,
+)
+from handlers.views.expiry import ROTATE
 from handlers.views.places import EnvironmentOf, named
 from handlers.views.reply import Block
 from handlers.views.text import button, context, counted, cut, date, duration, escape, section
@@ -12,12 +24,25 @@ _SHOWN = 12
 _REPLIES = 3500
 """Characters of what happened together."""
 _SIGNS = {
-    "down": "🔴",
-    "cut off": "🔴",
-    "denied": "🔴",
+    DOWN: "🔴",
+    CUT_OFF: "🔴",
+    DENIED: "🔴",
+    REFUSED: "🔴",
+    MISSING: "🔴",
     "crash loop": "🟠",
     "below minimum": "🟠",
+    SUSPECTED: "🟠",
     AWAY: "⚪",
+}
+"""The worst trouble first."""
+_RANK = {trouble: rank for rank, trouble in enumerate(_SIGNS)}
+
+_WORDS = {
+    "crash loop": "crashing",
+    "below minimum": "below its minimum of pods",
+    REFUSED: "denied",
+    SUSPECTED: "perhaps denied",
+    MISSING: "without its token",
 }
 
 
@@ -27,7 +52,7 @@ def message(
     """The one message, as it is now: text for notifications, and blocks."""
     text = sentence(incident, environment_of)
     title = title_of(incident)
-    lasting = incident.open_members
+    lasting = _worst_first(incident.open_members, environment_of)
     if incident.over_at is not None:
         took = duration(incident.over_at - _since(incident))
         blocks: list[Block] = [section(f"✅ *Over: {escape(title)}*, after {took}")]
@@ -48,10 +73,39 @@ def message(
     if better:
         blocks.append(context(f"{counted(better, 'gateway')} of these recovered."))
     blocks.append(context(_when(incident)))
+    blocks += _remedies(lasting)
     if len(incident.members) == 1 and away is None:
         (ref,) = incident.members
-        blocks.append({"type": "actions", "elements": [button("Status", "show_status", ref)]})
+        buttons = [button("Status", "show_status", ref)]
+        if _renewable(lasting[ref]):
+            buttons.insert(0, button("Rotate", ROTATE, ref, style="primary"))
+        blocks.append({"type": "actions", "elements": buttons})
     return text, blocks
+
+
+def _remedies(lasting: Mapping[str, Member]) -> list[Block]:
+    """What mends it, as commands: for several gateways there is no button."""
+    lines = []
+    refused = [ref for ref, member in lasting.items() if _renewable(member)]
+    if refused:
+        lines.append(f"`/gateway rotate {escape(refused[0])}` makes a new token{_each(refused)}.")
+    missing = [ref for ref, member in lasting.items() if MISSING in member.troubles]
+    if missing:
+        lines.append(
+            "Restore the Secret, or make a new token with "
+            f"`/gateway deploy {escape(missing[0])}`{_each(missing)}."
+        )
+    return [context(" ".join(lines))] if lines else []
+
+
+def _each(refs: Sequence[str]) -> str:
+    return f"; the same for {counted(len(refs) - 1, 'more gateway')}" if len(refs) > 1 else ""
+
+
+def _renewable(member: Member) -> bool:
+    """Whether a new token is what mends it, and the previous one is there to go back to."""
+    troubles = member.troubles.keys()
+    return MISSING not in troubles and not troubles.isdisjoint((REFUSED, SUSPECTED))
 
 
 def sentence(incident: Incident, environment_of: EnvironmentOf | None = None) -> str:
@@ -105,11 +159,40 @@ def title_of(incident: Incident) -> str:
     if len(gateways) == 1:
         ((ref, member),) = gateways.items()
         return f"{ref} is {_in_words(member)}"
-    where = f"on node {incident.node} of {incident.cluster}" if incident.node else ""
-    return (
-        f"{counted(len(gateways), 'gateway')} "
-        f"{where or f'on {incident.cluster}'} got worse together"
+    node = f"on node {incident.node} of {incident.cluster}" if incident.node else ""
+    where = node or f"on {incident.cluster}"
+    down = sum(DOWN in member.troubles for member in gateways.values())
+    what = "are down" if down == len(gateways) else "got worse together"
+    some = (
+        f", {down} of them {'is' if down == 1 else 'are'} down" if 0 < down < len(gateways) else ""
     )
+    return f"{counted(len(gateways), 'gateway')} {where} {what}{some}"
+
+
+def _worst_first(
+    members: Mapping[str, Member], environment_of: EnvironmentOf | None
+) -> dict[str, Member]:
+    """Those that are down before all others, production first."""
+
+    def urgency(item: tuple[str, Member]) -> tuple[bool, bool, int, str]:
+        ref, member = item
+        environment = (
+            environment_of(GatewayRef.parse(ref)) if environment_of and "/" in ref else None
+        )
+        production = environment is not None and environment.production
+        worst = min((_rank(trouble) for trouble in member.troubles), default=len(_RANK))
+        return DOWN not in member.troubles, not production, worst, ref
+
+    return dict(sorted(members.items(), key=urgency))
+
+
+def _rank(trouble: str) -> int:
+    return _RANK.get(trouble, len(_RANK))
+
+
+def _troubles(member: Member) -> list[str]:
+    """The worst first, in whatever order they came."""
+    return sorted(member.troubles, key=_rank)
 
 
 def _gateways(incident: Incident) -> dict[str, Member]:
@@ -117,12 +200,11 @@ def _gateways(incident: Incident) -> dict[str, Member]:
 
 
 def _in_words(member: Member) -> str:
-    words = {"crash loop": "crashing", "below minimum": "below its minimum of pods"}
-    return " and ".join(words.get(trouble, trouble) for trouble in member.troubles)
+    return " and ".join(_WORDS.get(trouble, trouble) for trouble in _troubles(member))
 
 
 def _line(ref: str, member: Member) -> str:
-    said = "; ".join(cut(evidence, 220) for evidence in member.troubles.values())
+    said = "; ".join(cut(member.troubles[trouble], 220) for trouble in _troubles(member))
     return f"• `{escape(ref)}` {escape(_in_words(member))}: {escape(said)}"
 
 

@@ -8,11 +8,13 @@ from deploy.health.cache import ReplicaCount
 from deploy.health.status import GatewayDetail, GatewaySummary, PodStatus
 from deploy.images import Support
 from deploy.observed.pods import PodProgress
+from handlers.views.expiry import ROTATE
 from handlers.views.fleet import SIGNS
 from handlers.views.history import EVENTS, action_of
 from handlers.views.places import placed
 from handlers.views.reply import Block, Reply
 from handlers.views.text import (
+    button,
     context,
     counted,
     date,
@@ -99,6 +101,9 @@ def detail(
     last = _last_done(done, now)
     if last:
         blocks.append(context("*Last actions*  " + " · ".join(last)))
+    if s.renewable:
+        rotate = button("Rotate", ROTATE, str(s.ref), style="primary")
+        blocks.append({"type": "actions", "elements": [rotate]})
     where = placed(s.ref, environment)
     return Reply(f"{where}: {s.ready} of {s.desired} pods ready, {beat.level}", tuple(blocks))
 

@@ -25,7 +25,7 @@ UNITS = (
     "Bearer  ", "&202601010000&", "&202601010000&aaaaaaaa\\", "%26202601010000", "&amp;",
     "R2F0ZXdheUtleS", "\x1b[", "\x1b[1;", "<https:", "<https://a|", "<@U1|", '"timestamp": "',
     '"eventType"', '"eventType" ', '\\"eventType":', "exception", 'exception": ', "[Error] 1 [",
-    "cannot ", 'cannot x resource "', 'conflict with "', 'conflict with "\\', "://a:", ".000000",
+    '{"level":', "cannot ", 'cannot x resource "', 'conflict with "', 'conflict with "\\', "://a:", ".000000",
 )  # fmt: skip
 BEGINNINGS = (
     "",

@@ -9,7 +9,7 @@ import pytest
 import requests
 import yaml
 
-from tests.support.demo import Demo, words
+from tests.support.demo import Demo, broken, words
 from tests.support.kubectl import Kubectl
 from tests.support.waiting import until
 
@@ -98,3 +98,28 @@ def test_what_azure_tells_by_event_grid_is_told_on_and_counts_as_evidence(demo: 
     dan.sees("Azure reports that the token of instance `legacy-9-.*has expired", 60)
     until(lambda: ana.types("status legacy-9")["ok"], "an answer")
     ana.sees("denied.*Azure reported", 60, ephemeral=True)
+
+
+def test_a_token_that_azure_refuses_is_one_fact_for_every_view_and_its_alert_offers_to_rotate(
+    demo: Demo,
+) -> None:
+    dan, alerts = demo.person("dan"), demo.person("dan", "gateway-alerts")
+    with broken(demo, "azure", "configuration_status", "403", "none"):
+
+        def denied() -> bool:
+            dan.types("status legacy-9")
+            return "*denied*" in words(dan.sees("legacy-9 on west/dev", ephemeral=True))
+
+        until(denied, "the refusal", 60)
+        dan.types("status")
+        assert "REFUSED" in words(dan.sees("Gateways", ephemeral=True))
+
+        def listed() -> bool:
+            dan.types("expiring")
+            told = words(dan.sees("When tokens expire", ephemeral=True))
+            return f"*Azure refuses its token.* Renew it: `/gateway rotate {LEGACY}`" in told
+
+        until(listed, "it in the list", 30)
+        alert = alerts.sees(f"{LEGACY} is denied", 90)
+        alerts.clicks(alert, "Rotate")
+        alerts.sees("was not deployed by this bot", ephemeral=True)

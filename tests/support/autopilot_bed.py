@@ -70,12 +70,14 @@ class AutopilotBed:
             tell=self.stops.append,
         )
 
-    def note(self, ref: GatewayRef, left: float) -> None:
-        """Have a gateway tracked whose token has `left` seconds."""
-        expires_at = float(self.redis.time()[0]) + left
+    def note(self, ref: GatewayRef, left: float, *, refused_for: float | None = None) -> None:
+        """Have a gateway tracked whose token has `left` seconds, and is refused for so long."""
+        now = float(self.redis.time()[0])
         facts = ExpiryFacts(
-            ref, ref.name, DEV.name, expires_at, "annotation", DEFAULT, ("C0ALERTS",)
+            ref, ref.name, DEV.name, now + left, "annotation", DEFAULT, ("C0ALERTS",)
         )
+        if refused_for is not None:
+            facts = dataclasses.replace(facts, refused_since=now - refused_for)
         Tracker(self.redis, "one").note(facts)
 
     def unrotated(self, ref: GatewayRef) -> str:

@@ -92,6 +92,7 @@ _ROLES: dict[str, list[Obj]] = {
             "apiGroups": [
                 "apps",
                 "autoscaling",
+                "batch",
                 "discovery.k8s.io",
                 "networking.k8s.io",
                 "policy",
@@ -106,6 +107,7 @@ _ROLES: dict[str, list[Obj]] = {
                 "",
                 "apps",
                 "autoscaling",
+                "batch",
                 "coordination.k8s.io",
                 "networking.k8s.io",
                 "policy",

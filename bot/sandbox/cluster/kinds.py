@@ -144,6 +144,18 @@ KINDS: tuple[Kind, ...] = (
         categories=("all",),
         subresources=("status",),
     ),
+    # Stored and listed; nothing runs them.
+    Kind(
+        "batch",
+        "v1",
+        "CronJob",
+        "cronjobs",
+        "V1CronJob",
+        short_names=("cj",),
+        categories=("all",),
+        subresources=("status",),
+        has_generation=True,
+    ),
     Kind("coordination.k8s.io", "v1", "Lease", "leases", "V1Lease"),
     Kind(
         "discovery.k8s.io",

@@ -1,11 +1,14 @@
 """Which tokens are rotated on their own: in time, spread out, and never more at once than allowed."""
 
+import dataclasses
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.actions.action import State
 from deploy.expiry.automatic import (
     ASKED_AT_ONCE,
+    REFUSED_SECONDS,
     RETRY_SECONDS,
     Attempt,
     Automatic,
@@ -125,6 +128,23 @@ def test_what_failed_is_tried_again_later_and_what_a_person_denied_is_not() -> N
     for state in (State.DENIED, State.CANCELLED, State.STOPPED):
         assert begun(state, 30 * DAY) == 0
     assert begun(State.SUCCEEDED, 30 * DAY) == 0
+
+
+def test_a_token_that_azure_refuses_is_renewed_first_once_that_has_lasted() -> None:
+    def due(since: float | None, tried: Attempt | None = None) -> list[GatewayRef]:
+        found = Candidate(FIRST, NOW + 25 * DAY, tried, since)
+        return [c.ref for c in queue([Candidate(SECOND, NOW + DAY), found], AUTO, NOW)]
+
+    assert due(None) == [SECOND]
+    assert due(NOW - REFUSED_SECONDS + 1) == [SECOND]
+    assert due(NOW - REFUSED_SECONDS) == [FIRST, SECOND]
+    renewed = Attempt(NOW - DAY, 1, NOW - RETRY_SECONDS + 1, State.SUCCEEDED)
+    assert due(NOW - DAY, renewed) == [SECOND]
+    assert due(NOW - DAY, dataclasses.replace(renewed, at=NOW - RETRY_SECONDS)) == [FIRST, SECOND]
+    denied = Attempt(NOW + 25 * DAY, 1, NOW - DAY, State.DENIED)
+    assert due(NOW - DAY, denied) == [SECOND]
+    refused = Candidate(FIRST, NOW + 25 * DAY, None, NOW - DAY)
+    assert queue([refused], Automatic("off"), NOW) == ()
 
 
 def test_what_is_under_way_keeps_others_from_being_begun() -> None:

@@ -59,6 +59,23 @@ def test_a_token_near_its_expiry_is_rotated_by_the_standing_approval(bed: Autopi
     assert [e.event for e in bed.audit.of(str(FIRST))] == ["automatic rotation"]
 
 
+def test_a_token_killed_from_outside_is_renewed_by_the_same_authority(bed: AutopilotBed) -> None:
+    bed.note(FIRST, 29 * DAY, refused_for=600)
+    bed.note(SECOND, 29 * DAY)
+    assert bed.bot(Automatic("auto")).turn() == 1
+    (action,) = bed.open()
+    assert (action.ref, action.kind, action.state) == (FIRST, "rotate", State.APPROVED)
+    assert action.policy.standing == "Ben, 2026-11-01"
+
+
+def test_a_token_killed_from_outside_is_asked_about_where_people_decide(bed: AutopilotBed) -> None:
+    bed.note(FIRST, 29 * DAY, refused_for=600)
+    approval = Approval(People(groups=("S0APPROVE",)))
+    bed.bot(Automatic("ask"), Environment(DEV.name, production=True, approval=approval)).turn()
+    (action,) = bed.open()
+    assert (action.ref, action.state, action.policy.by) == (FIRST, State.PENDING, "approvers")
+
+
 def test_a_standing_approval_is_enough_in_production_without_approvers(bed: AutopilotBed) -> None:
     bed.note(FIRST, 2 * DAY)
     bare = Environment(DEV.name, production=True)

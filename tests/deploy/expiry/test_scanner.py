@@ -76,6 +76,17 @@ def test_what_is_wrong_with_a_token_is_noted_by_its_sign_whatever_the_words() ->
     assert facts_of(dataclasses.replace(summary(), findings=(aging,)), RULES).why == ""
 
 
+def test_a_refused_or_missing_token_is_noted_before_any_other_doubt() -> None:
+    refused = Attention(BROKEN, Sign.TOKEN_REFUSED, "Azure refuses its token.")
+    missing = Attention(BROKEN, Sign.TOKEN_MISSING, "Its token is missing.")
+    foreign = Attention(BROKEN, Sign.TOKEN_OF_ANOTHER, "Another gateway's token is in use.")
+    found = dataclasses.replace(summary(), findings=(foreign, refused))
+    noted = facts_of(found, RULES, refused_since=NOW - 60)
+    assert (noted.why, noted.refused_since) == ("Azure refuses its token.", NOW - 60)
+    gone = dataclasses.replace(summary(), findings=(foreign, refused, missing))
+    assert facts_of(gone, RULES).why == "Its token is missing."
+
+
 def test_one_bot_of_several_scans_and_another_goes_on_where_it_ended(bed: Bed) -> None:
     bed.scans = [Scan("west", [summary()], whole=True)]
     one, two = bed.bot("one"), bed.bot("two")

@@ -14,6 +14,7 @@ from deploy.expiry.thresholds import DEFAULT
 from deploy.expiry.tracked import AZURE_EXPIRED, AZURE_NEAR, ExpiryFacts, MessageKey, Tracked
 from deploy.expiry.tracker import Tracker
 from deploy.gateway import GatewayRef
+from handlers.views import expiry as view
 from tests.support.redis_servers import LosingProxy, started
 
 DAY = 86_400.0
@@ -315,6 +316,29 @@ def test_why_it_is_not_rotated_on_its_own_is_shown_until_it_is_or_has_a_new_toke
     assert found(tracker).unrotated == ""
     tracker.unrotated(GatewayRef("west", "dev", "gone"), "A rule forbids it.")
     assert tracker.find(GatewayRef("west", "dev", "gone")) is None
+
+
+def test_a_refusal_is_listed_first_whatever_the_expiry_until_it_is_over(
+    server: Valkey, tracker: Tracker
+) -> None:
+    other = GatewayRef("west", "dev", "edge-2")
+    good = facts(server, 29 * DAY)
+    tracker.note(facts(server, 5 * DAY, other))
+    refused = dataclasses.replace(good, why="Azure refuses its token.", refused_since=1.5)
+    tracker.note(refused)
+    tracker.unrotated(REF, "A rule forbids it.")
+    assert found(tracker).facts == refused
+    _, (_, lines) = view.listing(tracker.listing(), redis_now(server))
+    first, second = lines["text"]["text"].splitlines()
+    assert "edge-1` expires" in first
+    assert "*Azure refuses its token.* Renew it: `/gateway rotate west/dev/edge-1`." in first
+    assert "Not rotated automatically: A rule forbids it." in first
+    assert second.startswith("• `west/dev/edge-2` expires")
+    told, blocks = view.digest(tracker.listing(), redis_now(server))
+    assert "1 refused by Azure" in told
+    assert "edge-1" in str(blocks)
+    tracker.note(good)
+    assert found(tracker).facts == good
 
 
 def test_the_lease_of_a_job_is_held_by_one_bot_at_a_time(server: Valkey, tracker: Tracker) -> None:

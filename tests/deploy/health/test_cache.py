@@ -165,6 +165,62 @@ def test_with_the_recommended_rights_each_secret_is_read_once_where_its_gateway_
         cache.stop(Deadline.after(5))
 
 
+def missing(cache: ClusterCache, name: str = "edge-1") -> bool:
+    found = cache.read().find(GatewayRef("west", "dev", name))
+    assert found is not None
+    assert found.token is not None
+    return found.token.missing
+
+
+def test_a_secret_that_comes_after_its_deployment_is_known_within_seconds(
+    running: RunningCluster, cache: ClusterCache
+) -> None:
+    install(running, gateway("edge-1"))
+    assert missing(cache)
+    install(running, secret("edge-1"))
+    until(lambda: not missing(cache), "the Secret", 15)
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_an_immutable_secret_that_somebody_deletes_is_missing_and_the_others_are_not(
+    running: RunningCluster, count: int
+) -> None:
+    names = [f"edge-{n}" for n in range(count + 1)]
+    grant(running, "dev")
+    for name in names:
+        install(running, secret(name), gateway(name))
+    cache = ClusterCache(counted(running, "bot")[0].cluster, again=0.3)
+    try:
+        assert not any(missing(cache, name) for name in names)
+        running.request("DELETE", "/api/v1/namespaces/dev/secrets/edge-1-token")
+        until(lambda: missing(cache), "that it is missing")
+        assert [name for name in names if missing(cache, name)] == ["edge-1"]
+    finally:
+        cache.stop(Deadline.after(5))
+
+
+def test_a_secret_that_cannot_be_read_for_a_while_keeps_what_cannot_change(
+    running: RunningCluster,
+) -> None:
+    grant(running, "dev")
+    install(running, secret("edge-1"), gateway("edge-1"))
+    cache, connection = counted(running, "bot")
+    cache = ClusterCache(cache.cluster, again=0.2)
+    try:
+        assert not missing(cache)
+        running.request(
+            "DELETE", "/apis/rbac.authorization.k8s.io/v1/namespaces/dev/roles/gateway-bot"
+        )
+        asked = len(connection.asked)
+        until(lambda: len(connection.asked) >= asked + 4, "it to be read again")
+        found = cache.read().find(REF)
+        assert found is not None
+        assert found.token is not None
+        assert found.token.facts is not None
+    finally:
+        cache.stop(Deadline.after(5))
+
+
 def test_a_secret_that_may_not_be_read_leaves_its_token_unknown_with_the_reason(
     running: RunningCluster,
 ) -> None:

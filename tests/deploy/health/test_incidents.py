@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deploy.access import Environment, environment_of
 from deploy.actions.connection import connect
 from deploy.gateway import GatewayRef
 from deploy.health.cache import CachedGateway
@@ -25,6 +28,7 @@ from deploy.health.incidents import (
     TOGETHER,
     Health,
     Incident,
+    Member,
     MemberChange,
     WatchedIncident,
     health_of,
@@ -247,7 +251,38 @@ def test_gateways_that_are_down_on_two_nodes_are_on_neither(channel: Channel) ->
     both = dataclasses.replace(health("edge-1", "down"), nodes=frozenset({"n1", "n2"}))
     rest = [health(name, "down", node="n2") for name in ("edge-2", "edge-3")]
     channel.look(both, *rest, seconds=LASTS * 3)
-    assert channel.posted == ["3 gateways on west got worse together"]
+    assert channel.posted == ["3 gateways on west are down"]
+
+
+def test_a_gateway_that_goes_down_after_it_was_denied_is_said_to_be_down_first(
+    channel: Channel,
+) -> None:
+    channel.look(health("edge-1", DENIED), seconds=LASTS * 2)
+    channel.look(health("edge-1", DENIED, "down"), seconds=LASTS * 2)
+    assert channel.last == "west/dev/edge-1 is down and denied"
+
+
+def test_in_one_incident_what_is_down_comes_first_and_of_that_production() -> None:
+    names = {
+        "west/dev/a": DENIED,
+        "west/dev/b": "down",
+        "west/prod/c": BELOW_MINIMUM,
+        "west/prod/d": "down",
+    }
+    members = {ref: Member({trouble: "it is"}, NOW) for ref, trouble in names.items()}
+    incident = Incident("i", "west", members, NOW, together=True)
+    production = Environment("production", namespaces=("prod",), production=True)
+    where = partial(environment_of, environments=(production, Environment("development")))
+    text, blocks = view.message(incident, where)
+    assert text.startswith("4 gateways on west got worse together, 2 of them are down")
+    title, lines = (block["text"]["text"] for block in blocks[:2])
+    assert title.startswith("🔴")
+    assert re.findall(r"`(west\S+)`", lines) == [
+        "west/prod/d",
+        "west/dev/b",
+        "west/prod/c",
+        "west/dev/a",
+    ]
 
 
 def test_gateways_that_get_worse_one_after_another_do_not_flood(channel: Channel) -> None:

@@ -12,8 +12,11 @@ import pytest
 from deploy.actions.action import State
 from deploy.deadline import Deadline
 from deploy.errors import InvalidInput, NotFound
+from deploy.expiry.scanner import scans_of
 from deploy.gateway import GatewayRef
 from deploy.health.cache import ClusterCache
+from deploy.health.fleet import rows_of
+from deploy.health.levels import Levels
 from deploy.health.status import GatewayDetail, GatewaySummary, gateway_detail, resolve, summaries
 from deploy.kube.cluster import Cluster
 from deploy.kube.connection import Connection
@@ -224,7 +227,11 @@ def test_a_gateway_in_depth_shows_pods_services_events_and_token(
     assert {c.type for c in detail.conditions} == {"Available", "Progressing"}
     bed.cluster.delete("Secret", "dev", "edge-1-token-abc234")
     gone = gateway_detail(cache, REF).summary
-    assert gone.attention == ("Its token is not known: there is no Secret edge-1-token-abc234.",)
+    told = (
+        "Its token is missing: there is no Secret edge-1-token-abc234. A pod that starts now cannot run.",
+    )
+    assert gone.attention == told
+    assert the_gateway(cache, "edge-1").attention == told
     assert gone.token_expires_at is None
 
 
@@ -255,6 +262,17 @@ def test_a_refused_token_is_denied_with_the_gateways_own_words(
     assert "StatusCode: Unauthorized" in heartbeat.evidence
     assert heartbeat.since is not None
     assert time.time() - 60 < heartbeat.since <= time.time()
+    assert heartbeat.refusal is not None
+    assert heartbeat.refusal.proven
+    # What a look in depth sees, the table, the warnings and the incidents know.
+    levels = Levels({"west": cache})
+    gateway_detail(cache, REF, judged=levels.judged)
+    (scan,) = scans_of({"west": cache}, levels.last)
+    assert scan.refused.keys() == {REF}
+    (summary,) = scan.gateways
+    assert summary.attention == ("Azure refuses its token.",)
+    (row,) = rows_of(gateways(cache), {REF: levels.last(cache.read().gateways[0])}, (), ())
+    assert row.summary.renewable
 
 
 def test_a_broken_name_service_is_cut_off(bed: GatewayBed, cache: ClusterCache) -> None:

@@ -49,11 +49,30 @@ def test_a_refusal_that_stands_second_on_a_line_is_a_refusal(line: str) -> None:
         # Torn in the middle of the first one's message.
         f'{{"level":"Info","eventType":"NoNewEvents","message":"no{REFUSED}ne"}}',
         f"[Info] 2026-03-02T21:01:19.467 [NoNewEvents], message: none{TEXT_REFUSED}",
+        f"[Info] 2026-03-02T21:01:19.467 [NoNewEvents], message: none{REFUSED}",
+        f"{POLLED}{TEXT_REFUSED}",
         f"[Info]2026-03-2T01:01:19.467 [NoNewEvents], message: “none” {TEXT_REFUSED}",
     ],
 )
 def test_the_second_of_two_records_counts_in_every_form(line: str) -> None:
     assert events(line) == [("info", "NoNewEvents"), ("warn", "ConfigurationApiV2NotAvailable")]
+    assert read_log([f"{STAMP} {line}"]).denied
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        # The rest of a record whose begin is on an earlier line, and another record.
+        f'rest of a message","source":"X"}}{REFUSED}',
+        # Text torn in the middle of its time.
+        "[Warning] 2026-03-02T21[Info] 2026-03-02T21:01:19.467 [GatewayLogs], url: x:01:19.467 "
+        "[ConfigurationApiV2NotAvailable], exception: StatusCode: Forbidden",
+        "[Warn]2026-03-02T21:01[Info]2026-03-02T21:01:19.467 [GatewayLogs], url: x:19.467 "
+        "[ConfigurationApiV2NotAvailable], exception: StatusCode: Forbidden",
+    ],
+)
+def test_a_refusal_counts_behind_what_is_left_of_another_record(line: str) -> None:
+    assert ("warn", "ConfigurationApiV2NotAvailable") in events(line)
     assert read_log([f"{STAMP} {line}"]).denied
 
 

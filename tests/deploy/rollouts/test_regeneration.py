@@ -13,6 +13,7 @@ from deploy.deadline import Deadline
 from deploy.errors import Conflict, GatewayBotError, Unavailable
 from deploy.gateway import GatewayRef
 from deploy.health.cache import CachedGateway, ClusterCache, Snapshot
+from deploy.health.levels import Levels
 from deploy.health.status import gateway_detail
 from deploy.plans.plan import Plan
 from deploy.plans.requests import KeyRequest
@@ -174,6 +175,19 @@ def test_a_refused_token_that_looks_right_is_said_to_be_of_elsewhere_or_of_an_ol
     evidence = until(denied, "a refusal", 15)
     assert "Its token names edge-1 and has not expired" in evidence
     assert "another API Management instance, or its key was regenerated" in evidence
+    # A rotation mends it, and what was known against the previous token is not said of the new one.
+    levels = Levels({"west": bench.cache})
+    assert gateway_detail(bench.cache, REF, judged=levels.judged).summary.renewable
+    assert bed.rotate().state is State.SUCCEEDED
+    used = bed.in_use().name
+
+    def forgotten() -> bool:
+        (gateway,) = bench.cache.read().gateways
+        facts = gateway.token.facts if gateway.token else None
+        known = facts is not None and facts.name == used
+        return known and levels.last(gateway).heartbeat.refusal is None
+
+    until(forgotten, "that the new token is not refused", 15)
 
 
 def gateway_of(name: str, *env: dict[str, Any], settings: str = "") -> CachedGateway:

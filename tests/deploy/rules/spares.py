@@ -225,6 +225,7 @@ SPARES: tuple[tuple[str, str, Edit], ...] = (
     ("token-without-certificate", "it holds no token", both(ENTRA, UNCHECKED_CALLS)),
     ("token-by-reference", "no other Secret holds one", nothing),
     ("object-of-another", "every object is its own", nothing),
+    ("rotated-elsewhere", "no CronJob knows the gateway", nothing),
     ("plain-credential", "a Secret has the token", nothing),
     ("plain-credential", "the setting names a way to sign in", ENTRA),
     ("plain-credential", "the proxy's URL has none", env("HTTPS_PROXY", "http://proxy:3128/a:b")),

@@ -303,6 +303,7 @@ TRIPS: tuple[tuple[str, str, Edit], ...] = (
         more_env({"name": UNCHECKED, **FROM_SECRET}),
     ),
     ("token-by-reference", "one is found", facts(token_references=("edge-1-token-abc234",))),
+    ("rotated-elsewhere", "one is found", facts(rotated_by=("CronJob default/rotate",))),
     ("object-of-another", "one is found", facts(others_objects=("Service edge-1 of edge-2",))),
     ("plain-credential", "the token is a variable", env("config.service.auth", TOKEN)),
     (

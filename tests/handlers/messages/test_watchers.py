@@ -24,7 +24,7 @@ from handlers.messages.incident_messages import NAME, IncidentMessages
 from handlers.messages.store import MessageStore
 from handlers.messages.turn import Turns
 from handlers.messages.watchers import Watchers
-from tests.deploy.health.test_cache import gateway, install
+from tests.deploy.health.test_cache import gateway, install, secret
 from tests.support.redis_servers import started
 from tests.support.running_cluster import RunningCluster
 from tests.support.slack_workspace import BOT, OPS, Person
@@ -129,7 +129,7 @@ def running(tmp_path: Path) -> Iterator[RunningCluster]:
 def bed(client: WebClient, running: RunningCluster, tmp_path: Path) -> Iterator[Bed]:
     cluster = connect_cluster("west", kubeconfig=running.kubeconfig())
     cache = ClusterCache(cluster)
-    install(running, gateway("edge-1", replicas=1))
+    install(running, secret("edge-1"), gateway("edge-1", replicas=1))
 
     def ready() -> bool:
         (found,) = cache.read().gateways

@@ -22,6 +22,7 @@ from deploy.images import Support
 from deploy.observed.pods import PodProgress
 from handlers.views import fleet
 from handlers.views import status as view
+from handlers.views.expiry import ROTATE
 from handlers.views.reply import Reply
 from tests.support.shown import check_blocks
 
@@ -237,6 +238,8 @@ DETAIL = GatewayDetail(
     replicas=(ReplicaCount(NOW - 1800, 2, 2), ReplicaCount(NOW - 600, 0, 2)),
 )
 SUPPORTED = Support("supported", "newest")
+REFUSED = Attention(BROKEN, Sign.TOKEN_REFUSED, "Azure refuses its token.")
+GONE = Attention(BROKEN, Sign.TOKEN_MISSING, "Its token is missing: there is no Secret t.")
 LINK = "https://portal.azure.com/#@/resource/x"
 
 
@@ -247,6 +250,19 @@ def test_one_gateway_shows_each_pods_level_and_its_evidence() -> None:
         assert word in said
     assert LINK in said
     assert ":warning: Progressing False (ProgressDeadlineExceeded: timed out)" in said
+
+
+def test_a_refused_token_offers_to_rotate_it_in_the_table_and_in_depth() -> None:
+    refused = summary("west/dev/edge-1", REFUSED)
+    reply = fleet.overview(rows(refused, summary("west/dev/edge-2", GONE)), {}, NOW)
+    first, second = table_of(reply)[1:]
+    assert ("REFUSED" in first, "MISSING" in second) == (True, True)
+    said = shown(reply)
+    assert "Azure refuses its token. Renew it: `/gateway rotate west/dev/edge-1`." in said
+    assert "rotate west/dev/edge-2" not in said
+    deep = dataclasses.replace(DETAIL, summary=refused)
+    assert ROTATE in shown(view.detail(deep, SUPPORTED, LINK, NOW))
+    assert ROTATE not in shown(view.detail(DETAIL, SUPPORTED, LINK, NOW))
 
 
 def test_what_is_old_says_so_before_anything_else_is_believed() -> None:

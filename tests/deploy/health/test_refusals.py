@@ -1,0 +1,274 @@
+"""A token that Azure refuses is one fact: every view, warning and sibling knows it."""
+
+import dataclasses
+import datetime
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from bot.sandbox.valkey import Valkey
+from deploy.actions.connection import connect
+from deploy.annotations import SPEC_ANNOTATION
+from deploy.gateway import GatewayRef
+from deploy.health.cache import CachedGateway
+from deploy.health.evidence import Asked, _refusal
+from deploy.health.heartbeat import Heartbeat, Level, PodHeartbeat, Refusal
+from deploy.health.incidents import (
+    DENIED,
+    LASTS,
+    MISSING,
+    REFUSED,
+    SUSPECTED,
+    WatchedIncident,
+    health_of,
+    step,
+)
+from deploy.health.levels import Levels, Seen
+from deploy.health.refused_keys import SharedRefusedKeys
+from deploy.observed.token_facts import TokenFacts
+from deploy.tokens.token import KeyType, SecretFacts
+from handlers.views import incidents as view
+from handlers.views.expiry import ROTATE
+from tests.support.redis_servers import started
+from tests.support.shown import check_blocks
+
+NOW = time.time()
+HIDDEN = Heartbeat("unknown", "its log would not show a link warning")
+
+
+def gateway(
+    name: str,
+    *,
+    resource: str = "edge",
+    key: KeyType | None = "primary",
+    days: float = 29,
+    made_at: float = NOW - 3600,
+    instance: str = "contoso",
+    missing: bool = False,
+) -> CachedGateway:
+    """One that runs, with a token of that gateway resource and key."""
+    spec = json.dumps({"gateway": resource, "apim": {"instance": instance}})
+    reference = {"secretKeyRef": {"name": f"{name}-token", "key": "value"}}
+    container = {"name": name, "env": [{"name": "config.service.auth", "valueFrom": reference}]}
+    deployment = {
+        "metadata": {
+            "name": name,
+            "namespace": "dev",
+            "annotations": {SPEC_ANNOTATION: spec} if instance else {},
+        },
+        "spec": {"replicas": 1, "template": {"spec": {"containers": [container]}}},
+        "status": {"availableReplicas": 1, "readyReplicas": 1},
+    }
+    expires_at = datetime.datetime.fromtimestamp(NOW + days * 86_400, datetime.UTC)
+    facts = SecretFacts(
+        f"{name}-token", resource, expires_at, "annotation", True, key, f"uid-{name}-{made_at}"
+    )
+    token = TokenFacts(facts, made_at=made_at)
+    if missing:
+        token = TokenFacts(None, error=f"there is no Secret {name}-token", missing=True)
+    return CachedGateway(GatewayRef("west", "dev", name), deployment, (), token)
+
+
+def refused(of: CachedGateway, since: float = NOW - 60) -> Heartbeat:
+    assert of.token is not None
+    uid = of.token.facts.uid if of.token.facts else ""
+    refusal = Refusal(True, "Azure refuses its token", since, uid)
+    return Heartbeat("denied", "Azure refuses the gateway: Unauthorized", since, refusal=refusal)
+
+
+def known(levels: Levels, of: CachedGateway, heartbeat: Heartbeat) -> Refusal | None:
+    return levels.judged(of, heartbeat).refusal
+
+
+def test_a_sibling_of_the_same_key_is_suspected_until_it_has_a_new_token() -> None:
+    first, second = gateway("edge-1"), gateway("edge-2")
+    levels = Levels({})
+    assert known(levels, second, HIDDEN) is None
+    levels.judged(first, refused(first))
+    found = known(levels, second, HIDDEN)
+    assert found is not None
+    assert not found.proven
+    assert "token of west/dev/edge-1, which was made with the same key" in found.why
+    assert levels.last(second).heartbeat.refusal == found
+    # The first one is renewed with the other key; the sibling's key is dead all the same.
+    renewed = gateway("edge-1", key="secondary", made_at=NOW)
+    levels.judged(renewed, Heartbeat("no trouble seen", "fine"))
+    assert known(levels, second, HIDDEN) == found
+    assert known(levels, gateway("edge-2", key="secondary", made_at=NOW), HIDDEN) is None
+    assert known(levels, gateway("edge-2", made_at=NOW), HIDDEN) is None
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        gateway("edge-2", key="secondary"),
+        gateway("edge-2", resource="store"),
+        gateway("edge-2", instance="fabrikam"),
+        gateway("edge-2", days=-1),
+    ],
+)
+def test_a_token_of_another_key_gateway_or_instance_is_not_suspected(other: CachedGateway) -> None:
+    first, levels = gateway("edge-1"), Levels({})
+    levels.judged(first, refused(first))
+    assert known(levels, other, HIDDEN) is None
+
+
+@pytest.mark.parametrize("level", ["connected", "no trouble seen", "cut off"])
+def test_a_sibling_of_whose_link_something_is_seen_is_not_suspected(level: Level) -> None:
+    first, levels = gateway("edge-1"), Levels({})
+    levels.judged(first, refused(first))
+    assert known(levels, gateway("edge-2"), Heartbeat(level, "it is seen")) is None
+
+
+def test_a_key_that_is_not_known_is_said_so() -> None:
+    first, levels = gateway("edge-1", key=None), Levels({})
+    levels.judged(first, refused(first))
+    found = known(levels, gateway("edge-2"), HIDDEN)
+    assert found is not None
+    assert "with which key this one was made is not known" in found.why
+
+
+def test_a_refusal_because_of_its_expiry_makes_nobody_suspect() -> None:
+    first, levels = gateway("edge-1", days=-1), Levels({})
+    levels.judged(first, refused(first))
+    assert known(levels, gateway("edge-2"), HIDDEN) is None
+
+
+def test_who_is_accepted_with_that_key_clears_the_others() -> None:
+    first, second, third = gateway("edge-1"), gateway("edge-2"), gateway("edge-3")
+    levels = Levels({})
+    levels.judged(first, refused(first))
+    levels.judged(third, Heartbeat("connected", "a poll", NOW - 300))
+    assert known(levels, second, HIDDEN) is not None
+    levels.judged(third, Heartbeat("connected", "a poll", NOW))
+    assert known(levels, second, HIDDEN) is None
+    levels.judged(first, refused(first))
+    levels.judged(first, Heartbeat("no trouble seen", "fine"))
+    assert known(levels, second, HIDDEN) is None
+
+
+def test_what_was_seen_of_the_previous_token_is_not_said_of_the_new_one() -> None:
+    first, levels = gateway("edge-1"), Levels({})
+    levels.judged(first, refused(first))
+    assert levels.last(first).heartbeat.refusal is not None
+    renewed = gateway("edge-1", key="secondary", made_at=NOW)
+    assert levels.last(renewed).heartbeat.refusal is None
+
+
+def test_since_when_a_token_is_refused_does_not_move_with_the_part_of_the_log_that_is_read() -> (
+    None
+):
+    first, levels = gateway("edge-1"), Levels({})
+    for since in (NOW - 60, NOW - 30, NOW - 10):
+        found = known(levels, first, refused(first, since))
+        assert found is not None
+        assert found.since == NOW - 60
+
+
+def test_a_pod_that_still_holds_the_previous_token_says_nothing_of_the_new_one() -> None:
+    def pod(name: str, secret: str) -> dict[str, Any]:
+        reference = {"secretKeyRef": {"name": secret, "key": "value"}}
+        variable = {"name": "config.service.auth", "valueFrom": reference}
+        return {
+            "metadata": {"name": name},
+            "spec": {"containers": [{"name": "g", "env": [variable]}]},
+        }
+
+    it = gateway("edge-1")
+    pods = [pod("a", "edge-1-token-old1"), pod("b", "edge-1-token")]
+    asked = Asked(it.ref, it.deployment, pods, it.token)
+
+    def judged(*denied: str) -> Refusal | None:
+        beats = tuple(
+            PodHeartbeat(n, "denied" if n in denied else "unknown", "it is") for n in ("a", "b")
+        )
+        return _refusal(asked, Heartbeat("denied", "it is", NOW, beats), pods, NOW)
+
+    assert judged("a") is None
+    assert judged("a", "b") is not None
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    yield from started("valkey", tmp_path_factory.mktemp("redis"))
+
+
+def test_a_bot_that_starts_later_knows_which_keys_are_refused(server: Valkey) -> None:
+    first, second = gateway("edge-1"), gateway("edge-2")
+    levels = Levels({}, refused=SharedRefusedKeys(connect(server.url)))
+    levels.judged(first, refused(first))
+    later = Levels({}, refused=SharedRefusedKeys(connect(server.url)))
+    assert known(later, second, HIDDEN) is not None
+    later.judged(first, Heartbeat("no trouble seen", "fine"))
+    third = Levels({}, refused=SharedRefusedKeys(connect(server.url)))
+    assert known(third, second, HIDDEN) is None
+
+
+def test_what_a_newer_bot_wrote_of_a_key_is_left_to_it(server: Valkey) -> None:
+    redis = connect(server.url)
+    levels = Levels({}, refused=SharedRefusedKeys(redis))
+    first = gateway("edge-1", resource="newer")
+    levels.judged(first, refused(first))
+    hash_key, name = "gateway-bot:{refused-keys}", "contoso/newer/primary"
+    text = json.loads(redis.hget(hash_key, name))
+    redis.hset(hash_key, name, json.dumps({**text, "version": 2}))
+    later = SharedRefusedKeys(redis)
+    assert name not in later.known()
+    Levels({}, refused=later).judged(first, refused(first))
+    assert json.loads(redis.hget(hash_key, name))["version"] == 2
+
+
+def alert(of: CachedGateway, heartbeat: Heartbeat) -> tuple[str, str]:
+    """What its incident says: its text, and its blocks."""
+    seen, watch = Seen(heartbeat, NOW), WatchedIncident()
+    for moment in (NOW, NOW + LASTS + 1):
+        watch = step(watch, "west", [health_of(of, seen)], "", moment)
+    (incident,) = watch.incidents
+    text, blocks = view.message(incident)
+    check_blocks(blocks)
+    return text, json.dumps(blocks, ensure_ascii=False)
+
+
+def test_the_alert_of_a_refused_token_offers_to_rotate_it() -> None:
+    it = gateway("edge-1")
+    heartbeat = refused(it)
+    assert set(health_of(it, Seen(heartbeat, NOW)).troubles) == {REFUSED}
+    text, said = alert(it, heartbeat)
+    assert text == "west/dev/edge-1 is denied"
+    assert "/gateway rotate west/dev/edge-1" in said
+    assert ROTATE in said
+
+
+def test_the_alert_of_an_identity_that_is_refused_offers_no_rotation() -> None:
+    it = dataclasses.replace(gateway("edge-1"), token=None)
+    heartbeat = Heartbeat("denied", "Azure refuses the gateway: Forbidden")
+    assert set(health_of(it, Seen(heartbeat, NOW)).troubles) == {DENIED}
+    text, said = alert(it, heartbeat)
+    assert text == "west/dev/edge-1 is denied"
+    assert ROTATE not in said
+    assert "show_status" in said
+
+
+def test_a_suspected_token_is_alerted_of_as_such() -> None:
+    first, second, levels = gateway("edge-1"), gateway("edge-2"), Levels({})
+    levels.judged(first, refused(first))
+    heartbeat = levels.judged(second, HIDDEN)
+    assert set(health_of(second, Seen(heartbeat, NOW)).troubles) == {SUSPECTED}
+    text, said = alert(second, heartbeat)
+    assert text == "west/dev/edge-2 is perhaps denied"
+    assert ROTATE in said
+
+
+def test_a_deleted_secret_is_alerted_of_with_what_restores_it() -> None:
+    it = gateway("edge-1", missing=True)
+    assert set(health_of(it, Seen(Heartbeat("no trouble seen", ""), NOW)).troubles) == {MISSING}
+    text, said = alert(it, Heartbeat("no trouble seen", ""))
+    assert text == "west/dev/edge-1 is without its token"
+    assert "there is no Secret edge-1-token" in said
+    assert "/gateway deploy west/dev/edge-1" in said
+    assert ROTATE not in said
+    it.deployment["spec"]["replicas"] = 0
+    assert health_of(it, Seen(HIDDEN, NOW)).troubles == {}

@@ -1,0 +1,110 @@
+"""A CronJob of somebody else that rotates a gateway's token is found before this bot does, and named."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bot.sandbox.rights import rights
+from deploy.kube.cluster import Cluster, connect
+from deploy.observed.other_rotation import rotated_by
+from deploy.plans.plan import Plan
+from deploy.plans.planning import Planner
+from deploy.rules.finding import Finding
+from deploy.tokens.rotation import Rotation
+from tests.deploy.plans.test_planning import deploy
+from tests.support.gateway_bed import INSTANCE, INSTANCES, SPEC, TIMEOUTS
+from tests.support.running_cluster import RunningCluster
+
+RULE = "rotated-elsewhere"
+CASE: dict[str, Any] = yaml.safe_load(
+    (Path(__file__).parents[2] / "data/others/cronjob-rotates-and-regenerates.yaml").read_text()
+)
+ARM = (
+    "az rest --method post --url https://management.azure.com/subscriptions/x/resourceGroups/rg"
+    "/providers/Microsoft.ApiManagement/service/contoso/gateways/demo/regenerateKey?api-version=1"
+)
+WRITES = "kubectl create secret generic demo-token --from-literal=value=$(cat /t)"
+
+
+def job(*, namespace: str = "default", suspend: bool = False, said: str = "") -> dict[str, Any]:
+    """The case, or one of the same name that says everything in its arguments."""
+    made = copy.deepcopy(CASE)
+    made["metadata"]["namespace"] = namespace
+    made["spec"]["suspend"] = suspend
+    if said:
+        (container,) = made["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+        del container["env"]
+        container["args"] = [said]
+    return made
+
+
+@pytest.mark.parametrize(
+    ("one", "gateway", "service", "found"),
+    [
+        (job(), "demo", "contoso", True),
+        (job(), "Demo", "Contoso", True),
+        (job(said=ARM), "demo", "contoso", True),
+        (job(said=WRITES, namespace="dev"), "demo", "contoso", True),
+        (job(said=WRITES), "demo", "contoso", False),
+        (job(), "demo-2", "contoso", False),
+        (job(), "dem", "contoso", False),
+        (job(), "demo", "fabrikam", False),
+        (job(suspend=True), "demo", "contoso", False),
+    ],
+)
+def test_a_job_is_found_by_what_it_must_know(
+    one: dict[str, Any], gateway: str, service: str, found: bool
+) -> None:
+    names = rotated_by(
+        [one], namespace="dev", gateway=gateway, service=service, secret="demo-token"
+    )
+    namespace = one["metadata"]["namespace"]
+    assert names == ((f"CronJob {namespace}/rotate-cronjob",) if found else ())
+
+
+def test_a_job_without_anything_in_it_is_none() -> None:
+    bare = {"metadata": {"name": "x", "namespace": "dev"}}
+    asked = {"namespace": "dev", "gateway": "demo", "service": "contoso", "secret": ""}
+    assert rotated_by([bare, {**bare, "spec": {"jobTemplate": {}}}], **asked) == ()
+
+
+def findings(plan: Plan) -> list[Finding]:
+    return [finding for finding in plan.findings if finding.rule == RULE]
+
+
+def test_a_plan_that_makes_a_token_names_the_job_and_can_still_be_decided_on(
+    cluster: Cluster,
+) -> None:
+    planner = Planner({"west": cluster}.__getitem__, list, instances=INSTANCES)
+    deploy(cluster, planner)
+    assert findings(planner.plan(SPEC, "XYZ789", rotation=Rotation())) == []
+    cluster.create(job(namespace="dev", said=f"rotate.sh {INSTANCE.service} edge-1"))
+    plan = planner.plan(SPEC, "XYZ789", rotation=Rotation())
+    (finding,) = findings(plan)
+    assert finding.severity == "warning"
+    assert "CronJob dev/rotate-cronjob" in finding.fix
+    assert plan.digest
+    assert findings(planner.plan(SPEC, "XYZ789")) == [], "the token in use is kept"
+
+
+def test_jobs_that_may_not_be_listed_are_said_to_be_unknown(running: RunningCluster) -> None:
+    items = rights(["dev"])
+    for item in items:
+        rules = item.get("rules", [])
+        item.update({"rules": [r for r in rules if r["apiGroups"] != ["batch"]]} if rules else {})
+        for subject in item.get("subjects", ()):
+            subject["name"] = "bot"
+    running.wait(running.cluster.apply(items))
+    cluster = connect("west", kubeconfig=running.kubeconfig("bot"), timeouts=TIMEOUTS)
+    try:
+        planner = Planner({"west": cluster}.__getitem__, list, instances=INSTANCES)
+        plan = planner.plan(SPEC, "XYZ789")
+        (finding,) = findings(plan)
+        assert finding.severity == "info"
+        assert "may not list cronjobs" in finding.what
+        assert plan.digest
+    finally:
+        cluster.close()
