@@ -150,7 +150,14 @@ def facts_of(summary: GatewaySummary, rules: Rules, credential: float | None = N
     doubts = [finding.text for finding in summary.findings if finding.sign in _DOUBTS]
     why = doubts[0] if doubts else ""
     if source == "unknown" and not why:
-        why = "Its Secret holds no token whose expiry can be read."
+        held = summary.token_where or (
+            f"Secret {summary.token_secret}" if summary.token_secret else ""
+        )
+        why = (
+            f"What {held} holds is no token whose expiry can be read."
+            if held
+            else "Nothing shows where its token is."
+        )
     return ExpiryFacts(
         ref=summary.ref,
         gateway=summary.gateway,

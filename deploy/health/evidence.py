@@ -19,6 +19,7 @@ from deploy.health.heartbeat import (
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.observed import inventory
+from deploy.observed.given import read_given
 from deploy.observed.pods import PodProgress, pod_progress, token_secret_of
 from deploy.observed.token_facts import TokenFacts
 from deploy.rendering.pod_template import HTTP, STATUS_PATH
@@ -213,11 +214,9 @@ def _answer(cluster: Cluster, pod: Manifest) -> str:
 
 
 def _unlogged(cluster: Cluster, deployment: Manifest) -> str:
-    settings: dict[str, str] = {}
-    for name in inventory.settings_maps(deployment):
-        found = cluster.get("ConfigMap", deployment["metadata"]["namespace"], name)
-        settings |= (found or {}).get("data") or {}
-    return inventory.unlogged(deployment, settings)
+    pod_spec = deployment["spec"]["template"].get("spec") or {}
+    namespace = deployment["metadata"]["namespace"]
+    return inventory.unlogged(read_given(cluster, namespace, pod_spec))
 
 
 def _in_time(future: "Future[str]") -> _Told:

@@ -44,7 +44,7 @@ class TokenFacts:
     no such Secret.
 
     `changed_at` is when the content may last have changed (epoch seconds), None where it cannot;
-    `read_at` when this was read.
+    `read_at` when this was read. `where` names what a token stands in that is in no Secret.
     """
 
     facts: SecretFacts | None
@@ -52,6 +52,7 @@ class TokenFacts:
     error: str = ""
     read_at: float = 0.0
     missing: bool = False
+    where: str = ""
 
     @property
     def settled(self) -> bool:
@@ -60,7 +61,8 @@ class TokenFacts:
 
 
 def secret_key(deployment: Manifest) -> SecretKey | None:
-    """Where the gateway's token is; None for one that signs in to Entra ID."""
+    """Where the gateway's token is, as far as the Deployment alone shows it; None where it shows no
+    Secret."""
     used = token_secret_of(deployment["spec"]["template"].get("spec") or {})
     return (deployment["metadata"]["namespace"], *used) if used else None
 
@@ -70,6 +72,14 @@ def token_facts(secret: Manifest | None, key: SecretKey, now: float) -> TokenFac
     if secret is None:
         return TokenFacts(None, error=f"there is no Secret {key[1]}", read_at=now, missing=True)
     return TokenFacts(secret_facts(secret, key[2]), _changed_at(secret), read_at=now)
+
+
+def facts_of_text(text: str, where: str) -> TokenFacts:
+    """The facts of a token that stands in plain text; the text is let go of."""
+    token = Token.parse(text)
+    if token is None:
+        return TokenFacts(SecretFacts(""), where=where)
+    return TokenFacts(SecretFacts("", token.gateway, token.expires_at, "token"), where=where)
 
 
 def read_one(cluster: Cluster, key: SecretKey) -> TokenFacts:

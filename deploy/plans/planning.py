@@ -25,6 +25,8 @@ from deploy.plans.others import other_owner
 from deploy.plans.plan import Plan, ReplacedSecret
 from deploy.plans.redirection import Redirection, redirections
 from deploy.plans.sign_in_needs import needs
+from deploy.plans.standing import unfinished_rollout
+from deploy.plans.variables import settings_elsewhere
 from deploy.rendering.manifests import render
 from deploy.rules.finding import Finding
 from deploy.specs.gateway_spec import GatewaySpec
@@ -108,12 +110,11 @@ class Planner:
             back_to=_back_to(cluster, spec, observed["Deployment", spec.ref.name]),
             replaces=replaces,
         )
+        config_maps = [
+            found for (kind, _), found in observed.items() if kind == "ConfigMap" and found
+        ]
         held = held_tokens(
-            cluster,
-            plan,
-            observed["Deployment", spec.ref.name],
-            [found for (kind, _), found in observed.items() if kind == "ConfigMap" and found],
-            self._instances,
+            cluster, plan, observed["Deployment", spec.ref.name], config_maps, self._instances
         )
         findings = (
             # As the objects will be, with what others have put there.
@@ -127,7 +128,11 @@ class Planner:
                 others_objects=_others_objects(cluster, plan, observed),
                 redirects=redirections(plan) if held else frozenset(),
             ),
-            *needs(spec, observed["Deployment", spec.ref.name]),
+            *settings_elsewhere(spec, [each.merged for each in becoming]),
+            *needs(spec, observed["Deployment", spec.ref.name], config_maps),
+        )
+        findings += unfinished_rollout(
+            plan, observed["Deployment", spec.ref.name], [each.merged for each in becoming]
         )
         plan = bound(dataclasses.replace(plan, findings=findings, held=held))
         undecidable = plan.denied or (plan.conflicts and not take_over)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from slack_sdk import WebClient
 
@@ -14,8 +13,9 @@ from deploy.errors import Conflict, GatewayBotError, NotFound
 from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
+from deploy.observed.given import given_among
 from deploy.observed.installed import deployment_of
-from deploy.observed.inventory import apim_gateway_of, settings_maps
+from deploy.observed.inventory import apim_gateway_of
 from deploy.observed.pods import token_secret_of
 from deploy.observed.token_facts import secret_facts
 from deploy.plans.adoption import derive, instance_named_by
@@ -74,12 +74,7 @@ def _instance(
     known: Mapping[str, ApimInstance], deployment: Manifest, maps: list[Manifest], ref: GatewayRef
 ) -> ApimInstance:
     """The API Management instance whose configuration endpoint the pods are given."""
-    read = set(settings_maps(deployment))
-    data: dict[str, Any] = {}
-    for item in maps:
-        if item["metadata"]["name"] in read:
-            data |= item.get("data") or {}
-    named = instance_named_by(deployment, data)
+    named = instance_named_by(given_among(deployment, maps))
     for instance in known.values():
         if named and named.lower() in (instance.service.lower(), instance.configuration_endpoint):
             return instance
