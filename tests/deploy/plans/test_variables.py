@@ -1,7 +1,6 @@
 """Settings that stand in variables of a Deployment: adopted, and then changed by the spec."""
 
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +32,16 @@ FREE = "net.server.http.forwarded.proto.enabled"
 
 
 @pytest.fixture
-def planner(cluster: Cluster) -> Iterator[Planner]:
-    yield Planner({"west": cluster}.__getitem__, list, instances={"contoso": LISTED})
+def planner(cluster: Cluster) -> Planner:
+    return Planner({"west": cluster}.__getitem__, list, instances={"contoso": LISTED})
 
 
 def install(cluster: Cluster, name: str, *env: dict[str, Any]) -> dict[str, Any]:
     """A case, in namespace dev; `env` are further variables of its gateway's container."""
     found: dict[str, Any] = {}
-    text = (CASES / f"{name}.yaml").read_text().replace("@TOKEN:", "a&203012010000&").replace("@", "")
+    text = (
+        (CASES / f"{name}.yaml").read_text().replace("@TOKEN:", "a&203012010000&").replace("@", "")
+    )
     for item in yaml.safe_load_all(text):
         item["metadata"]["namespace"] = "dev"
         if item["kind"] == "Deployment":
@@ -195,5 +196,3 @@ def test_a_gateway_of_the_bots_own_is_said_to_get_what_its_spec_says(
     plan = planner.plan(spec, "ABC234")
     assert elsewhere(plan) == ""
     assert plan.unsettled == ()
-
-
