@@ -6,7 +6,7 @@ kept but names, a few settings, and of tokens whose they are and when they expir
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from deploy.errors import GatewayBotError
 from deploy.health.trimming import kept_value
@@ -49,48 +49,78 @@ class SignIn:
         return self.kind == "token"
 
 
+@dataclass(frozen=True)
+class _Alone:
+    """What a Deployment alone shows, and which objects must be read to know more."""
+
+    deployment: Manifest
+    wanted: tuple[Origin, ...]
+    shows: SignIn
+
+
 class Sources:
     """Of one cluster. `read` is for one thread; what it read is replaced whole."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._read: Mapping[_Key, _Read] = {}
+        self._alone: dict[tuple[str, str], _Alone] = {}
 
     def sign_in(self, deployment: Manifest) -> SignIn:
         """How it signs in, as far as that has been read."""
-        container = inventory.container_of(deployment)
+        alone = self._looked_at(deployment)
+        if not alone.wanted:
+            return alone.shows
         namespace = deployment["metadata"]["namespace"]
-        given = effective_settings(container, {})
-        wanted = [(o, self._read.get(_key(namespace, o))) for o in deciding(deployment, given)]
-        if wanted:
-            known = [(o, r.content) for o, r in wanted if r is not None and not r.error]
-            given = given_by(container, {(o.kind, o.name): content for o, content in known})
-        kind = sign_in(deployment, given)
-        if kind != "token":
-            return SignIn(kind, given)
+        wanted = [(origin, self._read.get(_key(namespace, origin))) for origin in alone.wanted]
+        known = [(o, r.content) for o, r in wanted if r is not None and not r.error]
+        contents: dict[tuple[str, str], Content | None] = {
+            (origin.kind, origin.name): content for origin, content in known
+        }
+        given = given_by(inventory.container_of(deployment), contents)
+        shown = _shown(deployment, given)
+        if not shown.has_token:
+            return shown
         if any(read is None for _, read in wanted):
-            return SignIn(kind, given, told=TokenFacts(None, error="not read yet"))
+            return replace(shown, secret=None, told=TokenFacts(None, error="not read yet"))
         errors = [read.error for _, read in wanted if read is not None and read.error]
-        origin = token_origin(given)
-        if origin is not None and origin.kind == "Secret":
-            return SignIn(kind, given, (namespace, origin.name, origin.key or AUTH_KEY))
-        if errors:
-            return SignIn(kind, given, told=TokenFacts(None, error=errors[0]))
-        return SignIn(kind, given, told=_beside_secrets(given, origin))
+        if shown.secret is None and errors:
+            return replace(shown, told=TokenFacts(None, error=errors[0]))
+        return shown
 
     def unread(self, deployments: Iterable[Manifest]) -> bool:
         """Whether something that one of these gateways needs has never been asked for."""
-        return bool(_wanted(deployments) - self._read.keys())
+        return bool(self._wanted(deployments) - self._read.keys())
 
     def read(self, deployments: Iterable[Manifest]) -> bool:
         """Read what these gateways need and what was read too long ago; whether anything is new."""
         now, known = time.time(), self._read
-        wanted = _wanted(deployments)
+        gateways = tuple(deployments)
+        wanted = self._wanted(gateways)
         due = sorted(k for k in wanted if k not in known or now - known[k].at >= AGAIN_SECONDS)
         found = self._cluster.at_once([_reading(self._cluster, key, now) for key in due])
         kept = {key: read for key, read in known.items() if key in wanted}
         self._read = kept | dict(zip(due, found, strict=True))
+        present = {_name(deployment) for deployment in gateways}
+        self._alone = {name: each for name, each in self._alone.items() if name in present}
         return _contents(self._read) != _contents(known)
+
+    def _wanted(self, deployments: Iterable[Manifest]) -> set[_Key]:
+        return {
+            _key(deployment["metadata"]["namespace"], origin)
+            for deployment in deployments
+            for origin in self._looked_at(deployment).wanted
+        }
+
+    def _looked_at(self, deployment: Manifest) -> _Alone:
+        """What it shows alone, which many ask: looked at once for each of its states."""
+        known = self._alone.get(_name(deployment))
+        if known is None or known.deployment is not deployment:
+            given = effective_settings(inventory.container_of(deployment), {})
+            wanted = deciding(deployment, given)
+            known = _Alone(deployment, wanted, _shown(deployment, given))
+            self._alone[_name(deployment)] = known
+        return known
 
 
 def deciding(deployment: Manifest, given: EffectiveSettings) -> tuple[Origin, ...]:
@@ -116,14 +146,20 @@ def _beside_secrets(given: EffectiveSettings, origin: Origin | None) -> TokenFac
     return facts_of_text(text, where)
 
 
-def _wanted(deployments: Iterable[Manifest]) -> set[_Key]:
-    return {
-        _key(deployment["metadata"]["namespace"], origin)
-        for deployment in deployments
-        for origin in deciding(
-            deployment, effective_settings(inventory.container_of(deployment), {})
-        )
-    }
+def _shown(deployment: Manifest, given: EffectiveSettings) -> SignIn:
+    """How a gateway signs in that is given this."""
+    kind = sign_in(deployment, given)
+    if kind != "token":
+        return SignIn(kind, given)
+    origin = token_origin(given)
+    if origin is not None and origin.kind == "Secret":
+        namespace = deployment["metadata"]["namespace"]
+        return SignIn(kind, given, (namespace, origin.name, origin.key or AUTH_KEY))
+    return SignIn(kind, given, told=_beside_secrets(given, origin))
+
+
+def _name(deployment: Manifest) -> tuple[str, str]:
+    return deployment["metadata"]["namespace"], deployment["metadata"]["name"]
 
 
 def _key(namespace: str, origin: Origin) -> _Key:

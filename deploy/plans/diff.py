@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from deploy.kube.objects import Manifest
+from deploy.masking import mask_secrets
 from deploy.plans.plan import FieldChange, ObjectChange
 
 _IGNORED_METADATA = frozenset(
@@ -38,12 +39,23 @@ _KEYS = (
 
 
 def field_changes(kind: str, live: Manifest, wanted: Manifest) -> tuple[FieldChange, ...]:
-    """Every field that differs; what the API server or other tools keep for themselves left out."""
+    """Every field that differs; what the API server or other tools keep for themselves left out.
+
+    A plan is stored and shown, so what stood in plain text is in it without its secrets.
+    """
     template = "spec.template." if kind == "Deployment" else "\0"
     return tuple(
-        FieldChange(path, old, new, restarts_pods=path.startswith(template))
+        FieldChange(path, _masked(old), _masked(new), restarts_pods=path.startswith(template))
         for path, old, new in _walk("", _own(live), _own(wanted))
     )
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, str):
+        return mask_secrets(value)
+    if isinstance(value, dict):
+        return {key: _masked(each) for key, each in value.items()}
+    return [_masked(each) for each in value] if isinstance(value, list) else value
 
 
 def is_made(change: ObjectChange, live: Manifest | None) -> bool:

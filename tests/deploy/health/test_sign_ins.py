@@ -94,7 +94,14 @@ def test_a_token_in_the_deployment_itself_has_an_expiry_and_a_place(
     assert (found.gateway, found.token_secret) == ("inline", "")
     assert facts_of(found, RULES).expires_at == EXPIRES
     assert "in plain text in the Deployment itself" in view._token(found, 0.0)
-    kept = pickle.dumps([cache.read(), cache._sources._read, cache._kinds["Deployment"].items])
+    kept = pickle.dumps(
+        [
+            cache.read(),
+            cache._sources._read,
+            cache._sources._alone,
+            cache._kinds["Deployment"].items,
+        ]
+    )
     assert SIGNATURE.encode() not in kept
 
 
@@ -105,7 +112,7 @@ def test_a_token_under_another_key_of_a_whole_secret_has_an_expiry(
     found = seen(cache, "apim-gateway")
     assert (found.token_secret, found.token_expires_at) == ("apim-access-token", EXPIRES)
     assert facts_of(found, RULES).source == "token"
-    kept = pickle.dumps([cache.read(), cache._sources._read, cache._tokens])
+    kept = pickle.dumps([cache.read(), cache._sources._read, cache._sources._alone, cache._tokens])
     assert SIGNATURE.encode() not in kept
     assert base64.b64encode(SIGNATURE.encode()) not in kept
 
@@ -122,7 +129,9 @@ def test_a_gateway_that_signs_in_to_entra_has_no_token_that_could_be_missing(
     assert (found.token_source, found.token_secret) == ("none", "")
     assert facts_of(found, RULES).why == ""
     assert "token" not in " ".join(found.attention)
-    assert b"not-a-secret" not in pickle.dumps([cache.read(), cache._sources._read])
+    assert b"not-a-secret" not in pickle.dumps(
+        [cache.read(), cache._sources._read, cache._sources._alone]
+    )
 
 
 @pytest.mark.parametrize(
