@@ -26,10 +26,10 @@ class Merged:
 
 
 def wanted_objects(
-    spec: GatewaySpec, secret: str | None, live: Manifest | None
+    spec: GatewaySpec, secret: str | None, live: Manifest | None, *, take_over: bool = False
 ) -> tuple[Manifest, ...]:
-    """The objects, as they go onto what runs."""
-    objects = with_variables(render(spec, secret), spec, live)
+    """The objects, as they go onto what runs; with `take_over` also onto what others own of it."""
+    objects = with_variables(render(spec, secret), spec, live, take_over=take_over)
     return with_carried_spec(without_account(objects, live), spec, live)
 
 

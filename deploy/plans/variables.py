@@ -1,14 +1,16 @@
 """Variables of a live Deployment that win over what a spec says. Pure.
 
 A gateway's settings stand in this bot's ConfigMap, and a variable of `env` wins over every ConfigMap.
-One that somebody else put there is therefore given the spec's value where it stands: left alone, it
-would decide, and no later change of the spec would reach a pod. Taking it away instead is not ours to
-do in an apply, for it belongs to whoever wrote it.
+One that somebody else put there is given the spec's value where it stands once the person who asks
+takes over what others own; from then on it follows the spec. Until then it decides, and the plan says
+so: a rotation must not fail because somebody raised a log level by hand.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from deploy.kube.cluster import FIELD_MANAGER
 from deploy.kube.objects import Manifest
 from deploy.observed.effective import EffectiveSettings, Origin, Setting
 from deploy.observed.given import given_among
@@ -29,19 +31,26 @@ _AS_LEFT_OUT = {
     "neighborhood.heartbeat.port": ("4291",),
 }
 """Settings that a spec leaves out at these values, which are the container's own defaults."""
+_TO_CONTAINERS = ("f:spec", "f:template", "f:spec", "f:containers")
 _GOVERNED = {name.lower() for name in (*FREE, *OWNED)}
 _NOT_SHOWN = ("config.service.auth", "http_proxy", "https_proxy")
 """Beginnings of names whose values may be secret."""
 
 
 def with_variables(
-    objects: tuple[Manifest, ...], spec: GatewaySpec, live: Manifest | None
+    objects: tuple[Manifest, ...],
+    spec: GatewaySpec,
+    live: Manifest | None,
+    *,
+    take_over: bool = False,
 ) -> tuple[Manifest, ...]:
-    """The objects, each variable of the live container that would win given the spec's value."""
+    """The objects, each variable of the live container that would win given the spec's value: those
+    that this bot has written before, and with `take_over` everybody's."""
     if live is None:
         return objects
+    ours = None if take_over else _written(live, container_name(spec))
     return tuple(
-        _with(item, spec, live) if item["kind"] == "Deployment" else item for item in objects
+        _with(item, spec, live, ours) if item["kind"] == "Deployment" else item for item in objects
     )
 
 
@@ -60,19 +69,22 @@ def settings_elsewhere(spec: GatewaySpec, objects: Sequence[Manifest]) -> tuple[
             SETTINGS_ELSEWHERE,
             "warning",
             f"The pods get settings that are not the spec's: {'; '.join(found[:_SHOWN])}{more}.",
-            "A variable of the Deployment wins over every ConfigMap, so this plan does not change "
-            "them, and a later one would not either.",
-            "Take these variables out of the Deployment, or let the spec say what they say.",
+            "A variable of the Deployment wins over every ConfigMap, so what the spec says of them "
+            "does not reach the pods.",
+            "Take them out of the Deployment, or let the spec say the same; `--take-over` gives those "
+            "that are plain values the spec's.",
         ),
     )
 
 
-def _with(deployment: Manifest, spec: GatewaySpec, live: Manifest) -> Manifest:
+def _with(
+    deployment: Manifest, spec: GatewaySpec, live: Manifest, ours: frozenset[str] | None
+) -> Manifest:
     template = deployment["spec"]["template"]
     containers = [
         {**each, "env": env}
         if each["name"] == container_name(spec)
-        and (env := [*(each.get("env") or ()), *_winning(each, spec, live)])
+        and (env := [*(each.get("env") or ()), *_winning(each, spec, live, ours)])
         else each
         for each in template["spec"]["containers"]
     ]
@@ -84,14 +96,15 @@ def _with(deployment: Manifest, spec: GatewaySpec, live: Manifest) -> Manifest:
 
 
 def _winning(
-    wanted: Mapping[str, Any], spec: GatewaySpec, live: Manifest
+    wanted: Mapping[str, Any], spec: GatewaySpec, live: Manifest, ours: frozenset[str] | None
 ) -> Iterator[dict[str, Any]]:
+    """`ours` are the only ones to look at, None where all are."""
     own = {variable["name"] for variable in wanted.get("env") or ()}
     settings = {name.lower(): (name, text) for name, text in container_settings(spec).items()}
     for variable in _variables(live, container_name(spec)):
         name = str(variable["name"])
         known = settings.get(name.lower())
-        if known is None or name in own:
+        if known is None or name in own or (ours is not None and name not in ours):
             continue
         setting, text = known
         value_from = variable.get("valueFrom") or {}
@@ -130,6 +143,19 @@ def _said(name: str, setting: Setting) -> str:
         return f"what {where} holds"
     hidden = name.lower().startswith(_NOT_SHOWN) or setting.value is None
     return "set in the Deployment" if hidden else f"{setting.value}"[:80]
+
+
+def _written(live: Manifest, container: str) -> frozenset[str]:
+    """The variables of that container that this bot's own applies have set."""
+    found: set[str] = set()
+    for entry in live["metadata"].get("managedFields") or ():
+        if entry.get("manager") != FIELD_MANAGER:
+            continue
+        fields: Any = entry.get("fieldsV1") or {}
+        for step in (*_TO_CONTAINERS, f'k:{{"name":"{container}"}}', "f:env"):
+            fields = fields.get(step) or {}
+        found |= {json.loads(key[2:])["name"] for key in fields if key.startswith("k:")}
+    return frozenset(found)
 
 
 def _variables(live: Manifest, container: str) -> Sequence[Mapping[str, Any]]:

@@ -118,7 +118,7 @@ def test_a_kept_token_is_not_sent_or_given_to_what_nobody_listed(
     assert [f.rule for f in plan.findings if f.severity == "deny"] == [rule]
 
 
-def test_a_variable_that_others_set_on_the_live_deployment_is_put_back_and_judged_too(
+def test_a_variable_that_others_set_on_the_live_deployment_is_judged_too(
     deployed: Planner, running: RunningCluster
 ) -> None:
     path = "/apis/apps/v1/namespaces/dev/deployments/edge-1?fieldManager=kubectl"
@@ -130,11 +130,15 @@ def test_a_variable_that_others_set_on_the_live_deployment_is_put_back_and_judge
     patched = "application/strategic-merge-patch+json"
     running.request("PATCH", path, body, content_type=patched)
     plan = deployed.plan(spec_with({"logs": {"level": "warn"}}), "XYZ789")
-    (conflict,) = plan.conflicts
-    assert conflict.manager == "kubectl"
-    assert "config.service.endpoint" in conflict.path
-    assert redirections(plan) == {"endpoint"}
-    assert plan.held, "the pods that run sent their token elsewhere"
+    assert "unknown-endpoint" in {f.rule for f in plan.findings}
+    assert not plan.denied, "the token stays where it goes already"
+    assert plan.conflicts == ()
+    (elsewhere,) = plan.unsettled
+    assert "config.service.endpoint is x.example" in elsewhere.what
+    back = deployed.plan(spec_with({"logs": {"level": "warn"}}), "XYZ789", take_over=True)
+    assert {conflict.manager for conflict in back.conflicts} == {"kubectl"}
+    assert redirections(back) == {"endpoint"}
+    assert back.held, "the pods that run sent their token elsewhere"
     undo = {"name": "edge-1", "env": [{"name": "config.service.endpoint", "$patch": "delete"}]}
     body = {"spec": {"template": {"spec": {"containers": [undo]}}}}
     running.request("PATCH", path, body, content_type=patched)

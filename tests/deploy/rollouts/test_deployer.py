@@ -12,10 +12,9 @@ import pytest
 
 from deploy.actions.action import Outcome, State, Step
 from deploy.errors import InvalidInput
-from deploy.observed.given import read_given
+from deploy.plans.plan import SETTINGS_ELSEWHERE, UNFINISHED
 from deploy.plans.planning import Planner
 from deploy.plans.requests import DeployRequest, RestartRequest, ScaleRequest
-from deploy.plans.standing import fetched_from
 from deploy.rendering.manifests import token_secret
 from deploy.retry import RunLost
 from deploy.rollouts.applying import Applier
@@ -212,14 +211,19 @@ def test_a_rollout_whose_pods_get_an_older_endpoint_names_that_one(bench: Bench)
     body = {"spec": {"template": {"spec": {"containers": [container]}}}}
     patched = "application/strategic-merge-patch+json"
     bench.bed.running.request("PATCH", path, body, content_type=patched)
-    plan = bench.planner.plan(hasty(), "XYZ789", take_over=True)
-    assert not plan.empty, "what the pods get is not what the spec says"
-    spec = bench.deployment()["spec"]["template"]["spec"]
-    told = fetched_from(read_given(bench.bed.cluster, "dev", spec), HOST)
-    assert told == (
+    outcome = bench.deploy(hasty(log_level="warn"), "XYZ789")
+    assert outcome.state is State.FAILED
+    told = (
         f"The pods fetch their configuration from {v1}, as a variable of the Deployment says, not "
         f"from {HOST}, as the spec says. Microsoft ended that service on 2023-10-01."
     )
+    assert told in outcome.meaning
+    plan = bench.planner.plan(hasty(log_level="warn"), "XYZ790")
+    assert plan.empty
+    assert {finding.rule for finding in plan.unsettled} == {SETTINGS_ELSEWHERE, UNFINISHED}
+    assert "No change" not in no_change(plan).text
+    back = bench.planner.plan(hasty(log_level="warn"), "XYZ790", take_over=True)
+    assert not back.empty, "taken over, the pods get what the spec says"
 
 
 def test_a_crash_loop_shows_the_last_lines_of_the_crashed_run(bench: Bench) -> None:
