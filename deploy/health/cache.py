@@ -73,6 +73,13 @@ class CachedGateway:
         """The Secret and key that its token is in."""
         return self.sign_in.secret if self.sign_in else None
 
+    @property
+    def signs_in(self) -> bool:
+        """Whether it signs in to Entra ID, so that it has no token."""
+        if self.sign_in is None:
+            return inventory.signs_in(self.deployment)
+        return not self.sign_in.has_token
+
 
 @dataclass(frozen=True)
 class Snapshot:

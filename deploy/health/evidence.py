@@ -35,13 +35,15 @@ _TOO_LATE = "it did not answer in time"
 
 @dataclass(frozen=True)
 class Asked:
-    """A gateway to look at: what is known of it beforehand, and what Azure said of its tokens."""
+    """A gateway to look at: what is known of it beforehand, and what Azure said of its tokens;
+    `signs_in` says that it has none."""
 
     ref: GatewayRef
     deployment: Manifest
     pods: Sequence[Manifest]
     token: TokenFacts | None
     azure_events: Sequence[AzureEvent] = ()
+    signs_in: bool = False
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ def _judge(running: _Running, now: float, log_lines: int) -> Heartbeat:
 
 def _why_refused(asked: Asked, now: float) -> str:
     """What a refusal can mean, as far as the token itself tells; empty where it does not."""
-    if inventory.signs_in(asked.deployment):
+    if asked.signs_in or inventory.signs_in(asked.deployment):
         return "Its identity may lack the role that lets it fetch its configuration"
     facts = asked.token.facts if asked.token else None
     named = inventory.apim_gateway_of(asked.deployment)

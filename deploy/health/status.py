@@ -22,8 +22,9 @@ from deploy.observed import inventory
 from deploy.observed.effective import EffectiveSettings
 from deploy.observed.given import read_given
 from deploy.observed.history import Revision, revisions
-from deploy.observed.pods import PodProgress, pod_progress, token_secret_of
-from deploy.observed.token_facts import TokenFacts, read_one
+from deploy.observed.pods import PodProgress, named_token_secret, pod_progress
+from deploy.observed.references import secrets_of
+from deploy.observed.token_facts import SecretKey, TokenFacts, read_one
 from deploy.plans.adoption import instance_named_by
 from deploy.times import epoch
 
@@ -136,7 +137,7 @@ def gateway_detail(
     reading = {kind: _listing(cluster, kind, ref) for kind in ("Service", "Event", "ReplicaSet")}
     given = cluster.begin(lambda: _given(cluster, found.deployment))
     token = _token(cluster, found, end)
-    asked = evidence.Asked(ref, found.deployment, found.pods, token, azure_events)
+    asked = evidence.Asked(ref, found.deployment, found.pods, token, azure_events, found.signs_in)
     heartbeat = evidence.heartbeats(
         cluster, [asked], bound=max(1.0, end - time.monotonic()), log_lines=_DEEP_LOG_LINES
     )[ref]
@@ -153,7 +154,7 @@ def gateway_detail(
     return GatewayDetail(
         summary=_summary(found, snapshot, token, time.time()),
         heartbeat=heartbeat,
-        pods=tuple(_pod_status(pod, beats) for pod in found.pods),
+        pods=tuple(_pod_status(pod, beats, found.token_key) for pod in found.pods),
         ended=tuple(pod_progress(pod) for pod in found.ended),
         services=services_of(live["Service"], labels),
         conditions=_conditions(found.deployment),
@@ -226,11 +227,7 @@ def _summary(
         token_secret=used[1] if used else "",
         token_expires_at=expires_at,
         token_where=token.where if token else "",
-        token_source="none"
-        if signing is not None and not signing.has_token
-        else facts.source
-        if facts
-        else "unknown",
+        token_source="none" if gateway.signs_in else facts.source if facts else "unknown",
         as_of=snapshot.as_of,
         stale=snapshot.stale,
     )
@@ -253,10 +250,14 @@ def _token(cluster: Cluster, gateway: CachedGateway, end: float) -> TokenFacts |
     return known if known and known.settled and not found.missing else found
 
 
-def _pod_status(pod: Manifest, beats: Mapping[str, PodHeartbeat]) -> PodStatus:
-    used = token_secret_of(pod["spec"])
+def _pod_status(
+    pod: Manifest, beats: Mapping[str, PodHeartbeat], current: SecretKey | None
+) -> PodStatus:
+    """`current` is where the gateway's token is; a Secret that a pod takes whole may hold another."""
+    named = named_token_secret(pod["spec"])
+    whole = current[1] if current and current[1] in secrets_of(pod["spec"]) else ""
     progress = pod_progress(pod)
-    return PodStatus(progress, used[0] if used else "", beats.get(progress.name))
+    return PodStatus(progress, named[0] if named else whole, beats.get(progress.name))
 
 
 def _conditions(deployment: Manifest) -> tuple[ConditionSummary, ...]:

@@ -18,7 +18,11 @@ from deploy.annotations import MANAGER
 from deploy.errors import GatewayBotError, Refused
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
-from deploy.observed.pods import token_secret_of
+from deploy.observed.effective import effective_settings
+from deploy.observed.inventory import container_of
+from deploy.observed.pods import named_token_secret, token_secret_of
+from deploy.observed.sign_in import AUTH_KEY
+from deploy.specs.settings import AUTH
 from deploy.times import epoch
 from deploy.tokens.token import (
     EXPIRES_AT,
@@ -65,6 +69,19 @@ def secret_key(deployment: Manifest) -> SecretKey | None:
     Secret."""
     used = token_secret_of(deployment["spec"]["template"].get("spec") or {})
     return (deployment["metadata"]["namespace"], *used) if used else None
+
+
+def secret_keys(deployment: Manifest) -> tuple[SecretKey, ...]:
+    """Every place that may hold the gateway's token: the one that a variable names, else each Secret
+    that its container takes whole."""
+    namespace = deployment["metadata"]["namespace"]
+    named = named_token_secret(deployment["spec"]["template"].get("spec") or {})
+    if named is not None:
+        return ((namespace, *named),)
+    if secret_key(deployment) is None:
+        return ()
+    unread = effective_settings(container_of(deployment), {}).unread
+    return tuple((namespace, o.name, AUTH_KEY) for o in unread if o.kind == "Secret")
 
 
 def token_facts(secret: Manifest | None, key: SecretKey, now: float) -> TokenFacts:
@@ -138,7 +155,10 @@ def _changed_at(secret: Manifest) -> float | None:
 def secret_facts(secret: Manifest, key: str = LAYOUT_KEY) -> SecretFacts:
     """Read the annotation first and the token's text second; what is unreadable stays unknown."""
     metadata = secret["metadata"]
-    token = Token.parse(_decoded((secret.get("data") or {}).get(key, "")))
+    data = secret.get("data") or {}
+    # A Secret that is taken in whole gives its pods either name.
+    whole = data.get(AUTH, "") if key == AUTH_KEY else ""
+    token = Token.parse(_decoded(data.get(key) or whole))
     annotations = metadata.get("annotations") or {}
     noted = _time(annotations.get(EXPIRES_AT, ""))
     return SecretFacts(

@@ -13,7 +13,7 @@ from deploy.observed.given import given_among
 from deploy.observed.history import owned_by
 from deploy.observed.inventory import apim_gateway_of, environment, spec_field
 from deploy.observed.sign_in import sign_in
-from deploy.observed.token_facts import SecretKey, secret_facts, secret_key
+from deploy.observed.token_facts import SecretKey, secret_facts, secret_keys
 from deploy.plans.plan import HeldToken, Plan
 from deploy.plans.redirection import redirections
 from deploy.specs.settings import AUTH
@@ -39,7 +39,7 @@ def held_tokens(
     sets = cluster.list("ReplicaSet", plan.spec.ref.namespace)
     holders = [live, *(each for each in sets if owned_by(each, live) and _wants_pods(each))]
     settings = tuple(config_maps)
-    keys = {key for holder in holders if (key := secret_key(holder)) is not None}
+    keys = {key for holder in holders for key in secret_keys(holder)}
     secrets = _gateways_in(cluster, keys)
     return tuple(
         sorted(
@@ -79,10 +79,9 @@ def _gateways(
     said = [each.get("data") or {} for each in config_maps] + [environment(holder)]
     auth = [str(v) for each in said for name, v in each.items() if name.lower().startswith(AUTH)]
     found = {token.gateway for value in auth if (token := Token.parse(value)) is not None}
-    key = secret_key(holder)
-    if key is not None and key in secrets:
-        found.add(secrets[key])
-    if key is not None and sign_in(holder, given_among(holder, config_maps)) == "token":
+    keys = secret_keys(holder)
+    found |= {secrets[key] for key in keys if key in secrets}
+    if keys and sign_in(holder, given_among(holder, config_maps)) == "token":
         # The Secret may be gone, or be another by now: what pods were started with stays in them.
         named = apim_gateway_of(holder)
         found |= {named} if named else found or {wanted}
