@@ -180,9 +180,12 @@ def test_what_a_plan_cannot_bring_to_the_pods_it_says(cluster: Cluster, planner:
 def test_a_variable_from_another_configmap_is_led_to_the_gateways_own(
     cluster: Cluster, planner: Planner
 ) -> None:
+    levels = {"metadata": {"name": "levels", "namespace": "dev"}, "data": {"level": "debug"}}
+    cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", **levels})
     ref = {"name": "levels", "key": "level", "optional": True}
     variable = {"name": "telemetry.logs.std.level", "valueFrom": {"configMapKeyRef": ref}}
     spec = adopt(cluster, planner, install(cluster, "all-settings-in-env", variable))
+    assert spec.log_level == "debug"
     changed = dataclasses.replace(spec, log_level="error")
     with_token(cluster, planner, spec)
     apply_plan(cluster, planner.plan(changed, "ABC235"), action_id="ABC235", requester="U1")
