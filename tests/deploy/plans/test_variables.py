@@ -199,3 +199,11 @@ def test_a_gateway_of_the_bots_own_is_said_to_get_what_its_spec_says(
     plan = planner.plan(spec, "ABC234")
     assert elsewhere(plan) == ""
     assert plan.unsettled == ()
+
+
+def test_a_proxys_password_gets_into_no_spec(cluster: Cluster) -> None:
+    proxy = {"name": "HTTPS_PROXY", "value": "http://proxy:passw0rd@proxy.example:3128"}
+    adoption = derived(cluster, install(cluster, "all-settings-in-env", proxy))
+    assert adoption.spec.proxy.https is None
+    assert "passw0rd" not in str(adoption)
+    assert "HTTPS_PROXY" in " ".join(adoption.notes)
