@@ -18,6 +18,8 @@ _ENCODED_TOKEN = re.compile(r"R2F0ZXdheUtleS[A-Za-z0-9+/=_-]*")
 _BEARER = re.compile(r"(\bBearer\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
 # One that was cut lacks its last parts.
 _JSON_WEB_TOKEN = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,2}")
+_PASSWORD = re.compile(r"(://[^/@\s:]*:)[^/@\s]+(?=@)")
+"""Of a URL, as a proxy's."""
 
 
 def masked(text: str, limit: int) -> str:
@@ -31,8 +33,10 @@ def masked(text: str, limit: int) -> str:
 
 
 def mask_secrets(text: str) -> str:
-    """`text` with the signatures of gateway tokens, bearer tokens and JSON web tokens hidden."""
+    """`text` with the signatures of gateway tokens, bearer tokens, JSON web tokens and URLs' passwords
+    hidden."""
     text = _TOKEN.sub(rf"\g<1>{HIDDEN}", text)
     text = _ENCODED_TOKEN.sub(HIDDEN, text)
+    text = _PASSWORD.sub(rf"\g<1>{HIDDEN}", text)
     text = _BEARER.sub(rf"\g<1>{HIDDEN}", text)
     return _JSON_WEB_TOKEN.sub(HIDDEN, text)

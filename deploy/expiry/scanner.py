@@ -175,7 +175,14 @@ def facts_of(
     doubts = [f.text for sign in _DOUBTS for f in summary.findings if f.sign is sign]
     why = doubts[0] if doubts else ""
     if source == "unknown" and not why:
-        why = "Its Secret holds no token whose expiry can be read."
+        held = summary.token_where or (
+            f"Secret {summary.token_secret}" if summary.token_secret else ""
+        )
+        why = (
+            f"What {held} holds is no token whose expiry can be read."
+            if held
+            else "Nothing shows where its token is."
+        )
     return ExpiryFacts(
         ref=summary.ref,
         gateway=summary.gateway,

@@ -15,7 +15,9 @@ from deploy.gateway import GatewayResource
 from deploy.health.cache import CachedGateway
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
-from deploy.observed.inventory import environment, settings_maps, signs_in, spec_field
+from deploy.observed.given import given_among
+from deploy.observed.inventory import environment, settings_maps, spec_field
+from deploy.observed.sign_in import sign_in
 from deploy.plans.adoption import service_named_by
 from deploy.specs.settings import AUTH, ENDPOINT
 from deploy.tokens.token import Token
@@ -23,7 +25,6 @@ from deploy.tokens.token import Token
 _NAME = "gateway.name"
 _LONGEST = 80
 """Of a gateway's name (azure-mgmt-apimanagement 5.0.0)."""
-_SIGN_INS = ("azureadapp", "workloadidentity")
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,9 @@ def read_settings(cluster: Cluster, namespace: str, name: str) -> PodSettings | 
 
 def settings_of(deployment: Manifest, config_maps: Iterable[Manifest]) -> PodSettings:
     """What a whole Deployment and its ConfigMaps tell. Pure."""
+    maps = tuple(config_maps)
     told: list[Mapping[str, Any]] = [environment(deployment)]
-    told += [each.get("data") or {} for each in config_maps]
+    told += [each.get("data") or {} for each in maps]
     pairs = [(str(k).lower(), str(v)) for each in told for k, v in each.items() if v]
     auth = [value for name, value in pairs if name.startswith(AUTH)]
     tokens = [token for value in auth if (token := Token.parse(value)) is not None]
@@ -90,7 +92,7 @@ def settings_of(deployment: Manifest, config_maps: Iterable[Manifest]) -> PodSet
     return PodSettings(
         frozenset(name for name in names if len(name) <= _LONGEST),
         frozenset(value for name, value in pairs if name == ENDPOINT),
-        signs_in(deployment) or any(value.lower() in _SIGN_INS for value in auth),
+        sign_in(deployment, given_among(deployment, maps)) != "token",
     )
 
 

@@ -11,7 +11,6 @@ from deploy.errors import GatewayBotError
 from deploy.gateway import GatewayRef, GatewayResource
 from deploy.governance.naming import PodSettings, names_itself, read_settings, resources_named
 from deploy.health.cache import CachedGateway, ClusterCache, Snapshot
-from deploy.observed.inventory import signs_in
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +83,7 @@ class Sightings:
         placed: set[tuple[GatewayResource, GatewayRef]] = set()
         unidentified: set[GatewayRef] = set()
         for gateway in snapshot.gateways:
-            settings = PodSettings(signs_in=signs_in(gateway.deployment))
+            settings = PodSettings(signs_in=gateway.signs_in)
             if not names_itself(gateway, self._instances):
                 settings = self._settings(cache, gateway, answers=not snapshot.stale) or settings
             resources = resources_named(gateway, settings, self._instances)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from deploy.deadline import Deadline
 from deploy.errors import GatewayBotError, Unavailable
 from deploy.gateway import GatewayRef
+from deploy.health.sources import SignIn, Sources
 from deploy.health.trimming import DEPLOYMENT, POD, is_trimmed_away, owner_of
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
@@ -28,7 +29,6 @@ from deploy.observed.token_facts import (
     SecretKey,
     TokenFacts,
     read_all,
-    secret_key,
 )
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,8 @@ class CachedGateway:
     """One gateway as last told: its Deployment and pods cut down, and what is known of its token.
 
     `pods` are those that run or may yet, `ended` those that never will again (evicted, for one).
-    `token` is None for a gateway that has none; `replicas` is the course of its pods since the bot
+    `token` is None for a gateway that has none, `sign_in` how it signs in and where its token is, None
+    where nobody has looked; `replicas` is the course of its pods since the bot
     started, at most the last few hundred changes.
     """
 
@@ -71,6 +72,19 @@ class CachedGateway:
     token: TokenFacts | None
     replicas: tuple[ReplicaCount, ...] = ()
     ended: tuple[Manifest, ...] = ()
+    sign_in: SignIn | None = None
+
+    @property
+    def token_key(self) -> SecretKey | None:
+        """The Secret and key that its token is in."""
+        return self.sign_in.secret if self.sign_in else None
+
+    @property
+    def signs_in(self) -> bool:
+        """Whether it signs in to Entra ID, so that it has no token."""
+        if self.sign_in is None:
+            return inventory.signs_in(self.deployment)
+        return not self.sign_in.has_token
 
 
 @dataclass(frozen=True)
@@ -121,6 +135,7 @@ class ClusterCache:
         self._stopping = threading.Event()
         self._kinds = {kind: _Kind(self._watch(kind)) for kind in _SHAPES}
         self._tokens: dict[SecretKey, TokenFacts] = {}
+        self._sources = Sources(cluster)
         self._settings: dict[tuple[str, str], bool] = {}
         self._replicas: dict[tuple[str, str], deque[ReplicaCount]] = {}
         self._wanted = threading.Event()
@@ -285,13 +300,15 @@ class ClusterCache:
             ref = inventory.ref_of(self.cluster.name, deployment)
             if not self._is_gateway(deployment):
                 continue
-            used = secret_key(deployment)
+            signing = self._sources.sign_in(deployment)
             of_it = sorted(pods.get(key, ()), key=_by_age)
             own = tuple(pod for pod in of_it if not is_over(pod))
             ended = tuple(pod for pod in of_it if is_over(pod))
-            token = self._tokens.get(used, TokenFacts(None, error="not read yet")) if used else None
+            token = signing.told
+            if signing.secret is not None:
+                token = self._tokens.get(signing.secret, TokenFacts(None, error="not read yet"))
             course = tuple(self._replicas.get(key, ()))
-            found.append(CachedGateway(ref, deployment, own, token, course, ended))
+            found.append(CachedGateway(ref, deployment, own, token, course, ended, signing))
         return sorted(found, key=lambda gateway: gateway.ref)
 
     def _is_gateway(self, deployment: Manifest) -> bool:
@@ -301,8 +318,10 @@ class ClusterCache:
 
     def _unread(self) -> bool:
         """Whether a Secret or ConfigMap that matters has never been asked for."""
-        return bool(self._undecided() - self._settings.keys()) or bool(
-            self._token_keys() - self._tokens.keys()
+        return (
+            bool(self._undecided() - self._settings.keys())
+            or self._sources.unread(self._known_gateways())
+            or bool(self._token_keys() - self._tokens.keys())
         )
 
     def _undecided(self) -> set[tuple[str, str]]:
@@ -314,12 +333,13 @@ class ClusterCache:
             for key in _settings_keys(deployment)
         }
 
+    def _known_gateways(self) -> list[Manifest]:
+        known = self._kinds["Deployment"].items.values()
+        return [deployment for deployment in known if self._is_gateway(deployment)]
+
     def _token_keys(self) -> set[SecretKey]:
-        return {
-            key
-            for deployment in self._kinds["Deployment"].items.values()
-            if self._is_gateway(deployment) and (key := secret_key(deployment)) is not None
-        }
+        signing = (self._sources.sign_in(each) for each in self._known_gateways())
+        return {each.secret for each in signing if each.secret is not None}
 
     def _read_facts(self) -> None:
         """The thread that reads what no watch tells: when something new needs it, and at intervals."""
@@ -336,6 +356,7 @@ class ClusterCache:
                 continue
             try:
                 self._read_settings(again)
+                self._read_sources()
                 self._read_tokens()
             except Exception:  # without this thread every token would be unknown for ever
                 log.exception("the facts of %s cannot be read", self.cluster.name)
@@ -350,6 +371,14 @@ class ClusterCache:
             kept = {key: value for key, value in self._settings.items() if key in wanted}
             self._settings = kept | dict(zip(missing, read, strict=True))
             self._changed.notify_all()
+
+    def _read_sources(self) -> None:
+        with self._changed:
+            gateways = self._known_gateways()
+        if self._sources.read(gateways):
+            with self._changed:
+                self._changed.notify_all()
+            self._tell()
 
     def _read_tokens(self) -> None:
         with self._changed:

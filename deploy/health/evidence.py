@@ -20,6 +20,7 @@ from deploy.health.heartbeat import (
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.observed import inventory
+from deploy.observed.given import read_given
 from deploy.observed.pods import PodProgress, pod_progress, token_secret_of
 from deploy.observed.token_facts import TokenFacts
 from deploy.rendering.pod_template import HTTP, STATUS_PATH
@@ -35,13 +36,15 @@ _TOO_LATE = "it did not answer in time"
 
 @dataclass(frozen=True)
 class Asked:
-    """A gateway to look at: what is known of it beforehand, and what Azure said of its tokens."""
+    """A gateway to look at: what is known of it beforehand, and what Azure said of its tokens;
+    `signs_in` says that it has none."""
 
     ref: GatewayRef
     deployment: Manifest
     pods: Sequence[Manifest]
     token: TokenFacts | None
     azure_events: Sequence[AzureEvent] = ()
+    signs_in: bool = False
 
 
 @dataclass(frozen=True)
@@ -158,7 +161,7 @@ def _refusal(
 
 def _why_refused(asked: Asked, now: float) -> str:
     """What a refusal can mean, as far as the token itself tells; empty where it does not."""
-    if inventory.signs_in(asked.deployment):
+    if asked.signs_in or inventory.signs_in(asked.deployment):
         return "Its identity may lack the role that lets it fetch its configuration"
     facts = asked.token.facts if asked.token else None
     named = inventory.apim_gateway_of(asked.deployment)
@@ -243,11 +246,9 @@ def _answer(cluster: Cluster, pod: Manifest) -> str:
 
 
 def _unlogged(cluster: Cluster, deployment: Manifest) -> str:
-    settings: dict[str, str] = {}
-    for name in inventory.settings_maps(deployment):
-        found = cluster.get("ConfigMap", deployment["metadata"]["namespace"], name)
-        settings |= (found or {}).get("data") or {}
-    return inventory.unlogged(deployment, settings)
+    pod_spec = deployment["spec"]["template"].get("spec") or {}
+    namespace = deployment["metadata"]["namespace"]
+    return inventory.unlogged(read_given(cluster, namespace, pod_spec))
 
 
 def _in_time(future: "Future[str]") -> _Told:

@@ -188,7 +188,9 @@ class Levels:
 
     def _ask_cluster(self, name: str, group: Sequence[CachedGateway], bound: float) -> None:
         asked = [
-            evidence.Asked(g.ref, g.deployment, g.pods, g.token, self.azure_events(g.ref))
+            evidence.Asked(
+                g.ref, g.deployment, g.pods, g.token, self.azure_events(g.ref), g.signs_in
+            )
             for g in group
         ]
         found = evidence.heartbeats(self._caches[name].cluster, asked, bound=bound)

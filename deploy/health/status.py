@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooLate
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from deploy.errors import GatewayBotError, InvalidInput, NotFound
 from deploy.gateway import GatewayRef
@@ -19,9 +19,12 @@ from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.masking import mask_secrets
 from deploy.observed import inventory
+from deploy.observed.effective import EffectiveSettings
+from deploy.observed.given import read_given
 from deploy.observed.history import Revision, revisions
-from deploy.observed.pods import PodProgress, pod_progress, token_secret_of
-from deploy.observed.token_facts import TokenFacts, read_one, secret_key
+from deploy.observed.pods import PodProgress, named_token_secret, pod_progress
+from deploy.observed.references import secrets_of
+from deploy.observed.token_facts import SecretKey, TokenFacts, read_one
 from deploy.plans.adoption import instance_named_by
 from deploy.times import epoch
 
@@ -36,8 +39,9 @@ class GatewaySummary:
     """One gateway in a row of a table. Times are epoch seconds.
 
     `token_source` says how the expiry is known: `annotation`, `token` (its text), `none` (it signs
-    in to Entra ID) or `unknown`. `findings` are what somebody should look at, the most urgent
-    first. `as_of` is when this was true and `stale` why not later; empty while it is kept true.
+    in to Entra ID) or `unknown`, `token_where` what it stands in where that is no Secret. `findings`
+    are what somebody should look at, the most urgent first. `as_of` is when this was true and
+    `stale` why not later; empty while it is kept true.
     """
 
     ref: GatewayRef
@@ -51,6 +55,7 @@ class GatewaySummary:
     managed_by: str
     findings: tuple[Attention, ...] = ()
     token_secret: str = ""
+    token_where: str = ""
     token_expires_at: float | None = None
     token_source: str = "unknown"
     as_of: float = 0.0
@@ -152,9 +157,9 @@ def gateway_detail(
         )
     cluster, end = cache.cluster, time.monotonic() + evidence.BOUND
     reading = {kind: _listing(cluster, kind, ref) for kind in ("Service", "Event", "ReplicaSet")}
-    settings = cluster.begin(lambda: _settings(cluster, found.deployment))
+    given = cluster.begin(lambda: _given(cluster, found.deployment))
     token = _token(cache, found, end)
-    asked = evidence.Asked(ref, found.deployment, found.pods, token, azure_events)
+    asked = evidence.Asked(ref, found.deployment, found.pods, token, azure_events, found.signs_in)
     heartbeat = evidence.heartbeats(
         cluster, [asked], bound=max(1.0, end - time.monotonic()), log_lines=_DEEP_LOG_LINES
     )[ref]
@@ -172,7 +177,7 @@ def gateway_detail(
     return GatewayDetail(
         summary=_summary(found, snapshot, token, time.time()).weighed(heartbeat.refusal),
         heartbeat=heartbeat,
-        pods=tuple(_pod_status(pod, beats) for pod in found.pods),
+        pods=tuple(_pod_status(pod, beats, found.token_key) for pod in found.pods),
         ended=tuple(pod_progress(pod) for pod in found.ended),
         services=services_of(live["Service"], labels),
         conditions=_conditions(found.deployment),
@@ -182,7 +187,7 @@ def gateway_detail(
         actions=revisions(found.deployment, owned)[:_REVISIONS],
         replicas=found.replicas,
         instance=instance_named_by(
-            found.deployment, _or_told(settings, "Its settings", end, unread, {})
+            _or_told(given, "Its settings", end, unread, EffectiveSettings())
         ),
         unread=tuple(dict.fromkeys(unread)),
     )
@@ -227,8 +232,10 @@ def _summary(
     status = deployment.get("status") or {}
     facts = token.facts if token else None
     expires_at = facts.expires_at.timestamp() if facts and facts.expires_at else None
-    used = secret_key(deployment)
-    named = inventory.apim_gateway_of(deployment)
+    used, signing = gateway.token_key, gateway.sign_in
+    named = inventory.apim_gateway_of(deployment) or (
+        signing.given.value("gateway.name") if signing else ""
+    )
     return GatewaySummary(
         ref=gateway.ref,
         gateway=named or (facts.gateway if facts else None) or "",
@@ -242,11 +249,8 @@ def _summary(
         findings=attention(deployment, gateway.pods, token, named, now),
         token_secret=used[1] if used else "",
         token_expires_at=expires_at,
-        token_source="none"
-        if inventory.signs_in(deployment)
-        else facts.source
-        if facts
-        else "unknown",
+        token_where=token.where if token else "",
+        token_source="none" if gateway.signs_in else facts.source if facts else "unknown",
         as_of=snapshot.as_of,
         stale=snapshot.stale,
     )
@@ -258,7 +262,7 @@ def _token(cache: ClusterCache, gateway: CachedGateway, end: float) -> TokenFact
 
     A cluster that takes its time leaves those of a minute ago.
     """
-    key, known = secret_key(gateway.deployment), gateway.token
+    key, known = gateway.token_key, gateway.token
     if key is None:
         return known
     reading = cache.cluster.begin(lambda: read_one(cache.cluster, key))
@@ -271,10 +275,14 @@ def _token(cache: ClusterCache, gateway: CachedGateway, end: float) -> TokenFact
     return facts
 
 
-def _pod_status(pod: Manifest, beats: Mapping[str, PodHeartbeat]) -> PodStatus:
-    used = token_secret_of(pod["spec"])
+def _pod_status(
+    pod: Manifest, beats: Mapping[str, PodHeartbeat], current: SecretKey | None
+) -> PodStatus:
+    """`current` is where the gateway's token is; a Secret that a pod takes whole may hold another."""
+    named = named_token_secret(pod["spec"])
+    whole = current[1] if current and current[1] in secrets_of(pod["spec"]) else ""
     progress = pod_progress(pod)
-    return PodStatus(progress, used[0] if used else "", beats.get(progress.name))
+    return PodStatus(progress, named[0] if named else whole, beats.get(progress.name))
 
 
 def _conditions(deployment: Manifest) -> tuple[ConditionSummary, ...]:
@@ -290,12 +298,9 @@ def _listing(cluster: Cluster, kind: str, ref: GatewayRef) -> "Future[list[Manif
     return cluster.begin(lambda: cluster.list(kind, ref.namespace))
 
 
-def _settings(cluster: Cluster, deployment: Manifest) -> Mapping[str, Any]:
-    found: dict[str, Any] = {}
-    for name in inventory.settings_maps(deployment):
-        item = cluster.get("ConfigMap", deployment["metadata"]["namespace"], name)
-        found |= (item or {}).get("data") or {}
-    return found
+def _given(cluster: Cluster, deployment: Manifest) -> EffectiveSettings:
+    pod_spec = deployment["spec"]["template"].get("spec") or {}
+    return read_given(cluster, deployment["metadata"]["namespace"], pod_spec)
 
 
 def _owned_by(item: Manifest, deployment: Manifest) -> bool:

@@ -9,6 +9,8 @@ from typing import Any, NotRequired, TypedDict
 from deploy.kube.objects import Manifest
 from deploy.kube.shapes import Shape
 from deploy.observed import inventory
+from deploy.observed.sign_in import AUTH_KEY, sign_in_text
+from deploy.specs.settings import AUTH
 
 _ANNOTATIONS = ("gateway-bot.io/", "deployment.kubernetes.io/")
 _VALUES = frozenset(
@@ -19,7 +21,7 @@ _VALUES = frozenset(
         "telemetry.logs.std.level",
     }
 )
-"""The variables whose value is kept: a token may stand in another one as plain text."""
+"""The variables whose value is kept whole: a token may stand in another one as plain text."""
 
 
 class _Metadata(TypedDict):
@@ -144,8 +146,17 @@ POD = Shape(_Pod, _pod)
 def _hide_values(containers: Iterable[dict[str, Any]]) -> None:
     for container in containers:
         for variable in container.get("env") or ():
-            if variable["name"] not in _VALUES:
-                variable.pop("value", None)
+            kept = kept_value(variable["name"], variable.pop("value", None) or "")
+            if kept is not None:
+                variable["value"] = kept
+
+
+def kept_value(name: str, value: str) -> str | None:
+    """What is kept of a setting's value: all of it where it is no secret; how the gateway signs in,
+    a token without its signature; else nothing."""
+    if name in _VALUES:
+        return value
+    return sign_in_text(value) if value and name.lower() in (AUTH, AUTH_KEY) else None
 
 
 def _named(item: Manifest) -> Manifest:

@@ -11,6 +11,7 @@ from deploy.annotations import MANAGER, SPEC_ANNOTATION
 from deploy.errors import InvalidInput
 from deploy.gateway import GatewayRef
 from deploy.kube.objects import Manifest
+from deploy.observed.effective import EffectiveSettings
 from deploy.specs.annotation import mapping_from_text
 
 _IMAGE = "azure-api-management/gateway"
@@ -107,14 +108,11 @@ def tag_of(deployment: Manifest) -> str:
     return name.rpartition("/")[2].partition(":")[2]
 
 
-def unlogged(deployment: Manifest, settings: Mapping[str, Any]) -> str:
-    """Why a warning would not be in the containers' log; empty where it would be.
-
-    `settings` is what its ConfigMaps hold; the container's own variables go before.
-    """
-    found = {**settings, **environment(deployment)}
-    form = str(found.get("telemetry.logs.std") or "text").lower()
-    level = str(found.get("telemetry.logs.std.level") or "info").lower()
+def unlogged(given: EffectiveSettings) -> str:
+    """Why a warning would not be in the log of a container that is given this; empty where it would
+    be."""
+    form = (given.value("telemetry.logs.std") or "text").lower()
+    level = (given.value("telemetry.logs.std.level") or "info").lower()
     if form == "none":
         return "telemetry.logs.std is none"
     return f"telemetry.logs.std.level is {level}" if level in ("error", "fatal") else ""

@@ -6,7 +6,9 @@ from typing import Any
 
 from deploy.kube.objects import Manifest
 from deploy.masking import mask_secrets
+from deploy.observed.effective import effective_settings
 from deploy.observed.inventory import gateway_container
+from deploy.observed.sign_in import AUTH_KEY, token_origin
 from deploy.times import epoch
 
 _STUCK_WAITING = frozenset(
@@ -215,21 +217,27 @@ def _statuses(pod: Manifest, kind: str = "containerStatuses") -> Sequence[Mappin
 
 
 def token_secret_of(pod_spec: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Name and key of the Secret the gateway's token comes from; None where there is no such.
+    """Name and key of the Secret the gateway's token comes from, as far as the pod's spec alone shows
+    it; None where it shows no such.
 
     Portal YAML and Helm chart name the key in `config.service.auth`; the documentation's sample of
-    2026 takes a whole Secret in with envFrom, under the key `config.service.auth.key`.
+    2026 takes a whole Secret in with envFrom, under the key `config.service.auth.key`. Whether a
+    whole Secret holds the token is not sure until it is read (deploy.observed.given).
     """
-    for container in pod_spec.get("containers") or ():
-        for variable in container.get("env") or ():
-            if variable.get("name") in ("config.service.auth", "config.service.auth.key"):
-                source = (variable.get("valueFrom") or {}).get("secretKeyRef")
-                if source:
-                    return source["name"], source["key"]
-    for container in pod_spec.get("containers") or ():
-        for source in container.get("envFrom") or ():
-            if source.get("secretRef"):
-                return source["secretRef"]["name"], "config.service.auth.key"
+    named = named_token_secret(pod_spec)
+    if named is not None:
+        return named
+    origin = token_origin(effective_settings(gateway_container(pod_spec), {}))
+    return (origin.name, AUTH_KEY) if origin and origin.kind == "Secret" else None
+
+
+def named_token_secret(pod_spec: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The same where a variable names Secret and key: the gateway's own, else that of a container
+    beside it."""
+    for container in (gateway_container(pod_spec), *(pod_spec.get("containers") or ())):
+        origin = token_origin(effective_settings(container, {}))
+        if origin is not None and origin.kind == "Secret" and origin.key:
+            return origin.name, origin.key
     return None
 
 

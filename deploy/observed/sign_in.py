@@ -5,27 +5,63 @@ self-hosted-gateway-enable-azure-ad and self-hosted-gateway-enable-workload-iden
 """
 
 import datetime
-from collections.abc import Mapping
-from typing import Any
+import re
 
 from deploy.kube.objects import Manifest
 from deploy.observed import inventory
+from deploy.observed.effective import EffectiveSettings, Origin
+from deploy.specs.settings import AUTH
+from deploy.tokens.token import Token
 
 EXPIRES = "gateway-bot.io/client-secret-expires"
 """A day, on the Deployment of a gateway that this bot did not deploy."""
-_KINDS = {"azureAdApp": "entraApp", "workloadIdentity": "workloadIdentity"}
+AUTH_KEY = f"{AUTH}.key"
+"""Where the documentation's sample of 2026 has the token, `config.service.auth` being `key`."""
+_KINDS = {"azureadapp": "entraApp", "workloadidentity": "workloadIdentity"}
+_BY_KEY = "key"
+_REFERRING = re.compile(r"(GatewayKey )?\$\([^()\s]+\)")
+HIDDEN = "(hidden)"
+"""Stands for a value that is set and not kept."""
 
 
-def sign_in(deployment: Manifest, settings: Mapping[str, Any]) -> str:
+def sign_in(deployment: Manifest, given: EffectiveSettings) -> str:
     """How a gateway proves who it is: `token`, `entraApp` or `workloadIdentity`. Pure.
 
-    `settings` is what its ConfigMaps hold; the spec this bot deployed it from goes before them.
+    What its container is given counts; the spec this bot deployed it from only where that is not
+    known.
     """
-    kind = inventory.spec_field(deployment, "auth", "type")
-    if kind:
-        return kind
-    told = {**settings, **inventory.environment(deployment)}.get("config.service.auth")
-    return _KINDS.get(str(told or ""), "token")
+    found = given.find(AUTH)
+    if found is not None and found.value is None:
+        return "token"
+    if found is not None and found.value:
+        return _KINDS.get(found.value.strip().lower(), "token")
+    return inventory.spec_field(deployment, "auth", "type") or "token"
+
+
+def token_origin(given: EffectiveSettings) -> Origin | None:
+    """Where the token stands that the container is given; None where nothing shows one. Pure.
+
+    A whole Secret that was not read may hold it: then the origin has no key.
+    """
+    auth, by_key = given.find(AUTH), given.find(AUTH_KEY)
+    if auth is not None and (auth.value or "").strip().lower() in _KINDS:
+        return None
+    said = by_key if auth is None or auth.value in ("", _BY_KEY) else auth
+    if said is not None and said.value != "":
+        return said.origin
+    whole = [origin for origin in given.unread if origin.kind == "Secret"]
+    return whole[-1] if whole else None
+
+
+def sign_in_text(value: str) -> str:
+    """What may be kept of a value that a gateway signs in with: never a token's signature, nor any
+    text of an unknown form."""
+    text = value.strip()
+    token = Token.parse(text)
+    if token is not None:
+        return token.unsigned
+    known = text.lower() in _KINDS or text in ("", _BY_KEY) or _REFERRING.fullmatch(text)
+    return text if known else HIDDEN
 
 
 def credential_expires(deployment: Manifest) -> datetime.date | None:

@@ -20,7 +20,11 @@ from deploy.annotations import MANAGER
 from deploy.errors import GatewayBotError, Refused
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
-from deploy.observed.pods import token_secret_of
+from deploy.observed.effective import effective_settings
+from deploy.observed.inventory import container_of
+from deploy.observed.pods import named_token_secret, token_secret_of
+from deploy.observed.sign_in import AUTH_KEY
+from deploy.specs.settings import AUTH
 from deploy.times import epoch
 from deploy.tokens.token import (
     EXPIRES_AT,
@@ -50,7 +54,8 @@ class TokenFacts:
     no such Secret.
 
     `changed_at` is when the content may last have changed (epoch seconds), None where it cannot;
-    `made_at` when the Secret was created or last changed; `read_at` when this was read.
+    `made_at` when the Secret was created or last changed; `read_at` when this was read. `where` names
+    what a token stands in that is in no Secret.
     """
 
     facts: SecretFacts | None
@@ -59,6 +64,7 @@ class TokenFacts:
     read_at: float = 0.0
     missing: bool = False
     made_at: float | None = None
+    where: str = ""
 
     @property
     def settled(self) -> bool:
@@ -74,9 +80,23 @@ class TokenFacts:
 
 
 def secret_key(deployment: Manifest) -> SecretKey | None:
-    """Where the gateway's token is; None for one that signs in to Entra ID."""
+    """Where the gateway's token is, as far as the Deployment alone shows it; None where it shows no
+    Secret."""
     used = token_secret_of(deployment["spec"]["template"].get("spec") or {})
     return (deployment["metadata"]["namespace"], *used) if used else None
+
+
+def secret_keys(deployment: Manifest) -> tuple[SecretKey, ...]:
+    """Every place that may hold the gateway's token: the one that a variable names, else each Secret
+    that its container takes whole."""
+    namespace = deployment["metadata"]["namespace"]
+    named = named_token_secret(deployment["spec"]["template"].get("spec") or {})
+    if named is not None:
+        return ((namespace, *named),)
+    if secret_key(deployment) is None:
+        return ()
+    unread = effective_settings(container_of(deployment), {}).unread
+    return tuple((namespace, o.name, AUTH_KEY) for o in unread if o.kind == "Secret")
 
 
 def token_facts(secret: Manifest | None, key: SecretKey, now: float) -> TokenFacts:
@@ -86,6 +106,14 @@ def token_facts(secret: Manifest | None, key: SecretKey, now: float) -> TokenFac
     return TokenFacts(
         secret_facts(secret, key[2]), _changed_at(secret), read_at=now, made_at=_written_at(secret)
     )
+
+
+def facts_of_text(text: str, where: str) -> TokenFacts:
+    """The facts of a token that stands in plain text; the text is let go of."""
+    token = Token.parse(text)
+    if token is None:
+        return TokenFacts(SecretFacts(""), where=where)
+    return TokenFacts(SecretFacts("", token.gateway, token.expires_at, "token"), where=where)
 
 
 def read_one(cluster: Cluster, key: SecretKey) -> TokenFacts:
@@ -170,7 +198,10 @@ def _written_at(secret: Manifest) -> float | None:
 def secret_facts(secret: Manifest, key: str = LAYOUT_KEY) -> SecretFacts:
     """Read the annotation first and the token's text second; what is unreadable stays unknown."""
     metadata = secret["metadata"]
-    token = Token.parse(_decoded((secret.get("data") or {}).get(key, "")))
+    data = secret.get("data") or {}
+    # A Secret that is taken in whole gives its pods either name.
+    whole = data.get(AUTH, "") if key == AUTH_KEY else ""
+    token = Token.parse(_decoded(data.get(key) or whole))
     annotations = metadata.get("annotations") or {}
     noted = _time(annotations.get(EXPIRES_AT, ""))
     return SecretFacts(

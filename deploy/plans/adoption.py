@@ -7,15 +7,19 @@ for it belongs to whoever wrote it.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from deploy.azure import ApimInstance
 from deploy.errors import Conflict, InvalidInput
 from deploy.kube.objects import Manifest
-from deploy.observed.inventory import container_of, settings_maps
+from deploy.observed.effective import EffectiveSettings, Origin
+from deploy.observed.given import given_among
+from deploy.observed.inventory import container_of
 from deploy.observed.pods import token_secret_of
+from deploy.observed.sign_in import sign_in
+from deploy.plans.settings_fields import with_settings
 from deploy.rendering.manifests import render
 from deploy.rendering.pod_template import HTTP, HTTPS
 from deploy.specs.gateway_spec import GatewaySpec
@@ -25,8 +29,6 @@ _AUTH = "config.service.auth"
 _ENDPOINT = "config.service.endpoint"
 _V2 = re.compile(r"(?:https://)?([a-z0-9-]+)\.configuration\.azure-api\.net/?", re.IGNORECASE)
 _V1 = re.compile(r"/Microsoft\.ApiManagement/service/([^/?]+)", re.IGNORECASE)
-_LEVELS = ("all", "debug", "info", "warn", "error", "fatal")
-_FORMATS = ("text", "json", "none")
 
 
 @dataclass(frozen=True)
@@ -37,13 +39,13 @@ class Adoption:
     notes: tuple[str, ...]
 
 
-def instance_named_by(deployment: Manifest, settings: Mapping[str, Any]) -> str:
+def instance_named_by(given: EffectiveSettings) -> str:
     """The API Management service that the pods are given, or the host where it has another name.
 
     Knows the host of today and the management URL of the first generation; empty where there is
     no endpoint.
     """
-    return service_named_by(str({**settings, **_environment(deployment)}.get(_ENDPOINT, "")))
+    return service_named_by(given.value(_ENDPOINT))
 
 
 def service_named_by(endpoint: str) -> str:
@@ -69,13 +71,9 @@ def derive(
     """
     pod = _mapping(deployment, "spec", "template", "spec")
     container = container_of(deployment)
-    read = settings_maps(deployment)
-    data: dict[str, Any] = {}
-    for item in config_maps:
-        if item["metadata"]["name"] in read:
-            data |= item.get("data") or {}
-    settings = {**data, **_environment(deployment)}
-    _check(deployment, settings)
+    given = given_among(deployment, config_maps)
+    _check(deployment, given)
+    kept_map = _own_map(container)
     labels = _mapping(deployment, "spec", "template", "metadata", "labels")
     chosen = [s for s in services if _selects(_mapping(s, "spec", "selector"), labels)]
     live = [s for s in chosen if _mapping(s, "spec").get("clusterIP") != "None"]
@@ -92,7 +90,6 @@ def derive(
         "replicas": int(_mapping(deployment, "spec").get("replicas", 1)),
         "resources": _resources(container),
         "rollout": _rollout(deployment, pod),
-        "logs": _logs(settings),
         "service": _service(live[0]) if live else {"type": "ClusterIP"},
         **_disruption(kept),
         **_placement(pod),
@@ -100,28 +97,49 @@ def derive(
             {
                 "selector": matching,
                 "container": container.get("name"),
-                "configMap": read[0] if read else None,
+                "configMap": kept_map or None,
                 "service": live[0]["metadata"]["name"] if live else None,
                 "discoveryService": headless[0]["metadata"]["name"] if headless else None,
                 "disruptionBudget": kept[0]["metadata"]["name"] if kept else None,
             }
         ),
     }
-    spec = spec_from_mapping(_without_empty(mapping))
+    spec = spec_from_mapping(with_settings(_without_empty(mapping), given))
     _check_selection(spec, chosen, labels)
     _check_ports(container, chosen)
-    return Adoption(spec, tuple(_notes(deployment, container, data, live, spec)))
+    return Adoption(spec, tuple(_notes(deployment, container, given, live, spec)))
 
 
-def _check(deployment: Manifest, settings: Mapping[str, Any]) -> None:
+def _own_map(container: Mapping[str, Any]) -> str:
+    """The first ConfigMap that the container takes whole; empty where there is none."""
+    return next(
+        (
+            str(source["configMapRef"]["name"])
+            for source in container.get("envFrom") or ()
+            if source.get("configMapRef") and not source.get("prefix")
+        ),
+        "",
+    )
+
+
+def _check(deployment: Manifest, given: EffectiveSettings) -> None:
     """What would be broken by adopting it."""
     metadata = deployment["metadata"]
-    auth = str(settings.get(_AUTH, ""))
-    if auth.lower() in ("azureadapp", "workloadidentity"):
+    if sign_in(deployment, given) != "token":
         raise Conflict(
             f"{metadata['name']} signs in to Entra ID.",
             meaning="Such a gateway has no token that could die, and adopting would give it one.",
             remedy="Deploy it with a whole spec that names its `auth`.",
+        )
+    held = given.find(_AUTH)
+    variables = {variable.get("name") for variable in container_of(deployment).get("env") or ()}
+    if held is not None and _AUTH in variables and held.origin.kind != "Secret":
+        raise Conflict(
+            f"The token of {metadata['name']} stands in its Deployment, not in a Secret.",
+            meaning="Kubernetes refuses a variable with a value and a reference, so it cannot be "
+            "replaced by a reference in one step.",
+            remedy="Put the token into a Secret, let config.service.auth read it by secretKeyRef, "
+            "let that roll out, then adopt.",
         )
     expressions = _mapping(deployment, "spec", "selector").get("matchExpressions")
     if expressions:
@@ -215,17 +233,6 @@ def _rollout(deployment: Manifest, pod: Mapping[str, Any]) -> dict[str, Any]:
     )
 
 
-def _logs(settings: Mapping[str, Any]) -> dict[str, Any]:
-    level = str(settings.get("telemetry.logs.std.level", ""))
-    form = str(settings.get("telemetry.logs.std", ""))
-    return _without_empty(
-        {
-            "level": level if level in _LEVELS else None,
-            "format": form if form in _FORMATS else None,
-        }
-    )
-
-
 def _service(service: Manifest) -> dict[str, Any]:
     spec = _mapping(service, "spec")
     ports = {str(port.get("targetPort")): port for port in spec.get("ports") or ()}
@@ -274,7 +281,7 @@ def _placement(pod: Mapping[str, Any]) -> dict[str, Any]:
 def _notes(
     deployment: Manifest,
     container: Mapping[str, Any],
-    data: Mapping[str, Any],
+    given: EffectiveSettings,
     live: Sequence[Manifest],
     spec: GatewaySpec,
 ) -> list[str]:
@@ -293,11 +300,8 @@ def _notes(
             f"Its pods ask for no resources now; they will ask for {spec.cpu} CPU and "
             f"{spec.memory}, which their nodes must have free."
         )
-    ours = set(next(o for o in render(spec, None) if o["kind"] == "ConfigMap")["data"])
-    others = sorted(set(data) - ours - {_AUTH})
-    if others:
-        more = f" and {len(others) - 8} more" if len(others) > 8 else ""
-        notes.append(f"These settings stay, unmanaged: {', '.join(others[:8])}{more}.")
+    variables = {str(variable["name"]) for variable in container.get("env") or ()}
+    notes += _notes_on_settings(given, spec, variables)
     beside = [c["name"] for c in _mapping(deployment, "spec", "template", "spec")["containers"]]
     beside = [name for name in beside if name != container.get("name")]
     if beside:
@@ -310,12 +314,35 @@ def _notes(
     return notes
 
 
-def _environment(deployment: Manifest) -> dict[str, str]:
-    return {
-        str(variable["name"]): str(variable["value"])
-        for variable in container_of(deployment).get("env") or ()
-        if variable.get("value") is not None
-    }
+def _notes_on_settings(
+    given: EffectiveSettings, spec: GatewaySpec, variables: Collection[str]
+) -> list[str]:
+    """What stays beside the spec, and what the pods no longer get: they take their settings from this
+    bot's ConfigMap and from the variables that they have."""
+    config = next(o for o in render(spec, None) if o["kind"] == "ConfigMap")
+    ours = {_AUTH, *config["data"]}
+    stay: list[str] = []
+    lost: list[str] = []
+    for name, setting in sorted(given.settings.items()):
+        in_it = setting.origin == Origin("ConfigMap", config["metadata"]["name"], name)
+        if name not in ours:
+            (stay if in_it or name in variables else lost).append(name)
+    notes = []
+    if stay:
+        notes.append(f"These settings stay, unmanaged: {_listed(stay)}.")
+    if lost:
+        notes.append(
+            f"Its pods no longer get these settings, which no spec holds: {_listed(lost)}."
+        )
+    if given.unread:
+        objects = [f"{origin.kind} {origin.name}" for origin in given.unread]
+        notes.append(f"Its pods no longer get what is in {_listed(objects)}.")
+    return notes
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return f"{', '.join(names[:8])}{more}"
 
 
 def _selects(chosen: Mapping[str, Any], labels: Mapping[str, Any]) -> bool:

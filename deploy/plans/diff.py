@@ -1,10 +1,14 @@
 """The difference between two versions of one object, field by field, as a person names fields."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from deploy.kube.objects import Manifest
+from deploy.masking import HIDDEN, mask_secrets
+from deploy.observed.sign_in import AUTH_KEY, sign_in_text
 from deploy.plans.plan import FieldChange, ObjectChange
+from deploy.specs.settings import AUTH, SECRET_SETTING
 
 _IGNORED_METADATA = frozenset(
     {
@@ -24,6 +28,7 @@ _IGNORED_ANNOTATIONS = frozenset(
         "gateway-bot.io/requested-by",
     }
 )
+_SETTING = re.compile(r'\["([^"]+)"\]$|\[([^\]]+)\]\.value$')
 _KEYS = (
     ("containerPort", "protocol"),
     ("port", "protocol"),
@@ -38,12 +43,38 @@ _KEYS = (
 
 
 def field_changes(kind: str, live: Manifest, wanted: Manifest) -> tuple[FieldChange, ...]:
-    """Every field that differs; what the API server or other tools keep for themselves left out."""
+    """Every field that differs; what the API server or other tools keep for themselves left out.
+
+    A plan is stored and shown, so what stood in plain text is in it without its secrets.
+    """
     template = "spec.template." if kind == "Deployment" else "\0"
     return tuple(
-        FieldChange(path, old, new, restarts_pods=path.startswith(template))
+        FieldChange(
+            path,
+            _masked(old, _set_by(path)),
+            _masked(new, _set_by(path)),
+            restarts_pods=path.startswith(template),
+        )
         for path, old, new in _walk("", _own(live), _own(wanted))
     )
+
+
+def _set_by(path: str) -> str:
+    """The setting whose value is at a path; empty where that is none."""
+    found = _SETTING.search(path)
+    return (found[1] or found[2]) if found else ""
+
+
+def _masked(value: Any, name: str) -> Any:
+    """The value of a setting, or of what holds settings, without secrets."""
+    if isinstance(value, str):
+        if name.lower() in (AUTH, AUTH_KEY):
+            return sign_in_text(value)
+        return HIDDEN if name == SECRET_SETTING else mask_secrets(value)
+    if isinstance(value, dict):
+        variable = str(value.get("name", ""))
+        return {k: _masked(v, variable if k == "value" else k) for k, v in value.items()}
+    return [_masked(each, name) for each in value] if isinstance(value, list) else value
 
 
 def is_made(change: ObjectChange, live: Manifest | None) -> bool:

@@ -9,6 +9,7 @@ from deploy.kube.objects import Manifest
 from deploy.plans.handover import with_carried_spec, without_account
 from deploy.plans.plan import OwnershipConflict
 from deploy.plans.ports import as_taken, asked_for, conflicts_of, moved_ports, without_made_up
+from deploy.plans.variables import with_variables
 from deploy.rendering.manifests import render
 from deploy.specs.gateway_spec import GatewaySpec
 
@@ -25,10 +26,11 @@ class Merged:
 
 
 def wanted_objects(
-    spec: GatewaySpec, secret: str | None, live: Manifest | None
+    spec: GatewaySpec, secret: str | None, live: Manifest | None, *, take_over: bool = False
 ) -> tuple[Manifest, ...]:
-    """The objects, as they go onto what runs."""
-    return with_carried_spec(without_account(render(spec, secret), live), spec, live)
+    """The objects, as they go onto what runs; with `take_over` also onto what others own of it."""
+    objects = with_variables(render(spec, secret), spec, live, take_over=take_over)
+    return with_carried_spec(without_account(objects, live), spec, live)
 
 
 def merge(cluster: Cluster, wanted: Manifest, live: Manifest | None) -> Merged:

@@ -5,15 +5,15 @@ restarted. So where a plan changes what such pods read, their tokens go elsewher
 the next pods sign in to Entra ID.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
+from deploy.observed.given import given_among
 from deploy.observed.history import owned_by
 from deploy.observed.inventory import apim_gateway_of, environment, spec_field
 from deploy.observed.sign_in import sign_in
-from deploy.observed.token_facts import SecretKey, secret_facts, secret_key
+from deploy.observed.token_facts import SecretKey, secret_facts, secret_keys
 from deploy.plans.plan import HeldToken, Plan
 from deploy.plans.redirection import redirections
 from deploy.specs.settings import AUTH
@@ -38,17 +38,15 @@ def held_tokens(
         return ()
     sets = cluster.list("ReplicaSet", plan.spec.ref.namespace)
     holders = [live, *(each for each in sets if owned_by(each, live) and _wants_pods(each))]
-    told: dict[str, Any] = {}
-    for item in config_maps:
-        told |= item.get("data") or {}
-    keys = {key for holder in holders if (key := secret_key(holder)) is not None}
+    settings = tuple(config_maps)
+    keys = {key for holder in holders for key in secret_keys(holder)}
     secrets = _gateways_in(cluster, keys)
     return tuple(
         sorted(
             {
                 HeldToken(instance, gateway.lower())
                 for holder in holders
-                for gateway in _gateways(holder, told, secrets, plan.spec.apim.gateway)
+                for gateway in _gateways(holder, settings, secrets, plan.spec.apim.gateway)
                 for instance in _instances(holder, instances)
             }
         )
@@ -71,16 +69,19 @@ def _reading(cluster: Cluster, key: SecretKey) -> Callable[[], Manifest | None]:
 
 
 def _gateways(
-    holder: Manifest, told: Mapping[str, Any], secrets: Mapping[SecretKey, str], wanted: str
+    holder: Manifest,
+    config_maps: Sequence[Manifest],
+    secrets: Mapping[SecretKey, str],
+    wanted: str,
 ) -> set[str]:
     """The gateways whose tokens a Deployment or ReplicaSet gives its pods; none where it has none."""
-    settings = {**told, **environment(holder)}
-    auth = [str(value) for name, value in settings.items() if name.lower().startswith(AUTH)]
+    # A ConfigMap that it names no more may still be what its pods were started with.
+    said = [each.get("data") or {} for each in config_maps] + [environment(holder)]
+    auth = [str(v) for each in said for name, v in each.items() if name.lower().startswith(AUTH)]
     found = {token.gateway for value in auth if (token := Token.parse(value)) is not None}
-    key = secret_key(holder)
-    if key is not None and key in secrets:
-        found.add(secrets[key])
-    if key is not None and sign_in(holder, told) == "token":
+    keys = secret_keys(holder)
+    found |= {secrets[key] for key in keys if key in secrets}
+    if keys and sign_in(holder, given_among(holder, config_maps)) == "token":
         # The Secret may be gone, or be another by now: what pods were started with stays in them.
         named = apim_gateway_of(holder)
         found |= {named} if named else found or {wanted}

@@ -8,6 +8,8 @@ from deploy.rules.finding import Finding
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.tokens.token_plan import TokenPlan
 
+SETTINGS_ELSEWHERE, UNFINISHED = "settings-elsewhere", "rollout-unfinished"
+"""Findings about what runs, which no change of a spec ends."""
 _REACHED_BY = (
     "spec.type",
     "spec.ports",
@@ -107,6 +109,12 @@ class Plan:
     def empty(self) -> bool:
         """Whether applying it would change nothing."""
         return not self.changes and not self.token.mint
+
+    @property
+    def unsettled(self) -> tuple[Finding, ...]:
+        """Why a plan without changes is not yet “no change”: the pods do not all run, or get other
+        settings than the spec's."""
+        return tuple(f for f in self.findings if f.rule in (SETTINGS_ELSEWHERE, UNFINISHED))
 
     @property
     def denied(self) -> bool:

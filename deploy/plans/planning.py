@@ -4,6 +4,7 @@ import dataclasses
 import datetime
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 
 from deploy import rules
 from deploy.access import Environment, environment_of
@@ -26,6 +27,8 @@ from deploy.plans.others import other_owner
 from deploy.plans.plan import Plan, ReplacedSecret
 from deploy.plans.redirection import Redirection, redirections
 from deploy.plans.sign_in_needs import needs
+from deploy.plans.standing import unfinished_rollout
+from deploy.plans.variables import settings_elsewhere
 from deploy.rendering.manifests import render
 from deploy.rules.finding import Finding
 from deploy.specs.gateway_spec import GatewaySpec
@@ -90,8 +93,9 @@ class Planner:
             # That the namespace is missing explains more than being refused to read in it.
             there.result()
         observed = {_key(wanted): found for wanted, found in zip(outline, live, strict=True)}
-        token, merged, replaces = self._decide(cluster, spec, action_id, observed, rotation)
-        wanted = wanted_objects(spec, token.secret, observed["Deployment", spec.ref.name])
+        onto = _Onto(spec, observed["Deployment", spec.ref.name], take_over)
+        token, merged, replaces = self._decide(cluster, onto, action_id, observed, rotation)
+        wanted = onto.objects(token.secret)
         becoming = [
             Observed(
                 item,
@@ -110,12 +114,11 @@ class Planner:
             back_to=_back_to(cluster, spec, observed["Deployment", spec.ref.name]),
             replaces=replaces,
         )
+        config_maps = [
+            found for (kind, _), found in observed.items() if kind == "ConfigMap" and found
+        ]
         held = held_tokens(
-            cluster,
-            plan,
-            observed["Deployment", spec.ref.name],
-            [found for (kind, _), found in observed.items() if kind == "ConfigMap" and found],
-            self._instances,
+            cluster, plan, observed["Deployment", spec.ref.name], config_maps, self._instances
         )
         rotators, unread = self._rotators(spec, observed, jobs if token.mint else None)
         findings = (
@@ -132,7 +135,11 @@ class Planner:
                 rotated_by=rotators,
             ),
             *unread,
-            *needs(spec, observed["Deployment", spec.ref.name]),
+            *settings_elsewhere(spec, [each.merged for each in becoming]),
+            *needs(spec, observed["Deployment", spec.ref.name], config_maps),
+        )
+        findings += unfinished_rollout(
+            plan, observed["Deployment", spec.ref.name], [each.merged for each in becoming]
         )
         plan = bound(dataclasses.replace(plan, findings=findings, held=held))
         undecidable = plan.denied or (plan.conflicts and not take_over)
@@ -178,7 +185,7 @@ class Planner:
     def _decide(
         self,
         cluster: Cluster,
-        spec: GatewaySpec,
+        onto: "_Onto",
         action_id: str,
         observed: dict[tuple[str, str], Manifest | None],
         rotation: Rotation | None,
@@ -188,7 +195,7 @@ class Planner:
         Whether the token is kept is known only once its Secret is read; the dry runs do not wait
         for it, since it mostly is, and the Deployment's is repeated where it is not.
         """
-        deployment = observed["Deployment", spec.ref.name]
+        spec, deployment = onto.spec, onto.live
         if rotation is not None and deployment is None:
             raise NotFound(f"{spec.ref} no longer runs.", remedy="Deploy it to have it back.")
         used = token_secret_of(deployment["spec"]["template"]["spec"]) if deployment else None
@@ -196,7 +203,7 @@ class Planner:
         # A rotation always has a new Secret; a deployment mostly keeps the one in use.
         if rotation is None and guess is not None and used:
             guess = used[0]
-        wanted = wanted_objects(spec, guess, deployment)
+        wanted = onto.objects(guess)
         reading = cluster.begin(
             lambda: cluster.get("Secret", spec.ref.namespace, used[0]) if used else None
         )
@@ -216,7 +223,7 @@ class Planner:
             token = rotated_token(spec, facts, layout_key, action_id, rotation)
         results = {_key(item): result for item, result in zip(wanted, merged, strict=True)}
         if token.secret != guess:
-            repeated = wanted_objects(spec, token.secret, deployment)
+            repeated = onto.objects(token.secret)
             again = next(m for m in repeated if m["kind"] == "Deployment")
             results[_key(again)] = merge(cluster, again, deployment)
         fixed = token.mint and facts is not None and facts.immutable
@@ -285,6 +292,19 @@ def _jobs_unread(error: GatewayBotError) -> Finding:
         "One that makes a key anew kills the tokens that were made with it.",
         "Give the bot the right to list CronJobs: docs/install.md.",
     )
+
+
+@dataclass(frozen=True)
+class _Onto:
+    """A spec, the Deployment that it goes onto, and whether what others own of it is taken over."""
+
+    spec: GatewaySpec
+    live: Manifest | None
+    take_over: bool
+
+    def objects(self, secret: str | None) -> tuple[Manifest, ...]:
+        """What is wanted, the token being in that Secret."""
+        return wanted_objects(self.spec, secret, self.live, take_over=self.take_over)
 
 
 def _suspects(cluster: Cluster, spec: GatewaySpec) -> dict[str, Future[bool]]:

@@ -4,7 +4,10 @@ Facts are those of "Use Microsoft Entra authentication for the self-hosted gatew
 self-hosted-gateway-enable-azure-ad and self-hosted-gateway-enable-workload-identity, 2026).
 """
 
+from collections.abc import Iterable
+
 from deploy.kube.objects import Manifest
+from deploy.observed.given import given_among
 from deploy.observed.sign_in import sign_in
 from deploy.rendering.labels import service_account_name
 from deploy.rules.finding import Finding
@@ -16,14 +19,16 @@ _READER = "API Management Gateway Configuration Reader Role"
 _GET = "Microsoft.ApiManagement/service/gateways/getConfiguration/action"
 
 
-def needs(spec: GatewaySpec, live: Manifest | None) -> tuple[Finding, ...]:
+def needs(
+    spec: GatewaySpec, live: Manifest | None, config_maps: Iterable[Manifest] = ()
+) -> tuple[Finding, ...]:
     """What must be there in Azure before a gateway that begins to sign in can do so. Pure.
 
-    `live` is its Deployment as it is now; nothing is said of one that signs in the same way
-    already.
+    `live` is its Deployment as it is now and `config_maps` its settings; nothing is said of one that
+    signs in the same way already.
     """
     auth = spec.auth
-    before = sign_in(live, {}) if live is not None else ""
+    before = sign_in(live, given_among(live, config_maps)) if live is not None else ""
     if auth.kind == "token" or before == auth.kind:
         return ()
     who = "app" if auth.kind == "entraApp" else "identity"

@@ -5,17 +5,22 @@ Every step may be repeated, by this bot or by another that takes over when this 
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from deploy.actions.action import Action, Outcome
 from deploy.actions.executor import Run
 from deploy.errors import GatewayBotError
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
-from deploy.observed.installed import installed
+from deploy.observed.causes import Cause
+from deploy.observed.given import read_given
+from deploy.observed.installed import deployment_of, installed
 from deploy.observed.pods import token_secret_of
+from deploy.observed.progress import Progress
 from deploy.plans.ownership import take_whole
 from deploy.plans.plan import Plan
 from deploy.plans.requests import takes_over
+from deploy.plans.standing import fetched_from
 from deploy.rendering.manifests import render
 from deploy.retry import PATIENCE
 from deploy.rollouts.applying import Applier
@@ -27,6 +32,9 @@ from deploy.rollouts.reasons import Reason, reason_of, recorded_reason
 from deploy.rollouts.verdicts import came_back, changed, nothing_before, rolled_out, unfinished
 from deploy.rollouts.work import Work
 from deploy.specs.gateway_spec import GatewaySpec
+
+_OF_THE_GATEWAY = (Cause.OTHER, Cause.CRASH)
+"""What may be the gateway's own doing, of whose reasons Kubernetes knows nothing."""
 
 
 class Deployer:
@@ -90,15 +98,29 @@ class Deployer:
             work.check()
             left_over = collect(cluster, spec).trouble
             return rolled_out(progress, time.time() - began, left_over)
-        outcome = unfinished(spec, progress, time.time() - began)
+        reason = self._reason(work, cluster, spec, progress)
+        outcome = unfinished(spec, progress, time.time() - began, reason)
         if progress.stale_since is not None or not self._may_go_back(work.action, spec):
             return outcome
         gateway = work.patiently(lambda: installed(cluster, spec.ref))
         if self._before(work, cluster, gateway.deployment) is None:
             return nothing_before(outcome)
-        reason = reason_of(progress)
         work.run.step(reason.cause, reason.text)
         return self._go_back(work, cluster, spec, reason)
+
+    def _reason(
+        self, work: Work, cluster: Cluster, spec: GatewaySpec, progress: Progress
+    ) -> Reason:
+        """What keeps it from finishing; where Kubernetes names no cause, with the host that the pods
+        fetch their configuration from, without which none gets ready."""
+        reason = reason_of(progress)
+        if progress.stale_since is not None or reason.cause not in _OF_THE_GATEWAY:
+            return reason
+        try:
+            told = work.patiently(lambda: _fetched_from(cluster, spec))
+        except GatewayBotError:
+            return reason
+        return replace(reason, text=f"{reason.text} {told}".strip())
 
     def _changed(
         self, work: Work, cluster: Cluster, spec: GatewaySpec, *, complete: bool
@@ -149,3 +171,9 @@ class Deployer:
         back = work.action.plan.on_failure
         sets = work.patiently(lambda: cluster.list("ReplicaSet", work.action.ref.namespace))
         return version_before(deployment, sets, back.revision if back else 0)
+
+
+def _fetched_from(cluster: Cluster, spec: GatewaySpec) -> str:
+    pod_spec = deployment_of(cluster, spec.ref)["spec"]["template"]["spec"]
+    given = read_given(cluster, spec.ref.namespace, pod_spec)
+    return fetched_from(given, spec.apim.configuration_endpoint)

@@ -9,6 +9,7 @@ from deploy.observed.history import owned_by, revision_of, serving
 from deploy.observed.pods import token_secret_of
 from deploy.plans.handover import left_behind, without_account
 from deploy.plans.plan import Plan
+from deploy.plans.variables import with_variables
 from deploy.rendering.manifests import render
 from deploy.rollouts.rollout import apply_plan
 from deploy.specs.gateway_spec import GatewaySpec
@@ -46,7 +47,8 @@ def bring_back(
     force: bool,
 ) -> None:
     """Apply that version whole, with the very template that its pods have, so that none restarts."""
-    wanted = without_account(render(before.spec, before.token_secret), live)
+    rendered = with_variables(render(before.spec, before.token_secret), before.spec, live)
+    wanted = without_account(rendered, live)
     plan = Plan(
         spec=before.spec,
         cluster_uid="",

@@ -6,7 +6,7 @@ is looked at, whoever installed it. What cannot be looked at, or told, counts as
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from deploy.actions.action import LOOK, Action, Outcome, State
 from deploy.actions.executor import Outgrown, Run
@@ -19,8 +19,9 @@ from deploy.health.cache import CachedGateway, ClusterCache
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.observed import inventory, sign_in
+from deploy.observed.given import read_given
 from deploy.observed.installed import installed
-from deploy.observed.pods import is_over, token_secret_of
+from deploy.observed.pods import is_over, named_token_secret
 from deploy.observed.selecting import chosen_by
 from deploy.observed.token_facts import read_one
 from deploy.plans.binding import build_plan
@@ -290,26 +291,27 @@ def _held_by_pods(cluster: Cluster, gateway: CachedGateway) -> list[TokenHolder]
     for pod in cluster.list("Pod", ref.namespace, label_selector=chosen):
         if is_over(pod):
             continue
-        used = token_secret_of(pod["spec"])
-        name = pod["metadata"]["name"]
-        if used is None:
-            if not _signs_in(cluster, pod):
-                found.append(TokenHolder(ref, name, "", None, "it is in no Secret"))
-            continue
-        told = read_one(cluster, (ref.namespace, *used))
-        found.append(TokenHolder(ref, name, used[0], told.facts, told.error))
+        found += _held_by_pod(cluster, ref, pod)
     return found
 
 
-def _signs_in(cluster: Cluster, pod: Manifest) -> bool:
-    """Whether a pod itself says so: its Deployment may have moved since it was made."""
-    namespace = str(pod["metadata"].get("namespace", ""))
-    like = {"metadata": {"namespace": namespace}, "spec": {"template": {"spec": pod["spec"]}}}
-    settings: dict[str, Any] = {}
-    for name in inventory.settings_maps(like):
-        found = cluster.get("ConfigMap", namespace, name)
-        settings |= (found or {}).get("data") or {}
-    return sign_in.sign_in(like, settings) != "token"
+def _held_by_pod(cluster: Cluster, ref: GatewayRef, pod: Manifest) -> list[TokenHolder]:
+    """What a pod itself says: its Deployment may have moved since it was made."""
+    name, used = pod["metadata"]["name"], named_token_secret(pod["spec"])
+    if used is None:
+        # Then it depends on what its ConfigMaps and whole Secrets hold.
+        try:
+            given = read_given(cluster, ref.namespace, pod["spec"], secrets=True)
+        except GatewayBotError as error:
+            return [TokenHolder(ref, name, "", None, error.happened.rstrip("."))]
+        if sign_in.sign_in({"metadata": {}}, given) != "token":
+            return []
+        origin = sign_in.token_origin(given)
+        if origin is None or origin.kind != "Secret":
+            return [TokenHolder(ref, name, "", None, "it is in no Secret")]
+        used = origin.name, origin.key
+    told = read_one(cluster, (ref.namespace, *used))
+    return [TokenHolder(ref, name, used[0], told.facts, told.error)]
 
 
 def _held_by_secrets(cluster: Cluster, gateway: CachedGateway) -> list[TokenHolder]:

@@ -18,11 +18,12 @@ from deploy.kube.watching import Change, Watch
 from deploy.masking import mask_secrets
 from deploy.observed.pods import PodProgress
 from deploy.observed.progress import Progress, progress_of
+from deploy.plans.dry_run import wanted_objects
 from deploy.plans.handover import hand_over_replicas
 from deploy.plans.ownership import apply_alone
 from deploy.plans.plan import Plan
 from deploy.plans.ports import take_back_ports
-from deploy.rendering.manifests import render, with_action
+from deploy.rendering.manifests import with_action
 from deploy.specs.gateway_spec import GatewaySpec
 
 _KINDS = ("Deployment", "ReplicaSet", "Pod")
@@ -77,8 +78,10 @@ def apply_deployment(
     force: bool = False,
 ) -> None:
     """Apply the gateway's Deployment alone, its pods reading their token from that Secret."""
-    rendered = [o for o in render(spec, token_secret) if o["kind"] == "Deployment"]
-    for deployment in with_action(tuple(rendered), action_id, requester):
+    live = cluster.get("Deployment", spec.ref.namespace, spec.ref.name)
+    objects = wanted_objects(spec, token_secret, live)
+    wanted = tuple(item for item in objects if item["kind"] == "Deployment")
+    for deployment in with_action(wanted, action_id, requester):
         _put(cluster, deployment, force=force)
 
 

@@ -54,8 +54,11 @@ def superseded(plan: Plan, *, begun: bool = False) -> Outcome:
     )
 
 
-def unfinished(spec: GatewaySpec, progress: Progress, seconds: float) -> Outcome:
-    """The rollout did not get on before its deadline, or cannot be seen any more."""
+def unfinished(
+    spec: GatewaySpec, progress: Progress, seconds: float, reason: Reason | None = None
+) -> Outcome:
+    """The rollout did not get on before its deadline, or cannot be seen any more; `reason` is why,
+    where more is known than its progress tells."""
     if progress.stale_since is not None:
         return Outcome(
             State.UNKNOWN,
@@ -63,7 +66,7 @@ def unfinished(spec: GatewaySpec, progress: Progress, seconds: float) -> Outcome
             "The plan was applied; whether the pods got ready is not known.",
             "Look at the gateway's status once the cluster answers again.",
         )
-    reason = reason_of(progress)
+    reason = reason or reason_of(progress)
     return Outcome(
         State.FAILED,
         f"The rollout did not finish: {progress.ready} of {progress.desired} pods ready after "

@@ -44,7 +44,12 @@ def _is_wrong(view: GatewayView) -> bool:
 
 
 def _is_retired(view: GatewayView) -> bool:
-    return ".management." in _endpoint(view) or "/subscriptions/" in _endpoint(view)
+    return is_retired(_endpoint(view))
+
+
+def is_retired(endpoint: str) -> bool:
+    """Whether it is one of the first configuration service, which ended on 2023-10-01."""
+    return ".management." in endpoint.lower() or "/subscriptions/" in endpoint.lower()
 
 
 def _lacks_audience(view: GatewayView) -> bool:

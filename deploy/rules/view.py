@@ -7,6 +7,7 @@ from typing import Any
 
 from deploy.images import Support, Version, support, version_of
 from deploy.kube.objects import Manifest
+from deploy.observed.effective import effective_settings
 from deploy.observed.inventory import container_of, is_gateway, tag_of
 from deploy.rules.reading import amount, at, mapping, mappings, pods, text, whole
 
@@ -231,11 +232,13 @@ def view_of(manifests: Sequence[Manifest], facts: Facts) -> GatewayView | None:
     beside = [item for item in objects if _place(item) == _place(deployment)]
     container = container_of(_sound(deployment))
     config_maps = {
-        text(at(item, "metadata", "name")): mapping(item.get("data"))
+        text(at(item, "metadata", "name")): {
+            k: text(v) for k, v in mapping(item.get("data")).items()
+        }
         for item in beside
         if item.get("kind") == "ConfigMap"
     }
-    settings, hidden, complete = _settings(container, config_maps)
+    given = effective_settings(container, config_maps)
     scalers = _specs(beside, "HorizontalPodAutoscaler")
     name = at(deployment, "metadata", "name")
     return GatewayView(
@@ -255,9 +258,9 @@ def view_of(manifests: Sequence[Manifest], facts: Facts) -> GatewayView | None:
         autoscaler=next(
             (s for s in scalers if mapping(s.get("scaleTargetRef")).get("name") == name), None
         ),
-        settings=settings,
-        hidden=hidden,
-        complete=complete,
+        settings=given.shown,
+        hidden=given.hidden,
+        complete=not given.unread,
         holders=tuple(_holder(each, config_maps) for each in _holding(deployment, container)),
     )
 
@@ -276,7 +279,8 @@ def _holding(
 
 
 def _holder(container: Mapping[str, Any], config_maps: Mapping[str, Mapping[str, Any]]) -> Holder:
-    return Holder(text(container.get("image")), *_settings(container, config_maps))
+    given = effective_settings(container, config_maps)
+    return Holder(text(container.get("image")), given.shown, given.hidden, not given.unread)
 
 
 def _place(item: Mapping[str, Any]) -> str:
@@ -292,34 +296,6 @@ def _selects(selector: Any, deployment: Mapping[str, Any]) -> bool:
         return False
     labels = mapping(at(deployment, "spec", "template", "metadata", "labels"))
     return all(labels.get(key) == value for key, value in selector.items())
-
-
-def _settings(
-    container: Mapping[str, Any], config_maps: Mapping[str, Mapping[str, Any]]
-) -> tuple[dict[str, str], frozenset[str], bool]:
-    """The environment as the kubelet builds it: envFrom in order, then env."""
-    found: dict[str, str] = {}
-    hidden: set[str] = set()
-    complete = True
-    for source in mappings(container.get("envFrom")):
-        data = config_maps.get(text(at(source, "configMapRef", "name")))
-        if data is None:
-            complete = False
-            continue
-        prefix = text(source.get("prefix"))
-        found |= {f"{prefix}{key}": text(value) for key, value in data.items()}
-    for variable in mappings(container.get("env")):
-        name, value_from = text(variable.get("name")), mapping(variable.get("valueFrom"))
-        ref = mapping(value_from.get("configMapKeyRef"))
-        data = config_maps.get(text(ref.get("name")))
-        if not value_from:
-            found[name] = text(variable.get("value"))
-        elif data is not None:
-            found[name] = text(data.get(text(ref.get("key"))))
-        else:
-            found.pop(name, None)
-            hidden.add(name)
-    return found, frozenset(hidden), complete
 
 
 def _sound(deployment: Mapping[str, Any]) -> Manifest:

@@ -23,6 +23,7 @@ LAYOUT_KEY = "value"
 _TEXT = re.compile(
     r"(?:GatewayKey )?(?P<gateway>[^&\s]+)&(?P<expiry>\d{12})&(?P<signature>[A-Za-z0-9+/]+={0,2})"
 )
+_NO_SIGNATURE = "0000"
 _SECRET_NAME = re.compile(r".+-token-[0-9a-z]{6}")
 """Six letters and digits are an action's id."""
 KeyType = Literal["primary", "secondary"]
@@ -53,6 +54,11 @@ class Token:
             return None
         value = text.strip().removeprefix("GatewayKey ")
         return cls(found["gateway"], expiry.replace(tzinfo=datetime.UTC), value)
+
+    @property
+    def unsigned(self) -> str:
+        """A text of the same gateway and expiry that opens nothing, to be kept instead."""
+        return f"{self.gateway}&{self.expires_at:%Y%m%d%H%M}&{_NO_SIGNATURE}"
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def shown(proposal: Proposal) -> Reply | None:
         return None
     if proposal.plan.denied:
         return action_view.denied(proposal.plan)
-    return action_view.no_change(proposal.plan.spec)
+    return action_view.no_change(proposal.plan)
 
 
 def in_person(request: Request) -> bool:

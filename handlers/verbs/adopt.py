@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from slack_sdk import WebClient
 
@@ -14,12 +13,14 @@ from deploy.errors import Conflict, GatewayBotError, NotFound
 from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
+from deploy.observed.given import given_among, read_given
 from deploy.observed.installed import deployment_of
-from deploy.observed.inventory import apim_gateway_of, settings_maps
-from deploy.observed.pods import token_secret_of
-from deploy.observed.token_facts import secret_facts
+from deploy.observed.inventory import apim_gateway_of
+from deploy.observed.sign_in import AUTH_KEY
 from deploy.plans.adoption import derive, instance_named_by
 from deploy.plans.requests import DeployRequest
+from deploy.specs.settings import AUTH
+from deploy.tokens.token import Token
 from handlers.actions import asking
 from handlers.actions.asking import ask, listed
 from handlers.fleet import find
@@ -74,12 +75,7 @@ def _instance(
     known: Mapping[str, ApimInstance], deployment: Manifest, maps: list[Manifest], ref: GatewayRef
 ) -> ApimInstance:
     """The API Management instance whose configuration endpoint the pods are given."""
-    read = set(settings_maps(deployment))
-    data: dict[str, Any] = {}
-    for item in maps:
-        if item["metadata"]["name"] in read:
-            data |= item.get("data") or {}
-    named = instance_named_by(deployment, data)
+    named = instance_named_by(given_among(deployment, maps))
     for instance in known.values():
         if named and named.lower() in (instance.service.lower(), instance.configuration_endpoint):
             return instance
@@ -113,15 +109,16 @@ def _gateway(
 
 
 def _told(cluster: Cluster, deployment: Manifest) -> list[str]:
-    used = token_secret_of(deployment["spec"]["template"].get("spec") or {})
     told = [apim_gateway_of(deployment)]
-    if used is None:
-        return told
+    namespace = deployment["metadata"]["namespace"]
     try:
-        secret = cluster.get("Secret", deployment["metadata"]["namespace"], used[0])
+        given = read_given(
+            cluster, namespace, deployment["spec"]["template"].get("spec") or {}, secrets=True
+        )
     except GatewayBotError:
         return told
-    return [(secret_facts(secret, used[1]).gateway or "") if secret else "", *told]
+    token = Token.parse(given.value(AUTH)) or Token.parse(given.value(AUTH_KEY))
+    return [token.gateway if token else "", given.value("gateway.name"), *told]
 
 
 def _name(deployment: Manifest) -> str:

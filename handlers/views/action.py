@@ -329,8 +329,15 @@ def _footer(action: Action, plan: Plan) -> str:
     return " · ".join(parts)
 
 
-def no_change(spec: GatewaySpec) -> Reply:
-    """What is asked for is what runs already."""
+def no_change(plan: Plan) -> Reply:
+    """What is asked for is applied already; what does not run as that says is told."""
+    spec = plan.spec
+    if plan.unsettled:
+        text = f"Nothing is left to apply to {spec.ref}, and it does not run as it should."
+        return Reply(
+            text,
+            (section(f":warning: {escape(text)}"), *plan_view.findings_in_full(plan.unsettled)),
+        )
     text = f"No change: {spec.ref} is deployed exactly like this already ({spec.tag})."
     return Reply(
         text,

@@ -1,6 +1,6 @@
 """A gateway's drift: what others have changed since it was deployed."""
 
-from deploy.plans.plan import Plan
+from deploy.plans.plan import SETTINGS_ELSEWHERE, Plan
 from handlers.views import plan as plan_view
 from handlers.views.reply import Reply
 from handlers.views.text import context, counted, escape, fence, section
@@ -11,6 +11,12 @@ _LIMIT = 2800
 def drift(plan: Plan) -> Reply:
     """What others have changed since the gateway was deployed."""
     ref = plan.spec.ref
+    elsewhere = plan_view.findings_in_full(
+        [each for each in plan.unsettled if each.rule == SETTINGS_ELSEWHERE]
+    )
+    if not plan.changes and elsewhere:
+        text = f"{ref} is as it was deployed, and its pods get other settings."
+        return Reply(text, (section(f":left_right_arrow: *{escape(text)}*"), *elsewhere))
     if not plan.changes:
         text = f"No drift: {ref} is as it was deployed."
         return Reply(text, (section(f":ok_hand: {escape(text)}"),))
@@ -22,6 +28,7 @@ def drift(plan: Plan) -> Reply:
         section(shown),
         context(f"Live on the left, as it was deployed on the right. {again} makes it so."),
     ]
+    blocks += elsewhere
     if left:
         blocks.append(context(f"… and {counted(left, 'more line')}."))
     owners = sorted({conflict.manager for conflict in plan.conflicts})

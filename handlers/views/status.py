@@ -237,6 +237,8 @@ def _token(summary: GatewaySummary, now: float) -> str:
     if summary.token_source == "none":
         return "none: it signs in to Entra ID"
     held = f" (Secret {summary.token_secret})" if summary.token_secret else ""
+    if summary.token_where:
+        held = f" (in plain text in {summary.token_where})"
     if summary.token_expires_at is None:
         return f"expiry unknown{held}"
     if summary.token_expires_at <= now:

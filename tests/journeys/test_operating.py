@@ -107,12 +107,13 @@ def test_diff_shows_what_others_changed(demo: Demo) -> None:
     ana.types("diff edge-1")
     shown = words(ana.sees("differs from what was deployed", ephemeral=True))
     assert "spec.replicas: 2 → 3" in shown
+    assert "env[telemetry.logs.std.level].value: debug → info" in shown, "what the pods get"
     assert "kubectl" in shown
     assert "Deploying it again with `--take-over` makes it so" in shown
     decide(
         ana,
         "scale edge-1 --replicas 3 --take-over",
-        "Takes over 1 field",
+        "Takes over 2 fields",
         "3 of 3 pods ready after",
     )
 

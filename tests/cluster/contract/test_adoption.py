@@ -14,6 +14,7 @@ import yaml
 from deploy.azure import ApimInstance
 from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster, connect
+from deploy.observed.given import read_given
 from deploy.observed.selecting import labelled
 from deploy.plans.adoption import derive
 from deploy.plans.ownership import take_whole
@@ -31,6 +32,7 @@ from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("needs_controllers")
 _FIXTURES = Path(__file__).parents[2] / "data" / "adoption"
+_CASES = Path(__file__).parents[2] / "data" / "settings"
 _PATHS = {
     "ConfigMap": "/api/v1/namespaces/{}/configmaps",
     "Secret": "/api/v1/namespaces/{}/secrets",
@@ -151,3 +153,43 @@ def test_a_gateway_is_adopted_with_every_pod_available_all_the_time(
     assert container["name"] == live["spec"]["template"]["spec"]["containers"][0]["name"]
     managers = {m["manager"] for m in adopted["metadata"]["managedFields"]}
     assert "gateway-bot" in managers
+
+
+@pytest.mark.parametrize("case", ["all-settings-in-env", "v1-url-in-env-probe-8082"])
+def test_settings_in_variables_follow_the_spec_once_the_gateway_is_adopted(
+    target: Target, ns: str, case: str
+) -> None:
+    name = ""
+    for body in yaml.safe_load_all((_CASES / f"{case}.yaml").read_text()):
+        body["metadata"]["namespace"] = ns
+        name = body["metadata"]["name"]
+        if body["kind"] == "Deployment":
+            levels = {"name": "levels", "key": "level", "optional": True}
+            from_elsewhere = {"valueFrom": {"configMapKeyRef": levels}}
+            env = body["spec"]["template"]["spec"]["containers"][0]["env"]
+            env.append({"name": "telemetry.logs.std.level", **from_elsewhere})
+        path = _PATHS[body["kind"]].format(ns)
+        target.api.create(f"{path}?fieldManager=kubectl-client-side-apply", body)
+    live = target.api.get(f"{_PATHS['Deployment'].format(ns)}/{name}")
+    cluster = connect(
+        "west", kubeconfig=target.kubeconfig, context=target.context, timeouts=TIMEOUTS
+    )
+
+    def given(setting: str) -> str:
+        template = target.api.get(f"{_PATHS['Deployment'].format(ns)}/{name}")["spec"]["template"]
+        return read_given(cluster, ns, template["spec"]).value(setting)
+
+    try:
+        spec, planner = _adopt(cluster, ns, live)
+        assert given("config.service.endpoint") == CONFIGURATION_HOST
+        again = planner.plan(spec, "ABC235")
+        assert again.empty, again.changes
+        changed = dataclasses.replace(spec, log_level="error", log_format="json")
+        plan = planner.plan(changed, "ABC236")
+        assert plan.conflicts == ()
+        apply_plan(cluster, plan, action_id="ABC236", requester="U1")
+        assert given("telemetry.logs.std.level") == "error"
+        assert given("telemetry.logs.std") == "json"
+        assert planner.plan(changed, "ABC237").empty
+    finally:
+        cluster.close()

@@ -93,7 +93,7 @@ def test_an_endpoint_names_the_service_where_the_settings_know_it(
 ) -> None:
     variable = {"name": "CONFIG.service.endpoint", "value": endpoint}
     assert named(deployment(variable), "edge-1") == {(service, "edge-1")}
-    config_map = {"data": {"config.service.endpoint": endpoint}}
+    config_map = {"metadata": {"name": "m"}, "data": {"config.service.endpoint": endpoint}}
     settings = settings_of(deployment(maps=("m",)), [config_map])
     assert named(deployment(), "edge-1", settings) == {(service, "edge-1")}
 
@@ -115,7 +115,8 @@ def test_two_entries_of_one_service_name_one_resource() -> None:
 @pytest.mark.parametrize("name", ["gateway.name", "Gateway.Name"])
 def test_the_pods_settings_name_the_gateway(name: str) -> None:
     assert named(deployment({"name": name, "value": "Edge-1"})) == {("", "edge-1")}
-    settings = settings_of(deployment(maps=("m",)), [{"data": {name: "Edge-1"}}])
+    config_map = {"metadata": {"name": "m"}, "data": {name: "Edge-1"}}
+    settings = settings_of(deployment(maps=("m",)), [config_map])
     assert settings.gateways == {"Edge-1"}
 
 
@@ -130,6 +131,13 @@ def test_a_gateway_that_signs_in_holds_no_token(how: str) -> None:
     assert settings_of(deployment({"name": "config.service.auth", "value": how}), ()).signs_in
     assert settings_of(deployment(spec={"auth": {"type": "entraApp"}}), ()).signs_in
     assert not settings_of(deployment(), ()).signs_in
+
+
+def test_a_variable_with_a_token_wins_over_a_configmap_that_signs_in() -> None:
+    config_map = {"metadata": {"name": "m"}, "data": {"config.service.auth": "azureAdApp"}}
+    assert settings_of(deployment(maps=("m",)), [config_map]).signs_in
+    held = {"name": "config.service.auth", "value": TOKEN}
+    assert not settings_of(deployment(held, maps=("m",)), [config_map]).signs_in
 
 
 def test_nothing_names_a_gateway_whose_token_cannot_be_read() -> None:

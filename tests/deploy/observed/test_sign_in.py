@@ -10,6 +10,7 @@ import pytest
 
 from deploy.actions.action import State
 from deploy.kube.objects import Manifest
+from deploy.observed.effective import effective_settings
 from deploy.observed.sign_in import EXPIRES, credential_expires, sign_in
 from deploy.plans.sign_in_needs import needs
 from deploy.rendering.manifests import render
@@ -28,6 +29,13 @@ SECRET = Auth(
 def deployment_of(spec: GatewaySpec) -> Manifest:
     token = "t" if spec.auth.kind == "token" else None
     return next(item for item in render(spec, token) if item["kind"] == "Deployment")
+
+
+def test_what_the_container_is_given_counts_before_what_the_spec_says() -> None:
+    given = effective_settings(
+        {"env": [{"name": "config.service.auth", "value": "azureAdApp"}]}, {}
+    )
+    assert sign_in(deployment_of(spec_of()), given) == "entraApp"
 
 
 def foreign(*env: dict[str, Any], **annotations: str) -> Manifest:
@@ -54,7 +62,9 @@ def foreign(*env: dict[str, Any], **annotations: str) -> Manifest:
 def test_how_a_gateway_signs_in_is_recognised_whoever_installed_it(
     deployment: Manifest, settings: dict[str, str], kind: str
 ) -> None:
-    assert sign_in(deployment, settings) == kind
+    container = deployment["spec"]["template"]["spec"]["containers"][0]
+    container = {**container, "envFrom": [{"configMapRef": {"name": "m"}}]}
+    assert sign_in(deployment, effective_settings(container, {"m": settings})) == kind
 
 
 def test_when_a_secret_expires_is_known_where_somebody_wrote_it_down() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from deploy.azure import ApimInstance
 from deploy.errors import Conflict, GatewayBotError, InvalidInput
+from deploy.observed.effective import effective_settings
 from deploy.plans.adoption import Adoption, derive, instance_named_by
 from deploy.rendering.manifests import render
 from deploy.specs.spec import parse_spec_yaml, spec_to_mapping
@@ -107,7 +108,7 @@ def test_the_derived_spec_survives_being_written_down(shape: str) -> None:
 def test_a_person_is_told_what_stays_and_what_helm_must_not_do() -> None:
     told = " ".join(adopted(load("helm-1.15")).notes)
     assert "no longer run helm upgrade or uninstall" in told
-    assert "telemetry.logs.std.color" in told
+    assert "runtime.deployment.artifact.version" in told
     assert "Secret apim-azure-api-management-gateway is left alone" in told
     assert "ask for no resources now" in told
 
@@ -125,14 +126,16 @@ def test_a_person_is_told_what_stays_and_what_helm_must_not_do() -> None:
 def test_the_instance_is_told_by_the_endpoint_of_either_generation(
     endpoint: str, service: str
 ) -> None:
-    (deployment,) = load("portal-v1")["Deployment"]
-    assert instance_named_by(deployment, {"config.service.endpoint": endpoint}) == service
+    variable = {"name": "config.service.endpoint", "value": endpoint}
+    assert instance_named_by(effective_settings({"env": [variable]}, {})) == service
 
 
 @pytest.mark.parametrize("auth", ["azureAdApp", "workloadIdentity"])
 def test_a_gateway_that_signs_in_to_entra_is_not_given_a_token(auth: str) -> None:
     objects = load("portal-v2")
     objects["ConfigMap"][0]["data"]["config.service.auth"] = auth
+    assert adopted(objects).spec.auth.kind == "token", "the variable with its token wins"
+    objects["Deployment"][0]["spec"]["template"]["spec"]["containers"][0].pop("env")
     with pytest.raises(Conflict, match="signs in to Entra ID"):
         adopted(objects)
 

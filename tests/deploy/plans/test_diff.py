@@ -42,3 +42,25 @@ def test_what_was_to_be_created_is_made_once_it_is_there_and_what_was_to_go_once
         change = ObjectChange("Service", "edge-1", kind)  # type: ignore[arg-type]
         assert is_made(change, live) is there
         assert is_made(change, None) is not there
+
+
+def test_what_stands_in_plain_text_is_in_no_plan() -> None:
+    signature = "c2lnbmF0dXJlLW9mLWEtdG9rZW4="
+    secrets = {
+        "config.service.auth": f"GatewayKey edge-1&203012010000&{signature}",
+        "config.service.auth.key": "something-of-an-unknown-form",
+        "config.service.auth.azureAd.clientSecret": "not-to-be-seen",
+        "HTTPS_PROXY": "http://proxy:passw0rd@proxy.example:3128",
+    }
+    env = [{"name": name, "value": value} for name, value in secrets.items()]
+    here: dict[str, Any] = {"metadata": {"name": "edge-1"}, "data": secrets, "env": env}
+    gone = {**here, "data": {}, "env": []}
+    other = {"config.service.auth": "workloadIdentity"}
+    changed = {**here, "data": other, "env": [{"name": n, "value": "x"} for n in secrets]}
+    for after in (gone, changed, {"metadata": {"name": "edge-1"}}):
+        said = str(
+            field_changes("ConfigMap", here, after) + field_changes("ConfigMap", after, here)
+        )
+        for word in (signature, "unknown-form", "not-to-be-seen", "passw0rd"):
+            assert word not in said
+    assert "workloadIdentity" in str(field_changes("ConfigMap", here, changed))

@@ -77,7 +77,7 @@ def test_an_earlier_version_that_has_no_pods_holds_no_token(
     cluster: Cluster, planner: Planner
 ) -> None:
     for item in render(dataclasses.replace(SPEC, replicas=0), "edge-1-token-a"):
-        cluster.create(item)
+        cluster.apply(item)
     assert signing_in(planner, apim=ELSEWHERE).held == (EITHER[0],)
     until(lambda: cluster.list("ReplicaSet", "dev"), "the first version")
     for item in render(dataclasses.replace(SPEC, auth=IDENTITY, replicas=0), None):

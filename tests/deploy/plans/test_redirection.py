@@ -132,6 +132,13 @@ def test_a_variable_that_others_set_on_the_live_deployment_is_judged_too(
     plan = deployed.plan(spec_with({"logs": {"level": "warn"}}), "XYZ789")
     assert "unknown-endpoint" in {f.rule for f in plan.findings}
     assert not plan.denied, "the token stays where it goes already"
+    assert plan.conflicts == ()
+    (elsewhere,) = plan.unsettled
+    assert "config.service.endpoint is x.example" in elsewhere.what
+    back = deployed.plan(spec_with({"logs": {"level": "warn"}}), "XYZ789", take_over=True)
+    assert {conflict.manager for conflict in back.conflicts} == {"kubectl"}
+    assert redirections(back) == {"endpoint"}
+    assert back.held, "the pods that run sent their token elsewhere"
     undo = {"name": "edge-1", "env": [{"name": "config.service.endpoint", "$patch": "delete"}]}
     body = {"spec": {"template": {"spec": {"containers": [undo]}}}}
     running.request("PATCH", path, body, content_type=patched)

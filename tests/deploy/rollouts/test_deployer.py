@@ -12,6 +12,7 @@ import pytest
 
 from deploy.actions.action import Outcome, State, Step
 from deploy.errors import InvalidInput
+from deploy.plans.plan import SETTINGS_ELSEWHERE, UNFINISHED
 from deploy.plans.planning import Planner
 from deploy.plans.requests import DeployRequest, RestartRequest, ScaleRequest
 from deploy.rendering.manifests import token_secret
@@ -22,9 +23,11 @@ from deploy.rollouts.minting import Minter
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.options import Auth, Rollout
 from deploy.tokens.token import expiry_for
+from handlers.views.action import no_change
 from tests.support.actions import replanning, workings
 from tests.support.custody import LocalCustody
 from tests.support.gateway_bed import (
+    HOST,
     INSTANCE,
     REF,
     SIGNATURE,
@@ -174,6 +177,53 @@ def test_an_image_that_cannot_be_pulled_says_which_pods_and_that_the_old_ones_se
     (bad,) = [pod for pod in run.states[-1]["pods"] if not pod["ready"]]
     assert bad["trouble"]
     assert bad["event"]
+
+
+def test_a_rollout_whose_endpoint_is_unreachable_names_it_and_is_no_change_afterwards(
+    bench: Bench,
+) -> None:
+    gone = "gone.contoso.example"
+    listed = dataclasses.replace(INSTANCE, endpoints=(gone,))
+    bench.planner = Planner(
+        {"west": bench.bed.cluster}.__getitem__, list, instances={"contoso": listed}
+    )
+    bench.deployer = Deployer(
+        bench.applier, replanning(bench.planner, bench.clusters), patience=1.0, margin=-27.0
+    )
+    wanted = hasty(apim=dataclasses.replace(SPEC.apim, configuration_endpoint=gone))
+    outcome = bench.deploy(wanted)
+    assert outcome.state is State.FAILED
+    told = f"The pods fetch their configuration from {gone}, as ConfigMap edge-1-env says."
+    assert told in outcome.meaning
+    plan = bench.planner.plan(wanted, "XYZ789")
+    assert plan.empty
+    (why,) = plan.unsettled
+    assert "0 of 2 pods are available" in why.what
+    assert told in why.fix
+    assert "No change" not in no_change(plan).text
+
+
+def test_a_rollout_whose_pods_get_an_older_endpoint_names_that_one(bench: Bench) -> None:
+    assert bench.deploy().state is State.SUCCEEDED
+    v1 = "https://contoso.management.azure-api.net/subscriptions/s/gateways/edge-1"
+    container = {"name": "edge-1", "env": [{"name": "config.service.endpoint", "value": v1}]}
+    path = "/apis/apps/v1/namespaces/dev/deployments/edge-1?fieldManager=kubectl"
+    body = {"spec": {"template": {"spec": {"containers": [container]}}}}
+    patched = "application/strategic-merge-patch+json"
+    bench.bed.running.request("PATCH", path, body, content_type=patched)
+    outcome = bench.deploy(hasty(log_level="warn"), "XYZ789")
+    assert outcome.state is State.FAILED
+    told = (
+        f"The pods fetch their configuration from {v1}, as a variable of the Deployment says, not "
+        f"from {HOST}, as the spec says. Microsoft ended that service on 2023-10-01."
+    )
+    assert told in outcome.meaning
+    plan = bench.planner.plan(hasty(log_level="warn"), "XYZ790")
+    assert plan.empty
+    assert {finding.rule for finding in plan.unsettled} == {SETTINGS_ELSEWHERE, UNFINISHED}
+    assert "No change" not in no_change(plan).text
+    back = bench.planner.plan(hasty(log_level="warn"), "XYZ790", take_over=True)
+    assert not back.empty, "taken over, the pods get what the spec says"
 
 
 def test_a_crash_loop_shows_the_last_lines_of_the_crashed_run(bench: Bench) -> None:

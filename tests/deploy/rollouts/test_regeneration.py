@@ -1,5 +1,6 @@
 """Keys regenerated: only where no pod holds a token of them, and then every such token is dead."""
 
+import base64
 import dataclasses
 import datetime
 from collections.abc import Iterator, Mapping
@@ -207,12 +208,13 @@ def surveyed(
     gateway: CachedGateway,
     pod: CachedGateway | None = None,
     settings: Mapping[str, str] | None = None,
+    kind: str = "ConfigMap",
 ) -> tuple[TokenHolder, ...]:
     """What a survey finds of a gateway that this bot did not install, and of its one pod."""
     spec = (pod or gateway).deployment["spec"]["template"]["spec"]
     cluster = SimpleNamespace(
         list=lambda kind, *_, **__: [{"metadata": {"name": "p1"}, "spec": spec}],
-        get=lambda kind, *_: {"metadata": {"name": "s"}, "data": settings or {}},
+        get=lambda *_: {"kind": kind, "metadata": {"name": "s"}, "data": settings or {}},
     )
     snapshot = Snapshot("west", (gateway,), 0.0)
     cache: Any = SimpleNamespace(read=lambda: snapshot, cluster=cluster)
@@ -227,6 +229,17 @@ def test_a_pod_whose_token_is_in_no_secret_counts_as_holding_the_key() -> None:
     assert surveyed(gateway_of("by-hand", elsewhere)) == ()
     (hidden,) = surveyed(gateway_of("by-hand", settings="by-hand-env"))
     assert hidden.why_unknown == "it is in no Secret"
+
+
+def test_a_pod_that_takes_a_whole_secret_holds_the_token_that_is_in_it() -> None:
+    whole = gateway_of("edge-1")
+    container = whole.deployment["spec"]["template"]["spec"]["containers"][0]
+    container["envFrom"] = [{"secretRef": {"name": "s"}}]
+    text = base64.b64encode(b"GatewayKey edge-1&202612010000&c2ln").decode()
+    (found,) = surveyed(whole, settings={"config.service.auth": text}, kind="Secret")
+    assert (found.pod, found.secret) == ("p1", "s")
+    assert found.facts is not None
+    assert (found.facts.gateway, found.facts.key) == ("edge-1", None)
 
 
 def test_a_gateway_that_signs_in_holds_no_key_but_its_pods_of_before_do() -> None:

@@ -1,0 +1,67 @@
+"""How what runs stands where a plan has nothing left to apply: that is not yet “no change”. Pure."""
+
+from collections.abc import Sequence
+
+from deploy.azure import host_of
+from deploy.kube.objects import Manifest
+from deploy.masking import masked
+from deploy.observed.effective import EffectiveSettings, Origin
+from deploy.observed.given import given_among
+from deploy.observed.progress import progress_of
+from deploy.plans.plan import UNFINISHED, Plan
+from deploy.rules.configuration import is_retired
+from deploy.rules.finding import Finding
+from deploy.specs.settings import ENDPOINT
+
+_LONGEST = 300
+
+
+def unfinished_rollout(
+    plan: Plan, live: Manifest | None, objects: Sequence[Manifest]
+) -> tuple[Finding, ...]:
+    """That the pods of an empty plan do not all run, and where they fetch their configuration.
+
+    `live` is the Deployment, `objects` are the plan's as they will be.
+    """
+    if not plan.empty or live is None:
+        return ()
+    progress = progress_of(live, (), ())
+    if progress.complete or not progress.desired:
+        return ()
+    given = given_among(live, [each for each in objects if each["kind"] == "ConfigMap"])
+    return (
+        Finding(
+            UNFINISHED,
+            "warning",
+            f"Its rollout has not finished: {progress.available} of {progress.desired} pods are "
+            "available.",
+            "The same again changes nothing of that.",
+            fetched_from(given, plan.spec.apim.configuration_endpoint)
+            or "Look at its pods with `status`.",
+        ),
+    )
+
+
+def fetched_from(given: EffectiveSettings, wanted: str) -> str:
+    """Where pods that are given this fetch their configuration, in sentences; `wanted` is what the
+    spec says. Empty where it cannot be told."""
+    found = given.find(ENDPOINT)
+    if found is None:
+        nothing = f"Nothing gives the pods a {ENDPOINT}."
+        return "" if given.unread else nothing
+    if found.value is None:
+        return (
+            f"The pods fetch their configuration from the host that {_named(found.origin)} names."
+        )
+    endpoint = masked(found.value, _LONGEST)
+    told = f"The pods fetch their configuration from {endpoint}, as {_named(found.origin)} says"
+    if host_of(found.value) != host_of(wanted):
+        told += f", not from {wanted}, as the spec says"
+    ended = " Microsoft ended that service on 2023-10-01." if is_retired(found.value) else ""
+    return f"{told}.{ended}"
+
+
+def _named(origin: Origin) -> str:
+    if origin.kind == "Deployment":
+        return "a variable of the Deployment"
+    return f"{origin.kind} {origin.name}" if origin.name else "a field of the pod"
