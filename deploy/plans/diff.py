@@ -22,6 +22,8 @@ _IGNORED_ANNOTATIONS = frozenset(
         "kubectl.kubernetes.io/last-applied-configuration",
         "gateway-bot.io/action",
         "gateway-bot.io/requested-by",
+        "gateway-bot.io/written",
+        "gateway-bot.io/idle",
     }
 )
 _KEYS = (

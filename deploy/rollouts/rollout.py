@@ -18,7 +18,7 @@ from deploy.kube.watching import Change, Watch
 from deploy.masking import mask_secrets
 from deploy.observed.pods import PodProgress
 from deploy.observed.progress import Progress, progress_of
-from deploy.plans.handover import hand_over_replicas
+from deploy.plans.handover import hand_over_replicas, noting_idle
 from deploy.plans.ownership import apply_alone
 from deploy.plans.plan import Plan
 from deploy.plans.ports import take_back_ports
@@ -107,8 +107,9 @@ def _onto_live(cluster: Cluster, wanted: Manifest) -> Manifest:
     live = cluster.get(wanted["kind"], metadata["namespace"], metadata["name"])
     if live is None:
         return wanted
+    noted = noting_idle(wanted, live)
     version = live["metadata"]["resourceVersion"]
-    return {**wanted, "metadata": {**metadata, "resourceVersion": version}}
+    return {**noted, "metadata": {**noted["metadata"], "resourceVersion": version}}
 
 
 def follow(

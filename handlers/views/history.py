@@ -43,6 +43,7 @@ EVENTS = {
     "unknown": "ended with an unknown result",
     "break-glass": "freeze overridden",
     "reminder": "approvers reminded",
+    "reverted": "no longer holds",
 }
 """What the events of an action are called; those of windows and tokens have names that are read."""
 
@@ -125,7 +126,8 @@ def _why(entry: AuditEntry) -> str:
     try:
         detail = json.loads(entry.detail)
     except ValueError:
-        detail = entry.detail if entry.event in ("denied", "cancelled", "break-glass") else ""
+        told = ("denied", "cancelled", "break-glass", "reverted")
+        detail = entry.detail if entry.event in told else ""
     if isinstance(detail, dict):
         detail = detail.get("reason") or detail.get("happened") or detail.get("detail") or ""
     text = detail if isinstance(detail, str) else ""
