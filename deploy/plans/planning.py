@@ -12,6 +12,7 @@ from deploy.errors import GatewayBotError, NotFound
 from deploy.gateway import DEFAULT_REPOSITORY, GatewayRef
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
+from deploy.kube.warnings import distinct
 from deploy.observed.history import serving
 from deploy.observed.inventory import spec_field
 from deploy.observed.pods import token_secret_of
@@ -129,7 +130,8 @@ class Planner:
             ),
             *needs(spec, observed["Deployment", spec.ref.name]),
         )
-        plan = bound(dataclasses.replace(plan, findings=findings, held=held))
+        warnings = distinct(text for item in wanted for text in merged[_key(item)].warnings)
+        plan = bound(dataclasses.replace(plan, findings=findings, held=held, warnings=warnings))
         undecidable = plan.denied or (plan.conflicts and not take_over)
         return dataclasses.replace(plan, digest="") if undecidable else plan
 

@@ -92,6 +92,8 @@ class Applier:
             )
         )
         work.applied = True
+        if work.unshown:
+            work.run.step("warned", f"Kubernetes warns: {'; '.join(work.unshown)}")
 
 
 def _minted_in_vain(secret: str) -> Outcome:

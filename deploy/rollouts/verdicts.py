@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Sequence
 
 from deploy.actions.action import Outcome, State
 from deploy.masking import masked
@@ -21,15 +22,21 @@ _NO_HINT = (
 )
 
 
-def rolled_out(progress: Progress, seconds: float, left_over: str = "") -> Outcome:
+def rolled_out(
+    progress: Progress, seconds: float, left_over: str = "", warnings: Sequence[str] = ()
+) -> Outcome:
     """Every pod of the wanted version is ready and the ones before are gone.
 
-    `left_over` is why token Secrets that nothing needs any more could not be deleted.
+    `left_over` is why token Secrets that nothing needs any more could not be deleted, `warnings` what
+    the API server warned of and the plan did not show.
     """
+    said = [f"Old token Secrets are left over: {left_over}"] if left_over else []
+    if warnings:
+        said.append(f"Kubernetes warns: {'; '.join(warnings)}")
     return Outcome(
         State.SUCCEEDED,
         f"{progress.ready} of {progress.desired} pods ready after {span(seconds)}",
-        f"Old token Secrets are left over: {left_over}" if left_over else "",
+        " ".join(said),
     )
 
 

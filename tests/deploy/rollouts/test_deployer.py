@@ -20,7 +20,7 @@ from deploy.rollouts.applying import Applier
 from deploy.rollouts.deployer import Deployer
 from deploy.rollouts.minting import Minter
 from deploy.specs.gateway_spec import GatewaySpec
-from deploy.specs.options import Auth, Rollout
+from deploy.specs.options import Auth, Placement, Rollout
 from deploy.tokens.token import expiry_for
 from tests.support.actions import replanning, workings
 from tests.support.custody import LocalCustody
@@ -35,6 +35,7 @@ from tests.support.gateway_bed import (
     action_for,
     gateway_bed,
 )
+from tests.support.kubectl import Kubectl
 from tests.support.waiting import until
 
 GUID = "11111111-2222-3333-4444-555555555555"
@@ -296,3 +297,19 @@ def test_a_gateway_that_signs_in_to_entra_is_rolled_out_without_a_token(bench: B
     assert "token" not in run.steps
     assert bench.mint.asked == []
     assert bench.bed.cluster.get("ServiceAccount", REF.namespace, REF.name) is not None
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_what_the_api_server_warns_of_and_no_plan_showed_is_said_at_the_end(
+    bench: Bench, tmp_path: Path, shown: bool
+) -> None:
+    label = ("beta.kubernetes.io/os", "linux")
+    Kubectl(bench.bed.running.kubeconfig(), tmp_path)("label", "nodes", "--all", "=".join(label))
+    spec = dataclasses.replace(SPEC, placement=Placement(node_selector=(label,)))
+    plan = bench.planner.plan(spec, "ABC234")
+    run = RecordingRun()
+    action = action_for(plan if shown else dataclasses.replace(plan, warnings=()))
+    outcome = bench.deployer.execute(action, run)
+    assert outcome.state is State.SUCCEEDED
+    assert outcome.meaning.startswith("Kubernetes warns: spec.template.spec") != shown
+    assert ("warned" in run.steps) != shown
