@@ -5,16 +5,17 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooLate
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from deploy.errors import GatewayBotError, InvalidInput, NotFound
 from deploy.gateway import GatewayRef
 from deploy.health import evidence
-from deploy.health.attention import Attention, Sign, attention
+from deploy.health.attention import BROKEN, Attention, Sign, attention
 from deploy.health.belongings import EventSummary, ServiceSummary, events_about, services_of
 from deploy.health.cache import CachedGateway, ClusterCache, ReplicaCount, Snapshot
 from deploy.health.heartbeat import AzureEvent, Heartbeat, PodHeartbeat
+from deploy.kube.api_errors import NamespaceEnds
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.masking import mask_secrets
@@ -131,6 +132,7 @@ def gateway_detail(
     cluster, end = cache.cluster, time.monotonic() + evidence.BOUND
     reading = {kind: _listing(cluster, kind, ref) for kind in ("Service", "Event", "ReplicaSet")}
     settings = cluster.begin(lambda: _settings(cluster, found.deployment))
+    namespace = cluster.begin(lambda: cluster.check_namespace(ref.namespace))
     token = _token(cluster, found, end)
     asked = evidence.Asked(ref, found.deployment, found.pods, token, azure_events)
     heartbeat = evidence.heartbeats(
@@ -146,8 +148,9 @@ def gateway_detail(
     labels = (found.deployment["spec"]["template"].get("metadata") or {}).get("labels") or {}
     names = [pod["metadata"]["name"] for pod in found.pods]
     owned = [item for item in live["ReplicaSet"] if _owned_by(item, found.deployment)]
+    summary = _summary(found, snapshot, token, time.time())
     return GatewayDetail(
-        summary=_summary(found, snapshot, token, time.time()),
+        summary=replace(summary, findings=(*_ending(namespace, end), *summary.findings)),
         heartbeat=heartbeat,
         pods=tuple(_pod_status(pod, beats) for pod in found.pods),
         ended=tuple(pod_progress(pod) for pod in found.ended),
@@ -271,6 +274,17 @@ def _settings(cluster: Cluster, deployment: Manifest) -> Mapping[str, Any]:
         item = cluster.get("ConfigMap", deployment["metadata"]["namespace"], name)
         found |= (item or {}).get("data") or {}
     return found
+
+
+def _ending(namespace: "Future[None]", end: float) -> tuple[Attention, ...]:
+    """That the namespace is being deleted; nothing where it is not, or where that is not known."""
+    try:
+        namespace.result(max(0.1, end - time.monotonic()))
+    except (NamespaceEnds, NotFound) as error:
+        return (Attention(BROKEN, Sign.NAMESPACE_ENDS, error.happened),)
+    except (GatewayBotError, TooLate):
+        return ()
+    return ()
 
 
 def _owned_by(item: Manifest, deployment: Manifest) -> bool:

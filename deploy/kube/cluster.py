@@ -17,7 +17,7 @@ from deploy.background import reported
 from deploy.breaker import Breaker
 from deploy.errors import InvalidInput, NotFound
 from deploy.flight import Flight
-from deploy.kube.api_errors import AlreadyExists, missing_namespace
+from deploy.kube.api_errors import AlreadyExists, NamespaceEnds, missing_namespace
 from deploy.kube.breaking import BreakingConnection
 from deploy.kube.connection import Connection, Query, Stream, Timeouts
 from deploy.kube.kinds import ResourceKind, kind_of
@@ -277,9 +277,12 @@ class Cluster(PodReads):
         return tuple(sorted(item["metadata"]["name"] for item in self.list("Namespace")))
 
     def check_namespace(self, namespace: str) -> None:
-        """NotFound when there is no such namespace."""
-        if self.get("Namespace", None, namespace) is None:
+        """NotFound when there is no such namespace, NamespaceEnds when it is being deleted."""
+        found = self.get("Namespace", None, namespace)
+        if found is None:
             raise missing_namespace(self.name, namespace)
+        if found["metadata"].get("deletionTimestamp"):
+            raise NamespaceEnds(self.name, namespace)
 
     def now(self) -> float:
         """Epoch seconds by the cluster's clock, which its objects and logs are dated by."""

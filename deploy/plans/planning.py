@@ -72,8 +72,9 @@ class Planner:
 
         Fields that others own are listed as conflicts. A plan with conflicts that are not to be
         taken over, or with a finding that denies it, has no digest, so that nobody can decide on
-        it. NotFound when the namespace is missing, or the gateway to rotate; InvalidInput when the
-        cluster rejects an object, Conflict when there is no token to rotate.
+        it. NotFound when the namespace is missing, or the gateway to rotate, NamespaceEnds when it is
+        being deleted; InvalidInput when the cluster rejects an object, Conflict when there is no
+        token to rotate.
         """
         cluster = self._cluster_of(spec.ref.cluster)
         namespace = spec.ref.namespace
@@ -86,7 +87,7 @@ class Planner:
         try:
             live = cluster.at_once([_reading(cluster, wanted) for wanted in outline])
         finally:
-            # That the namespace is missing explains more than being refused to read in it.
+            # That the namespace is missing or ends explains more than being refused to read in it.
             there.result()
         observed = {_key(wanted): found for wanted, found in zip(outline, live, strict=True)}
         token, merged, replaces = self._decide(cluster, spec, action_id, observed, rotation)

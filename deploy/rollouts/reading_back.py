@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from deploy.actions.action import Action
 from deploy.kube.cluster import FIELD_MANAGER, Cluster
 from deploy.kube.objects import Manifest
-from deploy.observed.installed import deployment_of
 from deploy.plans.diff import field_changes
 from deploy.plans.dry_run import merge, wanted_objects
 from deploy.plans.handover import REPLICAS_MANAGER, stopped_since, with_live_replicas
 from deploy.plans.plan import FieldChange, OwnershipConflict
 from deploy.rendering.manifests import with_action, written_alike
-from deploy.rollouts.live_state import written_by
+from deploy.rollouts.live_state import why_gone, written_by
 from deploy.specs.gateway_spec import GatewaySpec
 
 _OURS = (FIELD_MANAGER, REPLICAS_MANAGER)
@@ -35,9 +34,12 @@ def changed_since(
     """What is not as this action applied it, its pods' token being in `secret`; None where all is.
 
     The same apply is tried in a dry run, so that what a webhook makes of it is no change.
-    NotFound when the Deployment is gone; raises what an apply raises.
+    NotFound when the Deployment is gone, NamespaceEnds when its namespace goes; raises what an apply
+    raises.
     """
-    live = deployment_of(cluster, spec.ref)
+    live = cluster.get("Deployment", spec.ref.namespace, spec.ref.name)
+    if live is None:
+        raise why_gone(cluster, spec.ref)
     objects = with_action(wanted_objects(spec, secret, live), action.id, action.requester)
     wanted = next(item for item in objects if item["kind"] == "Deployment")
     merged = merge(cluster, wanted, live)

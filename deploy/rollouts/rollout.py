@@ -202,8 +202,6 @@ class _View:
                 return Progress(0, 0, 0, 0, 0, complete=False, failed=False, stale_since=since)
             raise NotFound(
                 f"The Deployment “{ref.name}” is gone from {ref.cluster}/{ref.namespace}.",
-                meaning="Something else deleted it while it was rolled out.",
-                remedy="Deploy it again.",
             )
         progress = progress_of(
             deployment, self.objects["ReplicaSet"].values(), self.objects["Pod"].values()

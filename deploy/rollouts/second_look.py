@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from deploy.actions.action import Action
 from deploy.errors import NotFound
+from deploy.kube.api_errors import NamespaceEnds
 from deploy.kube.cluster import Cluster
 from deploy.rollouts.reading_back import changed_since
 from deploy.rollouts.verdicts import reverted
@@ -20,8 +21,9 @@ def second_look(clusters: Mapping[str, Cluster]) -> Callable[[Action], str]:
             return ""
         try:
             found = changed_since(cluster, plan.spec, plan.token.secret, action)
-        except NotFound as error:
-            return f"This no longer holds. {error.happened} Somebody deleted it since. Deploy it again."
+        except (NotFound, NamespaceEnds) as error:
+            told = (error.happened, error.meaning, error.remedy)
+            return " ".join(("This no longer holds.", *filter(None, told)))
         return reverted(found) if found is not None else ""
 
     return look

@@ -6,6 +6,7 @@ from typing import TypeVar
 from deploy.actions.action import Action, Outcome, State
 from deploy.actions.executor import Run
 from deploy.errors import GatewayBotError, NotFound, Unavailable
+from deploy.kube.api_errors import NamespaceEnds
 from deploy.kube.warnings import distinct
 from deploy.retry import HELD_SECONDS, RunLost, patiently
 
@@ -64,7 +65,7 @@ class Work:
         FAILED only where it is known what state things are in; else UNKNOWN, never a guess.
         """
         state = State.FAILED
-        if self.applied and isinstance(error, NotFound):
+        if self.applied and isinstance(error, NotFound | NamespaceEnds):
             meaning = ""
         elif self.applied:
             state = State.UNKNOWN

@@ -11,6 +11,7 @@ from deploy.access import Environment
 from deploy.annotations import SPEC_ANNOTATION
 from deploy.errors import Conflict, InvalidInput, NotFound, Unavailable
 from deploy.gateway import GatewayRef
+from deploy.kube.api_errors import NamespaceEnds
 from deploy.kube.cluster import Cluster
 from deploy.observed.installed import installed
 from deploy.observed.pods import token_secret_of
@@ -439,3 +440,17 @@ def test_what_the_api_server_warns_of_is_in_the_plan_once_and_in_no_digest(
     assert bound(dataclasses.replace(plan, warnings=())).digest == plan.digest
     deploy(cluster, planner, spec=DEPRECATED)
     assert planner.plan(DEPRECATED, "ABC235").empty
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_a_namespace_that_is_being_deleted_is_named_before_anything_is_planned_into_it(
+    cluster: Cluster, planner: Planner, running: RunningCluster, runs: bool
+) -> None:
+    if runs:
+        deploy(cluster, planner)
+    held = {"name": "held", "namespace": "dev", "finalizers": ["tests.gateway-bot.io/hold"]}
+    cluster.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": held})
+    cluster.delete("Namespace", None, "dev")
+    with pytest.raises(NamespaceEnds, match="“dev” on cluster “west” is being deleted") as refused:
+        planner.plan(dataclasses.replace(SPEC, tag="2.11.0"), "ABC235")
+    assert refused.value.remedy == "Choose another namespace, or wait until it exists again."

@@ -3,6 +3,7 @@
 import dataclasses
 import datetime
 import json
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -276,17 +277,36 @@ def test_a_run_that_is_lost_stops_at_once(bench: Bench) -> None:
     assert lost
 
 
-def test_a_deployment_deleted_meanwhile_is_said(bench: Bench) -> None:
+@pytest.mark.parametrize(
+    ("kind", "namespace", "name", "happened"),
+    [
+        (
+            "Deployment",
+            "dev",
+            "edge-1",
+            r"The Deployment “edge-1” is gone from west/dev\.",
+        ),
+        (
+            "Namespace",
+            None,
+            "dev",
+            r"Namespace “dev” on cluster “west” is being deleted\.|There is no namespace “dev”.*",
+        ),
+    ],
+)
+def test_a_deployment_deleted_meanwhile_is_said_and_whether_its_namespace_goes(
+    bench: Bench, kind: str, namespace: str | None, name: str, happened: str
+) -> None:
     bench.bed.nodes("slow_start_seconds", 30)
     run = RecordingRun()
     outcomes: list[Outcome] = []
     thread = threading.Thread(target=lambda: outcomes.append(bench.deploy(run=run)))
     thread.start()
     until(lambda: len(run.states) > 0, "what is waited for", 15)
-    bench.bed.cluster.delete("Deployment", "dev", "edge-1")
-    thread.join(10)
+    bench.bed.cluster.delete(kind, namespace, name)
+    thread.join(20)
     assert outcomes[0].state is State.FAILED
-    assert "is gone from west/dev" in outcomes[0].happened
+    assert re.fullmatch(happened, outcomes[0].happened)
 
 
 def test_a_gateway_that_signs_in_to_entra_is_rolled_out_without_a_token(bench: Bench) -> None:
