@@ -24,6 +24,7 @@ _IGNORED_ANNOTATIONS = frozenset(
         "gateway-bot.io/requested-by",
         "gateway-bot.io/written",
         "gateway-bot.io/idle",
+        "gateway-bot.io/rewritten-image",
     }
 )
 _KEYS = (

@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from deploy.actions.action import Action
 from deploy.kube.cluster import FIELD_MANAGER, Cluster
 from deploy.kube.objects import Manifest
+from deploy.observed.inventory import container_of
+from deploy.observed.rewritten import is_image
 from deploy.plans.diff import field_changes
 from deploy.plans.dry_run import merge, wanted_objects
 from deploy.plans.handover import REPLICAS_MANAGER, stopped_since, with_live_replicas
 from deploy.plans.plan import FieldChange, OwnershipConflict
 from deploy.rendering.manifests import with_action, written_alike
 from deploy.rollouts.live_state import why_gone, written_by
+from deploy.rollouts.rollout import IMAGES_MANAGER
 from deploy.specs.gateway_spec import GatewaySpec
 
-_OURS = (FIELD_MANAGER, REPLICAS_MANAGER)
+_OURS = (FIELD_MANAGER, REPLICAS_MANAGER, IMAGES_MANAGER)
 _REPLICAS = "spec.replicas"
 
 
@@ -33,7 +36,8 @@ def changed_since(
 ) -> Changed | None:
     """What is not as this action applied it, its pods' token being in `secret`; None where all is.
 
-    The same apply is tried in a dry run, so that what a webhook makes of it is no change.
+    The same apply is tried in a dry run, so that what a webhook makes of it is no change, nor is an
+    image that it makes something else of by now.
     NotFound when the Deployment is gone, NamespaceEnds when its namespace goes; raises what an apply
     raises.
     """
@@ -42,12 +46,14 @@ def changed_since(
         raise why_gone(cluster, spec.ref)
     objects = with_action(wanted_objects(spec, secret, live), action.id, action.requester)
     wanted = next(item for item in objects if item["kind"] == "Deployment")
+    image = str(container_of(wanted).get("image", ""))
     merged = merge(cluster, wanted, live)
     becoming = with_live_replicas(wanted, live, merged.result)
     fields = [
         field
         for field in field_changes("Deployment", live, becoming)
         if field.path.startswith("spec.")
+        and not (field.path.endswith(".image") and is_image(live, image, str(field.old)))
     ]
     if written_by(live) == action.id and not written_alike(live, wanted):
         # Rendered by another version of the bot: what it writes otherwise is nobody's change.

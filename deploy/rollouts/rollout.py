@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from deploy.annotations import REWRITTEN_ANNOTATION
 from deploy.errors import Conflict, GatewayBotError, NotFound
 from deploy.gateway import GatewayRef
 from deploy.kube.api_errors import OwnershipConflicts
@@ -18,6 +19,7 @@ from deploy.kube.watching import Change, Watch
 from deploy.masking import mask_secrets
 from deploy.observed.pods import PodProgress
 from deploy.observed.progress import Progress, progress_of
+from deploy.observed.rewritten import rewriting
 from deploy.plans.handover import hand_over_replicas, noting_idle
 from deploy.plans.ownership import apply_alone
 from deploy.plans.plan import Plan
@@ -25,6 +27,7 @@ from deploy.plans.ports import take_back_ports
 from deploy.rendering.manifests import render, with_action
 from deploy.specs.gateway_spec import GatewaySpec
 
+IMAGES_MANAGER = "gateway-bot-images"
 _KINDS = ("Deployment", "ReplicaSet", "Pod")
 _SILENCE = 30.0
 """A rollout is watched closely: a connection that says nothing for so long is asked anew."""
@@ -91,7 +94,7 @@ def _put(cluster: Cluster, deployment: Manifest, *, force: bool) -> None:
     hand_over_replicas(cluster, deployment)
     for left in reversed(range(_TRIES)):
         try:
-            cluster.apply(_onto_live(cluster, deployment), force=force)
+            admitted = cluster.apply(_onto_live(cluster, deployment), force=force)
         except OwnershipConflicts:
             raise
         except Conflict:
@@ -99,7 +102,27 @@ def _put(cluster: Cluster, deployment: Manifest, *, force: bool) -> None:
             if not left:
                 raise
         else:
+            _note_rewriting(cluster, deployment, admitted)
             return
+
+
+def _note_rewriting(cluster: Cluster, wanted: Manifest, admitted: Manifest) -> None:
+    """Note with the Deployment what a webhook made of its image, by which its revision is known to
+    be this bot's. With a manager of its own, the note is all that this writes."""
+    note = rewriting(wanted, admitted)
+    if not note:
+        return
+    metadata = wanted["metadata"]
+    holder = {
+        "apiVersion": wanted["apiVersion"],
+        "kind": wanted["kind"],
+        "metadata": {
+            "name": metadata["name"],
+            "namespace": metadata["namespace"],
+            "annotations": {REWRITTEN_ANNOTATION: note},
+        },
+    }
+    cluster.apply(holder, force=True, manager=IMAGES_MANAGER)
 
 
 def _onto_live(cluster: Cluster, wanted: Manifest) -> Manifest:
