@@ -38,9 +38,11 @@ def changed_since(
 
     The same apply is tried in a dry run, so that what a webhook makes of it is no change, nor is an
     image that it makes something else of by now.
-    NotFound when the Deployment is gone, NamespaceEnds when its namespace goes; raises what an apply
-    raises.
+    NotFound when the Deployment is gone, NamespaceEnds when its namespace is going; raises what an
+    apply raises.
     """
+    # What is in a namespace that is being deleted may stay for minutes, and is no success.
+    cluster.check_namespace(spec.ref.namespace)
     live = cluster.get("Deployment", spec.ref.namespace, spec.ref.name)
     if live is None:
         raise why_gone(cluster, spec.ref)
