@@ -62,6 +62,6 @@ def test_what_is_deleted_after_a_success_is_reported_in_its_thread_once(demo: De
     redis.zadd(index, dict.fromkeys(due, 0))
     line = ana.sees("This no longer holds", ephemeral=False)
     assert line["thread_ts"] == done["ts"]
-    assert "Somebody deleted it since." in words(line)
+    assert "The Deployment “edge-1” is gone from east/dev." in words(line)
     until(lambda: not redis.exists(index), "every look")
     assert len([m for m in ana.messages() if "This no longer holds" in words(m)]) == 1

@@ -189,6 +189,6 @@ def test_a_second_look_finds_what_was_undone_and_by_whom(bench: Bench, kubectl: 
     kubectl("rollout", "undo", "deployment/edge-1", "-n", "dev")
     assert f"image wanted {SPEC.repository}:{SPEC.tag}, now {OLD}" in look(action)
     kubectl("delete", "deployment/edge-1", "-n", "dev")
-    assert "Somebody deleted it since." in look(action)
+    assert "The Deployment “edge-1” is gone from west/dev." in look(action)
     elsewhere = dataclasses.replace(action, plan=dataclasses.replace(action.plan, cluster_uid="u9"))
     assert look(elsewhere) == second_look({})(action) == ""
