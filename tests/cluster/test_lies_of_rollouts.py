@@ -21,7 +21,7 @@ from deploy.actions.connection import connect as redis_at
 from deploy.actions.second_looks import SecondLooks
 from deploy.actions.store import ActionStore
 from deploy.deadline import Deadline
-from deploy.errors import Refused
+from deploy.errors import NotGranted, Refused
 from deploy.health.cache import ClusterCache
 from deploy.health.status import gateway_detail, summaries
 from deploy.kube.cluster import Cluster, connect
@@ -33,7 +33,7 @@ from deploy.rollouts.deployer import Deployer
 from deploy.rollouts.minting import Minter
 from deploy.rollouts.second_look import second_look
 from deploy.specs.gateway_spec import GatewaySpec
-from deploy.specs.options import Autoscaling, Backup, Network, Placement, Rollout
+from deploy.specs.options import Auth, Autoscaling, Backup, KeyRef, Network, Placement, Rollout
 from tests.cluster.conftest import Target
 from tests.cluster.contract.test_stuck import spec_for
 from tests.conftest import EVIDENCE
@@ -274,14 +274,12 @@ def test_a_later_change_by_the_bot_itself_is_no_revert(bed: Bed, server: Valkey)
     assert not client.exists("gateway-bot:{looks}")
 
 
-def test_a_right_that_is_gone_for_a_moment_ends_nothing(bed: Bed) -> None:
-    api, name = bed.target.api, f"moment-{bed.ns}"
+def as_account(bed: Bed, reference: Obj, collection: str) -> None:
+    """From now on the bed's client is a service account to which that role is bound."""
+    api = bed.target.api
     accounts = f"/api/v1/namespaces/{bed.ns}/serviceaccounts"
     api.create(accounts, {"metadata": {"name": "bot"}})
-    subject = {"kind": "ServiceAccount", "name": "bot", "namespace": bed.ns}
-    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}
-    binding = {"metadata": {"name": name}, "roleRef": role, "subjects": [subject]}
-    bed.make(f"{_RBAC}/clusterrolebindings", binding)
+    bed.make(f"{_RBAC}/{collection}", binding(bed, reference))
     asked = api.request("POST", f"{accounts}/bot/token", {"spec": {"expirationSeconds": 3600}})
     config = yaml.safe_load(bed.target.kubeconfig.read_text())
     for user in config["users"]:
@@ -291,6 +289,32 @@ def test_a_right_that_is_gone_for_a_moment_ends_nothing(bed: Bed) -> None:
     bed.cluster = connect("west", kubeconfig=path, context=bed.target.context, timeouts=TIMEOUTS)
     bed.stack.callback(bed.cluster.close)
     until(lambda: _may(bed), "its rights", 30)
+
+
+def binding(bed: Bed, reference: Obj) -> Obj:
+    group = "rbac.authorization.k8s.io"
+    return {
+        "metadata": {"name": f"bot-{bed.ns}"},
+        "roleRef": {"apiGroup": group, **reference},
+        "subjects": [{"kind": "ServiceAccount", "name": "bot", "namespace": bed.ns}],
+    }
+
+
+EVERYTHING = {"kind": "ClusterRole", "name": "cluster-admin"}
+
+
+def test_with_rights_in_one_namespace_only_what_cannot_be_seen_is_said(bed: Bed) -> None:
+    assert bed.deploy(bed.spec()).state is State.SUCCEEDED
+    as_account(bed, EVERYTHING, f"namespaces/{bed.ns}/rolebindings")
+    cache = ClusterCache(bed.cluster)
+    bed.stack.callback(cache.stop, Deadline.after(60))
+    with pytest.raises(NotGranted, match=r"may not list deployments\.apps on cluster “west”"):
+        cache.read()
+
+
+def test_a_right_that_is_gone_for_a_moment_ends_nothing(bed: Bed) -> None:
+    api, bindings = bed.target.api, f"{_RBAC}/clusterrolebindings"
+    as_account(bed, EVERYTHING, "clusterrolebindings")
     bed.target.fault("slow_start_seconds", 4.0)
     bed.stack.callback(bed.target.fault, "slow_start_seconds", 0.0)
     run = RecordingRun()
@@ -298,11 +322,11 @@ def test_a_right_that_is_gone_for_a_moment_ends_nothing(bed: Bed) -> None:
     thread = threading.Thread(target=lambda: outcomes.append(bed.deploy(bed.spec(), run=run)))
     thread.start()
     until(lambda: run.states, "the rollout", 40)
-    api.delete(f"{_RBAC}/clusterrolebindings/{name}")
+    api.delete(f"{bindings}/bot-{bed.ns}")
     until(lambda: not _may(bed), "the loss", 30)
     bed.target.fault("slow_start_seconds", 0.0)
     until(lambda: _ready(bed) == 1, "its pod", 60)
-    api.create(f"{_RBAC}/clusterrolebindings", binding)
+    api.create(bindings, binding(bed, EVERYTHING))
     thread.join(120)
     assert outcomes[0].state is State.SUCCEEDED, outcomes[0]
 
@@ -399,6 +423,15 @@ def nothing(bed: Bed) -> None:
     """What is asked for is enough."""
 
 
+GUID = "11111111-2222-3333-4444-555555555555"
+SIGNED_IN = Auth("entraApp", GUID, GUID, KeyRef("app", "secret"))
+
+
+def half_a_secret(bed: Bed) -> None:
+    path = f"/api/v1/namespaces/{bed.ns}/secrets"
+    bed.target.api.create(path, {"metadata": {"name": "app"}, "stringData": {"other": "x"}})
+
+
 def selecting(placement: Placement) -> Placement:
     """Nodes that there are not."""
     return dataclasses.replace(placement, node_selector=(("tests.gateway-bot.io/none", "x"),))
@@ -423,6 +456,8 @@ REFUSALS: tuple[tuple[Cause, Callable[[Bed], None], Mapping[str, Any], bool], ..
     (Cause.WEBHOOK_DOWN, webhook_down, {}, False),
     (Cause.IMAGE, nothing, {"tag": "9.9.9"}, True),
     (Cause.CRASH, crashing, {}, True),
+    (Cause.MISSING_OBJECT, nothing, {"auth": SIGNED_IN}, True),
+    (Cause.MISSING_KEY, half_a_secret, {"auth": SIGNED_IN}, True),
     (Cause.RESOURCES, nothing, {"cpu": "640"}, True),
     (Cause.NODES, nothing, {"placement": selecting}, True),
     (Cause.TAINT, nothing, {"placement": tolerating}, True),
