@@ -48,8 +48,9 @@ from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("needs_controllers", "asked_for")
 
-OTHER = "mcr.microsoft.com/azure-api-management/gateway:2.10.0"
-WANTED = "mcr.microsoft.com/azure-api-management/gateway:2.11.1"
+REPOSITORY = "mcr.microsoft.com/azure-api-management/gateway"
+MIRROR = "mirror.example/azure-api-management/gateway"
+OTHER, WANTED = f"{REPOSITORY}:2.10.0", f"{REPOSITORY}:2.11.1"
 HASTY = Rollout(progress_deadline=30)
 _RBAC = "/apis/rbac.authorization.k8s.io/v1"
 _ADMISSION = "/apis/admissionregistration.k8s.io/v1"
@@ -80,7 +81,10 @@ class Bed:
     @property
     def planner(self) -> Planner:
         return Planner(
-            lambda name: self.cluster, lambda: ("2.11.1",), instances={"contoso": INSTANCE}
+            lambda name: self.cluster,
+            lambda: ("2.11.1",),
+            instances={"contoso": INSTANCE},
+            repositories=(REPOSITORY, MIRROR),
         )
 
     def spec(self, **changes: Any) -> GatewaySpec:
@@ -93,7 +97,9 @@ class Bed:
         applier = Applier(clusters, Minter(Mint(), {"contoso": INSTANCE}, LocalCustody()))
         # The shortest deadline a spec may have is 30 s; eight are enough to see that nothing moves.
         deployer = Deployer(applier, replanning(self.planner, clusters), margin=-22.0)
-        action = action_for(self.planner.plan(spec, action_id), action_id)
+        plan = self.planner.plan(spec, action_id)
+        assert not plan.denied, plan.findings
+        action = action_for(plan, action_id)
         self.done.append(action)
         return deployer.execute(action, run or RecordingRun())
 

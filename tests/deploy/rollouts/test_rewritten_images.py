@@ -11,10 +11,13 @@ from deploy.actions.action import State
 from deploy.annotations import REWRITTEN_ANNOTATION
 from deploy.observed.history import Revision, revisions
 from deploy.observed.rewritten import is_image, rewriting
+from deploy.plans.planning import Planner
+from deploy.rollouts.deployer import Deployer
 from deploy.rollouts.reading_back import changed_since
 from deploy.specs.options import Rollout
 from tests.deploy.rollouts.test_deployer import Bench, hasty
-from tests.support.gateway_bed import REF, SPEC, RecordingRun, action_for, gateway_bed
+from tests.support.actions import replanning
+from tests.support.gateway_bed import INSTANCE, REF, SPEC, RecordingRun, action_for, gateway_bed
 from tests.support.kubectl import Kubectl
 from tests.support.waiting import until
 
@@ -25,7 +28,16 @@ MIRRORED = "mirror.example/azure-api-management/gateway"
 def bench(tmp_path: Path) -> Iterator[Bench]:
     with gateway_bed(tmp_path) as bed:
         bed.api("image_mirror", True)
-        yield Bench(bed)
+        made = Bench(bed)
+        made.planner = Planner(
+            made.clusters.__getitem__,
+            list,
+            instances={"contoso": INSTANCE},
+            repositories=(SPEC.repository, MIRRORED),
+        )
+        replan = replanning(made.planner, made.clusters)
+        made.deployer = Deployer(made.applier, replan, patience=1.0, margin=-27.0)
+        yield made
 
 
 def history(bench: Bench) -> list[Revision]:
@@ -38,6 +50,7 @@ def test_revisions_whose_image_was_rewritten_stay_the_bot_s_own(
 ) -> None:
     assert bench.deploy(hasty(tag="2.10.1"), "ABC233").state is State.SUCCEEDED
     plan = bench.planner.plan(hasty(), "ABC234")
+    assert not plan.denied, "the settings know the mirror"
     action = action_for(plan)
     assert bench.deployer.execute(action, RecordingRun()).state is State.SUCCEEDED
     newest, older = until(
