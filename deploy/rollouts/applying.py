@@ -10,9 +10,10 @@ from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.plans.binding import with_way_back
+from deploy.plans.dry_run import wanted_objects
 from deploy.plans.plan import Plan
 from deploy.rollouts.minting import Minter
-from deploy.rollouts.rollout import apply_plan
+from deploy.rollouts.rollout import apply_plan, note_rewriting
 from deploy.rollouts.verdicts import superseded
 from deploy.rollouts.work import APPLY, TOKEN, Work
 
@@ -51,6 +52,7 @@ class Applier:
         if _written_by(live) == action.id:
             work.applied = True
             work.run.step("reconcile", "Already applied; following the rollout")
+            work.patiently(lambda: _note_again(cluster, action, live))
             return None
         work.run.step(PLAN, "Comparing the plan with the cluster once more")
         plan = with_way_back(work.patiently(replan), action.plan.on_failure)
@@ -94,6 +96,15 @@ class Applier:
         work.applied = True
         if work.unshown:
             work.run.step("warned", f"Kubernetes warns: {'; '.join(work.unshown)}")
+
+
+def _note_again(cluster: Cluster, action: Action, live: Manifest | None) -> None:
+    """A run that died right after it applied may have noted nothing of what a webhook made of the
+    image; what that makes of it is asked in a dry run, whoever has changed the gateway since."""
+    objects = wanted_objects(action.plan.spec, action.plan.token.secret, live)
+    (deployment,) = (item for item in objects if item["kind"] == "Deployment")
+    tried = cluster.apply(deployment, dry_run=True, force=True)
+    note_rewriting(cluster, deployment, tried)
 
 
 def _minted_in_vain(secret: str) -> Outcome:

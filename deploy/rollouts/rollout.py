@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from deploy.annotations import REWRITTEN_ANNOTATION
-from deploy.errors import Conflict, GatewayBotError, NotFound
+from deploy.errors import Conflict, GatewayBotError, InvalidInput, NotFound
 from deploy.gateway import GatewayRef
 from deploy.kube.api_errors import OwnershipConflicts
 from deploy.kube.cluster import Cluster
@@ -102,11 +102,11 @@ def _put(cluster: Cluster, deployment: Manifest, *, force: bool) -> None:
             if not left:
                 raise
         else:
-            _note_rewriting(cluster, deployment, admitted)
+            note_rewriting(cluster, deployment, admitted)
             return
 
 
-def _note_rewriting(cluster: Cluster, wanted: Manifest, admitted: Manifest) -> None:
+def note_rewriting(cluster: Cluster, wanted: Manifest, admitted: Manifest) -> None:
     """Note with the Deployment what a webhook made of its image, by which its revision is known to
     be this bot's. With a manager of its own, the note is all that this writes."""
     note = rewriting(wanted, admitted)
@@ -122,7 +122,11 @@ def _note_rewriting(cluster: Cluster, wanted: Manifest, admitted: Manifest) -> N
             "annotations": {REWRITTEN_ANNOTATION: note},
         },
     }
-    cluster.apply(holder, force=True, manager=IMAGES_MANAGER)
+    try:
+        cluster.apply(holder, force=True, manager=IMAGES_MANAGER)
+    except InvalidInput:
+        # It was deleted in that moment, and a note is no Deployment. Whoever follows says so.
+        return
 
 
 def _onto_live(cluster: Cluster, wanted: Manifest) -> Manifest:

@@ -22,8 +22,8 @@ def second_look(clusters: Mapping[str, Cluster]) -> Callable[[Action], str]:
         try:
             found = changed_since(cluster, plan.spec, plan.token.secret, action)
         except (NotFound, NamespaceEnds) as error:
-            told = (error.happened, error.meaning, error.remedy)
-            return " ".join(("This no longer holds.", *filter(None, told)))
+            parts = ("This no longer holds.", error.happened, error.meaning, error.remedy)
+            return " ".join(part for part in parts if part)
         return reverted(found) if found is not None else ""
 
     return look

@@ -47,6 +47,9 @@ EVENTS = {
 }
 """What the events of an action are called; those of windows and tokens have names that are read."""
 
+_WITH_WORDS = ("denied", "cancelled", "break-glass", "reverted")
+"""Events whose detail is a sentence."""
+
 
 @dataclass(frozen=True)
 class Decided:
@@ -126,8 +129,7 @@ def _why(entry: AuditEntry) -> str:
     try:
         detail = json.loads(entry.detail)
     except ValueError:
-        told = ("denied", "cancelled", "break-glass", "reverted")
-        detail = entry.detail if entry.event in told else ""
+        detail = entry.detail if entry.event in _WITH_WORDS else ""
     if isinstance(detail, dict):
         detail = detail.get("reason") or detail.get("happened") or detail.get("detail") or ""
     text = detail if isinstance(detail, str) else ""

@@ -12,8 +12,10 @@ from deploy.annotations import REWRITTEN_ANNOTATION
 from deploy.observed.history import Revision, revisions
 from deploy.observed.rewritten import is_image, rewriting
 from deploy.plans.planning import Planner
+from deploy.rendering.manifests import render
 from deploy.rollouts.deployer import Deployer
 from deploy.rollouts.reading_back import changed_since
+from deploy.rollouts.rollout import IMAGES_MANAGER, note_rewriting
 from deploy.specs.options import Rollout
 from tests.deploy.rollouts.test_deployer import Bench, hasty
 from tests.support.actions import replanning
@@ -70,6 +72,31 @@ def test_revisions_whose_image_was_rewritten_stay_the_bot_s_own(
     newest = until(lambda: [r for r in history(bench) if r.number == 3], "its revision")[0]
     assert (newest.action, newest.spec) == ("", None)
     assert changed_since(cluster, plan.spec, plan.token.secret, action) is not None
+
+
+def test_a_run_that_died_before_it_noted_what_was_made_of_the_image_is_completed(
+    bench: Bench,
+) -> None:
+    action = action_for(bench.planner.plan(hasty(), "ABC234"))
+    assert bench.deployer.execute(action, RecordingRun()).state is State.SUCCEEDED
+    unnoted = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": REF.name, "namespace": REF.namespace},
+    }
+    bench.bed.cluster.apply(unnoted, manager=IMAGES_MANAGER)
+    assert REWRITTEN_ANNOTATION not in bench.deployment()["metadata"]["annotations"]
+    run = RecordingRun()
+    assert bench.deployer.execute(action, run).state is State.SUCCEEDED
+    assert run.steps == ["reconcile", "follow"]
+    assert REWRITTEN_ANNOTATION in bench.deployment()["metadata"]["annotations"]
+
+
+def test_a_deployment_that_is_gone_by_then_is_not_made_by_the_note(bench: Bench) -> None:
+    (wanted,) = (o for o in render(SPEC, "x") if o["kind"] == "Deployment")
+    admitted = bench.bed.cluster.apply(wanted, dry_run=True)
+    note_rewriting(bench.bed.cluster, wanted, admitted)
+    assert bench.bed.cluster.list("Deployment", REF.namespace) == []
 
 
 def test_a_rollout_that_fails_goes_back_to_a_version_whose_image_was_rewritten(
