@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from deploy.actions.action import PLAN, Action, Outcome, State
 from deploy.actions.executor import Outgrown
 from deploy.annotations import ACTION_ANNOTATION
-from deploy.errors import NotFound
+from deploy.errors import GatewayBotError, NotFound
 from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
@@ -52,7 +52,7 @@ class Applier:
         if _written_by(live) == action.id:
             work.applied = True
             work.run.step("reconcile", "Already applied; following the rollout")
-            work.patiently(lambda: _note_again(cluster, action, live))
+            _note_again(cluster, action, live)
             return None
         work.run.step(PLAN, "Comparing the plan with the cluster once more")
         plan = with_way_back(work.patiently(replan), action.plan.on_failure)
@@ -103,8 +103,12 @@ def _note_again(cluster: Cluster, action: Action, live: Manifest | None) -> None
     image; what that makes of it is asked in a dry run, whoever has changed the gateway since."""
     objects = wanted_objects(action.plan.spec, action.plan.token.secret, live)
     (deployment,) = (item for item in objects if item["kind"] == "Deployment")
-    tried = cluster.apply(deployment, dry_run=True, force=True)
-    note_rewriting(cluster, deployment, tried)
+    try:
+        tried = cluster.apply(deployment, dry_run=True, force=True)
+        note_rewriting(cluster, deployment, tried)
+    except GatewayBotError:
+        # A note that is lacking ends no rollout; whoever follows it meets the same trouble.
+        return
 
 
 def _minted_in_vain(secret: str) -> Outcome:
