@@ -188,7 +188,10 @@ class HttpServer:
             return refusal(HTTPStatus.REQUEST_TIMEOUT, "too slow")
         except (web.RequestPayloadError, ValueError):
             return refusal(HTTPStatus.BAD_REQUEST, "malformed")
-        except (ConnectionError, RuntimeError) as error:  # aiohttp's RuntimeError: “Connection closed.”
+        except (
+            ConnectionError,
+            RuntimeError,
+        ) as error:  # aiohttp's RuntimeError: “Connection closed.”
             # The body's stream keeps the error, which by its traceback would keep what was sent.
             error.__traceback__ = None
             return refusal(HTTPStatus.BAD_REQUEST, "cut off")

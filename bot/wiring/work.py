@@ -17,6 +17,7 @@ from deploy.actions.owed import Owed
 from deploy.actions.records import BATCHES
 from deploy.actions.runner import Runner
 from deploy.actions.runs import Runs
+from deploy.actions.second_looks import SecondLooks
 from deploy.actions.windows import MESSAGES
 from deploy.changes.decide import Authorized
 from deploy.rollouts.stopped import stopped
@@ -47,6 +48,17 @@ def work_of(outside: Outside, stores: Stores, changes: Changes) -> Background:
     def report(action: Action, ended: Outcome | None) -> Outcome:
         return stopped(changes.carrying[action.kind].left(action), ended)
 
+    looks = SecondLooks(
+        stores.redis,
+        stores.codec,
+        stores.store,
+        lambda action: changes.workings[action.kind].look_again(action),
+    )
+
+    def ending(action: Action, outcome: Outcome) -> None:
+        changes.ending(action, outcome)
+        looks.expect(action, outcome)
+
     runs = Runs(
         stores.store,
         GatewayLeases(stores.redis),
@@ -57,7 +69,7 @@ def work_of(outside: Outside, stores: Stores, changes: Changes) -> Background:
         },
         owner=stores.owner,
         report=report,
-        ending=changes.ending,
+        ending=ending,
         rooms=lambda action: changes.carrying[action.kind].rooms(action),
     )
     runner = Runner(stores.store, runs, ready=changes.policies.met, on_change=stores.changed.ring)
@@ -77,6 +89,7 @@ def work_of(outside: Outside, stores: Stores, changes: Changes) -> Background:
             5.0,
             partial(window.report_ended, stores.windows, stores.store),
         ),
+        Chore("second looks", 5.0, looks.step),
         Chore("audit", 1.0, AuditPump(stores.redis, stores.codec, stores.audit).pump),
         Chore("audit index", 5.0, stores.audit.file),
         Chore("audit retention", 3600.0, stores.audit.trim),

@@ -35,6 +35,7 @@ from deploy.rollouts.deployer import Deployer
 from deploy.rollouts.regeneration import KeySource, Regenerator, Survey, plan_regeneration
 from deploy.rollouts.removal import Remover, removal_plan
 from deploy.rollouts.rotator import Rotator
+from deploy.rollouts.second_look import second_look
 from deploy.rollouts.stopped import key_left
 from deploy.rollouts.verification import Observing
 from deploy.specs.gateway_spec import GatewaySpec
@@ -82,13 +83,15 @@ class Workings:
     """How one kind of change is planned and carried out.
 
     `left` reads what a stopped action has left; `rooms` names those of which an action needs one
-    while it runs, none where any number may run.
+    while it runs, none where any number may run. `look_again` says what of a success no longer holds
+    a while later, empty where all does; it raises what looking raises.
     """
 
     plan: Replan
     executor: Executor
     left: Callable[[Action], Outcome]
     rooms: Callable[[Action], Sequence[str]] = lambda action: ()
+    look_again: Callable[[Action], str] = lambda action: ""
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,7 @@ def _deployment(again: str, *, adopts: bool = False) -> Callable[[Means], Workin
             return means.planner.plan(request.spec, action_id, take_over=request.take_over)
 
         executor = Deployer(means.applier, _of(plan), again=again, adopts=adopts)
-        return Workings(plan, executor, means.left)
+        return Workings(plan, executor, means.left, look_again=second_look(means.clusters))
 
     return workings
 
@@ -136,7 +139,7 @@ def _scale(means: Means) -> Workings:
         return means.planner.plan(wanted, action_id, take_over=request.take_over)
 
     executor = Deployer(means.applier, _of(plan), again="Scale it again")
-    return Workings(plan, executor, means.left)
+    return Workings(plan, executor, means.left, look_again=second_look(means.clusters))
 
 
 def _restart(means: Means) -> Workings:
@@ -147,7 +150,7 @@ def _restart(means: Means) -> Workings:
         return means.planner.plan(wanted, action_id, take_over=request.take_over)
 
     executor = Deployer(means.applier, _of(plan), again="Restart it again")
-    return Workings(plan, executor, means.left)
+    return Workings(plan, executor, means.left, look_again=second_look(means.clusters))
 
 
 def _restart_again(request: RestartRequest, now: float) -> RestartRequest:
@@ -169,7 +172,7 @@ def _rotate(means: Means) -> Workings:
         return [f"{ROTATE}:{name}:{n}" for n in range(means.rotations_at_once(name))]
 
     executor = Rotator(means.applier, _of(plan), observing=means.observing)
-    return Workings(plan, executor, means.left, rooms)
+    return Workings(plan, executor, means.left, rooms, second_look(means.clusters))
 
 
 def _regenerate(means: Means) -> Workings:

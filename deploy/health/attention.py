@@ -23,6 +23,7 @@ SOON = 1
 class Sign(StrEnum):
     """What kind of thing it is, whatever the words for it are."""
 
+    NAMESPACE_ENDS = "namespace ends"
     SCALED_TO_ZERO = "scaled to zero"
     DOWN = "down"
     NOT_READY = "not ready"

@@ -11,10 +11,11 @@ from typing import TypeVar
 from deploy.errors import GatewayBotError, InvalidInput, NotFound
 from deploy.gateway import GatewayRef
 from deploy.health import evidence
-from deploy.health.attention import Attention, Sign, attention, of_refusal
+from deploy.health.attention import BROKEN, Attention, Sign, attention, of_refusal
 from deploy.health.belongings import EventSummary, ServiceSummary, events_about, services_of
 from deploy.health.cache import CachedGateway, ClusterCache, ReplicaCount, Snapshot
 from deploy.health.heartbeat import AzureEvent, Heartbeat, PodHeartbeat, Refusal
+from deploy.kube.api_errors import NamespaceEnds
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.masking import mask_secrets
@@ -158,6 +159,7 @@ def gateway_detail(
     cluster, end = cache.cluster, time.monotonic() + evidence.BOUND
     reading = {kind: _listing(cluster, kind, ref) for kind in ("Service", "Event", "ReplicaSet")}
     given = cluster.begin(lambda: _given(cluster, found.deployment))
+    namespace = cluster.begin(lambda: cluster.check_namespace(ref.namespace))
     token = _token(cache, found, end)
     asked = evidence.Asked(ref, found.deployment, found.pods, token, azure_events, found.signs_in)
     heartbeat = evidence.heartbeats(
@@ -174,8 +176,9 @@ def gateway_detail(
     labels = (found.deployment["spec"]["template"].get("metadata") or {}).get("labels") or {}
     names = [pod["metadata"]["name"] for pod in found.pods]
     owned = [item for item in live["ReplicaSet"] if _owned_by(item, found.deployment)]
+    summary = _summary(found, snapshot, token, time.time()).weighed(heartbeat.refusal)
     return GatewayDetail(
-        summary=_summary(found, snapshot, token, time.time()).weighed(heartbeat.refusal),
+        summary=replace(summary, findings=(*_ending(namespace, end), *summary.findings)),
         heartbeat=heartbeat,
         pods=tuple(_pod_status(pod, beats, found.token_key) for pod in found.pods),
         ended=tuple(pod_progress(pod) for pod in found.ended),
@@ -301,6 +304,17 @@ def _listing(cluster: Cluster, kind: str, ref: GatewayRef) -> "Future[list[Manif
 def _given(cluster: Cluster, deployment: Manifest) -> EffectiveSettings:
     pod_spec = deployment["spec"]["template"].get("spec") or {}
     return read_given(cluster, deployment["metadata"]["namespace"], pod_spec)
+
+
+def _ending(namespace: "Future[None]", end: float) -> tuple[Attention, ...]:
+    """That the namespace is being deleted; nothing where it is not, or where that is not known."""
+    try:
+        namespace.result(max(0.1, end - time.monotonic()))
+    except (NamespaceEnds, NotFound) as error:
+        return (Attention(BROKEN, Sign.NAMESPACE_ENDS, error.happened),)
+    except (GatewayBotError, TooLate):
+        return ()
+    return ()
 
 
 def _owned_by(item: Manifest, deployment: Manifest) -> bool:

@@ -55,6 +55,17 @@ class ResourceVersionExpired(Unavailable):
     """The resource version asked for is no longer kept: list again."""
 
 
+class NamespaceEnds(Refused):
+    """The namespace is being deleted: nothing can be created in it, and all in it goes."""
+
+    def __init__(self, cluster: str, namespace: str) -> None:
+        super().__init__(
+            f"Namespace “{namespace}” on cluster “{cluster}” is being deleted.",
+            meaning="Everything in it goes with it.",
+            remedy="Choose another namespace, or wait until it exists again.",
+        )
+
+
 def is_schema_error(status: int, message: str) -> bool:
     """Whether a 500 is the server's answer to a manifest outside the schema: never retried."""
     return status == 500 and any(text in message for text in _NOT_RETRIED)
@@ -128,11 +139,8 @@ def _refused(cluster: str, message: str, what: str, namespace: str | None) -> Ga
             + _sentence(message[message.index("exceeded quota") :]),
             remedy="Ask for less, or have the quota raised.",
         )
-    if "being terminated" in message:
-        return Refused(
-            f"Namespace “{namespace}” on cluster “{cluster}” is being deleted.",
-            remedy="Choose another namespace, or wait until it exists again.",
-        )
+    if "being terminated" in message and namespace:
+        return NamespaceEnds(cluster, namespace)
     return Refused(f"Cluster “{cluster}” refused {what}: {_sentence(message)}")
 
 

@@ -29,6 +29,7 @@ class BreakingConnection:
         repeat: bool = False,
         before: Callable[[], None] | None = None,
         doubtful: Callable[[], None] | None = None,
+        warned: Callable[[tuple[str, ...]], None] | None = None,
     ) -> bytes:
         """As the connection does."""
         return self.breaker.call(
@@ -43,6 +44,7 @@ class BreakingConnection:
                 repeat=repeat,
                 before=before,
                 doubtful=doubtful,
+                warned=warned,
             ),
             patient=self.patient,
         )

@@ -17,7 +17,7 @@ from deploy.background import reported
 from deploy.breaker import Breaker
 from deploy.errors import InvalidInput, NotFound
 from deploy.flight import Flight
-from deploy.kube.api_errors import AlreadyExists, missing_namespace
+from deploy.kube.api_errors import AlreadyExists, NamespaceEnds, missing_namespace
 from deploy.kube.breaking import BreakingConnection
 from deploy.kube.connection import Connection, Query, Stream, Timeouts
 from deploy.kube.kinds import ResourceKind, kind_of
@@ -41,6 +41,7 @@ _STRICT = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
 
 T = TypeVar("T")
 Manifests = list[Manifest]
+Warned = Callable[[tuple[str, ...]], None]
 _Address = tuple[ResourceKind, str | None, str]
 
 
@@ -62,15 +63,21 @@ class Cluster(PodReads):
         self._uid = ""
         self._before_write: Callable[[], None] | None = None
         self._unconfirmed: Unconfirmed | None = None
+        self._warned: Warned | None = None
 
     def guarded(
-        self, check: Callable[[], None], unconfirmed: Unconfirmed | None = None
+        self,
+        check: Callable[[], None],
+        unconfirmed: Unconfirmed | None = None,
+        warned: Warned | None = None,
     ) -> "Cluster":
         """The same cluster, calling `check` before each attempt of a write; what it raises, the
-        write raises. Writes that may have taken effect although they failed go to `unconfirmed`."""
+        write raises. Writes that may have taken effect although they failed go to `unconfirmed`, and
+        what the API server warns of beside a write to `warned`."""
         twin = copy.copy(self)
         twin._before_write = check
         twin._unconfirmed = unconfirmed
+        twin._warned = warned
         return twin
 
     def prompt(self) -> "Cluster":
@@ -155,8 +162,10 @@ class Cluster(PodReads):
         dry_run: bool = False,
         force: bool = False,
         manager: str = FIELD_MANAGER,
+        warned: Warned | None = None,
     ) -> Manifest:
-        """Server-side apply as `manager`. OwnershipConflicts when others own a field."""
+        """Server-side apply as `manager`. OwnershipConflicts when others own a field. `warned` is
+        called with what the API server warns of."""
         dry = "All" if dry_run else None
         query = {**_STRICT, "fieldManager": manager, "force": force, "dryRun": dry}
         answer = self._write(
@@ -167,6 +176,7 @@ class Cluster(PodReads):
             content_type=_APPLY,
             repeat=True,
             dry_run=dry_run,
+            warned=warned,
         )
         return _object(answer)
 
@@ -267,9 +277,12 @@ class Cluster(PodReads):
         return tuple(sorted(item["metadata"]["name"] for item in self.list("Namespace")))
 
     def check_namespace(self, namespace: str) -> None:
-        """NotFound when there is no such namespace."""
-        if self.get("Namespace", None, namespace) is None:
+        """NotFound when there is no such namespace, NamespaceEnds when it is being deleted."""
+        found = self.get("Namespace", None, namespace)
+        if found is None:
             raise missing_namespace(self.name, namespace)
+        if found["metadata"].get("deletionTimestamp"):
+            raise NamespaceEnds(self.name, namespace)
 
     def now(self) -> float:
         """Epoch seconds by the cluster's clock, which its objects and logs are dated by."""
@@ -360,6 +373,7 @@ class Cluster(PodReads):
         content_type: str = "application/json",
         repeat: bool = False,
         dry_run: bool = False,
+        warned: Warned | None = None,
     ) -> bytes:
         kind, namespace, name = address
         noted = Unconfirmed() if dry_run or self._unconfirmed is None else self._unconfirmed
@@ -376,6 +390,7 @@ class Cluster(PodReads):
                 repeat=repeat,
                 before=None if dry_run else self._before_write,
                 doubtful=lambda: noted.add(shown),
+                warned=warned if dry_run else warned or self._warned,
             )
         except (NotFound, AlreadyExists):
             # An attempt before this one has done it, or can no longer do anything.

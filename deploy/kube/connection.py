@@ -39,11 +39,13 @@ class Connection(Protocol):
         repeat: bool = False,
         before: Callable[[], None] | None = None,
         doubtful: Callable[[], None] | None = None,
+        warned: Callable[[tuple[str, ...]], None] | None = None,
     ) -> bytes:
         """The body of a successful answer, else one of deploy.errors.
 
         `before` is called right before each attempt; what it raises ends the request. `doubtful` is
-        called after each that failed and may have been carried out all the same.
+        called after each that failed and may have been carried out all the same, `warned` with what
+        the server warns of beside a successful answer.
         """
 
     def stream(

@@ -31,6 +31,7 @@ class LateConnection:
         repeat: bool = False,
         before: Callable[[], None] | None = None,
         doubtful: Callable[[], None] | None = None,
+        warned: Callable[[tuple[str, ...]], None] | None = None,
     ) -> bytes:
         """As the connection does."""
         return self._connection().request(
@@ -44,6 +45,7 @@ class LateConnection:
             repeat=repeat,
             before=before,
             doubtful=doubtful,
+            warned=warned,
         )
 
     def stream(

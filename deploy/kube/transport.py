@@ -27,6 +27,7 @@ from deploy.errors import GatewayBotError, InvalidInput, Unavailable
 from deploy.flight import Flight
 from deploy.kube.api_errors import error_from, is_schema_error, message_of
 from deploy.kube.connection import Query, Silent, Timeouts
+from deploy.kube.warnings import warnings_in
 from deploy.waits import Waits
 
 # The package has type hints, its loaders of credentials have none.
@@ -146,6 +147,7 @@ class HttpConnection:
         repeat: bool = False,
         before: Callable[[], None] | None = None,
         doubtful: Callable[[], None] | None = None,
+        warned: Callable[[tuple[str, ...]], None] | None = None,
     ) -> bytes:
         data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
         give_up = time.monotonic() + self._timeouts.repeat
@@ -156,6 +158,8 @@ class HttpConnection:
             try:
                 status, headers, answer = self._once(method, path, query, data, content_type)
                 if 200 <= status < 300:
+                    if warned is not None and (texts := _warnings(headers)):
+                        warned(texts)
                     return answer
                 again = status in _REPEATED_STATUS and not is_schema_error(
                     status, message_of(answer)[0]
@@ -362,6 +366,12 @@ def _query_text(query: Query) -> str:
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     value = headers.get("Retry-After", "")
     return float(value) if value.isdigit() else None
+
+
+def _warnings(headers: Mapping[str, str]) -> tuple[str, ...]:
+    # Each is a header of its own, which a plain mapping joins.
+    every = getattr(headers, "getlist", lambda name: [headers.get(name, "")])
+    return warnings_in(every("Warning"))
 
 
 def _is_tls(error: object) -> bool:

@@ -12,6 +12,7 @@ from deploy.annotations import ACTION_ANNOTATION, REQUESTER_ANNOTATION, SPEC_ANN
 from deploy.errors import InvalidInput, NotFound
 from deploy.gateway import DEFAULT_REPOSITORY
 from deploy.kube.objects import Manifest
+from deploy.observed.rewritten import is_image
 from deploy.specs.annotation import mapping_from_text
 from deploy.times import epoch
 
@@ -88,7 +89,7 @@ def _revision(replica_set: Manifest, number: int, *, current: bool) -> Revision:
     pod = replica_set["spec"]["template"].get("spec") or {}
     images = [str(container.get("image", "")) for container in pod.get("containers") or [{}]]
     spec = _spec(noted.get(SPEC_ANNOTATION, ""))
-    if spec is not None and _image(spec) not in images:
+    if spec is not None and not any(is_image(replica_set, _image(spec), each) for each in images):
         # Somebody else changed the image: the annotations came over from the version before.
         noted, spec = {}, None
     return Revision(

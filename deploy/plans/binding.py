@@ -104,6 +104,7 @@ def plan_to_mapping(plan: Plan) -> dict[str, Any]:
         "conflicts": [dataclasses.asdict(conflict) for conflict in plan.conflicts],
         "on_failure": dataclasses.asdict(plan.on_failure) if plan.on_failure else None,
         **_tokens_there(plan),
+        **({"warnings": list(plan.warnings)} if plan.warnings else {}),
         "digest": plan.digest,
     }
 
@@ -127,6 +128,7 @@ def plan_from_mapping(data: Mapping[str, Any]) -> Plan:
         on_failure=WayBack(**back) if back else None,
         held=tuple(HeldToken(**token) for token in data.get("held", ())),
         replaces=ReplacedSecret(**replaces) if replaces else None,
+        warnings=tuple(data.get("warnings", ())),
         digest=data["digest"],
     )
 

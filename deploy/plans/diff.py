@@ -26,6 +26,9 @@ _IGNORED_ANNOTATIONS = frozenset(
         "kubectl.kubernetes.io/last-applied-configuration",
         "gateway-bot.io/action",
         "gateway-bot.io/requested-by",
+        "gateway-bot.io/written",
+        "gateway-bot.io/idle",
+        "gateway-bot.io/rewritten-image",
     }
 )
 _SETTING = re.compile(r'\["([^"]+)"\]$|\[([^\]]+)\]\.value$')

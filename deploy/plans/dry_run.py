@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from deploy.kube.api_errors import OwnershipConflicts
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
+from deploy.kube.warnings import distinct
 from deploy.plans.handover import with_carried_spec, without_account
 from deploy.plans.plan import OwnershipConflict
 from deploy.plans.ports import as_taken, asked_for, conflicts_of, moved_ports, without_made_up
@@ -19,10 +20,12 @@ _LONGEST_PATH = 1000
 
 @dataclass(frozen=True)
 class Merged:
-    """What an object would become, and whose fields that would change."""
+    """What an object would become, whose fields that would change, and what the API server warns
+    of."""
 
     result: Manifest
     conflicts: tuple[OwnershipConflict, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def wanted_objects(
@@ -38,17 +41,18 @@ def merge(cluster: Cluster, wanted: Manifest, live: Manifest | None) -> Merged:
     moved = moved_ports(live, wanted)
     asked = asked_for(wanted, moved)
     owners = conflicts_of(wanted, moved)
+    warnings: list[str] = []
     try:
-        result = cluster.apply(asked, dry_run=True)
+        result = cluster.apply(asked, dry_run=True, warned=warnings.extend)
     except OwnershipConflicts as conflict:
         kind, name = wanted["kind"], wanted["metadata"]["name"]
         owners += tuple(
             OwnershipConflict(kind, name, manager, readable(path))
             for manager, path in conflict.owners
         )
-        result = cluster.apply(asked, dry_run=True, force=True)
+        result = cluster.apply(asked, dry_run=True, force=True, warned=warnings.extend)
     result = without_made_up(result, live, wanted)
-    return Merged(as_taken(result, moved), owners)
+    return Merged(as_taken(result, moved), owners, distinct(warnings))
 
 
 def readable(path: str) -> str:

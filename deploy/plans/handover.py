@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from deploy.annotations import SPEC_ANNOTATION
+from deploy.annotations import IDLE_ANNOTATION, SPEC_ANNOTATION
 from deploy.errors import InvalidInput
 from deploy.kube.api_errors import OwnershipConflicts
 from deploy.kube.cluster import FIELD_MANAGER, Cluster
@@ -116,6 +116,25 @@ def hand_over_replicas(cluster: Cluster, wanted: Manifest) -> None:
     except OwnershipConflicts:
         # The autoscaler has just changed it, so it has another owner already.
         return
+
+
+def noting_idle(wanted: Manifest, live: Manifest) -> Manifest:
+    """What is applied onto `live`: an autoscaled Deployment that somebody has scaled to 0 stays
+    there, and is marked, so that it is told from one that is scaled to 0 afterwards. Nobody owns the
+    number then, and nothing else dates it."""
+    if not _leaves_replicas(wanted) or live["spec"].get("replicas", 1):
+        return wanted
+    metadata = wanted["metadata"]
+    annotations = {**metadata.get("annotations", {}), IDLE_ANNOTATION: "true"}
+    return {**wanted, "metadata": {**metadata, "annotations": annotations}}
+
+
+def stopped_since(spec: GatewaySpec, live: Manifest) -> bool:
+    """Whether an autoscaled Deployment was scaled to 0 after it was applied: there its autoscaler
+    does nothing (kubernetes.io, "Horizontal Pod Autoscaling", implicit maintenance mode)."""
+    if spec.autoscaling.most is None or live["spec"].get("replicas", 1):
+        return False
+    return IDLE_ANNOTATION not in (live["metadata"].get("annotations") or {})
 
 
 def _leaves_replicas(wanted: Manifest) -> bool:

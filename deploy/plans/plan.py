@@ -90,7 +90,8 @@ class Plan:
 
     Without `on_failure` a failed rollout is left as it is. `held` are the tokens in running pods
     that the plan sends elsewhere; `replaces` is what a new token takes the place of, None where no
-    Deployment is there whose token it could be.
+    Deployment is there whose token it could be. `warnings` are the API server's own, in its words;
+    no decision is about them.
     """
 
     spec: GatewaySpec
@@ -103,6 +104,7 @@ class Plan:
     on_failure: WayBack | None = None
     held: tuple[HeldToken, ...] = ()
     replaces: ReplacedSecret | None = None
+    warnings: tuple[str, ...] = ()
     digest: str = ""
 
     @property

@@ -13,6 +13,7 @@ from deploy.errors import GatewayBotError, NotFound
 from deploy.gateway import DEFAULT_REPOSITORY, GatewayRef
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
+from deploy.kube.warnings import distinct
 from deploy.observed.history import serving
 from deploy.observed.inventory import spec_field
 from deploy.observed.other_rotation import rotated_by
@@ -75,8 +76,9 @@ class Planner:
 
         Fields that others own are listed as conflicts. A plan with conflicts that are not to be
         taken over, or with a finding that denies it, has no digest, so that nobody can decide on
-        it. NotFound when the namespace is missing, or the gateway to rotate; InvalidInput when the
-        cluster rejects an object, Conflict when there is no token to rotate.
+        it. NotFound when the namespace is missing, or the gateway to rotate, NamespaceEnds when it is
+        being deleted; InvalidInput when the cluster rejects an object, Conflict when there is no
+        token to rotate.
         """
         cluster = self._cluster_of(spec.ref.cluster)
         namespace = spec.ref.namespace
@@ -90,7 +92,7 @@ class Planner:
         try:
             live = cluster.at_once([_reading(cluster, wanted) for wanted in outline])
         finally:
-            # That the namespace is missing explains more than being refused to read in it.
+            # That the namespace is missing or ends explains more than being refused to read in it.
             there.result()
         observed = {_key(wanted): found for wanted, found in zip(outline, live, strict=True)}
         onto = _Onto(spec, observed["Deployment", spec.ref.name], take_over)
@@ -141,7 +143,8 @@ class Planner:
         findings += unfinished_rollout(
             plan, observed["Deployment", spec.ref.name], [each.merged for each in becoming]
         )
-        plan = bound(dataclasses.replace(plan, findings=findings, held=held))
+        warnings = distinct(text for item in wanted for text in merged[_key(item)].warnings)
+        plan = bound(dataclasses.replace(plan, findings=findings, held=held, warnings=warnings))
         undecidable = plan.denied or (plan.conflicts and not take_over)
         return dataclasses.replace(plan, digest="") if undecidable else plan
 

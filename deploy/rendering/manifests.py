@@ -10,7 +10,12 @@ import hashlib
 import json
 from typing import Any
 
-from deploy.annotations import ACTION_ANNOTATION, REQUESTER_ANNOTATION, SPEC_ANNOTATION
+from deploy.annotations import (
+    ACTION_ANNOTATION,
+    REQUESTER_ANNOTATION,
+    SPEC_ANNOTATION,
+    WRITTEN_ANNOTATION,
+)
 from deploy.kube.objects import Manifest
 from deploy.rendering.container_settings import container_settings
 from deploy.rendering.labels import (
@@ -57,12 +62,22 @@ def render(spec: GatewaySpec, token_secret: str | None) -> tuple[Manifest, ...]:
 def with_action(
     objects: tuple[Manifest, ...], action_id: str, requester: str
 ) -> tuple[Manifest, ...]:
-    """The objects with the Deployment telling which action wrote it, and for whom."""
+    """The objects with the Deployment telling which action wrote it, for whom, and what."""
     noted = {ACTION_ANNOTATION: action_id, REQUESTER_ANNOTATION: requester}
     return tuple(
-        _annotated(manifest, noted) if manifest["kind"] == "Deployment" else manifest
+        _annotated(manifest, {**noted, WRITTEN_ANNOTATION: _hash(manifest["spec"])})
+        if manifest["kind"] == "Deployment"
+        else manifest
         for manifest in objects
     )
+
+
+def written_alike(live: Manifest, wanted: Manifest) -> bool:
+    """Whether the action that wrote the live Deployment last wrote the very spec that is `wanted`,
+    as `with_action` gives it. Another version of the bot may render it otherwise."""
+    noted = (item["metadata"].get("annotations") or {} for item in (live, wanted))
+    before, now = (each.get(WRITTEN_ANNOTATION) for each in noted)
+    return before is not None and before == now
 
 
 def token_secret(
@@ -280,5 +295,5 @@ def _int_or_share(text: str) -> int | str:
     return text if text.endswith("%") else int(text)
 
 
-def _hash(data: dict[str, str]) -> str:
+def _hash(data: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]

@@ -5,14 +5,15 @@ from collections.abc import Callable, Mapping
 from deploy.actions.action import PLAN, Action, Outcome, State
 from deploy.actions.executor import Outgrown
 from deploy.annotations import ACTION_ANNOTATION
-from deploy.errors import NotFound
+from deploy.errors import GatewayBotError, NotFound
 from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.plans.binding import with_way_back
+from deploy.plans.dry_run import wanted_objects
 from deploy.plans.plan import Plan
 from deploy.rollouts.minting import Minter
-from deploy.rollouts.rollout import apply_plan
+from deploy.rollouts.rollout import apply_plan, note_rewriting
 from deploy.rollouts.verdicts import superseded
 from deploy.rollouts.work import APPLY, TOKEN, Work
 
@@ -51,6 +52,7 @@ class Applier:
         if _written_by(live) == action.id:
             work.applied = True
             work.run.step("reconcile", "Already applied; following the rollout")
+            _note_again(cluster, action, live)
             return None
         work.run.step(PLAN, "Comparing the plan with the cluster once more")
         plan = with_way_back(work.patiently(replan), action.plan.on_failure)
@@ -92,6 +94,21 @@ class Applier:
             )
         )
         work.applied = True
+        if work.unshown:
+            work.run.step("warned", f"Kubernetes warns: {'; '.join(work.unshown)}")
+
+
+def _note_again(cluster: Cluster, action: Action, live: Manifest | None) -> None:
+    """A run that died right after it applied may have noted nothing of what a webhook made of the
+    image; what that makes of it is asked in a dry run, whoever has changed the gateway since."""
+    objects = wanted_objects(action.plan.spec, action.plan.token.secret, live)
+    (deployment,) = (item for item in objects if item["kind"] == "Deployment")
+    try:
+        tried = cluster.apply(deployment, dry_run=True, force=True)
+        note_rewriting(cluster, deployment, tried)
+    except GatewayBotError:
+        # A note that is lacking ends no rollout; whoever follows it meets the same trouble.
+        return
 
 
 def _minted_in_vain(secret: str) -> Outcome:

@@ -69,7 +69,8 @@ class Deployer:
 
     def _execute(self, work: Work) -> Outcome:
         action, run = work.action, work.run
-        cluster = self._applier.cluster(action.ref).guarded(run.guard, run.unconfirmed)
+        cluster = self._applier.cluster(action.ref)
+        cluster = cluster.guarded(run.guard, run.unconfirmed, work.warned)
         spec = action.plan.spec
         back = recorded_reason(action.steps)
         if back is not None:
@@ -97,7 +98,7 @@ class Deployer:
         if progress.complete:
             work.check()
             left_over = collect(cluster, spec).trouble
-            return rolled_out(progress, time.time() - began, left_over)
+            return rolled_out(progress, time.time() - began, left_over, work.unshown)
         reason = self._reason(work, cluster, spec, progress)
         outcome = unfinished(spec, progress, time.time() - began, reason)
         if progress.stale_since is not None or not self._may_go_back(work.action, spec):

@@ -1,12 +1,14 @@
 """What the cluster holds of a gateway, in words: for outcomes that nobody followed to their end. Pure
-but for `within`."""
+but for `within` and `why_gone`."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from deploy.annotations import ACTION_ANNOTATION
-from deploy.errors import Unavailable
+from deploy.errors import GatewayBotError, NotFound, Unavailable
+from deploy.gateway import GatewayRef
+from deploy.kube.api_errors import NamespaceEnds
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.observed.inventory import container_of
@@ -66,6 +68,23 @@ def annotations(item: Manifest) -> Mapping[str, Any]:
     """An object's annotations."""
     found: Mapping[str, Any] = item["metadata"].get("annotations") or {}
     return found
+
+
+def why_gone(cluster: Cluster, ref: GatewayRef) -> GatewayBotError:
+    """The error for a Deployment that is gone although an action applied it: with its namespace, or
+    alone."""
+    try:
+        cluster.check_namespace(ref.namespace)
+    except (NamespaceEnds, NotFound) as error:
+        return error
+    except GatewayBotError:
+        # It explains nothing; that the Deployment is gone is known.
+        pass
+    return NotFound(
+        f"The Deployment “{ref.name}” is gone from {ref.cluster}/{ref.namespace}.",
+        meaning="Something else deleted it after it was applied.",
+        remedy="Deploy it again.",
+    )
 
 
 def within(seconds: float, cluster: Cluster, calls: Sequence[Callable[[], T]]) -> list[T]:

@@ -1,17 +1,25 @@
-"""Whether the cluster still holds what a run applied, once the rollout it followed is over."""
+"""Whether the cluster still holds what an action applied: once the rollout it followed is over, and
+again a while after a success."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from deploy.actions.action import Action
 from deploy.kube.cluster import FIELD_MANAGER, Cluster
 from deploy.kube.objects import Manifest
-from deploy.observed.installed import deployment_of
+from deploy.observed.inventory import container_of
+from deploy.observed.rewritten import is_image
 from deploy.plans.diff import field_changes
 from deploy.plans.dry_run import merge, wanted_objects
-from deploy.plans.handover import with_live_replicas
-from deploy.plans.plan import FieldChange
-from deploy.rendering.manifests import with_action
+from deploy.plans.handover import REPLICAS_MANAGER, stopped_since, with_live_replicas
+from deploy.plans.plan import FieldChange, OwnershipConflict
+from deploy.rendering.manifests import with_action, written_alike
+from deploy.rollouts.live_state import why_gone, written_by
+from deploy.rollouts.rollout import IMAGES_MANAGER
 from deploy.specs.gateway_spec import GatewaySpec
+
+_OURS = (FIELD_MANAGER, REPLICAS_MANAGER, IMAGES_MANAGER)
+_REPLICAS = "spec.replicas"
 
 
 @dataclass(frozen=True)
@@ -28,31 +36,67 @@ def changed_since(
 ) -> Changed | None:
     """What is not as this action applied it, its pods' token being in `secret`; None where all is.
 
-    The same apply is tried in a dry run, so that what a webhook makes of it is no change.
-    NotFound when the Deployment is gone; raises what an apply raises.
+    The same apply is tried in a dry run, so that what a webhook makes of it is no change, nor is an
+    image that it makes something else of by now.
+    NotFound when the Deployment is gone, NamespaceEnds when its namespace is going; raises what an
+    apply raises.
     """
-    live = deployment_of(cluster, spec.ref)
+    # What is in a namespace that is being deleted may stay for minutes, and is no success.
+    cluster.check_namespace(spec.ref.namespace)
+    live = cluster.get("Deployment", spec.ref.namespace, spec.ref.name)
+    if live is None:
+        raise why_gone(cluster, spec.ref)
     objects = with_action(wanted_objects(spec, secret, live), action.id, action.requester)
     wanted = next(item for item in objects if item["kind"] == "Deployment")
+    image = str(container_of(wanted).get("image", ""))
     merged = merge(cluster, wanted, live)
     becoming = with_live_replicas(wanted, live, merged.result)
     fields = [
         field
         for field in field_changes("Deployment", live, becoming)
         if field.path.startswith("spec.")
+        and not (field.path.endswith(".image") and is_image(live, image, str(field.old)))
     ]
+    if written_by(live) == action.id and not written_alike(live, wanted):
+        # Rendered by another version of the bot: what it writes otherwise is nobody's change.
+        fields = [field for field in fields if _is_others(field, merged.conflicts)]
+    if stopped_since(spec, live):
+        fields.append(FieldChange(_REPLICAS, 0, spec.autoscaling.least))
     if not fields:
         return None
     owners = {conflict.manager for conflict in merged.conflicts}
-    return Changed(tuple(sorted(owners)) or _last_to_write(live), tuple(fields))
+    # Who scaled it to 0 is not recorded: of that number nobody is the owner.
+    by_hand = any(field.path != _REPLICAS for field in fields)
+    return Changed(tuple(sorted(owners)) or (_wrote_since(live) if by_hand else ()), tuple(fields))
 
 
-def _last_to_write(live: Manifest) -> tuple[str, ...]:
-    """Who wrote the Deployment last, other than this bot and those who write its status."""
-    others = [
-        entry
+def _is_others(field: FieldChange, conflicts: Sequence[OwnershipConflict]) -> bool:
+    """Whether somebody else owns the field, or one within it or around it; or nobody, which is so of
+    replicas that were scaled to 0."""
+    if field.path == _REPLICAS:
+        return True
+    path = _unquoted(field.path)
+    return any(
+        f"{one}.".startswith(f"{other}.") or f"{one}[".startswith(f"{other}[")
+        for conflict in conflicts
+        for one, other in (
+            (path, _unquoted(conflict.path)),
+            (_unquoted(conflict.path), path),
+        )
+    )
+
+
+def _unquoted(path: str) -> str:
+    return path.replace('["', ".").replace('"]', "")
+
+
+def _wrote_since(live: Manifest) -> tuple[str, ...]:
+    """Who wrote the Deployment last since this bot did, other than those who write its status."""
+    entries = [
+        (str(entry.get("time", "")), str(entry.get("manager", "")))
         for entry in live["metadata"].get("managedFields") or ()
-        if entry.get("manager") != FIELD_MANAGER and entry.get("subresource") != "status"
+        if entry.get("subresource") != "status"
     ]
-    newest = max(others, key=lambda entry: str(entry.get("time", "")), default=None)
-    return (str(newest["manager"]),) if newest else ()
+    ours = max((at for at, manager in entries if manager in _OURS), default="")
+    others = [(at, manager) for at, manager in entries if manager not in _OURS and at >= ours]
+    return (max(others)[1],) if others else ()

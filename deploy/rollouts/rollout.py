@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from deploy.errors import Conflict, GatewayBotError, NotFound
+from deploy.annotations import REWRITTEN_ANNOTATION
+from deploy.errors import Conflict, GatewayBotError, InvalidInput, NotFound
 from deploy.gateway import GatewayRef
 from deploy.kube.api_errors import OwnershipConflicts
 from deploy.kube.cluster import Cluster
@@ -18,14 +19,16 @@ from deploy.kube.watching import Change, Watch
 from deploy.masking import mask_secrets
 from deploy.observed.pods import PodProgress
 from deploy.observed.progress import Progress, progress_of
+from deploy.observed.rewritten import rewriting
 from deploy.plans.dry_run import wanted_objects
-from deploy.plans.handover import hand_over_replicas
+from deploy.plans.handover import hand_over_replicas, noting_idle
 from deploy.plans.ownership import apply_alone
 from deploy.plans.plan import Plan
 from deploy.plans.ports import take_back_ports
 from deploy.rendering.manifests import with_action
 from deploy.specs.gateway_spec import GatewaySpec
 
+IMAGES_MANAGER = "gateway-bot-images"
 _KINDS = ("Deployment", "ReplicaSet", "Pod")
 _SILENCE = 30.0
 """A rollout is watched closely: a connection that says nothing for so long is asked anew."""
@@ -94,7 +97,7 @@ def _put(cluster: Cluster, deployment: Manifest, *, force: bool) -> None:
     hand_over_replicas(cluster, deployment)
     for left in reversed(range(_TRIES)):
         try:
-            cluster.apply(_onto_live(cluster, deployment), force=force)
+            admitted = cluster.apply(_onto_live(cluster, deployment), force=force)
         except OwnershipConflicts:
             raise
         except Conflict:
@@ -102,7 +105,31 @@ def _put(cluster: Cluster, deployment: Manifest, *, force: bool) -> None:
             if not left:
                 raise
         else:
+            note_rewriting(cluster, deployment, admitted)
             return
+
+
+def note_rewriting(cluster: Cluster, wanted: Manifest, admitted: Manifest) -> None:
+    """Note with the Deployment what a webhook made of its image, by which its revision is known to
+    be this bot's. With a manager of its own, the note is all that this writes."""
+    note = rewriting(wanted, admitted)
+    if not note:
+        return
+    metadata = wanted["metadata"]
+    holder = {
+        "apiVersion": wanted["apiVersion"],
+        "kind": wanted["kind"],
+        "metadata": {
+            "name": metadata["name"],
+            "namespace": metadata["namespace"],
+            "annotations": {REWRITTEN_ANNOTATION: note},
+        },
+    }
+    try:
+        cluster.apply(holder, force=True, manager=IMAGES_MANAGER)
+    except InvalidInput:
+        # It was deleted in that moment, and a note is no Deployment. Whoever follows says so.
+        return
 
 
 def _onto_live(cluster: Cluster, wanted: Manifest) -> Manifest:
@@ -110,8 +137,9 @@ def _onto_live(cluster: Cluster, wanted: Manifest) -> Manifest:
     live = cluster.get(wanted["kind"], metadata["namespace"], metadata["name"])
     if live is None:
         return wanted
+    noted = noting_idle(wanted, live)
     version = live["metadata"]["resourceVersion"]
-    return {**wanted, "metadata": {**metadata, "resourceVersion": version}}
+    return {**noted, "metadata": {**noted["metadata"], "resourceVersion": version}}
 
 
 def follow(
@@ -204,8 +232,6 @@ class _View:
                 return Progress(0, 0, 0, 0, 0, complete=False, failed=False, stale_since=since)
             raise NotFound(
                 f"The Deployment “{ref.name}” is gone from {ref.cluster}/{ref.namespace}.",
-                meaning="Something else deleted it while it was rolled out.",
-                remedy="Deploy it again.",
             )
         progress = progress_of(
             deployment, self.objects["ReplicaSet"].values(), self.objects["Pod"].values()

@@ -60,7 +60,8 @@ class Rotator:
 
     def _execute(self, work: Work) -> Outcome:
         action, run = work.action, work.run
-        cluster = self._applier.cluster(action.ref).guarded(run.guard, run.unconfirmed)
+        cluster = self._applier.cluster(action.ref)
+        cluster = cluster.guarded(run.guard, run.unconfirmed, work.warned)
         turn = _Turn(
             work,
             cluster,

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Sequence
 
 from deploy.actions.action import Outcome, State
 from deploy.masking import masked
@@ -14,21 +15,28 @@ from deploy.specs.gateway_spec import GatewaySpec
 
 _FIELDS = 3
 _LONGEST_VALUE = 80
+_SETTLE = "Settle with whoever that is who owns the gateway, then deploy again."
 _NO_HINT = (
     "Look at the pods with `kubectl describe`; pods that run but do not get ready often cannot "
     "load their configuration from Azure."
 )
 
 
-def rolled_out(progress: Progress, seconds: float, left_over: str = "") -> Outcome:
+def rolled_out(
+    progress: Progress, seconds: float, left_over: str = "", warnings: Sequence[str] = ()
+) -> Outcome:
     """Every pod of the wanted version is ready and the ones before are gone.
 
-    `left_over` is why token Secrets that nothing needs any more could not be deleted.
+    `left_over` is why token Secrets that nothing needs any more could not be deleted, `warnings` what
+    the API server warned of and the plan did not show.
     """
+    said = [f"Old token Secrets are left over: {left_over}"] if left_over else []
+    if warnings:
+        said.append(f"Kubernetes warns: {'; '.join(warnings)}")
     return Outcome(
         State.SUCCEEDED,
         f"{progress.ready} of {progress.desired} pods ready after {span(seconds)}",
-        f"Old token Secrets are left over: {left_over}" if left_over else "",
+        " ".join(said),
     )
 
 
@@ -79,19 +87,30 @@ def unfinished(
 def changed(found: Changed, *, back: bool = False) -> Outcome:
     """Somebody else changed the Deployment after it was applied, and the rollout was theirs; `back`
     says that it had gone back automatically."""
-    by = " and ".join(found.by) or "somebody"
-    said = "; ".join(_wanted(field) for field in found.fields[:_FIELDS])
-    more = len(found.fields) - _FIELDS
-    others = f"; and {more} more" if more > 0 else ""
     return Outcome(
         State.FAILED,
-        f"{by} changed it meanwhile: {said}{others}.",
+        f"{_by(found)} changed it meanwhile: {_differences(found)}.",
         "The plan did not work out, so the previous version was applied again, and what runs now "
         "is not that."
         if back
         else "The plan was applied, and what runs now is not what it wanted.",
-        "Settle with whoever that is who owns the gateway, then deploy again.",
+        _SETTLE,
     )
+
+
+def reverted(found: Changed) -> str:
+    """Somebody else changed the Deployment after its action had succeeded."""
+    return f"This no longer holds. {_by(found)} changed it since: {_differences(found)}. {_SETTLE}"
+
+
+def _by(found: Changed) -> str:
+    return " and ".join(found.by) or "Somebody"
+
+
+def _differences(found: Changed) -> str:
+    said = "; ".join(_wanted(field) for field in found.fields[:_FIELDS])
+    more = len(found.fields) - _FIELDS
+    return said + (f"; and {more} more" if more > 0 else "")
 
 
 def _wanted(field: FieldChange) -> str:

@@ -6,6 +6,8 @@ from typing import TypeVar
 from deploy.actions.action import Action, Outcome, State
 from deploy.actions.executor import Run
 from deploy.errors import GatewayBotError, NotFound, Unavailable
+from deploy.kube.api_errors import NamespaceEnds
+from deploy.kube.warnings import distinct
 from deploy.retry import HELD_SECONDS, RunLost, patiently
 
 APPLY = "apply"
@@ -30,6 +32,17 @@ class Work:
         self.applied = False
         self._patience = patience
         self.again = again
+        self._warnings: list[str] = []
+
+    def warned(self, texts: tuple[str, ...]) -> None:
+        """The API server warned of that beside a write."""
+        self._warnings += texts
+
+    @property
+    def unshown(self) -> tuple[str, ...]:
+        """What it warned of that the plan did not show."""
+        shown = self.action.plan.warnings
+        return distinct(text for text in self._warnings if text not in shown)
 
     def minting(self, secret: str) -> None:
         """The Secret of that name was written, or may have been."""
@@ -52,7 +65,7 @@ class Work:
         FAILED only where it is known what state things are in; else UNKNOWN, never a guess.
         """
         state = State.FAILED
-        if self.applied and isinstance(error, NotFound):
+        if self.applied and isinstance(error, NotFound | NamespaceEnds):
             meaning = ""
         elif self.applied:
             state = State.UNKNOWN

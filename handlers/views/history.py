@@ -43,8 +43,12 @@ EVENTS = {
     "unknown": "ended with an unknown result",
     "break-glass": "freeze overridden",
     "reminder": "approvers reminded",
+    "reverted": "no longer holds",
 }
 """What the events of an action are called; those of windows and tokens have names that are read."""
+
+_WITH_WORDS = ("denied", "cancelled", "break-glass", "reverted")
+"""Events whose detail is a sentence."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +129,7 @@ def _why(entry: AuditEntry) -> str:
     try:
         detail = json.loads(entry.detail)
     except ValueError:
-        detail = entry.detail if entry.event in ("denied", "cancelled", "break-glass") else ""
+        detail = entry.detail if entry.event in _WITH_WORDS else ""
     if isinstance(detail, dict):
         detail = detail.get("reason") or detail.get("happened") or detail.get("detail") or ""
     text = detail if isinstance(detail, str) else ""

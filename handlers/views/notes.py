@@ -55,10 +55,12 @@ def _beside(action: Action, event: Event) -> Iterator[Note]:
 
 
 def _ended(action: Action, event: Event) -> Iterator[Note]:
-    """For the requester, by name."""
-    if event.name in _ENDS and not action.automatic:
-        text = f"<@{action.requester}> {_line(action, event)}"
-        yield Note(f"{event.version}:thread", "thread", text)
+    """For the requester, by name, where a person asked; what was reverted is for everybody."""
+    reverted = event.name == _REVERTED
+    if reverted or (event.name in _ENDS and not action.automatic):
+        whom = "" if action.automatic else f"<@{action.requester}> "
+        text = f"{whom}{_line(action, event)}"
+        yield Note(f"{event.version}:thread", "thread", text, broadcast=reverted)
 
 
 def _notes(action: Action, event: Event, shown_in: str) -> Iterator[Note]:
@@ -69,17 +71,18 @@ def _notes(action: Action, event: Event, shown_in: str) -> Iterator[Note]:
     text = _unseen(action, shown_in) if event.name == "pending" else ""
     text = text or _line(action, event)
     if text:
-        broadcast = event.name in ("failed", "unknown", "stopped")
+        broadcast = event.name in ("failed", "unknown", "stopped", _REVERTED)
         yield Note(f"{event.version}:thread", "thread", text, broadcast)
     asked = not action.automatic
     if asked and action.policy.by == "approvers" and event.name in _PERSONAL:
         yield Note(f"{event.version}:requester", "requester", _personal(action, text))
 
 
+_REVERTED = "reverted"
 _ENDS = ("expired", "superseded", "succeeded", "failed", "stopped", "unknown")
-_WITHIN = ("denied", "stop", "stopped", "failed", "unknown", "superseded")
+_WITHIN = ("denied", "stop", "stopped", "failed", "unknown", "superseded", _REVERTED)
 _SIGNS = {"failed": ":x:", "unknown": ":grey_question:", "stopped": ":octagonal_sign:"}
-_PERSONAL = ("approved", "denied", *_ENDS)
+_PERSONAL = ("approved", "denied", *_ENDS, _REVERTED)
 
 
 def _line(action: Action, event: Event) -> str:
@@ -165,6 +168,7 @@ def _ending(action: Action, event: Event) -> str:
         "failed": f":x: {escape(said)}",
         "unknown": f":grey_question: {escape(said)}",
         "superseded": escape(said),
+        _REVERTED: f":warning: {escape(event.detail)}",
     }
     return lines.get(event.name, "").strip()
 

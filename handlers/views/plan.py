@@ -18,6 +18,7 @@ _FINDING_SIGNS = {"deny": ":no_entry:", "warning": ":warning:", "info": ":bulb:"
 _FINDINGS_SHOWN = 8
 """As many lines as still fit a message, and as a person reads."""
 _VALUE_LIMIT = 60
+_WARNING_LIMIT = 400
 _BEFORE = 10
 _WIDTH = 100
 """Characters of preformatted text that Slack shows in a line at the usual width of a window."""
@@ -59,6 +60,10 @@ def blocks(plan: Plan, limit: int) -> list[Block]:
     if plan.token.mint and plan.token.reason:
         found.append(context(f":key: {escape(plan.token.reason)}"))
     found += _findings(plan.findings)
+    found += [
+        context(f":warning: Kubernetes warns: {escape(cut(text, _WARNING_LIMIT))}")
+        for text in plan.warnings
+    ]
     if plan.conflicts:
         owners = sorted({conflict.manager for conflict in plan.conflicts})
         found.append(

@@ -10,6 +10,7 @@ from deploy.errors import InvalidInput
 from deploy.expiry import event_grid
 from deploy.health.link_signs import read_log
 from deploy.kube.api_errors import error_from
+from deploy.kube.warnings import warnings_in
 from deploy.logs.lines import read_lines
 from deploy.masking import mask_secrets
 from deploy.plans.dry_run import readable
@@ -56,6 +57,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "the signs in a log": lambda text: read_log([STAMP + line for line in text.split("\n")]),
     "what was typed": as_typed,
     "a refusal of a cluster": refused,
+    "a warning of a cluster": lambda text: warnings_in(['299 - "' + text, text]),
     "a delivery of Event Grid": grid,
     "a time": epoch,
     "a token": Token.parse,

@@ -4,7 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from deploy.actions.connection import connect
 from tests.support.demo import Demo, broken, words
+from tests.support.kube_api import KubeApi
+from tests.support.waiting import until
 
 TAG = "2.11.1"
 
@@ -43,3 +46,22 @@ def test_an_update_that_cannot_start_leaves_the_version_before_serving(demo: Dem
         ana.clicks(plan, "Confirm")
         failed = ana.sees("edge-2.*The rollout did not finish", 100, ephemeral=False)
     assert "still serve" in words(failed)
+
+
+def test_what_is_deleted_after_a_success_is_reported_in_its_thread_once(demo: Demo) -> None:
+    ana = demo.person("ana")
+    ana.types(f"deploy edge-1 --to east/dev --tag {TAG} --replicas 1 --deadline 60")
+    ana.clicks(ana.sees("Deploy edge-1.*Nothing has changed yet", ephemeral=False), "Confirm")
+    done = ana.sees("Deploy edge-1.*1 of 1 pods ready after", 60, ephemeral=False)
+    KubeApi(demo.kubeconfig, "east").request(
+        "DELETE", "/apis/apps/v1/namespaces/dev/deployments/edge-1"
+    )
+    redis = connect(f"unix://{demo.data}/redis/valkey.sock")
+    index = "gateway-bot:{looks}"
+    due = redis.zrange(index, 0, -1)
+    redis.zadd(index, dict.fromkeys(due, 0))
+    line = ana.sees("This no longer holds", ephemeral=False)
+    assert line["thread_ts"] == done["ts"]
+    assert "The Deployment “edge-1” is gone from east/dev." in words(line)
+    until(lambda: not redis.exists(index), "every look")
+    assert len([m for m in ana.messages() if "This no longer holds" in words(m)]) == 1

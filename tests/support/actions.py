@@ -6,8 +6,9 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from deploy.actions.action import Action, ChangeRequest
+from deploy.actions.action import Action, ChangeRequest, Outcome, State
 from deploy.actions.decision import Decision, DecisionFacts, Needed
+from deploy.actions.leases import GatewayLeases
 from deploy.actions.store import ActionStore
 from deploy.changes.kinds import KINDS, Means, Workings, codec_of
 from deploy.gateway import ApimGateway, GatewayRef
@@ -195,6 +196,22 @@ def deny(
         request_id=request_id or f"{by}-no",
         facts=now or _now(store, name, eligible=eligible),
     )
+
+
+def carried_out(
+    client: Any, store: ActionStore, name: str = "AAAAAA", outcome: Outcome | None = None
+) -> Action:
+    """An approved action once one bot has carried it out, to that end."""
+    approved = store.get(name)
+    assert approved is not None
+    fence = GatewayLeases(client).acquire(approved.ref, name, "bot-1", 0.001).fence
+    assert store.claim(name, "bot-1", fence, 60.0)
+    store.step(name, "bot-1", fence, "apply", "", f"{name}-apply")
+    outcome = outcome or Outcome(State.SUCCEEDED, "2 of 2 pods ready")
+    assert store.finish(name, "bot-1", fence, outcome)
+    found = store.get(name)
+    assert found is not None
+    return found
 
 
 def _now(store: ActionStore, name: str, *, eligible: bool = True) -> DecisionFacts:

@@ -2,7 +2,7 @@
 cluster IPs, node ports, quotas and namespaces that end."""
 
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from bot.sandbox.cluster import quantity
 from bot.sandbox.cluster.errors import (
@@ -14,6 +14,7 @@ from bot.sandbox.cluster.errors import (
 )
 from bot.sandbox.cluster.kinds import (
     CLAIM,
+    DEPLOYMENT,
     KINDS,
     NAMESPACE,
     POD,
@@ -34,6 +35,7 @@ from bot.sandbox.cluster.objects import (
 )
 from bot.sandbox.cluster.store import Store
 
+MIRROR = "mirror.example"
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 
 CLAIM_PROTECTION = "kubernetes.io/pvc-protection"
@@ -41,10 +43,12 @@ CLAIM_PROTECTION = "kubernetes.io/pvc-protection"
 
 
 class Admission:
-    """The admission steps; `store` is what they look things up in."""
+    """The admission steps; `store` is what they look things up in, and `mirrored` says whether a
+    webhook sends the images of Deployments to a mirror."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, mirrored: Callable[[], bool] = lambda: False) -> None:
         self._store = store
+        self._mirrored = mirrored
 
     def check_namespace(self, kind: Kind, namespace: str, name: str) -> None:
         """Refuse a create in a namespace that is missing (404) or ends (403)."""
@@ -73,6 +77,8 @@ class Admission:
         """Fill in what depends on other objects; ApiError 403 or 422 for what they forbid."""
         if kind is POD and old is None:
             self._service_account(obj)
+        elif kind is DEPLOYMENT and self._mirrored():
+            _mirror(obj)
         elif kind is SERVICE:
             self._service(obj, old)
         elif kind is CLAIM:
@@ -214,6 +220,13 @@ def _exceeded(
         f"exceeded quota: {name_of(limits)}, requested: {listing(asked)}, "
         f"used: {listing(used)}, limited: {listing(hard)}",
     )
+
+
+def _mirror(deployment: Obj) -> None:
+    for container in get(deployment, "spec", "template", "spec", "containers", default=[]):
+        _, slash, rest = container["image"].partition("/")
+        if slash:
+            container["image"] = f"{MIRROR}/{rest}"
 
 
 def _mount_token(spec: Obj) -> None:

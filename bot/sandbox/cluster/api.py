@@ -36,6 +36,7 @@ from bot.sandbox.cluster.rbac import Attributes, Authorizer, denied
 from bot.sandbox.cluster.schema import struct
 from bot.sandbox.cluster.store import Store
 from bot.sandbox.cluster.validation import validate
+from bot.sandbox.cluster.warnings import warnings_of
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -116,6 +117,7 @@ class Api:
             raise errors.already_exists(kind, name_of(obj))
         self.admission.admit(kind, obj, None)
         self._validate(kind, obj, None)
+        options.warnings += warnings_of(kind, obj)
         self.admission.check_quota(kind, obj)
         if options.dry_run:
             return from_storage(kind, obj)
@@ -194,6 +196,7 @@ class Api:
             self._validate(kind, obj, old)
         if kind.has_generation and _generation_moves(kind, obj, old):
             obj["metadata"]["generation"] = before.get("generation", 0) + 1
+            options.warnings += [] if subresource else warnings_of(kind, obj)
         obj["metadata"]["resourceVersion"] = before["resourceVersion"]
         if obj == old or options.dry_run:
             return from_storage(kind, old if obj == old else obj)

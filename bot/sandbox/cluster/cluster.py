@@ -34,6 +34,13 @@ SWITCHES = (
         choices=("none", "500", "503", "429"),
     ),
     Switch("watch_drop", "Every watch is cut after a second", "toggle", default=False),
+    Switch(
+        "image_mirror",
+        "A webhook sends images to a mirror",
+        "toggle",
+        default=False,
+        help="The registry of each new or changed Deployment's images becomes mirror.example.",
+    ),
     Switch("no_load_balancer", "Load balancers stay pending", "toggle", default=False),
     Switch("deny_logs", "Pod logs are forbidden", "toggle", default=False),
     Switch("forbid_writes", "Writes are forbidden", "toggle", default=False),
@@ -69,7 +76,8 @@ class Cluster:
         self._changed = changed
         self._store = Store()
         self._tokens = Tokens(tokens)
-        self._api = Api(self._store, Authorizer(self._store), Admission(self._store))
+        admission = Admission(self._store, lambda: bool(self.faults.get("image_mirror")))
+        self._api = Api(self._store, Authorizer(self._store), admission)
         self._kubelets = KubeletClient(self._store)
         self._server = ApiServer(self._api, self._tokens, self._kubelets, self.faults, version)
         self._manager = Manager(

@@ -218,3 +218,20 @@ def test_an_update_by_put_is_owned_as_an_update(api: KubeApi, ns: str) -> None:
     assert _conflicts(api.try_apply(_path(ns), _map(a="1"))) == [
         ('conflict with "editor" using v1', ".data.a")
     ]
+
+
+def test_a_deprecated_label_of_nodes_is_warned_of_beside_the_answer(
+    api: KubeApi, ns: str, deployment: Obj
+) -> None:
+    pod = deployment["spec"]["template"]["spec"]
+    pod["nodeSelector"] = {"beta.kubernetes.io/os": "linux"}
+    path = f"{_deployments(ns)}/gw"
+    said = (
+        '299 - "spec.template.spec.nodeSelector[beta.kubernetes.io/os]: deprecated since v1.14; use '
+        '\\"kubernetes.io/os\\" instead"'
+    )
+    tried = api.try_apply(path, deployment, query="&dryRun=All")
+    assert (tried.status, tried.headers["Warning"]) == (201, said)
+    assert api.try_apply(path, deployment).headers["Warning"] == said
+    pod["terminationGracePeriodSeconds"] = 7
+    assert api.try_apply(path, deployment).headers["Warning"] == said

@@ -11,9 +11,11 @@ from deploy.access import Environment
 from deploy.annotations import SPEC_ANNOTATION
 from deploy.errors import Conflict, InvalidInput, NotFound, Unavailable
 from deploy.gateway import GatewayRef
+from deploy.kube.api_errors import NamespaceEnds
 from deploy.kube.cluster import Cluster
 from deploy.observed.installed import installed
 from deploy.observed.pods import token_secret_of
+from deploy.plans.binding import bound
 from deploy.plans.dry_run import readable
 from deploy.plans.plan import Plan, ReplacedSecret
 from deploy.plans.planning import Planner
@@ -22,9 +24,10 @@ from deploy.rollouts.rollout import apply_plan
 from deploy.rules import Exemption
 from deploy.specs.annotation import spec_to_text
 from deploy.specs.gateway_spec import GatewaySpec
-from deploy.specs.options import Auth, Autoscaling, Backup, Disruption, Rollout
+from deploy.specs.options import Auth, Autoscaling, Backup, Disruption, Placement, Rollout
 from deploy.tokens.rotation import Rotation
 from deploy.tokens.token import expiry_for
+from tests.support.actions import as_stored
 from tests.support.gateway_bed import INSTANCE, INSTANCES, SPEC, Mint
 from tests.support.portal import portal
 from tests.support.records import recorded
@@ -417,3 +420,37 @@ def test_a_spec_of_a_newer_bot_is_said_to_be_one_in_a_sentence(
     carry(cluster, "{")
     with pytest.raises(Conflict, match="Somebody edited it, or a newer"):
         installed(cluster, SPEC.ref)
+
+
+DEPRECATED = dataclasses.replace(
+    SPEC, placement=Placement(node_selector=(("beta.kubernetes.io/os", "linux"),))
+)
+
+
+def test_what_the_api_server_warns_of_is_in_the_plan_once_and_in_no_digest(
+    cluster: Cluster, planner: Planner
+) -> None:
+    plan = planner.plan(DEPRECATED, "ABC234")
+    (warning,) = plan.warnings
+    assert warning == (
+        "spec.template.spec.nodeSelector[beta.kubernetes.io/os]: deprecated since v1.14; use "
+        '"kubernetes.io/os" instead'
+    )
+    assert as_stored(plan).warnings == plan.warnings
+    assert bound(dataclasses.replace(plan, warnings=())).digest == plan.digest
+    deploy(cluster, planner, spec=DEPRECATED)
+    assert planner.plan(DEPRECATED, "ABC235").empty
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_a_namespace_that_is_being_deleted_is_named_before_anything_is_planned_into_it(
+    cluster: Cluster, planner: Planner, running: RunningCluster, runs: bool
+) -> None:
+    if runs:
+        deploy(cluster, planner)
+    held = {"name": "held", "namespace": "dev", "finalizers": ["tests.gateway-bot.io/hold"]}
+    cluster.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": held})
+    cluster.delete("Namespace", None, "dev")
+    with pytest.raises(NamespaceEnds, match="“dev” on cluster “west” is being deleted") as refused:
+        planner.plan(dataclasses.replace(SPEC, tag="2.11.0"), "ABC235")
+    assert refused.value.remedy == "Choose another namespace, or wait until it exists again."

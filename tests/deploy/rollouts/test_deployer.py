@@ -3,6 +3,7 @@
 import dataclasses
 import datetime
 import json
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ from deploy.rollouts.applying import Applier
 from deploy.rollouts.deployer import Deployer
 from deploy.rollouts.minting import Minter
 from deploy.specs.gateway_spec import GatewaySpec
-from deploy.specs.options import Auth, Rollout
+from deploy.specs.options import Auth, Placement, Rollout
 from deploy.tokens.token import expiry_for
 from handlers.views.action import no_change
 from tests.support.actions import replanning, workings
@@ -38,6 +39,7 @@ from tests.support.gateway_bed import (
     action_for,
     gateway_bed,
 )
+from tests.support.kubectl import Kubectl
 from tests.support.waiting import until
 
 GUID = "11111111-2222-3333-4444-555555555555"
@@ -325,17 +327,36 @@ def test_a_run_that_is_lost_stops_at_once(bench: Bench) -> None:
     assert lost
 
 
-def test_a_deployment_deleted_meanwhile_is_said(bench: Bench) -> None:
+@pytest.mark.parametrize(
+    ("kind", "namespace", "name", "happened"),
+    [
+        (
+            "Deployment",
+            "dev",
+            "edge-1",
+            r"The Deployment “edge-1” is gone from west/dev\.",
+        ),
+        (
+            "Namespace",
+            None,
+            "dev",
+            r"Namespace “dev” on cluster “west” is being deleted\.|There is no namespace “dev”.*",
+        ),
+    ],
+)
+def test_a_deployment_deleted_meanwhile_is_said_and_whether_its_namespace_goes(
+    bench: Bench, kind: str, namespace: str | None, name: str, happened: str
+) -> None:
     bench.bed.nodes("slow_start_seconds", 30)
     run = RecordingRun()
     outcomes: list[Outcome] = []
     thread = threading.Thread(target=lambda: outcomes.append(bench.deploy(run=run)))
     thread.start()
     until(lambda: len(run.states) > 0, "what is waited for", 15)
-    bench.bed.cluster.delete("Deployment", "dev", "edge-1")
-    thread.join(10)
+    bench.bed.cluster.delete(kind, namespace, name)
+    thread.join(20)
     assert outcomes[0].state is State.FAILED
-    assert "is gone from west/dev" in outcomes[0].happened
+    assert re.fullmatch(happened, outcomes[0].happened)
 
 
 def test_a_gateway_that_signs_in_to_entra_is_rolled_out_without_a_token(bench: Bench) -> None:
@@ -346,3 +367,19 @@ def test_a_gateway_that_signs_in_to_entra_is_rolled_out_without_a_token(bench: B
     assert "token" not in run.steps
     assert bench.mint.asked == []
     assert bench.bed.cluster.get("ServiceAccount", REF.namespace, REF.name) is not None
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_what_the_api_server_warns_of_and_no_plan_showed_is_said_at_the_end(
+    bench: Bench, tmp_path: Path, shown: bool
+) -> None:
+    label = ("beta.kubernetes.io/os", "linux")
+    Kubectl(bench.bed.running.kubeconfig(), tmp_path)("label", "nodes", "--all", "=".join(label))
+    spec = dataclasses.replace(SPEC, placement=Placement(node_selector=(label,)))
+    plan = bench.planner.plan(spec, "ABC234")
+    run = RecordingRun()
+    action = action_for(plan if shown else dataclasses.replace(plan, warnings=()))
+    outcome = bench.deployer.execute(action, run)
+    assert outcome.state is State.SUCCEEDED
+    assert outcome.meaning.startswith("Kubernetes warns: spec.template.spec") != shown
+    assert ("warned" in run.steps) != shown

@@ -8,10 +8,14 @@ from typing import Any
 
 import pytest
 
-from deploy.actions.action import Outcome, State
-from deploy.specs.options import Rollout
+from deploy.actions.action import Action, Outcome, State
+from deploy.rendering.manifests import render, with_action
+from deploy.rollouts.reading_back import changed_since
+from deploy.rollouts.second_look import second_look
+from deploy.specs.gateway_spec import GatewaySpec
+from deploy.specs.options import Autoscaling, Rollout
 from tests.deploy.rollouts.test_deployer import Bench, hasty
-from tests.support.gateway_bed import SPEC, RecordingRun, gateway_bed
+from tests.support.gateway_bed import SPEC, RecordingRun, action_for, gateway_bed
 from tests.support.kubectl import Kubectl
 from tests.support.waiting import until
 
@@ -30,12 +34,16 @@ def kubectl(bench: Bench, tmp_path: Path) -> Kubectl:
     return Kubectl(bench.bed.running.kubeconfig(), tmp_path)
 
 
-def disturbed(bench: Bench, disturb: Callable[[], object]) -> Outcome:
+def disturbed(
+    bench: Bench, disturb: Callable[[], object], spec: GatewaySpec | None = None
+) -> Outcome:
     """The outcome of a deployment during whose rollout somebody does that."""
     bench.bed.nodes("slow_start_seconds", 3)
     run = RecordingRun()
     outcomes: list[Outcome] = []
-    thread = threading.Thread(target=lambda: outcomes.append(bench.deploy(hasty(), run=run)))
+    thread = threading.Thread(
+        target=lambda: outcomes.append(bench.deploy(spec or hasty(), run=run))
+    )
     thread.start()
     until(lambda: len(run.states) > 0, "the rollout")
     disturb()
@@ -107,3 +115,80 @@ def test_a_paused_deployment_is_said_to_be_paused(bench: Bench, kubectl: Kubectl
     assert "0 of 2 pods ready" in outcome.happened
     assert "The Deployment is paused, so Kubernetes replaces no pod." in outcome.meaning
     assert "2 pods of the previous version still serve traffic." in outcome.meaning
+
+
+AUTOSCALED = dataclasses.replace(
+    hasty(), replicas=GatewaySpec.replicas, autoscaling=Autoscaling(least=2, most=4)
+)
+
+
+def test_an_autoscaled_gateway_that_somebody_scaled_to_zero_is_no_success(
+    bench: Bench, kubectl: Kubectl
+) -> None:
+    outcome = disturbed(
+        bench,
+        lambda: kubectl("scale", "deployment/edge-1", "--replicas=0", "-n", "dev"),
+        AUTOSCALED,
+    )
+    assert outcome.state is State.FAILED
+    assert outcome.happened == "Somebody changed it meanwhile: replicas wanted 2, now 0."
+
+
+def test_an_autoscaled_gateway_that_was_at_zero_before_may_stay_there(
+    bench: Bench, kubectl: Kubectl
+) -> None:
+    assert bench.deploy(AUTOSCALED, "ABC233").state is State.SUCCEEDED
+    kubectl("scale", "deployment/edge-1", "--replicas=0", "-n", "dev")
+    newer = dataclasses.replace(AUTOSCALED, tag="2.10.1")
+    assert bench.deploy(newer).state is State.SUCCEEDED
+
+
+def test_what_another_version_of_the_bot_renders_otherwise_is_nobody_s_change(
+    bench: Bench, kubectl: Kubectl
+) -> None:
+    plan = bench.planner.plan(hasty(), "ABC234")
+    action = action_for(plan)
+    assert bench.deployer.execute(action, RecordingRun()).state is State.SUCCEEDED
+    as_by_another_version(bench, action)
+    secret = plan.token.secret
+    assert changed_since(bench.bed.cluster, plan.spec, secret, action) is None
+    kubectl("set", "image", "deployment/edge-1", f"edge-1={OTHER}", "-n", "dev")
+    kubectl("scale", "deployment/edge-1", "--replicas=0", "-n", "dev")
+    found = changed_since(bench.bed.cluster, plan.spec, secret, action)
+    assert found is not None
+    assert found.by == ("kubectl-set",)
+    image = "spec.template.spec.containers[edge-1].image"
+    assert {field.path for field in found.fields} == {"spec.replicas", image}
+
+
+def as_by_another_version(bench: Bench, action: Action) -> None:
+    """The same action's Deployment as a bot writes it that renders one thing more and one less."""
+    live = bench.deployment()
+    (wanted,) = [
+        o for o in render(action.plan.spec, action.plan.token.secret) if o["kind"] == "Deployment"
+    ]
+    wanted["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = 17
+    wanted["spec"]["template"]["metadata"]["annotations"]["gateway-bot.io/other"] = "yes"
+    (written,) = with_action((wanted,), action.id, action.requester)
+    assert live["spec"] != bench.bed.cluster.apply(written)["spec"]
+
+
+LOOK = "This no longer holds. "
+
+
+def test_a_second_look_finds_what_was_undone_and_by_whom(bench: Bench, kubectl: Kubectl) -> None:
+    assert bench.deploy(hasty(tag="2.10.1"), "ABC233").state is State.SUCCEEDED
+    action = action_for(bench.planner.plan(hasty(), "ABC234"))
+    assert bench.deployer.execute(action, RecordingRun()).state is State.SUCCEEDED
+    look = second_look({"west": bench.bed.cluster})
+    assert look(action) == ""
+    kubectl("scale", "deployment/edge-1", "--replicas=0", "-n", "dev")
+    assert look(action).startswith(f"{LOOK}Somebody changed it since: replicas wanted 2, now 0.")
+    kubectl("scale", "deployment/edge-1", "--replicas=2", "-n", "dev")
+    assert look(action) == ""
+    kubectl("rollout", "undo", "deployment/edge-1", "-n", "dev")
+    assert f"image wanted {SPEC.repository}:{SPEC.tag}, now {OLD}" in look(action)
+    kubectl("delete", "deployment/edge-1", "-n", "dev")
+    assert "The Deployment “edge-1” is gone from west/dev." in look(action)
+    elsewhere = dataclasses.replace(action, plan=dataclasses.replace(action.plan, cluster_uid="u9"))
+    assert look(elsewhere) == second_look({})(action) == ""

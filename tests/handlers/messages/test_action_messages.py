@@ -17,6 +17,7 @@ from deploy.actions.codec import VERSION
 from deploy.actions.connection import connect
 from deploy.actions.owed import Owed
 from deploy.actions.reminders import remind
+from deploy.actions.second_looks import SecondLooks
 from deploy.actions.store import ActionStore
 from deploy.deadline import Deadline
 from deploy.policy import People
@@ -212,6 +213,27 @@ def test_four_bots_tell_everything_once(
         until(lambda: len(top(person)) == 3, "the messages")
     assert sorted(top(person)) == [f"{n} is denied" for n in ("AAAAAA", "BBBBBB", "CCCCCC")]
     assert len(replies(person)) == 6
+
+
+def test_a_revert_is_reported_once_in_the_thread_of_what_succeeded(
+    person: Person, client: WebClient, server: Valkey, store: ActionStore
+) -> None:
+    redis = connect(server.url)
+    with delivering(client, server, "bot-1"), delivering(client, server, "bot-2"):
+        ask(store)
+        actions.approve(store, BEN)
+        action = actions.carried_out(redis, store)
+        until(lambda: "AAAAAA is succeeded" in top(person), "the end")
+        until(lambda: len(replies(person)) == 3, "its line")
+        for _ in range(2):
+            looks = SecondLooks(redis, CODEC, store, lambda action: "Undone <since>.", after=0.0)
+            assert action.outcome is not None
+            looks.expect(action, action.outcome)
+            looks.step()
+        until(lambda: len(replies(person)) == 4, "the revert")
+        until(lambda: not owed(server), "all to be shown")
+    assert replies(person)[3] == ":warning: Undone &lt;since&gt;."
+    assert top(person) == ["AAAAAA is succeeded"]
 
 
 def test_approvers_are_reminded_in_the_thread_and_the_requester_hears_of_the_expiry(

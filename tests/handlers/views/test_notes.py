@@ -1,18 +1,26 @@
 """What is posted beside an action's message, and where."""
 
+import dataclasses
+
+import pytest
+
 from deploy.actions.action import Action, Event, State
 from deploy.plans.requests import DeployRequest
 from deploy.policy import People, Policy, Requirement
-from handlers.views.notes import Note, notes
-from tests.support.actions import REF, plan_of
+from handlers.views.notes import Note, notes, within
+from tests.support.actions import REF, by_approvers, plan_of
 
 ASKED = Event(1, "pending", "U0ANA", "", 100.0)
 
 
 def asked_in(channel: str, *requirements: Requirement) -> tuple[Note, ...]:
     """What is posted when somebody asks there."""
+    return notes(asked(channel, Policy(requirements)), (ASKED,), channel)
+
+
+def asked(channel: str, policy: Policy) -> Action:
     plan = plan_of()
-    action = Action(
+    return Action(
         id="AAAAAA",
         kind="deploy",
         ref=REF,
@@ -20,7 +28,7 @@ def asked_in(channel: str, *requirements: Requirement) -> tuple[Note, ...]:
         version=1,
         requester="U0ANA",
         person="U0ANA",
-        policy=Policy(requirements),
+        policy=policy,
         digest=plan.digest,
         request=DeployRequest(plan.spec),
         plan=plan,
@@ -29,7 +37,6 @@ def asked_in(channel: str, *requirements: Requirement) -> tuple[Note, ...]:
         expires_at=200.0,
         updated_at=100.0,
     )
-    return notes(action, (ASKED,), channel)
 
 
 def requirement(*channels: str) -> Requirement:
@@ -52,3 +59,23 @@ def test_approvers_who_decide_anywhere_are_asked_in_the_request_s_own_channel() 
     found = asked_in("C1", requirement())
     assert [note.to for note in found] == ["thread"]
     assert "<!subteam^S1>" in found[0].text
+
+
+@pytest.mark.parametrize("policy", [Policy(), by_approvers()])
+@pytest.mark.parametrize("automatic", [True, False])
+def test_that_a_success_was_reverted_is_for_everybody_in_the_channel(
+    policy: Policy, automatic: bool
+) -> None:
+    event = Event(9, "reverted", "", "kubectl changed it since.", 100.0)
+    action = dataclasses.replace(
+        asked("C1", policy), state=State.SUCCEEDED, version=9, automatic=automatic
+    )
+    found = notes(action, (event,), "C1")
+    line = next(note for note in found if note.to == "thread")
+    assert ":warning: kubectl changed it since." in line.text
+    assert line.broadcast
+    assert ("<@U0ANA>" in "".join(note.text for note in found)) == (
+        not automatic and policy == Policy()
+    )
+    (inside,) = within(action, (event,))
+    assert inside.text == "*edge-1*: :warning: kubectl changed it since."

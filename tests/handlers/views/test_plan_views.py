@@ -166,3 +166,10 @@ def test_the_answer_to_what_is_denied_says_why_and_how_to_go_on() -> None:
     for said in ("It is privileged.", "Take it away.", "an exemption", "Nothing was changed."):
         assert said in shown
     assert "action_confirm" not in shown
+
+
+def test_the_warnings_of_the_api_server_are_shown_as_text() -> None:
+    said = "use <!channel> & " + "x" * 500
+    shown = json.dumps(plan_view.blocks(dataclasses.replace(PLAN, warnings=(said,)), 2500))
+    assert ":warning: Kubernetes warns: use &lt;!channel&gt; &amp; xxx" in shown
+    check_blocks(plan_view.blocks(dataclasses.replace(PLAN, warnings=(said,) * 8), 2500))

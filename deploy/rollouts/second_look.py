@@ -1,0 +1,29 @@
+"""What became of a success a while later: read off the cluster, in sentences."""
+
+from collections.abc import Callable, Mapping
+
+from deploy.actions.action import Action
+from deploy.errors import NotFound
+from deploy.kube.api_errors import NamespaceEnds
+from deploy.kube.cluster import Cluster
+from deploy.rollouts.reading_back import changed_since
+from deploy.rollouts.verdicts import reverted
+
+
+def second_look(clusters: Mapping[str, Cluster]) -> Callable[[Action], str]:
+    """Says of a rollout that succeeded what no longer holds; empty where all does, or where its
+    cluster is no longer the one it ran on. Raises what looking raises."""
+
+    def look(action: Action) -> str:
+        plan = action.plan
+        cluster = clusters.get(action.ref.cluster)
+        if cluster is None or cluster.uid() != plan.cluster_uid:
+            return ""
+        try:
+            found = changed_since(cluster, plan.spec, plan.token.secret, action)
+        except (NotFound, NamespaceEnds) as error:
+            parts = ("This no longer holds.", error.happened, error.meaning, error.remedy)
+            return " ".join(part for part in parts if part)
+        return reverted(found) if found is not None else ""
+
+    return look

@@ -1,0 +1,113 @@
+"""A namespace on one of the clusters, and the bot's own way of carrying changes out there."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from deploy.actions.action import Action, Outcome
+from deploy.kube.cluster import Cluster, connect
+from deploy.plans.planning import Planner
+from deploy.rollouts.applying import Applier
+from deploy.rollouts.deployer import Deployer
+from deploy.rollouts.minting import Minter
+from deploy.rollouts.second_look import second_look
+from deploy.specs.gateway_spec import GatewaySpec
+from deploy.specs.options import Rollout
+from tests.cluster.conftest import Target
+from tests.cluster.contract.test_stuck import spec_for
+from tests.support.actions import replanning
+from tests.support.custody import LocalCustody
+from tests.support.gateway_bed import INSTANCE, TIMEOUTS, Mint, RecordingRun, action_for
+from tests.support.kube_api import JSON_PATCH, MERGE, Obj
+from tests.support.kubectl import Kubectl
+
+REPOSITORY = "mcr.microsoft.com/azure-api-management/gateway"
+MIRROR = "mirror.example/azure-api-management/gateway"
+OTHER, WANTED = f"{REPOSITORY}:2.10.0", f"{REPOSITORY}:2.11.1"
+HASTY = Rollout(progress_deadline=30)
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+ADMISSION = "/apis/admissionregistration.k8s.io/v1"
+
+
+@dataclass
+class Bed:
+    """A namespace on a cluster, and what carries changes out there."""
+
+    target: Target
+    ns: str
+    cluster: Cluster
+    home: Path
+    stack: contextlib.ExitStack
+    done: list[Action] = field(default_factory=list)
+
+    @property
+    def path(self) -> str:
+        return f"/apis/apps/v1/namespaces/{self.ns}/deployments/edge-1"
+
+    @property
+    def planner(self) -> Planner:
+        return Planner(
+            lambda name: self.cluster,
+            lambda: ("2.11.1",),
+            instances={"contoso": INSTANCE},
+            repositories=(REPOSITORY, MIRROR),
+        )
+
+    def spec(self, **changes: Any) -> GatewaySpec:
+        return spec_for(self.target, self.ns, **{"cpu": "100m", "rollout": HASTY, **changes})
+
+    def deploy(
+        self, spec: GatewaySpec, action_id: str = "ABC234", run: RecordingRun | None = None
+    ) -> Outcome:
+        clusters = {"west": self.cluster}
+        applier = Applier(clusters, Minter(Mint(), {"contoso": INSTANCE}, LocalCustody()))
+        # The shortest deadline a spec may have is 30 s; eight are enough to see that nothing moves.
+        deployer = Deployer(applier, replanning(self.planner, clusters), margin=-22.0)
+        plan = self.planner.plan(spec, action_id)
+        assert not plan.denied, plan.findings
+        action = action_for(plan, action_id)
+        self.done.append(action)
+        return deployer.execute(action, run or RecordingRun())
+
+    def look(self) -> str:
+        """What a second look says of the last deployment."""
+        return second_look({"west": self.cluster})(self.done[-1])
+
+    def kubectl(self, *arguments: str) -> str:
+        run = Kubectl(self.target.kubeconfig, self.home)
+        return run("--context", self.target.context, "-n", self.ns, *arguments)
+
+    def patch(self, body: Any, manager: str = "agent", form: str = MERGE) -> None:
+        answer = self.target.api.request("PATCH", f"{self.path}?fieldManager={manager}", body, form)
+        assert answer.status == 200, answer.body
+
+    def image(self, image: str) -> None:
+        at = "/spec/template/spec/containers/0/image"
+        self.patch([{"op": "replace", "path": at, "value": image}], form=JSON_PATCH)
+
+    def make(self, collection: str, body: Obj) -> None:
+        """Create an object of the whole cluster until the test is over."""
+        self.target.api.create(collection, body)
+        path = f"{collection}/{body['metadata']['name']}"
+        self.stack.callback(self.target.api.request, "DELETE", path)
+
+
+@contextlib.contextmanager
+def rollout_bed(target: Target, ns: str, home: Path) -> Iterator[Bed]:
+    """Nothing is deployed yet."""
+    cluster = connect(
+        "west", kubeconfig=target.kubeconfig, context=target.context, timeouts=TIMEOUTS
+    )
+    with contextlib.ExitStack() as stack:
+        stack.callback(cluster.close)
+        yield Bed(target, ns, cluster, home, stack)
+
+
+def image_of(bed: Bed) -> str:
+    return str(bed.target.api.get(bed.path)["spec"]["template"]["spec"]["containers"][0]["image"])
+
+
+def namespace_deleted(bed: Bed) -> None:
+    bed.target.api.delete(f"/api/v1/namespaces/{bed.ns}")

@@ -1,0 +1,236 @@
+"""The lies test of failures: each has its cause and its remedy, by the words of a real cluster.
+
+On the sandbox's cluster and on a real control plane; `make test-cluster` runs it. What each case ended
+as is printed at the end.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.actions.action import State
+from deploy.deadline import Deadline
+from deploy.errors import Refused
+from deploy.health.cache import ClusterCache
+from deploy.health.status import gateway_detail, summaries
+from deploy.observed.causes import Cause, meaning_of, remedy_of
+from deploy.specs.options import Auth, Backup, KeyRef, Network, Placement
+from tests.cluster.conftest import Target
+from tests.cluster.rollout_bed import ADMISSION, Bed, namespace_deleted, rollout_bed
+from tests.conftest import EVIDENCE
+from tests.support.kube_api import MERGE
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.usefixtures("needs_controllers", "asked_for")
+
+
+@pytest.fixture
+def asked_for(request: pytest.FixtureRequest) -> None:
+    """All of it takes minutes, so that `make test` leaves it out."""
+    if request.config.getoption("--control-plane") != "required":
+        pytest.skip("`make test-cluster` runs this")
+
+
+@pytest.fixture
+def bed(target: Target, ns: str, tmp_path: Path) -> Iterator[Bed]:
+    with rollout_bed(target, ns, tmp_path) as made:
+        yield made
+
+
+def quota(**hard: str) -> Callable[[Bed], None]:
+    def strike(bed: Bed) -> None:
+        quotas = f"/api/v1/namespaces/{bed.ns}/resourcequotas"
+        bed.target.api.create(quotas, {"metadata": {"name": "q"}, "spec": {"hard": hard}})
+        get = bed.target.api.get
+        until(lambda: get(f"{quotas}/q").get("status", {}).get("hard"), "the quota")
+
+    return strike
+
+
+def limit_range(bed: Bed) -> None:
+    limits = [{"type": "Container", "max": {"memory": "64Mi"}}]
+    body = {"metadata": {"name": "l"}, "spec": {"limits": limits}}
+    bed.target.api.create(f"/api/v1/namespaces/{bed.ns}/limitranges", body)
+
+
+def pod_security(bed: Bed) -> None:
+    label = {"pod-security.kubernetes.io/enforce": "restricted"}
+    path = f"/api/v1/namespaces/{bed.ns}"
+    assert (
+        bed.target.api.request("PATCH", path, {"metadata": {"labels": label}}, MERGE).status == 200
+    )
+
+
+def policy(bed: Bed) -> None:
+    name = f"no-gateways-{bed.ns}"
+    here = {"matchLabels": {"kubernetes.io/metadata.name": bed.ns}}
+    rule = {
+        "apiGroups": [""],
+        "apiVersions": ["v1"],
+        "operations": ["CREATE"],
+        "resources": ["pods"],
+    }
+    spec = {
+        "matchConstraints": {"resourceRules": [rule], "namespaceSelector": here},
+        "validations": [{"expression": "false", "message": "no pods here"}],
+    }
+    bed.make(f"{ADMISSION}/validatingadmissionpolicies", {"metadata": {"name": name}, "spec": spec})
+    bound = {"policyName": name, "validationActions": ["Deny"]}
+    bed.make(
+        f"{ADMISSION}/validatingadmissionpolicybindings",
+        {"metadata": {"name": name}, "spec": bound},
+    )
+    pod = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "a/b:1"}]}}
+    pods = f"/api/v1/namespaces/{bed.ns}/pods?dryRun=All"
+    until(lambda: bed.target.api.request("POST", pods, pod).status == 422, "the policy", 30)
+
+
+def webhook_down(bed: Bed) -> None:
+    name = f"down-{bed.ns}"
+    rule = {
+        "apiGroups": [""],
+        "apiVersions": ["v1"],
+        "operations": ["CREATE"],
+        "resources": ["pods"],
+    }
+    hook = {
+        "name": "down.example.com",
+        "rules": [rule],
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": bed.ns}},
+        "clientConfig": {"url": "https://127.0.0.1:1/"},
+        "sideEffects": "None",
+        "admissionReviewVersions": ["v1"],
+    }
+    bed.make(
+        f"{ADMISSION}/validatingwebhookconfigurations",
+        {"metadata": {"name": name}, "webhooks": [hook]},
+    )
+    pod = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "a/b:1"}]}}
+    pods = f"/api/v1/namespaces/{bed.ns}/pods?dryRun=All"
+    until(lambda: bed.target.api.request("POST", pods, pod).status == 500, "the webhook", 30)
+
+
+def crashing(bed: Bed) -> None:
+    bed.target.fault("crash_loop", "all")
+    bed.stack.callback(bed.target.fault, "crash_loop", "none")
+
+
+def nothing(bed: Bed) -> None:
+    """What is asked for is enough."""
+
+
+GUID = "11111111-2222-3333-4444-555555555555"
+SIGNED_IN = Auth("entraApp", GUID, GUID, KeyRef("app", "secret"))
+
+
+def half_a_secret(bed: Bed) -> None:
+    path = f"/api/v1/namespaces/{bed.ns}/secrets"
+    bed.target.api.create(path, {"metadata": {"name": "app"}, "stringData": {"other": "x"}})
+
+
+def selecting(placement: Placement) -> Placement:
+    """Nodes that there are not."""
+    return dataclasses.replace(placement, node_selector=(("tests.gateway-bot.io/none", "x"),))
+
+
+def tolerating(placement: Placement) -> Placement:
+    """No taint."""
+    return dataclasses.replace(placement, tolerations=())
+
+
+def of_the_host(network: Network) -> Network:
+    """What Pod Security's baseline forbids."""
+    return dataclasses.replace(network, host_network=True)
+
+
+REFUSALS: tuple[tuple[Cause, Callable[[Bed], None], Mapping[str, Any], bool], ...] = (
+    (Cause.QUOTA, quota(pods="0"), {}, True),
+    (Cause.NO_LIMITS, quota(**{"limits.cpu": "10"}), {}, False),
+    (Cause.LIMIT_RANGE, limit_range, {}, False),
+    (Cause.POD_SECURITY, pod_security, {"network": of_the_host}, False),
+    (Cause.POLICY, policy, {}, False),
+    (Cause.WEBHOOK_DOWN, webhook_down, {}, False),
+    (Cause.IMAGE, nothing, {"tag": "9.9.9"}, True),
+    (Cause.CRASH, crashing, {}, True),
+    (Cause.MISSING_OBJECT, nothing, {"auth": SIGNED_IN}, True),
+    (Cause.MISSING_KEY, half_a_secret, {"auth": SIGNED_IN}, True),
+    (Cause.RESOURCES, nothing, {"cpu": "640"}, True),
+    (Cause.NODES, nothing, {"placement": selecting}, True),
+    (Cause.TAINT, nothing, {"placement": tolerating}, True),
+    (
+        Cause.CLAIM,
+        nothing,
+        {"backup": dataclasses.replace(Backup(), size="1Gi", storage_class="no-such-class")},
+        True,
+    ),
+)
+"""The cause, what brings it about, in which spec, and whether the sandbox knows it too."""
+
+
+@pytest.mark.parametrize(
+    ("cause", "strike", "changes", "in_sandbox"), REFUSALS, ids=[row[0].name for row in REFUSALS]
+)
+def test_a_rollout_that_fails_names_its_cause_and_what_to_do(
+    bed: Bed,
+    cause: Cause,
+    strike: Callable[[Bed], None],
+    changes: Mapping[str, Any],
+    in_sandbox: bool,
+    record_property: Callable[[str, object], None],
+) -> None:
+    if bed.target.sandbox is not None and not in_sandbox:
+        pytest.skip("the sandbox's cluster has no such admission")
+    strike(bed)
+    asked = {
+        name: value(getattr(bed.spec(), name)) if callable(value) else value
+        for name, value in changes.items()
+    }
+    outcome = bed.deploy(bed.spec(**asked))
+    assert outcome.state is State.FAILED
+    assert outcome.meaning.startswith(meaning_of(cause)), outcome
+    assert outcome.remedy == remedy_of(cause)
+    row = f"{bed.target.name:8} {cause.name.lower():32} {outcome.state:16} {outcome.meaning[:120]}"
+    record_property(EVIDENCE, row)
+
+
+def test_a_namespace_that_is_being_deleted_is_named_in_the_plan_and_in_status(bed: Bed) -> None:
+    assert bed.deploy(bed.spec()).state is State.SUCCEEDED
+    cache = ClusterCache(bed.cluster)
+    bed.stack.callback(cache.stop, Deadline.after(60))
+    ref = bed.done[-1].ref
+    assert "being deleted" not in " ".join(gateway_detail(cache, ref).summary.attention)
+    hold = {"metadata": {"finalizers": ["tests.gateway-bot.io/hold"]}}
+    bed.patch(hold)
+    free = {"metadata": {"finalizers": None}}
+    bed.stack.callback(bed.target.api.request, "PATCH", bed.path, free, MERGE)
+    namespace_deleted(bed)
+    with pytest.raises(Refused, match=f"Namespace “{bed.ns}” on cluster “west” is being deleted"):
+        bed.planner.plan(bed.spec(tag="2.10.0"), "ABC235")
+    assert f"Namespace “{bed.ns}” on cluster “west” is being deleted." in (
+        gateway_detail(cache, ref).summary.attention
+    )
+
+
+def test_a_gateway_without_a_ready_pod_is_down_and_says_so(bed: Bed) -> None:
+    assert bed.deploy(bed.spec()).state is State.SUCCEEDED
+    cache = ClusterCache(bed.cluster)
+    bed.stack.callback(cache.stop, Deadline.after(60))
+    ref = bed.done[-1].ref
+
+    def down() -> bool:
+        (found,) = [s for s in summaries(cache.read(), 0) if s.ref == ref]
+        return found.down
+
+    assert not down()
+    bed.target.fault("not_ready", True)
+    bed.stack.callback(bed.target.fault, "not_ready", False)
+    until(down, "the outage", 60)
+
+
+def test_what_the_api_server_warns_of_is_in_the_plan(bed: Bed) -> None:
+    old = Placement(node_selector=(("beta.kubernetes.io/os", "linux"),))
+    (warning,) = bed.planner.plan(bed.spec(placement=old), "ABC234").warnings
+    assert "deprecated since v1.14" in warning
