@@ -18,6 +18,7 @@ from bot.sandbox.node.podstatus import ContainerRecord
 from bot.sandbox.node.probes import Prober, Target, named_ports
 from bot.sandbox.node.program import Launch, Program
 from bot.sandbox.node.pull import pull
+from bot.sandbox.node.security import check_user
 from bot.sandbox.node.services import ContainerMemory, Services
 from bot.sandbox.node.volumes import claims_by_path
 
@@ -195,7 +196,9 @@ class ContainerWorker:
             }
             builder = EnvironmentBuilder(self._services.api, self._view.pod, addresses)
             try:
-                return await builder.build(self._spec)
+                env = await builder.build(self._spec)
+                check_user(self._view.pod, self._spec)
+                return env
             except ConfigError as problem:
                 self._event("Failed", f"Error: {problem}", warning=True)
                 self._wait("CreateContainerConfigError", str(problem))
