@@ -215,8 +215,8 @@ class ContainerWorker:
         tasks: list[asyncio.Task[Any]] = [main, doom, probed, stop]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            if doom.done():
-                return doom.result()
+            if doom.done() or (self._ends and self._services.network.trouble.crashing(init=True)):
+                return await doom
             if not main.done():
                 message = f"Stopping container {self.record.name}"
                 if not stop.done():
@@ -252,7 +252,7 @@ class ContainerWorker:
     async def _doom(self, log: ContainerLog) -> End:
         trouble = self._services.network.trouble
         while True:
-            if trouble.crashing:
+            if trouble.crashing(init=self._ends):
                 await asyncio.sleep(self._services.scaled(_CRASH_SECONDS))
                 log.write("Unhandled exception. System.InvalidOperationException: crash asked for")
                 return End(134, "Error")
