@@ -24,7 +24,9 @@ from deploy.health.levels import Levels
 from deploy.health.status import gateway_detail, summaries
 from deploy.kube.cluster import connect
 from deploy.kube.connection import Timeouts
-from tests.cluster.conftest import Target, joined
+from deploy.rollouts.verdicts import serving
+from tests.cluster import shapes
+from tests.cluster.conftest import GATEWAY, Target, joined
 from tests.conftest import EVIDENCE
 from tests.support.control_plane import ControlPlane
 from tests.support.kube_api import Obj
@@ -46,6 +48,13 @@ def asked_for(request: pytest.FixtureRequest, target: Target) -> None:
         pytest.skip("`make test-cluster` runs this")
 
 
+@pytest.fixture
+def whole_run(request: pytest.FixtureRequest) -> None:
+    """For what takes too long for `make test`."""
+    if request.config.getoption("--control-plane") != "required":
+        pytest.skip("`make test-cluster` runs this")
+
+
 def token(days: float = 20, gateway: str = "edge-1") -> str:
     """A token's text whose expiry is that far away."""
     moment = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days)
@@ -62,12 +71,22 @@ class Bed:
     kubeconfig: Path
     stack: contextlib.ExitStack
     placed: Obj = field(default_factory=dict)
+    name: str = "edge-1"
+    labels: Obj = field(default_factory=lambda: {"app": "edge-1"})
+    pod: Obj = field(default_factory=dict)
+    """What others put into its pods: their containers stand before the gateway's own."""
+    ready: int | None = 1
     cache: ClusterCache | None = None
     levels: Levels | None = None
 
     @property
     def ref(self) -> GatewayRef:
-        return GatewayRef("west", self.ns, "edge-1")
+        return GatewayRef("west", self.ns, self.name)
+
+    @property
+    def path(self) -> str:
+        """Of its Deployment."""
+        return f"/apis/apps/v1/namespaces/{self.ns}/deployments/{self.name}"
 
     def look_as(self, kubeconfig: Path) -> None:
         """Look with these credentials from now on."""
@@ -89,29 +108,28 @@ class Bed:
         self.stack.callback(setattr, self.target.configuration, "status", 200)
 
     def deploy(self, text: str = "", **settings: str) -> None:
-        """A gateway of one pod as the portal's YAML has it, ready."""
+        """A gateway of one pod as the portal's YAML has it, as ready as it can be."""
         api, core = self.target.api, f"/api/v1/namespaces/{self.ns}"
         data = {"value": base64.b64encode((text or token()).encode()).decode()}
         api.create(f"{core}/secrets", {"metadata": {"name": "edge-1-token"}, "data": data})
-        labels = {"app": "edge-1"}
         container = gateway_container(settings={"gateway.name": "edge-1", **settings})
         container["readinessProbe"] |= {"failureThreshold": 1}
-        spec = {"containers": [container], **(self.placed or self.target.placed)}
+        spec = {**self.pod, **(self.placed or self.target.placed)}
+        spec["containers"] = [*self.pod.get("containers", ()), container]
         body = {
             "apiVersion": "apps/v1",
             "kind": "Deployment",
-            "metadata": {"name": "edge-1"},
+            "metadata": {"name": self.name},
             "spec": {
                 "replicas": 1,
-                "selector": {"matchLabels": labels},
-                "template": {"metadata": {"labels": labels}, "spec": spec},
+                "selector": {"matchLabels": self.labels},
+                "template": {"metadata": {"labels": self.labels}, "spec": spec},
             },
         }
-        path = f"/apis/apps/v1/namespaces/{self.ns}/deployments/edge-1"
-        api.apply(path, body)
+        api.apply(self.path, body)
         until(
-            lambda: api.get(path).get("status", {}).get("readyReplicas") == 1,
-            "a ready pod",
+            lambda: api.get(self.path).get("status", {}).get("readyReplicas") == self.ready,
+            "the ready pods",
             seconds=60,
         )
 
@@ -275,6 +293,7 @@ CASES = (
     Case("logs switched off", logs_off, "unknown", "telemetry.logs.std is none"),
     Case("only errors logged", only_errors_logged, "unknown", "level is error"),
     Case("more logged than can be read", chatty, "unknown", "only the last"),
+    *(Case(*row) for row in shapes.TABLE),
 )
 
 
@@ -323,3 +342,75 @@ def test_the_cluster_that_went_away_is_said_with_the_age_of_what_is_shown(bed: B
     detail = gateway_detail(cache, bed.ref)
     assert detail.summary.stale
     assert detail.heartbeat.level == "unknown"
+
+
+@pytest.mark.usefixtures("whole_run")
+def test_an_init_container_that_crashes_is_shown_as_kubectl_shows_it(bed: Bed) -> None:
+    """The API server prints the table for kubectl: its STATUS is what must be shown."""
+    shapes.crashing_init_container(bed)
+    pods, table = (
+        f"/api/v1/namespaces/{bed.ns}/pods",
+        "application/json;as=Table;v=v1;g=meta.k8s.io",
+    )
+
+    def alike() -> bool:
+        answer = bed.target.api.request("GET", pods, accept=table).body
+        column = [each["name"] for each in answer["columnDefinitions"]].index("Status")
+        printed = [row["cells"][column] for row in answer["rows"]]
+        assert bed.cache is not None
+        seen = [pod.progress for pod in gateway_detail(bed.cache, bed.ref).pods]
+        told = [pod.trouble for pod in seen]
+        return (
+            printed == [pod.state for pod in seen] == ["Init:CrashLoopBackOff"]
+            and "istio-init" in told[0]
+            and seen[0].restarts > 0
+        )
+
+    until(alike, "kubectl's word for it", seconds=60)
+
+
+@pytest.mark.usefixtures("whole_run")
+def test_a_pod_that_ended_is_listed_apart(bed: Bed) -> None:
+    shapes.evicted(bed)
+    assert bed.cache is not None
+    cache = bed.cache
+
+    def apart() -> bool:
+        detail = gateway_detail(cache, bed.ref)
+        living = [pod.progress.ready for pod in detail.pods]
+        return [pod.state for pod in detail.ended] == ["Evicted"] and living == [True]
+
+    until(apart, "the evicted pod apart from the one that serves", seconds=60)
+    until(lambda: bed.attention() == "", "nothing to look at", seconds=60)
+
+
+@pytest.mark.usefixtures("whole_run")
+@pytest.mark.parametrize("tag", ["2.10.0", "0.0.0"])
+def test_a_rollout_of_an_adopted_release_says_what_became_of_it(bed: Bed, tag: str) -> None:
+    shapes.helm_release(bed)
+    live = bed.target.api.get(bed.path)
+    live["spec"]["template"]["spec"]["containers"][0]["image"] = f"{GATEWAY}:{tag}"
+    assert bed.target.api.request("PUT", bed.path, live).status == 200
+    if tag == "0.0.0":
+        progress = shapes.followed(bed, lambda p: bool(p.trouble) and p.serving == 1)
+        assert not progress.complete
+        assert len(progress.pods) == 2
+        assert "Image" in progress.trouble[0]
+        assert "1 pod of the previous version" in serving(progress)
+    else:
+        progress = shapes.followed(bed, lambda p: p.complete)
+        assert progress.complete, progress.trouble
+        assert (progress.ready, progress.old) == (1, 0)
+
+
+@pytest.mark.usefixtures("whole_run")
+def test_a_rollout_of_a_paused_deployment_is_not_called_done(bed: Bed) -> None:
+    bed.deploy()
+    live = bed.target.api.get(bed.path)
+    live["spec"]["paused"] = True
+    live["spec"]["template"]["spec"]["containers"][0]["image"] = f"{GATEWAY}:2.10.0"
+    assert bed.target.api.request("PUT", bed.path, live).status == 200
+    progress = shapes.followed(bed, lambda p: bool(p.trouble))
+    assert not progress.complete
+    assert progress.trouble == ("The Deployment is paused, so Kubernetes replaces no pod.",)
+    assert (progress.serving, progress.ready) == (1, 0)

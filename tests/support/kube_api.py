@@ -80,14 +80,20 @@ class KubeApi:
         return other
 
     def request(
-        self, method: str, path: str, body: Any = None, content_type: str = "application/json"
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        content_type: str = "application/json",
+        *,
+        accept: str = "application/json",
     ) -> Answer:
         """Send one request. Text that is no JSON comes back as text."""
         answer = self._pool.request(
             method,
             self._url + path,
             body=body if body is None or isinstance(body, str) else json.dumps(body),
-            headers={**self._headers, "Content-Type": content_type, "Accept": "application/json"},
+            headers={**self._headers, "Content-Type": content_type, "Accept": accept},
             timeout=_SECONDS,
             retries=False,
         )

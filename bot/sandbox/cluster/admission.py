@@ -1,12 +1,14 @@
 """What is filled in or refused between decoding a new object and storing it: service accounts,
 cluster IPs, node ports, quotas and namespaces that end."""
 
+import ipaddress
 import random
 from collections.abc import Callable, Iterable
 
 from bot.sandbox.cluster import quantity
 from bot.sandbox.cluster.errors import (
     ApiError,
+    Cause,
     forbidden,
     invalid,
     invalid_value,
@@ -33,6 +35,7 @@ from bot.sandbox.cluster.objects import (
     name_suffix,
     namespace_of,
 )
+from bot.sandbox.cluster.service_validation import address_causes, needs_health_check
 from bot.sandbox.cluster.store import Store
 
 MIRROR = "mirror.example"
@@ -40,6 +43,10 @@ DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 
 CLAIM_PROTECTION = "kubernetes.io/pvc-protection"
 """Keeps a claim that is deleted until no pod uses it."""
+
+
+_PRIORITIES = {"system-cluster-critical": 2000000000, "system-node-critical": 2000001000}
+"""The priority classes that every cluster has; this one has no others, and no runtime classes."""
 
 
 class Admission:
@@ -73,14 +80,15 @@ class Admission:
             ]
             raise error
 
-    def admit(self, kind: Kind, obj: Obj, old: Obj | None) -> None:
-        """Fill in what depends on other objects; ApiError 403 or 422 for what they forbid."""
+    def admit(self, kind: Kind, obj: Obj, old: Obj | None, *, dry_run: bool = False) -> None:
+        """Fill in what depends on other objects; ApiError 403 or 422 for what they forbid. A dry
+        run takes no port of the nodes, so that none is refused."""
         if kind is POD and old is None:
             self._service_account(obj)
         elif kind is DEPLOYMENT and self._mirrored():
             _mirror(obj)
         elif kind is SERVICE:
-            self._service(obj, old)
+            self._service(obj, old, dry_run=dry_run)
         elif kind is CLAIM:
             self._claim(obj, old)
 
@@ -95,7 +103,14 @@ class Admission:
                 f"error looking up service account {namespace_of(pod)}/{account}: "
                 f'serviceaccount "{account}" not found',
             )
-        spec.setdefault("priority", 0)
+        chosen = spec.get("priorityClassName")
+        if chosen and chosen not in _PRIORITIES:
+            words = f"no PriorityClass with name {chosen} was found"
+            raise forbidden(POD, name_of(pod), words)
+        if spec.get("runtimeClassName"):
+            words = f'pod rejected: RuntimeClass "{spec["runtimeClassName"]}" not found'
+            raise forbidden(POD, name_of(pod), words)
+        spec["priority"] = _PRIORITIES.get(chosen, 0)
         spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
         tolerations = spec.setdefault("tolerations", [])
         for condition in ("not-ready", "unreachable"):
@@ -115,31 +130,37 @@ class Admission:
         if spec.get("automountServiceAccountToken") is not False:
             _mount_token(spec)
 
-    def _service(self, service: Obj, old: Obj | None) -> None:
+    def _service(self, service: Obj, old: Obj | None, *, dry_run: bool) -> None:
         spec = service["spec"]
+        before = get(old, "spec", default={}) if old else {}
+        _forget_other_type(spec, before)
         if spec.get("type") == "ExternalName":
             return
-        before = get(old, "spec", default={}) if old else {}
+        _align_addresses(spec, before)
+        causes = address_causes(spec)
+        address = spec.get("clusterIP")
+        if not causes and address not in (None, "", "None") and not before.get("clusterIP"):
+            causes = _outside_range(address)
+        if causes:
+            raise invalid("Service", "", name_of(service), causes)
         if not spec.get("clusterIP"):
-            spec["clusterIP"] = before.get("clusterIP") or self._free_ip()
-        spec["clusterIPs"] = [spec["clusterIP"]]
+            spec["clusterIP"] = self._free_ip()
+        spec.setdefault("clusterIPs", [spec["clusterIP"]])
         spec.setdefault("ipFamilies", ["IPv4"])
         spec.setdefault("ipFamilyPolicy", "SingleStack")
         if spec.get("type") not in ("NodePort", "LoadBalancer"):
-            # What only the type before could have goes with it; asked for anew, it is refused.
-            if get(old, "spec", "type") in ("NodePort", "LoadBalancer"):
-                for port in spec.get("ports") or []:
-                    port.pop("nodePort", None)
-                spec.pop("externalTrafficPolicy", None)
-                spec.pop("allocateLoadBalancerNodePorts", None)
             return
         had = {
             (p.get("port"), p.get("protocol")): p.get("nodePort") for p in before.get("ports") or []
         }
         taken = self._node_ports(service)
+        own: set[tuple[int, str]] = set()
         for index, port in enumerate(spec.get("ports") or []):
-            asked = port.get("nodePort")
-            problem = _node_port_problem(asked, taken)
+            asked, key = port.get("nodePort"), (port.get("nodePort"), port.get("protocol"))
+            problem = "" if dry_run else _node_port_problem(asked, taken)
+            if asked and key in own:
+                problem = _ALLOCATED
+            own.add(key)
             if problem:
                 at = f"spec.ports[{index}].nodePort"
                 raise invalid("Service", "", name_of(service), [invalid_value(at, asked, problem)])
@@ -147,6 +168,9 @@ class Admission:
                 kept = had.get((port.get("port"), port.get("protocol")))
                 port["nodePort"] = kept or _free_port(taken)
             taken.add(port["nodePort"])
+        if needs_health_check(spec) and not spec.get("healthCheckNodePort"):
+            kept = before.get("healthCheckNodePort")
+            spec["healthCheckNodePort"] = kept or _free_port(taken)
 
     def _free_ip(self) -> str:
         used = {get(s, "spec", "clusterIP") for s in self._store.all(SERVICE)}
@@ -177,7 +201,9 @@ class Admission:
             return
         before = get(old, "spec", "resources", "requests", "storage", default="0")
         after = get(spec, "resources", "requests", "storage", default="0")
-        if quantity.parse(after) > quantity.parse(before):
+        # One that is not bound yet may not ask for more: that is refused as any other change.
+        bound = get(old, "status", "phase") == "Bound"
+        if bound and quantity.parse(after) > quantity.parse(before):
             chosen = self._store.get(STORAGE_CLASS, "", spec.get("storageClassName") or "")
             if chosen is None or not chosen.get("allowVolumeExpansion"):
                 raise forbidden(
@@ -268,7 +294,53 @@ def _mount_token(spec: Obj) -> None:
     )
 
 
+_ALLOCATED = "provided port is already allocated"
 _NODE_PORTS = (30000, 32767)
+_ADDRESSES = ipaddress.ip_network("10.96.0.0/16")
+
+
+def _forget_other_type(spec: Obj, before: Obj) -> None:
+    """What only the type before could have goes with it; asked for anew, it is refused."""
+    outside = ("NodePort", "LoadBalancer")
+    if before.get("type") in outside and spec.get("type") not in outside:
+        for port in spec.get("ports") or []:
+            port.pop("nodePort", None)
+        spec.pop("externalTrafficPolicy", None)
+    if before.get("type") == "LoadBalancer" and spec.get("type") != "LoadBalancer":
+        spec.pop("allocateLoadBalancerNodePorts", None)
+        if spec.get("loadBalancerClass") == before.get("loadBalancerClass"):
+            spec.pop("loadBalancerClass", None)
+    if spec.get("type") == "ExternalName" and before.get("type") not in (None, "ExternalName"):
+        for name in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
+            if spec.get(name) == before.get(name):
+                spec.pop(name, None)
+    kept = spec.get("healthCheckNodePort") == before.get("healthCheckNodePort")
+    if kept and needs_health_check(before) and not needs_health_check(spec):
+        spec.pop("healthCheckNodePort", None)
+
+
+def _align_addresses(spec: Obj, before: Obj) -> None:
+    """`clusterIP` and `clusterIPs` say the same: who writes one need not write the other."""
+    kept = before.get("clusterIP")
+    if kept and not spec.get("clusterIP"):
+        spec["clusterIP"] = kept
+        if not spec.get("clusterIPs"):
+            spec["clusterIPs"] = list(before.get("clusterIPs") or [kept])
+    elif spec.get("clusterIP") and (
+        not spec.get("clusterIPs")
+        or (spec["clusterIP"] != kept and spec["clusterIPs"] == before.get("clusterIPs"))
+    ):
+        spec["clusterIPs"] = [spec["clusterIP"]]
+
+
+def _outside_range(address: str) -> list[Cause]:
+    if ipaddress.ip_address(address) in _ADDRESSES:
+        return []
+    words = (
+        f"failed to allocate IP {address}: the provided IP ({address}) is not in the valid range. "
+        f"The range of valid IPs is {_ADDRESSES}"
+    )
+    return [invalid_value("spec.clusterIPs", [address], words)]
 
 
 def _node_port_problem(asked: int | None, taken: set[int]) -> str:
@@ -277,7 +349,7 @@ def _node_port_problem(asked: int | None, taken: set[int]) -> str:
             "provided port is not in the valid range. The range of valid ports is "
             f"{_NODE_PORTS[0]}-{_NODE_PORTS[1]}"
         )
-    return "provided port is already allocated" if asked in taken else ""
+    return _ALLOCATED if asked in taken else ""
 
 
 def _free_port(taken: set[int]) -> int:

@@ -11,6 +11,8 @@ from bot.sandbox.cluster import errors, managed_fields, patches
 from bot.sandbox.cluster.admission import Admission
 from bot.sandbox.cluster.decoding import (
     Options,
+    Undecodable,
+    check_identity,
     check_namespace_match,
     check_type_meta,
     decode,
@@ -35,6 +37,7 @@ from bot.sandbox.cluster.objects import (
 from bot.sandbox.cluster.rbac import Attributes, Authorizer, denied
 from bot.sandbox.cluster.schema import struct
 from bot.sandbox.cluster.store import Store
+from bot.sandbox.cluster.type_errors import as_converted
 from bot.sandbox.cluster.validation import validate
 from bot.sandbox.cluster.warnings import warnings_of
 
@@ -115,7 +118,7 @@ class Api:
             obj["status"] = status
         if name_of(obj) and self.store.get(kind, namespace_of(obj), name_of(obj)) is not None:
             raise errors.already_exists(kind, name_of(obj))
-        self.admission.admit(kind, obj, None)
+        self.admission.admit(kind, obj, None, dry_run=options.dry_run)
         self._validate(kind, obj, None)
         options.warnings += warnings_of(kind, obj)
         self.admission.check_quota(kind, obj)
@@ -178,6 +181,10 @@ class Api:
                 f"Precondition failed: UID in precondition: {metadata['uid']}, "
                 f"UID in object meta: {before['uid']}",
             )
+        ends = metadata.get("deletionTimestamp")
+        if ends and ends != before.get("deletionTimestamp"):
+            cause = errors.invalid_value("metadata.deletionTimestamp", ends, errors.IMMUTABLE)
+            raise errors.invalid(kind.kind, kind.group, name, [cause])
         for field in (*_SYSTEM_FIELDS, "name", "namespace"):
             if field in before:
                 metadata[field] = before[field]
@@ -192,7 +199,7 @@ class Api:
                 owners = managed_fields.after_scale(owners, old, obj)
         managed_fields.store(obj, owners)
         if not subresource:
-            self.admission.admit(kind, obj, old)
+            self.admission.admit(kind, obj, old, dry_run=options.dry_run)
             self._validate(kind, obj, old)
         if kind.has_generation and _generation_moves(kind, obj, old):
             obj["metadata"]["generation"] = before.get("generation", 0) + 1
@@ -230,8 +237,15 @@ class Api:
             raise errors.not_found(kind, name)
         shown = from_storage(kind, old)
         patched = patch_value(kind, shown, media_type, body)
-        check_type_meta(kind, patched)
-        obj = decode(kind, patched, options, body.decode(errors="replace"))
+        try:
+            check_type_meta(kind, patched)
+            obj = decode(kind, patched, options, body.decode(errors="replace"))
+        except Undecodable as error:
+            # The server shows the whole object that the patch would have made.
+            made = json.dumps(patched, separators=(",", ":"), ensure_ascii=False)
+            cause = errors.invalid_value("patch", made, error.why)
+            raise errors.invalid("", "", "", [cause]) from error
+        check_identity(kind, old, obj, namespace)
         return self._replace(kind, old, obj, options, subresource, None), False
 
     def apply(self, kind: Kind, namespace: str, name: str, wanted: Obj, options: Options) -> Obj:
@@ -257,8 +271,9 @@ class Api:
             if not self.authorizer.allows(options.who, asked):
                 raise denied(options.who, asked)
         version = get(wanted, "metadata", "resourceVersion")
-        where = f"{namespace}/{name}" if namespace else f"/{name}"
-        where += f"; {kind.api_version}, Kind={kind.kind}"
+        version_kind = f"{kind.group}/{kind.version}, Kind={kind.kind}"
+        # The server names the namespace only where the body does.
+        where = f"{get(wanted, 'metadata', 'namespace', default='')}/{name}; {version_kind}"
         live = from_storage(kind, old) if old is not None else zero_object(kind)
         now = timestamp()
         who = Manager(options.manager, "Apply", kind.api_version, subresource)
@@ -274,11 +289,10 @@ class Api:
         try:
             lenient = Options(field_validation="Ignore")
             obj = decode(kind, result.obj, lenient)
-        except ApiError as error:
-            reason = error.message.partition(f"cannot be handled as a {kind.kind}: ")[2]
+        except Undecodable as error:
             raise errors.server_error(
                 f"failed to convert new object ({where}) to proper version: unable to convert "
-                f"unstructured object to {kind.api_version}, Kind={kind.kind}: {reason}"
+                f"unstructured object to {version_kind}: {as_converted(error.why)}"
             ) from error
         if old is None:
             if version:

@@ -45,10 +45,10 @@ def check_types(node: Node | None, value: Any, path: str = "") -> str | None:
         return _check_scalar(node, value, path)
     if isinstance(node, ListOf):
         if not isinstance(value, list):
-            return f"{path}: expected list, got {_go_type(value)}"
+            return f"{path}: expected list, got &{{{_go_value(value)}}}"
         return _check_list(node, value, path)
     if not isinstance(value, dict):
-        return f"{path}: expected map, got {_go_type(value)}"
+        return f"{path}: expected map, got &{{{_go_value(value)}}}"
     for name, item in value.items():
         wrong = check_types(child(node, name), item, f"{path}.{name}")
         if wrong:
@@ -61,13 +61,6 @@ def _check_list(node: ListOf, value: list[Any], path: str) -> str | None:
     for index, item in enumerate(value):
         where = f"{path}[{index}]"
         if not node.atomic:
-            if node.keys and isinstance(item, dict):
-                missing = [k for k in node.keys if k not in item and k != "protocol"]
-                if missing:
-                    return (
-                        f"{path}: element {index}: associative list with keys has an element "
-                        f'that omits key field "{missing[0]}" (and doesn\'t have default value)'
-                    )
             element = item_element(node, item)
             where = f"{path}{display((element,))}"
             if element in seen:
@@ -81,21 +74,32 @@ def _check_list(node: ListOf, value: list[Any], path: str) -> str | None:
 
 def _check_scalar(node: Scalar, value: Any, path: str) -> str | None:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    expected = {
-        "string": ("string", isinstance(value, str)),
-        "time": ("string", isinstance(value, str)),
-        "integer": ("numeric (int or float)", is_number),
-        "number": ("numeric (int or float)", is_number),
-        "boolean": ("boolean", isinstance(value, bool)),
-        "quantity": ("scalar", isinstance(value, str) or is_number),
-        "any": ("", True),
-    }[node.type]
-    return None if expected[1] else f"{path}: expected {expected[0]}, got {_go_type(value)}"
+    if node.type in ("string", "time", "bytes"):
+        shown = f"&value.valueUnstructured{{Value:{_go_value(value)}}}"
+        return None if isinstance(value, str) else f"{path}: expected string, got {shown}"
+    if node.type == "boolean":
+        shown = f"&{{{_go_value(value)}}}"
+        return None if isinstance(value, bool) else f"{path}: expected boolean, got {shown}"
+    if node.type in ("integer", "number"):
+        words = "expected numeric (int or float)"
+        return None if is_number else f"{path}: {words}, got {_go_type(value)}"
+    fits = node.type != "quantity" or isinstance(value, str) or is_number
+    return None if fits else f"{path}: expected scalar, got {_go_type(value)}"
+
+
+def _go_value(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return f"[{' '.join(map(_go_value, value))}]"
+    if isinstance(value, dict):
+        return f"map[{' '.join(f'{k}:{_go_value(v)}' for k, v in sorted(value.items()))}]"
+    return str(value)
 
 
 def _go_type(value: Any) -> str:
     if isinstance(value, bool):
-        return "boolean"
+        return "bool"
     if isinstance(value, int):
         return "int"
     if isinstance(value, float):

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.sandbox.cluster.apply import check_types
-from bot.sandbox.cluster.errors import ApiError, bad_request, invalid, invalid_value
+from bot.sandbox.cluster.errors import IMMUTABLE, ApiError, bad_request, invalid, invalid_value
 from bot.sandbox.cluster.identity import CONTROLLER_MANAGER, Identity
 from bot.sandbox.cluster.kinds import Kind
-from bot.sandbox.cluster.objects import Obj, copy, get
+from bot.sandbox.cluster.objects import Obj, copy, get, name_of
 from bot.sandbox.cluster.schema import normalise, struct, unknown_fields
+from bot.sandbox.cluster.type_errors import first_wrong
 
 
 @dataclass
@@ -28,13 +28,23 @@ def check_type_meta(kind: Kind, body: Any) -> None:
     """Refuse a body of another kind."""
     if not isinstance(body, dict):
         raise bad_request("the object provided is unrecognized (must be of type " + kind.kind + ")")
-    version, name = body.get("apiVersion", kind.api_version), body.get("kind", kind.kind)
+    version = body.get("apiVersion") or kind.api_version
+    name = body.get("kind") or kind.kind
     if (version, name) != (kind.api_version, kind.kind):
         short = str(version).rpartition("/")[2]
-        raise bad_request(
-            f'{name} in version "{short}" cannot be handled as a {kind.kind}: '
-            f'no kind "{name}" is registered for version "{version}"'
+        raise Undecodable(
+            f'{name} in version "{short}" cannot be handled as a {kind.kind}: ',
+            f'no kind "{name}" is registered for version "{version}" in scheme '
+            '"pkg/runtime/scheme.go:111"',
         )
+
+
+class Undecodable(ApiError):
+    """A body that is no object of its kind; `why` is what the decoder says of it."""
+
+    def __init__(self, what: str, why: str) -> None:
+        super().__init__(400, "BadRequest", what + why)
+        self.why = why
 
 
 def decode(kind: Kind, body: Mapping[str, Any], options: Options, patch: str | None = None) -> Obj:
@@ -51,26 +61,19 @@ def decode(kind: Kind, body: Mapping[str, Any], options: Options, patch: str | N
         raise _undecodable(kind, f"strict decoding error: {listing}")
     if options.field_validation == "Warn":
         options.warnings += [f'unknown field "{path}"' for path in unknown]
-    try:
-        obj: Obj = normalise(node, copy(dict(body)))
-    except ValueError as error:
-        raise _undecodable(kind, str(error)) from error
-    wrong = check_types(node, {k: v for k, v in obj.items() if k not in ("kind", "apiVersion")})
-    if wrong and "duplicate entries" not in wrong and "omits key field" not in wrong:
-        path, _, words = wrong.partition(": expected ")
-        found = words.partition(", got ")[2]
-        raise _undecodable(
-            kind, f"json: cannot unmarshal {found} into Go struct field {kind.kind}{path}"
-        )
+    wrong = first_wrong(node, dict(body))
+    if wrong:
+        raise _undecodable(kind, wrong)
+    obj: Obj = normalise(node, copy(dict(body)))
     obj = {"kind": kind.kind, "apiVersion": kind.api_version, **obj}
     obj["kind"], obj["apiVersion"] = kind.kind, kind.api_version
     obj["metadata"] = dict(obj.get("metadata") or {})
     return obj
 
 
-def _undecodable(kind: Kind, why: str) -> ApiError:
-    return bad_request(
-        f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {why}'
+def _undecodable(kind: Kind, why: str) -> Undecodable:
+    return Undecodable(
+        f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: ', why
     )
 
 
@@ -110,7 +113,22 @@ def from_storage(kind: Kind, obj: Obj) -> Obj:
 def check_namespace_match(body: Mapping[str, Any], namespace: str) -> None:
     """Refuse a body that names another namespace than the path."""
     named = get(body, "metadata", "namespace", default="")
-    if named and named != namespace:
+    if named and namespace and named != namespace:
         raise bad_request(
             "the namespace of the provided object does not match the namespace sent on the request"
         )
+
+
+def check_identity(kind: Kind, old: Obj, obj: Obj, namespace: str) -> None:
+    """A patch cannot make another object of the one it was sent to."""
+    metadata, name = obj["metadata"], name_of(old)
+    if metadata.get("name", name) != name:
+        raise bad_request(
+            f"the name of the object ({metadata['name']}) does not match the name on the URL "
+            f"({name})"
+        )
+    check_namespace_match(obj, namespace)
+    uid = metadata.get("uid")
+    if uid and uid != old["metadata"]["uid"]:
+        cause = invalid_value("metadata.uid", uid, IMMUTABLE)
+        raise invalid(kind.kind, kind.group, name, [cause])

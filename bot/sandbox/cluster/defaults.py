@@ -260,7 +260,7 @@ def _volume_object(obj: Obj) -> None:
 
 def _autoscaler(obj: Obj) -> None:
     spec = obj["spec"]
-    _set(spec, minReplicas=1)
+    _set(spec, minReplicas=1, scaleTargetRef={})
     if not spec.get("metrics"):
         target = {"type": "Utilization", "averageUtilization": 80}
         spec["metrics"] = [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]

@@ -8,6 +8,8 @@ from typing import Any
 from bot.sandbox.cluster.kinds import Kind
 from bot.sandbox.cluster.objects import Obj
 
+IMMUTABLE = "field is immutable"
+
 
 class ApiError(Exception):
     """A failed request: `code` is the HTTP status, `status` the whole Status object."""
@@ -149,12 +151,19 @@ def duplicate(field: str, value: Any) -> Cause:
 
 
 def unsupported(field: str, value: Any, allowed: Sequence[str]) -> Cause:
-    """A value outside an enumeration."""
-    values = ", ".join(f'"{item}"' for item in sorted(allowed))
+    """A value outside an enumeration, which is named in the order given."""
+    values = ", ".join(f'"{item}"' for item in allowed)
     return Cause(
         "FieldValueNotSupported",
         field,
         f"Unsupported value: {_shown(value)}: supported values: {values}",
+    )
+
+
+def missing_value(field: str, value: Any, why: str = "") -> Cause:
+    """A value that names what is not there."""
+    return Cause(
+        "FieldValueNotFound", field, f"Not found: {_shown(value)}{': ' + why if why else ''}"
     )
 
 
@@ -169,7 +178,7 @@ def too_long(field: str, limit: int) -> Cause:
 
 
 def _shown(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), sort_keys=True)
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 def invalid(kind_name: str, group: str, name: str, causes: Sequence[Cause]) -> ApiError:

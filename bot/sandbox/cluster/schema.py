@@ -15,7 +15,7 @@ from kubernetes.client import models
 
 from bot.sandbox.cluster.quantity import canonical
 
-ScalarType = Literal["string", "integer", "number", "boolean", "time", "quantity", "any"]
+ScalarType = Literal["string", "integer", "number", "boolean", "time", "bytes", "quantity", "any"]
 
 
 @dataclass(frozen=True)
@@ -190,11 +190,23 @@ _ZERO_IS_ABSENT_IN = frozenset(
         ("V1DeploymentStatus", "replicas"),
         ("V1Probe", "timeoutSeconds"),
         ("V1Probe", "periodSeconds"),
+        ("V1Probe", "successThreshold"),
+        ("V1Probe", "failureThreshold"),
+        ("V1ServicePort", "targetPort"),
     }
 )
 
 # Strings behind a pointer: "" says something else than absence.
-_EMPTY_STRING_COUNTS = frozenset({"storageClassName", "ingressClassName", "apiGroup", "message"})
+_EMPTY_STRING_COUNTS = frozenset(
+    {
+        "storageClassName",
+        "ingressClassName",
+        "loadBalancerClass",
+        "apiGroup",
+        "message",
+        "unhealthyPodEvictionPolicy",
+    }
+)
 
 _SCALARS: dict[str, ScalarType] = {
     "str": "string",
@@ -202,8 +214,8 @@ _SCALARS: dict[str, ScalarType] = {
     "float": "number",
     "bool": "boolean",
     "datetime": "time",
-    "bytes": "string",
-    "bytearray": "string",
+    "bytes": "bytes",
+    "bytearray": "bytes",
     "object": "any",
 }
 

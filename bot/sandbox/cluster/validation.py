@@ -1,25 +1,34 @@
-"""What the API server refuses, kind by kind, with the fields and words of its own answers."""
+"""What the API server refuses, kind by kind, with the fields and words of its own answers.
 
-from collections.abc import Callable, Mapping
+What each struct must be is in `rules`; here stand what a kind decides as a whole and what may not
+change any more.
+"""
+
+from collections.abc import Callable
 from typing import Any
 
 from bot.sandbox.cluster import names, quantity
+from bot.sandbox.cluster.checks import at_least, given, needed, one_of, text
+from bot.sandbox.cluster.data_validation import validate_config_map, validate_secret
 from bot.sandbox.cluster.errors import (
+    IMMUTABLE,
     Cause,
     forbidden_field,
     invalid_value,
     required,
-    too_long,
     unsupported,
 )
 from bot.sandbox.cluster.kinds import Kind
 from bot.sandbox.cluster.objects import Obj, get, labels_of
-from bot.sandbox.cluster.pod_validation import validate_pod_spec
+from bot.sandbox.cluster.pod_rules import large_annotations
+from bot.sandbox.cluster.rbac_validation import validate_role, validate_role_binding
+from bot.sandbox.cluster.rules import broken
+from bot.sandbox.cluster.schema import child, struct
+from bot.sandbox.cluster.selector_rules import label_selector
 from bot.sandbox.cluster.selectors import requirements, selects
 from bot.sandbox.cluster.service_validation import validate_service
 
-_MAX_DATA = 1024 * 1024
-_IMMUTABLE = "field is immutable"
+_COUNT = at_least(0)
 
 
 def validate(kind: Kind, obj: Obj, old: Obj | None) -> list[Cause]:
@@ -28,97 +37,93 @@ def validate(kind: Kind, obj: Obj, old: Obj | None) -> list[Cause]:
     check = _BY_KIND.get(kind.kind)
     if check is not None:
         causes += check(obj, old)
-    return causes
+    node = child(struct(kind.model), "spec")
+    return causes + broken(node, obj.get("spec"), "spec")
 
 
 def _metadata(kind: Kind, obj: Obj, old: Obj | None) -> list[Cause]:
     metadata = obj["metadata"]
     causes: list[Cause] = []
     if old is None:
-        causes += names.object_name(kind.kind, metadata.get("name", ""))
+        causes += names.object_name(kind.kind, metadata)
+    annotations = metadata.get("annotations") or {}
     causes += names.labels(metadata.get("labels") or {}, "metadata.labels")
-    annotations: Mapping[str, str] = metadata.get("annotations") or {}
-    for key in annotations:
-        causes += names.qualified_key(key.lower(), "metadata.annotations")
-    if sum(len(k.encode()) + len(v.encode()) for k, v in annotations.items()) > 256 * 1024:
-        causes.append(too_long("metadata.annotations", 256 * 1024))
+    causes += names.annotations(annotations, "metadata.annotations")
+    causes += large_annotations(annotations, "metadata.annotations")
+    return causes + _owners(metadata) + _finalizers(kind, metadata)
+
+
+def _owners(metadata: Obj) -> list[Cause]:
+    causes: list[Cause] = []
+    owners = metadata.get("ownerReferences") or []
+    for index, owner in enumerate(owners):
+        for name in ("apiVersion", "kind", "name", "uid"):
+            at = f"metadata.ownerReferences[{index}].{name}"
+            causes += needed(why="must not be empty")(owner.get(name), at)
+    controllers = [f"{o.get('kind')}/{o.get('name')}" for o in owners if o.get("controller")]
+    for other in controllers[1:]:
+        words = (
+            'Only one reference can have Controller set to true. Found "true" in references for '
+            f"{controllers[0]} and {other}"
+        )
+        causes.append(invalid_value("metadata.ownerReferences", owners, words))
     return causes
 
 
-def _at_least_zero(value: Any, field: str) -> list[Cause]:
-    if isinstance(value, int) and value < 0:
-        return [invalid_value(field, value, "must be greater than or equal to 0")]
+_FINALIZERS = ("foregroundDeletion", "orphan")
+_ANY_FINALIZER = ("PodDisruptionBudget", "Lease")
+"""Kinds of which the server looks at no more than the syntax."""
+
+
+def _finalizers(kind: Kind, metadata: Obj) -> list[Cause]:
+    causes: list[Cause] = []
+    at = "metadata.finalizers"
+    for index, name in enumerate(metadata.get("finalizers") or []):
+        causes += text(names.qualified)(name, at)
+        if "/" not in name and name not in _FINALIZERS and kind.kind not in _ANY_FINALIZER:
+            words = "name is neither a standard finalizer name nor is it fully qualified"
+            causes.append(invalid_value(f"{at}[{index}]", name, words))
+    return causes
+
+
+def _int_or_percent(value: Any, field: str, *, at_most_all: bool = True) -> list[Cause]:
+    if not isinstance(value, str):
+        return _COUNT(value, field)
+    if not (value.endswith("%") and value[:-1].isdigit()):
+        words = (
+            "a valid percent string must be a numeric string followed by an ending '%' (e.g. "
+            "'1%',  or '93%', regex used for validation is '[0-9]+%')"
+        )
+        return [invalid_value(field, value, words)]
+    if at_most_all and int(value[:-1]) > 100:
+        return [invalid_value(field, value, "must not be greater than 100%")]
     return []
 
 
-def _int_or_percent(value: Any, field: str) -> list[Cause]:
-    if isinstance(value, str):
-        if not (value.endswith("%") and value[:-1].isdigit()):
-            words = (
-                "a valid percent string must be a numeric string followed by an ending '%' (e.g. "
-                "'1%',  or '93%', regex used for validation is '[0-9]+%')"
-            )
-            return [invalid_value(field, value, words)]
-        return []
-    return _at_least_zero(value, field)
-
-
-def _template(obj: Obj) -> list[Cause]:
-    spec = obj["spec"]
+def _selected(obj: Obj) -> list[Cause]:
+    """A selector that chooses the pods of its own template."""
+    spec, at = obj["spec"], "spec.selector"
+    selector, template = spec.get("selector"), spec.get("template") or {}
     causes: list[Cause] = []
-    selector = spec.get("selector")
-    template = spec.get("template") or {}
     if selector is None:
-        causes.append(required("spec.selector"))
+        causes.append(required(at))
+    elif label_selector(selector, at):
+        return [invalid_value(at, selector, "invalid label selector")]
     elif not requirements(selector):
-        causes.append(
-            invalid_value("spec.selector", selector, "empty selector is invalid for deployment")
-        )
-    if selector is not None and not selects(selector, template):
-        causes.append(
-            invalid_value(
-                "spec.template.metadata.labels",
-                labels_of(template),
-                "`selector` does not match template `labels`",
-            )
-        )
-    causes += names.labels(labels_of(template), "spec.template.metadata.labels")
-    return causes + validate_pod_spec(
-        template.get("spec") or {}, "spec.template.spec", template=True
-    )
+        causes.append(invalid_value(at, selector, "empty selector is invalid for deployment"))
+    if selector is None or not selects(selector, template):
+        labels = dict(sorted(labels_of(template).items())) or None
+        words = "`selector` does not match template `labels`"
+        causes.append(invalid_value("spec.template.metadata.labels", labels, words))
+    return causes
 
 
 def _deployment(obj: Obj, old: Obj | None) -> list[Cause]:
     spec = obj["spec"]
-    causes = _at_least_zero(spec.get("replicas"), "spec.replicas")
-    causes += _template(obj)
-    strategy = spec.get("strategy") or {}
-    if strategy.get("type") not in ("RollingUpdate", "Recreate"):
-        causes.append(
-            unsupported("spec.strategy.type", strategy.get("type"), ("Recreate", "RollingUpdate"))
-        )
-    rolling = strategy.get("rollingUpdate")
-    if strategy.get("type") == "Recreate" and rolling is not None:
-        causes.append(
-            forbidden_field(
-                "spec.strategy.rollingUpdate",
-                "may not be specified when strategy `type` is 'Recreate'",
-            )
-        )
-    elif rolling is not None:
-        at = "spec.strategy.rollingUpdate"
-        for name in ("maxUnavailable", "maxSurge"):
-            causes += _int_or_percent(rolling.get(name), f"{at}.{name}")
-        if all(rolling.get(name) in (0, "0%") for name in ("maxUnavailable", "maxSurge")):
-            causes.append(
-                invalid_value(
-                    f"{at}.maxUnavailable",
-                    rolling["maxUnavailable"],
-                    "may not be 0 when `maxSurge` is 0",
-                )
-            )
+    causes = _COUNT(spec.get("replicas"), "spec.replicas") + _selected(obj)
+    causes += _strategy(spec.get("strategy") or {}, "spec.strategy")
     for name in ("minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"):
-        causes += _at_least_zero(spec.get(name), f"spec.{name}")
+        causes += _COUNT(spec.get(name), f"spec.{name}")
     deadline = spec.get("progressDeadlineSeconds")
     if isinstance(deadline, int) and deadline <= spec.get("minReadySeconds", 0):
         causes.append(
@@ -129,22 +134,42 @@ def _deployment(obj: Obj, old: Obj | None) -> list[Cause]:
     return causes + _same(obj, old, "selector")
 
 
+def _strategy(strategy: Obj, at: str) -> list[Cause]:
+    kind, rolling = strategy.get("type"), strategy.get("rollingUpdate")
+    if kind not in ("RollingUpdate", "Recreate"):
+        # The server shows the whole struct, by its Go names.
+        shown = {"Type": kind or "", "RollingUpdate": rolling}
+        return [unsupported(at, shown, ("Recreate", "RollingUpdate"))]
+    at = f"{at}.rollingUpdate"
+    if kind == "Recreate":
+        words = "may not be specified when strategy `type` is 'Recreate'"
+        return [] if rolling is None else [forbidden_field(at, words)]
+    rolling = rolling or {}
+    unavailable = rolling.get("maxUnavailable")
+    causes = _int_or_percent(unavailable, f"{at}.maxUnavailable")
+    causes += _int_or_percent(rolling.get("maxSurge"), f"{at}.maxSurge", at_most_all=False)
+    if unavailable in (0, "0%") and rolling.get("maxSurge") in (0, "0%"):
+        words = "may not be 0 when `maxSurge` is 0"
+        causes.append(invalid_value(f"{at}.maxUnavailable", unavailable, words))
+    return causes
+
+
 def _same(obj: Obj, old: Obj | None, field: str) -> list[Cause]:
     if old is not None and get(old, "spec", field) != get(obj, "spec", field):
-        return [invalid_value(f"spec.{field}", get(obj, "spec", field), _IMMUTABLE)]
+        return [invalid_value(f"spec.{field}", get(obj, "spec", field), IMMUTABLE)]
     return []
 
 
 def _replica_set(obj: Obj, old: Obj | None) -> list[Cause]:
-    causes = _at_least_zero(obj["spec"].get("replicas"), "spec.replicas")
-    return causes + _template(obj) + _same(obj, old, "selector")
+    causes = _COUNT(obj["spec"].get("replicas"), "spec.replicas")
+    return causes + _selected(obj) + _same(obj, old, "selector")
 
 
 _POD_MUTABLE = ("activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds")
 
 
 def _pod(obj: Obj, old: Obj | None) -> list[Cause]:
-    causes = validate_pod_spec(obj["spec"], "spec", template=False)
+    causes: list[Cause] = []
     if old is not None and _frozen_pod(old["spec"]) != _frozen_pod(obj["spec"]):
         causes.append(
             forbidden_field(
@@ -168,75 +193,45 @@ def _frozen_pod(spec: Obj) -> Obj:
     return frozen
 
 
-def _immutable_data(obj: Obj, old: Obj | None, *fields: str) -> list[Cause]:
-    if old is None or not old.get("immutable"):
-        return []
-    words = "field is immutable when `immutable` is set"
-    causes = [] if obj.get("immutable") else [forbidden_field("immutable", words)]
-    return causes + [
-        forbidden_field(field, words) for field in fields if old.get(field) != obj.get(field)
-    ]
-
-
-def _size(obj: Obj, *fields: str) -> int:
-    return sum(len(str(v)) for field in fields for v in (obj.get(field) or {}).values())
-
-
-def _config_map(obj: Obj, old: Obj | None) -> list[Cause]:
-    causes: list[Cause] = []
-    for field in ("data", "binaryData"):
-        for key in obj.get(field) or {}:
-            causes += names.data_key(key, field)
-    if _size(obj, "data", "binaryData") > _MAX_DATA:
-        causes.append(too_long("", _MAX_DATA))
-    return causes + _immutable_data(obj, old, "data", "binaryData")
-
-
-def _secret(obj: Obj, old: Obj | None) -> list[Cause]:
-    causes: list[Cause] = []
-    for key in obj.get("data") or {}:
-        causes += names.data_key(key, "data")
-    # The limit is on the decoded bytes, four characters of base64 for three of them.
-    if _size(obj, "data") * 3 // 4 > _MAX_DATA:
-        causes.append(too_long("data", _MAX_DATA))
-    if old is not None and old.get("type") != obj.get("type"):
-        causes.append(invalid_value("type", obj.get("type"), _IMMUTABLE))
-    return causes + _immutable_data(obj, old, "data")
-
-
 _ACCESS_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
 
 
 def _claim(obj: Obj, old: Obj | None) -> list[Cause]:
     spec = obj["spec"]
-    causes: list[Cause] = []
-    if not spec.get("accessModes"):
-        causes.append(required("spec.accessModes", "at least 1 access mode is required"))
     modes = spec.get("accessModes") or []
-    causes += [
-        unsupported("spec.accessModes", mode, _ACCESS_MODES)
-        for mode in modes
-        if mode not in _ACCESS_MODES
-    ]
-    if "ReadWriteOncePod" in modes and len(modes) > 1:
+    causes = needed(why="at least 1 access mode is required")(modes, "spec.accessModes")
+    for mode in modes:
+        causes += one_of(*_ACCESS_MODES)(mode, "spec.accessModes")
+    if "ReadWriteOncePod" in modes and set(modes) & set(_ACCESS_MODES) != {"ReadWriteOncePod"}:
         causes.append(
             forbidden_field(
                 "spec.accessModes", "may not use ReadWriteOncePod with other access modes"
             )
         )
-    asked = get(spec, "resources", "requests", "storage")
+    at, asked = "spec.resources[storage]", get(spec, "resources", "requests", "storage")
     if asked is None:
-        causes.append(required("spec.resources[storage]"))
+        causes.append(required(at))
     elif quantity.parse(asked) <= 0:
-        causes.append(invalid_value("spec.resources[storage]", asked, "must be greater than zero"))
-    if old is None:
-        return causes
+        shown = quantity.canonical(asked)
+        causes.append(invalid_value(at, shown, "must be greater than zero"))
+    causes += given(one_of("Block", "Filesystem"))(spec.get("volumeMode"), "spec.volumeMode")
+    name = spec.get("storageClassName") or None
+    causes += given(text(names.subdomain))(name, "spec.storageClassName")
+    return causes if old is None else causes + _changed_claim(spec, old)
+
+
+def _changed_claim(spec: Obj, old: Obj) -> list[Cause]:
+    """A claim keeps what it asked for; once it is bound it may ask for more."""
     before, after = dict(old["spec"]), dict(spec)
-    had = get(before.pop("resources", {}), "requests", "storage", default="0")
-    after.pop("resources", None)
     if not before.get("volumeName"):
         after.pop("volumeName", None)
+    asked = get(spec, "resources", "requests", "storage", default="0")
+    if get(old, "status", "phase") == "Bound":
+        before.pop("resources", None)
+        after.pop("resources", None)
+    causes: list[Cause] = []
     if before != after:
+        # The server adds the difference, line by line.
         causes.append(
             forbidden_field(
                 "spec",
@@ -244,50 +239,35 @@ def _claim(obj: Obj, old: Obj | None) -> list[Cause]:
                 "volumeAttributesClassName for bound claims",
             )
         )
-    if asked is not None and quantity.parse(asked) < quantity.parse(had):
+    had = get(old, "spec", "resources", "requests", "storage", default="0")
+    has = get(old, "status", "capacity", "storage", default="0")
+    if quantity.parse(asked) < quantity.parse(had) and quantity.parse(asked) <= quantity.parse(has):
         causes.append(
             forbidden_field(
                 "spec.resources.requests.storage",
                 "field can not be less than status.capacity",
             )
         )
+    if spec.get("volumeMode") != old["spec"].get("volumeMode"):
+        causes.append(invalid_value("volumeMode", spec.get("volumeMode"), IMMUTABLE))
     return causes
+
+
+# The Go names of a budget's fields, in their order: the server shows the whole struct.
+_BUDGET = ("MinAvailable", "Selector", "MaxUnavailable", "UnhealthyPodEvictionPolicy")
 
 
 def _budget(obj: Obj, old: Obj | None) -> list[Cause]:
     spec = obj["spec"]
+    causes: list[Cause] = []
     if spec.get("minAvailable") is not None and spec.get("maxUnavailable") is not None:
-        return [invalid_value("spec", spec, "minAvailable and maxUnavailable cannot be both set")]
-    causes: list[Cause] = []
+        shown = {name: spec.get(name[0].lower() + name[1:]) for name in _BUDGET}
+        words = "minAvailable and maxUnavailable cannot be both set"
+        causes.append(invalid_value("spec", shown, words))
     for name in ("minAvailable", "maxUnavailable"):
-        if spec.get(name) is not None:
-            causes += _int_or_percent(spec[name], f"spec.{name}")
-            if not causes and isinstance(spec[name], str) and int(spec[name][:-1]) > 100:
-                causes.append(
-                    invalid_value(f"spec.{name}", spec[name], "must not be greater than 100%")
-                )
-    return causes
-
-
-def _autoscaler(obj: Obj, old: Obj | None) -> list[Cause]:
-    spec = obj["spec"]
-    causes: list[Cause] = []
-    low, high = spec.get("minReplicas", 1), spec.get("maxReplicas", 0)
-    if low < 1:
-        causes.append(invalid_value("spec.minReplicas", low, "must be greater than or equal to 1"))
-    if high < 1:
-        causes.append(invalid_value("spec.maxReplicas", high, "must be greater than 0"))
-    elif high < low:
-        causes.append(
-            invalid_value(
-                "spec.maxReplicas", high, "must be greater than or equal to `minReplicas`"
-            )
-        )
-    return causes + [
-        required(f"spec.scaleTargetRef.{name}")
-        for name in ("kind", "name")
-        if not get(spec, "scaleTargetRef", name)
-    ]
+        causes += _int_or_percent(spec.get(name), f"spec.{name}")
+    policy, at = spec.get("unhealthyPodEvictionPolicy"), "spec.unhealthyPodEvictionPolicy"
+    return causes + given(one_of("AlwaysAllow", "IfHealthyBudget"))(policy, at)
 
 
 def _lease(obj: Obj, old: Obj | None) -> list[Cause]:
@@ -296,39 +276,7 @@ def _lease(obj: Obj, old: Obj | None) -> list[Cause]:
     seconds = spec.get("leaseDurationSeconds")
     if seconds is not None and seconds <= 0:
         causes.append(invalid_value("spec.leaseDurationSeconds", seconds, "must be greater than 0"))
-    return causes + _at_least_zero(spec.get("leaseTransitions"), "spec.leaseTransitions")
-
-
-def _role(obj: Obj, old: Obj | None) -> list[Cause]:
-    causes: list[Cause] = []
-    for index, rule in enumerate(obj.get("rules") or []):
-        at = f"rules[{index}]"
-        if not rule.get("verbs"):
-            causes.append(required(f"{at}.verbs", "verbs must contain at least one value"))
-        if not rule.get("nonResourceURLs"):
-            if not rule.get("apiGroups"):
-                causes.append(
-                    required(f"{at}.apiGroups", "resource rules must supply at least one api group")
-                )
-            if not rule.get("resources"):
-                causes.append(
-                    required(f"{at}.resources", "resource rules must supply at least one resource")
-                )
-    return causes
-
-
-def _role_binding(obj: Obj, old: Obj | None) -> list[Cause]:
-    reference = obj.get("roleRef") or {}
-    causes: list[Cause] = []
-    if not reference.get("name"):
-        causes.append(required("roleRef.name"))
-    if reference.get("kind") not in ("Role", "ClusterRole"):
-        causes.append(
-            unsupported("roleRef.kind", reference.get("kind", ""), ("ClusterRole", "Role"))
-        )
-    if old is not None and old.get("roleRef") != reference:
-        causes.append(invalid_value("roleRef", reference, "cannot change roleRef"))
-    return causes
+    return causes + _COUNT(spec.get("leaseTransitions"), "spec.leaseTransitions")
 
 
 def _event(obj: Obj, old: Obj | None) -> list[Cause]:
@@ -338,20 +286,32 @@ def _event(obj: Obj, old: Obj | None) -> list[Cause]:
     return []
 
 
+_CLASS = "kubernetes.io/ingress.class"
+
+
+def _ingress(obj: Obj, old: Obj | None) -> list[Cause]:
+    wanted = get(obj, "metadata", "annotations", default={}).get(_CLASS)
+    named = obj["spec"].get("ingressClassName")
+    if old is not None or wanted is None or named is None or wanted == named:
+        return []
+    words = "must match `ingressClassName` when both are specified"
+    return [invalid_value(f"annotations.{_CLASS}", wanted, words)]
+
+
 _BY_KIND: dict[str, Callable[[Obj, Obj | None], list[Cause]]] = {
     "Deployment": _deployment,
     "ReplicaSet": _replica_set,
     "Pod": _pod,
     "Service": validate_service,
-    "ConfigMap": _config_map,
-    "Secret": _secret,
+    "ConfigMap": validate_config_map,
+    "Secret": validate_secret,
     "PersistentVolumeClaim": _claim,
     "PodDisruptionBudget": _budget,
-    "HorizontalPodAutoscaler": _autoscaler,
     "Lease": _lease,
-    "Role": _role,
-    "ClusterRole": _role,
-    "RoleBinding": _role_binding,
-    "ClusterRoleBinding": _role_binding,
+    "Role": validate_role,
+    "ClusterRole": validate_role,
+    "RoleBinding": validate_role_binding,
+    "ClusterRoleBinding": validate_role_binding,
     "Event": _event,
+    "Ingress": _ingress,
 }

@@ -18,6 +18,7 @@ from bot.sandbox.node.podstatus import ContainerRecord
 from bot.sandbox.node.probes import Prober, Target, named_ports
 from bot.sandbox.node.program import Launch, Program
 from bot.sandbox.node.pull import pull
+from bot.sandbox.node.security import check_user
 from bot.sandbox.node.services import ContainerMemory, Services
 from bot.sandbox.node.volumes import claims_by_path
 
@@ -195,7 +196,9 @@ class ContainerWorker:
             }
             builder = EnvironmentBuilder(self._services.api, self._view.pod, addresses)
             try:
-                return await builder.build(self._spec)
+                env = await builder.build(self._spec)
+                check_user(self._view.pod, self._spec)
+                return env
             except ConfigError as problem:
                 self._event("Failed", f"Error: {problem}", warning=True)
                 self._wait("CreateContainerConfigError", str(problem))
@@ -212,8 +215,8 @@ class ContainerWorker:
         tasks: list[asyncio.Task[Any]] = [main, doom, probed, stop]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            if doom.done():
-                return doom.result()
+            if doom.done() or (self._ends and self._services.network.trouble.crashing(init=True)):
+                return await doom
             if not main.done():
                 message = f"Stopping container {self.record.name}"
                 if not stop.done():
@@ -249,7 +252,7 @@ class ContainerWorker:
     async def _doom(self, log: ContainerLog) -> End:
         trouble = self._services.network.trouble
         while True:
-            if trouble.crashing:
+            if trouble.crashing(init=self._ends):
                 await asyncio.sleep(self._services.scaled(_CRASH_SECONDS))
                 log.write("Unhandled exception. System.InvalidOperationException: crash asked for")
                 return End(134, "Error")

@@ -59,6 +59,7 @@ class Gateway:
             launch.image.version,
             launch.log.write,
             lambda: network.trouble.on("frozen"),
+            lambda: network.trouble.joined_records,
         )
         self._link = ConfigurationLink(self._settings, network)
         self._traffic = Traffic(self._log, network.trouble)

@@ -17,6 +17,7 @@ _COLORS = ("\x1b[37m", "\x1b[32m", "\x1b[33m", "\x1b[31m")
 _RESET = "\x1b[0m"
 _JSON_MENDED = (2, 9)
 _TEXT_ISO_8601 = (2, 11)
+_FIRST_PIECE, _SECOND_PIECE = 33, 60
 
 
 @dataclass(frozen=True)
@@ -70,11 +71,15 @@ class GatewayLog:
         version: tuple[int, ...],
         write: Callable[[str], None],
         muted: Callable[[], bool],
+        joined: Callable[[], str] = lambda: "none",
     ) -> None:
+        """`joined` says whether two records share a line: none, glued or interleaved."""
         self._settings = settings
         self._version = version
         self._write = write
         self._muted = muted
+        self._joined = joined
+        self._held = ""
 
     def __call__(self, entry: Entry, extra: Mapping[str, str] | None = None) -> None:
         """Log one event."""
@@ -82,13 +87,26 @@ class GatewayLog:
         silent = settings.log_format == "none" or entry.level < settings.log_level
         if silent or self._muted():
             return
-        self._write(
-            format_entry(
-                entry,
-                datetime.datetime.now(datetime.UTC),
-                as_json=settings.log_format == "json",
-                color=settings.log_color,
-                version=self._version,
-                extra=extra,
-            )
+        record = format_entry(
+            entry,
+            datetime.datetime.now(datetime.UTC),
+            as_json=settings.log_format == "json",
+            color=settings.log_color,
+            version=self._version,
+            extra=extra,
         )
+        how = self._joined()
+        if how != "none" and not self._held:
+            self._held = record
+            return
+        held, self._held = self._held, ""
+        if how == "none" and held:
+            self._write(held)
+            held = ""
+        self._write(_interleaved(held, record) if how == "interleaved" else held + record)
+
+
+def _interleaved(one: str, other: str) -> str:
+    """Two records of which each was written in two pieces, in turn (issue #278)."""
+    first, second = min(_FIRST_PIECE, len(one)), min(_SECOND_PIECE, len(other))
+    return one[:first] + other[:second] + one[first:] + other[second:]

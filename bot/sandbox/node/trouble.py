@@ -21,10 +21,14 @@ class Trouble:
         """The value of a number switch."""
         return float(self.board.get(name))
 
+    def crashing(self, *, init: bool) -> bool:
+        """Whether containers crash, or init containers."""
+        return self.board.get("crash_loop") in ("all", "init" if init else "all")
+
     @property
-    def crashing(self) -> bool:
-        """Whether containers crash."""
-        return bool(self.board.get("crash_loop") == "all")
+    def joined_records(self) -> str:
+        """How two log records come to stand on one line: not, glued or interleaved."""
+        return str(self.board.get("joined_records"))
 
     async def changed(self) -> None:
         """Return when any switch has been moved."""
@@ -66,8 +70,8 @@ SWITCHES = (
         "Containers crash",
         "choice",
         "none",
-        choices=("none", "all"),
-        help="Each container ends with exit code 134 soon after its start.",
+        choices=("none", "all", "init"),
+        help="Each container, or each init container, ends with exit code 134 soon after its start.",
     ),
     Switch(
         "oom",
@@ -103,6 +107,14 @@ SWITCHES = (
         "toggle",
         False,
         help="The status path answers 503 although configuration is loaded.",
+    ),
+    Switch(
+        "joined_records",
+        "Two log records on a line",
+        "choice",
+        "none",
+        choices=("none", "glued", "interleaved"),
+        help="Gateways write two records on one line, as issues 384 and 278 of the gateway have it.",
     ),
     Switch(
         "chatter",

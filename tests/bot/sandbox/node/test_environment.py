@@ -1,6 +1,7 @@
 """How a container's environment comes together."""
 
 import base64
+import re
 from typing import Any
 
 from tests.support.node_bed import Bed, eventually, on_bed
@@ -74,3 +75,15 @@ async def test_a_missing_config_map_is_named(bed: Bed) -> None:
     await eventually(lambda: bed.waiting("tool") == "CreateContainerConfigError", "the error")
     message = bed.container("tool")["state"]["waiting"]["message"]
     assert message == 'configmap "settings" not found'
+
+
+@on_bed()
+async def test_a_container_that_must_not_be_root_and_is_to_be_is_not_created(bed: Bed) -> None:
+    bed.run("tool", tool(securityContext={"runAsUser": 0}), securityContext={"runAsNonRoot": True})
+    await eventually(lambda: bed.waiting("tool") == "CreateContainerConfigError", "the error")
+    message = bed.container("tool")["state"]["waiting"]["message"]
+    assert re.fullmatch(
+        r"container's runAsUser breaks non-root policy "
+        r'\(pod: "tool_dev\(.*\)", container: tool\)',
+        message,
+    )
