@@ -30,6 +30,8 @@ _CHANGES = 200
 
 CUT_OFF, DENIED = "cut off", "denied"
 CRASH_LOOP, BELOW_MINIMUM, DOWN = "crash loop", "below minimum", "down"
+UNREADABLE = "token unreadable"
+"""The bot may not read its Secret."""
 AWAY = "away"
 """The cluster itself does not answer."""
 _LINK = (CUT_OFF, DENIED)
@@ -112,6 +114,10 @@ class WatchedIncident:
 def health_of(gateway: CachedGateway, seen: Seen) -> Health:
     """Judge one gateway."""
     troubles: dict[str, str] = {}
+    if gateway.token is not None and gateway.token.refused:
+        troubles[UNREADABLE] = (
+            f"nobody is warned before its token expires, as it cannot be read: {gateway.token.error}"
+        )
     level = seen.heartbeat.level
     if level in _LINK:
         troubles[level] = seen.heartbeat.evidence
@@ -121,11 +127,12 @@ def health_of(gateway: CachedGateway, seen: Seen) -> Health:
     desired = int(gateway.deployment["spec"].get("replicas", 1))
     available = int((gateway.deployment.get("status") or {}).get("availableReplicas", 0))
     minimum = minimum_of(gateway.deployment)
+    first = first_rollout(gateway.deployment, seen.at)
     said = f"{available} of {desired} pods are available, {minimum} must be"
-    if desired and not available and not first_rollout(gateway.deployment):
+    if desired and not available and not first:
         # Worse than anything about the link to Azure, so it comes before that.
         troubles = {DOWN: said, **troubles}
-    elif available < minimum and not first_rollout(gateway.deployment):
+    elif available < minimum and not first:
         troubles[BELOW_MINIMUM] = said
     unready = [pod for pod in gateway.pods if not (is_ready(pod) or _is_starting(pod))]
     return Health(

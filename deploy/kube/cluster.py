@@ -32,6 +32,8 @@ from deploy.waits import Waits
 FIELD_MANAGER = "gateway-bot"
 _PAGE = 2000
 """Objects of one answer: enough for the pods of 200 gateways, and a bound on its size."""
+_PAGES = {"ConfigMap": 250}
+"""Fewer of a kind whose objects may be 1 MiB each."""
 _AT_ONCE = 16
 _LOADING_SECONDS = 5.0
 """For a kubeconfig whose program for credentials takes longer, nobody waits at the start."""
@@ -136,7 +138,7 @@ class Cluster(PodReads):
                 query={
                     "labelSelector": label_selector,
                     "fieldSelector": field_selector,
-                    "limit": _PAGE,
+                    "limit": _PAGES.get(kind, _PAGE),
                     "continue": position,
                 },
                 parse=shape.page if shape else None,

@@ -17,6 +17,7 @@ _SIGNS = {
     "denied": "🔴",
     "crash loop": "🟠",
     "below minimum": "🟠",
+    "token unreadable": "⚪",
     AWAY: "⚪",
 }
 
@@ -117,7 +118,11 @@ def _gateways(incident: Incident) -> dict[str, Member]:
 
 
 def _in_words(member: Member) -> str:
-    words = {"crash loop": "crashing", "below minimum": "below its minimum of pods"}
+    words = {
+        "crash loop": "crashing",
+        "below minimum": "below its minimum of pods",
+        "token unreadable": "without a token that the bot can read",
+    }
     return " and ".join(words.get(trouble, trouble) for trouble in member.troubles)
 
 
