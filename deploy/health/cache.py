@@ -282,14 +282,15 @@ class ClusterCache:
                     # Nobody can use a part of what exists; the rest comes at once.
                     return
             self._revision += 1
-            if change is not Change.LOST and not (name == "Pod" and self._has_workload(item)):
+            of_something = name == "Pod" and bool(item) and self._has_workload(item)
+            if change is not Change.LOST and not of_something:
                 self._wanted.set()
             self._changed.notify_all()
         self._tell()
 
     def _has_workload(self, pod: Manifest) -> bool:
         """Whether a pod is of an object that is kept, which says what there is to be read for it."""
-        if not pod or is_trimmed_away(pod):
+        if is_trimmed_away(pod):
             return True
         kind, name = owner_of(pod)
         return (
