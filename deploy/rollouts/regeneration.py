@@ -161,14 +161,26 @@ class Survey:
                     remedy="Bind the ClusterRole of docs/install.md to the bot, then ask again.",
                 )
             for gateway in snapshot.gateways:
-                if _may_be(gateway, spec):
+                if not _may_be(gateway, spec):
+                    continue
+                try:
                     pods += _held_by_pods(cache.cluster, gateway)
                     spare += _held_by_secrets(cache.cluster, gateway)
+                except GatewayBotError as error:
+                    raise _unreadable(gateway.ref, error) from error
         used = {(held.ref.cluster, held.ref.namespace, held.secret) for held in pods}
         return Holding(
             tuple(pods),
             tuple(h for h in spare if (h.ref.cluster, h.ref.namespace, h.secret) not in used),
         )
+
+
+def _unreadable(ref: GatewayRef, error: GatewayBotError) -> Unavailable:
+    return Unavailable(
+        f"Which tokens {ref} holds cannot be read: {error.happened}",
+        meaning="One may be of this key. The key was not regenerated.",
+        remedy=error.remedy,
+    )
 
 
 @dataclass
