@@ -42,14 +42,15 @@ class Health:
     """One gateway as it is seen now: each trouble with its evidence.
 
     `link_seen` says whether anything was seen of its link to Azure: where nothing was, a link
-    trouble of before is not over. `nodes` are those of its pods that are not ready, but for pods
-    that are only starting.
+    trouble of before is not over. `token_seen` says the same of its token. `nodes` are those of its
+    pods that are not ready, but for pods that are only starting.
     """
 
     ref: GatewayRef
     troubles: Mapping[str, str] = field(default_factory=dict)
     link_seen: bool = True
     nodes: frozenset[str] = frozenset()
+    token_seen: bool = True
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,13 @@ def health_of(gateway: CachedGateway, seen: Seen) -> Health:
         troubles,
         level in (*_LINK, "connected", "no trouble seen"),
         frozenset(str(pod["spec"].get("nodeName") or "") for pod in unready) - {""},
+        _token_seen(gateway),
     )
+
+
+def _token_seen(gateway: CachedGateway) -> bool:
+    token = gateway.token
+    return token is None or token.facts is not None or token.missing or token.refused
 
 
 def _is_starting(pod: Mapping[str, Any]) -> bool:
@@ -176,6 +183,8 @@ def step(
         current |= {f"{ref} {trouble}": said for trouble, said in health.troubles.items()}
         if not health.link_seen:
             hidden |= {f"{ref} {trouble}" for trouble in _LINK}
+        if not health.token_seen:
+            hidden.add(f"{ref} {UNREADABLE}")
     if healths is None:
         hidden |= {key for key in watch.seen if not key.endswith(f" {AWAY}")}
     seen, gone = _remembered(watch, current, hidden, now)
