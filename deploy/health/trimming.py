@@ -49,6 +49,9 @@ class _Container(TypedDict):
     image: NotRequired[Any]
     envFrom: NotRequired[Any]
     env: NotRequired[list[_Variable] | None]
+    readinessProbe: NotRequired[Any]
+    livenessProbe: NotRequired[Any]
+    startupProbe: NotRequired[Any]
 
 
 class _PodSpec(TypedDict):

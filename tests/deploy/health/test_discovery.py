@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from deploy.gateway import GatewayRef
 from deploy.health.discovery import Discovered, Discovery, discover
-from deploy.health.trimming import OTHERS
+from deploy.health.trimming import DEPLOYMENT, OTHERS, is_trimmed_away
 from deploy.kube.objects import Manifest
 from deploy.observed.workloads import just_made, workload_kind
 
@@ -171,6 +171,16 @@ def test_what_only_a_config_map_shows_is_decided_by_it_and_named_where_it_cannot
     unread = found(of_a_job, settings=None, Deployment=[mirrored, workload("edge")])
     assert list(shown(unread)) == ["edge"]
     assert unread.undecided == (GatewayRef("west", "dev", "gw"), GatewayRef("west", "dev", "job"))
+
+
+def test_a_mirrored_image_whose_settings_are_in_a_secret_is_known_by_its_probe() -> None:
+    item = workload("gw", pod_spec(MIRRORED))
+    (container,) = item["spec"]["template"]["spec"]["containers"]
+    container["envFrom"] = [{"secretRef": {"name": "gw-settings"}}]
+    read = DEPLOYMENT.item(item)
+    assert shown(found(Deployment=[] if is_trimmed_away(read) else [read])) == {}
+    container["livenessProbe"] = {"httpGet": {"path": "/status-0123456789abcdef", "port": 8080}}
+    assert list(shown(found(Deployment=[DEPLOYMENT.item(item)]))) == ["gw"]
 
 
 def test_the_replicas_of_a_daemon_set_are_those_its_nodes_need() -> None:
