@@ -303,7 +303,7 @@ def _cluster(cluster: Cluster) -> str:
     told = ", ".join(changed) if changed else "no namespace"
     of = f" of the first {_NAMESPACES}" if len(namespaces) > _NAMESPACES else ""
     found = f"Kubernetes {version}, {len(namespaces)} namespaces; may change gateways in {told}{of}"
-    helpful = _not_granted(cluster, _WATCHED_TOO)
+    helpful = _not_granted(cluster, _helpful(cluster))
     if helpful:
         raise Doubtful(
             f"{found}. The bot may not {', '.join(helpful)} in all namespaces.",
@@ -313,6 +313,11 @@ def _cluster(cluster: Cluster) -> str:
             remedy=_BIND,
         )
     return found
+
+
+def _helpful(cluster: Cluster) -> list[tuple[str, str]]:
+    """The kinds that show more gateways, as far as the cluster serves them."""
+    return [right for kind, right in _WATCHED_TOO.items() if cluster.serves(kind)]
 
 
 def _not_granted(cluster: Cluster, kinds: Sequence[tuple[str, str]]) -> list[str]:
@@ -325,12 +330,12 @@ def _not_granted(cluster: Cluster, kinds: Sequence[tuple[str, str]]) -> list[str
 
 _BIND = "Bind the ClusterRole of docs/install.md to it."
 _WATCHED = (("apps", "deployments"), ("", "pods"))
-_WATCHED_TOO = (
-    ("", "configmaps"),
-    ("apps", "statefulsets"),
-    ("apps", "daemonsets"),
-    ("argoproj.io", "rollouts"),
-)
+_WATCHED_TOO = {
+    "ConfigMap": ("", "configmaps"),
+    "StatefulSet": ("apps", "statefulsets"),
+    "DaemonSet": ("apps", "daemonsets"),
+    "Rollout": ("argoproj.io", "rollouts"),
+}
 _NAMESPACES = 100
 """In so many the right to change is asked for."""
 

@@ -241,7 +241,7 @@ class ClusterCache:
                     for change, item in kind.watch:
                         self._take(name, change, item)
                 except GatewayBotError as error:
-                    self._failed(name, error)
+                    self._failed(name, error, absent=self._is_absent(name, error))
                 except Exception as error:  # a watch that has ended unseen would be a lie
                     log.exception("the watch of %s on %s failed", name, self.cluster.name)
                     self._failed(name, Unavailable(f"Its {name}s cannot be followed: {error}."))
@@ -250,14 +250,23 @@ class ClusterCache:
 
         return follow
 
-    def _failed(self, name: str, error: GatewayBotError) -> None:
+    def _is_absent(self, name: str, error: GatewayBotError) -> bool:
+        """Whether the cluster does not serve a kind, which is no lack of rights."""
+        if name not in OTHERS or not isinstance(error, NotFound | NotGranted):
+            return False
+        try:
+            return isinstance(error, NotFound) or not self.cluster.serves(name)
+        except GatewayBotError:
+            return False
+
+    def _failed(self, name: str, error: GatewayBotError, *, absent: bool = False) -> None:
         with self._changed:
             old = self._kinds[name]
             old.watch.close()
             # What was known stays, as of when it was; only a new watch can go on.
             watch = self._watch(name)
             watch.heard_at = old.watch.heard_at
-            if name in OTHERS and isinstance(error, NotFound):
+            if absent:
                 self._kinds[name] = _Kind(watch, absent=True)
             else:
                 self._kinds[name] = _Kind(

@@ -264,6 +264,16 @@ class Cluster(PodReads):
             silence=silence,
         )
 
+    def serves(self, kind: str) -> bool:
+        """Whether the cluster has this kind at all, which everybody who is signed in may ask: a list
+        of a kind that is not installed is refused before it is found missing."""
+        known = kind_of(kind)
+        try:
+            answer = self._connection.request("GET", known.root, what=known.root, repeat=True)
+        except NotFound:
+            return False
+        return any(each["kind"] == kind for each in _object(answer).get("resources") or ())
+
     def namespaces(self) -> tuple[str, ...]:
         """The names of all namespaces, sorted."""
         return tuple(sorted(item["metadata"]["name"] for item in self.list("Namespace")))

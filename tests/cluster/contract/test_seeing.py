@@ -269,6 +269,62 @@ def test_pods_of_a_daemon_set_are_counted_and_found_alone_after_their_owner_is_o
     until(lambda: set(alone()) == {"Pod"}, "its pods by themselves")
 
 
+def test_an_argo_rollout_is_seen_where_its_kind_is_served_and_forgotten_with_it(
+    world: World,
+) -> None:
+    if world.target.sandbox is not None:
+        pytest.skip("the sandbox serves no custom resources")
+    kinds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    path = f"/apis/argoproj.io/v1alpha1/namespaces/{world.ns}/rollouts"
+    world.api.create(kinds, ROLLOUTS)
+    try:
+        until(lambda: world.api.request("GET", path).status == 200, "the kind to be served")
+        own = world.installed_by_the_bot()
+        container = gateway_container()
+        labels = {"app": "canary"}
+        template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+        spec = {"replicas": 2, "selector": {"matchLabels": labels}, "template": template}
+        body = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout"}
+        metadata = {"name": "canary"}
+        world.api.create(path, {**body, "metadata": metadata, "spec": spec})
+        ref = GatewayRef("west", world.ns, "canary")
+        until(lambda: world.cache.read().find(ref), "it")
+        found = world.cache.read().find(ref)
+        assert found is not None
+        assert found.deployment["kind"] == "Rollout"
+        assert str(ref) in world.refused(own)
+        with pytest.raises(Conflict, match=f"{ref} is a Rollout"):
+            plan_regeneration(Survey({"west": world.cache}), world.cluster, ref, "primary")
+    finally:
+        world.api.delete(f"{kinds}/rollouts.argoproj.io")
+    until(lambda: world.cache.read().find(ref) is None, "its end", 60)
+    assert not any("Rollout" in said for said in world.cache.read().unseen)
+
+
+ROLLOUTS: Obj = {
+    "metadata": {"name": "rollouts.argoproj.io"},
+    "spec": {
+        "group": "argoproj.io",
+        "names": {"kind": "Rollout", "listKind": "RolloutList", "plural": "rollouts"},
+        "scope": "Namespaced",
+        "versions": [
+            {
+                "name": "v1alpha1",
+                "served": True,
+                "storage": True,
+                "schema": {
+                    "openAPIV3Schema": {
+                        "type": "object",
+                        "x-kubernetes-preserve-unknown-fields": True,
+                    }
+                },
+            }
+        ],
+    },
+}
+"""Argo Rollouts' kind, as far as a server needs it."""
+
+
 def test_with_rights_in_one_namespace_only_nothing_is_said_to_be_none(
     target: Target, ns: str, tmp_path: Path, tracker: Tracker
 ) -> None:

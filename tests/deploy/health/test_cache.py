@@ -300,7 +300,7 @@ def test_settings_that_may_not_be_read_leave_it_open_by_name_whether_it_is_a_gat
     running: RunningCluster,
 ) -> None:
     grant(running, "dev")
-    allow(running, "configmaps", False)
+    forbid(running, "configmaps")
     install(running, by_settings("mirrored"), secret("edge-1"), gateway("edge-1"))
     cache, _ = counted(running, "bot")
     try:
@@ -329,7 +329,7 @@ def test_a_stateful_set_is_seen_by_its_pods_where_its_object_may_not_be_read(
         assert cache.read().unseen == ()
     finally:
         cache.stop(Deadline.after(5))
-    allow(running, "statefulsets", False)
+    forbid(running, "statefulsets")
     blind, _ = counted(running, "bot")
     try:
         until(lambda: (g := blind.read().find(REF)) and g.token and g.token.facts, "its token")
@@ -340,9 +340,24 @@ def test_a_stateful_set_is_seen_by_its_pods_where_its_object_may_not_be_read(
         blind.stop(Deadline.after(5))
 
 
-def allow(running: RunningCluster, resource: str, allowed: bool) -> None:
-    """Whether `bot` may read all of that resource."""
+def test_a_kind_that_is_not_installed_is_not_missed_without_the_right_to_it(
+    running: RunningCluster,
+) -> None:
+    grant(running, "dev")
+    forbid(running, "rollouts")
+    install(running, secret("edge-1"), gateway("edge-1"))
+    cache, connection = counted(running, "bot")
+    try:
+        assert cache.read().unseen == ()
+        assert ("get", "/apis/argoproj.io/v1alpha1") in connection.asked
+    finally:
+        cache.stop(Deadline.after(5))
+
+
+def forbid(running: RunningCluster, resource: str) -> None:
+    """`bot` may not read all of that resource."""
     (role,) = [item for item in rights([]) if item["kind"] == "ClusterRole"]
     for rule in role["rules"]:
-        rule["resources"] = [r for r in rule["resources"] if allowed or r != resource]
+        rule["resources"] = [each for each in rule["resources"] if each != resource]
+    role["rules"] = [rule for rule in role["rules"] if rule["resources"]]
     install(running, role)
