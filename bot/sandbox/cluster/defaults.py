@@ -241,7 +241,7 @@ def _stateful_set(obj: Obj) -> None:
     _set(spec["updateStrategy"], type="RollingUpdate")
     if spec["updateStrategy"]["type"] == "RollingUpdate":
         _set(spec["updateStrategy"], rollingUpdate={})
-        _set(spec["updateStrategy"]["rollingUpdate"], partition=0)
+        _set(spec["updateStrategy"]["rollingUpdate"], partition=0, maxUnavailable=1)
     _set(spec, persistentVolumeClaimRetentionPolicy={})
     _set(spec["persistentVolumeClaimRetentionPolicy"], whenDeleted="Retain", whenScaled="Retain")
     _template(spec)
