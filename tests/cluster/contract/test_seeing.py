@@ -5,6 +5,7 @@ import base64
 import dataclasses
 import datetime
 import secrets
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,9 @@ from deploy.expiry.scanner import Rules, Scanner, scans_of
 from deploy.expiry.tracker import Tracker
 from deploy.gateway import ApimGateway, GatewayRef
 from deploy.health.cache import ClusterCache
-from deploy.health.levels import Levels
+from deploy.health.heartbeat import Heartbeat
+from deploy.health.incidents import health_of
+from deploy.health.levels import Levels, Seen
 from deploy.images import Registry
 from deploy.kube.cluster import Cluster, connect
 from deploy.plans.planning import Planner
@@ -212,6 +215,10 @@ def test_each_gateway_is_listed_its_token_tracked_and_its_key_left_alone(
         assert str(ref) in listing(world, tracker, str(ref))
     assert f"not manageable here: `{refs[1]}` (StatefulSet)" in listed
     assert "may not get secrets" in listing(world, tracker, str(refs[3]))
+    unread = world.cache.read().find(refs[3])
+    assert unread is not None
+    troubles = health_of(unread, Seen(Heartbeat("unknown", ""), time.time())).troubles
+    assert "may not get secrets" in troubles["token unreadable"]
     for ref in refs[:2]:
         tracker.tick()
         warned = tracker.find(ref)
