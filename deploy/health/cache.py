@@ -44,6 +44,7 @@ _REMEMBERED = 240
 _SETTINGS = "ConfigMap"
 _WORKLOADS: Mapping[str, Shape] = {"Deployment": DEPLOYMENT, **OTHERS}
 _SHAPES: Mapping[str, Shape] = {**_WORKLOADS, "Pod": POD, _SETTINGS: CONFIG_MAP}
+_ALWAYS = ("Deployment", "Pod")
 _NAMED = 5
 """Of so many that may be gateways the name is said."""
 
@@ -111,7 +112,12 @@ class _Kind:
     def settled(self) -> bool:
         """Whether waiting longer would tell nothing newer."""
         current = self.watch.connected or self.watch.just_listed
-        return bool(self.lost) or self.absent or (self.told and current)
+        return bool(self.lost) or (self.told and current)
+
+    @property
+    def answered(self) -> bool:
+        """Whether it is known, or known why not."""
+        return self.told or self.absent or bool(self.lost)
 
 
 class ClusterCache:
@@ -227,8 +233,12 @@ class ClusterCache:
         return self._kinds["Pod"].told and not self._unread()
 
     def _complete(self) -> bool:
-        followed = (kind for name, kind in self._kinds.items() if self._follows(name))
-        return all(kind.settled for kind in followed) and not self._unread()
+        followed = (each for each in self._kinds.items() if self._follows(each[0]))
+        return not self._unread() and all(
+            # What most gateways are seen by is waited for whenever its watch is taken up again.
+            kind.settled if name in _ALWAYS else kind.answered
+            for name, kind in followed
+        )
 
     def _follows(self, name: str) -> bool:
         return name != _SETTINGS or self._reads_settings
@@ -366,7 +376,7 @@ class ClusterCache:
     def _unread(self) -> bool:
         """Whether a Secret or ConfigMap that matters has never been asked for."""
         settings = self._kinds[_SETTINGS]
-        waiting = self._reads_settings and not (settings.told or settings.lost)
+        waiting = self._reads_settings and not settings.answered
         return waiting or bool(self._token_keys() - self._tokens.keys())
 
     def _token_keys(self) -> set[SecretKey]:

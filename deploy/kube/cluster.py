@@ -32,7 +32,7 @@ from deploy.waits import Waits
 FIELD_MANAGER = "gateway-bot"
 _PAGE = 2000
 """Objects of one answer: enough for the pods of 200 gateways, and a bound on its size."""
-_PAGES = {"ConfigMap": 250}
+_PAGES = {"ConfigMap": 500}
 """Fewer of a kind whose objects may be 1 MiB each."""
 _AT_ONCE = 16
 _LOADING_SECONDS = 5.0
