@@ -151,6 +151,10 @@ def _has_settings(container: Mapping[str, Any]) -> bool:
 
 
 def _has_probe(container: Mapping[str, Any]) -> bool:
+    """Whether its settings are in a Secret, which the bot does not read for this, and its probe is a
+    gateway's."""
+    if not any(source.get("secretRef") for source in container.get("envFrom") or ()):
+        return False
     paths = (((container.get(name) or {}).get("httpGet") or {}).get("path") for name in _PROBES)
     return _STATUS_PATH in paths
 
