@@ -76,7 +76,7 @@ def check_unheld(gateway: str, key: KeyType, holding: Holding) -> None:
             f"{_counted(held)} still {'holds' if len(held) == 1 else 'hold'} a token of the {key} "
             f"key of {gateway}: {_named(held)}.",
             meaning="They would lose Azure at once. The key was not regenerated.",
-            remedy=_remedy(held, "rotating takes the other key"),
+            remedy=_remedy(held, "; rotating takes the other key"),
         )
     unknown = [h for h in holding.pods if h.facts is None or h.facts.key is None]
     if unknown:
@@ -85,14 +85,14 @@ def check_unheld(gateway: str, key: KeyType, holding: Holding) -> None:
             f"With which key the token of {_counted(unknown)} was made is not known{why}: "
             f"{_named(unknown)}.",
             meaning=f"It may be the {key} key. The key was not regenerated.",
-            remedy=_remedy(unknown, "adopt first what this bot did not deploy"),
+            remedy=_remedy(unknown, ", or adopt what this bot did not deploy"),
         )
 
 
 def _remedy(held: Sequence[TokenHolder], more: str) -> str:
     """What has to be done first. What this bot cannot change is not rotated by it."""
     ours, others = [h for h in held if h.managed], [h for h in held if not h.managed]
-    parts = [f"Rotate {_refs(ours)} first; {more}."] if ours else []
+    parts = [f"Rotate {_refs(ours)} first{more}."] if ours else []
     if others:
         parts.append(
             f"This bot cannot change {_refs(others)}: give it a token of the other key where it is "
