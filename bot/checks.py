@@ -1,6 +1,6 @@
 """`gateway-bot check`: prove each connection the settings name, and say what is wrong in words."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -287,16 +287,12 @@ def _apim(arm: ArmClient, instance: ApimInstance) -> str:
 
 def _cluster(cluster: Cluster) -> str:
     version = cluster.version()
-    asked = [(verb, *kind) for kind in _WATCHED for verb in ("list", "watch")]
-    may = cluster.at_once([_bind_right(cluster, *right, None) for right in asked])
-    missing = [
-        f"{verb} {what}" for (verb, _, what), granted in zip(asked, may, strict=True) if not granted
-    ]
+    missing = _not_granted(cluster, _WATCHED)
     if missing:
         raise Unavailable(
             f"The bot may not {', '.join(missing)} in all namespaces.",
             meaning="So it would see no gateway there.",
-            remedy="Bind the ClusterRole of docs/install.md to it.",
+            remedy=_BIND,
         )
     namespaces = cluster.namespaces()
     some = namespaces[:_NAMESPACES]
@@ -306,10 +302,40 @@ def _cluster(cluster: Cluster) -> str:
     changed = [name for name, granted in zip(some, changes, strict=True) if granted]
     told = ", ".join(changed) if changed else "no namespace"
     of = f" of the first {_NAMESPACES}" if len(namespaces) > _NAMESPACES else ""
-    return f"Kubernetes {version}, {len(namespaces)} namespaces; may change gateways in {told}{of}"
+    found = f"Kubernetes {version}, {len(namespaces)} namespaces; may change gateways in {told}{of}"
+    helpful = _not_granted(cluster, _helpful(cluster))
+    if helpful:
+        raise Doubtful(
+            f"{found}. The bot may not {', '.join(helpful)} in all namespaces.",
+            meaning="Gateways that others run in these kinds are shown only while they have pods; "
+            "without ConfigMaps those are not recognized that only their settings show to be "
+            "gateways. No key is regenerated.",
+            remedy=_BIND,
+        )
+    return found
 
 
+def _helpful(cluster: Cluster) -> list[tuple[str, str]]:
+    """The kinds that show more gateways, as far as the cluster serves them."""
+    return [right for kind, right in _WATCHED_TOO.items() if cluster.serves(kind)]
+
+
+def _not_granted(cluster: Cluster, kinds: Sequence[tuple[str, str]]) -> list[str]:
+    asked = [(verb, *kind) for kind in kinds for verb in ("list", "watch")]
+    may = cluster.at_once([_bind_right(cluster, *right, None) for right in asked])
+    return [
+        f"{verb} {what}" for (verb, _, what), granted in zip(asked, may, strict=True) if not granted
+    ]
+
+
+_BIND = "Bind the ClusterRole of docs/install.md to it."
 _WATCHED = (("apps", "deployments"), ("", "pods"))
+_WATCHED_TOO = {
+    "ConfigMap": ("", "configmaps"),
+    "StatefulSet": ("apps", "statefulsets"),
+    "DaemonSet": ("apps", "daemonsets"),
+    "Rollout": ("argoproj.io", "rollouts"),
+}
 _NAMESPACES = 100
 """In so many the right to change is asked for."""
 

@@ -37,8 +37,10 @@ def publish(needs: Needs, user: str) -> None:
         return
     help_blocks = list(help_view.overview(needs.command, needs.verbs).blocks)
     needs.slack.views_publish(user_id=user, view={"type": "home", "blocks": help_blocks})
-    rows, failed = status.rows_everywhere(needs)
-    overview = fleet.overview(rows, failed, time.time(), buttons=False)
+    seen = status.rows_everywhere(needs)
+    overview = fleet.overview(
+        seen.rows, seen.failed, time.time(), unseen=seen.unseen, buttons=False
+    )
     waiting = pending.waiting_for(needs, user)
     blocks = [*waiting, *overview.blocks, *help_blocks]
     needs.slack.views_publish(user_id=user, view={"type": "home", "blocks": blocks[:100]})

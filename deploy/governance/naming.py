@@ -18,6 +18,7 @@ from deploy.kube.objects import Manifest
 from deploy.observed.given import given_among
 from deploy.observed.inventory import environment, settings_maps, spec_field
 from deploy.observed.sign_in import sign_in
+from deploy.observed.workloads import workload_kind
 from deploy.plans.adoption import service_named_by
 from deploy.specs.settings import AUTH, ENDPOINT
 from deploy.tokens.token import Token
@@ -65,14 +66,15 @@ def may_be(named: GatewayResource, resource: GatewayResource) -> bool:
     return named.gateway == resource.gateway and (unknown or named.service == resource.service)
 
 
-def read_settings(cluster: Cluster, namespace: str, name: str) -> PodSettings | None:
-    """Read what the pods of a Deployment are told; None where that cannot be read.
+def read_settings(cluster: Cluster, workload: Manifest) -> PodSettings | None:
+    """Read what the pods of a gateway are told, whatever they run in; None where that cannot be read.
 
     A token that stands in plain text is read for its gateway's name and let go of at once.
     """
+    namespace, name = workload["metadata"]["namespace"], workload["metadata"]["name"]
     try:
-        deployment = cluster.get("Deployment", namespace, name)
-        if deployment is None:
+        deployment = cluster.get(workload_kind(workload), namespace, name)
+        if deployment is None or not deployment["spec"].get("template"):
             return None
         maps = [cluster.get("ConfigMap", namespace, each) for each in settings_maps(deployment)]
     except GatewayBotError:

@@ -110,7 +110,7 @@ class Sightings:
         if not answers:
             # Who decides is not to wait for a cluster that is away: whose it is stays unknown.
             return None
-        found = read_settings(cache.cluster, ref.namespace, ref.name)
+        found = read_settings(cache.cluster, gateway.deployment)
         again = _AGAIN_SECONDS if found is not None else _AGAIN_AFTER_REFUSAL
         with self._lock:
             self._kept[ref] = _Kept(found, self._clock() + again, state)

@@ -1,15 +1,15 @@
 """What somebody should look at first. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from deploy.health.heartbeat import Refusal
 from deploy.kube.objects import Manifest
 from deploy.masking import mask_secrets
 from deploy.observed.pods import crashes, is_ready, restarts_of
 from deploy.observed.token_facts import TokenFacts
+from deploy.observed.workloads import is_managed, just_made, workload_kind
 
 _WARN = 7 * 24 * 3600.0
 """Azure Advisor warns seven days before a token expires; so does this."""
@@ -61,7 +61,7 @@ def attention(
     `gateway` is its name in API Management as the Deployment tells it, empty where it does not.
     """
     found = [
-        *_of_pods(deployment, pods),
+        *_of_pods(deployment, pods, now),
         *_of_conditions(deployment),
         *_of_token(token, gateway, now),
     ]
@@ -75,8 +75,10 @@ def of_refusal(refusal: Refusal) -> Attention:
     return Attention(WRONG, Sign.TOKEN_SUSPECTED, f"Azure may refuse its token: {refusal.why}.")
 
 
-def first_rollout(deployment: Mapping[str, Any]) -> bool:
+def first_rollout(deployment: Manifest, now: float) -> bool:
     """Whether it has just been made and is still getting its first pods: whoever made it looks."""
+    if not is_managed(deployment):
+        return just_made(deployment, now)
     annotations = deployment["metadata"].get("annotations") or {}
     if annotations.get("deployment.kubernetes.io/revision", "1") != "1":
         return False
@@ -87,14 +89,18 @@ def first_rollout(deployment: Mapping[str, Any]) -> bool:
     return True
 
 
-def _of_pods(deployment: Manifest, pods: Sequence[Manifest]) -> Iterator[Attention]:
+def _of_pods(deployment: Manifest, pods: Sequence[Manifest], now: float) -> Iterator[Attention]:
     desired = int(deployment["spec"].get("replicas", 1))
     ready = int((deployment.get("status") or {}).get("readyReplicas", 0))
-    if desired == 0:
+    if desired == 0 and workload_kind(deployment) == "DaemonSet":
+        yield Attention(
+            BROKEN, Sign.SCALED_TO_ZERO, "No node fits its DaemonSet: nothing serves traffic."
+        )
+    elif desired == 0:
         yield Attention(
             BROKEN, Sign.SCALED_TO_ZERO, "It is scaled to zero: nothing serves traffic."
         )
-    elif not ready and not first_rollout(deployment):
+    elif not ready and not first_rollout(deployment, now):
         yield Attention(BROKEN, Sign.DOWN, f"It is down: 0 of {desired} pods are ready.")
     elif ready < desired:
         yield Attention(

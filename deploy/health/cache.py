@@ -1,28 +1,30 @@
 """One cluster's gateways in memory, kept true by watches: what `status` answers from.
 
-Two watches (Deployments, pods) and the facts of the tokens' Secrets. Cold it takes a list of each
-kind, three in all; after that nothing is listed again until the cluster has forgotten what changed
-since (410), and a status makes no request at all. What may be out of date says since when and why.
+A watch of Deployments, of pods and of each other kind that gateways run in, one of ConfigMaps where
+something takes its settings from there, and the facts of the tokens' Secrets. Cold it takes a list of
+each; after that nothing is listed again until the cluster has forgotten what changed since (410), and
+a status makes no request at all. What may be out of date says since when and why; a kind that cannot
+be read takes nothing from the others, and is named.
 """
 
 import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from deploy.deadline import Deadline
-from deploy.errors import GatewayBotError, Unavailable
+from deploy.errors import GatewayBotError, NotFound, NotGranted, Unavailable
 from deploy.gateway import GatewayRef
+from deploy.health.discovery import Discovery, discover, like_a_pod, undecided
 from deploy.health.sources import SignIn, Sources
-from deploy.health.trimming import DEPLOYMENT, POD, is_trimmed_away, owner_of
+from deploy.health.trimming import CONFIG_MAP, DEPLOYMENT, OTHERS, POD, is_trimmed_away
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.kube.shapes import Shape
 from deploy.kube.watching import Change, Watch
 from deploy.observed import inventory
-from deploy.observed.pods import is_over
 from deploy.observed.token_facts import (
     AGAIN_SECONDS,
     SOON_SECONDS,
@@ -30,6 +32,7 @@ from deploy.observed.token_facts import (
     TokenFacts,
     read_all,
 )
+from deploy.observed.workloads import owner_of, workload_kind
 
 log = logging.getLogger(__name__)
 
@@ -41,10 +44,17 @@ _WAIT = 8.0
 _RECONNECTING = 1.0
 _STOPPING = 1.0
 _AGAIN_AFTER_REFUSAL = 15.0
+_AGAIN_WHERE_ABSENT = 300.0
+"""A kind that the cluster does not serve may be installed later."""
 _REMEMBERED = 240
 """Changes of a gateway's replicas that are remembered."""
 
-_SHAPES: Mapping[str, Shape] = {"Deployment": DEPLOYMENT, "Pod": POD}
+_SETTINGS = "ConfigMap"
+_WORKLOADS: Mapping[str, Shape] = {"Deployment": DEPLOYMENT, **OTHERS}
+_SHAPES: Mapping[str, Shape] = {**_WORKLOADS, "Pod": POD, _SETTINGS: CONFIG_MAP}
+_ALWAYS = ("Deployment", "Pod")
+_NAMED = 5
+"""Of so many that may be gateways the name is said."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +69,7 @@ class ReplicaCount:
 @dataclass(frozen=True)
 class CachedGateway:
     """One gateway as last told: its Deployment and pods cut down, and what is known of its token.
+    What runs in something else has the form of a Deployment (deploy.observed.workloads).
 
     `pods` are those that run or may yet, `ended` those that never will again (evicted, for one).
     `token` is None for a gateway that has none, `sign_in` how it signs in and where its token is, None
@@ -90,13 +101,16 @@ class CachedGateway:
 @dataclass(frozen=True)
 class Snapshot:
     """A cluster's gateways. True at `as_of` (epoch seconds); `stale` says why not later, and is
-    empty while the watches are open. `pods_unread` says why no pods are known."""
+    empty while the watches are open. `pods_unread` says why no pods are known, `unseen` what else of
+    the cluster cannot be seen, in sentences; `undecided` may be gateways, which cannot be told."""
 
     cluster: str
     gateways: tuple[CachedGateway, ...]
     as_of: float
     stale: str = ""
     pods_unread: str = ""
+    unseen: tuple[str, ...] = ()
+    undecided: tuple[GatewayRef, ...] = ()
 
     def find(self, ref: GatewayRef) -> CachedGateway | None:
         """The gateway that runs there."""
@@ -105,7 +119,8 @@ class Snapshot:
 
 @dataclass
 class _Kind:
-    """What one watch has told; `arriving` is what a new one tells until it has told all."""
+    """What one watch has told; `arriving` is what a new one tells until it has told all. `absent`: the
+    cluster does not serve this kind."""
 
     watch: Watch
     items: dict[tuple[str, str], Manifest] = field(default_factory=dict)
@@ -113,12 +128,18 @@ class _Kind:
     told: bool = False
     lost: str = ""
     error: GatewayBotError | None = None
+    absent: bool = False
 
     @property
     def settled(self) -> bool:
         """Whether waiting longer would tell nothing newer."""
         current = self.watch.connected or self.watch.just_listed
         return bool(self.lost) or (self.told and current)
+
+    @property
+    def answered(self) -> bool:
+        """Whether it is known, or known why not."""
+        return self.told or self.absent or bool(self.lost)
 
 
 class ClusterCache:
@@ -136,8 +157,10 @@ class ClusterCache:
         self._kinds = {kind: _Kind(self._watch(kind)) for kind in _SHAPES}
         self._tokens: dict[SecretKey, TokenFacts] = {}
         self._sources = Sources(cluster)
-        self._settings: dict[tuple[str, str], bool] = {}
-        self._replicas: dict[tuple[str, str], deque[ReplicaCount]] = {}
+        self._reads_settings = False
+        self._revision = 0
+        self._discovered = (-1, Discovery(()))
+        self._replicas: dict[tuple[str, str, str], deque[ReplicaCount]] = {}
         self._wanted = threading.Event()
         self._threads: list[threading.Thread] = []
         self._listeners: list[Callable[[], None]] = []
@@ -147,16 +170,14 @@ class ClusterCache:
         with self._changed:
             if self._threads:
                 return
-            work: list[tuple[str, Callable[[], None]]] = [
-                (kind, self._following(kind)) for kind in self._kinds
-            ]
-            work.append(("facts", self._read_facts))
-            self._threads = [
-                threading.Thread(target=run, name=f"cache-{self.cluster.name}-{name}", daemon=True)
-                for name, run in work
-            ]
-            for thread in self._threads:
-                thread.start()
+            for kind in (*_WORKLOADS, "Pod"):
+                self._begin(kind, self._following(kind))
+            self._begin("facts", self._read_facts)
+
+    def _begin(self, name: str, run: Callable[[], None]) -> None:
+        thread = threading.Thread(target=run, name=f"cache-{self.cluster.name}-{name}", daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
     def stop(self, deadline: Deadline) -> None:
         """End the watches. A request under way is not waited for longer than a moment."""
@@ -186,17 +207,43 @@ class ClusterCache:
                 self._wait_for(self._complete, wait if not self._known() else _RECONNECTING)
             deployments, pods = self._kinds["Deployment"], self._kinds["Pod"]
             if not deployments.told:
-                silent = f"Cluster “{self.cluster.name}” has not answered yet."
-                raise deployments.error or Unavailable(
-                    deployments.lost or silent, meaning="What runs there is not known."
-                )
+                raise self._unread_cluster(deployments)
             return Snapshot(
                 self.cluster.name,
                 tuple(self._gateways()),
                 min(k.watch.heard_at for k in (deployments, pods) if k.told),
                 deployments.lost or pods.lost,
                 "" if pods.told else (pods.lost or "the cluster has not told them yet"),
+                tuple(self._unseen()),
+                self._discovery().undecided,
             )
+
+    def _unread_cluster(self, deployments: _Kind) -> GatewayBotError:
+        unknown = "What runs there is not known."
+        if isinstance(deployments.error, NotGranted):
+            return NotGranted(
+                deployments.error.happened,
+                meaning=f"{unknown} No gateway there is shown, and nobody is warned of one.",
+                remedy="Bind the ClusterRole of docs/install.md to the bot.",
+            )
+        silent = f"Cluster “{self.cluster.name}” has not answered yet."
+        return deployments.error or Unavailable(deployments.lost or silent, meaning=unknown)
+
+    def _unseen(self) -> Iterator[str]:
+        """What of the cluster cannot be seen, beside Deployments and pods."""
+        for name in OTHERS:
+            kind = self._kinds[name]
+            if not kind.told and not kind.absent:
+                why = kind.lost or f"The {name}s of “{self.cluster.name}” are not read yet."
+                yield f"{why} A gateway in a {name} is shown only while it has pods."
+            elif kind.lost and not self._kinds["Deployment"].lost:
+                yield f"{kind.lost} Gateways in {name}s are shown as they were before."
+        settings, left = self._kinds[_SETTINGS], self._discovery().undecided
+        if left:
+            names = ", ".join(map(str, left[:_NAMED]))
+            more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
+            why = settings.lost or f"The ConfigMaps of “{self.cluster.name}” are not read yet."
+            yield f"{why} These may be gateways: {names}{more}."
 
     def _watch(self, kind: str) -> Watch:
         return self.cluster.watch(
@@ -213,7 +260,15 @@ class ClusterCache:
         return self._kinds["Pod"].told and not self._unread()
 
     def _complete(self) -> bool:
-        return all(kind.settled for kind in self._kinds.values()) and not self._unread()
+        followed = (each for each in self._kinds.items() if self._follows(each[0]))
+        return not self._unread() and all(
+            # What most gateways are seen by is waited for whenever its watch is taken up again.
+            kind.settled if name in _ALWAYS else kind.answered
+            for name, kind in followed
+        )
+
+    def _follows(self, name: str) -> bool:
+        return name != _SETTINGS or self._reads_settings
 
     def _following(self, name: str) -> Callable[[], None]:
         def follow() -> None:
@@ -223,24 +278,38 @@ class ClusterCache:
                     for change, item in kind.watch:
                         self._take(name, change, item)
                 except GatewayBotError as error:
-                    self._failed(name, error)
+                    self._failed(name, error, absent=self._is_absent(name, error))
                 except Exception as error:  # a watch that has ended unseen would be a lie
                     log.exception("the watch of %s on %s failed", name, self.cluster.name)
                     self._failed(name, Unavailable(f"Its {name}s cannot be followed: {error}."))
-                self._stopping.wait(_AGAIN_AFTER_REFUSAL)
+                absent = self._kinds[name].absent
+                self._stopping.wait(_AGAIN_WHERE_ABSENT if absent else _AGAIN_AFTER_REFUSAL)
 
         return follow
 
-    def _failed(self, name: str, error: GatewayBotError) -> None:
+    def _is_absent(self, name: str, error: GatewayBotError) -> bool:
+        """Whether the cluster does not serve a kind, which is no lack of rights."""
+        if name not in OTHERS or not isinstance(error, NotFound | NotGranted):
+            return False
+        try:
+            return isinstance(error, NotFound) or not self.cluster.serves(name)
+        except GatewayBotError:
+            return False
+
+    def _failed(self, name: str, error: GatewayBotError, *, absent: bool = False) -> None:
         with self._changed:
             old = self._kinds[name]
             old.watch.close()
             # What was known stays, as of when it was; only a new watch can go on.
             watch = self._watch(name)
             watch.heard_at = old.watch.heard_at
-            self._kinds[name] = _Kind(
-                watch, old.items, told=old.told, lost=error.happened, error=error
-            )
+            if absent:
+                self._kinds[name] = _Kind(watch, absent=True)
+            else:
+                self._kinds[name] = _Kind(
+                    watch, old.items, told=old.told, lost=error.happened, error=error
+                )
+            self._revision += 1
             self._changed.notify_all()
         self._tell()
 
@@ -248,37 +317,55 @@ class ClusterCache:
         with self._changed:
             kind = self._kinds[name]
             if change is Change.SYNCED:
-                kind.told, kind.lost, kind.error = True, "", None
+                kind.told, kind.lost, kind.error, kind.absent = True, "", None, False
                 if kind.arriving is not None:
                     kind.items, kind.arriving = kind.arriving, None
             elif change is Change.LOST:
                 kind.lost = str(item["message"])
             else:
-                self._keep(kind, name, change, item)
-                if kind.arriving is not None:
+                changed = self._keep(kind, name, change, item)
+                if kind.arriving is not None or not changed:
                     # Nobody can use a part of what exists; the rest comes at once.
                     return
-            if name == "Deployment" and change is not Change.LOST:
+            self._revision += 1
+            of_something = name == "Pod" and bool(item) and self._has_workload(item)
+            if change is not Change.LOST and not of_something:
                 self._wanted.set()
             self._changed.notify_all()
         self._tell()
 
-    def _keep(self, kind: _Kind, name: str, change: Change, item: Manifest) -> None:
+    def _has_workload(self, pod: Manifest) -> bool:
+        """Whether a pod is of an object that is kept, which says what there is to be read for it."""
+        if is_trimmed_away(pod):
+            return True
+        kind, name = owner_of(pod)
+        return (
+            kind in _WORKLOADS and (pod["metadata"]["namespace"], name) in self._kinds[kind].items
+        )
+
+    def _keep(self, kind: _Kind, name: str, change: Change, item: Manifest) -> bool:
+        """Whether what is kept is another now."""
         key = (item["metadata"]["namespace"], item["metadata"]["name"])
         items = kind.items if kind.arriving is None else kind.arriving
         if change is Change.DELETED or is_trimmed_away(item):
             known = items.get(key)
             # One of the same name may have been made before the old one's end was told.
-            if known is not None and known["metadata"]["uid"] == item["metadata"]["uid"]:
-                del items[key]
-                if name == "Deployment":
-                    self._replicas.pop(key, None)
-            return
+            if known is None or known["metadata"]["uid"] != item["metadata"]["uid"]:
+                return False
+            del items[key]
+            if name in _WORKLOADS:
+                self._replicas.pop((name, *key), None)
+            return True
         items[key] = item
-        if name == "Deployment":
-            self._note_replicas(key, item)
+        if name in _WORKLOADS:
+            self._note_replicas((name, *key), item)
+        if not self._reads_settings and _needs_settings(name, item):
+            # Where nothing takes its settings from a ConfigMap, none is read.
+            self._reads_settings = True
+            self._begin(_SETTINGS, self._following(_SETTINGS))
+        return True
 
-    def _note_replicas(self, key: tuple[str, str], deployment: Manifest) -> None:
+    def _note_replicas(self, key: tuple[str, str, str], deployment: Manifest) -> None:
         course = self._replicas.setdefault(key, deque(maxlen=_REMEMBERED))
         ready = int((deployment.get("status") or {}).get("readyReplicas", 0))
         desired = int(deployment["spec"].get("replicas", 1))
@@ -289,53 +376,46 @@ class ClusterCache:
         for listener in self._listeners:
             listener()
 
-    def _gateways(self) -> Sequence[CachedGateway]:
-        pods: dict[tuple[str, str], list[Manifest]] = {}
-        for pod in self._kinds["Pod"].items.values():
-            owner = owner_of(pod)
-            if owner:
-                pods.setdefault((pod["metadata"]["namespace"], owner), []).append(pod)
-        found = []
-        for key, deployment in self._kinds["Deployment"].items.items():
-            ref = inventory.ref_of(self.cluster.name, deployment)
-            if not self._is_gateway(deployment):
-                continue
-            signing = self._sources.sign_in(deployment)
-            of_it = sorted(pods.get(key, ()), key=_by_age)
-            own = tuple(pod for pod in of_it if not is_over(pod))
-            ended = tuple(pod for pod in of_it if is_over(pod))
+    def _discovery(self) -> Discovery:
+        """What the watches show; worked out once after each change."""
+        revision, found = self._discovered
+        if revision == self._revision:
+            return found
+        settings = self._kinds[_SETTINGS]
+        found = discover(
+            self.cluster.name,
+            {kind: self._kinds[kind].items for kind in _WORKLOADS},
+            self._kinds["Pod"].items.values(),
+            settings.items.keys() if settings.told else None,
+        )
+        self._discovered = (self._revision, found)
+        return found
+
+    def _gateways(self) -> Iterator[CachedGateway]:
+        for each in self._discovery().gateways:
+            signing = self._sources.sign_in(each.workload)
             token = signing.told
             if signing.secret is not None:
                 token = self._tokens.get(signing.secret, TokenFacts(None, error="not read yet"))
-            course = tuple(self._replicas.get(key, ()))
-            found.append(CachedGateway(ref, deployment, own, token, course, ended, signing))
-        return sorted(found, key=lambda gateway: gateway.ref)
-
-    def _is_gateway(self, deployment: Manifest) -> bool:
-        return inventory.is_gateway(deployment) or any(
-            self._settings.get(key, False) for key in _settings_keys(deployment)
-        )
+            metadata = each.workload["metadata"]
+            place = (workload_kind(each.workload), metadata["namespace"], metadata["name"])
+            course = tuple(self._replicas.get(place, ()))
+            yield CachedGateway(
+                each.ref, each.workload, each.pods, token, course, each.ended, signing
+            )
 
     def _unread(self) -> bool:
         """Whether a Secret or ConfigMap that matters has never been asked for."""
+        settings = self._kinds[_SETTINGS]
+        waiting = self._reads_settings and not settings.answered
         return (
-            bool(self._undecided() - self._settings.keys())
+            waiting
             or self._sources.unread(self._known_gateways())
             or bool(self._token_keys() - self._tokens.keys())
         )
 
-    def _undecided(self) -> set[tuple[str, str]]:
-        """The ConfigMaps that alone can tell whether a Deployment is a gateway."""
-        return {
-            key
-            for deployment in self._kinds["Deployment"].items.values()
-            if not inventory.is_gateway(deployment)
-            for key in _settings_keys(deployment)
-        }
-
     def _known_gateways(self) -> list[Manifest]:
-        known = self._kinds["Deployment"].items.values()
-        return [deployment for deployment in known if self._is_gateway(deployment)]
+        return [each.workload for each in self._discovery().gateways]
 
     def _token_keys(self) -> set[SecretKey]:
         signing = (self._sources.sign_in(each) for each in self._known_gateways())
@@ -349,28 +429,16 @@ class ClusterCache:
             missing = any(facts.missing for facts in self._tokens.values())
             self._wanted.wait(min(left, SOON_SECONDS) if missing else left)
             self._wanted.clear()
-            again = time.monotonic() - began >= self._again
-            if again:
+            if time.monotonic() - began >= self._again:
                 began = time.monotonic()
             if self._stopping.is_set() or not self._kinds["Deployment"].told:
                 continue
             try:
-                self._read_settings(again)
                 self._read_sources()
                 self._read_tokens()
             except Exception:  # without this thread every token would be unknown for ever
                 log.exception("the facts of %s cannot be read", self.cluster.name)
                 self._stopping.wait(_AGAIN_AFTER_REFUSAL)
-
-    def _read_settings(self, again: bool) -> None:
-        with self._changed:
-            wanted = self._undecided()
-            missing = sorted(wanted if again else wanted - self._settings.keys())
-        read = self.cluster.at_once([_has_endpoint(self.cluster, key) for key in missing])
-        with self._changed:
-            kept = {key: value for key, value in self._settings.items() if key in wanted}
-            self._settings = kept | dict(zip(missing, read, strict=True))
-            self._changed.notify_all()
 
     def _read_sources(self) -> None:
         with self._changed:
@@ -407,22 +475,6 @@ class ClusterCache:
         return {key: token.facts for key, token in tokens.items()} != before
 
 
-def _settings_keys(deployment: Manifest) -> list[tuple[str, str]]:
-    namespace = deployment["metadata"]["namespace"]
-    return [(namespace, name) for name in inventory.settings_maps(deployment)]
-
-
-def _has_endpoint(cluster: Cluster, key: tuple[str, str]) -> Callable[[], bool]:
-    def read() -> bool:
-        try:
-            found = cluster.get("ConfigMap", *key)
-        except GatewayBotError:
-            # Then gateways are found by image and environment alone.
-            return False
-        return found is not None and inventory.has_endpoint(found)
-
-    return read
-
-
-def _by_age(pod: Manifest) -> tuple[str, str]:
-    return str(pod["metadata"].get("creationTimestamp", "")), str(pod["metadata"]["name"])
+def _needs_settings(name: str, item: Manifest) -> bool:
+    """Whether only a ConfigMap can show that it is a gateway."""
+    return name != _SETTINGS and undecided(like_a_pod(item) if name == "Pod" else item)

@@ -33,6 +33,8 @@ CUT_OFF, DENIED = "cut off", "denied"
 REFUSED, SUSPECTED, MISSING = "token refused", "token suspected", "token missing"
 """`denied` is said of a gateway that signs in to Entra ID, or whose refusal has no such cause."""
 CRASH_LOOP, BELOW_MINIMUM, DOWN = "crash loop", "below minimum", "down"
+UNREADABLE = "token unreadable"
+"""The bot may not read its Secret."""
 AWAY = "away"
 """The cluster itself does not answer."""
 _LINK = (CUT_OFF, DENIED)
@@ -45,14 +47,15 @@ class Health:
     """One gateway as it is seen now: each trouble with its evidence.
 
     `link_seen` says whether anything was seen of its link to Azure: where nothing was, a link
-    trouble of before is not over. `nodes` are those of its pods that are not ready, but for pods
-    that are only starting.
+    trouble of before is not over. `token_seen` says the same of its token. `nodes` are those of its
+    pods that are not ready, but for pods that are only starting.
     """
 
     ref: GatewayRef
     troubles: Mapping[str, str] = field(default_factory=dict)
     link_seen: bool = True
     nodes: frozenset[str] = frozenset()
+    token_seen: bool = True
 
 
 @dataclass(frozen=True)
@@ -124,11 +127,12 @@ def health_of(gateway: CachedGateway, seen: Seen) -> Health:
     desired = int(gateway.deployment["spec"].get("replicas", 1))
     available = int((gateway.deployment.get("status") or {}).get("availableReplicas", 0))
     minimum = minimum_of(gateway.deployment)
+    first = first_rollout(gateway.deployment, seen.at)
     said = f"{available} of {desired} pods are available, {minimum} must be"
-    if desired and not available and not first_rollout(gateway.deployment):
+    if desired and not available and not first:
         # Worse than anything about the link to Azure, so it comes before that.
         troubles = {DOWN: said, **troubles}
-    elif available < minimum and not first_rollout(gateway.deployment):
+    elif available < minimum and not first:
         troubles[BELOW_MINIMUM] = said
     unready = [pod for pod in gateway.pods if not (is_ready(pod) or _is_starting(pod))]
     return Health(
@@ -136,6 +140,7 @@ def health_of(gateway: CachedGateway, seen: Seen) -> Health:
         troubles,
         level in (*_LINK, "connected", "no trouble seen"),
         frozenset(str(pod["spec"].get("nodeName") or "") for pod in unready) - {""},
+        _token_seen(gateway),
     )
 
 
@@ -145,6 +150,10 @@ def _of_token(gateway: CachedGateway, heartbeat: Heartbeat) -> dict[str, str]:
     if refusal is not None:
         said = heartbeat.evidence if refusal.proven else refusal.why
         found[REFUSED if refusal.proven else SUSPECTED] = said
+    if token is not None and token.refused:
+        found[UNREADABLE] = (
+            f"nobody is warned before its token expires, as it cannot be read: {token.error}"
+        )
     if token is not None and token.missing and gateway.deployment["spec"].get("replicas", 1):
         found[MISSING] = f"{token.error}, so a pod that starts now cannot run"
     return found
@@ -154,6 +163,11 @@ def _of_link(heartbeat: Heartbeat) -> dict[str, str]:
     proven = heartbeat.refusal is not None and heartbeat.refusal.proven
     said = heartbeat.level in _LINK and not proven
     return {heartbeat.level: heartbeat.evidence} if said else {}
+
+
+def _token_seen(gateway: CachedGateway) -> bool:
+    token = gateway.token
+    return token is None or token.facts is not None or token.missing or token.refused
 
 
 def _is_starting(pod: Mapping[str, Any]) -> bool:
@@ -189,6 +203,8 @@ def step(
         current |= {f"{ref} {trouble}": said for trouble, said in health.troubles.items()}
         if not health.link_seen:
             hidden |= {f"{ref} {trouble}" for trouble in _HIDDEN}
+        if not health.token_seen:
+            hidden.add(f"{ref} {UNREADABLE}")
     if healths is None:
         hidden |= {key for key in watch.seen if not key.endswith(f" {AWAY}")}
     seen, gone = _remembered(watch, current, hidden, now)

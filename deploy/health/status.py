@@ -26,6 +26,7 @@ from deploy.observed.history import Revision, revisions
 from deploy.observed.pods import PodProgress, named_token_secret, pod_progress
 from deploy.observed.references import secrets_of
 from deploy.observed.token_facts import SecretKey, TokenFacts, read_one
+from deploy.observed.workloads import DEPLOYMENT, workload_kind
 from deploy.plans.adoption import instance_named_by
 from deploy.times import epoch
 
@@ -41,8 +42,8 @@ class GatewaySummary:
 
     `token_source` says how the expiry is known: `annotation`, `token` (its text), `none` (it signs
     in to Entra ID) or `unknown`, `token_where` what it stands in where that is no Secret. `findings`
-    are what somebody should look at, the most urgent first. `as_of` is when this was true and
-    `stale` why not later; empty while it is kept true.
+    are what somebody should look at, the most urgent first. `kind` is that of the object its pods
+    belong to. `as_of` is when this was true and `stale` why not later; empty while it is kept true.
     """
 
     ref: GatewayRef
@@ -54,6 +55,7 @@ class GatewaySummary:
     available: int
     created_at: float
     managed_by: str
+    kind: str = "Deployment"
     findings: tuple[Attention, ...] = ()
     token_secret: str = ""
     token_where: str = ""
@@ -61,6 +63,11 @@ class GatewaySummary:
     token_source: str = "unknown"
     as_of: float = 0.0
     stale: str = ""
+
+    @property
+    def manageable(self) -> bool:
+        """Whether this bot can change it: it changes Deployments alone."""
+        return self.kind == DEPLOYMENT
 
     @property
     def down(self) -> bool:
@@ -169,6 +176,7 @@ def gateway_detail(
     unread: list[str] = [snapshot.stale] if snapshot.stale else []
     if snapshot.pods_unread:
         unread.append(f"Its pods are not known: {snapshot.pods_unread}")
+    unread += snapshot.unseen
     live = {
         kind: _or_told(future, f"Its {kind}s", end, unread, []) for kind, future in reading.items()
     }
@@ -249,6 +257,7 @@ def _summary(
         available=int(status.get("availableReplicas", 0)),
         created_at=epoch(deployment["metadata"].get("creationTimestamp")) or 0.0,
         managed_by=inventory.managed_by(deployment),
+        kind=workload_kind(deployment),
         findings=attention(deployment, gateway.pods, token, named, now),
         token_secret=used[1] if used else "",
         token_expires_at=expires_at,

@@ -1,14 +1,14 @@
-"""What the cache keeps of Deployments and pods: only what a status is made of. Pure.
+"""What the cache keeps of workloads, pods and ConfigMaps: only what a status is made of. Pure.
 
 A cluster may run thousands of pods that are no gateways; of those nothing but the name is kept.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NotRequired, TypedDict
 
 from deploy.kube.objects import Manifest
 from deploy.kube.shapes import Shape
-from deploy.observed import inventory
+from deploy.observed import inventory, workloads
 from deploy.observed.sign_in import AUTH_KEY, sign_in_text
 from deploy.specs.settings import AUTH
 
@@ -51,6 +51,9 @@ class _Container(TypedDict):
     image: NotRequired[Any]
     envFrom: NotRequired[Any]
     env: NotRequired[list[_Variable] | None]
+    readinessProbe: NotRequired[Any]
+    livenessProbe: NotRequired[Any]
+    startupProbe: NotRequired[Any]
 
 
 class _PodSpec(TypedDict):
@@ -104,23 +107,39 @@ class _Pod(TypedDict):
     status: NotRequired[_PodStatus | None]
 
 
+class _OtherSpec(TypedDict):
+    template: NotRequired[_Template | None]
+    replicas: NotRequired[Any]
+    selector: NotRequired[Any]
+    strategy: NotRequired[Any]
+    updateStrategy: NotRequired[Any]
+    workloadRef: NotRequired[Any]
+
+
+class _Other(TypedDict):
+    metadata: _Annotated
+    spec: _OtherSpec
+    status: NotRequired[Any]
+
+
+_Settings = TypedDict("_Settings", {"config.service.endpoint": NotRequired[Any]})
+
+
+class _ConfigMap(TypedDict):
+    metadata: _Metadata
+    data: NotRequired[_Settings | None]
+
+
 def is_trimmed_away(item: Manifest) -> bool:
     """Whether nothing but its name was kept."""
-    return "spec" not in item
-
-
-def owner_of(pod: Manifest) -> str:
-    """The Deployment a pod belongs to, by the name of its ReplicaSet; empty where it has none."""
-    suffix = "-" + str((pod["metadata"].get("labels") or {}).get("pod-template-hash", ""))
-    for owner in pod["metadata"].get("ownerReferences") or ():
-        if owner.get("kind") == "ReplicaSet" and str(owner.get("name", "")).endswith(suffix):
-            return str(owner["name"]).removesuffix(suffix)
-    return ""
+    return "spec" not in item and "data" not in item
 
 
 def _deployment(item: Manifest) -> Manifest:
-    """One that is a gateway, or that its ConfigMap may show to be one; else its name."""
-    if not (inventory.is_gateway(item) or inventory.settings_maps(item)):
+    """One that is a gateway, that its ConfigMap may show to be one, or whose template is elsewhere;
+    else its name."""
+    seen = inventory.is_gateway(item) or inventory.settings_maps(item)
+    if not (seen or workloads.template_elsewhere(item)):
         return _named(item)
     annotations = item["metadata"].get("annotations") or {}
     item["metadata"]["annotations"] = {
@@ -128,6 +147,16 @@ def _deployment(item: Manifest) -> Manifest:
     }
     _hide_values((item["spec"]["template"].get("spec") or {}).get("containers") or ())
     return item
+
+
+def _other(read: Callable[[Manifest], Manifest]) -> Shape:
+    """The shape of another kind, kept as a Deployment is; `read` gives it the form of one."""
+    return Shape(_Other, lambda item: _deployment(read(item)))
+
+
+def _config_map(item: Manifest) -> Manifest:
+    """One with a gateway's settings; else its name."""
+    return item if inventory.has_endpoint(item) else _named(item)
 
 
 def _pod(item: Manifest) -> Manifest:
@@ -141,6 +170,13 @@ def _pod(item: Manifest) -> Manifest:
 
 DEPLOYMENT = Shape(_Deployment, _deployment)
 POD = Shape(_Pod, _pod)
+CONFIG_MAP = Shape(_ConfigMap, _config_map)
+OTHERS = {
+    "StatefulSet": _other(workloads.stateful_set),
+    "DaemonSet": _other(workloads.daemon_set),
+    "Rollout": _other(workloads.rollout),
+}
+"""Gateways that this bot cannot change, by their kind."""
 
 
 def _hide_values(containers: Iterable[dict[str, Any]]) -> None:

@@ -32,6 +32,8 @@ from deploy.waits import Waits
 FIELD_MANAGER = "gateway-bot"
 _PAGE = 2000
 """Objects of one answer: enough for the pods of 200 gateways, and a bound on its size."""
+_PAGES = {"ConfigMap": 500}
+"""Fewer of a kind whose objects may be 1 MiB each."""
 _AT_ONCE = 16
 _LOADING_SECONDS = 5.0
 """For a kubeconfig whose program for credentials takes longer, nobody waits at the start."""
@@ -143,7 +145,7 @@ class Cluster(PodReads):
                 query={
                     "labelSelector": label_selector,
                     "fieldSelector": field_selector,
-                    "limit": _PAGE,
+                    "limit": _PAGES.get(kind, _PAGE),
                     "continue": position,
                 },
                 parse=shape.page if shape else None,
@@ -271,6 +273,16 @@ class Cluster(PodReads):
             },
             silence=silence,
         )
+
+    def serves(self, kind: str) -> bool:
+        """Whether the cluster has this kind at all, which everybody who is signed in may ask: a list
+        of a kind that is not installed is refused before it is found missing."""
+        known = kind_of(kind)
+        try:
+            answer = self._connection.request("GET", known.root, what=known.root, repeat=True)
+        except NotFound:
+            return False
+        return any(each["kind"] == kind for each in _object(answer).get("resources") or ())
 
     def namespaces(self) -> tuple[str, ...]:
         """The names of all namespaces, sorted."""

@@ -20,10 +20,14 @@ class ResourceKind:
         """The API group; empty for the core group."""
         return self.api_version.rpartition("/")[0]
 
+    @property
+    def root(self) -> str:
+        """The path of its API group's version."""
+        return f"/apis/{self.api_version}" if "/" in self.api_version else "/api/v1"
+
     def path(self, namespace: str | None, name: str | None = None, subresource: str = "") -> str:
         """The path of the collection, an object or its subresource; every part is quoted."""
-        root = f"/apis/{self.api_version}" if "/" in self.api_version else "/api/v1"
-        parts = [root]
+        parts = [self.root]
         if self.namespaced and namespace is not None:
             parts += ["namespaces", quote(namespace, safe="")]
         parts.append(self.plural)
@@ -43,8 +47,11 @@ _KINDS = (
     ResourceKind("v1", "Secret", "secrets"),
     ResourceKind("v1", "Service", "services"),
     ResourceKind("v1", "ServiceAccount", "serviceaccounts"),
+    ResourceKind("apps/v1", "DaemonSet", "daemonsets"),
     ResourceKind("apps/v1", "Deployment", "deployments"),
     ResourceKind("apps/v1", "ReplicaSet", "replicasets"),
+    ResourceKind("apps/v1", "StatefulSet", "statefulsets"),
+    ResourceKind("argoproj.io/v1alpha1", "Rollout", "rollouts"),
     ResourceKind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
     ResourceKind("batch/v1", "CronJob", "cronjobs"),
     ResourceKind("coordination.k8s.io/v1", "Lease", "leases"),

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.annotations import MANAGER, SPEC_ANNOTATION
-from deploy.errors import Conflict, InvalidInput, NotFound
+from deploy.errors import Conflict, InvalidInput, NotFound, Refused
 from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.observed.inventory import managed_by
+from deploy.observed.workloads import OTHERS
 from deploy.specs.annotation import NewerSpec, mapping_from_text
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.spec import spec_from_mapping
@@ -24,14 +25,35 @@ class Installed:
 
 
 def deployment_of(cluster: Cluster, ref: GatewayRef) -> Manifest:
-    """The live Deployment. NotFound when there is none."""
+    """The live Deployment. NotFound when there is none; Conflict where it is another kind."""
     found = cluster.get("Deployment", ref.namespace, ref.name)
-    if found is None:
-        raise NotFound(
-            f"No gateway “{ref.name}” runs in {ref.cluster}/{ref.namespace}.",
-            remedy="`list` shows every gateway.",
+    if found is not None:
+        return found
+    kind = _other_kind(cluster, ref)
+    if kind:
+        raise Conflict(
+            f"{ref} is a {kind}.",
+            meaning="This bot changes gateways that are Deployments, and no others. It shows this "
+            "one and warns of it.",
+            remedy="Change it where it is defined, or deploy the gateway anew with this bot.",
         )
-    return found
+    raise NotFound(
+        f"There is no Deployment “{ref.name}” in {ref.cluster}/{ref.namespace}.",
+        meaning="This bot changes gateways that are Deployments, and no others.",
+        remedy="`list` shows every gateway.",
+    )
+
+
+def _other_kind(cluster: Cluster, ref: GatewayRef) -> str:
+    """The kind of the workload of that name that is no Deployment; empty where none is seen."""
+    for kind in OTHERS:
+        name = ref.name.removesuffix(f".{kind.lower()}")
+        try:
+            if cluster.get(kind, ref.namespace, name) is not None:
+                return kind
+        except Refused:
+            continue
+    return ""
 
 
 def carried_spec(deployment: Manifest, ref: GatewayRef) -> dict[str, Any] | None:

@@ -16,6 +16,9 @@ from deploy.specs.annotation import mapping_from_text
 
 _IMAGE = "azure-api-management/gateway"
 _ENDPOINT = "config.service.endpoint"
+_STATUS_PATH = "/status-0123456789abcdef"
+"""What every published manifest probes, and nothing but a gateway serves."""
+_PROBES = ("readinessProbe", "livenessProbe", "startupProbe")
 
 
 def container_of(deployment: Manifest) -> Mapping[str, Any]:
@@ -24,13 +27,13 @@ def container_of(deployment: Manifest) -> Mapping[str, Any]:
 
 
 def gateway_container(pod_spec: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The container with the gateway's image, else with its settings, else the first: others may
-    have been injected before it. Empty where there is none."""
+    """The container with the gateway's image, else with its settings or its probe, else the first:
+    others may have been injected before it. Empty where there is none."""
     containers: Sequence[Mapping[str, Any]] = pod_spec.get("containers") or ()
     return next(
         (
             container
-            for known in (_has_image, _has_settings)
+            for known in (_has_image, _has_settings, _has_probe)
             for container in containers
             if known(container)
         ),
@@ -41,7 +44,7 @@ def gateway_container(pod_spec: Mapping[str, Any]) -> Mapping[str, Any]:
 def is_gateway(deployment: Manifest) -> bool:
     """Whether the Deployment alone shows that it is a gateway."""
     return SPEC_ANNOTATION in _annotations(deployment) or any(
-        _has_image(container) or _has_settings(container)
+        _has_image(container) or _has_settings(container) or _has_probe(container)
         for container in _pod_spec(deployment).get("containers") or ()
     )
 
@@ -143,6 +146,15 @@ def _has_image(container: Mapping[str, Any]) -> bool:
 def _has_settings(container: Mapping[str, Any]) -> bool:
     names = {str(variable.get("name", "")) for variable in container.get("env") or ()}
     return "config.service.auth" in names or _ENDPOINT in names
+
+
+def _has_probe(container: Mapping[str, Any]) -> bool:
+    """Whether its settings are in a Secret, which the bot does not read for this, and its probe is a
+    gateway's."""
+    if not any(source.get("secretRef") for source in container.get("envFrom") or ()):
+        return False
+    paths = (((container.get(name) or {}).get("httpGet") or {}).get("path") for name in _PROBES)
+    return _STATUS_PATH in paths
 
 
 def environment(deployment: Manifest) -> dict[str, str]:

@@ -51,7 +51,7 @@ _FEW = 3
 @dataclass(frozen=True)
 class TokenFacts:
     """A token's facts, without the token. `error` says why there are none, `missing` that there is
-    no such Secret.
+    no such Secret, `refused` that the bot may not read it.
 
     `changed_at` is when the content may last have changed (epoch seconds), None where it cannot;
     `made_at` when the Secret was created or last changed; `read_at` when this was read. `where` names
@@ -65,6 +65,7 @@ class TokenFacts:
     missing: bool = False
     made_at: float | None = None
     where: str = ""
+    refused: bool = False
 
     @property
     def settled(self) -> bool:
@@ -121,7 +122,12 @@ def read_one(cluster: Cluster, key: SecretKey) -> TokenFacts:
     try:
         return token_facts(cluster.get("Secret", key[0], key[1]), key, time.time())
     except GatewayBotError as error:
-        return TokenFacts(None, error=error.happened.rstrip("."), read_at=time.time())
+        return TokenFacts(
+            None,
+            error=error.happened.rstrip("."),
+            read_at=time.time(),
+            refused=isinstance(error, Refused),
+        )
 
 
 def read_all(

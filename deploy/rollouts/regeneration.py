@@ -24,6 +24,7 @@ from deploy.observed.installed import installed
 from deploy.observed.pods import is_over, named_token_secret
 from deploy.observed.selecting import chosen_by
 from deploy.observed.token_facts import read_one
+from deploy.observed.workloads import has_pods_alone, is_managed, workload_kind
 from deploy.plans.binding import build_plan
 from deploy.plans.plan import FieldChange, ObjectChange, Plan
 from deploy.plans.requests import KeyRequest
@@ -44,13 +45,15 @@ ASK = "regenerate"
 
 @dataclass(frozen=True)
 class TokenHolder:
-    """A pod, or where `pod` is empty a Secret alone, and what is known of the token there."""
+    """A pod, or where `pod` is empty a Secret alone or a workload without pods, and what is known of
+    the token there. `managed` says whether this bot can change what it belongs to."""
 
     ref: GatewayRef
     pod: str
     secret: str
     facts: SecretFacts | None
     why_unknown: str = ""
+    managed: bool = True
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ def check_unheld(gateway: str, key: KeyType, holding: Holding) -> None:
             f"{_counted(held)} still {'holds' if len(held) == 1 else 'hold'} a token of the {key} "
             f"key of {gateway}: {_named(held)}.",
             meaning="They would lose Azure at once. The key was not regenerated.",
-            remedy=f"Rotate {_refs(held)} first; rotating takes the other key.",
+            remedy=_remedy(held, "; rotating takes the other key"),
         )
     unknown = [h for h in holding.pods if h.facts is None or h.facts.key is None]
     if unknown:
@@ -83,8 +86,20 @@ def check_unheld(gateway: str, key: KeyType, holding: Holding) -> None:
             f"With which key the token of {_counted(unknown)} was made is not known{why}: "
             f"{_named(unknown)}.",
             meaning=f"It may be the {key} key. The key was not regenerated.",
-            remedy=f"Rotate {_refs(unknown)} first, or adopt what this bot did not deploy.",
+            remedy=_remedy(unknown, ", or adopt what this bot did not deploy"),
         )
+
+
+def _remedy(held: Sequence[TokenHolder], more: str) -> str:
+    """What has to be done first. What this bot cannot change is not rotated by it."""
+    ours, others = [h for h in held if h.managed], [h for h in held if not h.managed]
+    parts = [f"Rotate {_refs(ours)} first{more}."] if ours else []
+    if others:
+        parts.append(
+            f"This bot cannot change {_refs(others)}: give it a token of the other key where it is "
+            "defined, or remove it."
+        )
+    return " ".join(parts)
 
 
 def regeneration_plan(
@@ -126,7 +141,8 @@ class Survey:
         self._caches = caches
 
     def holding(self, spec: GatewaySpec) -> Holding:
-        """Look now. Unavailable where a cluster cannot be looked at: it might hold one."""
+        """Look now. Unavailable where a cluster cannot be looked at, or anything on it that might
+        hold one."""
         pods: list[TokenHolder] = []
         spare: list[TokenHolder] = []
         for name, cache in self._caches.items():
@@ -137,15 +153,35 @@ class Survey:
                     f"{snapshot.stale or snapshot.pods_unread}",
                     meaning="Pods there may hold a token of this key.",
                 )
+            if snapshot.unseen:
+                raise Unavailable(
+                    f"Not everything on cluster “{name}” can be looked at: "
+                    + " ".join(snapshot.unseen),
+                    meaning="What cannot be read may hold a token of this key. The key was not "
+                    "regenerated.",
+                    remedy="Bind the ClusterRole of docs/install.md to the bot, then ask again.",
+                )
             for gateway in snapshot.gateways:
-                if _may_be(gateway, spec):
+                if not _may_be(gateway, spec):
+                    continue
+                try:
                     pods += _held_by_pods(cache.cluster, gateway)
                     spare += _held_by_secrets(cache.cluster, gateway)
+                except GatewayBotError as error:
+                    raise _unreadable(gateway.ref, error) from error
         used = {(held.ref.cluster, held.ref.namespace, held.secret) for held in pods}
         return Holding(
             tuple(pods),
             tuple(h for h in spare if (h.ref.cluster, h.ref.namespace, h.secret) not in used),
         )
+
+
+def _unreadable(ref: GatewayRef, error: GatewayBotError) -> Unavailable:
+    return Unavailable(
+        f"Which tokens {ref} holds cannot be read: {error.happened}",
+        meaning="One may be of this key. The key was not regenerated.",
+        remedy=error.remedy,
+    )
 
 
 @dataclass
@@ -285,17 +321,20 @@ def _named_by(deployment: Manifest) -> str:
 
 
 def _held_by_pods(cluster: Cluster, gateway: CachedGateway) -> list[TokenHolder]:
-    ref = gateway.ref
-    chosen = chosen_by(gateway.deployment)
+    deployment = gateway.deployment
+    living = [pod for pod in _pods_of(cluster, gateway) if not is_over(pod)]
+    if not living and inventory.managed_by(deployment) != MANAGER:
+        living = _next_pod(cluster, deployment)
+    managed = is_managed(deployment)
     found = []
-    for pod in cluster.list("Pod", ref.namespace, label_selector=chosen):
-        if is_over(pod):
-            continue
-        found += _held_by_pod(cluster, ref, pod)
+    for pod in living:
+        found += _held_by_pod(cluster, gateway.ref, pod, managed)
     return found
 
 
-def _held_by_pod(cluster: Cluster, ref: GatewayRef, pod: Manifest) -> list[TokenHolder]:
+def _held_by_pod(
+    cluster: Cluster, ref: GatewayRef, pod: Manifest, managed: bool
+) -> list[TokenHolder]:
     """What a pod itself says: its Deployment may have moved since it was made."""
     name, used = pod["metadata"]["name"], named_token_secret(pod["spec"])
     if used is None:
@@ -303,19 +342,48 @@ def _held_by_pod(cluster: Cluster, ref: GatewayRef, pod: Manifest) -> list[Token
         try:
             given = read_given(cluster, ref.namespace, pod["spec"], secrets=True)
         except GatewayBotError as error:
-            return [TokenHolder(ref, name, "", None, error.happened.rstrip("."))]
+            return [TokenHolder(ref, name, "", None, error.happened.rstrip("."), managed)]
         if sign_in.sign_in({"metadata": {}}, given) != "token":
             return []
         origin = sign_in.token_origin(given)
         if origin is None or origin.kind != "Secret":
-            return [TokenHolder(ref, name, "", None, "it is in no Secret")]
+            return [TokenHolder(ref, name, "", None, "it is in no Secret", managed)]
         used = origin.name, origin.key
     told = read_one(cluster, (ref.namespace, *used))
-    return [TokenHolder(ref, name, used[0], told.facts, told.error)]
+    return [TokenHolder(ref, name, used[0], told.facts, told.error, managed)]
+
+
+def _next_pod(cluster: Cluster, deployment: Manifest) -> list[Manifest]:
+    """What a workload without pods makes next: it gets the token that its template names."""
+    if has_pods_alone(deployment):
+        return []
+    metadata = deployment["metadata"]
+    live = cluster.get(workload_kind(deployment), metadata["namespace"], metadata["name"])
+    if live is None:
+        return []
+    template = live["spec"].get("template") or deployment["spec"]["template"]
+    return [
+        {
+            "metadata": {"name": "", "namespace": metadata["namespace"]},
+            "spec": template.get("spec") or {},
+        }
+    ]
+
+
+def _pods_of(cluster: Cluster, gateway: CachedGateway) -> list[Manifest]:
+    """Its pods as they are now: those that its selector chooses, and those known to be its own."""
+    namespace = gateway.ref.namespace
+    chosen = chosen_by(gateway.deployment)
+    found = cluster.list("Pod", namespace, label_selector=chosen) if chosen else []
+    names = {pod["metadata"]["name"] for pod in found}
+    known = (pod["metadata"]["name"] for pod in gateway.pods)
+    others = (cluster.get("Pod", namespace, name) for name in known if name not in names)
+    return [*found, *(pod for pod in others if pod is not None)]
 
 
 def _held_by_secrets(cluster: Cluster, gateway: CachedGateway) -> list[TokenHolder]:
-    if inventory.managed_by(gateway.deployment) != MANAGER:
+    deployment = gateway.deployment
+    if not is_managed(deployment) or inventory.managed_by(deployment) != MANAGER:
         return []
     spec = installed(cluster, gateway.ref).spec
     return [
@@ -346,11 +414,12 @@ def _life(facts: SecretFacts | None) -> str:
 
 
 def _counted(held: Sequence[TokenHolder]) -> str:
-    return "1 pod" if len(held) == 1 else f"{len(held)} pods"
+    what = "pod" if all(h.pod for h in held) else "gateway"
+    return f"1 {what}" if len(held) == 1 else f"{len(held)} {what}s"
 
 
 def _named(held: Iterable[TokenHolder]) -> str:
-    names = [f"{h.ref.cluster}/{h.ref.namespace}/{h.pod}" for h in held]
+    names = [f"{h.ref.cluster}/{h.ref.namespace}/{h.pod or h.ref.name}" for h in held]
     more = len(names) - 10
     return ", ".join(names[:10]) + (f" and {more} more" if more > 0 else "")
 

@@ -11,18 +11,20 @@ from deploy.access import Environment, Right
 from deploy.actions.audit import AuditLog
 from deploy.changes.authority import Authority
 from deploy.changes.kinds import ROTATE
-from deploy.errors import InvalidInput, NotFound
+from deploy.errors import GatewayBotError, InvalidInput, NotFound
 from deploy.expiry.tracked import Tracked
 from deploy.expiry.tracker import Tracker
 from deploy.gateway import GatewayRef
 from deploy.health.cache import ClusterCache
-from handlers.fleet import find
+from handlers.fleet import find, found_everywhere
 from handlers.slack.payloads import Click, Request, Submission
 from handlers.verbs.verb import Option, Verb
 from handlers.views import expiry as view
 from handlers.views.reply import Reply
 
 _REASON_LIMIT = 300
+_SOON_SECONDS = 2.0
+"""How long a cluster is waited for that has not answered yet."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ def run(needs: Needs, request: Request) -> Reply | None:
     if "snooze" in request.options:
         return _snooze(needs, request)
     unreadable: tuple[GatewayRef, ...] = ()
+    unseen: tuple[str, ...] = ()
     if request.gateway:
         found = needs.tracker.find(find(needs.caches, request.gateway))
         listing = [found] if found is not None else []
@@ -52,8 +55,14 @@ def run(needs: Needs, request: Request) -> Reply | None:
         register = needs.tracker.register()
         listing = [t for t in register.tracked if t.over != "gone"]
         unreadable = register.unreadable
-    text, blocks = view.listing(listing, time.time(), unreadable)
+        seen = found_everywhere(needs.caches, _SOON_SECONDS)
+        unseen = (*(_not_seen(error) for error in seen.failed.values()), *seen.unseen)
+    text, blocks = view.listing(listing, time.time(), unreadable, unseen)
     return Reply(text, tuple(blocks))
+
+
+def _not_seen(error: GatewayBotError) -> str:
+    return f"{error.happened} {error.meaning} {error.remedy}".replace("  ", " ").strip()
 
 
 def rotate(needs: Needs, click: Click) -> Reply | None:

@@ -15,12 +15,14 @@ from deploy.errors import Conflict, InvalidInput, NotFound
 from deploy.gateway import GatewayRef
 from deploy.health.cache import ClusterCache
 from deploy.kube.cluster import Cluster
+from deploy.kube.objects import Manifest
 from deploy.logs.filters import Filter, checked_level, compile_pattern
 from deploy.logs.following import Following, Pods, read_now
 from deploy.logs.lines import Line
 from deploy.observed.installed import deployment_of
 from deploy.observed.inventory import container_of
 from deploy.observed.selecting import chosen_by
+from deploy.observed.workloads import is_managed
 from handlers.fleet import find
 from handlers.messages import live
 from handlers.slack import api_errors
@@ -205,7 +207,7 @@ def _understood(needs: Needs, request: Request) -> _Asked:
         raise InvalidInput(f"`--tail` is a number from 1 to {_MOST}.", field="tail")
     _minutes(request)
     cluster = needs.clusters[ref.cluster]
-    deployment = deployment_of(cluster, ref)
+    deployment = _workload(needs, ref)
     selector = chosen_by(deployment)
     if not selector:
         raise Conflict(
@@ -224,6 +226,14 @@ def _understood(needs: Needs, request: Request) -> _Asked:
         bool(options.get("previous")),
         _title(ref, request, only),
     )
+
+
+def _workload(needs: Needs, ref: GatewayRef) -> Manifest:
+    """What its pods belong to: a Deployment, or what else the bot has seen them in."""
+    seen = needs.caches[ref.cluster].read().find(ref)
+    if seen is not None and not is_managed(seen.deployment):
+        return seen.deployment
+    return deployment_of(needs.clusters[ref.cluster], ref)
 
 
 def _only(cluster: Cluster, ref: GatewayRef, selector: str, options: Mapping[str, Any]) -> str:

@@ -92,6 +92,13 @@ def _chosen(needs: Needs, request: Request) -> Chosen:
     }
     refs = soonest(found, within, refused)
     left_out = [Unplanned(name, error.happened) for name, error in failed.items()]
+    others = {g.ref: g.kind for g in found if not g.manageable}
+    left_out += [
+        Unplanned(str(ref), f"It is a {others[ref]}; this bot changes Deployments only.")
+        for ref in refs
+        if ref in others
+    ]
+    refs = [ref for ref in refs if ref not in others]
     if within:
         left_out += [
             Unplanned(str(g.ref), "When its token expires is not known.")

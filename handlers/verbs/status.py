@@ -96,17 +96,17 @@ def watched(needs: Needs, asked: live.Asked) -> Reply:
     try:
         if request.gateway:
             return in_depth(needs, request.gateway, now)
-        rows, failed = rows_everywhere(needs)
+        seen = rows_everywhere(needs)
         page = fleet.Page(selection=_selection(needs, request))
-        return fleet.overview(rows, failed, now, page, buttons=False)
+        return fleet.overview(seen.rows, seen.failed, now, page, seen.unseen, buttons=False)
     except GatewayBotError as error:
         return errors.trouble(error)
 
 
 def table(needs: Needs, page: fleet.Page) -> Reply:
     """One page of every gateway there is."""
-    rows, failed = rows_everywhere(needs)
-    return fleet.overview(rows, failed, time.time(), page)
+    seen = rows_everywhere(needs)
+    return fleet.overview(seen.rows, seen.failed, time.time(), page, seen.unseen)
 
 
 def in_depth(needs: Needs, name: str, now: float) -> Reply:
@@ -121,14 +121,22 @@ def in_depth(needs: Needs, name: str, now: float) -> Reply:
     return view.detail(detail, promised, _portal(needs, detail), now, done, environment)
 
 
-def rows_everywhere(
-    needs: TableNeeds,
-) -> tuple[tuple[Row, ...], Mapping[str, GatewayBotError]]:
-    """Every gateway as a row, and what is wrong with clusters that cannot be looked at."""
+@dataclass(frozen=True)
+class Everywhere:
+    """Every gateway as a row, what is wrong with clusters that cannot be looked at, and what of the
+    others cannot be seen."""
+
+    rows: tuple[Row, ...]
+    failed: Mapping[str, GatewayBotError]
+    unseen: tuple[str, ...]
+
+
+def rows_everywhere(needs: TableNeeds) -> Everywhere:
+    """What is known of every cluster."""
     found = found_everywhere(needs.caches)
     seen = needs.levels.look(found.gateways)
     rows = rows_of(found.summaries, seen, _tags(needs.registry), needs.environments)
-    return rows, found.failed
+    return Everywhere(rows, found.failed, found.unseen)
 
 
 def by_button(needs: Needs, click: Click) -> Reply | None:

@@ -193,15 +193,21 @@ def snoozed(tracked: Tracked) -> Reply:
 
 
 def listing(
-    found: Sequence[Tracked], now: float, unreadable: Sequence[GatewayRef] = ()
+    found: Sequence[Tracked],
+    now: float,
+    unreadable: Sequence[GatewayRef] = (),
+    unseen: Sequence[str] = (),
 ) -> tuple[str, list[Block]]:
     """Gateways with when their tokens expire, the first to expire first; and those of which this
-    bot cannot read it."""
+    bot cannot read it. `unseen` says what of the clusters cannot be seen."""
     title = "When tokens expire"
     found = sorted(found, key=lambda tracked: not tracked.facts.refused_since)
     left = [_unreadable(unreadable)] if unreadable else []
+    left += [context(f":warning: {escape(cut(text, 600))}") for text in unseen[:_NAMED]]
+    if not found and left:
+        return title, [section("No token is known where this bot can look."), *left]
     if not found:
-        return title, left or [section("No gateway is known whose token could expire.")]
+        return title, [section("No gateway is known whose token could expire.")]
     lines = [_line(tracked, now) for tracked in found[:_LISTED]]
     blocks: list[Block] = [section(f"*{title}*"), section("\n".join(lines))]
     if len(found) > _LISTED:

@@ -27,6 +27,7 @@ from handlers.views.text import (
 PAGE = 15
 """Rows of one page: a message holds about 13,000 characters, a person's eye fewer."""
 _TOLD = 8
+_UNSEEN = 8
 _NAME, _PLACE = 30, 28
 
 SIGNS: Mapping[str, str] = {
@@ -73,31 +74,42 @@ def overview(
     failed: Mapping[str, GatewayBotError],
     now: float,
     page: Page | None = None,
+    unseen: Sequence[str] = (),
     *,
     buttons: bool = True,
 ) -> Reply:
-    """A page of every gateway on every cluster that answered."""
+    """A page of every gateway on every cluster that answered; `unseen` is what of these cannot be
+    seen."""
     page = page or Page()
     chosen = [row for row in rows if page.selection.takes(row)]
     pages = max(1, -(-len(chosen) // PAGE))
     number = min(page.number, pages - 1)
     shown = chosen[number * PAGE : (number + 1) * PAGE]
     blocks: list[Block] = [_trouble(name, error, rows, now) for name, error in failed.items()]
-    blocks.append(context(_counts(chosen)))
+    blocks += [context(f":warning: {escape(cut(text, 600))}") for text in unseen[:_UNSEEN]]
+    if rows or not failed:
+        blocks.append(context(_counts(chosen)))
     if shown:
         blocks.append(section(fence(table(_table(shown, now)), 2900)[0]))
         blocks += _reasons(shown)
     elif rows:
         blocks.append(section("No gateway is like that."))
+    elif unseen and not failed:
+        blocks.append(section("No self-hosted gateway is seen where this bot can look."))
     elif not failed:
         blocks.append(section("No self-hosted gateway runs on the clusters this bot looks at."))
     if buttons and rows:
         blocks.append(_buttons(number, pages, page.selection))
     needing = sum(row.urgency > 0 for row in chosen)
     title = "Gateways" + (f", page {number + 1} of {pages}" if pages > 1 else "")
-    summary = f"{counted(len(chosen), 'gateway')}, " + (
-        f"{needing} need attention" if chosen else "none running"
-    )
+    if not chosen and failed:
+        summary = f"What runs on {', '.join(sorted(failed))} is not known"
+    elif not chosen and unseen:
+        summary = "No gateway is seen where this bot can look"
+    else:
+        summary = f"{counted(len(chosen), 'gateway')}, " + (
+            f"{needing} need attention" if chosen else "none running"
+        )
     return Reply(summary, (header(title), *blocks))
 
 
@@ -188,6 +200,16 @@ def _reasons(rows: Sequence[Row]) -> list[Block]:
     marked = {row.support.summary for row in rows if row.support.state in _UNSUPPORTED}
     if marked:
         blocks.append(context(f"! image: {', '.join(sorted(marked))}"))
+    cut_short = [row.summary.ref.name for row in rows if len(row.summary.ref.name) > _NAME]
+    if cut_short:
+        names = ", ".join(f"`{escape(name)}`" for name in cut_short)
+        blocks.append(context(f"Names in full: {cut(names, 2900)}"))
+    others = [row.summary for row in rows if not row.summary.manageable]
+    if others:
+        listed = ", ".join(f"`{escape(str(s.ref))}` ({escape(s.kind)})" for s in others)
+        blocks.append(
+            context(f"This bot changes Deployments only. Shown, but not manageable here: {listed}.")
+        )
     return blocks
 
 

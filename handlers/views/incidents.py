@@ -11,6 +11,7 @@ from deploy.health.incidents import (
     MISSING,
     REFUSED,
     SUSPECTED,
+    UNREADABLE,
     Incident,
     Member,
     MemberChange,
@@ -32,6 +33,7 @@ _SIGNS = {
     "crash loop": "🟠",
     "below minimum": "🟠",
     SUSPECTED: "🟠",
+    UNREADABLE: "⚪",
     AWAY: "⚪",
 }
 """The worst trouble first."""
@@ -43,6 +45,7 @@ _WORDS = {
     REFUSED: "denied",
     SUSPECTED: "perhaps denied",
     MISSING: "without its token",
+    UNREADABLE: "without a token that the bot can read",
 }
 
 

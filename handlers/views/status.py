@@ -73,6 +73,13 @@ def detail(
             ]
         ),
     ]
+    if not s.manageable:
+        blocks.append(
+            context(
+                f"It runs in a {escape(s.kind)}. This bot changes Deployments only, so it cannot "
+                "manage this gateway; it shows it and warns of it."
+            )
+        )
     course = replica_course(gateway.replicas, now)
     if course:
         blocks.append(context(course))

@@ -4,7 +4,7 @@ import importlib
 import sys
 
 BENCHMARKS = ("acks", "calls", "decisions", "expiry", "history", "logs", "memory", "status")
-"""Modules with a `main()` that prints its rows."""
+"""Modules with a `main()` that prints its rows; `large` has one too, and takes long to be filled."""
 
 
 def run(names: list[str]) -> None:

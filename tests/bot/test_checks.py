@@ -56,6 +56,18 @@ def test_it_is_told_where_gateways_may_be_changed(running: RunningCluster) -> No
     assert cluster_probe(running, "bot").endswith("may change gateways in dev")
 
 
+def test_rights_that_only_show_more_are_missed_with_a_warning(running: RunningCluster) -> None:
+    grant(running, "dev")
+    (role,) = [item for item in rights([]) if item["kind"] == "ClusterRole"]
+    role["rules"] = [rule for rule in role["rules"] if "statefulsets" not in rule["resources"]]
+    running.wait(running.cluster.apply([role]))
+    with pytest.raises(Doubtful) as doubt:
+        cluster_probe(running, "bot")
+    assert "may change gateways in dev." in str(doubt.value)
+    missing = "may not list statefulsets, watch statefulsets, list daemonsets, watch daemonsets in"
+    assert missing in str(doubt.value)
+
+
 def test_in_http_mode_all_four_urls_that_slack_needs_are_named() -> None:
     settings = Settings.model_validate(
         {

@@ -32,6 +32,8 @@ _STRUCTS: dict[str, tuple[str, ...]] = {
     "Service": ("spec",),
     "Deployment": ("spec",),
     "ReplicaSet": ("spec",),
+    "StatefulSet": ("spec",),
+    "DaemonSet": ("spec",),
     "PersistentVolumeClaim": ("spec",),
     "PersistentVolume": ("spec",),
     "Node": ("spec",),
@@ -54,7 +56,7 @@ def zero_object(kind: Kind) -> Obj:
         zero["status"] = {}
     if kind.kind == "Pod":
         zero["spec"] = {"containers": []}
-    if kind.kind in ("Deployment", "ReplicaSet"):
+    if kind.kind in ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet"):
         zero["spec"] = {"template": {"metadata": {}, "spec": {"containers": []}}}
     if kind.kind == "Deployment":
         zero["spec"]["strategy"] = {}
@@ -76,6 +78,13 @@ def initial_status(kind: Kind, obj: Obj) -> Obj | None:
     found: dict[str, Obj] = {
         "Deployment": {},
         "ReplicaSet": {"replicas": 0},
+        "StatefulSet": {"replicas": 0, "availableReplicas": 0},
+        "DaemonSet": {
+            "currentNumberScheduled": 0,
+            "numberMisscheduled": 0,
+            "desiredNumberScheduled": 0,
+            "numberReady": 0,
+        },
         "Service": {"loadBalancer": {}},
         "Ingress": {"loadBalancer": {}},
         "Namespace": {"phase": "Active"},
@@ -225,6 +234,29 @@ def _replica_set(obj: Obj) -> None:
         _set(obj["metadata"], labels=dict(labels))
 
 
+def _stateful_set(obj: Obj) -> None:
+    spec = obj["spec"]
+    _set(spec, replicas=1, podManagementPolicy="OrderedReady", revisionHistoryLimit=10)
+    _set(spec, updateStrategy={})
+    _set(spec["updateStrategy"], type="RollingUpdate")
+    if spec["updateStrategy"]["type"] == "RollingUpdate":
+        _set(spec["updateStrategy"], rollingUpdate={})
+        _set(spec["updateStrategy"]["rollingUpdate"], partition=0, maxUnavailable=1)
+    _set(spec, persistentVolumeClaimRetentionPolicy={})
+    _set(spec["persistentVolumeClaimRetentionPolicy"], whenDeleted="Retain", whenScaled="Retain")
+    _template(spec)
+
+
+def _daemon_set(obj: Obj) -> None:
+    spec = obj["spec"]
+    _set(spec, revisionHistoryLimit=10, updateStrategy={})
+    _set(spec["updateStrategy"], type="RollingUpdate")
+    if spec["updateStrategy"]["type"] == "RollingUpdate":
+        _set(spec["updateStrategy"], rollingUpdate={})
+        _set(spec["updateStrategy"]["rollingUpdate"], maxUnavailable=1, maxSurge=0)
+    _template(spec)
+
+
 def _service(obj: Obj) -> None:
     spec = obj["spec"]
     _set(spec, sessionAffinity="None", type="ClusterIP")
@@ -327,6 +359,8 @@ _BY_KIND: dict[str, Callable[[Obj], None]] = {
     "Pod": _pod,
     "Deployment": _deployment,
     "ReplicaSet": _replica_set,
+    "StatefulSet": _stateful_set,
+    "DaemonSet": _daemon_set,
     "Service": _service,
     "Secret": _secret,
     "PersistentVolumeClaim": _claim,

@@ -125,6 +125,28 @@ KINDS: tuple[Kind, ...] = (
         has_generation=True,
     ),
     Kind(
+        "apps",
+        "v1",
+        "StatefulSet",
+        "statefulsets",
+        "V1StatefulSet",
+        short_names=("sts",),
+        categories=("all",),
+        subresources=("status", "scale"),
+        has_generation=True,
+    ),
+    Kind(
+        "apps",
+        "v1",
+        "DaemonSet",
+        "daemonsets",
+        "V1DaemonSet",
+        short_names=("ds",),
+        categories=("all",),
+        subresources=("status",),
+        has_generation=True,
+    ),
+    Kind(
         "policy",
         "v1",
         "PodDisruptionBudget",
@@ -280,6 +302,8 @@ ENDPOINTS = by_kind("v1", "Endpoints")
 QUOTA = by_kind("v1", "ResourceQuota")
 DEPLOYMENT = by_kind("apps/v1", "Deployment")
 REPLICA_SET = by_kind("apps/v1", "ReplicaSet")
+STATEFUL_SET = by_kind("apps/v1", "StatefulSet")
+DAEMON_SET = by_kind("apps/v1", "DaemonSet")
 PDB = by_kind("policy/v1", "PodDisruptionBudget")
 HPA = by_kind("autoscaling/v2", "HorizontalPodAutoscaler")
 LEASE = by_kind("coordination.k8s.io/v1", "Lease")

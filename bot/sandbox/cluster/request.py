@@ -62,6 +62,21 @@ def verb_of(method: str, target: Target, query: Mapping[str, str]) -> str:
     )
 
 
+def unserved(path: str, method: str, query: Mapping[str, str]) -> Attributes | None:
+    """What RBAC is asked of a resource that this server does not have; None for other paths. A real
+    server looks at the rights before it finds that out."""
+    parts = path.strip("/").split("/")
+    if parts[0] != "apis" or len(parts) < 4 or method not in ("GET", "HEAD"):
+        return None
+    group, rest = parts[1], parts[3:]
+    namespace = ""
+    if rest[0] == "namespaces" and len(rest) >= 3:
+        namespace, rest = rest[1], rest[2:]
+    name = rest[1] if len(rest) > 1 else ""
+    verb = "get" if name else "watch" if is_watch(query) else "list"
+    return Attributes(verb, group, rest[0], namespace=namespace, name=name)
+
+
 def is_watch(query: Mapping[str, str]) -> bool:
     """Whether the query asks for a watch."""
     return query.get("watch", "").lower() in ("1", "true")

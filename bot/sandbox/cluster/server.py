@@ -27,6 +27,7 @@ from bot.sandbox.cluster.request import (
     is_watch,
     parse_path,
     proxied_name,
+    unserved,
     verb_of,
     write_options,
 )
@@ -100,7 +101,9 @@ class ApiServer:
         who = self._identify(request)
         target = parse_path(request.path)
         if target is None:
-            self._authorize(who, Attributes(_plain_verb(request.method), path=request.path))
+            plain = Attributes(_plain_verb(request.method), path=request.path)
+            asked = unserved(request.path, request.method, request.query)
+            self._authorize(who, asked or plain)
             return self._meta(request)
         verb = verb_of(request.method, target, request.query)
         self._authorize(who, attributes(verb, target, request.query))

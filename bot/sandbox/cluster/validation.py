@@ -301,6 +301,8 @@ def _ingress(obj: Obj, old: Obj | None) -> list[Cause]:
 _BY_KIND: dict[str, Callable[[Obj, Obj | None], list[Cause]]] = {
     "Deployment": _deployment,
     "ReplicaSet": _replica_set,
+    "StatefulSet": _replica_set,
+    "DaemonSet": _replica_set,
     "Pod": _pod,
     "Service": validate_service,
     "ConfigMap": validate_config_map,

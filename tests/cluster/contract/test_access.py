@@ -55,6 +55,23 @@ def test_a_cluster_wide_list_is_refused_at_the_cluster_scope(api: KubeApi) -> No
     assert answer.message.endswith('in API group "" at the cluster scope')
 
 
+def test_a_kind_that_is_not_served_is_refused_before_it_is_found_missing(
+    api: KubeApi, ns: str
+) -> None:
+    root = "/apis/nowhere.example.com/v1"
+    answer = api.as_user("nobody").request("GET", f"{root}/namespaces/{ns}/things")
+    assert (answer.status, answer.reason) == (403, "Forbidden")
+    assert answer.message == (
+        'things.nowhere.example.com is forbidden: User "nobody" cannot list resource "things" '
+        f'in API group "nowhere.example.com" in the namespace "{ns}"'
+    )
+    somebody = api.as_user("somebody", "system:authenticated")
+    for path in (root, f"{root}/things"):
+        answer = api.request("GET", path)
+        assert (answer.status, answer.body) == (404, "404 page not found\n")
+    assert somebody.request("GET", root).status == 404
+
+
 def test_a_role_gives_exactly_its_verbs(api: KubeApi, ns: str) -> None:
     _grant(api, ns, "reader", [_rule(["configmaps"], ["get", "list"])])
     reader = api.as_user("reader")

@@ -205,3 +205,59 @@ def test_every_namespace_has_a_service_account_and_the_clusters_certificate(
 ) -> None:
     until(lambda: not api.gone(f"/api/v1/namespaces/{ns}/configmaps/kube-root-ca.crt"), "the map")
     assert not api.gone(f"/api/v1/namespaces/{ns}/serviceaccounts/default")
+
+
+_SETS = "/apis/apps/v1/namespaces/{}/statefulsets"
+_DAEMONS = "/apis/apps/v1/namespaces/{}/daemonsets"
+
+
+@pytest.mark.usefixtures("needs_controllers")
+def test_a_stateful_set_numbers_its_pods_and_takes_the_last_one_away_first(
+    api: KubeApi, ns: str, deployment: Obj
+) -> None:
+    spec = {**deployment["spec"], "serviceName": "gw", "replicas": 2}
+    made = api.create(_SETS.format(ns), {"metadata": {"name": "gw"}, "spec": spec})
+    defaults = {
+        "podManagementPolicy": "OrderedReady",
+        "revisionHistoryLimit": 10,
+        "updateStrategy": {
+            "type": "RollingUpdate",
+            "rollingUpdate": {"partition": 0, "maxUnavailable": 1},
+        },
+        "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Retain"},
+    }
+    assert {key: made["spec"].get(key) for key in defaults} == defaults
+    path = f"{_SETS.format(ns)}/gw"
+
+    def names() -> list[str]:
+        pods = api.items(f"/api/v1/namespaces/{ns}/pods")
+        return sorted(p["metadata"]["name"] for p in pods)
+
+    until(lambda: api.get(path)["status"].get("readyReplicas") == 2, "two ready pods", 60)
+    status = api.get(path)["status"]
+    assert (status["replicas"], status["availableReplicas"]) == (2, 2)
+    assert names() == ["gw-0", "gw-1"]
+    (owner,) = api.get(f"/api/v1/namespaces/{ns}/pods/gw-0")["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["name"], owner["controller"]) == ("StatefulSet", "gw", True)
+    assert api.request("PATCH", path, {"spec": {"replicas": 1}}, MERGE).status == 200
+    until(lambda: names() == ["gw-0"], "the last one gone", 60)
+
+
+@pytest.mark.usefixtures("needs_controllers")
+def test_a_daemon_set_has_a_pod_for_its_nodes(api: KubeApi, ns: str, deployment: Obj) -> None:
+    spec = {key: deployment["spec"][key] for key in ("selector", "template")}
+    made = api.create(_DAEMONS.format(ns), {"metadata": {"name": "gw"}, "spec": spec})
+    rolling = {"maxUnavailable": 1, "maxSurge": 0}
+    assert made["spec"]["updateStrategy"] == {"type": "RollingUpdate", "rollingUpdate": rolling}
+    path = f"{_DAEMONS.format(ns)}/gw"
+
+    def ready() -> int:
+        return int(api.get(path)["status"].get("numberReady", 0))
+
+    until(lambda: 0 < ready() == api.get(path)["status"]["desiredNumberScheduled"], "pods", 60)
+    status = api.get(path)["status"]
+    assert status["numberAvailable"] == status["updatedNumberScheduled"] == ready()
+    (owner, *_) = [
+        pod["metadata"]["ownerReferences"][0] for pod in api.items(f"/api/v1/namespaces/{ns}/pods")
+    ]
+    assert (owner["kind"], owner["name"], owner["controller"]) == ("DaemonSet", "gw", True)

@@ -154,7 +154,8 @@ def test_with_the_recommended_rights_each_secret_is_read_once_where_its_gateway_
     try:
         assert all(g.token and g.token.facts for g in cache.read().gateways)
         asked = [f"{verb} {path.rpartition('/')[2]}" for verb, path in connection.asked]
-        lists = ["list deployments", "list pods", "list secrets"]
+        others = ["list rollouts", "list secrets", "list statefulsets"]
+        lists = ["list daemonsets", "list deployments", "list pods", *others]
         assert sorted(a for a in asked if a.startswith("list")) == lists
         reads = [f"get {name}-token" for name in names]
         assert sorted(a for a in asked if a.startswith("get")) == reads
@@ -266,7 +267,7 @@ def test_the_very_next_read_after_a_connection_broke_says_that_it_is_away(
     install(running, gateway("edge-1"))
     cache.read()
     # What was listed a moment ago is true; its watch is opened after that.
-    until(lambda: all(k.watch.connected for k in cache._kinds.values()), "the watches")
+    until(lambda: all(cache._kinds[k].watch.connected for k in ("Deployment", "Pod")), "them")
     running.call(lambda: running.cluster.faults.set("api_down", True))
     until(lambda: not cache._kinds["Pod"].watch.connected, "the end of the watch")
     assert "does not answer" in cache.read().stale
@@ -314,3 +315,105 @@ def test_the_course_of_a_gateways_pods_is_remembered(
 
     until(lambda: course()[-1:] == [(2, 2)], "two ready pods")
     assert course()[0] == (0, 0)
+
+
+def by_settings(name: str, kind: str = "Deployment") -> Manifest:
+    """A gateway that only its ConfigMap shows to be one."""
+    made = gateway(name, image="registry.example.com/apim/gw:2.11.1")
+    container = made["spec"]["template"]["spec"]["containers"][0]
+    container["env"] = []
+    container["envFrom"] = [{"configMapRef": {"name": f"{name}-env"}}]
+    return {**made, "kind": kind}
+
+
+def settings_of(name: str, **data: str) -> Manifest:
+    metadata = {"name": f"{name}-env", "namespace": "dev"}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+
+
+def test_foreign_deployments_cost_one_list_of_config_maps_and_no_request_each(
+    running: RunningCluster,
+) -> None:
+    grant(running, "dev")
+    for number in range(20):
+        install(running, by_settings(f"shop-{number}"), settings_of(f"shop-{number}", color="red"))
+    cache, connection = counted(running, "bot")
+    try:
+        assert cache.read().gateways == ()
+        asked = [f"{verb} {path.rpartition('/')[2]}" for verb, path in connection.asked]
+        others = ["list pods", "list rollouts", "list statefulsets"]
+        lists = ["list configmaps", "list daemonsets", "list deployments", *others]
+        assert sorted(asked) == lists
+        endpoint = {"config.service.endpoint": "contoso.configuration.azure-api.net"}
+        install(running, settings_of("shop-7", **endpoint))
+        until(lambda: [g.ref.name for g in cache.read().gateways] == ["shop-7"], "the gateway")
+        assert len(connection.asked) == len(lists), "a watch told it"
+    finally:
+        cache.stop(Deadline.after(5))
+
+
+def test_settings_that_may_not_be_read_leave_it_open_by_name_whether_it_is_a_gateway(
+    running: RunningCluster,
+) -> None:
+    grant(running, "dev")
+    forbid(running, "configmaps")
+    install(running, by_settings("mirrored"), secret("edge-1"), gateway("edge-1"))
+    cache, _ = counted(running, "bot")
+    try:
+        snapshot = cache.read()
+        assert [g.ref.name for g in snapshot.gateways] == ["edge-1"]
+        assert snapshot.undecided == (GatewayRef("west", "dev", "mirrored"),)
+        (said,) = snapshot.unseen
+        assert "may not list configmaps" in said
+        assert "These may be gateways: west/dev/mirrored." in said
+    finally:
+        cache.stop(Deadline.after(5))
+
+
+def test_a_stateful_set_is_seen_by_its_pods_where_its_object_may_not_be_read(
+    running: RunningCluster,
+) -> None:
+    grant(running, "dev")
+    install(running, secret("edge-1"), {**gateway("edge-1", replicas=2), "kind": "StatefulSet"})
+    cache, _ = counted(running, "bot")
+    try:
+        until(lambda: (g := cache.read().find(REF)) and len(g.pods) == 2, "two pods")
+        found = cache.read().find(REF)
+        assert found is not None
+        assert found.token is not None
+        assert found.token.facts is not None
+        assert cache.read().unseen == ()
+    finally:
+        cache.stop(Deadline.after(5))
+    forbid(running, "statefulsets")
+    blind, _ = counted(running, "bot")
+    try:
+        until(lambda: (g := blind.read().find(REF)) and g.token and g.token.facts, "its token")
+        (said,) = blind.read().unseen
+        assert "may not list statefulsets" in said
+        assert "shown only while it has pods" in said
+    finally:
+        blind.stop(Deadline.after(5))
+
+
+def test_a_kind_that_is_not_installed_is_not_missed_without_the_right_to_it(
+    running: RunningCluster,
+) -> None:
+    grant(running, "dev")
+    forbid(running, "rollouts")
+    install(running, secret("edge-1"), gateway("edge-1"))
+    cache, connection = counted(running, "bot")
+    try:
+        assert cache.read().unseen == ()
+        assert ("get", "/apis/argoproj.io/v1alpha1") in connection.asked
+    finally:
+        cache.stop(Deadline.after(5))
+
+
+def forbid(running: RunningCluster, resource: str) -> None:
+    """`bot` may not read all of that resource."""
+    (role,) = [item for item in rights([]) if item["kind"] == "ClusterRole"]
+    for rule in role["rules"]:
+        rule["resources"] = [each for each in rule["resources"] if each != resource]
+    role["rules"] = [rule for rule in role["rules"] if rule["resources"]]
+    install(running, role)

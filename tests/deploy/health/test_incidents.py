@@ -36,6 +36,8 @@ from deploy.health.incidents import (
     step,
 )
 from deploy.health.levels import Seen
+from deploy.observed.token_facts import TokenFacts
+from deploy.tokens.token import SecretFacts
 from handlers.views import incidents as view
 from tests.support.redis_servers import started
 from tests.support.shown import check_blocks
@@ -230,6 +232,42 @@ def test_a_pod_that_starts_in_place_of_another_says_nothing_of_its_node() -> Non
     pods = [pod("n1", started=True, restartCount=0), pod("n2", started=False, restartCount=0)]
     gateway = CachedGateway(GatewayRef("west", "dev", "edge-1"), deployment, tuple(pods), None)
     assert health_of(gateway, Seen(Heartbeat("unknown", ""), NOW)).nodes == {"n1"}
+
+
+def other(kind: str, made: str, token: TokenFacts | None = None) -> CachedGateway:
+    """A gateway of which no pod is available, whose workload was made at that moment."""
+    metadata = {"name": "edge-1", "namespace": "dev", "generation": 1, "creationTimestamp": made}
+    spec, status = {"replicas": 2}, {"availableReplicas": 0}
+    workload = {"kind": kind, "metadata": metadata, "spec": spec, "status": status}
+    return CachedGateway(GatewayRef("west", "dev", "edge-1"), workload, (), token)
+
+
+@pytest.mark.parametrize("kind", ["StatefulSet", "DaemonSet", "Rollout", "Pod"])
+def test_what_runs_in_another_kind_is_down_too_but_not_while_it_starts(kind: str) -> None:
+    seen = Seen(Heartbeat("unknown", ""), 1_764_374_400.0)
+    old, new = other(kind, "2025-11-28T00:00:00Z"), other(kind, "2025-11-28T23:58:00Z")
+    assert list(health_of(old, seen).troubles) == ["down"]
+    assert health_of(new, seen).troubles == {}
+
+
+def test_a_token_that_the_bot_may_not_read_is_warned_of_until_it_can_be_read() -> None:
+    seen = Seen(Heartbeat("no trouble seen", ""), 1_764_374_400.0)
+
+    def looked(token: TokenFacts) -> Health:
+        return health_of(other("StatefulSet", "2025-11-28T23:58:00Z", token), seen)
+
+    refused = looked(TokenFacts(None, error="The bot may not get secrets", refused=True))
+    assert "nobody is warned before its token expires" in refused.troubles["token unreadable"]
+    away = looked(TokenFacts(None, error="The cluster does not answer"))
+    good = looked(TokenFacts(SecretFacts("s", "edge-1")))
+    watch = WatchedIncident()
+    for second, health in ((0, refused), (25, refused), (40, away), (90, away)):
+        watch = step(watch, "west", [health], "", NOW + second)
+    (incident,) = watch.incidents
+    assert incident.over_at is None, "that it cannot be read now does not end it"
+    for second in (100, 140):
+        watch = step(watch, "west", [good], "", NOW + second)
+    assert watch.incidents[0].over_at is not None
 
 
 def test_a_gateway_without_a_pod_is_down_before_anything_else() -> None:

@@ -264,6 +264,6 @@ def test_a_gateway_that_was_deleted_since_is_said_to_run_no_more(bed: RotationBe
     bed.cluster.delete("Deployment", bed.ref.namespace, bed.ref.name)
     outcome = bed.rotator.execute(decided, RecordingRun())
     assert outcome.state is State.FAILED
-    assert outcome.happened == "No gateway “edge-1” runs in west/dev."
+    assert outcome.happened == "There is no Deployment “edge-1” in west/dev."
     assert "Nothing was changed." in outcome.meaning
     assert bed.secrets() == before

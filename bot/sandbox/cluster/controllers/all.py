@@ -10,6 +10,10 @@ from bot.sandbox.cluster.controllers.loadbalancer import LoadBalancerController
 from bot.sandbox.cluster.controllers.manager import Controller
 from bot.sandbox.cluster.controllers.namespaces import NamespaceController
 from bot.sandbox.cluster.controllers.nodes import NodeLifecycleController
+from bot.sandbox.cluster.controllers.other_workloads import (
+    DaemonSetController,
+    StatefulSetController,
+)
 from bot.sandbox.cluster.controllers.quotas import QuotaController
 from bot.sandbox.cluster.controllers.replicaset import ReplicaSetController
 from bot.sandbox.cluster.controllers.scheduler import Scheduler
@@ -25,6 +29,8 @@ def controllers(
         NamespaceController(api),
         DeploymentController(api),
         ReplicaSetController(api),
+        StatefulSetController(api),
+        DaemonSetController(api),
         Scheduler(api),
         EndpointsController(api),
         LoadBalancerController(api, faults),
