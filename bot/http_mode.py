@@ -1,6 +1,6 @@
-"""HTTP mode: Slack's signed requests, let in by their signature and handed to Bolt.
+"""HTTP mode: Slack's signed requests, let in by their signature and handed to the listeners.
 
-What is not signed is refused before it is parsed, and never logged; Bolt's own check would log the body.
+What is not signed is refused before it is parsed, and never logged.
 """
 
 import threading
@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 
-from slack_bolt import App, BoltRequest
-from slack_bolt.response import BoltResponse
+from slack_bolt import BoltRequest
 
+from bot.dispatch import Dispatch
 from bot.http_server import Answer, Head, HttpServer, refusal
 from bot.slack_signatures import SIGNATURE, plausible, signed
 from deploy.deadline import Deadline
@@ -19,11 +19,12 @@ from handlers.slack.shapes import is_sound
 _ANSWER_SECONDS = 4.0
 """Slack waits three for an answer."""
 _FORMS = ("application/json", "application/x-www-form-urlencoded")
-_BOLTS_HEADERS = (
+_HEADERS = (
     *("content-type", "x-slack-request-timestamp", "x-slack-signature"),
     *("x-slack-retry-num", "x-slack-retry-reason"),
 )
-"""What Bolt is given of the headers. Some of its own, which no signature covers, steer it."""
+"""What the listeners are given of the headers. Some others, which no signature covers, steer a Bolt
+app."""
 _JSON = {"Content-Type": "application/json;charset=utf-8"}
 _REFUSED = b'{"error": "invalid request"}'
 
@@ -37,7 +38,7 @@ class HttpMode:
 
     def __init__(
         self,
-        app: App,
+        app: Dispatch,
         signing_secret: str,
         *,
         host: str,
@@ -118,7 +119,7 @@ class HttpMode:
             head.headers[SIGNATURE]
         ):
             return Answer(HTTPStatus.OK, refused="sent before")
-        response: BoltResponse = self._app.dispatch(request)
+        response = self._app.dispatch(request)
         headers = {name: values[0] for name, values in response.headers.items() if values}
         return Answer(response.status, response.body.encode(), headers)
 
@@ -128,9 +129,9 @@ def _unsigned() -> Answer:
 
 
 def _read(head: Head, body: bytes) -> BoltRequest | None:
-    """The request as Bolt understands it; None where it is nothing that Slack sends."""
+    """The request, parsed; None where it is nothing that Slack sends."""
     headers: dict[str, str | Sequence[str]] = {
-        name: head.headers[name] for name in _BOLTS_HEADERS if name in head.headers
+        name: head.headers[name] for name in _HEADERS if name in head.headers
     }
     try:
         request = BoltRequest(body=body.decode(), query=head.query, headers=headers)

@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
-from slack_bolt import App
-
 from bot.clients import image_repository
+from bot.dispatch import Dispatch
 from bot.http_mode import HttpMode
 from bot.parts import Part
 from bot.pool import Pool
@@ -45,7 +44,6 @@ from handlers.verbs import logs, status
 from handlers.verbs.verb import AnyVerb, ByClick
 from handlers.views import denial
 
-_LISTENERS = 64
 _ASIDE = 64
 _ACCEPTING, _CHECKING = 8, 16
 _ACCEPT_SECONDS, _FORM_SECONDS = (1.0, 0.2), (0.75, 0.005)
@@ -111,13 +109,11 @@ class ForVerbs:
 
 @dataclass(frozen=True)
 class Conversation:
-    """What Slack reaches the bot by. `listening` is what acks it; `progress` shows that an answer
-    takes longer."""
+    """What Slack reaches the bot by; `progress` shows that an answer takes longer."""
 
     sweeps: Mapping[str, Part]
     progress: Progress
     intake: Intake
-    listening: Pool
     transport: Transport
 
 
@@ -246,9 +242,7 @@ def conversation_of(
         stores.owner,
     )
     stores.arrived.listen(intake.take_up)
-    listening = Pool(_LISTENERS, "listener")
-    app = listeners.bolt_app(outside.slack, listening)
-    listeners.Listeners(
+    app = listeners.Listeners(
         replace(
             acking,
             accept=admitting(acking.accept, intake.busy, stores.inbox.knows, acking.accepting),
@@ -258,7 +252,7 @@ def conversation_of(
         {name: partial(click, deciding) for name, click in decisions.OPENS.items()},
         {denial.CALLBACK: decisions.reason_given},
         partial(home.publish, binder.build(home.Needs)),
-    ).register(app)
+    )
     watched = partial(status.watched, binder.build(status.Needs))
     return Conversation(
         sweeps={
@@ -267,12 +261,11 @@ def conversation_of(
         },
         progress=progress,
         intake=intake,
-        listening=listening,
         transport=_transport(app, settings, secrets, stores),
     )
 
 
-def _transport(app: App, settings: Settings, secrets: Secrets, stores: Stores) -> Transport:
+def _transport(app: Dispatch, settings: Settings, secrets: Secrets, stores: Stores) -> Transport:
     slack = settings.slack
     if slack.mode == "http":
         return HttpMode(

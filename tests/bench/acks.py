@@ -41,6 +41,7 @@ _PEER = """
 import os, re, sys, threading
 from pathlib import Path
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from slack_bolt import App
 from slack_sdk import WebClient
 from bot.settings import load_secrets, load_settings
@@ -55,7 +56,8 @@ app = App(
 )
 for takes in (app.command, app.action, app.view):
     takes(re.compile(".*"))(lambda ack: ack())
-transport = _transport(app, settings, secrets)
+nothing = SimpleNamespace(report=lambda own: None, hello=lambda own, at_slack: None)
+transport = _transport(app, settings, secrets, SimpleNamespace(connections=nothing))
 transport.start()
 print("ready", flush=True)
 threading.Event().wait()
