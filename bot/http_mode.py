@@ -14,6 +14,7 @@ from bot.dispatch import Dispatch
 from bot.http_server import Answer, Head, HttpServer, refusal
 from bot.slack_signatures import SIGNATURE, plausible, signed
 from deploy.deadline import Deadline
+from handlers.slack.acks import Acks
 from handlers.slack.shapes import is_sound
 
 _ANSWER_SECONDS = 4.0
@@ -32,8 +33,8 @@ _REFUSED = b'{"error": "invalid request"}'
 class HttpMode:
     """An HTTP server for commands, interactions, options and events on one path.
 
-    Told to stop, it serves on for `drain_seconds`, in which load balancers learn of it. ValueError
-    without a signing secret.
+    Told to stop, it serves on for `drain_seconds`, in which load balancers learn of it. `acks` counts
+    what waits for its answer. ValueError without a signing secret.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class HttpMode:
         path: str,
         drain_seconds: float = 0.0,
         threads: int = 64,
+        acks: Acks | None = None,
     ) -> None:
         if not signing_secret.strip():
             raise ValueError("HTTP mode needs a signing secret")
@@ -61,6 +63,7 @@ class HttpMode:
             self._admit,
             self._answer,
             prove=self._prove,
+            answering=(acks or Acks()).waiting,
             threads=threads,
         )
 

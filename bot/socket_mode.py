@@ -39,6 +39,7 @@ from bot.socket_leaving import leave
 from bot.socket_pace import RENEW_SECONDS, renewal_pause, retry_pause
 from deploy.deadline import Deadline
 from deploy.errors import GatewayBotError
+from handlers.slack.acks import Acks
 from handlers.slack.connections import CONFIRM_SECONDS, ConnectionCount, Counted
 from handlers.views import connections as view
 
@@ -90,9 +91,12 @@ class SocketMode:
         connections: int,
         renew_seconds: float = RENEW_SECONDS,
         threads: int = 64,
+        acks: Acks | None = None,
     ) -> None:
-        """`count` is this bot's part in the count of all bots' connections."""
+        """`count` is this bot's part in the count of all bots' connections; `acks` counts what waits
+        for its ack."""
         self._app = app
+        self._acks = acks or Acks()
         self._token = app_token
         self._api_url = api_url
         self._count = count
@@ -348,9 +352,10 @@ class SocketMode:
     async def _answer(self, connection: SocketConnection, request: SocketModeRequest) -> None:
         started = time.time()
         try:
-            response = await self._loop.run_in_executor(self._pool, self._respond, request)
-            acks: Any = _Acks(self, connection)
-            await send_async_response(acks, request, response, started)
+            with self._acks.waiting():
+                response = await self._loop.run_in_executor(self._pool, self._respond, request)
+                sender: Any = _Sender(self, connection)
+                await send_async_response(sender, request, response, started)
         except Exception:  # one envelope must not end the answering of others
             log.exception("an envelope could not be answered")
 
@@ -396,7 +401,7 @@ class SocketMode:
         task.add_done_callback(self._tasks.discard)
 
 
-class _Acks:
+class _Sender:
     """What Bolt's adapter sends its answer by."""
 
     logger = log

@@ -9,7 +9,7 @@ import json
 import logging
 import secrets
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,12 +70,14 @@ class Intake:
         owner: str,
         *,
         bounds: Mapping[Lane, Bounds] = BOUNDS,
+        before: Callable[[], object] = lambda: None,
     ) -> None:
-        """`owner` is this bot's name in leases."""
+        """`owner` is this bot's name in leases; `before` is called before each request is begun."""
         self._slack = slack
         self._inbox = inbox
         self._verbs = verbs
         self._owner = owner
+        self._before = before
         self._held: set[str] = set()
         self._answers: dict[str, _Answer] = {}
         self._left: dict[str, None] = {}
@@ -180,6 +182,7 @@ class Intake:
 
     def _work(self, key: str) -> None:
         try:
+            self._before()
             self._take(key)
         except GatewayBotError as error:
             log.warning("request %s waits for its next turn: %s", key, error)

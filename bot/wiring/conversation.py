@@ -36,10 +36,11 @@ from handlers.messages.live_family import LiveFamily
 from handlers.messages.lost_messages import LostStore
 from handlers.messages.store import MessageStore
 from handlers.slack import choices
+from handlers.slack.acks import Acks
 from handlers.slack.in_time import InTime
 from handlers.slack.payloads import Request, verb_of_click, verb_of_form
 from handlers.slack.progress import Progress
-from handlers.slack.request_inbox import accepting, admitting, after_acks
+from handlers.slack.request_inbox import accepting, admitting
 from handlers.verbs import logs, status
 from handlers.verbs.verb import AnyVerb, ByClick
 from handlers.views import denial
@@ -229,17 +230,19 @@ def conversation_of(
     plans = {again.VERB, *(v.name for v in planning), *(verb_of_form(v.modal) for v in planning)}
     acking = binder.build(listeners.Needs)
     progress = Progress(outside.slack, outside.waits, acking.aside)
+    acks = Acks()
     intake = Intake(
         outside.slack,
         stores.inbox,
         {
             name: Work(
                 work.lane,
-                progress.over(after_acks(work.run, acking.accepting), planning=name in plans),
+                progress.over(work.run, planning=name in plans),
             )
             for name, work in lanes.items()
         },
         stores.owner,
+        before=acks.give_way,
     )
     stores.arrived.listen(intake.take_up)
     app = listeners.Listeners(
@@ -261,11 +264,13 @@ def conversation_of(
         },
         progress=progress,
         intake=intake,
-        transport=_transport(app, settings, secrets, stores),
+        transport=_transport(app, settings, secrets, stores, acks),
     )
 
 
-def _transport(app: Dispatch, settings: Settings, secrets: Secrets, stores: Stores) -> Transport:
+def _transport(
+    app: Dispatch, settings: Settings, secrets: Secrets, stores: Stores, acks: Acks
+) -> Transport:
     slack = settings.slack
     if slack.mode == "http":
         return HttpMode(
@@ -275,6 +280,7 @@ def _transport(app: Dispatch, settings: Settings, secrets: Secrets, stores: Stor
             port=slack.http.port,
             path=slack.http.path,
             drain_seconds=slack.http.drain_seconds,
+            acks=acks,
         )
     return SocketMode(
         app,
@@ -283,6 +289,7 @@ def _transport(app: Dispatch, settings: Settings, secrets: Secrets, stores: Stor
         stores.connections,
         connections=slack.connections,
         renew_seconds=slack.renew_seconds,
+        acks=acks,
     )
 
 

@@ -46,6 +46,7 @@ from slack_bolt import App
 from slack_sdk import WebClient
 from bot.settings import load_secrets, load_settings
 from bot.wiring.conversation import _transport
+from handlers.slack.acks import Acks
 
 settings = load_settings(Path(sys.argv[1]))
 secrets = load_secrets(settings)
@@ -57,7 +58,7 @@ app = App(
 for takes in (app.command, app.action, app.view):
     takes(re.compile(".*"))(lambda ack: ack())
 nothing = SimpleNamespace(report=lambda own: None, hello=lambda own, at_slack: None)
-transport = _transport(app, settings, secrets, SimpleNamespace(connections=nothing))
+transport = _transport(app, settings, secrets, SimpleNamespace(connections=nothing), Acks())
 transport.start()
 print("ready", flush=True)
 threading.Event().wait()

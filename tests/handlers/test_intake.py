@@ -56,6 +56,17 @@ def server(tmp_path: Path) -> Iterator[Valkey]:
     yield from started("valkey", tmp_path / "redis")
 
 
+def test_a_request_is_not_even_claimed_before_it_may_begin(server: Valkey) -> None:
+    client, may, told = connect(server.url), threading.Event(), []
+    slack: Any = SimpleNamespace(chat_postEphemeral=lambda **message: told.append(message))
+    made = intake_of(slack, client, {"status": lambda _: Reply("done")}, before=may.wait)
+    RequestInbox(Inbox(client), made.take_up).accept(Request("r1", "status", "U1", "C1"))
+    assert (client.hget("gateway-bot:{i:r1}", "owner"), told) == (None, [])
+    may.set()
+    until(lambda: told, "its answer")
+    made.stop(Deadline.after(10))
+
+
 def test_a_request_that_takes_long_is_not_begun_again_by_the_bot_that_is_at_it(
     server: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:

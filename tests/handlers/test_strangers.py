@@ -1,19 +1,11 @@
 """People of another workspace see the refusal, over Socket Mode and over HTTP."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from slack_sdk import WebClient
 
-from bot.http_mode import HttpMode
-from bot.sandbox.slack import SlackWorkspace
-from bot.socket_mode import SocketMode
 from deploy.access import Environment
-from deploy.deadline import Deadline
 from handlers.listeners import Listeners, Needs
 from handlers.slack.in_time import InTime
 from handlers.slack.payloads import Request
@@ -21,28 +13,8 @@ from handlers.slack.people import Team
 from handlers.verbs import status
 from tests.support.authority import authority
 from tests.support.needs import needs
-from tests.support.slack_bots import web_client
-from tests.support.slack_workspace import APP_TOKEN, SECRET, app_config, running, workspace
-from tests.support.waiting import until
-
-
-@contextmanager
-def reached(mode: str, listeners: Listeners, slack: SlackWorkspace) -> Iterator[None]:
-    """Slack reaches them over the bot's own transport for the length of the block."""
-    uncounted: Any = SimpleNamespace(report=lambda own: None, hello=lambda own, at_slack: None)
-    transport = (
-        HttpMode(listeners, SECRET, host="127.0.0.1", port=0, path="/slack/events")
-        if mode == "http"
-        else SocketMode(listeners, APP_TOKEN, slack.api_url, uncounted, connections=1)
-    )
-    if isinstance(transport, HttpMode):
-        slack.request_url = f"http://127.0.0.1:{transport.port}/slack/events"
-    transport.start()
-    try:
-        until(lambda: transport.connected)
-        yield
-    finally:
-        transport.stop(Deadline.after(10))
+from tests.support.slack_bots import reached, web_client
+from tests.support.slack_workspace import app_config, running, workspace
 
 
 @pytest.mark.parametrize("mode", ["socket", "http"])
