@@ -123,6 +123,9 @@ class HttpMode:
         ):
             return Answer(HTTPStatus.OK, refused="sent before")
         response = self._app.dispatch(request)
+        if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            # It has had no effect, and may be sent again.
+            self._replays.forget(head.headers[SIGNATURE])
         headers = {name: values[0] for name, values in response.headers.items() if values}
         return Answer(response.status, response.body.encode(), headers)
 
@@ -162,6 +165,11 @@ class _Replays:
                 return False
             self._seen[signature] = now
             return True
+
+    def forget(self, signature: str) -> None:
+        """Take it as never seen."""
+        with self._lock:
+            self._seen.pop(signature, None)
 
 
 _KEPT_SECONDS = 660.0

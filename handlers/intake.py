@@ -166,10 +166,11 @@ class Intake:
     def _renew(self) -> None:
         with self._lock:
             held = list(self._held)
-        for key in held:
-            if not self._inbox.renew(key, self._owner, _LEASE_SECONDS):
-                with self._lock:
-                    self._held.discard(key)
+        if not held:
+            return
+        lost = set(held) - self._inbox.renew(held, self._owner, _LEASE_SECONDS)
+        with self._lock:
+            self._held -= lost
 
     def _sweep(self) -> None:
         with self._lock:
@@ -220,7 +221,7 @@ class Intake:
         reply = answer.reply
         if not answer.told:
             try:
-                if not self._inbox.renew(key, self._owner, _LEASE_SECONDS):
+                if not self._inbox.renew([key], self._owner, _LEASE_SECONDS):
                     log.info("request %s is answered by another bot", key)
                     return
             except GatewayBotError:

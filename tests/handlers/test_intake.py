@@ -398,7 +398,7 @@ def test_what_a_dead_bot_was_at_is_done_by_another_once_its_lease_has_ended(
     client, slack = connect(server.url), Channel()
     RequestInbox(Inbox(client), lambda request: None).accept(Request("r1", "quick", "U1", "C1"))
     assert Inbox(client).claim("r1", "dead", 60)
-    assert Inbox(client).renew("r1", "dead", 1.0)
+    assert Inbox(client).renew(["r1"], "dead", 1.0)
     made = intake_of(slack, client, {"quick": lambda request: Reply("done")})
     made.start()
     until(lambda: client.zcard(OPEN) == 0, "its answer")
