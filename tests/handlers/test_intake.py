@@ -60,6 +60,7 @@ def test_a_request_is_not_even_claimed_before_it_may_begin(server: Valkey) -> No
     client, may, told = connect(server.url), threading.Event(), []
     slack: Any = SimpleNamespace(chat_postEphemeral=lambda **message: told.append(message))
     made = intake_of(slack, client, {"status": lambda _: Reply("done")}, before=may.wait)
+    made.start()
     RequestInbox(Inbox(client), made.take_up).accept(Request("r1", "status", "U1", "C1"))
     assert (client.hget("gateway-bot:{i:r1}", "owner"), told) == (None, [])
     may.set()
