@@ -1,7 +1,7 @@
 """Acks come before the work on what they acked."""
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from typing import Literal
 
@@ -59,6 +59,22 @@ def test_work_waits_while_acks_follow_one_another_and_not_for_one_that_is_stuck(
         stop.set()
         following.result(30)
         # One still waits, and for something slow.
+        working.result(30)
+
+
+def test_work_waits_between_two_of_many_that_come_at_once() -> None:
+    now = [0.0]
+    acks = Acks(clock=lambda: now[0])
+    with ThreadPoolExecutor(1) as pool:
+        for _ in range(module._MANY - 1):
+            with acks.waiting():
+                pass
+        acks.give_way()
+        with acks.waiting():
+            pass
+        working = pool.submit(acks.give_way)
+        assert wait([working], module._MANY_SECONDS * 2).not_done
+        now[0] = 1.0
         working.result(30)
 
 
