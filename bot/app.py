@@ -75,7 +75,6 @@ class Bot:
             "progress": talk.progress,
             "intake": talk.intake,
             _RUNNER: work.runner,
-            "listeners": talk.listening,
             "slack": talk.transport,
         }
         self._reported = Parts(parts)

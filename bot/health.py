@@ -1,14 +1,19 @@
 """The health port: `/livez`, `/readyz` and `/healthz`, for Kubernetes' probes."""
 
 import json
-import threading
 from collections.abc import Callable, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http import HTTPStatus
 
+from bot.http_server import Answer, Bounds, Head, HttpServer, refusal
 from deploy.deadline import Deadline
 
 States = Callable[[], Mapping[str, bool | str]]
 """By name, whether each of several things is as it should be. A text is shown, and changes nothing."""
+
+_BOUNDS = Bounds(connections=64, body=0)
+_THREADS = 4
+_ANSWER_SECONDS = 1.0
+_JSON = {"Content-Type": "application/json"}
 
 
 class HealthServer:
@@ -16,49 +21,37 @@ class HealthServer:
     named in the answer."""
 
     def __init__(self, host: str, port: int, paths: Mapping[str, States]) -> None:
-        self._server = ThreadingHTTPServer((host, port), _handler(paths))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, name="health", daemon=True
+        self._paths = paths
+        self._server = HttpServer(
+            "health", host, port, self._admit, self._answer, threads=_THREADS, bounds=_BOUNDS
         )
 
     @property
     def port(self) -> int:
         """The port listened on, also where any free one was asked for."""
-        return int(self._server.server_address[1])
+        return self._server.port
 
     def start(self) -> None:
         """Serve on a thread of its own."""
-        self._thread.start()
+        self._server.start()
 
     def stop(self, deadline: Deadline) -> None:
         """Stop serving."""
-        if self._thread.is_alive():
-            deadline.wait_for(self._server.shutdown)
-        self._server.server_close()
+        self._server.stop(deadline.within(_ANSWER_SECONDS))
 
     @property
     def live(self) -> bool:
         """Whether it serves."""
-        return self._thread.is_alive()
+        return self._server.live
 
+    def _admit(self, head: Head) -> Answer | None:
+        if head.path not in self._paths:
+            return refusal(HTTPStatus.NOT_FOUND, "another path")
+        if head.method != "GET":
+            return refusal(HTTPStatus.METHOD_NOT_ALLOWED, "another method", {"Allow": "GET"})
+        return None
 
-def _handler(paths: Mapping[str, States]) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            states = paths.get(self.path)
-            if states is None:
-                self.send_error(404)
-                return
-            state = states()
-            body = json.dumps(state).encode()
-            self.send_response(503 if False in state.values() else 200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Probes come every few seconds; they are not worth a log line each."""
-
-    return Handler
+    def _answer(self, head: Head, body: bytes) -> Answer:
+        state = self._paths[head.path]()
+        status = HTTPStatus.SERVICE_UNAVAILABLE if False in state.values() else HTTPStatus.OK
+        return Answer(status, json.dumps(state).encode(), _JSON)

@@ -1,6 +1,6 @@
-"""HTTP mode: Slack's signed requests, let in by their signature and handed to Bolt.
+"""HTTP mode: Slack's signed requests, let in by their signature and handed to the listeners.
 
-What is not signed is refused before it is parsed, and never logged; Bolt's own check would log the body.
+What is not signed is refused before it is parsed, and never logged.
 """
 
 import threading
@@ -8,22 +8,24 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 
-from slack_bolt import App, BoltRequest
-from slack_bolt.response import BoltResponse
+from slack_bolt import BoltRequest
 
+from bot.dispatch import Dispatch
 from bot.http_server import Answer, Head, HttpServer, refusal
 from bot.slack_signatures import SIGNATURE, plausible, signed
 from deploy.deadline import Deadline
+from handlers.slack.acks import Acks
 from handlers.slack.shapes import is_sound
 
 _ANSWER_SECONDS = 4.0
 """Slack waits three for an answer."""
 _FORMS = ("application/json", "application/x-www-form-urlencoded")
-_BOLTS_HEADERS = (
+_HEADERS = (
     *("content-type", "x-slack-request-timestamp", "x-slack-signature"),
     *("x-slack-retry-num", "x-slack-retry-reason"),
 )
-"""What Bolt is given of the headers. Some of its own, which no signature covers, steer it."""
+"""What the listeners are given of the headers. Some others, which no signature covers, steer a Bolt
+app."""
 _JSON = {"Content-Type": "application/json;charset=utf-8"}
 _REFUSED = b'{"error": "invalid request"}'
 
@@ -31,13 +33,13 @@ _REFUSED = b'{"error": "invalid request"}'
 class HttpMode:
     """An HTTP server for commands, interactions, options and events on one path.
 
-    Told to stop, it serves on for `drain_seconds`, in which load balancers learn of it. ValueError
-    without a signing secret.
+    Told to stop, it serves on for `drain_seconds`, in which load balancers learn of it. `acks` counts
+    what waits for its answer. ValueError without a signing secret.
     """
 
     def __init__(
         self,
-        app: App,
+        app: Dispatch,
         signing_secret: str,
         *,
         host: str,
@@ -45,6 +47,7 @@ class HttpMode:
         path: str,
         drain_seconds: float = 0.0,
         threads: int = 64,
+        acks: Acks | None = None,
     ) -> None:
         if not signing_secret.strip():
             raise ValueError("HTTP mode needs a signing secret")
@@ -60,6 +63,7 @@ class HttpMode:
             self._admit,
             self._answer,
             prove=self._prove,
+            answering=(acks or Acks()).waiting,
             threads=threads,
         )
 
@@ -118,7 +122,10 @@ class HttpMode:
             head.headers[SIGNATURE]
         ):
             return Answer(HTTPStatus.OK, refused="sent before")
-        response: BoltResponse = self._app.dispatch(request)
+        response = self._app.dispatch(request)
+        if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            # It has had no effect, and may be sent again.
+            self._replays.forget(head.headers[SIGNATURE])
         headers = {name: values[0] for name, values in response.headers.items() if values}
         return Answer(response.status, response.body.encode(), headers)
 
@@ -128,9 +135,9 @@ def _unsigned() -> Answer:
 
 
 def _read(head: Head, body: bytes) -> BoltRequest | None:
-    """The request as Bolt understands it; None where it is nothing that Slack sends."""
+    """The request, parsed; None where it is nothing that Slack sends."""
     headers: dict[str, str | Sequence[str]] = {
-        name: head.headers[name] for name in _BOLTS_HEADERS if name in head.headers
+        name: head.headers[name] for name in _HEADERS if name in head.headers
     }
     try:
         request = BoltRequest(body=body.decode(), query=head.query, headers=headers)
@@ -158,6 +165,11 @@ class _Replays:
                 return False
             self._seen[signature] = now
             return True
+
+    def forget(self, signature: str) -> None:
+        """Take it as never seen."""
+        with self._lock:
+            self._seen.pop(signature, None)
 
 
 _KEPT_SECONDS = 660.0

@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -83,7 +84,8 @@ class HttpServer:
 
     `admit` is asked about a request's head before anything of its body is read, `prove` about the
     complete request; both answer what they refuse, on the event loop. What is left is given to
-    `respond` on one of `threads` threads, which so have nothing to do with strangers.
+    `respond` on one of `threads` threads, which so have nothing to do with strangers, within
+    `answering`.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class HttpServer:
         respond: Respond,
         *,
         prove: Prove = lambda head, body: None,
+        answering: Callable[[], AbstractContextManager[None]] = nullcontext,
         threads: int,
         bounds: Bounds | None = None,
     ) -> None:
@@ -102,6 +105,7 @@ class HttpServer:
         self._admit = admit
         self._respond = respond
         self._prove = prove
+        self._answering = answering
         self._bounds = bounds or Bounds()
         self._socket = _bound(host, port)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
@@ -201,7 +205,8 @@ class HttpServer:
         if refused is not None:
             return refused
         connection.answering = True
-        return await self._loop.run_in_executor(self._pool, self._respond, head, bytes(body))
+        with self._answering():
+            return await self._loop.run_in_executor(self._pool, self._respond, head, bytes(body))
 
     async def _body(self, request: web.BaseRequest) -> bytearray | None:
         """The body; None, with no more of it read than may be, where it is larger."""

@@ -45,7 +45,7 @@ def run(config: Path, log_level: str) -> int:
     sys.setswitchinterval(_SWITCH_SECONDS)
     settings = load_settings(config)
     secrets = load_secrets(settings)
-    # Bolt reads this one by itself and then warns that it was given a client as well.
+    # No program that the bot runs for a cluster's credentials needs it.
     os.environ.pop("SLACK_BOT_TOKEN", None)
 
     from bot.app import Bot  # after the settings: a mistake in them is told without the wait

@@ -17,14 +17,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
-from slack_bolt import App
+from slack_bolt import BoltRequest, BoltResponse
 from slack_bolt.adapter.socket_mode.async_internals import send_async_response
-from slack_bolt.adapter.socket_mode.internals import run_bolt_app
+from slack_bolt.adapter.socket_mode.internals import build_headers
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.socket_mode.response import SocketModeResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.dispatch import Dispatch
 from bot.socket_connection import (
     DEAF,
     LINK_DISABLED,
@@ -38,6 +39,7 @@ from bot.socket_leaving import leave
 from bot.socket_pace import RENEW_SECONDS, renewal_pause, retry_pause
 from deploy.deadline import Deadline
 from deploy.errors import GatewayBotError
+from handlers.slack.acks import Acks
 from handlers.slack.connections import CONFIRM_SECONDS, ConnectionCount, Counted
 from handlers.views import connections as view
 
@@ -81,7 +83,7 @@ class SocketMode:
 
     def __init__(
         self,
-        app: App,
+        app: Dispatch,
         app_token: str,
         api_url: str,
         count: ConnectionCount,
@@ -89,9 +91,12 @@ class SocketMode:
         connections: int,
         renew_seconds: float = RENEW_SECONDS,
         threads: int = 64,
+        acks: Acks | None = None,
     ) -> None:
-        """`count` is this bot's part in the count of all bots' connections."""
+        """`count` is this bot's part in the count of all bots' connections; `acks` counts what waits
+        for its ack."""
         self._app = app
+        self._acks = acks or Acks()
         self._token = app_token
         self._api_url = api_url
         self._count = count
@@ -347,13 +352,17 @@ class SocketMode:
     async def _answer(self, connection: SocketConnection, request: SocketModeRequest) -> None:
         started = time.time()
         try:
-            response = await self._loop.run_in_executor(
-                self._pool, run_bolt_app, self._app, request
-            )
-            acks: Any = _Acks(self, connection)
-            await send_async_response(acks, request, response, started)
+            with self._acks.waiting():
+                response = await self._loop.run_in_executor(self._pool, self._respond, request)
+                sender: Any = _Sender(self, connection)
+                await send_async_response(sender, request, response, started)
         except Exception:  # one envelope must not end the answering of others
             log.exception("an envelope could not be answered")
+
+    def _respond(self, request: SocketModeRequest) -> BoltResponse:
+        return self._app.dispatch(
+            BoltRequest(mode="socket_mode", body=request.payload, headers=build_headers(request))
+        )
 
     async def send(self, preferred: SocketConnection, message: Envelope) -> None:
         """Send an ack: over the connection on which its envelope came, else over any other."""
@@ -392,7 +401,7 @@ class SocketMode:
         task.add_done_callback(self._tasks.discard)
 
 
-class _Acks:
+class _Sender:
     """What Bolt's adapter sends its answer by."""
 
     logger = log

@@ -9,7 +9,7 @@ import json
 import logging
 import secrets
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,35 +70,45 @@ class Intake:
         owner: str,
         *,
         bounds: Mapping[Lane, Bounds] = BOUNDS,
+        before: Callable[[], object] | None = None,
     ) -> None:
-        """`owner` is this bot's name in leases."""
+        """`owner` is this bot's name in leases. `before` is called before requests that have arrived
+        are begun, and may wait: on a thread of its own, so that whoever accepts one does not."""
         self._slack = slack
         self._inbox = inbox
         self._verbs = verbs
         self._owner = owner
+        self._before = before
+        self._arrived = threading.Event()
         self._held: set[str] = set()
         self._answers: dict[str, _Answer] = {}
         self._left: dict[str, None] = {}
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._stop = threading.Event()
-        self._lanes = {lane: LanePool(lane, bounds[lane], self._work) for lane in Lane}
+        arrived = self._arrived.set if before else None
+        self._lanes = {
+            lane: LanePool(lane, bounds[lane], self._work, arrived=arrived) for lane in Lane
+        }
         self._keeper = threading.Thread(target=self._keep_going, name="intake", daemon=True)
+        self._beginner = threading.Thread(target=self._begin, name="intake-begins", daemon=True)
 
     def start(self) -> None:
         """Take up, now and from time to time, what a bot that died left behind."""
         self._keeper.start()
+        self._beginner.start()
 
     def stop(self, deadline: Deadline) -> None:
         """Take up nothing more and leave to other bots what has not begun; what has begun is waited
         for, and stays this bot's meanwhile. What does not end in time is left to others as well."""
         self._closed.set()
+        self._arrived.set()
         self._hand_over([key for pool in self._lanes.values() for key in pool.close()])
         for pool in self._lanes.values():
             pool.stop(deadline.within(deadline.left - _LEAVE_SECONDS))
         self._stop.set()
         self._leave_held()
-        deadline.join([self._keeper])
+        deadline.join([self._keeper, self._beginner])
 
     def _hand_over(self, keys: Sequence[str]) -> None:
         try:
@@ -120,7 +130,8 @@ class Intake:
     @property
     def live(self) -> bool:
         """Whether requests left behind are still being looked for."""
-        return self._keeper.is_alive() and not self._closed.is_set()
+        alive = self._keeper.is_alive() and self._beginner.is_alive()
+        return alive and not self._closed.is_set()
 
     def busy(self, request: Request) -> Unavailable | None:
         """Why a request cannot be accepted now; None where there is room for it."""
@@ -139,6 +150,15 @@ class Intake:
         # What is not understood is only reported.
         work = self._verbs.get(verb)
         return self._lanes[work.lane if work else Lane.DECISIONS]
+
+    def _begin(self) -> None:
+        while not self._closed.is_set():
+            self._arrived.wait()
+            self._arrived.clear()
+            if self._before is not None:
+                self._before()
+            for pool in self._lanes.values():
+                pool.begin()
 
     def _keep_going(self) -> None:
         while not self._stop.wait(_TURN_SECONDS):
@@ -164,10 +184,11 @@ class Intake:
     def _renew(self) -> None:
         with self._lock:
             held = list(self._held)
-        for key in held:
-            if not self._inbox.renew(key, self._owner, _LEASE_SECONDS):
-                with self._lock:
-                    self._held.discard(key)
+        if not held:
+            return
+        lost = set(held) - self._inbox.renew(held, self._owner, _LEASE_SECONDS)
+        with self._lock:
+            self._held -= lost
 
     def _sweep(self) -> None:
         with self._lock:
@@ -217,7 +238,7 @@ class Intake:
         reply = answer.reply
         if not answer.told:
             try:
-                if not self._inbox.renew(key, self._owner, _LEASE_SECONDS):
+                if not self._inbox.renew([key], self._owner, _LEASE_SECONDS):
                     log.info("request %s is answered by another bot", key)
                     return
             except GatewayBotError:

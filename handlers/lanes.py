@@ -86,8 +86,12 @@ class LanePool:
         work: Callable[[str], None],
         *,
         clock: Callable[[], float] = time.monotonic,
+        arrived: Callable[[], object] | None = None,
     ) -> None:
+        """With `arrived` a request that is put begins only with the next `begin`, and that is called
+        in its place."""
         self._bounds = bounds
+        self._arrived = arrived
         self._work = work
         self._clock = clock
         self._lock = Lock()
@@ -110,8 +114,16 @@ class LanePool:
                 return False
             self._waiting.setdefault(person, deque()).append(key)
             self._queued.add(key)
-            self._begin()
+            if self._arrived is None:
+                self._begin()
+        if self._arrived is not None:
+            self._arrived()
         return True
+
+    def begin(self) -> None:
+        """Begin what waits, as far as there are threads."""
+        with self._lock:
+            self._begin()
 
     def busy(self, person: str) -> Busy | None:
         """Why there is no room for another request of this person; None where there is."""

@@ -10,7 +10,6 @@ it lives three seconds.
 import hashlib
 import json
 import logging
-import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
@@ -18,8 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from slack_bolt import Ack, App, BoltResponse
-from slack_bolt.authorization import AuthorizeResult
+from slack_bolt import Ack, BoltRequest, BoltResponse
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
@@ -48,6 +46,7 @@ from handlers.views.reply import Reply
 log = logging.getLogger(__name__)
 
 Body = dict[str, Any]
+Listener = Callable[[Ack, Body], None]
 
 _STRANGER = "Only members of the workspace that this bot belongs to can use it. Nothing was done."
 _NOT_OPENED = Reply("Slack did not open that. Please try again.")
@@ -69,24 +68,11 @@ class Needs:
     aside: Executor
 
 
-def bolt_app(slack: WebClient, pool: Executor) -> App:
-    """Bolt for this one workspace. It asks Slack nothing of its own before a payload is acked:
-    whose token it is, Bolt would ask at the first one. Whether a payload is Slack's has been
-    checked by what took it in."""
-
-    def authorize() -> AuthorizeResult:
-        return AuthorizeResult(enterprise_id=None, team_id=None, bot_token=slack.token)
-
-    return App(
-        client=WebClient(base_url=slack.base_url),
-        authorize=authorize,
-        listener_executor=pool,
-        request_verification_enabled=False,
-    )
-
-
 class Listeners:
-    """The listeners over one table of verbs.
+    """The listeners over one table of verbs: what both transports hand Slack's payloads to.
+
+    They are found by name. Bolt's own app tries one after another, with all that a listener could
+    ask for put together for each, and looks for the ack every 10 ms.
 
     `clicks` and `opens` are the buttons of an action's message, as a verb has its own; `forms` are
     modals that no verb has, by callback_id, each with what is looked for before it closes, in its
@@ -105,49 +91,71 @@ class Listeners:
         self._needs = needs
         self._verbs = {bound.verb.name: bound for bound in verbs}
         self._grammar = [bound.verb for bound in verbs]
-        self._clicks = [*clicks, *(name for bound in verbs for name in bound.clicks)]
         self._opens = {
             **opens,
             **{name: click for bound in verbs for name, click in bound.opens.items()},
         }
+        self._clicks: dict[str, Listener] = {
+            **dict.fromkeys(self._opens, self.opening),
+            **dict.fromkeys(clicks, self.click),
+            **{name: self.click for bound in verbs for name in bound.clicks},
+        }
         self._forms = forms
+        self._submissions: dict[str, Listener] = {
+            **dict.fromkeys(forms, self.form),
+            **{
+                bound.verb.modal: self.submission(bound.submit)
+                for bound in verbs
+                if bound.submit is not None
+            },
+        }
+        self._suggestions: dict[str, Listener] = {
+            name: self.suggestions(suggest)
+            for bound in verbs
+            for name, suggest in bound.suggest.items()
+        }
         self._draw_home = draw_home
 
-    def register(self, app: App) -> None:
-        """Tell Bolt what each payload is for; one that nothing takes is still acked."""
-        app.middleware(self.own_workspace)
-        app.command(self._needs.command)(self.command)
-        for name in self._clicks:
-            app.action(name)(self.click)
-        for name in self._opens:
-            app.action(name)(self.opening)
-        for name in self._forms:
-            app.view(name)(self.form)
-        for bound in self._verbs.values():
-            if bound.submit is not None:
-                app.view(bound.verb.modal)(self.submission(bound.submit))
-            for name, suggest in bound.suggest.items():
-                app.options(name)(self.suggestions(suggest))
-        app.event("app_home_opened")(self.home)
-        app.action(re.compile(".*"))(_ack_only)
-        app.view_closed(re.compile(".*"))(_ack_only)
+    def dispatch(self, request: BoltRequest, /) -> BoltResponse:
+        """What Slack is answered: 404 where nothing takes a payload, so that whoever sent it sees
+        that nothing was done."""
+        ack = Ack()
+        try:
+            self._dispatch(ack, request.body)
+        except Exception:  # whoever sent it sees that it failed; the log keeps it whole
+            log.exception("a payload could not be answered")
+            return BoltResponse(status=500)
+        return ack.response or BoltResponse(status=404)
 
-    def own_workspace(self, ack: Ack, body: Body, next: Callable[[], None]) -> BoltResponse | None:
-        """Let nothing in that was sent to another workspace's bot. Who sent it is asked of Slack
-        after the ack, like every right; people of other workspaces have none."""
-        if self._needs.team.may_own(origin_of(body)):
-            next()
-            return None
-        log.warning("a payload of another workspace was refused")
-        blocks = (body.get("view") or {}).get("blocks") or ()
-        inputs = [block["block_id"] for block in blocks if block["type"] == "input"]
+    def _dispatch(self, ack: Ack, body: Body) -> None:
+        if body.get("ssl_check") == "1":
+            ack()
+        elif body.get("type") == "url_verification":
+            ack.response = BoltResponse(status=200, body={"challenge": body.get("challenge")})
+        elif not self._needs.team.may_own(origin_of(body)):
+            log.warning("a payload of another workspace was refused")
+            _refuse(ack, body)
+        elif (listener := self._listener_of(body)) is not None:
+            listener(ack, body)
+        else:
+            log.warning("nothing takes a payload of type %.40s", body.get("type"))
+
+    def _listener_of(self, body: Body) -> Listener | None:
+        """What takes a payload; a click that nothing takes is still acked."""
         if "command" in body:
-            return _ack_with(ack, Reply(_STRANGER))
-        if body.get("type") == "view_submission" and inputs:
-            return ack(response_action="errors", errors={inputs[0]: _STRANGER})
-        if body.get("type") == "block_suggestion":
-            return ack(options=[])
-        return ack()
+            return self.command if body["command"] == self._needs.command else None
+        match body.get("type"):
+            case "block_actions":
+                return self._clicks.get(body["actions"][0]["action_id"], _ack_only)
+            case "view_submission":
+                return self._submissions.get(body["view"]["callback_id"])
+            case "view_closed":
+                return _ack_only
+            case "block_suggestion":
+                return self._suggestions.get(body["action_id"])
+            case "event_callback" if body["event"]["type"] == "app_home_opened":
+                return self.home
+        return None
 
     def command(self, ack: Ack, body: Body) -> None:
         """`/gateway …`: understood or explained, made safe, then acked."""
@@ -242,7 +250,7 @@ class Listeners:
             return
         ack()
 
-    def submission(self, submit: Callable[[Submission], Request]) -> Any:
+    def submission(self, submit: Callable[[Submission], Request]) -> Listener:
         """The listener for a verb's modal: errors stay in it, a right one closes it. Where they
         cannot be found in time it closes, and its sender is notified."""
 
@@ -264,7 +272,7 @@ class Listeners:
 
         return listener
 
-    def suggestions(self, suggest: Callable[[Click], Suggestions]) -> Any:
+    def suggestions(self, suggest: Callable[[Click], Suggestions]) -> Listener:
         """The listener that fills one external select."""
 
         def listener(ack: Ack, body: Body) -> None:
@@ -272,8 +280,10 @@ class Listeners:
 
         return listener
 
-    def home(self, event: Body) -> None:
+    def home(self, ack: Ack, body: Body) -> None:
         """The Home tab was opened: draw it anew."""
+        ack()
+        event = body["event"]
         if event.get("tab") == "home":
             self._aside(self._draw, str(event["user"]))
 
@@ -318,9 +328,24 @@ def _submission(body: Body) -> Submission:
     )
 
 
-def _ack_with(ack: Ack, reply: Reply) -> BoltResponse:
-    return ack(text=reply.text, blocks=list(reply.blocks), response_type="ephemeral")
+def _refuse(ack: Ack, body: Body) -> None:
+    """Let nothing in that was sent to another workspace's bot. Who sent it is asked of Slack after
+    the ack, like every right; people of other workspaces have none."""
+    blocks = (body.get("view") or {}).get("blocks") or ()
+    inputs = [block["block_id"] for block in blocks if block["type"] == "input"]
+    if "command" in body:
+        _ack_with(ack, Reply(_STRANGER))
+    elif body.get("type") == "view_submission" and inputs:
+        ack(response_action="errors", errors={inputs[0]: _STRANGER})
+    elif body.get("type") == "block_suggestion":
+        ack(options=[])
+    else:
+        ack()
 
 
-def _ack_only(ack: Ack) -> None:
+def _ack_with(ack: Ack, reply: Reply) -> None:
+    ack(text=reply.text, blocks=list(reply.blocks), response_type="ephemeral")
+
+
+def _ack_only(ack: Ack, body: Body) -> None:
     ack()

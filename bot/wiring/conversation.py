@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
-from slack_bolt import App
-
 from bot.clients import image_repository
+from bot.dispatch import Dispatch
 from bot.http_mode import HttpMode
 from bot.parts import Part
 from bot.pool import Pool
@@ -37,15 +36,15 @@ from handlers.messages.live_family import LiveFamily
 from handlers.messages.lost_messages import LostStore
 from handlers.messages.store import MessageStore
 from handlers.slack import choices
+from handlers.slack.acks import Acks
 from handlers.slack.in_time import InTime
 from handlers.slack.payloads import Request, verb_of_click, verb_of_form
 from handlers.slack.progress import Progress
-from handlers.slack.request_inbox import accepting, admitting, after_acks
+from handlers.slack.request_inbox import accepting, admitting
 from handlers.verbs import logs, status
 from handlers.verbs.verb import AnyVerb, ByClick
 from handlers.views import denial
 
-_LISTENERS = 64
 _ASIDE = 64
 _ACCEPTING, _CHECKING = 8, 16
 _ACCEPT_SECONDS, _FORM_SECONDS = (1.0, 0.2), (0.75, 0.005)
@@ -111,13 +110,11 @@ class ForVerbs:
 
 @dataclass(frozen=True)
 class Conversation:
-    """What Slack reaches the bot by. `listening` is what acks it; `progress` shows that an answer
-    takes longer."""
+    """What Slack reaches the bot by; `progress` shows that an answer takes longer."""
 
     sweeps: Mapping[str, Part]
     progress: Progress
     intake: Intake
-    listening: Pool
     transport: Transport
 
 
@@ -233,22 +230,22 @@ def conversation_of(
     plans = {again.VERB, *(v.name for v in planning), *(verb_of_form(v.modal) for v in planning)}
     acking = binder.build(listeners.Needs)
     progress = Progress(outside.slack, outside.waits, acking.aside)
+    acks = Acks()
     intake = Intake(
         outside.slack,
         stores.inbox,
         {
             name: Work(
                 work.lane,
-                progress.over(after_acks(work.run, acking.accepting), planning=name in plans),
+                progress.over(work.run, planning=name in plans),
             )
             for name, work in lanes.items()
         },
         stores.owner,
+        before=acks.give_way,
     )
     stores.arrived.listen(intake.take_up)
-    listening = Pool(_LISTENERS, "listener")
-    app = listeners.bolt_app(outside.slack, listening)
-    listeners.Listeners(
+    app = listeners.Listeners(
         replace(
             acking,
             accept=admitting(acking.accept, intake.busy, stores.inbox.knows, acking.accepting),
@@ -258,7 +255,7 @@ def conversation_of(
         {name: partial(click, deciding) for name, click in decisions.OPENS.items()},
         {denial.CALLBACK: decisions.reason_given},
         partial(home.publish, binder.build(home.Needs)),
-    ).register(app)
+    )
     watched = partial(status.watched, binder.build(status.Needs))
     return Conversation(
         sweeps={
@@ -267,12 +264,13 @@ def conversation_of(
         },
         progress=progress,
         intake=intake,
-        listening=listening,
-        transport=_transport(app, settings, secrets, stores),
+        transport=_transport(app, settings, secrets, stores, acks),
     )
 
 
-def _transport(app: App, settings: Settings, secrets: Secrets, stores: Stores) -> Transport:
+def _transport(
+    app: Dispatch, settings: Settings, secrets: Secrets, stores: Stores, acks: Acks
+) -> Transport:
     slack = settings.slack
     if slack.mode == "http":
         return HttpMode(
@@ -282,6 +280,7 @@ def _transport(app: App, settings: Settings, secrets: Secrets, stores: Stores) -
             port=slack.http.port,
             path=slack.http.path,
             drain_seconds=slack.http.drain_seconds,
+            acks=acks,
         )
     return SocketMode(
         app,
@@ -290,6 +289,7 @@ def _transport(app: App, settings: Settings, secrets: Secrets, stores: Stores) -
         stores.connections,
         connections=slack.connections,
         renew_seconds=slack.renew_seconds,
+        acks=acks,
     )
 
 

@@ -99,7 +99,12 @@ class Inbox:
 
     @redis_errors
     def accept(self, key: str, payload: Mapping[str, Any]) -> Literal["new", "known"]:
-        """Make a request safe. The index is written first: what dies in between is swept away."""
+        """Make a request safe; only what is in the index too is, so only then this returns.
+
+        The index is written first. In a Redis Cluster it may be on another server than the request,
+        and either may come first: a request of which the index does not know has not been acked, and
+        its next delivery brings it into the index.
+        """
         stored = [json.dumps(dict(payload)), _DAY_MS, secrets.token_hex(8)]
         _, answer = in_one_trip(
             self._client,
@@ -122,14 +127,17 @@ class Inbox:
         return bool(self._client.exists(self._key(key)))
 
     @redis_errors
-    def renew(self, key: str, owner: str, lease_seconds: float) -> bool:
-        """Keep a claim; False when another bot has it, or has answered it. Of what Redis has lost
-        no other bot knows, so it stays with its owner."""
-        until = int(self._renew(keys=[self._key(key)], args=[owner, int(lease_seconds * 1000)]))
-        if until > 0:
-            # Nobody has to look at it while it is held.
-            self._client.zadd(self._open, {key: until}, xx=True)
-        return until >= 0
+    def renew(self, keys: Collection[str], owner: str, lease_seconds: float) -> set[str]:
+        """Keep claims, in two round trips however many there are; which of them it still has: not
+        those that another bot has, or has answered. Of what Redis has lost no other bot knows, so it
+        stays with its owner."""
+        args = [owner, int(lease_seconds * 1000)]
+        calls = [Call(self._renew, [self._key(key)], args) for key in keys]
+        until = dict(zip(keys, map(int, in_one_trip(self._client, calls)), strict=True))
+        if held := {key: at for key, at in until.items() if at > 0}:
+            # Nobody has to look at them while they are held.
+            self._client.zadd(self._open, held, xx=True)
+        return {key for key, at in until.items() if at >= 0}
 
     @redis_errors
     def hand_over(self, keys: Collection[str]) -> None:

@@ -1,14 +1,17 @@
 """A connection that is made while others already work: its kubeconfig runs somebody else's program."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVar
 
 from deploy.errors import Unavailable
 from deploy.flight import Flight
-from deploy.kube.connection import Connection, Query, Stream
+from deploy.kube.connection import Connection
+from deploy.kube.delegating import DelegatingConnection
+
+T = TypeVar("T")
 
 
-class LateConnection:
+class LateConnection(DelegatingConnection):
     """Makes the connection with the first call, or goes on with making it; each call waits no longer
     than `seconds` for that."""
 
@@ -18,47 +21,8 @@ class LateConnection:
         self._seconds = seconds
         self._made: Connection | None = None
 
-    def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        what: str,
-        namespace: str | None = None,
-        query: Query | None = None,
-        body: Any = None,
-        content_type: str = "application/json",
-        repeat: bool = False,
-        before: Callable[[], None] | None = None,
-        doubtful: Callable[[], None] | None = None,
-        warned: Callable[[tuple[str, ...]], None] | None = None,
-    ) -> bytes:
-        """As the connection does."""
-        return self._connection().request(
-            method,
-            path,
-            what=what,
-            namespace=namespace,
-            query=query,
-            body=body,
-            content_type=content_type,
-            repeat=repeat,
-            before=before,
-            doubtful=doubtful,
-            warned=warned,
-        )
-
-    def stream(
-        self, path: str, *, what: str, namespace: str | None, query: Query, silence: float
-    ) -> Stream:
-        """As the connection does."""
-        return self._connection().stream(
-            path, what=what, namespace=namespace, query=query, silence=silence
-        )
-
-    def answer(self, path: str) -> tuple[int, bytes]:
-        """As the connection does."""
-        return self._connection().answer(path)
+    def _through(self, call: Callable[[Connection], T]) -> T:
+        return call(self._connection())
 
     def ahead(self) -> float:
         """As the connection says."""

@@ -57,12 +57,7 @@ class Record:
 
     def default(self, field: Field) -> Any:
         """What the value is when nothing is said; MISSING where something must be."""
-        cls: Any = self.cls
-        *parents, name = field.attr.split(".")
-        for parent in parents:
-            cls = _hints(cls)[parent]
-        found = next(f for f in dataclasses.fields(cls) if f.name == name)
-        return found.default
+        return _default(self.cls, field.attr)
 
     @functools.cached_property
     def _tree(self) -> dict[str, Any]:
@@ -119,6 +114,14 @@ def _put(target: dict[str, Any], path: str, value: Any) -> None:
     for parent in parents:
         target = target.setdefault(parent, {})
     target[last] = value
+
+
+@functools.cache
+def _default(cls: Any, attr: str) -> Any:
+    *parents, name = attr.split(".")
+    for parent in parents:
+        cls = _hints(cls)[parent]
+    return next(found.default for found in dataclasses.fields(cls) if found.name == name)
 
 
 @functools.cache

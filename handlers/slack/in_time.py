@@ -1,6 +1,5 @@
 """Work that Slack waits for, within a bound however long it takes."""
 
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -30,29 +29,9 @@ class InTime:
         self._seconds = seconds
         self._moment = moment
         self._late = False
-        self._waited_for = 0
-        self._changed = threading.Condition()
-
-    def settled(self, seconds: float) -> bool:
-        """Wait so long at most until nobody waits for anything; whether that is so."""
-        with self._changed:
-            return self._changed.wait_for(lambda: not self._waited_for, seconds)
 
     def result(self, work: Callable[[], T]) -> T:
         """What `work` returns or raises. Late where that takes too long."""
-        self._count(1)
-        try:
-            return self._result(work)
-        finally:
-            self._count(-1)
-
-    def _count(self, more: int) -> None:
-        with self._changed:
-            self._waited_for += more
-            if not self._waited_for:
-                self._changed.notify_all()
-
-    def _result(self, work: Callable[[], T]) -> T:
         working = self._pool.submit(self._timed, work)
         try:
             return working.result(self._moment if self._late else self._seconds)

@@ -6,11 +6,6 @@ from deploy.actions.inbox import Inbox
 from deploy.errors import GatewayBotError, Unavailable
 from handlers.slack.in_time import InTime, Late
 from handlers.slack.payloads import Request, request_to_mapping
-from handlers.views.reply import Reply
-
-_GIVING_WAY_SECONDS = 0.3
-
-Run = Callable[[Request], Reply | None]
 
 
 class RequestInbox:
@@ -62,17 +57,6 @@ def accepting(inbox: RequestInbox, in_time: InTime) -> Callable[[Request], None]
             raise _begun() if late.begun else _busy() from None
 
     return accept
-
-
-def after_acks(run: Run, acks: InTime) -> Run:
-    """The same, begun when no request waits to be written down, or a moment later: many that come
-    at once are acked before any of them is worked on."""
-
-    def begun(request: Request) -> Reply | None:
-        acks.settled(_GIVING_WAY_SECONDS)
-        return run(request)
-
-    return begun
 
 
 def _begun() -> Unavailable:

@@ -1,4 +1,4 @@
-"""What Slack's payloads look like, as far as Bolt and the listeners read them.
+"""What Slack's payloads look like, as far as Slack's SDK and the listeners read them.
 
 A body that is signed and yet has another shape is refused before anything of it is used. Fields are
 those of docs.slack.dev/reference/interaction-payloads, /interactivity/implementing-slash-commands and

@@ -37,30 +37,6 @@ _PACE_SECONDS = 0.04
 _LOST_SECONDS = 3.0
 _CHANNEL = "C0GWOPS"
 
-_PEER = """
-import os, re, sys, threading
-from pathlib import Path
-from concurrent.futures import ThreadPoolExecutor
-from slack_bolt import App
-from slack_sdk import WebClient
-from bot.settings import load_secrets, load_settings
-from bot.wiring.conversation import _transport
-
-settings = load_settings(Path(sys.argv[1]))
-secrets = load_secrets(settings)
-app = App(
-    client=WebClient(os.environ.pop("SLACK_BOT_TOKEN"), base_url=settings.slack.api_url),
-    signing_secret=os.environ["SLACK_SIGNING_SECRET"],
-    listener_executor=ThreadPoolExecutor(64),
-)
-for takes in (app.command, app.action, app.view):
-    takes(re.compile(".*"))(lambda ack: ack())
-transport = _transport(app, settings, secrets)
-transport.start()
-print("ready", flush=True)
-threading.Event().wait()
-"""
-
 
 @dataclass(frozen=True)
 class Taken:
@@ -110,7 +86,7 @@ class Bed:
     @contextmanager
     def app(self, ours: bool) -> Iterator[None]:
         """The bot, or the empty app, for the length of the block."""
-        peer = ["-c", _PEER, self._settings]
+        peer = ["-m", "tests.bench.empty_app", self._settings]
         bot = ["-m", "bot", "run", "--config", self._settings, "--log-level", "error"]
         process = _process(bot if ours else peer, self._environment)
         try:
@@ -140,8 +116,8 @@ class Bed:
         views = {}
         for person in range(PEOPLE):
             before = self._newest()
-            # Help is all in its ack: no work is left over from it.
-            self.command(person, "help")
+            # How a verb is used is all in its ack: no work is left over from it.
+            self.command(person, "status --help")
             trigger = self._entries("delivery", before)[-1]["payload"]["trigger_id"]
             view = deploy_modal.form(deploy_modal.metadata(_CHANNEL, ""), {}, {}, file=False)
             views[person] = self._slack("views.open", trigger_id=trigger, view=view)["view"]["id"]

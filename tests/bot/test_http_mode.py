@@ -17,6 +17,7 @@ from slack_bolt.authorization import AuthorizeResult
 from bot.http_mode import HttpMode
 from deploy.deadline import Deadline
 from handlers.actions import decisions
+from handlers.slack.payloads import Request
 from tests.handlers.test_listeners import VALUE, Door
 from tests.support.signed import FORM, SECRET, command, headers_of, interaction, post, signature
 from tests.support.waiting import until
@@ -55,6 +56,15 @@ def click(**more: Any) -> dict[str, Any]:
     }
 
 
+def sent_form(callback: str) -> dict[str, Any]:
+    view = {
+        "id": "V1", "hash": "h", "callback_id": callback, "private_metadata": "", "type": "modal",
+        "blocks": [{"type": "input", "block_id": "b"}],
+        "state": {"values": {"b": {"a": {"type": "plain_text_input", "value": "no"}}}},
+    }  # fmt: skip
+    return {"type": "view_submission", "user": {"id": "U1"}, "team": {"id": "T0TEAM"}, "view": view}
+
+
 def test_a_signed_command_is_done(bed: Bed) -> None:
     assert post(bed.url, command("status")).status_code == 200
     assert [each.verb for each in bed.door.accepted] == ["status"]
@@ -80,6 +90,17 @@ def test_a_request_that_is_sent_again_as_it_was_has_no_second_effect(bed: Bed, b
         again = post(bed.url, body, recorded)
         assert (again.status_code, again.text) == (200, "")
     assert len(bed.door.accepted) == before
+
+
+def test_a_request_that_failed_is_done_when_it_is_sent_again(bed: Bed) -> None:
+    body = interaction(sent_form("slow"))
+    recorded, again = headers_of(body), Request("r1", "status", "U1", "C1")
+    bed.door.submit = lambda sent: 1 / 0
+    assert post(bed.url, body, recorded).status_code == 500
+    bed.door.submit = lambda sent: again
+    assert post(bed.url, body, recorded).status_code == 200
+    assert post(bed.url, body, recorded).status_code == 200
+    assert bed.door.accepted == [again]
 
 
 def test_a_form_that_a_recorded_command_opened_is_not_opened_again(bed: Bed) -> None:

@@ -56,6 +56,18 @@ def server(tmp_path: Path) -> Iterator[Valkey]:
     yield from started("valkey", tmp_path / "redis")
 
 
+def test_a_request_is_not_even_claimed_before_it_may_begin(server: Valkey) -> None:
+    client, may, told = connect(server.url), threading.Event(), []
+    slack: Any = SimpleNamespace(chat_postEphemeral=lambda **message: told.append(message))
+    made = intake_of(slack, client, {"status": lambda _: Reply("done")}, before=may.wait)
+    made.start()
+    RequestInbox(Inbox(client), made.take_up).accept(Request("r1", "status", "U1", "C1"))
+    assert (client.hget("gateway-bot:{i:r1}", "owner"), told) == (None, [])
+    may.set()
+    until(lambda: told, "its answer")
+    made.stop(Deadline.after(10))
+
+
 def test_a_request_that_takes_long_is_not_begun_again_by_the_bot_that_is_at_it(
     server: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -387,7 +399,7 @@ def test_what_a_dead_bot_was_at_is_done_by_another_once_its_lease_has_ended(
     client, slack = connect(server.url), Channel()
     RequestInbox(Inbox(client), lambda request: None).accept(Request("r1", "quick", "U1", "C1"))
     assert Inbox(client).claim("r1", "dead", 60)
-    assert Inbox(client).renew("r1", "dead", 1.0)
+    assert Inbox(client).renew(["r1"], "dead", 1.0)
     made = intake_of(slack, client, {"quick": lambda request: Reply("done")})
     made.start()
     until(lambda: client.zcard(OPEN) == 0, "its answer")

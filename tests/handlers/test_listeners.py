@@ -1,9 +1,10 @@
-"""What each payload of Slack's comes to, through Bolt as both transports call it."""
+"""What each payload of Slack's comes to, as both transports hand it over."""
 
 import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +17,7 @@ from slack_sdk.errors import SlackApiError
 from deploy.access import Environment, Standing
 from deploy.errors import Unavailable
 from handlers.actions import decisions
-from handlers.listeners import Listeners, Needs, bolt_app
+from handlers.listeners import Listeners, Needs
 from handlers.slack.in_time import InTime
 from handlers.slack.payloads import Request, Submission, click_of, form_of
 from handlers.slack.people import Team
@@ -35,6 +36,7 @@ class Slack:
 
     def __init__(self) -> None:
         self.told: list[dict[str, Any]] = []
+        self.asked = 0
         self.opened: list[str] = []
         self.refusal = ""
         self.filling_fails = False
@@ -43,8 +45,9 @@ class Slack:
         self.told.append(message)
 
     def views_open(self, *, trigger_id: str, view: Any) -> dict[str, Any]:
-        if self.refusal:
-            raise SlackApiError(self.refusal, SimpleNamespace(get={"error": self.refusal}.get))
+        refusal, self.asked = self.refusal, self.asked + 1
+        if refusal:
+            raise SlackApiError(refusal, SimpleNamespace(get={"error": refusal}.get))
         self.opened.append(trigger_id)
         return {"view": {"id": "V1", "hash": "h"}}
 
@@ -54,12 +57,13 @@ class Slack:
 
 
 class Door:
-    """A bot's listeners behind Bolt: payloads in, what Slack is answered out."""
+    """A bot's listeners: payloads in, what Slack is answered out."""
 
     def __init__(self, pool: ThreadPoolExecutor) -> None:
         self.slack = Slack()
         self.accepted: list[Request] = []
         self.away = False
+        self.homes: list[str] = []
         self.submit: Any = None
         team = Team(WebClient())
         team._id = "T0TEAM"
@@ -78,18 +82,20 @@ class Door:
         store = SimpleNamespace(get=lambda name: None)
         deciding = needs(decisions.Needs, slack=self.slack, store=store)
         form = needs(deploy.Needs, slack=self.slack, team=team, choices=SimpleNamespace(warm=dict))
-        listeners = Listeners(
+        # A verb whose form is checked as a test wants.
+        checked = replace(
+            status.VERB.bound(needs(status.Needs)),
+            verb=replace(status.VERB, name="checked", modal="slow"),
+            submit=lambda sent: self.submit(sent),
+        )
+        self.app = Listeners(
             given,
-            [status.VERB.bound(needs(status.Needs)), deploy.VERB.bound(form)],
+            [status.VERB.bound(needs(status.Needs)), deploy.VERB.bound(form), checked],
             decisions.CLICKS,
             {name: partial(does, deciding) for name, does in decisions.OPENS.items()},
             {denial.CALLBACK: decisions.reason_given},
-            lambda user: None,
+            self.homes.append,
         )
-        # Nothing listens there: whatever asks Slack before an ack fails.
-        self.app = bolt_app(WebClient("xoxb-1", base_url="http://127.0.0.1:1/"), pool)
-        listeners.register(self.app)
-        self.app.view("slow")(listeners.submission(lambda sent: self.submit(sent)))
 
     def _accept(self, request: Request) -> None:
         if self.away:
@@ -177,6 +183,7 @@ def test_a_command_delivered_twice_opens_its_form_once_and_says_nothing_more(doo
     until(lambda: door.slack.opened, "the form")
     door.slack.refusal = "exchanged_trigger_id"
     assert door.types("deploy").status == 200
+    until(lambda: door.slack.asked == 2, "the form to be asked for again")
     door.slack.refusal = "expired_trigger_id"
     assert door.types("deploy").status == 200
     (told,) = until(lambda: door.slack.told, "what is said of the third")
@@ -211,6 +218,33 @@ def test_a_denial_without_a_reason_stays_in_its_form(door: Door) -> None:
     answer = door.fills(denial.CALLBACK, "  ")
     assert json.loads(answer.body)["errors"][denial.REASON].startswith("A reason is required.")
     assert door.accepted == []
+
+
+def test_the_home_tab_is_acked_and_drawn(door: Door) -> None:
+    event = {"type": "app_home_opened", "user": "U1", "tab": "home"}
+    assert door.sends(type="event_callback", event=event).status == 200
+    until(lambda: door.homes == ["U1"])
+
+
+def test_slack_may_look_whether_somebody_is_there(door: Door) -> None:
+    asked = door.sends(type="url_verification", challenge="c")
+    assert json.loads(asked.body) == {"challenge": "c"}
+    assert door.sends(ssl_check="1").status == 200
+
+
+def test_a_form_that_no_verb_has_is_not_acked_so_that_its_sender_sees_it(door: Door) -> None:
+    assert door.fills("gone", "x").status == 404
+    assert door.clicks("gone").status == 200
+
+
+def test_what_no_listener_expected_is_no_ack_and_stands_in_the_log(
+    door: Door, caplog: pytest.LogCaptureFixture
+) -> None:
+    door.submit = lambda sent: 1 / 0
+    assert door.fills("slow", "secret words").status == 500
+    (record,) = caplog.records
+    assert record.exc_info
+    assert "secret words" not in caplog.text
 
 
 def test_a_form_sent_again_with_other_values_is_another_one(door: Door) -> None:

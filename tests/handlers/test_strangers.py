@@ -6,14 +6,14 @@ import pytest
 from slack_sdk import WebClient
 
 from deploy.access import Environment
-from handlers.listeners import Listeners, Needs, bolt_app
+from handlers.listeners import Listeners, Needs
 from handlers.slack.in_time import InTime
 from handlers.slack.payloads import Request
 from handlers.slack.people import Team
 from handlers.verbs import status
 from tests.support.authority import authority
 from tests.support.needs import needs
-from tests.support.slack_bots import over_http, over_sockets, web_client
+from tests.support.slack_bots import reached, web_client
 from tests.support.slack_workspace import app_config, running, workspace
 
 
@@ -35,10 +35,8 @@ def test_a_command_to_another_workspaces_bot_is_answered_and_let_in_nowhere(mode
             checking=InTime(pool, 10, 10),
             aside=pool,
         )
-        app = bolt_app(web_client(slack), pool)
         verbs = [status.VERB.bound(needs(status.Needs))]
-        Listeners(given, verbs, [], {}, {}, lambda user: None).register(app)
-        with over_http(app, slack) if mode == "http" else over_sockets(app, slack):
+        with reached(mode, Listeners(given, verbs, [], {}, {}, lambda user: None), slack):
             assert person.command("status") == {"ok": True}
         (told,) = person.messages(user="ana")
         assert "Only members of the workspace that this bot belongs to" in told["text"]

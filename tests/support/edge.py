@@ -19,6 +19,9 @@ import yaml
 
 from bot.sandbox.processes import spawn
 from bot.sandbox.valkey import Valkey
+from deploy.actions.connection import connect
+from deploy.actions.store import ActionStore
+from deploy.changes.kinds import KINDS, codec_of
 from tests.support.demo import Demo
 from tests.support.processes import ROOT
 from tests.support.troubled_proxy import TroubledProxy
@@ -26,12 +29,16 @@ from tests.support.waiting import until
 
 Needed = Literal["redis", "slack", "azure", "west"]
 NEEDED: tuple[Needed, ...] = ("redis", "slack", "azure", "west")
+_EVENTS = "/events"
 _DELAYS: Mapping[Needed, float] = {"redis": 0.1, "slack": 1.0, "azure": 2.0, "west": 2.0}
 """How late a slow one answers, in seconds: of Redis a message takes many answers."""
 
 
 class Edge(Demo):
-    """A sandbox with one bot that reaches `west` and the rest through proxies, `east` without."""
+    """A sandbox with one bot that reaches `west` and the rest through proxies, `east` without.
+
+    `store` are its actions, by Redis itself.
+    """
 
     def __init__(self, data: Path) -> None:
         self.data = data
@@ -59,7 +66,7 @@ class Edge(Demo):
         settings["azure"] |= {"arm_endpoint": azure, "authority": azure}
         path = self.redis.url.removeprefix("unix://")
         self.proxies["redis"] = TroubledProxy(path, delay=_DELAYS["redis"])
-        settings.pop("event_grid", None)
+        settings["event_grid"] = {"host": "127.0.0.1", "port": 0, "path": _EVENTS}
         self._settings = data / "edge.yaml"
         self._settings.write_text(yaml.safe_dump(settings))
         self._environment = {
@@ -67,6 +74,7 @@ class Edge(Demo):
             "REDIS_URL": f"redis://127.0.0.1:{self.proxies['redis'].port}",
         }
         self.start_bot()
+        self.store = ActionStore(connect(self.redis.url), codec_of(KINDS))
 
     @property
     def kubeconfig(self) -> Path:
@@ -82,11 +90,12 @@ class Edge(Demo):
         begun = len(self.lines)
         threading.Thread(target=self._collect, args=(self.bot,), daemon=True).start()
 
-        def port() -> str | None:
-            found = re.search(r"^ready, health at port (\d+)", "".join(self.lines[begun:]), re.M)
+        def said(pattern: str) -> str | None:
+            found = re.search(pattern, "".join(self.lines[begun:]), re.M)
             return found[1] if found else None
 
-        self._health = until(port, "the bot", 120)
+        self._health = until(lambda: said(r"^ready, health at port (\d+)"), "the bot", 120)
+        self._events = until(lambda: said(r"Event Grid is listened to at port (\d+)"), "its port")
         until(lambda: self.answers("readyz"), "the bot to be ready", 60)
 
     def stop_bot(self) -> float:
@@ -101,6 +110,18 @@ class Edge(Demo):
         with contextlib.suppress(requests.RequestException):
             return requests.get(f"http://127.0.0.1:{self._health}/{path}", timeout=5).ok
         return False
+
+    def hears_azure(self) -> bool:
+        """Whether the endpoint for Event Grid answers a handshake of its."""
+        key = self._environment["EVENT_GRID_SECRET"]
+        url = f"http://127.0.0.1:{self._events}{_EVENTS}?key={key}"
+        event = {
+            "id": "1",
+            "eventType": "Microsoft.EventGrid.SubscriptionValidationEvent",
+            "data": {"validationCode": "code"},
+        }
+        answer = requests.post(url, json=[event], timeout=5)
+        return answer.ok and answer.json() == {"validationResponse": "code"}
 
     def stop(self) -> None:
         """End everything."""
@@ -118,7 +139,10 @@ class Edge(Demo):
         at = urlsplit(url)
         assert at.hostname is not None
         assert at.port is not None
-        proxy = TroubledProxy((at.hostname, at.port), delay=_DELAYS[name])
+        # Slack's websockets and response_urls as well.
+        proxy = TroubledProxy(
+            (at.hostname, at.port), delay=_DELAYS[name], everywhere=name == "slack"
+        )
         self.proxies[name] = proxy
         return at._replace(netloc=f"127.0.0.1:{proxy.port}").geturl()
 

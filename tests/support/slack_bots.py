@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from socketserver import ThreadingMixIn
+from types import SimpleNamespace
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
@@ -19,7 +20,12 @@ from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.dispatch import Dispatch
+from bot.http_mode import HttpMode
 from bot.sandbox.slack import SlackWorkspace
+from bot.socket_mode import SocketMode
+from deploy.deadline import Deadline
+from handlers.slack.acks import Acks
 from tests.support.slack_workspace import APP_TOKEN, BOT_TOKEN, SECRET
 from tests.support.waiting import until
 
@@ -102,3 +108,24 @@ def over_http(app: App, slack: SlackWorkspace) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join(10)
+
+
+@contextmanager
+def reached(
+    mode: str, listeners: Dispatch, slack: SlackWorkspace, acks: Acks | None = None
+) -> Iterator[None]:
+    """Slack reaches them over the bot's own transport for the length of the block."""
+    uncounted: Any = SimpleNamespace(report=lambda own: None, hello=lambda own, at_slack: None)
+    transport = (
+        HttpMode(listeners, SECRET, host="127.0.0.1", port=0, path="/slack/events", acks=acks)
+        if mode == "http"
+        else SocketMode(listeners, APP_TOKEN, slack.api_url, uncounted, connections=1, acks=acks)
+    )
+    if isinstance(transport, HttpMode):
+        slack.request_url = f"http://127.0.0.1:{transport.port}/slack/events"
+    transport.start()
+    try:
+        until(lambda: transport.connected)
+        yield
+    finally:
+        transport.stop(Deadline.after(10))

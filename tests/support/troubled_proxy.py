@@ -22,11 +22,17 @@ class TroubledProxy:
     `down`: what is connected breaks, and nobody listens. `refusing`: it breaks, and each new
     connection is reset. `hanging`: all is held, and passed on afterwards, as by a process that is
     frozen. `slow`: what the server says comes that many seconds late.
+
+    With `everywhere` the server's own address, where it names it, becomes the proxy's: so what it
+    invites to, a websocket say, comes through the proxy as well.
     """
 
-    def __init__(self, upstream: tuple[str, int] | str, *, delay: float) -> None:
+    def __init__(
+        self, upstream: tuple[str, int] | str, *, delay: float, everywhere: bool = False
+    ) -> None:
         self._upstream = upstream
         self._delay = delay
+        self._everywhere = everywhere
         self._trouble: Trouble | None = None
         self._flowing = threading.Event()
         self._flowing.set()
@@ -37,21 +43,26 @@ class TroubledProxy:
 
     @contextlib.contextmanager
     def having(self, trouble: Trouble) -> Iterator[None]:
-        """The service has it while the block runs."""
-        self._trouble = trouble
-        if trouble == "down":
-            _end(self._listener)
-        if trouble == "hanging":
-            self._flowing.clear()
-        if trouble in ("down", "refusing"):
-            self._break()
+        """The service has it while the block runs; another one that it had is over."""
+        self.becomes(trouble)
         try:
             yield
         finally:
-            self._trouble = None
+            self.becomes(None)
+
+    def becomes(self, trouble: Trouble | None) -> None:
+        """The service has it from now on; None where it is well."""
+        before, self._trouble = self._trouble, trouble
+        if trouble in ("down", "refusing"):
+            self._break()
+        if trouble == "hanging":
+            self._flowing.clear()
+        else:
             self._flowing.set()
-            if trouble == "down":
-                self._listener = self._listen(self.port)
+        if trouble == "down":
+            _end(self._listener)
+        elif before == "down":
+            self._listener = self._listen(self.port)
 
     def close(self) -> None:
         """End everything."""
@@ -100,9 +111,19 @@ class TroubledProxy:
             return server
         return socket.create_connection(self._upstream)
 
+    def _renamed(self, chunk: bytes) -> bytes:
+        if not self._everywhere or isinstance(self._upstream, str):
+            return chunk
+        host, port = self._upstream
+        there, here = f"{host}:{port}".encode(), f"{host}:{self.port}".encode()
+        # As long as before: lengths that the server has announced hold.
+        assert len(there) == len(here)
+        return chunk.replace(there, here)
+
     def _pass(self, source: socket.socket, target: socket.socket, answers: bool) -> None:
         with contextlib.suppress(OSError):
             while chunk := source.recv(_CHUNK):
+                chunk = self._renamed(chunk) if answers else chunk
                 if answers and self._trouble == "slow":
                     time.sleep(self._delay)
                 self._flowing.wait()

@@ -377,7 +377,9 @@ def listing(world: World, tracker: Tracker, gateway: str = "") -> str:
     """What `expiring` shows, of one or of all, once the bot has scanned."""
     caches = {"west": world.cache}
     rules = Rules("development", (7 * 86_400.0,), ("C0ALERTS",))
-    Scanner(tracker, lambda: scans_of(caches, Levels(caches).last), lambda ref: rules, ["west"]).scan()
+    Scanner(
+        tracker, lambda: scans_of(caches, Levels(caches).last), lambda ref: rules, ["west"]
+    ).scan()
     made = needs(expiring.Needs, caches=caches, tracker=tracker)
     reply = expiring.run(made, Request("r", "expiring", "U1", "C1", gateway=gateway))
     assert reply is not None

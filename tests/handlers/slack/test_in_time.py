@@ -14,8 +14,7 @@ from deploy.actions.inbox import Inbox
 from deploy.errors import Unavailable
 from handlers.slack.in_time import InTime, Late
 from handlers.slack.payloads import Request
-from handlers.slack.request_inbox import RequestInbox, accepting, admitting, after_acks
-from handlers.views.reply import Reply
+from handlers.slack.request_inbox import RequestInbox, accepting, admitting
 from tests.support.redis_servers import started
 from tests.support.waiting import until
 
@@ -99,22 +98,3 @@ def test_a_busy_bot_refuses_within_the_bound_while_redis_hangs(
     with pytest.raises(Unavailable) as refused:
         admit(Request("r1", "status", "U1", "C1"))
     assert (refused.value, time.monotonic() - began < 1) == (busy, True)
-
-
-def test_work_begins_once_nothing_waits_to_be_written_down(go: threading.Event) -> None:
-    began: list[str] = []
-    with ThreadPoolExecutor(3) as pool:
-        acks = InTime(pool, 60, 60)
-        writing = pool.submit(acks.result, lambda: go.wait(60))
-        until(lambda: not acks.settled(0), "a write that is waited for")
-
-        def run(request: Request) -> Reply | None:
-            began.append(request.id)
-            return None
-
-        working = pool.submit(after_acks(run, acks), Request("r1", "status", "U1", "C1"))
-        assert began == []
-        go.set()
-        writing.result(30)
-        working.result(30)
-    assert began == ["r1"]
