@@ -257,6 +257,13 @@ def _daemon_set(obj: Obj) -> None:
     _template(spec)
 
 
+def _cron_job(obj: Obj) -> None:
+    spec = obj["spec"]
+    _set(spec, concurrencyPolicy="Allow", suspend=False)
+    _set(spec, successfulJobsHistoryLimit=3, failedJobsHistoryLimit=1)
+    _template(spec.setdefault("jobTemplate", {}).setdefault("spec", {}))
+
+
 def _service(obj: Obj) -> None:
     spec = obj["spec"]
     _set(spec, sessionAffinity="None", type="ClusterIP")
@@ -360,6 +367,7 @@ _BY_KIND: dict[str, Callable[[Obj], None]] = {
     "Deployment": _deployment,
     "ReplicaSet": _replica_set,
     "StatefulSet": _stateful_set,
+    "CronJob": _cron_job,
     "DaemonSet": _daemon_set,
     "Service": _service,
     "Secret": _secret,

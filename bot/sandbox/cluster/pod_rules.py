@@ -21,6 +21,7 @@ from bot.sandbox.cluster.objects import Obj, get
 from bot.sandbox.cluster.placement_rules import spread
 
 _SYSCTL = re.compile(r"([a-z0-9]([-_a-z0-9]*[a-z0-9])?[./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?")
+_OF_JOBS = ("OnFailure", "Never")
 _MAX_ANNOTATIONS = 256 * 1024
 _MAX_SERVERS, _MAX_SEARCHES, _MAX_SEARCH_TEXT = 3, 32, 2048
 
@@ -38,9 +39,7 @@ def _template(template: Obj, at: str) -> list[Cause]:
     causes = names.labels(metadata.get("labels") or {}, f"{at}.labels")
     causes += names.annotations(annotations, f"{at}.annotations")
     causes += large_annotations(annotations, f"{at}.annotations")
-    if spec.get("restartPolicy") != "Always":
-        where = f"{at}.spec.restartPolicy"
-        causes.append(unsupported(where, spec.get("restartPolicy", ""), ("Always",)))
+    causes += _restarts(spec.get("restartPolicy", ""), at)
     if spec.get("activeDeadlineSeconds") is not None:
         words = "activeDeadlineSeconds in ReplicaSet is not Supported"
         causes.append(forbidden_field(f"{at}.spec.activeDeadlineSeconds", words))
@@ -48,6 +47,15 @@ def _template(template: Obj, at: str) -> list[Cause]:
         words = "ephemeral containers not allowed in pod template"
         causes.append(forbidden_field(f"{at}.spec.ephemeralContainers", words))
     return causes
+
+
+def _restarts(policy: str, at: str) -> list[Cause]:
+    where = f"{at}.spec.restartPolicy"
+    if ".jobTemplate." not in at:
+        return [] if policy == "Always" else [unsupported(where, policy, ("Always",))]
+    if policy in _OF_JOBS:
+        return []
+    return [required(where, 'valid values: "OnFailure", "Never"')]
 
 
 def _spec(spec: Obj, at: str) -> list[Cause]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from deploy.gateway import GatewayRef
 from deploy.health.cache import CachedGateway, Snapshot
+from deploy.health.levels import Levels
 from deploy.observed.token_facts import TokenFacts
 from deploy.tokens.token import SecretFacts
 from deploy.waits import Waits
@@ -28,7 +29,8 @@ def test_all_leaves_out_what_the_bot_cannot_change_and_says_so() -> None:
     cache = SimpleNamespace(read=lambda: found, cluster=SimpleNamespace(waits=Waits()))
     store = SimpleNamespace(open=tuple)
     request = Request("r", "rotate", "U1", "C1", options={"all": True})
-    chosen = rotate._chosen(needs(rotate.Needs, caches={"west": cache}, store=store), request)
+    made = needs(rotate.Needs, caches={"west": cache}, store=store, levels=Levels({}))
+    chosen = rotate._chosen(made, request)
     assert [str(ref) for ref in chosen.refs] == ["west/dev/edge-1"]
     (left_out,) = chosen.unplanned
     assert "It is a StatefulSet" in str(left_out)
