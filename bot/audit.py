@@ -12,7 +12,7 @@ from deploy.errors import InvalidInput
 def verify(config: Path, lines: Path | None) -> int:
     """Check the chain in Redis, or the one that was written to standard output and kept.
 
-    Prints what is wrong, an entry a line; 0 when nothing is. Lines of before the retention may be
+    Prints what is wrong, an entry a line; 0 when nothing is. Lines older than the retention may be
     missing from the front of a file: its first entry is taken as the start.
     """
     settings = load_settings(config)

@@ -161,7 +161,7 @@ def operator_channels(settings: Settings) -> tuple[str, ...]:
 
 
 def warning_channels(settings: Settings) -> Callable[[GatewayRef], str]:
-    """Where people hear of a gateway: its environment's channel, else the one for all."""
+    """Where people are notified of a gateway: its environment's channel, else the one for all."""
     environments = environments_of(settings)
     own = {e.name: e.warnings.channel or "" for e in settings.environments if e.warnings}
 
@@ -173,7 +173,7 @@ def warning_channels(settings: Settings) -> Callable[[GatewayRef], str]:
 
 
 def expiry_rules(settings: Settings) -> Callable[[GatewayRef], Rules]:
-    """Where people hear of a token that expires, and when: as its environment has it."""
+    """Where people are warned of a token that expires, and when: as its environment has it."""
     environments = environments_of(settings)
     own = {e.name: e.warnings for e in settings.environments}
     every = settings.warnings
@@ -207,12 +207,12 @@ def rotations_at_once(settings: Settings) -> Callable[[str], int]:
 
 
 def environment_channels(settings: Settings) -> Mapping[str, tuple[str, ...]]:
-    """Where people hear of tokens, by environment."""
+    """Where people are warned of tokens, by environment."""
     return {e.name: (e.warnings or settings.warnings).places for e in settings.environments}
 
 
 def digest_channels(settings: Settings) -> tuple[str, ...]:
-    """Every channel that hears of tokens."""
+    """Every channel that is warned of tokens."""
     every = [settings.warnings, *(e.warnings for e in settings.environments if e.warnings)]
     return tuple(dict.fromkeys(place for one in every for place in one.places))
 

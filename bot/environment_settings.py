@@ -124,7 +124,7 @@ class WarningSettings(Section):
 
     @property
     def places(self) -> tuple[str, ...]:
-        """Every channel that hears of tokens."""
+        """Every channel that is warned of tokens."""
         return self.channels or ((self.channel,) if self.channel else ())
 
 

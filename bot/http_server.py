@@ -209,7 +209,7 @@ class HttpServer:
             return await self._loop.run_in_executor(self._pool, self._respond, head, bytes(body))
 
     async def _body(self, request: web.BaseRequest) -> bytearray | None:
-        """The body; None, with no more of it read than may be, where it is larger."""
+        """The body; None where it is too large, the rest left unread."""
         if (request.content_length or 0) > self._bounds.body:
             return None
         if request.headers.get("Expect", "").lower() == "100-continue":

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 RENEW_SECONDS = 300.0
 LONGEST_RENEWAL = 18_000.0
-"""About as long as Slack counts a connection whose end it did not hear of."""
+"""About as long as Slack counts a connection whose end did not reach it."""
 
 _FIRST, _LONGEST = 1.0, 30.0
 _FIRST_REFUSED, _LONGEST_REFUSED = 15.0, 120.0

@@ -293,7 +293,7 @@ class Intake:
             return self._verbs[request.verb].run(request)
         except GatewayBotError as error:
             return errors.trouble(error)
-        except Exception:  # a person must hear of any fault; the log keeps it whole
+        except Exception:  # a person must learn of any fault; the log keeps it whole
             reference = secrets.token_hex(4)
             log.exception("%s %s failed, reference %s", request.verb, request.id, reference)
             return errors.unexpected(reference)

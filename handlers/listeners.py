@@ -223,7 +223,7 @@ class Listeners:
         except (SlackClientError, OSError) as error:
             log.warning("a modal did not open: %s", error)
             reply = _NOT_OPENED
-        except Exception:  # a person must hear of any fault; the log keeps it whole
+        except Exception:  # a person must learn of any fault; the log keeps it whole
             reference = secrets.token_hex(4)
             log.exception("a modal did not open, reference %s", reference)
             reply = errors.unexpected(reference)

@@ -103,7 +103,7 @@ class Runs:
     def _run_in(self, room: "_Room", action: Action) -> None:
         lease = self._leases.acquire(action.ref, action.id, self._owner, self._lease)
         if lease.fence:
-            # Only now: what waits for its gateway is not to wait for the cluster as well.
+            # Only now: an action that waits for its gateway must not hold a slot of the cluster.
             above = max(action.fence, self._holds.seen(action.ref))
             lease = self._leases.acquire(
                 action.ref, action.id, self._owner, self._lease, above=above

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 _FORGOTTEN_SECONDS = 3.0
-"""Another bot has begun what has not been looked at here for that long, or it has ended."""
+"""After this, an action not seen here has ended, or another bot has begun it."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ def ordered(thresholds: Sequence[float]) -> tuple[float, ...]:
 def crossed(expires_at: float, thresholds: Sequence[float], now: float) -> float | None:
     """The tightest threshold that has been passed; None before the first.
 
-    Only this one is worth a warning: whoever hears of it need not hear of the wider ones too.
+    Only this one is worth a warning: whoever gets it needs none of the wider ones.
     """
     left = expires_at - now
     return min((t for t in thresholds if left <= t), default=None)

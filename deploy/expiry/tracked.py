@@ -96,7 +96,7 @@ class Tracked:
 
     @property
     def snoozed(self) -> bool:
-        """Whether nobody wants to hear of it now."""
+        """Whether it is snoozed now."""
         return self.snoozed_until is not None and self.snoozed_until > self.now
 
     def places(self) -> tuple[str, ...]:

@@ -193,7 +193,7 @@ class ClusterCache:
         return bool(self._threads) and all(thread.is_alive() for thread in self._threads)
 
     def on_change(self, listener: Callable[[], None]) -> None:
-        """Call `listener` after each change, from the thread that heard of it: it must be quick."""
+        """Call `listener` after each change, from the watching thread: it must be quick."""
         self._listeners.append(listener)
 
     def read(self, wait: float = _WAIT) -> Snapshot:

@@ -19,7 +19,7 @@ from deploy.health.levels import Seen
 from deploy.observed.pods import crashes, is_ready
 
 LASTS = 20.0
-"""Seconds a trouble must last before a channel hears of it."""
+"""Seconds a trouble must last before a channel is notified."""
 OVER = 30.0
 """Seconds without it before it is over."""
 MANY = 3
@@ -46,8 +46,8 @@ _HIDDEN = (*_LINK, REFUSED)
 class Health:
     """One gateway as it is seen now: each trouble with its evidence.
 
-    `link_seen` says whether anything was seen of its link to Azure: where nothing was, a link
-    trouble of before is not over. `token_seen` says the same of its token. `nodes` are those of its
+    `link_seen` says whether anything was seen of its link to Azure: where nothing was, its
+    earlier trouble with that is not over. `token_seen` says the same of its token. `nodes` are those of its
     pods that are not ready, but for pods that are only starting.
     """
 

@@ -56,7 +56,7 @@ def apply_plan(
 
     Every object is applied whole, so doing it twice is doing it once. With `force` what others own
     is taken over. What the spec has no more is deleted before the Deployment, so that no autoscaler
-    of before counts its pods.
+    of an earlier version counts its pods.
     """
     objects = with_action(plan.objects, action_id, requester)
     if force:

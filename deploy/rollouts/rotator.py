@@ -177,7 +177,7 @@ class _Turn:
         return expires_at.timestamp() if expires_at else None
 
     def expired_before(self) -> datetime.datetime | None:
-        """When the token of before expired, by the cluster's clock; None where nothing shows it."""
+        """When the previous token expired, by the cluster's clock; None where nothing shows it."""
         try:
             secret = self.cluster.get("Secret", self.spec.ref.namespace, self.token.previous)
         except GatewayBotError:

@@ -145,7 +145,7 @@ class Live:
         self._store.note(key, text)
 
     def stopped(self, key: str, by: str) -> bool:
-        """Somebody clicked Stop, whichever bot hears of it; False where no bot keeps it."""
+        """Somebody clicked Stop, whichever bot gets the click; False where no bot keeps it."""
         return self._store.stop(key, by)
 
     def left_behind(self) -> list[LiveMessage]:

@@ -181,7 +181,7 @@ def stopped(stop: RotationStop, *, production: bool = False) -> tuple[str, list[
 
 
 def goes_on(stop: RotationStop) -> str:
-    """That a stop is over, for each channel that heard of it."""
+    """That a stop is over, for each channel that was notified."""
     who = f":arrow_forward: <@{stop.resumed_by}> resumed automatic rotation in "
     return f"{who}{escape(stop.environment)}."
 
@@ -300,7 +300,7 @@ def _meaning(tracked: Tracked) -> str:
     if expires_at <= tracked.now:
         return (
             f"Since {date(expires_at)} Azure refuses it. Its pods may still answer, with the "
-            "configuration of before; a restarted one may not come up."
+            "last configuration; a restarted one may not come up."
         )
     return f"It expires {date(expires_at)}. From then on its pods get no configuration from Azure."
 

@@ -134,7 +134,7 @@ def replica_course(course: Sequence[ReplicaCount], now: float) -> str:
 
 
 def _held(secret: str, current: str) -> str:
-    """Which token: the Deployment's own of now, or the Secret of before."""
+    """Which token: the Deployment's own of now, or the previous Secret."""
     return "-" if not secret else "current" if secret == current else secret
 
 

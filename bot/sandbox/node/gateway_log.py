@@ -1,4 +1,4 @@
-"""The self-hosted gateway's log lines: text with colours, JSON, and the broken JSON of before 2.9.
+"""The self-hosted gateway's log lines: text with colours, JSON, and the broken JSON of versions before 2.9.
 
 Shapes: issues #274, #328 and #383 of Azure/api-management-self-hosted-gateway. The colour codes are
 a guess; the event names HostStarted, ConfigurationLoaded and HostStopping are the sandbox's own.

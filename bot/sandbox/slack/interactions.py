@@ -268,7 +268,7 @@ class Surface:
 
 
 def say(desk: Desk, channel: Channel, user: User, text: str, thread_ts: str | None) -> JSON:
-    """Type a message; the app hears of it as far as it subscribed."""
+    """Type a message; the app gets the event if it subscribed to it."""
     state = desk.state
     message = messages.person_message(state, user.id, text, thread_ts)
     messages.post(state, channel.id, message)
