@@ -12,6 +12,7 @@ from typing import Any
 
 from deploy.kube.cluster import FIELD_MANAGER
 from deploy.kube.objects import Manifest
+from deploy.masking import masked
 from deploy.observed.effective import EffectiveSettings, Origin, Setting
 from deploy.observed.given import given_among
 from deploy.plans.plan import SETTINGS_ELSEWHERE
@@ -22,6 +23,7 @@ from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.settings import FREE, OWNED
 
 _SHOWN = 8
+_LONGEST_VALUE = 80
 _AS_LEFT_OUT = {
     "telemetry.metrics.cloud": ("true", "all"),
     "telemetry.logs.local": ("auto",),
@@ -185,7 +187,7 @@ def _said(name: str, setting: Setting) -> str:
         where = f"Secret {setting.origin.name}" if setting.origin.name else "a field of the pod"
         return f"what {where} holds"
     hidden = name.lower().startswith(_NOT_SHOWN) or setting.value is None
-    return "set in the Deployment" if hidden else f"{setting.value}"[:80]
+    return "set in the Deployment" if hidden else masked(setting.value or "", _LONGEST_VALUE)
 
 
 def _written(live: Manifest, container: str) -> frozenset[str]:

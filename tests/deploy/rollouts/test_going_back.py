@@ -74,7 +74,10 @@ def rolled_out(bench: Bench) -> bool:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("telemetry.logs.std.level", "debug"), ("observability.opentelemetry.collector.uri", "http://o:1")],
+    [
+        ("telemetry.logs.std.level", "debug"),
+        ("observability.opentelemetry.collector.uri", "http://o:1"),
+    ],
 )
 def test_a_variable_taken_over_is_as_it_was_when_the_version_before_is_back(
     bench: Bench, name: str, value: str
