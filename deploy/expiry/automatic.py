@@ -12,8 +12,12 @@ Mode = Literal["auto", "ask", "off"]
 _DAY = 86_400.0
 RETRY_SECONDS = 3600.0
 """After a rotation that failed, and was taken back, the next try waits so long."""
-REFUSED_SECONDS = 120.0
-"""So long Azure must be seen to refuse a token before it is renewed: an outage may refuse too."""
+REFUSED_SECONDS = 300.0
+"""So long Azure must be seen to refuse a token before it is renewed: an outage may refuse too. A single
+refusal counts for two minutes, and is known of for about two more until the next look and scan: that
+alone must renew nothing."""
+REFUSED_AGAIN_SECONDS = _DAY
+"""After a new token that was refused as well, or that could not be made: the reason is another one."""
 ASK_AGAIN_SECONDS = _DAY
 """After nobody decided in time."""
 
@@ -111,12 +115,17 @@ def queue(candidates: Sequence[Candidate], rule: Automatic, now: float) -> tuple
 
 
 def _refused(candidate: Candidate, now: float) -> bool:
-    """Whether its token is to be renewed because Azure refuses it. Not again within an hour: what a
-    new token did not mend, the next will not."""
+    """Whether its token is to be renewed because Azure refuses it. Not again within an hour, and after
+    a failure not within a day: what a new token did not mend, the next will not, and failures in a row
+    stop automatic rotation for the whole environment."""
     tried, since = candidate.attempt, candidate.refused_since
     if since is None or now - since < REFUSED_SECONDS:
         return False
-    return tried is None or now - tried.at >= RETRY_SECONDS
+    if tried is None:
+        return True
+    same = tried.expires_at == candidate.expires_at
+    failed = same and tried.state in (State.FAILED, State.UNKNOWN)
+    return now - tried.at >= (REFUSED_AGAIN_SECONDS if failed else RETRY_SECONDS)
 
 
 def _in_vain_since(candidate: Candidate) -> float:

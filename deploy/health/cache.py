@@ -21,6 +21,7 @@ from deploy.health.discovery import Discovery, discover, like_a_pod, undecided
 from deploy.health.sources import SignIn, Sources
 from deploy.health.trimming import CONFIG_MAP, DEPLOYMENT, OTHERS, POD, is_trimmed_away
 from deploy.kube.cluster import Cluster
+from deploy.kube.kinds import kind_of
 from deploy.kube.objects import Manifest
 from deploy.kube.shapes import Shape
 from deploy.kube.watching import Change, Watch
@@ -288,8 +289,12 @@ class ClusterCache:
         return follow
 
     def _is_absent(self, name: str, error: GatewayBotError) -> bool:
-        """Whether the cluster does not serve a kind, which is no lack of rights."""
+        """Whether the cluster does not serve a kind, which is no lack of rights. Those of Kubernetes
+        itself are served by every one: not found for a moment, as while an API server starts, takes
+        away nothing."""
         if name not in OTHERS or not isinstance(error, NotFound | NotGranted):
+            return False
+        if "." not in kind_of(name).group:
             return False
         try:
             return isinstance(error, NotFound) or not self.cluster.serves(name)

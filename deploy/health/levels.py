@@ -119,8 +119,9 @@ class Levels:
     def judged(self, gateway: CachedGateway, heartbeat: Heartbeat) -> Heartbeat:
         """Keep what somebody else saw of it just now, for every view; with what others' tokens show
         of its own."""
-        self._keep({gateway.ref: heartbeat}, [gateway])
-        return self._weighed(gateway, self._looks[gateway.ref].heartbeat)
+        # A round that goes on meanwhile may forget a gateway of which it did not hear.
+        kept = self._keep({gateway.ref: heartbeat}, [gateway])
+        return self._weighed(gateway, kept[gateway.ref])
 
     def _last(self, gateway: CachedGateway) -> Seen:
         look = self._looks.get(gateway.ref)
@@ -153,19 +154,23 @@ class Levels:
 
     def _keep(
         self, found: Mapping[GatewayRef, Heartbeat], gateways: Iterable[CachedGateway]
-    ) -> None:
+    ) -> Mapping[GatewayRef, Heartbeat]:
+        """What is kept of each."""
         now = time.time()
+        kept: dict[GatewayRef, Heartbeat] = {}
         for gateway in gateways:
             with self._lock:
                 before = self._looks.get(gateway.ref)
                 heartbeat = _lasting(found[gateway.ref], before.heartbeat if before else None)
                 self._looks[gateway.ref] = _Look(heartbeat, now, _pods(gateway))
+            kept[gateway.ref] = heartbeat
             key = refused_key(gateway, heartbeat)
             if key is not None:
                 self._refused.note(key)
             for name, known in self._refused.known().items():
                 if disproved(gateway, heartbeat, known):
                     self._refused.forget(name)
+        return kept
 
     def _ask(self, gateways: Sequence[CachedGateway], bound: float) -> None:
         by_cluster: dict[str, list[CachedGateway]] = {}

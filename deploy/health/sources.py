@@ -17,6 +17,7 @@ from deploy.observed.effective import EffectiveSettings, Origin, effective_setti
 from deploy.observed.given import Content, content_of, given_by
 from deploy.observed.sign_in import AUTH_KEY, sign_in, token_origin
 from deploy.observed.token_facts import AGAIN_SECONDS, SecretKey, TokenFacts, facts_of_text
+from deploy.observed.workloads import workload_kind
 from deploy.specs.settings import AUTH
 
 _Key = tuple[str, str, str]
@@ -59,12 +60,12 @@ class _Alone:
 
 
 class Sources:
-    """Of one cluster. `read` is for one thread; what it read is replaced whole."""
+    """Of one cluster. `read` is for one thread, `sign_in` for many; what was read is replaced whole."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._read: Mapping[_Key, _Read] = {}
-        self._alone: dict[tuple[str, str], _Alone] = {}
+        self._alone: dict[_Key, _Alone] = {}
 
     def sign_in(self, deployment: Manifest) -> SignIn:
         """How it signs in, as far as that has been read."""
@@ -102,7 +103,9 @@ class Sources:
         kept = {key: read for key, read in known.items() if key in wanted}
         self._read = kept | dict(zip(due, found, strict=True))
         present = {_name(deployment) for deployment in gateways}
-        self._alone = {name: each for name, each in self._alone.items() if name in present}
+        # Readers add to it meanwhile, and a copy is made in one go.
+        known_alone = list(self._alone.items())
+        self._alone = {name: each for name, each in known_alone if name in present}
         return _contents(self._read) != _contents(known)
 
     def _wanted(self, deployments: Iterable[Manifest]) -> set[_Key]:
@@ -158,8 +161,9 @@ def _shown(deployment: Manifest, given: EffectiveSettings) -> SignIn:
     return SignIn(kind, given, told=_beside_secrets(given, origin))
 
 
-def _name(deployment: Manifest) -> tuple[str, str]:
-    return deployment["metadata"]["namespace"], deployment["metadata"]["name"]
+def _name(workload: Manifest) -> _Key:
+    metadata = workload["metadata"]
+    return workload_kind(workload), metadata["namespace"], metadata["name"]
 
 
 def _key(namespace: str, origin: Origin) -> _Key:

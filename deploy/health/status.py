@@ -85,10 +85,9 @@ class GatewaySummary:
 
     @property
     def renewable(self) -> bool:
-        """Whether a new token mends what is found of it."""
-        return self.has(
-            Sign.TOKEN_REFUSED, Sign.TOKEN_SUSPECTED, Sign.TOKEN_EXPIRED
-        ) and not self.has(Sign.TOKEN_MISSING)
+        """Whether a new token mends what is found of it, and this bot can give it one."""
+        mends = self.has(Sign.TOKEN_REFUSED, Sign.TOKEN_SUSPECTED, Sign.TOKEN_EXPIRED)
+        return self.manageable and mends and not self.has(Sign.TOKEN_MISSING)
 
     def weighed(self, refusal: Refusal | None) -> "GatewaySummary":
         """With what its heartbeat shows of its token."""

@@ -7,11 +7,12 @@ so: a rotation must not fail because somebody raised a log level by hand.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from deploy.kube.cluster import FIELD_MANAGER
 from deploy.kube.objects import Manifest
+from deploy.masking import masked
 from deploy.observed.effective import EffectiveSettings, Origin, Setting
 from deploy.observed.given import given_among
 from deploy.plans.plan import SETTINGS_ELSEWHERE
@@ -22,6 +23,7 @@ from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.settings import FREE, OWNED
 
 _SHOWN = 8
+_LONGEST_VALUE = 80
 _AS_LEFT_OUT = {
     "telemetry.metrics.cloud": ("true", "all"),
     "telemetry.logs.local": ("auto",),
@@ -54,6 +56,35 @@ def with_variables(
     )
 
 
+def with_variables_of(
+    objects: tuple[Manifest, ...],
+    spec: GatewaySpec,
+    live: Manifest,
+    pod_spec: Mapping[str, Any],
+) -> tuple[Manifest, ...]:
+    """The objects of a version to go back to, whose pods have that spec: each variable that this bot
+    has given another value since, or has taken away, as it is there and in the order that it has there.
+
+    Left out, a variable that this bot alone owns would be removed from the pods.
+    """
+    container = container_name(spec)
+    ours = _written(live, container)
+    present = {variable["name"] for variable in _variables(live, container)}
+    previous = _variables({"spec": {"template": {"spec": pod_spec}}}, container)
+    lost = [v for v in previous if v["name"] in ours or v["name"] not in present]
+    order = {variable["name"]: number for number, variable in enumerate(previous)}
+
+    def restored(own: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        names = {variable["name"] for variable in own}
+        every = [*own, *(dict(v) for v in lost if v["name"] not in names)]
+        return sorted(every, key=lambda variable: order.get(variable["name"], len(order)))
+
+    return tuple(
+        _with_env(item, container, restored) if item["kind"] == "Deployment" else item
+        for item in objects
+    )
+
+
 def settings_elsewhere(spec: GatewaySpec, objects: Sequence[Manifest]) -> tuple[Finding, ...]:
     """What the pods of a plan's objects, as these will be, get otherwise than the spec says."""
     deployment = next((each for each in objects if each["kind"] == "Deployment"), None)
@@ -80,11 +111,22 @@ def settings_elsewhere(spec: GatewaySpec, objects: Sequence[Manifest]) -> tuple[
 def _with(
     deployment: Manifest, spec: GatewaySpec, live: Manifest, ours: frozenset[str] | None
 ) -> Manifest:
+    return _with_env(
+        deployment,
+        container_name(spec),
+        lambda own: [*own, *_winning(own, spec, live, ours)],
+    )
+
+
+def _with_env(
+    deployment: Manifest,
+    container: str,
+    env_of: Callable[[Sequence[dict[str, Any]]], list[dict[str, Any]]],
+) -> Manifest:
     template = deployment["spec"]["template"]
     containers = [
         {**each, "env": env}
-        if each["name"] == container_name(spec)
-        and (env := [*(each.get("env") or ()), *_winning(each, spec, live, ours)])
+        if each["name"] == container and (env := env_of(each.get("env") or ()))
         else each
         for each in template["spec"]["containers"]
     ]
@@ -96,10 +138,13 @@ def _with(
 
 
 def _winning(
-    wanted: Mapping[str, Any], spec: GatewaySpec, live: Manifest, ours: frozenset[str] | None
+    env: Sequence[Mapping[str, Any]],
+    spec: GatewaySpec,
+    live: Manifest,
+    ours: frozenset[str] | None,
 ) -> Iterator[dict[str, Any]]:
     """`ours` are the only ones to look at, None where all are."""
-    own = {variable["name"] for variable in wanted.get("env") or ()}
+    own = {variable["name"] for variable in env}
     settings = {name.lower(): (name, text) for name, text in container_settings(spec).items()}
     for variable in _variables(live, container_name(spec)):
         name = str(variable["name"])
@@ -142,7 +187,7 @@ def _said(name: str, setting: Setting) -> str:
         where = f"Secret {setting.origin.name}" if setting.origin.name else "a field of the pod"
         return f"what {where} holds"
     hidden = name.lower().startswith(_NOT_SHOWN) or setting.value is None
-    return "set in the Deployment" if hidden else f"{setting.value}"[:80]
+    return "set in the Deployment" if hidden else masked(setting.value or "", _LONGEST_VALUE)
 
 
 def _written(live: Manifest, container: str) -> frozenset[str]:

@@ -1,7 +1,7 @@
 """Back to the revision that the decided plan names, where a rollout does not finish."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
@@ -9,7 +9,7 @@ from deploy.observed.history import owned_by, revision_of, serving
 from deploy.observed.pods import token_secret_of
 from deploy.plans.handover import left_behind, without_account
 from deploy.plans.plan import Plan
-from deploy.plans.variables import with_variables
+from deploy.plans.variables import with_variables, with_variables_of
 from deploy.rendering.manifests import render
 from deploy.rollouts.rollout import apply_plan
 from deploy.specs.gateway_spec import GatewaySpec
@@ -19,10 +19,12 @@ from deploy.tokens.token_plan import TokenPlan
 
 @dataclass(frozen=True)
 class Before:
-    """A previous version that still serves, and the Secret its pods read their token from."""
+    """A previous version that still serves, the Secret its pods read their token from, and their
+    whole spec, where it is known."""
 
     spec: GatewaySpec
     token_secret: str | None
+    pod_spec: Manifest | None = field(default=None, repr=False)
 
 
 def version_before(
@@ -32,8 +34,9 @@ def version_before(
     sets = {revision_of(item): item for item in replica_sets if owned_by(item, deployment)}
     for revision in serving(deployment, sets.values()):
         if revision.number == number and not revision.current and revision.spec is not None:
-            used = token_secret_of(sets[number]["spec"]["template"]["spec"])
-            return Before(spec_from_mapping(revision.spec), used[0] if used else None)
+            pod_spec = sets[number]["spec"]["template"]["spec"]
+            used = token_secret_of(pod_spec)
+            return Before(spec_from_mapping(revision.spec), used[0] if used else None, pod_spec)
     return None
 
 
@@ -47,7 +50,11 @@ def bring_back(
     force: bool,
 ) -> None:
     """Apply that version whole, with the very template that its pods have, so that none restarts."""
-    rendered = with_variables(render(before.spec, before.token_secret), before.spec, live)
+    rendered = render(before.spec, before.token_secret)
+    if before.pod_spec is None:
+        rendered = with_variables(rendered, before.spec, live)
+    else:
+        rendered = with_variables_of(rendered, before.spec, live, before.pod_spec)
     wanted = without_account(rendered, live)
     plan = Plan(
         spec=before.spec,

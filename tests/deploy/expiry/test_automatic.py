@@ -2,12 +2,14 @@
 
 import dataclasses
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.actions.action import State
 from deploy.expiry.automatic import (
     ASKED_AT_ONCE,
+    REFUSED_AGAIN_SECONDS,
     REFUSED_SECONDS,
     RETRY_SECONDS,
     Attempt,
@@ -19,6 +21,8 @@ from deploy.expiry.automatic import (
     turn_at,
 )
 from deploy.gateway import GatewayRef
+from deploy.health.heartbeat import _STILL
+from deploy.health.levels import PERIOD
 
 DAY = 86_400.0
 NOW = 1_800_000_000.0
@@ -145,6 +149,26 @@ def test_a_token_that_azure_refuses_is_renewed_first_once_that_has_lasted() -> N
     assert due(NOW - DAY, denied) == [SECOND]
     refused = Candidate(FIRST, NOW + 25 * DAY, None, NOW - DAY)
     assert queue([refused], Automatic("off"), NOW) == ()
+
+
+def test_one_refusal_that_is_known_of_for_minutes_renews_nothing() -> None:
+    # A refusal counts for a while, and its look is kept until the next ones.
+    known_of_for = _STILL + 2 * PERIOD + 30
+    assert known_of_for < REFUSED_SECONDS
+    once = Candidate(FIRST, NOW + 25 * DAY, None, NOW - known_of_for)
+    assert queue([once], AUTO, NOW) == ()
+
+
+@pytest.mark.parametrize("state", [State.FAILED, State.UNKNOWN])
+def test_a_refused_token_that_a_new_one_did_not_mend_is_not_tried_every_hour(state: State) -> None:
+    def due(ago: float, expires_at: float = NOW + 25 * DAY) -> bool:
+        tried = Attempt(NOW + 25 * DAY, 1, NOW - ago, state)
+        return bool(queue([Candidate(FIRST, expires_at, tried, NOW - 3 * DAY)], AUTO, NOW))
+
+    assert not due(REFUSED_AGAIN_SECONDS - 1)
+    assert due(REFUSED_AGAIN_SECONDS)
+    # Another token since, or one that is about to expire anyway.
+    assert due(RETRY_SECONDS, NOW + 26 * DAY)
 
 
 def test_what_is_under_way_keeps_others_from_being_begun() -> None:

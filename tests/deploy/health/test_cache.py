@@ -12,7 +12,7 @@ import pytest
 
 from bot.sandbox.rights import rights
 from deploy.deadline import Deadline
-from deploy.errors import Refused, Unavailable
+from deploy.errors import NotFound, Refused, Unavailable
 from deploy.gateway import GatewayRef
 from deploy.health.cache import ClusterCache
 from deploy.kube.cluster import Cluster, connect
@@ -347,9 +347,9 @@ def test_foreign_deployments_cost_one_list_of_config_maps_and_no_request_each(
         endpoint = {"config.service.endpoint": "contoso.configuration.azure-api.net"}
         install(running, settings_of("shop-7", **endpoint))
         until(lambda: [g.ref.name for g in cache.read().gateways] == ["shop-7"], "the gateway")
-        # A watch shows it; how it signs in is in its own ConfigMap alone.
-        own = {path for _, path in connection.asked[len(lists) :]}
-        assert own <= {"/api/v1/namespaces/dev/configmaps/shop-7-env"}
+        # A watch told it; how it signs in is read from its own settings, and nobody else's.
+        more = {path.rpartition("/")[2] for _, path in connection.asked[len(lists) :]}
+        assert more <= {"shop-7-env"}
     finally:
         cache.stop(Deadline.after(5))
 
@@ -419,3 +419,16 @@ def forbid(running: RunningCluster, resource: str) -> None:
         rule["resources"] = [each for each in rule["resources"] if each != resource]
     role["rules"] = [rule for rule in role["rules"] if rule["resources"]]
     install(running, role)
+
+
+def test_a_kind_that_is_not_found_for_a_moment_takes_away_no_gateway(
+    running: RunningCluster, cache: ClusterCache
+) -> None:
+    item = gateway("edge-1")
+    item["kind"], item["spec"]["serviceName"] = "StatefulSet", "edge-1"
+    install(running, item)
+    until(lambda: cache.read().find(REF), "the StatefulSet")
+    cache._failed(
+        "StatefulSet", gone := NotFound("not found"), absent=cache._is_absent("StatefulSet", gone)
+    )
+    assert cache.read(wait=0).find(REF) is not None

@@ -4,8 +4,8 @@ import dataclasses
 import datetime
 import json
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
 
 import pytest
 
@@ -13,7 +13,7 @@ from bot.sandbox.valkey import Valkey
 from deploy.actions.connection import connect
 from deploy.annotations import SPEC_ANNOTATION
 from deploy.gateway import GatewayRef
-from deploy.health.cache import CachedGateway
+from deploy.health.cache import CachedGateway, Snapshot
 from deploy.health.evidence import Asked, _refusal
 from deploy.health.heartbeat import Heartbeat, Level, PodHeartbeat, Refusal
 from deploy.health.incidents import (
@@ -27,7 +27,12 @@ from deploy.health.incidents import (
     step,
 )
 from deploy.health.levels import Levels, Seen
-from deploy.health.refused_keys import SharedRefusedKeys
+from deploy.health.refusals import RefusedKey
+from deploy.health.refused_keys import OwnRefusedKeys, SharedRefusedKeys
+from deploy.health.sources import Sources
+from deploy.health.status import summaries
+from deploy.kube.cluster import Cluster
+from deploy.kube.objects import Manifest
 from deploy.observed.token_facts import TokenFacts
 from deploy.tokens.token import KeyType, SecretFacts
 from handlers.views import incidents as view
@@ -272,3 +277,32 @@ def test_a_deleted_secret_is_alerted_of_with_what_restores_it() -> None:
     assert ROTATE not in said
     it.deployment["spec"]["replicas"] = 0
     assert health_of(it, Seen(HIDDEN, NOW)).troubles == {}
+
+
+def test_what_somebody_saw_is_told_though_a_round_forgets_the_gateway_meanwhile() -> None:
+    class Meanwhile(OwnRefusedKeys):
+        def known(self) -> Mapping[str, RefusedKey]:
+            levels._looks = {}
+            return super().known()
+
+    levels = Levels({}, refused=Meanwhile())
+    seen = Heartbeat("no trouble seen", "ready")
+    assert levels.judged(gateway("edge-1"), seen) == seen
+
+
+@pytest.mark.parametrize(("kind", "mends"), [("Deployment", True), ("StatefulSet", False)])
+def test_a_new_token_is_offered_only_where_this_bot_can_give_it(kind: str, mends: bool) -> None:
+    held = gateway("edge-1")
+    seen = CachedGateway(held.ref, {**held.deployment, "kind": kind}, (), held.token)
+    (row,) = summaries(Snapshot("west", (seen,), NOW), NOW)
+    weighed = row.weighed(Refusal(True, "Azure refuses its token", NOW - 60))
+    assert weighed.renewable is mends
+
+
+def test_two_workloads_of_one_name_are_each_looked_at_once() -> None:
+    deployment: Manifest = {**gateway("edge-1").deployment, "kind": "Deployment"}
+    other: Manifest = {**deployment, "kind": "StatefulSet"}
+    sources = Sources(cast(Cluster, None))
+    first = [sources.sign_in(each) for each in (deployment, other)]
+    again = [sources.sign_in(each) for each in (deployment, other)]
+    assert all(one is same for one, same in zip(first, again, strict=True))

@@ -177,6 +177,16 @@ def test_what_a_plan_cannot_bring_to_the_pods_it_says(cluster: Cluster, planner:
     assert "other settings" in diff_view.drift(same).text
 
 
+def test_what_it_says_of_a_variable_holds_no_password(cluster: Cluster, planner: Planner) -> None:
+    value = "https://someone:hunter2@suites.example"
+    variable = {"name": "net.server.tls.ciphers.allowed-suites", "value": value}
+    spec = adopt(cluster, planner, install(cluster, "all-settings-in-env", variable))
+    with_token(cluster, planner, spec)
+    said = elsewhere(planner.plan(spec, "ABC235"))
+    assert "net.server.tls.ciphers.allowed-suites is https://someone:" in said
+    assert "hunter2" not in said
+
+
 def test_a_variable_from_another_configmap_is_led_to_the_gateways_own(
     cluster: Cluster, planner: Planner
 ) -> None:

@@ -12,8 +12,10 @@ from deploy.actions.action import State, Step
 from deploy.annotations import SPEC_ANNOTATION
 from deploy.observed.causes import Cause
 from deploy.observed.installed import installed
+from deploy.observed.progress import progress_of
 from deploy.plans.binding import plan_from_mapping, plan_to_mapping, with_way_back
 from deploy.plans.plan import WayBack
+from deploy.plans.requests import DeployRequest
 from deploy.retry import RunLost
 from deploy.rollouts import deployer
 from deploy.rollouts.going_back import Before
@@ -62,6 +64,42 @@ def test_the_version_before_comes_back_whole_and_its_pods_never_stop(bench: Benc
     assert config is not None
     assert config["data"]["telemetry.logs.std.level"] == "info"
     assert bench.planner.plan(SPEC, "AAA222").empty
+
+
+def rolled_out(bench: Bench) -> bool:
+    live = bench.deployment()
+    seen = live["status"].get("observedGeneration") == live["metadata"]["generation"]
+    return seen and progress_of(live, (), ()).complete and len(pods(bench)) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("telemetry.logs.std.level", "debug"),
+        ("observability.opentelemetry.collector.uri", "http://o:1"),
+    ],
+)
+def test_a_variable_taken_over_is_as_it_was_when_the_version_before_is_back(
+    bench: Bench, name: str, value: str
+) -> None:
+    assert bench.deploy().state is State.SUCCEEDED
+    container = {"name": "edge-1", "env": [{"name": name, "value": value}]}
+    bench.bed.running.request(
+        "PATCH",
+        "/apis/apps/v1/namespaces/dev/deployments/edge-1?fieldManager=kubectl",
+        {"spec": {"template": {"spec": {"containers": [container]}}}},
+        content_type="application/strategic-merge-patch+json",
+    )
+    until(lambda: rolled_out(bench), "the rollout of that variable")
+    before, template = pods(bench), bench.deployment()["spec"]["template"]["spec"]
+    metrics = dataclasses.replace(SPEC.metrics, collector="http://another:4317")
+    asked = stuck(bench, log_level="warn", metrics=metrics)
+    plan = bench.planner.plan(asked, "XYZ789", take_over=True)
+    action = action_for(plan, "XYZ789", request=DeployRequest(asked, take_over=True))
+    outcome = bench.deployer.execute(action, RecordingRun())
+    assert outcome.happened.endswith("so 2.11.1 is back: 2 of 2 pods ready."), outcome
+    until(lambda: pods(bench) == before, "the pods of the other version to be gone")
+    assert bench.deployment()["spec"]["template"]["spec"] == template
 
 
 def test_it_goes_back_only_when_asked(bench: Bench) -> None:
