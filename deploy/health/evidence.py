@@ -147,7 +147,7 @@ def _refusal(
     if token.facts is not None and token.facts.source == "unknown":
         # Nothing shows that this Secret holds a gateway token at all.
         return None
-    denied = {beat.pod for beat in heartbeat.pods if beat.level == "denied"}
+    denied = {beat.pod for beat in heartbeat.pods if beat.level == "denied" and beat.answered}
     holding = [
         pod
         for pod in pods

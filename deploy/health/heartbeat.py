@@ -93,13 +93,15 @@ class Evidence:
 @dataclass(frozen=True)
 class PodHeartbeat:
     """One pod's level and the evidence for it. `since` when it is so, in epoch seconds, where known;
-    `refusals` is how often it was refused since its last success."""
+    `refusals` is how often it was refused since its last success. `answered`: that it is denied is
+    Azure's own answer, and not that it has nothing to ask Azure with."""
 
     pod: str
     level: Level
     evidence: str
     since: float | None = None
     refusals: int = 0
+    answered: bool = True
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,7 @@ def _judge(pod: PodEvidence, now: float) -> PodHeartbeat:
         return PodHeartbeat(pod.pod, "denied", text, event.expires_at)
     if pod.stale and worse("stale token", level):
         return PodHeartbeat(pod.pod, "stale token", pod.stale)
-    return PodHeartbeat(pod.pod, level, text, since, signs.refusals)
+    return PodHeartbeat(pod.pod, level, text, since, signs.refusals, bool(signs.answer))
 
 
 def _level(pod: PodEvidence, signs: LinkSigns, now: float) -> tuple[Level, str, float | None]:
@@ -202,7 +204,8 @@ def _troubled(signs: LinkSigns, now: float) -> tuple[Level, str, float | None]:
         text = f"the last link warning is {_span(ago)} old, and nothing was said since"
         return "unknown", f"{text}: {signs.line}", signs.trouble_at
     if signs.denied:
-        return "denied", f"Azure refuses the gateway: {signs.line}", signs.trouble_since
+        said = "Azure refuses the gateway" if signs.answer else "it does not ask Azure"
+        return "denied", f"{said}: {signs.line}", signs.trouble_since
     if signs.answer:
         text = f"the configuration endpoint answers {signs.answer}: {signs.line}"
         return "cut off", text, signs.trouble_since

@@ -58,6 +58,12 @@ def test_a_rotation_is_planned_confirmed_followed_and_proven(demo: Demo) -> None
     assert signature.decode() not in json.dumps(demo.get("log")) + "".join(demo.lines)
 
 
+def test_those_that_expire_soon_are_chosen_by_their_tokens(demo: Demo) -> None:
+    ivy = demo.person("ivy", "gateway-alerts")
+    ivy.types("rotate --expiring 2d")
+    ivy.sees("Nothing was planned.*No token is known to expire within 2d", ephemeral=True)
+
+
 def test_a_key_is_regenerated_only_where_no_pod_holds_its_token(demo: Demo) -> None:
     ana = demo.person("ana")
     ana.types("regenerate-key edge-1 --key secondary")
@@ -183,12 +189,6 @@ def test_a_bot_killed_while_it_plans_several_leaves_one_message_of_all(demo: Dem
     assert len(planned(ana, top)) == 2
     asked = [m for m in ana.messages() if is_top(m) and "Rotate the tokens of 2" in words(m)]
     assert len(asked) == 1
-
-
-def test_those_that_expire_soon_are_chosen_by_their_tokens(demo: Demo) -> None:
-    ivy = demo.person("ivy", "gateway-alerts")
-    ivy.types("rotate --expiring 2d")
-    ivy.sees("Nothing was planned.*No token is known to expire within 2d", ephemeral=True)
 
 
 def is_top(message: dict[str, Any]) -> bool:

@@ -15,7 +15,15 @@ from deploy.annotations import SPEC_ANNOTATION
 from deploy.gateway import GatewayRef
 from deploy.health.cache import CachedGateway, Snapshot
 from deploy.health.evidence import Asked, _refusal
-from deploy.health.heartbeat import Heartbeat, Level, PodHeartbeat, Refusal
+from deploy.health.heartbeat import (
+    Evidence,
+    Heartbeat,
+    Level,
+    PodEvidence,
+    PodHeartbeat,
+    Refusal,
+    heartbeat_of,
+)
 from deploy.health.incidents import (
     DENIED,
     LASTS,
@@ -194,6 +202,24 @@ def test_a_pod_that_still_holds_the_previous_token_says_nothing_of_the_new_one()
 
     assert judged("a") is None
     assert judged("a", "b") is not None
+
+
+def test_a_gateway_that_has_nothing_to_ask_azure_with_says_nothing_of_its_token() -> None:
+    it = gateway("edge-1")
+    pod = {"metadata": {"name": "a"}, "spec": it.deployment["spec"]["template"]["spec"]}
+    stamp = datetime.datetime.fromtimestamp(NOW - 5, datetime.UTC).isoformat()
+
+    def judged(entry: str) -> Heartbeat:
+        evidence = PodEvidence("a", ready=True, answers=True, log=f"{stamp} [Error] x {entry}\n")
+        return heartbeat_of(Evidence((evidence,), NOW))
+
+    asked = Asked(it.ref, it.deployment, [pod], it.token)
+    found = judged("[GatewayStartup], message: No valid authentication was configured for the API")
+    assert found.level == "denied"
+    assert "Azure refuses" not in found.evidence
+    assert _refusal(asked, found, [pod], NOW) is None
+    answered = judged("[ConfigurationApiV2NotAvailable], exception: StatusCode: Forbidden")
+    assert _refusal(asked, answered, [pod], NOW) is not None
 
 
 @pytest.fixture(scope="module")
