@@ -24,7 +24,7 @@ from deploy.expiry.tracker import Tracker
 from deploy.gateway import ApimGateway, GatewayRef
 from deploy.health.cache import ClusterCache
 from deploy.health.heartbeat import Heartbeat
-from deploy.health.incidents import health_of
+from deploy.health.incidents import DENIED, health_of
 from deploy.health.levels import Levels, Seen
 from deploy.images import Registry
 from deploy.kube.cluster import Cluster, connect
@@ -219,7 +219,11 @@ def test_each_gateway_is_listed_its_token_tracked_and_its_key_left_alone(
     assert unread is not None
     troubles = health_of(unread, Seen(Heartbeat("unknown", ""), time.time())).troubles
     assert "may not get secrets" in troubles["token unreadable"]
-    for ref in refs[:2]:
+    for ref in refs:
+        seen = world.cache.read().find(ref)
+        assert seen is not None
+        assert DENIED in health_of(seen, Seen(Heartbeat("denied", "it is"), time.time())).troubles
+    for ref in refs[:3]:
         tracker.tick()
         warned = tracker.find(ref)
         assert warned is not None
