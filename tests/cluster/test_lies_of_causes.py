@@ -18,6 +18,7 @@ from deploy.health.cache import ClusterCache
 from deploy.health.status import gateway_detail, summaries
 from deploy.observed.causes import Cause, meaning_of, remedy_of
 from deploy.specs.options import Auth, Backup, KeyRef, Network, Placement
+from handlers.views.action import no_change
 from tests.cluster.conftest import Target
 from tests.cluster.rollout_bed import ADMISSION, Bed, namespace_deleted, rollout_bed
 from tests.conftest import EVIDENCE
@@ -194,6 +195,24 @@ def test_a_rollout_that_fails_names_its_cause_and_what_to_do(
     assert outcome.remedy == remedy_of(cause)
     row = f"{bed.target.name:8} {cause.name.lower():32} {outcome.state:16} {outcome.meaning[:120]}"
     record_property(EVIDENCE, row)
+
+
+def test_a_rollout_whose_pods_get_an_older_endpoint_names_it_and_is_not_called_no_change(
+    bed: Bed,
+) -> None:
+    assert bed.deploy(bed.spec()).state is State.SUCCEEDED
+    old = "https://gone.configuration.azure-api.net"
+    container = {"name": "edge-1", "env": [{"name": "config.service.endpoint", "value": old}]}
+    body = {"spec": {"template": {"spec": {"containers": [container]}}}}
+    bed.patch(body, form="application/strategic-merge-patch+json")
+    wanted = bed.spec(log_level="warn")
+    outcome = bed.deploy(wanted)
+    assert outcome.state is State.FAILED
+    said = f"The pods fetch their configuration from {old}, as a variable of the Deployment says"
+    assert said in outcome.meaning
+    plan = bed.planner.plan(wanted, "ABC235")
+    assert plan.unsettled
+    assert "No change" not in no_change(plan).text
 
 
 def test_a_namespace_that_is_being_deleted_is_named_in_the_plan_and_in_status(bed: Bed) -> None:
