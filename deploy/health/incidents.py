@@ -8,7 +8,7 @@ cluster itself, the same incident becomes that. What cannot be seen changes noth
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from deploy.gateway import GatewayRef
@@ -17,6 +17,7 @@ from deploy.health.cache import CachedGateway
 from deploy.health.heartbeat import Heartbeat
 from deploy.health.levels import Seen
 from deploy.observed.pods import crashes, is_ready
+from deploy.observed.workloads import is_managed
 
 LASTS = 20.0
 """Seconds a trouble must last before a channel is notified."""
@@ -120,7 +121,11 @@ class WatchedIncident:
 def health_of(gateway: CachedGateway, seen: Seen) -> Health:
     """Judge one gateway."""
     level = seen.heartbeat.level
-    troubles = {**_of_token(gateway, seen.heartbeat), **_of_link(seen.heartbeat)}
+    heartbeat = seen.heartbeat
+    if not is_managed(gateway.deployment):
+        # What this bot cannot rotate is denied; that its token is what to renew would be no remedy.
+        heartbeat = replace(heartbeat, refusal=None)
+    troubles = {**_of_token(gateway, heartbeat), **_of_link(heartbeat)}
     crashing = [pod for pod in gateway.pods if crashes(pod)]
     if crashing:
         troubles[CRASH_LOOP] = f"{len(crashing)} of {len(gateway.pods)} pods crash again and again"

@@ -95,8 +95,8 @@ def _remedies(lasting: Mapping[str, Member]) -> list[Block]:
     missing = [ref for ref, member in lasting.items() if MISSING in member.troubles]
     if missing:
         lines.append(
-            "Restore the Secret, or make a new token with "
-            f"`/gateway deploy {escape(missing[0])}`{_each(missing)}."
+            "Restore the Secret; where this bot deployed the gateway, "
+            f"`/gateway deploy {escape(missing[0])}` makes a new token{_each(missing)}."
         )
     return [context(" ".join(lines))] if lines else []
 

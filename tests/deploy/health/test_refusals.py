@@ -283,6 +283,17 @@ def test_the_alert_of_an_identity_that_is_refused_offers_no_rotation() -> None:
     assert "show_status" in said
 
 
+def test_the_alert_of_a_stateful_set_offers_no_rotation_that_it_cannot_have() -> None:
+    it = gateway("edge-1")
+    it = dataclasses.replace(it, deployment={**it.deployment, "kind": "StatefulSet"})
+    heartbeat = refused(it)
+    assert set(health_of(it, Seen(heartbeat, NOW)).troubles) == {DENIED}
+    text, said = alert(it, heartbeat)
+    assert text == "west/dev/edge-1 is denied"
+    assert ROTATE not in said
+    assert "/gateway rotate" not in said
+
+
 def test_a_suspected_token_is_alerted_of_as_such() -> None:
     first, second, levels = gateway("edge-1"), gateway("edge-2"), Levels({})
     levels.judged(first, refused(first))
