@@ -88,7 +88,6 @@ class Planner:
         uid = cluster.begin(cluster.uid)
         tags = cluster.begin(self._tags)
         suspects = _suspects(cluster, spec)
-        jobs = cluster.begin(lambda: cluster.list("CronJob")) if spec.auth.kind == "token" else None
         try:
             live = cluster.at_once([_reading(cluster, wanted) for wanted in outline])
         finally:
@@ -97,6 +96,7 @@ class Planner:
         observed = {_key(wanted): found for wanted, found in zip(outline, live, strict=True)}
         onto = _Onto(spec, observed["Deployment", spec.ref.name], take_over)
         token, merged, replaces = self._decide(cluster, onto, action_id, observed, rotation)
+        jobs = cluster.begin(lambda: cluster.list("CronJob")) if token.mint else None
         wanted = onto.objects(token.secret)
         becoming = [
             Observed(
@@ -122,7 +122,7 @@ class Planner:
         held = held_tokens(
             cluster, plan, observed["Deployment", spec.ref.name], config_maps, self._instances
         )
-        rotators, unread = self._rotators(spec, observed, jobs if token.mint else None)
+        rotators, unread = self._rotators(spec, observed, jobs)
         findings = (
             # As the objects will be, with what others have put there.
             *self.check(
