@@ -43,6 +43,15 @@ class _Seen:
     channel: str
 
 
+@dataclass(frozen=True)
+class _Slot:
+    """When a message that lacked a call of that bucket gets it."""
+
+    bucket: str
+    order: Order
+    at: float
+
+
 class Engine:
     """Several bots may run one each: a message is one bot's at a time."""
 
@@ -67,8 +76,7 @@ class Engine:
         self._more = False
         self._seen: dict[Name, _Seen] = {}
         self._skipped: dict[Name, float] = {}
-        self._queues: dict[tuple[str, Order], float] = {}
-        self._slots: dict[tuple[Name, Order], float] = {}
+        self._slots: dict[Name, _Slot] = {}
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -183,8 +191,7 @@ class Engine:
         else:
             with self._lock:
                 self._seen.pop(name, None)
-                for order in Order:
-                    self._slots.pop((name, order), None)
+                self._slots.pop(name, None)
 
     def _put_off(self, record: MessageRecord, later: Later) -> None:
         seconds = later.seconds
@@ -200,19 +207,26 @@ class Engine:
     def _queued(self, name: Name, later: Later) -> float:
         """The seconds to wait behind this bot's others, so that not all come back for one call."""
         now = self._clock()
-        slot = self._slots.get((name, later.order), 0.0)
-        if slot <= now:
-            # The scarcest is what it waits for.
-            bucket = min(later.buckets, key=lambda each: each.per_second)
-            slot = max(now + later.seconds, self._queues.get((bucket.name, later.order), 0.0))
-            self._slots[name, later.order] = slot
-            self._queues[bucket.name, later.order] = slot + 1 / bucket.per_second
-        return slot - now
+        # The scarcest is what it waits for.
+        bucket = min(later.buckets, key=lambda each: each.per_second)
+        slot = self._slots.get(name)
+        if (
+            slot is None
+            or slot.at <= now
+            or (slot.bucket, slot.order) != (bucket.name, later.order)
+        ):
+            # What has become less urgent since it queued leaves its place to others.
+            self._slots.pop(name, None)
+            same = (
+                s for s in self._slots.values() if (s.bucket, s.order) == (bucket.name, later.order)
+            )
+            at = first_free([s.at for s in same], now + later.seconds, 1 / bucket.per_second)
+            slot = self._slots[name] = _Slot(bucket.name, later.order, at)
+        return slot.at - now
 
     def _forget(self) -> None:
         self._seen.clear()
         self._slots.clear()
-        self._queues.clear()
 
     def _sweep(self) -> None:
         while not self._stopping.wait(self._sweep_seconds):
@@ -246,6 +260,17 @@ class Engine:
         for key in behind:
             self._marks[name].now(key)
         return len(behind)
+
+
+def first_free(taken: Iterable[float], earliest: float, apart: float) -> float:
+    """The first moment from `earliest` on that is at least so far `apart` from each that is taken."""
+    at = earliest
+    for each in sorted(taken):
+        if each - at >= apart:
+            break
+        if at - each < apart:
+            at = each + apart
+    return at
 
 
 def in_order(names: Iterable[Name], seen: Callable[[Name], _Seen | None]) -> list[Name]:
