@@ -10,7 +10,7 @@ import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from http import HTTPStatus
 
 import pytest
@@ -164,15 +164,27 @@ def test_a_sender_that_ends_in_the_middle_of_a_body_is_no_fault(
     assert not any(record.exc_info for record in caplog.records), caplog.text
 
 
-def test_nothing_is_kept_of_a_body_whose_sender_ended(server: HttpServer) -> None:
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"Content-Length: 1000000\r\n\r\n" + b"x" * 900_000,
+        b"Transfer-Encoding: chunked\r\n\r\nDBBA0\r\n" + b"x" * 900_000 + b"\r\nno chunk\r\n",
+    ],
+    ids=["cut off", "malformed"],
+)
+def test_nothing_is_kept_of_a_body_that_never_came_whole(server: HttpServer, sent: bytes) -> None:
     # Senders that end hold more memory than what the garbage collector counts, which is objects.
     gc.collect()
     gc.disable()
     tracemalloc.start()
     try:
         for _ in range(20):
-            with socket.create_connection(("127.0.0.1", server.port)) as made:
-                made.sendall(HEAD + b"Content-Length: 1000000\r\n\r\n" + b"x" * 900_000)
+            with socket.create_connection(("127.0.0.1", server.port), 20) as made:
+                made.sendall(HEAD + sent)
+                made.shutdown(socket.SHUT_WR)
+                with suppress(ConnectionError):
+                    while made.recv(65536):
+                        continue
         until(lambda: tracemalloc.get_traced_memory()[0] < 1_000_000, "the memory given back", 20)
     finally:
         tracemalloc.stop()
