@@ -118,14 +118,16 @@ class Monitor:
 
 @dataclass(frozen=True)
 class Measured:
-    """Commands of an idle bot in SECONDS; of deployments, the methods that were called and the
-    commands that were sent."""
+    """Commands of an idle bot in SECONDS; of deployments, the methods that were called for them, and
+    the commands that were sent meanwhile beside all calls of the engine, whatever they were for."""
 
     idle: Commands
     one: Sequence[str]
     many: Sequence[str]
     one_sent: Commands
     many_sent: Commands
+    one_posted: int
+    many_posted: int
     refused: int
 
 
@@ -146,9 +148,9 @@ def _measured(demo: Demo, monitor: Monitor) -> Measured:
     redis = connect(f"unix://{demo.data}/redis/valkey.sock")
     until(lambda: redis.sismember("gateway-bot:{messages}:searched", "*"), "the search", 120)
     _settled(demo)
-    began = monitor.now()
+    began, before = monitor.now(), _posted(demo)
     one = _deployments(demo, ["one-0"])
-    one_sent = monitor.now().since(began)
+    one_sent, one_posted = monitor.now().since(began), _posted(demo) - before
     waiting = [demo.person("ana", f"bench-{number}") for number in range(_CHANNELS)]
     for number in range(WAITING):
         _ask(waiting[number % _CHANNELS], f"wait-{number}")
@@ -157,11 +159,11 @@ def _measured(demo: Demo, monitor: Monitor) -> Measured:
     began = monitor.now()
     time.sleep(SECONDS)
     idle = monitor.now().since(began)
-    began = monitor.now()
+    began, before = monitor.now(), _posted(demo)
     many = _deployments(demo, [f"many-{number}" for number in range(AT_ONCE)])
-    many_sent = monitor.now().since(began)
+    many_sent, many_posted = monitor.now().since(began), _posted(demo) - before
     refused = sum(call["error"] == "ratelimited" for call in _calls(demo))
-    return Measured(idle, one, many, one_sent, many_sent, refused)
+    return Measured(idle, one, many, one_sent, many_sent, one_posted, many_posted, refused)
 
 
 def _deployments(demo: Demo, gateways: Sequence[str]) -> list[str]:
@@ -204,12 +206,21 @@ def _all_of(found: list[Message], wanted: int) -> list[Message] | None:
 def _calls(demo: Demo) -> list[dict[str, Any]]:
     """The calls of the Web API that are about what is measured: warnings of other gateways that
     fall into it are not."""
-    calls: list[dict[str, Any]] = demo.get("log", kind="request")["entries"]
     return [
         call
-        for call in calls
+        for call in _requests(demo)
         if call["method"] not in _CHORES and call["args"].get("channel") != _ALERTS
     ]
+
+
+def _posted(demo: Demo) -> int:
+    """How often the engine has called Slack until now."""
+    return sum(call["method"] in _ENGINES for call in _requests(demo))
+
+
+def _requests(demo: Demo) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = demo.get("log", kind="request")["entries"]
+    return found
 
 
 def _settled(demo: Demo) -> None:
@@ -272,11 +283,10 @@ def main() -> None:
         f"(reach ≤ {_DEPLOYMENT_REACH:.0f}: {_reached(many <= _DEPLOYMENT_REACH)})   "
         f"{_by_method(found.many)}; {found.refused} over a limit"
     )
-    for what, calls, sent in (
-        ("one", found.one, found.one_sent),
-        (f"{AT_ONCE} at once", found.many, found.many_sent),
+    for what, posted, sent in (
+        ("one", found.one_posted, found.one_sent),
+        (f"{AT_ONCE} at once", found.many_posted, found.many_sent),
     ):
-        posted = sum(method in _ENGINES for method in calls)
         each = sent.for_calls / posted
         print(
             f"Redis commands for each call of the engine {each:4.1f}    (reach ≤ {_PER_CALL_REACH:.0f}: "
