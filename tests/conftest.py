@@ -20,8 +20,17 @@ _DIRECTORY = pytest.StashKey[Path]()
 _SAID = pytest.StashKey[str]()
 _HERE = Path(__file__).parent
 
-# A deadline for one example measures how busy the machine is. Every run draws other examples.
-hypothesis.settings.register_profile("tests", deadline=None, max_examples=50)
+# A deadline for one example, and how long examples take to draw, measure how busy the machine is;
+# how many are drawn in vain is luck. Every run draws other examples.
+hypothesis.settings.register_profile(
+    "tests",
+    deadline=None,
+    max_examples=50,
+    suppress_health_check=[
+        hypothesis.HealthCheck.too_slow,
+        hypothesis.HealthCheck.filter_too_much,
+    ],
+)
 hypothesis.settings.load_profile("tests")
 
 
