@@ -1,5 +1,6 @@
 """Real servers for tests, and a proxy that loses replies."""
 
+import select
 import shutil
 import socket
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 import redis
 
 from bot.sandbox.valkey import Valkey, wheel_binary
+from tests.support.ports import free_ports
 from tests.support.waiting import until
 
 ENGINES = ("valkey", "redis-server")
@@ -40,7 +42,7 @@ def started(engine: str, directory: Path) -> Iterator[Valkey]:
 @contextmanager
 def redis_cluster(directory: Path) -> Iterator[str]:
     """A Redis Cluster of two servers; its URL."""
-    ports = [_free_port() for _ in range(2)]
+    ports = free_ports(2)  # the cluster bus of each is 10,000 above
     servers = [
         subprocess.Popen(
             [wheel_binary(), "--port", str(port), "--cluster-enabled", "yes", "--save", "",
@@ -52,11 +54,11 @@ def redis_cluster(directory: Path) -> Iterator[str]:
     try:
         nodes = [redis.Redis(port=port, decode_responses=True) for port in ports]
         for node, slots in zip(nodes, [(0, 8191), (8192, 16383)], strict=True):
-            until(partial(_answers, node), "a server", 20)
+            until(partial(_answers, node), "a server")
             node.execute_command("CLUSTER ADDSLOTSRANGE", *slots)
         nodes[0].execute_command("CLUSTER MEET", "127.0.0.1", ports[1])
         for node in nodes:
-            until(partial(_complete, node), "a cluster", 30)
+            until(partial(_complete, node), "a cluster")
             node.close()
         yield f"redis+cluster://127.0.0.1:{ports[0]}"
     finally:
@@ -75,15 +77,6 @@ def _answers(node: redis.Redis) -> bool:
 def _complete(node: redis.Redis) -> bool:
     told: Any = node.execute_command("CLUSTER INFO")
     return bool(told["cluster_state"] == "ok")
-
-
-def _free_port() -> int:
-    """One whose cluster bus, 10,000 above, has a number too."""
-    while True:
-        with socket.create_server(("127.0.0.1", 0)) as found:
-            port: int = found.getsockname()[1]
-        if port < 55000:
-            return port
 
 
 class LosingProxy:
@@ -121,14 +114,21 @@ class LosingProxy:
     def _serve(self, client: socket.socket) -> None:
         with client, socket.socket(socket.AF_UNIX) as server:
             server.connect(self._upstream)
+            command = b""
             while True:
-                command = client.recv(1 << 20)
-                if not command:
-                    return
-                self.trips += 1
-                server.sendall(command)
-                reply = server.recv(1 << 20)
-                if self.lose and self.match in command:
-                    self.lose -= 1
-                    return
-                client.sendall(reply)
+                # An answer may come in pieces, and only to the last piece of a command.
+                ready, _, _ = select.select([client, server], [], [])
+                if client in ready:
+                    command = client.recv(1 << 20)
+                    if not command:
+                        return
+                    self.trips += 1
+                    server.sendall(command)
+                if server in ready:
+                    reply = server.recv(1 << 20)
+                    if not reply:
+                        return
+                    if self.lose and self.match in command:
+                        self.lose -= 1
+                        return
+                    client.sendall(reply)

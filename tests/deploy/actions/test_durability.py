@@ -1,7 +1,6 @@
 """A change begins only once a replica knows of its approval, where there is a replica."""
 
 import signal
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from subprocess import DEVNULL, Popen
@@ -15,6 +14,7 @@ from deploy.actions.action import State
 from deploy.actions.connection import connect, describe
 from deploy.actions.store import ActionStore
 from tests.support.actions import CODEC, ask, confirm
+from tests.support.ports import free_ports
 from tests.support.waiting import until
 
 
@@ -23,13 +23,13 @@ class Pair:
 
     def __init__(self, directory: Path) -> None:
         self._running: list[Popen[Any]] = []
-        self.port, replica = _free_ports(2)
+        self.port, replica = free_ports(2)
         self._start(directory / "primary", self.port)
         self.replica = self._start(
             directory / "replica", replica, "--replicaof", "127.0.0.1", str(self.port)
         )
         client = connect(self.url)
-        until(lambda: client.info("replication").get("connected_slaves"), "the replica", 20)
+        until(lambda: client.info("replication").get("connected_slaves"), "the replica")
 
     @property
     def url(self) -> str:
@@ -48,18 +48,8 @@ class Pair:
         process = spawn(command, stdout=DEVNULL, stderr=DEVNULL)
         self._running.append(process)
         client = connect(f"redis://127.0.0.1:{port}", retries=20)
-        until(client.ping, "the server", 20)
+        until(client.ping, "the server")
         return process
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [int(each.getsockname()[1]) for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 @pytest.fixture
