@@ -9,7 +9,7 @@ from deploy.kube.cluster import Cluster, connect
 from deploy.kube.connection import Timeouts
 from tests.support.running_cluster import RunningCluster
 
-TIMEOUTS = Timeouts(connect=2.0, read=10.0, repeat=0.5)
+TIMEOUTS = Timeouts(connect=10.0, read=30.0, repeat=0.5)
 
 
 @pytest.fixture

@@ -95,8 +95,9 @@ def runner(
     rooms: int = 0,
     patience: float = PATIENCE,
     per_cluster: int = 8,
+    lease_seconds: float = 15,
 ) -> Runner:
-    """A started one that has little patience."""
+    """A started one that has little patience. Another goes on once `lease_seconds` are over."""
     made = runner_of(
         ActionStore(client, CODEC),
         GatewayLeases(client),
@@ -105,7 +106,7 @@ def runner(
         owner=owner,
         report=report,
         rooms=lambda action: [f"room:{number}" for number in range(rooms)],
-        lease_seconds=1.5,
+        lease_seconds=lease_seconds,
         heartbeat_seconds=0.3,
         patience=patience,
         per_cluster=per_cluster,
@@ -137,4 +138,4 @@ def ended(store: ActionStore, name: str) -> Action:
         action = store.get(name)
         return action if action is not None and action.final else None
 
-    return until(look, f"the end of {name}", 20)
+    return until(look, f"the end of {name}")

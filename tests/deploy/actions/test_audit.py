@@ -113,7 +113,7 @@ def test_four_pumps_at_once_copy_each_entry_once(server: Valkey) -> None:
     threads = [threading.Thread(target=pump) for _ in range(4)]
     for thread in threads:
         thread.start()
-    until(lambda: len(lines) >= 50, "every entry", 20)
+    until(lambda: len(lines) >= 50, "every entry")
     stop.set()
     for thread in threads:
         thread.join()
@@ -237,7 +237,7 @@ def test_a_window_that_is_over_is_given_out_until_it_is_reported(server: Valkey)
     windows.reported(over)
     assert windows.versions() == {}
     short = windows.open(REF, "U1", by="U2", reason="x", seconds=1, channel="C1", request_id="r2")
-    until(lambda: short.key in [w.key for w in windows.ended()], "its end", 10)
+    until(lambda: short.key in [w.key for w in windows.ended()], "its end")
 
 
 def test_a_window_counts_only_while_its_message_is_shown(server: Valkey) -> None:
@@ -312,7 +312,7 @@ def test_who_closed_a_window_is_on_record_also_if_their_bot_died_at_it(server: V
     made = windows.open(REF, "U1", by="U2", reason="link", seconds=1, channel="C1", request_id="r1")
     with pytest.raises(SystemExit):
         windows_of(client, Dying(client)).close(made.key, by="U4")
-    (over,) = until(windows.ended, "its end", 10)
+    (over,) = until(windows.ended, "its end")
     for _ in range(2):
         windows.reported(over)
     assert [(e.event, e.who) for e in log.read()] == [

@@ -82,10 +82,12 @@ def test_a_newer_action_keeps_no_other_from_its_reminder(
     store: ActionStore, client: Any, fences: Fences
 ) -> None:
     for name in ("AAAAAA", "BBBBBB"):
-        actions.ask(store, name, policy=by_approvers(people=People(groups=("S0APP",))), ttl=4)
+        actions.ask(store, name, policy=by_approvers(people=People(groups=("S0APP",))))
+        # A quarter of the time is left.
+        client.hincrby(f"gateway-bot:{{a:{name}}}:act", "created", -600_000)
     of_a_newer_bot(client, "AAAAAA")
     one = runner(client, fences, Work())
     events = ["pending", "reminder"]
-    until(lambda: [e.name for e in store.events("BBBBBB")] == events, "the reminder", 10)
+    until(lambda: [e.name for e in store.events("BBBBBB")] == events, "the reminder")
     one.stop(Deadline.after(5))
     assert store.listing().unreadable == ("AAAAAA",)

@@ -68,7 +68,7 @@ def test_eight_slow_runs_on_one_cluster_keep_no_run_on_another_and_no_expiry_wai
     one = runner(client, Fences({"west": west, "east": west}), work)
     for number in range(8):
         ask(store, f"S{number}", gateway=f"slow-{number}")
-    until(lambda: len(work.ran) == 8, "eight slow runs", 30)
+    until(lambda: len(work.ran) == 8, "eight slow runs")
     ask(store, "NINTH", gateway="slow-9")
     ask(store, "HEALTHY", gateway="healthy", cluster="east")
     ask(store, "NOBODY", gateway="undecided", confirm=False, ttl=1)

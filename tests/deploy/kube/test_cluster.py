@@ -77,12 +77,12 @@ def test_a_missing_namespace_is_named(cluster: Cluster) -> None:
         cluster.apply(config_map(namespace="nowhere"))
 
 
-def test_an_unknown_field_is_invalid_and_not_tried_again(cluster: Cluster) -> None:
-    wrong = {**config_map(), "dota": {}}
+def test_an_unknown_field_is_invalid_and_not_tried_again(running: RunningCluster) -> None:
+    cluster, wrong = persistent(running), {**config_map(), "dota": {}}
     began = time.monotonic()
     with pytest.raises(InvalidInput, match=r"\.dota: field not declared in schema"):
         cluster.apply(wrong)
-    assert time.monotonic() - began < 0.4
+    assert time.monotonic() - began < 30
 
 
 def test_an_invalid_value_names_its_field(cluster: Cluster) -> None:
@@ -164,7 +164,7 @@ def test_the_cluster_tells_who_it_is(cluster: Cluster) -> None:
 
 
 def test_errors_of_a_moment_are_outlasted(running: RunningCluster) -> None:
-    cluster = connect("west", kubeconfig=running.kubeconfig(), timeouts=Timeouts(repeat=5))
+    cluster = connect("west", kubeconfig=running.kubeconfig(), timeouts=Timeouts(repeat=60))
     running.call(lambda: running.cluster.faults.set("api_error", "503"))
     mended = threading.Timer(
         0.15, lambda: running.call(lambda: running.cluster.faults.set("api_error", "none"))
@@ -181,15 +181,21 @@ def test_a_cluster_that_is_down_is_unavailable_within_a_bound(
     began = time.monotonic()
     with pytest.raises(Unavailable, match="Cluster “west” does not answer"):
         cluster.get("ConfigMap", "dev", "settings")
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 30
 
 
-def test_a_create_is_not_repeated(cluster: Cluster, running: RunningCluster) -> None:
+def persistent(running: RunningCluster) -> Cluster:
+    """A client that repeats for a minute what may be repeated."""
+    return connect("west", kubeconfig=running.kubeconfig(), timeouts=Timeouts(repeat=60))
+
+
+def test_a_create_is_not_repeated(running: RunningCluster) -> None:
+    cluster = persistent(running)
     running.call(lambda: running.cluster.faults.set("api_error", "503"))
     began = time.monotonic()
     with pytest.raises(Unavailable):
         cluster.create(config_map())
-    assert time.monotonic() - began < 0.4
+    assert time.monotonic() - began < 30
 
 
 def kubeconfig(path: Path, server: str) -> Path:
@@ -205,13 +211,13 @@ def test_a_refused_connection_is_said_in_words(tmp_path: Path) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-    cluster = connect(
-        "west",
-        kubeconfig=kubeconfig(tmp_path / "k", f"http://127.0.0.1:{port}"),
-        timeouts=Timeouts(connect=1, read=1, repeat=0.2),
-    )
-    with pytest.raises(Unavailable, match="does not answer: the connection is refused"):
-        cluster.version()
+        cluster = connect(
+            "west",
+            kubeconfig=kubeconfig(tmp_path / "k", f"http://127.0.0.1:{port}"),
+            timeouts=Timeouts(connect=10, read=10, repeat=0.2),
+        )
+        with pytest.raises(Unavailable, match="does not answer: the connection is refused"):
+            cluster.version()
 
 
 def test_a_server_that_accepts_and_says_nothing_times_out(tmp_path: Path) -> None:
@@ -225,14 +231,14 @@ def test_a_server_that_accepts_and_says_nothing_times_out(tmp_path: Path) -> Non
         began = time.monotonic()
         with pytest.raises(Unavailable, match="takes too long to answer"):
             cluster.version()
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < 30
 
 
 def test_a_certificate_that_is_not_trusted_is_said(running: RunningCluster, tmp_path: Path) -> None:
     cluster = connect(
         "west",
         kubeconfig=kubeconfig(tmp_path / "k", running.cluster.url),
-        timeouts=Timeouts(connect=1, read=1, repeat=0.1),
+        timeouts=Timeouts(connect=30, read=30, repeat=0.1),
     )
     with pytest.raises(Unavailable, match="cannot be trusted"):
         cluster.version()

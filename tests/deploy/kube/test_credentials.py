@@ -61,8 +61,9 @@ def kubeconfig(tmp_path: Path, plugin: Path) -> Iterator[Path]:
 def test_a_plugin_that_hangs_takes_nobody_longer_than_its_bound(
     kubeconfig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transport, "_CREDENTIALS_SECONDS", 0.3)
+    monkeypatch.setattr(clusters, "_LOADING_SECONDS", 60)
     cluster = connect("west", kubeconfig=kubeconfig)
+    monkeypatch.setattr(transport, "_CREDENTIALS_SECONDS", 0.3)
     (tmp_path / "hang").touch()
     with pytest.raises(Unavailable, match="cannot be renewed") as given_up:
         cluster.can_i("get", "", "pods", None)

@@ -99,7 +99,7 @@ def west(server: Scripted, tmp_path: Path) -> Iterator[Cluster]:
         f"{server.http.server_port}'" + "}}], users: [{name: u, user: {token: t}}],"
         "contexts: [{name: west, context: {cluster: c, user: u}}]}"
     )
-    found = connect("west", kubeconfig=path, timeouts=Timeouts(connect=2, read=2, repeat=5))
+    found = connect("west", kubeconfig=path, timeouts=Timeouts(connect=30, read=30, repeat=60))
     yield found
     found.close()
 

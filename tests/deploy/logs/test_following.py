@@ -44,7 +44,7 @@ class Heard:
             self.take()
             return set(texts) <= set(self.texts)
 
-        until(there, f"{texts} among {self.texts[-5:]}", 20)
+        until(there, f"{texts} among {self.texts[-5:]}")
 
 
 @contextmanager
@@ -55,8 +55,8 @@ def followed(api: LogApi, wanted: Filter | None = None, **options: Any) -> Itera
         yield Heard(following)
     finally:
         following.close()
-        until(lambda: following.alive() == 0, "every thread of the follow to end", 10)
-        until(lambda: api.open == 0, "every stream to be closed", 10)
+        until(lambda: following.alive() == 0, "every thread of the follow to end")
+        until(lambda: api.open == 0, "every stream to be closed")
 
 
 def test_the_last_lines_come_first_and_then_what_is_written(api: LogApi) -> None:
@@ -161,7 +161,7 @@ def test_a_stream_that_says_nothing_is_opened_anew(api: LogApi) -> None:
     with followed(api, silence=0.2) as heard:
         api.write("edge-1-a", "one")
         heard.until("one")
-        until(lambda: len(api.asked) > 1, "the stream to be opened anew", 10)
+        until(lambda: len(api.asked) > 1, "the stream to be opened anew")
         api.write("edge-1-a", "two")
         heard.until("two")
     assert heard.texts == ["one", "two"]
@@ -184,7 +184,7 @@ def test_lines_of_several_pods_come_in_the_order_of_time(api: LogApi) -> None:
 
 def test_a_flood_is_held_in_bounds_and_what_is_let_go_of_is_counted(api: LogApi) -> None:
     api.start("edge-1-a")
-    with followed(api, held=500) as heard:
+    with followed(api, held=20) as heard:
         api.write("edge-1-a", "begin")
         heard.until("begin")
         written = 20_000
@@ -210,9 +210,9 @@ def test_what_is_wanted_survives_a_flood_of_what_is_not(api: LogApi) -> None:
 def test_a_stream_that_nobody_has_read_yet_can_be_closed(api: LogApi) -> None:
     api.start("edge-1-a")
     stream = api.cluster.follow_log("dev", "edge-1-a", silence=60)
-    until(lambda: api.open == 1, "the stream to be open", 10)
+    until(lambda: api.open == 1, "the stream to be open")
     stream.close()
-    until(lambda: api.open == 0, "the server to see it closed", 10)
+    until(lambda: api.open == 0, "the server to see it closed")
     assert list(stream.lines()) == []
 
 
@@ -222,4 +222,4 @@ def test_closing_ends_every_thread_even_while_nothing_comes(api: LogApi) -> None
     before = threading.active_count()
     with followed(api) as heard:
         until(lambda: len(heard.take().pods) == 5 and api.open == 5, "five streams")
-    until(lambda: threading.active_count() <= before + 1, "no thread left", 10)
+    until(lambda: threading.active_count() <= before + 1, "no thread left")
