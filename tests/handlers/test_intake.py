@@ -80,7 +80,7 @@ def test_a_request_that_takes_long_is_not_begun_again_by_the_bot_that_is_at_it(
 
     def slow(request: Request) -> Reply:
         begun.append(request.id)
-        go.wait(10)
+        go.wait(60)
         return Reply("done")
 
     slack: Any = SimpleNamespace(chat_postEphemeral=lambda **message: told.append(message))
@@ -374,7 +374,7 @@ def test_work_of_many_leases_is_done_by_one_bot_and_told_once(
     server: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(intake, "_TURN_SECONDS", 0.1)
-    monkeypatch.setattr(intake, "_LEASE_SECONDS", 2.0)
+    monkeypatch.setattr(intake, "_LEASE_SECONDS", 4.0)
     client, slack, slow = connect(server.url), Channel(), Slow()
     bots = [intake_of(slack, client, {"slow": slow}, owner) for owner in ("bot-1", "bot-2")]
     for bot in bots:
@@ -382,7 +382,7 @@ def test_work_of_many_leases_is_done_by_one_bot_and_told_once(
     ask(client, bots[0], "r1", "slow")
     until(lambda: slow.begun, "its beginning")
     _, first = owner_of(client, "r1")
-    until(lambda: owner_of(client, "r1")[1] > first + 2 * 2000, "the end of two leases")
+    until(lambda: owner_of(client, "r1")[1] > first + 2 * 4000, "the end of two leases")
     client.zadd(OPEN, {"r1": 0})
     until(lambda: client.zscore(OPEN, "r1") > 0, "a look of the other bot")
     slow.go.set()
@@ -443,6 +443,7 @@ def test_what_was_told_is_not_told_again_when_redis_could_not_be_told_so(
     server: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(intake, "_TURN_SECONDS", 0.05)
+    monkeypatch.setattr(intake, "_LEASE_SECONDS", 120.0)
     client, inbox = connect(server.url), Inbox(connect(server.url))
     slack: Any = Channel()
     failing = [Unavailable("Redis cannot be used now.")]
@@ -518,7 +519,7 @@ def test_a_bot_that_stops_hands_over_what_has_not_begun_and_keeps_what_has(
     server: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(intake, "_TURN_SECONDS", 0.1)
-    monkeypatch.setattr(intake, "_LEASE_SECONDS", 2.0)
+    monkeypatch.setattr(intake, "_LEASE_SECONDS", 4.0)
     client, slack, slow = connect(server.url), Channel(), Slow()
     quick = Slow()
     quick.go.set()
@@ -534,9 +535,9 @@ def test_a_bot_that_stops_hands_over_what_has_not_begun_and_keeps_what_has(
     until(lambda: client.zscore(OPEN, "r2") == 0, "what is handed over")
     second.start()
     until(lambda: slack.told == ["r2 is done"], "the other bot's answer")
-    until(lambda: owner_of(client, "r1")[1] > held + 2 * 2000, "the end of two leases")
+    until(lambda: owner_of(client, "r1")[1] > held + 2 * 4000, "the end of two leases")
     slow.go.set()
-    ending.join(10)
+    ending.join(60)
     second.stop(Deadline.after(5))
     assert slack.told == ["r2 is done", "r1 is done"]
     assert (slow.begun, quick.begun) == (["U1"], ["U1"])

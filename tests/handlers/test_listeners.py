@@ -59,7 +59,8 @@ class Slack:
 class Door:
     """A bot's listeners: payloads in, what Slack is answered out."""
 
-    def __init__(self, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, pool: ThreadPoolExecutor, checking: float = 60) -> None:
+        """For so many seconds Slack waits until a form is checked."""
         self.slack = Slack()
         self.accepted: list[Request] = []
         self.away = False
@@ -75,8 +76,8 @@ class Door:
             team=team,
             accept=self._accept,
             command="/gateway",
-            checking=InTime(pool, 0.5, 0.1),
-            accepting=InTime(pool, 0.5, 0.1),
+            checking=InTime(pool, checking, checking),
+            accepting=InTime(pool, 60, 60),
             aside=pool,
         )
         store = SimpleNamespace(get=lambda name: None)
@@ -264,20 +265,22 @@ def test_what_is_wrong_in_a_form_stays_in_it_where_that_is_known_in_time(door: D
     assert door.accepted == []
 
 
-def test_a_form_that_is_long_in_checking_closes_and_is_checked_later(door: Door) -> None:
+def test_a_form_that_is_long_in_checking_closes_and_is_checked_later() -> None:
     go = threading.Event()
 
     def check(sent: Submission) -> Request:
-        go.wait(10)
+        go.wait(60)
         return Request("r1", "status", "U1", "C1")
 
-    door.submit = check
-    try:
-        assert door.fills("slow", "x").status == 200
-        (waits,) = door.accepted
-        assert form_of(waits).name == "slow"
-    finally:
-        go.set()
+    with ThreadPoolExecutor(2) as pool:
+        door = Door(pool, checking=0.2)
+        door.submit = check
+        try:
+            assert door.fills("slow", "x").status == 200
+            (waits,) = door.accepted
+            assert form_of(waits).name == "slow"
+        finally:
+            go.set()
 
 
 def test_what_was_sent_to_another_workspaces_bot_is_answered_and_let_in_nowhere(

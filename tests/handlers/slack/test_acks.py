@@ -41,7 +41,7 @@ def test_work_begins_once_the_last_of_many_has_its_ack() -> None:
 def test_work_waits_while_acks_follow_one_another_and_not_for_one_that_is_stuck(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "_STALLED_SECONDS", 1.0)
+    monkeypatch.setattr(module, "_STALLED_SECONDS", 5.0)
     acks, stop = Acks(clock=lambda: 0.0), threading.Event()
     with ThreadPoolExecutor(2) as pool, acks.waiting():
 

@@ -51,7 +51,8 @@ def bed() -> Iterator[Bed]:
 
 
 def test_options_hold_every_word_that_is_typed(bed: Bed) -> None:
-    assert bed.offers() == ["west/dev", "west/prod", "east/dev"]
+    every = ["west/dev", "west/prod", "east/dev"]
+    until(lambda: bed.offers() == every, "all of them")
     assert bed.offers("DEV we") == ["west/dev"]
 
 
@@ -66,7 +67,7 @@ def test_a_cluster_that_does_not_answer_leaves_the_places_of_the_others(bed: Bed
 
 
 def test_what_is_old_is_offered_while_it_is_asked_again(bed: Bed) -> None:
-    assert len(bed.offers()) == 3
+    until(lambda: len(bed.offers()) == 3, "all of them")
     bed.west.go.clear()
     bed.west.names = ("west/new",)
     bed.now += 31
@@ -84,6 +85,7 @@ def test_a_source_that_failed_is_asked_again_and_nobody_waits_for_it(bed: Bed) -
 
 def test_a_form_says_what_failed_and_what_has_not_answered_yet(bed: Bed) -> None:
     bed.west.go.clear()
+    until(lambda: bed.offers() == ["east/dev"], "the other one's")
     (late,) = bed.choices.warm(seconds=0.2).values()
     assert "Cluster “west” has not answered yet" in str(late)
     bed.west.refuses = True
