@@ -1,9 +1,11 @@
 """Whatever is sent to HTTP mode and to Event Grid's endpoint: an answer, no 500, no traceback."""
 
+import contextlib
 import copy
 import json
 import logging
 import socket
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -105,8 +107,12 @@ class Tracebacks(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self.found: list[str] = []
+        self._others = {thread.ident for thread in threading.enumerate()} - {threading.get_ident()}
 
     def emit(self, record: logging.LogRecord) -> None:
+        # What an earlier test has left running is not ours.
+        if record.thread in self._others:
+            return
         if record.exc_info or "Traceback" in record.getMessage():
             self.found.append(self.format(record))
 
@@ -225,11 +231,10 @@ LINES = (
 def test_any_bytes_on_the_wire(bed: Bed, pieces: list[bytes], of: str) -> None:
     port = bed.slack.port if of == "slack" else bed.grid.port
     with socket.create_connection(("127.0.0.1", port), 20) as made:
-        made.sendall(b"".join(pieces))
-        made.shutdown(socket.SHUT_WR)
-        try:
+        answer = b""
+        with contextlib.suppress(OSError):  # a server that has heard enough resets the connection
+            made.sendall(b"".join(pieces))
+            made.shutdown(socket.SHUT_WR)
             answer = made.makefile("rb").read()
-        except ConnectionResetError:
-            answer = b""
     assert b" 500 " not in answer
     assert bed.tracebacks.taken() == []

@@ -1,6 +1,7 @@
 """The process ends when it is told to, whatever it is at."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -35,7 +36,7 @@ bot.run.load_settings = bot.run.load_secrets = lambda _: None
 LOADING
 sys.exit(bot.run.run(Path("settings.yaml"), "error"))
 """
-STOPS = "stops within 24 s"
+STOPS = re.compile(r"stops within (?:24|23|22|21|20) s")
 Program = Callable[..., subprocess.Popen[str]]
 
 
@@ -61,16 +62,16 @@ def test_a_bot_that_is_told_to_end_does_so_though_a_thread_of_it_hangs(program: 
     process = program(start="threading.Thread(target=hang, name='hangs').start()")
     assert line_of(process).startswith("ready")
     process.terminate()
-    assert line_of(process) == STOPS
-    assert process.wait(20) == 0
+    assert STOPS.fullmatch(line_of(process))
+    assert process.wait(60) == 0
 
 
 def test_a_bot_that_is_told_to_end_while_it_starts_does_not_start_first(program: Program) -> None:
     process = program(start="print('starting', flush=True); hang()")
     assert line_of(process) == "starting"
     process.terminate()
-    assert line_of(process) == STOPS
-    assert process.wait(20) == 0
+    assert STOPS.fullmatch(line_of(process))
+    assert process.wait(60) == 0
 
 
 def test_a_signal_that_comes_before_the_bot_is_made_ends_it_in_good_order(
@@ -91,14 +92,14 @@ bot.run.load_secrets = slowly
     process = program(loading=loading)
     assert line_of(process) == "loading"
     process.terminate()
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
     assert process.stdout is not None
-    assert STOPS in process.stdout.read()
+    assert STOPS.search(process.stdout.read())
 
 
 def test_a_bot_that_cannot_start_says_why_and_fails(program: Program) -> None:
     process = program(start="raise OSError('the port is taken')")
-    assert process.wait(20) == 1
+    assert process.wait(60) == 1
 
 
 def test_ctrl_c_ends_a_bot_at_once_that_is_about_to_end_and_another_sigterm_does_not(
@@ -107,12 +108,12 @@ def test_ctrl_c_ends_a_bot_at_once_that_is_about_to_end_and_another_sigterm_does
     process = program(stop="hang()")
     assert line_of(process).startswith("ready")
     process.terminate()
-    assert line_of(process) == STOPS
+    assert STOPS.fullmatch(line_of(process))
     process.terminate()
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(1)
     process.send_signal(signal.SIGINT)
-    assert process.wait(20) == 130
+    assert process.wait(60) == 130
 
 
 def test_the_line_that_says_ready_is_written_in_one_piece() -> None:

@@ -75,9 +75,9 @@ def test_a_minted_token_is_good_until_its_expiry_and_the_same_when_asked_again(
     assert token != arm.generate_token(INSTANCE, "gw-001", "secondary", in_days(29))
     url = f"{azure.configuration_url}/gateways/gw-001/events"
     headers = {"Authorization": f"GatewayKey {token.value}"}
-    assert requests.get(url, headers=headers, timeout=5).status_code == 200
+    assert requests.get(url, headers=headers, timeout=30).status_code == 200
     wrong = f"{azure.configuration_url}/gateways/gw-002/events"
-    assert requests.get(wrong, headers=headers, timeout=5).status_code == 403
+    assert requests.get(wrong, headers=headers, timeout=30).status_code == 403
     assert token.value.rpartition("&")[2] not in repr(token)
 
 
@@ -266,7 +266,7 @@ def test_an_azure_that_is_not_there_is_said_not_to_answer(azure: Azure) -> None:
 
 def test_azures_clock_is_read_from_its_answer(azure: Azure) -> None:
     told = client(azure).time(INSTANCE, "gw-001")
-    assert abs(told - datetime.datetime.now(datetime.UTC)) < datetime.timedelta(seconds=5)
+    assert abs(told - datetime.datetime.now(datetime.UTC)) < datetime.timedelta(minutes=1)
 
 
 def test_the_clock_of_a_gateway_that_is_not_there_is_not_found(azure: Azure) -> None:

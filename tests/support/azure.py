@@ -149,7 +149,7 @@ class AzureBed:
                 "Host": f"{service}.configuration.azure-api.net",
             },
             verify=str(self.authority.ca_pem_path),
-            timeout=5,
+            timeout=30,
         )
 
 

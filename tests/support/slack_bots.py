@@ -74,15 +74,15 @@ def over_sockets(app: App, slack: SlackWorkspace, connections: int = 1) -> Itera
             await handler.connect_async()
         return handlers
 
-    handlers = asyncio.run_coroutine_threadsafe(connect(), loop).result(10)
+    handlers = asyncio.run_coroutine_threadsafe(connect(), loop).result(60)
     try:
         until(lambda: slack.connections == connections)
         yield
     finally:
         for handler in handlers:
-            asyncio.run_coroutine_threadsafe(handler.close_async(), loop).result(10)
+            asyncio.run_coroutine_threadsafe(handler.close_async(), loop).result(60)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(60)
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -107,7 +107,7 @@ def over_http(app: App, slack: SlackWorkspace) -> Iterator[str]:
     finally:
         server.shutdown()
         server.server_close()
-        thread.join(10)
+        thread.join(60)
 
 
 @contextmanager
@@ -128,4 +128,4 @@ def reached(
         until(lambda: transport.connected)
         yield
     finally:
-        transport.stop(Deadline.after(10))
+        transport.stop(Deadline.after(30))

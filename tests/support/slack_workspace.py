@@ -121,19 +121,19 @@ class Person:
 
     def post(self, name: str, /, **body: Any) -> JSON:
         """POST /_control/<name>."""
-        reply = requests.post(f"{self.slack.url}/_control/{name}", json=body, timeout=15)
+        reply = requests.post(f"{self.slack.url}/_control/{name}", json=body, timeout=60)
         found: JSON = reply.json()
         return found
 
     def get(self, path: str, **query: str) -> JSON:
         """GET /_control/<path>."""
-        reply = requests.get(f"{self.slack.url}/_control/{path}", params=query, timeout=15)
+        reply = requests.get(f"{self.slack.url}/_control/{path}", params=query, timeout=60)
         found: JSON = reply.json()
         return found
 
     def raw(self, path: str) -> bytes:
         """GET /_control/<path>, the bytes."""
-        return requests.get(f"{self.slack.url}/_control/{path}", timeout=15).content
+        return requests.get(f"{self.slack.url}/_control/{path}", timeout=60).content
 
     def command(self, text: str = "", user: str = "ana", channel: str = "gateway-ops") -> JSON:
         """Type /gateway."""
