@@ -25,7 +25,7 @@ class Counter:
 
 
 async def until_kept(path: Path, count: int) -> None:
-    end = asyncio.get_running_loop().time() + 10
+    end = asyncio.get_running_loop().time() + 60
     while not path.exists() or json.loads(path.read_text())["count"] != count:
         assert asyncio.get_running_loop().time() < end, "the change was not kept"
         await asyncio.sleep(0.01)

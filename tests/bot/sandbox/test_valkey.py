@@ -101,7 +101,7 @@ def test_it_dies_with_its_parent_and_the_directory_is_free_again(
     parent.kill()
     parent.wait()
     started(Valkey(tmp_path))
-    until(lambda: not alive(server), "the end of the server", 10)
+    until(lambda: not alive(server), "the end of the server")
 
 
 def test_a_long_path_gets_a_short_socket(

@@ -48,7 +48,7 @@ class WorldProcess:
 
     def refusal(self) -> str:
         """What it says when it does not start."""
-        _, said = self.process.communicate(timeout=30)
+        _, said = self.process.communicate(timeout=90)
         assert self.process.returncode == 1
         assert "Traceback" not in said
         return said
@@ -56,7 +56,7 @@ class WorldProcess:
     def end(self, how: int = signal.SIGTERM) -> None:
         if self.process.poll() is None:
             self.process.send_signal(how)
-        self.process.communicate(timeout=20)
+        self.process.communicate(timeout=60)
 
     def api(self, context: str = "west", *, bot: bool = False) -> Any:
         name = "bot.kubeconfig" if bot else "kubeconfig"
@@ -64,7 +64,7 @@ class WorldProcess:
 
     def pods(self) -> list[dict[str, Any]]:
         """Each pod of west/dev: its uid, whether it is ready, and its restarts."""
-        found = client.CoreV1Api(self.api()).list_namespaced_pod("dev", _request_timeout=10)
+        found = client.CoreV1Api(self.api()).list_namespaced_pod("dev", _request_timeout=60)
         return [
             {
                 "uid": pod.metadata.uid,
@@ -82,7 +82,7 @@ class WorldProcess:
             pods = self.pods()
             return pods[0] if len(pods) == 1 and pods[0]["ready"] else None
 
-        return until(look, "legacy-9 became ready", 30)
+        return until(look, "legacy-9 became ready")
 
 
 @contextlib.contextmanager
@@ -103,17 +103,17 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorldProcess]:
 def test_it_says_where_everything_is(started: WorldProcess) -> None:
     described = started.described
     assert described["ready"] is True
-    assert requests.get(described["slack"], timeout=5).status_code == 200
-    assert requests.get(f"{described['registry']}/v2/", timeout=5).status_code == 200
+    assert requests.get(described["slack"], timeout=30).status_code == 200
+    assert requests.get(f"{described['registry']}/v2/", timeout=30).status_code == 200
     bot_token = described["env"]["SLACK_BOT_TOKEN"]
     auth = requests.post(
         f"{described['api']}auth.test",
         headers={"Authorization": f"Bearer {bot_token}"},
-        timeout=5,
+        timeout=30,
     ).json()
     assert (auth["ok"], auth["team"]) == (True, "Contoso")
     bundle = described["env"]["REQUESTS_CA_BUNDLE"]
-    answer = requests.get(f"{described['azure']}/subscriptions/x", verify=bundle, timeout=5)
+    answer = requests.get(f"{described['azure']}/subscriptions/x", verify=bundle, timeout=30)
     assert answer.status_code == 401
 
 
@@ -131,14 +131,18 @@ def test_the_settings_it_writes_are_settings_of_the_bot(
 
 
 def test_what_it_writes_is_for_its_owner_only(started: WorldProcess) -> None:
-    files = [path for path in started.data.rglob("*") if path.is_file() and path.name != "lock"]
-    open_ones = {p.name for p in files if stat.S_IMODE(p.stat().st_mode) & 0o077}
+    open_ones = set()
+    for path in started.data.rglob("*"):
+        # What is written anew meanwhile has another name for a moment.
+        with contextlib.suppress(FileNotFoundError):
+            if path.is_file() and path.name != "lock" and stat.S_IMODE(path.stat().st_mode) & 0o077:
+                open_ones.add(path.name)
     assert open_ones <= {"ca.pem"}
     assert stat.S_IMODE((started.data / "sandbox").stat().st_mode) == 0o700
 
 
 def test_every_part_shows_its_faults_on_the_page(started: WorldProcess) -> None:
-    boards = requests.get(f"{started.described['slack']}/_control/faults", timeout=5).json()
+    boards = requests.get(f"{started.described['slack']}/_control/faults", timeout=30).json()
     parts = [board["part"] for board in boards["boards"]]
     assert len(parts) == len(set(parts))
     assert {"slack", "azure", "registry"} <= set(parts)
@@ -149,9 +153,9 @@ def test_every_part_shows_its_faults_on_the_page(started: WorldProcess) -> None:
 def test_the_log_has_every_request_to_resource_manager(started: WorldProcess) -> None:
     path = "/subscriptions/none/resourceGroups/none"
     authority = started.described["env"]["REQUESTS_CA_BUNDLE"]
-    requests.post(f"{started.described['azure']}{path}", verify=authority, timeout=5)
+    requests.post(f"{started.described['azure']}{path}", verify=authority, timeout=30)
     log = f"{started.described['slack']}/_control/log?kind=azure"
-    *_, last = requests.get(log, timeout=5).json()["entries"]
+    *_, last = requests.get(log, timeout=30).json()["entries"]
     assert (last["method"], last["path"]) == ("POST", path)
 
 
@@ -212,14 +216,14 @@ def test_everything_is_as_it_was_after_a_restart(tmp_path: Path, how: int) -> No
         secrets = first.described["env"]
         url = f"{first.described['slack']}/_control"
         said = {"channel": "gateway-ops", "user": "ana", "text": "good morning"}
-        assert requests.post(f"{url}/message", json=said, timeout=5).json()["ok"]
+        assert requests.post(f"{url}/message", json=said, timeout=30).json()["ok"]
         kept = tmp_path / "sandbox"
         until(lambda: "good morning" in read(kept / "slack.json"), "the message was kept")
         until(lambda: pod["uid"] in read(kept / "cluster-west.json"), "the pod was kept")
         first.end(how)
     with world(tmp_path) as again:
         url = f"{again.described['slack']}/_control"
-        messages = requests.get(f"{url}/messages/gateway-ops", timeout=5).json()["messages"]
+        messages = requests.get(f"{url}/messages/gateway-ops", timeout=30).json()["messages"]
         assert [message["text"] for message in messages] == ["good morning"]
         assert again.described["env"] == secrets
         assert again.running_pod() == pod
@@ -236,7 +240,7 @@ def test_it_ends_when_its_parent_closes_its_input_and_serves_http_mode(tmp_path:
     settings = load_settings(Path(running.described["settings"]))
     assert settings.slack.mode == "http"
     assert (settings.slack.http.port, settings.slack.http.path) == (4567, "/slack/here")
-    running.process.communicate(timeout=20)
+    running.process.communicate(timeout=60)
     assert running.process.returncode == 0
     assert (tmp_path / "sandbox" / "slack.json").exists()
 

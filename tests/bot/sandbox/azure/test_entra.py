@@ -13,7 +13,7 @@ def post_token(bed: AzureBed, **form: str) -> requests.Response:
         f"{bed.azure.url}/{TENANT}/oauth2/v2.0/token",
         data={"grant_type": "client_credentials", "client_id": OWNER, **form},
         verify=str(bed.authority.ca_pem_path),
-        timeout=5,
+        timeout=30,
     )
 
 
@@ -79,7 +79,7 @@ def test_what_is_no_bearer_token_is_refused(bed: AzureBed, header: str) -> None:
 
 def test_a_call_without_authorization_is_refused(bed: AzureBed) -> None:
     answer = requests.get(
-        f"{bed.azure.url}{SERVICE}/gateways", verify=str(bed.authority.ca_pem_path), timeout=5
+        f"{bed.azure.url}{SERVICE}/gateways", verify=str(bed.authority.ca_pem_path), timeout=30
     )
     assert error_of(answer) == (401, "AuthenticationFailed")
     assert answer.headers["WWW-Authenticate"].startswith("Bearer ")

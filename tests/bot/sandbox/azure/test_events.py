@@ -85,7 +85,7 @@ def test_each_instance_is_told_of_once_when_its_token_nears_its_end_and_when_it_
             json={"instanceId": instance},
             headers={"Authorization": f"GatewayKey {token}"},
             verify=str(authority.ca_pem_path),
-            timeout=5,
+            timeout=30,
         )
         assert answer.status_code == 200
 

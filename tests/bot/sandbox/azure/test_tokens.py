@@ -123,7 +123,7 @@ def beat(bed: AzureBed, body: object) -> int:
         json=body,
         headers={"Authorization": f"GatewayKey {bed.token()}"},
         verify=str(bed.authority.ca_pem_path),
-        timeout=5,
+        timeout=30,
     )
     return answer.status_code
 

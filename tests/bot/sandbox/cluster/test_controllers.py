@@ -62,8 +62,12 @@ def test_endpoints_hold_the_ready_pods_only(cluster: RunningCluster, deployment:
         return sum(len(subset.get("addresses", [])) for subset in found)
 
     until(lambda: addresses() == 2)
-    slices = cluster.get("/apis/discovery.k8s.io/v1/namespaces/gw/endpointslices")["items"]
-    assert [e["conditions"]["ready"] for e in slices[0]["endpoints"]] == [True, True]
+
+    def readiness() -> list[bool]:
+        slices = cluster.get("/apis/discovery.k8s.io/v1/namespaces/gw/endpointslices")["items"]
+        return [endpoint["conditions"]["ready"] for endpoint in slices[0]["endpoints"]]
+
+    until(lambda: readiness() == [True, True])
     cluster.request("DELETE", f"{_CORE}/services/gw")
     until(lambda: cluster.request("GET", f"{_CORE}/endpoints/gw")[0] == 404)
 
@@ -106,8 +110,12 @@ def test_pods_without_a_node_stay_pending_and_say_why(tmp_path: Path, deployment
             return {event["reason"] for event in events}
 
         until(lambda: "FailedScheduling" in reasons())
-        condition = _pods(cluster)[0]["status"]["conditions"][0]
-        assert (condition["status"], condition["reason"]) == ("False", "Unschedulable")
+
+        def scheduled() -> tuple[str, str]:
+            condition = _pods(cluster)[0]["status"]["conditions"][0]
+            return condition["status"], condition["reason"]
+
+        until(lambda: scheduled() == ("False", "Unschedulable"))
         name = _pods(cluster)[0]["metadata"]["name"]
         cluster.request("DELETE", f"{_APPS}/deployments/gw")
         until(lambda: cluster.request("GET", f"{_CORE}/pods/{name}")[0] == 404)

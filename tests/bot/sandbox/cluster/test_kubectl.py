@@ -19,7 +19,7 @@ def kubectl(cluster: RunningCluster, tmp_path: Path) -> Kubectl:
 def test_apply_server_side_rolls_out_and_diff_is_silent(kubectl: Kubectl) -> None:
     out = kubectl("apply", "--server-side", "-f", str(_MANIFEST))
     assert "deployment.apps/gw serverside-applied" in out
-    kubectl("rollout", "status", "deployment/gw", "--timeout=20s")
+    kubectl("rollout", "status", "deployment/gw", "--timeout=60s")
     assert kubectl("diff", "--server-side", "-f", str(_MANIFEST)) == ""
     wide = kubectl("get", "deployments", "-o", "wide").splitlines()
     columns = "NAME READY UP-TO-DATE AVAILABLE AGE CONTAINERS IMAGES SELECTOR"
@@ -32,21 +32,21 @@ def test_apply_server_side_rolls_out_and_diff_is_silent(kubectl: Kubectl) -> Non
 
 def test_client_side_apply_history_undo_restart_and_scale(kubectl: Kubectl, tmp_path: Path) -> None:
     kubectl("apply", "-f", str(_MANIFEST))
-    kubectl("rollout", "status", "deployment/gw", "--timeout=20s")
+    kubectl("rollout", "status", "deployment/gw", "--timeout=60s")
     changed = tmp_path / "changed.yaml"
     changed.write_text(_MANIFEST.read_text().replace("gateway:1.0", "gateway:2.0"))
     assert "gateway:2.0" in kubectl.run("diff", "-f", str(changed)).stdout
     assert "deployment.apps/gw configured" in kubectl("apply", "-f", str(changed))
-    kubectl("rollout", "status", "deployment/gw", "--timeout=20s")
+    kubectl("rollout", "status", "deployment/gw", "--timeout=60s")
     kubectl("rollout", "undo", "deployment/gw")
-    kubectl("rollout", "status", "deployment/gw", "--timeout=20s")
+    kubectl("rollout", "status", "deployment/gw", "--timeout=60s")
     history = kubectl("rollout", "history", "deployment/gw").split()
     assert [word for word in history if word.isdigit()] == ["2", "3"]
     image = kubectl("get", "deployment", "gw", "-o", "jsonpath={..image}")
     assert image == "example/gateway:1.0"
     kubectl("rollout", "restart", "deployment/gw")
     kubectl("scale", "deployment/gw", "--replicas=1")
-    kubectl("rollout", "status", "deployment/gw", "--timeout=20s")
+    kubectl("rollout", "status", "deployment/gw", "--timeout=60s")
     conflict = kubectl("apply", "--server-side", "-f", str(_MANIFEST), check=False)
     assert (
         'conflict with "kubectl" with subresource "scale" using apps/v1: .spec.replicas' in conflict

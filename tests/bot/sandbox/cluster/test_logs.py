@@ -96,7 +96,7 @@ def test_logs_are_fetched_from_the_kubelet(served: RunningCluster, kubelet: _Kub
 def test_followed_logs_arrive_line_by_line(served: RunningCluster, kubelet: _Kubelet) -> None:
     _run(served, _pod(), "Running")
     urllib3.disable_warnings()
-    with urllib3.PoolManager(cert_reqs="CERT_NONE", timeout=10.0) as pool:
+    with urllib3.PoolManager(cert_reqs="CERT_NONE", timeout=60.0) as pool:
         answer = pool.request(
             "GET",
             f"{served.cluster.url}{_PODS}/p/log?follow=true",

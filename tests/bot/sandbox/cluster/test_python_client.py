@@ -51,7 +51,7 @@ def test_a_rollout_is_followed_by_a_typed_watch(api: Any, deployment: Obj) -> No
     apps = client.AppsV1Api(api)
     apps.create_namespaced_deployment("gw", deployment)
     watcher = watch.Watch()
-    for event in watcher.stream(apps.list_namespaced_deployment, "gw", timeout_seconds=20):
+    for event in watcher.stream(apps.list_namespaced_deployment, "gw", timeout_seconds=60):
         if (event["object"].status.available_replicas or 0) == 2:
             watcher.stop()
     pods = client.CoreV1Api(api).list_namespaced_pod("gw", label_selector="app=gw").items

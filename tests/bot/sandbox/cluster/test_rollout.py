@@ -78,13 +78,13 @@ def test_a_deployment_lives_through_the_same_steps_as_the_recorded_one(tmp_path:
         until(lambda: _is_done(cluster))
         cluster.apply(path, _manifest("example/broken:9", 2))
         until(lambda: _status(cluster)["status"].get("updatedReplicas") == 1)
-        assert _condition(cluster, "Available") == ("True", "MinimumReplicasAvailable")
-        assert _condition(cluster, "Progressing") == ("True", "ReplicaSetUpdated")
+        until(lambda: _condition(cluster, "Available") == ("True", "MinimumReplicasAvailable"))
+        until(lambda: _condition(cluster, "Progressing") == ("True", "ReplicaSetUpdated"))
         restarted = _manifest("example/gateway:1.0", 2)
         restarted["spec"]["template"]["metadata"]["annotations"] = {"restarted": "once"}
         cluster.apply(path, restarted)
         until(lambda: _is_done(cluster))
-        assert _condition(cluster, "Progressing") == ("True", "NewReplicaSetAvailable")
+        until(lambda: _condition(cluster, "Progressing") == ("True", "NewReplicaSetAvailable"))
         recorded = _recorded_scalings()
         until(lambda: len(_scalings([e["object"] for e in log])) >= len(recorded))
         assert _scalings([e["object"] for e in log]) == recorded

@@ -32,7 +32,7 @@ def answers(person: Person, client: WebClient, tmp_path: Path) -> Iterator[dict[
     report = tmp_path / "report.txt"
     report.write_text("one\ntwo\n")
     upload: Any = client.files_getUploadURLExternal(filename="report.txt", length=8)
-    requests.post(upload["upload_url"], data=report.read_bytes(), timeout=5)
+    requests.post(upload["upload_url"], data=report.read_bytes(), timeout=30)
     file = {"id": upload["file_id"], "title": "Report"}
     home = {"type": "home", "blocks": [section("*hi*")]}
     triggers: list[str] = []
@@ -141,7 +141,7 @@ def test_a_documented_method_answers_as_slack_would(
 ) -> None:
     headers = {"Authorization": f"Bearer {BOT_TOKEN}"}
     url = f"{person.slack.api_url}{method}"
-    answer = requests.post(url, data=given, headers=headers, timeout=5).json()
+    answer = requests.post(url, data=given, headers=headers, timeout=30).json()
     assert answer.get("error") == error
     assert answer["ok"] is (error is None)
     if error == "missing_scope":
@@ -150,5 +150,5 @@ def test_a_documented_method_answers_as_slack_would(
 
 def test_the_apps_own_token_is_of_no_use_for_other_methods(person: Person) -> None:
     headers = {"Authorization": f"Bearer {APP_TOKEN}"}
-    answer = requests.post(f"{person.slack.api_url}emoji.list", headers=headers, timeout=5).json()
+    answer = requests.post(f"{person.slack.api_url}emoji.list", headers=headers, timeout=30).json()
     assert answer["error"] == "not_allowed_token_type"

@@ -89,7 +89,7 @@ def test_a_black_hole_swallows_until_it_is_lifted(person: Person, app: App) -> N
         assert person.command() == {"ok": False, "error": "operation_timeout"}
         assert bodies == []
         person.set_fault("drop_sockets", "none")
-        until(lambda: person.command() == {"ok": True}, seconds=15)
+        until(lambda: person.command() == {"ok": True})
 
 
 def test_more_than_ten_connections_are_too_many(person: Person) -> None:
@@ -101,7 +101,7 @@ def test_more_than_ten_connections_are_too_many(person: Person) -> None:
             for _ in range(11):
                 url = app_client.apps_connections_open(app_token=APP_TOKEN)["url"]
                 sockets.append(await session.ws_connect(url))
-                hellos.append(await sockets[-1].receive_json(timeout=5))
+                hellos.append(await sockets[-1].receive_json(timeout=30))
             for socket in sockets:
                 await socket.close()
             return hellos
@@ -118,9 +118,9 @@ def test_a_ticket_is_good_for_one_connection_and_pings_are_echoed(person: Person
     async def connect() -> tuple[bytes, int]:
         async with aiohttp.ClientSession() as session:
             socket = await session.ws_connect(url, autoping=False)
-            await socket.receive_json(timeout=5)
+            await socket.receive_json(timeout=30)
             await socket.ping(b"sdk-ping-pong:1")
-            pong = await socket.receive(timeout=5)
+            pong = await socket.receive(timeout=30)
             with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
                 await session.ws_connect(url)
             await socket.close()
@@ -137,11 +137,11 @@ def test_an_ack_counts_on_any_connection_of_the_app(person: Person) -> None:
             urls = [app_client.apps_connections_open(app_token=APP_TOKEN)["url"] for _ in "ab"]
             sockets = [await session.ws_connect(url) for url in urls]
             for socket in sockets:
-                await socket.receive_json(timeout=5)
+                await socket.receive_json(timeout=30)
             answer = asyncio.create_task(asyncio.to_thread(person.command))
             listening = {asyncio.create_task(s.receive_json()): s for s in sockets}
             done, waiting = await asyncio.wait(
-                listening, timeout=5, return_when=asyncio.FIRST_COMPLETED
+                listening, timeout=30, return_when=asyncio.FIRST_COMPLETED
             )
             [got], [other] = done, waiting
             envelope = got.result()
@@ -185,6 +185,7 @@ def test_lost_acks_look_like_a_timeout(person: Person, app: App) -> None:
     person.set_fault("lose_acks", True)
     with over_sockets(app, person.slack):
         assert person.command() == {"ok": False, "error": "operation_timeout"}
+        until(lambda: bodies)
     assert len(bodies) == 1
 
 
@@ -208,7 +209,7 @@ def test_bursts_of_429_name_when_to_come_back(person: Person, client: WebClient)
     refused = 0
     for _ in range(10):
         reply = requests.post(
-            f"{person.slack.api_url}auth.test", data={"token": client.token}, timeout=5
+            f"{person.slack.api_url}auth.test", data={"token": client.token}, timeout=30
         )
         if reply.status_code == 429:
             refused += 1
@@ -223,8 +224,14 @@ def test_rate_tiers_are_off_until_switched_on(person: Person, client: WebClient)
     person.set_fault("rate_limits", True)
     for _ in range(5):
         client.chat_postMessage(channel=OPS, text="x")
+
+    def often() -> None:
+        # While it takes its time a slow machine may have more.
+        for _ in range(20):
+            client.chat_postMessage(channel=OPS, text="x")
+
     with pytest.raises(SlackApiError) as caught:
-        client.chat_postMessage(channel=OPS, text="x")
+        often()
     assert caught.value.response.status_code == 429
     assert int(caught.value.response.headers["Retry-After"]) >= 1
 

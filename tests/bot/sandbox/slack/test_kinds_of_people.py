@@ -128,7 +128,7 @@ def test_a_guest_sees_and_reaches_no_other_channel(person: Person, client: WebCl
 
 def test_a_guest_hears_only_their_channels(person: Person, client: WebClient) -> None:
     url = f"{person.slack.url}/_control/events"
-    with requests.get(url, params={"user": "sol"}, stream=True, timeout=10) as stream:
+    with requests.get(url, params={"user": "sol"}, stream=True, timeout=60) as stream:
         lines = stream.iter_lines(chunk_size=1)
         assert next(lines) == b": connected"
         client.chat_postMessage(channel=ELSEWHERE, text="elsewhere")

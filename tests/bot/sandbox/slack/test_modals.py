@@ -369,8 +369,8 @@ def test_a_file_of_a_form_comes_as_an_object_whose_content_takes_the_bots_token(
     assert (file["name"], file["size"], file["user"]) == ("a.yaml", 4, ANA)
     url = file["url_private"]
     token = {"Authorization": f"Bearer {client.token}"}
-    assert requests.get(url, headers=token, timeout=5).text == "a: 1"
-    assert requests.get(url, timeout=5, allow_redirects=False).status_code == 302
+    assert requests.get(url, headers=token, timeout=30).text == "a: 1"
+    assert requests.get(url, timeout=30, allow_redirects=False).status_code == 302
 
 
 def test_a_file_input_takes_the_scope_to_read_files(clock: Clock) -> None:

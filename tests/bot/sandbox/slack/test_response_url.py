@@ -43,7 +43,7 @@ def urls(person: Person) -> Iterator[list[str]]:
 
 def respond(url: str, **body: Any) -> tuple[int, str]:
     """POST to a response URL."""
-    reply = requests.post(url, json=body, timeout=5)
+    reply = requests.post(url, json=body, timeout=30)
     return reply.status_code, reply.text
 
 

@@ -48,7 +48,7 @@ def test_a_call_is_refused_by_name(
     person: Person, method: str, token: str | None, error: str
 ) -> None:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    reply = requests.post(f"{person.slack.api_url}{method}", headers=headers, timeout=5)
+    reply = requests.post(f"{person.slack.api_url}{method}", headers=headers, timeout=30)
     assert reply.status_code == 200
     assert reply.json()["ok"] is False
     assert reply.json()["error"] == error
@@ -71,14 +71,14 @@ def test_arguments_may_come_as_json_form_or_query_and_the_token_as_an_argument(
     url = f"{person.slack.api_url}users.info"
     bearer = {"Authorization": f"Bearer {BOT_TOKEN}"}
     for reply in (
-        requests.post(url, json={"user": ANA}, headers=bearer, timeout=5),
-        requests.post(url, data={"user": ANA, "token": BOT_TOKEN}, timeout=5),
-        requests.post(url, files={"user": (None, ANA)}, headers=bearer, timeout=5),
-        requests.get(url, params={"user": ANA}, headers=bearer, timeout=5),
+        requests.post(url, json={"user": ANA}, headers=bearer, timeout=30),
+        requests.post(url, data={"user": ANA, "token": BOT_TOKEN}, timeout=30),
+        requests.post(url, files={"user": (None, ANA)}, headers=bearer, timeout=30),
+        requests.get(url, params={"user": ANA}, headers=bearer, timeout=30),
     ):
         assert reply.json()["user"]["name"] == "ana"
     broken = requests.post(
-        url, data=b"{", headers={**bearer, "Content-Type": "application/json"}, timeout=5
+        url, data=b"{", headers={**bearer, "Content-Type": "application/json"}, timeout=30
     )
     assert broken.json()["error"] == "invalid_json"
 
