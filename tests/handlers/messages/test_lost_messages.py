@@ -198,7 +198,8 @@ def test_a_channel_with_more_batches_than_slack_allows_calls_is_searched_in_seve
         turns += 1
         for method in ("history", "replies"):
             redis.delete(f"gateway-bot:{{messages}}:budget:conversations.{method}")
-    assert turns == 3
+    # The budget fills up again meanwhile, by as much as this machine is slow.
+    assert turns in (2, 3)
     replies = [c for c in person.log("request") if c["method"] == "conversations.replies"]
     assert len(replies) == 30, "no thread is read twice"
 

@@ -269,9 +269,10 @@ def test_an_incident_that_is_over_before_slack_answers_again_is_not_posted(
     person.set_fault("api_error", "503")
     with bed.posting():
         bed.failing()
-        bed.levels.level = "connected"
-        bed.look(bot)
-        person.set_fault("api_error", "none")
+    bed.levels.level = "connected"
+    bed.look(bot)
+    person.set_fault("api_error", "none")
+    with bed.posting():
         bed.paid()
     assert posts(person) == []
 
