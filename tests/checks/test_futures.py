@@ -61,7 +61,7 @@ def test_of_what_may_be_left_behind_only_surprises_are_logged(
     pool.submit(fail)
     done = threading.Event()
     pool.submit(done.set)
-    assert done.wait(10)
+    assert done.wait(60)
     pool.stop(Deadline.after(10))
     assert "nobody reads this" in caplog.text
     assert "Azure" not in caplog.text

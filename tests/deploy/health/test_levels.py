@@ -57,7 +57,7 @@ def test_a_look_is_remembered_with_its_age(cache: ClusterCache) -> None:
     seen = levels.look([gateway])[gateway.ref]
     assert seen.heartbeat.level == "no trouble seen"
     assert levels.last(gateway) == seen
-    assert 0 <= time.time() - seen.at < 10
+    assert 0 <= time.time() - seen.at < 60
 
 
 def test_a_gateway_whose_pods_have_changed_since_is_not_called_well(cache: ClusterCache) -> None:
@@ -113,11 +113,11 @@ def test_a_table_does_not_wait_for_a_cluster_that_hangs(
 ) -> None:
     levels = Levels({"west": cache})
     gateway = the(cache)
-    bed.api("api_slow_ms", 8000)
+    bed.api("api_slow_ms", 20_000)
     try:
         began = time.monotonic()
         seen = levels.look([gateway])[gateway.ref]
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 18
         assert seen.heartbeat.level == "unknown"
     finally:
         bed.api("api_slow_ms", 0)

@@ -213,6 +213,11 @@ def test_a_gateway_in_depth_shows_pods_services_events_and_token(
     bed: GatewayBed, cache: ClusterCache
 ) -> None:
     deploy(bed)
+
+    def started() -> bool:
+        return "Started" in {event.reason for event in gateway_detail(cache, REF).events}
+
+    until(started, "the events of the pods")
     detail = gateway_detail(cache, REF)
     assert len(detail.pods) == 2
     assert all(
@@ -226,7 +231,6 @@ def test_a_gateway_in_depth_shows_pods_services_events_and_token(
     names = {service.name: service for service in detail.services}
     assert names["edge-1-live-traffic"].ports == "80/TCP, 443/TCP"
     assert names["edge-1-instance-discovery"].cluster_ip == "None"
-    assert "Started" in {event.reason for event in detail.events}
     assert detail.summary.token_secret == "edge-1-token-abc234"
     assert detail.unread == ()
     assert {c.type for c in detail.conditions} == {"Available", "Progressing"}

@@ -296,19 +296,19 @@ def test_an_outage_during_the_rollout_is_outlasted(bench: Bench) -> None:
     outcomes: list[Outcome] = []
     thread = threading.Thread(target=lambda: outcomes.append(bench.deploy(run=run)))
     thread.start()
-    until(lambda: len(run.states) > 0, "what is waited for", 15)
+    until(lambda: len(run.states) > 0, "what is waited for")
     bench.bed.api("api_down", True)
     bench.bed.end_watches()
-    until(lambda: run.states[-1]["stale_since"] is not None, "what is waited for", 15)
+    until(lambda: run.states[-1]["stale_since"] is not None, "what is waited for")
     bench.bed.api("api_down", False)
     bench.bed.nodes("not_ready", False)
-    thread.join(20)
+    thread.join(60)
     assert outcomes[0].state is State.SUCCEEDED
     assert run.states[-1]["stale_since"] is None
 
 
 def test_a_run_that_is_lost_stops_at_once(bench: Bench) -> None:
-    bench.bed.nodes("slow_start_seconds", 30)
+    bench.bed.nodes("slow_start_seconds", 100_000)
     run = RecordingRun()
     lost: list[BaseException] = []
 
@@ -320,9 +320,9 @@ def test_a_run_that_is_lost_stops_at_once(bench: Bench) -> None:
 
     thread = threading.Thread(target=work)
     thread.start()
-    until(lambda: "follow" in run.steps, "what is waited for", 15)
+    until(lambda: "follow" in run.steps, "what is waited for")
     run.lost.set()
-    thread.join(3)
+    thread.join(60)
     assert not thread.is_alive()
     assert lost
 
@@ -347,14 +347,14 @@ def test_a_run_that_is_lost_stops_at_once(bench: Bench) -> None:
 def test_a_deployment_deleted_meanwhile_is_said_and_whether_its_namespace_goes(
     bench: Bench, kind: str, namespace: str | None, name: str, happened: str
 ) -> None:
-    bench.bed.nodes("slow_start_seconds", 30)
+    bench.bed.nodes("slow_start_seconds", 100_000)
     run = RecordingRun()
     outcomes: list[Outcome] = []
     thread = threading.Thread(target=lambda: outcomes.append(bench.deploy(run=run)))
     thread.start()
-    until(lambda: len(run.states) > 0, "what is waited for", 15)
+    until(lambda: len(run.states) > 0, "what is waited for")
     bench.bed.cluster.delete(kind, namespace, name)
-    thread.join(20)
+    thread.join(60)
     assert outcomes[0].state is State.FAILED
     assert re.fullmatch(happened, outcomes[0].happened)
 

@@ -38,7 +38,7 @@ def disturbed(
     bench: Bench, disturb: Callable[[], object], spec: GatewaySpec | None = None
 ) -> Outcome:
     """The outcome of a deployment during whose rollout somebody does that."""
-    bench.bed.nodes("slow_start_seconds", 3)
+    bench.bed.nodes("slow_start_seconds", 6)
     run = RecordingRun()
     outcomes: list[Outcome] = []
     thread = threading.Thread(
@@ -48,7 +48,7 @@ def disturbed(
     until(lambda: len(run.states) > 0, "the rollout")
     disturb()
     bench.bed.nodes("slow_start_seconds", 0)
-    thread.join(40)
+    thread.join(90)
     return outcomes[0]
 
 

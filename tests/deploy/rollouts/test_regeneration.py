@@ -173,7 +173,7 @@ def test_a_refused_token_that_looks_right_is_said_to_be_of_elsewhere_or_of_an_ol
         found = gateway_detail(bench.cache, REF).heartbeat
         return found.evidence if found.level == "denied" else ""
 
-    evidence = until(denied, "a refusal", 15)
+    evidence = until(denied, "a refusal")
     assert "Its token names edge-1 and has not expired" in evidence
     assert "another API Management instance, or its key was regenerated" in evidence
     # A rotation mends it, and what was known against the previous token is not said of the new one.
@@ -188,7 +188,7 @@ def test_a_refused_token_that_looks_right_is_said_to_be_of_elsewhere_or_of_an_ol
         known = facts is not None and facts.name == used
         return known and levels.last(gateway).heartbeat.refusal is None
 
-    until(forgotten, "that the new token is not refused", 15)
+    until(forgotten, "that the new token is not refused")
 
 
 def gateway_of(name: str, *env: dict[str, Any], settings: str = "") -> CachedGateway:

@@ -41,7 +41,7 @@ def deployment(
     }
 
 
-def followed(cluster: Cluster, deadline: float = 10) -> tuple[Progress, list[Progress]]:
+def followed(cluster: Cluster, deadline: float = 60) -> tuple[Progress, list[Progress]]:
     seen: list[Progress] = []
     end = follow(
         cluster,
@@ -64,7 +64,7 @@ def test_the_pods_of_a_gateway_with_labels_of_its_own_are_followed(cluster: Clus
         cluster,
         REF,
         chosen=chosen_by(adopted),
-        deadline=2,
+        deadline=5,
         on_progress=lambda progress: None,
         stop=threading.Event(),
     )
@@ -93,7 +93,7 @@ def test_the_end_is_what_kubectl_says(cluster: Cluster, running: RunningCluster)
 def test_pods_of_the_version_before_are_told_apart(cluster: Cluster) -> None:
     cluster.apply(deployment())
     followed(cluster)
-    cluster.apply(deployment("example/broken:1", deadline=2))
+    cluster.apply(deployment("example/broken:1", deadline=5))
     end, _ = followed(cluster)
     assert end.failed
     assert not end.complete
@@ -105,7 +105,7 @@ def test_pods_of_the_version_before_are_told_apart(cluster: Cluster) -> None:
 
 def test_a_rollout_that_does_not_get_on_is_given_up(cluster: Cluster) -> None:
     cluster.apply(deployment("example/broken:1"))
-    end, _ = followed(cluster, deadline=0.6)
+    end, _ = followed(cluster, deadline=5)
     assert not end.complete
     assert not end.failed
     assert end.trouble
@@ -120,7 +120,7 @@ def test_quota_that_stops_pods_is_told(cluster: Cluster, running: RunningCluster
     }
     running.apply("/api/v1/namespaces/dev/resourcequotas/small", quota)
     cluster.apply(deployment())
-    end, _ = followed(cluster, deadline=1.0)
+    end, _ = followed(cluster, deadline=5)
     assert "exceeded quota: small" in " ".join(end.trouble)
 
 
@@ -128,7 +128,7 @@ def test_the_newest_event_of_a_bad_pod_explains_it(
     cluster: Cluster, running: RunningCluster
 ) -> None:
     cluster.apply(deployment("example/broken:1", replicas=1))
-    end, _ = followed(cluster, deadline=0.6)
+    end, _ = followed(cluster, deadline=5)
     (pod,) = end.pods
     running.request("POST", "/api/v1/namespaces/dev/events", warning_about(pod.name))
     (told,) = explain(cluster, REF, end).pods
@@ -158,5 +158,5 @@ def kubectl(running: RunningCluster, *arguments: str) -> str:
         capture_output=True,
         text=True,
         check=True,
-        timeout=20,
+        timeout=90,
     ).stdout

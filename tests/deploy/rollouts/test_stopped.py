@@ -174,14 +174,14 @@ def test_what_cannot_be_read_is_said_to_be_unknown_and_soon(bench: Bench, fault:
     if fault == "away":
         bench.bed.api("api_down", True)
     elif fault == "slow":
-        bench.bed.api("api_slow_ms", 4000)
+        bench.bed.api("api_slow_ms", 10_000)
     else:
         action = dataclasses.replace(
             action, plan=dataclasses.replace(action.plan, cluster_uid="other")
         )
     began = time.monotonic()
     outcome = report(bench, action, seconds=1.0 if fault == "slow" else 10.0)
-    assert fault != "slow" or time.monotonic() - began < 3.5
+    assert fault != "slow" or time.monotonic() - began < 9
     assert outcome.happened == "Stopped. Nothing more is written."
     assert "What the cluster holds is not known: " in outcome.meaning
     assert outcome.meaning.endswith("The last recorded step: Applying.")

@@ -119,7 +119,7 @@ async def test_a_claim_that_is_not_bound_keeps_the_pod_pending(bed: Bed) -> None
     volume = {"name": "config", "persistentVolumeClaim": {"claimName": "backup"}}
     bed.run(volumes=[volume])
     await eventually(lambda: "FailedMount" in bed.reasons(), "the FailedMount event")
-    assert bed.waiting() == "ContainerCreating"
+    await eventually(lambda: bed.waiting() == "ContainerCreating", "the pod to wait")
     bed.api.put(path, {**claim, "status": {"phase": "Bound"}})
     await bed.until_ready()
 
@@ -132,7 +132,7 @@ async def test_a_crashing_container_backs_off_and_keeps_its_previous_log(bed: Be
     await eventually(lambda: bed.waiting() == "CrashLoopBackOff", "CrashLoopBackOff")
     assert bed.container()["lastState"]["terminated"]["exitCode"] == 134
     assert not bed.ready()
-    assert "BackOff" in bed.reasons()
+    await eventually(lambda: "BackOff" in bed.reasons(), "the BackOff event")
     bed.node.faults.set("crash_loop", "none")
     await bed.until_ready()
     assert bed.container()["restartCount"] >= 1
@@ -158,9 +158,17 @@ async def test_a_frozen_gateway_is_found_by_its_liveness_probe(bed: Bed) -> None
     await bed.until_ready()
     bed.node.faults.set("frozen", True)
     await eventually(lambda: "Killing" in bed.reasons(), "the kill")
-    messages = [e["message"] for e in bed.api.events("edge-1-a")]
-    assert "Container gateway failed liveness probe, will be restarted" in messages
-    assert any("Liveness probe failed: Get" in m and "deadline exceeded" in m for m in messages)
+
+    def messages() -> list[str]:
+        return [event["message"] for event in bed.api.events("edge-1-a")]
+
+    assert "Container gateway failed liveness probe, will be restarted" in messages()
+    await eventually(
+        lambda: any(
+            "Liveness probe failed: Get" in m and "deadline exceeded" in m for m in messages()
+        ),
+        "why it failed",
+    )
     bed.node.faults.set("frozen", False)
     await eventually(lambda: bed.container()["restartCount"] > 0, "the restart")
     await bed.until_ready()

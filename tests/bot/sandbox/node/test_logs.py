@@ -25,7 +25,7 @@ async def test_following_a_log_shows_lines_as_they_come_and_ends_with_the_contai
     await bed.until_ready()
     url = f"{bed.node.url}/containerLogs/dev/edge-1-a/gateway"
     query = {"follow": "true", "tailLines": "0"}
-    async with asyncio.timeout(20), bed.session.get(url, params=query) as response:
+    async with asyncio.timeout(60), bed.session.get(url, params=query) as response:
         await bed.get("/echo/now")
         assert b"/echo/now" in await response.content.readline()
         bed.api.delete_pod("edge-1-a")

@@ -52,7 +52,7 @@ class Stage:
 
     async def until(self, look: Callable[[], Awaitable[Any]], what: str) -> Any:
         """Wait for `look` to find something."""
-        for _ in range(400):
+        for _ in range(1200):
             try:
                 seen = await look()
             except aiohttp.ClientError:
@@ -165,8 +165,12 @@ async def test_a_deployment_becomes_available_on_both_nodes(stage: Stage) -> Non
     pods = await stage.roll_out()
     assert {pod["spec"]["nodeName"] for pod in pods} == set(stage.node.names)
     assert {pod["status"]["phase"] for pod in pods} == {"Running"}
-    events = (await stage.get("/api/v1/namespaces/dev/events"))["items"]
-    assert {"Pulling", "Pulled", "Created", "Started"} <= {event["reason"] for event in events}
+
+    async def told() -> bool:
+        events = (await stage.get("/api/v1/namespaces/dev/events"))["items"]
+        return {"Pulling", "Pulled", "Created", "Started"} <= {e["reason"] for e in events}
+
+    await stage.until(told, "the events")
 
 
 @on_stage
@@ -178,7 +182,7 @@ async def test_the_api_server_reaches_logs_and_ports_of_a_pod(stage: Stage) -> N
     assert "[GatewayLogs]" in log
     url = f"{stage.cluster.url}{path}/log"
     query = {"follow": "true", "tailLines": "0"}
-    async with asyncio.timeout(20), stage.session.get(url, params=query) as response:
+    async with asyncio.timeout(60), stage.session.get(url, params=query) as response:
         await stage.text(f"{path}:8080/proxy/echo/again")
         assert b"/echo/again" in await response.content.readline()
 
