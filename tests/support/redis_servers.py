@@ -14,6 +14,7 @@ import pytest
 import redis
 
 from bot.sandbox.valkey import Valkey, wheel_binary
+from tests.support.ports import free_ports
 from tests.support.waiting import until
 
 ENGINES = ("valkey", "redis-server")
@@ -40,7 +41,8 @@ def started(engine: str, directory: Path) -> Iterator[Valkey]:
 @contextmanager
 def redis_cluster(directory: Path) -> Iterator[str]:
     """A Redis Cluster of two servers; its URL."""
-    ports = [_free_port() for _ in range(2)]
+    # Each has its cluster bus 10,000 above.
+    ports = free_ports(2)
     servers = [
         subprocess.Popen(
             [wheel_binary(), "--port", str(port), "--cluster-enabled", "yes", "--save", "",
@@ -52,11 +54,11 @@ def redis_cluster(directory: Path) -> Iterator[str]:
     try:
         nodes = [redis.Redis(port=port, decode_responses=True) for port in ports]
         for node, slots in zip(nodes, [(0, 8191), (8192, 16383)], strict=True):
-            until(partial(_answers, node), "a server", 20)
+            until(partial(_answers, node), "a server")
             node.execute_command("CLUSTER ADDSLOTSRANGE", *slots)
         nodes[0].execute_command("CLUSTER MEET", "127.0.0.1", ports[1])
         for node in nodes:
-            until(partial(_complete, node), "a cluster", 30)
+            until(partial(_complete, node), "a cluster")
             node.close()
         yield f"redis+cluster://127.0.0.1:{ports[0]}"
     finally:
@@ -75,15 +77,6 @@ def _answers(node: redis.Redis) -> bool:
 def _complete(node: redis.Redis) -> bool:
     told: Any = node.execute_command("CLUSTER INFO")
     return bool(told["cluster_state"] == "ok")
-
-
-def _free_port() -> int:
-    """One whose cluster bus, 10,000 above, has a number too."""
-    while True:
-        with socket.create_server(("127.0.0.1", 0)) as found:
-            port: int = found.getsockname()[1]
-        if port < 55000:
-            return port
 
 
 class LosingProxy:

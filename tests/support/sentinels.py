@@ -1,7 +1,6 @@
 """A primary, two replicas and three Sentinels on loopback, from one server binary."""
 
 import os
-import socket
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import redis
 
 from bot.sandbox.processes import spawn
 from bot.sandbox.valkey import wheel_binary
+from tests.support.ports import free_port
 from tests.support.waiting import until
 
 MASTER = "gateways"
@@ -29,7 +29,7 @@ class Server:
     def start(self) -> None:
         """Start it, on what it left."""
         self.process = spawn(self.arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        until(self._answers, f"an answer at port {self.port}", 10)
+        until(self._answers, f"an answer at port {self.port}")
 
     def client(self) -> Any:
         """For looking at it alone."""
@@ -70,11 +70,11 @@ class Sentinels:
             server.start()
         for server in self.data[1:]:
             server.client().replicaof("127.0.0.1", first.port)
-        until(lambda: self.replicas(first) == 2, "two replicas", 20)
+        until(lambda: self.replicas(first) == 2, "two replicas")
         self.sentinels = [self._sentinel(n, first.port) for n in range(3)]
         for server in self.sentinels:
             server.start()
-        until(self._whole, "three Sentinels that know each other and both replicas", 30)
+        until(self._whole, "three Sentinels that know each other and both replicas")
 
     def stop(self) -> None:
         """End everything."""
@@ -109,7 +109,7 @@ class Sentinels:
         return all(s["num-other-sentinels"] == 2 and s["num-slaves"] == 2 for s in state)
 
     def _server(self, number: int) -> Server:
-        port, directory = _free_port(), self._directory / f"data-{number}"
+        port, directory = free_port(), self._directory / f"data-{number}"
         directory.mkdir(parents=True)
         arguments = [
             *(self._binary, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(directory)),
@@ -120,7 +120,7 @@ class Sentinels:
         return Server(port, directory, arguments)
 
     def _sentinel(self, number: int, primary: int) -> Server:
-        port, directory = _free_port(), self._directory / f"sentinel-{number}"
+        port, directory = free_port(), self._directory / f"sentinel-{number}"
         directory.mkdir(parents=True)
         path = directory / "sentinel.conf"
         path.write_text(
@@ -130,8 +130,3 @@ class Sentinels:
             f"sentinel failover-timeout {MASTER} 5000\n"
         )
         return Server(port, directory, [self._binary, str(path), "--sentinel"])
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
