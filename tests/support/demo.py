@@ -61,7 +61,7 @@ class Demo(Stage):
         data: Path,
         *arguments: str,
         env: Mapping[str, str] | None = None,
-        seconds: float = 60,
+        seconds: float = 120,
         program: str = "bot",
     ) -> None:
         """`program` is the module that is run as the demo."""
@@ -168,7 +168,7 @@ class Person:
             "command", channel=self._channel, user=self.name, command="/gateway", text=text
         )
 
-    def plans(self, text: str, seconds: float = 30) -> Message:
+    def plans(self, text: str, seconds: float = 60) -> Message:
         """Send `/gateway text` and wait for the plan that it brings."""
         before = {message["ts"] for message in self.messages()}
         answer = self.types(text)
@@ -182,7 +182,28 @@ class Person:
 
         return self._waits(look, f"a plan for {text!r}", seconds)
 
-    def sees_at(self, message: Message, pattern: str, seconds: float = 60) -> Message:
+    def is_told(self, text: str, pattern: str, seconds: float = 60) -> Message:
+        """Send `/gateway text` until an answer for this person alone matches `pattern`: what it is
+        about comes to the bot a moment later than to whoever brought it about."""
+        regex = re.compile(pattern, re.DOTALL)
+
+        def look() -> Message | None:
+            before = {message["ts"] for message in self.messages()}
+            assert self.types(text)["ok"]
+
+            def answers() -> list[Message]:
+                return [
+                    message
+                    for message in self.messages()
+                    if message["ts"] not in before and message.get("is_ephemeral")
+                ]
+
+            until(answers, f"an answer to {text!r}", seconds)
+            return next((each for each in answers() if regex.search(words(each))), None)
+
+        return self._waits(look, f"an answer to {text!r} like {pattern!r}", seconds)
+
+    def sees_at(self, message: Message, pattern: str, seconds: float = 90) -> Message:
         """That message, once its words match `pattern`."""
         regex = re.compile(pattern, re.DOTALL)
 
@@ -202,7 +223,7 @@ class Person:
         ]
         return found
 
-    def sees(self, pattern: str, seconds: float = 30, *, ephemeral: bool | None = None) -> Message:
+    def sees(self, pattern: str, seconds: float = 60, *, ephemeral: bool | None = None) -> Message:
         """The newest message whose words match `pattern`, once there is one; a line of a thread
         only where no message does."""
         regex = re.compile(pattern, re.DOTALL)
@@ -245,7 +266,7 @@ class Person:
         stack: list[dict[str, Any]] = self._demo.get(f"views/{self.name}")["stack"]
         return stack
 
-    def form(self, callback_id: str, seconds: float = 20) -> dict[str, Any]:
+    def form(self, callback_id: str, seconds: float = 60) -> dict[str, Any]:
         """The open modal once it is one that can be submitted."""
 
         def look() -> dict[str, Any] | None:
