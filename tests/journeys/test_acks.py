@@ -65,7 +65,7 @@ def test_a_click_is_acked_though_slack_refuses_messages_to_one_person(demo: Demo
     plan = demo.person("ana").plans(f"deploy edge-1 --to west/prod --tag {TAG} --replicas 1")
     with broken(demo, "slack", "ephemeral_retry_after", 4, 0):
         assert dan.clicks(plan, "Approve") == {"ok": True}
-    dan.sees("Only approvers may decide on this", 60, ephemeral=True)
+    dan.sees("Only approvers may decide on this", 90, ephemeral=True)
 
 
 def test_the_form_opens_with_the_places_of_the_other_cluster_while_one_is_slow(demo: Demo) -> None:
@@ -90,7 +90,7 @@ def test_a_form_is_acked_before_slack_says_who_sent_it(demo: Demo) -> None:
             form, deploy_gateway="contoso/store-7", deploy_place="east/dev", deploy_tag=TAG
         )
         assert sent == {"ok": True}
-    chen.sees("Deploy store-7 to east/dev.*Nothing has changed yet", 60, ephemeral=False)
+    chen.sees("Deploy store-7 to east/dev.*Nothing has changed yet", 90, ephemeral=False)
 
 
 def test_a_form_sent_again_with_other_values_after_a_lost_ack_counts(demo: Demo) -> None:
@@ -163,7 +163,7 @@ def test_who_cannot_be_looked_up_is_told_why_nothing_was_done(demo: Demo) -> Non
     gus = demo.person("gus", "gateway-alerts")
     with broken(demo, "slack", "api_error", "503", "none"):
         assert gus.types("status")["ok"]
-        gus.sees("Slack does not say whether", 60, ephemeral=True)
+        gus.sees("Slack does not say whether", 90, ephemeral=True)
 
 
 def test_a_command_and_a_click_are_acked_with_a_sentence_while_redis_hangs(demo: Demo) -> None:
@@ -191,4 +191,4 @@ def test_a_plan_that_takes_long_says_what_it_waits_for(
     ivy = demo.person("ivy")
     with broken(demo, part, fault, 4000, 0):
         assert ivy.types(f"deploy store-7 --to east/dev --tag {TAG} --replicas 1")["ok"]
-        ivy.sees(f"Planning `deploy store-7`… Waiting for {re.escape(named)}", 60, ephemeral=True)
+        ivy.sees(f"Planning `deploy store-7`… Waiting for {re.escape(named)}", 90, ephemeral=True)

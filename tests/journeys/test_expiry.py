@@ -119,7 +119,7 @@ def test_a_token_that_azure_refuses_is_one_fact_for_every_view_and_its_alert_off
             told = words(dan.sees("When tokens expire", ephemeral=True))
             return f"*Azure refuses its token.* Renew it: `/gateway rotate {LEGACY}`" in told
 
-        until(listed, "it in the list", 30)
+        until(listed, "it in the list", 60)
         alert = alerts.sees(f"{LEGACY} is denied", 90)
         alerts.clicks(alert, "Rotate")
         alerts.sees("was not deployed by this bot", ephemeral=True)

@@ -83,7 +83,7 @@ def test_an_approver_who_became_a_guest_or_was_deactivated_approves_nothing(
     assert "0 of 1 approvals" in words(shown)
     ben = demo.person("ben")
     ben.clicks(plan, "Approve")
-    done = ben.sees_at(plan, "pods ready after", 90)
+    done = ben.sees_at(plan, "pods ready after")
     assert re.findall(r"Approved by <@(\w+)>", words(done)) in ([], ["U0BEN"])
     kubectl = Kubectl(demo.kubeconfig, demo.data)
     deployments = kubectl("--context", "west", "-n", "prod", "get", "deployments", "-o", "name")
