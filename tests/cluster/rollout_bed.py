@@ -63,8 +63,8 @@ class Bed:
     ) -> Outcome:
         clusters = {"west": self.cluster}
         applier = Applier(clusters, Minter(Mint(), {"contoso": INSTANCE}, LocalCustody()))
-        # The shortest deadline a spec may have is 30 s; eight are enough to see that nothing moves.
-        deployer = Deployer(applier, replanning(self.planner, clusters), margin=-22.0)
+        # The shortest deadline a spec may have is 30 s; eighteen are enough to see that nothing moves.
+        deployer = Deployer(applier, replanning(self.planner, clusters), margin=-12.0)
         plan = self.planner.plan(spec, action_id)
         assert not plan.denied, plan.findings
         action = action_for(plan, action_id)

@@ -132,7 +132,7 @@ class KubeApi:
         """Whether there is nothing at `path`."""
         return self.request("GET", path).status == 404
 
-    def watch(self, path: str, query: str, seconds: int = 2) -> Iterator[Obj]:
+    def watch(self, path: str, query: str, seconds: int = 5) -> Iterator[Obj]:
         """The events of a watch that ends after `seconds`."""
         separator = "&" if "?" in path else "?"
         url = f"{self._url}{path}{separator}watch=1&timeoutSeconds={seconds}&{query}"

@@ -32,8 +32,8 @@ def test_the_version_before_comes_back_and_none_of_its_pods_was_stopped(
     planner = Planner(lambda _: cluster, lambda: ("2.11.1",), instances={"contoso": INSTANCE})
     clusters = {"west": cluster}
     applier = Applier(clusters, Minter(Mint(), {"contoso": INSTANCE}, LocalCustody()))
-    # The shortest deadline a spec may have is 30 s; eight are enough to see that nothing moves.
-    deployer = Deployer(applier, replanning(planner, clusters), margin=-22.0)
+    # The shortest deadline a spec may have is 30 s; eighteen are enough to see that nothing moves.
+    deployer = Deployer(applier, replanning(planner, clusters), margin=-12.0)
 
     def deploy(spec: GatewaySpec, action_id: str) -> tuple[State, str]:
         plan = planner.plan(spec, action_id)

@@ -300,6 +300,7 @@ def test_an_argo_rollout_is_seen_where_its_kind_is_served_and_forgotten_with_it(
         world.api.create(path, {**body, "metadata": metadata, "spec": spec})
         ref = GatewayRef("west", world.ns, "canary")
         until(lambda: world.cache.read().find(ref), "it")
+        world.shows(own)
         found = world.cache.read().find(ref)
         assert found is not None
         assert found.deployment["kind"] == "Rollout"
@@ -308,8 +309,12 @@ def test_an_argo_rollout_is_seen_where_its_kind_is_served_and_forgotten_with_it(
             plan_regeneration(Survey({"west": world.cache}), world.cluster, ref, "primary")
     finally:
         world.api.delete(f"{kinds}/rollouts.argoproj.io")
-    until(lambda: world.cache.read().find(ref) is None, "its end", 60)
-    assert not any("Rollout" in said for said in world.cache.read().unseen)
+
+    def forgotten() -> bool:
+        now = world.cache.read()
+        return now.find(ref) is None and not any("Rollout" in said for said in now.unseen)
+
+    until(forgotten, "its end")
 
 
 ROLLOUTS: Obj = {
