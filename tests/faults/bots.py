@@ -47,7 +47,8 @@ from tests.support.gateway_bed import INSTANCE, Mint
 from tests.support.processes import ROOT
 from tests.support.runners import runner_of
 
-LEASE_SECONDS = 1.5
+LEASE_SECONDS = 3.0
+"""Short, since whoever takes over waits for it, and long enough for a machine that is busy."""
 REGENERATED = "regenerateKey"
 STOPPED = "--- stopped"
 """The line of a journal after which nothing may be written."""

@@ -30,12 +30,12 @@ from tests.support.redis_servers import started
 from tests.support.waiting import until
 
 _AT_ONCE = 5
-_LONG = 100
+_LONG = 200
 """Seconds. Each bot is a process that imports everything, and two cores may have fifteen of them."""
 _NEVER = 90
 """More things than any action does."""
 _APPROVERS = ("U8", "U9")
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 
 @dataclass(frozen=True)

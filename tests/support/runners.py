@@ -137,4 +137,4 @@ def ended(store: ActionStore, name: str) -> Action:
         action = store.get(name)
         return action if action is not None and action.final else None
 
-    return until(look, f"the end of {name}", 20)
+    return until(look, f"the end of {name}")
