@@ -68,6 +68,7 @@ def on(plane: ControlPlane, directory: Path, *, real: bool) -> Iterator[Rotation
             plane.kubeconfig,
             plane.context,
             margin=60.0,
+            patience=30.0,
         )
         try:
             outcome = ready.deploy()

@@ -41,7 +41,7 @@ def posts(demo: Demo, text: str, blocks: list[dict[str, Any]]) -> None:
         f"{demo.url}/api/chat.postMessage",
         headers={"Authorization": f"Bearer {token.partition('=')[2]}"},
         json={"channel": "C0GWOPS", "text": text, "blocks": blocks},
-        timeout=20,
+        timeout=60,
     )
     assert answer.json()["ok"], answer.text
 

@@ -33,7 +33,7 @@ def kubectl(demo: Demo, *arguments: str, context: str = "west") -> str:
         [kubectl_path(), "--kubeconfig", str(demo.kubeconfig), "--context", context, *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stderr

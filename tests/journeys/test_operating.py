@@ -90,7 +90,7 @@ def test_a_revision_that_somebody_else_made_is_nobodys_action(demo: Demo) -> Non
     ana = demo.person("ana")
     by_hand = "mcr.microsoft.com/azure-api-management/gateway:2.10.1"
     kubectl(demo, "set", "image", "-n", "dev", "deployment/edge-1", f"edge-1={by_hand}")
-    kubectl(demo, "rollout", "status", "-n", "dev", "deployment/edge-1", "--timeout=60s")
+    kubectl(demo, "rollout", "status", "-n", "dev", "deployment/edge-1", "--timeout=120s")
     shown = words(ana.is_told("history edge-1", r"Revisions of edge-1.*2\.10\.1"))
     (row,) = [line for line in shown.splitlines() if "2.10.1" in line]
     assert row.endswith("  -"), row

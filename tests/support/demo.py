@@ -32,13 +32,13 @@ class Stage:
 
     def get(self, path: str, **parameters: str) -> Any:
         """GET a control path."""
-        answer = self.session.get(f"{self.url}/_control/{path}", params=parameters, timeout=20)
+        answer = self.session.get(f"{self.url}/_control/{path}", params=parameters, timeout=60)
         answer.raise_for_status()
         return answer.json()
 
     def post(self, path: str, **body: Any) -> dict[str, Any]:
         """POST to a control path."""
-        answer = self.session.post(f"{self.url}/_control/{path}", json=body, timeout=20)
+        answer = self.session.post(f"{self.url}/_control/{path}", json=body, timeout=60)
         answer.raise_for_status()
         found: dict[str, Any] = answer.json()
         return found
@@ -122,7 +122,7 @@ class Demo(Stage):
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
             try:
-                self._process.wait(20)
+                self._process.wait(60)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()

@@ -144,10 +144,10 @@ class Fleet(Stage):
         )
         log.close()
         bot.line_like("^ready")
-        until(bot.ready, f"{name} to be ready", 60)
+        until(bot.ready, f"{name} to be ready", 120)
         if self.mode == "http":
             backend = bot.backend = self._balancer.add(port, health)
-            until(lambda: backend.ready, f"{name} behind the balancer", 60)
+            until(lambda: backend.ready, f"{name} behind the balancer", 120)
         self.bots.append(bot)
         return bot
 

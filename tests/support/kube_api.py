@@ -18,7 +18,7 @@ APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
-_SECONDS = 20.0
+_SECONDS = 60.0
 _TRUST = ("ca_certs", "ca_cert_data", "cert_reqs")
 
 

@@ -24,7 +24,7 @@ TIME_SCALE = 0.05
 _STATUS_PATH = "/status-0123456789abcdef"
 
 
-async def eventually(look: Callable[[], T | None], what: str, seconds: float = 20) -> T:
+async def eventually(look: Callable[[], T | None], what: str, seconds: float = 60) -> T:
     """What `look` returns once it is true; fails naming `what` was waited for."""
     end = asyncio.get_running_loop().time() + seconds
     while True:
@@ -112,7 +112,7 @@ class Bed:
 
     async def until_logged(self, text: str, name: str = "edge-1-a", **query: str) -> str:
         """Wait until the container's log has `text`, and return the log."""
-        for _ in range(400):
+        for _ in range(1200):
             log = await self.logs(name, **query)
             if text in log:
                 return log

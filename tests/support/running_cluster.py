@@ -52,7 +52,7 @@ class RunningCluster:
             **options,
         )
         self._pool = urllib3.PoolManager(
-            ca_certs=str(self._authority.ca_pem_path), retries=False, timeout=20.0, maxsize=8
+            ca_certs=str(self._authority.ca_pem_path), retries=False, timeout=60.0, maxsize=8
         )
 
     def _changed(self) -> None:
@@ -75,7 +75,7 @@ class RunningCluster:
             self.wait(self.kubelet.stop())
         self.wait(self.cluster.stop())
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(timeout=5)
+        self._thread.join(timeout=60)
         self._loop.close()
 
     def join_node(self, kubelet_port: int) -> None:
@@ -91,7 +91,7 @@ class RunningCluster:
 
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the cluster's loop."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
     def call(self, work: Callable[[], T]) -> T:
         """Run a function on the cluster's loop."""

@@ -95,12 +95,12 @@ def running(slack: SlackWorkspace) -> Iterator["Person"]:
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     try:
-        asyncio.run_coroutine_threadsafe(slack.start(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(slack.start(), loop).result(60)
         yield Person(slack, loop)
     finally:
-        asyncio.run_coroutine_threadsafe(slack.stop(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(slack.stop(), loop).result(60)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(60)
         loop.close()
 
 
@@ -117,23 +117,23 @@ class Person:
         async def run() -> Any:
             return function()
 
-        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(60)
 
     def post(self, name: str, /, **body: Any) -> JSON:
         """POST /_control/<name>."""
-        reply = requests.post(f"{self.slack.url}/_control/{name}", json=body, timeout=15)
+        reply = requests.post(f"{self.slack.url}/_control/{name}", json=body, timeout=60)
         found: JSON = reply.json()
         return found
 
     def get(self, path: str, **query: str) -> JSON:
         """GET /_control/<path>."""
-        reply = requests.get(f"{self.slack.url}/_control/{path}", params=query, timeout=15)
+        reply = requests.get(f"{self.slack.url}/_control/{path}", params=query, timeout=60)
         found: JSON = reply.json()
         return found
 
     def raw(self, path: str) -> bytes:
         """GET /_control/<path>, the bytes."""
-        return requests.get(f"{self.slack.url}/_control/{path}", timeout=15).content
+        return requests.get(f"{self.slack.url}/_control/{path}", timeout=60).content
 
     def command(self, text: str = "", user: str = "ana", channel: str = "gateway-ops") -> JSON:
         """Type /gateway."""
