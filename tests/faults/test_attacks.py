@@ -24,6 +24,8 @@ FORGED = (
 )
 """What passes for signed until the body has been read."""
 
+pytestmark = pytest.mark.timeout(600)
+
 
 @dataclass(frozen=True)
 class Target:

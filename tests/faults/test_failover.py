@@ -24,6 +24,8 @@ from tests.support.waiting import until
 
 Record = Callable[[str, Tally], None]
 
+pytestmark = pytest.mark.timeout(600)
+
 
 @pytest.fixture(scope="module")
 def west(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:

@@ -22,6 +22,8 @@ from tests.support.waiting import until
 
 __all__ = ["client", "person"]
 
+pytestmark = pytest.mark.timeout(900)
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:

@@ -45,6 +45,8 @@ GATEWAYS = 4
 _NUMBERS = itertools.count()
 Record = Callable[[str, Tally], None]
 
+pytestmark = pytest.mark.timeout(600)
+
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCluster]:

@@ -144,7 +144,7 @@ def west(tmp_path: Path) -> Iterator[Cluster]:
         found.close()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("after", [False, True], ids=["before a call", "after a call"])
 def test_whenever_redis_is_emptied_the_message_is_there_once_and_ends(
     person: Member, client: WebClient, redis: Any, west: Cluster, after: bool

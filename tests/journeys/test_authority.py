@@ -40,6 +40,10 @@ from tests.support.token_world import (
 from tests.support.waiting import until
 
 
+# The first one waits for five deployments.
+pytestmark = pytest.mark.timeout(600)
+
+
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     with demo_of(tmp_path_factory.mktemp("demo"), ("west", "east")) as running:

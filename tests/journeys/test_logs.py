@@ -118,7 +118,7 @@ def test_a_follow_goes_on_until_somebody_stops_it_and_a_rollout_is_followed_thro
     ]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_fifty_follows_at_once_delay_no_answer_and_an_eleventh_of_one_person_is_refused(
     demo: Demo,
 ) -> None:

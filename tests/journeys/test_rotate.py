@@ -15,6 +15,10 @@ from tests.support.demo import Demo, Person, broken, words
 from tests.support.waiting import until
 
 
+# Another bot takes up what one has left after a minute or more.
+pytestmark = pytest.mark.timeout(600)
+
+
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     running = Demo(tmp_path_factory.mktemp("demo"))

@@ -1,6 +1,7 @@
 """The demo as a person has it: one command, a page, and people who type and click."""
 
 import base64
+import contextlib
 import json
 import os
 import re
@@ -9,7 +10,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +144,7 @@ class Demo(Stage):
         raise AssertionError(f"no bot runs under {self.pid}:\n{listing}")
 
 
-@contextmanager
+@contextlib.contextmanager
 def broken(demo: Stage, part: str, name: str, value: Any, mended: Any) -> Iterator[None]:
     """The part misbehaves while the block runs."""
     demo.fault(part, name, value)
@@ -191,15 +191,14 @@ class Person:
             before = {message["ts"] for message in self.messages()}
             assert self.types(text)["ok"]
 
-            def answers() -> list[Message]:
-                return [
-                    message
-                    for message in self.messages()
-                    if message["ts"] not in before and message.get("is_ephemeral")
-                ]
+            def answer() -> Message | None:
+                mine = (m for m in self.messages() if m.get("is_ephemeral"))
+                new = (m for m in mine if m["ts"] not in before)
+                return next((m for m in new if regex.search(words(m))), None)
 
-            until(answers, f"an answer to {text!r}", seconds)
-            return next((each for each in answers() if regex.search(words(each))), None)
+            with contextlib.suppress(AssertionError):
+                return until(answer, "it", 5)
+            return None
 
         return self._waits(look, f"an answer to {text!r} like {pattern!r}", seconds)
 
