@@ -39,7 +39,6 @@ from tests.support.token_world import (
 )
 from tests.support.waiting import until
 
-
 # The first one waits for five deployments.
 pytestmark = pytest.mark.timeout(600)
 

@@ -14,7 +14,6 @@ from tests.journeys.test_deploy import TAG, deploy, kubectl, named, objects, run
 from tests.support.demo import Demo, Person, broken, words
 from tests.support.waiting import until
 
-
 # Another bot takes up what one has left after a minute or more.
 pytestmark = pytest.mark.timeout(600)
 
