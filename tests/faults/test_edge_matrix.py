@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deploy.actions.action import State
-from tests.support.demo import Message, Person, button, words
+from tests.support.demo import Message, Person, button, is_answer, words
 from tests.support.edge import NEEDED, Edge, Needed, edge
 from tests.support.troubled_proxy import TROUBLES, Trouble
 from tests.support.waiting import until
@@ -47,8 +47,8 @@ def shown(person: Person, before: set[str], about: str = "") -> list[str]:
     """What has been said since `before`, but that somebody is at it: to this person alone, or with
     `about` in it."""
     new = [m for m in person.messages() if m["ts"] not in before]
-    texts = [words(m) for m in new if m.get("is_ephemeral") or about in words(m)]
-    return [text for text in texts if not text.startswith((AT_WORK, "Working on"))]
+    about_it = (m for m in new if m.get("is_ephemeral") or about in words(m))
+    return [words(m) for m in about_it if is_answer(m)]
 
 
 def seen_by(person: Person) -> set[str]:

@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 import yaml
 
-from tests.support.demo import Person, words
+from tests.support.demo import Person, is_answer, words
 from tests.support.fleet import Fleet, Mode, fleet
 from tests.support.kube_api import KubeApi
 from tests.support.processes import ROOT
@@ -195,7 +195,7 @@ def answered_once(stage: Fleet, typed: Typed) -> list[str]:
         answers: Counter[str] = Counter()
         for name in PEOPLE:
             for message in stage.person(name).messages():
-                if message.get("is_ephemeral"):
+                if message.get("is_ephemeral") and is_answer(message):
                     text = words(message)
                     answers.update(each for each in typed.names if each in text)
         wrong[:] = [f"{name}: {answers[name]}" for name in typed.names if answers[name] != 1]

@@ -11,7 +11,7 @@ import requests
 
 from deploy.actions.connection import connect
 from handlers.views.expiry import RESUME
-from tests.support.demo import Demo, Message, broken, words
+from tests.support.demo import Demo, Message, broken, is_answer, words
 from tests.support.waiting import until
 
 TAG = "2.11.1"
@@ -48,7 +48,9 @@ def posts(demo: Demo, text: str, blocks: list[dict[str, Any]]) -> None:
 
 def ephemerals(demo: Demo, name: str) -> list[str]:
     seen = demo.person(name, "gateway-ops").messages()
-    return [words(message) for message in seen if message.get("is_ephemeral")]
+    return [
+        words(message) for message in seen if message.get("is_ephemeral") and is_answer(message)
+    ]
 
 
 def test_an_approval_is_acked_before_slack_says_who_is_in_the_group(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.journeys.test_deploy import TAG, deploy, kubectl, running_again
-from tests.support.demo import Demo, Message, words
+from tests.support.demo import Demo, Message, is_answer, words
 from tests.support.waiting import until
 
 
@@ -27,7 +27,7 @@ def asked(demo: Demo, text: str, pattern: str = "GATEWAY|gateway") -> Message:
     assert ivy.types(text)["ok"]
 
     def look() -> Message | None:
-        new = (m for m in ivy.messages() if m["ts"] not in before)
+        new = (m for m in ivy.messages() if m["ts"] not in before and is_answer(m))
         # Lines about what was deployed may still come.
         tops = (m for m in new if m.get("thread_ts") in (None, m["ts"]))
         return next((m for m in tops if re.search(pattern, words(m), re.DOTALL)), None)

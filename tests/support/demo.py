@@ -340,6 +340,11 @@ def words(message: Message) -> str:
     return "\n".join(found)
 
 
+def is_answer(message: Message) -> bool:
+    """Whether it is more than that the bot is at it, as it says of what takes over two seconds."""
+    return not words(message).startswith(("Planning `", "Working on "))
+
+
 def button(message: Message, text: str) -> dict[str, Any]:
     """The button that reads `text`, as a click sends it."""
     for block in message.get("blocks") or []:

@@ -17,7 +17,7 @@ from deploy.actions.connection import connect
 from deploy.actions.leases import GatewayLeases
 from deploy.annotations import SPEC_ANNOTATION
 from deploy.azure import ApimInstance, resource_of
-from tests.support.demo import Demo, Message, Person, words
+from tests.support.demo import Demo, Message, Person, is_answer, words
 from tests.support.kubectl import kubectl_path
 from tests.support.waiting import until
 
@@ -135,7 +135,7 @@ def answered(person: Person, act: Callable[[], Any], pattern: str = "", seconds:
     def look() -> str | None:
         for message in person.messages():
             new = message["ts"] not in before and message.get("is_ephemeral")
-            if new and pattern in words(message):
+            if new and is_answer(message) and pattern in words(message):
                 return words(message)
         return None
 
