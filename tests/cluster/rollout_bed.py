@@ -19,7 +19,7 @@ from tests.cluster.conftest import Target
 from tests.cluster.contract.test_stuck import spec_for
 from tests.support.actions import replanning
 from tests.support.custody import LocalCustody
-from tests.support.gateway_bed import INSTANCE, TIMEOUTS, Mint, RecordingRun, action_for
+from tests.support.gateway_bed import INSTANCE, PATIENT, Mint, RecordingRun, action_for
 from tests.support.kube_api import JSON_PATCH, MERGE, Obj
 from tests.support.kubectl import Kubectl
 
@@ -98,7 +98,7 @@ class Bed:
 def rollout_bed(target: Target, ns: str, home: Path) -> Iterator[Bed]:
     """Nothing is deployed yet."""
     cluster = connect(
-        "west", kubeconfig=target.kubeconfig, context=target.context, timeouts=TIMEOUTS
+        "west", kubeconfig=target.kubeconfig, context=target.context, timeouts=PATIENT
     )
     with contextlib.ExitStack() as stack:
         stack.callback(cluster.close)

@@ -42,7 +42,7 @@ from tests.cluster.rollout_bed import (
 from tests.conftest import EVIDENCE
 from tests.support import actions
 from tests.support.actions import CODEC
-from tests.support.gateway_bed import TIMEOUTS, RecordingRun
+from tests.support.gateway_bed import PATIENT, RecordingRun
 from tests.support.kube_api import Obj
 from tests.support.redis_servers import started
 from tests.support.waiting import until
@@ -215,7 +215,7 @@ def as_account(bed: Bed, reference: Obj, collection: str) -> None:
         user["user"] = {"token": asked.body["status"]["token"]}
     path = bed.home / "kubeconfig-bot"
     path.write_text(yaml.safe_dump(config))
-    bed.cluster = connect("west", kubeconfig=path, context=bed.target.context, timeouts=TIMEOUTS)
+    bed.cluster = connect("west", kubeconfig=path, context=bed.target.context, timeouts=PATIENT)
     bed.stack.callback(bed.cluster.close)
     until(lambda: _may(bed), "its rights")
 

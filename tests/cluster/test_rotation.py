@@ -13,7 +13,7 @@ from deploy.specs.options import Placement, Toleration
 from tests.cluster.conftest import joined
 from tests.support.azure import azure_bed
 from tests.support.control_plane import ControlPlane
-from tests.support.gateway_bed import TIMEOUTS
+from tests.support.gateway_bed import PATIENT
 from tests.support.rotation_bed import RotationBed, hosts_of, spec_of
 from tests.support.running_cluster import RunningCluster
 from tests.support.traffic import traffic
@@ -58,7 +58,7 @@ def on(plane: ControlPlane, directory: Path, *, real: bool) -> Iterator[Rotation
             tolerations=(Toleration(key=toleration["key"], operator="Exists"),),
         )
         cluster = connect(
-            "west", kubeconfig=plane.kubeconfig, context=plane.context, timeouts=TIMEOUTS
+            "west", kubeconfig=plane.kubeconfig, context=plane.context, timeouts=PATIENT
         )
         ready = RotationBed(
             cluster,

@@ -197,12 +197,12 @@ class Tapped:
 
 def run_bot(job: Job) -> Runner:
     """A started bot in this process."""
-    client = connect_redis(job.redis, timeout=2.0, retries=3)
+    client = connect_redis(job.redis, timeout=10.0, retries=3)
     people = ActionStore(client, CODEC, prefix=job.prefix)
     points = Points(job, lambda: people.stop("ACTION", by="U9", request_id="stop"))
     store = TappedStore(client, CODEC, prefix=job.prefix)
     store.points = points
-    limits = Timeouts(connect=2.0, read=10.0, repeat=0.3)
+    limits = Timeouts(connect=30.0, read=60.0, repeat=0.3)
     plain = connect("west", kubeconfig=Path(job.kubeconfig), timeouts=limits)
     tapped: Connection = TappedConnection(plain._connection, points)
     clusters = {"west": Cluster("west", tapped)}

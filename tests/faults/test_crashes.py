@@ -24,7 +24,7 @@ from tests.faults.judging import Tally
 from tests.support import actions
 from tests.support.annotating.kind import note_of
 from tests.support.azure import azure_bed
-from tests.support.gateway_bed import gateway_bed
+from tests.support.gateway_bed import PATIENT, gateway_bed
 from tests.support.processes import alive
 from tests.support.redis_servers import started
 from tests.support.waiting import until
@@ -54,7 +54,10 @@ class Effect:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Iterator[World]:
     directory = tmp_path_factory.mktemp("crashes")
-    with gateway_bed(directory) as bed, azure_bed(directory / "azure") as azure:
+    with (
+        gateway_bed(directory, timeouts=PATIENT) as bed,
+        azure_bed(directory / "azure") as azure,
+    ):
         for server in started("valkey", directory / "redis"):
             kubeconfig = bed.running.kubeconfig()
             audit = functools.partial(bed.running.call, lambda: bed.running.cluster.audit)

@@ -37,7 +37,7 @@ from handlers.slack.payloads import Request
 from handlers.verbs import expiring, status
 from tests.cluster.conftest import Target
 from tests.cluster.contract.test_stuck import spec_for
-from tests.support.gateway_bed import INSTANCES, TIMEOUTS
+from tests.support.gateway_bed import INSTANCES, PATIENT
 from tests.support.kube_api import KubeApi, Obj
 from tests.support.needs import needs
 from tests.support.node_bed import CONFIGURATION_HOST, gateway_container
@@ -140,7 +140,7 @@ def world(target: Target, api: KubeApi, ns: str, tmp_path: Path) -> Iterator[Wor
     until(lambda: not api.gone(f"/api/v1/namespaces/{hidden}/serviceaccounts/default"), "it")
     kubeconfig = bot_kubeconfig(target, ns, tmp_path)
     context = yaml.safe_load(kubeconfig.read_text())["current-context"]
-    cluster = connect("west", kubeconfig=kubeconfig, context=context, timeouts=TIMEOUTS)
+    cluster = connect("west", kubeconfig=kubeconfig, context=context, timeouts=PATIENT)
     # An API server takes a moment to know of a new Role.
     until(lambda: cluster.can_i("create", "", "secrets", ns), "the rights")
     cache = ClusterCache(cluster)
@@ -346,7 +346,7 @@ def test_with_rights_in_one_namespace_only_nothing_is_said_to_be_none(
 ) -> None:
     kubeconfig = bot_kubeconfig(target, ns, tmp_path, whole=False)
     context = yaml.safe_load(kubeconfig.read_text())["current-context"]
-    cluster = connect("west", kubeconfig=kubeconfig, context=context, timeouts=TIMEOUTS)
+    cluster = connect("west", kubeconfig=kubeconfig, context=context, timeouts=PATIENT)
     cache = ClusterCache(cluster)
     try:
         with pytest.raises(NotGranted, match="may not list deployments"):

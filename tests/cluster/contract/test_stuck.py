@@ -22,7 +22,7 @@ from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.options import Backup, Placement, Rollout, Toleration
 from deploy.tokens.token import Token
 from tests.cluster.conftest import Target
-from tests.support.gateway_bed import INSTANCES, TIMEOUTS
+from tests.support.gateway_bed import INSTANCES, PATIENT
 from tests.support.kube_api import Obj
 from tests.support.node_bed import CONFIGURATION_HOST
 from tests.support.waiting import until
@@ -48,7 +48,7 @@ def spec_for(target: Target, ns: str, **changes: Any) -> GatewaySpec:
 def _rolling_out(target: Target, spec: GatewaySpec) -> Iterator[list[tuple[float, Progress]]]:
     """Apply the spec and follow it; what is told is added to the list, with its time."""
     cluster = connect(
-        "west", kubeconfig=target.kubeconfig, context=target.context, timeouts=TIMEOUTS
+        "west", kubeconfig=target.kubeconfig, context=target.context, timeouts=PATIENT
     )
     planner = Planner(lambda name: cluster, lambda: ("2.11.1",), instances=INSTANCES)
     plan = planner.plan(spec, "ABC234")
