@@ -33,7 +33,7 @@ class Server:
 
     def client(self) -> Any:
         """For looking at it alone."""
-        return redis.Redis(port=self.port, socket_timeout=2, decode_responses=True)
+        return redis.Redis(port=self.port, socket_timeout=20, decode_responses=True)
 
     def signal(self, number: int) -> None:
         """Send the process a signal."""
@@ -105,7 +105,10 @@ class Sentinels:
         return sum(info[f"slave{n}"]["state"] == "online" for n in range(info["connected_slaves"]))
 
     def _whole(self) -> bool:
-        state = [server.client().sentinel_master(MASTER) for server in self.sentinels]
+        try:
+            state = [server.client().sentinel_master(MASTER) for server in self.sentinels]
+        except redis.RedisError:
+            return False
         return all(s["num-other-sentinels"] == 2 and s["num-slaves"] == 2 for s in state)
 
     def _server(self, number: int) -> Server:
