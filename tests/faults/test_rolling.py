@@ -24,6 +24,7 @@ TAG = "2.11.1"
 BOTS = 3
 PER_SECOND = 10
 _AT_THE_SAME_TIME = 2.0
+_TAKEN_FOR_DEAD = 20.0
 _HELD_UP = 1.5
 """Seconds. An ack takes hundredths where there is a core for each bot."""
 PEOPLE = ("ana", "ivy", "ben", "chen")
@@ -35,6 +36,7 @@ class Typed:
     `acked` how long an ack took, each with when it was typed."""
 
     names: list[str] = field(default_factory=list)
+    when: dict[str, float] = field(default_factory=dict)
     trouble: list[tuple[float, str]] = field(default_factory=list)
     acked: list[tuple[float, float]] = field(default_factory=list)
 
@@ -48,13 +50,11 @@ class Typed:
         waited for seconds too, the whole machine was held up. Whether such a command was lost says
         its answer."""
 
-        def held_up(at: float) -> bool:
-            return any(
-                abs(typed - at) < _AT_THE_SAME_TIME and seconds > _HELD_UP
-                for typed, seconds in self.acked
-            )
+        return [told for at, told in self.trouble if not self.held_up(at)]
 
-        return [told for at, told in self.trouble if not held_up(at)]
+    def held_up(self, at: float, within: float = _AT_THE_SAME_TIME) -> bool:
+        """Whether somebody who typed about then waited for seconds, though for an ack in the end."""
+        return any(abs(typed - at) < within and seconds > _HELD_UP for typed, seconds in self.acked)
 
     def __str__(self) -> str:
         slowest = sorted(self.seconds)
@@ -74,6 +74,7 @@ def typing(stage: Fleet) -> Iterator[Typed]:
     async def type_one(session: aiohttp.ClientSession, number: int) -> None:
         name = f"lost-{number:05d}"
         typed.names.append(name)
+        typed.when[name] = time.monotonic()
         command = {
             "channel": "gateway-ops",
             "user": PEOPLE[number % len(PEOPLE)],
@@ -198,7 +199,13 @@ def answered_once(stage: Fleet, typed: Typed) -> list[str]:
                 if message.get("is_ephemeral") and is_answer(message):
                     text = words(message)
                     answers.update(each for each in typed.names if each in text)
-        wrong[:] = [f"{name}: {answers[name]}" for name in typed.names if answers[name] != 1]
+        wrong[:] = [
+            f"{name}: {answers[name]}"
+            for name in typed.names
+            if not answers[name]
+            # A bot that stands still for longer than its claim lasts is taken for dead.
+            or (answers[name] > 1 and not typed.held_up(typed.when[name], _TAKEN_FOR_DEAD))
+        ]
         return not wrong
 
     try:
