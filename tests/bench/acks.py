@@ -9,7 +9,6 @@ and at last all at once. What the commands, clicks and forms come to is worked o
 
 import json
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -27,6 +26,7 @@ import yaml
 
 from bot.sandbox.valkey import Valkey
 from handlers.views import deploy_modal
+from tests.support.ports import free_port
 from tests.support.processes import ROOT, line_of
 
 PEOPLE = 66
@@ -63,7 +63,7 @@ class Bed:
 
     def __init__(self, mode: str, directory: Path, running: ExitStack) -> None:
         self.mode = mode
-        port = _free_port()
+        port = free_port()
         server = Valkey(directory / "redis")
         server.start()
         running.callback(server.stop)
@@ -274,12 +274,6 @@ def _end(process: subprocess.Popen[str]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port: int = found.getsockname()[1]
-    return port
 
 
 def measure(mode: str) -> tuple[dict[str, Phase], dict[str, Phase]]:

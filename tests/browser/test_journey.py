@@ -43,7 +43,8 @@ def choose(page: Page, label: str, typed: str) -> None:
     box = page.get_by_role("combobox", name=label)
     box.click()
     box.fill(typed)
-    expect(page.get_by_role("option").first).to_contain_text(typed.split()[-1])
+    for word in typed.split():
+        expect(page.get_by_role("option").first).to_contain_text(word)
     box.press("Enter")
 
 
@@ -90,9 +91,9 @@ def test_a_gateway_is_deployed_from_the_page(page: Page) -> None:
     picture(page, "confirm")
     question.get_by_role("button", name="Deploy").click()
 
-    expect(plan).to_contain_text("of 3 pods ready", timeout=30_000)
+    expect(plan).to_contain_text("of 3 pods ready", timeout=90_000)
     picture(page, "rolling-out")
-    expect(plan).to_contain_text("3 of 3 pods ready after", timeout=60_000)
+    expect(plan).to_contain_text("3 of 3 pods ready after", timeout=90_000)
     expect(plan.get_by_role("button", name="Confirm")).to_have_count(0)
     picture(page, "rolled-out")
 
@@ -126,7 +127,7 @@ def test_production_waits_for_an_approver_who_confirms_or_says_why_not(page: Pag
     again.get_by_role("button", name="Approve").click()
     picture(page, "approve")
     page.get_by_role("alertdialog").get_by_role("button", name="Approve").click()
-    expect(again).to_contain_text("3 of 3 pods ready", timeout=60_000)
+    expect(again).to_contain_text("3 of 3 pods ready", timeout=90_000)
     picture(page, "approved")
     page.get_by_text("ana", exact=True).click()
 
@@ -211,7 +212,7 @@ def test_somebody_else_sees_the_message_but_not_what_is_private(page: Page) -> N
 def test_the_home_tab_shows_what_runs(page: Page) -> None:
     page.get_by_role("button", name="gateway-bot", exact=True).click()
     home = page.locator(".home")
-    expect(home).to_contain_text("legacy-9", timeout=15_000)
+    expect(home).to_contain_text("legacy-9")
     expect(home.get_by_role("button", name="Deploy a gateway")).to_be_visible()
     picture(page, "home")
 
@@ -243,9 +244,9 @@ def test_a_broken_link_is_red_with_its_evidence(page: Page, demo: Demo) -> None:
 
     def broken() -> bool:
         say(page, "/gateway status")
-        expect(last_message(page)).to_contain_text("GATEWAY", timeout=20_000)
+        expect(last_message(page)).to_contain_text("GATEWAY")
         return "Azure is not reached" in last_message(page).inner_text()
 
-    until(broken, "a gateway that is cut off", 60)
+    until(broken, "a gateway that is cut off", 120)
     picture(page, "status-cut-off")
     demo.fault("node west", "dns_broken", False)

@@ -19,7 +19,7 @@ from tests.cluster.conftest import Target
 from tests.cluster.contract.test_stuck import spec_for
 from tests.support.actions import replanning
 from tests.support.custody import LocalCustody
-from tests.support.gateway_bed import INSTANCE, TIMEOUTS, Mint, RecordingRun, action_for
+from tests.support.gateway_bed import INSTANCE, PATIENT, Mint, RecordingRun, action_for
 from tests.support.kube_api import JSON_PATCH, MERGE, Obj
 from tests.support.kubectl import Kubectl
 
@@ -63,8 +63,8 @@ class Bed:
     ) -> Outcome:
         clusters = {"west": self.cluster}
         applier = Applier(clusters, Minter(Mint(), {"contoso": INSTANCE}, LocalCustody()))
-        # The shortest deadline a spec may have is 30 s; eight are enough to see that nothing moves.
-        deployer = Deployer(applier, replanning(self.planner, clusters), margin=-22.0)
+        # The shortest deadline a spec may have is 30 s; eighteen are enough to see that nothing moves.
+        deployer = Deployer(applier, replanning(self.planner, clusters), margin=-12.0)
         plan = self.planner.plan(spec, action_id)
         assert not plan.denied, plan.findings
         action = action_for(plan, action_id)
@@ -98,7 +98,7 @@ class Bed:
 def rollout_bed(target: Target, ns: str, home: Path) -> Iterator[Bed]:
     """Nothing is deployed yet."""
     cluster = connect(
-        "west", kubeconfig=target.kubeconfig, context=target.context, timeouts=TIMEOUTS
+        "west", kubeconfig=target.kubeconfig, context=target.context, timeouts=PATIENT
     )
     with contextlib.ExitStack() as stack:
         stack.callback(cluster.close)

@@ -113,5 +113,5 @@ def followed(bed: "Bed", enough: Callable[[Progress], bool]) -> Progress:
             stop.set()
 
     chosen = labelled(selector(spec))
-    follow(cluster, bed.ref, chosen=chosen, deadline=60.0, on_progress=told, stop=stop)
+    follow(cluster, bed.ref, chosen=chosen, deadline=120.0, on_progress=told, stop=stop)
     return seen[-1]

@@ -46,7 +46,7 @@ def test_it_ends_with_its_parent_and_has_written_who_did_what(binary: Path, tmp_
     api.create("/api/v1/namespaces/default/secrets", secret)
     parent.kill()
     parent.wait()
-    until(lambda: not alive(child), "the end of the control plane", 30)
+    until(lambda: not alive(child), "the end of the control plane")
     audited = (state / "audit.log").read_text()
     assert '"resource":"secrets","namespace":"default","name":"s"' in audited
     assert "not-for-the-log" not in audited

@@ -130,13 +130,17 @@ class Bed:
         until(
             lambda: api.get(self.path).get("status", {}).get("readyReplicas") == self.ready,
             "the ready pods",
-            seconds=60,
+            seconds=120,
         )
 
     def in_depth(self) -> Heartbeat:
         """What `status edge-1` shows."""
         assert self.cache is not None
         return gateway_detail(self.cache, self.ref).heartbeat
+
+    def is_shown_good(self) -> None:
+        """Wait until the bot has seen that it is well."""
+        until(lambda: self.in_depth().level in _GOOD, "a gateway that is shown to be well")
 
     def in_the_table(self) -> Heartbeat:
         """What `status` shows in its row."""
@@ -177,7 +181,7 @@ def debug(bed: Bed) -> None:
 def node_fault(name: str, value: Any = True, mended: Any = False) -> Callable[[Bed], None]:
     def strike(bed: Bed) -> None:
         bed.deploy()
-        assert bed.in_depth().level in _GOOD
+        bed.is_shown_good()
         bed.fault(name, value, mended)
 
     return strike
@@ -197,14 +201,14 @@ def expired_and_still_served(bed: Bed) -> None:
 
 def slow_api(bed: Bed) -> None:
     bed.deploy()
-    assert bed.in_depth().level in _GOOD
+    bed.is_shown_good()
     bed.proxy.delay = 7.0
     bed.stack.callback(setattr, bed.proxy, "delay", 0.0)
 
 
 def api_gone(bed: Bed) -> None:
     bed.deploy()
-    assert bed.in_depth().level in _GOOD
+    bed.is_shown_good()
     bed.proxy.close()
 
 
@@ -315,7 +319,7 @@ def test_no_status_stays_green_without_evidence(
             return seen[-1].level == case.level and case.evidence in seen[-1].evidence
 
         with contextlib.suppress(AssertionError):
-            until(shown, seconds=60)
+            until(shown, seconds=120)
         assert (seen[-1].level, case.evidence in seen[-1].evidence) == (case.level, True), (
             f"{where} it is {seen[-1].level}: {seen[-1].evidence}"
         )
@@ -329,16 +333,18 @@ def test_no_status_stays_green_without_evidence(
 
 def test_a_token_of_another_gateway_is_named_before_azure_is_asked(bed: Bed) -> None:
     bed.deploy(token(gateway="store-7"))
-    assert "belongs to gateway store-7, not to edge-1" in bed.attention()
+    said = "belongs to gateway store-7, not to edge-1"
+    until(lambda: said in bed.attention(), "the other gateway's name")
 
 
 def test_the_cluster_that_went_away_is_said_with_the_age_of_what_is_shown(bed: Bed) -> None:
     bed.deploy()
     assert bed.cache is not None
     cache = bed.cache
+    bed.is_shown_good()
     assert cache.read().stale == ""
     bed.proxy.close()
-    until(lambda: bool(cache.read().stale), "the loss", seconds=10)
+    until(lambda: bool(cache.read().stale), "the loss")
     detail = gateway_detail(cache, bed.ref)
     assert detail.summary.stale
     assert detail.heartbeat.level == "unknown"
@@ -366,7 +372,7 @@ def test_an_init_container_that_crashes_is_shown_as_kubectl_shows_it(bed: Bed) -
             and seen[0].restarts > 0
         )
 
-    until(alike, "kubectl's word for it", seconds=60)
+    until(alike, "kubectl's word for it", seconds=120)
 
 
 @pytest.mark.usefixtures("whole_run")
@@ -380,8 +386,8 @@ def test_a_pod_that_ended_is_listed_apart(bed: Bed) -> None:
         living = [pod.progress.ready for pod in detail.pods]
         return [pod.state for pod in detail.ended] == ["Evicted"] and living == [True]
 
-    until(apart, "the evicted pod apart from the one that serves", seconds=60)
-    until(lambda: bed.attention() == "", "nothing to look at", seconds=60)
+    until(apart, "the evicted pod apart from the one that serves", seconds=120)
+    until(lambda: bed.attention() == "", "nothing to look at", seconds=120)
 
 
 @pytest.mark.usefixtures("whole_run")

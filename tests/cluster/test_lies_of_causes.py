@@ -86,7 +86,7 @@ def policy(bed: Bed) -> None:
     )
     pod = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "a/b:1"}]}}
     pods = f"/api/v1/namespaces/{bed.ns}/pods?dryRun=All"
-    until(lambda: bed.target.api.request("POST", pods, pod).status == 422, "the policy", 30)
+    until(lambda: bed.target.api.request("POST", pods, pod).status == 422, "the policy")
 
 
 def webhook_down(bed: Bed) -> None:
@@ -111,7 +111,7 @@ def webhook_down(bed: Bed) -> None:
     )
     pod = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "a/b:1"}]}}
     pods = f"/api/v1/namespaces/{bed.ns}/pods?dryRun=All"
-    until(lambda: bed.target.api.request("POST", pods, pod).status == 500, "the webhook", 30)
+    until(lambda: bed.target.api.request("POST", pods, pod).status == 500, "the webhook")
 
 
 def crashing(bed: Bed) -> None:
@@ -228,9 +228,8 @@ def test_a_namespace_that_is_being_deleted_is_named_in_the_plan_and_in_status(be
     namespace_deleted(bed)
     with pytest.raises(Refused, match=f"Namespace “{bed.ns}” on cluster “west” is being deleted"):
         bed.planner.plan(bed.spec(tag="2.10.0"), "ABC235")
-    assert f"Namespace “{bed.ns}” on cluster “west” is being deleted." in (
-        gateway_detail(cache, ref).summary.attention
-    )
+    said = f"Namespace “{bed.ns}” on cluster “west” is being deleted."
+    until(lambda: said in gateway_detail(cache, ref).summary.attention, "it in the status")
 
 
 def test_a_gateway_without_a_ready_pod_is_down_and_says_so(bed: Bed) -> None:
@@ -246,7 +245,7 @@ def test_a_gateway_without_a_ready_pod_is_down_and_says_so(bed: Bed) -> None:
     assert not down()
     bed.target.fault("not_ready", True)
     bed.stack.callback(bed.target.fault, "not_ready", False)
-    until(down, "the outage", 60)
+    until(down, "the outage", 120)
 
 
 def test_what_the_api_server_warns_of_is_in_the_plan(bed: Bed) -> None:

@@ -42,7 +42,7 @@ from tests.cluster.rollout_bed import (
 from tests.conftest import EVIDENCE
 from tests.support import actions
 from tests.support.actions import CODEC
-from tests.support.gateway_bed import TIMEOUTS, RecordingRun
+from tests.support.gateway_bed import PATIENT, RecordingRun
 from tests.support.kube_api import Obj
 from tests.support.redis_servers import started
 from tests.support.waiting import until
@@ -61,6 +61,10 @@ def asked_for(request: pytest.FixtureRequest) -> None:
 def bed(target: Target, ns: str, tmp_path: Path) -> Iterator[Bed]:
     with rollout_bed(target, ns, tmp_path) as made:
         yield made
+
+
+SLOW_SECONDS = 8.0
+"""How long a pod takes to start, so that there is time to disturb its rollout."""
 
 
 def agent(bed: Bed) -> None:
@@ -131,12 +135,12 @@ def test_done_is_said_of_what_the_cluster_holds_alone(
     assert bed.deploy(bed.spec(tag="2.10.0", **case.changes), "ABC233").state is State.SUCCEEDED
     run = RecordingRun()
     outcomes: list[Outcome] = []
-    bed.target.fault("slow_start_seconds", 4.0)
+    bed.target.fault("slow_start_seconds", SLOW_SECONDS)
     bed.stack.callback(bed.target.fault, "slow_start_seconds", 0.0)
     wanted = bed.spec(**case.changes)
     thread = threading.Thread(target=lambda: outcomes.append(bed.deploy(wanted, run=run)))
     thread.start()
-    until(lambda: any(not state["complete"] for state in run.states), "the rollout", 40)
+    until(lambda: any(not state["complete"] for state in run.states), "the rollout")
     case.disturb(bed)
     bed.target.fault("slow_start_seconds", 0.0)
     thread.join(120)
@@ -211,9 +215,9 @@ def as_account(bed: Bed, reference: Obj, collection: str) -> None:
         user["user"] = {"token": asked.body["status"]["token"]}
     path = bed.home / "kubeconfig-bot"
     path.write_text(yaml.safe_dump(config))
-    bed.cluster = connect("west", kubeconfig=path, context=bed.target.context, timeouts=TIMEOUTS)
+    bed.cluster = connect("west", kubeconfig=path, context=bed.target.context, timeouts=PATIENT)
     bed.stack.callback(bed.cluster.close)
-    until(lambda: _may(bed), "its rights", 30)
+    until(lambda: _may(bed), "its rights")
 
 
 def binding(bed: Bed, reference: Obj) -> Obj:
@@ -240,15 +244,15 @@ def test_with_rights_in_one_namespace_only_what_cannot_be_seen_is_said(bed: Bed)
 def test_a_right_that_is_gone_for_a_moment_ends_nothing(bed: Bed) -> None:
     api, bindings = bed.target.api, f"{RBAC}/clusterrolebindings"
     as_account(bed, EVERYTHING, "clusterrolebindings")
-    bed.target.fault("slow_start_seconds", 4.0)
+    bed.target.fault("slow_start_seconds", SLOW_SECONDS)
     bed.stack.callback(bed.target.fault, "slow_start_seconds", 0.0)
     run = RecordingRun()
     outcomes: list[Outcome] = []
     thread = threading.Thread(target=lambda: outcomes.append(bed.deploy(bed.spec(), run=run)))
     thread.start()
-    until(lambda: run.states, "the rollout", 40)
+    until(lambda: run.states, "the rollout")
     api.delete(f"{bindings}/bot-{bed.ns}")
-    until(lambda: not _may(bed), "the loss", 30)
+    until(lambda: not _may(bed), "the loss")
     bed.target.fault("slow_start_seconds", 0.0)
     until(lambda: _ready(bed) == 1, "its pod", 60)
     api.create(bindings, binding(bed, EVERYTHING))
@@ -304,7 +308,7 @@ def mirrored(bed: Bed) -> None:
         tried = bed.cluster.apply(made, dry_run=True)
         return "mirror.example" in str(tried["spec"])
 
-    until(strikes, "the policy", 30)
+    until(strikes, "the policy")
 
 
 def test_revisions_whose_image_a_webhook_rewrote_stay_the_bot_s_own(bed: Bed) -> None:
@@ -317,11 +321,11 @@ def test_revisions_whose_image_a_webhook_rewrote_stay_the_bot_s_own(bed: Bed) ->
         sets = bed.cluster.list("ReplicaSet", bed.ns)
         return [r.action for r in revisions(bed.target.api.get(bed.path), sets)]
 
-    until(lambda: known() == ["ABC234", "ABC233"], "both revisions", 30)
+    until(lambda: known() == ["ABC234", "ABC233"], "both revisions")
     assert bed.look() == ""
     assert bed.planner.plan(bed.spec(), "ABC235").empty
     back = dataclasses.replace(HASTY, automatic_rollback=True)
     outcome = bed.deploy(bed.spec(tag="9.9.9", rollout=back), "ABC236")
     assert "so 2.11.1 is back: 1 of 1 pods ready." in outcome.happened
     bed.image(OTHER)
-    until(lambda: known()[0] == "", "somebody else's revision", 30)
+    until(lambda: known()[0] == "", "somebody else's revision")

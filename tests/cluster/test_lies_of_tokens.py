@@ -29,7 +29,7 @@ from tests.support.waiting import until
 pytestmark = pytest.mark.usefixtures("needs_controllers", "whole_run")
 
 bed, whole_run = lies.bed, lies.whole_run
-SECONDS = 60
+SECONDS = 120
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +84,8 @@ def secrets_of(target: Target, ns: str) -> tuple[str, str]:
 
 def test_a_token_that_nothing_is_wrong_with_is_said_so_by_all(bed: lies.Bed, views: Views) -> None:
     bed.deploy()
-    assert views.look().troubles == {}
-    assert bed.attention() == ""
+    bed.is_shown_good()
+    until(lambda: views.look().troubles == {} and bed.attention() == "", "nothing to look at")
     said = views.expiring()
     assert str(bed.ref) in said
     assert "refuses" not in said
@@ -127,7 +127,7 @@ def test_a_secret_that_comes_after_its_deployment_is_known_within_seconds(
     bed.target.api.request("DELETE", token)
     views.cache = bed.cache = ClusterCache(views.cache.cluster)
     bed.stack.callback(views.cache.stop, Deadline.after(60))
-    assert MISSING in views.look().troubles
+    until(lambda: MISSING in views.look().troubles, "the loss")
     bed.target.api.create(path, {"metadata": {"name": "edge-1-token"}, "data": secret["data"]})
     # A minute is how often what no watch shows is read otherwise.
-    until(lambda: views.look().troubles == {}, "the Secret", seconds=20)
+    until(lambda: views.look().troubles == {}, "the Secret", seconds=40)

@@ -47,7 +47,8 @@ from tests.support.gateway_bed import INSTANCE, Mint
 from tests.support.processes import ROOT
 from tests.support.runners import runner_of
 
-LEASE_SECONDS = 1.5
+LEASE_SECONDS = 3.0
+"""Short, since whoever takes over waits for it, and long enough for a machine that is busy."""
 REGENERATED = "regenerateKey"
 STOPPED = "--- stopped"
 """The line of a journal after which nothing may be written."""
@@ -196,12 +197,12 @@ class Tapped:
 
 def run_bot(job: Job) -> Runner:
     """A started bot in this process."""
-    client = connect_redis(job.redis, timeout=2.0, retries=3)
+    client = connect_redis(job.redis, timeout=10.0, retries=3)
     people = ActionStore(client, CODEC, prefix=job.prefix)
     points = Points(job, lambda: people.stop("ACTION", by="U9", request_id="stop"))
     store = TappedStore(client, CODEC, prefix=job.prefix)
     store.points = points
-    limits = Timeouts(connect=2.0, read=10.0, repeat=0.3)
+    limits = Timeouts(connect=30.0, read=60.0, repeat=0.3)
     plain = connect("west", kubeconfig=Path(job.kubeconfig), timeouts=limits)
     tapped: Connection = TappedConnection(plain._connection, points)
     clusters = {"west": Cluster("west", tapped)}

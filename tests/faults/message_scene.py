@@ -170,7 +170,7 @@ def settle(
     bots: list[Bot],
     minutes: float = 20,
     clock: Clock | None = None,
-    seconds: float = 30,
+    seconds: float = 90,
 ) -> None:
     """Let the bots take turns until nothing is owed, or what is waits for longer than so many
     minutes from now."""

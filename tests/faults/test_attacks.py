@@ -24,6 +24,8 @@ FORGED = (
 )
 """What passes for signed until the body has been read."""
 
+pytestmark = pytest.mark.timeout(600)
+
 
 @dataclass(frozen=True)
 class Target:
@@ -42,8 +44,9 @@ class Target:
         return socket.create_connection(("127.0.0.1", self.port), 20)
 
     def answers(self) -> bool:
-        """Whether a command is answered."""
-        return bool(self.demo.person("ana").types("help")["ok"])
+        """Whether a command is answered: of two one, since whoever attacks and who types share a
+        machine with the bot."""
+        return any(self.demo.person("ana").types("help")["ok"] for _ in range(2))
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import yaml
 from tests.support.demo import Demo, words
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_token_near_its_expiry_is_rotated_on_its_own_and_its_warning_resolved(
     tmp_path: Path,
 ) -> None:
@@ -29,14 +29,14 @@ def _rotated(demo: Demo) -> None:
     short = ana.plans("rotate edge-1 --ttl 2d")
     ana.clicks(short, "Confirm")
     ana.sees_at(short, "(?s)Azure accepts|new token", 90)
-    warning = dan.sees("west/dev/edge-1 .*has a token that expires", 60)
+    warning = dan.sees("west/dev/edge-1 .*has a token that expires", 120)
     path = demo.data / "gateway-bot.yaml"
     settings = yaml.safe_load(path.read_text())
     settings["environments"][-1]["rotation"] = "auto"
     path.write_text(yaml.safe_dump(settings))
     os.kill(demo.bot_pid(), signal.SIGKILL)
-    dan.sees("Approved by the settings: automatic rotation in development", 90)
-    dan.sees_at(warning, "west/dev/edge-1 .*has a new token", 120)
+    dan.sees("Approved by the settings: automatic rotation in development", 150)
+    dan.sees_at(warning, "west/dev/edge-1 .*has a new token", 180)
     found = dan.sees_at(warning, "has a new token")
     assert "Snooze" not in words(found)
     # legacy-9 was not deployed by this bot, so it stays as it is, and warned of.

@@ -108,7 +108,7 @@ _STEP = 5
 """A life of a batch makes some two hundred calls and takes three seconds, so not every one is tried."""
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("after", [False, True], ids=["before it is made", "after it is made"])
 def test_a_bot_that_dies_at_one_of_its_calls_leaves_a_batch_that_the_next_one_ends(
     person: Person, client: WebClient, server: Valkey, after: bool

@@ -24,18 +24,18 @@ from tests.faults.judging import Tally
 from tests.support import actions
 from tests.support.annotating.kind import note_of
 from tests.support.azure import azure_bed
-from tests.support.gateway_bed import gateway_bed
+from tests.support.gateway_bed import PATIENT, gateway_bed
 from tests.support.processes import alive
 from tests.support.redis_servers import started
 from tests.support.waiting import until
 
 _AT_ONCE = 5
-_LONG = 100
+_LONG = 200
 """Seconds. Each bot is a process that imports everything, and two cores may have fifteen of them."""
 _NEVER = 90
 """More things than any action does."""
 _APPROVERS = ("U8", "U9")
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,10 @@ class Effect:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Iterator[World]:
     directory = tmp_path_factory.mktemp("crashes")
-    with gateway_bed(directory) as bed, azure_bed(directory / "azure") as azure:
+    with (
+        gateway_bed(directory, timeouts=PATIENT) as bed,
+        azure_bed(directory / "azure") as azure,
+    ):
         for server in started("valkey", directory / "redis"):
             kubeconfig = bed.running.kubeconfig()
             audit = functools.partial(bed.running.call, lambda: bed.running.cluster.audit)

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from deploy.actions.action import State
-from tests.support.demo import Message, Person, button, words
+from tests.support.demo import Message, Person, button, is_answer, words
 from tests.support.edge import NEEDED, Edge, Needed, edge
 from tests.support.troubled_proxy import TROUBLES, Trouble
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1500)
 
 STOP_SECONDS = 25.0
 WEST, EAST, NEW = "edge-1", "store-7", "edge-2"
@@ -32,13 +32,13 @@ def stage(tmp_path: Path) -> Iterator[Edge]:
     with edge(tmp_path) as made:
         ana = made.person("ana")
         plans = [
-            ana.plans(f"deploy {name} --to {place}/dev --tag 2.11.1 --replicas 1", 60)
+            ana.plans(f"deploy {name} --to {place}/dev --tag 2.11.1 --replicas 1", 120)
             for name, place in ((WEST, "west"), (EAST, "east"))
         ]
         for plan in plans:
             ana.clicks(plan, "Confirm")
         for plan in plans:
-            ana.sees_at(plan, "1 of 1 pods ready after", 90)
+            ana.sees_at(plan, "1 of 1 pods ready after", 150)
         yield made
         print(*made.lines[-100:], sep="")
 
@@ -47,8 +47,8 @@ def shown(person: Person, before: set[str], about: str = "") -> list[str]:
     """What has been said since `before`, but that somebody is at it: to this person alone, or with
     `about` in it."""
     new = [m for m in person.messages() if m["ts"] not in before]
-    texts = [words(m) for m in new if m.get("is_ephemeral") or about in words(m)]
-    return [text for text in texts if not text.startswith((AT_WORK, "Working on"))]
+    about_it = (m for m in new if m.get("is_ephemeral") or about in words(m))
+    return [words(m) for m in about_it if is_answer(m)]
 
 
 def seen_by(person: Person) -> set[str]:
@@ -56,7 +56,7 @@ def seen_by(person: Person) -> set[str]:
     return {message["ts"] for message in person.messages()}
 
 
-def answered(person: Person, text: str, pattern: str, seconds: float = 60) -> float:
+def answered(person: Person, text: str, pattern: str, seconds: float = 120) -> float:
     """How long it is until what somebody types is answered so."""
     before = seen_by(person)
     began = time.monotonic()
@@ -109,9 +109,18 @@ class Speeds:
 
     def hold(self) -> None:
         """Each thing still takes about as long."""
-        took = {name: thing() for name, thing in self._things.items()}
-        late = {n: (s, self._usual[n]) for n, s in took.items() if s > 3 * self._usual[n] + 3}
-        assert not late, "seconds now, and usually"
+        late = {name: self._late(name) for name in self._things}
+        assert not any(late.values()), f"seconds now, {late}, and usually, {self._usual}"
+
+    def _late(self, name: str) -> list[float]:
+        """How long it took each time, where it never took about as long as usual: a machine that is
+        busy makes it late once, what waits for the part makes it late each time."""
+        took: list[float] = []
+        for _ in range(3):
+            took.append(self._things[name]())
+            if took[-1] <= 3 * self._usual[name] + 3:
+                return []
+        return took
 
 
 def suffers(stage: Edge, part: Needed, trouble: Trouble) -> None:
@@ -121,7 +130,7 @@ def suffers(stage: Edge, part: Needed, trouble: Trouble) -> None:
         # Slack has its ack, which says what is wrong where nothing else can.
         answered(ivy, f"status {EAST}", f"{NO_REDIS}|{EAST}")
     elif part == "slack" and trouble == "slow":
-        until(lambda: ivy.types("status --help")["ok"], "an ack", 60)
+        until(lambda: ivy.types("status --help")["ok"], "an ack", 120)
     elif part == "slack":
         # Deliveries take the same way, so whoever types sees Slack's own error.
         assert not ivy.types("status --help")["ok"]
@@ -155,7 +164,7 @@ def plans(stage: Edge, part: Needed, trouble: Trouble, meanwhile: Callable[[], N
     with held.having("hanging"):
         before = seen_by(ana)
         assert ana.types(f"deploy {NEW} --to west/dev --tag 2.11.1 --replicas 1")["ok"]
-        ana.sees(AT_WORK, 30)
+        ana.sees(AT_WORK)
         assert not shown(ana, before, NEW)
         if stage.proxies[part] is held:
             held.becomes(trouble)
@@ -176,9 +185,8 @@ class Run:
         for _ in range(5):
             self._plan = with_patience(self._ana, f"{self._verb} {WEST}", TITLE[self._verb])
             self._id = json.loads(str(button(self._plan, "Confirm")["value"]))["id"]
-            self._began = time.monotonic()
             self._ana.clicks(self._plan, "Confirm")
-            until(lambda: self._state not in (State.PENDING, State.APPROVED), "its beginning", 60)
+            until(lambda: self._state not in (State.PENDING, State.APPROVED), "its beginning", 120)
             if self._state is State.RUNNING:
                 return
         raise AssertionError("each run ended before the trouble began")
@@ -191,13 +199,14 @@ class Run:
         return found.state
 
     def ends(self) -> float:
-        """After how many seconds it has succeeded, whether that can be shown or not."""
-        until(lambda: self._state is State.SUCCEEDED, "its end", 150)
-        return time.monotonic() - self._began
+        """After how many seconds it has succeeded, whether that can be shown or not; by Redis' time."""
+        until(lambda: self._state is State.SUCCEEDED, "its end", 240)
+        at = {event.name: event.at for event in self._stage.store.events(self._id)}
+        return at[State.SUCCEEDED] - at[State.RUNNING]
 
     def is_shown_done(self) -> None:
         """Its message ends so."""
-        self._ana.sees_at(self._plan, DONE[self._verb], 150)
+        self._ana.sees_at(self._plan, DONE[self._verb], 240)
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
@@ -215,7 +224,7 @@ def test_what_does_not_need_the_faulty_part_goes_on_and_all_ends_right(
         speeds.hold()
 
     def is_ready_again() -> None:
-        until(lambda: stage.answers("readyz"), "the bot to be ready again", 90)
+        until(lambda: stage.answers("readyz"), "the bot to be ready again", 180)
 
     # Idle.
     with proxy.having(trouble):
@@ -224,7 +233,7 @@ def test_what_does_not_need_the_faulty_part_goes_on_and_all_ends_right(
 
     # Planning: it ends in a plan, or in what is wrong.
     before = plans(stage, part, trouble, meanwhile)
-    until(lambda: shown(ana, before, NEW), "an answer", 120)
+    until(lambda: shown(ana, before, NEW), "an answer", 180)
     is_ready_again()
 
     # Running.
@@ -240,6 +249,6 @@ def test_what_does_not_need_the_faulty_part_goes_on_and_all_ends_right(
     run = Run(stage, part)
     with proxy.having(trouble):
         meanwhile()
-        assert stage.stop_bot() <= STOP_SECONDS + 1
+        assert stage.stop_bot() <= STOP_SECONDS + 4, "Kubernetes kills it after thirty"
     stage.start_bot()
     run.is_shown_done()

@@ -2,7 +2,6 @@
 the operators were warned before the hundredth."""
 
 import re
-import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import requests
 import yaml
 
 from tests.support.demo import Demo, Message, words
+from tests.support.ports import free_port
 from tests.support.processes import ROOT
 from tests.support.waiting import until
 
@@ -23,14 +23,13 @@ RENEW_SECONDS = 10
 """Instead of five minutes: a hundred clicks take people longer than a test."""
 
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture
 def port() -> int:
     """Where the bot's health is asked."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
+    return free_port()
 
 
 @pytest.fixture
@@ -54,7 +53,7 @@ def warnings(demo: Demo) -> list[Message]:
 
 def health(port: int) -> tuple[int, dict[str, Any]]:
     """What the health port says."""
-    answer = requests.get(f"http://127.0.0.1:{port}/readyz", timeout=10)
+    answer = requests.get(f"http://127.0.0.1:{port}/readyz", timeout=30)
     return answer.status_code, answer.json()
 
 
@@ -105,9 +104,10 @@ def test_two_ghosts_are_reported_before_the_hundredth_click_or_command(
     hundred(demo, plan)
     [warning] = warnings(demo)
     assert "`/gateway approve ID --plan DIGEST`" in words(warning)
-    status, said = health(port)
-    assert status == 200
-    assert "Slack delivers to 2 more that nobody reads" in said["slack connections"]
+    # While a connection is being renewed, Slack may count one more or less.
+    ghosts = "Slack delivers to 2 more that nobody reads"
+    until(lambda: ghosts in health(port)[1]["slack connections"], "both of them in the health")
+    assert health(port)[0] == 200
     approves_by_text(demo, plan)
     demo.fault("slack", "ghost_connections", 0)
     until(lambda: RECOVERED in words(warnings(demo)[0]), "the end of it", 120)
@@ -121,11 +121,11 @@ def test_a_minute_without_network_ends_the_same(demo: Demo, port: int) -> None:
     while time.monotonic() < end:
         # Slack tells whoever types that it was not received.
         assert not demo.person("dan").types("help")["ok"]
-    assert health(port)[0] == 503
+    until(lambda: health(port)[0] == 503, "a bot that is not ready")
     demo.fault("slack", "network_down", False)
-    until(lambda: health(port)[0] == 200, "a bot that is ready", 60)
+    until(lambda: health(port)[0] == 200, "a bot that is ready", 120)
     hundred(demo, plan)
-    until(lambda: warnings(demo), "a warning of the two connections that were lost", 60)
+    until(lambda: warnings(demo), "a warning of the two connections that were lost", 120)
     approves_by_text(demo, plan)
 
 

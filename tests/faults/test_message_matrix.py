@@ -22,6 +22,8 @@ from tests.support.waiting import until
 
 __all__ = ["client", "person"]
 
+pytestmark = pytest.mark.timeout(900)
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
@@ -230,10 +232,10 @@ def test_with_slacks_own_limits_on_three_running_bots_show_it_once_and_in_the_en
         bot.engine.start()
         bot.engine.wake()
     try:
-        until(lambda: shown(scene, scene.case.begins), "the message", 60)
+        until(lambda: shown(scene, scene.case.begins), "the message", 120)
         scene.case.end(scene.redis)
-        until(lambda: shown(scene, scene.case.ends), "its end", 60)
-        until(lambda: not scene.redis.zcard(INDEX), "its lines", 60)
+        until(lambda: shown(scene, scene.case.ends), "its end", 120)
+        until(lambda: not scene.redis.zcard(INDEX), "its lines", 120)
     finally:
         for bot in scene.bots:
             bot.engine.stop(Deadline.after(10))

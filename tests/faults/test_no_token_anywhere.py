@@ -54,7 +54,7 @@ class Loud:
             stdout=self._file,
             stderr=self._file,
         )
-        self.health = until(self._port, "a bot that says everything", 60)
+        self.health = until(self._port, "a bot that says everything", 120)
 
     @property
     def pid(self) -> int:
@@ -68,7 +68,7 @@ class Loud:
     def crash(self) -> None:
         """SIGABRT: the fault handler writes down where every thread was."""
         self._process.send_signal(signal.SIGABRT)
-        self._process.wait(20)
+        self._process.wait(60)
 
     def stop(self) -> None:
         """kill -9."""
@@ -111,7 +111,7 @@ def bots_behind(
         loud.stop()
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_no_token_and_no_signature_is_in_anything_that_a_full_run_wrote(tmp_path: Path) -> None:
     demo = Demo(tmp_path / "demo", env={"PYTHONFAULTHANDLER": "1"})
     try:

@@ -60,21 +60,21 @@ def begun(demo: Demo, ana: Person, ben: Person, name: str) -> dict[str, Any]:
     """A deployment in production whose pods cannot become ready."""
     plan = ana.plans(f"deploy {name} --to west/prod {OPTIONS}")
     ben.clicks(plan, "Approve")
-    return ana.sees_at(plan, "0 of 2 pods ready", 60)
+    return ana.sees_at(plan, "0 of 2 pods ready", 120)
 
 
 def ended(demo: Demo, ana: Person, plan: dict[str, Any], name: str) -> None:
-    message = ana.sees_at(plan, "Unknown: the bot's data was reset while this ran", 90)
+    message = ana.sees_at(plan, "Unknown: the bot's data was reset while this ran", 150)
     said = words(message)
     live = found(demo, "west", "prod", "deployment", name)
     assert f"Deployment {name}, written by this action: {live['spec']['replicas']} replicas" in said
     assert "Pods ready: 0 of 2 of the new version" in said
     assert "action_stop" not in str(message["blocks"])
-    told = until(lambda: [line for line in lines(ana, plan) if "Unknown:" in line], "a line", 30)
+    told = until(lambda: [line for line in lines(ana, plan) if "Unknown:" in line], "a line", 60)
     assert len(told) == 1
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("bots", [1, 2])
 def test_a_run_whose_bot_lives_ends_where_it_stands_and_writes_nothing_more(
     demo: Demo, tmp_path: Path, bots: int
@@ -87,9 +87,9 @@ def test_a_run_whose_bot_lives_ends_where_it_stands_and_writes_nothing_more(
         before = tops(ana)
         wipe(demo)
         ended(demo, ana, plan, name)
-        ana.sees_at(waits, "This request is lost: the bot's data was reset", 60)
+        ana.sees_at(waits, "This request is lost: the bot's data was reset", 120)
         generation = found(demo, "west", "prod", "deployment", name)["metadata"]["generation"]
-        again = ana.plans(f"deploy store-7 --to east/dev {OPTIONS}", 60)
+        again = ana.plans(f"deploy store-7 --to east/dev {OPTIONS}", 90)
         ana.clicks(again, "Cancel")
         ana.sees_at(again, "Cancelled by")
     assert tops(ana) == before | {again["ts"]}
@@ -97,7 +97,7 @@ def test_a_run_whose_bot_lives_ends_where_it_stands_and_writes_nothing_more(
     assert live["metadata"]["generation"] == generation
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_a_run_whose_bot_died_with_redis_is_ended_by_the_next_one(demo: Demo) -> None:
     ana, ben = demo.person("ana"), demo.person("ben")
     demo.fault("node west", "image_pull_fails", True)
@@ -144,7 +144,7 @@ def west(tmp_path: Path) -> Iterator[Cluster]:
         found.close()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("after", [False, True], ids=["before a call", "after a call"])
 def test_whenever_redis_is_emptied_the_message_is_there_once_and_ends(
     person: Member, client: WebClient, redis: Any, west: Cluster, after: bool

@@ -17,7 +17,7 @@ from tests.support.annotating.kind import NOTE
 from tests.support.demo import Demo, Message, Person, broken, words
 from tests.support.waiting import until
 
-SLOW_MS = 1500
+SLOW_MS = 3000
 """Long enough that a person sees each step."""
 
 

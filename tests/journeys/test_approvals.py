@@ -225,7 +225,7 @@ def test_within_a_window_one_person_changes_one_gateway_alone_until_it_is_closed
         said = "\n".join(words(message) for message in ana.messages())
         return "*confirmed* by <@U0ANA> within <@U0BEN>'s approval window" in said
 
-    until(in_the_history, "the confirmation in the history", 30)
+    until(in_the_history, "the confirmation in the history", 60)
     # It was planned on four replicas: a plan on three takes its place.
     ana.sees_at(stale, "edge-2 has changed on the cluster since this plan was shown")
     late = ana.sees("Restart edge-2.*within an approval window", ephemeral=False)

@@ -39,6 +39,9 @@ from tests.support.token_world import (
 )
 from tests.support.waiting import until
 
+# The first one waits for five deployments.
+pytestmark = pytest.mark.timeout(600)
+
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
@@ -239,7 +242,7 @@ def test_production_that_this_bot_deploys_between_the_decision_and_the_mint_deci
     dan = room.dan
     plan = dan.plans(deploying("between-2", "east/dev"))
     with nothing_minted(demo, "between-2"):
-        with broken(demo, "cluster east", "api_slow_ms", 2000, 0):
+        with broken(demo, "cluster east", "api_slow_ms", 4000, 0):
             dan.clicks(plan, "Confirm")
             there = room.approved(deploying("between-2", "west/prod"))
             dan.sees_at(plan, "This needs an approval by now")

@@ -26,7 +26,7 @@ def check(demo: Demo, config: Path | None = None) -> subprocess.CompletedProcess
         env=dict(item.split("=", 1) for item in environ.split("\0") if "=" in item),
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=200,
         check=False,
     )
 
@@ -114,7 +114,7 @@ def test_a_second_demo_on_the_same_data_is_told_in_a_sentence(demo: Demo) -> Non
         [*(sys.executable, "-m", "bot", "demo", "--port", "0", "--no-open"), "--data", demo.data],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 1

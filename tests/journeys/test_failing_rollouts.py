@@ -27,8 +27,8 @@ def test_an_image_that_cannot_be_pulled_is_told_while_it_rolls_out_and_at_the_en
         ana.types(f"deploy store-7 --to west/dev --tag {TAG} --replicas 1 --deadline 30")
         plan = ana.sees("Deploy store-7.*Nothing has changed yet", ephemeral=False)
         ana.clicks(plan, "Confirm")
-        ana.sees("Rolling out.*(ErrImagePull|ImagePullBackOff)", 30, ephemeral=False)
-        failed = words(ana.sees("The rollout did not finish", 100, ephemeral=False))
+        ana.sees("Rolling out.*(ErrImagePull|ImagePullBackOff)", 60, ephemeral=False)
+        failed = words(ana.sees("The rollout did not finish", 150, ephemeral=False))
     assert "0 of 1 pods ready" in failed
     assert "Last event" in failed
     assert "Check that the tag exists" in failed
@@ -38,13 +38,13 @@ def test_an_update_that_cannot_start_leaves_the_version_before_serving(demo: Dem
     ana = demo.person("ana")
     ana.types(f"deploy edge-2 --to east/dev --tag {TAG} --replicas 1 --deadline 30")
     ana.clicks(ana.sees("Deploy edge-2.*Nothing has changed yet", ephemeral=False), "Confirm")
-    ana.sees("Deploy edge-2.*1 of 1 pods ready after", 60, ephemeral=False)
+    ana.sees("Deploy edge-2.*1 of 1 pods ready after", 90, ephemeral=False)
     with broken(demo, "node east", "image_pull_fails", True, False):
         ana.types("deploy edge-2 --to east/dev --tag 2.12.1")
         plan = ana.sees("Deploy edge-2.*Nothing has changed yet", ephemeral=False)
         assert "2.11.1 → " in words(plan)
         ana.clicks(plan, "Confirm")
-        failed = ana.sees("edge-2.*The rollout did not finish", 100, ephemeral=False)
+        failed = ana.sees("edge-2.*The rollout did not finish", 150, ephemeral=False)
     assert "still serve" in words(failed)
 
 
@@ -52,14 +52,14 @@ def test_what_is_deleted_after_a_success_is_reported_in_its_thread_once(demo: De
     ana = demo.person("ana")
     ana.types(f"deploy edge-1 --to east/dev --tag {TAG} --replicas 1 --deadline 60")
     ana.clicks(ana.sees("Deploy edge-1.*Nothing has changed yet", ephemeral=False), "Confirm")
-    done = ana.sees("Deploy edge-1.*1 of 1 pods ready after", 60, ephemeral=False)
+    done = ana.sees("Deploy edge-1.*1 of 1 pods ready after", 90, ephemeral=False)
     KubeApi(demo.kubeconfig, "east").request(
         "DELETE", "/apis/apps/v1/namespaces/dev/deployments/edge-1"
     )
     redis = connect(f"unix://{demo.data}/redis/valkey.sock")
     index = "gateway-bot:{looks}"
-    due = redis.zrange(index, 0, -1)
-    redis.zadd(index, dict.fromkeys(due, 0))
+    due = until(lambda: redis.zrange(index, 0, -1), "a look that is due some time")
+    redis.zadd(index, dict.fromkeys(due, 0), xx=True)
     line = ana.sees("This no longer holds", ephemeral=False)
     assert line["thread_ts"] == done["ts"]
     assert "The Deployment “edge-1” is gone from east/dev." in words(line)

@@ -53,8 +53,12 @@ def test_a_restart_replaces_every_pod(demo: Demo) -> None:
     ana = demo.person("ana")
     before = {pod["metadata"]["name"] for pod in pods(demo)}
     decide(ana, "restart edge-1", "Restart edge-1", "3 of 3 pods ready after")
-    until(lambda: len(pods(demo)) == 3, "three pods")
-    assert not before & {pod["metadata"]["name"] for pod in pods(demo)}
+
+    def replaced() -> bool:
+        now = {pod["metadata"]["name"] for pod in pods(demo)}
+        return len(now) == 3 and not before & now
+
+    until(replaced, "three other pods")
 
 
 def test_history_tells_each_revision_and_rollback_brings_one_back(demo: Demo) -> None:
@@ -86,9 +90,8 @@ def test_a_revision_that_somebody_else_made_is_nobodys_action(demo: Demo) -> Non
     ana = demo.person("ana")
     by_hand = "mcr.microsoft.com/azure-api-management/gateway:2.10.1"
     kubectl(demo, "set", "image", "-n", "dev", "deployment/edge-1", f"edge-1={by_hand}")
-    kubectl(demo, "rollout", "status", "-n", "dev", "deployment/edge-1", "--timeout=60s")
-    ana.types("history edge-1")
-    shown = words(ana.sees(r"Revisions of edge-1.*2\.10\.1", ephemeral=True))
+    kubectl(demo, "rollout", "status", "-n", "dev", "deployment/edge-1", "--timeout=120s")
+    shown = words(ana.is_told("history edge-1", r"Revisions of edge-1.*2\.10\.1"))
     (row,) = [line for line in shown.splitlines() if "2.10.1" in line]
     assert row.endswith("  -"), row
     number = row.split()[0]
@@ -239,10 +242,9 @@ def test_deleting_shows_everything_that_goes_and_takes_it_away(demo: Demo) -> No
     )
     assert "edge-1-" not in left
     assert pods(demo) == []
-    ana.types("status edge-1")
-    ana.sees("No gateway .edge-1", ephemeral=True)
-    ana.types("history edge-1")
-    ana.sees("What was done.*scale.*succeeded.*No gateway .edge-1. runs now", ephemeral=True)
+    ana.is_told("status edge-1", "No gateway .edge-1")
+    past = "What was done.*scale.*succeeded.*No gateway .edge-1. runs now"
+    ana.is_told("history edge-1", past)
 
 
 def pods(demo: Demo) -> list[dict[str, Any]]:

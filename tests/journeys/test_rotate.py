@@ -14,6 +14,9 @@ from tests.journeys.test_deploy import TAG, deploy, kubectl, named, objects, run
 from tests.support.demo import Demo, Person, broken, words
 from tests.support.waiting import until
 
+# Another bot takes up what one has left after a minute or more.
+pytestmark = pytest.mark.timeout(600)
+
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
@@ -130,7 +133,7 @@ def test_a_bot_killed_while_it_verifies_ends_the_message_truly(demo: Demo) -> No
     ana.sees_at(plan, "Checking whether Azure accepts the new token")
     before = demo.bot_pid()
     os.kill(before, signal.SIGKILL)
-    until(lambda: running_again(demo, before), "a new bot", 30)
+    until(lambda: running_again(demo, before), "a new bot", 90)
     ana.sees_at(plan, "1 of 1 pods run with the new token", 90)
 
 
@@ -163,6 +166,8 @@ def test_several_are_one_message_whose_table_equals_what_the_cluster_holds(demo:
         now = secret_in_use(demo, name)["metadata"]["name"]
         assert now != before[name]["metadata"]["name"]
     assert named(objects(demo, "deployments", "prod"), "store-7") == []
+    # What is said of its end comes after its message says so.
+    until(lambda: any("has ended" in line for line in thread(chen, top)), "the end in the thread")
     lines = [line for line in thread(chen, top) if line not in planned(chen, top)]
     assert len([line for line in lines if "<@U0CHEN>" in line]) == 2, "called for, and ended"
     assert len([line for line in lines if "<!subteam^" in line]) == 1
@@ -176,7 +181,7 @@ def test_a_bot_killed_while_it_plans_several_leaves_one_message_of_all(demo: Dem
     ana.types("rotate --all --ttl 9d")
     top = ana.sees("Rotate the tokens of 2 gateways.*(being planned|waiting)", ephemeral=False)
     os.kill(before, signal.SIGKILL)
-    until(lambda: running_again(demo, before), "a new bot", 30)
+    until(lambda: running_again(demo, before), "a new bot", 90)
     # Another bot takes up a request a minute after the last sign of the one that had it.
     top = ana.sees_at(top, "Confirm 2 plans", 120)
     shown = words(top)

@@ -50,17 +50,15 @@ def test_while_azure_asks_to_wait_the_requester_knows_and_the_plan_follows(demo:
         told = (
             "Planning `deploy edge-2`… Waiting for Azure. Azure limits how often it may be asked."
         )
-        chen.sees(re.escape(told), 30, ephemeral=True)
-    chen.sees("Deploy edge-2 to west/dev.*Nothing has changed yet", 30, ephemeral=False)
+        chen.sees(re.escape(told), 60, ephemeral=True)
+    chen.sees("Deploy edge-2 to west/dev.*Nothing has changed yet", 90, ephemeral=False)
 
 
 def test_status_says_which_cluster_does_not_answer_and_shows_the_other(demo: Demo) -> None:
     ivy = demo.person("ivy")
     with broken(demo, "cluster east", "api_down", True, False):
-        ivy.types("status")
-        shown = words(ivy.sees("GATEWAY", 60, ephemeral=True))
-    assert "legacy-9" in shown
-    assert "east" in shown
+        # The bot learns of it when it next asks that cluster.
+        ivy.is_told("status", "GATEWAY.*legacy-9.*east|east.*GATEWAY.*legacy-9")
 
 
 def test_the_form_says_what_could_not_be_asked(demo: Demo) -> None:
@@ -78,7 +76,7 @@ def test_a_command_while_redis_hangs_is_answered_in_time(demo: Demo) -> None:
     os.kill(server, signal.SIGSTOP)
     try:
         assert dan.types("status")["ok"]
-        dan.sees("Redis cannot be used now", 10, ephemeral=True)
+        dan.sees("Redis cannot be used now", 60, ephemeral=True)
     finally:
         os.kill(server, signal.SIGCONT)
 
@@ -141,8 +139,8 @@ def test_a_request_that_slack_delivers_twice_is_answered_once(demo: Demo) -> Non
 def test_a_dropped_connection_is_made_anew_and_commands_go_on(demo: Demo, fault: str) -> None:
     dan = demo.person("dan", "gateway-alerts")
     demo.fault("slack", "drop_sockets", fault)
-    until(lambda: dan.types("help")["ok"], "an answered command", 20)
-    until(lambda: demo.get("state")["transport"]["connections"] >= 2, "both connections", 30)
+    until(lambda: dan.types("help")["ok"], "an answered command", 60)
+    until(lambda: demo.get("state")["transport"]["connections"] >= 2, "both connections", 90)
 
 
 def test_a_slack_that_fails_for_a_while_still_gets_the_final_message(demo: Demo) -> None:
@@ -152,7 +150,7 @@ def test_a_slack_that_fails_for_a_while_still_gets_the_final_message(demo: Demo)
     with broken(demo, "slack", "api_error", "503", "none"):
         ivy.clicks(plan, "Confirm")
         until(lambda: "1/1" in kubectl_get(demo), "the rollout itself")
-    ivy.sees("edge-1.*1 of 1 pods ready after", 60, ephemeral=False)
+    ivy.sees("edge-1.*1 of 1 pods ready after", 90, ephemeral=False)
 
 
 def kubectl_get(demo: Demo) -> str:

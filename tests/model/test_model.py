@@ -16,9 +16,12 @@ EVENTUAL = "stop_ends"
 """The property that something happens at last: it supposes that no process is held up for ever."""
 MISSING = [tool for tool in ("spin", "gcc") if shutil.which(tool) is None]
 
-pytestmark = pytest.mark.skipif(
-    bool(MISSING), reason=f"no {' and no '.join(MISSING)} here; .ci/run installs it"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        bool(MISSING), reason=f"no {' and no '.join(MISSING)} here; .ci/run installs it"
+    ),
+    pytest.mark.timeout(900),
+]
 
 
 Verifier = Callable[..., Path]

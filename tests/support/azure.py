@@ -122,7 +122,7 @@ class AzureBed:
             params=parameters,
             json=body,
             headers=headers,
-            timeout=10,
+            timeout=60,
             # requests gives REQUESTS_CA_BUNDLE priority over the session's own setting.
             verify=str(self.authority.ca_pem_path),
         )
@@ -149,7 +149,7 @@ class AzureBed:
                 "Host": f"{service}.configuration.azure-api.net",
             },
             verify=str(self.authority.ca_pem_path),
-            timeout=30,
+            timeout=60,
         )
 
 

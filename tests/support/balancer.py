@@ -68,7 +68,7 @@ class Balancer:
 
     async def _probe(self, backend: Backend) -> None:
         seen = False
-        timeout = aiohttp.ClientTimeout(total=2)
+        timeout = aiohttp.ClientTimeout(total=20)
         url = f"http://127.0.0.1:{backend.health_port}/readyz"
         async with aiohttp.ClientSession(timeout=timeout) as session:
             while backend in self._backends:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
 _ARGUMENTS = [
     "--no-sandbox",
@@ -20,6 +20,10 @@ _ARGUMENTS = [
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
+# Five seconds are its own patience, in which a busy machine does not always draw a page.
+expect.set_options(timeout=60_000)
+
+
 @contextmanager
 def browser_page(width: int = 1280, height: int = 800) -> Iterator[Page]:
     """A page in a new browser; errors of the page fail the test."""
@@ -28,8 +32,11 @@ def browser_page(width: int = 1280, height: int = 800) -> Iterator[Page]:
         pytest.skip("no Chromium is on this machine; .ci/run installs one")
     errors: list[str] = []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=_ARGUMENTS)
+        browser = playwright.chromium.launch(
+            executable_path=found, args=_ARGUMENTS, timeout=120_000
+        )
         page = browser.new_page(viewport={"width": width, "height": height})
+        page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: errors.append(str(error)))
         yield page
         browser.close()

@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -15,10 +14,11 @@ import urllib3
 import yaml
 
 from tests.support.kube_api import KubeApi
+from tests.support.ports import free_port, free_ports
 from tests.support.waiting import until
 
 _BUILD = Path(__file__).parents[1] / "cluster" / "controlplane" / "build.sh"
-_READY_SECONDS = 90.0
+_READY_SECONDS = 180.0
 _THROW_AWAY = re.compile(r"(kind|k3d|kwok|minikube|controlplane)(-|$)")
 
 
@@ -44,6 +44,7 @@ class Process:
     def __init__(self, binary: Path, directory: Path) -> None:
         self._binary = binary
         self._directory = directory
+        self._port = free_port()
         self._process: subprocess.Popen[str] | None = None
 
     @property
@@ -56,7 +57,7 @@ class Process:
         output = self._directory.with_suffix(".out")
         with output.open("w") as out:
             self._process = subprocess.Popen(
-                [str(self._binary), "--dir", str(self._directory)],
+                [str(self._binary), "--dir", str(self._directory), "--port", str(self._port)],
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 text=True,
@@ -106,7 +107,7 @@ class EnvTest:
     def start(self) -> None:
         """Start both, and wait until they answer."""
         self._directory.mkdir(parents=True)
-        etcd, peer, port = _free_port(), _free_port(), _free_port()
+        etcd, peer, port = free_ports(3)
         (self._directory / "tokens.csv").write_text('admin-token,admin,admin,"system:masters"\n')
         key = self._directory / "service-account.key"
         subprocess.run(
@@ -220,9 +221,3 @@ def choose(directory: Path, environment: Mapping[str, str] = os.environ) -> Sour
             "docs/testing.md names other ways."
         )
     return Process(binary, directory)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

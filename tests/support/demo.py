@@ -1,6 +1,7 @@
 """The demo as a person has it: one command, a page, and people who type and click."""
 
 import base64
+import contextlib
 import json
 import os
 import re
@@ -9,7 +10,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +32,13 @@ class Stage:
 
     def get(self, path: str, **parameters: str) -> Any:
         """GET a control path."""
-        answer = self.session.get(f"{self.url}/_control/{path}", params=parameters, timeout=20)
+        answer = self.session.get(f"{self.url}/_control/{path}", params=parameters, timeout=60)
         answer.raise_for_status()
         return answer.json()
 
     def post(self, path: str, **body: Any) -> dict[str, Any]:
         """POST to a control path."""
-        answer = self.session.post(f"{self.url}/_control/{path}", json=body, timeout=20)
+        answer = self.session.post(f"{self.url}/_control/{path}", json=body, timeout=60)
         answer.raise_for_status()
         found: dict[str, Any] = answer.json()
         return found
@@ -61,7 +61,7 @@ class Demo(Stage):
         data: Path,
         *arguments: str,
         env: Mapping[str, str] | None = None,
-        seconds: float = 60,
+        seconds: float = 120,
         program: str = "bot",
     ) -> None:
         """`program` is the module that is run as the demo."""
@@ -122,7 +122,7 @@ class Demo(Stage):
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
             try:
-                self._process.wait(20)
+                self._process.wait(60)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
@@ -144,7 +144,7 @@ class Demo(Stage):
         raise AssertionError(f"no bot runs under {self.pid}:\n{listing}")
 
 
-@contextmanager
+@contextlib.contextmanager
 def broken(demo: Stage, part: str, name: str, value: Any, mended: Any) -> Iterator[None]:
     """The part misbehaves while the block runs."""
     demo.fault(part, name, value)
@@ -168,7 +168,7 @@ class Person:
             "command", channel=self._channel, user=self.name, command="/gateway", text=text
         )
 
-    def plans(self, text: str, seconds: float = 30) -> Message:
+    def plans(self, text: str, seconds: float = 60) -> Message:
         """Send `/gateway text` and wait for the plan that it brings."""
         before = {message["ts"] for message in self.messages()}
         answer = self.types(text)
@@ -182,7 +182,27 @@ class Person:
 
         return self._waits(look, f"a plan for {text!r}", seconds)
 
-    def sees_at(self, message: Message, pattern: str, seconds: float = 60) -> Message:
+    def is_told(self, text: str, pattern: str, seconds: float = 60) -> Message:
+        """Send `/gateway text` until an answer for this person alone matches `pattern`: what it is
+        about comes to the bot a moment later than to whoever brought it about."""
+        regex = re.compile(pattern, re.DOTALL)
+
+        def look() -> Message | None:
+            before = {message["ts"] for message in self.messages()}
+            assert self.types(text)["ok"]
+
+            def answer() -> Message | None:
+                mine = (m for m in self.messages() if m.get("is_ephemeral"))
+                new = (m for m in mine if m["ts"] not in before)
+                return next((m for m in new if regex.search(words(m))), None)
+
+            with contextlib.suppress(AssertionError):
+                return until(answer, "it", 5)
+            return None
+
+        return self._waits(look, f"an answer to {text!r} like {pattern!r}", seconds)
+
+    def sees_at(self, message: Message, pattern: str, seconds: float = 90) -> Message:
         """That message, once its words match `pattern`."""
         regex = re.compile(pattern, re.DOTALL)
 
@@ -202,7 +222,7 @@ class Person:
         ]
         return found
 
-    def sees(self, pattern: str, seconds: float = 30, *, ephemeral: bool | None = None) -> Message:
+    def sees(self, pattern: str, seconds: float = 60, *, ephemeral: bool | None = None) -> Message:
         """The newest message whose words match `pattern`, once there is one; a line of a thread
         only where no message does."""
         regex = re.compile(pattern, re.DOTALL)
@@ -245,7 +265,7 @@ class Person:
         stack: list[dict[str, Any]] = self._demo.get(f"views/{self.name}")["stack"]
         return stack
 
-    def form(self, callback_id: str, seconds: float = 20) -> dict[str, Any]:
+    def form(self, callback_id: str, seconds: float = 60) -> dict[str, Any]:
         """The open modal once it is one that can be submitted."""
 
         def look() -> dict[str, Any] | None:
@@ -318,6 +338,11 @@ def words(message: Message) -> str:
 
     walk(message.get("blocks") or [])
     return "\n".join(found)
+
+
+def is_answer(message: Message) -> bool:
+    """Whether it is more than that the bot is at it, as it says of what takes over two seconds."""
+    return not words(message).startswith(("Planning `", "Working on "))
 
 
 def button(message: Message, text: str) -> dict[str, Any]:

@@ -96,7 +96,7 @@ class Edge(Demo):
 
         self._health = until(lambda: said(r"^ready, health at port (\d+)"), "the bot", 120)
         self._events = until(lambda: said(r"Event Grid is listened to at port (\d+)"), "its port")
-        until(lambda: self.answers("readyz"), "the bot to be ready", 60)
+        until(lambda: self.answers("readyz"), "the bot to be ready", 120)
 
     def stop_bot(self) -> float:
         """SIGTERM; after how many seconds it had ended."""
@@ -108,7 +108,7 @@ class Edge(Demo):
     def answers(self, path: str) -> bool:
         """Whether the health port says that all is well."""
         with contextlib.suppress(requests.RequestException):
-            return requests.get(f"http://127.0.0.1:{self._health}/{path}", timeout=5).ok
+            return requests.get(f"http://127.0.0.1:{self._health}/{path}", timeout=20).ok
         return False
 
     def hears_azure(self) -> bool:
@@ -120,7 +120,7 @@ class Edge(Demo):
             "eventType": "Microsoft.EventGrid.SubscriptionValidationEvent",
             "data": {"validationCode": "code"},
         }
-        answer = requests.post(url, json=[event], timeout=5)
+        answer = requests.post(url, json=[event], timeout=20)
         return answer.ok and answer.json() == {"validationResponse": "code"}
 
     def stop(self) -> None:

@@ -3,10 +3,8 @@
 import contextlib
 import json
 import os
-import random
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -23,6 +21,7 @@ from bot.sandbox.processes import spawn
 from bot.sandbox.valkey import Valkey
 from tests.support.balancer import Backend, Balancer, balancing
 from tests.support.demo import Stage
+from tests.support.ports import free_ports
 from tests.support.processes import ROOT
 from tests.support.waiting import until
 
@@ -118,7 +117,7 @@ class Fleet(Stage):
         """One more bot, once it is ready and the balancer knows."""
         self._count += 1
         name = f"bot-{self._count}"
-        port, health = _free_ports(2)
+        port, health = free_ports(2)
         settings: dict[str, Any] = {
             **{key: value for key, value in self._settings.items() if key != "event_grid"},
             "health": {"host": "127.0.0.1", "port": health},
@@ -145,10 +144,10 @@ class Fleet(Stage):
         )
         log.close()
         bot.line_like("^ready")
-        until(bot.ready, f"{name} to be ready", 60)
+        until(bot.ready, f"{name} to be ready", 120)
         if self.mode == "http":
             backend = bot.backend = self._balancer.add(port, health)
-            until(lambda: backend.ready, f"{name} behind the balancer", 60)
+            until(lambda: backend.ready, f"{name} behind the balancer", 120)
         self.bots.append(bot)
         return bot
 
@@ -207,14 +206,3 @@ def _reap(process: subprocess.Popen[str]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-def _free_ports(count: int) -> list[int]:
-    """Below the range from which systems take ports by themselves, since bots bind them later."""
-    found: list[int] = []
-    for port in random.sample(range(20_000, 32_000), 200):
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            found.append(port)
-        if len(found) == count:
-            return found
-    raise AssertionError("no port is free on loopback")

@@ -40,6 +40,8 @@ INSTANCE = ApimInstance("contoso", "sub", "group", "contoso", HOST)
 INSTANCES = {"contoso": INSTANCE}
 SIGNATURE = "c2lnbmF0dXJlLW9mLWEtdG9rZW4="
 TIMEOUTS = Timeouts(connect=2.0, read=10.0, repeat=0.3)
+PATIENT = Timeouts(connect=10.0, read=30.0, repeat=0.3)
+"""For a cluster that shares a busy machine with many others."""
 
 
 def end_watches(running: RunningCluster) -> None:
@@ -71,7 +73,9 @@ class GatewayBed:
 
 
 @contextlib.contextmanager
-def gateway_bed(directory: Path, *, time_scale: float = 0.05) -> Iterator[GatewayBed]:
+def gateway_bed(
+    directory: Path, *, time_scale: float = 0.05, timeouts: Timeouts = TIMEOUTS
+) -> Iterator[GatewayBed]:
     """Start everything; a kubelet's and a gateway's times pass faster by `time_scale`."""
     tls = Authority.load_or_create(directory / "ca").server_context()
     with RunningCluster(directory, namespaces=("dev",), with_kubelet=False) as running:
@@ -91,7 +95,7 @@ def gateway_bed(directory: Path, *, time_scale: float = 0.05) -> Iterator[Gatewa
 
         node = running.wait(build())
         running.wait(node.start())
-        cluster = connect("west", kubeconfig=running.kubeconfig(), timeouts=TIMEOUTS)
+        cluster = connect("west", kubeconfig=running.kubeconfig(), timeouts=timeouts)
         try:
             yield GatewayBed(running, node, configuration, cluster)
         finally:

@@ -18,7 +18,7 @@ APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
-_SECONDS = 20.0
+_SECONDS = 60.0
 _TRUST = ("ca_certs", "ca_cert_data", "cert_reqs")
 
 
@@ -132,7 +132,7 @@ class KubeApi:
         """Whether there is nothing at `path`."""
         return self.request("GET", path).status == 404
 
-    def watch(self, path: str, query: str, seconds: int = 2) -> Iterator[Obj]:
+    def watch(self, path: str, query: str, seconds: int = 5) -> Iterator[Obj]:
         """The events of a watch that ends after `seconds`."""
         separator = "&" if "?" in path else "?"
         url = f"{self._url}{path}{separator}watch=1&timeoutSeconds={seconds}&{query}"

@@ -43,7 +43,7 @@ class Kubectl:
             input=given,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             env=self._environment,
             check=False,
         )

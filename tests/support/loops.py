@@ -26,7 +26,7 @@ def running(part: Part) -> Iterator[Run]:
     thread.start()
 
     def run(work: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(work, loop).result(20)
+        asyncio.run_coroutine_threadsafe(work, loop).result(60)
 
     run(part.start())
     try:
@@ -34,4 +34,4 @@ def running(part: Part) -> Iterator[Run]:
     finally:
         run(part.stop())
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(5)
+        thread.join(60)

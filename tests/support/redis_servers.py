@@ -1,6 +1,5 @@
 """Real servers for tests, and a proxy that loses replies."""
 
-import select
 import shutil
 import socket
 import subprocess
@@ -42,7 +41,8 @@ def started(engine: str, directory: Path) -> Iterator[Valkey]:
 @contextmanager
 def redis_cluster(directory: Path) -> Iterator[str]:
     """A Redis Cluster of two servers; its URL."""
-    ports = free_ports(2)  # the cluster bus of each is 10,000 above
+    # Each has its cluster bus 10,000 above.
+    ports = free_ports(2)
     servers = [
         subprocess.Popen(
             [wheel_binary(), "--port", str(port), "--cluster-enabled", "yes", "--save", "",
@@ -114,21 +114,14 @@ class LosingProxy:
     def _serve(self, client: socket.socket) -> None:
         with client, socket.socket(socket.AF_UNIX) as server:
             server.connect(self._upstream)
-            command = b""
             while True:
-                # An answer may come in pieces, and only to the last piece of a command.
-                ready, _, _ = select.select([client, server], [], [])
-                if client in ready:
-                    command = client.recv(1 << 20)
-                    if not command:
-                        return
-                    self.trips += 1
-                    server.sendall(command)
-                if server in ready:
-                    reply = server.recv(1 << 20)
-                    if not reply:
-                        return
-                    if self.lose and self.match in command:
-                        self.lose -= 1
-                        return
-                    client.sendall(reply)
+                command = client.recv(1 << 20)
+                if not command:
+                    return
+                self.trips += 1
+                server.sendall(command)
+                reply = server.recv(1 << 20)
+                if self.lose and self.match in command:
+                    self.lose -= 1
+                    return
+                client.sendall(reply)

@@ -57,6 +57,7 @@ class RotationBed:
         *,
         sandbox: RunningCluster | None = None,
         margin: float = MARGIN,
+        patience: float = 1.0,
     ) -> None:
         self.sandbox = sandbox
         self.cluster = cluster
@@ -75,8 +76,8 @@ class RotationBed:
         self.workings = workings(planner=self.planner, clusters=clusters)
         self.replan = replanning(self.planner, clusters)
         applier = Applier(clusters, Minter(self.arm, self.instances, LocalCustody()))
-        self.deployer = Deployer(applier, self.replan, patience=1.0, margin=margin)
-        self.rotator = self.rotating(applier, observing=OBSERVING, patience=1.0, margin=margin)
+        self.deployer = Deployer(applier, self.replan, patience=patience, margin=margin)
+        self.rotator = self.rotating(applier, observing=OBSERVING, patience=patience, margin=margin)
         self._numbers = itertools.count()
 
     @property

@@ -75,7 +75,7 @@ class RunningCluster:
             self.wait(self.kubelet.stop())
         self.wait(self.cluster.stop())
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(timeout=30)
+        self._thread.join(timeout=60)
         self._loop.close()
 
     def join_node(self, kubelet_port: int) -> None:

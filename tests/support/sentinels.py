@@ -10,7 +10,7 @@ import redis
 
 from bot.sandbox.processes import spawn
 from bot.sandbox.valkey import wheel_binary
-from tests.support.ports import free_ports
+from tests.support.ports import free_port
 from tests.support.waiting import until
 
 MASTER = "gateways"
@@ -33,7 +33,7 @@ class Server:
 
     def client(self) -> Any:
         """For looking at it alone."""
-        return redis.Redis(port=self.port, socket_timeout=2, decode_responses=True)
+        return redis.Redis(port=self.port, socket_timeout=20, decode_responses=True)
 
     def signal(self, number: int) -> None:
         """Send the process a signal."""
@@ -105,11 +105,14 @@ class Sentinels:
         return sum(info[f"slave{n}"]["state"] == "online" for n in range(info["connected_slaves"]))
 
     def _whole(self) -> bool:
-        state = [server.client().sentinel_master(MASTER) for server in self.sentinels]
+        try:
+            state = [server.client().sentinel_master(MASTER) for server in self.sentinels]
+        except redis.RedisError:
+            return False
         return all(s["num-other-sentinels"] == 2 and s["num-slaves"] == 2 for s in state)
 
     def _server(self, number: int) -> Server:
-        (port,), directory = free_ports(1), self._directory / f"data-{number}"
+        port, directory = free_port(), self._directory / f"data-{number}"
         directory.mkdir(parents=True)
         arguments = [
             *(self._binary, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(directory)),
@@ -120,7 +123,7 @@ class Sentinels:
         return Server(port, directory, arguments)
 
     def _sentinel(self, number: int, primary: int) -> Server:
-        (port,), directory = free_ports(1), self._directory / f"sentinel-{number}"
+        port, directory = free_port(), self._directory / f"sentinel-{number}"
         directory.mkdir(parents=True)
         path = directory / "sentinel.conf"
         path.write_text(

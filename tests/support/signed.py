@@ -52,4 +52,4 @@ def interaction(payload: Any) -> bytes:
 def post(url: str, body: bytes, headers: dict[str, str] | None = None) -> requests.Response:
     """Send it, signed unless `headers` says otherwise."""
     given = headers_of(body) if headers is None else headers
-    return requests.post(url, data=body, headers=given, timeout=20)
+    return requests.post(url, data=body, headers=given, timeout=60)

@@ -95,12 +95,12 @@ def running(slack: SlackWorkspace) -> Iterator["Person"]:
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     try:
-        asyncio.run_coroutine_threadsafe(slack.start(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(slack.start(), loop).result(60)
         yield Person(slack, loop)
     finally:
-        asyncio.run_coroutine_threadsafe(slack.stop(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(slack.stop(), loop).result(60)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(60)
         loop.close()
 
 
@@ -117,7 +117,7 @@ class Person:
         async def run() -> Any:
             return function()
 
-        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(60)
 
     def post(self, name: str, /, **body: Any) -> JSON:
         """POST /_control/<name>."""

@@ -17,7 +17,7 @@ from deploy.actions.connection import connect
 from deploy.actions.leases import GatewayLeases
 from deploy.annotations import SPEC_ANNOTATION
 from deploy.azure import ApimInstance, resource_of
-from tests.support.demo import Demo, Message, Person, words
+from tests.support.demo import Demo, Message, Person, is_answer, words
 from tests.support.kubectl import kubectl_path
 from tests.support.waiting import until
 
@@ -127,7 +127,7 @@ def nothing_minted(demo: Demo, *but: str) -> Iterator[None]:
     assert tuple(minted(demo)[len(before) :]) == but
 
 
-def answered(person: Person, act: Callable[[], Any], pattern: str = "", seconds: float = 30) -> str:
+def answered(person: Person, act: Callable[[], Any], pattern: str = "", seconds: float = 60) -> str:
     """The words of the next message that this person alone sees, once `act` is done."""
     before = {message["ts"] for message in person.messages()}
     act()
@@ -135,7 +135,7 @@ def answered(person: Person, act: Callable[[], Any], pattern: str = "", seconds:
     def look() -> str | None:
         for message in person.messages():
             new = message["ts"] not in before and message.get("is_ephemeral")
-            if new and pattern in words(message):
+            if new and is_answer(message) and pattern in words(message):
                 return words(message)
         return None
 
@@ -166,7 +166,7 @@ def kubectl(demo: Demo, cluster: str, *arguments: str, given: Any = None) -> str
         input=None if given is None else json.dumps(given),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -249,7 +249,7 @@ def held(demo: Demo, gateway: str) -> Iterator[None]:
     )  # fmt: skip
     leases = GatewayLeases(connect(f"unix://{demo.data}/redis/valkey.sock"))
     name = f"apim:{resource_of(instance, gateway)}"
-    lease = leases.acquire(name, SOMEBODY, "another bot", 60.0)
+    lease = leases.acquire(name, SOMEBODY, "another bot", 300.0)
     assert lease.fence
     try:
         yield

@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def until(look: Callable[[], T | bool | None], what: str = "it", seconds: float = 30) -> T:
+def until(look: Callable[[], T | bool | None], what: str = "it", seconds: float = 60) -> T:
     """What `look` returns once it is true; fails with `what` was waited for and the last look.
     A look at something that is not there yet, such as the first of no messages, is looked again."""
     end = time.monotonic() + seconds

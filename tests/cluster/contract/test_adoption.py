@@ -24,7 +24,7 @@ from deploy.rendering.manifests import render, token_secret
 from deploy.rollouts.rollout import apply_plan, follow
 from deploy.tokens.token import Token
 from tests.cluster.conftest import Target
-from tests.support.gateway_bed import TIMEOUTS
+from tests.support.gateway_bed import PATIENT
 from tests.support.kube_api import KubeApi, Obj
 from tests.support.node_bed import CONFIGURATION_HOST
 from tests.support.tiny_configuration import TOKEN
@@ -117,7 +117,7 @@ def test_a_gateway_is_adopted_with_every_pod_available_all_the_time(
     name, wanted = live["metadata"]["name"], live["spec"].get("replicas", 1)
     path = f"{_PATHS['Deployment'].format(ns)}/{name}"
     cluster = connect(
-        "west", kubeconfig=target.kubeconfig, context=target.context, timeouts=TIMEOUTS
+        "west", kubeconfig=target.kubeconfig, context=target.context, timeouts=PATIENT
     )
     try:
         with _sampled(target.api, path) as seen:
@@ -172,7 +172,7 @@ def test_settings_in_variables_follow_the_spec_once_the_gateway_is_adopted(
         target.api.create(f"{path}?fieldManager=kubectl-client-side-apply", body)
     live = target.api.get(f"{_PATHS['Deployment'].format(ns)}/{name}")
     cluster = connect(
-        "west", kubeconfig=target.kubeconfig, context=target.context, timeouts=TIMEOUTS
+        "west", kubeconfig=target.kubeconfig, context=target.context, timeouts=PATIENT
     )
 
     def given(setting: str) -> str:

@@ -20,7 +20,7 @@ from deploy.specs.options import Disruption
 from deploy.specs.spec import spec_from_mapping
 from deploy.tokens.token import expiry_for
 from tests.cluster.conftest import Target
-from tests.support.gateway_bed import INSTANCE, INSTANCES, TIMEOUTS, Mint
+from tests.support.gateway_bed import INSTANCE, INSTANCES, PATIENT, Mint
 from tests.support.kube_api import MERGE, KubeApi
 
 _SPECS = {path.stem: path for path in Path("tests/data/specs").glob("*.yaml")}
@@ -34,7 +34,7 @@ a namespace that is being deleted are still taken."""
 @pytest.fixture
 def cluster(target: Target) -> Iterator[Cluster]:
     """The cluster as the bot uses it."""
-    found = connect("west", kubeconfig=target.kubeconfig, context=target.context, timeouts=TIMEOUTS)
+    found = connect("west", kubeconfig=target.kubeconfig, context=target.context, timeouts=PATIENT)
     yield found
     found.close()
 

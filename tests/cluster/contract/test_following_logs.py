@@ -88,7 +88,7 @@ def test_a_container_that_restarts_is_followed_on_and_what_it_wrote_before_can_b
         bed.target.fault("crash_loop", "all")
         until(lambda: bed.restarts("edge-1-a") >= 1, "a restart")
         bed.target.fault("crash_loop", "none")
-        until(lambda: starts(2), "the second start", seconds=60)
+        until(lambda: starts(2), "the second start", seconds=120)
     finally:
         bed.target.fault("crash_loop", "none")
         following.close()

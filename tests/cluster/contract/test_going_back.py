@@ -16,7 +16,7 @@ from tests.cluster.conftest import Target
 from tests.cluster.contract.test_stuck import spec_for
 from tests.support.actions import replanning
 from tests.support.custody import LocalCustody
-from tests.support.gateway_bed import INSTANCE, TIMEOUTS, Mint, RecordingRun, action_for
+from tests.support.gateway_bed import INSTANCE, PATIENT, Mint, RecordingRun, action_for
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("needs_controllers")
@@ -27,13 +27,13 @@ def test_the_version_before_comes_back_and_none_of_its_pods_was_stopped(
     target: Target, ns: str, replicas: int
 ) -> None:
     cluster = connect(
-        "west", kubeconfig=target.kubeconfig, context=target.context, timeouts=TIMEOUTS
+        "west", kubeconfig=target.kubeconfig, context=target.context, timeouts=PATIENT
     )
     planner = Planner(lambda _: cluster, lambda: ("2.11.1",), instances={"contoso": INSTANCE})
     clusters = {"west": cluster}
     applier = Applier(clusters, Minter(Mint(), {"contoso": INSTANCE}, LocalCustody()))
-    # The shortest deadline a spec may have is 30 s; eight are enough to see that nothing moves.
-    deployer = Deployer(applier, replanning(planner, clusters), margin=-22.0)
+    # The shortest deadline a spec may have is 30 s; eighteen are enough to see that nothing moves.
+    deployer = Deployer(applier, replanning(planner, clusters), margin=-12.0)
 
     def deploy(spec: GatewaySpec, action_id: str) -> tuple[State, str]:
         plan = planner.plan(spec, action_id)

@@ -138,7 +138,7 @@ def test_a_pod_of_several_containers_wants_one_named(pod: Pod) -> None:
     assert pod.message() == (
         "a container name must be specified for pod p, choose one of: [one two]"
     )
-    assert "started" in str(pod.log("container=two").body)
+    until(lambda: "started" in str(pod.log("container=two").body), "the second one's start")
     answer = pod.log("container=three")
     assert (answer.status, answer.message) == (400, "container three is not valid for pod p")
 

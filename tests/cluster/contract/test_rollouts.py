@@ -49,6 +49,15 @@ class Rollout:
         """Wait for done()."""
         until(self.done, "a finished rollout")
 
+    def heard_in(self, log: list[Obj]) -> None:
+        """Wait until a log of Deployments has what there is now."""
+
+        def heard() -> bool:
+            versions = [event["object"]["metadata"]["resourceVersion"] for event in log]
+            return self.live()["metadata"]["resourceVersion"] in versions
+
+        until(heard, "the newest version in the log")
+
     def condition(self, kind: str) -> tuple[str, str]:
         """Status and reason of a condition."""
         for condition in self.live().get("status", {}).get("conditions", []):
@@ -115,6 +124,7 @@ def test_a_rollout_never_drops_below_the_minimum_nor_rises_above_the_surge(
     log = rollout.api.follow(f"{rollout.apps}/deployments")
     rollout.apply("example.com/app:2.0")
     rollout.finish()
+    rollout.heard_in(log)
     statuses = [event["object"]["status"] for event in log]
     assert len(statuses) > 5
     assert min(status.get("availableReplicas", 0) for status in statuses) >= 3
@@ -130,6 +140,7 @@ def test_without_unavailability_each_new_pod_comes_before_an_old_one_goes(
     log = rollout.api.follow(f"{rollout.apps}/deployments")
     rollout.apply("example.com/app:2.0")
     rollout.finish()
+    rollout.heard_in(log)
     assert min(e["object"]["status"].get("availableReplicas", 0) for e in log) == 2
     assert max(e["object"]["status"]["replicas"] for e in log) == 3
 
@@ -195,6 +206,11 @@ def test_recreate_ends_every_old_pod_before_a_new_one_starts(rollout: Rollout) -
     log = rollout.api.follow(f"{rollout.core}/pods")
     rollout.apply("example.com/app:2.0")
     rollout.finish()
+
+    def images() -> set[str]:
+        return {e["object"]["spec"]["containers"][0]["image"] for e in log}
+
+    until(lambda: "example.com/app:2.0" in images(), "the new pods in the log")
     old: dict[str, str] = {}
     for event in log:
         pod = event["object"]
@@ -224,9 +240,13 @@ def test_a_paused_deployment_rolls_only_when_it_is_resumed(rollout: Rollout) -> 
 
 
 def test_min_ready_seconds_holds_a_pod_back_from_being_available(rollout: Rollout) -> None:
-    rollout.apply(minReadySeconds=2)
-    until(lambda: rollout.live().get("status", {}).get("readyReplicas") == 2, "readiness")
-    assert rollout.live()["status"].get("availableReplicas", 0) == 0
+    rollout.apply(minReadySeconds=8)
+
+    def held_back() -> bool:
+        status = rollout.live().get("status", {})
+        return (status.get("readyReplicas", 0), status.get("availableReplicas", 0)) == (2, 0)
+
+    until(held_back, "pods that are ready and not available")
     rollout.finish()
 
 

@@ -37,7 +37,7 @@ from handlers.slack.payloads import Request
 from handlers.verbs import expiring, status
 from tests.cluster.conftest import Target
 from tests.cluster.contract.test_stuck import spec_for
-from tests.support.gateway_bed import INSTANCES, TIMEOUTS
+from tests.support.gateway_bed import INSTANCES, PATIENT
 from tests.support.kube_api import KubeApi, Obj
 from tests.support.needs import needs
 from tests.support.node_bed import CONFIGURATION_HOST, gateway_container
@@ -140,7 +140,7 @@ def world(target: Target, api: KubeApi, ns: str, tmp_path: Path) -> Iterator[Wor
     until(lambda: not api.gone(f"/api/v1/namespaces/{hidden}/serviceaccounts/default"), "it")
     kubeconfig = bot_kubeconfig(target, ns, tmp_path)
     context = yaml.safe_load(kubeconfig.read_text())["current-context"]
-    cluster = connect("west", kubeconfig=kubeconfig, context=context, timeouts=TIMEOUTS)
+    cluster = connect("west", kubeconfig=kubeconfig, context=context, timeouts=PATIENT)
     # An API server takes a moment to know of a new Role.
     until(lambda: cluster.can_i("create", "", "secrets", ns), "the rights")
     cache = ClusterCache(cluster)
@@ -300,6 +300,7 @@ def test_an_argo_rollout_is_seen_where_its_kind_is_served_and_forgotten_with_it(
         world.api.create(path, {**body, "metadata": metadata, "spec": spec})
         ref = GatewayRef("west", world.ns, "canary")
         until(lambda: world.cache.read().find(ref), "it")
+        world.shows(own)
         found = world.cache.read().find(ref)
         assert found is not None
         assert found.deployment["kind"] == "Rollout"
@@ -308,8 +309,12 @@ def test_an_argo_rollout_is_seen_where_its_kind_is_served_and_forgotten_with_it(
             plan_regeneration(Survey({"west": world.cache}), world.cluster, ref, "primary")
     finally:
         world.api.delete(f"{kinds}/rollouts.argoproj.io")
-    until(lambda: world.cache.read().find(ref) is None, "its end", 60)
-    assert not any("Rollout" in said for said in world.cache.read().unseen)
+
+    def forgotten() -> bool:
+        now = world.cache.read()
+        return now.find(ref) is None and not any("Rollout" in said for said in now.unseen)
+
+    until(forgotten, "its end")
 
 
 ROLLOUTS: Obj = {
@@ -341,7 +346,7 @@ def test_with_rights_in_one_namespace_only_nothing_is_said_to_be_none(
 ) -> None:
     kubeconfig = bot_kubeconfig(target, ns, tmp_path, whole=False)
     context = yaml.safe_load(kubeconfig.read_text())["current-context"]
-    cluster = connect("west", kubeconfig=kubeconfig, context=context, timeouts=TIMEOUTS)
+    cluster = connect("west", kubeconfig=kubeconfig, context=context, timeouts=PATIENT)
     cache = ClusterCache(cluster)
     try:
         with pytest.raises(NotGranted, match="may not list deployments"):

@@ -22,13 +22,13 @@ from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.options import Backup, Placement, Rollout, Toleration
 from deploy.tokens.token import Token
 from tests.cluster.conftest import Target
-from tests.support.gateway_bed import INSTANCES, TIMEOUTS
+from tests.support.gateway_bed import INSTANCES, PATIENT
 from tests.support.kube_api import Obj
 from tests.support.node_bed import CONFIGURATION_HOST
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("needs_controllers")
-_WITHIN_SECONDS = 15.0
+_WITHIN_SECONDS = 40.0
 
 
 def spec_for(target: Target, ns: str, **changes: Any) -> GatewaySpec:
@@ -48,7 +48,7 @@ def spec_for(target: Target, ns: str, **changes: Any) -> GatewaySpec:
 def _rolling_out(target: Target, spec: GatewaySpec) -> Iterator[list[tuple[float, Progress]]]:
     """Apply the spec and follow it; what is told is added to the list, with its time."""
     cluster = connect(
-        "west", kubeconfig=target.kubeconfig, context=target.context, timeouts=TIMEOUTS
+        "west", kubeconfig=target.kubeconfig, context=target.context, timeouts=PATIENT
     )
     planner = Planner(lambda name: cluster, lambda: ("2.11.1",), instances=INSTANCES)
     plan = planner.plan(spec, "ABC234")
@@ -154,9 +154,9 @@ def test_a_verdict_on_the_version_before_is_none_on_the_one_that_comes_back(
     rollout = Rollout(progress_deadline=30)
     good = spec_for(target, ns, rollout=rollout)
     with _rolling_out(target, good) as told:
-        until(lambda: told and told[-1][1].complete, "the good version", 60)
+        until(lambda: told and told[-1][1].complete, "the good version", 120)
     with _rolling_out(target, dataclasses.replace(good, tag="9.9.9")) as told:
-        until(lambda: told and told[-1][1].failed, "the verdict", 60)
+        until(lambda: told and told[-1][1].failed, "the verdict", 120)
     with _rolling_out(target, good) as told:
-        until(lambda: told and told[-1][1].complete, "the good version again", 60)
+        until(lambda: told and told[-1][1].complete, "the good version again", 120)
     assert not any(progress.failed for _, progress in told)

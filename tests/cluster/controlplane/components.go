@@ -150,6 +150,9 @@ func startComponents(
 		if err := waitForServer(ctx, files.schedulerConfig); err != nil {
 			return err
 		}
+		if err := forgetLeader(ctx, files.kubeconfig); err != nil {
+			return err
+		}
 		config, placing, err := scheduler.Setup(ctx, placer)
 		if err != nil {
 			return err
@@ -214,10 +217,11 @@ func schedulerFlags(files files) []string {
 	return []string{
 		"--kubeconfig=" + files.schedulerConfig,
 		"--secure-port=0",
-		// The Lease is how others see that this cluster has a scheduler.
+		// The Lease is how others see that this cluster has a scheduler. One that cannot renew it in time
+		// ends, and everything with it: so there is more time than a busy machine takes.
 		"--leader-elect=true",
-		"--leader-elect-lease-duration=6s",
-		"--leader-elect-renew-deadline=4s",
+		"--leader-elect-lease-duration=150s",
+		"--leader-elect-renew-deadline=120s",
 		"--leader-elect-retry-period=1s",
 	}
 }
