@@ -40,7 +40,7 @@ from handlers.slack.acks import Acks
 from handlers.slack.in_time import InTime
 from handlers.slack.payloads import Request, verb_of_click, verb_of_form
 from handlers.slack.progress import Progress
-from handlers.slack.request_inbox import accepting, admitting
+from handlers.slack.request_inbox import Gathering, accepting, admitting
 from handlers.verbs import logs, status
 from handlers.verbs.verb import AnyVerb, ByClick
 from handlers.views import denial
@@ -165,7 +165,7 @@ def for_verbs_of(
         windows=stores.windows,
         audit=stores.audit,
         tracker=Tracker(stores.prompt, stores.owner),
-        accept=accepting(stores.requests, writing),
+        accept=accepting(Gathering(stores.requests, pools["accepting"]), writing),
         choices=choices.Choices(sources, pools["choices"]),
         command=settings.slack.command,
         image_repository=image_repository(settings),

@@ -6,7 +6,7 @@ is recognised however late it comes.
 
 import json
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 from deploy.actions.connection import Call, Script, in_one_trip, redis_errors
@@ -97,23 +97,30 @@ class Inbox:
         self._done = Script(client, _DONE)
         self._due = Script(client, _DUE)
 
-    @redis_errors
     def accept(self, key: str, payload: Mapping[str, Any]) -> Literal["new", "known"]:
-        """Make a request safe; only what is in the index too is, so only then this returns.
+        """Make one request safe."""
+        return self.accept_all([(key, payload)])[0]
+
+    @redis_errors
+    def accept_all(
+        self, requests: Sequence[tuple[str, Mapping[str, Any]]]
+    ) -> list[Literal["new", "known"]]:
+        """Make requests safe, by key, in one round trip; only what is in the index too is, so only then this
+        returns.
 
         The index is written first. In a Redis Cluster it may be on another server than the request,
         and either may come first: a request of which the index does not know has not been acked, and
         its next delivery brings it into the index.
         """
-        stored = [json.dumps(dict(payload)), _DAY_MS, secrets.token_hex(8)]
-        _, answer = in_one_trip(
-            self._client,
-            [
+        calls = []
+        for key, payload in requests:
+            stored = [json.dumps(dict(payload)), _DAY_MS, secrets.token_hex(8)]
+            calls += [
                 Call(self._index, [self._open], [key, _FIRST_SWEEP_MS]),
                 Call(self._accept, [self._key(key)], stored),
-            ],
-        )
-        return "new" if answer == "new" else "known"
+            ]
+        answers = in_one_trip(self._client, calls)[1::2]
+        return ["new" if answer == "new" else "known" for answer in answers]
 
     @redis_errors
     def claim(self, key: str, owner: str, lease_seconds: float) -> str | None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 _STALLED_SECONDS = 0.3
 """Without an ack for so long, those that are left wait for something slow, and need no processor."""
-_MANY, _MANY_SECONDS = 4, 0.03
+_MANY, _MANY_SECONDS = 4, 0.1
 """So many acks in so many seconds are of requests that came at once: more of them are on the way."""
 _LONGEST_SECONDS = 2.0
 """So long at most may an answer be held up, however many go on arriving."""

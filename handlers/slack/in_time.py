@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from concurrent.futures import TimeoutError as TooLate
 from typing import TypeVar
 
@@ -32,7 +32,17 @@ class InTime:
 
     def result(self, work: Callable[[], T]) -> T:
         """What `work` returns or raises. Late where that takes too long."""
-        working = self._pool.submit(self._timed, work)
+        return self.of(self._pool.submit(work))
+
+    def of(self, working: Future[T]) -> T:
+        """What work that has been submitted returns or raises. Late where that takes too long."""
+        since = time.monotonic()
+
+        def ended(work: Future[T]) -> None:
+            if not work.cancelled() and time.monotonic() - since < self._seconds:
+                self._late = False
+
+        working.add_done_callback(ended)
         try:
             return working.result(self._moment if self._late else self._seconds)
         except TooLate:
@@ -40,11 +50,3 @@ class InTime:
                 return working.result()
             self._late = True
             raise Late(begun=not working.cancel()) from None
-
-    def _timed(self, work: Callable[[], T]) -> T:
-        begun = time.monotonic()
-        try:
-            return work()
-        finally:
-            if time.monotonic() - begun < self._seconds:
-                self._late = False

@@ -1,11 +1,20 @@
 """Where requests are made safe: before Slack gets its ack, and when the bot asks something of itself."""
 
-from collections.abc import Callable
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
 
 from deploy.actions.inbox import Inbox
+from deploy.background import begin
 from deploy.errors import GatewayBotError, Unavailable
 from handlers.slack.in_time import InTime, Late
 from handlers.slack.payloads import Request, request_to_mapping
+
+log = logging.getLogger(__name__)
+
+_TRIPS = 2
+"""At once: more would each carry less."""
 
 
 class RequestInbox:
@@ -17,8 +26,58 @@ class RequestInbox:
 
     def accept(self, request: Request) -> None:
         """Write it down, and have it worked on. Unavailable when it could not be written down."""
-        if self._inbox.accept(request.id, request_to_mapping(request)) == "new":
-            self._arrived(request)
+        self.accept_all([request])
+
+    def accept_all(self, requests: Sequence[Request]) -> None:
+        """The same of several, in one round trip."""
+        found = self._inbox.accept_all([(each.id, request_to_mapping(each)) for each in requests])
+        for request, answer in zip(requests, found, strict=True):
+            if answer == "new":
+                self._arrived(request)
+
+
+class Gathering:
+    """Writes down in one trip what was accepted while the trip before was under way.
+
+    A thread and a trip for each of two hundred at once would take the processor from their acks.
+    """
+
+    def __init__(self, inbox: RequestInbox, pool: Executor) -> None:
+        self._inbox = inbox
+        self._pool = pool
+        self._lock = threading.Lock()
+        self._waiting: list[tuple[Request, Future[None]]] = []
+        self._trips = 0
+
+    def submit(self, request: Request) -> Future[None]:
+        """Write it down soon; it can be cancelled until its trip begins."""
+        written: Future[None] = Future()
+        with self._lock:
+            self._waiting.append((request, written))
+            if self._trips < _TRIPS:
+                self._trips += 1
+                begin(self._pool, self._write)
+        return written
+
+    def _write(self) -> None:
+        while taken := self._take():
+            try:
+                self._inbox.accept_all([request for request, _ in taken])
+            except Exception as error:
+                # Those who wait raise it; who no longer does has this line.
+                log.info("requests could not be written down", exc_info=error)
+                for _, written in taken:
+                    written.set_exception(error)
+            else:
+                for _, written in taken:
+                    written.set_result(None)
+
+    def _take(self) -> list[tuple[Request, Future[None]]]:
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
+            taken = [each for each in waiting if each[1].set_running_or_notify_cancel()]
+            self._trips -= not taken
+        return taken
 
 
 def admitting(
@@ -47,12 +106,12 @@ def admitting(
     return admit
 
 
-def accepting(inbox: RequestInbox, in_time: InTime) -> Callable[[Request], None]:
+def accepting(gathering: Gathering, in_time: InTime) -> Callable[[Request], None]:
     """`accept` for when Slack waits: Unavailable too where Redis takes longer than that."""
 
     def accept(request: Request) -> None:
         try:
-            in_time.result(lambda: inbox.accept(request))
+            in_time.of(gathering.submit(request))
         except Late as late:
             raise _begun() if late.begun else _busy() from None
 

@@ -14,7 +14,7 @@ from deploy.actions.inbox import Inbox
 from deploy.errors import Unavailable
 from handlers.slack.in_time import InTime, Late
 from handlers.slack.payloads import Request
-from handlers.slack.request_inbox import RequestInbox, accepting, admitting
+from handlers.slack.request_inbox import Gathering, RequestInbox, accepting, admitting
 from tests.support.redis_servers import started
 from tests.support.waiting import until
 
@@ -71,7 +71,7 @@ def test_a_request_that_redis_hangs_over_is_said_to_be_unsure_and_the_next_ones_
 ) -> None:
     arrived: list[Request] = []
     inbox = RequestInbox(Inbox(connect(server.url)), arrived.append)
-    accept = accepting(inbox, InTime(pool, 1.0, 0.001))
+    accept = accepting(Gathering(inbox, pool), InTime(pool, 1.0, 0.001))
     paused = connect(server.url)
     paused.execute_command("CLIENT PAUSE", 60_000, "WRITE")
     with pytest.raises(Unavailable) as unsure:
@@ -82,6 +82,41 @@ def test_a_request_that_redis_hangs_over_is_said_to_be_unsure_and_the_next_ones_
     assert undone.value.meaning == "Nothing was done."
     paused.execute_command("CLIENT UNPAUSE")
     until(lambda: [each.id for each in arrived] == ["r1"], "the first, which continues as was said")
+
+
+def test_what_is_accepted_while_redis_is_at_work_is_written_in_one_trip_and_each_is_known_by_itself(
+    server: Valkey,
+) -> None:
+    arrived: list[Request] = []
+    inbox = RequestInbox(Inbox(connect(server.url)), arrived.append)
+    other = connect(server.url)
+    with ThreadPoolExecutor(8) as pool:
+        gathering = Gathering(inbox, pool)
+        other.execute_command("CLIENT PAUSE", 60_000, "WRITE")
+        first = [gathering.submit(Request(f"first{n}", "status", "U1", "C1")) for n in range(2)]
+        until(lambda: all(each.running() for each in first), "the trips under way")
+        rest = [gathering.submit(Request(f"r{n % 30}", "status", "U1", "C1")) for n in range(60)]
+        assert rest[0].cancel()
+        other.execute_command("CLIENT UNPAUSE")
+        for each in (*first, *rest[1:]):
+            assert each.result(30) is None
+        assert other.info("clients")["connected_clients"] == 1 + len(first)
+    known = sorted(each.id for each in arrived)
+    assert known == sorted(["first0", "first1", *(f"r{n}" for n in range(30))])
+
+
+def test_what_cannot_be_written_down_is_said_to_each_of_those_who_wait(
+    server: Valkey, pool: ThreadPoolExecutor
+) -> None:
+    client = connect(server.url)
+    gathering = Gathering(RequestInbox(Inbox(client), lambda request: None), pool)
+    client.execute_command("CONFIG", "SET", "maxmemory", "1")
+    written = [gathering.submit(Request(f"r{n}", "status", "U1", "C1")) for n in range(3)]
+    for each in written:
+        with pytest.raises(Unavailable, match="Redis cannot be used now"):
+            each.result(30)
+    client.execute_command("CONFIG", "SET", "maxmemory", "0")
+    gathering.submit(Request("r1", "status", "U1", "C1")).result(30)
 
 
 def test_a_busy_bot_refuses_within_the_bound_while_redis_hangs(
