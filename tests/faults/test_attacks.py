@@ -44,9 +44,8 @@ class Target:
         return socket.create_connection(("127.0.0.1", self.port), 20)
 
     def answers(self) -> bool:
-        """Whether a command is answered: of two one, since whoever attacks and who types share a
-        machine with the bot."""
-        return any(self.demo.person("ana").types("help")["ok"] for _ in range(2))
+        """Whether a command is answered."""
+        return bool(self.demo.person("ana").types("help")["ok"])
 
 
 @pytest.fixture(scope="module")

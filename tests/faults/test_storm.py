@@ -24,7 +24,7 @@ GATEWAYS = [f"edge-{number}" for number in range(1, 13)]
 TAG = "2.11.1"
 LATER = ("late-1", "late-2")
 """What is asked for while the others run."""
-PROMPT_SECONDS = 10.0
+PROMPT_SECONDS = 5.0
 CHANNEL_PER_MINUTE = 60
 MESSAGES_PER_MINUTE = 200
 """Slack says “several hundred” of a workspace's messages."""
