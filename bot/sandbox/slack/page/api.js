@@ -14,14 +14,10 @@ async function call(method, path, body) {
 export const get = (path) => call("GET", path);
 export const post = (path, body) => call("POST", path, body);
 
-export function listen(user, onEvent, onReconnect) {
-  let broken = false;
+// Nothing is heard of what happens before it is open, for the first time or again.
+export function listen(user, onEvent, onOpen) {
   const source = new EventSource(`/_control/events?user=${encodeURIComponent(user)}`);
   source.onmessage = (event) => onEvent(JSON.parse(event.data));
-  source.onerror = () => { broken = true; };
-  source.onopen = () => {
-    if (broken) onReconnect();
-    broken = false;
-  };
+  source.onopen = onOpen;
   return () => source.close();
 }

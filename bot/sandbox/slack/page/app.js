@@ -37,7 +37,7 @@ class Page {
     const me = this.players().find((u) => [u.id, u.name].includes(asked)) || this.players()[0];
     document.title = `${this.state.team.name} — Slack on this machine`;
     this.faultsOn = active(await boards());
-    await this.become(me.id);
+    this.become(me.id);
   }
 
   user(id) {
@@ -60,18 +60,21 @@ class Page {
     return this.state.channels.filter((c) => (!c.is_im && !confined) || c.members.includes(this.me));
   }
 
-  async become(id) {
+  become(id) {
     this.me = id;
     localStorage.setItem("me", id);
     this.modals.close();
     this.stop?.();
     this.stop = listen(id, (event) => this.on(event), () => this.reload());
     this.thread = null;
-    await this.reload();
   }
 
   async reload() {
     this.state = await get("state");
+    if (this.user(this.me).deleted) {
+      this.become(this.players()[0].id);
+      return;
+    }
     if (!this.channels().some((c) => c.id === this.channel)) this.channel = this.channels().find((c) => !c.is_im)?.id;
     await (this.place === "home" || !this.channel ? this.openHome() : this.openChannel(this.channel));
     await this.modals.refresh();
@@ -87,7 +90,7 @@ class Page {
     else if (event.type === "faults") await this.faultsChanged();
     else if (event.type === "state") {
       this.state = await get("state");
-      if (this.user(this.me).deleted) await this.become(this.players()[0].id);
+      if (this.user(this.me).deleted) this.become(this.players()[0].id);
       else this.sidebar();
     } else if (event.type === "reset") await this.reload();
   }

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from bot.sandbox.slack import SlackWorkspace
 from bot.sandbox.world import World
@@ -60,6 +60,19 @@ def test_who_is_deactivated_while_looking_becomes_somebody_else(page: Page, pers
     person.post("person", user="gus", deleted=True)
     expect(page.get_by_role("radio", name="ana")).to_be_checked()
     expect(page.locator("label", has_text="Contractor")).to_have_count(0)
+
+
+def test_who_is_deactivated_before_the_page_hears_of_it_becomes_somebody_else(
+    page: Page, person: Person
+) -> None:
+    def deactivated(route: Route) -> None:
+        person.post("person", user="gus", deleted=True)
+        route.continue_()
+
+    page.route("**/_control/events?user=U0GUS", deactivated)
+    page.locator("label", has_text="Contractor").click()
+    expect(page.locator("label", has_text="Contractor")).to_have_count(0)
+    expect(page.get_by_role("radio", name="ana")).to_be_checked()
 
 
 def test_a_deactivated_person_cannot_be_asked_for(page: Page, person: Person) -> None:
