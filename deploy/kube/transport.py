@@ -14,8 +14,9 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
 
 import urllib3
@@ -33,9 +34,13 @@ from deploy.waits import Waits
 # The package has type hints, its loaders of credentials have none.
 _load: Any = config
 
+T = TypeVar("T")
+
 _REPEATED_STATUS = frozenset({429, 503, 504})
 _LONGEST_PAUSE = 2.0
 _POOL_SIZE = 32
+_PIECE = 65_536
+"""Bytes of an answer that are read at once."""
 _CREDENTIALS_SECONDS = 10.0
 _CLOCK_SECONDS = 10.0
 _CLOCK_TOLERANCE = 5.0
@@ -63,6 +68,24 @@ class Clock:
         self._read_at = now
         ahead = moment.timestamp() - time.time()
         self.ahead = ahead if abs(ahead) > _CLOCK_TOLERANCE else 0.0
+
+
+@dataclass(frozen=True)
+class _Taken(Generic[T]):
+    """A successful answer, and what was made of its body."""
+
+    status: int
+    headers: Mapping[str, str]
+    result: T
+
+
+@dataclass(frozen=True)
+class _Failed:
+    """Another one."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
 
 
 class HttpStream:
@@ -150,25 +173,62 @@ class HttpConnection:
         warned: Callable[[tuple[str, ...]], None] | None = None,
     ) -> bytes:
         data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
+        return self._repeated(
+            lambda: self._once(method, path, query, data, content_type, take=b"".join),
+            what=what,
+            namespace=namespace,
+            repeat=repeat,
+            before=before,
+            doubtful=doubtful,
+            warned=warned,
+        )
+
+    def read(
+        self,
+        path: str,
+        *,
+        what: str,
+        namespace: str | None,
+        query: Query,
+        take: Callable[[Iterator[bytes]], T],
+    ) -> T:
+        return self._repeated(
+            lambda: self._once("GET", path, query, None, "application/json", take=take),
+            what=what,
+            namespace=namespace,
+            repeat=True,
+        )
+
+    def _repeated(
+        self,
+        once: Callable[[], _Taken[T] | _Failed],
+        *,
+        what: str,
+        namespace: str | None,
+        repeat: bool,
+        before: Callable[[], None] | None = None,
+        doubtful: Callable[[], None] | None = None,
+        warned: Callable[[tuple[str, ...]], None] | None = None,
+    ) -> T:
         give_up = time.monotonic() + self._timeouts.repeat
         pause = 0.1
         while True:
             if before is not None:
                 before()
             try:
-                status, headers, answer = self._once(method, path, query, data, content_type)
-                if 200 <= status < 300:
-                    if warned is not None and (texts := _warnings(headers)):
+                answer = once()
+                if isinstance(answer, _Taken):
+                    if warned is not None and (texts := _warnings(answer.headers)):
                         warned(texts)
-                    return answer
-                again = status in _REPEATED_STATUS and not is_schema_error(
-                    status, message_of(answer)[0]
+                    return answer.result
+                again = answer.status in _REPEATED_STATUS and not is_schema_error(
+                    answer.status, message_of(answer.body)[0]
                 )
-                after = _retry_after(headers)
+                after = _retry_after(answer.headers)
                 failure: GatewayBotError = error_from(
                     self._cluster,
-                    status,
-                    answer,
+                    answer.status,
+                    answer.body,
                     what=what,
                     namespace=namespace,
                     retry_after=after,
@@ -189,7 +249,7 @@ class HttpConnection:
     ) -> HttpStream:
         response = self._open("GET", path, query, None, "application/json", read=silence)
         if response.status >= 300:
-            answer = self._read(response)
+            answer = self._read(response, b"".join)
             raise error_from(
                 self._cluster,
                 response.status,
@@ -201,8 +261,8 @@ class HttpConnection:
         return HttpStream(self._cluster, what, response)
 
     def answer(self, path: str) -> tuple[int, bytes]:
-        status, _, body = self._once("GET", path, None, None, "application/json")
-        return status, body
+        answer = self._once("GET", path, None, None, "application/json", take=b"".join)
+        return answer.status, answer.result if isinstance(answer, _Taken) else answer.body
 
     def ahead(self) -> float:
         return self._clock.ahead
@@ -211,12 +271,23 @@ class HttpConnection:
         self._api.rest_client.pool_manager.clear()
 
     def _once(
-        self, method: str, path: str, query: Query | None, data: bytes | None, content_type: str
-    ) -> tuple[int, Mapping[str, str], bytes]:
+        self,
+        method: str,
+        path: str,
+        query: Query | None,
+        data: bytes | None,
+        content_type: str,
+        *,
+        take: Callable[[Iterator[bytes]], T],
+    ) -> _Taken[T] | _Failed:
         with self._waits.on(f"cluster “{self._cluster}”"):
-            response = self._open(method, path, query, data, content_type, read=self._timeouts.read)
+            response = self._open(
+                method, path, query, data, content_type, read=self._timeouts.read, whole=True
+            )
             self._clock.told(response.headers.get("Date", ""))
-            return response.status, response.headers, self._read(response)
+            if 200 <= response.status < 300:
+                return _Taken(response.status, response.headers, self._read(response, take))
+            return _Failed(response.status, response.headers, self._read(response, b"".join))
 
     def _open(
         self,
@@ -227,8 +298,13 @@ class HttpConnection:
         content_type: str,
         *,
         read: float,
+        whole: bool = False,
     ) -> urllib3.BaseHTTPResponse:
+        """`whole`: the answer is not read as it comes."""
         headers = {"User-Agent": "gateway-bot", "Accept": "application/json, */*"}
+        if whole:
+            # Where a list is large; uncompressed the API server writes each object by itself.
+            headers["Accept-Encoding"] = "gzip"
         if data is not None:
             headers["Content-Type"] = content_type
         url = self._api.configuration.host + path
@@ -255,12 +331,15 @@ class HttpConnection:
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise self._unreachable(error) from None
 
-    def _read(self, response: urllib3.BaseHTTPResponse) -> bytes:
+    def _read(self, response: urllib3.BaseHTTPResponse, take: Callable[[Iterator[bytes]], T]) -> T:
         try:
-            return response.read()
+            return take(response.stream(_PIECE, decode_content=True))
         except (urllib3.exceptions.HTTPError, OSError) as error:
             response.close()
             raise self._unreachable(error) from None
+        except GatewayBotError:
+            response.close()
+            raise
         finally:
             response.release_conn()
 

@@ -66,6 +66,11 @@ class Counting:
             self.asked[f"{method.lower()} {path.split('/')[-2]}"] += 1
         return self._inner.request(method, path, **options)
 
+    def read(self, path: str, **options: Any) -> Any:
+        """Count it as a list."""
+        self.asked[f"list {path.rpartition('/')[2]}"] += 1
+        return self._inner.read(path, **options)
+
     def stream(self, path: str, **options: Any) -> Stream:
         """Count it as a watch."""
         self.asked[f"watch {path.rpartition('/')[2]}"] += 1
