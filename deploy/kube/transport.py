@@ -11,7 +11,6 @@ import json
 import math
 import random
 import socket
-import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +26,9 @@ from kubernetes.config.config_exception import ConfigException
 from deploy.errors import GatewayBotError, InvalidInput, Unavailable
 from deploy.flight import Flight
 from deploy.kube.api_errors import error_from, is_schema_error, message_of
-from deploy.kube.connection import Query, Silent, Timeouts
+from deploy.kube.connection import Query, Timeouts
+from deploy.kube.http_errors import in_words, is_tls
+from deploy.kube.http_stream import HttpStream
 from deploy.kube.warnings import warnings_in
 from deploy.waits import Waits
 
@@ -86,63 +87,6 @@ class _Failed:
     status: int
     headers: Mapping[str, str]
     body: bytes
-
-
-class HttpStream:
-    """A Stream over a urllib3 response."""
-
-    def __init__(self, cluster: str, what: str, response: urllib3.BaseHTTPResponse) -> None:
-        self._cluster = cluster
-        self._what = what
-        self._response = response
-        self._closed = False
-        self._read = False
-
-    def lines(self, longest: int | None = None) -> Iterator[bytes]:
-        rest, cut = b"", False
-        self._read = True
-        if self._closed:
-            self._response.close()
-            return
-        try:
-            for chunk in self._response.stream(amt=None):
-                *whole, rest = (rest + chunk).split(b"\n")
-                for line in whole:
-                    if not cut:
-                        yield line[:longest]
-                    cut = False
-                if longest is not None and len(rest) > longest:
-                    if not cut:
-                        yield rest[:longest]
-                    rest, cut = b"", True
-            if rest and not cut and not self._closed:
-                yield rest
-        except urllib3.exceptions.ReadTimeoutError:
-            raise Silent(
-                f"Cluster “{self._cluster}” sent nothing for {self._what} for too long."
-            ) from None
-        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            # A response that another thread has shut down raises any of these.
-            if not self._closed:
-                raise Unavailable(
-                    f"Cluster “{self._cluster}” broke off {self._what}: {_in_words(error)}."
-                ) from None
-        finally:
-            self._response.close()
-
-    def close(self) -> None:
-        self._closed = True
-        if not self._read:
-            self._response.close()
-            return
-        # Whoever reads it closes it; a socket must not be closed under a thread that waits on it.
-        shutdown = getattr(self._response, "shutdown", None)
-        if shutdown is not None:
-            try:
-                shutdown()
-            except (OSError, ValueError):
-                # It has ended by itself in the meantime, which is what was wanted.
-                return
 
 
 class HttpConnection:
@@ -345,14 +289,14 @@ class HttpConnection:
 
     def _unreachable(self, error: Exception) -> Unavailable:
         cause = getattr(error, "reason", error)
-        if _is_tls(error) or _is_tls(cause):
+        if is_tls(error) or is_tls(cause):
             return Unavailable(
-                f"Cluster “{self._cluster}” cannot be trusted: {_in_words(error)}.",
+                f"Cluster “{self._cluster}” cannot be trusted: {in_words(error)}.",
                 remedy="Ask whoever runs the bot to look at the certificate authority in its "
                 "kubeconfig.",
             )
         return Unavailable(
-            f"Cluster “{self._cluster}” does not answer: {_in_words(error)}.",
+            f"Cluster “{self._cluster}” does not answer: {in_words(error)}.",
             untouched=isinstance(cause, urllib3.exceptions.ConnectTimeoutError),
         )
 
@@ -451,25 +395,3 @@ def _warnings(headers: Mapping[str, str]) -> tuple[str, ...]:
     # Each is a header of its own, which a plain mapping joins.
     every = getattr(headers, "getlist", lambda name: [headers.get(name, "")])
     return warnings_in(every("Warning"))
-
-
-def _is_tls(error: object) -> bool:
-    return isinstance(error, ssl.SSLError | urllib3.exceptions.SSLError)
-
-
-def _in_words(error: Exception) -> str:
-    cause = getattr(error, "reason", None)
-    inner = cause if isinstance(cause, Exception) else error
-    for nested in (inner, inner.__cause__, *inner.args):
-        if isinstance(nested, ConnectionRefusedError):
-            return "the connection is refused"
-        if isinstance(nested, ssl.SSLCertVerificationError):
-            return nested.verify_message.rstrip(".")
-    if isinstance(inner, urllib3.exceptions.NameResolutionError):
-        return "its host name is not known"
-    # urllib3 counts every failure to connect as a kind of ConnectTimeoutError.
-    if isinstance(inner, urllib3.exceptions.NewConnectionError):
-        return "it cannot be reached"
-    if isinstance(inner, urllib3.exceptions.TimeoutError | TimeoutError):
-        return "it takes too long to answer"
-    return "the connection broke"
