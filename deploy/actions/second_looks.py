@@ -6,7 +6,10 @@ without changing it, and what was reverted is an event of its log like any other
 """
 
 import logging
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, wait
+from functools import partial
 from typing import Any
 
 from deploy.actions.action import Action, Outcome, State
@@ -14,7 +17,7 @@ from deploy.actions.codec import Codec, Unreadable
 from deploy.actions.connection import now_of, redis_errors
 from deploy.actions.records import Due, Records
 from deploy.actions.store import ActionStore
-from deploy.errors import GatewayBotError
+from deploy.errors import GatewayBotError, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +26,8 @@ AFTER_SECONDS = 120.0
 _PATIENCE_SECONDS = 600.0
 """For so long a cluster that does not answer is asked again."""
 _AT_ONCE = 20
+_LONGEST_SECONDS = 5.0
+"""For so long a step waits for its looks; what takes longer goes on beside the next step."""
 _VISIBILITY_MS = 90_000
 """Longer than one look takes, so that no other bot looks meanwhile."""
 
@@ -51,15 +56,19 @@ class SecondLooks:
         *,
         prefix: str = "gateway-bot",
         after: float = AFTER_SECONDS,
+        longest: float = _LONGEST_SECONDS,
     ) -> None:
         """`look` says in sentences what of a success no longer holds, empty where all does; it raises
-        what looking raises. `after` is in how many seconds that is asked."""
+        what looking raises. `after` is in how many seconds that is asked, `longest` for how many a
+        step waits."""
         self._client = client
         self._records = Records(client, prefix, {"SEEN_AGAIN": _SEEN_AGAIN}, codec)
         self._store = store
         self._look = look
         self._index = f"{prefix}:{{looks}}"
         self._after = after
+        self._longest = longest
+        self._running: dict[str, Future[int]] = {}
 
     @redis_errors
     def expect(self, action: Action, outcome: Outcome) -> None:
@@ -70,40 +79,56 @@ class SecondLooks:
 
     @redis_errors
     def step(self) -> int:
-        """Look at what is due now; how many were reverted."""
-        reverted = 0
-        for _ in range(_AT_ONCE):
-            taken = self._records.take_due(self._index, 1, _VISIBILITY_MS)
-            if not taken:
-                break
-            reverted += self._settle(taken[0])
-        return reverted
+        """Look at what is due now, at each cluster beside the others; how many were reverted."""
+        for cluster, looks in self._due().items():
+            self._running[cluster] = _beginning(partial(self._settle_all, looks), cluster)
+        ended, _ = wait(self._running.values(), self._longest)
+        self._running = {c: each for c, each in self._running.items() if each not in ended}
+        return sum(each.result() for each in ended)
 
-    def _settle(self, due: Due) -> bool:
-        """Look at one; it stays due until its answer is noted and its message is marked."""
-        records = self._records
-        try:
-            action = records.get(due.id)
-        except Unreadable:
-            # The newer bot that wrote it looks.
-            return False
-        if action is not None and not action.final:
-            # Its end is recorded in a moment, or by whoever takes it over.
-            return False
-        said = None
-        if action is not None and action.state is State.SUCCEEDED:
+    def _due(self) -> dict[str, list[tuple[Due, Action]]]:
+        """What there is to be looked at by cluster. A cluster that is being looked at is left alone:
+        what is due there comes again."""
+        found: dict[str, list[tuple[Due, Action]]] = {}
+        for due in self._records.take_due(self._index, _AT_ONCE, _VISIBILITY_MS):
+            try:
+                action = self._records.get(due.id)
+            except Unreadable:
+                # The newer bot that wrote it looks.
+                continue
+            if action is None or action.state is not State.SUCCEEDED:
+                # Of one that has no end yet, it is recorded in a moment, or by whoever takes it over.
+                if action is None or action.final:
+                    self._records.drop(self._index, due)
+            elif action.ref.cluster not in self._running:
+                found.setdefault(action.ref.cluster, []).append((due, action))
+        return found
+
+    @redis_errors
+    def _settle_all(self, looks: Sequence[tuple[Due, Action]]) -> int:
+        """Look at those of one cluster; how many were reverted. What is left stays due."""
+        reverted = 0
+        for due, action in looks:
             try:
                 said = self._said(action)
             except GatewayBotError as error:
-                if now_of(self._client) < action.updated_at + self._after + _PATIENCE_SECONDS:
-                    return False
-                log.warning("action %s is not looked at once more: %s", due.id, error)
-        if said is not None:
-            records.run("SEEN_AGAIN", due.id, said)
+                if now_of(self._client) >= action.updated_at + self._after + _PATIENCE_SECONDS:
+                    log.warning("action %s is not looked at once more: %s", due.id, error)
+                    self._records.drop(self._index, due)
+                if isinstance(error, Unavailable):
+                    # It would let the next look wait as long.
+                    break
+                continue
+            self._note(due, said)
+            reverted += bool(said)
+        return reverted
+
+    def _note(self, due: Due, said: str) -> None:
+        """It stays due until its answer is noted and its message is marked."""
+        self._records.run("SEEN_AGAIN", due.id, said)
         if said:
-            records.index(due.id, due=False)
-        records.drop(self._index, due)
-        return bool(said)
+            self._records.index(due.id, due=False)
+        self._records.drop(self._index, due)
 
     def _said(self, action: Action) -> str:
         """What no longer holds, unless a later action on the gateway has seen to that."""
@@ -113,3 +138,18 @@ class SecondLooks:
             other.fence > action.fence and other.begun for other in self._store.recent(action.ref)
         )
         return "" if later else said
+
+
+def _beginning(work: Callable[[], int], cluster: str) -> Future[int]:
+    future: Future[int] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except Exception as error:
+            # Where no step waits for it any longer, this line is what is left of it.
+            log.info("the second looks at %s failed", cluster, exc_info=error)
+            future.set_exception(error)
+
+    threading.Thread(target=run, name=f"second-looks-{cluster}", daemon=True).start()
+    return future

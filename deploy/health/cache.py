@@ -13,11 +13,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from deploy.deadline import Deadline
 from deploy.errors import GatewayBotError, NotFound, NotGranted, Unavailable
 from deploy.gateway import GatewayRef
-from deploy.health.discovery import Discovery, discover, like_a_pod, undecided
+from deploy.health.discovery import Discovery, Key, like_a_pod, undecided
 from deploy.health.sources import SignIn, Sources
 from deploy.health.trimming import CONFIG_MAP, DEPLOYMENT, OTHERS, POD, is_trimmed_away
 from deploy.kube.cluster import Cluster
@@ -159,8 +160,12 @@ class ClusterCache:
         self._tokens: dict[SecretKey, TokenFacts] = {}
         self._sources = Sources(cluster)
         self._reads_settings = False
-        self._revision = 0
-        self._discovered = (-1, Discovery(()))
+        self._found = Discovery(cluster.name)
+        self._show: Mapping[str, Callable[[Key, Manifest | None], None]] = {
+            **{kind: partial(self._found.workload, kind) for kind in _WORKLOADS},
+            "Pod": self._found.pod,
+            _SETTINGS: lambda key, item: self._found.setting(key, there=item is not None),
+        }
         self._replicas: dict[tuple[str, str, str], deque[ReplicaCount]] = {}
         self._wanted = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -216,7 +221,7 @@ class ClusterCache:
                 deployments.lost or pods.lost,
                 "" if pods.told else (pods.lost or "the cluster has not told them yet"),
                 tuple(self._unseen()),
-                self._discovery().undecided,
+                self._found.undecided(),
             )
 
     def _unread_cluster(self, deployments: _Kind) -> GatewayBotError:
@@ -239,7 +244,7 @@ class ClusterCache:
                 yield f"{why} A gateway in a {name} is shown only while it has pods."
             elif kind.lost and not self._kinds["Deployment"].lost:
                 yield f"{kind.lost} Gateways in {name}s are shown as they were before."
-        settings, left = self._kinds[_SETTINGS], self._discovery().undecided
+        settings, left = self._kinds[_SETTINGS], self._found.undecided()
         if left:
             names = ", ".join(map(str, left[:_NAMED]))
             more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
@@ -310,11 +315,11 @@ class ClusterCache:
             watch.heard_at = old.watch.heard_at
             if absent:
                 self._kinds[name] = _Kind(watch, absent=True)
+                self._replace(name, old.items, {})
             else:
                 self._kinds[name] = _Kind(
                     watch, old.items, told=old.told, lost=error.happened, error=error
                 )
-            self._revision += 1
             self._changed.notify_all()
         self._tell()
 
@@ -324,7 +329,9 @@ class ClusterCache:
             if change is Change.SYNCED:
                 kind.told, kind.lost, kind.error, kind.absent = True, "", None, False
                 if kind.arriving is not None:
-                    kind.items, kind.arriving = kind.arriving, None
+                    before, kind.items, kind.arriving = kind.items, kind.arriving, None
+                    self._replace(name, before, kind.items)
+                self._found.know_settings(self._kinds[_SETTINGS].told)
             elif change is Change.LOST:
                 kind.lost = str(item["message"])
             else:
@@ -332,7 +339,6 @@ class ClusterCache:
                 if kind.arriving is not None or not changed:
                     # Nobody can use a part of what exists; the rest comes at once.
                     return
-            self._revision += 1
             of_something = name == "Pod" and bool(item) and self._has_workload(item)
             if change is not Change.LOST and not of_something:
                 self._wanted.set()
@@ -358,10 +364,14 @@ class ClusterCache:
             if known is None or known["metadata"]["uid"] != item["metadata"]["uid"]:
                 return False
             del items[key]
+            if kind.arriving is None:
+                self._show[name](key, None)
             if name in _WORKLOADS:
                 self._replicas.pop((name, *key), None)
             return True
         items[key] = item
+        if kind.arriving is None:
+            self._show[name](key, item)
         if name in _WORKLOADS:
             self._note_replicas((name, *key), item)
         if not self._reads_settings and _needs_settings(name, item):
@@ -381,23 +391,18 @@ class ClusterCache:
         for listener in self._listeners:
             listener()
 
-    def _discovery(self) -> Discovery:
-        """What the watches show; worked out once after each change."""
-        revision, found = self._discovered
-        if revision == self._revision:
-            return found
-        settings = self._kinds[_SETTINGS]
-        found = discover(
-            self.cluster.name,
-            {kind: self._kinds[kind].items for kind in _WORKLOADS},
-            self._kinds["Pod"].items.values(),
-            settings.items.keys() if settings.told else None,
-        )
-        self._discovered = (self._revision, found)
-        return found
+    def _replace(
+        self, name: str, before: Mapping[Key, Manifest], now: Mapping[Key, Manifest]
+    ) -> None:
+        """Show what a whole list has told."""
+        for key in before.keys() - now.keys():
+            self._show[name](key, None)
+        for key, item in now.items():
+            if before.get(key) is not item:
+                self._show[name](key, item)
 
     def _gateways(self) -> Iterator[CachedGateway]:
-        for each in self._discovery().gateways:
+        for each in self._found.gateways():
             signing = self._sources.sign_in(each.workload)
             token = signing.told
             if signing.secret is not None:
@@ -420,7 +425,7 @@ class ClusterCache:
         )
 
     def _known_gateways(self) -> list[Manifest]:
-        return [each.workload for each in self._discovery().gateways]
+        return [each.workload for each in self._found.gateways()]
 
     def _token_keys(self) -> set[SecretKey]:
         signing = (self._sources.sign_in(each) for each in self._known_gateways())

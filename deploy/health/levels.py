@@ -19,7 +19,7 @@ from deploy.gateway import GatewayRef
 from deploy.health import evidence
 from deploy.health.cache import CachedGateway, ClusterCache
 from deploy.health.heartbeat import AzureEvent, Heartbeat, worse
-from deploy.health.refusals import disproved, refused_key, suspicion
+from deploy.health.refusals import disproved, narrowed, refused_key, suspicion
 from deploy.health.refused_keys import OwnRefusedKeys, RefusedKeys
 from deploy.observed.pods import is_ready
 
@@ -168,8 +168,11 @@ class Levels:
             if key is not None:
                 self._refused.note(key)
             for name, known in self._refused.known().items():
+                less = narrowed(gateway, heartbeat, known)
                 if disproved(gateway, heartbeat, known):
                     self._refused.forget(name)
+                elif less is not None:
+                    self._refused.narrow(less)
         return kept
 
     def _ask(self, gateways: Sequence[CachedGateway], bound: float) -> None:

@@ -5,7 +5,7 @@ that key before is refused too, though the gateway that holds it may log too lit
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from deploy.health.cache import CachedGateway
 from deploy.health.heartbeat import Heartbeat, Refusal
@@ -21,7 +21,8 @@ class RefusedKey:
 
     `instance` is the API Management instance by its name in the settings, empty where nothing tells;
     `key` is None where it is not known with which one it was made. `secret` is the uid of the
-    token's Secret, `by` whose token it is.
+    token's Secret, `by` whose token it is. Tokens made from `accepted_from` on are accepted, as one of
+    them shows; None where none does.
     """
 
     gateway: str
@@ -30,6 +31,7 @@ class RefusedKey:
     secret: str
     by: str
     since: float
+    accepted_from: float | None = None
 
     @property
     def name(self) -> str:
@@ -85,24 +87,34 @@ def suspicion(
 
 
 def disproved(gateway: CachedGateway, heartbeat: Heartbeat, key: RefusedKey) -> bool:
-    """Whether the gateway shows that Azure accepts that key (again)."""
+    """Whether the gateway shows that Azure accepts the very token that it refused."""
     facts = _facts(gateway)
-    if facts is None or heartbeat.level not in _WELL:
-        return False
-    if facts.uid and facts.uid == key.secret:
-        return True
+    well = facts is not None and heartbeat.level in _WELL
+    return well and facts is not None and bool(facts.uid) and facts.uid == key.secret
+
+
+def narrowed(gateway: CachedGateway, heartbeat: Heartbeat, key: RefusedKey) -> RefusedKey | None:
+    """What is left of a refused key where the gateway shows that Azure accepts its token of that key;
+    None where it shows nothing new. The other may still be refused: it was made before."""
+    facts = _facts(gateway)
+    made_at = gateway.token.made_at if gateway.token else None
+    if facts is None or made_at is None or key.key is None or facts.key is None:
+        return None
     proven = heartbeat.level == "connected" and (heartbeat.since or 0.0) > key.since
-    return proven and key.key is not None and facts.key is not None and _shares(gateway, facts, key)
+    if not proven or not _shares(gateway, facts, key):
+        return None
+    return replace(key, accepted_from=made_at)
 
 
 def _shares(gateway: CachedGateway, facts: SecretFacts, key: RefusedKey) -> bool:
-    """Whether its token was made before the refusal and may be of the same key."""
+    """Whether its token was made before those that Azure accepts, and may be of the same key."""
     if (facts.gateway or "").lower() != key.gateway:
         return False
     if facts.key is not None and key.key is not None and facts.key != key.key:
         return False
     made_at = gateway.token.made_at if gateway.token else None
-    if made_at is not None and made_at >= key.since:
+    accepted_from = key.since if key.accepted_from is None else key.accepted_from
+    if made_at is not None and made_at >= min(key.since, accepted_from):
         return False
     return not key.instance or _instance(gateway) in ("", key.instance)
 

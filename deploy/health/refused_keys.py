@@ -36,6 +36,9 @@ class RefusedKeys(Protocol):
     def note(self, key: RefusedKey) -> None:
         """Remember one; what is known by its name already stays."""
 
+    def narrow(self, key: RefusedKey) -> None:
+        """Keep this instead of what is known by its name."""
+
     def forget(self, name: str) -> None:
         """Azure accepts it."""
 
@@ -54,6 +57,10 @@ class OwnRefusedKeys:
         """Remember one."""
         self._keys.setdefault(key.name, key)
 
+    def narrow(self, key: RefusedKey) -> None:
+        """Keep this instead of what is known by its name."""
+        self._keys[key.name] = key
+
     def forget(self, name: str) -> None:
         """Azure accepts it."""
         self._keys.pop(name, None)
@@ -66,20 +73,36 @@ class SharedRefusedKeys:
         self._client = client
         self._key = f"{prefix}:{{refused-keys}}"
         self._left_alone = LeftAlone(log)
+        # Held for no longer than a moment: Redis is asked without it.
         self._lock = threading.Lock()
         self._keys: dict[str, RefusedKey] = {}
+        self._changes = 0
         self._read_at = float("-inf")
 
     def known(self) -> Mapping[str, RefusedKey]:
         """Those that are not disproved, as of a few seconds ago."""
         with self._lock:
-            if time.monotonic() - self._read_at >= _READ_SECONDS:
+            due = time.monotonic() - self._read_at >= _READ_SECONDS
+            if due:
                 self._read_at = time.monotonic()
-                try:
-                    self._keys = self._read()
-                except GatewayBotError as error:
-                    log.info("which keys Azure refuses cannot be read: %s", error)
+            changes = self._changes
+        if due:
+            try:
+                found = self._read()
+            except GatewayBotError as error:
+                log.info("which keys Azure refuses cannot be read: %s", error)
+            else:
+                self._replace(found, changes)
+        with self._lock:
             return dict(self._keys)
+
+    def _replace(self, found: dict[str, RefusedKey], changes: int) -> None:
+        with self._lock:
+            if changes == self._changes:
+                self._keys = found
+            else:
+                # It may be of before what was noted meanwhile.
+                self._read_at = float("-inf")
 
     def note(self, key: RefusedKey) -> None:
         """Remember one; what is known by its name already stays."""
@@ -87,19 +110,31 @@ class SharedRefusedKeys:
             if key.name in self._keys:
                 return
             self._keys[key.name] = key
-            try:
-                self._write(key)
-            except GatewayBotError as error:
-                log.info("that Azure refuses key %s cannot be kept: %s", key.name, error)
+            self._changes += 1
+        try:
+            self._write(key)
+        except GatewayBotError as error:
+            log.info("that Azure refuses key %s cannot be kept: %s", key.name, error)
+
+    def narrow(self, key: RefusedKey) -> None:
+        """Keep this instead of what is known by its name."""
+        with self._lock:
+            self._keys[key.name] = key
+            self._changes += 1
+        try:
+            self._overwrite(key)
+        except GatewayBotError as error:
+            log.info("what Azure accepts of key %s cannot be kept: %s", key.name, error)
 
     def forget(self, name: str) -> None:
         """Azure accepts it."""
         with self._lock:
             self._keys.pop(name, None)
-            try:
-                self._delete([name])
-            except GatewayBotError as error:
-                log.info("that Azure accepts key %s cannot be kept: %s", name, error)
+            self._changes += 1
+        try:
+            self._delete([name])
+        except GatewayBotError as error:
+            log.info("that Azure accepts key %s cannot be kept: %s", name, error)
 
     @redis_errors
     def _read(self) -> dict[str, RefusedKey]:
@@ -120,12 +155,26 @@ class SharedRefusedKeys:
 
     @redis_errors
     def _write(self, key: RefusedKey) -> None:
-        text = json.dumps({"version": VERSION, **asdict(key)})
-        self._client.hsetnx(self._key, key.name, text)
+        self._client.hsetnx(self._key, key.name, _text(key))
+
+    @redis_errors
+    def _overwrite(self, key: RefusedKey) -> None:
+        kept = self._client.hget(self._key, key.name)
+        try:
+            if kept is not None:
+                _key(key.name, str(kept))
+        except Unreadable as record:
+            self._left_alone.report(record)
+            return
+        self._client.hset(self._key, key.name, _text(key))
 
     @redis_errors
     def _delete(self, names: list[str]) -> None:
         self._client.hdel(self._key, *names)
+
+
+def _text(key: RefusedKey) -> str:
+    return json.dumps({"version": VERSION, **asdict(key)})
 
 
 def _key(name: str, text: str) -> RefusedKey:
@@ -140,4 +189,6 @@ def _key(name: str, text: str) -> RefusedKey:
             str(kept["secret"]),
             str(kept["by"]),
             float(kept["since"]),
+            # None in what was written before others' tokens of the key were looked at.
+            None if kept.get("accepted_from") is None else float(kept["accepted_from"]),
         )

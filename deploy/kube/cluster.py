@@ -31,7 +31,7 @@ from deploy.waits import Waits
 
 FIELD_MANAGER = "gateway-bot"
 _PAGE = 2000
-"""Objects of one answer: enough for the pods of 200 gateways, and a bound on its size."""
+"""Objects of one answer that is held whole."""
 _PAGES = {"ConfigMap": 500}
 """Fewer of a kind whose objects may be 1 MiB each."""
 _AT_ONCE = 16
@@ -122,7 +122,7 @@ class Cluster(PodReads):
         field_selector: str = "",
     ) -> Manifests:
         """The objects of one namespace, or of all of them; empty where the namespace is missing."""
-        return self.list_at(kind, namespace, label_selector, field_selector)[0]
+        return self._pages(kind, namespace, label_selector, field_selector)[0]
 
     def list_at(
         self,
@@ -133,6 +133,23 @@ class Cluster(PodReads):
         shape: Shape | None = None,
     ) -> tuple[Manifests, str]:
         """As `list`, with the resource version from which to watch; whole objects or in a shape."""
+        if shape is None:
+            return self._pages(kind, namespace, label_selector, field_selector)
+        known = kind_of(kind)
+        # In one answer, which the API server gives from memory; further pages it reads from its
+        # storage, for twice the work. It is read as it arrives, so its size is no matter.
+        found = self._connection.read(
+            known.path(namespace),
+            what=f"the list of {known.plural}",
+            namespace=namespace,
+            query={"labelSelector": label_selector, "fieldSelector": field_selector},
+            take=shape.page,
+        )
+        return found["items"], found["metadata"]["resourceVersion"]
+
+    def _pages(
+        self, kind: str, namespace: str | None, label_selector: str, field_selector: str
+    ) -> tuple[Manifests, str]:
         known = kind_of(kind)
         items: Manifests = []
         position = ""
@@ -148,10 +165,9 @@ class Cluster(PodReads):
                     "limit": _PAGES.get(kind, _PAGE),
                     "continue": position,
                 },
-                parse=shape.page if shape else None,
             )
             # The items of a list do not say what they are; one by one whole ones should.
-            said = {} if shape else {"apiVersion": known.api_version, "kind": kind}
+            said = {"apiVersion": known.api_version, "kind": kind}
             items += [{**said, **item} for item in page["items"]]
             position = page["metadata"].get("continue", "")
             if not position:
@@ -363,7 +379,6 @@ class Cluster(PodReads):
         *,
         what: str,
         query: Query | None = None,
-        parse: Callable[[bytes], Manifest] | None = None,
     ) -> Manifest:
         answer = self._connection.request(
             "GET",
@@ -373,7 +388,7 @@ class Cluster(PodReads):
             query=query,
             repeat=True,
         )
-        return (parse or _object)(answer)
+        return _object(answer)
 
     def _write(
         self,

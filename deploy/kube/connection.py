@@ -5,9 +5,11 @@ Kept apart from the transport, whose libraries are loaded only when a cluster is
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from deploy.errors import Unavailable
+
+T = TypeVar("T")
 
 Query = Mapping[str, str | int | bool | None]
 """Parameters of a URL; those that are None or empty are left out."""
@@ -47,6 +49,18 @@ class Connection(Protocol):
         called after each that failed and may have been carried out all the same, `warned` with what
         the server warns of beside a successful answer.
         """
+
+    def read(
+        self,
+        path: str,
+        *,
+        what: str,
+        namespace: str | None,
+        query: Query,
+        take: Callable[[Iterator[bytes]], T],
+    ) -> T:
+        """What `take` makes of the body of a GET while it arrives, in pieces of any size; called
+        anew for each attempt. Else one of deploy.errors."""
 
     def stream(
         self, path: str, *, what: str, namespace: str | None, query: Query, silence: float

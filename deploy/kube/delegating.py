@@ -1,7 +1,7 @@
 """A connection that reaches its cluster through another one."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from deploy.kube.connection import Connection, Query, Stream
@@ -46,6 +46,22 @@ class DelegatingConnection(ABC):
                 before=before,
                 doubtful=doubtful,
                 warned=warned,
+            )
+        )
+
+    def read(
+        self,
+        path: str,
+        *,
+        what: str,
+        namespace: str | None,
+        query: Query,
+        take: Callable[[Iterator[bytes]], T],
+    ) -> T:
+        """As the connection does."""
+        return self._through(
+            lambda connection: connection.read(
+                path, what=what, namespace=namespace, query=query, take=take
             )
         )
 

@@ -11,11 +11,11 @@ import json
 import math
 import random
 import socket
-import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
 
 import urllib3
@@ -26,16 +26,22 @@ from kubernetes.config.config_exception import ConfigException
 from deploy.errors import GatewayBotError, InvalidInput, Unavailable
 from deploy.flight import Flight
 from deploy.kube.api_errors import error_from, is_schema_error, message_of
-from deploy.kube.connection import Query, Silent, Timeouts
+from deploy.kube.connection import Query, Timeouts
+from deploy.kube.http_errors import in_words, is_tls
+from deploy.kube.http_stream import HttpStream
 from deploy.kube.warnings import warnings_in
 from deploy.waits import Waits
 
 # The package has type hints, its loaders of credentials have none.
 _load: Any = config
 
+T = TypeVar("T")
+
 _REPEATED_STATUS = frozenset({429, 503, 504})
 _LONGEST_PAUSE = 2.0
 _POOL_SIZE = 32
+_PIECE = 65_536
+"""Bytes of an answer that are read at once."""
 _CREDENTIALS_SECONDS = 10.0
 _CLOCK_SECONDS = 10.0
 _CLOCK_TOLERANCE = 5.0
@@ -65,61 +71,22 @@ class Clock:
         self.ahead = ahead if abs(ahead) > _CLOCK_TOLERANCE else 0.0
 
 
-class HttpStream:
-    """A Stream over a urllib3 response."""
+@dataclass(frozen=True)
+class _Taken(Generic[T]):
+    """A successful answer, and what was made of its body."""
 
-    def __init__(self, cluster: str, what: str, response: urllib3.BaseHTTPResponse) -> None:
-        self._cluster = cluster
-        self._what = what
-        self._response = response
-        self._closed = False
-        self._read = False
+    status: int
+    headers: Mapping[str, str]
+    result: T
 
-    def lines(self, longest: int | None = None) -> Iterator[bytes]:
-        rest, cut = b"", False
-        self._read = True
-        if self._closed:
-            self._response.close()
-            return
-        try:
-            for chunk in self._response.stream(amt=None):
-                *whole, rest = (rest + chunk).split(b"\n")
-                for line in whole:
-                    if not cut:
-                        yield line[:longest]
-                    cut = False
-                if longest is not None and len(rest) > longest:
-                    if not cut:
-                        yield rest[:longest]
-                    rest, cut = b"", True
-            if rest and not cut and not self._closed:
-                yield rest
-        except urllib3.exceptions.ReadTimeoutError:
-            raise Silent(
-                f"Cluster “{self._cluster}” sent nothing for {self._what} for too long."
-            ) from None
-        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            # A response that another thread has shut down raises any of these.
-            if not self._closed:
-                raise Unavailable(
-                    f"Cluster “{self._cluster}” broke off {self._what}: {_in_words(error)}."
-                ) from None
-        finally:
-            self._response.close()
 
-    def close(self) -> None:
-        self._closed = True
-        if not self._read:
-            self._response.close()
-            return
-        # Whoever reads it closes it; a socket must not be closed under a thread that waits on it.
-        shutdown = getattr(self._response, "shutdown", None)
-        if shutdown is not None:
-            try:
-                shutdown()
-            except (OSError, ValueError):
-                # It has ended by itself in the meantime, which is what was wanted.
-                return
+@dataclass(frozen=True)
+class _Failed:
+    """Another one."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
 
 
 class HttpConnection:
@@ -150,25 +117,62 @@ class HttpConnection:
         warned: Callable[[tuple[str, ...]], None] | None = None,
     ) -> bytes:
         data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
+        return self._repeated(
+            lambda: self._once(method, path, query, data, content_type, take=b"".join),
+            what=what,
+            namespace=namespace,
+            repeat=repeat,
+            before=before,
+            doubtful=doubtful,
+            warned=warned,
+        )
+
+    def read(
+        self,
+        path: str,
+        *,
+        what: str,
+        namespace: str | None,
+        query: Query,
+        take: Callable[[Iterator[bytes]], T],
+    ) -> T:
+        return self._repeated(
+            lambda: self._once("GET", path, query, None, "application/json", take=take),
+            what=what,
+            namespace=namespace,
+            repeat=True,
+        )
+
+    def _repeated(
+        self,
+        once: Callable[[], _Taken[T] | _Failed],
+        *,
+        what: str,
+        namespace: str | None,
+        repeat: bool,
+        before: Callable[[], None] | None = None,
+        doubtful: Callable[[], None] | None = None,
+        warned: Callable[[tuple[str, ...]], None] | None = None,
+    ) -> T:
         give_up = time.monotonic() + self._timeouts.repeat
         pause = 0.1
         while True:
             if before is not None:
                 before()
             try:
-                status, headers, answer = self._once(method, path, query, data, content_type)
-                if 200 <= status < 300:
-                    if warned is not None and (texts := _warnings(headers)):
+                answer = once()
+                if isinstance(answer, _Taken):
+                    if warned is not None and (texts := _warnings(answer.headers)):
                         warned(texts)
-                    return answer
-                again = status in _REPEATED_STATUS and not is_schema_error(
-                    status, message_of(answer)[0]
+                    return answer.result
+                again = answer.status in _REPEATED_STATUS and not is_schema_error(
+                    answer.status, message_of(answer.body)[0]
                 )
-                after = _retry_after(headers)
+                after = _retry_after(answer.headers)
                 failure: GatewayBotError = error_from(
                     self._cluster,
-                    status,
-                    answer,
+                    answer.status,
+                    answer.body,
                     what=what,
                     namespace=namespace,
                     retry_after=after,
@@ -189,7 +193,7 @@ class HttpConnection:
     ) -> HttpStream:
         response = self._open("GET", path, query, None, "application/json", read=silence)
         if response.status >= 300:
-            answer = self._read(response)
+            answer = self._read(response, b"".join)
             raise error_from(
                 self._cluster,
                 response.status,
@@ -201,8 +205,8 @@ class HttpConnection:
         return HttpStream(self._cluster, what, response)
 
     def answer(self, path: str) -> tuple[int, bytes]:
-        status, _, body = self._once("GET", path, None, None, "application/json")
-        return status, body
+        answer = self._once("GET", path, None, None, "application/json", take=b"".join)
+        return answer.status, answer.result if isinstance(answer, _Taken) else answer.body
 
     def ahead(self) -> float:
         return self._clock.ahead
@@ -211,12 +215,23 @@ class HttpConnection:
         self._api.rest_client.pool_manager.clear()
 
     def _once(
-        self, method: str, path: str, query: Query | None, data: bytes | None, content_type: str
-    ) -> tuple[int, Mapping[str, str], bytes]:
+        self,
+        method: str,
+        path: str,
+        query: Query | None,
+        data: bytes | None,
+        content_type: str,
+        *,
+        take: Callable[[Iterator[bytes]], T],
+    ) -> _Taken[T] | _Failed:
         with self._waits.on(f"cluster “{self._cluster}”"):
-            response = self._open(method, path, query, data, content_type, read=self._timeouts.read)
+            response = self._open(
+                method, path, query, data, content_type, read=self._timeouts.read, whole=True
+            )
             self._clock.told(response.headers.get("Date", ""))
-            return response.status, response.headers, self._read(response)
+            if 200 <= response.status < 300:
+                return _Taken(response.status, response.headers, self._read(response, take))
+            return _Failed(response.status, response.headers, self._read(response, b"".join))
 
     def _open(
         self,
@@ -227,8 +242,13 @@ class HttpConnection:
         content_type: str,
         *,
         read: float,
+        whole: bool = False,
     ) -> urllib3.BaseHTTPResponse:
+        """`whole`: the answer is not read as it comes."""
         headers = {"User-Agent": "gateway-bot", "Accept": "application/json, */*"}
+        if whole:
+            # Where a list is large; uncompressed the API server writes each object by itself.
+            headers["Accept-Encoding"] = "gzip"
         if data is not None:
             headers["Content-Type"] = content_type
         url = self._api.configuration.host + path
@@ -255,25 +275,28 @@ class HttpConnection:
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise self._unreachable(error) from None
 
-    def _read(self, response: urllib3.BaseHTTPResponse) -> bytes:
+    def _read(self, response: urllib3.BaseHTTPResponse, take: Callable[[Iterator[bytes]], T]) -> T:
         try:
-            return response.read()
+            return take(response.stream(_PIECE, decode_content=True))
         except (urllib3.exceptions.HTTPError, OSError) as error:
             response.close()
             raise self._unreachable(error) from None
+        except GatewayBotError:
+            response.close()
+            raise
         finally:
             response.release_conn()
 
     def _unreachable(self, error: Exception) -> Unavailable:
         cause = getattr(error, "reason", error)
-        if _is_tls(error) or _is_tls(cause):
+        if is_tls(error) or is_tls(cause):
             return Unavailable(
-                f"Cluster “{self._cluster}” cannot be trusted: {_in_words(error)}.",
+                f"Cluster “{self._cluster}” cannot be trusted: {in_words(error)}.",
                 remedy="Ask whoever runs the bot to look at the certificate authority in its "
                 "kubeconfig.",
             )
         return Unavailable(
-            f"Cluster “{self._cluster}” does not answer: {_in_words(error)}.",
+            f"Cluster “{self._cluster}” does not answer: {in_words(error)}.",
             untouched=isinstance(cause, urllib3.exceptions.ConnectTimeoutError),
         )
 
@@ -372,25 +395,3 @@ def _warnings(headers: Mapping[str, str]) -> tuple[str, ...]:
     # Each is a header of its own, which a plain mapping joins.
     every = getattr(headers, "getlist", lambda name: [headers.get(name, "")])
     return warnings_in(every("Warning"))
-
-
-def _is_tls(error: object) -> bool:
-    return isinstance(error, ssl.SSLError | urllib3.exceptions.SSLError)
-
-
-def _in_words(error: Exception) -> str:
-    cause = getattr(error, "reason", None)
-    inner = cause if isinstance(cause, Exception) else error
-    for nested in (inner, inner.__cause__, *inner.args):
-        if isinstance(nested, ConnectionRefusedError):
-            return "the connection is refused"
-        if isinstance(nested, ssl.SSLCertVerificationError):
-            return nested.verify_message.rstrip(".")
-    if isinstance(inner, urllib3.exceptions.NameResolutionError):
-        return "its host name is not known"
-    # urllib3 counts every failure to connect as a kind of ConnectTimeoutError.
-    if isinstance(inner, urllib3.exceptions.NewConnectionError):
-        return "it cannot be reached"
-    if isinstance(inner, urllib3.exceptions.TimeoutError | TimeoutError):
-        return "it takes too long to answer"
-    return "the connection broke"

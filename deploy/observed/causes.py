@@ -177,8 +177,8 @@ _TABLE: tuple[_Line, ...] = (
     ),
     _Line(
         Cause.ROOT,
-        r"runAsNonRoot and image will run as root|non-numeric user",
-        "The pods must not run as root, and the image names no other user.",
+        r"runAsNonRoot and image will run as root|non-numeric user|breaks non-root policy",
+        "The pods must not run as root, and no other user is set by its number.",
         "Set security.runAsUser to 1001, then deploy again.",
         _START,
     ),

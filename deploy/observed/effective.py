@@ -39,10 +39,12 @@ class Setting:
 @dataclass(frozen=True)
 class EffectiveSettings:
     """The settings by name. `unread` are the sources of whose content nothing is known: each may add
-    settings, or replace those of earlier sources."""
+    settings, or replace those of earlier sources. `absent` are those that do not exist, although no
+    container starts without them."""
 
     settings: Mapping[str, Setting] = field(default_factory=lambda: MappingProxyType({}))
     unread: tuple[Origin, ...] = ()
+    absent: tuple[Origin, ...] = ()
 
     @property
     def shown(self) -> dict[str, str]:
@@ -75,12 +77,15 @@ def effective_settings(
     read = {"ConfigMap": config_maps, "Secret": secrets}
     found: dict[str, Setting] = {}
     unread: list[Origin] = []
+    absent: list[Origin] = []
     for source in _mappings(container.get("envFrom")):
         for origin in _sources(source):
             held = read[origin.kind].get(origin.name, ...)
             if held is ...:
                 unread.append(origin)
                 continue
+            if held is None and not _is_optional(source):
+                absent.append(origin)
             prefix = _text(source.get("prefix"))
             for key, value in (held or {}).items():
                 where = Origin(origin.kind, origin.name, key)
@@ -89,7 +94,7 @@ def effective_settings(
         setting = _variable(variable, found, read)
         if setting is not None:
             found[_text(variable.get("name"))] = setting
-    return EffectiveSettings(found, tuple(unread))
+    return EffectiveSettings(found, tuple(unread), tuple(absent))
 
 
 def sources_of(container: Mapping[str, Any]) -> tuple[Origin, ...]:
@@ -108,6 +113,11 @@ def _sources(source: Mapping[str, Any]) -> list[Origin]:
     secret = _text(_mapping(source.get("secretRef")).get("name"))
     found = [Origin("ConfigMap", config_map)] if config_map else []
     return [*found, *([Origin("Secret", secret)] if secret else [])]
+
+
+def _is_optional(source: Mapping[str, Any]) -> bool:
+    refs = (_mapping(source.get(name)) for name in ("configMapRef", "secretRef"))
+    return any(ref.get("optional") is True for ref in refs)
 
 
 def _reference(variable: Mapping[str, Any]) -> tuple[Origin, bool]:

@@ -144,7 +144,7 @@ def _has_image(container: Mapping[str, Any]) -> bool:
 
 
 def _has_settings(container: Mapping[str, Any]) -> bool:
-    names = {str(variable.get("name", "")) for variable in container.get("env") or ()}
+    names = [variable.get("name") for variable in container.get("env") or ()]
     return "config.service.auth" in names or _ENDPOINT in names
 
 

@@ -9,6 +9,7 @@ from deploy.masking import mask_secrets
 from deploy.observed.effective import effective_settings
 from deploy.observed.inventory import gateway_container
 from deploy.observed.sign_in import AUTH_KEY, token_origin
+from deploy.specs.settings import AUTH
 from deploy.times import epoch
 
 _STUCK_WAITING = frozenset(
@@ -232,9 +233,12 @@ def token_secret_of(pod_spec: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def named_token_secret(pod_spec: Mapping[str, Any]) -> tuple[str, str] | None:
-    """The same where a variable names Secret and key: the gateway's own, else that of a container
-    beside it."""
-    for container in (gateway_container(pod_spec), *(pod_spec.get("containers") or ())):
+    """The same where a variable names Secret and key: the gateway's own; that of a container beside it
+    only where the gateway's shows nothing of how it signs in."""
+    own = gateway_container(pod_spec)
+    given = effective_settings(own, {})
+    alone = given.unread or given.find(AUTH) or given.find(AUTH_KEY)
+    for container in (own,) if alone else (own, *(pod_spec.get("containers") or ())):
         origin = token_origin(effective_settings(container, {}))
         if origin is not None and origin.kind == "Secret" and origin.key:
             return origin.name, origin.key

@@ -41,7 +41,7 @@ def sign_in(deployment: Manifest, given: EffectiveSettings) -> str:
 def token_origin(given: EffectiveSettings) -> Origin | None:
     """Where the token stands that the container is given; None where nothing shows one. Pure.
 
-    A whole Secret that was not read may hold it: then the origin has no key.
+    A whole Secret that was not read, or is gone, may hold it: then the origin has no key.
     """
     auth, by_key = given.find(AUTH), given.find(AUTH_KEY)
     if auth is not None and (auth.value or "").strip().lower() in _KINDS:
@@ -49,7 +49,8 @@ def token_origin(given: EffectiveSettings) -> Origin | None:
     said = by_key if auth is None or auth.value in ("", _BY_KEY) else auth
     if said is not None and said.value != "":
         return said.origin
-    whole = [origin for origin in given.unread if origin.kind == "Secret"]
+    sources = (*given.absent, *given.unread)
+    whole = [origin for origin in sources if origin.kind == "Secret"]
     return whole[-1] if whole else None
 
 

@@ -166,17 +166,22 @@ def span(seconds: float) -> str:
 
 def serving(progress: Progress) -> str:
     """Who serves traffic while a rollout is not finished."""
-    if progress.serving and progress.ready:
-        return (
-            f"{progress.serving} pods of the previous version and {progress.ready} of the new one "
-            "serve traffic."
-        )
-    if progress.serving:
-        pods = "pod" if progress.serving == 1 else "pods"
-        return f"{progress.serving} {pods} of the previous version still serve traffic."
-    if progress.ready:
-        return f"{progress.ready} pods of the new version serve traffic."
+    old, new = progress.serving, progress.ready
+    if old and new:
+        return f"{_pods(old)} of the previous version and {new} of the new one serve traffic."
+    if old:
+        return f"{_pods(old)} of the previous version still {_serve(old)} traffic."
+    if new:
+        return f"{_pods(new)} of the new version {_serve(new)} traffic."
     return "No pod of this gateway serves traffic."
+
+
+def _pods(count: int) -> str:
+    return "1 pod" if count == 1 else f"{count} pods"
+
+
+def _serve(count: int) -> str:
+    return "serves" if count == 1 else "serve"
 
 
 def _remedy(reason: Reason) -> str:

@@ -77,6 +77,10 @@ class Counting:
             self.others += 1
         return self._inner.request(method, path, **options)
 
+    def read(self, path: str, **options: Any) -> Any:
+        self.lists += 1
+        return self._inner.read(path, **options)
+
 
 def rows() -> list[Row]:
     """Measure."""

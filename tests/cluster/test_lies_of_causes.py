@@ -5,6 +5,8 @@ as is printed at the end.
 """
 
 import dataclasses
+import datetime
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from handlers.views.action import no_change
 from tests.cluster.conftest import Target
 from tests.cluster.rollout_bed import ADMISSION, Bed, namespace_deleted, rollout_bed
 from tests.conftest import EVIDENCE
-from tests.support.kube_api import MERGE
+from tests.support.kube_api import MERGE, Obj
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("needs_controllers", "asked_for")
@@ -65,7 +67,7 @@ def pod_security(bed: Bed) -> None:
     )
 
 
-def policy(bed: Bed) -> None:
+def policy(bed: Bed, message: str = "no pods here") -> None:
     name = f"no-gateways-{bed.ns}"
     here = {"matchLabels": {"kubernetes.io/metadata.name": bed.ns}}
     rule = {
@@ -76,7 +78,7 @@ def policy(bed: Bed) -> None:
     }
     spec = {
         "matchConstraints": {"resourceRules": [rule], "namespaceSelector": here},
-        "validations": [{"expression": "false", "message": "no pods here"}],
+        "validations": [{"expression": "false", "message": message}],
     }
     bed.make(f"{ADMISSION}/validatingadmissionpolicies", {"metadata": {"name": name}, "spec": spec})
     bound = {"policyName": name, "validationActions": ["Deny"]}
@@ -87,6 +89,86 @@ def policy(bed: Bed) -> None:
     pod = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "a/b:1"}]}}
     pods = f"/api/v1/namespaces/{bed.ns}/pods?dryRun=All"
     until(lambda: bed.target.api.request("POST", pods, pod).status == 422, "the policy")
+
+
+def security_constraints(bed: Bed) -> None:
+    """What OpenShift's admission says, from an admission that a cluster without OpenShift has."""
+    policy(
+        bed,
+        "unable to validate against any security context constraint: "
+        "[provider restricted-v2: .containers[0].runAsUser: Invalid value: 1001]",
+    )
+
+
+def waiting(container: str, reason: str, message: str) -> Obj:
+    state = {"waiting": {"reason": reason, "message": message}}
+    return {
+        "name": container,
+        "image": "x",
+        "imageID": "",
+        "ready": False,
+        "restartCount": 3,
+        "state": state,
+    }
+
+
+def kubelet(
+    *, gateway: Obj | None = None, init: Obj | None = None, event: tuple[str, str] | None = None
+) -> Callable[[Bed], None]:
+    """A node that there is not reports this of each pod, as a kubelet does; `event` is a reason and a
+    message of the controller that attaches volumes."""
+    status: Obj = {"phase": "Pending"}
+    if gateway is not None:
+        status["containerStatuses"] = [gateway]
+    if init is not None:
+        status["initContainerStatuses"] = [init]
+
+    def strike(bed: Bed) -> None:
+        ended = threading.Event()
+        thread = threading.Thread(target=_reporting, args=(bed, status, event, ended), daemon=True)
+        thread.start()
+        bed.stack.callback(thread.join, 30)
+        bed.stack.callback(ended.set)
+
+    return strike
+
+
+def _reporting(
+    bed: Bed, status: Obj, event: tuple[str, str] | None, ended: threading.Event
+) -> None:
+    api, pods, seen = bed.target.api, f"/api/v1/namespaces/{bed.ns}/pods", set()
+    while not ended.wait(0.1):
+        for pod in api.get(pods)["items"]:
+            name = pod["metadata"]["name"]
+            if name in seen or not name.startswith("edge-1-"):
+                continue
+            target = {"apiVersion": "v1", "kind": "Node", "name": f"away-{bed.ns}"}
+            bound = {"metadata": {"name": name}, "target": target}
+            api.request("POST", f"{pods}/{name}/binding", bound)
+            if event is not None:
+                _tell(bed, pod, *event)
+            said = api.request("PATCH", f"{pods}/{name}/status", {"status": status}, MERGE)
+            if said.status == 200:
+                # One that is gone by now has nothing to say; another one is looked at again.
+                seen.add(name)
+
+
+def _tell(bed: Bed, pod: Obj, reason: str, message: str) -> None:
+    moment = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    names = {key: pod["metadata"][key] for key in ("name", "namespace", "uid")}
+    body = {
+        "metadata": {"name": f"{names['name']}.attach", "namespace": bed.ns},
+        "involvedObject": {"kind": "Pod", "apiVersion": "v1", **names},
+        "type": "Warning",
+        "reason": reason,
+        "message": message,
+        "firstTimestamp": moment,
+        "lastTimestamp": moment,
+        "count": 1,
+        "source": {"component": "attachdetach-controller"},
+    }
+    # It may have been told before: a pod is looked at again where its status was not taken.
+    bed.target.api.request("POST", f"/api/v1/namespaces/{bed.ns}/events", body)
 
 
 def webhook_down(bed: Bed) -> None:
@@ -153,7 +235,57 @@ REFUSALS: tuple[tuple[Cause, Callable[[Bed], None], Mapping[str, Any], bool], ..
     (Cause.LIMIT_RANGE, limit_range, {}, False),
     (Cause.POD_SECURITY, pod_security, {"network": of_the_host}, False),
     (Cause.POLICY, policy, {}, False),
+    (Cause.SECURITY_CONSTRAINT, security_constraints, {}, False),
     (Cause.WEBHOOK_DOWN, webhook_down, {}, False),
+    (
+        Cause.PULL_SECRET,
+        kubelet(
+            gateway=waiting(
+                "edge-1",
+                "ImagePullBackOff",
+                'Back-off pulling image "x": ErrImagePull: failed to authorize: failed to fetch '
+                "anonymous token: unexpected status: 401 Unauthorized",
+            )
+        ),
+        {"placement": selecting},
+        False,
+    ),
+    (
+        Cause.ARCHITECTURE,
+        kubelet(
+            gateway=waiting(
+                "edge-1",
+                "ErrImagePull",
+                'failed to pull and unpack image "x": no match for platform in manifest: not found',
+            )
+        ),
+        {"placement": selecting},
+        False,
+    ),
+    (
+        Cause.INIT,
+        kubelet(
+            gateway=waiting("edge-1", "PodInitializing", ""),
+            init=waiting(
+                "istio-init", "CrashLoopBackOff", "back-off 40s restarting failed container"
+            ),
+        ),
+        {"placement": selecting},
+        False,
+    ),
+    (
+        Cause.ATTACHED,
+        kubelet(
+            gateway=waiting("edge-1", "ContainerCreating", ""),
+            event=(
+                "FailedAttachVolume",
+                'Multi-Attach error for volume "pvc-1" Volume is already exclusively attached to '
+                "one node and can't be attached to another",
+            ),
+        ),
+        {"placement": selecting},
+        False,
+    ),
     (Cause.IMAGE, nothing, {"tag": "9.9.9"}, True),
     (Cause.CRASH, crashing, {}, True),
     (Cause.MISSING_OBJECT, nothing, {"auth": SIGNED_IN}, True),
@@ -183,7 +315,7 @@ def test_a_rollout_that_fails_names_its_cause_and_what_to_do(
     record_property: Callable[[str, object], None],
 ) -> None:
     if bed.target.sandbox is not None and not in_sandbox:
-        pytest.skip("the sandbox's cluster has no such admission")
+        pytest.skip("the sandbox's cluster has no such admission, and no node that is not there")
     strike(bed)
     asked = {
         name: value(getattr(bed.spec(), name)) if callable(value) else value

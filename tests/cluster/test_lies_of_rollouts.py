@@ -158,7 +158,7 @@ def test_a_paused_deployment_is_not_done_and_its_pods_are_not_the_new_ones(bed: 
     assert outcome.state is State.FAILED
     assert "0 of 1 pods ready" in outcome.happened
     assert "The Deployment is paused" in outcome.meaning
-    assert "1 pod of the previous version still serve" in outcome.meaning
+    assert "1 pod of the previous version still serves" in outcome.meaning
 
 
 @pytest.mark.parametrize(

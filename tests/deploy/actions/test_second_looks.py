@@ -13,10 +13,17 @@ from deploy.actions.audit_pump import AuditPump
 from deploy.actions.second_looks import SecondLooks
 from deploy.actions.store import ActionStore
 from deploy.errors import Unavailable
-from tests.support.actions import CODEC, ask, carried_out, confirm
+from deploy.gateway import GatewayRef
+from tests.support.actions import CODEC, REF, ask, carried_out, confirm
+from tests.support.waiting import until
 
 UNDONE = "This no longer holds. kubectl changed it since."
 INDEX = "gateway-bot:{looks}"
+EAST = GatewayRef("east", "dev", "edge-1")
+
+
+class KilledError(Exception):
+    """Stands for the end of a bot."""
 
 
 def looks(client: Any, said: Callable[[Action], str] = lambda action: UNDONE) -> SecondLooks:
@@ -24,10 +31,14 @@ def looks(client: Any, said: Callable[[Action], str] = lambda action: UNDONE) ->
 
 
 def ended(
-    client: Any, store: ActionStore, name: str = "AAAAAA", state: State = State.SUCCEEDED
+    client: Any,
+    store: ActionStore,
+    name: str = "AAAAAA",
+    state: State = State.SUCCEEDED,
+    ref: GatewayRef = REF,
 ) -> Action:
     """An action that ran to that end, as a runner records it."""
-    action = ask(store, name)
+    action = ask(store, name, ref=ref)
     confirm(store, name)
     outcome = Outcome(state, "2 of 2 pods ready")
     looks(client).expect(action, outcome)
@@ -86,10 +97,10 @@ def test_a_bot_that_dies_while_it_looks_leaves_it_to_another(
     client: Any, store: ActionStore
 ) -> None:
     def dies(action: Action) -> str:
-        raise SystemExit
+        raise KilledError
 
     ended(client, store)
-    with pytest.raises(SystemExit):
+    with pytest.raises(KilledError):
         looks(client, dies).step()
     client.zadd(INDEX, {"AAAAAA": 0})
     assert looks(client).step() == 1
@@ -152,6 +163,44 @@ def test_a_cluster_that_does_not_answer_is_asked_again_and_given_up_at_last(
     client.zadd(INDEX, {"AAAAAA": 0})
     SecondLooks(client, CODEC, store, away, after=-601.0).step()
     assert not client.exists(INDEX)
+
+
+def test_a_cluster_that_hangs_holds_up_no_look_at_another_nor_the_step(
+    client: Any, store: ActionStore
+) -> None:
+    hanging = threading.Event()
+    asked: list[str] = []
+
+    def look(action: Action) -> str:
+        asked.append(action.id)
+        if action.ref.cluster == "west":
+            hanging.wait(60)
+            raise Unavailable("Cluster “west” does not answer.")
+        return UNDONE
+
+    for name in ("AAAAAA", "BBBBBB"):
+        ended(client, store, name)
+    ended(client, store, "CCCCCC", ref=EAST)
+    again = SecondLooks(client, CODEC, store, look, after=0.0, longest=0.2)
+    again.step()
+    until(lambda: len(reverts(store, "CCCCCC")) == 1, "the look at the other cluster")
+    # While it hangs it is not asked anew, and others that come meanwhile are not held up either.
+    client.zadd(INDEX, {"AAAAAA": 0, "BBBBBB": 0})
+    ended(client, store, "DDDDDD", ref=EAST)
+    again.step()
+    until(lambda: len(reverts(store, "DDDDDD")) == 1, "the next look at the other cluster")
+    assert [name for name in asked if name in ("AAAAAA", "BBBBBB")] == ["AAAAAA"]
+    hanging.set()
+
+    def asked_again() -> bool:
+        client.zadd(INDEX, {"AAAAAA": 0})
+        again.step()
+        return asked.count("AAAAAA") > 1
+
+    until(asked_again, "the next look at the cluster that hung")
+    # That it does not answer is not found out anew for each of its looks.
+    assert "BBBBBB" not in asked
+    assert client.zscore(INDEX, "BBBBBB") is not None
 
 
 def test_the_audit_trail_has_the_revert(client: Any, store: ActionStore) -> None:

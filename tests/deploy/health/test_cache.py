@@ -90,6 +90,10 @@ class Counting:
         self.asked.append((verb, path))
         return self._inner.request(method, path, **options)
 
+    def read(self, path: str, **options: Any) -> Any:
+        self.asked.append(("list", path))
+        return self._inner.read(path, **options)
+
 
 @pytest.fixture
 def cache(cluster: Cluster) -> Iterator[ClusterCache]:

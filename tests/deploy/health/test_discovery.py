@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.gateway import GatewayRef
-from deploy.health.discovery import Discovered, Discovery, discover
+from deploy.health.discovery import Discovered, Discovery, Key
 from deploy.health.trimming import DEPLOYMENT, OTHERS, is_trimmed_away
 from deploy.kube.objects import Manifest
+from deploy.observed import inventory
 from deploy.observed.workloads import just_made, workload_kind
 
 IMAGE = "mcr.microsoft.com/azure-api-management/gateway:2.11.1"
@@ -63,11 +64,20 @@ def pod(
 def found(
     *pods: Manifest, settings: Collection[tuple[str, str]] | None = (), **read: Any
 ) -> Discovery:
-    by_kind = {
-        kind: {(item["metadata"]["namespace"], item["metadata"]["name"]): item for item in items}
-        for kind, items in read.items()
-    }
-    return discover("west", by_kind, pods, settings)
+    discovery = Discovery("west")
+    for kind, items in read.items():
+        for item in items:
+            discovery.workload(kind, key_of(item), item)
+    for item in pods:
+        discovery.pod(key_of(item), item)
+    for key in settings or ():
+        discovery.setting(key, there=True)
+    discovery.know_settings(settings is not None)
+    return discovery
+
+
+def key_of(item: Manifest) -> Key:
+    return item["metadata"]["namespace"], item["metadata"]["name"]
 
 
 def shown(discovery: Discovery) -> dict[str, tuple[str, list[str]]]:
@@ -76,7 +86,7 @@ def shown(discovery: Discovery) -> dict[str, tuple[str, list[str]]]:
             workload_kind(each.workload),
             [item["metadata"]["name"] for item in each.pods],
         )
-        for each in discovery.gateways
+        for each in discovery.gateways()
     }
 
 
@@ -112,7 +122,7 @@ def test_a_rollout_that_takes_its_template_from_a_deployment_is_one_gateway() ->
     base = workload("edge-base", replicas=0)
     discovery = found(Rollout=[other("Rollout", item)], Deployment=[base])
     assert shown(discovery) == {"edge": ("Rollout", [])}
-    (only,) = discovery.gateways
+    (only,) = discovery.gateways()
     assert only.workload["spec"]["template"] == base["spec"]["template"]
     foreign = found(Rollout=[other("Rollout", item)])
     assert shown(foreign) == {}
@@ -170,7 +180,7 @@ def test_what_only_a_config_map_shows_is_decided_by_it_and_named_where_it_cannot
     assert list(shown(known)) == ["gw", "job"]
     unread = found(of_a_job, settings=None, Deployment=[mirrored, workload("edge")])
     assert list(shown(unread)) == ["edge"]
-    assert unread.undecided == (GatewayRef("west", "dev", "gw"), GatewayRef("west", "dev", "job"))
+    assert unread.undecided() == (GatewayRef("west", "dev", "gw"), GatewayRef("west", "dev", "job"))
 
 
 def test_a_mirrored_image_whose_settings_are_in_a_secret_is_known_by_its_probe() -> None:
@@ -222,7 +232,92 @@ def test_every_living_pod_of_a_gateway_is_counted_once_whatever_was_read(
         for kind in read
     }
     discovery = found(*pods, **items)
-    every: list[Discovered] = list(discovery.gateways)
+    every: list[Discovered] = list(discovery.gateways())
     counted = sorted(item["metadata"]["name"] for each in every for item in each.pods)
     assert counted == [f"p-{n}" for n, (_, lives) in enumerate(made) if lives]
     assert len({each.ref for each in every}) == len(every)
+
+
+_TEMPLATES = st.sampled_from([pod_spec(), pod_spec("nginx"), pod_spec(MIRRORED, "gw-env")])
+_NAMES = st.sampled_from(["r", "s"])
+
+
+@st.composite
+def _changes(draw: st.DrawFn) -> tuple[str, Any]:
+    """What a watch may tell: a workload, a pod, a ConfigMap, or that one of them is gone."""
+    kind = draw(
+        st.sampled_from(["Deployment", "StatefulSet", "Rollout", "Pod", "ConfigMap", "read"])
+    )
+    name, there = draw(_NAMES), draw(st.booleans())
+    if kind in ("ConfigMap", "read"):
+        return kind, there
+    if not there:
+        return kind, (("dev", name), None)
+    if kind == "Pod":
+        item = pod(
+            name,
+            *draw(_OWNERS),
+            labels={"pod-template-hash": "1"},
+            spec=draw(_TEMPLATES),
+            phase=draw(st.sampled_from(["Running", "Failed"])),
+        )
+    else:
+        item = workload(name, draw(_TEMPLATES), replicas=draw(st.integers(0, 1)))
+        if kind == "Rollout" and draw(st.booleans()):
+            item["spec"]["workloadRef"] = {"kind": "Deployment", "name": draw(_NAMES)}
+        item = other(kind, item) if kind in OTHERS else item
+    return kind, (key_of(item), None if is_trimmed_away(item) else item)
+
+
+@given(st.lists(st.tuples(_changes(), st.booleans()), max_size=20))
+def test_after_each_change_all_is_found_that_a_first_look_finds(
+    changes: list[tuple[tuple[str, Any], bool]],
+) -> None:
+    told = Discovery("west")
+    now: dict[str, dict[Key, Manifest]] = {}
+    there = read = False
+    for (kind, change), asked in changes:
+        if kind == "ConfigMap":
+            there = change
+            told.setting(("dev", "gw-env"), there=change)
+        elif kind == "read":
+            read = change
+            told.know_settings(change)
+        else:
+            key, item = change
+            told.pod(key, item) if kind == "Pod" else told.workload(kind, key, item)
+            now.setdefault(kind, {})[key] = item
+            if item is None:
+                del now[kind][key]
+        if asked:
+            told.gateways()
+    every: dict[str, Any] = {kind: list(items.values()) for kind, items in now.items()}
+    pods = every.pop("Pod", [])
+    settings = [("dev", "gw-env")] if there else []
+    afresh = found(*pods, settings=settings if read else None, **every)
+    assert told.gateways() == afresh.gateways()
+    assert told.undecided() == afresh.undecided()
+
+
+def test_a_change_is_worked_out_for_what_it_touches_and_not_for_every_foreign_workload(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    foreign = [workload(f"shop-{n}", pod_spec("shop", "shop-env")) for n in range(500)]
+    pods = [
+        pod(f"shop-{n}-x", "StatefulSet", "shop", spec=pod_spec("shop", "e")) for n in range(500)
+    ]
+    discovery = found(*pods, Deployment=[workload("edge"), *foreign])
+    assert list(shown(discovery)) == ["edge"]
+    looked: list[str] = []
+    real = inventory.is_gateway
+
+    def noted(item: Manifest) -> bool:
+        looked.append(item["metadata"]["name"])
+        return real(item)
+
+    monkeypatch.setattr(inventory, "is_gateway", noted)
+    discovery.workload("Deployment", ("dev", "shop-3"), foreign[4])
+    discovery.pod(("dev", "shop-7-x"), None)
+    discovery.setting(("dev", "another-env"), there=True)
+    assert list(shown(discovery)) == ["edge"]
+    assert len(looked) <= 2

@@ -3,8 +3,10 @@
 import dataclasses
 import datetime
 import json
+import threading
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 import pytest
@@ -163,6 +165,26 @@ def test_who_is_accepted_with_that_key_clears_the_others() -> None:
     assert known(levels, second, HIDDEN) is None
 
 
+def test_a_refused_token_beside_an_accepted_one_of_its_key_leaves_the_others_as_they_are_judged() -> (
+    None
+):
+    # Its key was made anew an hour ago, which its gateway noticed when it started a minute ago.
+    refused_one = gateway("edge-1", made_at=NOW - 7200)
+    accepted = gateway("edge-2", made_at=NOW - 3000)
+    older, newer = gateway("edge-3", made_at=NOW - 7000), gateway("edge-4", made_at=NOW - 2000)
+    levels = Levels({})
+    for _ in range(3):
+        levels.judged(refused_one, refused(refused_one))
+        levels.judged(accepted, Heartbeat("connected", "a poll", NOW))
+        assert known(levels, older, HIDDEN) is not None
+        assert known(levels, newer, HIDDEN) is None
+        levels.judged(refused_one, refused(refused_one))
+        assert known(levels, older, HIDDEN) is not None
+        assert known(levels, newer, HIDDEN) is None
+    levels.judged(refused_one, Heartbeat("no trouble seen", "fine"))
+    assert known(levels, older, HIDDEN) is None
+
+
 def test_what_was_seen_of_the_previous_token_is_not_said_of_the_new_one() -> None:
     first, levels = gateway("edge-1"), Levels({})
     levels.judged(first, refused(first))
@@ -238,6 +260,41 @@ def test_a_bot_that_starts_later_knows_which_keys_are_refused(server: Valkey) ->
     assert known(third, second, HIDDEN) is None
 
 
+def test_what_is_accepted_of_a_key_is_known_to_a_bot_that_starts_later(server: Valkey) -> None:
+    redis = connect(server.url)
+    first = gateway("edge-1", resource="shared", made_at=NOW - 7200)
+    second = gateway("edge-2", resource="shared", made_at=NOW - 3000)
+    older = gateway("edge-3", resource="shared", made_at=NOW - 7000)
+    levels = Levels({}, refused=SharedRefusedKeys(redis))
+    levels.judged(first, refused(first))
+    levels.judged(second, Heartbeat("connected", "a poll", NOW))
+    later = Levels({}, refused=SharedRefusedKeys(redis))
+    assert known(later, second, HIDDEN) is None
+    assert known(later, older, HIDDEN) is not None
+
+
+def test_a_redis_that_hangs_lets_only_who_asks_it_wait() -> None:
+    asked, answers = threading.Event(), threading.Event()
+
+    class Hanging:
+        def hgetall(self, _: str) -> dict[str, str]:
+            asked.set()
+            answers.wait(60)
+            return {}
+
+    keys = SharedRefusedKeys(Hanging())
+    waiting = threading.Thread(target=keys.known, daemon=True)
+    waiting.start()
+    assert asked.wait(30)
+    others = ThreadPoolExecutor(1)
+    try:
+        assert others.submit(keys.known).result(30) == {}
+    finally:
+        answers.set()
+        others.shutdown()
+    waiting.join(30)
+
+
 def test_what_a_newer_bot_wrote_of_a_key_is_left_to_it(server: Valkey) -> None:
     redis = connect(server.url)
     levels = Levels({}, refused=SharedRefusedKeys(redis))
@@ -248,7 +305,10 @@ def test_what_a_newer_bot_wrote_of_a_key_is_left_to_it(server: Valkey) -> None:
     redis.hset(hash_key, name, json.dumps({**text, "version": 2}))
     later = SharedRefusedKeys(redis)
     assert name not in later.known()
-    Levels({}, refused=later).judged(first, refused(first))
+    seen = Levels({}, refused=later)
+    seen.judged(first, refused(first))
+    accepted = gateway("edge-2", resource="newer", made_at=NOW - 3000)
+    seen.judged(accepted, Heartbeat("connected", "a poll", NOW))
     assert json.loads(redis.hget(hash_key, name))["version"] == 2
 
 

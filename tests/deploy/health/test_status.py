@@ -182,6 +182,10 @@ class Counting:
             self.listed.append(path)
         return self._inner.request(method, path, **options)
 
+    def read(self, path: str, **options: Any) -> Any:
+        self.listed.append(path)
+        return self._inner.read(path, **options)
+
 
 def test_the_table_takes_one_list_of_a_kind_when_cold_and_none_when_warm(bed: GatewayBed) -> None:
     deploy(bed)

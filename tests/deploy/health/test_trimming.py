@@ -1,12 +1,15 @@
 """What is read of Deployments and pods is what a status is made of, however it came."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from deploy.errors import Unavailable
-from deploy.health.trimming import DEPLOYMENT, POD, is_trimmed_away
+from deploy.health.trimming import DEPLOYMENT, OTHERS, POD, is_trimmed_away
 from deploy.kube.shapes import Shape
 
 _METADATA = {
@@ -45,7 +48,7 @@ _DEPLOYMENT: dict[str, Any] = {
 
 def _listed(shape: Shape, item: object) -> Any:
     page = {"kind": "List", "metadata": {"resourceVersion": "9"}, "items": [item]}
-    return shape.page(json.dumps(page).encode())["items"][0]
+    return shape.page([json.dumps(page).encode()])["items"][0]
 
 
 @pytest.mark.parametrize(("shape", "item"), [(POD, _POD), (DEPLOYMENT, _DEPLOYMENT)])
@@ -76,7 +79,69 @@ def test_an_object_with_empty_places_is_read() -> None:
 @pytest.mark.parametrize("answer", [b"", b"<html>", b"{}", b'{"metadata":{},"items":[{}]}', b"[1]"])
 def test_an_answer_that_is_no_list_of_pods_is_told(answer: bytes) -> None:
     with pytest.raises(Unavailable, match="cannot be understood"):
-        POD.page(answer)
+        POD.page([answer])
+
+
+_TEXT = '\\"}],[{}, é'
+"""What may stand in a field, and looks like the beginning of something."""
+
+
+def _sets(count: int, inner: int) -> list[dict[str, Any]]:
+    """StatefulSets whose claims begin as they do themselves."""
+    claims = [{"metadata": {"name": f"claim-{n}"}, "spec": {}} for n in range(inner)]
+    return [
+        {
+            "metadata": {
+                "name": f"edge-{n}",
+                "namespace": "dev",
+                "uid": f'{_TEXT}"items":[{{"metadata":{{"name":"',
+                "resourceVersion": "1",
+            },
+            "spec": {"volumeClaimTemplates": claims, "template": {"spec": {}}},
+        }
+        for n in range(count)
+    ]
+
+
+@given(
+    st.integers(0, 4),
+    st.integers(0, 3),
+    st.integers(1, 60),
+    st.sampled_from([None, (",", ":")]),
+    st.booleans(),
+)
+def test_a_list_is_read_alike_in_whatever_pieces_it_comes(
+    count: int, inner: int, size: int, separators: tuple[str, str] | None, items_first: bool
+) -> None:
+    shape = OTHERS["StatefulSet"]
+    metadata = {"resourceVersion": "9"}
+    items = _sets(count, inner)
+    page = {"metadata": metadata, "items": items}
+    if items_first:
+        page = {"items": items, "kind": "StatefulSetList", "metadata": metadata}
+    text = json.dumps(page, separators=separators).encode()
+    read = shape.page(text[n : n + size] for n in range(0, len(text), size))
+    assert read == {"metadata": metadata, "items": [shape.item(item) for item in items]}
+
+
+def test_of_a_list_that_arrives_no_more_than_an_object_is_held() -> None:
+    read: list[str] = []
+
+    def note(item: dict[str, Any]) -> dict[str, Any]:
+        read.append(item["metadata"]["name"])
+        return item
+
+    shape = Shape(dict[str, Any], note)
+    item = json.dumps(_POD, separators=(",", ":"))
+
+    def pieces() -> Iterator[bytes]:
+        yield b'{"kind":"PodList","metadata":{"resourceVersion":"9"},"items":['
+        for number in range(5):
+            yield f"{item},".encode()
+            assert len(read) >= number
+        yield f"{item}]}}".encode()
+
+    assert len(shape.page(pieces())["items"]) == 6
 
 
 def _keys(value: object) -> set[str]:

@@ -86,6 +86,11 @@ SAID = (
         "CreateContainerConfigError",
         "container has runAsNonRoot and image will run as root",
     ),
+    (
+        Cause.ROOT,
+        "CreateContainerConfigError",
+        'container\'s runAsUser breaks non-root policy (pod: "edge-1_dev(u-1)", container: gateway)',
+    ),
     (Cause.CONFIGURATION, "RunContainerError", "failed to create task for container"),
     (Cause.INIT, "CrashLoopBackOff", "Init container istio-init: CrashLoopBackOff: back-off 40s"),
     (Cause.MEMORY, "OOMKilled", "OOMKilled."),

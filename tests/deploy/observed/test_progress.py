@@ -197,3 +197,27 @@ def test_the_tokens_secret_is_found_in_each_layout(
     container: Manifest, secret: tuple[str, str] | None
 ) -> None:
     assert token_secret_of({"containers": [container]}) == secret
+
+
+_NAMED = {
+    "name": "config.service.auth",
+    "valueFrom": {"secretKeyRef": {"name": "another", "key": "value"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("own", "secret"),
+    [
+        ({"envFrom": [{"secretRef": {"name": "whole"}}]}, ("whole", "config.service.auth.key")),
+        ({"envFrom": [{"configMapRef": {"name": "gw-env"}}]}, None),
+        ({"env": [{"name": "config.service.auth", "value": "workloadIdentity"}]}, None),
+        ({"env": [{"name": "config.service.auth", "value": "GatewayKey edge&1&x"}]}, None),
+        ({}, ("another", "value")),
+    ],
+)
+def test_a_token_named_by_a_container_beside_the_gateways_counts_only_where_that_shows_nothing(
+    own: Manifest, secret: tuple[str, str] | None
+) -> None:
+    gateway = {"name": "gw", "image": "mcr.microsoft.com/azure-api-management/gateway:2", **own}
+    pod_spec = {"containers": [{"name": "helper", "image": "helper", "env": [_NAMED]}, gateway]}
+    assert token_secret_of(pod_spec) == secret

@@ -2,10 +2,13 @@
 
 import dataclasses
 
+import pytest
+
 from deploy.actions.action import State
+from deploy.observed.progress import Progress
 from deploy.plans.binding import Observed, build_plan
 from deploy.rendering.manifests import render
-from deploy.rollouts.verdicts import superseded
+from deploy.rollouts.verdicts import serving, superseded
 from deploy.rules.finding import Finding
 from deploy.tokens.token_plan import TokenPlan
 from tests.support.gateway_bed import SPEC
@@ -31,3 +34,20 @@ def test_a_rule_that_forbids_by_now_what_was_confirmed_is_named() -> None:
     assert outcome.state is State.SUPERSEDED
     assert "It is privileged." in outcome.happened
     assert outcome.remedy == "Take it away."
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (1, 0, "1 pod of the previous version still serves traffic."),
+        (2, 0, "2 pods of the previous version still serve traffic."),
+        (0, 1, "1 pod of the new version serves traffic."),
+        (0, 2, "2 pods of the new version serve traffic."),
+        (1, 1, "1 pod of the previous version and 1 of the new one serve traffic."),
+        (3, 1, "3 pods of the previous version and 1 of the new one serve traffic."),
+        (0, 0, "No pod of this gateway serves traffic."),
+    ],
+)
+def test_who_serves_is_said_in_the_right_number(old: int, new: int, said: str) -> None:
+    progress = Progress(3, 1, new, old + new, old, complete=False, failed=False, serving=old)
+    assert serving(progress) == said
