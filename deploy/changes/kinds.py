@@ -20,16 +20,19 @@ from deploy.governance.custody import Custody
 from deploy.health.cache import ClusterCache
 from deploy.kube.cluster import Cluster
 from deploy.observed.installed import installed
+from deploy.observed.token_only import KeptToken
 from deploy.plans.plan import Plan
 from deploy.plans.planning import Planner
 from deploy.plans.requests import (
     DeployRequest,
     KeyRequest,
+    ManageTokenRequest,
     RemovalRequest,
     RestartRequest,
     RotateRequest,
     ScaleRequest,
 )
+from deploy.plans.token_only import Wanted, plan_token_only, token_kept
 from deploy.rollouts.applying import Applier
 from deploy.rollouts.deployer import Deployer
 from deploy.rollouts.regeneration import KeySource, Regenerator, Survey, plan_regeneration
@@ -44,7 +47,7 @@ from deploy.tokens.token import iso
 
 ADOPT, DEPLOY, ROLLBACK = "adopt", "deploy", "rollback"
 SCALE, RESTART, DELETE = "scale", "restart", "delete"
-ROTATE, REGENERATE = "rotate", "regenerate-key"
+ROTATE, REGENERATE, MANAGE_TOKEN = "rotate", "regenerate-key", "manage-token"
 
 
 @dataclass(frozen=True)
@@ -160,6 +163,9 @@ def _restart_again(request: RestartRequest, now: float) -> RestartRequest:
 
 def _rotate(means: Means) -> Workings:
     def plan(request: RotateRequest, action_id: str) -> Plan:
+        kept = token_kept(means.clusters[request.ref.cluster], request.ref)
+        if kept is not None:
+            return _token_only(means, Wanted(request.ref, kept, request.rotation), action_id)
         return means.planner.plan(
             _installed(means, request.ref),
             action_id,
@@ -167,12 +173,35 @@ def _rotate(means: Means) -> Workings:
             rotation=request.rotation,
         )
 
+    return _rotation(means, plan)
+
+
+def _manage_token(means: Means) -> Workings:
+    def plan(request: ManageTokenRequest, action_id: str) -> Plan:
+        kept = KeptToken(request.ref.name, request.instance, request.gateway)
+        wanted = Wanted(request.ref, kept, request.rotation, begins=True)
+        return _token_only(means, wanted, action_id)
+
+    return _rotation(means, plan)
+
+
+def _rotation(means: Means, plan: Replan) -> Workings:
     def rooms(action: Action) -> Sequence[str]:
         name = environment_of(action.ref, means.environments).name
         return [f"{ROTATE}:{name}:{n}" for n in range(means.rotations_at_once(name))]
 
     executor = Rotator(means.applier, _of(plan), observing=means.observing)
     return Workings(plan, executor, means.left, rooms, second_look(means.clusters))
+
+
+def _token_only(means: Means, wanted: Wanted, action_id: str) -> Plan:
+    return plan_token_only(
+        means.clusters[wanted.ref.cluster],
+        wanted,
+        action_id,
+        instances=means.instances,
+        check=means.planner.check,
+    )
 
 
 def _regenerate(means: Means) -> Workings:
@@ -209,6 +238,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(SCALE, ScaleRequest, _scale, fixable=True),
     Kind(RESTART, RestartRequest, _restart, fixable=True, again=_restart_again),
     Kind(ROTATE, RotateRequest, _rotate),
+    Kind(MANAGE_TOKEN, ManageTokenRequest, _manage_token),
     Kind(REGENERATE, KeyRequest, _regenerate, windows=False, every_environment=True),
     Kind(DELETE, RemovalRequest, _delete, windows=False),
 )

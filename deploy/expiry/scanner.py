@@ -193,6 +193,7 @@ def facts_of(
         channels=rules.channels,
         why=why,
         refused_since=refused_since,
+        renewal="rotate" if summary.rotatable else "manage" if summary.manageable else "none",
     )
 
 

@@ -18,6 +18,9 @@ Source = Literal["annotation", "token", "credential", "none", "unknown"]
 """How an expiry is known: our annotation, or the token's text. A `credential` is an Entra app's
 secret or certificate whose last day somebody wrote down; `none` signs in to Entra ID without."""
 
+Renewal = Literal["rotate", "manage", "none"]
+"""How this bot can renew a token: by a rotation, by keeping the token of what others deploy, or not."""
+
 
 AZURE_EXPIRED, AZURE_NEAR = "azure expired", "azure near"
 AZURE_EVENTS = (AZURE_EXPIRED, AZURE_NEAR)
@@ -31,7 +34,7 @@ class ExpiryFacts:
 
     `expires_at` in epoch seconds. `gateway` is its name in API Management, empty where nothing
     tells. `why` says why the expiry is unknown, or what is wrong with the token. `refused_since` is
-    since when Azure is seen to refuse it, None where it is not.
+    since when Azure is seen to refuse it, None where it is not; `renewal` how this bot can renew it.
     """
 
     ref: GatewayRef
@@ -43,6 +46,7 @@ class ExpiryFacts:
     channels: tuple[str, ...]
     why: str = ""
     refused_since: float | None = None
+    renewal: Renewal = "rotate"
 
 
 @dataclass(frozen=True)
@@ -141,6 +145,7 @@ class MessageKey:
 def facts_to_mapping(facts: ExpiryFacts) -> dict[str, Any]:
     """The facts, JSON-able, the expiry left out: it is a field of its own."""
     refused = {} if facts.refused_since is None else {"refused_since": facts.refused_since}
+    renewal = {} if facts.renewal == "rotate" else {"renewal": facts.renewal}
     return {
         "gateway": facts.gateway,
         "environment": facts.environment,
@@ -149,6 +154,7 @@ def facts_to_mapping(facts: ExpiryFacts) -> dict[str, Any]:
         "channels": list(facts.channels),
         "why": facts.why,
         **refused,
+        **renewal,
     }
 
 
@@ -182,6 +188,7 @@ def _tracked(
         channels=tuple(body["channels"]),
         why=body["why"],
         refused_since=body.get("refused_since"),
+        renewal=body.get("renewal", "rotate"),
     )
     return Tracked(
         facts=facts,

@@ -8,6 +8,7 @@ from concurrent.futures import TimeoutError as TooLate
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from deploy.annotations import MANAGER
 from deploy.errors import GatewayBotError, InvalidInput, NotFound
 from deploy.gateway import GatewayRef
 from deploy.health import evidence
@@ -43,7 +44,8 @@ class GatewaySummary:
     `token_source` says how the expiry is known: `annotation`, `token` (its text), `none` (it signs
     in to Entra ID) or `unknown`, `token_where` what it stands in where that is no Secret. `findings`
     are what somebody should look at, the most urgent first. `kind` is that of the object its pods
-    belong to. `as_of` is when this was true and `stale` why not later; empty while it is kept true.
+    belong to. `token_kept` says that this bot keeps the token of a gateway which others deploy. `as_of`
+    is when this was true and `stale` why not later; empty while it is kept true.
     """
 
     ref: GatewayRef
@@ -61,6 +63,7 @@ class GatewaySummary:
     token_where: str = ""
     token_expires_at: float | None = None
     token_source: str = "unknown"
+    token_kept: bool = False
     as_of: float = 0.0
     stale: str = ""
 
@@ -68,6 +71,11 @@ class GatewaySummary:
     def manageable(self) -> bool:
         """Whether this bot can change it: it changes Deployments alone."""
         return self.kind == DEPLOYMENT
+
+    @property
+    def rotatable(self) -> bool:
+        """Whether `rotate` gives it a new token; else it is to be adopted, or its token kept."""
+        return self.manageable and (self.managed_by == MANAGER or self.token_kept)
 
     @property
     def down(self) -> bool:
@@ -262,6 +270,7 @@ def _summary(
         token_expires_at=expires_at,
         token_where=token.where if token else "",
         token_source="none" if gateway.signs_in else facts.source if facts else "unknown",
+        token_kept=facts is not None and facts.kept,
         as_of=snapshot.as_of,
         stale=snapshot.stale,
     )

@@ -14,6 +14,8 @@ from typing import Any
 
 from deploy.annotations import SPEC_ANNOTATION
 from deploy.kube.objects import Manifest
+from deploy.observed.managers import Manager
+from deploy.observed.token_only import TokenReading
 from deploy.plans.diff import field_changes
 from deploy.plans.plan import (
     FieldChange,
@@ -22,6 +24,7 @@ from deploy.plans.plan import (
     OwnershipConflict,
     Plan,
     ReplacedSecret,
+    TokenOnly,
     WayBack,
 )
 from deploy.rules.finding import Exempted, Finding
@@ -129,6 +132,7 @@ def plan_from_mapping(data: Mapping[str, Any]) -> Plan:
         held=tuple(HeldToken(**token) for token in data.get("held", ())),
         replaces=ReplacedSecret(**replaces) if replaces else None,
         warnings=tuple(data.get("warnings", ())),
+        manages=_token_only(data["manages"]) if "manages" in data else None,
         digest=data["digest"],
     )
 
@@ -201,7 +205,17 @@ def _tokens_there(plan: Plan) -> dict[str, Any]:
         found["held"] = [dataclasses.asdict(token) for token in plan.held]
     if plan.replaces:
         found["replaces"] = dataclasses.asdict(plan.replaces)
+    if plan.manages:
+        found["manages"] = dataclasses.asdict(plan.manages)
     return found
+
+
+def _token_only(data: Mapping[str, Any]) -> TokenOnly:
+    owner = data["declared_by"]
+    reading = TokenReading(**data["reading"])
+    return TokenOnly(
+        **{**data, "reading": reading, "declared_by": Manager(**owner) if owner else None}
+    )
 
 
 def _digest(plan: Plan) -> str:

@@ -266,7 +266,7 @@ class Planner:
         try:
             found = jobs.result()
         except GatewayBotError as error:
-            return (), (_jobs_unread(error),)
+            return (), (jobs_unread(error),)
         live = observed["Deployment", spec.ref.name]
         used = token_secret_of(live["spec"]["template"]["spec"]) if live else None
         instance = self._instances.get(spec.apim.instance)
@@ -287,7 +287,8 @@ class Planner:
             return ()
 
 
-def _jobs_unread(error: GatewayBotError) -> Finding:
+def jobs_unread(error: GatewayBotError) -> Finding:
+    """That nothing is known of others' CronJobs."""
     return Finding(
         "rotated-elsewhere",
         "info",

@@ -108,7 +108,7 @@ def rotated_token(
             remedy="Deploy it again: that makes a new token too.",
         )
     key = rotation.key or other_key(live.key)
-    new = new_token(spec, action_id, _why(live, key), key=key, lifetime=rotation.lifetime)
+    new = new_token(spec, action_id, why_rotated(live, key), key=key, lifetime=rotation.lifetime)
     return dataclasses.replace(new, previous=live.name)
 
 
@@ -129,7 +129,8 @@ def signs_in(spec: GatewaySpec) -> Conflict:
     )
 
 
-def _why(live: SecretFacts, key: KeyType) -> str:
+def why_rotated(live: SecretFacts, key: KeyType) -> str:
+    """What is known of the token that is replaced by one made with that key."""
     ends = f" It expires {minute(live.expires_at)}." if live.expires_at else ""
     if live.key is None:
         return f"With which key the token in use was made is not known.{ends}"

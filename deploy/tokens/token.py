@@ -66,7 +66,8 @@ class SecretFacts:
     """What a Secret tells of the token it holds, the token itself left out.
 
     `key` is None for a token that something else made, or this bot before it noted the key; `uid` is
-    the Secret's own, which another of the same name does not have.
+    the Secret's own, which another of the same name does not have. `kept` says that this bot keeps
+    the token of a gateway there that others deploy.
     """
 
     name: str
@@ -76,6 +77,7 @@ class SecretFacts:
     immutable: bool = False
     key: KeyType | None = None
     uid: str = ""
+    kept: bool = False
 
 
 def key_type(text: str) -> KeyType | None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from deploy.access import Environment
@@ -14,6 +15,7 @@ from handlers.views.reply import Block, Reply, View
 from handlers.views.text import button, context, counted, cut, date, duration, escape, section
 
 ROTATE, SNOOZE, RESUME = "expiry_rotate", "expiry_snooze", "expiry_resume"
+MANAGE = "expiry_manage"
 SNOOZE_MODAL = "expiry_snooze_modal"
 REASON, DURATION = "snooze_reason", "snooze_duration"
 DURATIONS: Mapping[str, tuple[str, float]] = {
@@ -31,6 +33,29 @@ _SNOOZES_LOST = (
 _SHOWN = 20
 _LISTED = 30
 _NAMED = 10
+
+
+@dataclass(frozen=True)
+class _Renewal:
+    """What is offered for a token that expires: a button, the command that does the same, and what is
+    to be said of it."""
+
+    label: str
+    click: str
+    command: str
+    note: str = ""
+
+
+_RENEWALS: Mapping[str, _Renewal] = {
+    "rotate": _Renewal("Rotate", ROTATE, "/gateway rotate"),
+    "manage": _Renewal(
+        "Keep it valid",
+        MANAGE,
+        "/gateway manage-token",
+        "Others deploy this gateway. The bot can keep its token valid and touch nothing else.",
+    ),
+}
+"""By how this bot can renew it."""
 
 
 def headline(tracked: Tracked, *, production: bool) -> str:
@@ -78,8 +103,11 @@ def message(
         blocks.append(context(_SNOOZES_LOST))
     ref = str(tracked.ref)
     buttons = [button("Snooze", SNOOZE, ref), button("Show", "show_status", ref)]
-    if facts.source != "credential":
-        buttons.insert(0, button("Rotate", ROTATE, ref, style="primary"))
+    renew = _RENEWALS.get(facts.renewal)
+    if facts.source != "credential" and renew is not None:
+        buttons.insert(0, button(renew.label, renew.click, ref, style="primary"))
+        if renew.note:
+            blocks.append(context(renew.note))
     blocks.append({"type": "actions", "elements": buttons})
     return text, blocks
 
@@ -268,7 +296,7 @@ def _line(tracked: Tracked, now: float) -> str:
         return f"• :red_circle: {name} expired {date(expires_at)}{snoozed}"
     text = f"expires {date(expires_at)}, in {duration(expires_at - now)}{snoozed}"
     if not tracked.facts.why:
-        return f"• {name} {text}"
+        return f"• {name} {text}{_keeping(tracked)}"
     sign = ":red_circle:" if tracked.facts.refused_since is not None else ":warning:"
     why = escape(cut(tracked.facts.why, 200))
     return f"• {sign} {name} {text}. *{why}*{_mending(tracked)}"
@@ -280,7 +308,17 @@ def _mending(tracked: Tracked) -> str:
         return ""
     why = escape(cut(tracked.unrotated, 200))
     unrotated = f" Not rotated automatically: {why}" if why else ""
-    return f" Renew it: `/gateway rotate {escape(str(tracked.ref))}`.{unrotated}"
+    renew = _RENEWALS.get(tracked.facts.renewal)
+    command = f" Renew it: `{renew.command} {escape(str(tracked.ref))}`." if renew else ""
+    return f"{command}{unrotated}"
+
+
+def _keeping(tracked: Tracked) -> str:
+    """What is offered for a token that expires soon and that nothing renews; empty for others."""
+    renew = _RENEWALS.get(tracked.facts.renewal)
+    if renew is None or not renew.note or tracked.warned is None:
+        return ""
+    return f". Keep it valid: `{renew.command} {escape(str(tracked.ref))}`"
 
 
 def _headline(tracked: Tracked) -> str:
