@@ -53,6 +53,7 @@ def build_plan(
     conflicts: Sequence[OwnershipConflict] = (),
     back_to: int = 0,
     replaces: ReplacedSecret | None = None,
+    partial: bool = False,
 ) -> Plan:
     """The plan, its digest included.
 
@@ -68,6 +69,7 @@ def build_plan(
         findings=tuple(findings),
         conflicts=tuple(conflicts),
         replaces=replaces,
+        partial=partial,
     )
     return bound(dataclasses.replace(plan, on_failure=_way_back(plan, back_to)))
 
@@ -105,6 +107,7 @@ def plan_to_mapping(plan: Plan) -> dict[str, Any]:
         "on_failure": dataclasses.asdict(plan.on_failure) if plan.on_failure else None,
         **_tokens_there(plan),
         **({"warnings": list(plan.warnings)} if plan.warnings else {}),
+        **({"partial": True} if plan.partial else {}),
         "digest": plan.digest,
     }
 
@@ -129,6 +132,7 @@ def plan_from_mapping(data: Mapping[str, Any]) -> Plan:
         held=tuple(HeldToken(**token) for token in data.get("held", ())),
         replaces=ReplacedSecret(**replaces) if replaces else None,
         warnings=tuple(data.get("warnings", ())),
+        partial=bool(data.get("partial")),
         digest=data["digest"],
     )
 
@@ -205,10 +209,12 @@ def _tokens_there(plan: Plan) -> dict[str, Any]:
 
 
 def _digest(plan: Plan) -> str:
+    # What a partial plan does not change stays as it is by then, whatever that is.
+    objects = () if plan.partial else plan.objects
     bound = {
         "cluster": plan.cluster_uid,
         "ref": str(plan.spec.ref),
-        "objects": [_unversioned(manifest) for manifest in plan.objects],
+        "objects": [_unversioned(manifest) for manifest in objects],
         "token": dataclasses.asdict(plan.token),
         "changes": [dataclasses.asdict(change) for change in plan.changes],
         "on_failure": dataclasses.asdict(plan.on_failure) if plan.on_failure else None,

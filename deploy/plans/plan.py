@@ -88,10 +88,11 @@ class ReplacedSecret:
 class Plan:
     """Everything a decision is about. `objects` are what is applied, the token Secret excluded.
 
-    Without `on_failure` a failed rollout is left as it is. `held` are the tokens in running pods
-    that the plan sends elsewhere; `replaces` is what a new token takes the place of, None where no
-    Deployment is there whose token it could be. `warnings` are the API server's own, in its words;
-    no decision is about them.
+    A `partial` one writes the Secret of the pods' token or the mark of a restart alone
+    (deploy.plans.partial). Without `on_failure` a failed rollout is left as it is. `held` are the
+    tokens in running pods that the plan sends elsewhere; `replaces` is what a new token takes the
+    place of, None where no Deployment is there whose token it could be. `warnings` are the API
+    server's own, in its words; no decision is about them.
     """
 
     spec: GatewaySpec
@@ -105,6 +106,7 @@ class Plan:
     held: tuple[HeldToken, ...] = ()
     replaces: ReplacedSecret | None = None
     warnings: tuple[str, ...] = ()
+    partial: bool = False
     digest: str = ""
 
     @property

@@ -101,6 +101,8 @@ class Applier:
 def _note_again(cluster: Cluster, action: Action, live: Manifest | None) -> None:
     """A run that died right after it applied may have noted nothing of what a webhook made of the
     image; what that makes of it is asked in a dry run, whoever has changed the gateway since."""
+    if action.plan.partial:
+        return
     objects = wanted_objects(action.plan.spec, action.plan.token.secret, live)
     (deployment,) = (item for item in objects if item["kind"] == "Deployment")
     try:

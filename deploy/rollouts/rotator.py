@@ -23,7 +23,7 @@ from deploy.rollouts.collecting import collect
 from deploy.rollouts.following import MARGIN, follow_through
 from deploy.rollouts.reading_back import changed_since
 from deploy.rollouts.reasons import Reason, recorded_reason
-from deploy.rollouts.rollout import apply_deployment
+from deploy.rollouts.rollout import apply_partly
 from deploy.rollouts.verdicts import changed, unfinished
 from deploy.rollouts.verification import Answer, Observer, Observing
 from deploy.rollouts.work import Work
@@ -129,7 +129,7 @@ class Rotator:
             if secret is None:
                 return verdicts.no_way_back(turn.token, reason)
             work.patiently(
-                lambda: apply_deployment(
+                lambda: apply_partly(
                     cluster,
                     spec,
                     before,
