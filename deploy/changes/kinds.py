@@ -150,7 +150,7 @@ def _restart(means: Means) -> Workings:
         spec = _installed(means, request.ref)
         rollout = dataclasses.replace(spec.rollout, restarted_at=request.at)
         wanted = dataclasses.replace(spec, rollout=rollout)
-        return means.planner.plan(wanted, action_id, take_over=request.take_over)
+        return means.planner.plan(wanted, action_id, take_over=request.take_over, restart=True)
 
     executor = Deployer(means.applier, _of(plan), again="Restart it again")
     return Workings(plan, executor, means.left, look_again=second_look(means.clusters))

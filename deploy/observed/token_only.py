@@ -56,7 +56,7 @@ class TokenReading:
     key: str = LAYOUT_KEY
 
 
-def kept_token(secret: Manifest | None) -> KeptToken | None:
+def kept_in(secret: Manifest | None) -> KeptToken | None:
     """Whose token this bot keeps in a Secret; None for every other Secret."""
     if secret is None:
         return None

@@ -56,6 +56,7 @@ def build_plan(
     conflicts: Sequence[OwnershipConflict] = (),
     back_to: int = 0,
     replaces: ReplacedSecret | None = None,
+    partial: bool = False,
 ) -> Plan:
     """The plan, its digest included.
 
@@ -71,6 +72,7 @@ def build_plan(
         findings=tuple(findings),
         conflicts=tuple(conflicts),
         replaces=replaces,
+        partial=partial,
     )
     return bound(dataclasses.replace(plan, on_failure=_way_back(plan, back_to)))
 
@@ -108,6 +110,7 @@ def plan_to_mapping(plan: Plan) -> dict[str, Any]:
         "on_failure": dataclasses.asdict(plan.on_failure) if plan.on_failure else None,
         **_tokens_there(plan),
         **({"warnings": list(plan.warnings)} if plan.warnings else {}),
+        **({"partial": True} if plan.partial else {}),
         "digest": plan.digest,
     }
 
@@ -133,6 +136,7 @@ def plan_from_mapping(data: Mapping[str, Any]) -> Plan:
         replaces=ReplacedSecret(**replaces) if replaces else None,
         warnings=tuple(data.get("warnings", ())),
         manages=_token_only(data["manages"]) if "manages" in data else None,
+        partial=bool(data.get("partial")),
         digest=data["digest"],
     )
 
@@ -219,10 +223,12 @@ def _token_only(data: Mapping[str, Any]) -> TokenOnly:
 
 
 def _digest(plan: Plan) -> str:
+    # What a partial plan does not change stays as it is by then, whatever that is.
+    objects = () if plan.partial else plan.objects
     bound = {
         "cluster": plan.cluster_uid,
         "ref": str(plan.spec.ref),
-        "objects": [_unversioned(manifest) for manifest in plan.objects],
+        "objects": [_unversioned(manifest) for manifest in objects],
         "token": dataclasses.asdict(plan.token),
         "changes": [dataclasses.asdict(change) for change in plan.changes],
         "on_failure": dataclasses.asdict(plan.on_failure) if plan.on_failure else None,

@@ -109,10 +109,12 @@ class TokenOnly:
 class Plan:
     """Everything a decision is about. `objects` are what is applied, the token Secret excluded.
 
-    Without `on_failure` a failed rollout is left as it is. `held` are the tokens in running pods
-    that the plan sends elsewhere; `replaces` is what a new token takes the place of, None where no
-    Deployment is there whose token it could be. `warnings` are the API server's own, in its words;
-    no decision is about them. `manages` is None for a gateway that this bot deploys.
+    A `partial` one writes the Secret of the pods' token or the mark of a restart alone
+    (deploy.plans.partial). Without `on_failure` a failed rollout is left as it is. `held` are the
+    tokens in running pods that the plan sends elsewhere; `replaces` is what a new token takes the
+    place of, None where no Deployment is there whose token it could be. `warnings` are the API
+    server's own, in its words; no decision is about them. `manages` is None for a gateway that this
+    bot deploys.
     """
 
     spec: GatewaySpec
@@ -127,6 +129,7 @@ class Plan:
     replaces: ReplacedSecret | None = None
     warnings: tuple[str, ...] = ()
     manages: TokenOnly | None = None
+    partial: bool = False
     digest: str = ""
 
     @property

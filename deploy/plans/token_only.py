@@ -30,7 +30,7 @@ from deploy.observed.token_only import (
     KeptToken,
     TokenReading,
     copy_name,
-    kept_token,
+    kept_in,
     marked_by,
     restart_mark,
     restarted_by_reloader,
@@ -116,7 +116,7 @@ def token_kept(cluster: Cluster, ref: GatewayRef) -> KeptToken | None:
         return None
     names = (token_reading(deployment).secret, stable_name(ref.name))
     for name in dict.fromkeys(filter(None, names)):
-        found = kept_token(cluster.get("Secret", ref.namespace, name))
+        found = kept_in(cluster.get("Secret", ref.namespace, name))
         if found is not None and found.workload == ref.name:
             return found
     return None
@@ -179,6 +179,7 @@ def plan_token_only(
         on_failure=WayBack(secret=token.previous) if token.previous else None,
         replaces=ReplacedSecret(facts.name, facts.uid) if replaced and facts else None,
         manages=manages,
+        partial=True,
     )
     plan = bound(plan)
     return dataclasses.replace(plan, digest="") if plan.denied else plan
@@ -260,7 +261,7 @@ def _check(wanted: Wanted, live: _Live, action_id: str) -> None:
     name = stable_name(ref.name)
     if live.keeps_one and live.stable is not None:
         owner = owner_of_secret(live.stable)
-        kept = kept_token(live.stable)
+        kept = kept_in(live.stable)
         if owner is not None or kept is None or kept.workload != ref.name:
             whose = f"it belongs to {owner}" if owner else "this bot did not make it"
             raise Conflict(

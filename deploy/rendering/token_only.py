@@ -6,7 +6,6 @@ The Secrets have no label by which Helm or Argo CD knows its own objects.
 
 import base64
 import datetime
-from typing import Any
 
 from deploy.annotations import (
     ACTION_ANNOTATION,
@@ -19,7 +18,7 @@ from deploy.annotations import (
 )
 from deploy.gateway import GatewayRef
 from deploy.kube.objects import Manifest
-from deploy.observed.token_only import TOKEN, KeptToken, TokenReading
+from deploy.observed.token_only import TOKEN, KeptToken
 from deploy.tokens.token import EXPIRES_AT, TOKEN_KEY, KeyType, Token, iso
 
 _WORKLOAD_HASH = 63
@@ -92,30 +91,12 @@ def with_content_of(content: Manifest, name: str, action_id: str, now: float) ->
 
 def marked(ref: GatewayRef, mark: str) -> Manifest:
     """The one annotation that restarts the pods."""
-    return _deployment(ref, {"metadata": {"annotations": {TOKEN_ACTION_ANNOTATION: mark}}})
-
-
-def referring(ref: GatewayRef, reading: TokenReading, secret: str, key: str, mark: str) -> Manifest:
-    """The reference by which the gateway's container gets its token, and that annotation."""
-    variable = {
-        "name": reading.variable,
-        "valueFrom": {"secretKeyRef": {"name": secret, "key": key}},
-    }
-    return _deployment(
-        ref,
-        {
-            "metadata": {"annotations": {TOKEN_ACTION_ANNOTATION: mark}},
-            "spec": {"containers": [{"name": reading.container, "env": [variable]}]},
-        },
-    )
-
-
-def _deployment(ref: GatewayRef, template: dict[str, Any]) -> Manifest:
+    annotations = {TOKEN_ACTION_ANNOTATION: mark}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": {"name": ref.name, "namespace": ref.namespace},
-        "spec": {"template": template},
+        "spec": {"template": {"metadata": {"annotations": annotations}}},
     }
 
 

@@ -53,8 +53,7 @@ class Applier:
         if live is not None and written_by(live) == action.id:
             work.applied = True
             work.run.step("reconcile", "Already applied; following the rollout")
-            if action.plan.manages is None:
-                _note_again(cluster, action, live)
+            _note_again(cluster, action, live)
             return None
         work.run.step(PLAN, "Comparing the plan with the cluster once more")
         plan = with_way_back(work.patiently(replan), action.plan.on_failure)
@@ -96,6 +95,8 @@ class Applier:
 def _note_again(cluster: Cluster, action: Action, live: Manifest | None) -> None:
     """A run that died right after it applied may have noted nothing of what a webhook made of the
     image; what that makes of it is asked in a dry run, whoever has changed the gateway since."""
+    if action.plan.partial:
+        return
     objects = wanted_objects(action.plan.spec, action.plan.token.secret, live)
     (deployment,) = (item for item in objects if item["kind"] == "Deployment")
     try:

@@ -12,6 +12,7 @@ from deploy.observed.rewritten import is_image
 from deploy.plans.diff import field_changes
 from deploy.plans.dry_run import merge, wanted_objects
 from deploy.plans.handover import REPLICAS_MANAGER, stopped_since, with_live_replicas
+from deploy.plans.partial import partly
 from deploy.plans.plan import FieldChange, OwnershipConflict
 from deploy.rendering.manifests import with_action, written_alike
 from deploy.rollouts.live_state import why_gone, written_by
@@ -46,7 +47,10 @@ def changed_since(
     live = cluster.get("Deployment", spec.ref.namespace, spec.ref.name)
     if live is None:
         raise why_gone(cluster, spec.ref)
-    objects = with_action(wanted_objects(spec, secret, live), action.id, action.requester)
+    written = (
+        (partly(live, spec, secret),) if action.plan.partial else wanted_objects(spec, secret, live)
+    )
+    objects = with_action(written, action.id, action.requester)
     wanted = next(item for item in objects if item["kind"] == "Deployment")
     image = str(container_of(wanted).get("image", ""))
     merged = merge(cluster, wanted, live)

@@ -12,7 +12,7 @@ from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.observed.declaring import owner_of_secret
 from deploy.observed.token_facts import secret_facts
-from deploy.observed.token_only import KeptToken, kept_token
+from deploy.observed.token_only import KeptToken, kept_in
 from deploy.rendering.token_only import own_secret, with_content_of
 from deploy.tokens.token import KeyType, Token
 
@@ -125,7 +125,7 @@ class OneSecret:
         found = cluster.get("Secret", self._ref.namespace, name)
         if found is None:
             return None
-        kept, owner = kept_token(found), owner_of_secret(found)
+        kept, owner = kept_in(found), owner_of_secret(found)
         if owner is not None or kept is None or kept.workload != self._ref.name:
             whose = f"It belongs to {owner}." if owner else "This bot did not make it."
             raise Conflict(

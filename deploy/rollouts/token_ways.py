@@ -25,16 +25,17 @@ from deploy.observed.token_only import (
     written_at,
 )
 from deploy.plans.owners_change import owners_change
+from deploy.plans.partial import with_token
 from deploy.plans.plan import FieldChange, Plan, TokenOnly
 from deploy.plans.requests import takes_over
 from deploy.rendering.labels import selector
-from deploy.rendering.token_only import marked, own_labels, own_secret, referring
+from deploy.rendering.token_only import marked, own_labels, own_secret
 from deploy.retry import RunLost
 from deploy.rollouts import token_only_verdicts as verdicts
 from deploy.rollouts.collecting import Collected, collect, collect_labelled
 from deploy.rollouts.live_state import why_gone
 from deploy.rollouts.reading_back import Changed, changed_since, wrote_since
-from deploy.rollouts.rollout import apply_deployment, apply_plan
+from deploy.rollouts.rollout import apply_partly, apply_plan
 from deploy.rollouts.token_places import NewSecret, OneSecret, Place
 from deploy.rollouts.verdicts import changed, reverted
 from deploy.rollouts.work import Work
@@ -168,7 +169,7 @@ class _Whole(_Base):
     def put_back(self, cluster: Cluster, action: Action) -> bool:
         if not self._is_there(cluster, self._before):
             return False
-        apply_deployment(
+        apply_partly(
             cluster,
             self._spec,
             self._before,
@@ -220,7 +221,10 @@ class _Reference(_Base):
 
     def _refer(self, cluster: Cluster, secret: str, mark: str) -> None:
         reading = self._manages.reading
-        _write(cluster, referring(self._ref, reading, secret, reading.key, mark))
+        wanted = marked(self._ref, mark)
+        _write(
+            cluster, with_token(wanted, reading.container, reading.variable, secret, reading.key)
+        )
 
     def _changed(self, cluster: Cluster, wanted: str) -> Changed | None:
         live = self._live(cluster)

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
+from deploy.errors import Conflict
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.times import minute
 from deploy.tokens.token_plan import TokenPlan
@@ -132,6 +133,20 @@ def plan_token(
         expires_at=iso(live.expires_at),
         reason="The token in use is good for more than seven days.",
     )
+
+
+def kept_token(spec: GatewaySpec, live: SecretFacts | None) -> TokenPlan:
+    """Keep the token in use, however long it is good for. Conflict where its Secret is gone."""
+    if spec.auth.kind != "token":
+        return TokenPlan(None, mint=False, expires_at=None, reason="It signs in to Entra ID.")
+    if live is None:
+        raise Conflict(
+            f"The Secret that {spec.ref} reads its token from is gone.",
+            meaning="New pods would not start.",
+            remedy="Deploy it again: that makes a new token.",
+        )
+    ends = iso(live.expires_at) if live.expires_at else None
+    return TokenPlan(live.name, mint=False, expires_at=ends, reason="The token in use stays.")
 
 
 def new_token(
