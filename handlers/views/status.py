@@ -250,4 +250,5 @@ def _token(summary: GatewaySummary, now: float) -> str:
         return f"expiry unknown{held}"
     if summary.token_expires_at <= now:
         return f"expired {duration(now - summary.token_expires_at)} ago{held}"
-    return f"{duration(summary.token_expires_at - now)} left{held}"
+    kept = ", kept valid by this bot" if summary.token_kept else ""
+    return f"{duration(summary.token_expires_at - now)} left{held}{kept}"

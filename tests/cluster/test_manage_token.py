@@ -4,8 +4,10 @@ import copy
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from bot.sandbox.node.addresses import LOOPBACK, routed_range
 from deploy.actions.action import State
@@ -19,7 +21,8 @@ from tests.support.azure import azure_bed
 from tests.support.control_plane import ControlPlane
 from tests.support.gateway_bed import TIMEOUTS
 from tests.support.kube_api import Obj
-from tests.support.others_bed import OthersBed, Owner, Style
+from tests.support.others_bed import OthersBed, Owner, Style, reloader
+from tests.support.processes import ROOT
 from tests.support.rotation_bed import RotationBed, hosts_of, spec_of
 from tests.support.running_cluster import RunningCluster
 from tests.support.traffic import Traffic, traffic
@@ -75,9 +78,9 @@ def on(plane: ControlPlane, directory: Path, *, real: bool) -> Iterator[OthersBe
             target.api.request("DELETE", f"/api/v1/namespaces/{namespace}")
 
 
-def kept(bed: OthersBed, name: str, style: Style) -> Owner:
+def kept(bed: OthersBed, name: str, style: Style, **more: Any) -> Owner:
     """A gateway whose owner has made the one change that the bot asked for."""
-    owner = bed.owner(name, style)
+    owner = bed.owner(name, style, **more)
     before = bed.deployment(name)
     outcome = bed.manage(name)
     assert outcome.state is State.SUCCEEDED, outcome
@@ -308,3 +311,80 @@ def test_a_secret_with_an_owner_under_the_bots_name_is_not_written(bed: OthersBe
     with pytest.raises(Conflict, match=f"it belongs to ConfigMap {name}"):
         bed.plan("manage-token", bed.managing(name))
     assert bed.secret(taken) == before
+
+
+def test_where_reloader_restarts_the_pods_the_bot_does_not(bed: OthersBed) -> None:
+    name = "edge-reloader"
+    owner = kept(bed, name, "helm", noted={"reloader.stakater.com/auto": "true"})
+    pods, stable = set(bed.pods(name)), f"{name}-managed-token"
+    rotation = bed.rotation
+    with (
+        reloader(owner, stable),
+        traffic(rotation.kubeconfig, rotation.context, bed.namespace, name) as told,
+    ):
+        outcome = bed.rotate(name)
+    assert outcome.state is State.SUCCEEDED, outcome
+    assert told.dropped == []
+    assert not pods & set(bed.pods(name))
+    assert bed.ours(name) == [], "nothing of the Deployment is the bot's"
+    template = bed.deployment(name)["spec"]["template"]["metadata"]
+    assert TOKEN_ACTION_ANNOTATION not in template["annotations"]
+
+
+def test_the_rights_that_the_documentation_asks_for_are_enough(
+    bed: OthersBed, tmp_path: Path
+) -> None:
+    name, account = "edge-rights", "gateway-bot-tokens"
+    kept(bed, name, "helm")
+    accounts = f"/api/v1/namespaces/{bed.namespace}/serviceaccounts"
+    bed.api.create(accounts, {"metadata": {"name": account}})
+    answer = bed.api.request("POST", f"{accounts}/{account}/token", {"spec": {}})
+    if answer.status == 404:
+        pytest.skip("this cluster makes no tokens of service accounts")
+    grant(bed, name, account)
+    config = yaml.safe_load(bed.rotation.kubeconfig.read_text())
+    (context,) = [c for c in config["contexts"] if c["name"] == bed.rotation.context]
+    users = [{"name": account, "user": {"token": answer.body["status"]["token"]}}]
+    limited = {**context, "context": {**context["context"], "user": account}}
+    path = tmp_path / "kubeconfig"
+    path.write_text(yaml.safe_dump({**config, "users": users, "contexts": [limited]}))
+    cluster = connect("west", kubeconfig=path, context=bed.rotation.context, timeouts=TIMEOUTS)
+    before = bed.token(f"{name}-managed-token")
+    try:
+        outcome = bed.on(cluster).rotate(name)
+    finally:
+        cluster.close()
+    assert outcome.state is State.SUCCEEDED, outcome
+    assert bed.token(f"{name}-managed-token") != before
+    assert not bed.has_secret(f"{name}-managed-token-previous")
+
+
+def grant(bed: OthersBed, name: str, account: str) -> None:
+    """The ClusterRole and the Role for tokens only of docs/install.md, for that gateway."""
+    page = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
+    blocks = [part.partition("```")[0] for part in page.split("```yaml\n")[1:]]
+    objects = [item for block in blocks for item in yaml.safe_load_all(block)]
+    (outline,) = [o for o in objects if o.get("kind") == "ClusterRole"]
+    (role,) = [o for o in objects if o.get("metadata", {}).get("name") == account]
+    role = yaml.safe_load(yaml.safe_dump(role).replace("edge-1", name))
+    root = "/apis/rbac.authorization.k8s.io/v1"
+    unique = f"{account}-{bed.namespace}"
+    bed.api.create(f"{root}/clusterroles", {**outline, "metadata": {"name": unique}})
+    of = {"kind": "ServiceAccount", "name": account, "namespace": bed.namespace}
+    api = {"apiGroup": "rbac.authorization.k8s.io"}
+    bed.api.create(
+        f"{root}/clusterrolebindings",
+        {
+            "metadata": {"name": unique}, "subjects": [of],
+            "roleRef": {**api, "kind": "ClusterRole", "name": unique},
+        },
+    )  # fmt: skip
+    inside = f"{root}/namespaces/{bed.namespace}"
+    bed.api.create(f"{inside}/roles", {**role, "metadata": {"name": account}})
+    bed.api.create(
+        f"{inside}/rolebindings",
+        {
+            "metadata": {"name": account}, "subjects": [of],
+            "roleRef": {**api, "kind": "Role", "name": account},
+        },
+    )  # fmt: skip

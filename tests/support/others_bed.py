@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from deploy.actions.action import Action, Outcome
+from deploy.changes.kinds import Workings
+from deploy.kube.cluster import Cluster
 from deploy.plans.plan import Plan
+from deploy.plans.planning import Planner
 from deploy.plans.requests import ManageTokenRequest, RotateRequest
 from deploy.rollouts.applying import Applier
 from deploy.rollouts.minting import Minter
@@ -17,8 +20,8 @@ from deploy.tokens.rotation import Rotation
 from tests.support.actions import workings
 from tests.support.custody import LocalCustody
 from tests.support.gateway_bed import HOST, RecordingRun, action_for
-from tests.support.kube_api import APPLY, STRATEGIC, KubeApi, Obj
-from tests.support.rotation_bed import RotationBed
+from tests.support.kube_api import APPLY, MERGE, STRATEGIC, KubeApi, Obj
+from tests.support.rotation_bed import OBSERVING, RotationBed
 from tests.support.waiting import until
 
 AGAIN_SECONDS = 5.0
@@ -51,7 +54,8 @@ _STYLES: Mapping[Style, tuple[str, dict[str, str], dict[str, str]]] = {
 class Owner:
     """Whoever deploys the gateway `name` of a namespace, in one of the ways there are.
 
-    `secret` is what its manifests say that the token is read from, under `key`.
+    `secret` is what its manifests say that the token is read from, under `key`; `noted` are further
+    annotations.
     """
 
     api: KubeApi
@@ -63,6 +67,7 @@ class Owner:
     secret: str = ""
     key: str = "gateway-key"
     version: int = 1
+    noted: dict[str, str] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -127,7 +132,7 @@ class Owner:
     def _object(self, version: str, kind: str, **body: Any) -> Obj:
         _, labels, annotations = _STYLES[self.style]
         names = {"NS": self.namespace, "NAME": self.name, "KIND": kind}
-        noted = dict(annotations)
+        noted = {**annotations, **self.noted}
         for name, value in noted.items():
             for key, word in names.items():
                 value = value.replace(key, word)
@@ -184,6 +189,34 @@ class Owner:
             thread.join(30)
 
 
+@contextlib.contextmanager
+def reloader(owner: Owner, secret: str) -> Iterator[None]:
+    """Stakater's Reloader: when that Secret changes, the pods' template gets a note of it."""
+    ended = threading.Event()
+    secrets = f"/api/v1/namespaces/{owner.namespace}/secrets/{secret}"
+    path = f"/apis/apps/v1/namespaces/{owner.namespace}/deployments/{owner.name}"
+    before = owner.api.get(secrets)["data"]
+
+    def work() -> None:
+        known = before
+        while not ended.wait(0.2):
+            data = owner.api.get(secrets)["data"]
+            if data != known:
+                known = data
+                note = {"reloader.stakater.com/last-reloaded-from": str(hash(str(data)))}
+                body = {"spec": {"template": {"metadata": {"annotations": note}}}}
+                answer = owner.api.request("PATCH", f"{path}?fieldManager=reloader", body, MERGE)
+                assert answer.status == 200, answer.body
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(30)
+
+
 class OthersBed:
     """The bot beside others' gateways on one cluster."""
 
@@ -194,12 +227,23 @@ class OthersBed:
         self.azure = bed.azure
         self.namespace = bed.ref.namespace
         self._placed = placed
-        clusters = {"west": self.cluster}
+        self._workings = self._on(self.cluster)
+
+    def _on(self, cluster: Cluster) -> Mapping[str, Workings]:
+        bed = self.rotation
+        planner = Planner({"west": cluster}.__getitem__, list, instances=bed.instances)
+        clusters = {"west": cluster}
         applier = Applier(clusters, Minter(bed.arm, bed.instances, LocalCustody()))
-        self._workings = workings(
-            planner=bed.planner, clusters=clusters, instances=bed.instances, applier=applier,
-            observing=bed.rotator._observing, environments=(),
+        return workings(
+            planner=planner, clusters=clusters, instances=bed.instances, applier=applier,
+            observing=OBSERVING, environments=(),
         )  # fmt: skip
+
+    def on(self, cluster: Cluster) -> "OthersBed":
+        """The same, the bot using that connection."""
+        twin = copy.copy(self)
+        twin._workings = self._on(cluster)
+        return twin
 
     def owner(self, name: str, style: Style, **more: Any) -> Owner:
         """Somebody who deploys a gateway of that name, with a token of `edge-1`, and it is ready."""
