@@ -44,6 +44,8 @@ _TRIES = 20
 """So many are planned at one look, when nothing comes of any."""
 _STANDING_TTL = 600
 _ASKING_TTL = 24 * 3600
+_LONGEST_REASON = 600
+"""Its end is mostly what to do about it."""
 _TOLD_SECONDS = 86_400.0
 """For so long it is reported that somebody resumed it, should nobody have heard at once."""
 
@@ -201,7 +203,7 @@ class Autopilot:
             log.warning("%s is not rotated automatically: %s", ref, error)
             if not isinstance(error, Unavailable):
                 why = " ".join(filter(None, (error.happened, error.meaning, error.remedy)))
-                self._tracker.unrotated(ref, why[:300])
+                self._tracker.unrotated(ref, why[:_LONGEST_REASON])
             return 0
         self._tracker.unrotated(ref, "")
         detail = json.dumps({"mode": rule.mode, "expires_at": candidate.expires_at})

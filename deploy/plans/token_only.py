@@ -230,11 +230,6 @@ def _look(cluster: Cluster, ref: GatewayRef) -> _Live:
             remedy=f"`/gateway rotate {ref}` gives it a new one.",
         )
     reading = token_reading(deployment)
-    if reading.how == "nowhere":
-        raise Conflict(
-            f"Nothing shows where {ref} gets its token from.",
-            remedy="Let its container read `config.service.auth` from a Secret by secretKeyRef.",
-        )
     names = (reading.secret, stable_name(ref.name), copy_name(ref.name))
     maps = settings_maps(deployment)
     wanted: list[Callable[[], Manifest | None]] = [
@@ -259,6 +254,11 @@ def _check(wanted: Wanted, live: _Live, action_id: str) -> None:
     """Conflict where there is nothing to do for the bot now."""
     ref = wanted.ref
     name = stable_name(ref.name)
+    if live.reading.how == "nowhere":
+        raise Conflict(
+            f"Nothing shows where {ref} gets its token from.",
+            remedy="Let its container read `config.service.auth` from a Secret by secretKeyRef.",
+        )
     if live.keeps_one and live.stable is not None:
         owner = owner_of_secret(live.stable)
         kept = kept_in(live.stable)

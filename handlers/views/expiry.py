@@ -87,7 +87,7 @@ def message(
         blocks.append(context(f":warning: {escape(cut(facts.why, 300))}"))
     blocks.append(context(_known_by(tracked), f"Environment {escape(facts.environment)}"))
     if tracked.unrotated:
-        why = escape(cut(tracked.unrotated, 300))
+        why = escape(cut(tracked.unrotated, 600))
         blocks.append(context(f":no_entry_sign: Not rotated automatically: {why}"))
     said = [e for e in tracked.entries if e.event in AZURE_EVENTS and e.episode == tracked.episode]
     if said:

@@ -12,20 +12,29 @@ import yaml
 from bot.sandbox.node.addresses import LOOPBACK, routed_range
 from deploy.actions.action import State
 from deploy.annotations import TOKEN_ACTION_ANNOTATION
+from deploy.deadline import Deadline
 from deploy.errors import Conflict
+from deploy.gateway import ApimGateway
+from deploy.health.cache import ClusterCache
 from deploy.kube.cluster import connect
+from deploy.observed.token_only import KeptToken
 from deploy.plans.requests import RotateRequest
+from deploy.plans.token_only import outline
+from deploy.rollouts.regeneration import Survey
+from deploy.rollouts.token_places import OneSecret
 from deploy.tokens.rotation import Rotation
+from deploy.tokens.token import Token
 from tests.cluster.conftest import joined
 from tests.support.azure import azure_bed
 from tests.support.control_plane import ControlPlane
-from tests.support.gateway_bed import TIMEOUTS
+from tests.support.gateway_bed import HOST, TIMEOUTS
 from tests.support.kube_api import Obj
 from tests.support.others_bed import OthersBed, Owner, Style, reloader
 from tests.support.processes import ROOT
 from tests.support.rotation_bed import RotationBed, hosts_of, spec_of
 from tests.support.running_cluster import RunningCluster
 from tests.support.traffic import Traffic, traffic
+from tests.support.waiting import until
 
 
 @pytest.fixture(scope="module", params=["sandbox", "real"])
@@ -388,3 +397,34 @@ def grant(bed: OthersBed, name: str, account: str) -> None:
             "roleRef": {**api, "kind": "Role", "name": account},
         },
     )  # fmt: skip
+
+
+def test_pods_that_began_before_their_secret_was_written_keep_a_key_from_being_regenerated(
+    bed: OthersBed,
+) -> None:
+    name = "edge-keys"
+    kept(bed, name, "helm")
+    assert bed.rotate(name).state is State.SUCCEEDED
+    cache = ClusterCache(bed.cluster)
+    cache.start()
+    try:
+        apim = ApimGateway("contoso", "edge-1", HOST)
+        survey = Survey({"west": cache})
+        spec = outline(bed.deployment(name), bed.ref(name), apim)
+
+        def held() -> set[str | None]:
+            pods = survey.holding(spec).pods
+            mine = [each for each in pods if each.ref.name == name]
+            return {each.facts.key if each.facts else None for each in mine}
+
+        until(lambda: held() == {"primary"}, "the key of the token that its pods hold")
+        token = Token.parse(bed.azure.token())
+        assert token is not None
+        place = OneSecret(
+            bed.ref(name), f"{name}-managed-token", f"{name}-managed-token-previous",
+            KeptToken(name, "contoso", "edge-1"), "gateway-key",
+        )  # fmt: skip
+        place.write(bed.cluster, token, "ABC999", "secondary")
+        until(lambda: held() == {None}, "that it is not known what its pods hold")
+    finally:
+        cache.stop(Deadline.after(5))
