@@ -141,10 +141,9 @@ def plan_token_only(
         raise NotFound(f"API Management instance “{kept.instance}” is no longer in the settings.")
     cluster.check_namespace(ref.namespace)
     live = _look(cluster, ref)
+    check_has_token(ref, live.deployment, live.config_maps)
     endpoint = instance.configuration_endpoint
     spec = outline(live.deployment, ref, ApimGateway(kept.instance, kept.gateway, endpoint))
-    if sign_in(live.deployment, given_among(live.deployment, live.config_maps)) != "token":
-        raise signs_in(spec)
     _check(wanted, live, action_id)
     token, facts = _token(spec, live, action_id, wanted.rotation)
     manages = TokenOnly(
@@ -183,6 +182,14 @@ def plan_token_only(
     )
     plan = bound(plan)
     return dataclasses.replace(plan, digest="") if plan.denied else plan
+
+
+def check_has_token(ref: GatewayRef, deployment: Manifest, config_maps: Sequence[Manifest]) -> None:
+    """Conflict for a gateway that signs in to Entra ID; `config_maps` are those of its settings, or
+    all there are."""
+    how = sign_in(deployment, given_among(deployment, config_maps))
+    if how != "token":
+        raise signs_in(ref, how)
 
 
 def outline(deployment: Manifest, ref: GatewayRef, apim: ApimGateway) -> GatewaySpec:

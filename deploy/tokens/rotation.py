@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.errors import Conflict, InvalidInput
+from deploy.gateway import GatewayRef
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.times import minute
 from deploy.tokens.token import (
@@ -95,7 +96,7 @@ def rotated_token(
     Conflict where there is nothing to rotate, or nothing that could be gone back to.
     """
     if spec.auth.kind != "token":
-        raise signs_in(spec)
+        raise signs_in(spec.ref, spec.auth.kind)
     if live is None:
         raise Conflict(
             f"The Secret that {spec.ref} reads its token from is gone.",
@@ -117,14 +118,14 @@ def other_key(key: KeyType | None) -> KeyType:
     return "primary" if key == "secondary" else "secondary"
 
 
-def signs_in(spec: GatewaySpec) -> Conflict:
-    """That a gateway has no token which could be rotated."""
-    how = "a workload identity" if spec.auth.kind == "workloadIdentity" else "an Entra app"
+def signs_in(ref: GatewayRef, kind: str) -> Conflict:
+    """That a gateway, which signs in that way, has no token that could be rotated."""
+    how = "a workload identity" if kind == "workloadIdentity" else "an Entra app"
     return Conflict(
-        f"{spec.ref} signs in to Entra ID by {how}.",
+        f"{ref} signs in to Entra ID by {how}.",
         meaning="It has no gateway token, so there is nothing to rotate.",
         remedy="An Entra app's own secret or certificate is renewed in Entra ID."
-        if spec.auth.kind == "entraApp"
+        if kind == "entraApp"
         else "",
     )
 

@@ -4,6 +4,7 @@ from deploy.access import Right
 from deploy.changes.kinds import MANAGE_TOKEN
 from deploy.observed.installed import deployment_of
 from deploy.plans.requests import ManageTokenRequest
+from deploy.plans.token_only import check_has_token
 from deploy.tokens.rotation import Rotation, parse_key, parse_lifetime
 from deploy.tokens.token import LONGEST
 from handlers.actions.asking import ask
@@ -22,6 +23,7 @@ def run(needs: Needs, request: Request) -> Reply | None:
     cluster = needs.clusters[ref.cluster]
     deployment = deployment_of(cluster, ref)
     maps = cluster.list("ConfigMap", ref.namespace)
+    check_has_token(ref, deployment, maps)
     instance = instance_of(needs.instances, deployment, maps, ref)
     gateway = gateway_of(needs, request, instance, cluster, deployment)
     options = request.options
