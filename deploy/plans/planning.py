@@ -16,6 +16,7 @@ from deploy.kube.objects import Manifest
 from deploy.kube.warnings import distinct
 from deploy.observed.history import serving
 from deploy.observed.inventory import spec_field
+from deploy.observed.managers import Manager
 from deploy.observed.other_rotation import rotated_by
 from deploy.observed.pods import token_secret_of
 from deploy.observed.references import secrets_of
@@ -24,6 +25,7 @@ from deploy.plans.binding import Observed, bound, build_plan
 from deploy.plans.dry_run import Merged, merge, wanted_objects
 from deploy.plans.handover import left_behind, with_live_replicas
 from deploy.plans.held import held_tokens
+from deploy.plans.managed import accepted, managers_of, restarts_alone
 from deploy.plans.others import other_owner
 from deploy.plans.plan import Plan, ReplacedSecret
 from deploy.plans.redirection import Redirection, redirections
@@ -79,6 +81,9 @@ class Planner:
         it. NotFound when the namespace is missing, or the gateway to rotate, NamespaceEnds when it is
         being deleted; InvalidInput when the cluster rejects an object, Conflict when there is no
         token to rotate.
+
+        That something else undoes the change denies neither a rotation nor a restart, and nothing
+        that takes over.
         """
         cluster = self._cluster_of(spec.ref.cluster)
         namespace = spec.ref.namespace
@@ -135,6 +140,7 @@ class Planner:
                 others_objects=_others_objects(cluster, plan, observed),
                 redirects=redirections(plan) if held else frozenset(),
                 rotated_by=rotators,
+                managers=managers_of(plan, observed),
             ),
             *unread,
             *settings_elsewhere(spec, [each.merged for each in becoming]),
@@ -143,6 +149,9 @@ class Planner:
         findings += unfinished_rollout(
             plan, observed["Deployment", spec.ref.name], [each.merged for each in becoming]
         )
+        live_deployment = observed["Deployment", spec.ref.name]
+        if take_over or rotation is not None or restarts_alone(spec, live_deployment):
+            findings = accepted(findings)
         warnings = distinct(text for item in wanted for text in merged[_key(item)].warnings)
         plan = bound(dataclasses.replace(plan, findings=findings, held=held, warnings=warnings))
         undecidable = plan.denied or (plan.conflicts and not take_over)
@@ -160,6 +169,7 @@ class Planner:
         others_objects: Sequence[str] = (),
         redirects: frozenset[Redirection] = frozenset(),
         rotated_by: Sequence[str] = (),
+        managers: Sequence[Manager] = (),
     ) -> tuple[Finding, ...]:
         """What the rules say of a gateway's objects, as those count where it is.
 
@@ -179,6 +189,7 @@ class Planner:
             others_objects=tuple(others_objects),
             redirects=redirects,
             rotated_by=tuple(rotated_by),
+            managers=tuple(managers),
         )
         today = self._clock().astimezone(datetime.UTC).date()
         return rules.check(
