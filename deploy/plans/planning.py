@@ -17,7 +17,7 @@ from deploy.kube.warnings import distinct
 from deploy.observed.history import serving
 from deploy.observed.inventory import spec_field
 from deploy.observed.managers import Manager
-from deploy.observed.other_rotation import rotated_by
+from deploy.observed.other_rotation import rotators_of
 from deploy.observed.pods import token_secret_of
 from deploy.observed.references import secrets_of
 from deploy.observed.token_facts import may_hold_token, secret_facts
@@ -281,14 +281,14 @@ class Planner:
         live = observed["Deployment", spec.ref.name]
         used = token_secret_of(live["spec"]["template"]["spec"]) if live else None
         instance = self._instances.get(spec.apim.instance)
-        names = rotated_by(
+        found_jobs = rotators_of(
             found,
             namespace=spec.ref.namespace,
             gateway=spec.apim.gateway,
             service=instance.service if instance else spec.apim.instance,
             secret=used[0] if used else "",
         )
-        return names, ()
+        return tuple(map(str, found_jobs)), ()
 
     def _tags(self) -> Sequence[str]:
         """What the registry has; a registry that does not answer must not stop a plan."""
