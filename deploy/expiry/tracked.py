@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from deploy.actions.versions import check, reading
 from deploy.gateway import GatewayRef
+from deploy.observed.workloads import DEPLOYMENT
 
 VERSION = 2
 """Of the form in which a record is stored."""
@@ -31,7 +32,8 @@ class ExpiryFacts:
 
     `expires_at` in epoch seconds. `gateway` is its name in API Management, empty where nothing
     tells. `why` says why the expiry is unknown, or what is wrong with the token. `refused_since` is
-    since when Azure is seen to refuse it, None where it is not.
+    since when Azure is seen to refuse it, None where it is not; `refused_often` that this is more
+    than one refusal or two. `kind` is that of its workload, `secret` where its token is.
     """
 
     ref: GatewayRef
@@ -43,6 +45,15 @@ class ExpiryFacts:
     channels: tuple[str, ...]
     why: str = ""
     refused_since: float | None = None
+    refused_often: bool = False
+    kind: str = DEPLOYMENT
+    secret: str = ""
+
+    @property
+    def rotatable(self) -> bool:
+        """Whether this bot can give it a new token: it changes Deployments alone, and no secret of
+        an Entra app."""
+        return self.kind == DEPLOYMENT and self.source != "credential"
 
 
 @dataclass(frozen=True)
@@ -141,6 +152,8 @@ class MessageKey:
 def facts_to_mapping(facts: ExpiryFacts) -> dict[str, Any]:
     """The facts, JSON-able, the expiry left out: it is a field of its own."""
     refused = {} if facts.refused_since is None else {"refused_since": facts.refused_since}
+    often = {"refused_often": True} if facts.refused_often else {}
+    other = {} if facts.kind == DEPLOYMENT else {"kind": facts.kind, "secret": facts.secret}
     return {
         "gateway": facts.gateway,
         "environment": facts.environment,
@@ -149,6 +162,8 @@ def facts_to_mapping(facts: ExpiryFacts) -> dict[str, Any]:
         "channels": list(facts.channels),
         "why": facts.why,
         **refused,
+        **often,
+        **other,
     }
 
 
@@ -182,6 +197,9 @@ def _tracked(
         channels=tuple(body["channels"]),
         why=body["why"],
         refused_since=body.get("refused_since"),
+        refused_often=bool(body.get("refused_often")),
+        kind=str(body.get("kind", DEPLOYMENT)),
+        secret=str(body.get("secret", "")),
     )
     return Tracked(
         facts=facts,

@@ -9,6 +9,7 @@ from deploy.actions.versions import reading
 from deploy.expiry.rotation_stops import RotationStop
 from deploy.expiry.tracked import AZURE_EVENTS, AZURE_EXPIRED, Tracked, WarningEntry
 from deploy.gateway import GatewayRef
+from deploy.observed.workloads import DEPLOYMENT
 from handlers.views.places import named
 from handlers.views.reply import Block, Reply, View
 from handlers.views.text import button, context, counted, cut, date, duration, escape, section
@@ -28,6 +29,8 @@ _SNOOZES_LOST = (
     ":warning: The bot's data was reset: if this was snoozed before, it no longer is. Snooze it again "
     "if nobody needs to know."
 )
+_RESTARTABLE = ("StatefulSet", "DaemonSet")
+"""Kinds of workloads that `kubectl rollout restart` knows, beside Deployments."""
 _SHOWN = 20
 _LISTED = 30
 _NAMED = 10
@@ -78,10 +81,29 @@ def message(
         blocks.append(context(_SNOOZES_LOST))
     ref = str(tracked.ref)
     buttons = [button("Snooze", SNOOZE, ref), button("Show", "show_status", ref)]
-    if facts.source != "credential":
+    by_hand = _by_hand(tracked)
+    if by_hand:
+        blocks.append(context(by_hand))
+    if facts.rotatable:
         buttons.insert(0, button("Rotate", ROTATE, ref, style="primary"))
     blocks.append({"type": "actions", "elements": buttons})
     return text, blocks
+
+
+def _by_hand(tracked: Tracked) -> str:
+    """How a token is renewed that this bot cannot rotate, because its pods are in no Deployment;
+    empty where it can."""
+    facts, ref = tracked.facts, tracked.ref
+    if facts.kind == DEPLOYMENT or facts.source == "credential":
+        return ""
+    made = f"of gateway {escape(facts.gateway)} " if facts.gateway else ""
+    put = f"into Secret {escape(facts.secret)}" if facts.secret else "where its pods read it"
+    restart = f"kubectl -n {ref.namespace} rollout restart {facts.kind.lower()}/{ref.name}"
+    restarted = f"`{escape(restart)}`" if facts.kind in _RESTARTABLE else "restart its pods"
+    return (
+        f"It runs in a {escape(facts.kind)}, which this bot does not change. Make a new token {made}in "
+        f"the Azure portal, put it {put}, then: {restarted}."
+    )
 
 
 def note(entry: WarningEntry) -> tuple[str, bool]:
@@ -278,6 +300,8 @@ def _mending(tracked: Tracked) -> str:
     """What is done about a token that Azure refuses; empty where nothing shows that it does."""
     if tracked.facts.refused_since is None:
         return ""
+    if not tracked.facts.rotatable:
+        return f" {_by_hand(tracked)}".rstrip()
     why = escape(cut(tracked.unrotated, 200))
     unrotated = f" Not rotated automatically: {why}" if why else ""
     return f" Renew it: `/gateway rotate {escape(str(tracked.ref))}`.{unrotated}"
