@@ -102,9 +102,10 @@ class Kind:
     """One kind of change.
 
     `request` is the type of what it is asked for with; `windows` says whether an approval window
-    covers it, `every_environment` that everybody who depends on the gateway's key decides, and
-    `fixable` that what a rule advises can be asked for in its place. `again` is what to ask for
-    when somebody asks for the same once more, at that time (epoch seconds).
+    covers it, `every_environment` that everybody who depends on the gateway's key decides,
+    `fixable` that what a rule advises can be asked for in its place, and `declares` that it changes
+    what another manager of the gateway would undo: forced in production, it takes a reason. `again`
+    is what to ask for when somebody asks for the same once more, at that time (epoch seconds).
     """
 
     name: str
@@ -113,6 +114,7 @@ class Kind:
     windows: bool = True
     every_environment: bool = False
     fixable: bool = False
+    declares: bool = False
     again: Callable[[Any, float], ChangeRequest] = lambda request, now: request
 
 
@@ -232,10 +234,16 @@ def _delete(means: Means) -> Workings:
 
 
 KINDS: tuple[Kind, ...] = (
-    Kind(DEPLOY, DeployRequest, _deployment("Deploy again"), fixable=True),
-    Kind(ROLLBACK, DeployRequest, _deployment("Roll it back again"), fixable=True),
+    Kind(DEPLOY, DeployRequest, _deployment("Deploy again"), fixable=True, declares=True),
+    Kind(
+        ROLLBACK,
+        DeployRequest,
+        _deployment("Roll it back again"),
+        fixable=True,
+        declares=True,
+    ),
     Kind(ADOPT, DeployRequest, _deployment("Adopt it again", adopts=True), fixable=True),
-    Kind(SCALE, ScaleRequest, _scale, fixable=True),
+    Kind(SCALE, ScaleRequest, _scale, fixable=True, declares=True),
     Kind(RESTART, RestartRequest, _restart, fixable=True, again=_restart_again),
     Kind(ROTATE, RotateRequest, _rotate),
     Kind(MANAGE_TOKEN, ManageTokenRequest, _manage_token),

@@ -111,7 +111,7 @@ class Autopilot:
                 # Not as the scan noted it, perhaps under other settings.
                 if environment_of(t.ref, environments).name == name
                 and t.facts.expires_at is not None
-                and t.facts.source != "credential"
+                and t.facts.rotatable
                 and t.over not in ("gone", "signs in")
             ]
             begun += self._environment(self._environments[name], rule, mine, user)
@@ -154,7 +154,9 @@ class Autopilot:
             self._counted(environment.name, rule, one.ref, tried)
             facts = one.facts
             expires_at = facts.expires_at or 0.0
-            candidates.append(Candidate(one.ref, expires_at, tried, facts.refused_since))
+            candidates.append(
+                Candidate(one.ref, expires_at, tried, facts.refused_since, facts.refused_often)
+            )
         stop = self._latest(environment.name)
         if self._stops.lasts(environment.name):
             if stop is not None:

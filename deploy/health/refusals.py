@@ -12,7 +12,8 @@ from deploy.health.heartbeat import Heartbeat, Refusal
 from deploy.observed import inventory
 from deploy.tokens.token import KeyType, SecretFacts
 
-_WELL = ("connected", "no trouble seen")
+WELL = ("connected", "no trouble seen")
+"""Levels at which Azure seems to answer a gateway well."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def suspicion(
 def disproved(gateway: CachedGateway, heartbeat: Heartbeat, key: RefusedKey) -> bool:
     """Whether the gateway shows that Azure accepts that key (again)."""
     facts = _facts(gateway)
-    if facts is None or heartbeat.level not in _WELL:
+    if facts is None or heartbeat.level not in WELL:
         return False
     if facts.uid and facts.uid == key.secret:
         return True

@@ -24,10 +24,12 @@ from deploy.observed import inventory
 from deploy.observed.effective import EffectiveSettings
 from deploy.observed.given import read_given
 from deploy.observed.history import Revision, revisions
+from deploy.observed.managers import Manager, manager_of
+from deploy.observed.other_rotation import Rotator, rotators_of
 from deploy.observed.pods import PodProgress, named_token_secret, pod_progress
 from deploy.observed.references import secrets_of
 from deploy.observed.token_facts import SecretKey, TokenFacts, read_one
-from deploy.observed.workloads import DEPLOYMENT, workload_kind
+from deploy.observed.workloads import DEPLOYMENT, has_pods_alone, workload_kind
 from deploy.plans.adoption import instance_named_by
 from deploy.times import epoch
 
@@ -131,6 +133,7 @@ class GatewayDetail:
 
     `instance` is the API Management service its pods are told, or the host where it has another
     name; empty where nothing tells. `actions` are the newest revisions with whose action made each.
+    `manager` is who else manages it, `rotators` the CronJobs of others that rotate its token.
     """
 
     summary: GatewaySummary
@@ -143,6 +146,8 @@ class GatewayDetail:
     actions: tuple[Revision, ...] = ()
     replicas: tuple[ReplicaCount, ...] = ()
     instance: str = ""
+    manager: Manager | None = None
+    rotators: tuple[Rotator, ...] = ()
     unread: tuple[str, ...] = ()
 
 
@@ -173,6 +178,8 @@ def gateway_detail(
     cluster, end = cache.cluster, time.monotonic() + evidence.BOUND
     reading = {kind: _listing(cluster, kind, ref) for kind in ("Service", "Event", "ReplicaSet")}
     given = cluster.begin(lambda: _given(cluster, found.deployment))
+    whole = cluster.begin(lambda: _whole(cluster, found.deployment))
+    jobs = cluster.begin(lambda: cluster.list("CronJob"))
     namespace = cluster.begin(lambda: cluster.check_namespace(ref.namespace))
     token = _token(cache, found, end)
     asked = evidence.Asked(ref, found.deployment, found.pods, token, azure_events, found.signs_in)
@@ -192,6 +199,9 @@ def gateway_detail(
     names = [pod["metadata"]["name"] for pod in found.pods]
     owned = [item for item in live["ReplicaSet"] if _owned_by(item, found.deployment)]
     summary = _summary(found, snapshot, token, time.time()).weighed(heartbeat.refusal)
+    instance = instance_named_by(_or_told(given, "Its settings", end, unread, EffectiveSettings()))
+    found_jobs: list[Manifest] = _or_told(jobs, "CronJobs", end, unread, [])
+    workload = _or_told(whole, "Who manages it", end, unread, None)
     return GatewayDetail(
         summary=replace(summary, findings=(*_ending(namespace, end), *summary.findings)),
         heartbeat=heartbeat,
@@ -204,8 +214,14 @@ def gateway_detail(
         ),
         actions=revisions(found.deployment, owned)[:_REVISIONS],
         replicas=found.replicas,
-        instance=instance_named_by(
-            _or_told(given, "Its settings", end, unread, EffectiveSettings())
+        instance=instance,
+        manager=manager_of(workload) if workload else None,
+        rotators=rotators_of(
+            found_jobs,
+            namespace=ref.namespace,
+            gateway=summary.gateway,
+            service=instance,
+            secret=summary.token_secret,
         ),
         unread=tuple(dict.fromkeys(unread)),
     )
@@ -316,6 +332,14 @@ def _conditions(deployment: Manifest) -> tuple[ConditionSummary, ...]:
 
 def _listing(cluster: Cluster, kind: str, ref: GatewayRef) -> "Future[list[Manifest]]":
     return cluster.begin(lambda: cluster.list(kind, ref.namespace))
+
+
+def _whole(cluster: Cluster, workload: Manifest) -> Manifest | None:
+    """As it is now, with what the cache leaves out; None for pods of which nothing else is known."""
+    metadata = workload["metadata"]
+    if has_pods_alone(workload):
+        return None
+    return cluster.get(workload_kind(workload), metadata["namespace"], metadata["name"])
 
 
 def _given(cluster: Cluster, deployment: Manifest) -> EffectiveSettings:

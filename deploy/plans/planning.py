@@ -16,7 +16,8 @@ from deploy.kube.objects import Manifest
 from deploy.kube.warnings import distinct
 from deploy.observed.history import serving
 from deploy.observed.inventory import spec_field
-from deploy.observed.other_rotation import rotated_by
+from deploy.observed.managers import Manager
+from deploy.observed.other_rotation import rotators_of
 from deploy.observed.pods import token_secret_of
 from deploy.observed.references import secrets_of
 from deploy.observed.token_facts import may_hold_token, secret_facts
@@ -24,6 +25,7 @@ from deploy.plans.binding import Observed, bound, build_plan
 from deploy.plans.dry_run import Merged, merge, wanted_objects
 from deploy.plans.handover import left_behind, with_live_replicas
 from deploy.plans.held import held_tokens
+from deploy.plans.managed import accepted, managers_of, restarts_alone
 from deploy.plans.others import other_owner
 from deploy.plans.partial import partly
 from deploy.plans.plan import Plan, ReplacedSecret
@@ -82,6 +84,9 @@ class Planner:
         it. NotFound when the namespace is missing, or the gateway to rotate, NamespaceEnds when it is
         being deleted; InvalidInput when the cluster rejects an object, Conflict when there is no
         token to rotate.
+
+        That something else undoes the change denies neither a rotation nor a restart, and nothing
+        that takes over.
         """
         cluster = self._cluster_of(spec.ref.cluster)
         namespace = spec.ref.namespace
@@ -145,12 +150,16 @@ class Planner:
                 others_objects=_others_objects(cluster, plan, observed),
                 redirects=redirections(plan) if held else frozenset(),
                 rotated_by=rotators,
+                managers=managers_of(plan, observed),
             ),
             *unread,
             *settings_elsewhere(spec, objects),
             *needs(spec, observed["Deployment", spec.ref.name], config_maps),
         )
         findings += unfinished_rollout(plan, observed["Deployment", spec.ref.name], objects)
+        live_deployment = observed["Deployment", spec.ref.name]
+        if take_over or rotation is not None or restarts_alone(spec, live_deployment):
+            findings = accepted(findings)
         warnings = distinct(text for item in wanted for text in merged[_key(item)].warnings)
         plan = bound(dataclasses.replace(plan, findings=findings, held=held, warnings=warnings))
         undecidable = plan.denied or (plan.conflicts and not take_over)
@@ -168,6 +177,7 @@ class Planner:
         others_objects: Sequence[str] = (),
         redirects: frozenset[Redirection] = frozenset(),
         rotated_by: Sequence[str] = (),
+        managers: Sequence[Manager] = (),
     ) -> tuple[Finding, ...]:
         """What the rules say of a gateway's objects, as those count where it is.
 
@@ -187,6 +197,7 @@ class Planner:
             others_objects=tuple(others_objects),
             redirects=redirects,
             rotated_by=tuple(rotated_by),
+            managers=tuple(managers),
         )
         today = self._clock().astimezone(datetime.UTC).date()
         return rules.check(
@@ -278,14 +289,14 @@ class Planner:
         live = observed["Deployment", spec.ref.name]
         used = token_secret_of(live["spec"]["template"]["spec"]) if live else None
         instance = self._instances.get(spec.apim.instance)
-        names = rotated_by(
+        found_jobs = rotators_of(
             found,
             namespace=spec.ref.namespace,
             gateway=spec.apim.gateway,
             service=instance.service if instance else spec.apim.instance,
             secret=used[0] if used else "",
         )
-        return names, ()
+        return tuple(map(str, found_jobs)), ()
 
     def _tags(self) -> Sequence[str]:
         """What the registry has; a registry that does not answer must not stop a plan."""

@@ -23,7 +23,7 @@ from deploy.observed.given import given_among
 from deploy.observed.installed import deployment_of
 from deploy.observed.inventory import settings_maps, tag_of
 from deploy.observed.managers import Manager
-from deploy.observed.other_rotation import rotated_by
+from deploy.observed.other_rotation import rotators_of
 from deploy.observed.sign_in import AUTH_KEY, sign_in
 from deploy.observed.token_facts import secret_facts
 from deploy.observed.token_only import (
@@ -340,14 +340,14 @@ def _rotators(
         jobs = cluster.list("CronJob")
     except GatewayBotError as error:
         return (), (jobs_unread(error),)
-    names = rotated_by(
+    found = rotators_of(
         jobs,
         namespace=wanted.ref.namespace,
         gateway=wanted.gateway.gateway,
         service=instance.service,
         secret=live.reading.secret,
     )
-    return names, ()
+    return tuple(map(str, found)), ()
 
 
 def _explained(live: _Live, manages: TokenOnly, token: TokenPlan) -> tuple[Finding, ...]:

@@ -8,8 +8,9 @@ from typing import Any
 from deploy.access import Environment
 from deploy.actions.versions import reading
 from deploy.expiry.rotation_stops import RotationStop
-from deploy.expiry.tracked import AZURE_EVENTS, AZURE_EXPIRED, Tracked, WarningEntry
+from deploy.expiry.tracked import AZURE_EVENTS, AZURE_EXPIRED, Renewal, Tracked, WarningEntry
 from deploy.gateway import GatewayRef
+from deploy.observed.workloads import DEPLOYMENT
 from handlers.views.places import named
 from handlers.views.reply import Block, Reply, View
 from handlers.views.text import button, context, counted, cut, date, duration, escape, section
@@ -30,6 +31,8 @@ _SNOOZES_LOST = (
     ":warning: The bot's data was reset: if this was snoozed before, it no longer is. Snooze it again "
     "if nobody needs to know."
 )
+_RESTARTABLE = ("StatefulSet", "DaemonSet")
+"""Kinds of workloads that `kubectl rollout restart` knows, beside Deployments."""
 _SHOWN = 20
 _LISTED = 30
 _NAMED = 10
@@ -46,7 +49,7 @@ class _Renewal:
     note: str = ""
 
 
-_RENEWALS: Mapping[str, _Renewal] = {
+_RENEWALS: Mapping[Renewal, _Renewal] = {
     "rotate": _Renewal("Rotate", ROTATE, "/gateway rotate"),
     "manage": _Renewal(
         "Keep it valid",
@@ -103,13 +106,32 @@ def message(
         blocks.append(context(_SNOOZES_LOST))
     ref = str(tracked.ref)
     buttons = [button("Snooze", SNOOZE, ref), button("Show", "show_status", ref)]
-    renew = _RENEWALS.get(facts.renewal)
-    if facts.source != "credential" and renew is not None:
+    by_hand = _by_hand(tracked)
+    if by_hand:
+        blocks.append(context(by_hand))
+    if facts.rotatable:
+        renew = _RENEWALS[facts.renewal]
         buttons.insert(0, button(renew.label, renew.click, ref, style="primary"))
         if renew.note:
             blocks.append(context(renew.note))
     blocks.append({"type": "actions", "elements": buttons})
     return text, blocks
+
+
+def _by_hand(tracked: Tracked) -> str:
+    """How a token is renewed that this bot cannot rotate, because its pods are in no Deployment;
+    empty where it can."""
+    facts, ref = tracked.facts, tracked.ref
+    if facts.kind == DEPLOYMENT or facts.source == "credential":
+        return ""
+    made = f"of gateway {escape(facts.gateway)} " if facts.gateway else ""
+    put = f"into Secret {escape(facts.secret)}" if facts.secret else "where its pods read it"
+    restart = f"kubectl -n {ref.namespace} rollout restart {facts.kind.lower()}/{ref.name}"
+    restarted = f"`{escape(restart)}`" if facts.kind in _RESTARTABLE else "restart its pods"
+    return (
+        f"It runs in a {escape(facts.kind)}, which this bot does not change. Make a new token {made}in "
+        f"the Azure portal, put it {put}, then: {restarted}."
+    )
 
 
 def note(entry: WarningEntry) -> tuple[str, bool]:
@@ -306,17 +328,18 @@ def _mending(tracked: Tracked) -> str:
     """What is done about a token that Azure refuses; empty where nothing shows that it does."""
     if tracked.facts.refused_since is None:
         return ""
+    if not tracked.facts.rotatable:
+        return f" {_by_hand(tracked)}".rstrip()
     why = escape(cut(tracked.unrotated, 200))
     unrotated = f" Not rotated automatically: {why}" if why else ""
-    renew = _RENEWALS.get(tracked.facts.renewal)
-    command = f" Renew it: `{renew.command} {escape(str(tracked.ref))}`." if renew else ""
-    return f"{command}{unrotated}"
+    command = _RENEWALS[tracked.facts.renewal].command
+    return f" Renew it: `{command} {escape(str(tracked.ref))}`.{unrotated}"
 
 
 def _keeping(tracked: Tracked) -> str:
     """What is offered for a token that expires soon and that nothing renews; empty for others."""
-    renew = _RENEWALS.get(tracked.facts.renewal)
-    if renew is None or not renew.note or tracked.warned is None:
+    renew = _RENEWALS[tracked.facts.renewal]
+    if not renew.note or not tracked.facts.rotatable or tracked.warned is None:
         return ""
     return f". Keep it valid: `{renew.command} {escape(str(tracked.ref))}`"
 

@@ -141,7 +141,7 @@ def test_a_cluster_that_left_the_settings_is_warned_of_no_more(bed: Bed) -> None
         ({}, "rotate", view.ROTATE, ""),
         ({"managed_by": "Helm"}, "manage", view.MANAGE, "/gateway manage-token"),
         ({"managed_by": "Helm", "token_kept": True}, "rotate", view.ROTATE, ""),
-        ({"managed_by": "Helm", "kind": "StatefulSet"}, "none", "", ""),
+        ({"managed_by": "Helm", "kind": "StatefulSet"}, "rotate", "", ""),
     ],
 )
 def test_a_warning_offers_what_renews_the_token_of_whoever_deploys_it(
