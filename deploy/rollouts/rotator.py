@@ -122,6 +122,9 @@ class Rotator:
         try:
             if not work.patiently(lambda: turn.way.put_back(cluster, work.action)):
                 return verdicts.no_way_back(turn.token, reason)
+            ended = turn.way.begun(work, cluster, back=True)
+            if ended is not None:
+                return ended
             progress = follow_through(work, cluster, spec, self._margin)
             if progress.stale_since is None:
                 undone = work.patiently(lambda: turn.way.undone(cluster, work.action, back=True))

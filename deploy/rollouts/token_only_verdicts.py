@@ -17,14 +17,13 @@ def waits_for_owner(secret: str, token: TokenPlan, change: str) -> Outcome:
     )
 
 
-def restart_refused(ref: GatewayRef, secret: str, who: Manager) -> Outcome:
-    """Somebody took back the annotation that restarts the pods."""
+def restart_refused(ref: GatewayRef, secret: str, who: Manager, *, back: bool = False) -> Outcome:
+    """Somebody took back the annotation that restarts the pods; `back` says that they were to get the
+    previous token again, because Azure had refused the new one or its rollout was stuck."""
     return Outcome(
         State.FAILED,
         f"Restart refused by {who}.",
-        "It took back the annotation by which the bot restarts the pods. "
-        f"Secret {secret} holds the new token: pods that start from now on read it, and the others "
-        "keep the previous one until it expires.",
+        f"It took back the annotation by which the bot restarts the pods. {_held(secret, back)}",
         f"Restart the pods: `{restart_command(ref, who)}`.",
     )
 
@@ -37,14 +36,25 @@ def restarted_twice(who: Manager) -> str:
     )
 
 
-def not_restarted(ref: GatewayRef, secret: str) -> Outcome:
-    """Reloader was to restart the pods and has not."""
+def not_restarted(ref: GatewayRef, secret: str, *, back: bool = False) -> Outcome:
+    """Reloader was to restart the pods and has not; `back` as above."""
     return Outcome(
         State.UNKNOWN,
         "Reloader has not restarted the pods.",
-        f"Secret {secret} holds the new token: pods that start from now on read it, and the others "
-        "keep the previous one until it expires. Nothing was taken back.",
+        _held(secret, back),
         f"Look at Reloader, or restart the pods: `{restart_command(ref, None)}`.",
+    )
+
+
+def _held(secret: str, back: bool) -> str:
+    if back:
+        return (
+            f"Secret {secret} holds the previous token again: pods that start from now on read it, "
+            "and others may still have the new one, which was taken back."
+        )
+    return (
+        f"Secret {secret} holds the new token: pods that start from now on read it, and the others "
+        "keep the previous one until it expires."
     )
 
 

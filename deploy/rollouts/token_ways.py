@@ -71,7 +71,7 @@ class Way(Protocol):
     def put(self, cluster: Cluster, plan: Plan, action: Action, *, force: bool) -> None:
         """Have the pods replaced by such that read the new token; `plan` was made once more."""
 
-    def begun(self, work: Work, cluster: Cluster) -> Outcome | None:
+    def begun(self, work: Work, cluster: Cluster, *, back: bool = False) -> Outcome | None:
         """Wait for whoever else replaces the pods; an outcome where there is nothing to follow."""
 
     def reads(
@@ -120,7 +120,7 @@ class _Base:
     def kept(self) -> str:
         return f"Secret {self._before} is kept for going back." if self._before else ""
 
-    def begun(self, work: Work, cluster: Cluster) -> Outcome | None:
+    def begun(self, work: Work, cluster: Cluster, *, back: bool = False) -> Outcome | None:
         return None
 
     def reads(
@@ -266,13 +266,13 @@ class _OneSecret(_Base):
     def put(self, cluster: Cluster, plan: Plan, action: Action, *, force: bool) -> None:
         self._restart(cluster, restart_mark(action.id))
 
-    def begun(self, work: Work, cluster: Cluster) -> Outcome | None:
+    def begun(self, work: Work, cluster: Cluster, *, back: bool = False) -> Outcome | None:
         if self._manages.waits:
             live = work.patiently(lambda: self._live(cluster))
             change = owners_change(live, self._manages.reading, self._new)
             return verdicts.waits_for_owner(self._new, work.action.plan.token, change)
         if not self._manages.restarts and not self._others_restarted(work, cluster):
-            return verdicts.not_restarted(self._ref, self._new)
+            return verdicts.not_restarted(self._ref, self._new, back=back)
         return None
 
     def reads(
@@ -286,7 +286,9 @@ class _OneSecret(_Base):
 
     def undone(self, cluster: Cluster, action: Action, *, back: bool = False) -> Outcome | None:
         who = self._restart_refused(cluster, restart_mark(action.id, back=back))
-        return verdicts.restart_refused(self._ref, self._new, who) if who is not None else None
+        if who is None:
+            return None
+        return verdicts.restart_refused(self._ref, self._new, who, back=back)
 
     def put_back(self, cluster: Cluster, action: Action) -> bool:
         if not self._secret.restore(cluster, action.id):
