@@ -20,16 +20,19 @@ from deploy.governance.custody import Custody
 from deploy.health.cache import ClusterCache
 from deploy.kube.cluster import Cluster
 from deploy.observed.installed import installed
+from deploy.observed.token_only import KeptToken
 from deploy.plans.plan import Plan
 from deploy.plans.planning import Planner
 from deploy.plans.requests import (
     DeployRequest,
     KeyRequest,
+    ManageTokenRequest,
     RemovalRequest,
     RestartRequest,
     RotateRequest,
     ScaleRequest,
 )
+from deploy.plans.token_only import Wanted, plan_token_only, token_kept
 from deploy.rollouts.applying import Applier
 from deploy.rollouts.deployer import Deployer
 from deploy.rollouts.regeneration import KeySource, Regenerator, Survey, plan_regeneration
@@ -44,7 +47,7 @@ from deploy.tokens.token import iso
 
 ADOPT, DEPLOY, ROLLBACK = "adopt", "deploy", "rollback"
 SCALE, RESTART, DELETE = "scale", "restart", "delete"
-ROTATE, REGENERATE = "rotate", "regenerate-key"
+ROTATE, REGENERATE, MANAGE_TOKEN = "rotate", "regenerate-key", "manage-token"
 
 
 @dataclass(frozen=True)
@@ -99,9 +102,10 @@ class Kind:
     """One kind of change.
 
     `request` is the type of what it is asked for with; `windows` says whether an approval window
-    covers it, `every_environment` that everybody who depends on the gateway's key decides, and
-    `fixable` that what a rule advises can be asked for in its place. `again` is what to ask for
-    when somebody asks for the same once more, at that time (epoch seconds).
+    covers it, `every_environment` that everybody who depends on the gateway's key decides,
+    `fixable` that what a rule advises can be asked for in its place, and `declares` that it changes
+    what another manager of the gateway would undo: forced in production, it takes a reason. `again`
+    is what to ask for when somebody asks for the same once more, at that time (epoch seconds).
     """
 
     name: str
@@ -110,6 +114,7 @@ class Kind:
     windows: bool = True
     every_environment: bool = False
     fixable: bool = False
+    declares: bool = False
     again: Callable[[Any, float], ChangeRequest] = lambda request, now: request
 
 
@@ -147,7 +152,7 @@ def _restart(means: Means) -> Workings:
         spec = _installed(means, request.ref)
         rollout = dataclasses.replace(spec.rollout, restarted_at=request.at)
         wanted = dataclasses.replace(spec, rollout=rollout)
-        return means.planner.plan(wanted, action_id, take_over=request.take_over)
+        return means.planner.plan(wanted, action_id, take_over=request.take_over, restart=True)
 
     executor = Deployer(means.applier, _of(plan), again="Restart it again")
     return Workings(plan, executor, means.left, look_again=second_look(means.clusters))
@@ -160,6 +165,9 @@ def _restart_again(request: RestartRequest, now: float) -> RestartRequest:
 
 def _rotate(means: Means) -> Workings:
     def plan(request: RotateRequest, action_id: str) -> Plan:
+        kept = token_kept(means.clusters[request.ref.cluster], request.ref)
+        if kept is not None:
+            return _token_only(means, Wanted(request.ref, kept, request.rotation), action_id)
         return means.planner.plan(
             _installed(means, request.ref),
             action_id,
@@ -167,12 +175,35 @@ def _rotate(means: Means) -> Workings:
             rotation=request.rotation,
         )
 
+    return _rotation(means, plan)
+
+
+def _manage_token(means: Means) -> Workings:
+    def plan(request: ManageTokenRequest, action_id: str) -> Plan:
+        kept = KeptToken(request.ref.name, request.instance, request.gateway)
+        wanted = Wanted(request.ref, kept, request.rotation, begins=True)
+        return _token_only(means, wanted, action_id)
+
+    return _rotation(means, plan)
+
+
+def _rotation(means: Means, plan: Replan) -> Workings:
     def rooms(action: Action) -> Sequence[str]:
         name = environment_of(action.ref, means.environments).name
         return [f"{ROTATE}:{name}:{n}" for n in range(means.rotations_at_once(name))]
 
     executor = Rotator(means.applier, _of(plan), observing=means.observing)
     return Workings(plan, executor, means.left, rooms, second_look(means.clusters))
+
+
+def _token_only(means: Means, wanted: Wanted, action_id: str) -> Plan:
+    return plan_token_only(
+        means.clusters[wanted.ref.cluster],
+        wanted,
+        action_id,
+        instances=means.instances,
+        check=means.planner.check,
+    )
 
 
 def _regenerate(means: Means) -> Workings:
@@ -203,12 +234,19 @@ def _delete(means: Means) -> Workings:
 
 
 KINDS: tuple[Kind, ...] = (
-    Kind(DEPLOY, DeployRequest, _deployment("Deploy again"), fixable=True),
-    Kind(ROLLBACK, DeployRequest, _deployment("Roll it back again"), fixable=True),
+    Kind(DEPLOY, DeployRequest, _deployment("Deploy again"), fixable=True, declares=True),
+    Kind(
+        ROLLBACK,
+        DeployRequest,
+        _deployment("Roll it back again"),
+        fixable=True,
+        declares=True,
+    ),
     Kind(ADOPT, DeployRequest, _deployment("Adopt it again", adopts=True), fixable=True),
-    Kind(SCALE, ScaleRequest, _scale, fixable=True),
+    Kind(SCALE, ScaleRequest, _scale, fixable=True, declares=True),
     Kind(RESTART, RestartRequest, _restart, fixable=True, again=_restart_again),
     Kind(ROTATE, RotateRequest, _rotate),
+    Kind(MANAGE_TOKEN, ManageTokenRequest, _manage_token),
     Kind(REGENERATE, KeyRequest, _regenerate, windows=False, every_environment=True),
     Kind(DELETE, RemovalRequest, _delete, windows=False),
 )

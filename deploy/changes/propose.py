@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from deploy.access import Environment
+from deploy.access import Environment, environment_of
 from deploy.actions.action import Action, ChangeRequest, Denial, Outcome, State, action_id
 from deploy.actions.store import ActionStore
 from deploy.actions.windows import Windows
@@ -19,6 +19,7 @@ from deploy.plans.requests import DeployRequest, takes_over
 from deploy.policy import People, Policy
 from deploy.rollouts.verdicts import superseded
 from deploy.rules.finding import Finding
+from deploy.rules.managed import MANAGED_ELSEWHERE
 from deploy.specs.overlay import merged
 from deploy.specs.spec import spec_from_mapping, spec_to_mapping
 
@@ -108,7 +109,7 @@ class Proposer:
 
         Conflict where others own fields that it would change and that was not agreed to; Refused
         where nobody may change it now, or where nobody who decides would see it; and whatever
-        looking at the cluster raises.
+        looking at the cluster raises. InvalidInput where it takes a reason.
         """
         # What the settings approve beforehand needs no approvers, also in production.
         if not ask.automatic:
@@ -125,6 +126,8 @@ class Proposer:
             raise _owned_by_others(plan)
         if plan.empty or plan.denied:
             return Proposal(plan)
+        if kind.declares and not ask.why:
+            self._check_forced(plan)
         notes = (
             *(Finding(ask.kind, "info", note, "", "") for note in ask.notes),
             *findings(self._policies.governing(kind, plan), ask.ref, self._approving()),
@@ -292,6 +295,17 @@ class Proposer:
         kind = action.kind if whole else DEPLOY
         return kind, DeployRequest(spec, take_over=takes_over(action.request))
 
+    def _check_forced(self, plan: Plan) -> None:
+        production = environment_of(plan.spec.ref, self._settings.environments).production
+        undone = _undone(plan)
+        if undone is not None and production:
+            raise InvalidInput(
+                "A reason is required where something else will undo the change.",
+                field="reason",
+                meaning=undone.fix,
+                remedy="Add `--reason` with a few words.",
+            )
+
     def _supersede(self, action: Action, outcome: Outcome) -> bool:
         waited = self._store.supersede(action.id, outcome)
         self._wake(action.id)
@@ -338,11 +352,20 @@ def _check_seen(ref: GatewayRef, policy: Policy) -> None:
         )
 
 
+def _undone(plan: Plan) -> Finding | None:
+    """That something else undoes it, where that is certain and nobody agreed to it beforehand."""
+    found = (f for f in plan.findings if f.rule == MANAGED_ELSEWHERE and f.exempted is None)
+    return next(found, None)
+
+
 def _owned_by_others(plan: Plan) -> Conflict:
     owners: dict[str, list[str]] = {}
     for conflict in plan.conflicts:
         owners.setdefault(conflict.manager, []).append(f"{conflict.kind} {conflict.path}")
     named = "; ".join(f"{who} owns {_listed(what)}" for who, what in owners.items())
+    undone = _undone(plan)
+    if undone is not None:
+        return Conflict(undone.what, meaning=f"{named}.", remedy=undone.fix)
     return Conflict(
         f"Others own fields of {plan.spec.ref} that this would change.",
         meaning=f"{named}.",

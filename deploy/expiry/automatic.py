@@ -13,9 +13,12 @@ _DAY = 86_400.0
 RETRY_SECONDS = 3600.0
 """After a rotation that failed, and was taken back, the next try waits so long."""
 REFUSED_SECONDS = 300.0
-"""So long Azure must be seen to refuse a token before it is renewed: an outage may refuse too. A single
-refusal counts for two minutes, and is known of for about two more until the next look and scan: that
-alone must renew nothing."""
+"""So long Azure must be seen to refuse a token before it is renewed. A single refusal counts for two
+minutes, and is known of for about two more until the next look and scan: that alone must renew
+nothing."""
+REFUSED_OFTEN_SECONDS = 20.0
+"""So long where it refused the token again and again. That Azure is not refusing every gateway of the
+instance, which no new token mends, is settled before (deploy.health.common_refusals)."""
 REFUSED_AGAIN_SECONDS = _DAY
 """After a new token that was refused as well, or that could not be made: the reason is another one."""
 ASK_AGAIN_SECONDS = _DAY
@@ -56,13 +59,14 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A gateway with a token that expires. `refused_since` is since when Azure is seen to refuse it;
-    None where it is not."""
+    """A gateway with a token that expires. `refused_since` is since when Azure is seen to refuse it,
+    None where it is not; `refused_often` that it did so more than once or twice."""
 
     ref: GatewayRef
     expires_at: float
     attempt: Attempt | None = None
     refused_since: float | None = None
+    refused_often: bool = False
 
 
 def spread(ref: GatewayRef, before: float) -> float:
@@ -119,7 +123,8 @@ def _refused(candidate: Candidate, now: float) -> bool:
     a failure not within a day: what a new token did not mend, the next will not, and failures in a row
     stop automatic rotation for the whole environment."""
     tried, since = candidate.attempt, candidate.refused_since
-    if since is None or now - since < REFUSED_SECONDS:
+    lasts = REFUSED_OFTEN_SECONDS if candidate.refused_often else REFUSED_SECONDS
+    if since is None or now - since < lasts:
         return False
     if tried is None:
         return True

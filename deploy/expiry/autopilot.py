@@ -44,6 +44,8 @@ _TRIES = 20
 """So many are planned at one look, when nothing comes of any."""
 _STANDING_TTL = 600
 _ASKING_TTL = 24 * 3600
+_LONGEST_REASON = 600
+"""Its end is mostly what to do about it."""
 _TOLD_SECONDS = 86_400.0
 """For so long it is reported that somebody resumed it, should nobody have heard at once."""
 
@@ -109,7 +111,7 @@ class Autopilot:
                 # Not as the scan noted it, perhaps under other settings.
                 if environment_of(t.ref, environments).name == name
                 and t.facts.expires_at is not None
-                and t.facts.source != "credential"
+                and t.facts.rotatable
                 and t.over not in ("gone", "signs in")
             ]
             begun += self._environment(self._environments[name], rule, mine, user)
@@ -152,7 +154,9 @@ class Autopilot:
             self._counted(environment.name, rule, one.ref, tried)
             facts = one.facts
             expires_at = facts.expires_at or 0.0
-            candidates.append(Candidate(one.ref, expires_at, tried, facts.refused_since))
+            candidates.append(
+                Candidate(one.ref, expires_at, tried, facts.refused_since, facts.refused_often)
+            )
         stop = self._latest(environment.name)
         if self._stops.lasts(environment.name):
             if stop is not None:
@@ -201,7 +205,7 @@ class Autopilot:
             log.warning("%s is not rotated automatically: %s", ref, error)
             if not isinstance(error, Unavailable):
                 why = " ".join(filter(None, (error.happened, error.meaning, error.remedy)))
-                self._tracker.unrotated(ref, why[:300])
+                self._tracker.unrotated(ref, why[:_LONGEST_REASON])
             return 0
         self._tracker.unrotated(ref, "")
         detail = json.dumps({"mode": rule.mode, "expires_at": candidate.expires_at})

@@ -24,6 +24,8 @@ from deploy.observed.sign_in import credential_expires
 log = logging.getLogger(__name__)
 
 _LEASE_SECONDS = 40.0
+OFTEN = 3
+"""A pod that is refused asks again every ten seconds: so many refusals are no blip."""
 _AGAIN_SECONDS = 600.0
 """What has not changed is noted again after this, should another bot have died over it."""
 _DOUBTS = (
@@ -51,7 +53,8 @@ class Scan:
     """The gateways of one cluster; `whole` says whether all of them are there.
 
     `credentials` is when Entra apps' secrets or certificates end, in epoch seconds, where known.
-    `refused` is since when Azure is seen to refuse which tokens.
+    `refused` is since when Azure is seen to refuse which tokens, `often` those that it refused more
+    than once or twice.
     """
 
     cluster: str
@@ -59,6 +62,7 @@ class Scan:
     whole: bool
     credentials: Mapping[GatewayRef, float] = field(default_factory=dict)
     refused: Mapping[GatewayRef, float] = field(default_factory=dict)
+    often: Collection[GatewayRef] = ()
 
 
 def scans_of(
@@ -77,8 +81,10 @@ def scans_of(
         credentials = {ref: _end_of(day) for ref, day in told.items() if day is not None}
         refusals = {g.ref: last(g).heartbeat.refusal for g in snapshot.gateways}
         weighed = [s.weighed(refusals[s.ref]) for s in summaries(snapshot, time.time())]
-        refused = {ref: r.since for ref, r in refusals.items() if r is not None and r.proven}
-        found.append(Scan(name, weighed, not snapshot.stale, credentials, refused))
+        proven = {ref: r for ref, r in refusals.items() if r is not None and r.proven}
+        refused = {ref: r.since for ref, r in proven.items()}
+        often = frozenset(ref for ref, r in proven.items() if r.times >= OFTEN)
+        found.append(Scan(name, weighed, not snapshot.stale, credentials, refused, often))
     return tuple(found)
 
 
@@ -120,6 +126,7 @@ class Scanner:
                     self._rules_of(summary.ref),
                     scan.credentials.get(summary.ref),
                     scan.refused.get(summary.ref),
+                    refused_often=summary.ref in scan.often,
                 )
                 whole.append(self._note(facts))
             if scan.whole:
@@ -162,11 +169,14 @@ def facts_of(
     rules: Rules,
     credential: float | None = None,
     refused_since: float | None = None,
+    *,
+    refused_often: bool = False,
 ) -> ExpiryFacts:
     """What the tracker is to know of one gateway. Pure.
 
     `credential` is when its Entra app's secret or certificate ends, where somebody wrote it down;
-    `refused_since` since when Azure is seen to refuse its token.
+    `refused_since` since when Azure is seen to refuse its token, `refused_often` that it did so more
+    than once or twice.
     """
     source = _SOURCES.get(summary.token_source, "unknown")
     expires_at = summary.token_expires_at
@@ -193,6 +203,10 @@ def facts_of(
         channels=rules.channels,
         why=why,
         refused_since=refused_since,
+        refused_often=refused_often,
+        kind=summary.kind,
+        secret="" if summary.manageable else summary.token_secret,
+        renewal="manage" if summary.manageable and not summary.rotatable else "rotate",
     )
 
 

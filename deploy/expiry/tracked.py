@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from deploy.actions.versions import check, reading
 from deploy.gateway import GatewayRef
+from deploy.observed.workloads import DEPLOYMENT
 
 VERSION = 2
 """Of the form in which a record is stored."""
@@ -17,6 +18,9 @@ MESSAGES = "expiry"
 Source = Literal["annotation", "token", "credential", "none", "unknown"]
 """How an expiry is known: our annotation, or the token's text. A `credential` is an Entra app's
 secret or certificate whose last day somebody wrote down; `none` signs in to Entra ID without."""
+
+Renewal = Literal["rotate", "manage"]
+"""How this bot gives a gateway a new token: by a rotation, or by keeping what others deploy valid."""
 
 
 AZURE_EXPIRED, AZURE_NEAR = "azure expired", "azure near"
@@ -31,7 +35,9 @@ class ExpiryFacts:
 
     `expires_at` in epoch seconds. `gateway` is its name in API Management, empty where nothing
     tells. `why` says why the expiry is unknown, or what is wrong with the token. `refused_since` is
-    since when Azure is seen to refuse it, None where it is not.
+    since when Azure is seen to refuse it, None where it is not; `refused_often` that this is more
+    than one refusal or two. `kind` is that of its workload, `secret` where its token is, `renewal` what
+    gives it a new one.
     """
 
     ref: GatewayRef
@@ -43,6 +49,16 @@ class ExpiryFacts:
     channels: tuple[str, ...]
     why: str = ""
     refused_since: float | None = None
+    refused_often: bool = False
+    kind: str = DEPLOYMENT
+    secret: str = ""
+    renewal: Renewal = "rotate"
+
+    @property
+    def rotatable(self) -> bool:
+        """Whether this bot can give it a new token: it changes Deployments alone, and no secret of
+        an Entra app."""
+        return self.kind == DEPLOYMENT and self.source != "credential"
 
 
 @dataclass(frozen=True)
@@ -141,6 +157,9 @@ class MessageKey:
 def facts_to_mapping(facts: ExpiryFacts) -> dict[str, Any]:
     """The facts, JSON-able, the expiry left out: it is a field of its own."""
     refused = {} if facts.refused_since is None else {"refused_since": facts.refused_since}
+    renewal = {} if facts.renewal == "rotate" else {"renewal": facts.renewal}
+    often = {"refused_often": True} if facts.refused_often else {}
+    other = {} if facts.kind == DEPLOYMENT else {"kind": facts.kind, "secret": facts.secret}
     return {
         "gateway": facts.gateway,
         "environment": facts.environment,
@@ -149,6 +168,9 @@ def facts_to_mapping(facts: ExpiryFacts) -> dict[str, Any]:
         "channels": list(facts.channels),
         "why": facts.why,
         **refused,
+        **renewal,
+        **often,
+        **other,
     }
 
 
@@ -182,6 +204,10 @@ def _tracked(
         channels=tuple(body["channels"]),
         why=body["why"],
         refused_since=body.get("refused_since"),
+        renewal=body.get("renewal", "rotate"),
+        refused_often=bool(body.get("refused_often")),
+        kind=str(body.get("kind", DEPLOYMENT)),
+        secret=str(body.get("secret", "")),
     )
     return Tracked(
         facts=facts,

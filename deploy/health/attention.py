@@ -71,7 +71,8 @@ def attention(
 def of_refusal(refusal: Refusal) -> Attention:
     """That Azure refuses the token, or is suspected of it."""
     if refusal.proven:
-        return Attention(BROKEN, Sign.TOKEN_REFUSED, f"{refusal.why}.")
+        killer = f" {refusal.killer}." if refusal.killer else ""
+        return Attention(BROKEN, Sign.TOKEN_REFUSED, f"{refusal.why}.{killer}")
     return Attention(WRONG, Sign.TOKEN_SUSPECTED, f"Azure may refuse its token: {refusal.why}.")
 
 

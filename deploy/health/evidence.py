@@ -147,16 +147,20 @@ def _refusal(
     if token.facts is not None and token.facts.source == "unknown":
         # Nothing shows that this Secret holds a gateway token at all.
         return None
-    denied = {beat.pod for beat in heartbeat.pods if beat.level == "denied" and beat.answered}
+    denied = {
+        beat.pod: beat.refusals
+        for beat in heartbeat.pods
+        if beat.level == "denied" and beat.answered
+    }
     holding = [
-        pod
+        denied[pod["metadata"]["name"]]
         for pod in pods
         if pod["metadata"]["name"] in denied and not _previous_token(pod, asked.deployment, token)
     ]
     if not holding:
         return None
     uid = token.facts.uid if token.facts else ""
-    return Refusal(True, "Azure refuses its token", heartbeat.since or now, uid)
+    return Refusal(True, "Azure refuses its token", heartbeat.since or now, uid, max(holding))
 
 
 def _why_refused(asked: Asked, now: float) -> str:

@@ -109,13 +109,17 @@ class Refusal:
     """What is known against the token in use, whatever its expiry.
 
     `proven`: pods that hold it show that Azure refuses it; else it is suspected of that. `why` is for
-    people, without a full stop; `since` in epoch seconds; `secret` the uid of the token's Secret.
+    people, without a full stop; `since` in epoch seconds; `secret` the uid of the token's Secret; `times`
+    how often one pod was refused since; `killer` what of others ran right before, in a sentence
+    without a full stop, empty where nothing is known to have.
     """
 
     proven: bool
     why: str
     since: float
     secret: str = ""
+    times: int = 0
+    killer: str = ""
 
 
 @dataclass(frozen=True)

@@ -154,6 +154,7 @@ def _of_token(gateway: CachedGateway, heartbeat: Heartbeat) -> dict[str, str]:
     refusal, token = heartbeat.refusal, gateway.token
     if refusal is not None:
         said = heartbeat.evidence if refusal.proven else refusal.why
+        said = f"{said}. {refusal.killer}" if refusal.killer else said
         found[REFUSED if refusal.proven else SUSPECTED] = said
     if token is not None and token.refused:
         found[UNREADABLE] = (

@@ -18,7 +18,15 @@ from deploy.errors import GatewayBotError
 from deploy.gateway import GatewayRef
 from deploy.health import evidence
 from deploy.health.cache import CachedGateway, ClusterCache
-from deploy.health.heartbeat import AzureEvent, Heartbeat, worse
+from deploy.health.common_refusals import (
+    LinkSeen,
+    link_seen,
+    others_seen_since,
+    refusing_services,
+    service_of,
+)
+from deploy.health.heartbeat import AzureEvent, Heartbeat, Refusal, worse
+from deploy.health.killers import Killers
 from deploy.health.refusals import disproved, narrowed, refused_key, suspicion
 from deploy.health.refused_keys import OwnRefusedKeys, RefusedKeys
 from deploy.observed.pods import is_ready
@@ -51,6 +59,7 @@ class _Look:
     heartbeat: Heartbeat
     at: float
     pods: frozenset[tuple[str, bool]]
+    link: LinkSeen
 
 
 def no_events(ref: GatewayRef) -> Sequence[AzureEvent]:
@@ -75,6 +84,8 @@ class Levels:
         self.azure_events = azure_events
         self._period = period
         self._looks: dict[GatewayRef, _Look] = {}
+        self._killers = Killers(caches)
+        self._refusing: frozenset[str] = frozenset()
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._round_seconds = period
@@ -145,11 +156,40 @@ class Levels:
         facts = gateway.token.facts if gateway.token else None
         if refusal is not None and refusal.secret != (facts.uid if facts else ""):
             refusal = None
+        if refusal is not None and refusal.proven:
+            return self._compared(gateway, heartbeat, refusal)
         if refusal is None:
             known = self._refused.known().values()
             refusal = suspicion(gateway, heartbeat, known, time.time())
         if refusal is heartbeat.refusal:
             return heartbeat
+        return dataclasses.replace(heartbeat, refusal=refusal)
+
+    def _explained(self, gateway: CachedGateway, heartbeat: Heartbeat) -> Heartbeat:
+        """With what killed its token, where that is known."""
+        refusal = heartbeat.refusal
+        if refusal is None or not link_seen(gateway, heartbeat, 0.0).refused:
+            return heartbeat
+        killer = self._killers.told(gateway, refusal)
+        return dataclasses.replace(heartbeat, refusal=dataclasses.replace(refusal, killer=killer))
+
+    def _compared(
+        self, gateway: CachedGateway, heartbeat: Heartbeat, refusal: Refusal
+    ) -> Heartbeat:
+        """With what the others of its instance show: that it is not the token, where Azure refuses
+        all of them. Until all were looked at since, that it is refused often proves nothing."""
+        link = link_seen(gateway, heartbeat, 0.0)
+        if not link.refused or not link.service:
+            return heartbeat
+        if link.service in self._refusing:
+            text = f"Azure refuses every gateway of {link.service} at once, so no token is at fault"
+            return dataclasses.replace(
+                heartbeat, evidence=f"{heartbeat.evidence}. {text}", refusal=None
+            )
+        with self._lock:
+            looks = [look.link for look in self._looks.values()]
+        if refusal.times and not others_seen_since(looks, link):
+            refusal = dataclasses.replace(refusal, times=0)
         return dataclasses.replace(heartbeat, refusal=refusal)
 
     def _keep(
@@ -158,14 +198,21 @@ class Levels:
         """What is kept of each."""
         now = time.time()
         kept: dict[GatewayRef, Heartbeat] = {}
-        for gateway in gateways:
+        looked_at = list(gateways)
+        for gateway in looked_at:
+            explained = self._explained(gateway, found[gateway.ref])
             with self._lock:
                 before = self._looks.get(gateway.ref)
-                heartbeat = _lasting(found[gateway.ref], before.heartbeat if before else None)
-                self._looks[gateway.ref] = _Look(heartbeat, now, _pods(gateway))
+                heartbeat = _lasting(explained, before.heartbeat if before else None)
+                link = link_seen(gateway, heartbeat, now)
+                self._looks[gateway.ref] = _Look(heartbeat, now, _pods(gateway), link)
             kept[gateway.ref] = heartbeat
+        with self._lock:
+            self._refusing = refusing_services(look.link for look in self._looks.values())
+        for gateway in looked_at:
+            heartbeat = kept[gateway.ref]
             key = refused_key(gateway, heartbeat)
-            if key is not None:
+            if key is not None and service_of(gateway) not in self._refusing:
                 self._refused.note(key)
             for name, known in self._refused.known().items():
                 less = narrowed(gateway, heartbeat, known)

@@ -12,7 +12,8 @@ from deploy.health.heartbeat import Heartbeat, Refusal
 from deploy.observed import inventory
 from deploy.tokens.token import KeyType, SecretFacts
 
-_WELL = ("connected", "no trouble seen")
+WELL = ("connected", "no trouble seen")
+"""Levels at which Azure seems to answer a gateway well."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def suspicion(
 def disproved(gateway: CachedGateway, heartbeat: Heartbeat, key: RefusedKey) -> bool:
     """Whether the gateway shows that Azure accepts the very token that it refused."""
     facts = _facts(gateway)
-    well = facts is not None and heartbeat.level in _WELL
+    well = facts is not None and heartbeat.level in WELL
     return well and facts is not None and bool(facts.uid) and facts.uid == key.secret
 
 

@@ -8,6 +8,7 @@ from concurrent.futures import TimeoutError as TooLate
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from deploy.annotations import MANAGER
 from deploy.errors import GatewayBotError, InvalidInput, NotFound
 from deploy.gateway import GatewayRef
 from deploy.health import evidence
@@ -23,10 +24,12 @@ from deploy.observed import inventory
 from deploy.observed.effective import EffectiveSettings
 from deploy.observed.given import read_given
 from deploy.observed.history import Revision, revisions
+from deploy.observed.managers import Manager, manager_of
+from deploy.observed.other_rotation import Rotator, rotators_of
 from deploy.observed.pods import PodProgress, named_token_secret, pod_progress
 from deploy.observed.references import secrets_of
 from deploy.observed.token_facts import SecretKey, TokenFacts, read_one
-from deploy.observed.workloads import DEPLOYMENT, workload_kind
+from deploy.observed.workloads import DEPLOYMENT, has_pods_alone, workload_kind
 from deploy.plans.adoption import instance_named_by
 from deploy.times import epoch
 
@@ -43,7 +46,8 @@ class GatewaySummary:
     `token_source` says how the expiry is known: `annotation`, `token` (its text), `none` (it signs
     in to Entra ID) or `unknown`, `token_where` what it stands in where that is no Secret. `findings`
     are what somebody should look at, the most urgent first. `kind` is that of the object its pods
-    belong to. `as_of` is when this was true and `stale` why not later; empty while it is kept true.
+    belong to. `token_kept` says that this bot keeps the token of a gateway which others deploy. `as_of`
+    is when this was true and `stale` why not later; empty while it is kept true.
     """
 
     ref: GatewayRef
@@ -61,6 +65,7 @@ class GatewaySummary:
     token_where: str = ""
     token_expires_at: float | None = None
     token_source: str = "unknown"
+    token_kept: bool = False
     as_of: float = 0.0
     stale: str = ""
 
@@ -68,6 +73,11 @@ class GatewaySummary:
     def manageable(self) -> bool:
         """Whether this bot can change it: it changes Deployments alone."""
         return self.kind == DEPLOYMENT
+
+    @property
+    def rotatable(self) -> bool:
+        """Whether `rotate` gives it a new token; else it is to be adopted, or its token kept."""
+        return self.manageable and (self.managed_by == MANAGER or self.token_kept)
 
     @property
     def down(self) -> bool:
@@ -123,6 +133,7 @@ class GatewayDetail:
 
     `instance` is the API Management service its pods are told, or the host where it has another
     name; empty where nothing tells. `actions` are the newest revisions with whose action made each.
+    `manager` is who else manages it, `rotators` the CronJobs of others that rotate its token.
     """
 
     summary: GatewaySummary
@@ -135,6 +146,8 @@ class GatewayDetail:
     actions: tuple[Revision, ...] = ()
     replicas: tuple[ReplicaCount, ...] = ()
     instance: str = ""
+    manager: Manager | None = None
+    rotators: tuple[Rotator, ...] = ()
     unread: tuple[str, ...] = ()
 
 
@@ -165,6 +178,8 @@ def gateway_detail(
     cluster, end = cache.cluster, time.monotonic() + evidence.BOUND
     reading = {kind: _listing(cluster, kind, ref) for kind in ("Service", "Event", "ReplicaSet")}
     given = cluster.begin(lambda: _given(cluster, found.deployment))
+    whole = cluster.begin(lambda: _whole(cluster, found.deployment))
+    jobs = cluster.begin(lambda: cluster.list("CronJob"))
     namespace = cluster.begin(lambda: cluster.check_namespace(ref.namespace))
     token = _token(cache, found, end)
     asked = evidence.Asked(ref, found.deployment, found.pods, token, azure_events, found.signs_in)
@@ -184,6 +199,9 @@ def gateway_detail(
     names = [pod["metadata"]["name"] for pod in found.pods]
     owned = [item for item in live["ReplicaSet"] if _owned_by(item, found.deployment)]
     summary = _summary(found, snapshot, token, time.time()).weighed(heartbeat.refusal)
+    instance = instance_named_by(_or_told(given, "Its settings", end, unread, EffectiveSettings()))
+    found_jobs: list[Manifest] = _or_told(jobs, "CronJobs", end, unread, [])
+    workload = _or_told(whole, "Who manages it", end, unread, None)
     return GatewayDetail(
         summary=replace(summary, findings=(*_ending(namespace, end), *summary.findings)),
         heartbeat=heartbeat,
@@ -196,8 +214,14 @@ def gateway_detail(
         ),
         actions=revisions(found.deployment, owned)[:_REVISIONS],
         replicas=found.replicas,
-        instance=instance_named_by(
-            _or_told(given, "Its settings", end, unread, EffectiveSettings())
+        instance=instance,
+        manager=manager_of(workload) if workload else None,
+        rotators=rotators_of(
+            found_jobs,
+            namespace=ref.namespace,
+            gateway=summary.gateway,
+            service=instance,
+            secret=summary.token_secret,
         ),
         unread=tuple(dict.fromkeys(unread)),
     )
@@ -262,6 +286,7 @@ def _summary(
         token_expires_at=expires_at,
         token_where=token.where if token else "",
         token_source="none" if gateway.signs_in else facts.source if facts else "unknown",
+        token_kept=facts is not None and facts.kept,
         as_of=snapshot.as_of,
         stale=snapshot.stale,
     )
@@ -307,6 +332,14 @@ def _conditions(deployment: Manifest) -> tuple[ConditionSummary, ...]:
 
 def _listing(cluster: Cluster, kind: str, ref: GatewayRef) -> "Future[list[Manifest]]":
     return cluster.begin(lambda: cluster.list(kind, ref.namespace))
+
+
+def _whole(cluster: Cluster, workload: Manifest) -> Manifest | None:
+    """As it is now, with what the cache leaves out; None for pods of which nothing else is known."""
+    metadata = workload["metadata"]
+    if has_pods_alone(workload):
+        return None
+    return cluster.get(workload_kind(workload), metadata["namespace"], metadata["name"])
 
 
 def _given(cluster: Cluster, deployment: Manifest) -> EffectiveSettings:

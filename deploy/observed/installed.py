@@ -89,7 +89,8 @@ def installed(cluster: Cluster, ref: GatewayRef) -> Installed:
             f"{ref} was not deployed by this bot"
             + (f" but by {by}." if by not in (MANAGER, "unknown") else "."),
             meaning="So it is not known how it is meant to be.",
-            remedy=f"Adopt it with `/gateway adopt {ref}`, which keeps what runs.",
+            remedy=f"Have the bot keep its token valid and touch nothing else with `/gateway "
+            f"manage-token {ref}`, or adopt it with `/gateway adopt {ref}`, which keeps what runs.",
         )
     try:
         spec = spec_from_mapping(mapping)

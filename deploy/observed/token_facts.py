@@ -24,6 +24,7 @@ from deploy.observed.effective import effective_settings
 from deploy.observed.inventory import container_of
 from deploy.observed.pods import named_token_secret, token_secret_of
 from deploy.observed.sign_in import AUTH_KEY
+from deploy.observed.token_only import kept_in
 from deploy.specs.settings import AUTH
 from deploy.times import epoch
 from deploy.tokens.token import (
@@ -218,6 +219,7 @@ def secret_facts(secret: Manifest, key: str = LAYOUT_KEY) -> SecretFacts:
         immutable=secret.get("immutable") is True,
         key=key_type(annotations.get(TOKEN_KEY, "")),
         uid=str(metadata.get("uid", "")),
+        kept=kept_in(secret) is not None,
     )
 
 

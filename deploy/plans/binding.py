@@ -14,6 +14,8 @@ from typing import Any
 
 from deploy.annotations import SPEC_ANNOTATION
 from deploy.kube.objects import Manifest
+from deploy.observed.managers import Manager
+from deploy.observed.token_only import TokenReading
 from deploy.plans.diff import field_changes
 from deploy.plans.plan import (
     FieldChange,
@@ -22,6 +24,7 @@ from deploy.plans.plan import (
     OwnershipConflict,
     Plan,
     ReplacedSecret,
+    TokenOnly,
     WayBack,
 )
 from deploy.rules.finding import Exempted, Finding
@@ -53,6 +56,7 @@ def build_plan(
     conflicts: Sequence[OwnershipConflict] = (),
     back_to: int = 0,
     replaces: ReplacedSecret | None = None,
+    partial: bool = False,
 ) -> Plan:
     """The plan, its digest included.
 
@@ -68,6 +72,7 @@ def build_plan(
         findings=tuple(findings),
         conflicts=tuple(conflicts),
         replaces=replaces,
+        partial=partial,
     )
     return bound(dataclasses.replace(plan, on_failure=_way_back(plan, back_to)))
 
@@ -105,6 +110,7 @@ def plan_to_mapping(plan: Plan) -> dict[str, Any]:
         "on_failure": dataclasses.asdict(plan.on_failure) if plan.on_failure else None,
         **_tokens_there(plan),
         **({"warnings": list(plan.warnings)} if plan.warnings else {}),
+        **({"partial": True} if plan.partial else {}),
         "digest": plan.digest,
     }
 
@@ -129,6 +135,8 @@ def plan_from_mapping(data: Mapping[str, Any]) -> Plan:
         held=tuple(HeldToken(**token) for token in data.get("held", ())),
         replaces=ReplacedSecret(**replaces) if replaces else None,
         warnings=tuple(data.get("warnings", ())),
+        manages=_token_only(data["manages"]) if "manages" in data else None,
+        partial=bool(data.get("partial")),
         digest=data["digest"],
     )
 
@@ -201,14 +209,26 @@ def _tokens_there(plan: Plan) -> dict[str, Any]:
         found["held"] = [dataclasses.asdict(token) for token in plan.held]
     if plan.replaces:
         found["replaces"] = dataclasses.asdict(plan.replaces)
+    if plan.manages:
+        found["manages"] = dataclasses.asdict(plan.manages)
     return found
 
 
+def _token_only(data: Mapping[str, Any]) -> TokenOnly:
+    owner = data["declared_by"]
+    reading = TokenReading(**data["reading"])
+    return TokenOnly(
+        **{**data, "reading": reading, "declared_by": Manager(**owner) if owner else None}
+    )
+
+
 def _digest(plan: Plan) -> str:
+    # What a partial plan does not change stays as it is by then, whatever that is.
+    objects = () if plan.partial else plan.objects
     bound = {
         "cluster": plan.cluster_uid,
         "ref": str(plan.spec.ref),
-        "objects": [_unversioned(manifest) for manifest in plan.objects],
+        "objects": [_unversioned(manifest) for manifest in objects],
         "token": dataclasses.asdict(plan.token),
         "changes": [dataclasses.asdict(change) for change in plan.changes],
         "on_failure": dataclasses.asdict(plan.on_failure) if plan.on_failure else None,

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from deploy.kube.objects import Manifest
+from deploy.observed.managers import Manager
+from deploy.observed.token_only import TokenReading
 from deploy.rules.finding import Finding
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.tokens.token_plan import TokenPlan
@@ -85,13 +87,34 @@ class ReplacedSecret:
 
 
 @dataclass(frozen=True)
+class TokenOnly:
+    """That only the token is changed of a gateway which others deploy, and how.
+
+    The container reads the token by the reference of `reading`. With `stable` the bot writes one
+    Secret again and again, because `declared_by` declares the reference, and `copy` holds the previous
+    token meanwhile; else each token gets a Secret of its own and the reference is changed. `waits`
+    says that the pods do not read the bot's Secret yet, so that nothing restarts them; `restarts` that
+    the bot restarts them.
+    """
+
+    reading: TokenReading
+    stable: bool
+    copy: str = ""
+    waits: bool = False
+    restarts: bool = True
+    declared_by: Manager | None = None
+
+
+@dataclass(frozen=True)
 class Plan:
     """Everything a decision is about. `objects` are what is applied, the token Secret excluded.
 
-    Without `on_failure` a failed rollout is left as it is. `held` are the tokens in running pods
-    that the plan sends elsewhere; `replaces` is what a new token takes the place of, None where no
-    Deployment is there whose token it could be. `warnings` are the API server's own, in its words;
-    no decision is about them.
+    A `partial` one writes the Secret of the pods' token or the mark of a restart alone
+    (deploy.plans.partial). Without `on_failure` a failed rollout is left as it is. `held` are the
+    tokens in running pods that the plan sends elsewhere; `replaces` is what a new token takes the
+    place of, None where no Deployment is there whose token it could be. `warnings` are the API
+    server's own, in its words; no decision is about them. `manages` is None for a gateway that this
+    bot deploys.
     """
 
     spec: GatewaySpec
@@ -105,6 +128,8 @@ class Plan:
     held: tuple[HeldToken, ...] = ()
     replaces: ReplacedSecret | None = None
     warnings: tuple[str, ...] = ()
+    manages: TokenOnly | None = None
+    partial: bool = False
     digest: str = ""
 
     @property

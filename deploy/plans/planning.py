@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from deploy import rules
 from deploy.access import Environment, environment_of
 from deploy.azure import ApimInstance, known_hosts
-from deploy.errors import GatewayBotError, NotFound
+from deploy.errors import GatewayBotError
 from deploy.gateway import DEFAULT_REPOSITORY, GatewayRef
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.kube.warnings import distinct
 from deploy.observed.history import serving
 from deploy.observed.inventory import spec_field
-from deploy.observed.other_rotation import rotated_by
+from deploy.observed.managers import Manager
+from deploy.observed.other_rotation import rotators_of
 from deploy.observed.pods import token_secret_of
 from deploy.observed.references import secrets_of
 from deploy.observed.token_facts import may_hold_token, secret_facts
@@ -24,7 +25,9 @@ from deploy.plans.binding import Observed, bound, build_plan
 from deploy.plans.dry_run import Merged, merge, wanted_objects
 from deploy.plans.handover import left_behind, with_live_replicas
 from deploy.plans.held import held_tokens
+from deploy.plans.managed import accepted, managers_of, restarts_alone
 from deploy.plans.others import other_owner
+from deploy.plans.partial import partly
 from deploy.plans.plan import Plan, ReplacedSecret
 from deploy.plans.redirection import Redirection, redirections
 from deploy.plans.sign_in_needs import needs
@@ -34,7 +37,7 @@ from deploy.rendering.manifests import render
 from deploy.rules.finding import Finding
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.tokens.rotation import Rotation, rotated_token
-from deploy.tokens.token import SecretFacts, new_token, plan_token
+from deploy.tokens.token import SecretFacts, kept_token, new_token, plan_token
 from deploy.tokens.token_plan import TokenPlan
 
 _DAY = 24 * 3600
@@ -71,14 +74,19 @@ class Planner:
         *,
         take_over: bool = False,
         rotation: Rotation | None = None,
+        restart: bool = False,
     ) -> Plan:
-        """What deploying `spec` would change, by dry runs alone; with `rotation`, a new token too.
+        """What deploying `spec` would change, by dry runs alone. With `rotation` it is a new token,
+        with `restart` the mark of one, and nothing else of what runs.
 
         Fields that others own are listed as conflicts. A plan with conflicts that are not to be
         taken over, or with a finding that denies it, has no digest, so that nobody can decide on
         it. NotFound when the namespace is missing, or the gateway to rotate, NamespaceEnds when it is
         being deleted; InvalidInput when the cluster rejects an object, Conflict when there is no
         token to rotate.
+
+        That something else undoes the change denies neither a rotation nor a restart, and nothing
+        that takes over.
         """
         cluster = self._cluster_of(spec.ref.cluster)
         namespace = spec.ref.namespace
@@ -94,7 +102,8 @@ class Planner:
             # That the namespace is missing or ends explains more than being refused to read in it.
             there.result()
         observed = {_key(wanted): found for wanted, found in zip(outline, live, strict=True)}
-        onto = _Onto(spec, observed["Deployment", spec.ref.name], take_over)
+        partial = restart or rotation is not None
+        onto = _Onto(spec, observed["Deployment", spec.ref.name], take_over, partial)
         token, merged, replaces = self._decide(cluster, onto, action_id, observed, rotation)
         jobs = cluster.begin(lambda: cluster.list("CronJob")) if token.mint else None
         wanted = onto.objects(token.secret)
@@ -110,12 +119,19 @@ class Planner:
             spec,
             cluster_uid=uid.result(),
             observed=becoming,
-            deletions=left_behind(observed["Deployment", spec.ref.name], wanted),
+            deletions=[] if partial else left_behind(observed["Deployment", spec.ref.name], wanted),
             token=token,
             conflicts=[c for item in wanted for c in merged[_key(item)].conflicts],
             back_to=_back_to(cluster, spec, observed["Deployment", spec.ref.name]),
             replaces=replaces,
+            partial=partial,
         )
+        stay = [found for found in observed.values() if found] if partial else []
+        # As the objects will be, with what others have put there.
+        objects = [
+            *(each for each in stay if each["kind"] != "Deployment"),
+            *(each.merged for each in becoming),
+        ]
         config_maps = [
             found for (kind, _), found in observed.items() if kind == "ConfigMap" and found
         ]
@@ -124,10 +140,9 @@ class Planner:
         )
         rotators, unread = self._rotators(spec, observed, jobs)
         findings = (
-            # As the objects will be, with what others have put there.
             *self.check(
                 spec.ref,
-                [each.merged for each in becoming],
+                objects,
                 instance=spec.apim.instance,
                 tags=tags.result(),
                 token_days=token.seconds / _DAY if token.mint else None,
@@ -135,14 +150,16 @@ class Planner:
                 others_objects=_others_objects(cluster, plan, observed),
                 redirects=redirections(plan) if held else frozenset(),
                 rotated_by=rotators,
+                managers=managers_of(plan, observed),
             ),
             *unread,
-            *settings_elsewhere(spec, [each.merged for each in becoming]),
+            *settings_elsewhere(spec, objects),
             *needs(spec, observed["Deployment", spec.ref.name], config_maps),
         )
-        findings += unfinished_rollout(
-            plan, observed["Deployment", spec.ref.name], [each.merged for each in becoming]
-        )
+        findings += unfinished_rollout(plan, observed["Deployment", spec.ref.name], objects)
+        live_deployment = observed["Deployment", spec.ref.name]
+        if take_over or rotation is not None or restarts_alone(spec, live_deployment):
+            findings = accepted(findings)
         warnings = distinct(text for item in wanted for text in merged[_key(item)].warnings)
         plan = bound(dataclasses.replace(plan, findings=findings, held=held, warnings=warnings))
         undecidable = plan.denied or (plan.conflicts and not take_over)
@@ -160,6 +177,7 @@ class Planner:
         others_objects: Sequence[str] = (),
         redirects: frozenset[Redirection] = frozenset(),
         rotated_by: Sequence[str] = (),
+        managers: Sequence[Manager] = (),
     ) -> tuple[Finding, ...]:
         """What the rules say of a gateway's objects, as those count where it is.
 
@@ -179,6 +197,7 @@ class Planner:
             others_objects=tuple(others_objects),
             redirects=redirects,
             rotated_by=tuple(rotated_by),
+            managers=tuple(managers),
         )
         today = self._clock().astimezone(datetime.UTC).date()
         return rules.check(
@@ -199,11 +218,9 @@ class Planner:
         for it, since it mostly is, and the Deployment's is repeated where it is not.
         """
         spec, deployment = onto.spec, onto.live
-        if rotation is not None and deployment is None:
-            raise NotFound(f"{spec.ref} no longer runs.", remedy="Deploy it to have it back.")
         used = token_secret_of(deployment["spec"]["template"]["spec"]) if deployment else None
         guess = self._token(spec, action_id, None).secret
-        # A rotation always has a new Secret; a deployment mostly keeps the one in use.
+        # A rotation always has a new Secret; all else mostly keeps the one in use.
         if rotation is None and guess is not None and used:
             guess = used[0]
         wanted = onto.objects(guess)
@@ -213,7 +230,9 @@ class Planner:
         merged = cluster.at_once([_merging(cluster, item, observed[_key(item)]) for item in wanted])
         secret = reading.result()
         facts = secret_facts(secret, used[1]) if secret and used else None
-        if rotation is None:
+        if rotation is None and onto.partial:
+            token = kept_token(spec, facts)
+        elif rotation is None:
             token = self._token(spec, action_id, facts)
             kept = token.secret is not None and not token.mint
             if kept and (why := self._other_service(deployment, spec)):
@@ -266,18 +285,18 @@ class Planner:
         try:
             found = jobs.result()
         except GatewayBotError as error:
-            return (), (_jobs_unread(error),)
+            return (), (jobs_unread(error),)
         live = observed["Deployment", spec.ref.name]
         used = token_secret_of(live["spec"]["template"]["spec"]) if live else None
         instance = self._instances.get(spec.apim.instance)
-        names = rotated_by(
+        found_jobs = rotators_of(
             found,
             namespace=spec.ref.namespace,
             gateway=spec.apim.gateway,
             service=instance.service if instance else spec.apim.instance,
             secret=used[0] if used else "",
         )
-        return names, ()
+        return tuple(map(str, found_jobs)), ()
 
     def _tags(self) -> Sequence[str]:
         """What the registry has; a registry that does not answer must not stop a plan."""
@@ -287,7 +306,8 @@ class Planner:
             return ()
 
 
-def _jobs_unread(error: GatewayBotError) -> Finding:
+def jobs_unread(error: GatewayBotError) -> Finding:
+    """That nothing is known of others' CronJobs."""
     return Finding(
         "rotated-elsewhere",
         "info",
@@ -299,14 +319,18 @@ def _jobs_unread(error: GatewayBotError) -> Finding:
 
 @dataclass(frozen=True)
 class _Onto:
-    """A spec, the Deployment that it goes onto, and whether what others own of it is taken over."""
+    """A spec, the Deployment that it goes onto, whether what others own of it is taken over, and
+    whether it is a rotation or a restart alone."""
 
     spec: GatewaySpec
     live: Manifest | None
     take_over: bool
+    partial: bool
 
     def objects(self, secret: str | None) -> tuple[Manifest, ...]:
         """What is wanted, the token being in that Secret."""
+        if self.partial:
+            return (partly(self.live, self.spec, secret),)
         return wanted_objects(self.spec, secret, self.live, take_over=self.take_over)
 
 

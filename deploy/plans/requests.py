@@ -93,6 +93,36 @@ class RotateRequest:
 
 
 @dataclass(frozen=True)
+class ManageTokenRequest:
+    """The token of a gateway that others deploy, kept by this bot from now on: that of the `gateway`
+    of an API Management `instance` of the settings."""
+
+    ref: GatewayRef
+    instance: str
+    gateway: str
+    rotation: Rotation
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The request, JSON-able."""
+        return {
+            "ref": dataclasses.asdict(self.ref),
+            "instance": self.instance,
+            "gateway": self.gateway,
+            "rotation": rotation_to_mapping(self.rotation),
+        }
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, Any]) -> Self:
+        """The request that `to_mapping` wrote."""
+        return cls(
+            GatewayRef(**data["ref"]),
+            str(data["instance"]),
+            str(data["gateway"]),
+            rotation_from_mapping(data["rotation"]),
+        )
+
+
+@dataclass(frozen=True)
 class KeyRequest:
     """One of the two keys of a gateway's resource in Azure, made anew."""
 

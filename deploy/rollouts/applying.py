@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 
 from deploy.actions.action import PLAN, Action, Outcome, State
 from deploy.actions.executor import Outgrown
-from deploy.annotations import ACTION_ANNOTATION
 from deploy.errors import GatewayBotError, NotFound
 from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster
@@ -12,8 +11,10 @@ from deploy.kube.objects import Manifest
 from deploy.plans.binding import with_way_back
 from deploy.plans.dry_run import wanted_objects
 from deploy.plans.plan import Plan
+from deploy.rollouts.live_state import written_by
 from deploy.rollouts.minting import Minter
-from deploy.rollouts.rollout import apply_plan, note_rewriting
+from deploy.rollouts.rollout import note_rewriting
+from deploy.rollouts.token_ways import way_of
 from deploy.rollouts.verdicts import superseded
 from deploy.rollouts.work import APPLY, TOKEN, Work
 
@@ -49,7 +50,7 @@ class Applier:
         """
         action, ref = work.action, work.action.ref
         live = work.patiently(lambda: cluster.get("Deployment", ref.namespace, ref.name))
-        if _written_by(live) == action.id:
+        if live is not None and written_by(live) == action.id:
             work.applied = True
             work.run.step("reconcile", "Already applied; following the rollout")
             _note_again(cluster, action, live)
@@ -67,7 +68,7 @@ class Applier:
         return None
 
     def _write(self, work: Work, cluster: Cluster, plan: Plan, *, force: bool) -> None:
-        action = work.action
+        action, way = work.action, way_of(plan)
         secret = plan.token.secret
         if plan.token.mint and secret is not None:
             work.run.step(TOKEN, f"Minting a token into Secret {secret}")
@@ -79,20 +80,13 @@ class Applier:
                     action.id,
                     doubtful=lambda: work.minting(secret),
                     check=lambda: self._authorize(action),
+                    place=way.place,
                 )
             )
             work.minting(secret)
-        work.run.step(APPLY, f"Applying {len(plan.objects)} objects")
+        work.run.step(APPLY, way.writing)
         work.applying = True
-        work.patiently(
-            lambda: apply_plan(
-                cluster,
-                plan,
-                action_id=action.id,
-                requester=action.requester,
-                force=force,
-            )
-        )
+        work.patiently(lambda: way.put(cluster, plan, action, force=force))
         work.applied = True
         if work.unshown:
             work.run.step("warned", f"Kubernetes warns: {'; '.join(work.unshown)}")
@@ -101,6 +95,8 @@ class Applier:
 def _note_again(cluster: Cluster, action: Action, live: Manifest | None) -> None:
     """A run that died right after it applied may have noted nothing of what a webhook made of the
     image; what that makes of it is asked in a dry run, whoever has changed the gateway since."""
+    if action.plan.partial:
+        return
     objects = wanted_objects(action.plan.spec, action.plan.token.secret, live)
     (deployment,) = (item for item in objects if item["kind"] == "Deployment")
     try:
@@ -118,13 +114,6 @@ def _minted_in_vain(secret: str) -> Outcome:
         f"No pod runs differently. Secret {secret} with a new token may have been made.",
         "It is planned again, and put to those who decide now.",
     )
-
-
-def _written_by(item: Manifest | None) -> str:
-    if item is None:
-        return ""
-    annotations = item["metadata"].get("annotations") or {}
-    return str(annotations.get(ACTION_ANNOTATION, ""))
 
 
 def _is_what_was_decided(plan: Plan, action: Action) -> bool:

@@ -1,6 +1,6 @@
 """Old token Secrets: which are no longer needed, and deleting those."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from deploy.errors import GatewayBotError
@@ -59,9 +59,16 @@ def collect(cluster: Cluster, spec: GatewaySpec, keep: str = "") -> Collected:
 
     Nothing is raised: what is left over does no harm, and the next time finds it again.
     """
+    return collect_labelled(cluster, spec, marks(spec), keep=keep)
+
+
+def collect_labelled(
+    cluster: Cluster, spec: GatewaySpec, labels: Mapping[str, str], keep: str = ""
+) -> Collected:
+    """As `collect`, of the Secrets that have these labels."""
     deleted: list[str] = []
     try:
-        for name in _found(cluster, spec):
+        for name in _found(cluster, spec, labels):
             if name == keep:
                 continue
             cluster.delete("Secret", spec.ref.namespace, name)
@@ -88,14 +95,14 @@ def _is_of(secret: Manifest, spec: GatewaySpec) -> bool:
     return name == token_secret_name(spec, name.rpartition("-")[2])
 
 
-def _found(cluster: Cluster, spec: GatewaySpec) -> Sequence[str]:
+def _found(cluster: Cluster, spec: GatewaySpec, labels: Mapping[str, str]) -> Sequence[str]:
     namespace = spec.ref.namespace
     deployment = deployment_of(cluster, spec.ref)
     sets, pods, secrets = cluster.at_once(
         [
             lambda: cluster.list("ReplicaSet", namespace),
             lambda: cluster.list("Pod", namespace, labelled(selector(spec))),
-            lambda: cluster.list("Secret", namespace, labelled(marks(spec))),
+            lambda: cluster.list("Secret", namespace, labelled(labels)),
         ]
     )
     return unneeded(deployment, sets, pods, [item for item in secrets if _is_of(item, spec)])

@@ -158,6 +158,7 @@ class Deployer:
                     action_id=action.id,
                     requester=action.requester,
                     force=takes_over(action.request),
+                    partial=action.plan.partial,
                 )
             )
         progress = follow_through(work, cluster, wanted, self._margin)

@@ -11,7 +11,7 @@ from deploy.plans.handover import left_behind, without_account
 from deploy.plans.plan import Plan
 from deploy.plans.variables import with_variables, with_variables_of
 from deploy.rendering.manifests import render
-from deploy.rollouts.rollout import apply_plan
+from deploy.rollouts.rollout import apply_partly, apply_plan
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.spec import spec_from_mapping
 from deploy.tokens.token_plan import TokenPlan
@@ -48,8 +48,14 @@ def bring_back(
     action_id: str,
     requester: str,
     force: bool,
+    partial: bool,
 ) -> None:
-    """Apply that version whole, with the very template that its pods have, so that none restarts."""
+    """Apply that version whole, with the very template that its pods have, so that none restarts; of
+    a `partial` change, that alone."""
+    named = {"action_id": action_id, "requester": requester}
+    if partial:
+        apply_partly(cluster, before.spec, before.token_secret, **named, force=force)
+        return
     rendered = render(before.spec, before.token_secret)
     if before.pod_spec is None:
         rendered = with_variables(rendered, before.spec, live)
@@ -63,4 +69,4 @@ def bring_back(
         changes=tuple(left_behind(live, wanted)),
         token=TokenPlan(before.token_secret, mint=False, expires_at=None, reason=""),
     )
-    apply_plan(cluster, plan, action_id=action_id, requester=requester, force=force)
+    apply_plan(cluster, plan, **named, force=force)

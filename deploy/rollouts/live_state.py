@@ -14,6 +14,7 @@ from deploy.kube.objects import Manifest
 from deploy.observed.inventory import container_of
 from deploy.observed.pods import is_over, is_ready, token_secret_of
 from deploy.observed.progress import progress_of
+from deploy.observed.token_only import marking_action
 
 T = TypeVar("T")
 
@@ -60,8 +61,10 @@ def ready_pods(
 
 
 def written_by(item: Manifest) -> str:
-    """The id of the action that wrote an object last; empty where none did."""
-    return str(annotations(item).get(ACTION_ANNOTATION, ""))
+    """The id of the action that wrote an object last; empty where none did. Of a Deployment that
+    others deploy this bot writes nothing but what its pods' template says."""
+    template = (item.get("spec") or {}).get("template") or {}
+    return str(annotations(item).get(ACTION_ANNOTATION) or marking_action(template))
 
 
 def annotations(item: Manifest) -> Mapping[str, Any]:

@@ -7,7 +7,6 @@ import datetime
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from deploy.annotations import ACTION_ANNOTATION
 from deploy.azure import ApimInstance, resource_of
 from deploy.errors import Conflict, NotFound, Unavailable
 from deploy.governance.admitted import TokenInUse
@@ -16,6 +15,7 @@ from deploy.kube.api_errors import AlreadyExists
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.rendering.manifests import token_secret
+from deploy.rollouts.token_places import NewSecret, Place
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.times import minute
 from deploy.tokens.token import KeyType, Token, expiry_for, key_type
@@ -59,19 +59,22 @@ class Minter:
         action_id: str,
         doubtful: Callable[[], None] = lambda: None,
         check: Callable[[], frozenset[str]] = frozenset,
+        place: Place | None = None,
     ) -> None:
         """Mint the token of `plan` unless this action has done so; may be repeated.
 
         The lifetime counts from Azure's clock, not from this machine's, which may be wrong.
         `doubtful` is called when nothing says whether the Secret was written; `check` while the
         gateway resource is held, before Azure is asked: what it raises keeps the token unminted, and
-        it tells which environments have decided on the token.
+        it tells which environments have decided on the token. `place` is where the token is put, a
+        Secret of its own where nothing is said.
         Conflict when the Secret is somebody else's, or the token is not what was asked for;
         Unavailable while another action mints for the same resource.
         """
         if plan.secret is None:
             return
-        written = self._written(cluster, spec, plan.secret, action_id)
+        place = place or _new_secret(spec, plan.secret)
+        written = place.written(cluster, action_id)
         instance = self._instances.get(spec.apim.instance)
         if instance is None:
             if written is not None:
@@ -88,7 +91,9 @@ class Minter:
             decided_by = check()
             self._custody.record_now(resource, spec.ref)
             if written is None:
-                written = self._mint(cluster, spec, plan, action_id, instance, keep, doubtful)
+                written = self._mint(
+                    cluster, spec, plan, action_id, instance, keep, doubtful, place
+                )
             token = _token(cluster, spec, written)
             self._custody.admit(token, resource, action_id, decided_by)
 
@@ -101,6 +106,7 @@ class Minter:
         instance: ApimInstance,
         keep: Keep,
         doubtful: Callable[[], None],
+        place: Place,
     ) -> Manifest:
         gateway, key = spec.apim.gateway, key_type(plan.key) or "primary"
         lifetime = datetime.timedelta(seconds=plan.seconds)
@@ -114,12 +120,11 @@ class Minter:
                 f"{minute(expires_at)}, as asked for.",
                 meaning="It was thrown away.",
             )
-        name = plan.secret or ""
         try:
-            return cluster.create(token_secret(spec, name, token, action_id, key))
+            return place.write(cluster, token, action_id, key)
         except AlreadyExists:
             # The answer to an earlier attempt was lost on its way.
-            written = self._written(cluster, spec, name, action_id)
+            written = place.written(cluster, action_id)
             if written is None:
                 raise
             return written
@@ -128,19 +133,13 @@ class Minter:
                 doubtful()
             raise
 
-    def _written(
-        self, cluster: Cluster, spec: GatewaySpec, name: str, action_id: str
-    ) -> Manifest | None:
-        """The action's own Secret, None where it is not there."""
-        secret = cluster.get("Secret", spec.ref.namespace, name)
-        if secret is None:
-            return None
-        if (secret["metadata"].get("annotations") or {}).get(ACTION_ANNOTATION) != action_id:
-            raise Conflict(
-                f"A Secret “{name}” that this action did not make is already there.",
-                remedy="Delete it or rename it, then ask again.",
-            )
-        return secret
+
+def _new_secret(spec: GatewaySpec, name: str) -> Place:
+    return NewSecret(
+        spec.ref,
+        name,
+        lambda _, token, action_id, key: token_secret(spec, name, token, action_id, key),
+    )
 
 
 def _token(cluster: Cluster, spec: GatewaySpec, secret: Manifest) -> TokenInUse:

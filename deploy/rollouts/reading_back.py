@@ -1,7 +1,7 @@
 """Whether the cluster still holds what an action applied: once the rollout it followed is over, and
 again a while after a success."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from deploy.actions.action import Action
@@ -12,13 +12,14 @@ from deploy.observed.rewritten import is_image
 from deploy.plans.diff import field_changes
 from deploy.plans.dry_run import merge, wanted_objects
 from deploy.plans.handover import REPLICAS_MANAGER, stopped_since, with_live_replicas
+from deploy.plans.partial import partly
 from deploy.plans.plan import FieldChange, OwnershipConflict
 from deploy.rendering.manifests import with_action, written_alike
 from deploy.rollouts.live_state import why_gone, written_by
 from deploy.rollouts.rollout import IMAGES_MANAGER
 from deploy.specs.gateway_spec import GatewaySpec
 
-_OURS = (FIELD_MANAGER, REPLICAS_MANAGER, IMAGES_MANAGER)
+OURS = (FIELD_MANAGER, REPLICAS_MANAGER, IMAGES_MANAGER)
 _REPLICAS = "spec.replicas"
 
 
@@ -46,7 +47,10 @@ def changed_since(
     live = cluster.get("Deployment", spec.ref.namespace, spec.ref.name)
     if live is None:
         raise why_gone(cluster, spec.ref)
-    objects = with_action(wanted_objects(spec, secret, live), action.id, action.requester)
+    written = (
+        (partly(live, spec, secret),) if action.plan.partial else wanted_objects(spec, secret, live)
+    )
+    objects = with_action(written, action.id, action.requester)
     wanted = next(item for item in objects if item["kind"] == "Deployment")
     image = str(container_of(wanted).get("image", ""))
     merged = merge(cluster, wanted, live)
@@ -67,7 +71,7 @@ def changed_since(
     owners = {conflict.manager for conflict in merged.conflicts}
     # Who scaled it to 0 is not recorded: of that number nobody is the owner.
     by_hand = any(field.path != _REPLICAS for field in fields)
-    return Changed(tuple(sorted(owners)) or (_wrote_since(live) if by_hand else ()), tuple(fields))
+    return Changed(tuple(sorted(owners)) or (wrote_since(live) if by_hand else ()), tuple(fields))
 
 
 def _is_others(field: FieldChange, conflicts: Sequence[OwnershipConflict]) -> bool:
@@ -90,13 +94,13 @@ def _unquoted(path: str) -> str:
     return path.replace('["', ".").replace('"]', "")
 
 
-def _wrote_since(live: Manifest) -> tuple[str, ...]:
+def wrote_since(live: Manifest, ours: Collection[str] = OURS) -> tuple[str, ...]:
     """Who wrote the Deployment last since this bot did, other than those who write its status."""
     entries = [
         (str(entry.get("time", "")), str(entry.get("manager", "")))
         for entry in live["metadata"].get("managedFields") or ()
         if entry.get("subresource") != "status"
     ]
-    ours = max((at for at, manager in entries if manager in _OURS), default="")
-    others = [(at, manager) for at, manager in entries if manager not in _OURS and at >= ours]
+    last = max((at for at, manager in entries if manager in ours), default="")
+    others = [(at, manager) for at, manager in entries if manager not in ours and at >= last]
     return (max(others)[1],) if others else ()

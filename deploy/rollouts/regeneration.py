@@ -24,17 +24,19 @@ from deploy.observed.installed import installed
 from deploy.observed.pods import is_over, named_token_secret
 from deploy.observed.selecting import chosen_by
 from deploy.observed.token_facts import read_one
+from deploy.observed.token_only import marked_by
 from deploy.observed.workloads import has_pods_alone, is_managed, workload_kind
 from deploy.plans.binding import build_plan
 from deploy.plans.plan import FieldChange, ObjectChange, Plan
 from deploy.plans.requests import KeyRequest
 from deploy.retry import PATIENCE
 from deploy.rollouts.collecting import token_secrets
+from deploy.rollouts.live_state import written_by
 from deploy.rollouts.verdicts import superseded
 from deploy.rollouts.work import Work
 from deploy.rules.finding import Finding
 from deploy.specs.gateway_spec import GatewaySpec
-from deploy.times import minute
+from deploy.times import epoch, minute
 from deploy.tokens.token import KeyType, SecretFacts, Token, iso
 from deploy.tokens.token_plan import TokenPlan
 
@@ -350,7 +352,20 @@ def _held_by_pod(
             return [TokenHolder(ref, name, "", None, "it is in no Secret", managed)]
         used = origin.name, origin.key
     told = read_one(cluster, (ref.namespace, *used))
+    began = epoch(pod["metadata"].get("creationTimestamp"))
+    changed_at = told.changed_at
+    older = began is not None and changed_at is not None and began <= changed_at
+    if older and not _was_given(cluster, ref, pod, used[0]):
+        # It has what was in the Secret when it began, perhaps a token of the other key.
+        why = f"Secret {used[0]} was written after it began"
+        return [TokenHolder(ref, name, used[0], None, why, managed)]
     return [TokenHolder(ref, name, used[0], told.facts, told.error, managed)]
+
+
+def _was_given(cluster: Cluster, ref: GatewayRef, pod: Manifest, secret: str) -> bool:
+    """Whether the action that wrote the Secret last has started the pod."""
+    live = cluster.get("Secret", ref.namespace, secret)
+    return live is not None and marked_by(pod) == written_by(live) != ""
 
 
 def _next_pod(cluster: Cluster, deployment: Manifest) -> list[Manifest]:

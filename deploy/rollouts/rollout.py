@@ -20,9 +20,9 @@ from deploy.masking import mask_secrets
 from deploy.observed.pods import PodProgress
 from deploy.observed.progress import Progress, progress_of
 from deploy.observed.rewritten import rewriting
-from deploy.plans.dry_run import wanted_objects
 from deploy.plans.handover import hand_over_replicas, noting_idle
 from deploy.plans.ownership import apply_alone
+from deploy.plans.partial import partly
 from deploy.plans.plan import Plan
 from deploy.plans.ports import take_back_ports
 from deploy.rendering.manifests import with_action
@@ -58,6 +58,16 @@ def apply_plan(
     is taken over. What the spec has no more is deleted before the Deployment, so that no autoscaler
     of an earlier version counts its pods.
     """
+    if plan.partial:
+        apply_partly(
+            cluster,
+            plan.spec,
+            plan.token.secret,
+            action_id=action_id,
+            requester=requester,
+            force=force,
+        )
+        return
     objects = with_action(plan.objects, action_id, requester)
     if force:
         take_back_ports(cluster, objects, plan.changes)
@@ -68,36 +78,50 @@ def apply_plan(
         if change.change == "delete":
             cluster.delete(change.kind, plan.spec.ref.namespace, change.name)
     for deployment in (o for o in objects if o["kind"] == "Deployment"):
-        _put(cluster, deployment, force=force)
+        hand_over_replicas(cluster, deployment)
+        _put(cluster, plan.spec.ref, _whole(deployment), force=force)
 
 
-def apply_deployment(
+def apply_partly(
     cluster: Cluster,
     spec: GatewaySpec,
-    token_secret: str,
+    token_secret: str | None,
     *,
     action_id: str,
     requester: str,
     force: bool = False,
 ) -> None:
-    """Apply the gateway's Deployment alone, its pods reading their token from that Secret."""
-    live = cluster.get("Deployment", spec.ref.namespace, spec.ref.name)
-    objects = wanted_objects(spec, token_secret, live)
-    wanted = tuple(item for item in objects if item["kind"] == "Deployment")
-    for deployment in with_action(wanted, action_id, requester):
-        _put(cluster, deployment, force=force)
+    """Give the pods of the live Deployment that Secret and the spec's mark of a restart, and leave
+    the rest as it runs. NotFound where it is gone."""
+
+    def onto(live: Manifest | None) -> Manifest:
+        (noted,) = with_action((partly(live, spec, token_secret),), action_id, requester)
+        return noted
+
+    _put(cluster, spec.ref, onto, force=force)
 
 
-def _put(cluster: Cluster, deployment: Manifest, *, force: bool) -> None:
-    """Apply the Deployment onto the very state that was read before the guard looked.
+def _whole(deployment: Manifest) -> Callable[[Manifest | None], Manifest]:
+    return lambda live: deployment
+
+
+def _put(
+    cluster: Cluster,
+    ref: GatewayRef,
+    onto: Callable[[Manifest | None], Manifest],
+    *,
+    force: bool,
+) -> None:
+    """Apply what is wanted `onto` the very state that was read before the guard looked.
 
     A run that was overtaken between its guard and its write, however long it paused there, finds
     another resource version and writes nothing.
     """
-    hand_over_replicas(cluster, deployment)
     for left in reversed(range(_TRIES)):
+        live = cluster.get("Deployment", ref.namespace, ref.name)
+        deployment = onto(live)
         try:
-            admitted = cluster.apply(_onto_live(cluster, deployment), force=force)
+            admitted = cluster.apply(_at_version(deployment, live), force=force)
         except OwnershipConflicts:
             raise
         except Conflict:
@@ -132,9 +156,7 @@ def note_rewriting(cluster: Cluster, wanted: Manifest, admitted: Manifest) -> No
         return
 
 
-def _onto_live(cluster: Cluster, wanted: Manifest) -> Manifest:
-    metadata = wanted["metadata"]
-    live = cluster.get(wanted["kind"], metadata["namespace"], metadata["name"])
+def _at_version(wanted: Manifest, live: Manifest | None) -> Manifest:
     if live is None:
         return wanted
     noted = noting_idle(wanted, live)

@@ -40,14 +40,16 @@ def rotated(
     expires_at: float | None,
     collected: Collected,
     *,
+    kept: str,
     seconds: float,
 ) -> Outcome:
-    """Every pod runs with the new token, and nothing speaks against Azure taking it."""
+    """Every pod runs with the new token, and nothing speaks against Azure taking it. `kept` says what
+    is kept for going back."""
     proof = "Azure accepts it" if judged.answer is Answer.PROVEN else "Nothing shows a refusal"
     meaning = [
         f"{proof}: {judged.evidence}.",
         f"Made with the {token.key} key{_until(expires_at)}.",
-        f"Secret {token.previous} is kept for going back.",
+        kept,
         _collected(collected),
     ]
     return Outcome(
@@ -78,19 +80,15 @@ def unverified(token: TokenPlan, evidence: str) -> Outcome:
 
 
 def went_back(
-    token: TokenPlan, reason: Reason, progress: Progress, seen: Judged, left_over: str
+    secret: str, reason: Reason, progress: Progress, seen: Judged, forgotten: str
 ) -> Outcome:
-    """The previous token is in use again."""
-    secret = (
-        f"Secret {token.secret} could not be deleted: {left_over}"
-        if left_over
-        else f"Secret {token.secret} was deleted."
-    )
+    """The previous token is in use again, in that Secret; `forgotten` says what became of the new
+    one."""
     return Outcome(
         State.FAILED,
         f"The previous token is in use again: {reason.text}",
-        f"{progress.ready} of {progress.desired} pods are ready with Secret {token.previous} "
-        f"({seen.evidence}). {secret}",
+        f"{progress.ready} of {progress.desired} pods are ready with Secret {secret} "
+        f"({seen.evidence}). {forgotten}",
         _remedy(reason),
     )
 

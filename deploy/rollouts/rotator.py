@@ -19,16 +19,12 @@ from deploy.plans.requests import takes_over
 from deploy.retry import PATIENCE
 from deploy.rollouts import rotation_verdicts as verdicts
 from deploy.rollouts.applying import Applier
-from deploy.rollouts.collecting import collect
 from deploy.rollouts.following import MARGIN, follow_through
-from deploy.rollouts.reading_back import changed_since
 from deploy.rollouts.reasons import Reason, recorded_reason
-from deploy.rollouts.rollout import apply_deployment
-from deploy.rollouts.verdicts import changed, unfinished
+from deploy.rollouts.token_ways import way_of
+from deploy.rollouts.verdicts import unfinished
 from deploy.rollouts.verification import Answer, Observer, Observing
 from deploy.rollouts.work import Work
-from deploy.specs.gateway_spec import GatewaySpec
-from deploy.tokens.token_plan import TokenPlan
 
 
 class Rotator:
@@ -62,12 +58,7 @@ class Rotator:
         action, run = work.action, work.run
         cluster = self._applier.cluster(action.ref)
         cluster = cluster.guarded(run.guard, run.unconfirmed, work.warned)
-        turn = _Turn(
-            work,
-            cluster,
-            action.plan.spec,
-            action.plan.token,
-        )
+        turn = _Turn(work, cluster, action.plan)
         back = recorded_reason(action.steps)
         if back is not None:
             return self._go_back(turn, back)
@@ -76,17 +67,21 @@ class Rotator:
         )
         if moved is not None:
             return moved
+        ended = turn.way.begun(work, cluster)
+        if ended is not None:
+            return ended
         run.step("follow", "Following the rollout")
-        observer = Observer(cluster, turn.spec, turn.new, self._observing)
+        reads = work.patiently(lambda: turn.way.reads(cluster, action))
+        observer = Observer(cluster, turn.spec, reads, self._observing)
         with observer.refusals(run.lost) as refusals:
             progress = follow_through(work, cluster, turn.spec, self._margin, refusals)
         if refusals.evidence:
             return self._go_back(turn, verdicts.refused(refusals.evidence))
         if progress.stale_since is not None:
             return unfinished(turn.spec, progress, turn.seconds)
-        found = work.patiently(lambda: changed_since(cluster, turn.spec, turn.new, action))
-        if found is not None:
-            return changed(found)
+        undone = work.patiently(lambda: turn.way.undone(cluster, action))
+        if undone is not None:
+            return undone
         if not progress.complete:
             return self._stuck(turn, progress)
         return self._verify(turn, observer, progress)
@@ -103,13 +98,14 @@ class Rotator:
             return verdicts.unverified(turn.token, judged.evidence)
         run.step("collect", "Deleting token Secrets that nothing needs")
         turn.work.check()
-        collected = collect(turn.cluster, turn.spec, keep=turn.token.previous)
+        collected = turn.way.collect(turn.cluster)
         return verdicts.rotated(
             turn.token,
             progress,
             judged,
             turn.expires_at(),
             collected,
+            kept=turn.way.kept,
             seconds=turn.seconds,
         )
 
@@ -122,44 +118,39 @@ class Rotator:
 
     def _go_back(self, turn: "_Turn", reason: Reason) -> Outcome:
         work, cluster, spec = turn.work, turn.cluster, turn.spec
-        before = turn.token.previous
         work.run.step(reason.cause, reason.text)
         try:
-            secret = work.patiently(lambda: cluster.get("Secret", spec.ref.namespace, before))
-            if secret is None:
+            if not work.patiently(lambda: turn.way.put_back(cluster, work.action)):
                 return verdicts.no_way_back(turn.token, reason)
-            work.patiently(
-                lambda: apply_deployment(
-                    cluster,
-                    spec,
-                    before,
-                    action_id=work.action.id,
-                    requester=work.action.requester,
-                    force=takes_over(work.action.request),
-                )
-            )
+            ended = turn.way.begun(work, cluster, back=True)
+            if ended is not None:
+                return ended
             progress = follow_through(work, cluster, spec, self._margin)
             if progress.stale_since is None:
-                found = work.patiently(lambda: changed_since(cluster, spec, before, work.action))
-                if found is not None:
-                    return changed(found, back=True)
+                undone = work.patiently(lambda: turn.way.undone(cluster, work.action, back=True))
+                if undone is not None:
+                    return undone
             if not progress.complete:
                 return verdicts.not_back(turn.token, reason, progress)
-            seen = Observer(cluster, spec, before, self._observing).look()
+            seen = Observer(
+                cluster, spec, turn.way.reads(cluster, work.action, back=True), self._observing
+            ).look()
         except GatewayBotError as error:
             return verdicts.back_failed(turn.token, reason, error)
-        return verdicts.went_back(turn.token, reason, progress, seen, turn.forget())
+        forgotten = turn.way.forget(cluster)
+        return verdicts.went_back(turn.way.previous, reason, progress, seen, forgotten)
 
 
 class _Turn:
     """One rotation of one gateway."""
 
-    def __init__(self, work: Work, cluster: Cluster, spec: GatewaySpec, token: TokenPlan) -> None:
+    def __init__(self, work: Work, cluster: Cluster, plan: Plan) -> None:
         self.work = work
         self.cluster = cluster
-        self.spec = spec
-        self.token = token
-        self.new = token.secret or ""
+        self.spec = plan.spec
+        self.token = plan.token
+        self.way = way_of(plan)
+        self.new = plan.token.secret or ""
         self._began = work.action.decided_at or time.time()
 
     @property
@@ -184,11 +175,3 @@ class _Turn:
             return None
         ended = secret_facts(secret).expires_at if secret else None
         return ended if ended and ended.timestamp() <= self.cluster.now() else None
-
-    def forget(self) -> str:
-        """Delete the Secret of the token that was taken back; why that failed, if it did."""
-        try:
-            self.cluster.delete("Secret", self.spec.ref.namespace, self.new)
-        except GatewayBotError as error:
-            return error.happened
-        return ""

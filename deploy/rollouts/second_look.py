@@ -6,8 +6,7 @@ from deploy.actions.action import Action
 from deploy.errors import NotFound
 from deploy.kube.api_errors import NamespaceEnds
 from deploy.kube.cluster import Cluster
-from deploy.rollouts.reading_back import changed_since
-from deploy.rollouts.verdicts import reverted
+from deploy.rollouts.token_ways import way_of
 
 
 def second_look(clusters: Mapping[str, Cluster]) -> Callable[[Action], str]:
@@ -20,10 +19,9 @@ def second_look(clusters: Mapping[str, Cluster]) -> Callable[[Action], str]:
         if cluster is None or cluster.uid() != plan.cluster_uid:
             return ""
         try:
-            found = changed_since(cluster, plan.spec, plan.token.secret, action)
+            return way_of(plan).look_again(cluster, action)
         except (NotFound, NamespaceEnds) as error:
             parts = ("This no longer holds.", error.happened, error.meaning, error.remedy)
             return " ".join(part for part in parts if part)
-        return reverted(found) if found is not None else ""
 
     return look

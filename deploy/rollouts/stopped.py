@@ -67,6 +67,8 @@ class Leftovers:
             return unread(action, error)
         if any(c.kind == "Deployment" and c.change == "delete" for c in plan.changes):
             return removal_left(plan, left)
+        if plan.manages is not None and plan.manages.stable:
+            return one_secret_left(plan, left, action.id)
         return rollout_left(plan, left, action.id)
 
     def _read(self, plan: Plan) -> Left:
@@ -109,6 +111,39 @@ def rollout_left(plan: Plan, left: Left, action_id: str) -> Outcome:
         " ".join(part for part in meaning if part),
         f"Nothing goes back automatically. Look at `status {plan.spec.ref}`, then plan the next "
         "change.",
+    )
+
+
+def one_secret_left(plan: Plan, left: Left, action_id: str) -> Outcome:
+    """What a stopped rotation has left whose pods read one Secret of this bot's. Pure."""
+    name, copy = plan.token.secret or "", plan.token.previous
+    live, before = left.secrets[name], left.secrets.get(copy)
+    written = live is not None and written_by(live) == action_id
+    restarted = left.deployment is not None and written_by(left.deployment) == action_id
+    said = [
+        f"The pods of {plan.spec.ref.name} were restarted by this action."
+        if restarted
+        else f"The pods of {plan.spec.ref.name} were not restarted by this action.",
+        ready_pods(left.deployment, left.replica_sets, left.pods, action_id),
+    ]
+    if written:
+        said.append(
+            f"Secret {name} was written by this action: pods that start from now on read it."
+        )
+    else:
+        said.append(f"Secret {name} was not written by this action.")
+    if written and copy:
+        there = "is there" if before is not None else "is gone"
+        said.append(f"Secret {copy} with the previous token {there}.")
+    if written:
+        said.append("Whether Azure accepts the new token was not verified.")
+    return Outcome(
+        State.STOPPED,
+        "Stopped after the Secret was written."
+        if written
+        else "Stopped before the Secret was written.",
+        " ".join(part for part in said if part),
+        f"Nothing goes back automatically. Look at `status {plan.spec.ref}`, then rotate again.",
     )
 
 
@@ -188,10 +223,9 @@ def _deployment(plan: Plan, left: Left, action_id: str) -> str:
 
 def _is_as_planned(plan: Plan, live: Manifest) -> bool:
     used = token_secret_of(live["spec"]["template"]["spec"])
-    return (
-        says(annotations(live).get(SPEC_ANNOTATION, ""), plan.spec)
-        and (used[0] if used else None) == plan.token.secret
-    )
+    # Of what others deploy nothing but the reference is planned.
+    same = plan.manages is not None or says(annotations(live).get(SPEC_ANNOTATION, ""), plan.spec)
+    return same and (used[0] if used else None) == plan.token.secret
 
 
 def _objects(left: Left, action_id: str) -> str:

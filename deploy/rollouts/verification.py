@@ -8,7 +8,7 @@ Every pod is asked, a batch of them after the other, so that many take longer bu
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,7 +18,7 @@ from deploy.health.evidence import ASKED, Asked, heartbeats
 from deploy.health.heartbeat import Heartbeat, PodHeartbeat, heartbeat_of_pods
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
-from deploy.observed.pods import is_over, token_secret_of
+from deploy.observed.pods import is_over
 from deploy.observed.selecting import labelled
 from deploy.rendering.labels import selector
 from deploy.retry import RunLost
@@ -81,14 +81,18 @@ def judge(heartbeat: Heartbeat) -> Judged:
 
 
 class Observer:
-    """Looks at the pods that read their token from one Secret."""
+    """Looks at the pods that have one token; `reads` says of a pod whether it is such."""
 
     def __init__(
-        self, cluster: Cluster, spec: GatewaySpec, secret: str, observing: Observing
+        self,
+        cluster: Cluster,
+        spec: GatewaySpec,
+        reads: Callable[[Manifest], bool],
+        observing: Observing,
     ) -> None:
         self._cluster = cluster
         self._spec = spec
-        self._secret = secret
+        self._reads = reads
         self._observing = observing
 
     def look(self, lost: threading.Event | None = None) -> Judged:
@@ -100,7 +104,7 @@ class Observer:
         deployment = self._cluster.get("Deployment", ref.namespace, ref.name)
         if deployment is None:
             raise NotFound(f"The Deployment “{ref.name}” is gone from {ref.cluster}.")
-        pods = [pod for pod in self._pods() if _reads(pod, self._secret)]
+        pods = [pod for pod in self._pods() if _stays(pod) and self._reads(pod)]
         found: list[PodHeartbeat] = []
         for first in range(0, len(pods), ASKED):
             if lost is not None and lost.is_set():
@@ -192,7 +196,5 @@ class Refusals:
         return bool(self.evidence) or self._lost.is_set()
 
 
-def _reads(pod: Manifest, secret: str) -> bool:
-    used = token_secret_of(pod["spec"])
-    ending = pod["metadata"].get("deletionTimestamp") or is_over(pod)
-    return used is not None and used[0] == secret and not ending
+def _stays(pod: Manifest) -> bool:
+    return not (pod["metadata"].get("deletionTimestamp") or is_over(pod))

@@ -29,6 +29,7 @@ DNS = _KUBERNETES + "concepts/services-networking/dns-pod-service/"
 SERVICES = _KUBERNETES + "tasks/access-application-cluster/create-external-load-balancer/"
 POD_SECURITY = _KUBERNETES + "concepts/security/pod-security-standards/"
 SECRETS = _KUBERNETES + "concepts/configuration/secret/"
+DECLARATIVE = _KUBERNETES + "reference/using-api/server-side-apply/"
 
 
 def issue(number: int) -> str:

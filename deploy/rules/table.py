@@ -3,12 +3,21 @@
 from deploy.rules.availability import AVAILABILITY
 from deploy.rules.configuration import CONFIGURATION
 from deploy.rules.containers import CONTAINERS
+from deploy.rules.managed import MANAGED
 from deploy.rules.network import NETWORK
 from deploy.rules.rule import Rule
 from deploy.rules.token import TOKENS
 from deploy.rules.versions import VERSIONS
 
-RULES: tuple[Rule, ...] = (*AVAILABILITY, *VERSIONS, *CONTAINERS, *NETWORK, *CONFIGURATION, *TOKENS)
+RULES: tuple[Rule, ...] = (
+    *AVAILABILITY,
+    *VERSIONS,
+    *CONTAINERS,
+    *NETWORK,
+    *CONFIGURATION,
+    *TOKENS,
+    *MANAGED,
+)
 RULE_IDS = frozenset(rule.id for rule in RULES)
 DENIED_IN_PRODUCTION = frozenset(rule.id for rule in RULES if rule.usual(True) == "deny")
 BINDING = frozenset(rule.id for rule in RULES if rule.binding)

@@ -9,6 +9,7 @@ from deploy.images import Support, Version, support, version_of
 from deploy.kube.objects import Manifest
 from deploy.observed.effective import effective_settings
 from deploy.observed.inventory import container_of, is_gateway, tag_of
+from deploy.observed.managers import Manager
 from deploy.rules.reading import amount, at, mapping, mappings, pods, text, whole
 
 AUTH = "config.service.auth"
@@ -28,7 +29,8 @@ class Facts:
     pods are given beside their own token; `others_objects` the existing objects that would be
     written and are another gateway's, such as “ConfigMap edge-1-env of edge-1”. `redirects` is what
     a plan changes of where tokens go that running pods hold (deploy.plans.redirection), empty where
-    none do. `rotated_by` are CronJobs of others that may rotate the token too.
+    none do. `rotated_by` are CronJobs of others that may rotate the token too, `managers` who else
+    manages what a plan changes.
     """
 
     production: bool
@@ -42,6 +44,7 @@ class Facts:
     others_objects: tuple[str, ...] = ()
     redirects: frozenset[str] = frozenset()
     rotated_by: tuple[str, ...] = ()
+    managers: tuple[Manager, ...] = ()
 
     @property
     def mints(self) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.errors import Conflict, InvalidInput
+from deploy.gateway import GatewayRef
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.times import minute
 from deploy.tokens.token import (
@@ -95,7 +96,7 @@ def rotated_token(
     Conflict where there is nothing to rotate, or nothing that could be gone back to.
     """
     if spec.auth.kind != "token":
-        raise signs_in(spec)
+        raise signs_in(spec.ref, spec.auth.kind)
     if live is None:
         raise Conflict(
             f"The Secret that {spec.ref} reads its token from is gone.",
@@ -108,7 +109,7 @@ def rotated_token(
             remedy="Deploy it again: that makes a new token too.",
         )
     key = rotation.key or other_key(live.key)
-    new = new_token(spec, action_id, _why(live, key), key=key, lifetime=rotation.lifetime)
+    new = new_token(spec, action_id, why_rotated(live, key), key=key, lifetime=rotation.lifetime)
     return dataclasses.replace(new, previous=live.name)
 
 
@@ -117,19 +118,20 @@ def other_key(key: KeyType | None) -> KeyType:
     return "primary" if key == "secondary" else "secondary"
 
 
-def signs_in(spec: GatewaySpec) -> Conflict:
-    """That a gateway has no token which could be rotated."""
-    how = "a workload identity" if spec.auth.kind == "workloadIdentity" else "an Entra app"
+def signs_in(ref: GatewayRef, kind: str) -> Conflict:
+    """That a gateway, which signs in that way, has no token that could be rotated."""
+    how = "a workload identity" if kind == "workloadIdentity" else "an Entra app"
     return Conflict(
-        f"{spec.ref} signs in to Entra ID by {how}.",
+        f"{ref} signs in to Entra ID by {how}.",
         meaning="It has no gateway token, so there is nothing to rotate.",
         remedy="An Entra app's own secret or certificate is renewed in Entra ID."
-        if spec.auth.kind == "entraApp"
+        if kind == "entraApp"
         else "",
     )
 
 
-def _why(live: SecretFacts, key: KeyType) -> str:
+def why_rotated(live: SecretFacts, key: KeyType) -> str:
+    """What is known of the token that is replaced by one made with that key."""
     ends = f" It expires {minute(live.expires_at)}." if live.expires_at else ""
     if live.key is None:
         return f"With which key the token in use was made is not known.{ends}"

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
+from deploy.errors import Conflict
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.times import minute
 from deploy.tokens.token_plan import TokenPlan
@@ -66,7 +67,8 @@ class SecretFacts:
     """What a Secret tells of the token it holds, the token itself left out.
 
     `key` is None for a token that something else made, or this bot before it noted the key; `uid` is
-    the Secret's own, which another of the same name does not have.
+    the Secret's own, which another of the same name does not have. `kept` says that this bot keeps
+    the token of a gateway there that others deploy.
     """
 
     name: str
@@ -76,6 +78,7 @@ class SecretFacts:
     immutable: bool = False
     key: KeyType | None = None
     uid: str = ""
+    kept: bool = False
 
 
 def key_type(text: str) -> KeyType | None:
@@ -130,6 +133,20 @@ def plan_token(
         expires_at=iso(live.expires_at),
         reason="The token in use is good for more than seven days.",
     )
+
+
+def kept_token(spec: GatewaySpec, live: SecretFacts | None) -> TokenPlan:
+    """Keep the token in use, however long it is good for. Conflict where its Secret is gone."""
+    if spec.auth.kind != "token":
+        return TokenPlan(None, mint=False, expires_at=None, reason="It signs in to Entra ID.")
+    if live is None:
+        raise Conflict(
+            f"The Secret that {spec.ref} reads its token from is gone.",
+            meaning="New pods would not start.",
+            remedy="Deploy it again: that makes a new token.",
+        )
+    ends = iso(live.expires_at) if live.expires_at else None
+    return TokenPlan(live.name, mint=False, expires_at=ends, reason="The token in use stays.")
 
 
 def new_token(

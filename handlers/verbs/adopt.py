@@ -61,8 +61,8 @@ def run(needs: Needs, request: Request) -> Reply | None:
             lambda: cluster.list("PersistentVolumeClaim", namespace),
         ]
     )
-    instance = _instance(needs.instances, deployment, maps, ref)
-    gateway = _gateway(needs, request, instance, cluster, deployment)
+    instance = instance_of(needs.instances, deployment, maps, ref)
+    gateway = gateway_of(needs, request, instance, cluster, deployment)
     adoption = derive(
         deployment, found, maps, budgets, claims, cluster=ref.cluster,
         instance=instance, gateway=gateway,
@@ -71,7 +71,7 @@ def run(needs: Needs, request: Request) -> Reply | None:
     return ask(needs.proposer, request, ADOPT, wanted, ref, notes=adoption.notes)
 
 
-def _instance(
+def instance_of(
     known: Mapping[str, ApimInstance], deployment: Manifest, maps: list[Manifest], ref: GatewayRef
 ) -> ApimInstance:
     """The API Management instance whose configuration endpoint the pods are given."""
@@ -86,7 +86,7 @@ def _instance(
     )
 
 
-def _gateway(
+def gateway_of(
     needs: Needs,
     request: Request,
     instance: ApimInstance,

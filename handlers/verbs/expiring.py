@@ -10,7 +10,7 @@ from slack_sdk import WebClient
 from deploy.access import Environment, Right
 from deploy.actions.audit import AuditLog
 from deploy.changes.authority import Authority
-from deploy.changes.kinds import ROTATE
+from deploy.changes.kinds import MANAGE_TOKEN, ROTATE
 from deploy.errors import GatewayBotError, InvalidInput, NotFound
 from deploy.expiry.tracked import Tracked
 from deploy.expiry.tracker import Tracker
@@ -67,10 +67,19 @@ def _not_seen(error: GatewayBotError) -> str:
 
 def rotate(needs: Needs, click: Click) -> Reply | None:
     """The Rotate button: plan a rotation, as if whoever clicked had typed it."""
+    return _accept(needs, click, ROTATE)
+
+
+def manage(needs: Needs, click: Click) -> Reply | None:
+    """The button that has the bot keep the token: as if whoever clicked had typed it."""
+    return _accept(needs, click, MANAGE_TOKEN)
+
+
+def _accept(needs: Needs, click: Click, verb: str) -> Reply | None:
     needs.accept(
         Request(
-            id=f"click:{click.id}:rotate",
-            verb=ROTATE,
+            id=f"click:{click.id}:{verb}",
+            verb=verb,
             user=click.user,
             channel=click.channel,
             gateway=str(GatewayRef.parse(click.value)),
@@ -172,6 +181,6 @@ VERB = Verb(
     examples=("expiring", 'expiring edge-1 --snooze 3d --reason "replaced on Friday"'),
     modal=view.SNOOZE_MODAL,
     submit=submitted,
-    clicks={view.ROTATE: rotate, view.RESUME: resume},
+    clicks={view.ROTATE: rotate, view.MANAGE: manage, view.RESUME: resume},
     opens={view.SNOOZE: snooze},
 )

@@ -2,18 +2,21 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from deploy.access import Environment
 from deploy.actions.versions import reading
 from deploy.expiry.rotation_stops import RotationStop
-from deploy.expiry.tracked import AZURE_EVENTS, AZURE_EXPIRED, Tracked, WarningEntry
+from deploy.expiry.tracked import AZURE_EVENTS, AZURE_EXPIRED, Renewal, Tracked, WarningEntry
 from deploy.gateway import GatewayRef
+from deploy.observed.workloads import DEPLOYMENT
 from handlers.views.places import named
 from handlers.views.reply import Block, Reply, View
 from handlers.views.text import button, context, counted, cut, date, duration, escape, section
 
 ROTATE, SNOOZE, RESUME = "expiry_rotate", "expiry_snooze", "expiry_resume"
+MANAGE = "expiry_manage"
 SNOOZE_MODAL = "expiry_snooze_modal"
 REASON, DURATION = "snooze_reason", "snooze_duration"
 DURATIONS: Mapping[str, tuple[str, float]] = {
@@ -28,9 +31,34 @@ _SNOOZES_LOST = (
     ":warning: The bot's data was reset: if this was snoozed before, it no longer is. Snooze it again "
     "if nobody needs to know."
 )
+_RESTARTABLE = ("StatefulSet", "DaemonSet")
+"""Kinds of workloads that `kubectl rollout restart` knows, beside Deployments."""
 _SHOWN = 20
 _LISTED = 30
 _NAMED = 10
+
+
+@dataclass(frozen=True)
+class _Renewal:
+    """What is offered for a token that expires: a button, the command that does the same, and what is
+    to be said of it."""
+
+    label: str
+    click: str
+    command: str
+    note: str = ""
+
+
+_RENEWALS: Mapping[Renewal, _Renewal] = {
+    "rotate": _Renewal("Rotate", ROTATE, "/gateway rotate"),
+    "manage": _Renewal(
+        "Keep it valid",
+        MANAGE,
+        "/gateway manage-token",
+        "Others deploy this gateway. The bot can keep its token valid and touch nothing else.",
+    ),
+}
+"""By how this bot can renew it."""
 
 
 def headline(tracked: Tracked, *, production: bool) -> str:
@@ -62,7 +90,7 @@ def message(
         blocks.append(context(f":warning: {escape(cut(facts.why, 300))}"))
     blocks.append(context(_known_by(tracked), f"Environment {escape(facts.environment)}"))
     if tracked.unrotated:
-        why = escape(cut(tracked.unrotated, 300))
+        why = escape(cut(tracked.unrotated, 600))
         blocks.append(context(f":no_entry_sign: Not rotated automatically: {why}"))
     said = [e for e in tracked.entries if e.event in AZURE_EVENTS and e.episode == tracked.episode]
     if said:
@@ -78,10 +106,32 @@ def message(
         blocks.append(context(_SNOOZES_LOST))
     ref = str(tracked.ref)
     buttons = [button("Snooze", SNOOZE, ref), button("Show", "show_status", ref)]
-    if facts.source != "credential":
-        buttons.insert(0, button("Rotate", ROTATE, ref, style="primary"))
+    by_hand = _by_hand(tracked)
+    if by_hand:
+        blocks.append(context(by_hand))
+    if facts.rotatable:
+        renew = _RENEWALS[facts.renewal]
+        buttons.insert(0, button(renew.label, renew.click, ref, style="primary"))
+        if renew.note:
+            blocks.append(context(renew.note))
     blocks.append({"type": "actions", "elements": buttons})
     return text, blocks
+
+
+def _by_hand(tracked: Tracked) -> str:
+    """How a token is renewed that this bot cannot rotate, because its pods are in no Deployment;
+    empty where it can."""
+    facts, ref = tracked.facts, tracked.ref
+    if facts.kind == DEPLOYMENT or facts.source == "credential":
+        return ""
+    made = f"of gateway {escape(facts.gateway)} " if facts.gateway else ""
+    put = f"into Secret {escape(facts.secret)}" if facts.secret else "where its pods read it"
+    restart = f"kubectl -n {ref.namespace} rollout restart {facts.kind.lower()}/{ref.name}"
+    restarted = f"`{escape(restart)}`" if facts.kind in _RESTARTABLE else "restart its pods"
+    return (
+        f"It runs in a {escape(facts.kind)}, which this bot does not change. Make a new token {made}in "
+        f"the Azure portal, put it {put}, then: {restarted}."
+    )
 
 
 def note(entry: WarningEntry) -> tuple[str, bool]:
@@ -268,7 +318,7 @@ def _line(tracked: Tracked, now: float) -> str:
         return f"• :red_circle: {name} expired {date(expires_at)}{snoozed}"
     text = f"expires {date(expires_at)}, in {duration(expires_at - now)}{snoozed}"
     if not tracked.facts.why:
-        return f"• {name} {text}"
+        return f"• {name} {text}{_keeping(tracked)}"
     sign = ":red_circle:" if tracked.facts.refused_since is not None else ":warning:"
     why = escape(cut(tracked.facts.why, 200))
     return f"• {sign} {name} {text}. *{why}*{_mending(tracked)}"
@@ -278,9 +328,20 @@ def _mending(tracked: Tracked) -> str:
     """What is done about a token that Azure refuses; empty where nothing shows that it does."""
     if tracked.facts.refused_since is None:
         return ""
+    if not tracked.facts.rotatable:
+        return f" {_by_hand(tracked)}".rstrip()
     why = escape(cut(tracked.unrotated, 200))
     unrotated = f" Not rotated automatically: {why}" if why else ""
-    return f" Renew it: `/gateway rotate {escape(str(tracked.ref))}`.{unrotated}"
+    command = _RENEWALS[tracked.facts.renewal].command
+    return f" Renew it: `{command} {escape(str(tracked.ref))}`.{unrotated}"
+
+
+def _keeping(tracked: Tracked) -> str:
+    """What is offered for a token that expires soon and that nothing renews; empty for others."""
+    renew = _RENEWALS[tracked.facts.renewal]
+    if not renew.note or not tracked.facts.rotatable or tracked.warned is None:
+        return ""
+    return f". Keep it valid: `{renew.command} {escape(str(tracked.ref))}`"
 
 
 def _headline(tracked: Tracked) -> str:

@@ -70,6 +70,7 @@ def detail(
                 ("Image", f"`{escape(s.tag or '?')}` {escape(support.summary)}"),
                 ("Token", escape(_token(s, now))),
                 ("Installed by", f"{escape(s.managed_by)}, {duration(now - s.created_at)} ago"),
+                *([("Managed by", escape(str(gateway.manager)))] if gateway.manager else []),
             ]
         ),
     ]
@@ -80,6 +81,7 @@ def detail(
                 "manage this gateway; it shows it and warns of it."
             )
         )
+    blocks += [context(text) for text in _others(gateway)]
     course = replica_course(gateway.replicas, now)
     if course:
         blocks.append(context(course))
@@ -131,6 +133,19 @@ def replica_course(course: Sequence[ReplicaCount], now: float) -> str:
         lowest = min([ready[-1], *inside])
         bars += _BARS[round(lowest / most * (len(_BARS) - 1))]
     return f"Ready pods, last {duration(now - start)}  `{bars}`  {course[-1].ready} of {course[-1].desired}"
+
+
+def _others(gateway: GatewayDetail) -> list[str]:
+    """What others do to it, beside this bot."""
+    found = []
+    if gateway.manager is not None and gateway.manager.undoes:
+        found.append(f"{escape(str(gateway.manager))} will undo changes that are made here.")
+    if gateway.manager is not None and gateway.manager.paused:
+        found.append(f"{escape(str(gateway.manager))} is told to leave it alone.")
+    if gateway.rotators:
+        named = ", ".join(escape(str(each)) for each in gateway.rotators)
+        found.append(f":warning: Its token or its keys are also rotated by: {named}.")
+    return found
 
 
 def _held(secret: str, current: str) -> str:
@@ -250,4 +265,5 @@ def _token(summary: GatewaySummary, now: float) -> str:
         return f"expiry unknown{held}"
     if summary.token_expires_at <= now:
         return f"expired {duration(now - summary.token_expires_at)} ago{held}"
-    return f"{duration(summary.token_expires_at - now)} left{held}"
+    kept = ", kept valid by this bot" if summary.token_kept else ""
+    return f"{duration(summary.token_expires_at - now)} left{held}{kept}"

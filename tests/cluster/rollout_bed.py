@@ -6,18 +6,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from deploy.actions.action import Action, Outcome
+from deploy.actions.action import Action, ChangeRequest, Outcome
 from deploy.kube.cluster import Cluster, connect
 from deploy.plans.planning import Planner
 from deploy.rollouts.applying import Applier
 from deploy.rollouts.deployer import Deployer
 from deploy.rollouts.minting import Minter
 from deploy.rollouts.second_look import second_look
+from deploy.rollouts.verification import Observing
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.options import Rollout
 from tests.cluster.conftest import Target
 from tests.cluster.contract.test_stuck import spec_for
-from tests.support.actions import replanning
+from tests.support.actions import replanning, workings
 from tests.support.custody import LocalCustody
 from tests.support.gateway_bed import INSTANCE, PATIENT, Mint, RecordingRun, action_for
 from tests.support.kube_api import JSON_PATCH, MERGE, Obj
@@ -27,6 +28,7 @@ REPOSITORY = "mcr.microsoft.com/azure-api-management/gateway"
 MIRROR = "mirror.example/azure-api-management/gateway"
 OTHER, WANTED = f"{REPOSITORY}:2.10.0", f"{REPOSITORY}:2.11.1"
 HASTY = Rollout(progress_deadline=30)
+QUICK = Observing(quiet=0.5, patience=20.0, look=0.1)
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 
@@ -70,6 +72,18 @@ class Bed:
         action = action_for(plan, action_id)
         self.done.append(action)
         return deployer.execute(action, run or RecordingRun())
+
+    def change(self, kind: str, request: ChangeRequest, action_id: str) -> Outcome:
+        """Plan a change of that kind and carry it out."""
+        clusters = {"west": self.cluster}
+        applier = Applier(clusters, Minter(Mint(), {"contoso": INSTANCE}, LocalCustody()))
+        means = {"planner": self.planner, "clusters": clusters, "applier": applier}
+        working = workings(**means, observing=QUICK)[kind]
+        plan = working.plan(request, action_id)
+        assert plan.digest, (plan.conflicts, plan.findings)
+        action = action_for(plan, action_id, kind=kind, request=request)
+        self.done.append(action)
+        return working.executor.execute(action, RecordingRun())
 
     def look(self) -> str:
         """What a second look says of the last deployment."""

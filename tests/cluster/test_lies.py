@@ -28,6 +28,7 @@ from deploy.rollouts.verdicts import serving
 from tests.cluster import shapes
 from tests.cluster.conftest import GATEWAY, Target, joined
 from tests.conftest import EVIDENCE
+from tests.support import managed
 from tests.support.control_plane import ControlPlane
 from tests.support.kube_api import Obj
 from tests.support.node_bed import gateway_container
@@ -348,6 +349,38 @@ def test_the_cluster_that_went_away_is_said_with_the_age_of_what_is_shown(bed: B
     detail = gateway_detail(cache, bed.ref)
     assert detail.summary.stale
     assert detail.heartbeat.level == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("marks", "writer", "said"),
+    [
+        (managed.ARGO_CD[0], "argocd-controller", "Argo CD (application edge)"),
+        (managed.ARGO_CD[2], "argocd-controller", "Argo CD (application edge)"),
+        (managed.FLUX[0], "kustomize-controller", "Flux (Kustomization flux-system/edge)"),
+        (managed.FLUX[2], "helm-controller", "Flux (HelmRelease flux-system/edge)"),
+        (managed.HELM[0], "helm", "Helm (release prod/edge)"),
+        (managed.AZURE_ARC[0], "helm", "Azure Arc (extension edge)"),
+        (managed.PERHAPS_HELM[0], "kubectl", "perhaps Helm"),
+        (managed.PERHAPS_FLUX[0], "kubectl", "perhaps Flux (Kustomization flux-system/edge)"),
+        (managed.LIKE_ARGO_CD[1], "kubectl", "None"),
+        (managed.LIKE_ARGO_CD[3], "kubectl", "None"),
+    ],
+)
+def test_who_manages_a_gateway_is_told_by_what_the_api_server_keeps(
+    bed: Bed, marks: managed.Marks, writer: str, said: str
+) -> None:
+    bed.deploy()
+    shape = managed.live("Deployment", marks, name=bed.name, namespace=bed.ns)["metadata"]
+    metadata = {"name": bed.name, "labels": shape["labels"], "annotations": shape["annotations"]}
+    body = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": metadata,
+        "spec": {"replicas": 1},
+    }
+    bed.target.api.apply(bed.path, body, manager=writer)
+    assert bed.cache is not None
+    assert str(gateway_detail(bed.cache, bed.ref).manager) == said
 
 
 @pytest.mark.usefixtures("whole_run")

@@ -16,6 +16,7 @@ from deploy.changes.kinds import (
     ADOPT,
     DELETE,
     DEPLOY,
+    MANAGE_TOKEN,
     REGENERATE,
     RESTART,
     ROLLBACK,
@@ -27,16 +28,19 @@ from deploy.deadline import Deadline
 from deploy.gateway import GatewayRef
 from deploy.health.cache import ClusterCache
 from deploy.kube.cluster import Cluster
+from deploy.observed.token_only import KeptToken, stable_name
 from deploy.plans.plan import Plan
 from deploy.plans.requests import (
     DeployRequest,
     KeyRequest,
+    ManageTokenRequest,
     RemovalRequest,
     RestartRequest,
     RotateRequest,
     ScaleRequest,
 )
 from deploy.rendering.manifests import render, token_secret
+from deploy.rendering.token_only import own_secret
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.tokens.rotation import Rotation
 from deploy.tokens.token import Token
@@ -154,6 +158,30 @@ def _rotated(world: World, spec: GatewaySpec) -> Asked:
     return Asked(RotateRequest(spec.ref, Rotation("secondary")))
 
 
+def _kept(world: World, spec: GatewaySpec) -> Asked:
+    """A gateway of others whose pods read the bot's Secret, which is written over."""
+    name = stable_name(spec.ref.name)
+    mint, kept = Mint(), KeptToken(spec.ref.name, "contoso", "edge-1")
+    token = mint.generate_token(INSTANCE, "edge-1", "primary", mint.time(INSTANCE, "edge-1"))
+    world.cluster.create(
+        own_secret(
+            spec.ref,
+            name,
+            kept,
+            "value",
+            token,
+            "BEFORE",
+            "primary",
+            now=world.cluster.now(),
+            immutable=False,
+        )
+    )
+    for manifest in render(spec, name):
+        metadata = {k: v for k, v in manifest["metadata"].items() if k != "annotations"}
+        world.cluster.apply({**manifest, "metadata": metadata}, manager="argocd-controller")
+    return Asked(ManageTokenRequest(spec.ref, "contoso", "edge-1", Rotation("secondary")))
+
+
 def _leaked(world: World, spec: GatewaySpec) -> Asked:
     """A gateway of its own in Azure, with a token of the other key than the one in use."""
     name = spec.ref.name
@@ -182,6 +210,7 @@ CASES: Mapping[str, Callable[[World, GatewaySpec], Asked]] = {
     ADOPT: _adopted,
     DELETE: _deleted,
     ROTATE: _rotated,
+    MANAGE_TOKEN: _kept,
     REGENERATE: _leaked,
     ANNOTATE: _annotated,
 }

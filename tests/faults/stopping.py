@@ -7,7 +7,7 @@ from pathlib import Path
 from bot.sandbox.cluster.server import Written
 from deploy.actions.action import Outcome, State
 from deploy.actions.store import ActionStore
-from deploy.annotations import ACTION_ANNOTATION
+from deploy.annotations import ACTION_ANNOTATION, TOKEN_ACTION_ANNOTATION
 from deploy.changes.kinds import DELETE, REGENERATE
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
@@ -50,6 +50,8 @@ def wrongs(
         return late + _wrong_about_objects(cluster, plan, action.outcome)
     if action.kind == ANNOTATE:
         return late + _wrong_about_note(cluster, plan, action.outcome)
+    if plan.manages is not None:
+        return late + _wrong_about_one_secret(cluster, plan, action.outcome, action_id)
     return late + _wrong_about_rollout(cluster, plan, action.outcome, action_id)
 
 
@@ -80,6 +82,28 @@ def _wrong_about_note(cluster: Cluster, plan: Plan, outcome: Outcome) -> list[st
     right = (_DONE,) if written else ()
     fits = outcome.happened.startswith((*right, f"Stopped {how} the note was written"))
     return [] if fits else [f"{written=}, but: {_text(outcome)}"]
+
+
+def _wrong_about_one_secret(
+    cluster: Cluster, plan: Plan, outcome: Outcome, action_id: str
+) -> list[str]:
+    said, ref, name = _text(outcome), plan.spec.ref, plan.token.secret or ""
+    live, secret = deployment_of(cluster, ref), cluster.get("Secret", ref.namespace, name)
+    assert secret is not None
+    template = live["spec"]["template"]["metadata"].get("annotations") or {}
+    restarted = template.get(TOKEN_ACTION_ANNOTATION) == action_id
+    written = secret["metadata"]["annotations"][ACTION_ANNOTATION] == action_id
+    if outcome.happened.startswith(_DONE):
+        return [] if restarted and written else [f"not done: {said}"]
+    expected = [
+        f"were {'' if restarted else 'not '}restarted by this action",
+        f"Secret {name} was {'' if written else 'not '}written by this action",
+        f"Stopped {'after' if written else 'before'} the Secret was written",
+    ]
+    if written:
+        there = cluster.get("Secret", ref.namespace, plan.token.previous) is not None
+        expected.append(f"with the previous token is {'there' if there else 'gone'}")
+    return [f"it does not say {each!r}: {said}" for each in expected if each not in said]
 
 
 def _wrong_about_rollout(

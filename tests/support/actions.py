@@ -19,6 +19,7 @@ from deploy.plans.planning import Planner
 from deploy.plans.requests import (
     DeployRequest,
     KeyRequest,
+    ManageTokenRequest,
     RemovalRequest,
     RestartRequest,
     RotateRequest,
@@ -65,6 +66,7 @@ REQUESTS: Mapping[str, ChangeRequest] = {
     "scale": ScaleRequest(REF, 3),
     "restart": RestartRequest(REF, "2026-11-25T12:00:00Z", take_over=True),
     "rotate": RotateRequest(REF, Rotation("secondary", datetime.timedelta(days=20))),
+    "manage-token": ManageTokenRequest(REF, "contoso", "edge-1", Rotation("secondary")),
     "regenerate-key": KeyRequest(REF, "secondary"),
     "delete": RemovalRequest(REF, volumes=True),
 }

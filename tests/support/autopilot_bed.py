@@ -70,12 +70,21 @@ class AutopilotBed:
             tell=self.stops.append,
         )
 
-    def note(self, ref: GatewayRef, left: float, *, refused_for: float | None = None) -> None:
+    def note(
+        self,
+        ref: GatewayRef,
+        left: float,
+        *,
+        refused_for: float | None = None,
+        often: bool = False,
+        kind: str = "Deployment",
+    ) -> None:
         """Have a gateway tracked whose token has `left` seconds, and is refused for so long."""
         now = float(self.redis.time()[0])
         facts = ExpiryFacts(
             ref, ref.name, DEV.name, now + left, "annotation", DEFAULT, ("C0ALERTS",)
         )
+        facts = dataclasses.replace(facts, refused_often=often, kind=kind)
         if refused_for is not None:
             facts = dataclasses.replace(facts, refused_since=now - refused_for)
         Tracker(self.redis, "one").note(facts)

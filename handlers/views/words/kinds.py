@@ -6,6 +6,7 @@ from deploy.changes.kinds import (
     ADOPT,
     DELETE,
     DEPLOY,
+    MANAGE_TOKEN,
     REGENERATE,
     RESTART,
     ROLLBACK,
@@ -59,6 +60,14 @@ KIND_WORDS: dict[str, KindWords] = {
         "rotate the token of {gateway}",
         "Rotate the token",
         several="Rotate the tokens of {gateways}",
+    ),
+    MANAGE_TOKEN: KindWords(
+        "Keep the token of {name} on {place} valid",
+        "have this bot keep the token valid, and nothing else",
+        "have this bot keep the token of {gateway} valid, and nothing else",
+        "Keep the token valid",
+        "{title}? It {summary}. Nothing else of the gateway is changed.",
+        several="Keep the tokens of {gateways} valid",
     ),
     REGENERATE: KindWords(
         "Regenerate the {request.key} key of {name} on {place}",

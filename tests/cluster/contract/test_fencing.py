@@ -18,8 +18,11 @@ from deploy.actions.fencing import (
 from deploy.errors import Conflict, NotFound
 from deploy.gateway import ApimGateway, GatewayRef
 from deploy.kube.cluster import Cluster, connect
-from deploy.rollouts.rollout import apply_deployment
+from deploy.plans.plan import Plan
+from deploy.rendering.manifests import render
+from deploy.rollouts.rollout import apply_plan
 from deploy.specs.gateway_spec import GatewaySpec
+from deploy.tokens.token_plan import TokenPlan
 from tests.cluster.conftest import Target
 
 
@@ -167,7 +170,7 @@ def test_a_run_that_pauses_between_its_guard_and_its_write_overwrites_nothing(
     spec = GatewaySpec(
         ref=ref, apim=ApimGateway("contoso", "edge-1", "contoso.example"), tag="2.11.1", replicas=2
     )
-    apply_deployment(west, spec, "t-1", action_id="AAAAAA", requester="U1")
+    write(west, spec, "t-1", "AAAAAA")
     overtaking = fences.take(ref, "AAAAAA", "bot-1", 7, 30)
     looked: list[int] = []
 
@@ -181,16 +184,24 @@ def test_a_run_that_pauses_between_its_guard_and_its_write_overwrites_nothing(
             west.replace(stale)
             fences.take(ref, "BBBBBB", "bot-2", 8, 30)
             newer = dataclasses.replace(spec, tag="2.12.1")
-            apply_deployment(west, newer, "t-2", action_id="BBBBBB", requester="U2")
+            write(west, newer, "t-2", "BBBBBB")
 
     late = west.guarded(guard_then_pause)
     with pytest.raises(FenceLost):
-        apply_deployment(late, spec, "t-1", action_id="AAAAAA", requester="U1")
+        write(late, spec, "t-1", "AAAAAA")
     assert len(looked) == 1, "it looked before its write, and the second look ended it"
     live = west.get("Deployment", ref.namespace, ref.name)
     assert live is not None
     assert live["spec"]["template"]["spec"]["containers"][0]["image"].endswith(":2.12.1")
     assert live["metadata"]["annotations"]["gateway-bot.io/action"] == "BBBBBB"
+
+
+def write(cluster: Cluster, spec: GatewaySpec, secret: str, action_id: str) -> None:
+    """Apply the gateway's Deployment alone."""
+    objects = tuple(o for o in render(spec, secret) if o["kind"] == "Deployment")
+    token = TokenPlan(secret, mint=False, expires_at=None, reason="")
+    plan = Plan(spec, "", objects, (), token)
+    apply_plan(cluster, plan, action_id=action_id, requester="U1")
 
 
 def test_without_the_namespace_or_the_cluster_there_is_none(

@@ -24,6 +24,9 @@ from tests.support.redis_servers import started
 
 WARNING = Finding("no-memory", "warning", "No memory.", "y", "x", {"resources": {"memory": "3Gi"}})
 DENYING = Finding("privileged", "deny", "It is privileged.", "y", "x")
+UNDONE = Finding(
+    "managed-elsewhere", "warning", "It will be undone.", "y", "Export it for its repository."
+)
 FOREIGN = OwnershipConflict("Deployment", "edge-1", "argocd", "spec.replicas")
 
 
@@ -89,6 +92,22 @@ def test_what_others_own_is_changed_only_where_that_was_agreed_to(changes: Chang
     assert "argocd owns Deployment spec.replicas" in refused.value.meaning
     agreed = changes.asked(request=ScaleRequest(REF, 2, take_over=True))
     assert agreed.plan.conflicts == (FOREIGN,)
+
+
+def test_what_something_else_would_undo_is_forced_in_production_only_with_a_reason(
+    changes: Changes,
+) -> None:
+    changes.plans = planning(ref=PROD, findings=(UNDONE,), conflicts=(FOREIGN,))
+    with pytest.raises(Conflict, match="It will be undone") as refused:
+        changes.propose(ref=PROD, request=ScaleRequest(PROD, 2))
+    assert "Export it for its repository" in refused.value.remedy
+    forced = ScaleRequest(PROD, 2, take_over=True)
+    with pytest.raises(InvalidInput, match="A reason is required") as missing:
+        changes.propose(ref=PROD, request=forced)
+    assert missing.value.field == "reason"
+    assert changes.asked(ref=PROD, request=forced, why="Argo CD is paused").why
+    changes.plans = planning(findings=(UNDONE,), conflicts=(FOREIGN,))
+    assert changes.asked("r2", request=ScaleRequest(REF, 2, take_over=True)).why == ""
 
 
 @pytest.mark.parametrize("given", [{"why": "x" * 501}, {"break_glass": "x" * 501}])

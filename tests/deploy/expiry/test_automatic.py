@@ -10,6 +10,7 @@ from deploy.actions.action import State
 from deploy.expiry.automatic import (
     ASKED_AT_ONCE,
     REFUSED_AGAIN_SECONDS,
+    REFUSED_OFTEN_SECONDS,
     REFUSED_SECONDS,
     RETRY_SECONDS,
     Attempt,
@@ -157,6 +158,18 @@ def test_one_refusal_that_is_known_of_for_minutes_renews_nothing() -> None:
     assert known_of_for < REFUSED_SECONDS
     once = Candidate(FIRST, NOW + 25 * DAY, None, NOW - known_of_for)
     assert queue([once], AUTO, NOW) == ()
+
+
+def test_a_token_that_is_refused_again_and_again_is_renewed_within_a_minute() -> None:
+    def due(since: float, *, often: bool) -> bool:
+        found = Candidate(FIRST, NOW + 25 * DAY, None, since, refused_often=often)
+        return bool(queue([found], AUTO, NOW))
+
+    # It is looked at every PERIOD, and the scan and the turn are each of a few seconds.
+    assert REFUSED_OFTEN_SECONDS + PERIOD < 60
+    assert due(NOW - REFUSED_OFTEN_SECONDS, often=True)
+    assert not due(NOW - REFUSED_OFTEN_SECONDS + 1, often=True)
+    assert not due(NOW - 60, often=False)
 
 
 @pytest.mark.parametrize("state", [State.FAILED, State.UNKNOWN])

@@ -68,6 +68,26 @@ def test_a_token_killed_from_outside_is_renewed_by_the_same_authority(bed: Autop
     assert action.policy.standing == "Ben, 2026-11-01"
 
 
+def test_a_token_that_is_refused_again_and_again_is_renewed_at_once(bed: AutopilotBed) -> None:
+    bed.note(FIRST, 29 * DAY, refused_for=45, often=True)
+    bed.note(SECOND, 29 * DAY, refused_for=45)
+    assert bed.bot(Automatic("auto")).turn() == 1
+    assert [action.ref for action in bed.open()] == [FIRST]
+
+
+def test_a_gateway_that_this_bot_cannot_change_is_never_planned_for(bed: AutopilotBed) -> None:
+    bed.note(FIRST, 2 * DAY, kind="StatefulSet")
+    bed.note(SECOND, 29 * DAY, refused_for=600, often=True, kind="DaemonSet")
+
+    def plans(request: Any, new_id: str) -> Plan:
+        raise AssertionError(request)
+
+    bed.plans = plans
+    assert bed.bot(Automatic("auto")).turn() == 0
+    assert bed.open() == []
+    assert bed.unrotated(FIRST) == ""
+
+
 def test_a_token_killed_from_outside_is_asked_about_where_people_decide(bed: AutopilotBed) -> None:
     bed.note(FIRST, 29 * DAY, refused_for=600)
     approval = Approval(People(groups=("S0APPROVE",)))

@@ -1,7 +1,9 @@
 """What a scan brings into the tracker: every gateway, by its environment's rules."""
 
 import dataclasses
+import json
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 
@@ -131,3 +133,33 @@ def test_a_cluster_that_left_the_settings_is_warned_of_no_more(bed: Bed) -> None
     assert ended is not None
     assert (ended.over, ended.places()) == ("unwatched", ("C0ALERTS",))
     assert "this bot no longer looks at" in view.message(ended)[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "renewal", "click", "command"),
+    [
+        ({}, "rotate", view.ROTATE, ""),
+        ({"managed_by": "Helm"}, "manage", view.MANAGE, "/gateway manage-token"),
+        ({"managed_by": "Helm", "token_kept": True}, "rotate", view.ROTATE, ""),
+        ({"managed_by": "Helm", "kind": "StatefulSet"}, "rotate", "", ""),
+    ],
+)
+def test_a_warning_offers_what_renews_the_token_of_whoever_deploys_it(
+    bed: Bed, changes: dict[str, Any], renewal: str, click: str, command: str
+) -> None:
+    tracker = Tracker(bed.redis, "one")
+    seconds, _ = bed.redis.time()
+    soon = dataclasses.replace(summary(), token_expires_at=seconds + 86_400.0, **changes)
+    facts = facts_of(soon, RULES)
+    assert facts.renewal == renewal
+    tracker.note(facts)
+    while tracker.tick():
+        pass
+    tracked = tracker.find(REF)
+    assert tracked is not None
+    assert tracked.facts.renewal == renewal
+    _, blocks = view.message(tracked)
+    offered = [each["action_id"] for each in blocks[-1]["elements"] if "action_id" in each]
+    assert [each for each in offered if each in (view.ROTATE, view.MANAGE)] == [click] * bool(click)
+    _, listed = view.listing([tracked], float(seconds))
+    assert (f"{command} {REF}" in json.dumps(listed)) is bool(command)

@@ -15,7 +15,8 @@ from bot.sandbox.valkey import Valkey
 from deploy.actions.connection import connect
 from deploy.annotations import SPEC_ANNOTATION
 from deploy.gateway import GatewayRef
-from deploy.health.cache import CachedGateway, Snapshot
+from deploy.health.attention import of_refusal
+from deploy.health.cache import CachedGateway, ClusterCache, Snapshot
 from deploy.health.evidence import Asked, _refusal
 from deploy.health.heartbeat import (
     Evidence,
@@ -48,7 +49,9 @@ from deploy.tokens.token import KeyType, SecretFacts
 from handlers.views import incidents as view
 from handlers.views.expiry import ROTATE
 from tests.support.redis_servers import started
+from tests.support.running_cluster import RunningCluster
 from tests.support.shown import check_blocks
+from tests.support.waiting import until
 
 NOW = time.time()
 HIDDEN = Heartbeat("unknown", "its log would not show a link warning")
@@ -183,6 +186,100 @@ def test_a_refused_token_beside_an_accepted_one_of_its_key_leaves_the_others_as_
         assert known(levels, newer, HIDDEN) is None
     levels.judged(refused_one, Heartbeat("no trouble seen", "fine"))
     assert known(levels, older, HIDDEN) is None
+
+
+WELL = Heartbeat("no trouble seen", "fine")
+
+
+def often(of: CachedGateway, since: float = NOW - 60) -> Heartbeat:
+    """Refused again and again."""
+    heartbeat = refused(of, since)
+    assert heartbeat.refusal is not None
+    return dataclasses.replace(heartbeat, refusal=dataclasses.replace(heartbeat.refusal, times=5))
+
+
+def test_a_service_that_refuses_every_gateway_at_once_is_said_to_and_no_token_is_blamed() -> None:
+    first, second = gateway("edge-1", resource="a"), gateway("edge-2", resource="b")
+    levels = Levels({})
+    levels.judged(first, often(first))
+    levels.judged(second, often(second))
+    for one in (first, second):
+        heartbeat = levels.last(one).heartbeat
+        assert (heartbeat.level, heartbeat.refusal) == ("denied", None)
+        assert "refuses every gateway of contoso at once" in heartbeat.evidence
+        assert set(health_of(one, Seen(heartbeat, NOW)).troubles) == {DENIED}
+    # One is accepted again: the other's token is what is wrong.
+    levels.judged(second, WELL)
+    heartbeat = levels.last(first).heartbeat
+    assert heartbeat.refusal is not None
+    assert heartbeat.refusal.proven
+    assert "at once" not in heartbeat.evidence
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        # The same resource runs twice: its one key is dead.
+        gateway("edge-2", resource="edge"),
+        gateway("edge-2", resource="b", instance="fabrikam"),
+    ],
+)
+def test_tokens_of_one_key_or_of_two_services_are_refused_for_themselves(
+    second: CachedGateway,
+) -> None:
+    first, levels = gateway("edge-1"), Levels({})
+    levels.judged(first, often(first))
+    levels.judged(second, often(second))
+    for one in (first, second):
+        refusal = levels.last(one).heartbeat.refusal
+        assert refusal is not None
+        assert refusal.times == 5
+
+
+def test_that_a_token_is_refused_often_counts_once_the_others_were_looked_at_since() -> None:
+    first, second = gateway("edge-1", resource="a"), gateway("edge-2", resource="b")
+    levels = Levels({})
+    levels.judged(second, WELL)
+    later = time.time() + 1
+    levels.judged(first, often(first, later))
+    refusal = levels.last(first).heartbeat.refusal
+    assert refusal is not None
+    assert (refusal.proven, refusal.times) == (True, 0)
+    until(lambda: time.time() > later)
+    levels.judged(second, WELL)
+    refusal = levels.last(first).heartbeat.refusal
+    assert refusal is not None
+    assert refusal.times == 5
+
+
+def test_a_refused_token_is_said_with_the_job_that_ran_right_before(
+    running: RunningCluster, cluster: Cluster
+) -> None:
+    pod = {
+        "restartPolicy": "Never",
+        "containers": [{"name": "r", "image": "apimrotate", "args": ["contoso", "edge"]}],
+    }
+    job = {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": {"name": "rotate", "namespace": "dev"},
+        "spec": {
+            "schedule": "0 2 1,15 * *",
+            "jobTemplate": {"spec": {"template": {"spec": pod}}},
+        },
+    }
+    cluster.create(job)
+    ran = datetime.datetime.fromtimestamp(NOW - 100, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    path = "/apis/batch/v1/namespaces/dev/cronjobs/rotate/status"
+    told = {"status": {"lastScheduleTime": ran}}
+    merge = "application/merge-patch+json"
+    assert running.request("PATCH", path, told, content_type=merge)[0] == 200
+    first, levels = gateway("edge-1"), Levels({"west": ClusterCache(cluster)})
+    heartbeat = levels.judged(first, refused(first))
+    assert heartbeat.refusal is not None
+    said = "CronJob dev/rotate, which rotates it or its keys, ran 4"
+    assert said in of_refusal(heartbeat.refusal).text
+    assert said in health_of(first, Seen(heartbeat, NOW)).troubles[REFUSED]
 
 
 def test_what_was_seen_of_the_previous_token_is_not_said_of_the_new_one() -> None:

@@ -26,6 +26,7 @@ from deploy.rollouts.applying import Applier
 from deploy.rollouts.deployer import Deployer
 from deploy.rollouts.minting import Minter
 from deploy.waits import Waits
+from tests.support import managed
 from tests.support.actions import replanning
 from tests.support.custody import LocalCustody
 from tests.support.gateway_bed import (
@@ -246,6 +247,54 @@ def test_a_gateway_in_depth_shows_pods_services_events_and_token(
     assert gone.attention == told
     assert the_gateway(cache, "edge-1").attention == told
     assert gone.token_expires_at is None
+
+
+@pytest.mark.parametrize(
+    ("marks", "writer", "said"),
+    [
+        (managed.FLUX[0], "kustomize-controller", "Flux (Kustomization flux-system/edge)"),
+        (managed.ARGO_CD[2], "argocd-controller", "Argo CD (application edge)"),
+        (managed.HELM[0], "helm", "Helm (release prod/edge)"),
+        (managed.PERHAPS_HELM[0], "helm", "perhaps Helm"),
+        (managed.LIKE_ARGO_CD[1], "kubectl-client-side-apply", "None"),
+    ],
+)
+def test_a_gateway_in_depth_says_who_manages_it(
+    bed: GatewayBed, cache: ClusterCache, marks: managed.Marks, writer: str, said: str
+) -> None:
+    install(bed, portal("legacy-9", "x"))
+    body = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {
+            "name": "legacy-9",
+            "namespace": "dev",
+            "labels": marks.get("labels", {}),
+            "annotations": marks.get("annotations", {}),
+        },
+        "spec": {"replicas": 1},
+    }
+    bed.cluster.apply(body, manager=writer, force=True)
+    assert str(beat(cache, "legacy-9").manager) == said
+
+
+def test_a_gateway_in_depth_names_the_jobs_of_others_that_rotate_its_token(
+    bed: GatewayBed, cache: ClusterCache
+) -> None:
+    deploy(bed)
+    container = {"name": "rotate", "image": "example/apimrotate:1", "args": ["contoso", "edge-1"]}
+    pod = {"restartPolicy": "Never", "containers": [container]}
+    job = {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": {"name": "rotate", "namespace": "dev"},
+        "spec": {
+            "schedule": "0 2 1,15 * *",
+            "jobTemplate": {"spec": {"template": {"spec": pod}}},
+        },
+    }
+    bed.cluster.create(job)
+    assert [str(each) for each in beat(cache).rotators] == ["CronJob dev/rotate"]
 
 
 def beat(cache: ClusterCache, name: str = "edge-1") -> GatewayDetail:

@@ -9,7 +9,7 @@ import yaml
 
 from bot.sandbox.rights import rights
 from deploy.kube.cluster import Cluster, connect
-from deploy.observed.other_rotation import rotated_by
+from deploy.observed.other_rotation import killer_of, rotators_of
 from deploy.plans.plan import Plan
 from deploy.plans.planning import Planner
 from deploy.rules.finding import Finding
@@ -58,8 +58,13 @@ def job(*, namespace: str = "default", suspend: bool = False, said: str = "") ->
 def test_a_job_is_found_by_what_it_must_know(
     one: dict[str, Any], gateway: str, service: str, found: bool
 ) -> None:
-    names = rotated_by(
-        [one], namespace="dev", gateway=gateway, service=service, secret="demo-token"
+    names = tuple(
+        map(
+            str,
+            rotators_of(
+                [one], namespace="dev", gateway=gateway, service=service, secret="demo-token"
+            ),
+        )
     )
     namespace = one["metadata"]["namespace"]
     assert names == ((f"CronJob {namespace}/rotate-cronjob",) if found else ())
@@ -68,7 +73,95 @@ def test_a_job_is_found_by_what_it_must_know(
 def test_a_job_without_anything_in_it_is_none() -> None:
     bare = {"metadata": {"name": "x", "namespace": "dev"}}
     asked = {"namespace": "dev", "gateway": "demo", "service": "contoso", "secret": ""}
-    assert rotated_by([bare, {**bare, "spec": {"jobTemplate": {}}}], **asked) == ()
+    assert rotators_of([bare, {**bare, "spec": {"jobTemplate": {}}}], **asked) == ()
+
+
+ASKED = {"namespace": "dev", "gateway": "demo", "service": "contoso", "secret": "demo-token"}
+KNOWS = [{"name": "GATEWAY", "value": "demo"}, {"name": "SERVICE", "value": "contoso"}]
+ELSEWHERE = {"envFrom": [{"configMapRef": {"name": "rotation"}}]}
+ROTATING = (
+    {"image": "registry.example/apimrotate:1", "env": KNOWS},
+    {
+        "image": "mcr.microsoft.com/azure-cli",
+        "args": [ARM.replace("regenerateKey", "generateToken")],
+    },
+    {"image": "mcr.microsoft.com/azure-cli", "args": [ARM]},
+    {"image": "bitnami/kubectl", "command": ["sh", "-c", WRITES]},
+    {"image": "bitnami/kubectl", "args": ['kubectl patch secret demo-token -p "$BODY"']},
+)
+UNCERTAIN = (
+    # It knows the gateway, and nothing says what it does with it.
+    {"image": "registry.example/report:1", "env": KNOWS},
+    {"image": "registry.example/tool:1", "args": ["--gateway=demo", "--service=contoso"]},
+    # It rotates something of gateways, and a ConfigMap says of which.
+    {"image": "registry.example/apim-rotate:1", **ELSEWHERE},
+    {"image": "mcr.microsoft.com/azure-cli", "command": ["regenerate-gateway-key.sh"], **ELSEWHERE},
+)
+UNRELATED = (
+    {"image": "registry.example/backup:1", "args": ["demo"]},
+    {"image": "registry.example/apim-rotate:1", "env": [{"name": "GATEWAY", "value": "other"}]},
+    {"image": "registry.example/log-rotate:1", **ELSEWHERE},
+    {"image": "registry.example/report:1", "args": ["--service=contoso", "--gateway=demo-2"]},
+    {"image": "bitnami/kubectl", "args": ["kubectl get pods -l app=demo"]},
+)
+SCHEDULES = ("0 2 1,15 * *", "@monthly", "*/5 * * * *", "0 0 * * 0")
+
+
+def jobs(containers: tuple[dict[str, Any], ...], *, token: bool = True) -> list[dict[str, Any]]:
+    """Each with every schedule, in the gateway's namespace."""
+    return [
+        {
+            "metadata": {"name": f"job-{number}-{n}", "namespace": "dev"},
+            "spec": {
+                "schedule": schedule,
+                "jobTemplate": {
+                    "spec": {
+                        "template": {
+                            "spec": {
+                                "automountServiceAccountToken": token,
+                                "containers": [container],
+                            }
+                        }
+                    }
+                },
+            },
+        }
+        for number, container in enumerate(containers)
+        for n, schedule in enumerate(SCHEDULES)
+    ]
+
+
+def test_twenty_jobs_that_rotate_are_named_and_those_that_only_may_are_perhaps() -> None:
+    rotating = jobs(ROTATING)
+    assert len(rotating) == 20
+    for one in rotating:
+        (found,) = rotators_of([one], **ASKED)
+        assert found.certain, one
+    for one in jobs(UNCERTAIN):
+        (found,) = rotators_of([one], **ASKED)
+        assert str(found).startswith("perhaps CronJob dev/job-"), one
+
+
+def test_twenty_jobs_that_only_look_like_it_are_named_nowhere() -> None:
+    unrelated = jobs(UNRELATED)
+    assert len(unrelated) == 20
+    assert rotators_of(unrelated, **ASKED) == ()
+
+
+def test_a_job_that_may_not_call_the_api_server_writes_no_secret() -> None:
+    assert rotators_of(jobs(ROTATING[3:], token=False), **ASKED) == ()
+
+
+def test_the_job_that_ran_right_before_a_refusal_killed_the_token() -> None:
+    ran = {**job(), "status": {"lastScheduleTime": "2026-11-15T02:00:00Z"}}
+    idle = {**job(namespace="other"), "status": {"lastScheduleTime": "2026-11-14T02:00:00Z"}}
+    found = rotators_of([ran, idle, job(namespace="never")], **ASKED)
+    two = 1_794_708_000.0
+    killer = killer_of(found, two + 40)
+    assert killer is not None
+    assert str(killer) == "CronJob default/rotate-cronjob"
+    assert killer_of(found, two + 3600) is None
+    assert killer_of(found, two - 3600) is None
 
 
 def findings(plan: Plan) -> list[Finding]:

@@ -11,7 +11,7 @@ from deploy.actions.action import Action, Outcome, State, Step
 from deploy.plans.plan import Plan
 from deploy.rendering.manifests import token_secret
 from deploy.retry import RunLost
-from deploy.rollouts.rollout import apply_deployment
+from deploy.rollouts.rollout import apply_partly
 from deploy.rollouts.stopped import Leftovers, stopped
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.options import Rollout
@@ -161,7 +161,7 @@ def test_of_a_rotation_both_secrets_are_said(bench: Bench) -> None:
     action = action_for(plan, ID, kind="rotate")
     assert "Whether Azure" not in report(bench, action).meaning
     mint(bench, plan)
-    apply_deployment(bench.bed.cluster, SPEC, "edge-1-token-xyz789", action_id=ID, requester="U1")
+    apply_partly(bench.bed.cluster, SPEC, "edge-1-token-xyz789", action_id=ID, requester="U1")
     outcome = report(bench, action)
     assert "token from Secret edge-1-token-xyz789" in outcome.meaning
     assert "Secret edge-1-token-abc234 with the previous token is still there." in outcome.meaning

@@ -71,7 +71,7 @@ def stamp(seconds_ago: float) -> str:
 def observer(cluster: Many) -> Observer:
     apim = ApimGateway("contoso", "edge-1", "contoso.configuration.azure-api.net")
     spec = GatewaySpec(GatewayRef("west", "dev", "edge-1"), apim, "2.11.1")
-    return Observer(cast(Cluster, cluster), spec, SECRET, Observing(quiet=0.0))
+    return Observer(cast(Cluster, cluster), spec, lambda pod: True, Observing(quiet=0.0))
 
 
 def test_every_pod_is_asked_however_many_there_are() -> None:

@@ -1,5 +1,6 @@
 """For every rule, edits of a good bundle that come close to tripping it and do not."""
 
+from deploy.observed.managers import FLUX, Manager
 from tests.deploy.rules.bundles import container_of, pod_of
 from tests.deploy.rules.edits import (
     ENDPOINT,
@@ -226,6 +227,21 @@ SPARES: tuple[tuple[str, str, Edit], ...] = (
     ("token-by-reference", "no other Secret holds one", nothing),
     ("object-of-another", "every object is its own", nothing),
     ("rotated-elsewhere", "no CronJob knows the gateway", nothing),
+    (
+        "managed-elsewhere",
+        "the object says to leave it alone",
+        facts(managers=(Manager(FLUX, "Kustomization", "edge", paused=True),)),
+    ),
+    (
+        "managed-elsewhere",
+        "only some of its marks are there",
+        facts(managers=(Manager(FLUX, certain=False),)),
+    ),
+    (
+        "perhaps-managed-elsewhere",
+        "it is certain",
+        facts(managers=(Manager(FLUX, "Kustomization", "edge"),)),
+    ),
     ("plain-credential", "a Secret has the token", nothing),
     ("plain-credential", "the setting names a way to sign in", ENTRA),
     ("plain-credential", "the proxy's URL has none", env("HTTPS_PROXY", "http://proxy:3128/a:b")),

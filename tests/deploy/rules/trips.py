@@ -1,5 +1,6 @@
 """For every rule, edits of a good bundle that trip it."""
 
+from deploy.observed.managers import ARGO_CD, HELM, Manager
 from tests.deploy.rules.bundles import container_of, kind_of, pod_of
 from tests.deploy.rules.edits import (
     ENDPOINT,
@@ -304,6 +305,16 @@ TRIPS: tuple[tuple[str, str, Edit], ...] = (
     ),
     ("token-by-reference", "one is found", facts(token_references=("edge-1-token-abc234",))),
     ("rotated-elsewhere", "one is found", facts(rotated_by=("CronJob default/rotate",))),
+    (
+        "managed-elsewhere",
+        "Argo CD manages it",
+        facts(managers=(Manager(ARGO_CD, "application", "edge"),)),
+    ),
+    (
+        "perhaps-managed-elsewhere",
+        "Helm perhaps manages it",
+        facts(managers=(Manager(HELM, certain=False),)),
+    ),
     ("object-of-another", "one is found", facts(others_objects=("Service edge-1 of edge-2",))),
     ("plain-credential", "the token is a variable", env("config.service.auth", TOKEN)),
     (

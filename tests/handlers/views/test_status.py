@@ -19,6 +19,8 @@ from deploy.health.heartbeat import Heartbeat, Level, PodHeartbeat
 from deploy.health.levels import Seen
 from deploy.health.status import ConditionSummary, GatewayDetail, GatewaySummary, PodStatus
 from deploy.images import Support
+from deploy.observed.managers import ARGO_CD, HELM, Manager
+from deploy.observed.other_rotation import Rotator
 from deploy.observed.pods import PodProgress
 from handlers.views import fleet
 from handlers.views import status as view
@@ -250,6 +252,22 @@ def test_one_gateway_shows_each_pods_level_and_its_evidence() -> None:
         assert word in said
     assert LINK in said
     assert ":warning: Progressing False (ProgressDeadlineExceeded: timed out)" in said
+
+
+def test_one_gateway_shows_who_else_manages_it_and_what_rotates_its_token() -> None:
+    others = dataclasses.replace(
+        DETAIL,
+        manager=Manager(ARGO_CD, "application", "edge"),
+        rotators=(Rotator("default", "rotate", True),),
+    )
+    said = shown(view.detail(others, SUPPORTED, LINK, NOW))
+    assert "Argo CD (application edge) will undo changes that are made here." in said
+    assert "also rotated by: CronJob default/rotate." in said
+    unsure = dataclasses.replace(DETAIL, manager=Manager(HELM, certain=False))
+    said = shown(view.detail(unsure, SUPPORTED, LINK, NOW))
+    assert "perhaps Helm" in said
+    assert "will undo" not in said
+    assert "Managed by" not in shown(view.detail(DETAIL, SUPPORTED, LINK, NOW))
 
 
 def test_a_refused_token_offers_to_rotate_it_in_the_table_and_in_depth() -> None:

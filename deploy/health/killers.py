@@ -1,0 +1,86 @@
+"""Which CronJob of somebody else ran right before Azure began to refuse a token."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import TimeoutError as TooLate
+
+from deploy.errors import GatewayBotError
+from deploy.health.cache import CachedGateway, ClusterCache
+from deploy.health.common_refusals import service_of
+from deploy.health.heartbeat import Refusal
+from deploy.kube.cluster import Cluster
+from deploy.kube.objects import Manifest
+from deploy.observed.other_rotation import Rotator, killer_of, rotators_of
+
+log = logging.getLogger(__name__)
+
+_KEPT_SECONDS = 60.0
+"""Of many tokens that are refused at once each asks; the jobs of a cluster are listed once."""
+_BOUND = 3.0
+
+
+class Killers:
+    """Looks among the CronJobs of a gateway's own cluster. Safe to use from many threads."""
+
+    def __init__(
+        self, caches: Mapping[str, ClusterCache], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._caches = caches
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._jobs: dict[str, tuple[float, list[Manifest] | None]] = {}
+        self._told: dict[str, str] = {}
+
+    def told(self, gateway: CachedGateway, refusal: Refusal) -> str:
+        """What ran before, in a sentence without a full stop; empty where nothing is known to have,
+        or where the jobs cannot be read."""
+        name = f"{gateway.ref}/{refusal.secret}"
+        with self._lock:
+            if name not in self._told:
+                jobs = self._listed(gateway.ref.cluster)
+                if jobs is None:
+                    return ""
+                self._told[name] = _sentence(gateway, refusal, jobs)
+            return self._told[name]
+
+    def _listed(self, name: str) -> list[Manifest] | None:
+        """The jobs of a cluster as of a minute ago at most; None where they cannot be read."""
+        kept = self._jobs.get(name)
+        if kept is not None and self._clock() - kept[0] < _KEPT_SECONDS:
+            return kept[1]
+        cache = self._caches.get(name)
+        found = _listing(cache.cluster) if cache is not None else None
+        self._jobs[name] = (self._clock(), found)
+        return found
+
+
+def _listing(cluster: Cluster) -> list[Manifest] | None:
+    try:
+        return cluster.begin(lambda: cluster.list("CronJob")).result(_BOUND)
+    except (GatewayBotError, TooLate) as error:
+        log.info("what killed a token is not looked for: %s", error)
+        return None
+
+
+def _sentence(gateway: CachedGateway, refusal: Refusal, jobs: list[Manifest]) -> str:
+    facts = gateway.token.facts if gateway.token else None
+    rotators = rotators_of(
+        jobs,
+        namespace=gateway.ref.namespace,
+        gateway=(facts.gateway if facts else None) or "",
+        service=service_of(gateway),
+        secret=facts.name if facts else "",
+    )
+    killer = killer_of(rotators, refusal.since)
+    return _named(killer, refusal.since) if killer is not None else ""
+
+
+def _named(killer: Rotator, since: float) -> str:
+    does = "rotates" if killer.certain else "may rotate"
+    before = max(0.0, since - (killer.ran_at or since))
+    return (
+        f"CronJob {killer.namespace}/{killer.name}, which {does} it or its keys, ran "
+        f"{round(before)} s before"
+    )

@@ -1,0 +1,53 @@
+"""`/gateway manage-token`: have the bot keep the token of a gateway valid that others deploy."""
+
+from deploy.access import Right
+from deploy.changes.kinds import MANAGE_TOKEN
+from deploy.observed.installed import deployment_of
+from deploy.plans.requests import ManageTokenRequest
+from deploy.plans.token_only import check_has_token
+from deploy.tokens.rotation import Rotation, parse_key, parse_lifetime
+from deploy.tokens.token import LONGEST
+from handlers.actions.asking import ask
+from handlers.fleet import find
+from handlers.lanes import Lane
+from handlers.slack.payloads import Request
+from handlers.verbs.adopt import Needs, gateway_of, instance_of
+from handlers.verbs.options import DECISION_OPTIONS
+from handlers.verbs.verb import Option, Verb
+from handlers.views.reply import Reply
+
+
+def run(needs: Needs, request: Request) -> Reply | None:
+    """Find out whose token it is, and plan a new one in a Secret of the bot's own."""
+    ref = find(needs.caches, request.gateway)
+    cluster = needs.clusters[ref.cluster]
+    deployment = deployment_of(cluster, ref)
+    maps = cluster.list("ConfigMap", ref.namespace)
+    check_has_token(ref, deployment, maps)
+    instance = instance_of(needs.instances, deployment, maps, ref)
+    gateway = gateway_of(needs, request, instance, cluster, deployment)
+    options = request.options
+    rotation = Rotation(
+        parse_key(str(options["key"])) if "key" in options else None,
+        parse_lifetime(str(options["ttl"])) if "ttl" in options else LONGEST,
+    )
+    wanted = ManageTokenRequest(ref, instance.name, gateway, rotation)
+    return ask(needs.proposer, request, MANAGE_TOKEN, wanted, ref)
+
+
+VERB = Verb(
+    MANAGE_TOKEN,
+    "keeps the token of a gateway valid that others deploy, and touches nothing else",
+    Needs,
+    run,
+    Right.ASK,
+    lane=Lane.PLANS,
+    gateway="required",
+    options=(
+        Option("gateway", "the gateway in API Management, where it cannot be told", "NAME"),
+        Option("key", "primary or secondary; the one not in use when left out", "KEY"),
+        Option("ttl", "how long the new token lives; as long as Azure allows when left out", "20d"),
+        *DECISION_OPTIONS,
+    ),
+    examples=("manage-token edge-1", "manage-token west/prod/apim-gateway --gateway store-7"),
+)
