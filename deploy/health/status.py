@@ -20,6 +20,7 @@ from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.masking import mask_secrets
 from deploy.observed import inventory
+from deploy.observed.autoscalers import AUTOSCALER, autoscalers_of
 from deploy.observed.effective import EffectiveSettings
 from deploy.observed.given import read_given
 from deploy.observed.history import Revision, revisions
@@ -123,6 +124,7 @@ class GatewayDetail:
 
     `instance` is the API Management service its pods are told, or the host where it has another
     name; empty where nothing tells. `actions` are the newest revisions with whose action made each.
+    `autoscalers` set the number of its pods.
     """
 
     summary: GatewaySummary
@@ -136,6 +138,7 @@ class GatewayDetail:
     replicas: tuple[ReplicaCount, ...] = ()
     instance: str = ""
     unread: tuple[str, ...] = ()
+    autoscalers: tuple[str, ...] = ()
 
 
 def summaries(snapshot: Snapshot, now: float) -> tuple[GatewaySummary, ...]:
@@ -163,7 +166,8 @@ def gateway_detail(
             remedy="`list` shows every gateway.",
         )
     cluster, end = cache.cluster, time.monotonic() + evidence.BOUND
-    reading = {kind: _listing(cluster, kind, ref) for kind in ("Service", "Event", "ReplicaSet")}
+    kinds = ("Service", "Event", "ReplicaSet", AUTOSCALER)
+    reading = {kind: _listing(cluster, kind, ref) for kind in kinds}
     given = cluster.begin(lambda: _given(cluster, found.deployment))
     namespace = cluster.begin(lambda: cluster.check_namespace(ref.namespace))
     token = _token(cache, found, end)
@@ -200,6 +204,7 @@ def gateway_detail(
             _or_told(given, "Its settings", end, unread, EffectiveSettings())
         ),
         unread=tuple(dict.fromkeys(unread)),
+        autoscalers=autoscalers_of(ref.name, live[AUTOSCALER]),
     )
 
 

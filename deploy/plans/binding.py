@@ -54,6 +54,7 @@ def build_plan(
     back_to: int = 0,
     replaces: ReplacedSecret | None = None,
     partial: bool = False,
+    count: int | None = None,
 ) -> Plan:
     """The plan, its digest included.
 
@@ -70,6 +71,7 @@ def build_plan(
         conflicts=tuple(conflicts),
         replaces=replaces,
         partial=partial,
+        count=count,
     )
     return bound(dataclasses.replace(plan, on_failure=_way_back(plan, back_to)))
 
@@ -108,6 +110,7 @@ def plan_to_mapping(plan: Plan) -> dict[str, Any]:
         **_tokens_there(plan),
         **({"warnings": list(plan.warnings)} if plan.warnings else {}),
         **({"partial": True} if plan.partial else {}),
+        **({"count": plan.count} if plan.count is not None else {}),
         "digest": plan.digest,
     }
 
@@ -133,6 +136,7 @@ def plan_from_mapping(data: Mapping[str, Any]) -> Plan:
         replaces=ReplacedSecret(**replaces) if replaces else None,
         warnings=tuple(data.get("warnings", ())),
         partial=bool(data.get("partial")),
+        count=data.get("count"),
         digest=data["digest"],
     )
 

@@ -92,7 +92,8 @@ class Plan:
     (deploy.plans.partial). Without `on_failure` a failed rollout is left as it is. `held` are the
     tokens in running pods that the plan sends elsewhere; `replaces` is what a new token takes the
     place of, None where no Deployment is there whose token it could be. `warnings` are the API
-    server's own, in its words; no decision is about them.
+    server's own, in its words; no decision is about them. `count` is how many pods are asked for in
+    place of those that run, None where these stay.
     """
 
     spec: GatewaySpec
@@ -107,6 +108,7 @@ class Plan:
     replaces: ReplacedSecret | None = None
     warnings: tuple[str, ...] = ()
     partial: bool = False
+    count: int | None = None
     digest: str = ""
 
     @property
