@@ -19,6 +19,7 @@ from deploy.gateway import GatewayRef
 from deploy.governance.custody import Custody
 from deploy.health.cache import ClusterCache
 from deploy.kube.cluster import Cluster
+from deploy.observed.autoscalers import AUTOSCALER, autoscalers_of
 from deploy.observed.installed import installed
 from deploy.observed.token_only import KeptToken
 from deploy.plans.plan import Plan
@@ -123,7 +124,9 @@ def _deployment(again: str, *, adopts: bool = False) -> Callable[[Means], Workin
 
     def workings(means: Means) -> Workings:
         def plan(request: DeployRequest, action_id: str) -> Plan:
-            return means.planner.plan(request.spec, action_id, take_over=request.take_over)
+            return means.planner.plan(
+                request.spec, action_id, take_over=request.take_over, counts=request.counts
+            )
 
         executor = Deployer(means.applier, _of(plan), again=again, adopts=adopts)
         return Workings(plan, executor, means.left, look_again=second_look(means.clusters))
@@ -134,14 +137,9 @@ def _deployment(again: str, *, adopts: bool = False) -> Callable[[Means], Workin
 def _scale(means: Means) -> Workings:
     def plan(request: ScaleRequest, action_id: str) -> Plan:
         spec = _installed(means, request.ref)
-        if spec.autoscaling.most is not None:
-            raise Conflict(
-                f"An autoscaler sets the replicas of {spec.ref}.",
-                meaning="It would undo any number set by hand.",
-                remedy="Deploy it with other bounds of autoscaling.",
-            )
+        _check_counted(means.clusters[request.ref.cluster], spec)
         wanted = spec_from_mapping(spec_to_mapping(spec) | {"replicas": request.replicas})
-        return means.planner.plan(wanted, action_id, take_over=request.take_over)
+        return means.planner.plan(wanted, action_id, take_over=request.take_over, counts=True)
 
     executor = Deployer(means.applier, _of(plan), again="Scale it again")
     return Workings(plan, executor, means.left, look_again=second_look(means.clusters))
@@ -265,6 +263,24 @@ def codec_of(kinds: Sequence[Kind]) -> Codec:
 
 def _installed(means: Means, ref: GatewayRef) -> GatewaySpec:
     return installed(means.clusters[ref.cluster], ref).spec
+
+
+def _check_counted(cluster: Cluster, spec: GatewaySpec) -> None:
+    """Conflict where something else sets the replicas: it would undo any number set by hand."""
+    remedy = "Deploy it with other bounds of autoscaling."
+    if spec.autoscaling.most is not None:
+        who = "An autoscaler"
+    else:
+        found = autoscalers_of(spec.ref.name, cluster.list(AUTOSCALER, spec.ref.namespace))
+        who, remedy = ", ".join(found), "Change its bounds instead."
+        if not found and spec.replicas == "external":
+            who, remedy = "Something outside this bot", "Deploy it with a number of replicas."
+    if who:
+        raise Conflict(
+            f"{who} sets the replicas of {spec.ref}.",
+            meaning="It would undo any number set by hand.",
+            remedy=remedy,
+        )
 
 
 def _of(plan: Replan) -> Callable[[Action], Plan]:

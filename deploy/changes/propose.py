@@ -20,7 +20,7 @@ from deploy.policy import People, Policy
 from deploy.rollouts.verdicts import superseded
 from deploy.rules.finding import Finding
 from deploy.rules.managed import MANAGED_ELSEWHERE
-from deploy.specs.overlay import merged
+from deploy.specs.overlay import merged, unpinned
 from deploy.specs.spec import spec_from_mapping, spec_to_mapping
 
 REASON_LIMIT = 500
@@ -289,7 +289,8 @@ class Proposer:
         patch = next(from_rule, None)
         if patch is None:
             raise Conflict("This plan has no such advice.")
-        spec = spec_from_mapping(merged(spec_to_mapping(action.plan.spec), patch))
+        before = spec_to_mapping(action.plan.spec)
+        spec = spec_from_mapping(unpinned(before, merged(before, patch)))
         # A kind that is not asked for with a whole spec becomes a deployment of this one.
         whole = isinstance(action.request, DeployRequest)
         kind = action.kind if whole else DEPLOY

@@ -21,6 +21,7 @@ from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.masking import mask_secrets
 from deploy.observed import inventory
+from deploy.observed.autoscalers import AUTOSCALER, autoscalers_of
 from deploy.observed.effective import EffectiveSettings
 from deploy.observed.given import read_given
 from deploy.observed.history import Revision, revisions
@@ -133,7 +134,8 @@ class GatewayDetail:
 
     `instance` is the API Management service its pods are told, or the host where it has another
     name; empty where nothing tells. `actions` are the newest revisions with whose action made each.
-    `manager` is who else manages it, `rotators` the CronJobs of others that rotate its token.
+    `manager` is who else manages it, `rotators` the CronJobs of others that rotate its token,
+    `autoscalers` what sets the number of its pods.
     """
 
     summary: GatewaySummary
@@ -149,6 +151,7 @@ class GatewayDetail:
     manager: Manager | None = None
     rotators: tuple[Rotator, ...] = ()
     unread: tuple[str, ...] = ()
+    autoscalers: tuple[str, ...] = ()
 
 
 def summaries(snapshot: Snapshot, now: float) -> tuple[GatewaySummary, ...]:
@@ -176,7 +179,8 @@ def gateway_detail(
             remedy="`list` shows every gateway.",
         )
     cluster, end = cache.cluster, time.monotonic() + evidence.BOUND
-    reading = {kind: _listing(cluster, kind, ref) for kind in ("Service", "Event", "ReplicaSet")}
+    kinds = ("Service", "Event", "ReplicaSet", AUTOSCALER)
+    reading = {kind: _listing(cluster, kind, ref) for kind in kinds}
     given = cluster.begin(lambda: _given(cluster, found.deployment))
     whole = cluster.begin(lambda: _whole(cluster, found.deployment))
     jobs = cluster.begin(lambda: cluster.list("CronJob"))
@@ -224,6 +228,7 @@ def gateway_detail(
             secret=summary.token_secret,
         ),
         unread=tuple(dict.fromkeys(unread)),
+        autoscalers=autoscalers_of(ref.name, live[AUTOSCALER]),
     )
 
 

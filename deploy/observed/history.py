@@ -114,7 +114,8 @@ def _spec(text: str) -> dict[str, Any] | None:
 def _image(spec: dict[str, Any]) -> str:
     image = spec.get("image")
     known = image if isinstance(image, dict) else {}
-    return f"{known.get('repository', DEFAULT_REPOSITORY)}:{known.get('tag', '')}"
+    pinned = f"@{known['digest']}" if known.get("digest") else ""
+    return f"{known.get('repository', DEFAULT_REPOSITORY)}:{known.get('tag', '')}{pinned}"
 
 
 def _annotations(item: Manifest) -> dict[str, str]:

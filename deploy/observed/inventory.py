@@ -103,12 +103,10 @@ def signs_in(deployment: Manifest) -> bool:
 
 
 def tag_of(deployment: Manifest) -> str:
-    """The tag of the image; a digest where it is pinned by one; empty where there is neither."""
+    """The tag of the image; the digest where that alone names it; empty where there is neither."""
     image = str(container_of(deployment).get("image", ""))
-    name, at, digest = image.partition("@")
-    if at:
-        return digest
-    return name.rpartition("/")[2].partition(":")[2]
+    name, _, digest = image.partition("@")
+    return name.rpartition("/")[2].partition(":")[2] or digest
 
 
 def unlogged(given: EffectiveSettings) -> str:

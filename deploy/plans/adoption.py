@@ -8,7 +8,7 @@ for it belongs to whoever wrote it.
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from deploy.azure import ApimInstance
@@ -110,6 +110,15 @@ def derive(
     return Adoption(spec, tuple(_notes(deployment, container, given, live, spec)))
 
 
+def counted_by(adoption: Adoption, autoscalers: Sequence[str]) -> Adoption:
+    """The same where these set the number of its pods."""
+    if not autoscalers:
+        return adoption
+    note = f"{', '.join(autoscalers)} still sets the replicas."
+    spec = replace(adoption.spec, replicas="external")
+    return Adoption(spec, (*adoption.notes, note))
+
+
 def _own_map(container: Mapping[str, Any]) -> str:
     """The first ConfigMap that the container takes whole; empty where there is none."""
     return next(
@@ -184,16 +193,18 @@ def _check_ports(container: Mapping[str, Any], services: Sequence[Manifest]) -> 
 
 
 def _image(container: Mapping[str, Any]) -> dict[str, Any]:
-    image = str(container.get("image", ""))
-    if "@" in image:
-        raise InvalidInput(
-            "Its image is pinned by a digest, which a spec cannot hold.",
-            field="image.tag",
-            remedy="Let it run a tag first.",
-        )
+    image, _, digest = str(container.get("image", "")).partition("@")
     head, _, last = image.rpartition("/")
     name, _, tag = last.partition(":")
-    return {"repository": f"{head}/{name}", "tag": tag or "latest"}
+    if digest and not tag:
+        raise InvalidInput(
+            "Its image is pinned by a digest and has no tag.",
+            field="image.tag",
+            remedy="Let it run a tag with that digest first.",
+        )
+    return _without_empty(
+        {"repository": f"{head}/{name}", "tag": tag or "latest", "digest": digest}
+    )
 
 
 def _pull(container: Mapping[str, Any], pod: Mapping[str, Any]) -> dict[str, Any]:

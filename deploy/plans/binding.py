@@ -57,6 +57,7 @@ def build_plan(
     back_to: int = 0,
     replaces: ReplacedSecret | None = None,
     partial: bool = False,
+    count: int | None = None,
 ) -> Plan:
     """The plan, its digest included.
 
@@ -73,6 +74,7 @@ def build_plan(
         conflicts=tuple(conflicts),
         replaces=replaces,
         partial=partial,
+        count=count,
     )
     return bound(dataclasses.replace(plan, on_failure=_way_back(plan, back_to)))
 
@@ -111,6 +113,7 @@ def plan_to_mapping(plan: Plan) -> dict[str, Any]:
         **_tokens_there(plan),
         **({"warnings": list(plan.warnings)} if plan.warnings else {}),
         **({"partial": True} if plan.partial else {}),
+        **({"count": plan.count} if plan.count is not None else {}),
         "digest": plan.digest,
     }
 
@@ -137,6 +140,7 @@ def plan_from_mapping(data: Mapping[str, Any]) -> Plan:
         warnings=tuple(data.get("warnings", ())),
         manages=_token_only(data["manages"]) if "manages" in data else None,
         partial=bool(data.get("partial")),
+        count=data.get("count"),
         digest=data["digest"],
     )
 

@@ -7,6 +7,7 @@ from deploy.kube.api_errors import OwnershipConflicts
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.kube.warnings import distinct
+from deploy.plans.counting import keeping_count, with_count
 from deploy.plans.handover import with_carried_spec, without_account
 from deploy.plans.plan import OwnershipConflict
 from deploy.plans.ports import as_taken, asked_for, conflicts_of, moved_ports, without_made_up
@@ -29,17 +30,25 @@ class Merged:
 
 
 def wanted_objects(
-    spec: GatewaySpec, secret: str | None, live: Manifest | None, *, take_over: bool = False
+    spec: GatewaySpec,
+    secret: str | None,
+    live: Manifest | None,
+    *,
+    take_over: bool = False,
+    count: int | None = None,
 ) -> tuple[Manifest, ...]:
-    """The objects, as they go onto what runs; with `take_over` also onto what others own of it."""
+    """The objects, as they go onto what runs; with `take_over` also onto what others own of it. Of
+    the pods that run there will be `count`; with None their number stays."""
     objects = with_variables(render(spec, secret), spec, live, take_over=take_over)
+    if live is not None:
+        objects = with_count(objects, count)
     return with_carried_spec(without_account(objects, live), spec, live)
 
 
 def merge(cluster: Cluster, wanted: Manifest, live: Manifest | None) -> Merged:
     """Apply it in a dry run, taking over what others own. Raises what an apply raises."""
     moved = moved_ports(live, wanted)
-    asked = asked_for(wanted, moved)
+    asked = keeping_count(asked_for(wanted, moved), live)
     owners = conflicts_of(wanted, moved)
     warnings: list[str] = []
     try:

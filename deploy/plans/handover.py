@@ -4,8 +4,6 @@ from collections.abc import Iterable
 
 from deploy.annotations import IDLE_ANNOTATION, SPEC_ANNOTATION
 from deploy.errors import InvalidInput
-from deploy.kube.api_errors import OwnershipConflicts
-from deploy.kube.cluster import FIELD_MANAGER, Cluster
 from deploy.kube.objects import Manifest
 from deploy.plans.plan import ObjectChange
 from deploy.rendering.manifests import render
@@ -13,6 +11,7 @@ from deploy.specs.annotation import says, spec_from_text
 from deploy.specs.gateway_spec import GatewaySpec
 
 REPLICAS_MANAGER = "gateway-bot-replicas"
+"""Under this name earlier versions kept the number of pods of a gateway that is autoscaled."""
 _DELETED = ("HorizontalPodAutoscaler", "PodDisruptionBudget")
 """Kinds that act on pods while they exist and hold nothing that could be lost."""
 
@@ -86,64 +85,20 @@ def _with_default_account(deployment: Manifest) -> Manifest:
     return {**deployment, "spec": {**spec, "template": {**template, "spec": pod}}}
 
 
-def with_live_replicas(wanted: Manifest, live: Manifest | None, merged: Manifest) -> Manifest:
-    """What an apply gives once `hand_over_replicas` was called, which a dry run cannot see."""
-    if not _leaves_replicas(wanted) or live is None:
-        return merged
-    return {**merged, "spec": {**merged["spec"], "replicas": live["spec"]["replicas"]}}
-
-
-def hand_over_replicas(cluster: Cluster, wanted: Manifest) -> None:
-    """Keep the number of pods when `wanted` leaves it to an autoscaler.
-
-    A field that its only owner stops to apply falls back to its default, which is one pod; so it
-    gets another owner first (Kubernetes, "Server-Side Apply", Transferring ownership).
-    """
-    if not _leaves_replicas(wanted):
-        return
-    metadata = wanted["metadata"]
-    live = cluster.get("Deployment", metadata["namespace"], metadata["name"])
-    if live is None or not _owns_replicas(live):
-        return
-    holder = {
-        "apiVersion": wanted["apiVersion"],
-        "kind": wanted["kind"],
-        "metadata": {"name": metadata["name"], "namespace": metadata["namespace"]},
-        "spec": {"replicas": live["spec"]["replicas"]},
-    }
-    try:
-        cluster.apply(holder, manager=REPLICAS_MANAGER)
-    except OwnershipConflicts:
-        # The autoscaler has just changed it, so it has another owner already.
-        return
-
-
 def noting_idle(wanted: Manifest, live: Manifest) -> Manifest:
-    """What is applied onto `live`: an autoscaled Deployment that somebody has scaled to 0 stays
-    there, and is marked, so that it is told from one that is scaled to 0 afterwards. Nobody owns the
-    number then, and nothing else dates it."""
-    if not _leaves_replicas(wanted) or live["spec"].get("replicas", 1):
+    """What is applied onto `live`: a Deployment that somebody has scaled to 0 and whose number stays
+    is marked, so that it is told from one that is scaled to 0 afterwards. Nobody owns the number
+    then, and nothing else dates it."""
+    if "replicas" in wanted["spec"] or live["spec"].get("replicas", 1):
         return wanted
     metadata = wanted["metadata"]
     annotations = {**metadata.get("annotations", {}), IDLE_ANNOTATION: "true"}
     return {**wanted, "metadata": {**metadata, "annotations": annotations}}
 
 
-def stopped_since(spec: GatewaySpec, live: Manifest) -> bool:
-    """Whether an autoscaled Deployment was scaled to 0 after it was applied: there its autoscaler
-    does nothing (kubernetes.io, "Horizontal Pod Autoscaling", implicit maintenance mode)."""
-    if spec.autoscaling.most is None or live["spec"].get("replicas", 1):
+def stopped_since(live: Manifest) -> bool:
+    """Whether a Deployment was scaled to 0 after it was applied: there its autoscaler does nothing
+    (kubernetes.io, "Horizontal Pod Autoscaling", implicit maintenance mode)."""
+    if live["spec"].get("replicas", 1):
         return False
     return IDLE_ANNOTATION not in (live["metadata"].get("annotations") or {})
-
-
-def _leaves_replicas(wanted: Manifest) -> bool:
-    return wanted["kind"] == "Deployment" and "replicas" not in wanted["spec"]
-
-
-def _owns_replicas(live: Manifest) -> bool:
-    return any(
-        entry.get("manager") == FIELD_MANAGER
-        and "f:replicas" in entry.get("fieldsV1", {}).get("f:spec", {})
-        for entry in live["metadata"].get("managedFields") or ()
-    )

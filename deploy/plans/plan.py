@@ -114,7 +114,8 @@ class Plan:
     tokens in running pods that the plan sends elsewhere; `replaces` is what a new token takes the
     place of, None where no Deployment is there whose token it could be. `warnings` are the API
     server's own, in its words; no decision is about them. `manages` is None for a gateway that this
-    bot deploys.
+    bot deploys. `count` is how many pods are asked for in place of those that run, None where these
+    stay.
     """
 
     spec: GatewaySpec
@@ -130,6 +131,7 @@ class Plan:
     warnings: tuple[str, ...] = ()
     manages: TokenOnly | None = None
     partial: bool = False
+    count: int | None = None
     digest: str = ""
 
     @property

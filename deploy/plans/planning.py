@@ -14,6 +14,7 @@ from deploy.gateway import DEFAULT_REPOSITORY, GatewayRef
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.kube.warnings import distinct
+from deploy.observed.autoscalers import AUTOSCALER, autoscalers_of
 from deploy.observed.history import serving
 from deploy.observed.inventory import spec_field
 from deploy.observed.managers import Manager
@@ -22,13 +23,14 @@ from deploy.observed.pods import token_secret_of
 from deploy.observed.references import secrets_of
 from deploy.observed.token_facts import may_hold_token, secret_facts
 from deploy.plans.binding import Observed, bound, build_plan
+from deploy.plans.counting import asked_count, counted_elsewhere, is_count
 from deploy.plans.dry_run import Merged, merge, wanted_objects
-from deploy.plans.handover import left_behind, with_live_replicas
+from deploy.plans.handover import left_behind
 from deploy.plans.held import held_tokens
 from deploy.plans.managed import accepted, managers_of, restarts_alone
 from deploy.plans.others import other_owner
 from deploy.plans.partial import partly
-from deploy.plans.plan import Plan, ReplacedSecret
+from deploy.plans.plan import ObjectChange, Plan, ReplacedSecret
 from deploy.plans.redirection import Redirection, redirections
 from deploy.plans.sign_in_needs import needs
 from deploy.plans.standing import unfinished_rollout
@@ -75,9 +77,11 @@ class Planner:
         take_over: bool = False,
         rotation: Rotation | None = None,
         restart: bool = False,
+        counts: bool = False,
     ) -> Plan:
         """What deploying `spec` would change, by dry runs alone. With `rotation` it is a new token,
-        with `restart` the mark of one, and nothing else of what runs.
+        with `restart` the mark of one, and nothing else of what runs. `counts` says that a number of
+        pods was asked for; else those that run stay.
 
         Fields that others own are listed as conflicts. A plan with conflicts that are not to be
         taken over, or with a finding that denies it, has no digest, so that nobody can decide on
@@ -96,6 +100,7 @@ class Planner:
         uid = cluster.begin(cluster.uid)
         tags = cluster.begin(self._tags)
         suspects = _suspects(cluster, spec)
+        scalers = cluster.begin(lambda: cluster.list(AUTOSCALER, namespace))
         try:
             live = cluster.at_once([_reading(cluster, wanted) for wanted in outline])
         finally:
@@ -103,7 +108,10 @@ class Planner:
             there.result()
         observed = {_key(wanted): found for wanted, found in zip(outline, live, strict=True)}
         partial = restart or rotation is not None
-        onto = _Onto(spec, observed["Deployment", spec.ref.name], take_over, partial)
+        deployment = observed["Deployment", spec.ref.name]
+        autoscalers, unlisted = _scaled_by(spec, scalers, left_behind(deployment, outline))
+        count = None if partial else asked_count(spec, deployment, autoscalers, named=counts)
+        onto = _Onto(spec, deployment, take_over, partial, count)
         token, merged, replaces = self._decide(cluster, onto, action_id, observed, rotation)
         jobs = cluster.begin(lambda: cluster.list("CronJob")) if token.mint else None
         wanted = onto.objects(token.secret)
@@ -111,7 +119,7 @@ class Planner:
             Observed(
                 item,
                 observed[_key(item)],
-                with_live_replicas(item, observed[_key(item)], merged[_key(item)].result),
+                merged[_key(item)].result,
             )
             for item in wanted
         ]
@@ -121,10 +129,17 @@ class Planner:
             observed=becoming,
             deletions=[] if partial else left_behind(observed["Deployment", spec.ref.name], wanted),
             token=token,
-            conflicts=[c for item in wanted for c in merged[_key(item)].conflicts],
+            conflicts=[
+                conflict
+                for item in wanted
+                for conflict in merged[_key(item)].conflicts
+                # A number of pods that was asked for is nobody's to refuse.
+                if not is_count(conflict.kind, conflict.path)
+            ],
             back_to=_back_to(cluster, spec, observed["Deployment", spec.ref.name]),
             replaces=replaces,
             partial=partial,
+            count=count,
         )
         stay = [found for found in observed.values() if found] if partial else []
         # As the objects will be, with what others have put there.
@@ -153,6 +168,8 @@ class Planner:
                 managers=managers_of(plan, observed),
             ),
             *unread,
+            *unlisted,
+            *counted_elsewhere(spec, deployment, autoscalers, count, named=counts),
             *settings_elsewhere(spec, objects),
             *needs(spec, observed["Deployment", spec.ref.name], config_maps),
         )
@@ -317,21 +334,47 @@ def jobs_unread(error: GatewayBotError) -> Finding:
     )
 
 
+def _scaled_by(
+    spec: GatewaySpec, scalers: Future[list[Manifest]], going: Sequence[ObjectChange]
+) -> tuple[tuple[str, ...], tuple[Finding, ...]]:
+    """The autoscalers of a gateway, but for the one that its own spec makes and those that are
+    `going`, or that they cannot be read."""
+    try:
+        found = scalers.result()
+    except GatewayBotError as error:
+        unread = Finding(
+            "counted-elsewhere",
+            "info",
+            f"Whether an autoscaler sets the replicas is not known: {error.happened}",
+            "Those that run stay, unless a number is asked for.",
+            "Give the bot the right to list HorizontalPodAutoscalers: docs/install.md.",
+        )
+        return (), (unread,)
+    own = {change.name for change in going if change.kind == AUTOSCALER}
+    if spec.autoscaling.most is not None:
+        own.add(spec.ref.name)
+    others = [item for item in found if item["metadata"]["name"] not in own]
+    return autoscalers_of(spec.ref.name, others), ()
+
+
 @dataclass(frozen=True)
 class _Onto:
-    """A spec, the Deployment that it goes onto, whether what others own of it is taken over, and
-    whether it is a rotation or a restart alone."""
+    """A spec, the Deployment that it goes onto, whether what others own of it is taken over, whether
+    it is a rotation or a restart alone, and how many pods are asked for."""
 
     spec: GatewaySpec
     live: Manifest | None
     take_over: bool
     partial: bool
+    count: int | None
 
     def objects(self, secret: str | None) -> tuple[Manifest, ...]:
         """What is wanted, the token being in that Secret."""
         if self.partial:
             return (partly(self.live, self.spec, secret),)
-        return wanted_objects(self.spec, secret, self.live, take_over=self.take_over)
+        return wanted_objects(
+            self.spec, secret, self.live, take_over=self.take_over, count=self.count
+        )
 
 
 def _suspects(cluster: Cluster, spec: GatewaySpec) -> dict[str, Future[bool]]:

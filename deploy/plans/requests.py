@@ -14,19 +14,26 @@ from deploy.tokens.token import KeyType, key_type
 
 @dataclass(frozen=True)
 class DeployRequest:
-    """A whole gateway as it is to be; `take_over` also where others own its fields."""
+    """A whole gateway as it is to be; `take_over` also where others own its fields. `counts` says
+    that a number of pods was asked for: else those that run stay."""
 
     spec: GatewaySpec
     take_over: bool = False
+    counts: bool = False
 
     def to_mapping(self) -> dict[str, Any]:
         """The request, JSON-able."""
-        return {"spec": spec_to_mapping(self.spec), "take_over": self.take_over}
+        return {
+            "spec": spec_to_mapping(self.spec),
+            "take_over": self.take_over,
+            **({"counts": True} if self.counts else {}),
+        }
 
     @classmethod
     def from_mapping(cls, data: Mapping[str, Any]) -> Self:
         """The request that `to_mapping` wrote."""
-        return cls(spec_from_mapping(data["spec"]), bool(data["take_over"]))
+        spec, counts = spec_from_mapping(data["spec"]), bool(data.get("counts"))
+        return cls(spec, bool(data["take_over"]), counts)
 
 
 @dataclass(frozen=True)

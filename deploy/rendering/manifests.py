@@ -65,7 +65,7 @@ def with_action(
     """The objects with the Deployment telling which action wrote it, for whom, and what."""
     noted = {ACTION_ANNOTATION: action_id, REQUESTER_ANNOTATION: requester}
     return tuple(
-        _annotated(manifest, {**noted, WRITTEN_ANNOTATION: _hash(manifest["spec"])})
+        _annotated(manifest, {**noted, WRITTEN_ANNOTATION: _hash(_uncounted(manifest["spec"]))})
         if manifest["kind"] == "Deployment"
         else manifest
         for manifest in objects
@@ -256,7 +256,7 @@ def _autoscaler(spec: GatewaySpec, most: int) -> Manifest:
 def _deployment(spec: GatewaySpec, token_secret: str | None, config: dict[str, str]) -> Manifest:
     rollout = spec.rollout
     deployment: dict[str, Any] = {
-        "replicas": spec.replicas,
+        "replicas": spec.counted,
         "progressDeadlineSeconds": rollout.progress_deadline,
         "selector": {"matchLabels": selector(spec)},
         "strategy": {
@@ -276,7 +276,7 @@ def _deployment(spec: GatewaySpec, token_secret: str | None, config: dict[str, s
             },
         ),
     }
-    if spec.autoscaling.most is not None:
+    if spec.counted is None:
         del deployment["replicas"]
     if rollout.min_ready != Rollout.min_ready:
         deployment["minReadySeconds"] = rollout.min_ready
@@ -289,6 +289,11 @@ def _deployment(spec: GatewaySpec, token_secret: str | None, config: dict[str, s
         "spec": deployment,
     }
     return _annotated(manifest, {SPEC_ANNOTATION: spec_to_text(spec)})
+
+
+def _uncounted(spec: dict[str, Any]) -> dict[str, Any]:
+    """Without the number of pods, which others may set."""
+    return {key: value for key, value in spec.items() if key != "replicas"}
 
 
 def _int_or_share(text: str) -> int | str:

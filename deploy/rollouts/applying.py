@@ -97,7 +97,8 @@ def _note_again(cluster: Cluster, action: Action, live: Manifest | None) -> None
     image; what that makes of it is asked in a dry run, whoever has changed the gateway since."""
     if action.plan.partial:
         return
-    objects = wanted_objects(action.plan.spec, action.plan.token.secret, live)
+    plan = action.plan
+    objects = wanted_objects(plan.spec, plan.token.secret, live, count=plan.count)
     (deployment,) = (item for item in objects if item["kind"] == "Deployment")
     try:
         tried = cluster.apply(deployment, dry_run=True, force=True)

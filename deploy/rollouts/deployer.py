@@ -159,6 +159,7 @@ class Deployer:
                     requester=action.requester,
                     force=takes_over(action.request),
                     partial=action.plan.partial,
+                    count=action.plan.count,
                 )
             )
         progress = follow_through(work, cluster, wanted, self._margin)

@@ -7,6 +7,7 @@ from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.observed.history import owned_by, revision_of, serving
 from deploy.observed.pods import token_secret_of
+from deploy.plans.counting import with_count
 from deploy.plans.handover import left_behind, without_account
 from deploy.plans.plan import Plan
 from deploy.plans.variables import with_variables, with_variables_of
@@ -49,9 +50,10 @@ def bring_back(
     requester: str,
     force: bool,
     partial: bool,
+    count: int | None,
 ) -> None:
     """Apply that version whole, with the very template that its pods have, so that none restarts; of
-    a `partial` change, that alone."""
+    a `partial` change, that alone. `count` is the number of pods that the change asked for."""
     named = {"action_id": action_id, "requester": requester}
     if partial:
         apply_partly(cluster, before.spec, before.token_secret, **named, force=force)
@@ -61,7 +63,7 @@ def bring_back(
         rendered = with_variables(rendered, before.spec, live)
     else:
         rendered = with_variables_of(rendered, before.spec, live, before.pod_spec)
-    wanted = without_account(rendered, live)
+    wanted = with_count(without_account(rendered, live), _count_before(before, live, count))
     plan = Plan(
         spec=before.spec,
         cluster_uid="",
@@ -70,3 +72,9 @@ def bring_back(
         token=TokenPlan(before.token_secret, mint=False, expires_at=None, reason=""),
     )
     apply_plan(cluster, plan, **named, force=force)
+
+
+def _count_before(before: Before, live: Manifest, count: int | None) -> int | None:
+    """How many pods there were, where the change asked for another number and that still holds."""
+    asked = count is not None and live["spec"].get("replicas") == count
+    return before.spec.counted if asked else None

@@ -9,9 +9,10 @@ from deploy.kube.cluster import FIELD_MANAGER, Cluster
 from deploy.kube.objects import Manifest
 from deploy.observed.inventory import container_of
 from deploy.observed.rewritten import is_image
+from deploy.plans.counting import REPLICAS
 from deploy.plans.diff import field_changes
 from deploy.plans.dry_run import merge, wanted_objects
-from deploy.plans.handover import REPLICAS_MANAGER, stopped_since, with_live_replicas
+from deploy.plans.handover import REPLICAS_MANAGER, stopped_since
 from deploy.plans.partial import partly
 from deploy.plans.plan import FieldChange, OwnershipConflict
 from deploy.rendering.manifests import with_action, written_alike
@@ -20,7 +21,6 @@ from deploy.rollouts.rollout import IMAGES_MANAGER
 from deploy.specs.gateway_spec import GatewaySpec
 
 OURS = (FIELD_MANAGER, REPLICAS_MANAGER, IMAGES_MANAGER)
-_REPLICAS = "spec.replicas"
 
 
 @dataclass(frozen=True)
@@ -47,37 +47,40 @@ def changed_since(
     live = cluster.get("Deployment", spec.ref.namespace, spec.ref.name)
     if live is None:
         raise why_gone(cluster, spec.ref)
+    # A version to go back to has no number of pods that was asked for.
+    count = action.plan.count if spec == action.plan.spec else None
     written = (
-        (partly(live, spec, secret),) if action.plan.partial else wanted_objects(spec, secret, live)
+        (partly(live, spec, secret),)
+        if action.plan.partial
+        else wanted_objects(spec, secret, live, count=count)
     )
     objects = with_action(written, action.id, action.requester)
     wanted = next(item for item in objects if item["kind"] == "Deployment")
     image = str(container_of(wanted).get("image", ""))
     merged = merge(cluster, wanted, live)
-    becoming = with_live_replicas(wanted, live, merged.result)
     fields = [
         field
-        for field in field_changes("Deployment", live, becoming)
+        for field in field_changes("Deployment", live, merged.result)
         if field.path.startswith("spec.")
         and not (field.path.endswith(".image") and is_image(live, image, str(field.old)))
     ]
     if written_by(live) == action.id and not written_alike(live, wanted):
         # Rendered by another version of the bot: what it writes otherwise is nobody's change.
         fields = [field for field in fields if _is_others(field, merged.conflicts)]
-    if stopped_since(spec, live):
-        fields.append(FieldChange(_REPLICAS, 0, spec.autoscaling.least))
+    if stopped_since(live) and all(field.path != REPLICAS for field in fields):
+        fields.append(FieldChange(REPLICAS, 0, spec.least_replicas))
     if not fields:
         return None
     owners = {conflict.manager for conflict in merged.conflicts}
     # Who scaled it to 0 is not recorded: of that number nobody is the owner.
-    by_hand = any(field.path != _REPLICAS for field in fields)
+    by_hand = any(field.path != REPLICAS for field in fields)
     return Changed(tuple(sorted(owners)) or (wrote_since(live) if by_hand else ()), tuple(fields))
 
 
 def _is_others(field: FieldChange, conflicts: Sequence[OwnershipConflict]) -> bool:
     """Whether somebody else owns the field, or one within it or around it; or nobody, which is so of
     replicas that were scaled to 0."""
-    if field.path == _REPLICAS:
+    if field.path == REPLICAS:
         return True
     path = _unquoted(field.path)
     return any(

@@ -20,7 +20,8 @@ from deploy.masking import mask_secrets
 from deploy.observed.pods import PodProgress
 from deploy.observed.progress import Progress, progress_of
 from deploy.observed.rewritten import rewriting
-from deploy.plans.handover import hand_over_replicas, noting_idle
+from deploy.plans.counting import is_count, keeping_count
+from deploy.plans.handover import noting_idle
 from deploy.plans.ownership import apply_alone
 from deploy.plans.partial import partly
 from deploy.plans.plan import Plan
@@ -78,7 +79,6 @@ def apply_plan(
         if change.change == "delete":
             cluster.delete(change.kind, plan.spec.ref.namespace, change.name)
     for deployment in (o for o in objects if o["kind"] == "Deployment"):
-        hand_over_replicas(cluster, deployment)
         _put(cluster, plan.spec.ref, _whole(deployment), force=force)
 
 
@@ -121,7 +121,7 @@ def _put(
         live = cluster.get("Deployment", ref.namespace, ref.name)
         deployment = onto(live)
         try:
-            admitted = cluster.apply(_at_version(deployment, live), force=force)
+            admitted = _apply(cluster, _at_version(deployment, live), force=force)
         except OwnershipConflicts:
             raise
         except Conflict:
@@ -156,10 +156,20 @@ def note_rewriting(cluster: Cluster, wanted: Manifest, admitted: Manifest) -> No
         return
 
 
+def _apply(cluster: Cluster, deployment: Manifest, *, force: bool) -> Manifest:
+    """Apply it, a number of pods also where that is somebody else's: it was asked for."""
+    try:
+        return cluster.apply(deployment, force=force)
+    except OwnershipConflicts as conflict:
+        if not all(is_count(deployment["kind"], path) for _, path in conflict.owners):
+            raise
+    return cluster.apply(deployment, force=True)
+
+
 def _at_version(wanted: Manifest, live: Manifest | None) -> Manifest:
     if live is None:
         return wanted
-    noted = noting_idle(wanted, live)
+    noted = keeping_count(noting_idle(wanted, live), live)
     version = live["metadata"]["resourceVersion"]
     return {**noted, "metadata": {**noted["metadata"], "resourceVersion": version}}
 

@@ -11,6 +11,7 @@ from deploy.specs.forms import (
     BYPASS,
     CIDR,
     CPU,
+    DIGEST,
     ENDPOINT,
     FREE_TEXT,
     GATEWAY,
@@ -34,7 +35,7 @@ from deploy.specs.forms import (
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.nested_fields import ALIAS, CA, DNS_OPTION, KEY_REF, TOLERATION
 from deploy.specs.record import Field, Record
-from deploy.specs.values import Day, Flag, Label, Many, MapOf, OneOf, Raw, Text, Whole
+from deploy.specs.values import Day, Flag, Label, Many, MapOf, OneOf, Raw, Text, Whole, WholeOr
 
 SPEC = Record(
     GatewaySpec,
@@ -60,6 +61,7 @@ SPEC = Record(
             always=True,
         ),
         Field("image.tag", "tag", TAG, "The version; a full one, x.y.z, stays what it is."),
+        Field("image.digest", "digest", DIGEST, "Pins the image; another tag is not pinned by it."),
         Field(
             "image.pullPolicy",
             "pull.policy",
@@ -67,7 +69,12 @@ SPEC = Record(
             "When nodes ask the registry; Always suits tags that move.",
         ),
         Field("image.pullSecrets", "pull.secrets", Many(OBJECT_NAME), "For a private registry."),
-        Field("replicas", "replicas", Whole(1, 100), "Pods; Microsoft advises three at least."),
+        Field(
+            "replicas",
+            "replicas",
+            WholeOr(1, 100, "external"),
+            "Pods; Microsoft advises three at least. external where something else counts them.",
+        ),
         Field("autoscaling.minReplicas", "autoscaling.least", Whole(1, 100), "Never fewer pods."),
         Field(
             "autoscaling.maxReplicas",

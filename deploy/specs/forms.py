@@ -33,6 +33,8 @@ LABEL_VALUE = Text(rf"({_WORD})?", "a label's value: at most 63 letters, digits,
 FREE_TEXT = Text(r"[^\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]{0,8000}", "text of at most 8000 letters")
 TAG = Text(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", "an image tag")
 """OCI distribution specification, "Pulling manifests"."""
+DIGEST = Text(r"[a-z0-9+._-]{1,32}:[0-9a-fA-F]{32,128}", "a digest such as sha256:… in full")
+"""As the grammar of image references has it (github.com/distribution/reference)."""
 REPOSITORY = Text(
     r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+",
     "a registry host and a path",

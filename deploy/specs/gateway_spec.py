@@ -1,6 +1,7 @@
 """A whole gateway as a person asks for it. Pure data, validated when it is read."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from deploy.gateway import DEFAULT_REPOSITORY, ApimGateway, GatewayRef
 from deploy.specs.options import (
@@ -33,7 +34,8 @@ class GatewaySpec:
     apim: ApimGateway
     tag: str
     repository: str = DEFAULT_REPOSITORY
-    replicas: int = 3
+    digest: str | None = None
+    replicas: int | Literal["external"] = 3
     cpu: str = "2"
     memory: str = "2Gi"
     service_type: str = "LoadBalancer"
@@ -65,9 +67,18 @@ class GatewaySpec:
     @property
     def image(self) -> str:
         """The image reference the pods run."""
-        return f"{self.repository}:{self.tag}"
+        pinned = f"@{self.digest}" if self.digest else ""
+        return f"{self.repository}:{self.tag}{pinned}"
+
+    @property
+    def counted(self) -> int | None:
+        """How many pods it asks for; None where an autoscaler counts them."""
+        by_hand = self.autoscaling.most is None and self.replicas != "external"
+        return self.replicas if by_hand and isinstance(self.replicas, int) else None
 
     @property
     def least_replicas(self) -> int:
         """How many pods there are at least, whoever counts them."""
-        return self.autoscaling.least if self.autoscaling.most is not None else self.replicas
+        if self.autoscaling.most is not None:
+            return self.autoscaling.least
+        return self.counted or 1

@@ -145,6 +145,31 @@ class Whole:
 
 
 @dataclass(frozen=True)
+class WholeOr:
+    """A whole number within bounds, or a word in place of it."""
+
+    least: int
+    most: int
+    word: str
+
+    def read(self, given: Any, path: str) -> int | str:
+        if given == self.word:
+            return self.word
+        whole = isinstance(given, int) and not isinstance(given, bool)
+        if not whole or not self.least <= given <= self.most:
+            bounds = f"a whole number from {self.least} to {self.most}"
+            raise wrong(path, given, f"{bounds}, or {self.word}")
+        return int(given)
+
+    def write(self, value: int | str) -> int | str:
+        return value
+
+    def schema(self) -> Schema:
+        number = {"type": "integer", "minimum": self.least, "maximum": self.most}
+        return {"anyOf": [number, {"const": self.word}]}
+
+
+@dataclass(frozen=True)
 class Flag:
     """True or false."""
 

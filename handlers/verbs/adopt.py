@@ -13,11 +13,12 @@ from deploy.errors import Conflict, GatewayBotError, NotFound
 from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
+from deploy.observed.autoscalers import AUTOSCALER, autoscalers_of
 from deploy.observed.given import given_among, read_given
 from deploy.observed.installed import deployment_of
 from deploy.observed.inventory import apim_gateway_of
 from deploy.observed.sign_in import AUTH_KEY
-from deploy.plans.adoption import derive, instance_named_by
+from deploy.plans.adoption import counted_by, derive, instance_named_by
 from deploy.plans.requests import DeployRequest
 from deploy.specs.settings import AUTH
 from deploy.tokens.token import Token
@@ -53,12 +54,13 @@ def run(needs: Needs, request: Request) -> Reply | None:
             remedy=f"`{needs.command} diff {ref.name}` shows what others changed of it.",
         )
     namespace = ref.namespace
-    found, maps, budgets, claims = cluster.at_once(
+    found, maps, budgets, claims, scalers = cluster.at_once(
         [
             lambda: cluster.list("Service", namespace),
             lambda: cluster.list("ConfigMap", namespace),
             lambda: cluster.list("PodDisruptionBudget", namespace),
             lambda: cluster.list("PersistentVolumeClaim", namespace),
+            lambda: cluster.list(AUTOSCALER, namespace),
         ]
     )
     instance = instance_of(needs.instances, deployment, maps, ref)
@@ -67,6 +69,7 @@ def run(needs: Needs, request: Request) -> Reply | None:
         deployment, found, maps, budgets, claims, cluster=ref.cluster,
         instance=instance, gateway=gateway,
     )  # fmt: skip
+    adoption = counted_by(adoption, autoscalers_of(ref.name, scalers))
     wanted = DeployRequest(adoption.spec, take_over=True)
     return ask(needs.proposer, request, ADOPT, wanted, ref, notes=adoption.notes)
 

@@ -20,7 +20,7 @@ from deploy.kube.cluster import Cluster
 from deploy.observed.installed import carried_spec
 from deploy.plans.requests import DeployRequest
 from deploy.specs.gateway_spec import GatewaySpec
-from deploy.specs.overlay import EXAMPLE, NEW, from_file, from_words, from_yaml, merged
+from deploy.specs.overlay import EXAMPLE, NEW, from_file, from_words, from_yaml, merged, unpinned
 from deploy.specs.spec import spec_from_mapping
 from handlers.actions.asking import ask, listed, words
 from handlers.lanes import Lane
@@ -81,8 +81,9 @@ def run(needs: Needs, request: Request) -> Reply | None:
             remedy=f"This bot knows {', '.join(sorted(needs.clusters))}.",
         )
     spec = _spec(needs, request, ref, instance, gateway)
-    _check_tag(needs.registry, spec)
-    wanted = DeployRequest(spec, take_over=bool(request.options.get("take-over")))
+    _check_tag(needs, spec)
+    take_over = bool(request.options.get("take-over"))
+    wanted = DeployRequest(spec, take_over, counts=_counts(request.options))
     return ask(needs.proposer, request, DEPLOY, wanted, ref)
 
 
@@ -268,23 +269,23 @@ def _spec(
     needs: Needs, request: Request, ref: GatewayRef, instance: ApimInstance, gateway: str
 ) -> GatewaySpec:
     """What the file says, or what runs already where this bot deployed it, changed by what was
-    asked for."""
+    asked for: registry and endpoint stay as they are there."""
     options = request.options
     file = from_file(str(options["file"])) if "file" in options else {}
-    mapping = dict(file) or _spec_before(needs.clusters, ref)
-    mapping |= {
+    before = dict(file) or _spec_before(needs.clusters, ref)
+    mapping = before | {
         "gateway": gateway,
         "apim": {"instance": instance.name, "endpoint": instance.configuration_endpoint},
         "cluster": ref.cluster,
         "namespace": ref.namespace,
         "name": ref.name,
         "image": {
-            **mapping.get("image", {}),
+            **before.get("image", {}),
             "repository": needs.image_repository,
             "tag": options["tag"],
         },
     }
-    mapping = merged(mapping, _own(file, instance))
+    mapping = merged(mapping, _own(before, instance))
     if "replicas" in options:
         mapping["replicas"] = options["replicas"]
     if "service" in options:
@@ -296,12 +297,24 @@ def _spec(
     if asked:
         mapping["resources"] = {**mapping.get("resources", {}), **asked}
     mapping = merged(mapping, from_yaml(str(options.get("more", ""))))
-    return spec_from_mapping(merged(mapping, from_words(options.get("set", ()))))
+    mapping = merged(mapping, from_words(options.get("set", ())))
+    return spec_from_mapping(mapping if file else unpinned(before, mapping))
 
 
-def _own(file: Mapping[str, Any], instance: ApimInstance) -> dict[str, Any]:
-    """What a file says in place of the settings: another image, another name of the endpoint."""
-    image, apim = file.get("image") or {}, file.get("apim") or {}
+def _counts(options: Mapping[str, Any]) -> bool:
+    """Whether a number of pods was asked for."""
+    said = (
+        options,
+        from_file(str(options["file"])) if "file" in options else {},
+        from_yaml(str(options.get("more", ""))),
+        from_words(options.get("set", ())),
+    )
+    return any("replicas" in each for each in said)
+
+
+def _own(spec: Mapping[str, Any], instance: ApimInstance) -> dict[str, Any]:
+    """What a spec says in place of the settings: another image, another name of the endpoint."""
+    image, apim = spec.get("image") or {}, spec.get("apim") or {}
     own: dict[str, Any] = {}
     if image.get("repository"):
         own["image"] = {"repository": image["repository"]}
@@ -316,8 +329,11 @@ def _spec_before(clusters: Mapping[str, Cluster], ref: GatewayRef) -> dict[str, 
     return dict(NEW) if live is None else carried_spec(live, ref) or {}
 
 
-def _check_tag(registry: Registry, spec: GatewaySpec) -> None:
-    tags = registry.tags()
+def _check_tag(needs: Needs, spec: GatewaySpec) -> None:
+    if spec.repository != needs.image_repository:
+        # What another registry has is not known.
+        return
+    tags = needs.registry.tags()
     if spec.tag in tags:
         return
     near = difflib.get_close_matches(spec.tag, tags, n=3, cutoff=0.5)

@@ -85,6 +85,9 @@ def detail(
     course = replica_course(gateway.replicas, now)
     if course:
         blocks.append(context(course))
+    if gateway.autoscalers:
+        who = ", ".join(gateway.autoscalers)
+        blocks.append(context(f"{escape(who)} sets the replicas."))
     if s.stale:
         blocks.append(
             section(f":warning: *This is as of {duration(now - s.as_of)} ago.* {escape(s.stale)}")

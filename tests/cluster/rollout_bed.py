@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from deploy.actions.action import Action, ChangeRequest, Outcome
+from deploy.changes.kinds import Workings
 from deploy.kube.cluster import Cluster, connect
+from deploy.plans.plan import Plan
 from deploy.plans.planning import Planner
 from deploy.rollouts.applying import Applier
 from deploy.rollouts.deployer import Deployer
@@ -73,17 +75,30 @@ class Bed:
         self.done.append(action)
         return deployer.execute(action, run or RecordingRun())
 
-    def change(self, kind: str, request: ChangeRequest, action_id: str) -> Outcome:
+    def change(
+        self,
+        kind: str,
+        request: ChangeRequest,
+        action_id: str,
+        run: RecordingRun | None = None,
+        **changes: Any,
+    ) -> Outcome:
         """Plan a change of that kind and carry it out."""
+        plan = self.plan(kind, request, action_id)
+        assert plan.digest, (plan.conflicts, plan.findings)
+        action = action_for(plan, action_id, kind=kind, request=request, **changes)
+        self.done.append(action)
+        return self._workings(kind).executor.execute(action, run or RecordingRun())
+
+    def plan(self, kind: str, request: ChangeRequest, action_id: str) -> Plan:
+        """What a change of that kind would do."""
+        return self._workings(kind).plan(request, action_id)
+
+    def _workings(self, kind: str) -> Workings:
         clusters = {"west": self.cluster}
         applier = Applier(clusters, Minter(Mint(), {"contoso": INSTANCE}, LocalCustody()))
         means = {"planner": self.planner, "clusters": clusters, "applier": applier}
-        working = workings(**means, observing=QUICK)[kind]
-        plan = working.plan(request, action_id)
-        assert plan.digest, (plan.conflicts, plan.findings)
-        action = action_for(plan, action_id, kind=kind, request=request)
-        self.done.append(action)
-        return working.executor.execute(action, RecordingRun())
+        return workings(**means, observing=QUICK)[kind]
 
     def look(self) -> str:
         """What a second look says of the last deployment."""

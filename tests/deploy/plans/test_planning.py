@@ -106,16 +106,15 @@ def test_what_others_own_is_named_and_cannot_be_decided_on(
 ) -> None:
     deploy(cluster, planner)
     path = "/apis/apps/v1/namespaces/dev/deployments/edge-1"
-    scale = {"spec": {"replicas": 7}}
     running.request(
         "PATCH",
-        f"{path}/scale?fieldManager=kubectl",
-        scale,
+        f"{path}?fieldManager=kubectl",
+        {"spec": {"progressDeadlineSeconds": 90}},
         content_type="application/merge-patch+json",
     )
     plan = planner.plan(SPEC, "XYZ789")
     (conflict,) = plan.conflicts
-    assert (conflict.manager, conflict.path) == ("kubectl", "spec.replicas")
+    assert (conflict.manager, conflict.path) == ("kubectl", "spec.progressDeadlineSeconds")
     assert plan.digest == ""
     assert planner.plan(SPEC, "XYZ789", take_over=True).digest != ""
 

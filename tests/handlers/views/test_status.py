@@ -294,6 +294,13 @@ def test_what_is_old_says_so_before_anything_else_is_believed() -> None:
     assert said.count("does not answer") == 1
 
 
+def test_an_autoscaler_is_named() -> None:
+    counted = dataclasses.replace(DETAIL, autoscalers=("KEDA ScaledObject edge-1",))
+    assert "KEDA ScaledObject edge-1 sets the replicas." in shown(
+        view.detail(counted, SUPPORTED, "", NOW)
+    )
+
+
 def test_a_gateway_with_very_many_pods_still_fits_a_message() -> None:
     pod = DETAIL.pods[0]
     many = dataclasses.replace(

@@ -1,0 +1,104 @@
+"""What is not named stays as it runs: registry, digest and endpoint of a gateway that this bot deployed."""
+
+import dataclasses
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from deploy.azure import ApimInstance
+from deploy.errors import NotFound
+from deploy.plans.requests import DeployRequest
+from deploy.rendering.manifests import render
+from deploy.specs.gateway_spec import GatewaySpec
+from handlers.slack.payloads import Request
+from handlers.verbs.deploy import VERB, Needs
+from tests.support.gateway_bed import HOST, INSTANCE, REF, SPEC
+
+OFFICIAL = "mcr.microsoft.com/azure-api-management/gateway"
+MIRROR = "registry.contoso.com:5000/mirror/azure-api-management/gateway"
+DIGEST = f"sha256:{'a' * 64}"
+OTHER = ApimInstance("fabrikam", "sub", "group", "fabrikam", "fabrikam.configuration.azure-api.net")
+
+
+def asked(before: GatewaySpec | None, *, gateway: str = "edge-1", **options: Any) -> DeployRequest:
+    """What `deploy` asks for, onto a gateway that runs."""
+    live = None
+    if before is not None:
+        live = next(o for o in render(before, "t") if o["kind"] == "Deployment")
+    seen: list[DeployRequest] = []
+
+    def propose(ask: Any) -> Any:
+        seen.append(ask.request)
+        return SimpleNamespace(action=object())
+
+    nothing: dict[str, Any] = dict.fromkeys(field.name for field in dataclasses.fields(Needs))
+    given = {
+        "proposer": SimpleNamespace(propose=propose),
+        "clusters": {"west": SimpleNamespace(get=lambda *of: live)},
+        "instances": {"contoso": INSTANCE, "fabrikam": OTHER},
+        "arm": SimpleNamespace(list_gateways=lambda instance: [SimpleNamespace(name="edge-1")]),
+        "registry": SimpleNamespace(tags=lambda: ("2.11.1", "2.12.1")),
+        "image_repository": OFFICIAL,
+    }
+    request = Request(
+        "r1", "deploy", "U1", "C1", gateway=gateway, options={"to": f"west/{REF.namespace}", **options}
+    )  # fmt: skip
+    VERB.run(Needs(**(nothing | given)), request)
+    (wanted,) = seen
+    return wanted
+
+
+def named(**changes: Any) -> GatewaySpec:
+    return dataclasses.replace(SPEC, **changes)
+
+
+def test_the_registry_of_a_gateway_that_runs_stays() -> None:
+    assert asked(named(repository=MIRROR), gateway="contoso/edge-1", tag="2.12.1").spec == named(
+        repository=MIRROR, tag="2.12.1"
+    )
+    # What another registry has is not known.
+    assert asked(named(repository=MIRROR), gateway="contoso/edge-1", tag="2.12.1-own").spec.tag == (
+        "2.12.1-own"
+    )
+    with pytest.raises(NotFound, match="no tag"):
+        asked(SPEC, gateway="contoso/edge-1", tag="2.12.1-own")
+
+
+def test_a_new_gateway_has_the_registry_and_the_endpoint_of_the_settings() -> None:
+    spec = asked(None, gateway="contoso/edge-1", tag="2.12.1").spec
+    assert (spec.repository, spec.apim.configuration_endpoint) == (OFFICIAL, HOST)
+
+
+def test_an_endpoint_stays_with_its_instance_and_goes_with_another() -> None:
+    own = dataclasses.replace(SPEC.apim, configuration_endpoint="apim.contoso.com")
+    same = asked(named(apim=own), gateway="contoso/edge-1", tag="2.12.1")
+    assert same.spec.apim.configuration_endpoint == "apim.contoso.com"
+    moved = asked(named(apim=own), gateway="fabrikam/edge-1", tag="2.12.1")
+    assert moved.spec.apim.configuration_endpoint == OTHER.configuration_endpoint
+
+
+def test_a_digest_stays_with_its_tag_and_goes_with_another() -> None:
+    pinned = named(digest=DIGEST)
+    assert pinned.image == f"{OFFICIAL}:2.11.1@{DIGEST}"
+    assert asked(pinned, gateway="contoso/edge-1", tag="2.11.1").spec.digest == DIGEST
+    assert asked(pinned, gateway="contoso/edge-1", tag="2.12.1").spec.digest is None
+    other = f"sha256:{'b' * 64}"
+    again = asked(pinned, gateway="contoso/edge-1", tag="2.12.1", set=[f"image.digest={other}"])
+    assert again.spec.digest == other
+
+
+@pytest.mark.parametrize(
+    ("options", "counts"),
+    [
+        ({}, False),
+        ({"replicas": 2}, True),
+        ({"set": ["replicas=2"]}, True),
+        ({"more": "replicas: 2"}, True),
+        ({"set": ["logs.level=warn"]}, False),
+    ],
+)
+def test_it_is_known_whether_a_number_of_pods_was_asked_for(
+    options: dict[str, Any], counts: bool
+) -> None:
+    assert asked(SPEC, gateway="contoso/edge-1", tag="2.12.1", **options).counts is counts
