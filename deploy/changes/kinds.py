@@ -18,6 +18,7 @@ from deploy.errors import Conflict
 from deploy.gateway import GatewayRef
 from deploy.governance.custody import Custody
 from deploy.health.cache import ClusterCache
+from deploy.kube.api_errors import Rejected
 from deploy.kube.cluster import Cluster
 from deploy.observed.autoscalers import AUTOSCALER, autoscalers_of
 from deploy.observed.installed import installed
@@ -124,14 +125,31 @@ def _deployment(again: str, *, adopts: bool = False) -> Callable[[Means], Workin
 
     def workings(means: Means) -> Workings:
         def plan(request: DeployRequest, action_id: str) -> Plan:
-            return means.planner.plan(
-                request.spec, action_id, take_over=request.take_over, counts=request.counts
-            )
+            try:
+                return means.planner.plan(
+                    request.spec, action_id, take_over=request.take_over, counts=request.counts
+                )
+            except Rejected as error:
+                if not adopts:
+                    raise
+                raise _cannot_be_adopted(request.spec, error) from error
 
         executor = Deployer(means.applier, _of(plan), again=again, adopts=adopts)
         return Workings(plan, executor, means.left, look_again=second_look(means.clusters))
 
     return workings
+
+
+def _cannot_be_adopted(spec: GatewaySpec, error: Rejected) -> Conflict:
+    """What is there and what this bot writes make an object that no API server takes."""
+    where = f"its field {error.field}" if error.field else "it"
+    return Conflict(
+        f"{spec.ref} cannot be adopted as it is: Kubernetes would refuse {where}.",
+        meaning="What is there and what this bot writes do not go together in one object. Nothing was "
+        "changed.",
+        remedy="Change that field by hand so that it can stay, then adopt. Or deploy a new gateway "
+        "beside it, and delete this one.",
+    )
 
 
 def _scale(means: Means) -> Workings:

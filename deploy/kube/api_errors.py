@@ -51,6 +51,10 @@ class OwnershipConflicts(Conflict):
         self.owners = owners
 
 
+class Rejected(InvalidInput):
+    """The API server rejects an object, in words of its own."""
+
+
 class ResourceVersionExpired(Unavailable):
     """The resource version asked for is no longer kept: list again."""
 
@@ -191,7 +195,7 @@ def _invalid(cluster: str, message: str, details: Mapping[str, Any], what: str) 
     causes = details.get("causes") or ()
     field = str(causes[0].get("field", "")) if causes else ""
     if any(cause.get("reason") == "FieldValueDuplicate" for cause in causes):
-        return InvalidInput(
+        return Rejected(
             f"Cluster “{cluster}” does not take {what}: {_sentence(message)}",
             field=field,
             meaning="Somebody else put the same there under another number or name, and "
@@ -199,9 +203,7 @@ def _invalid(cluster: str, message: str, details: Mapping[str, Any], what: str) 
             remedy="Look at it with `kubectl get … -o yaml --show-managed-fields`, take out what "
             "was added, and ask again.",
         )
-    return InvalidInput(
-        f"Cluster “{cluster}” does not take {what}: {_sentence(message)}", field=field
-    )
+    return Rejected(f"Cluster “{cluster}” does not take {what}: {_sentence(message)}", field=field)
 
 
 def _sentence(text: str) -> str:

@@ -240,6 +240,15 @@ def may_hold_token(cluster: Cluster, namespace: str, name: str) -> bool:
     return noted or any(Token.parse(_decoded(each)) is not None for each in texts)
 
 
+def holds_only(cluster: Cluster, namespace: str, name: str, gateway: str) -> bool:
+    """Whether every token that a Secret is seen to hold is that gateway's, and it holds one. Raises what
+    reading raises."""
+    secret = cluster.get("Secret", namespace, name)
+    texts = (secret.get("data") or {}).values() if secret else ()
+    tokens = [token for each in texts if (token := Token.parse(_decoded(each))) is not None]
+    return bool(tokens) and all(token.gateway.lower() == gateway.lower() for token in tokens)
+
+
 def _decoded(data: str) -> str:
     try:
         return base64.b64decode(data, validate=True).decode("ascii")

@@ -2,32 +2,51 @@
 
 Server-side apply merges what the spec says into the objects that are there: a Deployment's selector
 can never change, a container of another name would be a second one, and a Service of another name
-would get another address. So the spec keeps their names, and what it does not say stays as it is,
-for it belongs to whoever wrote it.
+would get another address. So the spec keeps their names and says which parts this bot does not write;
+what it does not say stays as it is, for it belongs to whoever wrote it.
 """
 
+import itertools
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from deploy.azure import ApimInstance
-from deploy.errors import Conflict, InvalidInput
+from deploy.errors import Conflict
 from deploy.kube.objects import Manifest
-from deploy.observed.effective import EffectiveSettings, Origin
-from deploy.observed.given import given_among
+from deploy.observed.effective import EffectiveSettings, effective_settings
+from deploy.observed.given import Content, config_map_data
 from deploy.observed.inventory import container_of
-from deploy.observed.pods import token_secret_of
 from deploy.observed.sign_in import sign_in
+from deploy.plans.adopted_services import (
+    name_of,
+    port_fields,
+    selects,
+    service_fields,
+    services_of,
+)
+from deploy.plans.adopted_settings import sources_of_container
+from deploy.plans.adopted_workload import (
+    backup_fields,
+    image_fields,
+    kept_parts,
+    placement_fields,
+    resource_fields,
+    rollout_fields,
+)
+from deploy.plans.adoption_notes import Told, notes
+from deploy.plans.readers import Readers
 from deploy.plans.settings_fields import with_settings
 from deploy.rendering.manifests import render
-from deploy.rendering.pod_template import HTTP, HTTPS
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.spec import spec_from_mapping
 
-_AUTH = "config.service.auth"
 _ENDPOINT = "config.service.endpoint"
-_V2 = re.compile(r"(?:https://)?([a-z0-9-]+)\.configuration\.azure-api\.net/?", re.IGNORECASE)
+_V2 = re.compile(
+    r"(?:https://)?([a-z0-9-]+)\.(?:configuration|management)\.azure-api\.(?:net|us|cn)(?:[:/].*)?",
+    re.IGNORECASE,
+)
 _V1 = re.compile(r"/Microsoft\.ApiManagement/service/([^/?]+)", re.IGNORECASE)
 
 
@@ -50,7 +69,7 @@ def instance_named_by(given: EffectiveSettings) -> str:
 
 def service_named_by(endpoint: str) -> str:
     """The API Management service that an endpoint is of, or its host where it has another name."""
-    found = _V2.fullmatch(endpoint) or _V1.search(endpoint)
+    found = _V1.search(endpoint) or _V2.fullmatch(endpoint)
     return found[1] if found else endpoint.removeprefix("https://").rstrip("/")
 
 
@@ -64,50 +83,64 @@ def derive(
     cluster: str,
     instance: ApimInstance,
     gateway: str,
+    secrets: Mapping[str, Content | None] | None = None,
+    readers: Readers | None = None,
 ) -> Adoption:
-    """The spec that changes the gateway least, and notes on the rest.
+    """The spec that changes the gateway least, and notes on the rest. `secrets` are those that the pods
+    take in, as far as they were read; `readers` is what others of its namespace read.
 
     Conflict for a gateway that cannot be adopted, InvalidInput for one whose values no spec takes.
     """
-    pod = _mapping(deployment, "spec", "template", "spec")
-    container = container_of(deployment)
-    given = given_among(deployment, config_maps)
-    _check(deployment, given)
-    kept_map = _own_map(container)
+    readers = readers or Readers()
+    container, pod = container_of(deployment), _mapping(deployment, "spec", "template", "spec")
+    given = effective_settings(container, config_map_data(config_maps), secrets or {})
+    check_sign_in(deployment, given)
+    metadata = deployment["metadata"]
     labels = _mapping(deployment, "spec", "template", "metadata", "labels")
-    chosen = [s for s in services if _selects(_mapping(s, "spec", "selector"), labels)]
-    live = [s for s in chosen if _mapping(s, "spec").get("clusterIP") != "None"]
-    headless = [s for s in chosen if s not in live]
-    matching = _mapping(deployment, "spec", "selector", "matchLabels")
-    kept = [b for b in budgets if _selects(_mapping(b, "spec", "selector", "matchLabels"), labels)]
+    host = given.value("neighborhood.host")
+    found = services_of(services, labels, container, host, readers)
+    selector, whole = _selector(deployment, labels)
+    budget, budgets_beside = _budget(budgets, labels, selector)
+    sources = sources_of_container(name_of(deployment), container, config_maps, readers)
+    backup = backup_fields(container, pod)
+    keeps = kept_parts(container)
     mapping: dict[str, Any] = {
         "gateway": gateway,
         "apim": {"instance": instance.name, "endpoint": instance.configuration_endpoint},
         "cluster": cluster,
-        "namespace": deployment["metadata"]["namespace"],
-        "name": deployment["metadata"]["name"],
-        "image": {**_image(container), **_pull(container, pod)},
+        "namespace": metadata["namespace"],
+        "name": metadata["name"],
+        "image": image_fields(container, pod),
         "replicas": int(_mapping(deployment, "spec").get("replicas", 1)),
-        "resources": _resources(container),
-        "rollout": _rollout(deployment, pod),
-        "service": _service(live[0]) if live else {"type": "ClusterIP"},
-        **_disruption(kept),
-        **_placement(pod),
-        "objects": _without_empty(
-            {
-                "selector": matching,
-                "container": container.get("name"),
-                "configMap": kept_map or None,
-                "service": live[0]["metadata"]["name"] if live else None,
-                "discoveryService": headless[0]["metadata"]["name"] if headless else None,
-                "disruptionBudget": kept[0]["metadata"]["name"] if kept else None,
-            }
-        ),
+        "resources": resource_fields(container),
+        "rollout": rollout_fields(deployment, pod, claims),
+        "service": service_fields(found.live, container) if found.live else {"type": "ClusterIP"},
+        "backup": {"existingClaim": backup.claim},
+        "disruptionBudget": _disruption(budget, beside=budgets_beside),
+        **placement_fields(pod),
+        "objects": {
+            "selector": selector,
+            "labelSelector": whole,
+            "container": container.get("name"),
+            "configMap": sources.config_map,
+            "sources": list(sources.sources),
+            "keeps": list(keeps),
+            "service": _called(found.live, f"{metadata['name']}-live-traffic", services),
+            "discoveryService": _called(
+                found.discovery, f"{metadata['name']}-instance-discovery", services
+            ),
+            "disruptionBudget": name_of(budget) if budget else None,
+            "backupVolume": backup.volume,
+        },
     }
-    spec = spec_from_mapping(with_settings(_without_empty(mapping), given))
-    _check_selection(spec, chosen, labels)
-    _check_ports(container, chosen)
-    return Adoption(spec, tuple(_notes(deployment, container, given, live, spec)))
+    mapping = _without_empty(mapping)
+    if found.live is not None:
+        # That a port has no name is said by an empty one.
+        mapping["objects"] |= port_fields(found.live, container, selector)
+    spec = spec_from_mapping(with_settings(mapping, given))
+    _check_selection(spec, [s for s in services if _of(s, labels)], labels)
+    told = Told(deployment, container, given, found, sources, spec, readers, budgets_beside)
+    return Adoption(spec, tuple(notes(told)))
 
 
 def counted_by(adoption: Adoption, autoscalers: Sequence[str]) -> Adoption:
@@ -119,44 +152,58 @@ def counted_by(adoption: Adoption, autoscalers: Sequence[str]) -> Adoption:
     return Adoption(spec, (*adoption.notes, note))
 
 
-def _own_map(container: Mapping[str, Any]) -> str:
-    """The first ConfigMap that the container takes whole; empty where there is none."""
-    return next(
-        (
-            str(source["configMapRef"]["name"])
-            for source in container.get("envFrom") or ()
-            if source.get("configMapRef") and not source.get("prefix")
-        ),
-        "",
-    )
-
-
-def _check(deployment: Manifest, given: EffectiveSettings) -> None:
-    """What would be broken by adopting it."""
-    metadata = deployment["metadata"]
+def check_sign_in(deployment: Manifest, given: EffectiveSettings) -> None:
+    """Conflict for a gateway that signs in to Entra ID."""
     if sign_in(deployment, given) != "token":
         raise Conflict(
-            f"{metadata['name']} signs in to Entra ID.",
-            meaning="Such a gateway has no token that could die, and adopting would give it one.",
+            f"{deployment['metadata']['name']} signs in to Entra ID.",
+            meaning="Such a gateway has no token that could expire, and adopting would give it one.",
             remedy="Deploy it with a whole spec that names its `auth`.",
         )
-    held = given.find(_AUTH)
-    variables = {variable.get("name") for variable in container_of(deployment).get("env") or ()}
-    if held is not None and _AUTH in variables and held.origin.kind != "Secret":
-        raise Conflict(
-            f"The token of {metadata['name']} stands in its Deployment, not in a Secret.",
-            meaning="Kubernetes refuses a variable with a value and a reference, so it cannot be "
-            "replaced by a reference in one step.",
-            remedy="Put the token into a Secret, let config.service.auth read it by secretKeyRef, "
-            "let that roll out, then adopt.",
-        )
-    expressions = _mapping(deployment, "spec", "selector").get("matchExpressions")
-    if expressions:
-        raise Conflict(
-            f"{metadata['name']} selects its pods by expressions.",
-            meaning="A selector can never be changed, and a spec holds labels alone.",
-            remedy="Deploy a new gateway beside it and delete this one.",
-        )
+
+
+def _called(found: Manifest | None, usual: str, services: Sequence[Manifest]) -> str | None:
+    """The name of what was found; of what is to be made one that no other has, None for the usual."""
+    if found is not None:
+        return name_of(found)
+    taken = {name_of(each) for each in services}
+    free = (name for n in itertools.count(2) if (name := f"{usual}-{n}") not in taken)
+    return next(free) if usual in taken else None
+
+
+def _selector(
+    deployment: Manifest, labels: Mapping[str, Any]
+) -> tuple[dict[str, str], dict[str, Any]]:
+    """Labels that select its pods, and its whole selector where that has more than labels."""
+    whole = _mapping(deployment, "spec", "selector")
+    matching = _mapping(whole, "matchLabels")
+    if not whole.get("matchExpressions"):
+        return matching, {}
+    # A Service selects by labels alone: where the Deployment has none, by those its expressions name.
+    named = [each["key"] for each in whole["matchExpressions"] if each["key"] in labels]
+    return matching or {key: labels[key] for key in named} or dict(labels), whole
+
+
+def _budget(
+    budgets: Sequence[Manifest], labels: Mapping[str, Any], selector: Mapping[str, str]
+) -> tuple[Manifest | None, tuple[Manifest, ...]]:
+    """The PodDisruptionBudget of these pods alone, and others that count them too."""
+    chosen = [b for b in budgets if selects(_mapping(b, "spec", "selector", "matchLabels"), labels)]
+    own = [b for b in chosen if _mapping(b, "spec", "selector") == {"matchLabels": selector}]
+    kept = own[0] if own and len(chosen) == 1 else None
+    return kept, tuple(each for each in chosen if each is not kept)
+
+
+def _disruption(budget: Manifest | None, *, beside: Sequence[Manifest]) -> dict[str, Any]:
+    if budget is None:
+        # Pods that two budgets count cannot be evicted at all.
+        return {"enabled": False} if beside else {}
+    spec = _mapping(budget, "spec")
+    return {
+        name: str(spec[name])
+        for name in ("minAvailable", "maxUnavailable")
+        if spec.get(name) is not None
+    }
 
 
 def _check_selection(
@@ -166,7 +213,7 @@ def _check_selection(
     rendered = next(o for o in render(spec, None) if o["kind"] == "Deployment")
     after = {**labels, **rendered["spec"]["template"]["metadata"]["labels"]}
     for service in services:
-        if not _selects(_mapping(service, "spec", "selector"), after):
+        if not selects(_mapping(service, "spec", "selector"), after):
             raise Conflict(
                 f"Service {service['metadata']['name']} selects pods by a label that would change.",
                 meaning="It would lose every pod.",
@@ -174,190 +221,8 @@ def _check_selection(
             )
 
 
-def _check_ports(container: Mapping[str, Any], services: Sequence[Manifest]) -> None:
-    """A Service is led to ports by the names they get: pods that run must have these already."""
-    named = {port.get("name"): port.get("containerPort") for port in container.get("ports") or ()}
-    for service in services:
-        for port in _mapping(service, "spec").get("ports") or ():
-            target = port.get("targetPort")
-            number = int(target) if str(target).isdecimal() else named.get(target)
-            name = {HTTP: "http", HTTPS: "https"}.get(number or 0)
-            if name is not None and named.get(name) != number:
-                raise Conflict(
-                    f"Port {number} of its container is not named {name}.",
-                    meaning=f"Service {service['metadata']['name']} is to lead to it by that name, "
-                    "and the pods that run would no longer get requests.",
-                    remedy=f"Name the container's ports http ({HTTP}) and https ({HTTPS}), let "
-                    "that roll out, then adopt.",
-                )
-
-
-def _image(container: Mapping[str, Any]) -> dict[str, Any]:
-    image, _, digest = str(container.get("image", "")).partition("@")
-    head, _, last = image.rpartition("/")
-    name, _, tag = last.partition(":")
-    if digest and not tag:
-        raise InvalidInput(
-            "Its image is pinned by a digest and has no tag.",
-            field="image.tag",
-            remedy="Let it run a tag with that digest first.",
-        )
-    return _without_empty(
-        {"repository": f"{head}/{name}", "tag": tag or "latest", "digest": digest}
-    )
-
-
-def _pull(container: Mapping[str, Any], pod: Mapping[str, Any]) -> dict[str, Any]:
-    secrets = [str(each.get("name", "")) for each in pod.get("imagePullSecrets") or ()]
-    return _without_empty(
-        {"pullPolicy": container.get("imagePullPolicy"), "pullSecrets": [s for s in secrets if s]}
-    )
-
-
-def _resources(container: Mapping[str, Any]) -> dict[str, Any]:
-    requests = _mapping(container, "resources", "requests")
-    limits = _mapping(container, "resources", "limits")
-    found = {"cpu": requests.get("cpu"), "memory": requests.get("memory")}
-    limit = {
-        "cpu": limits.get("cpu"),
-        "memory": limits.get("memory")
-        if limits.get("memory") != (requests.get("memory") or GatewaySpec.memory)
-        else None,
-    }
-    return _without_empty({**found, "limits": limit})
-
-
-def _rollout(deployment: Manifest, pod: Mapping[str, Any]) -> dict[str, Any]:
-    """No pod is taken away before another is ready, whatever was allowed until now."""
-    spec = _mapping(deployment, "spec")
-    rolling = _mapping(deployment, "spec", "strategy", "rollingUpdate")
-    surge = str(rolling.get("maxSurge", "25%"))
-    return _without_empty(
-        {
-            "maxUnavailable": "0",
-            "maxSurge": "25%" if surge in ("0", "0%") else surge,
-            "terminationGracePeriodSeconds": pod.get("terminationGracePeriodSeconds"),
-            "progressDeadlineSeconds": spec.get("progressDeadlineSeconds"),
-            "minReadySeconds": spec.get("minReadySeconds"),
-            "revisionHistoryLimit": spec.get("revisionHistoryLimit"),
-        }
-    )
-
-
-def _service(service: Manifest) -> dict[str, Any]:
-    spec = _mapping(service, "spec")
-    ports = {str(port.get("targetPort")): port for port in spec.get("ports") or ()}
-    http = ports.get("8080") or ports.get("http") or {}
-    https = ports.get("8081") or ports.get("https") or {}
-    external = spec.get("type") in ("LoadBalancer", "NodePort")
-    return _without_empty(
-        {
-            "type": spec.get("type"),
-            "httpPort": http.get("port"),
-            "httpsPort": https.get("port"),
-            "externalTrafficPolicy": spec.get("externalTrafficPolicy") if external else None,
-            "loadBalancerClass": spec.get("loadBalancerClass"),
-            "loadBalancerSourceRanges": spec.get("loadBalancerSourceRanges"),
-        }
-    )
-
-
-def _disruption(budgets: Sequence[Manifest]) -> dict[str, Any]:
-    if not budgets:
-        return {}
-    spec = _mapping(budgets[0], "spec")
-    return {
-        "disruptionBudget": _without_empty(
-            {
-                name: str(spec[name])
-                for name in ("minAvailable", "maxUnavailable")
-                if spec.get(name) is not None
-            }
-        )
-    }
-
-
-def _placement(pod: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "placement": _without_empty(
-            {
-                "nodeSelector": pod.get("nodeSelector"),
-                "tolerations": pod.get("tolerations"),
-                "priorityClassName": pod.get("priorityClassName"),
-            }
-        )
-    }
-
-
-def _notes(
-    deployment: Manifest,
-    container: Mapping[str, Any],
-    given: EffectiveSettings,
-    live: Sequence[Manifest],
-    spec: GatewaySpec,
-) -> list[str]:
-    notes = ["Whatever the spec does not say stays as it is; it still belongs to who wrote it."]
-    labels = deployment["metadata"].get("labels") or {}
-    if labels.get("app.kubernetes.io/managed-by") == "Helm" or "helm.sh/chart" in labels:
-        notes.append(
-            "Helm still knows this release: no longer run helm upgrade or uninstall on it, "
-            "the second would delete it."
-        )
-    used = token_secret_of(_mapping(deployment, "spec", "template", "spec"))
-    if used is not None:
-        notes.append(f"Secret {used[0]} is left alone, but its token is no longer used.")
-    if not _mapping(container, "resources", "requests"):
-        notes.append(
-            f"Its pods ask for no resources now; they will ask for {spec.cpu} CPU and "
-            f"{spec.memory}, which their nodes must have free."
-        )
-    variables = {str(variable["name"]) for variable in container.get("env") or ()}
-    notes += _notes_on_settings(given, spec, variables)
-    beside = [c["name"] for c in _mapping(deployment, "spec", "template", "spec")["containers"]]
-    beside = [name for name in beside if name != container.get("name")]
-    if beside:
-        notes.append(f"Containers beside the gateway stay: {', '.join(beside)}.")
-    if len(live) > 1:
-        rest = ", ".join(service["metadata"]["name"] for service in live[1:])
-        notes.append(f"These Services stay, unmanaged: {rest}.")
-    if not live:
-        notes.append(f"No Service leads to it yet; {spec.ref.name}-live-traffic is made.")
-    return notes
-
-
-def _notes_on_settings(
-    given: EffectiveSettings, spec: GatewaySpec, variables: Collection[str]
-) -> list[str]:
-    """What stays beside the spec, and what the pods no longer get: they take their settings from this
-    bot's ConfigMap and from the variables that they have."""
-    config = next(o for o in render(spec, None) if o["kind"] == "ConfigMap")
-    ours = {_AUTH, *config["data"]}
-    stay: list[str] = []
-    lost: list[str] = []
-    for name, setting in sorted(given.settings.items()):
-        in_it = setting.origin == Origin("ConfigMap", config["metadata"]["name"], name)
-        if name not in ours:
-            (stay if in_it or name in variables else lost).append(name)
-    notes = []
-    if stay:
-        notes.append(f"These settings stay, unmanaged: {_listed(stay)}.")
-    if lost:
-        notes.append(
-            f"Its pods no longer get these settings, which no spec holds: {_listed(lost)}."
-        )
-    if given.unread:
-        objects = [f"{origin.kind} {origin.name}" for origin in given.unread]
-        notes.append(f"Its pods no longer get what is in {_listed(objects)}.")
-    return notes
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
-    return f"{', '.join(names[:8])}{more}"
-
-
-def _selects(chosen: Mapping[str, Any], labels: Mapping[str, Any]) -> bool:
-    return bool(chosen) and all(labels.get(key) == value for key, value in chosen.items())
+def _of(service: Manifest, labels: Mapping[str, Any]) -> bool:
+    return selects(_mapping(service, "spec", "selector"), labels)
 
 
 def _mapping(item: Mapping[str, Any], *path: str) -> dict[str, Any]:

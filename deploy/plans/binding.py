@@ -181,11 +181,10 @@ def _essentials(manifest: Manifest) -> tuple[FieldChange, ...]:
     kind = manifest["kind"]
     if kind == "Deployment":
         container = spec["template"]["spec"]["containers"][0]
-        requests = container["resources"]["requests"]
-        pairs = [
-            ("image", container["image"]),
-            ("requests", f"{requests['cpu']} CPU, {requests['memory']}"),
-        ]
+        requests = container.get("resources", {}).get("requests", {})
+        asked = [f"{requests['cpu']} CPU"] if "cpu" in requests else []
+        asked += [requests["memory"]] if "memory" in requests else []
+        pairs = [("image", container["image"]), ("requests", ", ".join(asked) or "none")]
         if "replicas" in spec:
             pairs.insert(1, ("replicas", spec["replicas"]))
     elif kind == "Service":

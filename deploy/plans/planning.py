@@ -15,19 +15,21 @@ from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.kube.warnings import distinct
 from deploy.observed.autoscalers import AUTOSCALER, autoscalers_of
+from deploy.observed.given import given_among
 from deploy.observed.history import serving
 from deploy.observed.inventory import spec_field
 from deploy.observed.managers import Manager
 from deploy.observed.other_rotation import rotators_of
 from deploy.observed.pods import token_secret_of
 from deploy.observed.references import secrets_of
-from deploy.observed.token_facts import may_hold_token, secret_facts
+from deploy.observed.sign_in import token_origin
+from deploy.observed.token_facts import holds_only, may_hold_token, secret_facts
 from deploy.plans.binding import Observed, bound, build_plan
 from deploy.plans.counting import asked_count, counted_elsewhere, is_count
 from deploy.plans.dry_run import Merged, merge, wanted_objects
 from deploy.plans.handover import left_behind
 from deploy.plans.held import held_tokens
-from deploy.plans.managed import accepted, managers_of, restarts_alone
+from deploy.plans.managed import accepted, managers_of
 from deploy.plans.others import other_owner
 from deploy.plans.partial import partly
 from deploy.plans.plan import ObjectChange, Plan, ReplacedSecret
@@ -35,6 +37,7 @@ from deploy.plans.redirection import Redirection, redirections
 from deploy.plans.sign_in_needs import needs
 from deploy.plans.standing import unfinished_rollout
 from deploy.plans.variables import settings_elsewhere
+from deploy.rendering.labels import config_map_name
 from deploy.rendering.manifests import render
 from deploy.rules.finding import Finding
 from deploy.specs.gateway_spec import GatewaySpec
@@ -101,6 +104,7 @@ class Planner:
         tags = cluster.begin(self._tags)
         suspects = _suspects(cluster, spec)
         scalers = cluster.begin(lambda: cluster.list(AUTOSCALER, namespace))
+        beside = _sources_beside(cluster, spec)
         try:
             live = cluster.at_once([_reading(cluster, wanted) for wanted in outline])
         finally:
@@ -157,11 +161,13 @@ class Planner:
         findings = (
             *self.check(
                 spec.ref,
-                objects,
+                [*objects, *_read(beside)],
                 instance=spec.apim.instance,
                 tags=tags.result(),
                 token_days=token.seconds / _DAY if token.mint else None,
-                token_references=[name for name, found in suspects.items() if found.result()],
+                token_references=_references(
+                    cluster, spec, suspects, observed["Deployment", spec.ref.name]
+                ),
                 others_objects=_others_objects(cluster, plan, observed),
                 redirects=redirections(plan) if held else frozenset(),
                 rotated_by=rotators,
@@ -174,8 +180,7 @@ class Planner:
             *needs(spec, observed["Deployment", spec.ref.name], config_maps),
         )
         findings += unfinished_rollout(plan, observed["Deployment", spec.ref.name], objects)
-        live_deployment = observed["Deployment", spec.ref.name]
-        if take_over or rotation is not None or restarts_alone(spec, live_deployment):
+        if take_over or partial:
             findings = accepted(findings)
         warnings = distinct(text for item in wanted for text in merged[_key(item)].warnings)
         plan = bound(dataclasses.replace(plan, findings=findings, held=held, warnings=warnings))
@@ -254,6 +259,8 @@ class Planner:
             kept = token.secret is not None and not token.mint
             if kept and (why := self._other_service(deployment, spec)):
                 token = new_token(spec, action_id, why)
+            if not used and token.mint and (open_at := _in_the_open(deployment, observed)):
+                token = dataclasses.replace(token, reason=open_at)
             if used and secret is None and token.mint:
                 gone = f"The Secret that its pods read their token from, {used[0]}, is gone."
                 token = dataclasses.replace(token, reason=gone)
@@ -323,6 +330,20 @@ class Planner:
             return ()
 
 
+def _in_the_open(
+    deployment: Manifest | None, observed: Mapping[tuple[str, str], Manifest | None]
+) -> str:
+    """Where the token stands that is in no Secret; empty where nothing shows one."""
+    if deployment is None:
+        return ""
+    maps = [found for (kind, _), found in observed.items() if kind == "ConfigMap" and found]
+    origin = token_origin(given_among(deployment, maps))
+    if origin is None or origin.kind not in ("Deployment", "ConfigMap"):
+        return ""
+    where = f"ConfigMap {origin.name}" if origin.name else "the Deployment itself"
+    return f"The token in use stands in {where}; the new one is in a Secret."
+
+
 def jobs_unread(error: GatewayBotError) -> Finding:
     """That nothing is known of others' CronJobs."""
     return Finding(
@@ -385,6 +406,52 @@ def _suspects(cluster: Cluster, spec: GatewaySpec) -> dict[str, Future[bool]]:
     deployment = next(item for item in render(spec, None) if item["kind"] == "Deployment")
     names = sorted(secrets_of(deployment["spec"]["template"]["spec"]))
     return {name: cluster.begin(_suspecting(cluster, spec, name)) for name in names}
+
+
+def _sources_beside(cluster: Cluster, spec: GatewaySpec) -> list[Future[Manifest | None]]:
+    """What the container takes in whole beside this bot's own ConfigMap."""
+    own = config_map_name(spec)
+    wanted = [
+        ("Secret", source.secret) if source.secret else ("ConfigMap", source.config_map or "")
+        for source in spec.objects.sources
+        if source.config_map != own
+    ]
+    return [cluster.begin(_getting(cluster, kind, spec, name)) for kind, name in wanted]
+
+
+def _getting(
+    cluster: Cluster, kind: str, spec: GatewaySpec, name: str
+) -> Callable[[], Manifest | None]:
+    return lambda: cluster.get(kind, spec.ref.namespace, name)
+
+
+def _read(sources: Sequence[Future[Manifest | None]]) -> list[Manifest]:
+    """Those that are there and may be read; of the rest the rules know nothing."""
+    found: list[Manifest] = []
+    for source in sources:
+        try:
+            item = source.result()
+        except GatewayBotError:
+            continue
+        found += [item] if item is not None else []
+    return found
+
+
+def _references(
+    cluster: Cluster,
+    spec: GatewaySpec,
+    suspects: Mapping[str, Future[bool]],
+    live: Manifest | None,
+) -> list[str]:
+    """The suspects that hold a token, but for those by which the pods of this very gateway have had its
+    own token already."""
+    found = [name for name, holds in suspects.items() if holds.result()]
+    given = secrets_of(live["spec"]["template"]["spec"]) if live else frozenset()
+    return [
+        name
+        for name in found
+        if name not in given or not holds_only(cluster, spec.ref.namespace, name, spec.apim.gateway)
+    ]
 
 
 def _suspecting(cluster: Cluster, spec: GatewaySpec, name: str) -> Callable[[], bool]:

@@ -114,7 +114,7 @@ def _with(
     return _with_env(
         deployment,
         container_name(spec),
-        lambda own: [*own, *_winning(own, spec, live, ours)],
+        lambda own: [*_replacing(own, spec, live), *_winning(own, spec, live, ours)],
     )
 
 
@@ -135,6 +135,21 @@ def _with_env(
         **deployment,
         "spec": {**deployment["spec"], "template": {**template, "spec": pod}},
     }
+
+
+def _replacing(
+    own: Sequence[dict[str, Any]], spec: GatewaySpec, live: Manifest
+) -> Iterator[dict[str, Any]]:
+    """This bot's own variables, what others have put in the same places taken away: an API server
+    refuses a variable with a value and a reference, or with two references."""
+    there = {variable["name"]: variable for variable in _variables(live, container_name(spec))}
+    for variable in own:
+        found = there.get(variable["name"], {})
+        value_from = variable.get("valueFrom") or {}
+        others = dict.fromkeys(set(found.get("valueFrom") or {}) - set(value_from))
+        if value_from and others:
+            variable = {**variable, "valueFrom": {**value_from, **others}}
+        yield {**variable, "value": ""} if value_from and found.get("value") else variable
 
 
 def _winning(

@@ -28,7 +28,7 @@ from deploy.rendering.labels import (
     service_account_name,
     service_name,
 )
-from deploy.rendering.pod_template import pod_template
+from deploy.rendering.pod_template import HTTP, HTTPS, pod_template
 from deploy.specs.annotation import spec_to_text
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.options import Rollout
@@ -65,7 +65,9 @@ def with_action(
     """The objects with the Deployment telling which action wrote it, for whom, and what."""
     noted = {ACTION_ANNOTATION: action_id, REQUESTER_ANNOTATION: requester}
     return tuple(
-        _annotated(manifest, {**noted, WRITTEN_ANNOTATION: _hash(_uncounted(manifest["spec"]))})
+        _annotated(
+            manifest, {**noted, WRITTEN_ANNOTATION: _hash(_uncounted(_said(manifest["spec"])))}
+        )
         if manifest["kind"] == "Deployment"
         else manifest
         for manifest in objects
@@ -101,6 +103,13 @@ def token_secret(
     }
 
 
+def _said(value: Any) -> Any:
+    """A value without what is written only to take away what others have put there."""
+    if isinstance(value, dict):
+        return {key: _said(each) for key, each in value.items() if each not in (None, "")}
+    return [_said(each) for each in value] if isinstance(value, list) else value
+
+
 def _annotated(manifest: Manifest, annotations: dict[str, str]) -> Manifest:
     known = manifest["metadata"]
     return {
@@ -123,6 +132,10 @@ def _config_map(spec: GatewaySpec) -> Manifest:
 
 def _discovery(spec: GatewaySpec) -> Manifest:
     ports = spec.discovery
+    targets: tuple[int | str, int | str] = ("rate-limit-dc", "dc-heartbeat")
+    if "ports" in spec.objects.keeps:
+        # Ports that are as they were found may have other names, or none.
+        targets = (ports.rate_limit, ports.heartbeat)
     return {
         "apiVersion": "v1",
         "kind": "Service",
@@ -132,8 +145,8 @@ def _discovery(spec: GatewaySpec) -> Manifest:
             "clusterIP": "None",
             "selector": selector(spec),
             "ports": [
-                _service_port("rate-limit-discovery", ports.rate_limit, "rate-limit-dc", "UDP"),
-                _service_port("discovery-heartbeat", ports.heartbeat, "dc-heartbeat", "UDP"),
+                _service_port("rate-limit-discovery", ports.rate_limit, targets[0], "UDP"),
+                _service_port("discovery-heartbeat", ports.heartbeat, targets[1], "UDP"),
             ],
         },
     }
@@ -141,19 +154,10 @@ def _discovery(spec: GatewaySpec) -> Manifest:
 
 def _live_traffic(spec: GatewaySpec) -> Manifest:
     options = spec.service
-    ports = [
-        _service_port("http", spec.http_port, "http", "TCP"),
-        _service_port("https", spec.https_port, "https", "TCP"),
-    ]
-    for port, node_port in zip(
-        ports, (options.http_node_port, options.https_node_port), strict=True
-    ):
-        if node_port is not None:
-            port["nodePort"] = node_port
     service: dict[str, Any] = {
         "type": spec.service_type,
-        "selector": selector(spec),
-        "ports": ports,
+        "selector": dict(spec.objects.service_selector) or selector(spec),
+        "ports": _live_ports(spec),
     }
     if spec.service_type != "ClusterIP":
         # Keeps the client's address, which policies and logs want.
@@ -171,8 +175,30 @@ def _live_traffic(spec: GatewaySpec) -> Manifest:
     return _annotated(manifest, dict(options.annotations)) if options.annotations else manifest
 
 
-def _service_port(name: str, port: int, target: str, protocol: str) -> dict[str, Any]:
-    return {"name": name, "port": port, "targetPort": target, "protocol": protocol}
+def _live_ports(spec: GatewaySpec) -> list[dict[str, Any]]:
+    options, found = spec.service, spec.objects
+    kept = "ports" in found.keeps
+    ports = {
+        "http": (spec.http_port, found.http_name, found.http_target, options.http_node_port),
+        "https": (spec.https_port, found.https_name, found.https_target, options.https_node_port),
+    }
+    numbers = {"http": HTTP, "https": HTTPS}
+    rendered = []
+    for each, (number, name, target, node_port) in ports.items():
+        if options.only in (None, each):
+            leads_to = _int_or_name(target) if target else numbers[each] if kept else each
+            port = _service_port(each if name is None else name, number, leads_to, "TCP")
+            rendered.append(port if node_port is None else {**port, "nodePort": node_port})
+    return rendered
+
+
+def _service_port(name: str, port: int, target: int | str, protocol: str) -> dict[str, Any]:
+    named = {"name": name} if name else {}
+    return {**named, "port": port, "targetPort": target, "protocol": protocol}
+
+
+def _int_or_name(text: str) -> int | str:
+    return int(text) if text.isdecimal() else text
 
 
 def _disruption_budget(spec: GatewaySpec) -> Manifest:
@@ -258,14 +284,8 @@ def _deployment(spec: GatewaySpec, token_secret: str | None, config: dict[str, s
     deployment: dict[str, Any] = {
         "replicas": spec.counted,
         "progressDeadlineSeconds": rollout.progress_deadline,
-        "selector": {"matchLabels": selector(spec)},
-        "strategy": {
-            "type": "RollingUpdate",
-            "rollingUpdate": {
-                "maxUnavailable": _int_or_share(rollout.max_unavailable),
-                "maxSurge": _int_or_share(rollout.max_surge),
-            },
-        },
+        "selector": _label_selector(spec),
+        "strategy": _strategy(rollout),
         # Environment variables are read once, so a changed ConfigMap must roll pods.
         "template": pod_template(
             spec,
@@ -294,6 +314,23 @@ def _deployment(spec: GatewaySpec, token_secret: str | None, config: dict[str, s
 def _uncounted(spec: dict[str, Any]) -> dict[str, Any]:
     """Without the number of pods, which others may set."""
     return {key: value for key, value in spec.items() if key != "replicas"}
+
+
+def _label_selector(spec: GatewaySpec) -> dict[str, Any]:
+    whole = spec.objects.label_selector
+    return json.loads(whole) if whole is not None else {"matchLabels": selector(spec)}
+
+
+def _strategy(rollout: Rollout) -> dict[str, Any]:
+    if rollout.strategy == "Recreate":
+        return {"type": "Recreate"}
+    return {
+        "type": "RollingUpdate",
+        "rollingUpdate": {
+            "maxUnavailable": _int_or_share(rollout.max_unavailable),
+            "maxSurge": _int_or_share(rollout.max_surge),
+        },
+    }
 
 
 def _int_or_share(text: str) -> int | str:

@@ -17,7 +17,7 @@ from deploy.rendering.labels import (
     service_account_name,
 )
 from deploy.specs.gateway_spec import GatewaySpec
-from deploy.specs.options import KeyRef, Network, Placement, Toleration
+from deploy.specs.options import KeyRef, Network, Placement, Security, Source, Toleration
 from deploy.specs.settings import AUTH, SECRET_SETTING
 from deploy.tokens.token import LAYOUT_KEY
 
@@ -47,17 +47,10 @@ def pod_template(
 
 
 def _pod(spec: GatewaySpec, token_secret: str | None) -> dict[str, Any]:
-    security = spec.security
     pod: dict[str, Any] = {
-        "automountServiceAccountToken": False,
+        **({} if "security" in spec.objects.keeps else {"automountServiceAccountToken": False}),
         "terminationGracePeriodSeconds": spec.rollout.termination_grace,
-        "securityContext": {
-            "runAsUser": security.user,
-            "runAsNonRoot": True,
-            "fsGroup": security.fs_group,
-            "seccompProfile": {"type": "RuntimeDefault"},
-            **_given({"runAsGroup": security.group}),
-        },
+        **_pod_security(spec),
         **_placement(spec),
         **_network(spec.network),
         "containers": [_container(spec, token_secret)],
@@ -69,6 +62,26 @@ def _pod(spec: GatewaySpec, token_secret: str | None) -> dict[str, Any]:
     if volumes := _volumes(spec):
         pod["volumes"] = [volume for volume, _ in volumes]
     return pod
+
+
+def _pod_security(spec: GatewaySpec) -> dict[str, Any]:
+    security = spec.security
+    if "security" in spec.objects.keeps:
+        asked = {
+            "runAsUser": _changed(security.user, Security.user),
+            "fsGroup": _changed(security.fs_group, Security.fs_group),
+            "runAsGroup": security.group,
+        }
+        return {"securityContext": found} if (found := _given(asked)) else {}
+    return {
+        "securityContext": {
+            "runAsUser": security.user,
+            "runAsNonRoot": True,
+            "fsGroup": security.fs_group,
+            "seccompProfile": {"type": "RuntimeDefault"},
+            **_given({"runAsGroup": security.group}),
+        },
+    }
 
 
 def _placement(spec: GatewaySpec) -> dict[str, Any]:
@@ -132,52 +145,86 @@ def _network(network: Network) -> dict[str, Any]:
 
 
 def _container(spec: GatewaySpec, token_secret: str | None) -> dict[str, Any]:
-    limits = {"memory": spec.limits.memory or spec.memory, **_given({"cpu": spec.limits.cpu})}
     container: dict[str, Any] = {
         "name": container_name(spec),
         "image": spec.image,
         "imagePullPolicy": spec.pull.policy,
-        "ports": [
-            {"name": "http", "containerPort": HTTP, "protocol": "TCP"},
-            {"name": "https", "containerPort": HTTPS, "protocol": "TCP"},
-            {
-                "name": "rate-limit-dc",
-                "containerPort": spec.discovery.rate_limit,
-                "protocol": "UDP",
-            },
-            {
-                "name": "dc-heartbeat",
-                "containerPort": spec.discovery.heartbeat,
-                "protocol": "UDP",
-            },
-        ],
     }
+    if "ports" not in spec.objects.keeps:
+        container["ports"] = _ports(spec)
     if env := _env(spec, token_secret):
         container["env"] = env
-    container |= {
-        "envFrom": [{"configMapRef": {"name": config_map_name(spec)}}],
-        # Requests as advised. The memory limit keeps a leak from taking the node; a CPU limit
-        # would only slow requests down.
-        "resources": {
-            "requests": {"cpu": spec.cpu, "memory": spec.memory},
-            "limits": limits,
-        },
-        # Ten minutes to load the configuration: with Kubernetes' defaults a gateway that waits for
-        # Azure is killed after thirty seconds, for ever (issue 418 of the gateway's repository).
-        "startupProbe": _probe(period=5, failures=120),
-        "readinessProbe": _probe(period=5, failures=3),
-        "livenessProbe": _probe(period=10, failures=6),
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "privileged": False,
-            "capabilities": {"drop": ["ALL"]},
-        },
-    }
-    if spec.security.read_only_root:
-        container["securityContext"]["readOnlyRootFilesystem"] = True
+    container["envFrom"] = _env_from(spec)
+    if resources := _resources(spec):
+        container["resources"] = resources
+    if "probes" not in spec.objects.keeps:
+        container |= _probes(spec)
+    if security := _container_security(spec):
+        container["securityContext"] = security
     if volumes := _volumes(spec):
         container["volumeMounts"] = [mount for _, mount in volumes]
     return container
+
+
+def _ports(spec: GatewaySpec) -> list[dict[str, Any]]:
+    ports = spec.discovery
+    return [
+        {"name": "http", "containerPort": HTTP, "protocol": "TCP"},
+        {"name": "https", "containerPort": HTTPS, "protocol": "TCP"},
+        {"name": "rate-limit-dc", "containerPort": ports.rate_limit, "protocol": "UDP"},
+        {"name": "dc-heartbeat", "containerPort": ports.heartbeat, "protocol": "UDP"},
+    ]
+
+
+def _resources(spec: GatewaySpec) -> dict[str, Any]:
+    """Requests as advised. The memory limit keeps a leak from taking the node; a CPU limit would only
+    slow requests down."""
+    limits = {"memory": spec.limits.memory or spec.memory, **_given({"cpu": spec.limits.cpu})}
+    found = {"requests": {"cpu": spec.cpu, "memory": spec.memory}, "limits": limits}
+    return {
+        name: kept
+        for name, amounts in found.items()
+        if (kept := {each: text for each, text in amounts.items() if text != "none"})
+    }
+
+
+def _env_from(spec: GatewaySpec) -> list[dict[str, Any]]:
+    """Every source, this bot's ConfigMap last where nothing says otherwise: a later one wins."""
+    own = config_map_name(spec)
+    sources = spec.objects.sources
+    if not any(each.config_map == own and not each.prefix for each in sources):
+        sources = (*sources, Source(config_map=own))
+    return [_source(each) for each in sources]
+
+
+def _source(source: Source) -> dict[str, Any]:
+    kind = "secretRef" if source.secret is not None else "configMapRef"
+    ref = _given({"name": source.secret or source.config_map, "optional": source.optional})
+    return {**_given({"prefix": source.prefix}), kind: ref}
+
+
+def _probes(spec: GatewaySpec) -> dict[str, Any]:
+    """Ten minutes to load the configuration: with Kubernetes' defaults a gateway that waits for
+    Azure is killed after thirty seconds, for ever (issue 418 of the gateway's repository)."""
+    # Ports that are as they were found may have other names.
+    port: int | str = HTTP if "ports" in spec.objects.keeps else "http"
+    return {
+        "startupProbe": _probe(port, period=5, failures=120),
+        "readinessProbe": _probe(port, period=5, failures=3),
+        "livenessProbe": _probe(port, period=10, failures=6),
+    }
+
+
+def _container_security(spec: GatewaySpec) -> dict[str, Any]:
+    asked = {"readOnlyRootFilesystem": True} if spec.security.read_only_root else {}
+    if "security" in spec.objects.keeps:
+        return asked
+    return {
+        "allowPrivilegeEscalation": False,
+        "privileged": False,
+        "capabilities": {"drop": ["ALL"]},
+        **asked,
+    }
 
 
 def _env(spec: GatewaySpec, token_secret: str | None) -> list[dict[str, Any]]:
@@ -202,13 +249,11 @@ def _volumes(spec: GatewaySpec) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """Each volume with the container's mount of it."""
     found: list[tuple[dict[str, Any], dict[str, Any]]] = []
     if spec.backup.on:
+        name = spec.objects.backup_volume or "config-backup"
         found.append(
             (
-                {
-                    "name": "config-backup",
-                    "persistentVolumeClaim": {"claimName": claim_name(spec)},
-                },
-                {"name": "config-backup", "mountPath": BACKUP_DIRECTORY},
+                {"name": name, "persistentVolumeClaim": {"claimName": claim_name(spec)}},
+                {"name": name, "mountPath": BACKUP_DIRECTORY},
             )
         )
     if spec.authorities:
@@ -249,13 +294,17 @@ def _authority(spec: GatewaySpec, index: int) -> dict[str, Any]:
     return {"configMap": {"name": source.config_map, "items": items}}
 
 
-def _probe(*, period: int, failures: int) -> dict[str, Any]:
+def _probe(port: int | str, *, period: int, failures: int) -> dict[str, Any]:
     return {
-        "httpGet": {"path": STATUS_PATH, "port": "http", "scheme": "HTTP"},
+        "httpGet": {"path": STATUS_PATH, "port": port, "scheme": "HTTP"},
         "periodSeconds": period,
         "failureThreshold": failures,
         "timeoutSeconds": 3,
     }
+
+
+def _changed(value: int, default: int) -> int | None:
+    return None if value == default else value
 
 
 def _given(values: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from deploy.observed.pods import token_secret_of
 from deploy.observed.selecting import labelled
 from deploy.plans.binding import build_plan
 from deploy.plans.plan import ObjectChange, Plan
+from deploy.plans.readers import readers_of
 from deploy.rendering.labels import marks, selector
 from deploy.rendering.manifests import render
 from deploy.retry import PATIENCE, RunLost
@@ -34,7 +35,8 @@ _DELETE = "delete"
 def removal_plan(cluster: Cluster, gateway: Installed, *, volumes: bool) -> Plan:
     """What deleting the gateway would delete, found on the cluster; claims only where asked for.
 
-    Only what carries this bot's label goes: others may have put objects of these names there. Its
+    Only what carries this bot's label goes: others may have put objects of these names there. A
+    ConfigMap that others read too stays. Its
     token Secrets go all, also those that no pod ever read, as of a rotation that failed.
     """
     spec = gateway.spec
@@ -50,11 +52,17 @@ def removal_plan(cluster: Cluster, gateway: Installed, *, volumes: bool) -> Plan
     minted = {facts.name for facts in token_secrets(cluster, spec)}
     wanted += [("Secret", name) for name in sorted(minted | _token_secrets(uid, sets, used))]
     there = cluster.at_once([_reading(cluster, spec.ref.namespace, *each) for each in wanted])
-    changes = tuple(
-        ObjectChange(kind, name, "delete")
-        for (kind, name), live in zip(wanted, there, strict=True)
-        if live is not None and (kind == "Deployment" or _is_ours(live, spec))
-    )
+    found = [
+        each
+        for each, live in zip(wanted, there, strict=True)
+        if live is not None and (each[0] == "Deployment" or _is_ours(live, spec))
+    ]
+    if any(kind == "ConfigMap" for kind, _ in found):
+        readers = readers_of(cluster, spec.ref)
+        found = [
+            each for each in found if each[0] != "ConfigMap" or each[1] not in readers.config_maps
+        ]
+    changes = tuple(ObjectChange(kind, name, "delete") for kind, name in found)
     return build_plan(
         spec,
         cluster_uid=cluster.uid(),

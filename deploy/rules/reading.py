@@ -8,7 +8,7 @@ from typing import Any
 
 from deploy.specs.quantities import quantity
 
-_QUANTITY = re.compile(r"[0-9]{1,18}(\.[0-9]{1,9})?(m|k|[MGT]|[KMGT]i)?")
+_QUANTITY = re.compile(r"[0-9]{1,18}(\.[0-9]{1,9})?([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]{1,2})?")
 _PERCENT = re.compile(r"[0-9]{1,6}%")
 
 

@@ -241,7 +241,13 @@ def view_of(manifests: Sequence[Manifest], facts: Facts) -> GatewayView | None:
         for item in beside
         if item.get("kind") == "ConfigMap"
     }
-    given = effective_settings(container, config_maps)
+    # Of a Secret only which settings it has counts.
+    secrets: dict[str, dict[str, str | None]] = {
+        text(at(item, "metadata", "name")): dict.fromkeys(mapping(item.get("data")))
+        for item in beside
+        if item.get("kind") == "Secret"
+    }
+    given = effective_settings(container, config_maps, secrets)
     scalers = _specs(beside, "HorizontalPodAutoscaler")
     name = at(deployment, "metadata", "name")
     return GatewayView(
@@ -264,7 +270,9 @@ def view_of(manifests: Sequence[Manifest], facts: Facts) -> GatewayView | None:
         settings=given.shown,
         hidden=given.hidden,
         complete=not given.unread,
-        holders=tuple(_holder(each, config_maps) for each in _holding(deployment, container)),
+        holders=tuple(
+            _holder(each, config_maps, secrets) for each in _holding(deployment, container)
+        ),
     )
 
 
@@ -281,8 +289,12 @@ def _holding(
                 yield each
 
 
-def _holder(container: Mapping[str, Any], config_maps: Mapping[str, Mapping[str, Any]]) -> Holder:
-    given = effective_settings(container, config_maps)
+def _holder(
+    container: Mapping[str, Any],
+    config_maps: Mapping[str, Mapping[str, Any]],
+    secrets: Mapping[str, Mapping[str, str | None]],
+) -> Holder:
+    given = effective_settings(container, config_maps, secrets)
     return Holder(text(container.get("image")), given.shown, given.hidden, not given.unread)
 
 

@@ -27,15 +27,20 @@ from deploy.specs.forms import (
     OPEN_PORT,
     PERCENT,
     PORT,
+    PORT_NAME,
+    PORT_TARGET,
     REPOSITORY,
     SHARE,
+    STORAGE,
     TAG,
     URL,
 )
 from deploy.specs.gateway_spec import GatewaySpec
-from deploy.specs.nested_fields import ALIAS, CA, DNS_OPTION, KEY_REF, TOLERATION
+from deploy.specs.nested_fields import ALIAS, CA, DNS_OPTION, KEY_REF, SOURCE, TOLERATION
 from deploy.specs.record import Field, Record
 from deploy.specs.values import Day, Flag, Label, Many, MapOf, OneOf, Raw, Text, Whole, WholeOr
+
+KEPT = ("probes", "ports", "security")
 
 SPEC = Record(
     GatewaySpec,
@@ -72,7 +77,7 @@ SPEC = Record(
         Field(
             "replicas",
             "replicas",
-            WholeOr(1, 100, "external"),
+            WholeOr(0, 10_000, "external"),
             "Pods; Microsoft advises three at least. external where something else counts them.",
         ),
         Field("autoscaling.minReplicas", "autoscaling.least", Whole(1, 100), "Never fewer pods."),
@@ -111,6 +116,7 @@ SPEC = Record(
         ),
         Field("service.httpPort", "http_port", PORT, "The port for HTTP."),
         Field("service.httpsPort", "https_port", PORT, "The port for HTTPS."),
+        Field("service.only", "service.only", OneOf(("http", "https")), "Opens that port alone."),
         Field(
             "service.externalTrafficPolicy",
             "service.external_traffic_policy",
@@ -137,6 +143,12 @@ SPEC = Record(
         ),
         Field("service.nodePorts.http", "service.http_node_port", PORT, "A fixed node port."),
         Field("service.nodePorts.https", "service.https_node_port", PORT, "A fixed node port."),
+        Field(
+            "rollout.strategy",
+            "rollout.strategy",
+            OneOf(("RollingUpdate", "Recreate")),
+            "Recreate stops every pod before a new one starts, as a volume of one node needs it.",
+        ),
         Field(
             "rollout.maxUnavailable",
             "rollout.max_unavailable",
@@ -249,7 +261,7 @@ SPEC = Record(
         Field(
             "backup.size",
             "backup.size",
-            MEMORY,
+            STORAGE,
             "Claims a volume of that size for the configuration, for starts without Azure.",
         ),
         Field("backup.storageClass", "backup.storage_class", OBJECT_NAME, "The cluster's default."),
@@ -355,6 +367,37 @@ SPEC = Record(
             MapOf(LABEL_KEY, LABEL_VALUE),
             "Of an adopted gateway: the labels that select its pods.",
         ),
+        Field(
+            "objects.labelSelector",
+            "objects.label_selector",
+            Raw(("matchLabels",), lists=("matchExpressions",)),
+            "Its Deployment's whole selector, where that has expressions.",
+        ),
+        Field(
+            "objects.sources",
+            "objects.sources",
+            Many(SOURCE),
+            "ConfigMaps and Secrets that its container takes in whole; a later one wins.",
+        ),
+        Field(
+            "objects.keeps",
+            "objects.keeps",
+            Many(OneOf(KEPT)),
+            "Parts of its Deployment that the bot does not write.",
+        ),
+        Field(
+            "objects.serviceSelector",
+            "objects.service_selector",
+            MapOf(LABEL_KEY, LABEL_VALUE),
+            "The labels by which its Service of live traffic selects pods.",
+        ),
+        Field("objects.httpName", "objects.http_name", PORT_NAME, "That Service's port for HTTP."),
+        Field("objects.httpTarget", "objects.http_target", PORT_TARGET, "Where it leads."),
+        Field(
+            "objects.httpsName", "objects.https_name", PORT_NAME, "That Service's port for HTTPS."
+        ),
+        Field("objects.httpsTarget", "objects.https_target", PORT_TARGET, "Where it leads."),
+        Field("objects.backupVolume", "objects.backup_volume", OBJECT_NAME, "Its backup's volume."),
         Field("objects.container", "objects.container", OBJECT_NAME, "Its container's name."),
         Field("objects.configMap", "objects.config_map", OBJECT_NAME, "Its settings' ConfigMap."),
         Field("objects.service", "objects.service", OBJECT_NAME, "Its Service of live traffic."),

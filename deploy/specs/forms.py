@@ -44,8 +44,15 @@ GATEWAY = Text(
     r"[A-Za-z0-9]([A-Za-z0-9-]{0,78}[A-Za-z0-9])?", "the name of a gateway in API Management"
 )
 """`gatewayId` has 1 to 80 characters (azure-mgmt-apimanagement 5.0.0)."""
-CPU = Text(r"([1-9][0-9]{0,4}m|[0-9]{1,3}(\.[0-9]{1,3})?)", "a quantity such as 500m or 2")
-MEMORY = Text(r"[1-9][0-9]{0,9}(Ki|Mi|Gi|Ti|k|M|G|T)?", "a quantity such as 512Mi or 2Gi")
+_NUMBER = r"(?=[0-9.]*[1-9])(?:[0-9]{1,12}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})"
+_QUANTITY = rf"{_NUMBER}(?:[KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]{{1,2}})?"
+"""Kubernetes API, "Quantity", above zero."""
+CPU = Text(rf"none|{_QUANTITY}", "a quantity such as 500m or 2, or none")
+MEMORY = Text(rf"none|{_QUANTITY}", "a quantity such as 512Mi or 2Gi, or none")
+STORAGE = Text(_QUANTITY, "a quantity such as 512Mi or 2Gi")
+PREFIX = Text(r"[ -<>-~]{1,253}", "a prefix of names of variables")
+PORT_NAME = Text(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)?", "the name of a Service's port, or empty")
+PORT_TARGET = Text(r"[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?", "a container's port, by number or name")
 SHARE = Text(
     r"(100|[1-9]?[0-9])%|[0-9]{1,3}",
     "a number of pods or a percentage such as 25%",

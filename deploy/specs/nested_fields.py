@@ -6,11 +6,12 @@ from deploy.specs.forms import (
     KEY,
     LABEL_VALUE,
     OBJECT_NAME,
+    PREFIX,
     TAINT,
 )
-from deploy.specs.options import CaSource, DnsOption, HostAlias, KeyRef, Toleration
+from deploy.specs.options import CaSource, DnsOption, HostAlias, KeyRef, Source, Toleration
 from deploy.specs.record import Field, Record
-from deploy.specs.values import Many, OneOf, Text, Whole
+from deploy.specs.values import Flag, Many, OneOf, Text, Whole
 
 KEY_REF = Record(
     KeyRef,
@@ -39,6 +40,15 @@ DNS_OPTION = Record(
     (
         Field("name", "name", Text(r"[a-z0-9-]{1,63}", "an option of resolv.conf"), "Its name."),
         Field("value", "value", Text(r"[A-Za-z0-9.-]{1,63}", "its value"), "Its value, if any."),
+    ),
+)
+SOURCE = Record(
+    Source,
+    (
+        Field("configMap", "config_map", OBJECT_NAME, "The ConfigMap."),
+        Field("secret", "secret", OBJECT_NAME, "Or the Secret."),
+        Field("prefix", "prefix", PREFIX, "What its keys are prefixed with."),
+        Field("optional", "optional", Flag(), "Whether it may be missing."),
     ),
 )
 TOLERATION = Record(

@@ -26,10 +26,12 @@ class KeyRef:
 class Rollout:
     """How pods are replaced. Values as in a Deployment's RollingUpdate; times in seconds.
 
+    With the strategy `Recreate` every pod is stopped before a new one starts.
     `restarted_at` is part of the pods' template, so another value replaces them all. With
     `automatic_rollback` the previous version comes back when a rollout does not finish.
     """
 
+    strategy: str = "RollingUpdate"
     max_unavailable: str = "0"
     max_surge: str = "25%"
     progress_deadline: int = 600
@@ -55,7 +57,8 @@ class Autoscaling:
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of the container; memory's is what is requested unless said, CPU has none."""
+    """Limits of the container; memory's is what is requested unless said, CPU has none. `none` is
+    no limit."""
 
     cpu: str | None = None
     memory: str | None = None
@@ -71,7 +74,9 @@ class Pull:
 
 @dataclass(frozen=True)
 class Service:
-    """The Service of live traffic, beyond its type and ports."""
+    """The Service of live traffic, beyond its type and ports; `only` names the one that it has."""
+
+    only: str | None = None
 
     external_traffic_policy: str | None = None
     annotations: Pairs = ()
@@ -236,13 +241,35 @@ class Auth:
 
 
 @dataclass(frozen=True)
-class Objects:
-    """What is named otherwise than this bot names it: objects that were there before it came.
+class Source:
+    """A ConfigMap or a Secret that the container takes in whole."""
 
-    `selector` are the labels by which the Deployment selects its pods, which can never change.
+    config_map: str | None = None
+    secret: str | None = None
+    prefix: str | None = None
+    optional: bool | None = None
+
+
+@dataclass(frozen=True)
+class Objects:
+    """What is otherwise than this bot makes it: objects that were there before it came.
+
+    `selector` are labels that select the pods; `label_selector` is the Deployment's own, as canonical
+    JSON, where it selects by more: that can never change. `sources` are all that the container takes
+    in whole, in order. `keeps` are the parts of the Deployment that the bot does not write. The names
+    and targets are those of the ports of the Service of live traffic.
     """
 
     selector: Pairs = ()
+    label_selector: str | None = None
+    sources: tuple[Source, ...] = ()
+    keeps: tuple[str, ...] = ()
+    service_selector: Pairs = ()
+    http_name: str | None = None
+    http_target: str | None = None
+    https_name: str | None = None
+    https_target: str | None = None
+    backup_volume: str | None = None
     container: str | None = None
     config_map: str | None = None
     service: str | None = None

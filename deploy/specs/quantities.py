@@ -3,13 +3,13 @@
 from fractions import Fraction
 
 _SUFFIXES = {
-    "m": Fraction(1, 1000),
-    **{suffix: Fraction(1000 ** (i + 1)) for i, suffix in enumerate("kMGT")},
-    **{f"{suffix}i": Fraction(1024 ** (i + 1)) for i, suffix in enumerate("KMGT")},
+    **{suffix: Fraction(1, 1000 ** (i + 1)) for i, suffix in enumerate("mun")},
+    **{suffix: Fraction(1000 ** (i + 1)) for i, suffix in enumerate("kMGTPE")},
+    **{f"{suffix}i": Fraction(1024 ** (i + 1)) for i, suffix in enumerate("KMGTPE")},
 }
 
 
 def quantity(text: str) -> Fraction:
     """The number that `text` stands for; it must be one that a spec takes."""
-    number = text.rstrip("mkiKMGT")
+    number = text.rstrip("nmukiKMGTPE")
     return Fraction(number) * _SUFFIXES.get(text[len(number) :], Fraction(1))

@@ -43,7 +43,7 @@ CONTRADICTIONS = (
     ),
     Contradiction(
         "service.httpsPort",
-        lambda s: s.http_port == s.https_port,
+        lambda s: s.http_port == s.https_port and s.service.only is None,
         "httpPort and httpsPort are the same port.",
     ),
     Contradiction(
@@ -58,12 +58,12 @@ CONTRADICTIONS = (
     ),
     Contradiction(
         "resources.limits.cpu",
-        lambda s: s.limits.cpu is not None and quantity(s.limits.cpu) < quantity(s.cpu),
+        lambda s: _is_less(s.limits.cpu, s.cpu),
         "The CPU limit is less than what is requested.",
     ),
     Contradiction(
         "resources.limits.memory",
-        lambda s: s.limits.memory is not None and quantity(s.limits.memory) < quantity(s.memory),
+        lambda s: _is_less(s.limits.memory, s.memory),
         "The memory limit is less than what is requested.",
     ),
     Contradiction(
@@ -217,6 +217,12 @@ def check_together(spec: GatewaySpec) -> None:
             if key in _OURS or key.startswith(_OUR_PREFIXES):
                 path = f"{field}.{key}"
                 raise InvalidInput(f"{path} is set by the bot or by Kubernetes.", field=path)
+
+
+def _is_less(limit: str | None, request: str) -> bool:
+    if limit is None or "none" in (limit, request):
+        return False
+    return quantity(limit) < quantity(request)
 
 
 def _node_ports(spec: GatewaySpec) -> tuple[int | None, int | None]:

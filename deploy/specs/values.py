@@ -260,15 +260,21 @@ class MapOf:
 
 @dataclass(frozen=True)
 class Raw:
-    """An object of Kubernetes' API of which only the first keys are looked at; kept as JSON."""
+    """An object of Kubernetes' API of which only the first keys are looked at; kept as JSON. Those in
+    `lists` hold lists, the others objects."""
 
     keys: tuple[str, ...]
+    lists: tuple[str, ...] = ()
 
     def read(self, given: Any, path: str) -> str:
         must_map(given, path)
         for key, each in given.items():
+            if key in self.lists:
+                if not isinstance(each, list):
+                    raise wrong(join(path, key), each, "a list")
+                continue
             if key not in self.keys:
-                raise unknown(path, key, self.keys)
+                raise unknown(path, key, (*self.keys, *self.lists))
             must_map(each, join(path, key))
         try:
             return json.dumps(given, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -281,7 +287,10 @@ class Raw:
     def schema(self) -> Schema:
         return {
             "type": "object",
-            "properties": {key: {"type": "object"} for key in self.keys},
+            "properties": {
+                **{key: {"type": "object"} for key in self.keys},
+                **{key: {"type": "array"} for key in self.lists},
+            },
             "additionalProperties": False,
         }
 

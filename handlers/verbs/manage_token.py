@@ -1,6 +1,7 @@
 """`/gateway manage-token`: have the bot keep the token of a gateway valid that others deploy."""
 
 from deploy.access import Right
+from deploy.changes.adopting import resource_of
 from deploy.changes.kinds import MANAGE_TOKEN
 from deploy.observed.installed import deployment_of
 from deploy.plans.requests import ManageTokenRequest
@@ -11,7 +12,7 @@ from handlers.actions.asking import ask
 from handlers.fleet import find
 from handlers.lanes import Lane
 from handlers.slack.payloads import Request
-from handlers.verbs.adopt import Needs, gateway_of, instance_of
+from handlers.verbs.adopt import Needs
 from handlers.verbs.options import DECISION_OPTIONS
 from handlers.verbs.verb import Option, Verb
 from handlers.views.reply import Reply
@@ -24,9 +25,16 @@ def run(needs: Needs, request: Request) -> Reply | None:
     deployment = deployment_of(cluster, ref)
     maps = cluster.list("ConfigMap", ref.namespace)
     check_has_token(ref, deployment, maps)
-    instance = instance_of(needs.instances, deployment, maps, ref)
-    gateway = gateway_of(needs, request, instance, cluster, deployment)
     options = request.options
+    instance, gateway = resource_of(
+        cluster,
+        ref,
+        deployment,
+        maps,
+        needs.instances,
+        lambda instance: [gateway.name for gateway in needs.arm.list_gateways(instance)],
+        gateway=str(options.get("gateway") or ""),
+    )
     rotation = Rotation(
         parse_key(str(options["key"])) if "key" in options else None,
         parse_lifetime(str(options["ttl"])) if "ttl" in options else LONGEST,

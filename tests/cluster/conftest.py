@@ -24,7 +24,7 @@ from tests.support.tiny_configuration import TinyConfiguration
 from tests.support.waiting import until
 
 GATEWAY = "mcr.microsoft.com/azure-api-management/gateway"
-_TAGS = {"2.11.1", "2.10.0"}
+_TAGS = {"2.11.1", "2.10.0", "2.6.0", "2.5.0", "v2", "latest"}
 _GRACE_SECONDS = 25.0
 """For how long a node may be silent, as the control plane of ours has it too."""
 _LABEL = "tests.gateway-bot.io/nodes"

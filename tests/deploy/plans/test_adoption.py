@@ -13,6 +13,7 @@ from deploy.azure import ApimInstance
 from deploy.errors import Conflict, GatewayBotError, InvalidInput
 from deploy.observed.effective import effective_settings
 from deploy.plans.adoption import Adoption, derive, instance_named_by
+from deploy.plans.readers import Readers
 from deploy.rendering.manifests import render
 from deploy.specs.spec import parse_spec_yaml, spec_to_mapping
 
@@ -36,21 +37,38 @@ def load(shape: str) -> dict[str, list[Manifest]]:
     return found
 
 
-def adopted(objects: dict[str, list[Manifest]]) -> Adoption:
+def adopted(
+    objects: dict[str, list[Manifest]],
+    *,
+    claims: list[Manifest] | None = None,
+    readers: Readers | None = None,
+) -> Adoption:
     return derive(
         objects["Deployment"][0],
         objects.get("Service", []),
         objects.get("ConfigMap", []),
         objects.get("PodDisruptionBudget", []),
-        [],
+        claims or [],
         cluster="west",
         instance=_INSTANCE,
         gateway="edge-1",
+        readers=readers,
     )
 
 
 def rendered(adoption: Adoption, kind: str) -> list[Manifest]:
     return [item for item in render(adoption.spec, "edge-1-token-a") if item["kind"] == kind]
+
+
+def gateway(objects: dict[str, list[Manifest]]) -> Manifest:
+    found: Manifest = objects["Deployment"][0]["spec"]["template"]["spec"]["containers"][0]
+    return found
+
+
+def pod_of(adoption: Adoption) -> Manifest:
+    (wanted,) = rendered(adoption, "Deployment")
+    found: Manifest = wanted["spec"]["template"]["spec"]
+    return found
 
 
 @pytest.mark.parametrize("shape", _SHAPES)
@@ -110,7 +128,6 @@ def test_a_person_is_told_what_stays_and_what_helm_must_not_do() -> None:
     assert "no longer run helm upgrade or uninstall" in told
     assert "runtime.deployment.artifact.version" in told
     assert "Secret apim-azure-api-management-gateway is left alone" in told
-    assert "ask for no resources now" in told
 
 
 @pytest.mark.parametrize(
@@ -119,6 +136,8 @@ def test_a_person_is_told_what_stays_and_what_helm_must_not_do() -> None:
         ("contoso.configuration.azure-api.net", "contoso"),
         ("https://Contoso.configuration.azure-api.net/", "Contoso"),
         (_V1, "contoso"),
+        ("https://contoso.management.azure-api.net", "contoso"),
+        ("https://contoso.configuration.azure-api.net:443/", "contoso"),
         ("https://config.contoso.com", "config.contoso.com"),
         ("", ""),
     ],
@@ -160,15 +179,144 @@ def test_a_service_that_would_lose_the_pods_stops_it() -> None:
         adopted(objects)
 
 
-@pytest.mark.parametrize("target", ["number", "name"])
-def test_a_service_whose_pods_could_not_be_told_by_the_ports_new_name_stops_it(target: str) -> None:
+@pytest.mark.parametrize("target", [8080, "web"])
+def test_ports_that_are_called_otherwise_stay_and_the_service_leads_where_it_did(
+    target: int | str,
+) -> None:
     objects = load("portal-v2")
-    container = objects["Deployment"][0]["spec"]["template"]["spec"]["containers"][0]
+    container = gateway(objects)
     container["ports"][0]["name"] = "web"
-    if target == "name":
-        objects["Service"][0]["spec"]["ports"][0]["targetPort"] = "web"
-    with pytest.raises(Conflict, match="Port 8080 of its container is not named http"):
-        adopted(objects)
+    port = objects["Service"][0]["spec"]["ports"][0]
+    port |= {"name": "plain", "targetPort": target}
+    adoption = adopted(objects)
+    (wanted,) = rendered(adoption, "Deployment")
+    assert "ports" not in wanted["spec"]["template"]["spec"]["containers"][0]
+    name = objects["Service"][0]["metadata"]["name"]
+    (service,) = [s for s in rendered(adoption, "Service") if s["metadata"]["name"] == name]
+    assert service["spec"]["ports"][0] == {**port, "protocol": "TCP"}
+
+
+def test_a_service_that_selects_others_pods_too_is_left_alone() -> None:
+    objects = load("portal-v2")
+    shared = objects["Service"][0]["spec"]["selector"]
+    adoption = adopted(objects, readers=Readers(labels=({**shared, "tier": "other"},)))
+    names = {s["metadata"]["name"] for s in rendered(adoption, "Service")}
+    assert names == {"edge-1-live-traffic-2", "edge-1-instance-discovery-2"}
+    assert any("stay, unmanaged" in note for note in adoption.notes)
+
+
+@pytest.mark.parametrize("kind", ["shared", "immutable", "owned", "prefixed", "unknown"])
+def test_a_config_map_that_is_not_the_gateways_alone_stays_before_one_of_its_own(kind: str) -> None:
+    objects = load("portal-v2")
+    config, source = objects["ConfigMap"][0], gateway(objects)["envFrom"][0]
+    name, readers = config["metadata"]["name"], Readers()
+    if kind == "shared":
+        readers = Readers(frozenset({name}))
+    if kind == "unknown":
+        readers = Readers(unknown=("CronJob",))
+    if kind == "immutable":
+        config["immutable"] = True
+    if kind == "owned":
+        config["metadata"]["ownerReferences"] = [{"kind": "Kustomization"}]
+    if kind == "prefixed":
+        source["prefix"] = "config."
+        gateway(objects)["env"].append({"name": "config.service.endpoint", "value": "contoso"})
+    adoption = adopted(objects, readers=readers)
+    own = adoption.spec.objects.config_map
+    assert own is not None
+    assert own != name
+    expected = [source, {"configMapRef": {"name": own}}]
+    assert pod_of(adoption)["containers"][0]["envFrom"] == expected
+    assert [each["metadata"]["name"] for each in rendered(adoption, "ConfigMap")] == [own]
+    assert any("ConfigMap of its own" in note for note in adoption.notes)
+
+
+def test_a_secret_behind_the_last_config_map_still_wins() -> None:
+    objects = load("portal-v2")
+    sources = gateway(objects)["envFrom"]
+    sources.append({"secretRef": {"name": "redis", "optional": True}})
+    assert pod_of(adopted(objects))["containers"][0]["envFrom"] == sources
+
+
+def test_a_backup_volume_of_any_name_is_the_backup() -> None:
+    objects = load("portal-v2")
+    pod = objects["Deployment"][0]["spec"]["template"]["spec"]
+    volume = {"name": "state", "persistentVolumeClaim": {"claimName": "apim-state"}}
+    pod["volumes"] = [volume]
+    mount = {"name": "state", "mountPath": "/apim/config"}
+    gateway(objects)["volumeMounts"] = [mount]
+    adoption = adopted(objects)
+    assert adoption.spec.backup.existing_claim == "apim-state"
+    assert pod_of(adoption)["volumes"] == [volume]
+    assert pod_of(adoption)["containers"][0]["volumeMounts"] == [mount]
+
+
+@pytest.mark.parametrize(
+    ("modes", "strategy"), [("ReadWriteOnce", "Recreate"), ("ReadWriteMany", "RollingUpdate")]
+)
+def test_recreate_stays_beside_a_volume_of_one_node(modes: str, strategy: str) -> None:
+    objects = load("portal-v2")
+    deployment = objects["Deployment"][0]["spec"]
+    deployment["strategy"] = {"type": "Recreate"}
+    deployment["template"]["spec"]["volumes"] = [
+        {"name": "state", "persistentVolumeClaim": {"claimName": "apim-state"}}
+    ]
+    claim = {"metadata": {"name": "apim-state"}, "spec": {"accessModes": [modes]}}
+    adoption = adopted(objects, claims=[claim])
+    (wanted,) = rendered(adoption, "Deployment")
+    assert wanted["spec"]["strategy"]["type"] == strategy
+    assert any(f"{strategy}" in note for note in adoption.notes)
+
+
+def test_a_selector_with_expressions_is_kept_whole() -> None:
+    objects = load("portal-v2")
+    live = objects["Deployment"][0]["spec"]
+    tier = {"key": "tier", "operator": "In", "values": ["edge"]}
+    live["selector"] = {"matchExpressions": [tier]}
+    live["template"]["metadata"]["labels"]["tier"] = "edge"
+    adoption = adopted(objects)
+    (wanted,) = rendered(adoption, "Deployment")
+    assert wanted["spec"]["selector"] == live["selector"]
+    assert wanted["spec"]["template"]["metadata"]["labels"]["tier"] == "edge"
+
+
+@pytest.mark.parametrize("replicas", [0, 150])
+def test_any_number_of_pods_is_kept(replicas: int) -> None:
+    objects = load("portal-v2")
+    objects["Deployment"][0]["spec"]["replicas"] = replicas
+    assert adopted(objects).spec.replicas == replicas
+
+
+@pytest.mark.parametrize("memory", ["0.5Gi", "1.5Gi", "512Mi", "1e9", "129e6", "none"])
+def test_any_quantity_that_kubernetes_takes_is_kept(memory: str) -> None:
+    objects = load("portal-v2")
+    asked = {} if memory == "none" else {"memory": memory, "cpu": "1e-1"}
+    gateway(objects)["resources"] = {"requests": asked} if asked else {}
+    found = pod_of(adopted(objects))["containers"][0].get("resources", {})
+    assert found == ({"requests": asked} if asked else {})
+
+
+def test_rights_and_probes_stay_whoever_a_container_runs_as() -> None:
+    objects = load("portal-v2")
+    gateway(objects)["securityContext"] = {"runAsUser": 0}
+    pod = pod_of(adopted(objects))
+    assert "securityContext" not in pod
+    assert "automountServiceAccountToken" not in pod
+    assert not {"securityContext", "readinessProbe", "livenessProbe"} & pod["containers"][0].keys()
+
+
+@pytest.mark.parametrize("where", ["Deployment", "ConfigMap"])
+def test_a_token_that_anybody_can_read_is_named(where: str) -> None:
+    objects = load("portal-v2")
+    token = "GatewayKey edge-1&203001010000&c2ln"
+    gateway(objects)["env"] = []
+    if where == "Deployment":
+        gateway(objects)["env"] = [{"name": "config.service.auth", "value": token}]
+    else:
+        objects["ConfigMap"][0]["data"]["config.service.auth"] = token
+    told = " ".join(adopted(objects).notes)
+    assert f"Its token stands in {'the Deployment' if where == 'Deployment' else where}" in told
+    assert "c2ln" not in told
 
 
 # Without these no API server takes a Deployment.

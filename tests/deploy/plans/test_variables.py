@@ -13,6 +13,7 @@ from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster
 from deploy.observed.effective import EffectiveSettings
 from deploy.observed.given import read_given
+from deploy.observed.pods import token_secret_of
 from deploy.plans.adoption import Adoption, derive
 from deploy.plans.ownership import take_whole
 from deploy.plans.plan import SETTINGS_ELSEWHERE, Plan
@@ -132,7 +133,7 @@ def test_the_spec_says_what_the_pods_get_wherever_it_stands(cluster: Cluster) ->
     assert (adoption.spec.log_level, adoption.spec.log_format) == ("warn", "json")
     assert dict(adoption.spec.settings)[FREE] == "true"
     told = " ".join(adoption.notes)
-    assert "no longer get what is in Secret tm-redis" in told
+    assert "What is in Secret tm-redis could not be read; the pods still get it" in told
 
 
 def test_a_sidecars_configmap_is_not_the_gateways(cluster: Cluster) -> None:
@@ -141,10 +142,18 @@ def test_a_sidecars_configmap_is_not_the_gateways(cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize("case", ["token-inline-in-env", "plain-env"])
-def test_a_token_in_the_deployment_is_not_adopted_and_why(cluster: Cluster, case: str) -> None:
-    live = install(cluster, case)
-    with pytest.raises(Conflict, match="stands in its Deployment"):
-        derived(cluster, live)
+def test_a_token_in_the_deployment_gives_its_place_to_a_secret_in_one_apply(
+    cluster: Cluster, planner: Planner, case: str
+) -> None:
+    adoption = derived(cluster, install(cluster, case))
+    assert "Its token stands in the Deployment itself" in " ".join(adoption.notes)
+    plan = planner.plan(adoption.spec, "ABC234", take_over=True)
+    assert "stands in the Deployment itself" in plan.token.reason
+    apply_plan(cluster, plan, action_id="ABC234", requester="U1", force=True)
+    live = cluster.get("Deployment", "dev", adoption.spec.ref.name)
+    assert live is not None
+    pod = live["spec"]["template"]["spec"]
+    assert token_secret_of(pod) == (plan.token.secret, "value")
 
 
 @pytest.mark.parametrize("case", ["entra-app-secret-in-configmap", "workload-identity-docs-2026"])

@@ -105,7 +105,7 @@ SPARES: tuple[tuple[str, str, Edit], ...] = (
     (
         "small-requests",
         "the quantity is of a rare form",
-        resources(requests={"cpu": "2", "memory": "2e9"}),
+        resources(requests={"cpu": "2", "memory": "2000000000.0000000001"}),
     ),
     ("limit-under-request", "both are the same", nothing),
     ("small-memory-limit", "1Gi is the limit", resources(limits={"memory": "1Gi"})),

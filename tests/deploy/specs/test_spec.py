@@ -36,7 +36,7 @@ def test_a_tag_that_yaml_takes_for_a_number_is_text() -> None:
     [
         ({"replcas": 3}, "replcas", "Did you mean replicas?"),
         ({"service": {"typ": "NodePort"}}, "service.typ", "Did you mean service.type?"),
-        ({"replicas": 0}, "replicas", "from 1 to 100"),
+        ({"replicas": -1}, "replicas", "from 0 to 10000, or external"),
         ({"replicas": True}, "replicas", "whole number"),
         ({"replicas": "3"}, "replicas", "whole number"),
         ({"resources": {"cpu": "lots"}}, "resources.cpu", "quantity"),

@@ -1,0 +1,150 @@
+"""What a person should know of an adoption before deciding on it: what changes, why, and what stays.
+Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from deploy.kube.objects import Manifest
+from deploy.observed.effective import EffectiveSettings, Origin
+from deploy.observed.pods import token_secret_of
+from deploy.observed.sign_in import token_origin
+from deploy.plans.adopted_services import FoundServices, name_of
+from deploy.plans.adopted_settings import FoundSources
+from deploy.plans.adopted_workload import has_probes, unserved_probes
+from deploy.plans.readers import Readers
+from deploy.rendering.container_settings import container_settings
+from deploy.rendering.labels import config_map_name, discovery_name, service_name
+from deploy.specs.gateway_spec import GatewaySpec
+from deploy.specs.settings import AUTH
+
+_SHOWN = 8
+_FOLLOW = ("config.service.endpoint", "neighborhood.host", "runtime.deployment.")
+"""Beginnings of names whose values are the bot's to say."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What there is to tell of."""
+
+    deployment: Manifest
+    container: Mapping[str, Any]
+    given: EffectiveSettings
+    services: FoundServices
+    sources: FoundSources
+    spec: GatewaySpec
+    readers: Readers
+    budgets: Sequence[Manifest]
+
+
+def notes(told: Told) -> Iterator[str]:
+    """Each a sentence or two."""
+    yield from _on_managers(told)
+    yield from _on_token(told)
+    yield from _on_pods(told)
+    yield from _on_settings(told)
+    yield from _on_services(told)
+    # Said of the whole plan: the message may show less than that.
+    yield "Details lists every change. What is not among them stays, and belongs to whoever wrote it."
+
+
+def _on_managers(told: Told) -> Iterator[str]:
+    labels = told.deployment["metadata"].get("labels") or {}
+    if labels.get("app.kubernetes.io/managed-by") == "Helm" or "helm.sh/chart" in labels:
+        yield (
+            "Helm still knows this release: no longer run helm upgrade or uninstall on it, "
+            "the second would delete it."
+        )
+
+
+def _on_token(told: Told) -> Iterator[str]:
+    used = token_secret_of(told.deployment["spec"]["template"]["spec"])
+    origin = token_origin(told.given)
+    if origin is not None and origin.kind == "Deployment":
+        yield (
+            "Its token stands in the Deployment itself, where everybody who may read that reads it. "
+            "A new one goes into a Secret; versions before this one still show the previous token."
+        )
+    elif origin is not None and origin.kind == "ConfigMap":
+        yield (
+            f"Its token stands in ConfigMap {origin.name}, where it is not kept secret. A new one goes "
+            f"into a Secret, and wins; remove {origin.key} from {origin.name} once this is done."
+        )
+    elif used is not None:
+        yield f"Secret {used[0]} is left alone, but its token is no longer used."
+
+
+def _on_settings(told: Told) -> Iterator[str]:
+    if told.sources.why_new:
+        yield (
+            f"Its settings go into a ConfigMap of its own, {told.sources.config_map}, because "
+            f"{told.sources.why_new}."
+        )
+    wanted = container_settings(told.spec)
+    own = config_map_name(told.spec)
+    stay, become = [], []
+    for name, setting in sorted(told.given.settings.items()):
+        if name not in wanted:
+            stay.append(name)
+        elif setting.value not in (None, wanted[name]) and not name.startswith(_FOLLOW):
+            become.append(f"{name} becomes {wanted[name]}")
+        elif setting.value is None and setting.origin != Origin("ConfigMap", own, name):
+            become.append(f"{name} is what {setting.origin.kind} {setting.origin.name} says")
+    stay = [name for name in stay if name != AUTH]
+    if stay:
+        yield f"These settings stay, unmanaged: {_listed(stay)}."
+    if become:
+        yield f"No spec can say these settings as they are: {_listed(become)}."
+    if told.given.unread:
+        objects = [f"{origin.kind} {origin.name}" for origin in told.given.unread]
+        yield f"What is in {_listed(objects)} could not be read; the pods still get it."
+
+
+def _on_pods(told: Told) -> Iterator[str]:
+    pod = told.deployment["spec"]["template"]["spec"]
+    strategy = told.deployment["spec"].get("strategy") or {}
+    if told.spec.rollout.strategy == "Recreate":
+        yield (
+            "Its strategy stays Recreate, for two of its pods cannot run at once: every pod stops "
+            "before a new one starts, now and at each later change."
+        )
+    elif strategy.get("type") == "Recreate":
+        yield (
+            "Its strategy becomes RollingUpdate, so that no pod stops before another is ready: nothing "
+            "keeps two of its pods from running at once."
+        )
+    if unserved := unserved_probes(told.container):
+        yield (
+            f"Its {_listed(unserved)} asks a port that no gateway answers, so no pod would get ready; "
+            "the bot's probes take its place."
+        )
+    elif not has_probes(told.container):
+        yield (
+            "It has no probes, so pods get requests before they can serve them; the bot's are added."
+        )
+    beside = [c["name"] for c in pod["containers"] if c["name"] != told.container.get("name")]
+    if beside:
+        yield f"Containers beside the gateway stay: {', '.join(beside)}."
+
+
+def _on_services(told: Told) -> Iterator[str]:
+    found = told.services
+    if found.rest:
+        yield f"These Services stay, unmanaged: {_listed([name_of(s) for s in found.rest])}."
+    if found.live is None:
+        yield f"No Service leads to it alone; {service_name(told.spec)} is made."
+    elif told.spec.service.only:
+        yield (
+            f"Service {name_of(found.live)} has a port for {told.spec.service.only.upper()} alone, and "
+            "stays so."
+        )
+    if found.discovery is None:
+        yield f"Service {discovery_name(told.spec)} is made, by which its pods find each other."
+    if told.budgets:
+        names = _listed([name_of(budget) for budget in told.budgets])
+        yield f"PodDisruptionBudget {names} stays, and none is made beside it."
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{', '.join(names[:_SHOWN])}{more}"
