@@ -21,9 +21,8 @@ from deploy.observed.inventory import spec_field
 from deploy.observed.managers import Manager
 from deploy.observed.other_rotation import rotators_of
 from deploy.observed.pods import token_secret_of
-from deploy.observed.references import secrets_of
 from deploy.observed.sign_in import token_origin
-from deploy.observed.token_facts import holds_only, may_hold_token, secret_facts
+from deploy.observed.token_facts import secret_facts
 from deploy.plans.binding import Observed, bound, build_plan
 from deploy.plans.counting import asked_count, counted_elsewhere, is_count
 from deploy.plans.dry_run import Merged, merge, wanted_objects
@@ -36,6 +35,7 @@ from deploy.plans.plan import ObjectChange, Plan, ReplacedSecret
 from deploy.plans.redirection import Redirection, redirections
 from deploy.plans.sign_in_needs import needs
 from deploy.plans.standing import unfinished_rollout
+from deploy.plans.token_references import suspects_of, token_references
 from deploy.plans.variables import settings_elsewhere
 from deploy.rendering.labels import config_map_name
 from deploy.rendering.manifests import render
@@ -102,7 +102,7 @@ class Planner:
         there = cluster.begin(lambda: cluster.check_namespace(namespace))
         uid = cluster.begin(cluster.uid)
         tags = cluster.begin(self._tags)
-        suspects = _suspects(cluster, spec)
+        suspects = suspects_of(cluster, spec)
         scalers = cluster.begin(lambda: cluster.list(AUTOSCALER, namespace))
         beside = _sources_beside(cluster, spec)
         try:
@@ -165,7 +165,7 @@ class Planner:
                 instance=spec.apim.instance,
                 tags=tags.result(),
                 token_days=token.seconds / _DAY if token.mint else None,
-                token_references=_references(
+                token_references=token_references(
                     cluster, spec, suspects, observed["Deployment", spec.ref.name]
                 ),
                 others_objects=_others_objects(cluster, plan, observed),
@@ -398,16 +398,6 @@ class _Onto:
         )
 
 
-def _suspects(cluster: Cluster, spec: GatewaySpec) -> dict[str, Future[bool]]:
-    """Each Secret that the pods are given beside their own token: whether it may hold a token too.
-
-    Rendered without a token, the pods lack the one place that is for it.
-    """
-    deployment = next(item for item in render(spec, None) if item["kind"] == "Deployment")
-    names = sorted(secrets_of(deployment["spec"]["template"]["spec"]))
-    return {name: cluster.begin(_suspecting(cluster, spec, name)) for name in names}
-
-
 def _sources_beside(cluster: Cluster, spec: GatewaySpec) -> list[Future[Manifest | None]]:
     """What the container takes in whole beside this bot's own ConfigMap."""
     own = config_map_name(spec)
@@ -435,27 +425,6 @@ def _read(sources: Sequence[Future[Manifest | None]]) -> list[Manifest]:
             continue
         found += [item] if item is not None else []
     return found
-
-
-def _references(
-    cluster: Cluster,
-    spec: GatewaySpec,
-    suspects: Mapping[str, Future[bool]],
-    live: Manifest | None,
-) -> list[str]:
-    """The suspects that hold a token, but for those by which the pods of this very gateway have had its
-    own token already."""
-    found = [name for name, holds in suspects.items() if holds.result()]
-    given = secrets_of(live["spec"]["template"]["spec"]) if live else frozenset()
-    return [
-        name
-        for name in found
-        if name not in given or not holds_only(cluster, spec.ref.namespace, name, spec.apim.gateway)
-    ]
-
-
-def _suspecting(cluster: Cluster, spec: GatewaySpec, name: str) -> Callable[[], bool]:
-    return lambda: may_hold_token(cluster, spec.ref.namespace, name)
 
 
 def _others_objects(
