@@ -149,7 +149,8 @@ def plan_token_only(
     manages = TokenOnly(
         live.reading,
         live.keeps_one,
-        copy_name(ref.name) if live.keeps_one else "",
+        # Nobody would go back to a token that no pod has read.
+        copy_name(ref.name) if live.keeps_one and not live.waits else "",
         live.waits,
         not (live.keeps_one and restarted_by_reloader(live.deployment, stable_name(ref.name))),
         live.declared_by,

@@ -57,7 +57,7 @@ class NewSecret:
 
 class OneSecret:
     """The Secret of this bot that others refer to; `copy` is the name of that with the previous
-    token, and `secret_key` the one under which the pods read it."""
+    token, empty where none is kept, and `secret_key` the one under which the pods read it."""
 
     def __init__(
         self, ref: GatewayRef, name: str, copy: str, kept: KeptToken, secret_key: str
@@ -83,7 +83,8 @@ class OneSecret:
         )  # fmt: skip
         if live is None:
             return cluster.create(wanted)
-        self._keep(cluster, live, action_id, now)
+        if self._copy:
+            self._keep(cluster, live, action_id, now)
         _overwrite(cluster, live, wanted)
         return live
 
