@@ -1,7 +1,10 @@
 """How a token gets to pods that read one Secret of this bot's, and back, step by step."""
 
+from deploy.deadline import Deadline
+from deploy.health.cache import ClusterCache
 from deploy.kube.cluster import Cluster
 from deploy.plans.plan import Plan
+from deploy.rollouts.regeneration import Survey
 from deploy.rollouts.token_ways import Way, way_of
 from tests.deploy.plans.test_token_only import cluster, install, planned, running
 from tests.deploy.rollouts.test_token_places import token
@@ -75,3 +78,21 @@ def test_without_a_copy_nothing_is_put_back_and_nothing_is_claimed(
     plan = planned(cluster, name, action_id="ABC234")
     action = action_for(plan, "ABC234")
     assert not written(cluster, plan, "one", action.id).put_back(cluster, action)
+
+
+def test_a_key_that_is_made_anew_is_said_to_kill_a_token_that_waits_to_be_read(
+    running: RunningCluster, cluster: Cluster
+) -> None:
+    name, stable = "edge-key", "edge-key-managed-token"
+    declared(running, name)
+    plan = planned(cluster, name, action_id="ABC234")
+    written(cluster, plan, "one", "ABC234")
+    cache = ClusterCache(cluster)
+    cache.start()
+    try:
+        spare = Survey({"west": cache}).holding(plan.spec).spare
+        assert [(h.secret, h.facts.key) for h in spare if h.ref.name == name and h.facts] == [
+            (stable, "primary")
+        ]
+    finally:
+        cache.stop(Deadline.after(5))
