@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import itertools
 import json
 import threading
 import time
@@ -37,6 +38,7 @@ from deploy.health.incidents import (
     health_of,
     step,
 )
+from deploy.health.killers import Killers
 from deploy.health.levels import Levels, Seen
 from deploy.health.refusals import RefusedKey
 from deploy.health.refused_keys import OwnRefusedKeys, SharedRefusedKeys
@@ -264,31 +266,49 @@ def test_that_a_token_is_refused_often_counts_once_the_others_were_looked_at_sin
 def test_a_refused_token_is_said_with_the_job_that_ran_right_before(
     running: RunningCluster, cluster: Cluster
 ) -> None:
-    pod = {
-        "restartPolicy": "Never",
-        "containers": [{"name": "r", "image": "apimrotate", "args": ["contoso", "edge"]}],
-    }
-    job = {
-        "apiVersion": "batch/v1",
-        "kind": "CronJob",
-        "metadata": {"name": "rotate", "namespace": "dev"},
-        "spec": {
-            "schedule": "0 2 1,15 * *",
-            "jobTemplate": {"spec": {"template": {"spec": pod}}},
-        },
-    }
-    cluster.create(job)
-    ran = datetime.datetime.fromtimestamp(NOW - 100, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    path = "/apis/batch/v1/namespaces/dev/cronjobs/rotate/status"
-    told = {"status": {"lastScheduleTime": ran}}
-    merge = "application/merge-patch+json"
-    assert running.request("PATCH", path, told, content_type=merge)[0] == 200
+    run(running, cluster, "rotate", "edge", NOW - 100)
     first, levels = gateway("edge-1"), Levels({"west": ClusterCache(cluster)})
     heartbeat = levels.judged(first, refused(first))
     assert heartbeat.refusal is not None
     said = "CronJob dev/rotate, which rotates it or its keys, ran 4"
     assert said in of_refusal(heartbeat.refusal).text
     assert said in health_of(first, Seen(heartbeat, NOW)).troubles[REFUSED]
+
+
+def test_a_job_that_ran_after_the_jobs_were_listed_is_named_once_they_are_listed_again(
+    running: RunningCluster, cluster: Cluster
+) -> None:
+    now, first = time.time(), gateway("store-7", resource="store")
+    refusal = Refusal(True, "Azure refuses its token", now, "one")
+    clock = itertools.count(0.0, 40.0)
+    killers = Killers({"west": ClusterCache(cluster)}, lambda: next(clock))
+    assert killers.told(first, refusal) == ""
+    run(running, cluster, "later", "store", now - 30)
+    assert killers.told(first, refusal) == "", "as of a moment ago"
+    assert killers.told(first, refusal).startswith("CronJob dev/later, which rotates it")
+
+
+def run(running: RunningCluster, cluster: Cluster, name: str, resource: str, at: float) -> None:
+    """A job that rotates that gateway's keys began last at that time."""
+    pod = {
+        "restartPolicy": "Never",
+        "containers": [{"name": "r", "image": "apimrotate", "args": ["contoso", resource]}],
+    }
+    job = {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": {"name": name, "namespace": "dev"},
+        "spec": {
+            "schedule": "0 2 1,15 * *",
+            "jobTemplate": {"spec": {"template": {"spec": pod}}},
+        },
+    }
+    cluster.create(job)
+    ran = datetime.datetime.fromtimestamp(at, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    path = f"/apis/batch/v1/namespaces/dev/cronjobs/{name}/status"
+    told = {"status": {"lastScheduleTime": ran}}
+    merge = "application/merge-patch+json"
+    assert running.request("PATCH", path, told, content_type=merge)[0] == 200
 
 
 @pytest.mark.parametrize("secret", ["", "one that is written over"])
