@@ -159,8 +159,8 @@ def _refusal(
     ]
     if not holding:
         return None
-    uid = token.facts.uid if token.facts else ""
-    return Refusal(True, "Azure refuses its token", heartbeat.since or now, uid, max(holding))
+    of = token.facts.identity if token.facts else ""
+    return Refusal(True, "Azure refuses its token", heartbeat.since or now, of, max(holding))
 
 
 def _why_refused(asked: Asked, now: float) -> str:

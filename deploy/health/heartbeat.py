@@ -109,7 +109,7 @@ class Refusal:
     """What is known against the token in use, whatever its expiry.
 
     `proven`: pods that hold it show that Azure refuses it; else it is suspected of that. `why` is for
-    people, without a full stop; `since` in epoch seconds; `secret` the uid of the token's Secret; `times`
+    people, without a full stop; `since` in epoch seconds; `secret` the token's identity; `times`
     how often one pod was refused since; `killer` what of others ran right before, in a sentence
     without a full stop, empty where nothing is known to have.
     """

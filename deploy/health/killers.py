@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 _KEPT_SECONDS = 60.0
 """Of many tokens that are refused at once each asks; the jobs of a cluster are listed once."""
 _BOUND = 3.0
+_SETTLED_SECONDS = 180.0
+"""After so long a refusal's killer is among the jobs that were listed, if it is one."""
 
 
 class Killers:
@@ -30,6 +32,8 @@ class Killers:
         self._caches = caches
         self._clock = clock
         self._lock = threading.Lock()
+        # Of each cluster one: another is not to wait for the one that does not answer.
+        self._listing = {name: threading.Lock() for name in caches}
         self._jobs: dict[str, tuple[float, list[Manifest] | None]] = {}
         self._told: dict[str, str] = {}
 
@@ -38,22 +42,29 @@ class Killers:
         or where the jobs cannot be read."""
         name = f"{gateway.ref}/{refusal.secret}"
         with self._lock:
-            if name not in self._told:
-                jobs = self._listed(gateway.ref.cluster)
-                if jobs is None:
-                    return ""
-                self._told[name] = _sentence(gateway, refusal, jobs)
-            return self._told[name]
+            if name in self._told:
+                return self._told[name]
+        jobs = self._listed(gateway.ref.cluster)
+        if jobs is None:
+            return ""
+        sentence = _sentence(gateway, refusal, jobs)
+        # The jobs may have been listed before the one ran that killed it.
+        if sentence or time.time() - refusal.since > _SETTLED_SECONDS:
+            with self._lock:
+                self._told[name] = sentence
+        return sentence
 
     def _listed(self, name: str) -> list[Manifest] | None:
         """The jobs of a cluster as of a minute ago at most; None where they cannot be read."""
-        kept = self._jobs.get(name)
-        if kept is not None and self._clock() - kept[0] < _KEPT_SECONDS:
-            return kept[1]
-        cache = self._caches.get(name)
-        found = _listing(cache.cluster) if cache is not None else None
-        self._jobs[name] = (self._clock(), found)
-        return found
+        if name not in self._caches:
+            return None
+        with self._listing[name]:
+            kept = self._jobs.get(name)
+            if kept is not None and self._clock() - kept[0] < _KEPT_SECONDS:
+                return kept[1]
+            found = _listing(self._caches[name].cluster)
+            self._jobs[name] = (self._clock(), found)
+            return found
 
 
 def _listing(cluster: Cluster) -> list[Manifest] | None:

@@ -154,7 +154,7 @@ class Levels:
         if refusal is None and heartbeat.level != "unknown":
             return heartbeat
         facts = gateway.token.facts if gateway.token else None
-        if refusal is not None and refusal.secret != (facts.uid if facts else ""):
+        if refusal is not None and refusal.secret != (facts.identity if facts else ""):
             refusal = None
         if refusal is not None and refusal.proven:
             return self._compared(gateway, heartbeat, refusal)

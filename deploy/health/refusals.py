@@ -21,8 +21,8 @@ class RefusedKey:
     """Azure refused a token of that `gateway` since then (epoch seconds).
 
     `instance` is the API Management instance by its name in the settings, empty where nothing tells;
-    `key` is None where it is not known with which one it was made. `secret` is the uid of the
-    token's Secret, `by` whose token it is. Tokens made from `accepted_from` on are accepted, as one of
+    `key` is None where it is not known with which one it was made. `secret` is the
+    token's identity, `by` whose token it is. Tokens made from `accepted_from` on are accepted, as one of
     them shows; None where none does.
     """
 
@@ -55,7 +55,7 @@ def refused_key(gateway: CachedGateway, heartbeat: Heartbeat) -> RefusedKey | No
         facts.gateway.lower(),
         _instance(gateway),
         facts.key,
-        facts.uid,
+        facts.identity,
         str(gateway.ref),
         refusal.since,
     )
@@ -72,7 +72,7 @@ def suspicion(
     if facts.expires_at is not None and facts.expires_at.timestamp() <= now:
         return None
     for key in refused:
-        if facts.uid and facts.uid == key.secret:
+        if _is_same(facts, key):
             why = "Azure refused its token, and since then nothing was seen of its link"
         elif not _shares(gateway, facts, key):
             continue
@@ -83,15 +83,14 @@ def suspicion(
                 f"Azure refuses the token of {key.by}, which is the same gateway's; with which key "
                 "this one was made is not known"
             )
-        return Refusal(False, why, key.since, facts.uid)
+        return Refusal(False, why, key.since, facts.identity)
     return None
 
 
 def disproved(gateway: CachedGateway, heartbeat: Heartbeat, key: RefusedKey) -> bool:
     """Whether the gateway shows that Azure accepts the very token that it refused."""
     facts = _facts(gateway)
-    well = facts is not None and heartbeat.level in WELL
-    return well and facts is not None and bool(facts.uid) and facts.uid == key.secret
+    return facts is not None and heartbeat.level in WELL and _is_same(facts, key)
 
 
 def narrowed(gateway: CachedGateway, heartbeat: Heartbeat, key: RefusedKey) -> RefusedKey | None:
@@ -105,6 +104,10 @@ def narrowed(gateway: CachedGateway, heartbeat: Heartbeat, key: RefusedKey) -> R
     if not proven or not _shares(gateway, facts, key):
         return None
     return replace(key, accepted_from=made_at)
+
+
+def _is_same(facts: SecretFacts, key: RefusedKey) -> bool:
+    return bool(facts.identity) and facts.identity == key.secret
 
 
 def _shares(gateway: CachedGateway, facts: SecretFacts, key: RefusedKey) -> bool:

@@ -30,7 +30,7 @@ from deploy.plans.plan import (
 from deploy.rules.finding import Exempted, Finding
 from deploy.specs.annotation import without_version
 from deploy.specs.gateway_spec import GatewaySpec
-from deploy.specs.spec import spec_from_mapping, spec_to_mapping
+from deploy.specs.spec import spec_from_mapping, spec_of_others_from_mapping, spec_to_mapping
 from deploy.tokens.token_plan import TokenPlan
 
 _SPEC_PATH = f'metadata.annotations["{SPEC_ANNOTATION}"]'
@@ -121,8 +121,9 @@ def plan_to_mapping(plan: Plan) -> dict[str, Any]:
 def plan_from_mapping(data: Mapping[str, Any]) -> Plan:
     """The plan as it was shown. Its `objects` are empty: to apply it, it is made anew."""
     back, replaces = data.get("on_failure"), data.get("replaces")
+    read = spec_of_others_from_mapping if "manages" in data else spec_from_mapping
     return Plan(
-        spec=spec_from_mapping(data["spec"]),
+        spec=read(data["spec"]),
         cluster_uid=data["cluster_uid"],
         objects=(),
         changes=tuple(

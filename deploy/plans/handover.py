@@ -86,10 +86,10 @@ def _with_default_account(deployment: Manifest) -> Manifest:
 
 
 def noting_idle(wanted: Manifest, live: Manifest) -> Manifest:
-    """What is applied onto `live`: a Deployment that somebody has scaled to 0 and whose number stays
-    is marked, so that it is told from one that is scaled to 0 afterwards. Nobody owns the number
-    then, and nothing else dates it."""
-    if "replicas" in wanted["spec"] or live["spec"].get("replicas", 1):
+    """What is applied onto `live`: a Deployment that is to have no pods, or that somebody has scaled
+    to 0 and whose number stays, is marked, so that it is told from one that is scaled to 0
+    afterwards. Nobody owns the number of the second, and nothing else dates it."""
+    if wanted["spec"].get("replicas", live["spec"].get("replicas", 1)):
         return wanted
     metadata = wanted["metadata"]
     annotations = {**metadata.get("annotations", {}), IDLE_ANNOTATION: "true"}

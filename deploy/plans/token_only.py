@@ -44,7 +44,7 @@ from deploy.plans.planning import jobs_unread
 from deploy.rules.finding import Finding
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.settings import AUTH
-from deploy.specs.spec import spec_from_mapping
+from deploy.specs.spec import spec_of_others_from_mapping
 from deploy.times import minute
 from deploy.tokens.rotation import Rotation, other_key, signs_in, why_rotated
 from deploy.tokens.token import ENOUGH, SecretFacts, new_token
@@ -149,7 +149,8 @@ def plan_token_only(
     manages = TokenOnly(
         live.reading,
         live.keeps_one,
-        copy_name(ref.name) if live.keeps_one else "",
+        # Nobody would go back to a token that no pod has read.
+        copy_name(ref.name) if live.keeps_one and not live.waits else "",
         live.waits,
         not (live.keeps_one and restarted_by_reloader(live.deployment, stable_name(ref.name))),
         live.declared_by,
@@ -217,15 +218,11 @@ def outline(deployment: Manifest, ref: GatewayRef, apim: ApimGateway) -> Gateway
         ("rollout", {key: each for key, each in rollout.items() if each is not None}),
     ):
         try:
-            spec_from_mapping(needed | {name: value})
+            spec_of_others_from_mapping(needed | {name: value})
         except InvalidInput:
             continue
         needed[name] = value
-    try:
-        return spec_from_mapping(needed)
-    except InvalidInput:
-        # A name that this bot would not give, such as an API Management gateway's of old.
-        return GatewaySpec(ref, apim, "latest")
+    return spec_of_others_from_mapping(needed)
 
 
 def _look(cluster: Cluster, ref: GatewayRef) -> _Live:

@@ -23,8 +23,8 @@ from deploy.observed.given import read_given
 from deploy.observed.installed import installed
 from deploy.observed.pods import is_over, named_token_secret
 from deploy.observed.selecting import chosen_by
-from deploy.observed.token_facts import read_one
-from deploy.observed.token_only import marked_by
+from deploy.observed.token_facts import read_one, secret_facts
+from deploy.observed.token_only import copy_name, kept_in, marked_by, stable_name
 from deploy.observed.workloads import has_pods_alone, is_managed, workload_kind
 from deploy.plans.binding import build_plan
 from deploy.plans.plan import FieldChange, ObjectChange, Plan
@@ -398,12 +398,24 @@ def _pods_of(cluster: Cluster, gateway: CachedGateway) -> list[Manifest]:
 
 def _held_by_secrets(cluster: Cluster, gateway: CachedGateway) -> list[TokenHolder]:
     deployment = gateway.deployment
-    if not is_managed(deployment) or inventory.managed_by(deployment) != MANAGER:
+    if not is_managed(deployment):
         return []
+    if inventory.managed_by(deployment) != MANAGER:
+        return _kept_beside(cluster, gateway.ref)
     spec = installed(cluster, gateway.ref).spec
     return [
         TokenHolder(gateway.ref, "", facts.name, facts) for facts in token_secrets(cluster, spec)
     ]
+
+
+def _kept_beside(cluster: Cluster, ref: GatewayRef) -> list[TokenHolder]:
+    """The tokens that this bot keeps for a gateway of others and that no pod may read yet, or any
+    longer."""
+    names = (stable_name(ref.name), copy_name(ref.name))
+    found = (cluster.get("Secret", ref.namespace, name) for name in names)
+    kept = [secret for secret in found if secret is not None and kept_in(secret) is not None]
+    facts = map(secret_facts, kept)
+    return [TokenHolder(ref, "", each.name, each) for each in facts]
 
 
 def _key_of(action: Action) -> KeyType:

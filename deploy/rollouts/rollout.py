@@ -168,7 +168,7 @@ def _apply(cluster: Cluster, deployment: Manifest, *, force: bool) -> Manifest:
 
 def _at_version(wanted: Manifest, live: Manifest | None) -> Manifest:
     if live is None:
-        return wanted
+        return noting_idle(wanted, wanted)
     noted = keeping_count(noting_idle(wanted, live), live)
     version = live["metadata"]["resourceVersion"]
     return {**noted, "metadata": {**noted["metadata"], "resourceVersion": version}}

@@ -16,6 +16,7 @@ from deploy.kube.objects import Manifest
 from deploy.observed.pods import token_secret_of
 from deploy.observed.progress import progress_of
 from deploy.observed.selecting import labelled
+from deploy.observed.token_only import restart_mark
 from deploy.plans.diff import is_made
 from deploy.plans.plan import ObjectChange, Plan
 from deploy.rendering.labels import selector
@@ -118,7 +119,8 @@ def one_secret_left(plan: Plan, left: Left, action_id: str) -> Outcome:
     """What a stopped rotation has left whose pods read one Secret of this bot's. Pure."""
     name, copy = plan.token.secret or "", plan.token.previous
     live, before = left.secrets[name], left.secrets.get(copy)
-    written = live is not None and written_by(live) == action_id
+    by = written_by(live) if live is not None else ""
+    written, back = by == action_id, by == restart_mark(action_id, back=True)
     restarted = left.deployment is not None and written_by(left.deployment) == action_id
     said = [
         f"The pods of {plan.spec.ref.name} were restarted by this action."
@@ -130,6 +132,8 @@ def one_secret_left(plan: Plan, left: Left, action_id: str) -> Outcome:
         said.append(
             f"Secret {name} was written by this action: pods that start from now on read it."
         )
+    elif back:
+        said.append(f"Secret {name} holds the previous token again.")
     else:
         said.append(f"Secret {name} was not written by this action.")
     if written and copy:
@@ -140,7 +144,7 @@ def one_secret_left(plan: Plan, left: Left, action_id: str) -> Outcome:
     return Outcome(
         State.STOPPED,
         "Stopped after the Secret was written."
-        if written
+        if written or back
         else "Stopped before the Secret was written.",
         " ".join(part for part in said if part),
         f"Nothing goes back automatically. Look at `status {plan.spec.ref}`, then rotate again.",

@@ -12,7 +12,7 @@ from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.observed.declaring import owner_of_secret
 from deploy.observed.token_facts import secret_facts
-from deploy.observed.token_only import KeptToken, kept_in
+from deploy.observed.token_only import KeptToken, kept_in, restart_mark
 from deploy.rendering.token_only import own_secret, with_content_of
 from deploy.tokens.token import KeyType, Token
 
@@ -57,7 +57,7 @@ class NewSecret:
 
 class OneSecret:
     """The Secret of this bot that others refer to; `copy` is the name of that with the previous
-    token, and `secret_key` the one under which the pods read it."""
+    token, empty where none is kept, and `secret_key` the one under which the pods read it."""
 
     def __init__(
         self, ref: GatewayRef, name: str, copy: str, kept: KeptToken, secret_key: str
@@ -83,18 +83,24 @@ class OneSecret:
         )  # fmt: skip
         if live is None:
             return cluster.create(wanted)
-        self._keep(cluster, live, action_id, now)
+        if self._copy:
+            self._keep(cluster, live, action_id, now)
         _overwrite(cluster, live, wanted)
         return live
 
     def restore(self, cluster: Cluster, action_id: str) -> bool:
-        """Put the previous token back; False where its copy is gone."""
+        """Put the previous token back; False where its copy is gone. The Secret has the mark of the
+        pods that get it then: those that got the new token have another."""
         live, copy = self._own(cluster, self._name), self._own(cluster, self._copy)
-        if live is None or copy is None:
+        mark = restart_mark(action_id, back=True)
+        if live is None:
             return False
-        if live.get("data") != copy.get("data"):
-            wanted = with_content_of(copy, self._name, action_id, cluster.now())
-            _overwrite(cluster, live, wanted)
+        if made_by(live) == mark:
+            # An earlier run has, and may have deleted the copy since.
+            return True
+        if copy is None:
+            return False
+        _overwrite(cluster, live, with_content_of(copy, self._name, mark, cluster.now()))
         return True
 
     def forget_copy(self, cluster: Cluster) -> bool:

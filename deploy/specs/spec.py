@@ -4,12 +4,14 @@ This is the edge where a person's words become a type. Every error names the pat
 fault; an unknown key is answered with the nearest known one.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import yaml
 
 from deploy.errors import InvalidInput
+from deploy.gateway import GatewayRef
 from deploy.specs.fields import SPEC
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.together import check_together
@@ -50,6 +52,15 @@ def spec_from_mapping(data: Any) -> GatewaySpec:
         )
     check_together(spec)
     return spec
+
+
+def spec_of_others_from_mapping(data: Mapping[str, Any]) -> GatewaySpec:
+    """As above, of a gateway that others named, here and in Azure: rules on names that this bot gives
+    do not bind theirs. InvalidInput for a name that no cluster takes."""
+    ref = GatewayRef(str(data["cluster"]), str(data["namespace"]), str(data["name"]))
+    spec = spec_from_mapping({**data, "name": "gateway", "gateway": "gateway"})
+    apim = dataclasses.replace(spec.apim, gateway=str(data["gateway"]))
+    return dataclasses.replace(spec, ref=ref, apim=apim)
 
 
 def spec_to_mapping(spec: GatewaySpec) -> dict[str, Any]:

@@ -80,6 +80,14 @@ class SecretFacts:
     uid: str = ""
     kept: bool = False
 
+    @property
+    def identity(self) -> str:
+        """What tells this token from others, also from the next one in a Secret that is written over;
+        empty where nothing does."""
+        if self.immutable or not self.uid or self.expires_at is None:
+            return self.uid
+        return f"{self.uid}/{self.expires_at:%Y%m%d%H%M}"
+
 
 def key_type(text: str) -> KeyType | None:
     """The key of that name, None where there is no such."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import itertools
 import json
 import threading
 import time
@@ -37,6 +38,7 @@ from deploy.health.incidents import (
     health_of,
     step,
 )
+from deploy.health.killers import Killers
 from deploy.health.levels import Levels, Seen
 from deploy.health.refusals import RefusedKey
 from deploy.health.refused_keys import OwnRefusedKeys, SharedRefusedKeys
@@ -66,8 +68,10 @@ def gateway(
     made_at: float = NOW - 3600,
     instance: str = "contoso",
     missing: bool = False,
+    secret: str = "",
 ) -> CachedGateway:
-    """One that runs, with a token of that gateway resource and key."""
+    """One that runs, with a token of that gateway resource and key; `secret` is the uid of a Secret
+    that is written over."""
     spec = json.dumps({"gateway": resource, "apim": {"instance": instance}})
     reference = {"secretKeyRef": {"name": f"{name}-token", "key": "value"}}
     container = {"name": name, "env": [{"name": "config.service.auth", "valueFrom": reference}]}
@@ -82,7 +86,13 @@ def gateway(
     }
     expires_at = datetime.datetime.fromtimestamp(NOW + days * 86_400, datetime.UTC)
     facts = SecretFacts(
-        f"{name}-token", resource, expires_at, "annotation", True, key, f"uid-{name}-{made_at}"
+        f"{name}-token",
+        resource,
+        expires_at,
+        "annotation",
+        not secret,
+        key,
+        secret or f"uid-{name}-{made_at}",
     )
     token = TokenFacts(facts, made_at=made_at)
     if missing:
@@ -92,8 +102,8 @@ def gateway(
 
 def refused(of: CachedGateway, since: float = NOW - 60) -> Heartbeat:
     assert of.token is not None
-    uid = of.token.facts.uid if of.token.facts else ""
-    refusal = Refusal(True, "Azure refuses its token", since, uid)
+    token = of.token.facts.identity if of.token.facts else ""
+    refusal = Refusal(True, "Azure refuses its token", since, token)
     return Heartbeat("denied", "Azure refuses the gateway: Unauthorized", since, refusal=refusal)
 
 
@@ -101,8 +111,9 @@ def known(levels: Levels, of: CachedGateway, heartbeat: Heartbeat) -> Refusal | 
     return levels.judged(of, heartbeat).refusal
 
 
-def test_a_sibling_of_the_same_key_is_suspected_until_it_has_a_new_token() -> None:
-    first, second = gateway("edge-1"), gateway("edge-2")
+@pytest.mark.parametrize("secret", ["", "one that is written over"])
+def test_a_sibling_of_the_same_key_is_suspected_until_it_has_a_new_token(secret: str) -> None:
+    first, second = gateway("edge-1", days=20, secret=secret), gateway("edge-2")
     levels = Levels({})
     assert known(levels, second, HIDDEN) is None
     levels.judged(first, refused(first))
@@ -112,7 +123,7 @@ def test_a_sibling_of_the_same_key_is_suspected_until_it_has_a_new_token() -> No
     assert "token of west/dev/edge-1, which was made with the same key" in found.why
     assert levels.last(second).heartbeat.refusal == found
     # The first one is renewed with the other key; the sibling's key is dead all the same.
-    renewed = gateway("edge-1", key="secondary", made_at=NOW)
+    renewed = gateway("edge-1", key="secondary", made_at=NOW, secret=secret)
     levels.judged(renewed, Heartbeat("no trouble seen", "fine"))
     assert known(levels, second, HIDDEN) == found
     assert known(levels, gateway("edge-2", key="secondary", made_at=NOW), HIDDEN) is None
@@ -255,25 +266,7 @@ def test_that_a_token_is_refused_often_counts_once_the_others_were_looked_at_sin
 def test_a_refused_token_is_said_with_the_job_that_ran_right_before(
     running: RunningCluster, cluster: Cluster
 ) -> None:
-    pod = {
-        "restartPolicy": "Never",
-        "containers": [{"name": "r", "image": "apimrotate", "args": ["contoso", "edge"]}],
-    }
-    job = {
-        "apiVersion": "batch/v1",
-        "kind": "CronJob",
-        "metadata": {"name": "rotate", "namespace": "dev"},
-        "spec": {
-            "schedule": "0 2 1,15 * *",
-            "jobTemplate": {"spec": {"template": {"spec": pod}}},
-        },
-    }
-    cluster.create(job)
-    ran = datetime.datetime.fromtimestamp(NOW - 100, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    path = "/apis/batch/v1/namespaces/dev/cronjobs/rotate/status"
-    told = {"status": {"lastScheduleTime": ran}}
-    merge = "application/merge-patch+json"
-    assert running.request("PATCH", path, told, content_type=merge)[0] == 200
+    run(running, cluster, "rotate", "edge", NOW - 100)
     first, levels = gateway("edge-1"), Levels({"west": ClusterCache(cluster)})
     heartbeat = levels.judged(first, refused(first))
     assert heartbeat.refusal is not None
@@ -282,11 +275,48 @@ def test_a_refused_token_is_said_with_the_job_that_ran_right_before(
     assert said in health_of(first, Seen(heartbeat, NOW)).troubles[REFUSED]
 
 
-def test_what_was_seen_of_the_previous_token_is_not_said_of_the_new_one() -> None:
-    first, levels = gateway("edge-1"), Levels({})
+def test_a_job_that_ran_after_the_jobs_were_listed_is_named_once_they_are_listed_again(
+    running: RunningCluster, cluster: Cluster
+) -> None:
+    now, first = time.time(), gateway("store-7", resource="store")
+    refusal = Refusal(True, "Azure refuses its token", now, "one")
+    clock = itertools.count(0.0, 40.0)
+    killers = Killers({"west": ClusterCache(cluster)}, lambda: next(clock))
+    assert killers.told(first, refusal) == ""
+    run(running, cluster, "later", "store", now - 30)
+    assert killers.told(first, refusal) == "", "as of a moment ago"
+    assert killers.told(first, refusal).startswith("CronJob dev/later, which rotates it")
+
+
+def run(running: RunningCluster, cluster: Cluster, name: str, resource: str, at: float) -> None:
+    """A job that rotates that gateway's keys began last at that time."""
+    pod = {
+        "restartPolicy": "Never",
+        "containers": [{"name": "r", "image": "apimrotate", "args": ["contoso", resource]}],
+    }
+    job = {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": {"name": name, "namespace": "dev"},
+        "spec": {
+            "schedule": "0 2 1,15 * *",
+            "jobTemplate": {"spec": {"template": {"spec": pod}}},
+        },
+    }
+    cluster.create(job)
+    ran = datetime.datetime.fromtimestamp(at, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    path = f"/apis/batch/v1/namespaces/dev/cronjobs/{name}/status"
+    told = {"status": {"lastScheduleTime": ran}}
+    merge = "application/merge-patch+json"
+    assert running.request("PATCH", path, told, content_type=merge)[0] == 200
+
+
+@pytest.mark.parametrize("secret", ["", "one that is written over"])
+def test_what_was_seen_of_the_previous_token_is_not_said_of_the_new_one(secret: str) -> None:
+    first, levels = gateway("edge-1", days=20, secret=secret), Levels({})
     levels.judged(first, refused(first))
     assert levels.last(first).heartbeat.refusal is not None
-    renewed = gateway("edge-1", key="secondary", made_at=NOW)
+    renewed = gateway("edge-1", key="secondary", made_at=NOW, secret=secret)
     assert levels.last(renewed).heartbeat.refusal is None
 
 

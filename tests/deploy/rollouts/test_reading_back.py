@@ -192,3 +192,11 @@ def test_a_second_look_finds_what_was_undone_and_by_whom(bench: Bench, kubectl: 
     assert "The Deployment “edge-1” is gone from west/dev." in look(action)
     elsewhere = dataclasses.replace(action, plan=dataclasses.replace(action.plan, cluster_uid="u9"))
     assert look(elsewhere) == second_look({})(action) == ""
+
+
+def test_a_gateway_of_which_no_pods_were_asked_for_is_as_it_was_asked_for(bench: Bench) -> None:
+    assert bench.deploy(hasty(), "ABC233").state is State.SUCCEEDED
+    stopped = bench.deploy(hasty(replicas=0))
+    assert stopped.state is State.SUCCEEDED, stopped
+    newer = bench.deploy(hasty(tag="2.10.1", replicas=0), "ABC235")
+    assert newer.state is State.SUCCEEDED, newer
