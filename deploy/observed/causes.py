@@ -43,7 +43,6 @@ class Cause(StrEnum):
     CLAIM = "roll back: claim"
     ZONE = "roll back: zone of the volume"
     RESOURCES = "roll back: resources"
-    PLACEMENT = "roll back: taint and node selector"
     TAINT = "roll back: taint"
     NODES = "roll back: node selector"
     SCHEDULING = "roll back: scheduling"
@@ -66,10 +65,6 @@ class _Line:
 _PULL = ("ErrImagePull", "ImagePullBackOff", "Failed")
 _START = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
 _SCHEDULER = ("Unschedulable", "FailedScheduling")
-_LABELS = (
-    r"didn't match Pod's node affinity/selector|didn't match pod (?:anti-)?affinity|"
-    r"topology spread constraints"
-)
 _CRASHES = ("CrashLoopBackOff", "ContainerCannotRun", "Error", "StartError")
 
 _TABLE: tuple[_Line, ...] = (
@@ -236,17 +231,8 @@ _TABLE: tuple[_Line, ...] = (
     _Line(
         Cause.RESOURCES,
         r"Insufficient [a-z0-9./-]+|Too many pods",
-        "No node that the pods may run on has room for one.",
+        "No node has room for the pod.",
         "Ask for less CPU and memory or fewer replicas, or have nodes added.",
-        _SCHEDULER,
-    ),
-    _Line(
-        # A node is counted under the first thing that the scheduler finds, whatever else it lacks.
-        Cause.PLACEMENT,
-        rf"untolerated taint.*({_LABELS})|({_LABELS}).*untolerated taint",
-        "Each node is tainted or lacks the labels that the pods ask for.",
-        "Change the node selector and the tolerations under placement, or have nodes added that go "
-        "with both.",
         _SCHEDULER,
     ),
     _Line(
@@ -258,7 +244,8 @@ _TABLE: tuple[_Line, ...] = (
     ),
     _Line(
         Cause.NODES,
-        _LABELS,
+        r"didn't match Pod's node affinity/selector|didn't match pod (anti-)?affinity|"
+        r"topology spread constraints",
         "No node has the labels that the pods ask for.",
         "Change placement, or have nodes with those labels added.",
         _SCHEDULER,

@@ -124,12 +124,6 @@ SAID = (
         "0/3 nodes are available: 3 node(s) had untolerated taint {gpu: true}.",
     ),
     (
-        Cause.PLACEMENT,
-        SCHEDULER,
-        "0/10 nodes are available: 2 node(s) had untolerated taint(s), 8 node(s) didn't match Pod's "
-        "node affinity/selector. preemption: 0/10 nodes are available: 10 Preemption is not helpful.",
-    ),
-    (
         Cause.NODES,
         SCHEDULER,
         "0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector.",
