@@ -235,19 +235,20 @@ _TABLE: tuple[_Line, ...] = (
         "Ask for less CPU and memory or fewer replicas, or have nodes added.",
         _SCHEDULER,
     ),
+    # The scheduler looks at the labels only of nodes whose taints are tolerated.
+    _Line(
+        Cause.NODES,
+        r"didn't match Pod's node affinity/selector|didn't match pod (anti-)?affinity|"
+        r"topology spread constraints",
+        "No node whose taints the pods tolerate has the labels that they ask for.",
+        "Change placement, or have nodes with those labels added.",
+        _SCHEDULER,
+    ),
     _Line(
         Cause.TAINT,
         r"untolerated taint",
         "Every node that would do is tainted.",
         "Add a toleration under placement.tolerations, or have untainted nodes added.",
-        _SCHEDULER,
-    ),
-    _Line(
-        Cause.NODES,
-        r"didn't match Pod's node affinity/selector|didn't match pod (anti-)?affinity|"
-        r"topology spread constraints",
-        "No node has the labels that the pods ask for.",
-        "Change placement, or have nodes with those labels added.",
         _SCHEDULER,
     ),
     _Line(

@@ -18,6 +18,7 @@ from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster, connect
 from deploy.observed.effective import EffectiveSettings
 from deploy.observed.given import read_given
+from deploy.observed.inventory import gateway_container
 from deploy.plans.adoption import Adoption
 from deploy.plans.diff import field_changes
 from deploy.plans.plan import Plan
@@ -29,8 +30,9 @@ from deploy.specs.gateway_spec import GatewaySpec
 from tests.cluster.conftest import Target
 from tests.support.actions import workings
 from tests.support.custody import LocalCustody
-from tests.support.gateway_bed import INSTANCE, TIMEOUTS, Mint, RecordingRun, action_for
-from tests.support.kube_api import Obj
+from tests.support.deploy_verb import deploy_asked
+from tests.support.gateway_bed import INSTANCE, PATIENT, Mint, RecordingRun, action_for
+from tests.support.kube_api import MERGE, Obj
 from tests.support.waiting import until
 
 DATA = Path(__file__).parents[1] / "data"
@@ -86,7 +88,7 @@ class AdoptionBed:
             self._create(body)
         names = [body["metadata"]["name"] for body in bodies if body["kind"] == "Deployment"]
         for name in names if ready else ():
-            self.wait(name)
+            self.wait(name, least=_least(bodies, name))
         return names
 
     def _create(self, body: Obj) -> None:
@@ -95,14 +97,19 @@ class AdoptionBed:
             body["spec"]["template"]["spec"] |= self.target.placed
         self.target.api.create(f"{PATHS[body['kind']].format(self.ns)}?{_KUBECTL}", body)
 
-    def wait(self, name: str) -> None:
-        """Until every pod that is wanted is available."""
+    def patch(self, kind: str, name: str, body: Obj) -> None:
+        """Change an object as somebody does."""
+        path = f"{PATHS[kind].format(self.ns)}/{name}"
+        answer = self.target.api.request("PATCH", path, body, MERGE)
+        assert answer.status == 200, answer.body
+
+    def wait(self, name: str, *, least: int = 0) -> None:
+        """Until every pod that is wanted is available, and so many are wanted."""
 
         def ready() -> bool:
             live = self.live(name)
-            return bool(
-                live.get("status", {}).get("availableReplicas", 0) == live["spec"]["replicas"]
-            )
+            available = live.get("status", {}).get("availableReplicas", 0)
+            return bool(available == live["spec"]["replicas"] >= least)
 
         until(ready, f"ready pods of {name}")
 
@@ -137,10 +144,18 @@ class AdoptionBed:
         assert not plan.denied, plan.findings
         return plan, self.carry_out("adopt", plan, request, "ABC234")
 
-    def deploy(self, spec: GatewaySpec, action_id: str) -> tuple[Plan, Outcome]:
+    def asked(self, name: str, **options: Any) -> DeployRequest:
+        """What `/gateway deploy` asks for, with these options."""
+        given = {"name": name, **options}
+        tags = ("2.11.1", "2.10.0")
+        return deploy_asked(self.cluster, f"west/{self.ns}", gateway="edge-1", tags=tags, **given)
+
+    def deploy(
+        self, spec: GatewaySpec, action_id: str, *, counts: bool = False
+    ) -> tuple[Plan, Outcome]:
         """Plan a deployment that takes over nothing, and carry it out."""
-        plan = self.planner.plan(spec, action_id)
-        return plan, self.carry_out("deploy", plan, DeployRequest(spec), action_id)
+        plan = self.planner.plan(spec, action_id, counts=counts)
+        return plan, self.carry_out("deploy", plan, DeployRequest(spec, counts=counts), action_id)
 
     def everything(self) -> Objects:
         """Every object of the namespace that people and bots write."""
@@ -190,7 +205,7 @@ class AdoptionBed:
 def adoption_bed(target: Target, ns: str) -> Iterator[AdoptionBed]:
     """Nothing is installed yet."""
     cluster = connect(
-        "west", kubeconfig=target.kubeconfig, context=target.context, timeouts=TIMEOUTS
+        "west", kubeconfig=target.kubeconfig, context=target.context, timeouts=PATIENT
     )
     try:
         yield AdoptionBed(target, ns, cluster)
@@ -218,6 +233,20 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
             yield from leaves(below, f"{path}[{_entry(below, number)}]")
     else:
         yield path, value
+
+
+def image_of(live: Obj) -> str:
+    """The image that the gateway runs."""
+    return str(gateway_container(live["spec"]["template"]["spec"])["image"])
+
+
+def counters(live: Obj) -> set[str]:
+    """Who owns the number of pods."""
+    return {
+        entry["manager"]
+        for entry in live["metadata"]["managedFields"]
+        if "f:replicas" in entry["fieldsV1"].get("f:spec", {})
+    }
 
 
 def written(item: Obj) -> Obj:
@@ -251,6 +280,14 @@ def _entry(value: Any, number: int) -> str:
                 return str(value[key])
         return json.dumps(value, sort_keys=True)
     return str(number)
+
+
+def _least(bodies: tuple[Obj, ...], name: str) -> int:
+    """The least pods that an autoscaler among them keeps."""
+    scalers = [body["spec"] for body in bodies if body["kind"] == "HorizontalPodAutoscaler"]
+    return max(
+        (s["minReplicas"] for s in scalers if s["scaleTargetRef"]["name"] == name), default=0
+    )
 
 
 def _wanted_by(deployment: Obj) -> Iterator[tuple[str, str, set[str]]]:

@@ -10,6 +10,7 @@ from deploy.errors import Conflict
 from deploy.observed.effective import EffectiveSettings
 from deploy.observed.installed import installed
 from deploy.plans.plan import Plan
+from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.overlay import merged
 from deploy.specs.spec import spec_from_mapping, spec_to_mapping
 from tests.cluster.adoption_bed import (
@@ -17,11 +18,14 @@ from tests.cluster.adoption_bed import (
     Objects,
     adoption_bed,
     case,
+    counters,
+    image_of,
     leaves,
     unlike,
     written,
 )
 from tests.cluster.conftest import Target
+from tests.support.deploy_verb import OFFICIAL
 from tests.support.kube_api import Obj
 
 pytestmark = pytest.mark.usefixtures("needs_controllers")
@@ -29,12 +33,9 @@ ADOPTED = (
     "two-maps",
     "side-first",
     "nosvc-gw",
-    "hpa-gw",
     "tcp-probe",
     "kust-gw",
     "plain-env",
-    "mirror-gw",
-    "digest-gw",
     "all-settings-in-env",
     "v1-url-in-env-probe-8082",
     "token-inline-in-env",
@@ -68,7 +69,8 @@ def bed(target: Target, ns: str) -> Iterator[AdoptionBed]:
         yield found
 
 
-def _adopted(bed: AdoptionBed, name: str, *, replaced: str = "") -> None:
+def _adopted(bed: AdoptionBed, name: str, *, replaced: str = "") -> GatewaySpec:
+    """The spec that it was adopted with."""
     before, given = bed.everything(), bed.given(name)
     pods = before["Deployment", name]["status"].get("availableReplicas", 0)
     adoption = bed.adoption(name)
@@ -91,6 +93,10 @@ def _adopted(bed: AdoptionBed, name: str, *, replaced: str = "") -> None:
     assert outcome.state is State.SUCCEEDED, outcome
     assert bed.given(name).value("telemetry.logs.std.level") == "error"
     assert bed.given_to_pods(name, "telemetry.logs.std.level") <= {"error"}
+    live = bed.live(name)
+    assert image_of(live) == image_of(before["Deployment", name])
+    assert live["spec"]["replicas"] == before["Deployment", name]["spec"]["replicas"]
+    return adoption.spec
 
 
 def _what_changed_was_planned(before: Objects, after: Objects, plan: Plan) -> None:
@@ -136,6 +142,54 @@ def test_a_gateway_is_adopted_without_a_pod_less_and_with_everything_that_it_had
 ) -> None:
     (gateway,) = bed.install(*case(name), ready=name not in NEVER_READY)
     _adopted(bed, gateway, replaced="Probe." if name in NEVER_READY else "")
+
+
+def test_the_pods_of_an_adopted_gateway_are_counted_by_its_autoscaler_alone(
+    bed: AdoptionBed,
+) -> None:
+    (name,) = bed.install(*case("hpa-gw"))
+    before = counters(bed.live(name))
+    spec = _adopted(bed, name)
+    assert spec.replicas == "external"
+    live = bed.live(name)
+    assert (live["spec"]["replicas"], counters(live)) == (3, before)
+    bed.patch("HorizontalPodAutoscaler", "hpa-gw-scaler", {"spec": {"minReplicas": 4}})
+    bed.wait(name, least=4)
+    request = bed.asked(name, tag="2.10.0")
+    plan, outcome = bed.deploy(request.spec, "ABC238", counts=request.counts)
+    assert outcome.state is State.SUCCEEDED, outcome
+    assert "HorizontalPodAutoscaler hpa-gw-scaler sets the replicas: 4 now, which stay." in {
+        finding.what for finding in plan.findings
+    }
+    live = bed.live(name)
+    assert (live["spec"]["replicas"], counters(live)) == (4, before)
+
+
+def test_a_digest_stays_with_the_tag_of_an_adopted_gateway_and_goes_with_another(
+    bed: AdoptionBed,
+) -> None:
+    (name,) = bed.install(*case("digest-gw"))
+    image = image_of(bed.live(name))
+    assert _adopted(bed, name).image == image
+    assert bed.asked(name, tag="2.11.1").spec.image == image
+    _, outcome = bed.deploy(bed.asked(name, tag="2.10.0").spec, "ABC238")
+    assert outcome.state is State.SUCCEEDED, outcome
+    assert image_of(bed.live(name)) == f"{OFFICIAL}:2.10.0"
+    digest = f"sha256:{'b' * 64}"
+    request = bed.asked(name, tag="2.11.1", set=[f"image.digest={digest}"])
+    _, outcome = bed.deploy(request.spec, "ABC239")
+    assert outcome.state is State.SUCCEEDED, outcome
+    assert image_of(bed.live(name)) == f"{OFFICIAL}:2.11.1@{digest}"
+
+
+def test_another_tag_of_an_adopted_gateway_is_taken_from_its_own_registry(bed: AdoptionBed) -> None:
+    (name,) = bed.install(*case("mirror-gw"))
+    repository = image_of(bed.live(name)).removesuffix(":2.11.1")
+    assert repository != OFFICIAL
+    assert _adopted(bed, name).repository == repository
+    _, outcome = bed.deploy(bed.asked(name, tag="2.10.0").spec, "ABC238")
+    assert outcome.state is State.SUCCEEDED, outcome
+    assert image_of(bed.live(name)) == f"{repository}:2.10.0"
 
 
 def test_of_two_gateways_that_read_one_config_map_neither_writes_what_the_other_reads(

@@ -19,15 +19,16 @@ from deploy.plans.adoption import counted_by, derive
 from deploy.plans.requests import DeployRequest, RestartRequest, RotateRequest, ScaleRequest
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.tokens.rotation import Rotation
+from tests.cluster.adoption_bed import DATA, counters
 from tests.cluster.conftest import Target
 from tests.cluster.rollout_bed import Bed, rollout_bed
 from tests.support.gateway_bed import INSTANCE, RecordingRun
-from tests.support.kube_api import MERGE, Obj
+from tests.support.kube_api import MERGE
 from tests.support.tiny_configuration import TOKEN
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("needs_controllers")
-_CASE = Path(__file__).parents[2] / "data" / "adoption" / "hpa-gw.yaml"
+_CASE = DATA / "adoption" / "cases" / "hpa-gw.yaml"
 _PATHS = {
     "ConfigMap": "/api/v1/namespaces/{}/configmaps",
     "Secret": "/api/v1/namespaces/{}/secrets",
@@ -105,15 +106,6 @@ def sampled(bed: Bed, path: str) -> Iterator[list[int]]:
     finally:
         ended.set()
         thread.join()
-
-
-def counters(live: Obj) -> set[str]:
-    """Who owns the number of pods."""
-    return {
-        entry["manager"]
-        for entry in live["metadata"]["managedFields"]
-        if "f:replicas" in entry["fieldsV1"].get("f:spec", {})
-    }
 
 
 @EVERY

@@ -131,6 +131,12 @@ SAID = (
     (
         Cause.NODES,
         SCHEDULER,
+        "0/4 nodes are available: 1 node(s) had untolerated taint(s), "
+        "3 node(s) didn't match Pod's node affinity/selector.",
+    ),
+    (
+        Cause.NODES,
+        SCHEDULER,
         "0/2 nodes are available: 2 node(s) didn't match pod topology spread constraints.",
     ),
     (Cause.SCHEDULING, SCHEDULER, "0/2 nodes are available."),

@@ -11,11 +11,9 @@ from deploy.errors import NotFound
 from deploy.plans.requests import DeployRequest
 from deploy.rendering.manifests import render
 from deploy.specs.gateway_spec import GatewaySpec
-from handlers.slack.payloads import Request
-from handlers.verbs.deploy import VERB, Needs
+from tests.support.deploy_verb import OFFICIAL, deploy_asked
 from tests.support.gateway_bed import HOST, INSTANCE, REF, SPEC
 
-OFFICIAL = "mcr.microsoft.com/azure-api-management/gateway"
 MIRROR = "registry.contoso.com:5000/mirror/azure-api-management/gateway"
 DIGEST = f"sha256:{'a' * 64}"
 OTHER = ApimInstance("fabrikam", "sub", "group", "fabrikam", "fabrikam.configuration.azure-api.net")
@@ -26,27 +24,13 @@ def asked(before: GatewaySpec | None, *, gateway: str = "edge-1", **options: Any
     live = None
     if before is not None:
         live = next(o for o in render(before, "t") if o["kind"] == "Deployment")
-    seen: list[DeployRequest] = []
-
-    def propose(ask: Any) -> Any:
-        seen.append(ask.request)
-        return SimpleNamespace(action=object())
-
-    nothing: dict[str, Any] = dict.fromkeys(field.name for field in dataclasses.fields(Needs))
-    given = {
-        "proposer": SimpleNamespace(propose=propose),
-        "clusters": {"west": SimpleNamespace(get=lambda *of: live)},
-        "instances": {"contoso": INSTANCE, "fabrikam": OTHER},
-        "arm": SimpleNamespace(list_gateways=lambda instance: [SimpleNamespace(name="edge-1")]),
-        "registry": SimpleNamespace(tags=lambda: ("2.11.1", "2.12.1")),
-        "image_repository": OFFICIAL,
-    }
-    request = Request(
-        "r1", "deploy", "U1", "C1", gateway=gateway, options={"to": f"west/{REF.namespace}", **options}
-    )  # fmt: skip
-    VERB.run(Needs(**(nothing | given)), request)
-    (wanted,) = seen
-    return wanted
+    return deploy_asked(
+        SimpleNamespace(get=lambda *of: live),
+        f"west/{REF.namespace}",
+        gateway=gateway,
+        instances={"contoso": INSTANCE, "fabrikam": OTHER},
+        **options,
+    )
 
 
 def named(**changes: Any) -> GatewaySpec:

@@ -1,0 +1,45 @@
+"""What the verb `deploy` asks for, without a bot around it."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+from deploy.azure import ApimInstance
+from deploy.plans.requests import DeployRequest
+from handlers.slack.payloads import Request
+from handlers.verbs.deploy import VERB, Needs
+from tests.support.gateway_bed import INSTANCE
+
+OFFICIAL = "mcr.microsoft.com/azure-api-management/gateway"
+
+
+def deploy_asked(
+    cluster: Any,
+    to: str,
+    *,
+    gateway: str,
+    instances: Mapping[str, ApimInstance] | None = None,
+    tags: Sequence[str] = ("2.11.1", "2.12.1"),
+    **options: Any,
+) -> DeployRequest:
+    """The request that it proposes. `cluster` is asked for what runs."""
+    seen: list[DeployRequest] = []
+
+    def propose(ask: Any) -> Any:
+        seen.append(ask.request)
+        return SimpleNamespace(action=object())
+
+    nothing: dict[str, Any] = dict.fromkeys(field.name for field in dataclasses.fields(Needs))
+    given = {
+        "proposer": SimpleNamespace(propose=propose),
+        "clusters": {"west": cluster},
+        "instances": instances or {"contoso": INSTANCE},
+        "arm": SimpleNamespace(list_gateways=lambda instance: [SimpleNamespace(name="edge-1")]),
+        "registry": SimpleNamespace(tags=lambda: tuple(tags)),
+        "image_repository": OFFICIAL,
+    }
+    request = Request("r1", "deploy", "U1", "C1", gateway=gateway, options={"to": to, **options})
+    VERB.run(Needs(**(nothing | given)), request)
+    (wanted,) = seen
+    return wanted
