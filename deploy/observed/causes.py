@@ -231,7 +231,7 @@ _TABLE: tuple[_Line, ...] = (
     _Line(
         Cause.RESOURCES,
         r"Insufficient [a-z0-9./-]+|Too many pods",
-        "No node has room for the pod.",
+        "No node that the pods may run on has room for one.",
         "Ask for less CPU and memory or fewer replicas, or have nodes added.",
         _SCHEDULER,
     ),
