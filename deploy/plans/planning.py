@@ -41,6 +41,7 @@ from deploy.rendering.labels import config_map_name
 from deploy.rendering.manifests import render
 from deploy.rules.finding import Finding
 from deploy.specs.gateway_spec import GatewaySpec
+from deploy.specs.settings import AUTH
 from deploy.tokens.rotation import Rotation, rotated_token
 from deploy.tokens.token import SecretFacts, kept_token, new_token, plan_token
 from deploy.tokens.token_plan import TokenPlan
@@ -444,14 +445,23 @@ def _references(
     live: Manifest | None,
 ) -> list[str]:
     """The suspects that hold a token, but for those by which the pods of this very gateway have had its
-    own token already."""
+    own token already, beside the variable that is for it."""
     found = [name for name, holds in suspects.items() if holds.result()]
-    given = secrets_of(live["spec"]["template"]["spec"]) if live else frozenset()
+    given = secrets_of(_beside_token(live["spec"]["template"]["spec"])) if live else frozenset()
     return [
         name
         for name in found
         if name not in given or not holds_only(cluster, spec.ref.namespace, name, spec.apim.gateway)
     ]
+
+
+def _beside_token(pod: Manifest) -> Manifest:
+    """The pods' spec without the one place that is for the token."""
+    containers = [
+        {**each, "env": [v for v in each.get("env") or () if v.get("name") != AUTH]}
+        for each in pod.get("containers") or ()
+    ]
+    return {**pod, "containers": containers}
 
 
 def _suspecting(cluster: Cluster, spec: GatewaySpec, name: str) -> Callable[[], bool]:

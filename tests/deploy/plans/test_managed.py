@@ -106,7 +106,7 @@ def test_a_rotation_and_a_restart_are_not_denied_because_something_else_manages_
     planner = planner_of(cluster, production=True)
     rotation = planner.plan(SPEC, "XYZ789", rotation=Rotation())
     again = Rollout(restarted_at="2026-11-29T12:00:00Z")
-    restart = planner.plan(dataclasses.replace(SPEC, rollout=again), "XYZ789")
+    restart = planner.plan(dataclasses.replace(SPEC, rollout=again), "XYZ789", restart=True)
     for plan in (rotation, restart):
         said = finding(plan)
         assert said is not None
