@@ -48,6 +48,14 @@ def keeping_count(wanted: Manifest, live: Manifest | None) -> Manifest:
     return _counted(wanted, live["spec"]["replicas"])
 
 
+def as_counted(result: Manifest, wanted: Manifest, live: Manifest | None) -> Manifest:
+    """What a dry run gave, with the pods that were read where no number is asked for: others may have
+    counted them anew since, which is no change of this plan."""
+    if live is None or wanted["kind"] != "Deployment" or "replicas" in wanted["spec"]:
+        return result
+    return _counted(result, live["spec"].get("replicas", 1))
+
+
 def is_count(kind: str, path: str) -> bool:
     """Whether a field is the number of pods, as the diff or as managed fields write its path."""
     return (kind, path.lstrip(".")) == ("Deployment", REPLICAS)

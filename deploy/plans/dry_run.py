@@ -7,7 +7,7 @@ from deploy.kube.api_errors import OwnershipConflicts
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.kube.warnings import distinct
-from deploy.plans.counting import keeping_count, with_count
+from deploy.plans.counting import as_counted, keeping_count, with_count
 from deploy.plans.handover import with_carried_spec, without_account
 from deploy.plans.plan import OwnershipConflict
 from deploy.plans.ports import as_taken, asked_for, conflicts_of, moved_ports, without_made_up
@@ -60,7 +60,7 @@ def merge(cluster: Cluster, wanted: Manifest, live: Manifest | None) -> Merged:
             for manager, path in conflict.owners
         )
         result = cluster.apply(asked, dry_run=True, force=True, warned=warnings.extend)
-    result = without_made_up(result, live, wanted)
+    result = as_counted(without_made_up(result, live, wanted), wanted, live)
     return Merged(as_taken(result, moved), owners, distinct(warnings))
 
 

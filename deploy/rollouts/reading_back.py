@@ -67,7 +67,8 @@ def changed_since(
     if written_by(live) == action.id and not written_alike(live, wanted):
         # Rendered by another version of the bot: what it writes otherwise is nobody's change.
         fields = [field for field in fields if _is_others(field, merged.conflicts)]
-    if stopped_since(live) and all(field.path != REPLICAS for field in fields):
+    stopped = stopped_since(live) and spec.counted != 0
+    if stopped and all(field.path != REPLICAS for field in fields):
         fields.append(FieldChange(REPLICAS, 0, spec.least_replicas))
     if not fields:
         return None

@@ -97,10 +97,10 @@ class AdoptionBed:
             body["spec"]["template"]["spec"] |= self.target.placed
         self.target.api.create(f"{PATHS[body['kind']].format(self.ns)}?{_KUBECTL}", body)
 
-    def patch(self, kind: str, name: str, body: Obj) -> None:
-        """Change an object as somebody does."""
-        path = f"{PATHS[kind].format(self.ns)}/{name}"
-        answer = self.target.api.request("PATCH", path, body, MERGE)
+    def scale(self, name: str, replicas: int, manager: str) -> None:
+        """As an autoscaler does it that is called so."""
+        path = f"{PATHS['Deployment'].format(self.ns)}/{name}/scale?fieldManager={manager}"
+        answer = self.target.api.request("PATCH", path, {"spec": {"replicas": replicas}}, MERGE)
         assert answer.status == 200, answer.body
 
     def wait(self, name: str, *, least: int = 0) -> None:

@@ -117,7 +117,7 @@ def kubelet(
 ) -> Callable[[Bed], None]:
     """A node that there is not reports this of each pod, as a kubelet does; `event` is a reason and a
     message of the controller that attaches volumes."""
-    status: Obj = {"phase": "Pending"}
+    status: Obj = {"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "True"}]}
     if gateway is not None:
         status["containerStatuses"] = [gateway]
     if init is not None:
@@ -140,7 +140,8 @@ def _reporting(
     while not ended.wait(0.1):
         for pod in api.get(pods)["items"]:
             name = pod["metadata"]["name"]
-            if name in seen or not name.startswith("edge-1-"):
+            # What the scheduler says of a look that it began before comes later.
+            if (name in seen and _bound(pod)) or not name.startswith("edge-1-"):
                 continue
             target = {"apiVersion": "v1", "kind": "Node", "name": f"away-{bed.ns}"}
             bound = {"metadata": {"name": name}, "target": target}
@@ -151,6 +152,11 @@ def _reporting(
             if said.status == 200:
                 # One that is gone by now has nothing to say; another one is looked at again.
                 seen.add(name)
+
+
+def _bound(pod: Obj) -> bool:
+    conditions = pod["status"].get("conditions") or []
+    return any(c["type"] == "PodScheduled" and c["status"] == "True" for c in conditions)
 
 
 def _tell(bed: Bed, pod: Obj, reason: str, message: str) -> None:

@@ -27,7 +27,7 @@ from deploy.tokens.token import Token
 from tests.cluster.conftest import joined
 from tests.support.azure import azure_bed
 from tests.support.control_plane import ControlPlane
-from tests.support.gateway_bed import HOST, TIMEOUTS
+from tests.support.gateway_bed import HOST, PATIENT
 from tests.support.kube_api import Obj
 from tests.support.others_bed import OthersBed, Owner, Style, reloader
 from tests.support.processes import ROOT
@@ -69,7 +69,7 @@ def on(plane: ControlPlane, directory: Path, *, real: bool) -> Iterator[OthersBe
         namespace = f"t-{secrets.token_hex(4)}"
         target.api.create("/api/v1/namespaces", {"metadata": {"name": namespace}})
         cluster = connect(
-            "west", kubeconfig=plane.kubeconfig, context=plane.context, timeouts=TIMEOUTS
+            "west", kubeconfig=plane.kubeconfig, context=plane.context, timeouts=PATIENT
         )
         rotation = RotationBed(
             cluster,
@@ -357,7 +357,7 @@ def test_the_rights_that_the_documentation_asks_for_are_enough(
     limited = {**context, "context": {**context["context"], "user": account}}
     path = tmp_path / "kubeconfig"
     path.write_text(yaml.safe_dump({**config, "users": users, "contexts": [limited]}))
-    cluster = connect("west", kubeconfig=path, context=bed.rotation.context, timeouts=TIMEOUTS)
+    cluster = connect("west", kubeconfig=path, context=bed.rotation.context, timeouts=PATIENT)
     before = bed.token(f"{name}-managed-token")
     try:
         outcome = bed.on(cluster).rotate(name)

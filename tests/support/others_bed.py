@@ -98,6 +98,9 @@ class Owner:
             "readinessProbe": {
                 "httpGet": {"path": "/status-0123456789abcdef", "port": "http"},
                 "periodSeconds": 2,
+                # Of a tenth of these seconds: a busy machine makes no pod unready.
+                "timeoutSeconds": 20,
+                "failureThreshold": 10,
             },
         }
         pods = {

@@ -153,7 +153,7 @@ def test_the_pods_of_an_adopted_gateway_are_counted_by_its_autoscaler_alone(
     assert spec.replicas == "external"
     live = bed.live(name)
     assert (live["spec"]["replicas"], counters(live)) == (3, before)
-    bed.patch("HorizontalPodAutoscaler", "hpa-gw-scaler", {"spec": {"minReplicas": 4}})
+    bed.scale(name, 4, *before)
     bed.wait(name, least=4)
     request = bed.asked(name, tag="2.10.0")
     plan, outcome = bed.deploy(request.spec, "ABC238", counts=request.counts)

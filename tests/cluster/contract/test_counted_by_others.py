@@ -66,6 +66,11 @@ CHANGES: dict[str, tuple[str, Callable[..., ChangeRequest], dict[str, Any]]] = {
     "rotated-automatically": ("rotate", rotate, {"automatic": True, "requester": "bot"}),
 }
 EVERY = pytest.mark.parametrize("what", list(CHANGES))
+MOMENTS = [
+    *((what, "apply") for what in CHANGES),
+    *((what, at) for what in ("deployed", "rotated") for at in ("plan", "follow")),
+]
+"""Each change at the moment that matters most; the others with the two that are carried out unlike."""
 
 
 class Scales(RecordingRun):
@@ -108,8 +113,7 @@ def sampled(bed: Bed, path: str) -> Iterator[list[int]]:
         thread.join()
 
 
-@EVERY
-@pytest.mark.parametrize("at", ["plan", "apply", "follow"])
+@pytest.mark.parametrize(("what", "at"), MOMENTS)
 def test_pods_that_are_added_while_it_is_changed_stay(bed: Bed, what: str, at: str) -> None:
     kind, asked, changes = CHANGES[what]
     with sampled(bed, bed.path) as seen:

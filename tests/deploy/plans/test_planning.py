@@ -453,3 +453,36 @@ def test_a_namespace_that_is_being_deleted_is_named_before_anything_is_planned_i
     with pytest.raises(NamespaceEnds, match="“dev” on cluster “west” is being deleted") as refused:
         planner.plan(dataclasses.replace(SPEC, tag="2.11.0"), "ABC235")
     assert refused.value.remedy == "Choose another namespace, or wait until it exists again."
+
+
+class ScaledMeanwhile:
+    """A cluster whose pods somebody else counts anew as soon as the plan has read them."""
+
+    def __init__(self, cluster: Cluster, running: RunningCluster) -> None:
+        self._cluster = cluster
+        self._running: RunningCluster | None = running
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cluster, name)
+
+    def at_once(self, calls: Any) -> Any:
+        found = self._cluster.at_once(calls)
+        if (running := self._running) is not None:
+            self._running = None
+            path = "/apis/apps/v1/namespaces/dev/deployments/edge-1"
+            body = {"spec": {"replicas": 7}}
+            running.request("PATCH", path, body, content_type="application/merge-patch+json")
+            live = self._cluster.get("Deployment", "dev", "edge-1")
+            assert live is not None
+            assert live["spec"]["replicas"] == 7
+        return found
+
+
+@pytest.mark.parametrize("spec", [SPEC, SCALED], ids=["by hand", "autoscaled"])
+def test_pods_that_others_add_while_it_is_planned_are_no_change_of_the_plan(
+    cluster: Cluster, planner: Planner, running: RunningCluster, spec: GatewaySpec
+) -> None:
+    deploy(cluster, planner, spec=spec)
+    meanwhile: Any = ScaledMeanwhile(cluster, running)
+    planned = Planner(lambda _: meanwhile, lambda: ["2.11.1"], instances=INSTANCES)
+    assert planned.plan(spec, "ABC235").changes == ()

@@ -143,6 +143,13 @@ def test_an_autoscaled_gateway_that_was_at_zero_before_may_stay_there(
     assert bench.deploy(newer).state is State.SUCCEEDED
 
 
+def test_a_gateway_that_is_asked_to_have_no_pods_is_done_with_none(bench: Bench) -> None:
+    asleep = dataclasses.replace(hasty(), replicas=0)
+    assert bench.deploy(asleep, "ABC233").state is State.SUCCEEDED
+    newer = bench.deploy(dataclasses.replace(asleep, tag="2.10.1"))
+    assert newer.state is State.SUCCEEDED, newer
+
+
 def test_what_another_version_of_the_bot_renders_otherwise_is_nobody_s_change(
     bench: Bench, kubectl: Kubectl
 ) -> None:
