@@ -427,6 +427,7 @@ def test_the_alert_of_a_refused_token_offers_to_rotate_it() -> None:
     text, said = alert(it, heartbeat)
     assert text == "west/dev/edge-1 is denied"
     assert "/gateway rotate west/dev/edge-1" in said
+    assert "where others deploy the gateway, `/gateway manage-token west/dev/edge-1`" in said
     assert ROTATE in said
 
 
