@@ -80,8 +80,8 @@ def suspicion(
             why = f"Azure refuses the token of {key.by}, which was made with the same key"
         else:
             why = (
-                f"Azure refuses the token of {key.by}, which is the same gateway's; with which key "
-                "this one was made is not known"
+                f"Azure refuses the token of {key.by}, which is the same gateway's; it is not "
+                "known which key made this one"
             )
         return Refusal(False, why, key.since, facts.identity)
     return None

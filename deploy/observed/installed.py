@@ -88,7 +88,7 @@ def installed(cluster: Cluster, ref: GatewayRef) -> Installed:
         raise Conflict(
             f"{ref} was not deployed by this bot"
             + (f" but by {by}." if by not in (MANAGER, "unknown") else "."),
-            meaning="So it is not known how it is meant to be.",
+            meaning="It carries no spec that the bot could change or compare.",
             remedy=f"Have the bot keep its token valid and touch nothing else with `/gateway "
             f"manage-token {ref}`, or adopt it with `/gateway adopt {ref}`, which keeps what runs.",
         )

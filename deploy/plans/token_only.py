@@ -278,10 +278,11 @@ def _check(wanted: Wanted, live: _Live, action_id: str) -> None:
         ends = secret_facts(live.stable, live.reading.key).expires_at if live.stable else None
         good = ours and ends is not None and _far(ends)
         if good or not wanted.begins:
-            until = f" It holds a token that is valid until {minute(ends)}." if ends else ""
+            until = f" The Secret holds a token that is valid until {minute(ends)}." if ends else ""
             raise Conflict(
                 f"{ref} does not read its token from the bot's Secret {name} yet.",
-                meaning=f"{_declares(live)}{until} Until then the bot only warns.",
+                meaning=f"{_declares(live)}{until} The bot only warns until "
+                "its pods read that Secret.",
                 remedy=owners_change(live.deployment, live.reading, name),
             )
 

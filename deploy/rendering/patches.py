@@ -17,7 +17,7 @@ from deploy.errors import InvalidInput
 from deploy.kube.objects import Manifest
 from deploy.rendering.manifests import render
 from deploy.specs.gateway_spec import GatewaySpec
-from deploy.specs.spec import spec_to_mapping
+from deploy.specs.spec import spec_default, spec_to_mapping
 
 _BY_NAME = ("containers", "env", "volumes", "imagePullSecrets")
 """Lists that a strategic merge patch merges by the names of their items."""
@@ -103,15 +103,17 @@ def chart_values(before: GatewaySpec | None, after: GatewaySpec, secret: tuple[s
     wanted = _flat(spec_to_mapping(after))
     known = _flat(spec_to_mapping(before)) if before is not None else {}
     changed = {path: value for path, value in wanted.items() if known.get(path) != value}
-    gone = sorted(set(known) - set(wanted))
+    gone = set(known) - set(wanted)
     missing = sorted(p for p in (*changed, *gone) if p not in _CHART_VALUES and p not in _SELF)
     head = f"# {after.ref}: values of the chart azure-api-management-gateway.\n"
     if before is not None:
-        if missing or gone:
+        if missing:
             raise InvalidInput(
-                f"The official chart has no value for {', '.join(missing or gone)}.",
+                f"The official chart has no value for {', '.join(missing)}.",
                 remedy="`--for kustomize` gives a patch, which Helm takes as a post-renderer.",
             )
+        # The chart's own defaults are others: a value that is ours by default is said too.
+        changed |= {path: spec_default(path) for path in sorted(gone)}
         if not changed:
             raise _nothing()
     elif missing:
@@ -131,7 +133,7 @@ def chart_values(before: GatewaySpec | None, after: GatewaySpec, secret: tuple[s
 def _nothing() -> InvalidInput:
     return InvalidInput(
         "Nothing would change.",
-        remedy="Add what is to change as for `deploy`: --tag, --replicas, --cpu, --memory or --set.",
+        remedy="Add what you want to change: --tag, --replicas, --cpu, --memory or --set.",
     )
 
 

@@ -85,7 +85,7 @@ def check_unheld(gateway: str, key: KeyType, holding: Holding) -> None:
     if unknown:
         why = next((f" ({h.why_unknown})" for h in unknown if h.why_unknown), "")
         raise Conflict(
-            f"With which key the token of {_counted(unknown)} was made is not known{why}: "
+            f"It is not known which key made the token of {_counted(unknown)}{why}: "
             f"{_named(unknown)}.",
             meaning=f"It may be the {key} key. The key was not regenerated.",
             remedy=_remedy(unknown, ", or adopt what this bot did not deploy"),

@@ -68,6 +68,13 @@ def spec_to_mapping(spec: GatewaySpec) -> dict[str, Any]:
     return SPEC.write(spec)
 
 
+def spec_default(path: str) -> Any:
+    """What `spec_to_mapping` leaves out at that path; None where nothing is said by default."""
+    field = next(each for each in SPEC.fields if each.path == path)
+    default = SPEC.default(field)
+    return None if default is None else field.value.write(default)
+
+
 class _Loader(yaml.SafeLoader):
     """YAML without aliases, which can make a small text unfold without end, or repeated keys."""
 

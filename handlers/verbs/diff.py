@@ -29,7 +29,7 @@ def run(needs: Needs, request: Request) -> Reply:
     """What deploying the same again would change: what others have changed since."""
     ref = find(needs.caches, request.gateway)
     gateway = installed(needs.clusters[ref.cluster], ref)
-    plan = needs.planner.plan(gateway.spec, action_id(request.id), take_over=True)
+    plan = needs.planner.plan(gateway.spec, action_id(request.id), take_over=True, counts=True)
     return view.drift(plan)
 
 

@@ -50,7 +50,7 @@ def run(needs: Needs, request: Request) -> Reply:
     form = str(request.options.get("for", ""))
     if form not in ("", *_FORMS):
         raise InvalidInput(
-            f"“{form[:40]}” is not a form of it.", field="for", remedy="Write kustomize or helm."
+            f"“{form[:40]}” is not a form for --for.", field="for", remedy="Use kustomize or helm."
         )
     asked = _asked(request)
     if asked and not form:

@@ -45,7 +45,7 @@ def run(needs: Needs, request: Request) -> Reply | None:
 
 VERB = Verb(
     MANAGE_TOKEN,
-    "keeps the token of a gateway valid that others deploy, and touches nothing else",
+    "keeps a gateway's token valid where others deploy it, and touches nothing else",
     Needs,
     run,
     Right.ASK,

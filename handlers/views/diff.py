@@ -1,5 +1,6 @@
 """A gateway's drift: what others have changed since it was deployed."""
 
+from deploy.plans.counting import is_count
 from deploy.plans.plan import SETTINGS_ELSEWHERE, Plan
 from handlers.views import plan as plan_view
 from handlers.views.reply import Reply
@@ -22,7 +23,10 @@ def drift(plan: Plan) -> Reply:
         return Reply(text, (section(f":ok_hand: {escape(text)}"),))
     text = f"{ref} differs from what was deployed: {counted(len(plan.changes), 'object')}"
     shown, left = fence(plan_view.lines(plan), _LIMIT)
-    again = "Deploying it again with `--take-over`" if plan.conflicts else "Deploying it again"
+    options = ["--take-over"] if plan.conflicts else []
+    if any(is_count(each.kind, field.path) for each in plan.changes for field in each.fields):
+        options.append(f"--replicas {plan.count}")
+    again = "Deploying it again" + (f" with `{' '.join(options)}`" if options else "")
     blocks = [
         section(f":left_right_arrow: *{escape(text)}*"),
         section(shown),

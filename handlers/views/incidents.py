@@ -91,7 +91,10 @@ def _remedies(lasting: Mapping[str, Member]) -> list[Block]:
     lines = []
     refused = [ref for ref, member in lasting.items() if _renewable(member)]
     if refused:
-        lines.append(f"`/gateway rotate {escape(refused[0])}` makes a new token{_each(refused)}.")
+        lines.append(
+            f"`/gateway rotate {escape(refused[0])}` makes a new token, or where others deploy the "
+            f"gateway, `/gateway manage-token {escape(refused[0])}`{_each(refused)}."
+        )
     missing = [ref for ref, member in lasting.items() if MISSING in member.troubles]
     if missing:
         lines.append(

@@ -189,7 +189,7 @@ def test_somebody_else_cannot_confirm(demo: Demo) -> None:
         (f"deploy edge-1 --to west/nowhere --tag {TAG}", "no namespace .nowhere"),
         (f"deploy edge-1 --to north/dev --tag {TAG}", "no cluster .north"),
         ("deploy edge-1 --to west/dev --tag 9.9.9", "no tag .9.9.9"),
-        (f"deploy edge-1 --to west/dev --tag {TAG} --replicas 0", "replicas"),
+        (f"deploy edge-1 --to west/dev --tag {TAG} --replicas 10001", "replicas"),
         (f"deploy edge-1 --to west/dev --tag {TAG} --cpu lots", "lots"),
         ("status no-such", "no-such"),
     ],

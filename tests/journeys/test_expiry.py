@@ -41,13 +41,13 @@ def test_a_gateway_of_the_portal_is_warned_of_and_can_be_snoozed_with_a_reason(
     ana.sees("snoozed", ephemeral=True)
 
 
-def test_its_buttons_show_it_and_say_what_rotating_it_takes(demo: Demo) -> None:
+def test_its_buttons_show_it_and_offer_to_keep_its_token_valid(demo: Demo) -> None:
     ivy = demo.person("ivy", "gateway-alerts")
     warning = ivy.sees(f"{LEGACY} .development. has a token that expires", 60)
     ivy.clicks(warning, "Show")
     ivy.sees("legacy-9.*[Hh]eartbeat|legacy-9.*no trouble seen|legacy-9.*unknown", ephemeral=True)
-    ivy.clicks(warning, "Rotate")
-    ivy.sees("was not deployed by this bot", ephemeral=True)
+    ivy.clicks(warning, "Keep it valid")
+    ivy.clicks(ivy.sees("Keep the token of legacy-9 on west/dev valid"), "Cancel")
 
 
 def test_expiring_lists_tokens_the_first_to_expire_first(demo: Demo) -> None:
@@ -116,7 +116,7 @@ def test_a_token_that_azure_refuses_is_one_fact_for_every_view_and_its_alert_off
         def listed() -> bool:
             dan.types("expiring")
             told = words(dan.sees("When tokens expire", ephemeral=True))
-            return f"*Azure refuses its token.* Renew it: `/gateway rotate {LEGACY}`" in told
+            return f"*Azure refuses its token.* Renew it: `/gateway manage-token {LEGACY}`" in told
 
         until(listed, "it in the list", 60)
         alert = alerts.sees(f"{LEGACY} is denied", 90)

@@ -95,7 +95,8 @@ def test_a_revision_that_somebody_else_made_is_nobodys_action(demo: Demo) -> Non
     (row,) = [line for line in shown.splitlines() if "2.10.1" in line]
     assert row.endswith("  -"), row
     number = row.split()[0]
-    decide(ana, "restart edge-1 --take-over", "Restart edge-1", "pods ready after")
+    again = f"deploy edge-1 --to west/dev --tag {TAG} --take-over"
+    decide(ana, again, ":2.10.1 → ", "3 of 3 pods ready after")
     ana.types(f"rollback edge-1 --to-revision {number}")
     unknown = f"not known what revision {number} of {REF} was deployed with.*did not deploy it"
     ana.sees(unknown, ephemeral=True)
@@ -112,11 +113,11 @@ def test_diff_shows_what_others_changed(demo: Demo) -> None:
     assert "spec.replicas: 2 → 3" in shown
     assert "env[telemetry.logs.std.level].value: debug → info" in shown, "what the pods get"
     assert "kubectl" in shown
-    assert "Deploying it again with `--take-over` makes it so" in shown
+    assert "Deploying it again with `--take-over --replicas 3` makes it so" in shown
     decide(
         ana,
         "scale edge-1 --replicas 3 --take-over",
-        "Takes over 2 fields",
+        "Takes over 1 field",
         "3 of 3 pods ready after",
     )
 

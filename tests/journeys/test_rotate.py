@@ -91,16 +91,22 @@ def test_a_token_that_azure_refuses_is_taken_back_and_said(demo: Demo) -> None:
 
 def test_a_rotation_whose_plan_no_longer_holds_is_planned_anew(demo: Demo) -> None:
     ana = demo.person("ana")
-    before = secret_in_use(demo, "edge-2")
+    used = secret_in_use(demo, "edge-2")["metadata"]["name"]
     plan = ana.plans("rotate edge-2 --ttl 10d --key secondary")
-    kubectl(demo, "delete", "poddisruptionbudget", "-n", "dev", "edge-2")
+    made_with(demo, used, "secondary")
     ana.clicks(plan, "Confirm")
     ana.sees_at(plan, "has changed on the cluster since")
-    anew = ana.sees("Rotate the token of edge-2.*Nothing has changed yet.*PodDisruptionBudget")
+    anew = ana.sees("Rotate the token of edge-2.*Nothing has changed yet.*which is used again")
     assert "from the secondary key, for 10 days" in words(anew)
     ana.clicks(anew, "Cancel")
     ana.sees_at(anew, "Cancelled")
-    assert secret_in_use(demo, "edge-2") == before
+    assert secret_in_use(demo, "edge-2")["metadata"]["name"] == used
+    made_with(demo, used, "primary")
+
+
+def made_with(demo: Demo, secret: str, key: str) -> None:
+    note = f"gateway-bot.io/token-key={key}"
+    kubectl(demo, "annotate", "--overwrite", "-n", "dev", "secret", secret, note)
 
 
 def test_a_gateway_of_others_is_to_be_adopted_first(demo: Demo) -> None:

@@ -63,8 +63,8 @@ KIND_WORDS: dict[str, KindWords] = {
     ),
     MANAGE_TOKEN: KindWords(
         "Keep the token of {name} on {place} valid",
-        "have this bot keep the token valid, and nothing else",
-        "have this bot keep the token of {gateway} valid, and nothing else",
+        "have this bot keep the token valid and change nothing else",
+        "have this bot keep the token of {gateway} valid and change nothing else",
         "Keep the token valid",
         "{title}? It {summary}. Nothing else of the gateway is changed.",
         several="Keep the tokens of {gateways} valid",

@@ -157,7 +157,7 @@ def test_a_key_that_is_not_known_is_said_so() -> None:
     levels.judged(first, refused(first))
     found = known(levels, gateway("edge-2"), HIDDEN)
     assert found is not None
-    assert "with which key this one was made is not known" in found.why
+    assert "it is not known which key made this one" in found.why
 
 
 def test_a_refusal_because_of_its_expiry_makes_nobody_suspect() -> None:
@@ -457,6 +457,7 @@ def test_the_alert_of_a_refused_token_offers_to_rotate_it() -> None:
     text, said = alert(it, heartbeat)
     assert text == "west/dev/edge-1 is denied"
     assert "/gateway rotate west/dev/edge-1" in said
+    assert "where others deploy the gateway, `/gateway manage-token west/dev/edge-1`" in said
     assert ROTATE in said
 
 

@@ -125,6 +125,15 @@ def test_chart_values_say_what_changes_or_all_of_it() -> None:
     assert "GatewayKey" not in text
 
 
+def test_chart_values_say_what_becomes_as_it_is_by_default() -> None:
+    before = with_(replicas=0, logs={"level": "warn"}, resources={"limits": {"cpu": "4"}})
+    assert yaml.safe_load(chart_values(before, with_(), HERE)) == {
+        "replicaCount": 2,
+        "observability": {"logs": {"std": {"level": "info"}}},
+        "resources": {"limits": {"cpu": None}},
+    }
+
+
 def test_what_cannot_be_said_in_a_repository_is_refused() -> None:
     with pytest.raises(InvalidInput, match="no value for rollout"):
         chart_values(SPEC, with_(rollout={"minReadySeconds": 5}), HERE)

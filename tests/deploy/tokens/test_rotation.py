@@ -58,7 +58,7 @@ def test_a_plan_says_with_which_key_the_token_in_use_was_made() -> None:
     same = rotated_token(SPEC, live("primary"), "value", "ABC234", Rotation("primary"))
     assert "primary key, which is used again." in same.reason
     unknown = rotated_token(SPEC, live(None), "value", "ABC234", Rotation())
-    assert unknown.reason.startswith("With which key the token in use was made is not known.")
+    assert unknown.reason.startswith("It is not known which key made the token in use.")
 
 
 def test_a_gateway_that_signs_in_to_entra_has_nothing_to_rotate() -> None:
