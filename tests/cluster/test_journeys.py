@@ -108,17 +108,19 @@ def test_a_changed_gateway_is_shown_as_a_difference_and_rolled_out(demo: Demo) -
 
 
 def test_a_field_that_somebody_else_owns_is_named_and_taken_only_when_asked(demo: Demo) -> None:
-    kubectl(demo, "scale", "-n", "dev", "deployment/store-7", "--replicas=3")
+    kubectl(demo, "set", "resources", "-n", "dev", "deployment/store-7", "--limits=memory=3Gi")
     chen = demo.person("chen")
     command = f"deploy store-7 --to west/dev --tag {TAG} --replicas 2"
     chen.types(command)
-    shown = words(chen.sees("kubectl.*spec.replicas|spec.replicas.*kubectl"))
+    shown = words(chen.sees("kubectl.*limits.memory|limits.memory.*kubectl"))
     assert "take" in shown.lower()
     plan = chen.plans(f"{command} --take-over")
     chen.clicks(plan, "Confirm")
     chen.sees_at(plan, "2 of 2 pods ready after")
     (live,) = named(objects(demo, "deployments", "dev"), "store-7")
     assert live["spec"]["replicas"] == 2
+    (container,) = live["spec"]["template"]["spec"]["containers"]
+    assert container["resources"]["limits"]["memory"] != "3Gi"
 
 
 def test_a_plan_is_not_applied_when_the_cluster_moved_in_between(demo: Demo) -> None:
