@@ -412,7 +412,11 @@ def _kept_beside(cluster: Cluster, ref: GatewayRef) -> list[TokenHolder]:
     """The tokens that this bot keeps for a gateway of others and that no pod may read yet, or any
     longer."""
     names = (stable_name(ref.name), copy_name(ref.name))
-    found = (cluster.get("Secret", ref.namespace, name) for name in names)
+    try:
+        found = [cluster.get("Secret", ref.namespace, name) for name in names]
+    except Refused:
+        # Where it may read no Secret it keeps none, and its pods' tokens are unknown already.
+        return []
     kept = [secret for secret in found if secret is not None and kept_in(secret) is not None]
     facts = map(secret_facts, kept)
     return [TokenHolder(ref, "", each.name, each) for each in facts]

@@ -106,13 +106,22 @@ def without_mark(item: Obj) -> object:
 PURPOSES = {"rotate": without_secret, "restart": without_mark}
 
 
-def owners(live: Obj) -> Any:
+def owners(live: Obj, *, but: str = FIELD_MANAGER) -> Any:
     """What others own, but for what controllers do."""
     return [
         entry
-        for entry in live["metadata"]["managedFields"]
-        if entry["manager"] != FIELD_MANAGER and entry.get("subresource") != "status"
+        for entry in live["metadata"].get("managedFields", ())
+        if entry["manager"] != but and entry.get("subresource") != "status"
     ]
+
+
+def declared(item: Obj) -> Obj:
+    """The object without what controllers report of it, at any time, and how often they did."""
+    noted = {k: v for k, v in item["metadata"].items() if k != "resourceVersion"}
+    return {
+        **{key: value for key, value in item.items() if key != "status"},
+        "metadata": {**noted, "managedFields": owners(item, but="")},
+    }
 
 
 def ours(live: Obj) -> Any:
@@ -126,10 +135,13 @@ def test_every_other_field_and_owner_stays_as_it_was(
 ) -> None:
     edited_by_others(bed)
     api, core = bed.target.api, f"/api/v1/namespaces/{bed.ns}"
-    before, beside = (
-        api.get(bed.path),
-        api.items(f"{core}/services") + api.items(f"{core}/configmaps"),
-    )
+
+    def beside() -> list[Obj]:
+        return [
+            declared(o) for kind in ("services", "configmaps") for o in api.items(f"{core}/{kind}")
+        ]
+
+    before, others = api.get(bed.path), beside()
     outcome = bed.change(kind, asked(bed), "ABC235")
     assert outcome.state is State.SUCCEEDED, outcome
     after = api.get(bed.path)
@@ -140,7 +152,7 @@ def test_every_other_field_and_owner_stays_as_it_was(
     assert without(copy.deepcopy(after)) != without(copy.deepcopy(before)), "it did what it is for"
     assert owners(after) == owners(before)
     assert after["spec"]["replicas"] == 3
-    assert api.items(f"{core}/services") + api.items(f"{core}/configmaps") == beside
+    assert beside() == others
 
 
 @CHANGES
