@@ -415,7 +415,7 @@ def _kept_beside(cluster: Cluster, ref: GatewayRef) -> list[TokenHolder]:
     try:
         found = [cluster.get("Secret", ref.namespace, name) for name in names]
     except Refused:
-        # Where it may read no Secret it keeps none, and its pods' tokens are unknown already.
+        # It keeps none where it may read none. A pod whose token is in a Secret is unknown already.
         return []
     kept = [secret for secret in found if secret is not None and kept_in(secret) is not None]
     facts = map(secret_facts, kept)
