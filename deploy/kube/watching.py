@@ -83,7 +83,7 @@ class Watch:
     is taken up again, on another one, where it was. No middlebox can hide that: the server is asked
     to end each watch some time before. `shape` says what is kept of each object. Errors other than
     Unavailable (no right to watch, no such namespace) are raised; a refusal of what could be
-    watched before only after `held` seconds.
+    watched or listed before only after `held` seconds.
     """
 
     def __init__(
@@ -110,7 +110,9 @@ class Watch:
         self._version = ""
         self._lost = False
         self._held = held
+        self._listed = False
         self._watched = False
+        self._compared = False
         self._refused_since: float | None = None
         self.just_listed = False
         """Whether everything was listed a moment ago, and a watch from there on is being opened."""
@@ -159,14 +161,24 @@ class Watch:
             failures += 1
 
     def _was_granted(self) -> bool:
-        """Whether it watched before, and has been refused for less than a minute since."""
+        """Whether what is refused now was granted before, or may have been: less than `held` ago."""
         now = time.monotonic()
         self._refused_since = self._refused_since or now
-        return self._watched and now - self._refused_since < self._held
+        if now - self._refused_since >= self._held:
+            return False
+        if not self._version:
+            self._compared = False
+            return self._listed
+        if self._watched:
+            return True
+        # Listed a moment ago: if the list is refused now too, the rights were lost in between.
+        self._version, compared = "", self._compared
+        self._compared = True
+        return not compared
 
     def _list(self) -> Iterator[Event]:
         items, version = self._source.list_at(*self._what, self._shape)
-        self.just_listed = True
+        self.just_listed = self._listed = True
         self.heard_at = time.time()
         before, self._known = self._known, {_key(item): item for item in items}
         self._version = version

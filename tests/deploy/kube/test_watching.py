@@ -5,7 +5,7 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from deploy.errors import Refused
 from deploy.health.cache import SILENCE
 from deploy.kube.cluster import Cluster, connect
 from deploy.kube.watching import Change, Event, Watch, server_seconds
+from deploy.retry import HELD_SECONDS
 from tests.support.gateway_bed import end_watches
 from tests.support.running_cluster import RunningCluster
 from tests.support.silent_proxy import behind_proxy
@@ -165,10 +166,12 @@ def test_a_watch_that_is_not_allowed_says_so(running: RunningCluster) -> None:
 RBAC = "/apis/rbac.authorization.k8s.io/v1/namespaces/dev"
 
 
-def may_watch(running: RunningCluster, *, granted: bool) -> None:
-    """Bind the bot to a role that may watch ConfigMaps, or to one that is not there."""
+def may_watch(
+    running: RunningCluster, *, granted: bool, verbs: Sequence[str] = ("list", "watch")
+) -> None:
+    """Bind the bot to a role that may do that to ConfigMaps, or to one without rules."""
     group = "rbac.authorization.k8s.io"
-    rule = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["list", "watch"]}
+    rule = {"apiGroups": [""], "resources": ["configmaps"], "verbs": list(verbs)}
     role = {
         "apiVersion": f"{group}/v1",
         "kind": "Role",
@@ -201,6 +204,43 @@ def test_a_right_that_is_gone_for_a_moment_ends_no_watch(running: RunningCluster
         events.until(Change.LOST)
         may_watch(running, granted=True)
         events.until(Change.SYNCED)
+
+
+def test_a_right_that_is_gone_between_the_list_and_its_watch_ends_no_watch(
+    running: RunningCluster,
+) -> None:
+    may_watch(running, granted=True)
+    watch = connect("west", kubeconfig=running.kubeconfig("bot")).watch("ConfigMap", "dev")
+    read: list[Change] = []
+
+    def follow() -> None:
+        for change, _ in watch:
+            read.append(change)
+            if change is Change.SYNCED and read.count(change) == 1:
+                # The watch is opened only when the next event is asked for.
+                may_watch(running, granted=False)
+
+    reading = threading.Thread(target=follow, daemon=True)
+    reading.start()
+    try:
+        until(lambda: Change.LOST in read or not reading.is_alive(), "the loss")
+        may_watch(running, granted=True)
+        until(lambda: watch.connected or not reading.is_alive(), "the watch")
+        assert reading.is_alive()
+    finally:
+        watch.close()
+        reading.join(60)
+
+
+def test_a_right_to_list_without_a_right_to_watch_ends_the_watch_at_once(
+    running: RunningCluster,
+) -> None:
+    may_watch(running, granted=True, verbs=["list"])
+    began = time.monotonic()
+    with pytest.raises(Refused, match="may not watch configmaps"):
+        for _ in connect("west", kubeconfig=running.kubeconfig("bot")).watch("ConfigMap", "dev"):
+            pass
+    assert time.monotonic() - began < HELD_SECONDS / 2
 
 
 def test_a_right_that_stays_away_ends_the_watch(running: RunningCluster) -> None:
