@@ -191,6 +191,15 @@ def _secret_used_by(demo: Demo, cluster: str, deployment: Mapping[str, Any]) -> 
     return found(demo, cluster, deployment["metadata"]["namespace"], "secret", reference)
 
 
+def shortest_lived(demo: Demo, place: str) -> dict[str, Any]:
+    """Of the Secrets that this bot made for a gateway at cluster/namespace/name, the one whose token
+    expires first."""
+    cluster, namespace, name = place.split("/")
+    listed = json.loads(kubectl(demo, cluster, "-n", namespace, "get", "secrets", "-o", "json"))
+    made = [s for s in listed["items"] if s["metadata"]["name"].startswith(f"{name}-token-")]
+    return min(made, key=lambda secret: token_in(secret).split("&")[1])
+
+
 def token_in(secret: Mapping[str, Any]) -> str:
     """The text of a token, as whoever may read Secrets has it."""
     return base64.b64decode(secret["data"]["value"]).decode().removeprefix("GatewayKey ")
@@ -205,14 +214,21 @@ def install(demo: Demo, place: str, token: str) -> None:
     known(demo, place)
 
 
-def copied(demo: Demo, place: str, copy_place: str) -> None:
+def copied(
+    demo: Demo, place: str, copy_place: str, secret: Mapping[str, Any] | None = None
+) -> None:
     """All of a gateway that this bot deployed, once more and under another name elsewhere, as if this
-    bot had put it there."""
+    bot had put it there; with `secret`, where given, in place of the one that it uses."""
     cluster, namespace, name = place.split("/")
     other_cluster, other_namespace, other = copy_place.split("/")
     deployment = found(demo, cluster, namespace, "deployment", name)
+    used = _secret_used_by(demo, cluster, deployment)
+    if secret is not None:
+        was, now = used["metadata"]["name"], secret["metadata"]["name"]
+        used = dict(secret)
+        deployment = json.loads(json.dumps(deployment).replace(was, now))
     items = [
-        _secret_used_by(demo, cluster, deployment),
+        used,
         found(demo, cluster, namespace, "configmap", f"{name}-env"),
         deployment,
     ]
