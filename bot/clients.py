@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping
 
 import requests
 from azure.core.credentials import TokenCredential
-from azure.identity import AzureAuthorityHosts, ClientSecretCredential, DefaultAzureCredential
+from azure.identity import ClientSecretCredential, DefaultAzureCredential
 
 from bot.environment_settings import ApprovalSettings, EnvironmentSettings, PeopleSettings
 from bot.settings import Secrets, Settings
 from deploy.access import Approval, Environment, Freeze, Identities, environment_of
 from deploy.azure import ApimInstance, ArmClient
+from deploy.clouds import PUBLIC, cloud_of
 from deploy.expiry.automatic import Automatic
 from deploy.expiry.scanner import Rules
 from deploy.expiry.thresholds import DEFAULT, ordered
@@ -21,11 +22,6 @@ from deploy.policy import People
 from deploy.rules import Exemption
 from deploy.waits import Waits
 
-_KNOWN_AUTHORITIES = {
-    AzureAuthorityHosts.AZURE_PUBLIC_CLOUD,
-    AzureAuthorityHosts.AZURE_CHINA,
-    AzureAuthorityHosts.AZURE_GOVERNMENT,
-}
 _SIGN_IN_LIMITS: Mapping[str, object] = {
     "connection_timeout": 3,
     "read_timeout": 5,
@@ -57,11 +53,10 @@ def credential_of(settings: Settings, secrets: Secrets) -> TokenCredential:
     `disable_instance_discovery` is for disconnected and private clouds).
     """
     azure = settings.azure
-    authority = (azure.authority or "").removeprefix("https://").rstrip("/")
     more: dict[str, object] = dict(_SIGN_IN_LIMITS)
-    if authority:
-        more["authority"] = azure.authority
-        more["disable_instance_discovery"] = authority not in _KNOWN_AUTHORITIES
+    if azure.authority or azure.home is not PUBLIC:
+        more["authority"] = authority = azure.authority or azure.home.authority
+        more["disable_instance_discovery"] = cloud_of(authority) is None
     if azure.tenant_id and azure.client_id and secrets.azure_client_secret:
         return ClientSecretCredential(
             azure.tenant_id,
@@ -85,7 +80,7 @@ def arm_client(
     return ArmClient(
         session,
         credential_of(settings, secrets),
-        endpoint=settings.azure.arm_endpoint,
+        endpoint=settings.azure.arm_endpoint or settings.azure.home.arm,
         waits=waits,
     )
 
@@ -99,8 +94,9 @@ def instances_of(settings: Settings) -> Mapping[str, ApimInstance]:
             resource_group=item.resource_group,
             service=item.service,
             configuration_endpoint=item.configuration_endpoint
-            or f"{item.service.lower()}.configuration.azure-api.net",
+            or settings.azure.home.configuration_endpoint(item.service),
             endpoints=item.endpoints,
+            cloud=settings.azure.home,
         )
         for item in settings.apim
     }

@@ -25,6 +25,7 @@ from bot.environment_settings import (
     UserId,
 )
 from deploy.access import UNLISTED
+from deploy.clouds import CLOUDS, PUBLIC, Cloud, clouds_of
 from deploy.errors import InvalidInput
 from deploy.gateway import DEFAULT_REPOSITORY
 
@@ -71,13 +72,37 @@ class RedisSettings(Section):
     keep_days: int = Field(default=30, ge=1, le=3650)
 
 
-class AzureSettings(Section):
-    """How the bot signs in to Azure. With no client id the default credential chain is used."""
+def _check_cloud(path: str, address: str | None, home: Cloud) -> None:
+    for cloud in clouds_of((address or "",)):
+        if cloud is not home:
+            raise ValueError(
+                f"{path}: {address} is in {cloud.title}, azure.cloud is {home.name}; "
+                f"set azure.cloud: {cloud.name}, or the address of {home.title}"
+            )
 
+
+class AzureSettings(Section):
+    """How the bot signs in to Azure, and to which cloud; `authority` and `arm_endpoint` go before what
+    the cloud has. With no client id the default credential chain is used."""
+
+    cloud: Literal["public", "usgov", "china"] | None = None
     authority: HttpUrl | None = None
     tenant_id: str | None = None
     client_id: str | None = None
-    arm_endpoint: HttpUrl = "https://management.azure.com"
+    arm_endpoint: HttpUrl | None = None
+
+    @property
+    def home(self) -> Cloud:
+        """The cloud that is named, or else the one that the addresses are of."""
+        if self.cloud is not None:
+            return CLOUDS[self.cloud]
+        return next(iter(clouds_of((self.arm_endpoint or "", self.authority or ""))), PUBLIC)
+
+    @model_validator(mode="after")
+    def _of_one_cloud(self) -> "AzureSettings":
+        for field in ("authority", "arm_endpoint"):
+            _check_cloud(f"azure.{field}", getattr(self, field), self.home)
+        return self
 
 
 class GovernedSettings(Section):
@@ -206,6 +231,14 @@ class Settings(Section):
                 raise ValueError(f"{field}: the name {twice[0]} is used twice")
         if UNLISTED.name in {environment.name for environment in self.environments}:
             raise ValueError(f"environments: {UNLISTED.name} is what is in none of them")
+        return self
+
+    @model_validator(mode="after")
+    def _endpoints_are_of_one_cloud(self) -> "Settings":
+        for i, instance in enumerate(self.apim):
+            own = ("configuration_endpoint", instance.configuration_endpoint)
+            for field, host in (own, *(("endpoints", host) for host in instance.endpoints)):
+                _check_cloud(f"apim[{i}].{field}", host, self.azure.home)
         return self
 
     @model_validator(mode="after")

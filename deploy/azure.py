@@ -20,6 +20,7 @@ import urllib3
 from azure.core.exceptions import AzureError, ClientAuthenticationError
 
 from deploy.breaker import Breaker
+from deploy.clouds import PUBLIC, Cloud
 from deploy.errors import Conflict, GatewayBotError, InvalidInput, NotFound, Refused, Unavailable
 from deploy.flight import Flight
 from deploy.gateway import GatewayResource
@@ -68,6 +69,7 @@ class ApimInstance:
     service: str
     configuration_endpoint: str
     endpoints: tuple[str, ...] = ()
+    cloud: Cloud = PUBLIC
 
     @property
     def arm_id(self) -> str:

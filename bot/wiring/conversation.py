@@ -25,7 +25,6 @@ from deploy.actions.store import ActionStore
 from deploy.actions.windows import Windows
 from deploy.expiry.tracker import Tracker
 from deploy.health.live_messages import LiveMessages
-from deploy.health.portal import portal_of
 from handlers import home, listeners, permission
 from handlers.actions import again, batch_decisions, decisions, fix
 from handlers.intake import Intake, Work
@@ -104,7 +103,6 @@ class ForVerbs:
     choices: choices.Choices
     command: str
     image_repository: str
-    portal: str
     regenerate_keys: bool
 
 
@@ -169,7 +167,6 @@ def for_verbs_of(
         choices=choices.Choices(sources, pools["choices"]),
         command=settings.slack.command,
         image_repository=image_repository(settings),
-        portal=portal_of(settings.azure.arm_endpoint),
         regenerate_keys=settings.rotation.regenerate_keys,
     )
 

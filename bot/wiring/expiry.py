@@ -31,7 +31,6 @@ from deploy.health.levels import AzureEvents, Seen, no_events
 from handlers.messages import digest_messages, expiry_messages, rotation_messages
 from handlers.messages.family import Family
 
-_AUTHORITY = "https://login.microsoftonline.com"
 _SCAN_SECONDS = 5.0
 _TICK_SECONDS = 5.0
 _RECALL_SECONDS = 30.0
@@ -145,7 +144,7 @@ def endpoint_of(
 
         check = EntraTokens(
             requests.Session(),
-            authority=settings.azure.authority or _AUTHORITY,
+            authority=settings.azure.authority or settings.azure.home.authority,
             tenant=wanted.entra.tenant_id,
             audience=wanted.entra.audience,
         )

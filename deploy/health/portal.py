@@ -1,30 +1,21 @@
 """Where people find a gateway in the Azure portal, whose tile alone shows the real heartbeat."""
 
 from collections.abc import Iterable
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from deploy.azure import ApimInstance
 
-_PORTALS = {
-    "management.azure.com": "portal.azure.com",
-    "management.usgovcloudapi.net": "portal.azure.us",
-    "management.chinacloudapi.cn": "portal.azure.cn",
-}
 
-
-def portal_of(arm_endpoint: str) -> str:
-    """The portal of the cloud whose Resource Manager that is; the public one where it is no cloud."""
-    return "https://" + _PORTALS.get(urlsplit(arm_endpoint).hostname or "", "portal.azure.com")
-
-
-def gateway_link(portal: str, instance: ApimInstance, gateway: str) -> str:
+def gateway_link(instance: ApimInstance, gateway: str) -> str:
     """The page of a gateway resource, by its resource id."""
     parts = (
         *("subscriptions", instance.subscription, "resourceGroups", instance.resource_group),
         *("providers", "Microsoft.ApiManagement", "service", instance.service),
         *("gateways", gateway, "overview"),
     )
-    return f"{portal}/#@/resource/" + "/".join(quote(part, safe="") for part in parts)
+    return f"{instance.cloud.portal}/#@/resource/" + "/".join(
+        quote(part, safe="") for part in parts
+    )
 
 
 def instance_named(instances: Iterable[ApimInstance], name: str) -> ApimInstance | None:

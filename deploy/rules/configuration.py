@@ -2,6 +2,7 @@
 
 import re
 
+from deploy.clouds import PUBLIC, cloud_of, clouds_of
 from deploy.rules.reading import at, mapping, mappings, text, whole
 from deploy.rules.rule import (
     ENTRA,
@@ -24,8 +25,7 @@ _HOST = re.compile(
     r"(https://)?(?!-)[a-z0-9-]{1,63}(\.(?!-)[a-z0-9-]{1,63}){0,9}\.?(:[0-9]{1,5})?/?"
 )
 _AUDIENCE = "config.service.auth.tokenAudience"
-_SOVEREIGN = (".azure-api.cn", ".azure-api.us")
-"""The hosts of API Management in China and for the US Government (Microsoft's settings reference)."""
+_ENTRA_AUTHORITY = "config.service.auth.azureAd.authority"
 _GROUP = 1001
 _AUTHORITY_USERS = (0, 1001)
 _LONGEST_DAYS = 30
@@ -52,9 +52,16 @@ def is_retired(endpoint: str) -> bool:
     return ".management." in endpoint.lower() or "/subscriptions/" in endpoint.lower()
 
 
-def _lacks_audience(view: GatewayView) -> bool:
-    host = _endpoint(view).removeprefix("https://").partition(":")[0].rstrip("/")
-    return bool(view.auth) and host.endswith(_SOVEREIGN) and view.lacks(_AUDIENCE)
+def _asks_another_cloud(view: GatewayView) -> bool:
+    """Whether it signs in to another cloud than that of its endpoint, by itself or by default."""
+    home = cloud_of(_endpoint(view))
+    if not view.auth or home is None:
+        return False
+    asked = [PUBLIC.audience if view.lacks(_AUDIENCE) else view.settings.get(_AUDIENCE, "")]
+    if view.auth == "azureadapp":
+        own = view.settings.get(_ENTRA_AUTHORITY, "")
+        asked.append(PUBLIC.authority if view.lacks(_ENTRA_AUTHORITY) else own)
+    return any(cloud is not home for cloud in clouds_of(asked))
 
 
 def _lacks_socket(view: GatewayView) -> bool:
@@ -237,12 +244,13 @@ CONFIGURATION: tuple[Rule, ...] = (
         "sovereign-audience",
         "warning",
         "deny",
-        _lacks_audience,
-        "The gateway asks Entra ID for a token of the public cloud, not of its own.",
+        _asks_another_cloud,
+        "The gateway asks Entra ID of another cloud for its token.",
         "config.service.auth.tokenAudience is https://azure-api.net/configuration where nothing "
         "is set; China's is https://azure-api.cn/configuration, the US Government's "
-        "https://azure-api.us/configuration.",
-        "Set auth.tokenAudience to that of its cloud.",
+        "https://azure-api.us/configuration. An app's authority has to be of the same cloud.",
+        "Set auth.tokenAudience and, for an app, auth.authority to those of its cloud. A deployment "
+        "by this bot does where azure.cloud is set.",
         SETTINGS,
     ),
     Rule(

@@ -298,7 +298,8 @@ def _spec(
         mapping["resources"] = {**mapping.get("resources", {}), **asked}
     mapping = merged(mapping, from_yaml(str(options.get("more", ""))))
     mapping = merged(mapping, from_words(options.get("set", ())))
-    return spec_from_mapping(mapping if file else unpinned(before, mapping))
+    asked_for = mapping if file else unpinned(before, mapping)
+    return spec_from_mapping(instance.cloud.completed(asked_for))
 
 
 def _counts(options: Mapping[str, Any]) -> bool:

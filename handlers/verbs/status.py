@@ -57,14 +57,12 @@ class TableNeeds:
 
 @dataclass(frozen=True)
 class Needs(TableNeeds):
-    """Also what is said of one gateway: `portal` is the Azure portal of this cloud. `watches` are
-    the messages that are kept current."""
+    """Also what is said of one gateway. `watches` are the messages that are kept current."""
 
     slack: WebClient
     watches: live.Live
     audit: AuditLog
     instances: Mapping[str, ApimInstance]
-    portal: str
 
 
 def run(needs: Needs, request: Request) -> Reply | None:
@@ -208,7 +206,7 @@ def _portal(needs: Needs, detail: GatewayDetail) -> str:
     instance = instance_named(needs.instances.values(), detail.instance)
     if instance is None or not detail.summary.gateway:
         return ""
-    return gateway_link(needs.portal, instance, detail.summary.gateway)
+    return gateway_link(instance, detail.summary.gateway)
 
 
 OPTIONS = (

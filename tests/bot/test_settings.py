@@ -8,10 +8,12 @@ import yaml
 from bot.clients import environments_of, governed_by, instances_of, known_repositories
 from bot.settings import Settings, load_secrets, load_settings
 from deploy.azure import known_hosts, resource_of
+from deploy.clouds import CLOUDS, PUBLIC
 from deploy.errors import InvalidInput
+from deploy.health.portal import gateway_link
 from deploy.rules import BINDING, Exemption
 
-GOOD = {
+GOOD: dict[str, Any] = {
     "apim": [
         {"name": "contoso", "subscription": "s", "resource_group": "rg", "service": "contoso"}
     ],
@@ -62,6 +64,42 @@ CONTOSO: dict[str, Any] = {
     "resource_group": "rg",
     "service": "Contoso",
 }
+
+
+def test_one_choice_says_where_a_sovereign_cloud_is(tmp_path: Path) -> None:
+    settings = load_settings(written(tmp_path, azure={"cloud": "usgov"}))
+    (instance,) = instances_of(settings).values()
+    assert instance.configuration_endpoint == "contoso.configuration.azure-api.us"
+    assert gateway_link(instance, "edge-1").startswith("https://portal.azure.us/#@/resource/")
+    assert settings.azure.home.arm == "https://management.usgovcloudapi.net"
+    own = {"cloud": "china", "arm_endpoint": "https://azure.contoso.example"}
+    assert load_settings(written(tmp_path, azure=own)).azure.arm_endpoint == own["arm_endpoint"]
+
+
+@pytest.mark.parametrize("field", ["arm_endpoint", "authority"])
+def test_an_address_of_a_cloud_says_which_it_is(tmp_path: Path, field: str) -> None:
+    address = {"arm_endpoint": CLOUDS["china"].arm, "authority": CLOUDS["china"].authority}[field]
+    settings = load_settings(written(tmp_path, azure={field: address}))
+    assert settings.azure.home is CLOUDS["china"]
+    assert load_settings(written(tmp_path)).azure.home is PUBLIC
+
+
+@pytest.mark.parametrize(
+    ("azure", "apim", "path"),
+    [
+        ({"cloud": "usgov", "authority": "https://login.microsoftonline.com"}, {}, "authority"),
+        ({"cloud": "public", "arm_endpoint": "https://management.chinacloudapi.cn"}, {}, "arm_end"),
+        ({"arm_endpoint": CLOUDS["usgov"].arm, "authority": CLOUDS["china"].authority}, {}, "azure."),
+        ({}, {"configuration_endpoint": "contoso.configuration.azure-api.us"}, "apim[0].config"),
+        ({"cloud": "china"}, {"endpoints": ["own.example", "x.azure-api.net"]}, "apim[0].endpoints"),
+    ],
+)  # fmt: skip
+def test_addresses_of_two_clouds_are_found(
+    tmp_path: Path, azure: dict[str, object], apim: dict[str, object], path: str
+) -> None:
+    with pytest.raises(InvalidInput, match=r"set azure\.cloud: ") as error:
+        load_settings(written(tmp_path, azure=azure, apim=[{**GOOD["apim"][0], **apim}]))
+    assert path in str(error.value)
 
 
 def with_rule(**rule: object) -> dict[str, object]:

@@ -183,6 +183,28 @@ SPARES: tuple[tuple[str, str, Edit], ...] = (
             setting("config.service.auth.tokenAudience", "https://azure-api.cn/configuration"),
         ),
     ),
+    (
+        "sovereign-audience",
+        "an app's authority is of its cloud too",
+        both(
+            ENTRA,
+            setting(ENDPOINT, "contoso.configuration.azure-api.cn"),
+            setting("config.service.auth.tokenAudience", "https://azure-api.cn/configuration"),
+            setting(
+                "config.service.auth.azureAd.authority", "https://login.partner.microsoftonline.cn"
+            ),
+        ),
+    ),
+    (
+        "sovereign-audience",
+        "the endpoint is somebody's own",
+        both(
+            WORKLOAD,
+            setting(ENDPOINT, "gateway.contoso.example"),
+            setting("config.service.auth.tokenAudience", "https://azure-api.us/configuration"),
+        ),
+    ),
+    ("sovereign-audience", "the endpoint is no address", both(ENTRA, setting(ENDPOINT, "//["))),
     ("sovereign-audience", "it holds a token", setting(ENDPOINT, "x.configuration.azure-api.us")),
     ("syslog-socket", "logs go elsewhere", setting("telemetry.logs.local", "rfc5424")),
     (

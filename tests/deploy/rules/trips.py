@@ -203,6 +203,23 @@ TRIPS: tuple[tuple[str, str, Edit], ...] = (
         "the service is the US Government's",
         both(ENTRA, setting(ENDPOINT, "https://contoso.configuration.azure-api.us:443")),
     ),
+    (
+        "sovereign-audience",
+        "the service is in the public cloud",
+        both(
+            WORKLOAD,
+            setting("config.service.auth.tokenAudience", "https://azure-api.us/configuration"),
+        ),
+    ),
+    (
+        "sovereign-audience",
+        "an app's authority is of another cloud",
+        both(
+            ENTRA,
+            setting(ENDPOINT, "contoso.configuration.azure-api.us"),
+            setting("config.service.auth.tokenAudience", "https://azure-api.us/configuration"),
+        ),
+    ),
     ("syslog-socket", "nothing is mounted", setting("telemetry.logs.local", "localsyslog")),
     ("ingress-controller", "it is on", setting("k8s.ingress.enabled", "true")),
     ("certificate-unchecked", "the check is off", both(ENTRA, setting(UNCHECKED, "True"))),

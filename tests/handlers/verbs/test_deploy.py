@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from deploy.azure import ApimInstance
+from deploy.clouds import CLOUDS
 from deploy.errors import NotFound
 from deploy.plans.requests import DeployRequest
 from deploy.rendering.manifests import render
@@ -15,8 +16,16 @@ from tests.support.deploy_verb import OFFICIAL, deploy_asked
 from tests.support.gateway_bed import HOST, INSTANCE, REF, SPEC
 
 MIRROR = "registry.contoso.com:5000/mirror/azure-api-management/gateway"
+GUID = "00000000-0000-0000-0000-000000000001"
 DIGEST = f"sha256:{'a' * 64}"
 OTHER = ApimInstance("fabrikam", "sub", "group", "fabrikam", "fabrikam.configuration.azure-api.net")
+
+AGENCY = dataclasses.replace(
+    OTHER,
+    name="agency",
+    configuration_endpoint="agency.configuration.azure-api.us",
+    cloud=CLOUDS["usgov"],
+)
 
 
 def asked(before: GatewaySpec | None, *, gateway: str = "edge-1", **options: Any) -> DeployRequest:
@@ -28,7 +37,7 @@ def asked(before: GatewaySpec | None, *, gateway: str = "edge-1", **options: Any
         SimpleNamespace(get=lambda *of: live),
         f"west/{REF.namespace}",
         gateway=gateway,
-        instances={"contoso": INSTANCE, "fabrikam": OTHER},
+        instances={"contoso": INSTANCE, "fabrikam": OTHER, "agency": AGENCY},
         **options,
     )
 
@@ -60,6 +69,18 @@ def test_an_endpoint_stays_with_its_instance_and_goes_with_another() -> None:
     assert same.spec.apim.configuration_endpoint == "apim.contoso.com"
     moved = asked(named(apim=own), gateway="fabrikam/edge-1", tag="2.12.1")
     assert moved.spec.apim.configuration_endpoint == OTHER.configuration_endpoint
+
+
+def test_a_gateway_of_a_sovereign_cloud_signs_in_there() -> None:
+    own = ["auth.type=entraApp", f"auth.clientId={GUID}", f"auth.tenantId={GUID}"]
+    own += ["auth.clientSecret={name: app, key: value}"]
+    spec = asked(None, gateway="agency/edge-1", tag="2.12.1", set=own).spec
+    settings = next(o for o in render(spec, None) if o["kind"] == "ConfigMap")["data"]
+    assert settings["config.service.endpoint"] == AGENCY.configuration_endpoint
+    assert settings["config.service.auth.tokenAudience"] == "https://azure-api.us/configuration"
+    assert settings["config.service.auth.azureAd.authority"] == "https://login.microsoftonline.us"
+    public = asked(None, gateway="contoso/edge-1", tag="2.12.1", set=own).spec
+    assert (public.auth.audience, public.auth.authority) == (None, None)
 
 
 def test_a_digest_stays_with_its_tag_and_goes_with_another() -> None:
