@@ -166,6 +166,14 @@ def _live_traffic(spec: GatewaySpec) -> Manifest:
         service["loadBalancerClass"] = options.load_balancer_class
     if options.source_ranges:
         service["loadBalancerSourceRanges"] = list(options.source_ranges)
+    if options.ip_family_policy is not None:
+        service["ipFamilyPolicy"] = options.ip_family_policy
+    if options.ip_families:
+        service["ipFamilies"] = list(options.ip_families)
+    if options.internal_traffic_policy is not None:
+        service["internalTrafficPolicy"] = options.internal_traffic_policy
+    if not options.allocate_node_ports:
+        service["allocateLoadBalancerNodePorts"] = False
     manifest = {
         "apiVersion": "v1",
         "kind": "Service",
@@ -250,8 +258,20 @@ def _service_account(spec: GatewaySpec) -> Manifest:
 def _autoscaler(spec: GatewaySpec, most: int) -> Manifest:
     scaling = spec.autoscaling
     targets = {"cpu": scaling.cpu, "memory": scaling.memory}
-    if not any(targets.values()):
+    if not any(targets.values()) and not scaling.metrics:
         targets["cpu"] = _CPU_TARGET
+    resources = [
+        {
+            "type": "Resource",
+            "resource": {
+                "name": name,
+                "target": {"type": "Utilization", "averageUtilization": percent},
+            },
+        }
+        for name, percent in targets.items()
+        if percent is not None
+    ]
+    behavior = {} if scaling.behavior is None else {"behavior": json.loads(scaling.behavior)}
     return {
         "apiVersion": "autoscaling/v2",
         "kind": "HorizontalPodAutoscaler",
@@ -264,17 +284,8 @@ def _autoscaler(spec: GatewaySpec, most: int) -> Manifest:
             },
             "minReplicas": scaling.least,
             "maxReplicas": most,
-            "metrics": [
-                {
-                    "type": "Resource",
-                    "resource": {
-                        "name": name,
-                        "target": {"type": "Utilization", "averageUtilization": percent},
-                    },
-                }
-                for name, percent in targets.items()
-                if percent is not None
-            ],
+            "metrics": [*resources, *map(json.loads, scaling.metrics)],
+            **behavior,
         },
     }
 

@@ -17,7 +17,17 @@ from deploy.rendering.labels import (
     service_account_name,
 )
 from deploy.specs.gateway_spec import GatewaySpec
-from deploy.specs.options import KeyRef, Network, Placement, Security, Source, Toleration
+from deploy.specs.options import (
+    KeyRef,
+    LivenessProbe,
+    Network,
+    Placement,
+    ReadinessProbe,
+    Security,
+    Source,
+    StartupProbe,
+    Toleration,
+)
 from deploy.specs.settings import AUTH, SECRET_SETTING
 from deploy.tokens.token import LAYOUT_KEY
 
@@ -66,6 +76,7 @@ def _pod(spec: GatewaySpec, token_secret: str | None) -> dict[str, Any]:
 
 def _pod_security(spec: GatewaySpec) -> dict[str, Any]:
     security = spec.security
+    asked: dict[str, Any]
     if "security" in spec.objects.keeps:
         asked = {
             "runAsUser": _changed(security.user, Security.user),
@@ -73,15 +84,14 @@ def _pod_security(spec: GatewaySpec) -> dict[str, Any]:
             "runAsGroup": security.group,
         }
         return {"securityContext": found} if (found := _given(asked)) else {}
-    return {
-        "securityContext": {
-            "runAsUser": security.user,
-            "runAsNonRoot": True,
-            "fsGroup": security.fs_group,
-            "seccompProfile": {"type": "RuntimeDefault"},
-            **_given({"runAsGroup": security.group}),
-        },
+    asked = {
+        "runAsUser": security.user,
+        "runAsNonRoot": True,
+        "fsGroup": security.fs_group,
+        "seccompProfile": {"type": "RuntimeDefault"},
+        "runAsGroup": security.group,
     }
+    return {"securityContext": {k: v for k, v in _given(asked).items() if v != "none"}}
 
 
 def _placement(spec: GatewaySpec) -> dict[str, Any]:
@@ -100,15 +110,21 @@ def _placement(spec: GatewaySpec) -> dict[str, Any]:
         found["nodeSelector"] = dict(placement.node_selector)
     if placement.priority_class is not None:
         found["priorityClassName"] = placement.priority_class
+    if placement.runtime_class is not None:
+        found["runtimeClassName"] = placement.runtime_class
     return found
 
 
 def _spread(spec: GatewaySpec, key: str) -> dict[str, Any]:
+    when = spec.placement.when_unsatisfiable
+    # Old pods would count too, and where uneven pods may not run, stop the new ones from starting.
+    alone = {"matchLabelKeys": ["pod-template-hash"]} if when == "DoNotSchedule" else {}
     return {
         "maxSkew": 1,
         "topologyKey": key,
-        "whenUnsatisfiable": spec.placement.when_unsatisfiable,
+        "whenUnsatisfiable": when,
         "labelSelector": {"matchLabels": selector(spec)},
+        **alone,
     }
 
 
@@ -159,6 +175,8 @@ def _container(spec: GatewaySpec, token_secret: str | None) -> dict[str, Any]:
         container["resources"] = resources
     if "probes" not in spec.objects.keeps:
         container |= _probes(spec)
+    if spec.rollout.pre_stop is not None:
+        container["lifecycle"] = {"preStop": {"sleep": {"seconds": spec.rollout.pre_stop}}}
     if security := _container_security(spec):
         container["securityContext"] = security
     if volumes := _volumes(spec):
@@ -209,9 +227,9 @@ def _probes(spec: GatewaySpec) -> dict[str, Any]:
     # Ports that are as they were found may have other names.
     port: int | str = HTTP if "ports" in spec.objects.keeps else "http"
     return {
-        "startupProbe": _probe(port, period=5, failures=120),
-        "readinessProbe": _probe(port, period=5, failures=3),
-        "livenessProbe": _probe(port, period=10, failures=6),
+        "startupProbe": _probe(port, spec.probes.startup),
+        "readinessProbe": _probe(port, spec.probes.readiness),
+        "livenessProbe": _probe(port, spec.probes.liveness),
     }
 
 
@@ -294,17 +312,17 @@ def _authority(spec: GatewaySpec, index: int) -> dict[str, Any]:
     return {"configMap": {"name": source.config_map, "items": items}}
 
 
-def _probe(port: int | str, *, period: int, failures: int) -> dict[str, Any]:
+def _probe(port: int | str, probe: StartupProbe | ReadinessProbe | LivenessProbe) -> dict[str, Any]:
     return {
         "httpGet": {"path": STATUS_PATH, "port": port, "scheme": "HTTP"},
-        "periodSeconds": period,
-        "failureThreshold": failures,
-        "timeoutSeconds": 3,
+        "periodSeconds": probe.period,
+        "failureThreshold": probe.failures,
+        "timeoutSeconds": probe.timeout,
     }
 
 
-def _changed(value: int, default: int) -> int | None:
-    return None if value == default else value
+def _changed(value: int | str, default: int | str) -> int | None:
+    return value if isinstance(value, int) and value != default else None
 
 
 def _given(values: dict[str, Any]) -> dict[str, Any]:

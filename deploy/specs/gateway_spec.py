@@ -18,6 +18,7 @@ from deploy.specs.options import (
     Objects,
     Pairs,
     Placement,
+    Probes,
     Proxy,
     Pull,
     Rollout,
@@ -44,6 +45,7 @@ class GatewaySpec:
     log_level: str = "info"
     log_format: str = "text"
     rollout: Rollout = field(default_factory=Rollout)
+    probes: Probes = field(default_factory=Probes)
     autoscaling: Autoscaling = field(default_factory=Autoscaling)
     limits: Limits = field(default_factory=Limits)
     pull: Pull = field(default_factory=Pull)

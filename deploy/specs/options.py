@@ -4,7 +4,8 @@ Frozen data alone. What values are taken is said in `deploy.specs.fields`, which
 each other in `deploy.specs.together`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 Pairs = tuple[tuple[str, str], ...]
 """A mapping of text to text, sorted by key, so that equal mappings are equal."""
@@ -40,19 +41,59 @@ class Rollout:
     history_limit: int = 10
     restarted_at: str | None = None
     automatic_rollback: bool = False
+    pre_stop: int | None = None
+
+
+@dataclass(frozen=True)
+class StartupProbe:
+    """Ten minutes to load the configuration. Seconds, and how many failures end the pod."""
+
+    period: int = 5
+    failures: int = 120
+    timeout: int = 3
+
+
+@dataclass(frozen=True)
+class ReadinessProbe:
+    """When a pod gets requests. Seconds, and after how many failures it gets none."""
+
+    period: int = 5
+    failures: int = 3
+    timeout: int = 3
+
+
+@dataclass(frozen=True)
+class LivenessProbe:
+    """When a pod is restarted. Seconds, and after how many failures."""
+
+    period: int = 10
+    failures: int = 6
+    timeout: int = 3
+
+
+@dataclass(frozen=True)
+class Probes:
+    """How often the kubelet asks the gateway's status path."""
+
+    startup: StartupProbe = field(default_factory=StartupProbe)
+    readiness: ReadinessProbe = field(default_factory=ReadinessProbe)
+    liveness: LivenessProbe = field(default_factory=LivenessProbe)
 
 
 @dataclass(frozen=True)
 class Autoscaling:
     """A HorizontalPodAutoscaler; off while `most` is None. Utilisation in percent of requests.
 
-    With no target at all it is 80 % of the CPU.
+    With no target and no other metric it is 80 % of the CPU. `metrics` and `behavior` are Kubernetes'
+    own objects, as canonical JSON.
     """
 
     least: int = 3
     most: int | None = None
     cpu: int | None = None
     memory: int | None = None
+    metrics: tuple[str, ...] = ()
+    behavior: str | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +125,10 @@ class Service:
     source_ranges: tuple[str, ...] = ()
     http_node_port: int | None = None
     https_node_port: int | None = None
+    ip_family_policy: str | None = None
+    ip_families: tuple[str, ...] = ()
+    internal_traffic_policy: str | None = None
+    allocate_node_ports: bool = True
 
 
 @dataclass(frozen=True)
@@ -209,15 +254,17 @@ class Placement:
     tolerations: tuple[Toleration, ...] = ()
     node_selector: Pairs = ()
     priority_class: str | None = None
+    runtime_class: str | None = None
 
 
 @dataclass(frozen=True)
 class Security:
-    """The security context, as Microsoft's production guidance advises unless said."""
+    """The security context, as Microsoft's production guidance advises unless said. With `none` the
+    cluster chooses, as OpenShift's security context constraints do."""
 
-    user: int = IMAGE_USER
+    user: int | Literal["none"] = IMAGE_USER
     group: int | None = None
-    fs_group: int = IMAGE_USER
+    fs_group: int | Literal["none"] = IMAGE_USER
     read_only_root: bool = False
 
 

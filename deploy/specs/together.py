@@ -47,6 +47,34 @@ CONTRADICTIONS = (
         "httpPort and httpsPort are the same port.",
     ),
     Contradiction(
+        "rollout.preStopSleepSeconds",
+        lambda s: (s.rollout.pre_stop or 0) >= max(s.rollout.termination_grace, 1),
+        "preStopSleepSeconds must be less than terminationGracePeriodSeconds.",
+    ),
+    Contradiction(
+        "probes",
+        lambda s: "probes" in s.objects.keeps and s.probes != type(s.probes)(),
+        "The probes stay as they are while objects.keeps has probes.",
+    ),
+    Contradiction(
+        "service.ipFamilies",
+        lambda s: len(set(s.service.ip_families)) < len(s.service.ip_families),
+        "Both ipFamilies are the same.",
+    ),
+    Contradiction(
+        "service.ipFamilies",
+        lambda s: (
+            len(s.service.ip_families) > 1
+            and s.service.ip_family_policy not in ("PreferDualStack", "RequireDualStack")
+        ),
+        "Two ipFamilies need service.ipFamilyPolicy PreferDualStack or RequireDualStack.",
+    ),
+    Contradiction(
+        "service.allocateLoadBalancerNodePorts",
+        lambda s: s.service_type != "LoadBalancer" and not s.service.allocate_node_ports,
+        "Only a LoadBalancer Service goes without node ports.",
+    ),
+    Contradiction(
         "autoscaling.maxReplicas",
         lambda s: s.autoscaling.most is None and s.autoscaling != type(s.autoscaling)(),
         "autoscaling.maxReplicas is missing.",
@@ -98,7 +126,7 @@ CONTRADICTIONS = (
     ),
     Contradiction(
         "security.fsGroup",
-        lambda s: s.backup.on and s.security.fs_group != IMAGE_USER,
+        lambda s: s.backup.on and s.security.fs_group not in (IMAGE_USER, "none"),
         f"A backup needs fsGroup {IMAGE_USER}, which the gateway writes as.",
     ),
     Contradiction(

@@ -261,10 +261,11 @@ class MapOf:
 @dataclass(frozen=True)
 class Raw:
     """An object of Kubernetes' API of which only the first keys are looked at; kept as JSON. Those in
-    `lists` hold lists, the others objects."""
+    `lists` hold lists, those in `words` text, the others objects."""
 
     keys: tuple[str, ...]
     lists: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
 
     def read(self, given: Any, path: str) -> str:
         must_map(given, path)
@@ -273,8 +274,12 @@ class Raw:
                 if not isinstance(each, list):
                     raise wrong(join(path, key), each, "a list")
                 continue
+            if key in self.words:
+                if not isinstance(each, str):
+                    raise wrong(join(path, key), each, "a word")
+                continue
             if key not in self.keys:
-                raise unknown(path, key, (*self.keys, *self.lists))
+                raise unknown(path, key, (*self.keys, *self.lists, *self.words))
             must_map(each, join(path, key))
         try:
             return json.dumps(given, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -290,6 +295,7 @@ class Raw:
             "properties": {
                 **{key: {"type": "object"} for key in self.keys},
                 **{key: {"type": "array"} for key in self.lists},
+                **{key: {"type": "string"} for key in self.words},
             },
             "additionalProperties": False,
         }
