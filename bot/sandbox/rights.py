@@ -19,6 +19,8 @@ def rights(namespaces: Sequence[str]) -> list[dict[str, Any]]:
                 _rule("", ["namespaces", "pods", "services", "configmaps", "events"], _READ),
                 _rule("apps", ["deployments", "replicasets"], _READ),
                 _rule("batch", ["cronjobs"], ["list"]),
+                _rule("", ["nodes", "resourcequotas", "limitranges"], ["list"]),
+                _rule("storage.k8s.io", ["storageclasses"], ["list"]),
                 _rule("apps", ["statefulsets", "daemonsets"], _READ),
                 _rule("argoproj.io", ["rollouts"], _READ),
             ],

@@ -41,9 +41,12 @@ class ResourceKind:
 _KINDS = (
     ResourceKind("v1", "ConfigMap", "configmaps"),
     ResourceKind("v1", "Event", "events"),
+    ResourceKind("v1", "LimitRange", "limitranges"),
     ResourceKind("v1", "Namespace", "namespaces", namespaced=False),
+    ResourceKind("v1", "Node", "nodes", namespaced=False),
     ResourceKind("v1", "PersistentVolumeClaim", "persistentvolumeclaims"),
     ResourceKind("v1", "Pod", "pods"),
+    ResourceKind("v1", "ResourceQuota", "resourcequotas"),
     ResourceKind("v1", "Secret", "secrets"),
     ResourceKind("v1", "Service", "services"),
     ResourceKind("v1", "ServiceAccount", "serviceaccounts"),
@@ -56,6 +59,7 @@ _KINDS = (
     ResourceKind("batch/v1", "CronJob", "cronjobs"),
     ResourceKind("coordination.k8s.io/v1", "Lease", "leases"),
     ResourceKind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
+    ResourceKind("storage.k8s.io/v1", "StorageClass", "storageclasses", namespaced=False),
 )
 
 _BY_NAME = {kind.kind: kind for kind in _KINDS}

@@ -32,6 +32,10 @@ from deploy.plans.managed import accepted, managers_of
 from deploy.plans.others import other_owner
 from deploy.plans.partial import partly
 from deploy.plans.plan import ObjectChange, Plan, ReplacedSecret
+from deploy.plans.preflight.foreseen import foreseen
+from deploy.plans.preflight.outlook import Reference, Wanted
+from deploy.plans.preflight.references import references_of
+from deploy.plans.preflight.surroundings import Looking, Surroundings
 from deploy.plans.redirection import Redirection, redirections
 from deploy.plans.sign_in_needs import needs
 from deploy.plans.standing import unfinished_rollout
@@ -46,13 +50,16 @@ from deploy.tokens.token import SecretFacts, kept_token, new_token, plan_token
 from deploy.tokens.token_plan import TokenPlan
 
 _DAY = 24 * 3600
+_UNDECIDED = "undecided"
+"""The name of a token's Secret that nobody has chosen yet."""
 
 
 class Planner:
     """Makes plans. `cluster_of` finds a cluster by name, `known_tags` asks the image registry.
 
     `environments` say where rules are those of production, and which of them are waived;
-    `instances` and `repositories` where tokens may be sent and which images may hold one.
+    `instances` and `repositories` where tokens may be sent and which images may hold one;
+    `surroundings` read what the pods will meet.
     """
 
     def __init__(
@@ -64,6 +71,7 @@ class Planner:
         *,
         instances: Mapping[str, ApimInstance],
         repositories: Sequence[str] = (DEFAULT_REPOSITORY,),
+        surroundings: Surroundings | None = None,
     ) -> None:
         self._instances = instances
         self._repositories = tuple(repositories)
@@ -71,6 +79,7 @@ class Planner:
         self._known_tags = known_tags
         self._environments = environments
         self._clock = clock
+        self._surroundings = surroundings or Surroundings()
 
     def plan(
         self,
@@ -98,13 +107,14 @@ class Planner:
         cluster = self._cluster_of(spec.ref.cluster)
         namespace = spec.ref.namespace
         # Names and kinds do not depend on the token, so all can be read before it is decided on.
-        outline = render(spec, "undecided" if spec.auth.kind == "token" else None)
+        outline = render(spec, _UNDECIDED if spec.auth.kind == "token" else None)
         there = cluster.begin(lambda: cluster.check_namespace(namespace))
         uid = cluster.begin(cluster.uid)
         tags = cluster.begin(self._tags)
         suspects = suspects_of(cluster, spec)
         scalers = cluster.begin(lambda: cluster.list(AUTOSCALER, namespace))
         beside = _sources_beside(cluster, spec)
+        around = self._surroundings.begin(cluster, namespace, _needed(outline))
         try:
             live = cluster.at_once([_reading(cluster, wanted) for wanted in outline])
         finally:
@@ -179,6 +189,8 @@ class Planner:
             *settings_elsewhere(spec, objects),
             *needs(spec, observed["Deployment", spec.ref.name], config_maps),
         )
+        if not plan.empty:
+            findings += _foreseen(spec, around, becoming, token, lenient=partial)
         findings += unfinished_rollout(plan, observed["Deployment", spec.ref.name], objects)
         if take_over or partial:
             findings = accepted(findings)
@@ -396,6 +408,38 @@ class _Onto:
         return wanted_objects(
             self.spec, secret, self.live, take_over=self.take_over, count=self.count
         )
+
+
+def _needed(outline: Sequence[Manifest]) -> frozenset[Reference]:
+    """What pods need that the outline of a plan does not make."""
+    deployment = next(item for item in outline if item["kind"] == "Deployment")
+    made = {_key(item) for item in outline} | {("Secret", _UNDECIDED)}
+    return references_of(deployment["spec"]["template"]["spec"]) - made
+
+
+def _foreseen(
+    spec: GatewaySpec,
+    around: Looking,
+    becoming: Sequence[Observed],
+    token: TokenPlan,
+    *,
+    lenient: bool,
+) -> tuple[Finding, ...]:
+    """What would fail once the plan is applied."""
+    after = next(each for each in becoming if each.merged["kind"] == "Deployment")
+    least = int(after.merged["spec"].get("replicas", 1))
+    if spec.autoscaling.most is not None:
+        least = max(least, spec.autoscaling.least)
+    wanted = Wanted(after.merged, after.live, least, max(least, spec.autoscaling.most or 0))
+    # The token's own Secret is decided on by itself.
+    made = {_key(each.merged) for each in becoming} | {("Secret", token.secret or "")}
+    asked = references_of(wanted.pod) - made
+    claims = {
+        each.merged["metadata"]["name"]: each.merged
+        for each in becoming
+        if each.merged["kind"] == "PersistentVolumeClaim" and each.live is None
+    }
+    return foreseen(wanted, around.outlook(asked), claims=claims, made=made, lenient=lenient)
 
 
 def _sources_beside(cluster: Cluster, spec: GatewaySpec) -> list[Future[Manifest | None]]:

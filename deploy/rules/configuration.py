@@ -123,7 +123,7 @@ CONFIGURATION: tuple[Rule, ...] = (
         "No backup of the configuration: pods cannot start while Azure does not answer.",
         "Running pods go on without Azure, but one that stopped starts only from a volume at "
         "/apim/config.",
-        "Give backup.size, or backup.existingClaim.",
+        "Give backup.size with a backup.storageClass of file storage, or backup.existingClaim.",
         PRODUCTION,
     ),
     Rule(

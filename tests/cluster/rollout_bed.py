@@ -1,7 +1,7 @@
 """A namespace on one of the clusters, and the bot's own way of carrying changes out there."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,8 @@ from deploy.changes.kinds import Workings
 from deploy.kube.cluster import Cluster, connect
 from deploy.plans.plan import Plan
 from deploy.plans.planning import Planner
+from deploy.plans.preflight.outlook import Outlook, Reference
+from deploy.plans.preflight.surroundings import Looking, Surroundings
 from deploy.rollouts.applying import Applier
 from deploy.rollouts.deployer import Deployer
 from deploy.rollouts.minting import Minter
@@ -35,6 +37,16 @@ RBAC = "/apis/rbac.authorization.k8s.io/v1"
 ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 
 
+class _Unseen(Looking):
+    def outlook(self, references: Collection[Reference]) -> Outlook:
+        return Outlook()
+
+
+class _Blind(Surroundings):
+    def begin(self, cluster: Cluster, namespace: str, references: Collection[Reference]) -> Looking:
+        return _Unseen(cluster, namespace, {}, {})
+
+
 @dataclass
 class Bed:
     """A namespace on a cluster, and what carries changes out there."""
@@ -45,6 +57,8 @@ class Bed:
     home: Path
     stack: contextlib.ExitStack
     done: list[Action] = field(default_factory=list)
+    blind: bool = False
+    """Whether the bot may not look at what its pods will meet, so that only the rollout tells."""
 
     @property
     def path(self) -> str:
@@ -57,6 +71,7 @@ class Bed:
             lambda: ("2.11.1",),
             instances={"contoso": INSTANCE},
             repositories=(REPOSITORY, MIRROR),
+            surroundings=_Blind() if self.blind else None,
         )
 
     def spec(self, **changes: Any) -> GatewaySpec:

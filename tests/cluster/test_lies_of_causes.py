@@ -40,6 +40,8 @@ def asked_for(request: pytest.FixtureRequest) -> None:
 @pytest.fixture
 def bed(target: Target, ns: str, tmp_path: Path) -> Iterator[Bed]:
     with rollout_bed(target, ns, tmp_path) as made:
+        # Its plans would find most of what is provoked here.
+        made.blind = True
         yield made
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from bot.sandbox.cluster.admission import DEFAULT_CLASS
 from bot.sandbox.cluster.api import Api
+from bot.sandbox.cluster.controllers.volumes import DISK
 from bot.sandbox.cluster.decoding import Options
 from bot.sandbox.cluster.kinds import (
     CLUSTER_ROLE,
@@ -22,19 +23,14 @@ _CA = "kube-root-ca.crt"
 
 
 def fill(api: Api, namespaces: Iterable[str]) -> None:
-    """Make the system's namespaces, those given, the default StorageClass and the basic roles."""
+    """Make the system's namespaces, those given, AKS' StorageClasses and the basic roles."""
     for name in dict.fromkeys((*SYSTEM_NAMESPACES, *namespaces)):
         ensure_namespace(api, name)
     options = Options(manager="kube-apiserver")
-    api.create(
-        STORAGE_CLASS,
-        "",
-        {
-            "metadata": {"name": "standard", "annotations": {DEFAULT_CLASS: "true"}},
-            "provisioner": "sandbox.local/hostpath",
-        },
-        options,
-    )
+    for name, provisioner in _CLASSES.items():
+        marked = {"annotations": {DEFAULT_CLASS: "true"}} if name == "default" else {}
+        made = {"metadata": {"name": name, **marked}, "provisioner": provisioner}
+        api.create(STORAGE_CLASS, "", made, options)
     for name, rules in _ROLES.items():
         api.create(CLUSTER_ROLE, "", {"metadata": {"name": name}, "rules": rules}, options)
     api.create(
@@ -63,6 +59,7 @@ def fill(api: Api, namespaces: Iterable[str]) -> None:
     )
 
 
+_CLASSES = {"default": DISK, "azurefile-csi": "file.csi.azure.com"}
 _WRITE = ["create", "delete", "deletecollection", "patch", "update"]
 _READ = ["get", "list", "watch"]
 _ROLES: dict[str, list[Obj]] = {

@@ -19,6 +19,12 @@ from bot.sandbox.cluster.objects import (
 )
 from bot.sandbox.cluster.store import Change, Key
 
+DISK = "disk.csi.azure.com"
+"""Azure's driver for disks, which one node alone can mount."""
+_ONE_NODE = (
+    'failed to provision volume with StorageClass "{}": rpc error: code = InvalidArgument '
+    "desc = Volume capability not supported"
+)
 _OPTIONS = Options(manager="kube-controller-manager")
 
 
@@ -65,6 +71,9 @@ class VolumeController:
             message = f'storageclass.storage.k8s.io "{class_name}" not found'
             if class_name:
                 self._events.warning(claim, "ProvisioningFailed", message)
+            return None
+        if chosen.get("provisioner") == DISK and "ReadWriteMany" in claim["spec"]["accessModes"]:
+            self._events.warning(claim, "ProvisioningFailed", _ONE_NODE.format(class_name))
             return None
         self._bind(claim, chosen)
         return None

@@ -77,7 +77,7 @@ def test_a_claim_is_bound_to_a_volume_of_the_default_class(cluster: RunningClust
     made = _post(
         cluster, f"{_CORE}/persistentvolumeclaims", {"metadata": {"name": "c"}, "spec": spec}
     )
-    assert made["spec"]["storageClassName"] == "standard"
+    assert made["spec"]["storageClassName"] == "default"
     assert made["spec"]["resources"]["requests"]["storage"] == "1Gi"
     claim = f"{_CORE}/persistentvolumeclaims/c"
     until(lambda: cluster.get(claim)["status"]["phase"] == "Bound")

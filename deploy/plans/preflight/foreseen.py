@@ -1,0 +1,58 @@
+"""Every pre-flight check of a plan, in one place. Pure."""
+
+import dataclasses
+from collections.abc import Collection, Iterator, Mapping
+
+from deploy.kube.objects import Manifest
+from deploy.plans.preflight.nodes import node_findings
+from deploy.plans.preflight.outlook import Outlook, Reference, Wanted
+from deploy.plans.preflight.quota import limit_findings, quota_findings
+from deploy.plans.preflight.references import reference_findings, references_of
+from deploy.plans.preflight.storage import storage_findings
+from deploy.rules.finding import Finding
+from deploy.rules.reading import at
+
+
+def foreseen(
+    wanted: Wanted,
+    outlook: Outlook,
+    *,
+    claims: Mapping[str, Manifest],
+    made: Collection[Reference],
+    lenient: bool,
+) -> tuple[Finding, ...]:
+    """What would fail, the worst first. `made` is what the plan makes besides the Deployment, of which
+    `claims` are volumes. With `lenient`, as for a rotation that may be a token's last chance, nothing
+    is denied."""
+    found: list[Finding] = []
+    for finding in _each(wanted, outlook, claims, made):
+        milder = dataclasses.replace(finding, severity="warning") if lenient else finding
+        if milder not in found:
+            found.append(milder)
+    return tuple(sorted(found, key=lambda finding: finding.severity != "deny"))
+
+
+def _each(
+    wanted: Wanted,
+    outlook: Outlook,
+    claims: Mapping[str, Manifest],
+    made: Collection[Reference],
+) -> Iterator[Finding]:
+    if wanted.replaces and at(wanted.deployment, "spec", "paused"):
+        yield Finding(
+            "paused",
+            "deny",
+            "The Deployment is paused, so Kubernetes replaces no pod.",
+            "The rollout would not begin before somebody resumes it.",
+            "Run `kubectl rollout resume`, or ask whoever paused it.",
+        )
+    if not wanted.starts:
+        return
+    yield from quota_findings(wanted, outlook)
+    yield from limit_findings(wanted, outlook)
+    for kind, name in sorted(references_of(wanted.pod)):
+        if kind == "PersistentVolumeClaim":
+            claim = claims.get(name) or outlook.found.get((kind, name))
+            yield from storage_findings(wanted, outlook, claim, new=name in claims)
+    yield from reference_findings(wanted, outlook, made)
+    yield from node_findings(wanted, outlook)

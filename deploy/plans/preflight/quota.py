@@ -1,0 +1,152 @@
+"""Whether a namespace's ResourceQuotas and LimitRanges let the pods be made. Pure."""
+
+import math
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from typing import Any
+
+from deploy.kube.objects import Manifest
+from deploy.plans.preflight.outlook import Outlook, Wanted
+from deploy.plans.preflight.resources import Amounts, of_container, of_kind, of_pod, shown
+from deploy.rules.finding import Finding
+from deploy.rules.reading import amount, at, mapping, mappings, text
+
+_PODS = ("pods", "count/pods")
+_SAME = {"cpu": "requests.cpu", "memory": "requests.memory"}
+_NEEDED = ("requests.cpu", "requests.memory", "limits.cpu", "limits.memory")
+_ONE_BY_ONE = {"rollout": {"maxUnavailable": 1, "maxSurge": 0}}
+
+
+def quota_findings(wanted: Wanted, outlook: Outlook) -> Iterator[Finding]:
+    """What a ResourceQuota does not let be made."""
+    each = of_pod(wanted.pod, outlook.limits or ())
+    for quota in outlook.quotas or ():
+        if _counts(quota, wanted.pod, each):
+            yield from _of_quota(wanted, outlook, quota, each)
+
+
+def _of_quota(
+    wanted: Wanted, outlook: Outlook, quota: Manifest, each: Amounts
+) -> Iterator[Finding]:
+    name, hard = quota["metadata"]["name"], _amounts(quota, "hard")
+    unsaid = [key for key in _NEEDED if key in hard and not _all_say(wanted.pod, outlook, key)]
+    if unsaid:
+        yield Finding(
+            "quota",
+            "deny",
+            f"Quota {name} counts {', '.join(unsaid)}, which the pods do not set.",
+            "Kubernetes creates no pod that leaves out what a quota of its namespace counts.",
+            f"Set {', '.join(f'resources.{_field(key)}' for key in unsaid)}.",
+        )
+        return
+    used, per = _amounts(quota, "used"), {**each, **dict.fromkeys(_PODS, Fraction(1))}
+    counted = [key for key in hard if per.get(key)]
+    if not counted:
+        return
+    free = {key: hard[key] - used.get(key, Fraction()) for key in counted}
+    room, tightest = min((math.floor(free[key] / per[key]), key) for key in counted)
+    ever = min(math.floor(hard[key] / per[key]) for key in counted)
+    left = shown(max(free[tightest], Fraction()), tightest)
+    taken = f"{tightest}: {shown(per[tightest], tightest)} for each pod, {left} left."
+    more = max(0, wanted.least - wanted.running)
+    if room < more:
+        yield Finding(
+            "quota",
+            "deny" if ever < wanted.least else "warning",
+            f"Quota {name} has room for {max(room, 0)} of {more} more pods.",
+            taken,
+            "Ask for less, or have the quota raised.",
+        )
+    elif wanted.replaces and wanted.gives_up_none and room - more < 1:
+        yield Finding(
+            "quota",
+            "deny" if ever <= wanted.least else "warning",
+            f"Quota {name} has no room for one pod more, which replacing the pods takes.",
+            taken,
+            "Replace them one by one within the quota: one pod fewer serves meanwhile."
+            if wanted.least > 1
+            else "Replace the pod in its own place: nothing serves until the new one is ready.",
+            _ONE_BY_ONE,
+        )
+
+
+def limit_findings(wanted: Wanted, outlook: Outlook) -> Iterator[Finding]:
+    """What a LimitRange does not allow."""
+    limits = outlook.limits or ()
+    for container in mappings(wanted.pod.get("containers")):
+        asked = of_container(container, limits)
+        for name, limit in of_kind(limits, "Container"):
+            for wrong in _outside(asked, limit):
+                yield _limit(name, f"container {text(container.get('name'))}", wrong)
+    for name, limit in of_kind(limits, "Pod"):
+        for wrong in _outside(of_pod(wanted.pod, limits), limit):
+            yield _limit(name, "pod", wrong)
+
+
+def _outside(asked: Amounts, limit: Mapping[str, Any]) -> Iterator[str]:
+    for name, title in (("cpu", "CPU"), ("memory", "Memory")):
+        request, most = asked.get(f"requests.{name}"), asked.get(f"limits.{name}")
+        highest = amount(mapping(limit.get("max")).get(name))
+        lowest = amount(mapping(limit.get("min")).get(name))
+        ratio = amount(mapping(limit.get("maxLimitRequestRatio")).get(name))
+        if highest is not None and (most is None or most > highest):
+            has = "no limit" if most is None else f"a limit of {shown(most, name)}"
+            yield f"{title} has {has}; the maximum is {shown(highest, name)}"
+        elif lowest is not None and (request is None or request < lowest):
+            has = "no request" if request is None else f"a request of {shown(request, name)}"
+            yield f"{title} has {has}; the minimum is {shown(lowest, name)}"
+        elif ratio is not None and request and most and most / request > ratio:
+            has = f"{float(most / request):g} times its request"
+            yield f"{title} has a limit of {has}; the maximum is {float(ratio):g} times"
+
+
+def _limit(name: str, what: str, wrong: str) -> Finding:
+    return Finding(
+        "limit-range",
+        "deny",
+        f"LimitRange {name} does not allow this {what}.",
+        f"{wrong}.",
+        "Set resources within that range.",
+    )
+
+
+def _all_say(pod: Mapping[str, Any], outlook: Outlook, key: str) -> bool:
+    every = (*mappings(pod.get("containers")), *mappings(pod.get("initContainers")))
+    return all(key in of_container(each, outlook.limits or ()) for each in every)
+
+
+def _field(key: str) -> str:
+    return key.removeprefix("requests.")
+
+
+def _amounts(quota: Manifest, which: str) -> Amounts:
+    said = mapping(at(quota, "status", which)) or mapping(at(quota, "spec", which))
+    found = {_SAME.get(key, key): amount(value) for key, value in said.items()}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _counts(quota: Manifest, pod: Mapping[str, Any], each: Amounts) -> bool:
+    """Whether a quota counts such pods (Kubernetes documentation, "Quota scopes")."""
+    said = at(quota, "spec", "scopes")
+    scopes = [str(scope) for scope in said] if isinstance(said, list) else []
+    selected = mappings(at(quota, "spec", "scopeSelector", "matchExpressions"))
+    answers = {"BestEffort": not each, "NotBestEffort": bool(each), "NotTerminating": True}
+    if not all(answers.get(scope, False) for scope in scopes):
+        return False
+    return all(_selects(expression, pod, answers) for expression in selected)
+
+
+def _selects(
+    expression: Mapping[str, Any], pod: Mapping[str, Any], answers: Mapping[str, bool]
+) -> bool:
+    scope, operator = text(expression.get("scopeName")), text(expression.get("operator"))
+    if scope != "PriorityClass":
+        return answers.get(scope, False)
+    name, values = text(pod.get("priorityClassName")), expression.get("values")
+    listed = isinstance(values, list) and name in values
+    return {
+        "In": listed,
+        "NotIn": not listed,
+        "Exists": bool(name),
+        "DoesNotExist": not name,
+    }.get(operator, False)

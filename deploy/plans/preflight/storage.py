@@ -1,0 +1,118 @@
+"""Whether the backup's volume can be bound, and mounted by every pod. Pure.
+
+Block storage is mounted by one node alone, whatever access mode a claim asks for; a claim that asks
+for more stays pending (documentation of each driver, 2026-11-29).
+"""
+
+from collections.abc import Iterator, Sequence
+
+from deploy.kube.objects import Manifest
+from deploy.plans.preflight.outlook import Outlook, Wanted
+from deploy.plans.preflight.references import references_of
+from deploy.rules.finding import Finding
+from deploy.rules.reading import at, mapping, text
+
+_DEFAULT = "storageclass.kubernetes.io/is-default-class"
+_BLOCK = frozenset(
+    {
+        *("disk.csi.azure.com", "kubernetes.io/azure-disk"),
+        *("ebs.csi.aws.com", "ebs.csi.eks.amazonaws.com", "kubernetes.io/aws-ebs"),
+        *("pd.csi.storage.gke.io", "kubernetes.io/gce-pd"),
+        *("cinder.csi.openstack.org", "dobs.csi.digitalocean.com", "csi.hetzner.cloud"),
+        *("linodebs.csi.linode.com", "vpc.block.csi.ibm.io", "rancher.io/local-path"),
+        *("kubernetes.io/no-provisioner", "topolvm.io"),
+    }
+)
+_SHARED = frozenset(
+    {
+        *("file.csi.azure.com", "kubernetes.io/azure-file", "efs.csi.aws.com"),
+        *("filestore.csi.storage.gke.io", "nfs.csi.k8s.io", "cephfs.csi.ceph.com"),
+        *("rook-ceph.cephfs.csi.ceph.com", "openshift-storage.cephfs.csi.ceph.com"),
+    }
+)
+_WHERE = "azurefile-csi on AKS, one of EFS on EKS, standard-rwx on GKE"
+
+
+def storage_findings(
+    wanted: Wanted, outlook: Outlook, claim: Manifest | None, *, new: bool
+) -> Iterator[Finding]:
+    """`claim` is one that the pods mount, which the plan makes where it is `new`."""
+    if claim is None:
+        return
+    said = at(claim, "spec", "accessModes")
+    modes = {str(mode) for mode in said} if isinstance(said, list) else set()
+    if "ReadWriteMany" not in modes:
+        yield from _of_one_node(wanted, claim, modes)
+    if new and outlook.classes is not None:
+        yield from _of_class(claim, modes, outlook.classes)
+
+
+def _of_one_node(wanted: Wanted, claim: Manifest, modes: set[str]) -> Iterator[Finding]:
+    name, mode = claim["metadata"]["name"], ", ".join(sorted(modes)) or "ReadWriteOnce"
+    if wanted.most > 1:
+        yield Finding(
+            "access-mode",
+            # Where several pods have it already, they may well be on one node.
+            "warning"
+            if ("PersistentVolumeClaim", name) in references_of(wanted.pod_now)
+            else "deny",
+            f"Volume {name} is {mode}: pods on other nodes cannot mount it.",
+            f"The gateway has up to {wanted.most} pods; those that cannot mount it never start.",
+            f"Use a claim that is ReadWriteMany ({_WHERE}), or run one pod.",
+        )
+    elif wanted.rolls and wanted.gives_up_none:
+        yield Finding(
+            "access-mode",
+            "warning",
+            f"Volume {name} is {mode}: a new pod on another node waits for the old one to stop.",
+            "The old one stops only once the new one is ready.",
+            "Set rollout.strategy to Recreate: nothing serves until the new pod is ready.",
+            {"rollout": {"strategy": "Recreate"}},
+        )
+
+
+def _of_class(claim: Manifest, modes: set[str], classes: Sequence[Manifest]) -> Iterator[Finding]:
+    asked, shared = at(claim, "spec", "storageClassName"), _shared(classes)
+    patch = {"backup": {"storageClass": shared[0]}} if shared else None
+    offer = f"Set backup.storageClass to {' or '.join(shared)}." if shared else ""
+    known = ", ".join(sorted(item["metadata"]["name"] for item in classes)) or "none"
+    found = _named(classes, asked)
+    if found is None:
+        yield Finding(
+            "storage-class",
+            "deny",
+            f"The cluster has no StorageClass {asked}."
+            if asked
+            else "The cluster has no default StorageClass.",
+            f"The claim would stay pending, and the pods with it. There are: {known}.",
+            offer or "Set backup.storageClass to one of them.",
+            patch,
+        )
+    elif "ReadWriteMany" in modes and text(found.get("provisioner")) in _BLOCK:
+        yield Finding(
+            "storage-class",
+            "deny",
+            f"StorageClass {found['metadata']['name']} makes disks, which one node alone can mount.",
+            "A claim for ReadWriteMany would stay pending, and the pods with it.",
+            offer or f"Set backup.storageClass to one of file storage ({_WHERE}).",
+            patch,
+        )
+
+
+def _named(classes: Sequence[Manifest], asked: object) -> Manifest | None:
+    if asked is not None:
+        return next((item for item in classes if item["metadata"]["name"] == asked), None)
+    noted = (
+        item
+        for item in classes
+        if mapping(item["metadata"].get("annotations")).get(_DEFAULT) == "true"
+    )
+    # Of several the newest is taken.
+    return max(
+        noted, key=lambda item: text(item["metadata"].get("creationTimestamp")), default=None
+    )
+
+
+def _shared(classes: Sequence[Manifest]) -> list[str]:
+    found = (c["metadata"]["name"] for c in classes if text(c.get("provisioner")) in _SHARED)
+    return sorted(found, key=lambda name: (len(name), name))[:2]
