@@ -166,7 +166,9 @@ def test_a_poll_that_succeeds_proves_it_where_the_log_level_shows_one(tmp_path: 
 
 
 def test_pods_that_get_ready_on_a_backup_are_found_out_and_taken_back(tmp_path: Path) -> None:
-    with rotation_bed(tmp_path, spec_of(backup=Backup(size="50Mi"))) as bed:
+    with rotation_bed(
+        tmp_path, spec_of(backup=Backup(size="50Mi", storage_class="azurefile-csi"))
+    ) as bed:
         before = bed.in_use()
         bed.mint_elsewhere()
         with traffic(bed.kubeconfig, bed.context, "dev", SERVICE) as told:
