@@ -190,7 +190,8 @@ class Planner:
             *needs(spec, observed["Deployment", spec.ref.name], config_maps),
         )
         if not plan.empty:
-            findings += _foreseen(spec, around, becoming, token, lenient=partial)
+            ahead = _foreseen(spec, around, becoming, token, lenient=partial)
+            findings = rules.most_severe_first((*findings, *ahead))
         findings += unfinished_rollout(plan, observed["Deployment", spec.ref.name], objects)
         if take_over or partial:
             findings = accepted(findings)

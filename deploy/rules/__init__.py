@@ -4,7 +4,7 @@ They judge what a plan would apply and what is live on a cluster alike, whoever 
 """
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from deploy.kube.objects import Manifest
@@ -22,6 +22,7 @@ __all__ = [
     "Facts",
     "Severity",
     "check",
+    "most_severe_first",
 ]
 
 _ORDER = ("deny", "warning", "info")
@@ -59,7 +60,12 @@ def check(
         for rule in RULES
         if rule.strikes(view)
     ]
-    return tuple(sorted(found, key=lambda each: (_is_exempt(each), _ORDER.index(each.severity))))
+    return most_severe_first(found)
+
+
+def most_severe_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The findings as people read them; exempted ones last."""
+    return tuple(sorted(findings, key=lambda f: (_is_exempt(f), _ORDER.index(f.severity))))
 
 
 def _is_exempt(finding: Finding) -> bool:

@@ -76,6 +76,20 @@ def test_a_gateway_is_deployed_from_the_form(demo: Demo) -> None:
     )
 
 
+def test_a_backup_that_would_wait_for_ever_is_found_in_the_plan(demo: Demo) -> None:
+    ana = demo.person("ana")
+    asked = (
+        f"deploy edge-2 --to west/dev --tag {TAG} --replicas 2 --name kept --set backup.size=1Gi"
+    )
+    ana.types(asked)
+    denied = words(ana.sees("the rules forbid it.*StorageClass default makes disks"))
+    assert "Set backup.storageClass to azurefile-csi." in denied
+    plan = ana.plans(f"{asked} --set backup.storageClass=azurefile-csi")
+    assert "makes disks" not in words(plan)
+    ana.clicks(plan, "Confirm")
+    ana.sees_at(plan, "2 of 2 pods ready", 90)
+
+
 SPEC = f"""\
 gateway: edge-2
 apim: {{instance: contoso, endpoint: contoso.configuration.azure-api.net}}

@@ -21,7 +21,7 @@ def foreseen(
     made: Collection[Reference],
     lenient: bool,
 ) -> tuple[Finding, ...]:
-    """What would fail, the worst first. `made` is what the plan makes besides the Deployment, of which
+    """What would fail. `made` is what the plan makes besides the Deployment, of which
     `claims` are volumes. With `lenient`, as for a rotation that may be a token's last chance, nothing
     is denied."""
     found: list[Finding] = []
@@ -29,7 +29,7 @@ def foreseen(
         milder = dataclasses.replace(finding, severity="warning") if lenient else finding
         if milder not in found:
             found.append(milder)
-    return tuple(sorted(found, key=lambda finding: finding.severity != "deny"))
+    return tuple(found)
 
 
 def _each(

@@ -63,9 +63,9 @@ def _of_quota(
             "deny" if ever <= wanted.least else "warning",
             f"Quota {name} has no room for one pod more, which replacing the pods takes.",
             taken,
-            "Replace them one by one within the quota: one pod fewer serves meanwhile."
+            "Replace the pods one by one; one fewer serves meanwhile."
             if wanted.least > 1
-            else "Replace the pod in its own place: nothing serves until the new one is ready.",
+            else "Replace the pod in its place; nothing serves meanwhile.",
             _ONE_BY_ONE,
         )
 

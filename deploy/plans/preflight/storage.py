@@ -66,15 +66,15 @@ def _of_one_node(wanted: Wanted, claim: Manifest, modes: set[str]) -> Iterator[F
             "warning",
             f"Volume {name} is {mode}: a new pod on another node waits for the old one to stop.",
             "The old one stops only once the new one is ready.",
-            "Set rollout.strategy to Recreate: nothing serves until the new pod is ready.",
+            "Set rollout.strategy to Recreate; nothing serves meanwhile.",
             {"rollout": {"strategy": "Recreate"}},
         )
 
 
 def _of_class(claim: Manifest, modes: set[str], classes: Sequence[Manifest]) -> Iterator[Finding]:
     asked, shared = at(claim, "spec", "storageClassName"), _shared(classes)
-    patch = {"backup": {"storageClass": shared[0]}} if shared else None
-    offer = f"Set backup.storageClass to {' or '.join(shared)}." if shared else ""
+    patch = {"backup": {"storageClass": shared}} if shared else None
+    offer = f"Set backup.storageClass to {shared}." if shared else ""
     known = ", ".join(sorted(item["metadata"]["name"] for item in classes)) or "none"
     found = _named(classes, asked)
     if found is None:
@@ -113,6 +113,7 @@ def _named(classes: Sequence[Manifest], asked: object) -> Manifest | None:
     )
 
 
-def _shared(classes: Sequence[Manifest]) -> list[str]:
+def _shared(classes: Sequence[Manifest]) -> str:
+    """A class of file storage: the plainest name, as the premium ones have more to it."""
     found = (c["metadata"]["name"] for c in classes if text(c.get("provisioner")) in _SHARED)
-    return sorted(found, key=lambda name: (len(name), name))[:2]
+    return min(found, key=lambda name: (len(name), name), default="")
