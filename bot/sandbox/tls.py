@@ -8,6 +8,7 @@ import datetime
 import ipaddress
 import ssl
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -18,6 +19,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _LIFETIME = datetime.timedelta(days=365)
 _BACKDATE = datetime.timedelta(hours=1)
+_NO_CHECK_TIME = 0x200000
+"""OpenSSL's X509_V_FLAG_NO_CHECK_TIME, which Python gives no name."""
 
 
 class Authority:
@@ -70,8 +73,14 @@ class Authority:
         """The certificate to trust, for a kubeconfig's certificate-authority-data."""
         return self._certificate.public_bytes(serialization.Encoding.PEM)
 
-    def server_context(self, hosts: tuple[str, ...] = ("127.0.0.1", "localhost")) -> ssl.SSLContext:
-        """A server's TLS context with a fresh certificate for `hosts` (names or IP addresses)."""
+    def server_context(
+        self, hosts: tuple[str, ...] = ("127.0.0.1", "localhost"), *, clients: bool = False
+    ) -> ssl.SSLContext:
+        """A server's TLS context with a fresh certificate for `hosts` (names or IP addresses).
+
+        With `clients` it takes certificates of this authority's clients, also when their time is over:
+        as with a real API server, HTTP says so.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hosts[0])])
         certificate = (
@@ -94,11 +103,36 @@ class Authority:
             chain.write(_private_pem(key) + certificate.public_bytes(serialization.Encoding.PEM))
             chain.flush()
             context.load_cert_chain(chain.name)
+        if clients:
+            context.load_verify_locations(cadata=self.ca_pem.decode())
+            context.verify_mode = ssl.CERT_OPTIONAL
+            context.verify_flags |= _NO_CHECK_TIME
         return context
+
+    def client_pair(self, user: str, groups: Sequence[str], seconds: float) -> tuple[str, str]:
+        """A client's certificate, good for so long, and its key, both in PEM."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name(
+            [x509.NameAttribute(NameOID.COMMON_NAME, user)]
+            + [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
+        )
+        end = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=seconds)
+        certificate = (
+            _builder(name, self._certificate.subject, key.public_key(), end)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_usage(signs_certificates=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+        pem = certificate.public_bytes(serialization.Encoding.PEM)
+        return pem.decode(), _private_pem(key).decode()
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePublicKey,
+    end: datetime.datetime | None = None,
 ) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     return (
@@ -108,7 +142,7 @@ def _builder(
         .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - _BACKDATE)
-        .not_valid_after(now + _LIFETIME)
+        .not_valid_after(end or now + _LIFETIME)
     )
 
 

@@ -24,6 +24,8 @@ _NOT_ALLOWED = re.compile(
     r"(?: in API group \"(?P<group>[^\"]*)\")?"
 )
 _MANAGER = re.compile(r"conflict with \"(?P<manager>(?:[^\"\\]|\\.)*)\"")
+_IMPERSONATE = "impersonate"
+"""The verb; Kubernetes 1.37 names a narrower one, as in impersonate-on:user-info:list."""
 _WEBHOOK_AWAY = "failed calling webhook"
 _LONGEST = 4000
 """Of a server's message: it can list every field of an object."""
@@ -95,14 +97,17 @@ def error_from(
     what: str,
     namespace: str | None = None,
     retry_after: float | None = None,
+    tried: str = "",
 ) -> GatewayBotError:
-    """The error for a failed request. `what` names the object or list, as in “Service x”."""
+    """The error for a failed request. `what` names the object or list, as in “Service x”; `tried` says
+    what has been done about the credentials."""
     message, whole = message_of(body)
     reason = str(whole.get("reason", ""))
     details = whole.get("details") or {}
     if status == 401:
         return NotGranted(
             f"Cluster “{cluster}” does not accept the bot's credentials.",
+            meaning=tried,
             remedy="Ask whoever runs the bot to renew them.",
         )
     if status == 403:
@@ -130,6 +135,12 @@ def error_from(
 def _refused(cluster: str, message: str, what: str, namespace: str | None) -> GatewayBotError:
     place = f" in namespace “{namespace}”" if namespace else ""
     denied = _NOT_ALLOWED.search(message)
+    if denied and denied["verb"].startswith(_IMPERSONATE):
+        return NotGranted(
+            f"The bot may not act as another user on cluster “{cluster}”, as its kubeconfig says.",
+            remedy="Let whom the bot signs in as impersonate that user, its groups, uid and extra "
+            "there, or take `as` out of the kubeconfig.",
+        )
     if denied:
         group = denied["group"]
         resource = f"{denied['resource']}.{group}" if group else denied["resource"]

@@ -16,12 +16,10 @@ from typing import Any, TypeVar
 from deploy.background import reported
 from deploy.breaker import Breaker
 from deploy.errors import InvalidInput, NotFound
-from deploy.flight import Flight
 from deploy.kube.api_errors import AlreadyExists, NamespaceEnds, missing_namespace
 from deploy.kube.breaking import BreakingConnection
 from deploy.kube.connection import Connection, Query, Stream, Timeouts
 from deploy.kube.kinds import ResourceKind, kind_of
-from deploy.kube.late import LateConnection
 from deploy.kube.objects import Manifest
 from deploy.kube.pod_reads import PodReads
 from deploy.kube.shapes import Shape
@@ -35,8 +33,6 @@ _PAGE = 2000
 _PAGES = {"ConfigMap": 500}
 """Fewer of a kind whose objects may be 1 MiB each."""
 _AT_ONCE = 16
-_LOADING_SECONDS = 5.0
-"""For a kubeconfig whose program for credentials takes longer, nobody waits at the start."""
 _APPLY = "application/apply-patch+yaml"
 _JSON_PATCH = "application/json-patch+json"
 _STRICT = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
@@ -446,14 +442,8 @@ def connect(
     limits, noted = timeouts or Timeouts(), waits or Waits()
     if in_cluster:
         return Cluster(name, transport.connect_in_cluster(name, limits, noted), noted)
-    making: Flight[Connection] = Flight(
-        lambda: transport.connect_with_kubeconfig(name, kubeconfig, context, limits, noted),
-        f"kubeconfig of {name}",
-    )
-    try:
-        return Cluster(name, making.wait(_LOADING_SECONDS), noted)
-    except TimeoutError:
-        return Cluster(name, LateConnection(name, making, limits.read), noted)
+    made = transport.connect_with_kubeconfig(name, kubeconfig, context, limits, noted)
+    return Cluster(name, made, noted)
 
 
 def _applying(

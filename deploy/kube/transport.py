@@ -1,4 +1,4 @@
-"""HTTP to one API server, over the official client's connection pool and credentials.
+"""HTTP to one API server, over the official client's connection pool.
 
 It is imported only when a cluster is first used: kubernetes and urllib3 take a third of a second.
 Every request has its own connect and read timeout, and urllib3's retries are off: with them a
@@ -6,69 +6,47 @@ timeout of one second takes four, and a PATCH is repeated without anybody's know
 repeated here is only what may be: reads, and server-side apply, which is idempotent.
 """
 
-import email.utils
 import json
-import math
+import os
 import random
-import socket
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
-from urllib.parse import urlencode
 
 import urllib3
-from kubernetes import client, config
-from kubernetes.client.exceptions import ApiException
+from kubernetes import client
+from kubernetes.config import incluster_config
 from kubernetes.config.config_exception import ConfigException
 
 from deploy.errors import GatewayBotError, InvalidInput, Unavailable
-from deploy.flight import Flight
+from deploy.kube import kubeconfig
 from deploy.kube.api_errors import error_from, is_schema_error, message_of
 from deploy.kube.connection import Query, Timeouts
+from deploy.kube.credentials import Credential, Source
 from deploy.kube.http_errors import in_words, is_tls
+from deploy.kube.http_parts import query_text, retry_after, warnings_of
+from deploy.kube.http_pools import Pools, settings_for
 from deploy.kube.http_stream import HttpStream
-from deploy.kube.warnings import warnings_in
+from deploy.kube.server_clock import Clock
+from deploy.kube.sources import files_of, source_of
 from deploy.waits import Waits
 
 # The package has type hints, its loaders of credentials have none.
-_load: Any = config
+_incluster: Any = incluster_config
 
 T = TypeVar("T")
 
 _REPEATED_STATUS = frozenset({429, 503, 504})
+_UNAUTHORIZED = 401
+_SERVERS_FAULT = 500
+_RENEWALS = 2
+"""How often one request is tried anew because its credentials were refused."""
 _LONGEST_PAUSE = 2.0
-_POOL_SIZE = 32
 _PIECE = 65_536
 """Bytes of an answer that are read at once."""
-_CREDENTIALS_SECONDS = 10.0
-_CLOCK_SECONDS = 10.0
-_CLOCK_TOLERANCE = 5.0
-
-
-class Clock:
-    """A server's clock against this machine's, by the Date of its answers."""
-
-    def __init__(self) -> None:
-        self.ahead = 0.0
-        self._read_at = -math.inf
-
-    def told(self, date: str) -> None:
-        """Take a Date in; one every few seconds is enough, for clocks drift slowly.
-
-        It has whole seconds and was on its way, so a small difference is none.
-        """
-        now = time.monotonic()
-        if not date or now - self._read_at < _CLOCK_SECONDS:
-            return
-        try:
-            moment = email.utils.parsedate_to_datetime(date)
-        except ValueError:
-            return
-        self._read_at = now
-        ahead = moment.timestamp() - time.time()
-        self.ahead = ahead if abs(ahead) > _CLOCK_TOLERANCE else 0.0
+_DEFAULT_LOCATION = "~/.kube/config"
 
 
 @dataclass(frozen=True)
@@ -89,14 +67,26 @@ class _Failed:
     body: bytes
 
 
+class _Renewed(Unavailable):
+    """The server refused the credentials, and there are others now: it is to be asked again."""
+
+
 class HttpConnection:
-    """A Connection over the official client's ApiClient."""
+    """A Connection over the official client's pools."""
 
     def __init__(
-        self, cluster: str, api: client.ApiClient, timeouts: Timeouts, waits: Waits
+        self,
+        cluster: str,
+        pools: Pools,
+        credentials: Source,
+        impersonation: tuple[tuple[str, str], ...],
+        timeouts: Timeouts,
+        waits: Waits,
     ) -> None:
         self._cluster = cluster
-        self._api = api
+        self._pools = pools
+        self._credentials = credentials
+        self._impersonation = impersonation
         self._waits = waits
         self._timeouts = timeouts
         self._clock = Clock()
@@ -118,7 +108,9 @@ class HttpConnection:
     ) -> bytes:
         data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
         return self._repeated(
-            lambda: self._once(method, path, query, data, content_type, take=b"".join),
+            lambda credential: self._once(
+                credential, method, path, query, data, content_type, take=b"".join
+            ),
             what=what,
             namespace=namespace,
             repeat=repeat,
@@ -137,7 +129,9 @@ class HttpConnection:
         take: Callable[[Iterator[bytes]], T],
     ) -> T:
         return self._repeated(
-            lambda: self._once("GET", path, query, None, "application/json", take=take),
+            lambda credential: self._once(
+                credential, "GET", path, query, None, "application/json", take=take
+            ),
             what=what,
             namespace=namespace,
             repeat=True,
@@ -145,7 +139,7 @@ class HttpConnection:
 
     def _repeated(
         self,
-        once: Callable[[], _Taken[T] | _Failed],
+        once: Callable[[Credential], _Taken[T] | _Failed],
         *,
         what: str,
         namespace: str | None,
@@ -155,30 +149,29 @@ class HttpConnection:
         warned: Callable[[tuple[str, ...]], None] | None = None,
     ) -> T:
         give_up = time.monotonic() + self._timeouts.repeat
-        pause = 0.1
+        pause, renewals = 0.1, 0
+        failure: GatewayBotError
         while True:
-            if before is not None:
-                before()
             try:
-                answer = once()
-                if isinstance(answer, _Taken):
-                    if warned is not None and (texts := _warnings(answer.headers)):
-                        warned(texts)
-                    return answer.result
-                again = answer.status in _REPEATED_STATUS and not is_schema_error(
-                    answer.status, message_of(answer.body)[0]
-                )
-                after = _retry_after(answer.headers)
-                failure: GatewayBotError = error_from(
-                    self._cluster,
-                    answer.status,
-                    answer.body,
-                    what=what,
-                    namespace=namespace,
-                    retry_after=after,
-                )
+                credential = self._credential()
             except Unavailable as error:
-                again, after, failure = True, None, error
+                again, after, failure = True, error.retry_after, error
+            else:
+                # Only now: what it checks may change while credentials are waited for.
+                if before is not None:
+                    before()
+                try:
+                    answer = once(credential)
+                    if isinstance(answer, _Taken):
+                        if warned is not None and (texts := warnings_of(answer.headers)):
+                            warned(texts)
+                        return answer.result
+                    again, after, failure = self._judged(answer, what, namespace)
+                except Unavailable as error:
+                    if isinstance(error, _Renewed) and renewals < _RENEWALS:
+                        renewals += 1
+                        continue
+                    again, after, failure = True, error.retry_after, error
             if doubtful is not None and not failure.untouched:
                 doubtful()
             # Half to full length, so that many requests that failed at once do not return at once.
@@ -188,34 +181,60 @@ class HttpConnection:
             time.sleep(wait)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
+    def _judged(
+        self, answer: _Failed, what: str, namespace: str | None
+    ) -> tuple[bool, float | None, GatewayBotError]:
+        """Whether to ask again, after how many seconds, and the error else."""
+        again = answer.status in _REPEATED_STATUS and not is_schema_error(
+            answer.status, message_of(answer.body)[0]
+        )
+        after = retry_after(answer.headers)
+        return (
+            again,
+            after,
+            error_from(
+                self._cluster,
+                answer.status,
+                answer.body,
+                what=what,
+                namespace=namespace,
+                retry_after=after,
+                tried=self._credentials.tried,
+            ),
+        )
+
     def stream(
         self, path: str, *, what: str, namespace: str | None, query: Query, silence: float
     ) -> HttpStream:
-        response = self._open("GET", path, query, None, "application/json", read=silence)
-        if response.status >= 300:
-            answer = self._read(response, b"".join)
-            raise error_from(
-                self._cluster,
-                response.status,
-                answer,
-                what=what,
-                namespace=namespace,
-                retry_after=_retry_after(response.headers),
+        response = _renewing(
+            lambda: self._open(
+                self._credential(), "GET", path, query, None, "application/json", read=silence
             )
+        )
+        if response.status >= 300:
+            body = self._read(response, b"".join)
+            answer = _Failed(response.status, response.headers, body)
+            raise self._judged(answer, what, namespace)[2]
         return HttpStream(self._cluster, what, response)
 
     def answer(self, path: str) -> tuple[int, bytes]:
-        answer = self._once("GET", path, None, None, "application/json", take=b"".join)
+        answer: _Taken[bytes] | _Failed = _renewing(
+            lambda: self._once(
+                self._credential(), "GET", path, None, None, "application/json", take=b"".join
+            )
+        )
         return answer.status, answer.result if isinstance(answer, _Taken) else answer.body
 
     def ahead(self) -> float:
         return self._clock.ahead
 
     def close(self) -> None:
-        self._api.rest_client.pool_manager.clear()
+        self._credentials.close()
+        self._pools.close()
 
     def _once(
         self,
+        credential: Credential,
         method: str,
         path: str,
         query: Query | None,
@@ -226,15 +245,27 @@ class HttpConnection:
     ) -> _Taken[T] | _Failed:
         with self._waits.on(f"cluster “{self._cluster}”"):
             response = self._open(
-                method, path, query, data, content_type, read=self._timeouts.read, whole=True
+                credential,
+                method,
+                path,
+                query,
+                data,
+                content_type,
+                read=self._timeouts.read,
+                whole=True,
             )
             self._clock.told(response.headers.get("Date", ""))
             if 200 <= response.status < 300:
                 return _Taken(response.status, response.headers, self._read(response, take))
             return _Failed(response.status, response.headers, self._read(response, b"".join))
 
+    def _credential(self) -> Credential:
+        with self._waits.on(f"the credentials of cluster “{self._cluster}”"):
+            return self._credentials.current()
+
     def _open(
         self,
+        credential: Credential,
         method: str,
         path: str,
         query: Query | None,
@@ -244,28 +275,20 @@ class HttpConnection:
         read: float,
         whole: bool = False,
     ) -> urllib3.BaseHTTPResponse:
-        """`whole`: the answer is not read as it comes."""
-        headers = {"User-Agent": "gateway-bot", "Accept": "application/json, */*"}
+        """`whole`: the answer is not read as it comes. _Renewed where to ask anew."""
+        headers = urllib3.HTTPHeaderDict(self._impersonation)
+        headers.update({"User-Agent": "gateway-bot", "Accept": "application/json, */*"})
+        if credential.authorization:
+            headers["Authorization"] = credential.authorization
         if whole:
             # Where a list is large; uncompressed the API server writes each object by itself.
             headers["Accept-Encoding"] = "gzip"
         if data is not None:
             headers["Content-Type"] = content_type
-        url = self._api.configuration.host + path
         try:
-            # Also renews credentials that run out: a token file, an exec plugin's answer.
-            self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, data)
-        except (ApiException, ConfigException, OSError) as error:
-            raise Unavailable(
-                f"The credentials for cluster “{self._cluster}” cannot be renewed: "
-                f"{type(error).__name__}.",
-                remedy="Ask whoever runs the bot to look at its kubeconfig.",
-                untouched=True,
-            ) from None
-        try:
-            return self._api.rest_client.pool_manager.request(
+            response = self._pools.of(credential).request(
                 method,
-                url + _query_text(query or {}),
+                self._pools.host + path + query_text(query or {}),
                 body=data,
                 headers=headers,
                 timeout=urllib3.Timeout(connect=self._timeouts.connect, read=read),
@@ -274,6 +297,26 @@ class HttpConnection:
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise self._unreachable(error) from None
+        if response.status == _UNAUTHORIZED:
+            self._renew(credential, response)
+        elif response.status < _SERVERS_FAULT:
+            self._credentials.accepted(credential)
+        return response
+
+    def _renew(self, refused: Credential, response: urllib3.BaseHTTPResponse) -> None:
+        """_Renewed where there is something else to try than what the answer refuses."""
+        try:
+            renewed = self._credentials.after_refusal(refused)
+        except Unavailable:
+            response.close()
+            raise
+        if renewed is not None:
+            response.drain_conn()
+            response.release_conn()
+            raise _Renewed(
+                f"Cluster “{self._cluster}” refused the bot's credentials, which have been renewed.",
+                untouched=True,
+            )
 
     def _read(self, response: urllib3.BaseHTTPResponse, take: Callable[[Iterator[bytes]], T]) -> T:
         try:
@@ -304,29 +347,27 @@ class HttpConnection:
 def connect_with_kubeconfig(
     name: str, path: Path | None, context: str | None, timeouts: Timeouts, waits: Waits
 ) -> HttpConnection:
-    """A connection as the kubeconfig says. InvalidInput when it cannot be used."""
-    settings = client.Configuration()
+    """A connection as the kubeconfig says, which runs no plugin yet. InvalidInput when it cannot be
+    used."""
+    location = str(path) if path else os.environ.get("KUBECONFIG") or _DEFAULT_LOCATION
     try:
-        _load.load_kube_config(
-            config_file=str(path) if path else None,
-            context=context,
-            client_configuration=settings,
-            persist_config=False,
-        )
-    except (ConfigException, OSError, ValueError, KeyError, TypeError) as error:
+        server, user = kubeconfig.read(location, context)
+        pools = Pools(settings_for(server))
+        source = source_of(name, user, server, location, context)
+    except (kubeconfig.Unusable, ValueError) as error:
         raise InvalidInput(
             f"The kubeconfig of cluster “{name}” cannot be used: {error}.",
             field=f"clusters.{name}.kubeconfig",
             remedy="Check the path and the context in the settings.",
         ) from None
-    return _connection(name, settings, timeouts, waits)
+    return HttpConnection(name, pools, source, user.impersonation, timeouts, waits)
 
 
 def connect_in_cluster(name: str, timeouts: Timeouts, waits: Waits) -> HttpConnection:
     """A connection with the pod's own ServiceAccount. InvalidInput outside a cluster."""
     settings = client.Configuration()
     try:
-        _load.load_incluster_config(client_configuration=settings)
+        _incluster.load_incluster_config(client_configuration=settings, try_refresh_token=False)
     except (ConfigException, OSError) as error:
         raise InvalidInput(
             f"Cluster “{name}” is set to be the one the bot runs in, but the bot does not run "
@@ -334,64 +375,15 @@ def connect_in_cluster(name: str, timeouts: Timeouts, waits: Waits) -> HttpConne
             field=f"clusters.{name}.in_cluster",
             remedy="Give a kubeconfig instead.",
         ) from None
-    return _connection(name, settings, timeouts, waits)
+    user = kubeconfig.User(token_file=Path(_incluster.SERVICE_TOKEN_FILENAME))
+    return HttpConnection(name, Pools(settings), files_of(name, user), (), timeouts, waits)
 
 
-def _connection(name: str, settings: Any, timeouts: Timeouts, waits: Waits) -> HttpConnection:
-    if settings.refresh_api_key_hook is not None:
-        settings.refresh_api_key_hook = _bounded(name, settings.refresh_api_key_hook)
-    settings.retries = False
-    settings.connection_pool_maxsize = _POOL_SIZE
-    settings.socket_options = _socket_options()
-    return HttpConnection(name, client.ApiClient(settings), timeouts, waits)
-
-
-def _bounded(name: str, renew: Callable[[Any], None]) -> Callable[[Any], None]:
-    """The official client's renewal of credentials, which runs a plugin or asks a provider without any
-    time limit: TimeoutError where it takes too long."""
-    settings: list[Any] = []
-    flight = Flight(lambda: renew(settings[-1]), f"credentials of {name}")
-
-    def renewed(current: Any) -> None:
-        settings[:] = [current]
-        flight.wait(_CREDENTIALS_SECONDS)
-
-    return renewed
-
-
-def _socket_options() -> Sequence[tuple[int, int, int]]:
-    """No delay for small writes, and TCP keep-alive so that a dead peer is noticed.
-
-    Within 35 seconds where the system lets that be set: an idle connection of the pool that a
-    firewall has forgotten is then found dead before a request is sent into it.
-    """
-    probes = (("TCP_KEEPIDLE", 20), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
-    return (
-        (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
-        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-        *(
-            (socket.IPPROTO_TCP, int(getattr(socket, name)), seconds)
-            for name, seconds in probes
-            if hasattr(socket, name)
-        ),
-    )
-
-
-def _query_text(query: Query) -> str:
-    given = {
-        key: str(value).lower() if isinstance(value, bool) else str(value)
-        for key, value in query.items()
-        if value is not None and value != ""
-    }
-    return f"?{urlencode(given)}" if given else ""
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    value = headers.get("Retry-After", "")
-    return float(value) if value.isdigit() else None
-
-
-def _warnings(headers: Mapping[str, str]) -> tuple[str, ...]:
-    # Each is a header of its own, which a plain mapping joins.
-    every = getattr(headers, "getlist", lambda name: [headers.get(name, "")])
-    return warnings_in(every("Warning"))
+def _renewing(call: Callable[[], T]) -> T:
+    """What a read gives, asked again where its credentials have been renewed."""
+    for _ in range(_RENEWALS):
+        try:
+            return call()
+        except _Renewed:
+            continue
+    return call()

@@ -11,6 +11,7 @@ from bot.checks import Doubtful, _http_mode, _not_shared, probes
 from bot.sandbox.rights import rights
 from bot.settings import Secrets, Settings
 from deploy.errors import Unavailable
+from tests.support.exec_plugins import Answer, Issuer
 from tests.support.processes import ROOT
 from tests.support.running_cluster import RunningCluster
 
@@ -22,10 +23,14 @@ def running(tmp_path: Path) -> Iterator[RunningCluster]:
 
 
 def cluster_probe(running: RunningCluster, user: str) -> str:
+    return probe_of(running.kubeconfig(user))
+
+
+def probe_of(kubeconfig: Path) -> str:
     settings = Settings.model_validate(
         {
             "apim": [{"name": "a", "subscription": "s", "resource_group": "g", "service": "a"}],
-            "clusters": [{"name": "west", "kubeconfig": str(running.kubeconfig(user))}],
+            "clusters": [{"name": "west", "kubeconfig": str(kubeconfig)}],
             "environments": [{"name": "development"}],
         }
     )
@@ -66,6 +71,19 @@ def test_rights_that_only_show_more_are_missed_with_a_warning(running: RunningCl
     assert "may change gateways in dev." in str(doubt.value)
     missing = "may not list statefulsets, watch statefulsets, list daemonsets, watch daemonsets in"
     assert missing in str(doubt.value)
+
+
+def test_a_plugin_for_credentials_that_fails_is_told_in_its_own_words(
+    running: RunningCluster, tmp_path: Path
+) -> None:
+    answer = Answer(stderr="AADSTS700016: there is no such application\nTrace ID: 7", status=1)
+    with Issuer(tmp_path, lambda _: answer) as issuer:
+        with pytest.raises(Unavailable) as error:
+            probe_of(running.kubeconfig_of(issuer.user(), "kubeconfig-of-plugin"))
+        assert str(error.value).startswith(
+            f"The plugin “{issuer.program.name}” of cluster “west” failed: "
+            "AADSTS700016: there is no such application. Its exit status is 1. Ask whoever"
+        )
 
 
 def test_in_http_mode_all_four_urls_that_slack_needs_are_named() -> None:

@@ -35,7 +35,7 @@ class RunningCluster:
         kubelet_seconds: float = 0.02,
         **options: Any,
     ) -> None:
-        self._authority = Authority.load_or_create(directory / "ca")
+        self.authority = Authority.load_or_create(directory / "ca")
         self._directory = directory
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -47,12 +47,12 @@ class RunningCluster:
             "west",
             namespaces=namespaces,
             tokens=tokens,
-            tls=self._authority.server_context(),
+            tls=self.authority.server_context(clients=True),
             changed=self._changed,
             **options,
         )
         self._pool = urllib3.PoolManager(
-            ca_certs=str(self._authority.ca_pem_path), retries=False, timeout=60.0, maxsize=8
+            ca_certs=str(self.authority.ca_pem_path), retries=False, timeout=60.0, maxsize=8
         )
 
     def _changed(self) -> None:
@@ -102,10 +102,14 @@ class RunningCluster:
         return self.wait(run())
 
     def kubeconfig(self, token: str = "admin", namespace: str = "gw") -> Path:
-        """A kubeconfig with one context, `west`."""
-        authority = base64.b64encode(self._authority.ca_pem).decode()
+        """A kubeconfig with one context, `west`, for a token."""
+        return self.kubeconfig_of({"token": token}, f"kubeconfig-{token}", namespace)
+
+    def kubeconfig_of(self, user: Obj, name: str, namespace: str = "gw") -> Path:
+        """The same for any user's entry, in a file of that name."""
+        authority = base64.b64encode(self.authority.ca_pem).decode()
         context = {"cluster": "west", "user": "user", "namespace": namespace}
-        path = self._directory / f"kubeconfig-{token}"
+        path = self._directory / name
         path.write_text(
             json.dumps(
                 {
@@ -121,7 +125,7 @@ class RunningCluster:
                             },
                         }
                     ],
-                    "users": [{"name": "user", "user": {"token": token}}],
+                    "users": [{"name": "user", "user": user}],
                     "contexts": [{"name": "west", "context": context}],
                 }
             )

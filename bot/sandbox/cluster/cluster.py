@@ -145,6 +145,10 @@ class Cluster:
                 written.append(self._api.update(kind, namespace, name_of(obj), copy(obj), options))
         return written
 
+    def admit(self, token: str, who: Identity, seconds: float) -> None:
+        """Accept a bearer token for so long; after that it is answered with 401."""
+        self._tokens.admit(token, who, seconds)
+
     def snapshot(self) -> dict[str, Any]:
         """All objects and minted tokens as JSON data."""
         return {"store": self._store.snapshot(), "tokens": self._tokens.snapshot()}

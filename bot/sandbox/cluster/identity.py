@@ -12,6 +12,8 @@ class Identity:
 
     user: str
     groups: tuple[str, ...] = ()
+    uid: str = ""
+    extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def all_groups(self) -> tuple[str, ...]:

@@ -22,7 +22,12 @@ def review(kind: Kind, body: Obj, authorizer: Authorizer, options: Options) -> O
     elif kind.kind == "SelfSubjectRulesReview":
         obj["status"] = _rules(obj, authorizer, options.who)
     else:
-        info = {"username": options.who.user, "groups": list(options.who.all_groups)}
+        who_asks = options.who
+        info: Obj = {"username": who_asks.user, "groups": list(who_asks.all_groups)}
+        if who_asks.uid:
+            info["uid"] = who_asks.uid
+        if who_asks.extra:
+            info["extra"] = {key: list(values) for key, values in who_asks.extra}
         obj["status"] = {"userInfo": info}
         return obj
     who = Manager(options.manager, "Update", kind.api_version)

@@ -10,12 +10,12 @@ from aiohttp import web
 
 from bot.sandbox.cluster import discovery, errors, subresources
 from bot.sandbox.cluster.api import APPLY_PATCH, Api
-from bot.sandbox.cluster.authentication import Tokens
+from bot.sandbox.cluster.authentication import Tokens, certified, impersonated, needed_to_be
 from bot.sandbox.cluster.bodies import form_of, json_answer, list_of, read_body
 from bot.sandbox.cluster.decoding import Options
 from bot.sandbox.cluster.deletion import DeleteOptions, delete
 from bot.sandbox.cluster.errors import ApiError
-from bot.sandbox.cluster.identity import MASTERS, Identity
+from bot.sandbox.cluster.identity import Identity
 from bot.sandbox.cluster.kinds import POD, SERVICE_ACCOUNT
 from bot.sandbox.cluster.kubelet_client import KubeletClient
 from bot.sandbox.cluster.listing import check_version, list_objects, selection
@@ -146,11 +146,21 @@ class ApiServer:
             )
 
     def _identify(self, request: web.Request) -> Identity:
-        who = self._tokens.identify(request.headers.get("Authorization", ""))
-        wanted = request.headers.get("Impersonate-User")
-        if wanted and MASTERS in who.groups:
-            return Identity(wanted, tuple(request.headers.getall("Impersonate-Group", [])))
-        return who
+        who = self._signed_in(request)
+        wanted = impersonated(request.headers)
+        if wanted is None:
+            return who
+        for right in needed_to_be(wanted):
+            self._authorize(who, right)
+        return wanted
+
+    def _signed_in(self, request: web.Request) -> Identity:
+        peer = request.transport.get_extra_info("peercert") if request.transport else None
+        authorization = request.headers.get("Authorization", "")
+        who = certified(peer)
+        if who is None and peer and not authorization:
+            raise errors.unauthorized()
+        return who or self._tokens.identify(authorization)
 
     def _authorize(self, who: Identity, asked: Attributes) -> None:
         if not self._api.authorizer.allows(who, asked):
