@@ -2,6 +2,9 @@
 
 MANAGER = "gateway-bot"
 """The value of `app.kubernetes.io/managed-by`, and the field manager of its server-side applies."""
+PART_OF_LABEL = "gateway-bot.io/part-of"
+"""On every object of a gateway: the gateway's name. `app.kubernetes.io/instance` would collide with Argo
+CD and charts of Helm, which know their objects by it."""
 SPEC_ANNOTATION = "gateway-bot.io/spec"
 ACTION_ANNOTATION = "gateway-bot.io/action"
 REQUESTER_ANNOTATION = "gateway-bot.io/requested-by"

@@ -14,11 +14,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deploy.annotations import ACTION_ANNOTATION, MANAGER
+from deploy.annotations import ACTION_ANNOTATION, MANAGER, PART_OF_LABEL
 from deploy.errors import Conflict, NotFound, Unavailable
 from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
+from deploy.rendering.labels import EARLIER_LABEL, MANAGED_BY
 from deploy.times import epoch
 
 FENCE_ANNOTATION = "gateway-bot.io/fence"
@@ -227,9 +228,9 @@ def _taken(
         "name": lease_name(ref),
         "namespace": ref.namespace,
         "labels": {
-            **(metadata.get("labels") or {}),
-            "app.kubernetes.io/managed-by": MANAGER,
-            "app.kubernetes.io/instance": ref.name,
+            **{k: v for k, v in (metadata.get("labels") or {}).items() if k != EARLIER_LABEL},
+            MANAGED_BY: MANAGER,
+            PART_OF_LABEL: ref.name,
         },
         "annotations": {
             **(metadata.get("annotations") or {}),

@@ -219,7 +219,7 @@ def gateway_detail(
         actions=revisions(found.deployment, owned)[:_REVISIONS],
         replicas=found.replicas,
         instance=instance,
-        manager=manager_of(workload) if workload else None,
+        manager=manager_of(workload, adopted=inventory.is_adopted(workload)) if workload else None,
         rotators=rotators_of(
             found_jobs,
             namespace=ref.namespace,

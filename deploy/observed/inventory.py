@@ -97,6 +97,11 @@ def spec_field(deployment: Manifest, *path: str) -> str:
     return found if isinstance(found, str) else ""
 
 
+def is_adopted(deployment: Manifest) -> bool:
+    """Whether something else installed it before this bot adopted it."""
+    return bool(_spec(deployment).get("objects"))
+
+
 def signs_in(deployment: Manifest) -> bool:
     """Whether the spec says that it signs in to Entra ID, so that it has no token."""
     return spec_field(deployment, "auth", "type") not in ("", "token")

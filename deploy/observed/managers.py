@@ -17,7 +17,8 @@ marks, all looked up 2026-11-29:
 - Helm counts an object as a release's by the label `app.kubernetes.io/managed-by: Helm` together
   with the annotations `meta.helm.sh/release-name` and `…-namespace` (helm/helm,
   pkg/action/validate.go). Charts write the label themselves, also where something else applies what
-  they render.
+  they render. Without an upgrade nothing repairs a release, and whoever has this bot adopt one is told
+  to stop upgrading it, so its marks are no longer certain then.
 - Azure Arc installs its extensions as Helm releases with the label
   `clusterconfig.azure.com/extension-version`, as seen on those of AKS. That the extension of API
   Management has it is not documented.
@@ -28,7 +29,7 @@ marks, all looked up 2026-11-29:
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from deploy.annotations import MANAGER
@@ -91,14 +92,17 @@ class Manager:
         return named if self.certain else f"perhaps {named}"
 
 
-def manager_of(item: Manifest) -> Manager | None:
+def manager_of(item: Manifest, *, adopted: bool = False) -> Manager | None:
     """Who manages a live object beside whoever asks; None where nothing suggests anybody.
 
     Where several marks are found the one counts that is certain, of several the one that stands
     above the others: what an operator or Argo CD applies may be what a chart rendered. Without
-    managedFields, which a reader may have left out, labels and annotations are believed.
+    managedFields, which a reader may have left out, labels and annotations are believed. `adopted` says
+    that this bot has adopted the gateway.
     """
     found = [made for read in _READERS if (made := read(item)) is not None]
+    if adopted:
+        found = [replace(m, certain=False) if m.tool in (HELM, AZURE_ARC) else m for m in found]
     return next((each for each in found if each.certain), found[0] if found else None)
 
 

@@ -38,7 +38,6 @@ from deploy.plans.adopted_workload import (
 from deploy.plans.adoption_notes import Told, notes
 from deploy.plans.readers import Readers
 from deploy.plans.settings_fields import with_settings
-from deploy.rendering.manifests import render
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.spec import spec_from_mapping
 
@@ -138,7 +137,6 @@ def derive(
         # That a port has no name is said by an empty one.
         mapping["objects"] |= port_fields(found.live, container, selector)
     spec = spec_from_mapping(with_settings(mapping, given))
-    _check_selection(spec, [s for s in services if _of(s, labels)], labels)
     told = Told(deployment, container, given, found, sources, spec, readers, budgets_beside)
     return Adoption(spec, tuple(notes(told)))
 
@@ -204,25 +202,6 @@ def _disruption(budget: Manifest | None, *, beside: Sequence[Manifest]) -> dict[
         for name in ("minAvailable", "maxUnavailable")
         if spec.get(name) is not None
     }
-
-
-def _check_selection(
-    spec: GatewaySpec, services: Sequence[Manifest], labels: Mapping[str, Any]
-) -> None:
-    """No Service may lose the pods: the labels they get are those they have and the spec's."""
-    rendered = next(o for o in render(spec, None) if o["kind"] == "Deployment")
-    after = {**labels, **rendered["spec"]["template"]["metadata"]["labels"]}
-    for service in services:
-        if not selects(_mapping(service, "spec", "selector"), after):
-            raise Conflict(
-                f"Service {service['metadata']['name']} selects pods by a label that would change.",
-                meaning="It would lose every pod.",
-                remedy="Let it select by the Deployment's own selector labels, then adopt.",
-            )
-
-
-def _of(service: Manifest, labels: Mapping[str, Any]) -> bool:
-    return selects(_mapping(service, "spec", "selector"), labels)
 
 
 def _mapping(item: Mapping[str, Any], *path: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from deploy.kube.objects import Manifest
 from deploy.kube.warnings import distinct
 from deploy.plans.counting import as_counted, keeping_count, with_count
 from deploy.plans.handover import with_carried_spec, without_account
+from deploy.plans.kept_labels import keeping_labels
 from deploy.plans.plan import OwnershipConflict
 from deploy.plans.ports import as_taken, asked_for, conflicts_of, moved_ports, without_made_up
 from deploy.plans.variables import with_variables
@@ -39,7 +40,8 @@ def wanted_objects(
 ) -> tuple[Manifest, ...]:
     """The objects, as they go onto what runs; with `take_over` also onto what others own of it. Of
     the pods that run there will be `count`; with None their number stays."""
-    objects = with_variables(render(spec, secret), spec, live, take_over=take_over)
+    objects = keeping_labels(render(spec, secret), spec, live)
+    objects = with_variables(objects, spec, live, take_over=take_over)
     if live is not None:
         objects = with_count(objects, count)
     return with_carried_spec(without_account(objects, live), spec, live)

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 
 from deploy.kube.objects import Manifest
+from deploy.observed.inventory import is_adopted
 from deploy.observed.managers import Manager, manager_of
 from deploy.plans.plan import Plan
 from deploy.rules.finding import Finding
@@ -19,7 +20,9 @@ def managers_of(
         for change in plan.changes
         if change.change != "create"
     )
-    found = (manager_of(live) for live in changed if live is not None)
+    deployment = observed.get(("Deployment", plan.spec.ref.name))
+    adopted = deployment is not None and is_adopted(deployment)
+    found = (manager_of(live, adopted=adopted) for live in changed if live is not None)
     return tuple(dict.fromkeys(manager for manager in found if manager is not None))
 
 

@@ -8,13 +8,13 @@ no conflict.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from deploy.annotations import MANAGER
+from deploy.annotations import MANAGER, PART_OF_LABEL
 from deploy.kube.objects import Manifest
 from deploy.observed.references import config_maps_of
 from deploy.plans.handover import spec_carried_by
+from deploy.rendering.labels import EARLIER_LABEL, MANAGED_BY
 from deploy.rendering.manifests import render
 
-_INSTANCE, _MANAGED_BY = "app.kubernetes.io/instance", "app.kubernetes.io/managed-by"
 _SELECTORS = {"Service": ("selector",), "PodDisruptionBudget": ("selector", "matchLabels")}
 
 
@@ -49,13 +49,16 @@ def _makes(deployment: Manifest, item: Manifest) -> bool:
 def _labelled(item: Manifest, name: str, own: Manifest | None, others: Sequence[Manifest]) -> str:
     """The other gateway that the object's labels name.
 
-    Helm and Argo CD write their release or application there, which is no gateway's name.
+    Earlier versions of the bot named it in the label in which Helm and Argo CD name a release or
+    application, so a value there counts only where it is known to be a gateway's.
     """
     labels = _labels(item)
-    instance = str(labels.get(_INSTANCE, ""))
-    if instance in ("", name) or (own is not None and _labels(own).get(_INSTANCE) == instance):
+    if named := str(labels.get(PART_OF_LABEL, "")):
+        return "" if named == name else named
+    instance = str(labels.get(EARLIER_LABEL, ""))
+    if instance in ("", name) or (own is not None and _labels(own).get(EARLIER_LABEL) == instance):
         return ""
-    is_ours = labels.get(_MANAGED_BY) == MANAGER
+    is_ours = labels.get(MANAGED_BY) == MANAGER
     return instance if is_ours or instance in map(_name, others) else ""
 
 

@@ -1,43 +1,80 @@
-"""Names and labels of a gateway's objects, which tell whose they are."""
+"""Names and labels of a gateway's objects, which tell whose they are.
 
+None of the labels is one by which other tools track objects: by `app.kubernetes.io/instance` Argo CD
+finds what it may prune (argo-cd.readthedocs.io, "Resource Tracking"), and charts of Helm select pods.
+A label that only one tool reads has that tool's prefix (Kubernetes, "Recommended Labels"). On the
+objects of an adopted gateway the shared labels stay as they were: Helm counts an object as a release's
+by `app.kubernetes.io/managed-by` (helm/helm, pkg/action/validate.go). All looked up 2026-11-29.
+"""
+
+from collections.abc import Mapping
 from typing import Any
 
-from deploy.annotations import MANAGER
+from deploy.annotations import MANAGER, PART_OF_LABEL
+from deploy.kube.objects import Manifest
 from deploy.specs.gateway_spec import GatewaySpec
+
+MANAGED_BY = "app.kubernetes.io/managed-by"
+EARLIER_LABEL = "app.kubernetes.io/instance"
+"""Earlier versions of this bot named the gateway in it, instead of in PART_OF_LABEL."""
+_SHARED = {
+    "app.kubernetes.io/name": "self-hosted-gateway",
+    "app.kubernetes.io/part-of": "azure-api-management",
+    MANAGED_BY: MANAGER,
+}
+DESCRIPTIVE = (*_SHARED, EARLIER_LABEL)
+"""Labels that this version or an earlier one gives to pods; the bot selects pods by none of them."""
 
 
 def metadata(spec: GatewaySpec, name: str) -> dict[str, Any]:
-    """The metadata every object of the gateway has."""
-    found: dict[str, Any] = {
-        "name": name,
-        "namespace": spec.ref.namespace,
-        "labels": labels(spec),
+    """The metadata of an object that may be older than the bot, where the gateway was adopted."""
+    own = {PART_OF_LABEL: spec.ref.name, **dict(spec.labels)}
+    return _metadata(spec, name, own if spec.adopted else made_labels(spec))
+
+
+def made_metadata(spec: GatewaySpec, name: str) -> dict[str, Any]:
+    """The metadata of an object that only this bot makes, also for an adopted gateway."""
+    return _metadata(spec, name, made_labels(spec))
+
+
+def made_labels(spec: GatewaySpec) -> dict[str, str]:
+    """All labels of an object that this bot makes."""
+    return {
+        "app": spec.ref.name,
+        **_SHARED,
+        PART_OF_LABEL: spec.ref.name,
+        **dict(spec.labels),
     }
+
+
+def pod_labels(spec: GatewaySpec) -> dict[str, str]:
+    """The labels of the pods; those of an adopted gateway get only the spec's beside their selector's."""
+    shared = {} if spec.adopted else _SHARED
+    return {**selector(spec), **shared, **dict(spec.labels), **selector(spec)}
+
+
+def marks(spec: GatewaySpec) -> tuple[dict[str, str], ...]:
+    """The labels that make an object this gateway's and this bot's: the present ones, and those of
+    earlier versions, in which the labels of the pods' selector took precedence."""
+    earlier = {MANAGED_BY: MANAGER, EARLIER_LABEL: spec.ref.name}
+    chosen = selector(spec)
+    return (
+        {PART_OF_LABEL: spec.ref.name},
+        {name: chosen.get(name, value) for name, value in earlier.items()},
+    )
+
+
+def is_marked(item: Manifest, spec: GatewaySpec) -> bool:
+    """Whether a live object is this gateway's and this bot's."""
+    found: Mapping[str, Any] = item["metadata"].get("labels") or {}
+    return any(each.items() <= found.items() for each in marks(spec))
+
+
+def _metadata(spec: GatewaySpec, name: str, labels: dict[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {"name": name, "namespace": spec.ref.namespace, "labels": labels}
     if spec.annotations:
         found["annotations"] = dict(spec.annotations)
     return found
-
-
-def labels(spec: GatewaySpec) -> dict[str, str]:
-    """The labels of every object and pod."""
-    return {
-        **selector(spec),
-        "app.kubernetes.io/name": "self-hosted-gateway",
-        "app.kubernetes.io/instance": spec.ref.name,
-        "app.kubernetes.io/part-of": "azure-api-management",
-        "app.kubernetes.io/managed-by": MANAGER,
-        **dict(spec.labels),
-        # An adopted gateway's pods may be selected by labels of these names.
-        **selector(spec),
-    }
-
-
-def marks(spec: GatewaySpec) -> dict[str, str]:
-    """The labels by which an object is known to be this gateway's and this bot's."""
-    known = labels(spec)
-    return {
-        name: known[name] for name in ("app.kubernetes.io/managed-by", "app.kubernetes.io/instance")
-    }
 
 
 def selector(spec: GatewaySpec) -> dict[str, str]:

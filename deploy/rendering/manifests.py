@@ -23,6 +23,7 @@ from deploy.rendering.labels import (
     claim_name,
     config_map_name,
     discovery_name,
+    made_metadata,
     metadata,
     selector,
     service_account_name,
@@ -90,7 +91,7 @@ def token_secret(
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {
-            **metadata(spec, name),
+            **made_metadata(spec, name),
             "annotations": {
                 EXPIRES_AT: iso(token.expires_at),
                 TOKEN_KEY: key,

@@ -12,7 +12,7 @@ from deploy.rendering.labels import (
     claim_name,
     config_map_name,
     container_name,
-    labels,
+    pod_labels,
     selector,
     service_account_name,
 )
@@ -44,12 +44,12 @@ def pod_template(
     spec: GatewaySpec, token_secret: str | None, annotations: dict[str, str]
 ) -> dict[str, Any]:
     """The template. `token_secret` is None where no token is used."""
-    pod_labels = labels(spec)
+    chosen = pod_labels(spec)
     if spec.auth.kind == "workloadIdentity":
-        pod_labels[_WORKLOAD_IDENTITY] = "true"
+        chosen[_WORKLOAD_IDENTITY] = "true"
     return {
         "metadata": {
-            "labels": pod_labels,
+            "labels": chosen,
             "annotations": {**dict(spec.annotations), **annotations},
         },
         "spec": _pod(spec, token_secret),

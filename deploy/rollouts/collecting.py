@@ -1,6 +1,6 @@
 """Old token Secrets: which are no longer needed, and deleting those."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from deploy.errors import GatewayBotError
@@ -63,9 +63,9 @@ def collect(cluster: Cluster, spec: GatewaySpec, keep: str = "") -> Collected:
 
 
 def collect_labelled(
-    cluster: Cluster, spec: GatewaySpec, labels: Mapping[str, str], keep: str = ""
+    cluster: Cluster, spec: GatewaySpec, labels: Sequence[Mapping[str, str]], keep: str = ""
 ) -> Collected:
-    """As `collect`, of the Secrets that have these labels."""
+    """As `collect`, of the Secrets that have all labels of one of these sets."""
     deleted: list[str] = []
     try:
         for name in _found(cluster, spec, labels):
@@ -80,7 +80,7 @@ def collect_labelled(
 
 def token_secrets(cluster: Cluster, spec: GatewaySpec) -> tuple[SecretFacts, ...]:
     """What is known of every token that this bot keeps for the gateway, in use or not."""
-    secrets = cluster.list("Secret", spec.ref.namespace, labelled(marks(spec)))
+    secrets = _once(cluster.at_once(_listing(cluster, spec, marks(spec))))
     return tuple(secret_facts(item) for item in secrets if _has_token(item) and _is_of(item, spec))
 
 
@@ -95,17 +95,34 @@ def _is_of(secret: Manifest, spec: GatewaySpec) -> bool:
     return name == token_secret_name(spec, name.rpartition("-")[2])
 
 
-def _found(cluster: Cluster, spec: GatewaySpec, labels: Mapping[str, str]) -> Sequence[str]:
+def _listing(
+    cluster: Cluster, spec: GatewaySpec, labels: Sequence[Mapping[str, str]]
+) -> list[Callable[[], Sequence[Manifest]]]:
+    def of(each: Mapping[str, str]) -> Callable[[], Sequence[Manifest]]:
+        return lambda: cluster.list("Secret", spec.ref.namespace, labelled(each))
+
+    return [of(each) for each in labels]
+
+
+def _once(listed: Iterable[Iterable[Manifest]]) -> Iterable[Manifest]:
+    """Each object once, in whatever lists it is."""
+    return {item["metadata"]["name"]: item for each in listed for item in each}.values()
+
+
+def _found(
+    cluster: Cluster, spec: GatewaySpec, labels: Sequence[Mapping[str, str]]
+) -> Sequence[str]:
     namespace = spec.ref.namespace
     deployment = deployment_of(cluster, spec.ref)
-    sets, pods, secrets = cluster.at_once(
+    sets, pods, *listed = cluster.at_once(
         [
             lambda: cluster.list("ReplicaSet", namespace),
             lambda: cluster.list("Pod", namespace, labelled(selector(spec))),
-            lambda: cluster.list("Secret", namespace, labelled(labels)),
+            *_listing(cluster, spec, labels),
         ]
     )
-    return unneeded(deployment, sets, pods, [item for item in secrets if _is_of(item, spec)])
+    secrets = [item for item in _once(listed) if _is_of(item, spec)]
+    return unneeded(deployment, sets, pods, secrets)
 
 
 def _used(template: Manifest) -> str:

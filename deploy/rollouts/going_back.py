@@ -9,6 +9,7 @@ from deploy.observed.history import owned_by, revision_of, serving
 from deploy.observed.pods import token_secret_of
 from deploy.plans.counting import with_count
 from deploy.plans.handover import left_behind, without_account
+from deploy.plans.kept_labels import keeping_labels
 from deploy.plans.plan import Plan
 from deploy.plans.variables import with_variables, with_variables_of
 from deploy.rendering.manifests import render
@@ -58,7 +59,7 @@ def bring_back(
     if partial:
         apply_partly(cluster, before.spec, before.token_secret, **named, force=force)
         return
-    rendered = render(before.spec, before.token_secret)
+    rendered = keeping_labels(render(before.spec, before.token_secret), before.spec, live)
     if before.pod_spec is None:
         rendered = with_variables(rendered, before.spec, live)
     else:

@@ -17,7 +17,7 @@ from deploy.observed.selecting import labelled
 from deploy.plans.binding import build_plan
 from deploy.plans.plan import ObjectChange, Plan
 from deploy.plans.readers import readers_of
-from deploy.rendering.labels import marks, selector
+from deploy.rendering.labels import is_marked, selector
 from deploy.rendering.manifests import render
 from deploy.retry import PATIENCE, RunLost
 from deploy.rollouts.collecting import token_secrets
@@ -55,7 +55,7 @@ def removal_plan(cluster: Cluster, gateway: Installed, *, volumes: bool) -> Plan
     found = [
         each
         for each, live in zip(wanted, there, strict=True)
-        if live is not None and (each[0] == "Deployment" or _is_ours(live, spec))
+        if live is not None and (each[0] == "Deployment" or is_marked(live, spec))
     ]
     if any(kind == "ConfigMap" for kind, _ in found):
         readers = readers_of(cluster, spec.ref)
@@ -180,11 +180,6 @@ def _reading(
     cluster: Cluster, namespace: str, kind: str, name: str
 ) -> Callable[[], Manifest | None]:
     return lambda: cluster.get(kind, namespace, name)
-
-
-def _is_ours(item: Manifest, spec: GatewaySpec) -> bool:
-    found = item["metadata"].get("labels") or {}
-    return all(found.get(name) == value for name, value in marks(spec).items())
 
 
 def _another_cluster(ref: GatewayRef) -> Outcome:

@@ -58,7 +58,7 @@ MANAGED: tuple[Rule, ...] = (
         "info",
         lambda view: bool(_perhaps(view)),
         "Something else may manage this gateway and undo the change.",
-        "Its marks are there, but not all that it leaves behind on what it applies.",
+        "Its marks are there, but not all that it leaves behind, or this bot has adopted the gateway since.",
         "If it does, change the gateway there.",
         DECLARATIVE,
         line=_perhaps_line,

@@ -73,6 +73,11 @@ class GatewaySpec:
         return f"{self.repository}:{self.tag}{pinned}"
 
     @property
+    def adopted(self) -> bool:
+        """Whether objects of it were there before this bot came."""
+        return self.objects != Objects()
+
+    @property
     def counted(self) -> int | None:
         """How many pods it asks for; None where an autoscaler counts them."""
         by_hand = self.autoscaling.most is None and self.replicas != "external"

@@ -5,7 +5,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from deploy.annotations import PART_OF_LABEL
 from deploy.plans.plan import FieldChange, ObjectChange, Plan
+from deploy.rendering.labels import EARLIER_LABEL
 from deploy.rules.finding import Finding
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.spec import spec_to_mapping
@@ -32,6 +34,8 @@ _TOLD = frozenset(
 """Where in a spec stands what a new gateway's objects, or the plan's head, tell anyway."""
 _RECOMMENDED = 'labels["app.kubernetes.io/'
 """Kubernetes' recommended labels: they tell whose an object is, which one line tells as well."""
+_RELABELLED = frozenset(f'metadata.labels["{label}"]' for label in (PART_OF_LABEL, EARLIER_LABEL))
+_RELABELLING = f"label {PART_OF_LABEL} replaces {EARLIER_LABEL}"
 
 
 def lines(plan: Plan, limit: int | None = _VALUE_LIMIT) -> list[str]:
@@ -42,11 +46,17 @@ def lines(plan: Plan, limit: int | None = _VALUE_LIMIT) -> list[str]:
     text = []
     if plan.token.mint:
         text.append(f"+ Secret {plan.token.secret}  (new token; its value is never shown)")
+    relabelled = [change for change in plan.changes if _paths(change) == _RELABELLED]
+    others = [change for change in plan.changes if change not in relabelled]
     # What people look for first comes first, whatever the order in which it is applied.
-    for change in sorted(plan.changes, key=lambda change: change.kind != "Deployment"):
+    for change in sorted(others, key=lambda change: change.kind != "Deployment"):
         text += _object(change, limit)
         if change.kind == "Deployment" and change.change == "create":
             text += [f"    {path}: {_value(value, limit)}" for path, value in _more(plan.spec)]
+    if relabelled:
+        text.append(f"~ {counted(len(relabelled), 'object')}: {_RELABELLING}")
+        if limit is None:
+            text += [f"    {change.kind} {change.name}" for change in relabelled]
     return text
 
 
@@ -214,13 +224,24 @@ def _flat(path: str, value: Any) -> list[tuple[str, Any]]:
 
 def _object(change: ObjectChange, limit: int | None) -> list[str]:
     head = f"{_SIGNS[change.change]} {change.kind} {change.name}"
-    labels = [field for field in change.fields if _RECOMMENDED in field.path]
-    others = [field for field in change.fields if _RECOMMENDED not in field.path]
+    fields: Sequence[FieldChange] = change.fields
+    relabelled = _paths(change) >= _RELABELLED
+    if relabelled:
+        fields = [field for field in fields if field.path not in _RELABELLED]
+    labels = [field for field in fields if _RECOMMENDED in field.path]
+    others = [field for field in fields if _RECOMMENDED not in field.path]
     shown = [head, *(line for field in others for line in _field(field, change.change, limit))]
+    if relabelled:
+        shown.append(f"    {_RELABELLING}")
     if labels:
         mark = "  ↻" if any(field.restarts_pods for field in labels) else ""
-        shown.append(f"    {counted(len(labels), 'label')} app.kubernetes.io/*{mark}")
+        gone = " → (removed)" if all(field.new is None for field in labels) else ""
+        shown.append(f"    {counted(len(labels), 'label')} app.kubernetes.io/*{gone}{mark}")
     return shown
+
+
+def _paths(change: ObjectChange) -> frozenset[str]:
+    return frozenset(field.path for field in change.fields)
 
 
 def _field(field: FieldChange, change: str, limit: int | None) -> list[str]:

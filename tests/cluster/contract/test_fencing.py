@@ -63,6 +63,25 @@ def test_who_takes_it_is_written_where_the_gateway_is(
     assert fences.seen(ref) == 7
 
 
+def test_one_of_an_earlier_version_is_taken_and_relabelled_and_others_labels_stay(
+    west: Cluster, fences: Fences, ref: GatewayRef
+) -> None:
+    fences.take(ref, "AAAAAA", "bot-1", 7, 30).release()
+    left = lease(west, ref)
+    earlier = {
+        "app.kubernetes.io/managed-by": "gateway-bot",
+        "app.kubernetes.io/instance": "edge-1",
+    }
+    metadata = {**left["metadata"], "labels": {**earlier, "team": "edge"}}
+    west.replace({**left, "metadata": metadata})
+    fences.take(ref, "BBBBBB", "bot-2", 8, 30)
+    assert lease(west, ref)["metadata"]["labels"] == {
+        "app.kubernetes.io/managed-by": "gateway-bot",
+        "gateway-bot.io/part-of": "edge-1",
+        "team": "edge",
+    }
+
+
 def test_taking_it_again_for_the_same_run_is_no_error(fences: Fences, ref: GatewayRef) -> None:
     fences.take(ref, "AAAAAA", "bot-1", 7, 30)
     fences.take(ref, "AAAAAA", "bot-1", 7, 30).guard()

@@ -167,7 +167,7 @@ def test_an_image_pinned_by_digest_is_explained() -> None:
         adopted(objects)
 
 
-def test_a_service_that_would_lose_the_pods_stops_it() -> None:
+def test_a_service_may_select_pods_by_any_of_their_labels() -> None:
     objects = load("portal-v2")
     template = objects["Deployment"][0]["spec"]["template"]["metadata"]
     template["labels"]["app.kubernetes.io/part-of"] = "shop"
@@ -175,8 +175,10 @@ def test_a_service_that_would_lose_the_pods_stops_it() -> None:
     extra["metadata"]["name"] = "by-part"
     extra["spec"]["selector"] = {"app.kubernetes.io/part-of": "shop"}
     objects["Service"].append(extra)
-    with pytest.raises(Conflict, match="Service by-part selects pods by a label"):
-        adopted(objects)
+    (wanted,) = rendered(adopted(objects), "Deployment")
+    written = wanted["spec"]["template"]["metadata"]["labels"]
+    assert written.items() <= template["labels"].items()
+    assert extra["spec"]["selector"].items() <= {**template["labels"], **written}.items()
 
 
 @pytest.mark.parametrize("target", [8080, "web"])

@@ -11,7 +11,7 @@ from deploy.kube.cluster import Cluster
 from deploy.plans.plan import Plan
 from deploy.plans.planning import Planner
 from deploy.rules.finding import Finding
-from deploy.specs.options import Rollout
+from deploy.specs.options import Objects, Rollout
 from deploy.tokens.rotation import Rotation
 from tests.deploy.plans.test_planning import deploy
 from tests.support.gateway_bed import INSTANCES, REF, SPEC
@@ -125,6 +125,22 @@ def test_what_only_looks_like_a_manager_is_said_as_perhaps_and_denies_nothing(
     assert said is not None
     assert said.severity == "info"
     assert "perhaps Helm" in said.fix
+
+
+def test_the_release_of_an_adopted_gateway_denies_nothing_for_nobody_is_to_upgrade_it(
+    cluster: Cluster,
+) -> None:
+    adopted = dataclasses.replace(SPEC, objects=Objects(keeps=("security",)))
+    deploy(cluster, planner_of(cluster, production=False), spec=adopted)
+    managed_by(cluster, HELM)
+    more = dataclasses.replace(adopted, replicas=3)
+    plan = planner_of(cluster, production=True).plan(more, "XYZ789", take_over=True)
+    assert finding(plan) is None
+    said = finding(plan, "perhaps-managed-elsewhere")
+    assert said is not None
+    assert "perhaps Helm (release dev/edge)" in said.fix
+    managed_by(cluster, ARGO_CD)
+    assert finding(planner_of(cluster, production=True).plan(more, "XYZ789")) is not None
 
 
 def test_a_plan_that_changes_nothing_that_another_manages_says_nothing_of_it(

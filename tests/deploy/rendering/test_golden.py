@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from deploy.plans.dry_run import wanted_objects
 from deploy.plans.handover import with_carried_spec
 from deploy.rendering.manifests import render
 from deploy.specs.spec import spec_from_mapping
+from tests.support.earlier_labels import EARLIER, as_applied
 
 GOLDEN = Path(__file__).parent / "golden"
 SPECS: dict[str, dict[str, Any]] = {
@@ -46,3 +48,16 @@ def test_what_a_spec_of_the_first_fields_gives_never_changes(name: str) -> None:
     spec, live = spec_from_mapping(SPECS[name]), json.loads(golden)[-1]
     objects = with_carried_spec(render(spec, "edge-token-abc234"), spec, live)
     assert json.dumps(objects, indent=1) + "\n" == golden
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_of_what_an_earlier_version_made_only_labels_of_objects_change(name: str) -> None:
+    """None of their pods restarts: their template is the same to the byte."""
+    before = json.loads((EARLIER / f"{name}.json").read_text())
+    live = as_applied(before[-1])
+    after = wanted_objects(spec_from_mapping(SPECS[name]), "edge-token-abc234", live, count=None)
+    for was, now in zip(before, after, strict=True):
+        was["spec"] = {k: v for k, v in was.get("spec", {}).items() if k != "replicas"}
+        assert now.get("spec", {}) == was["spec"]
+        assert {**now["metadata"], "labels": {}} == {**was["metadata"], "labels": {}}
+        assert "app.kubernetes.io/instance" not in now["metadata"]["labels"]

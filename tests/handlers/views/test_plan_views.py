@@ -47,6 +47,32 @@ def test_a_long_change_has_its_values_below_its_path() -> None:
     ]
 
 
+def test_objects_that_only_get_another_label_are_one_line() -> None:
+    relabelled = (
+        FieldChange('metadata.labels["app.kubernetes.io/instance"]', "edge-1", None),
+        FieldChange('metadata.labels["gateway-bot.io/part-of"]', None, "edge-1"),
+    )
+    name = FieldChange('metadata.labels["app.kubernetes.io/name"]', "self-hosted-gateway", None)
+    scaled = FieldChange("spec.replicas", 2, 3)
+    changes = (
+        ObjectChange("ConfigMap", "edge-1-env", "update", relabelled),
+        ObjectChange("Service", "edge-1-live-traffic", "update", relabelled),
+        ObjectChange("Deployment", "edge-1", "update", (scaled, name, *relabelled)),
+    )
+    plan = dataclasses.replace(PLAN, changes=changes)
+    assert plan_view.lines(plan)[1:] == [
+        "~ Deployment edge-1",
+        "    spec.replicas: 2 → 3",
+        "    label gateway-bot.io/part-of replaces app.kubernetes.io/instance",
+        "    1 label app.kubernetes.io/* → (removed)",
+        "~ 2 objects: label gateway-bot.io/part-of replaces app.kubernetes.io/instance",
+    ]
+    in_full = plan_view.lines(plan, None)
+    assert in_full[-2:] == ["    ConfigMap edge-1-env", "    Service edge-1-live-traffic"]
+    (said,) = {str(each) for each in plan_view.blocks(plan, 2500) if "Restarts no pod" in str(each)}
+    assert "Cuts no connection" in said
+
+
 def test_everything_asked_for_of_a_new_gateway_is_shown() -> None:
     aliases = (HostAlias("10.9.9.9", ("contoso.configuration.azure-api.net",)),)
     spec = dataclasses.replace(
