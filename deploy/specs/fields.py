@@ -40,7 +40,8 @@ from deploy.specs.nested_fields import ALIAS, CA, DNS_OPTION, KEY_REF, SOURCE, T
 from deploy.specs.record import Field, Record
 from deploy.specs.values import Day, Flag, Label, Many, MapOf, OneOf, Raw, Text, Whole, WholeOr
 
-KEPT = ("probes", "ports", "security")
+PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
+KEPT = ("probes", *PROBES, "ports", "security")
 
 SPEC = Record(
     GatewaySpec,
