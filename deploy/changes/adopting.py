@@ -10,9 +10,9 @@ from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.observed.autoscalers import AUTOSCALER, autoscalers_of
 from deploy.observed.effective import EffectiveSettings, effective_settings, sources_of
-from deploy.observed.given import Content, config_map_data, content_of
+from deploy.observed.given import Content, content_of, data_of_all
 from deploy.observed.installed import deployment_of
-from deploy.observed.inventory import apim_gateway_of, gateway_container
+from deploy.observed.inventory import apim_gateway_of, container_of
 from deploy.observed.sign_in import AUTH_KEY
 from deploy.plans.adoption import Adoption, check_sign_in, counted_by, derive, instance_named_by
 from deploy.plans.readers import readers_of
@@ -47,8 +47,8 @@ def adoption_of(
     reading = [_listing(cluster, kind, namespace) for kind in _BESIDE]
     services, maps, budgets, claims, scalers = cluster.at_once(reading)
     secrets = _secrets(cluster, deployment)
-    pod = deployment["spec"]["template"].get("spec") or {}
-    given = effective_settings(gateway_container(pod), config_map_data(maps), secrets)
+    container = container_of(deployment)
+    given = effective_settings(container, data_of_all(container, maps), secrets)
     # Whoever has no token is asked for nothing else.
     check_sign_in(deployment, given)
     instance = _instance(instances, given, ref)
@@ -72,9 +72,9 @@ def resource_of(
 ) -> tuple[ApimInstance, str]:
     """Which gateway of which instance runs there. `gateways` names those of an instance; `gateway` is
     the one that somebody named. NotFound where that cannot be told."""
-    pod = deployment["spec"]["template"].get("spec") or {}
+    container = container_of(deployment)
     secrets = _secrets(cluster, deployment)
-    given = effective_settings(gateway_container(pod), config_map_data(config_maps), secrets)
+    given = effective_settings(container, data_of_all(container, config_maps), secrets)
     instance = _instance(instances, given, ref)
     return instance, _gateway(gateways(instance), gateway, given, deployment, instance)
 
@@ -85,9 +85,8 @@ def _listing(cluster: Cluster, kind: str, namespace: str) -> Callable[[], list[M
 
 def _secrets(cluster: Cluster, deployment: Manifest) -> dict[str, Content | None]:
     """What the Secrets that its pods take in show; those that cannot be read are left out."""
-    pod = deployment["spec"]["template"].get("spec") or {}
     namespace = deployment["metadata"]["namespace"]
-    wanted = {o.name for o in sources_of(gateway_container(pod)) if o.kind == "Secret"}
+    wanted = {o.name for o in sources_of(container_of(deployment)) if o.kind == "Secret"}
     found: dict[str, Content | None] = {}
     for name in sorted(wanted):
         try:

@@ -9,7 +9,7 @@ from typing import Any, NotRequired, TypedDict
 from deploy.kube.objects import Manifest
 from deploy.kube.shapes import Shape
 from deploy.observed import inventory, workloads
-from deploy.observed.sign_in import AUTH_KEY, sign_in_text
+from deploy.observed.sign_in import AUTH_KEY, HIDDEN, is_kind, sign_in_text
 from deploy.specs.settings import AUTH
 
 _ANNOTATIONS = ("gateway-bot.io/", "deployment.kubernetes.io/")
@@ -194,10 +194,15 @@ def _hide_values(containers: Iterable[dict[str, Any]]) -> None:
 
 def kept_value(name: str, value: str) -> str | None:
     """What is kept of a setting's value: all of it where it is no secret; how the gateway signs in,
-    a token without its signature; else nothing."""
+    a token without its signature, whatever the name that another variable refers to; else nothing."""
     if name in _VALUES:
         return value
-    return sign_in_text(value) if value and name.lower() in _SIGNS_IN else None
+    if value and name.lower() in _SIGNS_IN:
+        return sign_in_text(value)
+    if "&" not in value and not is_kind(value):
+        return None
+    text = sign_in_text(value)
+    return None if text == HIDDEN else text
 
 
 def _named(item: Manifest) -> Manifest:

@@ -54,6 +54,14 @@ def config_map_data(config_maps: Iterable[Manifest]) -> dict[str, Content]:
     return {str(each["metadata"]["name"]): each.get("data") or {} for each in config_maps}
 
 
+def data_of_all(
+    container: Mapping[str, Any], config_maps: Iterable[Manifest]
+) -> dict[str, Content | None]:
+    """The same where these are all that there are: any other that the container names is not there."""
+    named = {origin.name for origin in sources_of(container) if origin.kind == "ConfigMap"}
+    return {**dict.fromkeys(named), **config_map_data(config_maps)}
+
+
 def content_of(item: Manifest | None) -> Content | None:
     """What a ConfigMap or Secret holds; None where there is none."""
     if item is None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.kube.objects import Manifest
+from deploy.observed.references import config_maps_of, secrets_of
 from deploy.times import epoch
 
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -97,7 +98,8 @@ def _told(pod: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _doing(pod: Mapping[str, Any]) -> Iterator[str]:
-    """What shows what it does: images, commands and arguments."""
+    """What shows what it does: images, commands, arguments, and the ConfigMaps of its scripts."""
+    yield from sorted(config_maps_of({"volumes": pod.get("volumes")}))
     for container in _containers(pod):
         yield str(container.get("image") or "")
         yield from map(str, (*(container.get("command") or ()), *(container.get("args") or ())))
@@ -109,7 +111,8 @@ def _may_call(pod: Mapping[str, Any]) -> bool:
 
 def _takes_from_elsewhere(pod: Mapping[str, Any]) -> bool:
     """Whether it is told things that do not stand in the job."""
-    return any(
+    volumes = {"volumes": pod.get("volumes")}
+    return bool(config_maps_of(volumes) or secrets_of(volumes)) or any(
         container.get("envFrom")
         or any(each.get("valueFrom") for each in container.get("env") or ())
         for container in _containers(pod)

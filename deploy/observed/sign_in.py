@@ -44,7 +44,7 @@ def token_origin(given: EffectiveSettings) -> Origin | None:
     A whole Secret that was not read, or is gone, may hold it: then the origin has no key.
     """
     auth, by_key = given.find(AUTH), given.find(AUTH_KEY)
-    if auth is not None and (auth.value or "").strip().lower() in _KINDS:
+    if auth is not None and is_kind(auth.value or ""):
         return None
     said = by_key if auth is None or auth.value in ("", _BY_KEY) else auth
     if said is not None and said.value != "":
@@ -54,6 +54,11 @@ def token_origin(given: EffectiveSettings) -> Origin | None:
     return whole[-1] if whole else None
 
 
+def is_kind(value: str) -> bool:
+    """Whether a value says that a gateway signs in to Entra ID. Pure."""
+    return value.strip().lower() in _KINDS
+
+
 def sign_in_text(value: str) -> str:
     """What may be kept of a value that a gateway signs in with: never a token's signature, nor any
     text of an unknown form."""
@@ -61,7 +66,7 @@ def sign_in_text(value: str) -> str:
     token = Token.parse(text)
     if token is not None:
         return token.unsigned
-    known = text.lower() in _KINDS or text in ("", _BY_KEY) or _REFERRING.fullmatch(text)
+    known = is_kind(text) or text in ("", _BY_KEY) or _REFERRING.fullmatch(text)
     return text if known else HIDDEN
 
 

@@ -74,15 +74,20 @@ def service_fields(service: Manifest, container: Mapping[str, Any]) -> dict[str,
 
 
 def port_fields(
-    service: Manifest, container: Mapping[str, Any], selector: Mapping[str, str]
+    service: Manifest,
+    container: Mapping[str, Any],
+    selector: Mapping[str, str],
+    *,
+    ports_stay: bool,
 ) -> dict[str, Any]:
     """What differs there from what this bot would call it: names by which an Ingress or HTTPRoute finds
-    a port stay, and so does where each leads."""
+    a port stay, and so does where each leads. Where the container's ports stay as they are, the bot
+    leads to numbers."""
     found: dict[str, Any] = {}
     for kind, port in serving_ports(service, container).items():
         if port.get("name", "") != kind:
             found[f"{kind}Name"] = port.get("name", "")
-        if str(port.get("targetPort")) != kind:
+        if ports_stay or port.get("targetPort") != kind:
             found[f"{kind}Target"] = str(port.get("targetPort", port.get("port")))
     selecting = _spec(service)["selector"]
     return found if selecting == selector else {**found, "serviceSelector": selecting}

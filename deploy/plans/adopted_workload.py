@@ -44,10 +44,20 @@ def kept_parts(container: Mapping[str, Any]) -> tuple[str, ...]:
     """The parts of the Deployment that stay as they are. Rights always do: under other ones a process
     may not read what it could. A gateway without any probe gets the bot's."""
     ports = {port.get("containerPort"): port.get("name") for port in container.get("ports") or ()}
-    keeps = ["probes"] if has_probes(container) and not unserved_probes(container) else []
+    keeps = _kept_probes(container)
     if (ports.get(HTTP), ports.get(HTTPS)) != ("http", "https"):
         keeps.append("ports")
     return (*keeps, "security")
+
+
+def _kept_probes(container: Mapping[str, Any]) -> list[str]:
+    """All of them, and none is added; where one can never succeed, those that can. Ours asks over
+    HTTP as it did: an apply cannot put another kind of probe in a place where one is."""
+    if not has_probes(container):
+        return []
+    unserved = unserved_probes(container)
+    served = [probe for probe in _PROBES if container.get(probe) and probe not in unserved]
+    return served if unserved else ["probes"]
 
 
 def has_probes(container: Mapping[str, Any]) -> bool:

@@ -16,7 +16,7 @@ from deploy.azure import ApimInstance
 from deploy.errors import Conflict
 from deploy.kube.objects import Manifest
 from deploy.observed.effective import EffectiveSettings, effective_settings
-from deploy.observed.given import Content, config_map_data
+from deploy.observed.given import Content, data_of_all
 from deploy.observed.inventory import container_of
 from deploy.observed.sign_in import sign_in
 from deploy.plans.adopted_services import (
@@ -92,7 +92,7 @@ def derive(
     """
     readers = readers or Readers()
     container, pod = container_of(deployment), _mapping(deployment, "spec", "template", "spec")
-    given = effective_settings(container, config_map_data(config_maps), secrets or {})
+    given = effective_settings(container, data_of_all(container, config_maps), secrets or {})
     check_sign_in(deployment, given)
     metadata = deployment["metadata"]
     labels = _mapping(deployment, "spec", "template", "metadata", "labels")
@@ -135,7 +135,9 @@ def derive(
     mapping = _without_empty(mapping)
     if found.live is not None:
         # That a port has no name is said by an empty one.
-        mapping["objects"] |= port_fields(found.live, container, selector)
+        mapping["objects"] |= port_fields(
+            found.live, container, selector, ports_stay="ports" in keeps
+        )
     spec = spec_from_mapping(with_settings(mapping, given))
     told = Told(deployment, container, given, found, sources, spec, readers, budgets_beside)
     return Adoption(spec, tuple(notes(told)))

@@ -70,8 +70,9 @@ def _on_token(told: Told) -> Iterator[str]:
             f"Its token stands in ConfigMap {origin.name}, where it is not kept secret. A new one goes "
             f"into a Secret, and wins; remove {origin.key} from {origin.name} once this is done."
         )
-    elif used is not None:
-        yield f"Secret {used[0]} is left alone, but its token is no longer used."
+    elif origin is not None or used is not None:
+        name = origin.name if origin is not None else used[0] if used is not None else ""
+        yield f"Secret {name} is left alone, but its token is no longer used."
 
 
 def _on_settings(told: Told) -> Iterator[str]:
@@ -80,14 +81,16 @@ def _on_settings(told: Told) -> Iterator[str]:
             f"Its settings go into a ConfigMap of its own, {told.sources.config_map}, because "
             f"{told.sources.why_new}."
         )
-    wanted = container_settings(told.spec)
+    # .NET reads names of settings without case.
+    wanted = {name.lower(): text for name, text in container_settings(told.spec).items()}
     own = config_map_name(told.spec)
     stay, become = [], []
     for name, setting in sorted(told.given.settings.items()):
-        if name not in wanted:
+        text = wanted.get(name.lower())
+        if text is None:
             stay.append(name)
-        elif setting.value not in (None, wanted[name]) and not name.startswith(_FOLLOW):
-            become.append(f"{name} becomes {wanted[name]}")
+        elif setting.value not in (None, text) and not name.lower().startswith(_FOLLOW):
+            become.append(f"{name} becomes {text}")
         elif setting.value is None and setting.origin != Origin("ConfigMap", own, name):
             become.append(f"{name} is what {setting.origin.kind} {setting.origin.name} says")
     stay = [name for name in stay if name != AUTH]
@@ -115,8 +118,8 @@ def _on_pods(told: Told) -> Iterator[str]:
         )
     if unserved := unserved_probes(told.container):
         yield (
-            f"Its {_listed(unserved)} asks a port that no gateway answers, so no pod would get ready; "
-            "the bot's probes take its place."
+            f"Its {_listed(unserved)} asks a port that no gateway answers, so no pod would stay ready; "
+            "the bot's takes its place."
         )
     elif not has_probes(told.container):
         yield (

@@ -45,6 +45,7 @@ from deploy.rendering.labels import config_map_name
 from deploy.rendering.manifests import render
 from deploy.rules.finding import Finding
 from deploy.specs.gateway_spec import GatewaySpec
+from deploy.specs.options import Source
 from deploy.tokens.rotation import Rotation, rotated_token
 from deploy.tokens.token import SecretFacts, kept_token, new_token, plan_token
 from deploy.tokens.token_plan import TokenPlan
@@ -160,6 +161,7 @@ class Planner:
         objects = [
             *(each for each in stay if each["kind"] != "Deployment"),
             *(each.merged for each in becoming),
+            *_read(beside),
         ]
         config_maps = [
             found for (kind, _), found in observed.items() if kind == "ConfigMap" and found
@@ -171,7 +173,7 @@ class Planner:
         findings = (
             *self.check(
                 spec.ref,
-                [*objects, *_read(beside)],
+                objects,
                 instance=spec.apim.instance,
                 tags=tags.result(),
                 token_days=token.seconds / _DAY if token.mint else None,
@@ -446,18 +448,17 @@ def _foreseen(
 def _sources_beside(cluster: Cluster, spec: GatewaySpec) -> list[Future[Manifest | None]]:
     """What the container takes in whole beside this bot's own ConfigMap."""
     own = config_map_name(spec)
-    wanted = [
+    beside = [source for source in spec.objects.sources if source.config_map != own]
+    return [cluster.begin(_getting(cluster, spec.ref.namespace, source)) for source in beside]
+
+
+def _getting(cluster: Cluster, namespace: str, source: Source) -> Callable[[], Manifest | None]:
+    kind, name = (
         ("Secret", source.secret) if source.secret else ("ConfigMap", source.config_map or "")
-        for source in spec.objects.sources
-        if source.config_map != own
-    ]
-    return [cluster.begin(_getting(cluster, kind, spec, name)) for kind, name in wanted]
-
-
-def _getting(
-    cluster: Cluster, kind: str, spec: GatewaySpec, name: str
-) -> Callable[[], Manifest | None]:
-    return lambda: cluster.get(kind, spec.ref.namespace, name)
+    )
+    # One that may be missing, and is, gives what an empty one gives.
+    empty = {"kind": kind, "metadata": {"name": name, "namespace": namespace}}
+    return lambda: cluster.get(kind, namespace, name) or (empty if source.optional else None)
 
 
 def _read(sources: Sequence[Future[Manifest | None]]) -> list[Manifest]:

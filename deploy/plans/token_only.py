@@ -19,12 +19,13 @@ from deploy.gateway import ApimGateway, GatewayRef
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.observed.declaring import declarer, owner_of_secret
+from deploy.observed.effective import EffectiveSettings
 from deploy.observed.given import given_among
 from deploy.observed.installed import deployment_of
-from deploy.observed.inventory import settings_maps, tag_of
+from deploy.observed.inventory import tag_of
 from deploy.observed.managers import Manager
 from deploy.observed.other_rotation import rotators_of
-from deploy.observed.sign_in import AUTH_KEY, sign_in
+from deploy.observed.sign_in import sign_in
 from deploy.observed.token_facts import secret_facts
 from deploy.observed.token_only import (
     KeptToken,
@@ -38,12 +39,12 @@ from deploy.observed.token_only import (
     token_reading,
 )
 from deploy.plans.binding import bound
+from deploy.plans.given_sources import GivenSources, given_from, reading_among, sources_read
 from deploy.plans.owners_change import owners_change
 from deploy.plans.plan import FieldChange, ObjectChange, Plan, ReplacedSecret, TokenOnly, WayBack
 from deploy.plans.planning import jobs_unread
 from deploy.rules.finding import Finding
 from deploy.specs.gateway_spec import GatewaySpec
-from deploy.specs.settings import AUTH
 from deploy.specs.spec import spec_of_others_from_mapping
 from deploy.times import minute
 from deploy.tokens.rotation import Rotation, other_key, signs_in, why_rotated
@@ -85,10 +86,12 @@ class Wanted:
 
 @dataclass(frozen=True)
 class _Live:
-    """What there is: the Deployment, how it reads its token, and the Secrets that concern it."""
+    """What there is: the Deployment, what it is given, how it reads its token, and the Secrets that
+    concern it."""
 
     deployment: Manifest
-    config_maps: tuple[Manifest, ...]
+    sources: GivenSources
+    given: EffectiveSettings
     reading: TokenReading
     secret: Manifest | None
     stable: Manifest | None
@@ -141,7 +144,7 @@ def plan_token_only(
         raise NotFound(f"API Management instance “{kept.instance}” is no longer in the settings.")
     cluster.check_namespace(ref.namespace)
     live = _look(cluster, ref)
-    check_has_token(ref, live.deployment, live.config_maps)
+    _check_sign_in(ref, live.deployment, live.given)
     endpoint = instance.configuration_endpoint
     spec = outline(live.deployment, ref, ApimGateway(kept.instance, kept.gateway, endpoint))
     _check(wanted, live, action_id)
@@ -158,7 +161,7 @@ def plan_token_only(
     jobs, unread = _rotators(cluster, live, wanted, instance)
     judged = check(
         ref,
-        [live.deployment, *live.config_maps],
+        [live.deployment, *live.sources.objects],
         instance=kept.instance,
         tags=(),
         token_days=token.seconds / _DAY,
@@ -188,7 +191,11 @@ def plan_token_only(
 def check_has_token(ref: GatewayRef, deployment: Manifest, config_maps: Sequence[Manifest]) -> None:
     """Conflict for a gateway that signs in to Entra ID; `config_maps` are those of its settings, or
     all there are."""
-    how = sign_in(deployment, given_among(deployment, config_maps))
+    _check_sign_in(ref, deployment, given_among(deployment, config_maps))
+
+
+def _check_sign_in(ref: GatewayRef, deployment: Manifest, given: EffectiveSettings) -> None:
+    how = sign_in(deployment, given)
     if how != "token":
         raise signs_in(ref, how)
 
@@ -233,25 +240,19 @@ def _look(cluster: Cluster, ref: GatewayRef) -> _Live:
             meaning="So the bot keeps its token valid already.",
             remedy=f"`/gateway rotate {ref}` gives it a new one.",
         )
-    reading = token_reading(deployment)
+    sources = sources_read(cluster, deployment)
+    given = given_from(deployment, sources)
+    reading = reading_among(deployment, given)
     names = (reading.secret, stable_name(ref.name), copy_name(ref.name))
-    maps = settings_maps(deployment)
-    wanted: list[Callable[[], Manifest | None]] = [
-        *(_getting(cluster, "Secret", ref.namespace, name) for name in names),
-        *(_getting(cluster, "ConfigMap", ref.namespace, name) for name in maps),
-    ]
-    secret, stable, copy, *found = cluster.at_once(wanted)
-    if reading.how == "whole" and secret is not None and AUTH_KEY not in (secret.get("data") or {}):
-        reading = dataclasses.replace(reading, key=AUTH)
-    config_maps = tuple(each for each in found if each is not None)
+    secret, stable, copy = cluster.at_once(
+        [_getting(cluster, ref.namespace, name) for name in names]
+    )
     owner = declarer(deployment, reading)
-    return _Live(deployment, config_maps, reading, secret, stable, copy, owner)
+    return _Live(deployment, sources, given, reading, secret, stable, copy, owner)
 
 
-def _getting(
-    cluster: Cluster, kind: str, namespace: str, name: str
-) -> Callable[[], Manifest | None]:
-    return lambda: cluster.get(kind, namespace, name) if name else None
+def _getting(cluster: Cluster, namespace: str, name: str) -> Callable[[], Manifest | None]:
+    return lambda: cluster.get("Secret", namespace, name) if name else None
 
 
 def _check(wanted: Wanted, live: _Live, action_id: str) -> None:

@@ -13,8 +13,9 @@ from typing import Any
 from deploy.kube.cluster import FIELD_MANAGER
 from deploy.kube.objects import Manifest
 from deploy.masking import masked
-from deploy.observed.effective import EffectiveSettings, Origin, Setting
-from deploy.observed.given import given_among
+from deploy.observed.effective import EffectiveSettings, Origin, Setting, effective_settings
+from deploy.observed.given import config_map_data
+from deploy.observed.inventory import container_of
 from deploy.plans.plan import SETTINGS_ELSEWHERE
 from deploy.rendering.container_settings import container_settings
 from deploy.rendering.labels import config_map_name, container_name
@@ -90,7 +91,13 @@ def settings_elsewhere(spec: GatewaySpec, objects: Sequence[Manifest]) -> tuple[
     deployment = next((each for each in objects if each["kind"] == "Deployment"), None)
     if deployment is None:
         return ()
-    given = given_among(deployment, [each for each in objects if each["kind"] == "ConfigMap"])
+    secrets = [each for each in objects if each["kind"] == "Secret"]
+    given = effective_settings(
+        container_of(deployment),
+        config_map_data(each for each in objects if each["kind"] == "ConfigMap"),
+        # Of a Secret only which settings it has counts.
+        {each["metadata"]["name"]: dict.fromkeys(each.get("data") or {}) for each in secrets},
+    )
     found = sorted(_elsewhere(spec, given))
     if not found:
         return ()
@@ -100,10 +107,10 @@ def settings_elsewhere(spec: GatewaySpec, objects: Sequence[Manifest]) -> tuple[
             SETTINGS_ELSEWHERE,
             "warning",
             f"The pods get settings that are not the spec's: {'; '.join(found[:_SHOWN])}{more}.",
-            "A variable of the Deployment wins over every ConfigMap, so what the spec says of them "
-            "does not reach the pods.",
-            "Take them out of the Deployment, or let the spec say the same; `--take-over` gives those "
-            "that are plain values the spec's.",
+            "A variable of the Deployment wins over every ConfigMap, and so does a Secret that comes "
+            "later, so what the spec says of them does not reach the pods.",
+            "Take them out of there, or let the spec say the same; `--take-over` gives variables that "
+            "are plain values the spec's.",
         ),
     )
 
@@ -161,8 +168,9 @@ def _winning(
     """`ours` are the only ones to look at, None where all are."""
     own = {variable["name"] for variable in env}
     settings = {name.lower(): (name, text) for name, text in container_settings(spec).items()}
-    for variable in _variables(live, container_name(spec)):
-        name = str(variable["name"])
+    # Of a variable that is there twice the kubelet takes the last.
+    last = {str(each["name"]): each for each in _variables(live, container_name(spec))}
+    for name, variable in last.items():
         known = settings.get(name.lower())
         if known is None or name in own or (ours is not None and name not in ours):
             continue

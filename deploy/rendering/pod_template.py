@@ -174,7 +174,8 @@ def _container(spec: GatewaySpec, token_secret: str | None) -> dict[str, Any]:
     if resources := _resources(spec):
         container["resources"] = resources
     if "probes" not in spec.objects.keeps:
-        container |= _probes(spec)
+        probes = _probes(spec)
+        container |= {name: probes[name] for name in probes if name not in spec.objects.keeps}
     if spec.rollout.pre_stop is not None:
         container["lifecycle"] = {"preStop": {"sleep": {"seconds": spec.rollout.pre_stop}}}
     if security := _container_security(spec):

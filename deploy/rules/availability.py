@@ -89,13 +89,24 @@ AVAILABILITY: tuple[Rule, ...] = (
         "rollout-stops-all",
         "warning",
         "deny",
-        lambda view: view.stopped_at_once >= view.least_pods > 0,
+        lambda view: not view.recreates and view.stopped_at_once >= view.least_pods > 0,
         "A rollout may stop every pod at once.",
         "Kubernetes keeps only the pods beyond maxUnavailable running, so each deployment can "
         "be an outage.",
         "Set rollout.maxUnavailable to 0 and rollout.maxSurge to 25%.",
         DEPLOYMENTS,
         {"rollout": {"maxUnavailable": "0", "maxSurge": "25%"}},
+    ),
+    Rule(
+        "recreates-pods",
+        "warning",
+        "deny",
+        lambda view: view.recreates and view.least_pods > 0,
+        "The strategy Recreate stops every pod before a new one starts.",
+        "Each deployment and each rotation of the token is an outage.",
+        "Let two of its pods run at once, with volumes that several nodes can mount (ReadWriteMany) "
+        "and without ports of the node, and set rollout.strategy to RollingUpdate.",
+        DEPLOYMENTS,
     ),
     Rule(
         "short-termination",

@@ -5,7 +5,7 @@ from deploy.specs.nested_fields import SOURCE
 from deploy.specs.record import Field
 from deploy.specs.values import Many, MapOf, OneOf, Raw
 
-KEPT = ("probes", "ports", "security")
+KEPT = ("probes", "startupProbe", "readinessProbe", "livenessProbe", "ports", "security")
 
 OBJECTS = (
     Field(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from deploy.errors import InvalidInput
 from deploy.specs.gateway_spec import GatewaySpec
-from deploy.specs.options import IMAGE_USER, Auth, CaSource, Toleration
+from deploy.specs.options import IMAGE_USER, Auth, CaSource, Probes, Toleration
 from deploy.specs.quantities import quantity
 from deploy.specs.settings import check_settings
 from deploy.specs.values import wrong
@@ -53,8 +53,8 @@ CONTRADICTIONS = (
     ),
     Contradiction(
         "probes",
-        lambda s: "probes" in s.objects.keeps and s.probes != type(s.probes)(),
-        "The probes stay as they are while objects.keeps has probes.",
+        lambda s: _kept_and_asked(s),
+        "Probes that objects.keeps names stay as they are.",
     ),
     Contradiction(
         "service.ipFamilies",
@@ -223,6 +223,16 @@ CONTRADICTIONS = (
         "Buckets must rise.",
     ),
 )
+
+
+def _kept_and_asked(spec: GatewaySpec) -> bool:
+    """Whether a probe that the bot does not write is asked for."""
+    usual = Probes()
+    return any(
+        getattr(spec.probes, name) != getattr(usual, name)
+        for name in ("startup", "readiness", "liveness")
+        if not {"probes", f"{name}Probe"}.isdisjoint(spec.objects.keeps)
+    )
 
 
 def check_together(spec: GatewaySpec) -> None:

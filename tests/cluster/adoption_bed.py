@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from deploy.access import Environment
 from deploy.actions.action import Outcome
 from deploy.changes.adopting import adoption_of
 from deploy.gateway import GatewayRef
@@ -36,6 +37,7 @@ from tests.support.kube_api import MERGE, Obj
 from tests.support.waiting import until
 
 DATA = Path(__file__).parents[1] / "data"
+_WHERE = ("adoption/cases", "adoption/relatives", "settings")
 _INSTANCES = {"contoso": INSTANCE}
 _APPS, _CORE = "/apis/apps/v1/namespaces/{}", "/api/v1/namespaces/{}"
 PATHS = {
@@ -47,6 +49,7 @@ PATHS = {
     "Deployment": f"{_APPS}/deployments",
     "PodDisruptionBudget": "/apis/policy/v1/namespaces/{}/poddisruptionbudgets",
     "HorizontalPodAutoscaler": "/apis/autoscaling/v2/namespaces/{}/horizontalpodautoscalers",
+    "CronJob": "/apis/batch/v1/namespaces/{}/cronjobs",
     "Ingress": "/apis/networking.k8s.io/v1/namespaces/{}/ingresses",
 }
 _SIGNATURE = "c2lnbmF0dXJl"
@@ -55,18 +58,20 @@ _REPOSITORIES = (
     "mcr.microsoft.com/azure-api-management/gateway",
     "registry.contoso.com:5000/mirror/azure-api-management/gateway",
     "registry.example/azure-api-management/gateway",
+    "contoso.azurecr.io/cache/azure-api-management/gateway",
 )
 Objects = Mapping[tuple[str, str], Obj]
 
 
 @dataclass
 class AdoptionBed:
-    """A namespace with gateways that `kubectl apply` has installed."""
+    """A namespace with gateways that `kubectl apply` has installed, one of production or not."""
 
     target: Target
     ns: str
     cluster: Cluster
     mint: Mint = field(default_factory=Mint)
+    production: bool = True
 
     def ref(self, name: str) -> GatewayRef:
         return GatewayRef("west", self.ns, name)
@@ -83,15 +88,16 @@ class AdoptionBed:
                 for kind, name, keys in _wanted_by(body):
                     if (kind, name) not in there:
                         there.add((kind, name))
-                        self._create(_stand_in(kind, name, keys))
+                        self.create(_stand_in(kind, name, keys))
         for body in bodies:
-            self._create(body)
+            self.create(body)
         names = [body["metadata"]["name"] for body in bodies if body["kind"] == "Deployment"]
         for name in names if ready else ():
             self.wait(name, least=_least(bodies, name))
         return names
 
-    def _create(self, body: Obj) -> None:
+    def create(self, body: Obj) -> None:
+        """As `kubectl apply` does."""
         body["metadata"]["namespace"] = self.ns
         if body["kind"] == "Deployment":
             body["spec"]["template"]["spec"] |= self.target.placed
@@ -115,7 +121,7 @@ class AdoptionBed:
 
     def adoption(self, name: str, gateway: str = "") -> Adoption:
         """What the bot would adopt."""
-        known = lambda instance: ["edge-1", "keda-gw", name]  # noqa: E731
+        known = lambda instance: ["edge-1", "keda-gw", "demo", name]  # noqa: E731
         return adoption_of(
             self.cluster, self.ref(name), _INSTANCES, known, gateway=gateway or "edge-1"
         )
@@ -125,6 +131,7 @@ class AdoptionBed:
         return Planner(
             lambda _: self.cluster,
             lambda: ("2.11.1",),
+            [Environment("tests", production=self.production)],
             instances=_INSTANCES,
             repositories=_REPOSITORIES,
         )
@@ -215,7 +222,7 @@ def adoption_bed(target: Target, ns: str) -> Iterator[AdoptionBed]:
 
 def case(name: str) -> list[Obj]:
     """The objects of a case, its tokens made up."""
-    found = [DATA / where / f"{name}.yaml" for where in ("adoption/cases", "settings")]
+    found = [DATA / where / f"{name}.yaml" for where in _WHERE]
     text = next(path for path in found if path.exists()).read_text()
     text = re.sub(r"@TOKEN:([^@]+)@", rf"\1&203001010000&{_SIGNATURE}", text)
     # Nodes of ours run what is called so.
@@ -283,7 +290,10 @@ def _entry(value: Any, number: int) -> str:
 
 
 def _least(bodies: tuple[Obj, ...], name: str) -> int:
-    """The least pods that an autoscaler among them keeps."""
+    """The least pods that an autoscaler among them keeps; one rests where there are to be none."""
+    wanted = {b["metadata"]["name"]: b["spec"] for b in bodies if b["kind"] == "Deployment"}
+    if wanted[name].get("replicas") == 0:
+        return 0
     scalers = [body["spec"] for body in bodies if body["kind"] == "HorizontalPodAutoscaler"]
     return max(
         (s["minReplicas"] for s in scalers if s["scaleTargetRef"]["name"] == name), default=0
@@ -294,10 +304,9 @@ def _wanted_by(deployment: Obj) -> Iterator[tuple[str, str, set[str]]]:
     """Kind, name and keys of what its containers are given."""
     for container in deployment["spec"]["template"]["spec"]["containers"]:
         for source in container.get("envFrom") or ():
-            if "configMapRef" in source:
-                yield "ConfigMap", source["configMapRef"]["name"], set()
-            if "secretRef" in source:
-                yield "Secret", source["secretRef"]["name"], set()
+            for key, kind in (("configMapRef", "ConfigMap"), ("secretRef", "Secret")):
+                if key in source and not source[key].get("optional"):
+                    yield kind, source[key]["name"], set()
         for variable in container.get("env") or ():
             ref = (variable.get("valueFrom") or {}).get("secretKeyRef")
             if ref:

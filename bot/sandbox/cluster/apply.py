@@ -111,8 +111,11 @@ def _go_type(value: Any) -> str:
 
 def merge(node: Node | None, live: Any, wanted: Any) -> Any:
     """`wanted` laid over `live`: structs, maps and keyed lists item by item, all else replaced."""
-    if live is None or node is None or is_leaf(node) or wanted is None:
+    if live is None or node is None or is_leaf(node):
         return wanted
+    if wanted is None:
+        # Nothing in it says otherwise. Only what is empty already becomes null.
+        return live or None
     if isinstance(node, ListOf):
         return _merge_list(node, live, wanted)
     result = dict(live)

@@ -235,3 +235,27 @@ def test_a_deprecated_label_of_nodes_is_warned_of_beside_the_answer(
     assert api.try_apply(path, deployment).headers["Warning"] == said
     pod["terminationGracePeriodSeconds"] = 7
     assert api.try_apply(path, deployment).headers["Warning"] == said
+
+
+def test_null_takes_away_what_is_owned_whole_and_nothing_that_is_merged(
+    api: KubeApi, ns: str, deployment: Obj
+) -> None:
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    keyed = {"configMapKeyRef": {"name": "c", "key": "k"}}
+    probe = {"tcpSocket": {"port": 80}}
+    live = {**container, "livenessProbe": probe, "env": [{"name": "A", "valueFrom": keyed}]}
+    deployment["spec"]["template"]["spec"]["containers"] = [live]
+    path = f"{_deployments(ns)}/gw"
+    api.apply(path, {"apiVersion": "apps/v1", "kind": "Deployment", **deployment}, "one")
+
+    def apply(part: Obj) -> Answer:
+        pod = {"containers": [{"name": container["name"], **part}]}
+        body = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "gw"}}
+        spec = {"template": {"spec": pod}}
+        return api.try_apply(path, {**body, "spec": spec}, "two", query="&force=true")
+
+    other = {"secretKeyRef": {"name": "s", "key": "k"}, "configMapKeyRef": None}
+    assert apply({"env": [{"name": "A", "valueFrom": other}]}).status == 200
+    refused = apply({"livenessProbe": {"httpGet": {"port": 80}, "tcpSocket": None}})
+    assert refused.status == 422
+    assert "may not specify more than 1 handler type" in refused.body["message"]

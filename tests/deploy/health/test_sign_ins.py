@@ -23,7 +23,7 @@ from tests.support.gateway_bed import TIMEOUTS
 from tests.support.running_cluster import RunningCluster
 from tests.support.waiting import until
 
-CASES = Path(__file__).parents[2] / "data" / "settings"
+DATA = Path(__file__).parents[2] / "data"
 SIGNATURE = "c2lnbmF0dXJlLW9mLWEtdG9rZW4="
 TOKEN = f"GatewayKey edge-1&203012010000&{SIGNATURE}"
 EXPIRES = datetime.datetime(2030, 12, 1, tzinfo=datetime.UTC).timestamp()
@@ -48,7 +48,8 @@ def install(running: RunningCluster, *objects: Manifest) -> None:
 
 def case(name: str) -> list[Manifest]:
     """A case with a token that outlives this test."""
-    text = (CASES / f"{name}.yaml").read_text()
+    places = (DATA / "settings", DATA / "adoption" / "relatives")
+    text = next(p for each in places if (p := each / f"{name}.yaml").exists()).read_text()
     items = list(yaml.safe_load_all(re.sub("202612010000&A+=*", f"203012010000&{SIGNATURE}", text)))
     for item in items:
         if item["kind"] == "Secret":
@@ -119,7 +120,14 @@ def test_a_token_under_another_key_of_a_whole_secret_has_an_expiry(
 
 @pytest.mark.parametrize(
     ("name", "gateway_name"),
-    [("entra-app-secret-in-configmap", "mygw"), ("workload-identity-docs-2026", "apim-gateway")],
+    [
+        ("entra-app-secret-in-configmap", "mygw"),
+        ("entra-certificate-in-env", "certified"),
+        ("entra-app-secret-by-key", "app"),
+        ("workload-identity-docs-2026", "apim-gateway"),
+        ("workload-identity-in-env", "federated"),
+        ("workload-identity-in-a-secret", "sealed"),
+    ],
 )
 def test_a_gateway_that_signs_in_to_entra_has_no_token_that_could_be_missing(
     running: RunningCluster, cache: ClusterCache, name: str, gateway_name: str
@@ -152,6 +160,18 @@ def test_a_gateway_that_signs_in_to_entra_has_no_token_that_could_be_missing(
             (holding("ConfigMap", "m", **{AUTH: "key"}), holding("Secret", "t", **{f"{AUTH}.key": TOKEN}),
              holding("Secret", "r", password="p")),
             "t", "", id="in one of several whole Secrets",
+        ),
+        pytest.param(
+            ({"name": AUTH, "valueFrom": {"configMapKeyRef": {"name": "m", "key": "k"}}},), (),
+            (holding("ConfigMap", "m", k=TOKEN),), "", "ConfigMap m", id="under a key of a ConfigMap",
+        ),
+        pytest.param(
+            ({"name": "TOKEN", "value": TOKEN}, {"name": AUTH, "value": "$(TOKEN)"}), (), (),
+            "", "the Deployment itself", id="in plain text behind another variable",
+        ),
+        pytest.param(
+            (), ({"prefix": "config.service.", "secretRef": {"name": "t"}},),
+            (holding("Secret", "t", auth=TOKEN),), "t", "", id="by a prefix",
         ),
         pytest.param(
             ({"name": AUTH, "value": TOKEN},), ({"configMapRef": {"name": "m"}},),

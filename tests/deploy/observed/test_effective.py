@@ -21,7 +21,7 @@ from deploy.observed.given import content_of, given_by
 from deploy.observed.inventory import container_of
 from deploy.observed.sign_in import sign_in, token_origin
 
-CASES = Path(__file__).parents[2] / "data" / "settings"
+DATA = Path(__file__).parents[2] / "data"
 AUTH, ENDPOINT = "config.service.auth", "config.service.endpoint"
 SIGNATURE = "c2lnbmF0dXJl"
 TOKEN = f"GatewayKey edge-1&202612010000&{SIGNATURE}"
@@ -29,9 +29,9 @@ TOKEN = f"GatewayKey edge-1&202612010000&{SIGNATURE}"
 
 def case(name: str) -> tuple[Manifest, EffectiveSettings]:
     """A case's Deployment, and what its gateway is given."""
-    text = (
-        (CASES / f"{name}.yaml").read_text().replace("@TOKEN:", "a&202612010000&").replace("@", "")
-    )
+    places = (DATA / "settings", DATA / "adoption" / "relatives")
+    text = next(p for each in places if (p := each / f"{name}.yaml").exists()).read_text()
+    text = text.replace("@TOKEN:", "a&202612010000&").replace("@", "")
     items = list(yaml.safe_load_all(text))
     contents = {}
     for item in items:
@@ -55,7 +55,17 @@ def case(name: str) -> tuple[Manifest, EffectiveSettings]:
         ("token-whole-secret-other-key", "token", Origin("Secret", "apim-access-token", AUTH)),
         ("two-maps", "token", Origin("Secret", "tm-token", "value")),
         ("side-first", "token", Origin("Secret", "side-first-token", "value")),
+        ("token-put-together", "token", Origin("Secret", "composed-token", "gatewayToken")),
+        ("token-in-env-and-map", "token", Origin("Deployment")),
+        ("token-inline-twice", "token", Origin("Deployment")),
+        ("token-by-prefix", "token", Origin("Secret", "prefixed-secret", "auth")),
+        ("token-by-auth-key", "token", Origin("Secret", "by-auth-key", f"{AUTH}.key")),
+        ("hashed-secret", "token", Origin("Secret", "hashed-token-4k8m2t6b9c", AUTH)),
         ("entra-app-secret-in-configmap", "entraApp", None),
+        ("entra-certificate-in-env", "entraApp", None),
+        ("entra-app-secret-by-key", "entraApp", None),
+        ("workload-identity-in-env", "workloadIdentity", None),
+        ("workload-identity-in-a-secret", "workloadIdentity", None),
         ("workload-identity-docs-2026", "workloadIdentity", None),
     ],
 )

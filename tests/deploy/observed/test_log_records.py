@@ -13,7 +13,7 @@ from deploy.logs.lines import read_lines
 from deploy.observed.log_records import records
 
 STAMP = "2026-03-02T21:01:29.467701000Z"
-WILD = Path(__file__).parents[2] / "data/logs/two-records-one-line.log"
+WILD = sorted((Path(__file__).parents[2] / "data/logs").glob("*.log"))
 POLLED = '{"level":"Info","eventType":"NoNewEvents","message":"none"}'
 REFUSED = (
     '{"level":"Warning","timestamp":"2026-03-02T21:01:19.4677028Z",'
@@ -29,7 +29,7 @@ def events(line: str) -> list[tuple[str, str]]:
     return [(record.level, record.event) for record in records(line)]
 
 
-@pytest.mark.parametrize("line", WILD.read_text().splitlines())
+@pytest.mark.parametrize("line", [line for log in WILD for line in log.read_text().splitlines()])
 def test_a_refusal_that_stands_second_on_a_line_is_a_refusal(line: str) -> None:
     signs = read_log([line])
     assert signs.denied

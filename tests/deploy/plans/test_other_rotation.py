@@ -19,9 +19,16 @@ from tests.support.gateway_bed import INSTANCE, INSTANCES, SPEC, TIMEOUTS
 from tests.support.running_cluster import RunningCluster
 
 RULE = "rotated-elsewhere"
-CASE: dict[str, Any] = yaml.safe_load(
-    (Path(__file__).parents[2] / "data/others/cronjob-rotates-and-regenerates.yaml").read_text()
-)
+JOBS = Path(__file__).parents[2] / "data/others"
+
+
+def of_others(name: str) -> dict[str, Any]:
+    """A CronJob as it was met."""
+    found: dict[str, Any] = yaml.safe_load((JOBS / f"cronjob-{name}.yaml").read_text())
+    return found
+
+
+CASE = of_others("rotates-and-regenerates")
 ARM = (
     "az rest --method post --url https://management.azure.com/subscriptions/x/resourceGroups/rg"
     "/providers/Microsoft.ApiManagement/service/contoso/gateways/demo/regenerateKey?api-version=1"
@@ -70,6 +77,22 @@ def test_a_job_is_found_by_what_it_must_know(
     assert names == ((f"CronJob {namespace}/rotate-cronjob",) if found else ())
 
 
+@pytest.mark.parametrize(
+    ("name", "certain"),
+    [
+        ("rotates-and-regenerates", True),
+        ("powershell-regenerates", True),
+        ("script-in-a-map", False),
+    ],
+)
+def test_a_job_is_found_however_it_is_told_what_to_do(name: str, certain: bool) -> None:
+    asked = {"gateway": "demo", "service": "contoso", "secret": "demo-token"}
+    (found,) = rotators_of([of_others(name)], namespace="default", **asked)
+    assert found.certain == certain
+    elsewhere = rotators_of([of_others(name)], namespace="dev", **asked)
+    assert bool(elsewhere) == certain, "what is not certain is of the gateway's own namespace"
+
+
 def test_a_job_without_anything_in_it_is_none() -> None:
     bare = {"metadata": {"name": "x", "namespace": "dev"}}
     asked = {"namespace": "dev", "gateway": "demo", "service": "contoso", "secret": ""}
@@ -96,6 +119,12 @@ UNCERTAIN = (
     # It rotates something of gateways, and a ConfigMap says of which.
     {"image": "registry.example/apim-rotate:1", **ELSEWHERE},
     {"image": "mcr.microsoft.com/azure-cli", "command": ["regenerate-gateway-key.sh"], **ELSEWHERE},
+    # The same, and a file that it mounts says of which.
+    {
+        "image": "mcr.microsoft.com/azure-cli",
+        "command": ["regenerate-gateway-key.sh"],
+        "volumes": [{"name": "which", "secret": {"secretName": "which"}}],
+    },
 )
 UNRELATED = (
     {"image": "registry.example/backup:1", "args": ["demo"]},
@@ -103,6 +132,11 @@ UNRELATED = (
     {"image": "registry.example/log-rotate:1", **ELSEWHERE},
     {"image": "registry.example/report:1", "args": ["--service=contoso", "--gateway=demo-2"]},
     {"image": "bitnami/kubectl", "args": ["kubectl get pods -l app=demo"]},
+    {
+        "image": "mcr.microsoft.com/azure-cli",
+        "command": ["/scripts/run.sh"],
+        "volumes": [{"name": "scripts", "configMap": {"name": "gateway-report"}}],
+    },
 )
 SCHEDULES = ("0 2 1,15 * *", "@monthly", "*/5 * * * *", "0 0 * * 0")
 
@@ -119,6 +153,7 @@ def jobs(containers: tuple[dict[str, Any], ...], *, token: bool = True) -> list[
                         "template": {
                             "spec": {
                                 "automountServiceAccountToken": token,
+                                "volumes": container.get("volumes", []),
                                 "containers": [container],
                             }
                         }
@@ -144,7 +179,7 @@ def test_twenty_jobs_that_rotate_are_named_and_those_that_only_may_are_perhaps()
 
 def test_twenty_jobs_that_only_look_like_it_are_named_nowhere() -> None:
     unrelated = jobs(UNRELATED)
-    assert len(unrelated) == 20
+    assert len(unrelated) >= 20
     assert rotators_of(unrelated, **ASKED) == ()
 
 

@@ -1,6 +1,7 @@
 """Settings that stand in variables of a Deployment: adopted, and then changed by the spec."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,11 @@ def planner(cluster: Cluster) -> Planner:
     return Planner({"west": cluster}.__getitem__, list, instances={"contoso": LISTED})
 
 
-def install(cluster: Cluster, name: str, *env: dict[str, Any]) -> dict[str, Any]:
-    """A case, in namespace dev; `env` are further variables of its gateway's container."""
+def install(
+    cluster: Cluster, name: str, *env: dict[str, Any], sources: Sequence[dict[str, Any]] = ()
+) -> dict[str, Any]:
+    """A case, in namespace dev; `env` and `sources` are further variables of its gateway's container,
+    and further objects that it takes in whole."""
     found: dict[str, Any] = {}
     text = (
         (CASES / f"{name}.yaml").read_text().replace("@TOKEN:", "a&203012010000&").replace("@", "")
@@ -46,7 +50,9 @@ def install(cluster: Cluster, name: str, *env: dict[str, Any]) -> dict[str, Any]
     for item in yaml.safe_load_all(text):
         item["metadata"]["namespace"] = "dev"
         if item["kind"] == "Deployment":
-            item["spec"]["template"]["spec"]["containers"][-1].setdefault("env", []).extend(env)
+            container = item["spec"]["template"]["spec"]["containers"][-1]
+            container.setdefault("env", []).extend(env)
+            container.setdefault("envFrom", []).extend(sources)
             found = item
         cluster.apply(item, manager="kubectl")
     live = cluster.get("Deployment", "dev", found["metadata"]["name"])
@@ -184,6 +190,17 @@ def test_what_a_plan_cannot_bring_to_the_pods_it_says(cluster: Cluster, planner:
     assert same.empty
     assert "No change" not in action_view.no_change(same).text
     assert "other settings" in diff_view.drift(same).text
+
+
+def test_a_setting_that_a_later_secret_says_is_said_to_stay_what_it_is(
+    cluster: Cluster, planner: Planner
+) -> None:
+    told = {"metadata": {"name": "told", "namespace": "dev"}}
+    data = {"stringData": {"telemetry.logs.std.level": "debug"}}
+    cluster.apply({"apiVersion": "v1", "kind": "Secret", **told, **data})
+    live = install(cluster, "all-settings-in-env", sources=[{"secretRef": {"name": "told"}}])
+    plan = planner.plan(derived(cluster, live).spec, "ABC235", take_over=True)
+    assert "telemetry.logs.std.level is what Secret told holds, not info" in elsewhere(plan)
 
 
 def test_what_it_says_of_a_variable_holds_no_password(cluster: Cluster, planner: Planner) -> None:

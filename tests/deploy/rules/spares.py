@@ -51,6 +51,11 @@ SPARES: tuple[tuple[str, str, Edit], ...] = (
     ("rollout-stops-all", "one of three may stop", strategy(1, 0)),
     ("rollout-stops-all", "99 percent of three round down to two", strategy("99%", 0)),
     ("rollout-stops-all", "one pod surges", both(deployment(replicas=1), strategy("50%", 1))),
+    (
+        "recreates-pods",
+        "there are no pods to stop",
+        deployment(replicas=0, strategy={"type": "Recreate"}),
+    ),
     ("short-termination", "it is left to Kubernetes", pod(terminationGracePeriodSeconds=None)),
     (
         "no-disruption-budget",

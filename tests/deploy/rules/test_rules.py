@@ -126,7 +126,7 @@ def test_production_is_judged_more_severely() -> None:
 
     def severity(production: bool) -> str:
         findings = check(bundle, Facts(production, FACTS.tags), today=TODAY)
-        return next(f.severity for f in findings if f.rule == "rollout-stops-all")
+        return next(f.severity for f in findings if f.rule == "recreates-pods")
 
     assert (severity(False), severity(True)) == ("warning", "deny")
 

@@ -61,7 +61,7 @@ TRIPS: tuple[tuple[str, str, Edit], ...] = (
     ),
     ("rollout-stops-all", "as many may stop as there are", strategy(3, 0)),
     ("rollout-stops-all", "all percent may stop", strategy("100%", "25%")),
-    ("rollout-stops-all", "pods are recreated", deployment(strategy={"type": "Recreate"})),
+    ("recreates-pods", "pods are recreated", deployment(strategy={"type": "Recreate"})),
     (
         "rollout-stops-all",
         "both round to none and there is one pod",
