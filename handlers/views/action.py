@@ -10,9 +10,9 @@ from deploy.policy import People, Policy, Requirement
 from deploy.specs.gateway_spec import GatewaySpec
 from handlers.views import fixes, rollout
 from handlers.views import plan as plan_view
-from handlers.views.expiry import ROTATE
 from handlers.views.notification import sentence
 from handlers.views.places import EnvironmentOf
+from handlers.views.renewals import ROTATE
 from handlers.views.reply import Block, Reply
 from handlers.views.text import (
     button,
