@@ -42,7 +42,7 @@ from deploy.rendering.manifests import render
 from deploy.rules.finding import Finding
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.tokens.rotation import Rotation, rotated_token
-from deploy.tokens.token import SecretFacts, kept_token, new_token, plan_token
+from deploy.tokens.token import LAYOUT_KEY, SecretFacts, kept_token, new_token, plan_token
 from deploy.tokens.token_plan import TokenPlan
 
 _DAY = 24 * 3600
@@ -255,7 +255,7 @@ class Planner:
         if rotation is None and onto.partial:
             token = kept_token(spec, facts)
         elif rotation is None:
-            token = self._token(spec, action_id, facts)
+            token = self._token(spec, action_id, facts, used[1] if used else LAYOUT_KEY)
             kept = token.secret is not None and not token.mint
             if kept and (why := self._other_service(deployment, spec)):
                 token = new_token(spec, action_id, why)
@@ -276,8 +276,20 @@ class Planner:
         replaces = ReplacedSecret(facts.name, facts.uid) if fixed and facts else None
         return token, results, replaces
 
-    def _token(self, spec: GatewaySpec, action_id: str, facts: SecretFacts | None) -> TokenPlan:
-        return plan_token(spec=spec, now=self._clock(), live_secret=facts, action_id=action_id)
+    def _token(
+        self,
+        spec: GatewaySpec,
+        action_id: str,
+        facts: SecretFacts | None,
+        layout_key: str = LAYOUT_KEY,
+    ) -> TokenPlan:
+        return plan_token(
+            spec=spec,
+            now=self._clock(),
+            live_secret=facts,
+            action_id=action_id,
+            layout_key=layout_key,
+        )
 
     def _other_service(self, deployment: Manifest | None, spec: GatewaySpec) -> str:
         """Why the token in use is not kept: it is not known to be of the same service. Else empty.

@@ -1,6 +1,6 @@
 """Old token Secrets: which are no longer needed, and deleting those."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from deploy.errors import GatewayBotError
@@ -11,7 +11,10 @@ from deploy.observed.installed import deployment_of
 from deploy.observed.pods import is_over, token_secret_of
 from deploy.observed.selecting import labelled
 from deploy.observed.token_facts import secret_facts
+from deploy.observed.token_only import copy_name, kept_in, stable_name
+from deploy.plans.readers import secrets_read
 from deploy.rendering.labels import marks, selector
+from deploy.rendering.token_only import own_labels
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.tokens.token import EXPIRES_AT, SecretFacts, token_secret_name
 
@@ -55,17 +58,18 @@ def unneeded(
 
 def collect(cluster: Cluster, spec: GatewaySpec, keep: str = "") -> Collected:
     """Delete the gateway's token Secrets that are no longer needed, but never `keep`: a Deployment
-    may be set to hold no revision that tells of the one before.
+    may be set to hold no revision that tells of the one before. Those count too in which the bot kept
+    its token while others deployed it.
 
     Nothing is raised: what is left over does no harm, and the next time finds it again.
     """
-    return collect_labelled(cluster, spec, marks(spec), keep=keep)
+    return collect_labelled(cluster, spec, marks(spec), own_labels(spec.ref.name), keep=keep)
 
 
 def collect_labelled(
-    cluster: Cluster, spec: GatewaySpec, labels: Mapping[str, str], keep: str = ""
+    cluster: Cluster, spec: GatewaySpec, *labels: Mapping[str, str], keep: str = ""
 ) -> Collected:
-    """As `collect`, of the Secrets that have these labels."""
+    """As `collect`, of the Secrets that have all labels of one of these."""
     deleted: list[str] = []
     try:
         for name in _found(cluster, spec, labels):
@@ -95,17 +99,36 @@ def _is_of(secret: Manifest, spec: GatewaySpec) -> bool:
     return name == token_secret_name(spec, name.rpartition("-")[2])
 
 
-def _found(cluster: Cluster, spec: GatewaySpec, labels: Mapping[str, str]) -> Sequence[str]:
+def _found(
+    cluster: Cluster, spec: GatewaySpec, labels: Iterable[Mapping[str, str]]
+) -> Sequence[str]:
     namespace = spec.ref.namespace
     deployment = deployment_of(cluster, spec.ref)
-    sets, pods, secrets = cluster.at_once(
+    sets, pods, *listed = cluster.at_once(
         [
             lambda: cluster.list("ReplicaSet", namespace),
             lambda: cluster.list("Pod", namespace, labelled(selector(spec))),
-            lambda: cluster.list("Secret", namespace, labelled(labels)),
+            *(_listing(cluster, namespace, each) for each in labels),
         ]
     )
-    return unneeded(deployment, sets, pods, [item for item in secrets if _is_of(item, spec)])
+    secrets = [each for found in listed for each in found if _may_go(each, spec)]
+    unused = unneeded(deployment, sets, pods, secrets)
+    if set(unused) & {stable_name(spec.ref.name), copy_name(spec.ref.name)}:
+        # These names may have been told to others.
+        read, unread = secrets_read(cluster, namespace, but=spec.ref.name)
+        unused = tuple(name for name in unused if not unread and name not in read)
+    return unused
+
+
+def _listing(
+    cluster: Cluster, namespace: str, labels: Mapping[str, str]
+) -> Callable[[], list[Manifest]]:
+    return lambda: cluster.list("Secret", namespace, labelled(labels))
+
+
+def _may_go(secret: Manifest, spec: GatewaySpec) -> bool:
+    kept = kept_in(secret)
+    return _is_of(secret, spec) if kept is None else kept.workload == spec.ref.name
 
 
 def _used(template: Manifest) -> str:
