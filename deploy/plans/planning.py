@@ -17,7 +17,7 @@ from deploy.kube.warnings import distinct
 from deploy.observed.autoscalers import AUTOSCALER, autoscalers_of
 from deploy.observed.given import given_among
 from deploy.observed.history import serving
-from deploy.observed.inventory import spec_field
+from deploy.observed.inventory import spec_field, tag_of
 from deploy.observed.managers import Manager
 from deploy.observed.other_rotation import rotators_of
 from deploy.observed.pods import token_secret_of
@@ -183,7 +183,10 @@ class Planner:
         if take_over or partial:
             findings = accepted(findings)
         warnings = distinct(text for item in wanted for text in merged[_key(item)].warnings)
-        plan = bound(dataclasses.replace(plan, findings=findings, held=held, warnings=warnings))
+        live_tag = tag_of(deployment) if partial and deployment else ""
+        runs = live_tag if live_tag != spec.tag else ""
+        plan = dataclasses.replace(plan, findings=findings, held=held, warnings=warnings, runs=runs)
+        plan = bound(plan)
         undecidable = plan.denied or (plan.conflicts and not take_over)
         return dataclasses.replace(plan, digest="") if undecidable else plan
 
