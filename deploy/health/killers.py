@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 
 _KEPT_SECONDS = 60.0
 """Of many tokens that are refused at once each asks; the jobs of a cluster are listed once."""
+_LEAST_SECONDS = 5.0
+"""So long in any case: clocks differ, and many ask at once."""
 _BOUND = 3.0
 _SETTLED_SECONDS = 180.0
 """After so long a refusal's killer is among the jobs that were listed, if it is one."""
@@ -44,7 +46,7 @@ class Killers:
         with self._lock:
             if name in self._told:
                 return self._told[name]
-        jobs = self._listed(gateway.ref.cluster)
+        jobs = self._listed(gateway.ref.cluster, refusal.since)
         if jobs is None:
             return ""
         sentence = _sentence(gateway, refusal, jobs)
@@ -54,14 +56,19 @@ class Killers:
                 self._told[name] = sentence
         return sentence
 
-    def _listed(self, name: str) -> list[Manifest] | None:
-        """The jobs of a cluster as of a minute ago at most; None where they cannot be read."""
+    def _listed(self, name: str, since: float) -> list[Manifest] | None:
+        """The jobs of a cluster as of a minute ago at most, and not before `since` (epoch seconds);
+        None where they cannot be read."""
         if name not in self._caches:
             return None
         with self._listing[name]:
             kept = self._jobs.get(name)
-            if kept is not None and self._clock() - kept[0] < _KEPT_SECONDS:
-                return kept[1]
+            if kept is not None:
+                age = self._clock() - kept[0]
+                # What killed it ran before it was refused, and may have run after that list.
+                newest = max(_LEAST_SECONDS, time.time() - since)
+                if age < min(_KEPT_SECONDS, newest):
+                    return kept[1]
             found = _listing(self._caches[name].cluster)
             self._jobs[name] = (self._clock(), found)
             return found

@@ -2,7 +2,6 @@
 
 import dataclasses
 import datetime
-import itertools
 import json
 import threading
 import time
@@ -278,14 +277,28 @@ def test_a_refused_token_is_said_with_the_job_that_ran_right_before(
 def test_a_job_that_ran_after_the_jobs_were_listed_is_named_once_they_are_listed_again(
     running: RunningCluster, cluster: Cluster
 ) -> None:
+    """Which is a moment later: what kills a token runs before Azure refuses it."""
     now, first = time.time(), gateway("store-7", resource="store")
     refusal = Refusal(True, "Azure refuses its token", now, "one")
-    clock = itertools.count(0.0, 40.0)
+    clock = iter((0.0, 1.0, 10.0, 10.0))
     killers = Killers({"west": ClusterCache(cluster)}, lambda: next(clock))
     assert killers.told(first, refusal) == ""
     run(running, cluster, "later", "store", now - 30)
     assert killers.told(first, refusal) == "", "as of a moment ago"
     assert killers.told(first, refusal).startswith("CronJob dev/later, which rotates it")
+
+
+def test_jobs_that_were_listed_since_a_token_is_refused_are_not_listed_again_for_a_minute(
+    running: RunningCluster, cluster: Cluster
+) -> None:
+    now, first = time.time(), gateway("store-8", resource="store-8")
+    refusal = Refusal(True, "Azure refuses its token", now - 100, "one")
+    clock = iter((0.0, 59.0, 61.0, 61.0))
+    killers = Killers({"west": ClusterCache(cluster)}, lambda: next(clock))
+    assert killers.told(first, refusal) == ""
+    run(running, cluster, "later-8", "store-8", now - 130)
+    assert killers.told(first, refusal) == ""
+    assert killers.told(first, refusal).startswith("CronJob dev/later-8, which rotates it")
 
 
 def run(running: RunningCluster, cluster: Cluster, name: str, resource: str, at: float) -> None:
