@@ -171,7 +171,8 @@ def _of_token(gateway: CachedGateway, heartbeat: Heartbeat) -> dict[str, str]:
     refusal, token = heartbeat.refusal, gateway.token
     if refusal is not None:
         said = heartbeat.evidence if refusal.proven else refusal.why
-        said = f"{said}. {refusal.killer}" if refusal.killer else said
+        # First, for an alert shows only the beginning of what is said at length.
+        said = f"{refusal.why}. {refusal.killer}. {said}" if refusal.killer else said
         found[REFUSED if refusal.proven else SUSPECTED] = said
     if token is not None and token.refused:
         found[UNREADABLE] = (
