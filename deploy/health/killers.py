@@ -12,7 +12,9 @@ from deploy.health.common_refusals import service_of
 from deploy.health.heartbeat import Refusal
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
+from deploy.observed.given import read_given
 from deploy.observed.other_rotation import Rotator, killer_of, rotators_of
+from deploy.plans.adoption import instance_named_by
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +51,8 @@ class Killers:
         jobs = self._listed(gateway.ref.cluster, refusal.since)
         if jobs is None:
             return ""
-        sentence = _sentence(gateway, refusal, jobs)
+        service = _service(self._caches[gateway.ref.cluster].cluster, gateway)
+        sentence = _sentence(gateway, refusal, service, jobs)
         # The jobs may have been listed before the one ran that killed it.
         if sentence or time.time() - refusal.since > _SETTLED_SECONDS:
             with self._lock:
@@ -82,13 +85,27 @@ def _listing(cluster: Cluster) -> list[Manifest] | None:
         return None
 
 
-def _sentence(gateway: CachedGateway, refusal: Refusal, jobs: list[Manifest]) -> str:
+def _service(cluster: Cluster, gateway: CachedGateway) -> str:
+    """Its API Management service; where the cache does not know it, as its ConfigMaps say now."""
+    known = service_of(gateway)
+    if known:
+        return known
+    pod = gateway.deployment["spec"]["template"].get("spec") or {}
+    try:
+        reading = cluster.begin(lambda: read_given(cluster, gateway.ref.namespace, pod))
+        return instance_named_by(reading.result(_BOUND)).lower()
+    except (GatewayBotError, TooLate) as error:
+        log.info("whose service %s is of is not known: %s", gateway.ref, error)
+        return ""
+
+
+def _sentence(gateway: CachedGateway, refusal: Refusal, service: str, jobs: list[Manifest]) -> str:
     facts = gateway.token.facts if gateway.token else None
     rotators = rotators_of(
         jobs,
         namespace=gateway.ref.namespace,
         gateway=(facts.gateway if facts else None) or "",
-        service=service_of(gateway),
+        service=service,
         secret=facts.name if facts else "",
     )
     killer = killer_of(rotators, refusal.since)
