@@ -13,6 +13,7 @@ from deploy.actions.owed import Owed
 from deploy.health.incident_store import IncidentStore
 from deploy.health.levels import AzureEvents, Levels
 from deploy.health.refused_keys import SharedRefusedKeys
+from deploy.health.status import renewal_at
 from handlers.messages.incident_messages import NAME, IncidentMessages
 from handlers.messages.watchers import Watchers
 
@@ -34,4 +35,6 @@ def watching_of(
     store, owed = IncidentStore(stores.redis, stores.owner), Owed(stores.redis, NAME)
     watchers = Watchers(outside.caches, levels, store, owed, warning_channels(settings))
     where = partial(environment_of, environments=outside.environments)
-    return Watching(levels, watchers, [(IncidentMessages(store, outside.caches, where), owed)])
+    renewals = partial(renewal_at, outside.caches)
+    messages = IncidentMessages(store, outside.caches, where, renewals)
+    return Watching(levels, watchers, [(messages, owed)])

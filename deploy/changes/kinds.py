@@ -27,6 +27,7 @@ from deploy.plans.plan import Plan
 from deploy.plans.planning import Planner
 from deploy.plans.requests import (
     DeployRequest,
+    EndTokenRequest,
     KeyRequest,
     ManageTokenRequest,
     RemovalRequest,
@@ -34,6 +35,7 @@ from deploy.plans.requests import (
     RotateRequest,
     ScaleRequest,
 )
+from deploy.plans.token_end import plan_token_end
 from deploy.plans.token_only import Wanted, plan_token_only, token_kept
 from deploy.rollouts.applying import Applier
 from deploy.rollouts.deployer import Deployer
@@ -42,6 +44,7 @@ from deploy.rollouts.removal import Remover, removal_plan
 from deploy.rollouts.rotator import Rotator
 from deploy.rollouts.second_look import second_look
 from deploy.rollouts.stopped import key_left
+from deploy.rollouts.token_ender import TokenEnder
 from deploy.rollouts.verification import Observing
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.spec import spec_from_mapping, spec_to_mapping
@@ -50,6 +53,7 @@ from deploy.tokens.token import iso
 ADOPT, DEPLOY, ROLLBACK = "adopt", "deploy", "rollback"
 SCALE, RESTART, DELETE = "scale", "restart", "delete"
 ROTATE, REGENERATE, MANAGE_TOKEN = "rotate", "regenerate-key", "manage-token"
+END_MANAGE_TOKEN = "end-manage-token"
 
 
 @dataclass(frozen=True)
@@ -203,6 +207,13 @@ def _manage_token(means: Means) -> Workings:
     return _rotation(means, plan)
 
 
+def _end_manage_token(means: Means) -> Workings:
+    def plan(request: EndTokenRequest, action_id: str) -> Plan:
+        return plan_token_end(means.clusters[request.ref.cluster], request.ref)
+
+    return Workings(plan, TokenEnder(means.clusters, _of(plan)), means.left)
+
+
 def _rotation(means: Means, plan: Replan) -> Workings:
     def rooms(action: Action) -> Sequence[str]:
         name = environment_of(action.ref, means.environments).name
@@ -263,6 +274,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(RESTART, RestartRequest, _restart, fixable=True, again=_restart_again),
     Kind(ROTATE, RotateRequest, _rotate),
     Kind(MANAGE_TOKEN, ManageTokenRequest, _manage_token),
+    Kind(END_MANAGE_TOKEN, EndTokenRequest, _end_manage_token),
     Kind(REGENERATE, KeyRequest, _regenerate, windows=False, every_environment=True),
     Kind(DELETE, RemovalRequest, _delete, windows=False),
 )

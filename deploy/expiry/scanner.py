@@ -206,7 +206,7 @@ def facts_of(
         refused_often=refused_often,
         kind=summary.kind,
         secret="" if summary.manageable else summary.token_secret,
-        renewal="manage" if summary.manageable and not summary.rotatable else "rotate",
+        renewal=summary.renewal or "rotate",
     )
 
 

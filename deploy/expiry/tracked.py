@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from deploy.actions.versions import check, reading
 from deploy.gateway import GatewayRef
+from deploy.health.status import Renewal
 from deploy.observed.workloads import DEPLOYMENT
 
 VERSION = 2
@@ -18,9 +19,6 @@ MESSAGES = "expiry"
 Source = Literal["annotation", "token", "credential", "none", "unknown"]
 """How an expiry is known: our annotation, or the token's text. A `credential` is an Entra app's
 secret or certificate whose last day somebody wrote down; `none` signs in to Entra ID without."""
-
-Renewal = Literal["rotate", "manage"]
-"""How this bot gives a gateway a new token: by a rotation, or by keeping what others deploy valid."""
 
 
 AZURE_EXPIRED, AZURE_NEAR = "azure expired", "azure near"

@@ -23,6 +23,8 @@ LASTS = 20.0
 """Seconds a trouble must last before a channel is notified."""
 OVER = 30.0
 """Seconds without it before it is over."""
+_NO_BLIP = 2
+"""From so many refusals of one token on it counts since the first."""
 MANY = 3
 """From so many gateways on, they are told of together."""
 TOGETHER = 300.0
@@ -49,7 +51,8 @@ class Health:
 
     `link_seen` says whether anything was seen of its link to Azure: where nothing was, its
     earlier trouble with that is not over. `token_seen` says the same of its token. `nodes` are those of its
-    pods that are not ready, but for pods that are only starting.
+    pods that are not ready, but for pods that are only starting. `since` has those troubles whose
+    evidence itself tells since when they last (epoch seconds): they need not be seen for so long too.
     """
 
     ref: GatewayRef
@@ -57,6 +60,7 @@ class Health:
     link_seen: bool = True
     nodes: frozenset[str] = frozenset()
     token_seen: bool = True
+    since: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -146,7 +150,20 @@ def health_of(gateway: CachedGateway, seen: Seen) -> Health:
         level in (*_LINK, "connected", "no trouble seen"),
         frozenset(str(pod["spec"].get("nodeName") or "") for pod in unready) - {""},
         _token_seen(gateway),
+        _refused_since(heartbeat),
     )
+
+
+def _refused_since(heartbeat: Heartbeat) -> dict[str, float]:
+    """Since when Azure is seen to refuse the token, where it is known to refuse it alone.
+
+    Until every other gateway of the instance was looked at since, `times` is nothing (deploy.health.
+    levels). After one refusal these may not have asked yet: all ask within the time of a second.
+    """
+    refusal = heartbeat.refusal
+    if refusal is None or not refusal.proven or refusal.times < _NO_BLIP:
+        return {}
+    return {REFUSED: refusal.since}
 
 
 def _of_token(gateway: CachedGateway, heartbeat: Heartbeat) -> dict[str, str]:
@@ -154,7 +171,8 @@ def _of_token(gateway: CachedGateway, heartbeat: Heartbeat) -> dict[str, str]:
     refusal, token = heartbeat.refusal, gateway.token
     if refusal is not None:
         said = heartbeat.evidence if refusal.proven else refusal.why
-        said = f"{said}. {refusal.killer}" if refusal.killer else said
+        # First, for an alert shows only the beginning of what is said at length.
+        said = f"{refusal.why}. {refusal.killer}. {said}" if refusal.killer else said
         found[REFUSED if refusal.proven else SUSPECTED] = said
     if token is not None and token.refused:
         found[UNREADABLE] = (
@@ -205,7 +223,9 @@ def step(
     current = {f"{cluster} {AWAY}": away} if away else {}
     hidden: set[str] = set()
     by_ref = {str(health.ref): health for health in healths or ()}
+    told: dict[str, float] = {}
     for ref, health in by_ref.items():
+        told |= {f"{ref} {trouble}": since for trouble, since in health.since.items()}
         current |= {f"{ref} {trouble}": said for trouble, said in health.troubles.items()}
         if not health.link_seen:
             hidden |= {f"{ref} {trouble}" for trouble in _HIDDEN}
@@ -213,27 +233,32 @@ def step(
             hidden.add(f"{ref} {UNREADABLE}")
     if healths is None:
         hidden |= {key for key in watch.seen if not key.endswith(f" {AWAY}")}
-    seen, gone = _remembered(watch, current, hidden, now)
+    seen, gone = _remembered(watch, current, hidden, told, now)
     lasting = {key: said for key, said in current.items() if now - seen[key] >= LASTS}
     incidents = [
         _placed(_gone_on(incident, lasting, seen, by_ref, now), by_ref)
         for incident in watch.incidents
     ]
-    told = {ref for incident in incidents for ref in incident.open_members}
+    known = {ref for incident in incidents for ref in incident.open_members}
     fresh: dict[str, dict[str, str]] = {}
     for key, said in lasting.items():
         subject, _, trouble = key.partition(" ")
-        if subject not in told:
+        if subject not in known:
             fresh.setdefault(subject, {})[trouble] = said
     incidents = _begun(incidents, cluster, fresh, by_ref, seen, now)
     return WatchedIncident(seen, gone, tuple(_without_old(incidents, now)))
 
 
 def _remembered(
-    watch: WatchedIncident, current: Mapping[str, str], hidden: set[str], now: float
+    watch: WatchedIncident,
+    current: Mapping[str, str],
+    hidden: set[str],
+    told: Mapping[str, float],
+    now: float,
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """Since when each trouble is seen, and since when one that was seen is gone."""
-    seen = {key: watch.seen.get(key, now) for key in current}
+    """Since when each trouble is seen, or by its own evidence lasts, and since when one that was seen
+    is gone."""
+    seen = {key: min(watch.seen.get(key, now), told.get(key, now)) for key in current}
     gone = {}
     for key, since in watch.seen.items():
         if key in current:

@@ -12,12 +12,16 @@ from deploy.health.common_refusals import service_of
 from deploy.health.heartbeat import Refusal
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
+from deploy.observed.given import read_given
 from deploy.observed.other_rotation import Rotator, killer_of, rotators_of
+from deploy.plans.adoption import instance_named_by
 
 log = logging.getLogger(__name__)
 
 _KEPT_SECONDS = 60.0
 """Of many tokens that are refused at once each asks; the jobs of a cluster are listed once."""
+_LEAST_SECONDS = 5.0
+"""So long in any case: clocks differ, and many ask at once."""
 _BOUND = 3.0
 _SETTLED_SECONDS = 180.0
 """After so long a refusal's killer is among the jobs that were listed, if it is one."""
@@ -44,24 +48,30 @@ class Killers:
         with self._lock:
             if name in self._told:
                 return self._told[name]
-        jobs = self._listed(gateway.ref.cluster)
+        jobs = self._listed(gateway.ref.cluster, refusal.since)
         if jobs is None:
             return ""
-        sentence = _sentence(gateway, refusal, jobs)
+        service = _service(self._caches[gateway.ref.cluster].cluster, gateway)
+        sentence = _sentence(gateway, refusal, service, jobs)
         # The jobs may have been listed before the one ran that killed it.
         if sentence or time.time() - refusal.since > _SETTLED_SECONDS:
             with self._lock:
                 self._told[name] = sentence
         return sentence
 
-    def _listed(self, name: str) -> list[Manifest] | None:
-        """The jobs of a cluster as of a minute ago at most; None where they cannot be read."""
+    def _listed(self, name: str, since: float) -> list[Manifest] | None:
+        """The jobs of a cluster as of a minute ago at most, and not before `since` (epoch seconds);
+        None where they cannot be read."""
         if name not in self._caches:
             return None
         with self._listing[name]:
             kept = self._jobs.get(name)
-            if kept is not None and self._clock() - kept[0] < _KEPT_SECONDS:
-                return kept[1]
+            if kept is not None:
+                age = self._clock() - kept[0]
+                # What killed it ran before it was refused, and may have run after that list.
+                newest = max(_LEAST_SECONDS, time.time() - since)
+                if age < min(_KEPT_SECONDS, newest):
+                    return kept[1]
             found = _listing(self._caches[name].cluster)
             self._jobs[name] = (self._clock(), found)
             return found
@@ -75,13 +85,27 @@ def _listing(cluster: Cluster) -> list[Manifest] | None:
         return None
 
 
-def _sentence(gateway: CachedGateway, refusal: Refusal, jobs: list[Manifest]) -> str:
+def _service(cluster: Cluster, gateway: CachedGateway) -> str:
+    """Its API Management service; where the cache does not know it, as its ConfigMaps say now."""
+    known = service_of(gateway)
+    if known:
+        return known
+    pod = gateway.deployment["spec"]["template"].get("spec") or {}
+    try:
+        reading = cluster.begin(lambda: read_given(cluster, gateway.ref.namespace, pod))
+        return instance_named_by(reading.result(_BOUND)).lower()
+    except (GatewayBotError, TooLate) as error:
+        log.info("whose service %s is of is not known: %s", gateway.ref, error)
+        return ""
+
+
+def _sentence(gateway: CachedGateway, refusal: Refusal, service: str, jobs: list[Manifest]) -> str:
     facts = gateway.token.facts if gateway.token else None
     rotators = rotators_of(
         jobs,
         namespace=gateway.ref.namespace,
         gateway=(facts.gateway if facts else None) or "",
-        service=service_of(gateway),
+        service=service,
         secret=facts.name if facts else "",
     )
     killer = killer_of(rotators, refusal.since)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooLate
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from deploy.annotations import MANAGER
 from deploy.errors import GatewayBotError, InvalidInput, NotFound
@@ -38,6 +38,9 @@ _REVISIONS = 3
 _DEEP_LOG_LINES = 5000
 
 T = TypeVar("T")
+
+Renewal = Literal["rotate", "manage"]
+"""How this bot gives a gateway a new token: by a rotation, or by keeping what others deploy valid."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +79,12 @@ class GatewaySummary:
         return self.kind == DEPLOYMENT
 
     @property
-    def rotatable(self) -> bool:
-        """Whether `rotate` gives it a new token; else it is to be adopted, or its token kept."""
-        return self.manageable and (self.managed_by == MANAGER or self.token_kept)
+    def renewal(self) -> Renewal | None:
+        """What gives it a new token: the one fact behind every button and command that offers one.
+        None where this bot cannot."""
+        if not self.manageable:
+            return None
+        return "rotate" if self.managed_by == MANAGER or self.token_kept else "manage"
 
     @property
     def down(self) -> bool:
@@ -157,6 +163,17 @@ class GatewayDetail:
 def summaries(snapshot: Snapshot, now: float) -> tuple[GatewaySummary, ...]:
     """Every gateway of a cluster."""
     return tuple(_summary(gateway, snapshot, gateway.token, now) for gateway in snapshot.gateways)
+
+
+def renewal_at(caches: Mapping[str, ClusterCache], ref: GatewayRef) -> Renewal | None:
+    """What gives a gateway a new token, without asking anybody; None where this bot cannot, or where
+    nothing is known of it."""
+    try:
+        snapshot = caches[ref.cluster].read(wait=0.0)
+    except (KeyError, GatewayBotError):
+        return None
+    found = snapshot.find(ref)
+    return _summary(found, snapshot, found.token, time.time()).renewal if found else None
 
 
 def gateway_detail(

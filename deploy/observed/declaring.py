@@ -14,6 +14,7 @@ from deploy.observed.managers import FLUX, HELM, Manager, manager_of
 from deploy.observed.token_only import TokenReading
 
 KUBECTL_APPLY = "kubectl apply"
+TERRAFORM = "Terraform"
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _CLIENT_SIDE = "kubectl-client-side-apply"
 _WRITERS = {
@@ -21,10 +22,14 @@ _WRITERS = {
     "kustomize-controller": FLUX,
     "helm-controller": FLUX,
     "helm": HELM,
+    "terraform": TERRAFORM,
+    "hashicorp": TERRAFORM,
     "externalsecrets.external-secrets.io": "External Secrets",
     "external-secrets": "External Secrets",
 }
-"""How field managers begin that write what somebody declares, and what they are called."""
+"""How field managers begin that write what somebody declares, and what they are called. Terraform's
+provider applies `kubernetes_manifest` as `Terraform` (its documentation, `field_manager`); its other
+resources are plain updates, whose manager is the first word of its user agent, `HashiCorp`."""
 
 
 def declarer(deployment: Manifest, reading: TokenReading) -> Manager | None:
@@ -39,6 +44,20 @@ def declarer(deployment: Manifest, reading: TokenReading) -> Manager | None:
     owners = _declaring(deployment, [_path(reading)])
     applied = (KUBECTL_APPLY,) if _is_in_last_applied(deployment, reading) else ()
     return next((Manager(name) for name in (*owners, *applied)), None)
+
+
+def editors(deployment: Manifest, reading: TokenReading) -> tuple[str, ...]:
+    """The field managers that have written how the gateway gets its token and declare nothing by it:
+    those of plain updates, such as `kubectl-edit`."""
+    path = _path(reading)
+    found = (
+        str(entry.get("manager", ""))
+        for entry in deployment["metadata"].get("managedFields") or ()
+        if entry.get("operation") == "Update"
+        and not entry.get("subresource")
+        and _holds(entry.get("fieldsV1") or {}, path)
+    )
+    return tuple(dict.fromkeys(name for name in found if name and not _is_ours(name)))
 
 
 def owner_of_secret(secret: Manifest | None) -> Manager | None:
@@ -58,8 +77,11 @@ def _declaring(item: Manifest, paths: Iterable[list[str]]) -> Iterator[str]:
     wanted = tuple(paths)
     for entry in item["metadata"].get("managedFields") or ():
         manager, fields = str(entry.get("manager", "")), entry.get("fieldsV1") or {}
-        ours = manager == MANAGER or manager.startswith(f"{MANAGER}-")
-        if ours or entry.get("subresource") or not any(_holds(fields, path) for path in wanted):
+        if (
+            _is_ours(manager)
+            or entry.get("subresource")
+            or not any(_holds(fields, path) for path in wanted)
+        ):
             continue
         known = next((n for start, n in _WRITERS.items() if manager.lower().startswith(start)), "")
         if manager == _CLIENT_SIDE:
@@ -68,6 +90,10 @@ def _declaring(item: Manifest, paths: Iterable[list[str]]) -> Iterator[str]:
             yield known or (KUBECTL_APPLY if manager == "kubectl" else manager)
         elif known:
             yield known
+
+
+def _is_ours(manager: str) -> bool:
+    return manager == MANAGER or manager.startswith(f"{MANAGER}-")
 
 
 def _path(reading: TokenReading) -> list[str]:

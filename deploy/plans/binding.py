@@ -114,6 +114,7 @@ def plan_to_mapping(plan: Plan) -> dict[str, Any]:
         **({"warnings": list(plan.warnings)} if plan.warnings else {}),
         **({"partial": True} if plan.partial else {}),
         **({"count": plan.count} if plan.count is not None else {}),
+        **({"runs": plan.runs} if plan.runs else {}),
         "digest": plan.digest,
     }
 
@@ -142,6 +143,7 @@ def plan_from_mapping(data: Mapping[str, Any]) -> Plan:
         manages=_token_only(data["manages"]) if "manages" in data else None,
         partial=bool(data.get("partial")),
         count=data.get("count"),
+        runs=str(data.get("runs", "")),
         digest=data["digest"],
     )
 

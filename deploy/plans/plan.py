@@ -115,7 +115,7 @@ class Plan:
     place of, None where no Deployment is there whose token it could be. `warnings` are the API
     server's own, in its words; no decision is about them. `manages` is None for a gateway that this
     bot deploys. `count` is how many pods are asked for in place of those that run, None where these
-    stay.
+    stay. `runs` is the tag of an image that stays though the spec has another.
     """
 
     spec: GatewaySpec
@@ -132,7 +132,13 @@ class Plan:
     manages: TokenOnly | None = None
     partial: bool = False
     count: int | None = None
+    runs: str = ""
     digest: str = ""
+
+    @property
+    def tag(self) -> str:
+        """The tag of the image that pods run with then."""
+        return self.runs or self.spec.tag
 
     @property
     def empty(self) -> bool:

@@ -17,7 +17,7 @@ from deploy.kube.warnings import distinct
 from deploy.observed.autoscalers import AUTOSCALER, autoscalers_of
 from deploy.observed.given import given_among
 from deploy.observed.history import serving
-from deploy.observed.inventory import spec_field
+from deploy.observed.inventory import spec_field, tag_of
 from deploy.observed.managers import Manager
 from deploy.observed.other_rotation import rotators_of
 from deploy.observed.pods import token_secret_of
@@ -47,7 +47,7 @@ from deploy.rules.finding import Finding
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.options import Source
 from deploy.tokens.rotation import Rotation, rotated_token
-from deploy.tokens.token import SecretFacts, kept_token, new_token, plan_token
+from deploy.tokens.token import LAYOUT_KEY, SecretFacts, kept_token, new_token, plan_token
 from deploy.tokens.token_plan import TokenPlan
 
 _DAY = 24 * 3600
@@ -198,7 +198,10 @@ class Planner:
         if take_over or partial:
             findings = accepted(findings)
         warnings = distinct(text for item in wanted for text in merged[_key(item)].warnings)
-        plan = bound(dataclasses.replace(plan, findings=findings, held=held, warnings=warnings))
+        live_tag = tag_of(deployment) if partial and deployment else ""
+        runs = live_tag if live_tag != spec.tag else ""
+        plan = dataclasses.replace(plan, findings=findings, held=held, warnings=warnings, runs=runs)
+        plan = bound(plan)
         undecidable = plan.denied or (plan.conflicts and not take_over)
         return dataclasses.replace(plan, digest="") if undecidable else plan
 
@@ -270,7 +273,7 @@ class Planner:
         if rotation is None and onto.partial:
             token = kept_token(spec, facts)
         elif rotation is None:
-            token = self._token(spec, action_id, facts)
+            token = self._token(spec, action_id, facts, used[1] if used else LAYOUT_KEY)
             kept = token.secret is not None and not token.mint
             if kept and (why := self._other_service(deployment, spec)):
                 token = new_token(spec, action_id, why)
@@ -291,8 +294,20 @@ class Planner:
         replaces = ReplacedSecret(facts.name, facts.uid) if fixed and facts else None
         return token, results, replaces
 
-    def _token(self, spec: GatewaySpec, action_id: str, facts: SecretFacts | None) -> TokenPlan:
-        return plan_token(spec=spec, now=self._clock(), live_secret=facts, action_id=action_id)
+    def _token(
+        self,
+        spec: GatewaySpec,
+        action_id: str,
+        facts: SecretFacts | None,
+        layout_key: str = LAYOUT_KEY,
+    ) -> TokenPlan:
+        return plan_token(
+            spec=spec,
+            now=self._clock(),
+            live_secret=facts,
+            action_id=action_id,
+            layout_key=layout_key,
+        )
 
     def _other_service(self, deployment: Manifest | None, spec: GatewaySpec) -> str:
         """Why the token in use is not kept: it is not known to be of the same service. Else empty.

@@ -130,6 +130,22 @@ class ManageTokenRequest:
 
 
 @dataclass(frozen=True)
+class EndTokenRequest:
+    """The token of a gateway that others deploy, no longer kept by this bot."""
+
+    ref: GatewayRef
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The request, JSON-able."""
+        return {"ref": dataclasses.asdict(self.ref)}
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, Any]) -> Self:
+        """The request that `to_mapping` wrote."""
+        return cls(GatewayRef(**data["ref"]))
+
+
+@dataclass(frozen=True)
 class KeyRequest:
     """One of the two keys of a gateway's resource in Azure, made anew."""
 

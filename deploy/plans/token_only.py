@@ -18,7 +18,7 @@ from deploy.errors import Conflict, GatewayBotError, InvalidInput, NotFound
 from deploy.gateway import ApimGateway, GatewayRef
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
-from deploy.observed.declaring import declarer, owner_of_secret
+from deploy.observed.declaring import declarer, editors, owner_of_secret
 from deploy.observed.effective import EffectiveSettings
 from deploy.observed.given import given_among
 from deploy.observed.installed import deployment_of
@@ -264,16 +264,9 @@ def _check(wanted: Wanted, live: _Live, action_id: str) -> None:
             f"Nothing shows where {ref} gets its token from.",
             remedy="Let its container read `config.service.auth` from a Secret by secretKeyRef.",
         )
-    if live.keeps_one and live.stable is not None:
-        owner = owner_of_secret(live.stable)
-        kept = kept_in(live.stable)
-        if owner is not None or kept is None or kept.workload != ref.name:
-            whose = f"it belongs to {owner}" if owner else "this bot did not make it"
-            raise Conflict(
-                f"The bot would keep the token in Secret {name}, and {whose}.",
-                meaning="The bot writes no Secret but its own.",
-                remedy="Delete it or give it another name, then ask again.",
-            )
+    if live.keeps_one:
+        _check_own(ref, live.stable, "the token", read=live.reading.secret == name)
+        _check_own(ref, live.copy, "the previous token for a while")
     if live.waits:
         ours = live.stable is not None and not _is_by(live.stable, action_id)
         ends = secret_facts(live.stable, live.reading.key).expires_at if live.stable else None
@@ -286,6 +279,23 @@ def _check(wanted: Wanted, live: _Live, action_id: str) -> None:
                 "its pods read that Secret.",
                 remedy=owners_change(live.deployment, live.reading, name),
             )
+
+
+def _check_own(ref: GatewayRef, secret: Manifest | None, what: str, *, read: bool = False) -> None:
+    """Conflict where somebody else has a Secret of the name under which the bot would keep that;
+    `read` says that the pods are given it."""
+    if secret is None:
+        return
+    owner, kept = owner_of_secret(secret), kept_in(secret)
+    if owner is None and kept is not None and kept.workload == ref.name:
+        return
+    whose = f"it belongs to {owner}" if owner else "this bot did not make it"
+    first = "Point the pods to another Secret with this token. " if read else ""
+    raise Conflict(
+        f"The bot would keep {what} in Secret {_name(secret)}, and {whose}.",
+        meaning="The bot writes no Secret but its own.",
+        remedy=f"{first}Delete it or give it another name, then ask again.",
+    )
 
 
 def _token(
@@ -369,7 +379,16 @@ def _explained(live: _Live, manages: TokenOnly, token: TokenPlan) -> tuple[Findi
                 severity="warning",
             )
         )
-    elif manages.stable:
+    elif not manages.stable:
+        wrote = editors(live.deployment, live.reading)
+        by = f" It was written with {', '.join(wrote)}, which declares nothing." if wrote else ""
+        found.append(
+            _note(
+                f"Nobody declares where its pods read the token from, so that is changed.{by}",
+                "A plain write is put back by nobody.",
+            )
+        )
+    else:
         found.append(
             _note(
                 f"Secret {token.secret} is written; {token.previous} holds the previous token until "

@@ -11,7 +11,10 @@ from deploy.observed.installed import deployment_of
 from deploy.observed.pods import is_over, token_secret_of
 from deploy.observed.selecting import labelled
 from deploy.observed.token_facts import secret_facts
+from deploy.observed.token_only import copy_name, kept_in, stable_name
+from deploy.plans.readers import secrets_read
 from deploy.rendering.labels import marks, selector
+from deploy.rendering.token_only import own_labels
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.tokens.token import EXPIRES_AT, SecretFacts, token_secret_name
 
@@ -55,17 +58,18 @@ def unneeded(
 
 def collect(cluster: Cluster, spec: GatewaySpec, keep: str = "") -> Collected:
     """Delete the gateway's token Secrets that are no longer needed, but never `keep`: a Deployment
-    may be set to hold no revision that tells of the one before.
+    may be set to hold no revision that tells of the one before. Those count too in which the bot kept
+    its token while others deployed it.
 
     Nothing is raised: what is left over does no harm, and the next time finds it again.
     """
-    return collect_labelled(cluster, spec, marks(spec), keep=keep)
+    return collect_labelled(cluster, spec, *marks(spec), own_labels(spec.ref.name), keep=keep)
 
 
 def collect_labelled(
-    cluster: Cluster, spec: GatewaySpec, labels: Sequence[Mapping[str, str]], keep: str = ""
+    cluster: Cluster, spec: GatewaySpec, *labels: Mapping[str, str], keep: str = ""
 ) -> Collected:
-    """As `collect`, of the Secrets that have all labels of one of these sets."""
+    """As `collect`, of the Secrets that have all labels of one of these."""
     deleted: list[str] = []
     try:
         for name in _found(cluster, spec, labels):
@@ -80,7 +84,9 @@ def collect_labelled(
 
 def token_secrets(cluster: Cluster, spec: GatewaySpec) -> tuple[SecretFacts, ...]:
     """What is known of every token that this bot keeps for the gateway, in use or not."""
-    secrets = _once(cluster.at_once(_listing(cluster, spec, marks(spec))))
+    namespace = spec.ref.namespace
+    listed = cluster.at_once([_listing(cluster, namespace, each) for each in marks(spec)])
+    secrets = _once(listed)
     return tuple(secret_facts(item) for item in secrets if _has_token(item) and _is_of(item, spec))
 
 
@@ -95,22 +101,13 @@ def _is_of(secret: Manifest, spec: GatewaySpec) -> bool:
     return name == token_secret_name(spec, name.rpartition("-")[2])
 
 
-def _listing(
-    cluster: Cluster, spec: GatewaySpec, labels: Sequence[Mapping[str, str]]
-) -> list[Callable[[], Sequence[Manifest]]]:
-    def of(each: Mapping[str, str]) -> Callable[[], Sequence[Manifest]]:
-        return lambda: cluster.list("Secret", spec.ref.namespace, labelled(each))
-
-    return [of(each) for each in labels]
-
-
 def _once(listed: Iterable[Iterable[Manifest]]) -> Iterable[Manifest]:
     """Each object once, in whatever lists it is."""
     return {item["metadata"]["name"]: item for each in listed for item in each}.values()
 
 
 def _found(
-    cluster: Cluster, spec: GatewaySpec, labels: Sequence[Mapping[str, str]]
+    cluster: Cluster, spec: GatewaySpec, labels: Iterable[Mapping[str, str]]
 ) -> Sequence[str]:
     namespace = spec.ref.namespace
     deployment = deployment_of(cluster, spec.ref)
@@ -118,11 +115,27 @@ def _found(
         [
             lambda: cluster.list("ReplicaSet", namespace),
             lambda: cluster.list("Pod", namespace, labelled(selector(spec))),
-            *_listing(cluster, spec, labels),
+            *(_listing(cluster, namespace, each) for each in labels),
         ]
     )
-    secrets = [item for item in _once(listed) if _is_of(item, spec)]
-    return unneeded(deployment, sets, pods, secrets)
+    secrets = [item for item in _once(listed) if _may_go(item, spec)]
+    unused = unneeded(deployment, sets, pods, secrets)
+    if set(unused) & {stable_name(spec.ref.name), copy_name(spec.ref.name)}:
+        # These names may have been told to others.
+        read, unread = secrets_read(cluster, namespace, but=spec.ref.name)
+        unused = tuple(name for name in unused if not unread and name not in read)
+    return unused
+
+
+def _listing(
+    cluster: Cluster, namespace: str, labels: Mapping[str, str]
+) -> Callable[[], list[Manifest]]:
+    return lambda: cluster.list("Secret", namespace, labelled(labels))
+
+
+def _may_go(secret: Manifest, spec: GatewaySpec) -> bool:
+    kept = kept_in(secret)
+    return _is_of(secret, spec) if kept is None else kept.workload == spec.ref.name
 
 
 def _used(template: Manifest) -> str:

@@ -16,7 +16,8 @@ from deploy.observed.pods import token_secret_of
 from deploy.observed.selecting import labelled
 from deploy.plans.binding import build_plan
 from deploy.plans.plan import ObjectChange, Plan
-from deploy.plans.readers import readers_of
+from deploy.plans.readers import readers_of, secrets_read
+from deploy.plans.token_end import kept_secrets
 from deploy.rendering.labels import is_marked, selector
 from deploy.rendering.manifests import render
 from deploy.retry import PATIENCE, RunLost
@@ -62,6 +63,7 @@ def removal_plan(cluster: Cluster, gateway: Installed, *, volumes: bool) -> Plan
         found = [
             each for each in found if each[0] != "ConfigMap" or each[1] not in readers.config_maps
         ]
+    found += [("Secret", name) for name in _kept(cluster, spec) if ("Secret", name) not in found]
     changes = tuple(ObjectChange(kind, name, "delete") for kind, name in found)
     return build_plan(
         spec,
@@ -70,6 +72,16 @@ def removal_plan(cluster: Cluster, gateway: Installed, *, volumes: bool) -> Plan
         token=TokenPlan(None, mint=False, expires_at=None, reason="It is deleted."),
         deletions=changes,
     )
+
+
+def _kept(cluster: Cluster, spec: GatewaySpec) -> list[str]:
+    """The Secrets in which the bot kept its token while others deployed it, and that no other workload
+    is given."""
+    kept = [str(each["metadata"]["name"]) for each in kept_secrets(cluster, spec.ref)[0]]
+    if not kept:
+        return []
+    read, unread = secrets_read(cluster, spec.ref.namespace, but=spec.ref.name)
+    return [name for name in kept if not unread and name not in read]
 
 
 class Remover:

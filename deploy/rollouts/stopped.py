@@ -68,6 +68,8 @@ class Leftovers:
             return unread(action, error)
         if any(c.kind == "Deployment" and c.change == "delete" for c in plan.changes):
             return removal_left(plan, left)
+        if plan.manages is not None and not plan.token.mint:
+            return end_left(plan, left)
         if plan.manages is not None and plan.manages.stable:
             return one_secret_left(plan, left, action.id)
         return rollout_left(plan, left, action.id)
@@ -148,6 +150,25 @@ def one_secret_left(plan: Plan, left: Left, action_id: str) -> Outcome:
         else "Stopped before the Secret was written.",
         " ".join(part for part in said if part),
         f"Nothing goes back automatically. Look at `status {plan.spec.ref}`, then rotate again.",
+    )
+
+
+def end_left(plan: Plan, left: Left) -> Outcome:
+    """What is left where the bot was to keep a token no longer. Pure."""
+    made = [change for change, live in left.changed if is_made(change, live)]
+    not_made = [change for change, live in left.changed if not is_made(change, live)]
+    if not made:
+        happened = "Stopped before anything was changed."
+    elif not not_made:
+        happened = "Stopped after everything was changed."
+    else:
+        happened = f"Stopped after {len(made)} of {len(left.changed)} objects were changed."
+    meaning = (_listed("Changes made", made), _listed("Changes not made", not_made))
+    return Outcome(
+        State.STOPPED,
+        happened,
+        " ".join(part for part in (*meaning, "The pods were not touched.") if part),
+        f"`/gateway manage-token {plan.spec.ref} --end` does the rest." if not_made else "",
     )
 
 

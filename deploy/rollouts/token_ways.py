@@ -213,7 +213,7 @@ class _Reference(_Base):
 
     def collect(self, cluster: Cluster) -> Collected:
         chosen = own_labels(self._ref.name)
-        return collect_labelled(cluster, self._spec, [chosen], keep=self._before)
+        return collect_labelled(cluster, self._spec, chosen, keep=self._before)
 
     def look_again(self, cluster: Cluster, action: Action) -> str:
         found = self._changed(cluster, self._new)

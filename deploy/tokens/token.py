@@ -110,10 +110,11 @@ def plan_token(
     now: datetime.datetime,
     live_secret: SecretFacts | None,
     action_id: str,
+    layout_key: str = LAYOUT_KEY,
 ) -> TokenPlan:
     """Keep the Secret the pods use while it is right and good for a week, else plan a new one.
 
-    A gateway that signs in to Entra ID has none.
+    A gateway that signs in to Entra ID has none. `layout_key` is under which key the pods read it.
 
     A Secret that is not immutable was not made by this bot: its content may change under running
     pods, so it is replaced too.
@@ -125,6 +126,9 @@ def plan_token(
         return new_token(spec, action_id, "There is no token yet.")
     if not live.immutable:
         return new_token(spec, action_id, "The Secret in use is not this bot's own.")
+    if layout_key != LAYOUT_KEY:
+        why = f"Its pods read the token in use under another key than `{LAYOUT_KEY}`."
+        return new_token(spec, action_id, why)
     if live.gateway is not None and live.gateway != spec.apim.gateway:
         why = (
             f"The token in use is gateway {live.gateway}'s: these pods will serve "

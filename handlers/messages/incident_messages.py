@@ -11,6 +11,7 @@ from handlers.messages.family import Line, Message
 from handlers.messages.store import MessageRecord
 from handlers.views import incidents as view
 from handlers.views.places import EnvironmentOf
+from handlers.views.renewals import RenewalOf
 from handlers.views.reply import Block
 
 NAME = "incident"
@@ -31,10 +32,12 @@ class IncidentMessages:
         store: IncidentStore,
         clusters: Iterable[str],
         environment_of: EnvironmentOf | None = None,
+        renewal_of: RenewalOf = lambda ref: None,
     ) -> None:
         """`clusters` are those that are watched."""
         self._store = store
         self._environment_of = environment_of
+        self._renewal_of = renewal_of
         self._clusters = tuple(clusters)
 
     def load(self, key: str, record: MessageRecord) -> tuple[str, Incident] | None:
@@ -52,7 +55,7 @@ class IncidentMessages:
     def render(self, state: Any, record: MessageRecord) -> Message:
         """Which gateways are worse, and why; and later that it is over."""
         channel, incident = state
-        text, blocks = view.message(incident, self._environment_of)
+        text, blocks = view.message(incident, self._environment_of, self._renewal_of)
         return _message(channel, incident, record, text, tuple(blocks))
 
     def plain(self, state: Any, record: MessageRecord) -> Message:

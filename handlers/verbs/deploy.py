@@ -1,5 +1,6 @@
 """`/gateway deploy`: from what a person asks for to a plan that waits for a decision."""
 
+import dataclasses
 import difflib
 import json
 from collections.abc import Callable, Mapping
@@ -11,7 +12,7 @@ from slack_sdk import WebClient
 from deploy.access import Right
 from deploy.actions.versions import reading
 from deploy.azure import ApimInstance, ArmClient
-from deploy.changes.kinds import DEPLOY
+from deploy.changes.kinds import DEPLOY, MANAGE_TOKEN
 from deploy.changes.propose import Proposer
 from deploy.errors import GatewayBotError, InvalidInput, NotFound, Refused
 from deploy.gateway import NAME_LIMIT, GatewayRef, check_label
@@ -22,6 +23,7 @@ from deploy.plans.requests import DeployRequest
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.overlay import EXAMPLE, NEW, from_file, from_words, from_yaml, merged, unpinned
 from deploy.specs.spec import spec_from_mapping
+from deploy.specs.token_spec import token_spec_from_yaml
 from handlers.actions.asking import ask, listed, words
 from handlers.lanes import Lane
 from handlers.slack import spec_file
@@ -53,7 +55,7 @@ _OPTIONS = (
 @dataclass(frozen=True)
 class Needs:
     """`image_repository` is what manifests name, `registry` where its tags are read; `team` knows
-    what the bot may do in its workspace."""
+    what the bot may do in its workspace; `accept` makes a request safe and starts on it."""
 
     slack: WebClient
     proposer: Proposer
@@ -64,14 +66,27 @@ class Needs:
     image_repository: str
     choices: Choices
     team: Team
+    accept: Callable[[Request], None]
 
 
 def run(needs: Needs, request: Request) -> Reply | None:
     """Plan the deployment and put the plan before its requester; nothing is changed yet.
 
     The plan is shown as the action's own message, so a reply is left only where there is nothing
-    to decide.
+    to decide. A file that says `manage: token` is another verb's.
     """
+    managed = token_spec_from_yaml(str(request.options.get("file", "")))
+    if managed is not None:
+        needs.accept(
+            dataclasses.replace(
+                request,
+                id=f"{request.id}:{MANAGE_TOKEN}",
+                verb=MANAGE_TOKEN,
+                gateway=str(managed.ref),
+                options={"gateway": managed.gateway},
+            )
+        )
+        return None
     ref_place = _place(request)
     instance, gateway = _gateway(needs, request)
     ref = GatewayRef(*ref_place, str(request.options.get("name") or gateway.lower()))
@@ -115,7 +130,17 @@ def submit(needs: Needs, submission: Submission) -> Request:
         channel, response_url = str(origin["channel"]), str(origin["response_url"])
     chosen = modal.values(submission.values)
     for file in modal.files(submission.values)[:1]:
-        chosen = _with_file(needs.slack, chosen, file)
+        text = _fetched(needs.slack, file)
+        if _is_of_a_token(text, chosen):
+            return Request(
+                id=submission.id,
+                verb=VERB.name,
+                user=submission.user,
+                channel=channel,
+                response_url=response_url,
+                options={"file": text},
+            )
+        chosen = _with_file(text, chosen)
     for name, block in (("gateway", modal.GATEWAY), ("tag", modal.TAG)):
         if not chosen.get(name):
             raise InvalidInput(
@@ -156,17 +181,47 @@ def submit(needs: Needs, submission: Submission) -> Request:
     return request
 
 
-def _with_file(
-    slack: WebClient, chosen: Mapping[str, Any], file: Mapping[str, Any]
-) -> dict[str, Any]:
+def _fetched(slack: WebClient, file: Mapping[str, Any]) -> str:
+    try:
+        return spec_file.fetched(slack, file)
+    except GatewayBotError as error:
+        raise _in_the_file(error) from error
+
+
+def _is_of_a_token(text: str, chosen: Mapping[str, Any]) -> bool:
+    """Whether the file says `manage: token`. InvalidInput where something else was chosen in the form
+    than what it says."""
+    try:
+        managed = token_spec_from_yaml(text)
+    except InvalidInput as error:
+        raise _in_the_file(error) from error
+    if managed is None:
+        return False
+    ref = managed.ref
+    said = {"to": f"{ref.cluster}/{ref.namespace}", "name": ref.name}
+    for name, value in chosen.items():
+        same = value.rpartition("/")[2] == managed.gateway if name == "gateway" else False
+        if not same and value != said.get(name):
+            raise InvalidInput(
+                f"The file says `manage: token`, which the chosen {name} does not go with.",
+                field=modal.FILE,
+                remedy="Leave everything else in this form empty.",
+            )
+    return True
+
+
+def _in_the_file(error: GatewayBotError) -> InvalidInput:
+    return InvalidInput(
+        error.happened, field=modal.FILE, meaning=error.meaning, remedy=error.remedy
+    )
+
+
+def _with_file(text: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
     """What was chosen, and what was not as the file says it."""
     try:
-        text = spec_file.fetched(slack, file)
         spec = from_file(text)
     except GatewayBotError as error:
-        raise InvalidInput(
-            error.happened, field=modal.FILE, meaning=error.meaning, remedy=error.remedy
-        ) from error
+        raise _in_the_file(error) from error
     told = {"file": text, **_told(spec)}
     picked = chosen.get("gateway", "").rpartition("/")[2]
     if picked and picked != spec.get("gateway", picked):

@@ -20,6 +20,7 @@ from handlers.fleet import find, found_everywhere
 from handlers.slack.payloads import Click, Request, Submission
 from handlers.verbs.verb import Option, Verb
 from handlers.views import expiry as view
+from handlers.views import renewals
 from handlers.views.reply import Reply
 
 _REASON_LIMIT = 300
@@ -181,6 +182,6 @@ VERB = Verb(
     examples=("expiring", 'expiring edge-1 --snooze 3d --reason "replaced on Friday"'),
     modal=view.SNOOZE_MODAL,
     submit=submitted,
-    clicks={view.ROTATE: rotate, view.MANAGE: manage, view.RESUME: resume},
+    clicks={renewals.ROTATE: rotate, renewals.MANAGE: manage, view.RESUME: resume},
     opens={view.SNOOZE: snooze},
 )

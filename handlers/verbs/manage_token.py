@@ -2,9 +2,10 @@
 
 from deploy.access import Right
 from deploy.changes.adopting import resource_of
-from deploy.changes.kinds import MANAGE_TOKEN
+from deploy.changes.kinds import END_MANAGE_TOKEN, MANAGE_TOKEN
+from deploy.errors import InvalidInput
 from deploy.observed.installed import deployment_of
-from deploy.plans.requests import ManageTokenRequest
+from deploy.plans.requests import EndTokenRequest, ManageTokenRequest
 from deploy.plans.token_only import check_has_token
 from deploy.tokens.rotation import Rotation, parse_key, parse_lifetime
 from deploy.tokens.token import LONGEST
@@ -19,8 +20,12 @@ from handlers.views.reply import Reply
 
 
 def run(needs: Needs, request: Request) -> Reply | None:
-    """Find out whose token it is, and plan a new one in a Secret of the bot's own."""
+    """Find out whose token it is, and plan a new one in a Secret of the bot's own; with `--end`, plan
+    that the bot no longer keeps it."""
     ref = find(needs.caches, request.gateway)
+    if request.options.get("end"):
+        _check_alone(request)
+        return ask(needs.proposer, request, END_MANAGE_TOKEN, EndTokenRequest(ref), ref)
     cluster = needs.clusters[ref.cluster]
     deployment = deployment_of(cluster, ref)
     maps = cluster.list("ConfigMap", ref.namespace)
@@ -43,6 +48,15 @@ def run(needs: Needs, request: Request) -> Reply | None:
     return ask(needs.proposer, request, MANAGE_TOKEN, wanted, ref)
 
 
+def _check_alone(request: Request) -> None:
+    """InvalidInput where something is given beside `--end` that is of a new token."""
+    for name in ("gateway", "key", "ttl"):
+        if name in request.options:
+            raise InvalidInput(
+                f"`--end` makes no token, so `--{name}` does not go with it.", field=name
+            )
+
+
 VERB = Verb(
     MANAGE_TOKEN,
     "keeps a gateway's token valid where others deploy it, and touches nothing else",
@@ -55,7 +69,12 @@ VERB = Verb(
         Option("gateway", "the gateway in API Management, where it cannot be told", "NAME"),
         Option("key", "primary or secondary; the one not in use when left out", "KEY"),
         Option("ttl", "how long the new token lives; as long as Azure allows when left out", "20d"),
+        Option("end", "have the bot no longer keep it; what the pods read stays", kind="flag"),
         *DECISION_OPTIONS,
     ),
-    examples=("manage-token edge-1", "manage-token west/prod/apim-gateway --gateway store-7"),
+    examples=(
+        "manage-token edge-1",
+        "manage-token west/prod/apim-gateway --gateway store-7",
+        "manage-token edge-1 --end",
+    ),
 )

@@ -10,9 +10,9 @@ from deploy.policy import People, Policy, Requirement
 from deploy.specs.gateway_spec import GatewaySpec
 from handlers.views import fixes, rollout
 from handlers.views import plan as plan_view
-from handlers.views.expiry import ROTATE
 from handlers.views.notification import sentence
 from handlers.views.places import EnvironmentOf
+from handlers.views.renewals import ROTATE
 from handlers.views.reply import Block, Reply
 from handlers.views.text import (
     button,
@@ -212,7 +212,7 @@ def _what(plan: Plan) -> Block:
         [
             ("Gateway", f"`{escape(spec.apim.gateway)}` in `{escape(spec.apim.instance)}`"),
             ("Where", f"`{escape(spec.ref.cluster)}/{escape(spec.ref.namespace)}`"),
-            ("Image", f"`{escape(spec.tag)}`"),
+            ("Image", f"`{escape(plan.tag)}`"),
             ("Replicas", _replicas(spec)),
         ]
     )
@@ -262,7 +262,7 @@ def _buttons(action: Action, plan: Plan) -> Block:
     title = title_of(action)
     words = _words(action)
     question = words.question.format(
-        title=escape(title), tag=escape(plan.spec.tag), summary=plan_view.summary(plan)
+        title=escape(title), tag=escape(plan.tag), summary=plan_view.summary(plan)
     )
     by_approvers = action.policy.by == "approvers"
     yes = button(
@@ -322,7 +322,7 @@ def _footer(action: Action, plan: Plan) -> str:
         parts.append(f"{lowered(agreed(action))}{when}")
     if action.decided_at is not None and action.state in _RAN:
         parts.append(f"took {duration(round(action.updated_at - action.decided_at))}")
-    parts.append(f"image `{escape(plan.spec.tag)}`")
+    parts.append(f"image `{escape(plan.tag)}`")
     parts.append(f"action `{action.id}`")
     if action.why:
         parts.append(f"Reason: {escape(action.why)}")
@@ -338,7 +338,7 @@ def no_change(plan: Plan) -> Reply:
             text,
             (section(f":warning: {escape(text)}"), *plan_view.findings_in_full(plan.unsettled)),
         )
-    text = f"No change: {spec.ref} is deployed exactly like this already ({spec.tag})."
+    text = f"No change: {spec.ref} is deployed exactly like this already ({plan.tag})."
     return Reply(
         text,
         (

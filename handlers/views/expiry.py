@@ -2,21 +2,20 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from deploy.access import Environment
 from deploy.actions.versions import reading
 from deploy.expiry.rotation_stops import RotationStop
-from deploy.expiry.tracked import AZURE_EVENTS, AZURE_EXPIRED, Renewal, Tracked, WarningEntry
+from deploy.expiry.tracked import AZURE_EVENTS, AZURE_EXPIRED, Tracked, WarningEntry
 from deploy.gateway import GatewayRef
 from deploy.observed.workloads import DEPLOYMENT
 from handlers.views.places import named
+from handlers.views.renewals import OFFERS
 from handlers.views.reply import Block, Reply, View
 from handlers.views.text import button, context, counted, cut, date, duration, escape, section
 
-ROTATE, SNOOZE, RESUME = "expiry_rotate", "expiry_snooze", "expiry_resume"
-MANAGE = "expiry_manage"
+SNOOZE, RESUME = "expiry_snooze", "expiry_resume"
 SNOOZE_MODAL = "expiry_snooze_modal"
 REASON, DURATION = "snooze_reason", "snooze_duration"
 DURATIONS: Mapping[str, tuple[str, float]] = {
@@ -36,29 +35,6 @@ _RESTARTABLE = ("StatefulSet", "DaemonSet")
 _SHOWN = 20
 _LISTED = 30
 _NAMED = 10
-
-
-@dataclass(frozen=True)
-class _Renewal:
-    """What is offered for a token that expires: a button, the command that does the same, and what is
-    to be said of it."""
-
-    label: str
-    click: str
-    command: str
-    note: str = ""
-
-
-_RENEWALS: Mapping[Renewal, _Renewal] = {
-    "rotate": _Renewal("Rotate", ROTATE, "/gateway rotate"),
-    "manage": _Renewal(
-        "Keep it valid",
-        MANAGE,
-        "/gateway manage-token",
-        "Others deploy this gateway. The bot can keep its token valid and touch nothing else.",
-    ),
-}
-"""By how this bot can renew it."""
 
 
 def headline(tracked: Tracked, *, production: bool) -> str:
@@ -110,7 +86,7 @@ def message(
     if by_hand:
         blocks.append(context(by_hand))
     if facts.rotatable:
-        renew = _RENEWALS[facts.renewal]
+        renew = OFFERS[facts.renewal]
         buttons.insert(0, button(renew.label, renew.click, ref, style="primary"))
         if renew.note:
             blocks.append(context(renew.note))
@@ -332,13 +308,13 @@ def _mending(tracked: Tracked) -> str:
         return f" {_by_hand(tracked)}".rstrip()
     why = escape(cut(tracked.unrotated, 200))
     unrotated = f" Not rotated automatically: {why}" if why else ""
-    command = _RENEWALS[tracked.facts.renewal].command
+    command = OFFERS[tracked.facts.renewal].command
     return f" Renew it: `{command} {escape(str(tracked.ref))}`.{unrotated}"
 
 
 def _keeping(tracked: Tracked) -> str:
     """What is offered for a token that expires soon and that nothing renews; empty for others."""
-    renew = _RENEWALS[tracked.facts.renewal]
+    renew = OFFERS[tracked.facts.renewal]
     if not renew.note or not tracked.facts.rotatable or tracked.warned is None:
         return ""
     return f". Keep it valid: `{renew.command} {escape(str(tracked.ref))}`"

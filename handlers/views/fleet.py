@@ -10,6 +10,7 @@ from deploy.errors import GatewayBotError
 from deploy.health.attention import Sign
 from deploy.health.fleet import Row, Selection
 from deploy.health.status import GatewaySummary
+from handlers.views.renewals import OFFERS
 from handlers.views.reply import Block, Reply
 from handlers.views.text import (
     button,
@@ -218,8 +219,9 @@ def _why(row: Row) -> list[str]:
     reasons = list(row.summary.attention)
     if beat.level not in ("connected", "no trouble seen"):
         reasons.append(f"{beat.level.capitalize()}: {beat.evidence}.".replace("..", "."))
-    if row.summary.renewable:
-        reasons.append(f"Renew it: `/gateway rotate {row.summary.ref}`.")
+    if row.summary.renewable and row.summary.renewal is not None:
+        command = OFFERS[row.summary.renewal].command
+        reasons.append(f"Renew it: `{command} {row.summary.ref}`.")
     return reasons
 
 

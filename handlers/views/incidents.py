@@ -16,8 +16,9 @@ from deploy.health.incidents import (
     Member,
     MemberChange,
 )
-from handlers.views.expiry import ROTATE
+from deploy.health.status import Renewal
 from handlers.views.places import EnvironmentOf, named
+from handlers.views.renewals import OFFERS, RenewalOf
 from handlers.views.reply import Block
 from handlers.views.text import button, context, counted, cut, date, duration, escape, section
 
@@ -49,8 +50,16 @@ _WORDS = {
 }
 
 
+_MAKES: Mapping[Renewal, str] = {
+    "rotate": "makes a new token",
+    "manage": "makes a new token and keeps it valid, where others deploy the gateway",
+}
+
+
 def message(
-    incident: Incident, environment_of: EnvironmentOf | None = None
+    incident: Incident,
+    environment_of: EnvironmentOf | None = None,
+    renewal_of: RenewalOf = lambda ref: None,
 ) -> tuple[str, list[Block]]:
     """The one message, as it is now: text for notifications, and blocks."""
     text = sentence(incident, environment_of)
@@ -76,25 +85,31 @@ def message(
     if better:
         blocks.append(context(f"{counted(better, 'gateway')} of these recovered."))
     blocks.append(context(_when(incident)))
-    blocks += _remedies(lasting)
+    renewals = {
+        ref: renewal_of(GatewayRef.parse(ref))
+        for ref, member in lasting.items()
+        if _renewable(member)
+    }
+    blocks += _remedies(lasting, renewals)
     if len(incident.members) == 1 and away is None:
         (ref,) = incident.members
         buttons = [button("Status", "show_status", ref)]
-        if _renewable(lasting[ref]):
-            buttons.insert(0, button("Rotate", ROTATE, ref, style="primary"))
+        renewal = renewals.get(ref)
+        if renewal is not None:
+            offer = OFFERS[renewal]
+            buttons.insert(0, button(offer.label, offer.click, ref, style="primary"))
         blocks.append({"type": "actions", "elements": buttons})
     return text, blocks
 
 
-def _remedies(lasting: Mapping[str, Member]) -> list[Block]:
+def _remedies(lasting: Mapping[str, Member], renewals: Mapping[str, Renewal | None]) -> list[Block]:
     """What mends it, as commands: for several gateways there is no button."""
     lines = []
-    refused = [ref for ref, member in lasting.items() if _renewable(member)]
-    if refused:
-        lines.append(
-            f"`/gateway rotate {escape(refused[0])}` makes a new token, or where others deploy the "
-            f"gateway, `/gateway manage-token {escape(refused[0])}`{_each(refused)}."
-        )
+    for renewal, offer in OFFERS.items():
+        refused = [ref for ref, its in renewals.items() if its == renewal]
+        if refused:
+            command = f"{offer.command} {escape(refused[0])}"
+            lines.append(f"`{command}` {_MAKES[renewal]}{_each(refused)}.")
     missing = [ref for ref, member in lasting.items() if MISSING in member.troubles]
     if missing:
         lines.append(

@@ -40,7 +40,7 @@ def _whose(action: Action) -> str:
 def _asks(action: Action, environment: Environment | None) -> str:
     return KIND_WORDS[action.kind].clause.format(
         gateway=placed(action.ref, environment),
-        tag=escape(action.plan.spec.tag),
+        tag=escape(action.plan.tag),
         request=action.request,
     )
 

@@ -8,10 +8,10 @@ from deploy.health.cache import ReplicaCount
 from deploy.health.status import GatewayDetail, GatewaySummary, PodStatus
 from deploy.images import Support
 from deploy.observed.pods import PodProgress
-from handlers.views.expiry import ROTATE
 from handlers.views.fleet import SIGNS
 from handlers.views.history import EVENTS, action_of
 from handlers.views.places import placed
+from handlers.views.renewals import OFFERS
 from handlers.views.reply import Block, Reply
 from handlers.views.text import (
     button,
@@ -113,9 +113,10 @@ def detail(
     last = _last_done(done, now)
     if last:
         blocks.append(context("*Last actions*  " + " · ".join(last)))
-    if s.renewable:
-        rotate = button("Rotate", ROTATE, str(s.ref), style="primary")
-        blocks.append({"type": "actions", "elements": [rotate]})
+    if s.renewable and s.renewal is not None:
+        offer = OFFERS[s.renewal]
+        renew = button(offer.label, offer.click, str(s.ref), style="primary")
+        blocks.append({"type": "actions", "elements": [renew]})
     where = placed(s.ref, environment)
     return Reply(f"{where}: {s.ready} of {s.desired} pods ready, {beat.level}", tuple(blocks))
 

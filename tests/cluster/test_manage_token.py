@@ -12,13 +12,14 @@ import yaml
 from bot.sandbox.node.addresses import LOOPBACK, routed_range
 from deploy.actions.action import State
 from deploy.annotations import TOKEN_ACTION_ANNOTATION
+from deploy.changes.adopting import adoption_of
 from deploy.deadline import Deadline
 from deploy.errors import Conflict
 from deploy.gateway import ApimGateway
 from deploy.health.cache import ClusterCache
 from deploy.kube.cluster import connect
 from deploy.observed.token_only import KeptToken
-from deploy.plans.requests import RotateRequest
+from deploy.plans.requests import DeployRequest, EndTokenRequest, RemovalRequest, RotateRequest
 from deploy.plans.token_only import outline
 from deploy.rollouts.regeneration import Survey
 from deploy.rollouts.token_places import OneSecret
@@ -428,3 +429,107 @@ def test_pods_that_began_before_their_secret_was_written_keep_a_key_from_being_r
         until(lambda: held() == {None}, "that it is not known what its pods hold")
     finally:
         cache.stop(Deadline.after(5))
+
+
+def ending(bed: OthersBed, name: str) -> EndTokenRequest:
+    return EndTokenRequest(bed.ref(name))
+
+
+def marked_ours(secret: Obj) -> bool:
+    metadata = secret["metadata"]
+    noted = {**(metadata.get("labels") or {}), **(metadata.get("annotations") or {})}
+    return any("gateway-bot" in f"{key} {value}" for key, value in noted.items())
+
+
+def test_what_the_pods_read_stays_when_the_bot_no_longer_keeps_a_token(bed: OthersBed) -> None:
+    name = "edge-end"
+    kept(bed, name, "helm")
+    stable, pods = f"{name}-managed-token", set(bed.pods(name))
+    left_over = copy.deepcopy(bed.secret(stable))
+    metadata = {key: left_over["metadata"][key] for key in ("labels", "annotations")}
+    left_over["metadata"] = {**metadata, "name": f"{stable}-previous"}
+    bed.api.create(f"/api/v1/namespaces/{bed.namespace}/secrets", left_over)
+    before, token = bed.deployment(name), bed.token(stable)
+    action = bed.decided("end-manage-token", ending(bed, name))
+    said = [finding.what for finding in action.plan.findings]
+    assert f"Secret {stable} stays with its token, because pods read it." in said
+    changes = {(each.name, each.change) for each in action.plan.changes}
+    assert changes == {(stable, "update"), (f"{stable}-previous", "delete")}
+    outcome = bed.run(action)
+    assert outcome.state is State.SUCCEEDED, outcome
+    assert bed.token(stable) == token
+    assert not marked_ours(bed.secret(stable))
+    assert not bed.has_secret(f"{stable}-previous")
+    assert without_status(bed.deployment(name)) == without_status(before)
+    assert pods == set(bed.pods(name))
+    with pytest.raises(Conflict, match="was not deployed by this bot"):
+        bed.rotate(name)
+    with pytest.raises(Conflict, match="does not keep the token"):
+        bed.plan("end-manage-token", ending(bed, name))
+    with pytest.raises(Conflict, match="this bot did not make it"):
+        bed.plan("manage-token", bed.managing(name))
+
+
+def test_a_secret_that_no_pod_has_read_goes_when_the_bot_no_longer_keeps_the_token(
+    bed: OthersBed,
+) -> None:
+    name = "edge-unread"
+    bed.owner(name, "argo")
+    before = bed.secret(name)
+    assert bed.manage(name).state is State.SUCCEEDED
+    assert bed.run(bed.decided("end-manage-token", ending(bed, name))).state is State.SUCCEEDED
+    assert not bed.has_secret(f"{name}-managed-token")
+    assert bed.secret(name) == before
+
+
+def test_older_tokens_go_when_the_bot_no_longer_keeps_one_whose_reference_it_changes(
+    bed: OthersBed,
+) -> None:
+    name = "edge-versions"
+    bed.owner(name, "person")
+    assert bed.manage(name).state is State.SUCCEEDED
+    first = reference(bed.deployment(name))["name"]
+    assert bed.rotate(name).state is State.SUCCEEDED
+    second = reference(bed.deployment(name))["name"]
+    assert bed.run(bed.decided("end-manage-token", ending(bed, name))).state is State.SUCCEEDED
+    assert not bed.has_secret(first)
+    assert bed.secret(second)["immutable"] is True
+    assert not marked_ours(bed.secret(second))
+
+
+@pytest.mark.parametrize("style", ["helm", "person"])
+def test_once_the_gateway_is_adopted_what_the_bot_kept_of_others_goes_when_nothing_reads_it(
+    bed: OthersBed, style: Style
+) -> None:
+    name = f"edge-adopted-{style}"
+    if style == "helm":
+        kept(bed, name, style)
+    else:
+        bed.owner(name, style)
+        assert bed.manage(name).state is State.SUCCEEDED
+    before = reference(bed.deployment(name))["name"]
+    adopt(bed, name)
+    assert bed.has_secret(before), "the way back"
+    assert reference(bed.deployment(name))["name"] != before
+    assert bed.rotate(name).state is State.SUCCEEDED
+    assert not bed.has_secret(before)
+
+
+def test_what_the_bot_kept_goes_with_the_gateway_that_it_has_adopted_since(bed: OthersBed) -> None:
+    name = "edge-removed"
+    kept(bed, name, "helm")
+    adopt(bed, name)
+    action = bed.decided("delete", RemovalRequest(bed.ref(name)))
+    shown = {(each.kind, each.name) for each in action.plan.changes}
+    assert ("Secret", f"{name}-managed-token") in shown
+    assert bed.run(action).state is State.SUCCEEDED
+    assert not bed.has_secret(f"{name}-managed-token")
+
+
+def adopt(bed: OthersBed, name: str) -> None:
+    """`/gateway adopt`, to its end."""
+    found = adoption_of(
+        bed.cluster, bed.ref(name), bed.rotation.instances, lambda _: ["edge-1"], gateway="edge-1"
+    )
+    outcome = bed.run(bed.decided("adopt", DeployRequest(found.spec, take_over=True)))
+    assert outcome.state is State.SUCCEEDED, outcome

@@ -16,6 +16,7 @@ from deploy.changes.kinds import (
     ADOPT,
     DELETE,
     DEPLOY,
+    END_MANAGE_TOKEN,
     MANAGE_TOKEN,
     REGENERATE,
     RESTART,
@@ -28,10 +29,11 @@ from deploy.deadline import Deadline
 from deploy.gateway import GatewayRef
 from deploy.health.cache import ClusterCache
 from deploy.kube.cluster import Cluster
-from deploy.observed.token_only import KeptToken, stable_name
+from deploy.observed.token_only import KeptToken, copy_name, stable_name
 from deploy.plans.plan import Plan
 from deploy.plans.requests import (
     DeployRequest,
+    EndTokenRequest,
     KeyRequest,
     ManageTokenRequest,
     RemovalRequest,
@@ -160,26 +162,37 @@ def _rotated(world: World, spec: GatewaySpec) -> Asked:
 
 def _kept(world: World, spec: GatewaySpec) -> Asked:
     """A gateway of others whose pods read the bot's Secret, which is written over."""
-    name = stable_name(spec.ref.name)
+    _of_others(world, spec, stable_name(spec.ref.name))
+    return Asked(ManageTokenRequest(spec.ref, "contoso", "edge-1", Rotation("secondary")))
+
+
+def _ended(world: World, spec: GatewaySpec) -> Asked:
+    """The same, with a copy of its previous token that a failed rotation has left."""
+    _of_others(world, spec, stable_name(spec.ref.name), copy_name(spec.ref.name))
+    return Asked(EndTokenRequest(spec.ref))
+
+
+def _of_others(world: World, spec: GatewaySpec, *names: str) -> None:
+    """A gateway of others that reads the first of these Secrets of the bot's."""
     mint, kept = Mint(), KeptToken(spec.ref.name, "contoso", "edge-1")
     token = mint.generate_token(INSTANCE, "edge-1", "primary", mint.time(INSTANCE, "edge-1"))
-    world.cluster.create(
-        own_secret(
-            spec.ref,
-            name,
-            kept,
-            "value",
-            token,
-            "BEFORE",
-            "primary",
-            now=world.cluster.now(),
-            immutable=False,
+    for name in names:
+        world.cluster.create(
+            own_secret(
+                spec.ref,
+                name,
+                kept,
+                "value",
+                token,
+                "BEFORE",
+                "primary",
+                now=world.cluster.now(),
+                immutable=False,
+            )
         )
-    )
-    for manifest in render(spec, name):
+    for manifest in render(spec, names[0]):
         metadata = {k: v for k, v in manifest["metadata"].items() if k != "annotations"}
         world.cluster.apply({**manifest, "metadata": metadata}, manager="argocd-controller")
-    return Asked(ManageTokenRequest(spec.ref, "contoso", "edge-1", Rotation("secondary")))
 
 
 def _leaked(world: World, spec: GatewaySpec) -> Asked:
@@ -211,6 +224,7 @@ CASES: Mapping[str, Callable[[World, GatewaySpec], Asked]] = {
     DELETE: _deleted,
     ROTATE: _rotated,
     MANAGE_TOKEN: _kept,
+    END_MANAGE_TOKEN: _ended,
     REGENERATE: _leaked,
     ANNOTATE: _annotated,
 }

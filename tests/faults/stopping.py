@@ -13,6 +13,7 @@ from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.observed.installed import deployment_of
 from deploy.observed.pods import token_secret_of
+from deploy.observed.token_only import kept_in
 from deploy.plans.plan import Plan
 from tests.faults.bots import STOPPED
 from tests.support.annotating.kind import ANNOTATE, note_of
@@ -54,6 +55,8 @@ def wrongs(
         return late + _wrong_about_objects(cluster, plan, action.outcome)
     if action.kind == ANNOTATE:
         return late + _wrong_about_note(cluster, plan, action.outcome)
+    if plan.manages is not None and not plan.token.mint:
+        return late + _wrong_about_end(cluster, plan, action.outcome)
     if plan.manages is not None:
         return late + _wrong_about_one_secret(cluster, plan, action.outcome, action_id)
     return late + _wrong_about_rollout(cluster, plan, action.outcome, action_id)
@@ -86,6 +89,17 @@ def _wrong_about_note(cluster: Cluster, plan: Plan, outcome: Outcome) -> list[st
     right = (_DONE,) if written else ()
     fits = outcome.happened.startswith((*right, f"Stopped {how} the note was written"))
     return [] if fits else [f"{written=}, but: {_text(outcome)}"]
+
+
+def _wrong_about_end(cluster: Cluster, plan: Plan, outcome: Outcome) -> list[str]:
+    done: tuple[set[str], set[str]] = set(), set()
+    for change in plan.changes:
+        kept = kept_in(cluster.get(change.kind, plan.spec.ref.namespace, change.name))
+        done[kept is None].add(f"{change.kind} {change.name}")
+    if outcome.happened.startswith(_DONE) and not done[False]:
+        return []
+    said = _listed(outcome, "Changes not made"), _listed(outcome, "Changes made")
+    return [] if said == done else [f"there is {done}, but: {_text(outcome)}"]
 
 
 def _wrong_about_one_secret(

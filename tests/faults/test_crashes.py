@@ -16,6 +16,7 @@ from deploy.actions.store import ActionStore
 from deploy.changes.kinds import DELETE, REGENERATE
 from deploy.errors import Unavailable
 from deploy.gateway import GatewayRef
+from deploy.observed.token_only import copy_name, kept_in, stable_name
 from deploy.policy import People
 from tests.faults import stopping
 from tests.faults.bots import CODEC, REGENERATED, Job, Nursery
@@ -49,6 +50,8 @@ class Effect:
     tokens: tuple[int, ...] = ()
     """What Azure says to each of the case's tokens."""
     note: str = ""
+    kept: tuple[bool, ...] = ()
+    """Of each Secret for a gateway of others, whether the bot knows it as its own."""
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +94,7 @@ def seen(world: World, case: Case) -> Effect:
         for item in cluster.list("Secret", ref.namespace)
         if item["metadata"]["name"].startswith(f"{ref.name}-token")
     ]
+    managed = [cluster.get("Secret", ref.namespace, name) for name in _managed(ref.name)]
     if deployment is None:
         return Effect(0, 0, len(mine), there=False)
     uid = deployment["metadata"]["uid"]
@@ -107,7 +111,12 @@ def seen(world: World, case: Case) -> Effect:
         there=True,
         tokens=told,
         note=note_of(deployment),
+        kept=tuple(kept_in(each) is not None for each in managed if each is not None),
     )
+
+
+def _managed(name: str) -> tuple[str, str]:
+    return stable_name(name), copy_name(name)
 
 
 def carry_out(

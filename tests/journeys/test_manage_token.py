@@ -57,3 +57,28 @@ def owner_refers_to(demo: Demo, secret: str) -> None:
         return counts == [1, 1, 1] and status.get("replicas") == 1
 
     until(rolled_out, "its pods read the bot's Secret", 60)
+
+
+def test_a_spec_file_that_says_manage_token_leads_to_the_same_plan(demo: Demo) -> None:
+    ana = demo.person("ana")
+    ana.types("deploy")
+    form = ana.form("deploy")
+    spec = f"manage: token\ngateway: {NAME}\ncluster: west\nnamespace: dev\n"
+    wrong = ana.submits(form, deploy_file=ana.uploads("edge.yaml", f"{spec}replicas: 3\n"))
+    assert "`manage: token` cannot stand beside `replicas`" in str(wrong)
+    form = ana.form("deploy")
+    assert ana.submits(form, deploy_file=ana.uploads("edge.yaml", spec)) == {"ok": True}
+    plan = ana.sees(f"Keep the token of {NAME} on west/dev valid.*Nothing has changed yet")
+    ana.clicks(plan, "Cancel")
+    ana.sees_at(plan, "Cancelled by")
+
+
+def test_the_bot_no_longer_keeps_a_token_once_that_is_decided(demo: Demo) -> None:
+    ana = demo.person("ana")
+    plan = ana.plans(f"manage-token {NAME} --end")
+    assert f"Stop keeping the token of {NAME} on west/dev" in words(plan)
+    assert f"Secret {STABLE} stays with its token, because pods read it." in words(plan)
+    ana.clicks(plan, "Confirm")
+    ana.sees_at(plan, f"The bot no longer keeps the token of west/dev/{NAME}")
+    ana.types(f"rotate {NAME}")
+    ana.sees("was not deployed by this bot", ephemeral=True)

@@ -18,6 +18,7 @@ from deploy.plans.plan import FieldChange, ObjectChange, Plan
 from deploy.plans.planning import Planner
 from deploy.plans.requests import (
     DeployRequest,
+    EndTokenRequest,
     KeyRequest,
     ManageTokenRequest,
     RemovalRequest,
@@ -67,6 +68,7 @@ REQUESTS: Mapping[str, ChangeRequest] = {
     "restart": RestartRequest(REF, "2026-11-25T12:00:00Z", take_over=True),
     "rotate": RotateRequest(REF, Rotation("secondary", datetime.timedelta(days=20))),
     "manage-token": ManageTokenRequest(REF, "contoso", "edge-1", Rotation("secondary")),
+    "end-manage-token": EndTokenRequest(REF),
     "regenerate-key": KeyRequest(REF, "secondary"),
     "delete": RemovalRequest(REF, volumes=True),
 }

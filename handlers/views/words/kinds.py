@@ -6,6 +6,7 @@ from deploy.changes.kinds import (
     ADOPT,
     DELETE,
     DEPLOY,
+    END_MANAGE_TOKEN,
     MANAGE_TOKEN,
     REGENERATE,
     RESTART,
@@ -68,6 +69,14 @@ KIND_WORDS: dict[str, KindWords] = {
         "Keep the token valid",
         "{title}? It {summary}. Nothing else of the gateway is changed.",
         several="Keep the tokens of {gateways} valid",
+    ),
+    END_MANAGE_TOKEN: KindWords(
+        "Stop keeping the token of {name} on {place}",
+        "have this bot no longer keep the token valid",
+        "have this bot no longer keep the token of {gateway} valid",
+        "Stop keeping the token",
+        "{title}? It {summary}. The pods keep running with the token that they have.",
+        several="Stop keeping the tokens of {gateways}",
     ),
     REGENERATE: KindWords(
         "Regenerate the {request.key} key of {name} on {place}",

@@ -15,6 +15,7 @@ from deploy.gateway import GatewayRef
 from deploy.health.attention import BROKEN, SOON, Attention, Sign
 from deploy.health.status import GatewaySummary
 from handlers.views import expiry as view
+from handlers.views import renewals
 from tests.support.redis_servers import started
 
 NOW = 1_800_000_000.0
@@ -138,9 +139,9 @@ def test_a_cluster_that_left_the_settings_is_warned_of_no_more(bed: Bed) -> None
 @pytest.mark.parametrize(
     ("changes", "renewal", "click", "command"),
     [
-        ({}, "rotate", view.ROTATE, ""),
-        ({"managed_by": "Helm"}, "manage", view.MANAGE, "/gateway manage-token"),
-        ({"managed_by": "Helm", "token_kept": True}, "rotate", view.ROTATE, ""),
+        ({}, "rotate", renewals.ROTATE, ""),
+        ({"managed_by": "Helm"}, "manage", renewals.MANAGE, "/gateway manage-token"),
+        ({"managed_by": "Helm", "token_kept": True}, "rotate", renewals.ROTATE, ""),
         ({"managed_by": "Helm", "kind": "StatefulSet"}, "rotate", "", ""),
     ],
 )
@@ -160,6 +161,8 @@ def test_a_warning_offers_what_renews_the_token_of_whoever_deploys_it(
     assert tracked.facts.renewal == renewal
     _, blocks = view.message(tracked)
     offered = [each["action_id"] for each in blocks[-1]["elements"] if "action_id" in each]
-    assert [each for each in offered if each in (view.ROTATE, view.MANAGE)] == [click] * bool(click)
+    assert [each for each in offered if each in (renewals.ROTATE, renewals.MANAGE)] == [
+        click
+    ] * bool(click)
     _, listed = view.listing([tracked], float(seconds))
     assert (f"{command} {REF}" in json.dumps(listed)) is bool(command)

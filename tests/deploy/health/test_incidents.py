@@ -16,7 +16,7 @@ from deploy.access import Environment, environment_of
 from deploy.actions.connection import connect
 from deploy.gateway import GatewayRef
 from deploy.health.cache import CachedGateway
-from deploy.health.heartbeat import Heartbeat
+from deploy.health.heartbeat import Heartbeat, Refusal
 from deploy.health.incident_codec import watch_from_mapping, watch_to_mapping
 from deploy.health.incident_store import IncidentStore
 from deploy.health.incidents import (
@@ -108,6 +108,25 @@ def test_a_trouble_that_lasts_is_told_once_and_its_end_in_the_same_message(
     assert len(channel.posted) == 1
     assert channel.last == "Over: west/dev/edge-1 is cut off"
     assert channel.replies == ["✅ `west/dev/edge-1` recovered."]
+
+
+@pytest.mark.parametrize(("times", "looks"), [(0, 3), (1, 3), (2, 1)])
+def test_a_token_that_azure_refuses_again_is_told_of_as_soon_as_its_log_shows_for_how_long(
+    channel: Channel, times: int, looks: int
+) -> None:
+    """One refusal may be of every gateway of the instance, which only the next look shows."""
+    deployment = {
+        "metadata": {"name": "edge-1", "namespace": "dev"},
+        "spec": {"replicas": 0, "template": {"spec": {"containers": [{"name": "edge-1"}]}}},
+    }
+    refusal = Refusal(True, "Azure refuses its token", NOW - LASTS, "a token", times)
+    beat = Heartbeat("denied", "Azure refuses the gateway", NOW - LASTS, refusal=refusal)
+    gateway = CachedGateway(GatewayRef("west", "dev", "edge-1"), deployment, (), None)
+    refused = health_of(gateway, Seen(beat, NOW))
+    for _ in range(looks):
+        assert channel.posted == []
+        channel.look(refused)
+    assert channel.posted == ["west/dev/edge-1 is denied"]
 
 
 def test_a_trouble_of_a_moment_is_not_told(channel: Channel) -> None:

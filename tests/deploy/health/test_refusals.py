@@ -2,7 +2,6 @@
 
 import dataclasses
 import datetime
-import itertools
 import json
 import threading
 import time
@@ -43,13 +42,13 @@ from deploy.health.levels import Levels, Seen
 from deploy.health.refusals import RefusedKey
 from deploy.health.refused_keys import OwnRefusedKeys, SharedRefusedKeys
 from deploy.health.sources import Sources
-from deploy.health.status import summaries
+from deploy.health.status import Renewal, summaries
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.observed.token_facts import TokenFacts
 from deploy.tokens.token import KeyType, SecretFacts
 from handlers.views import incidents as view
-from handlers.views.expiry import ROTATE
+from handlers.views.renewals import MANAGE, ROTATE
 from tests.support.redis_servers import started
 from tests.support.running_cluster import RunningCluster
 from tests.support.shown import check_blocks
@@ -278,14 +277,28 @@ def test_a_refused_token_is_said_with_the_job_that_ran_right_before(
 def test_a_job_that_ran_after_the_jobs_were_listed_is_named_once_they_are_listed_again(
     running: RunningCluster, cluster: Cluster
 ) -> None:
+    """Which is a moment later: what kills a token runs before Azure refuses it."""
     now, first = time.time(), gateway("store-7", resource="store")
     refusal = Refusal(True, "Azure refuses its token", now, "one")
-    clock = itertools.count(0.0, 40.0)
+    clock = iter((0.0, 1.0, 10.0, 10.0))
     killers = Killers({"west": ClusterCache(cluster)}, lambda: next(clock))
     assert killers.told(first, refusal) == ""
     run(running, cluster, "later", "store", now - 30)
     assert killers.told(first, refusal) == "", "as of a moment ago"
     assert killers.told(first, refusal).startswith("CronJob dev/later, which rotates it")
+
+
+def test_jobs_that_were_listed_since_a_token_is_refused_are_not_listed_again_for_a_minute(
+    running: RunningCluster, cluster: Cluster
+) -> None:
+    now, first = time.time(), gateway("store-8", resource="store-8")
+    refusal = Refusal(True, "Azure refuses its token", now - 100, "one")
+    clock = iter((0.0, 59.0, 61.0, 61.0))
+    killers = Killers({"west": ClusterCache(cluster)}, lambda: next(clock))
+    assert killers.told(first, refusal) == ""
+    run(running, cluster, "later-8", "store-8", now - 130)
+    assert killers.told(first, refusal) == ""
+    assert killers.told(first, refusal).startswith("CronJob dev/later-8, which rotates it")
 
 
 def run(running: RunningCluster, cluster: Cluster, name: str, resource: str, at: float) -> None:
@@ -439,13 +452,15 @@ def test_what_a_newer_bot_wrote_of_a_key_is_left_to_it(server: Valkey) -> None:
     assert json.loads(redis.hget(hash_key, name))["version"] == 2
 
 
-def alert(of: CachedGateway, heartbeat: Heartbeat) -> tuple[str, str]:
+def alert(
+    of: CachedGateway, heartbeat: Heartbeat, renewal: Renewal | None = "rotate"
+) -> tuple[str, str]:
     """What its incident says: its text, and its blocks."""
     seen, watch = Seen(heartbeat, NOW), WatchedIncident()
     for moment in (NOW, NOW + LASTS + 1):
         watch = step(watch, "west", [health_of(of, seen)], "", moment)
     (incident,) = watch.incidents
-    text, blocks = view.message(incident)
+    text, blocks = view.message(incident, renewal_of=lambda ref: renewal)
     check_blocks(blocks)
     return text, json.dumps(blocks, ensure_ascii=False)
 
@@ -456,9 +471,26 @@ def test_the_alert_of_a_refused_token_offers_to_rotate_it() -> None:
     assert set(health_of(it, Seen(heartbeat, NOW)).troubles) == {REFUSED}
     text, said = alert(it, heartbeat)
     assert text == "west/dev/edge-1 is denied"
-    assert "/gateway rotate west/dev/edge-1" in said
-    assert "where others deploy the gateway, `/gateway manage-token west/dev/edge-1`" in said
+    assert "`/gateway rotate west/dev/edge-1` makes a new token." in said
     assert ROTATE in said
+    assert MANAGE not in said
+
+
+def test_the_alert_of_a_gateway_that_others_deploy_offers_to_manage_its_token() -> None:
+    it = gateway("edge-1")
+    _, said = alert(it, refused(it), "manage")
+    assert "`/gateway manage-token west/dev/edge-1` makes a new token and keeps it valid" in said
+    assert "Manage token" in said
+    assert MANAGE in said
+    assert "/gateway rotate" not in said
+    assert ROTATE not in said
+
+
+def test_an_alert_offers_nothing_where_it_is_not_known_what_would_renew_the_token() -> None:
+    it = gateway("edge-1")
+    _, said = alert(it, refused(it), None)
+    assert MANAGE not in said
+    assert ROTATE not in said
 
 
 def test_the_alert_of_an_identity_that_is_refused_offers_no_rotation() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from deploy.observed.declaring import declarer, owner_of_secret
+from deploy.observed.declaring import declarer, editors, owner_of_secret
 from deploy.observed.token_only import restarted_by_reloader, token_reading
 from deploy.plans.owners_change import owners_change
 from tests.support import managed
@@ -66,6 +66,8 @@ def who(live: dict[str, Any]) -> str:
         ([("my-pipeline", "Apply", FIELDS)], "my-pipeline"),
         ([("kubectl", "Apply", FIELDS)], "kubectl apply"),
         ([("kubectl-client-side-apply", "Update", FIELDS)], "kubectl apply"),
+        ([("Terraform", "Apply", FIELDS)], "Terraform"),
+        ([("HashiCorp", "Update", FIELDS)], "Terraform"),
         ([("kubectl-create", "Update", FIELDS)], ""),
         ([("kubectl-edit", "Update", FIELDS)], ""),
         ([("my-pipeline", "Update", FIELDS)], ""),
@@ -179,3 +181,14 @@ def test_an_owner_is_told_the_one_change_that_points_the_pods_to_the_bots_secret
 ) -> None:
     live = deployment(container=container, labels=labels)
     assert owners_change(live, token_reading(live), "S") == change
+
+
+def test_who_wrote_the_reference_and_declares_nothing_is_named_as_what_it_is() -> None:
+    live = deployment(
+        ("kubectl-edit", "Update", FIELDS),
+        ("my-pipeline", "Update", FIELDS),
+        ("kubectl-scale", "Update", REPLICAS),
+        ("gateway-bot-token", "Update", FIELDS),
+        ("argocd-controller", "Apply", FIELDS),
+    )
+    assert editors(live, token_reading(live)) == ("kubectl-edit", "my-pipeline")

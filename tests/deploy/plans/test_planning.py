@@ -486,3 +486,33 @@ def test_pods_that_others_add_while_it_is_planned_are_no_change_of_the_plan(
     meanwhile: Any = ScaledMeanwhile(cluster, running)
     planned = Planner(lambda _: meanwhile, lambda: ["2.11.1"], instances=INSTANCES)
     assert planned.plan(spec, "ABC235").changes == ()
+
+
+def test_a_restart_and_a_rotation_show_the_image_that_runs_where_the_spec_has_another(
+    cluster: Cluster, planner: Planner
+) -> None:
+    deploy(cluster, planner)
+    live = cluster.get("Deployment", "dev", "edge-1")
+    assert live is not None
+    image = live["spec"]["template"]["spec"]["containers"][0]["image"]
+    other = image.replace("2.11.1", "2.11.0")
+    cluster.replace_fields(live, {"/spec/template/spec/containers/0/image": other})
+    mark = dataclasses.replace(SPEC.rollout, restarted_at="2026-12-01T00:00:00Z")
+    restart = planner.plan(dataclasses.replace(SPEC, rollout=mark), "XYZ789", restart=True)
+    rotation = planner.plan(SPEC, "XYZ789", rotation=Rotation())
+    assert (as_stored(restart).tag, as_stored(rotation).tag) == ("2.11.0", "2.11.0")
+    assert planner.plan(SPEC, "XYZ789", take_over=True).tag == "2.11.1"
+
+
+@pytest.mark.parametrize("memory", ["none", "2Gi"])
+def test_requests_that_a_gateway_lacks_are_a_change_once_they_are_asked_for(
+    cluster: Cluster, planner: Planner, memory: str
+) -> None:
+    bare = dataclasses.replace(SPEC, cpu="none", memory=memory)
+    deploy(cluster, planner, spec=bare)
+    assert planner.plan(bare, "XYZ789").empty
+    plan = planner.plan(dataclasses.replace(bare, cpu="2"), "XYZ789")
+    fields = [field for change in plan.changes for field in change.fields]
+    (asked,) = (field.new for field in fields if "requests" in field.path)
+    assert asked in ("2", {"cpu": "2"})
+    assert plan.restarts_pods

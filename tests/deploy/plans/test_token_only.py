@@ -1,10 +1,12 @@
 """Plans that give a gateway of others a new token, whatever those others call it."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from deploy.errors import Conflict
 from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster, connect
 from deploy.observed.token_only import KeptToken
@@ -81,3 +83,27 @@ def test_a_gateway_with_a_name_that_this_bot_would_not_give_is_planned_stored_an
     assert plan.spec.tag == "2.11.1"
     assert (plan.spec.ref.name, plan.spec.apim.gateway) == (name, gateway)
     assert as_stored(plan) == plan
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_somebody_elses_secret_under_the_name_of_the_copy_is_found_in_the_plan(
+    running: RunningCluster, cluster: Cluster, waits: bool
+) -> None:
+    """Else it would show only once a token was minted."""
+    name = f"gateway-copy-{waits}".lower()
+    secret = "" if waits else f"{name}-managed-token"
+    applied = "kubectl.kubernetes.io/last-applied-configuration"
+    install(running, name, secret, **{applied: last_applied(name)})
+    metadata = {"name": f"{name}-managed-token-previous"}
+    KubeApi(running.kubeconfig()).create(
+        "/api/v1/namespaces/dev/secrets", {"metadata": metadata, "data": {}}
+    )
+    told = "would keep the previous token for a while in Secret .*-previous, and this bot did not"
+    with pytest.raises(Conflict, match=told):
+        planned(cluster, name)
+
+
+def last_applied(name: str) -> str:
+    variable = {"name": "config.service.auth", "valueFrom": {"secretKeyRef": {"name": "x"}}}
+    containers = [{"name": "gateway", "env": [variable]}]
+    return json.dumps({"spec": {"template": {"spec": {"containers": containers}}}})

@@ -8,6 +8,7 @@ from deploy.expiry.thresholds import DEFAULT
 from deploy.expiry.tracked import ExpiryFacts, Source, Tracked
 from deploy.gateway import GatewayRef
 from handlers.views import expiry as view
+from handlers.views import renewals
 from tests.support.shown import check_blocks
 
 NOW, DAY = 1_800_000_000.0, 86_400.0
@@ -44,7 +45,7 @@ def test_a_token_that_this_bot_cannot_rotate_is_warned_of_with_what_renews_it(
     kind: str, command: str
 ) -> None:
     said = warning(tracked(kind))
-    assert view.ROTATE not in said
+    assert renewals.ROTATE not in said
     assert f"It runs in a {kind}, which this bot does not change." in said
     assert "gateway edge in the Azure portal, put it into Secret edge-1-token" in said
     assert command in said
@@ -59,8 +60,8 @@ def test_where_the_token_is_may_be_unknown() -> None:
 
 def test_a_token_in_a_deployment_is_warned_of_with_a_button() -> None:
     said = warning(tracked("Deployment"))
-    assert view.ROTATE in said
+    assert renewals.ROTATE in said
     assert "does not change" not in said
     said = warning(tracked("Deployment", source="credential"))
-    assert view.ROTATE not in said
+    assert renewals.ROTATE not in said
     assert "does not change" not in said

@@ -24,7 +24,7 @@ from deploy.observed.other_rotation import Rotator
 from deploy.observed.pods import PodProgress
 from handlers.views import fleet
 from handlers.views import status as view
-from handlers.views.expiry import ROTATE
+from handlers.views.renewals import MANAGE, ROTATE
 from handlers.views.reply import Reply
 from tests.support.shown import check_blocks
 
@@ -281,6 +281,17 @@ def test_a_refused_token_offers_to_rotate_it_in_the_table_and_in_depth() -> None
     deep = dataclasses.replace(DETAIL, summary=refused)
     assert ROTATE in shown(view.detail(deep, SUPPORTED, LINK, NOW))
     assert ROTATE not in shown(view.detail(DETAIL, SUPPORTED, LINK, NOW))
+
+
+def test_a_refused_token_of_a_gateway_that_others_deploy_is_offered_to_be_managed() -> None:
+    others = dataclasses.replace(summary("west/dev/edge-1", REFUSED), managed_by="Helm")
+    said = shown(fleet.overview(rows(others), {}, NOW))
+    assert "Renew it: `/gateway manage-token west/dev/edge-1`." in said
+    deep = shown(view.detail(dataclasses.replace(DETAIL, summary=others), SUPPORTED, LINK, NOW))
+    assert (MANAGE in deep, ROTATE in deep) == (True, False)
+    kept = dataclasses.replace(others, token_kept=True)
+    deep = shown(view.detail(dataclasses.replace(DETAIL, summary=kept), SUPPORTED, LINK, NOW))
+    assert (MANAGE in deep, ROTATE in deep) == (False, True)
 
 
 def test_what_is_old_says_so_before_anything_else_is_believed() -> None:
