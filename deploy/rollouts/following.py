@@ -28,8 +28,8 @@ def follow_through(
     """How the rollout ended; one that did not finish with what its pods last said.
 
     Ends early when `stop` is set, and where `standing` is given, once a cause that waiting does not
-    heal has held it up for at least so many seconds. RunLost when the run is over; NotFound when the Deployment is
-    deleted meanwhile, NamespaceEnds when that is because its namespace is.
+    heal has held it up for at least so many seconds. RunLost when the run is over; NotFound when
+    the Deployment is deleted meanwhile, NamespaceEnds when that is because its namespace is.
     """
     ends = _Ends(stop or work.run.lost, standing)
 
