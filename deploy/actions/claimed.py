@@ -7,7 +7,8 @@ from typing import Any
 
 from deploy.actions.action import Action
 from deploy.actions.fencing import Fence, FenceLost
-from deploy.actions.store import ActionStore, Interruption
+from deploy.actions.reader import Interruption
+from deploy.actions.store import ActionStore
 from deploy.kube.unconfirmed import Unconfirmed
 from deploy.retry import RunLost, patiently
 

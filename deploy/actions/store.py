@@ -1,20 +1,18 @@
-"""Where actions live: each transition one script, giving records instead of replies.
+"""Where actions change: each transition one script, giving records instead of replies.
 
 Every method raises Unavailable when Redis cannot be used.
 """
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from deploy.actions import scripts
-from deploy.actions.action import Action, ChangeRequest, Denial, Event, Outcome, State
-from deploy.actions.codec import Body, Codec, Unreadable
-from deploy.actions.connection import Durability, now_of, redis_errors
+from deploy.actions.action import Action, ChangeRequest, Denial, Outcome
+from deploy.actions.codec import Body, Codec
+from deploy.actions.connection import Durability, redis_errors
 from deploy.actions.decision import Choice, Decision, DecisionFacts
-from deploy.actions.records import Due, Records, canonical, plausible
+from deploy.actions.reader import ActionReader
+from deploy.actions.records import Due, canonical, plausible
 from deploy.errors import Conflict
 from deploy.gateway import GatewayRef
 from deploy.plans.plan import Plan
@@ -32,43 +30,21 @@ _CHANGED = ("done", "counted", "replayed", "expired")
 """After these a decision has changed the action, or may have: its answer was lost."""
 _PENDING_SECONDS = 60.0
 _HANDED_ON_SECONDS = 0.25
-_FORGOTTEN_SECONDS = 5.0
-"""What runs, or may begin, is due again sooner than that."""
 _STEP_SECONDS = 0.5
 _PROGRESS_SECONDS = 2.0
 """How far behind its message may be: what came since the last look is shown together."""
-_OPEN_LIMIT = 500
-_RECENT_LIMIT = 50
 _RECENT_MS = 2 * 86_400_000
-_STATES = frozenset(state.value for state in State)
 
 
-class Interruption(StrEnum):
-    """Why a run must end: somebody stopped its action, or Redis has lost it."""
-
-    STOPPED = "stopped"
-    LOST = "lost"
-
-
-@dataclass(frozen=True)
-class Listing:
-    """Actions, and the names of those that this bot cannot read."""
-
-    actions: tuple[Action, ...]
-    unreadable: tuple[str, ...] = field(default=())
-
-
-class ActionStore:
+class ActionStore(ActionReader):
     """Actions in one Redis, shared by every bot."""
 
     def __init__(
         self, client: Any, codec: Codec, *, prefix: str = "gateway-bot", keep_days: int = 30
     ) -> None:
-        self._client = client
+        super().__init__(client, codec, prefix=prefix)
         self._codec = codec
-        self._prefix = prefix
         self._keep_ms = keep_days * 86_400_000
-        self._records = Records(client, prefix, scripts.TRANSITIONS, codec)
         self._durability = Durability(client, prefix)
 
     @redis_errors
@@ -122,87 +98,6 @@ class ActionStore:
                 "The id of this request is taken by another one.", remedy="Please ask again."
             )
         return action
-
-    @redis_errors
-    def get(self, action_id: str) -> Action | None:
-        """The record as it is now; None when there is none (any more)."""
-        return self._records.get(action_id) if plausible(action_id) else None
-
-    @redis_errors
-    def told(self, action_id: str) -> tuple[Action | None, tuple[Event, ...]]:
-        """The record as it is now, None when there is none (any more), and its own log."""
-        return self._records.told(action_id) if plausible(action_id) else (None, ())
-
-    @redis_errors
-    def events(self, action_id: str) -> tuple[Event, ...]:
-        """The action's own log, oldest first."""
-        return self._records.events(action_id, 0) if plausible(action_id) else ()
-
-    @redis_errors
-    def listing(self) -> Listing:
-        """What waits or runs, oldest first, and which of them cannot be read."""
-        records = self._records
-        ids = [str(i) for i in records.client.zrange(records.due_key, 0, _OPEN_LIMIT - 1)]
-        found = self._read(ids)
-        waiting = [action for action in found.actions if not action.final]
-        ordered = sorted(waiting, key=lambda action: (action.created_at, action.id))
-        return Listing(tuple(ordered), found.unreadable)
-
-    @redis_errors
-    def versions(self) -> dict[str, int]:
-        """The version of each action that waits or runs, or did a moment ago.
-
-        Whoever decides on one may die before it is made due: what is no longer pending is due by
-        then.
-        """
-        records = self._records
-        listed = records.client.zrange(records.due_key, 0, -1, withscores=True)
-        if not listed:
-            return {}
-        known = self.versions_of([str(action_id) for action_id, _ in listed])
-        latest = self.now() + _FORGOTTEN_SECONDS
-        forgotten = [
-            action_id
-            for action_id, at in listed
-            if at / 1000 > latest and known.get(action_id, (0, None))[1] is not State.PENDING
-        ]
-        if forgotten:
-            records.client.zadd(records.due_key, dict.fromkeys(forgotten, 0), xx=True)
-        return {name: version for name, (version, _) in known.items()}
-
-    @redis_errors
-    def versions_of(self, ids: Sequence[str]) -> dict[str, tuple[int, State | None]]:
-        """The version and state of each of these actions that there is; None for a state that only
-        a newer bot knows."""
-        with self._client.pipeline(transaction=False) as pipe:
-            for action_id in ids:
-                pipe.hmget(self._records.keys(action_id)[0], "version", "state")
-            found = pipe.execute() if ids else []
-        return {
-            name: (int(version), State(state) if state in _STATES else None)
-            for name, (version, state) in zip(ids, found, strict=True)
-            if version
-        }
-
-    @redis_errors
-    def read(self, ids: Sequence[str]) -> Listing:
-        """These actions as they are now, those that there are."""
-        return self._read(ids)
-
-    def open(self) -> tuple[Action, ...]:
-        """What waits or runs, oldest first."""
-        return self.listing().actions
-
-    @redis_errors
-    def now(self) -> float:
-        """Redis' own time, epoch seconds: the clock of everything that is decided."""
-        return now_of(self._client)
-
-    @redis_errors
-    def recent(self, ref: GatewayRef) -> tuple[Action, ...]:
-        """The actions of one gateway that were asked for since yesterday, newest first."""
-        names = self._client.zrevrange(self._recent_key(ref), 0, _RECENT_LIMIT - 1)
-        return self._read([str(name) for name in names]).actions
 
     def confirm(
         self, action_id: str, *, by: str, digest: str, request_id: str, facts: DecisionFacts
@@ -314,15 +209,6 @@ class ActionStore:
         if action is not None:
             self._records.index(action_id)
         return Decision(result, action)
-
-    @redis_errors
-    def interruption(self, action_id: str) -> Interruption | None:
-        """Why a run of the action must end, if it must: one command, for it is asked before each
-        write."""
-        state, stopped_by = self._records.fields(action_id, "state", "stop_by")
-        if state is None:
-            return Interruption.LOST
-        return Interruption.STOPPED if stopped_by else None
 
     @redis_errors
     def look_after(self, action_id: str) -> tuple[Action | None, bool]:
@@ -445,19 +331,6 @@ class ActionStore:
         """An action that was due is so again in a moment, for whoever looks next."""
         self._records.put_off(self._records.due_key, due, _HANDED_ON_SECONDS)
 
-    def _read(self, ids: Sequence[str]) -> Listing:
-        found: list[Action] = []
-        unreadable: list[str] = []
-        for action_id in ids:
-            try:
-                action = self._records.get(action_id)
-            except Unreadable:
-                unreadable.append(action_id)
-                continue
-            if action is not None:
-                found.append(action)
-        return Listing(tuple(found), tuple(unreadable))
-
     def _remember(self, ref: GatewayRef, action_id: str) -> None:
         """Keep it among the gateway's recent ones."""
         key = self._recent_key(ref)
@@ -467,9 +340,6 @@ class ActionStore:
             pipe.zremrangebyscore(key, "-inf", seconds * 1000 - _RECENT_MS)
             pipe.pexpire(key, _RECENT_MS)
             pipe.execute()
-
-    def _recent_key(self, ref: GatewayRef) -> str:
-        return f"{self._prefix}:{{recent:{ref}}}"
 
 
 def _words(outcome: Outcome) -> dict[str, str]:

@@ -39,11 +39,12 @@ from deploy.plans.token_end import plan_token_end
 from deploy.plans.token_only import Wanted, plan_token_only, token_kept
 from deploy.rollouts.applying import Applier
 from deploy.rollouts.deployer import Deployer
-from deploy.rollouts.regeneration import KeySource, Regenerator, Survey, plan_regeneration
+from deploy.rollouts.regeneration import KeySource, Regenerator, plan_regeneration
 from deploy.rollouts.removal import Remover, removal_plan
 from deploy.rollouts.rotator import Rotator
 from deploy.rollouts.second_look import second_look
 from deploy.rollouts.stopped import key_left
+from deploy.rollouts.survey import Survey
 from deploy.rollouts.token_ender import TokenEnder
 from deploy.rollouts.verification import Observing
 from deploy.specs.gateway_spec import GatewaySpec

@@ -10,19 +10,20 @@ be read takes nothing from the others, and is named.
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 from deploy.deadline import Deadline
-from deploy.errors import GatewayBotError, NotFound, NotGranted, Unavailable
+from deploy.errors import GatewayBotError, Unavailable
 from deploy.gateway import GatewayRef
 from deploy.health.discovery import Discovery, Key, like_a_pod, undecided
+from deploy.health.replica_courses import ReplicaCount, ReplicaCourses
 from deploy.health.sources import SignIn, Sources
+from deploy.health.token_record import TokenRecord
 from deploy.health.trimming import CONFIG_MAP, DEPLOYMENT, OTHERS, POD, is_trimmed_away
+from deploy.health.watched_kind import SETTINGS, WatchedKind, is_absent, unread_cluster, unseen
 from deploy.kube.cluster import Cluster
-from deploy.kube.kinds import kind_of
 from deploy.kube.objects import Manifest
 from deploy.kube.shapes import Shape
 from deploy.kube.watching import Change, Watch
@@ -32,9 +33,8 @@ from deploy.observed.token_facts import (
     SOON_SECONDS,
     SecretKey,
     TokenFacts,
-    read_all,
 )
-from deploy.observed.workloads import owner_of, workload_kind
+from deploy.observed.workloads import owner_of
 
 log = logging.getLogger(__name__)
 
@@ -48,24 +48,10 @@ _STOPPING = 1.0
 _AGAIN_AFTER_REFUSAL = 15.0
 _AGAIN_WHERE_ABSENT = 300.0
 """A kind that the cluster does not serve may be installed later."""
-_REMEMBERED = 240
-"""Changes of a gateway's replicas that are remembered."""
 
-_SETTINGS = "ConfigMap"
 _WORKLOADS: Mapping[str, Shape] = {"Deployment": DEPLOYMENT, **OTHERS}
-_SHAPES: Mapping[str, Shape] = {**_WORKLOADS, "Pod": POD, _SETTINGS: CONFIG_MAP}
+_SHAPES: Mapping[str, Shape] = {**_WORKLOADS, "Pod": POD, SETTINGS: CONFIG_MAP}
 _ALWAYS = ("Deployment", "Pod")
-_NAMED = 5
-"""Of so many that may be gateways the name is said."""
-
-
-@dataclass(frozen=True)
-class ReplicaCount:
-    """How many pods a gateway had from a moment on (epoch seconds)."""
-
-    at: float
-    ready: int
-    desired: int
 
 
 @dataclass(frozen=True)
@@ -119,31 +105,6 @@ class Snapshot:
         return next((gateway for gateway in self.gateways if gateway.ref == ref), None)
 
 
-@dataclass
-class _Kind:
-    """What one watch has told; `arriving` is what a new one tells until it has told all. `absent`: the
-    cluster does not serve this kind."""
-
-    watch: Watch
-    items: dict[tuple[str, str], Manifest] = field(default_factory=dict)
-    arriving: dict[tuple[str, str], Manifest] | None = field(default_factory=dict)
-    told: bool = False
-    lost: str = ""
-    error: GatewayBotError | None = None
-    absent: bool = False
-
-    @property
-    def settled(self) -> bool:
-        """Whether waiting longer would tell nothing newer."""
-        current = self.watch.connected or self.watch.just_listed
-        return bool(self.lost) or (self.told and current)
-
-    @property
-    def answered(self) -> bool:
-        """Whether it is known, or known why not."""
-        return self.told or self.absent or bool(self.lost)
-
-
 class ClusterCache:
     """Starts with the first read, or with `start`. Safe to use from many threads."""
 
@@ -156,17 +117,17 @@ class ClusterCache:
         self._again = again
         self._changed = threading.Condition()
         self._stopping = threading.Event()
-        self._kinds = {kind: _Kind(self._watch(kind)) for kind in _SHAPES}
-        self._tokens: dict[SecretKey, TokenFacts] = {}
+        self._kinds = {kind: WatchedKind(self._watch(kind)) for kind in _SHAPES}
+        self._tokens = TokenRecord(cluster, again)
         self._sources = Sources(cluster)
         self._reads_settings = False
         self._found = Discovery(cluster.name)
         self._show: Mapping[str, Callable[[Key, Manifest | None], None]] = {
             **{kind: partial(self._found.workload, kind) for kind in _WORKLOADS},
             "Pod": self._found.pod,
-            _SETTINGS: lambda key, item: self._found.setting(key, there=item is not None),
+            SETTINGS: lambda key, item: self._found.setting(key, there=item is not None),
         }
-        self._replicas: dict[tuple[str, str, str], deque[ReplicaCount]] = {}
+        self._replicas = ReplicaCourses()
         self._wanted = threading.Event()
         self._threads: list[threading.Thread] = []
         self._listeners: list[Callable[[], None]] = []
@@ -213,43 +174,17 @@ class ClusterCache:
                 self._wait_for(self._complete, wait if not self._known() else _RECONNECTING)
             deployments, pods = self._kinds["Deployment"], self._kinds["Pod"]
             if not deployments.told:
-                raise self._unread_cluster(deployments)
+                raise unread_cluster(self.cluster.name, deployments)
+            left = self._found.undecided()
             return Snapshot(
                 self.cluster.name,
                 tuple(self._gateways()),
                 min(k.watch.heard_at for k in (deployments, pods) if k.told),
                 deployments.lost or pods.lost,
                 "" if pods.told else (pods.lost or "the cluster has not told them yet"),
-                tuple(self._unseen()),
-                self._found.undecided(),
+                tuple(unseen(self.cluster.name, self._kinds, left)),
+                left,
             )
-
-    def _unread_cluster(self, deployments: _Kind) -> GatewayBotError:
-        unknown = "What runs there is not known."
-        if isinstance(deployments.error, NotGranted):
-            return NotGranted(
-                deployments.error.happened,
-                meaning=f"{unknown} No gateway there is shown, and nobody is warned of one.",
-                remedy="Bind the ClusterRole of docs/install.md to the bot.",
-            )
-        silent = f"Cluster “{self.cluster.name}” has not answered yet."
-        return deployments.error or Unavailable(deployments.lost or silent, meaning=unknown)
-
-    def _unseen(self) -> Iterator[str]:
-        """What of the cluster cannot be seen, beside Deployments and pods."""
-        for name in OTHERS:
-            kind = self._kinds[name]
-            if not kind.told and not kind.absent:
-                why = kind.lost or f"The {name}s of “{self.cluster.name}” are not read yet."
-                yield f"{why} A gateway in a {name} is shown only while it has pods."
-            elif kind.lost and not self._kinds["Deployment"].lost:
-                yield f"{kind.lost} Gateways in {name}s are shown as they were before."
-        settings, left = self._kinds[_SETTINGS], self._found.undecided()
-        if left:
-            names = ", ".join(map(str, left[:_NAMED]))
-            more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
-            why = settings.lost or f"The ConfigMaps of “{self.cluster.name}” are not read yet."
-            yield f"{why} These may be gateways: {names}{more}."
 
     def _watch(self, kind: str) -> Watch:
         return self.cluster.watch(
@@ -274,7 +209,7 @@ class ClusterCache:
         )
 
     def _follows(self, name: str) -> bool:
-        return name != _SETTINGS or self._reads_settings
+        return name != SETTINGS or self._reads_settings
 
     def _following(self, name: str) -> Callable[[], None]:
         def follow() -> None:
@@ -284,7 +219,7 @@ class ClusterCache:
                     for change, item in kind.watch:
                         self._take(name, change, item)
                 except GatewayBotError as error:
-                    self._failed(name, error, absent=self._is_absent(name, error))
+                    self._failed(name, error, absent=is_absent(self.cluster, name, error))
                 except Exception as error:  # a watch that has ended unseen would be a lie
                     log.exception("the watch of %s on %s failed", name, self.cluster.name)
                     self._failed(name, Unavailable(f"Its {name}s cannot be followed: {error}."))
@@ -292,19 +227,6 @@ class ClusterCache:
                 self._stopping.wait(_AGAIN_WHERE_ABSENT if absent else _AGAIN_AFTER_REFUSAL)
 
         return follow
-
-    def _is_absent(self, name: str, error: GatewayBotError) -> bool:
-        """Whether the cluster does not serve a kind, which is no lack of rights. Those of Kubernetes
-        itself are served by every one: not found for a moment, as while an API server starts, takes
-        away nothing."""
-        if name not in OTHERS or not isinstance(error, NotFound | NotGranted):
-            return False
-        if "." not in kind_of(name).group:
-            return False
-        try:
-            return isinstance(error, NotFound) or not self.cluster.serves(name)
-        except GatewayBotError:
-            return False
 
     def _failed(self, name: str, error: GatewayBotError, *, absent: bool = False) -> None:
         with self._changed:
@@ -314,10 +236,10 @@ class ClusterCache:
             watch = self._watch(name)
             watch.heard_at = old.watch.heard_at
             if absent:
-                self._kinds[name] = _Kind(watch, absent=True)
+                self._kinds[name] = WatchedKind(watch, absent=True)
                 self._replace(name, old.items, {})
             else:
-                self._kinds[name] = _Kind(
+                self._kinds[name] = WatchedKind(
                     watch, old.items, told=old.told, lost=error.happened, error=error
                 )
             self._changed.notify_all()
@@ -331,7 +253,7 @@ class ClusterCache:
                 if kind.arriving is not None:
                     before, kind.items, kind.arriving = kind.items, kind.arriving, None
                     self._replace(name, before, kind.items)
-                self._found.know_settings(self._kinds[_SETTINGS].told)
+                self._found.know_settings(self._kinds[SETTINGS].told)
             elif change is Change.LOST:
                 kind.lost = str(item["message"])
             else:
@@ -354,7 +276,7 @@ class ClusterCache:
             kind in _WORKLOADS and (pod["metadata"]["namespace"], name) in self._kinds[kind].items
         )
 
-    def _keep(self, kind: _Kind, name: str, change: Change, item: Manifest) -> bool:
+    def _keep(self, kind: WatchedKind, name: str, change: Change, item: Manifest) -> bool:
         """Whether what is kept is another now."""
         key = (item["metadata"]["namespace"], item["metadata"]["name"])
         items = kind.items if kind.arriving is None else kind.arriving
@@ -367,25 +289,18 @@ class ClusterCache:
             if kind.arriving is None:
                 self._show[name](key, None)
             if name in _WORKLOADS:
-                self._replicas.pop((name, *key), None)
+                self._replicas.forget(name, item)
             return True
         items[key] = item
         if kind.arriving is None:
             self._show[name](key, item)
         if name in _WORKLOADS:
-            self._note_replicas((name, *key), item)
+            self._replicas.note(name, item)
         if not self._reads_settings and _needs_settings(name, item):
             # Where nothing takes its settings from a ConfigMap, none is read.
             self._reads_settings = True
-            self._begin(_SETTINGS, self._following(_SETTINGS))
+            self._begin(SETTINGS, self._following(SETTINGS))
         return True
-
-    def _note_replicas(self, key: tuple[str, str, str], deployment: Manifest) -> None:
-        course = self._replicas.setdefault(key, deque(maxlen=_REMEMBERED))
-        ready = int((deployment.get("status") or {}).get("readyReplicas", 0))
-        desired = int(deployment["spec"].get("replicas", 1))
-        if not course or (course[-1].ready, course[-1].desired) != (ready, desired):
-            course.append(ReplicaCount(time.time(), ready, desired))
 
     def _tell(self) -> None:
         for listener in self._listeners:
@@ -406,22 +321,20 @@ class ClusterCache:
             signing = self._sources.sign_in(each.workload)
             token = signing.told
             if signing.secret is not None:
-                token = self._tokens.get(signing.secret, TokenFacts(None, error="not read yet"))
-            metadata = each.workload["metadata"]
-            place = (workload_kind(each.workload), metadata["namespace"], metadata["name"])
-            course = tuple(self._replicas.get(place, ()))
+                token = self._tokens.of(signing.secret)
+            course = self._replicas.of(each.workload)
             yield CachedGateway(
                 each.ref, each.workload, each.pods, token, course, each.ended, signing
             )
 
     def _unread(self) -> bool:
         """Whether a Secret or ConfigMap that matters has never been asked for."""
-        settings = self._kinds[_SETTINGS]
+        settings = self._kinds[SETTINGS]
         waiting = self._reads_settings and not settings.answered
         return (
             waiting
             or self._sources.unread(self._known_gateways())
-            or bool(self._token_keys() - self._tokens.keys())
+            or not self._tokens.knows(self._token_keys())
         )
 
     def _known_gateways(self) -> list[Manifest]:
@@ -436,8 +349,7 @@ class ClusterCache:
         began = time.monotonic()
         while not self._stopping.is_set():
             left = max(0.0, began + self._again - time.monotonic())
-            missing = any(facts.missing for facts in self._tokens.values())
-            self._wanted.wait(min(left, SOON_SECONDS) if missing else left)
+            self._wanted.wait(min(left, SOON_SECONDS) if self._tokens.some_missing else left)
             self._wanted.clear()
             if time.monotonic() - began >= self._again:
                 began = time.monotonic()
@@ -461,30 +373,19 @@ class ClusterCache:
     def _read_tokens(self) -> None:
         with self._changed:
             wanted = self._token_keys()
-            known = dict(self._tokens)
-        tokens = read_all(self.cluster, wanted, known, self._again)
-        with self._changed:
-            # Somebody may have read one of them in the meantime.
-            noted = {k: t for k, t in self._tokens.items() if t is not known.get(k) and k in wanted}
-            changed = self._keep_tokens(tokens | noted)
-        if changed:
-            self._tell()
+        self._noted(self._tokens.read(wanted))
 
     def learned(self, key: SecretKey, facts: TokenFacts) -> None:
         """Keep what somebody else read of a token's Secret just now."""
+        self._noted(self._tokens.learned(key, facts))
+
+    def _noted(self, changed: bool) -> None:
         with self._changed:
-            changed = key in self._tokens and self._keep_tokens({**self._tokens, key: facts})
+            self._changed.notify_all()
         if changed:
             self._tell()
-
-    def _keep_tokens(self, tokens: dict[SecretKey, TokenFacts]) -> bool:
-        """Whether that changes what is known."""
-        before = {key: token.facts for key, token in self._tokens.items()}
-        self._tokens = tokens
-        self._changed.notify_all()
-        return {key: token.facts for key, token in tokens.items()} != before
 
 
 def _needs_settings(name: str, item: Manifest) -> bool:
     """Whether only a ConfigMap can show that it is a gateway."""
-    return name != _SETTINGS and undecided(like_a_pod(item) if name == "Pod" else item)
+    return name != SETTINGS and undecided(like_a_pod(item) if name == "Pod" else item)

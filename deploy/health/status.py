@@ -14,8 +14,9 @@ from deploy.gateway import GatewayRef
 from deploy.health import evidence
 from deploy.health.attention import BROKEN, Attention, Sign, attention, of_refusal
 from deploy.health.belongings import EventSummary, ServiceSummary, events_about, services_of
-from deploy.health.cache import CachedGateway, ClusterCache, ReplicaCount, Snapshot
+from deploy.health.cache import CachedGateway, ClusterCache, Snapshot
 from deploy.health.heartbeat import AzureEvent, Heartbeat, PodHeartbeat, Refusal
+from deploy.health.replica_courses import ReplicaCount
 from deploy.kube.api_errors import NamespaceEnds
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest

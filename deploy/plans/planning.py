@@ -4,7 +4,6 @@ import dataclasses
 import datetime
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 
 from deploy import rules
 from deploy.access import Environment, environment_of
@@ -15,30 +14,24 @@ from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.kube.warnings import distinct
 from deploy.observed.autoscalers import AUTOSCALER, autoscalers_of
-from deploy.observed.given import given_among
 from deploy.observed.history import serving
-from deploy.observed.inventory import spec_field, tag_of
+from deploy.observed.inventory import tag_of
 from deploy.observed.managers import Manager
 from deploy.observed.other_rotation import rotators_of
 from deploy.observed.pods import token_secret_of
-from deploy.observed.sign_in import token_origin
-from deploy.observed.token_facts import secret_facts
 from deploy.plans.binding import Observed, bound, build_plan
 from deploy.plans.counting import asked_count, counted_elsewhere, is_count
-from deploy.plans.dry_run import Merged, merge, wanted_objects
 from deploy.plans.handover import left_behind
 from deploy.plans.held import held_tokens
 from deploy.plans.managed import accepted, managers_of
 from deploy.plans.others import other_owner
-from deploy.plans.partial import partly
-from deploy.plans.plan import ObjectChange, Plan, ReplacedSecret
-from deploy.plans.preflight.foreseen import foreseen
-from deploy.plans.preflight.outlook import Reference, Wanted
-from deploy.plans.preflight.references import references_of
-from deploy.plans.preflight.surroundings import Looking, Surroundings
+from deploy.plans.plan import ObjectChange, Plan
+from deploy.plans.preflight.planned import UNDECIDED, foreseen_of, needed
+from deploy.plans.preflight.surroundings import Surroundings
 from deploy.plans.redirection import Redirection, redirections
 from deploy.plans.sign_in_needs import needs
 from deploy.plans.standing import unfinished_rollout
+from deploy.plans.token_decision import Onto, TokenDecision, key_of
 from deploy.plans.token_references import suspects_of, token_references
 from deploy.plans.variables import settings_elsewhere
 from deploy.rendering.labels import config_map_name
@@ -46,13 +39,9 @@ from deploy.rendering.manifests import render
 from deploy.rules.finding import Finding
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.options import Source
-from deploy.tokens.rotation import Rotation, rotated_token
-from deploy.tokens.token import LAYOUT_KEY, SecretFacts, kept_token, new_token, plan_token
-from deploy.tokens.token_plan import TokenPlan
+from deploy.tokens.rotation import Rotation
 
 _DAY = 24 * 3600
-_UNDECIDED = "undecided"
-"""The name of a token's Secret that nobody has chosen yet."""
 
 
 class Planner:
@@ -81,6 +70,7 @@ class Planner:
         self._environments = environments
         self._clock = clock
         self._surroundings = surroundings or Surroundings()
+        self._tokens = TokenDecision(instances, clock)
 
     def plan(
         self,
@@ -108,33 +98,34 @@ class Planner:
         cluster = self._cluster_of(spec.ref.cluster)
         namespace = spec.ref.namespace
         # Names and kinds do not depend on the token, so all can be read before it is decided on.
-        outline = render(spec, _UNDECIDED if spec.auth.kind == "token" else None)
+        outline = render(spec, UNDECIDED if spec.auth.kind == "token" else None)
         there = cluster.begin(lambda: cluster.check_namespace(namespace))
         uid = cluster.begin(cluster.uid)
         tags = cluster.begin(self._tags)
         suspects = suspects_of(cluster, spec)
         scalers = cluster.begin(lambda: cluster.list(AUTOSCALER, namespace))
         beside = _sources_beside(cluster, spec)
-        around = self._surroundings.begin(cluster, namespace, _needed(outline))
+        around = self._surroundings.begin(cluster, namespace, needed(outline))
         try:
             live = cluster.at_once([_reading(cluster, wanted) for wanted in outline])
         finally:
             # That the namespace is missing or ends explains more than being refused to read in it.
             there.result()
-        observed = {_key(wanted): found for wanted, found in zip(outline, live, strict=True)}
+        observed = {key_of(wanted): found for wanted, found in zip(outline, live, strict=True)}
         partial = restart or rotation is not None
         deployment = observed["Deployment", spec.ref.name]
         autoscalers, unlisted = _scaled_by(spec, scalers, left_behind(deployment, outline))
         count = None if partial else asked_count(spec, deployment, autoscalers, named=counts)
-        onto = _Onto(spec, deployment, take_over, partial, count)
-        token, merged, replaces = self._decide(cluster, onto, action_id, observed, rotation)
+        onto = Onto(spec, deployment, take_over, partial, count)
+        decided = self._tokens.decide(cluster, onto, action_id, observed, rotation)
+        token, merged = decided.token, decided.merged
         jobs = cluster.begin(lambda: cluster.list("CronJob")) if token.mint else None
         wanted = onto.objects(token.secret)
         becoming = [
             Observed(
                 item,
-                observed[_key(item)],
-                merged[_key(item)].result,
+                observed[key_of(item)],
+                merged[key_of(item)].result,
             )
             for item in wanted
         ]
@@ -147,12 +138,12 @@ class Planner:
             conflicts=[
                 conflict
                 for item in wanted
-                for conflict in merged[_key(item)].conflicts
+                for conflict in merged[key_of(item)].conflicts
                 # A number of pods that was asked for is nobody's to refuse.
                 if not is_count(conflict.kind, conflict.path)
             ],
             back_to=_back_to(cluster, spec, observed["Deployment", spec.ref.name]),
-            replaces=replaces,
+            replaces=decided.replaces,
             partial=partial,
             count=count,
         )
@@ -192,12 +183,12 @@ class Planner:
             *needs(spec, observed["Deployment", spec.ref.name], config_maps),
         )
         if not plan.empty:
-            ahead = _foreseen(spec, around, becoming, token, lenient=partial)
+            ahead = foreseen_of(spec, becoming, token.secret, around, lenient=partial)
             findings = rules.most_severe_first((*findings, *ahead))
         findings += unfinished_rollout(plan, observed["Deployment", spec.ref.name], objects)
         if take_over or partial:
             findings = accepted(findings)
-        warnings = distinct(text for item in wanted for text in merged[_key(item)].warnings)
+        warnings = distinct(text for item in wanted for text in merged[key_of(item)].warnings)
         live_tag = tag_of(deployment) if partial and deployment else ""
         runs = live_tag if live_tag != spec.tag else ""
         plan = dataclasses.replace(plan, findings=findings, held=held, warnings=warnings, runs=runs)
@@ -244,88 +235,6 @@ class Planner:
             objects, facts, environment.exemptions, environment.severities, today=today
         )
 
-    def _decide(
-        self,
-        cluster: Cluster,
-        onto: "_Onto",
-        action_id: str,
-        observed: dict[tuple[str, str], Manifest | None],
-        rotation: Rotation | None,
-    ) -> tuple[TokenPlan, dict[tuple[str, str], Merged], ReplacedSecret | None]:
-        """The token's plan, every dry run, and the Secret whose token a new one replaces.
-
-        Whether the token is kept is known only once its Secret is read; the dry runs do not wait
-        for it, since it mostly is, and the Deployment's is repeated where it is not.
-        """
-        spec, deployment = onto.spec, onto.live
-        used = token_secret_of(deployment["spec"]["template"]["spec"]) if deployment else None
-        guess = self._token(spec, action_id, None).secret
-        # A rotation always has a new Secret; all else mostly keeps the one in use.
-        if rotation is None and guess is not None and used:
-            guess = used[0]
-        wanted = onto.objects(guess)
-        reading = cluster.begin(
-            lambda: cluster.get("Secret", spec.ref.namespace, used[0]) if used else None
-        )
-        merged = cluster.at_once([_merging(cluster, item, observed[_key(item)]) for item in wanted])
-        secret = reading.result()
-        facts = secret_facts(secret, used[1]) if secret and used else None
-        if rotation is None and onto.partial:
-            token = kept_token(spec, facts)
-        elif rotation is None:
-            token = self._token(spec, action_id, facts, used[1] if used else LAYOUT_KEY)
-            kept = token.secret is not None and not token.mint
-            if kept and (why := self._other_service(deployment, spec)):
-                token = new_token(spec, action_id, why)
-            if not used and token.mint and (open_at := _in_the_open(deployment, observed)):
-                token = dataclasses.replace(token, reason=open_at)
-            if used and secret is None and token.mint:
-                gone = f"The Secret that its pods read their token from, {used[0]}, is gone."
-                token = dataclasses.replace(token, reason=gone)
-        else:
-            layout_key = used[1] if used else ""
-            token = rotated_token(spec, facts, layout_key, action_id, rotation)
-        results = {_key(item): result for item, result in zip(wanted, merged, strict=True)}
-        if token.secret != guess:
-            repeated = onto.objects(token.secret)
-            again = next(m for m in repeated if m["kind"] == "Deployment")
-            results[_key(again)] = merge(cluster, again, deployment)
-        fixed = token.mint and facts is not None and facts.immutable
-        replaces = ReplacedSecret(facts.name, facts.uid) if fixed and facts else None
-        return token, results, replaces
-
-    def _token(
-        self,
-        spec: GatewaySpec,
-        action_id: str,
-        facts: SecretFacts | None,
-        layout_key: str = LAYOUT_KEY,
-    ) -> TokenPlan:
-        return plan_token(
-            spec=spec,
-            now=self._clock(),
-            live_secret=facts,
-            action_id=action_id,
-            layout_key=layout_key,
-        )
-
-    def _other_service(self, deployment: Manifest | None, spec: GatewaySpec) -> str:
-        """Why the token in use is not kept: it is not known to be of the same service. Else empty.
-
-        A token's text does not say it. Kept, it would be sent where those who govern it were not
-        asked.
-        """
-        named = spec_field(deployment, "apim", "instance") if deployment else ""
-        if not named:
-            services = {instance.arm_id.lower() for instance in self._instances.values()}
-            unknown = "It is not known which API Management service the token in use is of."
-            return unknown if len(services) > 1 else ""
-        before, after = self._instances.get(named), self._instances.get(spec.apim.instance)
-        same = before and after and before.arm_id.lower() == after.arm_id.lower()
-        if named == spec.apim.instance or same:
-            return ""
-        return f"The token in use is of API Management instance {named}."
-
     def _rotators(
         self,
         spec: GatewaySpec,
@@ -360,20 +269,6 @@ class Planner:
             return ()
 
 
-def _in_the_open(
-    deployment: Manifest | None, observed: Mapping[tuple[str, str], Manifest | None]
-) -> str:
-    """Where the token stands that is in no Secret; empty where nothing shows one."""
-    if deployment is None:
-        return ""
-    maps = [found for (kind, _), found in observed.items() if kind == "ConfigMap" and found]
-    origin = token_origin(given_among(deployment, maps))
-    if origin is None or origin.kind not in ("Deployment", "ConfigMap"):
-        return ""
-    where = f"ConfigMap {origin.name}" if origin.name else "the Deployment itself"
-    return f"The token in use stands in {where}; the new one is in a Secret."
-
-
 def jobs_unread(error: GatewayBotError) -> Finding:
     """That nothing is known of others' CronJobs."""
     return Finding(
@@ -406,58 +301,6 @@ def _scaled_by(
         own.add(spec.ref.name)
     others = [item for item in found if item["metadata"]["name"] not in own]
     return autoscalers_of(spec.ref.name, others), ()
-
-
-@dataclass(frozen=True)
-class _Onto:
-    """A spec, the Deployment that it goes onto, whether what others own of it is taken over, whether
-    it is a rotation or a restart alone, and how many pods are asked for."""
-
-    spec: GatewaySpec
-    live: Manifest | None
-    take_over: bool
-    partial: bool
-    count: int | None
-
-    def objects(self, secret: str | None) -> tuple[Manifest, ...]:
-        """What is wanted, the token being in that Secret."""
-        if self.partial:
-            return (partly(self.live, self.spec, secret),)
-        return wanted_objects(
-            self.spec, secret, self.live, take_over=self.take_over, count=self.count
-        )
-
-
-def _needed(outline: Sequence[Manifest]) -> frozenset[Reference]:
-    """What pods need that the outline of a plan does not make."""
-    deployment = next(item for item in outline if item["kind"] == "Deployment")
-    made = {_key(item) for item in outline} | {("Secret", _UNDECIDED)}
-    return references_of(deployment["spec"]["template"]["spec"]) - made
-
-
-def _foreseen(
-    spec: GatewaySpec,
-    around: Looking,
-    becoming: Sequence[Observed],
-    token: TokenPlan,
-    *,
-    lenient: bool,
-) -> tuple[Finding, ...]:
-    """What would fail once the plan is applied."""
-    after = next(each for each in becoming if each.merged["kind"] == "Deployment")
-    least = int(after.merged["spec"].get("replicas", 1))
-    if spec.autoscaling.most is not None:
-        least = max(least, spec.autoscaling.least)
-    wanted = Wanted(after.merged, after.live, least, max(least, spec.autoscaling.most or 0))
-    # The token's own Secret is decided on by itself.
-    made = {_key(each.merged) for each in becoming} | {("Secret", token.secret or "")}
-    asked = references_of(wanted.pod) - made
-    claims = {
-        each.merged["metadata"]["name"]: each.merged
-        for each in becoming
-        if each.merged["kind"] == "PersistentVolumeClaim" and each.live is None
-    }
-    return foreseen(wanted, around.outlook(asked), claims=claims, made=made, lenient=lenient)
 
 
 def _sources_beside(cluster: Cluster, spec: GatewaySpec) -> list[Future[Manifest | None]]:
@@ -503,7 +346,7 @@ def _others_objects(
         return []
     deployments = cluster.list("Deployment", ref.namespace)
     found = [(live, other_owner(live, ref.name, deployments)) for live in changed]
-    return [f"{' '.join(_key(live))} of {owner}" for live, owner in found if owner]
+    return [f"{' '.join(key_of(live))} of {owner}" for live, owner in found if owner]
 
 
 def _back_to(cluster: Cluster, spec: GatewaySpec, deployment: Manifest | None) -> int:
@@ -514,14 +357,6 @@ def _back_to(cluster: Cluster, spec: GatewaySpec, deployment: Manifest | None) -
     return next((found.number for found in serving(deployment, sets)), 0)
 
 
-def _key(manifest: Manifest) -> tuple[str, str]:
-    return manifest["kind"], manifest["metadata"]["name"]
-
-
 def _reading(cluster: Cluster, wanted: Manifest) -> Callable[[], Manifest | None]:
     metadata = wanted["metadata"]
     return lambda: cluster.get(wanted["kind"], metadata["namespace"], metadata["name"])
-
-
-def _merging(cluster: Cluster, wanted: Manifest, live: Manifest | None) -> Callable[[], Merged]:
-    return lambda: merge(cluster, wanted, live)

@@ -1,8 +1,4 @@
-"""Regenerating a gateway's key: which tokens die of it, whether a pod still holds one, and doing it.
-
-A key belongs to the gateway resource in API Management, so every deployment of it on every cluster
-is looked at, whoever installed it. What cannot be looked at, or told, counts as holding the key.
-"""
+"""Regenerating a gateway's key: which tokens die of it, whether a pod still holds one, and doing it."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,34 +6,23 @@ from typing import Protocol
 
 from deploy.actions.action import LOOK, Action, Outcome, State
 from deploy.actions.executor import Outgrown, Run
-from deploy.annotations import MANAGER
 from deploy.azure import ApimInstance, resource_of
 from deploy.errors import Conflict, GatewayBotError, NotFound, Refused, Unavailable
 from deploy.gateway import GatewayRef
 from deploy.governance.custody import Custody
-from deploy.health.cache import CachedGateway, ClusterCache
 from deploy.kube.cluster import Cluster
-from deploy.kube.objects import Manifest
-from deploy.observed import inventory, sign_in
-from deploy.observed.given import read_given
 from deploy.observed.installed import installed
-from deploy.observed.pods import is_over, named_token_secret
-from deploy.observed.selecting import chosen_by
-from deploy.observed.token_facts import read_one, secret_facts
-from deploy.observed.token_only import copy_name, kept_in, marked_by, stable_name
-from deploy.observed.workloads import has_pods_alone, is_managed, workload_kind
 from deploy.plans.binding import build_plan
 from deploy.plans.plan import FieldChange, ObjectChange, Plan
 from deploy.plans.requests import KeyRequest
 from deploy.retry import PATIENCE
-from deploy.rollouts.collecting import token_secrets
-from deploy.rollouts.live_state import written_by
+from deploy.rollouts.survey import Holding, Survey, TokenHolder, Unread
 from deploy.rollouts.verdicts import superseded
 from deploy.rollouts.work import Work
 from deploy.rules.finding import Finding
 from deploy.specs.gateway_spec import GatewaySpec
-from deploy.times import epoch, minute
-from deploy.tokens.token import KeyType, SecretFacts, Token, iso
+from deploy.times import minute
+from deploy.tokens.token import KeyType, SecretFacts, iso
 from deploy.tokens.token_plan import TokenPlan
 
 _RULE = "regenerate-key"
@@ -45,34 +30,9 @@ ASK = "regenerate"
 """The step of a run that is about to ask Azure: without it Azure was not asked."""
 
 
-@dataclass(frozen=True)
-class TokenHolder:
-    """A pod, or where `pod` is empty a Secret alone or a workload without pods, and what is known of
-    the token there. `managed` says whether this bot can change what it belongs to."""
-
-    ref: GatewayRef
-    pod: str
-    secret: str
-    facts: SecretFacts | None
-    why_unknown: str = ""
-    managed: bool = True
-
-
-@dataclass(frozen=True)
-class Holding:
-    """Every token of one gateway resource that there is on the clusters."""
-
-    pods: tuple[TokenHolder, ...]
-    spare: tuple[TokenHolder, ...]
-
-    @property
-    def refs(self) -> tuple[GatewayRef, ...]:
-        """Where the gateway is deployed."""
-        return tuple(sorted({held.ref for held in (*self.pods, *self.spare)}))
-
-
 def check_unheld(gateway: str, key: KeyType, holding: Holding) -> None:
-    """Conflict where a running pod holds a token of the key, or may hold one. Pure."""
+    """Conflict where a running pod holds a token of the key, or may hold one; Unavailable where only
+    Secrets beside the pods' own cannot be read. Pure."""
     held = [h for h in holding.pods if h.facts is not None and h.facts.key == key]
     if held:
         raise Conflict(
@@ -82,14 +42,34 @@ def check_unheld(gateway: str, key: KeyType, holding: Holding) -> None:
             remedy=_remedy(held, "; rotating takes the other key"),
         )
     unknown = [h for h in holding.pods if h.facts is None or h.facts.key is None]
+    if unknown or holding.unread:
+        raise _not_known(key, unknown, holding.unread)
+
+
+def _not_known(
+    key: KeyType, unknown: Sequence[TokenHolder], unread: Sequence[Unread]
+) -> GatewayBotError:
+    """All that may hold a token of the key, said at once."""
+    said: list[str] = []
+    remedies: list[str] = []
     if unknown:
         why = next((f" ({h.why_unknown})" for h in unknown if h.why_unknown), "")
-        raise Conflict(
+        said.append(
             f"It is not known which key made the token of {_counted(unknown)}{why}: "
-            f"{_named(unknown)}.",
-            meaning=f"It may be the {key} key. The key was not regenerated.",
-            remedy=_remedy(unknown, ", or adopt what this bot did not deploy"),
+            f"{_named(unknown)}."
         )
+        remedies.append(_remedy(unknown, ", or adopt what this bot did not deploy"))
+    if unread:
+        refs = ", ".join(str(each.ref) for each in unread)
+        said.append(f"Secrets that may keep a token of {refs} cannot be read:")
+        said += dict.fromkeys(each.why for each in unread)
+        remedies += dict.fromkeys(each.remedy for each in unread if each.remedy)
+    # What is refused may be granted in a moment, as after an API server's restart.
+    return (Conflict if unknown else Unavailable)(
+        " ".join(said),
+        meaning=f"One may be of the {key} key. The key was not regenerated.",
+        remedy=" ".join(remedies),
+    )
 
 
 def _remedy(held: Sequence[TokenHolder], more: str) -> str:
@@ -133,56 +113,6 @@ def regeneration_plan(
     ]
     return build_plan(
         spec, cluster_uid=cluster.uid(), observed=(), token=token, deletions=changes, findings=notes
-    )
-
-
-class Survey:
-    """Finds every token of a gateway resource."""
-
-    def __init__(self, caches: Mapping[str, ClusterCache]) -> None:
-        self._caches = caches
-
-    def holding(self, spec: GatewaySpec) -> Holding:
-        """Look now. Unavailable where a cluster cannot be looked at, or anything on it that might
-        hold one."""
-        pods: list[TokenHolder] = []
-        spare: list[TokenHolder] = []
-        for name, cache in self._caches.items():
-            snapshot = cache.read()
-            if snapshot.stale or snapshot.pods_unread:
-                raise Unavailable(
-                    f"Cluster “{name}” cannot be looked at: "
-                    f"{snapshot.stale or snapshot.pods_unread}",
-                    meaning="Pods there may hold a token of this key.",
-                )
-            if snapshot.unseen:
-                raise Unavailable(
-                    f"Not everything on cluster “{name}” can be looked at: "
-                    + " ".join(snapshot.unseen),
-                    meaning="What cannot be read may hold a token of this key. The key was not "
-                    "regenerated.",
-                    remedy="Bind the ClusterRole of docs/install.md to the bot, then ask again.",
-                )
-            for gateway in snapshot.gateways:
-                if not _may_be(gateway, spec):
-                    continue
-                try:
-                    pods += _held_by_pods(cache.cluster, gateway)
-                    spare += _held_by_secrets(cache.cluster, gateway)
-                except GatewayBotError as error:
-                    raise _unreadable(gateway.ref, error) from error
-        used = {(held.ref.cluster, held.ref.namespace, held.secret) for held in pods}
-        return Holding(
-            tuple(pods),
-            tuple(h for h in spare if (h.ref.cluster, h.ref.namespace, h.secret) not in used),
-        )
-
-
-def _unreadable(ref: GatewayRef, error: GatewayBotError) -> Unavailable:
-    return Unavailable(
-        f"Which tokens {ref} holds cannot be read: {error.happened}",
-        meaning="One may be of this key. The key was not regenerated.",
-        remedy=error.remedy,
     )
 
 
@@ -306,120 +236,6 @@ def plan_regeneration(
     expires_at = iso(facts.expires_at) if facts and facts.expires_at else None
     token = TokenPlan(own.secret if own else "", False, expires_at, "")
     return regeneration_plan(cluster, spec, key, token, holding), holding
-
-
-def _may_be(gateway: CachedGateway, spec: GatewaySpec) -> bool:
-    """Whether it is that gateway resource, as far as anything tells otherwise."""
-    facts = gateway.token.facts if gateway.token else None
-    told = (facts.gateway if facts else None) or _named_by(gateway.deployment)
-    instance = inventory.spec_field(gateway.deployment, "apim", "instance")
-    other_instance = bool(instance) and instance != spec.apim.instance
-    return not other_instance and (not told or told.lower() == spec.apim.gateway.lower())
-
-
-def _named_by(deployment: Manifest) -> str:
-    inline = Token.parse(inventory.environment(deployment).get("config.service.auth", ""))
-    return inline.gateway if inline else inventory.apim_gateway_of(deployment)
-
-
-def _held_by_pods(cluster: Cluster, gateway: CachedGateway) -> list[TokenHolder]:
-    deployment = gateway.deployment
-    living = [pod for pod in _pods_of(cluster, gateway) if not is_over(pod)]
-    if not living and inventory.managed_by(deployment) != MANAGER:
-        living = _next_pod(cluster, deployment)
-    managed = is_managed(deployment)
-    found = []
-    for pod in living:
-        found += _held_by_pod(cluster, gateway.ref, pod, managed)
-    return found
-
-
-def _held_by_pod(
-    cluster: Cluster, ref: GatewayRef, pod: Manifest, managed: bool
-) -> list[TokenHolder]:
-    """What a pod itself says: its Deployment may have moved since it was made."""
-    name, used = pod["metadata"]["name"], named_token_secret(pod["spec"])
-    if used is None:
-        # Then it depends on what its ConfigMaps and whole Secrets hold.
-        try:
-            given = read_given(cluster, ref.namespace, pod["spec"], secrets=True)
-        except GatewayBotError as error:
-            return [TokenHolder(ref, name, "", None, error.happened.rstrip("."), managed)]
-        if sign_in.sign_in({"metadata": {}}, given) != "token":
-            return []
-        origin = sign_in.token_origin(given)
-        if origin is None or origin.kind != "Secret":
-            return [TokenHolder(ref, name, "", None, "it is in no Secret", managed)]
-        used = origin.name, origin.key
-    told = read_one(cluster, (ref.namespace, *used))
-    began = epoch(pod["metadata"].get("creationTimestamp"))
-    changed_at = told.changed_at
-    older = began is not None and changed_at is not None and began <= changed_at
-    if older and not _was_given(cluster, ref, pod, used[0]):
-        # It has what was in the Secret when it began, perhaps a token of the other key.
-        why = f"Secret {used[0]} was written after it began"
-        return [TokenHolder(ref, name, used[0], None, why, managed)]
-    return [TokenHolder(ref, name, used[0], told.facts, told.error, managed)]
-
-
-def _was_given(cluster: Cluster, ref: GatewayRef, pod: Manifest, secret: str) -> bool:
-    """Whether the action that wrote the Secret last has started the pod."""
-    live = cluster.get("Secret", ref.namespace, secret)
-    return live is not None and marked_by(pod) == written_by(live) != ""
-
-
-def _next_pod(cluster: Cluster, deployment: Manifest) -> list[Manifest]:
-    """What a workload without pods makes next: it gets the token that its template names."""
-    if has_pods_alone(deployment):
-        return []
-    metadata = deployment["metadata"]
-    live = cluster.get(workload_kind(deployment), metadata["namespace"], metadata["name"])
-    if live is None:
-        return []
-    template = live["spec"].get("template") or deployment["spec"]["template"]
-    return [
-        {
-            "metadata": {"name": "", "namespace": metadata["namespace"]},
-            "spec": template.get("spec") or {},
-        }
-    ]
-
-
-def _pods_of(cluster: Cluster, gateway: CachedGateway) -> list[Manifest]:
-    """Its pods as they are now: those that its selector chooses, and those known to be its own."""
-    namespace = gateway.ref.namespace
-    chosen = chosen_by(gateway.deployment)
-    found = cluster.list("Pod", namespace, label_selector=chosen) if chosen else []
-    names = {pod["metadata"]["name"] for pod in found}
-    known = (pod["metadata"]["name"] for pod in gateway.pods)
-    others = (cluster.get("Pod", namespace, name) for name in known if name not in names)
-    return [*found, *(pod for pod in others if pod is not None)]
-
-
-def _held_by_secrets(cluster: Cluster, gateway: CachedGateway) -> list[TokenHolder]:
-    deployment = gateway.deployment
-    if not is_managed(deployment):
-        return []
-    if inventory.managed_by(deployment) != MANAGER:
-        return _kept_beside(cluster, gateway.ref)
-    spec = installed(cluster, gateway.ref).spec
-    return [
-        TokenHolder(gateway.ref, "", facts.name, facts) for facts in token_secrets(cluster, spec)
-    ]
-
-
-def _kept_beside(cluster: Cluster, ref: GatewayRef) -> list[TokenHolder]:
-    """The tokens that this bot keeps for a gateway of others and that no pod may read yet, or any
-    longer."""
-    names = (stable_name(ref.name), copy_name(ref.name))
-    try:
-        found = [cluster.get("Secret", ref.namespace, name) for name in names]
-    except Refused:
-        # It keeps none where it may read none. A pod whose token is in a Secret is unknown already.
-        return []
-    kept = [secret for secret in found if secret is not None and kept_in(secret) is not None]
-    facts = map(secret_facts, kept)
-    return [TokenHolder(ref, "", each.name, each) for each in facts]
 
 
 def _key_of(action: Action) -> KeyType:

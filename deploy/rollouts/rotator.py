@@ -13,6 +13,7 @@ from deploy.actions.executor import Run
 from deploy.errors import GatewayBotError
 from deploy.kube.cluster import Cluster
 from deploy.observed.progress import Progress
+from deploy.observed.standstill import AT_ONCE, SOON
 from deploy.observed.token_facts import secret_facts
 from deploy.plans.plan import Plan
 from deploy.plans.requests import takes_over
@@ -74,7 +75,9 @@ class Rotator:
         reads = work.patiently(lambda: turn.way.reads(cluster, action))
         observer = Observer(cluster, turn.spec, reads, self._observing)
         with observer.refusals(run.lost) as refusals:
-            progress = follow_through(work, cluster, turn.spec, self._margin, refusals)
+            progress = follow_through(
+                work, cluster, turn.spec, self._margin, refusals, standing=AT_ONCE
+            )
         if refusals.evidence:
             return self._go_back(turn, verdicts.refused(refusals.evidence))
         if progress.stale_since is not None:
@@ -125,7 +128,8 @@ class Rotator:
             ended = turn.way.begun(work, cluster, back=True)
             if ended is not None:
                 return ended
-            progress = follow_through(work, cluster, spec, self._margin)
+            # What kept the new pods away may be said of them for a while longer.
+            progress = follow_through(work, cluster, spec, self._margin, standing=SOON)
             if progress.stale_since is None:
                 undone = work.patiently(lambda: turn.way.undone(cluster, work.action, back=True))
                 if undone is not None:

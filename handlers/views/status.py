@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from deploy.access import Environment
 from deploy.actions.audit import AuditEntry
-from deploy.health.cache import ReplicaCount
+from deploy.health.replica_courses import ReplicaCount
 from deploy.health.status import GatewayDetail, GatewaySummary, PodStatus
 from deploy.images import Support
 from deploy.observed.pods import PodProgress

@@ -21,7 +21,7 @@ from deploy.kube.cluster import connect
 from deploy.observed.token_only import KeptToken
 from deploy.plans.requests import DeployRequest, EndTokenRequest, RemovalRequest, RotateRequest
 from deploy.plans.token_only import outline
-from deploy.rollouts.regeneration import Survey
+from deploy.rollouts.survey import Survey
 from deploy.rollouts.token_places import OneSecret
 from deploy.tokens.rotation import Rotation
 from deploy.tokens.token import Token

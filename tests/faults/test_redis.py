@@ -1,4 +1,4 @@
-"""Redis fails in every way it can while people click and bots work; in the end all is told."""
+"""Redis fails in every way it can while people click and bots work; every end is still shown."""
 
 import contextlib
 import dataclasses
@@ -109,7 +109,7 @@ class Crowd:
             bot.stop(Deadline.after(10))
 
     def ask(self, count: int = 1) -> list[str]:
-        """That many requests on each gateway, each approved by two people who click twice."""
+        """Make that many requests on each gateway, each approved by two people who click twice."""
         new = []
         for ref in self.refs * count:
             new.append(f"A{next(_NUMBERS)}")
@@ -145,7 +145,7 @@ class Crowd:
 
 
 def patient(call: Callable[[], Any]) -> Any:
-    """As a person who is told to try again does."""
+    """Try again, as a person would who is asked to."""
 
     def look() -> Any:
         with contextlib.suppress(Unavailable):
@@ -182,7 +182,7 @@ def test_replies_that_are_lost(
     done = threading.Event()
 
     def lose() -> None:
-        # Again and again, so that each script meets it; in between some get through.
+        # Repeatedly, so that every script is hit; some get through in between.
         while not done.wait(0.1 * lost):
             proxy.match, proxy.lose = b"EVALSHA", lost
 
@@ -326,12 +326,12 @@ def test_bots_that_share_the_work_and_are_killed_at_random(
                 pids[owner] = nursery.start(dataclasses.replace(job, owner=owner))
 
             def at_work() -> list[str]:
-                """The living bots that are in the middle of an action."""
+                """The live bots that are in the middle of an action."""
                 found = (a for a in people.store.open() if a.state is State.RUNNING and a.steps)
                 return [a.lease_owner for a in found if a.lease_owner in pids]
 
             def held() -> str:
-                """One of them, that stands still: what it has begun it does not end."""
+                """One of them, suspended, so that it does not finish what it has begun."""
                 for owner in random.sample(working := at_work(), len(working)):
                     os.kill(pids[owner], signal.SIGSTOP)
                     if owner in at_work():
@@ -365,18 +365,16 @@ def test_clicks_that_come_at_once_twice_late_and_out_of_order(
             accepted: list[str] = []
 
             def deliver(delivery: tuple[str, str]) -> None:
-                """One delivery of one request: a click before what it is about, or a day late."""
+                """Deliver one request once: a click may come before its request, or a day late."""
                 action_id, who = delivery
                 inbox = random.choice(inboxes)
                 if inbox.accept(f"{action_id}:{who}", {"by": who}) == "new":
                     accepted.append(f"{action_id}:{who}")
                 if who == "ask":
-                    ref = people.refs[len(action_id) % GATEWAYS]  # used up in this turn
-                    create(people.store, action_id, ref)  # used up in this turn
+                    ref = people.refs[len(action_id) % GATEWAYS]
+                    create(people.store, action_id, ref)
                 else:
-                    told.setdefault(action_id, []).append(
-                        approve(people.store, action_id, who)  # used up in this turn
-                    )
+                    told.setdefault(action_id, []).append(approve(people.store, action_id, who))
 
             ids = [f"B{next(_NUMBERS)}" for _ in range(40)]
             deliveries = [(i, who) for i in ids for who in ("ask", *APPROVERS) for _ in range(3)]

@@ -7,7 +7,7 @@ import datetime
 import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,9 +31,10 @@ from deploy.images import Registry
 from deploy.kube.cluster import Cluster, connect
 from deploy.plans.planning import Planner
 from deploy.rendering.manifests import token_secret
-from deploy.rollouts.regeneration import Survey, plan_regeneration
+from deploy.rollouts.regeneration import plan_regeneration
 from deploy.rollouts.rollout import apply_plan
-from deploy.tokens.token import Token
+from deploy.rollouts.survey import Survey
+from deploy.tokens.token import TOKEN_KEY, Token
 from handlers.slack.payloads import Request
 from handlers.verbs import expiring, status
 from tests.cluster.conftest import Target
@@ -81,16 +82,22 @@ class World:
         *,
         replicas: int = 1,
         inline: bool = False,
+        key: str = "",
+        env: Mapping[str, str] | None = None,
     ) -> None:
-        """A gateway that somebody else made, with a token of the resource."""
-        if not inline:
+        """A gateway that somebody else made, with a token of the resource: of that `key`, where it is
+        noted. With `env` it has these settings instead of a token."""
+        if not inline and not env:
             data = {"value": base64.b64encode(text_of(5, self.gateway).encode()).decode()}
-            body = {"metadata": {"name": f"{name}-t"}, "data": data}
+            noted = {TOKEN_KEY: key} if key else {}
+            body = {"metadata": {"name": f"{name}-t", "annotations": noted}, "data": data}
             self.api.create(f"/api/v1/namespaces/{ns}/secrets", body)
         container = gateway_container()
         reference = {"valueFrom": {"secretKeyRef": {"name": f"{name}-t", "key": "value"}}}
         auth = {"value": text_of(5, self.gateway)} if inline else reference
         container["env"][0] = {"name": "config.service.auth", **auth}
+        if env:
+            container["env"][:1] = [{"name": n, "value": value} for n, value in env.items()]
         labels = {"app": secrets.token_hex(4)}
         more: Obj = {"serviceName": name} if kind == "StatefulSet" else {}
         more |= {} if kind == "DaemonSet" else {"replicas": replicas}
@@ -103,6 +110,17 @@ class World:
         }
         path = f"/apis/apps/v1/namespaces/{ns}/{kind.lower()}s"
         self.api.create(path, {"metadata": {"name": name}, "spec": {**spec, **more}})
+
+    def reads(self, ns: str, secret: str) -> None:
+        """Let the bot read that one Secret there."""
+        rule = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}
+        where = f"{_RBAC}/namespaces/{ns}"
+        role = {"metadata": {"name": BOT}, "rules": [{**rule, "resourceNames": [secret]}]}
+        self.api.create(f"{where}/roles", role)
+        of = {"kind": "ServiceAccount", "name": BOT, "namespace": self.ns}
+        reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": BOT}
+        binding = {"metadata": {"name": BOT}, "subjects": [of], "roleRef": reference}
+        self.api.create(f"{where}/rolebindings", binding)
 
     def installed_by_the_bot(self) -> GatewayRef:
         """edge-1, with a token of the secondary key."""
@@ -256,6 +274,30 @@ def test_a_key_is_not_regenerated_beside_a_workload_that_has_no_pod_now(
         return True
 
     until(it_stops_nothing, "a refusal without it, or a plan")
+
+
+def test_a_key_is_left_alone_while_secrets_that_may_keep_a_token_of_it_cannot_be_read(
+    world: World,
+) -> None:
+    own = world.installed_by_the_bot()
+    entra = {"config.service.auth": "workloadIdentity", "gateway.name": world.gateway}
+    world.install(world.hidden, "entra", env=entra)
+    world.install(world.hidden, "named", key="secondary")
+    world.install(world.hidden, "inline", inline=True)
+    world.reads(world.hidden, "named-t")
+    refs = [GatewayRef("west", world.hidden, name) for name in ("entra", "named", "inline")]
+    world.shows(own, *refs)
+
+    def listed() -> bool:
+        """Gateways of other tests, which are on their way out, may be said beside them."""
+        said = world.refused(own)
+        unread = said.partition("Secrets that may keep a token of ")[2].partition(" cannot")[0]
+        return {str(ref) for ref in refs} <= set(unread.split(", "))
+
+    until(listed, "each of them")
+    said = world.refused(own)
+    assert f"The bot may not get secrets in namespace “{world.hidden}”" in said
+    assert "Let its Role there allow “get” on “secrets”" in said
 
 
 def test_a_change_to_what_is_no_deployment_is_refused_with_its_kind(world: World) -> None:

@@ -22,7 +22,7 @@ from deploy.governance.placements import PlacementRecord, Recorded
 from deploy.governance.requirements import GovernedBy, TokenAuthority
 from deploy.governance.sightings import Sightings
 from deploy.plans import held, planning
-from deploy.plans.planning import Planner
+from deploy.plans.token_decision import TokenDecision
 from deploy.policy import People
 from deploy.rules.table import RULES
 from tests.support.gateway_bed import HOST
@@ -380,12 +380,12 @@ CHECKS = (
     ),
     Check(
         "the token of another service is not kept",
-        replaced(Planner, "_other_service", lambda *args: ""),
+        replaced(TokenDecision, "_other_service", lambda *args: ""),
         sent_as_another_services,
     ),
     Check(
         "a token whose service nobody recorded is not kept as another service's",
-        replaced(Planner, "_other_service", lambda *args: ""),
+        replaced(TokenDecision, "_other_service", lambda *args: ""),
         sent_as_nobodys,
     ),
     Check(

@@ -15,6 +15,7 @@ from deploy.deadline import Deadline
 from deploy.errors import NotFound, Refused, Unavailable
 from deploy.gateway import GatewayRef
 from deploy.health.cache import ClusterCache
+from deploy.health.watched_kind import is_absent
 from deploy.kube.cluster import Cluster, connect
 from deploy.kube.connection import Connection
 from deploy.kube.transport import connect_with_kubeconfig
@@ -126,7 +127,7 @@ def test_no_token_no_environment_and_no_bookkeeping_is_kept(
 ) -> None:
     install(running, secret("edge-1"), gateway("edge-1", replicas=1))
     until(lambda: (g := cache.read().find(REF)) and g.pods, "a pod")
-    kept = pickle.dumps([cache.read(), cache._kinds["Pod"].items, cache._tokens])
+    kept = pickle.dumps([cache.read(), cache._kinds["Pod"].items, cache._tokens._known])
     watched = json.dumps([k.watch._known for k in cache._kinds.values()]).encode()
     for word in (SIGNATURE, base64.b64encode(TOKEN.encode()).decode()[:20], "a-plain-secret"):
         assert word.encode() not in kept + watched
@@ -436,7 +437,6 @@ def test_a_kind_that_is_not_found_for_a_moment_takes_away_no_gateway(
     item["kind"], item["spec"]["serviceName"] = "StatefulSet", "edge-1"
     install(running, item)
     until(lambda: cache.read().find(REF), "the StatefulSet")
-    cache._failed(
-        "StatefulSet", gone := NotFound("not found"), absent=cache._is_absent("StatefulSet", gone)
-    )
+    gone = NotFound("not found")
+    cache._failed("StatefulSet", gone, absent=is_absent(cache.cluster, "StatefulSet", gone))
     assert cache.read(wait=0).find(REF) is not None

@@ -11,7 +11,7 @@ import pytest
 
 from deploy.actions.action import Action, State, Step
 from deploy.deadline import Deadline
-from deploy.errors import Conflict, GatewayBotError, Unavailable
+from deploy.errors import Conflict, GatewayBotError, NotGranted, Unavailable
 from deploy.gateway import GatewayRef
 from deploy.health.cache import CachedGateway, ClusterCache, Snapshot
 from deploy.health.levels import Levels
@@ -20,13 +20,11 @@ from deploy.plans.plan import Plan
 from deploy.plans.requests import KeyRequest
 from deploy.rendering.manifests import token_secret
 from deploy.rollouts.regeneration import (
-    Holding,
     Regenerator,
-    Survey,
-    TokenHolder,
     check_unheld,
     plan_regeneration,
 )
+from deploy.rollouts.survey import Holding, Survey, TokenHolder
 from deploy.tokens.token import KeyType, SecretFacts, expiry_for
 from tests.support.custody import LocalCustody
 from tests.support.gateway_bed import RecordingRun, action_for
@@ -260,6 +258,39 @@ def test_a_gateway_that_signs_in_holds_no_key_but_its_pods_of_before_do() -> Non
     before = gateway_of("edge-1", {"name": "config.service.auth", "valueFrom": reading})
     (found,) = surveyed(moved, before)
     assert found.secret == "s"
+
+
+def test_each_gateway_whose_kept_tokens_cannot_be_read_keeps_a_key_from_being_regenerated() -> None:
+    entra = {"name": "config.service.auth", "value": "workloadIdentity"}
+    inline = {"name": "config.service.auth", "value": "GatewayKey edge-1&202612010000&c2ln"}
+    gateways = (gateway_of("one", entra), gateway_of("two", entra), gateway_of("three", inline))
+
+    def read(kind: str, *_: object, **__: object) -> list[Any]:
+        if kind == "Secret":
+            raise NotGranted("The bot may not read secrets.", remedy="Let it read them.")
+        return [{"metadata": {"name": "p1"}, "spec": spec}] if spec else []
+
+    snapshot = Snapshot("west", gateways[:2], 0.0)
+    cluster = SimpleNamespace(list=read, get=read)
+    cache: Any = SimpleNamespace(read=lambda: snapshot, cluster=cluster)
+    spec = gateways[0].deployment["spec"]["template"]["spec"]
+    found = Survey({"west": cache}).holding(spec_of())
+    assert found.pods == ()
+    with pytest.raises(Unavailable) as refused:
+        check_unheld("edge-1", "primary", found)
+    assert refused.value.happened == (
+        "Secrets that may keep a token of west/dev/one, west/dev/two cannot be read: "
+        "The bot may not read secrets."
+    )
+    assert refused.value.remedy == "Let it read them."
+    snapshot, spec = (
+        Snapshot("west", gateways[2:], 0.0),
+        gateways[2].deployment["spec"]["template"]["spec"],
+    )
+    with pytest.raises(Conflict) as both:
+        check_unheld("edge-1", "primary", Survey({"west": cache}).holding(spec_of()))
+    assert "key made the token of 1 pod (it is in no Secret): west/dev/p1." in both.value.happened
+    assert "may keep a token of west/dev/three cannot be read" in both.value.happened
 
 
 def held(key: KeyType | None) -> TokenHolder:

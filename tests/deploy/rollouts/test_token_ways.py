@@ -4,7 +4,7 @@ from deploy.deadline import Deadline
 from deploy.health.cache import ClusterCache
 from deploy.kube.cluster import Cluster
 from deploy.plans.plan import Plan
-from deploy.rollouts.regeneration import Survey
+from deploy.rollouts.survey import Survey
 from deploy.rollouts.token_ways import Way, way_of
 from tests.deploy.plans.test_token_only import cluster, install, planned, running
 from tests.deploy.rollouts.test_token_places import token
@@ -94,5 +94,25 @@ def test_a_key_that_is_made_anew_is_said_to_kill_a_token_that_waits_to_be_read(
         assert [(h.secret, h.facts.key) for h in spare if h.ref.name == name and h.facts] == [
             (stable, "primary")
         ]
+    finally:
+        cache.stop(Deadline.after(5))
+
+
+def test_a_key_that_is_made_anew_is_said_to_kill_the_token_that_is_kept_for_going_back(
+    running: RunningCluster, cluster: Cluster
+) -> None:
+    name = "edge-versions"
+    install(running, name)
+    made = []
+    for action_id in ("ABC234", "ABC235"):
+        plan = planned(cluster, name, action_id=action_id)
+        action = action_for(plan, action_id)
+        written(cluster, plan, action_id, action_id).put(cluster, plan, action, force=False)
+        made.append(plan.token.secret)
+    cache = ClusterCache(cluster)
+    cache.start()
+    try:
+        spare = Survey({"west": cache}).holding(plan.spec).spare
+        assert made[0] in {h.secret for h in spare if h.ref.name == name}
     finally:
         cache.stop(Deadline.after(5))

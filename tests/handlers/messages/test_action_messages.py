@@ -47,7 +47,7 @@ def store(server: Valkey) -> ActionStore:
 
 
 class Forgetful(WebClient):
-    """Slack does what it is asked; the first answers are lost on their way."""
+    """Slack carries out each call, but the first answers are lost on the way back."""
 
     def __init__(self, like: WebClient, lose: int) -> None:
         super().__init__(token=like.token, base_url=like.base_url)
@@ -89,7 +89,7 @@ def deny(store: ActionStore, name: str = "AAAAAA") -> None:
 
 
 def owed(server: Valkey) -> list[str]:
-    """What is owed later than now."""
+    """Messages that are due later than now."""
     found = connect(server.url).zrange("gateway-bot:{messages}:owed", 0, -1, withscores=True)
     return [str(name) for name, at in found if at > 1]
 
@@ -153,7 +153,7 @@ def test_the_message_of_a_newer_action_is_reported_once_as_left_alone(
 
 
 class Refusing(WebClient):
-    """Takes no message for some reason."""
+    """A Slack that rejects every message with the given error."""
 
     def __init__(self, like: WebClient, status: int, reason: str) -> None:
         super().__init__(token=like.token, base_url=like.base_url)
@@ -242,7 +242,7 @@ def test_approvers_are_reminded_in_the_thread_and_the_requester_hears_of_the_exp
 ) -> None:
     ask(store)
     redis, key = connect(server.url), "gateway-bot:{a:AAAAAA}:act"
-    # A quarter of the time is left.
+    # Move the request into the past, so that a quarter of the time to decide is left.
     redis.hincrby(key, "created", -6_000_000)
     (action,) = store.open()
     with delivering(client, server):
@@ -263,7 +263,7 @@ def test_approvers_are_reminded_in_the_thread_and_the_requester_hears_of_the_exp
 
 
 class Announcements(WebClient):
-    """A channel where members may not post, nor may apps."""
+    """A channel in which neither members nor apps may post."""
 
     def __init__(self, like: WebClient, reason: str, lose: int = 0) -> None:
         super().__init__(token=like.token, base_url=like.base_url)
@@ -318,14 +318,14 @@ def test_a_bot_that_is_taken_out_of_the_channel_tells_the_requester_in_person_ho
             lambda: [w for w in words_to_ana(client) if "Your request to deploy" in w],
             "words to the requester",
         )
-        # What is final is looked after until all of it is paid.
+        # A final action stays in the index until every message owed for it is posted.
         redis = connect(server.url)
         until(lambda: redis.zcard("gateway-bot:{messages}:owed") == 0, "everything to be paid")
 
 
 class OutOfReach(WebClient):
-    """The channel is private, and the bot is no member of it any more. The answer to one post is
-    lost on its way."""
+    """The channel is private, and the bot is no longer a member. The answer to one post is lost on
+    the way back."""
 
     gone = loses = False
 

@@ -57,8 +57,8 @@ def changes(server: Valkey) -> Changes:
 
 
 class Disturbed(WebClient):
-    """Slack, of which some posts fail: `trouble` says how, given a post's arguments. With `lose` the
-    answers to the first so many posts are lost after their effect."""
+    """A Slack that fails some posts: `trouble` says how, given a post's arguments. With `lose`, the
+    first so many posts take effect but their answers are lost."""
 
     def __init__(
         self,
@@ -129,7 +129,7 @@ def ask(changes: Changes, channel: str = OPS) -> None:
 
 
 def end_all(changes: Changes, state: State = State.SUCCEEDED) -> None:
-    """Each member is decided on, and ends so."""
+    """Decide on each member, and end it in that state."""
     store = changes.store
     for fence, action in enumerate(members(changes).values(), 1):
         changes.agree(action, "U0BEN" if action.ref in PRODUCTION else ANA)
@@ -147,7 +147,7 @@ def tops(person: Person, channel: str = OPS) -> list[JSON]:
 
 
 def thread(person: Person, channel: str = OPS) -> list[str]:
-    """What stands in the thread of the only message."""
+    """The replies in the thread of the only message."""
     (top,) = tops(person, channel)
     found = [m for m in person.messages(channel) if m["ts"] != top["ts"]]
     assert {m["thread_ts"] for m in found} <= {top["ts"]}
@@ -155,7 +155,7 @@ def thread(person: Person, channel: str = OPS) -> list[str]:
 
 
 def plans(lines: list[str]) -> list[str]:
-    """Which gateways' plans are among them, each as often as it is there."""
+    """The gateways whose plans are among them, with repetitions."""
     found = (_PLAN.match(line) for line in lines)
     return sorted(match["name"] for match in found if match)
 
@@ -306,7 +306,7 @@ def test_a_mark_that_a_crash_left_out_is_made_up_for_by_the_sweep(
         index = tagged("gateway-bot", "owed")
         redis = connect(server.url)
         first = members(changes)["edge-1"]
-        # The script alone, as a bot leaves it that dies before it marks anything.
+        # Run the script alone, as a bot would that dies before it marks the message as owed.
         raw = ActionStore(_Markless(redis, index), CODEC)
         actions.confirm(raw, first.id, by=ANA, digest=first.digest)
         until(lambda: "1 approved" in tops(person)[0]["text"], "the sweep")

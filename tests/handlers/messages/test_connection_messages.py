@@ -1,4 +1,4 @@
-"""The message about Socket Mode connections that no bot has, in a real Slack by the real engine."""
+"""The message about Socket Mode connections that belong to no bot, posted by the real engine."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -27,7 +27,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
 def redis(server: Valkey) -> Any:
     found = connect(server.url)
     found.flushall()
-    # A bot has looked here before: what was posted is on record.
+    # As after an earlier bot: its posts are on record, so none is searched for in Slack.
     MessageStore(found, "bot").due(1)
     return found
 

@@ -45,8 +45,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
 
 
 class Lossy(WebClient):
-    """Slack does what it is asked, and the answers to posts are lost; with `deaf` not even the posts
-    arrive; with `blind` nothing can be looked up."""
+    """Slack carries out each call, but the answers to posts are lost. With `deaf`, posts do not even
+    arrive; with `blind`, nothing can be looked up."""
 
     posts = 0
     deaf = blind = False
@@ -96,7 +96,7 @@ class Bed:
             engine.stop(Deadline.after(30))
 
     def lossy(self, *, deaf: bool = False) -> None:
-        """A bot posts, hears nothing of it, and dies."""
+        """A bot posts, gets no answer, and dies."""
         slack = self.slack(Lossy)
         assert isinstance(slack, Lossy)
         slack.deaf = deaf
@@ -105,13 +105,13 @@ class Bed:
         self.at_once()
 
     def waits(self, count: int) -> bool:
-        """Whether so many messages could not be posted and wait, and no bot has the turn at one."""
+        """Whether that many messages failed to be posted and wait, with no bot at work on them."""
         records = self.redis.keys("gateway-bot:{messages}:record:*")
         turns = [name for name in records if self.redis.hget(name, "until") != "0"]
         return self.redis.zcount(INDEX, 1e11, "+inf") == len(records) == count and not turns
 
     def at_once(self) -> None:
-        """What waits, or was another bot's turn, need not wait."""
+        """Make due at once what waits for a retry or for another bot's turn to end."""
         for key in self.redis.keys("gateway-bot:{messages}:record:*"):
             self.redis.hdel(key, "until", "owner", "not_before")
         for name in self.owed():
@@ -190,7 +190,7 @@ def test_the_next_episode_has_a_message_of_its_own(bed: Bed, person: Person) -> 
     with bed.bot():
         bed.note(2 * DAY)
         bed.paid()
-    # Nobody looks while the token is renewed, and the new one is short.
+    # No bot runs while the token is renewed, and the new token expires soon as well.
     bed.note(5 * DAY)
     with bed.bot():
         bed.paid()
@@ -269,7 +269,7 @@ def test_a_post_whose_end_nobody_noted_is_found_and_made_true(
     expected = {"nothing": "expires in", "expires": "has expired", "renewed": "has a new token"}
     assert expected[then] in root["text"]
     assert ("Snooze" in json.dumps(root["blocks"])) == (then != "renewed")
-    # What led to the post is shown by it; only what came since has its line.
+    # The post itself shows what led to it; only later events get a line in the thread.
     assert len(thread(person)) == (then != "nothing")
 
 
@@ -420,7 +420,7 @@ def test_a_record_of_a_newer_bot_holds_nothing_back_and_is_reported_once(
         until(lambda: caplog.records, "the report")
         until(lambda: len(bed.owed()) == 1, "the others to be paid")
         assert bed.owed()[0].startswith(f"expiry:{OPS}|{REF}#")
-        # As a bot that can read it does.
+        # Now in a format that this version can read.
         bed.redis.hset(key, "format", written)
         with bed.bot("newer"):
             until(lambda: len(roots(person)) == 3, "the message")
@@ -487,7 +487,7 @@ def test_a_digest_is_not_posted_again_where_redis_has_lost_what_was_known(
 
 
 def stop(bed: Bed, environment: str = "development", number: int = 1) -> RotationStop:
-    """Automatic rotation stops there, and everybody is to hear of it."""
+    """Stop automatic rotation there, and have every channel notified."""
     stops = RotationStops(bed.redis)
     stops.count(environment, f"try-{number}", failed=f"{REF} ended failed.", allowed=1)
     return mark(bed, environment)
@@ -532,7 +532,7 @@ def test_each_stop_has_a_message_of_its_own_that_shows_what_became_of_it(
         bed.paid()
     stops.resume("development", by=ANA, at=1.0)
     mark(bed)
-    # Nobody could show that before the next stop.
+    # No bot runs, so the resumption is not shown before the next stop.
     stops.count("development", "try-2", failed="west/dev/edge-2 ended failed.", allowed=1)
     mark(bed)
     with bed.bot():

@@ -1,4 +1,4 @@
-"""Whatever a view makes is cut to what Slack takes."""
+"""Whatever a view makes is cut to what Slack accepts."""
 
 from hypothesis import given
 from hypothesis import strategies as st

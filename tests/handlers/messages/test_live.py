@@ -1,4 +1,4 @@
-"""Messages that are kept current end in the truth, and nothing goes on unseen."""
+"""Live messages end in the true state, and nothing keeps running unseen."""
 
 import re
 import threading
@@ -45,7 +45,7 @@ def server(tmp_path: Path) -> Iterator[Valkey]:
 
 
 class Bot:
-    """What one bot has of it."""
+    """One bot's part in live messages."""
 
     def __init__(self, url: str, name: str, *, lease: float = 15.0, **options: Any) -> None:
         self.redis = connect(url)
@@ -56,7 +56,7 @@ class Bot:
 
     @contextmanager
     def posting(self, client: WebClient) -> Iterator[Engine]:
-        """Its engine runs."""
+        """Run its engine."""
         family = LiveFamily(FAMILY, self.store, STOP)
         turns = Turns(client, MessageStore(self.redis, self.name), retry_seconds=1.0)
         owed = Owed(self.redis, FAMILY)
@@ -69,7 +69,7 @@ class Bot:
 
     @contextmanager
     def sweeping(self, look: Look) -> Iterator[None]:
-        """It ends what others left behind."""
+        """End the live messages that other bots left behind."""
         sweep = LeftBehind(self.live, look, sweep_seconds=0.1)
         sweep.start()
         try:
@@ -90,7 +90,7 @@ def bot(server: Valkey) -> Iterator[Bot]:
 
 
 class Counting:
-    """Shows how often it was looked at, and is called at the end."""
+    """Shows how often it was read, and notes that it was closed."""
 
     def __init__(self) -> None:
         self.looks = 0
@@ -118,7 +118,7 @@ def texts(person: Person) -> list[str]:
 
 
 def begins(message: Mapping[str, Any]) -> str:
-    """What a text says before for whom it is kept current."""
+    """The text without the note on whom it is kept current for."""
     return re.split(", (?:no longer )?kept current for|, for", message["text"])[0]
 
 
@@ -304,7 +304,7 @@ def test_who_stops_a_message_that_nobody_keeps_is_told_so(
 
 
 class Forgetful(WebClient):
-    """The first posts arrive, their answers do not."""
+    """The first posts arrive, but their answers are lost."""
 
     def __init__(self, like: WebClient, lose: int) -> None:
         super().__init__(token=like.token, base_url=like.base_url, retry_handlers=[])

@@ -1,4 +1,4 @@
-"""Messages of requests that Redis lost: each is found once, and ends where it stands."""
+"""Messages of requests that Redis lost: each is found once, and shows the final state in place."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -198,7 +198,7 @@ def test_a_channel_with_more_batches_than_slack_allows_calls_is_searched_in_seve
         turns += 1
         for method in ("history", "replies"):
             redis.delete(f"gateway-bot:{{messages}}:budget:conversations.{method}")
-    # The budget fills up again meanwhile, by as much as this machine is slow.
+    # The budget refills meanwhile, by more on a slow machine.
     assert turns in (2, 3)
     replies = [c for c in person.log("request") if c["method"] == "conversations.replies"]
     assert len(replies) == 30, "no thread is read twice"

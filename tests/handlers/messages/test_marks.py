@@ -1,4 +1,4 @@
-"""What is marked while a bot has the turn at a message is looked at when it is due, and not before."""
+"""A mark set while a bot works on the message is handled when it is due, and not before."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,7 +32,7 @@ def taken(redis: Any, owner: str) -> MessageRecord:
 
 
 def due_in(redis: Any) -> float | None:
-    """How many seconds from now it is due; None where it owes nothing."""
+    """In how many seconds it is due; None where nothing is owed."""
     at = redis.zscore("gateway-bot:{messages}:owed", ":".join(NAME))
     return None if at is None else float(at) / 1000 - now_of(redis)
 

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[3]
 _WRITING = ("chat_postMessage", "chat_update")
 _WRITERS = {
     "handlers/messages/turn.py",
-    # Answers to one person.
+    # It answers one person and writes to no channel.
     "handlers/slack/replies.py",
 }
 

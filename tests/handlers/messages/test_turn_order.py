@@ -1,4 +1,4 @@
-"""When messages that lack a call get one: as soon as may be, and not all at once."""
+"""When messages that ran out of calls get another: as soon as possible, and not all at once."""
 
 from hypothesis import given
 from hypothesis import strategies as st

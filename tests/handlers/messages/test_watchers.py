@@ -32,7 +32,7 @@ from tests.support.waiting import until
 
 
 class Clock:
-    """A time that passes when the test says so."""
+    """A clock that the test moves."""
 
     def __init__(self) -> None:
         self.now = time.time()
@@ -42,7 +42,7 @@ class Clock:
 
 
 class Told(Levels):
-    """Levels that the test decides on."""
+    """Heartbeat levels that the test sets."""
 
     level: Any = "no trouble seen"
 
@@ -51,7 +51,7 @@ class Told(Levels):
 
 
 class Away:
-    """The cache of a bot that began while its cluster did not answer."""
+    """The cache of a bot that started while its cluster did not answer."""
 
     def read(self, **_: Any) -> Any:
         raise Unavailable("Cluster west does not answer.")
@@ -104,15 +104,15 @@ class Bed:
         return any(self.redis.hget(key, "failing") for key in keys)
 
     def end(self, name: str) -> None:
-        """What another bot sees once the lease of one that died is over."""
+        """What another bot sees once the lease of a dead one has expired."""
         IncidentStore(self.redis, name).release(f"west:{OPS}")
 
     def heard(self) -> frozenset[str]:
-        """The channels that are remembered."""
+        """The channels on record."""
         return self.store("test").channels("west")
 
     def look(self, *bots: Watchers, seconds: float = 60) -> None:
-        """Let time pass while these bots look."""
+        """Let time pass while these bots watch."""
         for _ in range(round(seconds / 10)):
             self.clock.now += 10
             for bot in bots:
@@ -149,7 +149,7 @@ def posts(person: Person) -> list[dict[str, Any]]:
 
 
 def threads(person: Person) -> list[str]:
-    """What stands in the channel's threads."""
+    """The replies in the channel's threads."""
     found = person.messages(OPS)
     return [m["text"] for m in found if m.get("thread_ts", m["ts"]) != m["ts"]]
 
@@ -297,7 +297,7 @@ def test_an_end_that_slack_does_not_take_is_shown_however_late(person: Person, b
 
 
 class Forgetful(WebClient):
-    """The first posts arrive, their answers do not."""
+    """The first posts arrive, but their answers are lost."""
 
     def __init__(self, like: WebClient, lose: int) -> None:
         super().__init__(token=like.token, base_url=like.base_url, retry_handlers=[])

@@ -13,10 +13,10 @@ from deploy.access import Environment
 from deploy.errors import Unavailable
 from deploy.gateway import GatewayRef
 from deploy.health.attention import BROKEN, SOON, Attention, Sign
-from deploy.health.cache import ReplicaCount
 from deploy.health.fleet import Row, Selection, rows_of
 from deploy.health.heartbeat import Heartbeat, Level, PodHeartbeat
 from deploy.health.levels import Seen
+from deploy.health.replica_courses import ReplicaCount
 from deploy.health.status import ConditionSummary, GatewayDetail, GatewaySummary, PodStatus
 from deploy.images import Support
 from deploy.observed.managers import ARGO_CD, HELM, Manager
