@@ -16,6 +16,8 @@ _OS, _ARCH = "kubernetes.io/os", "kubernetes.io/arch"
 _IMAGE = {_OS: "linux", _ARCH: "amd64"}
 """What the image runs on (issue 192 of the gateway's repository: there is none for arm64)."""
 _REPELS = ("NoSchedule", "NoExecute")
+_CONDITIONS = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/")
+"""Taints of a node that is not ready, full or new, which Kubernetes takes away by itself."""
 
 
 def node_findings(wanted: Wanted, outlook: Outlook) -> Iterator[Finding]:
@@ -60,7 +62,11 @@ def _label(node: Manifest, key: str) -> str:
 
 def _taints(node: Manifest) -> list[Mapping[str, Any]]:
     taints = mappings(at(node, "spec", "taints"))
-    return [taint for taint in taints if taint.get("effect") in _REPELS]
+    return [
+        taint
+        for taint in taints
+        if taint.get("effect") in _REPELS and not text(taint.get("key")).startswith(_CONDITIONS)
+    ]
 
 
 def _repels(node: Manifest, tolerated: tuple[Mapping[str, Any], ...]) -> bool:

@@ -326,6 +326,10 @@ GOOD: dict[str, Callable[[], tuple[Finding, ...]]] = {
     "a taint that only advises": lambda: look(
         deployment(), nodes=(node(taints=[{"key": "x", "effect": "PreferNoSchedule"}]),)
     ),
+    "a node that is not ready for the moment": lambda: look(
+        deployment(),
+        nodes=(node(taints=[{"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}]),),
+    ),
     "one good node among others": lambda: look(
         deployment(), nodes=(node("a", kubernetes_io__arch="arm64"), node("b"))
     ),
