@@ -10,7 +10,7 @@ import pytest
 import requests
 
 import deploy.kube.cluster
-import deploy.kube.transport
+import deploy.kube.server_clock
 from deploy.actions.action import State
 from deploy.azure import ArmClient
 from deploy.kube.cluster import connect
@@ -110,7 +110,7 @@ def test_a_refusal_is_seen_by_a_bot_whose_clock_is_wrong_by_an_hour(
     wrong = SimpleNamespace(
         time=lambda: time.time() + 3600 * hours, monotonic=time.monotonic, sleep=time.sleep
     )
-    for module in (deploy.kube.cluster, deploy.kube.transport):
+    for module in (deploy.kube.cluster, deploy.kube.server_clock):
         monkeypatch.setattr(module, "time", wrong)
     cluster = connect("west", kubeconfig=bed.kubeconfig, timeouts=TIMEOUTS)
     action = bed.decided()
