@@ -42,7 +42,8 @@ def patience_with(cause: Cause) -> float | None:
 @dataclass(frozen=True)
 class Standstill:
     """A rollout that a cause holds up which waiting does not heal. `since` is when it began, `moved` when
-    pods of the gateway last came or went beside it; `moving` says that some do now."""
+    pods of the gateway last came or went beside it; `moving` says that some do now, or have yet to count
+    as available."""
 
     since: float
     moved: float
@@ -64,7 +65,9 @@ def standstill(progress: Progress, before: Standstill | None, now: float) -> Sta
     found = [p for cause in progress.causes if (p := patience_with(cause)) is not None]
     if not found or progress.complete or progress.stale_since is not None:
         return None
-    moving = any(map(_moves, progress.pods))
+    # Within minReadySeconds a ready pod is not available, and no old one goes before it is.
+    counting = progress.available < progress.ready + progress.serving
+    moving = counting or any(map(_moves, progress.pods))
     if before is None:
         return Standstill(now, now, moving, min(found))
     moved = now if moving or before.moving else before.moved

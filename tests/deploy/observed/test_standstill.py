@@ -87,6 +87,18 @@ def test_while_a_pod_comes_or_goes_it_is_waited_for_and_then_as_long_again(
     assert final_at(still) == 200
 
 
+def test_a_ready_pod_that_has_yet_to_count_as_available_is_waited_for() -> None:
+    """With minReadySeconds nothing else moves meanwhile, and old pods make room only after that."""
+    ready = dataclasses.replace(COMING, state="Running", ready=True)
+    old = dataclasses.replace(ready, name="old", updated=False)
+    waiting = Progress(2, 1, 1, 1, 1, False, False, 1, (ready, old), ("q",), (Cause.QUOTA,))
+    found = followed((0.0, waiting))
+    assert found is not None
+    assert not found.is_final(10_000)
+    counted = dataclasses.replace(waiting, available=2)
+    assert final_at(followed((0.0, waiting), (60.0, counted))) == 120
+
+
 def test_a_pod_that_its_own_cause_keeps_back_is_not_about_to_come() -> None:
     assert final_at(followed((0.0, held_up(Cause.MISSING_OBJECT, pods=[SECRETLESS])))) == SOON
 
