@@ -12,6 +12,10 @@ AT_ONCE = 5.0
 SOON = 45.0
 """For so many seconds a cause may be somebody's passing change. Kubernetes tries again to create a pod
 after pauses that double: the last ones that soon are 20 and 41 seconds after the first."""
+RESTARTED = 170.0
+"""For so many seconds a webhook that does not answer may be starting anew, as when it is upgraded: the
+next tries of Kubernetes are 82 and 164 seconds after the first. Every rotation in the cluster would meet
+it, and two failures in a row stop those that are automatic."""
 
 _PATIENCE: Mapping[Cause, float] = {
     Cause.NAMESPACE_ENDS: AT_ONCE,
@@ -26,7 +30,7 @@ _PATIENCE: Mapping[Cause, float] = {
     Cause.QUOTA: SOON,
     Cause.PAUSED: SOON,
     Cause.NO_ACCOUNT: SOON,
-    Cause.WEBHOOK_DOWN: SOON,
+    Cause.WEBHOOK_DOWN: RESTARTED,
     Cause.MISSING_KEY: SOON,
     Cause.MISSING_OBJECT: SOON,
     Cause.REFUSED: SOON,

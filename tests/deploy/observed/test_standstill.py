@@ -8,7 +8,14 @@ import pytest
 from deploy.observed.causes import Cause
 from deploy.observed.pods import PodProgress
 from deploy.observed.progress import Progress
-from deploy.observed.standstill import AT_ONCE, SOON, Standstill, patience_with, standstill
+from deploy.observed.standstill import (
+    AT_ONCE,
+    RESTARTED,
+    SOON,
+    Standstill,
+    patience_with,
+    standstill,
+)
 
 COMING = PodProgress("new", "ContainerCreating", ready=False)
 PULLING = dataclasses.replace(COMING, trouble="ErrImagePull: x", reason="ErrImagePull")
@@ -44,7 +51,7 @@ def final_at(found: Standstill | None) -> float:
         (Cause.LIMIT_RANGE, AT_ONCE),
         (Cause.WEBHOOK, AT_ONCE),
         (Cause.QUOTA, SOON),
-        (Cause.WEBHOOK_DOWN, SOON),
+        (Cause.WEBHOOK_DOWN, RESTARTED),
         (Cause.MISSING_OBJECT, SOON),
         (Cause.MISSING_KEY, SOON),
         (Cause.PULL, None),
