@@ -19,7 +19,7 @@ from deploy.errors import Conflict, NotFound, Unavailable
 from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
-from deploy.rendering.labels import EARLIER_LABEL, MANAGED_BY
+from deploy.rendering.labels import EARLIER_LABEL, MANAGED_BY, short_value
 from deploy.times import epoch
 
 FENCE_ANNOTATION = "gateway-bot.io/fence"
@@ -230,7 +230,7 @@ def _taken(
         "labels": {
             **{k: v for k, v in (metadata.get("labels") or {}).items() if k != EARLIER_LABEL},
             MANAGED_BY: MANAGER,
-            PART_OF_LABEL: ref.name,
+            PART_OF_LABEL: short_value(ref.name),
         },
         "annotations": {
             **(metadata.get("annotations") or {}),

@@ -260,8 +260,9 @@ def resolve(
     """
     wanted = name.strip().lower().split("/")
     matching = [s for s in summaries if str(s.ref).split("/")[-len(wanted) :] == wanted]
-    if not matching:
-        matching = [s for s in summaries if s.gateway and s.gateway.lower() == "/".join(wanted)]
+    if not matching and len(wanted) == 1:
+        # Who runs a gateway writes that name: with slashes it would pose as another place.
+        matching = [s for s in summaries if s.gateway and s.gateway.lower() == wanted[0]]
     if len(matching) == 1:
         return matching[0].ref
     if matching:

@@ -12,6 +12,10 @@ AT_ONCE = 5.0
 SOON = 45.0
 """For so many seconds a cause may be somebody's passing change. Kubernetes tries again to create a pod
 after pauses that double: the last ones that soon are 20 and 41 seconds after the first."""
+RESTARTED = 170.0
+"""For so many seconds a webhook that does not answer may be starting anew, as when it is upgraded: the
+next tries of Kubernetes are 82 and 164 seconds after the first. Every rotation in the cluster would meet
+it, and two failures in a row stop those that are automatic."""
 
 _PATIENCE: Mapping[Cause, float] = {
     Cause.NAMESPACE_ENDS: AT_ONCE,
@@ -26,7 +30,7 @@ _PATIENCE: Mapping[Cause, float] = {
     Cause.QUOTA: SOON,
     Cause.PAUSED: SOON,
     Cause.NO_ACCOUNT: SOON,
-    Cause.WEBHOOK_DOWN: SOON,
+    Cause.WEBHOOK_DOWN: RESTARTED,
     Cause.MISSING_KEY: SOON,
     Cause.MISSING_OBJECT: SOON,
     Cause.REFUSED: SOON,
@@ -42,7 +46,8 @@ def patience_with(cause: Cause) -> float | None:
 @dataclass(frozen=True)
 class Standstill:
     """A rollout that a cause holds up which waiting does not heal. `since` is when it began, `moved` when
-    pods of the gateway last came or went beside it; `moving` says that some do now."""
+    pods of the gateway last came or went beside it; `moving` says that some do now, or have yet to count
+    as available."""
 
     since: float
     moved: float
@@ -64,7 +69,9 @@ def standstill(progress: Progress, before: Standstill | None, now: float) -> Sta
     found = [p for cause in progress.causes if (p := patience_with(cause)) is not None]
     if not found or progress.complete or progress.stale_since is not None:
         return None
-    moving = any(map(_moves, progress.pods))
+    # Within minReadySeconds a ready pod is not available, and no old one goes before it is.
+    counting = progress.available < progress.ready + progress.serving
+    moving = counting or any(map(_moves, progress.pods))
     if before is None:
         return Standstill(now, now, moving, min(found))
     moved = now if moving or before.moving else before.moved

@@ -24,6 +24,12 @@ _SHARED = {
 }
 DESCRIPTIVE = (*_SHARED, EARLIER_LABEL)
 """Labels that this version or an earlier one gives to pods; the bot selects pods by none of them."""
+_LONGEST_VALUE = 63
+
+
+def short_value(name: str) -> str:
+    """A label's value that says a name, which may be longer than values are."""
+    return name[:_LONGEST_VALUE].rstrip("-.")
 
 
 def metadata(spec: GatewaySpec, name: str) -> dict[str, Any]:

@@ -19,16 +19,15 @@ from deploy.annotations import (
 from deploy.gateway import GatewayRef
 from deploy.kube.objects import Manifest
 from deploy.observed.token_only import TOKEN, KeptToken
+from deploy.rendering.labels import short_value
 from deploy.tokens.token import EXPIRES_AT, TOKEN_KEY, KeyType, Token, iso
-
-_WORKLOAD_HASH = 63
 
 
 def own_labels(workload: str) -> dict[str, str]:
     """By which the Secrets of one gateway's token are listed; a label's value is short."""
     return {
         "app.kubernetes.io/managed-by": MANAGER,
-        WORKLOAD_ANNOTATION: workload[:_WORKLOAD_HASH].rstrip("-."),
+        WORKLOAD_ANNOTATION: short_value(workload),
     }
 
 

@@ -121,8 +121,8 @@ def _found(
     secrets = [item for item in _once(listed) if _may_go(item, spec)]
     unused = unneeded(deployment, sets, pods, secrets)
     if set(unused) & {stable_name(spec.ref.name), copy_name(spec.ref.name)}:
-        # These names may have been told to others.
-        read, unread = secrets_read(cluster, namespace, but=spec.ref.name)
+        # These names may have been told to others, and its own pods may take them in besides.
+        read, unread = secrets_read(cluster, namespace)
         unused = tuple(name for name in unused if not unread and name not in read)
     return unused
 

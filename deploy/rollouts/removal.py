@@ -99,7 +99,8 @@ class Remover:
         self._patience = patience
 
     def execute(self, action: Action, run: Run) -> Outcome:
-        """Delete exactly what was shown; what is gone already is no error."""
+        """Delete what was shown, but nothing that others have come to read since; what is gone already
+        is no error."""
         deleted = _Deleted(any(step.name == _DELETE for step in action.steps))
         try:
             return self._execute(Work(action, run, self._patience, "Delete it again"), deleted)
@@ -115,10 +116,16 @@ class Remover:
         cluster = found.guarded(run.guard, run.unconfirmed)
         if work.patiently(cluster.uid) != action.plan.cluster_uid:
             return _another_cluster(ref)
+        stays: list[str] = []
         if not deleted.begun:
-            more = work.patiently(lambda: _more_than(cluster, ref, shown))
-            if more is not None:
-                return superseded(more)
+            plan = work.patiently(lambda: _plan_now(cluster, ref, shown))
+            if plan is not None:
+                there = [(change.kind, change.name) for change in plan.changes]
+                if set(there) - set(shown):
+                    return superseded(plan)
+                others = [each for each in shown if each not in there]
+                stays = work.patiently(lambda: _there(cluster, ref.namespace, others))
+                shown = [each for each in shown if each in there]
         # The Deployment last: should this be broken off, it tells what the gateway was.
         for kind, name in sorted(shown, key=lambda each: each[0] == "Deployment"):
             run.step(_DELETE, f"Deleting {kind} {name}")
@@ -130,9 +137,10 @@ class Remover:
         # Last of all, for it is what this run holds the gateway by.
         work.patiently(lambda: cluster.delete("Lease", ref.namespace, lease_name(ref)))
         happened = f"Deleted {ref} with {len(shown)} objects"
+        meaning = [f"{each} stays: it is no longer this gateway's alone." for each in stays]
         if left:
-            return Outcome(State.SUCCEEDED, happened, f"{left} pods are still ending.", "")
-        return Outcome(State.SUCCEEDED, happened)
+            meaning.append(f"{left} pods are still ending.")
+        return Outcome(State.SUCCEEDED, happened, " ".join(meaning))
 
     def _wait(self, work: Work, cluster: Cluster, spec: GatewaySpec) -> int:
         """How many pods are left when there are none, or after a while."""
@@ -158,18 +166,26 @@ class _Deleted:
     count: int = 0
 
 
-def _more_than(cluster: Cluster, ref: GatewayRef, shown: Sequence[tuple[str, str]]) -> Plan | None:
-    """The plan that would be shown now, where it holds more than what was shown.
+def _plan_now(cluster: Cluster, ref: GatewayRef, shown: Sequence[tuple[str, str]]) -> Plan | None:
+    """The plan that would be shown now; None where the gateway is gone.
 
     What is gone since then is no reason not to delete the rest.
     """
     volumes = any(kind == _CLAIM for kind, _ in shown)
     try:
-        plan = removal_plan(cluster, installed(cluster, ref), volumes=volumes)
+        return removal_plan(cluster, installed(cluster, ref), volumes=volumes)
     except NotFound:
         return None
-    there = {(change.kind, change.name) for change in plan.changes}
-    return plan if there - set(shown) else None
+
+
+def _there(cluster: Cluster, namespace: str, objects: Sequence[tuple[str, str]]) -> list[str]:
+    """Which of these objects there are."""
+    found = cluster.at_once([_reading(cluster, namespace, *each) for each in objects])
+    return [
+        f"{kind} {name}"
+        for (kind, name), live in zip(objects, found, strict=True)
+        if live is not None
+    ]
 
 
 def _deleting(cluster: Cluster, namespace: str, kind: str, name: str) -> Callable[[], bool]:

@@ -217,9 +217,10 @@ def _held_by_secrets(cluster: Cluster, gateway: CachedGateway) -> list[TokenHold
     if inventory.managed_by(deployment) != MANAGER:
         return _kept_beside(cluster, gateway.ref)
     spec = installed(cluster, gateway.ref).spec
-    return [
+    made = [
         TokenHolder(gateway.ref, "", facts.name, facts) for facts in token_secrets(cluster, spec)
     ]
+    return [*made, *_kept_beside(cluster, gateway.ref)] if spec.adopted else made
 
 
 def _kept_beside(cluster: Cluster, ref: GatewayRef) -> list[TokenHolder]:

@@ -2,6 +2,7 @@
 
 What nobody reads is deleted first, and what stays loses its marks last: as long as one of them is
 there, the bot knows the gateway, and a run that was broken off can be continued or asked for again.
+What pods were pointed to since the plan was made stays too.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,8 +11,9 @@ from deploy.actions.action import PLAN, Action, Outcome, State
 from deploy.actions.executor import Run
 from deploy.errors import GatewayBotError, NotFound
 from deploy.kube.cluster import Cluster
-from deploy.observed.token_only import kept_in
-from deploy.plans.plan import ObjectChange, Plan
+from deploy.observed.token_only import copy_name, kept_in
+from deploy.plans.plan import Plan
+from deploy.plans.readers import secrets_read
 from deploy.plans.token_end import forgotten
 from deploy.retry import PATIENCE
 from deploy.rollouts.verdicts import superseded
@@ -54,9 +56,13 @@ class TokenEnder:
                 return superseded(plan)
         run.step(APPLY, "Taking the bot's marks from what stays, and deleting the rest")
         work.applying = True
-        for change in sorted(action.plan.changes, key=lambda each: each.change != "delete"):
-            work.patiently(_carrying_out(cluster, ref.namespace, change))
-        stays = [change.name for change in action.plan.changes if change.change == "update"]
+        goes = self._unread(work, cluster)
+        for name in goes:
+            work.patiently(_deleting(cluster, ref.namespace, name))
+        others = [each.name for each in action.plan.changes if each.name not in goes]
+        stays = [
+            name for name in others if work.patiently(_forgetting(cluster, ref.namespace, name))
+        ]
         kept = f"Secret {', '.join(stays)} stays, with its token. " if stays else ""
         until = action.plan.token.expires_at
         ends = f"until the token expires ({until})" if until else "until the token expires"
@@ -66,16 +72,39 @@ class TokenEnder:
             f"{kept}Its pods keep running. Its owner has to renew it {ends}.",
         )
 
+    def _unread(self, work: Work, cluster: Cluster) -> list[str]:
+        """The Secrets to delete that nobody reads still: a run that another continues may have been
+        broken off hours ago, and their names were told to the gateway's owner."""
+        ref = work.action.ref
+        read, unread = work.patiently(lambda: secrets_read(cluster, ref.namespace))
+        return [
+            each.name
+            for each in work.action.plan.changes
+            if each.change == "delete" and each.name not in read
+            # No reference to the copy of a previous token was ever offered to anybody.
+            if not unread or each.name == copy_name(ref.name)
+        ]
 
-def _carrying_out(cluster: Cluster, namespace: str, change: ObjectChange) -> Callable[[], object]:
-    if change.change == "delete":
-        return lambda: cluster.delete(change.kind, namespace, change.name)
-    return lambda: _forget(cluster, namespace, change.name)
+
+def _deleting(cluster: Cluster, namespace: str, name: str) -> Callable[[], object]:
+    return lambda: _delete(cluster, namespace, name)
 
 
-def _forget(cluster: Cluster, namespace: str, name: str) -> None:
+def _delete(cluster: Cluster, namespace: str, name: str) -> None:
+    if kept_in(cluster.get("Secret", namespace, name)) is not None:
+        cluster.delete("Secret", namespace, name)
+
+
+def _forgetting(cluster: Cluster, namespace: str, name: str) -> Callable[[], bool]:
+    return lambda: _forget(cluster, namespace, name)
+
+
+def _forget(cluster: Cluster, namespace: str, name: str) -> bool:
+    """Take the bot's marks from that Secret, if it has them; whether there is one."""
     live = cluster.get("Secret", namespace, name)
-    if live is None or kept_in(live) is None:
-        return
-    labels, annotations = forgotten(live)
-    cluster.replace_fields(live, {"/metadata/labels": labels, "/metadata/annotations": annotations})
+    if live is not None and kept_in(live) is not None:
+        labels, annotations = forgotten(live)
+        cluster.replace_fields(
+            live, {"/metadata/labels": labels, "/metadata/annotations": annotations}
+        )
+    return live is not None

@@ -63,6 +63,15 @@ def test_who_takes_it_is_written_where_the_gateway_is(
     assert fences.seen(ref) == 7
 
 
+def test_a_gateway_whose_name_is_longer_than_a_label_may_be_has_one_too(
+    fences: Fences, ns: str
+) -> None:
+    name = f"a-release-{'long-' * 11}azure-api-management-gateway"
+    ref = GatewayRef("west", ns, name)
+    fences.take(ref, "AAAAAA", "bot-1", 7, 30).guard()
+    assert fences.seen(ref) == 7
+
+
 def test_one_of_an_earlier_version_is_taken_and_relabelled_and_others_labels_stay(
     west: Cluster, fences: Fences, ref: GatewayRef
 ) -> None:

@@ -420,6 +420,12 @@ def test_an_unambiguous_name_is_enough(name: str) -> None:
     assert str(resolve(name, FLEET)) == "east/prod/store-7"
 
 
+def test_a_place_is_never_what_a_gateway_in_another_place_says_that_it_is_called() -> None:
+    posing = summary("west/dev/mine", "east/prod/store-7")
+    with pytest.raises(NotFound):
+        resolve("east/prod/store-7", [posing])
+
+
 def test_an_ambiguous_name_lists_what_it_can_mean() -> None:
     with pytest.raises(InvalidInput, match="east/dev/edge-1, west/dev/edge-1"):
         resolve("edge-1", FLEET)

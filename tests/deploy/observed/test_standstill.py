@@ -8,7 +8,14 @@ import pytest
 from deploy.observed.causes import Cause
 from deploy.observed.pods import PodProgress
 from deploy.observed.progress import Progress
-from deploy.observed.standstill import AT_ONCE, SOON, Standstill, patience_with, standstill
+from deploy.observed.standstill import (
+    AT_ONCE,
+    RESTARTED,
+    SOON,
+    Standstill,
+    patience_with,
+    standstill,
+)
 
 COMING = PodProgress("new", "ContainerCreating", ready=False)
 PULLING = dataclasses.replace(COMING, trouble="ErrImagePull: x", reason="ErrImagePull")
@@ -44,7 +51,7 @@ def final_at(found: Standstill | None) -> float:
         (Cause.LIMIT_RANGE, AT_ONCE),
         (Cause.WEBHOOK, AT_ONCE),
         (Cause.QUOTA, SOON),
-        (Cause.WEBHOOK_DOWN, SOON),
+        (Cause.WEBHOOK_DOWN, RESTARTED),
         (Cause.MISSING_OBJECT, SOON),
         (Cause.MISSING_KEY, SOON),
         (Cause.PULL, None),
@@ -85,6 +92,18 @@ def test_while_a_pod_comes_or_goes_it_is_waited_for_and_then_as_long_again(
     assert not followed((0.0, moving)).is_final(10_000)  # type: ignore[union-attr]
     still = followed((0.0, moving), (100.0, held_up(Cause.QUOTA)))
     assert final_at(still) == 200
+
+
+def test_a_ready_pod_that_has_yet_to_count_as_available_is_waited_for() -> None:
+    """With minReadySeconds nothing else moves meanwhile, and old pods make room only after that."""
+    ready = dataclasses.replace(COMING, state="Running", ready=True)
+    old = dataclasses.replace(ready, name="old", updated=False)
+    waiting = Progress(2, 1, 1, 1, 1, False, False, 1, (ready, old), ("q",), (Cause.QUOTA,))
+    found = followed((0.0, waiting))
+    assert found is not None
+    assert not found.is_final(10_000)
+    counted = dataclasses.replace(waiting, available=2)
+    assert final_at(followed((0.0, waiting), (60.0, counted))) == 120
 
 
 def test_a_pod_that_its_own_cause_keeps_back_is_not_about_to_come() -> None:

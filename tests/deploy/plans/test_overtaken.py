@@ -32,6 +32,7 @@ from tests.support.gateway_bed import (
     action_for,
     gateway_bed,
 )
+from tests.support.portal import portal
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +101,23 @@ def test_more_than_was_shown_is_not_deleted(bench: Bench) -> None:
     outcome = bench.remover.execute(action_for(shown, kind="delete"), RecordingRun())
     assert outcome.state is State.SUPERSEDED
     assert bench.removal().changes == plan.changes
+
+
+def test_what_others_have_come_to_read_since_it_was_shown_stays(bench: Bench) -> None:
+    bench.moved()
+    plan = bench.removal()
+    assert ("ConfigMap", "edge-1-env") in {(c.kind, c.name) for c in plan.changes}
+    for item in portal(REF.namespace, "edge-2"):
+        if item["kind"] == "Deployment":
+            (container,) = item["spec"]["template"]["spec"]["containers"]
+            container["envFrom"] = [{"configMapRef": {"name": "edge-1-env"}}]
+            bench.cluster.create(item)
+    outcome = bench.remover.execute(action_for(plan, kind="delete"), RecordingRun())
+    assert outcome.state is State.SUCCEEDED
+    assert outcome.happened.endswith(f"with {len(plan.changes) - 1} objects")
+    assert "ConfigMap edge-1-env stays: it is no longer this gateway's alone." in outcome.meaning
+    assert bench.cluster.get("Deployment", REF.namespace, REF.name) is None
+    assert bench.cluster.get("ConfigMap", REF.namespace, "edge-1-env") is not None
 
 
 def test_a_deletion_that_was_begun_is_finished(bench: Bench) -> None:

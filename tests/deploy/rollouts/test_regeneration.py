@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import datetime
+import json
 from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -10,22 +11,27 @@ from typing import Any
 import pytest
 
 from deploy.actions.action import Action, State, Step
+from deploy.annotations import SPEC_ANNOTATION, WORKLOAD_ANNOTATION
 from deploy.deadline import Deadline
 from deploy.errors import Conflict, GatewayBotError, NotGranted, Unavailable
 from deploy.gateway import GatewayRef
 from deploy.health.cache import CachedGateway, ClusterCache, Snapshot
 from deploy.health.levels import Levels
 from deploy.health.status import gateway_detail
+from deploy.observed.token_only import KeptToken
 from deploy.plans.plan import Plan
 from deploy.plans.requests import KeyRequest
 from deploy.rendering.manifests import token_secret
+from deploy.rendering.token_only import own_secret
 from deploy.rollouts.regeneration import (
     Regenerator,
     check_unheld,
     plan_regeneration,
 )
 from deploy.rollouts.survey import Holding, Survey, TokenHolder
-from deploy.tokens.token import KeyType, SecretFacts, expiry_for
+from deploy.specs.options import Objects
+from deploy.specs.spec import spec_to_mapping
+from deploy.tokens.token import KeyType, SecretFacts, Token, expiry_for
 from tests.support.custody import LocalCustody
 from tests.support.gateway_bed import RecordingRun, action_for
 from tests.support.rotation_bed import INSTANCE, RotationBed, rotation_bed, spec_of
@@ -291,6 +297,31 @@ def test_each_gateway_whose_kept_tokens_cannot_be_read_keeps_a_key_from_being_re
         check_unheld("edge-1", "primary", Survey({"west": cache}).holding(spec_of()))
     assert "key made the token of 1 pod (it is in no Secret): west/dev/p1." in both.value.happened
     assert "may keep a token of west/dev/three cannot be read" in both.value.happened
+
+
+def test_of_an_adopted_gateway_the_token_counts_that_was_kept_while_others_deployed_it() -> None:
+    spec = dataclasses.replace(spec_of(), objects=Objects(selector=(("app", "edge-1"),)))
+    metadata = {"annotations": {SPEC_ANNOTATION: json.dumps(spec_to_mapping(spec))}}
+    adopted = gateway_of("edge-1")
+    adopted.deployment["metadata"].update(metadata)
+    token = Token.parse("GatewayKey edge-1&209912312359&c2lnbmF0dXJl")
+    assert token is not None
+    kept = own_secret(
+        REF, "edge-1-managed-token", KeptToken("edge-1", "contoso", "edge-1"), "value", token,
+        "ABC111", "primary", now=0.0, immutable=False,
+    )  # fmt: skip
+
+    def listed(kind: str, _: str, label_selector: str = "") -> list[Any]:
+        return [kept] if kind == "Secret" and WORKLOAD_ANNOTATION in label_selector else []
+
+    cluster = SimpleNamespace(
+        list=listed,
+        get=lambda *_: adopted.deployment,
+        at_once=lambda calls: [call() for call in calls],
+    )
+    cache: Any = SimpleNamespace(read=lambda: Snapshot("west", (adopted,), 0.0), cluster=cluster)
+    (spare,) = Survey({"west": cache}).holding(spec_of()).spare
+    assert (spare.secret, spare.facts and spare.facts.key) == ("edge-1-managed-token", "primary")
 
 
 def held(key: KeyType | None) -> TokenHolder:
