@@ -74,10 +74,10 @@ def limit_findings(wanted: Wanted, outlook: Outlook) -> Iterator[Finding]:
     """What a LimitRange does not allow."""
     limits = outlook.limits or ()
     for container in mappings(wanted.pod.get("containers")):
-        asked = of_container(container, limits)
+        asked, what = of_container(container, limits), f"container {text(container.get('name'))}"
         for name, limit in of_kind(limits, "Container"):
-            for wrong in _outside(asked, limit):
-                yield _limit(name, f"container {text(container.get('name'))}", wrong)
+            for wrong in (*_outside(asked, limit), *_overfilled(container, asked, limit)):
+                yield _limit(name, what, wrong)
     for name, limit in of_kind(limits, "Pod"):
         for wrong in _outside(of_pod(wanted.pod, limits), limit):
             yield _limit(name, "pod", wrong)
@@ -98,6 +98,19 @@ def _outside(asked: Amounts, limit: Mapping[str, Any]) -> Iterator[str]:
         elif ratio is not None and request and most and most / request > ratio:
             has = f"{float(most / request):g} times its request"
             yield f"{title} has a limit of {has}; the maximum is {float(ratio):g} times"
+
+
+def _overfilled(
+    container: Mapping[str, Any], asked: Amounts, limit: Mapping[str, Any]
+) -> Iterator[str]:
+    """A default limit that is less than what the container requests, which no pod may have."""
+    for name, title in (("cpu", "CPU"), ("memory", "Memory")):
+        if amount(at(container, "resources", "limits", name)) is not None:
+            continue
+        request, filled = asked.get(f"requests.{name}"), amount(at(limit, "default", name))
+        if filled is not None and request is not None and request > filled:
+            has = f"a request of {shown(request, name)} and no limit"
+            yield f"{title} has {has}; the default limit is {shown(filled, name)}"
 
 
 def _limit(name: str, what: str, wrong: str) -> Finding:

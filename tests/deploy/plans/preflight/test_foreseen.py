@@ -141,6 +141,10 @@ FAULTS: dict[str, tuple[Callable[[], tuple[Finding, ...]], str, str, str]] = {
         lambda: look(deployment(), limits=(limit("Pod", min={"cpu": "3"}),)),
         "deny", "does not allow this pod", "a request of 2; the minimum is 3",
     ),
+    "a LimitRange whose default limit is less than what is requested": (
+        lambda: look(deployment(), limits=(limit(default={"cpu": "500m"}),)),
+        "deny", "does not allow this container", "no limit; the default limit is 500m",
+    ),
     "a LimitRange with a ratio": (
         lambda: look(
             deployment(resources={"limits": {"cpu": "4"}}),
