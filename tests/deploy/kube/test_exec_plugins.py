@@ -3,6 +3,7 @@
 import json
 import logging
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from deploy.kube import kubeconfig
 from deploy.kube.cluster import connect
 from deploy.kube.connection import Timeouts
 from deploy.kube.exec_plugin import PluginRunner, credential_of
+from deploy.kube.kubeconfig import FileOrData, Plugin, Server
 from tests.support.exec_plugins import V1, Answer, Issuer, after, credential
+from tests.support.waiting import until
 
 HIDDEN = "s3cr3t-of-the-plugin"
 BETA = "client.authentication.k8s.io/v1beta1"
@@ -184,6 +187,30 @@ def test_nothing_that_is_held_shows_its_secrets(tmp_path: Path) -> None:
         },
     )
     assert HIDDEN not in repr((found, *kubeconfig.read(str(path), None)))
+
+
+def test_what_a_plugin_started_ends_with_it_although_the_plugin_has_ended(tmp_path: Path) -> None:
+    noted = tmp_path / "pid"
+    program = tmp_path / "plugin"
+    program.write_text(f"#!/bin/sh\nsleep 600 &\necho $! >{noted}.new && mv {noted}.new {noted}\n")
+    program.chmod(0o755)
+    server = Server("https://127.0.0.1:1", FileOrData())
+    runner = PluginRunner("west", Plugin(str(program), V1), server)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(runner.run)
+        pid = int(until(lambda: noted.exists() and noted.read_text(), "what it started"))
+        runner.close()
+        with pytest.raises(Unavailable):
+            running.result(30)
+    until(lambda: not runs(pid), "its end")
+
+
+def runs(pid: int) -> bool:
+    """Whether it runs; who takes it over may leave it as a zombie for a while."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def test_a_plugin_that_is_not_installed_is_told_with_the_kubeconfigs_hint(tmp_path: Path) -> None:
