@@ -1,5 +1,6 @@
 """Which source of credentials a kubeconfig's user has. What comes first is as with kubectl."""
 
+import base64
 from dataclasses import replace
 from typing import Any
 
@@ -93,9 +94,8 @@ def _authorization(user: User) -> str:
     if user.token:
         return bearer(user.token)
     if user.username:
-        return str(
-            urllib3.make_headers(basic_auth=f"{user.username}:{user.password}")["authorization"]
-        )
+        pair = f"{user.username}:{user.password}".encode()
+        return f"Basic {base64.b64encode(pair).decode()}"
     return ""
 
 

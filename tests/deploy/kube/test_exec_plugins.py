@@ -1,5 +1,6 @@
 """What a kubeconfig's plugin is given, what of its answers is said, and what never is."""
 
+import base64
 import json
 import logging
 import traceback
@@ -16,6 +17,7 @@ from deploy.kube.cluster import connect
 from deploy.kube.connection import Timeouts
 from deploy.kube.exec_plugin import PluginRunner, credential_of
 from deploy.kube.kubeconfig import FileOrData, Plugin, Server
+from deploy.kube.sources import source_of
 from tests.support.exec_plugins import V1, Answer, Issuer, after, credential
 from tests.support.waiting import until
 
@@ -240,6 +242,12 @@ def test_a_plugin_that_is_not_installed_is_told_with_the_kubeconfigs_hint(tmp_pa
         ({"token": f"{HIDDEN}\n{HIDDEN}"}, "characters that no token has"),
         ({"client-key-data": HIDDEN, "token": HIDDEN}, "not PEM in base64"),
         ({"exec": HIDDEN}, "its exec is not a mapping"),
+        ({"as": "x", "as-groups": HIDDEN}, "its as-groups is not a list"),
+        ({"as": "x", "as-user-extra": {"a": HIDDEN}}, "its as-user-extra is not a list"),
+        (
+            {"exec": {"apiVersion": V1, "command": "x", "args": HIDDEN}},
+            "args of exec is not a list",
+        ),
     ],
 )
 def test_a_kubeconfig_that_cannot_be_used_is_refused_without_showing_it(
@@ -248,6 +256,20 @@ def test_a_kubeconfig_that_cannot_be_used_is_refused_without_showing_it(
     error = refused(tmp_path, user)
     assert said in error.happened
     assert HIDDEN not in "".join(traceback.format_exception(error))
+
+
+def test_nothing_where_lists_may_be_is_an_empty_one(tmp_path: Path) -> None:
+    empty = {"as": "x", "as-groups": None, "as-user-extra": {"a": None}}
+    _, user = kubeconfig.read(str(write(tmp_path, empty)), None)
+    assert user.impersonation == (("Impersonate-User", "x"),)
+
+
+def test_a_password_may_have_any_characters(tmp_path: Path) -> None:
+    path = write(tmp_path, {"username": "bot", "password": "10 €"})
+    server, user = kubeconfig.read(str(path), None)
+    source = source_of("west", user, server, str(path), None)
+    kind, _, encoded = source.current().authorization.partition(" ")
+    assert (kind, base64.b64decode(encoded).decode()) == ("Basic", "bot:10 €")
 
 
 def test_a_kubeconfig_that_is_not_yaml_is_refused_with_its_line_alone(tmp_path: Path) -> None:
