@@ -108,7 +108,7 @@ CASES = (
     Case("a default limit below the request", limits(default={"cpu": "1m"}), "deny",
          "LimitRange ranges does not allow this container edge-1",
          api="must be less than or equal to cpu limit", real=True),
-    Case("no such class", nothing, "deny", "The cluster has no StorageClass nowhere",
+    Case("no such class", nothing, "warning", "The cluster has no StorageClass nowhere",
          {"backup": Backup(size="1Gi", storage_class="nowhere")}),
     Case("a disk for many", a_disk, "deny", "makes disks, which one node alone can mount",
          {"backup": Backup(size="1Gi", storage_class="disk-NS")}),

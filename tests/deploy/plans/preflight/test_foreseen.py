@@ -162,11 +162,11 @@ FAULTS: dict[str, tuple[Callable[[], tuple[Finding, ...]], str, str, str]] = {
             objects=with_backup(backup={"storageClass": "fast"})[1],
             classes=(DISK,),
         ),
-        "deny", "no StorageClass fast", "There are: default",
+        "warning", "no StorageClass fast", "There are: default",
     ),
     "a backup without a default class": (
         lambda: look(with_backup()[0], objects=with_backup()[1], classes=(FILE,)),
-        "deny", "no default StorageClass", "There are: azurefile-csi",
+        "warning", "no default StorageClass", "There are: azurefile-csi",
     ),
     "a backup that one node alone can mount": (
         lambda: look(
@@ -302,6 +302,11 @@ GOOD: dict[str, Callable[[], tuple[Finding, ...]]] = {
         with_backup()[0],
         objects=with_backup()[1],
         classes=(storage("own", "storage.example.com", default=True),),
+    ),
+    "a backup on volumes that people make by hand": lambda: look(
+        with_backup()[0],
+        objects=with_backup()[1],
+        classes=(storage("own", "kubernetes.io/no-provisioner", default=True),),
     ),
     "one pod on a disk, stopped before the new one starts": lambda: look(
         deployment(
