@@ -57,7 +57,7 @@ def _of_quota(
             taken,
             "Ask for less, or have the quota raised.",
         )
-    elif wanted.replaces and wanted.gives_up_none and room - more < 1:
+    elif wanted.least and wanted.replaces and wanted.gives_up_none and room - more < 1:
         yield Finding(
             "quota",
             "deny" if ever <= wanted.least else "warning",

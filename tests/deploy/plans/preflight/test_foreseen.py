@@ -339,6 +339,25 @@ GOOD: dict[str, Callable[[], tuple[Finding, ...]]] = {
         deployment(),
         nodes=(node(taints=[{"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}]),),
     ),
+    "nodes of EKS Fargate, one for each pod": lambda: look(
+        deployment(),
+        nodes=(
+            node(
+                taints=[
+                    {
+                        "key": "eks.amazonaws.com/compute-type",
+                        "value": "fargate",
+                        "effect": "NoSchedule",
+                    }
+                ]
+            ),
+        ),
+    ),
+    "a full quota, and a gateway that is asleep": lambda: look(
+        deployment(replicas=0, image={"tag": "2.12.1"}, rollout={"maxSurge": 1}),
+        running(deployment(replicas=0), 0),
+        quotas=(quota({"pods": "2"}, {"pods": "2"}),),
+    ),
     "one good node among others": lambda: look(
         deployment(), nodes=(node("a", kubernetes_io__arch="arm64"), node("b"))
     ),
