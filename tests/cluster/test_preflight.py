@@ -169,6 +169,19 @@ def test_where_no_pod_more_fits_they_are_replaced_one_by_one(bed: Bed) -> None:
 
 
 @pytest.mark.usefixtures("needs_controllers")
+def test_more_pods_than_the_volume_of_a_gateway_takes_are_found(bed: Bed) -> None:
+    a_disk(bed)
+    changes: dict[str, Any] = {
+        "backup": Backup(size="1Gi", storage_class=f"disk-{bed.ns}", access_mode="ReadWriteOnce"),
+        "rollout": Rollout(strategy="Recreate"),
+    }
+    assert bed.deploy(bed.spec(replicas=0, **changes)).state is State.SUCCEEDED
+    assert found(bed, **changes) == []
+    (finding,) = found(bed, replicas=2, **changes)
+    assert "pods on other nodes cannot mount it" in finding.what
+
+
+@pytest.mark.usefixtures("needs_controllers")
 def test_a_paused_deployment_is_found(bed: Bed) -> None:
     assert bed.deploy(bed.spec(tag="2.10.0")).state is State.SUCCEEDED
     bed.patch({"spec": {"paused": True}})
