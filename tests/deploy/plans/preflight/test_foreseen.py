@@ -410,6 +410,22 @@ def test_volumes_that_several_pods_share_already_only_warn() -> None:
     assert [each.severity for each in look(after, live, found=found)] == ["warning"]
 
 
+@pytest.mark.parametrize(
+    ("around", "rule"),
+    [
+        ({"quotas": (quota({"limits.cpu": "64"}),)}, "quota"),
+        ({"limits": (limit(max={"cpu": "4"}),)}, "limit-range"),
+    ],
+)
+def test_what_a_webhook_has_given_the_pods_that_run_is_only_warned_of(
+    around: dict[str, Any], rule: str
+) -> None:
+    found = [(each.rule, each.severity) for each in look(NEW, OLD, **around)]
+    assert found == [(rule, "warning")]
+    asleep = running(deployment(), 0)
+    assert [each.severity for each in look(NEW, asleep, **around)] == ["deny"]
+
+
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=6),
     lambda inner: st.lists(inner, max_size=3)
