@@ -33,6 +33,8 @@ _PROVIDERS_ERRORS = (
     ValueError,
     KeyError,
     TypeError,
+    # Without Google's library it goes on with nothing.
+    AttributeError,
 )
 # The package has type hints, its loaders of credentials have none.
 _load: Any = config
