@@ -98,6 +98,12 @@ class AzureSettings(Section):
             return CLOUDS[self.cloud]
         return next(iter(clouds_of((self.arm_endpoint or "", self.authority or ""))), PUBLIC)
 
+    @property
+    def is_known(self) -> bool:
+        """Whether something says which cloud it is: an Azure Resource Manager of one's own does not."""
+        addresses = (self.arm_endpoint or PUBLIC.arm, self.authority or "")
+        return self.cloud is not None or bool(clouds_of(addresses))
+
     @model_validator(mode="after")
     def _of_one_cloud(self) -> "AzureSettings":
         for field in ("authority", "arm_endpoint"):
@@ -235,6 +241,8 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _endpoints_are_of_one_cloud(self) -> "Settings":
+        if not self.azure.is_known:
+            return self
         for i, instance in enumerate(self.apim):
             own = ("configuration_endpoint", instance.configuration_endpoint)
             for field, host in (own, *(("endpoints", host) for host in instance.endpoints)):

@@ -305,6 +305,11 @@ class Renewing:
                 # In slices: of one that hangs somebody has to notice.
                 return self._flight.wait(min(_SLICE_SECONDS, end.left))
             except TimeoutError:
+                held, now = self._held, self._now()
+                if held.serves(now) and not held.wants(now):
+                    # Of two that run at once the earlier has ended.
+                    assert held.credential is not None
+                    return held.credential
                 if end.left:
                     continue
                 raise Unavailable(

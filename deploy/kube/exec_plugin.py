@@ -4,6 +4,7 @@ What it prints is a secret: it is in no error, log or repr. Of its standard erro
 first line.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -43,6 +44,7 @@ class PluginRunner:
         try:
             printed, said = process.communicate(timeout=_KILLED_SECONDS)
         except subprocess.TimeoutExpired:
+            _kill(process)
             raise self._failure(
                 f"did not end within {_KILLED_SECONDS:.0f} s and was ended"
             ) from None
@@ -108,7 +110,8 @@ class PluginRunner:
     def _end(self, process: "subprocess.Popen[bytes]") -> None:
         with self._lock:
             self._running.discard(process)
-        _kill(process)
+        if process.poll() is None:
+            _kill(process)
         for pipe in (process.stdout, process.stderr):
             if pipe is not None:
                 pipe.close()
@@ -171,11 +174,7 @@ def credential_of(status: Any) -> Credential:
 
 
 def _kill(process: "subprocess.Popen[bytes]") -> None:
-    if process.poll() is not None:
-        return
-    try:
+    # Also where the program itself has ended: what it has started may hold its output open.
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        # It has ended just now.
-        return
     process.wait()

@@ -44,7 +44,8 @@ class Server:
     verified: bool = True
     name: str = ""
     """For TLS, where it is another than the URL's host."""
-    proxy: str = ""
+    proxy: str = field(default="", repr=False)
+    """Its URL may hold a password."""
     exec_config: Any = field(default=None, repr=False)
     """What the cluster's entry has for plugins that ask for it."""
 
@@ -94,7 +95,7 @@ def read(location: str, context: str | None) -> tuple[Server, User]:
     """The server and user of a context, or of the current one; `location` is one file or several, as
     in $KUBECONFIG. Unusable."""
     files = [Path(part).expanduser() for part in location.split(os.pathsep) if part]
-    loaded = [(_load(path), path.absolute().parent) for path in files if path.exists()]
+    loaded = [(_load(path), path.absolute().parent) for path in files if os.path.exists(path)]
     if not loaded:
         raise Unusable(f"there is no file {location}")
     current = context or next(
@@ -112,7 +113,7 @@ def read(location: str, context: str | None) -> tuple[Server, User]:
 def impersonation_headers(user: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     """The headers that make the bot act as somebody else, from a user's entry. Unusable."""
     name, uid = str(user.get("as") or ""), str(user.get("as-uid") or "")
-    groups = [str(group) for group in user.get("as-groups") or ()]
+    groups = _texts(user.get("as-groups"), "as-groups")
     extra = _mapping(user.get("as-user-extra"), "as-user-extra")
     if not name:
         if uid or groups or extra:
@@ -122,9 +123,9 @@ def impersonation_headers(user: Mapping[str, Any]) -> tuple[tuple[str, str], ...
     headers += [("Impersonate-Uid", uid)] if uid else []
     headers += [("Impersonate-Group", group) for group in groups]
     headers += [
-        (f"Impersonate-Extra-{_escaped(str(key))}", str(value))
+        (f"Impersonate-Extra-{_escaped(str(key))}", value)
         for key, values in extra.items()
-        for value in values
+        for value in _texts(values, "as-user-extra")
     ]
     if not all(value.isascii() and value.isprintable() for _, value in headers):
         raise Unusable("whom it acts as has characters that no header can have")
@@ -231,7 +232,7 @@ def _plugin(value: Mapping[str, Any], base: Path) -> Plugin:
     return Plugin(
         found,
         version,
-        args=tuple(str(each) for each in value.get("args") or ()),
+        args=_texts(value.get("args"), "args of exec"),
         env={str(each.get("name")): str(each.get("value") or "") for each in env},
         hint=" ".join(str(value.get("installHint") or "").split()),
         provide_cluster=bool(value.get("provideClusterInfo")),
@@ -252,6 +253,12 @@ def _mapping(value: Any, what: str) -> Mapping[str, Any]:
     if value is not None and not isinstance(value, dict):
         raise Unusable(f"its {what} is not a mapping")
     return value or {}
+
+
+def _texts(value: Any, what: str) -> tuple[str, ...]:
+    if value is not None and not isinstance(value, list):
+        raise Unusable(f"its {what} is not a list")
+    return tuple(str(each) for each in value or ())
 
 
 def _escaped(key: str) -> str:

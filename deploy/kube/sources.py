@@ -1,5 +1,6 @@
 """Which source of credentials a kubeconfig's user has. What comes first is as with kubectl."""
 
+import base64
 from dataclasses import replace
 from typing import Any
 
@@ -32,6 +33,8 @@ _PROVIDERS_ERRORS = (
     ValueError,
     KeyError,
     TypeError,
+    # Without Google's library it goes on with nothing.
+    AttributeError,
 )
 # The package has type hints, its loaders of credentials have none.
 _load: Any = config
@@ -93,9 +96,8 @@ def _authorization(user: User) -> str:
     if user.token:
         return bearer(user.token)
     if user.username:
-        return str(
-            urllib3.make_headers(basic_auth=f"{user.username}:{user.password}")["authorization"]
-        )
+        pair = f"{user.username}:{user.password}".encode()
+        return f"Basic {base64.b64encode(pair).decode()}"
     return ""
 
 

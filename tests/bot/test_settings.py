@@ -102,6 +102,16 @@ def test_addresses_of_two_clouds_are_found(
     assert path in str(error.value)
 
 
+def test_behind_an_arm_of_ones_own_endpoints_may_be_of_any_cloud(tmp_path: Path) -> None:
+    own = {
+        "arm_endpoint": "https://arm.contoso.example",
+        "authority": "https://sts.contoso.example",
+    }
+    apim = {**GOOD["apim"][0], "configuration_endpoint": "contoso.configuration.azure-api.us"}
+    settings = load_settings(written(tmp_path, azure=own, apim=[apim]))
+    assert settings.apim[0].configuration_endpoint == apim["configuration_endpoint"]
+
+
 def with_rule(**rule: object) -> dict[str, object]:
     return {"apim": [{**CONTOSO, "gateways": [rule]}]}
 

@@ -105,7 +105,10 @@ CASES = (
     Case("a higher minimum", limits(min={"cpu": "3"}), "deny",
          "LimitRange ranges does not allow this container edge-1",
          api="minimum cpu usage per Container is 3", real=True),
-    Case("no such class", nothing, "deny", "The cluster has no StorageClass nowhere",
+    Case("a default limit below the request", limits(default={"cpu": "1m"}), "deny",
+         "LimitRange ranges does not allow this container edge-1",
+         api="must be less than or equal to cpu limit", real=True),
+    Case("no such class", nothing, "warning", "The cluster has no StorageClass nowhere",
          {"backup": Backup(size="1Gi", storage_class="nowhere")}),
     Case("a disk for many", a_disk, "deny", "makes disks, which one node alone can mount",
          {"backup": Backup(size="1Gi", storage_class="disk-NS")}),
@@ -163,6 +166,19 @@ def test_where_no_pod_more_fits_they_are_replaced_one_by_one(bed: Bed) -> None:
     assert found(bed, replicas=2, rollout=one_by_one) == []
     outcome = bed.deploy(bed.spec(replicas=2, rollout=one_by_one), "ABC236")
     assert outcome.state is State.SUCCEEDED, outcome
+
+
+@pytest.mark.usefixtures("needs_controllers")
+def test_more_pods_than_the_volume_of_a_gateway_takes_are_found(bed: Bed) -> None:
+    a_disk(bed)
+    changes: dict[str, Any] = {
+        "backup": Backup(size="1Gi", storage_class=f"disk-{bed.ns}", access_mode="ReadWriteOnce"),
+        "rollout": Rollout(strategy="Recreate"),
+    }
+    assert bed.deploy(bed.spec(replicas=0, **changes)).state is State.SUCCEEDED
+    assert found(bed, **changes) == []
+    (finding,) = found(bed, replicas=2, **changes)
+    assert "pods on other nodes cannot mount it" in finding.what
 
 
 @pytest.mark.usefixtures("needs_controllers")

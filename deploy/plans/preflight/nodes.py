@@ -16,8 +16,12 @@ _OS, _ARCH = "kubernetes.io/os", "kubernetes.io/arch"
 _IMAGE = {_OS: "linux", _ARCH: "amd64"}
 """What the image runs on (issue 192 of the gateway's repository: there is none for arm64)."""
 _REPELS = ("NoSchedule", "NoExecute")
-_CONDITIONS = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/")
-"""Taints of a node that is not ready, full or new, which Kubernetes takes away by itself."""
+_PASSED_OVER = (
+    *("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/"),
+    "eks.amazonaws.com/compute-type",
+)
+"""Taints of a node that is not ready, full or new, which Kubernetes takes away by itself; and that of
+nodes of EKS Fargate, which makes one for each pod of its profiles."""
 
 
 def node_findings(wanted: Wanted, outlook: Outlook) -> Iterator[Finding]:
@@ -65,7 +69,7 @@ def _taints(node: Manifest) -> list[Mapping[str, Any]]:
     return [
         taint
         for taint in taints
-        if taint.get("effect") in _REPELS and not text(taint.get("key")).startswith(_CONDITIONS)
+        if taint.get("effect") in _REPELS and not text(taint.get("key")).startswith(_PASSED_OVER)
     ]
 
 

@@ -1,5 +1,6 @@
 """The pre-flight checks of a plan that is being made."""
 
+import dataclasses
 from collections.abc import Sequence
 
 from deploy.kube.objects import Manifest
@@ -39,12 +40,12 @@ def foreseen_of(
     wanted = Wanted(after.merged, after.live, least, max(least, spec.autoscaling.most or 0))
     made = {_reference(each.merged) for each in becoming} | {("Secret", secret or "")}
     asked = references_of(wanted.pod) - made
-    claims = {
-        each.merged["metadata"]["name"]: each.merged
-        for each in becoming
-        if each.merged["kind"] == "PersistentVolumeClaim" and each.live is None
-    }
-    return foreseen(wanted, around.outlook(asked), claims=claims, made=made, lenient=lenient)
+    own = [each for each in becoming if each.merged["kind"] == "PersistentVolumeClaim"]
+    claims = {each.merged["metadata"]["name"]: each.merged for each in own if each.live is None}
+    outlook = around.outlook(asked)
+    there = {_reference(each.merged): each.merged for each in own if each.live is not None}
+    outlook = dataclasses.replace(outlook, found={**outlook.found, **there})
+    return foreseen(wanted, outlook, claims=claims, made=made, lenient=lenient)
 
 
 def _reference(item: Manifest) -> Reference:

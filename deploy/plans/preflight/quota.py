@@ -1,7 +1,7 @@
 """Whether a namespace's ResourceQuotas and LimitRanges let the pods be made. Pure."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -31,9 +31,13 @@ def _of_quota(
     name, hard = quota["metadata"]["name"], _amounts(quota, "hard")
     unsaid = [key for key in _NEEDED if key in hard and not _all_say(wanted.pod, outlook, key)]
     if unsaid:
+        # Pods that run without it had it filled in by an admission webhook, or are older.
+        before = wanted.running and not any(
+            _all_say(wanted.pod_now, outlook, key) for key in unsaid
+        )
         yield Finding(
             "quota",
-            "deny",
+            "warning" if before else "deny",
             f"Quota {name} counts {', '.join(unsaid)}, which the pods do not set.",
             "Kubernetes creates no pod that leaves out what a quota of its namespace counts.",
             f"Set {', '.join(f'resources.{_field(key)}' for key in unsaid)}.",
@@ -57,7 +61,7 @@ def _of_quota(
             taken,
             "Ask for less, or have the quota raised.",
         )
-    elif wanted.replaces and wanted.gives_up_none and room - more < 1:
+    elif wanted.least and wanted.replaces and wanted.gives_up_none and room - more < 1:
         yield Finding(
             "quota",
             "deny" if ever <= wanted.least else "warning",
@@ -73,14 +77,31 @@ def _of_quota(
 def limit_findings(wanted: Wanted, outlook: Outlook) -> Iterator[Finding]:
     """What a LimitRange does not allow."""
     limits = outlook.limits or ()
-    for container in mappings(wanted.pod.get("containers")):
-        asked = of_container(container, limits)
+    # An admission webhook may give pods what their template lacks, as it did for those that run.
+    before = set(_refused(wanted.pod_now, limits)) if wanted.running else set()
+    for each in _refused(wanted.pod, limits):
+        name, what, wrong = each
+        yield Finding(
+            "limit-range",
+            "warning" if each in before else "deny",
+            f"LimitRange {name} does not allow this {what}.",
+            f"{wrong}.",
+            "Set resources within that range.",
+        )
+
+
+def _refused(
+    pod: Mapping[str, Any], limits: Collection[Manifest]
+) -> Iterator[tuple[str, str, str]]:
+    """The LimitRange, what of the pod it does not allow, and why."""
+    for container in mappings(pod.get("containers")):
+        asked, what = of_container(container, limits), f"container {text(container.get('name'))}"
         for name, limit in of_kind(limits, "Container"):
-            for wrong in _outside(asked, limit):
-                yield _limit(name, f"container {text(container.get('name'))}", wrong)
+            for wrong in (*_outside(asked, limit), *_overfilled(container, asked, limit)):
+                yield name, what, wrong
     for name, limit in of_kind(limits, "Pod"):
-        for wrong in _outside(of_pod(wanted.pod, limits), limit):
-            yield _limit(name, "pod", wrong)
+        for wrong in _outside(of_pod(pod, limits), limit):
+            yield name, "pod", wrong
 
 
 def _outside(asked: Amounts, limit: Mapping[str, Any]) -> Iterator[str]:
@@ -100,14 +121,17 @@ def _outside(asked: Amounts, limit: Mapping[str, Any]) -> Iterator[str]:
             yield f"{title} has a limit of {has}; the maximum is {float(ratio):g} times"
 
 
-def _limit(name: str, what: str, wrong: str) -> Finding:
-    return Finding(
-        "limit-range",
-        "deny",
-        f"LimitRange {name} does not allow this {what}.",
-        f"{wrong}.",
-        "Set resources within that range.",
-    )
+def _overfilled(
+    container: Mapping[str, Any], asked: Amounts, limit: Mapping[str, Any]
+) -> Iterator[str]:
+    """A default limit that is less than what the container requests, which no pod may have."""
+    for name, title in (("cpu", "CPU"), ("memory", "Memory")):
+        if amount(at(container, "resources", "limits", name)) is not None:
+            continue
+        request, filled = asked.get(f"requests.{name}"), amount(at(limit, "default", name))
+        if filled is not None and request is not None and request > filled:
+            has = f"a request of {shown(request, name)} and no limit"
+            yield f"{title} has {has}; the default limit is {shown(filled, name)}"
 
 
 def _all_say(pod: Mapping[str, Any], outlook: Outlook, key: str) -> bool:

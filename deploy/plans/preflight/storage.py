@@ -20,7 +20,7 @@ _BLOCK = frozenset(
         *("pd.csi.storage.gke.io", "kubernetes.io/gce-pd"),
         *("cinder.csi.openstack.org", "dobs.csi.digitalocean.com", "csi.hetzner.cloud"),
         *("linodebs.csi.linode.com", "vpc.block.csi.ibm.io", "rancher.io/local-path"),
-        *("kubernetes.io/no-provisioner", "topolvm.io"),
+        "topolvm.io",
     }
 )
 _SHARED = frozenset(
@@ -73,6 +73,8 @@ def _of_one_node(wanted: Wanted, claim: Manifest, modes: set[str]) -> Iterator[F
 
 def _of_class(claim: Manifest, modes: set[str], classes: Sequence[Manifest]) -> Iterator[Finding]:
     asked, shared = at(claim, "spec", "storageClassName"), _shared(classes)
+    if asked == "" or at(claim, "spec", "volumeName"):
+        return
     patch = {"backup": {"storageClass": shared}} if shared else None
     offer = f"Set backup.storageClass to {shared}." if shared else ""
     known = ", ".join(sorted(item["metadata"]["name"] for item in classes)) or "none"
@@ -80,11 +82,13 @@ def _of_class(claim: Manifest, modes: set[str], classes: Sequence[Manifest]) -> 
     if found is None:
         yield Finding(
             "storage-class",
-            "deny",
+            # A volume that somebody has made by hand needs no class, and may name one all the same.
+            "warning",
             f"The cluster has no StorageClass {asked}."
             if asked
             else "The cluster has no default StorageClass.",
-            f"The claim would stay pending, and the pods with it. There are: {known}.",
+            "Unless a volume is there for it, the claim stays pending, and the pods with it. "
+            f"There are: {known}.",
             offer or "Set backup.storageClass to one of them.",
             patch,
         )

@@ -17,6 +17,8 @@ from deploy.kube.shapes import Shape
 from deploy.plans.preflight.outlook import Outlook, Reference
 
 _KEPT_SECONDS = 60.0
+_LONGEST_SECONDS = 3.0
+"""For so long a plan waits for lists of the whole cluster; whoever plans next has them."""
 
 Found = tuple[Manifest, ...] | None
 
@@ -84,7 +86,7 @@ class Surroundings:
             kind: _told(cluster.begin(_listing(cluster, kind, namespace)))
             for kind in ("ResourceQuota", "LimitRange")
         }
-        lists |= {kind: _told(self._once(cluster, kind)) for kind in _SHAPES}
+        lists |= {kind: _told(self._once(cluster, kind), _LONGEST_SECONDS) for kind in _SHAPES}
         asked = {each: cluster.begin(_getting(cluster, namespace, each)) for each in references}
         return Looking(cluster, namespace, lists, asked)
 
@@ -98,11 +100,11 @@ class Surroundings:
             return future
 
 
-def _told(future: Future[list[Manifest]]) -> Callable[[], Found]:
+def _told(future: Future[list[Manifest]], seconds: float | None = None) -> Callable[[], Found]:
     def told() -> Found:
         try:
-            return tuple(future.result())
-        except GatewayBotError:
+            return tuple(future.result(seconds))
+        except (GatewayBotError, TimeoutError):
             return None
 
     return told

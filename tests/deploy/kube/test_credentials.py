@@ -418,6 +418,13 @@ def test_the_older_kind_of_plugin_still_gives_its_token(desk: Desk, connected: C
         connected({"auth-provider": {"name": "oidc", "config": {}}}, timeouts=ONCE).namespaces()
 
 
+def test_a_provider_whose_library_is_missing_is_unavailable(connected: Connected) -> None:
+    config = {"access-token": "x", "expiry": "2020-01-01T00:00:00Z"}
+    user = {"auth-provider": {"name": "gcp", "config": config}}
+    with pytest.raises(Unavailable, match="The auth-provider “gcp” of cluster “west” failed"):
+        connected(user, timeouts=ONCE).namespaces()
+
+
 def test_the_bot_acts_as_whom_the_kubeconfig_says(connected: Connected) -> None:
     cluster = connected(
         {

@@ -1,8 +1,10 @@
 """What a kubeconfig's plugin is given, what of its answers is said, and what never is."""
 
+import base64
 import json
 import logging
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,10 @@ from deploy.kube import kubeconfig
 from deploy.kube.cluster import connect
 from deploy.kube.connection import Timeouts
 from deploy.kube.exec_plugin import PluginRunner, credential_of
+from deploy.kube.kubeconfig import FileOrData, Plugin, Server
+from deploy.kube.sources import source_of
 from tests.support.exec_plugins import V1, Answer, Issuer, after, credential
+from tests.support.waiting import until
 
 HIDDEN = "s3cr3t-of-the-plugin"
 BETA = "client.authentication.k8s.io/v1beta1"
@@ -186,6 +191,30 @@ def test_nothing_that_is_held_shows_its_secrets(tmp_path: Path) -> None:
     assert HIDDEN not in repr((found, *kubeconfig.read(str(path), None)))
 
 
+def test_what_a_plugin_started_ends_with_it_although_the_plugin_has_ended(tmp_path: Path) -> None:
+    noted = tmp_path / "pid"
+    program = tmp_path / "plugin"
+    program.write_text(f"#!/bin/sh\nsleep 600 &\necho $! >{noted}.new && mv {noted}.new {noted}\n")
+    program.chmod(0o755)
+    server = Server("https://127.0.0.1:1", FileOrData())
+    runner = PluginRunner("west", Plugin(str(program), V1), server)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(runner.run)
+        pid = int(until(lambda: noted.exists() and noted.read_text(), "what it started"))
+        runner.close()
+        with pytest.raises(Unavailable):
+            running.result(30)
+    until(lambda: not runs(pid), "its end")
+
+
+def runs(pid: int) -> bool:
+    """Whether it runs; who takes it over may leave it as a zombie for a while."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
 def test_a_plugin_that_is_not_installed_is_told_with_the_kubeconfigs_hint(tmp_path: Path) -> None:
     exec_ = {"apiVersion": V1, "command": "kubelogin-of-nobody", "installHint": "Get it\nfrom us."}
     with pytest.raises(Unavailable) as error:
@@ -213,6 +242,12 @@ def test_a_plugin_that_is_not_installed_is_told_with_the_kubeconfigs_hint(tmp_pa
         ({"token": f"{HIDDEN}\n{HIDDEN}"}, "characters that no token has"),
         ({"client-key-data": HIDDEN, "token": HIDDEN}, "not PEM in base64"),
         ({"exec": HIDDEN}, "its exec is not a mapping"),
+        ({"as": "x", "as-groups": HIDDEN}, "its as-groups is not a list"),
+        ({"as": "x", "as-user-extra": {"a": HIDDEN}}, "its as-user-extra is not a list"),
+        (
+            {"exec": {"apiVersion": V1, "command": "x", "args": HIDDEN}},
+            "args of exec is not a list",
+        ),
     ],
 )
 def test_a_kubeconfig_that_cannot_be_used_is_refused_without_showing_it(
@@ -221,6 +256,20 @@ def test_a_kubeconfig_that_cannot_be_used_is_refused_without_showing_it(
     error = refused(tmp_path, user)
     assert said in error.happened
     assert HIDDEN not in "".join(traceback.format_exception(error))
+
+
+def test_nothing_where_lists_may_be_is_an_empty_one(tmp_path: Path) -> None:
+    empty = {"as": "x", "as-groups": None, "as-user-extra": {"a": None}}
+    _, user = kubeconfig.read(str(write(tmp_path, empty)), None)
+    assert user.impersonation == (("Impersonate-User", "x"),)
+
+
+def test_a_password_may_have_any_characters(tmp_path: Path) -> None:
+    path = write(tmp_path, {"username": "bot", "password": "10 €"})
+    server, user = kubeconfig.read(str(path), None)
+    source = source_of("west", user, server, str(path), None)
+    kind, _, encoded = source.current().authorization.partition(" ")
+    assert (kind, base64.b64decode(encoded).decode()) == ("Basic", "bot:10 €")
 
 
 def test_a_kubeconfig_that_is_not_yaml_is_refused_with_its_line_alone(tmp_path: Path) -> None:

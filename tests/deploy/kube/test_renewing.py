@@ -1,12 +1,14 @@
 """When credentials are renewed, by a clock of the test's."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from deploy.errors import Unavailable
+from deploy.kube import credentials
 from deploy.kube.credentials import Credential, Held, Renewing
 from tests.support.waiting import until
 
@@ -58,6 +60,30 @@ def test_sixteen_threads_at_the_start_and_at_one_expiry_obtain_it_once() -> None
     clock.now += HOUR
     assert at_once(source.current) == {"Bearer 2"}
     assert given.runs == 2
+
+
+def test_a_slow_plugin_serves_although_another_run_was_begun_beside_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # A third run would begin, and find what the first gave, only after nobody waits any longer.
+    monkeypatch.setattr(credentials, "_HUNG_SECONDS", 4.0)
+    monkeypatch.setattr(credentials, "_WAIT_SECONDS", 7.9)
+    clock, runs, another, never = Clock(), Counter[str](), threading.Event(), threading.Event()
+
+    def obtain() -> Credential:
+        runs["begun"] += 1
+        if runs["begun"] == 1:
+            assert another.wait(60)
+            return Credential("Bearer slow", expires=clock.now + HOUR)
+        another.set()
+        never.wait(60)
+        raise Unavailable("It took too long.")
+
+    try:
+        source = credentials.Renewing("the plugin", obtain, now=clock)
+        assert source.current().authorization == "Bearer slow"
+    finally:
+        never.set()
 
 
 def test_nothing_is_renewed_long_before_it_ends() -> None:

@@ -141,6 +141,10 @@ FAULTS: dict[str, tuple[Callable[[], tuple[Finding, ...]], str, str, str]] = {
         lambda: look(deployment(), limits=(limit("Pod", min={"cpu": "3"}),)),
         "deny", "does not allow this pod", "a request of 2; the minimum is 3",
     ),
+    "a LimitRange whose default limit is less than what is requested": (
+        lambda: look(deployment(), limits=(limit(default={"cpu": "500m"}),)),
+        "deny", "does not allow this container", "no limit; the default limit is 500m",
+    ),
     "a LimitRange with a ratio": (
         lambda: look(
             deployment(resources={"limits": {"cpu": "4"}}),
@@ -158,11 +162,11 @@ FAULTS: dict[str, tuple[Callable[[], tuple[Finding, ...]], str, str, str]] = {
             objects=with_backup(backup={"storageClass": "fast"})[1],
             classes=(DISK,),
         ),
-        "deny", "no StorageClass fast", "There are: default",
+        "warning", "no StorageClass fast", "There are: default",
     ),
     "a backup without a default class": (
         lambda: look(with_backup()[0], objects=with_backup()[1], classes=(FILE,)),
-        "deny", "no default StorageClass", "There are: azurefile-csi",
+        "warning", "no default StorageClass", "There are: azurefile-csi",
     ),
     "a backup that one node alone can mount": (
         lambda: look(
@@ -299,6 +303,11 @@ GOOD: dict[str, Callable[[], tuple[Finding, ...]]] = {
         objects=with_backup()[1],
         classes=(storage("own", "storage.example.com", default=True),),
     ),
+    "a backup on volumes that people make by hand": lambda: look(
+        with_backup()[0],
+        objects=with_backup()[1],
+        classes=(storage("own", "kubernetes.io/no-provisioner", default=True),),
+    ),
     "one pod on a disk, stopped before the new one starts": lambda: look(
         deployment(
             replicas=1,
@@ -329,6 +338,25 @@ GOOD: dict[str, Callable[[], tuple[Finding, ...]]] = {
     "a node that is not ready for the moment": lambda: look(
         deployment(),
         nodes=(node(taints=[{"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}]),),
+    ),
+    "nodes of EKS Fargate, one for each pod": lambda: look(
+        deployment(),
+        nodes=(
+            node(
+                taints=[
+                    {
+                        "key": "eks.amazonaws.com/compute-type",
+                        "value": "fargate",
+                        "effect": "NoSchedule",
+                    }
+                ]
+            ),
+        ),
+    ),
+    "a full quota, and a gateway that is asleep": lambda: look(
+        deployment(replicas=0, image={"tag": "2.12.1"}, rollout={"maxSurge": 1}),
+        running(deployment(replicas=0), 0),
+        quotas=(quota({"pods": "2"}, {"pods": "2"}),),
     ),
     "one good node among others": lambda: look(
         deployment(), nodes=(node("a", kubernetes_io__arch="arm64"), node("b"))
@@ -380,6 +408,22 @@ def test_volumes_that_several_pods_share_already_only_warn() -> None:
     after = deployment(backup=claim, image={"tag": "2.12.1"})
     found = {("PersistentVolumeClaim", "edge-1-config-backup"): RWO}
     assert [each.severity for each in look(after, live, found=found)] == ["warning"]
+
+
+@pytest.mark.parametrize(
+    ("around", "rule"),
+    [
+        ({"quotas": (quota({"limits.cpu": "64"}),)}, "quota"),
+        ({"limits": (limit(max={"cpu": "4"}),)}, "limit-range"),
+    ],
+)
+def test_what_a_webhook_has_given_the_pods_that_run_is_only_warned_of(
+    around: dict[str, Any], rule: str
+) -> None:
+    found = [(each.rule, each.severity) for each in look(NEW, OLD, **around)]
+    assert found == [(rule, "warning")]
+    asleep = running(deployment(), 0)
+    assert [each.severity for each in look(NEW, asleep, **around)] == ["deny"]
 
 
 ANYTHING = st.recursive(
