@@ -98,6 +98,8 @@ def written(namespace: str) -> dict[str, Obj]:
             port.pop("nodePort", None)
         headless = body["kind"] == "Service" and body["spec"].get("clusterIP") == "None"
         made["HeadlessService" if headless else body["kind"]] = body
+    # Of a class that no cluster has, so that no claim is bound: the words depend on it.
+    made["PersistentVolumeClaim"]["spec"]["storageClassName"] = "of-nobody"
     for body in made.values():
         body["metadata"]["namespace"] = namespace
     return made
