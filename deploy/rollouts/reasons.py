@@ -22,7 +22,9 @@ class Reason:
     @property
     def told(self) -> str:
         """What it means, and the cluster's own words."""
-        return f"{meaning_of(self.cause)} {self.text}".strip()
+        meaning = meaning_of(self.cause)
+        # Of a pause the cluster has no words of its own.
+        return self.text if self.text.startswith(meaning) else f"{meaning} {self.text}".strip()
 
 
 def reason_of(progress: Progress) -> Reason:

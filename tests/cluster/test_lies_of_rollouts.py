@@ -153,15 +153,22 @@ def test_done_is_said_of_what_the_cluster_holds_alone(
 
 
 def test_a_paused_deployment_is_not_done_and_its_pods_are_not_the_new_ones(bed: Bed) -> None:
-    assert bed.deploy(bed.spec(tag="2.10.0"), "ABC233").state is State.SUCCEEDED
+    assert bed.deploy(bed.spec(tag="2.10.0", replicas=2), "ABC233").state is State.SUCCEEDED
+    bed.target.fault("slow_start_seconds", SLOW_SECONDS)
+    bed.stack.callback(bed.target.fault, "slow_start_seconds", 0.0)
+    run = RecordingRun()
+    outcomes: list[Outcome] = []
+    wanted = bed.spec(replicas=2)
+    thread = threading.Thread(target=lambda: outcomes.append(bed.deploy(wanted, run=run)))
+    thread.start()
+    until(lambda: run.states, "the rollout")
+    # Before it the plan would find that.
     paused(bed)
-    # A plan would find it.
-    bed.blind = True
-    outcome = bed.deploy(bed.spec())
+    thread.join(120)
+    (outcome,) = outcomes
     assert outcome.state is State.FAILED
-    assert "0 of 1 pods ready" in outcome.happened
-    assert "The Deployment is paused" in outcome.meaning
-    assert "1 pod of the previous version still serves" in outcome.meaning
+    assert outcome.meaning.count("The Deployment is paused") == 1
+    assert "2 pods of the previous version and 1 of the new one serve traffic" in outcome.meaning
 
 
 @pytest.mark.parametrize(
