@@ -87,6 +87,9 @@ def scaled_with_kubectl(bed: Bed) -> None:
 
 
 def undone(bed: Bed) -> None:
+    sets = f"/apis/apps/v1/namespaces/{bed.ns}/replicasets"
+    # kubectl knows of no version before while the new one has no ReplicaSet.
+    until(lambda: len(bed.target.api.get(sets)["items"]) > 1, "the new ReplicaSet")
     bed.kubectl("rollout", "undo", "deployment/edge-1")
 
 
