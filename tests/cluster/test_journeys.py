@@ -129,6 +129,13 @@ def test_a_plan_is_not_applied_when_the_cluster_moved_in_between(demo: Demo) -> 
     kubectl(demo, "set", "image", "-n", "dev", "deployment/edge-2", "edge-2=example.com/other:1")
     ana.clicks(plan, "Confirm")
     ana.sees_at(plan, "has changed on the cluster since")
+
+    def versions() -> int:
+        owners = [o["metadata"]["ownerReferences"] for o in objects(demo, "replicasets", "dev")]
+        return sum(owner[0]["name"] == "edge-2" for owner in owners)
+
+    # kubectl knows of no version before while the new one has no ReplicaSet.
+    until(lambda: versions() > 1, "the new ReplicaSet")
     kubectl(demo, "rollout", "undo", "-n", "dev", "deployment/edge-2")
 
 

@@ -72,7 +72,13 @@ def test_a_gateway_scaled_to_zero_meanwhile_is_no_success(bench: Bench, kubectl:
 
 def test_a_rollout_undone_meanwhile_is_no_success(bench: Bench, kubectl: Kubectl) -> None:
     assert bench.deploy(hasty(tag="2.10.1"), "ABC233").state is State.SUCCEEDED
-    outcome = disturbed(bench, lambda: kubectl("rollout", "undo", "deployment/edge-1", "-n", "dev"))
+
+    def undone() -> None:
+        # kubectl knows of no version before while the new one has no ReplicaSet.
+        until(lambda: kubectl("get", "rs", "-n", "dev", "-o", "name").count("edge-1") > 1, "it")
+        kubectl("rollout", "undo", "deployment/edge-1", "-n", "dev")
+
+    outcome = disturbed(bench, undone)
     assert outcome.state is State.FAILED
     assert f"image wanted {SPEC.repository}:{SPEC.tag}, now {OLD}" in outcome.happened
 
