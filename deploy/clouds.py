@@ -1,8 +1,8 @@
 """Azure's clouds: the addresses that differ between them. Pure.
 
-Facts of 2026-11-29: learn.microsoft.com/azure/azure-government/compare-azure-government-global-azure,
-learn.microsoft.com/azure/china/resources-developer-guide, and the self-hosted gateway's settings
-reference for the audiences.
+Portals and Entra ID: learn.microsoft.com/graph/deployments, looked up 2026-11-29; audiences: the
+self-hosted gateway's settings reference. Resource Manager's hosts are those that this bot had already, and
+the hosts of configuration endpoints in sovereign clouds were not seen in a document: each can be set.
 """
 
 from collections.abc import Iterable, Mapping

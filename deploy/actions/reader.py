@@ -62,7 +62,7 @@ class ActionReader:
 
     @redis_errors
     def listing(self) -> Listing:
-        """What waits or runs, oldest first, and which of them cannot be read."""
+        """Pending and running actions, oldest first, and which of them cannot be read."""
         records = self._records
         ids = [str(i) for i in records.client.zrange(records.due_key, 0, _OPEN_LIMIT - 1)]
         found = self._read(ids)
@@ -112,7 +112,7 @@ class ActionReader:
         return self._read(ids)
 
     def open(self) -> tuple[Action, ...]:
-        """What waits or runs, oldest first."""
+        """Pending and running actions, oldest first."""
         return self.listing().actions
 
     @redis_errors

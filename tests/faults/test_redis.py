@@ -331,7 +331,7 @@ def test_bots_that_share_the_work_and_are_killed_at_random(
                 return [a.lease_owner for a in found if a.lease_owner in pids]
 
             def held() -> str:
-                """One of them, suspended, so that it does not finish what it has begun."""
+                """One of them, suspended, so that it does not finish its work."""
                 for owner in random.sample(working := at_work(), len(working)):
                     os.kill(pids[owner], signal.SIGSTOP)
                     if owner in at_work():

@@ -1,7 +1,9 @@
 """Whether the backup's volume can be bound, and mounted by every pod. Pure.
 
-Block storage is mounted by one node alone, whatever access mode a claim asks for; a claim that asks
-for more stays pending (documentation of each driver, 2026-11-29).
+A disk with a file system is mounted by one node alone; a claim that asks for more stays pending. Only
+drivers that make nothing else count, looked up 2026-11-29: those of Azure, AWS and Google by the table of
+access modes in Kubernetes' documentation ("Persistent Volumes"), DigitalOcean's by issue 136 of its
+repository, Linode's by its refusal of MULTI_NODE_MULTI_WRITER. Others, such as local-path, can do both.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,9 +20,7 @@ _BLOCK = frozenset(
         *("disk.csi.azure.com", "kubernetes.io/azure-disk"),
         *("ebs.csi.aws.com", "ebs.csi.eks.amazonaws.com", "kubernetes.io/aws-ebs"),
         *("pd.csi.storage.gke.io", "kubernetes.io/gce-pd"),
-        *("cinder.csi.openstack.org", "dobs.csi.digitalocean.com", "csi.hetzner.cloud"),
-        *("linodebs.csi.linode.com", "vpc.block.csi.ibm.io", "rancher.io/local-path"),
-        "topolvm.io",
+        *("dobs.csi.digitalocean.com", "linodebs.csi.linode.com"),
     }
 )
 _SHARED = frozenset(

@@ -89,7 +89,9 @@ def test_while_a_pod_comes_or_goes_it_is_waited_for_and_then_as_long_again(
     pod: PodProgress,
 ) -> None:
     moving = held_up(Cause.QUOTA, pods=[pod])
-    assert not followed((0.0, moving)).is_final(10_000)  # type: ignore[union-attr]
+    found = followed((0.0, moving))
+    assert found is not None
+    assert not found.is_final(10_000)
     still = followed((0.0, moving), (100.0, held_up(Cause.QUOTA)))
     assert final_at(still) == 200
 

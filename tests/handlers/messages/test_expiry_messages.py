@@ -111,7 +111,7 @@ class Bed:
         return self.redis.zcount(INDEX, 1e11, "+inf") == len(records) == count and not turns
 
     def at_once(self) -> None:
-        """Make due at once what waits for a retry or for another bot's turn to end."""
+        """Make messages due at once that are pending for a retry or until another bot's turn ends."""
         for key in self.redis.keys("gateway-bot:{messages}:record:*"):
             self.redis.hdel(key, "until", "owner", "not_before")
         for name in self.owed():

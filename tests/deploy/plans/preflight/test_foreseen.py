@@ -298,6 +298,11 @@ GOOD: dict[str, Callable[[], tuple[Finding, ...]]] = {
         objects=with_backup(backup={"storageClass": "azurefile-csi"})[1],
         classes=(DISK, FILE),
     ),
+    "a backup on a driver that may share a file system": lambda: look(
+        with_backup()[0],
+        objects=with_backup()[1],
+        classes=(storage("local-path", "rancher.io/local-path", default=True),),
+    ),
     "a backup on a driver that nobody here knows": lambda: look(
         with_backup()[0],
         objects=with_backup()[1],
