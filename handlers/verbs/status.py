@@ -239,4 +239,5 @@ VERB = Verb(
         "status_again": by_page,
         live.STOP: by_stop,
     },
+    synonyms=("get", "show", "describe"),
 )

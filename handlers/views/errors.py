@@ -1,10 +1,13 @@
 """How a mistake or a trouble is shown to the person who met it."""
 
 from deploy.changes.refusal import NotAllowed
-from deploy.errors import Conflict, GatewayBotError, Unavailable
+from deploy.errors import Conflict, GatewayBotError, InvalidInput, Unavailable
 from handlers.views.permission import instead
-from handlers.views.reply import Reply
-from handlers.views.text import context, duration, escape, section
+from handlers.views.reply import Block, Reply
+from handlers.views.text import button, context, duration, escape, section
+
+RUN = "run"
+"""The button that runs a command as it was probably meant; its value is that command."""
 
 
 class LinkedConflict(Conflict):
@@ -13,6 +16,15 @@ class LinkedConflict(Conflict):
     def __init__(self, happened: str, *, links: str, remedy: str) -> None:
         super().__init__(happened, remedy=remedy)
         self.links = links
+
+
+class Misspelt(InvalidInput):
+    """A command with one word wrong; `meant` is the whole of it as it was probably meant, without
+    the slash command that it follows."""
+
+    def __init__(self, happened: str, *, field: str, slash: str, meant: str) -> None:
+        super().__init__(happened, field=field, remedy=f"Did you mean `{slash} {meant}`?")
+        self.meant = meant
 
 
 def trouble(error: GatewayBotError) -> Reply:
@@ -24,9 +36,12 @@ def trouble(error: GatewayBotError) -> Reply:
         lines.append(instead(error.verdict))
     if isinstance(error, LinkedConflict):
         lines.append(error.links)
-    blocks = [section("\n".join(line for line in lines if line))]
+    blocks: list[Block] = [section("\n".join(line for line in lines if line))]
     if error.remedy:
         blocks.append(context(escape(error.remedy)))
+    if isinstance(error, Misspelt):
+        run = button("Run it", RUN, error.meant, style="primary")
+        blocks.append({"type": "actions", "elements": [run]})
     return Reply(str(error), tuple(blocks))
 
 
