@@ -180,8 +180,8 @@ class Listeners:
         reply = self._ask(
             click.value,
             click.trigger_id,
-            # Of one message, so that a second click on it asks for nothing more.
-            id=f"command:{click.user}:{body['container']['message_ts']}",
+            # Of one message, so that a second click on the same button asks for nothing more.
+            id=f"command:{click.user}:{body['container']['message_ts']}:{_digest(click.value)}",
             user=click.user,
             channel=click.channel,
             response_url=click.response_url,
@@ -341,7 +341,7 @@ def _submission(body: Body) -> Submission:
     view = body["view"]
     values = filled_in(view["state"]["values"])
     # Sent again with other values it is another one, though its view is the same.
-    digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+    digest = _digest(json.dumps(values, sort_keys=True))
     return Submission(
         id=f"view:{view['id']}:{view['hash']}:{digest}",
         name=view["callback_id"],
@@ -349,6 +349,10 @@ def _submission(body: Body) -> Submission:
         private_metadata=view.get("private_metadata", ""),
         values=values,
     )
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _refuse(ack: Ack, body: Body) -> None:

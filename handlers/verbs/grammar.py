@@ -145,6 +145,17 @@ class _Reading:
         return f"Type `{self._slash} help {verb.name}` for how it is used."
 
 
+def typed(verb: str, gateway: str, options: Mapping[str, Any]) -> str:
+    """What is typed for it, without the slash command: `parse` reads the same from it."""
+    words = [verb, gateway] if gateway else [verb]
+    for name, value in options.items():
+        if value is True:
+            words.append(f"--{name}")
+            continue
+        words += [f"--{name}={each}" for each in (value if isinstance(value, list) else [value])]
+    return shlex.join(words)
+
+
 def _words(text: str) -> list[str]:
     if len(text) > _TEXT_LIMIT:
         raise InvalidInput("That command is too long.", remedy="Keep it under 2,000 characters.")

@@ -1,11 +1,16 @@
 """How a mistake or a trouble is shown to the person who met it."""
 
+from collections.abc import Callable
+
 from deploy.changes.refusal import NotAllowed
-from deploy.errors import Conflict, GatewayBotError, InvalidInput, Unavailable
+from deploy.errors import Ambiguous, Conflict, GatewayBotError, InvalidInput, Unavailable
 from handlers.views.permission import instead
 from handlers.views.reply import Block, Reply
 from handlers.views.text import button, context, duration, escape, section
 
+_CANDIDATES = 10
+_LONGEST = 2000
+"""Characters that the value of a button may have (Slack, "Button element")."""
 RUN = "run"
 """The button that runs a command as it was probably meant; its value is that command."""
 
@@ -27,8 +32,12 @@ class Misspelt(InvalidInput):
         self.meant = meant
 
 
-def trouble(error: GatewayBotError) -> Reply:
-    """What happened, what it means and what to do, for the person's eyes only."""
+def trouble(error: GatewayBotError, typed: Callable[[str], str] | None = None) -> Reply:
+    """What happened, what it means and what to do, for the person's eyes only.
+
+    `typed` is the command that went wrong, with another gateway in it: one that its name can mean is
+    chosen by a button then.
+    """
     lines = [f":warning: *{escape(error.happened)}*"]
     if error.meaning:
         lines.append(escape(error.meaning))
@@ -42,7 +51,18 @@ def trouble(error: GatewayBotError) -> Reply:
     if isinstance(error, Misspelt):
         run = button("Run it", RUN, error.meant, style="primary")
         blocks.append({"type": "actions", "elements": [run]})
+    if isinstance(error, Ambiguous) and typed is not None:
+        blocks += [_candidate(name, typed(name)) for name in error.candidates[:_CANDIDATES]]
     return Reply(str(error), tuple(blocks))
+
+
+def _candidate(name: str, command: str) -> Block:
+    named = section(f"`{escape(name)}`")
+    return (
+        named
+        if len(command) > _LONGEST
+        else {**named, "accessory": button("This one", RUN, command)}
+    )
 
 
 def busy(waiting: int, *, own: bool, seconds: float) -> Unavailable:

@@ -1,5 +1,6 @@
 import contextlib
 import shlex
+from typing import Any
 
 import pytest
 from hypothesis import assume, given
@@ -119,6 +120,34 @@ def test_the_command_that_was_meant_is_the_one_that_was_typed_but_for_the_word(
         verb,
         parse(shlex.join([verb.name, gateway])).gateway,
     )
+
+
+_VALUES = {
+    "text": st.text(
+        st.characters(codec="ascii", exclude_categories=["Cc"]), min_size=1, max_size=9
+    ),
+    "number": st.integers(0, 999),
+    "flag": st.just(True),
+}
+
+
+@st.composite
+def commands(draw: st.DrawFn) -> tuple[AnyVerb, str, dict[str, Any]]:
+    verb = draw(st.sampled_from([verb for verb in VERBS if verb.gateway != "none"]))
+    chosen = draw(st.lists(st.sampled_from(verb.options), unique=True)) if verb.options else []
+    options = {
+        o.name: draw(st.lists(_VALUES["text"], min_size=1) if o.kind == "many" else _VALUES[o.kind])
+        for o in chosen
+    }
+    return verb, draw(st.from_regex(r"[a-z0-9]+(/[a-z0-9]+)*", fullmatch=True)), options
+
+
+@given(commands())
+def test_what_is_written_out_as_typed_is_read_as_the_same(
+    command: tuple[AnyVerb, str, dict[str, Any]],
+) -> None:
+    verb, gateway, options = command
+    assert parse(grammar.typed(verb.name, gateway, options)) == Command(verb, gateway, options)
 
 
 @given(st.text(max_size=300))
