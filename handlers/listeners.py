@@ -181,7 +181,7 @@ class Listeners:
             click.value,
             click.trigger_id,
             # Of one message, so that a second click on the same button asks for nothing more.
-            id=f"command:{click.user}:{body['container']['message_ts']}:{_digest(click.value)}",
+            id=f"command:{click.user}:{_message_of(body) or click.id}:{_digest(click.value)}",
             user=click.user,
             channel=click.channel,
             response_url=click.response_url,
@@ -349,6 +349,11 @@ def _submission(body: Body) -> Submission:
         private_metadata=view.get("private_metadata", ""),
         values=values,
     )
+
+
+def _message_of(body: Body) -> str:
+    """The ts of the message that a click was in, also of one that only this person sees."""
+    return (body.get("container") or {}).get("message_ts") or ""
 
 
 def _digest(text: str) -> str:
