@@ -248,7 +248,8 @@ def default_priority(bed: Bed) -> None:
 def autoscaled(bed: Bed) -> None:
     two_pods(bed)
     target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "edge-1"}
-    body = {"metadata": {"name": "scaler"}, "spec": {"maxReplicas": 9, "scaleTargetRef": target}}
+    spec = {"minReplicas": 2, "maxReplicas": 9, "scaleTargetRef": target}
+    body = {"metadata": {"name": "scaler"}, "spec": spec}
     bed.target.api.create(
         f"/apis/autoscaling/v2/namespaces/{bed.ns}/horizontalpodautoscalers", body
     )
