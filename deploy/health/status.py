@@ -372,7 +372,7 @@ def _given(cluster: Cluster, deployment: Manifest) -> EffectiveSettings:
     return read_given(cluster, deployment["metadata"]["namespace"], pod_spec)
 
 
-def _ending(namespace: "Future[None]", end: float) -> tuple[Attention, ...]:
+def _ending(namespace: Future[Manifest], end: float) -> tuple[Attention, ...]:
     """That the namespace is being deleted; nothing where it is not, or where that is not known."""
     try:
         namespace.result(max(0.1, end - time.monotonic()))

@@ -300,13 +300,14 @@ class Cluster(PodReads):
         """The names of all namespaces, sorted."""
         return tuple(sorted(item["metadata"]["name"] for item in self.list("Namespace")))
 
-    def check_namespace(self, namespace: str) -> None:
-        """NotFound when there is no such namespace, NamespaceEnds when it is being deleted."""
+    def check_namespace(self, namespace: str) -> Manifest:
+        """The namespace. NotFound when there is none, NamespaceEnds when it is being deleted."""
         found = self.get("Namespace", None, namespace)
         if found is None:
             raise missing_namespace(self.name, namespace)
         if found["metadata"].get("deletionTimestamp"):
             raise NamespaceEnds(self.name, namespace)
+        return found
 
     def now(self) -> float:
         """Epoch seconds by the cluster's clock, which its objects and logs are dated by."""

@@ -58,7 +58,10 @@ _KINDS = (
     ResourceKind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
     ResourceKind("batch/v1", "CronJob", "cronjobs"),
     ResourceKind("coordination.k8s.io/v1", "Lease", "leases"),
+    ResourceKind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"),
+    ResourceKind("node.k8s.io/v1", "RuntimeClass", "runtimeclasses", namespaced=False),
     ResourceKind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
+    ResourceKind("scheduling.k8s.io/v1", "PriorityClass", "priorityclasses", namespaced=False),
     ResourceKind("storage.k8s.io/v1", "StorageClass", "storageclasses", namespaced=False),
 )
 

@@ -146,7 +146,7 @@ _TABLE: tuple[_Line, ...] = (
         r"pull access denied|authentication required|authorization failed|unauthorized|"
         r"40[13] (Unauthorized|Forbidden)",
         "The registry does not let the nodes pull the image.",
-        "Name a Secret that may under pull.secrets, or renew the one there is, then deploy again.",
+        "Name a Secret that may under image.pullSecrets, or renew the one there is, then deploy again.",
         _PULL,
     ),
     _Line(

@@ -197,6 +197,8 @@ def _essentials(manifest: Manifest) -> tuple[FieldChange, ...]:
         pairs = [("config.service.endpoint", manifest["data"]["config.service.endpoint"])]
     elif kind == "PodDisruptionBudget":
         pairs = [(key, spec[key]) for key in ("maxUnavailable", "minAvailable") if key in spec]
+    elif kind == "NetworkPolicy":
+        pairs = [(way, _opened(spec[way])) for way in ("ingress", "egress")]
     elif kind == "HorizontalPodAutoscaler":
         pairs = [(key, spec[key]) for key in ("minReplicas", "maxReplicas")]
     elif kind == "PersistentVolumeClaim":
@@ -206,6 +208,17 @@ def _essentials(manifest: Manifest) -> tuple[FieldChange, ...]:
     else:
         pairs = []
     return tuple(FieldChange(path, None, value) for path, value in pairs)
+
+
+def _opened(rules: Sequence[Mapping[str, Any]]) -> str:
+    """The ports that a NetworkPolicy opens; a rule without ports opens all."""
+    every: Sequence[Mapping[str, Any]] = ({},)
+    ports = [
+        f"{port.get('port', 'all')}/{port.get('protocol', 'TCP')}"
+        for rule in rules
+        for port in rule.get("ports") or every
+    ]
+    return f"only {', '.join(dict.fromkeys(ports))}"
 
 
 def _tokens_there(plan: Plan) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from deploy.specs.gateway_spec import GatewaySpec
 
 REPLICAS_MANAGER = "gateway-bot-replicas"
 """Under this name earlier versions kept the number of pods of a gateway that is autoscaled."""
-_DELETED = ("HorizontalPodAutoscaler", "PodDisruptionBudget")
+_DELETED = ("HorizontalPodAutoscaler", "NetworkPolicy", "PodDisruptionBudget")
 """Kinds that act on pods while they exist and hold nothing that could be lost."""
 
 

@@ -15,7 +15,11 @@ from deploy.plans.handover import spec_carried_by
 from deploy.rendering.labels import EARLIER_LABEL, MANAGED_BY
 from deploy.rendering.manifests import render
 
-_SELECTORS = {"Service": ("selector",), "PodDisruptionBudget": ("selector", "matchLabels")}
+_SELECTORS = {
+    "Service": ("selector",),
+    "PodDisruptionBudget": ("selector", "matchLabels"),
+    "NetworkPolicy": ("podSelector", "matchLabels"),
+}
 
 
 def other_owner(item: Manifest, name: str, deployments: Sequence[Manifest]) -> str:

@@ -23,6 +23,7 @@ from deploy.plans.binding import Observed, bound, build_plan
 from deploy.plans.counting import asked_count, counted_elsewhere, is_count
 from deploy.plans.handover import left_behind
 from deploy.plans.held import held_tokens
+from deploy.plans.hooks import check_hook
 from deploy.plans.managed import accepted, managers_of
 from deploy.plans.others import other_owner
 from deploy.plans.plan import ObjectChange, Plan
@@ -110,10 +111,11 @@ class Planner:
             live = cluster.at_once([_reading(cluster, wanted) for wanted in outline])
         finally:
             # That the namespace is missing or ends explains more than being refused to read in it.
-            there.result()
+            space = there.result()
         observed = {key_of(wanted): found for wanted, found in zip(outline, live, strict=True)}
         partial = restart or rotation is not None
         deployment = observed["Deployment", spec.ref.name]
+        check_hook(spec, deployment)
         autoscalers, unlisted = _scaled_by(spec, scalers, left_behind(deployment, outline))
         count = None if partial else asked_count(spec, deployment, autoscalers, named=counts)
         onto = Onto(spec, deployment, take_over, partial, count)
@@ -183,7 +185,15 @@ class Planner:
             *needs(spec, observed["Deployment", spec.ref.name], config_maps),
         )
         if not plan.empty:
-            ahead = foreseen_of(spec, becoming, token.secret, around, lenient=partial)
+            ahead = foreseen_of(
+                spec,
+                becoming,
+                token.secret,
+                around,
+                space,
+                denied=self._denied(spec.ref),
+                lenient=partial,
+            )
             findings = rules.most_severe_first((*findings, *ahead))
         findings += unfinished_rollout(plan, observed["Deployment", spec.ref.name], objects)
         if take_over or partial:
@@ -230,10 +240,16 @@ class Planner:
             rotated_by=tuple(rotated_by),
             managers=tuple(managers),
         )
-        today = self._clock().astimezone(datetime.UTC).date()
         return rules.check(
-            objects, facts, environment.exemptions, environment.severities, today=today
+            objects, facts, environment.exemptions, environment.severities, today=self._today()
         )
+
+    def _denied(self, ref: GatewayRef) -> frozenset[str]:
+        here = environment_of(ref, self._environments)
+        return rules.denied(here.production, here.exemptions, here.severities, today=self._today())
+
+    def _today(self) -> datetime.date:
+        return self._clock().astimezone(datetime.UTC).date()
 
     def _rotators(
         self,

@@ -29,6 +29,7 @@ from deploy.rendering.labels import (
     service_account_name,
     service_name,
 )
+from deploy.rendering.network_policy import network_policy
 from deploy.rendering.pod_template import HTTP, HTTPS, pod_template
 from deploy.specs.annotation import spec_to_text
 from deploy.specs.gateway_spec import GatewaySpec
@@ -55,6 +56,8 @@ def render(spec: GatewaySpec, token_secret: str | None) -> tuple[Manifest, ...]:
         objects.append(_claim(spec, spec.backup.size))
     if spec.auth.kind == "workloadIdentity":
         objects.append(_service_account(spec))
+    if spec.network_policy.enabled:
+        objects.append(network_policy(spec))
     if spec.autoscaling.most is not None:
         objects.append(_autoscaler(spec, spec.autoscaling.most))
     return (*objects, _deployment(spec, token_secret, config["data"]))

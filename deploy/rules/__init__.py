@@ -22,6 +22,7 @@ __all__ = [
     "Facts",
     "Severity",
     "check",
+    "denied",
     "most_severe_first",
 ]
 
@@ -61,6 +62,22 @@ def check(
         if rule.strikes(view)
     ]
     return most_severe_first(found)
+
+
+def denied(
+    production: bool,
+    exemptions: Sequence[Exemption] = (),
+    severities: Mapping[str, Severity] = MappingProxyType({}),
+    *,
+    today: datetime.date,
+) -> frozenset[str]:
+    """The rules that deny a plan where these settings count."""
+    agreed = {each.rule for each in exemptions if each.until >= today}
+    return frozenset(
+        rule.id
+        for rule in RULES
+        if rule.id not in agreed and (severities.get(rule.id) or rule.usual(production)) == "deny"
+    )
 
 
 def most_severe_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -36,7 +36,15 @@ from deploy.specs.pod_fields import (
     SECURITY,
 )
 from deploy.specs.record import Field, Record
-from deploy.specs.traffic_fields import DISCOVERY, DNS, HOST_ALIASES, HOST_NETWORK, PROXY, SERVICE
+from deploy.specs.traffic_fields import (
+    DISCOVERY,
+    DNS,
+    HOST_ALIASES,
+    HOST_NETWORK,
+    NETWORK_POLICY,
+    PROXY,
+    SERVICE,
+)
 from deploy.specs.values import Day, Flag, Label, Many, MapOf, OneOf, Text, Whole
 
 SPEC = Record(
@@ -131,6 +139,7 @@ SPEC = Record(
         *PROXY,
         *BACKUP,
         *DISCOVERY,
+        *NETWORK_POLICY,
         *DISRUPTION,
         *PLACEMENT,
         *SECURITY,

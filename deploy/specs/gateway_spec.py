@@ -15,6 +15,7 @@ from deploy.specs.options import (
     LocalLogs,
     Metrics,
     Network,
+    NetworkPolicy,
     Objects,
     Pairs,
     Placement,
@@ -57,6 +58,7 @@ class GatewaySpec:
     local_logs: LocalLogs = field(default_factory=LocalLogs)
     metrics: Metrics = field(default_factory=Metrics)
     discovery: Discovery = field(default_factory=Discovery)
+    network_policy: NetworkPolicy = field(default_factory=NetworkPolicy)
     disruption: Disruption = field(default_factory=Disruption)
     placement: Placement = field(default_factory=Placement)
     security: Security = field(default_factory=Security)

@@ -225,6 +225,15 @@ class Discovery:
 
 
 @dataclass(frozen=True)
+class NetworkPolicy:
+    """Whether a NetworkPolicy closes the pods to all but what a gateway needs. `egress` is what else
+    they may reach, Kubernetes' own rules as canonical JSON."""
+
+    enabled: bool = False
+    egress: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Disruption:
     """The PodDisruptionBudget; at most one pod at a time unless said."""
 

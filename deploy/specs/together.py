@@ -165,6 +165,16 @@ CONTRADICTIONS = (
         "rateLimitPort and heartbeatPort are the same port.",
     ),
     Contradiction(
+        "networkPolicy.enabled",
+        lambda s: s.network_policy.enabled and s.network.host_network,
+        "No NetworkPolicy applies to pods on the node's network (hostNetwork).",
+    ),
+    Contradiction(
+        "networkPolicy.egress",
+        lambda s: bool(s.network_policy.egress) and not s.network_policy.enabled,
+        "networkPolicy.egress needs networkPolicy.enabled.",
+    ),
+    Contradiction(
         "disruptionBudget.minAvailable",
         lambda s: (
             s.disruption.min_available is not None and s.disruption.max_unavailable is not None

@@ -13,7 +13,7 @@ from deploy.specs.forms import (
 )
 from deploy.specs.nested_fields import ALIAS, DNS_OPTION, KEY_REF
 from deploy.specs.record import Field
-from deploy.specs.values import Flag, Many, MapOf, OneOf
+from deploy.specs.values import Flag, Many, MapOf, OneOf, Raw
 
 SERVICE = (
     Field(
@@ -110,5 +110,19 @@ DISCOVERY = (
         "discovery.heartbeat",
         OPEN_PORT,
         "UDP port over which pods find each other.",
+    ),
+)
+NETWORK_POLICY = (
+    Field(
+        "networkPolicy.enabled",
+        "network_policy.enabled",
+        Flag(),
+        "Whether a NetworkPolicy opens what a gateway needs and closes everything else.",
+    ),
+    Field(
+        "networkPolicy.egress",
+        "network_policy.egress",
+        Many(Raw((), lists=("to", "ports"))),
+        "What else pods may reach, as backends: Kubernetes' own egress rules, passed on.",
     ),
 )

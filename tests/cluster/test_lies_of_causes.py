@@ -239,12 +239,12 @@ def of_the_host(network: Network) -> Network:
 
 REFUSALS: tuple[tuple[Cause, Callable[[Bed], None], Mapping[str, Any], bool], ...] = (
     (Cause.QUOTA, quota(pods="0"), {}, True),
-    (Cause.NO_LIMITS, quota(**{"limits.cpu": "10"}), {}, False),
-    (Cause.LIMIT_RANGE, limit_range, {}, False),
+    (Cause.NO_LIMITS, quota(**{"limits.cpu": "10"}), {}, True),
+    (Cause.LIMIT_RANGE, limit_range, {}, True),
     (Cause.POD_SECURITY, pod_security, {"network": of_the_host}, False),
     (Cause.POLICY, policy, {}, False),
     (Cause.SECURITY_CONSTRAINT, security_constraints, {}, False),
-    (Cause.WEBHOOK_DOWN, webhook_down, {}, False),
+    (Cause.WEBHOOK_DOWN, webhook_down, {}, True),
     (
         Cause.PULL_SECRET,
         kubelet(

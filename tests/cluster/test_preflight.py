@@ -87,8 +87,6 @@ class Case:
     what: str
     changes: Mapping[str, Any] = field(default_factory=dict)
     api: str = ""
-    real: bool = False
-    """Whether only a real API server refuses it."""
 
 
 CASES = (
@@ -98,16 +96,16 @@ CASES = (
          api="exceeded quota: compute"),
     Case("a quota of what is not set", quota(**{"limits.cpu": "64"}), "deny",
          "Quota compute counts limits.cpu, which the pods do not set",
-         api="must specify limits.cpu", real=True),
+         api="must specify limits.cpu"),
     Case("a lower maximum", limits(max={"memory": "64Mi"}), "deny",
          "LimitRange ranges does not allow this container edge-1",
-         api="maximum memory usage per Container is 64Mi", real=True),
+         api="maximum memory usage per Container is 64Mi"),
     Case("a higher minimum", limits(min={"cpu": "3"}), "deny",
          "LimitRange ranges does not allow this container edge-1",
-         api="minimum cpu usage per Container is 3", real=True),
+         api="minimum cpu usage per Container is 3"),
     Case("a default limit below the request", limits(default={"cpu": "1m"}), "deny",
          "LimitRange ranges does not allow this container edge-1",
-         api="must be less than or equal to cpu limit", real=True),
+         api="must be less than or equal to cpu limit"),
     Case("no such class", nothing, "warning", "The cluster has no StorageClass nowhere",
          {"backup": Backup(size="1Gi", storage_class="nowhere")}),
     Case("a disk for many", a_disk, "deny", "makes disks, which one node alone can mount",
@@ -141,8 +139,7 @@ def test_what_would_fail_is_found_in_the_plan(case: Case, bed: Bed, target: Targ
         changes["backup"] = Backup(backup.size, f"disk-{bed.ns}", backup.access_mode)
     (finding,) = found(bed, **changes)
     assert (finding.severity, case.what in finding.what) == (case.severity, True), finding
-    if target.sandbox is None or not case.real:
-        assert case.api in (said := refused(bed, **changes)), said
+    assert case.api in (said := refused(bed, **changes)), said
 
 
 def test_a_taint_that_no_pod_tolerates_is_found(bed: Bed, target: Target) -> None:

@@ -1,13 +1,12 @@
 """What is filled in or refused between decoding a new object and storing it: service accounts,
-cluster IPs, node ports, quotas and namespaces that end."""
+limits, cluster IPs, node ports and namespaces that end."""
 
 import ipaddress
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from bot.sandbox.cluster import quantity
 from bot.sandbox.cluster.errors import (
-    ApiError,
     Cause,
     forbidden,
     invalid,
@@ -17,15 +16,16 @@ from bot.sandbox.cluster.errors import (
 from bot.sandbox.cluster.kinds import (
     CLAIM,
     DEPLOYMENT,
-    KINDS,
     NAMESPACE,
     POD,
-    QUOTA,
+    PRIORITY_CLASS,
+    RUNTIME_CLASS,
     SERVICE,
     SERVICE_ACCOUNT,
     STORAGE_CLASS,
     Kind,
 )
+from bot.sandbox.cluster.limit_ranges import limit_pod
 from bot.sandbox.cluster.objects import (
     Obj,
     annotations_of,
@@ -43,10 +43,6 @@ DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 
 CLAIM_PROTECTION = "kubernetes.io/pvc-protection"
 """Keeps a claim that is deleted until no pod uses it."""
-
-
-_PRIORITIES = {"system-cluster-critical": 2000000000, "system-node-critical": 2000001000}
-"""The priority classes that every cluster has; this one has no others, and no runtime classes."""
 
 
 class Admission:
@@ -85,6 +81,7 @@ class Admission:
         run takes no port of the nodes, so that none is refused."""
         if kind is POD and old is None:
             self._service_account(obj)
+            limit_pod(self._store, obj)
         elif kind is DEPLOYMENT and self._mirrored():
             _mirror(obj)
         elif kind is SERVICE:
@@ -103,15 +100,8 @@ class Admission:
                 f"error looking up service account {namespace_of(pod)}/{account}: "
                 f'serviceaccount "{account}" not found',
             )
-        chosen = spec.get("priorityClassName")
-        if chosen and chosen not in _PRIORITIES:
-            words = f"no PriorityClass with name {chosen} was found"
-            raise forbidden(POD, name_of(pod), words)
-        if spec.get("runtimeClassName"):
-            words = f'pod rejected: RuntimeClass "{spec["runtimeClassName"]}" not found'
-            raise forbidden(POD, name_of(pod), words)
-        spec["priority"] = _PRIORITIES.get(chosen, 0)
-        spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
+        self._priority(pod)
+        self._runtime(pod)
         tolerations = spec.setdefault("tolerations", [])
         for condition in ("not-ready", "unreachable"):
             key = f"node.kubernetes.io/{condition}"
@@ -129,6 +119,40 @@ class Admission:
                 )
         if spec.get("automountServiceAccountToken") is not False:
             _mount_token(spec)
+
+    def _priority(self, pod: Obj) -> None:
+        spec = pod["spec"]
+        classes = self._store.all(PRIORITY_CLASS)
+        if not spec.get("priorityClassName"):
+            # Of several defaults the one with the lowest value is taken.
+            defaults = [each for each in classes if each.get("globalDefault")]
+            if defaults:
+                lowest = min(defaults, key=lambda each: int(each["value"]))
+                spec["priorityClassName"] = name_of(lowest)
+        chosen = spec.get("priorityClassName")
+        found = next((each for each in classes if name_of(each) == chosen), None)
+        if chosen and found is None:
+            words = f"no PriorityClass with name {chosen} was found"
+            raise forbidden(POD, name_of(pod), words)
+        spec["priority"] = (found or {}).get("value", 0)
+        preempts = (found or {}).get("preemptionPolicy", "PreemptLowerPriority")
+        spec.setdefault("preemptionPolicy", preempts)
+
+    def _runtime(self, pod: Obj) -> None:
+        spec = pod["spec"]
+        if not (name := spec.get("runtimeClassName")):
+            return
+        found = self._store.get(RUNTIME_CLASS, "", name)
+        if found is None:
+            words = f'pod rejected: RuntimeClass "{name}" not found'
+            raise forbidden(POD, name_of(pod), words)
+        if overhead := get(found, "overhead", "podFixed"):
+            spec["overhead"] = dict(overhead)
+        chosen = get(found, "scheduling", "nodeSelector", default={})
+        if chosen:
+            spec["nodeSelector"] = {**(spec.get("nodeSelector") or {}), **chosen}
+        for toleration in get(found, "scheduling", "tolerations", default=[]):
+            spec.setdefault("tolerations", []).append(dict(toleration))
 
     def _service(self, service: Obj, old: Obj | None, *, dry_run: bool) -> None:
         spec = service["spec"]
@@ -212,40 +236,6 @@ class Admission:
                     "only dynamically provisioned pvc can be resized and the storageclass that "
                     "provisions the pvc must support resize",
                 )
-
-    def check_quota(self, kind: Kind, obj: Obj) -> None:
-        """Refuse a create that would exceed a ResourceQuota of its namespace."""
-        for limits in self._store.all(QUOTA, namespace_of(obj)) if kind.namespaced else ():
-            hard = get(limits, "spec", "hard", default={})
-            used = usage(self._store, namespace_of(obj), hard)
-            asked = demand(kind, obj, hard)
-            over = [
-                name
-                for name, amount in asked.items()
-                if quantity.parse(used[name]) + quantity.parse(amount) > quantity.parse(hard[name])
-            ]
-            if over:
-                raise _exceeded(kind, obj, limits, over, asked, used, hard)
-
-
-def _exceeded(
-    kind: Kind,
-    obj: Obj,
-    limits: Obj,
-    over: list[str],
-    asked: dict[str, str],
-    used: dict[str, str],
-    hard: dict[str, str],
-) -> ApiError:
-    def listing(values: dict[str, str]) -> str:
-        return ",".join(f"{name}={values[name]}" for name in sorted(over))
-
-    return forbidden(
-        kind,
-        name_of(obj),
-        f"exceeded quota: {name_of(limits)}, requested: {listing(asked)}, "
-        f"used: {listing(used)}, limited: {listing(hard)}",
-    )
 
 
 def _mirror(deployment: Obj) -> None:
@@ -357,48 +347,3 @@ def _free_port(taken: set[int]) -> int:
         port = random.randint(*_NODE_PORTS)
         if port not in taken:
             return port
-
-
-def demand(kind: Kind, obj: Obj, hard: Iterable[str]) -> dict[str, str]:
-    """What one object counts for each name a quota limits."""
-    found: dict[str, str] = {}
-    for name in hard:
-        if name in (kind.plural, f"count/{kind.resource}"):
-            found[name] = "1"
-        elif kind is POD and name.removeprefix("limits.") != name:
-            found[name] = _summed(obj, "limits", name.removeprefix("limits."))
-        elif kind is POD and name.removeprefix("requests.") in ("cpu", "memory"):
-            found[name] = _summed(obj, "requests", name.removeprefix("requests."))
-        elif kind is CLAIM and name == "requests.storage":
-            found[name] = get(obj, "spec", "resources", "requests", "storage", default="0")
-        elif kind is SERVICE and name in ("services.loadbalancers", "services.nodeports"):
-            of_type = get(obj, "spec", "type") == (
-                "LoadBalancer" if name == "services.loadbalancers" else "NodePort"
-            )
-            found[name] = "1" if of_type else "0"
-    return found
-
-
-def _summed(pod: Obj, group: str, resource: str) -> str:
-    total = sum(
-        (
-            quantity.parse(get(container, "resources", group, resource, default="0"))
-            for container in get(pod, "spec", "containers", default=[])
-        ),
-        start=quantity.parse("0"),
-    )
-    return quantity.canonical(str(total))
-
-
-def usage(store: Store, namespace: str, hard: Iterable[str]) -> dict[str, str]:
-    """How much of each name a quota limits is in use in the namespace."""
-    total = {name: quantity.parse("0") for name in hard}
-    for kind in KINDS:
-        if not kind.namespaced or kind.stored_as:
-            continue
-        for obj in store.all(kind, namespace):
-            if kind is POD and get(obj, "status", "phase") in ("Succeeded", "Failed"):
-                continue
-            for name, amount in demand(kind, obj, total).items():
-                total[name] += quantity.parse(amount)
-    return {name: quantity.canonical(str(amount)) for name, amount in total.items()}

@@ -34,12 +34,14 @@ from bot.sandbox.cluster.objects import (
     new_uid,
     timestamp,
 )
+from bot.sandbox.cluster.quotas import check_quota
 from bot.sandbox.cluster.rbac import Attributes, Authorizer, denied
 from bot.sandbox.cluster.schema import struct
 from bot.sandbox.cluster.store import Store
 from bot.sandbox.cluster.type_errors import as_converted
 from bot.sandbox.cluster.validation import validate
 from bot.sandbox.cluster.warnings import warnings_of
+from bot.sandbox.cluster.webhooks import Webhooks
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -66,6 +68,7 @@ class Api:
         self.store = store
         self.authorizer = authorizer
         self.admission = admission
+        self._webhooks = Webhooks(store)
 
     def get(self, kind: Kind, namespace: str, name: str) -> Obj:
         """The object. ApiError 404."""
@@ -113,18 +116,26 @@ class Api:
             node = struct(kind.model)
             owners = managed_fields.after_update(node, zero_object(kind), obj, who, now)
         managed_fields.store(obj, owners)
+        if name_of(obj) and self.store.get(kind, namespace_of(obj), name_of(obj)) is not None:
+            raise errors.already_exists(kind, name_of(obj))
+        obj = self._admitted(kind, obj, None, options)
         status = initial_status(kind, obj)
         if status is not None:
             obj["status"] = status
-        if name_of(obj) and self.store.get(kind, namespace_of(obj), name_of(obj)) is not None:
-            raise errors.already_exists(kind, name_of(obj))
-        self.admission.admit(kind, obj, None, dry_run=options.dry_run)
         self._validate(kind, obj, None)
         options.warnings += warnings_of(kind, obj)
-        self.admission.check_quota(kind, obj)
+        self._webhooks.validate(kind, obj, None, dry_run=options.dry_run)
+        check_quota(self.store, kind, obj)
         if options.dry_run:
             return from_storage(kind, obj)
         return from_storage(kind, self.store.put(kind, obj))
+
+    def _admitted(self, kind: Kind, obj: Obj, old: Obj | None, options: Options) -> Obj:
+        self.admission.admit(kind, obj, old, dry_run=options.dry_run)
+        changed = self._webhooks.mutate(kind, obj, old, dry_run=options.dry_run)
+        if changed is not obj:
+            apply_defaults(kind, changed)
+        return changed
 
     def _validate(self, kind: Kind, obj: Obj, old: Obj | None) -> None:
         causes: list[Cause] = validate(kind, obj, old)
@@ -199,8 +210,9 @@ class Api:
                 owners = managed_fields.after_scale(owners, old, obj)
         managed_fields.store(obj, owners)
         if not subresource:
-            self.admission.admit(kind, obj, old, dry_run=options.dry_run)
+            obj = self._admitted(kind, obj, old, options)
             self._validate(kind, obj, old)
+            self._webhooks.validate(kind, obj, old, dry_run=options.dry_run)
         if kind.has_generation and _generation_moves(kind, obj, old):
             obj["metadata"]["generation"] = before.get("generation", 0) + 1
             options.warnings += [] if subresource else warnings_of(kind, obj)

@@ -11,6 +11,7 @@ from bot.sandbox.cluster.kinds import (
     CLUSTER_ROLE_BINDING,
     CONFIG_MAP,
     NAMESPACE,
+    PRIORITY_CLASS,
     SERVICE,
     SERVICE_ACCOUNT,
     STORAGE_CLASS,
@@ -23,7 +24,8 @@ _CA = "kube-root-ca.crt"
 
 
 def fill(api: Api, namespaces: Iterable[str]) -> None:
-    """Make the system's namespaces, those given, AKS' StorageClasses and the basic roles."""
+    """Make the system's namespaces, those given, AKS' StorageClasses, and the priority classes and
+    basic roles that every cluster has."""
     for name in dict.fromkeys((*SYSTEM_NAMESPACES, *namespaces)):
         ensure_namespace(api, name)
     options = Options(manager="kube-apiserver")
@@ -31,6 +33,8 @@ def fill(api: Api, namespaces: Iterable[str]) -> None:
         marked = {"annotations": {DEFAULT_CLASS: "true"}} if name == "default" else {}
         made = {"metadata": {"name": name, **marked}, "provisioner": provisioner}
         api.create(STORAGE_CLASS, "", made, options)
+    for name, value in _PRIORITIES.items():
+        api.create(PRIORITY_CLASS, "", {"metadata": {"name": name}, "value": value}, options)
     for name, rules in _ROLES.items():
         api.create(CLUSTER_ROLE, "", {"metadata": {"name": name}, "rules": rules}, options)
     api.create(
@@ -60,6 +64,7 @@ def fill(api: Api, namespaces: Iterable[str]) -> None:
 
 
 _CLASSES = {"default": DISK, "azurefile-csi": "file.csi.azure.com"}
+_PRIORITIES = {"system-cluster-critical": 2000000000, "system-node-critical": 2000001000}
 _WRITE = ["create", "delete", "deletecollection", "patch", "update"]
 _READ = ["get", "list", "watch"]
 _ROLES: dict[str, list[Obj]] = {

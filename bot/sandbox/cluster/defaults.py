@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bot.sandbox.cluster.kinds import Kind
+from bot.sandbox.cluster.limit_ranges import complete
 from bot.sandbox.cluster.objects import Obj, get
 
 
@@ -38,6 +39,7 @@ _STRUCTS: dict[str, tuple[str, ...]] = {
     "PersistentVolume": ("spec",),
     "Node": ("spec",),
     "ResourceQuota": ("spec",),
+    "LimitRange": ("spec",),
     "PodDisruptionBudget": ("spec",),
     "HorizontalPodAutoscaler": ("spec",),
     "Lease": ("spec",),
@@ -332,6 +334,29 @@ def _storage_class(obj: Obj) -> None:
     _set(obj, reclaimPolicy="Delete", volumeBindingMode="Immediate")
 
 
+def _limit_range(obj: Obj) -> None:
+    for limit in obj["spec"].get("limits") or []:
+        complete(limit)
+
+
+def _priority_class(obj: Obj) -> None:
+    _set(obj, preemptionPolicy="PreemptLowerPriority")
+
+
+def _webhooks(obj: Obj) -> None:
+    for hook in obj.get("webhooks") or []:
+        _set(hook, failurePolicy="Fail", matchPolicy="Equivalent", timeoutSeconds=10)
+        _set(hook, namespaceSelector={}, objectSelector={})
+        for rule in hook.get("rules") or []:
+            _set(rule, scope="*")
+
+
+def _mutating_webhooks(obj: Obj) -> None:
+    _webhooks(obj)
+    for hook in obj.get("webhooks") or []:
+        _set(hook, reinvocationPolicy="Never")
+
+
 def _namespace(obj: Obj) -> None:
     _set(obj["spec"], finalizers=["kubernetes"])
     labels = obj["metadata"].setdefault("labels", {})
@@ -349,6 +374,9 @@ def _network_policy(obj: Obj) -> None:
     spec = obj["spec"]
     _set(spec, podSelector={})
     _set(spec, policyTypes=["Ingress", *(["Egress"] if spec.get("egress") else [])])
+    for rule in (*(spec.get("ingress") or []), *(spec.get("egress") or [])):
+        for port in rule.get("ports") or []:
+            _set(port, protocol="TCP")
 
 
 def _endpoints(obj: Obj) -> None:
@@ -379,6 +407,10 @@ _BY_KIND: dict[str, Callable[[Obj], None]] = {
     "Role": _role,
     "ClusterRole": _role,
     "StorageClass": _storage_class,
+    "LimitRange": _limit_range,
+    "PriorityClass": _priority_class,
+    "MutatingWebhookConfiguration": _mutating_webhooks,
+    "ValidatingWebhookConfiguration": _webhooks,
     "Namespace": _namespace,
     "Node": _node,
     "NetworkPolicy": _network_policy,

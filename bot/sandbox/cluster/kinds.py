@@ -243,6 +243,36 @@ KINDS: tuple[Kind, ...] = (
         has_generation=True,
     ),
     Kind(
+        "node.k8s.io",
+        "v1",
+        "RuntimeClass",
+        "runtimeclasses",
+        "V1RuntimeClass",
+        namespaced=False,
+    ),
+    Kind(
+        "scheduling.k8s.io",
+        "v1",
+        "PriorityClass",
+        "priorityclasses",
+        "V1PriorityClass",
+        namespaced=False,
+        short_names=("pc",),
+    ),
+    *(
+        Kind(
+            "admissionregistration.k8s.io",
+            "v1",
+            f"{verb}WebhookConfiguration",
+            f"{verb.lower()}webhookconfigurations",
+            f"V1{verb}WebhookConfiguration",
+            namespaced=False,
+            categories=("api-extensions",),
+            has_generation=True,
+        )
+        for verb in ("Mutating", "Validating")
+    ),
+    Kind(
         "authorization.k8s.io",
         "v1",
         "SelfSubjectAccessReview",
@@ -300,6 +330,7 @@ SERVICE_ACCOUNT = by_kind("v1", "ServiceAccount")
 NODE = by_kind("v1", "Node")
 ENDPOINTS = by_kind("v1", "Endpoints")
 QUOTA = by_kind("v1", "ResourceQuota")
+LIMIT_RANGE = by_kind("v1", "LimitRange")
 DEPLOYMENT = by_kind("apps/v1", "Deployment")
 REPLICA_SET = by_kind("apps/v1", "ReplicaSet")
 STATEFUL_SET = by_kind("apps/v1", "StatefulSet")
@@ -314,3 +345,7 @@ ROLE_BINDING = by_kind("rbac.authorization.k8s.io/v1", "RoleBinding")
 CLUSTER_ROLE = by_kind("rbac.authorization.k8s.io/v1", "ClusterRole")
 CLUSTER_ROLE_BINDING = by_kind("rbac.authorization.k8s.io/v1", "ClusterRoleBinding")
 STORAGE_CLASS = by_kind("storage.k8s.io/v1", "StorageClass")
+RUNTIME_CLASS = by_kind("node.k8s.io/v1", "RuntimeClass")
+PRIORITY_CLASS = by_kind("scheduling.k8s.io/v1", "PriorityClass")
+MUTATING_WEBHOOKS = by_kind("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration")
+VALIDATING_WEBHOOKS = by_kind("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration")

@@ -128,6 +128,8 @@ _LIST_KEYS: dict[tuple[str, str], tuple[str, ...]] = {
     ("V1PodDisruptionBudgetStatus", "conditions"): _TYPE,
     ("V2HorizontalPodAutoscalerStatus", "conditions"): _TYPE,
     ("V1PersistentVolumeClaimStatus", "conditions"): _TYPE,
+    ("V1MutatingWebhookConfiguration", "webhooks"): _NAME,
+    ("V1ValidatingWebhookConfiguration", "webhooks"): _NAME,
 }
 
 _SETS = frozenset({("V1ObjectMeta", "finalizers"), ("V1NodeSpec", "podCIDRs")})
@@ -146,6 +148,7 @@ _QUANTITIES = frozenset(
         ("V1PersistentVolumeSpec", "capacity"),
         ("V1PersistentVolumeClaimStatus", "capacity"),
         ("V1PodSpec", "overhead"),
+        ("V1Overhead", "podFixed"),
         ("V1EmptyDirVolumeSource", "sizeLimit"),
         ("V1ResourceFieldSelector", "divisor"),
         ("V2MetricTarget", "averageValue"),

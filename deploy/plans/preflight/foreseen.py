@@ -4,11 +4,13 @@ import dataclasses
 from collections.abc import Collection, Iterator, Mapping
 
 from deploy.kube.objects import Manifest
+from deploy.plans.preflight.classes import class_findings
 from deploy.plans.preflight.nodes import node_findings
 from deploy.plans.preflight.outlook import Outlook, Reference, Wanted
 from deploy.plans.preflight.quota import limit_findings, quota_findings
 from deploy.plans.preflight.references import reference_findings, references_of
 from deploy.plans.preflight.storage import storage_findings
+from deploy.plans.preflight.users import user_findings
 from deploy.rules.finding import Finding
 from deploy.rules.reading import at
 
@@ -55,4 +57,6 @@ def _each(
             claim = claims.get(name) or outlook.found.get((kind, name))
             yield from storage_findings(wanted, outlook, claim, new=name in claims)
     yield from reference_findings(wanted, outlook, made)
+    yield from class_findings(wanted, outlook)
+    yield from user_findings(wanted, outlook)
     yield from node_findings(wanted, outlook)

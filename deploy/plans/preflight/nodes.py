@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from deploy.kube.objects import Manifest
+from deploy.plans.preflight.classes import with_runtime
 from deploy.plans.preflight.outlook import Outlook, Wanted
 from deploy.rules.finding import Finding
 from deploy.rules.reading import at, mapping, mappings, text
@@ -29,7 +30,8 @@ def node_findings(wanted: Wanted, outlook: Outlook) -> Iterator[Finding]:
     nodes = [node for node in outlook.nodes or () if not at(node, "spec", "unschedulable")]
     if outlook.nodes is None or not outlook.nodes:
         return
-    chosen = {**_IMAGE, **mapping(wanted.pod.get("nodeSelector"))}
+    pod = with_runtime(wanted.pod, outlook)
+    chosen = {**_IMAGE, **mapping(pod.get("nodeSelector"))}
     labelled = [node for node in nodes if _has(node, chosen)]
     if not labelled:
         run = sorted({f"{_label(n, _OS)}/{_label(n, _ARCH)}" for n in nodes})
@@ -42,7 +44,7 @@ def node_findings(wanted: Wanted, outlook: Outlook) -> Iterator[Finding]:
             "Change placement.nodeSelector, or add a node with these labels.",
         )
         return
-    tolerated = mappings(wanted.pod.get("tolerations"))
+    tolerated = mappings(pod.get("tolerations"))
     if all(_repels(node, tolerated) for node in labelled):
         taints = sorted({_taint(taint) for node in labelled for taint in _taints(node)})
         yield Finding(

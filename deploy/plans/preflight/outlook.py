@@ -15,13 +15,19 @@ Reference = tuple[str, str]
 class Outlook:
     """What is read of the surroundings. None is what may not be read, of which nothing is said.
 
-    `found` are the objects that pods name, None where there is none of that name.
+    `runtimes` and `priorities` are the cluster's RuntimeClasses and PriorityClasses, `space` is the
+    namespace. `found` are the objects that pods name, None where there is none of that name.
+    `denied` are the rules that deny a plan there.
     """
 
     quotas: tuple[Manifest, ...] | None = None
     limits: tuple[Manifest, ...] | None = None
     classes: tuple[Manifest, ...] | None = None
     nodes: tuple[Manifest, ...] | None = None
+    runtimes: tuple[Manifest, ...] | None = None
+    priorities: tuple[Manifest, ...] | None = None
+    space: Manifest | None = None
+    denied: frozenset[str] = frozenset()
     found: Mapping[Reference, Manifest | None] = field(default_factory=dict)
 
 

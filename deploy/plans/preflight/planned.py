@@ -28,11 +28,14 @@ def foreseen_of(
     becoming: Sequence[Observed],
     secret: str | None,
     around: Looking,
+    space: Manifest,
     *,
+    denied: frozenset[str],
     lenient: bool,
 ) -> tuple[Finding, ...]:
-    """What would fail once these objects are applied. `secret` is that of the token, on which is
-    decided elsewhere. With `lenient` nothing is denied."""
+    """What would fail once these objects are applied in the namespace `space`. `secret` is that of the
+    token, on which is decided elsewhere. `denied` are the rules that deny a plan there. With
+    `lenient` nothing is denied."""
     after = next(each for each in becoming if each.merged["kind"] == "Deployment")
     least = int(after.merged["spec"].get("replicas", 1))
     if spec.autoscaling.most is not None:
@@ -44,7 +47,8 @@ def foreseen_of(
     claims = {each.merged["metadata"]["name"]: each.merged for each in own if each.live is None}
     outlook = around.outlook(asked)
     there = {_reference(each.merged): each.merged for each in own if each.live is not None}
-    outlook = dataclasses.replace(outlook, found={**outlook.found, **there})
+    found = {**outlook.found, **there}
+    outlook = dataclasses.replace(outlook, space=space, denied=denied, found=found)
     return foreseen(wanted, outlook, claims=claims, made=made, lenient=lenient)
 
 

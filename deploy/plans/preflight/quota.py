@@ -6,22 +6,33 @@ from fractions import Fraction
 from typing import Any
 
 from deploy.kube.objects import Manifest
+from deploy.plans.preflight.classes import priority_of, with_runtime
 from deploy.plans.preflight.outlook import Outlook, Wanted
-from deploy.plans.preflight.resources import Amounts, of_container, of_kind, of_pod, shown
+from deploy.plans.preflight.resources import (
+    Amounts,
+    of_container,
+    of_kind,
+    of_pod,
+    shown,
+    with_overhead,
+)
 from deploy.rules.finding import Finding
 from deploy.rules.reading import amount, at, mapping, mappings, text
 
 _PODS = ("pods", "count/pods")
 _SAME = {"cpu": "requests.cpu", "memory": "requests.memory"}
 _NEEDED = ("requests.cpu", "requests.memory", "limits.cpu", "limits.memory")
+_STOPS_ALL = "rollout-stops-all"
 _ONE_BY_ONE = {"rollout": {"maxUnavailable": 1, "maxSurge": 0}}
 
 
 def quota_findings(wanted: Wanted, outlook: Outlook) -> Iterator[Finding]:
     """What a ResourceQuota does not let be made."""
-    each = of_pod(wanted.pod, outlook.limits or ())
+    each = with_overhead(
+        of_pod(wanted.pod, outlook.limits or ()), with_runtime(wanted.pod, outlook)
+    )
     for quota in outlook.quotas or ():
-        if _counts(quota, wanted.pod, each):
+        if _counts(quota, priority_of(wanted.pod, outlook), each):
             yield from _of_quota(wanted, outlook, quota, each)
 
 
@@ -62,15 +73,20 @@ def _of_quota(
             "Ask for less, or have the quota raised.",
         )
     elif wanted.least and wanted.replaces and wanted.gives_up_none and room - more < 1:
+        several = wanted.least > 1
+        # The rule would deny the plan that this leads to.
+        offered = several or _STOPS_ALL not in outlook.denied
         yield Finding(
             "quota",
             "deny" if ever <= wanted.least else "warning",
             f"Quota {name} has no room for one pod more, which replacing the pods takes.",
             taken,
             "Replace the pods one by one; one fewer serves meanwhile."
-            if wanted.least > 1
-            else "Replace the pod in its place; nothing serves meanwhile.",
-            _ONE_BY_ONE,
+            if several
+            else "Replace the pod in its place; nothing serves meanwhile."
+            if offered
+            else "Ask for less, or have the quota raised.",
+            _ONE_BY_ONE if offered else None,
         )
 
 
@@ -149,28 +165,30 @@ def _amounts(quota: Manifest, which: str) -> Amounts:
     return {key: value for key, value in found.items() if value is not None}
 
 
-def _counts(quota: Manifest, pod: Mapping[str, Any], each: Amounts) -> bool:
-    """Whether a quota counts such pods (Kubernetes documentation, "Quota scopes")."""
+def _counts(quota: Manifest, priority: str | None, each: Amounts) -> bool:
+    """Whether a quota counts pods of that priority class (Kubernetes documentation, "Quota scopes")."""
     said = at(quota, "spec", "scopes")
     scopes = [str(scope) for scope in said] if isinstance(said, list) else []
     selected = mappings(at(quota, "spec", "scopeSelector", "matchExpressions"))
     answers = {"BestEffort": not each, "NotBestEffort": bool(each), "NotTerminating": True}
     if not all(answers.get(scope, False) for scope in scopes):
         return False
-    return all(_selects(expression, pod, answers) for expression in selected)
+    return all(_selects(expression, priority, answers) for expression in selected)
 
 
 def _selects(
-    expression: Mapping[str, Any], pod: Mapping[str, Any], answers: Mapping[str, bool]
+    expression: Mapping[str, Any], priority: str | None, answers: Mapping[str, bool]
 ) -> bool:
     scope, operator = text(expression.get("scopeName")), text(expression.get("operator"))
     if scope != "PriorityClass":
         return answers.get(scope, False)
-    name, values = text(pod.get("priorityClassName")), expression.get("values")
-    listed = isinstance(values, list) and name in values
+    if priority is None:
+        return False
+    values = expression.get("values")
+    listed = isinstance(values, list) and priority in values
     return {
         "In": listed,
         "NotIn": not listed,
-        "Exists": bool(name),
-        "DoesNotExist": not name,
+        "Exists": bool(priority),
+        "DoesNotExist": not priority,
     }.get(operator, False)

@@ -64,6 +64,18 @@ def of_pod(pod: Mapping[str, Any], limits: Iterable[Manifest]) -> Amounts:
     return total
 
 
+def with_overhead(asked: Amounts, pod: Mapping[str, Any]) -> Amounts:
+    """The same with what the pod's runtime takes; limits that there are not stay none."""
+    found = dict(asked)
+    for name in _COUNTED:
+        more = amount(at(pod, "overhead", name)) or Fraction()
+        if more:
+            found[f"requests.{name}"] = found.get(f"requests.{name}", Fraction()) + more
+        if more and f"limits.{name}" in found:
+            found[f"limits.{name}"] += more
+    return found
+
+
 def shown(value: Fraction, key: str) -> str:
     """An amount as Kubernetes writes it."""
     if key.endswith("cpu"):

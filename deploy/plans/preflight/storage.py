@@ -30,6 +30,7 @@ _SHARED = frozenset(
         *("rook-ceph.cephfs.csi.ceph.com", "openshift-storage.cephfs.csi.ceph.com"),
     }
 )
+_RECREATES = "recreates-pods"
 _WHERE = "azurefile-csi on AKS, one of EFS on EKS, standard-rwx on GKE"
 
 
@@ -42,12 +43,17 @@ def storage_findings(
     said = at(claim, "spec", "accessModes")
     modes = {str(mode) for mode in said} if isinstance(said, list) else set()
     if "ReadWriteMany" not in modes:
-        yield from _of_one_node(wanted, claim, modes)
+        yield from _of_one_node(wanted, outlook, claim, modes, new=new)
     if new and outlook.classes is not None:
         yield from _of_class(claim, modes, outlook.classes)
 
 
-def _of_one_node(wanted: Wanted, claim: Manifest, modes: set[str]) -> Iterator[Finding]:
+def _of_one_node(
+    wanted: Wanted, outlook: Outlook, claim: Manifest, modes: set[str], *, new: bool
+) -> Iterator[Finding]:
+    # What a claim asks for cannot be changed later.
+    shared = _shared(outlook.classes or ()) if new else ""
+    files = {"backup": {"accessMode": "ReadWriteMany", "storageClass": shared}} if shared else None
     name, mode = claim["metadata"]["name"], ", ".join(sorted(modes)) or "ReadWriteOnce"
     if wanted.most > 1:
         yield Finding(
@@ -59,15 +65,21 @@ def _of_one_node(wanted: Wanted, claim: Manifest, modes: set[str]) -> Iterator[F
             f"Volume {name} is {mode}: pods on other nodes cannot mount it.",
             f"The gateway has up to {wanted.most} pods; those that cannot mount it never start.",
             f"Use a claim that is ReadWriteMany ({_WHERE}), or run one pod.",
+            files,
         )
     elif wanted.rolls and wanted.gives_up_none:
+        # The rule would deny the plan that this leads to.
+        stops = _RECREATES not in outlook.denied
         yield Finding(
             "access-mode",
             "warning",
             f"Volume {name} is {mode}: a new pod on another node waits for the old one to stop.",
             "The old one stops only once the new one is ready.",
-            "Set rollout.strategy to Recreate; nothing serves meanwhile.",
-            {"rollout": {"strategy": "Recreate"}},
+            "Set rollout.strategy to Recreate; nothing serves meanwhile."
+            if stops
+            else f"Use a claim that is ReadWriteMany ({_WHERE}), or have the rule {_RECREATES} "
+            "exempted here and set rollout.strategy to Recreate.",
+            {"rollout": {"strategy": "Recreate"}} if stops else files,
         )
 
 
@@ -78,6 +90,7 @@ def _of_class(claim: Manifest, modes: set[str], classes: Sequence[Manifest]) -> 
     patch = {"backup": {"storageClass": shared}} if shared else None
     offer = f"Set backup.storageClass to {shared}." if shared else ""
     known = ", ".join(sorted(item["metadata"]["name"] for item in classes)) or "none"
+    files = f"Set backup.storageClass to one of file storage ({_WHERE})."
     found = _named(classes, asked)
     if found is None:
         yield Finding(
@@ -89,7 +102,9 @@ def _of_class(claim: Manifest, modes: set[str], classes: Sequence[Manifest]) -> 
             else "The cluster has no default StorageClass.",
             "Unless a volume is there for it, the claim stays pending, and the pods with it. "
             f"There are: {known}.",
-            offer or "Set backup.storageClass to one of them.",
+            # Of those that there are, the disks would be denied next.
+            offer
+            or (files if "ReadWriteMany" in modes else "Set backup.storageClass to one of them."),
             patch,
         )
     elif "ReadWriteMany" in modes and text(found.get("provisioner")) in _BLOCK:
@@ -98,7 +113,7 @@ def _of_class(claim: Manifest, modes: set[str], classes: Sequence[Manifest]) -> 
             "deny",
             f"StorageClass {found['metadata']['name']} makes disks, which one node alone can mount.",
             "A claim for ReadWriteMany would stay pending, and the pods with it.",
-            offer or f"Set backup.storageClass to one of file storage ({_WHERE}).",
+            offer or files,
             patch,
         )
 

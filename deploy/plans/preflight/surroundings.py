@@ -1,6 +1,6 @@
 """Reads what a plan's pods will meet, beside the plan's other requests.
 
-Nodes and storage classes change rarely and may be many, so they are read once a minute.
+Nodes and classes change rarely and may be many, so they are read once a minute.
 """
 
 import threading
@@ -38,7 +38,12 @@ class _Node(TypedDict):
     spec: NotRequired[_NodeSpec]
 
 
-_SHAPES: Mapping[str, Shape | None] = {"Node": Shape(_Node), "StorageClass": None}
+_SHAPES: Mapping[str, Shape | None] = {
+    "Node": Shape(_Node),
+    "StorageClass": None,
+    "RuntimeClass": None,
+    "PriorityClass": None,
+}
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,8 @@ class Looking:
             limits=self._lists["LimitRange"](),
             classes=self._lists["StorageClass"](),
             nodes=self._lists["Node"](),
+            runtimes=self._lists["RuntimeClass"](),
+            priorities=self._lists["PriorityClass"](),
             found=found,
         )
 

@@ -24,7 +24,15 @@ from deploy.rollouts.rollout import apply_plan
 from deploy.rules import Exemption
 from deploy.specs.annotation import spec_to_text
 from deploy.specs.gateway_spec import GatewaySpec
-from deploy.specs.options import Auth, Autoscaling, Backup, Disruption, Placement, Rollout
+from deploy.specs.options import (
+    Auth,
+    Autoscaling,
+    Backup,
+    Disruption,
+    NetworkPolicy,
+    Placement,
+    Rollout,
+)
 from deploy.tokens.rotation import Rotation
 from deploy.tokens.token import expiry_for
 from tests.support.actions import as_stored
@@ -349,13 +357,16 @@ def test_an_autoscaler_takes_over_the_pods_that_run(cluster: Cluster, planner: P
 
 def test_what_a_spec_has_no_more_is_deleted(cluster: Cluster, planner: Planner) -> None:
     deploy(cluster, planner)
-    apply_plan(cluster, planner.plan(SCALED, "AAA111"), action_id="AAA111", requester="U1")
+    more = dataclasses.replace(SCALED, network_policy=NetworkPolicy(enabled=True))
+    apply_plan(cluster, planner.plan(more, "AAA111"), action_id="AAA111", requester="U1")
+    assert planner.plan(more, "AAB222").changes == ()
     plain = dataclasses.replace(SPEC, disruption=Disruption(enabled=False))
     plan = planner.plan(plain, "BBB222", take_over=True)
     deleted = {change.kind for change in plan.changes if change.change == "delete"}
-    assert deleted == {"HorizontalPodAutoscaler", "PodDisruptionBudget"}
+    assert deleted == {"HorizontalPodAutoscaler", "NetworkPolicy", "PodDisruptionBudget"}
     apply_plan(cluster, plan, action_id="BBB222", requester="U1", force=True)
     assert cluster.get("HorizontalPodAutoscaler", "dev", "edge-1") is None
+    assert cluster.get("NetworkPolicy", "dev", "edge-1") is None
     assert cluster.get("PodDisruptionBudget", "dev", "edge-1") is None
     assert planner.plan(plain, "CCC333").changes == ()
 

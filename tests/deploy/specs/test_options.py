@@ -227,6 +227,43 @@ def test_the_disruption_budget_may_be_off() -> None:
     assert "PodDisruptionBudget edge-1" not in rendered(disruptionBudget={"enabled": False})
 
 
+def test_a_network_policy_opens_what_a_gateway_needs_and_what_the_spec_names() -> None:
+    assert "NetworkPolicy edge-1" not in rendered()
+    backends = {"to": [{"ipBlock": {"cidr": "10.2.0.0/16"}}], "ports": [{"port": 8443}]}
+    spec = rendered(
+        networkPolicy={"enabled": True, "egress": [backends]},
+        proxy={"https": "http://proxy.contoso.com:3128"},
+        metrics={
+            "statsd": {"endpoint": "statsd.monitoring:8125"},
+            "openTelemetry": {"collector": "https://collector.monitoring"},
+        },
+        logs={"local": {"type": "rfc5424", "endpoint": "syslog.monitoring:514"}},
+        discovery={"rateLimitPort": 5290},
+    )["NetworkPolicy edge-1"]["spec"]
+    own = [{"podSelector": {"matchLabels": {"app": "edge-1"}}}]
+    shared = [("UDP", 5290), ("UDP", 4291)]
+    assert spec["podSelector"] == own[0]["podSelector"]
+    assert spec["policyTypes"] == ["Ingress", "Egress"]
+    callers, peers = spec["ingress"]
+    assert ("from" in callers, opened(callers)) == (False, [("TCP", 8080), ("TCP", 8081)])
+    assert (peers["from"], opened(peers)) == (own, shared)
+    peers, names, outside, asked = spec["egress"]
+    assert (peers["to"], opened(peers), asked) == (own, shared, backends)
+    assert set(opened(names)) == {(each, n) for each in ("UDP", "TCP") for n in (53, 5353)}
+    syslog = [("UDP", 514), ("TCP", 514)]
+    assert opened(outside) == [("TCP", 443), ("TCP", 3128), ("UDP", 8125), *syslog]
+
+
+def opened(rule: dict[str, Any]) -> list[tuple[str, int]]:
+    return [(port["protocol"], port["port"]) for port in rule["ports"]]
+
+
+def test_a_local_sink_opens_no_port() -> None:
+    local = {"type": "localsyslog", "endpoint": "/dev/log"}
+    made = rendered(networkPolicy={"enabled": True}, logs={"local": local})
+    assert opened(made["NetworkPolicy edge-1"]["spec"]["egress"][2]) == [("TCP", 443)]
+
+
 def test_pods_go_where_they_are_asked_to() -> None:
     affinity: dict[str, Any] = {
         "nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}

@@ -76,6 +76,12 @@ APP = {"type": "entraApp", "clientId": GUID, "tenantId": GUID}
         ({"proxy": {"http": "http://a:1", "httpSecret": REF}}, "proxy.httpSecret"),
         ({"proxy": {"https": "http://a:1", "httpsSecret": REF}}, "proxy.httpsSecret"),
         ({"discovery": {"rateLimitPort": 4291}}, "discovery.heartbeatPort"),
+        ({"networkPolicy": {"enabled": True}, "hostNetwork": True}, "networkPolicy.enabled"),
+        ({"networkPolicy": {"egress": [{"ports": [{"port": 1}]}]}}, "networkPolicy.egress"),
+        (
+            {"networkPolicy": {"enabled": True, "egress": [{"from": []}]}},
+            "networkPolicy.egress[0].from",
+        ),
         (
             {"disruptionBudget": {"minAvailable": 1, "maxUnavailable": 1}},
             "disruptionBudget.minAvailable",

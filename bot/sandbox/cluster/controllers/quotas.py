@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-from bot.sandbox.cluster.admission import usage
 from bot.sandbox.cluster.api import Api
 from bot.sandbox.cluster.kinds import EVENT, QUOTA
 from bot.sandbox.cluster.objects import copy, get, name_of, namespace_of
+from bot.sandbox.cluster.quotas import usage
 from bot.sandbox.cluster.store import Change, Key
 
 
@@ -34,7 +34,7 @@ class QuotaController:
         if quota is None:
             return None
         hard = get(quota, "spec", "hard", default={})
-        status = {"hard": hard, "used": usage(self._api.store, key[0], hard)}
+        status = {"hard": hard, "used": usage(self._api.store, quota)}
         if status != quota.get("status"):
             changed = copy(quota)
             changed["status"] = status

@@ -89,6 +89,18 @@ def patched(change: Callable[[Obj], object]) -> Obj:
     return made
 
 
+USUAL = item("usual", value=1, globalDefault=True)
+HIGH = item("high", value=5)
+OF_USUAL = quota({"pods": "1"}, scopeSelector={"matchExpressions": [
+    {"scopeName": "PriorityClass", "operator": "In", "values": ["usual"]}]})  # fmt: skip
+KATA = item(
+    "kata",
+    overhead={"podFixed": {"memory": "1Gi", "cpu": "250m"}},
+    scheduling={"nodeSelector": {"runtime": "kata"}},
+)
+OPENSHIFT = item("dev", metadata={"annotations": {
+    "openshift.io/sa.scc.uid-range": "1000680000/10000",
+    "openshift.io/sa.scc.supplemental-groups": "1000680000/10000,5/2"}})  # fmt: skip
 OLD, NEW = running(deployment(), 2), deployment(image={"tag": "2.12.1"})
 ALONE = deployment(replicas=1)
 RWO = item("edge-1-config-backup", spec={"accessModes": ["ReadWriteOnce"]})
@@ -128,6 +140,43 @@ FAULTS: dict[str, tuple[Callable[[], tuple[Finding, ...]], str, str, str]] = {
                 {"scopeName": "PriorityClass", "operator": "In", "values": ["high"]}]}),),
         ),
         "deny", "room for 1 of 2", "pods",
+    ),
+    "a quota of the default priority class": (
+        lambda: look(deployment(), quotas=(OF_USUAL,), priorities=(USUAL, HIGH)),
+        "deny", "room for 1 of 2", "pods",
+    ),
+    "a quota that a runtime's overhead exceeds": (
+        lambda: look(
+            deployment(placement={"runtimeClassName": "kata"}),
+            quotas=(quota({"requests.memory": "5Gi"}),),
+            runtimes=(KATA,),
+        ),
+        "deny", "room for 1 of 2", "requests.memory: 3Gi for each pod, 5Gi left",
+    ),
+    "no such runtime class": (
+        lambda: look(deployment(placement={"runtimeClassName": "gvisor"}), runtimes=(KATA,)),
+        "warning", "no RuntimeClass gvisor", "creates no pod",
+    ),
+    "no such priority class": (
+        lambda: look(deployment(placement={"priorityClassName": "x"}), priorities=(USUAL,)),
+        "warning", "no PriorityClass x", "creates no pod",
+    ),
+    "nodes that the runtime class is not for": (
+        lambda: look(
+            deployment(placement={"runtimeClassName": "kata"}), runtimes=(KATA,), nodes=(node(),)
+        ),
+        "warning", "No node has ", "linux/amd64",
+    ),
+    "users of OpenShift": (
+        lambda: look(deployment(), space=OPENSHIFT),
+        "warning", "users 1000680000 to 1000689999, and the pods name user 1001 and group 1001",
+        "restricted-v2",
+    ),
+    "a group of OpenShift alone": (
+        lambda: look(
+            deployment(security={"runAsUser": "none", "fsGroup": 1000680001}), space=OPENSHIFT
+        ),
+        "warning", "the pods name group 1000680001 of volumes", "restricted-v2",
     ),
     "a LimitRange with a lower maximum": (
         lambda: look(deployment(), limits=(limit(max={"memory": "1Gi"}),)),
@@ -273,6 +322,24 @@ GOOD: dict[str, Callable[[], tuple[Finding, ...]]] = {
     "a full quota, and fewer pods": lambda: look(
         ALONE, running(deployment(), 2), quotas=(quota({"pods": "2"}, {"pods": "2"}),)
     ),
+    "users that are left to OpenShift": lambda: look(
+        deployment(security={"runAsUser": "none", "fsGroup": "none"}), space=OPENSHIFT
+    ),
+    "users that another constraint lets run already": lambda: look(NEW, OLD, space=OPENSHIFT),
+    "a namespace without users of its own": lambda: look(deployment(), space=item("dev")),
+    "a runtime class with room for its overhead": lambda: look(
+        deployment(placement={"runtimeClassName": "kata"}),
+        runtimes=(KATA,),
+        nodes=(node(runtime="kata"),),
+        quotas=(quota({"requests.memory": "6Gi", "limits.cpu": "9"}),),
+        limits=(limit(default={"cpu": "2"}),),
+    ),
+    "a quota of another priority class than the default": lambda: look(
+        deployment(), quotas=(OF_USUAL,), priorities=(HIGH,)
+    ),
+    "a quota of priority classes that may not be read": lambda: look(
+        deployment(), quotas=(OF_USUAL,)
+    ),
     "quotas of other scopes": lambda: look(
         deployment(),
         quotas=(
@@ -394,11 +461,77 @@ def test_the_fix_of_a_finding_ends_it(name: str) -> None:
         elif finding.rule == "storage-class":
             made, objects = with_backup(**finding.fix_patch)
             assert look(made, objects=objects, classes=(DISK, FILE)) == ()
+        elif finding.rule == "users":
+            assert look(deployment(**finding.fix_patch), space=OPENSHIFT) == ()
         else:
             again = {"replicas": 1, "backup": {"existingClaim": "edge-1-config-backup"}}
             made = deployment(**merged(again, finding.fix_patch))
             found = {("PersistentVolumeClaim", "edge-1-config-backup"): RWO}
             assert look(made, found=found) == ()
+
+
+CLOUDS = {
+    "AKS": (
+        storage("default", "disk.csi.azure.com", default=True),
+        storage("managed-csi", "disk.csi.azure.com"),
+        storage("azurefile-csi", "file.csi.azure.com"),
+        storage("azurefile-csi-premium", "file.csi.azure.com"),
+    ),
+    "EKS": (storage("gp2", "kubernetes.io/aws-ebs"),),
+    "EKS with EFS": (
+        storage("gp2", "kubernetes.io/aws-ebs", default=True),
+        storage("efs-sc", "efs.csi.aws.com"),
+    ),
+    "GKE": (
+        storage("standard-rwo", "pd.csi.storage.gke.io", default=True),
+        storage("premium-rwo", "pd.csi.storage.gke.io"),
+        storage("standard-rwx", "filestore.csi.storage.gke.io"),
+        storage("premium-rwx", "filestore.csi.storage.gke.io"),
+    ),
+}
+BACKUPS: tuple[Obj, ...] = (
+    {},
+    {"replicas": 1},
+    {"backup": {"accessMode": "ReadWriteOnce"}},
+    {"replicas": 1, "backup": {"accessMode": "ReadWriteOnce"}},
+)
+DENIED = frozenset({"recreates-pods", "rollout-stops-all"})
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+@pytest.mark.parametrize("asked", BACKUPS, ids=str)
+def test_what_is_offered_for_a_backup_leads_to_a_plan_that_works(cloud: str, asked: Obj) -> None:
+    classes = CLOUDS[cloud]
+    made, objects = with_backup(**asked)
+    live = running(deployment(replicas=made["spec"]["replicas"]), made["spec"]["replicas"])
+    found = look(made, live, objects=objects, classes=classes, denied=DENIED)
+    for finding in found:
+        if finding.fix_patch is None:
+            # Any class will do for a claim of one node.
+            any_class = finding.rule == "storage-class" and "accessMode" in asked.get("backup", {})
+            assert ("to one of them" if any_class else "one of EFS on EKS") in finding.fix
+            continue
+        fixed, objects = with_backup(**merged(asked, finding.fix_patch))
+        assert fixed["spec"]["strategy"]["type"] == "RollingUpdate"
+        assert look(fixed, live, objects=objects, classes=classes, denied=DENIED) == ()
+    shared = any("file" in each["provisioner"] or "efs" in each["provisioner"] for each in classes)
+    assert found
+    assert {bool(finding.fix_patch) for finding in found} == {shared}
+
+
+def test_an_outage_is_offered_only_where_no_rule_denies_it() -> None:
+    alone, full = running(ALONE, 1), (quota({"pods": "1"}, {"pods": "1"}),)
+    after = deployment(replicas=1, image={"tag": "2.12.1"})
+    (finding,) = look(after, alone, quotas=full)
+    assert finding.fix_patch == {"rollout": {"maxUnavailable": 1, "maxSurge": 0}}
+    (finding,) = look(after, alone, quotas=full, denied=DENIED)
+    assert (finding.fix_patch, finding.fix) == (None, "Ask for less, or have the quota raised.")
+    made, objects = with_backup(replicas=1, backup={"accessMode": "ReadWriteOnce"})
+    (finding,) = look(made, objects=objects)
+    assert finding.fix_patch == {"rollout": {"strategy": "Recreate"}}
+    (finding,) = look(made, objects=objects, denied=DENIED)
+    assert finding.fix_patch is None
+    assert "have the rule recreates-pods exempted" in finding.fix
 
 
 def test_a_rotation_is_warned_and_never_denied() -> None:
@@ -452,6 +585,9 @@ def test_odd_objects_of_others_stop_no_plan(spec: Any, status: Any, labels: Any)
     odd = item("odd", metadata={"labels": labels, "annotations": labels}, spec=spec, status=status)
     made, objects = with_backup()
     look(made, objects=objects, quotas=(odd,), limits=(odd,), classes=(odd,), nodes=(odd,))
+    named = deployment(placement={"runtimeClassName": "odd"})
+    odd |= {"scheduling": spec, "overhead": status, "globalDefault": True, "value": labels}
+    look(named, quotas=(odd,), runtimes=(odd,), priorities=(odd,), nodes=(odd,), space=odd)
     look(
         deployment(certificateAuthorities=[{"configMap": "roots", "key": "ca.crt"}]),
         found={("ConfigMap", "roots"): {**odd, "data": spec}},
