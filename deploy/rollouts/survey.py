@@ -54,11 +54,13 @@ class Unread:
 
 @dataclass(frozen=True)
 class Holding:
-    """Every token of one gateway resource that there is on the clusters, and where more may be."""
+    """Every token of one gateway resource that there is on the clusters, and where more may be.
+    `left_out` says, in sentences, where nothing is looked at."""
 
     pods: tuple[TokenHolder, ...]
     spare: tuple[TokenHolder, ...]
     unread: tuple[Unread, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     @property
     def refs(self) -> tuple[GatewayRef, ...]:
@@ -92,7 +94,7 @@ class Survey:
                     + " ".join(snapshot.unseen),
                     meaning="What cannot be read may hold a token of this key. The key was not "
                     "regenerated.",
-                    remedy="Bind the ClusterRole of docs/install.md to the bot, then ask again.",
+                    remedy=f"{snapshot.places.rights.rstrip('.')}, then ask again.",
                 )
             for gateway in snapshot.gateways:
                 if not _may_be(gateway, spec):
@@ -111,6 +113,7 @@ class Survey:
             tuple(pods),
             tuple(h for h in spare if (h.ref.cluster, h.ref.namespace, h.secret) not in used),
             tuple(unread),
+            tuple(filter(None, (c.cluster.places.left_out for c in self._caches.values()))),
         )
 
 
