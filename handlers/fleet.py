@@ -42,6 +42,7 @@ def found_everywhere(caches: Mapping[str, ClusterCache], wait: float | None = No
     told: list[GatewaySummary] = []
     failed: dict[str, GatewayBotError] = {}
     unseen: list[str] = []
+    left_out: list[str] = []
     for name, future in running.items():
         try:
             snapshot = future.result()
@@ -55,9 +56,8 @@ def found_everywhere(caches: Mapping[str, ClusterCache], wait: float | None = No
         if snapshot.pods_unread and not snapshot.stale:
             unseen.append(f"The pods of “{name}” are not known: {snapshot.pods_unread}")
         unseen += snapshot.unseen
-    every = (cache.cluster.places.left_out for cache in caches.values())
-    left_out = tuple(filter(None, every))
-    return Found(tuple(gateways), tuple(told), failed, tuple(unseen), left_out)
+        left_out += filter(None, [snapshot.places.left_out])
+    return Found(tuple(gateways), tuple(told), failed, tuple(unseen), tuple(left_out))
 
 
 def _reading(cache: ClusterCache, wait: float | None) -> Callable[[], Snapshot]:

@@ -47,7 +47,7 @@ IN_NAMESPACE = (
     Rights("policy", ("poddisruptionbudgets",), ("get", *_WRITE), "disruption budgets"),
     Rights("", ("persistentvolumeclaims", "serviceaccounts"), ("get", *_WRITE), "backup, identity"),
     Rights("", ("pods",), _LOOK, "what runs"),
-    Rights("apps", ("replicasets",), ("list",), "versions to go back to"),
+    Rights("apps", ("replicasets",), ("list", "watch"), "versions to go back to"),
     Rights(
         "coordination.k8s.io", ("leases",), ("get", "create", "update", "delete"), "one at once"
     ),

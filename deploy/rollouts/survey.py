@@ -80,6 +80,7 @@ class Survey:
         pods: list[TokenHolder] = []
         spare: list[TokenHolder] = []
         unread: list[Unread] = []
+        left_out: list[str] = []
         for name, cache in self._caches.items():
             snapshot = cache.read()
             if snapshot.stale or snapshot.pods_unread:
@@ -96,6 +97,7 @@ class Survey:
                     "regenerated.",
                     remedy=f"{snapshot.places.rights.rstrip('.')}, then ask again.",
                 )
+            left_out += filter(None, [snapshot.places.left_out])
             for gateway in snapshot.gateways:
                 if not _may_be(gateway, spec):
                     continue
@@ -113,7 +115,7 @@ class Survey:
             tuple(pods),
             tuple(h for h in spare if (h.ref.cluster, h.ref.namespace, h.secret) not in used),
             tuple(unread),
-            tuple(filter(None, (c.cluster.places.left_out for c in self._caches.values()))),
+            tuple(left_out),
         )
 
 
