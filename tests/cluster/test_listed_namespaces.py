@@ -165,13 +165,15 @@ def test_a_gateway_is_operated(demo: Demo) -> None:
     decide(ana, "restart edge-1", "Restart edge-1", "3 of 3 pods ready after")
     decide(ana, "rotate edge-1", "Rotate the token", "3 of 3 pods run with the new token after")
     decide(ana, "rollback edge-1", "Roll back edge-1", "3 of 3 pods ready after")
-    detail = words(ana.is_told("status edge-1", "edge-1 on west/dev.*3 of 3 pods.*Services"))
+    detail = words(
+        ana.is_told("status edge-1", "edge-1 on west/dev.*3 of 3 pods.*edge-1-live-traffic")
+    )
     assert "may not" not in detail
     for command, told in (
         ("list", "edge-1"),
         ("expiring", "edge-1"),
-        ("diff edge-1", "edge-1|differs|deployed"),
-        ("check edge-1", "edge-1"),
+        ("diff edge-1", "No drift: west/dev/edge-1"),
+        ("check edge-1", "Rules for edge-1"),
         ("history edge-1", "rollback"),
     ):
         assert "may not" not in words(ana.is_told(command, told)), command
