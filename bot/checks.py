@@ -1,6 +1,6 @@
 """`gateway-bot check`: prove each connection the settings name, and say what is wrong in words."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +20,13 @@ from bot.clients import (
     redis_url,
     registry_of,
 )
+from bot.cluster_checks import cluster_works
+from bot.doubt import Doubtful
 from bot.settings import Secrets, Settings, load_secrets, load_settings
 from deploy.access import Environment, Standing
 from deploy.actions import connection
 from deploy.azure import ApimInstance, ArmClient
 from deploy.errors import GatewayBotError, Unavailable
-from deploy.kube.cluster import Cluster
 from handlers.slack import api_errors
 from handlers.slack.people import Team, UserGroups
 
@@ -41,10 +42,6 @@ class Result:
 
 
 Probe = Callable[[], str]
-
-
-class Doubtful(GatewayBotError):
-    """It works, but not as it should."""
 
 
 def check(config: Path) -> int:
@@ -92,7 +89,7 @@ def probes(settings: Settings, secrets: Secrets) -> dict[str, Probe]:
     for instance in instances_of(settings).values():
         named[f"API Management {instance.name}"] = _bind(_apim, arm, instance)
     for cluster in clusters_of(settings).values():
-        named[f"cluster {cluster.name}"] = _bind(_cluster, cluster)
+        named[f"cluster {cluster.name}"] = _bind(cluster_works, cluster)
     registry = registry_of(settings, session)
     named["image registry"] = lambda: f"{len(registry.tags())} tags"
     return named
@@ -283,64 +280,3 @@ def _redis(settings: Settings, secrets: Secrets) -> str:
 def _apim(arm: ArmClient, instance: ApimInstance) -> str:
     names = [gateway.name for gateway in arm.list_gateways(instance)]
     return f"{len(names)} self-hosted gateways" + (f": {', '.join(names)}" if names else "")
-
-
-def _cluster(cluster: Cluster) -> str:
-    version = cluster.version()
-    missing = _not_granted(cluster, _WATCHED)
-    if missing:
-        raise Unavailable(
-            f"The bot may not {', '.join(missing)} in all namespaces.",
-            meaning="So it would see no gateway there.",
-            remedy=_BIND,
-        )
-    namespaces = cluster.namespaces()
-    some = namespaces[:_NAMESPACES]
-    changes = cluster.at_once(
-        [_bind_right(cluster, "patch", "apps", "deployments", n) for n in some]
-    )
-    changed = [name for name, granted in zip(some, changes, strict=True) if granted]
-    told = ", ".join(changed) if changed else "no namespace"
-    of = f" of the first {_NAMESPACES}" if len(namespaces) > _NAMESPACES else ""
-    found = f"Kubernetes {version}, {len(namespaces)} namespaces; may change gateways in {told}{of}"
-    helpful = _not_granted(cluster, _helpful(cluster))
-    if helpful:
-        raise Doubtful(
-            f"{found}. The bot may not {', '.join(helpful)} in all namespaces.",
-            meaning="Gateways that others run in these kinds are shown only while they have pods; "
-            "without ConfigMaps those are not recognized that only their settings show to be "
-            "gateways. No key is regenerated.",
-            remedy=_BIND,
-        )
-    return found
-
-
-def _helpful(cluster: Cluster) -> list[tuple[str, str]]:
-    """The kinds that show more gateways, as far as the cluster serves them."""
-    return [right for kind, right in _WATCHED_TOO.items() if cluster.serves(kind)]
-
-
-def _not_granted(cluster: Cluster, kinds: Sequence[tuple[str, str]]) -> list[str]:
-    asked = [(verb, *kind) for kind in kinds for verb in ("list", "watch")]
-    may = cluster.at_once([_bind_right(cluster, *right, None) for right in asked])
-    return [
-        f"{verb} {what}" for (verb, _, what), granted in zip(asked, may, strict=True) if not granted
-    ]
-
-
-_BIND = "Bind the ClusterRole of docs/install.md to it."
-_WATCHED = (("apps", "deployments"), ("", "pods"))
-_WATCHED_TOO = {
-    "ConfigMap": ("", "configmaps"),
-    "StatefulSet": ("apps", "statefulsets"),
-    "DaemonSet": ("apps", "daemonsets"),
-    "Rollout": ("argoproj.io", "rollouts"),
-}
-_NAMESPACES = 100
-"""In so many the right to change is asked for."""
-
-
-def _bind_right(
-    cluster: Cluster, verb: str, group: str, resource: str, namespace: str | None
-) -> Callable[[], bool]:
-    return lambda: cluster.can_i(verb, group, resource, namespace)

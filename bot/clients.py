@@ -120,6 +120,7 @@ def clusters_of(settings: Settings, waits: Waits | None = None) -> Mapping[str, 
             kubeconfig=item.kubeconfig,
             context=item.context,
             in_cluster=item.in_cluster,
+            namespaces=item.namespaces or (),
             waits=waits,
         )
         for item in settings.clusters

@@ -135,18 +135,41 @@ class ApimSettings(Section):
 
 
 class ClusterSettings(Section):
-    """One Kubernetes cluster: a context of a kubeconfig, or the cluster the bot runs in."""
+    """One Kubernetes cluster: a context of a kubeconfig, or the cluster the bot runs in.
+
+    Of `namespaces` that are listed the bot needs no right beyond a Role in each.
+    """
 
     name: Name
     kubeconfig: Path | None = None
     context: str | None = None
     in_cluster: bool = False
+    namespaces: tuple[Name, ...] | None = Field(default=None, min_length=1, max_length=50)
+
+    @field_validator("namespaces", mode="before")
+    @classmethod
+    def _are_names(cls, value: Any) -> Any:
+        names = [each for each in value if isinstance(each, str)] if _is_listing(value) else []
+        pattern = next((name for name in names if set(name) & set("*?")), None)
+        if pattern is not None:
+            raise ValueError(
+                f"{pattern} is a pattern, and namespaces are listed by name: with Roles alone the "
+                "bot cannot ask which there are"
+            )
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"{twice} is listed twice")
+        return value
 
     @model_validator(mode="after")
     def _one_way_in(self) -> "ClusterSettings":
         if self.in_cluster and (self.kubeconfig or self.context):
             raise ValueError("in_cluster excludes kubeconfig and context")
         return self
+
+
+def _is_listing(value: Any) -> bool:
+    return isinstance(value, list | tuple)
 
 
 class ImageSettings(Section):

@@ -1,7 +1,7 @@
 """What runs on every cluster that is known, and which gateway a name means."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -14,12 +14,13 @@ from deploy.health.status import GatewaySummary, resolve, summaries
 @dataclass(frozen=True)
 class Found:
     """What runs on every cluster that is known, and what is wrong with the others. `unseen` says what
-    of the clusters that answer cannot be seen."""
+    of the clusters that answer cannot be seen, `left_out` where nothing is looked at."""
 
     gateways: tuple[CachedGateway, ...]
     summaries: tuple[GatewaySummary, ...]
     failed: Mapping[str, GatewayBotError]
     unseen: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 def everywhere(
@@ -41,6 +42,7 @@ def found_everywhere(caches: Mapping[str, ClusterCache], wait: float | None = No
     told: list[GatewaySummary] = []
     failed: dict[str, GatewayBotError] = {}
     unseen: list[str] = []
+    left_out: list[str] = []
     for name, future in running.items():
         try:
             snapshot = future.result()
@@ -54,7 +56,8 @@ def found_everywhere(caches: Mapping[str, ClusterCache], wait: float | None = No
         if snapshot.pods_unread and not snapshot.stale:
             unseen.append(f"The pods of “{name}” are not known: {snapshot.pods_unread}")
         unseen += snapshot.unseen
-    return Found(tuple(gateways), tuple(told), failed, tuple(unseen))
+        left_out += filter(None, [snapshot.places.left_out])
+    return Found(tuple(gateways), tuple(told), failed, tuple(unseen), tuple(left_out))
 
 
 def _reading(cache: ClusterCache, wait: float | None) -> Callable[[], Snapshot]:
@@ -66,4 +69,19 @@ def find(caches: Mapping[str, ClusterCache], name: str) -> GatewayRef:
     found, failed = everywhere(caches)
     if not found and failed:
         raise next(iter(failed.values()))
+    return meant(caches, name, found, failed)
+
+
+def meant(
+    caches: Mapping[str, ClusterCache],
+    name: str,
+    found: Sequence[GatewaySummary],
+    failed: Mapping[str, GatewayBotError],
+) -> GatewayRef:
+    """The gateway of those found that a person means. InvalidInput where it is named with a namespace
+    that is not looked at."""
+    cluster, _, rest = name.strip().lower().partition("/")
+    namespace, _, of_it = rest.partition("/")
+    if of_it and cluster in caches:
+        caches[cluster].cluster.places.check(namespace)
     return resolve(name, found, failed)

@@ -39,7 +39,12 @@ def publish(needs: Needs, user: str) -> None:
     needs.slack.views_publish(user_id=user, view={"type": "home", "blocks": help_blocks})
     seen = status.rows_everywhere(needs)
     overview = fleet.overview(
-        seen.rows, seen.failed, time.time(), unseen=seen.unseen, buttons=False
+        seen.rows,
+        seen.failed,
+        time.time(),
+        unseen=seen.unseen,
+        left_out=seen.left_out,
+        buttons=False,
     )
     waiting = pending.waiting_for(needs, user)
     blocks = [*waiting, *overview.blocks, *help_blocks]

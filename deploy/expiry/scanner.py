@@ -19,6 +19,7 @@ from deploy.health.attention import Sign
 from deploy.health.cache import CachedGateway, ClusterCache
 from deploy.health.levels import Seen
 from deploy.health.status import GatewaySummary, summaries
+from deploy.kube.places import Places
 from deploy.observed.sign_in import credential_expires
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,8 @@ class Rules:
 
 @dataclass(frozen=True)
 class Scan:
-    """The gateways of one cluster; `whole` says whether all of them are there.
+    """The gateways of one cluster; `whole` says whether all of them are there, but for those in the
+    namespaces `unread`. `places` are the namespaces that are looked at.
 
     `credentials` is when Entra apps' secrets or certificates end, in epoch seconds, where known.
     `refused` is since when Azure is seen to refuse which tokens, `often` those that it refused more
@@ -63,6 +65,8 @@ class Scan:
     credentials: Mapping[GatewayRef, float] = field(default_factory=dict)
     refused: Mapping[GatewayRef, float] = field(default_factory=dict)
     often: Collection[GatewayRef] = ()
+    places: Places = field(default_factory=lambda: Places(""))
+    unread: Collection[str] = ()
 
 
 def scans_of(
@@ -84,7 +88,9 @@ def scans_of(
         proven = {ref: r for ref, r in refusals.items() if r is not None and r.proven}
         refused = {ref: r.since for ref, r in proven.items()}
         often = frozenset(ref for ref, r in proven.items() if r.times >= OFTEN)
-        found.append(Scan(name, weighed, not snapshot.stale, credentials, refused, often))
+        whole, unread = not snapshot.stale, snapshot.unread
+        seen = (credentials, refused, often, snapshot.places, unread)
+        found.append(Scan(name, weighed, whole, *seen))
     return tuple(found)
 
 
@@ -131,7 +137,11 @@ class Scanner:
                 whole.append(self._note(facts))
             if scan.whole:
                 missing = (r for r in known if r.cluster == scan.cluster and r not in found)
-                whole += [self._gone(ref, "gone") for ref in sorted(missing)]
+                whole += [
+                    self._gone(ref, "gone" if ref.namespace in scan.places else "unwatched")
+                    for ref in sorted(missing)
+                    if ref.namespace not in scan.unread
+                ]
         if not all(whole):
             # A newer bot can note all of them: let it have the next turn.
             self.release()

@@ -64,7 +64,7 @@ class WarningEntry:
     """One thing that happened to a gateway's token. `number` counts from 1, `at` is Redis' time.
 
     `event` is `warning` (with `threshold`, seconds before the expiry), `renewed`, `gone`,
-    `unwatched` (its cluster left the settings), `signs in`, `snoozed`, `woken` or one of
+    `unwatched` (its cluster or namespace left the settings), `signs in`, `snoozed`, `woken` or one of
     AZURE_EVENTS (Event Grid reported it of the instance in `detail`).
     """
 

@@ -112,7 +112,7 @@ class Tracker:
 
     @redis_errors
     def gone(self, ref: GatewayRef, how: str = "gone") -> None:
-        """It does not run any more; or nobody looks at its cluster, where `how` is `unwatched`."""
+        """It does not run any more; or nobody looks there any longer, where `how` is `unwatched`."""
         tracked = self._run("READ", ref)
         if tracked is not None:
             body = canonical(facts_to_mapping(tracked.facts))

@@ -10,7 +10,7 @@ _RULE = "token-authority"
 _BECAUSE: dict[Because, str] = {
     "governed_by": "the settings say so for gateways named {by}",
     "seen": "the same gateway runs, or ran within 30 days, at {by}",
-    "never_read": "cluster {by} has never been read, so the gateway may run there",
+    "never_read": "{by} has never been read, so the gateway may run there",
     "unidentified": "nothing shows whose token {by} holds",
 }
 _LISTED = 3

@@ -94,7 +94,11 @@ class Governor:
         recorded = self._record.read(resource)
         whole = {sighting.cluster for sighting in shown if sighting.whole}
         seen = {ref for s in shown for named, ref in s.placed if may_be(named, resource)}
-        unidentified = {ref for ref in recorded.unidentified if ref.cluster not in whole}
+        unidentified = {
+            ref
+            for ref in recorded.unidentified
+            if not whole & {ref.cluster, f"{ref.cluster}/{ref.namespace}"}
+        }
         return Placements(
             recorded.seen | seen,
             frozenset(unidentified).union(*(s.unidentified for s in shown)),

@@ -52,7 +52,7 @@ class Placements:
 
     `seen` is where it runs or ran during the last 30 days; `unidentified` are gateways of which
     nothing tells whose token they hold; `never_read` are clusters that could not be read since
-    this has been recorded.
+    this has been recorded, or single namespaces (cluster/namespace).
     """
 
     seen: frozenset[GatewayRef] = frozenset()
@@ -188,7 +188,7 @@ def _inferred(
         (each.name, GoverningReason("never_read", cluster))
         for each in production
         for cluster in sorted(placements.never_read)
-        if each.reaches(cluster)
+        if _is_in(cluster, each, environments)
     ]
     found += [
         (home.name, GoverningReason("unidentified", str(ref)))
@@ -196,6 +196,14 @@ def _inferred(
         if (home := environment_of(ref, environments)) in production
     ]
     return found
+
+
+def _is_in(place: str, environment: Environment, environments: Sequence[Environment]) -> bool:
+    """Whether a cluster, or a namespace of one, is in an environment, or part of it."""
+    cluster, _, namespace = place.partition("/")
+    if not namespace:
+        return environment.reaches(cluster)
+    return environment_of(GatewayRef(cluster, namespace, "any"), environments) == environment
 
 
 def _is_unlisted(ref: GatewayRef, environments: Sequence[Environment]) -> bool:

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from deploy.azure import ApimInstance
@@ -11,6 +11,7 @@ from deploy.errors import GatewayBotError
 from deploy.gateway import GatewayRef, GatewayResource
 from deploy.governance.naming import PodSettings, names_itself, read_settings, resources_named
 from deploy.health.cache import CachedGateway, ClusterCache, Snapshot
+from deploy.kube.places import Places
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +22,8 @@ _AGAIN_AFTER_REFUSAL = 30.0
 
 @dataclass(frozen=True)
 class Sighting:
-    """What one cluster shows. `whole` says whether all of its gateways are there.
+    """What one cluster shows, or one of the namespaces listed of it, which is then called
+    cluster/namespace. `whole` says whether all of its gateways are there.
 
     A resource whose service is empty may be any service's; `unidentified` are gateways that hold a
     token, and nothing tells whose.
@@ -64,22 +66,24 @@ class Sightings:
 
     @property
     def clusters(self) -> frozenset[str]:
-        """Every cluster of the settings, whether it answers or not."""
-        return frozenset(self._caches)
+        """Every cluster of the settings, whether it answers or not; of one whose namespaces are
+        listed, each of these."""
+        every = (cache.cluster.places for cache in self._caches.values())
+        return frozenset(_called(places, place) for places in every for place in places)
 
     def now(self, wait: float) -> tuple[Sighting, ...]:
         """What every cluster shows; one of which nothing is known after `wait` seconds is left out."""
-        found = []
+        found: list[Sighting] = []
         for name, cache in self._caches.items():
             try:
                 snapshot = cache.read(wait=wait)
             except GatewayBotError as error:
                 log.info("the gateways of cluster %s are not seen: %s", name, error)
                 continue
-            found.append(self._sighting(cache, snapshot))
+            found += self._sightings(cache, snapshot)
         return tuple(found)
 
-    def _sighting(self, cache: ClusterCache, snapshot: Snapshot) -> Sighting:
+    def _sightings(self, cache: ClusterCache, snapshot: Snapshot) -> Iterator[Sighting]:
         placed: set[tuple[GatewayResource, GatewayRef]] = set()
         unidentified: set[GatewayRef] = set()
         for gateway in snapshot.gateways:
@@ -91,12 +95,14 @@ class Sightings:
             if not resources and not settings.signs_in:
                 unidentified.add(gateway.ref)
         self._forget(snapshot.cluster, {gateway.ref for gateway in snapshot.gateways})
-        return Sighting(
-            snapshot.cluster,
-            frozenset(placed),
-            frozenset(unidentified),
-            whole=not snapshot.stale,
-        )
+        places = snapshot.places
+        for place in places:
+            yield Sighting(
+                _called(places, place),
+                frozenset(each for each in placed if places.of(each[1].namespace) == place),
+                frozenset(ref for ref in unidentified if places.of(ref.namespace) == place),
+                whole=not snapshot.stale and place not in snapshot.unread,
+            )
 
     def _settings(
         self, cache: ClusterCache, gateway: CachedGateway, *, answers: bool
@@ -120,3 +126,7 @@ class Sightings:
         with self._lock:
             for ref in [r for r in self._kept if r.cluster == cluster and r not in present]:
                 del self._kept[ref]
+
+
+def _called(places: Places, place: str | None) -> str:
+    return places.cluster if place is None else f"{places.cluster}/{place}"

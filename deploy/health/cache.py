@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from deploy.deadline import Deadline
@@ -22,9 +22,10 @@ from deploy.health.replica_courses import ReplicaCount, ReplicaCourses
 from deploy.health.sources import SignIn, Sources
 from deploy.health.token_record import TokenRecord
 from deploy.health.trimming import CONFIG_MAP, DEPLOYMENT, OTHERS, POD, is_trimmed_away
-from deploy.health.watched_kind import SETTINGS, WatchedKind, is_absent, unread_cluster, unseen
+from deploy.health.watched_kind import SETTINGS, UnreadPlace, WatchedKind, is_absent, read_of
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
+from deploy.kube.places import Places
 from deploy.kube.shapes import Shape
 from deploy.kube.watching import Change, Watch
 from deploy.observed import inventory
@@ -52,6 +53,8 @@ _AGAIN_WHERE_ABSENT = 300.0
 _WORKLOADS: Mapping[str, Shape] = {"Deployment": DEPLOYMENT, **OTHERS}
 _SHAPES: Mapping[str, Shape] = {**_WORKLOADS, "Pod": POD, SETTINGS: CONFIG_MAP}
 _ALWAYS = ("Deployment", "Pod")
+_Place = str | None
+"""A namespace that is looked at, or all of them at once."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,8 @@ class CachedGateway:
 class Snapshot:
     """A cluster's gateways. True at `as_of` (epoch seconds); `stale` says why not later, and is
     empty while the watches are open. `pods_unread` says why no pods are known, `unseen` what else of
-    the cluster cannot be seen, in sentences; `undecided` may be gateways, which cannot be told."""
+    the cluster cannot be seen, in sentences; `undecided` may be gateways, which cannot be told.
+    `places` are the namespaces that are looked at, `unread` those of them that cannot be."""
 
     cluster: str
     gateways: tuple[CachedGateway, ...]
@@ -99,6 +103,8 @@ class Snapshot:
     pods_unread: str = ""
     unseen: tuple[str, ...] = ()
     undecided: tuple[GatewayRef, ...] = ()
+    places: Places = field(default_factory=lambda: Places(""))
+    unread: Mapping[str, UnreadPlace] = field(default_factory=dict)
 
     def find(self, ref: GatewayRef) -> CachedGateway | None:
         """The gateway that runs there."""
@@ -117,10 +123,14 @@ class ClusterCache:
         self._again = again
         self._changed = threading.Condition()
         self._stopping = threading.Event()
-        self._kinds = {kind: WatchedKind(self._watch(kind)) for kind in _SHAPES}
+        self._kinds = {
+            (kind, place): WatchedKind(self._watch(kind, place))
+            for kind in _SHAPES
+            for place in cluster.places
+        }
         self._tokens = TokenRecord(cluster, again)
         self._sources = Sources(cluster)
-        self._reads_settings = False
+        self._reads_settings: set[_Place] = set()
         self._found = Discovery(cluster.name)
         self._show: Mapping[str, Callable[[Key, Manifest | None], None]] = {
             **{kind: partial(self._found.workload, kind) for kind in _WORKLOADS},
@@ -137,8 +147,9 @@ class ClusterCache:
         with self._changed:
             if self._threads:
                 return
-            for kind in (*_WORKLOADS, "Pod"):
-                self._begin(kind, self._following(kind))
+            for kind, place in self._kinds:
+                if kind != SETTINGS:
+                    self._begin(f"{kind}-{place}", self._following(kind, place))
             self._begin("facts", self._read_facts)
 
     def _begin(self, name: str, run: Callable[[], None]) -> None:
@@ -172,23 +183,23 @@ class ClusterCache:
         with self.cluster.waits.on(f"cluster “{self.cluster.name}”"), self._changed:
             if not self.cluster.silent:
                 self._wait_for(self._complete, wait if not self._known() else _RECONNECTING)
-            deployments, pods = self._kinds["Deployment"], self._kinds["Pod"]
-            if not deployments.told:
-                raise unread_cluster(self.cluster.name, deployments)
             left = self._found.undecided()
+            read = read_of(self.cluster.places, self._kinds, left)
             return Snapshot(
                 self.cluster.name,
                 tuple(self._gateways()),
-                min(k.watch.heard_at for k in (deployments, pods) if k.told),
-                deployments.lost or pods.lost,
-                "" if pods.told else (pods.lost or "the cluster has not told them yet"),
-                tuple(unseen(self.cluster.name, self._kinds, left)),
+                read.as_of,
+                read.stale,
+                read.pods_unread,
+                read.unseen,
                 left,
+                self.cluster.places,
+                read.unread,
             )
 
-    def _watch(self, kind: str) -> Watch:
+    def _watch(self, kind: str, place: _Place) -> Watch:
         return self.cluster.watch(
-            kind, None, silence=self._silence, stop=self._stopping, shape=_SHAPES[kind]
+            kind, place, silence=self._silence, stop=self._stopping, shape=_SHAPES[kind]
         )
 
     def _wait_for(self, done: Callable[[], bool], seconds: float) -> None:
@@ -198,62 +209,66 @@ class ClusterCache:
             self._changed.wait(0.05)
 
     def _known(self) -> bool:
-        return self._kinds["Pod"].told and not self._unread()
+        pods = (self._kinds["Pod", place] for place in self.cluster.places)
+        return all(each.answered for each in pods) and not self._unread()
 
     def _complete(self) -> bool:
-        followed = (each for each in self._kinds.items() if self._follows(each[0]))
+        followed = (each for each in self._kinds.items() if self._follows(*each[0]))
         return not self._unread() and all(
             # What most gateways are seen by is waited for whenever its watch is taken up again.
             kind.settled if name in _ALWAYS else kind.answered
-            for name, kind in followed
+            for (name, _), kind in followed
         )
 
-    def _follows(self, name: str) -> bool:
-        return name != SETTINGS or self._reads_settings
+    def _follows(self, name: str, place: _Place) -> bool:
+        return name != SETTINGS or place in self._reads_settings
 
-    def _following(self, name: str) -> Callable[[], None]:
+    def _following(self, name: str, place: _Place) -> Callable[[], None]:
         def follow() -> None:
             while not self._stopping.is_set():
-                kind = self._kinds[name]
+                kind = self._kinds[name, place]
                 try:
                     for change, item in kind.watch:
-                        self._take(name, change, item)
+                        self._take(name, place, change, item)
                 except GatewayBotError as error:
-                    self._failed(name, error, absent=is_absent(self.cluster, name, error))
+                    self._failed(name, place, error, absent=is_absent(self.cluster, name, error))
                 except Exception as error:  # a watch that has ended unseen would be a lie
                     log.exception("the watch of %s on %s failed", name, self.cluster.name)
-                    self._failed(name, Unavailable(f"Its {name}s cannot be followed: {error}."))
-                absent = self._kinds[name].absent
+                    unfollowed = Unavailable(f"Its {name}s cannot be followed: {error}.")
+                    self._failed(name, place, unfollowed)
+                absent = self._kinds[name, place].absent
                 self._stopping.wait(_AGAIN_WHERE_ABSENT if absent else _AGAIN_AFTER_REFUSAL)
 
         return follow
 
-    def _failed(self, name: str, error: GatewayBotError, *, absent: bool = False) -> None:
+    def _failed(
+        self, name: str, place: _Place, error: GatewayBotError, *, absent: bool = False
+    ) -> None:
         with self._changed:
-            old = self._kinds[name]
+            old = self._kinds[name, place]
             old.watch.close()
             # What was known stays, as of when it was; only a new watch can go on.
-            watch = self._watch(name)
+            watch = self._watch(name, place)
             watch.heard_at = old.watch.heard_at
             if absent:
-                self._kinds[name] = WatchedKind(watch, absent=True)
+                self._kinds[name, place] = WatchedKind(watch, absent=True)
                 self._replace(name, old.items, {})
             else:
-                self._kinds[name] = WatchedKind(
+                self._kinds[name, place] = WatchedKind(
                     watch, old.items, told=old.told, lost=error.happened, error=error
                 )
             self._changed.notify_all()
         self._tell()
 
-    def _take(self, name: str, change: Change, item: Manifest) -> None:
+    def _take(self, name: str, place: _Place, change: Change, item: Manifest) -> None:
         with self._changed:
-            kind = self._kinds[name]
+            kind = self._kinds[name, place]
             if change is Change.SYNCED:
                 kind.told, kind.lost, kind.error, kind.absent = True, "", None, False
                 if kind.arriving is not None:
                     before, kind.items, kind.arriving = kind.items, kind.arriving, None
                     self._replace(name, before, kind.items)
-                self._found.know_settings(self._kinds[SETTINGS].told)
+                self._found.know_settings(place, known=self._kinds[SETTINGS, place].told)
             elif change is Change.LOST:
                 kind.lost = str(item["message"])
             else:
@@ -271,10 +286,9 @@ class ClusterCache:
         """Whether a pod is of an object that is kept, which says what there is to be read for it."""
         if is_trimmed_away(pod):
             return True
-        kind, name = owner_of(pod)
-        return (
-            kind in _WORKLOADS and (pod["metadata"]["namespace"], name) in self._kinds[kind].items
-        )
+        (kind, name), namespace = owner_of(pod), pod["metadata"]["namespace"]
+        place = self.cluster.places.of(namespace)
+        return kind in _WORKLOADS and (namespace, name) in self._kinds[kind, place].items
 
     def _keep(self, kind: WatchedKind, name: str, change: Change, item: Manifest) -> bool:
         """Whether what is kept is another now."""
@@ -296,10 +310,11 @@ class ClusterCache:
             self._show[name](key, item)
         if name in _WORKLOADS:
             self._replicas.note(name, item)
-        if not self._reads_settings and _needs_settings(name, item):
+        place = self.cluster.places.of(key[0])
+        if place not in self._reads_settings and _needs_settings(name, item):
             # Where nothing takes its settings from a ConfigMap, none is read.
-            self._reads_settings = True
-            self._begin(SETTINGS, self._following(SETTINGS))
+            self._reads_settings.add(place)
+            self._begin(f"{SETTINGS}-{place}", self._following(SETTINGS, place))
         return True
 
     def _tell(self) -> None:
@@ -329,10 +344,8 @@ class ClusterCache:
 
     def _unread(self) -> bool:
         """Whether a Secret or ConfigMap that matters has never been asked for."""
-        settings = self._kinds[SETTINGS]
-        waiting = self._reads_settings and not settings.answered
         return (
-            waiting
+            any(not self._kinds[SETTINGS, place].answered for place in self._reads_settings)
             or self._sources.unread(self._known_gateways())
             or not self._tokens.knows(self._token_keys())
         )
@@ -353,7 +366,7 @@ class ClusterCache:
             self._wanted.clear()
             if time.monotonic() - began >= self._again:
                 began = time.monotonic()
-            if self._stopping.is_set() or not self._kinds["Deployment"].told:
+            if self._stopping.is_set() or not self._any_told():
                 continue
             try:
                 self._read_sources()
@@ -361,6 +374,9 @@ class ClusterCache:
             except Exception:  # without this thread every token would be unknown for ever
                 log.exception("the facts of %s cannot be read", self.cluster.name)
                 self._stopping.wait(_AGAIN_AFTER_REFUSAL)
+
+    def _any_told(self) -> bool:
+        return any(self._kinds["Deployment", place].told for place in self.cluster.places)
 
     def _read_sources(self) -> None:
         with self._changed:

@@ -55,7 +55,7 @@ class Discovery:
         self._pods: dict[_Place, dict[Key, Manifest]] = {}
         self._referring: dict[_Place, set[_Place]] = {}
         self._settings: set[Key] = set()
-        self._settings_known = False
+        self._settings_known: set[str | None] = set()
         self._standing: dict[_Place, _Standing] = {}
         self._shown_by: dict[Key, set[_Place]] = {}
         self._moved: set[_Place] = set()
@@ -92,10 +92,10 @@ class Discovery:
         (self._settings.add if there else self._settings.discard)(key)
         self._moved |= self._shown_by.get(key, set())
 
-    def know_settings(self, known: bool) -> None:
-        """Take in whether ConfigMaps could be read."""
-        if known != self._settings_known:
-            self._settings_known = known
+    def know_settings(self, namespace: str | None, *, known: bool) -> None:
+        """Take in whether the ConfigMaps of a namespace could be read; None is every one."""
+        if known != (namespace in self._settings_known):
+            self._settings_known ^= {namespace}
             self._moved.update(*self._shown_by.values())
 
     def gateways(self) -> tuple[Discovered, ...]:
@@ -130,7 +130,7 @@ class Discovery:
         verdict: bool | None = standing is not None and standing.itself
         if standing is not None and standing.maps:
             verdict = any(key in self._settings for key in standing.maps)
-            verdict = verdict if self._settings_known else None
+            verdict = verdict if self._settings_known & {None, place[0]} else None
         before = self._verdicts.pop(place, False)
         if verdict is not False:
             self._verdicts[place] = verdict

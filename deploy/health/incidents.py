@@ -7,7 +7,7 @@ cluster itself, the same incident becomes that. What cannot be seen changes noth
 """
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -214,15 +214,21 @@ def minimum_of(deployment: Mapping[str, Any]) -> int:
 
 
 def step(
-    watch: WatchedIncident, cluster: str, healths: Sequence[Health] | None, away: str, now: float
+    watch: WatchedIncident,
+    cluster: str,
+    healths: Sequence[Health] | None,
+    away: str,
+    now: float,
+    unread: Collection[str] = (),
 ) -> WatchedIncident:
     """What is remembered after looking once more; `healths` is None while the cluster is away.
 
-    `away` says why it does not answer, in its own words.
+    `away` says why it does not answer, in its own words. Of namespaces that are `unread` nothing is
+    over and nothing is new.
     """
     current = {f"{cluster} {AWAY}": away} if away else {}
-    hidden: set[str] = set()
-    by_ref = {str(health.ref): health for health in healths or ()}
+    hidden = {key for key in watch.seen if "/" in key and key.split("/")[1] in unread}
+    by_ref = {str(h.ref): h for h in healths or () if h.ref.namespace not in unread}
     told: dict[str, float] = {}
     for ref, health in by_ref.items():
         told |= {f"{ref} {trouble}": since for trouble, since in health.since.items()}

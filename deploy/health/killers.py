@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import TimeoutError as TooLate
 
 from deploy.errors import GatewayBotError
@@ -38,7 +38,7 @@ class Killers:
         self._lock = threading.Lock()
         # Of each cluster one: another is not to wait for the one that does not answer.
         self._listing = {name: threading.Lock() for name in caches}
-        self._jobs: dict[str, tuple[float, list[Manifest] | None]] = {}
+        self._jobs: dict[str, tuple[float, Sequence[Manifest] | None]] = {}
         self._told: dict[str, str] = {}
 
     def told(self, gateway: CachedGateway, refusal: Refusal) -> str:
@@ -59,7 +59,7 @@ class Killers:
                 self._told[name] = sentence
         return sentence
 
-    def _listed(self, name: str, since: float) -> list[Manifest] | None:
+    def _listed(self, name: str, since: float) -> Sequence[Manifest] | None:
         """The jobs of a cluster as of a minute ago at most, and not before `since` (epoch seconds);
         None where they cannot be read."""
         if name not in self._caches:
@@ -77,9 +77,9 @@ class Killers:
             return found
 
 
-def _listing(cluster: Cluster) -> list[Manifest] | None:
+def _listing(cluster: Cluster) -> Sequence[Manifest] | None:
     try:
-        return cluster.begin(lambda: cluster.list("CronJob")).result(_BOUND)
+        return cluster.begin(lambda: cluster.everywhere("CronJob").items).result(_BOUND)
     except (GatewayBotError, TooLate) as error:
         log.info("what killed a token is not looked for: %s", error)
         return None
@@ -99,7 +99,9 @@ def _service(cluster: Cluster, gateway: CachedGateway) -> str:
         return ""
 
 
-def _sentence(gateway: CachedGateway, refusal: Refusal, service: str, jobs: list[Manifest]) -> str:
+def _sentence(
+    gateway: CachedGateway, refusal: Refusal, service: str, jobs: Sequence[Manifest]
+) -> str:
     facts = gateway.token.facts if gateway.token else None
     rotators = rotators_of(
         jobs,

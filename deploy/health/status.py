@@ -20,6 +20,7 @@ from deploy.health.replica_courses import ReplicaCount
 from deploy.kube.api_errors import NamespaceEnds
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
+from deploy.kube.places import Everywhere
 from deploy.masking import mask_secrets
 from deploy.observed import inventory
 from deploy.observed.autoscalers import AUTOSCALER, autoscalers_of
@@ -201,7 +202,7 @@ def gateway_detail(
     reading = {kind: _listing(cluster, kind, ref) for kind in kinds}
     given = cluster.begin(lambda: _given(cluster, found.deployment))
     whole = cluster.begin(lambda: _whole(cluster, found.deployment))
-    jobs = cluster.begin(lambda: cluster.list("CronJob"))
+    jobs = cluster.begin(lambda: cluster.everywhere("CronJob"))
     namespace = cluster.begin(lambda: cluster.check_namespace(ref.namespace))
     token = _token(cache, found, end)
     asked = evidence.Asked(ref, found.deployment, found.pods, token, azure_events, found.signs_in)
@@ -222,7 +223,8 @@ def gateway_detail(
     owned = [item for item in live["ReplicaSet"] if _owned_by(item, found.deployment)]
     summary = _summary(found, snapshot, token, time.time()).weighed(heartbeat.refusal)
     instance = instance_named_by(_or_told(given, "Its settings", end, unread, EffectiveSettings()))
-    found_jobs: list[Manifest] = _or_told(jobs, "CronJobs", end, unread, [])
+    found_jobs = _or_told(jobs, "CronJobs", end, unread, Everywhere(()))
+    unread += found_jobs.unseen
     workload = _or_told(whole, "Who manages it", end, unread, None)
     return GatewayDetail(
         summary=replace(summary, findings=(*_ending(namespace, end), *summary.findings)),
@@ -239,7 +241,7 @@ def gateway_detail(
         instance=instance,
         manager=manager_of(workload, adopted=inventory.is_adopted(workload)) if workload else None,
         rotators=rotators_of(
-            found_jobs,
+            found_jobs.items,
             namespace=ref.namespace,
             gateway=summary.gateway,
             service=instance,
@@ -292,6 +294,7 @@ def _summary(
     facts = token.facts if token else None
     expires_at = facts.expires_at.timestamp() if facts and facts.expires_at else None
     used, signing = gateway.token_key, gateway.sign_in
+    unread = snapshot.unread.get(gateway.ref.namespace)
     named = inventory.apim_gateway_of(deployment) or (
         signing.given.value("gateway.name") if signing else ""
     )
@@ -312,8 +315,8 @@ def _summary(
         token_where=token.where if token else "",
         token_source="none" if gateway.signs_in else facts.source if facts else "unknown",
         token_kept=facts is not None and facts.kept,
-        as_of=snapshot.as_of,
-        stale=snapshot.stale,
+        as_of=unread.as_of if unread else snapshot.as_of,
+        stale=snapshot.stale or (unread.why if unread else ""),
     )
 
 

@@ -9,9 +9,10 @@ from deploy.health.trimming import OTHERS
 from deploy.kube.cluster import Cluster
 from deploy.kube.kinds import kind_of
 from deploy.kube.objects import Manifest
+from deploy.kube.places import Places
 from deploy.kube.watching import Watch
 
-SETTINGS = "ConfigMap"
+DEPLOYMENT, POD, SETTINGS = "Deployment", "Pod", "ConfigMap"
 _NAMED = 5
 """Of so many that may be gateways the name is said."""
 
@@ -30,6 +31,11 @@ class WatchedKind:
     absent: bool = False
 
     @property
+    def refused(self) -> bool:
+        """Whether the bot may not look."""
+        return isinstance(self.error, NotGranted)
+
+    @property
     def settled(self) -> bool:
         """Whether waiting longer would tell nothing newer."""
         current = self.watch.connected or self.watch.just_listed
@@ -39,6 +45,10 @@ class WatchedKind:
     def answered(self) -> bool:
         """Whether it is known, or known why not."""
         return self.told or self.absent or bool(self.lost)
+
+
+Kinds = Mapping[tuple[str, str | None], WatchedKind]
+"""What was told, by kind and place."""
 
 
 def is_absent(cluster: Cluster, name: str, error: GatewayBotError) -> bool:
@@ -55,32 +65,111 @@ def is_absent(cluster: Cluster, name: str, error: GatewayBotError) -> bool:
         return False
 
 
-def unread_cluster(cluster: str, deployments: WatchedKind) -> GatewayBotError:
+@dataclass(frozen=True)
+class UnreadPlace:
+    """Why a namespace that should be looked at cannot be; what is shown of it is as of then (epoch
+    seconds, 0 for nothing)."""
+
+    why: str
+    as_of: float = 0.0
+
+
+@dataclass(frozen=True)
+class Read:
+    """How much of a cluster its watches show, as a snapshot says it."""
+
+    as_of: float
+    stale: str
+    pods_unread: str
+    unread: Mapping[str, UnreadPlace]
+    unseen: tuple[str, ...]
+
+
+def read_of(places: Places, kinds: Kinds, undecided: Sequence[GatewayRef]) -> Read:
+    """Raises why nothing is known where no Deployments are; `undecided` may be gateways.
+
+    Where namespaces are listed, one that refuses takes nothing from the others.
+    """
+    deployments = {place: kinds[DEPLOYMENT, place] for place in places}
+    if not any(each.told for each in deployments.values()):
+        raise _unread_cluster(places, tuple(deployments.values()))
+    unread = {
+        place: UnreadPlace(_why(each, "Deployment", place), each.watch.heard_at if each.told else 0)
+        for place, each in deployments.items()
+        if place is not None and (not each.told or each.refused)
+    }
+    seen = [place for place in places if place not in unread]
+    both = [kinds[name, place] for place in seen or places for name in (DEPLOYMENT, POD)]
+    current = [each for each in both if not places.listed or (each.told and not each.refused)]
+    stale = next((each.lost for each in current if each.lost), "")
+    pods = None if places.listed else kinds[POD, None]
+    return Read(
+        min(each.watch.heard_at for each in both if each.told),
+        stale if seen else next(iter(unread.values())).why,
+        "" if pods is None or pods.told else (pods.lost or "the cluster has not told them yet"),
+        unread,
+        tuple(_unseen(places, kinds, unread, undecided)),
+    )
+
+
+def _unread_cluster(places: Places, deployments: Sequence[WatchedKind]) -> GatewayBotError:
     """Why nothing is known of a cluster whose Deployments are not."""
     unknown = "What runs there is not known."
-    if isinstance(deployments.error, NotGranted):
+    error = next((each.error for each in deployments if each.error), None)
+    if isinstance(error, NotGranted):
         return NotGranted(
-            deployments.error.happened,
+            error.happened,
             meaning=f"{unknown} No gateway there is shown, and nobody is warned of one.",
-            remedy="Bind the ClusterRole of docs/install.md to the bot.",
+            remedy=places.rights,
         )
-    silent = f"Cluster “{cluster}” has not answered yet."
-    return deployments.error or Unavailable(deployments.lost or silent, meaning=unknown)
+    silent = f"Cluster “{places.cluster}” has not answered yet."
+    lost = next((each.lost for each in deployments if each.lost), silent)
+    return error or Unavailable(lost, meaning=unknown)
 
 
-def unseen(
-    cluster: str, kinds: Mapping[str, WatchedKind], undecided: Sequence[GatewayRef]
+def _unseen(
+    places: Places,
+    kinds: Kinds,
+    unread: Mapping[str, UnreadPlace],
+    undecided: Sequence[GatewayRef],
 ) -> Iterator[str]:
-    """What of the cluster cannot be seen, beside Deployments and pods; `undecided` may be gateways."""
+    """What of the cluster cannot be seen, in sentences; of a whole cluster beside Deployments and
+    pods, of which snapshots speak themselves."""
+    for each in unread.values():
+        shown = (
+            "shown as they were before" if each.as_of else "not shown, and nobody is warned of them"
+        )
+        yield f"{each.why} Gateways there are {shown}."
+    for place in places:
+        if place in unread:
+            continue
+        of_it = {name: kinds[name, place] for name in (DEPLOYMENT, POD, *OTHERS, SETTINGS)}
+        if place is not None and (not of_it[POD].told or of_it[POD].refused):
+            yield f"{_why(of_it[POD], 'pod', place)} The pods of gateways there are not known."
+        yield from _unseen_in(places, place, of_it, undecided)
+
+
+def _unseen_in(
+    places: Places,
+    place: str | None,
+    kinds: Mapping[str, WatchedKind],
+    undecided: Sequence[GatewayRef],
+) -> Iterator[str]:
+    where = f"“{places.cluster}”" if place is None else f"“{places.cluster}/{place}”"
     for name in OTHERS:
         kind = kinds[name]
         if not kind.told and not kind.absent:
-            why = kind.lost or f"The {name}s of “{cluster}” are not read yet."
+            why = kind.lost or f"The {name}s of {where} are not read yet."
             yield f"{why} A gateway in a {name} is shown only while it has pods."
-        elif kind.lost and not kinds["Deployment"].lost:
+        elif kind.lost and not kinds[DEPLOYMENT].lost:
             yield f"{kind.lost} Gateways in {name}s are shown as they were before."
-    if undecided:
-        names = ", ".join(map(str, undecided[:_NAMED]))
-        more = f" and {len(undecided) - _NAMED} more" if len(undecided) > _NAMED else ""
-        why = kinds[SETTINGS].lost or f"The ConfigMaps of “{cluster}” are not read yet."
+    left = [ref for ref in undecided if places.of(ref.namespace) == place]
+    if left:
+        names = ", ".join(map(str, left[:_NAMED]))
+        more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
+        why = kinds[SETTINGS].lost or f"The ConfigMaps of {where} are not read yet."
         yield f"{why} These may be gateways: {names}{more}."
+
+
+def _why(kind: WatchedKind, name: str, namespace: str) -> str:
+    return kind.lost or f"The {name}s in namespace “{namespace}” are not read yet."

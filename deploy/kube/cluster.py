@@ -16,11 +16,12 @@ from typing import Any, TypeVar
 from deploy.background import reported
 from deploy.breaker import Breaker
 from deploy.errors import InvalidInput, NotFound
-from deploy.kube.api_errors import AlreadyExists, NamespaceEnds, missing_namespace
+from deploy.kube.api_errors import AlreadyExists
 from deploy.kube.breaking import BreakingConnection
 from deploy.kube.connection import Connection, Query, Stream, Timeouts
 from deploy.kube.kinds import ResourceKind, kind_of
 from deploy.kube.objects import Manifest
+from deploy.kube.places import PlaceReads, Places
 from deploy.kube.pod_reads import PodReads
 from deploy.kube.shapes import Shape
 from deploy.kube.unconfirmed import Unconfirmed
@@ -43,16 +44,24 @@ Warned = Callable[[tuple[str, ...]], None]
 _Address = tuple[ResourceKind, str | None, str]
 
 
-class Cluster(PodReads):
+class Cluster(PodReads, PlaceReads):
     """A cluster under the name the settings give it. Safe to use from many threads.
 
     Every method raises the errors of deploy.errors: Unavailable where the cluster does not answer,
     Refused where its access control or a quota says no, InvalidInput where it rejects an object.
     """
 
-    def __init__(self, name: str, connection: Connection, waits: Waits | None = None) -> None:
-        """`waits` is where the connection notes what it waits for."""
+    def __init__(
+        self,
+        name: str,
+        connection: Connection,
+        waits: Waits | None = None,
+        namespaces: Sequence[str] = (),
+    ) -> None:
+        """`waits` is where the connection notes what it waits for, `namespaces` are those to look
+        at, where not at all of them."""
         self.name = name
+        self.places = Places(name, tuple(namespaces))
         self.waits = waits or Waits()
         self._bare = connection
         self._breaker = Breaker()
@@ -296,31 +305,9 @@ class Cluster(PodReads):
             return False
         return any(each["kind"] == kind for each in _object(answer).get("resources") or ())
 
-    def namespaces(self) -> tuple[str, ...]:
-        """The names of all namespaces, sorted."""
-        return tuple(sorted(item["metadata"]["name"] for item in self.list("Namespace")))
-
-    def check_namespace(self, namespace: str) -> Manifest:
-        """The namespace. NotFound when there is none, NamespaceEnds when it is being deleted."""
-        found = self.get("Namespace", None, namespace)
-        if found is None:
-            raise missing_namespace(self.name, namespace)
-        if found["metadata"].get("deletionTimestamp"):
-            raise NamespaceEnds(self.name, namespace)
-        return found
-
     def now(self) -> float:
         """Epoch seconds by the cluster's clock, which its objects and logs are dated by."""
         return time.time() + self._connection.ahead()
-
-    def uid(self) -> str:
-        """What makes this cluster itself and no other: the UID of its kube-system namespace."""
-        if not self._uid:
-            system = self._read(
-                kind_of("Namespace"), None, "kube-system", what="namespace “kube-system”"
-            )
-            self._uid = system["metadata"]["uid"]
-        return self._uid
 
     def version(self) -> str:
         """The API server's version, such as v1.36.2."""
@@ -430,10 +417,12 @@ def connect(
     kubeconfig: Path | None = None,
     context: str | None = None,
     in_cluster: bool = False,
+    namespaces: Sequence[str] = (),
     timeouts: Timeouts | None = None,
     waits: Waits | None = None,
 ) -> Cluster:
     """The cluster that a kubeconfig names, or the one the bot runs in; nothing is asked of it yet.
+    `namespaces` are those to look at, where not at all of them.
 
     InvalidInput when the kubeconfig or the context cannot be used.
     """
@@ -442,9 +431,9 @@ def connect(
 
     limits, noted = timeouts or Timeouts(), waits or Waits()
     if in_cluster:
-        return Cluster(name, transport.connect_in_cluster(name, limits, noted), noted)
+        return Cluster(name, transport.connect_in_cluster(name, limits, noted), noted, namespaces)
     made = transport.connect_with_kubeconfig(name, kubeconfig, context, limits, noted)
-    return Cluster(name, made, noted)
+    return Cluster(name, made, noted, namespaces)
 
 
 def _applying(

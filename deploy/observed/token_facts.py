@@ -150,15 +150,17 @@ def read_all(
     found |= {key: known[key] for key in looked_for[_LOOKED_FOR:]}
     due -= found.keys()
     unknown = due - known.keys()
-    if len(unknown) > _FEW:
-        found |= _listed(cluster, unknown)
+    for place in cluster.places if len(unknown) > _FEW else ():
+        of_it = {key for key in unknown if cluster.places.of(key[0]) == place}
+        if len(of_it) > _FEW:
+            found |= _listed(cluster, of_it, place)
     settled: dict[str, set[SecretKey]] = {}
     for key in due - unknown:
         if known[key].settled:
             settled.setdefault(key[0], set()).add(key)
-    for namespace, of_it in settled.items():
-        if len(of_it) > _FEW:
-            found |= _listed(cluster, of_it, namespace)
+    for namespace, known_there in settled.items():
+        if len(known_there) > _FEW:
+            found |= _listed(cluster, known_there, namespace)
     ordered = sorted(due - found.keys())
     read = cluster.at_once([_reading(cluster, key) for key in ordered])
     return found | {
@@ -172,7 +174,7 @@ def _due(facts: TokenFacts, now: float, again: float) -> bool:
 
 
 def _listed(
-    cluster: Cluster, keys: Iterable[SecretKey], namespace: str | None = None
+    cluster: Cluster, keys: Iterable[SecretKey], namespace: str | None
 ) -> dict[SecretKey, TokenFacts]:
     selector = f"app.kubernetes.io/managed-by={MANAGER}"
     try:

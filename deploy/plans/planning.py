@@ -12,6 +12,7 @@ from deploy.errors import GatewayBotError
 from deploy.gateway import DEFAULT_REPOSITORY, GatewayRef
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
+from deploy.kube.places import Everywhere
 from deploy.kube.warnings import distinct
 from deploy.observed.autoscalers import AUTOSCALER, autoscalers_of
 from deploy.observed.history import serving
@@ -101,7 +102,7 @@ class Planner:
         # Names and kinds do not depend on the token, so all can be read before it is decided on.
         outline = render(spec, UNDECIDED if spec.auth.kind == "token" else None)
         there = cluster.begin(lambda: cluster.check_namespace(namespace))
-        uid = cluster.begin(cluster.uid)
+        uid = cluster.begin(lambda: cluster.uid(namespace))
         tags = cluster.begin(self._tags)
         suspects = suspects_of(cluster, spec)
         scalers = cluster.begin(lambda: cluster.list(AUTOSCALER, namespace))
@@ -121,7 +122,7 @@ class Planner:
         onto = Onto(spec, deployment, take_over, partial, count)
         decided = self._tokens.decide(cluster, onto, action_id, observed, rotation)
         token, merged = decided.token, decided.merged
-        jobs = cluster.begin(lambda: cluster.list("CronJob")) if token.mint else None
+        jobs = cluster.begin(lambda: cluster.everywhere("CronJob")) if token.mint else None
         wanted = onto.objects(token.secret)
         becoming = [
             Observed(
@@ -255,27 +256,28 @@ class Planner:
         self,
         spec: GatewaySpec,
         observed: Mapping[tuple[str, str], Manifest | None],
-        jobs: Future[list[Manifest]] | None,
+        jobs: Future[Everywhere] | None,
     ) -> tuple[tuple[str, ...], tuple[Finding, ...]]:
-        """The CronJobs of others that may rotate the token too, or that they cannot be read; nothing
+        """The CronJobs of others that may rotate the token too, and which cannot be read; nothing
         where `jobs` is None, as no token is made then."""
         if jobs is None:
             return (), ()
         try:
             found = jobs.result()
         except GatewayBotError as error:
-            return (), (jobs_unread(error),)
+            return (), (jobs_unread(error.happened),)
         live = observed["Deployment", spec.ref.name]
         used = token_secret_of(live["spec"]["template"]["spec"]) if live else None
         instance = self._instances.get(spec.apim.instance)
         found_jobs = rotators_of(
-            found,
+            found.items,
             namespace=spec.ref.namespace,
             gateway=spec.apim.gateway,
             service=instance.service if instance else spec.apim.instance,
             secret=used[0] if used else "",
         )
-        return tuple(map(str, found_jobs)), ()
+        unread = (jobs_unread(" ".join(found.unseen)),) if found.unseen else ()
+        return tuple(map(str, found_jobs)), unread
 
     def _tags(self) -> Sequence[str]:
         """What the registry has; a registry that does not answer must not stop a plan."""
@@ -285,12 +287,12 @@ class Planner:
             return ()
 
 
-def jobs_unread(error: GatewayBotError) -> Finding:
-    """That nothing is known of others' CronJobs."""
+def jobs_unread(why: str) -> Finding:
+    """That not everything is known of others' CronJobs."""
     return Finding(
         "rotated-elsewhere",
         "info",
-        f"Whether a CronJob rotates this token too is not known: {error.happened}",
+        f"Whether a CronJob rotates this token too is not known: {why}",
         "One that makes a key anew kills the tokens that were made with it.",
         "Give the bot the right to list CronJobs: docs/install.md.",
     )

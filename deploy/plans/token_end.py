@@ -71,7 +71,7 @@ def plan_token_end(cluster: Cluster, ref: GatewayRef) -> Plan:
     return bound(
         Plan(
             spec=outline(deployment, ref, ApimGateway(kept.instance, kept.gateway, _NO_HOST)),
-            cluster_uid=cluster.uid(),
+            cluster_uid=cluster.uid(ref.namespace),
             objects=(),
             changes=(
                 *(

@@ -170,7 +170,7 @@ def plan_token_only(
     replaced = facts is not None and facts.immutable and not live.keeps_one
     plan = Plan(
         spec=spec,
-        cluster_uid=cluster.uid(),
+        cluster_uid=cluster.uid(ref.namespace),
         objects=(),
         changes=_changes(live, manages, token, action_id),
         token=token,
@@ -346,17 +346,18 @@ def _rotators(
     cluster: Cluster, live: _Live, wanted: Wanted, instance: ApimInstance
 ) -> tuple[tuple[str, ...], tuple[Finding, ...]]:
     try:
-        jobs = cluster.list("CronJob")
+        jobs = cluster.everywhere("CronJob")
     except GatewayBotError as error:
-        return (), (jobs_unread(error),)
+        return (), (jobs_unread(error.happened),)
     found = rotators_of(
-        jobs,
+        jobs.items,
         namespace=wanted.ref.namespace,
         gateway=wanted.gateway.gateway,
         service=instance.service,
         secret=live.reading.secret,
     )
-    return tuple(map(str, found)), ()
+    unread = (jobs_unread(" ".join(jobs.unseen)),) if jobs.unseen else ()
+    return tuple(map(str, found)), unread
 
 
 def _explained(live: _Live, manages: TokenOnly, token: TokenPlan) -> tuple[Finding, ...]:

@@ -144,4 +144,5 @@ def _new_secret(spec: GatewaySpec, name: str) -> Place:
 
 def _token(cluster: Cluster, spec: GatewaySpec, secret: Manifest) -> TokenInUse:
     metadata = secret["metadata"]
-    return TokenInUse(spec.ref, cluster.uid(), metadata["name"], str(metadata["uid"]))
+    uid = cluster.uid(spec.ref.namespace)
+    return TokenInUse(spec.ref, uid, metadata["name"], str(metadata["uid"]))

@@ -111,8 +111,23 @@ def regeneration_plan(
             f"None is in use where this bot looks: {looked_at}.",
         )
     ]
+    notes += [
+        Finding(
+            _RULE,
+            "warning",
+            left_out,
+            "Gateways in other namespaces may hold a token of this key, which dies too.",
+            "Make sure that there are none.",
+        )
+        for left_out in holding.left_out
+    ]
     return build_plan(
-        spec, cluster_uid=cluster.uid(), observed=(), token=token, deletions=changes, findings=notes
+        spec,
+        cluster_uid=cluster.uid(spec.ref.namespace),
+        observed=(),
+        token=token,
+        deletions=changes,
+        findings=notes,
     )
 
 

@@ -67,7 +67,7 @@ def removal_plan(cluster: Cluster, gateway: Installed, *, volumes: bool) -> Plan
     changes = tuple(ObjectChange(kind, name, "delete") for kind, name in found)
     return build_plan(
         spec,
-        cluster_uid=cluster.uid(),
+        cluster_uid=cluster.uid(spec.ref.namespace),
         observed=(),
         token=TokenPlan(None, mint=False, expires_at=None, reason="It is deleted."),
         deletions=changes,
@@ -114,7 +114,7 @@ class Remover:
         if found is None:
             raise NotFound(f"Cluster “{ref.cluster}” is no longer in the bot's settings.")
         cluster = found.guarded(run.guard, run.unconfirmed)
-        if work.patiently(cluster.uid) != action.plan.cluster_uid:
+        if work.patiently(lambda: cluster.uid(ref.namespace)) != action.plan.cluster_uid:
             return _another_cluster(ref)
         stays: list[str] = []
         if not deleted.begun:

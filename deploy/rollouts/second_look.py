@@ -16,9 +16,11 @@ def second_look(clusters: Mapping[str, Cluster]) -> Callable[[Action], str]:
     def look(action: Action) -> str:
         plan = action.plan
         cluster = clusters.get(action.ref.cluster)
-        if cluster is None or cluster.uid() != plan.cluster_uid:
+        if cluster is None:
             return ""
         try:
+            if cluster.uid(action.ref.namespace) != plan.cluster_uid:
+                return ""
             return way_of(plan).look_again(cluster, action)
         except (NotFound, NamespaceEnds) as error:
             parts = ("This no longer holds.", error.happened, error.meaning, error.remedy)

@@ -83,7 +83,7 @@ class Leftovers:
         names = [name for name in (plan.token.secret, plan.token.previous) if name]
         every = [(c.kind, c.name) for c in plan.changes] + [("Secret", name) for name in names]
         wanted: list[Callable[[], Any]] = [
-            cluster.uid,
+            lambda: cluster.uid(ref.namespace),
             lambda: cluster.list("ReplicaSet", ref.namespace),
             lambda: cluster.list("Pod", ref.namespace, label_selector=chosen),
             *(

@@ -54,11 +54,13 @@ class Unread:
 
 @dataclass(frozen=True)
 class Holding:
-    """Every token of one gateway resource that there is on the clusters, and where more may be."""
+    """Every token of one gateway resource that there is on the clusters, and where more may be.
+    `left_out` says, in sentences, where nothing is looked at."""
 
     pods: tuple[TokenHolder, ...]
     spare: tuple[TokenHolder, ...]
     unread: tuple[Unread, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     @property
     def refs(self) -> tuple[GatewayRef, ...]:
@@ -78,6 +80,7 @@ class Survey:
         pods: list[TokenHolder] = []
         spare: list[TokenHolder] = []
         unread: list[Unread] = []
+        left_out: list[str] = []
         for name, cache in self._caches.items():
             snapshot = cache.read()
             if snapshot.stale or snapshot.pods_unread:
@@ -92,8 +95,9 @@ class Survey:
                     + " ".join(snapshot.unseen),
                     meaning="What cannot be read may hold a token of this key. The key was not "
                     "regenerated.",
-                    remedy="Bind the ClusterRole of docs/install.md to the bot, then ask again.",
+                    remedy=f"{snapshot.places.rights.rstrip('.')}, then ask again.",
                 )
+            left_out += filter(None, [snapshot.places.left_out])
             for gateway in snapshot.gateways:
                 if not _may_be(gateway, spec):
                     continue
@@ -111,6 +115,7 @@ class Survey:
             tuple(pods),
             tuple(h for h in spare if (h.ref.cluster, h.ref.namespace, h.secret) not in used),
             tuple(unread),
+            tuple(left_out),
         )
 
 

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from deploy.actions.owed import Owed
 from deploy.deadline import Deadline
@@ -80,40 +80,46 @@ class Watchers:
 
     def watch(self, cluster: str) -> None:
         """Look once, for each channel. Raises what Redis raises."""
-        by_channel, away = self._look(cluster)
+        by_channel, away, unread = self._look(cluster)
         heard = self._store.channels(cluster)
         for channel in by_channel.keys() - heard:
             self._store.remember(cluster, channel)
         for channel in sorted(by_channel.keys() | heard):
             self._subjects.add((cluster, channel))
             healths = None if away else by_channel.get(channel, [])
-            watch = self._watch(cluster, channel, healths, away)
+            watch = self._watch(cluster, channel, healths, away, unread)
             if not (watch is None or watch.incidents or away or channel in by_channel):
                 self._store.forget(cluster, channel)
 
-    def _look(self, cluster: str) -> tuple[dict[str, list[Health]], str]:
-        """How each gateway is, by the channel that is notified of it, or why nobody knows."""
+    def _look(self, cluster: str) -> tuple[dict[str, list[Health]], str, Collection[str]]:
+        """How each gateway is, by the channel that is notified of it, or why nobody knows; and the
+        namespaces of which nobody does."""
         try:
             snapshot = self._caches[cluster].read(wait=1.0)
         except GatewayBotError as error:
-            return {}, error.happened
+            return {}, error.happened, ()
         found: dict[str, list[Health]] = {}
         for gateway in snapshot.gateways:
             channel = self._channel_of(gateway.ref)
             if channel:
                 health = health_of(gateway, self._levels.last(gateway))
                 found.setdefault(channel, []).append(health)
-        return found, snapshot.stale
+        return found, snapshot.stale, snapshot.unread
 
     def _watch(
-        self, cluster: str, channel: str, healths: list[Health] | None, away: str
+        self,
+        cluster: str,
+        channel: str,
+        healths: list[Health] | None,
+        away: str,
+        unread: Collection[str],
     ) -> WatchedIncident | None:
         """What is remembered then; None where another bot watches."""
         subject = subject_of(cluster, channel)
         known = self._store.take(subject)
         if known is None:
             return None
-        watch = step(known, cluster, healths, away, self._clock())
+        watch = step(known, cluster, healths, away, self._clock(), unread)
         changed = [each for each in watch.incidents if each not in known.incidents]
         if watch != known and not self._store.save(subject, watch, changed):
             return None

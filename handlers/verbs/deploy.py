@@ -95,6 +95,7 @@ def run(needs: Needs, request: Request) -> Reply | None:
             f"There is no cluster “{ref.cluster}”.",
             remedy=f"This bot knows {', '.join(sorted(needs.clusters))}.",
         )
+    needs.clusters[ref.cluster].places.check(ref.namespace)
     spec = _spec(needs, request, ref, instance, gateway)
     _check_tag(needs, spec)
     take_over = bool(request.options.get("take-over"))
@@ -160,6 +161,8 @@ def submit(needs: Needs, submission: Submission) -> Request:
     )
     try:
         cluster, namespace = _place(request)
+        if cluster in needs.clusters:
+            needs.clusters[cluster].places.check(namespace)
         name = str(chosen.get("name") or gateway.rpartition("/")[2].lower())
         ref = GatewayRef(cluster, namespace, check_label(name, "name", NAME_LIMIT))
         if "replicas" in chosen:

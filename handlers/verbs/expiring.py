@@ -57,7 +57,11 @@ def run(needs: Needs, request: Request) -> Reply | None:
         listing = [t for t in register.tracked if t.over != "gone"]
         unreadable = register.unreadable
         seen = found_everywhere(needs.caches, _SOON_SECONDS)
-        unseen = (*(_not_seen(error) for error in seen.failed.values()), *seen.unseen)
+        unseen = (
+            *(_not_seen(error) for error in seen.failed.values()),
+            *seen.unseen,
+            *seen.left_out,
+        )
     text, blocks = view.listing(listing, time.time(), unreadable, unseen)
     return Reply(text, tuple(blocks))
 

@@ -22,9 +22,9 @@ from deploy.health.cache import ClusterCache
 from deploy.health.fleet import Row, Selection, rows_of
 from deploy.health.levels import Levels
 from deploy.health.portal import gateway_link, instance_named
-from deploy.health.status import GatewayDetail, gateway_detail, resolve
+from deploy.health.status import GatewayDetail, gateway_detail
 from deploy.images import Registry, support
-from handlers.fleet import find, found_everywhere
+from handlers.fleet import find, found_everywhere, meant
 from handlers.lanes import Lane
 from handlers.messages import live
 from handlers.slack.payloads import Click, Request, request_from_mapping, request_to_mapping
@@ -100,7 +100,9 @@ def watched(needs: Needs, asked: live.Asked) -> Reply:
             return in_depth(needs, request.gateway, now)
         seen = rows_everywhere(needs)
         page = fleet.Page(selection=_selection(needs, request))
-        return fleet.overview(seen.rows, seen.failed, now, page, seen.unseen, buttons=False)
+        return fleet.overview(
+            seen.rows, seen.failed, now, page, seen.unseen, seen.left_out, buttons=False
+        )
     except GatewayBotError as error:
         return errors.trouble(error)
 
@@ -108,13 +110,13 @@ def watched(needs: Needs, asked: live.Asked) -> Reply:
 def table(needs: Needs, page: fleet.Page) -> Reply:
     """One page of every gateway there is."""
     seen = rows_everywhere(needs)
-    return fleet.overview(seen.rows, seen.failed, time.time(), page, seen.unseen)
+    return fleet.overview(seen.rows, seen.failed, time.time(), page, seen.unseen, seen.left_out)
 
 
 def in_depth(needs: Needs, name: str, now: float) -> Reply:
     """The gateway that `name` means."""
     found = found_everywhere(needs.caches)
-    ref = resolve(name, found.summaries, found.failed)
+    ref = meant(needs.caches, name, found.summaries, found.failed)
     levels = needs.levels
     detail = gateway_detail(needs.caches[ref.cluster], ref, levels.azure_events(ref), levels.judged)
     promised = support(detail.summary.tag, _tags(needs.registry))
@@ -125,12 +127,13 @@ def in_depth(needs: Needs, name: str, now: float) -> Reply:
 
 @dataclass(frozen=True)
 class Everywhere:
-    """Every gateway as a row, what is wrong with clusters that cannot be looked at, and what of the
-    others cannot be seen."""
+    """Every gateway as a row, what is wrong with clusters that cannot be looked at, what of the
+    others cannot be seen, and where nothing is looked at."""
 
     rows: tuple[Row, ...]
     failed: Mapping[str, GatewayBotError]
     unseen: tuple[str, ...]
+    left_out: tuple[str, ...]
 
 
 def rows_everywhere(needs: TableNeeds) -> Everywhere:
@@ -138,7 +141,7 @@ def rows_everywhere(needs: TableNeeds) -> Everywhere:
     found = found_everywhere(needs.caches)
     seen = needs.levels.look(found.gateways)
     rows = rows_of(found.summaries, seen, _tags(needs.registry), needs.environments)
-    return Everywhere(rows, found.failed, found.unseen)
+    return Everywhere(rows, found.failed, found.unseen, found.left_out)
 
 
 def by_button(needs: Needs, click: Click) -> Reply | None:

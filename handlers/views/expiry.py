@@ -126,7 +126,7 @@ def note(entry: WarningEntry) -> tuple[str, bool]:
     lines = {
         "renewed": ":white_check_mark: It was renewed.",
         "gone": ":white_check_mark: It no longer runs.",
-        "unwatched": ":grey_question: Its cluster is no longer in the settings.",
+        "unwatched": ":grey_question: Its cluster or namespace is no longer in the settings.",
         "signs in": ":white_check_mark: It signs in to Entra ID now, and has no token.",
     }
     return lines.get(entry.event, escape(entry.event)), False
@@ -384,7 +384,7 @@ def _renewed(tracked: Tracked) -> bool:
 
 _ENDED = {
     "gone": "no longer runs",
-    "unwatched": "is on a cluster that this bot no longer looks at",
+    "unwatched": "is on a cluster or in a namespace that this bot no longer looks at",
     "signs in": "signs in to Entra ID now: there is no token that expires",
     "back": "runs with a token again",
 }

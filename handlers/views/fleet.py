@@ -76,11 +76,12 @@ def overview(
     now: float,
     page: Page | None = None,
     unseen: Sequence[str] = (),
+    left_out: Sequence[str] = (),
     *,
     buttons: bool = True,
 ) -> Reply:
     """A page of every gateway on every cluster that answered; `unseen` is what of these cannot be
-    seen."""
+    seen, `left_out` where nothing is looked at."""
     page = page or Page()
     chosen = [row for row in rows if page.selection.takes(row)]
     pages = max(1, -(-len(chosen) // PAGE))
@@ -88,6 +89,7 @@ def overview(
     shown = chosen[number * PAGE : (number + 1) * PAGE]
     blocks: list[Block] = [_trouble(name, error, rows, now) for name, error in failed.items()]
     blocks += [context(f":warning: {escape(cut(text, 600))}") for text in unseen[:_UNSEEN]]
+    blocks += [context(escape(" ".join(left_out)[:2000]))] if left_out else []
     if rows or not failed:
         blocks.append(context(_counts(chosen)))
     if shown:
@@ -95,7 +97,7 @@ def overview(
         blocks += _reasons(shown)
     elif rows:
         blocks.append(section("No gateway is like that."))
-    elif unseen and not failed:
+    elif (unseen or left_out) and not failed:
         blocks.append(section("No self-hosted gateway is seen where this bot can look."))
     elif not failed:
         blocks.append(section("No self-hosted gateway runs on the clusters this bot looks at."))
@@ -105,7 +107,7 @@ def overview(
     title = "Gateways" + (f", page {number + 1} of {pages}" if pages > 1 else "")
     if not chosen and failed:
         summary = f"What runs on {', '.join(sorted(failed))} is not known"
-    elif not chosen and unseen:
+    elif not chosen and (unseen or left_out):
         summary = "No gateway is seen where this bot can look"
     else:
         summary = f"{counted(len(chosen), 'gateway')}, " + (

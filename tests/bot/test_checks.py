@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bot.checks import Doubtful, _http_mode, _not_shared, probes
+from bot.checks import _http_mode, _not_shared, probes
+from bot.doubt import Doubtful
 from bot.sandbox.rights import rights
 from bot.settings import Secrets, Settings
 from deploy.errors import Unavailable
+from deploy.kube.rights import IN_NAMESPACE, role
+from tests.deploy.health.test_listed_namespaces import bind
 from tests.support.exec_plugins import Answer, Issuer
 from tests.support.processes import ROOT
 from tests.support.running_cluster import RunningCluster
@@ -22,15 +25,16 @@ def running(tmp_path: Path) -> Iterator[RunningCluster]:
         yield cluster
 
 
-def cluster_probe(running: RunningCluster, user: str) -> str:
-    return probe_of(running.kubeconfig(user))
+def cluster_probe(running: RunningCluster, user: str, *namespaces: str) -> str:
+    return probe_of(running.kubeconfig(user), *namespaces)
 
 
-def probe_of(kubeconfig: Path) -> str:
+def probe_of(kubeconfig: Path, *namespaces: str) -> str:
+    west = {"name": "west", "kubeconfig": str(kubeconfig), "namespaces": namespaces or None}
     settings = Settings.model_validate(
         {
             "apim": [{"name": "a", "subscription": "s", "resource_group": "g", "service": "a"}],
-            "clusters": [{"name": "west", "kubeconfig": str(kubeconfig)}],
+            "clusters": [west],
             "environments": [{"name": "development"}],
         }
     )
@@ -59,6 +63,31 @@ def test_it_is_told_where_gateways_may_be_changed(running: RunningCluster) -> No
     assert cluster_probe(running, "bot").endswith("may change gateways in no namespace")
     grant(running, "dev")
     assert cluster_probe(running, "bot").endswith("may change gateways in dev")
+
+
+def test_where_namespaces_are_listed_each_is_proved_by_its_role(running: RunningCluster) -> None:
+    with pytest.raises(
+        Unavailable, match=r"“dev” does not exist .* or the bot has no Role"
+    ) as none:
+        cluster_probe(running, "bot", "dev")
+    assert "Bind the Role for listed namespaces" in none.value.remedy
+    bind(running, "dev")
+    assert cluster_probe(running, "bot", "dev").endswith("namespace dev; may change gateways there")
+    with pytest.raises(Unavailable, match="prod: Namespace “prod” does not exist") as some:
+        cluster_probe(running, "bot", "dev", "prod")
+    assert some.value.meaning.endswith("All is well in dev.")
+
+
+def test_of_a_role_that_lacks_something_it_is_said_what(running: RunningCluster) -> None:
+    bind(running, "dev")
+    less = role("dev", [each for each in IN_NAMESPACE if each.resources != ("events",)])
+    running.wait(running.cluster.apply([less]))
+    with pytest.raises(Doubtful, match="dev: The bot may not list events"):
+        cluster_probe(running, "bot", "dev")
+    less = role("dev", [each for each in IN_NAMESPACE if each.resources != ("leases",)])
+    running.wait(running.cluster.apply([less]))
+    with pytest.raises(Unavailable, match="may not get leases, create leases, update leases"):
+        cluster_probe(running, "bot", "dev")
 
 
 def test_rights_that_only_show_more_are_missed_with_a_warning(running: RunningCluster) -> None:

@@ -48,6 +48,10 @@ def test_a_small_file_is_enough(tmp_path: Path) -> None:
         ({"apim": [{"name": "contoso"}]}, "apim[0].subscription"),
         ({"environments": [{"name": "a"}, {"name": "a"}]}, "environments: the name a"),
         ({"clusters": [{"name": "w", "in_cluster": True, "context": "w"}]}, "in_cluster excludes"),
+        ({"clusters": [{"name": "w", "namespaces": []}]}, "clusters[0].namespaces"),
+        ({"clusters": [{"name": "w", "namespaces": ["Dev"]}]}, "clusters[0].namespaces[0]"),
+        ({"clusters": [{"name": "w", "namespaces": ["prod-*"]}]}, "prod-* is a pattern"),
+        ({"clusters": [{"name": "w", "namespaces": ["a", "a"]}]}, "a is listed twice"),
     ],
 )
 def test_a_mistake_is_told_with_the_path_of_its_field(

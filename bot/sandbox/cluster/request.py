@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from bot.sandbox.cluster.decoding import Options
 from bot.sandbox.cluster.errors import Cause, invalid, required
 from bot.sandbox.cluster.identity import Identity
-from bot.sandbox.cluster.kinds import Kind, by_resource
+from bot.sandbox.cluster.kinds import NAMESPACE, Kind, by_resource
 from bot.sandbox.cluster.rbac import Attributes
 
 
@@ -90,8 +90,10 @@ def attributes(verb: str, target: Target, query: Mapping[str, str] | None = None
     selected = (query or {}).get("fieldSelector", "").replace("==", "=")
     if not name and selected.startswith("metadata.name=") and "," not in selected:
         name = selected.removeprefix("metadata.name=")
+    # A Namespace is in itself: a Role in it can allow to read it.
+    namespace = target.name if target.kind is NAMESPACE else target.namespace
     return Attributes(
-        verb, target.kind.group, target.kind.plural, target.subresource, target.namespace, name
+        verb, target.kind.group, target.kind.plural, target.subresource, namespace, name
     )
 
 

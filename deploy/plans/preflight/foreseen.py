@@ -10,6 +10,7 @@ from deploy.plans.preflight.outlook import Outlook, Reference, Wanted
 from deploy.plans.preflight.quota import limit_findings, quota_findings
 from deploy.plans.preflight.references import reference_findings, references_of
 from deploy.plans.preflight.storage import storage_findings
+from deploy.plans.preflight.unseen import unseen_findings
 from deploy.plans.preflight.users import user_findings
 from deploy.rules.finding import Finding
 from deploy.rules.reading import at
@@ -28,7 +29,8 @@ def foreseen(
     is denied."""
     found: list[Finding] = []
     for finding in _each(wanted, outlook, claims, made):
-        milder = dataclasses.replace(finding, severity="warning") if lenient else finding
+        denies = finding.severity == "deny"
+        milder = dataclasses.replace(finding, severity="warning") if lenient and denies else finding
         if milder not in found:
             found.append(milder)
     return tuple(found)
@@ -60,3 +62,4 @@ def _each(
     yield from class_findings(wanted, outlook)
     yield from user_findings(wanted, outlook)
     yield from node_findings(wanted, outlook)
+    yield from unseen_findings(wanted, outlook, claims.values())

@@ -13,7 +13,7 @@ Reference = tuple[str, str]
 
 @dataclass(frozen=True)
 class Outlook:
-    """What is read of the surroundings. None is what may not be read, of which nothing is said.
+    """What is read of the surroundings. None is what could not be read; `unseen` says why, by kind.
 
     `runtimes` and `priorities` are the cluster's RuntimeClasses and PriorityClasses, `space` is the
     namespace. `found` are the objects that pods name, None where there is none of that name.
@@ -29,6 +29,7 @@ class Outlook:
     space: Manifest | None = None
     denied: frozenset[str] = frozenset()
     found: Mapping[Reference, Manifest | None] = field(default_factory=dict)
+    unseen: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, NotRequired, TypedDict
 
-from deploy.errors import GatewayBotError
+from deploy.errors import GatewayBotError, NotGranted
 from deploy.kube.cluster import Cluster
+from deploy.kube.kinds import kind_of
 from deploy.kube.objects import Manifest
 from deploy.kube.shapes import Shape
 from deploy.plans.preflight.outlook import Outlook, Reference
@@ -20,7 +21,8 @@ _KEPT_SECONDS = 60.0
 _LONGEST_SECONDS = 3.0
 """For so long a plan waits for lists of the whole cluster; whoever plans next has them."""
 
-Found = tuple[Manifest, ...] | None
+Listed = tuple[Manifest, ...] | str
+"""What was listed, or why it could not be."""
 
 
 class _NodeMetadata(TypedDict):
@@ -52,7 +54,7 @@ class Looking:
 
     cluster: Cluster
     namespace: str
-    _lists: Mapping[str, Callable[[], Found]]
+    _lists: Mapping[str, Callable[[], Listed]]
     _references: Mapping[Reference, Future[Manifest | None]]
 
     def outlook(self, references: Collection[Reference]) -> Outlook:
@@ -68,14 +70,17 @@ class Looking:
                 found[each] = future.result()
             except GatewayBotError:
                 continue
+        listed = {kind: told() for kind, told in self._lists.items()}
+        seen = {kind: items for kind, items in listed.items() if not isinstance(items, str)}
         return Outlook(
-            quotas=self._lists["ResourceQuota"](),
-            limits=self._lists["LimitRange"](),
-            classes=self._lists["StorageClass"](),
-            nodes=self._lists["Node"](),
-            runtimes=self._lists["RuntimeClass"](),
-            priorities=self._lists["PriorityClass"](),
+            quotas=seen.get("ResourceQuota"),
+            limits=seen.get("LimitRange"),
+            classes=seen.get("StorageClass"),
+            nodes=seen.get("Node"),
+            runtimes=seen.get("RuntimeClass"),
+            priorities=seen.get("PriorityClass"),
             found=found,
+            unseen={kind: why for kind, why in listed.items() if isinstance(why, str)},
         )
 
 
@@ -89,11 +94,12 @@ class Surroundings:
 
     def begin(self, cluster: Cluster, namespace: str, references: Collection[Reference]) -> Looking:
         """Start to read what matters to pods of that namespace."""
-        lists: dict[str, Callable[[], Found]] = {
-            kind: _told(cluster.begin(_listing(cluster, kind, namespace)))
+        lists = {
+            kind: _told(kind, cluster.begin(_listing(cluster, kind, namespace)))
             for kind in ("ResourceQuota", "LimitRange")
         }
-        lists |= {kind: _told(self._once(cluster, kind), _LONGEST_SECONDS) for kind in _SHAPES}
+        for kind in _SHAPES:
+            lists[kind] = _told(kind, self._once(cluster, kind), _LONGEST_SECONDS)
         asked = {each: cluster.begin(_getting(cluster, namespace, each)) for each in references}
         return Looking(cluster, namespace, lists, asked)
 
@@ -102,19 +108,38 @@ class Surroundings:
             now = self._clock()
             began, future = self._kept.get((cluster.name, kind), (-_KEPT_SECONDS, None))
             if future is None or now - began >= _KEPT_SECONDS:
-                future = cluster.begin(lambda: cluster.list_at(kind, None, shape=_SHAPES[kind])[0])
+                future = cluster.begin(_listing_all(cluster, kind))
                 self._kept[cluster.name, kind] = now, future
             return future
 
 
-def _told(future: Future[list[Manifest]], seconds: float | None = None) -> Callable[[], Found]:
-    def told() -> Found:
+def _told(
+    kind: str, future: Future[list[Manifest]], seconds: float | None = None
+) -> Callable[[], Listed]:
+    def told() -> Listed:
         try:
             return tuple(future.result(seconds))
-        except (GatewayBotError, TimeoutError):
-            return None
+        except GatewayBotError as error:
+            return error.happened
+        except TimeoutError:
+            return f"The cluster did not list each {kind} in time."
 
     return told
+
+
+def _listing_all(cluster: Cluster, kind: str) -> Callable[[], list[Manifest]]:
+    """A list of the whole cluster. Where the bot has Roles alone, it asks first whether it may."""
+
+    def listing() -> list[Manifest]:
+        known = kind_of(kind)
+        if cluster.places.listed and not cluster.can_i("list", known.group, known.plural, None):
+            raise NotGranted(
+                f"The bot may not list {known.plural}, which no Role can allow, on cluster "
+                f"“{cluster.name}”."
+            )
+        return cluster.list_at(kind, None, shape=_SHAPES[kind])[0]
+
+    return listing
 
 
 def _listing(cluster: Cluster, kind: str, namespace: str) -> Callable[[], list[Manifest]]:

@@ -50,6 +50,19 @@ def test_a_named_object_of_another_group_is_refused_in_the_same_words(
     assert answer.body["details"] == {"name": "gw", "group": "apps", "kind": "deployments"}
 
 
+def test_a_role_can_allow_to_read_the_namespace_that_it_is_in_and_no_other(
+    api: KubeApi, ns: str
+) -> None:
+    bot = api.as_user(f"reader-{ns}")
+    path = f"/api/v1/namespaces/{ns}"
+    assert bot.request("GET", path).message.endswith(f'in API group "" in the namespace "{ns}"')
+    _grant(api, ns, f"reader-{ns}", [_rule(["namespaces"], ["get"])])
+    until(lambda: bot.request("GET", path).status == 200, "the Role")
+    assert bot.request("GET", "/api/v1/namespaces/kube-system").status == 403
+    assert bot.request("GET", "/api/v1/namespaces").status == 403
+    assert _may(bot, verb="get", resource="namespaces", namespace=ns)
+
+
 def test_a_cluster_wide_list_is_refused_at_the_cluster_scope(api: KubeApi) -> None:
     answer = api.as_user("nobody").request("GET", "/api/v1/pods")
     assert answer.message.endswith('in API group "" at the cluster scope')

@@ -14,6 +14,7 @@ from deploy.expiry.tracker import Tracker
 from deploy.gateway import GatewayRef
 from deploy.health.attention import BROKEN, SOON, Attention, Sign
 from deploy.health.status import GatewaySummary
+from deploy.kube.places import Places
 from handlers.views import expiry as view
 from handlers.views import renewals
 from tests.support.redis_servers import started
@@ -134,6 +135,26 @@ def test_a_cluster_that_left_the_settings_is_warned_of_no_more(bed: Bed) -> None
     assert ended is not None
     assert (ended.over, ended.places()) == ("unwatched", ("C0ALERTS",))
     assert "this bot no longer looks at" in view.message(ended)[0]
+
+
+def test_a_namespace_that_refuses_loses_no_gateway_and_one_that_left_the_list_is_unwatched(
+    bed: Bed,
+) -> None:
+    closed = dataclasses.replace(summary(), ref=GatewayRef("west", "closed", "edge-2"))
+    left = dataclasses.replace(summary(), ref=GatewayRef("west", "left", "edge-3"))
+    bed.scans = [Scan("west", [summary(), closed, left], whole=True)]
+    bed.bot("one").scan()
+    tracker = Tracker(bed.redis, "one")
+    seconds, _ = bed.redis.time()
+    tracker.note(dataclasses.replace(facts_of(left, RULES), expires_at=seconds + 3600.0))
+    tracker.tick()
+    places = Places("west", ("dev", "closed"))
+    bed.scans = [Scan("west", [summary()], whole=True, places=places, unread=("closed",))]
+    bed.bot("one").scan()
+    assert bed.known() == ["edge-1", "edge-2"]
+    ended = tracker.find(left.ref)
+    assert ended is not None
+    assert ended.over == "unwatched"
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ class World:
         secret = cluster.get("Secret", ref.namespace, f"{ref.name}-token-old")
         assert secret is not None
         metadata = secret["metadata"]
-        token = TokenInUse(ref, cluster.uid(), metadata["name"], metadata["uid"])
+        token = TokenInUse(ref, cluster.uid(ref.namespace), metadata["name"], metadata["uid"])
         self.admitted.admit(token, EDGE, "ABC234", frozenset(decided_by))
 
 
@@ -166,7 +166,7 @@ def planned(
     gateway: str = "edge-1",
 ) -> Plan:
     spec = dataclasses.replace(SPEC, ref=ref, apim=ApimGateway(instance, gateway, HOST))
-    uid, replaces = world.clusters[ref.cluster].uid(), world.in_place(ref)
+    uid, replaces = world.clusters[ref.cluster].uid(ref.namespace), world.in_place(ref)
     return Plan(spec, uid, (), changes, token, replaces=replaces if token.mint else None)
 
 

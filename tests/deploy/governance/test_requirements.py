@@ -132,6 +132,15 @@ def test_a_cluster_that_was_never_read_counts_its_production_and_nothing_else() 
     assert found.governing[1].reasons == (GoverningReason("never_read", "east"),)
 
 
+def test_a_namespace_that_was_never_read_counts_its_own_environment_where_that_is_production() -> (
+    None
+):
+    found = asked(MINT, never_read=frozenset({"east/prod", "east/dev"}))
+    assert found.environments == ("development", "east-production")
+    assert found.governing[1].reasons == (GoverningReason("never_read", "east/prod"),)
+    assert asked(MINT, never_read=frozenset({"east/dev"})).environments == ("development",)
+
+
 def test_a_production_gateway_that_nothing_identifies_may_be_this_one() -> None:
     odd = GatewayRef("east", "prod", "gw")
     found = asked(MINT, unidentified=frozenset({odd, GatewayRef("east", "staging", "gw")}))

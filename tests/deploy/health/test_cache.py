@@ -127,7 +127,7 @@ def test_no_token_no_environment_and_no_bookkeeping_is_kept(
 ) -> None:
     install(running, secret("edge-1"), gateway("edge-1", replicas=1))
     until(lambda: (g := cache.read().find(REF)) and g.pods, "a pod")
-    kept = pickle.dumps([cache.read(), cache._kinds["Pod"].items, cache._tokens._known])
+    kept = pickle.dumps([cache.read(), cache._kinds["Pod", None].items, cache._tokens._known])
     watched = json.dumps([k.watch._known for k in cache._kinds.values()]).encode()
     for word in (SIGNATURE, base64.b64encode(TOKEN.encode()).decode()[:20], "a-plain-secret"):
         assert word.encode() not in kept + watched
@@ -142,7 +142,7 @@ def test_of_other_deployments_and_pods_only_names_are_kept(
     other["spec"]["template"]["spec"]["containers"][0]["env"] = [{"name": "x", "value": "y"}]
     install(running, other)
     assert cache.read().gateways == ()
-    until(lambda: cache._kinds["Pod"].watch._known, "the pod")
+    until(lambda: cache._kinds["Pod", None].watch._known, "the pod")
     for kind in cache._kinds.values():
         assert kind.items == {}
         assert all(set(item) == {"metadata"} for item in kind.watch._known.values())
@@ -272,9 +272,9 @@ def test_the_very_next_read_after_a_connection_broke_says_that_it_is_away(
     install(running, gateway("edge-1"))
     cache.read()
     # What was listed a moment ago is true; its watch is opened after that.
-    until(lambda: all(cache._kinds[k].watch.connected for k in ("Deployment", "Pod")), "them")
+    until(lambda: all(cache._kinds[k, None].watch.connected for k in ("Deployment", "Pod")), "them")
     running.call(lambda: running.cluster.faults.set("api_down", True))
-    until(lambda: not cache._kinds["Pod"].watch.connected, "the end of the watch")
+    until(lambda: not cache._kinds["Pod", None].watch.connected, "the end of the watch")
     assert "does not answer" in cache.read().stale
 
 
@@ -438,5 +438,5 @@ def test_a_kind_that_is_not_found_for_a_moment_takes_away_no_gateway(
     install(running, item)
     until(lambda: cache.read().find(REF), "the StatefulSet")
     gone = NotFound("not found")
-    cache._failed("StatefulSet", gone, absent=is_absent(cache.cluster, "StatefulSet", gone))
+    cache._failed("StatefulSet", None, gone, absent=is_absent(cache.cluster, "StatefulSet", gone))
     assert cache.read(wait=0).find(REF) is not None

@@ -72,7 +72,7 @@ def found(
         discovery.pod(key_of(item), item)
     for key in settings or ():
         discovery.setting(key, there=True)
-    discovery.know_settings(settings is not None)
+    discovery.know_settings(None, known=settings is not None)
     return discovery
 
 
@@ -282,7 +282,7 @@ def test_after_each_change_all_is_found_that_a_first_look_finds(
             told.setting(("dev", "gw-env"), there=change)
         elif kind == "read":
             read = change
-            told.know_settings(change)
+            told.know_settings(None, known=change)
         else:
             key, item = change
             told.pod(key, item) if kind == "Pod" else told.workload(kind, key, item)

@@ -66,12 +66,14 @@ class Channel:
         self.shown: dict[str, int] = {}
         self.replies: list[str] = []
 
-    def look(self, *healths: Health, seconds: float = TICK, away: str = "") -> None:
-        """Look every ten seconds for so long."""
+    def look(
+        self, *healths: Health, seconds: float = TICK, away: str = "", unread: str = ""
+    ) -> None:
+        """Look every ten seconds for so long; of the namespace `unread` nothing is known."""
         for _ in range(max(1, round(seconds / TICK))):
             self.now += TICK
             told = None if away else healths
-            self.watch = step(self.watch, "west", told, away, self.now)
+            self.watch = step(self.watch, "west", told, away, self.now, (unread,))
             stored = json.loads(json.dumps(watch_to_mapping(self.watch)))
             self.watch = watch_from_mapping(stored)
             for incident in self.watch.incidents:
@@ -107,6 +109,16 @@ def test_a_trouble_that_lasts_is_told_once_and_its_end_in_the_same_message(
     channel.look(health("edge-1"), seconds=60)
     assert len(channel.posted) == 1
     assert channel.last == "Over: west/dev/edge-1 is cut off"
+    assert channel.replies == ["✅ `west/dev/edge-1` recovered."]
+
+
+def test_nothing_of_a_namespace_that_cannot_be_read_is_over_or_new(channel: Channel) -> None:
+    channel.look(health("edge-1", CUT_OFF), seconds=600)
+    channel.look(unread="dev", seconds=600)
+    channel.look(health("edge-2", CUT_OFF), unread="dev", seconds=600)
+    assert channel.posted == ["west/dev/edge-1 is cut off"]
+    assert channel.replies == []
+    channel.look(health("edge-1"), seconds=60)
     assert channel.replies == ["✅ `west/dev/edge-1` recovered."]
 
 

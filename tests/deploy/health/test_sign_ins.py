@@ -100,7 +100,7 @@ def test_a_token_in_the_deployment_itself_has_an_expiry_and_a_place(
             cache.read(),
             cache._sources._read,
             cache._sources._alone,
-            cache._kinds["Deployment"].items,
+            cache._kinds["Deployment", None].items,
         ]
     )
     assert SIGNATURE.encode() not in kept

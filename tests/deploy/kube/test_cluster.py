@@ -160,7 +160,7 @@ def test_wrong_credentials_are_said(running: RunningCluster) -> None:
 def test_the_cluster_tells_who_it_is(cluster: Cluster) -> None:
     assert cluster.version().startswith("v1.")
     assert {"dev", "kube-system"} <= set(cluster.namespaces())
-    assert cluster.uid() == cluster.uid() != ""
+    assert cluster.uid("dev") == cluster.uid("kube-system") != ""
 
 
 def test_errors_of_a_moment_are_outlasted(running: RunningCluster) -> None:

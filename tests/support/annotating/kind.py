@@ -104,7 +104,7 @@ def _workings(means: Means) -> Workings:
         used = token_secret_of(gateway.deployment["spec"]["template"]["spec"])
         return build_plan(
             gateway.spec,
-            cluster_uid=cluster.uid(),
+            cluster_uid=cluster.uid(request.ref.namespace),
             observed=(Observed(wanted, gateway.deployment, merged),),
             token=TokenPlan(used[0] if used else None, mint=False, expires_at=None, reason=""),
         )

@@ -598,3 +598,16 @@ def test_odd_objects_of_others_stop_no_plan(spec: Any, status: Any, labels: Any)
 def test_odd_pods_name_nothing_that_stops_a_plan(pod: Any) -> None:
     for each in ({"containers": pod, "volumes": pod, "initContainers": pod}, {"volumes": [pod]}):
         assert all(name for _, name in references_of(each))
+
+
+def test_what_could_not_be_read_is_said_where_it_matters_and_nowhere_else() -> None:
+    unseen = {"Node": "No Role allows it.", "StorageClass": "No Role allows it."}
+    assert look(deployment(), unseen=unseen) == ()
+    after, objects = with_backup()
+    said = look(after, objects=objects, unseen=unseen)
+    assert [(each.rule, each.severity) for each in said] == [("storage-class", "info")]
+    assert said[0].what.endswith("is not known: No Role allows it.")
+    chosen = patched(lambda pod: pod.update(nodeSelector={"disk": "fast"}))
+    assert [(e.rule, e.severity) for e in look(chosen, unseen=unseen)] == [("nodes", "info")]
+    lenient = look(chosen, unseen={"ResourceQuota": "It may not be listed."}, lenient=True)
+    assert [(each.rule, each.severity) for each in lenient] == [("quota", "info")]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from deploy.errors import NotGranted
+from deploy.kube.places import Places
 from deploy.plans.preflight import surroundings
 from deploy.plans.preflight.surroundings import Surroundings
 from tests.support.waiting import until
@@ -17,6 +18,7 @@ class Slow:
     """A cluster whose nodes are listed once they may be."""
 
     name = "west"
+    places = Places("west")
 
     def __init__(self) -> None:
         self.may = threading.Event()

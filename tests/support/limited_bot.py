@@ -1,0 +1,125 @@
+"""A bot that has a Role in some namespaces and nothing else, and what a cluster's audit log says of it."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bot.sandbox.world import DEFAULT
+from tests.support.control_plane import ControlPlane
+from tests.support.kube_api import KubeApi, Obj
+from tests.support.waiting import until
+
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+ACCOUNT, HOME = "gateway-bot", "bot"
+USER = f"system:serviceaccount:{HOME}:{ACCOUNT}"
+
+Granted = tuple[str, str, str]
+"""API group, resource and verb."""
+
+
+def grant(api: KubeApi, roles: Sequence[Obj]) -> str:
+    """Make the namespaces, the bot's account, and bind these Roles to it; its token."""
+    for name in (HOME, *(role["metadata"]["namespace"] for role in roles)):
+        if api.gone(f"/api/v1/namespaces/{name}"):
+            api.create("/api/v1/namespaces", {"metadata": {"name": name}})
+    accounts = f"/api/v1/namespaces/{HOME}/serviceaccounts"
+    api.create(accounts, {"metadata": {"name": ACCOUNT}})
+    for role in roles:
+        bind(api, role)
+    lasting = {"spec": {"expirationSeconds": 86_400}}
+    made = api.create(f"{accounts}/{ACCOUNT}/token", lasting)
+    return str(made["status"]["token"])
+
+
+def bind(api: KubeApi, role: Obj) -> None:
+    """Give the account a Role, and wait until it counts."""
+    name, namespace = role["metadata"]["name"], role["metadata"]["namespace"]
+    where = f"{RBAC}/namespaces/{namespace}"
+    api.create(f"{where}/roles", role)
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}
+    subject = {"kind": "ServiceAccount", "name": ACCOUNT, "namespace": HOME}
+    binding = {"metadata": {"name": name}, "roleRef": reference, "subjects": [subject]}
+    api.create(f"{where}/rolebindings", binding)
+    # Asked of somebody else's rights, so that nothing of it is in the log as the bot's.
+    review = {"spec": {"user": USER, "resourceAttributes": {
+        "verb": "list", "group": "apps", "resource": "deployments", "namespace": namespace,
+    }}}  # fmt: skip
+    path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+    until(lambda: api.create(path, review)["status"]["allowed"], "the Role")
+
+
+def kubeconfig(plane: ControlPlane, token: str, path: Path) -> Path:
+    """The cluster as the context `west` of the bot."""
+    config = yaml.safe_load(plane.kubeconfig.read_text())
+    (context,) = [c for c in config["contexts"] if c["name"] == plane.context]
+    limited = {"name": "west", "context": {**context["context"], "user": ACCOUNT}}
+    path.touch(0o600)
+    users = [{"name": ACCOUNT, "user": {"token": token}}]
+    told = {"users": users, "contexts": [limited], "current-context": "west"}
+    path.write_text(yaml.safe_dump({**config, **told}))
+    return path
+
+
+def world(path: Path, bots: Path, namespaces: Sequence[str], gateways: Sequence[str]) -> Path:
+    """A world of one cluster, `west`, whose bot has that kubeconfig and lists those namespaces."""
+    found: dict[str, Any] = yaml.safe_load(DEFAULT.read_text())
+    west = {"name": "west", "kubeconfig": str(bots), "context": "west"}
+    found |= {
+        "clusters": [{"name": "west", "namespaces": ["dev", "prod"]}],
+        "production": [each for each in found["production"] if each["cluster"] == "west"],
+        "legacy": None,
+        "settings": {"clusters": [{**west, "namespaces": list(namespaces)}]},
+    }
+    found["azure"]["gateways"] = [{"name": name, "location": "North"} for name in gateways]
+    path.write_text(yaml.safe_dump(found))
+    return path
+
+
+def asked(audit_log: Path) -> list[Obj]:
+    """Every request of the bot, as the audit log has it; one line may be half written."""
+    entries = []
+    for line in audit_log.read_text().splitlines():
+        if USER in line:
+            try:
+                entries.append(json.loads(line))
+            except ValueError:
+                continue
+    return [each for each in entries if each["user"]["username"] == USER]
+
+
+def refused(entries: Iterable[Obj]) -> list[str]:
+    """Those that the cluster's access control said no to."""
+    return [
+        f"{each['verb']} {each['requestURI']}"
+        for each in entries
+        if (each.get("responseStatus") or {}).get("code") in (401, 403)
+    ]
+
+
+def used(entries: Iterable[Obj], namespaces: Sequence[str]) -> set[Granted]:
+    """The rights of a Role there that they took. An apply that makes an object takes two."""
+    found: set[Granted] = set()
+    for each in entries:
+        at = each.get("objectRef") or {}
+        if at.get("namespace") not in namespaces:
+            continue
+        resource = "/".join(filter(None, (at["resource"], at.get("subresource"))))
+        group, verb = at.get("apiGroup", ""), each["verb"]
+        found.add((group, resource, verb))
+        if verb == "patch" and (each.get("responseStatus") or {}).get("code") == 201:
+            found.add((group, resource, "create"))
+    return found
+
+
+def granted(role: Obj) -> set[Granted]:
+    """What a Role allows, one by one."""
+    return {
+        (group, resource, verb)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
