@@ -13,18 +13,19 @@ from slack_sdk.web import SlackResponse
 
 from bot.clients import (
     arm_client,
+    catalogue_of,
     clusters_of,
     environments_of,
     instances_of,
     operator_channels,
     redis_url,
-    registry_of,
 )
 from bot.settings import Secrets, Settings, load_secrets, load_settings
 from deploy.access import Environment, Standing
 from deploy.actions import connection
 from deploy.azure import ApimInstance, ArmClient
 from deploy.errors import GatewayBotError, Unavailable
+from deploy.images.registry import Registry
 from deploy.kube.cluster import Cluster
 from handlers.slack import api_errors
 from handlers.slack.people import Team, UserGroups
@@ -93,8 +94,11 @@ def probes(settings: Settings, secrets: Secrets) -> dict[str, Probe]:
         named[f"API Management {instance.name}"] = _bind(_apim, arm, instance)
     for cluster in clusters_of(settings).values():
         named[f"cluster {cluster.name}"] = _bind(_cluster, cluster)
-    registry = registry_of(settings, session)
-    named["image registry"] = lambda: f"{len(registry.tags())} tags"
+    catalogue = catalogue_of(settings, secrets, session)
+    named["image registry"] = lambda: f"{len(catalogue.released())} tags"
+    for repository, mirror in catalogue.mirrors.items():
+        if mirror is not catalogue.microsoft:
+            named[f"images {repository}"] = _bind(_mirror, mirror)
     return named
 
 
@@ -278,6 +282,17 @@ def _slack_call(settings: Settings, token: str, method: str, **given: str) -> Sl
 
 def _redis(settings: Settings, secrets: Secrets) -> str:
     return connection.describe(connection.connect(redis_url(settings, secrets)))
+
+
+def _mirror(registry: Registry) -> str:
+    try:
+        return f"{len(registry.tags())} tags"
+    except GatewayBotError as error:
+        raise Doubtful(
+            error.happened,
+            meaning="So plans cannot say whether a tag is there.",
+            remedy=error.remedy,
+        ) from error
 
 
 def _apim(arm: ArmClient, instance: ApimInstance) -> str:

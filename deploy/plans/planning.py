@@ -4,12 +4,14 @@ import dataclasses
 import datetime
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from typing import TypeVar
 
 from deploy import rules
 from deploy.access import Environment, environment_of
 from deploy.azure import ApimInstance, known_hosts
 from deploy.errors import GatewayBotError
 from deploy.gateway import DEFAULT_REPOSITORY, GatewayRef
+from deploy.images.catalogue import Stock
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.kube.warnings import distinct
@@ -41,7 +43,11 @@ from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.options import Source
 from deploy.tokens.rotation import Rotation
 
+T = TypeVar("T")
+
 _DAY = 24 * 3600
+_REGISTRY_SECONDS = 3.0
+_LATE = f"It has not answered within {_REGISTRY_SECONDS:.0f} s."
 
 
 class Planner:
@@ -49,7 +55,8 @@ class Planner:
 
     `environments` say where rules are those of production, and which of them are waived;
     `instances` and `repositories` where tokens may be sent and which images may hold one;
-    `surroundings` read what the pods will meet.
+    `surroundings` read what the pods will meet; `stock` says what is known of repository, tag and
+    digest where they are pulled from.
     """
 
     def __init__(
@@ -62,6 +69,7 @@ class Planner:
         instances: Mapping[str, ApimInstance],
         repositories: Sequence[str] = (DEFAULT_REPOSITORY,),
         surroundings: Surroundings | None = None,
+        stock: Callable[[str, str, str], Stock | None] = lambda repository, tag, digest: None,
     ) -> None:
         self._instances = instances
         self._repositories = tuple(repositories)
@@ -70,6 +78,7 @@ class Planner:
         self._environments = environments
         self._clock = clock
         self._surroundings = surroundings or Surroundings()
+        self._stock = stock
         self._tokens = TokenDecision(instances, clock)
 
     def plan(
@@ -102,6 +111,7 @@ class Planner:
         there = cluster.begin(lambda: cluster.check_namespace(namespace))
         uid = cluster.begin(cluster.uid)
         tags = cluster.begin(self._tags)
+        stocked = cluster.begin(lambda: self._stock(spec.repository, spec.tag, spec.digest or ""))
         suspects = suspects_of(cluster, spec)
         scalers = cluster.begin(lambda: cluster.list(AUTOSCALER, namespace))
         beside = _sources_beside(cluster, spec)
@@ -161,12 +171,13 @@ class Planner:
             cluster, plan, observed["Deployment", spec.ref.name], config_maps, self._instances
         )
         rotators, unread = self._rotators(spec, observed, jobs)
+        known, stock = _soon(tags, ()), _soon(stocked, Stock(unread=_LATE))
         findings = (
             *self.check(
                 spec.ref,
                 objects,
                 instance=spec.apim.instance,
-                tags=tags.result(),
+                tags=known,
                 token_days=token.seconds / _DAY if token.mint else None,
                 token_references=token_references(
                     cluster, spec, suspects, observed["Deployment", spec.ref.name]
@@ -175,8 +186,10 @@ class Planner:
                 redirects=redirections(plan) if held else frozenset(),
                 rotated_by=rotators,
                 managers=managers_of(plan, observed),
+                stock=stock,
             ),
             *unread,
+            *_unstocked(spec, stock, known),
             *unlisted,
             *counted_elsewhere(spec, deployment, autoscalers, count, named=counts),
             *settings_elsewhere(spec, objects),
@@ -209,6 +222,7 @@ class Planner:
         redirects: frozenset[Redirection] = frozenset(),
         rotated_by: Sequence[str] = (),
         managers: Sequence[Manager] = (),
+        stock: Stock | None = None,
     ) -> tuple[Finding, ...]:
         """What the rules say of a gateway's objects, as those count where it is.
 
@@ -229,6 +243,7 @@ class Planner:
             redirects=redirects,
             rotated_by=tuple(rotated_by),
             managers=tuple(managers),
+            stock=stock,
         )
         today = self._clock().astimezone(datetime.UTC).date()
         return rules.check(
@@ -267,6 +282,29 @@ class Planner:
             return self._known_tags()
         except GatewayBotError:
             return ()
+
+
+def _soon(future: Future[T], otherwise: T) -> T:
+    """What a registry says, where it does so in time: no plan waits for one that is slow."""
+    try:
+        return future.result(_REGISTRY_SECONDS)
+    except TimeoutError:
+        return otherwise
+
+
+def _unstocked(spec: GatewaySpec, stock: Stock | None, tags: Sequence[str]) -> Sequence[Finding]:
+    """That the registry cannot be read. Where Microsoft's gives no tags, a rule says so."""
+    if stock is None or not stock.unread or (spec.repository == DEFAULT_REPOSITORY and not tags):
+        return ()
+    return (
+        Finding(
+            "image-unread",
+            "info",
+            f"Whether {spec.repository} has this image is not known: {stock.unread}",
+            "A node that does not have the image yet cannot start a pod where the registry lacks it.",
+            "Give the bot what it needs to read the registry: docs/install.md, “Image registries”.",
+        ),
+    )
 
 
 def jobs_unread(error: GatewayBotError) -> Finding:
