@@ -49,7 +49,7 @@ class Registry:
         clock: Callable[[], float] = time.monotonic,
         waits: Waits | None = None,
         keyring: Keyring | None = None,
-        patience: float = _PATIENCE_SECONDS,
+        patience: float | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self.repository = repository
@@ -57,7 +57,7 @@ class Registry:
         self._clock = clock
         self._waits = waits or Waits()
         self._keyring = keyring or Keyring()
-        self._patience = patience
+        self._patience = _PATIENCE_SECONDS if patience is None else patience
         self._lock = threading.Lock()
         self._breaker = Breaker()
         self._kept: tuple[float, tuple[str, ...]] | None = None

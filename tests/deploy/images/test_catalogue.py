@@ -14,6 +14,7 @@ from bot.sandbox.registry_accounts import Accounts
 from bot.settings import load_secrets, load_settings
 from deploy.errors import InvalidInput
 from deploy.gateway import DEFAULT_REPOSITORY
+from deploy.images import registry
 from deploy.images.catalogue import Catalogue, Stock
 from deploy.images.names import image_name
 from tests.bot.test_settings import written
@@ -42,10 +43,12 @@ def mirror() -> Iterator[RegistryServer]:
 def known(
     path: Path, microsoft: RegistryServer, monkeypatch: pytest.MonkeyPatch, **images: Any
 ) -> Catalogue:
+    # The machine may be slow, and here only answers count.
+    monkeypatch.setattr(registry, "_PATIENCE_SECONDS", 60.0)
     monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-x")
     monkeypatch.setenv("SLACK_APP_TOKEN", "xapp-x")
-    registry = {"registry_url": microsoft.url, "repository": "gw"}
-    settings = load_settings(written(path, images={**registry, **images}))
+    own = {"registry_url": microsoft.url, "repository": "gw"}
+    settings = load_settings(written(path, images={**own, **images}))
     return catalogue_of(settings, load_secrets(settings), requests.Session())
 
 
