@@ -15,7 +15,8 @@ Reference = tuple[str, str]
 class Outlook:
     """What is read of the surroundings. None is what may not be read, of which nothing is said.
 
-    `found` are the objects that pods name, None where there is none of that name.
+    `found` are the objects that pods name, None where there is none of that name; `version` is the API
+    server's, empty where it is not known.
     """
 
     quotas: tuple[Manifest, ...] | None = None
@@ -23,6 +24,7 @@ class Outlook:
     classes: tuple[Manifest, ...] | None = None
     nodes: tuple[Manifest, ...] | None = None
     found: Mapping[Reference, Manifest | None] = field(default_factory=dict)
+    version: str = ""
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,8 @@ def foreseen_of(
     outlook = around.outlook(asked)
     there = {_reference(each.merged): each.merged for each in own if each.live is not None}
     outlook = dataclasses.replace(outlook, found={**outlook.found, **there})
-    return foreseen(wanted, outlook, claims=claims, made=made, lenient=lenient)
+    written = [each.wanted for each in becoming]
+    return foreseen(wanted, outlook, claims=claims, made=made, written=written, lenient=lenient)
 
 
 def _reference(item: Manifest) -> Reference:

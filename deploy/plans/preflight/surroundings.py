@@ -1,6 +1,7 @@
 """Reads what a plan's pods will meet, beside the plan's other requests.
 
-Nodes and storage classes change rarely and may be many, so they are read once a minute.
+Nodes and storage classes change rarely and may be many, so they are read once a minute; the API
+server's version with them.
 """
 
 import threading
@@ -8,7 +9,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict, TypeVar
 
 from deploy.errors import GatewayBotError
 from deploy.kube.cluster import Cluster
@@ -21,6 +22,8 @@ _LONGEST_SECONDS = 3.0
 """For so long a plan waits for lists of the whole cluster; whoever plans next has them."""
 
 Found = tuple[Manifest, ...] | None
+T = TypeVar("T")
+_VERSION = "version"
 
 
 class _NodeMetadata(TypedDict):
@@ -48,6 +51,7 @@ class Looking:
     cluster: Cluster
     namespace: str
     _lists: Mapping[str, Callable[[], Found]]
+    _version: Callable[[], str | None]
     _references: Mapping[Reference, Future[Manifest | None]]
 
     def outlook(self, references: Collection[Reference]) -> Outlook:
@@ -69,6 +73,7 @@ class Looking:
             classes=self._lists["StorageClass"](),
             nodes=self._lists["Node"](),
             found=found,
+            version=self._version() or "",
         )
 
 
@@ -78,36 +83,52 @@ class Surroundings:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._kept: dict[tuple[str, str], tuple[float, Future[list[Manifest]]]] = {}
+        self._kept: dict[tuple[str, str], tuple[float, Future[Any]]] = {}
 
     def begin(self, cluster: Cluster, namespace: str, references: Collection[Reference]) -> Looking:
         """Start to read what matters to pods of that namespace."""
         lists: dict[str, Callable[[], Found]] = {
-            kind: _told(cluster.begin(_listing(cluster, kind, namespace)))
+            kind: _all(_told(cluster.begin(_listing(cluster, kind, namespace))))
             for kind in ("ResourceQuota", "LimitRange")
         }
-        lists |= {kind: _told(self._once(cluster, kind), _LONGEST_SECONDS) for kind in _SHAPES}
+        lists |= {
+            kind: _all(_told(self._once(cluster, kind, _whole(cluster, kind)), _LONGEST_SECONDS))
+            for kind in _SHAPES
+        }
+        version = _told(self._once(cluster, _VERSION, cluster.version), _LONGEST_SECONDS)
         asked = {each: cluster.begin(_getting(cluster, namespace, each)) for each in references}
-        return Looking(cluster, namespace, lists, asked)
+        return Looking(cluster, namespace, lists, version, asked)
 
-    def _once(self, cluster: Cluster, kind: str) -> Future[list[Manifest]]:
+    def _once(self, cluster: Cluster, kind: str, read: Callable[[], T]) -> Future[T]:
         with self._lock:
             now = self._clock()
             began, future = self._kept.get((cluster.name, kind), (-_KEPT_SECONDS, None))
             if future is None or now - began >= _KEPT_SECONDS:
-                future = cluster.begin(lambda: cluster.list_at(kind, None, shape=_SHAPES[kind])[0])
+                future = cluster.begin(read)
                 self._kept[cluster.name, kind] = now, future
             return future
 
 
-def _told(future: Future[list[Manifest]], seconds: float | None = None) -> Callable[[], Found]:
-    def told() -> Found:
+def _told(future: Future[T], seconds: float | None = None) -> Callable[[], T | None]:
+    def told() -> T | None:
         try:
-            return tuple(future.result(seconds))
+            return future.result(seconds)
         except (GatewayBotError, TimeoutError):
             return None
 
     return told
+
+
+def _all(read: Callable[[], list[Manifest] | None]) -> Callable[[], Found]:
+    def told() -> Found:
+        found = read()
+        return None if found is None else tuple(found)
+
+    return told
+
+
+def _whole(cluster: Cluster, kind: str) -> Callable[[], list[Manifest]]:
+    return lambda: cluster.list_at(kind, None, shape=_SHAPES[kind])[0]
 
 
 def _listing(cluster: Cluster, kind: str, namespace: str) -> Callable[[], list[Manifest]]:
