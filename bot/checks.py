@@ -13,12 +13,12 @@ from slack_sdk.web import SlackResponse
 
 from bot.clients import (
     arm_client,
+    catalogue_of,
     clusters_of,
     environments_of,
     instances_of,
     operator_channels,
     redis_url,
-    registry_of,
 )
 from bot.cluster_checks import cluster_works
 from bot.doubt import Doubtful
@@ -27,6 +27,7 @@ from deploy.access import Environment, Standing
 from deploy.actions import connection
 from deploy.azure import ApimInstance, ArmClient
 from deploy.errors import GatewayBotError, Unavailable
+from deploy.images.registry import Registry
 from handlers.slack import api_errors
 from handlers.slack.people import Team, UserGroups
 
@@ -90,8 +91,11 @@ def probes(settings: Settings, secrets: Secrets) -> dict[str, Probe]:
         named[f"API Management {instance.name}"] = _bind(_apim, arm, instance)
     for cluster in clusters_of(settings).values():
         named[f"cluster {cluster.name}"] = _bind(cluster_works, cluster)
-    registry = registry_of(settings, session)
-    named["image registry"] = lambda: f"{len(registry.tags())} tags"
+    catalogue = catalogue_of(settings, secrets, session)
+    named["image registry"] = lambda: f"{len(catalogue.released())} tags"
+    for repository, mirror in catalogue.mirrors.items():
+        if mirror is not catalogue.microsoft:
+            named[f"images {repository}"] = _bind(_mirror, mirror)
     return named
 
 
@@ -275,6 +279,17 @@ def _slack_call(settings: Settings, token: str, method: str, **given: str) -> Sl
 
 def _redis(settings: Settings, secrets: Secrets) -> str:
     return connection.describe(connection.connect(redis_url(settings, secrets)))
+
+
+def _mirror(registry: Registry) -> str:
+    try:
+        return f"{len(registry.tags())} tags"
+    except GatewayBotError as error:
+        raise Doubtful(
+            error.happened,
+            meaning="So plans cannot say whether a tag is there.",
+            remedy=error.remedy,
+        ) from error
 
 
 def _apim(arm: ArmClient, instance: ApimInstance) -> str:

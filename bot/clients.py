@@ -16,7 +16,10 @@ from deploy.expiry.scanner import Rules
 from deploy.expiry.thresholds import DEFAULT, ordered
 from deploy.gateway import DEFAULT_REPOSITORY, GatewayRef
 from deploy.governance.requirements import GovernedBy
-from deploy.images import Registry
+from deploy.images.catalogue import Catalogue, address_of
+from deploy.images.logins import TOKEN_USER, Keyring, Login, login_of
+from deploy.images.names import host_and_path
+from deploy.images.registry import Registry
 from deploy.kube.cluster import Cluster, connect
 from deploy.policy import People
 from deploy.rules import Exemption
@@ -233,16 +236,43 @@ def _approval(settings: ApprovalSettings) -> Approval:
     return Approval(_people(settings.approvers), settings.quorum, settings.seconds)
 
 
-def registry_of(
-    settings: Settings, session: requests.Session, waits: Waits | None = None
-) -> Registry:
-    """The registry that knows the image tags."""
-    return Registry(
+def catalogue_of(
+    settings: Settings, secrets: Secrets, session: requests.Session, waits: Waits | None = None
+) -> Catalogue:
+    """The registries that images come from: Microsoft's, and those of other repositories that the
+    settings name."""
+    images, keyring = settings.images, keyring_of(settings, secrets)
+    microsoft = Registry(
         session,
-        base_url=settings.images.registry_url,
-        repository=settings.images.repository,
+        base_url=images.registry_url,
+        repository=images.repository,
         waits=waits,
+        keyring=keyring,
     )
+    mirrors: dict[str, Registry] = {}
+    for repository in known_repositories(settings):
+        url, path = address_of(repository)
+        if (url, path) == (images.registry_url.rstrip("/"), images.repository):
+            mirrors[repository] = microsoft
+        elif repository != DEFAULT_REPOSITORY:
+            mirrors[repository] = Registry(
+                session, base_url=url, repository=path, waits=waits, keyring=keyring
+            )
+    return Catalogue(microsoft, DEFAULT_REPOSITORY, mirrors)
+
+
+def keyring_of(settings: Settings, secrets: Secrets) -> Keyring:
+    """Who the bot is for registries: the environment goes before the Docker configuration."""
+    given: dict[str, Login] = {}
+    if settings.images.pull_from is not None:
+        host, _ = host_and_path(settings.images.pull_from)
+        if secrets.registry_token is not None:
+            token = secrets.registry_token.get_secret_value()
+            given[host] = login_of(secrets.registry_user or TOKEN_USER, token, "REGISTRY_TOKEN")
+        elif secrets.registry_user and secrets.registry_password is not None:
+            password = secrets.registry_password.get_secret_value()
+            given[host] = login_of(secrets.registry_user, password, "REGISTRY_PASSWORD")
+    return Keyring(given, settings.images.docker_config)
 
 
 def image_repository(settings: Settings) -> str:

@@ -8,6 +8,7 @@ import yaml
 from deploy.errors import InvalidInput
 from deploy.rendering.manifests import render as manifests
 from deploy.specs.spec import parse_spec_yaml
+from deploy.specs.token_spec import token_spec_from_yaml
 
 
 def render(path: Path) -> int:
@@ -18,6 +19,13 @@ def render(path: Path) -> int:
         raise InvalidInput(f"The spec {path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
         raise InvalidInput(f"The spec {path} is not UTF-8.") from error
+    managed = token_spec_from_yaml(text)
+    if managed is not None:
+        raise InvalidInput(
+            f"The spec {path} has no manifests: it says `manage: token`.",
+            meaning=f"Others deploy {managed.ref}, and the bot only keeps its token.",
+            remedy="`/gateway export` shows what runs there.",
+        )
     spec = parse_spec_yaml(text)
     secret = f"{spec.ref.name}-token" if spec.auth.kind == "token" else None
     yaml.safe_dump_all(manifests(spec, secret), sys.stdout, sort_keys=False, width=100)

@@ -173,14 +173,16 @@ def _is_listing(value: Any) -> bool:
 
 
 class ImageSettings(Section):
-    """Where image tags are looked up and what the pods pull."""
+    """Where image tags are looked up and what the pods pull. `docker_config` is a file with credentials
+    of registries, as `docker login` and pull secrets of Kubernetes have it."""
 
     registry_url: HttpUrl = "https://mcr.microsoft.com"
     repository: str = "azure-api-management/gateway"
-    pull_from: str | None = None
+    pull_from: Repository | None = None
     """Registry host and repository written into manifests, where it is not the public one."""
     repositories: tuple[Repository, ...] = (DEFAULT_REPOSITORY,)
     """Images that may be given a new token; `pull_from` is always one."""
+    docker_config: Path | None = None
 
 
 class DecisionSettings(Section):
@@ -301,6 +303,9 @@ class Secrets(BaseSettings):
     )
     event_grid_secret: SecretStr | None = Field(default=None, validation_alias="EVENT_GRID_SECRET")
     audit_key: SecretStr | None = Field(default=None, validation_alias="GATEWAY_BOT_AUDIT_KEY")
+    registry_user: str | None = Field(default=None, validation_alias="REGISTRY_USER")
+    registry_password: SecretStr | None = Field(default=None, validation_alias="REGISTRY_PASSWORD")
+    registry_token: SecretStr | None = Field(default=None, validation_alias="REGISTRY_TOKEN")
     redis_url: SecretStr | None = Field(
         None, validation_alias=AliasChoices("REDIS_URL", "GATEWAY_BOT_REDIS_URL")
     )
@@ -349,6 +354,11 @@ def load_secrets(settings: Settings) -> Secrets:
         missing.append("EVENT_GRID_SECRET (event_grid is set, without event_grid.entra)")
     if shared is not None and len(shared.get_secret_value()) < 16:
         missing.append("an EVENT_GRID_SECRET of at least 16 characters")
+    signs_in = secrets.registry_password is not None or secrets.registry_token is not None
+    if signs_in and settings.images.pull_from is None:
+        missing.append("images.pull_from in the settings (whose registry REGISTRY_… signs in to)")
+    if secrets.registry_password is not None and not secrets.registry_user:
+        missing.append("REGISTRY_USER (REGISTRY_PASSWORD is set)")
     if missing:
         raise InvalidInput("The environment lacks " + ", ".join(missing) + ".")
     return secrets

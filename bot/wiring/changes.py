@@ -51,6 +51,7 @@ def planner_of(settings: Settings, outside: Outside, clusters: Mapping[str, Clus
         outside.environments,
         instances=outside.instances,
         repositories=known_repositories(settings),
+        stock=outside.catalogue.stock,
     )
 
 

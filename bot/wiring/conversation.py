@@ -139,7 +139,7 @@ def for_verbs_of(
     sources = {
         "gateways": choices.gateways(outside.arm, tuple(outside.instances.values())),
         "places": choices.places(outside.clusters, outside.environments),
-        "tags": choices.tags(outside.registry),
+        "tags": choices.tags(outside.catalogue, image_repository(settings)),
     }
     aside = Pool(_ASIDE, "aside")
     pools = {

@@ -11,12 +11,13 @@ from slack_sdk.http_retry import RateLimitErrorRetryHandler
 from slack_sdk.http_retry.builtin_handlers import ServerErrorRetryHandler
 from slack_sdk.web import SlackResponse
 
-from bot.clients import arm_client, clusters_of, environments_of, instances_of, registry_of
+from bot.clients import arm_client, catalogue_of, clusters_of, environments_of, instances_of
 from bot.settings import Secrets, Settings
 from deploy.access import Environment
 from deploy.azure import ApimInstance, ArmClient
 from deploy.health.cache import ClusterCache
-from deploy.images import Registry
+from deploy.images.catalogue import Catalogue
+from deploy.images.registry import Registry
 from deploy.kube.cluster import Cluster
 from deploy.waits import Waits
 from handlers.slack.people import Team
@@ -27,7 +28,8 @@ class Outside:
     """`slack` waits when Slack says to, and tries again. `posting` does neither: a repeated post
     would be a second message, and while it slept others would wait with it. `team` is the workspace that
     the bot belongs to. `clusters` answer people at once where they have not answered lately; `patient`
-    are the same for runs, which repeat what fails by themselves. What all of them wait for is noted
+    are the same for runs, which repeat what fails by themselves. `registry` is Microsoft's of the
+    `catalogue`. What all of them wait for is noted
     in `waits`."""
 
     slack: WebClient
@@ -35,6 +37,7 @@ class Outside:
     team: Team
     arm: ArmClient
     instances: Mapping[str, ApimInstance]
+    catalogue: Catalogue
     registry: Registry
     clusters: Mapping[str, Cluster]
     patient: Mapping[str, Cluster]
@@ -59,6 +62,7 @@ def outside_of(settings: Settings, secrets: Secrets, waits: Waits) -> Outside:
     """The clients; nothing is asked of anybody yet."""
     session = requests.Session()
     clusters = clusters_of(settings, waits)
+    catalogue = catalogue_of(settings, secrets, session, waits)
     # Without one, each call of Slack reads the machine's certificate authorities anew.
     trust = ssl.create_default_context()
     slack = _web_client(settings, secrets, waits, trust)
@@ -71,7 +75,8 @@ def outside_of(settings: Settings, secrets: Secrets, waits: Waits) -> Outside:
         team=Team(slack),
         arm=arm_client(settings, secrets, session, waits),
         instances=instances_of(settings),
-        registry=registry_of(settings, session, waits),
+        catalogue=catalogue,
+        registry=catalogue.microsoft,
         clusters={name: cluster.prompt() for name, cluster in clusters.items()},
         patient=clusters,
         caches={name: ClusterCache(cluster) for name, cluster in clusters.items()},

@@ -9,7 +9,7 @@ from deploy.health.attention import BROKEN, SOON, WRONG
 from deploy.health.heartbeat import Level
 from deploy.health.levels import Seen
 from deploy.health.status import GatewaySummary
-from deploy.images import Support, support
+from deploy.images.support import Support, support
 
 DOWN = BROKEN + 1
 """Nobody is served now: there is nothing worse."""

@@ -10,6 +10,7 @@ from typing import Any
 from deploy.annotations import MANAGER, SPEC_ANNOTATION
 from deploy.errors import InvalidInput
 from deploy.gateway import GatewayRef
+from deploy.images.names import image_name
 from deploy.kube.objects import Manifest
 from deploy.observed.effective import EffectiveSettings
 from deploy.specs.annotation import mapping_from_text
@@ -109,9 +110,8 @@ def signs_in(deployment: Manifest) -> bool:
 
 def tag_of(deployment: Manifest) -> str:
     """The tag of the image; the digest where that alone names it; empty where there is neither."""
-    image = str(container_of(deployment).get("image", ""))
-    name, _, digest = image.partition("@")
-    return name.rpartition("/")[2].partition(":")[2] or digest
+    image = image_name(str(container_of(deployment).get("image", "")))
+    return image.tag or image.digest
 
 
 def unlogged(given: EffectiveSettings) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.errors import InvalidInput
+from deploy.images.names import image_name
 from deploy.kube.objects import Manifest
 from deploy.rendering.pod_template import BACKUP_DIRECTORY, HTTP, HTTPS
 
@@ -22,19 +23,17 @@ class FoundBackup:
 
 def image_fields(container: Mapping[str, Any], pod: Mapping[str, Any]) -> dict[str, Any]:
     """The image and how it is pulled. InvalidInput for one that has a digest and no tag."""
-    image, _, digest = str(container.get("image", "")).partition("@")
-    head, _, last = image.rpartition("/")
-    name, _, tag = last.partition(":")
-    if digest and not tag:
+    image = image_name(str(container.get("image", "")))
+    if image.digest and not image.tag:
         raise InvalidInput(
             "Its image is pinned by a digest and has no tag.",
             field="image.tag",
             remedy="Let it run a tag with that digest first.",
         )
     return {
-        "repository": f"{head}/{name}",
-        "tag": tag or "latest",
-        "digest": digest or None,
+        "repository": image.repository,
+        "tag": image.tag or "latest",
+        "digest": image.digest or None,
         "pullPolicy": container.get("imagePullPolicy"),
         "pullSecrets": [str(e["name"]) for e in pod.get("imagePullSecrets") or () if e.get("name")],
     }

@@ -4,12 +4,14 @@ import dataclasses
 import datetime
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from typing import TypeVar
 
 from deploy import rules
 from deploy.access import Environment, environment_of
 from deploy.azure import ApimInstance, known_hosts
 from deploy.errors import GatewayBotError
 from deploy.gateway import DEFAULT_REPOSITORY, GatewayRef
+from deploy.images.catalogue import Stock
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.kube.places import Everywhere
@@ -43,7 +45,11 @@ from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.options import Source
 from deploy.tokens.rotation import Rotation
 
+T = TypeVar("T")
+
 _DAY = 24 * 3600
+_REGISTRY_SECONDS = 3.0
+_LATE = f"It has not answered within {_REGISTRY_SECONDS:.0f} s."
 
 
 class Planner:
@@ -51,7 +57,8 @@ class Planner:
 
     `environments` say where rules are those of production, and which of them are waived;
     `instances` and `repositories` where tokens may be sent and which images may hold one;
-    `surroundings` read what the pods will meet.
+    `surroundings` read what the pods will meet; `stock` says what is known of repository, tag and
+    digest where they are pulled from.
     """
 
     def __init__(
@@ -64,6 +71,7 @@ class Planner:
         instances: Mapping[str, ApimInstance],
         repositories: Sequence[str] = (DEFAULT_REPOSITORY,),
         surroundings: Surroundings | None = None,
+        stock: Callable[[str, str, str], Stock | None] = lambda repository, tag, digest: None,
     ) -> None:
         self._instances = instances
         self._repositories = tuple(repositories)
@@ -72,6 +80,7 @@ class Planner:
         self._environments = environments
         self._clock = clock
         self._surroundings = surroundings or Surroundings()
+        self._stock = stock
         self._tokens = TokenDecision(instances, clock)
 
     def plan(
@@ -104,6 +113,7 @@ class Planner:
         there = cluster.begin(lambda: cluster.check_namespace(namespace))
         uid = cluster.begin(lambda: cluster.uid(namespace))
         tags = cluster.begin(self._tags)
+        stocked = cluster.begin(lambda: self._stock(spec.repository, spec.tag, spec.digest or ""))
         suspects = suspects_of(cluster, spec)
         scalers = cluster.begin(lambda: cluster.list(AUTOSCALER, namespace))
         beside = _sources_beside(cluster, spec)
@@ -164,12 +174,13 @@ class Planner:
             cluster, plan, observed["Deployment", spec.ref.name], config_maps, self._instances
         )
         rotators, unread = self._rotators(spec, observed, jobs)
+        known, stock = _soon(tags, ()), _soon(stocked, Stock(unread=_LATE))
         findings = (
             *self.check(
                 spec.ref,
                 objects,
                 instance=spec.apim.instance,
-                tags=tags.result(),
+                tags=known,
                 token_days=token.seconds / _DAY if token.mint else None,
                 token_references=token_references(
                     cluster, spec, suspects, observed["Deployment", spec.ref.name]
@@ -178,8 +189,10 @@ class Planner:
                 redirects=redirections(plan) if held else frozenset(),
                 rotated_by=rotators,
                 managers=managers_of(plan, observed),
+                stock=stock,
             ),
             *unread,
+            *_unstocked(spec, stock, known),
             *unlisted,
             *counted_elsewhere(spec, deployment, autoscalers, count, named=counts),
             *settings_elsewhere(spec, objects),
@@ -220,6 +233,7 @@ class Planner:
         redirects: frozenset[Redirection] = frozenset(),
         rotated_by: Sequence[str] = (),
         managers: Sequence[Manager] = (),
+        stock: Stock | None = None,
     ) -> tuple[Finding, ...]:
         """What the rules say of a gateway's objects, as those count where it is.
 
@@ -240,6 +254,7 @@ class Planner:
             redirects=redirects,
             rotated_by=tuple(rotated_by),
             managers=tuple(managers),
+            stock=stock,
         )
         return rules.check(
             objects, facts, environment.exemptions, environment.severities, today=self._today()
@@ -285,6 +300,29 @@ class Planner:
             return self._known_tags()
         except GatewayBotError:
             return ()
+
+
+def _soon(future: Future[T], otherwise: T) -> T:
+    """What a registry says, where it does so in time: no plan waits for one that is slow."""
+    try:
+        return future.result(_REGISTRY_SECONDS)
+    except TimeoutError:
+        return otherwise
+
+
+def _unstocked(spec: GatewaySpec, stock: Stock | None, tags: Sequence[str]) -> Sequence[Finding]:
+    """That the registry cannot be read. Where Microsoft's gives no tags, a rule says so."""
+    if stock is None or not stock.unread or (spec.repository == DEFAULT_REPOSITORY and not tags):
+        return ()
+    return (
+        Finding(
+            "image-unread",
+            "info",
+            f"Whether {spec.repository} has this image is not known: {stock.unread}",
+            "A node that does not have the image yet cannot start a pod where the registry lacks it.",
+            "Give the bot what it needs to read the registry: docs/install.md, “Image registries”.",
+        ),
+    )
 
 
 def jobs_unread(why: str) -> Finding:

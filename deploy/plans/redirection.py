@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from deploy.images import repository_of
+from deploy.images.names import repository_of
 from deploy.plans.diff import keyed, step
 from deploy.plans.plan import FieldChange, ObjectChange, Plan
 

@@ -94,14 +94,20 @@ def kustomize_patches(before: GatewaySpec, after: GatewaySpec, declared: Declare
     return head + yaml.dump({"patches": found}, Dumper=_Blocks, sort_keys=False, width=100)
 
 
+def _pinned(values: dict[str, Any]) -> dict[str, Any]:
+    """The digest behind the tag: the chart joins repository and tag alone."""
+    digest = values.pop("image.digest", None)
+    return values | ({"image.tag": f"{values['image.tag']}@{digest}"} if digest else {})
+
+
 def chart_values(before: GatewaySpec | None, after: GatewaySpec, secret: tuple[str, str]) -> str:
     """The values of the official chart that make the gateway what `after` says: those that differ
     from `before`, or all where there is none. `secret` is name and key of what holds its token.
 
     InvalidInput where nothing changes, or the chart has no value for what changes.
     """
-    wanted = _flat(spec_to_mapping(after))
-    known = _flat(spec_to_mapping(before)) if before is not None else {}
+    wanted = _pinned(_flat(spec_to_mapping(after)))
+    known = _pinned(_flat(spec_to_mapping(before))) if before is not None else {}
     changed = {path: value for path, value in wanted.items() if known.get(path) != value}
     gone = set(known) - set(wanted)
     missing = sorted(p for p in (*changed, *gone) if p not in _CHART_VALUES and p not in _SELF)

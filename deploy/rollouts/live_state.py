@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from deploy.annotations import ACTION_ANNOTATION
 from deploy.errors import GatewayBotError, NotFound, Unavailable
 from deploy.gateway import GatewayRef
+from deploy.images.names import image_name
 from deploy.kube.api_errors import NamespaceEnds
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
@@ -110,7 +111,7 @@ def _held(pod: Manifest) -> str:
     """The version and the Secret of a pod, or of a template of pods."""
     image = _image({"spec": {"template": pod}})
     used = token_secret_of(pod["spec"])
-    version = image.rpartition("/")[2].partition(":")[2] or image
+    version = image_name(image).version or image
     return f"{version}, Secret {used[0]}" if used else version
 
 

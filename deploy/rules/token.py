@@ -8,7 +8,7 @@ change is asked for. They are the same in every environment.
 from collections.abc import Iterable
 
 from deploy.azure import host_of
-from deploy.images import repository_of
+from deploy.images.names import repository_of
 from deploy.rules.rule import OVERVIEW, SECRETS, SETTINGS, TOKEN, Rule
 from deploy.rules.view import GatewayView
 

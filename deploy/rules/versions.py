@@ -1,6 +1,6 @@
 """Rules on the image: what its tag promises, and what is known of its version."""
 
-from deploy.images import MENDED, newest_patch
+from deploy.images.support import MENDED, newest_patch
 from deploy.rules.reading import at, text
 from deploy.rules.rule import IMAGES, MIGRATION, OVERVIEW, SUPPORT, Rule, issue
 from deploy.rules.view import GatewayView
@@ -16,7 +16,17 @@ def _is_retired(view: GatewayView) -> bool:
 
 def _is_unknown(view: GatewayView) -> bool:
     named = view.version is not None or _state(view) == "unknown"
-    return named and bool(view.facts.tags) and view.tag not in view.facts.tags
+    listed = view.facts.listed
+    return named and not view.digest and bool(listed) and view.tag not in listed
+
+
+def _is_missing(view: GatewayView) -> bool:
+    return view.facts.stock is not None and view.facts.stock.pullable is False
+
+
+def _is_another(view: GatewayView) -> bool:
+    stock = view.facts.stock
+    return stock is not None and stock.pinned_alike is False and not _is_missing(view)
 
 
 def _vulnerability(view: GatewayView) -> str:
@@ -113,6 +123,36 @@ VERSIONS: tuple[Rule, ...] = (
         "A node that does not have the image yet cannot start a pod.",
         "Choose a tag that the registry has.",
         IMAGES,
+    ),
+    Rule(
+        "unknown-digest",
+        "info",
+        "warning",
+        _is_missing,
+        "The registry has no image of this digest.",
+        "A node that does not have the image yet cannot start a pod, whatever its tag.",
+        "Choose a digest that the registry has; `tags --digest TAG` names that of a tag.",
+        IMAGES,
+    ),
+    Rule(
+        "digest-of-another",
+        "info",
+        "warning",
+        _is_another,
+        "The tag beside the digest names another image in the registry.",
+        "The digest decides what runs. What is said here of the version goes by the tag.",
+        "Pin the digest that the tag has, which `tags --digest TAG` names, or correct the tag.",
+        IMAGES,
+    ),
+    Rule(
+        "pinned-without-version",
+        "info",
+        "info",
+        lambda view: bool(view.digest) and view.support is None and not _is_retired(view),
+        "A digest pins the image, and no tag says which version that is.",
+        "So its support and the known faults of its version cannot be told.",
+        "Write the full version before the digest, such as 2.11.1@sha256:….",
+        OVERVIEW,
     ),
     Rule(
         "support-unknown",

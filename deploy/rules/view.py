@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from deploy.images import Support, Version, support, version_of
+from deploy.images.catalogue import Stock
+from deploy.images.names import image_name
+from deploy.images.support import Support, Version, support, version_of
 from deploy.kube.objects import Manifest
 from deploy.observed.effective import effective_settings
 from deploy.observed.inventory import container_of, is_gateway, tag_of
@@ -21,7 +23,8 @@ _DEFAULT_SHARE = "25%"
 class Facts:
     """What the objects do not tell.
 
-    `tags` are those the registry has, () where it is unknown; `token_days` is the lifetime asked
+    `tags` are those that Microsoft has, () where they are unknown, and `stock` is what the registry has
+    that the pods pull from, None where that is Microsoft's; `token_days` is the lifetime asked
     for a new token, None where none is written; `auth` is the value of `config.service.auth` where
     the objects hide it. `endpoints` are the hosts that the settings know for `instance`
     (deploy.azure.known_hosts), `repositories` the images that they know; with None the gateway's own
@@ -45,6 +48,12 @@ class Facts:
     redirects: frozenset[str] = frozenset()
     rotated_by: tuple[str, ...] = ()
     managers: tuple[Manager, ...] = ()
+    stock: Stock | None = None
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """The tags that can be pulled; () where they are unknown."""
+        return self.tags if self.stock is None else self.stock.tags or ()
 
     @property
     def mints(self) -> bool:
@@ -141,14 +150,22 @@ class GatewayView:
         return tag_of(_sound(self.deployment))
 
     @property
+    def digest(self) -> str:
+        """What pins the image; empty where nothing does."""
+        return image_name(text(self.container.get("image"))).digest
+
+    @property
     def version(self) -> Version | None:
         """The version that runs, where the tag names one."""
         return version_of(self.tag)
 
     @property
     def support(self) -> Support | None:
-        """What Microsoft promises for the tag; None for an image that a digest pins."""
-        return None if self.tag.startswith("sha256:") else support(self.tag, self.facts.tags)
+        """What Microsoft promises for the tag; None for an image that a digest pins whose tag, or the
+        lack of one, says nothing of its version."""
+        found = support(self.tag, self.facts.tags)
+        unsaid = self.version is None and found.state in ("rolling", "unknown")
+        return None if self.digest and unsaid else found
 
     def older_than(self, *version: int) -> bool:
         """Whether the image is known to be older."""

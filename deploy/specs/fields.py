@@ -70,7 +70,12 @@ SPEC = Record(
             "The image without its tag; a mirror goes here.",
             always=True,
         ),
-        Field("image.tag", "tag", TAG, "The version; a full one, x.y.z, stays what it is."),
+        Field(
+            "image.tag",
+            "tag",
+            TAG,
+            "The version; a full one, x.y.z, stays what it is. tag@sha256:… pins it too.",
+        ),
         Field("image.digest", "digest", DIGEST, "Pins the image; another tag is not pinned by it."),
         Field(
             "image.pullPolicy",

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from deploy.errors import InvalidInput
-from deploy.specs.spec import load_yaml, spec_from_mapping
+from deploy.specs.spec import load_yaml, spec_from_mapping, with_pin
 
 _FIXED = {
     "gateway": "Name it first in the command.",
@@ -54,7 +54,7 @@ def from_words(words: Iterable[str]) -> dict[str, Any]:
                 raise InvalidInput(f"{path} is below a field that has a value.", field=path)
         here[steps[-1]] = _scalar(path, text)
     _check(found)
-    return found
+    return with_pin(found)
 
 
 def from_yaml(text: str) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def from_yaml(text: str) -> dict[str, Any]:
             remedy="Write for example “logs:” and below it “  level: warn”.",
         )
     _check(found)
-    return found
+    return with_pin(found)
 
 
 def from_file(text: str) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def from_file(text: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise InvalidInput("The file is no spec: it must be YAML keys with values.")
     spec_from_mapping(merged(EXAMPLE, found))
-    return merged({}, found)
+    return with_pin(merged({}, found))
 
 
 def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -43,6 +43,8 @@ def spec_from_mapping(data: Any) -> GatewaySpec:
     """Read a spec from a mapping as YAML or JSON gives it. InvalidInput as above."""
     if isinstance(data, Mapping) and data.get("name") is None and data.get("gateway") is not None:
         data = {**data, "name": str(data["gateway"]).lower()}
+    if isinstance(data, Mapping):
+        data = with_pin(data)
     spec: GatewaySpec = SPEC.read(data, "")
     # Only the text tells that replicas were asked for: the data always has a number.
     if spec.autoscaling.most is not None and data.get("replicas") is not None:
@@ -52,6 +54,25 @@ def spec_from_mapping(data: Any) -> GatewaySpec:
         )
     check_together(spec)
     return spec
+
+
+def with_pin(data: Mapping[str, Any]) -> dict[str, Any]:
+    """A spec or a piece of one, whose image may be `tag@digest`, with both in fields of their own.
+
+    InvalidInput for two digests.
+    """
+    image = data.get("image")
+    tag = image.get("tag") if isinstance(image, Mapping) else None
+    if not isinstance(image, Mapping) or not isinstance(tag, str) or "@" not in tag:
+        return dict(data)
+    tag, _, digest = tag.partition("@")
+    if image.get("digest") not in (None, digest):
+        raise InvalidInput(
+            "image.tag and image.digest name two digests.",
+            field="image.digest",
+            remedy="Leave one of them out.",
+        )
+    return {**data, "image": {**image, "tag": tag, "digest": digest}}
 
 
 def spec_of_others_from_mapping(data: Mapping[str, Any]) -> GatewaySpec:

@@ -9,9 +9,9 @@ from deploy.gateway import GatewayRef
 from deploy.specs.spec import load_yaml
 
 MANAGE = "manage"
-_TOKEN = "token"
-_NEEDED = ("gateway", "cluster", "namespace")
-_KNOWN = frozenset((MANAGE, "name", *_NEEDED))
+TOKEN = "token"
+NEEDED = ("gateway", "cluster", "namespace")
+_KNOWN = frozenset((MANAGE, "name", *NEEDED))
 """Which gateway it is, here and in Azure, and nothing of how it runs."""
 
 
@@ -31,7 +31,7 @@ def token_spec_from_yaml(text: str) -> TokenSpec | None:
     found = load_yaml(text)
     if not isinstance(found, Mapping) or MANAGE not in found:
         return None
-    if found[MANAGE] != _TOKEN:
+    if found[MANAGE] != TOKEN:
         raise InvalidInput(
             "`manage` can only be `token`.",
             field=MANAGE,
@@ -43,10 +43,10 @@ def token_spec_from_yaml(text: str) -> TokenSpec | None:
             f"`manage: token` cannot stand beside `{more[0][:80]}`.",
             field=more[0],
             meaning="Others deploy that gateway, and the bot keeps its token and changes nothing else.",
-            remedy=f"Keep only {', '.join(f'`{name}`' for name in _NEEDED)} and `name`, or leave out "
+            remedy=f"Keep only {', '.join(f'`{name}`' for name in NEEDED)} and `name`, or leave out "
             "`manage`.",
         )
-    missing = next((name for name in _NEEDED if not _said(found, name)), "")
+    missing = next((name for name in NEEDED if not _said(found, name)), "")
     if missing:
         raise InvalidInput(f"{missing} is missing.", field=missing)
     gateway = _said(found, "gateway")

@@ -37,13 +37,14 @@ class Text:
     """Text of a form.
 
     With `hidden` a wrong value is not repeated, for it may hold a password; with `flags` true and
-    false are taken as words.
+    false are taken as words. What stands in `also` may follow it in a file, and is taken off before.
     """
 
     pattern: str
     wanted: str
     hidden: bool = False
     flags: bool = False
+    also: str = ""
 
     def read(self, given: Any, path: str) -> str:
         if self.flags and isinstance(given, bool):
@@ -59,7 +60,7 @@ class Text:
         return value
 
     def schema(self) -> Schema:
-        return {"type": ["string", "number"], "pattern": f"^({self.pattern})$"}
+        return {"type": ["string", "number"], "pattern": f"^({self.pattern}){self.also}$"}
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from deploy.access import Environment, environment_of
 from deploy.azure import ApimInstance, ArmClient
 from deploy.errors import GatewayBotError, Unavailable
 from deploy.gateway import GatewayRef
-from deploy.images import Registry, sort_tags, support
+from deploy.images.catalogue import Catalogue
+from deploy.images.support import sort_tags, support
 from deploy.kube.cluster import Cluster
 from handlers.views.text import cut
 
@@ -192,11 +193,21 @@ def places(
     return {f"Cluster “{name}”": loading(name, cluster) for name, cluster in clusters.items()}
 
 
-def tags(registry: Registry) -> Mapping[str, Source]:
-    """Image tags, newest first, with what support they have."""
+def tags(catalogue: Catalogue, repository: str) -> Mapping[str, Source]:
+    """Image tags of the repository that new gateways are pulled from, newest first, with the support
+    that they have of Microsoft. Where that registry cannot be read, those that Microsoft has."""
 
     def load() -> tuple[Choice, ...]:
-        known = registry.tags()
-        return tuple(Choice(tag, tag, support(tag, known).summary) for tag in sort_tags(known))
+        stock = catalogue.stock(repository, "")
+        released = _released(catalogue) if stock.tags is not None else catalogue.released()
+        known = released if stock.tags is None else stock.tags
+        return tuple(Choice(tag, tag, support(tag, released).summary) for tag in sort_tags(known))
 
     return {"The image registry": load}
+
+
+def _released(catalogue: Catalogue) -> tuple[str, ...]:
+    try:
+        return catalogue.released()
+    except GatewayBotError:
+        return ()

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from deploy.access import Right
 from deploy.errors import GatewayBotError
 from deploy.health.cache import ClusterCache
-from deploy.images import Registry
+from deploy.images.catalogue import Catalogue, Stock
+from deploy.images.names import image_name
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.observed.installed import deployment_of
-from deploy.observed.inventory import spec_field
+from deploy.observed.inventory import container_of, spec_field
 from deploy.plans.planning import Planner
 from handlers.fleet import find
 from handlers.slack.payloads import Request
@@ -29,12 +30,12 @@ _AROUND = (
 
 @dataclass(frozen=True)
 class Needs:
-    """The clusters, what knows the rules, and the image's tags that some of them ask for."""
+    """The clusters, what knows the rules, and the image's tags and digests that some of them ask for."""
 
     caches: Mapping[str, ClusterCache]
     clusters: Mapping[str, Cluster]
     planner: Planner
-    registry: Registry
+    catalogue: Catalogue
 
 
 def run(needs: Needs, request: Request) -> Reply:
@@ -47,7 +48,8 @@ def run(needs: Needs, request: Request) -> Reply:
         ref,
         [deployment, *(item for items in around for item in items)],
         instance=spec_field(deployment, "apim", "instance"),
-        tags=_tags(needs.registry),
+        tags=_tags(needs.catalogue),
+        stock=_stock(needs.catalogue, deployment),
     )
     return view.findings(ref, found)
 
@@ -56,10 +58,15 @@ def _listing(cluster: Cluster, kind: str, namespace: str) -> Callable[[], list[M
     return lambda: cluster.list(kind, namespace)
 
 
-def _tags(registry: Registry) -> Sequence[str]:
+def _stock(catalogue: Catalogue, deployment: Manifest) -> Stock:
+    image = image_name(str(container_of(deployment).get("image", "")))
+    return catalogue.stock(image.repository, image.tag, image.digest)
+
+
+def _tags(catalogue: Catalogue) -> Sequence[str]:
     """A registry that does not answer leaves a rule or two undecided, no more."""
     try:
-        return registry.tags()
+        return catalogue.released()
     except GatewayBotError:
         return ()
 

@@ -16,13 +16,13 @@ from deploy.changes.kinds import DEPLOY, MANAGE_TOKEN
 from deploy.changes.propose import Proposer
 from deploy.errors import GatewayBotError, InvalidInput, NotFound, Refused
 from deploy.gateway import NAME_LIMIT, GatewayRef, check_label
-from deploy.images import Registry
+from deploy.images.catalogue import Catalogue
 from deploy.kube.cluster import Cluster
 from deploy.observed.installed import carried_spec
 from deploy.plans.requests import DeployRequest
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.overlay import EXAMPLE, NEW, from_file, from_words, from_yaml, merged, unpinned
-from deploy.specs.spec import spec_from_mapping
+from deploy.specs.spec import spec_from_mapping, with_pin
 from deploy.specs.token_spec import token_spec_from_yaml
 from handlers.actions.asking import ask, listed, words
 from handlers.lanes import Lane
@@ -37,7 +37,7 @@ from handlers.views.reply import Reply
 
 _OPTIONS = (
     Option("to", "cluster and namespace, for example west/dev", "CLUSTER/NAMESPACE"),
-    Option("tag", "image tag, for example 2.11.1", "TAG"),
+    Option("tag", "image tag, for example 2.11.1 or 2.11.1@sha256:…", "TAG"),
     Option("replicas", "how many pods", "N", "number"),
     Option("service", "LoadBalancer, ClusterIP or NodePort", "TYPE"),
     Option("cpu", "CPU each pod asks for, for example 500m", "QUANTITY"),
@@ -54,7 +54,7 @@ _OPTIONS = (
 
 @dataclass(frozen=True)
 class Needs:
-    """`image_repository` is what manifests name, `registry` where its tags are read; `team` knows
+    """`image_repository` is what manifests name, `catalogue` knows its tags; `team` knows
     what the bot may do in its workspace; `accept` makes a request safe and starts on it."""
 
     slack: WebClient
@@ -62,7 +62,7 @@ class Needs:
     clusters: Mapping[str, Cluster]
     instances: Mapping[str, ApimInstance]
     arm: ArmClient
-    registry: Registry
+    catalogue: Catalogue
     image_repository: str
     choices: Choices
     team: Team
@@ -340,9 +340,9 @@ def _spec(
         "image": {
             **before.get("image", {}),
             "repository": needs.image_repository,
-            "tag": options["tag"],
         },
     }
+    mapping = merged(mapping, with_pin({"image": {"tag": options["tag"]}}))
     mapping = merged(mapping, _own(before, instance))
     if "replicas" in options:
         mapping["replicas"] = options["replicas"]
@@ -356,8 +356,7 @@ def _spec(
         mapping["resources"] = {**mapping.get("resources", {}), **asked}
     mapping = merged(mapping, from_yaml(str(options.get("more", ""))))
     mapping = merged(mapping, from_words(options.get("set", ())))
-    asked_for = mapping if file else unpinned(before, mapping)
-    return spec_from_mapping(instance.cloud.completed(asked_for))
+    return spec_from_mapping(instance.cloud.completed(unpinned(before, mapping)))
 
 
 def _counts(options: Mapping[str, Any]) -> bool:
@@ -389,15 +388,14 @@ def _spec_before(clusters: Mapping[str, Cluster], ref: GatewayRef) -> dict[str, 
 
 
 def _check_tag(needs: Needs, spec: GatewaySpec) -> None:
-    if spec.repository != needs.image_repository:
-        # What another registry has is not known.
-        return
-    tags = needs.registry.tags()
-    if spec.tag in tags:
+    """NotFound for a tag that its registry does not have. What cannot be looked up is the plan's to say,
+    and a digest is pulled whatever its tag."""
+    tags = None if spec.digest else needs.catalogue.stock(spec.repository, spec.tag).tags
+    if tags is None or spec.tag in tags:
         return
     near = difflib.get_close_matches(spec.tag, tags, n=3, cutoff=0.5)
     raise NotFound(
-        f"The image registry has no tag “{spec.tag}”.",
+        f"{spec.repository} has no tag “{spec.tag}”.",
         remedy=f"Near it: {', '.join(near)}." if near else "Choose one in the form.",
     )
 

@@ -25,8 +25,8 @@ from deploy.plans.outline import UNKNOWN_ENDPOINT, outline_of
 from deploy.rendering.export import exported
 from deploy.rendering.patches import Declared, chart_values, kustomize_patches
 from deploy.specs.gateway_spec import GatewaySpec
-from deploy.specs.overlay import from_words, merged
-from deploy.specs.spec import spec_from_mapping, spec_to_mapping
+from deploy.specs.overlay import from_words, merged, unpinned
+from deploy.specs.spec import spec_from_mapping, spec_to_mapping, with_pin
 from handlers.fleet import find
 from handlers.slack.payloads import Request
 from handlers.verbs.verb import Option, Verb
@@ -79,7 +79,7 @@ def _asked(request: Request) -> dict[str, Any]:
     options = request.options
     asked: dict[str, Any] = from_words(options.get("set", ()))
     if "tag" in options:
-        asked = merged(asked, {"image": {"tag": options["tag"]}})
+        asked = merged(asked, with_pin({"image": {"tag": options["tag"]}}))
     if "replicas" in options:
         asked = merged(asked, {"replicas": options["replicas"]})
     resources = {name: options[name] for name in ("cpu", "memory") if name in options}
@@ -89,7 +89,8 @@ def _asked(request: Request) -> dict[str, Any]:
 def _for_repository(cluster: Cluster, ref: GatewayRef, form: str, asked: Mapping[str, Any]) -> str:
     deployment = deployment_of(cluster, ref)
     before = _before(cluster, ref, deployment)
-    after = spec_from_mapping(merged(spec_to_mapping(before), asked))
+    known = spec_to_mapping(before)
+    after = spec_from_mapping(unpinned(known, merged(known, asked)))
     if form == "kustomize":
         return kustomize_patches(before, after, _declared(deployment))
     if not asked and after.apim.configuration_endpoint == UNKNOWN_ENDPOINT:

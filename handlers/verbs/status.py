@@ -23,7 +23,8 @@ from deploy.health.fleet import Row, Selection, rows_of
 from deploy.health.levels import Levels
 from deploy.health.portal import gateway_link, instance_named
 from deploy.health.status import GatewayDetail, gateway_detail
-from deploy.images import Registry, support
+from deploy.images.registry import Registry
+from deploy.images.support import support
 from handlers.fleet import find, found_everywhere, meant
 from handlers.lanes import Lane
 from handlers.messages import live

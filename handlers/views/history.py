@@ -8,6 +8,7 @@ from typing import Literal
 
 from deploy.actions.audit import AuditEntry
 from deploy.gateway import GatewayRef
+from deploy.images.names import image_name
 from deploy.observed.history import Revision
 from handlers.views.reply import Block, Reply
 from handlers.views.text import (
@@ -150,7 +151,7 @@ def revisions(
     rows += [
         (
             f"{revision.number}{' *' if revision.current else ''}",
-            cut(revision.image.rpartition(":")[2] or "?", 30),
+            cut(image_name(revision.image).version or "?", 30),
             duration(now - revision.created_at),
             str(revision.pods),
             revision.action or "-",

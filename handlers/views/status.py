@@ -6,7 +6,8 @@ from deploy.access import Environment
 from deploy.actions.audit import AuditEntry
 from deploy.health.replica_courses import ReplicaCount
 from deploy.health.status import GatewayDetail, GatewaySummary, PodStatus
-from deploy.images import Support
+from deploy.images.names import image_name
+from deploy.images.support import Support
 from deploy.observed.pods import PodProgress
 from handlers.views.fleet import SIGNS
 from handlers.views.history import EVENTS, action_of
@@ -238,7 +239,7 @@ def _actions(gateway: GatewayDetail, now: float) -> list[str]:
     for revision in gateway.actions:
         who = f" by <@{escape(revision.requester)}>" if revision.requester else ""
         action = f" ({escape(revision.action)})" if revision.action else ""
-        tag = escape(revision.image.rpartition(":")[2])
+        tag = escape(image_name(revision.image).version)
         ago = duration(now - revision.created_at)
         found.append(f"{revision.number}: `{tag}`{who}{action} {ago} ago")
     return found

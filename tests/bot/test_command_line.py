@@ -82,6 +82,15 @@ def test_render_of_no_file_is_one_sentence(tmp_path: Path) -> None:
     )
 
 
+def test_render_says_of_a_file_of_a_token_that_it_has_no_manifests(tmp_path: Path) -> None:
+    spec = tmp_path / "token.yaml"
+    spec.write_text("{manage: token, gateway: edge-1, cluster: west, namespace: prod}")
+    done = gateway_bot("render", str(spec))
+    assert done.returncode != 0
+    assert "has no manifests: it says `manage: token`" in done.stderr
+    assert "Others deploy west/prod/edge-1" in done.stderr
+
+
 def test_render_says_which_field_is_wrong(tmp_path: Path) -> None:
     spec = tmp_path / "spec.yaml"
     spec.write_text("gateway: edge-1\nreplcas: 3\n")

@@ -44,7 +44,7 @@ class _Unseen(Looking):
 
 class _Blind(Surroundings):
     def begin(self, cluster: Cluster, namespace: str, references: Collection[Reference]) -> Looking:
-        return _Unseen(cluster, namespace, {}, {})
+        return _Unseen(cluster, namespace, {}, lambda: None, {})
 
 
 @dataclass

@@ -152,7 +152,14 @@ def test_on_every_lane_four_people_together_have_no_more_than_all_threads() -> N
 
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
 def test_what_decides_needs_no_cluster_and_what_plans_waits_apart(verb: AnyVerb) -> None:
-    asks = set(get_type_hints(verb.needs)) & {"clusters", "caches", "registry", "arm", "proposer"}
+    asks = set(get_type_hints(verb.needs)) & {
+        "clusters",
+        "caches",
+        "registry",
+        "catalogue",
+        "arm",
+        "proposer",
+    }
     if verb.lane is Lane.DECISIONS:
         assert not asks
     else:

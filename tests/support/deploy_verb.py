@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from deploy.azure import ApimInstance
+from deploy.images.catalogue import Stock
 from deploy.plans.requests import DeployRequest
 from handlers.slack.payloads import Request
 from handlers.verbs.deploy import VERB, Needs
@@ -36,7 +37,9 @@ def deploy_asked(
         "clusters": {"west": cluster},
         "instances": instances or {"contoso": INSTANCE},
         "arm": SimpleNamespace(list_gateways=lambda instance: [SimpleNamespace(name="edge-1")]),
-        "registry": SimpleNamespace(tags=lambda: tuple(tags)),
+        "catalogue": SimpleNamespace(
+            stock=lambda repository, tag: Stock(tuple(tags) if repository == OFFICIAL else None)
+        ),
         "image_repository": OFFICIAL,
     }
     request = Request("r1", "deploy", "U1", "C1", gateway=gateway, options={"to": to, **options})

@@ -47,13 +47,31 @@ def _lists(items: Strategy, most: int = 3, least: int = 0) -> Strategy:
 
 
 IMAGE = st.fixed_dictionaries(
-    {"tag": st.sampled_from(["2.11.1", "v2", "2"])},
+    {"tag": st.sampled_from(["2.11.1", "v2", "2", f"2.11.1@sha256:{'0a' * 32}"])},
     optional={
         "repository": st.sampled_from(["registry.contoso.com/gateway", "localhost:5000/a/b"]),
         "pullPolicy": st.sampled_from(["IfNotPresent", "Always", "Never"]),
         "pullSecrets": _lists(NAMES),
     },
 )
+_TARGET = {"type": "AverageValue", "averageValue": "100"}
+FURTHER_METRICS: list[Mapping] = [
+    {"type": "Pods", "pods": {"metric": {"name": "requests"}, "target": _TARGET}},
+    {"type": "External", "external": {"metric": {"name": "queue"}, "target": _TARGET}},
+    {
+        "type": "ContainerResource",
+        "containerResource": {
+            "name": "cpu",
+            "container": "edge",
+            "target": {"type": "Utilization", "averageUtilization": 60},
+        },
+    },
+]
+WAYS: list[Mapping] = [
+    {"stabilizationWindowSeconds": 300},
+    {"policies": [{"type": "Pods", "value": 1, "periodSeconds": 60}], "selectPolicy": "Max"},
+    {"tolerance": "0.05"},
+]
 PODS = st.one_of(
     st.just({}),
     st.integers(1, 100).map(lambda n: {"replicas": n}),
@@ -63,6 +81,8 @@ PODS = st.one_of(
         _some(
             targetCPUUtilization=st.integers(1, 1000),
             targetMemoryUtilization=st.integers(1, 1000),
+            metrics=st.lists(st.sampled_from(FURTHER_METRICS), max_size=2),
+            behavior=_some(scaleUp=st.sampled_from(WAYS), scaleDown=st.sampled_from(WAYS)),
         ),
     ).map(
         lambda drawn: {
@@ -85,6 +105,13 @@ _EXTERNAL: Mapping = {
     "externalTrafficPolicy": st.sampled_from(["Local", "Cluster"]),
     "nodePorts": _some(http=st.integers(30000, 31000), https=st.integers(31001, 32767)),
 }
+_SINGLE = {"ipFamilyPolicy": st.just("SingleStack"), "ipFamilies": st.just(["IPv6"])}
+_SERVICE |= {"internalTrafficPolicy": st.sampled_from(["Cluster", "Local"]), **_SINGLE}
+_EXTERNAL |= {
+    "internalTrafficPolicy": st.sampled_from(["Cluster", "Local"]),
+    "ipFamilyPolicy": st.sampled_from(["PreferDualStack", "RequireDualStack"]),
+    "ipFamilies": st.sampled_from([["IPv4"], ["IPv6"]]),
+}
 SERVICE = st.one_of(
     st.fixed_dictionaries({"type": st.just("ClusterIP")}, optional=_SERVICE),
     st.fixed_dictionaries({"type": st.just("NodePort")}, optional=_EXTERNAL),
@@ -104,6 +131,19 @@ ROLLOUT = _some(
     revisionHistoryLimit=st.integers(0, 100),
     automaticRollback=st.booleans(),
 )
+ROLLOUT = st.one_of(
+    ROLLOUT,
+    st.just({"strategy": "Recreate"}),
+    st.integers(1, 300).map(
+        lambda n: {"preStopSleepSeconds": n, "terminationGracePeriodSeconds": n + 1}
+    ),
+)
+_PROBE = _some(
+    periodSeconds=st.integers(1, 3600),
+    failureThreshold=st.integers(1, 3600),
+    timeoutSeconds=st.integers(1, 3600),
+)
+PROBES = _some(startup=_PROBE, readiness=_PROBE, liveness=_PROBE)
 LOCAL_LOGS = st.one_of(
     st.sampled_from(["none", "auto", "json"]).map(lambda sink: {"type": sink}),
     st.fixed_dictionaries(
@@ -210,6 +250,8 @@ _TERM: Mapping = {
     "topologyKey": "kubernetes.io/hostname",
     "labelSelector": {"matchLabels": {"app": "edge"}},
 }
+_OWN = {**_TERM, "matchLabelKeys": ["pod-template-hash"]}
+_OTHERS = {**_TERM, "mismatchLabelKeys": ["tenant"]}
 _PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 PLACEMENT = _some(
     spread=st.booleans(),
@@ -219,11 +261,14 @@ PLACEMENT = _some(
             {},
             {"podAntiAffinity": {_PREFERRED: [{"weight": 50, "podAffinityTerm": _TERM}]}},
             {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [_TERM]}},
+            {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [_TERM, _OWN]}},
+            {"podAntiAffinity": {_PREFERRED: [{"weight": 1, "podAffinityTerm": _OTHERS}]}},
         ]
     ),
     tolerations=TOLERATIONS,
     nodeSelector=_pairs(LABEL_KEYS, WORDS),
     priorityClassName=NAMES,
+    runtimeClassName=NAMES,
 )
 AUTH = st.one_of(
     st.just({"type": "token"}),
@@ -270,6 +315,7 @@ MAPPINGS: st.SearchStrategy[Mapping] = st.builds(
             "resources": RESOURCES,
             "service": SERVICE,
             "rollout": ROLLOUT,
+            "probes": PROBES,
             "logs": LOGS,
             "metrics": METRICS,
             "certificateAuthorities": AUTHORITIES,

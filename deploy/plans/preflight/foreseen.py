@@ -1,10 +1,11 @@
 """Every pre-flight check of a plan, in one place. Pure."""
 
 import dataclasses
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from deploy.kube.objects import Manifest
 from deploy.plans.preflight.classes import class_findings
+from deploy.plans.preflight.fields import field_findings
 from deploy.plans.preflight.nodes import node_findings
 from deploy.plans.preflight.outlook import Outlook, Reference, Wanted
 from deploy.plans.preflight.quota import limit_findings, quota_findings
@@ -22,13 +23,17 @@ def foreseen(
     *,
     claims: Mapping[str, Manifest],
     made: Collection[Reference],
+    written: Sequence[Manifest] = (),
     lenient: bool,
 ) -> tuple[Finding, ...]:
     """What would fail. `made` is what the plan makes besides the Deployment, of which
-    `claims` are volumes. With `lenient`, as for a rotation that may be a token's last chance, nothing
-    is denied."""
+    `claims` are volumes, and `written` the objects as they are sent. With `lenient`, as for a rotation
+    that may be a token's last chance, nothing is denied."""
     found: list[Finding] = []
-    for finding in _each(wanted, outlook, claims, made):
+    for finding in (
+        *field_findings(written, outlook.version),
+        *_each(wanted, outlook, claims, made),
+    ):
         denies = finding.severity == "deny"
         milder = dataclasses.replace(finding, severity="warning") if lenient and denies else finding
         if milder not in found:

@@ -17,7 +17,8 @@ class Outlook:
 
     `runtimes` and `priorities` are the cluster's RuntimeClasses and PriorityClasses, `space` is the
     namespace. `found` are the objects that pods name, None where there is none of that name.
-    `denied` are the rules that deny a plan there.
+    `denied` are the rules that deny a plan there; `version` is the API server's, empty where it is
+    not known.
     """
 
     quotas: tuple[Manifest, ...] | None = None
@@ -30,6 +31,7 @@ class Outlook:
     denied: frozenset[str] = frozenset()
     found: Mapping[Reference, Manifest | None] = field(default_factory=dict)
     unseen: Mapping[str, str] = field(default_factory=dict)
+    version: str = ""
 
 
 @dataclass(frozen=True)

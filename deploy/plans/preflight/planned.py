@@ -49,7 +49,8 @@ def foreseen_of(
     there = {_reference(each.merged): each.merged for each in own if each.live is not None}
     found = {**outlook.found, **there}
     outlook = dataclasses.replace(outlook, space=space, denied=denied, found=found)
-    return foreseen(wanted, outlook, claims=claims, made=made, lenient=lenient)
+    written = [each.wanted for each in becoming]
+    return foreseen(wanted, outlook, claims=claims, made=made, written=written, lenient=lenient)
 
 
 def _reference(item: Manifest) -> Reference:

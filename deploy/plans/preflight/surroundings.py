@@ -1,6 +1,7 @@
 """Reads what a plan's pods will meet, beside the plan's other requests.
 
-Nodes and classes change rarely and may be many, so they are read once a minute.
+Nodes and classes change rarely and may be many, so they are read once a minute; the API server's
+version with them.
 """
 
 import threading
@@ -8,7 +9,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict, TypeVar
 
 from deploy.errors import GatewayBotError, NotGranted
 from deploy.kube.cluster import Cluster
@@ -23,6 +24,8 @@ _LONGEST_SECONDS = 3.0
 
 Listed = tuple[Manifest, ...] | str
 """What was listed, or why it could not be."""
+T = TypeVar("T")
+_VERSION = "version"
 
 
 class _NodeMetadata(TypedDict):
@@ -55,6 +58,7 @@ class Looking:
     cluster: Cluster
     namespace: str
     _lists: Mapping[str, Callable[[], Listed]]
+    _version: Callable[[], str | None]
     _references: Mapping[Reference, Future[Manifest | None]]
 
     def outlook(self, references: Collection[Reference]) -> Outlook:
@@ -81,6 +85,7 @@ class Looking:
             priorities=seen.get("PriorityClass"),
             found=found,
             unseen={kind: why for kind, why in listed.items() if isinstance(why, str)},
+            version=self._version() or "",
         )
 
 
@@ -90,7 +95,7 @@ class Surroundings:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._kept: dict[tuple[str, str], tuple[float, Future[list[Manifest]]]] = {}
+        self._kept: dict[tuple[str, str], tuple[float, Future[Any]]] = {}
 
     def begin(self, cluster: Cluster, namespace: str, references: Collection[Reference]) -> Looking:
         """Start to read what matters to pods of that namespace."""
@@ -99,16 +104,18 @@ class Surroundings:
             for kind in ("ResourceQuota", "LimitRange")
         }
         for kind in _SHAPES:
-            lists[kind] = _told(kind, self._once(cluster, kind), _LONGEST_SECONDS)
+            once = self._once(cluster, kind, _listing_all(cluster, kind))
+            lists[kind] = _told(kind, once, _LONGEST_SECONDS)
+        version = _known(self._once(cluster, _VERSION, cluster.version), _LONGEST_SECONDS)
         asked = {each: cluster.begin(_getting(cluster, namespace, each)) for each in references}
-        return Looking(cluster, namespace, lists, asked)
+        return Looking(cluster, namespace, lists, version, asked)
 
-    def _once(self, cluster: Cluster, kind: str) -> Future[list[Manifest]]:
+    def _once(self, cluster: Cluster, kind: str, read: Callable[[], T]) -> Future[T]:
         with self._lock:
             now = self._clock()
             began, future = self._kept.get((cluster.name, kind), (-_KEPT_SECONDS, None))
             if future is None or now - began >= _KEPT_SECONDS:
-                future = cluster.begin(_listing_all(cluster, kind))
+                future = cluster.begin(read)
                 self._kept[cluster.name, kind] = now, future
             return future
 
@@ -125,6 +132,16 @@ def _told(
             return f"The cluster did not list each {kind} in time."
 
     return told
+
+
+def _known(future: Future[str], seconds: float) -> Callable[[], str | None]:
+    def known() -> str | None:
+        try:
+            return future.result(seconds)
+        except (GatewayBotError, TimeoutError):
+            return None
+
+    return known
 
 
 def _listing_all(cluster: Cluster, kind: str) -> Callable[[], list[Manifest]]:

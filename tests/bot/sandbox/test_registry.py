@@ -8,6 +8,7 @@ import pytest
 import requests
 
 from bot.sandbox.registry import Registry
+from bot.sandbox.registry_accounts import Accounts
 from tests.support.loops import running
 
 REPOSITORY = "azure-api-management/gateway"
@@ -87,3 +88,28 @@ def test_a_slow_registry_runs_into_a_timeout(registry: Registry) -> None:
     registry.faults.set("slow_ms", 60_000)
     with pytest.raises(requests.Timeout):
         requests.get(f"{registry.url}/v2/", timeout=1)
+
+
+def test_a_registry_with_accounts_lets_in_whom_its_own_token_names() -> None:
+    accounts = Accounts({"ana": "secret"}, frozenset({"refresh"}))
+    server = Registry(repository=REPOSITORY, tags=TAGS, accounts=accounts)
+    with running(server):
+        path = f"/v2/{REPOSITORY}/tags/list"
+        refused = get(server, path)
+        challenge = refused.headers["WWW-Authenticate"]
+        assert refused.status_code == 401
+        assert challenge.startswith(f'Bearer realm="{server.url}/oauth2/token",service="')
+        assert challenge.endswith(f'scope="repository:{REPOSITORY}:pull"')
+        place = f"{server.url}/oauth2/token"
+        scope = {"scope": f"repository:{REPOSITORY}:pull", "service": "s"}
+        assert requests.get(place, params=scope, auth=("ana", "no"), timeout=30).status_code == 401
+        by_password = requests.get(place, params=scope, auth=("ana", "secret"), timeout=30).json()
+        form = {"grant_type": "refresh_token", "refresh_token": "refresh", **scope}
+        by_form = requests.post(place, data=form, timeout=30).json()
+        for token in (by_password["token"], by_form["access_token"]):
+            bearer = {"Authorization": f"Bearer {token}"}
+            assert requests.get(f"{server.url}{path}", headers=bearer, timeout=30).ok
+        elsewhere = {**scope, "scope": "repository:another:pull"}
+        other = requests.get(place, params=elsewhere, auth=("ana", "secret"), timeout=30).json()
+        bearer = {"Authorization": f"Bearer {other['token']}"}
+        assert requests.get(f"{server.url}{path}", headers=bearer, timeout=30).status_code == 401

@@ -27,7 +27,7 @@ from deploy.health.cache import ClusterCache
 from deploy.health.heartbeat import Heartbeat
 from deploy.health.incidents import DENIED, health_of
 from deploy.health.levels import Levels, Seen
-from deploy.images import Registry
+from deploy.images.registry import Registry
 from deploy.kube.cluster import Cluster, connect
 from deploy.plans.planning import Planner
 from deploy.rendering.manifests import token_secret

@@ -125,6 +125,12 @@ def test_chart_values_say_what_changes_or_all_of_it() -> None:
     assert "GatewayKey" not in text
 
 
+def test_chart_values_pin_an_image_behind_its_tag() -> None:
+    digest = f"sha256:{'0a' * 32}"
+    after = with_(image={"tag": f"2.12.1@{digest}"})
+    assert yaml.safe_load(chart_values(SPEC, after, HERE)) == {"image": {"tag": f"2.12.1@{digest}"}}
+
+
 def test_chart_values_say_what_becomes_as_it_is_by_default() -> None:
     before = with_(replicas=0, logs={"level": "warn"}, resources={"limits": {"cpu": "4"}})
     assert yaml.safe_load(chart_values(before, with_(), HERE)) == {

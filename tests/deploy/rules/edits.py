@@ -148,6 +148,8 @@ def more_env(*variables: dict[str, Any]) -> Edit:
     return lambda b: container_of(b)["env"].extend(variables)
 
 
+DIGEST = f"sha256:{'0a' * 32}"
+PINNED = tag(f"2.11.1@{DIGEST}")
 SHORT = {"httpGet": {"path": "/s", "port": 8080}}
 PATIENT = {**SHORT, "periodSeconds": 10, "failureThreshold": 10}
 TOKEN = "GatewayKey edge-1&202612312359&c2lnbmF0dXJlLW9mLWEtdG9rZW4="

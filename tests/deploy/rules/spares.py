@@ -1,8 +1,10 @@
 """For every rule, edits of a good bundle that come close to tripping it and do not."""
 
+from deploy.images.catalogue import Stock
 from deploy.observed.managers import FLUX, Manager
 from tests.deploy.rules.bundles import container_of, pod_of
 from tests.deploy.rules.edits import (
+    DIGEST,
     ENDPOINT,
     ENTRA,
     GIVES,
@@ -10,6 +12,7 @@ from tests.deploy.rules.edits import (
     MICROSOFT,
     MINTS,
     PATIENT,
+    PINNED,
     SENDS,
     UNCHECKED,
     UNCHECKED_CALLS,
@@ -83,6 +86,27 @@ SPARES: tuple[tuple[str, str, Edit], ...] = (
     ("retired-image", "the version is 2.0.0", tag("2.0.0")),
     ("unsupported-tag", "two minor versions are newer", tag("2.10.1")),
     ("unknown-tag", "the registry said nothing", both(tag("2.12.9"), facts(tags=()))),
+    (
+        "unknown-tag",
+        "the mirror that is pulled from cannot be read",
+        both(tag("2.12.9"), facts(stock=Stock())),
+    ),
+    ("unknown-tag", "a digest is pulled whatever its tag", tag(f"2.12.9@{DIGEST}")),
+    ("unknown-digest", "nothing is known of it", both(PINNED, facts(stock=Stock()))),
+    (
+        "unknown-digest",
+        "the registry has it",
+        both(PINNED, facts(stock=Stock(("2.11.1",), pinned_alike=True, pullable=True))),
+    ),
+    ("digest-of-another", "nothing is known of it", both(PINNED, facts(stock=Stock()))),
+    (
+        "digest-of-another",
+        "the registry lacks the digest at all",
+        both(PINNED, facts(stock=Stock(("2.11.1",), pinned_alike=False, pullable=False))),
+    ),
+    ("pinned-without-version", "the tag is a full version", PINNED),
+    ("pinned-without-version", "nothing pins it", tag("v2")),
+    ("floating-tag", "a digest pins what the tag means", tag(f"v2@{DIGEST}")),
     ("support-unknown", "the registry answers", nothing),
     ("vulnerable-image", "it is the patch that mended it", tag("2.11.1")),
     ("superseded-patch", "it is the newest", nothing),

@@ -1,8 +1,10 @@
 """For every rule, edits of a good bundle that trip it."""
 
+from deploy.images.catalogue import Stock
 from deploy.observed.managers import ARGO_CD, HELM, Manager
 from tests.deploy.rules.bundles import container_of, kind_of, pod_of
 from tests.deploy.rules.edits import (
+    DIGEST,
     ENDPOINT,
     ENTRA,
     FROM_SECRET,
@@ -10,6 +12,7 @@ from tests.deploy.rules.edits import (
     KNOWN,
     MICROSOFT,
     MINTS,
+    PINNED,
     SENDS,
     SHORT,
     TOKEN,
@@ -102,7 +105,25 @@ TRIPS: tuple[tuple[str, str, Edit], ...] = (
     ("unsupported-tag", "three minor versions are newer", tag("2.9.0")),
     ("unknown-tag", "the registry has no such version", tag("2.12.9")),
     ("unknown-tag", "Microsoft documents no tag of that form", tag("2.6")),
+    (
+        "unknown-tag",
+        "the mirror that is pulled from lacks it",
+        both(image("registry.example/gw"), facts(stock=Stock(("2.10.1",)))),
+    ),
+    (
+        "unknown-digest",
+        "the registry does not have it",
+        both(PINNED, facts(stock=Stock(("2.11.1",), pinned_alike=False, pullable=False))),
+    ),
+    (
+        "digest-of-another",
+        "the tag names another",
+        both(PINNED, facts(stock=Stock(("2.11.1",), pinned_alike=False, pullable=True))),
+    ),
+    ("pinned-without-version", "there is no tag", container(image=f"{MICROSOFT}@{DIGEST}")),
+    ("pinned-without-version", "the tag moves", tag(f"v2@{DIGEST}")),
     ("support-unknown", "the registry said nothing", facts(tags=())),
+    ("support-unknown", "a digest pins it too", both(PINNED, facts(tags=()))),
     ("vulnerable-image", "its next patch mended it", tag("2.10.0")),
     ("vulnerable-image", "the registry said nothing", both(tag("2.11.0"), facts(tags=()))),
     ("superseded-patch", "a newer one is known of", tag("2.12.0")),

@@ -93,6 +93,24 @@ def test_a_digest_stays_with_its_tag_and_goes_with_another() -> None:
     assert again.spec.digest == other
 
 
+def test_a_tag_may_bring_its_digest_which_replaces_the_one_that_runs() -> None:
+    other = f"sha256:{'b' * 64}"
+    pinned = named(digest=DIGEST)
+    for options in (
+        {"tag": f"2.12.1@{other}"},
+        {"tag": "2.12.1", "set": [f"image.tag=2.12.1@{other}"]},
+        {"tag": "2.11.1", "more": f"image: {{tag: '2.12.1@{other}'}}"},
+        # A digest is pulled whatever its tag, so it may be of no version.
+        {"tag": f"2.12.1-own@{other}"},
+    ):
+        spec = asked(pinned, gateway="contoso/edge-1", **options).spec
+        assert (spec.tag.removesuffix("-own"), spec.digest) == ("2.12.1", other)
+    file = f"image: {{tag: '2.11.1@{other}'}}"
+    kept = asked(None, gateway="contoso/edge-1", tag="2.11.1", file=file).spec
+    assert kept.digest == other
+    assert asked(None, gateway="contoso/edge-1", tag="2.12.1", file=file).spec.digest is None
+
+
 @pytest.mark.parametrize(
     ("options", "counts"),
     [

@@ -18,7 +18,7 @@ from deploy.health.heartbeat import Heartbeat, Level, PodHeartbeat
 from deploy.health.levels import Seen
 from deploy.health.replica_courses import ReplicaCount
 from deploy.health.status import ConditionSummary, GatewayDetail, GatewaySummary, PodStatus
-from deploy.images import Support
+from deploy.images.support import Support
 from deploy.observed.managers import ARGO_CD, HELM, Manager
 from deploy.observed.other_rotation import Rotator
 from deploy.observed.pods import PodProgress

@@ -6,21 +6,29 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.images import support
+from deploy.images.support import support
 from handlers.views.reply import Reply
-from handlers.views.tags import TagRow, listing
+from handlers.views.tags import Mirror, Shown, TagRow, digests, listing
 from tests.support.shown import check_blocks
 
 TAGS = ("2.9.0", "2.10.0", "2.11.1", "2.12.1", "v2", "v2-preview")
 RUNNING = {"2.11.1": 2, "2.8.0": 1, "sha256:0123": 1, "": 1}
 
 
-def said(tags: tuple[str, ...] = TAGS, *, silent: tuple[str, ...] = (), whole: bool = False) -> str:
+def said(
+    tags: tuple[str, ...] = TAGS,
+    *,
+    silent: tuple[str, ...] = (),
+    whole: bool = False,
+    mirrors: tuple[Mirror, ...] = (),
+    trouble: str = "",
+) -> str:
     rows = [
         TagRow(tag, support(tag, tags), RUNNING.get(tag, 0), tag in tags)
         for tag in {*tags, *RUNNING}
     ]
-    return text(listing(rows, silent, "mcr.microsoft.com/gateway", "/gateway", whole))
+    shown = Shown(rows, mirrors, silent, "mcr.microsoft.com/gateway", trouble)
+    return text(listing(shown, "/gateway", whole=whole))
 
 
 def text(reply: Reply) -> str:
@@ -60,7 +68,35 @@ def test_a_cluster_that_cannot_be_read_is_named() -> None:
     assert "west cannot be read now, so more gateways may run these" in said(silent=("west",))
 
 
+def test_a_mirror_is_told_beside_the_support_that_microsoft_gives() -> None:
+    own, silent = "registry.contoso.com/gateway", "silent.contoso.com/gateway"
+    mirrors = (
+        Mirror(own, frozenset({"2.11.1"})),
+        Mirror(silent, None, "It does not accept the password of “ana”."),
+    )
+    shown = said(mirrors=mirrors)
+    assert line(shown, "TAG").split()[1:] == ["SUPPORT", "MIRROR", "1", "MIRROR", "2", "GATEWAYS"]
+    assert line(shown, "2.11.1").split()[-3:] == ["yes", "?", "2"]
+    assert line(shown, "2.12.1").split()[-2:] == ["-", "?"]
+    assert f"MIRROR 1: `{own}`" in shown
+    assert f"MIRROR 2: `{silent}` :warning: It does not accept the password of “ana”." in shown
+
+
+def test_without_microsofts_list_support_is_said_to_be_unknown() -> None:
+    assert "Support is not known: mcr does not answer." in said(trouble="mcr does not answer.")
+
+
+def test_a_digest_is_shown_as_it_is_written_to_pin_a_tag() -> None:
+    digest = f"sha256:{'a' * 64}"
+    shown = text(digests("2.11.1", {"r.example/gw": digest}, ["Another does not answer."]))
+    assert f"r.example/gw:2.11.1@{digest}" in shown
+    assert f"`--tag 2.11.1@{digest}`" in shown
+    assert ":warning: Another does not answer." in shown
+
+
 @given(st.lists(st.text(max_size=200), max_size=400), st.booleans())
 def test_any_tags_are_a_message_that_slack_takes(tags: list[str], whole: bool) -> None:
     rows: list[Any] = [TagRow(tag, support(tag, tags), 1, listed=True) for tag in set(tags)]
-    check_blocks(list(listing(rows, ["<west>"] * 3, "r", "/gateway", whole).blocks))
+    mirrors = [Mirror(f"<m{n}>", frozenset(tags[:n]) if n else None, "<x>" * n) for n in range(5)]
+    shown = Shown(rows, mirrors, ["<west>"] * 3, "r", "<y>")
+    check_blocks(list(listing(shown, "/gateway", whole=whole).blocks))

@@ -28,6 +28,9 @@ class Slow:
     def begin(self, call: Callable[[], Any]) -> Future[Any]:
         return self.pool.submit(call)
 
+    def version(self) -> str:
+        return "v1.29.4-gke.100"
+
     def list(self, kind: str, namespace: str) -> Any:
         raise NotGranted(f"The bot may not list {kind} in {namespace}.")
 
@@ -53,6 +56,7 @@ def test_of_nodes_that_take_long_to_list_nothing_is_said_before_the_next_plan(
     around = Surroundings()
     first = around.begin(slow, "dev", ()).outlook(())
     assert (first.nodes, first.quotas, first.limits) == (None, None, None)
+    assert first.version == "v1.29.4-gke.100"
     slow.may.set()
     until(lambda: slow.nodes_read, "the nodes")
     monkeypatch.setattr(surroundings, "_LONGEST_SECONDS", 60.0)

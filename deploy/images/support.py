@@ -1,26 +1,14 @@
-"""The gateway's image: the tags of a registry and how long each is supported."""
+"""Which versions of the gateway Microsoft supports, as far as the tags of its image tell. Pure."""
 
 import re
-import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import urljoin, urlsplit
-
-import requests
-
-from deploy.breaker import Breaker
-from deploy.errors import NotFound, Unavailable
-from deploy.waits import Waits
 
 _MOVING = re.compile(r"latest|v\d{1,3}")
 _PREVIEW = re.compile(r"beta|v\d{1,3}-preview|.*preview.*")
 _VERSION = re.compile(r"(\d{1,6})\.(\d{1,6})\.(\d{1,6})")
 _SUPPORTED_MINORS = 3
-_TIMEOUT = (3, 10)
-_KEEP_SECONDS = 60
-_PAGES = 50
 
 Version = tuple[int, int, int]
 
@@ -59,12 +47,6 @@ def version_of(tag: str) -> Version | None:
     """The version a full tag names; None for one that moves."""
     found = _VERSION.fullmatch(tag)
     return (int(found[1]), int(found[2]), int(found[3])) if found else None
-
-
-def repository_of(image: str) -> str:
-    """An image without its tag and digest."""
-    head, slash, last = image.partition("@")[0].rpartition("/")
-    return f"{head}{slash}{last.partition(':')[0]}"
 
 
 def sort_tags(tags: Sequence[str]) -> list[str]:
@@ -107,72 +89,3 @@ def newest_patch(version: Version, tags: Sequence[str]) -> Version:
 
 def _key(tag: str) -> Version:
     return version_of(tag) or (0, 0, 0)
-
-
-class Registry:
-    """Reads tags from a registry that speaks the Docker Registry HTTP API V2."""
-
-    def __init__(
-        self,
-        session: requests.Session,
-        *,
-        base_url: str = "https://mcr.microsoft.com",
-        repository: str = "azure-api-management/gateway",
-        clock: Callable[[], float] = time.monotonic,
-        waits: Waits | None = None,
-    ) -> None:
-        self._session = session
-        self._base_url = base_url.rstrip("/")
-        self._repository = repository
-        self._clock = clock
-        self._waits = waits or Waits()
-        self._lock = threading.Lock()
-        self._breaker = Breaker()
-        self._kept: tuple[float, tuple[str, ...]] | None = None
-
-    def tags(self) -> tuple[str, ...]:
-        """Every tag, kept for a minute. Unavailable or NotFound with a sentence otherwise."""
-        with self._lock:
-            if self._kept and self._clock() - self._kept[0] < _KEEP_SECONDS:
-                return self._kept[1]
-        tags = self._breaker.call(self._read)
-        with self._lock:
-            self._kept = (self._clock(), tags)
-        return tags
-
-    def _read(self) -> tuple[str, ...]:
-        url = f"{self._base_url}/v2/{self._repository}/tags/list"
-        tags: list[str] = []
-        for _ in range(_PAGES):
-            answer = self._get(url)
-            try:
-                tags += [str(tag) for tag in answer.json()["tags"] or []]
-            except (ValueError, KeyError, TypeError) as error:
-                raise Unavailable(
-                    f"The image registry {self._base_url} answered something that is no tag list."
-                ) from error
-            following = answer.links.get("next", {}).get("url")
-            if not following:
-                return tuple(tags)
-            url = urljoin(url, following)
-            if urlsplit(url).netloc != urlsplit(self._base_url).netloc:
-                break
-        return tuple(tags)
-
-    def _get(self, url: str) -> requests.Response:
-        try:
-            with self._waits.on("the image registry"):
-                answer = self._session.get(url, timeout=_TIMEOUT)
-        except requests.RequestException as error:
-            raise Unavailable(
-                f"The image registry {self._base_url} does not answer.",
-                meaning="Which tags there are cannot be told, so nothing was done.",
-            ) from error
-        if answer.status_code == 404:
-            raise NotFound(
-                f"The image registry {self._base_url} has no repository {self._repository}.",
-                remedy="Correct `images` in the settings.",
-            )
-        if not answer.ok:
-            raise Unavailable(f"The image registry {self._base_url} answered {answer.status_code}.")
-        return answer

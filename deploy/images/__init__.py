@@ -1,0 +1,1 @@
+"""The gateway's image: what registries have of it, and which versions are supported."""

@@ -1,0 +1,70 @@
+"""The registries that the settings know, by the repository that manifests name.
+
+Nobody's word makes the bot ask another one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from deploy.errors import GatewayBotError
+from deploy.images.names import host_and_path
+from deploy.images.registry import Registry
+
+
+@dataclass(frozen=True)
+class Stock:
+    """What the registry has that a gateway's pods pull from.
+
+    `tags` is None where it is not known. Of a pinned image, `pinned_alike` says whether its tag names
+    that digest, and `pullable` whether there is such a digest at all; None where it is not known.
+    `unread` is why something is not known, as a sentence.
+    """
+
+    tags: tuple[str, ...] | None = None
+    pinned_alike: bool | None = None
+    pullable: bool | None = None
+    unread: str = ""
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """`microsoft` has every version with its support; `mirrors` are other registries that have some of
+    them, by repository. `own` is Microsoft's repository, as manifests name it."""
+
+    microsoft: Registry
+    own: str
+    mirrors: Mapping[str, Registry] = field(default_factory=dict)
+
+    def released(self) -> tuple[str, ...]:
+        """The tags of Microsoft's own repository; errors as of Registry.tags."""
+        return self.microsoft.tags()
+
+    def registry(self, repository: str) -> Registry | None:
+        """The one that a repository is pulled from; None for one that the settings do not know."""
+        return self.microsoft if repository == self.own else self.mirrors.get(repository)
+
+    def stock(self, repository: str, tag: str, digest: str = "") -> Stock:
+        """What is known of an image where its pods pull it."""
+        registry = self.registry(repository)
+        if registry is None:
+            return Stock()
+        tags: tuple[str, ...] | None = None
+        try:
+            tags = registry.tags()
+            if not digest:
+                return Stock(tags)
+            alike = digest in registry.digests(tag) if tag in tags else None
+            return Stock(tags, alike, alike or registry.has(digest))
+        except GatewayBotError as error:
+            return Stock(tags, unread=error.happened)
+
+
+def address_of(repository: str) -> tuple[str, str]:
+    """Where a repository's registry answers, and the path there.
+
+    A loopback address is asked over plain HTTP, as Docker does (docs.docker.com/reference/cli/dockerd,
+    "Insecure registries").
+    """
+    host, path = host_and_path(repository)
+    local = host.partition(":")[0] == "localhost" or host.startswith("127.")
+    return f"{'http' if local else 'https'}://{host}", path
