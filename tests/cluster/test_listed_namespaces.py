@@ -36,6 +36,7 @@ auth: {{type: workloadIdentity, clientId: 11111111-1111-1111-1111-111111111111,
   tenantId: 22222222-2222-2222-2222-222222222222}}
 autoscaling: {{minReplicas: 1, maxReplicas: 2}}
 backup: {{size: 1Gi, storageClass: nowhere}}
+networkPolicy: {{enabled: true}}
 placement: {{nodeSelector: {{disk: fast}}}}
 rollout: {{progressDeadlineSeconds: 30}}
 """
@@ -143,7 +144,8 @@ def test_several_namespaces_are_one_view(demo: Demo) -> None:
     plan = ana.plans(f"deploy store-7 --to west/prod --tag {TAG} --replicas 1")
     ben.clicks(plan, "Approve")
     ana.sees_at(plan, "1 of 1 pods ready after")
-    both = "On cluster “west” the bot looks only at namespaces dev, prod.*edge-1.*store-7"
+    # Rows are in the order of their urgency, and then production's first.
+    both = "bot looks only at namespaces dev, prod[.](?=.*edge-1 +west/dev).*store-7 +west/prod"
     ana.is_told("list", both)
 
 

@@ -1,6 +1,6 @@
 """What a plan could not look at before it, where that matters to its pods. Pure.
 
-Nodes and storage classes are the whole cluster's: with a Role alone they are not to be seen.
+Nodes and classes are the whole cluster's: with a Role alone they are not to be seen.
 """
 
 from collections.abc import Collection, Iterator
@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from deploy.kube.objects import Manifest
 from deploy.plans.preflight.outlook import Outlook, Wanted
 from deploy.rules.finding import Finding
-from deploy.rules.reading import at, mapping
+from deploy.rules.reading import at, mapping, text
 
 _ALWAYS = ("kubernetes.io/os", "kubernetes.io/arch")
 """Nearly every cluster has nodes with these of the image."""
@@ -36,6 +36,15 @@ def unseen_findings(
             "Where none can, the claim stays pending, and the pods with it.",
             "Compare backup.storageClass with `kubectl get storageclass`.",
         )
+    for kind, key in (("RuntimeClass", "runtimeClassName"), ("PriorityClass", "priorityClassName")):
+        if kind in unseen and (name := text(wanted.pod.get(key))):
+            yield Finding(
+                "missing-object",
+                "info",
+                f"Whether the cluster has {kind} {name} is not known: {unseen[kind]}",
+                "Kubernetes creates no pod of a class that does not exist.",
+                f"Compare placement.{key} with `kubectl get {kind.lower()}`.",
+            )
     for kind, rule in (("ResourceQuota", "quota"), ("LimitRange", "limit-range")):
         if kind in unseen:
             yield Finding(

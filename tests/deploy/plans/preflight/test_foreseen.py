@@ -601,7 +601,8 @@ def test_odd_pods_name_nothing_that_stops_a_plan(pod: Any) -> None:
 
 
 def test_what_could_not_be_read_is_said_where_it_matters_and_nowhere_else() -> None:
-    unseen = {"Node": "No Role allows it.", "StorageClass": "No Role allows it."}
+    kinds = ("Node", "StorageClass", "RuntimeClass", "PriorityClass")
+    unseen = dict.fromkeys(kinds, "No Role allows it.")
     assert look(deployment(), unseen=unseen) == ()
     after, objects = with_backup()
     said = look(after, objects=objects, unseen=unseen)
@@ -609,5 +610,12 @@ def test_what_could_not_be_read_is_said_where_it_matters_and_nowhere_else() -> N
     assert said[0].what.endswith("is not known: No Role allows it.")
     chosen = patched(lambda pod: pod.update(nodeSelector={"disk": "fast"}))
     assert [(e.rule, e.severity) for e in look(chosen, unseen=unseen)] == [("nodes", "info")]
+    classes = {"runtimeClassName": "gvisor", "priorityClassName": "high"}
+    assert [
+        each.what for each in look(patched(lambda pod: pod.update(classes)), unseen=unseen)
+    ] == [
+        "Whether the cluster has RuntimeClass gvisor is not known: No Role allows it.",
+        "Whether the cluster has PriorityClass high is not known: No Role allows it.",
+    ]
     lenient = look(chosen, unseen={"ResourceQuota": "It may not be listed."}, lenient=True)
     assert [(each.rule, each.severity) for each in lenient] == [("quota", "info")]
