@@ -44,9 +44,10 @@ IN_NAMESPACE = (
     Rights("", ("secrets",), ("get", "list", *_WRITE), "their tokens"),
     Rights("", ("services",), ("get", "list", *_WRITE), "what clients and pods reach them by"),
     Rights("autoscaling", ("horizontalpodautoscalers",), ("get", "list", *_WRITE), "autoscaling"),
-    Rights("policy", ("poddisruptionbudgets",), ("get", *_WRITE), "disruption budgets"),
+    Rights("policy", ("poddisruptionbudgets",), ("get", "list", *_WRITE), "disruption budgets"),
     Rights("networking.k8s.io", ("networkpolicies",), ("get", *_WRITE), "network policies"),
-    Rights("", ("persistentvolumeclaims", "serviceaccounts"), ("get", *_WRITE), "backup, identity"),
+    Rights("", ("persistentvolumeclaims",), ("get", "list", *_WRITE), "backup"),
+    Rights("", ("serviceaccounts",), ("get", *_WRITE), "identity"),
     Rights("", ("pods",), _LOOK, "what runs"),
     Rights("apps", ("replicasets",), ("list", "watch"), "versions to go back to"),
     Rights(

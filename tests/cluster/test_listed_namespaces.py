@@ -107,14 +107,22 @@ def demo(scene: Scene) -> Demo:
     return scene.demo
 
 
-def others_gateway(demo: Demo, name: str) -> None:
+def others_gateway(demo: Demo, name: str, token: str) -> None:
     """A gateway as the portal's YAML puts it."""
-    text = f"{name}&203001010000&{base64.b64encode(b'signature of a token').decode()}"
-    made = [portal_secret(name, "dev", text), *portal_objects(name, "dev", HOST, TAG)]
+    made = [portal_secret(name, "dev", token), *portal_objects(name, "dev", HOST, TAG)]
     path = demo.data / f"{name}.json"
     path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": made}))
     kubectl(demo, "apply", "-f", str(path))
-    kubectl(demo, "rollout", "status", "-n", "dev", f"deployment/{name}", "--timeout=90s")
+    demo.person("ana").is_told("list", name)
+
+
+def token_of(demo: Demo, deployment: str) -> dict[str, Any]:
+    """The Secret of the token that the pods of a Deployment run with."""
+    (live,) = named(objects(demo, "deployments", "dev"), deployment)
+    env = live["spec"]["template"]["spec"]["containers"][0]["env"]
+    reference = next(e for e in env if e["name"] == "config.service.auth")["valueFrom"]
+    (secret,) = named(objects(demo, "secrets", "dev"), reference["secretKeyRef"]["name"])
+    return secret
 
 
 def others_workload(api: KubeApi, kind: str, name: str, **changes: Any) -> None:
@@ -166,6 +174,8 @@ def test_a_gateway_is_operated(demo: Demo) -> None:
     decide(ana, "scale edge-1 --replicas 3", "Scale edge-1", "3 of 3 pods ready after")
     decide(ana, "restart edge-1", "Restart edge-1", "3 of 3 pods ready after")
     decide(ana, "rotate edge-1", "Rotate the token", "3 of 3 pods run with the new token after")
+    newer = "deploy edge-1 --to west/dev --tag 2.12.1"
+    decide(ana, newer, "Deploy edge-1", "3 of 3 pods ready after")
     decide(ana, "rollback edge-1", "Roll back edge-1", "3 of 3 pods ready after")
     detail = words(
         ana.is_told("status edge-1", "edge-1 on west/dev.*3 of 3 pods.*edge-1-live-traffic")
@@ -189,12 +199,22 @@ def test_gateways_of_others_are_shown_kept_and_adopted(scene: Scene) -> None:
     others_workload(scene.api, "Rollout", "others-rollout")
     for name in ("others-set", "others-daemon", "others-rollout"):
         assert "may not" not in words(ana.is_told(f"status {name}", f"{name} on west/dev"))
-    others_gateway(demo, "edge-2")
-    ana.is_told("list", "edge-2")
+    # Its pods are ready with a token that Azure knows alone: another Deployment's of that gateway.
+    first = f"deploy edge-2 --to west/dev --tag {TAG} --replicas 1 --name first"
+    decide(ana, first, "Deploy first", "1 of 1 pods ready after")
+    value = base64.b64decode(token_of(demo, "first")["data"]["value"]).decode()
+    others_gateway(demo, "edge-2", value.removeprefix("GatewayKey "))
     decide(ana, "adopt edge-2", "Adopt edge-2 on west/dev", "1 of 1 pods ready after")
-    others_gateway(demo, "legacy-9")
-    ana.is_told("list", "legacy-9")
+    dead = f"legacy-9&203001010000&{base64.b64encode(b'signature of a token').decode()}"
+    others_gateway(demo, "legacy-9", dead)
     decide(ana, "manage-token legacy-9", "Keep the token of legacy-9", "no pod reads it yet")
+    # A kept Secret that pods read is changed at the end; one that none reads would be deleted.
+    reference = {"secretKeyRef": {"name": "legacy-9-managed-token", "key": "value"}}
+    env = [{"name": "config.service.auth", "valueFrom": reference}]
+    pod = {"spec": {"containers": [{"name": "legacy-9", "env": env}]}}
+    change = json.dumps({"spec": {"template": pod}})
+    kubectl(demo, "patch", "-n", "dev", "deployment/legacy-9", "-p", change)
+    kubectl(demo, "rollout", "status", "-n", "dev", "deployment/legacy-9", "--timeout=90s")
     decide(ana, "manage-token legacy-9 --end", "Stop keeping", "The bot no longer keeps the token")
 
 
@@ -208,10 +228,7 @@ def test_a_key_is_regenerated_and_the_plan_says_where_nobody_looked(scene: Scene
     scene.api.create("/api/v1/namespaces/dev/pods", alone)
     ana.is_told("list", "alone")
     decide(ana, "rotate edge-1", "Rotate the token", "3 of 3 pods run with the new token after")
-    (live,) = named(objects(demo, "deployments", "dev"), "edge-1")
-    env = live["spec"]["template"]["spec"]["containers"][0]["env"]
-    reference = next(e for e in env if e["name"] == "config.service.auth")["valueFrom"]
-    (secret,) = named(objects(demo, "secrets", "dev"), reference["secretKeyRef"]["name"])
+    secret = token_of(demo, "edge-1")
     in_use = secret["metadata"]["annotations"]["gateway-bot.io/token-key"]
     other = {"primary": "secondary", "secondary": "primary"}[in_use]
     plan = ana.plans(f"regenerate-key edge-1 --key {other}")
