@@ -11,7 +11,6 @@ from deploy.errors import GatewayBotError
 from deploy.gateway import GatewayRef, GatewayResource
 from deploy.governance.naming import PodSettings, names_itself, read_settings, resources_named
 from deploy.health.cache import CachedGateway, ClusterCache, Snapshot
-from deploy.kube.places import Places
 
 log = logging.getLogger(__name__)
 
@@ -68,8 +67,11 @@ class Sightings:
     def clusters(self) -> frozenset[str]:
         """Every cluster of the settings, whether it answers or not; of one whose namespaces are
         listed, each of these."""
-        every = (cache.cluster.places for cache in self._caches.values())
-        return frozenset(_called(places, place) for places in every for place in places)
+        return frozenset(
+            _called(name, place)
+            for name, cache in self._caches.items()
+            for place in cache.cluster.places
+        )
 
     def now(self, wait: float) -> tuple[Sighting, ...]:
         """What every cluster shows; one of which nothing is known after `wait` seconds is left out."""
@@ -98,7 +100,7 @@ class Sightings:
         places = snapshot.places
         for place in places:
             yield Sighting(
-                _called(places, place),
+                _called(snapshot.cluster, place),
                 frozenset(each for each in placed if places.of(each[1].namespace) == place),
                 frozenset(ref for ref in unidentified if places.of(ref.namespace) == place),
                 whole=not snapshot.stale and place not in snapshot.unread,
@@ -128,5 +130,5 @@ class Sightings:
                 del self._kept[ref]
 
 
-def _called(places: Places, place: str | None) -> str:
-    return places.cluster if place is None else f"{places.cluster}/{place}"
+def _called(cluster: str, place: str | None) -> str:
+    return cluster if place is None else f"{cluster}/{place}"

@@ -3,6 +3,7 @@
 Nobody's word makes the bot ask another one.
 """
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -62,9 +63,15 @@ class Catalogue:
 def address_of(repository: str) -> tuple[str, str]:
     """Where a repository's registry answers, and the path there.
 
-    A loopback address is asked over plain HTTP, as Docker does (docs.docker.com/reference/cli/dockerd,
-    "Insecure registries").
+    This machine's is asked over plain HTTP; it is the only one that Docker by default does not ask for
+    TLS either (github.com/moby/moby, daemon/pkg/registry/config.go; read 2026-11-30).
     """
     host, path = host_and_path(repository)
-    local = host.partition(":")[0] == "localhost" or host.startswith("127.")
-    return f"{'http' if local else 'https'}://{host}", path
+    return f"{'http' if _is_local(host.partition(':')[0]) else 'https'}://{host}", path
+
+
+def _is_local(name: str) -> bool:
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost"

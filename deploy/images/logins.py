@@ -20,17 +20,20 @@ from typing import Any
 from deploy.errors import Unavailable
 
 TOKEN_USER = "00000000-0000-0000-0000-000000000000"
-"""With it Azure Container Registry takes a refresh token for the password (learn.microsoft.com,
-azure/container-registry/container-registry-authentication)."""
+"""With it Azure Container Registry takes a refresh token for the password (github.com/Azure/acr,
+docs/AAD-OAuth.md; read 2026-11-30)."""
 _HELPER_TOKEN = "<token>"
 """In place of a user a helper's answer says so that its secret is an identity token
-(github.com/docker/cli, cli/config/credentials/native_store.go)."""
+(github.com/docker/cli, cli/config/credentials/native_store.go; read 2026-11-30)."""
 _HELPER = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _HELPER_SECONDS = 6.0
-_NOT_THERE = b"credentials not found"
+_NOT_THERE = b"credentials not found in native keychain"
 """What a helper prints that has none (github.com/docker/docker-credential-helpers,
-credentials/error.go)."""
+credentials/error.go and client/client.go; read 2026-11-30)."""
 _HUB = ("registry-1.docker.io", "docker.io", "index.docker.io")
+_HUB_SERVER = "https://index.docker.io/v1/"
+"""As what Docker signs in to its Hub (github.com/moby/moby, daemon/pkg/registry/config.go; read
+2026-11-30)."""
 
 
 @dataclass(frozen=True)
@@ -81,23 +84,23 @@ def login_of(user: str, secret: str, source: str) -> Login:
 
 
 def _login(config: Mapping[str, Any], host: str, repository: str, source: str) -> Login | None:
-    """As Docker looks for it: the registry's own helper, the file, the helper for all."""
+    """As Docker looks for it: the registry's own helper, else the helper for all, else the file. An
+    empty name is no helper (github.com/docker/cli, cli/config/configfile/file.go; read 2026-11-30)."""
     helper = _entry(config.get("credHelpers"), host, repository)
-    if helper is not None:
-        return _helped(helper[1], helper[0])
+    if helper is None:
+        helper = config.get("credsStore")
+    if helper:
+        return _helped(helper, _HUB_SERVER if host in _HUB else host)
     entry = _entry(config.get("auths"), host, repository)
-    if entry is not None and isinstance(entry[1], dict) and entry[1]:
-        return _written(entry[1], f"{source}, `auths`")
-    store = config.get("credsStore")
-    return _helped(store, entry[0] if entry else host) if store else None
+    return _written(entry, f"{source}, `auths`") if isinstance(entry, dict) else None
 
 
-def _entry(entries: Any, host: str, repository: str) -> tuple[str, Any] | None:
-    """The entry of the registry, or of the longest path of it that holds the repository, with its key.
+def _entry(entries: Any, host: str, repository: str) -> Any:
+    """That of the registry, or of the longest path of it that holds the repository.
 
-    A key is a host, with or without scheme and API version, or a host and a path
-    (kubernetes.io/docs/concepts/containers/images, "Interpretation of config.json"). Wildcards match
-    nothing here.
+    A key is a host, with or without scheme and API version, or a host and a path, as Kubernetes
+    allows (github.com/kubernetes/website, content/zh-cn/docs/concepts/containers/images.md, "Interpretation
+    of config.json"; read 2026-11-30). Wildcards match nothing here.
     """
     if not isinstance(entries, dict):
         return None
@@ -109,7 +112,7 @@ def _entry(entries: Any, host: str, repository: str) -> tuple[str, Any] | None:
         inside = not path or f"{repository}/".startswith(f"{path}/")
         if same and inside and (found is None or len(path) > found[0]):
             found = len(path), key
-    return (found[1], entries[found[1]]) if found is not None else None
+    return entries[found[1]] if found is not None else None
 
 
 def _written(entry: Mapping[str, Any], source: str) -> Login | None:
@@ -153,7 +156,7 @@ def _helped(helper: Any, server: str) -> Login | None:
             if pipe is not None:
                 pipe.close()
     if process.returncode != 0:
-        if _NOT_THERE in printed:
+        if printed.strip() == _NOT_THERE:
             return None
         raise _unusable(program, f"its exit status is {process.returncode}")
     try:

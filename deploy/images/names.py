@@ -1,12 +1,12 @@
 """The name of an image, `repository:tag@digest`, in its parts. Pure.
 
-The grammar is that of github.com/distribution/reference.
+The grammar is that of github.com/distribution/reference, reference.go; read 2026-11-30.
 """
 
 from dataclasses import dataclass
 
 _SHOWN = 12
-"""So many characters of a digest tell it from others; Docker shows as many of an id."""
+"""So many characters of a digest tell it from others."""
 
 
 @dataclass(frozen=True)

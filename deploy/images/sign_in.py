@@ -1,12 +1,13 @@
 """Signing in to an image registry, as its answer 401 asks for.
 
 Bearer is the token scheme of github.com/distribution/distribution, docs/content/spec/auth/token.md and
-oauth.md (read 2026-11-30), which Azure Container Registry follows (learn.microsoft.com/rest/api/
-containerregistry/access-tokens). Whether a refresh token is posted or sent as a password is tried in
+oauth.md (read 2026-11-30), which Azure Container Registry follows (github.com/Azure/acr,
+docs/AAD-OAuth.md; read 2026-11-30). Whether a refresh token is posted or sent as a password is tried in
 the order of github.com/containerd/containerd, core/remotes/docker/authorizer.go (read 2026-11-30).
 
 Credentials go to the registry that they are of, and to where its own answer over TLS says that tokens
-are made. containerd once sent them to whatever host answered 401 (CVE-2020-15157).
+are made. containerd 1.2 sent them to any host that a manifest named and that answered 401
+(CVE-2020-15157, in github.com/golang/vulndb/issues/1335; read 2026-11-30).
 """
 
 import base64

@@ -35,7 +35,8 @@ _DIGEST = r"[a-z0-9+._-]{1,32}:[0-9a-fA-F]{32,128}"
 TAG = Text(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", "an image tag", also=f"(@{_DIGEST})?")
 """OCI distribution specification, "Pulling manifests"."""
 DIGEST = Text(_DIGEST, "a digest such as sha256:… in full")
-"""As the grammar of image references has it (github.com/distribution/reference)."""
+"""As registries write it; the grammar of references allows more (github.com/distribution/reference,
+reference.go; read 2026-11-30)."""
 REPOSITORY = Text(
     r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+",
     "a registry host and a path",

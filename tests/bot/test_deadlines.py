@@ -102,6 +102,7 @@ def of_outside(outside: Outside) -> Mapping[str, tuple[float, Call]]:
         "team": (30, lambda: outside.team.standing("U1")),
         "arm": (15, lambda: outside.arm.list_gateways(instance)),
         "registry": (15, outside.registry.tags),
+        "catalogue": (15, outside.catalogue.released),
         "clusters": (20, outside.clusters["west"].namespaces),
         "patient": (20, lambda: outside.patient["west"].get("Secret", "dev", "s")),
         "caches": (20, outside.caches["west"].read),

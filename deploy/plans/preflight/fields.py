@@ -1,9 +1,13 @@
 """Fields that a cluster of an older Kubernetes does not know. Pure.
 
-Its API server drops what it knows without being allowed to use it, and says nothing; what it does not
-know at all it refuses with a sentence about its schema. A feature counts from the minor version on in
-which it is on by default (github.com/kubernetes/kubernetes, pkg/features/kube_features.go; that of
-container metrics: kubernetes.io/docs/reference/command-line-tools-reference/feature-gates-removed).
+Its API server drops what it knows without being allowed to use it, and says nothing
+(github.com/kubernetes/kubernetes/pull/123482 shows it for container metrics); what it does not know at
+all it refuses with a sentence about its schema (tests/cluster/contract/test_apply.py). A feature counts
+from the minor version on in which it is on by default: github.com/kubernetes/website,
+content/en/docs/reference/command-line-tools-reference/feature-gates, of HPAContainerMetrics,
+MatchLabelKeysInPodAffinity, MatchLabelKeysInPodTopologySpread and PodLifecycleSleepAction. For
+HPAConfigurableTolerance that page contradicts itself, so github.com/kubernetes/enhancements,
+keps/sig-autoscaling/4951-configurable-hpa-tolerance/kep.yaml, counts (beta in 1.35). All read 2026-11-30.
 """
 
 import re

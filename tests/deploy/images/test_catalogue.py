@@ -15,7 +15,7 @@ from bot.settings import load_secrets, load_settings
 from deploy.errors import InvalidInput
 from deploy.gateway import DEFAULT_REPOSITORY
 from deploy.images import registry
-from deploy.images.catalogue import Catalogue, Stock
+from deploy.images.catalogue import Catalogue, Stock, address_of
 from deploy.images.names import image_name
 from tests.bot.test_settings import written
 from tests.support.loops import running
@@ -121,3 +121,18 @@ def test_the_name_of_an_image_has_parts(
     found = image_name(image)
     assert (found.repository, found.tag, found.digest) == parts
     assert found.version == version
+
+
+@pytest.mark.parametrize(
+    ("host", "scheme"),
+    [
+        ("localhost:5000", "http"),
+        ("127.0.0.1", "http"),
+        ("127.1.2.3:5000", "http"),
+        ("127.contoso.com", "https"),
+        ("127.0.0.1.contoso.com:5000", "https"),
+        ("localhost.contoso.com", "https"),
+    ],
+)
+def test_only_an_address_of_this_machine_is_asked_over_plain_http(host: str, scheme: str) -> None:
+    assert address_of(f"{host}/mirror/gw") == (f"{scheme}://{host}", "mirror/gw")

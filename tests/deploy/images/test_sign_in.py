@@ -233,6 +233,11 @@ FOUND: dict[str, dict[str, Any]] = {
     "a host": {"auths": {HOST: ENTRY}},
     "a URL": {"auths": {f"https://{HOST}/v2/": ENTRY}},
     "a path": {"auths": {HOST: {"auth": encoded("no", "x")}, f"{HOST}/mirror": ENTRY}},
+    "a helper that is switched off": {
+        "credHelpers": {HOST: ""},
+        "credsStore": "other",
+        "auths": {HOST: ENTRY},
+    },
     "user and password": {"auths": {HOST: {"username": "ana", "password": PASSWORD}}},
 }
 NOT_FOUND: dict[str, dict[str, Any]] = {
@@ -302,7 +307,25 @@ def test_a_credential_helper_is_asked_for_its_registry(
     assert login is None or login.secret == f"{HOST}-secret"
 
 
-@pytest.mark.parametrize("helper", ["../evil", "a b", "", "x" * 80, 3])
+@pytest.mark.parametrize(
+    ("host", "server"),
+    [(HOST, HOST), ("registry-1.docker.io", "https://index.docker.io/v1/")],
+)
+def test_the_helper_for_all_is_asked_before_what_the_file_holds(
+    host: str, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = HELPERS["a password"][0]
+    program = tmp_path / "docker-credential-test"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    keyring = config_file(tmp_path, {"auths": {host: ENTRY}, "credsStore": "test"})
+    login = keyring.login(host, PATH)
+    assert login is not None
+    assert login.secret == f"{server}-secret"
+
+
+@pytest.mark.parametrize("helper", ["../evil", "a b", "x" * 80, 3])
 def test_the_name_of_a_helper_is_no_path(helper: Any, tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="credential helper"):
         config_file(tmp_path, {"credHelpers": {HOST: helper}}).login(HOST, PATH)
