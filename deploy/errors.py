@@ -35,6 +35,16 @@ class InvalidInput(GatewayBotError):
         self.field = field
 
 
+class Ambiguous(InvalidInput):
+    """A name that can mean several things; `candidates` are their full names."""
+
+    def __init__(
+        self, happened: str, *, field: str, candidates: tuple[str, ...], remedy: str
+    ) -> None:
+        super().__init__(happened, field=field, remedy=remedy)
+        self.candidates = candidates
+
+
 class NotFound(GatewayBotError):
     """What was named does not exist where it was looked for."""
 

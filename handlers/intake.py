@@ -23,6 +23,7 @@ from deploy.errors import GatewayBotError, Unavailable
 from handlers.lanes import BOUNDS, Bounds, Lane, LanePool
 from handlers.slack import replies
 from handlers.slack.payloads import Request, request_from_mapping
+from handlers.verbs.grammar import typed
 from handlers.verbs.verb import Run
 from handlers.views import errors
 from handlers.views.reply import Reply
@@ -296,7 +297,7 @@ class Intake:
         try:
             return self._verbs[request.verb].run(request)
         except GatewayBotError as error:
-            return errors.trouble(error)
+            return errors.trouble(error, lambda name: typed(request.verb, name, request.options))
         except Exception:  # a person must learn of any fault; the log keeps it whole
             reference = secrets.token_hex(4)
             log.exception("%s %s failed, reference %s", request.verb, request.id, reference)

@@ -99,6 +99,7 @@ class Listeners:
             **dict.fromkeys(self._opens, self.opening),
             **dict.fromkeys(clicks, self.click),
             **{name: self.click for bound in verbs for name in bound.clicks},
+            errors.RUN: self.run,
         }
         self._forms = forms
         self._submissions: dict[str, Listener] = {
@@ -159,34 +160,56 @@ class Listeners:
 
     def command(self, ack: Ack, body: Body) -> None:
         """`/gateway …`: understood or explained, made safe, then acked."""
-        try:
-            command = parse(as_typed(body.get("text") or ""), self._grammar)
-        except InvalidInput as error:
-            _ack_with(ack, errors.trouble(error))
-            return
-        if command.help:
-            _ack_with(ack, help_view.usage(self._needs.command, command.verb))
-            return
-        request = Request(
+        reply = self._ask(
+            as_typed(body.get("text") or ""),
+            body["trigger_id"],
             id=f"command:{body['trigger_id']}",
-            verb=command.verb.name,
             user=body["user_id"],
             channel=body["channel_id"],
             response_url=body.get("response_url", ""),
-            gateway=command.gateway,
-            options=command.options,
+        )
+        if reply is None:
+            ack()
+        else:
+            _ack_with(ack, reply)
+
+    def run(self, ack: Ack, body: Body) -> None:
+        """The button with a command as it was probably meant: the same as typing that."""
+        ack()
+        click = _click(body)
+        reply = self._ask(
+            click.value,
+            click.trigger_id,
+            # Of one message, so that a second click on the same button asks for nothing more.
+            id=f"command:{click.user}:{_message_of(body) or click.id}:{_digest(click.value)}",
+            user=click.user,
+            channel=click.channel,
+            response_url=click.response_url,
+        )
+        if reply is not None:
+            self._aside(self._tell, request_of_click(click), reply)
+
+    def _ask(self, text: str, trigger_id: str, **by: str) -> Reply | None:
+        """Have a command carried out; what to tell at once where it is not. `by` is what a request
+        says of whoever asks."""
+        try:
+            command = parse(text, self._grammar, self._needs.command)
+        except InvalidInput as error:
+            return errors.trouble(error)
+        if command.help:
+            return help_view.usage(self._needs.command, command.verb)
+        request = Request(
+            verb=command.verb.name, gateway=command.gateway, options=command.options, **by
         )
         open_modal = self._verbs[request.verb].open_modal
         if open_modal is not None and command.verb.incomplete(request):
-            ack()
-            self._aside(self._open, request, lambda: open_modal(request, body["trigger_id"]))
-            return
+            self._aside(self._open, request, lambda: open_modal(request, trigger_id))
+            return None
         try:
             self._needs.accept(request)
         except GatewayBotError as error:
-            _ack_with(ack, errors.trouble(error))
-            return
-        ack()
+            return errors.trouble(error)
+        return None
 
     def click(self, ack: Ack, body: Body) -> None:
         """A button whose effect must not be lost."""
@@ -318,7 +341,7 @@ def _submission(body: Body) -> Submission:
     view = body["view"]
     values = filled_in(view["state"]["values"])
     # Sent again with other values it is another one, though its view is the same.
-    digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+    digest = _digest(json.dumps(values, sort_keys=True))
     return Submission(
         id=f"view:{view['id']}:{view['hash']}:{digest}",
         name=view["callback_id"],
@@ -326,6 +349,15 @@ def _submission(body: Body) -> Submission:
         private_metadata=view.get("private_metadata", ""),
         values=values,
     )
+
+
+def _message_of(body: Body) -> str:
+    """The ts of the message that a click was in, also of one that only this person sees."""
+    return (body.get("container") or {}).get("message_ts") or ""
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _refuse(ack: Ack, body: Body) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 from deploy.annotations import MANAGER
-from deploy.errors import GatewayBotError, InvalidInput, NotFound
+from deploy.errors import Ambiguous, GatewayBotError, NotFound
 from deploy.gateway import GatewayRef
 from deploy.health import evidence
 from deploy.health.attention import BROKEN, Attention, Sign, attention, of_refusal
@@ -255,7 +255,7 @@ def resolve(
 ) -> GatewayRef:
     """The gateway that `name` means: `cluster/namespace/name`, its end, or the gateway's own name.
 
-    InvalidInput lists the candidates when there are several, NotFound the nearest when none, and
+    Ambiguous lists the candidates when there are several, NotFound the nearest when none, and
     which clusters are `silent`, so that it may run there.
     """
     wanted = name.strip().lower().split("/")
@@ -266,10 +266,11 @@ def resolve(
     if len(matching) == 1:
         return matching[0].ref
     if matching:
-        several = ", ".join(str(s.ref) for s in sorted(matching, key=lambda s: s.ref))
-        raise InvalidInput(
-            f"“{name[:80]}” can mean several gateways: {several}.",
+        several = tuple(str(ref) for ref in sorted(s.ref for s in matching))
+        raise Ambiguous(
+            f"“{name[:80]}” can mean several gateways: {', '.join(several)}.",
             field="gateway",
+            candidates=several,
             remedy="Name it with cluster and namespace.",
         )
     known = [str(s.ref) for s in summaries] + [s.ref.name for s in summaries]

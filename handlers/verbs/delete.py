@@ -32,4 +32,5 @@ VERB = Verb(
         *DECISION_OPTIONS,
     ),
     examples=("delete edge-1", "delete west/dev/edge-1 --with-volumes"),
+    synonyms=("remove", "rm", "uninstall"),
 )

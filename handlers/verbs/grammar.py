@@ -12,11 +12,13 @@ from typing import Any
 
 from deploy.errors import InvalidInput
 from handlers.verbs.verb import AnyVerb, Option
+from handlers.views.errors import Misspelt
 
 _AS_MEANT = str.maketrans(
     {"“": '"', "”": '"', "„": '"', "‘": "'", "’": "'", "\u00a0": " ", "\u202f": " ", "\t": " "}
 )
 _TEXT_LIMIT = 2000
+_ASKING = ("--help", "-h", "?", "-?")
 
 
 @dataclass(frozen=True)
@@ -29,82 +31,129 @@ class Command:
     help: bool = False
 
 
-def parse(text: str, verbs: Sequence[AnyVerb]) -> Command:
-    """Read what was typed after `/gateway`. InvalidInput says which word is wrong and offers one.
+def parse(text: str, verbs: Sequence[AnyVerb], slash: str) -> Command:
+    """Read what was typed after `slash`, which is the command's own name, such as `/gateway`.
 
-    Nothing typed is the verb `help`.
+    Misspelt says which word is wrong and has the command as it was probably meant, InvalidInput
+    what else cannot be right. Nothing typed is the verb `help`.
     """
     words = _words(text)
-    if not words:
-        words = ["help"]
-    name, *rest = words
-    by_name = {verb.name: verb for verb in verbs}
-    verb = by_name.get(name.lower())
-    if verb is None:
-        raise InvalidInput(
-            f"There is no “{_short(name)}”.",
-            field="verb",
-            remedy=_suggest(name.lower(), by_name, "`{}`") or "Type `help` for what there is.",
-        )
-    return _arguments(verb, rest)
+    while words and words[0].casefold() == slash.casefold():
+        # Pasted whole, where it is there already.
+        del words[0]
+    return _Reading(verbs, slash, words).command()
 
 
-def _arguments(verb: AnyVerb, words: list[str]) -> Command:
-    by_name = {option.name: option for option in verb.options}
-    gateway = ""
-    options: dict[str, Any] = {}
-    rest = iter(words)
-    for word in rest:
-        if word in ("--help", "-h"):
-            return Command(verb, help=True)
-        if word.startswith("--"):
-            name, equals, value = word[2:].partition("=")
-            option = by_name.get(name)
-            if option is None:
+class _Reading:
+    """One command, word by word."""
+
+    def __init__(self, verbs: Sequence[AnyVerb], slash: str, words: list[str]) -> None:
+        self._verbs = {name: verb for verb in verbs for name in (verb.name, *verb.synonyms)}
+        self._slash = slash
+        self._words = words
+        self._at = -1
+
+    def command(self) -> Command:
+        name = self._next() or "help"
+        verb = self._verb(name)
+        if verb.name == "help" and (about := self._next()) is not None:
+            return Command(self._verb(about), help=True)
+        return self._arguments(verb)
+
+    def _next(self) -> str | None:
+        self._at += 1
+        return self._words[self._at] if self._at < len(self._words) else None
+
+    def _verb(self, typed: str) -> AnyVerb:
+        verb = self._verbs.get(typed.casefold())
+        if verb is None:
+            near = _near(typed.casefold(), self._verbs)
+            raise self._wrong(
+                f"There is no “{_short(typed)}”.",
+                field="verb",
+                meant=self._verbs[near].name if near else "",
+                remedy=f"Type `{self._slash} help` for what there is.",
+            )
+        return verb
+
+    def _arguments(self, verb: AnyVerb) -> Command:
+        by_name = {option.name: option for option in verb.options}
+        gateway = ""
+        options: dict[str, Any] = {}
+        while (word := self._next()) is not None:
+            if word.casefold() in _ASKING:
+                return Command(verb, help=True)
+            if word.startswith("--"):
+                typed, equals, value = word[2:].partition("=")
+                option = by_name.get(typed.casefold())
+                if option is None:
+                    near = _near(typed.casefold(), by_name)
+                    raise self._wrong(
+                        f"`{verb.name}` has no option `--{_short(typed)}`.",
+                        field=typed,
+                        meant=f"--{near}{equals}{value}" if near else "",
+                        remedy=self._see_help(verb),
+                    )
+                given = self._value(option, typed, value if equals else None)
+                if option.kind == "many":
+                    options.setdefault(option.name, []).append(given)
+                    continue
+                if option.name in options:
+                    raise InvalidInput(f"`--{typed}` is given twice.", field=typed)
+                options[option.name] = given
+            elif verb.gateway == "none" or gateway:
                 raise InvalidInput(
-                    f"`{verb.name}` has no option `--{_short(name)}`.",
-                    field=name,
-                    remedy=_suggest(name, by_name, "`--{}`") or _see_help(verb),
+                    f"`{verb.name}` does not know what to do with “{_short(word)}”.",
+                    remedy=self._see_help(verb),
                 )
-            given = _value(option, value if equals else None, rest)
-            if option.kind == "many":
-                options.setdefault(name, []).append(given)
-                continue
-            if name in options:
-                raise InvalidInput(f"`--{name}` is given twice.", field=name)
-            options[name] = given
-        elif verb.gateway == "none" or gateway:
+            else:
+                gateway = word
+        if verb.gateway == "required" and not gateway:
+            word = verb.positional
+            what = "the name of a gateway" if word == "gateway" else f"an {word}"
+            raise InvalidInput(f"`{verb.name}` needs {what}.", remedy=self._see_help(verb))
+        return Command(verb, gateway, options)
+
+    def _value(self, option: Option, typed: str, given: str | None) -> Any:
+        if option.kind == "flag":
+            if given is not None:
+                raise InvalidInput(f"`--{typed}` takes no value.", field=typed)
+            return True
+        value = given if given is not None else self._next()
+        if value is None or value == "" or (given is None and value.startswith("--")):
             raise InvalidInput(
-                f"`{verb.name}` does not know what to do with “{_short(word)}”.",
-                remedy=_see_help(verb),
+                f"`--{typed}` needs a value.",
+                field=typed,
+                remedy=f"Write `--{option.name} {option.metavar}`.",
             )
-        else:
-            gateway = word
-    if verb.gateway == "required" and not gateway:
-        what = "the name of a gateway" if verb.positional == "gateway" else f"an {verb.positional}"
-        raise InvalidInput(f"`{verb.name}` needs {what}.", remedy=_see_help(verb))
-    return Command(verb, gateway, options)
+        if option.kind == "number":
+            if not (value.isascii() and value.isdigit() and len(value) < 10):
+                raise InvalidInput(
+                    f"“{_short(value)}” is not a number for `--{typed}`.", field=typed
+                )
+            return int(value)
+        return value
+
+    def _wrong(self, happened: str, *, field: str, meant: str, remedy: str) -> InvalidInput:
+        """That the word at hand is wrong, with the whole command as it was `meant`, if that is known."""
+        if not meant:
+            return InvalidInput(happened, field=field, remedy=remedy)
+        words = [*self._words[: self._at], meant, *self._words[self._at + 1 :]]
+        return Misspelt(happened, field=field, slash=self._slash, meant=shlex.join(words))
+
+    def _see_help(self, verb: AnyVerb) -> str:
+        return f"Type `{self._slash} help {verb.name}` for how it is used."
 
 
-def _value(option: Option, given: str | None, rest: Any) -> Any:
-    if option.kind == "flag":
-        if given is not None:
-            raise InvalidInput(f"`--{option.name}` takes no value.", field=option.name)
-        return True
-    value = given if given is not None else next(rest, None)
-    if value is None or value == "" or (given is None and value.startswith("--")):
-        raise InvalidInput(
-            f"`--{option.name}` needs a value.",
-            field=option.name,
-            remedy=f"Write `--{option.name} {option.metavar}`.",
-        )
-    if option.kind == "number":
-        if not (value.isascii() and value.isdigit() and len(value) < 10):
-            raise InvalidInput(
-                f"“{_short(value)}” is not a number for `--{option.name}`.", field=option.name
-            )
-        return int(value)
-    return value
+def typed(verb: str, gateway: str, options: Mapping[str, Any]) -> str:
+    """What is typed for it, without the slash command: `parse` reads the same from it."""
+    words = [verb, gateway] if gateway else [verb]
+    for name, value in options.items():
+        if value is True:
+            words.append(f"--{name}")
+            continue
+        words += [f"--{name}={each}" for each in (value if isinstance(value, list) else [value])]
+    return shlex.join(words)
 
 
 def _words(text: str) -> list[str]:
@@ -120,13 +169,8 @@ def _words(text: str) -> list[str]:
     return ["--" + w[1:] if w[:1] in "—–" and len(w) > 1 else w for w in words]
 
 
-def _suggest(word: str, known: Mapping[str, object], form: str) -> str:
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"Did you mean {form.format(near[0])}?" if near else ""
-
-
-def _see_help(verb: AnyVerb) -> str:
-    return f"Type `{verb.name} --help` for how it is used."
+def _near(word: str, known: Mapping[str, object]) -> str:
+    return next(iter(difflib.get_close_matches(word, known, n=1, cutoff=0.5)), "")
 
 
 def _short(word: str) -> str:

@@ -24,4 +24,12 @@ def run(needs: Needs, request: Request) -> Reply:
     return view.overview(needs.command, needs.verbs)
 
 
-VERB = Verb("help", "shows this", Needs, run, Right.SEE, lane=Lane.DECISIONS)
+VERB = Verb(
+    "help",
+    "shows this, and with a verb how that is used",
+    Needs,
+    run,
+    Right.SEE,
+    lane=Lane.DECISIONS,
+    synonyms=("?", "-h", "--help", "usage"),
+)

@@ -12,4 +12,5 @@ VERB = Verb(
     Right.SEE,
     options=OPTIONS,
     examples=("list", "list --cluster west", "list --filter 2.11"),
+    synonyms=("ls", "ps"),
 )

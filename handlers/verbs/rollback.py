@@ -68,4 +68,5 @@ VERB = Verb(
         *DECISION_OPTIONS,
     ),
     examples=("rollback edge-1", "rollback edge-1 --to-revision 3"),
+    synonyms=("undo", "revert"),
 )

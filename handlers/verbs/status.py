@@ -24,7 +24,7 @@ from deploy.health.levels import Levels
 from deploy.health.portal import gateway_link, instance_named
 from deploy.health.status import GatewayDetail, gateway_detail, resolve
 from deploy.images import Registry, support
-from handlers.fleet import found_everywhere
+from handlers.fleet import find, found_everywhere
 from handlers.lanes import Lane
 from handlers.messages import live
 from handlers.slack.payloads import Click, Request, request_from_mapping, request_to_mapping
@@ -73,6 +73,10 @@ def run(needs: Needs, request: Request) -> Reply | None:
             raise InvalidInput(
                 f"A message is kept current for 1 to {_LONGEST} minutes.", field="minutes"
             )
+        if request.gateway:
+            # One that it cannot mean is for whoever typed it, not for the channel.
+            ref = find(needs.caches, request.gateway)
+            request = dataclasses.replace(request, gateway=str(ref))
         needs.watches.begin(
             request_to_mapping(request), minutes * 60, lambda asked: watched(needs, asked)
         )
@@ -239,4 +243,5 @@ VERB = Verb(
         "status_again": by_page,
         live.STOP: by_stop,
     },
+    synonyms=("get", "show", "describe"),
 )

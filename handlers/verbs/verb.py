@@ -41,6 +41,8 @@ class Verb(Generic[N]):
     `opens` those that open a modal, for which Slack gives three seconds. What either returns is for
     whoever clicked alone.
 
+    `synonyms` are other words for it that people know from elsewhere.
+
     `gateway` says whether one word stands beside the options, and `positional` what it is. `run`
     answers a complete request; it may take long and is never called before the request is safe in
     the inbox. Where `incomplete` says that arguments are missing, `open_modal` opens the
@@ -60,6 +62,7 @@ class Verb(Generic[N]):
     clicks_lane: Lane = Lane.DECISIONS
     gateway: Literal["none", "optional", "required"] = "none"
     positional: str = "gateway"
+    synonyms: tuple[str, ...] = ()
     options: tuple[Option, ...] = ()
     option_rights: Mapping[str, Right] = field(default_factory=dict)
     examples: tuple[str, ...] = ()

@@ -1,10 +1,18 @@
 """How a mistake or a trouble is shown to the person who met it."""
 
+from collections.abc import Callable
+
 from deploy.changes.refusal import NotAllowed
-from deploy.errors import Conflict, GatewayBotError, Unavailable
+from deploy.errors import Ambiguous, Conflict, GatewayBotError, InvalidInput, Unavailable
 from handlers.views.permission import instead
-from handlers.views.reply import Reply
-from handlers.views.text import context, duration, escape, section
+from handlers.views.reply import Block, Reply
+from handlers.views.text import button, context, duration, escape, section
+
+_CANDIDATES = 10
+_LONGEST = 2000
+"""Characters that the value of a button may have (Slack, "Button element")."""
+RUN = "run"
+"""The button that runs a command as it was probably meant; its value is that command."""
 
 
 class LinkedConflict(Conflict):
@@ -15,8 +23,21 @@ class LinkedConflict(Conflict):
         self.links = links
 
 
-def trouble(error: GatewayBotError) -> Reply:
-    """What happened, what it means and what to do, for the person's eyes only."""
+class Misspelt(InvalidInput):
+    """A command with one word wrong; `meant` is the whole of it as it was probably meant, without
+    the slash command that it follows."""
+
+    def __init__(self, happened: str, *, field: str, slash: str, meant: str) -> None:
+        super().__init__(happened, field=field, remedy=f"Did you mean `{slash} {meant}`?")
+        self.meant = meant
+
+
+def trouble(error: GatewayBotError, typed: Callable[[str], str] | None = None) -> Reply:
+    """What happened, what it means and what to do, for the person's eyes only.
+
+    `typed` is the command that went wrong, with another gateway in it: one that its name can mean is
+    chosen by a button then.
+    """
     lines = [f":warning: *{escape(error.happened)}*"]
     if error.meaning:
         lines.append(escape(error.meaning))
@@ -24,10 +45,24 @@ def trouble(error: GatewayBotError) -> Reply:
         lines.append(instead(error.verdict))
     if isinstance(error, LinkedConflict):
         lines.append(error.links)
-    blocks = [section("\n".join(line for line in lines if line))]
+    blocks: list[Block] = [section("\n".join(line for line in lines if line))]
     if error.remedy:
         blocks.append(context(escape(error.remedy)))
+    if isinstance(error, Misspelt):
+        run = button("Run it", RUN, error.meant, style="primary")
+        blocks.append({"type": "actions", "elements": [run]})
+    if isinstance(error, Ambiguous) and typed is not None:
+        blocks += [_candidate(name, typed(name)) for name in error.candidates[:_CANDIDATES]]
     return Reply(str(error), tuple(blocks))
+
+
+def _candidate(name: str, command: str) -> Block:
+    named = section(f"`{escape(name)}`")
+    return (
+        named
+        if len(command) > _LONGEST
+        else {**named, "accessory": button("This one", RUN, command)}
+    )
 
 
 def busy(waiting: int, *, own: bool, seconds: float) -> Unavailable:

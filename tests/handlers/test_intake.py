@@ -18,7 +18,7 @@ from bot.sandbox.valkey import Valkey
 from deploy.actions.connection import connect
 from deploy.actions.inbox import Inbox
 from deploy.deadline import Deadline
-from deploy.errors import Unavailable
+from deploy.errors import Ambiguous, Unavailable
 from handlers import intake
 from handlers.lanes import BOUNDS, Bounds, Lane
 from handlers.slack.in_time import InTime
@@ -265,6 +265,29 @@ def test_a_request_of_before_versions_is_answered(bed: Bed) -> None:
     ((_, request),) = bed.begun
     assert (request.user, request.channel, request.gateway) == ("U0ANA", "C0OPS", "edge-1")
     assert request.options["set"] == ["logs.level=info"]
+
+
+def test_a_name_that_can_mean_several_gateways_is_answered_with_a_button_for_each(
+    server: Valkey,
+) -> None:
+    shown: list[Mapping[str, Any]] = []
+
+    def ambiguous(request: Request) -> Reply:
+        every = ("west/dev/edge-1", "west/prod/edge-1")
+        raise Ambiguous("“edge-1” can mean several.", field="gateway", candidates=every, remedy="")
+
+    slack: Any = SimpleNamespace(chat_postEphemeral=lambda **message: shown.append(message))
+    client = connect(server.url)
+    made = intake_of(slack, client, {"scale": ambiguous})
+    made.start()
+    asked = Request("r1", "scale", "U1", "C1", "", "edge-1", {"replicas": 3, "reason": "two words"})
+    RequestInbox(Inbox(client), made.take_up).accept(asked)
+    (message,) = until(lambda: shown, "the answer")
+    made.stop(Deadline.after(5))
+    assert [b["accessory"]["value"] for b in message["blocks"] if "accessory" in b] == [
+        "scale west/dev/edge-1 --replicas=3 '--reason=two words'",
+        "scale west/prod/edge-1 --replicas=3 '--reason=two words'",
+    ]
 
 
 def test_what_is_left_to_a_newer_bot_is_not_taken_again_by_a_sweep_that_saw_it_before(

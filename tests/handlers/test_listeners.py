@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -86,7 +87,7 @@ class Door:
         # A verb whose form is checked as a test wants.
         checked = replace(
             status.VERB.bound(needs(status.Needs)),
-            verb=replace(status.VERB, name="checked", modal="slow"),
+            verb=replace(status.VERB, name="checked", modal="slow", synonyms=()),
             submit=lambda sent: self.submit(sent),
         )
         self.app = Listeners(
@@ -189,6 +190,41 @@ def test_a_command_delivered_twice_opens_its_form_once_and_says_nothing_more(doo
     assert door.types("deploy").status == 200
     (told,) = until(lambda: door.slack.told, "what is said of the third")
     assert told["text"] == "Slack did not open that. Please try again."
+
+
+def offered(answer: BoltResponse) -> Any:
+    """The button with the command that was meant."""
+    (row,) = [b for b in json.loads(answer.body)["blocks"] if b["type"] == "actions"]
+    (button,) = row["elements"]
+    return button
+
+
+def presses(door: Door, button: Any, **more: Any) -> BoltResponse:
+    action = {**button, "action_ts": str(time.time())}
+    container = {"channel_id": "C1", "message_ts": "7.0", "is_ephemeral": True}
+    return door.clicks(button["action_id"], actions=[action], container=container, **more)
+
+
+def test_a_command_with_a_wrong_word_is_run_as_it_was_meant_by_a_button_once(door: Door) -> None:
+    button = offered(door.types("statsu edge-1 --watch"))
+    assert (button["text"]["text"], door.accepted) == ("Run it", [])
+    for _ in range(2):
+        assert presses(door, button, response_url="https://r").status == 200
+    one, again = door.accepted
+    assert (one.verb, one.gateway, one.options) == ("status", "edge-1", {"watch": True})
+    assert (one.user, one.channel, one.response_url) == ("U1", "C1", "https://r")
+    assert one.id == again.id, "so that the inbox takes it once"
+
+
+def test_a_form_that_was_meant_is_opened_by_the_button(door: Door) -> None:
+    presses(door, offered(door.types("delpoy")))
+    until(lambda: door.slack.opened == ["t1"], "the form")
+
+
+def test_what_is_wrong_still_with_the_command_that_was_meant_is_told(door: Door) -> None:
+    presses(door, offered(door.types("delpoy edge-1 --replicas many")))
+    (told,) = until(lambda: door.slack.told, "what is said")
+    assert "is not a number" in told["text"]
 
 
 def test_a_fault_while_a_form_is_filled_is_told(door: Door) -> None:

@@ -198,7 +198,7 @@ def test_somebody_else_cannot_confirm(demo: Demo) -> None:
 @pytest.mark.parametrize(
     ("typed", "answer"),
     [
-        ("deplyo", "Did you mean `deploy`"),
+        ("deplyo", "Did you mean `/gateway deploy`"),
         (f"deploy edge-9 --to west/dev --tag {TAG}", "no self-hosted gateway .edge-9"),
         (f"deploy edge-1 --to west/nowhere --tag {TAG}", "no namespace .nowhere"),
         (f"deploy edge-1 --to north/dev --tag {TAG}", "no cluster .north"),
@@ -212,6 +212,13 @@ def test_a_mistake_is_explained_to_the_person_alone(demo: Demo, typed: str, answ
     dan = demo.person("dan", "gateway-alerts")
     dan.types(typed)
     dan.sees(answer, ephemeral=True)
+
+
+def test_a_command_with_a_wrong_word_is_run_as_it_was_meant_by_a_click(demo: Demo) -> None:
+    dan = demo.person("dan", "gateway-alerts")
+    dan.types("statsu legacy-9")
+    dan.clicks(dan.sees("Did you mean `/gateway status legacy-9`", ephemeral=True), "Run it")
+    assert "legacy-9-live-traffic" in words(dan.sees("legacy-9 on west/dev", ephemeral=True))
 
 
 def test_status_shows_every_gateway_and_one_in_depth(demo: Demo) -> None:

@@ -100,6 +100,13 @@ def test_a_watched_message_follows_what_happens_and_ends_by_stop(demo: Demo) -> 
     assert "Kept current" not in words(ended)
 
 
+def test_a_gateway_that_is_none_is_not_watched_and_only_who_asked_hears_of_it(demo: Demo) -> None:
+    told = asked(demo, "status edeg-1 --watch", "No gateway .edeg-1")
+    assert told["is_ephemeral"]
+    assert "Did you mean edge-1?" in words(told)
+    assert not [m for m in demo.person("ana").messages() if "edeg-1" in words(m)]
+
+
 def test_a_watched_message_whose_bot_died_is_ended_by_the_next(demo: Demo) -> None:
     message = asked(demo, "status --minutes 5", "Kept current until")
     before = demo.bot_pid()

@@ -1,20 +1,29 @@
 import contextlib
+import shlex
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from deploy.errors import InvalidInput
-from handlers.verbs.grammar import parse
+from handlers.verbs import grammar
+from handlers.verbs.grammar import Command
 from handlers.verbs.table import VERBS
+from handlers.verbs.verb import AnyVerb
+from handlers.views.errors import Misspelt
+
+
+def parse(text: str) -> Command:
+    return grammar.parse(text, VERBS, "/gateway")
 
 
 def test_nothing_typed_asks_for_help() -> None:
-    assert parse("   ", VERBS).verb.name == "help"
+    assert parse("   ").verb.name == "help"
 
 
 def test_a_gateway_and_options_are_read_in_any_order() -> None:
-    command = parse("deploy --tag 2.11.1 edge-1 --to=west/dev --replicas 2 --take-over", VERBS)
+    command = parse("deploy --tag 2.11.1 edge-1 --to=west/dev --replicas 2 --take-over")
     assert command.gateway == "edge-1"
     assert command.options == {
         "tag": "2.11.1",
@@ -25,17 +34,17 @@ def test_a_gateway_and_options_are_read_in_any_order() -> None:
 
 
 def test_dashes_quotes_and_spaces_that_an_editor_changed_are_read_as_meant() -> None:
-    command = parse(
-        "deploy\u00a0edge-1 —tag “2.11.1” ––to".replace("––", "--") + " west/dev", VERBS
-    )
+    command = parse("deploy\u00a0edge-1 —tag “2.11.1” ––to".replace("––", "--") + " west/dev")
     assert command.options == {"tag": "2.11.1", "to": "west/dev"}
 
 
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ("deplyo edge-1", "Did you mean `deploy`?"),
-        ("deploy edge-1 --tga 2.11.1", "Did you mean `--tag`?"),
+        ("deplyo edge-1", "Did you mean `/gateway deploy edge-1`?"),
+        ("deploy edge-1 --tga 2.11.1", "Did you mean `/gateway deploy edge-1 --tag 2.11.1`?"),
+        ("DEPLOY edge-1 --TO west/dev --Tga=1", "`deploy` has no option `--Tga`"),
+        ("help deplyo", "Did you mean `/gateway help deploy`?"),
         ("deploy edge-1 --tag", "Write `--tag TAG`"),
         ("deploy edge-1 --tag --to west/dev", "`--tag` needs a value"),
         ("deploy edge-1 --tag 1 --tag 2", "given twice"),
@@ -43,21 +52,105 @@ def test_dashes_quotes_and_spaces_that_an_editor_changed_are_read_as_meant() -> 
         ("deploy edge-1 edge-2", "edge-2"),
         ("deploy --take-over=yes edge-1", "takes no value"),
         ('deploy "edge-1', "quote"),
-        ("xyzzy", "Type `help`"),
+        ("xyzzy", "Type `/gateway help` for what there is."),
+        ("scale", "Type `/gateway help scale`"),
+        ("deploy edge-1 --TAG", "`--TAG` needs a value. Write `--tag TAG`"),
     ],
 )
 def test_a_wrong_command_says_what_is_wrong_and_what_to_write(typed: str, said: str) -> None:
     with pytest.raises(InvalidInput) as error:
-        parse(typed, VERBS)
+        parse(typed)
     assert said in str(error.value)
 
 
 @pytest.mark.parametrize("verb", [verb.name for verb in VERBS])
 def test_every_verb_explains_itself(verb: str) -> None:
-    assert parse(f"{verb} --help", VERBS).help
+    assert parse(f"{verb} --help").help
+
+
+@pytest.mark.parametrize("asked", ["{} -h", "{} ?", "{} edge-1 ?", "help {}", "HELP {}", "? {}"])
+def test_how_a_verb_is_used_is_asked_in_every_way_people_ask(asked: str) -> None:
+    command = parse(asked.format("status"))
+    assert (command.verb.name, command.help) == ("status", True)
+
+
+@pytest.mark.parametrize(
+    ("typed", "verb", "gateway"),
+    [
+        ("?", "help", ""),
+        ("-h", "help", ""),
+        ("--help", "help", ""),
+        ("undo edge-1", "rollback", "edge-1"),
+        ("ls", "list", ""),
+        ("ps", "list", ""),
+        ("get edge-1", "status", "edge-1"),
+        ("remove edge-1", "delete", "edge-1"),
+        ("/gateway /Gateway status edge-1", "status", "edge-1"),
+        ("STATUS Edge-1", "status", "Edge-1"),
+    ],
+)
+def test_what_people_know_from_elsewhere_is_understood(typed: str, verb: str, gateway: str) -> None:
+    command = parse(typed)
+    assert (command.verb.name, command.gateway, command.help) == (verb, gateway, False)
+
+
+def test_the_case_of_an_option_does_not_matter() -> None:
+    assert parse("scale edge-1 --Replicas 3").options == {"replicas": 3}
+    with pytest.raises(InvalidInput, match="`--TAG` is given twice"):
+        parse("deploy edge-1 --tag 1 --TAG 2")
+
+
+def test_no_word_means_two_verbs() -> None:
+    names = [name for verb in VERBS for name in (verb.name, *verb.synonyms)]
+    assert len(names) == len(set(names))
+
+
+@given(
+    st.sampled_from([verb for verb in VERBS if verb.gateway == "required"]),
+    st.text(st.characters(codec="ascii", exclude_characters="-?"), min_size=1, max_size=20),
+)
+def test_the_command_that_was_meant_is_the_one_that_was_typed_but_for_the_word(
+    verb: AnyVerb, gateway: str
+) -> None:
+    assume(gateway.casefold() != "/gateway")
+    with pytest.raises(Misspelt) as error:
+        parse(shlex.join([f"{verb.name}x", gateway]))
+    command = parse(error.value.meant)
+    assert (command.verb, command.gateway) == (
+        verb,
+        parse(shlex.join([verb.name, gateway])).gateway,
+    )
+
+
+_VALUES = {
+    "text": st.text(
+        st.characters(codec="ascii", exclude_categories=["Cc"]), min_size=1, max_size=9
+    ),
+    "number": st.integers(0, 999),
+    "flag": st.just(True),
+}
+
+
+@st.composite
+def commands(draw: st.DrawFn) -> tuple[AnyVerb, str, dict[str, Any]]:
+    verb = draw(st.sampled_from([verb for verb in VERBS if verb.gateway != "none"]))
+    chosen = draw(st.lists(st.sampled_from(verb.options), unique=True)) if verb.options else []
+    options = {
+        o.name: draw(st.lists(_VALUES["text"], min_size=1) if o.kind == "many" else _VALUES[o.kind])
+        for o in chosen
+    }
+    return verb, draw(st.from_regex(r"[a-z0-9]+(/[a-z0-9]+)*", fullmatch=True)), options
+
+
+@given(commands())
+def test_what_is_written_out_as_typed_is_read_as_the_same(
+    command: tuple[AnyVerb, str, dict[str, Any]],
+) -> None:
+    verb, gateway, options = command
+    assert parse(grammar.typed(verb.name, gateway, options)) == Command(verb, gateway, options)
 
 
 @given(st.text(max_size=300))
 def test_any_text_is_understood_or_explained(text: str) -> None:
     with contextlib.suppress(InvalidInput):
-        assert parse(text, VERBS).verb in VERBS
+        assert parse(text).verb in VERBS

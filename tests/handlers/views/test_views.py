@@ -219,7 +219,7 @@ def test_help_is_a_message_for_every_verb() -> None:
     for verb in VERBS:
         check_blocks(list(help_view.usage("/gateway", verb).blocks))
         for example in verb.examples:
-            assert parse(example, VERBS).verb is verb
+            assert parse(example, VERBS, "/gateway").verb is verb
 
 
 def test_the_form_keeps_what_was_typed_and_gives_back_what_was_chosen() -> None:
