@@ -21,6 +21,33 @@ _FIRST = re.compile(rb'"items"\s*:\s*\[\s*(\{\s*"[^"\\]*"\s*:(?:\s*\{\s*"[^"\\]*
 """Where a list's objects begin. Each object of a list begins with the same keys."""
 
 
+class _Border:
+    """What is between two objects of a list, in a text that grows; none of it is looked at twice."""
+
+    def __init__(self, begin: bytes) -> None:
+        self._begin = begin
+        self._form = re.compile(rb"\}\s*,\s*" + re.escape(begin))
+        self._border = b""
+        self._seen = 0
+        self._at = 0
+
+    def last(self, text: bytearray) -> int:
+        """Where the last object ends that another one follows; 0 where none is known to."""
+        if not self._border:
+            one = self._form.search(text, max(0, text.rfind(b"}", 0, self._seen)))
+            # Whoever writes spaces writes the same everywhere.
+            self._border = bytes(one[0]) if one else b""
+        since = max(0, self._seen - len(self._border))
+        self._at = text.rfind(self._border, since) if self._border else -1
+        self._seen = len(text)
+        return self._at + 1
+
+    def cut(self, text: bytearray) -> None:
+        """Take away what is before the object that follows."""
+        del text[: self._at + len(self._border) - len(self._begin)]
+        self._seen = len(text)
+
+
 class _Page(TypedDict, Generic[Item]):
     metadata: dict[str, Any]
     items: list[Item]
@@ -41,37 +68,38 @@ class Shape:
         # A type made at run time, which no checker can follow.
         page: Any = _Page[fields]  # type: ignore[valid-type]
         self._pages = msgspec.json.Decoder(page)
-        self._items: Any = msgspec.json.Decoder(fields)
+        items: Any = list[fields]  # type: ignore[valid-type]
+        self._items: Any = msgspec.json.Decoder(items)
 
     def page(self, pieces: Iterable[bytes]) -> Manifest:
         """A list whose text comes in pieces. Unavailable where it is not a list of such objects."""
         found: list[Manifest] = []
-        text, around, begin = bytearray(), b"", b""
+        text, around = bytearray(), b""
+        border: _Border | None = None
         in_doubt = False
         for piece in pieces:
             text += piece
-            if not begin and (first := _FIRST.search(text)) is not None:
-                around, begin = bytes(text[: first.start(1)]), bytes(first[1])
+            if border is None and (first := _FIRST.search(text)) is not None:
+                around, border = bytes(text[: first.start(1)]), _Border(bytes(first[1]))
                 del text[: first.start(1)]
-            if begin and not in_doubt:
-                in_doubt = not self._take_whole(text, begin, found)
+            if border is None or in_doubt:
+                continue
+            whole = border.last(text)
+            if whole:
+                try:
+                    items = self._items.decode(b"[" + text[:whole] + b"]")
+                except msgspec.MsgspecError:
+                    # What looks like the beginning of another object is part of one: the rest must
+                    # be read as a whole.
+                    in_doubt = True
+                    continue
+                found += map(self._finish, items)
+                border.cut(text)
         try:
             page: Manifest = self._pages.decode(around + text)
         except msgspec.MsgspecError as error:
             raise _unreadable(error) from None
         return {**page, "items": [*found, *map(self._finish, page["items"])]}
-
-    def _take_whole(self, text: bytearray, begin: bytes, found: list[Manifest]) -> bool:
-        """Take the objects out of a text that certainly end in it. False where what looks like the
-        beginning of another is part of one: the rest must be read as a whole."""
-        for number, one in enumerate(text.split(b"}," + begin)[:-1]):
-            try:
-                item = self._items.decode((begin if number else b"") + one + b"}")
-            except msgspec.MsgspecError:
-                return False
-            found.append(self._finish(item))
-            del text[: len(one) + len(b"},") + (len(begin) if number else 0)]
-        return True
 
     def item(self, item: Manifest) -> Manifest:
         """One object that was read whole. Unavailable where it is not such an object."""

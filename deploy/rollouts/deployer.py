@@ -27,9 +27,16 @@ from deploy.rollouts.applying import Applier
 from deploy.rollouts.collecting import collect
 from deploy.rollouts.following import MARGIN, follow_through
 from deploy.rollouts.going_back import Before, bring_back, version_before
-from deploy.rollouts.reading_back import Changed, changed_since
+from deploy.rollouts.reading_back import Changed, changed_since, pause_now
 from deploy.rollouts.reasons import Reason, reason_of, recorded_reason
-from deploy.rollouts.verdicts import came_back, changed, nothing_before, rolled_out, unfinished
+from deploy.rollouts.verdicts import (
+    came_back,
+    changed,
+    nothing_before,
+    rolled_out,
+    unfinished,
+    while_paused,
+)
 from deploy.rollouts.work import Work
 from deploy.specs.gateway_spec import GatewaySpec
 
@@ -97,8 +104,10 @@ class Deployer:
                 return changed(found)
         if progress.complete:
             work.check()
+            pause = work.patiently(lambda: pause_now(cluster, spec.ref))
             left_over = collect(cluster, spec).trouble
-            return rolled_out(progress, time.time() - began, left_over, work.unshown)
+            done = rolled_out(progress, time.time() - began, left_over, work.unshown)
+            return while_paused(done, spec.ref, pause)
         reason = self._reason(work, cluster, spec, progress)
         outcome = unfinished(spec, progress, time.time() - began, reason)
         if progress.stale_since is not None or not self._may_go_back(work.action, spec):

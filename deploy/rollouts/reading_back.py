@@ -5,9 +5,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from deploy.actions.action import Action
+from deploy.gateway import GatewayRef
 from deploy.kube.cluster import FIELD_MANAGER, Cluster
 from deploy.kube.objects import Manifest
 from deploy.observed.inventory import container_of
+from deploy.observed.pausing import Pause, pause_of
 from deploy.observed.rewritten import is_image
 from deploy.plans.counting import REPLICAS
 from deploy.plans.diff import field_changes
@@ -76,6 +78,15 @@ def changed_since(
     # Who scaled it to 0 is not recorded: of that number nobody is the owner.
     by_hand = any(field.path != REPLICAS for field in fields)
     return Changed(tuple(sorted(owners)) or (wrote_since(live) if by_hand else ()), tuple(fields))
+
+
+def pause_now(cluster: Cluster, ref: GatewayRef) -> Pause | None:
+    """Whether the Deployment is paused by now, which changes nothing of what was applied. NotFound when
+    it is gone, NamespaceEnds when its namespace is going."""
+    live = cluster.get("Deployment", ref.namespace, ref.name)
+    if live is None:
+        raise why_gone(cluster, ref)
+    return pause_of(live)
 
 
 def _is_others(field: FieldChange, conflicts: Sequence[OwnershipConflict]) -> bool:

@@ -12,6 +12,7 @@ from deploy.actions.action import Action, Outcome
 from deploy.actions.executor import Run
 from deploy.errors import GatewayBotError
 from deploy.kube.cluster import Cluster
+from deploy.observed.pausing import Pause
 from deploy.observed.progress import Progress
 from deploy.observed.standstill import AT_ONCE, SOON
 from deploy.observed.token_facts import secret_facts
@@ -21,9 +22,10 @@ from deploy.retry import PATIENCE
 from deploy.rollouts import rotation_verdicts as verdicts
 from deploy.rollouts.applying import Applier
 from deploy.rollouts.following import MARGIN, follow_through
+from deploy.rollouts.reading_back import pause_now
 from deploy.rollouts.reasons import Reason, recorded_reason
 from deploy.rollouts.token_ways import way_of
-from deploy.rollouts.verdicts import unfinished
+from deploy.rollouts.verdicts import unfinished, while_paused
 from deploy.rollouts.verification import Answer, Observer, Observing
 from deploy.rollouts.work import Work
 
@@ -92,7 +94,7 @@ class Rotator:
     def _verify(self, turn: "_Turn", observer: Observer, progress: Progress) -> Outcome:
         run = turn.work.run
         if progress.desired == 0:
-            return verdicts.nothing_runs(turn.token)
+            return while_paused(verdicts.nothing_runs(turn.token), turn.spec.ref, turn.pause())
         run.step("verify", "Checking whether Azure accepts the new token")
         judged = observer.watch(run.lost)
         if judged.answer is Answer.DENIED:
@@ -101,8 +103,9 @@ class Rotator:
             return verdicts.unverified(turn.token, judged.evidence)
         run.step("collect", "Deleting token Secrets that nothing needs")
         turn.work.check()
+        pause = turn.pause()
         collected = turn.way.collect(turn.cluster)
-        return verdicts.rotated(
+        done = verdicts.rotated(
             turn.token,
             progress,
             judged,
@@ -111,6 +114,7 @@ class Rotator:
             kept=turn.way.kept,
             seconds=turn.seconds,
         )
+        return while_paused(done, turn.spec.ref, pause)
 
     def _stuck(self, turn: "_Turn", progress: Progress) -> Outcome:
         reason = verdicts.stuck(progress)
@@ -161,6 +165,10 @@ class _Turn:
     def seconds(self) -> float:
         """Since it was decided on."""
         return time.time() - self._began
+
+    def pause(self) -> Pause | None:
+        """Whether the Deployment is paused by now."""
+        return self.work.patiently(lambda: pause_now(self.cluster, self.spec.ref))
 
     def expires_at(self) -> float | None:
         """When the new token expires, as its Secret tells; None where it cannot be read."""

@@ -5,8 +5,10 @@ import json
 from collections.abc import Sequence
 
 from deploy.actions.action import Outcome, State
+from deploy.gateway import GatewayRef
 from deploy.masking import masked
 from deploy.observed.causes import remedy_of
+from deploy.observed.pausing import Pause
 from deploy.observed.progress import Progress
 from deploy.plans.plan import FieldChange, Plan
 from deploy.rollouts.reading_back import Changed
@@ -37,6 +39,24 @@ def rolled_out(
         State.SUCCEEDED,
         f"{progress.ready} of {progress.desired} pods ready after {span(seconds)}",
         " ".join(said),
+    )
+
+
+def while_paused(done: Outcome, ref: GatewayRef, pause: Pause | None) -> Outcome:
+    """A success whose Deployment is paused by now: all of it is there, and nothing that follows would
+    be."""
+    if pause is None:
+        return done
+    who = " and ".join(pause.by)
+    have = "have" if len(pause.by) > 1 else "has"
+    said = f"{who} {have} paused the Deployment" if who else "the Deployment is paused"
+    means = "Until it is resumed Kubernetes replaces no pod of it, so no later change rolls out."
+    return Outcome(
+        done.state,
+        f"{done.happened}, but {said}",
+        f"{means} {done.meaning}".strip(),
+        f"Run `kubectl rollout resume deployment/{ref.name} -n {ref.namespace}`, or ask whoever paused "
+        "it.",
     )
 
 

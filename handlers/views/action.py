@@ -33,7 +33,7 @@ _DIFF_LIMIT = 2500
 _DENIED_SECTIONS = 3
 """Those that deny come first, and a message holds about 13,000 characters."""
 
-SIGNS = {
+_SIGNS = {
     State.PENDING: ":eyes:",
     State.APPROVED: ":hourglass_flowing_sand:",
     State.RUNNING: ":rocket:",
@@ -48,12 +48,19 @@ SIGNS = {
 }
 
 
+def sign_of(action: Action) -> str:
+    """How it stands, at a glance. A success that leaves something to do is none without reserve."""
+    if action.state is State.SUCCEEDED and action.outcome is not None and action.outcome.remedy:
+        return ":warning:"
+    return _SIGNS[action.state]
+
+
 def render(action: Action, environment_of: EnvironmentOf | None = None) -> tuple[str, list[Block]]:
     """The message: text for notifications and screen readers, and the blocks."""
     plan = action.plan
     title = title_of(action)
     line = _state_line(action)
-    blocks: list[Block] = [header(title), section(f"{SIGNS[action.state]} {line}")]
+    blocks: list[Block] = [header(title), section(f"{sign_of(action)} {line}")]
     if action.state is State.PENDING:
         blocks += [_what(plan), *plan_view.denied(plan), *plan_view.blocks(plan, _DIFF_LIMIT)]
         blocks += fixes.blocks(action, plan)

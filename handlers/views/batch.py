@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from deploy.actions.action import Action, State
 from deploy.actions.batches import Unplanned
-from handlers.views.action import SIGNS, lowered
+from handlers.views.action import lowered, sign_of
 from handlers.views.batch_state import (
     FAILED,
     NAMED,
@@ -145,7 +145,7 @@ def _line(row: Row, limit: int) -> str:
     if action is None:
         said = "cannot be read by this version of the bot" if row.unreadable else "being planned…"
         return f"{':warning:' if row.unreadable else ':writing_hand:'} {name} {said}"
-    return f"{SIGNS[action.state]} {name} {_said(action, limit)}"
+    return f"{sign_of(action)} {name} {_said(action, limit)}"
 
 
 def _said(action: Action, limit: int) -> str:
@@ -159,7 +159,8 @@ def _said(action: Action, limit: int) -> str:
     if action.state is State.RUNNING:
         return "is being stopped" if action.stop_by else "running"
     if action.state is State.SUCCEEDED:
-        return "done"
+        left = action.outcome if action.outcome and action.outcome.remedy else None
+        return _because("done", left.happened if left else "", limit)
     if action.state is State.DENIED:
         return _because(f"denied by <@{action.decided_by}>", action.reason, limit)
     if action.state is State.EXPIRED:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from deploy.actions.action import Action, Event
 from deploy.policy import Policy
-from handlers.views.action import agreed, mentions, value
+from handlers.views.action import agreed, mentions, sign_of, value
 from handlers.views.reply import Block
 from handlers.views.text import button, date, escape, section
 
@@ -162,7 +162,7 @@ def _ending(action: Action, event: Event) -> str:
         "cancelled": f"<@{event.who}> took this back.",
         "expired": "The time for this is over. Nothing was changed.",
         "taken over": "The bot that worked on this is gone; another one continues.",
-        "succeeded": f":white_check_mark: {escape(said)}",
+        "succeeded": f"{sign_of(action)} {escape(said)}",
         "stop": f"<@{event.who}> stopped this.",
         "stopped": f":octagonal_sign: {escape(said)}",
         "failed": f":x: {escape(said)}",

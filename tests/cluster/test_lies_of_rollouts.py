@@ -24,9 +24,11 @@ from deploy.errors import NotGranted
 from deploy.health.cache import ClusterCache
 from deploy.kube.cluster import connect
 from deploy.observed.history import revisions
+from deploy.plans.requests import RotateRequest
 from deploy.rollouts.second_look import second_look
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.options import Autoscaling
+from deploy.tokens.rotation import Rotation
 from tests.cluster.conftest import Target
 from tests.cluster.rollout_bed import (
     ADMISSION,
@@ -172,6 +174,45 @@ def test_a_paused_deployment_is_not_done_and_its_pods_are_not_the_new_ones(bed: 
     assert outcome.state is State.FAILED
     assert outcome.meaning.count("The Deployment is paused") == 1
     assert "2 pods of the previous version and 1 of the new one serve traffic" in outcome.meaning
+
+
+class Pausing(RecordingRun):
+    """The run of a rollout whose Deployment somebody pauses in the moment in which it is complete."""
+
+    def __init__(self, bed: Bed) -> None:
+        super().__init__()
+        self._bed = bed
+
+    def progress(self, state: Mapping[str, Any]) -> None:
+        super().progress(state)
+        if state["complete"] and not self._bed.target.api.get(self._bed.path)["spec"].get("paused"):
+            self._bed.kubectl("rollout", "pause", "deployment/edge-1")
+
+
+def deployed(bed: Bed, run: RecordingRun | None) -> Outcome:
+    return bed.deploy(bed.spec(), "ABC234", run)
+
+
+def rotated(bed: Bed, run: RecordingRun | None) -> Outcome:
+    return bed.change("rotate", RotateRequest(bed.spec().ref, Rotation()), "ABC234", run)
+
+
+@pytest.mark.parametrize("change", [deployed, rotated])
+def test_of_a_success_whose_deployment_is_paused_it_is_said_by_whom_and_what_to_do(
+    bed: Bed, change: Callable[[Bed, RecordingRun | None], Outcome]
+) -> None:
+    assert bed.deploy(bed.spec(tag="2.10.0"), "ABC233").remedy == ""
+    outcome = change(bed, Pausing(bed))
+    assert outcome.state is State.SUCCEEDED, outcome
+    assert outcome.happened.endswith("but kubectl-rollout has paused the Deployment"), outcome
+    assert outcome.happened.startswith("1 of 1 pods")
+    # A pause takes nothing back.
+    assert bed.look() == ""
+    resume = f"kubectl rollout resume deployment/edge-1 -n {bed.ns}"
+    assert f"`{resume}`" in outcome.remedy
+    bed.kubectl(*resume.split()[1:-2])
+    undisturbed = bed.deploy(bed.spec(tag="2.10.0"), "ABC235")
+    assert (undisturbed.state, undisturbed.remedy) == (State.SUCCEEDED, ""), undisturbed
 
 
 @pytest.mark.parametrize(

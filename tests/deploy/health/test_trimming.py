@@ -1,6 +1,7 @@
 """What is read of Deployments and pods is what a status is made of, however it came."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -124,7 +125,8 @@ def test_a_list_is_read_alike_in_whatever_pieces_it_comes(
     assert read == {"metadata": metadata, "items": [shape.item(item) for item in items]}
 
 
-def test_of_a_list_that_arrives_no_more_than_an_object_is_held() -> None:
+@pytest.mark.parametrize("form", [{"separators": (",", ":")}, {}, {"indent": 2}], ids=str)
+def test_of_a_list_that_arrives_no_more_than_an_object_is_held(form: dict[str, Any]) -> None:
     read: list[str] = []
 
     def note(item: dict[str, Any]) -> dict[str, Any]:
@@ -132,14 +134,15 @@ def test_of_a_list_that_arrives_no_more_than_an_object_is_held() -> None:
         return item
 
     shape = Shape(dict[str, Any], note)
-    item = json.dumps(_POD, separators=(",", ":"))
+    page = {"kind": "PodList", "metadata": {"resourceVersion": "9"}, "items": [_POD] * 6}
+    text = json.dumps(page, **form).encode()
 
     def pieces() -> Iterator[bytes]:
-        yield b'{"kind":"PodList","metadata":{"resourceVersion":"9"},"items":['
-        for number in range(5):
-            yield f"{item},".encode()
+        # Each ends within the next object, past its name.
+        ends = [found.end() for found in re.finditer(b'"edge-1",', text)][1:]
+        for number, (begin, end) in enumerate(zip([0, *ends], [*ends, None], strict=True)):
+            yield text[begin:end]
             assert len(read) >= number
-        yield f"{item}]}}".encode()
 
     assert len(shape.page(pieces())["items"]) == 6
 

@@ -56,6 +56,11 @@ def failed(name: str, happened: str, **more: Any) -> Row:
     return row(name, State.FAILED, outcome=Outcome(State.FAILED, happened, "m", "r"), **more)
 
 
+UNFINISHED_BUSINESS = Outcome(
+    State.SUCCEEDED, "2 of 2 pods ready, but kubectl has paused it", "m", "Resume it."
+)
+
+
 def state_of(
     *rows: Row, planned: bool = True, unplanned: tuple[Unplanned, ...] = (), **more: Any
 ) -> BatchState:
@@ -95,6 +100,7 @@ def test_the_line_of_each_gateway_follows_its_action() -> None:
     said = shown(
         state_of(
             row("a", State.SUCCEEDED),
+            row("i", State.SUCCEEDED, outcome=UNFINISHED_BUSINESS),
             failed("b", "Azure refuses <it>."),
             row("c", State.DENIED, decided_by="U0BEN", reason="not today"),
             row("d", State.APPROVED, progress={"waiting_for": "OTHER2"}),
@@ -107,6 +113,7 @@ def test_the_line_of_each_gateway_follows_its_action() -> None:
     )
     for line in (
         ":white_check_mark: *a* done",
+        ":warning: *i* done: 2 of 2 pods ready, but kubectl has paused it",
         ":x: *b* failed: Azure refuses &lt;it&gt;.",
         ":no_entry: *c* denied by <@U0BEN>: not today",
         ":hourglass_flowing_sand: *d* waits for its turn",
@@ -114,7 +121,7 @@ def test_the_line_of_each_gateway_follows_its_action() -> None:
         "*f* being planned…",
         "*g* cannot be read by this version of the bot",
         ":warning: *west/dev/h*: Others own it.",
-        "*1 of 7 done*, 1 failed, 1 running, 1 approved, 1 denied, 1 not readable, 1 being planned, "
+        "*2 of 8 done*, 1 failed, 1 running, 1 approved, 1 denied, 1 not readable, 1 being planned, "
         "1 not planned.",
     ):
         assert line in said, line

@@ -45,6 +45,20 @@ def test_every_state_is_a_message_slack_takes(state: State) -> None:
 
 
 @pytest.mark.parametrize(
+    ("remedy", "sign"), [("", ":white_check_mark:"), ("Resume it.", ":warning:")]
+)
+def test_a_success_that_leaves_something_to_do_is_none_without_reserve(
+    remedy: str, sign: str
+) -> None:
+    outcome = Outcome(State.SUCCEEDED, "2 of 2 pods ready, but it is paused", "", remedy)
+    done = shown_action(State.SUCCEEDED, outcome=outcome, decided_by="U1")
+    line = action_view.render(done)[1][1]["text"]["text"]
+    assert line.split() == f"{sign} *{outcome.happened}* {remedy}".split()
+    (note,) = notes(done, [Event(9, "succeeded", "", "", NOW)], "C1")
+    assert note.text == f"<@U1> {sign} {outcome.happened} {remedy}".strip()
+
+
+@pytest.mark.parametrize(
     ("state", "seconds", "shown"),
     [
         (State.SUCCEEDED, 1.7, "took 2s"),
