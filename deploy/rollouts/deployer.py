@@ -104,7 +104,7 @@ class Deployer:
                 return changed(found)
         if progress.complete:
             work.check()
-            pause = work.patiently(lambda: pause_now(cluster, spec.ref))
+            pause = pause_now(cluster, spec.ref)
             left_over = collect(cluster, spec).trouble
             done = rolled_out(progress, time.time() - began, left_over, work.unshown)
             return while_paused(done, spec.ref, pause)

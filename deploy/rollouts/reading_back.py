@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from deploy.actions.action import Action
+from deploy.errors import Unavailable
 from deploy.gateway import GatewayRef
 from deploy.kube.cluster import FIELD_MANAGER, Cluster
 from deploy.kube.objects import Manifest
@@ -81,9 +82,12 @@ def changed_since(
 
 
 def pause_now(cluster: Cluster, ref: GatewayRef) -> Pause | None:
-    """Whether the Deployment is paused by now, which changes nothing of what was applied. NotFound when
-    it is gone, NamespaceEnds when its namespace is going."""
-    live = cluster.get("Deployment", ref.namespace, ref.name)
+    """Whether the Deployment is paused by now, which changes nothing of what was applied; None where
+    that cannot be read: what was seen to succeed has succeeded."""
+    try:
+        live = cluster.get("Deployment", ref.namespace, ref.name)
+    except Unavailable:
+        return None
     if live is None:
         raise why_gone(cluster, ref)
     return pause_of(live)

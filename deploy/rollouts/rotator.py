@@ -168,7 +168,7 @@ class _Turn:
 
     def pause(self) -> Pause | None:
         """Whether the Deployment is paused by now."""
-        return self.work.patiently(lambda: pause_now(self.cluster, self.spec.ref))
+        return pause_now(self.cluster, self.spec.ref)
 
     def expires_at(self) -> float | None:
         """When the new token expires, as its Secret tells; None where it cannot be read."""

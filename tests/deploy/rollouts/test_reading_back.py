@@ -10,7 +10,7 @@ import pytest
 
 from deploy.actions.action import Action, Outcome, State
 from deploy.rendering.manifests import render, with_action
-from deploy.rollouts.reading_back import changed_since
+from deploy.rollouts.reading_back import changed_since, pause_now
 from deploy.rollouts.second_look import second_look
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.options import Autoscaling, Rollout
@@ -213,3 +213,11 @@ def test_a_gateway_of_which_no_pods_were_asked_for_is_as_it_was_asked_for(bench:
     assert stopped.state is State.SUCCEEDED, stopped
     newer = bench.deploy(hasty(tag="2.10.1", replicas=0), "ABC235")
     assert newer.state is State.SUCCEEDED, newer
+
+
+def test_a_cluster_that_is_gone_by_then_makes_no_success_unknown(bench: Bench) -> None:
+    assert bench.deploy().state is State.SUCCEEDED
+    faults = bench.bed.running.cluster.faults
+    bench.bed.running.call(lambda: faults.set("api_down", True))
+    assert pause_now(bench.bed.cluster, SPEC.ref) is None
+    bench.bed.running.call(lambda: faults.set("api_down", False))
