@@ -134,7 +134,7 @@ def end_all(changes: Changes, state: State = State.SUCCEEDED) -> None:
     for fence, action in enumerate(members(changes).values(), 1):
         changes.agree(action, "U0BEN" if action.ref in PRODUCTION else ANA)
         assert store.claim(action.id, "bot", fence, 60)
-        assert store.finish(action.id, "bot", fence, Outcome(state, "So it ended.", "m", "r"))
+        assert store.finish(action.id, "bot", fence, Outcome(state, "So it ended."))
 
 
 def settled(server: Valkey) -> bool:
