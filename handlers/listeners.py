@@ -49,6 +49,7 @@ Body = dict[str, Any]
 Listener = Callable[[Ack, Body], None]
 
 _STRANGER = "Only members of the workspace that this bot belongs to can use it. Nothing was done."
+_DOUBLE_CLICK_SECONDS = 10
 _NOT_OPENED = Reply("Slack did not open that. Please try again.")
 
 
@@ -180,8 +181,8 @@ class Listeners:
         reply = self._ask(
             click.value,
             click.trigger_id,
-            # Of one message, so that a second click on the same button asks for nothing more.
-            id=f"command:{click.user}:{_message_of(body) or click.id}:{_digest(click.value)}",
+            # Of one message and moment, so that a double click asks for nothing more.
+            id=f"command:{click.user}:{_message_of(body) or click.id}:{_digest(click.value)}:{_moment_of(body)}",
             user=click.user,
             channel=click.channel,
             response_url=click.response_url,
@@ -354,6 +355,13 @@ def _submission(body: Body) -> Submission:
 def _message_of(body: Body) -> str:
     """The ts of the message that a click was in, also of one that only this person sees."""
     return (body.get("container") or {}).get("message_ts") or ""
+
+
+def _moment_of(body: Body) -> int:
+    """When something was clicked, in steps of some seconds: epoch seconds over that step."""
+    at = str(body["actions"][0].get("action_ts") or "")
+    seconds, _, _ = at.partition(".")
+    return int(seconds) // _DOUBLE_CLICK_SECONDS if seconds.isdecimal() else 0
 
 
 def _digest(text: str) -> str:

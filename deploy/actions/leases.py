@@ -26,9 +26,12 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local held = redis.call('HMGET', KEYS[1], 'owner', 'fence')
 if held[1] ~= ARGV[1] or held[2] ~= ARGV[2] then return 0 end
--- A renewal that was under way comes too late then.
-if tonumber(ARGV[3]) == 0 then redis.call('HDEL', KEYS[1], 'owner', 'action') end
-redis.call('HSET', KEYS[1], 'until', now + tonumber(ARGV[3]))
+if tonumber(ARGV[3]) == 0 then
+  -- A renewal that was under way comes too late then.
+  redis.call('HDEL', KEYS[1], 'owner', 'action', 'until')
+else
+  redis.call('HSET', KEYS[1], 'until', now + tonumber(ARGV[3]))
+end
 return 1
 """
 """Renew the gateway's lease; with 0 milliseconds, let go of it. The fence is kept for ever."""

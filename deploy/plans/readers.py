@@ -55,14 +55,16 @@ def _workloads(cluster: Cluster, namespace: str) -> tuple[list[Manifest], dict[s
     unknown: dict[str, str] = {}
     for kind, listed in running.items():
         try:
-            found += [{"kind": kind, **item} for item in listed.result() if not _leaves(kind, item)]
+            found += [{"kind": kind, **item} for item in listed.result()]
         except GatewayBotError as error:
             unknown[kind] = error.happened
-    return found, unknown
+    return [item for item in found if not _leaves(item, kinds)], unknown
 
 
-def _leaves(kind: str, item: Manifest) -> bool:
-    return kind == "Pod" and is_leaving(item)
+def _leaves(item: Manifest, kinds: Collection[str]) -> bool:
+    """Whether it is a pod that reads nothing any more, and whatever may put another in its place is
+    listed beside it."""
+    return item["kind"] == "Pod" and is_leaving(item) and owner_of(item)[0] in kinds
 
 
 def _listing(cluster: Cluster, kind: str, namespace: str) -> Callable[[], list[Manifest]]:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from deploy.actions.action import Action
-from deploy.errors import Unavailable
+from deploy.errors import Refused, Unavailable
 from deploy.gateway import GatewayRef
 from deploy.kube.cluster import FIELD_MANAGER, Cluster
 from deploy.kube.objects import Manifest
@@ -86,7 +86,7 @@ def pause_now(cluster: Cluster, ref: GatewayRef) -> Pause | None:
     that cannot be read: what was seen to succeed has succeeded."""
     try:
         live = cluster.get("Deployment", ref.namespace, ref.name)
-    except Unavailable:
+    except (Refused, Unavailable):
         return None
     if live is None:
         raise why_gone(cluster, ref)

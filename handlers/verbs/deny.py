@@ -27,5 +27,6 @@ VERB = Verb(
     gateway="required",
     positional="ID",
     options=(Option("reason", "why", "TEXT"),),
+    synonyms=("reject", "disapprove", "refuse"),
     examples=('deny 7K3MAB --reason "not before the weekend"',),
 )

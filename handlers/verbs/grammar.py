@@ -18,6 +18,9 @@ _AS_MEANT = str.maketrans(
     {"“": '"', "”": '"', "„": '"', "‘": "'", "’": "'", "\u00a0": " ", "\u202f": " ", "\t": " "}
 )
 _TEXT_LIMIT = 2000
+_VERBS_ALIKE, _OPTIONS_ALIKE = 0.7, 0.66
+"""From so much on words are alike (difflib): `--tga` is a `--tag`, and `resume` does not `remove`."""
+_OPPOSITE = ("un", "dis", "no", "keep", "without")
 _ASKING = ("--help", "-h", "?", "-?")
 
 
@@ -67,7 +70,7 @@ class _Reading:
     def _verb(self, typed: str) -> AnyVerb:
         verb = self._verbs.get(typed.casefold())
         if verb is None:
-            near = _near(typed.casefold(), self._verbs)
+            near = _near(typed.casefold(), self._verbs, _VERBS_ALIKE)
             raise self._wrong(
                 f"There is no “{_short(typed)}”.",
                 field="verb",
@@ -87,7 +90,7 @@ class _Reading:
                 typed, equals, value = word[2:].partition("=")
                 option = by_name.get(typed.casefold())
                 if option is None:
-                    near = _near(typed.casefold(), by_name)
+                    near = _near(typed.casefold(), by_name, _OPTIONS_ALIKE)
                     raise self._wrong(
                         f"`{verb.name}` has no option `--{_short(typed)}`.",
                         field=typed,
@@ -139,7 +142,12 @@ class _Reading:
         if not meant:
             return InvalidInput(happened, field=field, remedy=remedy)
         words = [*self._words[: self._at], meant, *self._words[self._at + 1 :]]
-        return Misspelt(happened, field=field, slash=self._slash, meant=shlex.join(words))
+        # What it would run takes effect at once: whoever approves types that.
+        verb = self._verbs.get(words[0].casefold())
+        runs = verb is not None and verb.name != "approve"
+        return Misspelt(
+            happened, field=field, slash=self._slash, meant=shlex.join(words), runs=runs
+        )
 
     def _see_help(self, verb: AnyVerb) -> str:
         return f"Type `{self._slash} help {verb.name}` for how it is used."
@@ -169,8 +177,10 @@ def _words(text: str) -> list[str]:
     return ["--" + w[1:] if w[:1] in "—–" and len(w) > 1 else w for w in words]
 
 
-def _near(word: str, known: Mapping[str, object]) -> str:
-    return next(iter(difflib.get_close_matches(word, known, n=1, cutoff=0.5)), "")
+def _near(word: str, known: Mapping[str, object], alike: float) -> str:
+    """The word that was probably meant: not one of which what was typed is the opposite."""
+    near = next(iter(difflib.get_close_matches(word, known, n=1, cutoff=alike)), "")
+    return "" if any(word.startswith(no) and not near.startswith(no) for no in _OPPOSITE) else near
 
 
 def _short(word: str) -> str:

@@ -25,11 +25,12 @@ class LinkedConflict(Conflict):
 
 class Misspelt(InvalidInput):
     """A command with one word wrong; `meant` is the whole of it as it was probably meant, without
-    the slash command that it follows."""
+    the slash command that it follows. `runs` says whether a click may run that."""
 
-    def __init__(self, happened: str, *, field: str, slash: str, meant: str) -> None:
+    def __init__(self, happened: str, *, field: str, slash: str, meant: str, runs: bool) -> None:
         super().__init__(happened, field=field, remedy=f"Did you mean `{slash} {meant}`?")
         self.meant = meant
+        self.runs = runs
 
 
 def trouble(error: GatewayBotError, typed: Callable[[str], str] | None = None) -> Reply:
@@ -48,7 +49,7 @@ def trouble(error: GatewayBotError, typed: Callable[[str], str] | None = None) -
     blocks: list[Block] = [section("\n".join(line for line in lines if line))]
     if error.remedy:
         blocks.append(context(escape(error.remedy)))
-    if isinstance(error, Misspelt):
+    if isinstance(error, Misspelt) and error.runs and len(error.meant) <= _LONGEST:
         run = button("Run it", RUN, error.meant, style="primary")
         blocks.append({"type": "actions", "elements": [run]})
     if isinstance(error, Ambiguous) and typed is not None:

@@ -8,6 +8,7 @@ import pytest
 from deploy.actions.action import Action, State, Step
 from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster, connect
+from deploy.kube.objects import Manifest
 from deploy.observed.token_only import KeptToken, stable_name
 from deploy.plans.requests import EndTokenRequest
 from deploy.plans.token_end import plan_token_end
@@ -112,6 +113,24 @@ def test_a_pod_that_is_being_deleted_keeps_no_secret(api: KubeApi, cluster: Clus
     api.delete(f"{pods}/leaves")
     assert ender(cluster).execute(ending(cluster), RecordingRun()).state is State.SUCCEEDED
     assert api.gone(f"{SECRETS}/{STABLE}")
+
+
+def test_a_pod_whose_owner_may_put_another_in_its_place_keeps_its_secret(
+    api: KubeApi, cluster: Cluster
+) -> None:
+    kept(api, cluster)
+    source = {"secretKeyRef": {"name": STABLE, "key": "value"}}
+    container = {"name": "gw", "image": "x", "env": [{"name": "T", "valueFrom": source}]}
+    pods = "/api/v1/namespaces/dev/pods"
+    # A Job is not among what is listed, and one such pod is all that tells of it.
+    owner = {"apiVersion": "batch/v1", "kind": "Job", "name": "j", "uid": "u", "controller": True}
+    metadata: Manifest = {"name": "leaves", "finalizers": ["contoso.com/later"]}
+    spec = {"containers": [container]}
+    api.create(pods, {"metadata": metadata | {"ownerReferences": [owner]}, "spec": spec})
+    api.delete(f"{pods}/leaves")
+    assert not plan_token_end(cluster, REF).changes or STABLE not in {
+        each.name for each in plan_token_end(cluster, REF).changes if each.change == "delete"
+    }
 
 
 def test_a_run_that_was_broken_off_deletes_what_still_nobody_reads(

@@ -1,4 +1,5 @@
 import contextlib
+import json
 import shlex
 from typing import Any
 
@@ -11,7 +12,7 @@ from handlers.verbs import grammar
 from handlers.verbs.grammar import Command
 from handlers.verbs.table import VERBS
 from handlers.verbs.verb import AnyVerb
-from handlers.views.errors import Misspelt
+from handlers.views.errors import Misspelt, trouble
 
 
 def parse(text: str) -> Command:
@@ -120,6 +121,54 @@ def test_the_command_that_was_meant_is_the_one_that_was_typed_but_for_the_word(
         verb,
         parse(shlex.join([verb.name, gateway])).gateway,
     )
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "unapprove 4F2ABC",
+        "not-approve 4F2ABC",
+        "resume edge-1",
+        "delete edge-1 --without-volumes",
+        "delete edge-1 --keep-volumes",
+        "delete edge-1 --no-volumes",
+        "deploy edge-1 --no-take-over",
+        "manage-token edge-1 --no-end",
+        "expiring edge-1 --unsnooze 3d",
+    ],
+)
+def test_the_opposite_of_what_was_typed_is_never_offered(typed: str) -> None:
+    with pytest.raises(InvalidInput) as error:
+        parse(typed)
+    assert not isinstance(error.value, Misspelt)
+
+
+@pytest.mark.parametrize(
+    ("typed", "runs"),
+    [
+        ("aprove 4F2ABC --plan 5d1c02aa", False),
+        ("APPROVE 4F2ABC --pln 5d1c02aa", False),
+        ("deplyo edge-1", True),
+        ("DEPLOY edge-1 --tga 2", True),
+    ],
+)
+def test_a_click_runs_what_was_meant_unless_that_approves(typed: str, runs: bool) -> None:
+    with pytest.raises(Misspelt) as error:
+        parse(typed)
+    assert error.value.runs is runs
+    shown = json.dumps(trouble(error.value).blocks)
+    assert ("Run it" in shown) is runs
+
+
+def test_what_is_too_long_for_a_button_is_only_shown() -> None:
+    with pytest.raises(Misspelt) as error:
+        parse(f'deplyo edge-1 --reason "{chr(39) * 1500}"')
+    assert "Run it" not in json.dumps(trouble(error.value).blocks)
+
+
+@pytest.mark.parametrize("typed", ["reject 4F2ABC", "disapprove 4F2ABC", "refuse 4F2ABC"])
+def test_what_people_call_a_denial_is_one(typed: str) -> None:
+    assert parse(typed).verb.name == "deny"
 
 
 _VALUES = {
