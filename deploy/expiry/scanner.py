@@ -52,7 +52,7 @@ class Rules:
 @dataclass(frozen=True)
 class Scan:
     """The gateways of one cluster; `whole` says whether all of them are there, but for those in the
-    namespaces `unread`. `places` are the namespaces that are looked at.
+    `blind` places. `places` are the namespaces that are looked at.
 
     `credentials` is when Entra apps' secrets or certificates end, in epoch seconds, where known.
     `refused` is since when Azure is seen to refuse which tokens, `often` those that it refused more
@@ -66,7 +66,7 @@ class Scan:
     refused: Mapping[GatewayRef, float] = field(default_factory=dict)
     often: Collection[GatewayRef] = ()
     places: Places = field(default_factory=lambda: Places(""))
-    unread: Collection[str] = ()
+    blind: Collection[str | None] = ()
 
 
 def scans_of(
@@ -88,9 +88,8 @@ def scans_of(
         proven = {ref: r for ref, r in refusals.items() if r is not None and r.proven}
         refused = {ref: r.since for ref, r in proven.items()}
         often = frozenset(ref for ref, r in proven.items() if r.times >= OFTEN)
-        whole, unread = not snapshot.stale, snapshot.unread
-        seen = (credentials, refused, often, snapshot.places, unread)
-        found.append(Scan(name, weighed, whole, *seen))
+        seen = (credentials, refused, often, snapshot.places, snapshot.blind)
+        found.append(Scan(name, weighed, not snapshot.stale, *seen))
     return tuple(found)
 
 
@@ -140,7 +139,7 @@ class Scanner:
                 whole += [
                     self._gone(ref, "gone" if ref.namespace in scan.places else "unwatched")
                     for ref in sorted(missing)
-                    if ref.namespace not in scan.unread
+                    if scan.places.of(ref.namespace) not in scan.blind
                 ]
         if not all(whole):
             # A newer bot can note all of them: let it have the next turn.

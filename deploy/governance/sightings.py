@@ -103,7 +103,7 @@ class Sightings:
                 _called(snapshot.cluster, place),
                 frozenset(each for each in placed if places.of(each[1].namespace) == place),
                 frozenset(ref for ref in unidentified if places.of(ref.namespace) == place),
-                whole=not snapshot.stale and place not in snapshot.unread,
+                whole=not snapshot.stale and place not in snapshot.blind,
             )
 
     def _settings(

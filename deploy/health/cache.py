@@ -94,7 +94,9 @@ class Snapshot:
     """A cluster's gateways. True at `as_of` (epoch seconds); `stale` says why not later, and is
     empty while the watches are open. `pods_unread` says why no pods are known, `unseen` what else of
     the cluster cannot be seen, in sentences; `undecided` may be gateways, which cannot be told.
-    `places` are the namespaces that are looked at, `unread` those of them that cannot be."""
+    `places` are the namespaces that are looked at, `unread` those of them that cannot be. `blind` are
+    the places in which more gateways may run than are shown, since Deployments or pods there are
+    not read: what is not seen there may not count as gone."""
 
     cluster: str
     gateways: tuple[CachedGateway, ...]
@@ -105,6 +107,7 @@ class Snapshot:
     undecided: tuple[GatewayRef, ...] = ()
     places: Places = field(default_factory=lambda: Places(""))
     unread: Mapping[str, UnreadPlace] = field(default_factory=dict)
+    blind: frozenset[str | None] = frozenset()
 
     def find(self, ref: GatewayRef) -> CachedGateway | None:
         """The gateway that runs there."""
@@ -195,6 +198,7 @@ class ClusterCache:
                 left,
                 self.cluster.places,
                 read.unread,
+                read.blind,
             )
 
     def _watch(self, kind: str, place: _Place) -> Watch:

@@ -220,14 +220,18 @@ def step(
     away: str,
     now: float,
     unread: Collection[str] = (),
+    blind: Collection[str | None] = (),
 ) -> WatchedIncident:
     """What is remembered after looking once more; `healths` is None while the cluster is away.
 
     `away` says why it does not answer, in its own words. Of namespaces that are `unread` nothing is
-    over and nothing is new.
+    over and nothing is new, of those that are `blind` nothing is over; None is all of them.
     """
     current = {f"{cluster} {AWAY}": away} if away else {}
-    hidden = {key for key in watch.seen if "/" in key and key.split("/")[1] in unread}
+    kept = {*unread, *blind}
+    hidden = {
+        key for key in watch.seen if "/" in key and (None in kept or key.split("/")[1] in kept)
+    }
     by_ref = {str(h.ref): h for h in healths or () if h.ref.namespace not in unread}
     told: dict[str, float] = {}
     for ref, health in by_ref.items():

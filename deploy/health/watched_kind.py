@@ -76,13 +76,14 @@ class UnreadPlace:
 
 @dataclass(frozen=True)
 class Read:
-    """How much of a cluster its watches show, as a snapshot says it."""
+    """How much of a cluster its watches show, as a snapshot says it; `blind` as Snapshot has it."""
 
     as_of: float
     stale: str
     pods_unread: str
     unread: Mapping[str, UnreadPlace]
     unseen: tuple[str, ...]
+    blind: frozenset[str | None]
 
 
 def read_of(places: Places, kinds: Kinds, undecided: Sequence[GatewayRef]) -> Read:
@@ -96,11 +97,11 @@ def read_of(places: Places, kinds: Kinds, undecided: Sequence[GatewayRef]) -> Re
     unread = {
         place: UnreadPlace(_why(each, "Deployment", place), each.watch.heard_at if each.told else 0)
         for place, each in deployments.items()
-        if place is not None and (not each.told or each.refused)
+        if place is not None and _is_unread(each)
     }
     seen = [place for place in places if place not in unread]
     both = [kinds[name, place] for place in seen or places for name in (DEPLOYMENT, POD)]
-    current = [each for each in both if not places.listed or (each.told and not each.refused)]
+    current = [each for each in both if not places.listed or not _is_unread(each)]
     stale = next((each.lost for each in current if each.lost), "")
     pods = None if places.listed else kinds[POD, None]
     return Read(
@@ -109,7 +110,16 @@ def read_of(places: Places, kinds: Kinds, undecided: Sequence[GatewayRef]) -> Re
         "" if pods is None or pods.told else (pods.lost or "the cluster has not told them yet"),
         unread,
         tuple(_unseen(places, kinds, unread, undecided)),
+        frozenset(
+            place
+            for place in places
+            if any(_is_unread(kinds[name, place]) for name in (DEPLOYMENT, POD))
+        ),
     )
+
+
+def _is_unread(kind: WatchedKind) -> bool:
+    return not kind.told or kind.refused
 
 
 def _unread_cluster(places: Places, deployments: Sequence[WatchedKind]) -> GatewayBotError:
@@ -144,7 +154,7 @@ def _unseen(
         if place in unread:
             continue
         of_it = {name: kinds[name, place] for name in (DEPLOYMENT, POD, *OTHERS, SETTINGS)}
-        if place is not None and (not of_it[POD].told or of_it[POD].refused):
+        if place is not None and _is_unread(of_it[POD]):
             yield f"{_why(of_it[POD], 'pod', place)} The pods of gateways there are not known."
         yield from _unseen_in(places, place, of_it, undecided)
 

@@ -3,7 +3,8 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from deploy.actions.owed import Owed
 from deploy.deadline import Deadline
@@ -21,6 +22,17 @@ _PERIOD = 10.0
 
 ChannelOf = Callable[[GatewayRef], str]
 """The channel that is notified of a gateway; empty where none is."""
+
+
+@dataclass(frozen=True)
+class _Look:
+    """How each gateway of a cluster is, by the channel that is notified of it, or why nobody knows
+    (`away`); `unread` and `blind` as `step` takes them."""
+
+    healths: Mapping[str, list[Health]] = field(default_factory=dict)
+    away: str = ""
+    unread: frozenset[str] = frozenset()
+    blind: frozenset[str | None] = frozenset()
 
 
 class Watchers:
@@ -80,46 +92,37 @@ class Watchers:
 
     def watch(self, cluster: str) -> None:
         """Look once, for each channel. Raises what Redis raises."""
-        by_channel, away, unread = self._look(cluster)
+        look = self._look(cluster)
         heard = self._store.channels(cluster)
-        for channel in by_channel.keys() - heard:
+        for channel in look.healths.keys() - heard:
             self._store.remember(cluster, channel)
-        for channel in sorted(by_channel.keys() | heard):
+        for channel in sorted(look.healths.keys() | heard):
             self._subjects.add((cluster, channel))
-            healths = None if away else by_channel.get(channel, [])
-            watch = self._watch(cluster, channel, healths, away, unread)
-            if not (watch is None or watch.incidents or away or channel in by_channel):
+            watch = self._watch(cluster, channel, look)
+            if not (watch is None or watch.incidents or look.away or channel in look.healths):
                 self._store.forget(cluster, channel)
 
-    def _look(self, cluster: str) -> tuple[dict[str, list[Health]], str, Collection[str]]:
-        """How each gateway is, by the channel that is notified of it, or why nobody knows; and the
-        namespaces of which nobody does."""
+    def _look(self, cluster: str) -> _Look:
         try:
             snapshot = self._caches[cluster].read(wait=1.0)
         except GatewayBotError as error:
-            return {}, error.happened, ()
+            return _Look(away=error.happened)
         found: dict[str, list[Health]] = {}
         for gateway in snapshot.gateways:
             channel = self._channel_of(gateway.ref)
             if channel:
                 health = health_of(gateway, self._levels.last(gateway))
                 found.setdefault(channel, []).append(health)
-        return found, snapshot.stale, snapshot.unread
+        return _Look(found, snapshot.stale, frozenset(snapshot.unread), snapshot.blind)
 
-    def _watch(
-        self,
-        cluster: str,
-        channel: str,
-        healths: list[Health] | None,
-        away: str,
-        unread: Collection[str],
-    ) -> WatchedIncident | None:
+    def _watch(self, cluster: str, channel: str, look: _Look) -> WatchedIncident | None:
         """What is remembered then; None where another bot watches."""
         subject = subject_of(cluster, channel)
         known = self._store.take(subject)
         if known is None:
             return None
-        watch = step(known, cluster, healths, away, self._clock(), unread)
+        healths = None if look.away else look.healths.get(channel, [])
+        watch = step(known, cluster, healths, look.away, self._clock(), look.unread, look.blind)
         changed = [each for each in watch.incidents if each not in known.incidents]
         if watch != known and not self._store.save(subject, watch, changed):
             return None

@@ -149,7 +149,7 @@ def test_a_namespace_that_refuses_loses_no_gateway_and_one_that_left_the_list_is
     tracker.note(dataclasses.replace(facts_of(left, RULES), expires_at=seconds + 3600.0))
     tracker.tick()
     places = Places("west", ("dev", "closed"))
-    bed.scans = [Scan("west", [summary()], whole=True, places=places, unread=("closed",))]
+    bed.scans = [Scan("west", [summary()], whole=True, places=places, blind=("closed",))]
     bed.bot("one").scan()
     assert bed.known() == ["edge-1", "edge-2"]
     ended = tracker.find(left.ref)

@@ -21,8 +21,10 @@ from deploy.health.incident_codec import watch_from_mapping, watch_to_mapping
 from deploy.health.incident_store import IncidentStore
 from deploy.health.incidents import (
     BELOW_MINIMUM,
+    CRASH_LOOP,
     CUT_OFF,
     DENIED,
+    DOWN,
     LASTS,
     OVER,
     TOGETHER,
@@ -67,13 +69,19 @@ class Channel:
         self.replies: list[str] = []
 
     def look(
-        self, *healths: Health, seconds: float = TICK, away: str = "", unread: str = ""
+        self,
+        *healths: Health,
+        seconds: float = TICK,
+        away: str = "",
+        unread: str = "",
+        blind: str = "",
     ) -> None:
-        """Look every ten seconds for so long; of the namespace `unread` nothing is known."""
+        """Look every ten seconds for so long; of the namespace `unread` nothing is known, of the one
+        that is `blind` not everything."""
         for _ in range(max(1, round(seconds / TICK))):
             self.now += TICK
             told = None if away else healths
-            self.watch = step(self.watch, "west", told, away, self.now, (unread,))
+            self.watch = step(self.watch, "west", told, away, self.now, (unread,), (blind,))
             stored = json.loads(json.dumps(watch_to_mapping(self.watch)))
             self.watch = watch_from_mapping(stored)
             for incident in self.watch.incidents:
@@ -119,6 +127,19 @@ def test_nothing_of_a_namespace_that_cannot_be_read_is_over_or_new(channel: Chan
     assert channel.posted == ["west/dev/edge-1 is cut off"]
     assert channel.replies == []
     channel.look(health("edge-1"), seconds=60)
+    assert channel.replies == ["✅ `west/dev/edge-1` recovered."]
+
+
+def test_nothing_of_a_namespace_whose_pods_cannot_be_read_is_over_and_what_is_seen_is_new(
+    channel: Channel,
+) -> None:
+    channel.look(health("edge-1", CRASH_LOOP), seconds=600)
+    channel.look(health("edge-1"), blind="dev", seconds=600)
+    channel.look(blind="dev", seconds=600)
+    assert channel.replies == []
+    channel.look(health("edge-2", DOWN), blind="dev", seconds=600)
+    assert len(channel.posted) == 2
+    channel.look(health("edge-1"), health("edge-2", DOWN), seconds=60)
     assert channel.replies == ["✅ `west/dev/edge-1` recovered."]
 
 

@@ -9,11 +9,15 @@ import pytest
 
 from deploy.deadline import Deadline
 from deploy.errors import InvalidInput, NotGranted
+from deploy.expiry.scanner import scans_of
 from deploy.gateway import GatewayRef
+from deploy.governance.sightings import Sightings
 from deploy.health import cache as cache_module
 from deploy.health.cache import ClusterCache
+from deploy.health.heartbeat import Heartbeat
+from deploy.health.levels import Seen
 from deploy.kube.cluster import Cluster
-from deploy.kube.rights import role
+from deploy.kube.rights import IN_NAMESPACE, role
 from deploy.kube.transport import connect_with_kubeconfig
 from deploy.waits import Waits
 from tests.deploy.health.test_cache import Counting, gateway, install, secret
@@ -28,13 +32,14 @@ def inside(namespace: str, item: dict[str, Any]) -> dict[str, Any]:
     return {**item, "metadata": {**item["metadata"], "namespace": namespace}}
 
 
-def bind(running: RunningCluster, namespace: str) -> None:
-    """Give the user `bot` the Role for listed namespaces."""
+def bind(running: RunningCluster, namespace: str, *, pods: bool = True) -> None:
+    """Give the user `bot` the Role for listed namespaces, or all of it but that it reads `pods`."""
+    rights = [each for each in IN_NAMESPACE if pods or each.resources != ("pods",)]
     reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "gateway-bot"}
     subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "bot"}
     install(
         running,
-        role(namespace),
+        role(namespace, rights),
         {
             "apiVersion": "rbac.authorization.k8s.io/v1",
             "kind": "RoleBinding",
@@ -94,6 +99,23 @@ def test_several_namespaces_are_one_view_and_one_that_refuses_spoils_only_itself
     bind(running, "closed")
     until(lambda: set(cache.read().unread) == {"later"}, "the one that was closed")
     until(lambda: "west/closed/edge-1" in shown(cache), "its gateway")
+
+
+def test_a_namespace_whose_pods_cannot_be_read_is_neither_seen_whole_nor_are_its_gateways_gone(
+    running: RunningCluster, cache: ClusterCache
+) -> None:
+    bind(running, "closed", pods=False)
+    until(lambda: "west/closed/edge-1" in shown(cache), "its gateway")
+    until(lambda: cache.read().blind == {"closed", "later"}, "what cannot be read")
+    assert set(cache.read().unread) == {"later"}
+    whole = {each.cluster: each.whole for each in Sightings({"west": cache}, {}).now(5)}
+    assert whole == {
+        "west/dev": True, "west/prod": True, "west/closed": False, "west/later": False,
+    }  # fmt: skip
+    (scan,) = scans_of({"west": cache}, lambda _: Seen(Heartbeat("unknown", ""), 0.0))
+    assert scan.blind == {"closed", "later"}
+    bind(running, "closed")
+    until(lambda: cache.read().blind == {"later"}, "the pods")
 
 
 def test_no_request_leaves_the_listed_namespaces(
