@@ -11,6 +11,8 @@ _BECAUSE: dict[Because, str] = {
     "governed_by": "the settings say so for gateways named {by}",
     "seen": "the same gateway runs, or ran within 30 days, at {by}",
     "never_read": "{by} has never been read, so the gateway may run there",
+    "out_of_sight": "the bot sees only the listed namespaces of {by}, and the gateway may run in "
+    "others",
     "unidentified": "nothing shows whose token {by} holds",
 }
 _LISTED = 3

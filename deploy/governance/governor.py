@@ -103,6 +103,7 @@ class Governor:
             recorded.seen | seen,
             frozenset(unidentified).union(*(s.unidentified for s in shown)),
             self._sightings.clusters - recorded.read_at.keys() - whole,
+            self._sightings.looked,
         )
 
     def _decided_by(self, plan: Plan, resource: GatewayResource) -> frozenset[str]:

@@ -12,9 +12,10 @@ from typing import Literal
 
 from deploy.access import UNLISTED, Environment, environment_of
 from deploy.gateway import GatewayRef, GatewayResource
+from deploy.kube.places import Places
 from deploy.plans.redirection import Redirection
 
-Because = Literal["target", "governed_by", "seen", "never_read", "unidentified"]
+Because = Literal["target", "governed_by", "seen", "never_read", "out_of_sight", "unidentified"]
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,14 @@ class Placements:
 
     `seen` is where it runs or ran during the last 30 days; `unidentified` are gateways of which
     nothing tells whose token they hold; `never_read` are clusters that could not be read since
-    this has been recorded, or single namespaces (cluster/namespace).
+    this has been recorded, or single namespaces (cluster/namespace). `looked` is where anybody looks
+    on each cluster: in what is not listed of it nobody ever does.
     """
 
     seen: frozenset[GatewayRef] = frozenset()
     unidentified: frozenset[GatewayRef] = frozenset()
     never_read: frozenset[str] = frozenset()
+    looked: tuple[Places, ...] = ()
 
 
 @dataclass(frozen=True, order=True)
@@ -65,7 +68,7 @@ class GoverningReason:
     """Why an environment governs a change.
 
     `by` is the target or place where the gateway was seen (cluster/namespace/name), the pattern of
-    the settings, or the cluster that was never read.
+    the settings, or the cluster that was never read, or is not seen whole.
     """
 
     because: Because
@@ -191,6 +194,12 @@ def _inferred(
         if _is_in(cluster, each, environments)
     ]
     found += [
+        (each.name, GoverningReason("out_of_sight", places.cluster))
+        for each in production
+        for places in placements.looked
+        if _goes_beyond(places, each, environments)
+    ]
+    found += [
         (home.name, GoverningReason("unidentified", str(ref)))
         for ref in sorted(placements.unidentified)
         if (home := environment_of(ref, environments)) in production
@@ -204,6 +213,25 @@ def _is_in(place: str, environment: Environment, environments: Sequence[Environm
     if not namespace:
         return environment.reaches(cluster)
     return environment_of(GatewayRef(cluster, namespace, "any"), environments) == environment
+
+
+def _goes_beyond(
+    places: Places, environment: Environment, environments: Sequence[Environment]
+) -> bool:
+    """Whether an environment may have namespaces of that cluster in which nobody looks. A pattern
+    may, unless the same one or `*` stands in an environment before, which counts first."""
+    if not places.listed or not environment.reaches(places.cluster):
+        return False
+    before = environments[: environments.index(environment)]
+    taken = {p for each in before if each.reaches(places.cluster) for p in each.namespaces}
+    return any(
+        not taken & {"*", pattern} and (pattern not in places or not _is_literal(pattern))
+        for pattern in environment.namespaces
+    )
+
+
+def _is_literal(pattern: str) -> bool:
+    return not set(pattern) & set("*?[")
 
 
 def _is_unlisted(ref: GatewayRef, environments: Sequence[Environment]) -> bool:

@@ -11,6 +11,7 @@ from deploy.errors import GatewayBotError
 from deploy.gateway import GatewayRef, GatewayResource
 from deploy.governance.naming import PodSettings, names_itself, read_settings, resources_named
 from deploy.health.cache import CachedGateway, ClusterCache, Snapshot
+from deploy.kube.places import Places
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +73,11 @@ class Sightings:
             for name, cache in self._caches.items()
             for place in cache.cluster.places
         )
+
+    @property
+    def looked(self) -> tuple[Places, ...]:
+        """Where on each cluster of the settings it looks."""
+        return tuple(cache.cluster.places for cache in self._caches.values())
 
     def now(self, wait: float) -> tuple[Sighting, ...]:
         """What every cluster shows; one of which nothing is known after `wait` seconds is left out."""

@@ -15,6 +15,7 @@ from deploy.governance.requirements import (
     TokenChange,
     token_authority,
 )
+from deploy.kube.places import Places
 
 SERVICE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ApiManagement/service/Contoso"
 EDGE = GatewayResource(SERVICE, "Edge-1")
@@ -44,6 +45,7 @@ def asked(
     decided_by: frozenset[str] = frozenset(),
     unidentified: frozenset[GatewayRef] = frozenset(),
     never_read: frozenset[str] = frozenset(),
+    looked: tuple[Places, ...] = (),
 ) -> TokenAuthority:
     return token_authority(
         change,
@@ -51,7 +53,7 @@ def asked(
         resource,
         environments=ENVIRONMENTS,
         rules=rules,
-        placements=Placements(frozenset(seen), unidentified, never_read),
+        placements=Placements(frozenset(seen), unidentified, never_read, looked),
         decided_by=decided_by,
     )
 
@@ -139,6 +141,35 @@ def test_a_namespace_that_was_never_read_counts_its_own_environment_where_that_i
     assert found.environments == ("development", "east-production")
     assert found.governing[1].reasons == (GoverningReason("never_read", "east/prod"),)
     assert asked(MINT, never_read=frozenset({"east/dev"})).environments == ("development",)
+
+
+@pytest.mark.parametrize(
+    ("namespaces", "listed", "asked_too"),
+    [
+        (("prod",), ("dev", "prod"), False),
+        (("prod",), ("dev",), True),
+        (("prod-*",), ("dev", "prod-1"), True),
+        (("dev", "dev-*"), ("dev",), False),
+        (("*",), (), False),
+    ],
+)
+def test_production_beyond_the_listed_namespaces_of_a_cluster_decides_where_settings_name_nobody(
+    namespaces: tuple[str, ...], listed: tuple[str, ...], asked_too: bool
+) -> None:
+    production = Environment("production", ("west",), namespaces, production=True)
+    places = (Places("west", listed), Places("east", ("dev",)))
+    rules = (GovernedBy(SERVICE, "*", ("development",)),)
+
+    def found(*rules: GovernedBy) -> TokenAuthority:
+        return token_authority(
+            MINT, TARGET, EDGE, environments=(DEV, production), rules=rules,
+            placements=Placements(looked=places),
+        )  # fmt: skip
+
+    assert found().environments == ("development", *(["production"] if asked_too else []))
+    if asked_too:
+        assert found().governing[1].reasons == (GoverningReason("out_of_sight", "west"),)
+    assert found(*rules).environments == ("development",)
 
 
 def test_a_production_gateway_that_nothing_identifies_may_be_this_one() -> None:
@@ -245,6 +276,7 @@ def test_knowing_more_placements_never_takes_a_requirement_away(
         one.seen | other.seen,
         one.unidentified | other.unidentified,
         one.never_read | other.never_read,
+        one.looked + other.looked,
     )
 
     def counted(placements: Placements) -> set[str]:
