@@ -24,7 +24,7 @@ from handlers.lanes import BOUNDS, Bounds, Lane, LanePool
 from handlers.slack import replies
 from handlers.slack.payloads import Request, request_from_mapping
 from handlers.verbs.grammar import typed
-from handlers.verbs.verb import Run
+from handlers.verbs.verb import AnyVerb, Run
 from handlers.views import errors
 from handlers.views.reply import Reply
 
@@ -46,10 +46,12 @@ _LEFT = 1000
 
 @dataclass(frozen=True)
 class Work:
-    """What answers a kind of request, and on which lane."""
+    """What answers a kind of request, and on which lane; `verb` is what people type for it, if they
+    can."""
 
     lane: Lane
     run: Run
+    verb: AnyVerb | None = None
 
 
 @dataclass(frozen=True)
@@ -294,10 +296,12 @@ class Intake:
         )
 
     def _answer(self, request: Request) -> Reply | None:
+        work = self._verbs[request.verb]
         try:
-            return self._verbs[request.verb].run(request)
+            return work.run(request)
         except GatewayBotError as error:
-            return errors.trouble(error, lambda name: typed(request.verb, name, request.options))
+            verb, given = work.verb, request.options
+            return errors.trouble(error, lambda name: typed(verb, name, given) if verb else "")
         except Exception:  # a person must learn of any fault; the log keeps it whole
             reference = secrets.token_hex(4)
             log.exception("%s %s failed, reference %s", request.verb, request.id, reference)

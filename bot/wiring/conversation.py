@@ -196,7 +196,7 @@ def conversation_of(
     forms = {denial.CALLBACK: partial(decisions.deny_with_reason, deciding)}
     lanes: dict[str, Work] = {
         **{
-            each.verb.name: Work(each.verb.lane, permission.guarded(each, judging))
+            each.verb.name: Work(each.verb.lane, permission.guarded(each, judging), each.verb)
             for each in bound
         },
         again.VERB: Work(Lane.PLANS, partial(again.run, binder.build(again.Needs))),
@@ -232,10 +232,7 @@ def conversation_of(
         outside.slack,
         stores.inbox,
         {
-            name: Work(
-                work.lane,
-                progress.over(work.run, planning=name in plans),
-            )
+            name: replace(work, run=progress.over(work.run, planning=name in plans))
             for name, work in lanes.items()
         },
         stores.owner,

@@ -5,6 +5,7 @@ of `--` are read as what was meant.
 """
 
 import difflib
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,10 @@ from handlers.views.errors import Misspelt
 
 _AS_MEANT = str.maketrans(
     {"“": '"', "”": '"', "„": '"', "‘": "'", "’": "'", "\u00a0": " ", "\u202f": " ", "\t": " "}
+)
+# Curly quotes enclose plain ones, too. Possessive, so that nothing is looked at twice.
+_OUTSIDE = re.compile(
+    r"""(?P<quoted>\\.|'[^']*+'|"(?:[^"\\]|\\.)*+")|[“”„][^“”„"]*+[“”„"]|.""", re.DOTALL
 )
 _TEXT_LIMIT = 2000
 _VERBS_ALIKE, _OPTIONS_ALIKE = 0.7, 0.66
@@ -153,9 +158,12 @@ class _Reading:
         return f"Type `{self._slash} help {verb.name}` for how it is used."
 
 
-def typed(verb: str, gateway: str, options: Mapping[str, Any]) -> str:
-    """What is typed for it, without the slash command: `parse` reads the same from it."""
-    words = [verb, gateway] if gateway else [verb]
+def typed(verb: AnyVerb, gateway: str, options: Mapping[str, Any]) -> str:
+    """What is typed for it, without the slash command: `parse` reads the same from it. Empty where
+    that cannot be typed, as for the further fields of a form."""
+    if not options.keys() <= {option.name for option in verb.options}:
+        return ""
+    words = [verb.name, gateway] if gateway else [verb.name]
     for name, value in options.items():
         if value is True:
             words.append(f"--{name}")
@@ -167,14 +175,26 @@ def typed(verb: str, gateway: str, options: Mapping[str, Any]) -> str:
 def _words(text: str) -> list[str]:
     if len(text) > _TEXT_LIMIT:
         raise InvalidInput("That command is too long.", remedy="Keep it under 2,000 characters.")
-    plain = text.translate(_AS_MEANT)
     try:
-        words = shlex.split(plain)
+        words = _split(text)
     except ValueError as error:
         raise InvalidInput(
             "A quote is opened and not closed.", remedy="Close it, or leave it out."
         ) from error
     return ["--" + w[1:] if w[:1] in "—–" and len(w) > 1 else w for w in words]
+
+
+def _split(text: str) -> list[str]:
+    """The words; ValueError for a quote that is not closed. What stands in plain quotes is meant as
+    it stands, unless only a curly quote closes these."""
+    try:
+        return shlex.split(_OUTSIDE.sub(_meant, text))
+    except ValueError:
+        return shlex.split(text.translate(_AS_MEANT))
+
+
+def _meant(found: re.Match[str]) -> str:
+    return found[0] if found["quoted"] else found[0].translate(_AS_MEANT)
 
 
 def _near(word: str, known: Mapping[str, object], alike: float) -> str:

@@ -37,7 +37,7 @@ def trouble(error: GatewayBotError, typed: Callable[[str], str] | None = None) -
     """What happened, what it means and what to do, for the person's eyes only.
 
     `typed` is the command that went wrong, with another gateway in it: one that its name can mean is
-    chosen by a button then.
+    chosen by a button then, unless that cannot be typed (empty).
     """
     lines = [f":warning: *{escape(error.happened)}*"]
     if error.meaning:
@@ -61,7 +61,7 @@ def _candidate(name: str, command: str) -> Block:
     named = section(f"`{escape(name)}`")
     return (
         named
-        if len(command) > _LONGEST
+        if not 0 < len(command) <= _LONGEST
         else {**named, "accessory": button("This one", RUN, command)}
     )
 

@@ -24,6 +24,7 @@ from handlers.lanes import BOUNDS, Bounds, Lane
 from handlers.slack.in_time import InTime
 from handlers.slack.payloads import Request, request_from_mapping, request_to_mapping
 from handlers.slack.request_inbox import RequestInbox, admitting
+from handlers.verbs.table import VERBS
 from handlers.verbs.verb import Run
 from handlers.views.reply import Reply
 from tests.support.records import restore
@@ -37,7 +38,8 @@ def intake_of(
     slack: Any, client: Any, runs: Mapping[str, Run], owner: str = "bot-1", **options: Any
 ) -> intake.Intake:
     """An intake with these verbs, all on one lane."""
-    works = {name: intake.Work(Lane.READS, run) for name, run in runs.items()}
+    by_name = {verb.name: verb for verb in VERBS}
+    works = {name: intake.Work(Lane.READS, run, by_name.get(name)) for name, run in runs.items()}
     return intake.Intake(slack, Inbox(client), works, owner, **options)
 
 
@@ -267,8 +269,16 @@ def test_a_request_of_before_versions_is_answered(bed: Bed) -> None:
     assert request.options["set"] == ["logs.level=info"]
 
 
-def test_a_name_that_can_mean_several_gateways_is_answered_with_a_button_for_each(
-    server: Valkey,
+@pytest.mark.parametrize(
+    ("verb", "options", "typed"),
+    [
+        ("scale", {"replicas": 3, "reason": "Ana’s"}, " --replicas=3 '--reason=Ana’s'"),
+        ("deploy", {"more": "logs:\n  level: warn"}, None),
+        ("scale-form", {}, None),
+    ],
+)
+def test_a_name_that_can_mean_several_gateways_is_answered_with_a_button_for_each_where_it_is_typed(
+    server: Valkey, verb: str, options: dict[str, Any], typed: str | None
 ) -> None:
     shown: list[Mapping[str, Any]] = []
 
@@ -278,16 +288,18 @@ def test_a_name_that_can_mean_several_gateways_is_answered_with_a_button_for_eac
 
     slack: Any = SimpleNamespace(chat_postEphemeral=lambda **message: shown.append(message))
     client = connect(server.url)
-    made = intake_of(slack, client, {"scale": ambiguous})
+    client.flushall()
+    made = intake_of(slack, client, {verb: ambiguous})
     made.start()
-    asked = Request("r1", "scale", "U1", "C1", "", "edge-1", {"replicas": 3, "reason": "two words"})
+    asked = Request("r1", verb, "U1", "C1", "", "edge-1", options)
     RequestInbox(Inbox(client), made.take_up).accept(asked)
     (message,) = until(lambda: shown, "the answer")
     made.stop(Deadline.after(5))
+    places = () if typed is None else ("west/dev/edge-1", "west/prod/edge-1")
     assert [b["accessory"]["value"] for b in message["blocks"] if "accessory" in b] == [
-        "scale west/dev/edge-1 --replicas=3 '--reason=two words'",
-        "scale west/prod/edge-1 --replicas=3 '--reason=two words'",
+        f"{verb} {place}{typed}" for place in places
     ]
+    assert "west/prod/edge-1" in str(message["blocks"])
 
 
 def test_what_is_left_to_a_newer_bot_is_not_taken_again_by_a_sweep_that_saw_it_before(

@@ -173,7 +173,10 @@ def test_what_people_call_a_denial_is_one(typed: str) -> None:
 
 _VALUES = {
     "text": st.text(
-        st.characters(codec="ascii", exclude_categories=["Cc"]), min_size=1, max_size=9
+        st.characters(codec="ascii", exclude_categories=["Cc"])
+        | st.sampled_from("“”„‘’—–\u00a0\u202f\n\té"),
+        min_size=1,
+        max_size=9,
     ),
     "number": st.integers(0, 999),
     "flag": st.just(True),
@@ -196,7 +199,29 @@ def test_what_is_written_out_as_typed_is_read_as_the_same(
     command: tuple[AnyVerb, str, dict[str, Any]],
 ) -> None:
     verb, gateway, options = command
-    assert parse(grammar.typed(verb.name, gateway, options)) == Command(verb, gateway, options)
+    assert parse(grammar.typed(verb, gateway, options)) == Command(verb, gateway, options)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("restart edge-1 --reason “Ana's and Ben’s”", "Ana's and Ben's"),
+        ("restart edge-1 --reason 'Ana’s “fix”'", "Ana’s “fix”"),
+        ('restart edge-1 --reason "Ana’s “fix”"', "Ana’s “fix”"),
+        ('restart edge-1 --reason "a fix”', "a fix"),
+        ("restart edge-1 --reason ‘a fix’", "a fix"),
+        ('restart edge-1 --reason “a fix"', "a fix"),
+    ],
+)
+def test_plain_quotes_keep_what_they_enclose_and_curly_ones_are_read_as_plain(
+    text: str, reason: str
+) -> None:
+    assert parse(text).options == {"reason": reason}
+
+
+def test_what_only_a_form_can_say_is_not_written_out_as_typed() -> None:
+    deploy = next(verb for verb in VERBS if verb.name == "deploy")
+    assert grammar.typed(deploy, "edge-1", {"more": "logs: {level: warn}"}) == ""
 
 
 @given(st.text(max_size=300))
