@@ -72,10 +72,17 @@ class Places:
 
 @dataclass(frozen=True)
 class Everywhere:
-    """Objects of every namespace that is looked at, and in sentences what of them is not seen."""
+    """Objects of every namespace that is looked at, and in sentences what of them is not seen:
+    namespaces that refused, and the rest of the cluster where it is left out."""
 
     items: tuple[Manifest, ...]
-    unseen: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    left_out: str = ""
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """Both."""
+        return tuple(filter(None, (self.left_out, *self.refused)))
 
 
 class PlaceReads(ABC):
@@ -124,13 +131,13 @@ class PlaceReads(ABC):
         if not self.places.listed:
             return Everywhere(tuple(self.list(kind)))
         items: tuple[Manifest, ...] = ()
-        unseen = [self.places.left_out]
+        refused: tuple[str, ...] = ()
         for namespace in self.places.listed:
             try:
                 items += tuple(self.list(kind, namespace))
             except Refused as error:
-                unseen.append(error.happened)
-        return Everywhere(items, tuple(unseen))
+                refused += (error.happened,)
+        return Everywhere(items, refused, self.places.left_out)
 
     def _namespace(self, namespace: str) -> Manifest:
         self.places.check(namespace)

@@ -126,7 +126,8 @@ class Planner:
         observed = {key_of(wanted): found for wanted, found in zip(outline, live, strict=True)}
         partial = restart or rotation is not None
         deployment = observed["Deployment", spec.ref.name]
-        check_hook(spec, deployment)
+        if not partial:
+            check_hook(spec, deployment)
         autoscalers, unlisted = _scaled_by(spec, scalers, left_behind(deployment, outline))
         count = None if partial else asked_count(spec, deployment, autoscalers, named=counts)
         onto = Onto(spec, deployment, take_over, partial, count)
@@ -280,7 +281,7 @@ class Planner:
         try:
             found = jobs.result()
         except GatewayBotError as error:
-            return (), (jobs_unread(error.happened),)
+            return (), jobs_unseen(Everywhere((), (error.happened,)))
         live = observed["Deployment", spec.ref.name]
         used = token_secret_of(live["spec"]["template"]["spec"]) if live else None
         instance = self._instances.get(spec.apim.instance)
@@ -291,8 +292,7 @@ class Planner:
             service=instance.service if instance else spec.apim.instance,
             secret=used[0] if used else "",
         )
-        unread = (jobs_unread(" ".join(found.unseen)),) if found.unseen else ()
-        return tuple(map(str, found_jobs)), unread
+        return tuple(map(str, found_jobs)), jobs_unseen(found)
 
     def _tags(self) -> Sequence[str]:
         """What the registry has; a registry that does not answer must not stop a plan."""
@@ -325,14 +325,21 @@ def _unstocked(spec: GatewaySpec, stock: Stock | None, tags: Sequence[str]) -> S
     )
 
 
-def jobs_unread(why: str) -> Finding:
-    """That not everything is known of others' CronJobs."""
-    return Finding(
-        "rotated-elsewhere",
-        "info",
-        f"Whether a CronJob rotates this token too is not known: {why}",
-        "One that makes a key anew kills the tokens that were made with it.",
-        "Give the bot the right to list CronJobs: docs/install.md.",
+def jobs_unseen(jobs: Everywhere) -> tuple[Finding, ...]:
+    """That not everything is known of others' CronJobs, where that is so. No right helps where the
+    settings leave out the rest of the cluster."""
+    if not jobs.unseen:
+        return ()
+    return (
+        Finding(
+            "rotated-elsewhere",
+            "info",
+            f"Whether a CronJob rotates this token too is not known: {' '.join(jobs.unseen)}",
+            "One that makes a key anew kills the tokens that were made with it.",
+            "Give the bot the right to list CronJobs: docs/install.md."
+            if jobs.refused
+            else "Ask the teams of the other namespaces whether a CronJob of theirs does.",
+        ),
     )
 
 

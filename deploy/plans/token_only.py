@@ -18,6 +18,7 @@ from deploy.errors import Conflict, GatewayBotError, InvalidInput, NotFound
 from deploy.gateway import ApimGateway, GatewayRef
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
+from deploy.kube.places import Everywhere
 from deploy.observed.declaring import declarer, editors, owner_of_secret
 from deploy.observed.effective import EffectiveSettings
 from deploy.observed.given import given_among
@@ -42,7 +43,7 @@ from deploy.plans.binding import bound
 from deploy.plans.given_sources import GivenSources, given_from, reading_among, sources_read
 from deploy.plans.owners_change import owners_change
 from deploy.plans.plan import FieldChange, ObjectChange, Plan, ReplacedSecret, TokenOnly, WayBack
-from deploy.plans.planning import jobs_unread
+from deploy.plans.planning import jobs_unseen
 from deploy.rules.finding import Finding
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.spec import spec_of_others_from_mapping
@@ -348,7 +349,7 @@ def _rotators(
     try:
         jobs = cluster.everywhere("CronJob")
     except GatewayBotError as error:
-        return (), (jobs_unread(error.happened),)
+        return (), jobs_unseen(Everywhere((), (error.happened,)))
     found = rotators_of(
         jobs.items,
         namespace=wanted.ref.namespace,
@@ -356,8 +357,7 @@ def _rotators(
         service=instance.service,
         secret=live.reading.secret,
     )
-    unread = (jobs_unread(" ".join(jobs.unseen)),) if jobs.unseen else ()
-    return tuple(map(str, found)), unread
+    return tuple(map(str, found)), jobs_unseen(jobs)
 
 
 def _explained(live: _Live, manages: TokenOnly, token: TokenPlan) -> tuple[Finding, ...]:

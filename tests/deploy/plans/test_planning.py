@@ -13,12 +13,13 @@ from deploy.errors import Conflict, InvalidInput, NotFound, Unavailable
 from deploy.gateway import GatewayRef
 from deploy.kube.api_errors import NamespaceEnds
 from deploy.kube.cluster import Cluster
+from deploy.kube.places import Everywhere
 from deploy.observed.installed import installed
 from deploy.observed.pods import token_secret_of
 from deploy.plans.binding import bound
 from deploy.plans.dry_run import readable
 from deploy.plans.plan import Plan, ReplacedSecret
-from deploy.plans.planning import Planner
+from deploy.plans.planning import Planner, jobs_unseen
 from deploy.rendering.manifests import render, token_secret, with_action
 from deploy.rollouts.rollout import apply_plan
 from deploy.rules import Exemption
@@ -353,6 +354,35 @@ def test_an_autoscaler_takes_over_the_pods_that_run(cluster: Cluster, planner: P
     live = cluster.get("Deployment", "dev", "edge-1")
     assert live is not None
     assert live["spec"]["replicas"] == SPEC.replicas
+
+
+def test_a_hook_of_somebody_elses_stops_a_deploy_and_neither_a_rotation_nor_a_restart(
+    cluster: Cluster, planner: Planner, running: RunningCluster
+) -> None:
+    spec = dataclasses.replace(SPEC, rollout=Rollout(pre_stop=5))
+    deploy(cluster, planner, spec=spec)
+    command = {"exec": {"command": ["sleep", "5"]}}
+    path = "/spec/template/spec/containers/0/lifecycle/preStop"
+    running.request(
+        "PATCH",
+        "/apis/apps/v1/namespaces/dev/deployments/edge-1",
+        [{"op": "replace", "path": path, "value": command}],
+        content_type="application/json-patch+json",
+    )
+    with pytest.raises(Conflict, match="has a preStop hook already"):
+        planner.plan(spec, "AAA111")
+    assert planner.plan(spec, "BBB222", restart=True).digest
+    assert planner.plan(spec, "CCC333", rotation=Rotation()).digest
+
+
+def test_what_others_namespaces_hide_is_no_lack_of_rights() -> None:
+    assert jobs_unseen(Everywhere(())) == ()
+    (outside,) = jobs_unseen(Everywhere((), left_out="The bot looks only at namespace dev."))
+    assert "looks only at namespace dev" in outside.what
+    assert "right" not in outside.fix
+    (refused,) = jobs_unseen(Everywhere((), ("The bot may not list cronjobs.",), "Only dev."))
+    assert "the right to list CronJobs" in refused.fix
+    assert "Only dev. The bot may not list cronjobs." in refused.what
 
 
 def test_what_a_spec_has_no_more_is_deleted(cluster: Cluster, planner: Planner) -> None:
