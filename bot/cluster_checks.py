@@ -70,7 +70,8 @@ def _listed(cluster: Cluster, version: str) -> str:
     if doubted:
         raise Doubtful(
             f"{works}. {' '.join(doubted)}",
-            meaning="What these are for is said to be unknown: docs/install.md.",
+            meaning="What these are for is said to be unknown, or refused where a plan needs it: "
+            "docs/install.md.",
             remedy=cluster.places.rights,
         )
     return f"{works}; may change gateways there"

@@ -84,6 +84,10 @@ def test_of_a_role_that_lacks_something_it_is_said_what(running: RunningCluster)
     running.wait(running.cluster.apply([less]))
     with pytest.raises(Doubtful, match="dev: The bot may not list events"):
         cluster_probe(running, "bot", "dev")
+    less = role("dev", [each for each in IN_NAMESPACE if "networkpolicies" not in each.resources])
+    running.wait(running.cluster.apply([less]))
+    with pytest.raises(Doubtful, match="dev: The bot may not get networkpolicies, create"):
+        cluster_probe(running, "bot", "dev")
     less = role("dev", [each for each in IN_NAMESPACE if each.resources != ("leases",)])
     running.wait(running.cluster.apply([less]))
     with pytest.raises(Unavailable, match="may not get leases, create leases, update leases"):

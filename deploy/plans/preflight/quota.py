@@ -28,11 +28,10 @@ _ONE_BY_ONE = {"rollout": {"maxUnavailable": 1, "maxSurge": 0}}
 
 def quota_findings(wanted: Wanted, outlook: Outlook) -> Iterator[Finding]:
     """What a ResourceQuota does not let be made."""
-    each = with_overhead(
-        of_pod(wanted.pod, outlook.limits or ()), with_runtime(wanted.pod, outlook)
-    )
+    asked = of_pod(wanted.pod, outlook.limits or ())
+    each = with_overhead(asked, with_runtime(wanted.pod, outlook))
     for quota in outlook.quotas or ():
-        if _counts(quota, priority_of(wanted.pod, outlook), each):
+        if _counts(quota, priority_of(wanted.pod, outlook), asked):
             yield from _of_quota(wanted, outlook, quota, each)
 
 
@@ -46,11 +45,13 @@ def _of_quota(
         before = wanted.running and not any(
             _all_say(wanted.pod_now, outlook, key) for key in unsaid
         )
+        unread = outlook.limits is None
+        unless = "; a LimitRange may set it, and the bot cannot read these" if unread else ""
         yield Finding(
             "quota",
-            "warning" if before else "deny",
+            "warning" if before or unread else "deny",
             f"Quota {name} counts {', '.join(unsaid)}, which the pods do not set.",
-            "Kubernetes creates no pod that leaves out what a quota of its namespace counts.",
+            f"Kubernetes creates no pod that leaves out what a quota of its namespace counts{unless}.",
             f"Set {', '.join(f'resources.{_field(key)}' for key in unsaid)}.",
         )
         return
@@ -165,12 +166,13 @@ def _amounts(quota: Manifest, which: str) -> Amounts:
     return {key: value for key, value in found.items() if value is not None}
 
 
-def _counts(quota: Manifest, priority: str | None, each: Amounts) -> bool:
-    """Whether a quota counts pods of that priority class (Kubernetes documentation, "Quota scopes")."""
+def _counts(quota: Manifest, priority: str | None, asked: Amounts) -> bool:
+    """Whether a quota counts pods of that priority class whose containers ask for so much (Kubernetes
+    documentation, "Quota scopes"). A runtime's overhead makes no pod another than best effort."""
     said = at(quota, "spec", "scopes")
     scopes = [str(scope) for scope in said] if isinstance(said, list) else []
     selected = mappings(at(quota, "spec", "scopeSelector", "matchExpressions"))
-    answers = {"BestEffort": not each, "NotBestEffort": bool(each), "NotTerminating": True}
+    answers = {"BestEffort": not asked, "NotBestEffort": bool(asked), "NotTerminating": True}
     if not all(answers.get(scope, False) for scope in scopes):
         return False
     return all(_selects(expression, priority, answers) for expression in selected)

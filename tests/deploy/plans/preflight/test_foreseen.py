@@ -126,7 +126,7 @@ FAULTS: dict[str, tuple[Callable[[], tuple[Finding, ...]], str, str, str]] = {
         "warning", "no room for one pod more", "1Gi left",
     ),
     "a quota that counts what the pods leave out": (
-        lambda: look(deployment(), quotas=(quota({"limits.cpu": "64"}),)),
+        lambda: look(deployment(), quotas=(quota({"limits.cpu": "64"}),), limits=()),
         "deny", "counts limits.cpu, which the pods do not set", "leaves out",
     ),
     "a quota of a scope that the pods are in": (
@@ -144,6 +144,10 @@ FAULTS: dict[str, tuple[Callable[[], tuple[Finding, ...]], str, str, str]] = {
     "a quota of the default priority class": (
         lambda: look(deployment(), quotas=(OF_USUAL,), priorities=(USUAL, HIGH)),
         "deny", "room for 1 of 2", "pods",
+    ),
+    "a quota of what LimitRanges that may not be read could fill in": (
+        lambda: look(deployment(), quotas=(quota({"limits.cpu": "64"}),), limits=None),
+        "warning", "counts limits.cpu, which the pods do not set", "a LimitRange may set it",
     ),
     "a quota that a runtime's overhead exceeds": (
         lambda: look(
@@ -353,6 +357,16 @@ GOOD: dict[str, Callable[[], tuple[Finding, ...]]] = {
         quotas=(quota({"limits.cpu": "9"}),),
         limits=(limit(default={"cpu": "3"}),),
     ),
+    "a quota of other pods than those that have nothing but their runtime's overhead": lambda: look(
+        patched(
+            lambda pod: pod.update(
+                runtimeClassName="kata", containers=[{**pod["containers"][0], "resources": {}}]
+            )
+        ),
+        quotas=(quota({"pods": "0"}, scopes=["NotBestEffort"]),),
+        limits=(),
+        runtimes=(KATA,),
+    ),
     "a LimitRange that fits": lambda: look(
         deployment(resources={"limits": {"cpu": "2"}}),
         limits=(limit(max={"cpu": "2", "memory": "2Gi"}, min={"cpu": "10m"}),),
@@ -551,7 +565,7 @@ def test_volumes_that_several_pods_share_already_only_warn() -> None:
 @pytest.mark.parametrize(
     ("around", "rule"),
     [
-        ({"quotas": (quota({"limits.cpu": "64"}),)}, "quota"),
+        ({"quotas": (quota({"limits.cpu": "64"}),), "limits": ()}, "quota"),
         ({"limits": (limit(max={"cpu": "4"}),)}, "limit-range"),
     ],
 )
