@@ -13,6 +13,7 @@ from deploy.plans.dry_run import wanted_objects
 from deploy.plans.plan import Plan
 from deploy.rollouts.live_state import written_by
 from deploy.rollouts.minting import Minter
+from deploy.rollouts.policies import is_rest
 from deploy.rollouts.rollout import note_rewriting
 from deploy.rollouts.token_ways import way_of
 from deploy.rollouts.verdicts import superseded
@@ -131,5 +132,8 @@ def _is_what_was_decided(plan: Plan, action: Action) -> bool:
     return (
         plan.cluster_uid == shown.cluster_uid
         and plan.token == shown.token
-        and all(change in shown.changes for change in plan.changes)
+        and all(
+            change in shown.changes or (plan.spec == shown.spec and is_rest(change, shown.changes))
+            for change in plan.changes
+        )
     )

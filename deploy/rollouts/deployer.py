@@ -27,9 +27,11 @@ from deploy.rollouts.applying import Applier
 from deploy.rollouts.collecting import collect
 from deploy.rollouts.following import MARGIN, follow_through
 from deploy.rollouts.going_back import Before, bring_back, version_before
+from deploy.rollouts.policies import narrow
 from deploy.rollouts.reading_back import Changed, changed_since, pause_now
 from deploy.rollouts.reasons import Reason, reason_of, recorded_reason
 from deploy.rollouts.verdicts import (
+    also_open,
     came_back,
     changed,
     nothing_before,
@@ -105,9 +107,10 @@ class Deployer:
         if progress.complete:
             work.check()
             pause = pause_now(cluster, spec.ref)
+            still_open = self._narrow(work, cluster, spec)
             left_over = collect(cluster, spec).trouble
             done = rolled_out(progress, time.time() - began, left_over, work.unshown)
-            return while_paused(done, spec.ref, pause)
+            return while_paused(also_open(done, still_open), spec.ref, pause)
         reason = self._reason(work, cluster, spec, progress)
         outcome = unfinished(spec, progress, time.time() - began, reason)
         if progress.stale_since is not None or not self._may_go_back(work.action, spec):
@@ -176,7 +179,19 @@ class Deployer:
             found = work.patiently(lambda: changed_since(cluster, wanted, secret, action))
             if found is not None:
                 return changed(found, back=True)
-        return came_back(wanted, progress, reason)
+        back = came_back(wanted, progress, reason)
+        return also_open(back, self._narrow(work, cluster, wanted)) if progress.complete else back
+
+    def _narrow(self, work: Work, cluster: Cluster, spec: GatewaySpec) -> str:
+        """Close what the pods that are gone needed; why that cannot be done, where it cannot."""
+        action = work.action
+        if action.plan.partial:
+            return ""
+        try:
+            work.patiently(lambda: narrow(cluster, spec, force=takes_over(action.request)))
+        except GatewayBotError as error:
+            return error.happened
+        return ""
 
     def _before(self, work: Work, cluster: Cluster, deployment: Manifest) -> Before | None:
         """What was decided to go back to, while it can still be gone back to."""

@@ -27,6 +27,7 @@ from deploy.plans.partial import partly
 from deploy.plans.plan import Plan
 from deploy.plans.ports import take_back_ports
 from deploy.rendering.manifests import with_action
+from deploy.rollouts.policies import widened
 from deploy.specs.gateway_spec import GatewaySpec
 
 IMAGES_MANAGER = "gateway-bot-images"
@@ -57,7 +58,8 @@ def apply_plan(
 
     Every object is applied whole, so doing it twice is doing it once. With `force` what others own
     is taken over. What the spec has no more is deleted before the Deployment, so that no autoscaler
-    of an earlier version counts its pods.
+    of an earlier version counts its pods. What a NetworkPolicy opened for the pods that run stays
+    open until `narrow`.
     """
     if plan.partial:
         apply_partly(
@@ -72,7 +74,8 @@ def apply_plan(
     objects = with_action(plan.objects, action_id, requester)
     if force:
         take_back_ports(cluster, objects, plan.changes)
-    cluster.apply_all([o for o in objects if o["kind"] != "Deployment"], force=force)
+    others = [o for o in objects if o["kind"] != "Deployment"]
+    cluster.apply_all(widened(cluster, others), force=force)
     if force:
         apply_alone(cluster, [o for o in objects if o["kind"] == "Service"])
     for change in plan.changes:

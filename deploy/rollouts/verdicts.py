@@ -42,6 +42,14 @@ def rolled_out(
     )
 
 
+def also_open(outcome: Outcome, why: str) -> Outcome:
+    """An end after which the NetworkPolicy could not be narrowed, if there is a reason `why`."""
+    if not why:
+        return outcome
+    said = f"The NetworkPolicy may still open what the other version needed: {why}"
+    return dataclasses.replace(outcome, meaning=f"{outcome.meaning} {said}".strip())
+
+
 def while_paused(done: Outcome, ref: GatewayRef, pause: Pause | None) -> Outcome:
     """A success whose Deployment is paused by now: all of it is there, and nothing that follows would
     be."""

@@ -9,6 +9,7 @@ import pytest
 from deploy.actions.action import State
 from deploy.observed.installed import installed
 from deploy.rendering.network_policy import network_policy
+from deploy.rollouts.policies import widened
 from deploy.rollouts.removal import removal_plan
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.options import NetworkPolicy
@@ -55,6 +56,20 @@ def test_one_that_opens_the_same_is_used_and_goes_with_the_field(bed: Bed) -> No
     deploy(bed, plain, "ABC236")
     assert bed.cluster.get("NetworkPolicy", bed.ns, "edge-1") is None
     assert bed.planner.plan(plain, "ABC237").empty
+
+
+def test_one_that_changed_opens_what_is_asked_for_once_the_old_pods_are_gone(bed: Bed) -> None:
+    first, second = (
+        spec_of(bed, NetworkPolicy(enabled=True, egress=(f'{{"ports":[{{"port":{port}}}]}}',)))
+        for port in (8443, 9443)
+    )
+    deploy(bed, first, "ABC234")
+    (wanted,) = widened(bed.cluster, [network_policy(first)])
+    assert wanted == network_policy(first), "what the API server completes is no other rule"
+    (both,) = widened(bed.cluster, [network_policy(second)])
+    assert len(both["spec"]["egress"]) == len(wanted["spec"]["egress"]) + 1
+    deploy(bed, second, "ABC235")
+    assert bed.planner.plan(second, "ABC236").empty
 
 
 def test_one_that_opens_something_else_is_a_conflict(bed: Bed) -> None:
