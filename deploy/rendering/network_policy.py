@@ -37,6 +37,7 @@ def network_policy(spec: GatewaySpec) -> Manifest:
             "ingress": [
                 {"ports": [_port("TCP", HTTP), _port("TCP", HTTPS)]},
                 {"from": own, "ports": shared},
+                *map(json.loads, spec.network_policy.ingress),
             ],
             "egress": [
                 {"to": own, "ports": shared},

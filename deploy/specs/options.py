@@ -226,10 +226,11 @@ class Discovery:
 
 @dataclass(frozen=True)
 class NetworkPolicy:
-    """Whether a NetworkPolicy closes the pods to all but what a gateway needs. `egress` is what else
-    they may reach, Kubernetes' own rules as canonical JSON."""
+    """Whether a NetworkPolicy closes the pods to all but what a gateway needs. `ingress` is what else
+    may reach them, `egress` what else they may reach, Kubernetes' own rules as canonical JSON."""
 
     enabled: bool = False
+    ingress: tuple[str, ...] = ()
     egress: tuple[str, ...] = ()
 
 

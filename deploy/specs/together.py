@@ -170,6 +170,11 @@ CONTRADICTIONS = (
         "No NetworkPolicy applies to pods on the node's network (hostNetwork).",
     ),
     Contradiction(
+        "networkPolicy.ingress",
+        lambda s: bool(s.network_policy.ingress) and not s.network_policy.enabled,
+        "networkPolicy.ingress needs networkPolicy.enabled.",
+    ),
+    Contradiction(
         "networkPolicy.egress",
         lambda s: bool(s.network_policy.egress) and not s.network_policy.enabled,
         "networkPolicy.egress needs networkPolicy.enabled.",

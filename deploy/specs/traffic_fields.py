@@ -120,6 +120,12 @@ NETWORK_POLICY = (
         "Whether a NetworkPolicy opens what a gateway needs and closes everything else.",
     ),
     Field(
+        "networkPolicy.ingress",
+        "network_policy.ingress",
+        Many(Raw((), lists=("from", "ports"))),
+        "What else may reach pods, as a sidecar's port: Kubernetes' own ingress rules, passed on.",
+    ),
+    Field(
         "networkPolicy.egress",
         "network_policy.egress",
         Many(Raw((), lists=("to", "ports"))),

@@ -24,14 +24,17 @@ def foreseen(
     claims: Mapping[str, Manifest],
     made: Collection[Reference],
     written: Sequence[Manifest] = (),
+    closes: bool = False,
     lenient: bool,
 ) -> tuple[Finding, ...]:
     """What would fail. `made` is what the plan makes besides the Deployment, of which
-    `claims` are volumes, and `written` the objects as they are sent. With `lenient`, as for a rotation
+    `claims` are volumes, and `written` the objects as they are sent; `closes` says that a NetworkPolicy
+    is among them that there was not. With `lenient`, as for a rotation
     that may be a token's last chance, nothing is denied."""
     found: list[Finding] = []
     for finding in (
         *field_findings(written, outlook.version),
+        *_closed(wanted, closes=closes),
         *_each(wanted, outlook, claims, made),
     ):
         denies = finding.severity == "deny"
@@ -39,6 +42,17 @@ def foreseen(
         if milder not in found:
             found.append(milder)
     return tuple(found)
+
+
+def _closed(wanted: Wanted, *, closes: bool) -> Iterator[Finding]:
+    if closes and wanted.running:
+        yield Finding(
+            "network-policy",
+            "warning",
+            "The NetworkPolicy is new, and applies at once to the pods that run.",
+            "What it does not open is cut off: sidecars, backends on other ports than 443, a mesh.",
+            "Compare it with what the pods use; networkPolicy.ingress and networkPolicy.egress open more.",
+        )
 
 
 def _each(

@@ -50,7 +50,10 @@ def foreseen_of(
     found = {**outlook.found, **there}
     outlook = dataclasses.replace(outlook, space=space, denied=denied, found=found)
     written = [each.wanted for each in becoming]
-    return foreseen(wanted, outlook, claims=claims, made=made, written=written, lenient=lenient)
+    closes = any(each.merged["kind"] == "NetworkPolicy" and each.live is None for each in becoming)
+    return foreseen(
+        wanted, outlook, claims=claims, made=made, written=written, closes=closes, lenient=lenient
+    )
 
 
 def _reference(item: Manifest) -> Reference:

@@ -41,6 +41,7 @@ from tests.support.gateway_bed import INSTANCE, INSTANCES, SPEC, Mint
 from tests.support.portal import portal
 from tests.support.records import recorded
 from tests.support.running_cluster import RunningCluster
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -383,6 +384,22 @@ def test_what_others_namespaces_hide_is_no_lack_of_rights() -> None:
     (refused,) = jobs_unseen(Everywhere((), ("The bot may not list cronjobs.",), "Only dev."))
     assert "the right to list CronJobs" in refused.fix
     assert "Only dev. The bot may not list cronjobs." in refused.what
+
+
+def test_a_new_network_policy_is_warned_of_where_pods_run(
+    cluster: Cluster, planner: Planner
+) -> None:
+    closed = dataclasses.replace(SPEC, network_policy=NetworkPolicy(enabled=True))
+
+    def warned() -> list[str]:
+        found = planner.plan(closed, "AAA111").findings
+        return [each.severity for each in found if each.rule == "network-policy"]
+
+    assert warned() == []
+    deploy(cluster, planner)
+    until(lambda: warned() == ["warning"], "pods that run")
+    apply_plan(cluster, planner.plan(closed, "BBB222"), action_id="BBB222", requester="U1")
+    assert warned() == []
 
 
 def test_what_a_spec_has_no_more_is_deleted(cluster: Cluster, planner: Planner) -> None:

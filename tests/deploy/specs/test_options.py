@@ -229,9 +229,10 @@ def test_the_disruption_budget_may_be_off() -> None:
 
 def test_a_network_policy_opens_what_a_gateway_needs_and_what_the_spec_names() -> None:
     assert "NetworkPolicy edge-1" not in rendered()
+    scraping = {"from": [{"namespaceSelector": {}}], "ports": [{"port": 15020}]}
     backends = {"to": [{"ipBlock": {"cidr": "10.2.0.0/16"}}], "ports": [{"port": 8443}]}
     spec = rendered(
-        networkPolicy={"enabled": True, "egress": [backends]},
+        networkPolicy={"enabled": True, "ingress": [scraping], "egress": [backends]},
         proxy={"https": "http://proxy.contoso.com:3128"},
         metrics={
             "statsd": {"endpoint": "statsd.monitoring:8125"},
@@ -244,7 +245,8 @@ def test_a_network_policy_opens_what_a_gateway_needs_and_what_the_spec_names() -
     shared = [("UDP", 5290), ("UDP", 4291)]
     assert spec["podSelector"] == own[0]["podSelector"]
     assert spec["policyTypes"] == ["Ingress", "Egress"]
-    callers, peers = spec["ingress"]
+    callers, peers, asked = spec["ingress"]
+    assert asked == scraping
     assert ("from" in callers, opened(callers)) == (False, [("TCP", 8080), ("TCP", 8081)])
     assert (peers["from"], opened(peers)) == (own, shared)
     peers, names, outside, asked = spec["egress"]

@@ -79,6 +79,11 @@ APP = {"type": "entraApp", "clientId": GUID, "tenantId": GUID}
         ({"networkPolicy": {"enabled": True}, "hostNetwork": True}, "networkPolicy.enabled"),
         ({"networkPolicy": {"egress": [{"ports": [{"port": 1}]}]}}, "networkPolicy.egress"),
         (
+            {"networkPolicy": {"enabled": True, "ingress": [{"to": []}]}},
+            "networkPolicy.ingress[0].to",
+        ),
+        ({"networkPolicy": {"ingress": [{"ports": [{"port": 1}]}]}}, "networkPolicy.ingress"),
+        (
             {"networkPolicy": {"enabled": True, "egress": [{"from": []}]}},
             "networkPolicy.egress[0].from",
         ),
