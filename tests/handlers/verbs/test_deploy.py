@@ -1,7 +1,6 @@
 """What is not named stays as it runs: registry, digest and endpoint of a gateway that this bot deployed."""
 
 import dataclasses
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from deploy.errors import NotFound
 from deploy.plans.requests import DeployRequest
 from deploy.rendering.manifests import render
 from deploy.specs.gateway_spec import GatewaySpec
-from tests.support.deploy_verb import OFFICIAL, deploy_asked
+from tests.support.deploy_verb import OFFICIAL, Showing, deploy_asked
 from tests.support.gateway_bed import HOST, INSTANCE, REF, SPEC
 
 MIRROR = "registry.contoso.com:5000/mirror/azure-api-management/gateway"
@@ -34,7 +33,7 @@ def asked(before: GatewaySpec | None, *, gateway: str = "edge-1", **options: Any
     if before is not None:
         live = next(o for o in render(before, "t") if o["kind"] == "Deployment")
     return deploy_asked(
-        SimpleNamespace(get=lambda *of: live),
+        Showing(live),
         f"west/{REF.namespace}",
         gateway=gateway,
         instances={"contoso": INSTANCE, "fabrikam": OTHER, "agency": AGENCY},
