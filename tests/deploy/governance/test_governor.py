@@ -367,6 +367,24 @@ def test_a_cluster_that_cannot_be_read_counts_as_what_was_seen_there(
     assert found.governing[1].reasons == (GoverningReason("never_read", "east"),)
 
 
+@pytest.mark.parametrize(
+    ("listed", "asked"), [(("dev", "prod"), ("development",)), (("dev",), BOTH)]
+)
+def test_production_outside_the_listed_namespaces_of_a_cluster_is_asked(
+    world: World, listed: tuple[str, ...], asked: tuple[str, ...]
+) -> None:
+    kubeconfig = world.servers["west"].kubeconfig()
+    cluster = connect("west", kubeconfig=kubeconfig, namespaces=listed, timeouts=TIMEOUTS)
+    cache = ClusterCache(cluster)
+    try:
+        until(lambda: not cache.read().blind, "each namespace")
+        governor = world.governor(sightings=Sightings({"west": cache}, INSTANCES))
+        assert governor.required(planned(world)).environments == asked
+    finally:
+        cache.stop(Deadline.after(5))
+        cluster.close()
+
+
 class _Silent(ClusterCache):
     """A cluster that does not answer."""
 

@@ -14,9 +14,11 @@ from deploy.actions.connection import connect
 from deploy.actions.owed import Owed
 from deploy.deadline import Deadline
 from deploy.errors import Unavailable
+from deploy.health import cache as cache_module
 from deploy.health.cache import ClusterCache
 from deploy.health.heartbeat import Heartbeat
 from deploy.health.incident_store import IncidentStore
+from deploy.health.incidents import Incident
 from deploy.health.levels import Levels, Seen
 from deploy.kube.cluster import connect as connect_cluster
 from handlers.messages.engine import Engine
@@ -25,6 +27,7 @@ from handlers.messages.store import MessageStore
 from handlers.messages.turn import Turns
 from handlers.messages.watchers import Watchers
 from tests.deploy.health.test_cache import gateway, install, secret
+from tests.deploy.health.test_listed_namespaces import bind
 from tests.support.redis_servers import started
 from tests.support.running_cluster import RunningCluster
 from tests.support.slack_workspace import BOT, OPS, Person
@@ -208,6 +211,43 @@ def test_a_bot_that_starts_after_a_gateway_was_deleted_ends_its_incident(
         until(lambda: posts(person)[0]["text"].startswith("Over"), "the end of the message")
     bed.look(two, seconds=400)
     assert bed.heard() == frozenset()
+
+
+def test_a_gateway_that_is_not_seen_where_pods_cannot_be_read_has_not_recovered(
+    person: Person, bed: Bed, running: RunningCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache_module, "_AGAIN_AFTER_REFUSAL", 0.2)
+    bind(running, "dev", pods=False)
+    cluster = connect_cluster("west", kubeconfig=running.kubeconfig("bot"), namespaces=("dev",))
+    bed.cache = ClusterCache(cluster)
+    try:
+        until(lambda: bed.cache.read().blind == {"dev"}, "the refusal")
+        until(lambda: bed.cache.read().gateways, "the gateway")
+        bed.levels.level = "cut off"
+        bot = bed.bot("one")
+        with bed.posting():
+            bed.look(bot)
+            until(lambda: posts(person), "the message")
+            running.request("DELETE", "/apis/apps/v1/namespaces/dev/deployments/edge-1")
+            until(lambda: not bed.cache.read().gateways, "its end")
+            bed.look(bot, seconds=120)
+            assert [each.over_at for each in incidents(bed)] == [None]
+            bind(running, "dev")
+            until(lambda: not bed.cache.read().blind, "the pods")
+            bed.look(bot)
+            until(lambda: posts(person)[0]["text"].startswith("Over"), "the end of the message")
+    finally:
+        bed.cache.stop(Deadline.after(5))
+        cluster.close()
+
+
+def incidents(bed: Bed) -> tuple[Incident, ...]:
+    """Those on record."""
+    bed.end("one")
+    known = bed.store("test").take(f"west:{OPS}")
+    assert known is not None
+    bed.end("test")
+    return known.incidents
 
 
 def test_a_bot_that_starts_while_a_cluster_is_away_reports_it_to_its_channels(
