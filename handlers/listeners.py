@@ -361,7 +361,8 @@ def _moment_of(body: Body) -> int:
     """When something was clicked, in steps of some seconds: epoch seconds over that step."""
     at = str(body["actions"][0].get("action_ts") or "")
     seconds, _, _ = at.partition(".")
-    return int(seconds) // _DOUBLE_CLICK_SECONDS if seconds.isdecimal() else 0
+    known = seconds.isdecimal() and len(seconds) < 12
+    return int(seconds) // _DOUBLE_CLICK_SECONDS if known else 0
 
 
 def _digest(text: str) -> str:
