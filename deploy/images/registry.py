@@ -121,6 +121,13 @@ class Registry:
             url = self._following(url or "", answer)
             if url is None:
                 break
+        else:
+            raise Unavailable(
+                f"The image registry {self.base_url} lists tags on more than {_PAGES} pages.",
+                meaning="The bot reads no further, so which tags there are is not known.",
+                remedy="Delete tags of the repository that nobody needs.",
+                answered=True,
+            )
         found = tuple(tags)
         with self._lock:
             self._kept = (self._clock(), found)
@@ -132,7 +139,13 @@ class Registry:
         link = _NEXT.search(answer.headers.get("Link", "")[:4000])
         if link is None:
             return None
-        at = urlsplit(urljoin(url, link[1]))
+        try:
+            at = urlsplit(urljoin(url, link[1]))
+        except ValueError:
+            return None
+        # Without a slash it would be read as a part of the host's name.
+        if not at.path.startswith("/"):
+            return None
         return f"{self.base_url}{at.path}" + (f"?{at.query}" if at.query else "")
 
     def _manifest(self, reference: str) -> Answer | None:

@@ -96,12 +96,32 @@ def test_a_link_to_another_host_is_asked_of_the_registry_itself() -> None:
     assert elsewhere.sent == []
 
 
-def test_pages_without_an_end_come_to_one() -> None:
+def test_more_pages_than_are_read_are_not_taken_for_all() -> None:
     link = f'</v2/{PATH}/tags/list?n=1&last=x>; rel="next"'
     here = Recorder(lambda sent: web.json_response({"tags": ["x"]}, headers={"Link": link}))
-    with running(here):
+    with running(here), pytest.raises(Unavailable, match="more than 50 pages"):
         client(here.url).tags()
     assert len(here.sent) == 50
+
+
+@pytest.mark.parametrize(
+    "link", ["x:@{host}/v2/tags/list", "x:@{host}", "mailto:{host}", "http://[::1/tags", "?n=1"]
+)
+def test_a_link_without_a_path_leads_nowhere(link: str) -> None:
+    elsewhere = Recorder(lambda sent: web.json_response({"tags": ["stolen"]}))
+
+    def pages(sent: Sent) -> web.Response:
+        if "n=1" in sent.path:
+            return web.json_response({"tags": ["2.12.1"]})
+        header = f'<{link.format(host=elsewhere.host)}>; rel="next"'
+        return web.json_response({"tags": ["2.11.1"]}, headers={"Link": header})
+
+    here = Recorder(pages)
+    with running(elsewhere), running(here):
+        found = client(here.url).tags()
+    # A query alone is one of the same path.
+    assert found == (("2.11.1", "2.12.1") if link == "?n=1" else ("2.11.1",))
+    assert elsewhere.sent == []
 
 
 def test_a_redirect_is_not_followed() -> None:
