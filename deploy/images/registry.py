@@ -16,7 +16,8 @@ from deploy.deadline import Deadline
 from deploy.errors import NotFound, Refused, Unavailable
 from deploy.flight import Flight
 from deploy.images.logins import Keyring, Login
-from deploy.images.sign_in import Entry, no_login, sign_in, wrong_login
+from deploy.images.names import is_this_machine
+from deploy.images.sign_in import Entry, in_the_open, no_login, sign_in, wrong_login
 from deploy.images.wire import Answer, TooMuch, ask
 from deploy.waits import Waits
 
@@ -159,7 +160,10 @@ class Registry:
         answer = self._ask("GET", url, {**headers, **_shown(entry)}, None, deadline)
         login: Login | None = None
         if answer.status == 401:
-            login = self._keyring.login(urlsplit(self.base_url).netloc, self.repository)
+            here = urlsplit(self.base_url)
+            login = self._keyring.login(here.netloc, self.repository)
+            if login and here.scheme != "https" and not is_this_machine(here.hostname or ""):
+                raise in_the_open(self.base_url)
             entry = sign_in(
                 self.base_url,
                 answer.headers.get("WWW-Authenticate", ""),
