@@ -340,8 +340,9 @@ def _spec(
             "repository": needs.image_repository,
         },
     }
-    mapping = merged(mapping, with_pin({"image": {"tag": options["tag"]}}))
-    mapping = merged(mapping, _own(before, instance))
+    tagged = with_pin({"image": {"tag": options["tag"]}})
+    more, words = from_yaml(str(options.get("more", ""))), from_words(options.get("set", ()))
+    mapping = merged(merged(mapping, tagged), _own(before, instance))
     if "replicas" in options:
         mapping["replicas"] = options["replicas"]
     if "service" in options:
@@ -352,9 +353,9 @@ def _spec(
     asked = {name: options[name] for name in ("cpu", "memory") if name in options}
     if asked:
         mapping["resources"] = {**mapping.get("resources", {}), **asked}
-    mapping = merged(mapping, from_yaml(str(options.get("more", ""))))
-    mapping = merged(mapping, from_words(options.get("set", ())))
-    return spec_from_mapping(instance.cloud.completed(unpinned(before, mapping)))
+    mapping = merged(merged(mapping, more), words)
+    mapping = unpinned(before, mapping, merged(merged(tagged, more), words))
+    return spec_from_mapping(instance.cloud.completed(mapping))
 
 
 def _counts(options: Mapping[str, Any]) -> bool:

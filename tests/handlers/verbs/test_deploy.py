@@ -127,6 +127,24 @@ def test_a_digest_stays_with_its_tag_and_goes_with_another() -> None:
     assert again.spec.digest == other
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"tag": f"2.12.1@{DIGEST}"},
+        {"tag": "2.12.1", "set": [f"image.digest={DIGEST}"]},
+        {"tag": "2.12.1", "more": f"image: {{digest: '{DIGEST}'}}"},
+        {"tag": "2.11.1", "set": [f"image.tag=2.12.1@{DIGEST}"]},
+    ],
+)
+@pytest.mark.parametrize("file", [False, True])
+def test_a_digest_that_is_asked_for_stays_though_it_runs_under_another_tag(
+    options: dict[str, Any], file: bool
+) -> None:
+    more = {"file": f"image: {{tag: '2.11.1@{DIGEST}'}}"} if file else {}
+    spec = asked(named(digest=DIGEST), gateway="contoso/edge-1", **options, **more).spec
+    assert (spec.tag, spec.digest) == ("2.12.1", DIGEST)
+
+
 def test_a_tag_may_bring_its_digest_which_replaces_the_one_that_runs() -> None:
     other = f"sha256:{'b' * 64}"
     pinned = named(digest=DIGEST)
