@@ -53,7 +53,9 @@ class Catalogue:
             tags = registry.tags()
             if not digest:
                 return Stock(tags)
-            alike = digest in registry.digests(tag) if tag in tags else None
+            # Of what a tag names the registry gives the SHA-256 sums alone.
+            told = tag in tags and digest.startswith("sha256:")
+            alike = digest in registry.digests(tag) if told else None
             return Stock(tags, alike, alike or registry.has(digest))
         except GatewayBotError as error:
             return Stock(tags, unread=error.happened)
