@@ -7,7 +7,7 @@ server's version with them.
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from typing import Any, NotRequired, TypedDict, TypeVar
 
@@ -95,7 +95,7 @@ class Surroundings:
             kind: _all(_told(self._once(cluster, kind, _whole(cluster, kind)), _LONGEST_SECONDS))
             for kind in _SHAPES
         }
-        version = _told(self._once(cluster, _VERSION, cluster.version), _LONGEST_SECONDS)
+        version = _known(self._once(cluster, _VERSION, cluster.version), _LONGEST_SECONDS)
         asked = {each: cluster.begin(_getting(cluster, namespace, each)) for each in references}
         return Looking(cluster, namespace, lists, version, asked)
 
@@ -117,6 +117,18 @@ def _told(future: Future[T], seconds: float | None = None) -> Callable[[], T | N
             return None
 
     return told
+
+
+def _known(future: Future[str], seconds: float) -> Callable[[], str | None]:
+    def known() -> str | None:
+        try:
+            # Whatever it is: what nobody expects is in the log already (Cluster.begin).
+            failed = future.exception(seconds)
+        except (TimeoutError, CancelledError):
+            return None
+        return None if failed else future.result()
+
+    return known
 
 
 def _all(read: Callable[[], list[Manifest] | None]) -> Callable[[], Found]:
