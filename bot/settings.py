@@ -184,6 +184,16 @@ class ImageSettings(Section):
     """Images that may be given a new token; `pull_from` is always one."""
     docker_config: Path | None = None
 
+    @field_validator("registry_url")
+    @classmethod
+    def _holds_no_login(cls, value: str) -> str:
+        if "@" in value.partition("://")[2].partition("/")[0]:
+            raise ValueError(
+                "must not hold a user or a password; give them in images.docker_config, or for "
+                "the registry of images.pull_from in REGISTRY_USER and REGISTRY_PASSWORD"
+            )
+        return value
+
 
 class DecisionSettings(Section):
     """How long a plan may wait for its decision, in seconds."""

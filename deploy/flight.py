@@ -1,5 +1,6 @@
 """Work that may never end, done once for all who want its result, each of whom waits with a bound."""
 
+import functools
 import logging
 import threading
 import time
@@ -38,6 +39,10 @@ class Flight(Generic[T]):
         TimeoutError where it has not ended after so many seconds. It goes on then, and whoever comes
         next waits for the same.
         """
+        return self.begin().result(seconds)
+
+    def begin(self) -> Future[T]:
+        """The same, for whoever waits elsewhere."""
         with self._lock:
             flying = self._flying
             if flying is None or flying.done() or self._hangs(flying):
@@ -46,7 +51,14 @@ class Flight(Generic[T]):
                 threading.Thread(
                     target=self._fly, args=(flying,), name=self._name, daemon=True
                 ).start()
-        return flying.result(seconds)
+        return flying
+
+    @property
+    def busy(self) -> bool:
+        """Whether any of its work is still under way."""
+        with self._lock:
+            flying = [*self._hanging, *([self._flying] if self._flying else [])]
+        return not all(each.done() for each in flying)
 
     def _hangs(self, flying: Future[T]) -> bool:
         """Whether it has gone on for so long that it is begun anew beside."""
@@ -66,3 +78,31 @@ class Flight(Generic[T]):
             flying.set_exception(error)
         finally:
             flying.cancel()
+
+
+class Crowded(TimeoutError):
+    """So much is under way that no more is begun."""
+
+
+class Flights(Generic[T]):
+    """The same for work on one of many things, by key; on at most `most` of them at once. Safe to use
+    from many threads."""
+
+    def __init__(self, work: Callable[[str], T], name: str, most: int) -> None:
+        self._work = work
+        self._name = name
+        self._most = most
+        self._lock = threading.Lock()
+        self._flights: dict[str, Flight[T]] = {}
+
+    def wait(self, key: str, seconds: float) -> T:
+        """As Flight.wait, for a key. Crowded where others have all the places."""
+        with self._lock:
+            self._flights = {at: each for at, each in self._flights.items() if each.busy}
+            if key not in self._flights:
+                if len(self._flights) >= self._most:
+                    raise Crowded
+                work = functools.partial(self._work, key)
+                self._flights[key] = Flight(work, self._name)
+            flying = self._flights[key].begin()
+        return flying.result(seconds)

@@ -290,7 +290,7 @@ class Proposer:
         if patch is None:
             raise Conflict("This plan has no such advice.")
         before = spec_to_mapping(action.plan.spec)
-        spec = spec_from_mapping(unpinned(before, merged(before, patch)))
+        spec = spec_from_mapping(unpinned(before, merged(before, patch), patch))
         # A kind that is not asked for with a whole spec becomes a deployment of this one.
         whole = isinstance(action.request, DeployRequest)
         kind = action.kind if whole else DEPLOY

@@ -3,12 +3,11 @@
 Nobody's word makes the bot ask another one.
 """
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from deploy.errors import GatewayBotError
-from deploy.images.names import host_and_path
+from deploy.images.names import host_and_path, is_this_machine
 from deploy.images.registry import Registry
 
 
@@ -54,7 +53,9 @@ class Catalogue:
             tags = registry.tags()
             if not digest:
                 return Stock(tags)
-            alike = digest in registry.digests(tag) if tag in tags else None
+            # Of what a tag names the registry gives the SHA-256 sums alone.
+            told = tag in tags and digest.startswith("sha256:")
+            alike = digest in registry.digests(tag) if told else None
             return Stock(tags, alike, alike or registry.has(digest))
         except GatewayBotError as error:
             return Stock(tags, unread=error.happened)
@@ -67,11 +68,5 @@ def address_of(repository: str) -> tuple[str, str]:
     TLS either (github.com/moby/moby, daemon/pkg/registry/config.go; read 2026-11-30).
     """
     host, path = host_and_path(repository)
-    return f"{'http' if _is_local(host.partition(':')[0]) else 'https'}://{host}", path
-
-
-def _is_local(name: str) -> bool:
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return name == "localhost"
+    scheme = "http" if is_this_machine(host.partition(":")[0]) else "https"
+    return f"{scheme}://{host}", path

@@ -3,6 +3,7 @@
 The grammar is that of github.com/distribution/reference, reference.go; read 2026-11-30.
 """
 
+import ipaddress
 from dataclasses import dataclass
 
 _SHOWN = 12
@@ -46,3 +47,11 @@ def host_and_path(repository: str) -> tuple[str, str]:
     """
     host, _, path = repository.partition("/")
     return ("registry-1.docker.io" if host in ("docker.io", "index.docker.io") else host), path
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether a host, without its port, is where the bot itself runs."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

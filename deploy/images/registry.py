@@ -6,7 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -14,9 +14,10 @@ import requests
 from deploy.breaker import Breaker
 from deploy.deadline import Deadline
 from deploy.errors import NotFound, Refused, Unavailable
-from deploy.flight import Flight
+from deploy.flight import Crowded, Flight, Flights
 from deploy.images.logins import Keyring, Login
-from deploy.images.sign_in import Entry, no_login, sign_in, wrong_login
+from deploy.images.names import is_this_machine
+from deploy.images.sign_in import Entry, in_the_open, no_login, sign_in, wrong_login
 from deploy.images.wire import Answer, TooMuch, ask
 from deploy.waits import Waits
 
@@ -26,6 +27,7 @@ _PATIENCE_SECONDS = 4.0
 """For so long one who asks waits. The list is read on, and whoever asks next has it."""
 _READING_SECONDS = 30.0
 _DIGEST_SECONDS = 6.0
+_MANIFESTS_AT_ONCE = 16
 _NEXT = re.compile(r"<([^<>]{1,2000})>\s?;[^,]{0,200}\brel=\"?next\"?")
 _MANIFESTS = ", ".join(
     (
@@ -35,6 +37,8 @@ _MANIFESTS = ", ".join(
         "application/vnd.docker.distribution.manifest.v2+json",
     )
 )
+
+T = TypeVar("T")
 
 
 class Registry:
@@ -62,6 +66,7 @@ class Registry:
         self._breaker = Breaker()
         self._kept: tuple[float, tuple[str, ...]] | None = None
         self._flight = Flight(self._read, "reading image tags")
+        self._manifests = Flights(self._manifest, "reading an image", _MANIFESTS_AT_ONCE)
         self._entry = Entry()
 
     def tags(self) -> tuple[str, ...]:
@@ -70,16 +75,16 @@ class Registry:
         with self._lock:
             if self._kept and self._clock() - self._kept[0] < _KEEP_SECONDS:
                 return self._kept[1]
-        return self._breaker.call(self._awaited)
+        return self._awaited(self._flight.wait)
 
     def digest(self, tag: str) -> str:
         """What a tag names; empty where there is no such tag. Errors as for `tags`."""
-        answer = self._breaker.call(lambda: self._manifest(tag))
+        answer = self._named(tag)
         return "" if answer is None else _digest(answer)
 
     def digests(self, tag: str) -> frozenset[str]:
         """The same, and the digests of the images of each platform where it names several."""
-        answer = self._breaker.call(lambda: self._manifest(tag))
+        answer = self._named(tag)
         if answer is None:
             return frozenset()
         body: Any = answer.json()
@@ -91,12 +96,24 @@ class Registry:
 
     def has(self, digest: str) -> bool:
         """Whether there is an image of that digest; errors as for `tags`."""
-        return self._breaker.call(lambda: self._manifest(digest)) is not None
+        return self._named(digest) is not None
 
-    def _awaited(self) -> tuple[str, ...]:
+    def _named(self, reference: str) -> Answer | None:
+        return self._awaited(lambda seconds: self._manifests.wait(reference, seconds))
+
+    def _awaited(self, wait: Callable[[float], T]) -> T:
+        return self._breaker.call(lambda: self._in_time(wait))
+
+    def _in_time(self, wait: Callable[[float], T]) -> T:
         try:
             with self._waits.on("the image registry"):
-                return self._flight.wait(self._patience)
+                return wait(self._patience)
+        except Crowded:
+            raise Unavailable(
+                f"The image registry {self.base_url} answers too slowly: it is asked for "
+                f"{_MANIFESTS_AT_ONCE} images already.",
+                untouched=True,
+            ) from None
         except TimeoutError:
             raise Unavailable(
                 f"The image registry {self.base_url} has not answered within "
@@ -121,6 +138,13 @@ class Registry:
             url = self._following(url or "", answer)
             if url is None:
                 break
+        else:
+            raise Unavailable(
+                f"The image registry {self.base_url} lists tags on more than {_PAGES} pages.",
+                meaning="The bot reads no further, so which tags there are is not known.",
+                remedy="Delete tags of the repository that nobody needs.",
+                answered=True,
+            )
         found = tuple(tags)
         with self._lock:
             self._kept = (self._clock(), found)
@@ -132,7 +156,13 @@ class Registry:
         link = _NEXT.search(answer.headers.get("Link", "")[:4000])
         if link is None:
             return None
-        at = urlsplit(urljoin(url, link[1]))
+        try:
+            at = urlsplit(urljoin(url, link[1]))
+        except ValueError:
+            return None
+        # Without a slash it would be read as a part of the host's name.
+        if not at.path.startswith("/"):
+            return None
         return f"{self.base_url}{at.path}" + (f"?{at.query}" if at.query else "")
 
     def _manifest(self, reference: str) -> Answer | None:
@@ -146,7 +176,10 @@ class Registry:
         answer = self._ask("GET", url, {**headers, **_shown(entry)}, None, deadline)
         login: Login | None = None
         if answer.status == 401:
-            login = self._keyring.login(urlsplit(self.base_url).netloc, self.repository)
+            here = urlsplit(self.base_url)
+            login = self._keyring.login(here.netloc, self.repository)
+            if login and here.scheme != "https" and not is_this_machine(here.hostname or ""):
+                raise in_the_open(self.base_url)
             entry = sign_in(
                 self.base_url,
                 answer.headers.get("WWW-Authenticate", ""),

@@ -94,6 +94,15 @@ def no_login(registry: str) -> Refused:
     )
 
 
+def in_the_open(registry: str) -> Refused:
+    """That whoever is on the way could read the login."""
+    return Refused(
+        f"The image registry {registry} asks for sign-in over plain http.",
+        meaning="Credentials leave this machine over https only, so the registry's tags are not known.",
+        remedy=f"Give the registry an https address: {_DOCS}.",
+    )
+
+
 def wrong_login(registry: str, login: Login) -> Refused:
     """That the registry does not accept the login."""
     who = "the refresh token" if login.renews else f"the password of “{login.user[:80]}”"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import requests
+import urllib3
 
 from deploy.deadline import Deadline
 
@@ -60,11 +61,17 @@ def ask(
     headers: Mapping[str, str],
     form: str | None = None,
 ) -> Answer:
-    """Send a request. requests.RequestException where nothing answers, TooMuch where it does not end."""
+    """Send a request. requests.RequestException where nothing answers, TooMuch where it does not end.
+
+    The deadline is looked at as the body arrives. Headers have no end of their own: whoever must not
+    wait for a server that never ends them asks on another thread.
+    """
     sent = dict(headers)
     if form is not None:
         sent["Content-Type"] = "application/x-www-form-urlencoded"
-    left = max(0.1, deadline.left)
+    left = deadline.left
+    if not left:
+        raise TooMuch
     with session.request(
         method,
         url,
@@ -76,8 +83,12 @@ def ask(
         timeout=(min(_CONNECT_SECONDS, left), min(_READ_SECONDS, left)),
     ) as answer:
         body = bytearray()
-        for chunk in answer.iter_content(_CHUNK):
-            body += chunk
-            if len(body) > _LARGEST or not deadline.left:
-                raise TooMuch
+        try:
+            # Not `iter_content`, which waits for the whole of a chunk, however slowly it comes.
+            while piece := answer.raw.read1(_CHUNK, decode_content=True):
+                body += piece
+                if len(body) > _LARGEST or not deadline.left:
+                    raise TooMuch
+        except urllib3.exceptions.HTTPError as error:
+            raise requests.ConnectionError(error) from error
         return Answer(answer.status_code, answer.headers, bytes(body))

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from deploy.background import reported
 from deploy.breaker import Breaker
-from deploy.errors import InvalidInput, NotFound
+from deploy.errors import InvalidInput, NotFound, Unavailable
 from deploy.kube.api_errors import AlreadyExists
 from deploy.kube.breaking import BreakingConnection
 from deploy.kube.connection import Connection, Query, Stream, Timeouts
@@ -310,9 +310,20 @@ class Cluster(PodReads, PlaceReads):
         return time.time() + self._connection.ahead()
 
     def version(self) -> str:
-        """The API server's version, such as v1.36.2."""
+        """The API server's version, such as v1.36.2. Unavailable where it does not say."""
         answer = self._connection.request("GET", "/version", what="its version", repeat=True)
-        return str(_object(answer)["gitVersion"])
+        try:
+            told: Any = json.loads(answer)
+        except ValueError:
+            told = None
+        found = told.get("gitVersion") if isinstance(told, Mapping) else None
+        if not found:
+            raise Unavailable(
+                f"Cluster “{self.name}” does not tell its version.",
+                remedy="Look at what answers at /version of its address: a proxy may be in between.",
+                answered=True,
+            )
+        return str(found)
 
     def can_i(
         self, verb: str, group: str, resource: str, namespace: str | None, subresource: str = ""

@@ -10,6 +10,7 @@ from deploy import rules
 from deploy.access import Environment, environment_of
 from deploy.azure import ApimInstance, known_hosts
 from deploy.errors import GatewayBotError
+from deploy.flight import Flight
 from deploy.gateway import DEFAULT_REPOSITORY, GatewayRef
 from deploy.images.catalogue import Stock
 from deploy.kube.cluster import Cluster
@@ -112,8 +113,10 @@ class Planner:
         outline = render(spec, UNDECIDED if spec.auth.kind == "token" else None)
         there = cluster.begin(lambda: cluster.check_namespace(namespace))
         uid = cluster.begin(lambda: cluster.uid(namespace))
-        tags = cluster.begin(self._tags)
-        stocked = cluster.begin(lambda: self._stock(spec.repository, spec.tag, spec.digest or ""))
+        tags = _beside(cluster, self._tags)
+        stocked = _beside(
+            cluster, lambda: self._stock(spec.repository, spec.tag, spec.digest or "")
+        )
         suspects = suspects_of(cluster, spec)
         scalers = cluster.begin(lambda: cluster.list(AUTOSCALER, namespace))
         beside = _sources_beside(cluster, spec)
@@ -300,6 +303,12 @@ class Planner:
             return self._known_tags()
         except GatewayBotError:
             return ()
+
+
+def _beside(cluster: Cluster, ask: Callable[[], T]) -> Future[T]:
+    """A question to a registry, on a thread of its own: one that is slow must take none from what is
+    asked of the cluster."""
+    return Flight(cluster.waits.carried(ask), "asking a registry").begin()
 
 
 def _soon(future: Future[T], otherwise: T) -> T:

@@ -31,12 +31,12 @@ LABEL_KEY = Text(_QUALIFIED, "a label's or annotation's name such as contoso.com
 TAINT = Text(_QUALIFIED, "a taint's key")
 LABEL_VALUE = Text(rf"({_WORD})?", "a label's value: at most 63 letters, digits, “-”, “_” and “.”")
 FREE_TEXT = Text(r"[^\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]{0,8000}", "text of at most 8000 letters")
-_DIGEST = r"[a-z0-9+._-]{1,32}:[0-9a-fA-F]{32,128}"
+_DIGEST = r"(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})"
 TAG = Text(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", "an image tag", also=f"(@{_DIGEST})?")
 """OCI distribution specification, "Pulling manifests"."""
-DIGEST = Text(_DIGEST, "a digest such as sha256:… in full")
-"""As registries write it; the grammar of references allows more (github.com/distribution/reference,
-reference.go; read 2026-11-30)."""
+DIGEST = Text(_DIGEST, "a digest such as sha256:… in full, with 64 lower-case hexadecimal digits")
+"""The two kinds that registries have; the grammar of references allows more (github.com/distribution/
+reference, reference.go; read 2026-11-30)."""
 REPOSITORY = Text(
     r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+",
     "a registry host and a path",

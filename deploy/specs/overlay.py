@@ -96,10 +96,14 @@ def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def unpinned(before: Mapping[str, Any], after: dict[str, Any]) -> dict[str, Any]:
-    """`after` without a digest that pins the tag of `before` and not its own."""
+def unpinned(
+    before: Mapping[str, Any], after: dict[str, Any], asked: Mapping[str, Any]
+) -> dict[str, Any]:
+    """`after` without the digest that pins the tag of `before` and not its own. One that is `asked` for,
+    in what was laid over `before`, stays whatever it is."""
     old, new = before.get("image") or {}, after.get("image") or {}
-    if new.get("tag") == old.get("tag") or new.get("digest") != old.get("digest"):
+    named = (asked.get("image") or {}).get("digest")
+    if named or new.get("tag") == old.get("tag") or new.get("digest") != old.get("digest"):
         return after
     return {**after, "image": {key: value for key, value in new.items() if key != "digest"}}
 

@@ -19,6 +19,7 @@ from deploy.gateway import NAME_LIMIT, GatewayRef, check_label
 from deploy.images.catalogue import Catalogue
 from deploy.kube.cluster import Cluster
 from deploy.observed.installed import carried_spec
+from deploy.observed.inventory import tag_of
 from deploy.plans.requests import DeployRequest
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.overlay import EXAMPLE, NEW, from_file, from_words, from_yaml, merged, unpinned
@@ -342,8 +343,9 @@ def _spec(
             "repository": needs.image_repository,
         },
     }
-    mapping = merged(mapping, with_pin({"image": {"tag": options["tag"]}}))
-    mapping = merged(mapping, _own(before, instance))
+    tagged = with_pin({"image": {"tag": options["tag"]}})
+    more, words = from_yaml(str(options.get("more", ""))), from_words(options.get("set", ()))
+    mapping = merged(merged(mapping, tagged), _own(before, instance))
     if "replicas" in options:
         mapping["replicas"] = options["replicas"]
     if "service" in options:
@@ -354,9 +356,9 @@ def _spec(
     asked = {name: options[name] for name in ("cpu", "memory") if name in options}
     if asked:
         mapping["resources"] = {**mapping.get("resources", {}), **asked}
-    mapping = merged(mapping, from_yaml(str(options.get("more", ""))))
-    mapping = merged(mapping, from_words(options.get("set", ())))
-    return spec_from_mapping(instance.cloud.completed(unpinned(before, mapping)))
+    mapping = merged(merged(mapping, more), words)
+    mapping = unpinned(before, mapping, merged(merged(tagged, more), words))
+    return spec_from_mapping(instance.cloud.completed(mapping))
 
 
 def _counts(options: Mapping[str, Any]) -> bool:
@@ -388,16 +390,31 @@ def _spec_before(clusters: Mapping[str, Cluster], ref: GatewayRef) -> dict[str, 
 
 
 def _check_tag(needs: Needs, spec: GatewaySpec) -> None:
-    """NotFound for a tag that its registry does not have. What cannot be looked up is the plan's to say,
-    and a digest is pulled whatever its tag."""
+    """NotFound for a tag that neither its registry nor Microsoft's has, and that does not run already.
+
+    A pull-through cache lists only what was pulled through it before. What cannot be looked up is the
+    plan's to say, and a digest is pulled whatever its tag.
+    """
     tags = None if spec.digest else needs.catalogue.stock(spec.repository, spec.tag).tags
     if tags is None or spec.tag in tags:
         return
-    near = difflib.get_close_matches(spec.tag, tags, n=3, cutoff=0.5)
+    try:
+        released = needs.catalogue.released()
+    except GatewayBotError:
+        return
+    if spec.tag in released or spec.tag == _tag_now(needs.clusters, spec.ref):
+        return
+    known = dict.fromkeys((*tags, *released))
+    near = difflib.get_close_matches(spec.tag, known, n=3, cutoff=0.5)
     raise NotFound(
         f"{spec.repository} has no tag “{spec.tag}”.",
         remedy=f"Near it: {', '.join(near)}." if near else "Choose one in the form.",
     )
+
+
+def _tag_now(clusters: Mapping[str, Cluster], ref: GatewayRef) -> str:
+    live = clusters[ref.cluster].get("Deployment", ref.namespace, ref.name)
+    return "" if live is None else tag_of(live)
 
 
 def _suggest(source: str) -> Callable[[Needs, Click], Suggestions]:

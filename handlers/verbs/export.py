@@ -90,7 +90,7 @@ def _for_repository(cluster: Cluster, ref: GatewayRef, form: str, asked: Mapping
     deployment = deployment_of(cluster, ref)
     before = _before(cluster, ref, deployment)
     known = spec_to_mapping(before)
-    after = spec_from_mapping(unpinned(known, merged(known, asked)))
+    after = spec_from_mapping(unpinned(known, merged(known, asked), asked))
     if form == "kustomize":
         return kustomize_patches(before, after, _declared(deployment))
     if not asked and after.apim.configuration_endpoint == UNKNOWN_ENDPOINT:

@@ -62,6 +62,29 @@ def test_a_mistake_is_told_with_the_path_of_its_field(
     assert path in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://ana:secret-of-ana@registry.example",
+        "https://ana:secret-of-ana@registry.example/path",
+        "http://secret-of-ana@localhost:5000",
+        "https://registry.example?secret-of-ana@other.example",
+    ],
+)
+def test_an_address_of_a_registry_with_a_password_is_refused_and_not_repeated(
+    tmp_path: Path, url: str
+) -> None:
+    with pytest.raises(InvalidInput, match=r"images\.registry_url: .*REGISTRY_USER") as error:
+        load_settings(written(tmp_path, images={"registry_url": url}))
+    assert "secret-of-ana" not in str(error.value)
+
+
+@pytest.mark.parametrize("url", ["https://registry.example/a@b", "http://[::1]:5000"])
+def test_an_address_of_a_registry_may_have_a_path_and_a_port(tmp_path: Path, url: str) -> None:
+    settings = load_settings(written(tmp_path, images={"registry_url": url}))
+    assert settings.images.registry_url == url
+
+
 CONTOSO: dict[str, Any] = {
     "name": "contoso",
     "subscription": "S",

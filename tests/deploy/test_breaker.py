@@ -6,7 +6,7 @@ import pytest
 
 from deploy.breaker import Breaker
 from deploy.errors import Refused, Unavailable
-from deploy.flight import MOST, Flight
+from deploy.flight import MOST, Crowded, Flight, Flights
 from deploy.kube.api_errors import error_from
 from tests.support.waiting import until
 
@@ -183,3 +183,32 @@ def test_what_the_work_raises_is_of_everybody_who_waits_and_the_next_try_is_a_ne
         with pytest.raises(Unavailable, match="Not now"):
             flight.wait(30)
         assert len(tries) == count
+
+
+def test_of_work_on_many_things_only_so_much_is_under_way_and_on_each_once() -> None:
+    go, begun = threading.Event(), list[str]()
+
+    def hang(key: str) -> str:
+        begun.append(key)
+        go.wait(120)
+        return f"{key}!"
+
+    flights = Flights(hang, "hanging", most=2)
+    for key in ("a", "b", "a"):
+        with pytest.raises(TimeoutError):
+            flights.wait(key, 0.05)
+    with pytest.raises(Crowded):
+        flights.wait("c", 30)
+    until(lambda: len(begun) == 2, "both")
+    assert sorted(begun) == ["a", "b"]
+    go.set()
+    assert [flights.wait(key, 30) for key in ("a", "b")] == ["a!", "b!"]
+    assert "c" not in begun
+
+    def there() -> str:
+        try:
+            return flights.wait("c", 30)
+        except Crowded:
+            return ""
+
+    assert until(there, "a place") == "c!"

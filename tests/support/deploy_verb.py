@@ -1,7 +1,7 @@
 """What the verb `deploy` asks for, without a bot around it."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -36,10 +36,18 @@ def deploy_asked(
     gateway: str,
     instances: Mapping[str, ApimInstance] | None = None,
     tags: Sequence[str] = ("2.11.1", "2.12.1"),
+    mirrored: Mapping[str, Sequence[str]] | None = None,
+    released: Callable[[], Sequence[str]] | None = None,
     **options: Any,
 ) -> DeployRequest:
-    """The request that it proposes. `cluster` is asked for what runs."""
+    """The request that it proposes. `cluster` is asked for what runs; `tags` are Microsoft's, `mirrored`
+    those of other registries that can be read."""
     seen: list[DeployRequest] = []
+    listed = {OFFICIAL: tags, **(mirrored or {})}
+
+    def stock(repository: str, tag: str) -> Stock:
+        found = listed.get(repository)
+        return Stock(None if found is None else tuple(found))
 
     def propose(ask: Any) -> Any:
         seen.append(ask.request)
@@ -51,9 +59,7 @@ def deploy_asked(
         "clusters": {"west": cluster},
         "instances": instances or {"contoso": INSTANCE},
         "arm": SimpleNamespace(list_gateways=lambda instance: [SimpleNamespace(name="edge-1")]),
-        "catalogue": SimpleNamespace(
-            stock=lambda repository, tag: Stock(tuple(tags) if repository == OFFICIAL else None)
-        ),
+        "catalogue": SimpleNamespace(stock=stock, released=released or (lambda: tags)),
         "image_repository": OFFICIAL,
     }
     request = Request("r1", "deploy", "U1", "C1", gateway=gateway, options={"to": to, **options})

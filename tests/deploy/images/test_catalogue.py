@@ -72,6 +72,15 @@ def test_a_mirror_of_the_settings_is_read_with_the_credentials_of_the_environmen
     assert found.stock(mirror.name, "2.11.1", ABSENT) == Stock(("2.11.1",), False, False)
 
 
+def test_whether_a_tag_names_a_digest_of_another_kind_is_not_known(
+    tmp_path: Path, microsoft: RegistryServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = known(tmp_path, microsoft, monkeypatch)
+    stock = found.stock(DEFAULT_REPOSITORY, "2.11.1", f"sha512:{'0' * 128}")
+    assert stock.pinned_alike is None
+    assert stock.pullable is False
+
+
 def test_nobodys_word_makes_the_bot_ask_another_registry(
     tmp_path: Path,
     microsoft: RegistryServer,

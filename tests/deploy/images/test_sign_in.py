@@ -170,6 +170,29 @@ def test_credentials_go_to_no_place_that_plain_http_named(
         assert all("Authorization" not in sent.headers for sent in registry.sent)
 
 
+@pytest.mark.parametrize("challenge", ['Basic realm="r"', 'Bearer realm="{url}/token",service="s"'])
+@pytest.mark.parametrize("login", [ANA, login_of(TOKEN_USER, REFRESH, "")])
+def test_credentials_leave_this_machine_over_tls_only(challenge: str, login: Login) -> None:
+    url = "http://registry.contoso.example:5000"
+
+    def asks(sent: Sent) -> web.Response:
+        return web.Response(status=401, headers={"WWW-Authenticate": challenge.format(url=url)})
+
+    # As its proxy it gets what another host would.
+    with running(other := Recorder(asks)):
+        session = requests.Session()
+        session.proxies = {"http": other.url}
+        keyring = Keyring({"registry.contoso.example:5000": login})
+        registry = Registry(session, base_url=url, repository=PATH, keyring=keyring, patience=60)
+        for read_it in (registry.tags, lambda: registry.digest("2.11.1")):
+            with pytest.raises(Refused, match="over plain http") as refused:
+                read_it()
+            assert login.secret not in str(refused.value)
+    assert other.sent
+    assert all("Authorization" not in sent.headers for sent in other.sent)
+    assert all(sent.method == "GET" and "/token" not in sent.path for sent in other.sent)
+
+
 def test_credentials_go_where_the_registry_says_so_over_tls(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

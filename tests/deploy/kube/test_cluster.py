@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from deploy.errors import InvalidInput, NotFound, Refused, Unavailable
 from deploy.kube.api_errors import AlreadyExists, OwnershipConflicts
 from deploy.kube.cluster import Cluster, connect
 from deploy.kube.connection import Timeouts
+from tests.support.loops import running as serving
+from tests.support.recorder import Recorder
 from tests.support.running_cluster import RunningCluster
 
 Manifest = dict[str, Any]
@@ -161,6 +164,15 @@ def test_the_cluster_tells_who_it_is(cluster: Cluster) -> None:
     assert cluster.version().startswith("v1.")
     assert {"dev", "kube-system"} <= set(cluster.namespaces())
     assert cluster.uid("dev") == cluster.uid("kube-system") != ""
+
+
+@pytest.mark.parametrize("body", ["{}", '{"gitVersion": ""}', "[]", "null", "<html>"])
+def test_an_answer_that_tells_no_version_is_said_to_be_none(tmp_path: Path, body: str) -> None:
+    with serving(here := Recorder(lambda sent: web.Response(text=body))):
+        cluster = connect("west", kubeconfig=kubeconfig(tmp_path / "k", here.url))
+        with pytest.raises(Unavailable, match="Cluster “west” does not tell its version"):
+            cluster.version()
+        cluster.close()
 
 
 def test_errors_of_a_moment_are_outlasted(running: RunningCluster) -> None:

@@ -1,8 +1,11 @@
 """What a plan says of the registry that its image is pulled from, and of a cluster's version."""
 
 import dataclasses
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -14,6 +17,7 @@ from deploy.images import registry
 from deploy.images.catalogue import Catalogue, address_of
 from deploy.images.logins import Keyring, Login
 from deploy.images.registry import Registry
+from deploy.kube import cluster as cluster_module
 from deploy.kube.cluster import Cluster, connect
 from deploy.plans import planning
 from deploy.plans.planning import Planner
@@ -97,6 +101,28 @@ def test_no_plan_waits_for_a_mirror_that_is_slow(cluster: Cluster, mirror: Regis
     found = of_images(planner(cluster, mirror, ANA), spec)
     assert "has not answered within 3 s" in found["image-unread"].what
     assert found["image-unread"].severity == "info"
+
+
+def test_a_plan_asks_registries_on_no_thread_of_its_cluster(
+    running: RunningCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster_module, "_AT_ONCE", 2)
+    monkeypatch.setattr(planning, "_REGISTRY_SECONDS", 0.1)
+    answers = threading.Event()
+
+    def silent(*asked: str) -> Any:
+        answers.wait(300)
+
+    client = connect("west", kubeconfig=running.kubeconfig(), context="west", timeouts=TIMEOUTS)
+    plans = Planner({"west": client}.__getitem__, silent, instances=INSTANCES, stock=silent)
+    pool = ThreadPoolExecutor(3)
+    try:
+        made = [pool.submit(plans.plan, SPEC, "ABC234") for _ in range(3)]
+        assert all(each.result(120).changes for each in made)
+    finally:
+        answers.set()
+        pool.shutdown()
+        client.close()
 
 
 def test_a_field_that_the_clusters_version_does_not_know_is_denied_by_name(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.errors import InvalidInput
-from deploy.specs.overlay import EXAMPLE, from_file, from_words, from_yaml, merged
+from deploy.specs.overlay import EXAMPLE, from_file, from_words, from_yaml, merged, unpinned
 from deploy.specs.spec import spec_from_mapping
 
 
@@ -51,6 +51,29 @@ def test_null_brings_a_default_back_and_lists_are_replaced() -> None:
     under = {"logs": {"level": "warn", "format": "json"}, "pull": ["a"]}
     over = {"logs": {"level": None}, "pull": ["b"]}
     assert merged(under, over) == {"logs": {"format": "json"}, "pull": ["b"]}
+
+
+OLD = {"image": {"tag": "2.11.1", "digest": "sha256:a"}}
+
+
+@pytest.mark.parametrize(
+    ("asked", "digest"),
+    [
+        ({"tag": "2.12.1"}, None),
+        ({"tag": "2.11.1"}, "sha256:a"),
+        ({}, "sha256:a"),
+        ({"tag": "2.12.1", "digest": "sha256:a"}, "sha256:a"),
+        ({"tag": "2.12.1", "digest": "sha256:b"}, "sha256:b"),
+        ({"tag": "2.12.1", "digest": None}, None),
+    ],
+)
+def test_a_digest_goes_with_the_tag_that_it_pins_unless_it_is_asked_for(
+    asked: dict[str, Any], digest: str | None
+) -> None:
+    over = {"image": asked}
+    after = unpinned(OLD, merged(OLD, over), over)
+    assert after["image"].get("digest") == digest
+    assert after["image"]["tag"] == asked.get("tag", "2.11.1")
 
 
 _trees: Any = st.recursive(

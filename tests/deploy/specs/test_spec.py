@@ -63,6 +63,37 @@ def test_a_mistake_is_told_with_its_path_and_what_was_expected(
     assert said in str(error.value)
 
 
+SHA256, SHA512 = f"sha256:{'0a' * 32}", f"sha512:{'0a' * 64}"
+
+
+@pytest.mark.parametrize("digest", [SHA256, SHA512])
+def test_a_digest_is_one_that_registries_have(digest: str) -> None:
+    for image in ({"tag": "2.11.1", "digest": digest}, {"tag": f"2.11.1@{digest}"}):
+        spec = spec_from_mapping({**SMALL, "image": image})
+        assert (spec.tag, spec.digest) == ("2.11.1", digest)
+
+
+@pytest.mark.parametrize(
+    "digest",
+    [
+        SHA256[:-1],
+        f"{SHA256}0",
+        SHA256.upper(),
+        f"sha256:{'0A' * 32}",
+        f"sha512:{'0a' * 32}",
+        f"sha256:{'0a' * 64}",
+        f"sha384:{'0a' * 48}",
+        f"md5:{'0a' * 16}",
+        "0a" * 32,
+        f"{SHA256}\n",
+    ],
+)
+def test_what_no_registry_has_as_a_digest_is_refused(digest: str) -> None:
+    for image in ({"tag": "2.11.1", "digest": digest}, {"tag": f"2.11.1@{digest}"}):
+        with pytest.raises(InvalidInput, match="a digest such as sha256"):
+            spec_from_mapping({**SMALL, "image": image})
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -7,7 +7,7 @@ import pytest
 
 from deploy.azure import ApimInstance
 from deploy.clouds import CLOUDS
-from deploy.errors import NotFound
+from deploy.errors import NotFound, Unavailable
 from deploy.plans.requests import DeployRequest
 from deploy.rendering.manifests import render
 from deploy.specs.gateway_spec import GatewaySpec
@@ -57,6 +57,40 @@ def test_the_registry_of_a_gateway_that_runs_stays() -> None:
         asked(SPEC, gateway="contoso/edge-1", tag="2.12.1-own")
 
 
+def test_a_tag_that_a_mirror_has_not_pulled_yet_may_be_deployed_where_microsoft_has_it() -> None:
+    mirrored = {MIRROR: ["2.11.1-own"]}
+    own = named(repository=MIRROR)
+    for tag in ("2.12.1", "2.11.1-own"):
+        spec = asked(own, gateway="contoso/edge-1", tag=tag, mirrored=mirrored).spec
+        assert (spec.repository, spec.tag) == (MIRROR, tag)
+    with pytest.raises(NotFound, match=f"{MIRROR} has no tag “2.12.2”") as missing:
+        asked(own, gateway="contoso/edge-1", tag="2.12.2", mirrored=mirrored)
+    assert "2.12.1" in missing.value.remedy
+
+
+@pytest.mark.parametrize("repository", [OFFICIAL, MIRROR])
+def test_the_tag_that_runs_may_be_deployed_whatever_registries_list(repository: str) -> None:
+    old = named(repository=repository, tag="2.9.0-own")
+    mirrored = {MIRROR: ["2.11.1"]}
+    asking: dict[str, Any] = {"gateway": "contoso/edge-1", "tag": "2.9.0-own", "mirrored": mirrored}
+    assert asked(old, **asking, replicas=5).spec == dataclasses.replace(old, replicas=5)
+    # A file says all, so what runs is not read for it.
+    file = f"image: {{repository: '{repository}', tag: 2.9.0-own}}"
+    assert asked(old, **asking, file=file).spec.tag == "2.9.0-own"
+    with pytest.raises(NotFound, match="no tag"):
+        asked(None, **asking, file=file)
+
+
+def test_a_registry_of_microsoft_that_does_not_answer_refuses_no_tag() -> None:
+    def away() -> tuple[str, ...]:
+        raise Unavailable("The registry does not answer.")
+
+    own = named(repository=MIRROR)
+    mirrored = {MIRROR: ["2.11.1"]}
+    spec = asked(own, gateway="contoso/edge-1", tag="2.12.1", mirrored=mirrored, released=away).spec
+    assert spec.tag == "2.12.1"
+
+
 def test_a_new_gateway_has_the_registry_and_the_endpoint_of_the_settings() -> None:
     spec = asked(None, gateway="contoso/edge-1", tag="2.12.1").spec
     assert (spec.repository, spec.apim.configuration_endpoint) == (OFFICIAL, HOST)
@@ -90,6 +124,24 @@ def test_a_digest_stays_with_its_tag_and_goes_with_another() -> None:
     other = f"sha256:{'b' * 64}"
     again = asked(pinned, gateway="contoso/edge-1", tag="2.12.1", set=[f"image.digest={other}"])
     assert again.spec.digest == other
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"tag": f"2.12.1@{DIGEST}"},
+        {"tag": "2.12.1", "set": [f"image.digest={DIGEST}"]},
+        {"tag": "2.12.1", "more": f"image: {{digest: '{DIGEST}'}}"},
+        {"tag": "2.11.1", "set": [f"image.tag=2.12.1@{DIGEST}"]},
+    ],
+)
+@pytest.mark.parametrize("file", [False, True])
+def test_a_digest_that_is_asked_for_stays_though_it_runs_under_another_tag(
+    options: dict[str, Any], file: bool
+) -> None:
+    more = {"file": f"image: {{tag: '2.11.1@{DIGEST}'}}"} if file else {}
+    spec = asked(named(digest=DIGEST), gateway="contoso/edge-1", **options, **more).spec
+    assert (spec.tag, spec.digest) == ("2.12.1", DIGEST)
 
 
 def test_a_tag_may_bring_its_digest_which_replaces_the_one_that_runs() -> None:

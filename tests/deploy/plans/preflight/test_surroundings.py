@@ -62,3 +62,13 @@ def test_of_nodes_that_take_long_to_list_nothing_is_said_before_the_next_plan(
     monkeypatch.setattr(surroundings, "_LONGEST_SECONDS", 60.0)
     second = around.begin(slow, "dev", ()).outlook(())
     assert second.nodes == ({"metadata": {"name": "Node"}},)
+
+
+def test_a_version_that_cannot_be_read_stops_no_plan(slow: Any) -> None:
+    def version() -> str:
+        raise KeyError("gitVersion")
+
+    slow.version = version
+    slow.may.set()
+    found = Surroundings().begin(slow, "dev", ()).outlook(())
+    assert found.version == ""
