@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-BENCHMARKS = ("acks", "calls", "decisions", "expiry", "history", "logs", "memory", "status")
+BENCHMARKS = ("acks", "calls", "decisions", "expiry", "history", "logs", "memory", "plan", "status")
 """Modules with a `main()` that prints its rows; `large` has one too, and takes long to be filled."""
 
 
