@@ -58,7 +58,7 @@ class Cluster(PodReads):
         self._breaker = Breaker()
         self._connection: Connection = BreakingConnection(connection, self._breaker, patient=True)
         self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix=f"cluster-{name}")
-        self._uid = ""
+        self._uid: list[str] = []
         self._before_write: Callable[[], None] | None = None
         self._unconfirmed: Unconfirmed | None = None
         self._warned: Warned | None = None
@@ -314,12 +314,13 @@ class Cluster(PodReads):
 
     def uid(self) -> str:
         """What makes this cluster itself and no other: the UID of its kube-system namespace."""
+        # Shared by those that this cluster was made into: it never changes.
         if not self._uid:
             system = self._read(
                 kind_of("Namespace"), None, "kube-system", what="namespace “kube-system”"
             )
-            self._uid = system["metadata"]["uid"]
-        return self._uid
+            self._uid.append(system["metadata"]["uid"])
+        return self._uid[0]
 
     def version(self) -> str:
         """The API server's version, such as v1.36.2."""
