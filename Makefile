@@ -11,7 +11,7 @@ PYTEST_ARGS ?=
 WORKERS ?= 4
 CONTROL_PLANE ?= required
 
-.PHONY: install demo test test-journeys test-sandbox test-faults bench test-cluster controlplane check lock clean
+.PHONY: install demo test test-orders test-journeys test-sandbox test-faults bench test-cluster controlplane check lock clean
 
 install: $(VENV)/.dev
 
@@ -32,6 +32,13 @@ demo: $(VENV)/.sandbox
 # The files come in the order of testpaths: those that take long begin first.
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore tests/bot/sandbox $(PYTEST_ARGS)
+
+# With random delays where threads and processes meet: a test must be right whichever of two things
+# at once comes first. ORDERS are the files, SEED the delays.
+ORDERS ?= tests/handlers tests/bot tests/deploy tests/journeys
+SEED ?= 1
+test-orders: $(VENV)/.dev
+	DELAYS=$(SEED) PYTHONPATH=tests/delays $(BIN)/python -m pytest $(ORDERS) -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 # The whole bot in the sandbox, as people meet it in Slack.
 test-journeys: $(VENV)/.dev

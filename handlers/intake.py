@@ -211,6 +211,10 @@ class Intake:
                 self._held.discard(key)
 
     def _take(self, key: str) -> None:
+        with self._lock:
+            if key in self._left:
+                # A sweep had seen it before it was left.
+                return
         stored = self._inbox.claim(key, self._owner, _LEASE_SECONDS)
         with self._lock:
             answer = self._answers.pop(key, None)

@@ -26,6 +26,8 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local held = redis.call('HMGET', KEYS[1], 'owner', 'fence')
 if held[1] ~= ARGV[1] or held[2] ~= ARGV[2] then return 0 end
+-- A renewal that was under way comes too late then.
+if tonumber(ARGV[3]) == 0 then redis.call('HDEL', KEYS[1], 'owner', 'action') end
 redis.call('HSET', KEYS[1], 'until', now + tonumber(ARGV[3]))
 return 1
 """

@@ -240,6 +240,8 @@ class Runs:
             else:
                 held_until = time.monotonic() + self._lease
             if not held:
+                if ended.is_set():
+                    return
                 log.warning("the lease of action %s is lost", action.id)
                 run.lost.set()
                 return

@@ -12,7 +12,7 @@ from typing import TypeVar
 from deploy.gateway import GatewayRef
 from deploy.kube.objects import Manifest
 from deploy.observed import inventory, workloads
-from deploy.observed.pods import is_over
+from deploy.observed.pods import is_leaving, is_over
 
 Key = tuple[str, str]
 """Namespace and name."""
@@ -208,7 +208,7 @@ def _put(index: dict[Index, set[_Place]], key: Index, place: _Place, *, there: b
 
 
 def _lives(pod: Manifest) -> bool:
-    return not is_over(pod) and not pod["metadata"].get("deletionTimestamp")
+    return not is_leaving(pod)
 
 
 def _order(place: _Place) -> tuple[int, _Place]:

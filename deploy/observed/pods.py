@@ -94,6 +94,13 @@ def is_over(pod: Manifest) -> bool:
     return (pod.get("status") or {}).get("phase") in _PHASES_OF_THE_END
 
 
+def is_leaving(pod: Manifest) -> bool:
+    """Whether none of its containers is started any more: it is over, or it is being deleted, and a
+    kubelet only ends what runs of such a pod (kubernetes/kubernetes, pkg/kubelet/kubelet.go,
+    SyncTerminatingPod)."""
+    return is_over(pod) or bool(pod["metadata"].get("deletionTimestamp"))
+
+
 def crashes(pod: Manifest) -> bool:
     """Whether a container of it ends again and again."""
     return state_of(pod).removeprefix("Init:") == "CrashLoopBackOff"

@@ -8,11 +8,9 @@ managedFields; csaupgrade in client-go does the same for kubectl).
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from deploy.errors import Conflict
 from deploy.kube.cluster import FIELD_MANAGER, Cluster
 from deploy.kube.objects import Manifest
-
-_TRIES = 5
+from deploy.kube.rewriting import rewrite
 
 
 def take_whole(cluster: Cluster, manifests: Sequence[Manifest]) -> None:
@@ -68,25 +66,13 @@ def _rewrite(
     manifest: Manifest,
     entries: Callable[[Sequence[Mapping[str, Any]], str], list[dict[str, Any]]],
 ) -> None:
-    kind, metadata = manifest["kind"], manifest["metadata"]
-    refused: Conflict | None = None
-    for _ in range(_TRIES):
-        live = cluster.get(kind, metadata["namespace"], metadata["name"])
-        if live is None:
-            return
+    def fields(live: Manifest) -> Mapping[str, Any]:
         managed = live["metadata"].get("managedFields") or []
         wanted = entries(managed, FIELD_MANAGER)
-        if wanted == managed:
-            return
-        try:
-            cluster.replace_fields(live, {"/metadata/managedFields": wanted})
-        except Conflict as error:
-            # A controller wrote its status in between.
-            refused = error
-            continue
-        return
-    if refused is not None:
-        raise refused
+        return {} if wanted == managed else {"/metadata/managedFields": wanted}
+
+    metadata = manifest["metadata"]
+    rewrite(cluster, manifest["kind"], metadata["namespace"], metadata["name"], fields)
 
 
 def _less(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:

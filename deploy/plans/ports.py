@@ -7,12 +7,14 @@ So the entry is first given its number back in place, where it keeps its node po
 then.
 """
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
 from deploy.kube.cluster import FIELD_MANAGER, Cluster
 from deploy.kube.objects import Manifest
+from deploy.kube.rewriting import rewrite
 from deploy.plans.plan import ObjectChange, OwnershipConflict
 
 _ASIDE = "gateway-bot-aside-"
@@ -125,7 +127,7 @@ def take_back_ports(
 ) -> None:
     """Give the edited entries of these objects their numbers back, as far as `changes` shows it.
 
-    Conflict when a Service changes between reading and writing it.
+    Conflict when a Service changes under every try.
     """
     for service in wanted:
         if service["kind"] != "Service":
@@ -137,21 +139,25 @@ def take_back_ports(
             if (change.kind, change.name) == ("Service", metadata["name"])
             for field in change.fields
         }
-        live = cluster.get("Service", metadata["namespace"], metadata["name"])
-        moved = {
-            _key(port.live): port.wanted
-            for port in moved_ports(live, service)
-            if _path(port.live) in shown
-        }
-        if live is None or not moved:
-            continue
-        ports = [
-            {**port, **{k: to[k] for k in ("port", "protocol") if k in to}}
-            if (to := moved.get(_key(port)))
-            else port
-            for port in live["spec"]["ports"]
-        ]
-        cluster.replace_fields(live, {"/spec/ports": ports})
+        fields = functools.partial(_taken_back, service, shown)
+        rewrite(cluster, "Service", metadata["namespace"], metadata["name"], fields)
+
+
+def _taken_back(wanted: Manifest, shown: Set[str], live: Manifest) -> Mapping[str, Any]:
+    moved = {
+        _key(port.live): port.wanted
+        for port in moved_ports(live, wanted)
+        if _path(port.live) in shown
+    }
+    if not moved:
+        return {}
+    ports = [
+        {**port, **{k: to[k] for k in ("port", "protocol") if k in to}}
+        if (to := moved.get(_key(port)))
+        else port
+        for port in live["spec"]["ports"]
+    ]
+    return {"/spec/ports": ports}
 
 
 def _managers(live: Manifest, port: Mapping[str, Any]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from deploy.errors import GatewayBotError
 from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
+from deploy.observed.pods import is_leaving
 from deploy.observed.references import config_maps_of, secrets_of
 from deploy.observed.workloads import DEPLOYMENT, owner_of
 
@@ -54,10 +55,14 @@ def _workloads(cluster: Cluster, namespace: str) -> tuple[list[Manifest], dict[s
     unknown: dict[str, str] = {}
     for kind, listed in running.items():
         try:
-            found += [{"kind": kind, **item} for item in listed.result()]
+            found += [{"kind": kind, **item} for item in listed.result() if not _leaves(kind, item)]
         except GatewayBotError as error:
             unknown[kind] = error.happened
     return found, unknown
+
+
+def _leaves(kind: str, item: Manifest) -> bool:
+    return kind == "Pod" and is_leaving(item)
 
 
 def _listing(cluster: Cluster, kind: str, namespace: str) -> Callable[[], list[Manifest]]:

@@ -8,7 +8,7 @@ from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.observed.history import owned_by, revision_of
 from deploy.observed.installed import deployment_of
-from deploy.observed.pods import is_over, token_secret_of
+from deploy.observed.pods import is_leaving, token_secret_of
 from deploy.observed.selecting import labelled
 from deploy.observed.token_facts import secret_facts
 from deploy.observed.token_only import copy_name, kept_in, stable_name
@@ -40,7 +40,7 @@ def unneeded(
     put a token count.
     """
     current = _used(deployment["spec"]["template"])
-    needed = {current, *(_used({"spec": pod["spec"]}) for pod in pods if not is_over(pod))}
+    needed = {current, *(_used({"spec": pod["spec"]}) for pod in pods if not is_leaving(pod))}
     owned = [item for item in replica_sets if owned_by(item, deployment)]
     wanting = [item for item in owned if item["spec"].get("replicas")]
     needed |= {_used(item["spec"]["template"]) for item in wanting}

@@ -12,7 +12,7 @@ from deploy.kube.api_errors import NamespaceEnds
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.observed.inventory import container_of
-from deploy.observed.pods import is_over, is_ready, token_secret_of
+from deploy.observed.pods import is_leaving, is_over, is_ready, token_secret_of
 from deploy.observed.progress import progress_of
 from deploy.observed.token_only import marking_action
 
@@ -36,7 +36,7 @@ def ready_pods(
     """How many are ready, those of the version that the Deployment asks for apart from others: a
     restart or a changed setting leaves image and Secret the same."""
     alive = [pod for pod in pods if not is_over(pod)]
-    there = [pod for pod in alive if not pod["metadata"].get("deletionTimestamp")]
+    there = [pod for pod in alive if not is_leaving(pod)]
     ending = len(alive) - len(there)
     said = []
     if deployment is not None:

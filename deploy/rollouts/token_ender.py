@@ -6,11 +6,14 @@ What pods were pointed to since the plan was made stays too.
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from deploy.actions.action import PLAN, Action, Outcome, State
 from deploy.actions.executor import Run
 from deploy.errors import GatewayBotError, NotFound
 from deploy.kube.cluster import Cluster
+from deploy.kube.objects import Manifest
+from deploy.kube.rewriting import rewrite
 from deploy.observed.token_only import copy_name, kept_in
 from deploy.plans.plan import Plan
 from deploy.plans.readers import secrets_read
@@ -101,10 +104,11 @@ def _forgetting(cluster: Cluster, namespace: str, name: str) -> Callable[[], boo
 
 def _forget(cluster: Cluster, namespace: str, name: str) -> bool:
     """Take the bot's marks from that Secret, if it has them; whether there is one."""
-    live = cluster.get("Secret", namespace, name)
-    if live is not None and kept_in(live) is not None:
+
+    def fields(live: Manifest) -> Mapping[str, Any]:
+        if kept_in(live) is None:
+            return {}
         labels, annotations = forgotten(live)
-        cluster.replace_fields(
-            live, {"/metadata/labels": labels, "/metadata/annotations": annotations}
-        )
-    return live is not None
+        return {"/metadata/labels": labels, "/metadata/annotations": annotations}
+
+    return rewrite(cluster, "Secret", namespace, name, fields)

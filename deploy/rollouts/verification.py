@@ -18,7 +18,7 @@ from deploy.health.evidence import ASKED, Asked, heartbeats
 from deploy.health.heartbeat import Heartbeat, PodHeartbeat, heartbeat_of_pods
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
-from deploy.observed.pods import is_over
+from deploy.observed.pods import is_leaving
 from deploy.observed.selecting import labelled
 from deploy.rendering.labels import selector
 from deploy.retry import RunLost
@@ -197,4 +197,4 @@ class Refusals:
 
 
 def _stays(pod: Manifest) -> bool:
-    return not (pod["metadata"].get("deletionTimestamp") or is_over(pod))
+    return not is_leaving(pod)

@@ -30,7 +30,7 @@ from tests.cluster.conftest import GATEWAY, Target, joined
 from tests.conftest import EVIDENCE
 from tests.support import managed
 from tests.support.control_plane import ControlPlane
-from tests.support.kube_api import Obj
+from tests.support.kube_api import STRATEGIC, Obj
 from tests.support.node_bed import gateway_container
 from tests.support.silent_proxy import SilentProxy, behind_proxy
 from tests.support.waiting import until
@@ -97,6 +97,17 @@ class Bed:
         self.levels = Levels({"west": self.cache})
         self.stack.callback(cluster.close)
         self.stack.callback(self.cache.stop, Deadline.after(60))
+
+    def edit(self, **fields: Any) -> None:
+        """Change the Deployment's spec by hand, whatever controllers write in the same moment."""
+        answer = self.target.api.request("PATCH", self.path, {"spec": fields}, STRATEGIC)
+        assert answer.status == 200, answer.body
+
+    def image(self, image: str) -> Obj:
+        """A pod template's change to another image of the gateway's container."""
+        live = self.target.api.get(self.path)
+        name = live["spec"]["template"]["spec"]["containers"][0]["name"]
+        return {"spec": {"containers": [{"name": name, "image": image}]}}
 
     def fault(self, name: str, value: Any, mended: Any) -> None:
         """Break the nodes until the test is over."""
@@ -427,9 +438,7 @@ def test_a_pod_that_ended_is_listed_apart(bed: Bed) -> None:
 @pytest.mark.parametrize("tag", ["2.10.0", "0.0.0"])
 def test_a_rollout_of_an_adopted_release_says_what_became_of_it(bed: Bed, tag: str) -> None:
     shapes.helm_release(bed)
-    live = bed.target.api.get(bed.path)
-    live["spec"]["template"]["spec"]["containers"][0]["image"] = f"{GATEWAY}:{tag}"
-    assert bed.target.api.request("PUT", bed.path, live).status == 200
+    bed.edit(template=bed.image(f"{GATEWAY}:{tag}"))
     if tag == "0.0.0":
         progress = shapes.followed(bed, lambda p: bool(p.trouble) and p.serving == 1)
         assert not progress.complete
@@ -445,10 +454,7 @@ def test_a_rollout_of_an_adopted_release_says_what_became_of_it(bed: Bed, tag: s
 @pytest.mark.usefixtures("whole_run")
 def test_a_rollout_of_a_paused_deployment_is_not_called_done(bed: Bed) -> None:
     bed.deploy()
-    live = bed.target.api.get(bed.path)
-    live["spec"]["paused"] = True
-    live["spec"]["template"]["spec"]["containers"][0]["image"] = f"{GATEWAY}:2.10.0"
-    assert bed.target.api.request("PUT", bed.path, live).status == 200
+    bed.edit(paused=True, template=bed.image(f"{GATEWAY}:2.10.0"))
     progress = shapes.followed(bed, lambda p: bool(p.trouble))
     assert not progress.complete
     assert progress.trouble == ("The Deployment is paused, so Kubernetes replaces no pod.",)

@@ -267,6 +267,17 @@ def test_a_request_of_before_versions_is_answered(bed: Bed) -> None:
     assert request.options["set"] == ["logs.level=info"]
 
 
+def test_what_is_left_to_a_newer_bot_is_not_taken_again_by_a_sweep_that_saw_it_before(
+    bed: Bed, caplog: pytest.LogCaptureFixture
+) -> None:
+    bed.put("r1", stored(version=2))
+    with bed.bot("older", "deploy") as older:
+        until(lambda: "left to a newer bot" in caplog.text, "the report")
+        until(lambda: not bed.client.hexists("gateway-bot:{i:r1}", "owner"), "its being left")
+        older._work("r1")
+    assert caplog.text.count("left to a newer bot") == 1
+
+
 @pytest.mark.parametrize("newer", [{"version": 2, "colour": "red"}, {"verb": "paint"}])
 def test_what_only_a_newer_bot_understands_is_left_to_it_and_reported_once(
     bed: Bed, newer: dict[str, Any], caplog: pytest.LogCaptureFixture

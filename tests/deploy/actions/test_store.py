@@ -148,6 +148,16 @@ def test_a_gateway_is_leased_to_one_action_and_the_fence_rises(server: Valkey) -
     assert leases.acquire(REF, "BBBBBB", "bot-2", 30, above=9).fence == 10
 
 
+def test_a_renewal_that_comes_after_a_lease_was_let_go_of_takes_it_from_nobody(
+    server: Valkey,
+) -> None:
+    leases = GatewayLeases(connect(server.url))
+    fence = leases.acquire(REF, "AAAAAA", "bot-1", 120).fence
+    assert leases.renew(REF, "bot-1", fence, 0)
+    assert not leases.renew(REF, "bot-1", fence, 120)
+    assert leases.acquire(REF, "BBBBBB", "bot-2", 120).fence == fence + 1
+
+
 def test_each_change_marks_the_message_of_its_action(store: ActionStore, server: Valkey) -> None:
     client = connect(server.url)
     index = "gateway-bot:{messages}:owed"

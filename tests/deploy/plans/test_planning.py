@@ -489,14 +489,21 @@ def test_pods_that_others_add_while_it_is_planned_are_no_change_of_the_plan(
 
 
 def test_a_restart_and_a_rotation_show_the_image_that_runs_where_the_spec_has_another(
-    cluster: Cluster, planner: Planner
+    cluster: Cluster, planner: Planner, running: RunningCluster
 ) -> None:
     deploy(cluster, planner)
     live = cluster.get("Deployment", "dev", "edge-1")
     assert live is not None
     image = live["spec"]["template"]["spec"]["containers"][0]["image"]
-    other = image.replace("2.11.1", "2.11.0")
-    cluster.replace_fields(live, {"/spec/template/spec/containers/0/image": other})
+    # Without the version that was read, which the controller's next status would outdate.
+    edit = {
+        "op": "replace",
+        "path": "/spec/template/spec/containers/0/image",
+        "value": image.replace("2.11.1", "2.11.0"),
+    }
+    path = "/apis/apps/v1/namespaces/dev/deployments/edge-1"
+    kind = "application/json-patch+json"
+    assert running.request("PATCH", path, [edit], content_type=kind)[0] == 200
     mark = dataclasses.replace(SPEC.rollout, restarted_at="2026-12-01T00:00:00Z")
     restart = planner.plan(dataclasses.replace(SPEC, rollout=mark), "XYZ789", restart=True)
     rotation = planner.plan(SPEC, "XYZ789", rotation=Rotation())

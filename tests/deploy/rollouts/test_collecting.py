@@ -47,6 +47,13 @@ def test_the_secret_in_use_and_the_newest_other_one_are_kept() -> None:
     assert unneeded(deployment("c"), sets, [pod("c")], secrets) == ("a",)
 
 
+def test_a_pod_that_is_being_deleted_needs_no_secret_any_more() -> None:
+    leaving = {**pod("b"), "metadata": {"deletionTimestamp": "2026-11-30T00:00:00Z"}}
+    sets = [replica_set("b", 1), replica_set("c", 2), replica_set("e", 3, 2)]
+    secrets = [secret("b"), secret("c"), secret("e")]
+    assert unneeded(deployment("e"), sets, [leaving, pod("e")], secrets) == ("b",)
+
+
 def test_what_a_pod_or_a_replica_set_with_pods_reads_is_kept() -> None:
     sets = [replica_set("a", 1, 1), replica_set("b", 2), replica_set("d", 3), replica_set("e", 4)]
     secrets = [secret(name) for name in "abcde"]

@@ -101,6 +101,19 @@ def test_a_secret_stays_that_pods_were_pointed_to_while_nobody_continued_the_run
     assert "gateway-bot" not in str({k: left["metadata"].get(k) for k in ("labels", "annotations")})
 
 
+def test_a_pod_that_is_being_deleted_keeps_no_secret(api: KubeApi, cluster: Cluster) -> None:
+    kept(api, cluster)
+    source = {"secretKeyRef": {"name": STABLE, "key": "value"}}
+    container = {"name": "gw", "image": "x", "env": [{"name": "T", "valueFrom": source}]}
+    pods = "/api/v1/namespaces/dev/pods"
+    # Somebody's finalizer keeps it there for as long as it takes.
+    metadata = {"name": "leaves", "finalizers": ["contoso.com/later"]}
+    api.create(pods, {"metadata": metadata, "spec": {"containers": [container]}})
+    api.delete(f"{pods}/leaves")
+    assert ender(cluster).execute(ending(cluster), RecordingRun()).state is State.SUCCEEDED
+    assert api.gone(f"{SECRETS}/{STABLE}")
+
+
 def test_a_run_that_was_broken_off_deletes_what_still_nobody_reads(
     api: KubeApi, cluster: Cluster
 ) -> None:

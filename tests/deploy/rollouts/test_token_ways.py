@@ -54,10 +54,11 @@ def test_going_back_that_was_done_but_for_its_record_is_done_when_another_bot_re
     declared(running, name)
     written(cluster, planned(cluster, name, action_id="ABC234"), "one", "ABC234")
     before = held(cluster, stable)
-    live = cluster.get("Deployment", "dev", name)
-    assert live is not None
-    path = "/spec/template/spec/containers/0/env/0/valueFrom/secretKeyRef/name"
-    cluster.replace_fields(live, {path: stable})
+    at = "/spec/template/spec/containers/0/env/0/valueFrom/secretKeyRef/name"
+    edit = {"op": "replace", "path": at, "value": stable}
+    path = f"/apis/apps/v1/namespaces/dev/deployments/{name}"
+    kind = "application/json-patch+json"
+    assert running.request("PATCH", path, [edit], content_type=kind)[0] == 200
     plan = planned(cluster, name, action_id="ABC235")
     assert plan.manages is not None
     assert not plan.manages.waits
