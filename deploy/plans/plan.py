@@ -1,6 +1,6 @@
 """What would change on the cluster, bound by a digest to what a person sees."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from deploy.kube.objects import Manifest
@@ -143,6 +143,11 @@ class Plan:
     def tag(self) -> str:
         """The tag of the image that pods run with then."""
         return self.runs or self.spec.tag
+
+    @property
+    def unread(self) -> "Plan":
+        """The same once that moment is over: all of it is applied, onto what is there then."""
+        return replace(self, settled=frozenset(), live=None)
 
     @property
     def empty(self) -> bool:

@@ -74,11 +74,8 @@ def apply_plan(
     objects = with_action(plan.objects, action_id, requester)
     if force:
         take_back_ports(cluster, objects, plan.changes)
-    # A token that was minted in between may have taken long.
-    fresh = not plan.token.mint
-    settled = plan.settled if fresh else frozenset()
-    others = [o for o in objects if o["kind"] != "Deployment" and key_of(o) not in settled]
-    if fresh and plan.live is not None:
+    others = [o for o in objects if o["kind"] != "Deployment" and key_of(o) not in plan.settled]
+    if plan.live is not None:
         read = _given(plan.live)
     else:
         # Beside the other writes: the guard looks again before that of the Deployment.

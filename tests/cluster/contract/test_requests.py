@@ -13,7 +13,8 @@ import pytest
 
 from deploy.actions.action import Action
 from deploy.actions.fencing import Fence, Fences
-from deploy.errors import InvalidInput
+from deploy.errors import InvalidInput, Unavailable
+from deploy.kube.api_errors import OwnershipConflicts
 from deploy.kube.cluster import Cluster, connect
 from deploy.plans.plan import Plan
 from deploy.plans.planning import Planner
@@ -70,6 +71,21 @@ class Fenced(RecordingRun):
         self._fence.guard()
 
 
+class Interrupted(Fenced):
+    """A run whose cluster does not answer before its first write, while `meanwhile` happens."""
+
+    def __init__(self, fence: Fence, meanwhile: Callable[[], object]) -> None:
+        super().__init__(fence)
+        self._meanwhile: Callable[[], object] | None = meanwhile
+
+    def guard(self) -> None:
+        meanwhile, self._meanwhile = self._meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+            raise Unavailable("The cluster does not answer.")
+        super().guard()
+
+
 class Bed:
     """The parts of a bot that plan and apply, before a cluster whose requests are counted."""
 
@@ -91,12 +107,14 @@ class Bed:
         self.planner.plan(self.spec("small"), "WARM22")
         self.recorded.seen.clear()
 
-    def apply(self, spec: GatewaySpec, action_id: str) -> tuple[Plan, Counter[str]]:
+    def apply(
+        self, spec: GatewaySpec, action_id: str, run_of: Callable[[Fence], Fenced] = Fenced
+    ) -> tuple[Plan, Counter[str]]:
         """Plan it and carry the plan out; what the second took, its Lease taken already."""
         plan = self.planner.plan(spec, action_id)
         assert plan.digest, (plan.findings, plan.conflicts)
         fence = Fences({"west": self.cluster}).take(spec.ref, action_id, "bot-1", _fence(), 60)
-        run = Fenced(fence)
+        run = run_of(fence)
         action: Action = action_for(plan, action_id)
         guarded = self.cluster.guarded(run.guard, run.unconfirmed)
         self.recorded.seen.clear()
@@ -232,6 +250,25 @@ def test_what_happens_to_a_deployment_after_it_was_planned_is_seen_before_it_is_
     live = target.api.get(path)["spec"]
     assert live["template"]["spec"]["containers"][0]["image"].endswith(":2.10.0")
     assert live["replicas"] == replicas
+
+
+def test_what_was_settled_is_applied_all_the_same_once_the_cluster_did_not_answer(
+    bed: Bed, target: Target
+) -> None:
+    """That may last, and somebody else may write it meanwhile: nobody decided on what that says."""
+    bed.apply(bed.spec("small"), "ABC234")
+    spec = bed.spec("small", tag="2.10.0")
+    within = f"namespaces/{spec.ref.namespace}"
+    settings = f"/api/v1/{within}/configmaps/edge-1-env?fieldManager=somebody"
+
+    def edited() -> None:
+        changes = {"data": {"telemetry.logs.std.level": "debug"}}
+        assert target.api.request("PATCH", settings, changes, MERGE).status == 200
+
+    with pytest.raises(OwnershipConflicts):
+        bed.apply(spec, "ABC235", lambda fence: Interrupted(fence, edited))
+    live = target.api.get(f"/apis/apps/v1/{within}/deployments/edge-1")["spec"]
+    assert live["template"]["spec"]["containers"][0]["image"].endswith(":2.11.1")
 
 
 @pytest.mark.parametrize("verb", ["get", "try"])
