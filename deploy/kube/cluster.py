@@ -67,7 +67,7 @@ class Cluster(PodReads, PlaceReads):
         self._breaker = Breaker()
         self._connection: Connection = BreakingConnection(connection, self._breaker, patient=True)
         self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix=f"cluster-{name}")
-        self._uid = ""
+        self._uid: list[str] = []
         self._before_write: Callable[[], None] | None = None
         self._unconfirmed: Unconfirmed | None = None
         self._warned: Warned | None = None

@@ -90,7 +90,7 @@ class PlaceReads(ABC):
 
     name: str
     places: Places
-    _uid: str
+    _uid: list[str]
 
     @abstractmethod
     def get(self, kind: str, namespace: str | None, name: str) -> Manifest | None:
@@ -122,8 +122,9 @@ class PlaceReads(ABC):
             system = self.get("Namespace", None, "kube-system")
             if system is None:
                 raise missing_namespace(self.name, "kube-system")
-            self._uid = system["metadata"]["uid"]
-        return self._uid
+            # Shared by those that this cluster was made into.
+            self._uid.append(system["metadata"]["uid"])
+        return self._uid[0]
 
     def everywhere(self, kind: str) -> Everywhere:
         """The objects of every namespace that is looked at. Where namespaces are listed, one that

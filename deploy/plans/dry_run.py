@@ -23,11 +23,12 @@ _LONGEST_PATH = 1000
 @dataclass(frozen=True)
 class Merged:
     """What an object would become, whose fields that would change, and what the API server warns
-    of."""
+    of. `settled` says that applying it changes nothing, not even who owns a field."""
 
     result: Manifest
     conflicts: tuple[OwnershipConflict, ...] = ()
     warnings: tuple[str, ...] = ()
+    settled: bool = False
 
 
 def wanted_objects(
@@ -62,8 +63,20 @@ def merge(cluster: Cluster, wanted: Manifest, live: Manifest | None) -> Merged:
             for manager, path in conflict.owners
         )
         result = cluster.apply(asked, dry_run=True, force=True, warned=warnings.extend)
+    settled = live is not None and not owners and _written(live) == _written(result)
     result = as_counted(without_made_up(result, live, wanted), wanted, live)
-    return Merged(as_taken(result, moved), owners, distinct(warnings))
+    return Merged(as_taken(result, moved), owners, distinct(warnings), settled)
+
+
+def _written(item: Manifest) -> Manifest:
+    """What writes of an object set, with who owns what of it; what follows from them is left out."""
+    owners = [
+        {name: value for name, value in entry.items() if name != "time"}
+        for entry in item["metadata"].get("managedFields") or ()
+        if entry.get("subresource") != "status"
+    ]
+    metadata = {**item["metadata"], "managedFields": owners, "resourceVersion": ""}
+    return {**item, "metadata": metadata, "status": None}
 
 
 def readable(path: str) -> str:

@@ -1,6 +1,6 @@
 """What would change on the cluster, bound by a digest to what a person sees."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from deploy.kube.objects import Manifest
@@ -115,7 +115,9 @@ class Plan:
     place of, None where no Deployment is there whose token it could be. `warnings` are the API
     server's own, in its words; no decision is about them. `manages` is None for a gateway that this
     bot deploys. `count` is how many pods are asked for in place of those that run, None where these
-    stay. `runs` is the tag of an image that stays though the spec has another.
+    stay. `runs` is the tag of an image that stays though the spec has another. `settled` and
+    `live` are of the moment, and not stored: those of the objects, by kind and name, of which applying
+    them changes nothing, and the Deployment as it was.
     """
 
     spec: GatewaySpec
@@ -133,12 +135,19 @@ class Plan:
     partial: bool = False
     count: int | None = None
     runs: str = ""
+    settled: frozenset[tuple[str, str]] = field(default=frozenset(), compare=False)
+    live: Manifest | None = field(default=None, repr=False, compare=False)
     digest: str = ""
 
     @property
     def tag(self) -> str:
         """The tag of the image that pods run with then."""
         return self.runs or self.spec.tag
+
+    @property
+    def unread(self) -> "Plan":
+        """The same once that moment is over: all of it is applied, onto what is there then."""
+        return replace(self, settled=frozenset(), live=None)
 
     @property
     def empty(self) -> bool:

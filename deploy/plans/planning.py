@@ -134,9 +134,15 @@ class Planner:
         autoscalers, unlisted = _scaled_by(spec, scalers, left_behind(deployment, outline))
         count = None if partial else asked_count(spec, deployment, autoscalers, named=counts)
         onto = Onto(spec, deployment, take_over, partial, count)
+        # Whatever is decided of the token, these have a new one. There may be many jobs.
+        mints = spec.auth.kind == "token" and (rotation is not None or deployment is None)
+        jobs = cluster.begin(_listing_jobs(cluster)) if mints else None
         decided = self._tokens.decide(cluster, onto, action_id, observed, rotation)
         token, merged = decided.token, decided.merged
-        jobs = cluster.begin(lambda: cluster.everywhere("CronJob")) if token.mint else None
+        if not token.mint:
+            jobs = None
+        elif jobs is None:
+            jobs = cluster.begin(_listing_jobs(cluster))
         wanted = onto.objects(token.secret)
         becoming = [
             Observed(
@@ -219,7 +225,15 @@ class Planner:
         warnings = distinct(text for item in wanted for text in merged[key_of(item)].warnings)
         live_tag = tag_of(deployment) if partial and deployment else ""
         runs = live_tag if live_tag != spec.tag else ""
-        plan = dataclasses.replace(plan, findings=findings, held=held, warnings=warnings, runs=runs)
+        plan = dataclasses.replace(
+            plan,
+            findings=findings,
+            held=held,
+            warnings=warnings,
+            runs=runs,
+            settled=frozenset(key for key, each in merged.items() if each.settled),
+            live=deployment,
+        )
         plan = bound(plan)
         undecidable = plan.denied or (plan.conflicts and not take_over)
         return dataclasses.replace(plan, digest="") if undecidable else plan
@@ -427,6 +441,10 @@ def _back_to(cluster: Cluster, spec: GatewaySpec, deployment: Manifest | None) -
         return 0
     sets = cluster.list("ReplicaSet", spec.ref.namespace)
     return next((found.number for found in serving(deployment, sets)), 0)
+
+
+def _listing_jobs(cluster: Cluster) -> Callable[[], Everywhere]:
+    return lambda: cluster.everywhere("CronJob")
 
 
 def _reading(cluster: Cluster, wanted: Manifest) -> Callable[[], Manifest | None]:

@@ -1,5 +1,6 @@
 """Carries out a plan up to where its rollout is followed: plan again, compare, mint, apply."""
 
+import itertools
 from collections.abc import Callable, Mapping
 
 from deploy.actions.action import PLAN, Action, Outcome, State
@@ -85,9 +86,13 @@ class Applier:
                 )
             )
             work.minting(secret)
+            # To mint may have taken long.
+            plan = plan.unread
         work.run.step(APPLY, way.writing)
         work.applying = True
-        work.patiently(lambda: way.put(cluster, plan, action, force=force))
+        # What did not answer may have been away for long before the next try.
+        tries = itertools.chain((plan,), itertools.repeat(plan.unread))
+        work.patiently(lambda: way.put(cluster, next(tries), action, force=force))
         work.applied = True
         if work.unshown:
             work.run.step("warned", f"Kubernetes warns: {'; '.join(work.unshown)}")

@@ -26,6 +26,7 @@ from deploy.plans.ownership import apply_alone
 from deploy.plans.partial import partly
 from deploy.plans.plan import Plan
 from deploy.plans.ports import take_back_ports
+from deploy.plans.token_decision import key_of
 from deploy.rendering.manifests import with_action
 from deploy.rollouts.policies import widened
 from deploy.specs.gateway_spec import GatewaySpec
@@ -56,10 +57,10 @@ def apply_plan(
 ) -> None:
     """Apply the plan's objects, the Deployment last: its pods read what the others hold.
 
-    Every object is applied whole, so doing it twice is doing it once. With `force` what others own
-    is taken over. What the spec has no more is deleted before the Deployment, so that no autoscaler
-    of an earlier version counts its pods. What a NetworkPolicy opened for the pods that run stays
-    open until `narrow`.
+    Every object is applied whole, so doing it twice is doing it once; one that the plan has found
+    settled is left alone. With `force` what others own is taken over. What the spec has no more is
+    deleted before the Deployment, so that no autoscaler of an earlier version counts its pods. What a
+    NetworkPolicy opened for the pods that run stays open until `narrow`.
     """
     if plan.partial:
         apply_partly(
@@ -71,18 +72,24 @@ def apply_plan(
             force=force,
         )
         return
+    ref = plan.spec.ref
     objects = with_action(plan.objects, action_id, requester)
     if force:
         take_back_ports(cluster, objects, plan.changes)
-    others = [o for o in objects if o["kind"] != "Deployment"]
+    others = [o for o in objects if o["kind"] != "Deployment" and key_of(o) not in plan.settled]
+    if plan.live is not None:
+        read = _given(plan.live)
+    else:
+        # Beside the other writes: the guard looks again before that of the Deployment.
+        read = cluster.begin(lambda: cluster.get("Deployment", ref.namespace, ref.name)).result
     cluster.apply_all(widened(cluster, others), force=force)
     if force:
         apply_alone(cluster, [o for o in objects if o["kind"] == "Service"])
     for change in plan.changes:
         if change.change == "delete":
-            cluster.delete(change.kind, plan.spec.ref.namespace, change.name)
+            cluster.delete(change.kind, ref.namespace, change.name)
     for deployment in (o for o in objects if o["kind"] == "Deployment"):
-        _put(cluster, plan.spec.ref, _whole(deployment), force=force)
+        _put(cluster, ref, _whole(deployment), force=force, read=read)
 
 
 def apply_partly(
@@ -104,6 +111,10 @@ def apply_partly(
     _put(cluster, spec.ref, onto, force=force)
 
 
+def _given(live: Manifest) -> Callable[[], Manifest | None]:
+    return lambda: live
+
+
 def _whole(deployment: Manifest) -> Callable[[Manifest | None], Manifest]:
     return lambda live: deployment
 
@@ -114,14 +125,17 @@ def _put(
     onto: Callable[[Manifest | None], Manifest],
     *,
     force: bool,
+    read: Callable[[], Manifest | None] | None = None,
 ) -> None:
-    """Apply what is wanted `onto` the very state that was read before the guard looked.
+    """Apply what is wanted `onto` the very state that was read before the guard looked; `read` gives
+    what somebody has read already.
 
     A run that was overtaken between its guard and its write, however long it paused there, finds
     another resource version and writes nothing.
     """
     for left in reversed(range(_TRIES)):
-        live = cluster.get("Deployment", ref.namespace, ref.name)
+        live = read() if read else cluster.get("Deployment", ref.namespace, ref.name)
+        read = None
         deployment = onto(live)
         try:
             admitted = _apply(cluster, _at_version(deployment, live), force=force)
