@@ -59,12 +59,12 @@ def while_paused(done: Outcome, ref: GatewayRef, pause: Pause | None) -> Outcome
     have = "have" if len(pause.by) > 1 else "has"
     said = f"{who} {have} paused the Deployment" if who else "the Deployment is paused"
     means = "Until it is resumed Kubernetes replaces no pod of it, so no later change rolls out."
+    resume = f"Run `kubectl rollout resume deployment/{ref.name} -n {ref.namespace}`, or ask whoever paused it."
     return Outcome(
         done.state,
         f"{done.happened}, but {said}",
         f"{means} {done.meaning}".strip(),
-        f"Run `kubectl rollout resume deployment/{ref.name} -n {ref.namespace}`, or ask whoever paused "
-        "it.",
+        f"{resume} {done.remedy}".strip(),
     )
 
 

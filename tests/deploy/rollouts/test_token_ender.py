@@ -2,13 +2,13 @@
 
 import dataclasses
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from deploy.actions.action import Action, State, Step
 from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster, connect
-from deploy.kube.objects import Manifest
 from deploy.observed.token_only import KeptToken, stable_name
 from deploy.plans.requests import EndTokenRequest
 from deploy.plans.token_end import plan_token_end
@@ -102,15 +102,19 @@ def test_a_secret_stays_that_pods_were_pointed_to_while_nobody_continued_the_run
     assert "gateway-bot" not in str({k: left["metadata"].get(k) for k in ("labels", "annotations")})
 
 
-def test_a_pod_that_is_being_deleted_keeps_no_secret(api: KubeApi, cluster: Cluster) -> None:
-    kept(api, cluster)
+def leaves(api: KubeApi, **metadata: Any) -> None:
+    """A pod that reads that Secret and is being deleted, for as long as somebody's finalizer keeps it."""
     source = {"secretKeyRef": {"name": STABLE, "key": "value"}}
     container = {"name": "gw", "image": "x", "env": [{"name": "T", "valueFrom": source}]}
     pods = "/api/v1/namespaces/dev/pods"
-    # Somebody's finalizer keeps it there for as long as it takes.
-    metadata = {"name": "leaves", "finalizers": ["contoso.com/later"]}
-    api.create(pods, {"metadata": metadata, "spec": {"containers": [container]}})
+    named = {"name": "leaves", "finalizers": ["contoso.com/later"], **metadata}
+    api.create(pods, {"metadata": named, "spec": {"containers": [container]}})
     api.delete(f"{pods}/leaves")
+
+
+def test_a_pod_that_is_being_deleted_keeps_no_secret(api: KubeApi, cluster: Cluster) -> None:
+    kept(api, cluster)
+    leaves(api)
     assert ender(cluster).execute(ending(cluster), RecordingRun()).state is State.SUCCEEDED
     assert api.gone(f"{SECRETS}/{STABLE}")
 
@@ -119,18 +123,11 @@ def test_a_pod_whose_owner_may_put_another_in_its_place_keeps_its_secret(
     api: KubeApi, cluster: Cluster
 ) -> None:
     kept(api, cluster)
-    source = {"secretKeyRef": {"name": STABLE, "key": "value"}}
-    container = {"name": "gw", "image": "x", "env": [{"name": "T", "valueFrom": source}]}
-    pods = "/api/v1/namespaces/dev/pods"
     # A Job is not among what is listed, and one such pod is all that tells of it.
     owner = {"apiVersion": "batch/v1", "kind": "Job", "name": "j", "uid": "u", "controller": True}
-    metadata: Manifest = {"name": "leaves", "finalizers": ["contoso.com/later"]}
-    spec = {"containers": [container]}
-    api.create(pods, {"metadata": metadata | {"ownerReferences": [owner]}, "spec": spec})
-    api.delete(f"{pods}/leaves")
-    assert not plan_token_end(cluster, REF).changes or STABLE not in {
-        each.name for each in plan_token_end(cluster, REF).changes if each.change == "delete"
-    }
+    leaves(api, ownerReferences=[owner])
+    changes = {each.name: each.change for each in plan_token_end(cluster, REF).changes}
+    assert changes.get(STABLE) != "delete"
 
 
 def test_a_run_that_was_broken_off_deletes_what_still_nobody_reads(

@@ -4,11 +4,12 @@ import dataclasses
 
 import pytest
 
-from deploy.actions.action import State
+from deploy.actions.action import Outcome, State
+from deploy.observed.pausing import Pause
 from deploy.observed.progress import Progress
 from deploy.plans.binding import Observed, build_plan
 from deploy.rendering.manifests import render
-from deploy.rollouts.verdicts import serving, superseded
+from deploy.rollouts.verdicts import serving, superseded, while_paused
 from deploy.rules.finding import Finding
 from deploy.tokens.token_plan import TokenPlan
 from tests.support.gateway_bed import SPEC
@@ -51,3 +52,13 @@ def test_a_rule_that_forbids_by_now_what_was_confirmed_is_named() -> None:
 def test_who_serves_is_said_in_the_right_number(old: int, new: int, said: str) -> None:
     progress = Progress(3, 1, new, old + new, old, complete=False, failed=False, serving=old)
     assert serving(progress) == said
+
+
+def test_a_success_whose_deployment_is_paused_still_says_what_else_is_to_be_done() -> None:
+    done = Outcome(State.SUCCEEDED, "1 of 1 pods ready", "A Secret is left.", "Delete it.")
+    told = while_paused(done, SPEC.ref, Pause(("kubectl-rollout",)))
+    assert told.state is State.SUCCEEDED
+    assert told.happened == "1 of 1 pods ready, but kubectl-rollout has paused the Deployment"
+    assert told.meaning.endswith("A Secret is left.")
+    assert told.remedy.endswith("or ask whoever paused it. Delete it.")
+    assert while_paused(done, SPEC.ref, None) == done

@@ -33,7 +33,7 @@ def go() -> Iterator[threading.Event]:
 
 
 def _begun(pool: ThreadPoolExecutor, go: threading.Event) -> Future[bool]:
-    """Work that has begun and waits; a pool's thread may come later than it was asked for."""
+    """Work that is running and waits; a pool's thread may start later than it was asked to."""
     begun = threading.Event()
 
     def work() -> bool:
