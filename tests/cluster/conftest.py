@@ -205,6 +205,13 @@ def needs_controllers(target: Target) -> None:
 @pytest.fixture
 def ns(target: Target) -> Iterator[str]:
     """A namespace of the test's own."""
+    with namespace(target) as name:
+        yield name
+
+
+@contextlib.contextmanager
+def namespace(target: Target) -> Iterator[str]:
+    """A namespace, until this is left."""
     name = f"t-{secrets.token_hex(4)}"
     target.api.create("/api/v1/namespaces", {"metadata": {"name": name}})
     if target.controllers:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.actions.action import State
+from deploy.specs.options import Service
 from tests.cluster.rollout_bed import (
     ADMISSION,
     MIRROR,
@@ -34,6 +35,8 @@ class Situation:
     afterwards: Callable[[Bed], None] = lambda bed: None
     real: bool = False
     """Whether only a real API server has such an admission."""
+    dual_stack: bool = False
+    """Whether it takes a control plane whose Services may have two families."""
 
 
 def nothing(bed: Bed) -> None:
@@ -312,6 +315,18 @@ def one_family(bed: Bed) -> None:
     assert (spec["ipFamilyPolicy"], len(spec["ipFamilies"])) == ("PreferDualStack", 1)
 
 
+def as_many_families_as_asked(bed: Bed) -> None:
+    for name in ("edge-1-live-traffic", "edge-1-instance-discovery"):
+        spec = bed.target.api.get(f"/api/v1/namespaces/{bed.ns}/services/{name}")["spec"]
+        both = spec["ipFamilyPolicy"] != "SingleStack"
+        assert (len(spec["ipFamilies"]), len(spec["clusterIPs"])) == (1 + both, 1 + both)
+
+
+def with_both_families(bed: Bed) -> None:
+    both = Service(ip_family_policy="PreferDualStack")
+    running(bed, service=both)
+
+
 def closed(bed: Bed) -> None:
     """Nothing gets in or out but what a policy opens."""
     everything = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
@@ -353,6 +368,10 @@ SITUATIONS: dict[str, Situation] = {
         storage("files", "file.csi.azure.com", "ReadWriteMany")
     ),
     "The cluster has IPv4 alone": Situation(nothing, one_family),
+    "The cluster has IPv4 and IPv6": Situation(nothing, as_many_families_as_asked, dual_stack=True),
+    "The cluster has IPv4 and IPv6, and so has the gateway": Situation(
+        with_both_families, as_many_families_as_asked, dual_stack=True
+    ),
     "All traffic is denied by default": Situation(closed, the_policy_opens),
     "The cluster has no such runtime class": Situation(nothing),
     "No node is of that architecture": Situation(nothing),

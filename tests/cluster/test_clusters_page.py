@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from bot.sandbox.node.addresses import routed_range
 from deploy.actions.action import State
 from deploy.changes.kinds import ROLLBACK
 from deploy.errors import GatewayBotError
@@ -23,9 +24,10 @@ from deploy.plans.requests import DeployRequest
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.overlay import merged
 from deploy.specs.spec import spec_from_mapping, spec_to_mapping
-from tests.cluster.conftest import Target
+from tests.cluster.conftest import Target, joined, namespace
 from tests.cluster.rollout_bed import Bed, rollout_bed
 from tests.cluster.situations import SITUATIONS, mirrored_deployments, mirrored_pods, openshift
+from tests.support.control_plane import Process, built
 from tests.support.processes import ROOT
 from tests.support.waiting import until
 
@@ -65,6 +67,21 @@ def bed(request: pytest.FixtureRequest, target: Target, ns: str, tmp_path: Path)
         pytest.skip("this control plane is an API server alone, without controllers")
     with rollout_bed(target, ns, tmp_path) as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def dual_stack(whole_plane: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    """A control plane whose Services have two families where they ask for it."""
+    binary, directory = built(), tmp_path_factory.mktemp("dual-stack")
+    if binary is None:
+        pytest.skip("`make controlplane` builds the one that can have two families")
+    process = Process(binary, directory / "plane", "--services", "10.0.0.0/16,fd00:10::/108")
+    process.start()
+    try:
+        with joined(process.plane, directory, routed_range()) as target:
+            yield target
+    finally:
+        process.stop()
 
 
 def spec_of(row: Row, bed: Bed) -> GatewaySpec:
@@ -113,8 +130,24 @@ def test_each_situation_of_the_page_can_be_made_and_each_that_can_be_is_on_it() 
     assert {row.situation for row in ROWS} == set(SITUATIONS)
 
 
-@pytest.mark.parametrize("row", ROWS, ids=str)
+def split(*, dual_stack: bool) -> list[Row]:
+    return [row for row in ROWS if SITUATIONS[row.situation].dual_stack is dual_stack]
+
+
+@pytest.mark.parametrize("row", split(dual_stack=True), ids=str)
+def test_a_row_of_a_dual_stack_cluster_is_what_happens(
+    row: Row, dual_stack: Target, tmp_path: Path
+) -> None:
+    with namespace(dual_stack) as ns, rollout_bed(dual_stack, ns, tmp_path) as bed:
+        as_the_page_says(row, bed)
+
+
+@pytest.mark.parametrize("row", split(dual_stack=False), ids=str)
 def test_a_row_of_the_page_is_what_happens(row: Row, bed: Bed) -> None:
+    as_the_page_says(row, bed)
+
+
+def as_the_page_says(row: Row, bed: Bed) -> None:
     situation = SITUATIONS[row.situation]
     if situation.real and bed.target.sandbox is not None:
         pytest.skip("the sandbox's cluster has no such admission")

@@ -41,9 +41,10 @@ class ControlPlane:
 class Process:
     """A control plane of ours as a process; what it kept is there again after kill() and start()."""
 
-    def __init__(self, binary: Path, directory: Path) -> None:
+    def __init__(self, binary: Path, directory: Path, *options: str) -> None:
         self._binary = binary
         self._directory = directory
+        self._options = options
         self._port = free_port()
         self._process: subprocess.Popen[str] | None = None
 
@@ -57,7 +58,11 @@ class Process:
         output = self._directory.with_suffix(".out")
         with output.open("w") as out:
             self._process = subprocess.Popen(
-                [str(self._binary), "--dir", str(self._directory), "--port", str(self._port)],
+                [
+                    str(self._binary),
+                    *("--dir", str(self._directory), "--port", str(self._port)),
+                    *self._options,
+                ],
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 text=True,

@@ -25,9 +25,6 @@ import (
 	scheduleroptions "k8s.io/kubernetes/cmd/kube-scheduler/app/options"
 )
 
-// Inside 10.0.0.0/8, where nothing is routed on loopback: the addresses are only names here.
-const serviceRange = "10.0.0.0/16"
-
 func encode(der []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: certutil.CertificateBlockType, Bytes: der})
 }
@@ -104,7 +101,7 @@ func (c *components) start(name string, ended chan<- error, run func() error) {
 
 // startComponents starts all three; the last two wait for the first by themselves.
 func startComponents(
-	ctx context.Context, files files, etcd string, port int, ended chan<- error,
+	ctx context.Context, files files, etcd string, port int, services string, ended chan<- error,
 ) (*components, error) {
 	server := apiserveroptions.NewServerRunOptions()
 	manager, err := controlleroptions.NewKubeControllerManagerOptions()
@@ -114,7 +111,7 @@ func startComponents(
 	placer := scheduleroptions.NewOptions()
 	controllers, disabled, aliases := controllermanager.KnownControllers(),
 		controllermanager.ControllersDisabledByDefault(), controllermanager.ControllerAliases()
-	if err := parse(server.Flags(), serverFlags(files, etcd, port)); err != nil {
+	if err := parse(server.Flags(), serverFlags(files, etcd, port, services)); err != nil {
 		return nil, err
 	}
 	if err := parse(manager.Flags(controllers, disabled, aliases), managerFlags(files)); err != nil {
@@ -170,7 +167,7 @@ func parse(named cliflag.NamedFlagSets, arguments []string) error {
 	return flags.Parse(arguments)
 }
 
-func serverFlags(files files, etcd string, port int) []string {
+func serverFlags(files files, etcd string, port int, services string) []string {
 	return []string{
 		"--bind-address=127.0.0.1",
 		"--secure-port=" + strconv.Itoa(port),
@@ -188,7 +185,7 @@ func serverFlags(files files, etcd string, port int) []string {
 		"--service-account-issuer=https://kubernetes.default.svc",
 		"--service-account-key-file=" + files.serviceAccountKey,
 		"--service-account-signing-key-file=" + files.serviceAccountKey,
-		"--service-cluster-ip-range=" + serviceRange,
+		"--service-cluster-ip-range=" + services,
 		// No address of loopback may be an endpoint of the service "kubernetes".
 		"--endpoint-reconciler-type=none",
 		"--audit-policy-file=" + files.auditPolicy,

@@ -23,25 +23,28 @@ import (
 const (
 	readyWithin  = 2 * time.Minute
 	parentPolled = 200 * time.Millisecond
+	// Inside 10.0.0.0/8, where nothing is routed on loopback: the addresses are only names here.
+	serviceRange = "10.0.0.0/16"
 )
 
 func main() {
 	dir := flag.String("dir", "", "directory that holds the cluster's state (required)")
 	port := flag.Int("port", 0, "port of the API server; 0: the one of the last run, or a free one")
 	context := flag.String("context", "controlplane", "name of the context in the kubeconfig")
+	services := flag.String("services", serviceRange, "addresses of Services; two ranges for a dual-stack cluster")
 	orphan := flag.Bool("orphan", false, "outlive the process that started this one")
 	flag.Parse()
 	if *dir == "" || flag.NArg() > 0 {
 		flag.Usage()
 		os.Exit(2)
 	}
-	if err := run(*dir, *port, *context, *orphan); err != nil {
+	if err := run(*dir, *port, *context, *services, *orphan); err != nil {
 		fmt.Fprintln(os.Stderr, "controlplane:", err)
 		os.Exit(1)
 	}
 }
 
-func run(dir string, port int, contextName string, orphan bool) error {
+func run(dir string, port int, contextName, services string, orphan bool) error {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return err
@@ -77,7 +80,7 @@ func run(dir string, port int, contextName string, orphan bool) error {
 
 	// One of them ending is the end of all.
 	ended := make(chan error, 3)
-	running, err := startComponents(ctx, files, etcd.endpoint, port, ended)
+	running, err := startComponents(ctx, files, etcd.endpoint, port, services, ended)
 	if err != nil {
 		return err
 	}
