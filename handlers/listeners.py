@@ -41,6 +41,7 @@ from handlers.verbs.grammar import parse
 from handlers.verbs.verb import BoundVerb, ByClick, Suggestions
 from handlers.views import errors
 from handlers.views import help as help_view
+from handlers.views.commands import RUN
 from handlers.views.reply import Reply
 
 log = logging.getLogger(__name__)
@@ -100,7 +101,7 @@ class Listeners:
             **dict.fromkeys(self._opens, self.opening),
             **dict.fromkeys(clicks, self.click),
             **{name: self.click for bound in verbs for name in bound.clicks},
-            errors.RUN: self.run,
+            RUN: self.run,
         }
         self._forms = forms
         self._submissions: dict[str, Listener] = {

@@ -1,5 +1,6 @@
 """Laying what a person asks for over the spec that runs: `path=value` words, or a piece of YAML. Pure."""
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -55,6 +56,18 @@ def from_words(words: Iterable[str]) -> dict[str, Any]:
         here[steps[-1]] = _scalar(path, text)
     _check(found)
     return with_pin(found)
+
+
+def as_words(patch: Mapping[str, Any]) -> list[str]:
+    """The words that stand for a patch: `from_words` reads the same from them."""
+    found = []
+    for key, value in patch.items():
+        deep = isinstance(value, Mapping) and value and not any(set(".=") & set(k) for k in value)
+        if deep:
+            found += [f"{key}.{word}" for word in as_words(value)]
+        else:
+            found.append(f"{key}={json.dumps(value, ensure_ascii=False)}")
+    return found
 
 
 def from_yaml(text: str) -> dict[str, Any]:

@@ -32,11 +32,12 @@ def ask(
     *,
     notes: Sequence[str] = (),
     batch: str = "",
+    with_fix: action_view.WithFix | None = None,
 ) -> Reply | None:
     """Plan it and put it before those who decide; nothing is changed yet.
 
     The plan is shown as the action's own message, so a reply is left only where there is nothing
-    to decide, or nothing may be decided.
+    to decide, or nothing may be decided. `with_fix` is as in `handlers.views.action.denied`.
     """
     asked = Ask(
         kind,
@@ -51,15 +52,15 @@ def ask(
         notes=notes,
         batch=batch,
     )
-    return shown(proposer.propose(asked))
+    return shown(proposer.propose(asked), with_fix)
 
 
-def shown(proposal: Proposal) -> Reply | None:
+def shown(proposal: Proposal, with_fix: action_view.WithFix | None = None) -> Reply | None:
     """What is to say beside the action's own message."""
     if proposal.action is not None:
         return None
     if proposal.plan.denied:
-        return action_view.denied(proposal.plan)
+        return action_view.denied(proposal.plan, with_fix)
     return action_view.no_change(proposal.plan)
 
 

@@ -5,6 +5,7 @@ import difflib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from slack_sdk import WebClient
@@ -21,8 +22,18 @@ from deploy.kube.cluster import Cluster
 from deploy.observed.installed import carried_spec
 from deploy.observed.inventory import tag_of
 from deploy.plans.requests import DeployRequest
+from deploy.rules.finding import Finding
 from deploy.specs.gateway_spec import GatewaySpec
-from deploy.specs.overlay import EXAMPLE, NEW, from_file, from_words, from_yaml, merged, unpinned
+from deploy.specs.overlay import (
+    EXAMPLE,
+    NEW,
+    as_words,
+    from_file,
+    from_words,
+    from_yaml,
+    merged,
+    unpinned,
+)
 from deploy.specs.spec import spec_from_mapping, with_pin
 from deploy.specs.token_spec import token_spec_from_yaml
 from handlers.actions.asking import ask, listed, words
@@ -31,6 +42,7 @@ from handlers.slack import spec_file
 from handlers.slack.choices import Choices
 from handlers.slack.payloads import Click, Request, Submission
 from handlers.slack.people import Team
+from handlers.verbs.grammar import typed
 from handlers.verbs.options import DECISION_OPTIONS, TAKE_OVER
 from handlers.verbs.verb import Option, Suggestions, Verb
 from handlers.views import deploy_modal as modal
@@ -101,7 +113,13 @@ def run(needs: Needs, request: Request) -> Reply | None:
     _check_tag(needs, spec)
     take_over = bool(request.options.get("take-over"))
     wanted = DeployRequest(spec, take_over, counts=_counts(request.options))
-    return ask(needs.proposer, request, DEPLOY, wanted, ref)
+    return ask(needs.proposer, request, DEPLOY, wanted, ref, with_fix=partial(_with_fix, request))
+
+
+def _with_fix(request: Request, finding: Finding) -> str:
+    """The command that asks for the same as a finding advises; empty where that cannot be typed."""
+    more = [*request.options.get("set", ()), *as_words(finding.fix_patch or {})]
+    return typed(VERB, request.gateway, {**request.options, "set": more})
 
 
 def incomplete(request: Request) -> bool:

@@ -1,12 +1,13 @@
 """The one message of an action, in every state of its life: a pure function of its record."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from deploy.actions.action import Action, Denial, State
 from deploy.observed.causes import Cause
 from deploy.plans.plan import Plan
 from deploy.policy import People, Policy, Requirement
+from deploy.rules.finding import Finding
 from deploy.specs.gateway_spec import GatewaySpec
 from handlers.views import fixes, rollout
 from handlers.views import plan as plan_view
@@ -355,8 +356,13 @@ def no_change(plan: Plan) -> Reply:
     )
 
 
-def denied(plan: Plan) -> Reply:
-    """Why what is asked for cannot be decided on, with every finding; nothing is kept of it."""
+WithFix = Callable[[Finding], str]
+"""The command that asks for the same as a finding advises; empty where that cannot be typed."""
+
+
+def denied(plan: Plan, with_fix: WithFix | None = None) -> Reply:
+    """Why what is asked for cannot be decided on, with every finding; nothing is kept of it, so a
+    *Fix* is a command of its own."""
     ref = plan.spec.ref
     title = f"{ref.name} on {ref.cluster}/{ref.namespace}"
     return Reply(
@@ -366,6 +372,7 @@ def denied(plan: Plan) -> Reply:
             *plan_view.denied(plan),
             _what(plan),
             *plan_view.findings_in_full(plan.findings)[:_DENIED_SECTIONS],
+            *(fixes.commands(plan, with_fix) if with_fix is not None else ()),
             context("Nothing was changed."),
         ),
     )

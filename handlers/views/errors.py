@@ -4,15 +4,12 @@ from collections.abc import Callable
 
 from deploy.changes.refusal import NotAllowed
 from deploy.errors import Ambiguous, Conflict, GatewayBotError, InvalidInput, Unavailable
+from handlers.views.commands import runs
 from handlers.views.permission import instead
 from handlers.views.reply import Block, Reply
-from handlers.views.text import button, context, duration, escape, section
+from handlers.views.text import context, duration, escape, section
 
 _CANDIDATES = 10
-_LONGEST = 2000
-"""Characters that the value of a button may have (Slack, "Button element")."""
-RUN = "run"
-"""The button that runs a command as it was probably meant; its value is that command."""
 
 
 class LinkedConflict(Conflict):
@@ -49,9 +46,9 @@ def trouble(error: GatewayBotError, typed: Callable[[str], str] | None = None) -
     blocks: list[Block] = [section("\n".join(line for line in lines if line))]
     if error.remedy:
         blocks.append(context(escape(error.remedy)))
-    if isinstance(error, Misspelt) and error.runs and len(error.meant) <= _LONGEST:
-        run = button("Run it", RUN, error.meant, style="primary")
-        blocks.append({"type": "actions", "elements": [run]})
+    if isinstance(error, Misspelt) and error.runs:
+        run = runs("Run it", error.meant, style="primary")
+        blocks += [{"type": "actions", "elements": [run]}] if run else []
     if isinstance(error, Ambiguous) and typed is not None:
         blocks += [_candidate(name, typed(name)) for name in error.candidates[:_CANDIDATES]]
     return Reply(str(error), tuple(blocks))
@@ -59,11 +56,8 @@ def trouble(error: GatewayBotError, typed: Callable[[str], str] | None = None) -
 
 def _candidate(name: str, command: str) -> Block:
     named = section(f"`{escape(name)}`")
-    return (
-        named
-        if not 0 < len(command) <= _LONGEST
-        else {**named, "accessory": button("This one", RUN, command)}
-    )
+    chosen = runs("This one", command)
+    return {**named, "accessory": chosen} if chosen else named
 
 
 def busy(waiting: int, *, own: bool, seconds: float) -> Unavailable:

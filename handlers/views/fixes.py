@@ -1,9 +1,12 @@
 """Buttons that put what a rule advises into the plan that is shown."""
 
 import json
+from collections.abc import Callable
 
 from deploy.actions.action import Action
 from deploy.plans.plan import Plan
+from deploy.rules.finding import Finding
+from handlers.views.commands import runs
 from handlers.views.reply import Block
 from handlers.views.text import button
 
@@ -13,12 +16,22 @@ ACTIONS = tuple(f"fix_{number}" for number in range(3))
 
 def blocks(action: Action, plan: Plan) -> list[Block]:
     """A button for each of the first findings that can be fixed, those that nobody exempted."""
-    found = [f for f in plan.findings if f.fix_patch and (f.exempted is None or f.exempted.expired)]
     elements = [
         button(f"Fix: {finding.fix}", name, json.dumps({"id": action.id, "rule": finding.rule}))
-        for name, finding in zip(ACTIONS, found, strict=False)
+        for name, finding in zip(ACTIONS, _fixable(plan), strict=False)
     ]
     return [{"type": "actions", "elements": elements}] if elements else []
+
+
+def commands(plan: Plan, with_fix: Callable[[Finding], str]) -> list[Block]:
+    """The same for a plan that is not kept: each button carries the whole command."""
+    typed = [(finding, with_fix(finding)) for finding in _fixable(plan)[: len(ACTIONS)]]
+    found = [runs(f"Fix: {finding.fix}", command) for finding, command in typed]
+    return [{"type": "actions", "elements": [each]} for each in found if each]
+
+
+def _fixable(plan: Plan) -> list[Finding]:
+    return [f for f in plan.findings if f.fix_patch and (f.exempted is None or f.exempted.expired)]
 
 
 def read(value: str) -> tuple[str, str]:

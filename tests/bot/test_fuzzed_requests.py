@@ -19,7 +19,8 @@ from bot.event_grid import EventGrid
 from bot.http_mode import HttpMode
 from deploy.deadline import Deadline
 from handlers.actions import decisions
-from handlers.views import denial, errors
+from handlers.views import denial
+from handlers.views.commands import RUN
 from tests.deploy.expiry.test_event_grid import event
 from tests.handlers.test_listeners import METADATA, VALUE, Door
 from tests.support.signed import FORM, SECRET, command, headers_of, interaction
@@ -48,7 +49,7 @@ PAYLOADS: list[dict[str, Any]] = [
      "actions": [{"action_id": "open_deploy", "action_ts": "1.0"}]},
     {"type": "block_actions", "user": USER, "team": TEAM, "trigger_id": "t1", "channel": {"id": "C1"},
      "container": {"type": "message", "message_ts": "1.5", "is_ephemeral": True},
-     "actions": [{"action_id": errors.RUN, "value": "status edge-1", "action_ts": "1.0"}]},
+     "actions": [{"action_id": RUN, "value": "status edge-1", "action_ts": "1.0"}]},
     {"type": "view_submission", "user": USER, "team": TEAM, "view": VIEW, "response_urls": []},
     {"type": "view_closed", "user": USER, "team": TEAM, "view": VIEW, "is_cleared": False},
     {"type": "block_suggestion", "user": USER, "team": TEAM, "action_id": "gateway", "block_id": "b",

@@ -82,9 +82,9 @@ def test_a_backup_that_would_wait_for_ever_is_found_in_the_plan(demo: Demo) -> N
         f"deploy edge-2 --to west/dev --tag {TAG} --replicas 2 --name kept --set backup.size=1Gi"
     )
     ana.types(asked)
-    denied = words(ana.sees("the rules forbid it.*StorageClass default makes disks"))
-    assert "Set backup.storageClass to azurefile-csi." in denied
-    plan = ana.plans(f"{asked} --set backup.storageClass=azurefile-csi")
+    denied = ana.sees("the rules forbid it.*StorageClass default makes disks")
+    ana.clicks(denied, "Fix: Set backup.storageClass to azurefile-csi.")
+    plan = ana.sees("Nothing has changed yet.*kept", ephemeral=False)
     assert "makes disks" not in words(plan)
     ana.clicks(plan, "Confirm")
     ana.sees_at(plan, "2 of 2 pods ready", 90)

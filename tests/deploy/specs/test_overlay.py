@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.errors import InvalidInput
-from deploy.specs.overlay import EXAMPLE, from_file, from_words, from_yaml, merged, unpinned
+from deploy.specs.overlay import (
+    EXAMPLE,
+    as_words,
+    from_file,
+    from_words,
+    from_yaml,
+    merged,
+    unpinned,
+)
 from deploy.specs.spec import spec_from_mapping
 
 
@@ -20,6 +28,32 @@ def test_words_become_nested_fields_with_yaml_values() -> None:
         "metrics": {"cloud": False},
         "labels": {"a": "b=c"},
     }
+
+
+_KEYS = st.from_regex(r"[a-z][A-Za-z]{0,8}", fullmatch=True)
+_LABELS = st.from_regex(r"[a-z]{1,5}(\.[a-z]{1,5})?(/[a-z]{1,5})?", fullmatch=True)
+_VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.from_regex(r"[ -~äß→]{0,12}", fullmatch=True),
+    st.lists(st.from_regex(r"[ -~]{0,6}", fullmatch=True), max_size=2),
+)
+
+
+@given(
+    st.dictionaries(
+        _KEYS.filter(lambda key: key not in EXAMPLE and key != "name"),
+        st.recursive(
+            _VALUES,
+            lambda below: st.dictionaries(_KEYS | _LABELS, below, max_size=3),
+            max_leaves=8,
+        ),
+        max_size=3,
+    )
+)
+def test_any_patch_is_words_that_stand_for_it(patch: dict[str, Any]) -> None:
+    assert from_words(as_words(patch)) == patch
 
 
 @pytest.mark.parametrize("word", ["level", "=1", "a..b=1", ".a=1", ""])

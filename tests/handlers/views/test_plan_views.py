@@ -194,6 +194,21 @@ def test_the_answer_to_what_is_denied_says_why_and_how_to_go_on() -> None:
     assert "action_confirm" not in shown
 
 
+def test_a_fix_of_what_is_denied_carries_the_whole_command_where_one_can_be_typed() -> None:
+    fixed = dataclasses.replace(DENIED, fix_patch={"a": 1})
+    exempted = dataclasses.replace(fixed, rule="other", exempted=Exempted("Why.", "2027-03-31"))
+    plan = dataclasses.replace(PLAN, findings=(fixed, fixed, FINDING, exempted))
+
+    def buttons(command: str) -> list[tuple[str, str]]:
+        reply = action_view.denied(plan, lambda finding: command)
+        check_blocks(list(reply.blocks))
+        found = [each for block in reply.blocks for each in block.get("elements", ())]
+        return [(each["action_id"], each["value"]) for each in found if each["type"] == "button"]
+
+    assert buttons("deploy edge-1 --set=a=1") == [("run", "deploy edge-1 --set=a=1")] * 2
+    assert buttons("") == buttons("x" * 2001) == []
+
+
 def test_the_warnings_of_the_api_server_are_shown_as_text() -> None:
     said = "use <!channel> & " + "x" * 500
     shown = json.dumps(plan_view.blocks(dataclasses.replace(PLAN, warnings=(said,)), 2500))
