@@ -1,7 +1,6 @@
 """`/gateway deploy`: from what a person asks for to a plan that waits for a decision."""
 
 import dataclasses
-import difflib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,31 +11,23 @@ from slack_sdk import WebClient
 
 from deploy.access import Right
 from deploy.actions.versions import reading
-from deploy.azure import ApimInstance, ArmClient
 from deploy.changes.kinds import DEPLOY, MANAGE_TOKEN
 from deploy.changes.propose import Proposer
 from deploy.errors import GatewayBotError, InvalidInput, NotFound, Refused
 from deploy.gateway import NAME_LIMIT, GatewayRef, check_label
-from deploy.images.catalogue import Catalogue
-from deploy.kube.cluster import Cluster
-from deploy.observed.installed import carried_spec
-from deploy.observed.inventory import tag_of
 from deploy.plans.requests import DeployRequest
 from deploy.rules.finding import Finding
-from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.overlay import (
     EXAMPLE,
-    NEW,
     as_words,
     from_file,
-    from_words,
     from_yaml,
     merged,
-    unpinned,
 )
-from deploy.specs.spec import spec_from_mapping, with_pin
+from deploy.specs.spec import spec_from_mapping
 from deploy.specs.token_spec import token_spec_from_yaml
-from handlers.actions.asking import ask, listed, words
+from handlers.actions import desired
+from handlers.actions.asking import ask, words
 from handlers.lanes import Lane
 from handlers.slack import spec_file
 from handlers.slack.choices import Choices
@@ -66,17 +57,12 @@ _OPTIONS = (
 
 
 @dataclass(frozen=True)
-class Needs:
-    """`image_repository` is what manifests name, `catalogue` knows its tags; `team` knows
-    what the bot may do in its workspace; `accept` makes a request safe and starts on it."""
+class Needs(desired.Needs):
+    """`team` knows what the bot may do in its workspace; `accept` makes a request safe and starts on
+    it."""
 
     slack: WebClient
     proposer: Proposer
-    clusters: Mapping[str, Cluster]
-    instances: Mapping[str, ApimInstance]
-    arm: ArmClient
-    catalogue: Catalogue
-    image_repository: str
     choices: Choices
     team: Team
     accept: Callable[[Request], None]
@@ -101,7 +87,7 @@ def run(needs: Needs, request: Request) -> Reply | None:
         )
         return None
     ref_place = _place(request)
-    instance, gateway = _gateway(needs, request)
+    instance, gateway = desired.gateway_of(needs, request)
     ref = GatewayRef(*ref_place, str(request.options.get("name") or gateway.lower()))
     if ref.cluster not in needs.clusters:
         raise NotFound(
@@ -109,10 +95,10 @@ def run(needs: Needs, request: Request) -> Reply | None:
             remedy=f"This bot knows {', '.join(sorted(needs.clusters))}.",
         )
     needs.clusters[ref.cluster].places.check(ref.namespace)
-    spec = _spec(needs, request, ref, instance, gateway)
-    _check_tag(needs, spec)
+    spec = desired.spec_of(needs, request, ref, instance, gateway)
+    desired.check_tag(needs, spec)
     take_over = bool(request.options.get("take-over"))
-    wanted = DeployRequest(spec, take_over, counts=_counts(request.options))
+    wanted = DeployRequest(spec, take_over, counts=desired.counts(request.options))
     return ask(needs.proposer, request, DEPLOY, wanted, ref, with_fix=partial(_with_fix, request))
 
 
@@ -312,127 +298,6 @@ def _place(request: Request) -> tuple[str, str]:
             remedy="Write cluster/namespace, for example west/dev.",
         )
     return parts[0], parts[1]
-
-
-def _gateway(needs: Needs, request: Request) -> tuple[ApimInstance, str]:
-    """The gateway resource called as asked, or `instance/name`, wherever it is."""
-    wanted, _, gateway = request.gateway.rpartition("/")
-    instances = [i for i in needs.instances.values() if wanted in ("", i.name)]
-    if not instances:
-        raise NotFound(
-            f"There is no API Management instance “{wanted}”.",
-            remedy=f"This bot knows {', '.join(sorted(needs.instances))}.",
-        )
-    known = {i.name: [g.name for g in needs.arm.list_gateways(i)] for i in instances}
-    found = [i for i in instances if gateway in known[i.name]]
-    if len(found) == 1:
-        return found[0], gateway
-    if found:
-        raise InvalidInput(
-            f"Several API Management instances have a gateway “{gateway}”.",
-            field="gateway",
-            remedy="Write " + " or ".join(f"{i.name}/{gateway}" for i in found) + ".",
-        )
-    every = sorted({g for names in known.values() for g in names})
-    near = difflib.get_close_matches(gateway, every, n=1)
-    raise NotFound(
-        f"Azure API Management has no self-hosted gateway “{gateway[:80]}”.",
-        meaning=f"It has {listed(every)}." if every else "It has none at all.",
-        remedy=f"Did you mean {near[0]}?" if near else "Create it in the Azure portal first.",
-    )
-
-
-def _spec(
-    needs: Needs, request: Request, ref: GatewayRef, instance: ApimInstance, gateway: str
-) -> GatewaySpec:
-    """What the file says, or what runs already where this bot deployed it, changed by what was
-    asked for: registry and endpoint stay as they are there."""
-    options = request.options
-    file = from_file(str(options["file"])) if "file" in options else {}
-    before = dict(file) or _spec_before(needs.clusters, ref)
-    mapping = before | {
-        "gateway": gateway,
-        "apim": {"instance": instance.name, "endpoint": instance.configuration_endpoint},
-        "cluster": ref.cluster,
-        "namespace": ref.namespace,
-        "name": ref.name,
-        "image": {
-            **before.get("image", {}),
-            "repository": needs.image_repository,
-        },
-    }
-    tagged = with_pin({"image": {"tag": options["tag"]}})
-    more, words = from_yaml(str(options.get("more", ""))), from_words(options.get("set", ()))
-    mapping = merged(merged(mapping, tagged), _own(before, instance))
-    if "replicas" in options:
-        mapping["replicas"] = options["replicas"]
-    if "service" in options:
-        mapping["service"] = {**mapping.get("service", {}), "type": options["service"]}
-    if "deadline" in options:
-        rollout = {**mapping.get("rollout", {}), "progressDeadlineSeconds": options["deadline"]}
-        mapping["rollout"] = rollout
-    asked = {name: options[name] for name in ("cpu", "memory") if name in options}
-    if asked:
-        mapping["resources"] = {**mapping.get("resources", {}), **asked}
-    mapping = merged(merged(mapping, more), words)
-    mapping = unpinned(before, mapping, merged(merged(tagged, more), words))
-    return spec_from_mapping(instance.cloud.completed(mapping))
-
-
-def _counts(options: Mapping[str, Any]) -> bool:
-    """Whether a number of pods was asked for."""
-    said = (
-        options,
-        from_file(str(options["file"])) if "file" in options else {},
-        from_yaml(str(options.get("more", ""))),
-        from_words(options.get("set", ())),
-    )
-    return any("replicas" in each for each in said)
-
-
-def _own(spec: Mapping[str, Any], instance: ApimInstance) -> dict[str, Any]:
-    """What a spec says in place of the settings: another image, another name of the endpoint."""
-    image, apim = spec.get("image") or {}, spec.get("apim") or {}
-    own: dict[str, Any] = {}
-    if image.get("repository"):
-        own["image"] = {"repository": image["repository"]}
-    if apim.get("endpoint") and apim.get("instance", instance.name) == instance.name:
-        own["apim"] = {"endpoint": apim["endpoint"]}
-    return own
-
-
-def _spec_before(clusters: Mapping[str, Cluster], ref: GatewayRef) -> dict[str, Any]:
-    """What a gateway that runs was deployed from, as far as that is known; else that of a new one."""
-    live = clusters[ref.cluster].get("Deployment", ref.namespace, ref.name)
-    return dict(NEW) if live is None else carried_spec(live, ref) or {}
-
-
-def _check_tag(needs: Needs, spec: GatewaySpec) -> None:
-    """NotFound for a tag that neither its registry nor Microsoft's has, and that does not run already.
-
-    A pull-through cache lists only what was pulled through it before. What cannot be looked up is the
-    plan's to say, and a digest is pulled whatever its tag.
-    """
-    tags = None if spec.digest else needs.catalogue.stock(spec.repository, spec.tag).tags
-    if tags is None or spec.tag in tags:
-        return
-    try:
-        released = needs.catalogue.released()
-    except GatewayBotError:
-        return
-    if spec.tag in released or spec.tag == _tag_now(needs.clusters, spec.ref):
-        return
-    known = dict.fromkeys((*tags, *released))
-    near = difflib.get_close_matches(spec.tag, known, n=3, cutoff=0.5)
-    raise NotFound(
-        f"{spec.repository} has no tag “{spec.tag}”.",
-        remedy=f"Near it: {', '.join(near)}." if near else "Choose one in the form.",
-    )
-
-
-def _tag_now(clusters: Mapping[str, Cluster], ref: GatewayRef) -> str:
-    live = clusters[ref.cluster].get("Deployment", ref.namespace, ref.name)
-    return "" if live is None else tag_of(live)
 
 
 def _suggest(source: str) -> Callable[[Needs, Click], Suggestions]:

@@ -1,0 +1,151 @@
+"""From the options of a deployment to the spec that they ask for."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from deploy.azure import ApimInstance, ArmClient
+from deploy.errors import GatewayBotError, InvalidInput, NotFound
+from deploy.gateway import GatewayRef
+from deploy.images.catalogue import Catalogue
+from deploy.kube.cluster import Cluster
+from deploy.observed.installed import carried_spec
+from deploy.observed.inventory import tag_of
+from deploy.specs.gateway_spec import GatewaySpec
+from deploy.specs.overlay import NEW, from_file, from_words, from_yaml, merged, unpinned
+from deploy.specs.spec import spec_from_mapping, with_pin
+from handlers.actions.asking import listed
+from handlers.slack.payloads import Request
+
+
+@dataclass(frozen=True)
+class Needs:
+    """`image_repository` is what manifests name, `catalogue` knows its tags."""
+
+    clusters: Mapping[str, Cluster]
+    instances: Mapping[str, ApimInstance]
+    arm: ArmClient
+    catalogue: Catalogue
+    image_repository: str
+
+
+def gateway_of(needs: Needs, request: Request) -> tuple[ApimInstance, str]:
+    """The gateway resource called as asked, or `instance/name`, wherever it is."""
+    wanted, _, gateway = request.gateway.rpartition("/")
+    instances = [i for i in needs.instances.values() if wanted in ("", i.name)]
+    if not instances:
+        raise NotFound(
+            f"There is no API Management instance “{wanted}”.",
+            remedy=f"This bot knows {', '.join(sorted(needs.instances))}.",
+        )
+    known = {i.name: [g.name for g in needs.arm.list_gateways(i)] for i in instances}
+    found = [i for i in instances if gateway in known[i.name]]
+    if len(found) == 1:
+        return found[0], gateway
+    if found:
+        raise InvalidInput(
+            f"Several API Management instances have a gateway “{gateway}”.",
+            field="gateway",
+            remedy="Write " + " or ".join(f"{i.name}/{gateway}" for i in found) + ".",
+        )
+    every = sorted({g for names in known.values() for g in names})
+    near = difflib.get_close_matches(gateway, every, n=1)
+    raise NotFound(
+        f"Azure API Management has no self-hosted gateway “{gateway[:80]}”.",
+        meaning=f"It has {listed(every)}." if every else "It has none at all.",
+        remedy=f"Did you mean {near[0]}?" if near else "Create it in the Azure portal first.",
+    )
+
+
+def spec_of(
+    needs: Needs, request: Request, ref: GatewayRef, instance: ApimInstance, gateway: str
+) -> GatewaySpec:
+    """What the file says, or what runs already where this bot deployed it, changed by what was
+    asked for: registry and endpoint stay as they are there."""
+    options = request.options
+    file = from_file(str(options["file"])) if "file" in options else {}
+    before = dict(file) or _spec_before(needs.clusters, ref)
+    mapping = before | {
+        "gateway": gateway,
+        "apim": {"instance": instance.name, "endpoint": instance.configuration_endpoint},
+        "cluster": ref.cluster,
+        "namespace": ref.namespace,
+        "name": ref.name,
+        "image": {
+            **before.get("image", {}),
+            "repository": needs.image_repository,
+        },
+    }
+    tagged = with_pin({"image": {"tag": options["tag"]}})
+    more, words = from_yaml(str(options.get("more", ""))), from_words(options.get("set", ()))
+    mapping = merged(merged(mapping, tagged), _own(before, instance))
+    if "replicas" in options:
+        mapping["replicas"] = options["replicas"]
+    if "service" in options:
+        mapping["service"] = {**mapping.get("service", {}), "type": options["service"]}
+    if "deadline" in options:
+        rollout = {**mapping.get("rollout", {}), "progressDeadlineSeconds": options["deadline"]}
+        mapping["rollout"] = rollout
+    asked = {name: options[name] for name in ("cpu", "memory") if name in options}
+    if asked:
+        mapping["resources"] = {**mapping.get("resources", {}), **asked}
+    mapping = merged(merged(mapping, more), words)
+    mapping = unpinned(before, mapping, merged(merged(tagged, more), words))
+    return spec_from_mapping(instance.cloud.completed(mapping))
+
+
+def counts(options: Mapping[str, Any]) -> bool:
+    """Whether a number of pods was asked for."""
+    said = (
+        options,
+        from_file(str(options["file"])) if "file" in options else {},
+        from_yaml(str(options.get("more", ""))),
+        from_words(options.get("set", ())),
+    )
+    return any("replicas" in each for each in said)
+
+
+def _own(spec: Mapping[str, Any], instance: ApimInstance) -> dict[str, Any]:
+    """What a spec says in place of the settings: another image, another name of the endpoint."""
+    image, apim = spec.get("image") or {}, spec.get("apim") or {}
+    own: dict[str, Any] = {}
+    if image.get("repository"):
+        own["image"] = {"repository": image["repository"]}
+    if apim.get("endpoint") and apim.get("instance", instance.name) == instance.name:
+        own["apim"] = {"endpoint": apim["endpoint"]}
+    return own
+
+
+def _spec_before(clusters: Mapping[str, Cluster], ref: GatewayRef) -> dict[str, Any]:
+    """What a gateway that runs was deployed from, as far as that is known; else that of a new one."""
+    live = clusters[ref.cluster].get("Deployment", ref.namespace, ref.name)
+    return dict(NEW) if live is None else carried_spec(live, ref) or {}
+
+
+def check_tag(needs: Needs, spec: GatewaySpec) -> None:
+    """NotFound for a tag that neither its registry nor Microsoft's has, and that does not run already.
+
+    A pull-through cache lists only what was pulled through it before. What cannot be looked up is the
+    plan's to say, and a digest is pulled whatever its tag.
+    """
+    tags = None if spec.digest else needs.catalogue.stock(spec.repository, spec.tag).tags
+    if tags is None or spec.tag in tags:
+        return
+    try:
+        released = needs.catalogue.released()
+    except GatewayBotError:
+        return
+    if spec.tag in released or spec.tag == _tag_now(needs.clusters, spec.ref):
+        return
+    known = dict.fromkeys((*tags, *released))
+    near = difflib.get_close_matches(spec.tag, known, n=3, cutoff=0.5)
+    raise NotFound(
+        f"{spec.repository} has no tag “{spec.tag}”.",
+        remedy=f"Near it: {', '.join(near)}." if near else "Choose one in the form.",
+    )
+
+
+def _tag_now(clusters: Mapping[str, Cluster], ref: GatewayRef) -> str:
+    live = clusters[ref.cluster].get("Deployment", ref.namespace, ref.name)
+    return "" if live is None else tag_of(live)
