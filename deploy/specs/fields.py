@@ -110,7 +110,7 @@ SPEC = Record(
         Field(
             "metrics.statsd.sampling",
             "metrics.statsd_sampling",
-            Text(r"0(\.[0-9]{1,6})?|1(\.0{1,6})?", "a number from 0 to 1"),
+            Text(r"0(\.[0-9]{1,6})?|1(\.0{1,6})?", "a number from 0 to 1", decimal=True),
             "Which share of metrics is sent.",
         ),
         Field(

@@ -49,9 +49,9 @@ GATEWAY = Text(
 _NUMBER = r"(?=[0-9.]*[1-9])(?:[0-9]{1,12}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})"
 _QUANTITY = rf"{_NUMBER}(?:[KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]{{1,2}})?"
 """Kubernetes API, "Quantity", above zero."""
-CPU = Text(rf"none|{_QUANTITY}", "a quantity such as 500m or 2, or none")
-MEMORY = Text(rf"none|{_QUANTITY}", "a quantity such as 512Mi or 2Gi, or none")
-STORAGE = Text(_QUANTITY, "a quantity such as 512Mi or 2Gi")
+CPU = Text(rf"none|{_QUANTITY}", "a quantity such as 500m or 2, or none", decimal=True)
+MEMORY = Text(rf"none|{_QUANTITY}", "a quantity such as 512Mi or 2Gi, or none", decimal=True)
+STORAGE = Text(_QUANTITY, "a quantity such as 512Mi or 2Gi", decimal=True)
 PREFIX = Text(r"[ -<>-~]{1,253}", "a prefix of names of variables")
 PORT_NAME = Text(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)?", "the name of a Service's port, or empty")
 PORT_TARGET = Text(r"[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?", "a container's port, by number or name")

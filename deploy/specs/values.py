@@ -38,6 +38,8 @@ class Text:
 
     With `hidden` a wrong value is not repeated, for it may hold a password; with `flags` true and
     false are taken as words. What stands in `also` may follow it in a file, and is taken off before.
+    `decimal` says that a number with a point is the same however many zeros end it: of other text
+    YAML would drop them, as of the tag 2.10.
     """
 
     pattern: str
@@ -45,11 +47,14 @@ class Text:
     hidden: bool = False
     flags: bool = False
     also: str = ""
+    decimal: bool = False
 
     def read(self, given: Any, path: str) -> str:
         if self.flags and isinstance(given, bool):
             given = str(given).lower()
-        # YAML reads an unquoted 2.11 or 2 as a number; in all these fields text was meant.
+        if isinstance(given, float) and not (self.decimal or self.hidden):
+            raise _unquoted(given, path)
+        # YAML reads an unquoted 2 as a number; in all these fields text was meant.
         number = isinstance(given, int | float) and not isinstance(given, bool)
         text = str(given) if number else given
         if not isinstance(text, str) or not re.fullmatch(self.pattern, text):
@@ -60,7 +65,8 @@ class Text:
         return value
 
     def schema(self) -> Schema:
-        return {"type": ["string", "number"], "pattern": f"^({self.pattern}){self.also}$"}
+        number = "number" if self.decimal else "integer"
+        return {"type": ["string", number], "pattern": f"^({self.pattern}){self.also}$"}
 
 
 @dataclass(frozen=True)
@@ -77,7 +83,7 @@ class Label:
 
     def schema(self) -> Schema:
         return {
-            "type": ["string", "number"],
+            "type": ["string", "integer"],
             "pattern": "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$",
             "maxLength": self.limit,
         }
@@ -313,6 +319,15 @@ def wrong(path: str, given: Any, wanted: str) -> InvalidInput:
     shown = str(given)
     shown = shown if len(shown) <= 80 else shown[:79] + "…"
     return InvalidInput(f"{path} is “{shown}”, not {wanted}.", field=path)
+
+
+def _unquoted(given: float, path: str) -> InvalidInput:
+    return InvalidInput(
+        f"{path} is text, and YAML reads it as the number {given}.",
+        field=path,
+        meaning="A zero at its end would be lost: 2.10 is 2.1.",
+        remedy=f'Put it in quotes, as in {path.rpartition(".")[2]}: "2.10".',
+    )
 
 
 def unknown(path: str, key: Any, known: Iterable[str]) -> InvalidInput:

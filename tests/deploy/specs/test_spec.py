@@ -1,4 +1,5 @@
 import dataclasses
+import re
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from deploy.errors import InvalidInput
 from deploy.rendering.manifests import render
 from deploy.specs.gateway_spec import GatewaySpec
+from deploy.specs.overlay import from_yaml, merged
 from deploy.specs.spec import parse_spec_yaml, spec_from_mapping, spec_to_mapping
 
 SMALL: dict[str, Any] = {
@@ -27,8 +29,22 @@ def test_a_small_spec_takes_the_defaults() -> None:
     assert spec.image == "mcr.microsoft.com/azure-api-management/gateway:2.11.1"
 
 
-def test_a_tag_that_yaml_takes_for_a_number_is_text() -> None:
-    assert parse_spec_yaml(yaml.safe_dump({**SMALL, "image": {"tag": 2.11}})).tag == "2.11"
+def test_a_tag_that_yaml_takes_for_a_whole_number_is_text() -> None:
+    assert parse_spec_yaml(yaml.safe_dump({**SMALL, "image": {"tag": 2}})).tag == "2"
+
+
+@pytest.mark.parametrize(
+    "text", ["image: {tag: 2.10}", "labels: {version: 1.10}", "service: {annotations: {v: 1.0}}"]
+)
+def test_text_that_yaml_takes_for_a_number_with_a_point_is_refused_as_it_may_have_lost_a_zero(
+    text: str,
+) -> None:
+    with pytest.raises(InvalidInput, match="YAML reads it as the number") as refused:
+        spec_from_mapping(merged(SMALL, from_yaml(text)))
+    assert "Put it in quotes, as in" in refused.value.remedy
+    quoted = re.sub(r"(\d\.\d+)", r'"\1"', text)
+    spec_from_mapping(merged(SMALL, from_yaml(quoted)))
+    assert spec_from_mapping({**SMALL, "resources": {"cpu": 0.5}}).cpu == "0.5"
 
 
 @pytest.mark.parametrize(
