@@ -1,5 +1,6 @@
 """What is refused, with the path of the value at fault."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -208,6 +209,8 @@ anything = st.recursive(
 def test_any_value_anywhere_is_taken_or_refused_with_its_path(
     mapping: dict[str, Any], data: st.DataObject
 ) -> None:
+    # What is drawn may be drawn again, by other tests too: it is not to be changed.
+    mapping = copy.deepcopy(mapping)
     holder: Any = mapping
     key = data.draw(st.sampled_from(sorted(holder)))
     while isinstance(holder[key], dict) and holder[key] and data.draw(st.booleans()):
