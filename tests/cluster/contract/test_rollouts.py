@@ -8,6 +8,7 @@ import pytest
 
 from tests.cluster.conftest import GATEWAY
 from tests.support.kube_api import KubeApi, Obj
+from tests.support.quotas import enforced_quota
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("needs_controllers")
@@ -318,9 +319,7 @@ def test_orphaned_pods_are_adopted_again(rollout: Rollout) -> None:
 
 
 def test_a_deployment_that_cannot_make_pods_says_why(rollout: Rollout) -> None:
-    quotas = f"{rollout.core}/resourcequotas"
-    rollout.api.create(quotas, {"metadata": {"name": "q"}, "spec": {"hard": {"pods": "1"}}})
-    until(lambda: rollout.api.get(f"{quotas}/q").get("status", {}).get("used"), "the quota")
+    quota = enforced_quota(rollout.api, rollout.core, pods=1)
     rollout.apply()
 
     def failure() -> str:
@@ -329,7 +328,7 @@ def test_a_deployment_that_cannot_make_pods_says_why(rollout: Rollout) -> None:
 
     message = until(failure, "the condition")
     assert "exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1" in message
-    until(lambda: rollout.api.get(f"{quotas}/q")["status"]["used"] == {"pods": "1"}, "the use")
+    until(lambda: rollout.api.get(quota)["status"]["used"]["pods"] == "1", "the use")
 
 
 def test_a_pod_that_asks_for_too_much_fits_on_no_node(rollout: Rollout) -> None:
