@@ -195,10 +195,15 @@ class AdoptionBed:
         seen: list[int] = []
         ended = threading.Event()
 
+        def look() -> None:
+            seen.append(int(self.live(name)["status"].get("availableReplicas", 0)))
+
         def sample() -> None:
             while not ended.wait(0.02):
-                seen.append(int(self.live(name)["status"].get("availableReplicas", 0)))
+                look()
 
+        # The thread may begin after an adoption that starts no pod.
+        look()
         thread = threading.Thread(target=sample)
         thread.start()
         try:

@@ -186,7 +186,9 @@ def joined(
 
 def _ready(node: Obj) -> bool:
     conditions = node.get("status", {}).get("conditions", [])
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+    # A new node has a taint until a controller has seen that it is ready: no pod gets there before.
+    held = any(t["key"] == "node.kubernetes.io/not-ready" for t in node["spec"].get("taints") or ())
+    return not held and any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
 
 @pytest.fixture
@@ -215,8 +217,10 @@ def namespace(target: Target) -> Iterator[str]:
     name = f"t-{secrets.token_hex(4)}"
     target.api.create("/api/v1/namespaces", {"metadata": {"name": name}})
     if target.controllers:
-        account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
-        until(lambda: not target.api.gone(account), "the default service account")
+        # What controllers put into every namespace comes when it comes: before the test, not in it.
+        made = ("serviceaccounts/default", "configmaps/kube-root-ca.crt")
+        paths = [f"/api/v1/namespaces/{name}/{each}" for each in made]
+        until(lambda: not any(map(target.api.gone, paths)), "what every namespace has")
     yield name
     target.api.request("DELETE", f"/api/v1/namespaces/{name}")
 

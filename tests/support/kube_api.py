@@ -3,7 +3,7 @@
 import contextlib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -132,7 +132,7 @@ class KubeApi:
         """Whether there is nothing at `path`."""
         return self.request("GET", path).status == 404
 
-    def watch(self, path: str, query: str, seconds: int = 5) -> Iterator[Obj]:
+    def watch(self, path: str, query: str, seconds: int) -> Generator[Obj, None, None]:
         """The events of a watch that ends after `seconds`."""
         separator = "&" if "?" in path else "?"
         url = f"{self._url}{path}{separator}watch=1&timeoutSeconds={seconds}&{query}"
@@ -140,11 +140,24 @@ class KubeApi:
             "GET", url, headers=self._headers, preload_content=False, timeout=_SECONDS
         )
         rest = b""
-        for chunk in answer.stream(None):
-            *lines, rest = (rest + chunk).split(b"\n")
-            yield from (json.loads(line) for line in lines)
-        if rest.strip():
-            yield json.loads(rest)
+        try:
+            for chunk in answer.stream(None):
+                *lines, rest = (rest + chunk).split(b"\n")
+                yield from (json.loads(line) for line in lines)
+            if rest.strip():
+                yield json.loads(rest)
+        finally:
+            answer.close()
+
+    def watch_until(self, path: str, query: str, last: Callable[[Obj], bool]) -> list[Obj]:
+        """The events of a watch up to the first that is `last`, however late a server sends them."""
+        events: list[Obj] = []
+        with contextlib.closing(self.watch(path, query, 50)) as watch:
+            for event in watch:
+                events.append(event)
+                if last(event):
+                    return events
+        raise AssertionError(f"the watch ended before what it was read for: {events}")
 
     def follow(self, path: str) -> list[Obj]:
         """A list to which every event of `path` from now on is added, in order."""

@@ -10,6 +10,7 @@ import yaml
 from deploy.errors import GatewayBotError
 from deploy.kube.cluster import Cluster, connect
 from tests.cluster.conftest import Target
+from tests.support.gateway_bed import PATIENT
 from tests.support.kube_api import KubeApi
 
 _REVIEWS = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
@@ -26,7 +27,7 @@ def acting(
             each["user"] = user if alone else {**each["user"], **user}
     path = directory / "kubeconfig"
     path.write_text(yaml.safe_dump(config))
-    return connect("west", kubeconfig=path, context=target.context)
+    return connect("west", kubeconfig=path, context=target.context, timeouts=PATIENT)
 
 
 def who_am_i(cluster: Cluster) -> dict[str, Any]:

@@ -24,11 +24,12 @@ from deploy.rollouts.rollout import apply_plan
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.tokens.token_plan import TokenPlan
 from tests.cluster.conftest import Target
+from tests.support.gateway_bed import PATIENT
 
 
 @pytest.fixture(scope="module")
 def west(target: Target) -> Iterator[Cluster]:
-    found = connect("west", kubeconfig=target.kubeconfig, context=target.context)
+    found = connect("west", kubeconfig=target.kubeconfig, context=target.context, timeouts=PATIENT)
     yield found
     found.close()
 

@@ -8,6 +8,7 @@ from deploy.kube.cluster import Cluster, connect
 from deploy.logs.filters import Filter
 from deploy.logs.following import Following, Pods, read_now
 from tests.cluster.conftest import Target
+from tests.support.gateway_bed import PATIENT
 from tests.support.kube_api import Obj
 from tests.support.node_bed import gateway_container
 from tests.support.tiny_configuration import TOKEN
@@ -24,7 +25,7 @@ class Bed:
         self.path = f"/api/v1/namespaces/{ns}/pods"
         self.pods = Pods(ns, "app=edge-1")
         self.cluster: Cluster = connect(
-            "west", kubeconfig=target.kubeconfig, context=target.context
+            "west", kubeconfig=target.kubeconfig, context=target.context, timeouts=PATIENT
         )
         data: Obj = {"metadata": {"name": "edge-1-token"}, "stringData": {"value": TOKEN}}
         target.api.create(f"/api/v1/namespaces/{ns}/secrets", data)

@@ -178,8 +178,13 @@ def test_a_node_of_ours_keeps_pods_of_others_away_from_its_first_moment(
     network: IPv4Network = LOOPBACK if target.sandbox else ROUTED
     before = target.api.get("/api/v1/nodes")["metadata"]["resourceVersion"]
     with joined(plane, tmp_path, network) as other:
-        names = set(other.node.names)
-        events = list(target.api.watch("/api/v1/nodes", f"resourceVersion={before}"))
+        names, unseen = set(other.node.names), set(other.node.names)
+
+        def last(event: Obj) -> bool:
+            unseen.discard(event["object"]["metadata"].get("name"))
+            return not unseen
+
+        events = target.api.watch_until("/api/v1/nodes", f"resourceVersion={before}", last)
     added = [e["object"] for e in events if e["type"] == "ADDED"]
     ours = [node for node in added if node["metadata"]["name"] in names]
     assert len(ours) == len(names)

@@ -1,5 +1,6 @@
 """How a Deployment becomes pods: progress, surge, deadlines, revisions, rollback, cleaning up."""
 
+import datetime
 import re
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 
 from tests.cluster.conftest import GATEWAY
 from tests.support.kube_api import KubeApi, Obj
+from tests.support.quotas import enforced_quota
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("needs_controllers")
@@ -266,13 +268,17 @@ def test_a_paused_deployment_rolls_only_when_it_is_resumed(rollout: Rollout) -> 
 
 def test_min_ready_seconds_holds_a_pod_back_from_being_available(rollout: Rollout) -> None:
     rollout.apply(minReadySeconds=8)
-
-    def held_back() -> bool:
-        status = rollout.live().get("status", {})
-        return (status.get("readyReplicas", 0), status.get("availableReplicas", 0)) == (2, 0)
-
-    until(held_back, "pods that are ready and not available")
     rollout.finish()
+    until(lambda: rollout.condition("Available")[0] == "True", "the condition")
+    ready = max(_since(pod, "Ready") for pod in rollout.pods())
+    # Whoever looks may come too late to see them ready only; when it was, the cluster has noted.
+    assert _since(rollout.live(), "Available") - ready >= datetime.timedelta(seconds=8)
+
+
+def _since(obj: Obj, kind: str) -> datetime.datetime:
+    """When a condition became what it is, in whole seconds."""
+    (condition,) = [c for c in obj["status"]["conditions"] if c["type"] == kind]
+    return datetime.datetime.fromisoformat(condition["lastTransitionTime"])
 
 
 def test_scaling_in_the_middle_of_a_rollout_shares_the_new_replicas(rollout: Rollout) -> None:
@@ -302,7 +308,10 @@ def test_foreground_deletion_waits_for_the_pods(rollout: Rollout) -> None:
     rollout.api.delete(rollout.path, "?propagationPolicy=Foreground")
     until(lambda: rollout.api.gone(rollout.path), "the deletion")
     assert rollout.pods() == []
-    assert log[0]["object"]["metadata"]["finalizers"] == ["foregroundDeletion"]
+    # The log is written by a thread of its own, and a last status may stand before it.
+    until(lambda: log[-1]["type"] == "DELETED", "the deletion in the log")
+    ending = [e["object"]["metadata"].get("finalizers") for e in log if e["type"] == "MODIFIED"]
+    assert ["foregroundDeletion"] in ending
 
 
 def test_orphaned_pods_are_adopted_again(rollout: Rollout) -> None:
@@ -318,9 +327,7 @@ def test_orphaned_pods_are_adopted_again(rollout: Rollout) -> None:
 
 
 def test_a_deployment_that_cannot_make_pods_says_why(rollout: Rollout) -> None:
-    quotas = f"{rollout.core}/resourcequotas"
-    rollout.api.create(quotas, {"metadata": {"name": "q"}, "spec": {"hard": {"pods": "1"}}})
-    until(lambda: rollout.api.get(f"{quotas}/q").get("status", {}).get("used"), "the quota")
+    quota = enforced_quota(rollout.api, rollout.core, pods=1)
     rollout.apply()
 
     def failure() -> str:
@@ -329,7 +336,7 @@ def test_a_deployment_that_cannot_make_pods_says_why(rollout: Rollout) -> None:
 
     message = until(failure, "the condition")
     assert "exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1" in message
-    until(lambda: rollout.api.get(f"{quotas}/q")["status"]["used"] == {"pods": "1"}, "the use")
+    until(lambda: rollout.api.get(quota)["status"]["used"]["pods"] == "1", "the use")
 
 
 def test_a_pod_that_asks_for_too_much_fits_on_no_node(rollout: Rollout) -> None:
@@ -344,8 +351,9 @@ def test_a_pod_that_asks_for_too_much_fits_on_no_node(rollout: Rollout) -> None:
                     return str(condition["message"])
         return ""
 
-    message = until(unschedulable, "the condition")
-    assert re.match(r"0/\d+ nodes are available: .*Insufficient cpu", message)
+    # A node that has just come may be named for its taint first.
+    said = re.compile(r"0/\d+ nodes are available: .*Insufficient cpu")
+    until(lambda: said.match(unschedulable()), "the condition")
     events = f"{rollout.core}/events?fieldSelector=reason%3DFailedScheduling"
     until(lambda: rollout.api.items(events), "the event")
 

@@ -13,7 +13,7 @@ from deploy.plans.planning import Planner
 from deploy.rollouts.rollout import apply_plan
 from deploy.specs.spec import spec_from_mapping
 from tests.cluster.conftest import Target
-from tests.support.gateway_bed import INSTANCES
+from tests.support.gateway_bed import INSTANCES, PATIENT
 
 EXAMPLES = re.findall(
     r"```yaml\n(.*?)```", (Path(__file__).parents[3] / "docs/spec.md").read_text(), re.DOTALL
@@ -24,7 +24,7 @@ IDENTITY = {"type": "workloadIdentity", "clientId": GUID, "tenantId": GUID}
 
 @pytest.fixture
 def cluster(target: Target) -> Iterator[Cluster]:
-    client = connect("west", kubeconfig=target.kubeconfig, context=target.context)
+    client = connect("west", kubeconfig=target.kubeconfig, context=target.context, timeouts=PATIENT)
     yield client
     client.close()
 

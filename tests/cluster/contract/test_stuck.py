@@ -25,6 +25,7 @@ from tests.cluster.conftest import Target
 from tests.support.gateway_bed import INSTANCES, PATIENT
 from tests.support.kube_api import Obj
 from tests.support.node_bed import CONFIGURATION_HOST
+from tests.support.quotas import enforced_quota
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("needs_controllers")
@@ -133,9 +134,7 @@ def test_pods_that_fit_nowhere_are_told(target: Target, ns: str) -> None:
 
 
 def test_a_quota_is_told(target: Target, ns: str) -> None:
-    quotas = f"/api/v1/namespaces/{ns}/resourcequotas"
-    target.api.create(quotas, {"metadata": {"name": "q"}, "spec": {"hard": {"pods": "0"}}})
-    until(lambda: target.api.get(f"{quotas}/q").get("status", {}).get("hard"), "the quota")
+    enforced_quota(target.api, f"/api/v1/namespaces/{ns}", pods=0)
     with _rolling_out(target, spec_for(target, ns)) as told:
         until(lambda: _refused(target, ns), "the event")
         _told_in_time(told, time.monotonic(), "exceeded quota: q")
