@@ -41,7 +41,7 @@ def test_a_gateway_is_deployed_from_the_form(demo: Demo) -> None:
     ana.clicks(plan, "Confirm")
     ana.sees_at(plan, "2 of 2 pods ready after")
     assert "successfully rolled out" in kubectl(
-        demo, "rollout", "status", "-n", "dev", "deployment/edge-1", "--timeout=1s"
+        demo, "rollout", "status", "-n", "dev", "deployment/edge-1", "--watch=false"
     )
     ana.types(f"deploy edge-1 --to west/dev --tag {TAG} --replicas 2")
     ana.sees("No change: west/dev/edge-1", ephemeral=True)
