@@ -27,7 +27,7 @@ from deploy.observed.history import revisions
 from deploy.plans.requests import RotateRequest
 from deploy.rollouts.second_look import second_look
 from deploy.specs.gateway_spec import GatewaySpec
-from deploy.specs.options import Autoscaling
+from deploy.specs.options import Autoscaling, Rollout
 from deploy.tokens.rotation import Rotation
 from tests.cluster.conftest import Target
 from tests.cluster.rollout_bed import (
@@ -67,6 +67,10 @@ def bed(target: Target, ns: str, tmp_path: Path) -> Iterator[Bed]:
 
 SLOW_SECONDS = 8.0
 """How long a pod takes to start, so that there is time to disturb its rollout."""
+REPLACED_SECONDS = 60.0
+"""The same for a pod that the disturbance replaces: nobody waits for it, so there is more time."""
+UNHURRIED = Rollout()
+"""For rollouts that are not to end by their deadline, however busy the machine is."""
 
 
 def agent(bed: Bed) -> None:
@@ -138,12 +142,14 @@ CASES = (
 def test_done_is_said_of_what_the_cluster_holds_alone(
     case: Case, bed: Bed, record_property: Callable[[str, object], None]
 ) -> None:
-    assert bed.deploy(bed.spec(tag="2.10.0", **case.changes), "ABC233").state is State.SUCCEEDED
+    changes = {"rollout": UNHURRIED, **case.changes}
+    assert bed.deploy(bed.spec(tag="2.10.0", **changes), "ABC233").state is State.SUCCEEDED
     run = RecordingRun()
     outcomes: list[Outcome] = []
-    bed.target.fault("slow_start_seconds", SLOW_SECONDS)
+    slow = SLOW_SECONDS if case.state is State.SUCCEEDED else REPLACED_SECONDS
+    bed.target.fault("slow_start_seconds", slow)
     bed.stack.callback(bed.target.fault, "slow_start_seconds", 0.0)
-    wanted = bed.spec(**case.changes)
+    wanted = bed.spec(**changes)
     thread = threading.Thread(target=lambda: outcomes.append(bed.deploy(wanted, run=run)))
     thread.start()
     until(lambda: any(not state["complete"] for state in run.states), "the rollout")
@@ -166,8 +172,9 @@ def test_a_paused_deployment_is_not_done_and_its_pods_are_not_the_new_ones(bed: 
     wanted = bed.spec(replicas=2)
     thread = threading.Thread(target=lambda: outcomes.append(bed.deploy(wanted, run=run)))
     thread.start()
-    until(lambda: run.states, "the rollout")
-    # Before it the plan would find that.
+    pods = f"/api/v1/namespaces/{bed.ns}/pods"
+    # Before it the plan would find that, and no pod of the new version would ever come.
+    until(lambda: len(bed.target.api.items(pods)) == 3, "the first pod of the new version")
     paused(bed)
     thread.join(120)
     (outcome,) = outcomes
@@ -302,7 +309,8 @@ def test_a_right_that_is_gone_for_a_moment_ends_nothing(bed: Bed) -> None:
     bed.stack.callback(bed.target.fault, "slow_start_seconds", 0.0)
     run = RecordingRun()
     outcomes: list[Outcome] = []
-    thread = threading.Thread(target=lambda: outcomes.append(bed.deploy(bed.spec(), run=run)))
+    wanted = bed.spec(rollout=UNHURRIED)
+    thread = threading.Thread(target=lambda: outcomes.append(bed.deploy(wanted, run=run)))
     thread.start()
     until(lambda: run.states, "the rollout")
     api.delete(f"{bindings}/bot-{bed.ns}")
