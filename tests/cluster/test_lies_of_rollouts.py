@@ -197,7 +197,7 @@ class Pausing(RecordingRun):
 
 
 def deployed(bed: Bed, run: RecordingRun | None) -> Outcome:
-    return bed.deploy(bed.spec(), "ABC234", run)
+    return bed.deploy(bed.spec(rollout=UNHURRIED), "ABC234", run)
 
 
 def rotated(bed: Bed, run: RecordingRun | None) -> Outcome:
@@ -208,7 +208,7 @@ def rotated(bed: Bed, run: RecordingRun | None) -> Outcome:
 def test_of_a_success_whose_deployment_is_paused_it_is_said_by_whom_and_what_to_do(
     bed: Bed, change: Callable[[Bed, RecordingRun | None], Outcome]
 ) -> None:
-    assert bed.deploy(bed.spec(tag="2.10.0"), "ABC233").remedy == ""
+    assert bed.deploy(bed.spec(tag="2.10.0", rollout=UNHURRIED), "ABC233").remedy == ""
     outcome = change(bed, Pausing(bed))
     assert outcome.state is State.SUCCEEDED, outcome
     assert outcome.happened.endswith("but kubectl-rollout has paused the Deployment"), outcome
@@ -218,7 +218,7 @@ def test_of_a_success_whose_deployment_is_paused_it_is_said_by_whom_and_what_to_
     resume = f"kubectl rollout resume deployment/edge-1 -n {bed.ns}"
     assert f"`{resume}`" in outcome.remedy
     bed.kubectl(*resume.split()[1:-2])
-    undisturbed = bed.deploy(bed.spec(tag="2.10.0"), "ABC235")
+    undisturbed = bed.deploy(bed.spec(tag="2.10.0", rollout=UNHURRIED), "ABC235")
     assert (undisturbed.state, undisturbed.remedy) == (State.SUCCEEDED, ""), undisturbed
 
 
@@ -236,8 +236,8 @@ def test_of_a_success_whose_deployment_is_paused_it_is_said_by_whom_and_what_to_
 def test_what_is_undone_after_a_success_is_found_by_the_second_look(
     bed: Bed, undo: Callable[[Bed], object], said: str
 ) -> None:
-    assert bed.deploy(bed.spec(tag="2.10.0"), "ABC233").state is State.SUCCEEDED
-    assert bed.deploy(bed.spec()).state is State.SUCCEEDED
+    assert bed.deploy(bed.spec(tag="2.10.0", rollout=UNHURRIED), "ABC233").state is State.SUCCEEDED
+    assert bed.deploy(bed.spec(rollout=UNHURRIED)).state is State.SUCCEEDED
     undo(bed)
     found = bed.look()
     assert (said in found) if said else not found, found
@@ -253,10 +253,10 @@ def test_a_later_change_by_the_bot_itself_is_no_revert(bed: Bed, server: Valkey)
     store = ActionStore(client, CODEC)
     second = SecondLooks(client, CODEC, store, second_look({"west": bed.cluster}), after=0.0)
     for name, tag in (("AAAAAA", "2.10.0"), ("BBBBBB", "2.11.1")):
-        plan = bed.planner.plan(bed.spec(tag=tag), name)
+        plan = bed.planner.plan(bed.spec(tag=tag, rollout=UNHURRIED), name)
         action = actions.ask(store, name, ref=plan.spec.ref, plan=plan)
         actions.confirm(store, name, digest=plan.digest)
-        outcome = bed.deploy(bed.spec(tag=tag), name)
+        outcome = bed.deploy(bed.spec(tag=tag, rollout=UNHURRIED), name)
         assert outcome.state is State.SUCCEEDED
         second.expect(action, outcome)
         actions.carried_out(client, store, name, outcome)
@@ -294,7 +294,7 @@ EVERYTHING = {"kind": "ClusterRole", "name": "cluster-admin"}
 
 
 def test_with_rights_in_one_namespace_only_what_cannot_be_seen_is_said(bed: Bed) -> None:
-    assert bed.deploy(bed.spec()).state is State.SUCCEEDED
+    assert bed.deploy(bed.spec(rollout=UNHURRIED)).state is State.SUCCEEDED
     as_account(bed, EVERYTHING, f"namespaces/{bed.ns}/rolebindings")
     cache = ClusterCache(bed.cluster)
     bed.stack.callback(cache.stop, Deadline.after(60))
