@@ -17,6 +17,7 @@ import yaml
 from bot.sandbox.tls import Authority
 from deploy.errors import NotGranted
 from deploy.kube.cluster import Cluster, connect
+from deploy.kube.connection import Timeouts
 from deploy.kube.watching import Change
 from tests.conftest import EVIDENCE
 from tests.support.control_plane import ControlPlane
@@ -29,6 +30,8 @@ WORK_SECONDS = 180.0
 THREADS = 16
 _LEEWAY = 60.0
 """For how long after its end an API server still accepts a service account's token."""
+_PATIENT = Timeouts(connect=10.0, read=30.0)
+"""This is about credentials: that a busy machine is slow to shake hands is no failure."""
 _ISSUER = "https://kubernetes.default.svc"
 _NAMESPACE = "kube-system"
 _ACCOUNT = "gateway-bot-of-20-seconds"
@@ -144,11 +147,16 @@ def test_an_hours_work_goes_through_with_credentials_of_twenty_seconds(
     }
     _let_in(whole_plane, authority, tmp_path)
     dead = {"token": token(state, account, -15)}
+    kubeconfig = _as_user(whole_plane, dead, tmp_path, "dead")
     with pytest.raises(NotGranted):
-        connect("dead", kubeconfig=_as_user(whole_plane, dead, tmp_path, "dead")).namespaces()
+        connect("dead", kubeconfig=kubeconfig, timeouts=_PATIENT).namespaces()
     with issuers["tokens"], issuers["certificates"]:
         clusters = {
-            name: connect(name, kubeconfig=_as_user(whole_plane, issuer.user(), tmp_path, name))
+            name: connect(
+                name,
+                kubeconfig=_as_user(whole_plane, issuer.user(), tmp_path, name),
+                timeouts=_PATIENT,
+            )
             for name, issuer in issuers.items()
         }
         for cluster in clusters.values():
@@ -220,7 +228,8 @@ def _let_in(plane: ControlPlane, authority: Authority, directory: Path) -> None:
     for path, text in zip(paths.values(), (pem, key), strict=True):
         path.write_text(text)
     user = {name: str(path) for name, path in paths.items()}
-    cluster = connect("ann", kubeconfig=_as_user(plane, user, directory, "ann"))
+    kubeconfig = _as_user(plane, user, directory, "ann")
+    cluster = connect("ann", kubeconfig=kubeconfig, timeouts=_PATIENT)
 
     def accepted() -> bool:
         try:

@@ -251,6 +251,10 @@ def logs_refused(bed: Bed) -> None:
     path = bed.kubeconfig.with_name("kubeconfig-blind")
     path.write_text(yaml.safe_dump(config))
     bed.look_as(path)
+    assert bed.cache is not None
+    cluster = bed.cache.cluster
+    # An API server knows of a new binding a moment after it has taken it.
+    until(lambda: cluster.can_i("list", "apps", "deployments", None), "its rights")
 
 
 def node_lost(bed: Bed) -> None:

@@ -27,7 +27,7 @@ from deploy.observed.history import revisions
 from deploy.plans.requests import RotateRequest
 from deploy.rollouts.second_look import second_look
 from deploy.specs.gateway_spec import GatewaySpec
-from deploy.specs.options import Autoscaling
+from deploy.specs.options import Autoscaling, Rollout
 from deploy.tokens.rotation import Rotation
 from tests.cluster.conftest import Target
 from tests.cluster.rollout_bed import (
@@ -67,6 +67,10 @@ def bed(target: Target, ns: str, tmp_path: Path) -> Iterator[Bed]:
 
 SLOW_SECONDS = 8.0
 """How long a pod takes to start, so that there is time to disturb its rollout."""
+REPLACED_SECONDS = 60.0
+"""The same for a pod that the disturbance replaces: nobody waits for it, so there is more time."""
+UNHURRIED = Rollout()
+"""For rollouts that are not to end by their deadline, however busy the machine is."""
 
 
 def agent(bed: Bed) -> None:
@@ -138,12 +142,14 @@ CASES = (
 def test_done_is_said_of_what_the_cluster_holds_alone(
     case: Case, bed: Bed, record_property: Callable[[str, object], None]
 ) -> None:
-    assert bed.deploy(bed.spec(tag="2.10.0", **case.changes), "ABC233").state is State.SUCCEEDED
+    changes = {"rollout": UNHURRIED, **case.changes}
+    assert bed.deploy(bed.spec(tag="2.10.0", **changes), "ABC233").state is State.SUCCEEDED
     run = RecordingRun()
     outcomes: list[Outcome] = []
-    bed.target.fault("slow_start_seconds", SLOW_SECONDS)
+    slow = SLOW_SECONDS if case.state is State.SUCCEEDED else REPLACED_SECONDS
+    bed.target.fault("slow_start_seconds", slow)
     bed.stack.callback(bed.target.fault, "slow_start_seconds", 0.0)
-    wanted = bed.spec(**case.changes)
+    wanted = bed.spec(**changes)
     thread = threading.Thread(target=lambda: outcomes.append(bed.deploy(wanted, run=run)))
     thread.start()
     until(lambda: any(not state["complete"] for state in run.states), "the rollout")
@@ -166,8 +172,9 @@ def test_a_paused_deployment_is_not_done_and_its_pods_are_not_the_new_ones(bed: 
     wanted = bed.spec(replicas=2)
     thread = threading.Thread(target=lambda: outcomes.append(bed.deploy(wanted, run=run)))
     thread.start()
-    until(lambda: run.states, "the rollout")
-    # Before it the plan would find that.
+    pods = f"/api/v1/namespaces/{bed.ns}/pods"
+    # Before it the plan would find that, and no pod of the new version would ever come.
+    until(lambda: len(bed.target.api.items(pods)) == 3, "the first pod of the new version")
     paused(bed)
     thread.join(120)
     (outcome,) = outcomes
@@ -190,7 +197,7 @@ class Pausing(RecordingRun):
 
 
 def deployed(bed: Bed, run: RecordingRun | None) -> Outcome:
-    return bed.deploy(bed.spec(), "ABC234", run)
+    return bed.deploy(bed.spec(rollout=UNHURRIED), "ABC234", run)
 
 
 def rotated(bed: Bed, run: RecordingRun | None) -> Outcome:
@@ -201,7 +208,7 @@ def rotated(bed: Bed, run: RecordingRun | None) -> Outcome:
 def test_of_a_success_whose_deployment_is_paused_it_is_said_by_whom_and_what_to_do(
     bed: Bed, change: Callable[[Bed, RecordingRun | None], Outcome]
 ) -> None:
-    assert bed.deploy(bed.spec(tag="2.10.0"), "ABC233").remedy == ""
+    assert bed.deploy(bed.spec(tag="2.10.0", rollout=UNHURRIED), "ABC233").remedy == ""
     outcome = change(bed, Pausing(bed))
     assert outcome.state is State.SUCCEEDED, outcome
     assert outcome.happened.endswith("but kubectl-rollout has paused the Deployment"), outcome
@@ -211,7 +218,7 @@ def test_of_a_success_whose_deployment_is_paused_it_is_said_by_whom_and_what_to_
     resume = f"kubectl rollout resume deployment/edge-1 -n {bed.ns}"
     assert f"`{resume}`" in outcome.remedy
     bed.kubectl(*resume.split()[1:-2])
-    undisturbed = bed.deploy(bed.spec(tag="2.10.0"), "ABC235")
+    undisturbed = bed.deploy(bed.spec(tag="2.10.0", rollout=UNHURRIED), "ABC235")
     assert (undisturbed.state, undisturbed.remedy) == (State.SUCCEEDED, ""), undisturbed
 
 
@@ -229,8 +236,8 @@ def test_of_a_success_whose_deployment_is_paused_it_is_said_by_whom_and_what_to_
 def test_what_is_undone_after_a_success_is_found_by_the_second_look(
     bed: Bed, undo: Callable[[Bed], object], said: str
 ) -> None:
-    assert bed.deploy(bed.spec(tag="2.10.0"), "ABC233").state is State.SUCCEEDED
-    assert bed.deploy(bed.spec()).state is State.SUCCEEDED
+    assert bed.deploy(bed.spec(tag="2.10.0", rollout=UNHURRIED), "ABC233").state is State.SUCCEEDED
+    assert bed.deploy(bed.spec(rollout=UNHURRIED)).state is State.SUCCEEDED
     undo(bed)
     found = bed.look()
     assert (said in found) if said else not found, found
@@ -246,10 +253,10 @@ def test_a_later_change_by_the_bot_itself_is_no_revert(bed: Bed, server: Valkey)
     store = ActionStore(client, CODEC)
     second = SecondLooks(client, CODEC, store, second_look({"west": bed.cluster}), after=0.0)
     for name, tag in (("AAAAAA", "2.10.0"), ("BBBBBB", "2.11.1")):
-        plan = bed.planner.plan(bed.spec(tag=tag), name)
+        plan = bed.planner.plan(bed.spec(tag=tag, rollout=UNHURRIED), name)
         action = actions.ask(store, name, ref=plan.spec.ref, plan=plan)
         actions.confirm(store, name, digest=plan.digest)
-        outcome = bed.deploy(bed.spec(tag=tag), name)
+        outcome = bed.deploy(bed.spec(tag=tag, rollout=UNHURRIED), name)
         assert outcome.state is State.SUCCEEDED
         second.expect(action, outcome)
         actions.carried_out(client, store, name, outcome)
@@ -287,7 +294,7 @@ EVERYTHING = {"kind": "ClusterRole", "name": "cluster-admin"}
 
 
 def test_with_rights_in_one_namespace_only_what_cannot_be_seen_is_said(bed: Bed) -> None:
-    assert bed.deploy(bed.spec()).state is State.SUCCEEDED
+    assert bed.deploy(bed.spec(rollout=UNHURRIED)).state is State.SUCCEEDED
     as_account(bed, EVERYTHING, f"namespaces/{bed.ns}/rolebindings")
     cache = ClusterCache(bed.cluster)
     bed.stack.callback(cache.stop, Deadline.after(60))
@@ -302,7 +309,8 @@ def test_a_right_that_is_gone_for_a_moment_ends_nothing(bed: Bed) -> None:
     bed.stack.callback(bed.target.fault, "slow_start_seconds", 0.0)
     run = RecordingRun()
     outcomes: list[Outcome] = []
-    thread = threading.Thread(target=lambda: outcomes.append(bed.deploy(bed.spec(), run=run)))
+    wanted = bed.spec(rollout=UNHURRIED)
+    thread = threading.Thread(target=lambda: outcomes.append(bed.deploy(wanted, run=run)))
     thread.start()
     until(lambda: run.states, "the rollout")
     api.delete(f"{bindings}/bot-{bed.ns}")

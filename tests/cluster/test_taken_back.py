@@ -72,7 +72,7 @@ class Struck(RecordingRun):
 def bed(target: Target, ns: str, tmp_path: Path) -> Iterator[Bed]:
     """A gateway of two pods, which are replaced one after the other."""
     with rollout_bed(target, ns, tmp_path) as made:
-        rollout = Rollout(progress_deadline=DEADLINE, max_surge="1")
+        rollout = Rollout(progress_deadline=DEADLINE, max_surge="1", termination_grace=240)
         outcome = made.deploy(made.spec(replicas=2, rollout=rollout))
         assert outcome.state is State.SUCCEEDED, outcome
         yield made
@@ -159,7 +159,8 @@ def test_a_rotation_whose_cause_somebody_mends_within_moments_goes_on(
 
 def test_a_rotation_whose_pods_make_room_for_each_other_goes_on_under_a_quota(bed: Bed) -> None:
     before = pods_of(bed)
-    sleep = {"lifecycle": {"preStop": {"sleep": {"seconds": 50}}}}
+    # Ten seconds on this node: controllers that lag find the room taken as well.
+    sleep = {"lifecycle": {"preStop": {"sleep": {"seconds": 200}}}}
     template = {"spec": {"containers": [{"name": "edge-1", **sleep}]}}
     bed.patch({"spec": {"template": template}}, form="application/strategic-merge-patch+json")
     until(lambda: not before & pods_of(bed) and settled(bed), "pods that end slowly", 180)

@@ -102,6 +102,10 @@ def qos_class(pod: Json) -> str:
 
 
 def _phase(pod: Json, containers: Sequence[ContainerRecord]) -> str:
+    so_far = str((pod.get("status") or {}).get("phase") or "")
+    if so_far in ("Succeeded", "Failed"):
+        # As a kubelet has it: whoever evicts a pod writes this, and its containers change it no more.
+        return so_far
     codes = [record.exit_code for record in containers]
     policy = pod["spec"].get("restartPolicy", "Always")
     finished = all(code is not None for code in codes)

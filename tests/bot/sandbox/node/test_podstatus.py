@@ -62,6 +62,13 @@ def test_a_deleted_pod_ends_as_its_containers_did() -> None:
         assert status["phase"] == phase
 
 
+@pytest.mark.parametrize("phase", ["Failed", "Succeeded"])
+def test_a_pod_that_is_over_stays_so_whatever_its_containers_do(phase: str) -> None:
+    record = ContainerRecord("a", "image", state=RUNNING, ready=False)
+    over = {**pod(), "status": {"phase": phase, "reason": "Evicted"}}
+    assert build(over, FACTS, [record], [], "now")["phase"] == phase
+
+
 def test_a_condition_keeps_its_time_until_it_changes() -> None:
     record = ContainerRecord("a", "image", state=RUNNING, ready=True)
     first = build(pod(), FACTS, [record], [], "first")
