@@ -307,9 +307,10 @@ class Nursery:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
+            # A group of their own: the process id of a bot that died may be somebody else's by the end.
+            process_group=0,
         )
         self._lock = threading.Lock()
-        self._pids: set[int] = set()
 
     def start(self, job: Job) -> int:
         """Start a bot; its process id."""
@@ -318,9 +319,7 @@ class Nursery:
         with self._lock:
             self._process.stdin.write(json.dumps(asdict(job)) + "\n")
             self._process.stdin.flush()
-            pid = int(self._process.stdout.readline())
-            self._pids.add(pid)
-        return pid
+            return int(self._process.stdout.readline())
 
     def kill(self, pid: int) -> None:
         """kill -9."""
@@ -329,7 +328,5 @@ class Nursery:
 
     def close(self) -> None:
         """End them all."""
-        for pid in self._pids:
-            self.kill(pid)
-        self._process.kill()
+        os.killpg(self._process.pid, 9)
         self._process.wait()

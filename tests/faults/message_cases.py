@@ -48,6 +48,8 @@ from tests.support.changes import PROD, PRODUCTION, Changes
 from tests.support.slack_workspace import ANA, BEN, OPS
 
 DAY = 86_400.0
+LONG = 3600
+"""Seconds in which a request is to be decided on: no machine is so slow that it expires meanwhile."""
 REF = GatewayRef("west", "dev", "edge-1")
 
 
@@ -90,7 +92,7 @@ class ActionCase:
         policy = by_approvers(people=People(groups=("S0APP",)))
         where = {"channel": OPS}
         store = ActionStore(redis, CODEC)
-        actions.ask(store, ref=PROD, requester=ANA, policy=policy, origin=where)
+        actions.ask(store, ref=PROD, requester=ANA, policy=policy, origin=where, ttl=LONG)
 
     def end(self, redis: Any) -> None:
         actions.deny(ActionStore(redis, CODEC), BEN, "AAAAAA", reason="no")

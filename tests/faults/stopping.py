@@ -42,11 +42,13 @@ def wrongs(
     if action.state is not State.STOPPED or action.outcome is None or action.stop_at is None:
         return [f"it ended {action.state}: {action.outcome}"]
     ref = plan.spec.ref
+    # Others run meanwhile, whose names may begin as this one does and go on with a number.
+    its_own = re.compile(rf"{re.escape(ref.name)}(?!-?\d)")
     late = [
         f"the cluster was asked to {line.verb} {line.path}"
         for line in audit
         if line.at > action.stop_at + _MOMENT
-        and ref.name in line.path
+        and its_own.search(line.path)
         and not _NOBODYS.search(line.path)
     ]
     if action.kind == REGENERATE:

@@ -18,6 +18,7 @@ from handlers.messages.store import MessageRecord, MessageStore, Place
 from handlers.views import action as action_view
 from handlers.views import notes
 from handlers.views.text import section
+from tests.faults.message_cases import LONG
 from tests.faults.message_scene import Bot, Call, Lost, refusal, settle
 from tests.faults.message_troubles import both, looks, once, posts
 from tests.support import actions
@@ -55,8 +56,8 @@ def family(redis: Any) -> Family:
 
 def ask(redis: Any, name: str) -> None:
     policy = by_approvers(people=People(groups=("S0APP",)))
-    store = ActionStore(redis, CODEC)
-    actions.ask(store, name, ref=PROD, requester=ANA, policy=policy, origin={"channel": OPS})
+    store, origin = ActionStore(redis, CODEC), {"channel": OPS}
+    actions.ask(store, name, ref=PROD, requester=ANA, policy=policy, origin=origin, ttl=LONG)
 
 
 def deny(redis: Any, name: str) -> None:
@@ -119,7 +120,7 @@ def test_an_outcome_that_is_too_long_for_a_message_is_whole_in_its_thread(
         return ActionMessages(ActionStore(redis, CODEC), action_view.render, notes.notes)
 
     bot = Bot(redis, client, real)
-    actions.ask(store, "AAAAAA", ref=PROD, requester=ANA, origin={"channel": OPS})
+    actions.ask(store, "AAAAAA", ref=PROD, requester=ANA, origin={"channel": OPS}, ttl=LONG)
     settle(redis, [bot])
     actions.confirm(store, by=ANA)
     assert store.claim("AAAAAA", "bot-1", 1, 30) is not None

@@ -119,9 +119,13 @@ def test_bots_replaced_one_by_one_lose_no_command_and_no_action(tmp_path: Path, 
         stage.fault("node west", "not_ready", False)
         assert typed.trouble == []
         api = KubeApi(stage.kubeconfig, "west")
-        for name, place in zip(GATEWAYS, places, strict=True):
+        for place in places:
             ana.sees_at({"ts": place}, r"1 of 1 pods? ready after", 120)
-            assert in_cluster(api, name) == (1, TAG)
+        # A ready pod on a busy node may miss a probe and be ready again.
+        until(
+            lambda: all(in_cluster(api, name) == (1, TAG) for name in GATEWAYS),
+            "a ready pod of each gateway, as its message says",
+        )
         # Last of all: a second answer may come late.
         assert answered_once(stage, typed) == []
 

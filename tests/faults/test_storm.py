@@ -84,7 +84,7 @@ def another_bot(demo: Demo, tmp_path: Path) -> Iterator[None]:
         yield
     finally:
         bot.terminate()
-        bot.wait(30)
+        bot.wait(60)
 
 
 @pytest.mark.timeout(1200)
@@ -126,7 +126,11 @@ def _storm(demo: Demo) -> None:
     for name in GATEWAYS:
         (end,) = [text for text in ends() if f"{name} to west/prod" in text]
         assert TAG in end
-        assert in_cluster(demo, name) == (2, TAG)
+    # A ready pod on a busy node may miss a probe and be ready again.
+    until(
+        lambda: all(in_cluster(demo, name) == (2, TAG) for name in GATEWAYS),
+        "two ready pods of each gateway, as its message says",
+    )
     within_limits(demo.get("log", kind="request")["entries"])
     print(*(f"asked for meanwhile: {late}" for late in meanwhile), sep="\n")
     assert max(late.seconds for late in meanwhile) <= PROMPT_SECONDS
@@ -180,7 +184,7 @@ def in_cluster(demo: Demo, gateway: str) -> tuple[int, str]:
     """How many pods of a gateway the cluster says are ready, and the tag of its image."""
     deployment = found(demo, "west", "prod", "deployment", gateway)
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
-    return deployment["status"]["readyReplicas"], container["image"].rpartition(":")[2]
+    return deployment["status"].get("readyReplicas", 0), container["image"].rpartition(":")[2]
 
 
 def within_limits(calls: Sequence[dict[str, Any]]) -> None:

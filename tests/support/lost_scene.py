@@ -78,7 +78,8 @@ class Scene:
     def ask(self, name: str = "AAAAAA", **given: Any) -> None:
         """ana asks, and the plan is shown."""
         policy = by_approvers()
-        fields = {"ref": REF, "requester": ANA, "policy": policy, "origin": {"channel": OPS}}
+        origin = {"channel": OPS}
+        fields = {"ref": REF, "requester": ANA, "policy": policy, "origin": origin, "ttl": 3600}
         actions.ask(self.store, name, **{**fields, **given})
         self.settle()
 

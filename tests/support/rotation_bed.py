@@ -76,7 +76,8 @@ class RotationBed:
         self.workings = workings(planner=self.planner, clusters=clusters)
         self.replan = replanning(self.planner, clusters)
         applier = Applier(clusters, Minter(self.arm, self.instances, LocalCustody()))
-        self.deployer = Deployer(applier, self.replan, patience=patience, margin=margin)
+        # A deployment is what a rotation begins from, so it is never given up on early.
+        self.deployer = Deployer(applier, self.replan, patience=patience)
         self.rotator = self.rotating(applier, observing=OBSERVING, patience=patience, margin=margin)
         self._numbers = itertools.count()
 

@@ -10,11 +10,13 @@ import redis
 
 from bot.sandbox.processes import spawn
 from bot.sandbox.valkey import wheel_binary
-from tests.support.ports import free_port
+from tests.support.ports import free_ports
 from tests.support.waiting import until
 
 MASTER = "gateways"
-_DOWN_MS = 800
+_DOWN_MS = 3000
+"""Long enough for a primary that only waits for its turn on a busy machine: one that is replaced while
+it works takes with it what it has just confirmed."""
 
 
 @dataclass
@@ -60,8 +62,11 @@ class Sentinels:
         self._binary = str(wheel_binary())
         self._directory = directory
         self._min_replicas = min_replicas
-        self.data = [self._server(n) for n in range(3)]
+        # All at once: they are bound only later, and none may be there twice.
+        ports = free_ports(6)
+        self.data = [self._server(n, port) for n, port in enumerate(ports[:3])]
         self.sentinels: list[Server] = []
+        self._sentinel_ports = ports[3:]
 
     def start(self) -> None:
         """Start everything, in order, and wait until it is whole."""
@@ -71,7 +76,9 @@ class Sentinels:
         for server in self.data[1:]:
             server.client().replicaof("127.0.0.1", first.port)
         until(lambda: self.replicas(first) == 2, "two replicas")
-        self.sentinels = [self._sentinel(n, first.port) for n in range(3)]
+        self.sentinels = [
+            self._sentinel(n, port, first.port) for n, port in enumerate(self._sentinel_ports)
+        ]
         for server in self.sentinels:
             server.start()
         until(self._whole, "three Sentinels that know each other and both replicas")
@@ -111,8 +118,8 @@ class Sentinels:
             return False
         return all(s["num-other-sentinels"] == 2 and s["num-slaves"] == 2 for s in state)
 
-    def _server(self, number: int) -> Server:
-        port, directory = free_port(), self._directory / f"data-{number}"
+    def _server(self, number: int, port: int) -> Server:
+        directory = self._directory / f"data-{number}"
         directory.mkdir(parents=True)
         arguments = [
             *(self._binary, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(directory)),
@@ -122,8 +129,8 @@ class Sentinels:
         ]
         return Server(port, directory, arguments)
 
-    def _sentinel(self, number: int, primary: int) -> Server:
-        port, directory = free_port(), self._directory / f"sentinel-{number}"
+    def _sentinel(self, number: int, port: int, primary: int) -> Server:
+        directory = self._directory / f"sentinel-{number}"
         directory.mkdir(parents=True)
         path = directory / "sentinel.conf"
         path.write_text(

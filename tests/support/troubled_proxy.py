@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Literal
 
+from tests.support.ports import free_port
+
 Trouble = Literal["down", "hanging", "slow", "refusing"]
 TROUBLES: tuple[Trouble, ...] = ("down", "hanging", "slow", "refusing")
 
@@ -38,8 +40,9 @@ class TroubledProxy:
         self._flowing.set()
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
-        self._listener = self._listen(0)
-        self.port = int(self._listener.getsockname()[1])
+        # Not one that the system gives away to others while the service is down.
+        self.port = free_port()
+        self._listener = self._listen(self.port)
 
     @contextlib.contextmanager
     def having(self, trouble: Trouble) -> Iterator[None]:
