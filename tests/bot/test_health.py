@@ -30,7 +30,7 @@ def url(parts: dict[str, Fake]) -> Iterator[str]:
     )
     server.start()
     yield f"http://127.0.0.1:{server.port}"
-    server.stop(Deadline.after(5))
+    server.stop(Deadline.after(30))
     assert not server.live
 
 
@@ -74,5 +74,5 @@ def test_a_probe_that_keeps_its_connection_does_not_hold_up_the_end() -> None:
     server.start()
     with requests.Session() as probe:
         assert probe.get(f"http://127.0.0.1:{server.port}/livez", timeout=30).ok
-        server.stop(Deadline.after(5))
+        server.stop(Deadline.after(30))
         assert not server.live

@@ -69,9 +69,10 @@ def test_parts_that_hang_in_stop_hold_up_neither_the_deadline_nor_the_others(
     notes.clear()
     began = time.monotonic()
     with caplog.at_level(logging.WARNING):
-        parts.stop(Deadline.after(3))
+        parts.stop(Deadline.after(6))
     assert time.monotonic() - began < 30
-    assert notes == ["stop runner", "stop cache"]
+    # The turn of the second may come before the first, where that is held up, has noted its end.
+    assert sorted(notes) == ["stop cache", "stop runner"]
     late = [record.getMessage() for record in caplog.records]
     assert [text.split()[0] for text in late] == ["slack", "intake"]
     go.set()

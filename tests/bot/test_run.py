@@ -36,7 +36,7 @@ bot.run.load_settings = bot.run.load_secrets = lambda _: None
 LOADING
 sys.exit(bot.run.run(Path("settings.yaml"), "error"))
 """
-STOPS = re.compile(r"stops within (?:24|23|22|21|20) s")
+STOPS = re.compile(r"stops within (?:2[0-4]|1\d) s")
 Program = Callable[..., subprocess.Popen[str]]
 
 

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from slack_bolt import App
 
+from bot import socket_leaving
+from bot.sandbox.slack import socketmode as at_slack
 from bot.sandbox.valkey import Valkey
 from bot.socket_mode import SocketMode
 from deploy.actions.connection import connect
@@ -54,12 +56,16 @@ def bot(person: Person, redis: Any, app: App, name: str, connections: int) -> So
 
 @pytest.mark.parametrize("connections", [1, 2])
 def test_what_slack_sends_until_it_has_heard_of_the_end_is_acked(
-    person: Person, redis: Any, app: App, connections: int
+    person: Person, redis: Any, app: App, connections: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Slack is so far away that a busy machine sends what it has to while a Close is on its way, and
+    # both sides wait for each other for as long as that takes.
+    monkeypatch.setattr(at_slack, "DEADLINE_SECONDS", 30.0)
+    monkeypatch.setattr(socket_leaving, "_CLOSE_SECONDS", 30.0)
     leaving = bot(person, redis, app, "leaving", connections)
     staying = bot(person, redis, app, "staying", 1)
     until(lambda: person.slack.connections == connections + 1)
-    person.set_fault("socket_latency_ms", 1000)
+    person.set_fault("socket_latency_ms", 3000)
     with ThreadPoolExecutor(5) as pool:
         stopping = pool.submit(leaving.stop, Deadline.after(60))
         # Every Close is on its way, and the last of them has not arrived.

@@ -78,7 +78,7 @@ def test_the_form_opens_with_the_places_of_the_other_cluster_while_one_is_slow(d
         assert ivy.clicks(told, "Deploy a gateway") == {"ok": True}
         form = ivy.form("deploy")
         assert "Cluster “west” has not answered yet" in str(form["blocks"])
-        assert ivy.options(form, "deploy_place", "dev") == ["east/dev"]
+        until(lambda: ivy.options(form, "deploy_place", "dev") == ["east/dev"], "east's places")
     until(lambda: "west/dev" in ivy.options(form, "deploy_place", "dev"), "the other places", 60)
     demo.post("view", user="ivy", view_id=form["id"], type="close")
 
@@ -191,6 +191,6 @@ def test_a_plan_that_takes_long_says_what_it_waits_for(
     demo: Demo, part: str, fault: str, named: str
 ) -> None:
     ivy = demo.person("ivy")
-    with broken(demo, part, fault, 4000, 0):
+    with broken(demo, part, fault, SLOW_MS, 0):
         assert ivy.types(f"deploy store-7 --to east/dev --tag {TAG} --replicas 1")["ok"]
         ivy.sees(f"Planning `deploy store-7`… Waiting for {re.escape(named)}", 90, ephemeral=True)

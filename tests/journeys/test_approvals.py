@@ -66,9 +66,13 @@ def test_two_different_approvers_are_needed_where_two_are_asked_for(demo: Demo) 
         "already approved by <@U0BEN> and <@U0CHEN> at .*; it (has succeeded|is running)",
         ephemeral=True,
     )
-    told = "\n".join(until(lambda: len(thread(demo, plan)) >= 4 and thread(demo, plan), "notes"))
-    for line in ("please look at the plan", "<@U0BEN> approved this; 2", "Approved by", "pods"):
-        assert line in told
+    lines = ("please look at the plan", "<@U0BEN> approved this; 2", "Approved by", "pods")
+
+    def noted() -> str:
+        told = "\n".join(thread(demo, plan))
+        return told if all(line in told for line in lines) else ""
+
+    told = until(noted, "the notes in the thread")
     assert told.count("<@U0BEN> approved this; 2") == 1
     # The requester is told last.
     personal = "Your request to deploy edge-1"
@@ -146,8 +150,7 @@ def test_requests_are_listed_and_decided_by_text_bound_to_what_was_shown(demo: D
     ben.types(f"approve {name} --plan {digest[1]}")
     ben.sees(f"You approved {name}", ephemeral=True)
     ana.sees_at(plan, "4 of 4 pods ready after", 90)
-    ana.types("history edge-2")
-    ana.sees("Last done.*approved.*<@U0BEN>", ephemeral=True)
+    ana.is_told("history edge-2", "Last done.*approved.*<@U0BEN>")
     ben.types(f"deny {name}")
     ben.sees("reason is required", ephemeral=True)
     ben.types("approve ZZZZZZ")
@@ -219,14 +222,9 @@ def test_within_a_window_one_person_changes_one_gateway_alone_until_it_is_closed
     ana.sees("window on edge-2, west/prod.*you confirm .*Opened by <@U0BEN>", ephemeral=True)
     ana.clicks(inside, "Confirm")
     ana.sees_at(inside, "3 of 3 pods ready after", 90)
-
-    def in_the_history() -> bool:
-        # The trail is copied from the actions' logs, a moment later.
-        ana.types("history edge-2")
-        said = "\n".join(words(message) for message in ana.messages())
-        return "*confirmed* by <@U0ANA> within <@U0BEN>'s approval window" in said
-
-    until(in_the_history, "the confirmation in the history", 60)
+    # The trail is copied from the actions' logs, a moment later.
+    confirmed = r"\*confirmed\* by <@U0ANA> within <@U0BEN>'s approval window"
+    ana.is_told("history edge-2", confirmed)
     ana.clicks(opened, "Close now")
     ana.sees("Only approvers of production-west may close an approval window", ephemeral=True)
     chen.clicks(opened, "Close now")

@@ -369,9 +369,10 @@ def test_a_token_is_rotated_automatically_only_where_a_decided_action_put_it(
         # edge-1 may be rotated automatically by now; the token that lives two days is kept.
         short = shortest_lived(demo, "west/dev/edge-1")
         copied(demo, "west/dev/edge-1", "west/dev/copy-2", short)
-        asked = alerts.sees("Rotate the token of copy-2.*Needs 1 approval", 60)
+        # Scans come twice a minute.
+        asked = alerts.sees("Rotate the token of copy-2.*Needs 1 approval", 120)
         assert "west/prod/edge-1" in words(asked)
-        alerts.sees("Rotate the token of edge-1 on west/dev.*pods run with the new token", 60)
+        alerts.sees("Rotate the token of edge-1 on west/dev.*pods run with the new token", 180)
 
 
 def kept(room: Room, name: str) -> None:

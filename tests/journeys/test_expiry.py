@@ -11,7 +11,6 @@ import yaml
 
 from tests.support.demo import Demo, broken, words
 from tests.support.kubectl import Kubectl
-from tests.support.waiting import until
 
 LEGACY = "west/dev/legacy-9"
 
@@ -37,8 +36,7 @@ def test_a_gateway_of_the_portal_is_warned_of_and_can_be_snoozed_with_a_reason(
     shown = ana.sees_at(warning, "Snoozed by <@U0ANA>")
     assert "It is replaced &lt;soon&gt;" in words(shown)
     ana.sees("snoozed this: It is replaced &lt;soon&gt;")
-    ana.types("history legacy-9")
-    ana.sees("snoozed", ephemeral=True)
+    ana.is_told("history legacy-9", "Last done.*snoozed")
 
 
 def test_its_buttons_show_it_and_offer_to_keep_its_token_valid(demo: Demo) -> None:
@@ -104,21 +102,11 @@ def test_a_token_that_azure_refuses_is_one_fact_for_every_view_and_its_alert_off
 ) -> None:
     dan, alerts = demo.person("dan"), demo.person("dan", "gateway-alerts")
     with broken(demo, "azure", "configuration_status", "403", "none"):
-
-        def denied() -> bool:
-            dan.types("status legacy-9")
-            return "*denied*" in words(dan.sees("legacy-9 on west/dev", ephemeral=True))
-
-        until(denied, "the refusal", 60)
+        dan.is_told("status legacy-9", r"legacy-9 on west/dev.*\*denied\*")
         dan.types("status")
         assert "REFUSED" in words(dan.sees("Gateways", ephemeral=True))
-
-        def listed() -> bool:
-            dan.types("expiring")
-            told = words(dan.sees("When tokens expire", ephemeral=True))
-            return f"*Azure refuses its token.* Renew it: `/gateway manage-token {LEGACY}`" in told
-
-        until(listed, "it in the list", 60)
+        renew = rf"\*Azure refuses its token\.\* Renew it: `/gateway manage-token {LEGACY}`"
+        dan.is_told("expiring", f"When tokens expire.*{renew}")
         alert = alerts.sees(f"{LEGACY} is denied", 90)
         assert '"Rotate"' not in json.dumps(alert["blocks"])
         alerts.clicks(alert, "Manage token")

@@ -63,7 +63,8 @@ def test_a_restart_replaces_every_pod(demo: Demo) -> None:
 
 def test_history_tells_each_revision_and_rollback_brings_one_back(demo: Demo) -> None:
     ana = demo.person("ana")
-    decide(ana, "deploy edge-1 --to west/dev --tag 2.12.1", "Deploy edge-1", "3 of 3 pods ready")
+    newer = "deploy edge-1 --to west/dev --tag 2.12.1"
+    decide(ana, newer, "Deploy edge-1", "3 of 3 pods ready after")
     ana.types("history edge-1")
     shown = words(ana.sees("Revisions of edge-1", ephemeral=True))
     assert "3 *" in shown

@@ -82,7 +82,8 @@ async def test_a_tag_that_does_not_exist_ends_in_image_pull_back_off(bed: Bed) -
     pod = bed.api.get_pod("edge-1-a")
     assert pod is not None
     assert pod["status"]["phase"] == "Pending"
-    log = await bed.logs()
+    # Between two attempts it is ImagePullBackOff, for a moment ErrImagePull.
+    log = await bed.until_logged("waiting to start: ImagePullBackOff")
     assert log == 'container "gateway" in pod "edge-1-a" is waiting to start: ImagePullBackOff'
 
 
@@ -192,6 +193,8 @@ async def test_deletion_drains_and_then_removes_the_pod(bed: Bed) -> None:
     bed.api.delete_pod("edge-1-a")
     await eventually(lambda: bed.api.get_pod("edge-1-a") is None, "the removal")
     assert bed.api.calls.count("DELETE /api/v1/namespaces/dev/pods/edge-1-a") == 1
+    # Nothing waits for an event to be written.
+    await eventually(lambda: "Killing" in bed.reasons(), "the Killing event")
     killing = [e["message"] for e in bed.api.events("edge-1-a") if e["reason"] == "Killing"]
     assert killing == ["Stopping container gateway"]
 

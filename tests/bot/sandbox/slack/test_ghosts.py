@@ -18,6 +18,11 @@ JSON = dict[str, Any]
 FAILED = {"ok": False, "error": "operation_timeout"}
 
 
+@pytest.fixture(autouse=True)
+def _patient() -> None:
+    """Here Slack waits three seconds: for most of what is asked it waits in vain."""
+
+
 def counting(app: App) -> list[JSON]:
     """Answer every command, and keep the bodies."""
     bodies: list[JSON] = []
