@@ -168,7 +168,11 @@ class LiveMessages:
         """Begin to keep one; None where the same request has begun one before."""
         # The index first: what dies in between is swept away.
         self._client.sadd(self._index, key)
-        return self.find(key) if self._begun(key, payload, seconds, shown, "") else None
+        if not self._begun(key, payload, seconds, shown, ""):
+            return None
+        # Somebody who looked between the two found no message, and took it from the index.
+        self._client.sadd(self._index, key)
+        return self.find(key)
 
     @redis_errors
     def once(self, key: str, payload: Mapping[str, Any], shown: Mapping[str, Any]) -> None:
@@ -264,6 +268,9 @@ class LiveMessages:
                     # Whoever ended it may have died before it marked the message.
                     self._mark(key)
                     self._client.srem(self._index, key)
+                    if self._lasts(key):
+                        # It has begun since it was looked at.
+                        self._client.sadd(self._index, key)
                 elif state == "newer":
                     raise Newer(_name(key))
                 elif state == "taken" and (message := self.find(key)) is not None:
@@ -287,6 +294,11 @@ class LiveMessages:
         if begun:
             self._mark(key)
         return begun
+
+    def _lasts(self, key: str) -> bool:
+        """Whether it was begun and has no end yet."""
+        owner, over = self._client.hmget(self._key(key), "owner", "over")
+        return bool(owner) and not over
 
     def _mark(self, key: str) -> None:
         self._owed.now(key)

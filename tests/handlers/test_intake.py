@@ -320,6 +320,7 @@ def test_what_only_a_newer_bot_understands_is_left_to_it_and_reported_once(
     bed.put("r1", stored(**newer))
     with bed.bot("older", "deploy"):
         until(lambda: "left to a newer bot" in caplog.text, "the report")
+        until(lambda: not bed.client.hexists("gateway-bot:{i:r1}", "owner"), "its being left")
         for number in range(3):
             bed.put(f"r{number + 2}", stored(id=f"r{number + 2}"))
             until(lambda: bed.left == ["r1"], "the next sweep")

@@ -1,7 +1,7 @@
 """People take turns on a lane, and nobody has all of it."""
 
 import threading
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from typing import get_type_hints
 
@@ -44,16 +44,20 @@ class Steps:
 
     def __init__(self, bounds: Bounds) -> None:
         self.begun: list[str] = []
-        self._go: defaultdict[str, threading.Event] = defaultdict(threading.Event)
+        self._ends: dict[str, threading.Event] = {}
         self.pool = LanePool("test", bounds, self._work)
 
     def _work(self, key: str) -> None:
         self.begun.append(key)
-        self._go[key].wait(60)
+        self._end_of(key).wait(60)
+
+    def _end_of(self, key: str) -> threading.Event:
+        # One for both, whichever of the work and the test asks first: a defaultdict may make two.
+        return self._ends.setdefault(key, threading.Event())
 
     def end(self, key: str) -> None:
         """Have that one end."""
-        self._go[key].set()
+        self._end_of(key).set()
 
     def runs(self, count: int) -> list[str]:
         """What has begun, once it is so many."""

@@ -309,7 +309,9 @@ def test_who_closed_a_window_is_on_record_also_if_their_bot_died_at_it(server: V
     client = connect(server.url)
     log = AuditLog(client)
     windows = windows_of(client, log)
-    made = windows.open(REF, "U1", by="U2", reason="link", seconds=1, channel="C1", request_id="r1")
+    made = windows.open(
+        REF, "U1", by="U2", reason="link", seconds=600, channel="C1", request_id="r1"
+    )
     with pytest.raises(SystemExit):
         windows_of(client, Dying(client)).close(made.key, by="U4")
     (over,) = until(windows.ended, "its end")

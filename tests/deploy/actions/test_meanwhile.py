@@ -12,6 +12,7 @@ from deploy.actions.audit_pump import AuditPump
 from deploy.actions.connection import connect
 from deploy.actions.store import ActionStore
 from deploy.actions.windows import Window, Windows
+from deploy.health.live_messages import LiveMessages
 from handlers.messages.store import MessageStore
 from tests.support.actions import CODEC, REF, ask, by_approvers, confirm, deny
 from tests.support.redis_servers import started
@@ -177,3 +178,28 @@ def test_a_window_that_is_opened_anew_while_its_end_is_reported_is_not_forgotten
     late = Meanwhile(server.url, "'ZREM'", lambda: again.append(opened("r2")))
     windows_of(late).reported(over)
     assert windows.versions()[again[0].key] == 1
+
+
+def test_a_live_message_that_begins_while_others_look_for_those_left_behind_is_found_later(
+    server: Valkey,
+) -> None:
+    other = LiveMessages(connect(server.url), "bot-2", "watch")
+    late = Meanwhile(server.url, "'begun', now", lambda: other.orphans(()))
+    assert LiveMessages(late, "bot-1", "watch", lease=0).begin("r1", {}, 60, {}) is not None
+    assert [each.id for each in other.orphans(())] == ["r1"]
+
+
+def test_a_live_message_that_begins_as_another_bot_finds_none_of_that_name_is_found_later(
+    server: Valkey,
+) -> None:
+    client = connect(server.url)
+    mine = LiveMessages(client, "bot-1", "watch", lease=0)
+    # Its bot has written the index and nothing else yet.
+    client.sadd("gateway-bot:watch:{live}:all", "r1")
+
+    def begins(key: str) -> None:
+        assert mine.begin(key, {}, 60, {}) is not None
+
+    other = LiveMessages(client, "bot-2", "watch", on_mark=begins)
+    assert other.orphans(()) == []
+    assert [each.id for each in other.orphans(())] == ["r1"]

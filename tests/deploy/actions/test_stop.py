@@ -49,11 +49,14 @@ def test_only_what_runs_is_stopped_and_a_repetition_is_answered_alike(store: Act
     confirm(store, "AAAAAA")
     assert stop(store) == "not-running"
     assert store.claim("AAAAAA", "bot-1", 1, 60) is not None
+    before = time.time()
     decision = store.stop("AAAAAA", by="U9", request_id="stop")
     assert decision.action is not None
     assert decision.counted
     assert (decision.action.state, decision.action.stop_by) == (State.RUNNING, "U9")
-    assert decision.action.stop_at == pytest.approx(time.time(), abs=5)
+    assert decision.action.stop_at is not None
+    # Redis counts milliseconds.
+    assert before - 0.001 <= decision.action.stop_at <= time.time()
     assert stop(store) == "replayed"
     assert stop(store, request_id="another") == "stopping"
     assert [(e.name, e.who) for e in store.events("AAAAAA")][-1] == ("stop", "U9")
@@ -171,9 +174,13 @@ def test_what_a_dead_bot_was_told_to_stop_is_ended_by_the_next_without_a_write(
     action = ended(store, "AAAAAA")
     one.stop(Deadline.after(5))
     assert (action.state, action.attempts, work.ran) == (State.STOPPED, 2, [])
-    lease = west.get("Lease", REF.namespace, lease_name(REF))
-    assert lease is not None
-    assert held_of(lease).holder == ""
+
+    def holder() -> str:
+        lease = west.get("Lease", REF.namespace, lease_name(REF))
+        assert lease is not None
+        return held_of(lease).holder
+
+    until(lambda: holder() == "", "the end of the hold")
 
 
 def test_what_a_bot_was_told_to_stop_ends_only_when_its_hold_guards_no_write(
@@ -256,7 +263,7 @@ def test_a_write_that_got_no_answer_is_named_as_one_that_may_still_take_effect(
         f"{silent.getsockname()[1]}'" + "}}], users: [{name: u, user: {token: t}}],"
         "contexts: [{name: west, context: {cluster: c, user: u}}]}"
     )
-    gone = connect_cluster("west", kubeconfig=path, timeouts=Timeouts(2, 0.2, 5))
+    gone = connect_cluster("west", kubeconfig=path, timeouts=Timeouts(2, 0.2, 60))
 
     class Writes(Work):
         def execute(self, action: Action, run: Run) -> Outcome:
