@@ -38,7 +38,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
             repositories=(SPEC.repository, MIRRORED),
         )
         replan = replanning(made.planner, made.clusters)
-        made.deployer = Deployer(made.applier, replan, patience=1.0, margin=-27.0)
+        made.deployer = Deployer(made.applier, replan, patience=1.0, margin=-22.0)
         yield made
 
 
