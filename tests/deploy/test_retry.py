@@ -23,7 +23,7 @@ def failing(times: int, error: GatewayBotError) -> Callable[[], str]:
 
 @pytest.mark.parametrize("error", [Unavailable("Away."), NotGranted("May not.")])
 def test_what_passes_is_asked_again(error: GatewayBotError) -> None:
-    assert patiently(failing(2, error), threading.Event(), 5, refused=5) == "done"
+    assert patiently(failing(2, error), threading.Event(), 60, refused=60) == "done"
 
 
 @pytest.mark.parametrize("error", [NotGranted("May not."), Refused("A policy says no.")])

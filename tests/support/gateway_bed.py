@@ -39,7 +39,7 @@ SPEC = GatewaySpec(
 INSTANCE = ApimInstance("contoso", "sub", "group", "contoso", HOST)
 INSTANCES = {"contoso": INSTANCE}
 SIGNATURE = "c2lnbmF0dXJlLW9mLWEtdG9rZW4="
-TIMEOUTS = Timeouts(connect=2.0, read=10.0, repeat=0.3)
+TIMEOUTS = Timeouts(connect=10.0, read=10.0, repeat=0.3)
 PATIENT = Timeouts(connect=10.0, read=30.0, repeat=0.3)
 """For a cluster that shares a busy machine with many others."""
 

@@ -62,8 +62,9 @@ class Bench:
             self.applier,
             replanning(self.planner, self.clusters),
             patience=1.0,
-            # The shortest deadline a spec may have is 30 s; these tests give up after three.
-            margin=-27.0,
+            # The shortest deadline a spec may have is 30 s; these tests give up after eight, by
+            # which what keeps the pods from getting ready must have been seen.
+            margin=-22.0,
         )
 
     def deploy(

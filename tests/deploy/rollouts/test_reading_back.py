@@ -38,18 +38,28 @@ def disturbed(
     bench: Bench, disturb: Callable[[], object], spec: GatewaySpec | None = None
 ) -> Outcome:
     """The outcome of a deployment during whose rollout somebody does that."""
-    bench.bed.nodes("slow_start_seconds", 6)
+    wanted = spec or SPEC
+    bench.bed.nodes("slow_start_seconds", 100_000)
     run = RecordingRun()
     outcomes: list[Outcome] = []
-    thread = threading.Thread(
-        target=lambda: outcomes.append(bench.deploy(spec or hasty(), run=run))
-    )
+    thread = threading.Thread(target=lambda: outcomes.append(bench.deploy(wanted, run=run)))
     thread.start()
-    until(lambda: len(run.states) > 0, "the rollout")
-    disturb()
+    # Its pods never get ready, so it lasts until it is disturbed; those that start then are quick.
+    until(lambda: run.states and starting(bench, wanted), "the rollout")
     bench.bed.nodes("slow_start_seconds", 0)
+    disturb()
     thread.join(90)
     return outcomes[0]
+
+
+def starting(bench: Bench, spec: GatewaySpec) -> bool:
+    """Whether there are pods of that version and all of them have begun to start."""
+    pods = [
+        pod
+        for pod in bench.bed.cluster.list("Pod", "dev")
+        if pod["spec"]["containers"][0]["image"] == spec.image
+    ]
+    return bool(pods) and all(pod["status"].get("phase") == "Running" for pod in pods)
 
 
 def test_another_image_set_meanwhile_is_no_success(bench: Bench, kubectl: Kubectl) -> None:
@@ -71,7 +81,7 @@ def test_a_gateway_scaled_to_zero_meanwhile_is_no_success(bench: Bench, kubectl:
 
 
 def test_a_rollout_undone_meanwhile_is_no_success(bench: Bench, kubectl: Kubectl) -> None:
-    assert bench.deploy(hasty(tag="2.10.1"), "ABC233").state is State.SUCCEEDED
+    assert bench.deploy(dataclasses.replace(SPEC, tag="2.10.1"), "ABC233").state is State.SUCCEEDED
 
     def undone() -> None:
         # kubectl knows of no version before while the new one has no ReplicaSet.
@@ -100,10 +110,11 @@ def test_a_version_that_came_back_and_was_changed_then_is_not_said_to_be_back(
             super().progress(state)
             if self.steps[-1].startswith("roll back") and not others:
                 others.append(OTHER)
+                bench.bed.nodes("image_pull_fails", False)
                 kubectl("set", "image", "deployment/edge-1", f"edge-1={OTHER}", "-n", "dev")
 
     others: list[str] = []
-    assert bench.deploy(hasty(tag="2.10.1"), "ABC233").state is State.SUCCEEDED
+    assert bench.deploy(dataclasses.replace(SPEC, tag="2.10.1"), "ABC233").state is State.SUCCEEDED
     bench.bed.nodes("image_pull_fails", True)
     back = Rollout(progress_deadline=30, automatic_rollback=True)
     outcome = bench.deploy(dataclasses.replace(SPEC, rollout=back), run=Disturbed())
@@ -114,7 +125,7 @@ def test_a_version_that_came_back_and_was_changed_then_is_not_said_to_be_back(
 
 
 def test_a_paused_deployment_is_said_to_be_paused(bench: Bench, kubectl: Kubectl) -> None:
-    assert bench.deploy(hasty(tag="2.10.1"), "ABC233").state is State.SUCCEEDED
+    assert bench.deploy(dataclasses.replace(SPEC, tag="2.10.1"), "ABC233").state is State.SUCCEEDED
     kubectl("rollout", "pause", "deployment/edge-1", "-n", "dev")
     outcome = bench.deploy(hasty())
     assert outcome.state is State.FAILED
@@ -124,7 +135,7 @@ def test_a_paused_deployment_is_said_to_be_paused(bench: Bench, kubectl: Kubectl
 
 
 AUTOSCALED = dataclasses.replace(
-    hasty(), replicas=GatewaySpec.replicas, autoscaling=Autoscaling(least=2, most=4)
+    SPEC, replicas=GatewaySpec.replicas, autoscaling=Autoscaling(least=2, most=4)
 )
 
 
@@ -150,7 +161,7 @@ def test_an_autoscaled_gateway_that_was_at_zero_before_may_stay_there(
 
 
 def test_a_gateway_that_is_asked_to_have_no_pods_is_done_with_none(bench: Bench) -> None:
-    asleep = dataclasses.replace(hasty(), replicas=0)
+    asleep = dataclasses.replace(SPEC, replicas=0)
     assert bench.deploy(asleep, "ABC233").state is State.SUCCEEDED
     newer = bench.deploy(dataclasses.replace(asleep, tag="2.10.1"))
     assert newer.state is State.SUCCEEDED, newer
@@ -159,7 +170,7 @@ def test_a_gateway_that_is_asked_to_have_no_pods_is_done_with_none(bench: Bench)
 def test_what_another_version_of_the_bot_renders_otherwise_is_nobody_s_change(
     bench: Bench, kubectl: Kubectl
 ) -> None:
-    plan = bench.planner.plan(hasty(), "ABC234")
+    plan = bench.planner.plan(SPEC, "ABC234")
     action = action_for(plan)
     assert bench.deployer.execute(action, RecordingRun()).state is State.SUCCEEDED
     as_by_another_version(bench, action)
@@ -190,8 +201,8 @@ LOOK = "This no longer holds. "
 
 
 def test_a_second_look_finds_what_was_undone_and_by_whom(bench: Bench, kubectl: Kubectl) -> None:
-    assert bench.deploy(hasty(tag="2.10.1"), "ABC233").state is State.SUCCEEDED
-    action = action_for(bench.planner.plan(hasty(), "ABC234"))
+    assert bench.deploy(dataclasses.replace(SPEC, tag="2.10.1"), "ABC233").state is State.SUCCEEDED
+    action = action_for(bench.planner.plan(SPEC, "ABC234"))
     assert bench.deployer.execute(action, RecordingRun()).state is State.SUCCEEDED
     look = second_look({"west": bench.bed.cluster})
     assert look(action) == ""
@@ -208,10 +219,10 @@ def test_a_second_look_finds_what_was_undone_and_by_whom(bench: Bench, kubectl: 
 
 
 def test_a_gateway_of_which_no_pods_were_asked_for_is_as_it_was_asked_for(bench: Bench) -> None:
-    assert bench.deploy(hasty(), "ABC233").state is State.SUCCEEDED
-    stopped = bench.deploy(hasty(replicas=0))
+    assert bench.deploy(SPEC, "ABC233").state is State.SUCCEEDED
+    stopped = bench.deploy(dataclasses.replace(SPEC, replicas=0))
     assert stopped.state is State.SUCCEEDED, stopped
-    newer = bench.deploy(hasty(tag="2.10.1", replicas=0), "ABC235")
+    newer = bench.deploy(dataclasses.replace(SPEC, tag="2.10.1", replicas=0), "ABC235")
     assert newer.state is State.SUCCEEDED, newer
 
 

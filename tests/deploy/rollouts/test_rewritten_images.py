@@ -17,7 +17,7 @@ from deploy.rollouts.deployer import Deployer
 from deploy.rollouts.reading_back import changed_since
 from deploy.rollouts.rollout import IMAGES_MANAGER, note_rewriting
 from deploy.specs.options import Rollout
-from tests.deploy.rollouts.test_deployer import Bench, hasty
+from tests.deploy.rollouts.test_deployer import Bench
 from tests.support.actions import replanning
 from tests.support.gateway_bed import INSTANCE, REF, SPEC, RecordingRun, action_for, gateway_bed
 from tests.support.kubectl import Kubectl
@@ -38,7 +38,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
             repositories=(SPEC.repository, MIRRORED),
         )
         replan = replanning(made.planner, made.clusters)
-        made.deployer = Deployer(made.applier, replan, patience=1.0, margin=-27.0)
+        made.deployer = Deployer(made.applier, replan, patience=1.0, margin=-22.0)
         yield made
 
 
@@ -50,8 +50,8 @@ def history(bench: Bench) -> list[Revision]:
 def test_revisions_whose_image_was_rewritten_stay_the_bot_s_own(
     bench: Bench, tmp_path: Path
 ) -> None:
-    assert bench.deploy(hasty(tag="2.10.1"), "ABC233").state is State.SUCCEEDED
-    plan = bench.planner.plan(hasty(), "ABC234")
+    assert bench.deploy(dataclasses.replace(SPEC, tag="2.10.1"), "ABC233").state is State.SUCCEEDED
+    plan = bench.planner.plan(SPEC, "ABC234")
     assert not plan.denied, "the settings know the mirror"
     action = action_for(plan)
     assert bench.deployer.execute(action, RecordingRun()).state is State.SUCCEEDED
@@ -60,7 +60,7 @@ def test_revisions_whose_image_was_rewritten_stay_the_bot_s_own(
     )
     assert (newest.image, newest.action) == (f"{MIRRORED}:2.11.1", "ABC234")
     assert (older.image, older.action) == (f"{MIRRORED}:2.10.1", "ABC233")
-    assert bench.planner.plan(hasty(), "ABC235").empty
+    assert bench.planner.plan(SPEC, "ABC235").empty
     generation = bench.deployment()["metadata"]["generation"]
     # What the webhook makes of the same image may change, and nobody has changed the gateway then.
     bench.bed.api("image_mirror", False)
@@ -77,7 +77,7 @@ def test_revisions_whose_image_was_rewritten_stay_the_bot_s_own(
 def test_a_run_that_died_before_it_noted_what_was_made_of_the_image_is_completed(
     bench: Bench,
 ) -> None:
-    action = action_for(bench.planner.plan(hasty(), "ABC234"))
+    action = action_for(bench.planner.plan(SPEC, "ABC234"))
     assert bench.deployer.execute(action, RecordingRun()).state is State.SUCCEEDED
     unnoted = {
         "apiVersion": "apps/v1",
@@ -102,7 +102,7 @@ def test_a_deployment_that_is_gone_by_then_is_not_made_by_the_note(bench: Bench)
 def test_a_rollout_that_fails_goes_back_to_a_version_whose_image_was_rewritten(
     bench: Bench,
 ) -> None:
-    assert bench.deploy(hasty(tag="2.10.1"), "ABC233").state is State.SUCCEEDED
+    assert bench.deploy(dataclasses.replace(SPEC, tag="2.10.1"), "ABC233").state is State.SUCCEEDED
     until(lambda: history(bench)[0].spec is not None, "the note")
     bench.bed.nodes("image_pull_fails", True)
     back = dataclasses.replace(SPEC, rollout=Rollout(progress_deadline=30, automatic_rollback=True))
@@ -112,7 +112,7 @@ def test_a_rollout_that_fails_goes_back_to_a_version_whose_image_was_rewritten(
 
 def test_where_nothing_rewrites_images_nothing_is_noted(bench: Bench) -> None:
     bench.bed.api("image_mirror", False)
-    assert bench.deploy(hasty()).state is State.SUCCEEDED
+    assert bench.deploy(SPEC).state is State.SUCCEEDED
     assert REWRITTEN_ANNOTATION not in bench.deployment()["metadata"]["annotations"]
 
 

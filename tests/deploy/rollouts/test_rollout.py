@@ -64,7 +64,7 @@ def test_the_pods_of_a_gateway_with_labels_of_its_own_are_followed(cluster: Clus
         cluster,
         REF,
         chosen=chosen_by(adopted),
-        deadline=5,
+        deadline=10,
         on_progress=lambda progress: None,
         stop=threading.Event(),
     )
@@ -105,7 +105,7 @@ def test_pods_of_the_version_before_are_told_apart(cluster: Cluster) -> None:
 
 def test_a_rollout_that_does_not_get_on_is_given_up(cluster: Cluster) -> None:
     cluster.apply(deployment("example/broken:1"))
-    end, _ = followed(cluster, deadline=5)
+    end, _ = followed(cluster, deadline=10)
     assert not end.complete
     assert not end.failed
     assert end.trouble
@@ -120,7 +120,7 @@ def test_quota_that_stops_pods_is_told(cluster: Cluster, running: RunningCluster
     }
     running.apply("/api/v1/namespaces/dev/resourcequotas/small", quota)
     cluster.apply(deployment())
-    end, _ = followed(cluster, deadline=5)
+    end, _ = followed(cluster, deadline=10)
     assert "exceeded quota: small" in " ".join(end.trouble)
 
 
@@ -128,7 +128,7 @@ def test_the_newest_event_of_a_bad_pod_explains_it(
     cluster: Cluster, running: RunningCluster
 ) -> None:
     cluster.apply(deployment("example/broken:1", replicas=1))
-    end, _ = followed(cluster, deadline=5)
+    end, _ = followed(cluster, deadline=10)
     (pod,) = end.pods
     running.request("POST", "/api/v1/namespaces/dev/events", warning_about(pod.name))
     (told,) = explain(cluster, REF, end).pods

@@ -36,7 +36,7 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RotationBed]:
         yield ready
 
 
-def arm(bed: RotationBed, client: str) -> ArmClient:
+def arm(bed: RotationBed, client: str, answer_seconds: float = 30.0) -> ArmClient:
     """A client for which no time passes while it waits."""
     waited = itertools.count(0, 4)
     session = requests.Session()
@@ -46,7 +46,7 @@ def arm(bed: RotationBed, client: str) -> ArmClient:
         session,
         bed.azure.credential(client),
         endpoint=bed.azure.azure.url,
-        timeout=(10.0, 2.0),
+        timeout=(10.0, answer_seconds),
         clock=lambda: float(next(waited)),
         sleep=lambda seconds: None,
     )
@@ -91,7 +91,8 @@ def test_trouble_in_azure_changes_nothing_and_the_next_try_works(
     faults.set("retry_after_seconds", 120)
     faults.set(fault, value)
     # A client that is not signed in yet, for the one in use may have a bearer token for an hour.
-    outcome = rotator(bed, arm(bed, OWNER)).execute(action, RecordingRun())
+    tokens = arm(bed, OWNER, 2.0) if fault == "arm_slow_ms" else arm(bed, OWNER)
+    outcome = rotator(bed, tokens).execute(action, RecordingRun())
     faults.set(fault, good)
     assert outcome.state is State.FAILED
     assert said in outcome.happened
@@ -248,7 +249,8 @@ def test_a_link_that_is_lost_is_not_the_tokens_fault(bed: RotationBed) -> None:
             if name == "verify":
                 bed.nodes("link_lost", True)
 
-    slow = Observing(quiet=3.0, patience=4.0, look=0.1)
+    # Its next poll may be a while in coming, and what is not seen for so long counts as accepted.
+    slow = Observing(quiet=60.0, patience=6.0, look=0.1)
     applier = Applier({"west": bed.cluster}, Minter(bed.arm, bed.instances, LocalCustody()))
     outcome = bed.rotating(applier, observing=slow, patience=0.3, margin=MARGIN).execute(
         bed.decided(), Lost()

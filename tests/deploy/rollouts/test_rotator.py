@@ -10,11 +10,15 @@ import pytest
 from deploy.actions.action import Action, State, Step
 from deploy.observed.causes import Cause
 from deploy.retry import RunLost
+from deploy.rollouts.applying import Applier
+from deploy.rollouts.minting import Minter
+from deploy.rollouts.verification import Observing
 from deploy.specs.options import Autoscaling, Backup, Rollout
 from deploy.tokens.rotation import Rotation
 from deploy.tokens.token import EXPIRES_AT
+from tests.support.custody import LocalCustody
 from tests.support.gateway_bed import RecordingRun
-from tests.support.rotation_bed import RotationBed, rotation_bed, spec_of
+from tests.support.rotation_bed import MARGIN, RotationBed, rotation_bed, spec_of
 from tests.support.traffic import traffic
 from tests.support.waiting import until
 
@@ -171,8 +175,12 @@ def test_pods_that_get_ready_on_a_backup_are_found_out_and_taken_back(tmp_path: 
     ) as bed:
         before = bed.in_use()
         bed.mint_elsewhere()
+        # A pod is ready before it has asked Azure, and silence must not count until it has.
+        applier = Applier({"west": bed.cluster}, Minter(bed.arm, bed.instances, LocalCustody()))
+        observing = Observing(quiet=60.0, patience=60.0, look=0.2)
+        rotator = bed.rotating(applier, observing=observing, patience=1.0, margin=MARGIN)
         with traffic(bed.kubeconfig, bed.context, "dev", SERVICE) as told:
-            outcome = bed.rotate()
+            outcome = rotator.execute(bed.decided(), RecordingRun())
         assert outcome.state is State.FAILED
         assert "Azure refuses the new token" in outcome.happened
         assert bed.in_use() == before
