@@ -4,7 +4,6 @@ own store: a new family adds a line to CASES and is in every trouble there is.""
 import datetime
 import time
 from collections.abc import Callable, Mapping, Sequence
-from types import SimpleNamespace
 from typing import Any, Protocol
 
 from deploy.actions.action import Outcome, State
@@ -19,6 +18,7 @@ from deploy.expiry.tracked import ExpiryFacts
 from deploy.expiry.tracker import Tracker
 from deploy.expiry.weekly import Weekly
 from deploy.gateway import GatewayRef
+from deploy.health.cache import Snapshot
 from deploy.health.incident_store import IncidentStore
 from deploy.health.live_messages import LiveMessage, LiveMessages
 from deploy.policy import People
@@ -246,11 +246,11 @@ class IncidentCase:
             self._now += 10
             watchers.watch("west")
 
-    def read(self, **_: Any) -> Any:
+    def read(self, **_: Any) -> Snapshot:
         """What the cache of the cluster shows."""
         if self._away:
             raise Unavailable("Cluster west does not answer.")
-        return SimpleNamespace(gateways=(), stale="")
+        return Snapshot("west", (), self._now)
 
 
 class RotationCase:

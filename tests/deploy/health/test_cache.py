@@ -256,7 +256,7 @@ def test_what_was_known_stays_with_its_age_while_the_cluster_is_away(
     assert cache.read().stale == ""
     running.call(lambda: running.cluster.faults.set("api_down", True))
     # One that is open still may hear something, and what is known is of a later moment then.
-    watches = [cache._kinds[kind].watch for kind in ("Deployment", "Pod")]
+    watches = [cache._kinds[kind, None].watch for kind in ("Deployment", "Pod")]
     until(lambda: cache.read().stale and not any(w.connected for w in watches), "the loss")
     snapshot = cache.read()
     assert snapshot.find(REF) is not None
