@@ -25,6 +25,7 @@ from tests.cluster.conftest import Target
 from tests.cluster.rollout_bed import ADMISSION, Bed, namespace_deleted, rollout_bed
 from tests.conftest import EVIDENCE
 from tests.support.kube_api import MERGE, Obj
+from tests.support.quotas import enforced_quota
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("needs_controllers", "asked_for")
@@ -47,10 +48,7 @@ def bed(target: Target, ns: str, tmp_path: Path) -> Iterator[Bed]:
 
 def quota(**hard: str) -> Callable[[Bed], None]:
     def strike(bed: Bed) -> None:
-        quotas = f"/api/v1/namespaces/{bed.ns}/resourcequotas"
-        bed.target.api.create(quotas, {"metadata": {"name": "q"}, "spec": {"hard": hard}})
-        get = bed.target.api.get
-        until(lambda: get(f"{quotas}/q").get("status", {}).get("hard"), "the quota")
+        enforced_quota(bed.target.api, f"/api/v1/namespaces/{bed.ns}", **hard)
 
     return strike
 

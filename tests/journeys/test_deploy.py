@@ -72,7 +72,7 @@ def test_a_gateway_is_deployed_from_the_form(demo: Demo) -> None:
     ready = ana.sees("2 of 2 pods.*took", 60, ephemeral=False)
     assert "Confirm" not in words(ready)
     assert "successfully rolled out" in kubectl(
-        demo, "rollout", "status", "-n", "dev", "deployment/edge-1", "--timeout=1s"
+        demo, "rollout", "status", "-n", "dev", "deployment/edge-1", "--watch=false"
     )
 
 

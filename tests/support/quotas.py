@@ -4,8 +4,8 @@ from tests.support.kube_api import KubeApi
 from tests.support.waiting import until
 
 
-def enforced_quota(api: KubeApi, namespace: str, *, pods: int) -> str:
-    """The path of a ResourceQuota `q` of so many pods, below the path of a namespace.
+def enforced_quota(api: KubeApi, namespace: str, **hard: str) -> str:
+    """The path of a ResourceQuota `q` of so much, below the path of a namespace.
 
     That it has a status is not enough: of it the API server's admission learns by a watch of its
     own, and until then it lets everything pass, or refuses it in other words, which a ReplicaSet
@@ -13,11 +13,11 @@ def enforced_quota(api: KubeApi, namespace: str, *, pods: int) -> str:
     too, and one is tried until it is refused.
     """
     quotas, claims = f"{namespace}/resourcequotas", f"{namespace}/persistentvolumeclaims"
-    hard = {"pods": str(pods), "persistentvolumeclaims": "0"}
-    api.create(quotas, {"metadata": {"name": "q"}, "spec": {"hard": hard}})
+    spec = {"hard": {**hard, "persistentvolumeclaims": "0"}}
+    api.create(quotas, {"metadata": {"name": "q"}, "spec": spec})
     asked = {"requests": {"storage": "1Gi"}}
-    spec = {"accessModes": ["ReadWriteOnce"], "storageClassName": "of-nobody", "resources": asked}
-    claim = {"metadata": {"generateName": "tried-"}, "spec": spec}
+    volume = {"accessModes": ["ReadWriteOnce"], "storageClassName": "of-nobody", "resources": asked}
+    claim = {"metadata": {"generateName": "tried-"}, "spec": volume}
 
     def refused() -> bool:
         return "exceeded quota: q" in api.request("POST", claims, claim).message

@@ -327,7 +327,7 @@ def test_orphaned_pods_are_adopted_again(rollout: Rollout) -> None:
 
 
 def test_a_deployment_that_cannot_make_pods_says_why(rollout: Rollout) -> None:
-    quota = enforced_quota(rollout.api, rollout.core, pods=1)
+    quota = enforced_quota(rollout.api, rollout.core, pods="1")
     rollout.apply()
 
     def failure() -> str:

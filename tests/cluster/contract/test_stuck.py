@@ -134,7 +134,7 @@ def test_pods_that_fit_nowhere_are_told(target: Target, ns: str) -> None:
 
 
 def test_a_quota_is_told(target: Target, ns: str) -> None:
-    enforced_quota(target.api, f"/api/v1/namespaces/{ns}", pods=0)
+    enforced_quota(target.api, f"/api/v1/namespaces/{ns}", pods="0")
     with _rolling_out(target, spec_for(target, ns)) as told:
         until(lambda: _refused(target, ns), "the event")
         _told_in_time(told, time.monotonic(), "exceeded quota: q")
