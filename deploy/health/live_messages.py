@@ -269,7 +269,7 @@ class LiveMessages:
                     self._mark(key)
                     self._client.srem(self._index, key)
                     if self._lasts(key):
-                        # It has begun since it was looked at.
+                        # Somebody began it after it was looked at.
                         self._client.sadd(self._index, key)
                 elif state == "newer":
                     raise Newer(_name(key))

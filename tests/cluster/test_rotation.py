@@ -86,7 +86,7 @@ def test_a_rotation_under_a_hundred_requests_a_second_drops_none(bed: RotationBe
         outcome = bed.rotate()
         assert outcome.state is State.SUCCEEDED, outcome
         # A Service gets to know of its last pod a little later than the bot does.
-        until(lambda: len(told.pods) >= 6, "pods of before and of after that have served")
+        until(lambda: len(told.pods) >= 6, "answers of old and new pods")
     assert told.dropped == []
     assert told.answered == told.sent > 0
     # It sends a hundred a second; what is less is the machine's.

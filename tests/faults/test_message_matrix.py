@@ -227,7 +227,7 @@ def test_with_slacks_own_limits_on_three_running_bots_show_it_once_and_in_the_en
     scene.case.begin(scene.redis)
     scene.person.set_fault("rate_limits", True)
     limits = scene.person.slack._api._limits
-    # The channel takes no more, until a bot has met that: however long it is until one posts.
+    # The channel refuses messages until a bot has met that, however long that takes.
     stopped = limits._clock()
     limits._clock = lambda: stopped
     for _ in range(5):

@@ -104,7 +104,7 @@ def qos_class(pod: Json) -> str:
 def _phase(pod: Json, containers: Sequence[ContainerRecord]) -> str:
     so_far = str((pod.get("status") or {}).get("phase") or "")
     if so_far in ("Succeeded", "Failed"):
-        # As a kubelet has it: whoever evicts a pod writes this, and its containers change it no more.
+        # As a kubelet has it: whoever evicts a pod writes this, and its containers do not change it again.
         return so_far
     codes = [record.exit_code for record in containers]
     policy = pod["spec"].get("restartPolicy", "Always")

@@ -97,8 +97,8 @@ def test_a_rotation_frees_the_key_and_its_old_tokens_die_with_it(bench: Bench) -
     bed = bench.bed
     before = bed.in_use()
     assert bed.rotate().state is State.SUCCEEDED
-    # Those of before have the token until they are gone, and end after the rotation has.
-    until(lambda: len(bed.cluster.list("Pod", "dev")) == 2, "the end of the pods of before")
+    # The old ones have the token until they are gone, which is after the rotation has ended.
+    until(lambda: len(bed.cluster.list("Pod", "dev")) == 2, "the end of the old pods")
     leaked = bed.token(before.name)
     assert bed.azure.poll(leaked).status_code == 200, "it is good for weeks still"
     freed = bench.free()
