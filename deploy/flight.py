@@ -81,7 +81,7 @@ class Flight(Generic[T]):
 
 
 class Crowded(TimeoutError):
-    """So much is under way that no more is begun."""
+    """So much is under way that nothing else is begun."""
 
 
 class Flights(Generic[T]):

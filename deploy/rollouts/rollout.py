@@ -58,7 +58,7 @@ def apply_plan(
     """Apply the plan's objects, the Deployment last: its pods read what the others hold.
 
     Every object is applied whole, so doing it twice is doing it once; one that the plan has found
-    settled is left alone. With `force` what others own is taken over. What the spec has no more is
+    settled is left alone. With `force` what others own is taken over. What the spec no longer has is
     deleted before the Deployment, so that no autoscaler of an earlier version counts its pods. What a
     NetworkPolicy opened for the pods that run stays open until `narrow`.
     """

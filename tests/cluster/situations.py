@@ -356,7 +356,7 @@ SITUATIONS: dict[str, Situation] = {
     "A webhook adds a sidecar to pods": Situation(meshed, the_sidecar_runs),
     "A webhook refuses Deployments": Situation(forbidding(_DEPLOYMENTS)),
     "A webhook refuses pods": Situation(forbidding(_PODS)),
-    "A quota has room for the 2 pods that run, and no more": Situation(full),
+    "A quota is used up by the 2 pods that run": Situation(full),
     "A quota counts CPU limits": Situation(cpu_limits_counted),
     "A LimitRange allows 128Mi for each container": Situation(small_memory),
     "A quota has 2.5Gi left, and a runtime class takes 1Gi for each pod": Situation(runtime),

@@ -211,7 +211,7 @@ def test_an_object_that_differs_is_written_and_those_beside_it_are_not(bed: Bed)
 def test_fields_that_are_only_another_managers_are_applied_although_none_differs(
     bed: Bed, target: Target
 ) -> None:
-    """Left alone, they would stay when a later spec has them no more."""
+    """Left alone, they would stay when a later spec no longer has them."""
     spec = bed.spec("small")
     bed.apply(spec, "ABC234")
     path = f"/api/v1/namespaces/{spec.ref.namespace}/configmaps/edge-1-env"
@@ -309,5 +309,5 @@ def test_plans_one_after_another_open_no_further_connections(bed: Bed) -> None:
     before = bed.recorded.connections
     for _ in range(5):
         bed.planner.plan(spec, "ABC234")
-    # As many requests as there are threads may be under way at a time, and no more.
+    # At most as many requests as there are threads are under way at a time.
     assert bed.recorded.connections <= max(before, 16)
