@@ -52,15 +52,19 @@ def ask(
         notes=notes,
         batch=batch,
     )
-    return shown(proposer.propose(asked), with_fix)
+    return shown(proposer, proposer.propose(asked), with_fix)
 
 
-def shown(proposal: Proposal, with_fix: action_view.WithFix | None = None) -> Reply | None:
+def shown(
+    proposer: Proposer, proposal: Proposal, with_fix: action_view.WithFix | None = None
+) -> Reply | None:
     """What is to say beside the action's own message."""
     if proposal.action is not None:
         return None
     if proposal.plan.denied:
-        return action_view.denied(proposal.plan, with_fix)
+        return action_view.denied(
+            proposal.plan, with_fix, proposer.environment(proposal.plan.spec.ref)
+        )
     return action_view.no_change(proposal.plan)
 
 

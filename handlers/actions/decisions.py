@@ -97,7 +97,8 @@ def details(needs: Needs, click: Click) -> Reply | None:
     action = needs.store.get(action_id)
     if action is None:
         return refusals.gone()
-    needs.slack.views_open(trigger_id=click.trigger_id, view=whole.modal(action))
+    view = whole.modal(action, needs.authority.environment(action.ref))
+    needs.slack.views_open(trigger_id=click.trigger_id, view=view)
     return None
 
 

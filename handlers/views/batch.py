@@ -13,12 +13,14 @@ from handlers.views.batch_state import (
     Row,
     counts,
     grouped,
+    in_production,
     names_of,
     place_of,
     seal,
     title,
     where,
 )
+from handlers.views.places import PRODUCTION
 from handlers.views.reply import Block
 from handlers.views.text import (
     SECTION_LIMIT,
@@ -55,7 +57,7 @@ def message(state: BatchState) -> tuple[str, list[Block]]:
     batch = state.batch
     first, *others = counts(state)
     blocks: list[Block] = [
-        header(title(state)),
+        header(_heading(state)),
         section(_asked(state)),
         section(", ".join((f"*{first}*", *others)) + "."),
         *(section(text) for text in _packed(_table(state))),
@@ -67,6 +69,11 @@ def message(state: BatchState) -> tuple[str, list[Block]]:
     if buttons:
         blocks.append({"type": "actions", "elements": buttons})
     return summary(state), blocks
+
+
+def _heading(state: BatchState) -> str:
+    production = in_production(state.rows)
+    return f"{PRODUCTION} {title(state)} ({production})" if production else title(state)
 
 
 def unplanned_lines(unplanned: Sequence[Unplanned]) -> list[str]:
@@ -251,7 +258,11 @@ def _buttons(state: BatchState) -> list[Block]:
 def _question(state: BatchState, verb: str, actions: Sequence[Action]) -> str:
     ending = ", each as its plan in the thread shows it?"
     title = KIND_WORDS[state.batch.selection.kind].of_several("{}").partition("{}")[0].strip()
-    said = f"{verb}: {lowered(title)} "
+    chosen = {each.id for each in actions}
+    rows = [row for row in state.rows if row.action is not None and row.action.id in chosen]
+    production = in_production(rows)
+    said = f"*{PRODUCTION} {production[:1].upper()}{production[1:]}*\n" if production else ""
+    said += f"{verb}: {lowered(title)} "
     names = [each.ref.name for each in actions]
     room = _DIALOG - len(said) - len(ending)
     for shown in range(len(names), 0, -1):

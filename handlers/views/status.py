@@ -11,7 +11,7 @@ from deploy.images.support import Support
 from deploy.observed.pods import PodProgress
 from handlers.views.fleet import SIGNS
 from handlers.views.history import EVENTS, action_of
-from handlers.views.places import placed
+from handlers.views.places import heading, placed
 from handlers.views.renewals import OFFERS
 from handlers.views.reply import Block, Reply
 from handlers.views.text import (
@@ -55,7 +55,7 @@ def detail(
         f" Since {date(beat.since)}." if beat.since and beat.level in ("denied", "cut off") else ""
     )
     blocks: list[Block] = [
-        header(f"{s.ref.name} on {s.ref.cluster}/{s.ref.namespace}"),
+        header(heading(f"{s.ref.name} on {s.ref.cluster}/{s.ref.namespace}", environment)),
         *([section(f"{SIGNS['down']} *down*: 0 of {s.desired} pods are ready.")] if s.down else []),
         section(
             f"{SIGNS[beat.level]} *{escape(beat.level)}*: {escape(beat.evidence)}.{since}"
