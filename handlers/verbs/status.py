@@ -13,7 +13,9 @@ from typing import TypeVar
 from slack_sdk import WebClient
 
 from deploy.access import Environment, Right, environment_of
+from deploy.actions.action import Action
 from deploy.actions.audit import AuditEntry, AuditLog
+from deploy.actions.store import ActionStore
 from deploy.azure import ApimInstance
 from deploy.background import reported
 from deploy.errors import GatewayBotError, InvalidInput
@@ -63,6 +65,7 @@ class Needs(TableNeeds):
     slack: WebClient
     watches: live.Live
     audit: AuditLog
+    store: ActionStore
     instances: Mapping[str, ApimInstance]
 
 
@@ -123,7 +126,9 @@ def in_depth(needs: Needs, name: str, now: float) -> Reply:
     promised = support(detail.summary.tag, _tags(needs.registry))
     done = _done(needs.audit, ref)
     environment = environment_of(ref, needs.environments)
-    return view.detail(detail, promised, _portal(needs, detail), now, done, environment)
+    requests = _soon(lambda: _open_requests(needs.store, ref), ())
+    portal = _portal(needs, detail)
+    return view.detail(detail, promised, portal, now, done, environment, requests)
 
 
 @dataclass(frozen=True)
@@ -197,6 +202,11 @@ def _tags(registry: Registry) -> Sequence[str]:
 def _done(audit: AuditLog, ref: GatewayRef) -> Sequence[AuditEntry]:
     """What was last done with it, as the audit trail has it."""
     return _soon(lambda: audit.of(str(ref), _ENTRIES), ())
+
+
+def _open_requests(store: ActionStore, ref: GatewayRef) -> Sequence[Action]:
+    """What is asked for or under way, the oldest first."""
+    return sorted((a for a in store.open() if a.ref == ref), key=lambda a: a.created_at)
 
 
 def _soon(read: Callable[[], Sequence[T]], otherwise: Sequence[T]) -> Sequence[T]:

@@ -20,6 +20,7 @@ _OWN = ("gateway-bot.io/", "app.kubernetes.io/")
 """Labels and annotations that follow from other fields."""
 _RESTART = '["gateway-bot.io/restarted-at"]'
 _SETTING = re.compile(r'\["([^"]+)"\]$|\[([^\]]+)\]\.value$')
+_SPACE = re.compile(r"\s+")
 _TOKEN_REFERENCE = ".valueFrom.secretKeyRef.name"
 
 
@@ -154,11 +155,15 @@ def _said(field: FieldChange) -> str:
     plain = re.sub(r"\[[^\]]*\]", "", field.path)
     name = (found[1] or found[2]) if found else ".".join(plain.split(".")[-2:])
     if any(isinstance(value, dict | list) for value in (field.old, field.new)):
-        return cut(f"{name} changed", _PART)
-    return f"{cut(name, _PART)} {_value(field.old)} → {_value(field.new)}"
+        return f"{_line(name, _PART)} changed"
+    return f"{_line(name, _PART)} {_value(field.old)} → {_value(field.new)}"
 
 
 def _value(value: Any) -> str:
     if value is None:
         return "unset"
-    return cut(" ".join(str(value).split()), _VALUE)
+    return _line(str(value), _VALUE)
+
+
+def _line(text: str, limit: int) -> str:
+    return cut(_SPACE.sub(" ", text).strip(), limit)

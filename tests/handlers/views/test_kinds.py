@@ -10,6 +10,7 @@ from deploy.actions.action import Action, Denial, Event, State, Vote
 from deploy.policy import People, Policy, Requirement
 from handlers.views import action as action_view
 from handlers.views import approvals
+from handlers.views.allowed import Allowed
 from handlers.views.notes import notes
 from tests.support.actions import REF, REQUESTS, plan_of
 from tests.support.shown import check_blocks
@@ -92,5 +93,5 @@ def test_what_cannot_be_read_is_named_in_the_list() -> None:
     check_blocks(list(empty.blocks))
     assert "No requests are open." in empty.text
     assert "cannot read `AAAAAA`" in json.dumps(empty.blocks)
-    listed = approvals.pending([(action(), False)], "U1", ("AAAAAA", "BBBBBB"))
+    listed = approvals.pending([(action(), Allowed(frozenset()))], "U1", ("AAAAAA", "BBBBBB"))
     assert "cannot read `AAAAAA`, `BBBBBB`" in json.dumps(listed.blocks)
