@@ -10,6 +10,10 @@ from deploy.actions.versions import check, reading
 _VERSION = 1
 
 
+IN_PERSON = ("D", "U", "W")
+"""How the ids of direct messages begin, and of people whose direct messages are meant."""
+
+
 @dataclass(frozen=True)
 class Request:
     """One accepted command or modal: JSON-able, since it waits in the inbox until it is answered.
