@@ -65,8 +65,9 @@ def deny(needs: Needs, click: Click) -> Reply | None:
     action = needs.store.get(action_id)
     result = needs.decider.would("deny", action, click.user, by.digest) if action else "gone"
     copy = _copy(click)
-    if result == "done":
-        view = modal.ask(action_id, by.digest, click.channel, copy)
+    if result == "done" and action is not None:
+        environment = needs.authority.environment(action.ref)
+        view = modal.ask(action, environment, by.digest, click.channel, copy)
         needs.slack.views_open(trigger_id=click.trigger_id, view=view)
         return None
     if action is None:

@@ -7,7 +7,7 @@ from deploy.access import Environment
 from deploy.actions.action import Action, Denial, State
 from deploy.observed.causes import Cause
 from deploy.plans.plan import Plan
-from deploy.policy import People, Policy, Requirement
+from deploy.policy import People, Requirement
 from deploy.rules.finding import Finding
 from deploy.specs.gateway_spec import GatewaySpec
 from handlers.views import fixes, rollout
@@ -178,6 +178,11 @@ def agreed(action: Action) -> str:
     return f"Confirmed by <@{action.decided_by}>{within}"
 
 
+def decided(action: Action) -> bool:
+    """Whether it is known who agreed to it."""
+    return bool(action.votes or action.decided_by or action.policy.standing)
+
+
 def mentions(people: People) -> str:
     """Those people, so that Slack tells them."""
     groups = [f"<!subteam^{group}>" for group in people.groups]
@@ -334,8 +339,7 @@ def value(action: Action) -> str:
 
 def _footer(action: Action, plan: Plan) -> str:
     parts = [f"Asked by <@{action.requester}> {date(action.created_at)}"]
-    # Where nobody else has a part in it, its requester's name is enough.
-    if action.state in (State.RUNNING, *_RAN) and action.policy != Policy():
+    if action.state in (State.RUNNING, *_RAN) and decided(action):
         when = f" {date(action.decided_at)}" if action.decided_at else ""
         parts.append(f"{lowered(agreed(action))}{when}")
     if action.decided_at is not None and action.state in _RAN:

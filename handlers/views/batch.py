@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from deploy.actions.action import Action, State
 from deploy.actions.batches import Unplanned
-from handlers.views.action import lowered, sign_of
+from handlers.views.action import agreed, decided, lowered, sign_of
 from handlers.views.batch_state import (
     FAILED,
     NAMED,
@@ -40,6 +40,7 @@ CONFIRM, APPROVE, CANCEL = "batch_confirm", "batch_approve", "batch_cancel"
 _TABLE = 8000
 """What the table may take: all blocks of a message together hold about 13,000 characters."""
 _WHY = 90
+_AGREEMENTS = 3
 _DIALOG = 300
 """Characters in the text of a confirmation dialog (Slack's Block Kit reference)."""
 
@@ -221,7 +222,16 @@ def _next(state: BatchState) -> list[str]:
         said.append(f"Ended {date(max(each.updated_at for each in state.actions))}.")
     elif state.batch.planned and not said:
         said.append("Each gateway's progress is in the thread.")
-    return said
+    return [*said, *_agreements(state)]
+
+
+def _agreements(state: BatchState) -> list[str]:
+    """Who approved or confirmed what is carried out."""
+    carried = (State.APPROVED, State.RUNNING, State.SUCCEEDED, *FAILED)
+    agreements = dict.fromkeys(
+        agreed(each) for each in state.actions if each.state in carried and decided(each)
+    )
+    return [f"{each}." for each in agreements][:_AGREEMENTS]
 
 
 def _buttons(state: BatchState) -> list[Block]:

@@ -15,7 +15,7 @@ from handlers.views.text import counted, cut, date, escape
 
 _SHOWN = 3
 """So many fields beside image, replicas and token are named; of the others their number is enough."""
-_VALUE, _PART = 24, 60
+_VALUE, _PART, _REASON = 24, 60, 120
 _OWN = ("gateway-bot.io/", "app.kubernetes.io/")
 """Labels and annotations that follow from other fields."""
 _RESTART = '["gateway-bot.io/restarted-at"]'
@@ -30,6 +30,7 @@ def text_of(action: Action, environment: Environment | None, more: str = "") -> 
         f"*{escape(heading(title_of(action), environment))}*",
         escape(difference(action.plan)),
         f"`{action.id}` · {_asked(action)}",
+        f"Reason: {_line(escape(action.why), _REASON)}" if action.why else "",
         needed(action),
         more,
     ]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from deploy.actions.action import Action, Outcome, State
+from deploy.actions.action import Action, Outcome, State, Vote
 from deploy.actions.batches import Batch, BatchMember, Selection, Unplanned
 from deploy.changes.kinds import KINDS
 from deploy.gateway import GatewayRef
@@ -141,6 +141,19 @@ def test_a_button_asks_about_the_gateways_that_it_is_for() -> None:
         "*🔶 All 2 in production*\n"
         "Approve: restart edge-1 and edge-2, each as its plan in the thread shows it?"
     )
+
+
+def test_it_says_who_approved_what_is_carried_out_and_nobody_else() -> None:
+    votes = (Vote("U0BEN", "ben", "approve", 1.0, "d"),)
+    said = shown(
+        state_of(
+            row("a", State.SUCCEEDED, prod=True, votes=votes, decided_by="U0BEN", decided_at=5.0),
+            row("b", State.RUNNING, prod=True, votes=votes, decided_by="U0BEN", decided_at=5.0),
+            row("c", State.CANCELLED, decided_by=ANA, decided_at=5.0),
+        )
+    )
+    assert said.count("Approved by <@U0BEN>.") == 1
+    assert "Confirmed" not in said
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,9 @@ from deploy.gateway import GatewayRef
 from deploy.health.incidents import CUT_OFF, Incident, Member
 from handlers.slack.choices import place
 from handlers.views import action as action_view
-from handlers.views import deploy_modal, details, expiry, incidents, window
+from handlers.views import denial, deploy_modal, details, expiry, incidents, window
 from handlers.views.places import PRODUCTION, heading, mark, named, placed
-from tests.support.actions import by_approvers
+from tests.support.actions import by_approvers, plan_of
 from tests.support.shown import check_blocks, shown_action
 
 LIVE = Environment("live-west", clusters=("west",), namespaces=("prod",), production=True)
@@ -130,10 +130,25 @@ def test_an_incident_a_warning_and_a_window_are_marked() -> None:
     assert window.message(opened, LIVE)[1][0]["text"]["text"].startswith(PRODUCTION)
 
 
-def test_the_result_says_who_approved_it() -> None:
-    votes = (Vote("U2", "ben", "approve", 1.0, "d1"),)
-    ended = blocks_of(
-        PROD, State.SUCCEEDED, policy=by_approvers(), votes=votes,
-        outcome=Outcome(State.SUCCEEDED, "2 of 2 pods ready."), decided_by="U2", decided_at=5.0,
-    )  # fmt: skip
-    assert "approved by <@U2>" in json.dumps(ended)
+@pytest.mark.parametrize("state", [State.RUNNING, State.SUCCEEDED, State.FAILED])
+def test_the_result_says_who_approved_it_whoever_decides(state: State) -> None:
+    votes = (Vote("U2", "ben", "approve", 1.0, "d1"), Vote("U3", "chen", "approve", 2.0, "d1"))
+    more: dict[str, Any] = {"outcome": Outcome(state, "So it is."), "decided_at": 5.0}
+    ended = blocks_of(PROD, state, policy=by_approvers(2), votes=votes, decided_by="U3", **more)
+    assert "approved by <@U2> and <@U3> <!date^5^" in json.dumps(ended)
+    alone = json.dumps(blocks_of(DEV, state, decided_by="U1", **more))
+    assert "confirmed by <@U1> <!date^5^" in alone
+
+
+def test_the_dialog_that_denies_says_what_is_denied() -> None:
+    asked = shown_action(
+        State.PENDING, ref=PROD, policy=by_approvers(), plan=plan_of(PROD), why="Black Friday"
+    )
+    view = denial.ask(asked, LIVE, "d1", "C1", "")
+    check_blocks(view["blocks"])
+    said = view["blocks"][0]["text"]["text"]
+    for part in (f"{PRODUCTION} Deploy edge-1 to west/prod ({CALLED})", "replicas 1 → 2",
+                 "asked by <@U1>", "Reason: Black Friday"):  # fmt: skip
+        assert part in said
+    kept = denial.read(view["private_metadata"], {})
+    assert (kept.action_id, kept.digest, kept.channel) == ("7K3MAB", "d1", "C1")
