@@ -30,9 +30,15 @@ from deploy.images.support import support
 from handlers.fleet import find, found_everywhere, meant
 from handlers.lanes import Lane
 from handlers.messages import live
-from handlers.slack.payloads import Click, Request, request_from_mapping, request_to_mapping
+from handlers.slack.payloads import (
+    Click,
+    Request,
+    in_channel,
+    request_from_mapping,
+    request_to_mapping,
+)
 from handlers.verbs.verb import Option, Verb
-from handlers.views import errors, fleet
+from handlers.views import errors, fleet, sharing
 from handlers.views import status as view
 from handlers.views.reply import Reply
 
@@ -44,6 +50,7 @@ _SOON_SECONDS = 1.5
 """How long a status waits for the image registry and the audit trail; it goes without them."""
 _ENTRIES = 20
 _MINUTES, _LONGEST = 10, 60
+_SHARE_ONE, _SHARE_PAGE = "status_share", "status_share_page"
 _STEP = 20.0
 """In a message that is kept current, ages move on by so many seconds at a time."""
 
@@ -91,8 +98,11 @@ def run(needs: Needs, request: Request) -> Reply | None:
 def shown(needs: Needs, request: Request) -> Reply:
     """What the request asks for, as it is now."""
     if not request.gateway:
-        return table(needs, fleet.Page(selection=_selection(needs, request)))
-    return in_depth(needs, request.gateway, time.time())
+        return table(needs, fleet.Page(selection=_selection(needs, request)), request.channel)
+    reply = in_depth(needs, request.gateway, time.time())
+    if not in_channel(request.channel):
+        return reply
+    return sharing.offered(reply, _SHARE_ONE, request.gateway)
 
 
 def watched(needs: Needs, asked: live.Asked) -> Reply:
@@ -102,19 +112,23 @@ def watched(needs: Needs, asked: live.Asked) -> Reply:
     try:
         if request.gateway:
             return in_depth(needs, request.gateway, now)
-        seen = rows_everywhere(needs)
         page = fleet.Page(selection=_selection(needs, request))
-        return fleet.overview(
-            seen.rows, seen.failed, now, page, seen.unseen, seen.left_out, buttons=False
-        )
+        return _page(needs, page, now, buttons=False)
     except GatewayBotError as error:
         return errors.trouble(error)
 
 
-def table(needs: Needs, page: fleet.Page) -> Reply:
-    """One page of every gateway there is."""
+def table(needs: Needs, page: fleet.Page, channel: str) -> Reply:
+    """One page of every gateway there is, to be shared in that channel."""
+    reply = _page(needs, page, time.time(), buttons=True)
+    return sharing.offered(reply, _SHARE_PAGE, page.value()) if in_channel(channel) else reply
+
+
+def _page(needs: Needs, page: fleet.Page, now: float, *, buttons: bool) -> Reply:
     seen = rows_everywhere(needs)
-    return fleet.overview(seen.rows, seen.failed, time.time(), page, seen.unseen, seen.left_out)
+    return fleet.overview(
+        seen.rows, seen.failed, now, page, seen.unseen, seen.left_out, buttons=buttons
+    )
 
 
 def in_depth(needs: Needs, name: str, now: float) -> Reply:
@@ -157,7 +171,27 @@ def by_button(needs: Needs, click: Click) -> Reply | None:
 
 def by_page(needs: Needs, click: Click) -> Reply | None:
     """A button of the table: another page in the place of this one."""
-    return dataclasses.replace(table(needs, fleet.Page.parse(click.value)), replace=True)
+    page = fleet.Page.parse(click.value)
+    return dataclasses.replace(table(needs, page, click.channel), replace=True)
+
+
+def by_share(needs: Needs, click: Click) -> Reply | None:
+    """The Share button of one gateway: what is there now, for everybody in the channel."""
+    now = time.time()
+    return _share(needs, click, in_depth(needs, click.value, now), now)
+
+
+def by_share_page(needs: Needs, click: Click) -> Reply | None:
+    """The Share button of the table: the same page, read anew."""
+    now = time.time()
+    page = fleet.Page.parse(click.value)
+    return _share(needs, click, _page(needs, page, now, buttons=False), now)
+
+
+def _share(needs: Needs, click: Click, reply: Reply, now: float) -> Reply | None:
+    asked = {"id": click.id, "user": click.user, "channel": click.channel, "shared": True}
+    needs.watches.once(asked, sharing.shared(reply, click.user, now))
+    return None
 
 
 def by_stop(needs: Needs, click: Click) -> Reply | None:
@@ -255,6 +289,8 @@ VERB = Verb(
         "status_next": by_page,
         "status_attention": by_page,
         "status_again": by_page,
+        _SHARE_ONE: by_share,
+        _SHARE_PAGE: by_share_page,
         live.STOP: by_stop,
     },
     synonyms=("get", "show", "describe"),
