@@ -273,7 +273,7 @@ def _needed(requirement: Requirement, several: bool, *, named: bool) -> str:
 
 def _so_far(action: Action, requirement: Requirement, several: bool) -> str:
     count = sum(vote.counts_for(requirement.environment) for vote in action.votes)
-    of = f"{count} of {requirement.quorum} approvals"
+    of = f"{count} of {counted(requirement.quorum, 'approval')}"
     return f"{of} for {escape(requirement.environment)}" if several else of
 
 

@@ -97,7 +97,8 @@ def _asked(state: BatchState) -> str:
     overriding = [a for a in state.actions if a.policy.break_glass]
     if overriding:
         lines.append(
-            f":rotating_light: *Break-glass: {len(overriding)} of these override a freeze.* "
+            f":rotating_light: *Break-glass: {len(overriding)} of these "
+            f"{'overrides' if len(overriding) == 1 else 'override'} a freeze.* "
             f"{escape(overriding[0].policy.break_glass)}"
         )
     return "\n".join(lines)
@@ -130,7 +131,9 @@ def _table(state: BatchState) -> list[str]:
     for line in lines:
         used += len(line) + 1
         if used > _TABLE:
-            kept.append(f"… and {len(lines) - len(kept)} more lines. Each plan is in the thread.")
+            kept.append(
+                f"… and {counted(len(lines) - len(kept), 'more line')}. Each plan is in the thread."
+            )
             break
         kept.append(line)
     return kept
@@ -192,7 +195,7 @@ def _pending(action: Action) -> str:
     needed = sum(each.quorum for each in action.policy.open)
     if needed == 1:
         return f"waits for approval{more}"
-    return f"waits for approval, {action.approvals} of {needed}{more}"
+    return f"waits for approval, {action.met} of {needed}{more}"
 
 
 def _packed(lines: Iterable[str]) -> list[str]:

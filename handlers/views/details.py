@@ -32,7 +32,8 @@ def modal(action: Action, environment: Environment | None = None) -> View:
         blocks.append(section(text))
         left = left[len(left) - remaining :]
     if left:
-        blocks.append(context(f":warning: {counted(len(left), 'more line')} do not fit here."))
+        fit = "does not fit" if len(left) == 1 else "do not fit"
+        blocks.append(context(f":warning: {counted(len(left), 'more line')} {fit} here."))
     blocks += plan_view.findings_in_full(plan.findings)
     if action.steps:
         rows = "\n".join(

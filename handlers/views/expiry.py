@@ -258,11 +258,11 @@ def digest(found: Sequence[Tracked], now: float) -> tuple[str, list[Block]]:
     unknown = [t for t in with_token if t.facts.expires_at is None and t not in refused]
     entra = len(found) - len(with_token)
     title = digest_title(found)
-    parts = [f"{len(expired)} expired", f"{len(soon)} expire soon", f"{len(unknown)} unknown"]
+    parts = [f"{len(expired)} expired", f"{len(soon)} expiring soon", f"{len(unknown)} unknown"]
     if refused:
         parts.insert(0, f"{len(refused)} refused by Azure")
     if entra:
-        parts.append(f"{entra} sign in to Entra ID and have none")
+        parts.append(f"{entra} with an Entra ID sign-in and no token")
     blocks: list[Block] = [section(f":calendar: *{title}*\n{' · '.join(parts)}")]
     shown = (*refused, *expired, *soon, *unknown)
     lines = [_line(t, now) for t in shown][:_SHOWN]

@@ -114,7 +114,9 @@ def overview(
         summary = "No gateway is seen where this bot can look"
     else:
         summary = f"{counted(len(chosen), 'gateway')}, " + (
-            f"{needing} need attention" if chosen else "none running"
+            f"{needing} {'needs' if needing == 1 else 'need'} attention"
+            if chosen
+            else "none running"
         )
     return Reply(summary, (header(title), *blocks))
 

@@ -8,7 +8,7 @@ from deploy.actions.action import Action, Event
 from deploy.policy import Policy
 from handlers.views.action import agreed, mentions, sign_of, value
 from handlers.views.reply import Block
-from handlers.views.text import button, date, escape, section
+from handlers.views.text import button, counted, date, escape, section
 
 
 @dataclass(frozen=True)
@@ -134,10 +134,10 @@ def _missing(action: Action) -> str:
     """What is needed beside the votes so far."""
     several = len(action.policy.open) > 1
     needed = [
-        f"{each.quorum}" + (f" for {escape(each.environment)}" if several else "")
+        counted(each.quorum, "approval") + (f" for {escape(each.environment)}" if several else "")
         for each in action.policy.open
     ]
-    return f"needed are {' and '.join(needed)}" if several else f"{needed[0]} approvals are needed"
+    return f"it needs {' and '.join(needed)}"
 
 
 def _unseen(action: Action, shown_in: str) -> str:

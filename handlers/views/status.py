@@ -62,7 +62,7 @@ def detail(
     )
     blocks: list[Block] = [
         header(heading(f"{s.ref.name} on {s.ref.cluster}/{s.ref.namespace}", environment)),
-        *([section(f"{SIGNS['down']} *down*: 0 of {s.desired} pods are ready.")] if s.down else []),
+        *([section(f"{SIGNS['down']} *down*: {_none_ready(s.desired)}")] if s.down else []),
         section(
             f"{SIGNS[beat.level]} *{escape(beat.level)}*: {escape(beat.evidence)}.{since}"
             + (f"\n<{portal}|Azure's own heartbeat, in the portal>" if portal else "")
@@ -126,7 +126,12 @@ def detail(
         renew = button(offer.label, offer.click, str(s.ref), style="primary")
         blocks.append({"type": "actions", "elements": [renew]})
     where = placed(s.ref, environment)
-    return Reply(f"{where}: {s.ready} of {s.desired} pods ready, {beat.level}", tuple(blocks))
+    ready = f"{s.ready} of {counted(s.desired, 'pod')} ready"
+    return Reply(f"{where}: {ready}, {beat.level}", tuple(blocks))
+
+
+def _none_ready(desired: int) -> str:
+    return f"0 of {counted(desired, 'pod')} {'is' if desired == 1 else 'are'} ready."
 
 
 def _requests(requests: Sequence[Action], environment: Environment | None) -> list[Block]:

@@ -136,9 +136,17 @@ def test_requests_are_listed_and_decided_by_text_bound_to_what_was_shown(demo: D
     plan = ana.sees("Scale edge-2 on west/prod.*Nothing has changed yet", ephemeral=False)
     name = action_id(plan)
     ben.types("pending")
-    assert "You can decide on this" in words(ben.sees("Open requests", ephemeral=True))
-    assert "You can decide on this" in home(demo, "ben")
-    assert "Open requests" not in home(demo, "dan")
+    listed = words(ben.sees("open request", ephemeral=True))
+    assert "🔶 Scale edge-2 on west/prod (production-west)" in listed
+    assert "replicas 3 → 4" in listed
+    assert "You can approve or deny this" in listed
+    assert "You can approve or deny this" in home(demo, "ben")
+    assert "open request" not in home(demo, "dan")
+    ana.types(f"approve {name}")
+    own = ana.sees("somebody else has to approve it", ephemeral=True)
+    assert "Approve" not in [
+        e["text"]["text"] for b in own["blocks"] for e in b.get("elements", []) if "action_id" in e
+    ]
     ben.types(f"approve {name} --plan 0123456789ab")
     ben.sees("plan has changed", ephemeral=True)
     ben.types(f"approve {name.lower()}")

@@ -65,10 +65,10 @@ def test_each_requirement_says_how_many_of_whom_it_takes_and_has() -> None:
     assert "Needs 1 approval of <@U5> for staging" in said
     vote = Vote("U2", "ben", "approve", 1.0, "d1", serves=frozenset({"production"}))
     voted = shown(action(policy=BOTH, votes=(vote,)))
-    assert "1 of 2 approvals for production, 0 of 1 approvals for staging" in voted
+    assert "1 of 2 approvals for production, 0 of 1 approval for staging" in voted
     counted = Event(2, "approval", "U2", "d1", 1.0)
     (told,) = notes(action(policy=BOTH, votes=(vote,)), [counted], "C1")
-    assert "2 for production and 1 for staging" in told.text
+    assert "it needs 2 approvals for production and 1 approval for staging" in told.text
 
 
 def test_one_requirement_is_not_said_to_be_for_its_environment() -> None:
