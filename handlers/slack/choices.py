@@ -20,7 +20,7 @@ from deploy.gateway import GatewayRef
 from deploy.images.catalogue import Catalogue
 from deploy.images.support import sort_tags, support
 from deploy.kube.cluster import Cluster
-from handlers.views.places import mark, unmarked
+from handlers.views.places import heading
 from handlers.views.text import cut
 
 log = logging.getLogger(__name__)
@@ -194,7 +194,9 @@ def place(cluster: str, namespace: str, environments: Sequence[Environment]) -> 
     """One namespace. What is chosen keeps its text, so that says whether it is production."""
     environment = environment_of(GatewayRef(cluster, namespace, "any"), environments)
     where = f"{cluster}/{namespace}"
-    return Choice(f"{mark(environment)}{where}", where, unmarked(environment))
+    if environment.production:
+        return Choice(heading(where, environment), where)
+    return Choice(where, where, environment.name)
 
 
 def tags(catalogue: Catalogue, repository: str) -> Mapping[str, Source]:

@@ -48,6 +48,9 @@ def _unreadable(names: Sequence[str]) -> Block:
 def _row(action: Action, allowed: Allowed, environment_of: EnvironmentOf | None) -> Block:
     environment = environment_of(action.ref) if environment_of is not None else None
     note = f"*{allowed.note}*" if allowed.decides else allowed.note
+    if action.policy.by == "requester" and not allowed.decides:
+        # That it waits for its requester is said anyway.
+        note = ""
     return section(
         request_line.text_of(action, environment, note),
         accessory=button("Show", "action_show", action_view.value(action)),

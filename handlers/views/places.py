@@ -20,14 +20,14 @@ def placed(ref: GatewayRef, environment: Environment | None) -> str:
 
 def named(environment: Environment) -> str:
     """An environment within a sentence: marked where it is production, and called so."""
-    return f"{mark(environment)}{unmarked(environment)}"
+    return f"{mark(environment)}{_unmarked(environment)}"
 
 
 def heading(text: str, environment: Environment | None) -> str:
     """A title with its environment; of production the mark comes first."""
     if environment is None:
         return text
-    return f"{mark(environment)}{text} ({unmarked(environment)})"
+    return f"{mark(environment)}{text} ({_unmarked(environment)})"
 
 
 def mark(environment: Environment | None) -> str:
@@ -35,7 +35,7 @@ def mark(environment: Environment | None) -> str:
     return f"{PRODUCTION} " if environment is not None and environment.production else ""
 
 
-def unmarked(environment: Environment) -> str:
+def _unmarked(environment: Environment) -> str:
     """By its name, without the mark; and that it is production where its name does not say it."""
     if environment == UNLISTED:
         return "no environment, counts as production"

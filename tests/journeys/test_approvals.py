@@ -66,7 +66,12 @@ def test_two_different_approvers_are_needed_where_two_are_asked_for(demo: Demo) 
         "already approved by <@U0BEN> and <@U0CHEN> at .*; it (has succeeded|is running)",
         ephemeral=True,
     )
-    lines = ("please look at the plan", "<@U0BEN> approved this; it needs 2 approvals", "Approved by", "pods")
+    lines = (
+        "please look at the plan",
+        "<@U0BEN> approved this; it needs 2 approvals",
+        "Approved by",
+        "pods",
+    )
 
     def noted() -> str:
         told = "\n".join(thread(demo, plan))

@@ -105,8 +105,7 @@ def test_exactly_production_has_the_mark_and_the_word(name: str, production: boo
 
 def test_the_form_of_deploy_shows_it_with_the_place_that_is_chosen() -> None:
     option = place("west", "prod", (LIVE,)).option()
-    assert option["text"]["text"] == f"{PRODUCTION} west/prod"
-    assert option["description"]["text"] == CALLED
+    assert option["text"]["text"] == f"{PRODUCTION} west/prod ({CALLED})"
     assert option["value"] == "west/prod"
     view = deploy_modal.form("{}", {"to": "west/prod"}, {}, place=option)
     found = {b.get("block_id"): b for b in view["blocks"]}[deploy_modal.PLACE]
