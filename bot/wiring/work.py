@@ -78,7 +78,7 @@ def work_of(outside: Outside, stores: Stores, changes: Changes) -> Background:
     actions = ActionMessages(
         stores.store,
         partial(action_view.render, environment_of=environment_of),
-        notes.notes,
+        partial(notes.notes, environment_of=environment_of),
         window_place=partial(stores.messages.place, MESSAGES),
         batch_message=partial(_batch_message, stores),
     )

@@ -191,6 +191,15 @@ class Action:
         return sum(vote.verdict == "approve" for vote in self.votes)
 
     @property
+    def met(self) -> int:
+        """How many of the approvals that its policy still requires it has: one vote may serve
+        several environments, and more than an environment requires are not needed."""
+        return sum(
+            min(each.quorum, sum(vote.counts_for(each.environment) for vote in self.votes))
+            for each in self.policy.open
+        )
+
+    @property
     def begun(self) -> bool:
         """Whether a run has gone further than to wait and to look."""
         return any(step.name not in (WAIT, PLAN, LOOK) for step in self.steps)

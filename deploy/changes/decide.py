@@ -145,6 +145,10 @@ class Decider:
             facts=self._facts(action, user),
         ).result
 
+    def forbidden(self, action: Action) -> Refused | None:
+        """Why nobody may agree to it now, whoever they are; None where somebody may."""
+        return self._policies.forbidden(action)
+
     def standing(self, action: Action) -> Decision:
         """The settings approve it beforehand; may be repeated."""
         decision = self._store.confirm(

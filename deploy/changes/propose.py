@@ -104,6 +104,10 @@ class Proposer:
         self._settings = settings
         self._wake = wake
 
+    def environment(self, ref: GatewayRef) -> Environment:
+        """Where a change of `ref` would be."""
+        return environment_of(ref, self._settings.environments)
+
     def propose(self, ask: Ask) -> Proposal:
         """Plan it, and have it decided on; nothing is changed yet.
 
@@ -297,7 +301,7 @@ class Proposer:
         return kind, DeployRequest(spec, take_over=takes_over(action.request))
 
     def _check_forced(self, plan: Plan) -> None:
-        production = environment_of(plan.spec.ref, self._settings.environments).production
+        production = self.environment(plan.spec.ref).production
         undone = _undone(plan)
         if undone is not None and production:
             raise InvalidInput(

@@ -57,7 +57,7 @@ def run(needs: Needs, request: Request) -> Reply | None:
     proposal = needs.proposer.renewed(action, request.id, rule=rule, seen=seen)
     if action.batch and proposal.action is not None:
         needs.batches.again(action.batch, action.id, proposal.action.id)
-    return shown(proposal)
+    return shown(needs.proposer, proposal)
 
 
 def _request(action: Action, request_id: str, options: dict[str, object]) -> Request:

@@ -7,12 +7,9 @@ from deploy.actions.action import ChangeRequest
 from deploy.changes.propose import Ask, Proposal, Proposer
 from deploy.gateway import GatewayRef
 from deploy.health.cache import ClusterCache
-from handlers.slack.payloads import Request
+from handlers.slack.payloads import IN_PERSON, Request
 from handlers.views import action as action_view
 from handlers.views.reply import Reply
-
-_IN_PERSON = ("D", "U", "W")
-"""How the ids of direct messages begin, and of people whose direct messages are meant."""
 
 
 @dataclass(frozen=True)
@@ -52,21 +49,25 @@ def ask(
         notes=notes,
         batch=batch,
     )
-    return shown(proposer.propose(asked), with_fix)
+    return shown(proposer, proposer.propose(asked), with_fix)
 
 
-def shown(proposal: Proposal, with_fix: action_view.WithFix | None = None) -> Reply | None:
+def shown(
+    proposer: Proposer, proposal: Proposal, with_fix: action_view.WithFix | None = None
+) -> Reply | None:
     """What is to say beside the action's own message."""
     if proposal.action is not None:
         return None
     if proposal.plan.denied:
-        return action_view.denied(proposal.plan, with_fix)
+        return action_view.denied(
+            proposal.plan, with_fix, proposer.environment(proposal.plan.spec.ref)
+        )
     return action_view.no_change(proposal.plan)
 
 
 def in_person(request: Request) -> bool:
     """Whether it was asked for where nobody but the requester and the bot are."""
-    return request.channel.startswith(_IN_PERSON)
+    return request.channel.startswith(IN_PERSON)
 
 
 def listed(names: Sequence[str], limit: int = 12) -> str:

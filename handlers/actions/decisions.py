@@ -17,6 +17,7 @@ from deploy.actions.store import ActionStore
 from deploy.changes.authority import Authority
 from deploy.changes.decide import By, Decider, checked_reason
 from handlers.actions import again
+from handlers.actions.allowing import allowed
 from handlers.messages.action_messages import NAME
 from handlers.messages.lost_messages import LostStore
 from handlers.slack import replies
@@ -64,8 +65,9 @@ def deny(needs: Needs, click: Click) -> Reply | None:
     action = needs.store.get(action_id)
     result = needs.decider.would("deny", action, click.user, by.digest) if action else "gone"
     copy = _copy(click)
-    if result == "done":
-        view = modal.ask(action_id, by.digest, click.channel, copy)
+    if result == "done" and action is not None:
+        environment = needs.authority.environment(action.ref)
+        view = modal.ask(action, environment, by.digest, click.channel, copy)
         needs.slack.views_open(trigger_id=click.trigger_id, view=view)
         return None
     if action is None:
@@ -97,7 +99,8 @@ def details(needs: Needs, click: Click) -> Reply | None:
     action = needs.store.get(action_id)
     if action is None:
         return refusals.gone()
-    needs.slack.views_open(trigger_id=click.trigger_id, view=whole.modal(action))
+    view = whole.modal(action, needs.authority.environment(action.ref))
+    needs.slack.views_open(trigger_id=click.trigger_id, view=view)
     return None
 
 
@@ -117,11 +120,12 @@ def show(needs: Needs, click: Click) -> Reply | None:
     """The action's plan with its buttons, for one person."""
     action_id, _ = _by(click)
     action = needs.store.get(action_id)
-    return _plan(needs, action) if action else refusals.gone()
+    return _plan(needs, action, click.user) if action else refusals.gone()
 
 
-def _plan(needs: Needs, action: Action) -> Reply:
-    return approvals.plan_to_approve(action, needs.authority.environment)
+def _plan(needs: Needs, action: Action, user: str) -> Reply:
+    theirs = allowed(needs.decider, needs.authority, action, user)
+    return approvals.plan_to_approve(action, needs.authority.environment, theirs)
 
 
 def _answer(needs: Needs, click: Click, decision: Decision, done: str) -> Reply | None:
@@ -144,7 +148,7 @@ def _redraw(
     needs: Needs, action: Action, user: str, channel: str, copy: str, done: str = ""
 ) -> None:
     """Draw the copy again; with what was `done` it becomes a sentence, for nothing keeps it true."""
-    reply = approvals.decided(action, done) if done else _plan(needs, action)
+    reply = approvals.decided(action, done) if done else _plan(needs, action, user)
     shown = dataclasses.replace(reply, replace=True)
     replies.send(needs.slack, shown, user=user, channel=channel, response_url=copy)
 

@@ -9,6 +9,8 @@ from deploy.actions.store import ActionStore
 from handlers.messages.budgets import Order
 from handlers.messages.family import Line, Message
 from handlers.messages.store import MessageRecord, Place
+from handlers.slack.payloads import IN_PERSON
+from handlers.views.allowed import for_requester, only
 from handlers.views.notes import Note, within
 from handlers.views.reply import Block
 from handlers.views.text import cut, escape
@@ -79,6 +81,8 @@ class ActionMessages:
         """The action's plan or progress or end, and its buttons."""
         action: Action = state.action
         text, blocks = self._render(action)
+        if _alone(_places(state), record):
+            blocks = only(blocks, for_requester(action))
         return self._message(state, record, text, tuple(blocks))
 
     def plain(self, state: Any, record: MessageRecord) -> Message:
@@ -99,10 +103,9 @@ class ActionMessages:
         self, state: _Shown, record: MessageRecord, text: str, blocks: tuple[Block, ...]
     ) -> Message:
         action = state.action
-        asked = str(action.origin.get("channel", ""))
+        channels = _places(state)
         # Not posted yet, it is in the first place that is open.
-        first = state.parent.channel if state.parent else asked
-        shown_in = record.place.channel if record.place else first
+        shown_in = record.place.channel if record.place else channels[0]
         inside = bool(record.place.thread) if record.place else state.parent is not None
         owed = (
             within(action, state.events) if inside else self._notes(action, state.events, shown_in)
@@ -114,7 +117,7 @@ class ActionMessages:
             version=action.version,
             text=text,
             blocks=blocks,
-            channels=tuple(dict.fromkeys(c for c in (first, asked, action.requester) if c)),
+            channels=channels,
             since=action.created_at,
             lines=tuple(line for line in lines if line is not None),
             cursor=max((event.version for event in state.events), default=record.cursor),
@@ -138,6 +141,20 @@ class ActionMessages:
             top = self._window_place(action.policy.windows[0])
             return Line(note.key, note.text, to=top.channel, thread=top.ts) if top else None
         return Line(note.key, note.text, broadcast=note.broadcast)
+
+
+def _places(state: _Shown) -> tuple[str, ...]:
+    """Where its message belongs, the first that takes it."""
+    action = state.action
+    asked = str(action.origin.get("channel", ""))
+    first = state.parent.channel if state.parent else asked
+    return tuple(dict.fromkeys(place for place in (first, asked, action.requester) if place))
+
+
+def _alone(places: Sequence[str], record: MessageRecord) -> bool:
+    """Whether it is, or will be, where only its requester sees it."""
+    ahead = next((place for place in places if place not in record.closed), "")
+    return (record.place.channel if record.place else ahead).startswith(IN_PERSON)
 
 
 def _about(action: Action) -> dict[str, str]:

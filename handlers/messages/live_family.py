@@ -44,18 +44,20 @@ def _message(
     message: LiveMessage, record: MessageRecord, text: str, blocks: tuple[Block, ...]
 ) -> Message:
     channel, user = str(message.payload["channel"]), str(message.payload["user"])
+    # What is shared is for the channel, and nobody else has asked for it.
+    places = (channel,) if view.shared(message) else (channel, user)
     progress = Order.PROGRESS if message.ending is None else Order.FINAL
     return Message(
         version=message.version,
         text=text,
         blocks=blocks,
-        channels=tuple(dict.fromkeys(each for each in (channel, user) if each)),
+        channels=tuple(dict.fromkeys(each for each in places if each)),
         since=message.begun,
         title=str(message.payload.get("title", "")),
         lines=(Line("once:note", message.note),) if message.note else (),
         order=Order.PERSON if record.place is None else progress,
         final=message.ending is not None,
-        instead=(Line("once:lost", view.LOST, to=user),),
+        instead=(Line("once:lost", view.lost(message), to=user),),
         anew=False,
         # It changes all the time: each of its states would be posted.
         whole=False,

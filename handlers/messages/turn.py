@@ -97,9 +97,11 @@ class Turns:
                 return
             message, digest = _formed(family, state, record)
         while digest not in record.refused:
+            closed = record.closed
             try:
                 record = self._shown(record, message, digest)
-                break
+                if record.closed == closed:
+                    break
             except _Refused as error:
                 log.error("Slack refused the message %s: %s", record.member, error)
                 record = self.store.refused(error.record, digest)
@@ -184,7 +186,10 @@ class Turns:
         return self.store.lost(record, f"whether it was posted cannot be known: {name(error)}")
 
     def _shown(self, record: MessageRecord, message: Message, digest: str) -> MessageRecord:
-        while not record.lost:
+        """The record once the message stands there, or once one more place is found to be closed: what
+        it says may depend on where it stands."""
+        closed = record.closed
+        while not record.lost and record.closed == closed:
             if record.place is None:
                 if record.shown >= 0 and not record.closed and not message.anew:
                     return record

@@ -20,6 +20,7 @@ from deploy.gateway import GatewayRef
 from deploy.images.catalogue import Catalogue
 from deploy.images.support import sort_tags, support
 from deploy.kube.cluster import Cluster
+from handlers.views.places import heading
 from handlers.views.text import cut
 
 log = logging.getLogger(__name__)
@@ -181,16 +182,21 @@ def places(
 
     def loading(name: str, cluster: Cluster) -> Source:
         return lambda: tuple(
-            Choice(
-                f"{name}/{namespace}",
-                f"{name}/{namespace}",
-                environment_of(GatewayRef(name, namespace, "any"), environments).name,
-            )
+            place(name, namespace, environments)
             for namespace in cluster.namespaces()
             if not namespace.startswith("kube-")
         )
 
     return {f"Cluster “{name}”": loading(name, cluster) for name, cluster in clusters.items()}
+
+
+def place(cluster: str, namespace: str, environments: Sequence[Environment]) -> Choice:
+    """One namespace. What is chosen keeps its text, so that says whether it is production."""
+    environment = environment_of(GatewayRef(cluster, namespace, "any"), environments)
+    where = f"{cluster}/{namespace}"
+    if environment.production:
+        return Choice(heading(where, environment), where)
+    return Choice(where, where, environment.name)
 
 
 def tags(catalogue: Catalogue, repository: str) -> Mapping[str, Source]:

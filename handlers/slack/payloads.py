@@ -10,6 +10,15 @@ from deploy.actions.versions import check, reading
 _VERSION = 1
 
 
+IN_PERSON = ("D", "U", "W")
+"""How the ids of direct messages begin, and of people whose direct messages are meant."""
+
+
+def in_channel(channel: str) -> bool:
+    """Whether others than one person read what is posted there."""
+    return bool(channel) and not channel.startswith(IN_PERSON)
+
+
 @dataclass(frozen=True)
 class Request:
     """One accepted command or modal: JSON-able, since it waits in the inbox until it is answered.

@@ -3,6 +3,7 @@
 from deploy.access import Right
 from deploy.changes.decide import By
 from deploy.errors import InvalidInput
+from handlers.actions.allowing import allowed
 from handlers.actions.by_text import Needs, named, reply_to
 from handlers.lanes import Lane
 from handlers.slack.payloads import Request
@@ -19,7 +20,8 @@ def run(needs: Needs, request: Request) -> Reply | None:
     action = named(needs, request)
     given = str(request.options.get("plan", "")).lower()
     if not given:
-        return view.plan_to_approve(action, needs.authority.environment)
+        theirs = allowed(needs.decider, needs.authority, action, request.user)
+        return view.plan_to_approve(action, needs.authority.environment, theirs)
     if len(given) < _SHORTEST:
         raise InvalidInput(
             f"`--plan` takes at least {_SHORTEST} characters of the plan's digest.",

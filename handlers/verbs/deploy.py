@@ -121,11 +121,14 @@ def open_modal(needs: Needs, request: Request, trigger_id: str) -> None:
     given: dict[str, Any] = dict(request.options)
     if request.gateway:
         given["gateway"] = request.gateway
+    offered = needs.choices.find("places", str(given["to"])) if "to" in given else []
+    place = next((each for each in offered if each["value"] == given["to"]), None)
+    granted = needs.team.granted("files:read")
     view: Mapping[str, Any] = opened["view"]
     needs.slack.views_update(
         view_id=view["id"],
         hash=view["hash"],
-        view=modal.form(private_metadata, given, failed, file=needs.team.granted("files:read")),
+        view=modal.form(private_metadata, given, failed, file=granted, place=place),
     )
 
 

@@ -5,52 +5,53 @@ from dataclasses import dataclass
 from deploy.access import Right
 from deploy.actions.action import Action, State
 from deploy.actions.store import ActionStore
+from deploy.changes.authority import Authority
 from deploy.changes.decide import Decider
 from deploy.errors import GatewayBotError
+from handlers.actions.allowing import allowed
 from handlers.lanes import Lane
 from handlers.slack.payloads import Request
 from handlers.verbs.verb import Verb
 from handlers.views import approvals as view
+from handlers.views.allowed import Allowed
 from handlers.views.reply import Block, Reply
 
 
 @dataclass(frozen=True)
 class Needs:
-    """Where actions are, and who decides on them."""
+    """Where actions are, who decides on them, and where gateways are."""
 
     store: ActionStore
     decider: Decider
+    authority: Authority
 
 
 def run(needs: Needs, request: Request) -> Reply:
     """What waits for a decision or is under way, and what of it this person may decide."""
     listing = needs.store.listing()
-    rows = [(action, _may(needs.decider, action, request.user)) for action in listing.actions]
-    return view.pending(rows, request.user, listing.unreadable)
+    rows = [(action, _allowed(needs, action, request.user)) for action in listing.actions]
+    environment_of = needs.authority.environment
+    return view.pending(rows, request.user, listing.unreadable, environment_of)
 
 
 def waiting_for(needs: Needs, user: str) -> tuple[Block, ...]:
     """For the Home tab: what waits for this person's decision; nothing where that is unknown."""
     try:
         rows = [
-            (action, may)
+            (action, theirs)
             for action in needs.store.open()
             if action.state is State.PENDING
-            and ((may := _may(needs.decider, action, user)) or action.requester == user)
+            and ((theirs := _allowed(needs, action, user)).decides or action.requester == user)
         ]
     except GatewayBotError:
         return ()
-    return view.pending(rows, user).blocks if rows else ()
+    if not rows:
+        return ()
+    return view.pending(rows, user, environment_of=needs.authority.environment).blocks
 
 
-def _may(decider: Decider, action: Action, user: str) -> bool:
-    """Whether an approval of this person would count; not where that cannot be read."""
-    if action.policy.by != "approvers":
-        return False
-    try:
-        return decider.would("approve", action, user) == "done"
-    except GatewayBotError:
-        return False
+def _allowed(needs: Needs, action: Action, user: str) -> Allowed:
+    return allowed(needs.decider, needs.authority, action, user)
 
 
 VERB = Verb(

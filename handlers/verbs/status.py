@@ -13,7 +13,9 @@ from typing import TypeVar
 from slack_sdk import WebClient
 
 from deploy.access import Environment, Right, environment_of
+from deploy.actions.action import Action
 from deploy.actions.audit import AuditEntry, AuditLog
+from deploy.actions.store import ActionStore
 from deploy.azure import ApimInstance
 from deploy.background import reported
 from deploy.errors import GatewayBotError, InvalidInput
@@ -28,9 +30,15 @@ from deploy.images.support import support
 from handlers.fleet import find, found_everywhere, meant
 from handlers.lanes import Lane
 from handlers.messages import live
-from handlers.slack.payloads import Click, Request, request_from_mapping, request_to_mapping
+from handlers.slack.payloads import (
+    Click,
+    Request,
+    in_channel,
+    request_from_mapping,
+    request_to_mapping,
+)
 from handlers.verbs.verb import Option, Verb
-from handlers.views import errors, fleet
+from handlers.views import errors, fleet, sharing
 from handlers.views import status as view
 from handlers.views.reply import Reply
 
@@ -42,6 +50,7 @@ _SOON_SECONDS = 1.5
 """How long a status waits for the image registry and the audit trail; it goes without them."""
 _ENTRIES = 20
 _MINUTES, _LONGEST = 10, 60
+_SHARE_ONE, _SHARE_PAGE = "status_share", "status_share_page"
 _STEP = 20.0
 """In a message that is kept current, ages move on by so many seconds at a time."""
 
@@ -63,6 +72,7 @@ class Needs(TableNeeds):
     slack: WebClient
     watches: live.Live
     audit: AuditLog
+    store: ActionStore
     instances: Mapping[str, ApimInstance]
 
 
@@ -88,8 +98,11 @@ def run(needs: Needs, request: Request) -> Reply | None:
 def shown(needs: Needs, request: Request) -> Reply:
     """What the request asks for, as it is now."""
     if not request.gateway:
-        return table(needs, fleet.Page(selection=_selection(needs, request)))
-    return in_depth(needs, request.gateway, time.time())
+        return table(needs, fleet.Page(selection=_selection(needs, request)), request.channel)
+    reply = in_depth(needs, request.gateway, time.time())
+    if not in_channel(request.channel):
+        return reply
+    return sharing.offered(reply, _SHARE_ONE, request.gateway)
 
 
 def watched(needs: Needs, asked: live.Asked) -> Reply:
@@ -99,19 +112,23 @@ def watched(needs: Needs, asked: live.Asked) -> Reply:
     try:
         if request.gateway:
             return in_depth(needs, request.gateway, now)
-        seen = rows_everywhere(needs)
         page = fleet.Page(selection=_selection(needs, request))
-        return fleet.overview(
-            seen.rows, seen.failed, now, page, seen.unseen, seen.left_out, buttons=False
-        )
+        return _page(needs, page, now, buttons=False)
     except GatewayBotError as error:
         return errors.trouble(error)
 
 
-def table(needs: Needs, page: fleet.Page) -> Reply:
-    """One page of every gateway there is."""
+def table(needs: Needs, page: fleet.Page, channel: str) -> Reply:
+    """One page of every gateway there is, to be shared in that channel."""
+    reply = _page(needs, page, time.time(), buttons=True)
+    return sharing.offered(reply, _SHARE_PAGE, page.value()) if in_channel(channel) else reply
+
+
+def _page(needs: Needs, page: fleet.Page, now: float, *, buttons: bool) -> Reply:
     seen = rows_everywhere(needs)
-    return fleet.overview(seen.rows, seen.failed, time.time(), page, seen.unseen, seen.left_out)
+    return fleet.overview(
+        seen.rows, seen.failed, now, page, seen.unseen, seen.left_out, buttons=buttons
+    )
 
 
 def in_depth(needs: Needs, name: str, now: float) -> Reply:
@@ -123,7 +140,9 @@ def in_depth(needs: Needs, name: str, now: float) -> Reply:
     promised = support(detail.summary.tag, _tags(needs.registry))
     done = _done(needs.audit, ref)
     environment = environment_of(ref, needs.environments)
-    return view.detail(detail, promised, _portal(needs, detail), now, done, environment)
+    requests = _soon(lambda: _open_requests(needs.store, ref), ())
+    portal = _portal(needs, detail)
+    return view.detail(detail, promised, portal, now, done, environment, requests)
 
 
 @dataclass(frozen=True)
@@ -152,7 +171,27 @@ def by_button(needs: Needs, click: Click) -> Reply | None:
 
 def by_page(needs: Needs, click: Click) -> Reply | None:
     """A button of the table: another page in the place of this one."""
-    return dataclasses.replace(table(needs, fleet.Page.parse(click.value)), replace=True)
+    page = fleet.Page.parse(click.value)
+    return dataclasses.replace(table(needs, page, click.channel), replace=True)
+
+
+def by_share(needs: Needs, click: Click) -> Reply | None:
+    """The Share button of one gateway: what is there now, for everybody in the channel."""
+    now = time.time()
+    return _share(needs, click, in_depth(needs, click.value, now), now)
+
+
+def by_share_page(needs: Needs, click: Click) -> Reply | None:
+    """The Share button of the table: the same page, read anew."""
+    now = time.time()
+    page = fleet.Page.parse(click.value)
+    return _share(needs, click, _page(needs, page, now, buttons=False), now)
+
+
+def _share(needs: Needs, click: Click, reply: Reply, now: float) -> Reply | None:
+    asked = {"id": click.id, "user": click.user, "channel": click.channel, "shared": True}
+    needs.watches.once(asked, sharing.shared(reply, click.user, now))
+    return None
 
 
 def by_stop(needs: Needs, click: Click) -> Reply | None:
@@ -197,6 +236,11 @@ def _tags(registry: Registry) -> Sequence[str]:
 def _done(audit: AuditLog, ref: GatewayRef) -> Sequence[AuditEntry]:
     """What was last done with it, as the audit trail has it."""
     return _soon(lambda: audit.of(str(ref), _ENTRIES), ())
+
+
+def _open_requests(store: ActionStore, ref: GatewayRef) -> Sequence[Action]:
+    """What is asked for or under way, the oldest first."""
+    return sorted((a for a in store.open() if a.ref == ref), key=lambda a: a.created_at)
 
 
 def _soon(read: Callable[[], Sequence[T]], otherwise: Sequence[T]) -> Sequence[T]:
@@ -245,6 +289,8 @@ VERB = Verb(
         "status_next": by_page,
         "status_attention": by_page,
         "status_again": by_page,
+        _SHARE_ONE: by_share,
+        _SHARE_PAGE: by_share_page,
         live.STOP: by_stop,
     },
     synonyms=("get", "show", "describe"),

@@ -3,16 +3,17 @@
 import json
 from collections.abc import Callable, Iterable
 
+from deploy.access import Environment
 from deploy.actions.action import Action, Denial, State
 from deploy.observed.causes import Cause
 from deploy.plans.plan import Plan
-from deploy.policy import People, Policy, Requirement
+from deploy.policy import People, Requirement
 from deploy.rules.finding import Finding
 from deploy.specs.gateway_spec import GatewaySpec
 from handlers.views import fixes, rollout
 from handlers.views import plan as plan_view
 from handlers.views.notification import sentence
-from handlers.views.places import EnvironmentOf
+from handlers.views.places import EnvironmentOf, heading, mark, named
 from handlers.views.renewals import ROTATE
 from handlers.views.reply import Block, Reply
 from handlers.views.text import (
@@ -59,13 +60,15 @@ def sign_of(action: Action) -> str:
 def render(action: Action, environment_of: EnvironmentOf | None = None) -> tuple[str, list[Block]]:
     """The message: text for notifications and screen readers, and the blocks."""
     plan = action.plan
-    title = title_of(action)
+    environment = environment_of(action.ref) if environment_of is not None else None
+    title = heading(title_of(action), environment)
     line = _state_line(action)
     blocks: list[Block] = [header(title), section(f"{sign_of(action)} {line}")]
     if action.state is State.PENDING:
-        blocks += [_what(plan), *plan_view.denied(plan), *plan_view.blocks(plan, _DIFF_LIMIT)]
+        blocks += [_what(plan, environment), *plan_view.denied(plan)]
+        blocks += plan_view.blocks(plan, _DIFF_LIMIT)
         blocks += fixes.blocks(action, plan)
-        blocks += [context(*_who_decides(action)), _buttons(action, plan)]
+        blocks += [context(*_who_decides(action, environment)), _buttons(action, plan, environment)]
     else:
         blocks += rollout.blocks(action)
         blocks.append(context(_footer(action, plan)))
@@ -73,11 +76,10 @@ def render(action: Action, environment_of: EnvironmentOf | None = None) -> tuple
         if action.state is State.APPROVED:
             more.append(button("Cancel", "action_cancel", value(action)))
         if action.state is State.RUNNING and not action.stop_by:
-            more.append(_stop_button(action))
+            more.append(_stop_button(action, environment))
         if action.state in _AGAIN:
             more.append(_again_button(action))
         blocks.append({"type": "actions", "elements": more})
-    environment = environment_of(action.ref) if environment_of is not None else None
     return sentence(action, environment), blocks
 
 
@@ -176,6 +178,11 @@ def agreed(action: Action) -> str:
     return f"Confirmed by <@{action.decided_by}>{within}"
 
 
+def decided(action: Action) -> bool:
+    """Whether it is known who agreed to it."""
+    return bool(action.votes or action.decided_by or action.policy.standing)
+
+
 def mentions(people: People) -> str:
     """Those people, so that Slack tells them."""
     groups = [f"<!subteam^{group}>" for group in people.groups]
@@ -214,12 +221,15 @@ def _doing(action: Action) -> str:
     return "Rolling out"
 
 
-def _what(plan: Plan) -> Block:
+def _what(plan: Plan, environment: Environment | None) -> Block:
     spec = plan.spec
+    place = f"`{escape(spec.ref.cluster)}/{escape(spec.ref.namespace)}`"
+    if environment is not None:
+        place += f"\n{escape(named(environment))}"
     return fields(
         [
             ("Gateway", f"`{escape(spec.apim.gateway)}` in `{escape(spec.apim.instance)}`"),
-            ("Where", f"`{escape(spec.ref.cluster)}/{escape(spec.ref.namespace)}`"),
+            ("Where", place),
             ("Image", f"`{escape(plan.tag)}`"),
             ("Replicas", _replicas(spec)),
         ]
@@ -231,7 +241,7 @@ def _replicas(spec: GatewaySpec) -> str:
     return str(spec.replicas) if scaling.most is None else f"{scaling.least} to {scaling.most}"
 
 
-def _who_decides(action: Action) -> list[str]:
+def _who_decides(action: Action, environment: Environment | None) -> list[str]:
     until = date(action.expires_at)
     bound = f"Action `{action.id}` · plan `{action.digest[:12]}`"
     policy = action.policy
@@ -239,7 +249,9 @@ def _who_decides(action: Action) -> list[str]:
         whose = " within an approval window" if policy.windows else ""
         who = "whoever asked for it" if action.batch else f"<@{action.requester}>"
         return [f"Only {who} can confirm this{whose}, until {until}. {bound}"]
-    several = len(policy.open) > 1
+    # That of the place alone goes without saying; a token may be another environment's as well.
+    here = environment.name if environment is not None else policy.open[0].environment
+    several = {each.environment for each in policy.open} != {here}
     lines = [
         f"Needs {_needed(each, several, named=not action.batch)} · not the requester · until {until}"
         for each in policy.open
@@ -261,17 +273,20 @@ def _needed(requirement: Requirement, several: bool, *, named: bool) -> str:
 
 def _so_far(action: Action, requirement: Requirement, several: bool) -> str:
     count = sum(vote.counts_for(requirement.environment) for vote in action.votes)
-    of = f"{count} of {requirement.quorum} approvals"
+    of = f"{count} of {counted(requirement.quorum, 'approval')}"
     return f"{of} for {escape(requirement.environment)}" if several else of
 
 
-def _buttons(action: Action, plan: Plan) -> Block:
+def _buttons(action: Action, plan: Plan, environment: Environment | None) -> Block:
     carried = value(action)
     title = title_of(action)
     words = _words(action)
     question = words.question.format(
         title=escape(title), tag=escape(plan.tag), summary=plan_view.summary(plan)
     )
+    if environment is not None:
+        # Before the question, which a dialog cuts.
+        question = f"*{escape(named(environment))}*\n{question}"
     by_approvers = action.policy.by == "approvers"
     yes = button(
         "Approve" if by_approvers else "Confirm",
@@ -279,7 +294,7 @@ def _buttons(action: Action, plan: Plan) -> Block:
         carried,
         style="danger" if words.danger else "primary",
         confirm=confirm(
-            cut(title, 100),
+            cut(f"{mark(environment)}{title}", 100),
             question,
             "Approve" if by_approvers else words.button.format(request=action.request),
         ),
@@ -297,13 +312,13 @@ def _details_button(action: Action) -> Block:
     return button("Details", "action_details", value(action))
 
 
-def _stop_button(action: Action) -> Block:
+def _stop_button(action: Action, environment: Environment | None) -> Block:
     return button(
         "Stop",
         "action_stop",
         value(action),
         confirm=confirm(
-            cut(f"Stop: {title_of(action)}", 100),
+            cut(f"{mark(environment)}Stop: {title_of(action)}", 100),
             "Nothing more is written, and nothing goes back automatically.",
             "Stop",
         ),
@@ -324,8 +339,7 @@ def value(action: Action) -> str:
 
 def _footer(action: Action, plan: Plan) -> str:
     parts = [f"Asked by <@{action.requester}> {date(action.created_at)}"]
-    # Where nobody else has a part in it, its requester's name is enough.
-    if action.state in (State.RUNNING, *_RAN) and action.policy != Policy():
+    if action.state in (State.RUNNING, *_RAN) and decided(action):
         when = f" {date(action.decided_at)}" if action.decided_at else ""
         parts.append(f"{lowered(agreed(action))}{when}")
     if action.decided_at is not None and action.state in _RAN:
@@ -360,17 +374,19 @@ WithFix = Callable[[Finding], str]
 """The command that asks for the same as a finding advises; empty where that cannot be typed."""
 
 
-def denied(plan: Plan, with_fix: WithFix | None = None) -> Reply:
+def denied(
+    plan: Plan, with_fix: WithFix | None = None, environment: Environment | None = None
+) -> Reply:
     """Why what is asked for cannot be decided on, with every finding; nothing is kept of it, so a
     *Fix* is a command of its own."""
     ref = plan.spec.ref
-    title = f"{ref.name} on {ref.cluster}/{ref.namespace}"
+    title = heading(f"{ref.name} on {ref.cluster}/{ref.namespace}", environment)
     return Reply(
         f"{title}: the rules forbid it. Nothing was changed.",
         (
             header(title),
             *plan_view.denied(plan),
-            _what(plan),
+            _what(plan, environment),
             *plan_view.findings_in_full(plan.findings)[:_DENIED_SECTIONS],
             *(fixes.commands(plan, with_fix) if with_fix is not None else ()),
             context("Nothing was changed."),

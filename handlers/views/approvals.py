@@ -2,36 +2,39 @@
 
 from collections.abc import Sequence
 
-from deploy.actions.action import Action, State
+from deploy.actions.action import Action
 from handlers.views import action as action_view
+from handlers.views import request_line
+from handlers.views.allowed import Allowed, only, sorted_for
 from handlers.views.places import EnvironmentOf
 from handlers.views.reply import Block, Reply
-from handlers.views.text import button, context, counted, date, escape, header, section
+from handlers.views.text import button, context, counted, header, section
 
-_SHOWN = 15
+_SHOWN = 10
+"""As many as a message holds (about 13,000 characters), each with all that tells it from others."""
 
 
 def pending(
-    rows: Sequence[tuple[Action, bool]], user: str, unreadable: Sequence[str] = ()
+    rows: Sequence[tuple[Action, Allowed]],
+    user: str,
+    unreadable: Sequence[str] = (),
+    environment_of: EnvironmentOf | None = None,
 ) -> Reply:
-    """Each action with whether the person who asks may decide on it; those that wait for this
-    person first, then their own, so that what others decide alone does not crowd them out."""
+    """Each action with what the person who asks may do about it."""
     left = [_unreadable(unreadable)] if unreadable else []
     if not rows:
         text = "No requests are open."
         return Reply(text, (section(f":ok_hand: {text}"), *left))
-    rows = sorted(
-        rows,
-        key=lambda row: (
-            not (row[1] and row[0].state is State.PENDING),
-            row[0].requester != user,
-        ),
-    )
-    blocks: list[Block] = [header("Open requests")]
-    blocks += [_row(action, may, user) for action, may in rows[:_SHOWN]]
+    rows = sorted_for(user, rows)
+    text = counted(len(rows), "open request")
+    mine = sum(allowed.decides for _, allowed in rows)
+    if mine:
+        text += f", {mine} for you to decide"
+    blocks: list[Block] = [header(text)]
+    blocks += [_row(action, allowed, environment_of) for action, allowed in rows[:_SHOWN]]
     if len(rows) > _SHOWN:
-        blocks.append(context(f"… and {len(rows) - _SHOWN} more."))
-    return Reply(counted(len(rows), "open request"), (*blocks, *left))
+        blocks.append(context(f"… and {counted(len(rows) - _SHOWN, 'more request')}."))
+    return Reply(text, (*blocks, *left))
 
 
 def _unreadable(names: Sequence[str]) -> Block:
@@ -42,28 +45,16 @@ def _unreadable(names: Sequence[str]) -> Block:
     )
 
 
-def _row(action: Action, may: bool, user: str) -> Block:
-    ref = action.ref
-    place = f"{ref.cluster}/{ref.namespace}"
-    lines = [f"*`{action.id}`* {escape(action.kind)} *{escape(ref.name)}* on {place}"]
-    lines.append(f"{_state(action)} · asked by <@{action.requester}> {date(action.created_at)}")
-    if may and action.state is State.PENDING:
-        lines.append("*You can decide on this.*")
-    elif action.requester == user and action.state is State.PENDING:
-        lines.append("Yours.")
+def _row(action: Action, allowed: Allowed, environment_of: EnvironmentOf | None) -> Block:
+    environment = environment_of(action.ref) if environment_of is not None else None
+    note = f"*{allowed.note}*" if allowed.decides else allowed.note
+    if action.policy.by == "requester" and not allowed.decides:
+        # That it waits for its requester is said anyway.
+        note = ""
     return section(
-        "\n".join(lines),
+        request_line.text_of(action, environment, note),
         accessory=button("Show", "action_show", action_view.value(action)),
     )
-
-
-def _state(action: Action) -> str:
-    if action.state is not State.PENDING:
-        return action.state.value
-    if action.policy.by == "requester":
-        return f"waits for its requester until {date(action.expires_at)}"
-    needed = sum(each.quorum for each in action.policy.open)
-    return f"{action.approvals} of {needed} approvals, until {date(action.expires_at)}"
 
 
 def decided(action: Action, done: str) -> Reply:
@@ -75,7 +66,8 @@ def decided(action: Action, done: str) -> Reply:
     return Reply(f"You {done} {action.id}{message}.")
 
 
-def plan_to_approve(action: Action, environment_of: EnvironmentOf) -> Reply:
-    """The action as its message shows it, buttons included, for one person."""
+def plan_to_approve(action: Action, environment_of: EnvironmentOf, allowed: Allowed) -> Reply:
+    """The action as its message shows it, for one person: with the buttons that are theirs, and why
+    the others are not."""
     text, blocks = action_view.render(action, environment_of)
-    return Reply(text, tuple(blocks))
+    return Reply(text, tuple(only(blocks, allowed)))

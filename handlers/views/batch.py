@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from deploy.actions.action import Action, State
 from deploy.actions.batches import Unplanned
-from handlers.views.action import lowered, sign_of
+from handlers.views.action import agreed, decided, lowered, sign_of
 from handlers.views.batch_state import (
     FAILED,
     NAMED,
@@ -13,12 +13,14 @@ from handlers.views.batch_state import (
     Row,
     counts,
     grouped,
+    in_production,
     names_of,
     place_of,
     seal,
     title,
     where,
 )
+from handlers.views.places import PRODUCTION
 from handlers.views.reply import Block
 from handlers.views.text import (
     SECTION_LIMIT,
@@ -38,6 +40,7 @@ CONFIRM, APPROVE, CANCEL = "batch_confirm", "batch_approve", "batch_cancel"
 _TABLE = 8000
 """What the table may take: all blocks of a message together hold about 13,000 characters."""
 _WHY = 90
+_AGREEMENTS = 3
 _DIALOG = 300
 """Characters in the text of a confirmation dialog (Slack's Block Kit reference)."""
 
@@ -55,7 +58,7 @@ def message(state: BatchState) -> tuple[str, list[Block]]:
     batch = state.batch
     first, *others = counts(state)
     blocks: list[Block] = [
-        header(title(state)),
+        header(_heading(state)),
         section(_asked(state)),
         section(", ".join((f"*{first}*", *others)) + "."),
         *(section(text) for text in _packed(_table(state))),
@@ -67,6 +70,11 @@ def message(state: BatchState) -> tuple[str, list[Block]]:
     if buttons:
         blocks.append({"type": "actions", "elements": buttons})
     return summary(state), blocks
+
+
+def _heading(state: BatchState) -> str:
+    production = in_production(state.rows)
+    return f"{PRODUCTION} {title(state)} ({production})" if production else title(state)
 
 
 def unplanned_lines(unplanned: Sequence[Unplanned]) -> list[str]:
@@ -89,7 +97,8 @@ def _asked(state: BatchState) -> str:
     overriding = [a for a in state.actions if a.policy.break_glass]
     if overriding:
         lines.append(
-            f":rotating_light: *Break-glass: {len(overriding)} of these override a freeze.* "
+            f":rotating_light: *Break-glass: {len(overriding)} of these "
+            f"{'overrides' if len(overriding) == 1 else 'override'} a freeze.* "
             f"{escape(overriding[0].policy.break_glass)}"
         )
     return "\n".join(lines)
@@ -122,7 +131,9 @@ def _table(state: BatchState) -> list[str]:
     for line in lines:
         used += len(line) + 1
         if used > _TABLE:
-            kept.append(f"… and {len(lines) - len(kept)} more lines. Each plan is in the thread.")
+            kept.append(
+                f"… and {counted(len(lines) - len(kept), 'more line')}. Each plan is in the thread."
+            )
             break
         kept.append(line)
     return kept
@@ -184,7 +195,7 @@ def _pending(action: Action) -> str:
     needed = sum(each.quorum for each in action.policy.open)
     if needed == 1:
         return f"waits for approval{more}"
-    return f"waits for approval, {action.approvals} of {needed}{more}"
+    return f"waits for approval, {action.met} of {needed}{more}"
 
 
 def _packed(lines: Iterable[str]) -> list[str]:
@@ -214,7 +225,16 @@ def _next(state: BatchState) -> list[str]:
         said.append(f"Ended {date(max(each.updated_at for each in state.actions))}.")
     elif state.batch.planned and not said:
         said.append("Each gateway's progress is in the thread.")
-    return said
+    return [*said, *_agreements(state)]
+
+
+def _agreements(state: BatchState) -> list[str]:
+    """Who approved or confirmed what is carried out."""
+    carried = (State.APPROVED, State.RUNNING, State.SUCCEEDED, *FAILED)
+    agreements = dict.fromkeys(
+        agreed(each) for each in state.actions if each.state in carried and decided(each)
+    )
+    return [f"{each}." for each in agreements][:_AGREEMENTS]
 
 
 def _buttons(state: BatchState) -> list[Block]:
@@ -251,7 +271,11 @@ def _buttons(state: BatchState) -> list[Block]:
 def _question(state: BatchState, verb: str, actions: Sequence[Action]) -> str:
     ending = ", each as its plan in the thread shows it?"
     title = KIND_WORDS[state.batch.selection.kind].of_several("{}").partition("{}")[0].strip()
-    said = f"{verb}: {lowered(title)} "
+    chosen = {each.id for each in actions}
+    rows = [row for row in state.rows if row.action is not None and row.action.id in chosen]
+    production = in_production(rows)
+    said = f"*{PRODUCTION} {production[:1].upper()}{production[1:]}*\n" if production else ""
+    said += f"{verb}: {lowered(title)} "
     names = [each.ref.name for each in actions]
     room = _DIALOG - len(said) - len(ending)
     for shown in range(len(names), 0, -1):

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 
+from deploy.access import Environment
 from deploy.actions.action import Action, State
 from deploy.policy import People
 from handlers.views.action import lowered, mentions, title_of
@@ -15,6 +16,7 @@ from handlers.views.batch_state import (
     title,
     where,
 )
+from handlers.views.places import named
 from handlers.views.text import counted, date, escape
 from handlers.views.words.kinds import KIND_WORDS
 
@@ -108,9 +110,11 @@ def _call(state: BatchState, waiting: Sequence[Action]) -> str:
     ids = {each.id for each in waiting}
     rows = tuple(row for row in state.rows if row.action is not None and row.action.id in ids)
     if len(waiting) == 1:
-        kind = " (production)" if rows[0].production else ""
+        (row,) = rows
+        environment = Environment(row.environment, production=row.production)
+        where_it_is = f" ({escape(named(environment))})" if row.environment else ""
         what = lowered(title_of(waiting[0]))
-        return f"{who} {what}{kind}. Please look at the plan in this thread."
+        return f"{who} {what}{where_it_is}. Please look at the plan in this thread."
     words = KIND_WORDS[selection.kind].of_several(counted(len(waiting), "gateway"))
     place = where(BatchState(state.batch, rows))
     return f"{who} {lowered(words)} on {place}. Please look at the plans in this thread."

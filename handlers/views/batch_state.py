@@ -5,9 +5,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from deploy.access import Environment
 from deploy.actions.action import Action, State
 from deploy.actions.batches import Batch
 from deploy.gateway import GatewayRef
+from handlers.views.places import named
 from handlers.views.text import counted, escape
 from handlers.views.words.kinds import KIND_WORDS
 
@@ -106,8 +108,18 @@ def where(state: BatchState) -> str:
 
 def place_of(row: Row) -> str:
     place = f"{row.ref.cluster}/{row.ref.namespace}"
-    described = "production" if row.production else escape(row.environment)
-    return f"{place} ({described})" if described else place
+    described = named(Environment(row.environment, production=row.production))
+    return f"{place} ({escape(described)})" if row.environment else place
+
+
+def in_production(rows: Sequence[Row]) -> str:
+    """How many of these gateways are in production; empty where none is."""
+    count = sum(row.production for row in rows)
+    if not count:
+        return ""
+    if count < len(rows):
+        return f"{count} of {len(rows)} in production"
+    return f"all {count} in production" if count > 1 else "production"
 
 
 def counts(state: BatchState) -> list[str]:

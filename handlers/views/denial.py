@@ -5,8 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from deploy.access import Environment
+from deploy.actions.action import Action
 from deploy.actions.versions import reading
 from handlers.views.reply import View
+from handlers.views.request_line import text_of
+from handlers.views.text import section
 
 CALLBACK = "action_deny_modal"
 REASON = "deny_reason"
@@ -24,17 +28,20 @@ class DenialForm:
     copy: str
 
 
-def ask(action_id: str, digest: str, channel: str, copy: str) -> View:
-    """The modal for one plan; `copy` is as in `DenialForm`."""
-    kept = {"id": action_id, "digest": digest, "channel": channel, "copy": copy}
+def ask(
+    action: Action, environment: Environment | None, digest: str, channel: str, copy: str
+) -> View:
+    """The modal for one plan: what would be denied, and why; `copy` is as in `DenialForm`."""
+    kept = {"id": action.id, "digest": digest, "channel": channel, "copy": copy}
     return {
         "type": "modal",
         "callback_id": CALLBACK,
         "private_metadata": json.dumps(kept),
-        "title": {"type": "plain_text", "text": f"Deny {action_id}"[:24]},
+        "title": {"type": "plain_text", "text": f"Deny {action.id}"[:24]},
         "submit": {"type": "plain_text", "text": "Deny"},
         "close": {"type": "plain_text", "text": "Back"},
         "blocks": [
+            section(text_of(action, environment)),
             {
                 "type": "input",
                 "block_id": REASON,
@@ -49,7 +56,7 @@ def ask(action_id: str, digest: str, channel: str, copy: str) -> View:
                     "multiline": True,
                     "max_length": 500,
                 },
-            }
+            },
         ],
     }
 

@@ -37,17 +37,19 @@ def form(
     failed: Mapping[str, GatewayBotError],
     *,
     file: bool = True,
+    place: Mapping[str, Any] | None = None,
 ) -> View:
     """The form, with what was typed filled in and what could not be asked said.
 
-    With `file` it takes a spec as a file, which may say what else must be chosen.
+    `place` is the option of the place that was typed, as it is offered. With `file` it takes a spec
+    as a file, which may say what else must be chosen.
     """
     blocks: list[Block] = [section(f":warning: {escape(str(error))}") for error in failed.values()]
     blocks += [
         _select(
             GATEWAY, "Gateway in API Management", "Search gateways", given.get("gateway"), file
         ),
-        _select(PLACE, "Cluster and namespace", "Search namespaces", given.get("to"), file),
+        _select(PLACE, "Cluster and namespace", "Search namespaces", given.get("to"), file, place),
         _select(TAG, "Image tag", "Search tags", given.get("tag"), file),
         {
             "type": "input",
@@ -153,7 +155,14 @@ def metadata(channel: str, response_url: str) -> str:
     return json.dumps({"channel": channel, "response_url": response_url})
 
 
-def _select(name: str, label: str, placeholder: str, given: str | None, in_file: bool) -> Block:
+def _select(
+    name: str,
+    label: str,
+    placeholder: str,
+    given: str | None,
+    in_file: bool,
+    option: Mapping[str, Any] | None = None,
+) -> Block:
     return {
         "type": "input",
         "block_id": name,
@@ -168,7 +177,7 @@ def _select(name: str, label: str, placeholder: str, given: str | None, in_file:
             "action_id": name,
             "min_query_length": 0,
             "placeholder": _plain(placeholder),
-            **_initial(given),
+            **({"initial_option": option} if option else _initial(given)),
         },
     }
 

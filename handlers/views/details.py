@@ -1,7 +1,10 @@
 """The whole plan of an action, and every step of its runs so far, in a modal."""
 
+from deploy.access import Environment
 from deploy.actions.action import Action
 from handlers.views import plan as plan_view
+from handlers.views.action import title_of
+from handlers.views.places import heading
 from handlers.views.reply import Block, View
 from handlers.views.text import context, counted, cut, date, escape, fence, section
 
@@ -10,10 +13,13 @@ _MODAL_LINE = 300
 _MODAL_FENCES = 30
 
 
-def modal(action: Action) -> View:
+def modal(action: Action, environment: Environment | None = None) -> View:
     """The whole plan and every step so far."""
     plan = action.plan
-    blocks: list[Block] = [context(f"Plan `{action.digest}`")]
+    blocks: list[Block] = [
+        section(f"*{escape(heading(title_of(action), environment))}*"),
+        context(f"Plan `{action.digest}`"),
+    ]
     left = [
         line[at : at + _MODAL_LINE]
         for line in plan_view.lines(plan, None)
@@ -26,7 +32,8 @@ def modal(action: Action) -> View:
         blocks.append(section(text))
         left = left[len(left) - remaining :]
     if left:
-        blocks.append(context(f":warning: {counted(len(left), 'more line')} do not fit here."))
+        fit = "does not fit" if len(left) == 1 else "do not fit"
+        blocks.append(context(f":warning: {counted(len(left), 'more line')} {fit} here."))
     blocks += plan_view.findings_in_full(plan.findings)
     if action.steps:
         rows = "\n".join(

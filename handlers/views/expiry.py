@@ -10,7 +10,7 @@ from deploy.expiry.rotation_stops import RotationStop
 from deploy.expiry.tracked import AZURE_EVENTS, AZURE_EXPIRED, Tracked, WarningEntry
 from deploy.gateway import GatewayRef
 from deploy.observed.workloads import DEPLOYMENT
-from handlers.views.places import named
+from handlers.views.places import mark, named
 from handlers.views.renewals import OFFERS
 from handlers.views.reply import Block, Reply, View
 from handlers.views.text import button, context, counted, cut, date, duration, escape, section
@@ -54,7 +54,8 @@ def message(
 ) -> tuple[str, list[Block]]:
     """The one message of an episode, as it is now: text for notifications, and blocks. `refound`:
     what Redis knew when it was posted is lost."""
-    name = f"`{escape(str(tracked.ref))}`"
+    environment = Environment(tracked.facts.environment, production=production)
+    name = f"{mark(environment)}`{escape(str(tracked.ref))}`"
     text = headline(tracked, production=production)
     if tracked.over:
         sign = ":grey_question:" if tracked.over == "unwatched" else ":white_check_mark:"
@@ -64,7 +65,7 @@ def message(
     facts = tracked.facts
     if facts.why:
         blocks.append(context(f":warning: {escape(cut(facts.why, 300))}"))
-    blocks.append(context(_known_by(tracked), f"Environment {escape(facts.environment)}"))
+    blocks.append(context(_known_by(tracked), f"Environment {escape(named(environment))}"))
     if tracked.unrotated:
         why = escape(cut(tracked.unrotated, 600))
         blocks.append(context(f":no_entry_sign: Not rotated automatically: {why}"))
@@ -193,7 +194,8 @@ def stop_title(stop: RotationStop, *, production: bool) -> str:
 
 def stopped(stop: RotationStop, *, production: bool = False) -> tuple[str, list[Block]]:
     """That nothing more is rotated automatically, and how it continues; or who resumed it."""
-    title = f"Automatic rotation stopped in {stop.environment}"
+    where = named(Environment(stop.environment, production=production))
+    title = f"Automatic rotation stopped in {where}"
     what = counted(stop.failures, "rotation")
     why = section(
         f":octagonal_sign: *{escape(title)}*\n{what} failed in a row, so no other is begun. "
@@ -256,11 +258,11 @@ def digest(found: Sequence[Tracked], now: float) -> tuple[str, list[Block]]:
     unknown = [t for t in with_token if t.facts.expires_at is None and t not in refused]
     entra = len(found) - len(with_token)
     title = digest_title(found)
-    parts = [f"{len(expired)} expired", f"{len(soon)} expire soon", f"{len(unknown)} unknown"]
+    parts = [f"{len(expired)} expired", f"{len(soon)} expiring soon", f"{len(unknown)} unknown"]
     if refused:
         parts.insert(0, f"{len(refused)} refused by Azure")
     if entra:
-        parts.append(f"{entra} sign in to Entra ID and have none")
+        parts.append(f"{entra} with an Entra ID sign-in and no token")
     blocks: list[Block] = [section(f":calendar: *{title}*\n{' · '.join(parts)}")]
     shown = (*refused, *expired, *soon, *unknown)
     lines = [_line(t, now) for t in shown][:_SHOWN]

@@ -10,6 +10,7 @@ from deploy.errors import GatewayBotError
 from deploy.health.attention import Sign
 from deploy.health.fleet import Row, Selection
 from deploy.health.status import GatewaySummary
+from handlers.views.places import PRODUCTION
 from handlers.views.renewals import OFFERS
 from handlers.views.reply import Block, Reply
 from handlers.views.text import (
@@ -30,6 +31,8 @@ PAGE = 15
 _TOLD = 8
 _UNSEEN = 8
 _NAME, _PLACE = 30, 28
+_BLANK = "\u3000"
+"""A space as wide as a sign."""
 
 SIGNS: Mapping[str, str] = {
     "connected": "🟢",
@@ -111,7 +114,9 @@ def overview(
         summary = "No gateway is seen where this bot can look"
     else:
         summary = f"{counted(len(chosen), 'gateway')}, " + (
-            f"{needing} need attention" if chosen else "none running"
+            f"{needing} {'needs' if needing == 1 else 'need'} attention"
+            if chosen
+            else "none running"
         )
     return Reply(summary, (header(title), *blocks))
 
@@ -134,13 +139,16 @@ def _counts(rows: Sequence[Row]) -> str:
     told = f"*{counted(len(rows), 'gateway')}*, " + (
         f"*{needing}* to look at" if needing else "nothing to look at"
     )
+    in_production = sum(row.production for row in rows)
+    if in_production:
+        told += f"   {PRODUCTION} {in_production} in production"
     return f"{told}   {counts}" if counts else told
 
 
 def _table(rows: Sequence[Row], now: float) -> list[tuple[str, ...]]:
     lines: list[tuple[str, ...]] = [
         (
-            *("  ", "GATEWAY", "PLACE", "READY", "NEW", "AVAIL"),
+            *(2 * _BLANK, "GATEWAY", "PLACE", "READY", "NEW", "AVAIL"),
             *("IMAGE", "TOKEN", "HEARTBEAT", "AGE"),
         )
     ]
@@ -149,7 +157,7 @@ def _table(rows: Sequence[Row], now: float) -> list[tuple[str, ...]]:
         mark = "!" if row.support.state in _UNSUPPORTED else ""
         lines.append(
             (
-                SIGNS[row.state],
+                SIGNS[row.state] + (PRODUCTION if row.production else _BLANK),
                 cut(s.ref.name, _NAME),
                 cut(f"{s.ref.cluster}/{s.ref.namespace}", _PLACE),
                 f"{s.ready}/{s.desired}",

@@ -63,7 +63,7 @@ def message(
 ) -> tuple[str, list[Block]]:
     """The one message, as it is now: text for notifications, and blocks."""
     text = sentence(incident, environment_of)
-    title = title_of(incident)
+    title = _titled(incident, environment_of)
     lasting = _worst_first(incident.open_members, environment_of)
     if incident.over_at is not None:
         took = duration(incident.over_at - _since(incident))
@@ -131,12 +131,16 @@ def _renewable(member: Member) -> bool:
 
 def sentence(incident: Incident, environment_of: EnvironmentOf | None = None) -> str:
     """The incident in one sentence, with where its gateways are, for notifications."""
-    title = title_of(incident)
-    if environment_of is not None:
-        gateways = _gateways(incident)
-        if gateways:
-            title += f" ({_where(gateways, environment_of)})"
+    title = _titled(incident, environment_of)
     return f"Over: {title}" if incident.over_at is not None else title
+
+
+def _titled(incident: Incident, environment_of: EnvironmentOf | None) -> str:
+    """The incident on one line, with the environments of its gateways."""
+    title, gateways = title_of(incident), _gateways(incident)
+    if environment_of is None or not gateways:
+        return title
+    return f"{title} ({_where(gateways, environment_of)})"
 
 
 def _where(refs: Iterable[str], environment_of: EnvironmentOf) -> str:

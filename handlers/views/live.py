@@ -4,6 +4,7 @@ from deploy.health.live_messages import Ending, LiveMessage
 from handlers.views.notification import first_sentence
 from handlers.views.reply import Block
 from handlers.views.text import button, context, date
+from handlers.views.words.sharing import not_shared
 
 _BLOCKS = 48
 _CAUSES = {
@@ -29,9 +30,21 @@ def message(live: LiveMessage, stop_id: str) -> tuple[str, list[Block]]:
         stop = button("Stop", stop_id, live.id)
         actions = {"type": "actions", "elements": [stop]}
         return f"{text}, kept current for {whose}", [*blocks, until, actions]
+    if live.ending.cause == "shown" and shared(live):
+        return text, blocks
     if live.ending.cause == "shown":
         return f"{text}, for {whose}", blocks
     return f"{text}, no longer kept current for {whose}", [*blocks, context(_ended(live.ending))]
+
+
+def shared(live: LiveMessage) -> bool:
+    """Whether somebody shows a channel what they were shown."""
+    return bool(live.payload.get("shared"))
+
+
+def lost(live: LiveMessage) -> str:
+    """For who asked, where Slack takes the message nowhere."""
+    return not_shared(str(live.payload["channel"])) if shared(live) else LOST
 
 
 def plain(live: LiveMessage) -> str:

@@ -4,11 +4,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from deploy.access import Environment
 from deploy.actions.action import Action, Event
 from deploy.policy import Policy
-from handlers.views.action import agreed, mentions, sign_of, value
+from handlers.views.action import agreed, mentions, sign_of, title_of, value
+from handlers.views.places import EnvironmentOf, heading, mark
 from handlers.views.reply import Block
-from handlers.views.text import button, date, escape, section
+from handlers.views.text import button, counted, date, escape, section
 
 
 @dataclass(frozen=True)
@@ -24,16 +26,22 @@ class Note:
     blocks: tuple[Block, ...] = ()
 
 
-def notes(action: Action, events: Sequence[Event], shown_in: str) -> tuple[Note, ...]:
+def notes(
+    action: Action,
+    events: Sequence[Event],
+    shown_in: str,
+    environment_of: EnvironmentOf | None = None,
+) -> tuple[Note, ...]:
     """What these events of the log of an action, whose message is in the channel `shown_in`, are
-    worth saying.
+    worth saying. A line that calls somebody is all that their phone shows, so it says what and where.
 
     Where the requester alone decides, the message itself says it all but for the end: an edit
     notifies nobody.
     """
     if action.policy == Policy():
         return tuple(note for event in events for note in _ended(action, event))
-    return tuple(note for event in events for note in _notes(action, event, shown_in))
+    environment = environment_of(action.ref) if environment_of is not None else None
+    return tuple(note for event in events for note in _notes(action, event, shown_in, environment))
 
 
 def within(action: Action, events: Sequence[Event]) -> tuple[Note, ...]:
@@ -63,19 +71,21 @@ def _ended(action: Action, event: Event) -> Iterator[Note]:
         yield Note(f"{event.version}:thread", "thread", text, broadcast=reverted)
 
 
-def _notes(action: Action, event: Event, shown_in: str) -> Iterator[Note]:
+def _notes(
+    action: Action, event: Event, shown_in: str, environment: Environment | None
+) -> Iterator[Note]:
     if action.policy.windows and event.name == "approved":
         yield Note(f"{event.version}:window", "window", _inside(action))
     if event.name == "pending":
-        yield from _elsewhere(action, event)
+        yield from _elsewhere(action, event, environment)
     text = _unseen(action, shown_in) if event.name == "pending" else ""
-    text = text or _line(action, event)
+    text = text or _line(action, event, environment)
     if text:
         broadcast = event.name in ("failed", "unknown", "stopped", _REVERTED)
         yield Note(f"{event.version}:thread", "thread", text, broadcast)
     asked = not action.automatic
     if asked and action.policy.by == "approvers" and event.name in _PERSONAL:
-        yield Note(f"{event.version}:requester", "requester", _personal(action, text))
+        yield Note(f"{event.version}:requester", "requester", _personal(action, text, environment))
 
 
 _REVERTED = "reverted"
@@ -85,13 +95,14 @@ _SIGNS = {"failed": ":x:", "unknown": ":grey_question:", "stopped": ":octagonal_
 _PERSONAL = ("approved", "denied", *_ENDS, _REVERTED)
 
 
-def _line(action: Action, event: Event) -> str:
+def _line(action: Action, event: Event, environment: Environment | None = None) -> str:
     who = f"<@{event.who}>"
     policy = action.policy
     if event.name == "pending":
         asked = "Its token is due for rotation." if action.automatic else f"{who} asked for this."
         if policy.by == "approvers":
-            return f"{asked} {mentions(policy.approvers)}: please look at the plan."
+            what = _what(action, environment)
+            return f"{asked} {mentions(policy.approvers)}: please look at the plan. {what}"
         return asked
     if event.name == "break-glass":
         return f":rotating_light: {who} overrides a freeze with this: {escape(event.detail)}"
@@ -102,12 +113,12 @@ def _line(action: Action, event: Event) -> str:
     if event.name == "reminder":
         return (
             f"{mentions(policy.approvers)}: this still waits for a decision, "
-            f"until {date(action.expires_at)}."
+            f"until {date(action.expires_at)}. {_what(action, environment)}"
         )
     return _ending(action, event)
 
 
-def _elsewhere(action: Action, event: Event) -> Iterator[Note]:
+def _elsewhere(action: Action, event: Event, environment: Environment | None) -> Iterator[Note]:
     """Where approvers of other environments decide who are not asked in this channel."""
     asked = str(action.origin.get("channel", ""))
     for requirement in action.policy.open:
@@ -116,9 +127,8 @@ def _elsewhere(action: Action, event: Event) -> Iterator[Note]:
                 continue
             text = (
                 f"<@{action.requester}> asks for a change that {escape(requirement.environment)} "
-                f"decides on too: {action.kind} {action.ref.name} on "
-                f"{action.ref.cluster}/{action.ref.namespace}. {mentions(requirement.approvers)}: "
-                "please look at the plan."
+                f"decides on too. {mentions(requirement.approvers)}: "
+                f"please look at the plan. {_what(action, environment)}"
             )
             show = button("Show", "action_show", value(action))
             yield Note(
@@ -134,10 +144,10 @@ def _missing(action: Action) -> str:
     """What is needed beside the votes so far."""
     several = len(action.policy.open) > 1
     needed = [
-        f"{each.quorum}" + (f" for {escape(each.environment)}" if several else "")
+        counted(each.quorum, "approval") + (f" for {escape(each.environment)}" if several else "")
         for each in action.policy.open
     ]
-    return f"needed are {' and '.join(needed)}" if several else f"{needed[0]} approvals are needed"
+    return f"it needs {' and '.join(needed)}"
 
 
 def _unseen(action: Action, shown_in: str) -> str:
@@ -180,6 +190,10 @@ def _inside(action: Action) -> str:
     )
 
 
-def _personal(action: Action, text: str) -> str:
+def _what(action: Action, environment: Environment | None) -> str:
+    return f"*{escape(heading(title_of(action), environment))}*"
+
+
+def _personal(action: Action, text: str, environment: Environment | None) -> str:
     ref = action.ref
-    return f"Your request to {action.kind} {ref.name} on {ref.cluster}/{ref.namespace}: {text}"
+    return f"{mark(environment)}Your request to {action.kind} {ref.name} on {ref.cluster}/{ref.namespace}: {text}"

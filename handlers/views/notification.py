@@ -6,7 +6,7 @@ import re
 from deploy.access import Environment
 from deploy.actions.action import Action, State
 from handlers.views.places import placed
-from handlers.views.text import cut, escape
+from handlers.views.text import counted, cut, escape
 from handlers.views.words.kinds import KIND_WORDS
 
 _LONGEST = 300
@@ -56,7 +56,7 @@ def _wanted(action: Action) -> str:
     if action.policy.by == "requester":
         return "confirm or cancel"
     needed = sum(each.quorum for each in action.policy.open)
-    so_far = f", {action.approvals} of {needed} approvals so far" if action.approvals else ""
+    so_far = f", {action.met} of {counted(needed, 'approval')} so far" if action.met else ""
     return f"approve or deny{so_far}"
 
 
@@ -107,4 +107,4 @@ def _runs(action: Action) -> str:
     progress = action.progress or {}
     if "desired" not in progress:
         return "is running"
-    return f"is running, with {progress['ready']} of {progress['desired']} pods ready"
+    return f"is running, with {progress['ready']} of {counted(progress['desired'], 'pod')} ready"

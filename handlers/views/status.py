@@ -3,17 +3,20 @@
 from collections.abc import Sequence
 
 from deploy.access import Environment
+from deploy.actions.action import Action
 from deploy.actions.audit import AuditEntry
 from deploy.health.replica_courses import ReplicaCount
 from deploy.health.status import GatewayDetail, GatewaySummary, PodStatus
 from deploy.images.names import image_name
 from deploy.images.support import Support
 from deploy.observed.pods import PodProgress
+from handlers.views.action import value
 from handlers.views.fleet import SIGNS
 from handlers.views.history import EVENTS, action_of
-from handlers.views.places import placed
+from handlers.views.places import heading, placed
 from handlers.views.renewals import OFFERS
 from handlers.views.reply import Block, Reply
+from handlers.views.request_line import text_of
 from handlers.views.text import (
     button,
     context,
@@ -36,6 +39,7 @@ _PODS = 20
 _ENDED = 5
 _EVENTS = 6
 _ACTIONS = 3
+_REQUESTS = 3
 
 
 def detail(
@@ -45,18 +49,20 @@ def detail(
     now: float,
     done: Sequence[AuditEntry] = (),
     environment: Environment | None = None,
+    requests: Sequence[Action] = (),
 ) -> Reply:
     """`portal` is a link to the gateway's own page in the Azure portal; empty where it is unknown.
 
-    `done` are the newest entries of the audit trail about it, newest first.
+    `done` are the newest entries of the audit trail about it, newest first; `requests` are those
+    that are open or under way.
     """
     s, beat = gateway.summary, gateway.heartbeat
     since = (
         f" Since {date(beat.since)}." if beat.since and beat.level in ("denied", "cut off") else ""
     )
     blocks: list[Block] = [
-        header(f"{s.ref.name} on {s.ref.cluster}/{s.ref.namespace}"),
-        *([section(f"{SIGNS['down']} *down*: 0 of {s.desired} pods are ready.")] if s.down else []),
+        header(heading(f"{s.ref.name} on {s.ref.cluster}/{s.ref.namespace}", environment)),
+        *([section(f"{SIGNS['down']} *down*: {_none_ready(s.desired)}")] if s.down else []),
         section(
             f"{SIGNS[beat.level]} *{escape(beat.level)}*: {escape(beat.evidence)}.{since}"
             + (f"\n<{portal}|Azure's own heartbeat, in the portal>" if portal else "")
@@ -75,6 +81,7 @@ def detail(
             ]
         ),
     ]
+    blocks += _requests(requests, environment)
     if not s.manageable:
         blocks.append(
             context(
@@ -119,7 +126,24 @@ def detail(
         renew = button(offer.label, offer.click, str(s.ref), style="primary")
         blocks.append({"type": "actions", "elements": [renew]})
     where = placed(s.ref, environment)
-    return Reply(f"{where}: {s.ready} of {s.desired} pods ready, {beat.level}", tuple(blocks))
+    ready = f"{s.ready} of {counted(s.desired, 'pod')} ready"
+    return Reply(f"{where}: {ready}, {beat.level}", tuple(blocks))
+
+
+def _none_ready(desired: int) -> str:
+    return f"0 of {counted(desired, 'pod')} {'is' if desired == 1 else 'are'} ready."
+
+
+def _requests(requests: Sequence[Action], environment: Environment | None) -> list[Block]:
+    """What is asked for or under way: whoever looks should know before they ask for more."""
+    blocks = [
+        section(text_of(each, environment), accessory=button("Show", "action_show", value(each)))
+        for each in requests[:_REQUESTS]
+    ]
+    more = len(requests) - _REQUESTS
+    if more > 0:
+        blocks.append(context(f"… and {counted(more, 'more open request')}: `/gateway pending`."))
+    return blocks
 
 
 def replica_course(course: Sequence[ReplicaCount], now: float) -> str:

@@ -2,7 +2,7 @@
 
 from deploy.access import Environment
 from deploy.actions.windows import Window
-from handlers.views.places import placed
+from handlers.views.places import heading, placed
 from handlers.views.reply import Block, Reply
 from handlers.views.text import button, context, date, escape, header, section, utc
 
@@ -10,7 +10,8 @@ from handlers.views.text import button, context, date, escape, header, section, 
 def message(window: Window, environment: Environment) -> tuple[str, list[Block]]:
     """While it is open, with the button that closes it; and when it no longer is."""
     ref = window.ref
-    title = f"Approval window on {ref.name}, {ref.cluster}/{ref.namespace}"
+    on = f"Approval window on {ref.name}, {ref.cluster}/{ref.namespace}"
+    title = heading(on, environment)
     blocks: list[Block] = [header(title)]
     if not window.over:
         line = (

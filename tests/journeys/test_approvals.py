@@ -66,14 +66,19 @@ def test_two_different_approvers_are_needed_where_two_are_asked_for(demo: Demo) 
         "already approved by <@U0BEN> and <@U0CHEN> at .*; it (has succeeded|is running)",
         ephemeral=True,
     )
-    lines = ("please look at the plan", "<@U0BEN> approved this; 2", "Approved by", "pods")
+    lines = (
+        "please look at the plan",
+        "<@U0BEN> approved this; it needs 2 approvals",
+        "Approved by",
+        "pods",
+    )
 
     def noted() -> str:
         told = "\n".join(thread(demo, plan))
         return told if all(line in told for line in lines) else ""
 
     told = until(noted, "the notes in the thread")
-    assert told.count("<@U0BEN> approved this; 2") == 1
+    assert told.count("<@U0BEN> approved this; it needs 2 approvals") == 1
     # The requester is told last.
     personal = "Your request to deploy edge-1"
     until(lambda: [m for m in direct(demo, "ana") if personal in words(m)], "words to ana")
@@ -136,9 +141,17 @@ def test_requests_are_listed_and_decided_by_text_bound_to_what_was_shown(demo: D
     plan = ana.sees("Scale edge-2 on west/prod.*Nothing has changed yet", ephemeral=False)
     name = action_id(plan)
     ben.types("pending")
-    assert "You can decide on this" in words(ben.sees("Open requests", ephemeral=True))
-    assert "You can decide on this" in home(demo, "ben")
-    assert "Open requests" not in home(demo, "dan")
+    listed = words(ben.sees("open request", ephemeral=True))
+    assert "🔶 Scale edge-2 on west/prod (production-west)" in listed
+    assert "replicas 3 → 4" in listed
+    assert "You can approve or deny this" in listed
+    assert "You can approve or deny this" in home(demo, "ben")
+    assert "open request" not in home(demo, "dan")
+    ana.types(f"approve {name}")
+    own = ana.sees("somebody else has to approve it", ephemeral=True)
+    rows = [block for block in own["blocks"] if block["type"] == "actions"]
+    offered = [each["action_id"] for row in rows for each in row["elements"]]
+    assert offered == ["action_cancel", "action_details"]
     ben.types(f"approve {name} --plan 0123456789ab")
     ben.sees("plan has changed", ephemeral=True)
     ben.types(f"approve {name.lower()}")

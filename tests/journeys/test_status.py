@@ -89,6 +89,19 @@ def test_one_gateway_shows_services_pods_revisions_and_the_portal(demo: Demo) ->
         assert word in shown
 
 
+def test_a_status_is_shared_in_the_channel_with_who_did_that_and_when_it_was_read(
+    demo: Demo,
+) -> None:
+    ivy = demo.person("ivy")
+    message = asked(demo, "status edge-1", "Last revisions")
+    assert message["is_ephemeral"]
+    ivy.clicks(message, "Share to channel")
+    shared = ivy.sees("edge-1 on west/dev.*Shared by <@.*>. Read ", ephemeral=False)
+    assert "Share to channel" not in words(shared)
+    ivy.clicks(asked(demo, "list"), "Share to channel")
+    ivy.sees("Gateways.*Shared by <@.*>. Read ", ephemeral=False)
+
+
 def test_a_watched_message_follows_what_happens_and_ends_by_stop(demo: Demo) -> None:
     message = asked(demo, "status edge-1 --watch", "2 of 2 ready")
     assert not message.get("is_ephemeral")

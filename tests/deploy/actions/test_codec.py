@@ -234,7 +234,10 @@ def test_what_cannot_be_read_is_named_and_hides_nothing_else(
         store.get("AAAAAA")
     assert store.open() == store.recent(REF) == (other,)
     assert store.listing().unreadable == ("AAAAAA",)
-    services: Any = SimpleNamespace(store=store, decider=Changes(client).decider)
+    changes = Changes(client)
+    services: Any = SimpleNamespace(
+        store=store, decider=changes.decider, authority=changes.authority
+    )
     reply = pending.run(services, SimpleNamespace(user="U1"))  # type: ignore[arg-type]  # all of a request it reads
     assert "cannot read `AAAAAA`" in json.dumps(reply.blocks)
     assert "`BBBBBB`" in json.dumps(reply.blocks)

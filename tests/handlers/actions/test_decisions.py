@@ -242,3 +242,73 @@ def test_two_identities_found_to_be_one_person_meanwhile_are_that_person(client:
         later = Desk(client, PRODUCTION, people=mapped)
         assert said in later.click("action_approve", voter, name)
     assert desk.state("AAAAAA") is desk.state("BBBBBB") is State.PENDING
+
+
+def shown_to(desk: Desk, user: str, name: str = "AAAAAA") -> tuple[set[str], str]:
+    """The buttons of the plan that *Show* brings this person, and all that it says."""
+    value = json.dumps({"id": name, "digest": "d1"})
+    reply = decisions.show(desk.buttons, clicked(user, value, "action_show", at="1.0"))
+    assert reply is not None
+    elements = [e for b in reply.blocks if b["type"] == "actions" for e in b["elements"]]
+    return {e["action_id"] for e in elements}, json.dumps(reply.blocks)
+
+
+@pytest.fixture
+def calm(client: Any) -> Desk:
+    """Nothing is frozen."""
+    return Desk(client, dataclasses.replace(PRODUCTION, approval=Approval(PEOPLE, 2), freezes=()))
+
+
+def test_a_plan_that_one_person_sees_has_the_buttons_that_count_for_them(calm: Desk) -> None:
+    calm.ask("AAAAAA", by_approvers(2, PEOPLE))
+    for user, buttons, why in (
+        ("U1", {"action_cancel", "action_details"}, "somebody else has to approve it"),
+        ("U2", {"action_approve", "action_deny", "action_details"}, "You can approve or deny"),
+        ("U9", {"action_details"}, "Only <@U2>, <@U3> can approve it."),
+    ):
+        shown, said = shown_to(calm, user)
+        assert shown == buttons, user
+        assert why in said
+    assert calm.click("action_approve", "U2", "AAAAAA") == ""
+    shown, said = shown_to(calm, "U2")
+    assert shown == {"action_deny", "action_details"}
+    assert "You have approved this." in said
+    assert "You can deny this." in said
+
+
+def test_only_the_requester_is_shown_the_button_that_confirms(client: Any) -> None:
+    desk = Desk(
+        client, dataclasses.replace(PRODUCTION, production=False, approval=None, freezes=())
+    )
+    desk.ask("AAAAAA", Policy())
+    assert shown_to(desk, "U1")[0] == {"action_confirm", "action_cancel", "action_details"}
+    shown, said = shown_to(desk, "U2")
+    assert shown == {"action_details"}
+    assert "Only <@U1>, who asked for this, can confirm it." in said
+
+
+def test_in_a_freeze_nobody_is_shown_the_button_that_approves(desk: Desk) -> None:
+    desk.ask("AAAAAA", MINE)
+    desk.changes.now = START
+    shown, said = shown_to(desk, "U2")
+    assert shown == {"action_deny", "action_details"}
+    assert "Year end" in said
+
+
+def test_while_slack_does_not_say_who_is_an_approver_every_button_is_left(client: Any) -> None:
+    desk = Desk(client, dataclasses.replace(PRODUCTION, freezes=()))
+    desk.ask("AAAAAA", by_approvers())
+    desk.changes.groups.away = True
+    shown, said = shown_to(desk, "U2")
+    assert "action_approve" in shown
+    assert "is not known: Slack does not say." in said
+
+
+def test_what_runs_can_be_stopped_by_whoever_is_shown_the_button(calm: Desk) -> None:
+    calm.ask("AAAAAA", by_approvers(2, PEOPLE))
+    calm.click("action_approve", "U2", "AAAAAA")
+    calm.click("action_approve", "U3", "AAAAAA")
+    assert calm.changes.store.claim("AAAAAA", "bot", 1, 60) is not None
+    assert "action_stop" in shown_to(calm, "U1")[0]
+    assert "action_stop" in shown_to(calm, "U3")[0]
+    assert "action_stop" not in shown_to(calm, "U9")[0]

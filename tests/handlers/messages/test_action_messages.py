@@ -21,10 +21,11 @@ from deploy.actions.second_looks import SecondLooks
 from deploy.actions.store import ActionStore
 from deploy.deadline import Deadline
 from deploy.policy import People
-from handlers.messages.action_messages import NAME, ActionMessages
+from handlers.messages.action_messages import NAME, ActionMessages, Render
 from handlers.messages.engine import Engine
 from handlers.messages.store import MessageStore
 from handlers.messages.turn import Turns
+from handlers.views import action as action_view
 from handlers.views import notes
 from tests.support import actions
 from tests.support.actions import CODEC, by_approvers
@@ -66,9 +67,11 @@ def shown(action: Action) -> tuple[str, list[JSON]]:
 
 
 @contextmanager
-def delivering(client: WebClient, server: Valkey, owner: str = "bot-1") -> Iterator[Engine]:
+def delivering(
+    client: WebClient, server: Valkey, owner: str = "bot-1", render: Render = shown
+) -> Iterator[Engine]:
     redis = connect(server.url)
-    family = ActionMessages(ActionStore(redis, CODEC), shown, notes.notes)
+    family = ActionMessages(ActionStore(redis, CODEC), render, notes.notes)
     turns = Turns(client, MessageStore(redis, owner))
     made = Engine(turns, [(family, Owed(redis, NAME))], poll_seconds=0.2, sweep_seconds=1)
     made.start()
@@ -298,6 +301,32 @@ def test_where_nobody_may_post_the_requester_is_shown_the_plan_in_person(
             ),
             "the plan",
         )
+
+
+def buttons_in(client: WebClient, channel: str) -> set[str]:
+    """Those of the newest message there that has any."""
+    history: Any = client.conversations_history(channel=channel)
+    for message in history["messages"]:
+        found = [b for b in message.get("blocks", ()) if b["type"] == "actions"]
+        if found:
+            return {e["action_id"] for b in found for e in b["elements"]}
+    return set()
+
+
+def test_a_plan_in_the_requester_s_direct_messages_has_no_button_for_approvers(
+    person: Person, client: WebClient, server: Valkey, store: ActionStore
+) -> None:
+    direct: Any = client.conversations_open(users=ANA)
+    channel = direct["channel"]["id"]
+    render = action_view.render
+    with delivering(Announcements(client, "is_archived"), server, render=render):
+        ask(store)
+        until(lambda: buttons_in(client, channel), "the plan")
+        assert buttons_in(client, channel) == {"action_cancel", "action_details"}
+    with delivering(client, server, render=render):
+        ask(store, "BBBBBB")
+        until(lambda: buttons_in(client, OPS), "the plan in the channel")
+        assert "action_approve" in buttons_in(client, OPS)
 
 
 def words_to_ana(client: WebClient) -> list[str]:

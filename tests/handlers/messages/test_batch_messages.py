@@ -180,7 +180,7 @@ def test_a_batch_is_one_message_with_every_plan_in_its_thread_and_one_call_of_it
     assert plans(thread(person)) == EVERY
     called = [post for post in slack.posts if APPROVERS in str(post)]
     assert len(called) == 1
-    assert "asks to restart 3 gateways on west/prod (production)" in called[0]["text"]
+    assert "asks to restart 3 gateways on west/prod (🔶 production)" in called[0]["text"]
     named = [post for post in slack.posts if f"<@{ANA}>" in str(post)]
     assert [post for post in named[1:] if not _PLAN.match(post["text"])] == called
 

@@ -26,7 +26,7 @@ from handlers.messages.store import MessageStore
 from handlers.messages.turn import Turns
 from handlers.slack.payloads import Request, request_from_mapping, request_to_mapping
 from handlers.verbs import logs, status
-from handlers.views import errors
+from handlers.views import errors, sharing
 from handlers.views.reply import Reply
 from handlers.views.text import section
 from tests.support.clicks import clicked
@@ -448,3 +448,27 @@ def test_what_asks_for_a_message_in_a_newer_form_is_reported_once_and_ends_no_ot
         leases = [bot.redis.hget(key, "until")]
         until(lambda: bot.redis.hget(key, "until") not in leases, "another look")
     assert caplog.text.count("a newer one wrote it") == 1
+
+
+def test_what_is_shared_stands_in_the_channel_and_is_nobody_s_alone(
+    person: Person, client: WebClient, bot: Bot
+) -> None:
+    reply = sharing.shared(Reply("edge-1: 2 of 2 pods ready"), ANA, 90.0)
+    with bot.posting(client):
+        for _ in range(2):
+            bot.live.once({**ASKED, "shared": True}, reply)
+        bot.paid()
+    (message,) = person.messages()
+    assert message["text"] == f"edge-1: 2 of 2 pods ready, shared by <@{ANA}>"
+
+
+def test_what_cannot_be_shared_in_a_channel_without_the_bot_is_told_to_who_shares_it(
+    person: Person, client: WebClient, bot: Bot
+) -> None:
+    with bot.posting(client):
+        bot.live.once({**ASKED, "channel": ELSEWHERE, "shared": True}, Reply("2 of 2 pods ready"))
+        bot.paid()
+    direct: Any = client.conversations_open(users=ANA)
+    (told,) = person.messages(direct["channel"]["id"], user="ana")
+    assert f"the bot may not post in <#{ELSEWHERE}>" in told["text"]
+    assert "/invite" in told["text"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from deploy.actions.action import Action, Outcome, State
+from deploy.actions.action import Action, Outcome, State, Vote
 from deploy.actions.batches import Batch, BatchMember, Selection, Unplanned
 from deploy.changes.kinds import KINDS
 from deploy.gateway import GatewayRef
@@ -85,13 +85,13 @@ def buttons(state: BatchState) -> list[str]:
 def test_it_says_who_asks_for_what_where_and_how_many_are_in_which_state() -> None:
     state = state_of(row("edge-1"), row("edge-2", prod=True), why="new nodes")
     assert view.summary(state) == (
-        f"<@{ANA}> asks to restart 2 gateways on west/dev (development) and west/prod (production): "
-        "1 waiting for approval, 1 waiting for confirmation."
+        f"<@{ANA}> asks to restart 2 gateways on west/dev (development) and "
+        "west/prod (🔶 production-west): 1 waiting for approval, 1 waiting for confirmation."
     )
     said = shown(state)
     assert "Reason: new nodes" in said
     assert "Nothing has changed yet." in said
-    assert "*west/prod (production)*\\n:eyes: *edge-2* waits for approval" in said
+    assert "*west/prod (🔶 production-west)*\\n:eyes: *edge-2* waits for approval" in said
     assert "Approvers can decide until" in said
     assert f"<@{ANA}> can confirm 1 plan until" in said
 
@@ -138,8 +138,36 @@ def test_a_button_asks_about_the_gateways_that_it_is_for() -> None:
     state = state_of(row("edge-1", prod=True), row("edge-2", prod=True))
     found = next(b for b in view.message(state)[1] if b["type"] == "actions")["elements"][0]
     assert found["confirm"]["text"]["text"] == (
+        "*🔶 All 2 in production*\n"
         "Approve: restart edge-1 and edge-2, each as its plan in the thread shows it?"
     )
+
+
+def test_it_says_who_approved_what_is_carried_out_and_nobody_else() -> None:
+    votes = (Vote("U0BEN", "ben", "approve", 1.0, "d"),)
+    said = shown(
+        state_of(
+            row("a", State.SUCCEEDED, prod=True, votes=votes, decided_by="U0BEN", decided_at=5.0),
+            row("b", State.RUNNING, prod=True, votes=votes, decided_by="U0BEN", decided_at=5.0),
+            row("c", State.CANCELLED, decided_by=ANA, decided_at=5.0),
+        )
+    )
+    assert said.count("Approved by <@U0BEN>.") == 1
+    assert "Confirmed" not in said
+
+
+@pytest.mark.parametrize(
+    ("live", "said"),
+    [
+        ((), "Restart 3 gateways"),
+        (("a",), "🔶 Restart 3 gateways (1 of 3 in production)"),
+        (("a", "b"), "🔶 Restart 3 gateways (2 of 3 in production)"),
+        (("a", "b", "c"), "🔶 Restart 3 gateways (all 3 in production)"),
+    ],
+)
+def test_its_title_counts_the_gateways_in_production(live: tuple[str, ...], said: str) -> None:
+    state = state_of(*(row(name, prod=name in live) for name in "abc"))
+    assert view.message(state)[1][0]["text"]["text"] == said
 
 
 @pytest.mark.parametrize("count", [2, 20, 100, 300])
@@ -197,7 +225,7 @@ def test_every_set_of_approvers_is_called_once_and_by_itself_for_what_is_planned
         f"<!subteam^S1>: <@{ANA}> asks to restart 2 gateways on west/prod"
     )
     assert calls[1][1].startswith(
-        f"<@U0CHEN>: <@{ANA}> asks to restart c on west/prod (production)"
+        f"<@U0CHEN>: <@{ANA}> asks to restart c on west/prod (🔶 production-west)"
     )
     first, *rest = state.batch.members
     anew = BatchMember(first.ref, ("OLD", first.action))

@@ -10,6 +10,7 @@ from deploy.actions.action import Action, Denial, Event, State, Vote
 from deploy.policy import People, Policy, Requirement
 from handlers.views import action as action_view
 from handlers.views import approvals
+from handlers.views.allowed import Allowed
 from handlers.views.notes import notes
 from tests.support.actions import REF, REQUESTS, plan_of
 from tests.support.shown import check_blocks
@@ -64,10 +65,10 @@ def test_each_requirement_says_how_many_of_whom_it_takes_and_has() -> None:
     assert "Needs 1 approval of <@U5> for staging" in said
     vote = Vote("U2", "ben", "approve", 1.0, "d1", serves=frozenset({"production"}))
     voted = shown(action(policy=BOTH, votes=(vote,)))
-    assert "1 of 2 approvals for production, 0 of 1 approvals for staging" in voted
+    assert "1 of 2 approvals for production, 0 of 1 approval for staging" in voted
     counted = Event(2, "approval", "U2", "d1", 1.0)
     (told,) = notes(action(policy=BOTH, votes=(vote,)), [counted], "C1")
-    assert "2 for production and 1 for staging" in told.text
+    assert "it needs 2 approvals for production and 1 approval for staging" in told.text
 
 
 def test_one_requirement_is_not_said_to_be_for_its_environment() -> None:
@@ -92,5 +93,5 @@ def test_what_cannot_be_read_is_named_in_the_list() -> None:
     check_blocks(list(empty.blocks))
     assert "No requests are open." in empty.text
     assert "cannot read `AAAAAA`" in json.dumps(empty.blocks)
-    listed = approvals.pending([(action(), False)], "U1", ("AAAAAA", "BBBBBB"))
+    listed = approvals.pending([(action(), Allowed(frozenset()))], "U1", ("AAAAAA", "BBBBBB"))
     assert "cannot read `AAAAAA`, `BBBBBB`" in json.dumps(listed.blocks)

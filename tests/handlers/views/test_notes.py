@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from deploy.access import Environment
 from deploy.actions.action import Action, Event, State
 from deploy.plans.requests import DeployRequest
 from deploy.policy import People, Policy, Requirement
@@ -79,3 +80,21 @@ def test_that_a_success_was_reverted_is_for_everybody_in_the_channel(
     )
     (inside,) = within(action, (event,))
     assert inside.text == "*edge-1*: :warning: kubectl changed it since."
+
+
+def test_who_is_called_reads_what_it_is_about_and_whether_that_is_production() -> None:
+    action = asked("C1", by_approvers())
+    live = Environment("live", production=True)
+    for event in (ASKED, Event(2, "reminder", "", "", 150.0)):
+        (called,) = notes(action, (event,), "C1", lambda ref: live)
+        assert called.text.startswith(("<@U0ANA>", "<!subteam^S1>"))
+        assert called.text.endswith(
+            "*\N{LARGE ORANGE DIAMOND} Deploy edge-1 to west/dev (live, production)*"
+        )
+    found = notes(asked("C1", Policy((requirement("C2"),))), (ASKED,), "C1", lambda ref: live)
+    (elsewhere,) = [note for note in found if note.to == "channel"]
+    assert "Deploy edge-1 to west/dev (live, production)" in elsewhere.text
+    denied = dataclasses.replace(action, state=State.DENIED)
+    said = notes(denied, (Event(3, "denied", "U2", "no", 160.0),), "C1", lambda ref: live)
+    (personal,) = [note for note in said if note.to == "requester"]
+    assert personal.text.startswith("\N{LARGE ORANGE DIAMOND} Your request to deploy edge-1")

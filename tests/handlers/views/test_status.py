@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy.access import Environment
+from deploy.actions.action import State
 from deploy.errors import Unavailable
 from deploy.gateway import GatewayRef
 from deploy.health.attention import BROKEN, SOON, Attention, Sign
@@ -26,7 +27,8 @@ from handlers.views import fleet
 from handlers.views import status as view
 from handlers.views.renewals import MANAGE, ROTATE
 from handlers.views.reply import Reply
-from tests.support.shown import check_blocks
+from tests.support.actions import plan_of
+from tests.support.shown import check_blocks, shown_action
 
 NOW = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.UTC).timestamp()
 TAGS = ("2.9.0", "2.10.0", "2.11.1", "2.12.1")
@@ -343,3 +345,33 @@ def test_a_course_of_any_shape_is_one_line(course: list[tuple[float, int, int]])
     ordered = sorted(course, key=lambda count: -count[0])
     counts = [ReplicaCount(NOW - ago, ready, desired) for ago, ready, desired in ordered]
     assert "\n" not in view.replica_course(counts, NOW)
+
+
+PRODUCTION = Environment("live", production=True)
+
+
+def test_one_gateway_says_whether_it_is_production_in_title_and_text() -> None:
+    reply = view.detail(DETAIL, SUPPORTED, LINK, NOW, environment=PRODUCTION)
+    assert reply.blocks[0]["text"]["text"] == "🔶 edge-1 on west/dev (live, production)"
+    assert reply.text.startswith("west/dev/edge-1 (🔶 live, production): ")
+
+
+@given(st.integers(0, 8))
+def test_one_gateway_shows_what_is_asked_of_it_now(count: int) -> None:
+    asked = [shown_action(State.PENDING, id=f"AAAA{n:02}", plan=plan_of()) for n in range(count)]
+    reply = view.detail(DETAIL, SUPPORTED, LINK, NOW, requests=asked)
+    said = shown(reply)
+    assert said.count("replicas 1 → 2") == said.count("action_show") == min(count, 3)
+    assert (f"… and {count - 3} more open request" in said) is (count > 3)
+    assert ("1 more open request:" in said) is (count == 4)
+
+
+def test_the_table_marks_what_is_production_and_counts_it() -> None:
+    reply = fleet.overview(rows(summary("west/prod/a"), summary("west/dev/b")), {}, NOW)
+    first, second = table_of(reply)[1:]
+    assert "🔶" in first
+    assert "a" in first.split()
+    assert "🔶" not in second
+    assert "🔶 1 in production" in shown(reply)
+    alone = fleet.overview(rows(summary("west/dev/b")), {}, NOW)
+    assert "production" not in shown(alone)

@@ -19,6 +19,7 @@ from handlers.views import approvals as approvals_view
 from handlers.views import deploy_modal, errors, refusals, text
 from handlers.views import help as help_view
 from handlers.views import logs as logs_view
+from handlers.views.allowed import Allowed
 from handlers.views.notes import notes
 from tests.support.actions import by_approvers
 from tests.support.shown import NOW, PLAN, SPEC, check_blocks, shown_action
@@ -115,8 +116,9 @@ def test_what_a_person_may_decide_comes_before_what_others_have_waiting() -> Non
     def waiting(id: str, by: str) -> Action:
         return dataclasses.replace(shown_action(State.PENDING), id=id, requester=by)
 
-    others = [(waiting(f"OTHER{n}", "U0ANA"), False) for n in range(30)]
-    rows = [*others, (waiting("MINE", "U0BEN"), False), (waiting("DECIDE", "U0ANA"), True)]
+    nothing, yes = Allowed(frozenset()), Allowed(frozenset(), decides=True)
+    others = [(waiting(f"OTHER{n}", "U0ANA"), nothing) for n in range(30)]
+    rows = [*others, (waiting("MINE", "U0BEN"), nothing), (waiting("DECIDE", "U0ANA"), yes)]
     blocks = approvals_view.pending(rows, "U0BEN").blocks
     check_blocks(list(blocks))
     told = [block["text"]["text"] for block in blocks[1:4]]

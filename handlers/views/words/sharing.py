@@ -1,0 +1,16 @@
+"""Showing everybody in a channel what one person was shown."""
+
+BUTTON = "Share to channel"
+
+
+def shared(user: str, read: str) -> str:
+    """Who shared it and when it was read: what is shared does not change afterwards."""
+    return f"Shared by <@{user}>. Read {read}."
+
+
+def not_shared(channel: str) -> str:
+    """Where the channel takes nothing of the bot's."""
+    return (
+        f"The status was not shared: the bot may not post in <#{channel}>. Invite it there with "
+        "`/invite`, then click *Share to channel* again."
+    )
