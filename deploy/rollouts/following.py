@@ -1,9 +1,13 @@
 """Follows the rollout of one run to its end and tells how far it is."""
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
+from deploy.actions.executor import Run
 from deploy.errors import NotFound
 from deploy.kube.cluster import Cluster
+from deploy.observed.obstacles import Obstacles, obstacles, stuck_to_mapping
 from deploy.observed.progress import Progress, progress_to_mapping
 from deploy.observed.selecting import labelled
 from deploy.observed.standstill import Standstill, standstill
@@ -32,9 +36,11 @@ def follow_through(
     the Deployment is deleted meanwhile, NamespaceEnds when that is because its namespace is.
     """
     ends = _Ends(stop or work.run.lost, standing)
+    # A cause that waiting does not heal may end the rollout sooner.
+    telling = _Telling(work.run, spec.rollout.progress_deadline if standing is None else None)
 
     def seen(progress: Progress) -> None:
-        work.run.progress(progress_to_mapping(progress))
+        telling.see(progress)
         ends.see(progress)
 
     try:
@@ -45,6 +51,7 @@ def follow_through(
             deadline=spec.rollout.progress_deadline + margin,
             on_progress=seen,
             stop=ends,
+            on_look=telling.look,
         )
     except NotFound:
         raise why_gone(cluster, spec.ref) from None
@@ -55,6 +62,38 @@ def follow_through(
         progress = explain(cluster, spec.ref, progress)
     work.run.progress(progress_to_mapping(progress))
     return progress
+
+
+class _Telling:
+    """Records how far a rollout is, and what it is stuck on: that comes with time alone."""
+
+    def __init__(self, run: Run, deadline: float | None) -> None:
+        """`deadline` is in how many seconds without any progress the rollout fails, if known."""
+        self._run = run
+        self._deadline = deadline
+        self._progress: Progress | None = None
+        self._obstacles: Obstacles | None = None
+        self._told: Mapping[str, Any] | None = None
+
+    def see(self, progress: Progress) -> None:
+        """The rollout has become that. Raises RunLost."""
+        self._progress = progress
+        self._obstacles = obstacles(progress, self._obstacles, time.time())
+        self._tell(progress, self._obstacles)
+
+    def look(self) -> None:
+        """Time has passed. Raises RunLost."""
+        if self._progress is None or self._obstacles is None:
+            return
+        if self._stuck(self._obstacles) != self._told:
+            self._tell(self._progress, self._obstacles)
+
+    def _tell(self, progress: Progress, found: Obstacles) -> None:
+        self._told = self._stuck(found)
+        self._run.progress({**progress_to_mapping(progress), "stuck": self._told})
+
+    def _stuck(self, found: Obstacles) -> Mapping[str, Any] | None:
+        return stuck_to_mapping(found, time.time(), self._deadline)
 
 
 class _Ends:
