@@ -1,6 +1,6 @@
 """The ways out of an action, by its record: what it is stuck on, and which version it put in place. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,6 +11,8 @@ from deploy.rollouts.work import APPLY
 
 FAILED = (State.FAILED, State.STOPPED, State.UNKNOWN)
 """States in which an action has ended otherwise than it was meant to."""
+RECENT = 3600.0
+"""Seconds after its end for which a change may have to do with what goes wrong."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,20 @@ def new_version(action: Action) -> Literal["first", "another"] | None:
     if "create" in changes:
         return "first"
     return "another" if "update" in changes else None
+
+
+def change_before(actions: Iterable[Action], since: float) -> Action | None:
+    """The change that came right before trouble that began then (epoch seconds): the last action of the
+    gateway that changed something by then, where it had ended within the hour before, or had begun."""
+    earlier = [
+        action
+        for action in actions
+        if any(step.name == APPLY and step.at <= since for step in action.steps)
+    ]
+    last = max(earlier, key=lambda action: action.decided_at or 0.0, default=None)
+    if last is None or not last.final or since - last.updated_at > RECENT:
+        return None
+    return last
 
 
 def _stuck(action: Action) -> Mapping[str, Any]:

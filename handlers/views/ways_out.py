@@ -51,7 +51,7 @@ def of_running(action: Action, title: str, carried: str) -> list[Block]:
     if found is None:
         return []
     buttons: list[Block | None] = []
-    if _rolls_back(action):
+    if rolls_back(action):
         buttons.append(_stop_and_roll_back(title, carried))
     if not waits_anyway(action):
         value = json.dumps({**json.loads(carried), "cause": found.cause})
@@ -68,7 +68,7 @@ def of_failed(action: Action, again: Block) -> list[Block]:
     back = runs(words.ROLL_BACK, f"rollback {action.ref}", "roll_back")
     delete = runs(words.DELETE, f"delete {action.ref}", "delete")
     buttons = [
-        back if _rolls_back(action) else None,
+        back if rolls_back(action) else None,
         again,
         _logs(action),
         delete if new_version(action) == "first" else None,
@@ -76,7 +76,8 @@ def of_failed(action: Action, again: Block) -> list[Block]:
     return [each for each in buttons if each]
 
 
-def _rolls_back(action: Action) -> bool:
+def rolls_back(action: Action) -> bool:
+    """Whether `rollback` undoes what it has put in place."""
     return KIND_WORDS[action.kind].rolls_back and new_version(action) == "another"
 
 
