@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from deploy.actions.executor import Run
-from deploy.errors import NotFound
+from deploy.errors import GatewayBotError, NotFound
 from deploy.kube.cluster import Cluster
+from deploy.observed.installed import deployment_of
 from deploy.observed.obstacles import Obstacles, obstacles, stuck_to_mapping
-from deploy.observed.progress import Progress, progress_to_mapping
+from deploy.observed.progress import Progress, agrees, progress_of, progress_to_mapping
 from deploy.observed.selecting import labelled
 from deploy.observed.standstill import Standstill, standstill
 from deploy.rendering.labels import selector
@@ -62,6 +63,30 @@ def follow_through(
         progress = explain(cluster, spec.ref, progress)
     work.run.progress(progress_to_mapping(progress))
     return progress
+
+
+def last_look(work: Work, cluster: Cluster, spec: GatewaySpec, progress: Progress) -> Progress:
+    """The same rollout as it is at the end of its action, read once more where its pods were still about to
+    go, or their watch behind what the Deployment said. RunLost when the run is over."""
+    if agrees(progress):
+        return progress
+    ref = spec.ref
+    try:
+        deployment, sets, pods = cluster.at_once(
+            [
+                lambda: [deployment_of(cluster, ref)],
+                lambda: cluster.list("ReplicaSet", ref.namespace),
+                lambda: cluster.list("Pod", ref.namespace, label_selector=labelled(selector(spec))),
+            ]
+        )
+    except GatewayBotError:
+        # What was done stays done; the message shows what was seen last.
+        return progress
+    now = progress_of(deployment[0], sets, pods)
+    if not now.complete:
+        return progress
+    work.run.progress(progress_to_mapping(now))
+    return now
 
 
 class _Telling:

@@ -203,6 +203,9 @@ def _running_line(action: Action) -> str:
     line = f"{doing}*{progress['ready']} of {progress['desired']} pods ready*"
     if progress.get("old"):
         line += f", {progress['old']} of the previous version still there"
+    ending = rollout.ending(action)
+    if ending:
+        line += f", {ending}"
     if progress.get("stale_since"):
         line += (
             f"\n:warning: The cluster has not answered since {date(progress['stale_since'])}; "

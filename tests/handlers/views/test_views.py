@@ -102,6 +102,27 @@ def test_what_happened_and_how_long_it_took_are_the_same_time(seconds: float) ->
     assert told == text.duration(round(seconds))
 
 
+RUNNING = {**POD, "name": "edge-1-new", "ready": True, "state": "Running"}
+GOING = {**POD, "name": "edge-1-old", "state": "Terminating"}
+
+
+def test_the_last_frame_of_a_success_has_no_pod_that_ends_and_says_how_many_did() -> None:
+    progress = {"desired": 1, "ready": 1, "old": 0, "pods": [RUNNING, GOING]}
+    outcome = Outcome(State.SUCCEEDED, "1 of 1 pods ready after 3 s")
+    done = shown_action(State.SUCCEEDED, outcome=outcome, progress=progress, decided_by="U1")
+    shown = json.dumps(action_view.render(done)[1])
+    assert "edge-1-new" in shown
+    assert "edge-1-old" not in shown
+    assert "Terminating" not in shown
+    assert "When this ended, 1 pod was still shutting down." in shown
+
+
+def test_while_it_rolls_out_the_figures_count_every_pod_that_is_listed() -> None:
+    progress = {"desired": 1, "ready": 1, "old": 0, "pods": [RUNNING, GOING]}
+    line = action_view.render(shown_action(State.RUNNING, progress=progress))[1][1]
+    assert line["text"]["text"].endswith("*1 of 1 pods ready*, 1 shutting down")
+
+
 def test_a_confirmation_names_what_and_where() -> None:
     _, blocks = action_view.render(shown_action(State.PENDING))
     (buttons,) = [b for b in blocks if b["type"] == "actions"]
