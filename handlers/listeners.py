@@ -41,7 +41,7 @@ from handlers.verbs.grammar import parse
 from handlers.verbs.verb import BoundVerb, ByClick, Suggestions
 from handlers.views import errors
 from handlers.views import help as help_view
-from handlers.views.commands import RUN
+from handlers.views.commands import is_run
 from handlers.views.reply import Reply
 
 log = logging.getLogger(__name__)
@@ -101,7 +101,6 @@ class Listeners:
             **dict.fromkeys(self._opens, self.opening),
             **dict.fromkeys(clicks, self.click),
             **{name: self.click for bound in verbs for name in bound.clicks},
-            RUN: self.run,
         }
         self._forms = forms
         self._submissions: dict[str, Listener] = {
@@ -149,7 +148,8 @@ class Listeners:
             return self.command if body["command"] == self._needs.command else None
         match body.get("type"):
             case "block_actions":
-                return self._clicks.get(body["actions"][0]["action_id"], _ack_only)
+                name = body["actions"][0]["action_id"]
+                return self.run if is_run(name) else self._clicks.get(name, _ack_only)
             case "view_submission":
                 return self._submissions.get(body["view"]["callback_id"])
             case "view_closed":

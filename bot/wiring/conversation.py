@@ -26,7 +26,7 @@ from deploy.actions.windows import Windows
 from deploy.expiry.tracker import Tracker
 from deploy.health.live_messages import LiveMessages
 from handlers import home, listeners, permission
-from handlers.actions import again, batch_decisions, decisions, fix
+from handlers.actions import again, batch_decisions, decisions, fix, ways_out
 from handlers.intake import Intake, Work
 from handlers.lanes import Lane
 from handlers.messages.left_behind import LeftBehind
@@ -189,7 +189,7 @@ def conversation_of(
     buttons: dict[str, ByClick] = {
         **{
             name: partial(click, deciding)
-            for name, click in {**decisions.CLICKS, **fix.CLICKS}.items()
+            for name, click in {**decisions.CLICKS, **ways_out.CLICKS, **fix.CLICKS}.items()
         },
         **{name: partial(click, on_batches) for name, click in batch_decisions.CLICKS.items()},
     }

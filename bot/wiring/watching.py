@@ -9,11 +9,14 @@ from bot.wiring.messages import Families
 from bot.wiring.outside import Outside
 from bot.wiring.stores import Stores
 from deploy.access import environment_of
+from deploy.actions.action import Action
 from deploy.actions.owed import Owed
+from deploy.gateway import GatewayRef
 from deploy.health.incident_store import IncidentStore
 from deploy.health.levels import AzureEvents, Levels
 from deploy.health.refused_keys import SharedRefusedKeys
 from deploy.health.status import renewal_at
+from deploy.rollouts.ways_out import change_before
 from handlers.messages.incident_messages import NAME, IncidentMessages
 from handlers.messages.watchers import Watchers
 
@@ -36,5 +39,9 @@ def watching_of(
     watchers = Watchers(outside.caches, levels, store, owed, warning_channels(settings))
     where = partial(environment_of, environments=outside.environments)
     renewals = partial(renewal_at, outside.caches)
-    messages = IncidentMessages(store, outside.caches, where, renewals)
+
+    def changed_before(ref: GatewayRef, since: float) -> Action | None:
+        return change_before(stores.store.recent(ref), since)
+
+    messages = IncidentMessages(store, outside.caches, where, renewals, changed_before)
     return Watching(levels, watchers, [(messages, owed)])

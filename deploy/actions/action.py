@@ -131,6 +131,16 @@ class Denial:
     action: str = ""
 
 
+@dataclass(frozen=True)
+class Patience:
+    """That somebody waits although a rollout is stuck: on which cause, who, and since when (epoch
+    seconds)."""
+
+    cause: str
+    by: str
+    at: float
+
+
 class ChangeRequest(Protocol):
     """What a change is asked for with. Each kind of change has a type of its own, frozen."""
 
@@ -149,6 +159,7 @@ class Action:
     nothing here. `person` is who is behind the requester's
     user id. Once it is decided, `start_by` is when it must have begun.
     `stop_by` is the user id of who stopped it while it ran; from then on it can only end stopped.
+    `patience` is with what its rollout was stuck on when somebody last decided to keep waiting.
     """
 
     id: str
@@ -184,6 +195,7 @@ class Action:
     automatic: bool = False
     denied: Denial | None = None
     batch: str = ""
+    patience: Patience | None = None
 
     @property
     def approvals(self) -> int:

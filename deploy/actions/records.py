@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.actions import scripts
-from deploy.actions.action import Action, Event, Outcome, State, Step, Vote
+from deploy.actions.action import Action, Event, Outcome, Patience, State, Step, Vote
 from deploy.actions.codec import VERSION, Codec, Unreadable
 from deploy.actions.connection import Script
 from deploy.actions.owed import Owed
@@ -242,11 +242,18 @@ def action_of(
         steps=tuple(_step(json.loads(step)) for step in steps),
         progress=json.loads(fields["progress"]) if "progress" in fields else None,
         outcome=Outcome(state, **outcome) if outcome else None,
+        patience=_patience(fields),
     )
 
 
 def _moment(fields: Mapping[str, str], name: str) -> float | None:
     return int(fields[name]) / 1000 if fields.get(name) else None
+
+
+def _patience(fields: Mapping[str, str]) -> Patience | None:
+    if "patient_with" not in fields:
+        return None
+    return Patience(fields["patient_with"], fields["patient_by"], int(fields["patient_at"]) / 1000)
 
 
 def _step(data: Mapping[str, Any]) -> Step:

@@ -277,6 +277,20 @@ return answered(id, 'done')
 """
 """A stop of what runs. From here on no step of it begins and it can only end stopped."""
 
+KEEP_WAITING = """
+local id, who, cause = unpack(ARGV)
+local stored = redis.call('HGET', req, id)
+if stored then return snapshot('replayed') end
+if redis.call('EXISTS', act) == 0 then return {'gone', {}, {}, {}} end
+local state = field('state')
+if state ~= 'running' then return snapshot(next(EDGES[state]) and 'not-running' or 'already') end
+if field('stop_by') ~= '' then return snapshot('stopping') end
+set('patient_with', cause, 'patient_by', who, 'patient_at', now)
+tell('keep waiting', who, cause)
+return answered(id, 'done')
+"""
+"""Somebody has seen what a rollout is stuck on, and waits all the same. Another cause is news."""
+
 STEP = """
 if not held(ARGV[1], ARGV[2]) then return snapshot('no') end
 local stored = redis.call('HGET', req, ARGV[3])
@@ -334,6 +348,7 @@ TRANSITIONS = {
     "CLAIM": CLAIM,
     "HEARTBEAT": HEARTBEAT,
     "STOP": STOP,
+    "KEEP_WAITING": KEEP_WAITING,
     "STEP": STEP,
     "PROGRESS": PROGRESS,
     "WAITING": WAITING,

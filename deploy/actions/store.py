@@ -211,6 +211,16 @@ class ActionStore(ActionReader):
         return Decision(result, action)
 
     @redis_errors
+    def keep_waiting(self, action_id: str, *, by: str, cause: str, request_id: str) -> Decision:
+        """Record that somebody waits although the rollout of a running action is stuck on that.
+
+        Whether `by` may do that is for the caller to know.
+        """
+        result, action = self._records.run("KEEP_WAITING", action_id, request_id, by, cause)
+        self._records.index(action_id, due=False)
+        return Decision(result, action)
+
+    @redis_errors
     def look_after(self, action_id: str) -> tuple[Action | None, bool]:
         """The record as it is now, and whether a run has it. An expiry is made visible."""
         result, action = self._records.run("LOOK", action_id)

@@ -16,6 +16,7 @@ from deploy.changes.policies import Policies
 from deploy.changes.propose import REASON_LIMIT
 from deploy.errors import InvalidInput, Refused, Unavailable
 from deploy.retry import RunLost
+from deploy.rollouts.ways_out import stuck_on
 
 _RIGHTS: Mapping[Choice, Right] = {
     "confirm": Right.CONFIRM,
@@ -127,6 +128,21 @@ class Decider:
             return Decision("gone", None)
         self._authority.check_act(Right.STOP, by.user, action)
         decision = self._store.stop(action_id, by=by.user, request_id=by.request_id)
+        self._wake(action_id)
+        return decision
+
+    def keep_waiting(self, action_id: str, by: By, cause: str) -> Decision:
+        """The requester or an approver waits although the rollout is stuck on that cause. NotAllowed
+        for anybody else; Unavailable as above."""
+        action = self._store.get(action_id)
+        if action is None:
+            return Decision("gone", None)
+        self._authority.check_act(Right.STOP, by.user, action)
+        if action.state is State.RUNNING and stuck_on(action) != cause:
+            return Decision("moved-on", action)
+        decision = self._store.keep_waiting(
+            action_id, by=by.user, cause=cause, request_id=by.request_id
+        )
         self._wake(action_id)
         return decision
 

@@ -21,7 +21,7 @@ _RIGHT = {
     Right.RESUME: "You may not resume automatic rotation in {0}.",
     Right.DECIDE: "Only approvers may decide on this.",
     Right.CONFIRM: "You may no longer request changes in {0}.",
-    Right.STOP: "Only the requester or an approver may stop this.",
+    Right.STOP: "Only the requester or an approver may stop this, or decide to keep waiting.",
 }
 _REASON = {
     Ground.OTHER_CHANNEL: "Changes in {0} may not be requested from this channel.",

@@ -16,7 +16,7 @@ from deploy.health.attention import first_rollout
 from deploy.health.cache import CachedGateway
 from deploy.health.heartbeat import Heartbeat
 from deploy.health.levels import Seen
-from deploy.observed.pods import crashes, is_ready
+from deploy.observed.pods import crashes, is_ready, pod_progress
 from deploy.observed.workloads import is_managed
 
 LASTS = 20.0
@@ -132,7 +132,10 @@ def health_of(gateway: CachedGateway, seen: Seen) -> Health:
     troubles = {**_of_token(gateway, heartbeat), **_of_link(heartbeat)}
     crashing = [pod for pod in gateway.pods if crashes(pod)]
     if crashing:
-        troubles[CRASH_LOOP] = f"{len(crashing)} of {len(gateway.pods)} pods crash again and again"
+        said = f"{len(crashing)} of {len(gateway.pods)} pods crash again and again"
+        exits = (exit for pod in crashing if (exit := pod_progress(pod).last_exit))
+        last = next(exits, "")
+        troubles[CRASH_LOOP] = f"{said}, the last time with {last}" if last else said
     desired = int(gateway.deployment["spec"].get("replicas", 1))
     available = int((gateway.deployment.get("status") or {}).get("availableReplicas", 0))
     minimum = minimum_of(gateway.deployment)

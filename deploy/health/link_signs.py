@@ -19,6 +19,10 @@ _POLLED = "NoNewEvents"
 _REFUSED = re.compile(r"StatusCode: (Unauthorized|Forbidden)|status code[^:]{0,80}: (401|403)\b")
 _ANSWERED = re.compile(r"StatusCode: (?P<name>\w+)|status code[^:]{0,80}: (?P<code>\d{3})\b")
 _EXCEPTION = re.compile(r"exception\"?: ?\"?(?P<text>[^\"]+)")
+_FRAME = re.compile(r"\s(?:at [\w.<>`+]{1,300}\(|--- End of )")
+"""Where the stack of a .NET exception begins."""
+_INNER = " ---> "
+_SEE_INNER = re.compile(r"see (the )?inner exception", re.IGNORECASE)
 _LENGTH = 200
 _LONGEST = 4000
 """Of an entry's text, in which its exception is looked for."""
@@ -93,5 +97,13 @@ def _is_trouble(event: str, entry: str) -> bool:
 def _short(entry: str) -> str:
     text = masked(entry, _LONGEST).strip()
     exception = _EXCEPTION.search(text)
-    text = (exception["text"].strip() if exception else text).rstrip(".")
+    text = (_telling(exception["text"]) if exception else text).rstrip(".")
     return text if len(text) <= _LENGTH else text[: _LENGTH - 1] + "…"
+
+
+def _telling(exception: str) -> str:
+    """The one line of an exception that says what happened: without its stack, and the inner one's where the
+    outer one only points to it."""
+    text = exception.replace("\\n", "\n").replace("\\r", "")
+    chain = [_FRAME.split(part, maxsplit=1)[0].strip() for part in text.split(_INNER)]
+    return next((part for part in chain if part and not _SEE_INNER.search(part)), chain[0])

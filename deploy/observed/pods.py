@@ -28,6 +28,8 @@ _STUCK_WAITING = frozenset(
 
 
 _PHASES_OF_THE_END = ("Failed", "Succeeded")
+ENDING = "Terminating"
+"""The state of a pod that is being deleted and has not ended yet."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def state_of(pod: Manifest) -> str:
     held_up = _initializing(pod)
     state = held_up[0] if held_up else _of_containers(pod, state)
     if pod["metadata"].get("deletionTimestamp"):
-        return "Unknown" if status.get("reason") == "NodeLost" else "Terminating"
+        return "Unknown" if status.get("reason") == "NodeLost" else ENDING
     return state
 
 

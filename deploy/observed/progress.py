@@ -7,7 +7,7 @@ from typing import Any
 from deploy.kube.objects import Manifest
 from deploy.masking import mask_secrets
 from deploy.observed.causes import Cause, cause_of
-from deploy.observed.pods import PodProgress, is_over, pod_progress
+from deploy.observed.pods import ENDING, PodProgress, is_over, pod_progress
 from deploy.times import epoch
 
 _HASH = "pod-template-hash"
@@ -77,6 +77,12 @@ def progress_of(
         trouble=tuple(troubles),
         causes=tuple(troubles.values()),
     )
+
+
+def agrees(progress: Progress) -> bool:
+    """Whether the pods show what the Deployment says: as many ready ones as it wants, and none that ends."""
+    ready = sum(pod.ready and pod.updated for pod in progress.pods)
+    return ready >= progress.desired and all(pod.state != ENDING for pod in progress.pods)
 
 
 def progress_to_mapping(progress: Progress) -> dict[str, Any]:
@@ -182,7 +188,7 @@ def _pods(
         updated = newest is not None and _owned_by(pod, newest)
         seen = pod_progress(pod, updated=updated)
         warning = warnings.get(seen.name, "")
-        if not seen.ready and warning and seen.state != "Terminating":
+        if not seen.ready and warning and seen.state != ENDING:
             seen = replace(seen, event=warning)
         (ended if is_over(pod) else found).append(seen)
     if not any(pod.updated for pod in found):

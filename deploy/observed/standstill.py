@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from deploy.observed.causes import Cause, cause_of
-from deploy.observed.pods import PodProgress
+from deploy.observed.pods import ENDING, PodProgress
 from deploy.observed.progress import Progress
 
 AT_ONCE = 5.0
@@ -80,7 +80,7 @@ def standstill(progress: Progress, before: Standstill | None, now: float) -> Sta
 
 def _moves(pod: PodProgress) -> bool:
     """Whether the pod is about to get ready, or to go."""
-    if pod.state == "Terminating":
+    if pod.state == ENDING:
         return True
     if not pod.updated or pod.ready:
         return False

@@ -25,7 +25,7 @@ from deploy.rendering.manifests import render
 from deploy.retry import PATIENCE
 from deploy.rollouts.applying import Applier
 from deploy.rollouts.collecting import collect
-from deploy.rollouts.following import MARGIN, follow_through
+from deploy.rollouts.following import MARGIN, follow_through, last_look
 from deploy.rollouts.going_back import Before, bring_back, version_before
 from deploy.rollouts.policies import narrow
 from deploy.rollouts.reading_back import Changed, changed_since, pause_now
@@ -109,6 +109,7 @@ class Deployer:
             pause = pause_now(cluster, spec.ref)
             still_open = self._narrow(work, cluster, spec)
             left_over = collect(cluster, spec).trouble
+            progress = last_look(work, cluster, spec, progress)
             done = rolled_out(progress, time.time() - began, left_over, work.unshown)
             return while_paused(also_open(done, still_open), spec.ref, pause)
         reason = self._reason(work, cluster, spec, progress)

@@ -1,10 +1,15 @@
 """Follows the rollout of one run to its end and tells how far it is."""
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
-from deploy.errors import NotFound
+from deploy.actions.executor import Run
+from deploy.errors import GatewayBotError, NotFound
 from deploy.kube.cluster import Cluster
-from deploy.observed.progress import Progress, progress_to_mapping
+from deploy.observed.installed import deployment_of
+from deploy.observed.obstacles import Obstacles, obstacles, stuck_to_mapping
+from deploy.observed.progress import Progress, agrees, progress_of, progress_to_mapping
 from deploy.observed.selecting import labelled
 from deploy.observed.standstill import Standstill, standstill
 from deploy.rendering.labels import selector
@@ -32,9 +37,11 @@ def follow_through(
     the Deployment is deleted meanwhile, NamespaceEnds when that is because its namespace is.
     """
     ends = _Ends(stop or work.run.lost, standing)
+    # A cause that waiting does not heal may end the rollout sooner.
+    telling = _Telling(work.run, spec.rollout.progress_deadline if standing is None else None)
 
     def seen(progress: Progress) -> None:
-        work.run.progress(progress_to_mapping(progress))
+        telling.see(progress)
         ends.see(progress)
 
     try:
@@ -45,6 +52,7 @@ def follow_through(
             deadline=spec.rollout.progress_deadline + margin,
             on_progress=seen,
             stop=ends,
+            on_look=telling.look,
         )
     except NotFound:
         raise why_gone(cluster, spec.ref) from None
@@ -55,6 +63,62 @@ def follow_through(
         progress = explain(cluster, spec.ref, progress)
     work.run.progress(progress_to_mapping(progress))
     return progress
+
+
+def last_look(work: Work, cluster: Cluster, spec: GatewaySpec, progress: Progress) -> Progress:
+    """The same rollout as it is at the end of its action, read once more where its pods were still about to
+    go, or their watch behind what the Deployment said. RunLost when the run is over."""
+    if agrees(progress):
+        return progress
+    ref = spec.ref
+    try:
+        deployment, sets, pods = cluster.at_once(
+            [
+                lambda: [deployment_of(cluster, ref)],
+                lambda: cluster.list("ReplicaSet", ref.namespace),
+                lambda: cluster.list("Pod", ref.namespace, label_selector=labelled(selector(spec))),
+            ]
+        )
+    except GatewayBotError:
+        # What was done stays done; the message shows what was seen last.
+        return progress
+    now = progress_of(deployment[0], sets, pods)
+    if not now.complete:
+        return progress
+    work.run.progress(progress_to_mapping(now))
+    return now
+
+
+class _Telling:
+    """Records how far a rollout is, and what it is stuck on: that comes with time alone."""
+
+    def __init__(self, run: Run, deadline: float | None) -> None:
+        """`deadline` is in how many seconds without any progress the rollout fails, if known."""
+        self._run = run
+        self._deadline = deadline
+        self._progress: Progress | None = None
+        self._obstacles: Obstacles | None = None
+        self._told: Mapping[str, Any] | None = None
+
+    def see(self, progress: Progress) -> None:
+        """The rollout has become that. Raises RunLost."""
+        self._progress = progress
+        self._obstacles = obstacles(progress, self._obstacles, time.time())
+        self._tell(progress, self._obstacles)
+
+    def look(self) -> None:
+        """Time has passed. Raises RunLost."""
+        if self._progress is None or self._obstacles is None:
+            return
+        if self._stuck(self._obstacles) != self._told:
+            self._tell(self._progress, self._obstacles)
+
+    def _tell(self, progress: Progress, found: Obstacles) -> None:
+        self._told = self._stuck(found)
+        self._run.progress({**progress_to_mapping(progress), "stuck": self._told})
+
+    def _stuck(self, found: Obstacles) -> Mapping[str, Any] | None:
+        return stuck_to_mapping(found, time.time(), self._deadline)
 
 
 class _Ends:

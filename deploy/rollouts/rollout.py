@@ -199,10 +199,12 @@ def follow(
     deadline: float,
     on_progress: Callable[[Progress], None],
     stop: StopSignal,
+    on_look: Callable[[], None] = lambda: None,
 ) -> Progress:
     """Watch the rollout until it is complete, has failed, or has not got on for `deadline` seconds.
 
-    `chosen` is the label selector of its pods. `on_progress` is called for each change. While the
+    `chosen` is the label selector of its pods. `on_progress` is called for each change, `on_look` a few
+    times a second. While the
     cluster cannot be asked, what was last known stays, with `stale_since` set. Returns early with
     what is known when `stop` is set. NotFound when the Deployment is deleted meanwhile; Refused
     when it may not be watched.
@@ -213,6 +215,7 @@ def follow(
         moved = time.monotonic()
         settled_by: float | None = None
         while not stop.is_set():
+            on_look()
             if news.take(view) and view.synced:
                 progress = view.progress(ref)
                 if _advanced(last, progress):

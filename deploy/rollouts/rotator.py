@@ -21,7 +21,7 @@ from deploy.plans.requests import takes_over
 from deploy.retry import PATIENCE
 from deploy.rollouts import rotation_verdicts as verdicts
 from deploy.rollouts.applying import Applier
-from deploy.rollouts.following import MARGIN, follow_through
+from deploy.rollouts.following import MARGIN, follow_through, last_look
 from deploy.rollouts.reading_back import pause_now
 from deploy.rollouts.reasons import Reason, recorded_reason
 from deploy.rollouts.token_ways import way_of
@@ -105,6 +105,7 @@ class Rotator:
         turn.work.check()
         pause = turn.pause()
         collected = turn.way.collect(turn.cluster)
+        progress = last_look(turn.work, turn.cluster, turn.spec, progress)
         done = verdicts.rotated(
             turn.token,
             progress,

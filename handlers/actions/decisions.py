@@ -43,25 +43,25 @@ class Needs:
 
 def agree(needs: Needs, click: Click) -> Reply | None:
     """Somebody says yes to exactly what was shown: the requester confirms, an approver approves."""
-    action_id, by = _by(click)
+    action_id, by = asked_by(click)
     return _answer(needs, click, needs.decider.agree(action_id, by), "approved")
 
 
 def cancel(needs: Needs, click: Click) -> Reply | None:
     """The requester takes the request back."""
-    action_id, by = _by(click)
+    action_id, by = asked_by(click)
     return _answer(needs, click, needs.decider.cancel(action_id, by), "cancelled")
 
 
 def stop(needs: Needs, click: Click) -> Reply | None:
     """The requester or an approver stops what runs."""
-    action_id, by = _by(click)
+    action_id, by = asked_by(click)
     return _answer(needs, click, needs.decider.stop(action_id, by), "stopped")
 
 
 def deny(needs: Needs, click: Click) -> Reply | None:
     """Ask why, where the person may deny it now; the denial counts once the reason is given."""
-    action_id, by = _by(click)
+    action_id, by = asked_by(click)
     action = needs.store.get(action_id)
     result = needs.decider.would("deny", action, click.user, by.digest) if action else "gone"
     copy = _copy(click)
@@ -95,7 +95,7 @@ def reason_given(sent: Submission) -> str:
 
 def details(needs: Needs, click: Click) -> Reply | None:
     """Open the whole plan in a modal."""
-    action_id, _ = _by(click)
+    action_id, _ = asked_by(click)
     action = needs.store.get(action_id)
     if action is None:
         return refusals.gone()
@@ -106,7 +106,7 @@ def details(needs: Needs, click: Click) -> Reply | None:
 
 def ask_again(needs: Needs, click: Click) -> Reply | None:
     """Plan the same once more, for whoever asked for it."""
-    action_id, by = _by(click)
+    action_id, by = asked_by(click)
     action = needs.store.get(action_id)
     if action is None:
         return refusals.gone()
@@ -118,7 +118,7 @@ def ask_again(needs: Needs, click: Click) -> Reply | None:
 
 def show(needs: Needs, click: Click) -> Reply | None:
     """The action's plan with its buttons, for one person."""
-    action_id, _ = _by(click)
+    action_id, _ = asked_by(click)
     action = needs.store.get(action_id)
     return _plan(needs, action, click.user) if action else refusals.gone()
 
@@ -131,7 +131,7 @@ def _plan(needs: Needs, action: Action, user: str) -> Reply:
 def _answer(needs: Needs, click: Click, decision: Decision, done: str) -> Reply | None:
     copy = _copy(click)
     if decision.action is None:
-        needs.lost.clicked(click, NAME, _by(click)[0])
+        needs.lost.clicked(click, NAME, asked_by(click)[0])
     elif copy:
         done = done if decision.counted else ""
         _redraw(needs, decision.action, click.user, click.channel, copy, done)
@@ -153,7 +153,7 @@ def _redraw(
     replies.send(needs.slack, shown, user=user, channel=channel, response_url=copy)
 
 
-def _by(click: Click) -> tuple[str, By]:
+def asked_by(click: Click) -> tuple[str, By]:
     """Which action, and who decides on which plan."""
     try:
         value = json.loads(click.value)

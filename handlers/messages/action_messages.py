@@ -6,6 +6,7 @@ from typing import Any
 
 from deploy.actions.action import Action, Event, State
 from deploy.actions.store import ActionStore
+from deploy.rollouts.ways_out import stuck
 from handlers.messages.budgets import Order
 from handlers.messages.family import Line, Message
 from handlers.messages.store import MessageRecord, Place
@@ -123,7 +124,7 @@ class ActionMessages:
             cursor=max((event.version for event in state.events), default=record.cursor),
             order=_order(action),
             # Progress goes by too quickly to be read whole.
-            whole=_order(action) is not Order.PROGRESS,
+            whole=action.state is not State.RUNNING,
             final=action.final,
             instead=(_lost(action),),
             about=_about(action),
@@ -178,7 +179,9 @@ def _unseen(top: MessageRecord, now: float) -> bool:
 def _order(action: Action) -> Order:
     if action.final or action.state is State.APPROVED:
         return Order.FINAL
-    return Order.PERSON if action.state is State.PENDING else Order.PROGRESS
+    # Somebody has to do something about what is stuck.
+    asks = action.state is State.PENDING or stuck(action) is not None
+    return Order.PERSON if asks else Order.PROGRESS
 
 
 def _lost(action: Action) -> Line:

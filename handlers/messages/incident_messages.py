@@ -33,11 +33,13 @@ class IncidentMessages:
         clusters: Iterable[str],
         environment_of: EnvironmentOf | None = None,
         renewal_of: RenewalOf = lambda ref: None,
+        change_before: view.ChangeBefore = lambda ref, since: None,
     ) -> None:
         """`clusters` are those that are watched."""
         self._store = store
         self._environment_of = environment_of
         self._renewal_of = renewal_of
+        self._change_before = change_before
         self._clusters = tuple(clusters)
 
     def load(self, key: str, record: MessageRecord) -> tuple[str, Incident] | None:
@@ -55,7 +57,9 @@ class IncidentMessages:
     def render(self, state: Any, record: MessageRecord) -> Message:
         """Which gateways are worse, and why; and later that it is over."""
         channel, incident = state
-        text, blocks = view.message(incident, self._environment_of, self._renewal_of)
+        text, blocks = view.message(
+            incident, self._environment_of, self._renewal_of, self._change_before
+        )
         return _message(channel, incident, record, text, tuple(blocks))
 
     def plain(self, state: Any, record: MessageRecord) -> Message:

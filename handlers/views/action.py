@@ -10,7 +10,7 @@ from deploy.plans.plan import Plan
 from deploy.policy import People, Requirement
 from deploy.rules.finding import Finding
 from deploy.specs.gateway_spec import GatewaySpec
-from handlers.views import fixes, rollout
+from handlers.views import fixes, rollout, ways_out
 from handlers.views import plan as plan_view
 from handlers.views.notification import sentence
 from handlers.views.places import EnvironmentOf, heading, mark, named
@@ -29,6 +29,7 @@ from handlers.views.text import (
     header,
     section,
 )
+from handlers.views.words import ways_out as way_words
 from handlers.views.words.kinds import KIND_WORDS, KindWords
 
 _DIFF_LIMIT = 2500
@@ -54,6 +55,8 @@ def sign_of(action: Action) -> str:
     """How it stands, at a glance. A success that leaves something to do is none without reserve."""
     if action.state is State.SUCCEEDED and action.outcome is not None and action.outcome.remedy:
         return ":warning:"
+    if ways_out.headline(action):
+        return ":warning:"
     return _SIGNS[action.state]
 
 
@@ -73,21 +76,24 @@ def render(action: Action, environment_of: EnvironmentOf | None = None) -> tuple
         blocks += rollout.blocks(action)
         blocks.append(context(_footer(action, plan)))
         more = [_details_button(action), button("Status", "show_status", str(action.ref))]
-        if action.state is State.APPROVED:
-            more.append(button("Cancel", "action_cancel", value(action)))
-        if action.state is State.RUNNING and not action.stop_by:
-            more.append(_stop_button(action, environment))
-        if action.state in _AGAIN:
-            more.append(_again_button(action))
-        blocks.append({"type": "actions", "elements": more})
+        blocks.append({"type": "actions", "elements": [*_exits(action, title, environment), *more]})
     return sentence(action, environment), blocks
 
 
+def _exits(action: Action, title: str, environment: Environment | None) -> list[Block]:
+    """The buttons that do something about it."""
+    if action.state is State.APPROVED:
+        return [button("Cancel", "action_cancel", value(action))]
+    if action.state is State.RUNNING and not action.stop_by:
+        exits = ways_out.of_running(action, title, value(action))
+        return [_stop_button(action, environment), *exits]
+    if action.state in _ASK_AGAIN:
+        return [_again_button(action, way_words.ASK_AGAIN)]
+    return ways_out.of_failed(action, _again_button(action, way_words.TRY_AGAIN))
+
+
 _RAN = (State.SUCCEEDED, State.FAILED, State.STOPPED, State.UNKNOWN)
-_AGAIN = (
-    *(State.EXPIRED, State.DENIED, State.CANCELLED),
-    *(State.FAILED, State.STOPPED, State.UNKNOWN),
-)
+_ASK_AGAIN = (State.EXPIRED, State.DENIED, State.CANCELLED)
 
 
 def _words(action: Action) -> KindWords:
@@ -200,15 +206,20 @@ def _running_line(action: Action) -> str:
     if "desired" not in progress:
         step = action.steps[-1] if action.steps else None
         return escape(step.detail or step.name) + "…" if step else "Starting…"
-    line = f"{_doing(action)}: *{progress['ready']} of {progress['desired']} pods ready*"
+    stuck = ways_out.headline(action)
+    doing = f"*{escape(stuck)}*\n" if stuck else f"{_doing(action)}: "
+    line = f"{doing}*{progress['ready']} of {progress['desired']} pods ready*"
     if progress.get("old"):
         line += f", {progress['old']} of the previous version still there"
+    ending = rollout.ending(action)
+    if ending:
+        line += f", {ending}"
     if progress.get("stale_since"):
         line += (
             f"\n:warning: The cluster has not answered since {date(progress['stale_since'])}; "
             "this is the last that was seen."
         )
-    return line
+    return "\n".join([line, *ways_out.said(action)])
 
 
 def _doing(action: Action) -> str:
@@ -325,11 +336,11 @@ def _stop_button(action: Action, environment: Environment | None) -> Block:
     )
 
 
-def _again_button(action: Action) -> Block:
+def _again_button(action: Action, label: str) -> Block:
     if action.automatic:
         # The bot asked for it, and it clicks on nothing.
         return button("Rotate", ROTATE, str(action.ref))
-    return button("Ask again", "action_again", value(action))
+    return button(label, "action_again", value(action))
 
 
 def value(action: Action) -> str:

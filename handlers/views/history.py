@@ -38,6 +38,7 @@ EVENTS = {
     "running": "started",
     "taken over": "continued by another bot",
     "stop": "asked to stop",
+    "keep waiting": "kept waiting although stuck",
     "succeeded": "succeeded",
     "failed": "failed",
     "stopped": "stopped",

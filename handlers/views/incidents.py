@@ -1,54 +1,36 @@
 """What a channel is told when gateways get worse or better."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from deploy.actions.action import Action
 from deploy.gateway import GatewayRef
 from deploy.health.incidents import (
-    AWAY,
-    CUT_OFF,
-    DENIED,
     DOWN,
     MISSING,
     REFUSED,
     SUSPECTED,
-    UNREADABLE,
     Incident,
     Member,
     MemberChange,
 )
 from deploy.health.status import Renewal
+from handlers.views import ways_out
+from handlers.views.commands import runs
 from handlers.views.places import EnvironmentOf, named
 from handlers.views.renewals import OFFERS, RenewalOf
 from handlers.views.reply import Block
 from handlers.views.text import button, context, counted, cut, date, duration, escape, section
+from handlers.views.words import incidents as words
+from handlers.views.words import ways_out as way_words
+from handlers.views.words.kinds import KIND_WORDS
 
 _SHOWN = 12
 _REPLIES = 3500
 """Characters of what happened together."""
-_SIGNS = {
-    DOWN: "🔴",
-    CUT_OFF: "🔴",
-    DENIED: "🔴",
-    REFUSED: "🔴",
-    MISSING: "🔴",
-    "crash loop": "🟠",
-    "below minimum": "🟠",
-    SUSPECTED: "🟠",
-    UNREADABLE: "⚪",
-    AWAY: "⚪",
-}
-"""The worst trouble first."""
-_RANK = {trouble: rank for rank, trouble in enumerate(_SIGNS)}
+_RANK = {trouble: rank for rank, trouble in enumerate(words.SIGNS)}
 
-_WORDS = {
-    "crash loop": "crashing",
-    "below minimum": "below its minimum of pods",
-    REFUSED: "denied",
-    SUSPECTED: "perhaps denied",
-    MISSING: "without its token",
-    UNREADABLE: "without a token that the bot can read",
-}
-
+ChangeBefore = Callable[[GatewayRef, float], Action | None]
+"""The change of a gateway that came right before that moment (epoch seconds); None where none did."""
 
 _MAKES: Mapping[Renewal, str] = {
     "rotate": "makes a new token",
@@ -60,14 +42,15 @@ def message(
     incident: Incident,
     environment_of: EnvironmentOf | None = None,
     renewal_of: RenewalOf = lambda ref: None,
+    change_before: ChangeBefore = lambda ref, since: None,
 ) -> tuple[str, list[Block]]:
     """The one message, as it is now: text for notifications, and blocks."""
     text = sentence(incident, environment_of)
     title = _titled(incident, environment_of)
     lasting = _worst_first(incident.open_members, environment_of)
     if incident.over_at is not None:
-        took = duration(incident.over_at - _since(incident))
-        blocks: list[Block] = [section(f"✅ *Over: {escape(title)}*, after {took}")]
+        took = _took(incident, incident.over_at)
+        blocks: list[Block] = [section(f"✅ *Resolved: {escape(title)}*, for {took}")]
         return text, [*blocks, context(_when(incident))]
     blocks = [section(f"{_sign(incident)} *{escape(title)}*")]
     away = lasting.pop(incident.cluster, None)
@@ -90,21 +73,47 @@ def message(
         for ref, member in lasting.items()
         if _renewable(member)
     }
-    blocks += _remedies(lasting, renewals)
+    blocks += _remedies({**({incident.cluster: away} if away else {}), **lasting}, renewals)
     if len(incident.members) == 1 and away is None:
-        (ref,) = incident.members
-        buttons = [button("Status", "show_status", ref)]
-        renewal = renewals.get(ref)
-        if renewal is not None:
-            offer = OFFERS[renewal]
-            buttons.insert(0, button(offer.label, offer.click, ref, style="primary"))
+        ((ref, member),) = incident.members.items()
+        change = change_before(GatewayRef.parse(ref), member.since)
+        if change is not None:
+            blocks.append(context(_after(change, member.since)))
+        buttons = _buttons(ref, member, renewals.get(ref), change)
         blocks.append({"type": "actions", "elements": buttons})
     return text, blocks
 
 
+def _after(change: Action, since: float) -> str:
+    ago = duration(max(0.0, since - (change.decided_at or change.created_at)))
+    clause = KIND_WORDS[change.kind].clause.format(
+        gateway=change.ref.name, tag=escape(change.plan.tag), request=change.request
+    )
+    return words.change_before(f"{clause} (`{change.id}`)", ago)
+
+
+def _buttons(
+    ref: str, member: Member, renewal: Renewal | None, change: Action | None
+) -> list[Block]:
+    """What mends it first, then what tells more."""
+    found: list[Block | None] = []
+    if renewal is not None:
+        offer = OFFERS[renewal]
+        found.append(button(offer.label, offer.click, ref, style="primary"))
+    if change is not None and ways_out.rolls_back(change):
+        found.append(runs(way_words.ROLL_BACK, f"rollback {ref}", "roll_back"))
+    worst = next(iter(_troubles(member)), "")
+    found.append(runs(way_words.LOGS, f"logs {ref}{words.LOGS.get(worst, '')}", "logs"))
+    found.append(button("Status", "show_status", ref))
+    return [each for each in found if each]
+
+
 def _remedies(lasting: Mapping[str, Member], renewals: Mapping[str, Renewal | None]) -> list[Block]:
-    """What mends it, as commands: for several gateways there is no button."""
-    lines = []
+    """What to do, worst first; what mends it is a command, since several gateways have no button."""
+    troubles = {trouble for member in lasting.values() for trouble in member.troubles}
+    lines = [
+        words.REMEDIES[each] for each in words.SIGNS if each in troubles & set(words.REMEDIES)
+    ][:1]
     for renewal, offer in OFFERS.items():
         refused = [ref for ref, its in renewals.items() if its == renewal]
         if refused:
@@ -132,7 +141,9 @@ def _renewable(member: Member) -> bool:
 def sentence(incident: Incident, environment_of: EnvironmentOf | None = None) -> str:
     """The incident in one sentence, with where its gateways are, for notifications."""
     title = _titled(incident, environment_of)
-    return f"Over: {title}" if incident.over_at is not None else title
+    if incident.over_at is None:
+        return title
+    return f"Resolved: {title}, for {_took(incident, incident.over_at)}"
 
 
 def _titled(incident: Incident, environment_of: EnvironmentOf | None) -> str:
@@ -176,21 +187,22 @@ def replies(changes: Sequence[MemberChange]) -> str:
 
 
 def title_of(incident: Incident) -> str:
-    """The incident on one line."""
+    """The incident on one line, in the past once it is over."""
+    over = incident.over_at is not None
     gateways = _gateways(incident)
     cluster = incident.members.get(incident.cluster)
     if cluster is not None and (cluster.over_at is None or incident.over_at is not None):
-        return f"Cluster {incident.cluster} does not answer"
+        return f"Cluster {incident.cluster} {'did' if over else 'does'} not answer"
     if len(gateways) == 1:
         ((ref, member),) = gateways.items()
-        return f"{ref} is {_in_words(member)}"
+        return f"{ref} {'was' if over else 'is'} {_in_words(member)}"
     node = f"on node {incident.node} of {incident.cluster}" if incident.node else ""
     where = node or f"on {incident.cluster}"
     down = sum(DOWN in member.troubles for member in gateways.values())
-    what = "are down" if down == len(gateways) else "got worse together"
-    some = (
-        f", {down} of them {'is' if down == 1 else 'are'} down" if 0 < down < len(gateways) else ""
-    )
+    are = "were" if over else "are"
+    one = "was" if over else "is"
+    what = f"{are} down" if down == len(gateways) else "got worse together"
+    some = f", {down} of them {one if down == 1 else are} down" if 0 < down < len(gateways) else ""
     return f"{counted(len(gateways), 'gateway')} {where} {what}{some}"
 
 
@@ -225,7 +237,7 @@ def _gateways(incident: Incident) -> dict[str, Member]:
 
 
 def _in_words(member: Member) -> str:
-    return " and ".join(_WORDS.get(trouble, trouble) for trouble in _troubles(member))
+    return " and ".join(words.STATES.get(trouble, trouble) for trouble in _troubles(member))
 
 
 def _line(ref: str, member: Member) -> str:
@@ -235,7 +247,7 @@ def _line(ref: str, member: Member) -> str:
 
 def _sign(incident: Incident) -> str:
     troubles = {t for member in incident.open_members.values() for t in member.troubles}
-    return next((sign for trouble, sign in _SIGNS.items() if trouble in troubles), ":warning:")
+    return next((sign for trouble, sign in words.SIGNS.items() if trouble in troubles), ":warning:")
 
 
 def _since(incident: Incident) -> float:
@@ -245,4 +257,8 @@ def _since(incident: Incident) -> float:
 
 def _when(incident: Incident) -> str:
     began = f"Since {date(_since(incident))}"
-    return f"{began}, over {date(incident.over_at)}" if incident.over_at else f"{began}."
+    return f"{began}, resolved {date(incident.over_at)}" if incident.over_at else f"{began}."
+
+
+def _took(incident: Incident, over_at: float) -> str:
+    return duration(over_at - _since(incident))

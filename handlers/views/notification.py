@@ -5,6 +5,7 @@ import re
 
 from deploy.access import Environment
 from deploy.actions.action import Action, State
+from handlers.views import ways_out
 from handlers.views.places import placed
 from handlers.views.text import counted, cut, escape
 from handlers.views.words.kinds import KIND_WORDS
@@ -107,4 +108,7 @@ def _runs(action: Action) -> str:
     progress = action.progress or {}
     if "desired" not in progress:
         return "is running"
-    return f"is running, with {progress['ready']} of {counted(progress['desired'], 'pod')} ready"
+    pods = f"{progress['ready']} of {counted(progress['desired'], 'pod')} ready"
+    found = ways_out.headline(action)
+    how = f"is {escape(found[:1].lower() + found[1:])}" if found else "is running"
+    return f"{how}, with {pods}"

@@ -29,6 +29,7 @@ _REFUSALS = {
     "already": "{already}",
     "not-running": "This is not running. Cancel it instead.",
     "stopping": "This is stopping already.",
+    "moved-on": "This is no longer stuck on that. Look at its message.",
     "forbidden": "This may not be agreed to now.",
 }
 

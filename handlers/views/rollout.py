@@ -4,14 +4,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deploy.actions.action import Action, State
+from deploy.observed.pods import ENDING
 from handlers.views.reply import Block
-from handlers.views.text import cut, escape, fence, section, table
+from handlers.views.text import context, cut, escape, fence, section, table
+from handlers.views.words import rollout as words
 
 
 def blocks(action: Action) -> list[Block]:
     """Its pods, and, unless it succeeded, why they are not ready."""
     pods: Sequence[Mapping[str, Any]] = (action.progress or {}).get("pods") or ()
     found: list[Block] = []
+    gone = 0
+    if action.state is State.SUCCEEDED:
+        # They have no part in what runs now.
+        there = [pod for pod in pods if pod["state"] != ENDING]
+        gone, pods = len(pods) - len(there), there
     if pods:
         rows: list[tuple[str, ...]] = [("POD", "READY", "STATE", "RESTARTS", "NODE")]
         rows += [
@@ -25,11 +32,20 @@ def blocks(action: Action) -> list[Block]:
             for pod in pods
         ]
         found.append(section(fence(table(rows))[0]))
+    if gone:
+        found.append(context(words.were_ending(gone)))
     if action.state is not State.SUCCEEDED:
         found += _beside_pods(action.progress or {}, pods)
         said = action.outcome.meaning if action.outcome else ""
         found += [told for pod in pods if pod.get("trouble") and (told := _trouble(pod, said))][:5]
     return found
+
+
+def ending(action: Action) -> str:
+    """How many of its pods are shutting down, which no other figure counts; empty where none is."""
+    pods = (action.progress or {}).get("pods") or ()
+    count = sum(pod["state"] == ENDING for pod in pods)
+    return words.are_ending(count) if count else ""
 
 
 def _beside_pods(progress: Mapping[str, Any], pods: Sequence[Mapping[str, Any]]) -> list[Block]:

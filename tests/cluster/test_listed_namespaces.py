@@ -255,7 +255,7 @@ def test_what_a_role_cannot_show_is_said_in_the_plan_and_everything_is_deleted(
     until(lambda: all(each in details() for each in unseen), "what a Role cannot show")
     ana.clicks(plan, "Confirm")
     # Before its end the message names Kubernetes' reasons, of which some begin with “Failed”.
-    ana.sees_at(plan, "Ask again", 180)
+    ana.sees_at(plan, "Try again", 180)
     ana.is_told("list", "whole-1")
     decide(ana, "delete whole-1 --with-volumes", "Delete whole-1", "Deleted west/dev/whole-1")
     decide(ana, "delete edge-1", "Delete edge-1", "Deleted west/dev/edge-1")

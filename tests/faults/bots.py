@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -38,6 +38,7 @@ from deploy.rollouts.minting import Minter
 from deploy.rollouts.stopped import Leftovers, stopped
 from deploy.rollouts.verification import Observing
 from deploy.tokens.token import KeyType
+from tests.faults.pressing import BYSTANDER, StopButton, line_up_behind
 from tests.faults.stamping import STAMPING
 from tests.support import rotation_bed
 from tests.support.annotating.kind import ANNOTATING
@@ -50,6 +51,8 @@ from tests.support.runners import runner_of
 LEASE_SECONDS = 3.0
 """Short, since whoever takes over waits for it, and long enough for a machine that is busy."""
 REGENERATED = "regenerateKey"
+ACTION = "ACTION"
+"""The action that a bot here is about."""
 STOPPED = "--- stopped"
 """The line of a journal after which nothing may be written."""
 TABLE = (*KINDS, ANNOTATING, STAMPING)
@@ -61,8 +64,10 @@ CODEC = codec_of(TABLE)
 class Job:
     """One bot. It dies at the point of that number, counted from 1; at none with 0.
 
-    At the point `stop_at` somebody stops the action. Such a bot writes one thing at a time, so that
-    nothing else is on its way then.
+    At the point `stop_at` those of `pressed_by` press Stop on the action's message, one after the other.
+    Such a bot writes one thing at a time, so that nothing else is on its way then. With `next` somebody has
+    another action of the gateway confirmed right before, and with `bystander` somebody who may not stop it
+    tries to at each point.
     """
 
     owner: str
@@ -72,6 +77,9 @@ class Job:
     journal: str
     die_at: int = 0
     stop_at: int = 0
+    pressed_by: Sequence[str] = ()
+    next: bool = False
+    bystander: bool = False
     lease_seconds: float = LEASE_SECONDS
     azure: str = ""
     """Where Resource Manager is, for those that regenerate keys."""
@@ -82,10 +90,12 @@ class Job:
 class Points:
     """Counts what a bot has done, writes it down, and ends the process at one of them."""
 
-    def __init__(self, job: Job, stop: Callable[[], object]) -> None:
+    def __init__(self, job: Job, people: ActionStore) -> None:
         self._die_at = job.die_at
         self._stop_at = job.stop_at
-        self._stop = stop
+        self._job = job
+        self._people = people
+        self._button = StopButton(people, ACTION, heard_in(job.journal))
         self._journal = os.open(job.journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         self._lock = threading.Lock()
         self._count = 0
@@ -95,8 +105,12 @@ class Points:
         with self._lock:
             self._count += 1
             os.write(self._journal, f"{name}\n".encode())
+            if self._job.bystander:
+                self._button.press(BYSTANDER)
             if self._count == self._stop_at:
-                self._stop()
+                if self._job.next:
+                    line_up_behind(self._people, ACTION)
+                self._button.press(*self._job.pressed_by)
                 os.write(self._journal, f"{STOPPED}\n".encode())
             if self._count == self._die_at:
                 os._exit(9)
@@ -117,7 +131,9 @@ class TappedConnection:
         answer: bytes = self._inner.request(method, path, **options)
         dry = (options.get("query") or {}).get("dryRun")
         renewal = method == "PUT" and "/leases/" in path
-        if method != "GET" and not dry and not renewal and "selfsubject" not in path:
+        # What the next in line does was decided on its own.
+        counts = "selfsubject" not in path and "/stamps-" not in path
+        if method != "GET" and not dry and not renewal and counts:
             self._points.passed(f"{method} {path.rpartition('/namespaces/dev/')[2]}")
         return answer
 
@@ -130,14 +146,15 @@ class TappedStore(ActionStore):
     def claim(self, *args: Any, **kwargs: Any) -> Action | None:
         """Pass it on."""
         claimed = super().claim(*args, **kwargs)
-        if claimed is not None:
+        if claimed is not None and claimed.id == ACTION:
             self.points.passed("claim")
         return claimed
 
     def finish(self, *args: Any, **kwargs: Any) -> bool:
         """Pass it on."""
         done = super().finish(*args, **kwargs)
-        self.points.passed("finish")
+        if args[0] == ACTION:
+            self.points.passed("finish")
         return done
 
 
@@ -192,14 +209,20 @@ class Tapped:
 
     def execute(self, action: Action, run: Run) -> Outcome:
         """Pass it on."""
-        return self._inner.execute(action, TappedRun(run, self._points))
+        tapped = TappedRun(run, self._points) if action.id == ACTION else run
+        return self._inner.execute(action, tapped)
+
+
+def heard_in(journal: str | Path) -> Path:
+    """Where it is written what was said to those who pressed Stop, beside the journal of that path."""
+    return Path(f"{journal}-heard")
 
 
 def run_bot(job: Job) -> Runner:
     """A started bot in this process."""
     client = connect_redis(job.redis, timeout=10.0, retries=3)
     people = ActionStore(client, CODEC, prefix=job.prefix)
-    points = Points(job, lambda: people.stop("ACTION", by="U9", request_id="stop"))
+    points = Points(job, people)
     store = TappedStore(client, CODEC, prefix=job.prefix)
     store.points = points
     limits = Timeouts(connect=30.0, read=60.0, repeat=0.3)

@@ -218,7 +218,7 @@ class DigestCase:
 class IncidentCase:
     """A cluster that does not answer, and answers again."""
 
-    begins, ends = "Cluster west does not answer", "Over: Cluster west does not answer"
+    begins, ends = "Cluster west does not answer", "Resolved: Cluster west did not answer"
     told, anew, patient, reset = "", False, False, False
 
     def __init__(self) -> None:

@@ -16,10 +16,11 @@ from deploy.observed.pods import token_secret_of
 from deploy.observed.token_only import kept_in
 from deploy.plans.plan import Plan
 from tests.faults.bots import STOPPED
+from tests.faults.pressing import NEXT
 from tests.support.annotating.kind import ANNOTATE, note_of
 
-_NOBODYS = re.compile(r"/(leases|pods|events|nodes)(/|$)")
-"""What is renewed, or written by nodes."""
+_NOBODYS = re.compile(r"/(leases|pods|events|nodes)(/|$)|/stamps-")
+"""What is renewed, written by nodes, or written by the next in line."""
 _DONE = "Stopped when everything was done"
 _MOMENT = 0.001
 """Redis' time of a stop is cut to whole milliseconds, and the write before it may be that close."""
@@ -62,6 +63,17 @@ def wrongs(
     if plan.manages is not None:
         return late + _wrong_about_one_secret(cluster, plan, action.outcome, action_id)
     return late + _wrong_about_rollout(cluster, plan, action.outcome, action_id)
+
+
+def wait_of_next(store: ActionStore, action_id: str) -> float:
+    """How many seconds after the stop the next in line began; both by Redis' time."""
+    action, follows = store.get(action_id), store.get(NEXT)
+    assert action is not None
+    assert action.stop_at is not None
+    assert follows is not None
+    assert follows.state is State.SUCCEEDED, follows.outcome
+    (began,) = [event.at for event in store.events(NEXT) if event.name == "running"]
+    return began - action.stop_at
 
 
 def wrong_about_azure(store: ActionStore, action_id: str, tokens: tuple[int, ...]) -> list[str]:

@@ -65,3 +65,42 @@ def test_what_is_deleted_after_a_success_is_reported_in_its_thread_once(demo: De
     assert "The Deployment “edge-1” is gone from east/dev." in words(line)
     until(lambda: not redis.exists(index), "every look")
     assert len([m for m in ana.messages() if "This no longer holds" in words(m)]) == 1
+
+
+def test_a_rollout_that_is_stuck_says_so_is_waited_for_and_then_rolled_back_by_a_decided_plan(
+    demo: Demo,
+) -> None:
+    ana, ivy = demo.person("ana"), demo.person("ivy")
+    first = ana.plans(f"deploy store-7 --to east/dev --tag {TAG} --replicas 1 --deadline 600")
+    ana.clicks(first, "Confirm")
+    ana.sees_at(first, "1 of 1 pods ready after")
+    with broken(demo, "node east", "image_pull_fails", True, False):
+        plan = ana.plans("deploy store-7 --to east/dev --tag 2.12.1")
+        ana.clicks(plan, "Confirm")
+        stuck = ana.sees_at(plan, r"Stuck: the (image|registry)")
+        assert "Check that the tag exists" in words(stuck)
+        ivy.clicks(stuck, "Keep waiting")
+        ivy.sees("Only the requester or an approver", ephemeral=True)
+        ana.clicks(stuck, "Logs")
+        ana.sees("Logs of pod `store-7", ephemeral=False)
+        ana.clicks(stuck, "Keep waiting")
+        waited = ana.sees_at(plan, "<@U0ANA> decided to keep waiting")
+        assert "Stuck" not in words(waited)
+        before = {message["ts"] for message in ana.messages()}
+        ana.clicks(waited, "Roll back…")
+        ana.sees_at(plan, "Stopped by <@U0ANA>")
+        back = until(
+            lambda: next(
+                (
+                    message
+                    for message in ana.messages()
+                    if message["ts"] not in before and "Nothing has changed yet" in words(message)
+                ),
+                None,
+            ),
+            "the plan of the rollback",
+        )
+        assert "Roll back store-7" in words(back)
+        ana.clicks(back, "Confirm")
+        done = words(ana.sees_at(back, "1 of 1 pods ready after"))
+        assert TAG in done

@@ -26,7 +26,7 @@ class KindWords:
     `question` asks for it: formatted with `title`, `tag` and `summary`, what the plan comes to.
     With `danger` the button is red. `lost` is what the cluster does not tell of one whose record is
     lost. `several` is the title of several at once, formatted with `gateways`, such as
-    “10 gateways”; as the button says where it is empty.
+    “10 gateways”; as the button says where it is empty. With `rolls_back` the verb `rollback` undoes it.
     """
 
     title: str
@@ -37,6 +37,7 @@ class KindWords:
     danger: bool = False
     lost: str = ""
     several: str = ""
+    rolls_back: bool = False
 
     def of_several(self, gateways: str) -> str:
         """The title of a change of several gateways."""
@@ -45,7 +46,11 @@ class KindWords:
 
 KIND_WORDS: dict[str, KindWords] = {
     DEPLOY: KindWords(
-        "Deploy {name} to {place}", "deploy this", "deploy {gateway}, image {tag}", "Deploy"
+        "Deploy {name} to {place}",
+        "deploy this",
+        "deploy {gateway}, image {tag}",
+        "Deploy",
+        rolls_back=True,
     ),
     SCALE: KindWords("Scale {name} on {place}", "scale this", "scale {gateway}", "Scale"),
     RESTART: KindWords("Restart {name} on {place}", "restart this", "restart {gateway}", "Restart"),
@@ -54,6 +59,7 @@ KIND_WORDS: dict[str, KindWords] = {
         "roll this back",
         "roll {gateway} back to image {tag}",
         "Roll back",
+        rolls_back=True,
     ),
     ROTATE: KindWords(
         "Rotate the token of {name} on {place}",

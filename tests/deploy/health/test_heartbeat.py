@@ -160,6 +160,48 @@ def test_nothing_that_a_caller_puts_into_a_request_looks_like_a_poll(
         assert judged(pod(at(5, written)))[0] == "no trouble seen"
 
 
+STACK = (
+    "   at Gateway.Configuration.Client.PollAsync(CancellationToken token)",
+    "   at System.Threading.Tasks.Task.Run()",
+    "   --- End of inner exception stack trace ---",
+)
+
+
+@pytest.mark.parametrize(
+    ("exception", "line"),
+    [
+        ("Api.ApiException: StatusCode: Forbidden", "Api.ApiException: StatusCode: Forbidden"),
+        (
+            "System.Net.Http.HttpRequestException: Connection refused (x:443) ---> "
+            "System.Net.Sockets.SocketException (111): Connection refused",
+            "System.Net.Http.HttpRequestException: Connection refused (x:443)",
+        ),
+        (
+            "HttpRequestException: The SSL connection could not be established, see inner exception. "
+            "---> AuthenticationException: The certificate has expired.",
+            "AuthenticationException: The certificate has expired",
+        ),
+        ("A: it failed, see inner exception.", "A: it failed, see inner exception"),
+    ],
+)
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_of_a_long_exception_the_line_that_says_what_happened_is_shown(
+    exception: str, line: str, form: str
+) -> None:
+    if form == "text":
+        warning = REFUSED.partition("exception: ")[0] + f"exception: {exception}"
+        signs = read_log([at(5, warning), *(at(5, frame) for frame in STACK)])
+    else:
+        told = {
+            "level": "Warning",
+            "timestamp": "2027-01-15T08:00:00.0000000Z",
+            "eventType": "ConfigurationApiV2NotAvailable",
+            "exception": "\r\n".join((exception, *STACK)),
+        }
+        signs = read_log([at(5, json.dumps(told))])
+    assert signs.line == line
+
+
 def test_a_log_of_which_too_little_was_read_says_nothing_of_the_link() -> None:
     busy = [at(ago, REQUEST) for ago in (30, 20, 10)]
     level, words = judged(pod(*busy, log_cut=True))

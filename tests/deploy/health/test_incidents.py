@@ -116,7 +116,7 @@ def test_a_trouble_that_lasts_is_told_once_and_its_end_in_the_same_message(
     assert channel.posted == ["west/dev/edge-1 is cut off"]
     channel.look(health("edge-1"), seconds=60)
     assert len(channel.posted) == 1
-    assert channel.last == "Over: west/dev/edge-1 is cut off"
+    assert re.fullmatch(r"Resolved: west/dev/edge-1 was cut off, for \d+m", channel.last)
     assert channel.replies == ["✅ `west/dev/edge-1` recovered."]
 
 
@@ -195,7 +195,7 @@ def test_a_link_that_cannot_be_seen_is_not_called_mended(channel: Channel) -> No
     channel.look(health("edge-1", seen=False), seconds=600)
     assert channel.updated == 0
     channel.look(health("edge-1"), seconds=60)
-    assert channel.last.startswith("Over")
+    assert channel.last.startswith("Resolved")
 
 
 def test_what_gets_worse_is_said_in_the_thread(channel: Channel) -> None:
@@ -218,7 +218,7 @@ def test_a_node_that_dies_is_one_message_however_many_gateways_it_takes(channel:
     assert channel.posted[0].endswith("gateways on node n1 of west got worse together")
     assert "50 gateways" in channel.last
     channel.look(*map(health, names), seconds=60)
-    assert channel.last.startswith("Over: 50 gateways")
+    assert channel.last.startswith("Resolved: 50 gateways")
     assert len(channel.posted) == 1
 
 
@@ -234,7 +234,7 @@ def test_what_was_told_as_a_node_is_told_as_the_cluster_once_that_does_not_answe
     assert channel.last == "3 gateways on node n1 of west got worse together"
     assert channel.replies[-1] == "✅ `west` answers again."
     channel.look(*(health(f"edge-{n}") for n in range(3)), seconds=60)
-    assert channel.last == "Over: Cluster west does not answer"
+    assert channel.last.startswith("Resolved: Cluster west did not answer, for ")
     assert len(channel.posted) == 1
 
 

@@ -106,6 +106,18 @@ def test_a_new_gateway_is_rolled_out_and_followed_to_the_end(bench: Bench) -> No
     assert bench.deployment()["metadata"]["annotations"]["gateway-bot.io/action"] == "ABC234"
 
 
+def test_the_last_frame_of_an_update_agrees_with_what_the_cluster_holds(bench: Bench) -> None:
+    bench.deploy()
+    run = RecordingRun()
+    assert bench.deploy(hasty(tag="2.12.0"), "ABC235", run).state is State.SUCCEEDED
+    last = run.states[-1]
+    listed = bench.bed.cluster.list("Pod", REF.namespace)
+    there = {pod["metadata"]["name"] for pod in listed}
+    ready = {pod["name"] for pod in last["pods"] if pod["ready"]}
+    assert len(ready) == last["ready"] == last["desired"] == 2
+    assert ready <= there
+
+
 def test_no_token_is_in_what_is_told(bench: Bench) -> None:
     run = RecordingRun()
     outcome = bench.deploy(run=run)

@@ -172,7 +172,7 @@ def test_an_incident_is_one_message_of_several_bots_and_ends_in_it(
         assert "the evidence" in json.dumps(message["blocks"])
         bed.levels.level = "no trouble seen"
         bed.look(one, two)
-        until(lambda: posts(person)[0]["text"].startswith("Over: west/dev/edge-1"), "its end")
+        until(lambda: posts(person)[0]["text"].startswith("Resolved: west/dev/edge-1"), "its end")
         bed.paid()
     assert len(posts(person)) == 1
     assert threads(person) == ["✅ `west/dev/edge-1` recovered."]
@@ -192,7 +192,7 @@ def test_a_bot_that_starts_again_repeats_nothing_and_knows_what_is_to_be_resolve
         bed.look(again, seconds=120)
         bed.levels.level = "connected"
         bed.look(again)
-        until(lambda: posts(person)[0]["text"].startswith("Over"), "its end")
+        until(lambda: posts(person)[0]["text"].startswith("Resolved"), "its end")
     assert len(posts(person)) == 1
 
 
@@ -208,7 +208,7 @@ def test_a_bot_that_starts_after_a_gateway_was_deleted_ends_its_incident(
         bed.end("one")
         two = bed.bot("two")
         bed.look(two)
-        until(lambda: posts(person)[0]["text"].startswith("Over"), "the end of the message")
+        until(lambda: posts(person)[0]["text"].startswith("Resolved"), "the end of the message")
     bed.look(two, seconds=400)
     assert bed.heard() == frozenset()
 
@@ -235,7 +235,7 @@ def test_a_gateway_that_is_not_seen_where_pods_cannot_be_read_has_not_recovered(
             bind(running, "dev")
             until(lambda: not bed.cache.read().blind, "the pods")
             bed.look(bot)
-            until(lambda: posts(person)[0]["text"].startswith("Over"), "the end of the message")
+            until(lambda: posts(person)[0]["text"].startswith("Resolved"), "the end of the message")
     finally:
         bed.cache.stop(Deadline.after(5))
         cluster.close()
@@ -284,7 +284,7 @@ def test_a_message_that_somebody_deleted_is_posted_anew_only_while_the_incident_
         bed.paid()
         Owed(bed.redis, NAME).now(next(iter(IncidentMessages(bed.store("x"), ["west"]).versions())))
         bed.paid()
-    assert not [m for m in posts(person) if m["text"].startswith("Over")]
+    assert not [m for m in posts(person) if m["text"].startswith("Resolved")]
 
 
 def test_an_incident_that_is_over_before_it_was_posted_is_not_posted(
@@ -331,7 +331,7 @@ def test_an_end_that_slack_does_not_take_is_shown_however_late(person: Person, b
         bed.look(bot, seconds=1000)
         assert bed.store("one").watched(["west"]) == {f"west:{OPS}": ()}
         person.set_fault("api_error", "none")
-        until(lambda: posts(person)[0]["text"].startswith("Over"), "its end")
+        until(lambda: posts(person)[0]["text"].startswith("Resolved"), "its end")
         bed.paid()
     assert threads(person) == ["✅ `west/dev/edge-1` recovered."]
 
@@ -359,7 +359,7 @@ def test_an_incident_is_posted_once_where_answers_are_lost(person: Person, bed: 
         until(lambda: posts(person), "the message")
         bed.levels.level = "connected"
         bed.look(bot)
-        until(lambda: posts(person)[0]["text"].startswith("Over"), "its end", 60)
+        until(lambda: posts(person)[0]["text"].startswith("Resolved"), "its end", 60)
         bed.paid()
     assert len(posts(person)) == 1
     assert threads(person) == ["✅ `west/dev/edge-1` recovered."]
@@ -407,4 +407,4 @@ def test_a_cluster_that_goes_away_is_reported_as_such(
         running.call(lambda: running.cluster.faults.set("api_down", False))
         until(lambda: not bed.cache.read().stale, "the recovery")
         bed.look(bot)
-        until(lambda: posts(person)[0]["text"].startswith("Over"), "its end")
+        until(lambda: posts(person)[0]["text"].startswith("Resolved"), "its end")

@@ -103,6 +103,27 @@ def test_what_happened_and_how_long_it_took_are_the_same_time(seconds: float) ->
     assert told == text.duration(round(seconds))
 
 
+RUNNING = {**POD, "name": "edge-1-new", "ready": True, "state": "Running"}
+GOING = {**POD, "name": "edge-1-old", "state": "Terminating"}
+
+
+def test_the_last_frame_of_a_success_has_no_pod_that_ends_and_says_how_many_did() -> None:
+    progress = {"desired": 1, "ready": 1, "old": 0, "pods": [RUNNING, GOING]}
+    outcome = Outcome(State.SUCCEEDED, "1 of 1 pods ready after 3 s")
+    done = shown_action(State.SUCCEEDED, outcome=outcome, progress=progress, decided_by="U1")
+    shown = json.dumps(action_view.render(done)[1])
+    assert "edge-1-new" in shown
+    assert "edge-1-old" not in shown
+    assert "Terminating" not in shown
+    assert "When this ended, 1 pod was still shutting down." in shown
+
+
+def test_while_it_rolls_out_the_figures_count_every_pod_that_is_listed() -> None:
+    progress = {"desired": 1, "ready": 1, "old": 0, "pods": [RUNNING, GOING]}
+    line = action_view.render(shown_action(State.RUNNING, progress=progress))[1][1]
+    assert line["text"]["text"].endswith("*1 of 1 pods ready*, 1 shutting down")
+
+
 def test_a_confirmation_names_what_and_where() -> None:
     _, blocks = action_view.render(shown_action(State.PENDING))
     (buttons,) = [b for b in blocks if b["type"] == "actions"]
@@ -183,10 +204,11 @@ def test_a_click_that_kills_tokens_is_asked_about_by_the_name_of_the_key() -> No
 def test_what_came_to_nothing_can_be_asked_for_again(state: State) -> None:
     asked = shown_action(state, outcome=Outcome(state, "Azure does not answer."))
     automatic = dataclasses.replace(asked, automatic=True)
+    again = "Ask again" if state is State.EXPIRED else "Try again"
     _, blocks = action_view.render(asked)
-    assert "Ask again" in json.dumps(blocks)
+    assert again in json.dumps(blocks)
     _, blocks = action_view.render(automatic)
-    assert "Ask again" not in json.dumps(blocks), "the bot asked, and nobody may click for it"
+    assert again not in json.dumps(blocks), "the bot asked, and nobody may click for it"
     assert '"action_id": "expiry_rotate"' in json.dumps(blocks)
 
 

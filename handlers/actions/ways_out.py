@@ -1,0 +1,59 @@
+"""The buttons of a rollout that is stuck: stop it and plan the rollback, or keep waiting."""
+
+import json
+from collections.abc import Callable, Mapping
+
+from deploy.changes.kinds import ROLLBACK
+from handlers.actions.decisions import Needs, asked_by
+from handlers.slack.payloads import Click, Request
+from handlers.views import refusals
+from handlers.views.reply import Reply
+from handlers.views.ways_out import KEEP_WAITING, ROLL_BACK
+
+_NOT_BEGUN = ("gone", "not-running", "expired")
+
+
+def roll_back(needs: Needs, click: Click) -> Reply | None:
+    """Stop what runs and have the rollback planned, for whoever clicked. It begins once it is decided, and
+    once the run has ended: until then the gateway is that one's.
+
+    Where it has ended meanwhile the rollback is planned all the same.
+    """
+    action_id, by = asked_by(click)
+    decision = needs.decider.stop(action_id, by)
+    if decision.action is None or decision.result in _NOT_BEGUN:
+        return refusals.refused(decision.result, decision.action)
+    needs.accept(
+        Request(
+            # The button goes with the stop: a second click of the same person means the same plan.
+            id=f"roll back:{action_id}:{click.user}",
+            verb=ROLLBACK,
+            user=click.user,
+            channel=click.channel,
+            response_url=click.response_url,
+            gateway=str(decision.action.ref),
+        )
+    )
+    return None
+
+
+def keep_waiting(needs: Needs, click: Click) -> Reply | None:
+    """Wait although it is stuck, until it fails or something else holds it up."""
+    action_id, by = asked_by(click)
+    decision = needs.decider.keep_waiting(action_id, by, _cause(click))
+    return None if decision.counted else refusals.refused(decision.result, decision.action)
+
+
+def _cause(click: Click) -> str:
+    """What it was stuck on as the button was drawn; empty where it does not say."""
+    try:
+        return str(json.loads(click.value)["cause"])
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
+CLICKS: Mapping[str, Callable[[Needs, Click], Reply | None]] = {
+    ROLL_BACK: roll_back,
+    KEEP_WAITING: keep_waiting,
+}
+"""What each button does, by its action_id."""

@@ -1,0 +1,110 @@
+"""The ways out of a rollout that is stuck, and of an action that failed. Pure.
+
+Whether there is one is what the record says (deploy.rollouts.ways_out): a first deployment has nothing to
+roll back to. Each leads to a plan of its own, which somebody decides.
+"""
+
+import json
+
+from deploy.actions.action import Action
+from deploy.rollouts.ways_out import (
+    FAILED,
+    Stuck,
+    failing_pod,
+    has_pods,
+    new_version,
+    stuck,
+    waits_anyway,
+)
+from handlers.views.commands import runs
+from handlers.views.reply import Block
+from handlers.views.text import button, confirm, cut, date, escape
+from handlers.views.words import ways_out as words
+from handlers.views.words.kinds import KIND_WORDS
+
+ROLL_BACK = "action_roll_back"
+KEEP_WAITING = "action_keep_waiting"
+
+
+def headline(action: Action) -> str:
+    """What a running action is stuck on, where nobody has decided to wait for it; else empty."""
+    found = stuck(action)
+    if found is None or waits_anyway(action):
+        return ""
+    return words.stuck(found.means)
+
+
+def said(action: Action) -> list[str]:
+    """What to do about it, and until when: lines beside the figures of the rollout."""
+    found = stuck(action)
+    if found is None:
+        return []
+    lines = [escape(found.remedy)] if headline(action) else [_waiting(action, found)]
+    if found.until is not None:
+        lines.append(words.fails_at(date(found.until, "{time}")))
+    return [line for line in lines if line]
+
+
+def of_running(action: Action, title: str, carried: str) -> list[Block]:
+    """The buttons of a rollout that is stuck, but Stop; `carried` is what an action's buttons carry."""
+    found = stuck(action)
+    if found is None:
+        return []
+    buttons: list[Block | None] = []
+    if rolls_back(action):
+        buttons.append(_stop_and_roll_back(title, carried))
+    if not waits_anyway(action):
+        value = json.dumps({**json.loads(carried), "cause": found.cause})
+        buttons.append(button(words.KEEP_WAITING, KEEP_WAITING, value))
+    buttons.append(_logs(action))
+    return [each for each in buttons if each]
+
+
+def of_failed(action: Action, again: Block) -> list[Block]:
+    """The buttons of what failed; `again` is the one that plans the same once more. None where it has not
+    failed."""
+    if action.state not in FAILED:
+        return []
+    back = runs(words.ROLL_BACK, f"rollback {action.ref}", "roll_back")
+    delete = runs(words.DELETE, f"delete {action.ref}", "delete")
+    buttons = [
+        back if rolls_back(action) else None,
+        again,
+        _logs(action),
+        delete if new_version(action) == "first" else None,
+    ]
+    return [each for each in buttons if each]
+
+
+def rolls_back(action: Action) -> bool:
+    """Whether `rollback` undoes what it has put in place."""
+    return KIND_WORDS[action.kind].rolls_back and new_version(action) == "another"
+
+
+def _logs(action: Action) -> Block | None:
+    """Of the pod that tells what is wrong, from before its restart where it crashed."""
+    if not has_pods(action):
+        return None
+    pod = failing_pod(action)
+    command = f"logs {action.ref}"
+    if pod is not None:
+        command += f" --pod {pod.name}" + (" --previous" if pod.ran else "")
+    return runs(words.LOGS, command, "logs")
+
+
+def _stop_and_roll_back(title: str, carried: str) -> Block:
+    return button(
+        words.ROLL_BACK,
+        ROLL_BACK,
+        carried,
+        confirm=confirm(
+            cut(f"Stop and roll back: {title}", 100),
+            words.STOP_AND_ROLL_BACK_QUESTION,
+            words.STOP_AND_ROLL_BACK,
+        ),
+    )
+
+
+def _waiting(action: Action, found: Stuck) -> str:
+    by = action.patience.by if action.patience else ""
+    return words.waits_anyway(f"<@{by}>", escape(found.means))

@@ -1,0 +1,63 @@
+"""What is said of a gateway in trouble: its state in a word or two, and what to do about it."""
+
+from collections.abc import Mapping
+
+from deploy.health.incidents import (
+    AWAY,
+    BELOW_MINIMUM,
+    CRASH_LOOP,
+    CUT_OFF,
+    DENIED,
+    DOWN,
+    MISSING,
+    REFUSED,
+    SUSPECTED,
+    UNREADABLE,
+)
+
+SIGNS: Mapping[str, str] = {
+    DOWN: "🔴",
+    CUT_OFF: "🔴",
+    DENIED: "🔴",
+    REFUSED: "🔴",
+    MISSING: "🔴",
+    CRASH_LOOP: "🟠",
+    BELOW_MINIMUM: "🟠",
+    SUSPECTED: "🟠",
+    UNREADABLE: "⚪",
+    AWAY: "⚪",
+}
+"""The worst trouble first."""
+
+STATES: Mapping[str, str] = {
+    CRASH_LOOP: "crashing",
+    BELOW_MINIMUM: "below its minimum of pods",
+    REFUSED: "denied",
+    SUSPECTED: "perhaps denied",
+    MISSING: "without its token",
+    UNREADABLE: "without a token that the bot can read",
+}
+"""Of those that are not called by their own name."""
+
+REMEDIES: Mapping[str, str] = {
+    DOWN: "Read the pods' logs and their status: they say why none is ready.",
+    CUT_OFF: "Check DNS, proxy and firewall between the pods and Azure. The gateway serves its last "
+    "configuration meanwhile.",
+    CRASH_LOOP: "Read the log from before the last restart.",
+    BELOW_MINIMUM: "Look at the pods that are not ready: their status says why.",
+    UNREADABLE: "Let the bot read this Secret, or nobody is warned before its token expires.",
+    AWAY: "Check the cluster's API server, and the network between it and the bot.",
+}
+"""What to do, where no command alone mends it."""
+
+LOGS: Mapping[str, str] = {
+    CRASH_LOOP: " --previous",
+    CUT_OFF: " --level warn",
+    DENIED: " --level warn",
+}
+"""Options of `logs` that show what matters, by the worst trouble."""
+
+
+def change_before(what: str, ago: str) -> str:
+    """That a change of this bot came right before it."""
+    return f"This began {ago} after a change: {what}."

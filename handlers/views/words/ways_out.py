@@ -1,0 +1,37 @@
+"""What is said of a rollout that is stuck, and the names of the ways out of it and of a failure."""
+
+ROLL_BACK = "Roll back…"
+DELETE = "Delete…"
+KEEP_WAITING = "Keep waiting"
+LOGS = "Logs"
+TRY_AGAIN = "Try again"
+ASK_AGAIN = "Ask again"
+
+STOP_AND_ROLL_BACK = "Stop and plan it"
+STOP_AND_ROLL_BACK_QUESTION = (
+    "This is stopped now, and nothing more is written. Then you see the plan of the rollback; it begins "
+    "only once that is decided."
+)
+
+_SMALL = ("The", "A", "An", "No", "Every")
+"""Words that are written small within a sentence."""
+
+
+def stuck(means: str) -> str:
+    """That it is stuck, and on what: “Stuck: the image cannot be pulled”."""
+    return f"Stuck: {_within(means)}"
+
+
+def waits_anyway(who: str, means: str) -> str:
+    """That somebody waits all the same."""
+    return f"{who} decided to keep waiting: {_within(means)}."
+
+
+def fails_at(when: str) -> str:
+    """How long is left."""
+    return f"If nothing changes, this fails at {when}."
+
+
+def _within(sentence: str) -> str:
+    first, _, rest = sentence.strip().removesuffix(".").partition(" ")
+    return f"{first.lower() if first in _SMALL else first} {rest}".strip()

@@ -1,0 +1,142 @@
+"""The buttons of a rollout that is stuck: whose they are, and what they ask for."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from bot.sandbox.valkey import Valkey
+from deploy.actions.action import Outcome, Patience, State
+from deploy.actions.connection import connect
+from deploy.observed.causes import Cause
+from handlers.actions import decisions, ways_out
+from handlers.slack.payloads import Request
+from handlers.views.ways_out import KEEP_WAITING, ROLL_BACK
+from tests.support import actions
+from tests.support.changes import PROD, Changes
+from tests.support.clicks import clicked, heard
+from tests.support.needs import needs
+from tests.support.redis_servers import started
+
+PULL, QUOTA = Cause.PULL.value, Cause.QUOTA.value
+NAME = "AAAAAA"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    yield from started("valkey", tmp_path_factory.mktemp("redis"))
+
+
+class Desk:
+    """A production rollout that U1 asked for and that runs, and clicks on its message."""
+
+    def __init__(self, client: Any) -> None:
+        self.changes = Changes(client)
+        self.store = self.changes.store
+        self.accepted: list[Request] = []
+        self.buttons = needs(
+            decisions.Needs,
+            store=self.store,
+            decider=self.changes.decider,
+            accept=self.accepted.append,
+        )
+        actions.ask(self.store, NAME, ref=PROD, policy=actions.by_approvers())
+
+    def begins(self, cause: str = PULL) -> None:
+        """It is approved, and its rollout stuck on that."""
+        actions.approve(self.store, "U2", NAME)
+        assert self.store.claim(NAME, "bot-1", 1, 60)
+        self.stuck_on(cause)
+
+    def stuck_on(self, cause: str) -> None:
+        """The rollout is stuck on that now."""
+        stuck = {"cause": cause, "said": "so", "since": 0.0, "until": None}
+        assert self.store.progress(NAME, "bot-1", 1, {"stuck": stuck})
+
+    def click(self, button: str, user: str, cause: str = PULL, at: str = "1.0") -> str:
+        """What is said to who clicks; nothing where it is done."""
+        value = json.dumps({"id": NAME, "digest": "d1", "cause": cause})
+        does = ways_out.CLICKS[button]
+        return heard(lambda: does(self.buttons, clicked(user, value, button, at=at)))
+
+    @property
+    def action(self) -> Any:
+        return self.store.get(NAME)
+
+
+@pytest.fixture
+def desk(server: Valkey) -> Desk:
+    client = connect(server.url)
+    client.flushall()
+    return Desk(client)
+
+
+@pytest.mark.parametrize("who", ["U1", "U2"])
+def test_whoever_may_stop_it_stops_it_and_has_its_rollback_planned(desk: Desk, who: str) -> None:
+    desk.begins()
+    assert desk.click(ROLL_BACK, who) == ""
+    assert (desk.action.state, desk.action.stop_by) == (State.RUNNING, who)
+    (asked,) = desk.accepted
+    assert (asked.verb, asked.gateway, asked.user) == ("rollback", str(PROD), who)
+    assert (asked.channel, asked.options) == ("C1", {})
+
+
+def test_two_clicks_of_one_person_ask_for_one_plan(desk: Desk) -> None:
+    desk.begins()
+    assert [desk.click(ROLL_BACK, "U1", at=at) for at in ("1.0", "1.0", "1.5")] == ["", "", ""]
+    assert len({asked.id for asked in desk.accepted}) == 1
+    assert desk.action.stop_by == "U1"
+
+
+@pytest.mark.parametrize("button", [ROLL_BACK, KEEP_WAITING])
+def test_nobody_else_stops_it_or_decides_to_wait_and_nothing_is_planned(
+    desk: Desk, button: str
+) -> None:
+    desk.begins()
+    assert "Only the requester or an approver" in desk.click(button, "U9")
+    assert (desk.action.stop_by, desk.action.patience, desk.accepted) == ("", None, [])
+
+
+def test_what_ended_meanwhile_is_rolled_back_by_the_plan_alone(desk: Desk) -> None:
+    desk.begins()
+    assert desk.store.finish(NAME, "bot-1", 1, Outcome(State.FAILED, "It did not finish."))
+    assert desk.click(ROLL_BACK, "U1") == ""
+    assert len(desk.accepted) == 1
+    assert desk.action.state is State.FAILED
+
+
+def test_what_has_not_begun_or_is_gone_is_not_rolled_back(desk: Desk) -> None:
+    assert "not running" in desk.click(ROLL_BACK, "U1")
+    value = json.dumps({"id": "NOSUCH", "digest": "d1"})
+    gone = clicked("U1", value, ROLL_BACK)
+    assert "gone" in heard(lambda: ways_out.CLICKS[ROLL_BACK](desk.buttons, gone))
+    assert desk.accepted == []
+
+
+def test_who_keeps_waiting_is_recorded_with_the_cause_and_in_the_log(desk: Desk) -> None:
+    desk.begins()
+    assert desk.click(KEEP_WAITING, "U2") == ""
+    patience = desk.action.patience
+    assert isinstance(patience, Patience)
+    assert (patience.cause, patience.by) == (PULL, "U2")
+    assert desk.action.created_at <= patience.at <= desk.store.now()
+    last = desk.store.events(NAME)[-1]
+    assert (last.name, last.who, last.detail) == ("keep waiting", "U2", PULL)
+    assert desk.click(KEEP_WAITING, "U2") == "", "the same delivery once more"
+    assert [e.name for e in desk.store.events(NAME)].count("keep waiting") == 1
+
+
+def test_nobody_waits_for_what_it_is_no_longer_stuck_on(desk: Desk) -> None:
+    desk.begins()
+    desk.stuck_on(QUOTA)
+    assert "no longer stuck on that" in desk.click(KEEP_WAITING, "U1")
+    assert desk.action.patience is None
+
+
+def test_what_is_stopping_or_has_ended_is_not_waited_for(desk: Desk) -> None:
+    desk.begins()
+    desk.store.stop(NAME, by="U1", request_id="stop")
+    assert "stopping" in desk.click(KEEP_WAITING, "U1")
+    assert desk.store.finish(NAME, "bot-1", 1, Outcome(State.STOPPED, "Stopped."))
+    assert "already stopped" in desk.click(KEEP_WAITING, "U1", at="2.0")

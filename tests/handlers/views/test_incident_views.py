@@ -1,0 +1,154 @@
+"""An incident says what happened, since when, on what evidence, what to do, and what came right before."""
+
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+
+from deploy.actions.action import Action, State, Step
+from deploy.gateway import GatewayRef
+from deploy.health.incidents import (
+    AWAY,
+    CRASH_LOOP,
+    CUT_OFF,
+    DENIED,
+    DOWN,
+    MISSING,
+    REFUSED,
+    SUSPECTED,
+    UNREADABLE,
+    Incident,
+    Member,
+)
+from deploy.plans.plan import FieldChange, ObjectChange
+from deploy.rollouts.ways_out import RECENT, change_before
+from handlers.views import incidents as view
+from tests.support.actions import REF, plan_of
+from tests.support.shown import NOW, check_blocks, shown_action
+
+NAME = str(REF)
+IMAGE = FieldChange("spec.template.spec.containers[edge-1].image", "a:1", "a:2", restarts_pods=True)
+UPDATE = plan_of(changes=(ObjectChange("Deployment", "edge-1", "update", (IMAGE,)),))
+
+
+def incident(*troubles: str, over: float | None = None, **more: Any) -> Incident:
+    members = {NAME: Member(dict.fromkeys(troubles, "the evidence"), NOW, over)}
+    return Incident("i", "west", members, NOW + 20, over_at=over, **more)
+
+
+def change(ended: float, state: State = State.SUCCEEDED, **more: Any) -> Action:
+    """A deployment that was applied a minute before it ended then."""
+    fields: dict[str, Any] = {
+        "plan": UPDATE,
+        "steps": (Step("apply", ended - 60, "Applying"),),
+        "decided_at": ended - 70,
+        "updated_at": ended,
+    }
+    return shown_action(state, **(fields | more))
+
+
+def shown(each: Incident, before: Action | None = None, renewal: Any = None) -> tuple[str, str]:
+    text, blocks = view.message(each, None, lambda ref: renewal, lambda ref, since: before)
+    check_blocks(blocks)
+    return text, json.dumps(blocks, ensure_ascii=False)
+
+
+def buttons(each: Incident, before: Action | None = None, renewal: Any = None) -> dict[str, str]:
+    _, blocks = view.message(each, None, lambda ref: renewal, lambda ref, since: before)
+    row = [e for block in blocks if block["type"] == "actions" for e in block["elements"]]
+    names = [element["action_id"] for element in row]
+    assert len(names) == len(set(names))
+    return {element["text"]["text"]: element["value"] for element in row}
+
+
+def test_it_says_what_happened_since_when_on_what_evidence_and_what_to_do() -> None:
+    text, said = shown(incident(CUT_OFF))
+    assert text == f"{NAME} is cut off"
+    assert "the evidence" in said
+    assert "Since <!date^" in said
+    assert "Check DNS, proxy and firewall" in said
+
+
+@pytest.mark.parametrize("trouble", [AWAY, CRASH_LOOP, CUT_OFF, DOWN, UNREADABLE, "below minimum"])
+def test_each_trouble_says_what_to_do(trouble: str) -> None:
+    alone = incident(trouble)
+    if trouble == AWAY:
+        alone = dataclasses.replace(alone, members={"west": Member({AWAY: "no answer"}, NOW)})
+    _, said = shown(alone)
+    assert any(word in said for word in ("Check ", "Read ", "Look at ", "Let the bot "))
+
+
+@pytest.mark.parametrize(
+    ("trouble", "options"),
+    [
+        (CRASH_LOOP, " --previous"),
+        (CUT_OFF, " --level warn"),
+        (DENIED, " --level warn"),
+        (DOWN, ""),
+        (MISSING, ""),
+    ],
+)
+def test_its_logs_and_its_status_are_one_click_away(trouble: str, options: str) -> None:
+    assert buttons(incident(trouble)) == {"Logs": f"logs {NAME}{options}", "Status": NAME}
+
+
+@pytest.mark.parametrize("trouble", [REFUSED, SUSPECTED])
+def test_where_a_new_token_mends_it_that_comes_first(trouble: str) -> None:
+    assert list(buttons(incident(trouble), renewal="rotate")) == ["Rotate", "Logs", "Status"]
+
+
+def test_a_change_that_came_right_before_is_named_and_can_be_rolled_back() -> None:
+    before = change(NOW - 60)
+    _, said = shown(incident(DOWN), before)
+    assert "This began 2m after a change: deploy edge-1, image 2.11.1 (`7K3MAB`)." in said
+    found = buttons(incident(DOWN), before)
+    assert list(found) == ["Roll back…", "Logs", "Status"]
+    assert found["Roll back…"] == f"rollback {NAME}"
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        None,
+        change(NOW - 60, kind="restart"),
+        change(NOW - 60, plan=plan_of(changes=(ObjectChange("Deployment", "edge-1", "create"),))),
+    ],
+)
+def test_without_a_change_that_a_rollback_undoes_there_is_no_such_button(
+    before: Action | None,
+) -> None:
+    assert "Roll back…" not in buttons(incident(DOWN), before)
+
+
+def test_several_gateways_have_no_button_of_one() -> None:
+    both = incident(DOWN)
+    members = {**both.members, "west/dev/edge-2": Member({DOWN: "so"}, NOW)}
+    together = dataclasses.replace(both, members=members, together=True)
+    assert buttons(together, change(NOW - 60)) == {}
+    assert "Read the pods' logs" in shown(together)[1]
+
+
+def test_its_end_says_that_it_is_resolved_and_how_long_it_took() -> None:
+    text, said = shown(incident(CUT_OFF, over=NOW + 720))
+    assert text == f"Resolved: {NAME} was cut off, for 12m"
+    assert f"*Resolved: {NAME} was cut off*, for 12m" in said
+    assert "resolved <!date^" in said
+
+
+def test_the_end_of_a_clusters_absence_is_told_in_the_past() -> None:
+    gone = Member({AWAY: "no answer"}, NOW, NOW + 60)
+    over = Incident("i", "west", {"west": gone}, NOW, over_at=NOW + 60)
+    assert view.sentence(over) == "Resolved: Cluster west did not answer, for 60s"
+
+
+def test_only_the_last_change_counts_and_only_for_an_hour() -> None:
+    older, newer = change(NOW - 600), change(NOW - 60, id="NEWER2")
+    assert change_before([older, newer], NOW) is newer
+    assert change_before([change(NOW - RECENT - 1)], NOW) is None
+    assert change_before([change(NOW + 30)], NOW) is not None, "it crashed before its rollout ended"
+    assert change_before([change(NOW + 120)], NOW) is None, "it was applied after that"
+    assert change_before([older, change(NOW - 30, steps=())], NOW) is older, "nothing was applied"
+    running = change(NOW - 60, State.RUNNING)
+    assert change_before([older, running], NOW) is None, "its own message says how it is"
+    assert GatewayRef.parse(NAME) == REF
