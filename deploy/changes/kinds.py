@@ -14,6 +14,7 @@ from deploy.actions.action import Action, ChangeRequest, Outcome
 from deploy.actions.codec import Codec, RequestType
 from deploy.actions.executor import Executor
 from deploy.azure import ApimInstance
+from deploy.changes.rolling_back import counted_as_now
 from deploy.errors import Conflict
 from deploy.gateway import GatewayRef
 from deploy.governance.custody import Custody
@@ -32,6 +33,7 @@ from deploy.plans.requests import (
     ManageTokenRequest,
     RemovalRequest,
     RestartRequest,
+    RollbackRequest,
     RotateRequest,
     ScaleRequest,
 )
@@ -125,14 +127,22 @@ class Kind:
     again: Callable[[Any, float], ChangeRequest] = lambda request, now: request
 
 
-def _deployment(again: str, *, adopts: bool = False) -> Callable[[Means], Workings]:
-    """A kind that is asked for with a whole spec."""
+def _deployment(
+    again: str,
+    *,
+    adopts: bool = False,
+    wanted: Callable[[Means, Any], GatewaySpec] = lambda means, request: request.spec,
+) -> Callable[[Means], Workings]:
+    """A kind that is asked for with a whole spec; `wanted` is what is to be deployed of it."""
 
     def workings(means: Means) -> Workings:
         def plan(request: DeployRequest, action_id: str) -> Plan:
             try:
                 return means.planner.plan(
-                    request.spec, action_id, take_over=request.take_over, counts=request.counts
+                    wanted(means, request),
+                    action_id,
+                    take_over=request.take_over,
+                    counts=request.counts,
                 )
             except Rejected as error:
                 if not adopts:
@@ -143,6 +153,12 @@ def _deployment(again: str, *, adopts: bool = False) -> Callable[[Means], Workin
         return Workings(plan, executor, means.left, look_again=second_look(means.clusters))
 
     return workings
+
+
+def _gone_back(means: Means, request: RollbackRequest) -> GatewaySpec:
+    if request.counts:
+        return request.spec
+    return counted_as_now(request.spec, _installed(means, request.spec.ref))
 
 
 def _cannot_be_adopted(spec: GatewaySpec, error: Rejected) -> Conflict:
@@ -265,8 +281,8 @@ KINDS: tuple[Kind, ...] = (
     Kind(DEPLOY, DeployRequest, _deployment("Deploy again"), fixable=True, declares=True),
     Kind(
         ROLLBACK,
-        DeployRequest,
-        _deployment("Roll it back again"),
+        RollbackRequest,
+        _deployment("Roll it back again", wanted=_gone_back),
         fixable=True,
         declares=True,
     ),

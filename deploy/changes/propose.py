@@ -291,10 +291,13 @@ class Proposer:
             raise Conflict("This plan has no such advice.")
         before = spec_to_mapping(action.plan.spec)
         spec = spec_from_mapping(unpinned(before, merged(before, patch), patch))
-        # A kind that is not asked for with a whole spec becomes a deployment of this one.
-        whole = isinstance(action.request, DeployRequest)
-        kind = action.kind if whole else DEPLOY
-        return kind, DeployRequest(spec, take_over=takes_over(action.request))
+        asked, kind = action.request, action.kind
+        if not isinstance(asked, DeployRequest):
+            # A kind that is not asked for with a whole spec becomes a deployment of this one.
+            kind = DEPLOY
+            asked = DeployRequest(spec, take_over=takes_over(asked))
+        counts = asked.counts or "replicas" in patch
+        return kind, dataclasses.replace(asked, spec=spec, counts=counts)
 
     def _check_forced(self, plan: Plan) -> None:
         production = environment_of(plan.spec.ref, self._settings.environments).production

@@ -37,6 +37,33 @@ class DeployRequest:
 
 
 @dataclass(frozen=True)
+class RollbackRequest(DeployRequest):
+    """What the `revision` of that number was deployed with; 0 where an older bot has asked.
+
+    The revision is found once, when it is asked for: planned again, it goes back to the same, though
+    its number may be another's by then. Unless it `counts`, the pods are counted as they are today.
+    """
+
+    revision: int = 0
+
+    @property
+    def target(self) -> str:
+        """What it goes back to, as its title names it."""
+        named = f" (revision {self.revision})" if self.revision else ""
+        return f"{self.spec.tag}{named}"
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The request, JSON-able: to an older bot, one of a whole spec."""
+        return {**super().to_mapping(), "revision": self.revision}
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, Any]) -> Self:
+        """The request that `to_mapping` wrote, or an older bot."""
+        asked = DeployRequest.from_mapping(data)
+        return cls(asked.spec, asked.take_over, asked.counts, int(data.get("revision", 0)))
+
+
+@dataclass(frozen=True)
 class ScaleRequest:
     """Another number of pods for the gateway as it is installed."""
 
