@@ -7,6 +7,7 @@ import dataclasses
 import datetime
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from deploy.access import Environment, environment_of
@@ -22,7 +23,7 @@ from deploy.health.cache import ClusterCache
 from deploy.kube.api_errors import Rejected
 from deploy.kube.cluster import Cluster
 from deploy.observed.autoscalers import AUTOSCALER, autoscalers_of
-from deploy.observed.installed import installed
+from deploy.observed.installed import carried_spec, installed
 from deploy.observed.token_only import KeptToken
 from deploy.plans.plan import Plan
 from deploy.plans.planning import Planner
@@ -94,6 +95,7 @@ class Replan(Protocol):
 class Workings:
     """How one kind of change is planned and carried out.
 
+    `anew` is what was asked for, made from what the cluster holds now; it raises what looking raises.
     `left` reads what a stopped action has left; `rooms` names those of which an action needs one
     while it runs, none where any number may run. `look_again` says what of a success no longer holds
     a while later, empty where all does; it raises what looking raises.
@@ -104,6 +106,7 @@ class Workings:
     left: Callable[[Action], Outcome]
     rooms: Callable[[Action], Sequence[str]] = lambda action: ()
     look_again: Callable[[Action], str] = lambda action: ""
+    anew: Callable[[Any], ChangeRequest] = lambda request: request
 
 
 @dataclass(frozen=True)
@@ -150,9 +153,19 @@ def _deployment(
                 raise _cannot_be_adopted(request.spec, error) from error
 
         executor = Deployer(means.applier, _of(plan), again=again, adopts=adopts)
-        return Workings(plan, executor, means.left, look_again=second_look(means.clusters))
+        look = second_look(means.clusters)
+        return Workings(plan, executor, means.left, look_again=look, anew=partial(_anew, means))
 
     return workings
+
+
+def _anew(means: Means, request: DeployRequest) -> DeployRequest:
+    ref = request.spec.ref
+    if request.asked is None or ref.cluster not in means.clusters:
+        return request
+    live = means.clusters[ref.cluster].get("Deployment", ref.namespace, ref.name)
+    now = carried_spec(live, ref) if live is not None else None
+    return request if now is None else request.onto(now)
 
 
 def _gone_back(means: Means, request: RollbackRequest) -> GatewaySpec:

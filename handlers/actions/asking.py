@@ -61,7 +61,7 @@ def shown(proposal: Proposal, with_fix: action_view.WithFix | None = None) -> Re
         return None
     if proposal.plan.denied:
         return action_view.denied(proposal.plan, with_fix)
-    return action_view.no_change(proposal.plan)
+    return action_view.no_change(proposal.plan, proposal.beside)
 
 
 def in_person(request: Request) -> bool:

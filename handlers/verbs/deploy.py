@@ -15,7 +15,6 @@ from deploy.changes.kinds import DEPLOY, MANAGE_TOKEN
 from deploy.changes.propose import Proposer
 from deploy.errors import GatewayBotError, InvalidInput, NotFound, Refused
 from deploy.gateway import NAME_LIMIT, GatewayRef, check_label
-from deploy.plans.requests import DeployRequest
 from deploy.rules.finding import Finding
 from deploy.specs.overlay import (
     EXAMPLE,
@@ -95,10 +94,8 @@ def run(needs: Needs, request: Request) -> Reply | None:
             remedy=f"This bot knows {', '.join(sorted(needs.clusters))}.",
         )
     needs.clusters[ref.cluster].places.check(ref.namespace)
-    spec = desired.spec_of(needs, request, ref, instance, gateway)
-    desired.check_tag(needs, spec)
-    take_over = bool(request.options.get("take-over"))
-    wanted = DeployRequest(spec, take_over, counts=desired.counts(request.options))
+    wanted = desired.request_of(needs, request, ref, instance, gateway)
+    desired.check_tag(needs, wanted.spec)
     return ask(needs.proposer, request, DEPLOY, wanted, ref, with_fix=partial(_with_fix, request))
 
 

@@ -75,7 +75,9 @@ def decided(action: Action, done: str) -> Reply:
     return Reply(f"You {done} {action.id}{message}.")
 
 
-def plan_to_approve(action: Action, environment_of: EnvironmentOf) -> Reply:
+def plan_to_approve(
+    action: Action, environment_of: EnvironmentOf, beside: Sequence[Action] = ()
+) -> Reply:
     """The action as its message shows it, buttons included, for one person."""
-    text, blocks = action_view.render(action, environment_of)
+    text, blocks = action_view.render(action, environment_of, beside=beside)
     return Reply(text, tuple(blocks))
