@@ -3,7 +3,7 @@
 from deploy.access import Right
 from deploy.changes.decide import By
 from deploy.errors import InvalidInput
-from handlers.actions.by_text import Needs, named, reply_to
+from handlers.actions.by_text import NAMED, Needs, awaits_approval, beside, named, reply_to
 from handlers.lanes import Lane
 from handlers.slack.payloads import Request
 from handlers.verbs.verb import Option, Verb
@@ -16,10 +16,11 @@ _SHORTEST = 8
 
 def run(needs: Needs, request: Request) -> Reply | None:
     """Approve what was shown: with the digest of its plan, else the plan is shown with a button."""
-    action = named(needs, request)
     given = str(request.options.get("plan", "")).lower()
+    action = named(needs, request, awaits_approval, own=False, digest=given)
     if not given:
-        return view.plan_to_approve(action, needs.authority.environment)
+        environment_of = needs.authority.environment
+        return view.plan_to_approve(action, environment_of, beside(needs, action))
     if len(given) < _SHORTEST:
         raise InvalidInput(
             f"`--plan` takes at least {_SHORTEST} characters of the plan's digest.",
@@ -39,7 +40,7 @@ VERB = Verb(
     Right.DECIDE,
     lane=Lane.DECISIONS,
     gateway="required",
-    positional="ID",
+    positional=NAMED,
     options=(Option("plan", "the first characters of the plan's digest, as shown", "DIGEST"),),
-    examples=("approve 7K3MAB", "approve 7K3MAB --plan 5d1c02aa91ff"),
+    examples=("approve 7K3MAB", "approve edge-1", "approve 7K3MAB --plan 5d1c02aa91ff"),
 )

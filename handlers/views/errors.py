@@ -50,12 +50,14 @@ def trouble(error: GatewayBotError, typed: Callable[[str], str] | None = None) -
         run = runs("Run it", error.meant, style="primary")
         blocks += [{"type": "actions", "elements": [run]}] if run else []
     if isinstance(error, Ambiguous) and typed is not None:
-        blocks += [_candidate(name, typed(name)) for name in error.candidates[:_CANDIDATES]]
+        told = error.told
+        shown = error.candidates[:_CANDIDATES]
+        blocks += [_candidate(name, typed(name), told.get(name, "")) for name in shown]
     return Reply(str(error), tuple(blocks))
 
 
-def _candidate(name: str, command: str) -> Block:
-    named = section(f"`{escape(name)}`")
+def _candidate(name: str, command: str, told: str) -> Block:
+    named = section(f"`{escape(name)}` {escape(told)}".rstrip())
     chosen = runs("This one", command)
     return {**named, "accessory": chosen} if chosen else named
 
