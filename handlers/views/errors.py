@@ -1,6 +1,6 @@
 """How a mistake or a trouble is shown to the person who met it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from deploy.changes.refusal import NotAllowed
 from deploy.errors import Ambiguous, Conflict, GatewayBotError, InvalidInput, Unavailable
@@ -28,6 +28,14 @@ class Misspelt(InvalidInput):
         super().__init__(happened, field=field, remedy=f"Did you mean `{slash} {meant}`?")
         self.meant = meant
         self.runs = runs
+
+
+class InForm(InvalidInput):
+    """What is wrong in a form: `marked` says it of each field by name, so that all are seen at once."""
+
+    def __init__(self, marked: Mapping[str, str]) -> None:
+        super().__init__(" ".join(marked.values()), field=next(iter(marked), ""))
+        self.marked = marked
 
 
 def trouble(error: GatewayBotError, typed: Callable[[str], str] | None = None) -> Reply:
