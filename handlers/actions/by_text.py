@@ -47,6 +47,12 @@ def awaits_approval(action: Action, user: str) -> bool:
     return action.state is State.PENDING and action.policy.by == "approvers"
 
 
+def awaits_yes(action: Action, user: str) -> bool:
+    """It waits for an approver, or for that person's own confirmation."""
+    own = action.state is State.PENDING and action.requester == user
+    return awaits_approval(action, user) or own
+
+
 def named(
     needs: Needs, request: Request, fits: Fits, own: bool | None = None, digest: str = ""
 ) -> Action:

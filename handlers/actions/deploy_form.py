@@ -107,6 +107,9 @@ def gateway_chosen(needs: Needs, click: Click) -> Reply | None:
         for name, option in modal.PREFILLED.items()
         if filled.given.get(option) != before.get(option)
     }
+    if not anew and not filled.several:
+        # Drawn anew for nothing, it would only get in the way of whoever fills it in.
+        return None
     with contextlib.suppress(SlackApiError):
         # Sent or closed meanwhile, or changed once more: then there is nothing left to fill in.
         needs.slack.views_update(
@@ -126,10 +129,12 @@ def gateway_chosen(needs: Needs, click: Click) -> Reply | None:
 
 @dataclass(frozen=True)
 class _Filled:
-    """What is given once what runs is known, and what there is to say of it."""
+    """What is given once what runs is known, and what there is to say of it; `several` places may be
+    meant."""
 
     given: Mapping[str, Any]
     said: tuple[str, ...]
+    several: bool = False
 
     def anew(self, before: Mapping[str, Any]) -> dict[str, str]:
         """What nobody has given."""
@@ -151,7 +156,7 @@ def _filled(needs: Needs, given: Mapping[str, Any]) -> _Filled:
         form_words.frozen(environment, freeze, needs.command, overridden)
         for environment, freeze in needs.policies.freezes(ref)
     ]
-    return _Filled(found, tuple(lines))
+    return _Filled(found, tuple(lines), several)
 
 
 def prefilled(given: Mapping[str, Any], running: Sequence[GatewaySummary]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from deploy.access import Right
 from deploy.changes.decide import By
 from deploy.errors import InvalidInput
-from handlers.actions.by_text import NAMED, Needs, awaits_approval, beside, named, reply_to
+from handlers.actions.by_text import NAMED, Needs, awaits_yes, beside, named, reply_to
 from handlers.lanes import Lane
 from handlers.slack.payloads import Request
 from handlers.verbs.verb import Option, Verb
@@ -17,7 +17,7 @@ _SHORTEST = 8
 def run(needs: Needs, request: Request) -> Reply | None:
     """Approve what was shown: with the digest of its plan, else the plan is shown with a button."""
     given = str(request.options.get("plan", "")).lower()
-    action = named(needs, request, awaits_approval, own=False, digest=given)
+    action = named(needs, request, awaits_yes, own=False, digest=given)
     if not given:
         environment_of = needs.authority.environment
         return view.plan_to_approve(action, environment_of, beside(needs, action))

@@ -22,7 +22,7 @@ def several(word: str, verb: str) -> str:
 def told(action: Action) -> str:
     """Which action it is, beside its ID."""
     stands = _STANDS.get(action.state, action.state.value)
-    return f"{action.kind} {action.ref}: {stands}"
+    return f"{action.kind} of {action.ref} {stands}"
 
 
 def none_fits(word: str, verb: str, of_it: Sequence[Action], command: str) -> NotFound:

@@ -266,7 +266,14 @@ def test_a_running_action_is_stopped_by_the_name_of_its_gateway(desk: Desk) -> N
     assert typed(desk, cancel.VERB, "U1", "edge-1") == "You took BBBBBB back."
     told = typed(desk, cancel.VERB, "U1", "EDGE-1")
     assert "There is nothing of “EDGE-1” to cancel." in told
-    assert "`AAAAAA` deploy west/prod/edge-1: is running" in told
+    assert "`AAAAAA` deploy of west/prod/edge-1 is running" in told
+
+
+def test_ones_own_plan_is_shown_to_be_confirmed_by_the_name_of_its_gateway(desk: Desk) -> None:
+    actions.ask(desk.changes.store, ref=PROD, plan=plan_of(PROD, "0123456789"))
+    assert "confirm or cancel" in typed(desk, approve.VERB, "U1", "edge-1")
+    assert "nothing of" in typed(desk, approve.VERB, "U2", "edge-1")
+    assert "nothing of" in typed(desk, deny.VERB, "U2", "edge-1", reason="no")
 
 
 def test_several_that_fit_give_buttons_and_ones_own_is_meant_first(desk: Desk) -> None:
@@ -279,7 +286,7 @@ def test_several_that_fit_give_buttons_and_ones_own_is_meant_first(desk: Desk) -
     shown = errors.trouble(several.value, lambda name: f"deny {name} --reason no")
     (first, *_) = [block for block in shown.blocks if "accessory" in block]
     assert first["accessory"]["value"] == "deny AAAAAA --reason no"
-    assert "deploy west/prod/edge-1: waits for a decision" in first["text"]["text"]
+    assert "deploy of west/prod/edge-1 waits for a decision" in first["text"]["text"]
     # Of mine I approve none, and take none of others back.
     assert typed(desk, cancel.VERB, "U1", "edge-1") == "You took AAAAAA back."
     with pytest.raises(Ambiguous):
