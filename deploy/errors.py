@@ -4,6 +4,9 @@ Every error that reaches the edge is one of these; each says what happened, what
 to do. Whatever a library raises is turned into one of them where the library is called.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 
 class GatewayBotError(Exception):
     """Something a person must be told.
@@ -36,13 +39,21 @@ class InvalidInput(GatewayBotError):
 
 
 class Ambiguous(InvalidInput):
-    """A name that can mean several things; `candidates` are their full names."""
+    """A name that can mean several things; `candidates` are their full names, and `told` says of each
+    what it is, where its name does not."""
 
     def __init__(
-        self, happened: str, *, field: str, candidates: tuple[str, ...], remedy: str
+        self,
+        happened: str,
+        *,
+        field: str,
+        candidates: tuple[str, ...],
+        remedy: str,
+        told: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         super().__init__(happened, field=field, remedy=remedy)
         self.candidates = candidates
+        self.told = told
 
 
 class NotFound(GatewayBotError):

@@ -289,9 +289,7 @@ class Listeners:
                     request = request_of_form(sent)
                 self._needs.accept(request)
             except GatewayBotError as error:
-                field = error.field if isinstance(error, InvalidInput) else ""
-                block = field if field in sent.values else first_block
-                ack(response_action="errors", errors={block: str(error)})
+                ack(response_action="errors", errors=_marked(error, sent.values, first_block))
                 return
             ack()
 
@@ -336,6 +334,7 @@ def _click(body: Body) -> Click:
         value=action.get("value") or selected.get("value") or "",
         message=body.get("message") or {},
         alone=bool(container.get("is_ephemeral")),
+        view=body.get("view") or {},
     )
 
 
@@ -351,6 +350,20 @@ def _submission(body: Body) -> Submission:
         private_metadata=view.get("private_metadata", ""),
         values=values,
     )
+
+
+def _marked(
+    error: GatewayBotError, values: Mapping[str, Mapping[str, Any]], first_block: str
+) -> dict[str, str]:
+    """What is wrong by the blocks of a form; what is about none of them is said at the first."""
+    field = error.field if isinstance(error, InvalidInput) else ""
+    marked = error.marked if isinstance(error, errors.InForm) else {field: str(error)}
+    blocks = {name: block for block, inputs in values.items() for name in (block, *inputs)}
+    found: dict[str, str] = {}
+    for name, text in marked.items():
+        block = blocks.get(name, first_block)
+        found[block] = f"{found[block]} {text}" if block in found else text
+    return found
 
 
 def _message_of(body: Body) -> str:

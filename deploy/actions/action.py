@@ -217,6 +217,11 @@ class Action:
         return any(step.name not in (WAIT, PLAN, LOOK) for step in self.steps)
 
     @property
+    def under_way(self) -> bool:
+        """Whether it is decided on and has not ended."""
+        return self.state in (State.APPROVED, State.RUNNING)
+
+    @property
     def final(self) -> bool:
         """Whether nothing can happen to it any more."""
         return not EDGES[self.state]

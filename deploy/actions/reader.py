@@ -20,6 +20,7 @@ _FORGOTTEN_SECONDS = 5.0
 _OPEN_LIMIT = 500
 _RECENT_LIMIT = 50
 _STATES = frozenset(state.value for state in State)
+_WAITING = (State.PENDING, State.APPROVED)
 
 
 class Interruption(StrEnum):
@@ -125,6 +126,17 @@ class ActionReader:
         """The actions of one gateway that were asked for since yesterday, newest first."""
         names = self._client.zrevrange(self._recent_key(ref), 0, _RECENT_LIMIT - 1)
         return self._read([str(name) for name in names]).actions
+
+    @redis_errors
+    def open_on(self, ref: GatewayRef) -> tuple[Action, ...]:
+        """The actions of one gateway that wait or run, newest first."""
+        return self._read(self._open_names(ref, *_WAITING, State.RUNNING)).actions
+
+    def _open_names(self, ref: GatewayRef, *states: State) -> list[str]:
+        """The ids of its actions in one of these states, newest first."""
+        names = self._client.zrevrange(self._recent_key(ref), 0, _RECENT_LIMIT - 1)
+        known = self.versions_of([str(name) for name in names])
+        return [name for name, (_, state) in known.items() if state in states]
 
     @redis_errors
     def interruption(self, action_id: str) -> Interruption | None:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from deploy.actions.action import Action, ChangeRequest, Denial, Outcome
+from deploy.actions.action import Action, ChangeRequest, Denial, Outcome, State
 from deploy.actions.codec import Body, Codec
 from deploy.actions.connection import Durability, redis_errors
 from deploy.actions.decision import Choice, Decision, DecisionFacts
@@ -186,7 +186,15 @@ class ActionStore(ActionReader):
         # What ended long ago is not shown anew to whoever comes too late.
         if action is not None and not dry and (result in _CHANGED or not action.final):
             self._records.index(action_id)
+        if action is not None and not dry and action.state is State.CANCELLED:
+            self._tell_beside(action)
         return Decision(result, action)
+
+    def _tell_beside(self, action: Action) -> None:
+        """The messages of plans of the same gateway say what else runs there."""
+        for name in self._open_names(action.ref, State.PENDING):
+            if name != action.id:
+                self._records.owed.now(name)
 
     @redis_errors
     def supersede(self, action_id: str, outcome: Outcome) -> bool:
@@ -226,6 +234,8 @@ class ActionStore(ActionReader):
         result, action = self._records.run("LOOK", action_id)
         if result == "expired":
             self._records.index(action_id, due=False)
+            if action is not None:
+                self._tell_beside(action)
         return action, result == "held"
 
     @redis_errors
@@ -261,6 +271,8 @@ class ActionStore(ActionReader):
             log.warning("action %s does not begin: its approval is not replicated yet", action_id)
             self._records.run("RELEASE", action_id, owner, fence)
             return None
+        if action is not None:
+            self._tell_beside(action)
         return action
 
     @redis_errors
@@ -308,8 +320,12 @@ class ActionStore(ActionReader):
     def finish(self, action_id: str, owner: str, fence: int, outcome: Outcome) -> bool:
         """End a run; False when the lease is lost, or when it was stopped and ends otherwise."""
         told = canonical(_words(outcome))
-        result, _ = self._records.run("FINISH", action_id, owner, fence, outcome.state.value, told)
+        result, ended = self._records.run(
+            "FINISH", action_id, owner, fence, outcome.state.value, told
+        )
         self._records.index(action_id)
+        if ended is not None:
+            self._tell_beside(ended)
         return result in ("done", "replayed")
 
     @redis_errors

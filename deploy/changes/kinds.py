@@ -7,6 +7,7 @@ import dataclasses
 import datetime
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from deploy.access import Environment, environment_of
@@ -14,6 +15,7 @@ from deploy.actions.action import Action, ChangeRequest, Outcome
 from deploy.actions.codec import Codec, RequestType
 from deploy.actions.executor import Executor
 from deploy.azure import ApimInstance
+from deploy.changes.rolling_back import counted_as_now
 from deploy.errors import Conflict
 from deploy.gateway import GatewayRef
 from deploy.governance.custody import Custody
@@ -21,7 +23,7 @@ from deploy.health.cache import ClusterCache
 from deploy.kube.api_errors import Rejected
 from deploy.kube.cluster import Cluster
 from deploy.observed.autoscalers import AUTOSCALER, autoscalers_of
-from deploy.observed.installed import installed
+from deploy.observed.installed import carried_spec, installed
 from deploy.observed.token_only import KeptToken
 from deploy.plans.plan import Plan
 from deploy.plans.planning import Planner
@@ -32,6 +34,7 @@ from deploy.plans.requests import (
     ManageTokenRequest,
     RemovalRequest,
     RestartRequest,
+    RollbackRequest,
     RotateRequest,
     ScaleRequest,
 )
@@ -92,6 +95,7 @@ class Replan(Protocol):
 class Workings:
     """How one kind of change is planned and carried out.
 
+    `anew` is what was asked for, made from what the cluster holds now; it raises what looking raises.
     `left` reads what a stopped action has left; `rooms` names those of which an action needs one
     while it runs, none where any number may run. `look_again` says what of a success no longer holds
     a while later, empty where all does; it raises what looking raises.
@@ -102,6 +106,7 @@ class Workings:
     left: Callable[[Action], Outcome]
     rooms: Callable[[Action], Sequence[str]] = lambda action: ()
     look_again: Callable[[Action], str] = lambda action: ""
+    anew: Callable[[Any], ChangeRequest] = lambda request: request
 
 
 @dataclass(frozen=True)
@@ -125,14 +130,22 @@ class Kind:
     again: Callable[[Any, float], ChangeRequest] = lambda request, now: request
 
 
-def _deployment(again: str, *, adopts: bool = False) -> Callable[[Means], Workings]:
-    """A kind that is asked for with a whole spec."""
+def _deployment(
+    again: str,
+    *,
+    adopts: bool = False,
+    wanted: Callable[[Means, Any], GatewaySpec] = lambda means, request: request.spec,
+) -> Callable[[Means], Workings]:
+    """A kind that is asked for with a whole spec; `wanted` is what is to be deployed of it."""
 
     def workings(means: Means) -> Workings:
         def plan(request: DeployRequest, action_id: str) -> Plan:
             try:
                 return means.planner.plan(
-                    request.spec, action_id, take_over=request.take_over, counts=request.counts
+                    wanted(means, request),
+                    action_id,
+                    take_over=request.take_over,
+                    counts=request.counts,
                 )
             except Rejected as error:
                 if not adopts:
@@ -140,9 +153,25 @@ def _deployment(again: str, *, adopts: bool = False) -> Callable[[Means], Workin
                 raise _cannot_be_adopted(request.spec, error) from error
 
         executor = Deployer(means.applier, _of(plan), again=again, adopts=adopts)
-        return Workings(plan, executor, means.left, look_again=second_look(means.clusters))
+        look = second_look(means.clusters)
+        return Workings(plan, executor, means.left, look_again=look, anew=partial(_anew, means))
 
     return workings
+
+
+def _anew(means: Means, request: DeployRequest) -> DeployRequest:
+    ref = request.spec.ref
+    if request.asked is None or ref.cluster not in means.clusters:
+        return request
+    live = means.clusters[ref.cluster].get("Deployment", ref.namespace, ref.name)
+    now = carried_spec(live, ref) if live is not None else None
+    return request if now is None else request.onto(now)
+
+
+def _gone_back(means: Means, request: RollbackRequest) -> GatewaySpec:
+    if request.counts:
+        return request.spec
+    return counted_as_now(request.spec, _installed(means, request.spec.ref))
 
 
 def _cannot_be_adopted(spec: GatewaySpec, error: Rejected) -> Conflict:
@@ -265,8 +294,8 @@ KINDS: tuple[Kind, ...] = (
     Kind(DEPLOY, DeployRequest, _deployment("Deploy again"), fixable=True, declares=True),
     Kind(
         ROLLBACK,
-        DeployRequest,
-        _deployment("Roll it back again"),
+        RollbackRequest,
+        _deployment("Roll it back again", wanted=_gone_back),
         fixable=True,
         declares=True,
     ),

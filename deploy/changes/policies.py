@@ -7,6 +7,7 @@ from typing import Protocol
 
 from deploy.access import (
     Environment,
+    Freeze,
     check_freeze,
     environment_of,
     frozen,
@@ -96,6 +97,12 @@ class Policies:
         environment = environment_of(ref, self._environments)
         check_freeze(environment, now=self._clock(), break_glass=break_glass)
         requirement_of(environment, ref)
+
+    def freezes(self, ref: GatewayRef | None = None) -> tuple[tuple[Environment, Freeze], ...]:
+        """The freezes in effect now: of the environment of `ref`, or of all."""
+        asked = self._environments if ref is None else [environment_of(ref, self._environments)]
+        now = self._clock()
+        return tuple((each, found) for each in asked if (found := frozen(each, now)))
 
     def forbidden(self, action: Action) -> Refused | None:
         """Why nobody may agree to it now, whoever they are: a freeze that it was not asked to

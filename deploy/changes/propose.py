@@ -62,11 +62,13 @@ class Ask:
 class Proposal:
     """What came of it: an action that waits for its decision, or none and the plan that says why.
 
-    Without an action the plan changes nothing, or a rule forbids it.
+    Without an action the plan changes nothing, or a rule forbids it. `beside` is then what else is
+    under way on the gateway, which may change that.
     """
 
     plan: Plan
     action: Action | None = None
+    beside: tuple[Action, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,8 @@ class Proposer:
         if plan.conflicts and not takes_over(ask.request):
             raise _owned_by_others(plan)
         if plan.empty or plan.denied:
-            return Proposal(plan)
+            others = self._store.open_on(ask.ref)
+            return Proposal(plan, beside=tuple(each for each in others if each.under_way))
         if kind.declares and not ask.why:
             self._check_forced(plan)
         notes = (
@@ -160,13 +163,15 @@ class Proposer:
 
         Once stored, a plan with the advice takes the place of the one without it. What overrode a
         freeze does so while that freeze lasts: an emergency of then is no reason to override another
-        one. `seen` is as in `Ask`. Conflict where the plan has no such advice.
+        one. What was asked for goes over what runs now: other actions may have ended since. `seen` is
+        as in `Ask`. Conflict where the plan has no such advice.
         """
         kind = action.kind
         if rule:
             kind, request = self._advised(action, rule)
         else:
             request = self._kinds[kind].again(action.request, self._store.now())
+        request = self._workings[kind].anew(request)
         proposal = self.propose(
             Ask(
                 kind,
@@ -295,10 +300,12 @@ class Proposer:
             raise Conflict("This plan has no such advice.")
         before = spec_to_mapping(action.plan.spec)
         spec = spec_from_mapping(unpinned(before, merged(before, patch), patch))
-        # A kind that is not asked for with a whole spec becomes a deployment of this one.
-        whole = isinstance(action.request, DeployRequest)
-        kind = action.kind if whole else DEPLOY
-        return kind, DeployRequest(spec, take_over=takes_over(action.request))
+        asked, kind = action.request, action.kind
+        if not isinstance(asked, DeployRequest):
+            # A kind that is not asked for with a whole spec becomes a deployment of this one.
+            kind = DEPLOY
+            asked = DeployRequest(spec, take_over=takes_over(asked))
+        return kind, asked.with_patch(patch, spec)
 
     def _check_forced(self, plan: Plan) -> None:
         production = self.environment(plan.spec.ref).production

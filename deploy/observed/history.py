@@ -4,25 +4,41 @@ They live on the cluster: a Deployment's ReplicaSets carry the annotations that 
 were the newest, so nothing of this is lost with the bot's own store.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from deploy.annotations import ACTION_ANNOTATION, REQUESTER_ANNOTATION, SPEC_ANNOTATION
-from deploy.errors import InvalidInput, NotFound
+from deploy.annotations import (
+    ACTION_ANNOTATION,
+    CONFIG_ANNOTATION,
+    REQUESTER_ANNOTATION,
+    RESTART_ANNOTATION,
+    SPEC_ANNOTATION,
+    TOKEN_ACTION_ANNOTATION,
+)
+from deploy.errors import InvalidInput
 from deploy.gateway import DEFAULT_REPOSITORY
 from deploy.kube.objects import Manifest
+from deploy.observed.pods import token_secret_of
 from deploy.observed.rewritten import is_image
 from deploy.specs.annotation import mapping_from_text
 from deploy.times import epoch
 
 _REVISION = "deployment.kubernetes.io/revision"
+_RESTARTS = (RESTART_ANNOTATION, "kubectl.kubernetes.io/restartedAt")
+"""The marks of this bot's restarts, and of `kubectl rollout restart`."""
+_TOLD_OTHERWISE = (*_RESTARTS, CONFIG_ANNOTATION, TOKEN_ACTION_ANNOTATION)
 
 
 @dataclass(frozen=True)
 class Revision:
     """One ReplicaSet of the Deployment. `spec` is the mapping it was made from, None for one that
-    this bot did not make, or whose spec it cannot read."""
+    this bot did not make, or whose spec it cannot read.
+
+    `token_secret` is the Secret that its pods read their token from, `restarts` are the marks of
+    restarts, and `rest` is what else its pods are made from, as text to compare.
+    """
 
     number: int
     image: str
@@ -32,6 +48,9 @@ class Revision:
     action: str = ""
     requester: str = ""
     spec: dict[str, Any] | None = None
+    token_secret: str = ""
+    restarts: tuple[str, ...] = ()
+    rest: str = field(default="", repr=False)
 
 
 def owned_by(replica_set: Manifest, deployment: Manifest) -> bool:
@@ -67,26 +86,17 @@ def serving(deployment: Manifest, replica_sets: Iterable[Manifest]) -> tuple[Rev
     return tuple(found for found in revisions(deployment, ready) if found.spec is not None)
 
 
-def chosen(known: Iterable[Revision], number: int | None) -> Revision:
-    """The revision of that number, or the one before the current. NotFound says what there is."""
-    ordered = sorted(known, key=lambda revision: -revision.number)
-    others = [revision for revision in ordered if not revision.current]
-    listed = ", ".join(str(revision.number) for revision in ordered) or "none"
-    if number is None:
-        if not others:
-            raise NotFound("There is no revision before this one.", remedy="Deploy another tag.")
-        return others[0]
-    for revision in ordered:
-        if revision.number == number:
-            return revision
-    raise NotFound(
-        f"Revision {number} no longer exists.", remedy=f"The cluster still holds {listed}."
-    )
+def asked_for(deployment: Manifest) -> Revision:
+    """What the Deployment asks for now, whether or not it has a ReplicaSet of that yet."""
+    return _revision(deployment, revision_of(deployment), current=True)
 
 
 def _revision(replica_set: Manifest, number: int, *, current: bool) -> Revision:
     noted = _annotations(replica_set)
-    pod = replica_set["spec"]["template"].get("spec") or {}
+    template = replica_set["spec"]["template"]
+    pod = template.get("spec") or {}
+    marks = (template.get("metadata") or {}).get("annotations") or {}
+    used = token_secret_of(pod) if pod.get("containers") else None
     images = [str(container.get("image", "")) for container in pod.get("containers") or [{}]]
     spec = _spec(noted.get(SPEC_ANNOTATION, ""))
     if spec is not None and not any(is_image(replica_set, _image(spec), each) for each in images):
@@ -101,7 +111,34 @@ def _revision(replica_set: Manifest, number: int, *, current: bool) -> Revision:
         action=noted.get(ACTION_ANNOTATION, ""),
         requester=noted.get(REQUESTER_ANNOTATION, ""),
         spec=spec,
+        token_secret=used[0] if used else "",
+        restarts=tuple(str(marks.get(key, "")) for key in _RESTARTS),
+        rest=_rest(template, used[0] if used else ""),
     )
+
+
+def _rest(template: Manifest, token_secret: str) -> str:
+    """What pods are made from beside image, token and restarts, and the hash of what a spec says."""
+    metadata, pod = template.get("metadata") or {}, template.get("spec") or {}
+    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
+    containers = [
+        {
+            **{key: value for key, value in container.items() if key not in ("image", "env")},
+            "env": [each for each in container.get("env") or () if not _reads(each, token_secret)],
+        }
+        for container in pod.get("containers") or ()
+    ]
+    kept = {
+        "labels": {key: value for key, value in labels.items() if key != "pod-template-hash"},
+        "annotations": {k: v for k, v in annotations.items() if k not in _TOLD_OTHERWISE},
+        "pod": {**pod, "containers": containers},
+    }
+    return json.dumps(kept, sort_keys=True, separators=(",", ":"))
+
+
+def _reads(variable: Mapping[str, Any], secret: str) -> bool:
+    reference = (variable.get("valueFrom") or {}).get("secretKeyRef") or {}
+    return bool(secret) and reference.get("name") == secret
 
 
 def _spec(text: str) -> dict[str, Any] | None:

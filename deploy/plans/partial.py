@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from deploy.annotations import IDLE_ANNOTATION, SPEC_ANNOTATION
+from deploy.annotations import IDLE_ANNOTATION, RESTART_ANNOTATION, SPEC_ANNOTATION
 from deploy.errors import NotFound
 from deploy.kube.applied import applied
 from deploy.kube.cluster import FIELD_MANAGER
@@ -17,7 +17,6 @@ from deploy.kube.objects import Manifest
 from deploy.observed.pods import token_secret_of
 from deploy.plans.handover import spec_carried_by
 from deploy.rendering.labels import container_name
-from deploy.rendering.manifests import RESTART_ANNOTATION
 from deploy.specs.annotation import spec_to_text
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.settings import AUTH

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from deploy.gateway import GatewayRef
 from deploy.specs.gateway_spec import GatewaySpec
+from deploy.specs.overlay import both, merged, unpinned
 from deploy.specs.spec import spec_from_mapping, spec_to_mapping
 from deploy.tokens.rotation import Rotation, rotation_from_mapping, rotation_to_mapping
 from deploy.tokens.token import KeyType, key_type
@@ -15,11 +16,35 @@ from deploy.tokens.token import KeyType, key_type
 @dataclass(frozen=True)
 class DeployRequest:
     """A whole gateway as it is to be; `take_over` also where others own its fields. `counts` says
-    that a number of pods was asked for: else those that run stay."""
+    that a number of pods was asked for: else those that run stay.
+
+    `asked` is what of it somebody has asked for, laid over what ran: planned again later, it goes over
+    what runs by then, and what other actions have changed meanwhile stays. None where all of it was
+    asked for.
+    """
 
     spec: GatewaySpec
     take_over: bool = False
     counts: bool = False
+    asked: Mapping[str, Any] | None = None
+
+    def onto(self, now: Mapping[str, Any]) -> Self:
+        """The same for a gateway whose spec is another one `now`. InvalidInput where what was asked
+        for does not go with that."""
+        if self.asked is None:
+            return self
+        mapping = unpinned(now, merged(now, self.asked), self.asked)
+        spec = dataclasses.replace(spec_from_mapping(mapping), ref=self.spec.ref)
+        return dataclasses.replace(self, spec=spec)
+
+    def with_patch(self, patch: Mapping[str, Any], spec: GatewaySpec) -> Self:
+        """The same with a patch of what was shown, which makes it that spec."""
+        return dataclasses.replace(
+            self,
+            spec=spec,
+            counts=self.counts or "replicas" in patch,
+            asked=None if self.asked is None else both(self.asked, patch),
+        )
 
     def to_mapping(self) -> dict[str, Any]:
         """The request, JSON-able."""
@@ -27,13 +52,42 @@ class DeployRequest:
             "spec": spec_to_mapping(self.spec),
             "take_over": self.take_over,
             **({"counts": True} if self.counts else {}),
+            **({"asked": dict(self.asked)} if self.asked is not None else {}),
         }
 
     @classmethod
     def from_mapping(cls, data: Mapping[str, Any]) -> Self:
         """The request that `to_mapping` wrote."""
         spec, counts = spec_from_mapping(data["spec"]), bool(data.get("counts"))
-        return cls(spec, bool(data["take_over"]), counts)
+        return cls(spec, bool(data["take_over"]), counts, data.get("asked"))
+
+
+@dataclass(frozen=True)
+class RollbackRequest(DeployRequest):
+    """What the `revision` of that number was deployed with; 0 where an older bot has asked.
+
+    The revision is found once, when it is asked for: planned again, it goes back to the same, though
+    its number may be another's by then. Unless it `counts`, the pods are counted as they are today.
+    """
+
+    revision: int = 0
+
+    @property
+    def target(self) -> str:
+        """What it goes back to, as its title names it."""
+        named = f" (revision {self.revision})" if self.revision else ""
+        return f"{self.spec.tag}{named}"
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The request, JSON-able: to an older bot, one of a whole spec."""
+        return {**super().to_mapping(), "revision": self.revision}
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, Any]) -> Self:
+        """The request that `to_mapping` wrote, or an older bot."""
+        asked = DeployRequest.from_mapping(data)
+        revision = int(data.get("revision", 0))
+        return cls(asked.spec, asked.take_over, asked.counts, revision=revision)
 
 
 @dataclass(frozen=True)

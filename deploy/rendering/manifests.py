@@ -12,7 +12,9 @@ from typing import Any
 
 from deploy.annotations import (
     ACTION_ANNOTATION,
+    CONFIG_ANNOTATION,
     REQUESTER_ANNOTATION,
+    RESTART_ANNOTATION,
     SPEC_ANNOTATION,
     WRITTEN_ANNOTATION,
 )
@@ -35,9 +37,6 @@ from deploy.specs.annotation import spec_to_text
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.options import Rollout
 from deploy.tokens.token import EXPIRES_AT, LAYOUT_KEY, TOKEN_KEY, KeyType, Token, iso
-
-CONFIG_ANNOTATION = "gateway-bot.io/config-hash"
-RESTART_ANNOTATION = "gateway-bot.io/restarted-at"
 
 _CPU_TARGET = 80
 """Percent; of the usual targets the one that leaves room while new pods start."""

@@ -109,6 +109,32 @@ def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def patch_between(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """What laid on `before` gives `after`; null where `after` has no such field."""
+    found: dict[str, Any] = {key: None for key in before if key not in after}
+    for key, value in after.items():
+        under = before.get(key)
+        if isinstance(value, Mapping) and isinstance(under, Mapping):
+            below = patch_between(under, value)
+            if below:
+                found[key] = below
+        elif key not in before or value != under:
+            found[key] = value
+    return found
+
+
+def both(first: Mapping[str, Any], then: Mapping[str, Any]) -> dict[str, Any]:
+    """One patch that does what two do, one after the other; nulls are kept, as they undo fields."""
+    found = dict(first)
+    for key, value in then.items():
+        under = found.get(key)
+        if isinstance(value, Mapping) and isinstance(under, Mapping):
+            found[key] = both(under, value)
+        else:
+            found[key] = value
+    return found
+
+
 def unpinned(
     before: Mapping[str, Any], after: dict[str, Any], asked: Mapping[str, Any]
 ) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def shown(
         return action_view.denied(
             proposal.plan, with_fix, proposer.environment(proposal.plan.spec.ref)
         )
-    return action_view.no_change(proposal.plan)
+    return action_view.no_change(proposal.plan, proposal.beside)
 
 
 def in_person(request: Request) -> bool:

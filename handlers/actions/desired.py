@@ -1,6 +1,7 @@
 """From the options of a deployment to the spec that they ask for."""
 
 import difflib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +13,19 @@ from deploy.images.catalogue import Catalogue
 from deploy.kube.cluster import Cluster
 from deploy.observed.installed import carried_spec
 from deploy.observed.inventory import tag_of
+from deploy.plans.requests import DeployRequest
 from deploy.specs.gateway_spec import GatewaySpec
-from deploy.specs.overlay import NEW, from_file, from_words, from_yaml, merged, unpinned
-from deploy.specs.spec import spec_from_mapping, with_pin
+from deploy.specs.overlay import (
+    NEW,
+    both,
+    from_file,
+    from_words,
+    from_yaml,
+    merged,
+    patch_between,
+    unpinned,
+)
+from deploy.specs.spec import spec_from_mapping, spec_to_mapping, with_pin
 from handlers.actions.asking import listed
 from handlers.slack.payloads import Request
 
@@ -58,12 +69,13 @@ def gateway_of(needs: Needs, request: Request) -> tuple[ApimInstance, str]:
     )
 
 
-def spec_of(
+def request_of(
     needs: Needs, request: Request, ref: GatewayRef, instance: ApimInstance, gateway: str
-) -> GatewaySpec:
+) -> DeployRequest:
     """What the file says, or what runs already where this bot deployed it, changed by what was
     asked for: registry and endpoint stay as they are there."""
     options = request.options
+    take_over = bool(options.get("take-over"))
     file = from_file(str(options["file"])) if "file" in options else {}
     before = dict(file) or _spec_before(needs.clusters, ref)
     mapping = before | {
@@ -80,19 +92,29 @@ def spec_of(
     tagged = with_pin({"image": {"tag": options["tag"]}})
     more, words = from_yaml(str(options.get("more", ""))), from_words(options.get("set", ()))
     mapping = merged(merged(mapping, tagged), _own(before, instance))
+    named = both(_named(options), both(more, words))
+    mapping = unpinned(before, merged(mapping, named), both(tagged, named))
+    spec = spec_from_mapping(instance.cloud.completed(mapping))
+    if file:
+        return DeployRequest(spec, take_over, counts(options))
+    # Also what is as it was: somebody else may change it before this is planned again.
+    asked = both(patch_between(before, spec_to_mapping(spec)), both(tagged, named))
+    # YAML has days, and JSON has none: a spec reads them as text too.
+    plain = json.loads(json.dumps(asked, default=str))
+    return DeployRequest(spec, take_over, counts(options), plain)
+
+
+def _named(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What options of their own ask for, as a piece of a spec."""
+    found: dict[str, Any] = {}
     if "replicas" in options:
-        mapping["replicas"] = options["replicas"]
+        found["replicas"] = options["replicas"]
     if "service" in options:
-        mapping["service"] = {**mapping.get("service", {}), "type": options["service"]}
+        found["service"] = {"type": options["service"]}
     if "deadline" in options:
-        rollout = {**mapping.get("rollout", {}), "progressDeadlineSeconds": options["deadline"]}
-        mapping["rollout"] = rollout
-    asked = {name: options[name] for name in ("cpu", "memory") if name in options}
-    if asked:
-        mapping["resources"] = {**mapping.get("resources", {}), **asked}
-    mapping = merged(merged(mapping, more), words)
-    mapping = unpinned(before, mapping, merged(merged(tagged, more), words))
-    return spec_from_mapping(instance.cloud.completed(mapping))
+        found["rollout"] = {"progressDeadlineSeconds": options["deadline"]}
+    resources = {name: options[name] for name in ("cpu", "memory") if name in options}
+    return {**found, "resources": resources} if resources else found
 
 
 def counts(options: Mapping[str, Any]) -> bool:

@@ -1,8 +1,8 @@
 """The messages of actions: each has one, with a thread for what happened."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 from deploy.actions.action import Action, Event, State
 from deploy.actions.store import ActionStore
@@ -25,7 +25,15 @@ _ALONE_SECONDS = 900.0
 _SOONEST, _LATEST = 0.5, 10.0
 """How often it is looked at until then: more rarely, the longer it waits."""
 
-Render = Callable[[Action], tuple[str, list[Block]]]
+
+class Render(Protocol):
+    """The message of an action, given what else is under way on its gateway."""
+
+    def __call__(
+        self, action: Action, /, *, beside: Sequence[Action]
+    ) -> tuple[str, list[Block]]: ...
+
+
 Notes = Callable[[Action, Sequence[Event], str], tuple[Note, ...]]
 """What these events of an action, whose message is in that channel, are worth saying."""
 
@@ -40,6 +48,8 @@ class _Shown:
     """Where the message of its batch is, in whose thread this one belongs."""
     waits: float = 0.0
     """While that is still to be posted, in how many seconds to look again."""
+    beside: tuple[Action, ...] = ()
+    """What else is under way on its gateway, while it waits for its decision."""
 
 
 class ActionMessages:
@@ -70,18 +80,25 @@ class ActionMessages:
         if action is None:
             return None
         events = tuple(event for event in told if event.version > record.cursor)
+        shown = _Shown(action, events, beside=self._beside(action))
         if not action.batch or record.place is not None:
-            return _Shown(action, events)
+            return shown
         top = self._batch_message(action.batch)
         if top is None or top.place is not None or _unseen(top, record.taken_at):
-            return _Shown(action, events, top.place if top else None)
+            return replace(shown, parent=top.place if top else None)
         waited = record.taken_at - action.created_at
-        return _Shown(action, events, waits=max(_SOONEST, min(waited / 4, _LATEST)))
+        return replace(shown, waits=max(_SOONEST, min(waited / 4, _LATEST)))
+
+    def _beside(self, action: Action) -> tuple[Action, ...]:
+        if action.state is not State.PENDING:
+            return ()
+        others = self._store.open_on(action.ref)
+        return tuple(each for each in others if each.under_way)
 
     def render(self, state: Any, record: MessageRecord) -> Message:
         """The action's plan or progress or end, and its buttons."""
         action: Action = state.action
-        text, blocks = self._render(action)
+        text, blocks = self._render(action, beside=state.beside)
         if _alone(_places(state), record):
             blocks = only(blocks, for_requester(action))
         return self._message(state, record, text, tuple(blocks))

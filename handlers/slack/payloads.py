@@ -58,7 +58,7 @@ class Click:
 
     `id` is the same for each delivery of one click and for no other, `name` its action_id.
     `message` is the one that it was in, as Slack gave it, empty where it was in none; `alone` says
-    that only this person sees that.
+    that only this person sees that. `view` is the modal that it was in; it is not stored.
     """
 
     id: str
@@ -70,6 +70,7 @@ class Click:
     value: str
     message: Mapping[str, Any] = field(default_factory=dict)
     alone: bool = False
+    view: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def request_of_click(click: Click) -> Request:
         user=click.user,
         channel=click.channel,
         response_url=click.response_url,
-        options=asdict(click),
+        options={name: value for name, value in asdict(click).items() if name != "view"},
     )
 
 

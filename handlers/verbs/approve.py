@@ -4,7 +4,7 @@ from deploy.access import Right
 from deploy.changes.decide import By
 from deploy.errors import InvalidInput
 from handlers.actions.allowing import allowed
-from handlers.actions.by_text import Needs, named, reply_to
+from handlers.actions.by_text import NAMED, Needs, awaits_yes, beside, named, reply_to
 from handlers.lanes import Lane
 from handlers.slack.payloads import Request
 from handlers.verbs.verb import Option, Verb
@@ -17,11 +17,13 @@ _SHORTEST = 8
 
 def run(needs: Needs, request: Request) -> Reply | None:
     """Approve what was shown: with the digest of its plan, else the plan is shown with a button."""
-    action = named(needs, request)
     given = str(request.options.get("plan", "")).lower()
+    action = named(needs, request, awaits_yes, own=False, digest=given)
     if not given:
         theirs = allowed(needs.decider, needs.authority, action, request.user)
-        return view.plan_to_approve(action, needs.authority.environment, theirs)
+        return view.plan_to_approve(
+            action, needs.authority.environment, theirs, beside(needs, action)
+        )
     if len(given) < _SHORTEST:
         raise InvalidInput(
             f"`--plan` takes at least {_SHORTEST} characters of the plan's digest.",
@@ -41,7 +43,7 @@ VERB = Verb(
     Right.DECIDE,
     lane=Lane.DECISIONS,
     gateway="required",
-    positional="ID",
+    positional=NAMED,
     options=(Option("plan", "the first characters of the plan's digest, as shown", "DIGEST"),),
-    examples=("approve 7K3MAB", "approve 7K3MAB --plan 5d1c02aa91ff"),
+    examples=("approve 7K3MAB", "approve edge-1", "approve 7K3MAB --plan 5d1c02aa91ff"),
 )

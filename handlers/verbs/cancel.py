@@ -2,7 +2,7 @@
 
 from deploy.access import Right
 from deploy.changes.decide import By
-from handlers.actions.by_text import Needs, named, reply_to
+from handlers.actions.by_text import NAMED, Needs, named, not_begun, reply_to
 from handlers.lanes import Lane
 from handlers.slack.payloads import Request
 from handlers.verbs.verb import Verb
@@ -11,7 +11,7 @@ from handlers.views.reply import Reply
 
 def run(needs: Needs, request: Request) -> Reply | None:
     """Take it back, while it has not begun."""
-    action = named(needs, request)
+    action = named(needs, request, not_begun, own=True)
     by = By(request.user, action.digest, request.id)
     return reply_to(needs.decider.cancel(action.id, by), f"You took {action.id} back.")
 
@@ -24,6 +24,6 @@ VERB = Verb(
     Right.CANCEL,
     lane=Lane.DECISIONS,
     gateway="required",
-    positional="ID",
-    examples=("cancel 7K3MAB",),
+    positional=NAMED,
+    examples=("cancel 7K3MAB", "cancel edge-1"),
 )

@@ -2,7 +2,7 @@
 
 from deploy.access import Right
 from deploy.changes.decide import By
-from handlers.actions.by_text import Needs, named, reply_to
+from handlers.actions.by_text import NAMED, Needs, awaits_approval, named, reply_to
 from handlers.lanes import Lane
 from handlers.slack.payloads import Request
 from handlers.verbs.verb import Option, Verb
@@ -11,7 +11,7 @@ from handlers.views.reply import Reply
 
 def run(needs: Needs, request: Request) -> Reply | None:
     """Deny it, for a reason."""
-    action = named(needs, request)
+    action = named(needs, request, awaits_approval, own=False)
     by = By(request.user, action.digest, request.id)
     decision = needs.decider.deny(action.id, by, str(request.options.get("reason", "")))
     return reply_to(decision, f"You denied {action.id}.")
@@ -25,8 +25,8 @@ VERB = Verb(
     Right.DECIDE,
     lane=Lane.DECISIONS,
     gateway="required",
-    positional="ID",
+    positional=NAMED,
     options=(Option("reason", "why", "TEXT"),),
     synonyms=("reject", "disapprove", "refuse"),
-    examples=('deny 7K3MAB --reason "not before the weekend"',),
+    examples=('deny edge-1 --reason "not before the weekend"',),
 )

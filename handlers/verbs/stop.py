@@ -2,7 +2,7 @@
 
 from deploy.access import Right
 from deploy.changes.decide import By
-from handlers.actions.by_text import Needs, named, reply_to
+from handlers.actions.by_text import NAMED, Needs, named, reply_to, runs
 from handlers.lanes import Lane
 from handlers.slack.payloads import Request
 from handlers.verbs.verb import Verb
@@ -11,7 +11,7 @@ from handlers.views.reply import Reply
 
 def run(needs: Needs, request: Request) -> Reply | None:
     """Stop it. Nothing goes back automatically; its message says what the cluster holds."""
-    action = named(needs, request)
+    action = named(needs, request, runs)
     by = By(request.user, action.digest, request.id)
     return reply_to(needs.decider.stop(action.id, by), f"{action.id} is stopping.")
 
@@ -24,6 +24,6 @@ VERB = Verb(
     Right.STOP,
     lane=Lane.DECISIONS,
     gateway="required",
-    positional="ID",
-    examples=("stop 7K3MAB",),
+    positional=NAMED,
+    examples=("stop 7K3MAB", "stop edge-1"),
 )

@@ -1,7 +1,7 @@
 """The one message of an action, in every state of its life: a pure function of its record."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from deploy.access import Environment
 from deploy.actions.action import Action, Denial, State
@@ -30,6 +30,7 @@ from handlers.views.text import (
     section,
 )
 from handlers.views.words import ways_out as way_words
+from handlers.views.words.beside import not_changed_yet, under_way
 from handlers.views.words.kinds import KIND_WORDS, KindWords
 
 _DIFF_LIMIT = 2500
@@ -60,14 +61,21 @@ def sign_of(action: Action) -> str:
     return _SIGNS[action.state]
 
 
-def render(action: Action, environment_of: EnvironmentOf | None = None) -> tuple[str, list[Block]]:
-    """The message: text for notifications and screen readers, and the blocks."""
+def render(
+    action: Action,
+    environment_of: EnvironmentOf | None = None,
+    *,
+    beside: Sequence[Action] = (),
+) -> tuple[str, list[Block]]:
+    """The message: text for notifications and screen readers, and the blocks. `beside` is what else is
+    under way on its gateway."""
     plan = action.plan
     environment = environment_of(action.ref) if environment_of is not None else None
     title = heading(title_of(action), environment)
     line = _state_line(action)
     blocks: list[Block] = [header(title), section(f"{sign_of(action)} {line}")]
     if action.state is State.PENDING:
+        blocks[1:1] = [section(under_way(beside))] if beside else []
         blocks += [_what(plan, environment), *plan_view.denied(plan)]
         blocks += plan_view.blocks(plan, _DIFF_LIMIT)
         blocks += fixes.blocks(action, plan)
@@ -362,19 +370,26 @@ def _footer(action: Action, plan: Plan) -> str:
     return " · ".join(parts)
 
 
-def no_change(plan: Plan) -> Reply:
-    """What is asked for is applied already; what does not run as that says is told."""
+def no_change(plan: Plan, beside: Sequence[Action] = ()) -> Reply:
+    """What is asked for is applied already; what does not run as that says is told, and what else is
+    under way."""
     spec = plan.spec
+    others = [section(not_changed_yet(beside))] if beside else []
     if plan.unsettled:
         text = f"Nothing is left to apply to {spec.ref}, and it does not run as it should."
         return Reply(
             text,
-            (section(f":warning: {escape(text)}"), *plan_view.findings_in_full(plan.unsettled)),
+            (
+                *others,
+                section(f":warning: {escape(text)}"),
+                *plan_view.findings_in_full(plan.unsettled),
+            ),
         )
     text = f"No change: {spec.ref} is deployed exactly like this already ({plan.tag})."
     return Reply(
         text,
         (
+            *others,
             section(f":ok_hand: {escape(text)}"),
             context("`status` shows how its pods are; `restart` replaces them."),
         ),

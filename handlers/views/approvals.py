@@ -66,8 +66,13 @@ def decided(action: Action, done: str) -> Reply:
     return Reply(f"You {done} {action.id}{message}.")
 
 
-def plan_to_approve(action: Action, environment_of: EnvironmentOf, allowed: Allowed) -> Reply:
+def plan_to_approve(
+    action: Action,
+    environment_of: EnvironmentOf,
+    allowed: Allowed,
+    beside: Sequence[Action] = (),
+) -> Reply:
     """The action as its message shows it, for one person: with the buttons that are theirs, and why
     the others are not."""
-    text, blocks = action_view.render(action, environment_of)
+    text, blocks = action_view.render(action, environment_of, beside=beside)
     return Reply(text, tuple(only(blocks, allowed)))

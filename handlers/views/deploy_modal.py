@@ -1,12 +1,14 @@
 """The modal of `/gateway deploy`: a loading view, the form over live data, and its values."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from deploy.errors import GatewayBotError
-from handlers.views.reply import Block, View
-from handlers.views.text import context, escape, section
+from handlers.views import errors
+from handlers.views.reply import Block, Reply, View
+from handlers.views.text import button, context, escape, section
 
 CALLBACK = "deploy"
 GATEWAY, PLACE, TAG, REPLICAS, SERVICE, NAME, FILE, MORE = (
@@ -19,6 +21,14 @@ GATEWAY, PLACE, TAG, REPLICAS, SERVICE, NAME, FILE, MORE = (
     "deploy_file",
     "deploy_more",
 )
+FIELDS = ("gateway", "to", "tag", "replicas", "service", "name", "more", "file")
+"""The options that have a field."""
+PREFILLED = {PLACE: "to", TAG: "tag", NAME: "name"}
+"""Fields that a chosen gateway fills in, with their options."""
+_METADATA_LIMIT = 3000
+_VALUE_LIMIT = 2000
+OPEN = "open_deploy"
+"""The action_id of a button that opens the form."""
 SERVICE_TYPES = ("LoadBalancer", "ClusterIP", "NodePort")
 
 
@@ -37,18 +47,27 @@ def form(
     failed: Mapping[str, GatewayBotError],
     *,
     file: bool = True,
+    said: Sequence[str] = (),
     place: Mapping[str, Any] | None = None,
+    blocks: Mapping[str, str] = MappingProxyType({}),
 ) -> View:
     """The form, with what was typed filled in and what could not be asked said.
 
-    `place` is the option of the place that was typed, as it is offered. With `file` it takes a spec
-    as a file, which may say what else must be chosen.
+    `place` is the option of the place that is given, as it is offered.
+    With `file` it takes a spec as a file, which may say what else must be chosen. `said` stands on top.
+    `blocks` are the ids of blocks that have another one than their name: what was entered in a block
+    stays in it while its id does (Slack, "Modal views", Preserving input entry in views), so one that
+    is filled in anew gets a new id.
     """
-    blocks: list[Block] = [section(f":warning: {escape(str(error))}") for error in failed.values()]
-    blocks += [
-        _select(
-            GATEWAY, "Gateway in API Management", "Search gateways", given.get("gateway"), file
-        ),
+    top: list[Block] = [section(text) for text in said]
+    top += [section(f":warning: {escape(str(error))}") for error in failed.values()]
+    inputs: list[Block] = [
+        {
+            **_select(
+                GATEWAY, "Gateway in API Management", "Search gateways", given.get("gateway"), file
+            ),
+            "dispatch_action": True,
+        },
         _select(PLACE, "Cluster and namespace", "Search namespaces", given.get("to"), file, place),
         _select(TAG, "Image tag", "Search tags", given.get("tag"), file),
         {
@@ -63,7 +82,7 @@ def form(
                 "is_decimal_allowed": False,
                 "min_value": "1",
                 "max_value": "100",
-                **({"initial_value": str(given["replicas"])} if "replicas" in given else {}),
+                **({"initial_value": str(given["replicas"])} if given.get("replicas") else {}),
             },
         },
         {
@@ -105,11 +124,49 @@ def form(
                 "multiline": True,
                 "max_length": 3000,
                 "placeholder": _plain("logs:\n  level: warn\nbackup:\n  size: 50Mi"),
+                **({"initial_value": given["more"]} if given.get("more") else {}),
             },
         },
         context("Nothing changes yet: next you see exactly what would, and decide."),
     ]
-    return _view(private_metadata, blocks, submit=True)
+    named = [_with_id(block, blocks) for block in inputs]
+    return _view(private_metadata, [*top, *named], submit=True)
+
+
+def _with_id(block: Block, ids: Mapping[str, str]) -> Block:
+    name = block.get("block_id", "")
+    return {**block, "block_id": ids[name]} if name in ids else block
+
+
+def filled_anew(blocks: Sequence[Block]) -> dict[str, str]:
+    """The ids of blocks that the bot has filled in, by their names."""
+    named = {(block.get("element") or {}).get("action_id"): block for block in blocks}
+    return {
+        name: str(named[name]["block_id"])
+        for name in PREFILLED
+        if name in named and named[name].get("block_id") != name
+    }
+
+
+def untouched(blocks: Sequence[Block], state: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    """The names of those that still hold what the bot has filled in, or are empty."""
+    given = values(state)
+    ours = filled_anew(blocks)
+    initial = values({ours[name]: {name: _starts_with(blocks, ours[name])} for name in ours})
+    return {
+        name
+        for name, option in PREFILLED.items()
+        if option not in given or (name in ours and given[option] == initial.get(option))
+    }
+
+
+def _starts_with(blocks: Sequence[Block], block_id: str) -> dict[str, Any]:
+    """The state of an input that nobody has touched."""
+    element = next(b["element"] for b in blocks if b.get("block_id") == block_id)
+    return {
+        "selected_option": element.get("initial_option"),
+        "value": element.get("initial_value"),
+    }
 
 
 def values(state: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -119,20 +176,45 @@ def values(state: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         "to": _selected(state, PLACE),
         "tag": _selected(state, TAG),
         "service": _selected(state, SERVICE),
-        "replicas": state.get(REPLICAS, {}).get(REPLICAS, {}).get("value"),
-        "name": state.get(NAME, {}).get(NAME, {}).get("value"),
-        "more": state.get(MORE, {}).get(MORE, {}).get("value"),
+        "replicas": _input(state, REPLICAS).get("value"),
+        "name": _input(state, NAME).get("value"),
+        "more": _input(state, MORE).get("value"),
     }
     return {name: value for name, value in chosen.items() if value}
 
 
+def once_more(error: GatewayBotError, gateway: str, options: Mapping[str, Any]) -> Reply:
+    """What did not answer, and a button that opens the form with what was entered in it; a file has to
+    be given again."""
+    reply = errors.trouble(error)
+    kept = {name: value for name, value in options.items() if name != "file"}
+    value = json.dumps({"gateway": gateway, "options": kept}, ensure_ascii=False)
+    again = button("Open the form again", OPEN, value if len(value) <= _VALUE_LIMIT else "")
+    return Reply(reply.text, (*reply.blocks, {"type": "actions", "elements": [again]}))
+
+
+def entered(value: str) -> tuple[str, dict[str, Any]]:
+    """Gateway and options that such a button carries; nothing where it carries none."""
+    try:
+        carried = json.loads(value)
+        return str(carried["gateway"]), dict(carried["options"])
+    except (ValueError, KeyError, TypeError):
+        return "", {}
+
+
 def files(state: Mapping[str, Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The file objects of what was uploaded."""
-    return list(state.get(FILE, {}).get(FILE, {}).get("files") or ())
+    return list(_input(state, FILE).get("files") or ())
+
+
+def _input(state: Mapping[str, Mapping[str, Any]], name: str) -> Mapping[str, Any]:
+    """The state of the input of that name, whatever the id of its block."""
+    found = (inputs[name] for inputs in state.values() if name in inputs)
+    return next(found, None) or {}
 
 
 def _selected(state: Mapping[str, Mapping[str, Any]], name: str) -> str | None:
-    option = state.get(name, {}).get(name, {}).get("selected_option")
+    option = _input(state, name).get("selected_option")
     return option["value"] if option else None
 
 
@@ -150,9 +232,21 @@ def _view(private_metadata: str, blocks: list[Block], *, submit: bool) -> View:
     return view
 
 
-def metadata(channel: str, response_url: str) -> str:
-    """What the modal remembers of the command that opened it (Slack takes 3,000 characters)."""
-    return json.dumps({"channel": channel, "response_url": response_url})
+def metadata(
+    channel: str, response_url: str, typed: Mapping[str, Any] = MappingProxyType({})
+) -> str:
+    """What the modal remembers of the command that opened it; without what was `typed` and has no
+    field where that is longer than Slack takes."""
+    origin = {"channel": channel, "response_url": response_url}
+    whole = json.dumps({**origin, "typed": dict(typed)}) if typed else json.dumps(origin)
+    return whole if len(whole) <= _METADATA_LIMIT else json.dumps(origin)
+
+
+def with_filled(private_metadata: str, filled: Mapping[str, str]) -> str:
+    """The same, and what the bot has filled in by itself, as far as Slack takes it: a spec file goes over
+    that."""
+    whole = json.dumps({**json.loads(private_metadata), "filled": dict(filled)})
+    return whole if len(whole) <= _METADATA_LIMIT else private_metadata
 
 
 def _select(

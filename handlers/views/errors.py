@@ -1,6 +1,6 @@
 """How a mistake or a trouble is shown to the person who met it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from deploy.changes.refusal import NotAllowed
 from deploy.errors import Ambiguous, Conflict, GatewayBotError, InvalidInput, Unavailable
@@ -30,6 +30,14 @@ class Misspelt(InvalidInput):
         self.runs = runs
 
 
+class InForm(InvalidInput):
+    """What is wrong in a form: `marked` says it of each field by name, so that all are seen at once."""
+
+    def __init__(self, marked: Mapping[str, str]) -> None:
+        super().__init__(" ".join(marked.values()), field=next(iter(marked), ""))
+        self.marked = marked
+
+
 def trouble(error: GatewayBotError, typed: Callable[[str], str] | None = None) -> Reply:
     """What happened, what it means and what to do, for the person's eyes only.
 
@@ -50,12 +58,14 @@ def trouble(error: GatewayBotError, typed: Callable[[str], str] | None = None) -
         run = runs("Run it", error.meant, style="primary")
         blocks += [{"type": "actions", "elements": [run]}] if run else []
     if isinstance(error, Ambiguous) and typed is not None:
-        blocks += [_candidate(name, typed(name)) for name in error.candidates[:_CANDIDATES]]
+        told = error.told
+        shown = error.candidates[:_CANDIDATES]
+        blocks += [_candidate(name, typed(name), told.get(name, "")) for name in shown]
     return Reply(str(error), tuple(blocks))
 
 
-def _candidate(name: str, command: str) -> Block:
-    named = section(f"`{escape(name)}`")
+def _candidate(name: str, command: str, told: str) -> Block:
+    named = section(f"`{escape(name)}` {escape(told)}".rstrip())
     chosen = runs("This one", command)
     return {**named, "accessory": chosen} if chosen else named
 

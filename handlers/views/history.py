@@ -1,5 +1,6 @@
 """A gateway's revisions, and who did what."""
 
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from deploy.actions.audit import AuditEntry
 from deploy.gateway import GatewayRef
 from deploy.images.names import image_name
 from deploy.observed.history import Revision
+from deploy.observed.revision_differences import difference
 from handlers.views.reply import Block, Reply
 from handlers.views.text import (
     SECTION_LIMIT,
@@ -24,6 +26,7 @@ from handlers.views.text import (
     section,
     table,
 )
+from handlers.views.words.revisions import changes
 
 _LIMIT = 2800
 LINES = 20
@@ -138,6 +141,14 @@ def _why(entry: AuditEntry) -> str:
     return f": {escape(cut(text, 150))}" if text else ""
 
 
+def _changes(known: Sequence[Revision]) -> list[str]:
+    """What each revision changed of the one before it, as far as the cluster still holds that one."""
+    if not known:
+        return []
+    told = [changes(difference(before, after)) for after, before in itertools.pairwise(known)]
+    return [*told, "the oldest that is kept"]
+
+
 def revisions(
     ref: GatewayRef,
     known: Sequence[Revision],
@@ -159,7 +170,9 @@ def revisions(
         )
         for revision in known
     ]
-    shown, left = fence(table(rows), _LIMIT)
+    heading, *lines = table(rows)
+    told_of = [f"{line}\n  {changed}" for line, changed in zip(lines, _changes(known), strict=True)]
+    shown, left = fence([heading, *told_of], _LIMIT)
     people = [
         f"revision {revision.number} by <@{revision.requester}>"
         for revision in known
@@ -175,5 +188,10 @@ def revisions(
         blocks += [section(text) for text in _sections(["*Last done*", *done])]
     blocks += _cut_off(entries)
     back = f"`{escape(command)} rollback {escape(ref.name)} --to-revision N`"
-    blocks.append(context(f"`*` is what the Deployment asks for now. {back} brings one back."))
+    blocks.append(
+        context(
+            f"`*` is what the Deployment asks for now. {back} goes back to one; "
+            "without a number, to the last with another image or settings."
+        )
+    )
     return Reply(text, tuple(blocks))

@@ -17,10 +17,11 @@ import yaml
 from bot.sandbox.node.addresses import routed_range
 from deploy.actions.action import State
 from deploy.changes.kinds import ROLLBACK
+from deploy.changes.rolling_back import rollback_request
 from deploy.errors import GatewayBotError
 from deploy.observed.history import revisions
 from deploy.plans.plan import Plan
-from deploy.plans.requests import DeployRequest
+from deploy.plans.requests import RollbackRequest
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.overlay import merged
 from deploy.specs.spec import spec_from_mapping, spec_to_mapping
@@ -194,13 +195,10 @@ def test_history_and_rollback_are_right_where_admission_changes_what_is_written(
         return [r.action for r in revisions(bed.target.api.get(bed.path), sets)]
 
     until(lambda: known() == ["ABC234", "ABC233"], "both revisions")
-    sets = bed.cluster.list("ReplicaSet", bed.ns)
-    before = revisions(bed.target.api.get(bed.path), sets)[1]
-    assert before.spec is not None
-    back = dataclasses.replace(spec_from_mapping(dict(before.spec)), ref=new.ref)
-    assert back == old
-    outcome = bed.change(ROLLBACK, DeployRequest(back), "ABC235")
+    back = rollback_request(bed.cluster, new.ref, None)
+    assert back == RollbackRequest(old, revision=1)
+    outcome = bed.change(ROLLBACK, back, "ABC235")
     assert outcome.state is State.SUCCEEDED, outcome
     until(lambda: known()[0] == "ABC235", "the revision that is back")
-    assert bed.planner.plan(back, "ABC236").empty
+    assert bed.planner.plan(old, "ABC236").empty
     assert bed.look() == ""

@@ -38,6 +38,7 @@ from deploy.plans.requests import (
     ManageTokenRequest,
     RemovalRequest,
     RestartRequest,
+    RollbackRequest,
     RotateRequest,
     ScaleRequest,
 )
@@ -136,7 +137,7 @@ def _restarted(world: World, spec: GatewaySpec) -> Asked:
 def _rolled_back(world: World, spec: GatewaySpec) -> Asked:
     world.deploy(spec)
     world.deploy(dataclasses.replace(spec, tag="2.11.0"))
-    return Asked(DeployRequest(spec))
+    return Asked(RollbackRequest(spec, revision=1))
 
 
 def _adopted(world: World, spec: GatewaySpec) -> Asked:

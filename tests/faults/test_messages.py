@@ -1,6 +1,6 @@
 """What becomes of an action's message where Slack does not accept what it says, or where it is said."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -45,7 +45,7 @@ def redis(server: Valkey) -> Any:
     return found
 
 
-def shown(action: Action) -> tuple[str, list[dict[str, Any]]]:
+def shown(action: Action, *, beside: Sequence[Action] = ()) -> tuple[str, list[dict[str, Any]]]:
     text = f"{action.id} is {action.state}"
     return text, [section(text)]
 

@@ -84,7 +84,13 @@ class Door:
         )
         store = SimpleNamespace(get=lambda name: None)
         deciding = needs(decisions.Needs, slack=self.slack, store=store)
-        form = needs(deploy.Needs, slack=self.slack, team=team, choices=SimpleNamespace(warm=dict))
+        form = needs(
+            deploy.Needs,
+            slack=self.slack,
+            team=team,
+            choices=SimpleNamespace(warm=dict),
+            policies=SimpleNamespace(freezes=lambda ref: ()),
+        )
         # A verb whose form is checked as a test wants.
         checked = replace(
             status.VERB.bound(needs(status.Needs)),

@@ -70,9 +70,16 @@ def test_history_tells_each_revision_and_rollback_brings_one_back(demo: Demo) ->
     assert "3 *" in shown
     assert "revision 1 by <@U0ANA>" in shown
     assert "2.12.1" in shown
-    assert TAG in shown
-    ended = decide(ana, "rollback edge-1", "Roll back edge-1", "3 of 3 pods ready after")
-    assert "Roll back edge-1" in ended
+    lines = [line.strip() for line in shown.splitlines()]
+    assert f"{TAG} → 2.12.1" in lines
+    assert "restart" in lines
+    decide(ana, "restart edge-1", "Restart edge-1", "3 of 3 pods ready after")
+    decide(
+        ana,
+        "rollback edge-1",
+        f"Roll back edge-1 to {TAG} (revision 2) on west/dev",
+        "3 of 3 pods ready after",
+    )
     (container,) = live(demo)["spec"]["template"]["spec"]["containers"]
     assert container["image"].endswith(f":{TAG}")
     assert live(demo)["spec"]["replicas"] == 3
@@ -93,8 +100,9 @@ def test_a_revision_that_somebody_else_made_is_nobodys_action(demo: Demo) -> Non
     kubectl(demo, "set", "image", "-n", "dev", "deployment/edge-1", f"edge-1={by_hand}")
     kubectl(demo, "rollout", "status", "-n", "dev", "deployment/edge-1", "--timeout=120s")
     shown = words(ana.is_told("history edge-1", r"Revisions of edge-1.*2\.10\.1"))
-    (row,) = [line for line in shown.splitlines() if "2.10.1" in line]
+    (row, change) = [line for line in shown.splitlines() if "2.10.1" in line]
     assert row.endswith("  -"), row
+    assert change.strip() == f"{TAG} → 2.10.1"
     number = row.split()[0]
     again = f"deploy edge-1 --to west/dev --tag {TAG} --take-over"
     decide(ana, again, ":2.10.1 → ", "3 of 3 pods ready after")

@@ -23,6 +23,7 @@ from deploy.plans.requests import (
     ManageTokenRequest,
     RemovalRequest,
     RestartRequest,
+    RollbackRequest,
     RotateRequest,
     ScaleRequest,
 )
@@ -62,7 +63,7 @@ def spec_of(ref: GatewayRef = REF) -> GatewaySpec:
 
 REQUESTS: Mapping[str, ChangeRequest] = {
     "deploy": DeployRequest(spec_of(), take_over=True),
-    "rollback": DeployRequest(spec_of()),
+    "rollback": RollbackRequest(spec_of(), revision=3),
     "adopt": DeployRequest(spec_of(), take_over=True),
     "scale": ScaleRequest(REF, 3),
     "restart": RestartRequest(REF, "2026-11-25T12:00:00Z", take_over=True),

@@ -55,7 +55,7 @@ KIND_WORDS: dict[str, KindWords] = {
     SCALE: KindWords("Scale {name} on {place}", "scale this", "scale {gateway}", "Scale"),
     RESTART: KindWords("Restart {name} on {place}", "restart this", "restart {gateway}", "Restart"),
     ROLLBACK: KindWords(
-        "Roll back {name} on {place}",
+        "Roll back {name} to {request.target} on {place}",
         "roll this back",
         "roll {gateway} back to image {tag}",
         "Roll back",

@@ -26,6 +26,7 @@ from deploy.plans.requests import (
     KeyRequest,
     RemovalRequest,
     RestartRequest,
+    RollbackRequest,
     RotateRequest,
     ScaleRequest,
 )
@@ -108,11 +109,20 @@ def test_a_body_is_read_back_as_it_was_written(kind: str, request_: ChangeReques
     assert CODEC.decode("A", CODEC.encode(undenied)).denied is None
 
 
+def test_a_rollback_is_a_whole_spec_to_an_older_bot_and_that_bot_s_is_read() -> None:
+    request = RollbackRequest(SPEC, take_over=True, revision=3)
+    written = json.loads(json.dumps(request.to_mapping()))
+    assert DeployRequest.from_mapping(written) == DeployRequest(SPEC, take_over=True)
+    older = json.loads(json.dumps(DeployRequest(SPEC).to_mapping()))
+    assert RollbackRequest.from_mapping(older) == RollbackRequest(SPEC)
+    assert RollbackRequest(SPEC).target == SPEC.tag
+
+
 @pytest.mark.parametrize(
     ("name", "kind", "request_"),
     [
         ("deploy", "deploy", DeployRequest(SPEC, take_over=True)),
-        ("rollback", "rollback", DeployRequest(SPEC)),
+        ("rollback", "rollback", RollbackRequest(SPEC)),
         ("adopt", "adopt", DeployRequest(SPEC, take_over=True)),
         ("scale", "scale", ScaleRequest(PROD, 4)),
         ("restart", "restart", RestartRequest(PROD, AT)),

@@ -15,7 +15,7 @@ from deploy.actions.action import Outcome, State, Step
 from deploy.errors import InvalidInput
 from deploy.plans.plan import SETTINGS_ELSEWHERE, UNFINISHED
 from deploy.plans.planning import Planner
-from deploy.plans.requests import DeployRequest, RestartRequest, ScaleRequest
+from deploy.plans.requests import DeployRequest, RestartRequest, RollbackRequest, ScaleRequest
 from deploy.rendering.manifests import token_secret
 from deploy.retry import RunLost
 from deploy.rollouts.applying import Applier
@@ -288,7 +288,11 @@ def test_what_did_not_work_is_to_be_asked_for_again_by_its_own_verb(
     plan = bench.planner.plan(SPEC, "ABC234")
     assert bench.deploy().state is State.SUCCEEDED
     monkeypatch.setattr(bench.planner, "plan", refuse)
-    requests = {"scale": ScaleRequest(REF, 3), "restart": RestartRequest(REF, "2026-11-25")}
+    requests = {
+        "scale": ScaleRequest(REF, 3),
+        "restart": RestartRequest(REF, "2026-11-25"),
+        "rollback": RollbackRequest(SPEC, revision=1),
+    }
     request = requests.get(kind, DeployRequest(SPEC))
     table = workings(planner=bench.planner, clusters=bench.clusters, applier=bench.applier)
     asked = action_for(plan, "ABC235", kind=kind, request=request)

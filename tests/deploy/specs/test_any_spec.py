@@ -13,9 +13,10 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 
+from deploy.annotations import CONFIG_ANNOTATION
 from deploy.errors import InvalidInput
 from deploy.kube.objects import Manifest
-from deploy.rendering.manifests import CONFIG_ANNOTATION, render
+from deploy.rendering.manifests import render
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.schema import file_schema, json_schema
 from deploy.specs.spec import parse_spec_yaml, spec_from_mapping, spec_to_mapping

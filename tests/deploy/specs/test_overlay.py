@@ -11,13 +11,16 @@ from deploy.errors import InvalidInput
 from deploy.specs.overlay import (
     EXAMPLE,
     as_words,
+    both,
     from_file,
     from_words,
     from_yaml,
     merged,
+    patch_between,
     unpinned,
 )
 from deploy.specs.spec import spec_from_mapping
+from tests.support.specs import MAPPINGS
 
 
 def test_words_become_nested_fields_with_yaml_values() -> None:
@@ -122,6 +125,23 @@ _mappings: Any = st.dictionaries(st.text("abc", min_size=1, max_size=2), _trees,
 def test_laying_something_over_twice_is_laying_it_over_once(under: Any, over: Any) -> None:
     once = merged(under, over)
     assert merged(once, over) == once
+
+
+@given(MAPPINGS, MAPPINGS)
+def test_a_patch_between_two_specs_makes_the_one_of_the_other(before: Any, after: Any) -> None:
+    patch = patch_between(before, after)
+    assert merged(before, patch) == merged({}, after)
+    assert patch_between(before, before) == {}
+
+
+@given(MAPPINGS, MAPPINGS)
+def test_what_was_said_by_name_stays_in_a_patch_though_it_changes_nothing(
+    before: Any, after: Any
+) -> None:
+    named = {key: after[key] for key in after if key in before}
+    patch = both(patch_between(before, after), named)
+    assert set(named) <= set(patch)
+    assert merged(before, patch) == merged({}, after)
 
 
 @given(st.text())

@@ -20,6 +20,7 @@ from deploy.plans.requests import (
     KeyRequest,
     RemovalRequest,
     RestartRequest,
+    RollbackRequest,
     RotateRequest,
     ScaleRequest,
 )
@@ -100,7 +101,7 @@ def fresh(changes: Changes, old: Action) -> Action:
         ("restart", RestartRequest(REF, "2026-11-25T12:00:00Z", take_over=True)),
         ("scale", ScaleRequest(REF, 3, take_over=True)),
         ("deploy", DeployRequest(spec_of(), take_over=True)),
-        ("rollback", DeployRequest(spec_of())),
+        ("rollback", RollbackRequest(spec_of(), revision=3)),
         ("rotate", RotateRequest(REF, Rotation("primary"))),
         ("regenerate-key", KeyRequest(REF, "primary")),
         ("delete", RemovalRequest(REF, volumes=True)),
@@ -148,6 +149,27 @@ def test_what_is_fixed_in_a_plan_is_in_the_new_plan_which_replaces_the_old_one(
     assert (
         f"*Replaced by {new.id}, with the fix.*\nNothing was changed." in blocks[1]["text"]["text"]
     )
+
+
+@pytest.mark.parametrize(
+    ("patch", "fixed"),
+    [
+        ({"resources": {"memory": "3Gi"}}, {"memory": "3Gi"}),
+        ({"replicas": 3}, {"replicas": 3}),
+    ],
+)
+def test_a_fix_of_a_rollback_keeps_where_it_goes_and_counts_pods_only_if_it_is_about_them(
+    changes: Changes, patch: dict[str, Any], fixed: dict[str, Any]
+) -> None:
+    advice = Finding("advised", "warning", "w", "y", "x", patch)
+    changes.plans = lambda request, new_id: plan_of(findings=(advice,))
+    old = changes.asked(kind="rollback", request=RollbackRequest(spec_of(), revision=3))
+    changes.plans = lambda request, new_id: plan_of(digest="d2")
+    plan_again(changes, click_on_fix(changes, old))
+    new = fresh(changes, old)
+    spec = dataclasses.replace(spec_of(), **fixed)
+    wanted = RollbackRequest(spec, counts="replicas" in patch, revision=3)
+    assert (new.kind, new.request) == ("rollback", wanted)
 
 
 def test_a_fix_that_cannot_be_planned_leaves_the_plan_open_and_its_button_at_work(

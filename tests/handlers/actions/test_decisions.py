@@ -15,14 +15,16 @@ from deploy.access import Approval, Environment, Freeze
 from deploy.actions.action import State
 from deploy.actions.connection import connect
 from deploy.changes.refusal import NotAllowed
-from deploy.errors import InvalidInput
+from deploy.errors import Ambiguous, InvalidInput, NotFound
+from deploy.gateway import GatewayRef
 from deploy.policy import People, Policy
 from handlers.actions import by_text, decisions
 from handlers.messages.lost_messages import LostStore
 from handlers.messages.store import MessageStore
 from handlers.slack.payloads import Request, Submission
-from handlers.verbs import approve
-from handlers.views import denial
+from handlers.verbs import approve, cancel, deny, stop
+from handlers.verbs.verb import AnyVerb
+from handlers.views import denial, errors
 from tests.support import actions
 from tests.support.actions import by_approvers, plan_of
 from tests.support.changes import PROD, Changes, governed_by
@@ -227,6 +229,69 @@ def test_what_is_approved_by_text_is_answered_as_a_click_is(desk: Desk) -> None:
     with pytest.raises(NotAllowed, match="Only approvers may decide"):
         say("U9", "01234567")
     assert "plan has changed" in say("U3", "99999999")
+
+
+def typed(desk: Desk, verb: AnyVerb, user: str, name: str, **options: str) -> str:
+    """What is answered to `/gateway verb name`."""
+    request = Request(f"{user}-{verb.name}-{name}", verb.name, user, "C1", "", name, options)
+    try:
+        reply = verb.run(desk.text, request)
+    except NotFound as error:
+        return f"{error.happened} {error.meaning}"
+    assert reply is not None
+    return reply.text
+
+
+@pytest.mark.parametrize("name", ["edge-1", "prod/Edge-1", "WEST/prod/edge-1"])
+def test_an_action_is_named_by_its_gateway_where_one_of_it_fits(desk: Desk, name: str) -> None:
+    plan = plan_of(PROD, "0123456789")
+    actions.ask(desk.changes.store, ref=PROD, plan=plan, policy=by_approvers(2, PEOPLE))
+    # Another gateway's is none of it, and one that its requester confirms waits for no approver.
+    actions.ask(desk.changes.store, "BBBBBB", ref=GatewayRef("west", "prod", "edge-11"))
+    assert "BBBBBB" not in typed(desk, approve.VERB, "U2", name)
+    assert typed(desk, approve.VERB, "U2", name, plan="01234567") == "You approved AAAAAA."
+    assert "nothing of" in typed(desk, stop.VERB, "U1", name)
+    assert typed(desk, deny.VERB, "U3", name, reason="no") == "You denied AAAAAA."
+    assert "There is no request" in typed(desk, cancel.VERB, "U1", name)
+    assert desk.state("AAAAAA") is State.DENIED
+
+
+def test_a_running_action_is_stopped_by_the_name_of_its_gateway(desk: Desk) -> None:
+    store = desk.changes.store
+    actions.ask(store, ref=PROD)
+    actions.ask(store, "BBBBBB", ref=PROD)
+    actions.confirm(store)
+    store.claim("AAAAAA", "bot-1", 1, 30)
+    assert typed(desk, stop.VERB, "U1", "edge-1") == "AAAAAA is stopping."
+    assert typed(desk, cancel.VERB, "U1", "edge-1") == "You took BBBBBB back."
+    told = typed(desk, cancel.VERB, "U1", "EDGE-1")
+    assert "There is nothing of “EDGE-1” to cancel." in told
+    assert "`AAAAAA` deploy of west/prod/edge-1 is running" in told
+
+
+def test_ones_own_plan_is_shown_to_be_confirmed_by_the_name_of_its_gateway(desk: Desk) -> None:
+    actions.ask(desk.changes.store, ref=PROD, plan=plan_of(PROD, "0123456789"))
+    assert "confirm or cancel" in typed(desk, approve.VERB, "U1", "edge-1")
+    assert "nothing of" in typed(desk, approve.VERB, "U2", "edge-1")
+    assert "nothing of" in typed(desk, deny.VERB, "U2", "edge-1", reason="no")
+
+
+def test_several_that_fit_give_buttons_and_ones_own_is_meant_first(desk: Desk) -> None:
+    store = desk.changes.store
+    for name, user in (("AAAAAA", "U1"), ("BBBBBB", "U4"), ("CCCCCC", "U4")):
+        actions.ask(store, name, ref=PROD, requester=user, policy=by_approvers(2, PEOPLE))
+    with pytest.raises(Ambiguous) as several:
+        deny.run(desk.text, Request("r1", "deny", "U2", "C1", "", "edge-1", {"reason": "no"}))
+    assert set(several.value.candidates) == {"AAAAAA", "BBBBBB", "CCCCCC"}
+    shown = errors.trouble(several.value, lambda name: f"deny {name} --reason no")
+    (first, *_) = [block for block in shown.blocks if "accessory" in block]
+    assert first["accessory"]["value"] == "deny AAAAAA --reason no"
+    assert "deploy of west/prod/edge-1 waits for a decision" in first["text"]["text"]
+    # Of mine I approve none, and take none of others back.
+    assert typed(desk, cancel.VERB, "U1", "edge-1") == "You took AAAAAA back."
+    with pytest.raises(Ambiguous):
+        approve.run(desk.text, Request("r2", "approve", "U2", "C1", "", "edge-1", {}))
+    assert {desk.state("BBBBBB"), desk.state("CCCCCC")} == {State.PENDING}
 
 
 def test_two_identities_found_to_be_one_person_meanwhile_are_that_person(client: Any) -> None:

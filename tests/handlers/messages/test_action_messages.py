@@ -1,7 +1,7 @@
 """The message of an action and its lines are posted once, whatever Slack does meanwhile."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -62,7 +62,7 @@ class Forgetful(WebClient):
         return answer
 
 
-def shown(action: Action) -> tuple[str, list[JSON]]:
+def shown(action: Action, *, beside: Sequence[Action] = ()) -> tuple[str, list[JSON]]:
     return f"{action.id} is {action.state}", []
 
 

@@ -1,6 +1,7 @@
 """What is not named stays as it runs: registry, digest and endpoint of a gateway that this bot deployed."""
 
 import dataclasses
+import json
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from deploy.errors import NotFound, Unavailable
 from deploy.plans.requests import DeployRequest
 from deploy.rendering.manifests import render
 from deploy.specs.gateway_spec import GatewaySpec
+from deploy.specs.spec import spec_to_mapping
 from tests.support.deploy_verb import OFFICIAL, Showing, deploy_asked
 from tests.support.gateway_bed import HOST, INSTANCE, REF, SPEC
 
@@ -176,3 +178,29 @@ def test_it_is_known_whether_a_number_of_pods_was_asked_for(
     options: dict[str, Any], counts: bool
 ) -> None:
     assert asked(SPEC, gateway="contoso/edge-1", tag="2.12.1", **options).counts is counts
+
+
+def test_planned_again_what_was_asked_goes_over_what_runs_by_then() -> None:
+    one = asked(SPEC, gateway="contoso/edge-1", tag="2.12.1", set=["logs.format=json"])
+    meanwhile = named(replicas=5, log_level="debug", tag="2.10.0")
+    again = one.onto(spec_to_mapping(meanwhile))
+    assert again.spec == dataclasses.replace(meanwhile, tag="2.12.1", log_format="json")
+    assert again.onto(spec_to_mapping(meanwhile)) == again
+    stored = DeployRequest.from_mapping(json.loads(json.dumps(one.to_mapping())))
+    assert stored == one
+    # An older bot reads it as a whole spec, and what that one wrote stays what it was.
+    older = DeployRequest.from_mapping({"spec": spec_to_mapping(SPEC), "take_over": False})
+    assert older.onto(spec_to_mapping(meanwhile)) == older
+
+
+def test_what_was_asked_for_by_name_is_asked_for_though_it_was_so_already() -> None:
+    one = asked(SPEC, gateway="contoso/edge-1", tag=SPEC.tag, replicas=SPEC.replicas)
+    again = one.onto(spec_to_mapping(named(replicas=5, tag="2.10.0"))).spec
+    assert (again.tag, again.replicas) == (SPEC.tag, SPEC.replicas)
+
+
+def test_a_file_says_all_also_when_it_is_planned_again() -> None:
+    file = "image: {tag: 2.11.1}\nreplicas: 2"
+    one = asked(SPEC, gateway="contoso/edge-1", tag="2.11.1", file=file)
+    assert one.asked is None
+    assert one.onto(spec_to_mapping(named(replicas=5))) == one

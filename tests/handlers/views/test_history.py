@@ -2,7 +2,10 @@
 
 import dataclasses
 import json
+from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
 from slack_sdk.models.blocks import Block
 
 from deploy.actions.action import State
@@ -10,11 +13,13 @@ from deploy.actions.audit import AuditEntry
 from deploy.actions.batches import Unplanned
 from deploy.gateway import GatewayRef
 from deploy.observed.history import Revision
+from deploy.observed.revision_differences import Difference
 from deploy.rules.finding import Finding
 from handlers.views import batch_replies
 from handlers.views import check as check_view
 from handlers.views import history as view
 from handlers.views import status as status_view
+from handlers.views.words.revisions import WIDTH, changes
 
 REF = GatewayRef("west", "dev", "edge-1")
 
@@ -51,6 +56,41 @@ def test_the_revision_that_is_marked_is_what_is_asked_for_though_older_pods_serv
     told = view.revisions(REF, known, [], 60.0, "/gateway")
     note = told.blocks[-1]["elements"][0]["text"]
     assert note.startswith("`*` is what the Deployment asks for now.")
+
+
+def test_each_revision_says_what_it_changed_on_a_line_of_its_own() -> None:
+    debug: dict[str, Any] = {"logs": {"level": "debug"}}
+    known = [
+        Revision(4, "gateway:2.11.0", 0.0, 3, True, spec={}, restarts=("b",), token_secret="t2"),
+        Revision(3, "gateway:2.11.0", 0.0, 0, False, spec={}, restarts=("a",), token_secret="t1"),
+        Revision(2, "gateway:2.11.0", 0.0, 0, False, spec=debug),
+        Revision(1, "gateway:2.10.0", 0.0, 0, False),
+    ]
+    lines = str(view.revisions(REF, known, [], 60.0, "/gateway").blocks[1]["text"]["text"])
+    told = [line.strip() for line in lines.splitlines() if line.startswith("  ")]
+    assert told == [
+        "restart, new token",
+        "logs.level, new token",
+        "2.10.0 → 2.11.0",
+        "the oldest that is kept",
+    ]
+
+
+VERSIONS = st.text("0123456789.abc-", max_size=60).map("gateway:{}".format)
+
+
+@given(
+    st.builds(
+        Difference,
+        st.none() | st.tuples(VERSIONS, VERSIONS),
+        st.lists(st.text("abcdef.", min_size=1, max_size=60), max_size=9).map(tuple),
+        *[st.booleans()] * 3,
+    )
+)
+def test_a_change_is_never_wider_than_a_phone_and_never_empty(found: Difference) -> None:
+    said = changes(found)
+    assert 0 < len(said) <= WIDTH
+    assert "\n" not in said
 
 
 def test_a_long_history_is_shown_as_far_as_it_says() -> None:

@@ -71,6 +71,23 @@ def test_each_requirement_says_how_many_of_whom_it_takes_and_has() -> None:
     assert "it needs 2 approvals for production and 1 approval for staging" in told.text
 
 
+def test_a_plan_begins_with_what_else_is_under_way_on_its_gateway() -> None:
+    running = action("scale", State.RUNNING, id="BBBBBB", requester="U2")
+    automatic = action("rotate", State.APPROVED, id="CCCCCC", automatic=True)
+    _, blocks = action_view.render(action("restart"), beside=(running, automatic))
+    check_blocks(blocks)
+    first, second, *_ = blocks[1]["text"]["text"].splitlines()
+    assert first == (":warning: `scale` by <@U2> is running on this gateway (action `BBBBBB`).")
+    assert second == (
+        ":warning: An automatic `rotate` is approved and runs first on this gateway "
+        "(action `CCCCCC`)."
+    )
+    told = action_view.no_change(plan_of(changes=()), (running,)).blocks
+    check_blocks(list(told))
+    assert "Ask again when that ends." in told[0]["text"]["text"]
+    assert "No change" in told[1]["text"]["text"]
+
+
 def test_one_requirement_is_not_said_to_be_for_its_environment() -> None:
     alone = Policy(BOTH.requirements[:1])
     said = shown(action(policy=alone))

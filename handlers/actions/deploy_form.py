@@ -1,0 +1,406 @@
+"""The form of `/gateway deploy`: opened over live data, filled with what runs, checked as a whole."""
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError
+
+from deploy.actions.versions import reading
+from deploy.changes.policies import Policies
+from deploy.changes.propose import Proposer
+from deploy.errors import GatewayBotError, InvalidInput, Refused
+from deploy.gateway import NAME_LIMIT, GatewayRef, check_label
+from deploy.health.cache import ClusterCache
+from deploy.health.status import GatewaySummary
+from deploy.specs.overlay import EXAMPLE, from_file, from_yaml, merged
+from deploy.specs.spec import spec_from_mapping
+from deploy.specs.token_spec import token_spec_from_yaml
+from handlers.actions import desired
+from handlers.actions.asking import words
+from handlers.fleet import found_everywhere
+from handlers.slack import spec_file
+from handlers.slack.choices import Choices
+from handlers.slack.payloads import Click, Request, Submission
+from handlers.slack.people import Team
+from handlers.views import deploy_modal as modal
+from handlers.views.errors import InForm
+from handlers.views.reply import Reply
+from handlers.views.words import form as form_words
+
+_LOOK_SECONDS = 0.5
+"""How long for the clusters that were not read yet; the others' gateways are known at once."""
+
+VERB = "deploy"
+
+
+@dataclass(frozen=True)
+class Needs(desired.Needs):
+    """`team` knows what the bot may do in its workspace; `caches` what runs, `policies` which freezes
+    are in effect; `command` is what people type."""
+
+    slack: WebClient
+    proposer: Proposer
+    choices: Choices
+    team: Team
+    caches: Mapping[str, ClusterCache]
+    policies: Policies
+    command: str
+
+
+def open_modal(needs: Needs, request: Request, trigger_id: str) -> None:
+    """Open the form at once and fill it when the live data is there."""
+    given: dict[str, Any] = dict(request.options)
+    if request.gateway:
+        given["gateway"] = request.gateway
+    typed = {name: value for name, value in given.items() if name not in modal.FIELDS}
+    private_metadata = modal.metadata(request.channel, request.response_url, typed)
+    opened = needs.slack.views_open(trigger_id=trigger_id, view=modal.loading(private_metadata))
+    failed = needs.choices.warm()
+    view: Mapping[str, Any] = opened["view"]
+    filled = _filled(needs, given)
+    anew = {
+        name: f"{name}:{view['hash']}"
+        for name, option in modal.PREFILLED.items()
+        if filled.given.get(option) != given.get(option)
+    }
+    needs.slack.views_update(
+        view_id=view["id"],
+        hash=view["hash"],
+        view=modal.form(
+            modal.with_filled(private_metadata, filled.anew(given)),
+            filled.given,
+            failed,
+            file=needs.team.granted("files:read"),
+            place=_offered(needs, filled.given),
+            said=(*filled.said, *_about_typed(private_metadata, typed)),
+            blocks=anew,
+        ),
+    )
+
+
+def _offered(needs: Needs, given: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The option of the place that is given, as it is offered: it says whether that is production."""
+    if "to" not in given:
+        return None
+    offered = needs.choices.find("places", str(given["to"]))
+    return next((each for each in offered if each["value"] == given["to"]), None)
+
+
+def is_sent(request: Request) -> bool:
+    """Whether it was asked for by the form."""
+    return request.id.startswith("view:")
+
+
+def gateway_chosen(needs: Needs, click: Click) -> Reply | None:
+    """Fill in where the chosen gateway runs, its tag and its name there; what somebody has entered
+    stays."""
+    view = click.view
+    blocks, state = view.get("blocks") or (), (view.get("state") or {}).get("values") or {}
+    with reading("The form"):
+        origin = json.loads(view["private_metadata"])
+        typed = dict(origin.get("typed") or {})
+    before = {**modal.values(state), "gateway": click.value}
+    free = modal.untouched(blocks, state)
+    given = {
+        name: value
+        for name, value in before.items()
+        if not any(modal.PREFILLED[each] == name for each in free)
+    }
+    filled = _filled(needs, {**typed, **given})
+    anew = {
+        name: f"{name}:{view['hash']}"
+        for name, option in modal.PREFILLED.items()
+        if filled.given.get(option) != before.get(option)
+    }
+    if not anew and not filled.several:
+        # Drawn anew for nothing, it would only get in the way of whoever fills it in.
+        return None
+    with contextlib.suppress(SlackApiError):
+        # Sent or closed meanwhile, or changed once more: then there is nothing left to fill in.
+        needs.slack.views_update(
+            view_id=view["id"],
+            hash=view["hash"],
+            view=modal.form(
+                modal.with_filled(view["private_metadata"], filled.anew(given)),
+                filled.given,
+                {},
+                file=needs.team.granted("files:read"),
+                place=_offered(needs, filled.given),
+                said=(*filled.said, *_about_typed(view["private_metadata"], typed)),
+                blocks={**modal.filled_anew(blocks), **anew},
+            ),
+        )
+    return None
+
+
+@dataclass(frozen=True)
+class _Filled:
+    """What is given once what runs is known, and what there is to say of it; `several` places may be
+    meant."""
+
+    given: Mapping[str, Any]
+    said: tuple[str, ...]
+    several: bool = False
+
+    def anew(self, before: Mapping[str, Any]) -> dict[str, str]:
+        """What nobody has given."""
+        return {k: str(v) for k, v in self.given.items() if k not in before}
+
+
+def _filled(needs: Needs, given: Mapping[str, Any]) -> _Filled:
+    running = _running(needs, str(given.get("gateway", "")))
+    found = prefilled(given, running)
+    place = str(found.get("to", ""))
+    several = len(running) > 1 and not given.get("to")
+    lines = [form_words.runs_in(running)] if several else []
+    try:
+        ref = GatewayRef.parse(f"{place}/any") if place else None
+    except InvalidInput:
+        ref = None
+    overridden = bool(given.get("break-glass"))
+    lines += [
+        form_words.frozen(environment, freeze, needs.command, overridden)
+        for environment, freeze in needs.policies.freezes(ref)
+    ]
+    return _Filled(found, tuple(lines), several)
+
+
+def prefilled(given: Mapping[str, Any], running: Sequence[GatewaySummary]) -> dict[str, Any]:
+    """What was given, and where the gateway runs with its tag and name there, if only one place is
+    meant. Pure."""
+    at = [s for s in running if given.get("to") in (None, "", f"{s.ref.cluster}/{s.ref.namespace}")]
+    if len(at) != 1:
+        return dict(given)
+    (found,) = at
+    told: dict[str, Any] = {"to": f"{found.ref.cluster}/{found.ref.namespace}"}
+    if ":" not in found.tag:
+        # A digest alone is no tag that could be deployed.
+        told["tag"] = found.tag
+    name = str(given.get("gateway", "")).rpartition("/")[2].lower()
+    if found.ref.name != name:
+        told["name"] = found.ref.name
+    return {**told, **{key: value for key, value in given.items() if value}}
+
+
+def _running(needs: Needs, gateway: str) -> Sequence[GatewaySummary]:
+    """Where it runs as a Deployment, as far as the clusters have been read."""
+    name = gateway.rpartition("/")[2].strip().lower()
+    if not name:
+        return ()
+    found = found_everywhere(needs.caches, _LOOK_SECONDS).summaries
+    own = [s for s in found if s.manageable and s.gateway.lower() == name]
+    return own or [s for s in found if s.manageable and s.ref.name == name]
+
+
+def _about_typed(private_metadata: str, typed: Mapping[str, Any]) -> Sequence[str]:
+    if not typed:
+        return ()
+    held = json.loads(private_metadata).get("typed")
+    return (form_words.kept(typed) if held else form_words.TOO_LONG,)
+
+
+class _Marked:
+    """What is wrong, by the field: all of it is said at once."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, str] = {}
+
+    @contextlib.contextmanager
+    def at(self, field: str) -> Iterator[None]:
+        """An error in here is about that field."""
+        try:
+            yield
+        except InvalidInput as error:
+            self.found.setdefault(field, str(error))
+
+    def missing(self, field: str, what: str) -> None:
+        """Nothing was chosen there."""
+        self.found.setdefault(field, form_words.missing(what))
+
+    def check(self) -> None:
+        """Raise what was found."""
+        if self.found:
+            raise InForm(self.found)
+
+
+def submit(needs: Needs, submission: Submission) -> Request:
+    """The sent form as a request; what can be told to be wrong at once stays in the form, each at its
+    field."""
+    with reading("The form"):
+        origin = json.loads(submission.private_metadata)
+        channel, response_url = str(origin["channel"]), str(origin["response_url"])
+        typed, filled = dict(origin.get("typed") or {}), dict(origin.get("filled") or {})
+    marked = _Marked()
+    entered = modal.values(submission.values)
+    # What the bot has filled in is no choice of anybody's: a file goes over it.
+    chosen = {name: value for name, value in entered.items() if filled.get(name) != value}
+    text = ""
+    with marked.at(modal.FILE):
+        for file in modal.files(submission.values)[:1]:
+            text = _fetched(needs.slack, file)
+            if _is_of_a_token(text, chosen):
+                return Request(
+                    id=submission.id,
+                    verb=VERB,
+                    user=submission.user,
+                    channel=channel,
+                    response_url=response_url,
+                    options={"file": text},
+                )
+            chosen = _with_file(text, chosen)
+    chosen = {**entered, **chosen}
+    if modal.FILE not in marked.found:
+        for name, field, what in _REQUIRED:
+            if not chosen.get(name):
+                marked.missing(field, what)
+    chosen = {**typed, **chosen}
+    gateway = str(chosen.pop("gateway", ""))
+    request = Request(
+        id=submission.id,
+        verb=VERB,
+        user=submission.user,
+        channel=channel,
+        response_url=response_url,
+        gateway=gateway,
+        options=chosen,
+    )
+    cluster = namespace = ""
+    with marked.at(modal.PLACE):
+        if chosen.get("to"):
+            cluster, namespace = place_of(request)
+            GatewayRef(cluster, namespace, "any")
+            if cluster in needs.clusters:
+                needs.clusters[cluster].places.check(namespace)
+    name = str(chosen.get("name") or gateway.rpartition("/")[2].lower())
+    with marked.at(modal.NAME):
+        if name:
+            check_label(name, "name", NAME_LIMIT)
+    with marked.at(modal.REPLICAS):
+        if "replicas" in chosen:
+            chosen["replicas"] = _whole(str(chosen["replicas"]))
+    if modal.FILE not in marked.found:
+        with marked.at(modal.MORE):
+            _check_more(request)
+    marked.check()
+    try:
+        needs.proposer.check(
+            GatewayRef(cluster, namespace, name),
+            request.user,
+            request.channel,
+            why=words(request, "reason"),
+            break_glass=words(request, "break-glass"),
+        )
+    except Refused as refusal:
+        raise InvalidInput(refusal.happened, field=modal.PLACE, remedy=refusal.remedy) from refusal
+    return request
+
+
+_REQUIRED = (
+    ("gateway", modal.GATEWAY, "gateway"),
+    ("to", modal.PLACE, "namespace"),
+    ("tag", modal.TAG, "tag"),
+)
+
+
+def _fetched(slack: WebClient, file: Mapping[str, Any]) -> str:
+    try:
+        return spec_file.fetched(slack, file)
+    except GatewayBotError as error:
+        raise _in_the_file(error) from error
+
+
+def _is_of_a_token(text: str, chosen: Mapping[str, Any]) -> bool:
+    """Whether the file says `manage: token`. InvalidInput where something else was chosen in the form
+    than what it says."""
+    try:
+        managed = token_spec_from_yaml(text)
+    except InvalidInput as error:
+        raise _in_the_file(error) from error
+    if managed is None:
+        return False
+    ref = managed.ref
+    said = {"to": f"{ref.cluster}/{ref.namespace}", "name": ref.name}
+    for name, value in chosen.items():
+        same = value.rpartition("/")[2] == managed.gateway if name == "gateway" else False
+        if not same and value != said.get(name):
+            raise InvalidInput(
+                f"The file says `manage: token`, which the chosen {name} does not go with.",
+                field=modal.FILE,
+                remedy="Leave everything else in this form empty.",
+            )
+    return True
+
+
+def _in_the_file(error: GatewayBotError) -> InvalidInput:
+    return InvalidInput(
+        error.happened, field=modal.FILE, meaning=error.meaning, remedy=error.remedy
+    )
+
+
+def _with_file(text: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """What was chosen, and what was not as the file says it."""
+    try:
+        spec = from_file(text)
+    except GatewayBotError as error:
+        raise _in_the_file(error) from error
+    told = {"file": text, **_told(spec)}
+    picked = chosen.get("gateway", "").rpartition("/")[2]
+    if picked and picked != spec.get("gateway", picked):
+        # Its name on the cluster is another gateway's.
+        told.pop("name", None)
+    return {**told, **chosen}
+
+
+def _told(spec: Mapping[str, Any]) -> dict[str, str]:
+    """What a spec says of gateway, place and tag, by the names of the options."""
+    instance = (spec.get("apim") or {}).get("instance")
+    gateway = spec.get("gateway")
+    place = (spec.get("cluster"), spec.get("namespace"))
+    told = {
+        "gateway": f"{instance}/{gateway}" if instance and gateway else gateway,
+        "to": "/".join(map(str, place)) if all(place) else None,
+        "tag": (spec.get("image") or {}).get("tag"),
+        "name": spec.get("name"),
+    }
+    return {name: str(value) for name, value in told.items() if value}
+
+
+def _check_more(request: Request) -> None:
+    """What can be told of the further fields before anything is asked: over the rest of a spec."""
+    if not (request.options.get("more") or request.options.get("file")):
+        return
+    more = from_yaml(str(request.options.get("more", "")))
+    under = from_file(str(request.options.get("file", "{}")))
+    spec_from_mapping(merged(merged(EXAMPLE, under), more))
+
+
+def open_by_button(needs: Needs, click: Click) -> Reply | None:
+    """The Deploy button of the help and of the Home tab, and the one that brings back what was
+    entered."""
+    gateway, options = modal.entered(click.value)
+    request = Request("", VERB, click.user, click.channel or click.user, "", gateway, options)
+    open_modal(needs, request, click.trigger_id)
+    return None
+
+
+def _whole(text: str) -> int:
+    if text.isascii() and text.isdigit() and 1 <= int(text) <= 100:
+        return int(text)
+    raise InvalidInput("Replicas are a whole number from 1 to 100.", field="replicas")
+
+
+def place_of(request: Request) -> tuple[str, str]:
+    """Cluster and namespace that were asked for. InvalidInput where they are not said."""
+    place = str(request.options.get("to", ""))
+    parts = place.split("/")
+    if len(parts) != 2 or not all(parts):
+        raise InvalidInput(
+            f"“{place[:80]}” does not say where to deploy." if place else "Required: `--to`.",
+            field="to",
+            remedy="Write cluster/namespace, for example west/dev.",
+        )
+    return parts[0], parts[1]

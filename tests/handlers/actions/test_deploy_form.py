@@ -1,0 +1,237 @@
+"""The form of `deploy`: what it is filled with, what it keeps, and what it marks."""
+
+import dataclasses
+import datetime
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from deploy.access import Environment, Freeze
+from deploy.errors import Refused, Unavailable
+from deploy.gateway import GatewayRef
+from deploy.health.status import GatewaySummary
+from deploy.kube.places import Places
+from handlers.actions import deploy_form
+from handlers.actions.deploy_form import prefilled
+from handlers.slack import spec_file
+from handlers.slack.payloads import Request, Submission
+from handlers.views import deploy_modal as modal
+from handlers.views.errors import InForm
+from tests.support.clicks import clicked
+from tests.support.needs import needs
+from tests.support.shown import check_blocks
+
+ENDS = datetime.datetime(2026, 12, 31, tzinfo=datetime.UTC)
+FREEZE = Freeze("Year end", ENDS - datetime.timedelta(days=9), ENDS)
+PRODUCTION = Environment("production", namespaces=("prod",), production=True)
+
+
+def summary(place: str, name: str = "edge-1", tag: str = "2.11.1", **more: Any) -> GatewaySummary:
+    ref = GatewayRef.parse(f"{place}/{name}")
+    return GatewaySummary(ref, "edge-1", tag, 1, 1, 1, 1, 0.0, "gateway-bot", **more)
+
+
+class Slack:
+    """The views that were shown last."""
+
+    def __init__(self) -> None:
+        self.shown: list[dict[str, Any]] = []
+
+    def views_open(self, *, trigger_id: str, view: Any) -> dict[str, Any]:
+        return {"view": {"id": "V1", "hash": "h1"}}
+
+    def views_update(self, *, view: dict[str, Any], **more: Any) -> None:
+        check_blocks(view["blocks"])
+        self.shown.append(view)
+
+
+class Form:
+    """What the form works with; `running` is what runs, `freezes` what nobody may change now."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *running: GatewaySummary) -> None:
+        self.slack = Slack()
+        self.freezes: tuple[Any, ...] = ()
+        self.refused: Refused | None = None
+        found = SimpleNamespace(summaries=running)
+        monkeypatch.setattr(deploy_form, "found_everywhere", lambda caches, wait: found)
+        self.needs = needs(
+            deploy_form.Needs,
+            slack=self.slack,
+            team=SimpleNamespace(granted=lambda scope: True),
+            choices=SimpleNamespace(warm=dict),
+            policies=SimpleNamespace(freezes=lambda ref: self.freezes),
+            proposer=SimpleNamespace(check=self._check),
+            clusters={"west": SimpleNamespace(places=Places("west"))},
+            caches={},
+            command="/gateway",
+        )
+
+    def _check(self, *given: Any, **more: Any) -> None:
+        if self.refused is not None:
+            raise self.refused
+
+    def opened(self, gateway: str = "", **options: Any) -> dict[str, Any]:
+        request = Request("r1", "deploy", "U1", "C1", "", gateway, options)
+        deploy_form.open_modal(self.needs, request, "trigger")
+        return self.slack.shown[-1]
+
+    def chosen(self, view: dict[str, Any], gateway: str, **entered: str) -> dict[str, Any]:
+        """The form once a gateway is chosen in it, and before that this was entered."""
+        view = {**view, "id": "V1", "hash": "h2", "state": {"values": state(view, **entered)}}
+        click = clicked("U1", gateway, modal.GATEWAY)
+        deploy_form.gateway_chosen(self.needs, dataclasses.replace(click, view=view))
+        return self.slack.shown[-1]
+
+    def sent(self, view: dict[str, Any], **entered: str) -> Request:
+        values = state(view, **entered)
+        return deploy_form.submit(
+            self.needs, Submission("s1", "deploy", "U1", view["private_metadata"], values)
+        )
+
+
+def inputs(view: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The blocks of its inputs by the names of these."""
+    return {b["element"]["action_id"]: b for b in view["blocks"] if b["type"] == "input"}
+
+
+def state(view: dict[str, Any], **entered: str) -> dict[str, Any]:
+    """As Slack has it: what was entered, else what each starts with."""
+    found: dict[str, Any] = {}
+    for name, block in inputs(view).items():
+        element, value = block["element"], entered.get(name)
+        if element["type"].endswith("select"):
+            option = {"value": value} if value else element.get("initial_option")
+            given: dict[str, Any] = {"selected_option": option}
+        elif element["type"] == "file_input":
+            given = {"files": []}
+        else:
+            given = {"value": value or element.get("initial_value")}
+        found[block["block_id"]] = {name: given}
+    return found
+
+
+def starts(view: dict[str, Any]) -> dict[str, Any]:
+    return modal.values(state(view))
+
+
+def said(view: dict[str, Any]) -> str:
+    return json.dumps([b for b in view["blocks"] if b["type"] != "input"], ensure_ascii=False)
+
+
+def test_a_gateway_that_is_given_brings_where_it_runs_and_its_tag(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    form = Form(monkeypatch, summary("west/dev", name="front"), summary("east/dev", "other", "1"))
+    view = form.opened("contoso/edge-1", to="west/dev")
+    assert starts(view) == {
+        "gateway": "contoso/edge-1",
+        "to": "west/dev",
+        "tag": "2.11.1",
+        "name": "front",
+    }
+    typed = starts(form.opened("edge-1", to="west/dev", tag="2.12.1"))
+    assert typed["tag"] == "2.12.1", "what was typed goes over what runs"
+
+
+def test_of_several_places_none_is_taken_for_granted(monkeypatch: pytest.MonkeyPatch) -> None:
+    form = Form(monkeypatch, summary("west/dev"), summary("west/prod", tag="2.10.0"))
+    view = form.opened("edge-1")
+    assert starts(view) == {"gateway": "edge-1"}
+    assert "`west/dev/edge-1` (2.11.1), `west/prod/edge-1` (2.10.0)" in said(view)
+
+
+def test_a_gateway_that_is_chosen_fills_what_nobody_has_entered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    form = Form(monkeypatch, summary("west/dev"))
+    empty = form.opened()
+    assert inputs(empty)[modal.GATEWAY]["dispatch_action"]
+    view = form.chosen(empty, "contoso/edge-1", deploy_tag="2.12.1", deploy_replicas="4")
+    blocks = inputs(view)
+    assert blocks[modal.PLACE]["block_id"] != modal.PLACE, "else Slack keeps it empty"
+    assert blocks[modal.TAG]["block_id"] == modal.TAG, "and what was entered stays"
+    assert starts(view)["to"] == "west/dev"
+    # Another gateway takes the place of the first with it, but of nothing that was entered.
+    other = form.chosen(view, "contoso/edge-2", deploy_tag="2.12.1", deploy_replicas="4")
+    assert "to" not in starts(other)
+    # With nothing to fill in it is left alone: drawn anew it would be in somebody's way.
+    opened, shown = form.opened(), len(form.slack.shown)
+    form.chosen(opened, "contoso/edge-2")
+    form.chosen(view, "contoso/edge-2", deploy_place="east/dev")
+    assert len(form.slack.shown) == shown
+
+
+def test_options_without_a_field_are_kept_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    form = Form(monkeypatch, summary("west/dev"))
+    options = {"reason": "an outage", "set": ["logs.level=warn"], "break-glass": "urgent"}
+    view = form.opened("contoso/edge-1", **options)
+    assert "`--reason`, `--set`, `--break-glass`" in said(view)
+    sent = form.sent(form.chosen(view, "contoso/edge-1"))
+    assert sent.options == {"to": "west/dev", "tag": "2.11.1", **options}
+    long = form.opened("contoso/edge-1", set=["labels.a=" + "b" * 3000])
+    assert len(long["private_metadata"]) <= 3000
+    assert "too long to be kept" in said(long)
+
+
+def test_a_spec_file_goes_over_what_nobody_has_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    form = Form(monkeypatch, summary("west/dev", name="front"))
+    file = "image: {tag: 2.12.1}\nname: edge-1"
+    monkeypatch.setattr(spec_file, "fetched", lambda slack, file: file["text"])
+    for view in (form.opened("contoso/edge-1"), form.chosen(form.opened(), "contoso/edge-1")):
+        values = state(view, deploy_gateway="contoso/edge-1")
+        values[modal.FILE] = {modal.FILE: {"files": [{"text": file}]}}
+        sent = deploy_form.submit(
+            form.needs, Submission("s1", "deploy", "U1", view["private_metadata"], values)
+        )
+        assert sent.options == {"to": "west/dev", "tag": "2.12.1", "name": "edge-1", "file": file}
+
+
+def test_every_field_that_is_missing_or_wrong_is_marked_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    form = Form(monkeypatch)
+    view = form.opened()
+    with pytest.raises(InForm) as refused:
+        form.sent(view, deploy_name="Not_A_Name", deploy_more="logs: {levle: warn}")
+    assert set(refused.value.marked) == {
+        modal.GATEWAY, modal.PLACE, modal.TAG, modal.NAME, modal.MORE,
+    }  # fmt: skip
+    assert "levle" in refused.value.marked[modal.MORE]
+    assert "missing" in refused.value.marked[modal.TAG]
+    with pytest.raises(InForm) as again:
+        form.sent(view, deploy_gateway="contoso/edge-1", deploy_tag="1", deploy_place="west/A_b")
+    assert set(again.value.marked) == {modal.PLACE}
+
+
+def test_a_freeze_is_seen_before_anything_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    form = Form(monkeypatch, summary("west/prod"))
+    form.freezes = ((PRODUCTION, FREEZE),)
+    shown = said(form.opened())
+    assert ":snowflake: *Change freeze on production* until <!date^" in shown
+    assert "Year end" in shown
+    assert "/gateway deploy … --break-glass" in shown
+    overriding = said(form.opened("edge-1", **{"break-glass": "it is down"}))
+    assert "This request overrides it." in overriding
+
+
+def test_what_was_entered_comes_back_where_something_does_not_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    options = {"to": "west/dev", "tag": "2.12.1", "replicas": 4, "more": "logs: {level: warn}"}
+    reply = modal.once_more(Unavailable("Azure is silent."), "contoso/edge-1", options)
+    check_blocks(list(reply.blocks))
+    assert "Azure is silent." in reply.text
+    (button,) = reply.blocks[-1]["elements"]
+    form = Form(monkeypatch)
+    deploy_form.open_by_button(form.needs, clicked("U1", button["value"], modal.OPEN))
+    entered = starts(form.slack.shown[-1])
+    assert entered == {**options, "gateway": "contoso/edge-1", "replicas": "4"}
+    deploy_form.open_by_button(form.needs, clicked("U1", "", modal.OPEN))
+    assert starts(form.slack.shown[-1]) == {}
+
+
+def test_what_runs_by_a_digest_alone_brings_no_tag() -> None:
+    at = [summary("west/dev", tag="sha256:0a0a")]
+    assert prefilled({"gateway": "edge-1"}, at) == {"gateway": "edge-1", "to": "west/dev"}
