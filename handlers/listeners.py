@@ -39,7 +39,7 @@ from handlers.slack.people import Team, origin_of
 from handlers.slack.typed_text import as_typed, filled_in
 from handlers.verbs.grammar import parse
 from handlers.verbs.verb import BoundVerb, ByClick, Suggestions
-from handlers.views import errors
+from handlers.views import errors, menus
 from handlers.views import help as help_view
 from handlers.views.commands import RUN
 from handlers.views.reply import Reply
@@ -78,7 +78,7 @@ class Listeners:
 
     `clicks` and `opens` are the buttons of an action's message, as a verb has its own; `forms` are
     modals that no verb has, by callback_id, each with what is looked for before it closes, in its
-    values alone. `draw_home` draws the Home tab of a person.
+    values alone. `draw_home` has the Home tab of a person drawn.
     """
 
     def __init__(
@@ -149,7 +149,7 @@ class Listeners:
             return self.command if body["command"] == self._needs.command else None
         match body.get("type"):
             case "block_actions":
-                return self._clicks.get(body["actions"][0]["action_id"], _ack_only)
+                return self._clicks.get(_clicked(body["actions"][0])[0], _ack_only)
             case "view_submission":
                 return self._submissions.get(body["view"]["callback_id"])
             case "view_closed":
@@ -315,16 +315,15 @@ class Listeners:
     def _draw(self, user: str) -> None:
         try:
             self._draw_home(user)
-        except (SlackApiError, SlackClientError, OSError) as error:
+        except GatewayBotError as error:
             log.warning("the Home tab was not drawn: %s", error)
 
 
 def _click(body: Body) -> Click:
     """A button, a menu, or what was typed in a select with suggestions."""
     action = (body.get("actions") or [body])[0]
-    selected = action.get("selected_option") or {}
     container = body.get("container") or {}
-    user, name = body["user"]["id"], action["action_id"]
+    user, (name, value) = body["user"]["id"], _clicked(action)
     return Click(
         # action_ts is the click's own, the same in each delivery of it.
         id=f"{user}:{name}:{action.get('action_ts', body.get('trigger_id', ''))}",
@@ -333,10 +332,18 @@ def _click(body: Body) -> Click:
         channel=(body.get("channel") or {}).get("id") or container.get("channel_id") or "",
         trigger_id=body.get("trigger_id", ""),
         response_url=body.get("response_url", ""),
-        value=action.get("value") or selected.get("value") or "",
+        value=value,
         message=body.get("message") or {},
         alone=bool(container.get("is_ephemeral")),
     )
+
+
+def _clicked(action: Mapping[str, Any]) -> tuple[str, str]:
+    """The name and the value of what was clicked: a line of a menu is a button of its own."""
+    value = action.get("value") or (action.get("selected_option") or {}).get("value") or ""
+    if action.get("type") == "overflow":
+        return menus.chosen(value)
+    return action["action_id"], value
 
 
 def _submission(body: Body) -> Submission:

@@ -29,6 +29,8 @@ from handlers import home, listeners, permission
 from handlers.actions import again, batch_decisions, decisions, fix
 from handlers.intake import Intake, Work
 from handlers.lanes import Lane
+from handlers.messages.home_tabs import NAME as HOME
+from handlers.messages.home_tabs import HomeReaders, HomeTabs
 from handlers.messages.left_behind import LeftBehind
 from handlers.messages.live import STOP, Live
 from handlers.messages.live_family import LiveFamily
@@ -171,6 +173,18 @@ def for_verbs_of(
     )
 
 
+def homes_of(outside: Outside, stores: Stores, readers: HomeReaders, binder: Binder) -> HomeTabs:
+    """The Home tabs, which are drawn in turns as messages are."""
+    return HomeTabs(
+        outside.posting,
+        stores.messages,
+        readers,
+        Owed(stores.redis, HOME),
+        partial(home.drawn, binder.build(home.Needs)),
+        wake=stores.marked.ring,
+    )
+
+
 def conversation_of(
     settings: Settings,
     secrets: Secrets,
@@ -179,6 +193,7 @@ def conversation_of(
     binder: Binder,
     live: LiveViews,
     verbs: Sequence[AnyVerb],
+    homes: HomeTabs,
 ) -> Conversation:
     """The listeners over the table of verbs, and what works on the requests they accept. TypeError
     where a verb needs what the bot does not have."""
@@ -186,12 +201,19 @@ def conversation_of(
     judging = binder.build(permission.Needs)
     deciding = binder.build(decisions.Needs)
     on_batches = binder.build(batch_decisions.Needs)
+    on_home = home.HomeButtons(
+        binder.build(home.Needs),
+        {each.verb.name: each for each in bound},
+        partial(permission.guarded, needs=judging),
+        homes.opened,
+    )
     buttons: dict[str, ByClick] = {
         **{
             name: partial(click, deciding)
             for name, click in {**decisions.CLICKS, **fix.CLICKS}.items()
         },
         **{name: partial(click, on_batches) for name, click in batch_decisions.CLICKS.items()},
+        **on_home.clicks,
     }
     forms = {denial.CALLBACK: partial(decisions.deny_with_reason, deciding)}
     lanes: dict[str, Work] = {
@@ -246,9 +268,12 @@ def conversation_of(
         ),
         bound,
         buttons,
-        {name: partial(click, deciding) for name, click in decisions.OPENS.items()},
+        {
+            **{name: partial(click, deciding) for name, click in decisions.OPENS.items()},
+            **on_home.opens,
+        },
         {denial.CALLBACK: decisions.reason_given},
-        partial(home.publish, binder.build(home.Needs)),
+        homes.opened,
     )
     watched = partial(status.watched, binder.build(status.Needs))
     return Conversation(

@@ -163,6 +163,19 @@ class Authority:
         """The approval windows within which `user` confirms alone now."""
         return tuple(each for each in self._windows.open_for(user) if self.counts(each))
 
+    def freezes(
+        self, ahead: datetime.timedelta = datetime.timedelta()
+    ) -> tuple[tuple[Environment, Freeze], ...]:
+        """Each freeze that holds now or begins within `ahead`, the one that begins first in front."""
+        now = self._clock()
+        found = [
+            (each, freeze)
+            for each in self._environments
+            for freeze in each.freezes
+            if freeze.starts <= now + ahead and now < freeze.ends
+        ]
+        return tuple(sorted(found, key=lambda pair: (pair[1].starts, pair[0].name)))
+
     def powers(self, user: str, channel: str) -> tuple[Powers, ...]:
         """What `user` may do, environment by environment."""
         now = self._clock()

@@ -16,7 +16,7 @@ from deploy.actions.decision import Decision
 from deploy.actions.store import ActionStore
 from deploy.changes.authority import Authority
 from deploy.changes.decide import By, Decider, checked_reason
-from handlers.actions import again
+from handlers.actions import again, reviewing
 from handlers.messages.action_messages import NAME
 from handlers.messages.lost_messages import LostStore
 from handlers.slack import replies
@@ -24,6 +24,8 @@ from handlers.slack.payloads import Click, Request, Submission
 from handlers.views import approvals, refusals
 from handlers.views import denial as modal
 from handlers.views import details as whole
+from handlers.views.home import REVIEW
+from handlers.views.modals import modal_of
 from handlers.views.reply import Reply
 
 
@@ -65,11 +67,14 @@ def deny(needs: Needs, click: Click) -> Reply | None:
     result = needs.decider.would("deny", action, click.user, by.digest) if action else "gone"
     copy = _copy(click)
     if result == "done":
-        view = modal.ask(action_id, by.digest, click.channel, copy)
-        needs.slack.views_open(trigger_id=click.trigger_id, view=view)
+        view = modal.ask(action_id, by.digest, click.channel, copy, modal_of(click.value))
+        reviewing.show(needs.slack, click, view)
         return None
     if action is None:
         needs.lost.clicked(click, NAME, action_id)
+    elif inside := modal_of(click.value):
+        said = refusals.refused(result, action)
+        return reviewing.redrawn(needs, action, click.user, inside, said)
     elif copy:
         _redraw(needs, action, click.user, click.channel, copy)
     return refusals.refused(result, action)
@@ -83,7 +88,10 @@ def deny_with_reason(needs: Needs, sent: Submission) -> Reply | None:
     if decision.action is not None and asked.copy:
         done = "denied" if decision.counted else ""
         _redraw(needs, decision.action, sent.user, asked.channel, asked.copy, done)
-    return None if decision.counted else refusals.refused(decision.result, decision.action)
+    refused = None if decision.counted else refusals.refused(decision.result, decision.action)
+    if decision.action is not None and asked.modal:
+        return reviewing.redrawn(needs, decision.action, sent.user, asked.modal, refused)
+    return refused
 
 
 def reason_given(sent: Submission) -> str:
@@ -97,8 +105,13 @@ def details(needs: Needs, click: Click) -> Reply | None:
     action = needs.store.get(action_id)
     if action is None:
         return refusals.gone()
-    needs.slack.views_open(trigger_id=click.trigger_id, view=whole.modal(action))
+    reviewing.show(needs.slack, click, whole.modal(action))
     return None
+
+
+def review(needs: Needs, click: Click) -> Reply | None:
+    """Open the plan with the buttons that this person may use, where there is no message of it."""
+    return reviewing.opened(needs, click, _by(click)[0])
 
 
 def ask_again(needs: Needs, click: Click) -> Reply | None:
@@ -126,8 +139,12 @@ def _plan(needs: Needs, action: Action) -> Reply:
 
 def _answer(needs: Needs, click: Click, decision: Decision, done: str) -> Reply | None:
     copy = _copy(click)
+    inside = modal_of(click.value)
     if decision.action is None:
         needs.lost.clicked(click, NAME, _by(click)[0])
+    elif inside:
+        refused = None if decision.counted else refusals.refused(decision.result, decision.action)
+        return reviewing.redrawn(needs, decision.action, click.user, inside, refused)
     elif copy:
         done = done if decision.counted else ""
         _redraw(needs, decision.action, click.user, click.channel, copy, done)
@@ -170,5 +187,6 @@ CLICKS: Mapping[str, Callable[[Needs, Click], Reply | None]] = {
 OPENS: Mapping[str, Callable[[Needs, Click], Reply | None]] = {
     "action_deny": deny,
     "action_details": details,
+    REVIEW: review,
 }
 """The buttons that open a modal."""

@@ -1,5 +1,6 @@
 """`/gateway pending`: what waits or runs, and what of it one may decide."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from deploy.access import Right
@@ -11,7 +12,7 @@ from handlers.lanes import Lane
 from handlers.slack.payloads import Request
 from handlers.verbs.verb import Verb
 from handlers.views import approvals as view
-from handlers.views.reply import Block, Reply
+from handlers.views.reply import Reply
 
 
 @dataclass(frozen=True)
@@ -29,18 +30,19 @@ def run(needs: Needs, request: Request) -> Reply:
     return view.pending(rows, request.user, listing.unreadable)
 
 
-def waiting_for(needs: Needs, user: str) -> tuple[Block, ...]:
-    """For the Home tab: what waits for this person's decision; nothing where that is unknown."""
-    try:
-        rows = [
-            (action, may)
-            for action in needs.store.open()
-            if action.state is State.PENDING
-            and ((may := _may(needs.decider, action, user)) or action.requester == user)
-        ]
-    except GatewayBotError:
-        return ()
-    return view.pending(rows, user).blocks if rows else ()
+def decidable(needs: Needs, actions: Sequence[Action], user: str) -> tuple[Action, ...]:
+    """Those of the open actions that this person may decide on now: approve them for others, or
+    confirm their own."""
+    return tuple(
+        action
+        for action in actions
+        if action.state is State.PENDING
+        and (_may(needs.decider, action, user) or _own(action, user))
+    )
+
+
+def _own(action: Action, user: str) -> bool:
+    return action.policy.by == "requester" and action.requester == user
 
 
 def _may(decider: Decider, action: Action, user: str) -> bool:

@@ -213,7 +213,7 @@ def test_somebody_else_sees_the_message_but_not_what_is_private(page: Page) -> N
 
 
 def test_the_home_tab_shows_what_runs(page: Page) -> None:
-    page.get_by_role("button", name="gateway-bot", exact=True).click()
+    page.locator("[data-app-home]").click()
     home = page.locator(".home")
     expect(home).to_contain_text("legacy-9")
     expect(home.get_by_role("button", name="Deploy a gateway")).to_be_visible()
