@@ -1,7 +1,7 @@
-"""The Home tab: what it shows is read from what the bot holds already, and its buttons do what
-commands do.
+"""The Home tab: what it shows, read from what the bot holds already, and what its buttons do.
 
-Drawing it asks no cluster and not Azure: gateways come from the caches, requests from Redis.
+Drawing it asks no cluster and not Azure: gateways come from the caches, requests from Redis. Its buttons
+do what commands do.
 """
 
 import datetime

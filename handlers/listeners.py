@@ -28,6 +28,7 @@ from deploy.errors import GatewayBotError, InvalidInput
 from handlers.slack import replies
 from handlers.slack.api_errors import opened_before
 from handlers.slack.in_time import InTime, Late
+from handlers.slack.mentions import Said, said_to_bot
 from handlers.slack.payloads import (
     Click,
     Request,
@@ -38,6 +39,7 @@ from handlers.slack.payloads import (
 from handlers.slack.people import Team, origin_of
 from handlers.slack.typed_text import as_typed, filled_in
 from handlers.verbs.grammar import parse
+from handlers.verbs.said import SAID
 from handlers.verbs.verb import BoundVerb, ByClick, Suggestions
 from handlers.views import errors, menus
 from handlers.views import help as help_view
@@ -118,6 +120,11 @@ class Listeners:
             for name, suggest in bound.suggest.items()
         }
         self._draw_home = draw_home
+        self._events: dict[str, Listener] = {
+            "app_home_opened": self.home,
+            "app_mention": self.said,
+            "message": self.said,
+        }
 
     def dispatch(self, request: BoltRequest, /) -> BoltResponse:
         """What Slack is answered: 404 where nothing takes a payload, so that whoever sent it sees
@@ -156,8 +163,8 @@ class Listeners:
                 return _ack_only
             case "block_suggestion":
                 return self._suggestions.get(body["action_id"])
-            case "event_callback" if body["event"]["type"] == "app_home_opened":
-                return self.home
+            case "event_callback":
+                return self._events.get(body["event"]["type"])
         return None
 
     def command(self, ack: Ack, body: Body) -> None:
@@ -191,7 +198,7 @@ class Listeners:
         if reply is not None:
             self._aside(self._tell, request_of_click(click), reply)
 
-    def _ask(self, text: str, trigger_id: str, **by: str) -> Reply | None:
+    def _ask(self, text: str, trigger_id: str, **by: Any) -> Reply | None:
         """Have a command carried out; what to tell at once where it is not. `by` is what a request
         says of whoever asks."""
         try:
@@ -212,6 +219,45 @@ class Listeners:
         except GatewayBotError as error:
             return errors.trouble(error)
         return None
+
+    def said(self, ack: Ack, body: Body) -> None:
+        """A message to the bot: the same as typing that, and answered where it was said."""
+        message = said_to_bot(body)
+        if message is None or not (message.addressed or self._is_command(message.text)):
+            ack()
+            return
+        request = self._request_of(message)
+        try:
+            self._needs.accept(request)
+        except GatewayBotError as error:
+            ack()
+            self._aside(self._tell, request, errors.trouble(error))
+            return
+        ack()
+
+    def _is_command(self, text: str) -> bool:
+        """Whether it begins with a verb: in the middle of a sentence the bot may only be spoken of."""
+        first = text.casefold().split(maxsplit=1)[:1]
+        return any(word in (verb.name, *verb.synonyms) for verb in self._grammar for word in first)
+
+    def _request_of(self, message: Said) -> Request:
+        """What is asked; where it is not understood, or takes a form, what is answered to that."""
+        by: dict[str, Any] = {
+            "id": message.id,
+            "user": message.user,
+            "channel": message.channel,
+            "said": True,
+            "thread": message.thread,
+        }
+        unclear = Request(verb=SAID, options={"text": message.text}, **by)
+        try:
+            command = parse(message.text, self._grammar, self._needs.command)
+        except InvalidInput:
+            return unclear
+        verb = command.verb
+        request = Request(verb=verb.name, gateway=command.gateway, options=command.options, **by)
+        takes_form = self._verbs[verb.name].open_modal is not None and verb.incomplete(request)
+        return unclear if command.help or takes_form else request
 
     def click(self, ack: Ack, body: Body) -> None:
         """A button whose effect must not be lost."""
@@ -262,6 +308,7 @@ class Listeners:
             user=request.user,
             channel=request.channel,
             response_url=request.response_url,
+            thread=request.thread,
         )
 
     def form(self, ack: Ack, body: Body) -> None:

@@ -39,12 +39,13 @@ from handlers.messages.store import MessageStore
 from handlers.slack import choices
 from handlers.slack.acks import Acks
 from handlers.slack.in_time import InTime
-from handlers.slack.payloads import Request, verb_of_click, verb_of_form
+from handlers.slack.payloads import Request, request_to_mapping, verb_of_click, verb_of_form
 from handlers.slack.progress import Progress
 from handlers.slack.request_inbox import Gathering, accepting, admitting
-from handlers.verbs import logs, status
+from handlers.verbs import logs, said, status
 from handlers.verbs.verb import AnyVerb, ByClick
 from handlers.views import denial
+from handlers.views.reply import Reply
 
 _ASIDE = 64
 _ACCEPTING, _CHECKING = 8, 16
@@ -52,8 +53,8 @@ _ACCEPT_SECONDS, _FORM_SECONDS = (1.0, 0.2), (0.75, 0.005)
 """How long an ack waits for Redis, and for what is wrong with a form; and how long where the one
 before was late. Slack gives it three."""
 _FOLLOWS = 50
-_WATCH, _FOLLOW = "watch", "follow"
-"""The families of messages that are kept current."""
+_WATCH, _FOLLOW, _ANSWER = "watch", "follow", "answer"
+"""The families of messages that are kept current, and of answers to what was said to the bot."""
 
 
 class Transport(Part, Protocol):
@@ -70,10 +71,12 @@ class Transport(Part, Protocol):
 
 @dataclass(frozen=True)
 class LiveViews:
-    """`watches` keeps status messages current, `follows` those of logs."""
+    """`watches` keeps status messages current, `follows` those of logs; `answers` are to what was said
+    to the bot, and shown once."""
 
     watches: Live
     follows: Live
+    answers: LiveMessages
     live_messages: Families
 
 
@@ -120,16 +123,18 @@ class Conversation:
 
 def live_views_of(stores: Stores) -> LiveViews:
     """Messages that are kept current while somebody looks."""
-    watched, followed = (
+    watched, followed, answers = (
         LiveMessages(stores.redis, stores.owner, name, on_mark=stores.marked.ring)
-        for name in (_WATCH, _FOLLOW)
+        for name in (_WATCH, _FOLLOW, _ANSWER)
     )
     return LiveViews(
         Live(watched, stores.messages, _WATCH),
         Live(followed, stores.messages, _FOLLOW, at_once=_FOLLOWS, look_seconds=1.0),
+        answers,
         [
             (LiveFamily(_WATCH, watched, STOP), Owed(stores.redis, _WATCH)),
             (LiveFamily(_FOLLOW, followed, logs.STOP), Owed(stores.redis, _FOLLOW)),
+            (LiveFamily(_ANSWER, answers, ""), Owed(stores.redis, _ANSWER)),
         ],
     )
 
@@ -221,6 +226,9 @@ def conversation_of(
             each.verb.name: Work(each.verb.lane, permission.guarded(each, judging), each.verb)
             for each in bound
         },
+        said.SAID: Work(
+            Lane.DECISIONS, permission.seen(partial(said.run, binder.build(said.Needs)), judging)
+        ),
         again.VERB: Work(Lane.PLANS, partial(again.run, binder.build(again.Needs))),
         **{
             verb_of_click(name): Work(lane, permission.clicked(click, judging))
@@ -259,6 +267,8 @@ def conversation_of(
         },
         stores.owner,
         before=acks.give_way,
+        in_conversation=partial(_in_conversation, live.answers),
+        command=settings.slack.command,
     )
     stores.arrived.listen(intake.take_up)
     app = listeners.Listeners(
@@ -285,6 +295,12 @@ def conversation_of(
         intake=intake,
         transport=_transport(app, settings, secrets, stores, acks),
     )
+
+
+def _in_conversation(answers: LiveMessages, request: Request, reply: Reply) -> None:
+    """Answer what was said to the bot where it was said; the same request is answered once."""
+    shown = {"text": reply.text, "blocks": list(reply.blocks)}
+    answers.once(request.id, request_to_mapping(request), shown)
 
 
 def _transport(

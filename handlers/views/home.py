@@ -15,12 +15,11 @@ from deploy.errors import GatewayBotError
 from deploy.health.attention import BROKEN, SOON, WRONG
 from deploy.health.fleet import DOWN, Row
 from deploy.health.status import GatewaySummary
-from handlers.views import fleet, history
+from handlers.views import fleet, history, request_summary
 from handlers.views.action import value
 from handlers.views.menus import Choice, menu
 from handlers.views.places import EnvironmentOf
 from handlers.views.reply import Block, Reply, View
-from handlers.views.request_summary import request_line
 from handlers.views.text import (
     SECTION_LIMIT,
     button,
@@ -91,7 +90,7 @@ def refusal(reply: Reply) -> View:
 
 
 def _content(home: Home, environment_of: EnvironmentOf) -> list[Block]:
-    needing = [row for row in home.rows if row.urgency > 0]
+    needing = [row for row in home.rows if _urgency(row) > 0]
     blocks = [
         *_requests(words.DECIDE, home.decide, environment_of, words.REVIEW, style="primary"),
         *_requests(words.ASKED, home.asked, environment_of, words.SHOW),
@@ -114,7 +113,7 @@ def _requests(
 ) -> list[Block]:
     rows = [
         section(
-            cut(request_line(action, environment_of(action.ref)), 1500),
+            cut(request_summary.text_of(action, environment_of(action.ref)), 1500),
             accessory=button(label, REVIEW, value(action), **more),
         )
         for action in actions[:_REQUESTS]
@@ -130,6 +129,14 @@ def _attention(needing: Sequence[Row], home: Home) -> list[Block]:
     return _bounded(
         words.ATTENTION, rows, len(needing) + len(home.failed) - len(rows), "status --attention"
     )
+
+
+def _urgency(row: Row) -> int:
+    """How soon somebody should look at it. That no round has looked at its link yet, as right after its
+    deployment, is no reason."""
+    beat = row.seen.heartbeat
+    unseen = beat.level == "unknown" and not beat.pods and not row.summary.findings
+    return 0 if unseen else row.urgency
 
 
 def _cluster(name: str, error: GatewayBotError, rows: Sequence[Row]) -> Block:
@@ -210,7 +217,7 @@ def _gateways(home: Home) -> list[Block]:
 
 def _gateway(row: Row) -> str:
     summary = row.summary
-    mark = _URGENCY.get(row.urgency) or fleet.SIGNS[row.state]
+    mark = _URGENCY.get(_urgency(row)) or fleet.SIGNS[row.state]
     facts = [words.pods(summary.ready, summary.desired)]
     facts += [f"image `{escape(cut(summary.tag, 40))}`"] if summary.tag else []
     return f"{mark} *{escape(summary.ref.name)}*  {_place(row)}\n{' · '.join(facts)}"

@@ -8,8 +8,8 @@ from handlers.views.places import named
 from handlers.views.text import cut, date, escape
 
 
-def request_line(action: Action, environment: Environment | None) -> str:
-    """What tells an open request from others, in Slack's mark-up."""
+def text_of(action: Action, environment: Environment | None, more: str = "") -> str:
+    """What tells an open request from others, in Slack's mark-up; `more` is a last line."""
     place = f" · {escape(named(environment))}" if environment is not None else ""
     what = f"{sign_of(action)} *{escape(cut(title_of(action), 150))}*{place}"
     parts = [f"`{action.id}`", plan_view.summary(action.plan), f"<@{action.requester}>"]
@@ -18,4 +18,4 @@ def request_line(action: Action, environment: Environment | None) -> str:
         parts.append(f"until {date(action.expires_at)}")
     else:
         parts.append(action.state.value)
-    return f"{what}\n{' · '.join(parts)}"
+    return "\n".join(line for line in (what, " · ".join(parts), more) if line)
