@@ -21,6 +21,7 @@ from deploy.access import (
     among,
     environment_of,
     everybody,
+    freezes_of,
     frozen,
     may,
     may_confirm,
@@ -166,15 +167,8 @@ class Authority:
     def freezes(
         self, ahead: datetime.timedelta = datetime.timedelta()
     ) -> tuple[tuple[Environment, Freeze], ...]:
-        """Each freeze that holds now or begins within `ahead`, the one that begins first in front."""
-        now = self._clock()
-        found = [
-            (each, freeze)
-            for each in self._environments
-            for freeze in each.freezes
-            if freeze.starts <= now + ahead and now < freeze.ends
-        ]
-        return tuple(sorted(found, key=lambda pair: (pair[1].starts, pair[0].name)))
+        """Each freeze that holds now or begins within `ahead`."""
+        return freezes_of(self._environments, self._clock(), ahead)
 
     def powers(self, user: str, channel: str) -> tuple[Powers, ...]:
         """What `user` may do, environment by environment."""

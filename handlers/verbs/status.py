@@ -1,6 +1,7 @@
 """`/gateway status` and `list`: every gateway, or one in depth."""
 
 import dataclasses
+import datetime
 import difflib
 import logging
 import time
@@ -12,7 +13,7 @@ from typing import TypeVar
 
 from slack_sdk import WebClient
 
-from deploy.access import Environment, Right, environment_of
+from deploy.access import Environment, Right, environment_of, freezes_of
 from deploy.actions.audit import AuditEntry, AuditLog
 from deploy.azure import ApimInstance
 from deploy.background import reported
@@ -30,7 +31,7 @@ from handlers.lanes import Lane
 from handlers.messages import live
 from handlers.slack.payloads import Click, Request, request_from_mapping, request_to_mapping
 from handlers.verbs.verb import Option, Verb
-from handlers.views import errors, fleet
+from handlers.views import errors, fleet, freezes
 from handlers.views import status as view
 from handlers.views.reply import Reply
 
@@ -42,6 +43,8 @@ _SOON_SECONDS = 1.5
 """How long a status waits for the image registry and the audit trail; it goes without them."""
 _ENTRIES = 20
 _MINUTES, _LONGEST = 10, 60
+_AHEAD = datetime.timedelta(days=1)
+"""Freezes that begin within this time are shown."""
 _STEP = 20.0
 """In a message that is kept current, ages move on by so many seconds at a time."""
 
@@ -101,17 +104,19 @@ def watched(needs: Needs, asked: live.Asked) -> Reply:
             return in_depth(needs, request.gateway, now)
         seen = rows_everywhere(needs)
         page = fleet.Page(selection=_selection(needs, request))
-        return fleet.overview(
+        shown = fleet.overview(
             seen.rows, seen.failed, now, page, seen.unseen, seen.left_out, buttons=False
         )
+        return _with_freezes(needs, shown, now, page.selection.environment)
     except GatewayBotError as error:
         return errors.trouble(error)
 
 
 def table(needs: Needs, page: fleet.Page) -> Reply:
     """One page of every gateway there is."""
-    seen = rows_everywhere(needs)
-    return fleet.overview(seen.rows, seen.failed, time.time(), page, seen.unseen, seen.left_out)
+    seen, now = rows_everywhere(needs), time.time()
+    shown = fleet.overview(seen.rows, seen.failed, now, page, seen.unseen, seen.left_out)
+    return _with_freezes(needs, shown, now, page.selection.environment)
 
 
 def in_depth(needs: Needs, name: str, now: float) -> Reply:
@@ -123,7 +128,16 @@ def in_depth(needs: Needs, name: str, now: float) -> Reply:
     promised = support(detail.summary.tag, _tags(needs.registry))
     done = _done(needs.audit, ref)
     environment = environment_of(ref, needs.environments)
-    return view.detail(detail, promised, _portal(needs, detail), now, done, environment)
+    shown = view.detail(detail, promised, _portal(needs, detail), now, done, environment)
+    return _with_freezes(needs, shown, now, environment.name)
+
+
+def _with_freezes(needs: TableNeeds, shown: Reply, now: float, environment: str) -> Reply:
+    """The freezes of that environment, or of all where none is named, before they refuse anything."""
+    moment = datetime.datetime.fromtimestamp(now, datetime.UTC)
+    found = freezes_of(needs.environments, moment, _AHEAD)
+    theirs = [each for each in found if environment in ("", each[0].name)]
+    return freezes.told(shown, theirs, now)
 
 
 @dataclass(frozen=True)

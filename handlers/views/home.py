@@ -15,7 +15,7 @@ from deploy.errors import GatewayBotError
 from deploy.health.attention import BROKEN, SOON, WRONG
 from deploy.health.fleet import DOWN, Row
 from deploy.health.status import GatewaySummary
-from handlers.views import fleet, history, request_summary
+from handlers.views import fleet, freezes, history, request_summary
 from handlers.views.action import value
 from handlers.views.menus import Choice, menu
 from handlers.views.places import EnvironmentOf
@@ -182,14 +182,7 @@ def _token(summary: GatewaySummary, at: float, now: float) -> str:
 
 
 def _freezes(home: Home) -> list[Block]:
-    lines = []
-    for environment, freeze in home.freezes:
-        name, reason = escape(environment.name), escape(cut(freeze.reason, 200))
-        starts, until = date(freeze.starts.timestamp()), date(freeze.ends.timestamp())
-        if freeze.starts.timestamp() > home.at:
-            lines.append(words.will_freeze(name, starts, until, reason))
-        else:
-            lines.append(words.frozen(name, until, reason))
+    lines = [freezes.line(environment, freeze, home.at) for environment, freeze in home.freezes]
     for window in home.windows:
         ref = window.ref
         lines.append(

@@ -23,6 +23,7 @@ _AFTER = ".,;:!?)]}'’"
 
 
 _MARKED = re.compile(r"(<(?:[@#!]|https?:|mailto:)[^<>]*>)")
+_ENTITY = re.compile(r"(&(?:amp|lt|gt);)")
 _MENTION = re.compile(r"(?<![\w<])[@#][\w.-]*\w")
 
 
@@ -39,9 +40,16 @@ def _sent(state: State, text: str) -> str:
     for match in _MENTION.finditer(text):
         marked = _mentioned(state, match.group())
         mark = f"{marked.partition('|')[0]}>" if "|" in marked else marked
-        found += [_plain(text[end : match.start()]), mark]
+        found += [_once(text[end : match.start()]), mark]
         end = match.end()
-    return "".join([*found, _plain(text[end:])])
+    return "".join([*found, _once(text[end:])])
+
+
+def _once(text: str) -> str:
+    """As plain text, where what is escaped already stays."""
+    return "".join(
+        part if index % 2 else _plain(part) for index, part in enumerate(_ENTITY.split(text))
+    )
 
 
 def escaped(state: State, text: str) -> str:

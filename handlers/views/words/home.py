@@ -48,16 +48,6 @@ def outage(name: str) -> str:
     return f":rotating_light: *Production outage: {name}*"
 
 
-def frozen(environment: str, until: str, reason: str) -> str:
-    """A freeze that is in effect."""
-    return f":snowflake: *{environment}* is frozen until {until}: {reason}"
-
-
-def will_freeze(environment: str, starts: str, until: str, reason: str) -> str:
-    """A freeze that begins soon."""
-    return f":snowflake: *{environment}* will be frozen from {starts} until {until}: {reason}"
-
-
 def window(gateway: str, place: str, person: str, until: str, by: str) -> str:
     """An approval window that is open."""
     return f":unlock: *{gateway}* ({place}): {person} confirms changes alone until {until}. Opened by {by}."
