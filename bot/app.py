@@ -50,7 +50,7 @@ class Bot:
         for_verbs = for_verbs_of(settings, outside, stores, verbs)
         binder = Binder(outside, changes, watching, expiry, live, for_verbs)
         readers = HomeReaders(stores.redis)
-        homes = homes_of(outside, stores, readers, binder)
+        homes = homes_of(outside, stores, readers, binder, settings.slack.command)
         talk = conversation_of(settings, secrets, outside, stores, binder, live, verbs, homes)
         families = [
             *work.families,

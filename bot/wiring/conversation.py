@@ -45,6 +45,7 @@ from handlers.slack.request_inbox import Gathering, accepting, admitting
 from handlers.verbs import logs, said, status
 from handlers.verbs.verb import AnyVerb, ByClick
 from handlers.views import denial
+from handlers.views import home as home_view
 from handlers.views.reply import Reply
 
 _ASIDE = 64
@@ -178,7 +179,9 @@ def for_verbs_of(
     )
 
 
-def homes_of(outside: Outside, stores: Stores, readers: HomeReaders, binder: Binder) -> HomeTabs:
+def homes_of(
+    outside: Outside, stores: Stores, readers: HomeReaders, binder: Binder, command: str
+) -> HomeTabs:
     """The Home tabs, which are drawn in turns as messages are."""
     return HomeTabs(
         outside.posting,
@@ -186,6 +189,7 @@ def homes_of(outside: Outside, stores: Stores, readers: HomeReaders, binder: Bin
         readers,
         Owed(stores.redis, HOME),
         partial(home.drawn, binder.build(home.Needs)),
+        home_view.plain(command),
         wake=stores.marked.ring,
     )
 

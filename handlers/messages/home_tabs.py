@@ -14,6 +14,7 @@ from slack_sdk import WebClient
 
 from deploy.actions.connection import Script, redis_errors
 from deploy.actions.owed import Owed, tagged
+from deploy.errors import GatewayBotError
 from handlers.messages.budgets import Order, buckets_of
 from handlers.messages.store import MessageRecord, MessageStore
 from handlers.messages.turn import Later
@@ -30,6 +31,7 @@ APART_SECONDS = 10.0
 _TOGETHER_SECONDS = 0.5
 """What changes within this time is shown together."""
 _RETRY_SECONDS = 5.0
+_PLAIN = "plain"
 
 _OPENED = """
 local time = redis.call('TIME')
@@ -123,16 +125,19 @@ class HomeTabs:
         readers: HomeReaders,
         owed: Owed,
         draw: Callable[[str], Drawn],
+        plain: View,
         *,
         wake: Callable[[str], object] = lambda user: None,
         apart: float = APART_SECONDS,
     ) -> None:
-        """`slack` is as for the turns of messages; `wake` has what is owed looked at now."""
+        """`slack` is as for the turns of messages, `plain` a tab that Slack accepts always, and `wake`
+        has what is owed looked at now."""
         self._slack = slack
         self._store = store
         self._readers = readers
         self._owed = owed
         self._draw = draw
+        self._plain = plain
         self._wake = wake
         self._apart = apart
         self._asked: set[str] = set()
@@ -158,19 +163,34 @@ class HomeTabs:
             since = record.taken_at - record.shown
             if since < self._apart:
                 raise Later(self._apart - since, waits=True)
-        drawn = self._draw(user)
-        if drawn.closed:
-            self._readers.left(user)
-        if drawn.digest == record.digest and not asked:
-            self._store.done(record, record.shown, drawn.digest, record.cursor, final=False)
+        view, digest = self._drawn(user)
+        if digest == record.digest and not asked:
+            self._store.done(record, record.shown, digest, record.cursor, final=False)
             return
-        self._publish(record, drawn.view, Order.PERSON if asked else Order.PROGRESS)
+        order = Order.PERSON if asked else Order.PROGRESS
+        if not self._published(record, view, order):
+            # It is drawn again when it is opened again, or something has changed.
+            self._published(record, self._plain, order)
         with self._lock:
             self._asked.discard(user)
         # What a message has for a version is for a tab the moment at which it was drawn.
-        self._store.done(record, int(record.taken_at), drawn.digest, record.cursor, final=False)
+        self._store.done(record, int(record.taken_at), digest, record.cursor, final=False)
 
-    def _publish(self, record: MessageRecord, view: View, order: Order) -> None:
+    def _drawn(self, user: str) -> tuple[View, str]:
+        """The tab and its digest; the plain form where a fault keeps it from being drawn."""
+        try:
+            drawn = self._draw(user)
+        except GatewayBotError:
+            raise
+        except Exception:  # its reader must not look at an older state unknowingly
+            log.exception("the Home tab of %s cannot be drawn", user)
+            return self._plain, _PLAIN
+        if drawn.closed:
+            self._readers.left(user)
+        return drawn.view, drawn.digest
+
+    def _published(self, record: MessageRecord, view: View, order: Order) -> bool:
+        """Whether Slack accepts the view. Raises Later."""
         buckets = buckets_of("views.publish", order)
         seconds = self._store.spend(record, buckets)
         if seconds:
@@ -185,5 +205,6 @@ class HomeTabs:
                 raise Later(seconds) from error
             if found is Meaning.UNSURE:
                 raise Later(_RETRY_SECONDS) from error
-            # It is drawn again when it is opened again, or something has changed.
             log.error("the Home tab of %s is not drawn: %s", record.key, name(error))
+            return False
+        return True

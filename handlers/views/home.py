@@ -89,6 +89,11 @@ def refusal(reply: Reply) -> View:
     return {"type": "home", "blocks": list(reply.blocks)}
 
 
+def plain(command: str) -> View:
+    """For when the tab cannot be drawn, or Slack does not accept it."""
+    return {"type": "home", "blocks": [section(words.plain(command)), _last()]}
+
+
 def _content(home: Home, environment_of: EnvironmentOf) -> list[Block]:
     needing = [row for row in home.rows if _urgency(row) > 0]
     blocks = [

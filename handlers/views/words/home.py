@@ -28,6 +28,14 @@ RESTART, ROTATE, DEPLOY_ONE = "Restart…", "Rotate the token…", "Deploy…"
 NOT_FOUND_HERE = "This gateway no longer runs there."
 
 
+def plain(command: str) -> str:
+    """In place of a tab that cannot be shown."""
+    return (
+        ":warning: This tab cannot be shown now; the bot's log says why. "
+        f"`{command} pending` lists open requests, `{command} status` the gateways."
+    )
+
+
 def more(count: int) -> str:
     """The button below a section that is cut."""
     return f"and {count} more…"

@@ -51,6 +51,8 @@ class World:
     refuses: list[Exception] = field(default_factory=list)
 
     def draw(self, user: str) -> Drawn:
+        if self.state == "a fault":
+            raise ZeroDivisionError
         if user in self.strangers:
             return Drawn({"state": "nothing for you"}, "refused", closed=True)
         return Drawn({"state": self.state}, self.state)
@@ -68,7 +70,15 @@ class Bot:
         slack: Any = world
         store = MessageStore(redis, owner)
         self.readers = HomeReaders(redis)
-        self.tabs = HomeTabs(slack, store, self.readers, Owed(redis, NAME), world.draw, apart=apart)
+        self.tabs = HomeTabs(
+            slack,
+            store,
+            self.readers,
+            Owed(redis, NAME),
+            world.draw,
+            {"state": "plain"},
+            apart=apart,
+        )
         self.engine = Engine(Turns(slack, store), [], tabs=[self.tabs])
 
     def steps(self) -> None:
@@ -186,3 +196,20 @@ def test_somebody_who_opened_their_tab_long_ago_is_left_alone(redis: Any) -> Non
     Owed(redis, NAME).now("U0ANA")
     bot.steps()
     assert len(world.published) == 1
+
+
+def test_a_tab_that_cannot_be_drawn_or_is_refused_has_a_plain_form(redis: Any) -> None:
+    world = World(state="a fault")
+    bot = Bot(redis, world)
+    bot.tabs.opened("U0ANA")
+    bot.steps()
+    assert world.published == [("U0ANA", "plain")]
+    world.state = "mended"
+    refused: Any = SimpleNamespace(
+        status_code=200, headers={}, get={"error": "invalid_arguments"}.get
+    )
+    world.refuses.append(SlackApiError("invalid_arguments", refused))
+    changed(redis, bot)
+    bot.steps()
+    assert world.published[1:] == [("U0ANA", "plain")]
+    assert redis.zcard(INDEX) == 0, "nothing is repeated unchanged for ever"
