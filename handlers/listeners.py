@@ -28,7 +28,7 @@ from deploy.errors import GatewayBotError, InvalidInput
 from handlers.slack import replies
 from handlers.slack.api_errors import opened_before
 from handlers.slack.in_time import InTime, Late
-from handlers.slack.mentions import Said, said_to_bot
+from handlers.slack.mentions import said_to_bot
 from handlers.slack.payloads import (
     Click,
     Request,
@@ -39,7 +39,7 @@ from handlers.slack.payloads import (
 from handlers.slack.people import Team, origin_of
 from handlers.slack.typed_text import as_typed, filled_in
 from handlers.verbs.grammar import parse
-from handlers.verbs.said import SAID
+from handlers.verbs.said import asked_by
 from handlers.verbs.verb import BoundVerb, ByClick, Suggestions
 from handlers.views import errors, menus
 from handlers.views import help as help_view
@@ -223,10 +223,11 @@ class Listeners:
     def said(self, ack: Ack, body: Body) -> None:
         """A message to the bot: the same as typing that, and answered where it was said."""
         message = said_to_bot(body)
-        if message is None or not (message.addressed or self._is_command(message.text)):
+        forms = [name for name, bound in self._verbs.items() if bound.open_modal is not None]
+        request = message and asked_by(message, self._grammar, self._needs.command, forms)
+        if not request:
             ack()
             return
-        request = self._request_of(message)
         try:
             self._needs.accept(request)
         except GatewayBotError as error:
@@ -234,30 +235,6 @@ class Listeners:
             self._aside(self._tell, request, errors.trouble(error))
             return
         ack()
-
-    def _is_command(self, text: str) -> bool:
-        """Whether it begins with a verb: in the middle of a sentence the bot may only be spoken of."""
-        first = text.casefold().split(maxsplit=1)[:1]
-        return any(word in (verb.name, *verb.synonyms) for verb in self._grammar for word in first)
-
-    def _request_of(self, message: Said) -> Request:
-        """What is asked; where it is not understood, or takes a form, what is answered to that."""
-        by: dict[str, Any] = {
-            "id": message.id,
-            "user": message.user,
-            "channel": message.channel,
-            "said": True,
-            "thread": message.thread,
-        }
-        unclear = Request(verb=SAID, options={"text": message.text}, **by)
-        try:
-            command = parse(message.text, self._grammar, self._needs.command)
-        except InvalidInput:
-            return unclear
-        verb = command.verb
-        request = Request(verb=verb.name, gateway=command.gateway, options=command.options, **by)
-        takes_form = self._verbs[verb.name].open_modal is not None and verb.incomplete(request)
-        return unclear if command.help or takes_form else request
 
     def click(self, ack: Ack, body: Body) -> None:
         """A button whose effect must not be lost."""
