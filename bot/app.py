@@ -8,7 +8,7 @@ from bot.parts import Part, Parts
 from bot.settings import Secrets, Settings
 from bot.wiring.binder import Binder
 from bot.wiring.changes import changes_of
-from bot.wiring.conversation import conversation_of, for_verbs_of, live_views_of
+from bot.wiring.conversation import conversation_of, for_verbs_of, homes_of, live_views_of
 from bot.wiring.expiry import expiry_of, from_azure_of
 from bot.wiring.lost import lost_of
 from bot.wiring.messages import connections_of, engine_of
@@ -19,6 +19,7 @@ from bot.wiring.work import work_of
 from deploy.changes.kinds import KINDS, Kind, codec_of
 from deploy.deadline import Deadline
 from deploy.waits import Waits
+from handlers.messages.home_tabs import HomeReaders
 from handlers.verbs.table import VERBS
 from handlers.verbs.verb import AnyVerb
 
@@ -48,7 +49,9 @@ class Bot:
         live = live_views_of(stores)
         for_verbs = for_verbs_of(settings, outside, stores, verbs)
         binder = Binder(outside, changes, watching, expiry, live, for_verbs)
-        talk = conversation_of(settings, secrets, outside, stores, binder, live, verbs)
+        readers = HomeReaders(stores.redis)
+        homes = homes_of(outside, stores, readers, binder, settings.slack.command)
+        talk = conversation_of(settings, secrets, outside, stores, binder, live, verbs, homes)
         families = [
             *work.families,
             *watching.incident_messages,
@@ -57,7 +60,7 @@ class Bot:
             *connections_of(settings, stores),
         ]
         lost = lost_of(settings, outside, stores, families)
-        engine = engine_of(outside, stores, [*families, *lost.messages])
+        engine = engine_of(outside, stores, [*families, *lost.messages], homes, readers)
         self._transport = talk.transport
         parts: dict[str, Part] = {
             **{f"cache {name}": cache for name, cache in outside.caches.items()},

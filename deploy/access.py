@@ -332,6 +332,21 @@ def frozen(
     return next((f for f in holding if after is None or f.starts > after), None)
 
 
+def freezes_of(
+    environments: Sequence[Environment],
+    now: datetime.datetime,
+    ahead: datetime.timedelta = datetime.timedelta(),
+) -> tuple[tuple[Environment, Freeze], ...]:
+    """Each freeze that holds now or begins within `ahead`, the one that begins first in front."""
+    found = [
+        (each, freeze)
+        for each in environments
+        for freeze in each.freezes
+        if freeze.starts <= now + ahead and now < freeze.ends
+    ]
+    return tuple(sorted(found, key=lambda pair: (pair[1].starts, pair[0].name)))
+
+
 def check_freeze(
     environment: Environment,
     *,

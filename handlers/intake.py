@@ -26,6 +26,7 @@ from handlers.slack.payloads import Request, request_from_mapping
 from handlers.verbs.grammar import typed
 from handlers.verbs.verb import AnyVerb, Run
 from handlers.views import errors
+from handlers.views.conversation import understood
 from handlers.views.reply import Reply
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,10 @@ class _Answer:
     told: bool = False
 
 
+def _nowhere(request: Request, reply: Reply) -> None:
+    """For a bot that hears no messages."""
+
+
 class Intake:
     """Works on the requests of the inbox, several at once."""
 
@@ -74,14 +79,20 @@ class Intake:
         *,
         bounds: Mapping[Lane, Bounds] = BOUNDS,
         before: Callable[[], object] | None = None,
+        in_conversation: Callable[[Request, Reply], object] = _nowhere,
+        command: str = "",
     ) -> None:
-        """`owner` is this bot's name in leases. `before` is called before requests that have arrived
-        are begun, and may wait: on a thread of its own, so that whoever accepts one does not."""
+        """`owner` is this bot's name in leases. `in_conversation` answers what was said in a message,
+        once however often it is called, and `command` is what people type instead. `before` is called
+        before requests that have arrived are begun, and may wait: on a thread of its own, so that
+        whoever accepts one does not."""
         self._slack = slack
         self._inbox = inbox
         self._verbs = verbs
         self._owner = owner
         self._before = before
+        self._in_conversation = in_conversation
+        self._command = command
         self._arrived = threading.Event()
         self._held: set[str] = set()
         self._answers: dict[str, _Answer] = {}
@@ -252,7 +263,9 @@ class Intake:
                 # Another bot may be at it by now: it is told once that is known.
                 self._keep(key, answer)
                 raise
-            if reply is not None and request.user and not self._told(request, reply):
+            if request.said:
+                self._say(request, key, answer)
+            elif reply is not None and request.user and not self._told(request, reply):
                 # Slack does not answer just now; the next sweep comes back to it.
                 self._keep(key, answer)
                 return
@@ -285,6 +298,18 @@ class Intake:
             # Also that of a request which another bot has answered since.
             if len(self._answers) > _KEPT:
                 del self._answers[next(iter(self._answers))]
+
+    def _say(self, request: Request, key: str, answer: _Answer) -> None:
+        work = self._verbs.get(request.verb)
+        asked = typed(work.verb, request.gateway, request.options) if work and work.verb else ""
+        said = understood(answer.reply, self._command, asked)
+        if said is None:
+            return
+        try:
+            self._in_conversation(request, said)
+        except GatewayBotError:
+            self._keep(key, answer)
+            raise
 
     def _told(self, request: Request, reply: Reply) -> bool:
         return replies.send(

@@ -28,6 +28,7 @@ from deploy.errors import GatewayBotError, InvalidInput
 from handlers.slack import replies
 from handlers.slack.api_errors import opened_before
 from handlers.slack.in_time import InTime, Late
+from handlers.slack.mentions import said_to_bot
 from handlers.slack.payloads import (
     Click,
     Request,
@@ -38,8 +39,9 @@ from handlers.slack.payloads import (
 from handlers.slack.people import Team, origin_of
 from handlers.slack.typed_text import as_typed, filled_in
 from handlers.verbs.grammar import parse
+from handlers.verbs.said import asked_by
 from handlers.verbs.verb import BoundVerb, ByClick, Suggestions
-from handlers.views import errors
+from handlers.views import errors, menus
 from handlers.views import help as help_view
 from handlers.views.commands import is_run
 from handlers.views.reply import Reply
@@ -78,7 +80,7 @@ class Listeners:
 
     `clicks` and `opens` are the buttons of an action's message, as a verb has its own; `forms` are
     modals that no verb has, by callback_id, each with what is looked for before it closes, in its
-    values alone. `draw_home` draws the Home tab of a person.
+    values alone. `draw_home` has the Home tab of a person drawn.
     """
 
     def __init__(
@@ -117,6 +119,11 @@ class Listeners:
             for name, suggest in bound.suggest.items()
         }
         self._draw_home = draw_home
+        self._events: dict[str, Listener] = {
+            "app_home_opened": self.home,
+            "app_mention": self.said,
+            "message": self.said,
+        }
 
     def dispatch(self, request: BoltRequest, /) -> BoltResponse:
         """What Slack is answered: 404 where nothing takes a payload, so that whoever sent it sees
@@ -148,7 +155,7 @@ class Listeners:
             return self.command if body["command"] == self._needs.command else None
         match body.get("type"):
             case "block_actions":
-                name = body["actions"][0]["action_id"]
+                name, _ = _clicked(body["actions"][0])
                 return self.run if is_run(name) else self._clicks.get(name, _ack_only)
             case "view_submission":
                 return self._submissions.get(body["view"]["callback_id"])
@@ -156,8 +163,8 @@ class Listeners:
                 return _ack_only
             case "block_suggestion":
                 return self._suggestions.get(body["action_id"])
-            case "event_callback" if body["event"]["type"] == "app_home_opened":
-                return self.home
+            case "event_callback":
+                return self._events.get(body["event"]["type"])
         return None
 
     def command(self, ack: Ack, body: Body) -> None:
@@ -191,7 +198,7 @@ class Listeners:
         if reply is not None:
             self._aside(self._tell, request_of_click(click), reply)
 
-    def _ask(self, text: str, trigger_id: str, **by: str) -> Reply | None:
+    def _ask(self, text: str, trigger_id: str, **by: Any) -> Reply | None:
         """Have a command carried out; what to tell at once where it is not. `by` is what a request
         says of whoever asks."""
         try:
@@ -212,6 +219,22 @@ class Listeners:
         except GatewayBotError as error:
             return errors.trouble(error)
         return None
+
+    def said(self, ack: Ack, body: Body) -> None:
+        """A message to the bot: the same as typing that, and answered where it was said."""
+        message = said_to_bot(body)
+        forms = [name for name, bound in self._verbs.items() if bound.open_modal is not None]
+        request = message and asked_by(message, self._grammar, self._needs.command, forms)
+        if not request:
+            ack()
+            return
+        try:
+            self._needs.accept(request)
+        except GatewayBotError as error:
+            ack()
+            self._aside(self._tell, request, errors.trouble(error))
+            return
+        ack()
 
     def click(self, ack: Ack, body: Body) -> None:
         """A button whose effect must not be lost."""
@@ -262,6 +285,7 @@ class Listeners:
             user=request.user,
             channel=request.channel,
             response_url=request.response_url,
+            thread=request.thread,
         )
 
     def form(self, ack: Ack, body: Body) -> None:
@@ -313,16 +337,15 @@ class Listeners:
     def _draw(self, user: str) -> None:
         try:
             self._draw_home(user)
-        except (SlackApiError, SlackClientError, OSError) as error:
+        except GatewayBotError as error:
             log.warning("the Home tab was not drawn: %s", error)
 
 
 def _click(body: Body) -> Click:
     """A button, a menu, or what was typed in a select with suggestions."""
     action = (body.get("actions") or [body])[0]
-    selected = action.get("selected_option") or {}
     container = body.get("container") or {}
-    user, name = body["user"]["id"], action["action_id"]
+    user, (name, value) = body["user"]["id"], _clicked(action)
     return Click(
         # action_ts is the click's own, the same in each delivery of it.
         id=f"{user}:{name}:{action.get('action_ts', body.get('trigger_id', ''))}",
@@ -331,11 +354,19 @@ def _click(body: Body) -> Click:
         channel=(body.get("channel") or {}).get("id") or container.get("channel_id") or "",
         trigger_id=body.get("trigger_id", ""),
         response_url=body.get("response_url", ""),
-        value=action.get("value") or selected.get("value") or "",
+        value=value,
         message=body.get("message") or {},
         alone=bool(container.get("is_ephemeral")),
         view=body.get("view") or {},
     )
+
+
+def _clicked(action: Mapping[str, Any]) -> tuple[str, str]:
+    """The name and the value of what was clicked: a line of a menu is a button of its own."""
+    value = action.get("value") or (action.get("selected_option") or {}).get("value") or ""
+    if action.get("type") == "overflow":
+        return menus.chosen(value)
+    return action["action_id"], value
 
 
 def _submission(body: Body) -> Submission:

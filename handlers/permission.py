@@ -43,6 +43,11 @@ def filled(form: Callable[[Submission], Reply | None], needs: Needs) -> Run:
     return _seen(needs, lambda request: form(form_of(request)))
 
 
+def seen(run: Run, needs: Needs) -> Run:
+    """The answer, likewise."""
+    return _seen(needs, run)
+
+
 def _seen(needs: Needs, run: Run) -> Run:
     def checked(request: Request) -> Reply | None:
         needs.authority.check(Right.SEE, request.user)

@@ -26,8 +26,9 @@ from bot.sandbox.snapshots import Part, Snapshots
 from bot.sandbox.tls import Authority
 from bot.sandbox.world import World
 
-_SCOPES = (
+SCOPES = (
     "commands",
+    "app_mentions:read",
     "chat:write",
     "channels:history",
     "groups:history",
@@ -41,6 +42,7 @@ _SCOPES = (
     "files:write",
     "files:read",
 )
+EVENTS = ("app_home_opened", "app_mention", "message.im")
 _APIM = "Microsoft.ApiManagement/service/gateways"
 _ACTIONS = frozenset(
     {f"{_APIM}/read", f"{_APIM}/generateToken/action", f"{_APIM}/regenerateKey/action"}
@@ -225,7 +227,7 @@ class Running:
                 bot_token=self._bot_token,
                 app_token=self._app_token,
                 signing_secret=self._secrets["signing"],
-                scopes=_SCOPES,
+                scopes=SCOPES,
                 commands=[
                     (
                         "/gateway",
@@ -236,6 +238,7 @@ class Running:
                 mode=self._plan.mode,
                 request_url=self._plan.bot_url,
                 options_url=self._plan.bot_options_url,
+                bot_events=EVENTS,
             ),
             port=self._plan.port,
             boards=tuple(self._boards),

@@ -29,6 +29,8 @@ from handlers import home, listeners, permission
 from handlers.actions import again, batch_decisions, decisions, fix, ways_out
 from handlers.intake import Intake, Work
 from handlers.lanes import Lane
+from handlers.messages.home_tabs import NAME as HOME
+from handlers.messages.home_tabs import HomeReaders, HomeTabs
 from handlers.messages.left_behind import LeftBehind
 from handlers.messages.live import STOP, Live
 from handlers.messages.live_family import LiveFamily
@@ -37,12 +39,14 @@ from handlers.messages.store import MessageStore
 from handlers.slack import choices
 from handlers.slack.acks import Acks
 from handlers.slack.in_time import InTime
-from handlers.slack.payloads import Request, verb_of_click, verb_of_form
+from handlers.slack.payloads import Request, request_to_mapping, verb_of_click, verb_of_form
 from handlers.slack.progress import Progress
 from handlers.slack.request_inbox import Gathering, accepting, admitting
-from handlers.verbs import logs, status
+from handlers.verbs import logs, said, status
 from handlers.verbs.verb import AnyVerb, ByClick
 from handlers.views import denial
+from handlers.views import home as home_view
+from handlers.views.reply import Reply
 
 _ASIDE = 64
 _ACCEPTING, _CHECKING = 8, 16
@@ -50,8 +54,8 @@ _ACCEPT_SECONDS, _FORM_SECONDS = (1.0, 0.2), (0.75, 0.005)
 """How long an ack waits for Redis, and for what is wrong with a form; and how long where the one
 before was late. Slack gives it three."""
 _FOLLOWS = 50
-_WATCH, _FOLLOW = "watch", "follow"
-"""The families of messages that are kept current."""
+_WATCH, _FOLLOW, _ANSWER = "watch", "follow", "answer"
+"""The families of messages that are kept current, and of answers to what was said to the bot."""
 
 
 class Transport(Part, Protocol):
@@ -68,10 +72,12 @@ class Transport(Part, Protocol):
 
 @dataclass(frozen=True)
 class LiveViews:
-    """`watches` keeps status messages current, `follows` those of logs."""
+    """`watches` keeps status messages current, `follows` those of logs; `answers` are to what was said
+    to the bot, and shown once."""
 
     watches: Live
     follows: Live
+    answers: LiveMessages
     live_messages: Families
 
 
@@ -118,16 +124,18 @@ class Conversation:
 
 def live_views_of(stores: Stores) -> LiveViews:
     """Messages that are kept current while somebody looks."""
-    watched, followed = (
+    watched, followed, answers = (
         LiveMessages(stores.redis, stores.owner, name, on_mark=stores.marked.ring)
-        for name in (_WATCH, _FOLLOW)
+        for name in (_WATCH, _FOLLOW, _ANSWER)
     )
     return LiveViews(
         Live(watched, stores.messages, _WATCH),
         Live(followed, stores.messages, _FOLLOW, at_once=_FOLLOWS, look_seconds=1.0),
+        answers,
         [
             (LiveFamily(_WATCH, watched, STOP), Owed(stores.redis, _WATCH)),
             (LiveFamily(_FOLLOW, followed, logs.STOP), Owed(stores.redis, _FOLLOW)),
+            (LiveFamily(_ANSWER, answers, ""), Owed(stores.redis, _ANSWER)),
         ],
     )
 
@@ -171,6 +179,21 @@ def for_verbs_of(
     )
 
 
+def homes_of(
+    outside: Outside, stores: Stores, readers: HomeReaders, binder: Binder, command: str
+) -> HomeTabs:
+    """The Home tabs, which are drawn in turns as messages are."""
+    return HomeTabs(
+        outside.posting,
+        stores.messages,
+        readers,
+        Owed(stores.redis, HOME),
+        partial(home.drawn, binder.build(home.Needs)),
+        home_view.plain(command),
+        wake=stores.marked.ring,
+    )
+
+
 def conversation_of(
     settings: Settings,
     secrets: Secrets,
@@ -179,6 +202,7 @@ def conversation_of(
     binder: Binder,
     live: LiveViews,
     verbs: Sequence[AnyVerb],
+    homes: HomeTabs,
 ) -> Conversation:
     """The listeners over the table of verbs, and what works on the requests they accept. TypeError
     where a verb needs what the bot does not have."""
@@ -186,12 +210,19 @@ def conversation_of(
     judging = binder.build(permission.Needs)
     deciding = binder.build(decisions.Needs)
     on_batches = binder.build(batch_decisions.Needs)
+    on_home = home.HomeButtons(
+        binder.build(home.Needs),
+        {each.verb.name: each for each in bound},
+        partial(permission.guarded, needs=judging),
+        homes.opened,
+    )
     buttons: dict[str, ByClick] = {
         **{
             name: partial(click, deciding)
             for name, click in {**decisions.CLICKS, **ways_out.CLICKS, **fix.CLICKS}.items()
         },
         **{name: partial(click, on_batches) for name, click in batch_decisions.CLICKS.items()},
+        **on_home.clicks,
     }
     forms = {denial.CALLBACK: partial(decisions.deny_with_reason, deciding)}
     lanes: dict[str, Work] = {
@@ -199,6 +230,9 @@ def conversation_of(
             each.verb.name: Work(each.verb.lane, permission.guarded(each, judging), each.verb)
             for each in bound
         },
+        said.SAID: Work(
+            Lane.DECISIONS, permission.seen(partial(said.run, binder.build(said.Needs)), judging)
+        ),
         again.VERB: Work(Lane.PLANS, partial(again.run, binder.build(again.Needs))),
         **{
             verb_of_click(name): Work(lane, permission.clicked(click, judging))
@@ -237,6 +271,8 @@ def conversation_of(
         },
         stores.owner,
         before=acks.give_way,
+        in_conversation=partial(_in_conversation, live.answers),
+        command=settings.slack.command,
     )
     stores.arrived.listen(intake.take_up)
     app = listeners.Listeners(
@@ -246,9 +282,12 @@ def conversation_of(
         ),
         bound,
         buttons,
-        {name: partial(click, deciding) for name, click in decisions.OPENS.items()},
+        {
+            **{name: partial(click, deciding) for name, click in decisions.OPENS.items()},
+            **on_home.opens,
+        },
         {denial.CALLBACK: decisions.reason_given},
-        partial(home.publish, binder.build(home.Needs)),
+        homes.opened,
     )
     watched = partial(status.watched, binder.build(status.Needs))
     return Conversation(
@@ -260,6 +299,12 @@ def conversation_of(
         intake=intake,
         transport=_transport(app, settings, secrets, stores, acks),
     )
+
+
+def _in_conversation(answers: LiveMessages, request: Request, reply: Reply) -> None:
+    """Answer what was said to the bot where it was said; the same request is answered once."""
+    shown = {"text": reply.text, "blocks": list(reply.blocks)}
+    answers.once(request.id, request_to_mapping(request), shown)
 
 
 def _transport(

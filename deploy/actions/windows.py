@@ -208,12 +208,15 @@ class Windows:
         window = self._read(_id(ref, requester))
         return window if (window.ref, window.requester) == (ref, requester) else None
 
-    @redis_errors
     def open_for(self, requester: str) -> tuple[Window, ...]:
         """Every window that is open for `requester` now, the one that ends first in front."""
+        return tuple(each for each in self.all_open() if each.requester == requester)
+
+    @redis_errors
+    def all_open(self) -> tuple[Window, ...]:
+        """Every window that is open now, the one that ends first in front."""
         names = self._client.zrangebyscore(self._index, f"({int(self._now())}", "+inf")
-        found = self._readable(str(name) for name in names)
-        return tuple(each for each in found if each.open and each.requester == requester)
+        return tuple(each for each in self._readable(str(name) for name in names) if each.open)
 
     @redis_errors
     def at(self, key: str) -> Window | None:

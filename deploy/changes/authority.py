@@ -21,6 +21,7 @@ from deploy.access import (
     among,
     environment_of,
     everybody,
+    freezes_of,
     frozen,
     may,
     may_confirm,
@@ -162,6 +163,12 @@ class Authority:
     def windows_for(self, user: str) -> tuple[Window, ...]:
         """The approval windows within which `user` confirms alone now."""
         return tuple(each for each in self._windows.open_for(user) if self.counts(each))
+
+    def freezes(
+        self, ahead: datetime.timedelta = datetime.timedelta()
+    ) -> tuple[tuple[Environment, Freeze], ...]:
+        """Each freeze that holds now or begins within `ahead`."""
+        return freezes_of(self._environments, self._clock(), ahead)
 
     def powers(self, user: str, channel: str) -> tuple[Powers, ...]:
         """What `user` may do, environment by environment."""

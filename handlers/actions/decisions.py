@@ -16,7 +16,7 @@ from deploy.actions.decision import Decision
 from deploy.actions.store import ActionStore
 from deploy.changes.authority import Authority
 from deploy.changes.decide import By, Decider, checked_reason
-from handlers.actions import again
+from handlers.actions import again, reviewing
 from handlers.actions.allowing import allowed
 from handlers.messages.action_messages import NAME
 from handlers.messages.lost_messages import LostStore
@@ -25,6 +25,8 @@ from handlers.slack.payloads import Click, Request, Submission
 from handlers.views import approvals, refusals
 from handlers.views import denial as modal
 from handlers.views import details as whole
+from handlers.views.home import REVIEW
+from handlers.views.modals import modal_of
 from handlers.views.reply import Reply
 
 
@@ -67,11 +69,15 @@ def deny(needs: Needs, click: Click) -> Reply | None:
     copy = _copy(click)
     if result == "done" and action is not None:
         environment = needs.authority.environment(action.ref)
-        view = modal.ask(action, environment, by.digest, click.channel, copy)
-        needs.slack.views_open(trigger_id=click.trigger_id, view=view)
+        inside = modal_of(click.value)
+        view = modal.ask(action, environment, by.digest, click.channel, copy, inside)
+        reviewing.show(needs.slack, click, view)
         return None
     if action is None:
         needs.lost.clicked(click, NAME, action_id)
+    elif inside := modal_of(click.value):
+        said = refusals.refused(result, action)
+        return reviewing.redrawn(needs, action, click.user, inside, said)
     elif copy:
         _redraw(needs, action, click.user, click.channel, copy)
     return refusals.refused(result, action)
@@ -85,7 +91,10 @@ def deny_with_reason(needs: Needs, sent: Submission) -> Reply | None:
     if decision.action is not None and asked.copy:
         done = "denied" if decision.counted else ""
         _redraw(needs, decision.action, sent.user, asked.channel, asked.copy, done)
-    return None if decision.counted else refusals.refused(decision.result, decision.action)
+    refused = None if decision.counted else refusals.refused(decision.result, decision.action)
+    if decision.action is not None and asked.modal:
+        return reviewing.redrawn(needs, decision.action, sent.user, asked.modal, refused)
+    return refused
 
 
 def reason_given(sent: Submission) -> str:
@@ -100,8 +109,13 @@ def details(needs: Needs, click: Click) -> Reply | None:
     if action is None:
         return refusals.gone()
     view = whole.modal(action, needs.authority.environment(action.ref))
-    needs.slack.views_open(trigger_id=click.trigger_id, view=view)
+    reviewing.show(needs.slack, click, view)
     return None
+
+
+def review(needs: Needs, click: Click) -> Reply | None:
+    """Open the plan with the buttons that this person may use, where there is no message of it."""
+    return reviewing.opened(needs, click, asked_by(click)[0])
 
 
 def ask_again(needs: Needs, click: Click) -> Reply | None:
@@ -130,8 +144,12 @@ def _plan(needs: Needs, action: Action, user: str) -> Reply:
 
 def _answer(needs: Needs, click: Click, decision: Decision, done: str) -> Reply | None:
     copy = _copy(click)
+    inside = modal_of(click.value)
     if decision.action is None:
         needs.lost.clicked(click, NAME, asked_by(click)[0])
+    elif inside:
+        refused = None if decision.counted else refusals.refused(decision.result, decision.action)
+        return reviewing.redrawn(needs, decision.action, click.user, inside, refused)
     elif copy:
         done = done if decision.counted else ""
         _redraw(needs, decision.action, click.user, click.channel, copy, done)
@@ -174,5 +192,6 @@ CLICKS: Mapping[str, Callable[[Needs, Click], Reply | None]] = {
 OPENS: Mapping[str, Callable[[Needs, Click], Reply | None]] = {
     "action_deny": deny,
     "action_details": details,
+    REVIEW: review,
 }
 """The buttons that open a modal."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 _T3 = 50.0
+_T4 = 100.0
 _MESSAGES = 220.0
 """Slack says “several hundred per minute” of a workspace's messages."""
 _A_CHANNEL = 60.0
@@ -22,6 +23,7 @@ _PER_MINUTE = {
     "conversations.replies": _T3,
     "conversations.open": _T3,
     "users.conversations": _T3,
+    "views.publish": _T4,
 }
 _BURST = 20.0
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 from deploy.actions.codec import Unreadable
 from deploy.actions.owed import Owed
@@ -52,6 +53,17 @@ class _Slot:
     at: float
 
 
+class Tab(Protocol):
+    """What is kept true in turns as messages are, and is none."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in the index of messages, as a family is."""
+
+    def pay(self, record: MessageRecord, generation: float) -> None:
+        """As the turns of messages."""
+
+
 class Engine:
     """Several bots may run one each: a message is one bot's at a time."""
 
@@ -60,13 +72,21 @@ class Engine:
         turns: Turns,
         families: Sequence[tuple[Family, Owed]],
         *,
+        tabs: Sequence[Tab] = (),
+        changed: Callable[[str], object] = lambda family: None,
         poll_seconds: float = _POLL_SECONDS,
         sweep_seconds: float = _SWEEP_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Each family comes with its marks in the index."""
+        """Each family comes with its marks in the index. `changed` is called with the name of a family
+        before one of its messages is brought up to date, by whichever bot does that."""
         self._turns = turns
+        self._changed = changed
         self._families = by_name(family for family, _ in families)
+        self._payers: dict[str, Callable[[MessageRecord, float], None]] = {
+            **{name: partial(turns.pay, family) for name, family in self._families.items()},
+            **{tab.name: tab.pay for tab in tabs},
+        }
         self._marks = {family.name: owed for family, owed in families}
         self._poll = poll_seconds
         self._sweep_seconds = sweep_seconds
@@ -134,7 +154,7 @@ class Engine:
     def _chosen(self) -> tuple[list[Name], float]:
         """What this bot works on now, and since when Redis has held the records."""
         due = self._turns.store.due(_DUE)
-        strangers = [name for name in due.members if name[0] not in self._families]
+        strangers = [name for name in due.members if name[0] not in self._payers]
         if strangers and len(due.members) == _DUE:
             # Another version's, or of something that the settings have switched off. Only where they
             # hide others: a newer bot shows its own as soon as they are due.
@@ -146,7 +166,7 @@ class Engine:
             known = [
                 name
                 for name in due.members
-                if name[0] in self._families and name not in self._skipped
+                if name[0] in self._payers and name not in self._skipped
             ]
             ready = [name for name in known if name not in self._busy]
             chosen = in_order(ready, self._seen.get)[: max(0, free)]
@@ -174,12 +194,13 @@ class Engine:
                 self._wake.set()
 
     def _turn(self, name: Name, generation: float) -> None:
-        family = self._families[name[0]]
         record = self._turns.store.take(*name)
         if record is None:
             return
         try:
-            self._turns.pay(family, record, generation)
+            if name[0] in self._families:
+                self._changed(name[0])
+            self._payers[name[0]](record, generation)
         except LostTurn:
             log.info("another bot has the message %s", record.member)
             self._turns.store.doubt(record)

@@ -6,7 +6,7 @@ from typing import Any
 from deploy.health.live_messages import LiveMessage, LiveMessages
 from handlers.messages.budgets import Order
 from handlers.messages.family import Line, Message
-from handlers.messages.store import MessageRecord
+from handlers.messages.store import MessageRecord, Place
 from handlers.views import live as view
 from handlers.views.reply import Block
 
@@ -46,6 +46,7 @@ def _message(
     channel, user = str(message.payload["channel"]), str(message.payload["user"])
     # What is shared is for the channel, and nobody else has asked for it.
     places = (channel,) if view.shared(message) else (channel, user)
+    thread = str(message.payload.get("thread", ""))
     progress = Order.PROGRESS if message.ending is None else Order.FINAL
     return Message(
         version=message.version,
@@ -53,7 +54,8 @@ def _message(
         blocks=blocks,
         channels=tuple(dict.fromkeys(each for each in places if each)),
         since=message.begun,
-        title=str(message.payload.get("title", "")),
+        title="" if thread else str(message.payload.get("title", "")),
+        parent=Place(channel, thread) if thread else None,
         lines=(Line("once:note", message.note),) if message.note else (),
         order=Order.PERSON if record.place is None else progress,
         final=message.ending is not None,

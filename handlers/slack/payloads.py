@@ -7,7 +7,9 @@ from typing import Any
 
 from deploy.actions.versions import check, reading
 
-_VERSION = 1
+_VERSION = 2
+_WITHOUT_THREAD = 1
+"""What needs nothing of the newer form is written in the older one, for an older bot."""
 
 
 IN_PERSON = ("D", "U", "W")
@@ -23,7 +25,9 @@ def in_channel(channel: str) -> bool:
 class Request:
     """One accepted command or modal: JSON-able, since it waits in the inbox until it is answered.
 
-    `id` tells deliveries of the same request apart from others; `response_url` may be empty.
+    `id` tells deliveries of the same request apart from others; `response_url` may be empty. With
+    `said` it was said in a message, and is answered in the conversation: in the thread of the message
+    at `thread`, where there is one.
     """
 
     id: str
@@ -33,11 +37,17 @@ class Request:
     response_url: str = ""
     gateway: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
+    said: bool = False
+    thread: str = ""
 
 
 def request_to_mapping(request: Request) -> dict[str, Any]:
     """What is stored of a request, JSON-able."""
-    return {"version": _VERSION, **asdict(request)}
+    fields = asdict(request)
+    if request.said:
+        return {"version": _VERSION, **fields}
+    del fields["said"], fields["thread"]
+    return {"version": _WITHOUT_THREAD, **fields}
 
 
 def request_from_mapping(data: Mapping[str, Any]) -> Request:
@@ -46,7 +56,8 @@ def request_from_mapping(data: Mapping[str, Any]) -> Request:
     with reading("The request"):
         check("The request", data.get("version"), _VERSION)
         request = Request(**{key: value for key, value in data.items() if key != "version"})
-        texts = (value for name, value in vars(request).items() if name != "options")
+        others = ("options", "said")
+        texts = (value for name, value in vars(request).items() if name not in others)
         if not (all(isinstance(t, str) for t in texts) and isinstance(request.options, dict)):
             raise TypeError
         return request

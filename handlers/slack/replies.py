@@ -22,8 +22,10 @@ def send(
     user: str,
     channel: str,
     response_url: str,
+    thread: str = "",
 ) -> bool:
-    """Show `reply` to `user` alone; False where no way to do so worked, and one may later.
+    """Show `reply` to `user` alone, in that thread of the channel if there is one; False where no way
+    to do so worked, and one may later.
 
     A response_url takes five answers in thirty minutes; a bot that is no member of a channel can
     post nothing there, so the last way is the person's own direct messages.
@@ -31,10 +33,9 @@ def send(
     message: dict[str, Any] = {"text": reply.text, "blocks": list(reply.blocks) or None}
     if response_url and _through_url(slack, response_url, reply):
         return True
+    place = {"channel": channel, **({"thread_ts": thread} if thread else {})}
     here = (
-        _called(slack.chat_postEphemeral, channel=channel, user=user, **message)
-        if channel
-        else "refused"
+        _called(slack.chat_postEphemeral, user=user, **place, **message) if channel else "refused"
     )
     if here == "shown":
         return True

@@ -177,10 +177,28 @@ class _HomeOpened(_Event, kw_only=True):
     user: str
 
 
+class _SaidEvent(_Event, kw_only=True):
+    """A message, and a mention of the bot in one."""
+
+    user: str | None = None
+    text: Text = None
+    ts: str
+    channel: str
+
+
+class _SaidCallback(_Payload, kw_only=True):
+    event: _SaidEvent
+
+
 class _HomeCallback(_Payload, kw_only=True):
     event: _HomeOpened
 
 
+_EVENTS: Mapping[object, type[_Payload]] = {
+    "app_home_opened": _HomeCallback,
+    "app_mention": _SaidCallback,
+    "message": _SaidCallback,
+}
 _SHAPES: Mapping[object, type[_Payload]] = {
     "block_actions": _BlockActions,
     "view_submission": _ViewSubmission,
@@ -207,8 +225,9 @@ def _shape_of(body: Mapping[str, Any]) -> type[_Payload] | None:
     kind, event = body.get("type"), body.get("event")
     if "command" in body:
         return _Command
-    if isinstance(event, Mapping) and event.get("type") == "app_home_opened":
-        return _HomeCallback
+    if kind == "event_callback" and isinstance(event, Mapping):
+        name = event.get("type")
+        return _EVENTS.get(name if isinstance(name, str) else None, _EventCallback)
     if isinstance(kind, str):
         return _SHAPES.get(kind, _Payload)
     return _Payload if "ssl_check" in body else None

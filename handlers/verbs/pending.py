@@ -1,5 +1,6 @@
 """`/gateway pending`: what waits or runs, and what of it one may decide."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from deploy.access import Right
@@ -7,14 +8,13 @@ from deploy.actions.action import Action, State
 from deploy.actions.store import ActionStore
 from deploy.changes.authority import Authority
 from deploy.changes.decide import Decider
-from deploy.errors import GatewayBotError
 from handlers.actions.allowing import allowed
 from handlers.lanes import Lane
 from handlers.slack.payloads import Request
 from handlers.verbs.verb import Verb
 from handlers.views import approvals as view
 from handlers.views.allowed import Allowed
-from handlers.views.reply import Block, Reply
+from handlers.views.reply import Reply
 
 
 @dataclass(frozen=True)
@@ -34,20 +34,14 @@ def run(needs: Needs, request: Request) -> Reply:
     return view.pending(rows, request.user, listing.unreadable, environment_of)
 
 
-def waiting_for(needs: Needs, user: str) -> tuple[Block, ...]:
-    """For the Home tab: what waits for this person's decision; nothing where that is unknown."""
-    try:
-        rows = [
-            (action, theirs)
-            for action in needs.store.open()
-            if action.state is State.PENDING
-            and ((theirs := _allowed(needs, action, user)).decides or action.requester == user)
-        ]
-    except GatewayBotError:
-        return ()
-    if not rows:
-        return ()
-    return view.pending(rows, user, environment_of=needs.authority.environment).blocks
+def decidable(needs: Needs, actions: Sequence[Action], user: str) -> tuple[Action, ...]:
+    """Those of the open actions that this person may decide on now: approve them for others, or
+    confirm their own."""
+    return tuple(
+        action
+        for action in actions
+        if action.state is State.PENDING and _allowed(needs, action, user).decides
+    )
 
 
 def _allowed(needs: Needs, action: Action, user: str) -> Allowed:

@@ -1,6 +1,7 @@
 """`/gateway status` and `list`: every gateway, or one in depth."""
 
 import dataclasses
+import datetime
 import difflib
 import logging
 import time
@@ -12,7 +13,7 @@ from typing import TypeVar
 
 from slack_sdk import WebClient
 
-from deploy.access import Environment, Right, environment_of
+from deploy.access import Environment, Right, environment_of, freezes_of
 from deploy.actions.action import Action
 from deploy.actions.audit import AuditEntry, AuditLog
 from deploy.actions.store import ActionStore
@@ -38,7 +39,7 @@ from handlers.slack.payloads import (
     request_to_mapping,
 )
 from handlers.verbs.verb import Option, Verb
-from handlers.views import errors, fleet, sharing
+from handlers.views import errors, fleet, freezes, sharing
 from handlers.views import status as view
 from handlers.views.reply import Reply
 
@@ -51,6 +52,8 @@ _SOON_SECONDS = 1.5
 _ENTRIES = 20
 _MINUTES, _LONGEST = 10, 60
 _SHARE_ONE, _SHARE_PAGE = "status_share", "status_share_page"
+_AHEAD = datetime.timedelta(days=1)
+"""Freezes that begin within this time are shown."""
 _STEP = 20.0
 """In a message that is kept current, ages move on by so many seconds at a time."""
 
@@ -126,9 +129,10 @@ def table(needs: Needs, page: fleet.Page, channel: str) -> Reply:
 
 def _page(needs: Needs, page: fleet.Page, now: float, *, buttons: bool) -> Reply:
     seen = rows_everywhere(needs)
-    return fleet.overview(
+    shown = fleet.overview(
         seen.rows, seen.failed, now, page, seen.unseen, seen.left_out, buttons=buttons
     )
+    return _with_freezes(needs, shown, now, page.selection.environment)
 
 
 def in_depth(needs: Needs, name: str, now: float) -> Reply:
@@ -142,7 +146,16 @@ def in_depth(needs: Needs, name: str, now: float) -> Reply:
     environment = environment_of(ref, needs.environments)
     requests = _soon(lambda: _open_requests(needs.store, ref), ())
     portal = _portal(needs, detail)
-    return view.detail(detail, promised, portal, now, done, environment, requests)
+    shown = view.detail(detail, promised, portal, now, done, environment, requests)
+    return _with_freezes(needs, shown, now, environment.name)
+
+
+def _with_freezes(needs: TableNeeds, shown: Reply, now: float, environment: str) -> Reply:
+    """The freezes of that environment, or of all where none is named, before they refuse anything."""
+    moment = datetime.datetime.fromtimestamp(now, datetime.UTC)
+    found = freezes_of(needs.environments, moment, _AHEAD)
+    theirs = [each for each in found if environment in ("", each[0].name)]
+    return freezes.told(shown, theirs, now)
 
 
 @dataclass(frozen=True)

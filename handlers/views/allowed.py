@@ -13,6 +13,8 @@ from handlers.views.words import deciding as words
 
 APPROVE, CONFIRM, DENY = "action_approve", "action_confirm", "action_deny"
 CANCEL, STOP, AGAIN = "action_cancel", "action_stop", "action_again"
+DECIDING = frozenset({APPROVE, CONFIRM, DENY, CANCEL, STOP})
+"""The buttons that decide what becomes of the action."""
 REQUESTERS = frozenset({CANCEL, AGAIN, *fixes.ACTIONS})
 """The buttons that are for the requester alone, whatever is decided by whom."""
 JUDGED = frozenset({APPROVE, CONFIRM, DENY, STOP}) | REQUESTERS

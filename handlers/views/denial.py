@@ -19,20 +19,28 @@ REASON = "deny_reason"
 @dataclass(frozen=True)
 class DenialForm:
     """What was sent: which plan of which action, and why; `copy` is the response_url of the copy of
-    its message that was clicked, if it was one, which nobody else sees."""
+    its message that was clicked, if it was one, which nobody else sees, and `modal` the name of the
+    modal that it was shown in."""
 
     action_id: str
     digest: str
     channel: str
     reason: str
     copy: str
+    modal: str = ""
 
 
 def ask(
-    action: Action, environment: Environment | None, digest: str, channel: str, copy: str
+    action: Action,
+    environment: Environment | None,
+    digest: str,
+    channel: str,
+    copy: str,
+    modal: str = "",
 ) -> View:
-    """The modal for one plan: what would be denied, and why; `copy` is as in `DenialForm`."""
-    kept = {"id": action.id, "digest": digest, "channel": channel, "copy": copy}
+    """The modal for one plan: what would be denied, and why; `copy` and `modal` are as in
+    `DenialForm`."""
+    kept = {"id": action.id, "digest": digest, "channel": channel, "copy": copy, "modal": modal}
     return {
         "type": "modal",
         "callback_id": CALLBACK,
@@ -72,4 +80,5 @@ def read(private_metadata: str, values: Mapping[str, Mapping[str, Any]]) -> Deni
             str(kept["channel"]),
             reason,
             str(kept.get("copy", "")),
+            str(kept.get("modal", "")),
         )

@@ -85,6 +85,11 @@ def trail(
     return Reply("What was done", (header("What was done"), *blocks, *told))
 
 
+def lines_of(entries: Sequence[AuditEntry]) -> list[str]:
+    """A line for each: when, what, and by whom."""
+    return _trail(entries, MappingProxyType({}))
+
+
 def _sections(lines: Sequence[str]) -> list[str]:
     """The lines, as many to a section as Slack takes."""
     texts: list[str] = []

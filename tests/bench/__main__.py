@@ -3,7 +3,20 @@
 import importlib
 import sys
 
-BENCHMARKS = ("acks", "calls", "decisions", "expiry", "history", "logs", "memory", "plan", "status")
+BENCHMARKS = (
+    *(
+        "acks",
+        "calls",
+        "decisions",
+        "expiry",
+        "history",
+        "home",
+        "logs",
+        "memory",
+        "plan",
+        "status",
+    ),
+)
 """Modules with a `main()` that prints its rows; `large` has one too, and takes long to be filled."""
 
 

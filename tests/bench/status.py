@@ -37,7 +37,7 @@ GATEWAYS = 200
 PODS = 5
 _NAMESPACE = "bench"
 _TAGS = ("2.10.0", "2.11.1", "2.12.1")
-_FACTS = ("get", "deployments,pods,secrets", "-A", "-o", "json")
+FACTS = ("get", "deployments,pods,secrets", "-A", "-o", "json")
 """Only whole objects tell which Secret a pod's token is from, when it expires, and the last exit."""
 _COLUMNS = ("get", "deployments,pods,secrets", "-A")
 
@@ -84,12 +84,13 @@ class Counting:
 
 def rows() -> list[Row]:
     """Measure."""
-    with tempfile.TemporaryDirectory(prefix="bench-status-") as name, _plane(Path(name)) as plane:
+    with tempfile.TemporaryDirectory(prefix="bench-status-") as name, plane_in(Path(name)) as plane:
         return _measured(plane, Path(name))
 
 
 @contextlib.contextmanager
-def _plane(directory: Path) -> Iterator[ControlPlane]:
+def plane_in(directory: Path) -> Iterator[ControlPlane]:
+    """A real control plane where one was built, else the sandbox's cluster."""
     binary = built()
     if binary is None:
         with RunningCluster(directory, namespaces=(_NAMESPACE,)) as running:
@@ -105,19 +106,19 @@ def _plane(directory: Path) -> Iterator[ControlPlane]:
 
 def _measured(plane: ControlPlane, directory: Path) -> list[Row]:
     collect_less()
-    _fill(plane)
+    fill(plane)
     kubectl = Kubectl(plane.kubeconfig, directory)
-    kubectl(*_FACTS)
-    peer = _median(lambda: kubectl(*_FACTS), 5)
-    columns = _median(lambda: kubectl(*_COLUMNS), 5)
+    kubectl(*FACTS)
+    peer = median(lambda: kubectl(*FACTS), 5)
+    columns = median(lambda: kubectl(*_COLUMNS), 5)
     cold, requests = _cold(plane)
-    with _cached(plane) as (cache, connection):
+    with cached(plane) as (cache, connection):
         levels = Levels({"west": cache})
         _shown(cache, levels)
         connection.lists = connection.others = 0
-        warm = _median(lambda: _shown(cache, levels), 20)
+        warm = median(lambda: _shown(cache, levels), 20)
         asked = connection.lists + connection.others
-    name = "kubectl " + " ".join(_FACTS)
+    name = "kubectl " + " ".join(FACTS)
     less = f"; kubectl's columns alone, which tell less, take {columns * 1000:.0f} ms"
     return [
         Row(f"status of {GATEWAYS} × {PODS}, cold", cold, name, peer, 0.1, requests + less),
@@ -128,7 +129,7 @@ def _measured(plane: ControlPlane, directory: Path) -> list[Row]:
 def _cold(plane: ControlPlane) -> tuple[float, str]:
     times, said = [], ""
     for _ in range(5):
-        with _cached(plane) as (cache, connection):
+        with cached(plane) as (cache, connection):
             # A bot that has just started has no caches of before to look through for garbage.
             gc.collect()
             began = time.perf_counter()
@@ -139,7 +140,8 @@ def _cold(plane: ControlPlane) -> tuple[float, str]:
 
 
 @contextlib.contextmanager
-def _cached(plane: ControlPlane) -> Iterator[tuple[ClusterCache, Counting]]:
+def cached(plane: ControlPlane) -> Iterator[tuple[ClusterCache, Counting]]:
+    """A bot's cache of that cluster, and the requests that it makes."""
     inner = connect_with_kubeconfig("west", plane.kubeconfig, plane.context, Timeouts(), Waits())
     connection = Counting(inner)
     # A bot that runs has its connections open.
@@ -164,21 +166,22 @@ def _shown(cache: ClusterCache, levels: Levels) -> None:
     fleet.overview(found, {}, now)
 
 
-def _fill(plane: ControlPlane) -> None:
+def fill(plane: ControlPlane, gateways: int = GATEWAYS, pods: int = PODS) -> None:
+    """So many gateways of so many pods that run."""
     api = KubeApi(plane.kubeconfig, plane.context)
     api.request("POST", "/api/v1/namespaces", {"metadata": {"name": _NAMESPACE}})
     core = f"/api/v1/namespaces/{_NAMESPACE}"
     with contextlib.suppress(AssertionError):
         until(lambda: api.request("GET", f"{core}/serviceaccounts/default").status == 200, "it", 30)
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda number: _install(api, number), range(GATEWAYS)))
-        wanted = GATEWAYS * PODS
+        list(pool.map(lambda number: _install(api, number, pods), range(gateways)))
+        wanted = gateways * pods
         until(lambda: len(api.items(f"{core}/pods")) == wanted, f"{wanted} pods", 300)
         names = [pod["metadata"]["name"] for pod in api.items(f"{core}/pods")]
         list(pool.map(lambda name: _run(api, f"{core}/pods/{name}"), names))
 
 
-def _install(api: KubeApi, number: int) -> None:
+def _install(api: KubeApi, number: int, pods: int) -> None:
     name = f"edge-{number}"
     token = f"GatewayKey {name}&203001010000&c2lnbmF0dXJlLW9mLWEtdG9rZW4="
     labels = {"app.kubernetes.io/managed-by": "gateway-bot"}
@@ -197,7 +200,7 @@ def _install(api: KubeApi, number: int) -> None:
         "resources": {"requests": {"cpu": "1", "memory": "1Gi"}},
     }
     template = {"metadata": {"labels": {"app": name}}, "spec": {"containers": [container]}}
-    spec = {"replicas": PODS, "selector": {"matchLabels": {"app": name}}, "template": template}
+    spec = {"replicas": pods, "selector": {"matchLabels": {"app": name}}, "template": template}
     deployment = {"metadata": {"name": name}, "spec": spec}
     api.create(f"/apis/apps/v1/namespaces/{_NAMESPACE}/deployments", deployment)
 
@@ -226,7 +229,8 @@ def _run(api: KubeApi, path: str) -> None:
     api.request("PATCH", f"{path}/status", {"status": status}, MERGE)
 
 
-def _median(work: Callable[[], object], times: int) -> float:
+def median(work: Callable[[], object], times: int) -> float:
+    """The seconds that it takes, of so many times."""
     taken = []
     for _ in range(times):
         began = time.perf_counter()

@@ -57,9 +57,13 @@ PAYLOADS: list[dict[str, Any]] = [
     {"type": "event_callback", "team_id": "T0TEAM", "event_id": "Ev1", "is_ext_shared_channel": True,
      "authorizations": [{"team_id": "T0TEAM", "user_id": "U0BOT", "is_enterprise_install": False}],
      "event": {"type": "app_home_opened", "user": "U1", "tab": "home", "channel": "D1"}},
+    {"type": "event_callback", "team_id": "T0TEAM", "event_id": "Ev2",
+     "authorizations": [{"team_id": "T0TEAM", "user_id": "U0BOT", "is_bot": True}],
+     "event": {"type": "app_mention", "user": "U1", "text": "<@U0BOT> status edge-1", "ts": "1.0",
+               "channel": "C1", "event_ts": "1.0"}},
     {"type": "event_callback", "team_id": "T0TEAM",
      "event": {"type": "message", "user": "U1", "text": "hi", "channel_type": "im", "ts": "1.0",
-               "message": {"user": "U1"}, "previous_message": {"user": "U1"}}},
+               "channel": "D1", "message": {"user": "U1"}, "previous_message": {"user": "U1"}}},
 ]  # fmt: skip
 SCALARS = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)

@@ -212,8 +212,21 @@ def test_somebody_else_sees_the_message_but_not_what_is_private(page: Page) -> N
     page.get_by_text("ana", exact=True).click()
 
 
+def test_the_bot_is_mentioned_from_the_composer(page: Page) -> None:
+    box = page.get_by_label("Message to #gateway-ops")
+    box.press_sequentially("@gat")
+    expect(page.get_by_role("option", name="@gateway-bot")).to_be_visible()
+    box.press("Enter")
+    expect(box).to_have_value("@gateway-bot ")
+    box.press_sequentially("status legacy-9")
+    box.press("Enter")
+    said = page.locator("article").filter(has_text="@gateway-bot status legacy-9").last
+    said.get_by_role("button", name="1 reply").click()
+    expect(page.get_by_text("I read that as").last).to_be_visible()
+
+
 def test_the_home_tab_shows_what_runs(page: Page) -> None:
-    page.get_by_role("button", name="gateway-bot", exact=True).click()
+    page.locator("[data-app-home]").click()
     home = page.locator(".home")
     expect(home).to_contain_text("legacy-9")
     expect(home.get_by_role("button", name="Deploy a gateway")).to_be_visible()

@@ -259,6 +259,33 @@ def test_a_request_is_stored_with_its_version_and_is_the_same_when_it_is_read(be
     assert request_from_mapping(kept) == asked
 
 
+def test_what_was_said_in_a_message_is_left_to_bots_that_know_where_to_answer_it(bed: Bed) -> None:
+    said = Request("r1", "status", "U0ANA", "C0OPS", gateway="edge-1", said=True, thread="5.1")
+    kept = json.loads(json.dumps(request_to_mapping(said)))
+    assert kept["version"] == 2
+    assert request_from_mapping(kept) == said
+
+
+def test_what_was_said_in_a_message_is_answered_there_with_how_it_was_read(server: Valkey) -> None:
+    client, answers = connect(server.url), list[tuple[str, str]]()
+
+    def answered(request: Request, reply: Reply) -> None:
+        answers.append((request.thread, reply.text))
+
+    runs: Mapping[str, Run] = {"status": lambda _: Reply("fine"), "restart": lambda _: None}
+    made = intake_of(SimpleNamespace(), client, runs, in_conversation=answered, command="/gateway")
+    made.start()
+    inbox = RequestInbox(Inbox(client), made.take_up)
+    for verb, thread in (("status", "5.1"), ("restart", "6.1")):
+        inbox.accept(Request(thread, verb, "U1", "C1", gateway="edge-1", said=True, thread=thread))
+        until(lambda: client.zcard(OPEN) == 0, "its answer")
+    made.stop(Deadline.after(10))
+    assert answers == [
+        ("5.1", "I read that as `/gateway status edge-1`. fine"),
+        ("6.1", "I read that as `/gateway restart edge-1`."),
+    ]
+
+
 def test_a_request_of_before_versions_is_answered(bed: Bed) -> None:
     restore(bed.client, "request")
     bed.look("command:1.2.abc")
@@ -305,7 +332,7 @@ def test_a_name_that_can_mean_several_gateways_is_answered_with_a_button_for_eac
 def test_what_is_left_to_a_newer_bot_is_not_taken_again_by_a_sweep_that_saw_it_before(
     bed: Bed, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bed.put("r1", stored(version=2))
+    bed.put("r1", stored(version=3))
     with bed.bot("older", "deploy") as older:
         until(lambda: "left to a newer bot" in caplog.text, "the report")
         until(lambda: not bed.client.hexists("gateway-bot:{i:r1}", "owner"), "its being left")
@@ -313,7 +340,7 @@ def test_what_is_left_to_a_newer_bot_is_not_taken_again_by_a_sweep_that_saw_it_b
     assert caplog.text.count("left to a newer bot") == 1
 
 
-@pytest.mark.parametrize("newer", [{"version": 2, "colour": "red"}, {"verb": "paint"}])
+@pytest.mark.parametrize("newer", [{"version": 3, "colour": "red"}, {"verb": "paint"}])
 def test_what_only_a_newer_bot_understands_is_left_to_it_and_reported_once(
     bed: Bed, newer: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -340,3 +340,47 @@ def test_what_was_sent_to_another_workspaces_bot_is_answered_and_let_in_nowhere(
     asked = door.sends(type="block_suggestion", action_id="tag", value="2", **other)
     assert json.loads(asked.body) == {"options": []}
     assert door.accepted == []
+
+
+def says(door: Door, text: str, **event: Any) -> BoltResponse:
+    """Somebody mentions the bot, or writes to it where the event says so."""
+    said = {"type": "app_mention", "user": "U1", "channel": "C1", "ts": "5.1", "text": text}
+    return door.sends(
+        type="event_callback",
+        event={**said, **event},
+        authorizations=[{"team_id": "T0TEAM", "user_id": "U0BOT", "is_bot": True}],
+    )
+
+
+def test_a_mention_is_acked_once_it_is_safe_and_asks_what_a_command_would(door: Door) -> None:
+    assert says(door, "<@U0BOT> status edge-1").status == 200
+    (request,) = door.accepted
+    assert (request.verb, request.gateway) == ("status", "edge-1")
+    assert (request.said, request.thread, request.channel) == (True, "5.1", "C1")
+
+
+def test_a_mention_that_is_delivered_again_is_the_same_request(door: Door) -> None:
+    for _ in range(2):
+        says(door, "<@U0BOT> status edge-1")
+    assert len({request.id for request in door.accepted}) == 1
+
+
+@pytest.mark.parametrize("text", ["sttatus edge-1", "help status", "deploy edge-1", "", "hello"])
+def test_what_is_no_complete_command_is_answered_durably_too(door: Door, text: str) -> None:
+    says(door, f"<@U0BOT> {text}")
+    (request,) = door.accepted
+    assert (request.verb, request.options) == ("said", {"text": text})
+
+
+def test_the_bot_stays_out_of_sentences_about_it(door: Door) -> None:
+    assert says(door, "thanks <@U0BOT> you are great").status == 200
+    assert says(door, "status?", type="message", channel_type="channel").status == 200
+    assert door.accepted == []
+    says(door, "please <@U0BOT> status edge-1")
+    assert [request.gateway for request in door.accepted] == ["edge-1"]
+
+
+def test_whoever_cannot_be_heard_learns_it_in_the_thread(door: Door) -> None:
+    door.away = True
+    assert says(door, "<@U0BOT> status").status == 200
+    until(lambda: door.slack.told)

@@ -116,8 +116,6 @@ def test_no_button_and_no_form_works_for_a_guest() -> None:
 
 
 def test_the_home_tab_shows_a_guest_nothing_but_why() -> None:
-    published: list[Any] = []
-    slack = SimpleNamespace(views_publish=lambda **view: published.append(view["view"]["blocks"]))
-    home.publish(needs(home.Needs, slack=slack, authority=AUTHORITY), "U0GUS")
-    (blocks,) = published
-    assert "You are a guest of this workspace" in str(blocks)
+    drawn = home.drawn(needs(home.Needs, authority=AUTHORITY), "U0GUS")
+    assert "You are a guest of this workspace" in str(drawn.view["blocks"])
+    assert drawn.closed, "and nothing is kept true of it"

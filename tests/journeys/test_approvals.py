@@ -145,8 +145,8 @@ def test_requests_are_listed_and_decided_by_text_bound_to_what_was_shown(demo: D
     assert "🔶 Scale edge-2 on west/prod (production-west)" in listed
     assert "replicas 3 → 4" in listed
     assert "You can approve or deny this" in listed
-    assert "You can approve or deny this" in home(demo, "ben")
-    assert "open request" not in home(demo, "dan")
+    assert "Waiting for you" in home(demo, "ben")
+    assert "Waiting for you" not in home(demo, "dan")
     ana.types(f"approve {name}")
     own = ana.sees("somebody else has to approve it", ephemeral=True)
     rows = [block for block in own["blocks"] if block["type"] == "actions"]

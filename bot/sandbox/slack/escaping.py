@@ -22,6 +22,36 @@ _AFTER = ".,;:!?)]}'’"
 """What ends a sentence and no address."""
 
 
+_MARKED = re.compile(r"(<(?:[@#!]|https?:|mailto:)[^<>]*>)")
+_ENTITY = re.compile(r"(&(?:amp|lt|gt);)")
+_MENTION = re.compile(r"(?<![\w<])[@#][\w.-]*\w")
+
+
+def in_message(state: State, text: str) -> str:
+    """The text of a message as the app gets it: people, groups and channels that the composer has
+    recognised are their ids alone. What is marked already stays."""
+    return "".join(
+        part if index % 2 else _sent(state, part) for index, part in enumerate(_MARKED.split(text))
+    )
+
+
+def _sent(state: State, text: str) -> str:
+    found, end = [], 0
+    for match in _MENTION.finditer(text):
+        marked = _mentioned(state, match.group())
+        mark = f"{marked.partition('|')[0]}>" if "|" in marked else marked
+        found += [_once(text[end : match.start()]), mark]
+        end = match.end()
+    return "".join([*found, _once(text[end:])])
+
+
+def _once(text: str) -> str:
+    """As plain text, where what is escaped already stays."""
+    return "".join(
+        part if index % 2 else _plain(part) for index, part in enumerate(_ENTITY.split(text))
+    )
+
+
 def escaped(state: State, text: str) -> str:
     """The text as the app gets it."""
     found, end = [], 0

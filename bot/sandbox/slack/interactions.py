@@ -8,7 +8,7 @@ from typing import Any
 from bot.sandbox.slack import forms, messages
 from bot.sandbox.slack.blocks import check_blocks
 from bot.sandbox.slack.delivery import Courier, Delivery
-from bot.sandbox.slack.escaping import escaped
+from bot.sandbox.slack.escaping import escaped, in_message
 from bot.sandbox.slack.model import JSON, Channel, SlackError, User
 from bot.sandbox.slack.replies import CommandLine, reply
 from bot.sandbox.slack.state import State
@@ -54,9 +54,12 @@ class Desk:
         return payload
 
     def event(self, event: JSON) -> None:
-        """Send an event to the app, if it subscribed to it."""
+        """Send an event to the app, if it subscribed to it: of messages to those of one kind of
+        conversation, as `message.im`."""
         state = self.state
-        if event["type"] not in _subscriptions(state.app.bot_events):
+        kind = state.channels[event["channel"]].kind
+        name = f"message.{kind}" if event["type"] == "message" else event["type"]
+        if name not in state.app.bot_events:
             return
         self.courier.deliver_event(
             {
@@ -268,16 +271,38 @@ class Surface:
 
 
 def say(desk: Desk, channel: Channel, user: User, text: str, thread_ts: str | None) -> JSON:
-    """Type a message; the app gets the event if it subscribed to it."""
+    """Type a message; the app gets the events that it subscribed to, of conversations that it is in.
+
+    A direct message is never an app_mention (docs.slack.dev/reference/events/app_mention).
+    """
     state = desk.state
-    message = messages.person_message(state, user.id, text, thread_ts)
+    sent = in_message(state, text)
+    message = messages.person_message(state, user.id, sent, thread_ts)
     messages.post(state, channel.id, message)
-    channel_type = {"im": "im", "groups": "group", "channels": "channel"}[channel.kind]
-    event = {**message, "channel": channel.id, "event_ts": message["ts"]}
-    desk.event({**event, "channel_type": channel_type})
-    if f"<@{state.app.bot_user_id}>" in text:
-        desk.event({**event, "type": "app_mention"})
+    if state.app.bot_user_id in state.present(channel):
+        desk.event(message_event(channel, message))
+        if f"<@{state.app.bot_user_id}>" in sent and not channel.is_im:
+            event = {**message, "channel": channel.id, "event_ts": message["ts"]}
+            desk.event({**event, "type": "app_mention"})
     return message
+
+
+def message_event(channel: Channel, message: JSON, before: JSON | None = None) -> JSON:
+    """A new message as the app gets it, or one that was changed, of which there was another `before`."""
+    channel_type = {"im": "im", "groups": "group", "channels": "channel"}[channel.kind]
+    where = {"channel": channel.id, "channel_type": channel_type}
+    if before is None:
+        return {**message, **where, "event_ts": message["ts"]}
+    return {
+        "type": "message",
+        "subtype": "message_changed",
+        "hidden": True,
+        "message": message,
+        "previous_message": before,
+        "ts": message["ts"],
+        "event_ts": message["ts"],
+        **where,
+    }
 
 
 def open_home(desk: Desk, user: User, tab: str) -> None:
@@ -299,11 +324,6 @@ def open_home(desk: Desk, user: User, tab: str) -> None:
 
 def _command_channel_name(channel: Channel) -> str:
     return {"im": "directmessage", "groups": "privategroup"}.get(channel.kind, channel.name)
-
-
-def _subscriptions(bot_events: Any) -> set[str]:
-    """`message.channels` and its like are all events of type `message`."""
-    return {name.partition(".")[0] for name in bot_events}
 
 
 def _says_something(payload: JSON) -> bool:

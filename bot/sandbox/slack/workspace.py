@@ -18,7 +18,7 @@ from bot.sandbox.slack.control import Control
 from bot.sandbox.slack.delivery import EVENT_RETRY_SECONDS, SWITCHES, Courier, Transport, skew
 from bot.sandbox.slack.httpmode import HttpMode
 from bot.sandbox.slack.ids import Clock
-from bot.sandbox.slack.interactions import Desk
+from bot.sandbox.slack.interactions import Desk, message_event
 from bot.sandbox.slack.model import JSON, AppConfig, Channel, SlackError, User, UserGroup
 from bot.sandbox.slack.replies import reply
 from bot.sandbox.slack.scheduler import Scheduler
@@ -90,6 +90,14 @@ class SlackWorkspace:
         transport: Transport = self._socket if app.mode == "socket" else self._http
         self._courier = Courier(transport, self.faults, event_retry_seconds)
         self._scheduler = Scheduler(self._state)
+        desk = Desk(
+            self._state,
+            self._views,
+            triggers,
+            self._response_urls,
+            self._courier,
+            secrets.token_hex(12),
+        )
         self._api = Api(
             Context(
                 self._state,
@@ -98,17 +106,13 @@ class SlackWorkspace:
                 lambda: self.url,
                 self._socket.open_url,
                 self._scheduler.wake,
+                # An app gets its own messages in direct conversations as everybody else's.
+                lambda channel, message, before: desk.event(
+                    message_event(channel, message, before)
+                ),
             ),
             self.faults,
             self.log,
-        )
-        desk = Desk(
-            self._state,
-            self._views,
-            triggers,
-            self._response_urls,
-            self._courier,
-            secrets.token_hex(12),
         )
         every_board = (self.faults, *boards)
         self._control = Control(

@@ -433,7 +433,7 @@ def test_what_asks_for_a_message_in_a_newer_form_is_reported_once_and_ends_no_ot
     person: Person, client: WebClient, server: Valkey, caplog: pytest.LogCaptureFixture
 ) -> None:
     dead = Bot(server.url, "dead", lease=0.1)
-    for name, version in (("r1", 2), ("r2", 1)):
+    for name, version in (("r1", 3), ("r2", 1)):
         asked = request_to_mapping(Request(name, "status", ANA, OPS)) | {"version": version}
         dead.store.begin(name, asked, 300, shown(name))
 

@@ -92,6 +92,8 @@ class Context:
     base_url: Callable[[], str]
     open_socket_url: Callable[[], str]
     wake_scheduler: Callable[[], None]
+    said: Callable[[Channel, JSON, JSON | None], None] = lambda channel, message, before: None
+    """Called with each message of the app's own, and with what it was before it was changed."""
 
     @property
     def app(self) -> AppConfig:

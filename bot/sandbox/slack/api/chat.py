@@ -1,5 +1,6 @@
 """chat.*: posting, changing and deleting messages, scheduling them, permalinks."""
 
+import copy
 import json
 from typing import Any
 
@@ -89,6 +90,7 @@ def post_message(context: Context, args: Args) -> JSON:
         subtype="thread_broadcast" if broadcast else None,
     )
     messages.post(context.state, channel.id, message)
+    context.said(channel, message, None)
     return {"channel": channel.id, "ts": message["ts"], "message": message}
 
 
@@ -131,6 +133,7 @@ def update(context: Context, args: Args) -> JSON:
     if len(body["text"]) > UPDATE_TEXT_LIMIT and "markdown_text" not in args:
         raise SlackError("msg_too_long")
     new_metadata = metadata(args)
+    before = copy.deepcopy(message)
     if given_text:
         if not body["text"] and not body["blocks"] and not body["attachments"]:
             raise SlackError("no_text")
@@ -150,6 +153,7 @@ def update(context: Context, args: Args) -> JSON:
     if not body["blocks"]:
         message["edited"] = {"user": context.app.bot_user_id, "ts": context.state.ids.ts()}
     messages.changed(context.state, channel.id, message)
+    context.said(channel, message, before)
     return {
         "channel": channel.id,
         "ts": message["ts"],

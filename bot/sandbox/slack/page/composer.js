@@ -9,7 +9,7 @@ export function composer(page, { thread = null, label, place }) {
   let active = 0;
   let at = -1;
   let shown = [];
-  const popup = h("ul", { id: listId, class: "popup up", role: "listbox", "aria-label": "Commands", hidden: true });
+  const popup = h("ul", { id: listId, class: "popup up", role: "listbox", "aria-label": "Suggestions", hidden: true });
   const box = h("textarea", { rows: 1, id: thread ? freshId("composer") : "composer", "aria-label": label, placeholder: place,
     "aria-controls": listId, "aria-autocomplete": "list" });
   const send = h("button", { type: "submit", class: "send", "aria-label": "Send" }, "➤");
@@ -28,18 +28,23 @@ export function composer(page, { thread = null, label, place }) {
 
   function complete() {
     const text = box.value;
-    shown = !thread && /^\/\S*$/.test(text) ? page.state.commands.filter((c) => c.command.startsWith(text)) : [];
+    const name = /(?:^|\s)@([\w.-]*)$/.exec(text);
+    if (!thread && /^\/\S*$/.test(text)) shown = page.state.commands.filter((c) => c.command.startsWith(text)).map(aCommand);
+    else shown = name ? page.state.users.filter((u) => u.name.startsWith(name[1].toLowerCase())).slice(0, 8).map(aPerson) : [];
     if (!shown.length) return hide();
     active = 0;
     replace(popup, shown.map((c, i) => h("li", { role: "option", "aria-selected": String(i === 0),
       onmousedown: (event) => { event.preventDefault(); pick(i); } },
-    h("strong", {}, c.command), " ", h("span", { class: "muted" }, c.usage_hint || ""), h("small", {}, c.description))));
+    h("strong", {}, c.word), " ", h("span", { class: "muted" }, c.hint), h("small", {}, c.says))));
     popup.hidden = false;
     return undefined;
   }
 
+  const aCommand = (c) => ({ word: c.command, hint: c.usage_hint || "", says: c.description, typed: box.value.length });
+  const aPerson = (u) => ({ word: `@${u.name}`, hint: u.real_name || "", says: "", typed: /@[\w.-]*$/.exec(box.value)[0].length });
+
   function pick(index) {
-    box.value = `${shown[index].command} `;
+    box.value = `${box.value.slice(0, box.value.length - shown[index].typed)}${shown[index].word} `;
     hide();
     box.focus();
   }
@@ -77,7 +82,7 @@ export function composer(page, { thread = null, label, place }) {
   box.addEventListener("keydown", (event) => {
     if (!popup.hidden && event.key === "ArrowDown") mark(1);
     else if (!popup.hidden && event.key === "ArrowUp") mark(-1);
-    else if (!popup.hidden && (event.key === "Tab" || (event.key === "Enter" && box.value !== shown[active].command))) pick(active);
+    else if (!popup.hidden && (event.key === "Tab" || (event.key === "Enter" && !box.value.endsWith(shown[active].word)))) pick(active);
     else if (!popup.hidden && event.key === "Escape") hide();
     else if (event.key === "ArrowUp" && (box.value === "" || at >= 0)) recall(1);
     else if (event.key === "ArrowDown" && at >= 0) recall(-1);

@@ -1,0 +1,76 @@
+"""What a message to the bot asks for, and what is answered to one that is no complete command: why, how
+the verb is used, or a button for its form, since Slack opens one only on a click.
+"""
+
+import dataclasses
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+
+from deploy.errors import InvalidInput
+from handlers.slack.mentions import Said
+from handlers.slack.payloads import Request
+from handlers.verbs.grammar import parse, typed
+from handlers.verbs.verb import AnyVerb
+from handlers.views import help as help_view
+from handlers.views.commands import runs
+from handlers.views.reply import Block, Reply
+from handlers.views.text import escape, section
+from handlers.views.words import mentions as words
+
+SAID = "said"
+"""Not in the table of verbs."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """`command` is what people type in Slack, `verbs` what may follow it."""
+
+    command: str
+    verbs: Sequence[AnyVerb]
+
+
+def asked_by(
+    message: Said, verbs: Sequence[AnyVerb], slash: str, forms: Container[str]
+) -> Request | None:
+    """The request, which is to `run` where the message is no complete command; None where the bot is
+    only spoken of. `forms` are the verbs that have one."""
+    if not (message.addressed or _begins_with(verbs, message.text)):
+        return None
+    unclear = Request(
+        id=message.id,
+        verb=SAID,
+        user=message.user,
+        channel=message.channel,
+        options={"text": message.text},
+        said=True,
+        thread=message.thread,
+    )
+    try:
+        command = parse(message.text, verbs, slash)
+    except InvalidInput:
+        return unclear
+    verb = command.verb
+    request = dataclasses.replace(
+        unclear, verb=verb.name, gateway=command.gateway, options=command.options
+    )
+    takes_form = verb.name in forms and verb.incomplete(request)
+    return unclear if command.help or takes_form else request
+
+
+def _begins_with(verbs: Sequence[AnyVerb], text: str) -> bool:
+    """Whether it begins with a verb: in the middle of a sentence the bot may only be spoken of."""
+    first = text.casefold().split(maxsplit=1)[:1]
+    return any(word in (verb.name, *verb.synonyms) for verb in verbs for word in first)
+
+
+def run(needs: Needs, request: Request) -> Reply:
+    """InvalidInput for what is not understood."""
+    command = parse(str(request.options.get("text", "")), needs.verbs, needs.command)
+    if command.help:
+        return help_view.usage(needs.command, command.verb)
+    asked = typed(command.verb, command.gateway, command.options)
+    text = words.needs_form(escape(needs.command), escape(asked))
+    blocks: list[Block] = [section(text)]
+    button = runs(words.OPEN_FORM, asked, style="primary")
+    blocks += [{"type": "actions", "elements": [button]}] if button else []
+    return Reply(text, tuple(blocks))

@@ -1,0 +1,261 @@
+"""The Home tab: what somebody has to do first, then what they should know, then where to go on. Pure."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from deploy.access import Environment, Freeze
+from deploy.actions.action import Action
+from deploy.actions.audit import AuditEntry
+from deploy.actions.windows import Window
+from deploy.annotations import MANAGER
+from deploy.errors import GatewayBotError
+from deploy.health.attention import BROKEN, SOON, WRONG
+from deploy.health.fleet import DOWN, Row
+from deploy.health.status import GatewaySummary
+from handlers.views import fleet, freezes, history, request_line
+from handlers.views.action import value
+from handlers.views.menus import Choice, menu
+from handlers.views.places import EnvironmentOf
+from handlers.views.reply import Block, Reply, View
+from handlers.views.text import (
+    SECTION_LIMIT,
+    button,
+    context,
+    cut,
+    date,
+    escape,
+    header,
+    section,
+)
+from handlers.views.words import home as words
+
+REVIEW, MORE, MENU, REFRESH = "home_review", "home_more", "home_menu", "home_refresh"
+STATUS, LOGS, RESTART, ROTATE = "home_status", "home_logs", "home_restart", "home_rotate"
+DEPLOY, PAGE = "home_deploy", "home_page"
+IN_MODALS: Mapping[str, str] = {
+    "action_show": REVIEW,
+    **dict.fromkeys(("status_back", "status_next", "status_attention", "status_again"), PAGE),
+}
+"""What buttons of replies are called in a modal that the tab opened."""
+
+SOON_SECONDS = 7 * 86_400.0
+"""Tokens that expire within this time are shown."""
+_REQUESTS, _ROWS, _LINES, _GATEWAYS = 8, 8, 6, 12
+"""So many of a section are shown; all sections together stay below Slack's 100 blocks."""
+_LINE = 400
+_URGENCY: Mapping[int, str] = {DOWN: "🔴", BROKEN: "🔴", WRONG: "🟠", SOON: "🟡"}
+
+
+@dataclass(frozen=True)
+class Home:
+    """What the tab of `user` shows, as it was at `at` (epoch seconds).
+
+    `decide` are requests that this person may decide on now, `asked` their own open ones. `rows` are
+    all gateways, the most urgent first, and `own` those of them that this person changed lately.
+    `failed` are clusters that cannot be looked at. `freezes` hold or begin soon. `unread` are the
+    sections that could not be read, each with why.
+    """
+
+    user: str
+    at: float
+    decide: Sequence[Action] = ()
+    asked: Sequence[Action] = ()
+    rows: Sequence[Row] = ()
+    own: Sequence[Row] = ()
+    failed: Mapping[str, GatewayBotError] = field(default_factory=dict)
+    freezes: Sequence[tuple[Environment, Freeze]] = ()
+    windows: Sequence[Window] = ()
+    changes: Sequence[AuditEntry] = ()
+    unread: Sequence[tuple[str, str]] = ()
+
+
+def view(home: Home, environment_of: EnvironmentOf) -> View:
+    """The whole tab."""
+    read_at = context(words.read_at(date(home.at, "{date_short_pretty} at {time_secs}")))
+    return {"type": "home", "blocks": [*_content(home, environment_of), read_at, _last()]}
+
+
+def digest(home: Home, environment_of: EnvironmentOf) -> str:
+    """What tells two states of the tab apart; when they were read does not."""
+    text = json.dumps(_content(home, environment_of), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def refusal(reply: Reply) -> View:
+    """For whoever may see nothing here."""
+    return {"type": "home", "blocks": list(reply.blocks)}
+
+
+def plain(command: str) -> View:
+    """For when the tab cannot be drawn, or Slack does not accept it."""
+    return {"type": "home", "blocks": [section(words.plain(command)), _last()]}
+
+
+def _content(home: Home, environment_of: EnvironmentOf) -> list[Block]:
+    needing = [row for row in home.rows if _urgency(row) > 0]
+    blocks = [
+        *_requests(words.DECIDE, home.decide, environment_of, words.REVIEW, style="primary"),
+        *_requests(words.ASKED, home.asked, environment_of, words.SHOW),
+        *_attention(needing, home),
+    ]
+    if not blocks and not home.unread:
+        blocks = [section(words.QUIET)] if home.rows else [section(words.NO_GATEWAYS)]
+    blocks += [
+        context(words.unread(what, escape(cut(why, 300)))) for what, why in home.unread[:_LINES]
+    ]
+    blocks += _tokens(home)
+    blocks += _freezes(home)
+    blocks += _changes(home.changes)
+    blocks += _gateways(home)
+    return blocks
+
+
+def _requests(
+    title: str, actions: Sequence[Action], environment_of: EnvironmentOf, label: str, **more: Any
+) -> list[Block]:
+    rows = [
+        section(
+            cut(request_line.text_of(action, environment_of(action.ref)), 1500),
+            accessory=button(label, REVIEW, value(action), **more),
+        )
+        for action in actions[:_REQUESTS]
+    ]
+    return _bounded(title, rows, len(actions) - len(rows), "pending")
+
+
+def _attention(needing: Sequence[Row], home: Home) -> list[Block]:
+    rows = [_cluster(name, error, home.rows) for name, error in list(home.failed.items())[:_ROWS]]
+    rows += [
+        _with_menu(cut(_trouble(row), 1500), row.summary) for row in needing[: _ROWS - len(rows)]
+    ]
+    return _bounded(
+        words.ATTENTION, rows, len(needing) + len(home.failed) - len(rows), "status --attention"
+    )
+
+
+def _urgency(row: Row) -> int:
+    """How soon somebody should look at it. That no round has looked at its link yet, as right after its
+    deployment, is no reason."""
+    beat = row.seen.heartbeat
+    unseen = beat.level == "unknown" and not beat.pods and not row.summary.findings
+    return 0 if unseen else row.urgency
+
+
+def _cluster(name: str, error: GatewayBotError, rows: Sequence[Row]) -> Block:
+    old = sum(row.summary.ref.cluster == name for row in rows)
+    return section(words.cluster_unread(escape(name), escape(cut(error.happened, 500)), old))
+
+
+def _trouble(row: Row) -> str:
+    summary = row.summary
+    name = escape(summary.ref.name)
+    outage = row.urgency == DOWN and row.production
+    title = words.outage(name) if outage else f"{_URGENCY[row.urgency]} *{name}*"
+    beat = row.seen.heartbeat
+    found = next(iter(summary.attention), f"{beat.level.capitalize()}: {beat.evidence}.")
+    return f"{title}  {_place(row)}\n{escape(cut(found.replace('..', '.'), _LINE))}"
+
+
+def _place(row: Row) -> str:
+    ref = row.summary.ref
+    production = " · *production*" if row.production else ""
+    return f"`{escape(ref.cluster)}/{escape(ref.namespace)}`{production}"
+
+
+def _tokens(home: Home) -> list[Block]:
+    ending = sorted(
+        (
+            (summary.token_expires_at, summary)
+            for row in home.rows
+            if (summary := row.summary).token_expires_at is not None
+            and summary.token_source != "none"
+            and summary.token_expires_at - home.at < SOON_SECONDS
+        ),
+        key=lambda each: (each[0], each[1].ref),
+    )
+    lines = [_token(summary, at or 0.0, home.at) for at, summary in ending]
+    return _listed(words.TOKENS, lines, "expiring")
+
+
+def _token(summary: GatewaySummary, at: float, now: float) -> str:
+    say = words.token if at > now else words.token_expired
+    ref = summary.ref
+    return say(escape(ref.name), f"`{escape(ref.cluster)}/{escape(ref.namespace)}`", date(at))
+
+
+def _freezes(home: Home) -> list[Block]:
+    lines = [freezes.line(environment, freeze, home.at) for environment, freeze in home.freezes]
+    for window in home.windows:
+        ref = window.ref
+        lines.append(
+            words.window(
+                *(escape(ref.name), f"`{escape(ref.cluster)}/{escape(ref.namespace)}`"),
+                *(f"<@{window.requester}>", date(window.until), f"<@{window.by}>"),
+            )
+        )
+    return _listed(words.FREEZES, lines, "whoami")
+
+
+def _changes(entries: Sequence[AuditEntry]) -> list[Block]:
+    if not entries:
+        return []
+    lines = [cut(line, 480) for line in history.lines_of(entries[:_LINES])]
+    return _bounded(words.CHANGES, [section("\n".join(lines))], len(entries) - _LINES, "history")
+
+
+def _gateways(home: Home) -> list[Block]:
+    own = {row.summary.ref for row in home.own}
+    ordered = [*home.own, *(row for row in home.rows if row.summary.ref not in own)]
+    rows = [_with_menu(_gateway(row), row.summary) for row in ordered[:_GATEWAYS]]
+    return _bounded(words.GATEWAYS, rows, len(ordered) - len(rows), "status")
+
+
+def _gateway(row: Row) -> str:
+    summary = row.summary
+    mark = _URGENCY.get(_urgency(row)) or fleet.SIGNS[row.state]
+    facts = [words.pods(summary.ready, summary.desired)]
+    facts += [f"image `{escape(cut(summary.tag, 40))}`"] if summary.tag else []
+    return f"{mark} *{escape(summary.ref.name)}*  {_place(row)}\n{' · '.join(facts)}"
+
+
+def _with_menu(text: str, summary: GatewaySummary) -> Block:
+    ref = str(summary.ref)
+    choices = [Choice(words.STATUS, STATUS, ref), Choice(words.LOGS, LOGS, ref)]
+    if summary.manageable and summary.managed_by == MANAGER:
+        choices += [
+            Choice(words.RESTART, RESTART, ref),
+            Choice(words.ROTATE, ROTATE, ref),
+            Choice(words.DEPLOY_ONE, DEPLOY, summary.gateway or summary.ref.name),
+        ]
+    drawn = menu(MENU, choices)
+    return section(text, accessory=drawn) if drawn else section(text)
+
+
+def _listed(title: str, lines: Sequence[str], verb: str) -> list[Block]:
+    """A section of one line each."""
+    shown = [cut(line, SECTION_LIMIT // _LINES) for line in lines[:_LINES]]
+    rows = [section("\n".join(shown))] if shown else []
+    return _bounded(title, rows, len(lines) - len(shown), verb)
+
+
+def _bounded(title: str, rows: Sequence[Block], left: int, verb: str) -> list[Block]:
+    """A section under its title, with the button of what shows the rest."""
+    if not rows:
+        return []
+    more = [button(words.more(left), MORE, verb)] if left > 0 else []
+    rest: list[Block] = [{"type": "actions", "elements": more}] if more else []
+    return [header(title), *rows, *rest]
+
+
+def _last() -> Block:
+    return {
+        "type": "actions",
+        "elements": [
+            button(words.REFRESH, REFRESH, "home"),
+            button(words.DEPLOY, DEPLOY, "", style="primary"),
+            button(words.HELP, MORE, "help"),
+        ],
+    }

@@ -1,0 +1,82 @@
+"""What the Home tab says."""
+
+from handlers.views.text import counted
+
+DECIDE = "Waiting for you"
+ASKED = "Your requests"
+ATTENTION = "Needs attention"
+TOKENS = "Tokens that expire soon"
+FREEZES = "Freezes and approval windows"
+CHANGES = "Recent changes"
+GATEWAYS = "Gateways"
+
+QUIET = ":white_check_mark: Nothing is waiting for you, and no gateway needs attention."
+NO_GATEWAYS = "No self-hosted gateway runs on the clusters that this bot watches."
+ALL = "Show all"
+REVIEW = "Review…"
+SHOW = "Show…"
+REFRESH = "Refresh"
+DEPLOY = "Deploy a gateway"
+HELP = "Help"
+CLOSE = "Close"
+LOADING = ":hourglass_flowing_sand: Loading…"
+NOTHING = "There is nothing to show."
+
+STATUS, LOGS = "Status", "Logs"
+RESTART, ROTATE, DEPLOY_ONE = "Restart…", "Rotate the token…", "Deploy…"
+
+NOT_FOUND_HERE = "This gateway no longer runs there."
+
+
+def plain(command: str) -> str:
+    """In place of a tab that cannot be shown."""
+    return (
+        ":warning: This tab cannot be shown now; the bot's log says why. "
+        f"`{command} pending` lists open requests, `{command} status` the gateways."
+    )
+
+
+def more(count: int) -> str:
+    """The button below a section that is cut."""
+    return f"and {count} more…"
+
+
+def read_at(when: str) -> str:
+    """When what is shown was read."""
+    return f"As of {when}"
+
+
+def unread(section: str, why: str) -> str:
+    """That a section could not be read."""
+    return f":warning: *{section}* cannot be shown now: {why}"
+
+
+def outage(name: str) -> str:
+    """The headline of a production gateway that serves nobody."""
+    return f":rotating_light: *Production outage: {name}*"
+
+
+def window(gateway: str, place: str, person: str, until: str, by: str) -> str:
+    """An approval window that is open."""
+    return f":unlock: *{gateway}* ({place}): {person} confirms changes alone until {until}. Opened by {by}."
+
+
+def token(name: str, place: str, when: str) -> str:
+    """A token that expires soon."""
+    return f":key: *{name}* ({place}) expires {when}"
+
+
+def token_expired(name: str, place: str, when: str) -> str:
+    """A token that has expired."""
+    return f":red_circle: *{name}* ({place}) expired {when}"
+
+
+def cluster_unread(name: str, why: str, gateways: int) -> str:
+    """A cluster that does not answer, and how many gateways are shown as they were."""
+    old = f" Its {counted(gateways, 'gateway')} are shown as last seen." if gateways else ""
+    return f":warning: *Cluster {name}*: {why}{old}"
+
+
+def pods(ready: int, desired: int) -> str:
+    """How many pods of a gateway are ready."""
+    return f"{ready} of {counted(desired, 'pod')} ready"

@@ -1,0 +1,233 @@
+"""The Home tab: what somebody has to do comes first, and it always fits into Slack's bounds."""
+
+import datetime
+import json
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.sandbox.slack.blocks import check_view
+from deploy.access import Environment, Freeze
+from deploy.actions.action import Action, State
+from deploy.actions.audit import AuditEntry
+from deploy.actions.windows import Window
+from deploy.annotations import MANAGER
+from deploy.errors import Unavailable
+from deploy.gateway import GatewayRef
+from deploy.health.attention import BROKEN, SOON, WRONG, Attention, Sign
+from deploy.health.fleet import Row, rows_of
+from deploy.health.heartbeat import Heartbeat
+from deploy.health.levels import Seen
+from deploy.health.status import GatewaySummary
+from deploy.plans.requests import RestartRequest
+from handlers.views import home as view
+from handlers.views.home import Home
+from handlers.views.words import home as words
+from tests.support.actions import by_approvers, plan_of
+
+NOW = 1_800_000_000.0
+DAY = 86_400.0
+ENVIRONMENTS = (
+    Environment("production-west", namespaces=("prod",), production=True),
+    Environment("development"),
+)
+BLOCKS = 100
+
+
+def where(ref: GatewayRef) -> Environment:
+    return ENVIRONMENTS[0] if ref.namespace == "prod" else ENVIRONMENTS[1]
+
+
+def action(name: str, namespace: str = "prod", state: State = State.PENDING) -> Action:
+    ref = GatewayRef("west", namespace, name)
+    plan = plan_of(ref, f"plan of {name}")
+    return Action(
+        id=f"ID{name}"[:12], kind="restart", ref=ref, state=state, version=1, requester="U0ANA",
+        person="U0ANA", policy=by_approvers(), digest=plan.digest, request=RestartRequest(ref, ""),
+        plan=plan, origin={"channel": "C1"}, created_at=NOW - 60, expires_at=NOW + 3600,
+        updated_at=NOW,
+    )  # fmt: skip
+
+
+def summary(name: str, namespace: str = "dev", *found: Attention, **more: Any) -> GatewaySummary:
+    fields: dict[str, Any] = {
+        "ref": GatewayRef("west", namespace, name),
+        "gateway": name,
+        "tag": "2.11.1",
+        "desired": 3,
+        "ready": 0 if any(each.sign is Sign.DOWN for each in found) else 3,
+        "updated": 3,
+        "available": 3,
+        "created_at": NOW - DAY,
+        "managed_by": MANAGER,
+        "findings": found,
+    }
+    return GatewaySummary(**(fields | more))
+
+
+def rows(*summaries: GatewaySummary) -> tuple[Row, ...]:
+    seen = {each.ref: Seen(Heartbeat("no trouble seen", "No trouble"), NOW) for each in summaries}
+    return rows_of(summaries, seen, (), ENVIRONMENTS)
+
+
+DOWN = Attention(BROKEN, Sign.DOWN, "It is down: 0 of 3 pods are ready.")
+EXPIRED = Attention(BROKEN, Sign.TOKEN_EXPIRED, "Its token has expired.")
+CRASHING = Attention(WRONG, Sign.CRASHING, "1 pod crashes again and again.")
+RESTARTED = Attention(SOON, Sign.RESTARTED, "A pod has been restarted 4 times.")
+
+
+def drawn(**home: Any) -> list[Any]:
+    found: list[Any] = view.view(Home("U0BEN", NOW, **home), where)["blocks"]
+    return found
+
+
+def titles(blocks: list[Any]) -> list[str]:
+    return [block["text"]["text"] for block in blocks if block["type"] == "header"]
+
+
+def text_of(blocks: list[Any]) -> str:
+    return json.dumps(blocks, ensure_ascii=False)
+
+
+def window(name: str) -> Window:
+    ref = GatewayRef("west", "prod", name)
+    return Window("w1", 1, ref, "U0ANA", "U0BEN", "repairs", NOW, NOW + 600, 600.0, shown=True)
+
+
+def entry(number: int, event: str = "succeeded") -> AuditEntry:
+    detail = json.dumps({"happened": "3 of 3 pods ready. " * 20})
+    return AuditEntry(
+        number, NOW, event, "U0ANA", "ABCDEF", "deploy", "west/dev/edge-1", detail, ""
+    )
+
+
+def freeze(days: float = 1) -> tuple[Environment, Freeze]:
+    starts = datetime.datetime.fromtimestamp(NOW - DAY + days * DAY - DAY, datetime.UTC)
+    return ENVIRONMENTS[0], Freeze("Year end", starts, starts + datetime.timedelta(days=3))
+
+
+def test_what_waits_for_its_reader_comes_first_and_help_is_one_button_at_the_end() -> None:
+    blocks = drawn(
+        decide=[action("edge-2")],
+        asked=[action("edge-3", "dev")],
+        rows=rows(
+            summary("edge-1", "dev", CRASHING, token_expires_at=NOW + DAY, token_source="token")
+        ),
+        freezes=[freeze()],
+        windows=[window("edge-2")],
+        changes=[entry(1)],
+    )
+    assert titles(blocks) == [
+        words.DECIDE, words.ASKED, words.ATTENTION, words.TOKENS, words.FREEZES, words.CHANGES,
+        words.GATEWAYS,
+    ]  # fmt: skip
+    assert [each["text"]["text"] for each in blocks[-1]["elements"]][-1] == words.HELP
+    assert words.REFRESH in text_of(blocks[-1:])
+
+
+def test_a_production_outage_comes_before_everything_else_that_needs_attention() -> None:
+    blocks = drawn(
+        rows=rows(
+            summary("a-restarted", "dev", RESTARTED),
+            summary("b-crashing", "prod", CRASHING),
+            summary("c-down", "dev", DOWN),
+            summary("d-expired", "prod", EXPIRED),
+            summary("e-down", "prod", DOWN),
+        )
+    )
+    said = [block["text"]["text"] for block in blocks if block["type"] == "section"]
+    first = ["e-down", "c-down", "d-expired", "b-crashing", "a-restarted"]
+    assert [next(name for name in first if name in text) for text in said[:5]] == first
+    assert words.outage("e-down") in said[0]
+
+
+def test_production_is_said_where_a_request_is_decided() -> None:
+    (line,) = (
+        b for b in drawn(decide=[action("edge-2")]) if b["type"] == "section" and "accessory" in b
+    )
+    assert "production-west, production" in line["text"]["text"]
+    assert line["accessory"]["action_id"] == view.REVIEW
+
+
+def test_a_section_that_is_cut_says_how_many_are_left_and_opens_all_of_them() -> None:
+    blocks = drawn(decide=[action(f"edge-{number}") for number in range(20)])
+    (button,) = (
+        each for block in blocks[:-1] if block["type"] == "actions" for each in block["elements"]
+    )
+    assert button["text"]["text"] == "and 12 more…"
+    assert (button["action_id"], button["value"]) == (view.MORE, "pending")
+
+
+def test_a_gateway_offers_what_may_be_done_with_it() -> None:
+    (ours, others) = (
+        [option["value"] for option in block["accessory"]["options"]]
+        for block in drawn(rows=rows(summary("edge-1"), summary("helm", managed_by="helm")))
+        if block.get("accessory", {}).get("action_id") == view.MENU
+    )
+    assert [value.split()[0] for value in ours] == [
+        view.STATUS, view.LOGS, view.RESTART, view.ROTATE, view.DEPLOY,
+    ]  # fmt: skip
+    assert [value.split()[0] for value in others] == [view.STATUS, view.LOGS]
+
+
+def test_what_cannot_be_read_is_named_and_hides_nothing_else() -> None:
+    blocks = drawn(
+        rows=rows(summary("edge-1")),
+        failed={"east": Unavailable("The cluster “east” does not answer.")},
+        unread=[(words.CHANGES, "Redis cannot be used now.")],
+    )
+    assert "does not answer" in text_of(blocks)
+    assert words.CHANGES in text_of(blocks)
+    assert "edge-1" in text_of(blocks)
+
+
+def test_a_freeze_that_begins_soon_is_shown_before_it_refuses_anything() -> None:
+    assert "is frozen until" in text_of(drawn(freezes=[freeze(1)]))
+    assert "will be frozen from" in text_of(drawn(freezes=[freeze(2.5)]))
+
+
+def test_a_quiet_day_says_so() -> None:
+    assert words.QUIET in text_of(drawn(rows=rows(summary("edge-1"))))
+    assert words.NO_GATEWAYS in text_of(drawn())
+
+
+def test_two_readings_of_the_same_state_are_the_same_tab_and_a_changed_one_is_another() -> None:
+    early, late = (Home("U0BEN", at, decide=[action("edge-2")]) for at in (NOW, NOW + 90))
+    assert view.digest(early, where) == view.digest(late, where)
+    assert view.view(early, where) != view.view(late, where)
+    assert view.digest(Home("U0BEN", NOW), where) != view.digest(early, where)
+
+
+NAMES = st.integers(0, 60).map(lambda number: f"{number:03}-{'long-name-' * 5}"[:50])
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    requests=st.lists(NAMES, max_size=60),
+    gateways=st.lists(NAMES, max_size=60, unique=True),
+    found=st.sampled_from([(), (DOWN,), (CRASHING, EXPIRED)]),
+    names=st.integers(0, 30),
+)
+def test_the_tab_fits_into_slacks_bounds_whatever_it_holds(
+    requests: list[str], gateways: list[str], found: tuple[Attention, ...], names: int
+) -> None:
+    every = rows(
+        *(
+            summary(name, "prod", *found, token_expires_at=NOW + DAY, token_source="token")
+            for name in gateways
+        )
+    )
+    blocks = drawn(
+        decide=[action(name) for name in requests],
+        asked=[action(name, state=State.RUNNING) for name in requests],
+        rows=every,
+        own=every[:40],
+        failed={f"cluster-{n}": Unavailable("It does not answer. " * 60) for n in range(names)},
+        freezes=[freeze()] * names,
+        windows=[window("edge-2")] * names,
+        changes=[entry(number) for number in range(names)],
+        unread=[(words.ASKED, "Redis cannot be used now. " * 40)] * names,
+    )
+    assert len(blocks) <= BLOCKS
+    assert check_view({"type": "home", "blocks": blocks}) == []
