@@ -67,5 +67,5 @@ def test_the_table_of_gateways_shows_those_of_the_environments_in_it(
         environments=EVERY,
     )
     page = Page(selection=Selection(environment=selected))
-    said: Any = json.dumps(status.table(given, page).blocks)
+    said: Any = json.dumps(status.table(given, page, "").blocks)
     assert [reason for reason in ("Year end", "Audit") if reason in said] == shown
