@@ -60,7 +60,7 @@ class Form:
             deploy_form.Needs,
             slack=self.slack,
             team=SimpleNamespace(granted=lambda scope: True),
-            choices=SimpleNamespace(warm=dict),
+            choices=SimpleNamespace(warm=dict, find=lambda source, text: ()),
             policies=SimpleNamespace(freezes=lambda ref: self.freezes),
             proposer=SimpleNamespace(check=self._check),
             clusters={"west": SimpleNamespace(places=Places("west"))},

@@ -146,7 +146,7 @@ def test_production_is_said_where_a_request_is_decided() -> None:
     (line,) = (
         b for b in drawn(decide=[action("edge-2")]) if b["type"] == "section" and "accessory" in b
     )
-    assert "production-west, production" in line["text"]["text"]
+    assert "🔶 Restart edge-2 on west/prod (production-west)" in line["text"]["text"]
     assert line["accessory"]["action_id"] == view.REVIEW
 
 
