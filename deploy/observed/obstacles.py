@@ -29,6 +29,10 @@ class Obstacle:
     since: float
     gone: float | None = None
 
+    def lasted(self, now: float) -> float:
+        """For how many seconds it was there."""
+        return (now if self.gone is None else self.gone) - self.since
+
 
 @dataclass(frozen=True)
 class Obstacles:
@@ -44,7 +48,7 @@ class Obstacles:
         lasting = (
             (cause, self.found[cause])
             for cause in Cause
-            if cause in self.found and now - self.found[cause].since >= LASTS
+            if cause in self.found and self.found[cause].lasted(now) >= LASTS
         )
         return next((each for each in lasting if not _is_over(each[1], now)), None)
 

@@ -26,7 +26,7 @@ def allowed(decider: Decider, authority: Authority, action: Action, user: str) -
         if action.state is State.PENDING:
             return _deciding(decider, action, user, mine)
         if action.state is State.RUNNING and authority.may_act(Right.STOP, user, action).allowed:
-            mine |= {view.STOP}
+            mine |= view.STOPPING
     except GatewayBotError as error:
         note = words.UNKNOWN.format(why=escape(error.happened))
         return Allowed(view.JUDGED, note)

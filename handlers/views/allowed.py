@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from deploy.access import Ground, Verdict
 from deploy.actions.action import Action
-from handlers.views import fixes
+from handlers.views import fixes, ways_out
 from handlers.views.action import mentions
 from handlers.views.reply import Block
 from handlers.views.text import context
@@ -17,7 +17,9 @@ DECIDING = frozenset({APPROVE, CONFIRM, DENY, CANCEL, STOP})
 """The buttons that decide what becomes of the action."""
 REQUESTERS = frozenset({CANCEL, AGAIN, *fixes.ACTIONS})
 """The buttons that are for the requester alone, whatever is decided by whom."""
-JUDGED = frozenset({APPROVE, CONFIRM, DENY, STOP}) | REQUESTERS
+STOPPING = frozenset({STOP, ways_out.ROLL_BACK, ways_out.KEEP_WAITING})
+"""The buttons of whoever may stop what runs."""
+JUDGED = frozenset({APPROVE, CONFIRM, DENY}) | STOPPING | REQUESTERS
 """The buttons that not everybody may click."""
 
 
@@ -49,7 +51,7 @@ def only(blocks: Iterable[Block], allowed: Allowed) -> list[Block]:
 
 def for_requester(action: Action) -> Allowed:
     """What whoever asked may do, for a message that stands in their own direct messages."""
-    mine = REQUESTERS | {STOP}
+    mine = REQUESTERS | STOPPING
     if action.policy.by == "requester":
         return Allowed(mine | {CONFIRM})
     return Allowed(mine, words.OWN if not action.final else "")

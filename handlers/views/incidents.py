@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from deploy.actions.action import Action
 from deploy.gateway import GatewayRef
 from deploy.health.incidents import (
+    BELOW_MINIMUM,
     DOWN,
     MISSING,
     REFUSED,
@@ -50,7 +51,7 @@ def message(
     lasting = _worst_first(incident.open_members, environment_of)
     if incident.over_at is not None:
         took = _took(incident, incident.over_at)
-        blocks: list[Block] = [section(f"✅ *Resolved: {escape(title)}*, for {took}")]
+        blocks: list[Block] = [section(f"✅ *Resolved: {escape(title)}* for {took}")]
         return text, [*blocks, context(_when(incident))]
     blocks = [section(f"{_sign(incident)} *{escape(title)}*")]
     away = lasting.pop(incident.cluster, None)
@@ -60,7 +61,10 @@ def message(
             unwell = f"{counted(len(lasting), 'gateway')} got worse before; what became of that"
             blocks.append(context(f"{unwell} cannot be seen until it answers."))
     shown = list(lasting.items())[:_SHOWN]
-    if shown:
+    if len(incident.members) == 1:
+        # Its title names it.
+        blocks += [section(_evidence(member)) for _, member in shown]
+    elif shown:
         blocks.append(section("\n".join(_line(ref, member) for ref, member in shown)))
     if len(lasting) > _SHOWN:
         blocks.append(context(f"… and {counted(len(lasting) - _SHOWN, 'more gateway')}."))
@@ -102,8 +106,8 @@ def _buttons(
         found.append(button(offer.label, offer.click, ref, style="primary"))
     if change is not None and ways_out.rolls_back(change):
         found.append(runs(way_words.ROLL_BACK, f"rollback {ref}", "roll_back"))
-    worst = next(iter(_troubles(member)), "")
-    found.append(runs(way_words.LOGS, f"logs {ref}{words.LOGS.get(worst, '')}", "logs"))
+    options = next((words.LOGS[each] for each in _troubles(member) if each in words.LOGS), "")
+    found.append(runs(way_words.LOGS, f"logs {ref}{options}", "logs"))
     found.append(button("Status", "show_status", ref))
     return [each for each in found if each]
 
@@ -111,9 +115,10 @@ def _buttons(
 def _remedies(lasting: Mapping[str, Member], renewals: Mapping[str, Renewal | None]) -> list[Block]:
     """What to do, worst first; what mends it is a command, since several gateways have no button."""
     troubles = {trouble for member in lasting.values() for trouble in member.troubles}
-    lines = [
-        words.REMEDIES[each] for each in words.SIGNS if each in troubles & set(words.REMEDIES)
-    ][:1]
+    known = [each for each in words.SIGNS if each in troubles & words.REMEDIES.keys()]
+    # Why pods are missing tells more than that they are.
+    known.sort(key=lambda trouble: trouble in (DOWN, BELOW_MINIMUM))
+    lines = [words.REMEDIES[each] for each in known[:1]]
     for renewal, offer in OFFERS.items():
         refused = [ref for ref, its in renewals.items() if its == renewal]
         if refused:
@@ -143,7 +148,7 @@ def sentence(incident: Incident, environment_of: EnvironmentOf | None = None) ->
     title = _titled(incident, environment_of)
     if incident.over_at is None:
         return title
-    return f"Resolved: {title}, for {_took(incident, incident.over_at)}"
+    return f"Resolved: {title} for {_took(incident, incident.over_at)}"
 
 
 def _titled(incident: Incident, environment_of: EnvironmentOf | None) -> str:
@@ -243,6 +248,12 @@ def _in_words(member: Member) -> str:
 def _line(ref: str, member: Member) -> str:
     said = "; ".join(cut(member.troubles[trouble], 220) for trouble in _troubles(member))
     return f"• `{escape(ref)}` {escape(_in_words(member))}: {escape(said)}"
+
+
+def _evidence(member: Member) -> str:
+    """A line for each trouble of the only gateway there is."""
+    said = (cut(member.troubles[trouble], 220) for trouble in _troubles(member))
+    return "\n".join(f"• {escape(text)}" for text in said)
 
 
 def _sign(incident: Incident) -> str:

@@ -51,7 +51,9 @@ def ending(action: Action) -> str:
 def _beside_pods(progress: Mapping[str, Any], pods: Sequence[Mapping[str, Any]]) -> list[Block]:
     """What is no pod's own trouble: a quota, for one, lets no pod appear that could tell of it."""
     of_pods = {pod.get("trouble") for pod in pods}
-    told = [str(text) for text in progress.get("trouble") or () if text not in of_pods]
+    beside = [str((progress.get("stuck") or {}).get("said", ""))]
+    every = dict.fromkeys([*(str(text) for text in progress.get("trouble") or ()), *beside])
+    told = [text for text in every if text and text not in of_pods]
     return [section(f":warning: {escape(cut(text, 500))}") for text in told[:2]]
 
 

@@ -24,6 +24,7 @@ from handlers.views.action import no_change
 from tests.cluster.conftest import Target
 from tests.cluster.rollout_bed import ADMISSION, Bed, namespace_deleted, rollout_bed
 from tests.conftest import EVIDENCE
+from tests.support.gateway_bed import RecordingRun
 from tests.support.kube_api import MERGE, Obj
 from tests.support.quotas import enforced_quota
 from tests.support.waiting import until
@@ -327,13 +328,16 @@ def test_a_rollout_that_fails_names_its_cause_and_what_to_do(
         name: value(getattr(bed.spec(), name)) if callable(value) else value
         for name, value in changes.items()
     }
-    outcome = bed.deploy(bed.spec(**asked))
+    run = RecordingRun()
+    outcome = bed.deploy(bed.spec(**asked), run=run)
     assert outcome.state is State.FAILED
     if cause is Cause.TAINT and "didn't match Pod's node affinity/selector" in outcome.meaning:
         # Nodes of other tests on the same control plane have no taints, so it is the labels too.
         cause = Cause.NODES
     assert outcome.meaning.startswith(meaning_of(cause)), outcome
     assert outcome.remedy == remedy_of(cause)
+    headlines = {state["stuck"]["cause"] for state in run.states if state.get("stuck")}
+    assert cause.value in headlines, "while it was followed its headline said so already"
     row = f"{bed.target.name:8} {cause.name.lower():32} {outcome.state:16} {outcome.meaning[:120]}"
     record_property(EVIDENCE, row)
 

@@ -116,7 +116,7 @@ def test_a_trouble_that_lasts_is_told_once_and_its_end_in_the_same_message(
     assert channel.posted == ["west/dev/edge-1 is cut off"]
     channel.look(health("edge-1"), seconds=60)
     assert len(channel.posted) == 1
-    assert re.fullmatch(r"Resolved: west/dev/edge-1 was cut off, for \d+m", channel.last)
+    assert re.fullmatch(r"Resolved: west/dev/edge-1 was cut off for \d+m", channel.last)
     assert channel.replies == ["✅ `west/dev/edge-1` recovered."]
 
 
@@ -234,7 +234,7 @@ def test_what_was_told_as_a_node_is_told_as_the_cluster_once_that_does_not_answe
     assert channel.last == "3 gateways on node n1 of west got worse together"
     assert channel.replies[-1] == "✅ `west` answers again."
     channel.look(*(health(f"edge-{n}") for n in range(3)), seconds=60)
-    assert channel.last.startswith("Resolved: Cluster west did not answer, for ")
+    assert channel.last.startswith("Resolved: Cluster west did not answer for ")
     assert len(channel.posted) == 1
 
 

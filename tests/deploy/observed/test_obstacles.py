@@ -45,6 +45,13 @@ def test_a_container_that_runs_between_two_crashes_is_still_stuck_on_them() -> N
     assert cause_at(found, 30.0 + FORGOTTEN) is None
 
 
+def test_what_was_there_for_a_moment_is_no_obstacle_afterwards() -> None:
+    found = followed((0.0, held_up(Cause.NODES)), (0.2, held_up()))
+    assert [cause_at(found, now) for now in (0.0, LASTS, 15.0)] == [None, None, None]
+    later = followed((0.0, held_up(Cause.NODES)), (0.2, held_up()), (1.0, held_up(Cause.ATTACHED)))
+    assert cause_at(later, 1.0 + LASTS) is Cause.ATTACHED
+
+
 def test_a_rollout_that_gets_on_is_not_stuck() -> None:
     found = followed((0.0, held_up(Cause.RESOURCES)), (9.0, held_up(Cause.RESOURCES, ready=1)))
     assert cause_at(found, 9.0) is None
@@ -91,15 +98,20 @@ def test_nothing_is_stuck_that_was_not_seen_to_last_since_it_last_got_on(
     looks: list[tuple[float, set[Cause], int]],
 ) -> None:
     now, found, moved, before = 0.0, None, 0.0, -1
+    before_causes: set[Cause] = set()
     seen: dict[Cause, float] = {}
+    last: dict[Cause, float] = {}
     for pause, causes, ready in looks:
         now += pause
         if ready != before:
             moved, before, seen = now, ready, {}
         for cause in causes:
             seen.setdefault(cause, now)
+        # What was there until this look is gone only now.
+        last |= dict.fromkeys([*before_causes, *causes], now)
+        before_causes = causes
         found = obstacles(held_up(*causes, ready=ready), found, now)
         stuck_on = cause_at(found, now)
         if stuck_on is not None:
-            assert now - seen[stuck_on] >= LASTS
+            assert last[stuck_on] - seen[stuck_on] >= LASTS
             assert now - moved >= LASTS

@@ -79,6 +79,15 @@ def test_each_trouble_says_what_to_do(trouble: str) -> None:
     assert any(word in said for word in ("Check ", "Read ", "Look at ", "Let the bot "))
 
 
+def test_a_gateway_that_is_down_since_it_crashes_has_what_tells_why() -> None:
+    both = incident(DOWN, CRASH_LOOP)
+    assert buttons(both)["Logs"] == f"logs {NAME} --previous"
+    _, said = shown(both)
+    assert "Read the log from before the last restart." in said
+    assert "they say why none is ready" not in said
+    assert said.count("the evidence") == 2
+
+
 @pytest.mark.parametrize(
     ("trouble", "options"),
     [
@@ -131,15 +140,15 @@ def test_several_gateways_have_no_button_of_one() -> None:
 
 def test_its_end_says_that_it_is_resolved_and_how_long_it_took() -> None:
     text, said = shown(incident(CUT_OFF, over=NOW + 720))
-    assert text == f"Resolved: {NAME} was cut off, for 12m"
-    assert f"*Resolved: {NAME} was cut off*, for 12m" in said
+    assert text == f"Resolved: {NAME} was cut off for 12m"
+    assert f"*Resolved: {NAME} was cut off* for 12m" in said
     assert "resolved <!date^" in said
 
 
 def test_the_end_of_a_clusters_absence_is_told_in_the_past() -> None:
     gone = Member({AWAY: "no answer"}, NOW, NOW + 60)
     over = Incident("i", "west", {"west": gone}, NOW, over_at=NOW + 60)
-    assert view.sentence(over) == "Resolved: Cluster west did not answer, for 60s"
+    assert view.sentence(over) == "Resolved: Cluster west did not answer for 60s"
 
 
 def test_only_the_last_change_counts_and_only_for_an_hour() -> None:
