@@ -154,6 +154,7 @@ _HELPFUL = {
     "channels:read": "to find lost requests, and see which channels other workspaces share",
     "groups:read": "the same for private channels",
     "im:read": "to find lost requests in direct messages",
+    "app_mentions:read": "to answer messages that mention the bot",
 }
 
 

@@ -17,8 +17,10 @@ from slack_sdk import WebClient
 
 from deploy.access import Environment, Right
 from deploy.actions.audit import AuditEntry, AuditLog
+from deploy.actions.reader import Listing
 from deploy.actions.windows import Windows
 from deploy.changes.authority import Authority
+from deploy.changes.refusal import NotAllowed
 from deploy.errors import GatewayBotError
 from deploy.health.cache import ClusterCache
 from deploy.health.fleet import Row, rows_of
@@ -69,10 +71,11 @@ class Drawn:
 
 
 def drawn(needs: Needs, user: str) -> Drawn:
-    """The tab as it is now. For whoever may see nothing here it says why."""
+    """The tab as it is now. For whoever may see nothing here it says why. Unavailable where it cannot
+    be read who they are."""
     try:
         needs.authority.check(Right.SEE, user)
-    except GatewayBotError as error:
+    except NotAllowed as error:
         return Drawn(view.refusal(errors.trouble(error)), "refused", closed=True)
     home = read(needs, user, time.time())
     environment_of = needs.authority.environment
@@ -90,7 +93,12 @@ def read(needs: Needs, user: str, now: float) -> view.Home:
             unread.append((section, error.happened))
             return ()
 
-    actions = either(words.ASKED, needs.store.open)
+    listing = Listing(())
+    try:
+        listing = needs.store.listing()
+    except GatewayBotError as error:
+        unread.append((words.ASKED, error.happened))
+    actions = listing.actions
     decide = pending.decidable(needs, actions, user)
     deciding = {action.id for action in decide}
     found = found_everywhere(needs.caches, _WAIT_SECONDS)
@@ -110,6 +118,11 @@ def read(needs: Needs, user: str, now: float) -> view.Home:
         windows=either(words.FREEZES, needs.windows.all_open),
         changes=[entry for entry in trail if entry.event in _NOTABLE],
         unread=unread,
+        notes=[
+            *([words.unreadable(listing.unreadable)] if listing.unreadable else []),
+            *found.unseen,
+            *found.left_out,
+        ],
     )
 
 

@@ -56,7 +56,7 @@ class Home:
     `decide` are requests that this person may decide on now, `asked` their own open ones. `rows` are
     all gateways, the most urgent first, and `own` those of them that this person changed lately.
     `failed` are clusters that cannot be looked at. `freezes` hold or begin soon. `unread` are the
-    sections that could not be read, each with why.
+    sections that could not be read, each with why, and `notes` say what else cannot be seen.
     """
 
     user: str
@@ -70,6 +70,7 @@ class Home:
     windows: Sequence[Window] = ()
     changes: Sequence[AuditEntry] = ()
     unread: Sequence[tuple[str, str]] = ()
+    notes: Sequence[str] = ()
 
 
 def view(home: Home, environment_of: EnvironmentOf) -> View:
@@ -106,6 +107,7 @@ def _content(home: Home, environment_of: EnvironmentOf) -> list[Block]:
     blocks += [
         context(words.unread(what, escape(cut(why, 300)))) for what, why in home.unread[:_LINES]
     ]
+    blocks += [context(f":warning: {escape(cut(text, 600))}") for text in home.notes[:_LINES]]
     blocks += _tokens(home)
     blocks += _freezes(home)
     blocks += _changes(home.changes)

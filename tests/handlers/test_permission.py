@@ -8,6 +8,7 @@ import pytest
 
 from deploy.access import Approval, Environment, Standing
 from deploy.changes.refusal import NotAllowed
+from deploy.errors import Unavailable
 from deploy.gateway import GatewayRef
 from deploy.policy import People as Approvers
 from handlers import home, permission
@@ -119,3 +120,9 @@ def test_the_home_tab_shows_a_guest_nothing_but_why() -> None:
     drawn = home.drawn(needs(home.Needs, authority=AUTHORITY), "U0GUS")
     assert "You are a guest of this workspace" in str(drawn.view["blocks"])
     assert drawn.closed, "and nothing is kept true of it"
+
+
+def test_a_home_tab_stays_as_it_is_while_nobody_can_say_who_its_reader_is() -> None:
+    unsure = authority(PRODUCTION, people=People(away=True))
+    with pytest.raises(Unavailable):
+        home.drawn(needs(home.Needs, authority=unsure), "U0ANA")

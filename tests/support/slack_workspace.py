@@ -15,6 +15,7 @@ JSON = dict[str, Any]
 BOT_TOKEN, APP_TOKEN, SECRET = "xoxb-1-bot", "xapp-1-app", "8f742231b10e8888abcd99yyyzzz85a5"
 SCOPES = [
     "commands",
+    "app_mentions:read",
     "chat:write",
     "users:read",
     "users:read.email",

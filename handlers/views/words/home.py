@@ -1,5 +1,7 @@
 """What the Home tab says."""
 
+from collections.abc import Sequence
+
 from handlers.views.text import counted
 
 DECIDE = "Waiting for you"
@@ -49,6 +51,14 @@ def read_at(when: str) -> str:
 def unread(section: str, why: str) -> str:
     """That a section could not be read."""
     return f":warning: *{section}* cannot be shown now: {why}"
+
+
+def unreadable(requests: Sequence[str]) -> str:
+    """That a newer bot wrote requests, or that they are damaged."""
+    return (
+        f"This version of the bot cannot read {', '.join(requests[:10])}. "
+        "Run the same version everywhere."
+    )
 
 
 def outage(name: str) -> str:

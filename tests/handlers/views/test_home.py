@@ -176,7 +176,9 @@ def test_what_cannot_be_read_is_named_and_hides_nothing_else() -> None:
         rows=rows(summary("edge-1")),
         failed={"east": Unavailable("The cluster “east” does not answer.")},
         unread=[(words.CHANGES, "Redis cannot be used now.")],
+        notes=["The pods of “west” are not known: no rights."],
     )
+    assert "The pods of “west” are not known" in text_of(blocks)
     assert "does not answer" in text_of(blocks)
     assert words.CHANGES in text_of(blocks)
     assert "edge-1" in text_of(blocks)
@@ -228,6 +230,7 @@ def test_the_tab_fits_into_slacks_bounds_whatever_it_holds(
         windows=[window("edge-2")] * names,
         changes=[entry(number) for number in range(names)],
         unread=[(words.ASKED, "Redis cannot be used now. " * 40)] * names,
+        notes=["The pods of “west” are not known. " * 40] * names,
     )
     assert len(blocks) <= BLOCKS
     assert check_view({"type": "home", "blocks": blocks}) == []
