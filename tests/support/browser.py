@@ -29,6 +29,9 @@ _CUT_OFF = """() => [...document.querySelectorAll("#app *, #overlay *")].filter(
   return width > 0 && (left < -1 || right > innerWidth + 1);
 }).map((node) => node.outerHTML.slice(0, 200))"""
 
+_AXE = """async (within) =>
+  (await axe.run(within || document, { resultTypes: ["violations"] })).violations"""
+
 # Five seconds are its own patience, in which a busy machine does not always draw a page.
 expect.set_options(timeout=60_000)
 
@@ -61,9 +64,12 @@ def page_of(browser: Browser, size: tuple[int, int] = DESKTOP, **options: Any) -
     assert not errors, errors
 
 
-def violations(page: Page) -> list[str]:
-    """What axe-core finds wrong with the page as it is now: the rule, and the first places."""
-    found = Axe().run(page).response["violations"]
+def violations(page: Page, within: str | None = None) -> list[str]:
+    """What axe-core finds wrong with the page as it is now, or with one element of it: the rule,
+    and the first places."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(Axe().axe_script)
+    found = page.evaluate(_AXE, within)
     return [
         f"{each['id']}: {each['help']}: "
         + "; ".join(f"{node['target']} {node['failureSummary']}" for node in each["nodes"][:3])
