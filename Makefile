@@ -11,7 +11,7 @@ PYTEST_ARGS ?=
 WORKERS ?= 4
 CONTROL_PLANE ?= required
 
-.PHONY: install demo test test-orders test-journeys test-sandbox test-faults bench test-cluster controlplane check lock clean
+.PHONY: install demo test test-orders test-journeys test-sandbox test-faults bench pictures test-cluster controlplane check lock clean
 
 install: $(VENV)/.dev
 
@@ -58,6 +58,10 @@ test-faults: $(VENV)/.dev
 # Measures, beside a peer in the same run; BENCH="decisions" runs one alone. Nothing fails by its figures.
 bench: $(VENV)/.dev
 	@$(BIN)/python -m tests.bench $(BENCH)
+
+# Takes each message's picture from the demo's page and writes docs/slack.md; PICTURES="plan done" takes some alone.
+pictures: $(VENV)/.dev
+	$(BIN)/python -m tests.pictures $(PICTURES)
 
 # A control plane of a current Kubernetes, built once into ~/.cache/gateway-bot.
 controlplane:

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from bot.sandbox.processes import spawn
 from bot.sandbox.valkey import Valkey, ValkeyError
+from bot.sandbox.world import DEMO
 from deploy.errors import GatewayBotError, Unavailable
 
 _START_SECONDS = 120
@@ -31,6 +32,7 @@ _STOP_SECONDS = 30
 
 _TOUR = """\
 1. Open the page and type  /gateway deploy  in #gateway-ops; confirm the plan and watch it roll out.
+   docs/tour.md tries everything in ten minutes.
 2. Look at it:  kubectl --kubeconfig {kubeconfig} --context {context} -n dev get deploy,pods,svc
 3. Change who you are (ana and ivy ask, ben and chen approve), and break things under Faults."""
 
@@ -64,7 +66,7 @@ def demo(
                 *("--bot-url", bot_url, "--bot-options-url", bot_url),
                 *("--event-grid-url", f"http://127.0.0.1:{events_port}/event-grid"),
                 *(("--kubeconfig", str(kubeconfig.absolute())) if kubeconfig else ()),
-                *(("--world", str(world)) if world else ()),
+                *("--world", str(world or DEMO)),
             ],
             dict(os.environ),
         )

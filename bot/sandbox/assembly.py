@@ -13,7 +13,14 @@ from bot.sandbox.cluster import Cluster, Identity
 from bot.sandbox.faults import FaultBoard
 from bot.sandbox.files import kept_secrets, kubeconfig
 from bot.sandbox.foreign import lacks_scheduler, prepare
-from bot.sandbox.legacy import APPLY_MANAGER, CREATE_MANAGER, portal_objects, portal_secret
+from bot.sandbox.legacy import (
+    APPLY_MANAGER,
+    ARGO_MANAGER,
+    CREATE_MANAGER,
+    git_objects,
+    portal_objects,
+    portal_secret,
+)
 from bot.sandbox.locks import hold
 from bot.sandbox.node import Node
 from bot.sandbox.node.addresses import LOOPBACK, routed_range
@@ -200,17 +207,21 @@ class Running:
         return self._plan.foreign_kubeconfig or self._plan.data / "bot.kubeconfig"
 
     async def _install_legacy(self, name: str, cluster: Cluster, azure: Azure) -> None:
-        world = self._plan.world
-        legacy = world.legacy
-        if legacy is None or legacy.cluster != name:
-            return
-        expires = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=legacy.token_days)
-        token = azure.issue_token(world.azure.service, legacy.gateway, expires)
-        secret = portal_secret(legacy.gateway, legacy.namespace, token)
-        await cluster.apply([secret], CREATE_MANAGER)
-        host = self._configuration_host
-        manifests = portal_objects(legacy.gateway, legacy.namespace, host, legacy.tag)
-        await cluster.apply(manifests, APPLY_MANAGER)
+        world, host = self._plan.world, self._configuration_host
+        for legacy in world.legacy:
+            if legacy.cluster != name:
+                continue
+            lasts = datetime.timedelta(days=legacy.token_days)
+            expires = datetime.datetime.now(datetime.UTC) + lasts
+            token = azure.issue_token(world.azure.service, legacy.gateway, expires)
+            secret = portal_secret(legacy.gateway, legacy.namespace, token)
+            await cluster.apply([secret], CREATE_MANAGER)
+            wanted = (legacy.gateway, legacy.namespace, host, legacy.tag)
+            if legacy.application:
+                manifests = git_objects(*wanted, application=legacy.application)
+                await cluster.apply(manifests, ARGO_MANAGER)
+            else:
+                await cluster.apply(portal_objects(*wanted), APPLY_MANAGER)
 
     def _slack(self) -> SlackWorkspace:
         world = self._plan.world

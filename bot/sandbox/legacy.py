@@ -10,6 +10,7 @@ from typing import Any
 IMAGE = "mcr.microsoft.com/azure-api-management/gateway"
 CREATE_MANAGER = "kubectl-create"
 APPLY_MANAGER = "kubectl-client-side-apply"
+ARGO_MANAGER = "argocd-controller"
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
@@ -28,6 +29,26 @@ def portal_secret(gateway: str, namespace: str, token: str) -> dict[str, Any]:
 def portal_objects(gateway: str, namespace: str, endpoint: str, tag: str) -> list[dict[str, Any]]:
     """What the second command makes, with the annotation that `kubectl apply` leaves."""
     return [_applied(each) for each in _manifests(gateway, namespace, endpoint, tag)]
+
+
+def git_objects(
+    gateway: str, namespace: str, endpoint: str, tag: str, *, application: str
+) -> list[dict[str, Any]]:
+    """The same as an Argo CD application makes it from Git, with the annotation by which it tracks
+    each object."""
+    return [_tracked(each, application) for each in _manifests(gateway, namespace, endpoint, tag)]
+
+
+def _tracked(manifest: dict[str, Any], application: str) -> dict[str, Any]:
+    metadata = manifest["metadata"]
+    group, _, _ = manifest["apiVersion"].rpartition("/")
+    kind = f"{group}/{manifest['kind']}"
+    tracking = f"{application}:{kind}:{metadata['namespace']}/{metadata['name']}"
+    annotations = {
+        **metadata.get("annotations", {}),
+        "argocd.argoproj.io/tracking-id": tracking,
+    }
+    return {**manifest, "metadata": {**metadata, "annotations": annotations}}
 
 
 def _applied(manifest: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The bot's settings file, as whoever installs it would write it for this world."""
 
+import datetime
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from bot.sandbox.files import write_private_yaml
-from bot.sandbox.world import World
+from bot.sandbox.world import Freeze, World
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,15 @@ def _over(settings: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any
     return {**settings, **more, **joined}
 
 
+def _frozen(freeze: Freeze) -> dict[str, Any]:
+    now = datetime.datetime.now(datetime.UTC).replace(second=0, microsecond=0)
+    return {
+        "reason": freeze.reason,
+        "starts": (now - datetime.timedelta(days=freeze.since_days)).isoformat(),
+        "ends": (now + datetime.timedelta(days=freeze.for_days)).isoformat(),
+    }
+
+
 def _alerts(world: World) -> str | None:
     """The channel that is named for it."""
     return next((c.id for c in world.channels if c.name.endswith("alerts")), None)
@@ -102,6 +112,7 @@ def _environments(world: World, clusters: Iterable[str]) -> list[dict[str, Any]]
                     "approvers": {"groups": list(each.approvers)},
                     "quorum": each.quorum,
                 },
+                "freezes": [_frozen(freeze) for freeze in world.freezes if freeze.cluster == name],
             }
             for each in own
         ]

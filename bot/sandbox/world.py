@@ -11,6 +11,8 @@ from bot.sandbox.reading import Field, FieldError, unique
 from bot.sandbox.slack import Channel, Team, User, UserGroup
 
 DEFAULT = Path(__file__).with_name("world.yaml")
+DEMO = Path(__file__).with_name("demo.yaml")
+"""The same, with more to try: what `gateway-bot demo` starts with."""
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _LABEL_WORDS = "lower-case letters, digits and hyphens, 63 at most"
 _GATEWAY = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -36,13 +38,26 @@ class AzureWorld:
 
 @dataclass(frozen=True)
 class Legacy:
-    """A gateway that somebody installed by the portal's YAML before the bot came."""
+    """A gateway that somebody installed by the portal's YAML before the bot came; `application` is
+    the Argo CD application that keeps it in Git, where one does."""
 
     gateway: str
     cluster: str
     namespace: str
     tag: str
     token_days: float
+    application: str = ""
+
+
+@dataclass(frozen=True)
+class Freeze:
+    """Days before and after the demo's start in which nothing is to change in a cluster's
+    production."""
+
+    cluster: str
+    reason: str
+    since_days: float
+    for_days: float
 
 
 @dataclass(frozen=True)
@@ -67,7 +82,8 @@ class World:
     azure: AzureWorld
     clusters: Mapping[str, tuple[str, ...]]
     production: tuple[Production, ...]
-    legacy: Legacy | None
+    legacy: tuple[Legacy, ...]
+    freezes: tuple[Freeze, ...]
     repository: str
     tags: tuple[str, ...]
     settings: Mapping[str, Any]
@@ -77,7 +93,7 @@ class World:
     def load(cls, path: Path = DEFAULT) -> Self:
         """Read a world file. WorldError says what is wrong with it, and where."""
         try:
-            return cls._read(Field(yaml.safe_load(path.read_text(encoding="utf-8"))))
+            return cls._read(Field(_text(path)))
         except OSError as error:
             raise WorldError(f"{path} cannot be read: {error.strerror}") from error
         except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -92,7 +108,7 @@ class World:
                 *("team", "users", "usergroups", "channels", "app", "azure"),
                 *("clusters", "production", "registry"),
             ),
-            ("legacy", "settings"),
+            ("legacy", "others", "freezes", "settings"),
         )
         team = file["team"].keys(("id", "name", "domain"))
         app = file["app"].keys(("id", "name", "bot_user_id", "bot_id"))
@@ -115,11 +131,30 @@ class World:
             production=tuple(
                 _production(each, clusters, groups) for each in file["production"].items()
             ),
-            legacy=_legacy(file["legacy"], azure, clusters, tags),
+            legacy=_legacies(file, azure, clusters),
+            freezes=_freezes(file["freezes"], clusters),
             repository=registry["repository"].text(),
             tags=tags,
             settings=_settings(file["settings"]),
         )
+
+
+def _text(path: Path) -> Any:
+    """What the file says, over what the file beside it says that it names as its base."""
+    said = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if not isinstance(said, dict) or "base" not in said:
+        return said
+    base = _text(path.parent / str(said.pop("base")))
+    return _over(base, said)
+
+
+def _over(base: Any, more: Any) -> Any:
+    """Mappings are joined and lists appended; anything else is replaced."""
+    if isinstance(base, dict) and isinstance(more, dict):
+        return {**base, **{key: _over(base.get(key), value) for key, value in more.items()}}
+    if isinstance(base, list) and isinstance(more, list):
+        return base + more
+    return more
 
 
 def _settings(field: Field) -> Mapping[str, Any]:
@@ -268,12 +303,21 @@ def _production(
     )
 
 
-def _legacy(
-    field: Field, azure: AzureWorld, clusters: Mapping[str, tuple[str, ...]], tags: tuple[str, ...]
-) -> Legacy | None:
-    if field.value is None:
-        return None
-    field.keys(("gateway", "cluster", "namespace", "tag", "token_days"))
+def _legacies(
+    file: Field, azure: AzureWorld, clusters: Mapping[str, tuple[str, ...]]
+) -> tuple[Legacy, ...]:
+    """The one that is called legacy, and others."""
+    fields = [] if file["legacy"].value is None else [file["legacy"]]
+    if file["others"].value is not None:
+        fields += file["others"].items()
+    found = [_legacy(each, azure, clusters) for each in fields]
+    unique(fields, [one.gateway for one in found])
+    return tuple(found)
+
+
+def _legacy(field: Field, azure: AzureWorld, clusters: Mapping[str, tuple[str, ...]]) -> Legacy:
+    """A tag that the registry lacks is a gateway in trouble."""
+    field.keys(("gateway", "cluster", "namespace", "tag", "token_days"), ("application",))
     cluster = field["cluster"].choice(sorted(clusters))
     days = field["token_days"].number()
     if not 0 < days <= 30:
@@ -282,6 +326,24 @@ def _legacy(
         gateway=field["gateway"].choice([n for n, _, _ in azure.gateways if n == n.lower()]),
         cluster=cluster,
         namespace=field["namespace"].choice(clusters[cluster]),
-        tag=field["tag"].choice(tags),
+        tag=field["tag"].text(),
         token_days=days,
+        application=field["application"].text(""),
     )
+
+
+def _freezes(field: Field, clusters: Mapping[str, tuple[str, ...]]) -> tuple[Freeze, ...]:
+    if field.value is None:
+        return ()
+    found = []
+    for each in field.items():
+        each.keys(("cluster", "reason", "since_days", "for_days"))
+        found.append(
+            Freeze(
+                each["cluster"].choice(sorted(clusters)),
+                each["reason"].text(),
+                each["since_days"].number(),
+                each["for_days"].number(),
+            )
+        )
+    return tuple(found)

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
-from tests.support.browser import browser_page, picture
+from tests.support.browser import chromium, page_of, picture
 from tests.support.demo import Demo
 from tests.support.waiting import until
 
@@ -19,11 +19,17 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     running.stop()
 
 
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as running:
+        yield running
+
+
 @pytest.fixture
-def page(demo: Demo) -> Iterator[Page]:
+def page(demo: Demo, browser: Browser) -> Iterator[Page]:
     for view in reversed(demo.get("views/ana")["stack"]):
         demo.post("view", user="ana", view_id=view["id"], type="close")
-    with browser_page() as opened:
+    with page_of(browser) as opened:
         opened.goto(f"{demo.url}/?user=ana")
         expect(opened.get_by_label("Message to #gateway-ops")).to_be_focused()
         yield opened

@@ -15,6 +15,7 @@ from typing import Any
 
 import requests
 
+from bot.sandbox.world import DEFAULT
 from tests.support.processes import ROOT
 from tests.support.waiting import until
 
@@ -78,6 +79,8 @@ class Demo(Stage):
                 "--no-open",
                 "--data",
                 str(data),
+                # What the demo itself starts with changes by itself: warnings, and something in trouble.
+                *(() if "--world" in arguments else ("--world", str(DEFAULT))),
                 *arguments,
             ],
             stdout=subprocess.PIPE,
@@ -358,3 +361,14 @@ def button(message: Message, text: str) -> dict[str, Any]:
                     "text": element["text"],
                 }
     raise AssertionError(f"no button {text!r} in {json.dumps(message.get('blocks'))[:2000]}")
+
+
+def request_id(message: Message) -> str:
+    """The id by which text commands know the request that a message is about."""
+    for block in message.get("blocks") or []:
+        for element in block.get("elements") or []:
+            with contextlib.suppress(ValueError, TypeError):
+                value = json.loads(element.get("value", ""))
+                if isinstance(value, dict) and value.get("id"):
+                    return str(value["id"])
+    raise AssertionError(f"no request in {words(message)!r}")

@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from aiohttp import web
 
@@ -154,7 +154,7 @@ class SlackWorkspace:
                 web.post("/upload/v1/{file}/{secret}", self._upload),
                 web.get("/files-pri/{file}/{name:.+}", self._api.private_file),
                 web.get("/", self._index),
-                web.get("/archives/{rest:.+}", self._permalink),
+                web.get(r"/archives/{channel}/p{digits:\d{7,}}", self._permalink),
                 web.get("/static/{path:.+}", self._static),
                 *self._control.routes(),
             ]
@@ -238,7 +238,14 @@ class SlackWorkspace:
         return _page_file("index.html")
 
     async def _permalink(self, request: web.Request) -> web.StreamResponse:
-        raise web.HTTPFound("/")
+        """The page, at the message that the address names."""
+        digits = request.match_info["digits"]
+        asked = {"channel": request.match_info["channel"]}
+        if thread := request.query.get("thread_ts"):
+            asked["thread"] = thread
+        else:
+            asked["message"] = f"{digits[:-6]}.{digits[-6:]}"
+        raise web.HTTPFound(f"/?{urlencode(asked)}")
 
     async def _static(self, request: web.Request) -> web.StreamResponse:
         return _page_file(request.match_info["path"])

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from bot.sandbox.settings_file import Addresses, write_settings
-from bot.sandbox.world import DEFAULT, World, WorldError
+from bot.sandbox.world import DEFAULT, DEMO, World, WorldError
 
 MISSING = object()
 
@@ -38,8 +38,8 @@ def test_the_default_world_is_contoso() -> None:
     ]
     gateways = {name for name, _, _ in world.azure.gateways}
     assert gateways == {"edge-1", "edge-2", "store-7", "legacy-9"}
-    assert world.legacy is not None
-    assert (world.legacy.tag, world.legacy.token_days) == ("v2", 6)
+    (legacy,) = world.legacy
+    assert (legacy.tag, legacy.token_days) == ("v2", 6)
     assert {"2.3.0", "2.11.2", "2.12.0", "2.12.1", "v2", "v2-preview", "latest", "beta"} <= {
         *world.tags
     }
@@ -128,7 +128,7 @@ def test_guests_and_strangers_are_only_where_they_are_invited() -> None:
 
 
 def test_a_world_may_have_no_legacy(tmp_path: Path) -> None:
-    assert World.load(written(tmp_path, ("legacy",), MISSING)).legacy is None
+    assert World.load(written(tmp_path, ("legacy",), MISSING)).legacy == ()
 
 
 @pytest.mark.parametrize(
@@ -150,3 +150,24 @@ def test_a_file_that_is_no_world_is_refused(tmp_path: Path, text: str, said: str
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(WorldError, match=r"nowhere\.yaml cannot be read: No such file"):
         World.load(tmp_path / "nowhere.yaml")
+
+
+def test_the_demo_starts_with_more_than_the_default_world() -> None:
+    world, default = World.load(DEMO), World.load()
+    assert world.legacy[: len(default.legacy)] == default.legacy
+    assert set(default.azure.gateways) < set(world.azure.gateways)
+    trouble, git, expiring = world.legacy[1:]
+    assert trouble.tag not in world.tags
+    assert git.application
+    assert expiring.token_days < 1
+    (freeze,) = world.freezes
+    assert default.freezes == ()
+    assert (freeze.cluster, freeze.since_days > 0, freeze.for_days > 0) == ("east", True, True)
+
+
+def test_a_world_may_be_written_as_more_of_another_file(tmp_path: Path) -> None:
+    more = tmp_path / "more.yaml"
+    more.write_text(yaml.safe_dump({"base": str(DEFAULT), "team": {"name": "Fabrikam"}}))
+    world = World.load(more)
+    assert world.team["name"] == "Fabrikam"
+    assert world.users == World.load().users

@@ -3,11 +3,14 @@
 import { get, listen, post } from "./api.js";
 import { blocks } from "./blocks.js";
 import { composer } from "./composer.js";
-import { h, replace } from "./dom.js";
+import { h, reconcile, replace } from "./dom.js";
+import { Drawer } from "./drawer.js";
 import { active, boards, drawFaults } from "./faults.js";
+import { keepFocus } from "./focus.js";
 import { MessageList } from "./messages.js";
 import { Modals } from "./modal.js";
 import { mrkdwn } from "./mrkdwn.js";
+import { read, write } from "./route.js";
 import { drawSidebar } from "./sidebar.js";
 
 const byId = (id) => document.getElementById(id);
@@ -20,6 +23,7 @@ class Page {
     this.faultsOn = 0;
     this.messages = [];
     this.modals = new Modals(this);
+    this.drawer = new Drawer();
     this.names = {
       user: (id) => this.user(id)?.name,
       channel: (id) => this.state.channels.find((c) => c.id === id)?.name,
@@ -33,10 +37,15 @@ class Page {
 
   async start() {
     this.state = await get("state");
-    const asked = new URLSearchParams(location.search).get("user") || localStorage.getItem("me");
-    const me = this.players().find((u) => [u.id, u.name].includes(asked)) || this.players()[0];
+    const asked = read();
+    const wanted = asked.user || localStorage.getItem("me");
+    const me = this.players().find((u) => [u.id, u.name].includes(wanted)) || this.players()[0];
     document.title = `${this.state.team.name} — Slack on this machine`;
     this.faultsOn = active(await boards());
+    this.place = asked.home ? "home" : "channel";
+    this.channel = this.state.channels.find((c) => [c.id, c.name].includes(asked.channel))?.id;
+    Object.assign(this, { thread: asked.thread, message: asked.message, faultsOpen: asked.faults });
+    addEventListener("popstate", () => this.goBack());
     this.become(me.id);
   }
 
@@ -61,23 +70,45 @@ class Page {
   }
 
   become(id) {
+    if (this.me && this.me !== id) this.thread = null;
     this.me = id;
     localStorage.setItem("me", id);
     this.modals.close();
     this.stop?.();
     this.stop = listen(id, (event) => this.on(event), () => this.reload());
-    this.thread = null;
   }
 
-  async reload() {
+  // Also after a lost connection; then what is drawn stays, with what is being typed.
+  async reload({ afresh = false } = {}) {
     this.state = await get("state");
     if (this.user(this.me).deleted) {
       this.become(this.players()[0].id);
       return;
     }
-    if (!this.channels().some((c) => c.id === this.channel)) this.channel = this.channels().find((c) => !c.is_im)?.id;
-    await (this.place === "home" || !this.channel ? this.openHome() : this.openChannel(this.channel));
+    const known = this.channels();
+    if (!known.some((c) => c.id === this.channel)) Object.assign(this, { channel: known.find((c) => !c.is_im)?.id, thread: null });
+    if (!this.channel) this.place = "home";
+    const drawn = this.drawn === this.me && !afresh;
+    this.drawn = this.me;
+    if (drawn) await (this.place === "home" ? this.drawHome() : this.refresh());
+    else if (this.place === "home") await this.openHome({ push: false });
+    else await this.openChannel(this.channel, { thread: this.thread, push: false });
     await this.modals.refresh();
+  }
+
+  noteAddress(push) {
+    write({ user: this.user(this.me).name, channel: this.channel, thread: this.thread, home: this.place === "home", faults: this.faultsOpen }, { push });
+  }
+
+  async goBack() {
+    const to = read();
+    const channel = this.channels().find((c) => c.id === to.channel)?.id || this.channel;
+    if (to.home) return this.openHome({ push: false });
+    if (this.place === "home" || channel !== this.channel) await this.openChannel(channel, { push: false });
+    if (to.thread) this.openThread(to.thread, { push: false });
+    else if (to.faults) await this.openFaults({ push: false });
+    else this.closePane({ push: false });
+    return this.noteAddress(false);
   }
 
   async on(event) {
@@ -92,7 +123,7 @@ class Page {
       this.state = await get("state");
       if (this.user(this.me).deleted) this.become(this.players()[0].id);
       else this.sidebar();
-    } else if (event.type === "reset") await this.reload();
+    } else if (event.type === "reset") await this.reload({ afresh: true });
   }
 
   sidebar() {
@@ -105,19 +136,43 @@ class Page {
     this.sidebar();
   }
 
-  async openChannel(id) {
+  top(title, note) {
+    return h("div", { class: "top" },
+      h("button", { type: "button", class: "icon menu-button", "aria-label": "Channels and people", "aria-controls": "drawer", "aria-expanded": "false",
+        onclick: () => this.drawer.open() }, "☰"),
+      h("h1", {}, title), note && h("p", {}, note));
+  }
+
+  async openChannel(id, { thread = null, push = true } = {}) {
+    const choosing = this.choosing();
     this.place = "channel";
     this.channel = id;
-    this.closePane();
+    const faults = this.faultsOpen && !push;
+    this.shut();
+    if (!choosing) this.drawer.close({ refocus: false });
     const channel = this.state.channels.find((c) => c.id === id);
     const label = channel.is_im ? this.state.app.name : `#${channel.name}`;
     this.list = new MessageList(this, { onThread: (ts) => this.openThread(ts), label: `Messages in ${label}` });
-    replace(byId("main"),
-      h("header", { class: "top" }, h("h1", {}, label), h("p", {}, channel.topic)),
+    replace(byId("main"), this.top(label, channel.topic),
       this.list.node, this.list.jump, h("div", { class: "notices" }),
       composer(this, { label: `Message to ${label}`, place: `Message ${label}, or type / for commands` }));
+    this.thread = thread;
+    this.noteAddress(push);
     await this.refresh(null, true);
-    byId("composer").focus();
+    if (thread && this.messages.some((m) => m.ts === thread)) this.openThread(thread, { push: false });
+    else if (faults) await this.openFaults({ push: false });
+    else if (!choosing) byId("composer").focus();
+    const shown = this.message && this.list.article(this.message);
+    this.message = null;
+    if (shown) {
+      shown.scrollIntoView({ block: "center" });
+      shown.focus();
+    }
+  }
+
+  // Whoever goes through the people with the keyboard stays among them.
+  choosing() {
+    return document.activeElement?.matches("#sidebar .me input:focus-visible") ?? false;
   }
 
   async refresh(event = null, first = false) {
@@ -128,60 +183,88 @@ class Page {
     this.messages = messages;
     const top = messages.filter((m) => !m.thread_ts || m.thread_ts === m.ts || m.subtype === "thread_broadcast");
     this.list.draw(top, { first });
-    if (this.thread) this.drawThread();
+    if (this.threadList) this.drawThread();
     const last = messages[messages.length - 1];
     if (last) await post("mark-read", { user: this.me, channel: mine, ts: last.ts });
     if (event?.type === "message") byId("live").textContent = event.message.text || "New message";
     await this.countUnread();
   }
 
-  openThread(ts) {
+  openThread(ts, { push = true } = {}) {
+    this.shut();
     this.thread = ts;
-    this.threadList = new MessageList(this, { label: "Thread" });
-    replace(byId("pane"),
-      h("header", {}, h("h2", {}, "Thread"), h("button", { type: "button", class: "icon", "aria-label": "Close thread", onclick: () => this.closePane() }, "✕")),
+    this.threadList = new MessageList(this, { label: "Thread", level: 3 });
+    this.showPane(
+      h("div", { class: "pane-head" }, h("h2", {}, "Thread"), h("button", { type: "button", class: "icon", "aria-label": "Close thread", onclick: () => this.closePane() }, "✕")),
       this.threadList.node, composer(this, { thread: ts, label: "Reply in thread", place: "Reply…" }));
-    byId("pane").hidden = false;
-    this.drawThread();
+    this.drawThread(true);
     byId("pane").querySelector("textarea").focus();
+    this.noteAddress(push);
   }
 
-  drawThread() {
-    this.threadList.draw(this.messages.filter((m) => m.ts === this.thread || m.thread_ts === this.thread));
+  drawThread(first = false) {
+    this.threadList.draw(this.messages.filter((m) => m.ts === this.thread || m.thread_ts === this.thread), { first });
   }
 
-  closePane() {
-    this.thread = null;
-    this.faultsOpen = false;
-    byId("pane").hidden = true;
-  }
-
-  async toggleFaults() {
-    if (this.faultsOpen) return this.closePane();
-    this.closePane();
-    this.faultsOpen = true;
+  showPane(...children) {
     byId("pane").hidden = false;
+    replace(byId("pane"), children);
+    this.drawer.arrange();
+  }
+
+  shut() {
+    Object.assign(this, { thread: null, threadList: null, faultsOpen: false });
+    byId("pane").hidden = true;
     replace(byId("pane"));
-    return this.faultsChanged();
+    this.drawer.arrange();
+  }
+
+  // The focus goes back to the message whose thread it was.
+  closePane({ push = true } = {}) {
+    const { thread } = this;
+    const held = byId("pane").contains(document.activeElement);
+    this.shut();
+    this.sidebar();
+    this.noteAddress(push);
+    const article = thread && this.list.article(thread);
+    if (held) (article?.querySelector(".replies") || article || byId("composer"))?.focus();
+  }
+
+  toggleFaults() {
+    return this.faultsOpen ? this.closePane() : this.openFaults();
+  }
+
+  async openFaults({ push = true } = {}) {
+    this.shut();
+    this.drawer.close({ refocus: false });
+    this.faultsOpen = true;
+    this.showPane();
+    this.noteAddress(push);
+    await this.faultsChanged();
+    byId("pane").querySelector("summary")?.focus();
   }
 
   async faultsChanged() {
     const all = await boards();
     this.faultsOn = active(all);
-    if (this.faultsOpen && !byId("pane").contains(document.activeElement?.closest("input[type=number]"))) {
-      drawFaults(byId("pane"), all, () => this.closePane());
-    }
+    const typing = byId("pane").contains(document.activeElement?.closest("input[type=number]"));
+    if (this.faultsOpen && !typing) drawFaults(byId("pane"), all, () => this.closePane());
     this.sidebar();
   }
 
-  async openHome() {
+  async openHome({ push = true } = {}) {
+    const choosing = this.choosing();
     this.place = "home";
-    this.closePane();
-    replace(byId("main"), h("header", { class: "top" }, h("h1", {}, this.state.app.name), h("p", {}, "Home")),
-      h("div", { class: "home", tabIndex: 0 }, h("p", { class: "muted" }, "Loading…")));
+    this.shut();
+    if (!choosing) this.drawer.close({ refocus: false });
+    this.kept = new Map();
+    replace(byId("main"), this.top(this.state.app.name, "Home"),
+      h("div", { class: "home", tabIndex: 0, role: "region", "aria-label": "Home" }, h("p", { class: "muted" }, "Loading…")));
+    this.noteAddress(push);
     this.sidebar();
     await post("open-home", { user: this.me });
     await this.drawHome();
+    if (!choosing) byId("main").querySelector(".home")?.focus();
   }
 
   async drawHome() {
@@ -189,11 +272,11 @@ class Page {
     const node = byId("main").querySelector(".home");
     if (!home || !node) return;
     const surface = {
-      names: this.names, people: this.people, value: () => null, change: () => {},
+      level: 2, names: this.names, people: this.people, value: () => null, change: () => {},
       act: (block, e, more, target) => this.act({ view_id: home.id }, block, e, more, target),
       suggest: (block, e, typed) => this.suggest({ view_id: home.id }, block, e, typed),
     };
-    replace(node, blocks(home.blocks, surface));
+    keepFocus(node, () => reconcile(node, blocks(home.blocks, surface, this.kept)));
   }
 
   async act(where, block, e, more, node) {

@@ -6,7 +6,7 @@ import { mrkdwn, plainText, textObject } from "./mrkdwn.js";
 import { markdown, richText, table } from "./rich.js";
 
 const RENDER = {
-  header: (b) => h("h3", { class: "block-header" }, plainText(b.text)),
+  header: (b, s) => h(`h${s.level}`, { class: "block-header" }, plainText(b.text)),
   divider: () => h("hr"),
   section: (b, s) => h("div", { class: "section" },
     h("div", { class: "section-text" },
@@ -20,7 +20,7 @@ const RENDER = {
   image: (b) => h("figure", {}, b.title && h("figcaption", {}, plainText(b.title)),
     h("img", { src: b.image_url || b.slack_file?.url || "", alt: b.alt_text })),
   rich_text: (b, s) => richText(b, s.names),
-  markdown: (b) => markdown(b.text),
+  markdown: (b, s) => markdown(b.text, s.level),
   table: (b, s) => table(b, s.names),
   data_table: (b, s) => table(b, s.names),
   input: (b, s) => inputBlock(b, s),
@@ -45,11 +45,26 @@ function inputBlock(b, s) {
     h("p", { class: "error", role: "alert", hidden: true }));
 }
 
-export const blocks = (list, surface) =>
-  list.map((block) => (RENDER[block.type] || (() => h("p", { class: "muted" }, `[${block.type}]`)))(block, surface));
+const one = (block, surface) => (RENDER[block.type] || (() => h("p", { class: "muted" }, `[${block.type}]`)))(block, surface);
 
-export const body = (message, surface) => [
-  message.blocks?.length ? blocks(message.blocks, surface) : h("div", {}, mrkdwn(message.text || "", surface.names)),
+// `kept` holds what was drawn before, where it is given: a block that says the same keeps its element. Slack gives the
+// blocks of each update new ids, so these do not count; the element goes on under the new one.
+export function blocks(list, surface, kept = null) {
+  const now = new Map();
+  for (const block of list) {
+    let name = JSON.stringify({ ...block, block_id: null });
+    while (now.has(name)) name += "+";
+    const old = kept?.get(name);
+    if (old) old.block.block_id = block.block_id;
+    now.set(name, old || { block, node: one(block, surface) });
+  }
+  kept?.clear();
+  now.forEach((drawn, name) => kept?.set(name, drawn));
+  return [...now.values()].map((drawn) => drawn.node);
+}
+
+export const body = (message, surface, kept = null) => [
+  message.blocks?.length ? blocks(message.blocks, surface, kept) : h("div", {}, mrkdwn(message.text || "", surface.names)),
   (message.attachments || []).map((attachment) => {
     const node = h("div", { class: "attachment" },
       attachment.blocks ? blocks(attachment.blocks, surface) : mrkdwn(attachment.text || attachment.fallback || "", surface.names));

@@ -1,6 +1,7 @@
 // Where people type: messages, slash commands with completion, and history.
 
 import { freshId, h, replace } from "./dom.js";
+import { draft } from "./route.js";
 
 const history = new Map();
 
@@ -10,7 +11,8 @@ export function composer(page, { thread = null, label, place }) {
   let at = -1;
   let shown = [];
   const popup = h("ul", { id: listId, class: "popup up", role: "listbox", "aria-label": "Suggestions", hidden: true });
-  const box = h("textarea", { rows: 1, id: thread ? freshId("composer") : "composer", "aria-label": label, placeholder: place,
+  const unsent = draft(page.me, page.channel, thread);
+  const box = h("textarea", { rows: 1, value: unsent.text(), id: thread ? freshId("composer") : "composer", "aria-label": label, placeholder: place,
     "aria-controls": listId, "aria-autocomplete": "list" });
   const send = h("button", { type: "submit", class: "send", "aria-label": "Send" }, "➤");
   const form = h("form", { class: "composer", onsubmit: (event) => { event.preventDefault(); submit(); } }, popup, box, send);
@@ -21,9 +23,16 @@ export function composer(page, { thread = null, label, place }) {
     box.style.height = `${Math.min(box.scrollHeight, 160)}px`;
   }
 
+  function write(text) {
+    box.value = text;
+    unsent.keep(text);
+    fit();
+  }
+
   function hide() {
     popup.hidden = true;
     shown = [];
+    box.removeAttribute("aria-activedescendant");
   }
 
   function complete() {
@@ -32,11 +41,12 @@ export function composer(page, { thread = null, label, place }) {
     if (!thread && /^\/\S*$/.test(text)) shown = page.state.commands.filter((c) => c.command.startsWith(text)).map(aCommand);
     else shown = name ? page.state.users.filter((u) => u.name.startsWith(name[1].toLowerCase())).slice(0, 8).map(aPerson) : [];
     if (!shown.length) return hide();
-    active = 0;
-    replace(popup, shown.map((c, i) => h("li", { role: "option", "aria-selected": String(i === 0),
+    replace(popup, shown.map((c, i) => h("li", { id: freshId("command"), role: "option", "aria-selected": "false",
       onmousedown: (event) => { event.preventDefault(); pick(i); } },
     h("strong", {}, c.word), " ", h("span", { class: "muted" }, c.hint), h("small", {}, c.says))));
     popup.hidden = false;
+    active = 0;
+    mark(0);
     return undefined;
   }
 
@@ -44,7 +54,7 @@ export function composer(page, { thread = null, label, place }) {
   const aPerson = (u) => ({ word: `@${u.name}`, hint: u.real_name || "", says: "", typed: /@[\w.-]*$/.exec(box.value)[0].length });
 
   function pick(index) {
-    box.value = `${box.value.slice(0, box.value.length - shown[index].typed)}${shown[index].word} `;
+    write(`${box.value.slice(0, box.value.length - shown[index].typed)}${shown[index].word} `);
     hide();
     box.focus();
   }
@@ -52,14 +62,14 @@ export function composer(page, { thread = null, label, place }) {
   function mark(step) {
     active = (active + step + shown.length) % shown.length;
     [...popup.children].forEach((item, i) => item.setAttribute("aria-selected", String(i === active)));
+    box.setAttribute("aria-activedescendant", popup.children[active].id);
   }
 
   function recall(step) {
     const past = mine();
     if (!past.length) return;
     at = Math.min(Math.max(at + step, -1), past.length - 1);
-    box.value = at < 0 ? "" : past[past.length - 1 - at];
-    fit();
+    write(at < 0 ? "" : past[past.length - 1 - at]);
   }
 
   async function submit() {
@@ -67,17 +77,17 @@ export function composer(page, { thread = null, label, place }) {
     if (!text) return;
     mine().push(text);
     at = -1;
-    box.value = "";
+    write("");
     hide();
-    fit();
     form.classList.add("sending");
     await page.send(text, thread);
     form.classList.remove("sending");
     // A command may have opened a modal meanwhile; the keyboard belongs to it.
-    if (!document.querySelector("[aria-modal=true]")) box.focus();
+    if (!document.querySelector(".shade") && box.isConnected) box.focus();
   }
 
-  box.addEventListener("input", () => { complete(); fit(); });
+  box.addEventListener("input", () => { unsent.keep(box.value); complete(); fit(); });
+  requestAnimationFrame(fit);
   box.addEventListener("blur", hide);
   box.addEventListener("keydown", (event) => {
     if (!popup.hidden && event.key === "ArrowDown") mark(1);

@@ -19,6 +19,19 @@ export function replace(node, ...children) {
   return node;
 }
 
+// The same as `replace`, but an element that stays is not touched: one that is taken out, if only for a moment, loses the focus.
+export function reconcile(node, ...children) {
+  const wanted = children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false)
+    .map((child) => (child instanceof Node ? child : document.createTextNode(child)));
+  const stays = new Set(wanted);
+  for (const old of [...node.childNodes]) if (!stays.has(old)) old.remove();
+  let at = node.firstChild;
+  for (const child of wanted) {
+    if (child === at) at = at.nextSibling;
+    else node.insertBefore(child, at);
+  }
+}
+
 let count = 0;
 export const freshId = (prefix) => `${prefix}-${++count}`;
 
@@ -39,6 +52,16 @@ export function avatar(user, size = 36) {
   const node = h("span", { class: `avatar${user?.is_bot ? " bot" : ""}`, "aria-hidden": "true" },
     user?.is_bot ? "⛩" : initials.toUpperCase());
   node.style.setProperty("--size", `${size}px`);
-  if (user?.color && /^[0-9a-f]{6}$/i.test(user.color)) node.style.background = `#${user.color}`;
+  if (user?.color && /^[0-9a-f]{6}$/i.test(user.color)) {
+    node.style.background = `#${user.color}`;
+    if (brightness(user.color) > 0.2) node.style.color = "#1d1c1d";
+  }
   return node;
+}
+
+// Relative luminance (WCAG 2): above 0.2 dark letters stand out more than white ones.
+function brightness(hex) {
+  const [red, green, blue] = [0, 2, 4].map((at) => parseInt(hex.slice(at, at + 2), 16) / 255)
+    .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
 }

@@ -26,6 +26,7 @@ export function element(block, e, surface, { input = false, label = "" } = {}) {
   if (e.action_id) {
     node.dataset.actionId = e.action_id;
     node.dataset.blockId = block.block_id;
+    node.dataset.key = `${e.action_id}/${e.value ?? ""}`;
   }
   return node;
 }
@@ -99,15 +100,42 @@ function select(block, e, surface, { input, label }) {
 }
 
 function overflow(block, e, surface) {
-  const menu = h("div", { class: "menu", role: "menu", hidden: true });
-  const toggle = h("button", { type: "button", class: "button", "aria-label": "More actions", "aria-haspopup": "menu",
-    onclick: () => { menu.hidden = !menu.hidden; } }, "⋯");
-  menu.append(...e.options.map((option) => h("button", { type: "button", role: "menuitem", onclick: () => {
-    menu.hidden = true;
+  const menu = h("div", { class: "menu", role: "menu", "aria-label": "More actions", hidden: true });
+  const toggle = h("button", { type: "button", class: "button", "aria-label": "More actions", "aria-haspopup": "menu", "aria-expanded": "false",
+    onclick: () => (menu.hidden ? open() : close()) }, "⋯");
+  const root = h("span", { class: "overflow" }, toggle, menu);
+  const items = e.options.map((option) => h("button", { type: "button", role: "menuitem", tabIndex: -1, onclick: () => {
+    close();
     if (option.url) window.open(option.url, "_blank", "noopener");
     use(block, e, surface, { selected_option: option }, toggle);
-  } }, plainText(option.text))));
-  return h("span", { class: "overflow" }, toggle, menu);
+  } }, plainText(option.text)));
+  menu.append(...items);
+  const show = (on) => {
+    menu.hidden = !on;
+    toggle.setAttribute("aria-expanded", String(on));
+  };
+  function open() {
+    show(true);
+    menu.classList.toggle("leftward", toggle.getBoundingClientRect().right > innerWidth / 2);
+    items[0].focus();
+    menu.scrollIntoView({ block: "nearest" });
+  }
+  function close() {
+    show(false);
+    toggle.focus();
+  }
+  root.addEventListener("reopen", open);
+  root.addEventListener("focusout", (event) => { if (event.relatedTarget && !root.contains(event.relatedTarget)) show(false); });
+  menu.addEventListener("keydown", (event) => {
+    const at = items.indexOf(document.activeElement);
+    const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: items.length - 1 }[event.key];
+    if (event.key === "Escape") close();
+    else if (to !== undefined) items.at(to % items.length).focus();
+    else return;
+    event.stopPropagation();
+    event.preventDefault();
+  });
+  return root;
 }
 
 function choices(block, e, surface, { input, label }) {

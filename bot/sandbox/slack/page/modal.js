@@ -4,7 +4,7 @@ import { get, post } from "./api.js";
 import { blocks } from "./blocks.js";
 import { h, replace } from "./dom.js";
 import { initialState } from "./elements.js";
-import { trap } from "./focus.js";
+import { freezeBelow, keepFocus, trap } from "./focus.js";
 import { plainText } from "./mrkdwn.js";
 
 const overlay = () => document.getElementById("overlay");
@@ -38,28 +38,40 @@ export class Modals {
     this.view = view;
     const kept = this.values.get(view.id) || {};
     this.values.set(view.id, this.initial(view, kept));
-    const focus = !fresh && document.activeElement?.closest("[data-block-id]")?.dataset;
-    const form = h("form", { class: "dialog", role: "dialog", "aria-modal": "true", "aria-labelledby": "modal-title",
-      dataset: { viewId: view.id, callbackId: view.callback_id || "" }, noValidate: true,
-      onsubmit: (event) => { event.preventDefault(); this.submit(form); } },
-    h("header", {}, h("h2", { id: "modal-title" }, plainText(view.title)),
-      h("button", { type: "button", class: "icon", "aria-label": "Close", onclick: () => this.dismiss(true) }, "✕")),
-    h("div", { class: "body" }, blocks(view.blocks, this.surface(view))),
-    h("p", { class: "banner", role: "alert", hidden: true }),
-    h("footer", {},
-      h("button", { type: "button", class: "button", onclick: () => this.dismiss(false) }, view.close ? plainText(view.close) : "Cancel"),
-      view.submit && h("button", { type: "submit", class: "button primary" }, plainText(view.submit))));
-    form.addEventListener("keydown", (event) => { if (event.key === "Escape") this.dismiss(false); });
-    if (!this.shade) {
-      this.shade = h("div", { class: "shade" });
-      overlay().append(this.shade);
-    }
-    replace(this.shade, form);
-    if (fresh) this.release?.();
-    const again = focus?.blockId && form.querySelector(`[data-block-id="${CSS.escape(focus.blockId)}"] input, input[data-block-id="${CSS.escape(focus.blockId)}"]`);
-    const first = again || form.querySelector(".body input, .body textarea") || form.querySelector("header button");
-    if (fresh || !this.release) this.release = trap(form, first); else trap(form, first);
+    const form = h("form", { noValidate: true, onsubmit: (event) => { event.preventDefault(); this.submit(form); } },
+      h("div", { class: "dialog-head" }, h("h2", { id: "modal-title" }, plainText(view.title)),
+        h("button", { type: "button", class: "icon", "aria-label": "Close", dataset: { key: "close" }, onclick: () => this.dismiss(true) }, "✕")),
+      h("div", { class: "body" }, blocks(view.blocks, this.surface(view))),
+      h("p", { class: "banner", role: "alert", hidden: true }),
+      h("div", { class: "dialog-foot" },
+        h("button", { type: "button", class: "button", dataset: { key: "cancel" }, onclick: () => this.dismiss(false) }, view.close ? plainText(view.close) : "Cancel"),
+        view.submit && h("button", { type: "submit", class: "button primary", dataset: { key: "submit" } }, plainText(view.submit))));
+    const first = () => form.querySelector(".body input, .body textarea") || form.querySelector(".dialog-head button");
+    if (!this.shade) this.open();
+    Object.assign(this.dialog.dataset, { viewId: view.id, callbackId: view.callback_id || "" });
+    if (fresh) {
+      replace(this.dialog, form);
+      first().focus();
+    } else keepFocus(this.dialog, () => replace(this.dialog, form), first());
+    // A view that had nothing to fill in (“Loading…”) left the focus on its close button: now there is a first field.
+    if (!fresh && document.activeElement?.dataset.key === "close" && !this.moved) first().focus();
+    this.moved = false;
+    // A long text is scrolled by the keyboard only where it can take the focus.
+    form.querySelector(".body").tabIndex = form.querySelector(".body :is(input, textarea, button, a)") ? -1 : 0;
     return undefined;
+  }
+
+  // One dialog for the whole stack, so the focus goes back to where it came from only when the last view is closed.
+  open() {
+    this.dialog = h("div", { class: "dialog", role: "dialog", "aria-modal": "true", "aria-labelledby": "modal-title" });
+    this.dialog.addEventListener("keydown", (event) => {
+      if (event.key === "Tab") this.moved = true;
+      if (event.key === "Escape") this.dismiss(false);
+    });
+    this.shade = h("div", { class: "shade" }, this.dialog);
+    overlay().append(this.shade);
+    this.release = trap(this.dialog, null);
+    this.thaw = freezeBelow();
   }
 
   initial(view, kept) {
@@ -75,6 +87,7 @@ export class Modals {
   surface(view) {
     const values = this.values.get(view.id);
     return {
+      level: 3,
       names: this.page.names,
       people: this.page.people,
       value: (block, e) => values[block.block_id]?.[e.action_id],
@@ -159,11 +172,11 @@ export class Modals {
 
   close() {
     this.shade?.remove();
-    this.shade = null;
+    this.thaw?.();
+    this.release?.();
+    this.shade = this.thaw = this.release = null;
     this.view = null;
     this.shown = "";
     this.values.clear();
-    this.release?.();
-    this.release = null;
   }
 }

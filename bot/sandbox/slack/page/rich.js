@@ -44,7 +44,7 @@ export function richText(block, names) {
 export function table(block, names) {
   const cell = (c) => (c.type === "rich_text" ? richText(c, names) : c.text ?? "");
   const [head, ...rows] = block.rows;
-  return h("div", { class: "scroll" }, h("table", {},
+  return h("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Table" }, h("table", {},
     h("thead", {}, h("tr", {}, head.map((c) => h("th", {}, cell(c))))),
     h("tbody", {}, rows.map((row) => h("tr", {}, row.map((c) => h("td", {}, cell(c))))))));
 }
@@ -60,21 +60,21 @@ function spans(text) {
   });
 }
 
-export function markdown(text) {
+export function markdown(text, level = 3) {
   const nodes = [];
   const parts = text.split(/^```.*$/m);
   parts.forEach((part, index) => {
     if (index % 2) return nodes.push(h("pre", {}, part.trim()));
-    for (const group of part.trim().split(/\n{2,}/).filter(Boolean)) nodes.push(paragraph(group));
+    for (const group of part.trim().split(/\n{2,}/).filter(Boolean)) nodes.push(paragraph(group, level));
     return null;
   });
   return h("div", { class: "markdown" }, nodes);
 }
 
-function paragraph(text) {
+function paragraph(text, level) {
   const rows = text.split("\n");
   const heading = /^(#{1,6}) (.*)$/.exec(rows[0]);
-  if (heading) return [h(`h${Math.min(6, heading[1].length + 2)}`, {}, spans(heading[2])), rows.length > 1 && paragraph(rows.slice(1).join("\n"))];
+  if (heading) return [h(`h${Math.min(6, heading[1].length + level - 1)}`, {}, spans(heading[2])), rows.length > 1 && paragraph(rows.slice(1).join("\n"), level)];
   if (rows.every((row) => /^[-*] /.test(row))) return h("ul", {}, rows.map((row) => h("li", {}, spans(row.slice(2)))));
   if (rows.every((row) => /^\d+\. /.test(row))) return h("ol", {}, rows.map((row) => h("li", {}, spans(row.replace(/^\d+\. /, "")))));
   if (rows.every((row) => row.startsWith("|"))) {

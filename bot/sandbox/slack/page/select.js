@@ -18,7 +18,7 @@ export function combobox({ label, placeholder, search, chosen, multi, minimum = 
     id, type: "text", role: "combobox", autocomplete: "off", placeholder,
     "aria-expanded": "false", "aria-controls": listId, "aria-autocomplete": "list", "aria-label": label,
   });
-  const popup = h("ul", { id: listId, role: "listbox", class: "popup", hidden: true });
+  const popup = h("ul", { id: listId, role: "listbox", "aria-label": label, class: "popup", hidden: true });
   const root = h("div", { class: "combobox" }, tags, input, popup);
 
   function showChosen() {
@@ -71,7 +71,7 @@ export function combobox({ label, placeholder, search, chosen, multi, minimum = 
         id: freshId("option"), role: "option", "aria-selected": "false", dataset: { value: option.value },
         onmousedown: (event) => { event.preventDefault(); pick(option); },
       }, h("span", {}, option.text), option.description && h("small", {}, option.description)))
-      : [h("li", { class: "none", "aria-disabled": "true" }, "No results")];
+      : [h("li", { class: "none", role: "option", "aria-selected": "false", "aria-disabled": "true" }, "No results")];
     replace(popup, items);
     popup.hidden = false;
     input.setAttribute("aria-expanded", "true");
@@ -109,6 +109,7 @@ export function combobox({ label, placeholder, search, chosen, multi, minimum = 
     else return undefined;
     return event.preventDefault();
   });
+  root.addEventListener("reopen", () => { input.focus(); open(input.value); });
   showChosen();
   return root;
 }

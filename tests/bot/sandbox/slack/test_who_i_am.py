@@ -7,7 +7,7 @@ from playwright.sync_api import Page, Route, expect
 
 from bot.sandbox.slack import SlackWorkspace
 from bot.sandbox.world import World
-from tests.support.browser import browser_page
+from tests.support.browser import chromium, page_of
 from tests.support.slack_workspace import Person, app_config, running
 
 
@@ -28,7 +28,7 @@ def person() -> Iterator[Person]:
 @pytest.fixture
 def page(person: Person) -> Iterator[Page]:
     person.post("reset")
-    with browser_page() as opened:
+    with chromium() as browser, page_of(browser) as opened:
         opened.goto(f"{person.slack.url}/?user=ana")
         expect(opened.get_by_role("radio", name="ana")).to_be_checked()
         yield opened

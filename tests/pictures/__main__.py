@@ -1,0 +1,90 @@
+"""`make pictures`: takes each message's picture at the width of a phone and of a desktop from the
+demo's page, and writes docs/slack.md. `python -m tests.pictures plan done` takes these alone;
+`--text` writes the page only."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Browser, expect
+
+from bot.sandbox.world import DEMO
+from tests.pictures.scenes import SCENES, Scene, Shown
+from tests.support.browser import DESKTOP, PHONE, chromium, page_of
+from tests.support.demo import Demo
+from tests.support.processes import ROOT
+
+_FOLDER = ROOT / "docs" / "images" / "slack"
+_PAGE = ROOT / "docs" / "slack.md"
+_HEAD = """\
+# What you see in Slack
+
+Each kind of message, as it comes out of the demo on a phone and on a desktop.
+`make pictures` takes the pictures and writes this page.
+
+| | when | phone | desktop |
+|---|---|---|---|
+"""
+
+
+def page() -> str:
+    """The text of docs/slack.md."""
+    return _HEAD + "".join(
+        f"| **{scene.what}** | {scene.when} | ![{scene.what}, phone](images/slack/{scene.name}-phone.png) "
+        f"| ![{scene.what}, desktop](images/slack/{scene.name}-desktop.png) |\n"
+        for scene in SCENES
+    )
+
+
+def main(names: list[str]) -> int:
+    """Take the pictures; how many could not be taken."""
+    _PAGE.write_text(page(), encoding="utf-8")
+    if names == ["--text"]:
+        return 0
+    _FOLDER.mkdir(parents=True, exist_ok=True)
+    missing = 0
+    with tempfile.TemporaryDirectory() as directory, chromium() as browser:
+        demo = Demo(Path(directory), "--world", str(DEMO))
+        try:
+            for scene in SCENES:
+                if not names or scene.name in names:
+                    missing += not _taken(scene, demo, browser)
+        finally:
+            demo.stop()
+    return missing
+
+
+def _taken(scene: Scene, demo: Demo, browser: Browser) -> bool:
+    try:
+        with scene.shown(demo) as shown:
+            for width, size in (("phone", PHONE), ("desktop", DESKTOP)):
+                _take(demo, browser, shown, size, _FOLDER / f"{scene.name}-{width}.png")
+    except AssertionError as error:
+        print(f"{scene.name}: {str(error)[:2000]}", file=sys.stderr)
+        return False
+    print(scene.name, flush=True)
+    return True
+
+
+def _take(demo: Demo, browser: Browser, shown: Shown, size: tuple[int, int], path: Path) -> None:
+    with page_of(browser, size) as page:
+        at = "view=home" if shown.surface == "home" else f"channel={shown.channel}"
+        page.goto(f"{demo.url}/?user={shown.who}&{at}")
+        if shown.surface == "message":
+            assert shown.message is not None
+            what = page.locator(f"#main article[data-ts='{shown.message['ts']}']")
+        elif shown.surface == "home":
+            what = page.locator(".home > *").first.locator("..")
+            expect(page.locator(".home button").first).to_be_visible()
+            # As tall as what it shows, so that nothing of it is below the edge.
+            height = int(what.evaluate("node => node.scrollHeight")) + 80
+            page.set_viewport_size({"width": size[0], "height": height})
+        else:
+            what = page.get_by_role("dialog")
+        expect(what).to_be_visible()
+        page.mouse.move(0, 0)
+        what.screenshot(path=path, animations="disabled")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,235 @@
+"""What people see in Slack, message by message, and how each comes about in the demo."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from tests.support.demo import Message, Stage, broken, request_id, words
+from tests.support.waiting import until
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A message as `who` sees it in `channel`; without one it is who's Home, or an open form."""
+
+    who: str
+    message: Message | None = None
+    channel: str = "gateway-ops"
+    surface: str = "message"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """`name` is the picture's file, `what` and `when` its row in docs/slack.md. While `shown` is
+    entered, the picture can be taken."""
+
+    name: str
+    what: str
+    when: str
+    shown: Callable[[Stage], Any]
+
+
+@contextmanager
+def _plan(stage: Stage) -> Iterator[Shown]:
+    yield Shown("ana", stage.person("ana").plans(_DEPLOY))
+
+
+@contextmanager
+def _running(stage: Stage) -> Iterator[Shown]:
+    ana = stage.person("ana")
+    with broken(stage, "node east", "slow_start_seconds", 600, 0):
+        plan = ana.plans("deploy edge-2 --to east/dev --tag 2.12.1 --replicas 2")
+        ana.clicks(plan, "Confirm")
+        yield Shown("ana", ana.sees_at(plan, r"0 of \d pods ready"))
+        ana.types(f"stop {request_id(plan)}")
+        ana.sees_at(plan, "(?i)stopped")
+
+
+@contextmanager
+def _done(stage: Stage) -> Iterator[Shown]:
+    ana = stage.person("ana")
+    plan = ana.plans(_DEPLOY)
+    ana.clicks(plan, "Confirm")
+    yield Shown("ana", ana.sees_at(plan, "white_check_mark"))
+
+
+@contextmanager
+def _stuck(stage: Stage) -> Iterator[Shown]:
+    ana = stage.person("ana")
+    with broken(stage, "node west", "image_pull_fails", True, False):
+        plan = ana.plans(f"{_DEPLOY} --set resources.memory=3Gi")
+        ana.clicks(plan, "Confirm")
+        yield Shown("ana", ana.sees_at(plan, "(?i)stuck|image|pull"))
+        ana.types(f"stop {request_id(plan)}")
+        ana.sees_at(plan, "(?i)stopped")
+
+
+@contextmanager
+def _failed(stage: Stage) -> Iterator[Shown]:
+    ana = stage.person("ana")
+    plan = ana.plans("deploy store-7 --to east/dev --tag 2.12.1 --replicas 2")
+    with broken(stage, "cluster east", "forbid_writes", True, False):
+        ana.clicks(plan, "Confirm")
+        yield Shown("ana", ana.sees_at(plan, "(?i)failed|:x:|refuse"))
+
+
+@contextmanager
+def _approval(stage: Stage) -> Iterator[Shown]:
+    stage.person("ana").plans(_PRODUCTION)
+    dm = until(lambda: _direct(stage, "ben"), "a direct message to an approver")
+    yield Shown("ben", dm[1], dm[0])
+
+
+@contextmanager
+def _production(stage: Stage) -> Iterator[Shown]:
+    yield Shown("ben", stage.person("ana").plans(_PRODUCTION))
+
+
+@contextmanager
+def _denied(stage: Stage) -> Iterator[Shown]:
+    ana, ben = stage.person("ana"), stage.person("ben")
+    plan = ana.plans(_PRODUCTION)
+    ben.types(f"deny {request_id(plan)} --reason 'Not before the weekend'")
+    yield Shown("ana", ana.sees_at(plan, "(?i)denied by"))
+
+
+def _answer(
+    who: str, text: str, pattern: str, *, ephemeral: bool | None = None
+) -> Callable[[Stage], Any]:
+    @contextmanager
+    def shown(stage: Stage) -> Iterator[Shown]:
+        person = stage.person(who)
+        before = {message["ts"] for message in person.messages()}
+        assert person.types(text)["ok"]
+
+        def new() -> Message | None:
+            message = person.sees(pattern, ephemeral=ephemeral)
+            return message if message["ts"] not in before else None
+
+        yield Shown(who, until(new, f"an answer to {text!r}"))
+
+    return shown
+
+
+@contextmanager
+def _batch(stage: Stage) -> Iterator[Shown]:
+    ana = stage.person("ana")
+    ana.types("rotate --all")
+    yield Shown("ana", ana.sees("(?i)rotate .*gateways|gateways.*rotate"))
+
+
+def _warned(fault: str, pattern: str, resolved: str = "") -> Callable[[Stage], Any]:
+    @contextmanager
+    def shown(stage: Stage) -> Iterator[Shown]:
+        alerts = stage.person("ana", "gateway-alerts")
+        if not fault:
+            yield Shown("ana", alerts.sees(pattern, 120), "gateway-alerts")
+            return
+        with broken(stage, "node west", fault, True, False):
+            message = alerts.sees(pattern, 180)
+            if not resolved:
+                yield Shown("ana", message, "gateway-alerts")
+        if resolved:
+            yield Shown("ana", alerts.sees_at(message, resolved, 180), "gateway-alerts")
+
+    return shown
+
+
+@contextmanager
+def _home(stage: Stage) -> Iterator[Shown]:
+    yield Shown("ana", surface="home")
+
+
+@contextmanager
+def _form(stage: Stage) -> Iterator[Shown]:
+    ana = stage.person("ana")
+    ana.types("deploy")
+    until(lambda: any(view.get("submit") for view in ana.views()), "a form")
+    yield Shown("ana", surface="form")
+    for view in reversed(ana.views()):
+        stage.post("view", user="ana", view_id=view["id"], type="close")
+
+
+def _direct(stage: Stage, who: str) -> tuple[str, Message] | None:
+    state = stage.get("state")
+    me = next(user["id"] for user in state["users"] if user["name"] == who)
+    for channel in state["channels"]:
+        if channel["is_im"] and me in channel["members"]:
+            messages = stage.get(f"messages/{channel['id']}", user=who)["messages"]
+            if messages and words(messages[-1]):
+                return channel["id"], messages[-1]
+    return None
+
+
+_DEPLOY = "deploy edge-1 --to west/dev --tag 2.12.1 --replicas 2"
+_PRODUCTION = "deploy store-7 --to west/prod --tag 2.12.1 --replicas 3"
+
+SCENES = (
+    Scene("help", "Help", "`/gateway`, `/gateway help`", _answer("ana", "help", "What I can do")),
+    Scene(
+        "error",
+        "A mistyped command",
+        "a typo, with what was meant",
+        _answer("ana", "deplyo", "(?i)did you mean"),
+    ),
+    Scene("form", "The form", "`/gateway deploy` without arguments", _form),
+    Scene("running", "A rollout", "after **Confirm**, kept current", _running),
+    Scene("plan", "A plan", "before anything changes", _plan),
+    Scene("done", "Done", "at the end of the same message", _done),
+    Scene("stuck", "A rollout that cannot go on", "pods do not become ready", _stuck),
+    Scene("failed", "A failed action", "the cluster refused it, or pods never got ready", _failed),
+    Scene("production", "A plan for production", "it needs approval", _production),
+    Scene("approval", "Approval asked for", "a direct message to each approver", _approval),
+    Scene("denied", "A denied request", "an approver pressed **Deny**", _denied),
+    Scene(
+        "freeze",
+        "A change freeze",
+        "a change is asked for in a freeze",
+        _answer("ana", "deploy edge-2 --to east/prod --tag 2.12.1", "(?i)frozen|freeze"),
+    ),
+    Scene("batch", "Several gateways at once", "`/gateway rotate --all`", _batch),
+    Scene(
+        "list",
+        "Every gateway",
+        "`/gateway list`",
+        _answer("ana", "list", "harbor-3", ephemeral=True),
+    ),
+    Scene(
+        "status",
+        "One gateway in depth",
+        "`/gateway status edge-1`",
+        _answer("ana", "status edge-1", "(?i)pods", ephemeral=True),
+    ),
+    Scene(
+        "history",
+        "Revisions of a gateway",
+        "`/gateway history edge-1`",
+        _answer("ana", "history edge-1", "edge-1", ephemeral=True),
+    ),
+    Scene(
+        "logs",
+        "Logs",
+        "`/gateway logs edge-1`",
+        _answer("ana", "logs edge-1 --tail 8", "Logs of edge-1"),
+    ),
+    Scene(
+        "expiring",
+        "A token that expires",
+        "automatically, in the channel of warnings",
+        _warned("", "(?i)depot-2.*expire"),
+    ),
+    Scene(
+        "incident",
+        "An incident",
+        "a gateway is cut off, denied, crashing or short of pods",
+        _warned("dns_broken", r"(?i)edge-1.*(cut off|reach)"),
+    ),
+    Scene(
+        "resolved",
+        "A resolved incident",
+        "the same message, when it has recovered",
+        _warned("dns_broken", r"(?i)edge-1.*(cut off|reach)", "(?i)resolved|recovered"),
+    ),
+    Scene("home", "Home", "the app's Home tab", _home),
+)
