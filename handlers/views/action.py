@@ -8,7 +8,6 @@ from deploy.observed.causes import Cause
 from deploy.plans.plan import Plan
 from deploy.policy import People, Policy, Requirement
 from deploy.rules.finding import Finding
-from deploy.specs.gateway_spec import GatewaySpec
 from handlers.views import fixes, rollout
 from handlers.views import plan as plan_view
 from handlers.views.notification import sentence
@@ -24,7 +23,6 @@ from handlers.views.text import (
     date,
     duration,
     escape,
-    fields,
     header,
     section,
 )
@@ -63,7 +61,8 @@ def render(action: Action, environment_of: EnvironmentOf | None = None) -> tuple
     line = _state_line(action)
     blocks: list[Block] = [header(title), section(f"{sign_of(action)} {line}")]
     if action.state is State.PENDING:
-        blocks += [_what(plan), *plan_view.denied(plan), *plan_view.blocks(plan, _DIFF_LIMIT)]
+        blocks += [*plan_view.denied(plan), plan_view.what(plan)]
+        blocks += plan_view.blocks(plan, _DIFF_LIMIT)
         blocks += fixes.blocks(action, plan)
         blocks += [context(*_who_decides(action)), _buttons(action, plan)]
     else:
@@ -214,23 +213,6 @@ def _doing(action: Action) -> str:
     return "Rolling out"
 
 
-def _what(plan: Plan) -> Block:
-    spec = plan.spec
-    return fields(
-        [
-            ("Gateway", f"`{escape(spec.apim.gateway)}` in `{escape(spec.apim.instance)}`"),
-            ("Where", f"`{escape(spec.ref.cluster)}/{escape(spec.ref.namespace)}`"),
-            ("Image", f"`{escape(plan.tag)}`"),
-            ("Replicas", _replicas(spec)),
-        ]
-    )
-
-
-def _replicas(spec: GatewaySpec) -> str:
-    scaling = spec.autoscaling
-    return str(spec.replicas) if scaling.most is None else f"{scaling.least} to {scaling.most}"
-
-
 def _who_decides(action: Action) -> list[str]:
     until = date(action.expires_at)
     bound = f"Action `{action.id}` · plan `{action.digest[:12]}`"
@@ -370,7 +352,7 @@ def denied(plan: Plan, with_fix: WithFix | None = None) -> Reply:
         (
             header(title),
             *plan_view.denied(plan),
-            _what(plan),
+            plan_view.what(plan),
             *plan_view.findings_in_full(plan.findings)[:_DENIED_SECTIONS],
             *(fixes.commands(plan, with_fix) if with_fix is not None else ()),
             context("Nothing was changed."),

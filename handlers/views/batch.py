@@ -1,7 +1,7 @@
 """The message of a batch: what one command asks of several gateways, and how each of them stands. Pure."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from deploy.actions.action import Action, State
 from deploy.actions.batches import Unplanned
@@ -21,7 +21,6 @@ from handlers.views.batch_state import (
 )
 from handlers.views.reply import Block
 from handlers.views.text import (
-    SECTION_LIMIT,
     button,
     confirm,
     context,
@@ -31,6 +30,7 @@ from handlers.views.text import (
     escape,
     header,
     section,
+    sections,
 )
 from handlers.views.words.kinds import KIND_WORDS
 
@@ -58,7 +58,7 @@ def message(state: BatchState) -> tuple[str, list[Block]]:
         header(title(state)),
         section(_asked(state)),
         section(", ".join((f"*{first}*", *others)) + "."),
-        *(section(text) for text in _packed(_table(state))),
+        *sections(_table(state)),
     ]
     if batch.unplanned:
         blocks.append(section("*Not planned*\n" + "\n".join(unplanned_lines(batch.unplanned))))
@@ -88,8 +88,9 @@ def _asked(state: BatchState) -> str:
         lines.append(f"Reason: {escape(selection.why)}")
     overriding = [a for a in state.actions if a.policy.break_glass]
     if overriding:
+        override = "overrides" if len(overriding) == 1 else "override"
         lines.append(
-            f":rotating_light: *Break-glass: {len(overriding)} of these override a freeze.* "
+            f":rotating_light: *Break-glass: {len(overriding)} of these {override} a freeze.* "
             f"{escape(overriding[0].policy.break_glass)}"
         )
     return "\n".join(lines)
@@ -122,7 +123,8 @@ def _table(state: BatchState) -> list[str]:
     for line in lines:
         used += len(line) + 1
         if used > _TABLE:
-            kept.append(f"… and {len(lines) - len(kept)} more lines. Each plan is in the thread.")
+            more = counted(len(lines) - len(kept), "more line")
+            kept.append(f"… and {more}. Each plan is in the thread.")
             break
         kept.append(line)
     return kept
@@ -185,17 +187,6 @@ def _pending(action: Action) -> str:
     if needed == 1:
         return f"waits for approval{more}"
     return f"waits for approval, {action.approvals} of {needed}{more}"
-
-
-def _packed(lines: Iterable[str]) -> list[str]:
-    """The lines in as few sections as hold them."""
-    packed: list[str] = []
-    for line in lines:
-        if packed and len(packed[-1]) + len(line) + 1 <= SECTION_LIMIT:
-            packed[-1] += f"\n{line}"
-        else:
-            packed.append(line)
-    return packed
 
 
 def _next(state: BatchState) -> list[str]:

@@ -5,31 +5,36 @@ from typing import Any
 
 from deploy.actions.action import Action, State
 from handlers.views.reply import Block
-from handlers.views.text import cut, escape, fence, section, table
+from handlers.views.text import context, counted, cut, escape, fence, section, sections
+
+_PODS = 20
 
 
 def blocks(action: Action) -> list[Block]:
     """Its pods, and, unless it succeeded, why they are not ready."""
     pods: Sequence[Mapping[str, Any]] = (action.progress or {}).get("pods") or ()
-    found: list[Block] = []
-    if pods:
-        rows: list[tuple[str, ...]] = [("POD", "READY", "STATE", "RESTARTS", "NODE")]
-        rows += [
-            (
-                str(pod["name"]),
-                "yes" if pod["ready"] else "no",
-                str(pod["state"]),
-                str(pod["restarts"]),
-                str(pod.get("node") or "-"),
-            )
-            for pod in pods
-        ]
-        found.append(section(fence(table(rows))[0]))
+    found: list[Block] = sections([_pod(pod) for pod in pods[:_PODS]])
+    if len(pods) > _PODS:
+        found.append(context(f"… and {counted(len(pods) - _PODS, 'more pod')}."))
     if action.state is not State.SUCCEEDED:
         found += _beside_pods(action.progress or {}, pods)
         said = action.outcome.meaning if action.outcome else ""
         found += [told for pod in pods if pod.get("trouble") and (told := _trouble(pod, said))][:5]
     return found
+
+
+def _pod(pod: Mapping[str, Any]) -> str:
+    """A pod on one line, two on a phone."""
+    ready, restarts = bool(pod["ready"]), int(pod["restarts"])
+    state = str(pod["state"])
+    # A pod that runs is told apart by whether it is ready.
+    how = "ready" if ready else "not ready" if state == "Running" else state
+    facts = [
+        escape(how),
+        *([counted(restarts, "restart")] if restarts else []),
+        *([f"node {escape(str(pod['node']))}"] if pod.get("node") else []),
+    ]
+    return f"{'🟢' if ready else '⚪'} `{escape(str(pod['name']))}`  {' · '.join(facts)}"
 
 
 def _beside_pods(progress: Mapping[str, Any], pods: Sequence[Mapping[str, Any]]) -> list[Block]:
