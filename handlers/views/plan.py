@@ -10,6 +10,8 @@ from deploy.annotations import PART_OF_LABEL
 from deploy.images.names import image_name
 from deploy.plans.plan import FieldChange, ObjectChange, Plan
 from deploy.rendering.labels import EARLIER_LABEL
+from deploy.rendering.manifests import CONFIG_ANNOTATION
+from deploy.rules import RULE_IDS
 from deploy.rules.finding import Finding
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.spec import spec_to_mapping
@@ -40,6 +42,7 @@ _TOLD = frozenset(
 """Where in a spec stands what a new gateway's objects, or the plan's head, tell anyway."""
 _RECOMMENDED = 'labels["app.kubernetes.io/'
 """Kubernetes' recommended labels: they tell whose an object is, which one line tells as well."""
+_CONFIG_HASH = f'spec.template.metadata.annotations["{CONFIG_ANNOTATION}"]'
 _RELABELLED = frozenset(f'metadata.labels["{label}"]' for label in (PART_OF_LABEL, EARLIER_LABEL))
 _RELABELLING = f"label {PART_OF_LABEL} replaces {EARLIER_LABEL}"
 
@@ -55,8 +58,9 @@ def lines(plan: Plan, limit: int | None = _VALUE_LIMIT) -> list[str]:
     relabelled = [change for change in plan.changes if _paths(change) == _RELABELLED]
     others = [change for change in plan.changes if change not in relabelled]
     # What people look for first comes first, whatever the order in which it is applied.
+    configured = any(each.kind == "ConfigMap" and each.change == "update" for each in others)
     for change in sorted(others, key=lambda change: change.kind != "Deployment"):
-        text += _object(change, limit)
+        text += _object(change, limit, brief=configured and limit is not None)
         if change.kind == "Deployment" and change.change == "create":
             text += [f"  {path}: {_value(value, limit)}" for path, value in _more(plan.spec)]
     if relabelled:
@@ -170,8 +174,8 @@ def summary(plan: Plan) -> str:
 
 
 def _findings(findings: Sequence[Finding]) -> list[Block]:
-    """The first findings that have to be weighed, which are the most severe, a line each. Advice, and
-    what was agreed on before, only informs."""
+    """The first findings that have to be weighed, which are the most severe, a line each. A rule's
+    advice, and what was agreed on before, only informs."""
     weighed = [finding for finding in findings if _is_weighed(finding)]
     shown = [context(_finding(finding)) for finding in weighed[:_FINDINGS_SHOWN]]
     more, advice = len(weighed) - len(shown), len(findings) - len(weighed)
@@ -184,7 +188,7 @@ def _findings(findings: Sequence[Finding]) -> list[Block]:
 
 def _is_weighed(finding: Finding) -> bool:
     agreed = finding.exempted is not None and not finding.exempted.expired
-    return finding.severity != "info" and not agreed
+    return not agreed and (finding.severity != "info" or finding.rule not in RULE_IDS)
 
 
 def _finding(finding: Finding) -> str:
@@ -275,15 +279,19 @@ def _flat(path: str, value: Any) -> list[tuple[str, Any]]:
     return [pair for name, given in inner for pair in _flat(name, given)]
 
 
-def _object(change: ObjectChange, limit: int | None) -> list[str]:
+def _object(change: ObjectChange, limit: int | None, *, brief: bool) -> list[str]:
+    """A `brief` one says in words that pods restart with the configuration that is shown as well."""
     head = f"{_SIGNS[change.change]} {change.kind} {change.name}"
     fields: Sequence[FieldChange] = change.fields
     relabelled = _paths(change) >= _RELABELLED
     if relabelled:
         fields = [field for field in fields if field.path not in _RELABELLED]
     labels = [field for field in fields if _RECOMMENDED in field.path]
-    others = [field for field in fields if _RECOMMENDED not in field.path]
+    hashes = [field for field in fields if brief and field.path == _CONFIG_HASH]
+    others = [field for field in fields if _RECOMMENDED not in field.path and field not in hashes]
     shown = [head, *(line for field in others for line in _field(field, change.change, limit))]
+    if hashes:
+        shown.append("  pods restart with the new settings  ↻")
     if relabelled:
         shown.append(f"  {_RELABELLING}")
     if labels:

@@ -9,7 +9,7 @@ import pytest
 from deploy.actions.action import Action, State
 from deploy.plans.binding import Observed, build_plan
 from deploy.plans.plan import FieldChange, ObjectChange, WayBack
-from deploy.rendering.manifests import render
+from deploy.rendering.manifests import CONFIG_ANNOTATION, render
 from deploy.rules.finding import Exempted, Finding
 from deploy.specs.options import HostAlias, Network
 from handlers.views import action as action_view
@@ -56,6 +56,20 @@ def test_two_values_that_do_not_fit_beside_each_other_are_below_each_other() -> 
     assert plan_view.lines(dataclasses.replace(PLAN, changes=(change,)))[3:] == [
         "  spec.x:", f"      {old} →", f"      {new}",
     ]  # fmt: skip
+
+
+def test_that_pods_restart_for_new_settings_is_said_in_words_and_whole_under_details() -> None:
+    path = f'spec.template.metadata.annotations["{CONFIG_ANNOTATION}"]'
+    hashed = FieldChange(path, "622b0477f5aaa69e", "86786e4b1894539d", restarts_pods=True)
+    changes = (
+        ObjectChange("Deployment", "edge-1", "update", (hashed,)),
+        ObjectChange("ConfigMap", "c", "update", (FieldChange('data["a"]', "1", "2"),)),
+    )
+    plan = dataclasses.replace(PLAN, changes=changes)
+    assert plan_view.lines(plan)[3] == "  pods restart with the new settings  ↻"
+    assert any("622b0477f5aaa69e" in line for line in plan_view.lines(plan, None))
+    alone = dataclasses.replace(PLAN, changes=changes[:1])
+    assert any("622b0477f5aaa69e" in line for line in plan_view.lines(alone))
 
 
 def test_objects_that_only_get_another_label_are_one_line() -> None:
