@@ -248,15 +248,17 @@ def _token(plan: Plan) -> str:
     if plan.token.secret is None:
         return "Signs in to Entra ID, without a token"
     if plan.token.mint:
-        return _new_token(plan.token)
+        # Where any failure goes back to it, that is said by itself.
+        said = plan.on_failure is not None and plan.on_failure.secret == plan.token.previous
+        return _new_token(plan.token, to_previous=bool(plan.token.previous) and not said)
     if plan.token.expires_at:
         return f"Keeps its token until {escape(plan.token.expires_at[:16].replace('T', ' '))} UTC"
     return "Keeps its token"
 
 
-def _new_token(token: TokenPlan) -> str:
+def _new_token(token: TokenPlan, *, to_previous: bool) -> str:
     key = f" from the {escape(token.key)} key" if token.key else ""
-    back = f"; back to `{escape(token.previous)}` if Azure refuses it" if token.previous else ""
+    back = f"; back to `{escape(token.previous)}` if Azure refuses it" if to_previous else ""
     why = f". {escape(token.reason)}" if token.reason else ""
     return f":key: New gateway token{key}, for {_lifetime(token.seconds)}{back}{why}"
 

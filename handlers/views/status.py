@@ -35,6 +35,7 @@ _COURSE_SECONDS = 3600.0
 _SHORTEST = 120.0
 _PODS = 6
 """So many pods still leave the buttons in sight of a phone; all are behind *More*."""
+_WELL = {"connected", "no trouble seen"}
 _ENDED = 5
 _LEVELS = 5
 _ROTATORS = 5
@@ -179,7 +180,9 @@ def _pods(pods: Sequence[PodStatus], secret: str) -> list[Block]:
         if pod.heartbeat:
             words = f"{SIGNS[pod.heartbeat.level]} {pod.heartbeat.level}: {pod.heartbeat.evidence}"
             said.setdefault(words, []).append(pod.progress.name)
-    if len(said) > 1:
+    levels = {pod.heartbeat.level for pod in ordered if pod.heartbeat}
+    # Of pods that are all well it makes no difference how many seconds ago that was seen.
+    if len(said) > 1 and (len(levels) > 1 or not levels <= _WELL):
         blocks += [
             context(f"{escape(words)} ({escape(', '.join(names[:3]))}{_more(names)})")
             for words, names in list(said.items())[:_LEVELS]
