@@ -20,6 +20,10 @@ _BEARER = re.compile(r"(\bBearer\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
 _JSON_WEB_TOKEN = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,2}")
 _PASSWORD = re.compile(r"(://[^/@\s:]*:)[^/@\s]+(?=@)")
 """Of a URL, as a proxy's."""
+_ANSI = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*(?:[@-~]|\Z)|\][^\x07\x1b]*(?:\x07|\x1b\\|\Z)|[ -/]*(?:[0-~]|\Z))"
+)
+"""What a terminal takes for colours, titles and moves of its cursor (ECMA-48); the last may be cut."""
 
 
 def masked(text: str, limit: int) -> str:
@@ -33,10 +37,20 @@ def masked(text: str, limit: int) -> str:
 
 
 def mask_secrets(text: str) -> str:
-    """`text` with the signatures of gateway tokens, bearer tokens, JSON web tokens and URLs' passwords
-    hidden."""
+    """`text` without colours, which could stand within a secret, and with the signatures of gateway
+    tokens, bearer tokens, JSON web tokens and URLs' passwords hidden."""
+    return hide_secrets(uncolored(text))
+
+
+def hide_secrets(text: str) -> str:
+    """The same of a value, which is otherwise kept to the character: it is compared."""
     text = _TOKEN.sub(rf"\g<1>{HIDDEN}", text)
     text = _ENCODED_TOKEN.sub(HIDDEN, text)
     text = _PASSWORD.sub(rf"\g<1>{HIDDEN}", text)
     text = _BEARER.sub(rf"\g<1>{HIDDEN}", text)
     return _JSON_WEB_TOKEN.sub(HIDDEN, text)
+
+
+def uncolored(text: str) -> str:
+    """`text` without what only a terminal can show."""
+    return _ANSI.sub("", text) if "\x1b" in text else text

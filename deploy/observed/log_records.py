@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from deploy.masking import uncolored
+
 _LEVELS = {
     "verbose": "debug",
     "trace": "debug",
@@ -28,7 +30,6 @@ _LEVELS = {
     "critical": "fatal",
     "fatal": "fatal",
 }
-_COLOR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _TEXT = re.compile(
     r"\[(?P<level>[A-Za-z]{1,20})\] ?(?P<time>\S{1,40}) \[(?P<event>[^\]\[]{0,100})\],? ?"
 )
@@ -74,7 +75,7 @@ def records(line: str) -> tuple[Record, ...]:
 
 def plain(line: str) -> str:
     """The line without colours and its end."""
-    return _COLOR.sub("", line).rstrip("\r\n")
+    return uncolored(line).rstrip("\r\n")
 
 
 def _of_json(text: str) -> Iterator[Record]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from deploy.kube.objects import Manifest
-from deploy.masking import HIDDEN, mask_secrets
+from deploy.masking import HIDDEN, hide_secrets
 from deploy.observed.sign_in import AUTH_KEY, sign_in_text
 from deploy.plans.plan import FieldChange, ObjectChange
 from deploy.specs.settings import AUTH, SECRET_SETTING
@@ -73,7 +73,7 @@ def _masked(value: Any, name: str) -> Any:
     if isinstance(value, str):
         if name.lower() in (AUTH, AUTH_KEY):
             return sign_in_text(value)
-        return HIDDEN if name == SECRET_SETTING else mask_secrets(value)
+        return HIDDEN if name == SECRET_SETTING else hide_secrets(value)
     if isinstance(value, dict):
         variable = str(value.get("name", ""))
         return {k: _masked(v, variable if k == "value" else k) for k, v in value.items()}

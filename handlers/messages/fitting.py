@@ -1,51 +1,23 @@
-"""Cuts a message to what Slack takes. Pure.
+"""Cuts a message with its lines to what Slack takes, and what had to be cut into lines. Pure."""
 
-Bounds are those of Slack's Block Kit reference and of chat.update; that all blocks of a message
-together hold about 13,000 characters is not documented (slackapi/bolt-js#2509).
-"""
-
-import copy
 import dataclasses
 import hashlib
 import itertools
 import json
 from collections.abc import Iterator
-from typing import Any
 
 from handlers.messages.family import Line, Message
+from handlers.views.fitting import fitted, texts
 from handlers.views.reply import Block
 from handlers.views.text import cut
 
-TEXT = 4000
-BLOCKS = 50
-ALL_TEXT = 12_500
-_SHORTEST = 200
 _PIECE = 3800
 _PIECES = 10
 
 
-def fitted(text: str, blocks: tuple[Block, ...]) -> tuple[str, list[Block], bool]:
-    """The text and blocks within Slack's bounds, and whether anything was cut.
-
-    Of blocks that are too long together the longest texts are cut first.
-    """
-    kept = copy.deepcopy(list(blocks[:BLOCKS]))
-    shorter = len(blocks) > BLOCKS or len(text) > TEXT
-    over = sum(len(each["text"]) for each in _texts(kept)) - ALL_TEXT
-    while over > 0:
-        longest = max(_texts(kept), key=lambda each: len(each["text"]), default=None)
-        if longest is None or len(longest["text"]) <= _SHORTEST:
-            break
-        length = len(longest["text"])
-        longest["text"] = _cut(longest["text"], max(_SHORTEST, length - over))
-        over -= length - len(longest["text"])
-        shorter = True
-    return cut(text, TEXT), kept, shorter
-
-
 def whole(blocks: tuple[Block, ...]) -> list[str]:
     """Everything that blocks say, in as many messages as that takes; very much is cut."""
-    return pieces_of("\n\n".join(each["text"] for each in _texts(list(blocks))))
+    return pieces_of("\n\n".join(each["text"] for each in texts(list(blocks))))
 
 
 def pieces_of(text: str) -> list[str]:
@@ -54,30 +26,6 @@ def pieces_of(text: str) -> list[str]:
     if len(pieces) > _PIECES:
         pieces[_PIECES - 1] = cut(pieces[_PIECES - 1], _PIECE - 1) + "…"
     return pieces[:_PIECES]
-
-
-def _cut(text: str, limit: int) -> str:
-    """Cut, with a fence that it leaves open closed again."""
-    if len(text) <= limit:
-        return text
-    if text.endswith("```") and text.count("```") > 1:
-        return text[: limit - 5] + "…\n```"
-    return cut(text, limit)
-
-
-def _texts(part: Any) -> Iterator[dict[str, Any]]:
-    """Every text object within blocks that may be cut: labels of buttons may not."""
-    if isinstance(part, list):
-        for each in part:
-            yield from _texts(each)
-    elif isinstance(part, dict):
-        if part.get("type") == "button":
-            return
-        if part.get("type") in ("mrkdwn", "plain_text") and isinstance(part.get("text"), str):
-            yield part
-            return
-        for each in part.values():
-            yield from _texts(each)
 
 
 def within(message: Message) -> tuple[Message, str]:

@@ -16,9 +16,10 @@ from slack_sdk import WebClient
 from handlers.messages import lookup
 from handlers.messages.budgets import Bucket, Order, buckets_of
 from handlers.messages.family import Family, Line, Message
-from handlers.messages.fitting import fitted, within
+from handlers.messages.fitting import within
 from handlers.messages.store import Intent, MessageRecord, MessageStore, Place, PostedTwice
 from handlers.slack.api_errors import FAILURES, Meaning, everywhere, meaning, name, wait
+from handlers.views.fitting import fitted
 from handlers.views.text import cut
 
 log = logging.getLogger(__name__)

@@ -1,6 +1,7 @@
 """Answers to one person: through the response_url while it lives, else as an ephemeral or a DM."""
 
 import logging
+from dataclasses import replace
 from typing import Any, Literal
 
 from slack_sdk import WebClient
@@ -8,6 +9,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.webhook import WebhookClient
 
 from handlers.slack.api_errors import unsure
+from handlers.views.fitting import fitted
 from handlers.views.reply import Reply
 
 log = logging.getLogger(__name__)
@@ -30,7 +32,9 @@ def send(
     A response_url takes five answers in thirty minutes; a bot that is no member of a channel can
     post nothing there, so the last way is the person's own direct messages.
     """
-    message: dict[str, Any] = {"text": reply.text, "blocks": list(reply.blocks) or None}
+    text, blocks, _ = fitted(reply.text, reply.blocks)
+    reply = replace(reply, text=text, blocks=tuple(blocks))
+    message: dict[str, Any] = {"text": text, "blocks": blocks or None}
     if response_url and _through_url(slack, response_url, reply):
         return True
     place = {"channel": channel, **({"thread_ts": thread} if thread else {})}

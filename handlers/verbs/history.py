@@ -1,6 +1,5 @@
 """`/gateway history`: what a gateway was, and who did what."""
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -55,7 +54,7 @@ def run(needs: Needs, request: Request) -> Reply:
     known = revisions(deployment, cluster.list("ReplicaSet", ref.namespace))
     trail = needs.audit.of(str(ref), _TRAIL)
     decided = _decided(needs, trail)
-    return view.revisions(ref, known, trail, time.time(), needs.command, decided)
+    return view.revisions(ref, known, trail, needs.command, decided)
 
 
 def _decided(needs: Needs, entries: Sequence[AuditEntry]) -> Mapping[str, view.Decided]:

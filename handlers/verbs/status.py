@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from slack_sdk import WebClient
 
@@ -39,7 +39,7 @@ from handlers.slack.payloads import (
     request_to_mapping,
 )
 from handlers.verbs.verb import Option, Verb
-from handlers.views import errors, fleet, freezes, sharing
+from handlers.views import errors, fleet, freezes, sharing, status_more
 from handlers.views import status as view
 from handlers.views.reply import Reply
 
@@ -139,14 +139,12 @@ def in_depth(needs: Needs, name: str, now: float) -> Reply:
     """The gateway that `name` means."""
     found = found_everywhere(needs.caches)
     ref = meant(needs.caches, name, found.summaries, found.failed)
-    levels = needs.levels
-    detail = gateway_detail(needs.caches[ref.cluster], ref, levels.azure_events(ref), levels.judged)
+    detail = _detail(needs, ref)
     promised = support(detail.summary.tag, _tags(needs.registry))
-    done = _done(needs.audit, ref)
     environment = environment_of(ref, needs.environments)
     requests = _soon(lambda: _open_requests(needs.store, ref), ())
     portal = _portal(needs, detail)
-    shown = view.detail(detail, promised, portal, now, done, environment, requests)
+    shown = view.detail(detail, promised, portal, now, environment, requests)
     return _with_freezes(needs, shown, now, environment.name)
 
 
@@ -156,6 +154,11 @@ def _with_freezes(needs: TableNeeds, shown: Reply, now: float, environment: str)
     found = freezes_of(needs.environments, moment, _AHEAD)
     theirs = [each for each in found if environment in ("", each[0].name)]
     return freezes.told(shown, theirs, now)
+
+
+def _detail(needs: Needs, ref: GatewayRef) -> GatewayDetail:
+    levels = needs.levels
+    return gateway_detail(needs.caches[ref.cluster], ref, levels.azure_events(ref), levels.judged)
 
 
 @dataclass(frozen=True)
@@ -180,6 +183,20 @@ def rows_everywhere(needs: TableNeeds) -> Everywhere:
 def by_button(needs: Needs, click: Click) -> Reply | None:
     """The Status button of the help, of the Home tab and of an action's message."""
     return shown(needs, Request("", VERB.name, click.user, click.channel, gateway=click.value))
+
+
+def by_more(needs: Needs, click: Click) -> Reply | None:
+    """The More button of one gateway: a modal at once, filled as soon as its cluster has answered."""
+    ref = GatewayRef.parse(click.value)
+    opened = needs.slack.views_open(trigger_id=click.trigger_id, view=status_more.loading(ref))
+    opened_view: Mapping[str, Any] = opened["view"]
+    try:
+        found = find(needs.caches, str(ref))
+        shown = status_more.modal(_detail(needs, found), time.time(), _done(needs.audit, found))
+    except GatewayBotError as error:
+        shown = status_more.unread(str(error))
+    needs.slack.views_update(view_id=opened_view["id"], hash=opened_view["hash"], view=shown)
+    return None
 
 
 def by_page(needs: Needs, click: Click) -> Reply | None:
@@ -306,5 +323,6 @@ VERB = Verb(
         _SHARE_PAGE: by_share_page,
         live.STOP: by_stop,
     },
+    opens={view.MORE: by_more},
     synonyms=("get", "show", "describe"),
 )

@@ -9,7 +9,6 @@ from deploy.observed.causes import Cause
 from deploy.plans.plan import Plan
 from deploy.policy import People, Requirement
 from deploy.rules.finding import Finding
-from deploy.specs.gateway_spec import GatewaySpec
 from handlers.views import fixes, rollout, ways_out
 from handlers.views import plan as plan_view
 from handlers.views.notification import sentence
@@ -25,7 +24,6 @@ from handlers.views.text import (
     date,
     duration,
     escape,
-    fields,
     header,
     section,
 )
@@ -76,7 +74,7 @@ def render(
     blocks: list[Block] = [header(title), section(f"{sign_of(action)} {line}")]
     if action.state is State.PENDING:
         blocks[1:1] = [section(under_way(beside))] if beside else []
-        blocks += [_what(plan, environment), *plan_view.denied(plan)]
+        blocks += [*plan_view.denied(plan), plan_view.what(plan)]
         blocks += plan_view.blocks(plan, _DIFF_LIMIT)
         blocks += fixes.blocks(action, plan)
         blocks += [context(*_who_decides(action, environment)), _buttons(action, plan, environment)]
@@ -240,26 +238,6 @@ def _doing(action: Action) -> str:
     return "Rolling out"
 
 
-def _what(plan: Plan, environment: Environment | None) -> Block:
-    spec = plan.spec
-    place = f"`{escape(spec.ref.cluster)}/{escape(spec.ref.namespace)}`"
-    if environment is not None:
-        place += f"\n{escape(named(environment))}"
-    return fields(
-        [
-            ("Gateway", f"`{escape(spec.apim.gateway)}` in `{escape(spec.apim.instance)}`"),
-            ("Where", place),
-            ("Image", f"`{escape(plan.tag)}`"),
-            ("Replicas", _replicas(spec)),
-        ]
-    )
-
-
-def _replicas(spec: GatewaySpec) -> str:
-    scaling = spec.autoscaling
-    return str(spec.replicas) if scaling.most is None else f"{scaling.least} to {scaling.most}"
-
-
 def _who_decides(action: Action, environment: Environment | None) -> list[str]:
     until = date(action.expires_at)
     bound = f"Action `{action.id}` · plan `{action.digest[:12]}`"
@@ -412,7 +390,7 @@ def denied(
         (
             header(title),
             *plan_view.denied(plan),
-            _what(plan, environment),
+            plan_view.what(plan),
             *plan_view.findings_in_full(plan.findings)[:_DENIED_SECTIONS],
             *(fixes.commands(plan, with_fix) if with_fix is not None else ()),
             context("Nothing was changed."),

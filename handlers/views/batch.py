@@ -1,7 +1,7 @@
 """The message of a batch: what one command asks of several gateways, and how each of them stands. Pure."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from deploy.actions.action import Action, State
 from deploy.actions.batches import Unplanned
@@ -23,7 +23,6 @@ from handlers.views.batch_state import (
 from handlers.views.places import PRODUCTION
 from handlers.views.reply import Block
 from handlers.views.text import (
-    SECTION_LIMIT,
     button,
     confirm,
     context,
@@ -33,6 +32,7 @@ from handlers.views.text import (
     escape,
     header,
     section,
+    sections,
 )
 from handlers.views.words.kinds import KIND_WORDS
 
@@ -61,7 +61,7 @@ def message(state: BatchState) -> tuple[str, list[Block]]:
         header(_heading(state)),
         section(_asked(state)),
         section(", ".join((f"*{first}*", *others)) + "."),
-        *(section(text) for text in _packed(_table(state))),
+        *sections(_table(state)),
     ]
     if batch.unplanned:
         blocks.append(section("*Not planned*\n" + "\n".join(unplanned_lines(batch.unplanned))))
@@ -96,9 +96,9 @@ def _asked(state: BatchState) -> str:
         lines.append(f"Reason: {escape(selection.why)}")
     overriding = [a for a in state.actions if a.policy.break_glass]
     if overriding:
+        override = "overrides" if len(overriding) == 1 else "override"
         lines.append(
-            f":rotating_light: *Break-glass: {len(overriding)} of these "
-            f"{'overrides' if len(overriding) == 1 else 'override'} a freeze.* "
+            f":rotating_light: *Break-glass: {len(overriding)} of these {override} a freeze.* "
             f"{escape(overriding[0].policy.break_glass)}"
         )
     return "\n".join(lines)
@@ -131,9 +131,8 @@ def _table(state: BatchState) -> list[str]:
     for line in lines:
         used += len(line) + 1
         if used > _TABLE:
-            kept.append(
-                f"… and {counted(len(lines) - len(kept), 'more line')}. Each plan is in the thread."
-            )
+            more = counted(len(lines) - len(kept), "more line")
+            kept.append(f"… and {more}. Each plan is in the thread.")
             break
         kept.append(line)
     return kept
@@ -196,17 +195,6 @@ def _pending(action: Action) -> str:
     if needed == 1:
         return f"waits for approval{more}"
     return f"waits for approval, {action.met} of {needed}{more}"
-
-
-def _packed(lines: Iterable[str]) -> list[str]:
-    """The lines in as few sections as hold them."""
-    packed: list[str] = []
-    for line in lines:
-        if packed and len(packed[-1]) + len(line) + 1 <= SECTION_LIMIT:
-            packed[-1] += f"\n{line}"
-        else:
-            packed.append(line)
-    return packed
 
 
 def _next(state: BatchState) -> list[str]:

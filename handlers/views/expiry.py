@@ -13,7 +13,18 @@ from deploy.observed.workloads import DEPLOYMENT
 from handlers.views.places import mark, named
 from handlers.views.renewals import OFFERS
 from handlers.views.reply import Block, Reply, View
-from handlers.views.text import button, context, counted, cut, date, duration, escape, section
+from handlers.views.text import (
+    button,
+    context,
+    counted,
+    cut,
+    date,
+    duration,
+    escape,
+    fitting,
+    section,
+    sections,
+)
 
 SNOOZE, RESUME = "expiry_snooze", "expiry_resume"
 SNOOZE_MODAL = "expiry_snooze_modal"
@@ -34,6 +45,9 @@ _RESTARTABLE = ("StatefulSet", "DaemonSet")
 """Kinds of workloads that `kubectl rollout restart` knows, beside Deployments."""
 _SHOWN = 20
 _LISTED = 30
+_LINES = 6000
+"""Characters of a listing; a message holds about 13,000."""
+_UNSEEN = 5
 _NAMED = 10
 
 
@@ -60,7 +74,7 @@ def message(
     if tracked.over:
         sign = ":grey_question:" if tracked.over == "unwatched" else ":white_check_mark:"
         return text, [section(f"{sign} {name} {_over(tracked)}")]
-    what = f"*{name} {_headline(tracked)}*"
+    what = f"*{name} {_headline(tracked, of_now=False)}*"
     blocks: list[Block] = [section(f"{_sign(tracked)} {what}\n{_meaning(tracked)}")]
     facts = tracked.facts
     if facts.why:
@@ -231,15 +245,15 @@ def listing(
     title = "When tokens expire"
     found = sorted(found, key=lambda tracked: not tracked.facts.refused_since)
     left = [_unreadable(unreadable)] if unreadable else []
-    left += [context(f":warning: {escape(cut(text, 600))}") for text in unseen[:_NAMED]]
+    left += [context(f":warning: {escape(cut(text, 300))}") for text in unseen[:_UNSEEN]]
     if not found and left:
         return title, [section("No token is known where this bot can look."), *left]
     if not found:
         return title, [section("No gateway is known whose token could expire.")]
-    lines = [_line(tracked, now) for tracked in found[:_LISTED]]
-    blocks: list[Block] = [section(f"*{title}*"), section("\n".join(lines))]
-    if len(found) > _LISTED:
-        blocks.append(context(f"… and {counted(len(found) - _LISTED, 'more gateway')}."))
+    lines = fitting((_line(tracked, now) for tracked in found[:_LISTED]), _LINES)
+    blocks: list[Block] = [section(f"*{title}*"), *sections(lines)]
+    if len(found) > len(lines):
+        blocks.append(context(f"… and {counted(len(found) - len(lines), 'more gateway')}."))
     return title, [*blocks, *left]
 
 
@@ -265,10 +279,9 @@ def digest(found: Sequence[Tracked], now: float) -> tuple[str, list[Block]]:
         parts.append(f"{entra} with an Entra ID sign-in and no token")
     blocks: list[Block] = [section(f":calendar: *{title}*\n{' · '.join(parts)}")]
     shown = (*refused, *expired, *soon, *unknown)
-    lines = [_line(t, now) for t in shown][:_SHOWN]
+    lines = fitting((_line(t, now) for t in shown[:_SHOWN]), _LINES)
     left = len(shown) - len(lines)
-    if lines:
-        blocks.append(section("\n".join(lines)))
+    blocks += sections(lines)
     if left:
         blocks.append(context(f"… and {counted(left, 'more gateway')}."))
     if not lines:
@@ -286,20 +299,28 @@ def _unreadable(refs: Sequence[GatewayRef]) -> Block:
 
 
 def _line(tracked: Tracked, now: float) -> str:
-    name, expires_at = f"`{escape(str(tracked.ref))}`", tracked.facts.expires_at
+    """A gateway and its token, a line each. Times are absolute, for nothing redraws the message."""
+    sign, said = _listed(tracked, now)
+    ref = tracked.ref
+    where = f"*{escape(ref.name)}* on {escape(ref.cluster)}/{escape(ref.namespace)}"
     snoozed = " :zzz:" if tracked.snoozed else ""
-    if tracked.facts.source == "none":
-        return f"• {name} signs in to Entra ID and has no token"
-    if expires_at is None:
-        return f"• {name} unknown: {escape(cut(tracked.facts.why, 120))}{snoozed}"
-    if expires_at <= now:
-        return f"• :red_circle: {name} expired {date(expires_at)}{snoozed}"
-    text = f"expires {date(expires_at)}, in {duration(expires_at - now)}{snoozed}"
-    if not tracked.facts.why:
-        return f"• {name} {text}{_keeping(tracked)}"
-    sign = ":red_circle:" if tracked.facts.refused_since is not None else ":warning:"
-    why = escape(cut(tracked.facts.why, 200))
-    return f"• {sign} {name} {text}. *{why}*{_mending(tracked)}"
+    return f"{sign} {where}{snoozed}\n{said}"
+
+
+def _listed(tracked: Tracked, now: float) -> tuple[str, str]:
+    facts = tracked.facts
+    if facts.source == "none":
+        return ":large_blue_circle:", "signs in to Entra ID and has no token"
+    if facts.expires_at is None:
+        return ":white_circle:", f"unknown: {escape(cut(facts.why, 120))}"
+    if facts.expires_at <= now:
+        return ":red_circle:", f"expired {date(facts.expires_at)}"
+    text = f"expires {date(facts.expires_at)}"
+    if not facts.why:
+        sign = ":large_orange_circle:" if tracked.warned is not None else ":large_blue_circle:"
+        return sign, f"{text}{_keeping(tracked)}"
+    sign = ":red_circle:" if facts.refused_since is not None else ":warning:"
+    return sign, f"{text}. *{escape(cut(facts.why, 200))}*{_mending(tracked)}"
 
 
 def _mending(tracked: Tracked) -> str:
@@ -322,13 +343,16 @@ def _keeping(tracked: Tracked) -> str:
     return f". Keep it valid: `{renew.command} {escape(str(tracked.ref))}`"
 
 
-def _headline(tracked: Tracked) -> str:
+def _headline(tracked: Tracked, *, of_now: bool = True) -> str:
+    """With how long it is still good only where it is read at once, as a notification is."""
     expires_at = tracked.facts.expires_at
     what = "an Entra app's secret" if tracked.facts.source == "credential" else "a token"
     if expires_at is None:
         return f"has {what} whose expiry is not known"
     if expires_at <= tracked.now:
         return f"has {what} that has expired"
+    if not of_now:
+        return f"has {what} that expires soon"
     return f"has {what} that expires in {duration(expires_at - tracked.now)}"
 
 

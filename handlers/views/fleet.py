@@ -1,4 +1,5 @@
-"""The table of all gateways: what needs attention first, in pages."""
+"""All gateways, what needs attention first, in pages. Each has an entry of two lines, which a phone
+shows as they are, and a third where somebody should look at it."""
 
 import json
 from collections import Counter
@@ -18,21 +19,23 @@ from handlers.views.text import (
     context,
     counted,
     cut,
-    duration,
+    date,
     escape,
-    fence,
     header,
     section,
-    table,
+    sections,
 )
 
 PAGE = 15
-"""Rows of one page: a message holds about 13,000 characters, a person's eye fewer."""
-_TOLD = 8
-_UNSEEN = 8
-_NAME, _PLACE = 30, 28
-_BLANK = "\u3000"
-"""A space as wide as a sign."""
+"""Gateways of one page: a message holds about 13,000 characters, a person's eye fewer."""
+_REASONS = 1500
+"""Characters that the reasons may take together, of at most `_WHY` each."""
+_WHY = 400
+_UNSEEN = 4
+_AWAY = 5
+_SAID = 350
+_FRESH = 15.0
+"""Seconds for which a look at a gateway is of this moment."""
 
 SIGNS: Mapping[str, str] = {
     "connected": "🟢",
@@ -44,6 +47,7 @@ SIGNS: Mapping[str, str] = {
     "down": "🔴",
 }
 _UNSUPPORTED = ("unsupported", "preview")
+_DAY = "{date_short_pretty}"
 
 
 @dataclass(frozen=True)
@@ -90,14 +94,20 @@ def overview(
     pages = max(1, -(-len(chosen) // PAGE))
     number = min(page.number, pages - 1)
     shown = chosen[number * PAGE : (number + 1) * PAGE]
-    blocks: list[Block] = [_trouble(name, error, rows, now) for name, error in failed.items()]
-    blocks += [context(f":warning: {escape(cut(text, 600))}") for text in unseen[:_UNSEEN]]
-    blocks += [context(escape(" ".join(left_out)[:2000]))] if left_out else []
+    away = list(failed.items())
+    blocks: list[Block] = [_trouble(name, error, rows) for name, error in away[:_AWAY]]
+    if len(away) > _AWAY:
+        others = ", ".join(f"`{escape(name)}`" for name, _ in away[_AWAY:])
+        blocks.append(context(cut(f":warning: Neither do these clusters answer: {others}", 1000)))
+    blocks += [context(f":warning: {escape(cut(text, _SAID))}") for text in unseen[:_UNSEEN]]
+    if len(unseen) > _UNSEEN:
+        blocks.append(context(f"… and {len(unseen) - _UNSEEN} more that cannot be seen."))
+    blocks += [context(cut(escape(" ".join(left_out)), 800))] if left_out else []
     if rows or not failed:
         blocks.append(context(_counts(chosen)))
     if shown:
-        blocks.append(section(fence(table(_table(shown, now)), 2900)[0]))
-        blocks += _reasons(shown)
+        blocks += sections(_entries(shown, now), "\n\n")
+        blocks += _unmanageable(shown)
     elif rows:
         blocks.append(section("No gateway is like that."))
     elif (unseen or left_out) and not failed:
@@ -114,19 +124,22 @@ def overview(
         summary = "No gateway is seen where this bot can look"
     else:
         summary = f"{counted(len(chosen), 'gateway')}, " + (
-            f"{needing} {'needs' if needing == 1 else 'need'} attention"
-            if chosen
-            else "none running"
+            f"{needing} {_needs(needing)} attention" if chosen else "none running"
         )
     return Reply(summary, (header(title), *blocks))
 
 
-def _trouble(name: str, error: GatewayBotError, rows: Sequence[Row], now: float) -> Block:
-    text = f":warning: *{escape(error.happened)}* {escape(error.meaning)}"
+def _needs(count: int) -> str:
+    return "needs" if count == 1 else "need"
+
+
+def _trouble(name: str, error: GatewayBotError, rows: Sequence[Row]) -> Block:
+    text = f":warning: *{escape(cut(error.happened, _SAID))}* {escape(cut(error.meaning, _SAID))}"
     old = [row.summary for row in rows if row.summary.ref.cluster == name]
     if old:
-        age = duration(now - min(summary.as_of for summary in old))
-        text += f" Its {counted(len(old), 'gateway')} below are as of {age} ago."
+        since = date(min(summary.as_of for summary in old), "{time}")
+        are = "is" if len(old) == 1 else "are"
+        text += f" Its {counted(len(old), 'gateway')} below {are} as of {since}."
     return section(text.strip())
 
 
@@ -145,83 +158,71 @@ def _counts(rows: Sequence[Row]) -> str:
     return f"{told}   {counts}" if counts else told
 
 
-def _table(rows: Sequence[Row], now: float) -> list[tuple[str, ...]]:
-    lines: list[tuple[str, ...]] = [
-        (
-            *(2 * _BLANK, "GATEWAY", "PLACE", "READY", "NEW", "AVAIL"),
-            *("IMAGE", "TOKEN", "HEARTBEAT", "AGE"),
-        )
-    ]
+def _entries(rows: Sequence[Row], now: float) -> list[str]:
+    """Two lines for each gateway, and why somebody should look at it for the first of these."""
+    entries, told, left = [], 0, _REASONS
     for row in rows:
-        s = row.summary
-        mark = "!" if row.support.state in _UNSUPPORTED else ""
-        lines.append(
-            (
-                SIGNS[row.state] + (PRODUCTION if row.production else _BLANK),
-                cut(s.ref.name, _NAME),
-                cut(f"{s.ref.cluster}/{s.ref.namespace}", _PLACE),
-                f"{s.ready}/{s.desired}",
-                str(s.updated),
-                str(s.available),
-                cut(f"{s.tag or '?'}{mark}", 16),
-                _token_word(s, now),
-                f"{row.state}{_age(row, now)}",
-                duration(now - s.created_at),
-            )
-        )
-    return lines
+        lines = [_which(row), _facts(row, now)]
+        reasons = escape(" ".join(_why(row)))
+        left -= min(len(reasons), _WHY)
+        if reasons and left > 0:
+            told += 1
+            lines.append(f":warning: {cut(reasons, _WHY)}")
+        entries.append("\n".join(lines))
+    needing = sum(bool(_why(row)) for row in rows)
+    if needing > told:
+        entries.append(f"… and {needing - told} more of these to look at.")
+    return entries
 
 
-def _age(row: Row, now: float) -> str:
-    """How old the look is, where it is not of this moment."""
-    age = now - row.seen.at
-    return f" {duration(age)} ago" if age > 15 else ""
+def _which(row: Row) -> str:
+    ref = row.summary.ref
+    production = f" · {PRODUCTION} *production*" if row.production else ""
+    return (
+        f"{SIGNS[row.state]} *{escape(ref.name)}* on {escape(ref.cluster)}/"
+        f"{escape(ref.namespace)}{production}"
+    )
 
 
-def _token_word(summary: GatewaySummary, now: float) -> str:
-    """The token in a word: what is known against it goes before how long it is good."""
-    left = token_left(summary.token_source, summary.token_expires_at, now)
-    words = {Sign.TOKEN_MISSING: "MISSING", Sign.TOKEN_REFUSED: "REFUSED"}
-    if left == "EXPIRED":
-        return left
-    return next((word for sign, word in words.items() if summary.has(sign)), left)
+def _facts(row: Row, now: float) -> str:
+    """Its state, pods, image and token. Times are absolute, for nothing redraws the message."""
+    s = row.summary
+    looked = row.seen.at
+    old = f" at {date(looked, '{time}')}" if now - looked > _FRESH else ""
+    pods = [f"{s.ready} of {s.desired} ready"]
+    if s.updated != s.desired:
+        pods.append(f"{s.updated} up to date")
+    if s.available != s.ready:
+        pods.append(f"{s.available} available")
+    marked = row.support.state in _UNSUPPORTED
+    support = f" ({escape(row.support.summary)})" if marked else ""
+    image = f"`{escape(cut(s.tag or '?', 40))}`{support}"
+    return " · ".join([f"{row.state}{old}", *pods, image, _token_words(s, now)])
 
 
-def token_left(source: str, expires_at: float | None, now: float) -> str:
-    """How long a token is still good, in a word."""
-    if source == "none":
-        return "-"
+def _token_words(summary: GatewaySummary, now: float) -> str:
+    """What is known against the token goes before how long it is good."""
+    expires_at = summary.token_expires_at
+    if summary.token_source == "none":
+        return "no token: Entra ID"
+    if expires_at is not None and expires_at <= now:
+        return f"*token expired* {date(expires_at, _DAY)}"
+    if summary.has(Sign.TOKEN_MISSING):
+        return "*token missing*"
+    if summary.has(Sign.TOKEN_REFUSED):
+        return "*token refused*"
     if expires_at is None:
-        return "unknown"
-    return duration(expires_at - now) if expires_at > now else "EXPIRED"
+        return "token expiry unknown"
+    return f"token until {date(expires_at, _DAY)}"
 
 
-def _reasons(rows: Sequence[Row]) -> list[Block]:
-    """One line for each gateway that needs attention, the first few; and what a mark means."""
-    found = [(row, reasons) for row in rows if (reasons := _why(row))]
-    blocks = [
-        context(
-            f":warning: *{escape(row.summary.ref.name)}* ({escape(str(row.summary.ref))}): "
-            + cut(escape(" ".join(reasons)), 700)
-        )
-        for row, reasons in found[:_TOLD]
-    ]
-    if len(found) > _TOLD:
-        blocks.append(context(f"… and {len(found) - _TOLD} more of these to look at."))
-    marked = {row.support.summary for row in rows if row.support.state in _UNSUPPORTED}
-    if marked:
-        blocks.append(context(f"! image: {', '.join(sorted(marked))}"))
-    cut_short = [row.summary.ref.name for row in rows if len(row.summary.ref.name) > _NAME]
-    if cut_short:
-        names = ", ".join(f"`{escape(name)}`" for name in cut_short)
-        blocks.append(context(f"Names in full: {cut(names, 2900)}"))
+def _unmanageable(rows: Sequence[Row]) -> list[Block]:
     others = [row.summary for row in rows if not row.summary.manageable]
-    if others:
-        listed = ", ".join(f"`{escape(str(s.ref))}` ({escape(s.kind)})" for s in others)
-        blocks.append(
-            context(f"This bot changes Deployments only. Shown, but not manageable here: {listed}.")
-        )
-    return blocks
+    if not others:
+        return []
+    listed = ", ".join(f"`{escape(str(s.ref))}` ({escape(s.kind)})" for s in others)
+    said = "This bot changes Deployments only. Shown, but not manageable here:"
+    return [context(cut(f"{said} {listed}", 800))]
 
 
 def _why(row: Row) -> list[str]:

@@ -14,22 +14,19 @@ from deploy.observed.history import Revision
 from deploy.observed.revision_differences import difference
 from handlers.views.reply import Block, Reply
 from handlers.views.text import (
-    SECTION_LIMIT,
     context,
     counted,
     cut,
     date,
-    duration,
     escape,
-    fence,
     header,
     section,
-    table,
+    sections,
 )
 from handlers.views.words.revisions import changes
 
-_LIMIT = 2800
 LINES = 20
+_REVISIONS = 12
 EVENTS = {
     "pending": "requested",
     "approval": "approved, as one of several,",
@@ -81,8 +78,7 @@ def trail(
     told = _cut_off(entries)
     if gone:
         told.append(context(f"No gateway “{escape(gone)}” runs now."))
-    blocks = [section(text) for text in _sections(lines)]
-    return Reply("What was done", (header("What was done"), *blocks, *told))
+    return Reply("What was done", (header("What was done"), *sections(lines), *told))
 
 
 def lines_of(entries: Sequence[AuditEntry]) -> list[str]:
@@ -90,26 +86,18 @@ def lines_of(entries: Sequence[AuditEntry]) -> list[str]:
     return _trail(entries, MappingProxyType({}))
 
 
-def _sections(lines: Sequence[str]) -> list[str]:
-    """The lines, as many to a section as Slack takes."""
-    texts: list[str] = []
-    for line in lines:
-        if texts and len(texts[-1]) + len(line) < SECTION_LIMIT:
-            texts[-1] += f"\n{line}"
-        else:
-            texts.append(line)
-    return texts
-
-
 def _cut_off(entries: Sequence[AuditEntry]) -> list[Block]:
     return [context(f"Only the last {LINES} entries are shown.")] if len(entries) > LINES else []
 
 
-def _trail(entries: Sequence[AuditEntry], decided: Mapping[str, Decided]) -> list[str]:
+def _trail(
+    entries: Sequence[AuditEntry], decided: Mapping[str, Decided], of: str = ""
+) -> list[str]:
+    """A line each; the gateway that all of them are `of` is not named again."""
     lines = []
     for entry in entries:
         who = f" by <@{entry.who}>" if entry.who[:1] in ("U", "W") and entry.who.isalnum() else ""
-        ref = f" `{escape(entry.ref)}`" if entry.ref else ""
+        ref = f" `{escape(entry.ref)}`" if entry.ref and entry.ref != of else ""
         lines.append(
             f"{date(entry.at)}  {escape(entry.kind)}{ref}: {_event(entry, who, decided)}"
             f"{action_of(entry)}{_why(entry)}"
@@ -158,45 +146,37 @@ def revisions(
     ref: GatewayRef,
     known: Sequence[Revision],
     entries: Sequence[AuditEntry],
-    now: float,
     command: str,
     decided: Mapping[str, Decided] = MappingProxyType({}),
 ) -> Reply:
     """The revisions, newest first, and what was last done; `decided` as for `trail`."""
     text = f"{ref}: {counted(len(known), 'revision')}"
-    rows: list[tuple[str, ...]] = [("REVISION", "IMAGE", "AGE", "PODS", "ACTION")]
-    rows += [
-        (
-            f"{revision.number}{' *' if revision.current else ''}",
-            cut(image_name(revision.image).version or "?", 30),
-            duration(now - revision.created_at),
-            str(revision.pods),
-            revision.action or "-",
-        )
-        for revision in known
-    ]
-    heading, *lines = table(rows)
-    told_of = [f"{line}\n  {changed}" for line, changed in zip(lines, _changes(known), strict=True)]
-    shown, left = fence([heading, *told_of], _LIMIT)
-    people = [
-        f"revision {revision.number} by <@{revision.requester}>"
-        for revision in known
-        if revision.requester
-    ]
-    blocks = [header(f"Revisions of {ref.name}"), section(shown)]
-    if left:
-        blocks.append(context(f"… and {counted(left, 'more revision')}."))
-    if people:
-        blocks.append(context("Asked for: " + " · ".join(people[:20])))
-    done = _trail(entries[:LINES], decided)
+    blocks = [header(f"Revisions of {ref.name}")]
+    blocks += sections(
+        [_revision(*each) for each in zip(known[:_REVISIONS], _changes(known), strict=False)]
+    )
+    if len(known) > _REVISIONS:
+        blocks.append(context(f"… and {counted(len(known) - _REVISIONS, 'more revision')}."))
+    done = _trail(entries[:LINES], decided, of=str(ref))
     if done:
-        blocks += [section(text) for text in _sections(["*Last done*", *done])]
+        blocks += sections(["*Last done*", *done])
     blocks += _cut_off(entries)
     back = f"`{escape(command)} rollback {escape(ref.name)} --to-revision N`"
     blocks.append(
         context(
-            f"`*` is what the Deployment asks for now. {back} goes back to one; "
-            "without a number, to the last with another image or settings."
+            f"{back} brings one back; without a number, the last with another image or settings."
         )
     )
     return Reply(text, tuple(blocks))
+
+
+def _revision(revision: Revision, changed: str) -> str:
+    """A revision: what it runs, what it changed, and who put it there when."""
+    now = "  *now*" if revision.current else ""
+    version = escape(cut(image_name(revision.image).version or "?", 100))
+    who = f" by <@{escape(revision.requester)}>" if revision.requester else ""
+    action = f" (`{escape(revision.action)}`)" if revision.action else ""
+    return (
+        f"*{revision.number}*  `{version}`{now}\n{escape(changed)}\n"
+        f"{date(revision.created_at)}{who}{action} · {counted(revision.pods, 'pod')}"
+    )

@@ -8,7 +8,8 @@ from handlers.views.reply import Reply
 from handlers.views.text import context, counted, cut, escape, fence, section
 
 SHOWN = 25
-_LIMIT = 2700
+_LIMIT = 2500
+"""Characters of lines before they are broken to the width of a phone."""
 _LINE = 300
 """A message shows so much of a line; the file has the whole."""
 _POD_LETTERS = 5

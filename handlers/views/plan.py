@@ -1,4 +1,5 @@
-"""A plan as a person reads it in ten seconds: what appears, what changes, what restarts."""
+"""A plan as a person reads it in ten seconds, on a phone too: what changes, what that costs, and what
+has to be weighed. What only informs is in `details`."""
 
 import itertools
 import json
@@ -6,24 +7,31 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deploy.annotations import PART_OF_LABEL
+from deploy.images.names import image_name
 from deploy.plans.plan import FieldChange, ObjectChange, Plan
 from deploy.rendering.labels import EARLIER_LABEL
+from deploy.annotations import CONFIG_ANNOTATION
+from deploy.rules import RULE_IDS
 from deploy.rules.finding import Finding
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.spec import spec_to_mapping
 from deploy.tokens.token_plan import TokenPlan
+from handlers.views.columns import WIDTH, columns
 from handlers.views.reply import Block
 from handlers.views.text import SECTION_LIMIT, context, counted, cut, escape, fence, section
 
 _SIGNS = {"create": "+", "update": "~", "delete": "-"}
 _FINDING_SIGNS = {"deny": ":no_entry:", "warning": ":warning:", "info": ":bulb:"}
-_FINDINGS_SHOWN = 8
-"""As many lines as still fit a message, and as a person reads."""
+_FINDINGS_SHOWN = 5
+_WARNINGS_SHOWN = 3
+_LINES_SHOWN = 30
 _VALUE_LIMIT = 60
 _WARNING_LIMIT = 400
 _BEFORE = 10
-_WIDTH = 100
-"""Characters of preformatted text that Slack shows in a line at the usual width of a window."""
+_BELOW = " " * 6
+"""Deeper than the rest of a path that takes two lines."""
+_OF_PODS = "spec.template.spec."
+"""What the paths of most fields begin with; a message leaves it out where there is no room."""
 _TOLD = frozenset(
     {
         *("gateway", "apim.instance", "apim.endpoint", "cluster", "namespace", "name"),
@@ -34,6 +42,7 @@ _TOLD = frozenset(
 """Where in a spec stands what a new gateway's objects, or the plan's head, tell anyway."""
 _RECOMMENDED = 'labels["app.kubernetes.io/'
 """Kubernetes' recommended labels: they tell whose an object is, which one line tells as well."""
+_CONFIG_HASH = f'spec.template.metadata.annotations["{CONFIG_ANNOTATION}"]'
 _RELABELLED = frozenset(f'metadata.labels["{label}"]' for label in (PART_OF_LABEL, EARLIER_LABEL))
 _RELABELLING = f"label {PART_OF_LABEL} replaces {EARLIER_LABEL}"
 
@@ -45,35 +54,31 @@ def lines(plan: Plan, limit: int | None = _VALUE_LIMIT) -> list[str]:
     """
     text = []
     if plan.token.mint:
-        text.append(f"+ Secret {plan.token.secret}  (new token; its value is never shown)")
+        text += [f"+ Secret {plan.token.secret}", "  new token; its value is never shown"]
     relabelled = [change for change in plan.changes if _paths(change) == _RELABELLED]
     others = [change for change in plan.changes if change not in relabelled]
     # What people look for first comes first, whatever the order in which it is applied.
+    configured = any(each.kind == "ConfigMap" and each.change == "update" for each in others)
     for change in sorted(others, key=lambda change: change.kind != "Deployment"):
-        text += _object(change, limit)
+        text += _object(change, limit, brief=configured and limit is not None)
         if change.kind == "Deployment" and change.change == "create":
-            text += [f"    {path}: {_value(value, limit)}" for path, value in _more(plan.spec)]
+            text += [f"  {path}: {_value(value, limit)}" for path, value in _more(plan.spec)]
     if relabelled:
         text.append(f"~ {counted(len(relabelled), 'object')}: {_RELABELLING}")
         if limit is None:
-            text += [f"    {change.kind} {change.name}" for change in relabelled]
+            text += [f"  {change.kind} {change.name}" for change in relabelled]
     return text
 
 
 def blocks(plan: Plan, limit: int) -> list[Block]:
-    """The changes in at most `limit` characters, and how much is left out."""
-    shown, left = fence(lines(plan), limit)
+    """What changes, in at most `limit` characters; what that costs; what has to be weighed."""
+    every = lines(plan)
+    shown, left = fence(every[:_LINES_SHOWN], limit)
+    left += max(0, len(every) - _LINES_SHOWN)
     found: list[Block] = [section(shown)]
     if left:
         found.append(context(f"… and {counted(left, 'more line')}: see Details."))
-    found.append(context(" · ".join(_effects(plan))))
-    if plan.token.mint and plan.token.reason:
-        found.append(context(f":key: {escape(plan.token.reason)}"))
-    found += _findings(plan.findings)
-    found += [
-        context(f":warning: Kubernetes warns: {escape(cut(text, _WARNING_LIMIT))}")
-        for text in plan.warnings
-    ]
+    found.append(section("\n".join(f"• {each}" for each in costs(plan))))
     if plan.conflicts:
         owners = sorted({conflict.manager for conflict in plan.conflicts})
         found.append(
@@ -82,7 +87,54 @@ def blocks(plan: Plan, limit: int) -> list[Block]:
                 f"from {escape(', '.join(owners))}."
             )
         )
+    found += _findings(plan.findings)
+    found += [context(text) for text in warnings(plan)[:_WARNINGS_SHOWN]]
+    more = len(plan.warnings) - _WARNINGS_SHOWN
+    if more > 0:
+        found.append(context(f"… and {counted(more, 'more warning')}: see Details."))
     return found
+
+
+def what(plan: Plan) -> Block:
+    """The image and the pods, before and after where these change, and whose gateway that is."""
+    spec = plan.spec
+    image, replicas = _changed(plan, ".image"), _changed(plan, "spec.replicas")
+    before = image_name(str(image.old)).version if image is not None and image.old else ""
+    from_tag = f"`{escape(before)}` → " if before and before != plan.tag else ""
+    count = replicas_of(spec)
+    if replicas is not None and replicas.old is not None and replicas.new is not None:
+        count = f"{replicas.old} → {replicas.new}"
+    return section(
+        f"*Image*  {from_tag}`{escape(plan.tag)}`   *Replicas*  {count}\n"
+        f"*Gateway*  `{escape(spec.apim.gateway)}` in `{escape(spec.apim.instance)}`"
+    )
+
+
+def _changed(plan: Plan, path: str) -> FieldChange | None:
+    """The field of the Deployment whose path ends so, where it changes."""
+    return next(
+        (
+            field
+            for change in plan.changes
+            if change.kind == "Deployment" and change.change == "update"
+            for field in change.fields
+            if field.path.endswith(path)
+        ),
+        None,
+    )
+
+
+def replicas_of(spec: GatewaySpec) -> str:
+    """How many pods the spec asks for: a number, or the bounds of its autoscaler."""
+    scaling = spec.autoscaling
+    return str(spec.replicas) if scaling.most is None else f"{scaling.least} to {scaling.most}"
+
+
+def warnings(plan: Plan) -> list[str]:
+    """What the API server warns of."""
+    return [
+        f":warning: Kubernetes warns: {escape(cut(text, _WARNING_LIMIT))}" for text in plan.warnings
+    ]
 
 
 def denied(plan: Plan) -> list[Block]:
@@ -123,18 +175,24 @@ def summary(plan: Plan) -> str:
 
 
 def _findings(findings: Sequence[Finding]) -> list[Block]:
-    """The first findings, which are the most severe, a line each."""
-    shown = [context(_finding(finding)) for finding in findings[:_FINDINGS_SHOWN]]
-    more = len(findings) - len(shown)
-    if more:
-        shown.append(context(f"… and {counted(more, 'more finding')}: see Details."))
+    """The first findings that have to be weighed, which are the most severe, a line each. A rule's
+    advice, and what was agreed on before, only informs."""
+    weighed = [finding for finding in findings if _is_weighed(finding)]
+    shown = [context(_finding(finding)) for finding in weighed[:_FINDINGS_SHOWN]]
+    more, advice = len(weighed) - len(shown), len(findings) - len(weighed)
+    left = [counted(more, "more finding")] if more else []
+    left += [counted(advice, "hint")] if advice else []
+    if left:
+        shown.append(context(f"Under Details: {' and '.join(left)}."))
     return shown
 
 
+def _is_weighed(finding: Finding) -> bool:
+    agreed = finding.exempted is not None and not finding.exempted.expired
+    return not agreed and (finding.severity != "info" or finding.rule not in RULE_IDS)
+
+
 def _finding(finding: Finding) -> str:
-    exempted = finding.exempted
-    if exempted and not exempted.expired:
-        return f":bookmark: {escape(f'{finding.what} {_exemption(finding)}')}"
     said = escape(f"{finding.what} {finding.fix} {_exemption(finding)}".rstrip())
     return f"{_FINDING_SIGNS[finding.severity]} {said}"
 
@@ -148,13 +206,13 @@ def _exemption(finding: Finding) -> str:
     return f"Exempted until {exempted.until}: {exempted.reason}"
 
 
-def _effects(plan: Plan) -> list[str]:
+def costs(plan: Plan) -> list[str]:
+    """What becomes of pods, connections and the token."""
     going = {change.kind for change in plan.changes if change.change == "delete"}
     if "Deployment" in going:
         kept = "PersistentVolumeClaim" not in going and plan.spec.backup.size is not None
         volumes = ["Its volume is kept"] if kept else []
-        ends = ":wastebasket: Ends every pod"
-        return [summary(plan).capitalize(), ends, _connections(plan), *volumes]
+        return [":wastebasket: Ends every pod", _connections(plan), *volumes]
     new = any(c.kind == "Deployment" and c.change == "create" for c in plan.changes)
     if new:
         pods = f"Starts {counted(plan.spec.least_replicas, 'pod')}"
@@ -163,7 +221,6 @@ def _effects(plan: Plan) -> list[str]:
     else:
         pods = "Restarts no pod"
     return [
-        summary(plan).capitalize(),
         pods,
         *([] if new else [_connections(plan)]),
         _token(plan),
@@ -192,16 +249,19 @@ def _token(plan: Plan) -> str:
     if plan.token.secret is None:
         return "Signs in to Entra ID, without a token"
     if plan.token.mint:
-        return _new_token(plan.token)
+        # Where any failure goes back to it, that is said by itself.
+        said = plan.on_failure is not None and plan.on_failure.secret == plan.token.previous
+        return _new_token(plan.token, to_previous=bool(plan.token.previous) and not said)
     if plan.token.expires_at:
         return f"Keeps its token until {escape(plan.token.expires_at[:16].replace('T', ' '))} UTC"
     return "Keeps its token"
 
 
-def _new_token(token: TokenPlan) -> str:
+def _new_token(token: TokenPlan, *, to_previous: bool) -> str:
     key = f" from the {escape(token.key)} key" if token.key else ""
-    back = f"; back to `{escape(token.previous)}` if Azure refuses it" if token.previous else ""
-    return f"New gateway token{key}, for {_lifetime(token.seconds)}{back}"
+    back = f"; back to `{escape(token.previous)}` if Azure refuses it" if to_previous else ""
+    why = f". {escape(token.reason)}" if token.reason else ""
+    return f":key: New gateway token{key}, for {_lifetime(token.seconds)}{back}{why}"
 
 
 def _lifetime(seconds: int) -> str:
@@ -222,21 +282,25 @@ def _flat(path: str, value: Any) -> list[tuple[str, Any]]:
     return [pair for name, given in inner for pair in _flat(name, given)]
 
 
-def _object(change: ObjectChange, limit: int | None) -> list[str]:
+def _object(change: ObjectChange, limit: int | None, *, brief: bool) -> list[str]:
+    """A `brief` one says in words that pods restart with the configuration that is shown as well."""
     head = f"{_SIGNS[change.change]} {change.kind} {change.name}"
     fields: Sequence[FieldChange] = change.fields
     relabelled = _paths(change) >= _RELABELLED
     if relabelled:
         fields = [field for field in fields if field.path not in _RELABELLED]
     labels = [field for field in fields if _RECOMMENDED in field.path]
-    others = [field for field in fields if _RECOMMENDED not in field.path]
+    hashes = [field for field in fields if brief and field.path == _CONFIG_HASH]
+    others = [field for field in fields if _RECOMMENDED not in field.path and field not in hashes]
     shown = [head, *(line for field in others for line in _field(field, change.change, limit))]
+    if hashes:
+        shown.append("  pods restart with the new settings  ↻")
     if relabelled:
-        shown.append(f"    {_RELABELLING}")
+        shown.append(f"  {_RELABELLING}")
     if labels:
         mark = "  ↻" if any(field.restarts_pods for field in labels) else ""
         gone = " → (removed)" if all(field.new is None for field in labels) else ""
-        shown.append(f"    {counted(len(labels), 'label')} app.kubernetes.io/*{gone}{mark}")
+        shown.append(f"  {counted(len(labels), 'label')} app.kubernetes.io/*{gone}{mark}")
     return shown
 
 
@@ -245,20 +309,27 @@ def _paths(change: ObjectChange) -> frozenset[str]:
 
 
 def _field(field: FieldChange, change: str, limit: int | None) -> list[str]:
-    """Its path and values; below each other where a message would break the line anywhere."""
+    """Its path and values, below each other where a phone would break the line anywhere."""
     mark = "  ↻" if field.restarts_pods and change == "update" else ""
-    values = _values(field, limit)
-    line = f"    {field.path}: {values}{mark}"
-    if len(line) <= _WIDTH:
+    old, new = _values(field, limit)
+    values = f"{old} → {new}" if old else new
+    line = f"  {field.path}: {values}{mark}"
+    if columns(line) <= WIDTH:
         return [line]
-    return [f"    {field.path}:{mark}", f"        {values}"]
+    path = f"  {field.path}:{mark}"
+    if limit is not None and columns(path) > WIDTH and field.path.startswith(_OF_PODS):
+        path = f"  …{field.path.removeprefix(_OF_PODS)}:{mark}"
+    if not old or columns(f"{_BELOW}{values}") <= WIDTH:
+        return [path, f"{_BELOW}{values}"]
+    return [path, f"{_BELOW}{old} →", f"{_BELOW}{new}"]
 
 
-def _values(field: FieldChange, limit: int | None) -> str:
+def _values(field: FieldChange, limit: int | None) -> tuple[str, str]:
+    """The value before, empty where there was none, and after."""
     if field.old is None:
-        return _value(field.new, limit)
+        return "", _value(field.new, limit)
     if field.new is None:
-        return f"{_value(field.old, limit)} → (removed)"
+        return _value(field.old, limit), "(removed)"
     if field.path.endswith(".image"):
         return _images(field.old, field.new)
     old, new = _value(field.old, None), _value(field.new, None)
@@ -267,14 +338,14 @@ def _values(field: FieldChange, limit: int | None) -> str:
         same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False))
         start = max(0, len(list(same)) - _BEFORE)
         old, new = (("…" if start else "") + text[start:] for text in (old, new))
-    return f"{_value(old, limit)} → {_value(new, limit)}"
+    return _value(old, limit), _value(new, limit)
 
 
-def _images(old: str, new: str) -> str:
+def _images(old: str, new: str) -> tuple[str, str]:
     """Both images, without the registry and path that they share."""
     if old.rpartition("/")[0] == new.rpartition("/")[0]:
         old, new = old.rpartition("/")[2], new.rpartition("/")[2]
-    return f"{old} → {new}"
+    return old, new
 
 
 def _value(value: Any, limit: int | None) -> str:

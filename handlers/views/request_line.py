@@ -11,6 +11,7 @@ from deploy.plans.plan import FieldChange, ObjectChange, Plan
 from deploy.policy import Requirement
 from handlers.views.action import agreed, mentions, title_of
 from handlers.views.places import heading
+from handlers.views.plan import replicas_of
 from handlers.views.text import counted, cut, date, escape
 
 _SHOWN = 3
@@ -41,10 +42,10 @@ def difference(plan: Plan) -> str:
     """What changes in a few words, such as `image 2.10.2 → 2.12.1, replicas 2 → 5`; empty where
     nothing on the cluster does."""
     if _has(plan, "Deployment", "create"):
-        return f"new: image {plan.tag}, replicas {replicas_of(plan)}"
+        return f"new: image {plan.tag}, replicas {replicas_of(plan.spec)}"
     if _has(plan, "Deployment", "delete"):
         deleted = sum(change.change == "delete" for change in plan.changes)
-        return f"image {plan.tag}, replicas {replicas_of(plan)} → deleted ({counted(deleted, 'object')})"
+        return f"image {plan.tag}, replicas {replicas_of(plan.spec)} → deleted ({counted(deleted, 'object')})"
     fields = [(c, f) for c in plan.changes if c.change == "update" for f in c.fields]
     by_importance = sorted(fields, key=lambda each: not each[1].path.endswith(".image"))
     first = [
@@ -59,14 +60,6 @@ def difference(plan: Plan) -> str:
     rest = len(others) - _SHOWN
     named = others if rest < 2 else [*others[:_SHOWN], counted(rest, "more change")]
     return ", ".join([*first, *named])
-
-
-def replicas_of(plan: Plan) -> str:
-    """How many pods the spec asks for: a number, or the bounds of its autoscaler."""
-    scaling = plan.spec.autoscaling
-    if scaling.most is None:
-        return str(plan.spec.replicas)
-    return f"{scaling.least} to {scaling.most}"
 
 
 def needed(action: Action) -> str:

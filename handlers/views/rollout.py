@@ -6,32 +6,23 @@ from typing import Any
 from deploy.actions.action import Action, State
 from deploy.observed.pods import ENDING
 from handlers.views.reply import Block
-from handlers.views.text import context, cut, escape, fence, section, table
+from handlers.views.text import context, counted, cut, escape, fence, section, sections
 from handlers.views.words import rollout as words
+
+_PODS = 20
 
 
 def blocks(action: Action) -> list[Block]:
     """Its pods, and, unless it succeeded, why they are not ready."""
     pods: Sequence[Mapping[str, Any]] = (action.progress or {}).get("pods") or ()
-    found: list[Block] = []
     gone = 0
     if action.state is State.SUCCEEDED:
         # They have no part in what runs now.
         there = [pod for pod in pods if pod["state"] != ENDING]
         gone, pods = len(pods) - len(there), there
-    if pods:
-        rows: list[tuple[str, ...]] = [("POD", "READY", "STATE", "RESTARTS", "NODE")]
-        rows += [
-            (
-                str(pod["name"]),
-                "yes" if pod["ready"] else "no",
-                str(pod["state"]),
-                str(pod["restarts"]),
-                str(pod.get("node") or "-"),
-            )
-            for pod in pods
-        ]
-        found.append(section(fence(table(rows))[0]))
+    found: list[Block] = sections([_pod(pod) for pod in pods[:_PODS]])
+    if len(pods) > _PODS:
+        found.append(context(f"… and {counted(len(pods) - _PODS, 'more pod')}."))
     if gone:
         found.append(context(words.were_ending(gone)))
     if action.state is not State.SUCCEEDED:
@@ -46,6 +37,20 @@ def ending(action: Action) -> str:
     pods = (action.progress or {}).get("pods") or ()
     count = sum(pod["state"] == ENDING for pod in pods)
     return words.are_ending(count) if count else ""
+
+
+def _pod(pod: Mapping[str, Any]) -> str:
+    """A pod on one line, two on a phone."""
+    ready, restarts = bool(pod["ready"]), int(pod["restarts"])
+    state = str(pod["state"])
+    # A pod that runs is told apart by whether it is ready.
+    how = "ready" if ready else "not ready" if state == "Running" else state
+    facts = [
+        escape(how),
+        *([counted(restarts, "restart")] if restarts else []),
+        *([f"node {escape(str(pod['node']))}"] if pod.get("node") else []),
+    ]
+    return f"{'🟢' if ready else '⚪'} `{escape(str(pod['name']))}`  {' · '.join(facts)}"
 
 
 def _beside_pods(progress: Mapping[str, Any], pods: Sequence[Mapping[str, Any]]) -> list[Block]:

@@ -1,18 +1,19 @@
-"""One gateway in depth: what runs, which token each pod holds, and the evidence of its link."""
+"""One gateway in depth: whether it is well, what runs, which token each pod holds, what to do.
+
+It fits the first screen of a phone; what only informs is in `status_more`.
+"""
 
 from collections.abc import Sequence
 
 from deploy.access import Environment
 from deploy.actions.action import Action
-from deploy.actions.audit import AuditEntry
 from deploy.health.replica_courses import ReplicaCount
 from deploy.health.status import GatewayDetail, GatewaySummary, PodStatus
-from deploy.images.names import image_name
 from deploy.images.support import Support
 from deploy.observed.pods import PodProgress
+from handlers.views import conditions
 from handlers.views.action import value
 from handlers.views.fleet import SIGNS
-from handlers.views.history import EVENTS, action_of
 from handlers.views.places import heading, placed
 from handlers.views.renewals import OFFERS
 from handlers.views.reply import Block, Reply
@@ -21,24 +22,28 @@ from handlers.views.text import (
     button,
     context,
     counted,
+    cut,
     date,
     duration,
     escape,
-    fence,
-    fields,
     header,
     section,
-    table,
+    sections,
 )
 
+MORE, PORTAL = "status_more", "portal"
 _BARS = "▁▂▃▄▅▆▇█"
 _BUCKETS = 30
 _COURSE_SECONDS = 3600.0
 _SHORTEST = 120.0
-_PODS = 20
+_PODS = 6
+"""So many pods still leave the buttons in sight of a phone; all are behind *More*."""
+_WELL = {"connected", "no trouble seen"}
 _ENDED = 5
-_EVENTS = 6
-_ACTIONS = 3
+_LEVELS = 5
+_ROTATORS = 5
+_WARNINGS = 8
+_SAID = 400
 _REQUESTS = 3
 
 
@@ -47,84 +52,42 @@ def detail(
     support: Support,
     portal: str,
     now: float,
-    done: Sequence[AuditEntry] = (),
     environment: Environment | None = None,
     requests: Sequence[Action] = (),
 ) -> Reply:
-    """`portal` is a link to the gateway's own page in the Azure portal; empty where it is unknown.
+    """Whether it is well, its pods, image and token, and what to do; the rest is behind *More*.
 
-    `done` are the newest entries of the audit trail about it, newest first; `requests` are those
-    that are open or under way.
+    `portal` is a link to the gateway's own page in the Azure portal; empty where it is unknown.
+    `requests` are those that are open or under way.
     """
     s, beat = gateway.summary, gateway.heartbeat
     since = (
         f" Since {date(beat.since)}." if beat.since and beat.level in ("denied", "cut off") else ""
     )
     blocks: list[Block] = [
-        header(heading(f"{s.ref.name} on {s.ref.cluster}/{s.ref.namespace}", environment)),
-        *([section(f"{SIGNS['down']} *down*: {_none_ready(s.desired)}")] if s.down else []),
-        section(
-            f"{SIGNS[beat.level]} *{escape(beat.level)}*: {escape(beat.evidence)}.{since}"
-            + (f"\n<{portal}|Azure's own heartbeat, in the portal>" if portal else "")
-        ),
-        fields(
-            [
-                (
-                    "Pods",
-                    f"{s.ready} of {s.desired} ready, {s.updated} up to date, "
-                    f"{s.available} available",
-                ),
-                ("Image", f"`{escape(s.tag or '?')}` {escape(support.summary)}"),
-                ("Token", escape(_token(s, now))),
-                ("Installed by", f"{escape(s.managed_by)}, {duration(now - s.created_at)} ago"),
-                *([("Managed by", escape(str(gateway.manager)))] if gateway.manager else []),
-            ]
-        ),
+        header(heading(f"{s.ref.name} on {s.ref.cluster}/{s.ref.namespace}", environment))
     ]
+    if s.stale:
+        blocks.append(section(f":warning: *This is as of {date(s.as_of)}.* {escape(s.stale)}"))
+    if s.down:
+        blocks.append(section(f"{SIGNS['down']} *down*: {_none_ready(s.desired)}"))
+    blocks.append(
+        section(f"{SIGNS[beat.level]} *{escape(beat.level)}*: {escape(beat.evidence)}.{since}")
+    )
+    blocks.append(section("\n".join(_facts(gateway, support, now))))
     blocks += _requests(requests, environment)
-    if not s.manageable:
+    unread = [text for text in gateway.unread if text != s.stale]
+    wrong = (*s.attention, *unread, *conditions.wrong(gateway.conditions))
+    blocks += [context(f":warning: {escape(cut(text, _SAID))}") for text in wrong[:_WARNINGS]]
+    if len(wrong) > _WARNINGS:
         blocks.append(
-            context(
-                f"It runs in a {escape(s.kind)}. This bot changes Deployments only, so it cannot "
-                "manage this gateway; it shows it and warns of it."
-            )
+            context(f"… and {counted(len(wrong) - _WARNINGS, 'more warning')}: see More.")
         )
     blocks += [context(text) for text in _others(gateway)]
-    course = replica_course(gateway.replicas, now)
-    if course:
-        blocks.append(context(course))
-    if gateway.autoscalers:
-        who = ", ".join(gateway.autoscalers)
-        blocks.append(context(f"{escape(who)} sets the replicas."))
-    if s.stale:
-        blocks.append(
-            section(f":warning: *This is as of {duration(now - s.as_of)} ago.* {escape(s.stale)}")
-        )
-    unread = [text for text in gateway.unread if text != s.stale]
-    blocks += [context(f":warning: {escape(text)}") for text in (*s.attention, *unread)]
-    if gateway.pods:
-        blocks += _pods(gateway.pods, s.token_secret, now)
+    blocks += _pods(gateway.pods, s.token_secret)
     if gateway.ended:
         blocks.append(context(_ended(gateway.ended)))
-    if gateway.services:
-        blocks.append(_services(gateway, now))
-    blocks += _conditions(gateway)
-    if gateway.events:
-        lines = [
-            f"{duration(now - event.at):>6}  {event.about.removeprefix(s.ref.name + '-')}  "
-            f"{event.reason}: {event.message}"
-            for event in gateway.events[:_EVENTS]
-        ]
-        blocks.append(section("*Last events*\n" + fence(lines, 1500)[0]))
-    if gateway.actions:
-        blocks.append(context("*Last revisions*  " + " · ".join(_actions(gateway, now))))
-    last = _last_done(done, now)
-    if last:
-        blocks.append(context("*Last actions*  " + " · ".join(last)))
-    if s.renewable and s.renewal is not None:
-        offer = OFFERS[s.renewal]
-        renew = button(offer.label, offer.click, str(s.ref), style="primary")
-        blocks.append({"type": "actions", "elements": [renew]})
+    blocks.append({"type": "actions", "elements": _buttons(s, portal)})
     where = placed(s.ref, environment)
     ready = f"{s.ready} of {counted(s.desired, 'pod')} ready"
     return Reply(f"{where}: {ready}, {beat.level}", tuple(blocks))
@@ -146,6 +109,37 @@ def _requests(requests: Sequence[Action], environment: Environment | None) -> li
     return blocks
 
 
+def _facts(gateway: GatewayDetail, support: Support, now: float) -> list[str]:
+    s = gateway.summary
+    pods = [f"*Pods*  {s.ready} of {s.desired} ready"]
+    if s.updated != s.desired:
+        pods.append(f"{s.updated} up to date")
+    if s.available != s.ready:
+        pods.append(f"{s.available} available")
+    lines = [
+        ", ".join(pods),
+        f"*Image*  `{escape(cut(s.tag or '?', 100))}` {escape(support.summary)}",
+        f"*Token*  {_token(s, now)}",
+    ]
+    manager = f", managed by {escape(str(gateway.manager))}" if gateway.manager else ""
+    lines.append(f"*Installed*  by {escape(s.managed_by)}{manager}")
+    if gateway.autoscalers:
+        lines.append(f"{escape(', '.join(gateway.autoscalers))} sets the replicas.")
+    return lines
+
+
+def _buttons(summary: GatewaySummary, portal: str) -> list[Block]:
+    elements: list[Block] = []
+    if summary.renewable and summary.renewal is not None:
+        offer = OFFERS[summary.renewal]
+        elements.append(button(offer.label, offer.click, str(summary.ref), style="primary"))
+    elements.append(button("More", MORE, str(summary.ref)))
+    if portal:
+        # Azure's own heartbeat is there, and nowhere else.
+        elements.append(button("Azure portal", PORTAL, str(summary.ref), url=portal))
+    return elements
+
+
 def replica_course(course: Sequence[ReplicaCount], now: float) -> str:
     """Ready pods over the last hour as a line of bars; empty while there is little to draw."""
     if len(course) < 2 or now - course[0].at < _SHORTEST:
@@ -165,21 +159,28 @@ def replica_course(course: Sequence[ReplicaCount], now: float) -> str:
 
 
 def _others(gateway: GatewayDetail) -> list[str]:
-    """What others do to it, beside this bot."""
+    """What others do to it, beside this bot, and that this bot cannot."""
     found = []
+    if not gateway.summary.manageable:
+        found.append(
+            f"It runs in a {escape(gateway.summary.kind)}. This bot changes Deployments only, so it "
+            "cannot manage this gateway; it shows it and warns of it."
+        )
     if gateway.manager is not None and gateway.manager.undoes:
         found.append(f"{escape(str(gateway.manager))} will undo changes that are made here.")
     if gateway.manager is not None and gateway.manager.paused:
         found.append(f"{escape(str(gateway.manager))} is told to leave it alone.")
     if gateway.rotators:
-        named = ", ".join(escape(str(each)) for each in gateway.rotators)
-        found.append(f":warning: Its token or its keys are also rotated by: {named}.")
+        found_jobs = ", ".join(escape(str(each)) for each in gateway.rotators[:_ROTATORS])
+        more = len(gateway.rotators) - _ROTATORS
+        also = f" and {more} more" if more > 0 else ""
+        found.append(f":warning: Its token or its keys are also rotated by: {found_jobs}{also}.")
     return found
 
 
 def _held(secret: str, current: str) -> str:
-    """Which token: the Deployment's own of now, or the previous Secret."""
-    return "-" if not secret else "current" if secret == current else secret
+    """Which token a pod holds: the Deployment's own of now, or that of another Secret."""
+    return "" if not secret else "current token" if secret == current else f"token of {secret}"
 
 
 def _ended(pods: Sequence[PodProgress]) -> str:
@@ -189,110 +190,63 @@ def _ended(pods: Sequence[PodProgress]) -> str:
     return f"Ended, and counted nowhere: {shown}{more}."
 
 
-def _pods(pods: Sequence[PodStatus], secret: str, now: float) -> list[Block]:
-    rows: list[tuple[str, ...]] = [
-        ("  ", "POD", "READY", "STATE", "RESTARTS", "LAST EXIT", "AGE", "NODE", "TOKEN")
-    ]
+def _pods(pods: Sequence[PodStatus], secret: str) -> list[Block]:
+    """The first pods, those that are not ready before the others, and what they say of their link
+    where they do not say the same."""
     ordered = sorted(pods, key=lambda pod: (pod.progress.ready, pod.progress.created_at))
-    rows += [
-        (
-            SIGNS[pod.heartbeat.level] if pod.heartbeat else "⚪",
-            pod.progress.name,
-            "yes" if pod.progress.ready else "no",
-            pod.progress.state,
-            str(pod.progress.restarts),
-            pod.progress.last_exit or "-",
-            duration(now - pod.progress.created_at),
-            pod.progress.node or "-",
-            _held(pod.token_secret, secret),
-        )
-        for pod in ordered[:_PODS]
-    ]
-    text, left = fence(table(rows), 2900)
-    left += max(0, len(pods) - _PODS)
-    blocks = [section(text)]
-    if left:
-        blocks.append(context(f"… and {counted(left, 'more pod')}."))
+    blocks = sections([pod_entry(pod, secret) for pod in ordered[:_PODS]])
+    if len(ordered) > _PODS:
+        blocks.append(context(f"… and {counted(len(ordered) - _PODS, 'more pod')}: see More."))
     said: dict[str, list[str]] = {}
     for pod in ordered:
         if pod.heartbeat:
             words = f"{SIGNS[pod.heartbeat.level]} {pod.heartbeat.level}: {pod.heartbeat.evidence}"
             said.setdefault(words, []).append(pod.progress.name)
-    if len(said) > 1:
+    levels = {pod.heartbeat.level for pod in ordered if pod.heartbeat}
+    # Of pods that are all well it makes no difference how many seconds ago that was seen.
+    if len(said) > 1 and (len(levels) > 1 or not levels <= _WELL):
         blocks += [
             context(f"{escape(words)} ({escape(', '.join(names[:3]))}{_more(names)})")
-            for words, names in list(said.items())[:5]
+            for words, names in list(said.items())[:_LEVELS]
         ]
     return blocks
+
+
+def pod_entry(pod: PodStatus, secret: str) -> str:
+    """A pod on two lines: how it is, and where it runs with which token. `secret` is the Secret that
+    the Deployment names now."""
+    sign = SIGNS[pod.heartbeat.level] if pod.heartbeat else "⚪"
+    progress = pod.progress
+    state = progress.state
+    if state == "Running" and not progress.ready:
+        state = "Running, not ready"
+    facts = [state]
+    if progress.restarts:
+        facts.append(counted(progress.restarts, "restart"))
+    if progress.last_exit:
+        facts.append(f"last exit: {progress.last_exit}")
+    if progress.created_at:
+        facts.append(f"since {date(progress.created_at)}")
+    facts.append(f"node {progress.node}" if progress.node else "no node")
+    held = _held(pod.token_secret, secret)
+    facts += [held] if held else []
+    shown = [each if each.startswith("since <!date") else escape(cut(each, 100)) for each in facts]
+    return f"{sign} *{escape(progress.name)}*\n" + " · ".join(shown)
 
 
 def _more(names: Sequence[str]) -> str:
     return f" and {len(names) - 3} more" if len(names) > 3 else ""
 
 
-def _services(gateway: GatewayDetail, now: float) -> Block:
-    rows: list[tuple[str, ...]] = [("SERVICE", "TYPE", "CLUSTER-IP", "EXTERNAL-IP", "PORTS", "AGE")]
-    rows += [
-        (
-            service.name,
-            service.type,
-            service.cluster_ip,
-            service.external_ip,
-            service.ports,
-            duration(now - service.created_at),
-        )
-        for service in gateway.services
-    ]
-    return section(fence(table(rows), 2000)[0])
-
-
-def _conditions(gateway: GatewayDetail) -> list[Block]:
-    """Those that say something is wrong, in full; the others in a word."""
-    good = {"Available": "True", "Progressing": "True", "ReplicaFailure": "False"}
-    words = []
-    for condition in gateway.conditions:
-        text = f"{condition.type} {condition.status}"
-        if good.get(condition.type) != condition.status:
-            text = f":warning: {text} ({condition.reason}: {condition.message})"
-        words.append(escape(text))
-    return [context("*Conditions*  " + " · ".join(words))] if words else []
-
-
-def _actions(gateway: GatewayDetail, now: float) -> list[str]:
-    found = []
-    for revision in gateway.actions:
-        who = f" by <@{escape(revision.requester)}>" if revision.requester else ""
-        action = f" ({escape(revision.action)})" if revision.action else ""
-        tag = escape(image_name(revision.image).version)
-        ago = duration(now - revision.created_at)
-        found.append(f"{revision.number}: `{tag}`{who}{action} {ago} ago")
-    return found
-
-
-def _last_done(entries: Sequence[AuditEntry], now: float) -> list[str]:
-    """How each of the last actions stands: its newest entry that is no step on the way."""
-    found: dict[str, str] = {}
-    for entry in entries:
-        if entry.event.startswith("step ") or entry.subject in found:
-            continue
-        # A run is by a bot, a decision by a person.
-        who = f" by <@{entry.who}>" if entry.who[:1] in ("U", "W") and entry.who.isalnum() else ""
-        ago = duration(now - entry.at)
-        found[entry.subject] = (
-            f"{escape(entry.kind)} {escape(EVENTS.get(entry.event, entry.event))}{who}{action_of(entry)} {ago} ago"
-        )
-    return list(found.values())[:_ACTIONS]
-
-
 def _token(summary: GatewaySummary, now: float) -> str:
     if summary.token_source == "none":
         return "none: it signs in to Entra ID"
-    held = f" (Secret {summary.token_secret})" if summary.token_secret else ""
+    held = f" (Secret {escape(summary.token_secret)})" if summary.token_secret else ""
     if summary.token_where:
-        held = f" (in plain text in {summary.token_where})"
+        held = f" (in plain text in {escape(summary.token_where)})"
     if summary.token_expires_at is None:
         return f"expiry unknown{held}"
     if summary.token_expires_at <= now:
-        return f"expired {duration(now - summary.token_expires_at)} ago{held}"
+        return f"*expired* {date(summary.token_expires_at)}{held}"
     kept = ", kept valid by this bot" if summary.token_kept else ""
-    return f"{duration(summary.token_expires_at - now)} left{held}{kept}"
+    return f"until {date(summary.token_expires_at)}{held}{kept}"

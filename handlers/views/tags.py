@@ -1,15 +1,19 @@
-"""The tags of the gateway's image as a table."""
+"""The tags of the gateway's image, a line each."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from deploy.images.support import Support, sort_tags
 from handlers.views.reply import Block, Reply
-from handlers.views.text import context, counted, cut, escape, fence, header, section, table
+from handlers.views.text import context, counted, cut, escape, fitting, header, sections
 
-_LIMIT = 2900
+_LIMIT = 4500
+"""Characters that the tags may take; a message holds about 13,000."""
 _MIRRORS = 3
-"""So many have a column of their own; a table of more would not fit on a phone."""
+"""Of so many it is said which tags they have."""
+_SILENT = 10
+_DIGESTS = 6
+_TROUBLES = 3
 
 
 @dataclass(frozen=True)
@@ -52,34 +56,36 @@ def listing(shown: Shown, command: str, *, whole: bool) -> Reply:
     ]
     by_tag = {row.tag: row for row in rows}
     mirrors = shown.mirrors[:_MIRRORS]
-    columns = [f"MIRROR{f' {n}' if len(mirrors) > 1 else ''}" for n in range(1, len(mirrors) + 1)]
-    lines: list[tuple[str, ...]] = [("TAG", "SUPPORT", *columns, "GATEWAYS")]
-    lines += [_line(by_tag[tag], mirrors) for tag in sort_tags(list(by_tag))]
-    body, left = fence(table(lines), _LIMIT)
-    blocks: list[Block] = [header("Image tags"), section(body)]
-    if left:
-        blocks.append(context(f"… and {counted(left, 'more tag')}."))
+    every = [_line(by_tag[tag], mirrors) for tag in sort_tags(list(by_tag))]
+    lines = fitting(every, _LIMIT)
+    blocks: list[Block] = [header("Image tags"), *sections(lines)]
+    if len(lines) < len(every):
+        blocks.append(context(f"… and {counted(len(every) - len(lines), 'more tag')}."))
     if len(rows) < len(shown.rows):
         older = counted(len(shown.rows) - len(rows), "version")
         blocks.append(context(f"{older} without support left out: `{command} tags --all`."))
     if shown.trouble:
-        blocks.append(context(f":warning: Support is not known: {escape(cut(shown.trouble, 400))}"))
+        blocks.append(context(f":warning: Support is not known: {escape(cut(shown.trouble, 300))}"))
     blocks += [
-        context(f"{column}: `{escape(mirror.repository)}`{_trouble(mirror)}")
-        for column, mirror in zip(columns, mirrors, strict=True)
+        context(
+            f"{_mirror(number, mirrors).capitalize()}: `{escape(cut(mirror.repository, 100))}`{_trouble(mirror)}"
+        )
+        for number, mirror in enumerate(mirrors, 1)
     ]
     if len(shown.mirrors) > len(mirrors):
         blocks.append(
             context(f"… and {counted(len(shown.mirrors) - len(mirrors), 'more mirror')}.")
         )
     if shown.silent:
-        names = ", ".join(map(escape, shown.silent))
+        names = ", ".join(escape(name) for name in shown.silent[:_SILENT])
+        if len(shown.silent) > _SILENT:
+            names += f" and {len(shown.silent) - _SILENT} more"
         blocks.append(
             context(
                 f":warning: {names} cannot be read now, so more gateways may run these or others."
             )
         )
-    blocks.append(context(f"`{escape(shown.repository)}`"))
+    blocks.append(context(f"`{escape(cut(shown.repository, 150))}`"))
     old = sum(row.gateways for row in shown.rows if row.support.state == "unsupported")
     worse = f", {counted(old, 'gateway')} without support" if old else ""
     return Reply(f"{counted(len(shown.rows), 'tag')}{worse}", tuple(blocks))
@@ -87,27 +93,44 @@ def listing(shown: Shown, command: str, *, whole: bool) -> Reply:
 
 def digests(tag: str, found: Mapping[str, str], troubles: Sequence[str]) -> Reply:
     """What pins a tag, by repository."""
-    lines = [f"{name}:{tag}@{digest}" for name, digest in found.items()]
-    body, _ = fence(lines, _LIMIT)
+    # Inline code can be copied whole; a fence would break it to the width of a phone.
+    lines = [f"`{escape(f'{cut(name, 150)}:{tag}@{digest}')}`" for name, digest in found.items()]
     one = next(iter(found.values()))
     blocks: list[Block] = [
         header(f"Digest of {cut(tag, 100)}"),
-        section(body),
+        *sections(lines[:_DIGESTS]),
         context(f"Pin it with `--tag {escape(tag)}@{escape(cut(one, 200))}`."),
     ]
-    blocks += [context(f":warning: {escape(cut(each, 400))}") for each in troubles]
+    blocks += [context(f":warning: {escape(cut(each, 200))}") for each in troubles[:_TROUBLES]]
     return Reply(f"Digest of {cut(tag, 100)}: {cut(one, 100)}", tuple(blocks))
 
 
 def _trouble(mirror: Mirror) -> str:
-    return f" :warning: {escape(cut(mirror.trouble, 400))}" if mirror.trouble else ""
+    return f" :warning: {escape(cut(mirror.trouble, 200))}" if mirror.trouble else ""
 
 
-def _line(row: TagRow, mirrors: Sequence[Mirror]) -> tuple[str, ...]:
+def _line(row: TagRow, mirrors: Sequence[Mirror]) -> str:
+    """A tag on one line: it breaks on a phone where it has much to say."""
     said = row.support.summary
     if not row.tag:
         said = "no tag: latest, not for production"
     elif not row.listed and not row.tag.startswith("sha256:"):
         said += ", not in the registry"
-    held = ["?" if m.tags is None else "yes" if row.tag in m.tags else "-" for m in mirrors]
-    return cut(row.tag or "(none)", 40), said, *held, str(row.gateways or "")
+    facts = [escape(said)]
+    if row.gateways:
+        facts.append(f"*{counted(row.gateways, 'gateway')}*")
+    facts += [
+        f"{_mirror(number, mirrors)}: {_held(row.tag, mirror)}"
+        for number, mirror in enumerate(mirrors, 1)
+    ]
+    return f"`{escape(cut(row.tag or '(none)', 80))}`  {' · '.join(facts)}"
+
+
+def _mirror(number: int, mirrors: Sequence[Mirror]) -> str:
+    return f"mirror {number}" if len(mirrors) > 1 else "mirror"
+
+
+def _held(tag: str, mirror: Mirror) -> str:
+    if mirror.tags is None:
+        return "unknown"
+    return "yes" if tag in mirror.tags else "no"

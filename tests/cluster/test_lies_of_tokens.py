@@ -87,7 +87,7 @@ def test_a_token_that_nothing_is_wrong_with_is_said_so_by_all(bed: lies.Bed, vie
     bed.is_shown_good()
     until(lambda: views.look().troubles == {} and bed.attention() == "", "nothing to look at")
     said = views.expiring()
-    assert str(bed.ref) in said
+    assert f"*{bed.ref.name}* on {bed.ref.cluster}/{bed.ref.namespace}" in said
     assert "refuses" not in said
 
 

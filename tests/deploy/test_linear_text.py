@@ -17,6 +17,7 @@ from deploy.plans.dry_run import readable
 from deploy.times import epoch
 from deploy.tokens.token import Token
 from handlers.slack.typed_text import as_typed
+from handlers.views.columns import wrapped
 from handlers.views.text import escape, fence, section
 
 STAMP = "2024-01-01T00:00:00Z "
@@ -64,6 +65,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "a managed field": readable,
     "a section": lambda text: section(escape(text)),
     "a fence": lambda text: fence(text.split("\n")),
+    "a line that is broken": wrapped,
 }
 LENGTH, TIMES, BARELY = 5_000, 4, 0.02
 

@@ -56,3 +56,17 @@ def test_masking_twice_is_masking_once(text: str) -> None:
 def test_ordinary_text_stays_as_it_is() -> None:
     text = "Pulled image mcr.microsoft.com/gateway:2.11.1 & started at 202601010000"
     assert mask_secrets(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[1;31mred\x1b[0m and \x1b]0;title\x07plain\x1b[2", "red and plain"),
+        ("edge-1&203001010000&ab\x1b[0mcdefghijklmn", f"edge-1&203001010000&{HIDDEN}"),
+        ("\x1b(Bso it \x1bMis", "so it is"),
+    ],
+)
+def test_what_only_a_terminal_shows_is_taken_out_before_secrets_are_looked_for(
+    text: str, shown: str
+) -> None:
+    assert mask_secrets(text) == shown

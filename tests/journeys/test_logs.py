@@ -161,4 +161,4 @@ def test_a_link_that_is_lost_is_seen_in_the_logs(demo: Demo) -> None:
     ana = demo.person("ana")
     with broken(demo, "node west", "link_lost", True, False):
         top = logs(ana, "edge-1 --follow --level warn")
-        shows(ana, top, "WARN +ConfigurationApiV2NotAvailable")
+        shows(ana, top, r"WARN\s+ConfigurationApiV2NotAvailable")

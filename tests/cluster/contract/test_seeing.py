@@ -246,7 +246,8 @@ def test_each_gateway_is_listed_its_token_tracked_and_its_key_left_alone(
     listed = str(shown(world).blocks)
     for ref in refs:
         assert ref.name in listed
-        assert str(ref) in listing(world, tracker, str(ref))
+        where = f"*{ref.name}* on {ref.cluster}/{ref.namespace}"
+        assert where in listing(world, tracker, str(ref))
     assert f"not manageable here: `{refs[1]}` (StatefulSet)" in listed
     assert "may not get secrets" in listing(world, tracker, str(refs[3]))
     unread = world.cache.read().find(refs[3])

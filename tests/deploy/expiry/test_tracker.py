@@ -329,11 +329,13 @@ def test_a_refusal_is_listed_first_whatever_the_expiry_until_it_is_over(
     tracker.unrotated(REF, "A rule forbids it.")
     assert found(tracker).facts == refused
     _, (_, lines) = view.listing(tracker.listing(), redis_now(server))
-    first, second = lines["text"]["text"].splitlines()
-    assert "edge-1` expires" in first
-    assert "*Azure refuses its token.* Renew it: `/gateway rotate west/dev/edge-1`." in first
-    assert "Not rotated automatically: A rule forbids it." in first
-    assert second.startswith("• `west/dev/edge-2` expires")
+    first, refusal, second, good_until = lines["text"]["text"].splitlines()
+    assert first == ":red_circle: *edge-1* on west/dev"
+    assert refusal.startswith("expires <!date^")
+    assert "*Azure refuses its token.* Renew it: `/gateway rotate west/dev/edge-1`." in refusal
+    assert "Not rotated automatically: A rule forbids it." in refusal
+    assert second.endswith("*edge-2* on west/dev")
+    assert good_until.startswith("expires <!date^")
     told, blocks = view.digest(tracker.listing(), redis_now(server))
     assert "1 refused by Azure" in told
     assert "edge-1" in str(blocks)

@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.messages.fitting import ALL_TEXT, BLOCKS, TEXT, fitted, whole
+from handlers.messages.fitting import whole
+from handlers.views.fitting import ALL_TEXT, BLOCKS, TEXT, fitted
 from handlers.views.reply import Block
 from handlers.views.text import button, context, section
 

@@ -1,6 +1,7 @@
 """`/gateway tags` over real sockets: Microsoft's registry, and a mirror that asks for sign-in."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -57,30 +58,33 @@ def shown(
     return json.dumps(list(reply.blocks), ensure_ascii=False)
 
 
-def line(text: str, tag: str) -> list[str]:
-    return next(line for line in text.split("\\n") if line.startswith(f"{tag} ")).split()
+def line(text: str, tag: str) -> str:
+    """The line of a tag, in blocks as JSON."""
+    found = re.search(rf'`{re.escape(tag)}`[^"\\]*', text)
+    assert found is not None
+    return found[0]
 
 
 def test_what_a_mirror_has_stands_beside_microsofts_support(
     microsoft: RegistryServer, mirror: RegistryServer
 ) -> None:
     text = shown(microsoft, {mirror: ANA})
-    assert line(text, "2.12.1")[-2:] == ["newest", "-"]
-    assert line(text, "2.11.1")[-1] == "yes"
-    assert line(text, "2.11.1-own")[-1] == "yes"
-    assert f"MIRROR: `{mirror.name}`" in text
+    assert line(text, "2.12.1").endswith("newest · mirror: no")
+    assert "mirror: yes" in line(text, "2.11.1")
+    assert "mirror: yes" in line(text, "2.11.1-own")
+    assert f"Mirror: `{mirror.name}`" in text
 
 
 def test_a_mirror_or_microsoft_that_cannot_be_read_takes_nothing_from_the_others(
     microsoft: RegistryServer, mirror: RegistryServer
 ) -> None:
     text = shown(microsoft, {mirror: None})
-    assert line(text, "2.12.1")[-1] == "?"
+    assert line(text, "2.12.1").endswith("mirror: unknown")
     assert "has no credentials for it" in text
     microsoft.faults.set("down", True)
     text = shown(microsoft, {mirror: ANA})
     assert "Support is not known: The image registry" in text
-    assert line(text, "2.11.1")[-1] == "yes"
+    assert "mirror: yes" in line(text, "2.11.1")
     with pytest.raises(Unavailable, match="does not answer"):
         shown(microsoft, {})
 

@@ -12,10 +12,10 @@ from deploy.changes.kinds import KINDS
 from deploy.gateway import GatewayRef
 from deploy.plans.requests import RestartRequest
 from deploy.policy import People, Policy, Requirement
-from handlers.messages.fitting import BLOCKS, fitted
 from handlers.views import batch as view
 from handlers.views import batch_lines
 from handlers.views.batch_state import BatchState, Row
+from handlers.views.fitting import BLOCKS, fitted
 from handlers.views.text import SECTION_LIMIT
 from tests.support.actions import REQUESTS, by_approvers, plan_of
 

@@ -15,11 +15,12 @@ from deploy.gateway import GatewayRef
 from deploy.observed.history import Revision
 from deploy.observed.revision_differences import Difference
 from deploy.rules.finding import Finding
-from handlers.views import batch_replies
+from handlers.views import batch_replies, status_more
 from handlers.views import check as check_view
 from handlers.views import history as view
-from handlers.views import status as status_view
+from handlers.views.text import date
 from handlers.views.words.revisions import WIDTH, changes
+from tests.handlers.views.test_status import DETAIL
 
 REF = GatewayRef("west", "dev", "edge-1")
 
@@ -47,15 +48,26 @@ def test_history_says_why_something_was_denied_or_snoozed_and_how_it_ended() -> 
 def test_what_is_no_action_has_no_id_that_could_be_asked_for() -> None:
     snoozed = dataclasses.replace(entry("snoozed", "{}"), subject=f"expiry-{REF}", kind="expiry")
     assert "expiry-" not in json.dumps(view.trail([snoozed]).blocks)
-    [done] = status_view._last_done([snoozed], 61.0)
-    assert done == "expiry snoozed by <@U0BEN> 60s ago"
+    (said,) = [
+        block["text"]["text"]
+        for block in status_more.modal(DETAIL, 61.0, [snoozed])["blocks"]
+        if "Last actions" in str(block)
+    ]
+    assert said.startswith("*Last actions*\nexpiry snoozed by <@U0BEN> <!date^1^")
 
 
-def test_the_revision_that_is_marked_is_what_is_asked_for_though_older_pods_serve() -> None:
-    known = [Revision(3, "gateway:2.10.0", 0.0, pods=1, current=True)]
-    told = view.revisions(REF, known, [], 60.0, "/gateway")
-    note = told.blocks[-1]["elements"][0]["text"]
-    assert note.startswith("`*` is what the Deployment asks for now.")
+def test_the_revision_that_is_asked_for_is_marked_though_older_pods_serve() -> None:
+    known = [
+        Revision(3, "gateway:2.10.0", 9.0, pods=1, current=True, action="7K3MAB", requester="U1"),
+        Revision(2, "gateway:2.9.0", 1.0, pods=2, current=False),
+    ]
+    told = view.revisions(REF, known, [], "/gateway")
+    assert told.blocks[1]["text"]["text"].splitlines() == [
+        "*3*  `2.10.0`  *now*",
+        f"{date(9.0)} by <@U1> (`7K3MAB`) · 1 pod",
+        "*2*  `2.9.0`",
+        f"{date(1.0)} · 2 pods",
+    ]
 
 
 def test_each_revision_says_what_it_changed_on_a_line_of_its_own() -> None:
@@ -96,7 +108,7 @@ def test_a_change_is_never_wider_than_a_phone_and_never_empty(found: Difference)
 def test_a_long_history_is_shown_as_far_as_it_says() -> None:
     long = [entry("denied", f"{n:02}" + "w" * 200) for n in range(view.LINES + 1)]
     known = [Revision(3, "gateway:2.10.0", 0.0, pods=1, current=True)]
-    for told in (view.trail(long), view.revisions(REF, known, long, 60.0, "/gateway")):
+    for told in (view.trail(long), view.revisions(REF, known, long, "/gateway")):
         shown = json.dumps(told.blocks)
         assert all(f": {n:02}" in shown for n in range(view.LINES))
         assert f": {view.LINES:02}" not in shown

@@ -2,13 +2,14 @@
 
 import dataclasses
 import json
+import re
 
 import pytest
 
 from deploy.actions.action import Action, State
 from deploy.plans.binding import Observed, build_plan
 from deploy.plans.plan import FieldChange, ObjectChange, WayBack
-from deploy.rendering.manifests import render
+from deploy.annotations import CONFIG_ANNOTATION, render
 from deploy.rules.finding import Exempted, Finding
 from deploy.specs.options import HostAlias, Network
 from handlers.views import action as action_view
@@ -39,12 +40,36 @@ def test_a_long_change_has_its_values_below_its_path() -> None:
     short = FieldChange("spec.replicas", 2, 3)
     long = FieldChange(path, "edge-1-token-a", "edge-1-token-b", restarts_pods=True)
     change = ObjectChange("Deployment", "edge-1", "update", (short, long))
-    assert plan_view.lines(dataclasses.replace(PLAN, changes=(change,)))[1:] == [
+    assert plan_view.lines(dataclasses.replace(PLAN, changes=(change,)))[2:] == [
         "~ Deployment edge-1",
-        "    spec.replicas: 2 → 3",
-        f"    {path}:  ↻",
-        "        edge-1-token-a → edge-1-token-b",
+        "  spec.replicas: 2 → 3",
+        f"  …{path.removeprefix('spec.template.spec.')}:  ↻",
+        "      edge-1-token-a → edge-1-token-b",
     ]
+    whole = plan_view.lines(dataclasses.replace(PLAN, changes=(change,)), None)
+    assert f"  {path}:  ↻" in whole
+
+
+def test_two_values_that_do_not_fit_beside_each_other_are_below_each_other() -> None:
+    old, new = "edge-1-token-20261101-7f3a", "edge-1-token-20261130-09be"
+    change = ObjectChange("Deployment", "edge-1", "update", (FieldChange("spec.x", old, new),))
+    assert plan_view.lines(dataclasses.replace(PLAN, changes=(change,)))[3:] == [
+        "  spec.x:", f"      {old} →", f"      {new}",
+    ]  # fmt: skip
+
+
+def test_that_pods_restart_for_new_settings_is_said_in_words_and_whole_under_details() -> None:
+    path = f'spec.template.metadata.annotations["{CONFIG_ANNOTATION}"]'
+    hashed = FieldChange(path, "622b0477f5aaa69e", "86786e4b1894539d", restarts_pods=True)
+    changes = (
+        ObjectChange("Deployment", "edge-1", "update", (hashed,)),
+        ObjectChange("ConfigMap", "c", "update", (FieldChange('data["a"]', "1", "2"),)),
+    )
+    plan = dataclasses.replace(PLAN, changes=changes)
+    assert plan_view.lines(plan)[3] == "  pods restart with the new settings  ↻"
+    assert any("622b0477f5aaa69e" in line for line in plan_view.lines(plan, None))
+    alone = dataclasses.replace(PLAN, changes=changes[:1])
+    assert any("622b0477f5aaa69e" in line for line in plan_view.lines(alone))
 
 
 def test_objects_that_only_get_another_label_are_one_line() -> None:
@@ -60,15 +85,15 @@ def test_objects_that_only_get_another_label_are_one_line() -> None:
         ObjectChange("Deployment", "edge-1", "update", (scaled, name, *relabelled)),
     )
     plan = dataclasses.replace(PLAN, changes=changes)
-    assert plan_view.lines(plan)[1:] == [
+    assert plan_view.lines(plan)[2:] == [
         "~ Deployment edge-1",
-        "    spec.replicas: 2 → 3",
-        "    label gateway-bot.io/part-of replaces app.kubernetes.io/instance",
-        "    1 label app.kubernetes.io/* → (removed)",
+        "  spec.replicas: 2 → 3",
+        "  label gateway-bot.io/part-of replaces app.kubernetes.io/instance",
+        "  1 label app.kubernetes.io/* → (removed)",
         "~ 2 objects: label gateway-bot.io/part-of replaces app.kubernetes.io/instance",
     ]
     in_full = plan_view.lines(plan, None)
-    assert in_full[-2:] == ["    ConfigMap edge-1-env", "    Service edge-1-live-traffic"]
+    assert in_full[-2:] == ["  ConfigMap edge-1-env", "  Service edge-1-live-traffic"]
     (said,) = {str(each) for each in plan_view.blocks(plan, 2500) if "Restarts no pod" in str(each)}
     assert "Cuts no connection" in said
 
@@ -93,7 +118,8 @@ def test_everything_asked_for_of_a_new_gateway_is_shown() -> None:
     modal = details.modal(shown_action(State.PENDING, plan=as_stored(plan)))
     text = "".join(str(block) for block in modal["blocks"])
     assert text.count("Z") >= 900, "Details shows values whole"
-    assert "contoso.configuration.azure-api.net" in text
+    unbroken = re.sub(r"(\\n| )+", "", text)
+    assert '"hostnames":["contoso.configuration.azure-api.net"]' in unbroken
 
 
 def test_two_long_values_are_told_apart_where_they_differ() -> None:
@@ -101,7 +127,7 @@ def test_two_long_values_are_told_apart_where_they_differ() -> None:
     field = FieldChange("data.x", f"{same}old", f"{same}new")
     change = ObjectChange("ConfigMap", "edge-1-env", "update", (field,))
     shown = plan_view.lines(dataclasses.replace(PLAN, changes=(change,)))
-    assert shown[-1] == "    data.x: …aaaaaaaaaaold → …aaaaaaaaaanew"
+    assert shown[-2:] == ["  data.x:", "      …aaaaaaaaaaold → …aaaaaaaaaanew"]
 
 
 def test_what_can_be_fixed_safely_has_a_button_unless_it_is_exempted() -> None:
@@ -157,13 +183,15 @@ def with_findings(*findings: Finding) -> Action:
 
 
 def test_findings_are_cut_to_what_a_person_reads_and_all_are_in_the_details() -> None:
-    long = dataclasses.replace(FINDING, what="w" * 250, exempted=Exempted("r" * 200, "2027-03-31"))
-    pending = with_findings(DENIED, *[long] * 60)
+    long = dataclasses.replace(FINDING, what="w" * 250)
+    agreed = dataclasses.replace(long, exempted=Exempted("r" * 200, "2027-03-31"))
+    advice = dataclasses.replace(FINDING, severity="info")
+    pending = with_findings(DENIED, *[long] * 38, *[agreed] * 21, advice)
     _, blocks = action_view.render(pending)
     check_blocks(blocks)
     shown = json.dumps(blocks)
     assert shown.index("It is privileged") < shown.index("www")
-    assert "and 53 more findings: see Details" in shown
+    assert "Under Details: 34 more findings and 22 hints." in shown
     modal = details.modal(pending)
     assert len(modal["blocks"]) <= 100
     assert json.dumps(modal).count("no-backup") == 60
@@ -172,9 +200,11 @@ def test_findings_are_cut_to_what_a_person_reads_and_all_are_in_the_details() ->
 def test_an_exemption_is_shown_with_its_reason_and_day() -> None:
     agreed = dataclasses.replace(FINDING, severity="info", exempted=Exempted("Why.", "2027-03-31"))
     over = dataclasses.replace(FINDING, exempted=Exempted("Why.", "2026-03-31", expired=True))
-    shown = json.dumps(action_view.render(with_findings(agreed, over))[1])
-    assert "Exempted until 2027-03-31: Why." in shown
-    assert "Its exemption ended on 2026-03-31." in shown
+    pending = with_findings(agreed, over)
+    assert "Its exemption ended on 2026-03-31." in json.dumps(action_view.render(pending)[1])
+    in_full = json.dumps(details.modal(pending))
+    assert "Exempted until 2027-03-31: Why." in in_full
+    assert "Its exemption ended on 2026-03-31." in in_full
 
 
 def test_a_plan_that_a_rule_denies_has_no_confirm_button_and_says_so() -> None:

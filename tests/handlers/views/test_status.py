@@ -9,24 +9,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.sandbox.slack.blocks import check_view
 from deploy.access import Environment
 from deploy.actions.action import State
 from deploy.errors import Unavailable
 from deploy.gateway import GatewayRef
 from deploy.health.attention import BROKEN, SOON, Attention, Sign
+from deploy.health.belongings import EventSummary, ServiceSummary
 from deploy.health.fleet import Row, Selection, rows_of
 from deploy.health.heartbeat import Heartbeat, Level, PodHeartbeat
 from deploy.health.levels import Seen
 from deploy.health.replica_courses import ReplicaCount
 from deploy.health.status import ConditionSummary, GatewayDetail, GatewaySummary, PodStatus
 from deploy.images.support import Support
+from deploy.observed.history import Revision
 from deploy.observed.managers import ARGO_CD, HELM, Manager
 from deploy.observed.other_rotation import Rotator
 from deploy.observed.pods import PodProgress
-from handlers.views import fleet
+from handlers.views import fleet, status_more
 from handlers.views import status as view
 from handlers.views.renewals import MANAGE, ROTATE
 from handlers.views.reply import Reply
+from handlers.views.text import date
 from tests.support.actions import plan_of
 from tests.support.shown import check_blocks, shown_action
 
@@ -76,13 +80,15 @@ def shown(reply: Reply) -> str:
     return json.dumps(reply.blocks, ensure_ascii=False)
 
 
-def table_of(reply: Reply) -> list[str]:
-    (text,) = [
-        b["text"]["text"]
-        for b in reply.blocks
-        if b["type"] == "section" and b["text"]["text"].startswith("```")
-    ]
-    return str(text).strip("`\n").splitlines()
+def entries_of(reply: Reply) -> list[str]:
+    """The entries of the gateways, each of them with its lines."""
+    texts = [b["text"]["text"] for b in reply.blocks if b["type"] == "section"]
+    entries = [entry for text in texts for entry in text.split("\n\n")]
+    return [entry for entry in entries if entry[:1] in "🟢🔵⚪🟠🔴"]
+
+
+def names_of(reply: Reply) -> list[str]:
+    return [entry.split("*")[1] for entry in entries_of(reply)]
 
 
 def test_the_most_urgent_comes_first_and_says_why() -> None:
@@ -100,8 +106,7 @@ def test_the_most_urgent_comes_first_and_says_why() -> None:
         {},
         NOW,
     )
-    order = [line.split()[1] for line in table_of(reply)[1:]]
-    assert order == ["down", "cut", "aging", "fine"]
+    assert names_of(reply) == ["down", "cut", "aging", "fine"]
     said = shown(reply)
     assert "0 of 2 pods are ready." in said
     assert "Cut off: so it is." in said
@@ -121,10 +126,10 @@ def test_a_gateway_without_a_ready_pod_is_down_whatever_its_heartbeat_was() -> N
         {},
         NOW,
     )
-    lines = table_of(reply)[1:]
-    assert [line.split()[1] for line in lines] == ["b-down", "a-down", "a-expired", "c-denied"]
-    assert lines[0].startswith("🔴")
-    assert " down " in lines[0]
+    assert names_of(reply) == ["b-down", "a-down", "a-expired", "c-denied"]
+    lines = entries_of(reply)[0].splitlines()
+    assert lines[0] == "🔴 *b-down* on west/prod · *production*"
+    assert lines[1].startswith("down · ")
     assert "🔴 2 down" in shown(reply)
     one = dataclasses.replace(DETAIL, summary=summary("west/prod/edge-1", DOWN))
     said = [block["text"]["text"] for block in view.detail(one, SUPPORTED, "", NOW).blocks[1:3]]
@@ -132,18 +137,27 @@ def test_a_gateway_without_a_ready_pod_is_down_whatever_its_heartbeat_was() -> N
     assert said[1].startswith("🔴 *denied*")
 
 
-def test_three_gateways_are_a_compact_table() -> None:
+def test_three_gateways_have_two_lines_each() -> None:
     reply = fleet.overview(rows(*(summary(f"west/dev/edge-{n}") for n in range(3))), {}, NOW)
     assert len(reply.blocks) <= 4
-    columns = "🔵 edge-0 west/dev 2/2 2 2 2.11.1 20d no trouble seen 24h"
-    assert table_of(reply)[1].split() == columns.split()
+    until = date(NOW + 20 * 86_400, "{date_short_pretty}")
+    assert entries_of(reply)[0].splitlines() == [
+        "🔵 *edge-0* on west/dev",
+        f"no trouble seen · 2 of 2 ready · `2.11.1` · token until {until}",
+    ]
+
+
+def test_pods_that_are_old_or_not_available_are_counted_where_they_differ() -> None:
+    amid = summary("west/dev/edge-1", ready=2, updated=1, available=0)
+    (entry,) = entries_of(fleet.overview(rows(amid), {}, NOW))
+    assert "2 of 2 ready · 1 up to date · 0 available" in entry
 
 
 @pytest.mark.parametrize("level", ["unknown", "denied", "cut off", "stale token"])
 def test_only_evidence_makes_a_row_green_or_blue(level: Level) -> None:
     reply = fleet.overview(rows(summary("west/dev/edge-1"), edge_1=level), {}, NOW)
-    (line,) = table_of(reply)[1:]
-    assert line[0] not in "🟢🔵"
+    (entry,) = entries_of(reply)
+    assert entry[0] not in "🟢🔵"
     assert level.capitalize() in shown(reply)
 
 
@@ -162,7 +176,7 @@ def test_three_hundred_gateways_are_pages_with_buttons() -> None:
     for _ in range(40):
         reply = fleet.overview(fleet_rows, {}, NOW, page)
         shown(reply)
-        seen += [line.split()[1] for line in table_of(reply)[1:]]
+        seen += names_of(reply)
         following = [
             element["value"]
             for block in reply.blocks
@@ -199,8 +213,7 @@ def test_rows_are_chosen_by_words_environment_cluster_and_attention() -> None:
 
 def test_an_image_without_support_is_marked() -> None:
     reply = fleet.overview(rows(summary("west/dev/edge-1", tag="2.9.0")), {}, NOW)
-    assert "2.9.0!" in table_of(reply)[1]
-    assert "no longer supported" in shown(reply)
+    assert "`2.9.0` (no longer supported)" in shown(reply)
 
 
 def test_a_cluster_that_is_away_says_how_old_its_rows_are() -> None:
@@ -208,7 +221,7 @@ def test_a_cluster_that_is_away_says_how_old_its_rows_are() -> None:
     away = {"east": Unavailable("Cluster “east” does not answer.")}
     said = shown(fleet.overview(rows(old, summary("west/dev/edge-2")), away, NOW))
     assert "east” does not answer" in said
-    assert "Its 1 gateway below are as of 5m ago" in said
+    assert f"Its 1 gateway below is as of {date(NOW - 300, '{time}')}." in said
 
 
 @given(st.text(max_size=200))
@@ -254,6 +267,29 @@ def test_one_gateway_shows_each_pods_level_and_its_evidence() -> None:
         assert word in said
     assert LINK in said
     assert ":warning: Progressing False (ProgressDeadlineExceeded: timed out)" in said
+    assert "Available" not in said, "what is as it should be is behind More"
+
+
+def test_what_only_informs_is_behind_more() -> None:
+    service = ServiceSummary(
+        "edge-1-live", "LoadBalancer", "10.0.0.1", "203.0.113.9", "80/TCP", NOW
+    )
+    event = EventSummary(NOW - 60, "Warning", "BackOff", "it ends", "edge-1-a")
+    revision = Revision(3, "gateway:2.11.1", NOW, 2, current=True, requester="U1")
+    deep = dataclasses.replace(DETAIL, services=(service,), events=(event,), actions=(revision,))
+    message = view.detail(deep, SUPPORTED, LINK, NOW)
+    assert view.MORE in shown(message)
+    more = status_more.modal(deep, NOW)
+    assert check_view(more) == []
+    for said in ("203.0.113.9", "it ends", "3: `2.11.1` by <@U1>", "Available True"):
+        assert said not in shown(message)
+        assert said in json.dumps(more)
+
+
+def test_colours_of_a_terminal_never_show() -> None:
+    red = Heartbeat("denied", "\x1b[31mAzure\x1b[0m refuses \x1b]0;x\x07it", NOW - 90)
+    said = shown(view.detail(dataclasses.replace(DETAIL, heartbeat=red), SUPPORTED, LINK, NOW))
+    assert "Azure refuses it" in said
 
 
 def test_one_gateway_shows_who_else_manages_it_and_what_rotates_its_token() -> None:
@@ -275,8 +311,8 @@ def test_one_gateway_shows_who_else_manages_it_and_what_rotates_its_token() -> N
 def test_a_refused_token_offers_to_rotate_it_in_the_table_and_in_depth() -> None:
     refused = summary("west/dev/edge-1", REFUSED)
     reply = fleet.overview(rows(refused, summary("west/dev/edge-2", GONE)), {}, NOW)
-    first, second = table_of(reply)[1:]
-    assert ("REFUSED" in first, "MISSING" in second) == (True, True)
+    first, second = entries_of(reply)
+    assert ("*token refused*" in first, "*token missing*" in second) == (True, True)
     said = shown(reply)
     assert "Azure refuses its token. Renew it: `/gateway rotate west/dev/edge-1`." in said
     assert "rotate west/dev/edge-2" not in said
@@ -302,7 +338,7 @@ def test_what_is_old_says_so_before_anything_else_is_believed() -> None:
         DETAIL, summary=stale, unread=(stale.stale, "Its Events are not told.")
     )
     said = shown(view.detail(old, SUPPORTED, "", NOW))
-    assert "This is as of 5m ago." in said
+    assert f"This is as of {date(NOW - 300)}." in said
     assert "Its Events are not told." in said
     assert said.count("does not answer") == 1
 
@@ -368,10 +404,8 @@ def test_one_gateway_shows_what_is_asked_of_it_now(count: int) -> None:
 
 def test_the_table_marks_what_is_production_and_counts_it() -> None:
     reply = fleet.overview(rows(summary("west/prod/a"), summary("west/dev/b")), {}, NOW)
-    first, second = table_of(reply)[1:]
-    assert "🔶" in first
-    assert "a" in first.split()
-    assert "🔶" not in second
+    assert "*a* on west/prod · 🔶 *production*" in shown(reply)
+    assert shown(reply).count("*production*") == 1
     assert "🔶 1 in production" in shown(reply)
     alone = fleet.overview(rows(summary("west/dev/b")), {}, NOW)
     assert "production" not in shown(alone)

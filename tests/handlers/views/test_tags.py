@@ -1,6 +1,7 @@
 """The image's tags: what can be used, what has no support any more, and what gateways run."""
 
 import json
+import re
 from typing import Any
 
 from hypothesis import given
@@ -37,14 +38,17 @@ def text(reply: Reply) -> str:
 
 
 def line(shown: str, tag: str) -> str:
-    return next(line for line in shown.split("\\n") if line.startswith(f"{tag} "))
+    """The line of a tag, in blocks as JSON."""
+    found = re.search(rf'`{re.escape(tag)}`[^"\\]*', shown)
+    assert found is not None
+    return found[0]
 
 
 def test_each_tag_has_its_support_and_how_many_gateways_run_it() -> None:
     shown = said()
-    assert shown.index("2.12.1") < shown.index("2.11.1 ") < shown.index("v2 ")
+    assert shown.index("`2.12.1`") < shown.index("`2.11.1`") < shown.index("`v2`")
     assert "newest" in line(shown, "2.12.1")
-    assert line(shown, "2.11.1").split()[1:] == ["supported,", "superseded", "by", "2.11.2", "2"]
+    assert line(shown, "2.11.1") == "`2.11.1`  supported, superseded by 2.11.2 · *2 gateways*"
     assert "not for production" in line(shown, "v2")
     assert "preview, unsupported" in line(shown, "v2-preview")
 
@@ -58,7 +62,7 @@ def test_what_runs_is_told_also_where_the_registry_has_it_no_more() -> None:
 
 
 def test_versions_without_support_that_nobody_runs_are_shown_when_asked_for() -> None:
-    assert "2.9.0 " not in said()
+    assert "`2.9.0`" not in said()
     assert "1 version without support left out: `/gateway tags --all`" in said()
     assert "no longer supported" in line(said(whole=True), "2.9.0")
     assert "left out" not in said(whole=True)
@@ -75,11 +79,10 @@ def test_a_mirror_is_told_beside_the_support_that_microsoft_gives() -> None:
         Mirror(silent, None, "It does not accept the password of “ana”."),
     )
     shown = said(mirrors=mirrors)
-    assert line(shown, "TAG").split()[1:] == ["SUPPORT", "MIRROR", "1", "MIRROR", "2", "GATEWAYS"]
-    assert line(shown, "2.11.1").split()[-3:] == ["yes", "?", "2"]
-    assert line(shown, "2.12.1").split()[-2:] == ["-", "?"]
-    assert f"MIRROR 1: `{own}`" in shown
-    assert f"MIRROR 2: `{silent}` :warning: It does not accept the password of “ana”." in shown
+    assert line(shown, "2.11.1").endswith("*2 gateways* · mirror 1: yes · mirror 2: unknown")
+    assert line(shown, "2.12.1").endswith("mirror 1: no · mirror 2: unknown")
+    assert f"Mirror 1: `{own}`" in shown
+    assert f"Mirror 2: `{silent}` :warning: It does not accept the password of “ana”." in shown
 
 
 def test_without_microsofts_list_support_is_said_to_be_unknown() -> None:
