@@ -16,7 +16,7 @@ from deploy.rules.finding import Finding
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.spec import spec_to_mapping
 from deploy.tokens.token_plan import TokenPlan
-from handlers.views.columns import WIDTH, columns
+from handlers.views.columns import WIDTH, columns, shortened
 from handlers.views.reply import Block
 from handlers.views.text import SECTION_LIMIT, context, counted, cut, escape, fence, section
 
@@ -351,4 +351,4 @@ def _images(old: str, new: str) -> tuple[str, str]:
 def _value(value: Any, limit: int | None) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     shown = text.replace("\n", "⏎")
-    return shown if limit is None else cut(shown, limit)
+    return shown if limit is None else shortened(shown, limit)

@@ -51,16 +51,6 @@ def section(text: str, **more: Any) -> Block:
     }
 
 
-def fields(pairs: Iterable[tuple[str, str]]) -> Block:
-    """A section of labelled values, two columns; Slack takes ten."""
-    return {
-        "type": "section",
-        "fields": [
-            {"type": "mrkdwn", "text": cut(f"*{label}*\n{value}", 2000)} for label, value in pairs
-        ][:10],
-    }
-
-
 def context(*texts: str) -> Block:
     """Small grey text."""
     return {

@@ -63,6 +63,7 @@ from handlers.views import (
 from handlers.views.columns import columns
 from handlers.views.fitting import fitted
 from handlers.views.reply import Reply
+from handlers.views.text import escape
 from tests.support.largest import GATEWAY, NAME, PRODUCTION, REF, USERS, Largest
 from tests.support.shown import NOW
 
@@ -157,7 +158,7 @@ REPLIES: Mapping[str, Callable[[Largest], Iterator[Message]]] = {
     ),
     "batch_replies.decided": lambda x: _of(
         batch_replies.decided(
-            batch.CONFIRM, [], {f"{x.text(300)}{n}": [GATEWAY] * 50 for n in range(20)}
+            batch.CONFIRM, [], {f"{escape(x.text(300))}{n}": [GATEWAY] * 50 for n in range(20)}
         )
     ),
     "batch_replies.stale": lambda x: _of(batch_replies.stale()),
@@ -258,7 +259,7 @@ MODALS: Mapping[str, Callable[[Largest], Iterator[dict[str, Any]]]] = {
 PARTS = {
     *("commands.runs", "fixes.blocks", "fixes.commands", "rollout.blocks"),
     *("plan.blocks", "plan.denied", "plan.findings_in_full", "plan.what"),
-    *("text.header", "text.section", "text.fields", "text.context", "text.button", "text.confirm"),
+    *("text.header", "text.section", "text.context", "text.button", "text.confirm"),
     "text.sections",
     "fitting.fitted",
 }
