@@ -90,6 +90,8 @@ class Door:
             team=team,
             choices=SimpleNamespace(warm=dict),
             policies=SimpleNamespace(freezes=lambda ref: ()),
+            caches={},
+            command="/gateway",
         )
         # A verb whose form is checked as a test wants.
         checked = replace(
