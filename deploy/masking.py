@@ -21,9 +21,9 @@ _JSON_WEB_TOKEN = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,2}")
 _PASSWORD = re.compile(r"(://[^/@\s:]*:)[^/@\s]+(?=@)")
 """Of a URL, as a proxy's."""
 _ANSI = re.compile(
-    r"\x1b(?:\[[0-?]*[ -/]*(?:[@-~]|\Z)|\][^\x07\x1b]*(?:\x07|\x1b\\|\Z)|[ -/]*(?:[0-~]|\Z))"
+    r"\x1b(?:\[[0-?]*[ -/]*(?:[@-~]|\Z)|\][^\x07\x1b]*(?:\x07|\x1b\\|\Z)|[ -/]*(?:[0-~]|\Z)|)"
 )
-"""What a terminal takes for colours, titles and moves of its cursor (ECMA-48); the last may be cut."""
+"""What a terminal takes for colours, titles and moves of its cursor (ECMA-48); the last may be cut, and one may stand alone."""
 
 
 def masked(text: str, limit: int) -> str:

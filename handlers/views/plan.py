@@ -6,11 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from deploy.annotations import PART_OF_LABEL
+from deploy.annotations import CONFIG_ANNOTATION, PART_OF_LABEL
 from deploy.images.names import image_name
 from deploy.plans.plan import FieldChange, ObjectChange, Plan
 from deploy.rendering.labels import EARLIER_LABEL
-from deploy.annotations import CONFIG_ANNOTATION
 from deploy.rules import RULE_IDS
 from deploy.rules.finding import Finding
 from deploy.specs.gateway_spec import GatewaySpec

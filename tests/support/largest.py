@@ -2,10 +2,11 @@
 any alphabet, and more of each than a message holds."""
 
 import dataclasses
+import datetime
 import functools
 from typing import Any
 
-from deploy.access import Approval, Environment, Ground, Verdict
+from deploy.access import Approval, Environment, Freeze, Ground, Verdict
 from deploy.actions.action import Action, Denial, Outcome, State, Step, Vote
 from deploy.actions.audit import AuditEntry
 from deploy.actions.batches import Batch, BatchMember, Unplanned
@@ -37,6 +38,7 @@ from deploy.rules.rule import Severity
 from deploy.tokens.token_plan import TokenPlan
 from handlers.views.batch_state import BatchState
 from handlers.views.batch_state import Row as BatchRow
+from handlers.views.home import Home
 from tests.support.shown import NOW, PLAN, SPEC, shown_action
 
 NAME = ("long-name-" * 7)[:63]
@@ -245,6 +247,27 @@ class Largest:
         )
         action = self.action(state, ref=ref, id=f"ID{number:04}", batch="B") if state else None
         return BatchRow(ref, PRODUCTION.name, True, action)
+
+    def freeze(self) -> Freeze:
+        moment = datetime.datetime.fromtimestamp(NOW, datetime.UTC)
+        return Freeze(moment, moment + datetime.timedelta(days=9), self.text(500))
+
+    def home(self) -> Home:
+        """Every section of the tab, with more in each than it shows."""
+        rows = self.rows()
+        return Home(
+            user=USERS[0],
+            at=NOW,
+            decide=[self.action(State.PENDING)] * 20,
+            asked=[self.action(State.RUNNING)] * 20,
+            rows=rows,
+            own=rows[:9],
+            failed=self.failed(),
+            freezes=[(PRODUCTION, self.freeze())] * 20,
+            windows=[self.window()] * 20,
+            changes=self.entries(),
+            unread=[("What changed", self.text(900))] * 9,
+        )
 
     def powers(self) -> list[Powers]:
         """Of as many environments as settings may well have."""

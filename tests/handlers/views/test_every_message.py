@@ -39,6 +39,7 @@ from handlers.views import (
     batch_replies,
     check,
     connections,
+    conversation,
     denial,
     deploy_modal,
     details,
@@ -46,23 +47,29 @@ from handlers.views import (
     errors,
     expiry,
     fleet,
+    freezes,
     help,
     history,
+    home,
     incidents,
     live,
     logs,
     lost,
+    modals,
     progress,
     refusals,
+    sharing,
     status,
     status_more,
     tags,
     whoami,
     window,
 )
+from handlers.views.allowed import JUDGED, Allowed
 from handlers.views.columns import columns
 from handlers.views.fitting import fitted
 from handlers.views.reply import Reply
+from handlers.views.words import deciding as words
 from handlers.views.text import escape
 from tests.support.largest import GATEWAY, NAME, PRODUCTION, REF, USERS, Largest
 from tests.support.shown import NOW
@@ -82,6 +89,7 @@ FILLERS = (
     "a\tb\n",
 )
 STATES = tuple(State)
+MAY = Allowed(JUDGED, words.OWN)
 SUPPORT = Support("unsupported", "no longer supported")
 
 
@@ -150,11 +158,13 @@ REPLIES: Mapping[str, Callable[[Largest], Iterator[Message]]] = {
     "action.no_change": lambda x: _of(action.no_change(x.plan())),
     "action.denied": lambda x: _of(action.denied(x.plan(denied=True), lambda f: "deploy x")),
     "approvals.pending": lambda x: _of(
-        approvals.pending([(x.action(State.PENDING), True)] * 40, USERS[0], [NAME] * 40)
+        approvals.pending([(x.action(State.PENDING), MAY)] * 40, USERS[0], [NAME] * 40, x.environment)
     ),
     "approvals.decided": lambda x: _of(approvals.decided(x.action(State.APPROVED), "approved")),
     "approvals.plan_to_approve": lambda x: _of(
-        approvals.plan_to_approve(x.action(State.PENDING), x.environment)
+        approvals.plan_to_approve(
+            x.action(State.PENDING), x.environment, MAY, [x.action(State.RUNNING)] * 9
+        )
     ),
     "batch_replies.decided": lambda x: _of(
         batch_replies.decided(
@@ -177,6 +187,26 @@ REPLIES: Mapping[str, Callable[[Largest], Iterator[Message]]] = {
             ),
             lambda name: f"deploy {name}",
         ),
+    ),
+    "conversation.understood": lambda x: _of(
+        *(
+            conversation.understood(reply, "/gateway", x.text(900)) or Reply("", ())
+            for reply in (None, errors.trouble(x.error()))
+        )
+    ),
+    "deploy_modal.once_more": lambda x: _of(
+        deploy_modal.once_more(x.error(), GATEWAY, {"more": x.text(3000)})
+    ),
+    "freezes.told": lambda x: _of(
+        freezes.told(
+            fleet.overview(x.rows(), x.failed(), NOW), [(PRODUCTION, x.freeze())] * 9, NOW
+        )
+    ),
+    "sharing.offered": lambda x: _of(
+        sharing.offered(fleet.overview(x.rows(), x.failed(), NOW), "share", "page")
+    ),
+    "sharing.shared": lambda x: _of(
+        sharing.shared(fleet.overview(x.rows(), x.failed(), NOW), USERS[0], NOW)
     ),
     "errors.damaged": lambda x: _of(errors.damaged()),
     "errors.unexpected": lambda x: _of(errors.unexpected("abcd1234")),
@@ -238,7 +268,9 @@ REPLIES: Mapping[str, Callable[[Largest], Iterator[Message]]] = {
 """What one person is shown; what is too long all together is cut as well."""
 
 MODALS: Mapping[str, Callable[[Largest], Iterator[dict[str, Any]]]] = {
-    "denial.ask": lambda x: iter([denial.ask("7K3MAB", "d" * 64, "C1", "https://x")]),
+    "denial.ask": lambda x: iter(
+        [denial.ask(x.action(State.PENDING), PRODUCTION, "d" * 64, "C1", "https://x")]
+    ),
     "deploy_modal.loading": lambda x: iter([deploy_modal.loading("{}")]),
     "deploy_modal.form": lambda x: iter(
         [
@@ -251,6 +283,26 @@ MODALS: Mapping[str, Callable[[Largest], Iterator[dict[str, Any]]]] = {
         [details.modal(x.action(state, denied=True)) for state in (State.PENDING, State.FAILED)]
     ),
     "expiry.snooze_form": lambda x: iter([expiry.snooze_form(str(REF), "C1")]),
+    "home.view": lambda x: iter([home.view(x.home(), x.environment)]),
+    "home.refusal": lambda x: iter([home.refusal(errors.trouble(x.error()))]),
+    "home.plain": lambda x: iter([home.plain("/gateway")]),
+    "modals.loading": lambda x: iter([modals.loading(x.text(200), "m" * 32)]),
+    "modals.showing": lambda x: iter(
+        [modals.showing(x.text(200), fleet.overview(x.rows(), x.failed(), NOW).blocks, "m" * 32)]
+    ),
+    "modals.review": lambda x: iter(
+        [
+            modals.review(
+                x.action(state),
+                action.render(x.action(state), x.environment)[1],
+                MAY,
+                "m" * 32,
+                NOW,
+                errors.trouble(x.error()).blocks,
+            )
+            for state in STATES
+        ]
+    ),
     "status_more.loading": lambda x: iter([status_more.loading(REF)]),
     "status_more.unread": lambda x: iter([status_more.unread(x.text(5000))]),
     "status_more.modal": lambda x: iter([status_more.modal(x.detail(), NOW, x.entries())]),
@@ -261,6 +313,7 @@ PARTS = {
     *("plan.blocks", "plan.denied", "plan.findings_in_full", "plan.what"),
     *("text.header", "text.section", "text.context", "text.button", "text.confirm"),
     "text.sections",
+    *("allowed.only", "menus.menu", "modals.listing", "ways_out.of_failed", "ways_out.of_running"),
     "fitting.fitted",
 }
 """What others are made of, and shown in them above."""

@@ -64,8 +64,10 @@ def test_the_revision_that_is_asked_for_is_marked_though_older_pods_serve() -> N
     told = view.revisions(REF, known, [], "/gateway")
     assert told.blocks[1]["text"]["text"].splitlines() == [
         "*3*  `2.10.0`  *now*",
+        "2.9.0 → 2.10.0",
         f"{date(9.0)} by <@U1> (`7K3MAB`) · 1 pod",
         "*2*  `2.9.0`",
+        "the oldest that is kept",
         f"{date(1.0)} · 2 pods",
     ]
 
@@ -78,9 +80,8 @@ def test_each_revision_says_what_it_changed_on_a_line_of_its_own() -> None:
         Revision(2, "gateway:2.11.0", 0.0, 0, False, spec=debug),
         Revision(1, "gateway:2.10.0", 0.0, 0, False),
     ]
-    lines = str(view.revisions(REF, known, [], 60.0, "/gateway").blocks[1]["text"]["text"])
-    told = [line.strip() for line in lines.splitlines() if line.startswith("  ")]
-    assert told == [
+    lines = str(view.revisions(REF, known, [], "/gateway").blocks[1]["text"]["text"])
+    assert lines.splitlines()[1::3] == [
         "restart, new token",
         "logs.level, new token",
         "2.10.0 → 2.11.0",

@@ -7,9 +7,10 @@ import re
 import pytest
 
 from deploy.actions.action import Action, State
+from deploy.annotations import CONFIG_ANNOTATION
 from deploy.plans.binding import Observed, build_plan
 from deploy.plans.plan import FieldChange, ObjectChange, WayBack
-from deploy.annotations import CONFIG_ANNOTATION, render
+from deploy.rendering.manifests import render
 from deploy.rules.finding import Exempted, Finding
 from deploy.specs.options import HostAlias, Network
 from handlers.views import action as action_view

@@ -128,7 +128,7 @@ def test_a_gateway_without_a_ready_pod_is_down_whatever_its_heartbeat_was() -> N
     )
     assert names_of(reply) == ["b-down", "a-down", "a-expired", "c-denied"]
     lines = entries_of(reply)[0].splitlines()
-    assert lines[0] == "🔴 *b-down* on west/prod · *production*"
+    assert lines[0] == "🔴 *b-down* on west/prod · 🔶 *production*"
     assert lines[1].startswith("down · ")
     assert "🔴 2 down" in shown(reply)
     one = dataclasses.replace(DETAIL, summary=summary("west/prod/edge-1", DOWN))
