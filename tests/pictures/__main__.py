@@ -68,22 +68,28 @@ def _taken(scene: Scene, demo: Demo, browser: Browser) -> bool:
 
 def _take(demo: Demo, browser: Browser, shown: Shown, size: tuple[int, int], path: Path) -> None:
     with page_of(browser, size) as page:
-        at = "view=home" if shown.surface == "home" else f"channel={shown.channel}"
-        page.goto(f"{demo.url}/?user={shown.who}&{at}")
-        if shown.surface == "message":
-            assert shown.message is not None
-            what = page.locator(f"#main article[data-ts='{shown.message['ts']}']")
-        elif shown.surface == "home":
-            what = page.locator(".home > *").first.locator("..")
-            expect(page.locator(".home button").first).to_be_visible()
-            # As tall as what it shows, so that nothing of it is below the edge.
-            height = int(what.evaluate("node => node.scrollHeight")) + 80
-            page.set_viewport_size({"width": size[0], "height": height})
+        page.goto(f"{demo.url}/?user={shown.who}&{_address(shown)}")
+        if shown.message is not None:
+            what = page.locator(f"article[data-ts='{shown.message['ts']}']").last
         else:
-            what = page.get_by_role("dialog")
+            what = page.locator(".home" if shown.surface == "home" else ".dialog .body")
         expect(what).to_be_visible()
+        expect(page.get_by_text("Loading…")).to_have_count(0)
+        # As tall as what is shown, so that nothing of it is below an edge.
+        width, _ = size
+        height = int(what.evaluate("node => node.scrollHeight"))
+        page.set_viewport_size({"width": width, "height": max(height + 400, size[1])})
         page.mouse.move(0, 0)
-        what.screenshot(path=path, animations="disabled")
+        dialog = page.get_by_role("dialog") if shown.surface == "form" else what
+        dialog.screenshot(path=path, animations="disabled")
+
+
+def _address(shown: Shown) -> str:
+    if shown.surface == "home":
+        return "view=home"
+    thread = (shown.message or {}).get("thread_ts")
+    mine = shown.message is None or thread in (None, shown.message["ts"])
+    return f"channel={shown.channel}" + ("" if mine else f"&thread={thread}")
 
 
 if __name__ == "__main__":

@@ -76,9 +76,14 @@ def _failed(stage: Stage) -> Iterator[Shown]:
 
 @contextmanager
 def _approval(stage: Stage) -> Iterator[Shown]:
-    stage.person("ana").plans(_PRODUCTION)
-    dm = until(lambda: _direct(stage, "ben"), "a direct message to an approver")
-    yield Shown("ben", dm[1], dm[0])
+    ana, ben = stage.person("ana"), stage.person("ben")
+    top = ana.plans(_PRODUCTION)["ts"]
+
+    def line() -> Message | None:
+        thread = (m for m in ben.messages() if m.get("thread_ts") == top != m["ts"])
+        return next((m for m in thread if "subteam" in words(m)), None)
+
+    yield Shown("ben", until(line, "a line that calls the approvers"))
 
 
 @contextmanager
@@ -151,17 +156,6 @@ def _form(stage: Stage) -> Iterator[Shown]:
         stage.post("view", user="ana", view_id=view["id"], type="close")
 
 
-def _direct(stage: Stage, who: str) -> tuple[str, Message] | None:
-    state = stage.get("state")
-    me = next(user["id"] for user in state["users"] if user["name"] == who)
-    for channel in state["channels"]:
-        if channel["is_im"] and me in channel["members"]:
-            messages = stage.get(f"messages/{channel['id']}", user=who)["messages"]
-            if messages and words(messages[-1]):
-                return channel["id"], messages[-1]
-    return None
-
-
 _DEPLOY = "deploy edge-1 --to west/dev --tag 2.12.1 --replicas 2"
 _PRODUCTION = "deploy store-7 --to west/prod --tag 2.12.1 --replicas 3"
 
@@ -180,7 +174,9 @@ SCENES = (
     Scene("stuck", "A rollout that cannot go on", "pods do not become ready", _stuck),
     Scene("failed", "A failed action", "the cluster refused it, or pods never got ready", _failed),
     Scene("production", "A plan for production", "it needs approval", _production),
-    Scene("approval", "Approval asked for", "a direct message to each approver", _approval),
+    Scene(
+        "approval", "Approval asked for", "in the thread of the plan, for the approvers", _approval
+    ),
     Scene("denied", "A denied request", "an approver pressed **Deny**", _denied),
     Scene(
         "freeze",
@@ -210,8 +206,8 @@ SCENES = (
     Scene(
         "logs",
         "Logs",
-        "`/gateway logs edge-1`",
-        _answer("ana", "logs edge-1 --tail 8", "Logs of edge-1"),
+        "`/gateway logs legacy-9`",
+        _answer("ana", "logs legacy-9 --tail 8", "lines of the logs of"),
     ),
     Scene(
         "expiring",
@@ -223,13 +219,13 @@ SCENES = (
         "incident",
         "An incident",
         "a gateway is cut off, denied, crashing or short of pods",
-        _warned("dns_broken", r"(?i)edge-1.*(cut off|reach)"),
+        _warned("dns_broken", r"(?i)legacy-9.*(cut off|reach|lost)"),
     ),
     Scene(
         "resolved",
         "A resolved incident",
         "the same message, when it has recovered",
-        _warned("dns_broken", r"(?i)edge-1.*(cut off|reach)", "(?i)resolved|recovered"),
+        _warned("dns_broken", r"(?i)legacy-9.*(cut off|reach|lost)", "(?i)resolved|recovered"),
     ),
     Scene("home", "Home", "the app's Home tab", _home),
 )
