@@ -23,7 +23,8 @@ _PASSWORD = re.compile(r"(://[^/@\s:]*:)[^/@\s]+(?=@)")
 _ANSI = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*(?:[@-~]|\Z)|\][^\x07\x1b]*(?:\x07|\x1b\\|\Z)|[ -/]*(?:[0-~]|\Z)|)"
 )
-"""What a terminal takes for colours, titles and moves of its cursor (ECMA-48); the last may be cut, and one may stand alone."""
+"""What a terminal takes for colours, titles and moves of its cursor (ECMA-48); the last may be cut, and one
+may stand alone."""
 
 
 def masked(text: str, limit: int) -> str:

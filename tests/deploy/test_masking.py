@@ -63,7 +63,7 @@ def test_ordinary_text_stays_as_it_is() -> None:
     [
         ("\x1b[1;31mred\x1b[0m and \x1b]0;title\x07plain\x1b[2", "red and plain"),
         ("edge-1&203001010000&ab\x1b[0mcdefghijklmn", f"edge-1&203001010000&{HIDDEN}"),
-        ("\x1b\x1b\x1bso it\x1b\x1b is\x1b", "so it is"),
+        ("\x1b\x1b[1mso it\x1b\x1b[0m is\x1b", "so it is"),
         ("\x1b(Bso it \x1bMis", "so it is"),
     ],
 )

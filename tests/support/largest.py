@@ -250,7 +250,7 @@ class Largest:
 
     def freeze(self) -> Freeze:
         moment = datetime.datetime.fromtimestamp(NOW, datetime.UTC)
-        return Freeze(moment, moment + datetime.timedelta(days=9), self.text(500))
+        return Freeze(self.text(500), moment, moment + datetime.timedelta(days=9))
 
     def home(self) -> Home:
         """Every section of the tab, with more in each than it shows."""

@@ -69,8 +69,8 @@ from handlers.views.allowed import JUDGED, Allowed
 from handlers.views.columns import columns
 from handlers.views.fitting import fitted
 from handlers.views.reply import Reply
-from handlers.views.words import deciding as words
 from handlers.views.text import escape
+from handlers.views.words import deciding as words
 from tests.support.largest import GATEWAY, NAME, PRODUCTION, REF, USERS, Largest
 from tests.support.shown import NOW
 
@@ -158,7 +158,9 @@ REPLIES: Mapping[str, Callable[[Largest], Iterator[Message]]] = {
     "action.no_change": lambda x: _of(action.no_change(x.plan())),
     "action.denied": lambda x: _of(action.denied(x.plan(denied=True), lambda f: "deploy x")),
     "approvals.pending": lambda x: _of(
-        approvals.pending([(x.action(State.PENDING), MAY)] * 40, USERS[0], [NAME] * 40, x.environment)
+        approvals.pending(
+            [(x.action(State.PENDING), MAY)] * 40, USERS[0], [NAME] * 40, x.environment
+        )
     ),
     "approvals.decided": lambda x: _of(approvals.decided(x.action(State.APPROVED), "approved")),
     "approvals.plan_to_approve": lambda x: _of(
@@ -198,9 +200,7 @@ REPLIES: Mapping[str, Callable[[Largest], Iterator[Message]]] = {
         deploy_modal.once_more(x.error(), GATEWAY, {"more": x.text(3000)})
     ),
     "freezes.told": lambda x: _of(
-        freezes.told(
-            fleet.overview(x.rows(), x.failed(), NOW), [(PRODUCTION, x.freeze())] * 9, NOW
-        )
+        freezes.told(fleet.overview(x.rows(), x.failed(), NOW), [(PRODUCTION, x.freeze())] * 9, NOW)
     ),
     "sharing.offered": lambda x: _of(
         sharing.offered(fleet.overview(x.rows(), x.failed(), NOW), "share", "page")
