@@ -11,6 +11,7 @@ import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from slack_sdk import WebClient
@@ -23,7 +24,7 @@ from deploy.errors import GatewayBotError, Unavailable
 from handlers.lanes import BOUNDS, Bounds, Lane, LanePool
 from handlers.slack import replies
 from handlers.slack.payloads import Request, request_from_mapping
-from handlers.verbs.grammar import typed
+from handlers.verbs.grammar import retyped
 from handlers.verbs.verb import AnyVerb, Run
 from handlers.views import errors
 from handlers.views.reply import Reply
@@ -300,8 +301,10 @@ class Intake:
         try:
             return work.run(request)
         except GatewayBotError as error:
-            verb, given = work.verb, request.options
-            return errors.trouble(error, lambda name: typed(verb, name, given) if verb else "")
+            if work.verb is None:
+                return errors.trouble(error)
+            again = partial(retyped, work.verb, request.gateway, request.options)
+            return errors.trouble(error, again)
         except Exception:  # a person must learn of any fault; the log keeps it whole
             reference = secrets.token_hex(4)
             log.exception("%s %s failed, reference %s", request.verb, request.id, reference)

@@ -7,6 +7,7 @@ select gets the suggestions that are known. A modal is opened from here too, sin
 it lives three seconds.
 """
 
+import dataclasses
 import hashlib
 import json
 import logging
@@ -28,6 +29,7 @@ from deploy.errors import GatewayBotError, InvalidInput
 from handlers.slack import replies
 from handlers.slack.api_errors import opened_before
 from handlers.slack.in_time import InTime, Late
+from handlers.slack.own_command import renamed
 from handlers.slack.payloads import (
     Click,
     Request,
@@ -173,7 +175,7 @@ class Listeners:
         if reply is None:
             ack()
         else:
-            _ack_with(ack, reply)
+            _ack_with(ack, _own(reply, self._needs.command))
 
     def run(self, ack: Ack, body: Body) -> None:
         """The button with a command as it was probably meant: the same as typing that."""
@@ -271,7 +273,10 @@ class Listeners:
             self._forms[sent.name](sent)
             self._needs.accept(request_of_form(sent))
         except GatewayBotError as error:
-            ack(response_action="errors", errors={next(iter(sent.values), ""): str(error)})
+            ack(
+                response_action="errors",
+                errors={next(iter(sent.values), ""): renamed(str(error), self._needs.command)},
+            )
             return
         ack()
 
@@ -291,7 +296,10 @@ class Listeners:
             except GatewayBotError as error:
                 field = error.field if isinstance(error, InvalidInput) else ""
                 block = field if field in sent.values else first_block
-                ack(response_action="errors", errors={block: str(error)})
+                ack(
+                    response_action="errors",
+                    errors={block: renamed(str(error), self._needs.command)},
+                )
                 return
             ack()
 
@@ -383,6 +391,14 @@ def _refuse(ack: Ack, body: Body) -> None:
         ack(options=[])
     else:
         ack()
+
+
+def _own(reply: Reply, command: str) -> Reply:
+    return dataclasses.replace(
+        reply,
+        text=renamed(reply.text, command),
+        blocks=tuple(renamed(list(reply.blocks), command)),
+    )
 
 
 def _ack_with(ack: Ack, reply: Reply) -> None:

@@ -1,9 +1,11 @@
 """From a gateway that something else installed to the spec that adopts it, by looking at its cluster."""
 
+import difflib
 from collections.abc import Callable, Mapping, Sequence
 
 from deploy.annotations import SPEC_ANNOTATION
 from deploy.azure import ApimInstance
+from deploy.commands import Command
 from deploy.errors import Conflict, GatewayBotError, NotFound
 from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster
@@ -39,10 +41,11 @@ def adoption_of(
     """
     deployment = deployment_of(cluster, ref)
     if SPEC_ANNOTATION in (deployment["metadata"].get("annotations") or {}):
+        differs = Command("diff", ref)
         raise Conflict(
             f"{ref} is this bot's already.",
-            remedy=f"`diff {ref.name}` shows what others changed of it.",
-        )
+            remedy=f"{differs} shows what others changed of it.",
+        ).offering(differs)
     namespace = ref.namespace
     reading = [_listing(cluster, kind, namespace) for kind in _BESIDE]
     services, maps, budgets, claims, scalers = cluster.at_once(reading)
@@ -131,8 +134,11 @@ def _gateway(
             if candidate and name.lower() == candidate.lower():
                 return name
     more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
+    near = difflib.get_close_matches(wanted.lower(), known, n=1) if wanted else []
     raise NotFound(
-        f"Which gateway of {instance.name} this is cannot be told.",
+        f"{instance.name} has no self-hosted gateway “{wanted[:80]}”."
+        if wanted
+        else f"It is not known which gateway of {instance.name} this is.",
         meaning=f"It has {', '.join(known[:_SHOWN])}{more}." if known else "It has none at all.",
-        remedy="Name it with --gateway.",
-    )
+        remedy=f"Did you mean {near[0]}?" if near else "Name it with `--gateway`.",
+    ).did_mean("--gateway", *near)

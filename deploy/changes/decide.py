@@ -14,6 +14,7 @@ from deploy.actions.store import ActionStore
 from deploy.changes.authority import Authority
 from deploy.changes.policies import Policies
 from deploy.changes.propose import REASON_LIMIT
+from deploy.commands import Command
 from deploy.errors import InvalidInput, Refused, Unavailable
 from deploy.retry import RunLost
 
@@ -254,7 +255,7 @@ def insufficient(policies: Policies, action: Action) -> Outcome:
             State.SUPERSEDED,
             "The settings no longer approve automatic rotation here.",
             "Nothing was changed. The token keeps its expiry, and warnings continue.",
-            f"Ask for it with `rotate {action.ref.name}`.",
+            f"Ask for it with {Command('rotate', action.ref)}.",
         )
     return Outcome(
         State.SUPERSEDED,

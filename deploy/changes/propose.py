@@ -11,6 +11,7 @@ from deploy.actions.store import ActionStore
 from deploy.actions.windows import Windows
 from deploy.changes.kinds import DEPLOY, Kind, Workings
 from deploy.changes.policies import Policies
+from deploy.commands import Command
 from deploy.errors import Conflict, GatewayBotError, InvalidInput, Refused, Unavailable
 from deploy.gateway import GatewayRef
 from deploy.governance.explaining import findings
@@ -371,7 +372,7 @@ def _owned_by_others(plan: Plan) -> Conflict:
         f"Others own fields of {plan.spec.ref} that this would change.",
         meaning=f"{named}.",
         remedy="Ask for it with `--take-over` to change them. Where something else deployed the "
-        f"gateway, adopt it first with `/gateway adopt {plan.spec.ref}`, which keeps what runs.",
+        f"gateway, adopt it first with {Command('adopt', plan.spec.ref)}, which keeps what runs.",
     )
 
 

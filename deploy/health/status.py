@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 from deploy.annotations import MANAGER
+from deploy.commands import Command
 from deploy.errors import Ambiguous, GatewayBotError, NotFound
 from deploy.gateway import GatewayRef
 from deploy.health import evidence
@@ -37,6 +38,8 @@ from deploy.plans.adoption import instance_named_by
 from deploy.times import epoch
 
 _REVISIONS = 3
+_NEAR = 3
+"""So many names are offered in place of one that is unknown."""
 _DEEP_LOG_LINES = 5000
 
 T = TypeVar("T")
@@ -195,8 +198,8 @@ def gateway_detail(
     if found is None:
         raise NotFound(
             f"No gateway “{ref.name}” runs in {ref.cluster}/{ref.namespace}.",
-            remedy="`list` shows every gateway.",
-        )
+            remedy=f"{Command('list')} shows every gateway.",
+        ).offering(Command("list"))
     cluster, end = cache.cluster, time.monotonic() + evidence.BOUND
     kinds = ("Service", "Event", "ReplicaSet", AUTOSCALER)
     reading = {kind: _listing(cluster, kind, ref) for kind in kinds}
@@ -275,15 +278,27 @@ def resolve(
             candidates=several,
             remedy="Name it with cluster and namespace.",
         )
-    known = [str(s.ref) for s in summaries] + [s.ref.name for s in summaries]
-    near = difflib.get_close_matches(name.strip().lower(), known, n=1)
-    raise NotFound(
-        f"No gateway “{name[:80]}” {'is known' if silent else 'runs'} on the clusters this bot looks at.",
-        meaning=f"It may run on {' or '.join(sorted(silent))} all the same, which cannot be read now."
-        if silent
-        else "",
-        remedy=f"Did you mean {near[0]}?" if near else "`list` shows every gateway.",
+    near = difflib.get_close_matches("/".join(wanted), _called(summaries, len(wanted)), n=_NEAR)
+    every = Command("list")
+    raise (
+        NotFound(
+            f"No gateway “{name[:80]}” {'is known' if silent else 'runs'} on the clusters this bot looks at.",
+            meaning=f"It may run on {' or '.join(sorted(silent))} all the same, which cannot be read now."
+            if silent
+            else "",
+            remedy=f"Did you mean {' or '.join(near)}?"
+            if near
+            else f"{every} shows every gateway.",
+        )
+        .did_mean("gateway", *near)
+        .offering(*([] if near else [every]))
     )
+
+
+def _called(summaries: Sequence[GatewaySummary], parts: int) -> list[str]:
+    """What the gateways are called in so many parts: by name, with their namespace, or in full."""
+    every = ("/".join(str(summary.ref).split("/")[-parts:]) for summary in summaries)
+    return list(dict.fromkeys(every))
 
 
 def _summary(

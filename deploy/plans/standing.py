@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from deploy.azure import host_of
+from deploy.commands import Command
 from deploy.kube.objects import Manifest
 from deploy.masking import masked
 from deploy.observed.effective import EffectiveSettings, Origin
@@ -37,7 +38,7 @@ def unfinished_rollout(
             "available.",
             "The same again changes nothing of that.",
             fetched_from(given, plan.spec.apim.configuration_endpoint)
-            or "Look at its pods with `status`.",
+            or f"Look at its pods: {Command('status', plan.spec.ref)}.",
         ),
     )
 

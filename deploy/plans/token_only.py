@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from deploy import rules
 from deploy.annotations import ACTION_ANNOTATION, SPEC_ANNOTATION, TOKEN_ACTION_ANNOTATION
 from deploy.azure import ApimInstance
+from deploy.commands import Command
 from deploy.errors import Conflict, GatewayBotError, InvalidInput, NotFound
 from deploy.gateway import ApimGateway, GatewayRef
 from deploy.kube.cluster import Cluster
@@ -239,8 +240,8 @@ def _look(cluster: Cluster, ref: GatewayRef) -> _Live:
         raise Conflict(
             f"{ref} is deployed by this bot.",
             meaning="So the bot keeps its token valid already.",
-            remedy=f"`/gateway rotate {ref}` gives it a new one.",
-        )
+            remedy=f"{Command('rotate', ref)} gives it a new one.",
+        ).offering(Command("rotate", ref))
     sources = sources_read(cluster, deployment)
     given = given_from(deployment, sources)
     reading = reading_among(deployment, given)

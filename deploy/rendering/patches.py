@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from deploy.commands import Command
 from deploy.errors import InvalidInput
 from deploy.kube.objects import Manifest
 from deploy.rendering.manifests import render
@@ -64,7 +65,7 @@ def kustomize_patches(before: GatewaySpec, after: GatewaySpec, declared: Declare
         added = ", ".join(f"{kind} {name}" for kind, name in sorted(set(old) ^ set(new)))
         raise InvalidInput(
             f"A patch cannot add or remove objects: {added}.",
-            remedy="Put the object into the repository by hand; `export` without --for shows it.",
+            remedy=f"Put the object into the repository by hand; {Command('export', after.ref)} shows it.",
         )
     patches = {key: _differs(_plain(old[key]), _plain(new[key])) or {} for key in new}
     _move_settings(patches, after, declared)
@@ -139,7 +140,7 @@ def chart_values(before: GatewaySpec | None, after: GatewaySpec, secret: tuple[s
 def _nothing() -> InvalidInput:
     return InvalidInput(
         "Nothing would change.",
-        remedy="Add what you want to change: --tag, --replicas, --cpu, --memory or --set.",
+        remedy="Add what you want to change: `--tag`, `--replicas`, `--cpu`, `--memory` or `--set`.",
     )
 
 

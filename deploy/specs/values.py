@@ -314,11 +314,23 @@ def join(path: str, key: Any) -> str:
     return f"{path}.{shown}" if path else shown
 
 
-def wrong(path: str, given: Any, wanted: str) -> InvalidInput:
+class WrongValue(InvalidInput):
+    """The value of a field is not what was wanted; `name` is what the field is called."""
+
+    def __init__(self, path: str, given: str, wanted: str, name: str = "") -> None:
+        super().__init__(f"{name or path} is “{given}”, not {wanted}.", field=path)
+        self.given = given
+        self.wanted = wanted
+
+    def called(self, name: str) -> "WrongValue":
+        """The same for whoever gave the value under another name."""
+        return WrongValue(self.field, self.given, self.wanted, name)
+
+
+def wrong(path: str, given: Any, wanted: str) -> WrongValue:
     """The error for a value that is not what was wanted."""
     shown = str(given)
-    shown = shown if len(shown) <= 80 else shown[:79] + "…"
-    return InvalidInput(f"{path} is “{shown}”, not {wanted}.", field=path)
+    return WrongValue(path, shown if len(shown) <= 80 else shown[:79] + "…", wanted)
 
 
 def _unquoted(given: float, path: str) -> InvalidInput:

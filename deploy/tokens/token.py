@@ -8,7 +8,7 @@ is the record and the text a cross-check.
 import datetime
 import re
 from dataclasses import dataclass, field
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 from deploy.errors import Conflict
 from deploy.specs.gateway_spec import GatewaySpec
@@ -28,6 +28,7 @@ _NO_SIGNATURE = "0000"
 _SECRET_NAME = re.compile(r".+-token-[0-9a-z]{6}")
 """Six letters and digits are an action's id."""
 KeyType = Literal["primary", "secondary"]
+KEYS: tuple[KeyType, ...] = get_args(KeyType)
 
 LONGEST = datetime.timedelta(days=30) - datetime.timedelta(hours=1)
 """Azure takes 30 days at most; an hour allows for clocks that differ."""

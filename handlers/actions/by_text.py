@@ -7,6 +7,7 @@ from deploy.actions.decision import Decision
 from deploy.actions.store import ActionStore
 from deploy.changes.authority import Authority
 from deploy.changes.decide import Decider
+from deploy.commands import Command
 from deploy.errors import NotFound
 from handlers.slack.payloads import Request
 from handlers.views import refusals
@@ -15,12 +16,11 @@ from handlers.views.reply import Reply
 
 @dataclass(frozen=True)
 class Needs:
-    """What every verb that decides by text works with; `command` is what people type."""
+    """What every verb that decides by text works with."""
 
     store: ActionStore
     authority: Authority
     decider: Decider
-    command: str
 
 
 def named(needs: Needs, request: Request) -> Action:
@@ -30,8 +30,8 @@ def named(needs: Needs, request: Request) -> Action:
         raise NotFound(
             f"There is no request “{request.gateway[:20]}”.",
             meaning="The ID is misspelt, or the request was too old, or the bot's store was emptied.",
-            remedy=f"`{needs.command} pending` lists open requests.",
-        )
+            remedy=f"{Command('pending')} lists open requests.",
+        ).offering(Command("pending"))
     return action
 
 

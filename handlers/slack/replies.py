@@ -8,6 +8,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.webhook import WebhookClient
 
 from handlers.slack.api_errors import unsure
+from handlers.slack.own_command import command_of, renamed
 from handlers.views.reply import Reply
 
 log = logging.getLogger(__name__)
@@ -45,8 +46,8 @@ def send(
 def _through_url(slack: WebClient, url: str, reply: Reply) -> bool:
     try:
         answer = WebhookClient(url, timeout=_SECONDS, ssl=slack.ssl).send(
-            text=reply.text,
-            blocks=list(reply.blocks) or None,
+            text=renamed(reply.text, command_of(slack)),
+            blocks=renamed(list(reply.blocks), command_of(slack)) or None,
             response_type="ephemeral",
             replace_original=reply.replace,
         )

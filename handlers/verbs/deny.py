@@ -26,7 +26,7 @@ VERB = Verb(
     lane=Lane.DECISIONS,
     gateway="required",
     positional="ID",
-    options=(Option("reason", "why", "TEXT"),),
+    options=(Option("reason", "why", "text", required=True),),
     synonyms=("reject", "disapprove", "refuse"),
     examples=('deny 7K3MAB --reason "not before the weekend"',),
 )

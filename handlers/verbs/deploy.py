@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,7 +13,7 @@ from deploy.access import Right
 from deploy.actions.versions import reading
 from deploy.changes.kinds import DEPLOY, MANAGE_TOKEN
 from deploy.changes.propose import Proposer
-from deploy.errors import GatewayBotError, InvalidInput, NotFound, Refused
+from deploy.errors import Ambiguous, GatewayBotError, InvalidInput, Refused
 from deploy.gateway import NAME_LIMIT, GatewayRef, check_label
 from deploy.plans.requests import DeployRequest
 from deploy.rules.finding import Finding
@@ -26,8 +26,10 @@ from deploy.specs.overlay import (
 )
 from deploy.specs.spec import spec_from_mapping
 from deploy.specs.token_spec import token_spec_from_yaml
+from deploy.specs.traffic_fields import SERVICE_TYPES
 from handlers.actions import desired
 from handlers.actions.asking import ask, words
+from handlers.fleet import check_cluster
 from handlers.lanes import Lane
 from handlers.slack import spec_file
 from handlers.slack.choices import Choices
@@ -40,17 +42,17 @@ from handlers.views import deploy_modal as modal
 from handlers.views.reply import Reply
 
 _OPTIONS = (
-    Option("to", "cluster and namespace, for example west/dev", "CLUSTER/NAMESPACE"),
-    Option("tag", "image tag, for example 2.11.1 or 2.11.1@sha256:…", "TAG"),
-    Option("replicas", "how many pods", "N", "number"),
-    Option("service", "LoadBalancer, ClusterIP or NodePort", "TYPE"),
-    Option("cpu", "CPU each pod asks for, for example 500m", "QUANTITY"),
-    Option("memory", "memory each pod asks for, for example 1Gi", "QUANTITY"),
-    Option("deadline", "seconds without progress until the rollout has failed", "N", "number"),
+    Option("to", "cluster and namespace, for example west/dev", "cluster/namespace"),
+    Option("tag", "image tag, for example 2.11.1 or 2.11.1@sha256:…", "tag"),
+    Option("replicas", "how many pods", "number", "number"),
+    Option("service", "how it is reached", choices=SERVICE_TYPES),
+    Option("cpu", "CPU each pod asks for, for example 500m", "quantity"),
+    Option("memory", "memory each pod asks for, for example 1Gi", "quantity"),
+    Option("deadline", "seconds without progress until the rollout has failed", "number", "number"),
     Option(
-        "set", "any other field of the spec, for example logs.level=warn", "FIELD=VALUE", "many"
+        "set", "any other field of the spec, for example logs.level=warn", "field=value", "many"
     ),
-    Option("name", "name on the cluster, where it is not the gateway's own", "NAME"),
+    Option("name", "name on the cluster, where it is not the gateway's own", "name"),
     TAKE_OVER,
     *DECISION_OPTIONS,
 )
@@ -86,20 +88,20 @@ def run(needs: Needs, request: Request) -> Reply | None:
             )
         )
         return None
-    ref_place = _place(request)
+    asked, request = request, _with_place(request)
+    cluster, namespace = _place(request, sorted(needs.clusters))
+    check_cluster(cluster, needs.clusters)
+    needs.clusters[cluster].places.check(namespace)
+    name = str(request.options.get("name") or "").lower()
+    if asked is not request and (there := desired.resource_at(needs, cluster, namespace, name)):
+        request = dataclasses.replace(request, gateway=there)
     instance, gateway = desired.gateway_of(needs, request)
-    ref = GatewayRef(*ref_place, str(request.options.get("name") or gateway.lower()))
-    if ref.cluster not in needs.clusters:
-        raise NotFound(
-            f"There is no cluster “{ref.cluster}”.",
-            remedy=f"This bot knows {', '.join(sorted(needs.clusters))}.",
-        )
-    needs.clusters[ref.cluster].places.check(ref.namespace)
+    ref = GatewayRef(cluster, namespace, name or gateway.lower())
     spec = desired.spec_of(needs, request, ref, instance, gateway)
     desired.check_tag(needs, spec)
     take_over = bool(request.options.get("take-over"))
     wanted = DeployRequest(spec, take_over, counts=desired.counts(request.options))
-    return ask(needs.proposer, request, DEPLOY, wanted, ref, with_fix=partial(_with_fix, request))
+    return ask(needs.proposer, request, DEPLOY, wanted, ref, with_fix=partial(_with_fix, asked))
 
 
 def _with_fix(request: Request, finding: Finding) -> str:
@@ -110,7 +112,8 @@ def _with_fix(request: Request, finding: Finding) -> str:
 
 def incomplete(request: Request) -> bool:
     """Whether the form is needed: a gateway, a place and a tag make a deployment."""
-    return not (request.gateway and request.options.get("to") and request.options.get("tag"))
+    options = _with_place(request).options
+    return not (request.gateway and options.get("to") and options.get("tag"))
 
 
 def open_modal(needs: Needs, request: Request, trigger_id: str) -> None:
@@ -288,12 +291,36 @@ def _whole(text: str) -> int:
     raise InvalidInput("Replicas are a whole number from 1 to 100.", field="replicas")
 
 
-def _place(request: Request) -> tuple[str, str]:
-    place = str(request.options.get("to", ""))
+def _with_place(request: Request) -> Request:
+    """The same where the gateway is named as it is on the cluster, `cluster/namespace/name`: its place
+    and name as options. InvalidInput where another place is given beside it."""
+    cluster, _, rest = request.gateway.lower().partition("/")
+    namespace, _, name = rest.partition("/")
+    if not name:
+        return request
+    options = {"to": f"{cluster}/{namespace}", "name": name, **request.options}
+    if str(options["to"]).lower() != f"{cluster}/{namespace}":
+        raise InvalidInput(
+            f"“{request.gateway[:80]}” is not in `--to {str(options['to'])[:80]}`.",
+            field="to",
+            remedy="Leave `--to` out, or name the gateway without its place.",
+        )
+    return dataclasses.replace(request, gateway=name, options=options)
+
+
+def _place(request: Request, clusters: Sequence[str] = ()) -> tuple[str, str]:
+    place = str(request.options.get("to", "")).lower()
     parts = place.split("/")
+    if len(parts) == 1 and place and clusters:
+        raise Ambiguous(
+            f"“{place[:80]}” names no cluster.",
+            field="to",
+            candidates=tuple(f"{cluster}/{place}" for cluster in clusters),
+            remedy="Write the cluster and the namespace, as in `--to west/dev`.",
+        )
     if len(parts) != 2 or not all(parts):
         raise InvalidInput(
-            f"“{place[:80]}” does not say where to deploy." if place else "Where to is missing.",
+            f"“{place[:80]}” is not a cluster and a namespace." if place else "Required: `--to`.",
             field="to",
             remedy="Write cluster/namespace, for example west/dev.",
         )

@@ -180,8 +180,8 @@ VERB = Verb(
     gateway="optional",
     option_rights={"snooze": Right.SNOOZE},
     options=(
-        Option("snooze", "no warnings about it for 1d, 3d, 7d or 14d", "3d"),
-        Option("reason", "why it is snoozed", "TEXT"),
+        Option("snooze", "no warnings about it for this time", choices=tuple(view.DURATIONS)),
+        Option("reason", "why it is snoozed", "text", required=True, goes_with="snooze"),
     ),
     examples=("expiring", 'expiring edge-1 --snooze 3d --reason "replaced on Friday"'),
     modal=view.SNOOZE_MODAL,

@@ -63,7 +63,7 @@ VERB = Verb(
     lane=Lane.PLANS,
     gateway="required",
     options=(
-        Option("to-revision", "its number; the previous one when left out", "N", "number"),
+        Option("to-revision", "its number; the previous one when left out", "number", "number"),
         TAKE_OVER,
         *DECISION_OPTIONS,
     ),

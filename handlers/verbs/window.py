@@ -121,9 +121,9 @@ VERB = Verb(
     gateway="required",
     option_rights={"close": Right.CLOSE_WINDOW},
     options=(
-        Option("for", "who", "@PERSON"),
-        Option("minutes", "how long, 60 at most; 30 when left out", "N", "number"),
-        Option("reason", "why", "TEXT"),
+        Option("for", "who", "@person", required=True),
+        Option("minutes", "how long, 60 at most; 30 when left out", "number", "number"),
+        Option("reason", "why", "text", required=True, unless="close"),
         Option("close", "close the one that is open for that person", kind="flag"),
     ),
     examples=(

@@ -13,7 +13,7 @@ class OptionWords(Protocol):
     @property
     def name(self) -> str: ...
     @property
-    def metavar(self) -> str: ...
+    def usage(self) -> str: ...
     @property
     def help(self) -> str: ...
 
@@ -61,9 +61,7 @@ def usage(command: str, verb: VerbWords) -> Reply:
         blocks.append(
             section(
                 "\n".join(
-                    f"`--{option.name}{' ' + option.metavar if option.metavar else ''}`  "
-                    f"{escape(option.help)}"
-                    for option in verb.options
+                    f"`{escape(option.usage)}`  {escape(option.help)}" for option in verb.options
                 )
             )
         )

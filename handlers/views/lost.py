@@ -4,6 +4,7 @@ Pure."""
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from deploy.commands import Command
 from deploy.gateway import GatewayRef
 from deploy.rollouts.lost import Remains
 from handlers.views.notification import first_sentence
@@ -76,7 +77,7 @@ def stale(text: str, blocks: Sequence[Block]) -> tuple[str, list[Block]]:
 
 def _words(lost: LostRequest, remains: Remains | None, unread: str) -> tuple[str, str, str]:
     """What happened, what it means, and what to do."""
-    look = f"Look at `status {lost.gateway}`, then ask again if it is still needed."
+    look = f"Look at {Command('status', lost.gateway)}, then ask again if it is still needed."
     kind = KIND_WORDS.get(lost.kind)
     unknown = kind.lost if kind else ""
     if not lost.gateway:

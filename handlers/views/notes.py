@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from deploy.actions.action import Action, Event
+from deploy.commands import Command
 from deploy.policy import Policy
 from handlers.views.action import agreed, mentions, sign_of, value
 from handlers.views.reply import Block
@@ -147,7 +148,7 @@ def _unseen(action: Action, shown_in: str) -> str:
         return ""
     return (
         f"The bot may not post in <#{asked}>, so no approver sees this. "
-        f"Invite it there and ask again, or have one of them type `approve {action.id}`."
+        f"Invite it there and ask again, or have one of them type {Command('approve', action.id)}."
     )
 
 

@@ -69,7 +69,7 @@ class Desk:
             decider=decider,
             accept=self.accepted.append,
         )
-        self.text = by_text.Needs(store, self.changes.authority, decider, "/gateway")
+        self.text = by_text.Needs(store, self.changes.authority, decider)
 
     def ask(self, name: str, policy: Policy) -> None:
         actions.ask(self.changes.store, name, ref=PROD, policy=policy)
