@@ -151,6 +151,7 @@ class _Command(_Payload, kw_only=True):
 
 class _BlockActions(_Payload, kw_only=True):
     user: _Person
+    channel: _Named | None = None
     actions: Annotated[list[_Action], msgspec.Meta(min_length=1)]
 
 
@@ -166,6 +167,7 @@ class _ViewSubmission(_Payload, kw_only=True):
 
 class _BlockSuggestion(_Payload, kw_only=True):
     user: _Person
+    channel: _Named | None = None
     action_id: str
 
 
@@ -207,7 +209,8 @@ def _shape_of(body: Mapping[str, Any]) -> type[_Payload] | None:
     kind, event = body.get("type"), body.get("event")
     if "command" in body:
         return _Command
-    if isinstance(event, Mapping) and event.get("type") == "app_home_opened":
+    opened = isinstance(event, Mapping) and event.get("type") == "app_home_opened"
+    if kind == "event_callback" and opened:
         return _HomeCallback
     if isinstance(kind, str):
         return _SHAPES.get(kind, _Payload)
