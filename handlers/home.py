@@ -1,4 +1,4 @@
-"""The Home tab: what waits for its reader, what runs, what this bot can do, and where to begin."""
+"""The Home tab: pending requests of its reader, running actions, what this bot can do, and where to begin."""
 
 import time
 from collections.abc import Sequence

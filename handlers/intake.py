@@ -103,7 +103,7 @@ class Intake:
         self._beginner.start()
 
     def stop(self, deadline: Deadline) -> None:
-        """Take up nothing more and leave to other bots what has not begun; what has begun is waited
+        """Take up nothing more and leave to other bots what has not started; what has started is waited
         for, and stays this bot's meanwhile. What does not end in time is left to others as well."""
         self._closed.set()
         self._arrived.set()
@@ -118,7 +118,7 @@ class Intake:
         try:
             self._inbox.hand_over(keys)
         except GatewayBotError as error:
-            log.info("other bots find later what has not begun: %s", error)
+            log.info("other bots find later what has not started: %s", error)
 
     def _leave_held(self) -> None:
         with self._lock:
@@ -177,7 +177,7 @@ class Intake:
                 log.exception("a sweep of the inbox failed")
 
     def _record_told(self) -> None:
-        """Record what was told and could not be recorded then, before another bot tells it as well."""
+        """Record answers that were given and could not be recorded then, before another bot gives them as well."""
         with self._lock:
             told = {key: answer for key, answer in self._answers.items() if answer.told}
         for key, answer in told.items():
@@ -242,7 +242,7 @@ class Intake:
         self._end(request, key, answer)
 
     def _end(self, request: Request, key: str, answer: _Answer) -> None:
-        """Tell whoever asked, once. What cannot be ended now is come back to."""
+        """Answer whoever asked, once. What cannot be ended now is come back to."""
         reply = answer.reply
         if not answer.told:
             try:
@@ -250,7 +250,7 @@ class Intake:
                     log.info("request %s is answered by another bot", key)
                     return
             except GatewayBotError:
-                # Another bot may be at it by now: it is told once that is known.
+                # Another bot may be at it by now: it is answered once that is known.
                 self._keep(key, answer)
                 raise
             if reply is not None and request.user and not self._told(request, reply):
@@ -271,7 +271,7 @@ class Intake:
         return request
 
     def _leave(self, key: str, newer: Newer) -> None:
-        """Leave it to a newer bot, and take it no more."""
+        """Leave it to a newer bot, and no longer take it."""
         log.warning("request %s is left to a newer bot: %s", key, newer.happened)
         with self._lock:
             self._held.discard(key)
@@ -316,7 +316,7 @@ def _text(answer: _Answer) -> str:
 
 
 def _payload(stored: str) -> Mapping[str, Any]:
-    """What was stored; empty where it is no JSON object."""
+    """What was stored; empty where it is not a JSON object."""
     try:
         found = json.loads(stored)
     except ValueError:

@@ -60,7 +60,7 @@ _NOT_OPENED = Reply("Slack did not open that. Please try again.")
 class Needs:
     """`accept` makes a request safe within a second, which it waits for with `accepting`, and
     starts on it; `team` is the workspace that the bot belongs to, `command` what people type in it.
-    `checking` is what a sent form is checked with, `aside` does what comes after an ack."""
+    `checking` is what a sent form is checked with, `aside` does the work after an ack."""
 
     slack: WebClient
     authority: Authority

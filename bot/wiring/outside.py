@@ -29,7 +29,7 @@ class Outside:
     """`slack` waits when Slack says to, and tries again. `posting` does neither: a repeated post
     would be a second message, and while it slept others would wait with it. `team` is the workspace that
     the bot belongs to. `clusters` answer people at once where they have not answered lately; `patient`
-    are the same for runs, which repeat what fails by themselves. `registry` is Microsoft's of the
+    are the same for runs, which repeat what fails automatically. `registry` is Microsoft's of the
     `catalogue`. What all of them wait for is noted
     in `waits`."""
 

@@ -36,7 +36,7 @@ def adoption_of(
     """What adopting the gateway would deploy. `gateways` names those of an instance; `gateway` is the
     one that somebody named.
 
-    Conflict for what cannot be adopted, NotFound where instance or gateway cannot be told; raises
+    Conflict for what cannot be adopted, NotFound where instance or gateway is not known; raises
     what reading raises.
     """
     deployment = deployment_of(cluster, ref)
@@ -74,7 +74,7 @@ def resource_of(
     gateway: str = "",
 ) -> tuple[ApimInstance, str]:
     """Which gateway of which instance runs there. `gateways` names those of an instance; `gateway` is
-    the one that somebody named. NotFound where that cannot be told."""
+    the one that somebody named. NotFound where that is not known."""
     container = container_of(deployment)
     secrets = _secrets(cluster, deployment)
     given = effective_settings(container, data_of_all(container, config_maps), secrets)

@@ -53,7 +53,7 @@ class GatewaySummary:
     """One gateway in a row of a table. Times are epoch seconds.
 
     `token_source` says how the expiry is known: `annotation`, `token` (its text), `none` (it signs
-    in to Entra ID) or `unknown`, `token_where` what it stands in where that is no Secret. `findings`
+    in to Entra ID) or `unknown`, `token_where` what it stands in where that is not a Secret. `findings`
     are what somebody should look at, the most urgent first. `kind` is that of the object its pods
     belong to. `token_kept` says that this bot keeps the token of a gateway which others deploy. `as_of`
     is when this was true and `stale` why not later; empty while it is kept true.
@@ -140,10 +140,10 @@ class PodStatus:
 
 @dataclass(frozen=True)
 class GatewayDetail:
-    """One gateway in depth. `ended` are pods that run no more, and count for nothing. `unread` says
+    """One gateway in depth. `ended` are pods that no longer run, and count for nothing. `unread` says
     what could not be looked at, and why.
 
-    `instance` is the API Management service its pods are told, or the host where it has another
+    `instance` is the API Management service in its pods' settings, or the host where it has another
     name; empty where nothing tells. `actions` are the newest revisions with whose action made each.
     `manager` is who else manages it, `rotators` the CronJobs of others that rotate its token,
     `autoscalers` what sets the number of its pods.
@@ -228,7 +228,7 @@ def gateway_detail(
     instance = instance_named_by(_or_told(given, "Its settings", end, unread, EffectiveSettings()))
     found_jobs = _or_told(jobs, "CronJobs", end, unread, Everywhere(()))
     unread += found_jobs.unseen
-    workload = _or_told(whole, "Who manages it", end, unread, None)
+    workload = _or_told(whole, "Its managers", end, unread, None)
     return GatewayDetail(
         summary=replace(summary, findings=(*_ending(namespace, end), *summary.findings)),
         heartbeat=heartbeat,
@@ -266,7 +266,7 @@ def resolve(
     wanted = name.strip().lower().split("/")
     matching = [s for s in summaries if str(s.ref).split("/")[-len(wanted) :] == wanted]
     if not matching and len(wanted) == 1:
-        # Who runs a gateway writes that name: with slashes it would pose as another place.
+        # The owner of a gateway writes that name: with slashes it would pose as another place.
         matching = [s for s in summaries if s.gateway and s.gateway.lower() == wanted[0]]
     if len(matching) == 1:
         return matching[0].ref

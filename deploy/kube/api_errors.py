@@ -211,14 +211,14 @@ def _invalid(cluster: str, message: str, details: Mapping[str, Any], what: str) 
     field = str(causes[0].get("field", "")) if causes else ""
     if any(cause.get("reason") == "FieldValueDuplicate" for cause in causes):
         return Rejected(
-            f"Cluster “{cluster}” does not take {what}: {_sentence(message)}",
+            f"Cluster “{cluster}” rejected {what}: {_sentence(message)}",
             field=field,
             meaning="Somebody else put the same there under another number or name, and "
             "server-side apply keeps what others added.",
             remedy="Look at it with `kubectl get … -o yaml --show-managed-fields`, take out what "
             "was added, and ask again.",
         )
-    return Rejected(f"Cluster “{cluster}” does not take {what}: {_sentence(message)}", field=field)
+    return Rejected(f"Cluster “{cluster}” rejected {what}: {_sentence(message)}", field=field)
 
 
 def _sentence(text: str) -> str:

@@ -46,7 +46,7 @@ def deployment_of(cluster: Cluster, ref: GatewayRef) -> Manifest:
 
 
 def _other_kind(cluster: Cluster, ref: GatewayRef) -> str:
-    """The kind of the workload of that name that is no Deployment; empty where none is seen."""
+    """The kind of the workload of that name that is not a Deployment; empty where none is seen."""
     for kind in OTHERS:
         name = ref.name.removesuffix(f".{kind.lower()}")
         try:

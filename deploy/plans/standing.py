@@ -45,7 +45,7 @@ def unfinished_rollout(
 
 def fetched_from(given: EffectiveSettings, wanted: str) -> str:
     """Where pods that are given this fetch their configuration, in sentences; `wanted` is what the
-    spec says. Empty where it cannot be told."""
+    spec says. Empty where it is not known."""
     found = given.find(ENDPOINT)
     if found is None:
         nothing = f"Nothing gives the pods a {ENDPOINT}."

@@ -149,7 +149,7 @@ def _explained(
 ) -> list[Finding]:
     found = []
     for each in stays:
-        why = "pods read it" if not unread else f"who reads it is not known: {unread}"
+        why = "pods read it" if not unread else f"its readers are not known: {unread}"
         found.append(
             _note(f"Secret {_name(each)} stays with its token, because {why.rstrip('.')}.")
         )

@@ -321,7 +321,7 @@ def _token(
 def _changes(
     live: _Live, manages: TokenOnly, token: TokenPlan, action_id: str
 ) -> tuple[ObjectChange, ...]:
-    """What is written beside the new token's Secret, which every plan shows by itself."""
+    """What is written beside the new token's Secret, which every plan shows separately."""
     name, reading = _name(live.deployment), live.reading
     if manages.waits or not manages.restarts:
         return ()
@@ -413,7 +413,7 @@ def _note(what: str, why: str, fix: str = "", *, severity: Any = "info") -> Find
 
 
 def _declares(live: _Live) -> str:
-    """Who decides where the token is read from, in a sentence."""
+    """The owner of the token's reference, in a sentence."""
     if live.declared_by is not None:
         return f"{live.declared_by} declares where its pods read the token from."
     return "Its manifest holds the token, or takes a whole Secret, and others may put that back."

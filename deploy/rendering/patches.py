@@ -58,7 +58,7 @@ class Declared:
 def kustomize_patches(before: GatewaySpec, after: GatewaySpec, declared: Declared) -> str:
     """What to add to a kustomization, so that the gateway becomes as `after` says.
 
-    InvalidInput where nothing changes, or what changes is no field of an object that is there.
+    InvalidInput where nothing changes, or what changes is not a field of an object that is there.
     """
     old, new = _by_name(render(before, None)), _by_name(render(after, None))
     if set(old) != set(new):
@@ -214,7 +214,7 @@ def _move_settings(
 
 
 def _drop_limit(deployment: dict[str, Any]) -> None:
-    """No limit of memory where there was none: that a request changes is no reason for one."""
+    """No limit of memory where there was none: that a request changes is not a reason for one."""
     pod = ((deployment.get("spec") or {}).get("template") or {}).get("spec") or {}
     for container in pod.get("containers") or ():
         limits = (container.get("resources") or {}).get("limits") or {}

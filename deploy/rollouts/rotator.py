@@ -50,7 +50,7 @@ class Rotator:
         self._margin = margin
 
     def execute(self, action: Action, run: Run) -> Outcome:
-        """Do it, or go on with it, and say how it ended. Raises RunLost when it must stop."""
+        """Do it, or continue it, and say how it ended. Raises RunLost when it must stop."""
         work = Work(action, run, self._patience, "Rotate again")
         try:
             return self._execute(work)
@@ -165,7 +165,7 @@ class _Turn:
 
     @property
     def seconds(self) -> float:
-        """Since it was decided on."""
+        """Since it was decided."""
         return time.time() - self._began
 
     def pause(self) -> Pause | None:

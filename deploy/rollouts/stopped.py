@@ -26,7 +26,7 @@ from deploy.rollouts.regeneration import ASK
 from deploy.specs.annotation import says
 
 READ_SECONDS = 2.0
-"""Who waits behind a stopped action waits for this too."""
+"""The actions behind a stopped one wait for this too: who waits for this too."""
 _STOPPED = "Stopped. Nothing more is written."
 
 
@@ -94,7 +94,7 @@ class Leftovers:
         ]
         uid, sets, pods, deployment, *objects = within(self._seconds, cluster, wanted)
         if uid != plan.cluster_uid:
-            raise NotFound(f"“{ref.cluster}” is another cluster than when this was decided on.")
+            raise NotFound(f"“{ref.cluster}” is another cluster than when this was decided.")
         changed = zip(plan.changes, objects[: len(plan.changes)], strict=True)
         secrets = zip(names, objects[len(plan.changes) :], strict=True)
         return Left(deployment, tuple(sets), tuple(pods), dict(secrets), tuple(changed))

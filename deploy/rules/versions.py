@@ -153,7 +153,7 @@ VERSIONS: tuple[Rule, ...] = (
         "info",
         lambda view: bool(view.digest) and view.support is None and not _is_retired(view),
         "A digest pins the image, and no tag says which version that is.",
-        "So its support and the known faults of its version cannot be told.",
+        "So its support and the known faults of its version are not known.",
         "Write the full version before the digest, such as 2.11.1@sha256:….",
         OVERVIEW,
     ),
@@ -216,7 +216,7 @@ VERSIONS: tuple[Rule, ...] = (
         "warning",
         lambda view: view.has_backup and (view.version or (0, 0, 0))[:2] == (2, 12),
         "With 2.12 pods may not start from the configuration backup.",
-        "Issue 418 of the gateway's repository tells of 503 and restarts without end; it is "
+        "Issue 418 of the gateway's repository reports 503 and restarts without end; it is "
         "closed, but not by which version.",
         "Try a restart without network first, or choose 2.11.",
         issue(418),

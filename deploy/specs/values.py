@@ -37,7 +37,7 @@ class Text:
     """Text of a form.
 
     With `hidden` a wrong value is not repeated, for it may hold a password; with `flags` true and
-    false are taken as words. What stands in `also` may follow it in a file, and is taken off before.
+    false are taken as words. A suffix in `also` may follow it in a file, and is taken off before.
     `decimal` says that a number with a point is the same however many zeros end it: of other text
     YAML would drop them, as of the tag 2.10.
     """
@@ -356,6 +356,6 @@ def unknown(path: str, key: Any, known: Iterable[str]) -> InvalidInput:
 
 
 def must_map(given: Any, path: str) -> None:
-    """Raise InvalidInput for what is no mapping."""
+    """Raise InvalidInput for what is not a mapping."""
     if not isinstance(given, Mapping):
         raise InvalidInput(f"{path or 'A spec'} must be a mapping of keys to values.", field=path)

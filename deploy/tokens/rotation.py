@@ -26,7 +26,7 @@ _UNITS = {"d": datetime.timedelta(days=1), "h": datetime.timedelta(hours=1)}
 _ALLOWED = datetime.timedelta(days=30)
 """Azure's own limit (API Management REST API, Gateway - Generate Token)."""
 SHORTEST = datetime.timedelta(hours=1)
-"""Less would run out while a slow rollout still goes on."""
+"""Less would run out while a slow rollout still continues."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def parse_key(text: str) -> KeyType:
 
 
 def parse_lifetime(text: str) -> datetime.timedelta:
-    """A lifetime such as `20d` or `36h`. InvalidInput where Azure would not take it.
+    """A lifetime such as `20d` or `36h`. InvalidInput where Azure would reject it.
 
     Thirty days are taken for as much of them as Azure is sure to take.
     """

@@ -65,7 +65,7 @@ class Token:
 
 @dataclass(frozen=True)
 class SecretFacts:
-    """What a Secret tells of the token it holds, the token itself left out.
+    """What a Secret shows of the token it holds, the token itself left out.
 
     `key` is None for a token that something else made, or this bot before it noted the key; `uid` is
     the Secret's own, which another of the same name does not have. `kept` says that this bot keeps
@@ -96,7 +96,7 @@ def key_type(text: str) -> KeyType | None:
 
 
 def expiry_for(now: datetime.datetime, lifetime: datetime.timedelta = LONGEST) -> datetime.datetime:
-    """The expiry to ask for: whole minutes, since a token's text has no more."""
+    """The expiry to ask for: whole minutes, since a token's text has only those."""
     return (now + min(lifetime, LONGEST)).replace(second=0, microsecond=0)
 
 

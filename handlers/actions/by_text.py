@@ -1,4 +1,4 @@
-"""Deciding on an action by its ID."""
+"""Deciding an action by its ID."""
 
 from dataclasses import dataclass
 

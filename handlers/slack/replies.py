@@ -26,7 +26,7 @@ def send(
 ) -> bool:
     """Show `reply` to `user` alone; False where no way to do so worked, and one may later.
 
-    A response_url takes five answers in thirty minutes; a bot that is no member of a channel can
+    A response_url takes five answers in thirty minutes; a bot that is not a member of a channel can
     post nothing there, so the last way is the person's own direct messages.
     """
     message: dict[str, Any] = {"text": reply.text, "blocks": list(reply.blocks) or None}

@@ -54,7 +54,7 @@ VERB = Verb(
     lane=Lane.PLANS,
     gateway="required",
     options=(
-        Option("gateway", "the gateway in API Management, where it cannot be told", "name"),
+        Option("gateway", "the gateway in API Management, where it is not known", "name"),
         *DECISION_OPTIONS,
     ),
     examples=("adopt legacy-9", "adopt west/dev/apim-gateway --gateway edge-1"),

@@ -256,7 +256,7 @@ def _told(spec: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _check_more(request: Request) -> None:
-    """What can be told of the further fields before anything is asked: over the rest of a spec."""
+    """The checks of the further fields before anything is asked: over the rest of a spec."""
     if not (request.options.get("more") or request.options.get("file")):
         return
     try:

@@ -112,13 +112,13 @@ def submitted(needs: Needs, submission: Submission) -> Request:
 
 
 def resume(needs: Needs, click: Click) -> Reply | None:
-    """The Resume button: automatic rotation goes on after it stopped."""
+    """The Resume button: automatic rotation continues after it stopped."""
     environment = next((e for e in needs.environments if e.name == click.value), None)
     if environment is None:
         return Reply("The settings no longer have this environment.")
     needs.authority.check(Right.RESUME, click.user, environment)
     if not needs.resume(environment.name, click.user):
-        return Reply("It goes on already.")
+        return Reply("Automatic rotation continues already.")
     return None
 
 

@@ -103,7 +103,7 @@ def _for_repository(
     if not asked and after.apim.configuration_endpoint == UNKNOWN_ENDPOINT:
         raise NotFound(
             f"The endpoint that the pods of {ref} are given cannot be read.",
-            meaning="All values of the chart cannot be told without it.",
+            meaning="Without it not all values of the chart are known.",
             remedy="Name what is to change, such as --tag.",
         )
     secret = token_secret_of(deployment["spec"]["template"]["spec"]) or ("", "")
@@ -140,7 +140,7 @@ def _send(slack: WebClient, user: str, name: str, text: str, said: str) -> None:
         )
     except SlackApiError as error:
         raise Unavailable(
-            f"Slack did not take the file: {error.response.get('error', 'no reason given')}.",
+            f"Slack refused the file: {error.response.get('error', 'no reason given')}.",
             remedy="The app needs the scopes files:write and im:write.",
         ) from error
 

@@ -258,7 +258,7 @@ def _words(text: str) -> list[str]:
 
 
 def _split(text: str) -> list[str]:
-    """The words; ValueError for a quote that is not closed. What stands in plain quotes is meant as
+    """The words; ValueError for a quote that is not closed. Text in plain quotes is meant as
     it stands, unless only a curly quote closes these."""
     try:
         return shlex.split(_OUTSIDE.sub(_meant, text))

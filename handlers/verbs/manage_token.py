@@ -66,7 +66,7 @@ VERB = Verb(
     lane=Lane.PLANS,
     gateway="required",
     options=(
-        Option("gateway", "the gateway in API Management, where it cannot be told", "name"),
+        Option("gateway", "the gateway in API Management, where it is not known", "name"),
         Option("key", "of the new token; the one not in use when left out", choices=KEYS),
         Option(
             "ttl", "how long the new token lives; as long as Azure allows when left out", "duration"

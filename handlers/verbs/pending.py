@@ -1,4 +1,4 @@
-"""`/gateway pending`: what waits or runs, and what of it one may decide."""
+"""`/gateway pending`: open requests, and which of them one may decide."""
 
 from dataclasses import dataclass
 
@@ -16,21 +16,21 @@ from handlers.views.reply import Block, Reply
 
 @dataclass(frozen=True)
 class Needs:
-    """Where actions are, and who decides on them."""
+    """Where actions are, and who decides them."""
 
     store: ActionStore
     decider: Decider
 
 
 def run(needs: Needs, request: Request) -> Reply:
-    """What waits for a decision or is under way, and what of it this person may decide."""
+    """Open requests, and which of them this person may decide."""
     listing = needs.store.listing()
     rows = [(action, _may(needs.decider, action, request.user)) for action in listing.actions]
     return view.pending(rows, request.user, listing.unreadable)
 
 
 def waiting_for(needs: Needs, user: str) -> tuple[Block, ...]:
-    """For the Home tab: what waits for this person's decision; nothing where that is unknown."""
+    """For the Home tab: requests for this person's decision; nothing where that is unknown."""
     try:
         rows = [
             (action, may)
@@ -55,7 +55,7 @@ def _may(decider: Decider, action: Action, user: str) -> bool:
 
 VERB = Verb(
     "pending",
-    "lists what waits for a decision or is under way",
+    "lists pending and running requests",
     Needs,
     run,
     Right.SEE,

@@ -190,7 +190,7 @@ def _known(value: str, known: Sequence[str], option: str) -> str:
 
 
 def _tags(registry: Registry) -> Sequence[str]:
-    """A registry that does not answer at once leaves support unknown, no more."""
+    """A registry that does not answer at once only leaves support unknown."""
     return _soon(registry.tags, ())
 
 

@@ -45,7 +45,7 @@ class Option:
 
     @property
     def value(self) -> str:
-        """What stands for its value in usage lines; empty for a flag."""
+        """The placeholder of its value in usage lines; empty for a flag."""
         if self.choices:
             return f"{{{'|'.join(self.choices)}}}"
         return f"<{self.metavar}>" if self.metavar else ""

@@ -77,7 +77,7 @@ def _close(needs: Needs, request: Request) -> Reply:
 
 
 def report_ended(windows: Windows, store: ActionStore) -> None:
-    """End what waits for a confirmation within a window that is over, and have its message say
+    """End the requests for a confirmation within a window that is over, and have its message say
     so."""
     ended = windows.ended()
     keys = {window.key for window in ended}

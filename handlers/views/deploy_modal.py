@@ -23,7 +23,7 @@ SERVICE_TYPES = ("LoadBalancer", "ClusterIP", "NodePort")
 
 
 def loading(private_metadata: str) -> View:
-    """What stands on the screen while Azure, the clusters and the registry are asked."""
+    """The screen while Azure, the clusters and the registry are asked."""
     return _view(
         private_metadata,
         [section(":hourglass_flowing_sand: Asking Azure, the clusters and the registry…")],

@@ -1,4 +1,4 @@
-"""The messages that are kept current for some minutes: what stands below what they show."""
+"""The messages that are kept current for some minutes: the lines below their content."""
 
 from deploy.health.live_messages import Ending, LiveMessage
 from handlers.views.notification import first_sentence

@@ -20,8 +20,8 @@ _BLOCKS = 49
 class LostRequest:
     """What its message still said of a request.
 
-    `title` was its heading, `kind` and `gateway` what it was about, `by` the user id of who asked for
-    it, each empty where the message does not say; `ran` that its run was under way. `reset` says that
+    `title` was its heading, `kind` and `gateway` what it was about, `by` the user id of the requester
+    of it, each empty where the message does not say; `ran` that its run was under way. `reset` says that
     the bot's data was reset since the message was posted.
     """
 

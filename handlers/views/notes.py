@@ -117,7 +117,7 @@ def _elsewhere(action: Action, event: Event) -> Iterator[Note]:
                 continue
             text = (
                 f"<@{action.requester}> asks for a change that {escape(requirement.environment)} "
-                f"decides on too: {action.kind} {action.ref.name} on "
+                f"must approve too: {action.kind} {action.ref.name} on "
                 f"{action.ref.cluster}/{action.ref.namespace}. {mentions(requirement.approvers)}: "
                 "please look at the plan."
             )

@@ -224,7 +224,7 @@ def test_what_is_approved_by_text_is_answered_as_a_click_is(desk: Desk) -> None:
 
     assert say("U2", "01234567") == "You approved AAAAAA."
     assert "approved this already" in desk.click("action_approve", "U2", "AAAAAA", plan.digest)
-    with pytest.raises(NotAllowed, match="Only approvers may decide"):
+    with pytest.raises(NotAllowed, match="Only approvers can approve or deny"):
         say("U9", "01234567")
     assert "plan has changed" in say("U3", "99999999")
 
