@@ -1,4 +1,4 @@
-"""What waits for a decision."""
+"""Requests that wait for a decision."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ _SHOWN = 15
 def pending(
     rows: Sequence[tuple[Action, bool]], user: str, unreadable: Sequence[str] = ()
 ) -> Reply:
-    """Each action with whether the person who asks may decide on it; those that wait for this
+    """Each action with whether the person who asks may decide it; those that wait for this
     person first, then their own, so that what others decide alone does not crowd them out."""
     left = [_unreadable(unreadable)] if unreadable else []
     if not rows:
@@ -48,7 +48,7 @@ def _row(action: Action, may: bool, user: str) -> Block:
     lines = [f"*`{action.id}`* {escape(action.kind)} *{escape(ref.name)}* on {place}"]
     lines.append(f"{_state(action)} · asked by <@{action.requester}> {date(action.created_at)}")
     if may and action.state is State.PENDING:
-        lines.append("*You can decide on this.*")
+        lines.append("*You can approve or deny this.*")
     elif action.requester == user and action.state is State.PENDING:
         lines.append("Yours.")
     return section(

@@ -1,7 +1,8 @@
-"""What a channel is told when gateways get worse or better."""
+"""Posts in a channel when gateways get worse or better."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from deploy.commands import Command
 from deploy.gateway import GatewayRef
 from deploy.health.incidents import (
     AWAY,
@@ -166,7 +167,7 @@ def replies(changes: Sequence[MemberChange]) -> str:
         left -= len(line) + 1
         if left < 0:
             more = counted(len(changes) - len(lines), "more change")
-            return "\n".join([*lines, f"… and {more}; `status` shows each."])
+            return "\n".join([*lines, f"… and {more}; {Command('status')} shows each."])
         lines.append(line)
     return "\n".join(lines)
 

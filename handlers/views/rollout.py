@@ -33,7 +33,7 @@ def blocks(action: Action) -> list[Block]:
 
 
 def _beside_pods(progress: Mapping[str, Any], pods: Sequence[Mapping[str, Any]]) -> list[Block]:
-    """What is no pod's own trouble: a quota, for one, lets no pod appear that could tell of it."""
+    """What is not a pod's own trouble: a quota, for one, lets no pod appear that could show it."""
     of_pods = {pod.get("trouble") for pod in pods}
     told = [str(text) for text in progress.get("trouble") or () if text not in of_pods]
     return [section(f":warning: {escape(cut(text, 500))}") for text in told[:2]]

@@ -246,7 +246,7 @@ def _actions(gateway: GatewayDetail, now: float) -> list[str]:
 
 
 def _last_done(entries: Sequence[AuditEntry], now: float) -> list[str]:
-    """How each of the last actions stands: its newest entry that is no step on the way."""
+    """How each of the last actions stands: its newest entry that is not a step on the way."""
     found: dict[str, str] = {}
     for entry in entries:
         if entry.event.startswith("step ") or entry.subject in found:
