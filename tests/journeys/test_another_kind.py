@@ -108,7 +108,7 @@ def test_in_production_approvers_decide_and_the_digest_binds(demo: Demo) -> None
     ana.clicks(plan, "Approve")
     ana.sees("somebody else has to decide", ephemeral=True)
     ben.types("pending")
-    ben.sees("annotate \\*edge-2\\*.*You can decide on this", ephemeral=True)
+    ben.sees("annotate \\*edge-2\\*.*You can approve or deny this", ephemeral=True)
     ben.types(f"approve {name} --plan 0123456789ab")
     ben.sees("plan has changed", ephemeral=True)
     assert not note(demo, "edge-2", "prod")
