@@ -47,8 +47,8 @@ def overview(command: str, verbs: Sequence[VerbWords]) -> Reply:
             ],
         },
         context(
-            f"`{command} VERB --help` tells more. A gateway is named by its name, "
-            "or by `cluster/namespace/name` where that is not enough."
+            f"`{command} help VERB` shows how a verb is used. A gateway is called by its name, "
+            "or by `cluster/namespace/name` where several have that name."
         ),
     ]
     return Reply(f"{command}: " + ", ".join(verb.name for verb in verbs), tuple(blocks))
