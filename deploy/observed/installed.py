@@ -102,7 +102,7 @@ def installed(cluster: Cluster, ref: GatewayRef) -> Installed:
         raise Conflict(
             f"The spec that {ref} carries is that of {spec.ref}.",
             meaning="Somebody copied it from there.",
-            remedy="Deploy it again from a file with all its options.",
+            remedy=f"Deploy it again from a file with all its options: {Command('deploy', ref)}.",
         )
     return Installed(deployment, dataclasses.replace(spec, ref=ref))
 
@@ -111,5 +111,5 @@ def _unreadable(ref: GatewayRef) -> Conflict:
     return Conflict(
         f"The spec that {ref} carries cannot be read.",
         meaning="Somebody edited it, or a newer version of the bot wrote it.",
-        remedy="Deploy it again from a file with all its options.",
+        remedy=f"Deploy it again from a file with all its options: {Command('deploy', ref)}.",
     )

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal, Self, get_args
 
+from deploy.commands import Command
 from deploy.errors import Conflict
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.times import minute
@@ -156,8 +157,8 @@ def kept_token(spec: GatewaySpec, live: SecretFacts | None) -> TokenPlan:
         raise Conflict(
             f"The Secret that {spec.ref} reads its token from is gone.",
             meaning="New pods would not start.",
-            remedy="Deploy it again: that makes a new token.",
-        )
+            remedy=f"Deploy it again, which makes a new token: {Command('deploy', spec.ref)}.",
+        ).offering(Command("deploy", spec.ref))
     ends = iso(live.expires_at) if live.expires_at else None
     return TokenPlan(live.name, mint=False, expires_at=ends, reason="The token in use stays.")
 

@@ -112,7 +112,11 @@ def _with_fix(request: Request, finding: Finding) -> str:
 
 def incomplete(request: Request) -> bool:
     """Whether the form is needed: a gateway, a place and a tag make a deployment."""
-    options = _with_place(request).options
+    try:
+        options = _with_place(request).options
+    except InvalidInput:
+        # It is explained where it is run.
+        return False
     return not (request.gateway and options.get("to") and options.get("tag"))
 
 
@@ -121,6 +125,7 @@ def open_modal(needs: Needs, request: Request, trigger_id: str) -> None:
     private_metadata = modal.metadata(request.channel, request.response_url)
     opened = needs.slack.views_open(trigger_id=trigger_id, view=modal.loading(private_metadata))
     failed = needs.choices.warm()
+    request = _with_place(request)
     given: dict[str, Any] = dict(request.options)
     if request.gateway:
         given["gateway"] = request.gateway

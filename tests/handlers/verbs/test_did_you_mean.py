@@ -110,7 +110,29 @@ def test_a_deployment_s_gateway_is_named_by_name_or_in_full_in_any_case(
     assert wanted.spec.apim.gateway == "edge-1"
 
 
+def test_the_form_of_a_gateway_that_is_named_in_full_has_its_place() -> None:
+    shown: list[Any] = []
+    slack = SimpleNamespace(
+        views_open=lambda **opened: {"view": {"id": "V1", "hash": "h"}},
+        views_update=lambda *, view, **more: shown.append(view),
+    )
+    needs: Any = SimpleNamespace(
+        slack=slack,
+        choices=SimpleNamespace(warm=dict),
+        team=SimpleNamespace(granted=lambda scope: False),
+    )
+    request = Request("r1", "deploy", "U1", "C1", gateway="west/dev/edge-1")
+    assert deploy.incomplete(request)
+    deploy.open_modal(needs, request, "t1")
+    said = json.dumps(shown)
+    assert '"value": "edge-1"' in said
+    assert '"value": "west/dev"' in said
+    assert "west/dev/edge-1" not in said
+
+
 def test_a_place_beside_another_one_is_refused() -> None:
+    request = Request("r1", "deploy", "U1", "C1", "", "west/dev/edge-1", {"to": "east/dev"})
+    assert not deploy.incomplete(request)
     with pytest.raises(InvalidInput, match="is not in `--to east/dev`"):
         deploy_asked(Showing(None), gateway="west/dev/edge-1", to="east/dev", tag="2.11.1")
 
