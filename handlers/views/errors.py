@@ -69,8 +69,8 @@ def _run_buttons(error: GatewayBotError, meant: Sequence[str]) -> list[Block]:
         meant = [error.command] if error.runs else []
     elements = [runs("Run it", command, style="primary") for command in meant]
     elements += [_offered(command, alone=len(error.commands) == 1) for command in error.commands]
-    buttons = [button for button in elements if button is not None]
-    return [{"type": "actions", "elements": buttons}] if buttons else []
+    # Within a block no two may have the same action_id.
+    return [{"type": "actions", "elements": [button]} for button in elements if button is not None]
 
 
 def _offered(command: Command, *, alone: bool) -> Block | None:

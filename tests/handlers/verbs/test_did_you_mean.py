@@ -18,6 +18,7 @@ from handlers.verbs.grammar import retyped
 from handlers.verbs.table import VERBS
 from handlers.views.errors import trouble
 from tests.support.deploy_verb import Showing, deploy_asked
+from tests.support.shown import check_blocks
 
 BY_NAME = {verb.name: verb for verb in VERBS}
 
@@ -75,6 +76,14 @@ def test_a_command_that_a_remedy_names_has_a_button() -> None:
     said = json.dumps(trouble(error).blocks)
     assert "`/gateway rotate west/dev/edge-1` gives it a new one." in said
     assert '"value": "rotate west/dev/edge-1"' in said
+
+
+def test_slack_takes_an_answer_with_several_buttons() -> None:
+    error = NotFound("There is none.").offering(Command("adopt", "edge-1"), Command("list"))
+    check_blocks(list(trouble(error).blocks))
+    several = NotFound("There is none.").did_mean("--tag", "2.9.1", "2.9.2")
+    again = partial(retyped, BY_NAME["deploy"], "edge-1", {"tag": "2.99"})
+    check_blocks(list(trouble(several, again).blocks))
 
 
 def test_a_cluster_that_is_not_there_is_said_with_the_one_that_is_meant() -> None:
