@@ -79,6 +79,7 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.checks.prose
+	$(BIN)/python -m tests.checks.wording
 
 # The image installs exactly these versions, by hash. Needs pip-tools' resolver, fetched for the run only.
 lock: $(VENV)/.dev

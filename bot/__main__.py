@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
         "demo", help="run the bot with a Slack, an Azure and clusters of its own, on this machine"
     )
     demo.add_argument("--port", type=port, default=3000, help="of the page; 0 takes any free one")
-    demo.add_argument("--data", type=Path, help="keep everything here, and go on from it")
+    demo.add_argument("--data", type=Path, help="keep everything here, and continue from it")
     demo.add_argument("--no-open", action="store_true", help="do not open the browser")
     demo.add_argument("--kubeconfig", type=Path, help="use these clusters instead of emulated ones")
     demo.add_argument(
@@ -67,10 +67,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def port(text: str) -> int:
-    """A port of the machine; argparse says “invalid port value” of what is no number."""
+    """A port of the machine; argparse says “invalid port value” of what is not a number."""
     number = int(text)
     if not 0 <= number <= 65535:
-        raise argparse.ArgumentTypeError(f"{number} is no port; ports end at 65535")
+        raise argparse.ArgumentTypeError(f"{number} is not a port; ports end at 65535")
     return number
 
 

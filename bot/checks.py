@@ -82,7 +82,7 @@ def probes(settings: Settings, secrets: Secrets) -> dict[str, Probe]:
             )
     warned, production = operator_channels(settings), _production(settings)
     for channel in dict.fromkeys([*warned, *production]):
-        said = "warnings can be told there" if channel in warned else "plans can be shown there"
+        said = "warnings can be posted there" if channel in warned else "plans can be shown there"
         named[f"channel {channel}"] = _bind(
             _channel, settings, secrets, channel, said, channel in production
         )
@@ -143,8 +143,8 @@ _SCOPES = {
     "commands": "to take commands",
     "chat:write": "to answer",
     "channels:history": "to find a message whose posting was never confirmed",
-    "im:write": "to tell requesters in person",
-    "im:history": "to tell them once",
+    "im:write": "to notify requesters in person",
+    "im:history": "to notify them once",
     "usergroups:read": "to know who approves",
     "users:read": "to know who is a member of the workspace",
     "files:write": "to send files",

@@ -153,7 +153,7 @@ def environments_of(settings: Settings) -> tuple[Environment, ...]:
 
 def operator_channels(settings: Settings) -> tuple[str, ...]:
     """Every channel that is warned of something: of all gateways first, then of some environment's.
-    The first of them is told of the bot's own trouble."""
+    The first of them gets the bot's own trouble."""
     every = [settings.warnings, *(e.warnings for e in settings.environments if e.warnings)]
     return tuple(
         dict.fromkeys(place for each in every for place in (each.channel, *each.channels) if place)
@@ -188,7 +188,7 @@ def expiry_rules(settings: Settings) -> Callable[[GatewayRef], Rules]:
 
 
 def automatic_rules(settings: Settings) -> Mapping[str, Automatic]:
-    """How tokens are rotated on their own, by environment."""
+    """How tokens are rotated automatically, by environment."""
     return {
         e.name: Automatic(
             mode=e.rotation.mode,

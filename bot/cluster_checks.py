@@ -42,7 +42,7 @@ def cluster_works(cluster: Cluster) -> str:
 
 
 def _listed(cluster: Cluster, version: str) -> str:
-    """The same where namespaces are listed, each by itself."""
+    """The same where namespaces are listed, each separately."""
     told, failed, doubted = [], [], []
     served = cluster.serves("Rollout")
     rights = [each for each in IN_NAMESPACE if served or each.group != _ARGO]
@@ -61,7 +61,7 @@ def _listed(cluster: Cluster, version: str) -> str:
             told.append(namespace)
     works = f"Kubernetes {version}, {cluster.places.text}"
     if failed:
-        some = f" All is well in {', '.join(told)}." if told else ""
+        some = f" No trouble in {', '.join(told)}." if told else ""
         raise Unavailable(
             f"{works}. {' '.join([*failed, *doubted])}",
             meaning=f"Gateways there are not seen, or cannot be changed.{some}",

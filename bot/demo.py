@@ -83,7 +83,9 @@ def demo(
             webbrowser.open(described["slack"])
         while not ended.wait(0.2):
             if sandbox.ended():
-                raise Unavailable("A part of the demo ended by itself.", remedy="Start it again.")
+                raise Unavailable(
+                    "A part of the demo ended unexpectedly.", remedy="Start it again."
+                )
             bot.keep(ended)
     return 0
 
@@ -191,7 +193,7 @@ def _directory(data: Path | None) -> Iterator[Path]:
 
 
 def _free_port() -> int:
-    """Below the range from which systems take ports by themselves (32768 on Linux), since the bot
+    """Below the range from which systems assign ports (32768 on Linux), since the bot
     binds it only later."""
     for port in random.sample(range(20_000, 32_000), 100):
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):

@@ -71,7 +71,7 @@ class EntraTokens:
     def _key(self, kid: str) -> Any:
         with self._lock:
             age = self._clock() - self._fetched_at
-            # A key that is not known may be new; who sends nonsense must not make us ask for ever.
+            # A key that is not known may be new; a sender of nonsense must not make us ask for ever.
             if age > _KEPT_SECONDS or (kid not in self._keys and age > _AGAIN_SECONDS):
                 self._keys = self._fetched()
                 self._fetched_at = self._clock()

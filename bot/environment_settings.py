@@ -70,7 +70,7 @@ class PeopleSettings(Section):
 
 
 class ApprovalSettings(Section):
-    """Who approves changes, how many of them it takes, and within how many seconds."""
+    """The people who approve changes, how many of them it takes, and within how many seconds."""
 
     approvers: PeopleSettings
     quorum: int = Field(default=1, ge=1, le=10)
@@ -112,9 +112,9 @@ Seconds = Annotated[float, BeforeValidator(_seconds)]
 
 
 class WarningSettings(Section):
-    """Where people are told of gateways that get worse or better; nowhere without a channel.
+    """Where reports are posted of gateways that get worse or better; nowhere without a channel.
 
-    Tokens that expire are told of in `channels`, where there are none in `channel` too.
+    Tokens that expire are reported in `channels`, where there are none in `channel` too.
     """
 
     channel: ChannelId | None = None
@@ -154,9 +154,9 @@ def _mode(value: Any) -> Any:
 
 
 class AutomaticSettings(Section):
-    """How tokens of an environment are rotated on their own.
+    """How tokens of an environment are rotated automatically.
 
-    `standing_approval` is the text of who approved, once and for all, that it happens.
+    `standing_approval` is the text that says who approved, once and for all, that it happens.
     """
 
     mode: Literal["auto", "ask", "off"] = "off"
@@ -210,7 +210,7 @@ class EnvironmentSettings(Section):
         rotation = self.rotation
         if rotation.mode == "auto" and self.production and not rotation.standing_approval:
             raise ValueError(
-                "rotation: auto in production needs standing_approval, the text of who approved it"
+                "rotation: auto in production needs standing_approval, the text that says who approved it"
             )
         if rotation.mode == "ask" and self.approval is None and self.requesters is None:
             raise ValueError("rotation: ask needs approval or requesters: nobody could be asked")

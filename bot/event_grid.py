@@ -1,4 +1,4 @@
-"""The endpoint that Event Grid delivers to: on a port of its own, and only for who proves itself.
+"""The endpoint that Event Grid delivers to: on a port of its own, and only for senders that prove themselves.
 
 A delivery proves itself by a shared secret, in the subscription's URL (`?key=`) or a header, or by a
 token of Entra ID. The handshakes are those of "Webhook event delivery" in Event Grid's documentation.

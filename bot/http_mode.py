@@ -34,7 +34,7 @@ class HttpMode:
     """An HTTP server for commands, interactions, options and events on one path.
 
     Told to stop, it serves on for `drain_seconds`, in which load balancers learn of it. `acks` counts
-    what waits for its answer. ValueError without a signing secret.
+    requests without an answer. ValueError without a signing secret.
     """
 
     def __init__(
@@ -147,8 +147,8 @@ def _read(head: Head, body: bytes) -> BoltRequest | None:
 
 
 class _Replays:
-    """Signatures of the last minutes. A signature is of one body in one second, so what comes with it
-    again was recorded, or is a repetition of which the first is under way."""
+    """Signatures of the last minutes. A signature is of one body in one second, so the same one again
+    was recorded, or is a repetition of which the first is under way."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -275,7 +275,7 @@ class _Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Count what is no HTTP; a fault of ours goes into the log whole."""
+        """Count what is not HTTP; a fault of ours goes into the log whole."""
         if status < HTTPStatus.INTERNAL_SERVER_ERROR:
             self._all.refusals.note("malformed")
         else:

@@ -14,7 +14,7 @@ class Part(Protocol):
     """Something with threads of its own."""
 
     def start(self) -> None:
-        """Begin; called once, when every part before it has begun."""
+        """Begin; called once, when every part before it has started."""
 
     def stop(self, deadline: Deadline) -> None:
         """End, waiting until `deadline` for what is under way, and no longer."""
@@ -46,7 +46,7 @@ class Parts:
             part.start()
 
     def stop(self, deadline: Deadline) -> None:
-        """Stop every part that has begun, and return at `deadline` whatever any of them does.
+        """Stop every part that has started, and return at `deadline` whatever any of them does.
 
         The next one's turn comes when a part has ended, or has had half of the time that was left:
         one that hangs costs the others some of their time, never all of it.

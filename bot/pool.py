@@ -27,7 +27,7 @@ class Pool(ThreadPoolExecutor):
         """Nothing: see above."""
 
     def stop(self, deadline: Deadline) -> None:
-        """Take nothing more, drop what has not begun, and wait for the rest."""
+        """Take nothing more, drop what has not started, and wait for the rest."""
         self._open = False
         deadline.wait_for(partial(self.shutdown, cancel_futures=True))
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import yaml
 
+from deploy.commands import Command
 from deploy.errors import InvalidInput
 from deploy.rendering.manifests import render as manifests
 from deploy.specs.spec import parse_spec_yaml
@@ -24,7 +25,7 @@ def render(path: Path) -> int:
         raise InvalidInput(
             f"The spec {path} has no manifests: it says `manage: token`.",
             meaning=f"Others deploy {managed.ref}, and the bot only keeps its token.",
-            remedy="`/gateway export` shows what runs there.",
+            remedy=f"{Command('export', managed.ref)} shows what runs there.",
         )
     spec = parse_spec_yaml(text)
     secret = f"{spec.ref.name}-token" if spec.auth.kind == "token" else None

@@ -48,7 +48,7 @@ def run(config: Path, log_level: str) -> int:
     # No program that the bot runs for a cluster's credentials needs it.
     os.environ.pop("SLACK_BOT_TOKEN", None)
 
-    from bot.app import Bot  # after the settings: a mistake in them is told without the wait
+    from bot.app import Bot  # after the settings: a mistake in them is reported without the wait
 
     bot = Bot(settings, secrets)
     # All that was imported stays, so it need not be looked through while a cluster is read.

@@ -1,6 +1,6 @@
 """One websocket of Slack's Socket Mode, from its opening to its end.
 
-slack_sdk's client holds several websockets one after another and reconnects by itself, at once and
+slack_sdk's client holds several websockets one after another and reconnects automatically, at once and
 for ever, also where Slack says `too_many_websockets`; what it is told by a hello or a disconnect it
 keeps to itself (python-slack-sdk #1940, #1922). Here whoever opens a connection decides what follows
 its end. Protocol: docs.slack.dev, Using Socket Mode.
@@ -98,7 +98,7 @@ class SocketConnection:
         """Tell Slack, take what was on its way, and wait for so many seconds until Slack knows.
 
         Where the network is away, the system sends it again and again meanwhile: a connection of
-        which Slack hears that it ended is no ghost.
+        which Slack hears that it ended is not a ghost.
         """
         self._closing = True
         self._end("closed by the bot")

@@ -1,6 +1,6 @@
 """The end of all connections of a bot, after which no ack is missing.
 
-Slack sends on a connection until it has heard of its end, and does not repeat commands and clicks. Who
+Slack sends on a connection until it has noticed its end, and does not repeat commands and clicks. Who
 has sent a Close may send nothing after it (RFC 6455, 5.5.1), but Slack takes an ack over any
 connection of the app.
 """
@@ -18,8 +18,8 @@ log = logging.getLogger(__name__)
 
 _CLOSE_SECONDS = 3.0
 _MORE = 4
-"""So many connections are made for acks alone. Each may bring something in its turn: what comes in one
-round trip is its share of all that Slack sends."""
+"""So many connections are made for acks alone. Each may bring something in its turn: in one round
+trip its share of all that Slack sends."""
 
 
 async def leave(

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 import aiohttp
@@ -41,6 +42,7 @@ from deploy.deadline import Deadline
 from deploy.errors import GatewayBotError
 from handlers.slack.acks import Acks
 from handlers.slack.connections import CONFIRM_SECONDS, ConnectionCount, Counted
+from handlers.slack.shapes import is_sound
 from handlers.views import connections as view
 
 log = logging.getLogger(__name__)
@@ -51,7 +53,7 @@ _CONNECT_SECONDS = 15
 _FIRST_SECONDS = 30
 _REPORT_SECONDS = 5.0
 _STEADY_SECONDS = 60.0
-"""One that stood for so long and then ends is no failure."""
+"""One that stood for so long and then ends is not a failure."""
 _WARNED_SECONDS = 15.0
 """Slack closes a connection about ten seconds after it has warned of that."""
 _CLOSE_SECONDS = 5.0
@@ -93,8 +95,8 @@ class SocketMode:
         threads: int = 64,
         acks: Acks | None = None,
     ) -> None:
-        """`count` is this bot's part in the count of all bots' connections; `acks` counts what waits
-        for its ack."""
+        """`count` is this bot's part in the count of all bots' connections; `acks` counts envelopes
+        without an ack."""
         self._app = app
         self._acks = acks or Acks()
         self._token = app_token
@@ -120,13 +122,13 @@ class SocketMode:
         self._unsent: list[Envelope] = []
 
     def start(self) -> None:
-        """Connect, waiting a while for the first connection to stand. It goes on trying."""
+        """Connect, waiting a while for the first connection to stand. It keeps trying."""
         self._thread.start()
         if not self._first.wait(_FIRST_SECONDS):
-            log.warning("Slack cannot be reached yet; the bot goes on trying")
+            log.warning("Slack cannot be reached yet; the bot keeps trying")
 
     def stop(self, deadline: Deadline) -> None:
-        """Ack what has arrived, and close every connection: what comes later Slack sends to another
+        """Ack what has arrived, and close every connection: later ones Slack sends to another
         bot."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stopping.set)
@@ -250,7 +252,7 @@ class SocketMode:
         if connection.reason == DEAF:
             await self._close(connection, _DEAF_SECONDS)
             return
-        # Slack may go on sending for a while over one that it has announced the end of.
+        # Slack may keep sending for a while over one that it has announced the end of.
         await connection.ended(_WARNED_SECONDS)
         await self._close(connection, _CLOSE_SECONDS)
 
@@ -341,7 +343,7 @@ class SocketMode:
 
     def _take(self, connection: SocketConnection, envelope: Envelope) -> None:
         request = SocketModeRequest.from_dict(envelope)
-        # Where no ack can be sent any more, Slack shows an error; then nothing should happen either.
+        # Where no ack can be sent any longer, Slack shows an error; then nothing should happen either.
         # At the end one more connection is made for acks.
         heard = self._stopping.is_set() or any(each.writable for each in self._open)
         if request is not None and heard:
@@ -360,6 +362,9 @@ class SocketMode:
             log.exception("an envelope could not be answered")
 
     def _respond(self, request: SocketModeRequest) -> BoltResponse:
+        if not is_sound(request.payload):
+            log.warning("a malformed payload of type %.40s was refused", request.type)
+            return BoltResponse(status=HTTPStatus.BAD_REQUEST)
         return self._app.dispatch(
             BoltRequest(mode="socket_mode", body=request.payload, headers=build_headers(request))
         )

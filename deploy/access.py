@@ -98,7 +98,7 @@ class Membership(Protocol):
 
 @dataclass(frozen=True)
 class Identities:
-    """Which user ids belong to one person, so that nobody decides on their own request twice."""
+    """Which user ids belong to one person, so that nobody decides their own request twice."""
 
     people: Mapping[str, str] = field(default_factory=dict)
     """Person by user id."""
@@ -377,7 +377,7 @@ def policy_for(
     break_glass: str = "",
     windows: Mapping[str, str] = MappingProxyType({}),
 ) -> Policy:
-    """Who decides on a change of `ref` that concerns these environments.
+    """The policy of a change of `ref` that concerns these environments.
 
     `freezing` are those whose freezes forbid it; `windows` are keys of open approval windows by
     environment. Refused where nobody may change it now.

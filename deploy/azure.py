@@ -144,7 +144,7 @@ class ArmClient:
         self._waits = waits or Waits()
 
     def asking_once(self) -> "ArmClient":
-        """The same client for whoever repeats by themselves what is Unavailable: it never waits."""
+        """The same client for whoever repeats automatically what is Unavailable: it never waits."""
         twin = copy.copy(self)
         twin._budget = 0.0
         return twin
@@ -229,7 +229,7 @@ class ArmClient:
         body: Mapping[str, str] | None = None,
     ) -> requests.Response:
         """A successful answer, or none at once where the service has not answered lately; whoever
-        repeats by themselves finds out for the others."""
+        repeats automatically finds out for the others."""
         breaker = self._breakers.setdefault(instance.arm_id, Breaker())
         return breaker.call(
             lambda: self._repeated(method, url, what, right, body),
@@ -374,7 +374,7 @@ def _refusal(answer: requests.Response, what: str, right: str) -> GatewayBotErro
     if answer.status_code in (409, 412):
         return Conflict(f"Azure is changing {what} at this moment: {message or code}.")
     if answer.status_code == 400:
-        return InvalidInput(f"Azure does not take the request for {what}: {message or code}")
+        return InvalidInput(f"Azure rejected the request for {what}: {message or code}")
     return Unavailable(f"Azure answered {answer.status_code} for {what}: {message or code}")
 
 

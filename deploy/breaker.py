@@ -60,7 +60,7 @@ class Breaker:
 
     def call(self, work: Callable[[], T], *, patient: bool = False) -> T:
         """What the work gives. Unavailable at once where the service has not answered lately, unless
-        the caller is `patient`: one that repeats by itself and owes nobody an answer soon."""
+        the caller is `patient`: one that repeats automatically and owes nobody an answer soon."""
         if not patient:
             self._admit()
         began = self._clock()

@@ -5,24 +5,50 @@ to do. Whatever a library raises is turned into one of them where the library is
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Self
+
+from deploy.commands import Command
+
+
+@dataclass(frozen=True)
+class Meant:
+    """What a part of a request was probably meant to be. `part` is `gateway`, the `cluster` or the
+    `namespace` of where something runs, or an option such as `--tag`; several `values` are a choice."""
+
+    part: str
+    values: tuple[str, ...]
 
 
 class GatewayBotError(Exception):
-    """Something a person must be told.
+    """What went wrong, for the person who asked.
 
     `happened` is one sentence; `meaning` says what state things are in now; `remedy` what to do.
     `untouched` says that what was asked of a service was certainly not carried out, as where it
-    refused; else that is not known.
+    refused; else that is not known. `meant` and `commands` are what can be asked for instead.
     """
 
     untouched = True
+    meant: Meant | None = None
+    commands: tuple[Command, ...] = ()
 
     def __init__(self, happened: str, *, meaning: str = "", remedy: str = "") -> None:
         super().__init__(happened)
         self.happened = happened
         self.meaning = meaning
         self.remedy = remedy
+
+    def did_mean(self, part: str, *values: str) -> Self:
+        """The same with what that part of the request was probably meant to be, where it is known."""
+        if values:
+            self.meant = Meant(part, values)
+        return self
+
+    def offering(self, *commands: Command) -> Self:
+        """The same with commands that its remedy names and that can be run as they stand."""
+        self.commands = commands
+        return self
 
     def __str__(self) -> str:
         return " ".join(part for part in (self.happened, self.meaning, self.remedy) if part)
@@ -39,8 +65,8 @@ class InvalidInput(GatewayBotError):
 
 
 class Ambiguous(InvalidInput):
-    """A name that can mean several things; `candidates` are their full names, and `told` says of each
-    what it is, where its name does not."""
+    """A value that can mean several things; `candidates` are their full names, `field` is `gateway` or
+    the name of an option. `told` says of each what it is, where its name does not."""
 
     def __init__(
         self,
@@ -52,7 +78,7 @@ class Ambiguous(InvalidInput):
         told: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         super().__init__(happened, field=field, remedy=remedy)
-        self.candidates = candidates
+        self.did_mean("gateway" if field == "gateway" else f"--{field}", *candidates)
         self.told = told
 
 

@@ -36,7 +36,7 @@ class Flight(Generic[T]):
     def wait(self, seconds: float) -> T:
         """What the work gives that is under way, or is begun now; what it raises is raised.
 
-        TimeoutError where it has not ended after so many seconds. It goes on then, and whoever comes
+        TimeoutError where it has not ended after so many seconds. It continues then, and whoever comes
         next waits for the same.
         """
         return self.begin().result(seconds)
@@ -61,7 +61,7 @@ class Flight(Generic[T]):
         return not all(each.done() for each in flying)
 
     def _hangs(self, flying: Future[T]) -> bool:
-        """Whether it has gone on for so long that it is begun anew beside."""
+        """Whether it has lasted for so long that it is begun anew beside."""
         self._hanging = [each for each in self._hanging if not each.done()]
         late = time.monotonic() - self._began > self._given_up
         if not late or len(self._hanging) >= MOST - 1:

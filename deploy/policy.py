@@ -1,4 +1,4 @@
-"""Who decides on a change: kept with the change as it was when it was asked for. Pure."""
+"""The policy of a change: kept with the change as it was when it was asked for. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

@@ -1,11 +1,12 @@
 """What runs on every cluster that is known, and which gateway a name means."""
 
+import difflib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from deploy.errors import GatewayBotError, Unavailable
+from deploy.errors import GatewayBotError, NotFound, Unavailable
 from deploy.gateway import GatewayRef
 from deploy.health.cache import CachedGateway, ClusterCache, Snapshot
 from deploy.health.status import GatewaySummary, resolve, summaries
@@ -78,10 +79,24 @@ def meant(
     found: Sequence[GatewaySummary],
     failed: Mapping[str, GatewayBotError],
 ) -> GatewayRef:
-    """The gateway of those found that a person means. InvalidInput where it is named with a namespace
-    that is not looked at."""
+    """The gateway of those found that a person means. NotFound where it is named with a cluster that
+    is not there, InvalidInput with a namespace that is not looked at."""
     cluster, _, rest = name.strip().lower().partition("/")
     namespace, _, of_it = rest.partition("/")
-    if of_it and cluster in caches:
+    if of_it:
+        check_cluster(cluster, caches)
         caches[cluster].cluster.places.check(namespace)
     return resolve(name, found, failed)
+
+
+def check_cluster(name: str, known: Collection[str]) -> None:
+    """NotFound where the bot has no cluster of that name."""
+    if name in known:
+        return
+    near = difflib.get_close_matches(name, list(known), n=1)
+    raise NotFound(
+        f"There is no cluster “{name[:80]}”.",
+        remedy=f"Did you mean {near[0]}?"
+        if near
+        else f"This bot knows {', '.join(sorted(known))}.",
+    ).did_mean("cluster", *near)

@@ -11,6 +11,7 @@ import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from slack_sdk import WebClient
@@ -23,7 +24,7 @@ from deploy.errors import GatewayBotError, Unavailable
 from handlers.lanes import BOUNDS, Bounds, Lane, LanePool
 from handlers.slack import replies
 from handlers.slack.payloads import Request, request_from_mapping
-from handlers.verbs.grammar import typed
+from handlers.verbs.grammar import retyped, typed
 from handlers.verbs.verb import AnyVerb, Run
 from handlers.views import errors
 from handlers.views.conversation import understood
@@ -113,7 +114,7 @@ class Intake:
         self._beginner.start()
 
     def stop(self, deadline: Deadline) -> None:
-        """Take up nothing more and leave to other bots what has not begun; what has begun is waited
+        """Take up nothing more and leave to other bots what has not started; what has started is waited
         for, and stays this bot's meanwhile. What does not end in time is left to others as well."""
         self._closed.set()
         self._arrived.set()
@@ -128,7 +129,7 @@ class Intake:
         try:
             self._inbox.hand_over(keys)
         except GatewayBotError as error:
-            log.info("other bots find later what has not begun: %s", error)
+            log.info("other bots find later what has not started: %s", error)
 
     def _leave_held(self) -> None:
         with self._lock:
@@ -187,7 +188,7 @@ class Intake:
                 log.exception("a sweep of the inbox failed")
 
     def _record_told(self) -> None:
-        """Record what was told and could not be recorded then, before another bot tells it as well."""
+        """Record answers that were given and could not be recorded then, before another bot gives them as well."""
         with self._lock:
             told = {key: answer for key, answer in self._answers.items() if answer.told}
         for key, answer in told.items():
@@ -252,7 +253,7 @@ class Intake:
         self._end(request, key, answer)
 
     def _end(self, request: Request, key: str, answer: _Answer) -> None:
-        """Tell whoever asked, once. What cannot be ended now is come back to."""
+        """Answer whoever asked, once. What cannot be ended now is come back to."""
         reply = answer.reply
         if not answer.told:
             try:
@@ -260,7 +261,7 @@ class Intake:
                     log.info("request %s is answered by another bot", key)
                     return
             except GatewayBotError:
-                # Another bot may be at it by now: it is told once that is known.
+                # Another bot may be at it by now: it is answered once that is known.
                 self._keep(key, answer)
                 raise
             if request.said:
@@ -283,7 +284,7 @@ class Intake:
         return request
 
     def _leave(self, key: str, newer: Newer) -> None:
-        """Leave it to a newer bot, and take it no more."""
+        """Leave it to a newer bot, and no longer take it."""
         log.warning("request %s is left to a newer bot: %s", key, newer.happened)
         with self._lock:
             self._held.discard(key)
@@ -325,8 +326,10 @@ class Intake:
         try:
             return work.run(request)
         except GatewayBotError as error:
-            verb, given = work.verb, request.options
-            return errors.trouble(error, lambda name: typed(verb, name, given) if verb else "")
+            if work.verb is None:
+                return errors.trouble(error)
+            again = partial(retyped, work.verb, request.gateway, request.options)
+            return errors.trouble(error, again)
         except Exception:  # a person must learn of any fault; the log keeps it whole
             reference = secrets.token_hex(4)
             log.exception("%s %s failed, reference %s", request.verb, request.id, reference)
@@ -338,7 +341,7 @@ def _text(answer: _Answer) -> str:
 
 
 def _payload(stored: str) -> Mapping[str, Any]:
-    """What was stored; empty where it is no JSON object."""
+    """What was stored; empty where it is not a JSON object."""
     try:
         found = json.loads(stored)
     except ValueError:

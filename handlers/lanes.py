@@ -105,8 +105,8 @@ class LanePool:
         self._pool = ThreadPoolExecutor(bounds.workers, thread_name_prefix=name)
 
     def put(self, person: str, key: str) -> bool:
-        """Have a request worked on in its turn; False where there is no room for it. What waits or
-        runs already is left as it is."""
+        """Have a request worked on in its turn; False where there is no room for it. What is pending or
+        running already stays as it is."""
         with self._lock:
             if key in self._queued or key in self._begun:
                 return True
@@ -121,7 +121,7 @@ class LanePool:
         return True
 
     def begin(self) -> None:
-        """Begin what waits, as far as there are threads."""
+        """Begin the pending requests, as far as there are threads."""
         with self._lock:
             self._begin()
 
@@ -138,12 +138,12 @@ class LanePool:
 
     @property
     def waiting(self) -> int:
-        """How many requests have not begun."""
+        """How many requests have not started."""
         with self._lock:
             return len(self._queued)
 
     def close(self) -> list[str]:
-        """Begin nothing more; what has not begun is given back."""
+        """Begin nothing more; what has not started is given back."""
         with self._lock:
             self._open = False
             left = [key for keys in self._waiting.values() for key in keys]
@@ -152,14 +152,14 @@ class LanePool:
         return left
 
     def stop(self, deadline: Deadline) -> bool:
-        """Wait for what has begun; whether it ended until then."""
+        """Wait for what has started; whether it ended until then."""
         return deadline.wait_for(partial(self._pool.shutdown))
 
     def _room(self, person: str) -> bool:
         return self._bounds.room(len(self._waiting.get(person, ())), len(self._queued))
 
     def _seconds(self, waiting: int, at_once: int) -> float:
-        """In which half of those that wait have begun. What hangs counts for as long as it has."""
+        """In which half of those that wait have started. What hangs counts for as long as it has."""
         now = self._clock()
         longest = max((now - began for began in self._begun.values()), default=0.0)
         seconds = waiting / 2 / at_once * max(self._mean, longest)

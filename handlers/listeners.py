@@ -7,6 +7,7 @@ select gets the suggestions that are known. A modal is opened from here too, sin
 it lives three seconds.
 """
 
+import dataclasses
 import hashlib
 import json
 import logging
@@ -29,6 +30,7 @@ from handlers.slack import replies
 from handlers.slack.api_errors import opened_before
 from handlers.slack.in_time import InTime, Late
 from handlers.slack.mentions import said_to_bot
+from handlers.slack.own_command import renamed
 from handlers.slack.payloads import (
     Click,
     Request,
@@ -60,7 +62,7 @@ _NOT_OPENED = Reply("Slack did not open that. Please try again.")
 class Needs:
     """`accept` makes a request safe within a second, which it waits for with `accepting`, and
     starts on it; `team` is the workspace that the bot belongs to, `command` what people type in it.
-    `checking` is what a sent form is checked with, `aside` does what comes after an ack."""
+    `checking` is what a sent form is checked with, `aside` does the work after an ack."""
 
     slack: WebClient
     authority: Authority
@@ -180,7 +182,7 @@ class Listeners:
         if reply is None:
             ack()
         else:
-            _ack_with(ack, reply)
+            _ack_with(ack, _own(reply, self._needs.command))
 
     def run(self, ack: Ack, body: Body) -> None:
         """The button with a command as it was probably meant: the same as typing that."""
@@ -295,7 +297,10 @@ class Listeners:
             self._forms[sent.name](sent)
             self._needs.accept(request_of_form(sent))
         except GatewayBotError as error:
-            ack(response_action="errors", errors={next(iter(sent.values), ""): str(error)})
+            ack(
+                response_action="errors",
+                errors={next(iter(sent.values), ""): renamed(str(error), self._needs.command)},
+            )
             return
         ack()
 
@@ -313,7 +318,11 @@ class Listeners:
                     request = request_of_form(sent)
                 self._needs.accept(request)
             except GatewayBotError as error:
-                ack(response_action="errors", errors=_marked(error, sent.values, first_block))
+                marked = _marked(error, sent.values, first_block)
+                ack(
+                    response_action="errors",
+                    errors={at: renamed(said, self._needs.command) for at, said in marked.items()},
+                )
                 return
             ack()
 
@@ -427,6 +436,14 @@ def _refuse(ack: Ack, body: Body) -> None:
         ack(options=[])
     else:
         ack()
+
+
+def _own(reply: Reply, command: str) -> Reply:
+    return dataclasses.replace(
+        reply,
+        text=renamed(reply.text, command),
+        blocks=tuple(renamed(list(reply.blocks), command)),
+    )
 
 
 def _ack_with(ack: Ack, reply: Reply) -> None:

@@ -12,8 +12,8 @@ from handlers.verbs.verb import AnyVerb, BoundVerb, ByClick, Run
 from handlers.views.reply import Reply
 
 _OF_A_GATEWAY = frozenset({Right.INSPECT, Right.OPEN_WINDOW, Right.CLOSE_WINDOW, Right.SNOOZE})
-"""The rights that the environment of a running gateway decides on. ASK is asked about where the
-change would be, by whatever proposes it; rights about an action by whatever decides on it."""
+"""The rights that the environment of a running gateway decides. ASK is asked about where the
+change would be, by whatever proposes it; rights about an action by whatever decides it."""
 
 
 @dataclasses.dataclass(frozen=True)

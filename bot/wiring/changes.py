@@ -1,4 +1,4 @@
-"""Changes: their kinds, who may ask for and decide on them, and where both is recorded."""
+"""Changes: their kinds, who may ask for and decide them, and where both is recorded."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -63,7 +63,7 @@ def means_of(
     policies: Policies,
 ) -> Means:
     """What changes are planned and carried out with, on these clusters."""
-    # A run repeats what fails by itself, so that stopping it interrupts the wait.
+    # A run repeats what fails automatically, so that stopping it interrupts the wait.
     arm = outside.arm.asking_once()
     minter = Minter(arm, outside.instances, stores.custody)
     return Means(

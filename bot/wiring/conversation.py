@@ -88,7 +88,7 @@ class ForVerbs:
 
     `verbs` is what people can type; `accept` makes a request safe within a bound and starts on it.
     `accepting` is what `accept` waits with, `checking` what forms are checked with, `aside` does
-    what comes after an ack; `pools` are what these and the choices do their work on.
+    the work after an ack; `pools` are what these and the choices do their work on.
     `image_repository` is what manifests name, `portal` the Azure portal of this cloud;
     `regenerate_keys` says whether the settings allow that.
     """

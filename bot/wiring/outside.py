@@ -20,6 +20,7 @@ from deploy.images.catalogue import Catalogue
 from deploy.images.registry import Registry
 from deploy.kube.cluster import Cluster
 from deploy.waits import Waits
+from handlers.slack.own_command import OwnCommandClient
 from handlers.slack.people import Team
 
 
@@ -28,7 +29,7 @@ class Outside:
     """`slack` waits when Slack says to, and tries again. `posting` does neither: a repeated post
     would be a second message, and while it slept others would wait with it. `team` is the workspace that
     the bot belongs to. `clusters` answer people at once where they have not answered lately; `patient`
-    are the same for runs, which repeat what fails by themselves. `registry` is Microsoft's of the
+    are the same for runs, which repeat what fails automatically. `registry` is Microsoft's of the
     `catalogue`. What all of them wait for is noted
     in `waits`."""
 
@@ -46,7 +47,7 @@ class Outside:
     waits: Waits
 
 
-class _NotedClient(WebClient):
+class _NotedClient(OwnCommandClient):
     """Notes that Slack is waited for: each method of the client calls this one."""
 
     def __init__(self, waits: Waits, **options: Any) -> None:
@@ -90,6 +91,7 @@ def _web_client(
 ) -> WebClient:
     return _NotedClient(
         waits,
+        command=settings.slack.command,
         token=secrets.slack_bot_token.get_secret_value(),
         base_url=settings.slack.api_url,
         timeout=10,

@@ -34,8 +34,8 @@ _PROMPT_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Stores:
-    """`owner` is this bot's name in leases. `redis` is the patient client, for parts that work by
-    themselves, `store` its actions; where Slack waits it is `prompt`, `at_once` and
+    """`owner` is this bot's name in leases. `redis` is the patient client, for parts that work in the
+    background, `store` its actions; where Slack waits it is `prompt`, `at_once` and
     `batches_at_once`.
 
     `changed` rings with the id of each action that this bot has changed, `arrived` with each request

@@ -1,4 +1,4 @@
-"""What is done in the background once an action is decided on, and from time to time."""
+"""What is done in the background once an action is decided, and from time to time."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -107,7 +107,7 @@ def work_of(outside: Outside, stores: Stores, changes: Changes) -> Background:
 
 
 def _batch_message(stores: Stores, batch: str) -> MessageRecord | None:
-    """What is known of the message of a batch; None where there is no such batch (any more)."""
+    """What is known of the message of a batch; None where there is no such batch (any longer)."""
     if stores.batches.get(batch) is None:
         return None
     return stores.messages.known(BATCHES, batch)

@@ -79,7 +79,7 @@ class Step:
 class Vote:
     """What one person said to a plan. `person` is who is behind the user id `by`.
 
-    `serves` names the environments whose requirement the vote counts for; None in a record of
+    `serves` names the environments whose requirement the vote counts for; None in a record from
     before votes named them, which had one requirement only.
     """
 
@@ -157,8 +157,8 @@ class Action:
     denied within the day before. `batch` is the ID of the batch that it is a member of, if it is.
     `origin` belongs to whoever shows the action to people and means
     nothing here. `person` is who is behind the requester's
-    user id. Once it is decided, `start_by` is when it must have begun.
-    `stop_by` is the user id of who stopped it while it ran; from then on it can only end stopped.
+    user id. Once it is decided, `start_by` is when it must have started.
+    `stop_by` is the user id of the person who stopped it while it ran; from then on it can only end stopped.
     `patience` is with what its rollout was stuck on when somebody last decided to keep waiting.
     """
 
@@ -218,10 +218,10 @@ class Action:
 
     @property
     def under_way(self) -> bool:
-        """Whether it is decided on and has not ended."""
+        """Whether it is approved or running."""
         return self.state in (State.APPROVED, State.RUNNING)
 
     @property
     def final(self) -> bool:
-        """Whether nothing can happen to it any more."""
+        """Whether nothing can happen to it any longer."""
         return not EDGES[self.state]

@@ -114,7 +114,7 @@ def faults(
             data = json.loads(sealed.text)
             n, before = int(data["n"]), str(data["prev"])
         except (ValueError, KeyError, TypeError):
-            yield f"entry {place}: it is no entry"
+            yield f"entry {place}: it is not an entry"
             prev, number = sealed.hash, None
             continue
         if prev is not None and before != prev:

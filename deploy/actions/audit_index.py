@@ -35,7 +35,7 @@ return 1
 def names_of(text: str) -> tuple[str, ...]:
     """By which names an entry of that text is found: all that its gateway may be called by, as
     `west/prod/edge-1`, `prod/edge-1` and `edge-1`. None for the step of a run, and for what is about
-    no gateway or is no entry."""
+    no gateway or is not an entry."""
     try:
         entry = json.loads(text)
         ref, event = entry["ref"], entry["event"]

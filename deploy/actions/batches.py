@@ -144,7 +144,7 @@ class Batches:
     def __init__(self, client: Any, *, prefix: str = "gateway-bot", keep_days: int = 30) -> None:
         self._client = client
         self._prefix = prefix
-        # No member is decided on for as long as that: its batch outlives it.
+        # No member is decided for as long as that: its batch outlives it.
         self._keep_ms = 2 * keep_days * _DAY_MS
         self._index = f"{prefix}:{{batches}}"
         self._owed = Owed(client, BATCHES, prefix=prefix)
@@ -184,7 +184,7 @@ class Batches:
 
     @redis_errors
     def get(self, batch: str) -> Batch | None:
-        """The batch as it is now; None when there is none (any more)."""
+        """The batch as it is now; None when there is none (any longer)."""
         fields = self._client.hgetall(self._key(batch)) if plausible(batch) else {}
         return _batch(batch, fields) if fields else None
 

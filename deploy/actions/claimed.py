@@ -16,8 +16,8 @@ from deploy.retry import RunLost, patiently
 class ClaimedRun:
     """One bot's turn at an action: what the executor sees of it.
 
-    It is over, which `lost` tells everybody who waits, when the action is another's, when Redis has
-    lost the action, and when somebody stopped it, which `stopped` tells.
+    It is over, which `lost` signals to all who wait, when the action is another's, when Redis has
+    lost the action, and when somebody stopped it, which `stopped` signals.
     """
 
     def __init__(self, store: ActionStore, action: Action, owner: str, fence: int) -> None:
@@ -40,7 +40,7 @@ class ClaimedRun:
         if found is Interruption.STOPPED:
             self._stop()
         elif found is Interruption.LOST:
-            # What nobody can see or stop any longer must not go on.
+            # What nobody can see or stop any longer must not continue.
             self.lost.set()
 
     def _stop(self) -> None:

@@ -1,6 +1,6 @@
 """Connections to any Redis-compatible server: one, by Sentinel, or a cluster.
 
-The retries are explicit: redis-py repeats commands by itself, which is right only because every
+The retries are explicit: redis-py repeats commands automatically, which is right only because every
 write that matters is a script that may be repeated.
 """
 
@@ -217,7 +217,7 @@ class Durability:
     """Whether a write has reached a replica, where there are any.
 
     A primary that dies with a write that only it had takes the write with it; a failover after an
-    approval must not forget it once the change has begun. WAIT does not make Redis consistent, but
+    approval must not forget it once the change has started. WAIT does not make Redis consistent, but
     what it confirms survives the failover of a healthy set (redis.io/commands/wait).
     """
 
@@ -278,5 +278,5 @@ def _replication(client: Any) -> list[str]:
         least = client.config_get("min-replicas-to-write").get("min-replicas-to-write", "0")
     except ResponseError:
         return [*found, "min-replicas-to-write cannot be read"]
-    # Without it an old primary that was cut off goes on taking writes that are lost later.
+    # Without it an old primary that was cut off keeps taking writes that are lost later.
     return [*found, f"min-replicas-to-write {least}" + ("" if int(least) else " (should be 1)")]

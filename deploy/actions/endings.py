@@ -23,7 +23,7 @@ def too_late() -> Outcome:
         State.FAILED,
         "This could not begin in time.",
         "Nothing was changed.",
-        "Ask again: what it was decided on may have changed since.",
+        "Ask again: what the decision rested on may have changed since.",
     )
 
 
@@ -33,7 +33,7 @@ def not_begun(action: Action, error: GatewayBotError) -> Outcome:
         return Outcome(
             State.UNKNOWN,
             error.happened,
-            "A bot that has ended had begun this; how far it got cannot be seen.",
+            "A bot that has ended had started this; how far it got cannot be seen.",
             error.remedy or "Look at the gateway's status.",
         )
     meaning = " ".join(part for part in (error.meaning, "Nothing was changed.") if part)

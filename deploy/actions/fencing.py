@@ -34,7 +34,7 @@ def lease_name(ref: GatewayRef) -> str:
 
 
 class FenceLost(Exception):
-    """Somebody else holds the gateway's Lease: whoever meets this must not write any more."""
+    """Somebody else holds the gateway's Lease: whoever meets this must not write any longer."""
 
 
 class FenceTooLow(Conflict):
@@ -103,7 +103,7 @@ class Fences:
     def seen(self, ref: GatewayRef) -> int:
         """The highest fence that the gateway's Lease has seen; 0 where there is none.
 
-        NotFound when the settings have the cluster no more.
+        NotFound when the settings no longer have the cluster.
         """
         cluster = self._cluster(ref)
         lease = cluster.get(_KIND, ref.namespace, lease_name(ref))
@@ -114,7 +114,7 @@ class Fences:
     ) -> "Fence":
         """Hold the gateway's Lease for `seconds`, with a fence higher than any before.
 
-        Taking what this run has already is no error, so it may be repeated. FenceHeld while
+        Taking what this run has already is not an error, so it may be repeated. FenceHeld while
         another has it, FenceTooLow where the fence is none, NotFound without the namespace.
         """
         cluster = self._cluster(ref)

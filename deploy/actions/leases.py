@@ -41,7 +41,7 @@ return 1
 class GatewayLease:
     """The right to change one gateway, or, with fence 0, the action that holds it.
 
-    A fence rises with each new holder, so that a late write of an earlier one can be told.
+    A fence rises with each new holder, so that a late write of an earlier one is recognized.
     """
 
     fence: int

@@ -48,12 +48,12 @@ class ActionReader:
 
     @redis_errors
     def get(self, action_id: str) -> Action | None:
-        """The record as it is now; None when there is none (any more)."""
+        """The record as it is now; None when there is none (any longer)."""
         return self._records.get(action_id) if plausible(action_id) else None
 
     @redis_errors
     def told(self, action_id: str) -> tuple[Action | None, tuple[Event, ...]]:
-        """The record as it is now, None when there is none (any more), and its own log."""
+        """The record as it is now, None when there is none (any longer), and its own log."""
         return self._records.told(action_id) if plausible(action_id) else (None, ())
 
     @redis_errors
@@ -75,7 +75,7 @@ class ActionReader:
     def versions(self) -> dict[str, int]:
         """The version of each action that waits or runs, or did a moment ago.
 
-        Whoever decides on one may die before it is made due: what is no longer pending is due by
+        Whoever decides one may die before it is made due: what is no longer pending is due by
         then.
         """
         records = self._records

@@ -136,7 +136,7 @@ class Records:
         self._settle(keys=[key], args=[due.id, due.score, ""])
 
     def put_off(self, key: str, due: Due, seconds: float, moments: Iterable[float] = ()) -> None:
-        """Whoever took it has found that nothing happens to it by itself before the next of these
+        """Whoever took it has found that nothing is due for it before the next of these
         moments (epoch seconds, Redis' time); or for so long, where all have passed."""
         args = [due.id, due.score, int(seconds * 1000), *(math.ceil(at * 1000) for at in moments)]
         self._settle(keys=[key], args=args)
@@ -155,7 +155,7 @@ class Records:
             raise Unreadable(f"Action {action_id}", why) from error
 
     def field(self, action_id: str, name: str) -> str:
-        """One field that is no part of the record; empty where there is none."""
+        """One field that is not part of the record; empty where there is none."""
         return str(self.client.hget(self.keys(action_id)[0], name) or "")
 
     def fields(self, action_id: str, *names: str) -> list[str | None]:

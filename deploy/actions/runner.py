@@ -1,6 +1,6 @@
-"""Finds what is due: ends what nobody decided on in time, reminds, and begins what was approved.
+"""Finds what is due: ends what nobody decided in time, reminds, and begins what was approved.
 
-Looking shares no threads with the runs, so it always goes on. An action begins only where a slot of
+Looking shares no threads with the runs, so it always continues. An action begins only where a slot of
 its cluster is free; what has to wait for one is left to other bots meanwhile, and says so.
 """
 
@@ -80,7 +80,7 @@ class Runner:
         return self._thread.is_alive() and not stalled
 
     def stop(self, deadline: Deadline) -> None:
-        """Let go of every run, so that another bot goes on at once."""
+        """Let go of every run, so that another bot continues at once."""
         self._stopping.set()
         self._wake.set()
         self._runs.let_go()
@@ -152,7 +152,7 @@ class Runner:
             self._on_change(action_id)
 
     def _start(self, due: Due, action: Action) -> bool:
-        """Whether it has a slot, and a thread to itself that goes on with it."""
+        """Whether it has a slot, and a thread to itself that continues with it."""
         turn = Turn(action.id, action.ref.cluster, action.decided_at or action.created_at)
         if not self._slots.take(turn):
             if action.state is State.APPROVED:

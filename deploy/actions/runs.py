@@ -3,7 +3,7 @@
 A run takes the gateway's lease first, so that two actions never touch one gateway, then claims
 the action with the lease's fence, then takes the Lease object in the gateway's own namespace, which
 is looked at again before each write. A bot that dies lets all of them end; the next one claims the
-action with a higher fence and goes on from what the cluster shows. A run whose action is stopped
+action with a higher fence and continues from what the cluster shows. A run whose action is stopped
 writes nothing more, and reports what the cluster holds then.
 """
 
@@ -82,7 +82,7 @@ class Runs:
         return len(self._runs)
 
     def let_go(self) -> None:
-        """Begin nothing more and end every run, so that another bot goes on at once."""
+        """Begin nothing more and end every run, so that another bot continues at once."""
         self._stopping.set()
         with self._lock:
             for run in self._runs:
@@ -216,7 +216,7 @@ class Runs:
             return Outcome(State.FAILED, error.happened, error.meaning, error.remedy)
         except RunLost:
             raise
-        except Exception:  # whatever it was, a person must be told that the end is not known
+        except Exception:  # whatever it was, a person must learn that the end is not known
             log.exception("action %s failed inside the bot", action.id)
             return endings.broken(action)
 

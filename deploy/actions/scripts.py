@@ -212,7 +212,7 @@ set('outcome', ARGV[1])
 move('superseded', '', ARGV[2])
 return snapshot('done')
 """
-"""The plan no longer holds, so nobody is to decide on it; a fresh one takes its place."""
+"""The plan no longer holds, so nobody is to decide it; a fresh one takes its place."""
 
 REMIND = """
 if field('state') ~= 'pending' or field('by') ~= 'approvers' or field('reminded') ~= '' then

@@ -27,7 +27,7 @@ _PATIENCE_SECONDS = 600.0
 """For so long a cluster that does not answer is asked again."""
 _AT_ONCE = 20
 _LONGEST_SECONDS = 5.0
-"""For so long a step waits for its looks; what takes longer goes on beside the next step."""
+"""For so long a step waits for its looks; what takes longer continues beside the next step."""
 _VISIBILITY_MS = 90_000
 """Longer than one look takes, so that no other bot looks meanwhile."""
 

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 _FORGOTTEN_SECONDS = 3.0
-"""After this, an action not seen here has ended, or another bot has begun it."""
+"""After this, an action not seen here has ended, or another bot has started it."""
 
 
 @dataclass(frozen=True)
 class Turn:
-    """An action that wants to run; `since` is when it was decided on (epoch seconds)."""
+    """An action that wants to run; `since` is when it was decided (epoch seconds)."""
 
     id: str
     cluster: str

@@ -32,7 +32,7 @@ _PENDING_SECONDS = 60.0
 _HANDED_ON_SECONDS = 0.25
 _STEP_SECONDS = 0.5
 _PROGRESS_SECONDS = 2.0
-"""How far behind its message may be: what came since the last look is shown together."""
+"""How far behind its message may be: everything new since the last look is shown together."""
 _RECENT_MS = 2 * 86_400_000
 
 
@@ -106,7 +106,7 @@ class ActionStore(ActionReader):
         return self._decide("confirm", action_id, by, by, digest, request_id, facts)
 
     def cancel(self, action_id: str, *, by: str, digest: str, request_id: str) -> Decision:
-        """The requester takes it back, while it has not begun."""
+        """The requester takes it back, while it has not started."""
         return self._decide(
             "cancel", action_id, by, by, digest, request_id, DecisionFacts(Policy())
         )
@@ -198,7 +198,7 @@ class ActionStore(ActionReader):
 
     @redis_errors
     def supersede(self, action_id: str, outcome: Outcome) -> bool:
-        """Nobody is to decide on it any longer, for its plan does not hold; whether it waited."""
+        """Nobody is to decide it any longer, for its plan does not hold; whether it waited."""
         result, _ = self._records.run(
             "SUPERSEDE", action_id, canonical(_words(outcome)), outcome.happened
         )
@@ -240,7 +240,7 @@ class ActionStore(ActionReader):
 
     @redis_errors
     def lapse(self, action_id: str) -> None:
-        """The approval window that it rests on is closed: nobody can confirm it any more."""
+        """The approval window that it rests on is closed: nobody can confirm it any longer."""
         if self._records.run("LAPSE", action_id)[0] == "done":
             self._records.index(action_id, due=False)
 
@@ -266,7 +266,7 @@ class ActionStore(ActionReader):
         self._records.index(action_id, due=False, within=_STEP_SECONDS if result == "done" else 0.0)
         if result == "expired":
             return None
-        # What came before it, the approval above all, is replicated once this is.
+        # Everything before it, the approval above all, is replicated once this is.
         if not self._durability.confirmed():
             log.warning("action %s does not begin: its approval is not replicated yet", action_id)
             self._records.run("RELEASE", action_id, owner, fence)
@@ -348,7 +348,7 @@ class ActionStore(ActionReader):
 
     @redis_errors
     def put_off(self, due: Due, moments: Iterable[float]) -> None:
-        """Nothing happens by itself before the next of these moments (epoch seconds, Redis' time) to
+        """Nothing is due before the next of these moments (epoch seconds, Redis' time) to
         an action that was due and is pending."""
         self._records.put_off(self._records.due_key, due, _PENDING_SECONDS, moments)
 

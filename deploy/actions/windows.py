@@ -176,7 +176,7 @@ class Windows:
 
     @redis_errors
     def close(self, key: str, *, by: str) -> Window | None:
-        """Close it, if it is open still; None when there is none (any more)."""
+        """Close it, if it is open still; None when there is none (any longer)."""
         name, _, number = key.partition("-")
         if not plausible(name) or not number.isdigit():
             return None
@@ -220,7 +220,7 @@ class Windows:
 
     @redis_errors
     def at(self, key: str) -> Window | None:
-        """This very opening, or None when there is none (any more)."""
+        """This very opening, or None when there is none (any longer)."""
         name = key.partition("-")[0]
         if not plausible(name):
             return None
@@ -248,7 +248,7 @@ class Windows:
 
     @redis_errors
     def reported(self, window: Window) -> None:
-        """What rests on it ended with it: its message is behind. Who closed it is on record,
+        """What rests on it ended with it: its message is behind. The person who closed it is on record,
         whatever became of the bot that did."""
         self._owed.now(window.key)
         if window.closed_by:

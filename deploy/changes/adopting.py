@@ -1,9 +1,11 @@
 """From a gateway that something else installed to the spec that adopts it, by looking at its cluster."""
 
+import difflib
 from collections.abc import Callable, Mapping, Sequence
 
 from deploy.annotations import SPEC_ANNOTATION
 from deploy.azure import ApimInstance
+from deploy.commands import Command
 from deploy.errors import Conflict, GatewayBotError, NotFound
 from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster
@@ -34,15 +36,16 @@ def adoption_of(
     """What adopting the gateway would deploy. `gateways` names those of an instance; `gateway` is the
     one that somebody named.
 
-    Conflict for what cannot be adopted, NotFound where instance or gateway cannot be told; raises
+    Conflict for what cannot be adopted, NotFound where instance or gateway is not known; raises
     what reading raises.
     """
     deployment = deployment_of(cluster, ref)
     if SPEC_ANNOTATION in (deployment["metadata"].get("annotations") or {}):
+        differs = Command("diff", ref)
         raise Conflict(
             f"{ref} is this bot's already.",
-            remedy=f"`diff {ref.name}` shows what others changed of it.",
-        )
+            remedy=f"{differs} shows what others changed of it.",
+        ).offering(differs)
     namespace = ref.namespace
     reading = [_listing(cluster, kind, namespace) for kind in _BESIDE]
     services, maps, budgets, claims, scalers = cluster.at_once(reading)
@@ -71,7 +74,7 @@ def resource_of(
     gateway: str = "",
 ) -> tuple[ApimInstance, str]:
     """Which gateway of which instance runs there. `gateways` names those of an instance; `gateway` is
-    the one that somebody named. NotFound where that cannot be told."""
+    the one that somebody named. NotFound where that is not known."""
     container = container_of(deployment)
     secrets = _secrets(cluster, deployment)
     given = effective_settings(container, data_of_all(container, config_maps), secrets)
@@ -131,8 +134,11 @@ def _gateway(
             if candidate and name.lower() == candidate.lower():
                 return name
     more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
+    near = difflib.get_close_matches(wanted.lower(), known, n=1) if wanted else []
     raise NotFound(
-        f"Which gateway of {instance.name} this is cannot be told.",
+        f"{instance.name} has no self-hosted gateway “{wanted[:80]}”."
+        if wanted
+        else f"It is not known which gateway of {instance.name} this is.",
         meaning=f"It has {', '.join(known[:_SHOWN])}{more}." if known else "It has none at all.",
-        remedy="Name it with --gateway.",
-    )
+        remedy=f"Did you mean {near[0]}?" if near else "Name it with `--gateway`.",
+    ).did_mean("--gateway", *near)

@@ -121,7 +121,7 @@ class Authority:
         return self.person(user) in (action.person, self.person(action.requester))
 
     def may_act(self, right: Right, user: str, action: Action) -> Verdict:
-        """Whether `user` may decide on, confirm, cancel or stop an action; not whether its state
+        """Whether `user` may decide, confirm, cancel or stop an action; not whether its state
         lets them, nor for which environments an approval of theirs counts."""
         environment = self.environment(action.ref)
         if right is Right.DECIDE:

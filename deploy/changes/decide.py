@@ -1,4 +1,4 @@
-"""The only place where an action is decided on: by button, by text, by “confirm all”, or automatically.
+"""The only place where an action is decided: by button, by text, by “confirm all”, or automatically.
 
 What a person may do is asked at that moment; the order of the checks stands in the store's script.
 """
@@ -14,6 +14,7 @@ from deploy.actions.store import ActionStore
 from deploy.changes.authority import Authority
 from deploy.changes.policies import Policies
 from deploy.changes.propose import REASON_LIMIT
+from deploy.commands import Command
 from deploy.errors import InvalidInput, Refused, Unavailable
 from deploy.retry import RunLost
 from deploy.rollouts.ways_out import stuck_on
@@ -28,7 +29,7 @@ _RIGHTS: Mapping[Choice, Right] = {
 
 @dataclass(frozen=True)
 class By:
-    """Who decides, on which plan, and in which delivery of the decision."""
+    """The person who decides, the plan, and the delivery of the decision."""
 
     user: str
     digest: str
@@ -109,7 +110,7 @@ class Decider:
         return decision
 
     def cancel(self, action_id: str, by: By) -> Decision:
-        """The requester takes it back, while it has not begun. NotAllowed for anybody else;
+        """The requester takes it back, while it has not started. NotAllowed for anybody else;
         Unavailable as above."""
         action = self._store.get(action_id)
         if action is not None:
@@ -187,7 +188,7 @@ class Decider:
         """Have what takes more approvals than it shows planned again, and put nobody before it."""
         if decision.result != "grown":
             return
-        # What the bot asked for by itself is planned again by what asked.
+        # What the bot asked for automatically is planned again by what asked.
         if not action.automatic:
             self._renew(action, f"grown:{action.id}")
         self._store.supersede(action.id, insufficient(self._policies, action))
@@ -216,7 +217,7 @@ class Authorized:
         self._policies = policies
 
     def execute(self, action: Action, run: Run) -> Outcome:
-        """As the inner one. What another bot has begun is brought to its end; Refused in a freeze,
+        """As the inner one. What another bot has started is brought to its end; Refused in a freeze,
         but what nobody asked for is postponed: it has not failed, and comes again. RunLost while it
         cannot be read whether it may begin, so that another turn is taken at it."""
         if not action.begun:
@@ -256,7 +257,7 @@ class Ending:
     def __call__(self, action: Action, outcome: Outcome) -> None:
         """Called before the end is recorded, so that nothing of it is lost.
 
-        What the bot asked for by itself is planned again by what asked.
+        What the bot asked for automatically is planned again by what asked.
         """
         if outcome.state is State.SUPERSEDED:
             if not action.automatic:
@@ -274,7 +275,7 @@ def insufficient(policies: Policies, action: Action) -> Outcome:
             State.SUPERSEDED,
             "The settings no longer approve automatic rotation here.",
             "Nothing was changed. The token keeps its expiry, and warnings continue.",
-            f"Ask for it with `rotate {action.ref.name}`.",
+            f"Ask for it with {Command('rotate', action.ref)}.",
         )
     return Outcome(
         State.SUPERSEDED,

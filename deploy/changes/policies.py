@@ -1,4 +1,4 @@
-"""Who decides on a change, when it is shown and at every decision after that."""
+"""The policy of a change, when it is shown and at every decision after that."""
 
 import dataclasses
 import datetime
@@ -28,7 +28,7 @@ from deploy.policy import People, Policy, Requirement, grown, stricter
 
 
 class Governing(Protocol):
-    """Which environments decide on a plan because of the gateway token it touches."""
+    """Which environments decide a plan because of the gateway token it touches."""
 
     def __call__(self, plan: Plan, *, regenerates: bool = False) -> TokenAuthority: ...
 
@@ -63,7 +63,7 @@ class Policies:
         standing: str = "",
         asked: People | None = None,
     ) -> Policy:
-        """Who decides on a plan that `user` asks for.
+        """The policy of a plan that `user` asks for.
 
         `standing` names an approval in the settings that stands in for the target's approvers;
         `asked` are those who decide where the target requires nobody else's approval. Refused where
@@ -88,7 +88,7 @@ class Policies:
         return dataclasses.replace(policy, standing=standing)
 
     def governing(self, kind: Kind, plan: Plan) -> TokenAuthority:
-        """Which environments decide on a plan now, and why. Unavailable where it cannot be read."""
+        """Which environments decide a plan now, and why. Unavailable where it cannot be read."""
         return self._governing(plan, regenerates=kind.every_environment)
 
     def check(self, ref: GatewayRef, break_glass: str) -> None:
@@ -174,7 +174,7 @@ class Policies:
         )
 
     def authorize(self, action: Action) -> frozenset[str]:
-        """The environments that have decided on the action's token. Outgrown where that no longer
+        """The environments that have decided the action's token. Outgrown where that no longer
         suffices; Unavailable where it cannot be read. To be called while the gateway's token is
         held, right before Azure is asked."""
         governing = self.governing(self._kinds[action.kind], action.plan)
@@ -202,7 +202,7 @@ class Policies:
         return [target, *(each for each in self._environments if each.name in names)]
 
     def _today(self, action: Action, concerned: Sequence[Environment]) -> Policy:
-        """Who would decide on it if it were asked for now, freezes and windows left out."""
+        """Who would decide it if it were asked for now, freezes and windows left out."""
         target, standing = concerned[0], action.policy.standing
         # What the settings approve beforehand stands in for the target's own approvers.
         asked = concerned[1:] if standing else concerned
@@ -215,7 +215,7 @@ class Policies:
     def _lost(
         self, action: Action, shown: Requirement, today: Requirement | None
     ) -> tuple[str, ...]:
-        """The persons whose vote does not count for a requirement now: those who are no approvers,
+        """The persons whose vote does not count for a requirement now: those who are not approvers,
         the requester, and anybody who has an earlier vote. The settings may have learned only since
         then that two identities are one person's."""
         seen: set[str] = set()

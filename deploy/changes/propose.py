@@ -11,6 +11,7 @@ from deploy.actions.store import ActionStore
 from deploy.actions.windows import Windows
 from deploy.changes.kinds import DEPLOY, Kind, Workings
 from deploy.changes.policies import Policies
+from deploy.commands import Command
 from deploy.errors import Conflict, GatewayBotError, InvalidInput, Refused, Unavailable
 from deploy.gateway import GatewayRef
 from deploy.governance.explaining import findings
@@ -34,7 +35,7 @@ class Ask:
 
     `request_id` is that of the delivery, so that asking twice with it makes one action; `seen`
     says whether others than the requester see the action's message where it is asked for. `notes`
-    are shown with the plan. `automatic` says that the bot asks by itself: then `standing` names
+    are shown with the plan. `automatic` says that the bot asks automatically: then `standing` names
     the approval in the settings it rests on, and `asked` are those who decide where nobody else
     must. `seconds` is how long it waits to be confirmed, `asking_seconds` for approvers, where that
     is not as usual. `batch` is the ID of the batch that it is a member of, if it is.
@@ -111,7 +112,7 @@ class Proposer:
         return environment_of(ref, self._settings.environments)
 
     def propose(self, ask: Ask) -> Proposal:
-        """Plan it, and have it decided on; nothing is changed yet.
+        """Plan it, and have it decided; nothing is changed yet.
 
         Conflict where others own fields that it would change and that was not agreed to; Refused
         where nobody may change it now, or where nobody who decides would see it; and whatever
@@ -144,7 +145,7 @@ class Proposer:
     def check(
         self, ref: GatewayRef, user: str, channel: str, *, why: str = "", break_glass: str = ""
     ) -> None:
-        """What can be told before anything is planned. Refused as `propose`; InvalidInput."""
+        """The checks that need no plan. Refused as `propose`; InvalidInput."""
         for option, text in (("reason", why), ("break-glass", break_glass)):
             if len(text) > REASON_LIMIT:
                 raise InvalidInput(f"A reason has at most {REASON_LIMIT} characters.", field=option)
@@ -162,8 +163,8 @@ class Proposer:
         """The same asked for once more, by whoever asked; with `rule`, as that rule advises.
 
         Once stored, a plan with the advice takes the place of the one without it. What overrode a
-        freeze does so while that freeze lasts: an emergency of then is no reason to override another
-        one. What was asked for goes over what runs now: other actions may have ended since. `seen` is
+        freeze does so while that freeze lasts: an emergency of then is not a reason to override
+        another one. What was asked for goes over what runs now: other actions may have ended since. `seen` is
         as in `Ask`. Conflict where the plan has no such advice.
         """
         kind = action.kind
@@ -192,7 +193,7 @@ class Proposer:
         return proposal
 
     def replan(self, action: Action, renew: Callable[[], None]) -> None:
-        """Look whether a plan that waits still holds; else nobody is to decide on it.
+        """Look whether a plan that waits still holds; else nobody is to decide it.
 
         `renew` has the same asked for once more. It is called first and must be durable, so that
         nothing is lost between the two.
@@ -336,7 +337,7 @@ def _advice(kind: Kind, plan: Plan) -> Sequence[Finding]:
 
 
 def _denied_lately(kind: str, recent: Sequence[Action], now: float) -> Denial | None:
-    """Who denied the same kind of change of that gateway within a day, where nobody has approved
+    """The person who denied the same kind of change of that gateway within a day, where nobody has approved
     one since."""
     decided = [
         (other.decided_at, other)
@@ -382,7 +383,7 @@ def _owned_by_others(plan: Plan) -> Conflict:
         f"Others own fields of {plan.spec.ref} that this would change.",
         meaning=f"{named}.",
         remedy="Ask for it with `--take-over` to change them. Where something else deployed the "
-        f"gateway, adopt it first with `/gateway adopt {plan.spec.ref}`, which keeps what runs.",
+        f"gateway, adopt it first with {Command('adopt', plan.spec.ref)}, which keeps what runs.",
     )
 
 

@@ -19,7 +19,7 @@ _RIGHT = {
     Right.CLOSE_WINDOW: "Only approvers of {0} may close an approval window there.",
     Right.SNOOZE: "Only those who request or approve changes in {0} may snooze warnings there.",
     Right.RESUME: "You may not resume automatic rotation in {0}.",
-    Right.DECIDE: "Only approvers may decide on this.",
+    Right.DECIDE: "Only approvers can approve or deny this.",
     Right.CONFIRM: "You may no longer request changes in {0}.",
     Right.STOP: "Only the requester or an approver may stop this, or decide to keep waiting.",
 }
@@ -29,7 +29,7 @@ _REASON = {
     Ground.NO_WINDOWS: "{0} allows no approval windows.",
     Ground.NOT_OWN: "Only the requester may do this.",
     Ground.OWN_REQUEST: "You requested this, so somebody else has to decide.",
-    Ground.REQUESTER_DECIDES: "The requester decides on this.",
+    Ground.REQUESTER_DECIDES: "Only the requester can confirm this.",
 }
 
 

@@ -1,4 +1,4 @@
-"""Which tokens are rotated on their own, and when. Pure; moments are in epoch seconds."""
+"""Which tokens are rotated automatically, and when. Pure; moments are in epoch seconds."""
 
 import hashlib
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ ASKED_AT_ONCE = 10
 
 @dataclass(frozen=True)
 class Automatic:
-    """How an environment's tokens are rotated on their own.
+    """How an environment's tokens are rotated automatically.
 
     `before` is how long before the expiry it is done, in seconds. After `failures` in a row nothing
     more is begun. In mode `auto` the environment names the approval it rests on.
@@ -85,7 +85,7 @@ def room(candidates: Sequence[Candidate], rule: Automatic) -> int:
     """How many may be begun now, so that never more run at once than allowed.
 
     Several are put before people at a time, for the runner lets no more run than allowed
-    (deploy.changes.kinds), and one that nobody decides on is to hold up no other.
+    (deploy.changes.kinds), and one that nobody decides is to hold up no other.
     """
     if rule.mode == "off":
         return 0

@@ -61,7 +61,7 @@ class Try:
 
 
 class Autopilot:
-    """`rules` are by environment; `bot_user` is who stands as requester; `tell` hears of a stop,
+    """`rules` are by environment; `bot_user` is who stands as requester; `tell` gets each stop,
     again at each turn while it lasts, and of its end at once and at each turn of a day."""
 
     def __init__(
@@ -147,7 +147,7 @@ class Autopilot:
             try:
                 tried = self._attempt(one.ref, kept.get(f"try:{one.ref}"), standing=standing)
             except Unreadable as record:
-                # The next turn is for a bot that can read it, unless this one has begun something.
+                # The next turn is for a bot that can read it, unless this one has started something.
                 self._left_alone.report(record)
                 self._tracker.let_go("autopilot")
                 continue
@@ -201,7 +201,7 @@ class Autopilot:
         try:
             action = self._propose(environment, rule, ref, user, channel, request_id)
         except GatewayBotError as error:
-            # Its warnings go on, and it is tried again; a plan that cannot be made broke nothing.
+            # Its warnings continue, and it is tried again; a plan that cannot be made broke nothing.
             log.warning("%s is not rotated automatically: %s", ref, error)
             if not isinstance(error, Unavailable):
                 why = " ".join(filter(None, (error.happened, error.meaning, error.remedy)))
@@ -336,7 +336,7 @@ def try_of(ref: GatewayRef, text: str) -> Try:
 
 
 def _not_decidable(plan: Plan) -> Conflict:
-    """Why nobody can decide on a plan that was made automatically."""
+    """Why nobody can decide a plan that was made automatically."""
     forbidding = next((f for f in plan.findings if f.severity == "deny"), None)
     if forbidding is not None:
         return Conflict(f"A rule forbids it: {forbidding.what}", remedy=forbidding.fix)

@@ -1,4 +1,4 @@
-"""What Azure told of instances' tokens by Event Grid, in the Redis that all bots share."""
+"""What Azure reported of instances' tokens by Event Grid, in the Redis that all bots share."""
 
 import json
 import logging
@@ -46,7 +46,7 @@ class AzureEvents:
     @redis_errors
     def take(self, event: TokenEvent) -> bool:
         """Keep it; False for one that tells nothing new: by its id it was there in the last day,
-        or it is late, and what is kept of the instance tells of a later time, or cannot be read."""
+        or it is late, and what is kept of the instance has a later time, or cannot be read."""
         key = self._key(event.service, event.gateway)
         self._client.sadd(self._known, f"{event.service}/{event.gateway}")
         new = AzureEvent(event.instance, event.expired, event.expires_at, event.at)

@@ -55,7 +55,7 @@ class GridDelivery:
 
 
 def read(body: bytes, now: float) -> GridDelivery:
-    """Read a request's body; InvalidInput where it is no delivery at all.
+    """Read a request's body; InvalidInput where it is not a delivery at all.
 
     `now` (epoch seconds) stands for a missing time, and nothing is from later.
     """

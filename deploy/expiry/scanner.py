@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 _LEASE_SECONDS = 40.0
 OFTEN = 3
-"""A pod that is refused asks again every ten seconds: so many refusals are no blip."""
+"""A pod that is refused asks again every ten seconds: so many refusals are not a blip."""
 _AGAIN_SECONDS = 600.0
 """What has not changed is noted again after this, should another bot have died over it."""
 _DOUBTS = (
@@ -198,7 +198,7 @@ def facts_of(
             f"Secret {summary.token_secret}" if summary.token_secret else ""
         )
         why = (
-            f"What {held} holds is no token whose expiry can be read."
+            f"What {held} holds is not a token whose expiry can be read."
             if held
             else "Nothing shows where its token is."
         )

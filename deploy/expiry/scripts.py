@@ -150,7 +150,7 @@ return answer('done')
 """Where nothing else tells the expiry, Azure's event does; a later one is of a newer token.
 
 What instances' tokens say that were made within a minute of the one that is known counts as one: a
-gateway that runs in several places has such, and each event is told of here again and again."""
+gateway that runs in several places has such, and each event comes here again and again."""
 
 UNROTATED = """
 -- ARGV: why it is not rotated automatically, empty where it is

@@ -39,7 +39,7 @@ def look_at(
     warned: float | None,
     snoozed_until: float | None,
 ) -> float | None:
-    """When a gateway must be looked at again; None when nothing will come of it by itself."""
+    """When a gateway must be looked at again; None when nothing will come of it without that."""
     if expires_at is None:
         return None
     moment = next_crossing(expires_at, thresholds, warned)

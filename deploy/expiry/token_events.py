@@ -40,7 +40,9 @@ class TokenEvents:
         """Keep what Azure said, and look whether somebody is to be warned. Taking it again does
         nothing. Raises what Redis raises."""
         if event.service not in self._services:
-            log.warning("Event Grid reports on %s, which is no service of this bot", event.service)
+            log.warning(
+                "Event Grid reports on %s, which is not a service of this bot", event.service
+            )
             return
         self._events.take(event)
         self._weigh(event.gateway, event)

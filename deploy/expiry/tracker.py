@@ -112,7 +112,7 @@ class Tracker:
 
     @redis_errors
     def gone(self, ref: GatewayRef, how: str = "gone") -> None:
-        """It does not run any more; or nobody looks there any longer, where `how` is `unwatched`."""
+        """It does not run any longer; or nobody looks there any longer, where `how` is `unwatched`."""
         tracked = self._run("READ", ref)
         if tracked is not None:
             body = canonical(facts_to_mapping(tracked.facts))
@@ -182,7 +182,7 @@ class Tracker:
     ) -> Tracked | None:
         """Say nothing more of it for a while, at the longest until it expires.
 
-        None where there is nothing (any more) that could be snoozed.
+        None where there is nothing (any longer) that could be snoozed.
         """
         tracked = self._run("READ", ref)
         if tracked is None:
@@ -196,7 +196,7 @@ class Tracker:
 
     @redis_errors
     def azure(self, ref: GatewayRef, *, expired: bool, expires_at: float, instance: str) -> None:
-        """Azure told of an instance's token."""
+        """Azure reported on an instance's token."""
         kind = "expired" if expired else "near"
         answer = self._call("AZURE", ref, kind, round(expires_at * 1000), instance[:200])
         if answer.tracked is not None:

@@ -4,7 +4,7 @@ import datetime
 from dataclasses import dataclass
 
 _LATE = datetime.timedelta(hours=24)
-"""A digest that nobody could send for so long is not sent any more: the next one says it all."""
+"""A digest that nobody could send for so long is not sent any longer: the next one says it all."""
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 

@@ -55,7 +55,7 @@ class AdmittedTokens:
 
     @redis_errors
     def decided_by(self, token: TokenInUse, resource: GatewayResource) -> frozenset[str]:
-        """The environments that decided on this very token there, for this resource."""
+        """The environments that decided this very token there, for this resource."""
         stored = self._client.get(self._key(token))
         try:
             value = json.loads(stored) if stored else None

@@ -42,7 +42,7 @@ class Custody(Protocol):
         """Record that the action, on which those environments decided, minted that token."""
 
     def decided_by(self, token: TokenInUse, resource: GatewayResource) -> frozenset[str]:
-        """The environments that decided on that token; none where no action has recorded it."""
+        """The environments that decided that token; none where no action has recorded it."""
 
 
 class SharedCustody:
@@ -87,4 +87,4 @@ class SharedCustody:
             try:
                 self._leases.renew(name, self._owner, lease.fence, 0)
             except GatewayBotError as error:
-                log.info("the lease of %s runs out by itself: %s", resource, error)
+                log.info("the lease of %s expires: %s", resource, error)

@@ -38,7 +38,7 @@ def findings(
                 Finding(
                     _RULE,
                     "info",
-                    f"{governing.environment} decides on this too: {_listed(reasons, '; ')}.",
+                    f"{governing.environment} must approve this too: {_listed(reasons, '; ')}.",
                     "Whoever holds a token of a gateway can act as that gateway everywhere.",
                     "Use one gateway resource per environment, or name who governs it with "
                     "`apim[].gateways` in the settings.",

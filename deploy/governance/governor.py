@@ -107,7 +107,7 @@ class Governor:
         )
 
     def _decided_by(self, plan: Plan, resource: GatewayResource) -> frozenset[str]:
-        """The environments that decided on the token which the plan found in place and replaces."""
+        """The environments that decided the token which the plan found in place and replaces."""
         if plan.replaces is None:
             return frozenset()
         token = TokenInUse(plan.spec.ref, plan.cluster_uid, plan.replaces.name, plan.replaces.uid)

@@ -30,7 +30,7 @@ _LONGEST = 80
 
 @dataclass(frozen=True)
 class PodSettings:
-    """What a gateway's pods are told of which one they are, the token's text left out."""
+    """The settings of a gateway's pods that say which one they are, the token's text left out."""
 
     gateways: frozenset[str] = frozenset()
     endpoints: frozenset[str] = frozenset()
@@ -42,7 +42,7 @@ def resources_named(
 ) -> frozenset[GatewayResource]:
     """Every resource that it may be; empty where nothing names it. Pure.
 
-    The service is empty where it cannot be told, and then it may be any.
+    The service is empty where it is not known, and then it may be any.
     """
     annotated = instances.get(spec_field(gateway.deployment, "apim", "instance"))
     services = {annotated.arm_id} if annotated else set()
@@ -61,13 +61,13 @@ def names_itself(gateway: CachedGateway, instances: Mapping[str, ApimInstance]) 
 
 
 def may_be(named: GatewayResource, resource: GatewayResource) -> bool:
-    """Whether both are the same resource, as far as the service can be told."""
+    """Whether both are the same resource, as far as the service is known."""
     unknown = not named.service or not resource.service
     return named.gateway == resource.gateway and (unknown or named.service == resource.service)
 
 
 def read_settings(cluster: Cluster, workload: Manifest) -> PodSettings | None:
-    """Read what the pods of a gateway are told, whatever they run in; None where that cannot be read.
+    """Read the settings of a gateway's pods, whatever they run in; None where that cannot be read.
 
     A token that stands in plain text is read for its gateway's name and let go of at once.
     """

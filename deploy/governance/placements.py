@@ -110,7 +110,7 @@ class PlacementRecord:
 
     @redis_errors
     def read(self, resource: GatewayResource) -> Recorded:
-        """What is recorded of a resource, by whatever of its name and service could be told."""
+        """What is recorded of a resource, by whatever of its name and service was known."""
         now, clusters, seen = self._read(keys=[self._clusters(), self._key(resource)])
         known = {
             name: value for name, text in _pairs(clusters) if (value := self._value(name, text))

@@ -97,7 +97,7 @@ class TokenAuthority:
 
     `unlisted` are places outside every environment, which add nothing and are reported;
     `less_protected` are those outside production that hold a token of a gateway in production;
-    `behind` are the environments that decided on the token which is replaced, and need not again.
+    `behind` are the environments that decided the token which is replaced, and need not again.
     """
 
     governing: tuple[GoverningEnvironment, ...]
@@ -124,7 +124,7 @@ def token_authority(
     """Whose requirements `change` takes at `target` because of the token of one resource.
 
     `resource` is None for a gateway that has no token; `decided_by` are the environments that decided
-    on the token which `target` uses now, for this resource: beyond the target only others decide on
+    the token which `target` uses now, for this resource: beyond the target only others decide
     its replacement in place.
     """
     home = environment_of(target, environments)

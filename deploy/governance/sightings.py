@@ -122,7 +122,7 @@ class Sightings:
         if kept.state == state and (self._clock() < kept.until or not answers):
             return kept.settings
         if not answers:
-            # Who decides is not to wait for a cluster that is away: whose it is stays unknown.
+            # A decision is not to wait for a cluster that is away: whose it is stays unknown.
             return None
         found = read_settings(cache.cluster, gateway.deployment)
         again = _AGAIN_SECONDS if found is not None else _AGAIN_AFTER_REFUSAL

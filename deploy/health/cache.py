@@ -93,7 +93,7 @@ class CachedGateway:
 class Snapshot:
     """A cluster's gateways. True at `as_of` (epoch seconds); `stale` says why not later, and is
     empty while the watches are open. `pods_unread` says why no pods are known, `unseen` what else of
-    the cluster cannot be seen, in sentences; `undecided` may be gateways, which cannot be told.
+    the cluster cannot be seen, in sentences; `undecided` may be gateways, which is not known.
     `places` are the namespaces that are looked at, `unread` those of them that cannot be. `blind` are
     the places in which more gateways may run than are shown, since Deployments or pods there are
     not read: what is not seen there may not count as gone."""
@@ -209,7 +209,7 @@ class ClusterCache:
     def _wait_for(self, done: Callable[[], bool], seconds: float) -> None:
         end = time.monotonic() + seconds
         while not done() and time.monotonic() < end and not self._stopping.is_set():
-            # A watch that is taken up again tells nobody.
+            # A watch that is resumed notifies nobody.
             self._changed.wait(0.05)
 
     def _known(self) -> bool:
@@ -251,7 +251,7 @@ class ClusterCache:
         with self._changed:
             old = self._kinds[name, place]
             old.watch.close()
-            # What was known stays, as of when it was; only a new watch can go on.
+            # What was known stays, as of when it was; only a new watch can continue.
             watch = self._watch(name, place)
             watch.heard_at = old.watch.heard_at
             if absent:
@@ -300,7 +300,7 @@ class ClusterCache:
         items = kind.items if kind.arriving is None else kind.arriving
         if change is Change.DELETED or is_trimmed_away(item):
             known = items.get(key)
-            # One of the same name may have been made before the old one's end was told.
+            # One of the same name may have been made before the old one's end arrived.
             if known is None or known["metadata"]["uid"] != item["metadata"]["uid"]:
                 return False
             del items[key]

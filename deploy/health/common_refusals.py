@@ -40,7 +40,7 @@ def link_seen(gateway: CachedGateway, heartbeat: Heartbeat, at: float) -> LinkSe
 
 
 def service_of(gateway: CachedGateway) -> str:
-    """Its API Management service: as its pods are told, else as this bot's spec names the instance;
+    """Its API Management service: as its pods are configured, else as this bot's spec names the instance;
     empty where nothing tells."""
     told = instance_named_by(gateway.sign_in.given) if gateway.sign_in else ""
     return (told or inventory.spec_field(gateway.deployment, "apim", "instance")).lower()

@@ -37,7 +37,7 @@ class Discovered:
 
 @dataclass(frozen=True)
 class _Standing:
-    """What stands at a place: a workload, whether it shows itself to be a gateway's, and where it does
+    """The workload at a place: that, whether it shows itself to be a gateway's, and where it does
     not, the ConfigMaps that may show it."""
 
     workload: Manifest
@@ -137,7 +137,7 @@ class Discovery:
         return bool(before or verdict)
 
     def _look_at(self, place: _Place) -> _Standing | None:
-        """What stands at a place now; None where nothing does."""
+        """The workload at a place now; None where there is none."""
         before, workload = self._standing.get(place), self._workload(place)
         if before is not None and before.workload is workload:
             return before
@@ -163,7 +163,7 @@ class Discovery:
         elsewhere = workloads.template_elsewhere(read) if read is not None else ""
         if read is not None and elsewhere:
             source = self._read.get((place[0], workloads.DEPLOYMENT, elsewhere))
-            # Where that was trimmed away, it is no gateway's.
+            # Where that was trimmed away, it is not a gateway's.
             read = workloads.with_template_of(read, source) if source is not None else None
         if read is not None:
             return read

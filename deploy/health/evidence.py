@@ -172,7 +172,7 @@ def _why_refused(asked: Asked, now: float) -> str:
     if facts is None or facts.gateway is None or facts.expires_at is None:
         return ""
     if (named and facts.gateway != named) or facts.expires_at.timestamp() <= now:
-        # That is said by itself.
+        # That is said separately.
         return ""
     return (
         f"Its token names {facts.gateway} and has not expired: it is of another API Management "
@@ -210,7 +210,7 @@ def _evidence(pod: Manifest, running: _Running, now: float, log_lines: int) -> P
 def _event_about(pod: Manifest, asked: Asked) -> AzureEvent | None:
     """The newest event that may be about this pod: about it by name, else about no pod by name.
 
-    One about another token than the one in use is no news.
+    One about another token than the one in use is not news.
     """
     names = {item["metadata"]["name"] for item in asked.pods}
     facts = asked.token.facts if asked.token else None

@@ -37,7 +37,7 @@ class AzureEvent:
     """What Azure said of one instance by Event Grid: that its token has expired or soon will.
 
     Times are epoch seconds. `instance` is how Azure names it; that it is the pod's name is not
-    documented, so an event whose instance is no pod is taken as about every pod with that token.
+    documented, so an event whose instance is not a pod is taken as about every pod with that token.
     """
 
     instance: str
@@ -49,7 +49,7 @@ class AzureEvent:
     def order(self) -> tuple[float, bool, float]:
         """What is greater counts, in whatever order events came: of when they tell.
 
-        That a token is near its expiry tells of a time before that, also where it came without a
+        That a token is near its expiry is about a time before that, also where it came without a
         time or with a late one; so it never unsays that this token has expired.
         """
         moment = self.at if self.expired else min(self.at, self.expires_at)

@@ -2,7 +2,7 @@
 
 One bot at a time watches a subject, which is a cluster for one channel: it holds a lease, and only
 its holder can write. So a channel is notified of everything once, however many bots run, and a bot
-that starts continues where one ended. Each incident is also kept by itself, for its message may be
+that starts continues where one ended. Each incident is also kept separately, for its message may be
 behind for longer than the incident is watched.
 """
 

@@ -1,4 +1,4 @@
-"""When a gateway gets worse or better, and what of it a channel is told. Pure.
+"""When a gateway gets worse or better, and what is posted of it. Pure.
 
 A trouble counts when it has lasted a while, and is over when it has been gone for a while: pods come
 and go. One gateway is one incident, whatever troubles it has. When several on one cluster get worse
@@ -26,9 +26,9 @@ OVER = 30.0
 _NO_BLIP = 2
 """From so many refusals of one token on it counts since the first."""
 MANY = 3
-"""From so many gateways on, they are told of together."""
+"""From so many gateways on, they are reported together."""
 TOGETHER = 300.0
-"""Seconds within which what begins on one cluster belongs together."""
+"""Seconds within which incidents of one cluster belong together."""
 _CHANGES = 200
 """So many of the newest changes of an incident are kept, for a Slack that is away meanwhile."""
 
@@ -348,7 +348,7 @@ def _begun(
         ref: Member(troubles, min(seen[f"{ref} {trouble}"] for trouble in troubles))
         for ref, troubles in fresh.items()
     }
-    # The newest first: where it was told of last is where it is told of again.
+    # The newest first: where it was posted last is where it is posted again.
     for number in reversed(range(len(incidents))):
         incidents[number] = _again(incidents[number], members, now)
         members = {r: m for r, m in members.items() if r not in incidents[number].open_members}
@@ -413,9 +413,9 @@ def _lost_pods(incident: Incident) -> bool:
 def _placed(
     incident: Incident, healths: Mapping[str, Health], fresh: Iterable[str] = ()
 ) -> Incident:
-    """The incident, of its node no more where others are shown to be lost too.
+    """The incident, no longer of its node where others are shown to be lost too.
 
-    Once pods are made anew elsewhere nothing shows the node any more, so that unsays nothing.
+    Once pods are made anew elsewhere nothing shows the node any longer, so that unsays nothing.
     """
     if not incident.node:
         return incident
@@ -438,7 +438,7 @@ def _common_node(members: Iterable[str], healths: Mapping[str, Health]) -> str:
 
 
 def _without_old(incidents: Iterable[Incident], now: float) -> Iterable[Incident]:
-    """Those that go on, or are over for so short a time that they still count."""
+    """Those that continue, or are over for so short a time that they still count."""
     return (
         incident
         for incident in incidents

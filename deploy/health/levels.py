@@ -102,7 +102,7 @@ class Levels:
 
     @property
     def live(self) -> bool:
-        """Whether the rounds go on."""
+        """Whether the rounds continue."""
         return self._thread.is_alive()
 
     def look(self, gateways: Iterable[CachedGateway]) -> dict[GatewayRef, Seen]:
@@ -130,7 +130,7 @@ class Levels:
     def judged(self, gateway: CachedGateway, heartbeat: Heartbeat) -> Heartbeat:
         """Keep what somebody else saw of it just now, for every view; with what others' tokens show
         of its own."""
-        # A round that goes on meanwhile may forget a gateway of which it did not hear.
+        # A round that continues meanwhile may forget a gateway of which it did not hear.
         kept = self._keep({gateway.ref: heartbeat}, [gateway])
         return self._weighed(gateway, kept[gateway.ref])
 

@@ -69,7 +69,7 @@ def read_log(lines: Iterable[str]) -> LinkSigns:
 
 
 def _entries(lines: Iterable[str]) -> Iterator[tuple[float | None, str, str]]:
-    """Time, event type and text of each record; a stack trace goes on over several lines."""
+    """Time, event type and text of each record; a stack trace continues over several lines."""
     begun: tuple[float | None, str, list[str]] | None = None
     for raw in lines:
         stamp, _, line = raw.partition(" ")

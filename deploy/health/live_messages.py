@@ -165,7 +165,7 @@ class LiveMessages:
     def begin(
         self, key: str, payload: Mapping[str, Any], seconds: float, shown: Mapping[str, Any]
     ) -> LiveMessage | None:
-        """Begin to keep one; None where the same request has begun one before."""
+        """Begin to keep one; None where the same request has started one before."""
         # The index first: what dies in between is swept away.
         self._client.sadd(self._index, key)
         if not self._begun(key, payload, seconds, shown, ""):

@@ -19,7 +19,7 @@ def gateway_link(instance: ApimInstance, gateway: str) -> str:
 
 
 def instance_named(instances: Iterable[ApimInstance], name: str) -> ApimInstance | None:
-    """The one that pods are told of: by its service, or by its configuration endpoint's host."""
+    """The one in the pods' settings: by its service, or by its configuration endpoint's host."""
     known = list(instances)
     for instance in known:
         if name and name.lower() in (

@@ -101,7 +101,7 @@ class SharedRefusedKeys:
             if changes == self._changes:
                 self._keys = found
             else:
-                # It may be of before what was noted meanwhile.
+                # It may be older than what was noted meanwhile.
                 self._read_at = float("-inf")
 
     def note(self, key: RefusedKey) -> None:

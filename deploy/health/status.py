@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 from deploy.annotations import MANAGER
+from deploy.commands import Command
 from deploy.errors import Ambiguous, GatewayBotError, NotFound
 from deploy.gateway import GatewayRef
 from deploy.health import evidence
@@ -37,6 +38,8 @@ from deploy.plans.adoption import instance_named_by
 from deploy.times import epoch
 
 _REVISIONS = 3
+_NEAR = 3
+"""So many names are offered in place of one that is unknown."""
 _DEEP_LOG_LINES = 5000
 
 T = TypeVar("T")
@@ -50,7 +53,7 @@ class GatewaySummary:
     """One gateway in a row of a table. Times are epoch seconds.
 
     `token_source` says how the expiry is known: `annotation`, `token` (its text), `none` (it signs
-    in to Entra ID) or `unknown`, `token_where` what it stands in where that is no Secret. `findings`
+    in to Entra ID) or `unknown`, `token_where` what it stands in where that is not a Secret. `findings`
     are what somebody should look at, the most urgent first. `kind` is that of the object its pods
     belong to. `token_kept` says that this bot keeps the token of a gateway which others deploy. `as_of`
     is when this was true and `stale` why not later; empty while it is kept true.
@@ -137,10 +140,10 @@ class PodStatus:
 
 @dataclass(frozen=True)
 class GatewayDetail:
-    """One gateway in depth. `ended` are pods that run no more, and count for nothing. `unread` says
+    """One gateway in depth. `ended` are pods that no longer run, and count for nothing. `unread` says
     what could not be looked at, and why.
 
-    `instance` is the API Management service its pods are told, or the host where it has another
+    `instance` is the API Management service in its pods' settings, or the host where it has another
     name; empty where nothing tells. `actions` are the newest revisions with whose action made each.
     `manager` is who else manages it, `rotators` the CronJobs of others that rotate its token,
     `autoscalers` what sets the number of its pods.
@@ -195,8 +198,8 @@ def gateway_detail(
     if found is None:
         raise NotFound(
             f"No gateway “{ref.name}” runs in {ref.cluster}/{ref.namespace}.",
-            remedy="`list` shows every gateway.",
-        )
+            remedy=f"{Command('list')} shows every gateway.",
+        ).offering(Command("list"))
     cluster, end = cache.cluster, time.monotonic() + evidence.BOUND
     kinds = ("Service", "Event", "ReplicaSet", AUTOSCALER)
     reading = {kind: _listing(cluster, kind, ref) for kind in kinds}
@@ -225,7 +228,7 @@ def gateway_detail(
     instance = instance_named_by(_or_told(given, "Its settings", end, unread, EffectiveSettings()))
     found_jobs = _or_told(jobs, "CronJobs", end, unread, Everywhere(()))
     unread += found_jobs.unseen
-    workload = _or_told(whole, "Who manages it", end, unread, None)
+    workload = _or_told(whole, "Its managers", end, unread, None)
     return GatewayDetail(
         summary=replace(summary, findings=(*_ending(namespace, end), *summary.findings)),
         heartbeat=heartbeat,
@@ -263,7 +266,7 @@ def resolve(
     wanted = name.strip().lower().split("/")
     matching = [s for s in summaries if str(s.ref).split("/")[-len(wanted) :] == wanted]
     if not matching and len(wanted) == 1:
-        # Who runs a gateway writes that name: with slashes it would pose as another place.
+        # The owner of a gateway writes that name: with slashes it would pose as another place.
         matching = [s for s in summaries if s.gateway and s.gateway.lower() == wanted[0]]
     if len(matching) == 1:
         return matching[0].ref
@@ -275,15 +278,27 @@ def resolve(
             candidates=several,
             remedy="Name it with cluster and namespace.",
         )
-    known = [str(s.ref) for s in summaries] + [s.ref.name for s in summaries]
-    near = difflib.get_close_matches(name.strip().lower(), known, n=1)
-    raise NotFound(
-        f"No gateway “{name[:80]}” {'is known' if silent else 'runs'} on the clusters this bot looks at.",
-        meaning=f"It may run on {' or '.join(sorted(silent))} all the same, which cannot be read now."
-        if silent
-        else "",
-        remedy=f"Did you mean {near[0]}?" if near else "`list` shows every gateway.",
+    near = difflib.get_close_matches("/".join(wanted), _called(summaries, len(wanted)), n=_NEAR)
+    every = Command("list")
+    raise (
+        NotFound(
+            f"No gateway “{name[:80]}” {'is known' if silent else 'runs'} on the clusters this bot looks at.",
+            meaning=f"It may run on {' or '.join(sorted(silent))} all the same, which cannot be read now."
+            if silent
+            else "",
+            remedy=f"Did you mean {' or '.join(near)}?"
+            if near
+            else f"{every} shows every gateway.",
+        )
+        .did_mean("gateway", *near)
+        .offering(*([] if near else [every]))
     )
+
+
+def _called(summaries: Sequence[GatewaySummary], parts: int) -> list[str]:
+    """What the gateways are called in so many parts: by name, with their namespace, or in full."""
+    every = ("/".join(str(summary.ref).split("/")[-parts:]) for summary in summaries)
+    return list(dict.fromkeys(every))
 
 
 def _summary(

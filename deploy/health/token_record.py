@@ -1,4 +1,4 @@
-"""What was last read of each token's Secret on one cluster: no watch tells of those."""
+"""What was last read of each token's Secret on one cluster: no watch covers those."""
 
 import threading
 from collections.abc import Set

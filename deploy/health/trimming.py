@@ -1,6 +1,6 @@
 """What the cache keeps of workloads, pods and ConfigMaps: only what a status is made of. Pure.
 
-A cluster may run thousands of pods that are no gateways; of those nothing but the name is kept.
+A cluster may run thousands of pods that are not gateways; of those nothing but the name is kept.
 """
 
 from collections.abc import Callable, Iterable
@@ -193,7 +193,7 @@ def _hide_values(containers: Iterable[dict[str, Any]]) -> None:
 
 
 def kept_value(name: str, value: str) -> str | None:
-    """What is kept of a setting's value: all of it where it is no secret; how the gateway signs in,
+    """What is kept of a setting's value: all of it where it is not a secret; how the gateway signs in,
     a token without its signature, whatever the name that another variable refers to; else nothing."""
     if name in _VALUES:
         return value

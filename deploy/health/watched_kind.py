@@ -48,11 +48,11 @@ class WatchedKind:
 
 
 Kinds = Mapping[tuple[str, str | None], WatchedKind]
-"""What was told, by kind and place."""
+"""What was reported, by kind and place."""
 
 
 def is_absent(cluster: Cluster, name: str, error: GatewayBotError) -> bool:
-    """Whether the cluster does not serve a kind, which is no lack of rights. Those of Kubernetes
+    """Whether the cluster does not serve a kind, which is not a lack of rights. Those of Kubernetes
     itself are served by every one: not found for a moment, as while an API server starts, takes
     away nothing."""
     if name not in OTHERS or not isinstance(error, NotFound | NotGranted):

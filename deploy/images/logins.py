@@ -85,7 +85,7 @@ def login_of(user: str, secret: str, source: str) -> Login:
 
 def _login(config: Mapping[str, Any], host: str, repository: str, source: str) -> Login | None:
     """As Docker looks for it: the registry's own helper, else the helper for all, else the file. An
-    empty name is no helper (github.com/docker/cli, cli/config/configfile/file.go; read 2026-11-30)."""
+    empty name is not a helper (github.com/docker/cli, cli/config/configfile/file.go; read 2026-11-30)."""
     helper = _entry(config.get("credHelpers"), host, repository)
     if helper is None:
         helper = config.get("credsStore")

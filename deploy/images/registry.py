@@ -132,7 +132,7 @@ class Registry:
             body: Any = answer.json()
             if not isinstance(body, Mapping) or not isinstance(body.get("tags") or [], list):
                 raise Unavailable(
-                    f"The image registry {self.base_url} answered something that is no tag list."
+                    f"The image registry {self.base_url} answered something that is not a tag list."
                 )
             tags += [str(tag) for tag in body.get("tags") or ()]
             url = self._following(url or "", answer)

@@ -175,7 +175,7 @@ def _token(registry: str, answer: Answer) -> str:
     token = (body.get("token") or body.get("access_token")) if isinstance(body, dict) else None
     if not isinstance(token, str) or not re.fullmatch(r"[!-~]+", token):
         raise Unavailable(
-            f"The image registry {registry} answered something that is no token to sign in with."
+            f"The image registry {registry} answered something that is not a token to sign in with."
         )
     return token
 

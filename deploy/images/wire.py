@@ -26,7 +26,7 @@ class TooMuch(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back; `retry_after` is in seconds, where it says so."""
+    """The response; `retry_after` is in seconds, where it says so."""
 
     status: int
     headers: Mapping[str, str]

@@ -3,9 +3,10 @@
 What a real server answers in each case is recorded in tests/data/kubernetes-1.36.
 """
 
+import difflib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from deploy.errors import (
@@ -170,12 +171,15 @@ def _missing(
     return NotFound(f"There is no {what}{place} on cluster “{cluster}”.")
 
 
-def missing_namespace(cluster: str, namespace: str) -> NotFound:
-    """The error for a namespace that is not there."""
+def missing_namespace(cluster: str, namespace: str, there: Iterable[str] = ()) -> NotFound:
+    """The error for a namespace that is not there; `there` are those that are."""
+    near = difflib.get_close_matches(namespace, list(there), n=1)
     return NotFound(
         f"There is no namespace “{namespace}” on cluster “{cluster}”.",
-        remedy="Check its spelling, or have it created first.",
-    )
+        remedy=f"Did you mean {near[0]}?"
+        if near
+        else "Check its spelling, or have it created first.",
+    ).did_mean("namespace", *near)
 
 
 def _conflict(
@@ -207,14 +211,14 @@ def _invalid(cluster: str, message: str, details: Mapping[str, Any], what: str) 
     field = str(causes[0].get("field", "")) if causes else ""
     if any(cause.get("reason") == "FieldValueDuplicate" for cause in causes):
         return Rejected(
-            f"Cluster “{cluster}” does not take {what}: {_sentence(message)}",
+            f"Cluster “{cluster}” rejected {what}: {_sentence(message)}",
             field=field,
             meaning="Somebody else put the same there under another number or name, and "
             "server-side apply keeps what others added.",
             remedy="Look at it with `kubectl get … -o yaml --show-managed-fields`, take out what "
             "was added, and ask again.",
         )
-    return Rejected(f"Cluster “{cluster}” does not take {what}: {_sentence(message)}", field=field)
+    return Rejected(f"Cluster “{cluster}” rejected {what}: {_sentence(message)}", field=field)
 
 
 def _sentence(text: str) -> str:

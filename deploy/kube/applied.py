@@ -46,7 +46,7 @@ def _is_of(entry: Mapping[str, Any], manager: str) -> bool:
 
 
 def _taken(value: Any, ours: Fields, others: Sequence[Fields]) -> Any:
-    """What stands at a field, as far as it is `ours`; `others` are what the others own from there."""
+    """The value of a field, as far as it is `ours`; `others` are what the others own from there."""
     if set(ours) <= {"."}:
         if isinstance(value, dict | list) and any(set(fields) - {"."} for fields in others):
             # It was applied empty: what is in it belongs to others.

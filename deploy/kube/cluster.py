@@ -142,7 +142,7 @@ class Cluster(PodReads, PlaceReads):
             return self._pages(kind, namespace, label_selector, field_selector)
         known = kind_of(kind)
         # In one answer, which the API server gives from memory; further pages it reads from its
-        # storage, for twice the work. It is read as it arrives, so its size is no matter.
+        # storage, for twice the work. It is read as it arrives, so its size is not important.
         found = self._connection.read(
             known.path(namespace),
             what=f"the list of {known.plural}",

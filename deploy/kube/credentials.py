@@ -1,6 +1,6 @@
 """What proves to an API server who the bot is: where it comes from, and when it is renewed.
 
-A source is asked before each request and told of each 401. What was refused is renewed once, by one
+A source is asked before each request and notified of each 401. What was refused is renewed once, by one
 flight for all who wait; only what is refused after that is refused for good.
 """
 
@@ -267,7 +267,7 @@ class Renewing:
             return self._waited()
         assert held.credential is not None
         if held.wants(now) and time.monotonic() >= held.not_before:
-            # Who asks now is served; whoever comes after the end meets the trouble.
+            # A caller who asks now is served; whoever comes after the end meets the trouble.
             with contextlib.suppress(TimeoutError, GatewayBotError):
                 self._flight.wait(0)
         return held.credential

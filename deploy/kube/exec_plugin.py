@@ -64,7 +64,7 @@ class PluginRunner:
         raise self._failure(f"gave no credentials: {why}")
 
     def close(self) -> None:
-        """End what runs; nothing is started any more."""
+        """End what runs; nothing is started any longer."""
         with self._lock:
             self._closed = True
             running = list(self._running)
@@ -83,7 +83,7 @@ class PluginRunner:
         try:
             with self._lock:
                 if self._closed:
-                    raise self._failure("is not run any more: the bot is ending")
+                    raise self._failure("is not run any longer: the bot is ending")
                 process = subprocess.Popen(
                     [plugin.command, *plugin.args],
                     env={**os.environ, **plugin.env, "KUBERNETES_EXEC_INFO": info},

@@ -55,7 +55,7 @@ class Pools:
                 if certificate == credential.certificate:
                     return pool
             made = self._make(credential)
-            # One more is kept for requests that have begun with it. It is not cleared under them:
+            # One more is kept for requests that have started with it. It is not cleared under them:
             # its connections close when nobody holds it any longer.
             self._made = ((credential.certificate, made), *self._made[:1])
             return made

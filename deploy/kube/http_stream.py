@@ -62,5 +62,5 @@ class HttpStream:
             try:
                 shutdown()
             except (OSError, ValueError):
-                # It has ended by itself in the meantime, which is what was wanted.
+                # It has ended in the meantime, which is what was wanted.
                 return

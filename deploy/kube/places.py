@@ -6,6 +6,7 @@ for the API server takes such a request to be one in that namespace (`RequestInf
 k8s.io/apiserver/pkg/endpoints/request); it cannot allow anything else of the whole cluster.
 """
 
+import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -60,6 +61,7 @@ class Places:
     def check(self, namespace: str) -> None:
         """InvalidInput for a namespace that is not among those listed."""
         if namespace not in self:
+            near = difflib.get_close_matches(namespace, self.listed, n=1)
             raise InvalidInput(
                 f"Namespace “{namespace}” on cluster “{self.cluster}” is outside the namespaces "
                 "that the bot looks at.",
@@ -67,7 +69,7 @@ class Places:
                 meaning=f"There the bot sees and changes nothing. Its settings list {self.text}.",
                 remedy=f"Choose one of these, or have {namespace} added to `namespaces` of cluster "
                 f"{self.cluster} in the settings, with the Role of docs/install.md in it.",
-            )
+            ).did_mean("namespace", *near)
 
 
 @dataclass(frozen=True)
@@ -147,8 +149,15 @@ class PlaceReads(ABC):
         except NotGranted as error:
             raise self._no_role(namespace, error) from error
         if found is None:
-            raise missing_namespace(self.name, namespace)
+            raise missing_namespace(self.name, namespace, self._there())
         return found
+
+    def _there(self) -> "tuple[str, ...]":
+        """The namespaces that there are; none where they cannot be read."""
+        try:
+            return self.namespaces()
+        except GatewayBotError:
+            return ()
 
     def _no_role(self, namespace: str, error: NotGranted) -> GatewayBotError:
         """A namespace that is not there refuses as one without a Role does."""

@@ -33,7 +33,7 @@ _PROVIDERS_ERRORS = (
     ValueError,
     KeyError,
     TypeError,
-    # Without Google's library it goes on with nothing.
+    # Without Google's library it continues with nothing.
     AttributeError,
 )
 # The package has type hints, its loaders of credentials have none.

@@ -281,7 +281,7 @@ class HttpConnection:
         if credential.authorization:
             headers["Authorization"] = credential.authorization
         if whole:
-            # Where a list is large; uncompressed the API server writes each object by itself.
+            # Where a list is large; uncompressed the API server writes each object separately.
             headers["Accept-Encoding"] = "gzip"
         if data is not None:
             headers["Content-Type"] = content_type

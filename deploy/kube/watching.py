@@ -22,9 +22,9 @@ from deploy.retry import HELD_SECONDS
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 10.0
 _LASTED = 5.0
-"""A stream that lived this many seconds was a good one: its end is no failure."""
+"""A stream that lived this many seconds was a good one: its end is not a failure."""
 _SERVER_SECONDS = 290
-"""After which, at the latest, the server ends a watch; the next one goes on where it ended."""
+"""After which, at the latest, the server ends a watch; the next one continues where it ended."""
 
 
 class Change(StrEnum):
@@ -34,9 +34,9 @@ class Change(StrEnum):
     MODIFIED = "MODIFIED"
     DELETED = "DELETED"
     SYNCED = "SYNCED"
-    """Everything that exists has been told; also after each recovery."""
+    """Everything that exists has been reported; also after each recovery."""
     LOST = "LOST"
-    """The server cannot be reached: what was told may be out of date until the next SYNCED."""
+    """The server cannot be reached: what was reported may be out of date until the next SYNCED."""
 
 
 Event = tuple[Change, Manifest]
@@ -117,7 +117,7 @@ class Watch:
         self.just_listed = False
         """Whether everything was listed a moment ago, and a watch from there on is being opened."""
         self.heard_at = 0.0
-        """When the server last said anything (epoch seconds): what was told was true then."""
+        """When the server last said anything (epoch seconds): what was reported was true then."""
 
     @property
     def connected(self) -> bool:

@@ -57,7 +57,9 @@ def checked_level(text: str) -> str:
     level = {"warning": "warn"}.get(text.lower(), text.lower())
     if level not in LEVELS:
         raise InvalidInput(
-            f"“{text[:40]}” is no level.", field="level", remedy=f"Levels are {', '.join(LEVELS)}."
+            f"“{text[:40]}” is not a level.",
+            field="level",
+            remedy=f"Levels are {', '.join(LEVELS)}.",
         )
     return level
 

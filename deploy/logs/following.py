@@ -28,7 +28,7 @@ _LONGEST_LINE = 64 * 1024
 _MOST = 4 * 1024 * 1024
 """Bytes: of one line, and of one pod's log that is read at once."""
 _WATCH, _MANY = "(watch)", "(many)"
-"""What is in trouble when it is no pod; no pod has such a name."""
+"""What is in trouble when it is not a pod; no pod has such a name."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Pods:
 
 @dataclass(frozen=True)
 class Batch:
-    """What came since it was asked last, in the order of time, and how much was let go of."""
+    """Everything new since it was asked last, in the order of time, and how much was let go of."""
 
     lines: tuple[Line, ...]
     skipped: int
@@ -100,7 +100,7 @@ class Following:
         return self._thread.is_alive() + sum(reader.alive() for reader in self._all())
 
     def take(self) -> Batch:
-        """What came since it was called last."""
+        """Everything new since it was called last."""
         with self._lock:
             lines, self._lines = self._lines, deque(maxlen=self._lines.maxlen)
             skipped, self._skipped = self._skipped, 0

@@ -19,7 +19,7 @@ _LONGEST_EVENT = 100
 @dataclass(frozen=True)
 class Line:
     """A line of one pod. `at` is when the kubelet got it, epoch seconds; `text` is readable and
-    without secrets; `level` and `event` are empty where the line does not tell them."""
+    without secrets; `level` and `event` are empty where the line has none."""
 
     at: float
     pod: str

@@ -1,4 +1,4 @@
-"""Going on with a log where it was left, without a line lost or told twice. Pure.
+"""Continuing a log where it was left, without a line lost or told twice. Pure.
 
 `sinceTime` of a log request counts whole seconds, so the last second comes once more.
 """
@@ -18,7 +18,7 @@ class Seam:
 
     @property
     def since(self) -> str:
-        """The `sinceTime` to go on with, RFC 3339; empty before the first line."""
+        """The `sinceTime` to continue with, RFC 3339; empty before the first line."""
         return f"{self._last[:19]}Z" if self._last else ""
 
     def resume(self) -> None:

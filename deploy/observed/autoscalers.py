@@ -1,4 +1,4 @@
-"""Who counts a gateway's pods beside this bot: the autoscalers whose target it is. Pure.
+"""What else sets the number of a gateway's pods beside this bot: the autoscalers whose target it is. Pure.
 
 KEDA makes a HorizontalPodAutoscaler for each of its ScaledObjects, and names that in a label
 (keda.sh/docs, "Scaling Deployments, StatefulSets & Custom Resources").

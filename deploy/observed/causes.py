@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from deploy.commands import Command
+
 
 class Cause(StrEnum):
     """What made a rollout fail. The values are names of steps, found in stored actions.
@@ -173,7 +175,7 @@ _TABLE: tuple[_Line, ...] = (
         Cause.MISSING_OBJECT,
         r"(secret|configmap) \S+ not found",
         "A Secret or ConfigMap that the pods read is missing.",
-        "Create it, then deploy again. The gateway's own token is made by `rotate`.",
+        f"Create it, then deploy again. {Command('rotate', '<gateway>')} makes the gateway's own token.",
     ),
     _Line(
         Cause.ROOT,

@@ -1,4 +1,4 @@
-"""Who declares the reference by which a gateway gets its token, and whose a Secret is. Pure.
+"""The owner of the reference by which a gateway gets its token, and whose a Secret is. Pure.
 
 What is declared is put back: by the next `helm upgrade`, by self-heal within minutes. So the bot
 changes a reference only where nobody declares it, and never a Secret that has another owner.
@@ -33,7 +33,7 @@ resources are plain updates, whose manager is the first word of its user agent, 
 
 
 def declarer(deployment: Manifest, reading: TokenReading) -> Manager | None:
-    """Who declares how the gateway gets its token; None where nobody does.
+    """The owner of how the gateway gets its token; None where nobody does.
 
     Whoever certainly manages the Deployment declares it. Else whoever has applied that field: what a
     person only edited is declared nowhere.

@@ -80,7 +80,7 @@ def revisions(deployment: Manifest, replica_sets: Iterable[Manifest]) -> tuple[R
 def serving(deployment: Manifest, replica_sets: Iterable[Manifest]) -> tuple[Revision, ...]:
     """Those revisions that this bot made and that have ready pods, newest first.
 
-    One that has none is no way back: it may be a failure itself.
+    One that has none is not a way back: it may be a failure itself.
     """
     ready = [rs for rs in replica_sets if (rs.get("status") or {}).get("readyReplicas")]
     return tuple(found for found in revisions(deployment, ready) if found.spec is not None)
@@ -100,7 +100,7 @@ def _revision(replica_set: Manifest, number: int, *, current: bool) -> Revision:
     images = [str(container.get("image", "")) for container in pod.get("containers") or [{}]]
     spec = _spec(noted.get(SPEC_ANNOTATION, ""))
     if spec is not None and not any(is_image(replica_set, _image(spec), each) for each in images):
-        # Somebody else changed the image: the annotations came over from the version before.
+        # Somebody else changed the image: the annotations came over from the previous version.
         noted, spec = {}, None
     return Revision(
         number=number,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.annotations import MANAGER, SPEC_ANNOTATION
+from deploy.commands import Command
 from deploy.errors import Conflict, InvalidInput, NotFound, Refused
 from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster
@@ -40,12 +41,12 @@ def deployment_of(cluster: Cluster, ref: GatewayRef) -> Manifest:
     raise NotFound(
         f"There is no Deployment “{ref.name}” in {ref.cluster}/{ref.namespace}.",
         meaning="This bot changes gateways that are Deployments, and no others.",
-        remedy="`list` shows every gateway.",
-    )
+        remedy=f"{Command('list')} shows every gateway.",
+    ).offering(Command("list"))
 
 
 def _other_kind(cluster: Cluster, ref: GatewayRef) -> str:
-    """The kind of the workload of that name that is no Deployment; empty where none is seen."""
+    """The kind of the workload of that name that is not a Deployment; empty where none is seen."""
     for kind in OTHERS:
         name = ref.name.removesuffix(f".{kind.lower()}")
         try:
@@ -85,13 +86,14 @@ def installed(cluster: Cluster, ref: GatewayRef) -> Installed:
     mapping = carried_spec(deployment, ref)
     if mapping is None:
         by = managed_by(deployment)
+        keep, adopt = Command("manage-token", ref), Command("adopt", ref)
         raise Conflict(
             f"{ref} was not deployed by this bot"
             + (f" but by {by}." if by not in (MANAGER, "unknown") else "."),
             meaning="It carries no spec that the bot could change or compare.",
-            remedy=f"Have the bot keep its token valid and touch nothing else with `/gateway "
-            f"manage-token {ref}`, or adopt it with `/gateway adopt {ref}`, which keeps what runs.",
-        )
+            remedy=f"Have the bot keep its token valid and touch nothing else with {keep}, or adopt "
+            f"it with {adopt}, which keeps what runs.",
+        ).offering(keep, adopt)
     try:
         spec = spec_from_mapping(mapping)
     except InvalidInput as error:
@@ -100,7 +102,7 @@ def installed(cluster: Cluster, ref: GatewayRef) -> Installed:
         raise Conflict(
             f"The spec that {ref} carries is that of {spec.ref}.",
             meaning="Somebody copied it from there.",
-            remedy="Deploy it again from a file with all its options.",
+            remedy=f"Deploy it again from a file with all its options: {Command('deploy', ref)}.",
         )
     return Installed(deployment, dataclasses.replace(spec, ref=ref))
 
@@ -109,5 +111,5 @@ def _unreadable(ref: GatewayRef) -> Conflict:
     return Conflict(
         f"The spec that {ref} carries cannot be read.",
         meaning="Somebody edited it, or a newer version of the bot wrote it.",
-        remedy="Deploy it again from a file with all its options.",
+        remedy=f"Deploy it again from a file with all its options: {Command('deploy', ref)}.",
     )

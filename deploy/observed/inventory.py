@@ -72,7 +72,7 @@ def ref_of(cluster: str, deployment: Manifest) -> GatewayRef:
 
 
 def managed_by(deployment: Manifest) -> str:
-    """Who installed it: `gateway-bot`, `Helm`, `portal YAML` or `unknown`."""
+    """The installer: `gateway-bot`, `Helm`, `portal YAML` or `unknown`."""
     labels = deployment["metadata"].get("labels") or {}
     manager = labels.get("app.kubernetes.io/managed-by", "")
     if manager == MANAGER or SPEC_ANNOTATION in _annotations(deployment):

@@ -6,7 +6,7 @@ repository). Several records may stand on one line, one after the other or one t
 (issues 190, 278, 384 and 386), so each is looked for.
 
 A record is told by its event type where the gateway writes that, never by a word somewhere in the
-line: whoever calls an API chooses what stands in its request's record.
+line: whoever calls an API chooses the text of its request's record.
 """
 
 import json
@@ -41,7 +41,7 @@ _AFTER_A_REST = re.compile(rf"\}} ?,? ?(?={_JSON_HEAD.pattern})")
 """Between the rest of a JSON record, whose begin is on an earlier line, and the next one."""
 _DOUBLED_QUOTE = re.compile(r'("timestamp": ?"[^"]*")"')
 _KEY = re.compile(r'(?<!\\)"(?P<key>eventType|level)"\s{0,9}:\s{0,9}"(?P<value>\w{1,100})"')
-"""In what is no JSON. A quote inside of a value is written with a backslash, so no value can look
+"""In what is not JSON. A quote inside of a value is written with a backslash, so no value can look
 like such a key."""
 _FAILURES = 10
 """After so many begins of JSON in a line of text that were none, no other is tried: a caller's words
@@ -61,7 +61,7 @@ class Record:
 
 
 def records(line: str) -> tuple[Record, ...]:
-    """Those that begin on a line, without the kubelet's timestamp; none on one that goes on from
+    """Those that begin on a line, without the kubelet's timestamp; none on one that continues from
     an earlier line, as a stack trace does."""
     text = plain(line)
     if not text.startswith("{") and (rest := _AFTER_A_REST.search(text)) and text[0] != "[":
@@ -108,7 +108,7 @@ def _whole(data: dict[str, Any], text: str) -> Record:
 
 def _torn(text: str) -> Iterator[Record]:
     """What is left of records that were written into each other: one for each event type that
-    still stands there, which goes on until the next."""
+    still stands there, which continues until the next."""
     level = ""
     begun: list[tuple[int, str, str]] = []
     for key in _KEY.finditer(text):

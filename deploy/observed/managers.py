@@ -1,4 +1,4 @@
-"""Who manages an object, read from its metadata alone. Pure.
+"""The managers of an object, read from its metadata alone. Pure.
 
 What such a manager declares it writes again, so a change by anybody else is undone. Only what a
 manager itself leaves behind makes it certain; what merely suggests one is said as “perhaps”. The
@@ -57,7 +57,7 @@ _DECLARED = ("f:spec", "f:data", "f:stringData", "f:binaryData")
 
 @dataclass(frozen=True)
 class Manager:
-    """Who manages an object: the `tool`, and the object of that tool, as far as known.
+    """The manager of an object: the `tool`, and the object of that tool, as far as known.
 
     `tool` is empty where an owner reference tells, which then is `kind` and `name`. `paused` says
     that the object itself tells its manager to leave it alone.
@@ -93,7 +93,7 @@ class Manager:
 
 
 def manager_of(item: Manifest, *, adopted: bool = False) -> Manager | None:
-    """Who manages a live object beside whoever asks; None where nothing suggests anybody.
+    """The managers of a live object beside whoever asks; None where nothing suggests anybody.
 
     Where several marks are found the one counts that is certain, of several the one that stands
     above the others: what an operator or Argo CD applies may be what a chart rendered. Without

@@ -91,7 +91,7 @@ def _containers(pod: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _told(pod: Mapping[str, Any]) -> Iterator[str]:
-    """What its containers are told: values of variables, commands and arguments."""
+    """The input of its containers: values of variables, commands and arguments."""
     for container in _containers(pod):
         yield from (str(each.get("value") or "") for each in container.get("env") or ())
         yield from map(str, (*(container.get("command") or ()), *(container.get("args") or ())))
@@ -110,7 +110,7 @@ def _may_call(pod: Mapping[str, Any]) -> bool:
 
 
 def _takes_from_elsewhere(pod: Mapping[str, Any]) -> bool:
-    """Whether it is told things that do not stand in the job."""
+    """Whether it gets input that is not part of the job."""
     volumes = {"volumes": pod.get("volumes")}
     return bool(config_maps_of(volumes) or secrets_of(volumes)) or any(
         container.get("envFrom")

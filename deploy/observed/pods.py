@@ -24,7 +24,7 @@ _STUCK_WAITING = frozenset(
         "RunContainerError",
     }
 )
-"""Reasons of a waiting container that do not go away by themselves."""
+"""Reasons of a waiting container that do not go away automatically."""
 
 
 _PHASES_OF_THE_END = ("Failed", "Succeeded")
@@ -35,7 +35,7 @@ ENDING = "Terminating"
 @dataclass(frozen=True)
 class PodProgress:
     """One pod. `state` is kubectl's STATUS column; `trouble` why it does not get ready, if known,
-    and `reason` Kubernetes' own word for that. `container` is the one whose log tells of it: the
+    and `reason` Kubernetes' own word for that. `container` is the one whose log shows it: the
     one in trouble, else the gateway's.
 
     `restarts`, `last_exit` and `started_at` are the gateway's container's, `restarts` an init
@@ -91,13 +91,13 @@ def is_ready(pod: Manifest) -> bool:
 
 
 def is_over(pod: Manifest) -> bool:
-    """Whether it runs no more and never will, as one that was evicted: Kubernetes has put another
+    """Whether it has ended and will not run again, as one that was evicted: Kubernetes has put another
     in its place, and keeps it for whoever wants to know (kubernetes.io, "Pod Lifecycle")."""
     return (pod.get("status") or {}).get("phase") in _PHASES_OF_THE_END
 
 
 def is_leaving(pod: Manifest) -> bool:
-    """Whether none of its containers is started any more: it is over, or it is being deleted, and a
+    """Whether none of its containers is started any longer: it is over, or it is being deleted, and a
     kubelet only ends what runs of such a pod (kubernetes/kubernetes, pkg/kubelet/kubelet.go,
     SyncTerminatingPod)."""
     return is_over(pod) or bool(pod["metadata"].get("deletionTimestamp"))
@@ -145,7 +145,7 @@ def _of_containers(pod: Manifest, state: str) -> str:
 
 def _initializing(pod: Manifest) -> tuple[str, Mapping[str, Any]] | None:
     """The state of a pod that waits for an init container, and that one's status; None once they
-    are done. Sidecars are init containers that are started and go on running."""
+    are done. Sidecars are init containers that are started and keep running."""
     if (_condition(pod, "Initialized") or {}).get("status") == "True":
         return None
     statuses = _statuses(pod, "initContainerStatuses")

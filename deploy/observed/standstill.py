@@ -65,7 +65,7 @@ class Standstill:
 
 
 def standstill(progress: Progress, before: Standstill | None, now: float) -> Standstill | None:
-    """What stands still after the rollout has become that; None where waiting may heal it."""
+    """The objects that stand still after the rollout has become that; None where waiting may heal it."""
     found = [p for cause in progress.causes if (p := patience_with(cause)) is not None]
     if not found or progress.complete or progress.stale_since is not None:
         return None

@@ -1,4 +1,4 @@
-"""What a person should know of an adoption before deciding on it: what changes, why, and what stays.
+"""What a person should know of an adoption before deciding it: what changes, why, and what stays.
 Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ _FOLLOW = ("config.service.endpoint", "neighborhood.host", "runtime.deployment."
 
 @dataclass(frozen=True)
 class Told:
-    """What there is to tell of."""
+    """Everything there is to report."""
 
     deployment: Manifest
     container: Mapping[str, Any]

@@ -85,7 +85,7 @@ def bound(plan: Plan) -> Plan:
 
 
 def with_way_back(plan: Plan, shown: WayBack | None) -> Plan:
-    """A plan that was made once more, with the way back that was decided on.
+    """A plan that was made once more, with the way back that was decided.
 
     Which revision has ready pods may change from one second to the next, and is looked at again
     before anything goes back.

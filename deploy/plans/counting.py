@@ -50,7 +50,7 @@ def keeping_count(wanted: Manifest, live: Manifest | None) -> Manifest:
 
 def as_counted(result: Manifest, wanted: Manifest, live: Manifest | None) -> Manifest:
     """What a dry run gave, with the pods that were read where no number is asked for: others may have
-    counted them anew since, which is no change of this plan."""
+    counted them anew since, which is not a change of this plan."""
     if live is None or wanted["kind"] != "Deployment" or "replicas" in wanted["spec"]:
         return result
     return _counted(result, live["spec"].get("replicas", 1))

@@ -17,7 +17,7 @@ _DELETED = ("HorizontalPodAutoscaler", "NetworkPolicy", "PodDisruptionBudget")
 
 
 def left_behind(deployment: Manifest | None, wanted: Iterable[Manifest]) -> list[ObjectChange]:
-    """The deletions of what the live Deployment's own spec made and the new one has no more."""
+    """The deletions of what the live Deployment's own spec made and the new one no longer has."""
     before = spec_carried_by(deployment)
     if before is None:
         return []
@@ -41,7 +41,7 @@ def with_carried_spec(
     objects: tuple[Manifest, ...], spec: GatewaySpec, live: Manifest | None
 ) -> tuple[Manifest, ...]:
     """The objects of `spec`, the text that the Deployment carries left as it is where it says the
-    same: that specs have a version by now is no reason to write it."""
+    same: that specs have a version by now is not a reason to write it."""
     carried = _annotation(live)
     if not says(carried, spec):
         return objects
@@ -63,7 +63,7 @@ def _with_annotation(deployment: Manifest, text: str) -> Manifest:
 
 
 def without_account(objects: tuple[Manifest, ...], live: Manifest | None) -> tuple[Manifest, ...]:
-    """The objects, a service account that is wanted no more taken from the pods by name.
+    """The objects, a service account that is no longer wanted taken from the pods by name.
 
     Left out, it would come back: Kubernetes keeps it under the field's old name as well.
     """

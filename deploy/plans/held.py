@@ -75,7 +75,7 @@ def _gateways(
     wanted: str,
 ) -> set[str]:
     """The gateways whose tokens a Deployment or ReplicaSet gives its pods; none where it has none."""
-    # A ConfigMap that it names no more may still be what its pods were started with.
+    # A ConfigMap that it no longer names may still be what its pods were started with.
     said = [each.get("data") or {} for each in config_maps] + [environment(holder)]
     auth = [str(v) for each in said for name, v in each.items() if name.lower().startswith(AUTH)]
     found = {token.gateway for value in auth if (token := Token.parse(value)) is not None}

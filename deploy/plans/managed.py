@@ -14,7 +14,7 @@ from deploy.rules.managed import MANAGED_ELSEWHERE
 def managers_of(
     plan: Plan, observed: Mapping[tuple[str, str], Manifest | None]
 ) -> tuple[Manager, ...]:
-    """Who manages the live objects that the plan changes or deletes, each once."""
+    """The managers of the live objects that the plan changes or deletes, each once."""
     changed = (
         observed.get((change.kind, change.name))
         for change in plan.changes

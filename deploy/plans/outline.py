@@ -18,7 +18,7 @@ from deploy.specs.spec import spec_from_mapping
 
 _ENDPOINT = "config.service.endpoint"
 UNKNOWN_ENDPOINT = "unknown.configuration.azure-api.net"
-"""What stands for the endpoint where the pods' own cannot be read."""
+"""The placeholder for the endpoint where the pods' own cannot be read."""
 
 
 def outline_of(

@@ -24,7 +24,7 @@ def take_whole(cluster: Cluster, manifests: Sequence[Manifest]) -> None:
 
 def apply_alone(cluster: Cluster, manifests: Sequence[Manifest]) -> None:
     """Make this bot own what it applies to these objects by that alone: what it wrote otherwise
-    would be kept when a later apply has it no more.
+    would be kept when a later apply no longer has it.
 
     Conflict when an object changes under every try.
     """
@@ -33,7 +33,7 @@ def apply_alone(cluster: Cluster, manifests: Sequence[Manifest]) -> None:
 
 
 def without_written(managed: Sequence[Mapping[str, Any]], manager: str) -> list[dict[str, Any]]:
-    """The entries of managedFields without those of `manager` that are no apply. Pure."""
+    """The entries of managedFields without those of `manager` that are not an apply. Pure."""
     return [
         dict(entry)
         for entry in managed

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from deploy.annotations import IDLE_ANNOTATION, RESTART_ANNOTATION, SPEC_ANNOTATION
+from deploy.commands import Command
 from deploy.errors import NotFound
 from deploy.kube.applied import applied
 from deploy.kube.cluster import FIELD_MANAGER
@@ -27,7 +28,10 @@ def partly(live: Manifest | None, spec: GatewaySpec, secret: str | None) -> Mani
     """The live Deployment as this bot applies it, but for the Secret of its pods' token and the mark
     of a restart, which are as given. NotFound where there is none."""
     if live is None:
-        raise NotFound(f"{spec.ref} no longer runs.", remedy="Deploy it to have it back.")
+        again = Command("deploy", spec.ref)
+        raise NotFound(f"{spec.ref} no longer runs.", remedy=f"{again} brings it back.").offering(
+            again
+        )
     ours = applied(live, FIELD_MANAGER)
     # Whether it has pods is noted anew with each write.
     _annotate(ours["metadata"], {IDLE_ANNOTATION: None})

@@ -99,7 +99,7 @@ class Planner:
         pods was asked for; else those that run stay.
 
         Fields that others own are listed as conflicts. A plan with conflicts that are not to be
-        taken over, or with a finding that denies it, has no digest, so that nobody can decide on
+        taken over, or with a finding that denies it, has no digest, so that nobody can decide
         it. NotFound when the namespace is missing, or the gateway to rotate, NamespaceEnds when it is
         being deleted; InvalidInput when the cluster rejects an object, Conflict when there is no
         token to rotate.
@@ -109,7 +109,7 @@ class Planner:
         """
         cluster = self._cluster_of(spec.ref.cluster)
         namespace = spec.ref.namespace
-        # Names and kinds do not depend on the token, so all can be read before it is decided on.
+        # Names and kinds do not depend on the token, so all can be read before it is decided.
         outline = render(spec, UNDECIDED if spec.auth.kind == "token" else None)
         there = cluster.begin(lambda: cluster.check_namespace(namespace))
         uid = cluster.begin(lambda: cluster.uid(namespace))
@@ -255,7 +255,7 @@ class Planner:
     ) -> tuple[Finding, ...]:
         """What the rules say of a gateway's objects, as those count where it is.
 
-        `instance` is its API Management instance by name, empty where that cannot be told: then the
+        `instance` is its API Management instance by name, empty where that is not known: then the
         hosts of every instance are known. The rest is of what is planned, as in deploy.rules.Facts.
         """
         environment = environment_of(ref, self._environments)

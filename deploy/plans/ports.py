@@ -113,7 +113,7 @@ def without_made_up(result: Manifest, live: Manifest | None, wanted: Manifest) -
 
 
 def conflicts_of(wanted: Manifest, moved: Sequence[Moved]) -> tuple[OwnershipConflict, ...]:
-    """Who owns the edited entries."""
+    """The owners of the edited entries."""
     name = wanted["metadata"]["name"]
     return tuple(
         OwnershipConflict("Service", name, manager, _path(port.live))

@@ -62,7 +62,7 @@ def _workloads(cluster: Cluster, namespace: str) -> tuple[list[Manifest], dict[s
 
 
 def _leaves(item: Manifest, kinds: Collection[str]) -> bool:
-    """Whether it is a pod that reads nothing any more, and whatever may put another in its place is
+    """Whether it is a pod that reads nothing any longer, and whatever may put another in its place is
     listed beside it."""
     return item["kind"] == "Pod" and is_leaving(item) and owner_of(item)[0] in kinds
 

@@ -59,7 +59,7 @@ def redirections(plan: Plan) -> frozenset[Redirection]:
 
 def _touched(change: ObjectChange) -> Iterator[Redirection]:
     if change.kind == "ConfigMap" and change.change == "create":
-        # What its pods were told before cannot be seen.
+        # The earlier settings of its pods cannot be seen.
         yield from _SETTINGS.values()
         return
     for path, old, new in _leaves(change):
@@ -86,7 +86,7 @@ def _of_setting(name: str) -> Iterator[Redirection]:
 
 
 def _leaves(change: ObjectChange) -> Iterator[_Leaf]:
-    """The changes down to single values: a whole list or mapping may be told as one field."""
+    """The changes down to single values: a whole list or mapping may be shown as one field."""
     for field in change.fields:
         yield from _descend(field)
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from deploy.azure import host_of
+from deploy.commands import Command
 from deploy.kube.objects import Manifest
 from deploy.masking import masked
 from deploy.observed.effective import EffectiveSettings, Origin
@@ -37,14 +38,14 @@ def unfinished_rollout(
             "available.",
             "The same again changes nothing of that.",
             fetched_from(given, plan.spec.apim.configuration_endpoint)
-            or "Look at its pods with `status`.",
+            or f"Look at its pods: {Command('status', plan.spec.ref)}.",
         ),
     )
 
 
 def fetched_from(given: EffectiveSettings, wanted: str) -> str:
     """Where pods that are given this fetch their configuration, in sentences; `wanted` is what the
-    spec says. Empty where it cannot be told."""
+    spec says. Empty where it is not known."""
     found = given.find(ENDPOINT)
     if found is None:
         nothing = f"Nothing gives the pods a {ENDPOINT}."

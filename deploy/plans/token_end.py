@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from deploy.annotations import MANAGER, SPEC_ANNOTATION
+from deploy.commands import Command
 from deploy.errors import Conflict, GatewayBotError
 from deploy.gateway import ApimGateway, GatewayRef
 from deploy.kube.cluster import Cluster
@@ -46,15 +47,15 @@ def plan_token_end(cluster: Cluster, ref: GatewayRef) -> Plan:
         raise Conflict(
             f"{ref} is deployed by this bot.",
             meaning="So the bot keeps its token valid as long as it deploys the gateway.",
-            remedy=f"`/gateway delete {ref}` deletes the gateway.",
+            remedy=f"{Command('delete', ref)} deletes the gateway.",
         )
     reading = token_reading(deployment)
     found, unlisted = kept_secrets(cluster, ref, reading.secret)
     if not found:
         raise Conflict(
             f"The bot does not keep the token of {ref}.",
-            remedy=f"`/gateway manage-token {ref}` has it do so.",
-        )
+            remedy=f"{Command('manage-token', ref)} has it do so.",
+        ).offering(Command("manage-token", ref))
     kept = kept_in(found[0]) or KeptToken(ref.name, "", "")
     read, unread = secrets_read(cluster, ref.namespace)
     # No reference to the copy of a previous token was ever offered to anybody.
@@ -148,7 +149,7 @@ def _explained(
 ) -> list[Finding]:
     found = []
     for each in stays:
-        why = "pods read it" if not unread else f"who reads it is not known: {unread}"
+        why = "pods read it" if not unread else f"its readers are not known: {unread}"
         found.append(
             _note(f"Secret {_name(each)} stays with its token, because {why.rstrip('.')}.")
         )

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from deploy import rules
 from deploy.annotations import ACTION_ANNOTATION, SPEC_ANNOTATION, TOKEN_ACTION_ANNOTATION
 from deploy.azure import ApimInstance
+from deploy.commands import Command
 from deploy.errors import Conflict, GatewayBotError, InvalidInput, NotFound
 from deploy.gateway import ApimGateway, GatewayRef
 from deploy.kube.cluster import Cluster
@@ -239,8 +240,8 @@ def _look(cluster: Cluster, ref: GatewayRef) -> _Live:
         raise Conflict(
             f"{ref} is deployed by this bot.",
             meaning="So the bot keeps its token valid already.",
-            remedy=f"`/gateway rotate {ref}` gives it a new one.",
-        )
+            remedy=f"{Command('rotate', ref)} gives it a new one.",
+        ).offering(Command("rotate", ref))
     sources = sources_read(cluster, deployment)
     given = given_from(deployment, sources)
     reading = reading_among(deployment, given)
@@ -320,7 +321,7 @@ def _token(
 def _changes(
     live: _Live, manages: TokenOnly, token: TokenPlan, action_id: str
 ) -> tuple[ObjectChange, ...]:
-    """What is written beside the new token's Secret, which every plan shows by itself."""
+    """What is written beside the new token's Secret, which every plan shows separately."""
     name, reading = _name(live.deployment), live.reading
     if manages.waits or not manages.restarts:
         return ()
@@ -412,7 +413,7 @@ def _note(what: str, why: str, fix: str = "", *, severity: Any = "info") -> Find
 
 
 def _declares(live: _Live) -> str:
-    """Who decides where the token is read from, in a sentence."""
+    """The owner of the token's reference, in a sentence."""
     if live.declared_by is not None:
         return f"{live.declared_by} declares where its pods read the token from."
     return "Its manifest holds the token, or takes a whole Secret, and others may put that back."

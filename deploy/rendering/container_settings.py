@@ -15,7 +15,7 @@ CERTIFICATE_DIRECTORY = "/etc/entra"
 
 
 def container_settings(spec: GatewaySpec) -> dict[str, str]:
-    """What the ConfigMap holds: everything but what comes from Secrets."""
+    """What the ConfigMap holds: everything but the values from Secrets."""
     return {
         ENDPOINT: spec.apim.configuration_endpoint,
         "neighborhood.host": discovery_name(spec),

@@ -1,4 +1,4 @@
-"""Names and labels of a gateway's objects, which tell whose they are.
+"""Names and labels of a gateway's objects, which show whose they are.
 
 None of the labels is one by which other tools track objects: by `app.kubernetes.io/instance` Argo CD
 finds what it may prune (argo-cd.readthedocs.io, "Resource Tracking"), and charts of Helm select pods.

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from deploy.commands import Command
 from deploy.errors import InvalidInput
 from deploy.kube.objects import Manifest
 from deploy.rendering.manifests import render
@@ -57,14 +58,14 @@ class Declared:
 def kustomize_patches(before: GatewaySpec, after: GatewaySpec, declared: Declared) -> str:
     """What to add to a kustomization, so that the gateway becomes as `after` says.
 
-    InvalidInput where nothing changes, or what changes is no field of an object that is there.
+    InvalidInput where nothing changes, or what changes is not a field of an object that is there.
     """
     old, new = _by_name(render(before, None)), _by_name(render(after, None))
     if set(old) != set(new):
         added = ", ".join(f"{kind} {name}" for kind, name in sorted(set(old) ^ set(new)))
         raise InvalidInput(
             f"A patch cannot add or remove objects: {added}.",
-            remedy="Put the object into the repository by hand; `export` without --for shows it.",
+            remedy=f"Put the object into the repository by hand; {Command('export', after.ref)} shows it.",
         )
     patches = {key: _differs(_plain(old[key]), _plain(new[key])) or {} for key in new}
     _move_settings(patches, after, declared)
@@ -139,7 +140,7 @@ def chart_values(before: GatewaySpec | None, after: GatewaySpec, secret: tuple[s
 def _nothing() -> InvalidInput:
     return InvalidInput(
         "Nothing would change.",
-        remedy="Add what you want to change: --tag, --replicas, --cpu, --memory or --set.",
+        remedy="Add what you want to change: `--tag`, `--replicas`, `--cpu`, `--memory` or `--set`.",
     )
 
 
@@ -213,7 +214,7 @@ def _move_settings(
 
 
 def _drop_limit(deployment: dict[str, Any]) -> None:
-    """No limit of memory where there was none: that a request changes is no reason for one."""
+    """No limit of memory where there was none: that a request changes is not a reason for one."""
     pod = ((deployment.get("spec") or {}).get("template") or {}).get("spec") or {}
     for container in pod.get("containers") or ():
         limits = (container.get("resources") or {}).get("limits") or {}

@@ -247,7 +247,7 @@ def _container_security(spec: GatewaySpec) -> dict[str, Any]:
 
 
 def _env(spec: GatewaySpec, token_secret: str | None) -> list[dict[str, Any]]:
-    """What comes from Secrets; a changed Secret reaches pods only when they are replaced."""
+    """The values from Secrets; a changed Secret reaches pods only when they are replaced."""
     refs = (
         (AUTH, KeyRef(token_secret, LAYOUT_KEY) if token_secret is not None else None),
         (SECRET_SETTING, spec.auth.client_secret),

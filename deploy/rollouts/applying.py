@@ -31,13 +31,13 @@ class Applier:
         authorize: Callable[[Action], frozenset[str]] = lambda action: frozenset(),
     ) -> None:
         """`authorize` raises Outgrown where what was decided does not suffice for a new token, and
-        tells which environments have decided on it."""
+        tells which environments have decided it."""
         self._authorize = authorize
         self._clusters = clusters
         self._minter = minter
 
     def cluster(self, ref: GatewayRef) -> Cluster:
-        """The gateway's cluster. NotFound when the settings have it no more."""
+        """The gateway's cluster. NotFound when the settings no longer have it."""
         if ref.cluster not in self._clusters:
             raise NotFound(f"Cluster “{ref.cluster}” is no longer in the bot's settings.")
         return self._clusters[ref.cluster]
@@ -45,10 +45,10 @@ class Applier:
     def apply(
         self, work: Work, cluster: Cluster, replan: Callable[[], Plan], *, take_over: bool
     ) -> Outcome | None:
-        """Apply what was decided on, unless an earlier run of the action has done so.
+        """Apply what was decided, unless an earlier run of the action has done so.
 
         `replan` makes the plan once more. An outcome where the cluster has moved, so that nothing
-        may be applied any more.
+        may be applied any longer.
         """
         action, ref = work.action, work.action.ref
         live = work.patiently(lambda: cluster.get("Deployment", ref.namespace, ref.name))
@@ -124,7 +124,7 @@ def _minted_in_vain(secret: str) -> Outcome:
 
 
 def _is_what_was_decided(plan: Plan, action: Action) -> bool:
-    """Whether applying `plan` does exactly what was decided on, or the rest of it.
+    """Whether applying `plan` does exactly what was decided, or the rest of it.
 
     A run that died while it applied has left some of the changes made. What is left must then be
     among the changes that were shown, onto the same cluster and with the same token.

@@ -58,7 +58,7 @@ def unneeded(
 
 def collect(cluster: Cluster, spec: GatewaySpec, keep: str = "") -> Collected:
     """Delete the gateway's token Secrets that are no longer needed, but never `keep`: a Deployment
-    may be set to hold no revision that tells of the one before. Those count too in which the bot kept
+    may be set to hold no revision that shows the previous one. Those count too in which the bot kept
     its token while others deployed it.
 
     Nothing is raised: what is left over does no harm, and the next time finds it again.

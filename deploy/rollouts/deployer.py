@@ -1,4 +1,4 @@
-"""Carries out a deployment that was decided on: plan again, mint, apply, follow, tell.
+"""Carries out a deployment that was decided: plan again, mint, apply, follow, tell.
 
 Every step may be repeated, by this bot or by another that takes over when this one dies.
 """
@@ -69,7 +69,7 @@ class Deployer:
         self._margin = margin
 
     def execute(self, action: Action, run: Run) -> Outcome:
-        """Do it, or go on with it, and say how it ended. Raises RunLost when it must stop."""
+        """Do it, or continue it, and say how it ended. Raises RunLost when it must stop."""
         work = Work(action, run, self._patience, self._again)
         try:
             return self._execute(work)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from deploy.annotations import ACTION_ANNOTATION
+from deploy.commands import Command
 from deploy.errors import GatewayBotError, NotFound, Unavailable
 from deploy.gateway import GatewayRef
 from deploy.images.names import image_name
@@ -87,7 +88,7 @@ def why_gone(cluster: Cluster, ref: GatewayRef) -> GatewayBotError:
     return NotFound(
         f"The Deployment “{ref.name}” is gone from {ref.cluster}/{ref.namespace}.",
         meaning="Something else deleted it after it was applied.",
-        remedy="Deploy it again.",
+        remedy=f"Deploy it again: {Command('deploy', ref)}.",
     )
 
 

@@ -1,6 +1,6 @@
 """What an action whose record Redis has lost left behind, read off its gateway's cluster.
 
-Nothing but the cluster can still say whether it had begun: its Lease names the action that held the
+Nothing but the cluster can still say whether it had started: its Lease names the action that held the
 gateway last, its Deployment the one that wrote it.
 """
 
@@ -21,7 +21,7 @@ _READ_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Remains:
-    """What the cluster holds of a gateway, in words, and whether a lost action had begun there."""
+    """What the cluster holds of a gateway, in words, and whether a lost action had started there."""
 
     begun: bool
     held: str

@@ -66,7 +66,7 @@ class Minter:
         The lifetime counts from Azure's clock, not from this machine's, which may be wrong.
         `doubtful` is called when nothing says whether the Secret was written; `check` while the
         gateway resource is held, before Azure is asked: what it raises keeps the token unminted, and
-        it tells which environments have decided on the token. `place` is where the token is put, a
+        it tells which environments have decided the token. `place` is where the token is put, a
         Secret of its own where nothing is said.
         Conflict when the Secret is somebody else's, or the token is not what was asked for;
         Unavailable while another action mints for the same resource.

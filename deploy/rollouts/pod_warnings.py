@@ -49,7 +49,7 @@ def _asking(cluster: Cluster, ref: GatewayRef, pod: str) -> Callable[[], list[Ma
 
 
 def _order(event: Manifest) -> tuple[str, bool]:
-    """What came last; of the same second not the warning, which something has followed then."""
+    """The last event; of the same second not the warning, which something has followed then."""
     series = event.get("series") or {}
     times = (series.get("lastObservedTime"), event.get("lastTimestamp"), event.get("eventTime"))
     latest = max((str(at)[:19] for at in times if at), default="")

@@ -40,12 +40,12 @@ def changed_since(
 ) -> Changed | None:
     """What is not as this action applied it, its pods' token being in `secret`; None where all is.
 
-    The same apply is tried in a dry run, so that what a webhook makes of it is no change, nor is an
+    The same apply is tried in a dry run, so that what a webhook makes of it is not a change, nor is an
     image that it makes something else of by now.
     NotFound when the Deployment is gone, NamespaceEnds when its namespace is going; raises what an
     apply raises.
     """
-    # What is in a namespace that is being deleted may stay for minutes, and is no success.
+    # What is in a namespace that is being deleted may stay for minutes, and is not a success.
     cluster.check_namespace(spec.ref.namespace)
     live = cluster.get("Deployment", spec.ref.namespace, spec.ref.name)
     if live is None:
@@ -76,7 +76,7 @@ def changed_since(
     if not fields:
         return None
     owners = {conflict.manager for conflict in merged.conflicts}
-    # Who scaled it to 0 is not recorded: of that number nobody is the owner.
+    # The person who scaled it to 0 is not recorded: of that number nobody is the owner.
     by_hand = any(field.path != REPLICAS for field in fields)
     return Changed(tuple(sorted(owners)) or (wrote_since(live) if by_hand else ()), tuple(fields))
 

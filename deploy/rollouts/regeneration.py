@@ -256,7 +256,7 @@ def plan_regeneration(
 def _key_of(action: Action) -> KeyType:
     request = action.request
     if not isinstance(request, KeyRequest):
-        raise TypeError(f"{action.id} is no regeneration of a key")
+        raise TypeError(f"{action.id} is not a regeneration of a key")
     return request.key
 
 

@@ -1,4 +1,4 @@
-"""What goes when a gateway is deleted, and carrying that out."""
+"""The objects that are deleted with a gateway, and carrying that out."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -100,7 +100,7 @@ class Remover:
 
     def execute(self, action: Action, run: Run) -> Outcome:
         """Delete what was shown, but nothing that others have come to read since; what is gone already
-        is no error."""
+        is not an error."""
         deleted = _Deleted(any(step.name == _DELETE for step in action.steps))
         try:
             return self._execute(Work(action, run, self._patience, "Delete it again"), deleted)
@@ -160,7 +160,7 @@ class Remover:
 
 @dataclass
 class _Deleted:
-    """Whether this action has begun to delete, and how much this run of it has deleted."""
+    """Whether this action has started to delete, and how much this run of it has deleted."""
 
     begun: bool
     count: int = 0
@@ -169,7 +169,7 @@ class _Deleted:
 def _plan_now(cluster: Cluster, ref: GatewayRef, shown: Sequence[tuple[str, str]]) -> Plan | None:
     """The plan that would be shown now; None where the gateway is gone.
 
-    What is gone since then is no reason not to delete the rest.
+    What is gone since then is not a reason not to delete the rest.
     """
     volumes = any(kind == _CLAIM for kind, _ in shown)
     try:
@@ -230,5 +230,5 @@ def _failed(error: GatewayBotError, deleted: _Deleted) -> Outcome:
         State.UNKNOWN if unclear else State.FAILED,
         error.happened,
         " ".join(part for part in (error.meaning, done) if part),
-        error.remedy or "Delete it again: what is gone already is no error.",
+        error.remedy or "Delete it again: what is gone already is not an error.",
     )

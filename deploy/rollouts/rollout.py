@@ -36,7 +36,7 @@ _KINDS = ("Deployment", "ReplicaSet", "Pod")
 _SILENCE = 30.0
 """A rollout is watched closely: a connection that says nothing for so long is asked anew."""
 _LOOK = 0.25
-"""How often, in seconds, the reasons to stop that are no event are looked at."""
+"""How often, in seconds, the reasons to stop that are not events are looked at."""
 _SETTLE = 0.5
 """How long the pods' own watch may lag behind the Deployment that says all are ready."""
 _EXPLAINED = 5
@@ -169,7 +169,7 @@ def note_rewriting(cluster: Cluster, wanted: Manifest, admitted: Manifest) -> No
     try:
         cluster.apply(holder, force=True, manager=IMAGES_MANAGER)
     except InvalidInput:
-        # It was deleted in that moment, and a note is no Deployment. Whoever follows says so.
+        # It was deleted in that moment, and a note is not a Deployment. Whoever follows says so.
         return
 
 
@@ -349,7 +349,7 @@ def _watching(cluster: Cluster, ref: GatewayRef, chosen: str) -> Iterator[_News]
         for watch in watches.values():
             watch.close()
         for thread in threads:
-            # One that waits for a server that is away ends by itself; nobody waits for it.
+            # One that waits for a server that is away ends automatically; nobody waits for it.
             thread.join(timeout=0.5)
 
 

@@ -3,7 +3,9 @@
 import datetime
 
 from deploy.actions.action import Outcome, State
+from deploy.commands import Command
 from deploy.errors import GatewayBotError, Unavailable
+from deploy.gateway import GatewayRef
 from deploy.observed.causes import Cause
 from deploy.observed.progress import Progress
 from deploy.rollouts.collecting import Collected
@@ -15,10 +17,9 @@ from deploy.tokens.token_plan import TokenPlan
 
 _REMEDY_REFUSED = (
     "If it names this gateway, the gateway may belong to another API Management instance of the "
-    "same name, or its key was regenerated meanwhile. Look at `apim` in the settings, then rotate "
-    "again."
+    "same name, or its key was regenerated meanwhile. Look at `apim` in the settings, then"
 )
-_REMEDY_STUCK = "Fix what keeps new pods from getting ready, then rotate again."
+_REMEDY_STUCK = "Fix what keeps new pods from getting ready, then"
 
 
 def refused(evidence: str) -> Reason:
@@ -68,19 +69,19 @@ def nothing_runs(token: TokenPlan) -> Outcome:
     )
 
 
-def unverified(token: TokenPlan, evidence: str) -> Outcome:
+def unverified(ref: GatewayRef, token: TokenPlan, evidence: str) -> Outcome:
     """It is rolled out, and what there is to see decides nothing."""
     return Outcome(
         State.UNKNOWN,
         "The new token is rolled out, but nothing shows whether Azure accepts it.",
         f"What is seen: {evidence}. Nothing was taken back and nothing deleted: Secret "
         f"{token.previous} is kept.",
-        "Look at the gateway's status; rotating again is safe.",
+        f"Look at {Command('status', ref)}. To rotate again is safe: {Command('rotate', ref)}.",
     )
 
 
 def went_back(
-    secret: str, reason: Reason, progress: Progress, seen: Judged, forgotten: str
+    ref: GatewayRef, secret: str, reason: Reason, progress: Progress, seen: Judged, forgotten: str
 ) -> Outcome:
     """The previous token is in use again, in that Secret; `forgotten` says what became of the new
     one."""
@@ -89,11 +90,11 @@ def went_back(
         f"The previous token is in use again: {reason.text}",
         f"{progress.ready} of {progress.desired} pods are ready with Secret {secret} "
         f"({seen.evidence}). {forgotten}",
-        _remedy(reason),
+        _remedy(ref, reason),
     )
 
 
-def not_back(token: TokenPlan, reason: Reason, progress: Progress) -> Outcome:
+def not_back(ref: GatewayRef, token: TokenPlan, reason: Reason, progress: Progress) -> Outcome:
     """The way back was taken and does not get to its end."""
     state = State.UNKNOWN if progress.stale_since is not None else State.FAILED
     told = (
@@ -105,44 +106,55 @@ def not_back(token: TokenPlan, reason: Reason, progress: Progress) -> Outcome:
         state,
         f"{reason.text} Going back to Secret {token.previous} has not finished.",
         f"{told} Both Secrets are kept.",
-        "Look at the gateway's status, then rotate again.",
+        _look(ref),
     )
 
 
 def too_late(
-    token: TokenPlan, reason: Reason, expired: datetime.datetime, progress: Progress
+    ref: GatewayRef,
+    token: TokenPlan,
+    reason: Reason,
+    expired: datetime.datetime,
+    progress: Progress,
 ) -> Outcome:
     """The previous token has expired: pods that have the new one are better off with it."""
     return Outcome(
         State.FAILED,
         f"{reason.text} The previous token expired {minute(expired)}, so nothing was taken back.",
         f"{serving(progress)} Secret {token.previous} is kept.",
-        _remedy(reason),
+        _remedy(ref, reason),
     )
 
 
-def no_way_back(token: TokenPlan, reason: Reason) -> Outcome:
+def no_way_back(ref: GatewayRef, token: TokenPlan, reason: Reason) -> Outcome:
     """The previous Secret is gone."""
     return Outcome(
         State.FAILED,
         f"{reason.text} Secret {token.previous} is gone, so there is nothing to go back to.",
         "Pods that are ready keep the new token.",
-        _remedy(reason),
+        _remedy(ref, reason),
     )
 
 
-def back_failed(token: TokenPlan, reason: Reason, error: GatewayBotError) -> Outcome:
+def back_failed(
+    ref: GatewayRef, token: TokenPlan, reason: Reason, error: GatewayBotError
+) -> Outcome:
     """Going back was refused, or cannot be seen."""
     return Outcome(
         State.UNKNOWN if isinstance(error, Unavailable) else State.FAILED,
         f"{reason.text} Going back to Secret {token.previous} did not succeed: {error.happened}",
         f"{error.meaning} Both Secrets are kept.".strip(),
-        error.remedy or "Look at the gateway's status, then rotate again.",
+        error.remedy or _look(ref),
     )
 
 
-def _remedy(reason: Reason) -> str:
-    return _REMEDY_REFUSED if reason.cause is Cause.TOKEN_REFUSED else _REMEDY_STUCK
+def _remedy(ref: GatewayRef, reason: Reason) -> str:
+    first = _REMEDY_REFUSED if reason.cause is Cause.TOKEN_REFUSED else _REMEDY_STUCK
+    return f"{first} rotate again: {Command('rotate', ref)}."
+
+
+def _look(ref: GatewayRef) -> str:
+    return f"Look at {Command('status', ref)}, then rotate again: {Command('rotate', ref)}."
 
 
 def _until(expires_at: float | None) -> str:

@@ -50,7 +50,7 @@ class Rotator:
         self._margin = margin
 
     def execute(self, action: Action, run: Run) -> Outcome:
-        """Do it, or go on with it, and say how it ended. Raises RunLost when it must stop."""
+        """Do it, or continue it, and say how it ended. Raises RunLost when it must stop."""
         work = Work(action, run, self._patience, "Rotate again")
         try:
             return self._execute(work)
@@ -100,7 +100,7 @@ class Rotator:
         if judged.answer is Answer.DENIED:
             return self._go_back(turn, verdicts.refused(judged.evidence))
         if judged.answer is Answer.UNDECIDED:
-            return verdicts.unverified(turn.token, judged.evidence)
+            return verdicts.unverified(turn.spec.ref, turn.token, judged.evidence)
         run.step("collect", "Deleting token Secrets that nothing needs")
         turn.work.check()
         pause = turn.pause()
@@ -121,7 +121,7 @@ class Rotator:
         reason = verdicts.stuck(progress)
         expired = turn.expired_before()
         if expired is not None:
-            return verdicts.too_late(turn.token, reason, expired, progress)
+            return verdicts.too_late(turn.spec.ref, turn.token, reason, expired, progress)
         return self._go_back(turn, reason)
 
     def _go_back(self, turn: "_Turn", reason: Reason) -> Outcome:
@@ -129,7 +129,7 @@ class Rotator:
         work.run.step(reason.cause, reason.text)
         try:
             if not work.patiently(lambda: turn.way.put_back(cluster, work.action)):
-                return verdicts.no_way_back(turn.token, reason)
+                return verdicts.no_way_back(turn.spec.ref, turn.token, reason)
             ended = turn.way.begun(work, cluster, back=True)
             if ended is not None:
                 return ended
@@ -140,14 +140,16 @@ class Rotator:
                 if undone is not None:
                     return undone
             if not progress.complete:
-                return verdicts.not_back(turn.token, reason, progress)
+                return verdicts.not_back(turn.spec.ref, turn.token, reason, progress)
             seen = Observer(
                 cluster, spec, turn.way.reads(cluster, work.action, back=True), self._observing
             ).look()
         except GatewayBotError as error:
-            return verdicts.back_failed(turn.token, reason, error)
+            return verdicts.back_failed(turn.spec.ref, turn.token, reason, error)
         forgotten = turn.way.forget(cluster)
-        return verdicts.went_back(turn.way.previous, reason, progress, seen, forgotten)
+        return verdicts.went_back(
+            turn.spec.ref, turn.way.previous, reason, progress, seen, forgotten
+        )
 
 
 class _Turn:
@@ -164,7 +166,7 @@ class _Turn:
 
     @property
     def seconds(self) -> float:
-        """Since it was decided on."""
+        """Since it was decided."""
         return time.time() - self._began
 
     def pause(self) -> Pause | None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from deploy.actions.action import Action, Outcome, State
 from deploy.annotations import SPEC_ANNOTATION
+from deploy.commands import Command
 from deploy.errors import GatewayBotError, NotFound
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
@@ -25,7 +26,7 @@ from deploy.rollouts.regeneration import ASK
 from deploy.specs.annotation import says
 
 READ_SECONDS = 2.0
-"""Who waits behind a stopped action waits for this too."""
+"""The actions behind a stopped one wait for this too: who waits for this too."""
 _STOPPED = "Stopped. Nothing more is written."
 
 
@@ -93,7 +94,7 @@ class Leftovers:
         ]
         uid, sets, pods, deployment, *objects = within(self._seconds, cluster, wanted)
         if uid != plan.cluster_uid:
-            raise NotFound(f"“{ref.cluster}” is another cluster than when this was decided on.")
+            raise NotFound(f"“{ref.cluster}” is another cluster than when this was decided.")
         changed = zip(plan.changes, objects[: len(plan.changes)], strict=True)
         secrets = zip(names, objects[len(plan.changes) :], strict=True)
         return Left(deployment, tuple(sets), tuple(pods), dict(secrets), tuple(changed))
@@ -112,8 +113,8 @@ def rollout_left(plan: Plan, left: Left, action_id: str) -> Outcome:
         State.STOPPED,
         _how_far(left, action_id),
         " ".join(part for part in meaning if part),
-        f"Nothing goes back automatically. Look at `status {plan.spec.ref}`, then plan the next "
-        "change.",
+        f"Nothing goes back automatically. Look at {Command('status', plan.spec.ref)}, then plan the "
+        "next change.",
     )
 
 
@@ -149,7 +150,8 @@ def one_secret_left(plan: Plan, left: Left, action_id: str) -> Outcome:
         if written or back
         else "Stopped before the Secret was written.",
         " ".join(part for part in said if part),
-        f"Nothing goes back automatically. Look at `status {plan.spec.ref}`, then rotate again.",
+        f"Nothing goes back automatically. Look at {Command('status', plan.spec.ref)}, then rotate "
+        f"again: {Command('rotate', plan.spec.ref)}.",
     )
 
 
@@ -168,7 +170,7 @@ def end_left(plan: Plan, left: Left) -> Outcome:
         State.STOPPED,
         happened,
         " ".join(part for part in (*meaning, "The pods were not touched.") if part),
-        f"`/gateway manage-token {plan.spec.ref} --end` does the rest." if not_made else "",
+        f"{Command('manage-token', plan.spec.ref, '--end')} does the rest." if not_made else "",
     )
 
 
@@ -189,7 +191,7 @@ def removal_left(plan: Plan, left: Left) -> Outcome:
         State.STOPPED,
         happened,
         " ".join(part for part in meaning if part),
-        f"Delete {plan.spec.ref} again to delete the rest, or deploy it again to keep it."
+        f"{Command('delete', plan.spec.ref)} deletes the rest; deploy it again to keep it."
         if kept
         else "",
     )
@@ -221,7 +223,7 @@ def unread(action: Action, error: GatewayBotError) -> Outcome:
         State.STOPPED,
         _STOPPED,
         " ".join(part for part in meaning if part),
-        f"Look at `status {action.ref}` once the cluster can be read.",
+        f"Look at {Command('status', action.ref)} once the cluster can be read.",
     )
 
 

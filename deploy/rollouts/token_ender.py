@@ -39,7 +39,7 @@ class TokenEnder:
         self._patience = patience
 
     def execute(self, action: Action, run: Run) -> Outcome:
-        """Do it, or go on with it; what is done already is no error."""
+        """Do it, or continue it; what is done already is not an error."""
         work = Work(action, run, self._patience, "End it again")
         try:
             return self._execute(work)

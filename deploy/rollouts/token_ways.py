@@ -96,7 +96,7 @@ class Way(Protocol):
 
 
 def way_of(plan: Plan) -> Way:
-    """The way of the plan that was decided on."""
+    """The way of the plan that was decided."""
     if plan.manages is None:
         return _Whole(plan)
     return _OneSecret(plan, plan.manages) if plan.manages.stable else _Reference(plan, plan.manages)
@@ -137,7 +137,7 @@ class _Base:
         return f"Secret {self._new} was deleted."
 
     def _live(self, cluster: Cluster) -> Manifest:
-        # What is in a namespace that is being deleted may stay for minutes, and is no success.
+        # What is in a namespace that is being deleted may stay for minutes, and is not a success.
         cluster.check_namespace(self._ref.namespace)
         live = cluster.get("Deployment", self._ref.namespace, self._ref.name)
         if live is None:
@@ -333,7 +333,7 @@ class _OneSecret(_Base):
         return self._manages.declared_by or Manager(named)
 
     def _others_restarted(self, work: Work, cluster: Cluster) -> bool:
-        """Whether Reloader has begun to replace the pods, after waiting for it."""
+        """Whether Reloader has started to replace the pods, after waiting for it."""
         since = self._written(cluster)
         for _ in range(round(RESTARTER_SECONDS / _LOOK)):
             live = work.patiently(lambda: self._live(cluster))

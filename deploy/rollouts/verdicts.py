@@ -29,7 +29,7 @@ def rolled_out(
 ) -> Outcome:
     """Every pod of the wanted version is ready and the ones before are gone.
 
-    `left_over` is why token Secrets that nothing needs any more could not be deleted, `warnings` what
+    `left_over` is why token Secrets that nothing needs any longer could not be deleted, `warnings` what
     the API server warned of and the plan did not show.
     """
     said = [f"Old token Secrets are left over: {left_over}"] if left_over else []
@@ -71,9 +71,9 @@ def while_paused(done: Outcome, ref: GatewayRef, pause: Pause | None) -> Outcome
 def superseded(plan: Plan, *, begun: bool = False) -> Outcome:
     """The cluster, or what rules say, moved between the decision and the run.
 
-    `begun` says that an earlier run of it had begun to apply it.
+    `begun` says that an earlier run of it had started to apply it.
     """
-    untouched = "A run that was broken off had begun to apply it." if begun else ""
+    untouched = "A run that was broken off had started to apply it." if begun else ""
     forbidding = next((f for f in plan.findings if f.severity == "deny"), None)
     if forbidding is not None:
         return Outcome(
@@ -93,7 +93,7 @@ def superseded(plan: Plan, *, begun: bool = False) -> Outcome:
 def unfinished(
     spec: GatewaySpec, progress: Progress, seconds: float, reason: Reason | None = None
 ) -> Outcome:
-    """The rollout did not get on before its deadline, or cannot be seen any more; `reason` is why,
+    """The rollout did not get on before its deadline, or cannot be seen any longer; `reason` is why,
     where more is known than its progress tells."""
     if progress.stale_since is not None:
         return Outcome(
@@ -193,7 +193,7 @@ def span(seconds: float) -> str:
 
 
 def serving(progress: Progress) -> str:
-    """Who serves traffic while a rollout is not finished."""
+    """The pods that serve traffic while a rollout is not finished."""
     old, new = progress.serving, progress.ready
     if old and new:
         return f"{_pods(old)} of the previous version and {new} of the new one serve traffic."

@@ -2,7 +2,7 @@
 
 A pod's token is an environment variable, so what a pod of the new token says is said with it. At
 log level debug a successful poll proves it. At the usual levels success is silent, so no refusal,
-ready, and an answering status path for a while is all there can be, and it is said to be no more.
+ready, and an answering status path for a while is all there can be, and it is said to be just that.
 Every pod is asked, a batch of them after the other, so that many take longer but no more memory.
 """
 
@@ -152,7 +152,7 @@ class Observer:
                 try:
                     judged = self._seen(ended)
                 except (NotFound, RunLost):
-                    # Who follows the rollout says it.
+                    # The follower of the rollout says it.
                     return
                 took = time.monotonic() - looked
                 if judged.answer is Answer.DENIED:
@@ -164,7 +164,7 @@ class Observer:
         try:
             yield found
         finally:
-            # Nobody waits for a look under way: it is bounded by itself.
+            # Nobody waits for a look under way: it has a bound of its own.
             ended.set()
 
     def _pause(self, took: float) -> float:

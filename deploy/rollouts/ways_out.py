@@ -12,7 +12,7 @@ from deploy.rollouts.work import APPLY
 FAILED = (State.FAILED, State.STOPPED, State.UNKNOWN)
 """States in which an action has ended otherwise than it was meant to."""
 RECENT = 3600.0
-"""Seconds after its end for which a change may have to do with what goes wrong."""
+"""Seconds after its end for which a change may be the cause of trouble."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def new_version(action: Action) -> Literal["first", "another"] | None:
 
 
 def change_before(actions: Iterable[Action], since: float) -> Action | None:
-    """The change that came right before trouble that began then (epoch seconds): the last action of the
+    """The change that came right before trouble that started then (epoch seconds): the last action of the
     gateway that changed something by then, where it had ended within the hour before, or had begun."""
     earlier = [
         action

@@ -49,7 +49,7 @@ class Work:
         self.minted = secret
 
     def check(self) -> None:
-        """Raise RunLost when this run may not go on."""
+        """Raise RunLost when this run may not continue."""
         if self.run.lost.is_set():
             raise RunLost
 
@@ -69,7 +69,7 @@ class Work:
             meaning = ""
         elif self.applied:
             state = State.UNKNOWN
-            meaning = "The plan was applied, but how its rollout goes on cannot be seen."
+            meaning = "The plan was applied, but how its rollout continues cannot be seen."
         elif self.applying:
             state = State.UNKNOWN if isinstance(error, Unavailable) else State.FAILED
             meaning = "Some of the gateway's objects may have been changed, others not."

@@ -1,4 +1,4 @@
-"""Rules on what the gateway is told: where its configuration is, how it signs in, what it logs."""
+"""Rules on the gateway's settings: where its configuration is, how it signs in, what it logs."""
 
 import re
 
@@ -53,7 +53,7 @@ def is_retired(endpoint: str) -> bool:
 
 
 def _asks_another_cloud(view: GatewayView) -> bool:
-    """Whether it signs in to another cloud than that of its endpoint, by itself or by default."""
+    """Whether it signs in to another cloud than that of its endpoint, explicitly or by default."""
     home = cloud_of(_endpoint(view))
     if not view.auth or home is None:
         return False
@@ -121,7 +121,7 @@ CONFIGURATION: tuple[Rule, ...] = (
         "warning",
         lambda view: not view.has_backup,
         "No backup of the configuration: pods cannot start while Azure does not answer.",
-        "Running pods go on without Azure, but one that stopped starts only from a volume at "
+        "Running pods keep working without Azure, but one that stopped starts only from a volume at "
         "/apim/config.",
         "Give backup.size with a backup.storageClass of file storage, or backup.existingClaim.",
         PRODUCTION,

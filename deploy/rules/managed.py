@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from deploy.commands import Command
 from deploy.observed.managers import Manager
 from deploy.rules.reading import at, text
 from deploy.rules.rule import DECLARATIVE, Rule
@@ -37,7 +38,7 @@ def _offer(view: GatewayView, managers: Iterable[Manager]) -> str:
     form, what = ("kustomize", "a patch for its repository")
     if any(each.is_helm for each in managers):
         form, what = ("helm", "the values of its chart")
-    return f"`/gateway export {ref} --for {form}`, with the same options, gives {what}."
+    return f"{Command('export', ref, f'--for {form}')}, with the same options, gives {what}."
 
 
 MANAGED: tuple[Rule, ...] = (

@@ -39,7 +39,7 @@ def issue(number: int) -> str:
 
 @dataclass(frozen=True)
 class Rule:
-    """One line of the table: when it strikes, how badly, and what a person is told.
+    """One line of the table: when it strikes, how badly, and what it says.
 
     `patch` goes over a spec's mapping and ends the finding; only where it can do no harm. `line` is
     the line of the settings that ends it, or names what was found. What is `binding` no settings of an environment make

@@ -1,5 +1,5 @@
 """Rules on who gets a gateway's token: the host it is sent to, the image and the pods that hold it,
-and the objects that decide on these.
+and the objects that decide these.
 
 A token is good wherever its gateway runs, so what these rules guard is not only the place where a
 change is asked for. They are the same in every environment.

@@ -1,9 +1,12 @@
 """Rules on the image: what its tag promises, and what is known of its version."""
 
+from deploy.commands import Command
 from deploy.images.support import MENDED, newest_patch
 from deploy.rules.reading import at, text
 from deploy.rules.rule import IMAGES, MIGRATION, OVERVIEW, SUPPORT, Rule, issue
 from deploy.rules.view import GatewayView
+
+_DIGEST = Command("tags", options="--digest TAG")
 
 
 def _state(view: GatewayView) -> str:
@@ -131,7 +134,7 @@ VERSIONS: tuple[Rule, ...] = (
         _is_missing,
         "The registry has no image of this digest.",
         "A node that does not have the image yet cannot start a pod, whatever its tag.",
-        "Choose a digest that the registry has; `tags --digest TAG` names that of a tag.",
+        f"Choose a digest that the registry has; {_DIGEST} names that of a tag.",
         IMAGES,
     ),
     Rule(
@@ -141,7 +144,7 @@ VERSIONS: tuple[Rule, ...] = (
         _is_another,
         "The tag beside the digest names another image in the registry.",
         "The digest decides what runs. What is said here of the version goes by the tag.",
-        "Pin the digest that the tag has, which `tags --digest TAG` names, or correct the tag.",
+        f"Pin the digest that the tag has, which {_DIGEST} names, or correct the tag.",
         IMAGES,
     ),
     Rule(
@@ -150,7 +153,7 @@ VERSIONS: tuple[Rule, ...] = (
         "info",
         lambda view: bool(view.digest) and view.support is None and not _is_retired(view),
         "A digest pins the image, and no tag says which version that is.",
-        "So its support and the known faults of its version cannot be told.",
+        "So its support and the known faults of its version are not known.",
         "Write the full version before the digest, such as 2.11.1@sha256:….",
         OVERVIEW,
     ),
@@ -213,7 +216,7 @@ VERSIONS: tuple[Rule, ...] = (
         "warning",
         lambda view: view.has_backup and (view.version or (0, 0, 0))[:2] == (2, 12),
         "With 2.12 pods may not start from the configuration backup.",
-        "Issue 418 of the gateway's repository tells of 503 and restarts without end; it is "
+        "Issue 418 of the gateway's repository reports 503 and restarts without end; it is "
         "closed, but not by which version.",
         "Try a restart without network first, or choose 2.11.",
         issue(418),

@@ -98,8 +98,8 @@ class Autoscaling:
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of the container; memory's is what is requested unless said, CPU has none. `none` is
-    no limit."""
+    """Limits of the container; memory's is what is requested unless said, CPU has none. `none`
+    removes the limit."""
 
     cpu: str | None = None
     memory: str | None = None

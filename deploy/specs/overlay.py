@@ -90,7 +90,7 @@ def from_file(text: str) -> dict[str, Any]:
     """
     found = load_yaml(text)
     if not isinstance(found, dict):
-        raise InvalidInput("The file is no spec: it must be YAML keys with values.")
+        raise InvalidInput("The file is not a spec: it must be YAML keys with values.")
     spec_from_mapping(merged(EXAMPLE, found))
     return with_pin(merged({}, found))
 
@@ -158,7 +158,7 @@ def _check(given: Mapping[str, Any]) -> None:
     for key, remedy in _FIXED.items():
         if key in given:
             raise InvalidInput(
-                f"{key} says which gateway is meant; it is no option of one.",
+                f"{key} says which gateway is meant; it is not an option of one.",
                 field=key,
                 remedy=remedy,
             )

@@ -1,6 +1,6 @@
 """The JSON Schema of a gateway's spec, for editors and checks before anything is deployed.
 
-It tells known names, types and forms. What contradicts what is told only by reading the spec.
+It tells known names, types and forms. Contradictions show only by reading the spec.
 """
 
 from typing import Any

@@ -107,7 +107,7 @@ class _Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
-        # A tag can say so of what is no mapping; PyYAML refuses it below.
+        # A tag can say so of what is not a mapping; PyYAML refuses it below.
         for key_node, _ in node.value if isinstance(node, yaml.MappingNode) else ():
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, str):

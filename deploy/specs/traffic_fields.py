@@ -15,11 +15,13 @@ from deploy.specs.nested_fields import ALIAS, DNS_OPTION, KEY_REF
 from deploy.specs.record import Field
 from deploy.specs.values import Flag, Many, MapOf, OneOf, Raw
 
+SERVICE_TYPES = ("LoadBalancer", "ClusterIP", "NodePort")
+
 SERVICE = (
     Field(
         "service.type",
         "service_type",
-        OneOf(("LoadBalancer", "ClusterIP", "NodePort")),
+        OneOf(SERVICE_TYPES),
         "ClusterIP behind an ingress.",
     ),
     Field("service.httpPort", "http_port", PORT, "The port for HTTP."),

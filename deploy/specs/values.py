@@ -37,7 +37,7 @@ class Text:
     """Text of a form.
 
     With `hidden` a wrong value is not repeated, for it may hold a password; with `flags` true and
-    false are taken as words. What stands in `also` may follow it in a file, and is taken off before.
+    false are taken as words. A suffix in `also` may follow it in a file, and is taken off before.
     `decimal` says that a number with a point is the same however many zeros end it: of other text
     YAML would drop them, as of the tag 2.10.
     """
@@ -314,11 +314,23 @@ def join(path: str, key: Any) -> str:
     return f"{path}.{shown}" if path else shown
 
 
-def wrong(path: str, given: Any, wanted: str) -> InvalidInput:
+class WrongValue(InvalidInput):
+    """The value of a field is not what was wanted; `name` is what the field is called."""
+
+    def __init__(self, path: str, given: str, wanted: str, name: str = "") -> None:
+        super().__init__(f"{name or path} is “{given}”, not {wanted}.", field=path)
+        self.given = given
+        self.wanted = wanted
+
+    def called(self, name: str) -> "WrongValue":
+        """The same for whoever gave the value under another name."""
+        return WrongValue(self.field, self.given, self.wanted, name)
+
+
+def wrong(path: str, given: Any, wanted: str) -> WrongValue:
     """The error for a value that is not what was wanted."""
     shown = str(given)
-    shown = shown if len(shown) <= 80 else shown[:79] + "…"
-    return InvalidInput(f"{path} is “{shown}”, not {wanted}.", field=path)
+    return WrongValue(path, shown if len(shown) <= 80 else shown[:79] + "…", wanted)
 
 
 def _unquoted(given: float, path: str) -> InvalidInput:
@@ -344,6 +356,6 @@ def unknown(path: str, key: Any, known: Iterable[str]) -> InvalidInput:
 
 
 def must_map(given: Any, path: str) -> None:
-    """Raise InvalidInput for what is no mapping."""
+    """Raise InvalidInput for what is not a mapping."""
     if not isinstance(given, Mapping):
         raise InvalidInput(f"{path or 'A spec'} must be a mapping of keys to values.", field=path)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from deploy.commands import Command
 from deploy.errors import Conflict, InvalidInput
 from deploy.gateway import GatewayRef
 from deploy.specs.gateway_spec import GatewaySpec
@@ -26,7 +27,7 @@ _UNITS = {"d": datetime.timedelta(days=1), "h": datetime.timedelta(hours=1)}
 _ALLOWED = datetime.timedelta(days=30)
 """Azure's own limit (API Management REST API, Gateway - Generate Token)."""
 SHORTEST = datetime.timedelta(hours=1)
-"""Less would run out while a slow rollout still goes on."""
+"""Less would run out while a slow rollout still continues."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def parse_key(text: str) -> KeyType:
 
 
 def parse_lifetime(text: str) -> datetime.timedelta:
-    """A lifetime such as `20d` or `36h`. InvalidInput where Azure would not take it.
+    """A lifetime such as `20d` or `36h`. InvalidInput where Azure would reject it.
 
     Thirty days are taken for as much of them as Azure is sure to take.
     """
@@ -97,17 +98,18 @@ def rotated_token(
     """
     if spec.auth.kind != "token":
         raise signs_in(spec.ref, spec.auth.kind)
+    again = Command("deploy", spec.ref)
     if live is None:
         raise Conflict(
             f"The Secret that {spec.ref} reads its token from is gone.",
             meaning="There is nothing to go back to if the new token were refused.",
-            remedy="Deploy it again: that makes a new token too.",
-        )
+            remedy=f"Deploy it again, which makes a new token too: {again}.",
+        ).offering(again)
     if layout_key != LAYOUT_KEY:
         raise Conflict(
             f"{spec.ref} reads its token from {live.name}, which somebody put there by hand.",
-            remedy="Deploy it again: that makes a new token too.",
-        )
+            remedy=f"Deploy it again, which makes a new token too: {again}.",
+        ).offering(again)
     key = rotation.key or other_key(live.key)
     new = new_token(spec, action_id, why_rotated(live, key), key=key, lifetime=rotation.lifetime)
     return dataclasses.replace(new, previous=live.name)

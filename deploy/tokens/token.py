@@ -8,8 +8,9 @@ is the record and the text a cross-check.
 import datetime
 import re
 from dataclasses import dataclass, field
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
+from deploy.commands import Command
 from deploy.errors import Conflict
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.times import minute
@@ -28,6 +29,7 @@ _NO_SIGNATURE = "0000"
 _SECRET_NAME = re.compile(r".+-token-[0-9a-z]{6}")
 """Six letters and digits are an action's id."""
 KeyType = Literal["primary", "secondary"]
+KEYS: tuple[KeyType, ...] = get_args(KeyType)
 
 LONGEST = datetime.timedelta(days=30) - datetime.timedelta(hours=1)
 """Azure takes 30 days at most; an hour allows for clocks that differ."""
@@ -64,7 +66,7 @@ class Token:
 
 @dataclass(frozen=True)
 class SecretFacts:
-    """What a Secret tells of the token it holds, the token itself left out.
+    """What a Secret shows of the token it holds, the token itself left out.
 
     `key` is None for a token that something else made, or this bot before it noted the key; `uid` is
     the Secret's own, which another of the same name does not have. `kept` says that this bot keeps
@@ -95,7 +97,7 @@ def key_type(text: str) -> KeyType | None:
 
 
 def expiry_for(now: datetime.datetime, lifetime: datetime.timedelta = LONGEST) -> datetime.datetime:
-    """The expiry to ask for: whole minutes, since a token's text has no more."""
+    """The expiry to ask for: whole minutes, since a token's text has only those."""
     return (now + min(lifetime, LONGEST)).replace(second=0, microsecond=0)
 
 
@@ -155,8 +157,8 @@ def kept_token(spec: GatewaySpec, live: SecretFacts | None) -> TokenPlan:
         raise Conflict(
             f"The Secret that {spec.ref} reads its token from is gone.",
             meaning="New pods would not start.",
-            remedy="Deploy it again: that makes a new token.",
-        )
+            remedy=f"Deploy it again, which makes a new token: {Command('deploy', spec.ref)}.",
+        ).offering(Command("deploy", spec.ref))
     ends = iso(live.expires_at) if live.expires_at else None
     return TokenPlan(live.name, mint=False, expires_at=ends, reason="The token in use stays.")
 

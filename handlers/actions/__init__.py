@@ -1,1 +1,1 @@
-"""Plans and the buttons under them: asking for a change and deciding on it."""
+"""Plans and the buttons under them: asking for a change and deciding it."""

@@ -42,7 +42,7 @@ class Needs:
 
 
 def run(needs: Needs, request: Request) -> Reply | None:
-    """Plan it again. What is shown is decided on as if it had never been asked before."""
+    """Plan it again. What is shown is decided as if it had never been asked before."""
     options = request.options
     action = needs.store.get(str(options["action"]))
     if action is None:

@@ -40,7 +40,7 @@ class Needs:
 
 
 def click(choice: str, needs: Needs, click: Click) -> Reply | None:
-    """Decide on each plan of the batch that waits for this decision; others stay as they are."""
+    """Decide each plan of the batch that waits for this decision; others stay as they are."""
     try:
         value = json.loads(click.value)
         name, seal = str(value["id"]), str(value["seal"])
@@ -59,7 +59,7 @@ def click(choice: str, needs: Needs, click: Click) -> Reply | None:
         return batch_replies.unseen()
     done: list[Action] = []
     refused: dict[str, list[str]] = {}
-    # A bot that died over this very click may have decided on some of them.
+    # A bot that died over this very click may have decided some of them.
     decided = [a for a in actions if a not in waiting and a.state is not State.PENDING]
     for action in [*waiting, *decided]:
         by = By(click.user, action.digest, f"{click.id}:{action.id}")

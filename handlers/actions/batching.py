@@ -85,7 +85,7 @@ def ask_each(
 
 
 def _alone(request: Request, chosen: Chosen, ask_one: AskOne) -> Reply | None:
-    """The only one is no batch; with others left out, everything that is to say is one reply."""
+    """The only one is not a batch; with others left out, everything that is to say is one reply."""
     (ref,) = chosen.refs
     if not chosen.unplanned:
         return ask_one(_part(request, ref), ref, "")

@@ -1,4 +1,4 @@
-"""Deciding on an action that is named by its ID, or by its gateway where only one of it fits."""
+"""Deciding an action that is named by its ID, or by its gateway where only one of it fits."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,17 +15,16 @@ from handlers.views.reply import Reply
 from handlers.views.words import named as words
 
 NAMED = "ID or gateway"
-"""What stands beside the options of such a verb."""
+"""The argument of such a verb."""
 
 
 @dataclass(frozen=True)
 class Needs:
-    """What every verb that decides by text works with; `command` is what people type."""
+    """What every verb that decides by text works with."""
 
     store: ActionStore
     authority: Authority
     decider: Decider
-    command: str
 
 
 Fits = Callable[[Action, str], bool]
@@ -83,7 +82,7 @@ def named(
             told={each.id: words.told(each) for each in fitting},
             remedy=words.NAME_ONE,
         )
-    raise words.none_fits(word, request.verb, of_it, needs.command)
+    raise words.none_fits(word, request.verb, of_it)
 
 
 def _is_of(action: Action, word: str) -> bool:

@@ -172,7 +172,7 @@ def _redraw(
 
 
 def asked_by(click: Click) -> tuple[str, By]:
-    """Which action, and who decides on which plan."""
+    """Which action, and who decides which plan."""
     try:
         value = json.loads(click.value)
         return str(value["id"]), By(click.user, str(value["digest"]), click.id)

@@ -21,6 +21,7 @@ from deploy.specs.spec import spec_from_mapping
 from deploy.specs.token_spec import token_spec_from_yaml
 from handlers.actions import desired
 from handlers.actions.asking import words
+from handlers.actions.target import place_of, with_place
 from handlers.fleet import found_everywhere
 from handlers.slack import spec_file
 from handlers.slack.choices import Choices
@@ -53,6 +54,7 @@ class Needs(desired.Needs):
 
 def open_modal(needs: Needs, request: Request, trigger_id: str) -> None:
     """Open the form at once and fill it when the live data is there."""
+    request = with_place(request)
     given: dict[str, Any] = dict(request.options)
     if request.gateway:
         given["gateway"] = request.gateway
@@ -178,7 +180,7 @@ def prefilled(given: Mapping[str, Any], running: Sequence[GatewaySummary]) -> di
     (found,) = at
     told: dict[str, Any] = {"to": f"{found.ref.cluster}/{found.ref.namespace}"}
     if ":" not in found.tag:
-        # A digest alone is no tag that could be deployed.
+        # A digest alone is not a tag.
         told["tag"] = found.tag
     name = str(given.get("gateway", "")).rpartition("/")[2].lower()
     if found.ref.name != name:
@@ -236,7 +238,7 @@ def submit(needs: Needs, submission: Submission) -> Request:
         typed, filled = dict(origin.get("typed") or {}), dict(origin.get("filled") or {})
     marked = _Marked()
     entered = modal.values(submission.values)
-    # What the bot has filled in is no choice of anybody's: a file goes over it.
+    # What the bot has filled in nobody has chosen: a file goes over it.
     chosen = {name: value for name, value in entered.items() if filled.get(name) != value}
     text = ""
     with marked.at(modal.FILE):
@@ -370,7 +372,7 @@ def _told(spec: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _check_more(request: Request) -> None:
-    """What can be told of the further fields before anything is asked: over the rest of a spec."""
+    """The checks of the further fields before anything is asked: over the rest of a spec."""
     if not (request.options.get("more") or request.options.get("file")):
         return
     more = from_yaml(str(request.options.get("more", "")))
@@ -391,16 +393,3 @@ def _whole(text: str) -> int:
     if text.isascii() and text.isdigit() and 1 <= int(text) <= 100:
         return int(text)
     raise InvalidInput("Replicas are a whole number from 1 to 100.", field="replicas")
-
-
-def place_of(request: Request) -> tuple[str, str]:
-    """Cluster and namespace that were asked for. InvalidInput where they are not said."""
-    place = str(request.options.get("to", ""))
-    parts = place.split("/")
-    if len(parts) != 2 or not all(parts):
-        raise InvalidInput(
-            f"“{place[:80]}” does not say where to deploy." if place else "Required: `--to`.",
-            field="to",
-            remedy="Write cluster/namespace, for example west/dev.",
-        )
-    return parts[0], parts[1]

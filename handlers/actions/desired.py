@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.azure import ApimInstance, ArmClient
-from deploy.errors import GatewayBotError, InvalidInput, NotFound
+from deploy.commands import Command
+from deploy.errors import Ambiguous, GatewayBotError, NotFound
 from deploy.gateway import GatewayRef
 from deploy.images.catalogue import Catalogue
 from deploy.kube.cluster import Cluster
@@ -26,6 +27,7 @@ from deploy.specs.overlay import (
     unpinned,
 )
 from deploy.specs.spec import spec_from_mapping, spec_to_mapping, with_pin
+from deploy.specs.values import WrongValue
 from handlers.actions.asking import listed
 from handlers.slack.payloads import Request
 
@@ -44,29 +46,46 @@ class Needs:
 def gateway_of(needs: Needs, request: Request) -> tuple[ApimInstance, str]:
     """The gateway resource called as asked, or `instance/name`, wherever it is."""
     wanted, _, gateway = request.gateway.rpartition("/")
-    instances = [i for i in needs.instances.values() if wanted in ("", i.name)]
+    instances = [
+        i for i in needs.instances.values() if wanted.casefold() in ("", i.name.casefold())
+    ]
     if not instances:
         raise NotFound(
             f"There is no API Management instance “{wanted}”.",
             remedy=f"This bot knows {', '.join(sorted(needs.instances))}.",
         )
     known = {i.name: [g.name for g in needs.arm.list_gateways(i)] for i in instances}
-    found = [i for i in instances if gateway in known[i.name]]
+    found = [
+        (i, name)
+        for i in instances
+        for name in known[i.name]
+        if name.casefold() == gateway.casefold()
+    ]
     if len(found) == 1:
-        return found[0], gateway
+        return found[0]
     if found:
-        raise InvalidInput(
+        raise Ambiguous(
             f"Several API Management instances have a gateway “{gateway}”.",
             field="gateway",
-            remedy="Write " + " or ".join(f"{i.name}/{gateway}" for i in found) + ".",
+            candidates=tuple(f"{i.name}/{name}" for i, name in found),
+            remedy="Name it with its instance.",
         )
     every = sorted({g for names in known.values() for g in names})
-    near = difflib.get_close_matches(gateway, every, n=1)
+    near = difflib.get_close_matches(gateway.lower(), every, n=1)
     raise NotFound(
         f"Azure API Management has no self-hosted gateway “{gateway[:80]}”.",
         meaning=f"It has {listed(every)}." if every else "It has none at all.",
         remedy=f"Did you mean {near[0]}?" if near else "Create it in the Azure portal first.",
-    )
+    ).did_mean("gateway", *near)
+
+
+def resource_at(needs: Needs, cluster: str, namespace: str, name: str) -> str:
+    """The gateway resource, `instance/name`, of what this bot deployed there; empty where it did not."""
+    ref = GatewayRef(cluster, namespace, name)
+    live = needs.clusters[cluster].get("Deployment", namespace, name)
+    spec = (carried_spec(live, ref) if live else None) or {}
+    instance, gateway = (spec.get("apim") or {}).get("instance"), spec.get("gateway")
+    return f"{instance}/{gateway}" if instance and gateway else ""
 
 
 def request_of(
@@ -94,7 +113,10 @@ def request_of(
     mapping = merged(merged(mapping, tagged), _own(before, instance))
     named = both(_named(options), both(more, words))
     mapping = unpinned(before, merged(mapping, named), both(tagged, named))
-    spec = spec_from_mapping(instance.cloud.completed(mapping))
+    try:
+        spec = spec_from_mapping(instance.cloud.completed(mapping))
+    except WrongValue as error:
+        raise as_option(error, options) from error
     if file:
         return DeployRequest(spec, take_over, counts(options))
     # Also what is as it was: somebody else may change it before this is planned again.
@@ -115,6 +137,23 @@ def _named(options: Mapping[str, Any]) -> dict[str, Any]:
         found["rollout"] = {"progressDeadlineSeconds": options["deadline"]}
     resources = {name: options[name] for name in ("cpu", "memory") if name in options}
     return {**found, "resources": resources} if resources else found
+
+
+_OPTION_OF = {
+    "resources.cpu": "cpu",
+    "resources.memory": "memory",
+    "rollout.progressDeadlineSeconds": "deadline",
+    "image.tag": "tag",
+    "replicas": "replicas",
+    "name": "name",
+}
+"""Fields of a spec that have an option of their own."""
+
+
+def as_option(error: WrongValue, options: Mapping[str, Any]) -> WrongValue:
+    """The same error about the option that the value was given with, where it was."""
+    name = _OPTION_OF.get(error.field, "")
+    return error.called(f"`--{name}`") if str(options.get(name)) == error.given else error
 
 
 def counts(options: Mapping[str, Any]) -> bool:
@@ -164,8 +203,8 @@ def check_tag(needs: Needs, spec: GatewaySpec) -> None:
     near = difflib.get_close_matches(spec.tag, known, n=3, cutoff=0.5)
     raise NotFound(
         f"{spec.repository} has no tag “{spec.tag}”.",
-        remedy=f"Near it: {', '.join(near)}." if near else "Choose one in the form.",
-    )
+        remedy=f"Did you mean {' or '.join(near)}?" if near else f"{Command('tags')} lists them.",
+    ).did_mean("--tag", *near)
 
 
 def _tag_now(clusters: Mapping[str, Cluster], ref: GatewayRef) -> str:

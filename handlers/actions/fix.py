@@ -13,7 +13,7 @@ def fix(needs: Needs, click: Click) -> Reply | None:
     """Plan it anew with the finding's fix; the plan without it ends once there is the new one.
 
     Nothing but an action's id and a rule's name is taken from the click: the fix itself is looked
-    up in what was planned, and the new plan is judged and decided on as any other.
+    up in what was planned, and the new plan is judged and decided as any other.
     """
     action_id, rule = fixes.read(click.value)
     action = needs.store.get(action_id)

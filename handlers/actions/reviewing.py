@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class Needs(Protocol):
-    """Where actions are, who decides on them, and where they are shown."""
+    """Where actions are, who decides them, and where they are shown."""
 
     @property
     def slack(self) -> WebClient: ...

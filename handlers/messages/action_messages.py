@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from deploy.actions.action import Action, Event, State
 from deploy.actions.store import ActionStore
+from deploy.commands import Command
 from deploy.rollouts.ways_out import stuck
 from handlers.messages.budgets import Order
 from handlers.messages.family import Line, Message
@@ -109,7 +110,7 @@ class ActionMessages:
         end = f" {escape(cut(action.outcome.happened, 500))}" if action.outcome else ""
         text = (
             f"{action.kind} {action.ref}: {action.state.value}.{end} Slack does not show the whole; "
-            f"type `history {action.ref.name}` for more."
+            f"{Command('history', action.ref)} shows more."
         )
         return self._message(state, record, text, ())
 
@@ -204,11 +205,11 @@ def _order(action: Action) -> Order:
 def _lost(action: Action) -> Line:
     """For the requester, whose message can never be shown."""
     waits = action.policy.by == "approvers" and action.state is State.PENDING
-    remedy = f" An approver can decide with `/gateway approve {action.id}`." if waits else ""
+    remedy = f" An approver can decide with {Command('approve', action.id)}." if waits else ""
     return Line(
         "once:lost",
         f"The message of your request to {action.kind} {action.ref} could not be posted or "
         f"updated.{remedy} "
-        f"`/gateway history {action.ref}` shows what becomes of it.",
+        f"{Command('history', action.ref)} shows what becomes of it.",
         to=action.requester,
     )

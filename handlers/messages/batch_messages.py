@@ -69,7 +69,7 @@ class BatchMessages:
         return _Shown(state, version) if state.actions else None
 
     def render(self, state: Any, record: MessageRecord) -> Message:
-        """Who asks for what, and how each gateway stands."""
+        """The request, and how each gateway stands."""
         text, blocks = view.message(state.state)
         return self._message(state, record, text, tuple(blocks))
 
@@ -148,7 +148,7 @@ def _version(batch: Batch, known: Mapping[str, tuple[int, State | None]]) -> int
 
 def _lines(state: BatchState, record: MessageRecord) -> tuple[Line, ...]:
     if record.lost or record.place is None or not state.batch.planned:
-        # What stands alone calls for itself.
+        # A single one calls for itself.
         return ()
     lines = []
     asked = state.batch.selection.channel

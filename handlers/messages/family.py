@@ -76,7 +76,7 @@ class Family(Protocol):
         """What the family is called in Redis."""
 
     def load(self, key: str, record: MessageRecord) -> Any:
-        """What the message is about, as it is now; None where there is nothing (any more).
+        """What the message is about, as it is now; None where there is nothing (any longer).
 
         Raises GatewayBotError where that cannot be read just now.
         """

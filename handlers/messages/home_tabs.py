@@ -1,7 +1,7 @@
 """Home tabs that stay true: drawn when somebody opens theirs, and again for half an hour when something
 changes that they show.
 
-A tab is no message, but its turns are: the index of messages says whose tab is behind, and one bot at
+A tab is not a message, but its turns are: the index of messages says whose tab is behind, and one bot at
 a time draws it, from what is true in its turn. So no bot can put an older state over a newer one.
 """
 
@@ -27,7 +27,7 @@ NAME = "home"
 READ_SECONDS = 1800.0
 """For so long after it was opened a tab is kept true."""
 APART_SECONDS = 10.0
-"""A tab changes by itself no more often than this."""
+"""A tab is updated no more often than this."""
 _TOGETHER_SECONDS = 0.5
 """What changes within this time is shown together."""
 _RETRY_SECONDS = 5.0

@@ -116,7 +116,7 @@ class Live:
         try:
             shown = look(asked)
             message = self._store.begin(str(asked["id"]), asked, seconds, _mapping(shown))
-        except BaseException:  # whatever it was, nothing may go on unseen
+        except BaseException:  # whatever it was, nothing may continue unseen
             ended(False)
             raise
         if message is None:
@@ -200,7 +200,7 @@ class Live:
                 log.exception("a message cannot be kept current")
                 cause = "failed"
                 break
-        # What came since it was shown last is shown in the end.
+        # Everything new since it was shown last is shown in the end.
         with contextlib.suppress(GatewayBotError):
             shown = look(message.payload)
         try:

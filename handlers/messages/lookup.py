@@ -1,6 +1,6 @@
 """Finds a message of ours by its metadata, where the answer to its post was lost.
 
-Raises what Slack's client raises: a look-up that was refused is no answer.
+Raises what Slack's client raises: a look-up that was refused is not an answer.
 """
 
 from collections.abc import Callable, Mapping

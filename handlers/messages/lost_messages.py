@@ -237,6 +237,6 @@ def _message(
 
 
 def _heading(message: Mapping[str, Any]) -> str:
-    """What stands in large letters above a message."""
+    """The header above a message."""
     headers = (b for b in message.get("blocks") or () if b.get("type") == "header")
     return cut(next((str(b["text"]["text"]) for b in headers), ""), 150)

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 _SETTLE_SECONDS = 15.0
 """What bots were about to post or to draw as Redis was emptied is there after that."""
 _BACK_SECONDS = 9 * 86_400.0
-"""Nothing is decided on for longer than a week, or waits for its run for longer than a day then."""
+"""Nothing is decided for longer than a week, or waits for its run for longer than a day then."""
 _LONGEST_SECONDS = 6 * 3600.0
 """What could not be searched by then is left to whoever clicks there."""
 _PAGES = 5

@@ -99,6 +99,6 @@ class StopMarks:
         places = self._channels.get(stop.environment, ())
         keys = [f"{place}|{stop.number}|{stop.environment}" for place in places]
         for key, shown in self._messages.shown(NAME, keys).items():
-            # What nobody heard of needs no end.
+            # What was never reported needs no end.
             if shown < _version(stop) and (shown >= 0 or not stop.resumed_by):
                 self._owed.now(key)

@@ -36,7 +36,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Intent:
-    """A post that has begun: of which line (empty for the message itself), to which channel or
+    """A post that has started: of which line (empty for the message itself), to which channel or
     person, in which thread, and since when (epoch seconds, Redis' time). It
     covers what has lines up to `cursor`."""
 
@@ -244,7 +244,7 @@ class MessageStore:
         self, record: MessageRecord, seconds: float, *, hard: bool = False, failed: bool = False
     ) -> None:
         """The end of a turn that did not get through; the next one is in so long, and with `hard`
-        not before whatever changes. `failed` says that it was no lack of budget."""
+        not before whatever changes. `failed` says that it was not a lack of budget."""
         args = [self._owner, record.member, int(seconds * 1000), int(hard), int(failed)]
         self._scripts["RELEASE"](keys=[self._key(record), self._index], args=args)
 

@@ -107,7 +107,7 @@ class Turns:
                 log.error("Slack refused the message %s: %s", record.member, error)
                 record = self.store.refused(error.record, digest)
             message, digest = _formed(family, state, record)
-        # In every form there is: what stands there, if anything, is of an earlier state.
+        # In every form there is: the message there, if any, is of an earlier state.
         refused = digest in record.refused
         if record.place != placed:
             # What is said beside a message may depend on where it could be posted.

@@ -88,7 +88,7 @@ class Watchers:
             try:
                 self._store.release(subject_of(name, channel))
             except GatewayBotError as error:
-                log.info("the watch of %s runs out by itself: %s", name, error)
+                log.info("the watch of %s expires: %s", name, error)
 
     def watch(self, cluster: str) -> None:
         """Look once, for each channel. Raises what Redis raises."""

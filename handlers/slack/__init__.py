@@ -1,1 +1,1 @@
-"""Slack's payloads and people: what comes in, unpacked once, and answers to one person."""
+"""Slack's payloads and people: what arrives, unpacked once, and answers to one person."""

@@ -11,7 +11,7 @@ _STALLED_SECONDS = 0.3
 _MANY, _MANY_SECONDS = 4, 0.1
 """So many acks in so many seconds are of requests that came at once: more of them are on the way."""
 _LONGEST_SECONDS = 2.0
-"""So long at most may an answer be held up, however many go on arriving."""
+"""So long at most may an answer be held up, however many keep arriving."""
 
 
 class Acks:

@@ -94,7 +94,7 @@ def meaning(error: Exception) -> Meaning:
     if error.response.status_code == 429:
         return Meaning.LATER
     known = TABLE.get(name(error))
-    # What is no word of Slack's is its client's: of an answer that something on the way replaced.
+    # What is not a word of Slack's is its client's: of an answer that something on the way replaced.
     garbled = not name(error).replace("_", "").isalpha()
     if known is None and (garbled or error.response.status_code >= 500):
         return Meaning.UNSURE

@@ -1,7 +1,7 @@
 """How many Socket Mode connections all bots have, beside how many Slack counts.
 
-Slack spreads what it delivers over an app's connections, ten at most. One whose end it never heard
-of goes on counting for about five hours and swallows its share (python-slack-sdk #1940); commands
+Slack spreads what it delivers over an app's connections, ten at most. One whose end it never noticed
+of keeps counting for about five hours and swallows its share (python-slack-sdk #1940); commands
 and clicks are not sent again. No bot can see such a connection. That there are some shows when the
 `num_connections` of a hello is more than all bots have together.
 """

@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class Late(Exception):
-    """It took too long. `begun` says whether it goes on; else it was never begun."""
+    """It took too long. `begun` says whether it continues; else it was never begun."""
 
     def __init__(self, begun: bool) -> None:
         super().__init__()

@@ -9,6 +9,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.webhook import WebhookClient
 
 from handlers.slack.api_errors import unsure
+from handlers.slack.own_command import command_of, renamed
 from handlers.views.fitting import fitted
 from handlers.views.reply import Reply
 
@@ -29,7 +30,7 @@ def send(
     """Show `reply` to `user` alone, in that thread of the channel if there is one; False where no way
     to do so worked, and one may later.
 
-    A response_url takes five answers in thirty minutes; a bot that is no member of a channel can
+    A response_url takes five answers in thirty minutes; a bot that is not a member of a channel can
     post nothing there, so the last way is the person's own direct messages.
     """
     text, blocks, _ = fitted(reply.text, reply.blocks)
@@ -50,8 +51,8 @@ def send(
 def _through_url(slack: WebClient, url: str, reply: Reply) -> bool:
     try:
         answer = WebhookClient(url, timeout=_SECONDS, ssl=slack.ssl).send(
-            text=reply.text,
-            blocks=list(reply.blocks) or None,
+            text=renamed(reply.text, command_of(slack)),
+            blocks=renamed(list(reply.blocks), command_of(slack)) or None,
             response_type="ephemeral",
             replace_original=reply.replace,
         )

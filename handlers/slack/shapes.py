@@ -151,6 +151,7 @@ class _Command(_Payload, kw_only=True):
 
 class _BlockActions(_Payload, kw_only=True):
     user: _Person
+    channel: _Named | None = None
     actions: Annotated[list[_Action], msgspec.Meta(min_length=1)]
 
 
@@ -166,6 +167,7 @@ class _ViewSubmission(_Payload, kw_only=True):
 
 class _BlockSuggestion(_Payload, kw_only=True):
     user: _Person
+    channel: _Named | None = None
     action_id: str
 
 

@@ -18,7 +18,7 @@ _TIMEOUT = (1.0, 1.5)
 def fetched(slack: WebClient, file: Mapping[str, Any]) -> str:
     """The text of the file that a form's `file_input` names.
 
-    InvalidInput for a file that is too large, is no text or is not kept by Slack; Unavailable when
+    InvalidInput for a file that is too large, is not text or is not kept by Slack; Unavailable when
     Slack does not hand it out.
     """
     size = file.get("size")
@@ -32,7 +32,7 @@ def fetched(slack: WebClient, file: Mapping[str, Any]) -> str:
     try:
         return _content(url, slack.token or "").decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InvalidInput("The file is no text in UTF-8.") from error
+        raise InvalidInput("The file is not text in UTF-8.") from error
 
 
 def _content(url: str, token: str) -> bytes:

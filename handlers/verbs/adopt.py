@@ -29,7 +29,6 @@ class Needs(asking.Needs):
     clusters: Mapping[str, Cluster]
     instances: Mapping[str, ApimInstance]
     arm: ArmClient
-    command: str
 
 
 def run(needs: Needs, request: Request) -> Reply | None:
@@ -55,7 +54,7 @@ VERB = Verb(
     lane=Lane.PLANS,
     gateway="required",
     options=(
-        Option("gateway", "the gateway in API Management, where it cannot be told", "NAME"),
+        Option("gateway", "the gateway in API Management, where it is not known", "name"),
         *DECISION_OPTIONS,
     ),
     examples=("adopt legacy-9", "adopt west/dev/apim-gateway --gateway edge-1"),

@@ -44,6 +44,6 @@ VERB = Verb(
     lane=Lane.DECISIONS,
     gateway="required",
     positional=NAMED,
-    options=(Option("plan", "the first characters of the plan's digest, as shown", "DIGEST"),),
+    options=(Option("plan", "the first characters of the plan's digest, as shown", "digest"),),
     examples=("approve 7K3MAB", "approve edge-1", "approve 7K3MAB --plan 5d1c02aa91ff"),
 )

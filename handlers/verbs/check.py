@@ -64,7 +64,7 @@ def _stock(catalogue: Catalogue, deployment: Manifest) -> Stock:
 
 
 def _tags(catalogue: Catalogue) -> Sequence[str]:
-    """A registry that does not answer leaves a rule or two undecided, no more."""
+    """A registry that does not answer only leaves a rule or two undecided."""
     try:
         return catalogue.released()
     except GatewayBotError:

@@ -26,7 +26,7 @@ VERB = Verb(
     lane=Lane.DECISIONS,
     gateway="required",
     positional=NAMED,
-    options=(Option("reason", "why", "TEXT"),),
+    options=(Option("reason", "why", "text", required=True),),
     synonyms=("reject", "disapprove", "refuse"),
     examples=('deny edge-1 --reason "not before the weekend"',),
 )

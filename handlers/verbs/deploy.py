@@ -7,14 +7,16 @@ from functools import partial
 
 from deploy.access import Right
 from deploy.changes.kinds import DEPLOY, MANAGE_TOKEN
-from deploy.errors import NotFound, Unavailable
+from deploy.errors import InvalidInput, Unavailable
 from deploy.gateway import GatewayRef
 from deploy.rules.finding import Finding
 from deploy.specs.overlay import as_words
 from deploy.specs.token_spec import token_spec_from_yaml
+from deploy.specs.traffic_fields import SERVICE_TYPES
 from handlers.actions import deploy_form, desired
 from handlers.actions.asking import ask
-from handlers.actions.deploy_form import place_of
+from handlers.actions.target import place_of, with_place
+from handlers.fleet import check_cluster
 from handlers.lanes import Lane
 from handlers.slack.payloads import Click, Request
 from handlers.verbs.grammar import typed
@@ -24,17 +26,17 @@ from handlers.views import deploy_modal as modal
 from handlers.views.reply import Reply
 
 _OPTIONS = (
-    Option("to", "cluster and namespace, for example west/dev", "CLUSTER/NAMESPACE"),
-    Option("tag", "image tag, for example 2.11.1 or 2.11.1@sha256:…", "TAG"),
-    Option("replicas", "how many pods", "N", "number"),
-    Option("service", "LoadBalancer, ClusterIP or NodePort", "TYPE"),
-    Option("cpu", "CPU each pod asks for, for example 500m", "QUANTITY"),
-    Option("memory", "memory each pod asks for, for example 1Gi", "QUANTITY"),
-    Option("deadline", "seconds without progress until the rollout has failed", "N", "number"),
+    Option("to", "cluster and namespace, for example west/dev", "cluster/namespace"),
+    Option("tag", "image tag, for example 2.11.1 or 2.11.1@sha256:…", "tag"),
+    Option("replicas", "how many pods", "number", "number"),
+    Option("service", "how it is reached", choices=SERVICE_TYPES),
+    Option("cpu", "CPU each pod asks for, for example 500m", "quantity"),
+    Option("memory", "memory each pod asks for, for example 1Gi", "quantity"),
+    Option("deadline", "seconds without progress until the rollout has failed", "number", "number"),
     Option(
-        "set", "any other field of the spec, for example logs.level=warn", "FIELD=VALUE", "many"
+        "set", "any other field of the spec, for example logs.level=warn", "field=value", "many"
     ),
-    Option("name", "name on the cluster, where it is not the gateway's own", "NAME"),
+    Option("name", "name on the cluster, where it is not the gateway's own", "name"),
     TAKE_OVER,
     *DECISION_OPTIONS,
 )
@@ -75,18 +77,18 @@ def _run(needs: Needs, request: Request) -> Reply | None:
             )
         )
         return None
-    ref_place = place_of(request)
+    asked, request = request, with_place(request)
+    cluster, namespace = place_of(request, sorted(needs.clusters))
+    check_cluster(cluster, needs.clusters)
+    needs.clusters[cluster].places.check(namespace)
+    name = str(request.options.get("name") or "").lower()
+    if asked is not request and (there := desired.resource_at(needs, cluster, namespace, name)):
+        request = dataclasses.replace(request, gateway=there)
     instance, gateway = desired.gateway_of(needs, request)
-    ref = GatewayRef(*ref_place, str(request.options.get("name") or gateway.lower()))
-    if ref.cluster not in needs.clusters:
-        raise NotFound(
-            f"There is no cluster “{ref.cluster}”.",
-            remedy=f"This bot knows {', '.join(sorted(needs.clusters))}.",
-        )
-    needs.clusters[ref.cluster].places.check(ref.namespace)
+    ref = GatewayRef(cluster, namespace, name or gateway.lower())
     wanted = desired.request_of(needs, request, ref, instance, gateway)
     desired.check_tag(needs, wanted.spec)
-    return ask(needs.proposer, request, DEPLOY, wanted, ref, with_fix=partial(_with_fix, request))
+    return ask(needs.proposer, request, DEPLOY, wanted, ref, with_fix=partial(_with_fix, asked))
 
 
 def _with_fix(request: Request, finding: Finding) -> str:
@@ -97,7 +99,12 @@ def _with_fix(request: Request, finding: Finding) -> str:
 
 def incomplete(request: Request) -> bool:
     """Whether the form is needed: a gateway, a place and a tag make a deployment."""
-    return not (request.gateway and request.options.get("to") and request.options.get("tag"))
+    try:
+        options = with_place(request).options
+    except InvalidInput:
+        # It is explained where it is run.
+        return False
+    return not (request.gateway and options.get("to") and options.get("tag"))
 
 
 def _suggest(source: str) -> Callable[[Needs, Click], Suggestions]:

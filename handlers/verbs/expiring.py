@@ -112,13 +112,13 @@ def submitted(needs: Needs, submission: Submission) -> Request:
 
 
 def resume(needs: Needs, click: Click) -> Reply | None:
-    """The Resume button: automatic rotation goes on after it stopped."""
+    """The Resume button: automatic rotation continues after it stopped."""
     environment = next((e for e in needs.environments if e.name == click.value), None)
     if environment is None:
         return Reply("The settings no longer have this environment.")
     needs.authority.check(Right.RESUME, click.user, environment)
     if not needs.resume(environment.name, click.user):
-        return Reply("It goes on already.")
+        return Reply("Automatic rotation continues already.")
     return None
 
 
@@ -180,8 +180,8 @@ VERB = Verb(
     gateway="optional",
     option_rights={"snooze": Right.SNOOZE},
     options=(
-        Option("snooze", "no warnings about it for 1d, 3d, 7d or 14d", "3d"),
-        Option("reason", "why it is snoozed", "TEXT"),
+        Option("snooze", "no warnings about it for this time", choices=tuple(view.DURATIONS)),
+        Option("reason", "why it is snoozed", "text", required=True, goes_with="snooze"),
     ),
     examples=("expiring", 'expiring edge-1 --snooze 3d --reason "replaced on Friday"'),
     modal=view.SNOOZE_MODAL,

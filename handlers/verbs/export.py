@@ -27,6 +27,8 @@ from deploy.rendering.patches import Declared, chart_values, kustomize_patches
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.overlay import from_words, merged, unpinned
 from deploy.specs.spec import spec_from_mapping, spec_to_mapping, with_pin
+from deploy.specs.values import WrongValue
+from handlers.actions.desired import as_option
 from handlers.fleet import find
 from handlers.slack.payloads import Request
 from handlers.verbs.verb import Option, Verb
@@ -48,10 +50,6 @@ class Needs:
 def run(needs: Needs, request: Request) -> Reply:
     """Send the file to the requester alone, in the messages with the app."""
     form = str(request.options.get("for", ""))
-    if form not in ("", *_FORMS):
-        raise InvalidInput(
-            f"“{form[:40]}” is not a form for --for.", field="for", remedy="Use kustomize or helm."
-        )
     asked = _asked(request)
     if asked and not form:
         raise InvalidInput(
@@ -62,7 +60,7 @@ def run(needs: Needs, request: Request) -> Reply:
     ref = find(needs.caches, request.gateway)
     cluster = needs.clusters[ref.cluster]
     if form:
-        text = _for_repository(cluster, ref, form, asked)
+        text = _for_repository(cluster, ref, form, asked, request.options)
         name = f"{ref.cluster}-{ref.namespace}-{ref.name}-{form}.yaml"
         said = f"What to put where {ref} is declared. Nothing was applied."
     else:
@@ -86,17 +84,26 @@ def _asked(request: Request) -> dict[str, Any]:
     return merged(asked, {"resources": resources}) if resources else asked
 
 
-def _for_repository(cluster: Cluster, ref: GatewayRef, form: str, asked: Mapping[str, Any]) -> str:
+def _for_repository(
+    cluster: Cluster,
+    ref: GatewayRef,
+    form: str,
+    asked: Mapping[str, Any],
+    options: Mapping[str, Any],
+) -> str:
     deployment = deployment_of(cluster, ref)
     before = _before(cluster, ref, deployment)
     known = spec_to_mapping(before)
-    after = spec_from_mapping(unpinned(known, merged(known, asked), asked))
+    try:
+        after = spec_from_mapping(unpinned(known, merged(known, asked), asked))
+    except WrongValue as error:
+        raise as_option(error, options) from error
     if form == "kustomize":
         return kustomize_patches(before, after, _declared(deployment))
     if not asked and after.apim.configuration_endpoint == UNKNOWN_ENDPOINT:
         raise NotFound(
             f"The endpoint that the pods of {ref} are given cannot be read.",
-            meaning="All values of the chart cannot be told without it.",
+            meaning="Without it not all values of the chart are known.",
             remedy="Name what is to change, such as --tag.",
         )
     secret = token_secret_of(deployment["spec"]["template"]["spec"]) or ("", "")
@@ -133,7 +140,7 @@ def _send(slack: WebClient, user: str, name: str, text: str, said: str) -> None:
         )
     except SlackApiError as error:
         raise Unavailable(
-            f"Slack did not take the file: {error.response.get('error', 'no reason given')}.",
+            f"Slack refused the file: {error.response.get('error', 'no reason given')}.",
             remedy="The app needs the scopes files:write and im:write.",
         ) from error
 
@@ -146,12 +153,12 @@ VERB = Verb(
     Right.INSPECT,
     gateway="required",
     options=(
-        Option("for", "a patch or chart values for its repository: kustomize or helm", "FORM"),
-        Option("tag", "with --for: image tag to change to", "TAG"),
-        Option("replicas", "with --for: how many pods", "N", "number"),
-        Option("cpu", "with --for: CPU each pod asks for", "QUANTITY"),
-        Option("memory", "with --for: memory each pod asks for", "QUANTITY"),
-        Option("set", "with --for: any other field of the spec", "FIELD=VALUE", "many"),
+        Option("for", "a patch or chart values for its repository", choices=_FORMS),
+        Option("tag", "with --for: image tag to change to", "tag"),
+        Option("replicas", "with --for: how many pods", "number", "number"),
+        Option("cpu", "with --for: CPU each pod asks for", "quantity"),
+        Option("memory", "with --for: memory each pod asks for", "quantity"),
+        Option("set", "with --for: any other field of the spec", "field=value", "many"),
     ),
     examples=("export edge-1", "export edge-1 --for kustomize --tag 2.12.1"),
 )

@@ -1,7 +1,7 @@
 """The grammar of `/gateway`: text in, a verb with its arguments out, or an error a person can use.
 
-People paste from chats and phones: curly quotes, non-breaking spaces and a dash that an editor made
-of `--` are read as what was meant.
+People paste from chats and phones: curly and angled quotes, non-breaking spaces and a dash that an
+editor made of `--` are read as what was meant.
 """
 
 import difflib
@@ -15,15 +15,26 @@ from deploy.errors import InvalidInput
 from handlers.verbs.verb import AnyVerb, Option
 from handlers.views.errors import Misspelt
 
+_QUOTES = "“”„«»"
 _AS_MEANT = str.maketrans(
-    {"“": '"', "”": '"', "„": '"', "‘": "'", "’": "'", "\u00a0": " ", "\u202f": " ", "\t": " "}
+    {
+        **dict.fromkeys(_QUOTES, '"'),
+        **dict.fromkeys("‘’‚‹›", "'"),
+        **dict.fromkeys("\u00a0\u202f\t", " "),
+    }
 )
+_DASHES = r"(?<!\S)(?:[—–―][—–―-]?|-[—–―])(?=\w)"
+"""Before a word: two hyphens, or one of two, as an editor draws them together."""
 # Curly quotes enclose plain ones, too. Possessive, so that nothing is looked at twice.
 _OUTSIDE = re.compile(
-    r"""(?P<quoted>\\.|'[^']*+'|"(?:[^"\\]|\\.)*+")|[“”„][^“”„"]*+[“”„"]|.""", re.DOTALL
+    rf"""(?P<quoted>\\.|'[^']*+'|"(?:[^"\\]|\\.)*+")|(?P<dashes>{_DASHES})"""
+    rf"""|[{_QUOTES}][^{_QUOTES}"]*+[{_QUOTES}"]|.""",
+    re.DOTALL,
 )
+_PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./?<>{}|-]+")
+"""A word that needs no quotes."""
 _TEXT_LIMIT = 2000
-_VERBS_ALIKE, _OPTIONS_ALIKE = 0.7, 0.66
+_VERBS_ALIKE, _OPTIONS_ALIKE, _VALUES_ALIKE = 0.7, 0.66, 0.75
 """From so much on words are alike (difflib): `--tga` is a `--tag`, and `resume` does not `remove`."""
 _OPPOSITE = ("un", "dis", "no", "keep", "without")
 _ASKING = ("--help", "-h", "?", "-?")
@@ -116,11 +127,29 @@ class _Reading:
                 )
             else:
                 gateway = word
+        self._check_complete(verb, gateway, options)
+        return Command(verb, gateway, options)
+
+    def _check_complete(self, verb: AnyVerb, gateway: str, options: Mapping[str, Any]) -> None:
+        """InvalidInput where what must be given is not; it has the whole command with its place."""
+        missing = [option for option in verb.options if option.missing_in(options)]
+        names = [f"`--{option.name}`" for option in missing]
+        usages = [option.usage for option in missing]
         if verb.gateway == "required" and not gateway:
             word = verb.positional
-            what = "the name of a gateway" if word == "gateway" else f"an {word}"
-            raise InvalidInput(f"`{verb.name}` needs {what}.", remedy=self._see_help(verb))
-        return Command(verb, gateway, options)
+            names.insert(0, "a gateway" if word == "gateway" else f"an {word}")
+            whole = [verb.name, f"<{word.lower()}>", *self._as_typed(1, None), *usages]
+        else:
+            whole = [*self._as_typed(0, None), *usages]
+        if names:
+            raise InvalidInput(
+                f"Required: {' and '.join(names)}.",
+                field=missing[0].name if gateway and missing else "gateway",
+                remedy=f"Write `{self._slash} {' '.join(whole)}`.",
+            )
+
+    def _as_typed(self, start: int, end: int | None) -> list[str]:
+        return [_quoted(word) for word in self._words[start:end]]
 
     def _value(self, option: Option, typed: str, given: str | None) -> Any:
         if option.kind == "flag":
@@ -129,11 +158,9 @@ class _Reading:
             return True
         value = given if given is not None else self._next()
         if value is None or value == "" or (given is None and value.startswith("--")):
-            raise InvalidInput(
-                f"`--{typed}` needs a value.",
-                field=typed,
-                remedy=f"Write `--{option.name} {option.metavar}`.",
-            )
+            raise self._valueless(option, typed, glued=given is not None)
+        if option.choices:
+            return self._chosen(option, typed, value, glued=given is not None)
         if option.kind == "number":
             if not (value.isascii() and value.isdigit() and len(value) < 10):
                 raise InvalidInput(
@@ -141,6 +168,36 @@ class _Reading:
                 )
             return int(value)
         return value
+
+    def _valueless(self, option: Option, typed: str, *, glued: bool) -> InvalidInput:
+        """That an option has no value, with the whole command and the place of one."""
+        before = self._as_typed(0, self._at)
+        after = self._at
+        if glued:
+            before.append(f"--{typed}")
+        if glued or self._words[after : after + 1] == [""]:
+            after += 1
+        whole = [*before, option.value, *self._as_typed(after, None)]
+        return InvalidInput(
+            f"`--{typed}` needs a value.",
+            field=typed,
+            remedy=f"Write `{self._slash} {' '.join(whole)}`.",
+        )
+
+    def _chosen(self, option: Option, typed: str, value: str, *, glued: bool) -> str:
+        """The one of the choices that was typed, in whatever case."""
+        known = {choice.casefold(): choice for choice in option.choices}
+        chosen = known.get(value.casefold())
+        if chosen is None:
+            near = _near(value.casefold(), known, _VALUES_ALIKE)
+            meant = known.get(near, "")
+            raise self._wrong(
+                f"“{_short(value)}” is not a value of `--{typed}`.",
+                field=typed,
+                meant=f"--{typed}={meant}" if meant and glued else meant,
+                remedy=f"It can be {_or(option.choices)}.",
+            )
+        return chosen
 
     def _wrong(self, happened: str, *, field: str, meant: str, remedy: str) -> InvalidInput:
         """That the word at hand is wrong, with the whole command as it was `meant`, if that is known."""
@@ -150,9 +207,7 @@ class _Reading:
         # What it would run takes effect at once: whoever approves types that.
         verb = self._verbs.get(words[0].casefold())
         runs = verb is not None and verb.name != "approve"
-        return Misspelt(
-            happened, field=field, slash=self._slash, meant=shlex.join(words), runs=runs
-        )
+        return Misspelt(happened, field=field, slash=self._slash, command=_line(words), runs=runs)
 
     def _see_help(self, verb: AnyVerb) -> str:
         return f"Type `{self._slash} help {verb.name}` for how it is used."
@@ -169,38 +224,78 @@ def typed(verb: AnyVerb, gateway: str, options: Mapping[str, Any]) -> str:
             words.append(f"--{name}")
             continue
         words += [f"--{name}={each}" for each in (value if isinstance(value, list) else [value])]
-    return shlex.join(words)
+    return _line(words)
+
+
+def retyped(verb: AnyVerb, gateway: str, options: Mapping[str, Any], part: str, value: str) -> str:
+    """What is typed for the same with another value for one of its parts (`Meant`); empty where that
+    cannot be typed."""
+    if part.startswith("--"):
+        name = part.removeprefix("--")
+        return typed(verb, gateway, {**options, name: value})
+    if part == "gateway":
+        return typed(verb, value, options)
+    if "to" in options:
+        cluster, _, namespace = str(options["to"]).partition("/")
+        place = f"{value}/{namespace}" if part == "cluster" else f"{cluster}/{value}"
+        return typed(verb, gateway, {**options, "to": place})
+    steps = gateway.split("/")
+    if len(steps) != 3:
+        return ""
+    steps[("cluster", "namespace").index(part)] = value
+    return typed(verb, "/".join(steps), options)
 
 
 def _words(text: str) -> list[str]:
     if len(text) > _TEXT_LIMIT:
         raise InvalidInput("That command is too long.", remedy="Keep it under 2,000 characters.")
     try:
-        words = _split(text)
+        return _split(text)
     except ValueError as error:
         raise InvalidInput(
             "A quote is opened and not closed.", remedy="Close it, or leave it out."
         ) from error
-    return ["--" + w[1:] if w[:1] in "—–" and len(w) > 1 else w for w in words]
 
 
 def _split(text: str) -> list[str]:
-    """The words; ValueError for a quote that is not closed. What stands in plain quotes is meant as
+    """The words; ValueError for a quote that is not closed. Text in plain quotes is meant as
     it stands, unless only a curly quote closes these."""
     try:
         return shlex.split(_OUTSIDE.sub(_meant, text))
     except ValueError:
-        return shlex.split(text.translate(_AS_MEANT))
+        return shlex.split(re.sub(_DASHES, "--", text.translate(_AS_MEANT)))
 
 
 def _meant(found: re.Match[str]) -> str:
+    if found["dashes"]:
+        return "--"
     return found[0] if found["quoted"] else found[0].translate(_AS_MEANT)
+
+
+def _or(words: Sequence[str]) -> str:
+    *others, last = words
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _near(word: str, known: Mapping[str, object], alike: float) -> str:
     """The word that was probably meant: not one of which what was typed is the opposite."""
     near = next(iter(difflib.get_close_matches(word, known, n=1, cutoff=alike)), "")
     return "" if any(word.startswith(no) and not near.startswith(no) for no in _OPPOSITE) else near
+
+
+def _line(words: Sequence[str]) -> str:
+    """The words as somebody would type them: `_split` takes the same apart again."""
+    return " ".join(map(_quoted, words))
+
+
+def _quoted(word: str) -> str:
+    if _PLAIN.fullmatch(word):
+        return word
+    name, equals, value = word.partition("=")
+    if not (equals and name.startswith("--") and _PLAIN.fullmatch(name)):
+        name, equals, value = "", "", word
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'{name}{equals}"{escaped}"'
 
 
 def _short(word: str) -> str:

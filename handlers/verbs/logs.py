@@ -120,7 +120,7 @@ class _Tail:
         self.more = False
 
     def look(self, asked: live.Asked) -> Reply:
-        """Take what came, and show the newest of it."""
+        """Take the new lines, and show the newest of it."""
         batch = self._following.take()
         self._total += len(batch.lines) + batch.skipped
         self._skipped += batch.skipped
@@ -212,7 +212,7 @@ def _understood(needs: Needs, request: Request) -> _Asked:
     if not selector:
         raise Conflict(
             f"{ref} does not select its pods by labels.",
-            meaning="So it cannot be told which pods of the namespace are its own.",
+            meaning="So it is not known which pods of the namespace are its own.",
         )
     only = _only(cluster, ref, selector, options)
     return _Asked(
@@ -294,16 +294,16 @@ VERB = Verb(
     Right.INSPECT,
     gateway="required",
     options=(
-        Option("follow", f"go on for {_MINUTES} minutes, with a Stop button", kind="flag"),
-        Option("minutes", f"how long to follow, {_LONGEST} at most", "N", "number"),
-        Option("pod", "one pod, by its name or how that ends", "POD"),
+        Option("follow", f"show new lines for {_MINUTES} minutes, with a Stop button", kind="flag"),
+        Option("minutes", f"how long to follow, {_LONGEST} at most", "number", "number"),
+        Option("pod", "one pod, by its name or how that ends", "pod"),
         Option("random", "any one pod", kind="flag"),
-        Option("since", "no older than this: 90s, 10m, 2h", "TIME"),
-        Option("tail", "so many lines of each pod", "N", "number"),
-        Option("grep", "lines with these words", "TEXT"),
-        Option("regex", "lines that match a pattern (RE2)", "PATTERN"),
-        Option("level", "debug, info, warn, error or fatal, and what is worse", "LEVEL"),
-        Option("event", "one type of event, such as ConfigurationApiV2NotAvailable", "EVENT"),
+        Option("since", "no older than this: 90s, 10m, 2h", "duration"),
+        Option("tail", "so many lines of each pod", "number", "number"),
+        Option("grep", "lines with these words", "text"),
+        Option("regex", "lines that match a pattern (RE2)", "pattern"),
+        Option("level", "debug, info, warn, error or fatal, and what is worse", "level"),
+        Option("event", "one type of event, such as ConfigurationApiV2NotAvailable", "event"),
         Option("previous", "of the containers before the last restart", kind="flag"),
     ),
     examples=(

@@ -8,7 +8,7 @@ from deploy.observed.installed import deployment_of
 from deploy.plans.requests import EndTokenRequest, ManageTokenRequest
 from deploy.plans.token_only import check_has_token
 from deploy.tokens.rotation import Rotation, parse_key, parse_lifetime
-from deploy.tokens.token import LONGEST
+from deploy.tokens.token import KEYS, LONGEST
 from handlers.actions.asking import ask
 from handlers.fleet import find
 from handlers.lanes import Lane
@@ -66,9 +66,11 @@ VERB = Verb(
     lane=Lane.PLANS,
     gateway="required",
     options=(
-        Option("gateway", "the gateway in API Management, where it cannot be told", "NAME"),
-        Option("key", "primary or secondary; the one not in use when left out", "KEY"),
-        Option("ttl", "how long the new token lives; as long as Azure allows when left out", "20d"),
+        Option("gateway", "the gateway in API Management, where it is not known", "name"),
+        Option("key", "of the new token; the one not in use when left out", choices=KEYS),
+        Option(
+            "ttl", "how long the new token lives; as long as Azure allows when left out", "duration"
+        ),
         Option("end", "have the bot no longer keep it; what the pods read stays", kind="flag"),
         *DECISION_OPTIONS,
     ),

@@ -1,4 +1,4 @@
-"""`/gateway pending`: what waits or runs, and what of it one may decide."""
+"""`/gateway pending`: open requests, and which of them one may decide."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from handlers.views.reply import Reply
 
 @dataclass(frozen=True)
 class Needs:
-    """Where actions are, who decides on them, and where gateways are."""
+    """Where actions are, who decides them, and where gateways are."""
 
     store: ActionStore
     decider: Decider
@@ -27,7 +27,7 @@ class Needs:
 
 
 def run(needs: Needs, request: Request) -> Reply:
-    """What waits for a decision or is under way, and what of it this person may decide."""
+    """Open requests, and which of them this person may decide."""
     listing = needs.store.listing()
     rows = [(action, _allowed(needs, action, request.user)) for action in listing.actions]
     environment_of = needs.authority.environment
@@ -35,7 +35,7 @@ def run(needs: Needs, request: Request) -> Reply:
 
 
 def decidable(needs: Needs, actions: Sequence[Action], user: str) -> tuple[Action, ...]:
-    """Those of the open actions that this person may decide on now: approve them for others, or
+    """Those of the open actions that this person may decide now: approve them for others, or
     confirm their own."""
     return tuple(
         action
@@ -50,7 +50,7 @@ def _allowed(needs: Needs, action: Action, user: str) -> Allowed:
 
 VERB = Verb(
     "pending",
-    "lists what waits for a decision or is under way",
+    "lists pending and running requests",
     Needs,
     run,
     Right.SEE,

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from deploy.access import Right
 from deploy.changes.kinds import REGENERATE
-from deploy.errors import InvalidInput, Refused
+from deploy.errors import Refused
 from deploy.plans.requests import KeyRequest
 from deploy.tokens.rotation import parse_key
+from deploy.tokens.token import KEYS
 from handlers.actions import asking
 from handlers.actions.asking import ask
 from handlers.fleet import find
@@ -33,10 +34,6 @@ def run(needs: Needs, request: Request) -> Reply | None:
             remedy="Set `rotation.regenerate_keys` in the settings, and give the bot's identity "
             "the right gateways/regenerateKey/action (docs/rotate.md).",
         )
-    if "key" not in request.options:
-        raise InvalidInput(
-            "Required: `--key`.", field="key", remedy="Write --key primary or --key secondary."
-        )
     key = parse_key(str(request.options["key"]))
     ref = find(needs.caches, request.gateway)
     return ask(needs.proposer, request, REGENERATE, KeyRequest(ref, key), ref)
@@ -50,6 +47,9 @@ VERB = Verb(
     Right.ASK,
     lane=Lane.PLANS,
     gateway="required",
-    options=(Option("key", "primary or secondary", "KEY"), *DECISION_OPTIONS),
+    options=(
+        Option("key", "which one is made anew", choices=KEYS, required=True),
+        *DECISION_OPTIONS,
+    ),
     examples=("regenerate-key edge-1 --key primary",),
 )

@@ -51,7 +51,7 @@ VERB = Verb(
         Option(
             "to-revision",
             "its number; the last with another image or settings when left out",
-            "N",
+            "number",
             "number",
         ),
         TAKE_OVER,

@@ -9,13 +9,14 @@ from deploy.access import Right
 from deploy.actions.action import action_id
 from deploy.actions.batches import Unplanned, member_request
 from deploy.changes.kinds import ROTATE
+from deploy.commands import Command
 from deploy.errors import InvalidInput
 from deploy.gateway import GatewayRef
 from deploy.health.levels import Levels
 from deploy.health.status import GatewaySummary
 from deploy.plans.requests import RotateRequest
 from deploy.tokens.rotation import Rotation, parse_key, parse_lifetime
-from deploy.tokens.token import LONGEST
+from deploy.tokens.token import KEYS, LONGEST
 from handlers.actions import batching
 from handlers.actions.asking import ask
 from handlers.actions.batching import Chosen, ask_each
@@ -33,9 +34,8 @@ _AT_ONCE = 50
 
 @dataclass(frozen=True)
 class Needs(batching.Needs):
-    """`command` is what people type; `levels` knows which tokens Azure refuses."""
+    """`levels` knows which tokens Azure refuses."""
 
-    command: str
     levels: Levels
 
 
@@ -49,10 +49,10 @@ def run(needs: Needs, request: Request) -> Reply | None:
     several = bool(options.get("all")) or "expiring" in options
     if request.gateway and several:
         raise InvalidInput(
-            "Name one gateway, or choose several with --all or --expiring.", field="gateway"
+            "Name one gateway, or choose several with `--all` or `--expiring`.", field="gateway"
         )
     if request.options.get("all") and "expiring" in request.options:
-        raise InvalidInput("Choose --all or --expiring, not both.", field="expiring")
+        raise InvalidInput("Choose `--all` or `--expiring`, not both.", field="expiring")
     if several:
         how = {"expiring": str(options["expiring"])} if "expiring" in options else {"all": "true"}
         return ask_each(
@@ -67,8 +67,8 @@ def run(needs: Needs, request: Request) -> Reply | None:
         raise InvalidInput(
             "Required: a gateway.",
             field="gateway",
-            remedy=f"Write {needs.command} rotate edge-1, or choose several with --all or "
-            "--expiring 7d.",
+            remedy=f"Name one, as in {Command('rotate', 'edge-1')}, or choose several with "
+            f"{Command('rotate', '--all')} or {Command('rotate', '--expiring 7d')}.",
         )
     return _one(needs, rotation, request, find(needs.caches, request.gateway), "")
 
@@ -155,11 +155,14 @@ VERB = Verb(
     Right.ASK,
     lane=Lane.PLANS,
     gateway="optional",
+    or_options=("all", "expiring"),
     options=(
-        Option("key", "primary or secondary; the one not in use when left out", "KEY"),
-        Option("ttl", "how long the new token lives; as long as Azure allows when left out", "20d"),
+        Option("key", "of the new token; the one not in use when left out", choices=KEYS),
+        Option(
+            "ttl", "how long the new token lives; as long as Azure allows when left out", "duration"
+        ),
         Option("all", "every gateway that has a token", kind="flag"),
-        Option("expiring", "every gateway whose token expires within this time", "7d"),
+        Option("expiring", "every gateway whose token expires within this time", "duration"),
         TAKE_OVER,
         *DECISION_OPTIONS,
     ),

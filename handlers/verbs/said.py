@@ -1,4 +1,4 @@
-"""What a message to the bot asks for, and what is answered to one that is no complete command: why, how
+"""What a message to the bot asks for, and what is answered to one that is not a complete command: why, how
 the verb is used, or a button for its form, since Slack opens one only on a click.
 """
 
@@ -32,7 +32,7 @@ class Needs:
 def asked_by(
     message: Said, verbs: Sequence[AnyVerb], slash: str, forms: Container[str]
 ) -> Request | None:
-    """The request, which is to `run` where the message is no complete command; None where the bot is
+    """The request, which is to `run` where the message is not a complete command; None where the bot is
     only spoken of. `forms` are the verbs that have one."""
     if not (message.addressed or _begins_with(verbs, message.text)):
         return None

@@ -19,7 +19,7 @@ from deploy.actions.audit import AuditEntry, AuditLog
 from deploy.actions.store import ActionStore
 from deploy.azure import ApimInstance
 from deploy.background import reported
-from deploy.errors import GatewayBotError, InvalidInput
+from deploy.errors import GatewayBotError, InvalidInput, NotFound
 from deploy.gateway import GatewayRef
 from deploy.health.cache import ClusterCache
 from deploy.health.fleet import Row, Selection, rows_of
@@ -248,18 +248,18 @@ def _selection(needs: Needs, request: Request) -> Selection:
 
 
 def _known(value: str, known: Sequence[str], option: str) -> str:
-    if not value or value in known:
-        return value
-    near = difflib.get_close_matches(value, known, n=1)
-    raise InvalidInput(
-        f"“{value[:40]}” is no {'environment' if option == 'env' else option} of this bot.",
-        field=option,
-        remedy=f"Did you mean {near[0]}?" if near else f"There is {', '.join(known[:12])}.",
-    )
+    by_case = {name.casefold(): name for name in known}
+    if not value or value.casefold() in by_case:
+        return by_case.get(value.casefold(), "")
+    near = [by_case[name] for name in difflib.get_close_matches(value.casefold(), by_case, n=1)]
+    raise NotFound(
+        f"There is no {'environment' if option == 'env' else option} “{value[:40]}”.",
+        remedy=f"Did you mean {near[0]}?" if near else f"This bot knows {', '.join(known[:12])}.",
+    ).did_mean(f"--{option}", *near)
 
 
 def _tags(registry: Registry) -> Sequence[str]:
-    """A registry that does not answer at once leaves support unknown, no more."""
+    """A registry that does not answer at once only leaves support unknown."""
     return _soon(registry.tags, ())
 
 
@@ -292,16 +292,16 @@ def _portal(needs: Needs, detail: GatewayDetail) -> str:
 
 
 OPTIONS = (
-    Option("filter", "only those with these words in name, place, image or state", "TEXT"),
-    Option("env", "only those of one environment", "NAME"),
-    Option("cluster", "only those of one cluster", "NAME"),
+    Option("filter", "only those with these words in name, place, image or state", "text"),
+    Option("env", "only those of one environment", "name"),
+    Option("cluster", "only those of one cluster", "name"),
     Option("attention", "only those that somebody should look at", kind="flag"),
 )
 _WATCH = (
     Option(
         "watch", f"one message in the channel, kept current for {_MINUTES} minutes", kind="flag"
     ),
-    Option("minutes", f"the same, for so many ({_LONGEST} at most)", "NUMBER", kind="number"),
+    Option("minutes", f"the same, for so many ({_LONGEST} at most)", "number", kind="number"),
 )
 VERB = Verb(
     "status",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from deploy.access import Right
+from deploy.commands import Command
 from deploy.errors import GatewayBotError, InvalidInput, NotFound
 from deploy.health.cache import ClusterCache
 from deploy.images.catalogue import Catalogue
@@ -82,8 +83,8 @@ def _digests(repositories: Mapping[str, Registry], tag: str) -> Reply:
         raise failed[0]
     if not found:
         raise NotFound(
-            f"No registry has the tag “{tag}”.", remedy="`tags` lists those that there are."
-        )
+            f"No registry has the tag “{tag}”.", remedy=f"{Command('tags')} lists those there are."
+        ).offering(Command("tags"))
     return view.digests(tag, found, [error.happened for error in failed])
 
 
@@ -112,7 +113,7 @@ VERB = Verb(
     Right.SEE,
     options=(
         Option("all", "versions too that have no support and that no gateway runs", kind="flag"),
-        Option("digest", "only the digest of one tag, to pin an image by", "TAG"),
+        Option("digest", "only the digest of one tag, to pin an image by", "tag"),
     ),
     examples=("tags", "tags --digest 2.11.1"),
 )

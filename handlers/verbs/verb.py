@@ -22,12 +22,38 @@ Suggestions = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class Option:
-    """One `--name VALUE` of a verb; a flag has no metavar, one of many may be given repeatedly."""
+    """One `--name <metavar>` of a verb; a flag has no metavar, one of many may be given repeatedly.
+
+    `choices` are all the values that there are, in the case that they are written in. One that is
+    `required` must be given, unless the option `unless` is; where `goes_with` names another, only
+    beside that.
+    """
 
     name: str
     help: str
     metavar: str = ""
     kind: Literal["text", "number", "flag", "many"] = "text"
+    choices: tuple[str, ...] = ()
+    required: bool = False
+    unless: str = ""
+    goes_with: str = ""
+
+    def missing_in(self, given: Mapping[str, Any]) -> bool:
+        """Whether it must be given beside these options, and is not."""
+        wanted = self.required and (not self.goes_with or self.goes_with in given)
+        return wanted and self.name not in given and self.unless not in given
+
+    @property
+    def value(self) -> str:
+        """The placeholder of its value in usage lines; empty for a flag."""
+        if self.choices:
+            return f"{{{'|'.join(self.choices)}}}"
+        return f"<{self.metavar}>" if self.metavar else ""
+
+    @property
+    def usage(self) -> str:
+        """The option with its value, as in usage lines."""
+        return f"--{self.name} {self.value}".rstrip()
 
 
 @dataclass(frozen=True)
@@ -43,7 +69,8 @@ class Verb(Generic[N]):
 
     `synonyms` are other words for it that people know from elsewhere.
 
-    `gateway` says whether one word stands beside the options, and `positional` what it is. `run`
+    `gateway` says whether one word stands beside the options, and `positional` what it is; `or_options`
+    are those of which one can be given in its place, where one of all these must be. `run`
     answers a complete request; it may take long and is never called before the request is safe in
     the inbox. Where `incomplete` says that arguments are missing, `open_modal` opens the
     modal `modal` instead. `right` is what the authority is asked about before `run`,
@@ -62,6 +89,7 @@ class Verb(Generic[N]):
     clicks_lane: Lane = Lane.DECISIONS
     gateway: Literal["none", "optional", "required"] = "none"
     positional: str = "gateway"
+    or_options: tuple[str, ...] = ()
     synonyms: tuple[str, ...] = ()
     options: tuple[Option, ...] = ()
     option_rights: Mapping[str, Right] = field(default_factory=dict)
@@ -81,13 +109,28 @@ class Verb(Generic[N]):
 
     @property
     def usage(self) -> str:
-        """The verb's grammar on one line."""
-        word = self.positional
-        gateway = {"none": "", "optional": f" [{word}]", "required": f" {word}"}[self.gateway]
-        options = "".join(
-            f" [--{o.name}{' ' + o.metavar if o.metavar else ''}]" for o in self.options
-        )
-        return f"{self.name}{gateway}{options}"
+        """The verb's grammar on one line: `<required>`, `[optional]`, `(one | or the other)`."""
+        options = {option.name: option for option in self.options}
+        word = f"<{self.positional.lower()}>"
+        if self.or_options:
+            others = [options.pop(name).usage for name in self.or_options]
+            word = f"({' | '.join([word, *others])})"
+        gateway = {"none": "", "optional": f"[{word}]", "required": word}[self.gateway]
+        if self.or_options:
+            gateway = word
+        beside = {o.goes_with: options.pop(o.name) for o in self.options if o.goes_with}
+        required = [options.pop(option.name) for option in self.options if _stands_alone(option)]
+        alternatives = {
+            option.name: options.pop(option.unless) for option in required if option.unless
+        }
+        words = [self.name, gateway]
+        for option in required:
+            other = alternatives.get(option.name)
+            words.append(f"({option.usage} | {other.usage})" if other else option.usage)
+        for option in options.values():
+            more = f" {beside[option.name].usage}" if option.name in beside else ""
+            words.append(f"[{option.usage}{more}]" + ("..." if option.kind == "many" else ""))
+        return " ".join(filter(None, words))
 
     def bound(self, needs: N) -> "BoundVerb":
         """The verb with what it needs."""
@@ -100,6 +143,10 @@ class Verb(Generic[N]):
             {name: partial(click, needs) for name, click in self.clicks.items()},
             {name: partial(click, needs) for name, click in self.opens.items()},
         )
+
+
+def _stands_alone(option: Option) -> bool:
+    return option.required and not option.goes_with
 
 
 AnyVerb: TypeAlias = Verb[Any]

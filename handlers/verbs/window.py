@@ -77,7 +77,7 @@ def _close(needs: Needs, request: Request) -> Reply:
 
 
 def report_ended(windows: Windows, store: ActionStore) -> None:
-    """End what waits for a confirmation within a window that is over, and have its message say
+    """End the requests for a confirmation within a window that is over, and have its message say
     so."""
     ended = windows.ended()
     keys = {window.key for window in ended}
@@ -121,9 +121,9 @@ VERB = Verb(
     gateway="required",
     option_rights={"close": Right.CLOSE_WINDOW},
     options=(
-        Option("for", "who", "@PERSON"),
-        Option("minutes", "how long, 60 at most; 30 when left out", "N", "number"),
-        Option("reason", "why", "TEXT"),
+        Option("for", "who", "@person", required=True),
+        Option("minutes", "how long, 60 at most; 30 when left out", "number", "number"),
+        Option("reason", "why", "text", required=True, unless="close"),
         Option("close", "close the one that is open for that person", kind="flag"),
     ),
     examples=(

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from deploy.access import Environment
 from deploy.actions.action import Action, Denial, State
+from deploy.commands import Command
 from deploy.observed.causes import Cause
 from deploy.plans.plan import Plan
 from deploy.policy import People, Requirement
@@ -141,7 +142,7 @@ def _state_line(action: Action) -> str:
                 "The approval window was closed before this was confirmed. Nothing was changed; "
                 "ask again: approvers will decide."
             )
-        return "Nobody decided in time. Nothing was changed; ask again to go on."
+        return "Nobody decided in time. Nothing was changed; ask again to continue."
     if outcome is None:
         return action.state.value.capitalize()
     by = [f"Stopped by <@{action.stop_by}>."] if action.state is State.STOPPED else []
@@ -157,7 +158,7 @@ def lapsed(action: Action) -> bool:
 
 def _asking(action: Action) -> str:
     wanted = _words(action).infinitive
-    # Of a batch's members none notifies anybody by itself.
+    # Of a batch's members none notifies anybody separately.
     who = "" if action.batch else f"<@{action.requester}> wants to {wanted}. "
     lines = [f"{who}*Nothing has changed yet.*"]
     if action.why:
@@ -181,7 +182,7 @@ def _denied_before(denied: Denial, wanted: str) -> str:
 
 
 def agreed(action: Action) -> str:
-    """Who agreed to it, as a sentence without its full stop."""
+    """The people who agreed to it, as a sentence without its full stop."""
     if action.votes:
         return "Approved by " + _names(vote.by for vote in action.votes)
     within = " within an approval window" if action.policy.windows else ""
@@ -196,7 +197,7 @@ def decided(action: Action) -> bool:
 
 
 def mentions(people: People) -> str:
-    """Those people, so that Slack tells them."""
+    """Those people, so that Slack notifies them."""
     groups = [f"<!subteam^{group}>" for group in people.groups]
     return ", ".join([*groups, *(f"<@{user}>" for user in people.users)])
 
@@ -349,7 +350,7 @@ def _footer(action: Action, plan: Plan) -> str:
 
 
 def no_change(plan: Plan, beside: Sequence[Action] = ()) -> Reply:
-    """What is asked for is applied already; what does not run as that says is told, and what else is
+    """What is asked for is applied already; what does not run as that says is shown, and what else is
     under way."""
     spec = plan.spec
     others = [section(not_changed_yet(beside))] if beside else []
@@ -369,7 +370,10 @@ def no_change(plan: Plan, beside: Sequence[Action] = ()) -> Reply:
         (
             *others,
             section(f":ok_hand: {escape(text)}"),
-            context("`status` shows how its pods are; `restart` replaces them."),
+            context(
+                f"{Command('status', spec.ref)} shows how its pods are; "
+                f"{Command('restart', spec.ref)} replaces them."
+            ),
         ),
     )
 
@@ -381,7 +385,7 @@ WithFix = Callable[[Finding], str]
 def denied(
     plan: Plan, with_fix: WithFix | None = None, environment: Environment | None = None
 ) -> Reply:
-    """Why what is asked for cannot be decided on, with every finding; nothing is kept of it, so a
+    """Why what is asked for cannot be decided, with every finding; nothing is kept of it, so a
     *Fix* is a command of its own."""
     ref = plan.spec.ref
     title = heading(f"{ref.name} on {ref.cluster}/{ref.namespace}", environment)

@@ -97,6 +97,6 @@ def _may_click(element: Block, allowed: Allowed) -> bool:
 
 
 def sorted_for(user: str, rows: Sequence[tuple[Action, Allowed]]) -> list[tuple[Action, Allowed]]:
-    """What waits for this person first, then their own, so that what others decide alone does not
+    """Those that this person can decide first, then their own, so that what others decide alone does not
     crowd them out."""
     return sorted(rows, key=lambda row: (not row[1].decides, row[0].requester != user))

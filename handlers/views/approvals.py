@@ -1,4 +1,4 @@
-"""What waits for a decision."""
+"""Requests that wait for a decision."""
 
 from collections.abc import Sequence
 

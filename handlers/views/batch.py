@@ -217,7 +217,7 @@ def _next(state: BatchState) -> list[str]:
 
 
 def _agreements(state: BatchState) -> list[str]:
-    """Who approved or confirmed what is carried out."""
+    """The people who approved or confirmed it."""
     carried = (State.APPROVED, State.RUNNING, State.SUCCEEDED, *FAILED)
     agreements = dict.fromkeys(
         agreed(each) for each in state.actions if each.state in carried and decided(each)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from deploy.access import Environment
 from deploy.actions.action import Action, State
+from deploy.commands import Command
 from deploy.policy import People
 from handlers.views.action import lowered, mentions, title_of
 from handlers.views.batch_state import (
@@ -24,7 +25,7 @@ from handlers.views.words.kinds import KIND_WORDS
 def calls(state: BatchState) -> list[tuple[str, str]]:
     """One line for each set of approvers who are to decide: a key, and what is said to them.
 
-    What was planned anew is called for by itself.
+    What was planned anew is called for separately.
     """
     anew = _anew(state)
     called = [(_key(each.policy.approvers, each.id if each.id in anew else ""), each)
@@ -37,7 +38,7 @@ def calls(state: BatchState) -> list[tuple[str, str]]:
 
 def calls_elsewhere(state: BatchState) -> list[tuple[str, str, str]]:
     """The same where approvers of other environments decide who are not asked in this channel: a
-    key, the channel, and what is said there. What was planned anew is called for by itself."""
+    key, the channel, and what is said there. What was planned anew is called for separately."""
     asked, anew = state.batch.selection.channel, _anew(state)
     found = [
         (
@@ -68,7 +69,8 @@ def unseen(state: BatchState) -> str:
     """What to do where the message is in the requester's direct messages in place of the channel."""
     return (
         f"The bot may not post in <#{state.batch.selection.channel}>, so no approver sees this. "
-        "Invite it there and ask again, or have one of them type `approve` and the ID of each."
+        "Invite it there and ask again, or have one of them type "
+        f"{Command('approve')} with the ID of each."
     )
 
 

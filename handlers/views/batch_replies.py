@@ -51,7 +51,7 @@ def nothing_planned(unplanned: Sequence[Unplanned], note: str = "") -> Reply:
 
 
 def not_planned(unplanned: Sequence[Unplanned]) -> Reply:
-    """What is left to say where one gateway was planned by itself."""
+    """What is left to say where one gateway was planned alone."""
     return Reply(
         "Not planned", (section("*Not planned*\n" + "\n".join(unplanned_lines(unplanned))),)
     )

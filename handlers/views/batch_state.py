@@ -67,17 +67,17 @@ class BatchState:
 
     @property
     def to_confirm(self) -> tuple[Action, ...]:
-        """Those that their requester decides on alone."""
+        """Those that their requester decides alone."""
         return tuple(each for each in self.actions if awaits_confirmation(each))
 
 
 def awaits_approval(action: Action) -> bool:
-    """Whether approvers are to decide on it."""
+    """Whether approvers are to decide it."""
     return _open(action) and action.policy.by == "approvers"
 
 
 def awaits_confirmation(action: Action) -> bool:
-    """Whether its requester is to decide on it, and rests on no approval window."""
+    """Whether its requester is to decide it, and rests on no approval window."""
     alone = action.policy.by == "requester" and not action.policy.windows
     return _open(action) and alone
 

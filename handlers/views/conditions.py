@@ -8,7 +8,7 @@ _GOOD = {"Available": "True", "Progressing": "True", "ReplicaFailure": "False"}
 
 
 def is_good(condition: ConditionSummary) -> bool:
-    """Whether it says that all is well."""
+    """Whether it is as it should be."""
     return _GOOD.get(condition.type) == condition.status
 
 

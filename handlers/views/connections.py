@@ -1,4 +1,4 @@
-"""Socket Mode connections that Slack counts and no bot has: what operators are told of them. Pure."""
+"""Socket Mode connections that Slack counts and no bot has: what operators learn of them. Pure."""
 
 from dataclasses import dataclass
 

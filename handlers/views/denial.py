@@ -70,7 +70,7 @@ def ask(
 
 
 def read(private_metadata: str, values: Mapping[str, Mapping[str, Any]]) -> DenialForm:
-    """What the modal was sent with. Unreadable where it is no form of this version's."""
+    """What the modal was sent with. Unreadable where it is not a form of this version's."""
     reason = str(((values.get(REASON) or {}).get(REASON) or {}).get("value") or "")
     with reading("The form"):
         kept = json.loads(private_metadata)

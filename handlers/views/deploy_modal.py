@@ -33,7 +33,7 @@ SERVICE_TYPES = ("LoadBalancer", "ClusterIP", "NodePort")
 
 
 def loading(private_metadata: str) -> View:
-    """What stands on the screen while Azure, the clusters and the registry are asked."""
+    """The screen while Azure, the clusters and the registry are asked."""
     return _view(
         private_metadata,
         [section(":hourglass_flowing_sand: Asking Azure, the clusters and the registry…")],
@@ -243,7 +243,7 @@ def metadata(
 
 
 def with_filled(private_metadata: str, filled: Mapping[str, str]) -> str:
-    """The same, and what the bot has filled in by itself, as far as Slack takes it: a spec file goes over
+    """The same, and what the bot has filled in, as far as Slack takes it: a spec file goes over
     that."""
     whole = json.dumps({**json.loads(private_metadata), "filled": dict(filled)})
     return whole if len(whole) <= _METADATA_LIMIT else private_metadata

@@ -1,8 +1,10 @@
 """How a mistake or a trouble is shown to the person who met it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 
 from deploy.changes.refusal import NotAllowed
+from deploy.commands import USUAL, Command
 from deploy.errors import Ambiguous, Conflict, GatewayBotError, InvalidInput, Unavailable
 from handlers.views.commands import runs
 from handlers.views.permission import instead
@@ -10,6 +12,9 @@ from handlers.views.reply import Block, Reply
 from handlers.views.text import context, duration, escape, section
 
 _CANDIDATES = 10
+Retyped: TypeAlias = Callable[[str, str], str]
+"""The command that went wrong with another value for one of its parts (`Meant`), without the slash
+command; empty where that cannot be typed."""
 
 
 class LinkedConflict(Conflict):
@@ -21,12 +26,12 @@ class LinkedConflict(Conflict):
 
 
 class Misspelt(InvalidInput):
-    """A command with one word wrong; `meant` is the whole of it as it was probably meant, without
+    """A command with one word wrong; `command` is the whole of it as it was probably meant, without
     the slash command that it follows. `runs` says whether a click may run that."""
 
-    def __init__(self, happened: str, *, field: str, slash: str, meant: str, runs: bool) -> None:
-        super().__init__(happened, field=field, remedy=f"Did you mean `{slash} {meant}`?")
-        self.meant = meant
+    def __init__(self, happened: str, *, field: str, slash: str, command: str, runs: bool) -> None:
+        super().__init__(happened, field=field, remedy=f"Did you mean `{slash} {command}`?")
+        self.command = command
         self.runs = runs
 
 
@@ -38,12 +43,9 @@ class InForm(InvalidInput):
         self.marked = marked
 
 
-def trouble(error: GatewayBotError, typed: Callable[[str], str] | None = None) -> Reply:
-    """What happened, what it means and what to do, for the person's eyes only.
-
-    `typed` is the command that went wrong, with another gateway in it: one that its name can mean is
-    chosen by a button then, unless that cannot be typed (empty).
-    """
+def trouble(error: GatewayBotError, retyped: Retyped = lambda part, value: "") -> Reply:
+    """What happened, what it means and what to do, for the person's eyes only. What was probably meant
+    is asked for with a button."""
     lines = [f":warning: *{escape(error.happened)}*"]
     if error.meaning:
         lines.append(escape(error.meaning))
@@ -52,16 +54,39 @@ def trouble(error: GatewayBotError, typed: Callable[[str], str] | None = None) -
     if isinstance(error, LinkedConflict):
         lines.append(error.links)
     blocks: list[Block] = [section("\n".join(line for line in lines if line))]
-    if error.remedy:
-        blocks.append(context(escape(error.remedy)))
-    if isinstance(error, Misspelt) and error.runs:
-        run = runs("Run it", error.meant, style="primary")
-        blocks += [{"type": "actions", "elements": [run]}] if run else []
-    if isinstance(error, Ambiguous) and typed is not None:
-        told = error.told
-        shown = error.candidates[:_CANDIDATES]
-        blocks += [_candidate(name, typed(name), told.get(name, "")) for name in shown]
+    values = error.meant.values[:_CANDIDATES] if error.meant else ()
+    commands = [retyped(error.meant.part, value) if error.meant else "" for value in values]
+    remedy = f"Did you mean `{USUAL} {commands[0]}`?" if _one(commands) else error.remedy
+    if remedy:
+        blocks.append(context(escape(remedy)))
+    if len(values) > 1:
+        told = error.told if isinstance(error, Ambiguous) else {}
+        blocks += [
+            _candidate(value, command, told.get(value, ""))
+            for value, command in zip(values, commands, strict=True)
+        ]
+    else:
+        blocks += _run_buttons(error, commands)
     return Reply(str(error), tuple(blocks))
+
+
+def _one(commands: Sequence[str]) -> bool:
+    """Whether there is one command alone, and it can be typed."""
+    return len(commands) == 1 and bool(commands[0])
+
+
+def _run_buttons(error: GatewayBotError, meant: Sequence[str]) -> list[Block]:
+    """What runs the command as it was meant, or those that the remedy names."""
+    if isinstance(error, Misspelt):
+        meant = [error.command] if error.runs else []
+    elements = [runs("Run it", command, style="primary") for command in meant]
+    elements += [_offered(command, alone=len(error.commands) == 1) for command in error.commands]
+    # Within a block no two may have the same action_id.
+    return [{"type": "actions", "elements": [button]} for button in elements if button is not None]
+
+
+def _offered(command: Command, *, alone: bool) -> Block | None:
+    return runs("Run it" if alone else f"Run {command.verb}", command.text)
 
 
 def _candidate(name: str, command: str, told: str) -> Block:
@@ -95,6 +120,8 @@ def unexpected(reference: str) -> Reply:
         text,
         (
             section(f":warning: *{text}*"),
-            context(f"Tell whoever runs the bot: its log has the details under `{reference}`."),
+            context(
+                f"Report this to whoever runs the bot. The log has the details under `{reference}`."
+            ),
         ),
     )

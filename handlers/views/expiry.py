@@ -1,4 +1,4 @@
-"""What channels are told of tokens that expire: a message for each gateway, and a weekly digest."""
+"""Posts in channels about tokens that expire: a message for each gateway, and a weekly digest."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -36,7 +36,7 @@ DURATIONS: Mapping[str, tuple[str, float]] = {
     "14d": ("Two weeks", 14 * 86_400.0),
 }
 _BROADCAST = 86_400.0
-"""From a day before the expiry on, what is told in the thread is shown in the channel as well."""
+"""From a day before the expiry on, what is posted in the thread is shown in the channel as well."""
 _SNOOZES_LOST = (
     ":warning: The bot's data was reset: if this was snoozed before, it no longer is. Snooze it again "
     "if nobody needs to know."
@@ -161,7 +161,9 @@ def snooze_form(ref: str, channel: str) -> View:
         "submit": {"type": "plain_text", "text": "Snooze"},
         "close": {"type": "plain_text", "text": "Back"},
         "blocks": [
-            section(f"No warnings about `{escape(ref)}` for a while. Its expiry is told anyway."),
+            section(
+                f"No warnings about `{escape(ref)}` for a while. The expiry itself is reported anyway."
+            ),
             {
                 "type": "input",
                 "block_id": REASON,
@@ -190,7 +192,7 @@ def snooze_form(ref: str, channel: str) -> View:
 
 def snooze_read(private_metadata: str, values: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
     """What the modal was sent with: gateway, channel, reason and the chosen duration. Unreadable
-    where it is no form of this version's."""
+    where it is not a form of this version's."""
     reason = str(((values.get(REASON) or {}).get(REASON) or {}).get("value") or "").strip()
     chosen = ((values.get(DURATION) or {}).get(DURATION) or {}).get("selected_option") or {}
     with reading("The form"):
@@ -213,7 +215,7 @@ def stopped(stop: RotationStop, *, production: bool = False) -> tuple[str, list[
     what = counted(stop.failures, "rotation")
     why = section(
         f":octagonal_sign: *{escape(title)}*\n{what} failed in a row, so no other is begun. "
-        f"Last: {escape(cut(stop.last, 300))}\nWarnings go on. When the cause is mended, resume it."
+        f"Last: {escape(cut(stop.last, 300))}\nWarnings continue. When the cause is mended, resume it."
     )
     if stop.resumed_by:
         end = context(f"Resumed by <@{stop.resumed_by}>.")

@@ -13,7 +13,7 @@ class OptionWords(Protocol):
     @property
     def name(self) -> str: ...
     @property
-    def metavar(self) -> str: ...
+    def usage(self) -> str: ...
     @property
     def help(self) -> str: ...
 
@@ -47,8 +47,8 @@ def overview(command: str, verbs: Sequence[VerbWords]) -> Reply:
             ],
         },
         context(
-            f"`{command} VERB --help` tells more. A gateway is named by its name, "
-            "or by `cluster/namespace/name` where that is not enough."
+            f"`{command} help VERB` shows how a verb is used. A gateway is called by its name, "
+            "or by `cluster/namespace/name` where several have that name."
         ),
     ]
     return Reply(f"{command}: " + ", ".join(verb.name for verb in verbs), tuple(blocks))
@@ -61,9 +61,7 @@ def usage(command: str, verb: VerbWords) -> Reply:
         blocks.append(
             section(
                 "\n".join(
-                    f"`--{option.name}{' ' + option.metavar if option.metavar else ''}`  "
-                    f"{escape(option.help)}"
-                    for option in verb.options
+                    f"`{escape(option.usage)}`  {escape(option.help)}" for option in verb.options
                 )
             )
         )

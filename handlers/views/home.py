@@ -1,4 +1,4 @@
-"""The Home tab: what somebody has to do first, then what they should know, then where to go on. Pure."""
+"""The Home tab: what somebody has to do first, then what they should know, then where to look further. Pure."""
 
 import hashlib
 import json
@@ -53,7 +53,7 @@ _URGENCY: Mapping[int, str] = {DOWN: "🔴", BROKEN: "🔴", WRONG: "🟠", SOON
 class Home:
     """What the tab of `user` shows, as it was at `at` (epoch seconds).
 
-    `decide` are requests that this person may decide on now, `asked` their own open ones. `rows` are
+    `decide` are requests that this person may decide now, `asked` their own open ones. `rows` are
     all gateways, the most urgent first, and `own` those of them that this person changed lately.
     `failed` are clusters that cannot be looked at. `freezes` hold or begin soon. `unread` are the
     sections that could not be read, each with why, and `notes` say what else cannot be seen.
@@ -140,7 +140,7 @@ def _attention(needing: Sequence[Row], home: Home) -> list[Block]:
 
 def _urgency(row: Row) -> int:
     """How soon somebody should look at it. That no round has looked at its link yet, as right after its
-    deployment, is no reason."""
+    deployment, is not a reason."""
     beat = row.seen.heartbeat
     unseen = beat.level == "unknown" and not beat.pods and not row.summary.findings
     return 0 if unseen else row.urgency

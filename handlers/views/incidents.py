@@ -1,8 +1,9 @@
-"""What a channel is told when gateways get worse or better."""
+"""Posts in a channel when gateways get worse or better."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from deploy.actions.action import Action
+from deploy.commands import Command
 from deploy.gateway import GatewayRef
 from deploy.health.incidents import (
     BELOW_MINIMUM,
@@ -186,7 +187,7 @@ def replies(changes: Sequence[MemberChange]) -> str:
         left -= len(line) + 1
         if left < 0:
             more = counted(len(changes) - len(lines), "more change")
-            return "\n".join([*lines, f"… and {more}; `status` shows each."])
+            return "\n".join([*lines, f"… and {more}; {Command('status')} shows each."])
         lines.append(line)
     return "\n".join(lines)
 

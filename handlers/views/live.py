@@ -1,4 +1,4 @@
-"""The messages that are kept current for some minutes: what stands below what they show."""
+"""The messages that are kept current for some minutes: the lines below their content."""
 
 from deploy.health.live_messages import Ending, LiveMessage
 from handlers.views.notification import first_sentence
@@ -43,7 +43,7 @@ def shared(live: LiveMessage) -> bool:
 
 
 def lost(live: LiveMessage) -> str:
-    """For who asked, where Slack takes the message nowhere."""
+    """For the person who asked, where Slack takes the message nowhere."""
     return not_shared(str(live.payload["channel"])) if shared(live) else LOST
 
 

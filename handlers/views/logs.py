@@ -72,6 +72,6 @@ def no_file(reason: str) -> str:
 
 
 def left() -> Reply:
-    """A follow whose bot is gone: what it had shown cannot be told any more."""
-    text = "The bot that followed these logs was restarted. Ask again to go on."
+    """A follow whose bot is gone: what it had shown is not known any longer."""
+    text = "The bot that followed these logs was restarted. Ask again to continue."
     return Reply(text, (section(f":information_source: {text}"),))

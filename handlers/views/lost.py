@@ -4,6 +4,7 @@ Pure."""
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from deploy.commands import Command
 from deploy.gateway import GatewayRef
 from deploy.rollouts.lost import Remains
 from handlers.views.notification import first_sentence
@@ -19,8 +20,8 @@ _BLOCKS = 49
 class LostRequest:
     """What its message still said of a request.
 
-    `title` was its heading, `kind` and `gateway` what it was about, `by` the user id of who asked for
-    it, each empty where the message does not say; `ran` that its run was under way. `reset` says that
+    `title` was its heading, `kind` and `gateway` what it was about, `by` the user id of the requester
+    of it, each empty where the message does not say; `ran` that its run was under way. `reset` says that
     the bot's data was reset since the message was posted.
     """
 
@@ -76,7 +77,7 @@ def stale(text: str, blocks: Sequence[Block]) -> tuple[str, list[Block]]:
 
 def _words(lost: LostRequest, remains: Remains | None, unread: str) -> tuple[str, str, str]:
     """What happened, what it means, and what to do."""
-    look = f"Look at `status {lost.gateway}`, then ask again if it is still needed."
+    look = f"Look at {Command('status', lost.gateway)}, then ask again if it is still needed."
     kind = KIND_WORDS.get(lost.kind)
     unknown = kind.lost if kind else ""
     if not lost.gateway:

@@ -19,7 +19,7 @@ MODAL = "modal"
 
 
 def loading(title: str, modal: str) -> View:
-    """What stands there until the answer does."""
+    """The modal until the answer is there."""
     return showing(title, [section(words.LOADING)], modal)
 
 

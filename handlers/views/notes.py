@@ -6,6 +6,7 @@ from typing import Literal
 
 from deploy.access import Environment
 from deploy.actions.action import Action, Event
+from deploy.commands import Command
 from deploy.policy import Policy
 from handlers.views.action import agreed, mentions, sign_of, title_of, value
 from handlers.views.places import EnvironmentOf, heading, mark
@@ -127,7 +128,7 @@ def _elsewhere(action: Action, event: Event, environment: Environment | None) ->
                 continue
             text = (
                 f"<@{action.requester}> asks for a change that {escape(requirement.environment)} "
-                f"decides on too. {mentions(requirement.approvers)}: "
+                f"must approve too. {mentions(requirement.approvers)}: "
                 f"please look at the plan. {_what(action, environment)}"
             )
             show = button("Show", "action_show", value(action))
@@ -157,7 +158,7 @@ def _unseen(action: Action, shown_in: str) -> str:
         return ""
     return (
         f"The bot may not post in <#{asked}>, so no approver sees this. "
-        f"Invite it there and ask again, or have one of them type `approve {action.id}`."
+        f"Invite it there and ask again, or have one of them type {Command('approve', action.id)}."
     )
 
 

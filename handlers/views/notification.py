@@ -72,7 +72,7 @@ def _stands(action: Action) -> str:
     if state is State.CANCELLED:
         return f"was cancelled by {_who(action)}"
     if state is State.EXPIRED:
-        late = "it could begin" if action.decided_at is not None else "anybody decided on it"
+        late = "it could begin" if action.decided_at is not None else "anybody decided it"
         return f"expired before {late}"
     how = _ENDS[state] + (f" by <@{action.stop_by}>" if state is State.STOPPED else "")
     if action.outcome is None:

@@ -248,7 +248,7 @@ def _token(plan: Plan) -> str:
     if plan.token.secret is None:
         return "Signs in to Entra ID, without a token"
     if plan.token.mint:
-        # Where any failure goes back to it, that is said by itself.
+        # Where any failure goes back to it, that is said already.
         said = plan.on_failure is not None and plan.on_failure.secret == plan.token.previous
         return _new_token(plan.token, to_previous=bool(plan.token.previous) and not said)
     if plan.token.expires_at:

@@ -7,7 +7,7 @@ from handlers.views.text import context, date, section
 
 
 def gone() -> Reply:
-    """The action is not known any more."""
+    """The action is not known any longer."""
     text = "This request is gone: it was too old, or the bot's store was emptied."
     return Reply(
         text, (section(f":ghost: {text}"), context("Nothing was changed by it. Ask again."))
@@ -18,8 +18,8 @@ _REFUSALS = {
     "not-requester": "Only <@{requester}>, who asked for this, can do that.",
     "no-approval": "Nobody has to approve this: it is for <@{requester}> to confirm, or to cancel "
     "with `/gateway cancel {id}`.",
-    "not-approver": "Only {approvers} can decide on this.",
-    "self": "You asked for this, so somebody else has to decide on it.",
+    "not-approver": "Only {approvers} can approve or deny this.",
+    "self": "You asked for this, so somebody else has to approve it.",
     "voted": "You have approved this already. It waits for another person.",
     "grown": "More approvals are needed by now than this shows. It is planned again, and put to "
     "those who decide now.",
@@ -51,7 +51,7 @@ def refused(result: str, action: Action | None) -> Reply:
 
 
 _SINCE = {
-    State.APPROVED: "it has not begun yet",
+    State.APPROVED: "it has not started yet",
     State.RUNNING: "it is running",
     State.SUCCEEDED: "it has succeeded",
     State.FAILED: "it has failed",

@@ -54,7 +54,7 @@ def _pod(pod: Mapping[str, Any]) -> str:
 
 
 def _beside_pods(progress: Mapping[str, Any], pods: Sequence[Mapping[str, Any]]) -> list[Block]:
-    """What is no pod's own trouble: a quota, for one, lets no pod appear that could tell of it."""
+    """What is not a pod's own trouble: a quota, for one, lets no pod appear that could show it."""
     of_pods = {pod.get("trouble") for pod in pods}
     beside = [str((progress.get("stuck") or {}).get("said", ""))]
     every = dict.fromkeys([*(str(text) for text in progress.get("trouble") or ()), *beside])

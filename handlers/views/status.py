@@ -1,4 +1,4 @@
-"""One gateway in depth: whether it is well, what runs, which token each pod holds, what to do.
+"""One gateway in depth: its health, what runs, which token each pod holds, what to do.
 
 It fits the first screen of a phone; what only informs is in `status_more`.
 """
@@ -55,7 +55,7 @@ def detail(
     environment: Environment | None = None,
     requests: Sequence[Action] = (),
 ) -> Reply:
-    """Whether it is well, its pods, image and token, and what to do; the rest is behind *More*.
+    """Its health, pods, image and token, and what to do; the rest is behind *More*.
 
     `portal` is a link to the gateway's own page in the Azure portal; empty where it is unknown.
     `requests` are those that are open or under way.

@@ -93,7 +93,7 @@ def _revision(revision: Revision) -> str:
 
 
 def _last_done(entries: Sequence[AuditEntry]) -> list[str]:
-    """How each of the last actions stands: its newest entry that is no step on the way."""
+    """How each of the last actions stands: its newest entry that is not a step."""
     found: dict[str, str] = {}
     for entry in entries:
         if entry.event.startswith("step ") or entry.subject in found:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from deploy.access import Standing, Verdict
 from deploy.actions.windows import Window
 from deploy.changes.authority import Powers
+from deploy.commands import Command
 from handlers.views.action import mentions
 from handlers.views.permission import reason
 from handlers.views.reply import Block, Reply
@@ -66,6 +67,7 @@ def _window(window: Window) -> Block:
     ref = window.ref
     return section(
         f":unlock: *Approval window on {ref.name}, {ref.cluster}/{ref.namespace}*: you confirm its "
-        f"changes alone until *{date(window.until)}*, except `delete` and `regenerate-key`. Opened by <@{window.by}>: "
+        f"changes alone until *{date(window.until)}*, except {Command('delete')} and "
+        f"{Command('regenerate-key')}. Opened by <@{window.by}>: "
         f"{escape(window.reason)}"
     )

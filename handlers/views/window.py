@@ -2,6 +2,7 @@
 
 from deploy.access import Environment
 from deploy.actions.windows import Window
+from deploy.commands import Command
 from handlers.views.places import heading, placed
 from handlers.views.reply import Block, Reply
 from handlers.views.text import button, context, date, escape, header, section, utc
@@ -16,8 +17,8 @@ def message(window: Window, environment: Environment) -> tuple[str, list[Block]]
     if not window.over:
         line = (
             f":unlock: <@{window.requester}> may change this gateway alone until "
-            f"*{date(window.until)}*, except `delete` and `regenerate-key`. Each change is shown, "
-            "and recorded with its plan."
+            f"*{date(window.until)}*, except {Command('delete')} and "
+            f"{Command('regenerate-key')}. Each change is shown, and recorded with its plan."
         )
     else:
         by = f" by <@{window.closed_by}>" if window.closed_by else ""

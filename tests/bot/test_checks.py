@@ -75,7 +75,7 @@ def test_where_namespaces_are_listed_each_is_proved_by_its_role(running: Running
     assert cluster_probe(running, "bot", "dev").endswith("namespace dev; may change gateways there")
     with pytest.raises(Unavailable, match="prod: Namespace “prod” does not exist") as some:
         cluster_probe(running, "bot", "dev", "prod")
-    assert some.value.meaning.endswith("All is well in dev.")
+    assert some.value.meaning.endswith("No trouble in dev.")
 
 
 def test_of_a_role_that_lacks_something_it_is_said_what(running: RunningCluster) -> None:

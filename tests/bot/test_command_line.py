@@ -106,5 +106,5 @@ def test_a_port_that_is_taken_or_none_is_told_with_the_way_out() -> None:
     assert done.returncode == 1
     assert "DEMO_ARGS='--port 3001'" in done.stderr
     done = gateway_bot("demo", "--no-open", "--port", "99999")
-    assert "99999 is no port" in done.stderr
+    assert "99999 is not a port" in done.stderr
     assert "Traceback" not in done.stderr

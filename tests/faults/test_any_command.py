@@ -21,7 +21,9 @@ _OPTIONS = [f"--{option.name}" for verb in VERBS for option in verb.options]
 _ODD = "abZ-–—=\"'“”`<>&@#|/\\?*~\u00a0\n\t\x00😀é1234567890"
 
 
-def _line(chosen: random.Random) -> str:
+def line_of(chosen: random.Random) -> str:
+    """A line of words that mean something and of ones that do not."""
+
     def word() -> str:
         kind = chosen.random()
         if kind < 0.3:
@@ -44,7 +46,7 @@ def test_each_is_answered_once_and_none_is_a_fault(caplog: pytest.LogCaptureFixt
     with ThreadPoolExecutor(2) as pool, caplog.at_level(logging.WARNING):
         door = Door(pool)
         for number in range(_LINES):
-            line = _line(chosen)
+            line = line_of(chosen)
             answer = door.types(line)
             assert answer.status == 200, line
             accepted, said = len(door.accepted), bool(answer.body and json.loads(answer.body))

@@ -62,7 +62,7 @@ def acts(demo: Demo, plan: Message, number: int) -> bool:
     dan = demo.person("dan")
     if number % 2:
         return bool(dan.types("help")["ok"])
-    said = "Only approvers may decide on this"
+    said = "Only approvers can approve or deny this"
     before = sum(said in words(m) for m in dan.messages())
     if not dan.clicks(plan, "Approve")["ok"]:
         return False

@@ -165,7 +165,7 @@ def _full_run(demo: Demo, arm: EchoingProxy, cluster: EchoingProxy) -> None:
     arm.spoil = arm_error(409)
     _rotates(ana, "Azure is changing")
     arm.spoil = arm_error(400)
-    _rotates(ana, "Azure does not take the request")
+    _rotates(ana, "Azure rejected the request")
     arm.spoil = None
     cluster.spoil = webhook_denial
     _rotates(ana, "denied the request|may not (do|write|create)")

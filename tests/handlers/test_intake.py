@@ -299,7 +299,7 @@ def test_a_request_of_before_versions_is_answered(bed: Bed) -> None:
 @pytest.mark.parametrize(
     ("verb", "options", "typed"),
     [
-        ("scale", {"replicas": 3, "reason": "Ana’s"}, " --replicas=3 '--reason=Ana’s'"),
+        ("scale", {"replicas": 3, "reason": "Ana’s"}, ' --replicas=3 --reason="Ana’s"'),
         ("deploy", {"more": "logs:\n  level: warn"}, None),
         ("scale-form", {}, None),
     ],

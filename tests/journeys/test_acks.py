@@ -67,7 +67,7 @@ def test_a_click_is_acked_though_slack_refuses_messages_to_one_person(demo: Demo
     plan = demo.person("ana").plans(f"deploy edge-1 --to west/prod --tag {TAG} --replicas 1")
     with broken(demo, "slack", "ephemeral_retry_after", 4, 0):
         assert dan.clicks(plan, "Approve") == {"ok": True}
-    dan.sees("Only approvers may decide on this", 90, ephemeral=True)
+    dan.sees("Only approvers can approve or deny this", 90, ephemeral=True)
 
 
 def test_the_form_opens_with_the_places_of_the_other_cluster_while_one_is_slow(demo: Demo) -> None:
@@ -150,7 +150,10 @@ def test_automatic_rotation_is_resumed_by_a_click_that_is_acked_while_slack_is_s
     told = ben.sees("Automatic rotation stopped")
     with broken(demo, "slack", "api_latency_ms", 4000, 0):
         assert ben.clicks(told, "Resume") == {"ok": True}
-    ben.sees("It goes on already|The settings no longer have this environment", ephemeral=True)
+    ben.sees(
+        "Automatic rotation continues already|The settings no longer have this environment",
+        ephemeral=True,
+    )
 
 
 def test_people_of_another_workspace_are_told_so(demo: Demo, production: Message) -> None:

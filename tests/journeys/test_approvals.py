@@ -50,7 +50,7 @@ def test_two_different_approvers_are_needed_where_two_are_asked_for(demo: Demo) 
     shown = "the new &lt;policy&gt; of contoso.net/7 and https://contoso.net/8?a&amp;b"
     assert f"Reason: {shown}" in said
     dan.clicks(plan, "Approve")
-    dan.sees("Only approvers may decide on this.*<!subteam\\^S0APPROVE>", ephemeral=True)
+    dan.sees("Only approvers can approve or deny this.*<!subteam\\^S0APPROVE>", ephemeral=True)
     ana.clicks(plan, "Approve")
     ana.sees("somebody else has to decide", ephemeral=True)
     ben.clicks(plan, "Approve")

@@ -120,7 +120,7 @@ def test_a_token_that_production_holds_takes_productions_approval(
 ) -> None:
     with nothing_minted(demo):
         plan = room.dan.plans(command)
-        assert "production-west decides on this too" in words(plan)
+        assert "production-west must approve this too" in words(plan)
         gains_nothing(room.dan, plan)
 
 
@@ -130,13 +130,13 @@ def test_a_token_that_production_of_another_cluster_holds_takes_its_approval(
     dan = room.dan
     with nothing_minted(demo):
         plan = dan.plans(deploying("edge-1", "east/dev"))
-        assert "production-west decides on this too" in words(plan)
+        assert "production-west must approve this too" in words(plan)
         gains_nothing(dan, plan)
         plan = dan.plans(deploying("pay-1", "west/dev"))
-        assert "production-east decides on this too" in words(plan)
+        assert "production-east must approve this too" in words(plan)
         # Its approvers hear of it in their own channel, and decide there.
         chen = Room(demo, EAST_ROOM).chen
-        chen.clicks(chen.sees("a change that production-east decides on too.*pay-1"), "Show")
+        chen.clicks(chen.sees("a change that production-east must approve too.*pay-1"), "Show")
         chen.clicks(chen.sees("Needs 2 approvals", ephemeral=True), "Approve")
         gains_nothing(dan, dan.sees_at(plan, "1 of 2 approvals"), approvals=2)
 

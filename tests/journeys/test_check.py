@@ -99,7 +99,7 @@ def test_a_channel_of_production_that_others_share_is_warned_of(demo: Demo, tmp_
     alone = check(demo, config)
     assert alone.returncode == 0
     assert "ok    channel C0GWOPS: plans can be shown there" in alone.stdout
-    assert "ok    channel C0GWALERTS: warnings can be told there" in alone.stdout
+    assert "ok    channel C0GWALERTS: warnings can be posted there" in alone.stdout
     demo.post("members", channel="C0GWOPS", user="fay", member=True)
     try:
         shared = check(demo, config)

@@ -120,7 +120,7 @@ def test_a_gateway_of_others_is_to_be_adopted_first(demo: Demo) -> None:
     [
         ("rotate", "Required: a gateway"),
         ("rotate edge-1 --all", "Name one gateway, or choose several"),
-        ("rotate --all --expiring 3d", "--all or --expiring, not both"),
+        ("rotate --all --expiring 3d", "`--all` or `--expiring`, not both"),
         ("rotate edge-1 --ttl 31d", "30 days at most"),
         ("rotate edge-1 --key third", "primary or secondary"),
         ("rotate --expiring soon", "is not a lifetime"),

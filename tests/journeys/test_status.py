@@ -61,7 +61,9 @@ def test_the_table_shows_those_that_are_asked_for(
 
 
 def test_a_cluster_that_is_none_is_said_with_what_there_is(demo: Demo) -> None:
-    assert "Did you mean west?" in words(asked(demo, "status --cluster wets", "wets"))
+    assert "Did you mean `/gateway status --cluster=west`?" in words(
+        asked(demo, "status --cluster wets", "wets")
+    )
 
 
 def test_the_image_has_tags_with_their_support_and_who_runs_them(demo: Demo) -> None:
@@ -124,7 +126,7 @@ def test_a_watched_message_follows_what_happens_and_ends_by_stop(demo: Demo) -> 
 def test_a_gateway_that_is_none_is_not_watched_and_only_who_asked_hears_of_it(demo: Demo) -> None:
     told = asked(demo, "status edeg-1 --watch", "No gateway .edeg-1")
     assert told["is_ephemeral"]
-    assert "Did you mean edge-1?" in words(told)
+    assert "Did you mean `/gateway status edge-1 --watch`?" in words(told)
     assert not [m for m in demo.person("ana").messages() if "edeg-1" in words(m)]
 
 

@@ -171,7 +171,7 @@ SCENES = (
     Scene("running", "A rollout", "after **Confirm**, kept current", _running),
     Scene("plan", "A plan", "before anything changes", _plan),
     Scene("done", "Done", "at the end of the same message", _done),
-    Scene("stuck", "A rollout that cannot go on", "pods do not become ready", _stuck),
+    Scene("stuck", "A rollout that is stuck", "pods do not become ready", _stuck),
     Scene("failed", "A failed action", "the cluster refused it, or pods never got ready", _failed),
     Scene("production", "A plan for production", "it needs approval", _production),
     Scene(

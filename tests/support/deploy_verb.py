@@ -31,7 +31,7 @@ class Showing:
 
 def deploy_asked(
     cluster: Any,
-    to: str,
+    to: str = "",
     *,
     gateway: str,
     instances: Mapping[str, ApimInstance] | None = None,
@@ -62,7 +62,14 @@ def deploy_asked(
         "catalogue": SimpleNamespace(stock=stock, released=released or (lambda: tags)),
         "image_repository": OFFICIAL,
     }
-    request = Request("r1", "deploy", "U1", "C1", gateway=gateway, options={"to": to, **options})
+    request = Request(
+        "r1",
+        "deploy",
+        "U1",
+        "C1",
+        gateway=gateway,
+        options={"to": to, **options} if to else options,
+    )
     VERB.run(Needs(**(nothing | given)), request)
     (wanted,) = seen
     return wanted

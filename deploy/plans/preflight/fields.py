@@ -79,7 +79,7 @@ _NEWER = (
 
 
 def minor_of(version: str) -> Minor | None:
-    """That of a version such as v1.33.2-gke.100; None where it cannot be told."""
+    """That of a version such as v1.33.2-gke.100; None where it is not known."""
     found = _VERSION.match(version)
     return (int(found[1]), int(found[2])) if found else None
 

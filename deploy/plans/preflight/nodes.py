@@ -21,7 +21,7 @@ _PASSED_OVER = (
     *("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/"),
     "eks.amazonaws.com/compute-type",
 )
-"""Taints of a node that is not ready, full or new, which Kubernetes takes away by itself; and that of
+"""Taints of a node that is not ready, full or new, which Kubernetes takes away automatically; and that of
 nodes of EKS Fargate, which makes one for each pod of its profiles."""
 
 

@@ -24,7 +24,7 @@ class KindWords:
     completes “wants to …”, `clause` does so where nothing else is said, formatted with `gateway`, `tag`
     and `request`. `button` labels the confirmation, formatted with `request` too.
     `question` asks for it: formatted with `title`, `tag` and `summary`, what the plan comes to.
-    With `danger` the button is red. `lost` is what the cluster does not tell of one whose record is
+    With `danger` the button is red. `lost` is what the cluster does not show of one whose record is
     lost. `several` is the title of several at once, formatted with `gateways`, such as
     “10 gateways”; as the button says where it is empty. With `rolls_back` the verb `rollback` undoes it.
     """

@@ -4,7 +4,7 @@ BUTTON = "Share to channel"
 
 
 def shared(user: str, read: str) -> str:
-    """Who shared it and when it was read: what is shared does not change afterwards."""
+    """The person who shared it and when it was read: what is shared does not change afterwards."""
     return f"Shared by <@{user}>. Read {read}."
 
 

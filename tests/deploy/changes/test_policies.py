@@ -302,7 +302,7 @@ def test_what_the_settings_approved_once_does_not_begin_where_they_no_longer_do(
     assert outcome.state is State.SUPERSEDED
     assert outcome.happened == "The settings no longer approve automatic rotation here."
     assert "Nothing was changed." in outcome.meaning
-    assert outcome.remedy == "Ask for it with `rotate edge-1`."
+    assert outcome.remedy == f"Ask for it with `/gateway rotate {approved.ref}`."
 
 
 def test_what_the_settings_approve_needs_nobody_of_those_who_may_ask(made: Made) -> None:

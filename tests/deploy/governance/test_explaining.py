@@ -20,7 +20,7 @@ def test_the_targets_own_environment_does_not_decide_on_it_too() -> None:
     assert findings(TokenAuthority((HERE,)), TARGET, {"development"}) == ()
     there = GoverningEnvironment("production", (GoverningReason("seen", "west/prod/edge-1"),))
     (found,) = findings(TokenAuthority((HERE, there)), TARGET, {"production"})
-    assert found.what.startswith("production decides on this too: the same gateway runs")
+    assert found.what.startswith("production must approve this too: the same gateway runs")
 
 
 def test_an_environment_that_requires_no_approval_is_not_said_to_decide() -> None:

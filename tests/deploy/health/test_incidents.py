@@ -390,7 +390,7 @@ def test_what_is_more_than_slack_shows_of_a_message_is_counted() -> None:
     text = view.replies(happened)
     assert len(text) < 4000
     shown = len(text.splitlines()) - 1
-    assert text.endswith(f"… and {1000 - shown} more changes; `status` shows each.")
+    assert text.endswith(f"… and {1000 - shown} more changes; `/gateway status` shows each.")
     assert view.replies(happened[:2]) == "\n".join(map(view.reply, happened[:2]))
 
 

@@ -161,7 +161,7 @@ def test_a_deletion_that_failed_halfway_can_be_asked_for_again(
         patched.setattr(Cluster, "delete", refusing)
         outcome = bench.remover.execute(action_for(bench.removal(), kind="delete"), RecordingRun())
     assert outcome.state is State.FAILED
-    assert outcome.remedy == "Delete it again: what is gone already is no error."
+    assert outcome.remedy == "Delete it again: what is gone already is not an error."
     again = bench.remover.execute(action_for(bench.removal(), kind="delete"), RecordingRun())
     assert again.state is State.SUCCEEDED
     assert bench.cluster.get("ConfigMap", REF.namespace, "edge-1-env") is None

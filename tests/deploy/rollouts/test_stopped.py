@@ -70,7 +70,7 @@ def test_before_anything_was_written_nothing_is_said_to_be_there(bench: Bench) -
     assert "Changes not made: ConfigMap edge-1-env" in outcome.meaning
     assert "Changes made" not in outcome.meaning
     assert "No new token was put on the cluster." in outcome.meaning
-    assert "`status west/dev/edge-1`" in outcome.remedy
+    assert "`/gateway status west/dev/edge-1`" in outcome.remedy
 
 
 def test_what_was_written_before_the_deployment_is_said_and_that_new_pods_read_it(

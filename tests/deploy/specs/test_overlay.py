@@ -157,7 +157,7 @@ def test_a_file_is_a_whole_spec_or_one_that_leaves_out_which_gateway_and_where()
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("- a", "no spec"), ("", "no spec"), ("replica: 2", "replica"), ("replicas: x", "replicas"),
+    [("- a", "not a spec"), ("", "not a spec"), ("replica: 2", "replica"), ("replicas: x", "replicas"),
      ("a: [", "not YAML"), ("apim: x", "apim"), ("image: [1]", "image")],
 )  # fmt: skip
 def test_a_file_that_is_no_spec_is_explained(text: str, said: str) -> None:

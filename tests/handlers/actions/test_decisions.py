@@ -71,7 +71,7 @@ class Desk:
             decider=decider,
             accept=self.accepted.append,
         )
-        self.text = by_text.Needs(store, self.changes.authority, decider, "/gateway")
+        self.text = by_text.Needs(store, self.changes.authority, decider)
 
     def ask(self, name: str, policy: Policy) -> None:
         actions.ask(self.changes.store, name, ref=PROD, policy=policy)
@@ -226,7 +226,7 @@ def test_what_is_approved_by_text_is_answered_as_a_click_is(desk: Desk) -> None:
 
     assert say("U2", "01234567") == "You approved AAAAAA."
     assert "approved this already" in desk.click("action_approve", "U2", "AAAAAA", plan.digest)
-    with pytest.raises(NotAllowed, match="Only approvers may decide"):
+    with pytest.raises(NotAllowed, match="Only approvers can approve or deny"):
         say("U9", "01234567")
     assert "plan has changed" in say("U3", "99999999")
 
@@ -282,8 +282,9 @@ def test_several_that_fit_give_buttons_and_ones_own_is_meant_first(desk: Desk) -
         actions.ask(store, name, ref=PROD, requester=user, policy=by_approvers(2, PEOPLE))
     with pytest.raises(Ambiguous) as several:
         deny.run(desk.text, Request("r1", "deny", "U2", "C1", "", "edge-1", {"reason": "no"}))
-    assert set(several.value.candidates) == {"AAAAAA", "BBBBBB", "CCCCCC"}
-    shown = errors.trouble(several.value, lambda name: f"deny {name} --reason no")
+    assert several.value.meant is not None
+    assert set(several.value.meant.values) == {"AAAAAA", "BBBBBB", "CCCCCC"}
+    shown = errors.trouble(several.value, lambda part, name: f"deny {name} --reason no")
     (first, *_) = [block for block in shown.blocks if "accessory" in block]
     assert first["accessory"]["value"] == "deny AAAAAA --reason no"
     assert "deploy of west/prod/edge-1 waits for a decision" in first["text"]["text"]

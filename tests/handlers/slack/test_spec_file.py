@@ -53,7 +53,7 @@ def test_slacks_own_files_are_at_its_files_host() -> None:
 @pytest.mark.parametrize(
     ("content", "error", "why"),
     [
-        (b"\xff\xfe", InvalidInput, "no text"),
+        (b"\xff\xfe", InvalidInput, "not text"),
         (b"x" * (spec_file.LIMIT + 1), InvalidInput, "at most 64 KiB"),
     ],
 )

@@ -106,7 +106,11 @@ def test_whoever_resumes_it_gets_no_words_as_the_message_shows_it(client: WebCli
 
 def test_a_second_click_and_an_environment_that_is_gone_are_told(client: WebClient) -> None:
     for made, environment, told in (
-        (given(client, resume=lambda *_: False), "production", "It goes on already."),
+        (
+            given(client, resume=lambda *_: False),
+            "production",
+            "Automatic rotation continues already.",
+        ),
         (given(client), "staging", "no longer have this environment"),
         (given(client, resume=away), "production", "Redis cannot be used"),
     ):

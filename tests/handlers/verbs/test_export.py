@@ -83,9 +83,9 @@ def test_a_gateway_that_others_deployed_is_told_as_the_values_of_the_chart(
     assert changed == {"observability": {"logs": {"std": {"level": "warn"}}}}
 
 
-@pytest.mark.parametrize("options", [{"for": "pulumi"}, {"tag": "2.12.1"}])
-def test_an_export_of_a_change_needs_a_form_that_is_known(
-    cluster: Cluster, options: dict[str, str]
+@pytest.mark.parametrize("options", [{"replicas": 3}, {"tag": "2.12.1"}])
+def test_an_export_of_a_change_needs_the_form_of_its_repository(
+    cluster: Cluster, options: dict[str, Any]
 ) -> None:
-    with pytest.raises(InvalidInput, match=r"form|repository"):
+    with pytest.raises(InvalidInput, match="repository"):
         exported(cluster, **options)

@@ -11,7 +11,7 @@ from deploy.errors import InvalidInput
 from handlers.verbs import grammar
 from handlers.verbs.grammar import Command
 from handlers.verbs.table import VERBS
-from handlers.verbs.verb import AnyVerb
+from handlers.verbs.verb import AnyVerb, Option
 from handlers.views.errors import Misspelt, trouble
 
 
@@ -35,8 +35,12 @@ def test_a_gateway_and_options_are_read_in_any_order() -> None:
 
 
 def test_dashes_quotes_and_spaces_that_an_editor_changed_are_read_as_meant() -> None:
-    command = parse("deploy\u00a0edge-1 —tag “2.11.1” ––to".replace("––", "--") + " west/dev")
-    assert command.options == {"tag": "2.11.1", "to": "west/dev"}
+    command = parse("deploy\u00a0edge-1 —tag “2.11.1” ––to west/dev –reason «Ana’s — really»")
+    assert command.options == {"tag": "2.11.1", "to": "west/dev", "reason": "Ana's — really"}
+
+
+def test_a_dash_within_quotes_is_no_option() -> None:
+    assert parse("restart edge-1 --reason “—fix”").options == {"reason": "—fix"}
 
 
 @pytest.mark.parametrize(
@@ -46,7 +50,7 @@ def test_dashes_quotes_and_spaces_that_an_editor_changed_are_read_as_meant() -> 
         ("deploy edge-1 --tga 2.11.1", "Did you mean `/gateway deploy edge-1 --tag 2.11.1`?"),
         ("DEPLOY edge-1 --TO west/dev --Tga=1", "`deploy` has no option `--Tga`"),
         ("help deplyo", "Did you mean `/gateway help deploy`?"),
-        ("deploy edge-1 --tag", "Write `--tag TAG`"),
+        ("deploy edge-1 --tag", "Write `/gateway deploy edge-1 --tag <tag>`."),
         ("deploy edge-1 --tag --to west/dev", "`--tag` needs a value"),
         ("deploy edge-1 --tag 1 --tag 2", "given twice"),
         ("deploy edge-1 --replicas many", "not a number"),
@@ -54,8 +58,27 @@ def test_dashes_quotes_and_spaces_that_an_editor_changed_are_read_as_meant() -> 
         ("deploy --take-over=yes edge-1", "takes no value"),
         ('deploy "edge-1', "quote"),
         ("xyzzy", "Type `/gateway help` for what there is."),
-        ("scale", "Type `/gateway help scale`"),
-        ("deploy edge-1 --TAG", "`--TAG` needs a value. Write `--tag TAG`"),
+        (
+            "scale",
+            "Required: a gateway and `--replicas`. Write `/gateway scale <gateway> --replicas <number>`.",
+        ),
+        (
+            "scale edge-1",
+            "Required: `--replicas`. Write `/gateway scale edge-1 --replicas <number>`.",
+        ),
+        ("deny 4F2ABC", "Write `/gateway deny 4F2ABC --reason <text>`."),
+        ("window edge-1", "Required: `--for` and `--reason`."),
+        ("expiring edge-1 --snooze 3d", "--snooze 3d --reason <text>`."),
+        (
+            "regenerate-key edge-1",
+            "Write `/gateway regenerate-key edge-1 --key {primary|secondary}`.",
+        ),
+        ("rotate edge-1 --key=secndary", "Did you mean `/gateway rotate edge-1 --key=secondary`?"),
+        ("deploy edge-1 --service x", "It can be LoadBalancer, ClusterIP or NodePort."),
+        (
+            "deploy edge-1 --TAG",
+            "`--TAG` needs a value. Write `/gateway deploy edge-1 --TAG <tag>`.",
+        ),
     ],
 )
 def test_a_wrong_command_says_what_is_wrong_and_what_to_write(typed: str, said: str) -> None:
@@ -107,7 +130,9 @@ def test_no_word_means_two_verbs() -> None:
 
 
 @given(
-    st.sampled_from([verb for verb in VERBS if verb.gateway == "required"]),
+    st.sampled_from(
+        [v for v in VERBS if v.gateway == "required" and not any(o.required for o in v.options)]
+    ),
     st.text(st.characters(codec="ascii", exclude_characters="-?"), min_size=1, max_size=20),
 )
 def test_the_command_that_was_meant_is_the_one_that_was_typed_but_for_the_word(
@@ -116,7 +141,7 @@ def test_the_command_that_was_meant_is_the_one_that_was_typed_but_for_the_word(
     assume(gateway.casefold() != "/gateway")
     with pytest.raises(Misspelt) as error:
         parse(shlex.join([f"{verb.name}x", gateway]))
-    command = parse(error.value.meant)
+    command = parse(error.value.command)
     assert (command.verb, command.gateway) == (
         verb,
         parse(shlex.join([verb.name, gateway])).gateway,
@@ -162,19 +187,19 @@ def test_a_click_runs_what_was_meant_unless_that_approves(typed: str, runs: bool
 
 def test_what_is_too_long_for_a_button_is_only_shown() -> None:
     with pytest.raises(Misspelt) as error:
-        parse(f'deplyo edge-1 --reason "{chr(39) * 1500}"')
+        parse(f"deplyo edge-1 --reason '{chr(34) * 1500}'")
     assert "Run it" not in json.dumps(trouble(error.value).blocks)
 
 
-@pytest.mark.parametrize("typed", ["reject 4F2ABC", "disapprove 4F2ABC", "refuse 4F2ABC"])
+@pytest.mark.parametrize("typed", ["reject", "disapprove", "refuse"])
 def test_what_people_call_a_denial_is_one(typed: str) -> None:
-    assert parse(typed).verb.name == "deny"
+    assert parse(f"{typed} 4F2ABC --reason no").verb.name == "deny"
 
 
 _VALUES = {
     "text": st.text(
         st.characters(codec="ascii", exclude_categories=["Cc"])
-        | st.sampled_from("“”„‘’—–\u00a0\u202f\n\té"),
+        | st.sampled_from("“”„«»‘’—–\u00a0\u202f\n\té"),
         min_size=1,
         max_size=9,
     ),
@@ -183,14 +208,18 @@ _VALUES = {
 }
 
 
+def _value(option: Option) -> st.SearchStrategy[Any]:
+    if option.choices:
+        return st.sampled_from(option.choices)
+    return st.lists(_VALUES["text"], min_size=1) if option.kind == "many" else _VALUES[option.kind]
+
+
 @st.composite
 def commands(draw: st.DrawFn) -> tuple[AnyVerb, str, dict[str, Any]]:
     verb = draw(st.sampled_from([verb for verb in VERBS if verb.gateway != "none"]))
     chosen = draw(st.lists(st.sampled_from(verb.options), unique=True)) if verb.options else []
-    options = {
-        o.name: draw(st.lists(_VALUES["text"], min_size=1) if o.kind == "many" else _VALUES[o.kind])
-        for o in chosen
-    }
+    chosen += [option for option in verb.options if option.required and option not in chosen]
+    options = {option.name: draw(_value(option)) for option in chosen}
     return verb, draw(st.from_regex(r"[a-z0-9]+(/[a-z0-9]+)*", fullmatch=True)), options
 
 

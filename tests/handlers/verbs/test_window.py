@@ -266,4 +266,4 @@ def test_a_window_says_what_it_does_not_cover(server: Valkey) -> None:
     _, blocks = window_view.message(opened, PRODUCTION)
     member = whoami.powers([], [opened], "U1", Standing.MEMBER)
     for shown in (blocks, member.blocks):
-        assert "except `delete` and `regenerate-key`" in json.dumps(shown)
+        assert "except `/gateway delete` and `/gateway regenerate-key`" in json.dumps(shown)

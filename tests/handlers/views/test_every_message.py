@@ -187,7 +187,7 @@ REPLIES: Mapping[str, Callable[[Largest], Iterator[Message]]] = {
             Ambiguous(
                 x.text(500), field="gateway", candidates=(str(REF),) * 40, remedy=x.text(500)
             ),
-            lambda name: f"deploy {name}",
+            lambda part, name: f"deploy {name}",
         ),
     ),
     "conversation.understood": lambda x: _of(

@@ -323,7 +323,7 @@ BY_BEN = {
 @pytest.mark.parametrize(
     ("state", "more", "said"),
     [
-        (State.APPROVED, {}, "approved by <@U2> at 12:00; it has not begun yet."),
+        (State.APPROVED, {}, "approved by <@U2> at 12:00; it has not started yet."),
         (State.RUNNING, {}, "approved by <@U2> at 12:00; it is running."),
         (State.SUCCEEDED, {}, "approved by <@U2> at 12:00; it has succeeded."),
         (State.FAILED, {}, "approved by <@U2> at 12:00; it has failed."),

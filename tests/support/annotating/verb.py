@@ -30,6 +30,6 @@ VERB = Verb(
     run,
     Right.ASK,
     gateway="required",
-    options=(Option("note", "what it is to say", "TEXT"), *DECISION_OPTIONS),
+    options=(Option("note", "what it is to say", "text", required=True), *DECISION_OPTIONS),
     examples=('annotate edge-1 --note "read the runbook first"',),
 )
