@@ -84,7 +84,7 @@ def new_version(action: Action) -> Literal["first", "another"] | None:
 
 def change_before(actions: Iterable[Action], since: float) -> Action | None:
     """The change that came right before trouble that started then (epoch seconds): the last action of the
-    gateway that changed something by then, where it had ended within the hour before, or had begun."""
+    gateway that changed something by then, where it had ended within the hour before, or was running."""
     earlier = [
         action
         for action in actions
