@@ -23,7 +23,7 @@ from deploy.deadline import Deadline
 from deploy.errors import GatewayBotError, Unavailable
 from handlers.lanes import BOUNDS, Bounds, Lane, LanePool
 from handlers.slack import replies
-from handlers.slack.payloads import Request, request_from_mapping
+from handlers.slack.payloads import Request, in_channel, request_from_mapping
 from handlers.verbs.grammar import retyped, typed
 from handlers.verbs.verb import AnyVerb, Run
 from handlers.views import errors
@@ -254,7 +254,8 @@ class Intake:
 
     def _end(self, request: Request, key: str, answer: _Answer) -> None:
         """Answer whoever asked, once. What cannot be ended now is come back to."""
-        reply = answer.reply
+        alone = request.said and self._alone(request)
+        reply = self._read_as(request, answer.reply) if alone else answer.reply
         if not answer.told:
             try:
                 if not self._inbox.renew([key], self._owner, _LEASE_SECONDS):
@@ -264,7 +265,7 @@ class Intake:
                 # Another bot may be at it by now: it is answered once that is known.
                 self._keep(key, answer)
                 raise
-            if request.said:
+            if request.said and not alone:
                 self._say(request, key, answer)
             elif reply is not None and request.user and not self._told(request, reply):
                 # Slack does not answer just now; the next sweep comes back to it.
@@ -300,10 +301,18 @@ class Intake:
             if len(self._answers) > _KEPT:
                 del self._answers[next(iter(self._answers))]
 
-    def _say(self, request: Request, key: str, answer: _Answer) -> None:
+    def _alone(self, request: Request) -> bool:
+        """Whether others would read in a conversation what is for whoever asked."""
+        work = self._verbs.get(request.verb)
+        return in_channel(request.channel) and bool(work and work.verb and work.verb.alone)
+
+    def _read_as(self, request: Request, reply: Reply | None) -> Reply | None:
         work = self._verbs.get(request.verb)
         asked = typed(work.verb, request.gateway, request.options) if work and work.verb else ""
-        said = understood(answer.reply, self._command, asked)
+        return understood(reply, self._command, asked)
+
+    def _say(self, request: Request, key: str, answer: _Answer) -> None:
+        said = self._read_as(request, answer.reply)
         if said is None:
             return
         try:
@@ -319,6 +328,7 @@ class Intake:
             user=request.user,
             channel=request.channel,
             response_url=request.response_url,
+            thread=request.open_thread,
         )
 
     def _answer(self, request: Request) -> Reply | None:

@@ -287,7 +287,7 @@ class Listeners:
             user=request.user,
             channel=request.channel,
             response_url=request.response_url,
-            thread=request.thread,
+            thread=request.open_thread,
         )
 
     def form(self, ack: Ack, body: Body) -> None:

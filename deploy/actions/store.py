@@ -34,6 +34,8 @@ _STEP_SECONDS = 0.5
 _PROGRESS_SECONDS = 2.0
 """How far behind its message may be: everything new since the last look is shown together."""
 _RECENT_MS = 2 * 86_400_000
+_MEANT_MS = 86_400_000
+"""For as long as a request may be delivered again."""
 
 
 class ActionStore(ActionReader):
@@ -217,6 +219,18 @@ class ActionStore(ActionReader):
         if action is not None:
             self._records.index(action_id)
         return Decision(result, action)
+
+    @redis_errors
+    def meant(self, request_id: str, action_id: str = "") -> str:
+        """The id of the action that a request means, once one was found for it: the first `action_id`
+        that this was called with; empty where there was none.
+
+        Where another bot takes the request up, its words may fit another action by then.
+        """
+        key = f"{self._prefix}:{{meant:{request_id}}}"
+        if action_id:
+            self._client.set(key, action_id, nx=True, px=_MEANT_MS)
+        return str(self._client.get(key) or action_id)
 
     @redis_errors
     def keep_waiting(self, action_id: str, *, by: str, cause: str, request_id: str) -> Decision:

@@ -26,7 +26,7 @@ from deploy.rollouts.regeneration import ASK
 from deploy.specs.annotation import says
 
 READ_SECONDS = 2.0
-"""The actions behind a stopped one wait for this too: who waits for this too."""
+"""The actions behind a stopped one wait for this too."""
 _STOPPED = "Stopped. Nothing more is written."
 
 

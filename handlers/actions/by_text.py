@@ -58,13 +58,14 @@ def named(
     """The action that was typed: by its ID, or the only one of that gateway that `fits`.
 
     Of several, those are meant that this person has asked for, with `own`, or that others have, where
-    it is False; and those whose plan has the `digest`. NotFound where there is none, Ambiguous where
-    several fit.
+    it is False; and those whose plan has the `digest`. The same request means the same action however
+    often it is worked on. NotFound where there is none, Ambiguous where several fit.
     """
     word = request.gateway
-    action = needs.store.get(word.upper())
-    if action is not None:
-        return action
+    for known in (word.upper(), needs.store.meant(request.id)):
+        action = needs.store.get(known)
+        if action is not None:
+            return action
     of_it = tuple(each for each in needs.store.open() if _is_of(each, word))
     fitting = [each for each in of_it if fits(each, request.user)]
     for narrower in (
@@ -73,7 +74,9 @@ def named(
     ):
         fitting = narrower or fitting
     if len(fitting) == 1:
-        return fitting[0]
+        found = fitting[0]
+        meant = needs.store.meant(request.id, found.id)
+        return found if meant == found.id else needs.store.get(meant) or found
     if fitting:
         raise Ambiguous(
             words.several(word, request.verb),

@@ -10,11 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from handlers.slack.payloads import said_id
 from handlers.slack.typed_text import as_typed
 
 _MENTION = re.compile(r"<@(?P<user>[UW][A-Z0-9]+)(?:\|[^<>]*)?>")
-_NEVER = ("subtype", "bot_id", "edited", "hidden")
+_NEVER = ("bot_id", "edited", "hidden")
 """Fields of messages that nobody has just typed."""
+_TYPED = ("file_share", "thread_broadcast")
+"""Subtypes of messages that somebody has: with a file, and in a thread but shown in its channel too."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ def said_to_bot(body: Mapping[str, Any]) -> Said | None:
     in_person = event["type"] == "message"
     if in_person and event.get("channel_type") != "im":
         return None
-    if any(event.get(name) for name in _NEVER):
+    if any(event.get(name) for name in _NEVER) or event.get("subtype") not in (None, "", *_TYPED):
         return None
     bot = _bot_of(body)
     user, text = str(event.get("user") or ""), str(event.get("text") or "")
@@ -58,7 +61,7 @@ def said_to_bot(body: Mapping[str, Any]) -> Said | None:
         before, said = "", text
     thread = str(event.get("thread_ts") or "")
     return Said(
-        id=f"said:{event['channel']}:{event['ts']}",
+        id=said_id(event["channel"], event["ts"]),
         user=user,
         channel=event["channel"],
         thread=thread if in_person else thread or event["ts"],

@@ -1,7 +1,7 @@
 """The name that an installation gives the command, in place of the usual one in what is shown.
 
-Sentences are written with `/gateway`, also those in records of other bots. Nothing else that the bot
-sends looks like that name followed by a verb.
+Sentences are written with `/gateway` and a verb between backticks, also those in records of other bots.
+Without those it is something else: a path in a plan, or in the log of a gateway.
 """
 
 import re
@@ -13,7 +13,7 @@ from slack_sdk.web import SlackResponse
 
 from deploy.commands import USUAL
 
-_NAMED = re.compile(rf"(?<![\w/.-]){re.escape(USUAL)}(?=[ `])")
+_NAMED = re.compile(rf"(?<!`)`{re.escape(USUAL)}(?= [a-z])")
 
 
 def renamed(value: Any, command: str) -> Any:
@@ -21,7 +21,7 @@ def renamed(value: Any, command: str) -> Any:
     if command == USUAL:
         return value
     if isinstance(value, str):
-        return _NAMED.sub(command, value)
+        return _NAMED.sub(f"`{command}", value)
     if isinstance(value, Mapping):
         return {key: renamed(inner, command) for key, inner in value.items()}
     if isinstance(value, list | tuple):

@@ -21,6 +21,11 @@ def in_channel(channel: str) -> bool:
     return bool(channel) and not channel.startswith(IN_PERSON)
 
 
+def said_id(channel: str, ts: str) -> str:
+    """The id of what the message of that ts asks for, however often and by whichever event it comes."""
+    return f"said:{channel}:{ts}"
+
+
 @dataclass(frozen=True)
 class Request:
     """One accepted command or modal: JSON-able, since it waits in the inbox until it is answered.
@@ -39,6 +44,12 @@ class Request:
     options: Mapping[str, Any] = field(default_factory=dict)
     said: bool = False
     thread: str = ""
+
+    @property
+    def open_thread(self) -> str:
+        """The thread, where the message is not its first: in one without an answer Slack does not show what
+        is for one person (api.slack.com/methods/chat.postEphemeral)."""
+        return "" if self.id == said_id(self.channel, self.thread) else self.thread
 
 
 def request_to_mapping(request: Request) -> dict[str, Any]:

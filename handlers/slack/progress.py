@@ -120,7 +120,7 @@ class Progress:
                 user=request.user,
                 channel=request.channel,
                 response_url=request.response_url,
-                thread=request.thread,
+                thread=request.open_thread,
             )
         except Exception:  # nobody reads what the pool gives back
             log.exception("the progress of %s is not shown", request.id)

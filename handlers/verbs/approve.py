@@ -42,6 +42,7 @@ VERB = Verb(
     run,
     Right.DECIDE,
     lane=Lane.DECISIONS,
+    alone=True,
     gateway="required",
     positional=NAMED,
     options=(Option("plan", "the first characters of the plan's digest, as shown", "digest"),),

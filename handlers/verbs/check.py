@@ -77,6 +77,7 @@ VERB = Verb(
     Needs,
     run,
     Right.INSPECT,
+    alone=True,
     gateway="required",
     examples=("check edge-1", "check legacy-9"),
 )

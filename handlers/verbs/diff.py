@@ -39,6 +39,7 @@ VERB = Verb(
     Needs,
     run,
     Right.INSPECT,
+    alone=True,
     gateway="required",
     examples=("diff edge-1",),
 )

@@ -151,6 +151,7 @@ VERB = Verb(
     Needs,
     run,
     Right.INSPECT,
+    alone=True,
     gateway="required",
     options=(
         Option("for", "a patch or chart values for its repository", choices=_FORMS),

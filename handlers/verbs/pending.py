@@ -55,5 +55,6 @@ VERB = Verb(
     run,
     Right.SEE,
     lane=Lane.DECISIONS,
+    alone=True,
     examples=("pending",),
 )

@@ -1,11 +1,13 @@
 """What a message to the bot asks for, and what is answered to one that is not a complete command: why, how
-the verb is used, or a button for its form, since Slack opens one only on a click.
+the verb is used, or a button: for its form, since Slack opens one only on a click, or for what counts at once
+and was said in the middle of a sentence.
 """
 
 import dataclasses
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
+from deploy.access import Right
 from deploy.errors import InvalidInput
 from handlers.slack.mentions import Said
 from handlers.slack.payloads import Request
@@ -19,6 +21,9 @@ from handlers.views.words import mentions as words
 
 SAID = "said"
 """Not in the table of verbs."""
+_ANYWHERE = frozenset({Right.SEE, Right.INSPECT, Right.ASK})
+"""The rights to what a sentence with the bot's name in it may bring: answers, and plans, which change
+nothing. Everything else counts at once, and “do not let it stop edge-1” is not meant."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,8 @@ def asked_by(
         unclear, verb=verb.name, gateway=command.gateway, options=command.options
     )
     takes_form = verb.name in forms and verb.incomplete(request)
-    return unclear if command.help or takes_form else request
+    counts = message.addressed or verb.right_for(request) in _ANYWHERE
+    return request if counts and not (command.help or takes_form) else unclear
 
 
 def _begins_with(verbs: Sequence[AnyVerb], text: str) -> bool:
@@ -69,8 +75,11 @@ def run(needs: Needs, request: Request) -> Reply:
     if command.help:
         return help_view.usage(needs.command, command.verb)
     asked = typed(command.verb, command.gateway, command.options)
-    text = words.needs_form(escape(needs.command), escape(asked))
+    asks = dataclasses.replace(request, options=command.options)
+    counts = command.verb.right_for(asks) not in _ANYWHERE
+    said, label = (words.meant, words.RUN) if counts else (words.needs_form, words.OPEN_FORM)
+    text = said(escape(needs.command), escape(asked))
     blocks: list[Block] = [section(text)]
-    button = runs(words.OPEN_FORM, asked, style="primary")
+    button = runs(label, asked, style="primary")
     blocks += [{"type": "actions", "elements": [button]}] if button else []
     return Reply(text, tuple(blocks))

@@ -77,7 +77,8 @@ class Verb(Generic[N]):
     `option_rights` what instead where an option is given. `submit` turns a sent modal into a
     request, or raises InvalidInput whose `field` is a block_id. `suggest` answers external selects
     by action_id within 3 s. `lane` is what requests wait for each other on, `clicks_lane` the same
-    of `clicks`.
+    of `clicks`. With `alone` its answer is for whoever asks and nobody else, also where they ask before
+    others.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Verb(Generic[N]):
     right: Right
     lane: Lane = Lane.READS
     clicks_lane: Lane = Lane.DECISIONS
+    alone: bool = False
     gateway: Literal["none", "optional", "required"] = "none"
     positional: str = "gateway"
     or_options: tuple[str, ...] = ()

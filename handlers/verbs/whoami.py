@@ -37,5 +37,6 @@ VERB = Verb(
     run,
     Right.SEE,
     lane=Lane.DECISIONS,
+    alone=True,
     examples=("whoami",),
 )

@@ -286,6 +286,34 @@ def test_what_was_said_in_a_message_is_answered_there_with_how_it_was_read(serve
     ]
 
 
+@pytest.mark.parametrize("verb", ["diff", "check", "export", "whoami", "pending", "approve"])
+@pytest.mark.parametrize(("thread", "shown_in"), [("5.1", None), ("4.0", "4.0")])
+def test_what_is_for_one_person_is_shown_to_them_alone_though_it_was_asked_before_others(
+    server: Valkey, verb: str, thread: str, shown_in: str | None
+) -> None:
+    client, public, told = connect(server.url), list[Reply](), list[dict[str, Any]]()
+    slack: Any = SimpleNamespace(chat_postEphemeral=lambda **message: told.append(message))
+    made = intake_of(
+        slack,
+        client,
+        {verb: lambda _: Reply("yours")},
+        in_conversation=lambda request, reply: public.append(reply),
+        command="/gateway",
+    )
+    made.start()
+    inbox = RequestInbox(Inbox(client), made.take_up)
+    for channel in ("C1", "D1"):
+        where = thread if channel == "C1" else ""
+        asked = Request(f"said:{channel}:5.1", verb, "U1", channel, said=True, thread=where)
+        inbox.accept(asked)
+        until(lambda: client.zcard(OPEN) == 0, "its answer")
+    made.stop(Deadline.after(10))
+    (alone,) = told
+    assert (alone["user"], alone["channel"], alone.get("thread_ts")) == ("U1", "C1", shown_in)
+    assert alone["text"] == f"I read that as `/gateway {verb}`. yours"
+    assert len(public) == 1, "of the direct message"
+
+
 def test_a_request_of_before_versions_is_answered(bed: Bed) -> None:
     restore(bed.client, "request")
     bed.look("command:1.2.abc")

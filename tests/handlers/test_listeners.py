@@ -382,7 +382,12 @@ def test_the_bot_stays_out_of_sentences_about_it(door: Door) -> None:
     assert [request.gateway for request in door.accepted] == ["edge-1"]
 
 
-def test_whoever_cannot_be_heard_learns_it_in_the_thread(door: Door) -> None:
+@pytest.mark.parametrize(("thread", "shown_in"), [({}, None), ({"thread_ts": "4.0"}, "4.0")])
+def test_whoever_cannot_be_heard_learns_it_where_slack_shows_it_to_one_person(
+    door: Door, thread: dict[str, str], shown_in: str | None
+) -> None:
     door.away = True
-    assert says(door, "<@U0BOT> status").status == 200
-    until(lambda: door.slack.told)
+    assert says(door, "<@U0BOT> status", **thread).status == 200
+    (told,) = until(lambda: door.slack.told, "what is said")
+    # In a thread that nobody has begun Slack shows it to nobody.
+    assert (told["channel"], told.get("thread_ts")) == ("C1", shown_in)

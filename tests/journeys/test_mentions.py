@@ -83,14 +83,21 @@ def test_a_direct_message_is_answered_where_it_was_written(demo: Demo) -> None:
     assert not found.get("thread_ts")
 
 
+def test_what_is_for_one_person_is_not_shown_to_the_channel(demo: Demo) -> None:
+    ana, ben = demo.person("ana"), demo.person("ben")
+    says(demo, "ana", "@gateway-bot whoami")
+    ana.sees("I read that as `/gateway whoami`.*What you may do", ephemeral=True)
+    assert not any("What you may do" in words(message) for message in ben.messages())
+
+
 def test_the_same_mention_that_slack_delivers_twice_is_answered_once(demo: Demo) -> None:
     ana = demo.person("ana")
     demo.fault("slack", "duplicate_deliveries", True)
     try:
         ts = says(demo, "ana", "@gateway-bot status legacy-9")
         answer(ana, ts, "legacy-9 on west/dev")
-        later = says(demo, "ana", "@gateway-bot whoami")
-        answer(ana, later, "What you may do")
+        later = says(demo, "ana", "@gateway-bot help")
+        answer(ana, later, "What I can do")
     finally:
         demo.fault("slack", "duplicate_deliveries", False)
     assert len(in_thread(ana, ts)) == 1

@@ -11,4 +11,10 @@ def needs_form(slash: str, command: str) -> str:
     return f"`{slash} {command}` needs a few more details."
 
 
+def meant(slash: str, command: str) -> str:
+    """Whether a command is meant that stands in the middle of a sentence, and would count at once."""
+    return f"Nothing was done. Did you mean `{slash} {command}`?"
+
+
 OPEN_FORM = "Open the form"
+RUN = "Run it"

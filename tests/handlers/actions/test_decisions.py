@@ -12,7 +12,7 @@ import pytest
 
 from bot.sandbox.valkey import Valkey
 from deploy.access import Approval, Environment, Freeze
-from deploy.actions.action import State
+from deploy.actions.action import Outcome, State
 from deploy.actions.connection import connect
 from deploy.changes.refusal import NotAllowed
 from deploy.errors import Ambiguous, InvalidInput, NotFound
@@ -267,6 +267,28 @@ def test_a_running_action_is_stopped_by_the_name_of_its_gateway(desk: Desk) -> N
     told = typed(desk, cancel.VERB, "U1", "EDGE-1")
     assert "There is nothing of “EDGE-1” to cancel." in told
     assert "`AAAAAA` deploy of west/prod/edge-1 is running" in told
+
+
+@pytest.mark.parametrize(("verb", "options"), [(stop.VERB, {}), (deny.VERB, {"reason": "no"})])
+def test_a_request_that_is_worked_on_twice_means_the_same_action_though_the_next_one_fits_by_then(
+    desk: Desk, verb: AnyVerb, options: dict[str, str]
+) -> None:
+    store = desk.changes.store
+    desk.ask("AAAAAA", MINE)
+    if verb is stop.VERB:
+        actions.approve(store, "U2", "AAAAAA")
+        assert store.claim("AAAAAA", "bot-1", 1, 30)
+    first = typed(desk, verb, "U3", "edge-1", **options)
+    if verb is stop.VERB:
+        assert store.finish("AAAAAA", "bot-1", 1, Outcome(State.STOPPED, "Stopped."))
+    desk.ask("BBBBBB", MINE)
+    if verb is stop.VERB:
+        actions.approve(store, "U2", "BBBBBB")
+        assert store.claim("BBBBBB", "bot-1", 2, 30)
+    before = store.get("BBBBBB")
+    # The bot that did it died before that was recorded, and another one takes the request up.
+    assert typed(desk, verb, "U3", "edge-1", **options) == first
+    assert store.get("BBBBBB") == before
 
 
 def test_ones_own_plan_is_shown_to_be_confirmed_by_the_name_of_its_gateway(desk: Desk) -> None:

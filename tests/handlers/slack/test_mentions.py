@@ -65,6 +65,18 @@ def test_bots_edits_and_the_bot_itself_are_not_answered(event: dict[str, Any]) -
     assert said_to_bot(in_person("status", **event)) is None
 
 
+@pytest.mark.parametrize("subtype", ["file_share", "thread_broadcast"])
+def test_a_message_with_a_file_or_shown_in_its_channel_too_is_not_left_without_an_answer(
+    subtype: str,
+) -> None:
+    for found in (
+        said_to_bot(in_person("status", subtype=subtype)),
+        said_to_bot(body("<@U0BOT> status", subtype=subtype)),
+    ):
+        assert found is not None
+        assert found.text == "status"
+
+
 @pytest.mark.parametrize("kind", ["channel", "group", "mpim"])
 def test_what_is_said_in_a_channel_without_a_mention_is_not_for_the_bot(kind: str) -> None:
     assert said_to_bot(body("status edge-1", "message", channel_type=kind)) is None

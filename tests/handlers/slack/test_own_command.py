@@ -10,7 +10,9 @@ from handlers.views.text import context
     ("text", "shown"),
     [
         ("Did you mean `/gateway status edge-1`?", "Did you mean `/apim status edge-1`?"),
-        ("`/gateway` alone shows help", "`/apim` alone shows help"),
+        ("Volumes: `/gateway` → `/data`", None),
+        ("```2026-11-30 GET /gateway 200\nGET /gateway list```", None),
+        ("path: /gateway # the gateway's", None),
         ("mcr.microsoft.com/azure-api-management/gateway has no tag", None),
         ("mcr.microsoft.com/gateway status", None),
         ("/gateways of contoso", None),
