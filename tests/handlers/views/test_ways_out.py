@@ -73,6 +73,17 @@ def line(action: Action) -> str:
     return text
 
 
+def test_what_a_pod_tells_in_full_is_not_also_told_cut_short() -> None:
+    whole = "ImagePullBackOff: Back-off pulling image a:2: not found in the registry."
+    progress = {
+        "desired": 2, "ready": 0, "old": 2,
+        "pods": [POD | {"trouble": whole}], "stuck": STUCK | {"said": whole[:40] + "…"},
+    }  # fmt: skip
+    said = json.dumps(action_view.render(stuck(progress=progress))[1], ensure_ascii=False)
+    assert said.count("Back-off pulling") == 1
+    assert whole in said
+
+
 def test_a_rollout_that_is_stuck_says_on_what_what_to_do_and_when_it_fails() -> None:
     said = line(stuck())
     assert said.startswith(":warning: *Stuck: the image cannot be pulled*\n")
