@@ -91,7 +91,7 @@ def test_history_tells_each_revision_and_rollback_brings_one_back(demo: Demo) ->
 def test_a_revision_that_is_not_there_is_explained(demo: Demo) -> None:
     ana = demo.person("ana")
     ana.types("rollback edge-1 --to-revision 99")
-    ana.sees("Revision 99 no longer exists.*still holds", ephemeral=True)
+    ana.sees("has no revision 99.*The cluster holds", ephemeral=True)
 
 
 def test_a_revision_that_somebody_else_made_is_nobodys_action(demo: Demo) -> None:
