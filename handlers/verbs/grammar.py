@@ -88,10 +88,10 @@ class _Reading:
         if verb is None:
             near = _near(typed.casefold(), self._verbs, _VERBS_ALIKE)
             raise self._wrong(
-                f"There is no “{_short(typed)}”.",
+                f"There is no command “{_short(typed)}”.",
                 field="verb",
                 meant=self._verbs[near].name if near else "",
-                remedy=f"Type `{self._slash} help` for what there is.",
+                remedy=f"`{self._slash} help` lists every command.",
             )
         return verb
 
