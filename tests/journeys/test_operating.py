@@ -68,7 +68,7 @@ def test_history_tells_each_revision_and_rollback_brings_one_back(demo: Demo) ->
     ana.types("history edge-1")
     shown = words(ana.sees("Revisions of edge-1", ephemeral=True))
     assert re.search(r"\*3\*.*2\.12\.1.*\*now\*", shown)
-    assert re.search(r"\*1\* .*\n.* by <@U0ANA>", shown)
+    assert re.search(r"\*1\* .*\n.*\n.* by <@U0ANA>", shown)
     assert "2.12.1" in shown
     lines = [line.strip() for line in shown.splitlines()]
     assert f"{TAG} → 2.12.1" in lines
