@@ -363,8 +363,8 @@ def check_freeze(
     raise Refused(
         f"{environment.name} is frozen until {minute(freeze.ends)}: {freeze.reason}.",
         meaning="Nothing was changed.",
-        remedy="Ask again after that. In an emergency ask with "
-        '`--break-glass "reason"`: the channel is notified.',
+        remedy='Ask again after that. In an emergency, add `--break-glass "reason"` to the command: '
+        "it overrides the freeze, and the channel is notified.",
     )
 
 

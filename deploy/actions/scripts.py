@@ -285,6 +285,7 @@ if redis.call('EXISTS', act) == 0 then return {'gone', {}, {}, {}} end
 local state = field('state')
 if state ~= 'running' then return snapshot(next(EDGES[state]) and 'not-running' or 'already') end
 if field('stop_by') ~= '' then return snapshot('stopping') end
+if field('patient_with') == cause then return snapshot('patient') end
 set('patient_with', cause, 'patient_by', who, 'patient_at', now)
 tell('keep waiting', who, cause)
 return answered(id, 'done')

@@ -102,11 +102,10 @@ def _of_pods(deployment: Manifest, pods: Sequence[Manifest], now: float) -> Iter
             BROKEN, Sign.SCALED_TO_ZERO, "It is scaled to zero: nothing serves traffic."
         )
     elif not ready and not first_rollout(deployment, now):
-        yield Attention(BROKEN, Sign.DOWN, f"It is down: 0 of {desired} pods are ready.")
+        yield Attention(BROKEN, Sign.DOWN, f"It is down: {_ready(0, desired)}")
     elif ready < desired:
-        yield Attention(
-            WRONG if ready else BROKEN, Sign.NOT_READY, f"{ready} of {desired} pods are ready."
-        )
+        urgency = WRONG if ready else BROKEN
+        yield Attention(urgency, Sign.NOT_READY, _ready(ready, desired))
     crashing = sum(map(crashes, pods))
     if crashing:
         what = "1 pod crashes" if crashing == 1 else f"{crashing} pods crash"
@@ -115,6 +114,10 @@ def _of_pods(deployment: Manifest, pods: Sequence[Manifest], now: float) -> Iter
     if restarted:
         most = max(map(restarts_of, restarted))
         yield Attention(SOON, Sign.RESTARTED, f"A pod has been restarted {most} times.")
+
+
+def _ready(ready: int, desired: int) -> str:
+    return f"{ready} of {desired} {'pod is' if desired == 1 else 'pods are'} ready."
 
 
 def _of_conditions(deployment: Manifest) -> Iterator[Attention]:

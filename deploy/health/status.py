@@ -97,6 +97,11 @@ class GatewaySummary:
         return any(finding.sign is Sign.DOWN for finding in self.findings)
 
     @property
+    def unready(self) -> bool:
+        """Whether its first pods are not ready yet, or cannot become so."""
+        return not self.ready and self.has(Sign.NOT_READY)
+
+    @property
     def attention(self) -> tuple[str, ...]:
         """What somebody should look at, in sentences."""
         return tuple(finding.text for finding in self.findings)

@@ -87,7 +87,8 @@ def gone_back_to(
             return each
     listed = ", ".join(str(each.number) for each in ordered) or "none"
     raise NotFound(
-        f"Revision {number} no longer exists.", remedy=f"The cluster still holds {listed}."
+        f"{ref} has no revision {number}.",
+        remedy=f"The cluster holds {listed}: `/gateway history {ref}` shows them.",
     )
 
 

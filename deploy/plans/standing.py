@@ -34,11 +34,11 @@ def unfinished_rollout(
         Finding(
             UNFINISHED,
             "warning",
-            f"Its rollout has not finished: {progress.available} of {progress.desired} pods are "
-            "available.",
-            "The same again changes nothing of that.",
-            fetched_from(given, plan.spec.apim.configuration_endpoint)
-            or f"Look at its pods: {Command('status', plan.spec.ref)}.",
+            f"Its rollout has not finished: {progress.updated} of {progress.desired} pods replaced so far; "
+            f"{progress.available} of {progress.desired} pods are available.",
+            "Applying the same again does not help.",
+            f"{fetched_from(given, plan.spec.apim.configuration_endpoint)} "
+            f"Look at its pods: {Command('status', plan.spec.ref)}.".strip(),
         ),
     )
 

@@ -11,6 +11,7 @@ from deploy.commands import Command
 from deploy.errors import Ambiguous, GatewayBotError, NotFound
 from deploy.gateway import GatewayRef
 from deploy.images.catalogue import Catalogue
+from deploy.images.support import sort_tags
 from deploy.kube.cluster import Cluster
 from deploy.observed.installed import carried_spec
 from deploy.observed.inventory import tag_of
@@ -200,7 +201,9 @@ def check_tag(needs: Needs, spec: GatewaySpec) -> None:
     if spec.tag in released or spec.tag == _tag_now(needs.clusters, spec.ref):
         return
     known = dict.fromkeys((*tags, *released))
-    near = difflib.get_close_matches(spec.tag, known, n=3, cutoff=0.5)
+    # A version that is cut short begins like what was meant.
+    near = [tag for tag in sort_tags(list(known)) if tag.startswith(spec.tag)][:3]
+    near = near or difflib.get_close_matches(spec.tag, known, n=3, cutoff=0.5)
     raise NotFound(
         f"{spec.repository} has no tag “{spec.tag}”.",
         remedy=f"Did you mean {' or '.join(near)}?" if near else f"{Command('tags')} lists them.",

@@ -88,10 +88,10 @@ class _Reading:
         if verb is None:
             near = _near(typed.casefold(), self._verbs, _VERBS_ALIKE)
             raise self._wrong(
-                f"There is no “{_short(typed)}”.",
+                f"There is no command “{_short(typed)}”.",
                 field="verb",
                 meant=self._verbs[near].name if near else "",
-                remedy=f"Type `{self._slash} help` for what there is.",
+                remedy=f"`{self._slash} help` lists every command.",
             )
         return verb
 
@@ -121,8 +121,11 @@ class _Reading:
                     raise InvalidInput(f"`--{typed}` is given twice.", field=typed)
                 options[option.name] = given
             elif verb.gateway == "none" or gateway:
-                raise InvalidInput(
+                number = _only_number(verb) if word.isdecimal() else ""
+                raise self._wrong(
                     f"`{verb.name}` does not know what to do with “{_short(word)}”.",
+                    field=number,
+                    meant=f"--{number}={word}" if number else "",
                     remedy=self._see_help(verb),
                 )
             else:
@@ -211,6 +214,12 @@ class _Reading:
 
     def _see_help(self, verb: AnyVerb) -> str:
         return f"Type `{self._slash} help {verb.name}` for how it is used."
+
+
+def _only_number(verb: AnyVerb) -> str:
+    """The option that a bare number is for; empty where it could be several."""
+    numbers = [option.name for option in verb.options if option.kind == "number"]
+    return numbers[0] if len(numbers) == 1 else ""
 
 
 def typed(verb: AnyVerb, gateway: str, options: Mapping[str, Any]) -> str:

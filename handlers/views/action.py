@@ -12,6 +12,7 @@ from deploy.policy import People, Requirement
 from deploy.rules.finding import Finding
 from handlers.views import fixes, rollout, ways_out
 from handlers.views import plan as plan_view
+from handlers.views.commands import runs
 from handlers.views.notification import sentence
 from handlers.views.places import EnvironmentOf, heading, mark, named
 from handlers.views.renewals import ROTATE
@@ -355,13 +356,18 @@ def no_change(plan: Plan, beside: Sequence[Action] = ()) -> Reply:
     spec = plan.spec
     others = [section(not_changed_yet(beside))] if beside else []
     if plan.unsettled:
-        text = f"Nothing is left to apply to {spec.ref}, and it does not run as it should."
+        text = f"{spec.ref} already has these settings, but it does not run as it should."
+        exits = [
+            button("Status", "show_status", str(spec.ref)),
+            runs(way_words.ROLL_BACK, f"rollback {spec.ref}", "rollback"),
+        ]
         return Reply(
             text,
             (
                 *others,
                 section(f":warning: {escape(text)}"),
                 *plan_view.findings_in_full(plan.unsettled),
+                {"type": "actions", "elements": [each for each in exits if each]},
             ),
         )
     text = f"No change: {spec.ref} is deployed exactly like this already ({plan.tag})."

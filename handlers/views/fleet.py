@@ -44,6 +44,7 @@ SIGNS: Mapping[str, str] = {
     "stale token": "🟠",
     "cut off": "🔴",
     "denied": "🔴",
+    "not ready": "🔴",
     "down": "🔴",
 }
 _UNSUPPORTED = ("unsupported", "preview")
@@ -229,7 +230,8 @@ def _why(row: Row) -> list[str]:
     beat = row.seen.heartbeat
     reasons = list(row.summary.attention)
     if beat.level not in ("connected", "no trouble seen"):
-        reasons.append(f"{beat.level.capitalize()}: {beat.evidence}.".replace("..", "."))
+        level = "Link unknown" if beat.level == "unknown" else beat.level.capitalize()
+        reasons.append(f"{level}: {beat.evidence}.".replace("..", "."))
     if row.summary.renewable and row.summary.renewal is not None:
         command = OFFERS[row.summary.renewal].command
         reasons.append(f"Renew it: `{command} {row.summary.ref}`.")

@@ -93,9 +93,10 @@ def _cut_off(entries: Sequence[AuditEntry]) -> list[Block]:
 def _trail(
     entries: Sequence[AuditEntry], decided: Mapping[str, Decided], of: str = ""
 ) -> list[str]:
-    """A line each; the gateway that all of them are `of` is not named again."""
+    """A line each, the newest first; the gateway that all of them are `of` is not named again."""
     lines = []
-    for entry in entries:
+    # Each action's events come into the trail together, so two actions' may be out of order.
+    for entry in sorted(entries, key=lambda each: each.at, reverse=True):
         who = f" by <@{entry.who}>" if entry.who[:1] in ("U", "W") and entry.who.isalnum() else ""
         ref = f" `{escape(entry.ref)}`" if entry.ref and entry.ref != of else ""
         lines.append(

@@ -11,7 +11,7 @@ _WORDS = {
     Ground.GUEST: "you are a guest, and the settings do not name you for this",
     Ground.DEACTIVATED: "your account is deactivated, and the settings do not name it for this",
     Ground.FOREIGN: "you are not a member of this workspace",
-    Ground.NOT_NAMED: "neither named in the settings nor in a group that is",
+    Ground.NOT_NAMED: "the settings name neither you nor a group that you are in",
     Ground.NO_APPROVERS: "nothing here needs an approval",
     Ground.NO_WINDOWS: "the settings allow none",
     Ground.NOT_OWN: "requested by somebody else",

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from deploy.annotations import CONFIG_ANNOTATION, PART_OF_LABEL
+from deploy.annotations import CONFIG_ANNOTATION, PART_OF_LABEL, RESTART_ANNOTATION
 from deploy.images.names import image_name
 from deploy.plans.plan import FieldChange, ObjectChange, Plan
 from deploy.rendering.labels import EARLIER_LABEL
@@ -42,6 +42,7 @@ _TOLD = frozenset(
 _RECOMMENDED = 'labels["app.kubernetes.io/'
 """Kubernetes' recommended labels: they tell whose an object is, which one line tells as well."""
 _CONFIG_HASH = f'spec.template.metadata.annotations["{CONFIG_ANNOTATION}"]'
+_RESTARTED = f'spec.template.metadata.annotations["{RESTART_ANNOTATION}"]'
 _RELABELLED = frozenset(f'metadata.labels["{label}"]' for label in (PART_OF_LABEL, EARLIER_LABEL))
 _RELABELLING = f"label {PART_OF_LABEL} replaces {EARLIER_LABEL}"
 
@@ -290,10 +291,14 @@ def _object(change: ObjectChange, limit: int | None, *, brief: bool) -> list[str
         fields = [field for field in fields if field.path not in _RELABELLED]
     labels = [field for field in fields if _RECOMMENDED in field.path]
     hashes = [field for field in fields if brief and field.path == _CONFIG_HASH]
-    others = [field for field in fields if _RECOMMENDED not in field.path and field not in hashes]
+    marks = [field for field in fields if limit is not None and field.path == _RESTARTED]
+    told = [*labels, *hashes, *marks]
+    others = [field for field in fields if field not in told]
     shown = [head, *(line for field in others for line in _field(field, change.change, limit))]
     if hashes:
         shown.append("  pods restart with the new settings  ↻")
+    elif marks and not any(field.restarts_pods for field in others):
+        shown.append("  pods restart  ↻")
     if relabelled:
         shown.append(f"  {_RELABELLING}")
     if labels:

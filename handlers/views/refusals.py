@@ -30,6 +30,7 @@ _REFUSALS = {
     "not-running": "This is not running. Cancel it instead.",
     "stopping": "This is stopping already.",
     "moved-on": "This is no longer stuck on that. Look at its message.",
+    "patient": "{patient}",
     "forbidden": "This may not be agreed to now.",
 }
 
@@ -46,8 +47,17 @@ def refused(result: str, action: Action | None) -> Reply:
         approvers=mentions(action.policy.approvers),
         expires=date(action.expires_at),
         already=_already(action),
+        patient=_patient(action),
     )
     return Reply(text, (section(f":information_source: {text}"),))
+
+
+def _patient(action: Action) -> str:
+    """The person who keeps waiting, and since when."""
+    if action.patience is None:
+        return ""
+    at = date(action.patience.at, "{time}")
+    return f"<@{action.patience.by}> already decided to keep waiting, at {at}."
 
 
 _SINCE = {

@@ -9,6 +9,7 @@ from deploy.actions.action import Action, State
 from deploy.images.names import image_name
 from deploy.plans.plan import FieldChange, ObjectChange, Plan
 from deploy.policy import Requirement
+from handlers.views import ways_out
 from handlers.views.action import agreed, mentions, title_of
 from handlers.views.places import heading
 from handlers.views.plan import replicas_of
@@ -51,7 +52,7 @@ def difference(plan: Plan) -> str:
     first = [
         *(said for c, f in by_importance if (said := _headline(c, f))),
         *([_token(plan)] if plan.token.mint else []),
-        *(["restarts the pods"] if any(f.path.endswith(_RESTART) for _, f in fields) else []),
+        *(["restarts the pods"] if any(_restarts(f) for _, f in fields) else []),
     ]
     others = [
         *(_said(f) for c, f in fields if _counts(plan, c, f)),
@@ -105,7 +106,14 @@ def _running(action: Action) -> str:
     progress = action.progress or {}
     if "desired" not in progress:
         return "Running."
-    return f"Running: {progress['ready']} of {counted(int(progress['desired']), 'pod')} ready."
+    figures = f"{progress['ready']} of {counted(int(progress['desired']), 'pod')} ready."
+    stuck = ways_out.headline(action)
+    return f":warning: {escape(stuck)}. {figures}" if stuck else f"Running: {figures}"
+
+
+def _restarts(field: FieldChange) -> bool:
+    """Whether that is what the change is for: a rollback takes the mark of a restart away."""
+    return field.path.endswith(_RESTART) and field.new is not None
 
 
 def _has(plan: Plan, kind: str, change: str) -> bool:

@@ -55,10 +55,11 @@ def _pod(pod: Mapping[str, Any]) -> str:
 
 def _beside_pods(progress: Mapping[str, Any], pods: Sequence[Mapping[str, Any]]) -> list[Block]:
     """What is not a pod's own trouble: a quota, for one, lets no pod appear that could show it."""
-    of_pods = {pod.get("trouble") for pod in pods}
+    of_pods = [str(pod.get("trouble") or "") for pod in pods]
     beside = [str((progress.get("stuck") or {}).get("said", ""))]
     every = dict.fromkeys([*(str(text) for text in progress.get("trouble") or ()), *beside])
-    told = [text for text in every if text and text not in of_pods]
+    # What holds it up is kept cut short: a pod tells the same in full.
+    told = [t for t in every if t and not any(of.startswith(t.removesuffix("…")) for of in of_pods)]
     return [section(f":warning: {escape(cut(text, 500))}") for text in told[:2]]
 
 

@@ -71,6 +71,8 @@ def detail(
         blocks.append(section(f":warning: *This is as of {date(s.as_of)}.* {escape(s.stale)}"))
     if s.down:
         blocks.append(section(f"{SIGNS['down']} *down*: {_none_ready(s.desired)}"))
+    elif s.unready:
+        blocks.append(section(f"{SIGNS['not ready']} *not ready*: {_none_ready(s.desired)}"))
     blocks.append(
         section(f"{SIGNS[beat.level]} *{escape(beat.level)}*: {escape(beat.evidence)}.{since}")
     )

@@ -193,7 +193,7 @@ def test_everyone_is_told_what_they_may_do_and_why(demo: Demo) -> None:
     ben.types("whoami")
     assert "member of <!subteam^S0APPROVE>" in words(ben.sees("production-east", ephemeral=True))
     dan.types("whoami")
-    assert "neither named" in words(dan.sees("production-east", ephemeral=True))
+    assert "name neither you" in words(dan.sees("production-east", ephemeral=True))
 
 
 def test_the_copy_of_a_plan_becomes_one_sentence_once_it_is_decided_on(demo: Demo) -> None:

@@ -59,6 +59,7 @@ KIND_WORDS: dict[str, KindWords] = {
         "roll this back",
         "roll {gateway} back to image {tag}",
         "Roll back",
+        "{title}? It {summary}.",
         rolls_back=True,
     ),
     ROTATE: KindWords(

@@ -125,7 +125,7 @@ def test_what_others_put_over_the_bot_s_own_is_gone_back_from() -> None:
 
 def test_a_number_goes_where_it_says_even_if_nothing_differs() -> None:
     assert target(history(OLD, NEW, restarted(NEW)), 2).number == 2
-    with pytest.raises(NotFound, match="Revision 9 no longer exists"):
+    with pytest.raises(NotFound, match="has no revision 9"):
         target(history(OLD, NEW), 9)
 
 

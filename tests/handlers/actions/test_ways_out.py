@@ -127,6 +127,15 @@ def test_who_keeps_waiting_is_recorded_with_the_cause_and_in_the_log(desk: Desk)
     assert [e.name for e in desk.store.events(NAME)].count("keep waiting") == 1
 
 
+@pytest.mark.parametrize("who", ["U1", "U2"])
+def test_a_second_click_on_keep_waiting_is_told_who_decided_it(desk: Desk, who: str) -> None:
+    desk.begins()
+    assert desk.click(KEEP_WAITING, "U2") == ""
+    assert "<@U2> already decided to keep waiting" in desk.click(KEEP_WAITING, who, at="2.0")
+    assert desk.action.patience.by == "U2"
+    assert [e.name for e in desk.store.events(NAME)].count("keep waiting") == 1
+
+
 def test_nobody_waits_for_what_it_is_no_longer_stuck_on(desk: Desk) -> None:
     desk.begins()
     desk.stuck_on(QUOTA)

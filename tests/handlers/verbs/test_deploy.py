@@ -70,6 +70,12 @@ def test_a_tag_that_a_mirror_has_not_pulled_yet_may_be_deployed_where_microsoft_
     assert "2.12.1" in missing.value.remedy
 
 
+def test_a_tag_that_is_cut_short_brings_the_newest_that_begin_like_it() -> None:
+    with pytest.raises(NotFound, match="no tag") as missing:
+        asked(SPEC, gateway="contoso/edge-1", tag="2.1")
+    assert missing.value.remedy.startswith("Did you mean 2.12.1")
+
+
 @pytest.mark.parametrize("repository", [OFFICIAL, MIRROR])
 def test_the_tag_that_runs_may_be_deployed_whatever_registries_list(repository: str) -> None:
     old = named(repository=repository, tag="2.9.0-own")

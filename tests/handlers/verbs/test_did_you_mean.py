@@ -14,9 +14,9 @@ from handlers import fleet
 from handlers.actions import deploy_form, desired
 from handlers.slack.payloads import Request
 from handlers.verbs import deploy
-from handlers.verbs.grammar import retyped
+from handlers.verbs.grammar import parse, retyped
 from handlers.verbs.table import VERBS
-from handlers.views.errors import trouble
+from handlers.views.errors import Misspelt, trouble
 from tests.support.deploy_verb import Showing, deploy_asked
 from tests.support.shown import check_blocks
 
@@ -185,3 +185,22 @@ def test_what_this_bot_deployed_is_of_the_gateway_that_it_was_deployed_as() -> N
     live: Any = {"metadata": {"annotations": {"gateway-bot.io/spec": json.dumps(spec)}}, "spec": {}}
     needs: Any = SimpleNamespace(clusters={"west": Showing(live)})
     assert desired.resource_at(needs, "west", "dev", "shop") == "contoso/edge-1"
+
+
+@pytest.mark.parametrize(
+    ("typed", "command"),
+    [
+        ("rollback edge-1 3", "rollback edge-1 --to-revision=3"),
+        ("scale edge-1 4", "scale edge-1 --replicas=4"),
+    ],
+)
+def test_a_bare_number_is_taken_for_the_only_option_that_is_one(typed: str, command: str) -> None:
+    with pytest.raises(Misspelt) as wrong:
+        parse(typed, VERBS, "/gateway")
+    assert command in wrong.value.remedy
+
+
+def test_a_bare_number_that_several_options_could_mean_offers_none() -> None:
+    with pytest.raises(InvalidInput, match="does not know what to do with “3”") as wrong:
+        parse("deploy edge-1 3", VERBS, "/gateway")
+    assert not isinstance(wrong.value, Misspelt)

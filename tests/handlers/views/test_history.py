@@ -45,6 +45,15 @@ def test_history_says_why_something_was_denied_or_snoozed_and_how_it_ended() -> 
     ]  # fmt: skip
 
 
+def test_entries_of_two_actions_are_in_the_order_of_time() -> None:
+    came = [(3.0, "confirmed"), (1.0, "succeeded"), (2.0, "requested"), (2.0, "started")]
+    told = view.lines_of([dataclasses.replace(entry(e, ""), at=at) for at, e in came])
+    assert [line.partition(">")[0] for line in told] == [
+        date(at).partition(">")[0] for at in (3.0, 2.0, 2.0, 1.0)
+    ]
+    assert "requested" in told[1], "the same moment keeps the trail's order"
+
+
 def test_what_is_no_action_has_no_id_that_could_be_asked_for() -> None:
     snoozed = dataclasses.replace(entry("snoozed", "{}"), subject=f"expiry-{REF}", kind="expiry")
     assert "expiry-" not in json.dumps(view.trail([snoozed]).blocks)

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from deploy.actions.action import Action, State
-from deploy.annotations import CONFIG_ANNOTATION
+from deploy.annotations import CONFIG_ANNOTATION, RESTART_ANNOTATION
 from deploy.plans.binding import Observed, build_plan
 from deploy.plans.plan import FieldChange, ObjectChange, WayBack
 from deploy.rendering.manifests import render
@@ -71,6 +71,20 @@ def test_that_pods_restart_for_new_settings_is_said_in_words_and_whole_under_det
     assert any("622b0477f5aaa69e" in line for line in plan_view.lines(plan, None))
     alone = dataclasses.replace(PLAN, changes=changes[:1])
     assert any("622b0477f5aaa69e" in line for line in plan_view.lines(alone))
+
+
+def test_a_restart_is_said_in_words_and_not_beside_what_restarts_the_pods_anyway() -> None:
+    path = f'spec.template.metadata.annotations["{RESTART_ANNOTATION}"]'
+    restarted = FieldChange(path, None, "2026-11-30T10:39:44Z", restarts_pods=True)
+    image = FieldChange("spec.template.spec.containers[edge-1].image", "a:2", "a:1", True)
+
+    def lines(*fields: FieldChange, limit: int | None = 24) -> list[str]:
+        change = ObjectChange("Deployment", "edge-1", "update", fields)
+        return plan_view.lines(dataclasses.replace(PLAN, changes=(change,)), limit)
+
+    assert [line for line in lines(restarted) if "restart" in line] == ["  pods restart  ↻"]
+    assert not any("restart" in line for line in lines(restarted, image))
+    assert any("2026-11-30T10:39:44Z" in line for line in lines(restarted, image, limit=None))
 
 
 def test_objects_that_only_get_another_label_are_one_line() -> None:
@@ -139,7 +153,7 @@ def test_what_can_be_fixed_safely_has_a_button_unless_it_is_exempted() -> None:
     _, blocks = action_view.render(shown_action(State.PENDING, plan=as_stored(plan)))
     check_blocks(blocks)
     assert json.dumps(blocks).count("Fix: ") == 1
-    assert "Fix: Ask for three." in json.dumps(blocks)
+    assert 'Fix: Ask for three"' in json.dumps(blocks)
     _, blocks = action_view.render(shown_action(State.RUNNING, plan=as_stored(plan)))
     assert "Fix: " not in json.dumps(blocks)
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from deploy.access import Environment
 from deploy.actions.action import State, Vote
+from deploy.observed.causes import Cause
 from deploy.plans.binding import Observed, build_plan
 from deploy.plans.plan import FieldChange, ObjectChange, Plan
 from deploy.policy import People, Policy, Requirement
@@ -25,6 +26,7 @@ from tests.support.actions import plan_of
 from tests.support.shown import PLAN, SPEC, shown_action
 
 PRODUCTION = Environment("production", production=True)
+STUCK = {"cause": Cause.PULL.value, "said": "ImagePullBackOff.", "since": 0.0, "until": None}
 KEPT = TokenPlan("edge-1-token-a", mint=False, expires_at=None, reason="")
 
 
@@ -37,6 +39,18 @@ def changed(patch: Mapping[str, Any], token: TokenPlan = KEPT) -> Plan:
         for o in render(wanted, token.secret)
     ]
     return build_plan(wanted, cluster_uid="u", observed=observed, token=token)
+
+
+def test_going_back_behind_a_restart_is_not_said_to_be_one() -> None:
+    restarted = FieldChange(
+        'spec.template.metadata.annotations["gateway-bot.io/restarted-at"]',
+        "2026-11-25",
+        None,
+        True,
+    )
+    image = FieldChange("spec.template.spec.containers[edge-1].image", "a:2", "a:1", True)
+    plan = plan_of(changes=(ObjectChange("Deployment", "edge-1", "update", (restarted, image)),))
+    assert "restarts" not in difference(plan)
 
 
 @pytest.mark.parametrize(
@@ -165,6 +179,11 @@ def test_each_environment_says_what_it_still_requires() -> None:
         (State.RUNNING, {}, "Running."),
         (State.RUNNING, {"progress": {"ready": 0, "desired": 1}}, "Running: 0 of 1 pod ready."),
         (State.RUNNING, {"progress": {"ready": 1, "desired": 3}}, "Running: 1 of 3 pods ready."),
+        (
+            State.RUNNING,
+            {"progress": {"ready": 0, "desired": 1, "stuck": STUCK}},
+            ":warning: Stuck: the image cannot be pulled. 0 of 1 pod ready.",
+        ),
         (State.RUNNING, {"stop_by": "U2"}, "<@U2> stopped it; it ends at the next safe point."),
         (State.EXPIRED, {}, "Expired."),
     ],

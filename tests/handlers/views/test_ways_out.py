@@ -1,5 +1,6 @@
 """A rollout that is stuck says so and how to get out of it; what failed has the ways out that its record has."""
 
+import dataclasses
 import json
 from typing import Any
 
@@ -8,7 +9,8 @@ import pytest
 from deploy.actions.action import Action, Outcome, Patience, State, Step
 from deploy.changes.kinds import KINDS
 from deploy.observed.causes import Cause, meaning_of
-from deploy.plans.plan import FieldChange, ObjectChange
+from deploy.plans.plan import UNFINISHED, FieldChange, ObjectChange
+from deploy.rules.finding import Finding
 from handlers.views import action as action_view
 from handlers.views.commands import is_run
 from handlers.views.notification import sentence
@@ -71,6 +73,31 @@ def buttons(action: Action) -> dict[str, dict[str, Any]]:
 def line(action: Action) -> str:
     text: str = action_view.render(action)[1][1]["text"]["text"]
     return text
+
+
+def test_trying_again_what_is_applied_already_leaves_a_way_out() -> None:
+    why = Finding(UNFINISHED, "warning", "Its rollout has not finished.", "", "")
+    plan = dataclasses.replace(plan_of(changes=()), findings=(why,))
+    reply = action_view.no_change(plan)
+    check_blocks(list(reply.blocks))
+    assert (
+        reply.text
+        == f"{plan.spec.ref} already has these settings, but it does not run as it should."
+    )
+    (row,) = [block["elements"] for block in reply.blocks if block["type"] == "actions"]
+    assert [each["text"]["text"] for each in row] == ["Status", "Roll back…"]
+    assert row[1]["value"] == f"rollback {plan.spec.ref}"
+
+
+def test_what_a_pod_tells_in_full_is_not_also_told_cut_short() -> None:
+    whole = "ImagePullBackOff: Back-off pulling image a:2: not found in the registry."
+    progress = {
+        "desired": 2, "ready": 0, "old": 2,
+        "pods": [POD | {"trouble": whole}], "stuck": STUCK | {"said": whole[:40] + "…"},
+    }  # fmt: skip
+    said = json.dumps(action_view.render(stuck(progress=progress))[1], ensure_ascii=False)
+    assert said.count("Back-off pulling") == 1
+    assert whole in said
 
 
 def test_a_rollout_that_is_stuck_says_on_what_what_to_do_and_when_it_fails() -> None:
