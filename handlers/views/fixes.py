@@ -17,7 +17,7 @@ ACTIONS = tuple(f"fix_{number}" for number in range(3))
 def blocks(action: Action, plan: Plan) -> list[Block]:
     """A button for each of the first findings that can be fixed, those that nobody exempted."""
     elements = [
-        button(f"Fix: {finding.fix}", name, json.dumps({"id": action.id, "rule": finding.rule}))
+        button(_label(finding), name, json.dumps({"id": action.id, "rule": finding.rule}))
         for name, finding in zip(ACTIONS, _fixable(plan), strict=False)
     ]
     return [{"type": "actions", "elements": elements}] if elements else []
@@ -26,8 +26,12 @@ def blocks(action: Action, plan: Plan) -> list[Block]:
 def commands(plan: Plan, with_fix: Callable[[Finding], str]) -> list[Block]:
     """The same for a plan that is not kept: each button carries the whole command."""
     typed = [(finding, with_fix(finding)) for finding in _fixable(plan)[: len(ACTIONS)]]
-    found = [runs(f"Fix: {finding.fix}", command) for finding, command in typed]
+    found = [runs(_label(finding), command) for finding, command in typed]
     return [{"type": "actions", "elements": [each]} for each in found if each]
+
+
+def _label(finding: Finding) -> str:
+    return f"Fix: {finding.fix.removesuffix('.')}"
 
 
 def _fixable(plan: Plan) -> list[Finding]:

@@ -10,6 +10,8 @@ from handlers.views.text import context, counted, cut, escape, fence, section, s
 from handlers.views.words import rollout as words
 
 _PODS = 20
+_TROUBLE = 300
+"""Characters: of a pull that fails, Kubernetes names the image three times."""
 
 
 def blocks(action: Action) -> list[Block]:
@@ -55,16 +57,17 @@ def _pod(pod: Mapping[str, Any]) -> str:
 
 def _beside_pods(progress: Mapping[str, Any], pods: Sequence[Mapping[str, Any]]) -> list[Block]:
     """What is not a pod's own trouble: a quota, for one, lets no pod appear that could show it."""
-    of_pods = {pod.get("trouble") for pod in pods}
+    of_pods = [str(pod.get("trouble") or "") for pod in pods]
     beside = [str((progress.get("stuck") or {}).get("said", ""))]
     every = dict.fromkeys([*(str(text) for text in progress.get("trouble") or ()), *beside])
-    told = [text for text in every if text and text not in of_pods]
+    # What it is stuck on is kept shortened.
+    told = [t for t in every if t and t not in {cut(trouble, len(t)) for trouble in of_pods}]
     return [section(f":warning: {escape(cut(text, 500))}") for text in told[:2]]
 
 
 def _trouble(pod: Mapping[str, Any], said: str) -> Block | None:
     """What a pod has to tell beyond what is `said` already; None where that is all."""
-    lines = [] if str(pod["trouble"]) in said else [str(pod["trouble"])]
+    lines = [] if str(pod["trouble"]) in said else [cut(str(pod["trouble"]), _TROUBLE)]
     if pod.get("event"):
         lines.append(f"Last event: {pod['event']}")
     if not lines and not pod.get("log"):

@@ -83,7 +83,7 @@ def test_a_backup_that_would_wait_for_ever_is_found_in_the_plan(demo: Demo) -> N
     )
     ana.types(asked)
     denied = ana.sees("the rules forbid it.*StorageClass default makes disks")
-    ana.clicks(denied, "Fix: Set backup.storageClass to azurefile-csi.")
+    ana.clicks(denied, "Fix: Set backup.storageClass to azurefile-csi")
     plan = ana.sees("Nothing has changed yet.*kept", ephemeral=False)
     assert "makes disks" not in words(plan)
     ana.clicks(plan, "Confirm")

@@ -218,9 +218,9 @@ def test_a_gateway_of_the_portals_is_adopted_and_then_scaled(demo: Demo) -> None
 def test_a_click_puts_what_a_rule_advises_into_the_plan(demo: Demo) -> None:
     ana = demo.person("ana")
     plan = ana.plans("deploy edge-2 --to west/dev --tag 2.11.1 --replicas 2")
-    demo.person("ivy").clicks(plan, "Fix: Ask for three replicas.")
+    demo.person("ivy").clicks(plan, "Fix: Ask for three replicas")
     demo.person("ivy").sees("Only .*who asked for this, can do that", ephemeral=True)
-    ana.clicks(plan, "Fix: Ask for three replicas.")
+    ana.clicks(plan, "Fix: Ask for three replicas")
     ana.sees_at(plan, "Replaced by .*, with the fix")
     fixed = ana.sees("Deploy edge-2.*replicas: 3", ephemeral=False)
     assert "few-replicas" not in words(fixed)
