@@ -140,7 +140,7 @@ def _warned(fault: str, pattern: str, resolved: str = "") -> Callable[[Stage], A
             if not resolved:
                 yield Shown("ana", message, "gateway-alerts")
         if resolved:
-            yield Shown("ana", alerts.sees_at(message, resolved, 420), "gateway-alerts")
+            yield Shown("ana", alerts.sees_at(message, resolved, 180), "gateway-alerts")
 
     return shown
 
@@ -162,6 +162,7 @@ def _form(stage: Stage) -> Iterator[Shown]:
 
 _DEPLOY = "deploy edge-1 --to west/dev --tag 2.12.1 --replicas 2"
 _PRODUCTION = "deploy store-7 --to west/prod --tag 2.12.1 --replicas 3"
+_DOWN = r"\A[^\n]*west[^\n]* (is|are) down"
 _CUT_OFF = r"\A[^\n]*cut off"
 
 SCENES = (
@@ -220,17 +221,18 @@ SCENES = (
         "automatically, in the channel of warnings",
         _warned("", r"\Aeast/dev/depot-2 "),
     ),
+    # Before the incident of a link: what ends that one is ten minutes without a warning.
+    Scene(
+        "resolved",
+        "A resolved incident",
+        "the message of an incident, when it has recovered",
+        _warned("not_ready", _DOWN, r"\AResolved: "),
+    ),
     Scene(
         "incident",
         "An incident",
         "a gateway is cut off, denied, crashing or short of pods",
         _warned("dns_broken", _CUT_OFF),
-    ),
-    Scene(
-        "resolved",
-        "A resolved incident",
-        "the same message, when it has recovered",
-        _warned("dns_broken", _CUT_OFF, r"\AResolved: "),
     ),
     Scene("home", "Home", "the app's Home tab", _home),
 )
