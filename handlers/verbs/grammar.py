@@ -88,10 +88,10 @@ class _Reading:
         if verb is None:
             near = _near(typed.casefold(), self._verbs, _VERBS_ALIKE)
             raise self._wrong(
-                f"There is no command “{_short(typed)}”.",
+                f"“{_short(typed)}” is not a command.",
                 field="verb",
                 meant=self._verbs[near].name if near else "",
-                remedy=f"`{self._slash} help` lists every command.",
+                remedy=f"`{self._slash} help` lists the commands.",
             )
         return verb
 

@@ -342,7 +342,8 @@ def _footer(action: Action, plan: Plan) -> str:
         when = f" {date(action.decided_at)}" if action.decided_at else ""
         parts.append(f"{lowered(agreed(action))}{when}")
     if action.decided_at is not None and action.state in _RAN:
-        parts.append(f"took {duration(round(action.updated_at - action.decided_at))}")
+        took = round(action.updated_at - action.decided_at)
+        parts += [f"took {duration(took)}"] if took else []
     parts.append(f"image `{escape(plan.tag)}`")
     parts.append(f"action `{action.id}`")
     if action.why:

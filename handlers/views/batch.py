@@ -78,12 +78,15 @@ def _heading(state: BatchState) -> str:
 
 
 def unplanned_lines(unplanned: Sequence[Unplanned]) -> list[str]:
-    lines = [
-        f":warning: *{escape(each.name)}*: {escape(cut(each.why, 3 * _WHY))}"
-        for each in unplanned[:NAMED]
-    ]
+    lines = [_not_planned(each) for each in unplanned[:NAMED]]
     more = len(unplanned) - NAMED
     return [*lines, f"… and {more} more"] if more > 0 else lines
+
+
+def _not_planned(each: Unplanned) -> str:
+    """Its name once, though most reasons begin with it."""
+    why = each.why.removeprefix(f"{each.name} ")
+    return f":warning: *{escape(each.name)}*: {escape(cut(why, 3 * _WHY))}"
 
 
 def _asked(state: BatchState) -> str:

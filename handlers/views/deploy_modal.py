@@ -295,7 +295,7 @@ _FILE: Block = {
     "label": _plain("Spec file"),
     "hint": _plain(
         "A whole spec as YAML (docs/spec.md); what it leaves out gets its default. What you choose "
-        "in this form goes over it."
+        "in this form overrides it."
     ),
     "element": {
         "type": "file_input",

@@ -31,7 +31,7 @@ def commands(plan: Plan, with_fix: Callable[[Finding], str]) -> list[Block]:
 
 
 def _label(finding: Finding) -> str:
-    return f"Fix: {finding.fix}".removesuffix(".")
+    return f"Fix: {finding.fix.removesuffix('.')}"
 
 
 def _fixable(plan: Plan) -> list[Finding]:

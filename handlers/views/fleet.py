@@ -146,17 +146,17 @@ def _trouble(name: str, error: GatewayBotError, rows: Sequence[Row]) -> Block:
 
 def _counts(rows: Sequence[Row]) -> str:
     levels = Counter(row.state for row in rows)
-    counts = "   ".join(
+    counts = " · ".join(
         f"{SIGNS[level]} {levels[level]} {level}" for level in SIGNS if levels[level]
     )
     needing = sum(row.urgency > 0 for row in rows)
-    told = f"*{counted(len(rows), 'gateway')}*, " + (
-        f"*{needing}* to look at" if needing else "nothing to look at"
+    told = f"*{counted(len(rows), 'gateway')}* · " + (
+        f"*{needing} {_needs(needing)} attention*" if needing else "none needs attention"
     )
     in_production = sum(row.production for row in rows)
     if in_production:
-        told += f"   {PRODUCTION} {in_production} in production"
-    return f"{told}   {counts}" if counts else told
+        told += f" · {PRODUCTION} {in_production} in production"
+    return f"{told}\n{counts}" if counts else told
 
 
 def _entries(rows: Sequence[Row], now: float) -> list[str]:
@@ -172,7 +172,7 @@ def _entries(rows: Sequence[Row], now: float) -> list[str]:
         entries.append("\n".join(lines))
     needing = sum(bool(_why(row)) for row in rows)
     if needing > told:
-        entries.append(f"… and {needing - told} more of these to look at.")
+        entries.append(f"… and {needing - told} more of these need attention.")
     return entries
 
 

@@ -160,7 +160,7 @@ def revisions(
         blocks.append(context(f"… and {counted(len(known) - _REVISIONS, 'more revision')}."))
     done = _trail(entries[:LINES], decided, of=str(ref))
     if done:
-        blocks += sections(["*Last done*", *done])
+        blocks += sections(["*Last actions*", *done])
     blocks += _cut_off(entries)
     back = f"`{escape(command)} rollback {escape(ref.name)} --to-revision N`"
     blocks.append(

@@ -207,9 +207,16 @@ def title_of(incident: Incident) -> str:
     down = sum(DOWN in member.troubles for member in gateways.values())
     are = "were" if over else "are"
     one = "was" if over else "is"
-    what = f"{are} down" if down == len(gateways) else "got worse together"
+    shared = _shared(gateways.values())
+    what = f"{are} {shared}" if shared else "got worse together"
     some = f", {down} of them {one if down == 1 else are} down" if 0 < down < len(gateways) else ""
     return f"{counted(len(gateways), 'gateway')} {where} {what}{some}"
+
+
+def _shared(members: Iterable[Member]) -> str:
+    """The worst trouble that all of them have, in words; empty where they have none in common."""
+    common = set.intersection(*(set(member.troubles) for member in members))
+    return words.of_several(min(common, key=_rank)) if common else ""
 
 
 def _worst_first(

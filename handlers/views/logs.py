@@ -40,7 +40,8 @@ def lines(found: Sequence[Line], told: ReadSoFar, *, waiting: bool = False) -> t
         shown.insert(0, line)
     more = len(shown) < told.total or any(len(text) > _LINE for text in texts)
     body = section(fence(shown, 2900)[0] if shown else f"_{_nothing(told, waiting)}_")
-    notes = [counted(told.total, "line")]
+    count = counted(told.total, "line")
+    notes = [*([escape(told.gateway)] if told.gateway else []), count]
     if told.skipped:
         notes.append(f"{counted(told.skipped, 'line')} skipped: they came too fast")
     notes.append(f"{counted(len(told.pods), 'pod')}")
@@ -48,7 +49,7 @@ def lines(found: Sequence[Line], told: ReadSoFar, *, waiting: bool = False) -> t
     blocks += [context(f":warning: {escape(text)}") for text in told.trouble[:_TROUBLES]]
     if len(told.trouble) > _TROUBLES:
         blocks.append(context(f"… and {len(told.trouble) - _TROUBLES} more that went wrong."))
-    return Reply(f"{notes[0]} of the logs of {told.gateway}", tuple(blocks)), more
+    return Reply(f"{count} of the logs of {told.gateway}", tuple(blocks)), more
 
 
 def _nothing(told: ReadSoFar, waiting: bool) -> str:

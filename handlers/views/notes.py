@@ -103,7 +103,10 @@ def _line(action: Action, event: Event, environment: Environment | None = None) 
         asked = "Its token is due for rotation." if action.automatic else f"{who} asked for this."
         if policy.by == "approvers":
             what = _what(action, environment)
-            return f"{asked} {mentions(policy.approvers)}: please look at the plan. {what}"
+            return (
+                f"{what}\n{asked} {mentions(policy.approvers)}: please look at the plan, then approve "
+                "or deny it."
+            )
         return asked
     if event.name == "break-glass":
         return f":rotating_light: {who} overrides a freeze with this: {escape(event.detail)}"
@@ -113,8 +116,8 @@ def _line(action: Action, event: Event, environment: Environment | None = None) 
         return f"{agreed(action)}, plan `{action.digest[:12]}`."
     if event.name == "reminder":
         return (
-            f"{mentions(policy.approvers)}: this still waits for a decision, "
-            f"until {date(action.expires_at)}. {_what(action, environment)}"
+            f"{_what(action, environment)}\n{mentions(policy.approvers)}: this still waits for a "
+            f"decision, until {date(action.expires_at)}."
         )
     return _ending(action, event)
 
@@ -127,9 +130,9 @@ def _elsewhere(action: Action, event: Event, environment: Environment | None) ->
             if asked in requirement.channels or channel == asked:
                 continue
             text = (
-                f"<@{action.requester}> asks for a change that {escape(requirement.environment)} "
-                f"must approve too. {mentions(requirement.approvers)}: "
-                f"please look at the plan. {_what(action, environment)}"
+                f"{_what(action, environment)}\n<@{action.requester}> asks for a change that "
+                f"{escape(requirement.environment)} must approve too. "
+                f"{mentions(requirement.approvers)}: please look at the plan, then approve or deny it."
             )
             show = button("Show", "action_show", value(action))
             yield Note(

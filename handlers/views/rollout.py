@@ -10,6 +10,8 @@ from handlers.views.text import context, counted, cut, escape, fence, section, s
 from handlers.views.words import rollout as words
 
 _PODS = 20
+_TROUBLE = 300
+"""Characters: of a pull that fails, Kubernetes names the image three times."""
 
 
 def blocks(action: Action) -> list[Block]:
@@ -65,7 +67,7 @@ def _beside_pods(progress: Mapping[str, Any], pods: Sequence[Mapping[str, Any]])
 
 def _trouble(pod: Mapping[str, Any], said: str) -> Block | None:
     """What a pod has to tell beyond what is `said` already; None where that is all."""
-    lines = [] if str(pod["trouble"]) in said else [str(pod["trouble"])]
+    lines = [] if str(pod["trouble"]) in said else [cut(str(pod["trouble"]), _TROUBLE)]
     if pod.get("event"):
         lines.append(f"Last event: {pod['event']}")
     if not lines and not pod.get("log"):

@@ -163,7 +163,7 @@ def test_requests_are_listed_and_decided_by_text_bound_to_what_was_shown(demo: D
     ben.types(f"approve {name} --plan {digest[1]}")
     ben.sees(f"You approved {name}", ephemeral=True)
     ana.sees_at(plan, "4 of 4 pods ready after", 90)
-    ana.is_told("history edge-2", "Last done.*approved.*<@U0BEN>")
+    ana.is_told("history edge-2", "Last actions.*approved.*<@U0BEN>")
     ben.types(f"deny {name}")
     ben.sees("Required: `--reason`", ephemeral=True)
     ben.types("approve ZZZZZZ")

@@ -36,7 +36,7 @@ def test_a_gateway_of_the_portal_is_warned_of_and_can_be_snoozed_with_a_reason(
     shown = ana.sees_at(warning, "Snoozed by <@U0ANA>")
     assert "It is replaced &lt;soon&gt;" in words(shown)
     ana.sees("snoozed this: It is replaced &lt;soon&gt;")
-    ana.is_told("history legacy-9", "Last done.*snoozed")
+    ana.is_told("history legacy-9", "Last actions.*snoozed")
 
 
 def test_its_buttons_show_it_and_offer_to_keep_its_token_valid(demo: Demo) -> None:

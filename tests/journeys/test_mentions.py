@@ -51,7 +51,7 @@ def test_a_mention_is_answered_in_its_thread_with_what_was_understood(demo: Demo
 def test_what_is_not_understood_brings_the_corrected_command(demo: Demo) -> None:
     ana = demo.person("ana")
     ts = says(demo, "ana", "@gateway-bot sttatus legacy-9")
-    wrong = answer(ana, ts, "There is no command “sttatus”")
+    wrong = answer(ana, ts, "“sttatus” is not a command")
     ana.clicks(wrong, "Run it")
     ana.sees("legacy-9 on west/dev", ephemeral=True)
 

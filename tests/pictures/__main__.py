@@ -10,12 +10,15 @@ from playwright.sync_api import Browser, expect
 
 from bot.sandbox.world import DEMO
 from tests.pictures.scenes import SCENES, Scene, Shown
+from tests.pictures.shrinking import shrunk
 from tests.support.browser import DESKTOP, PHONE, chromium, page_of
 from tests.support.demo import Demo
 from tests.support.processes import ROOT
 
 _FOLDER = ROOT / "docs" / "images" / "slack"
 _PAGE = ROOT / "docs" / "slack.md"
+_AROUND, _AROUND_FORM = 700, 130
+"""Pixels of the page above and below a message, and of a form's title and buttons."""
 _HEAD = """\
 # What you see in Slack
 
@@ -78,10 +81,11 @@ def _take(demo: Demo, browser: Browser, shown: Shown, size: tuple[int, int], pat
         # As tall as what is shown, so that nothing of it is below an edge.
         width, _ = size
         height = int(what.evaluate("node => node.scrollHeight"))
-        page.set_viewport_size({"width": width, "height": max(height + 400, size[1])})
+        around = _AROUND_FORM if shown.surface == "form" else _AROUND
+        page.set_viewport_size({"width": width, "height": max(height + around, size[1])})
         page.mouse.move(0, 0)
         dialog = page.get_by_role("dialog") if shown.surface == "form" else what
-        dialog.screenshot(path=path, animations="disabled")
+        path.write_bytes(shrunk(page, dialog.screenshot(animations="disabled")))
 
 
 def _address(shown: Shown) -> str:

@@ -39,6 +39,12 @@ STATES: Mapping[str, str] = {
 }
 """Of those that are not called by their own name."""
 
+_OF_SEVERAL: Mapping[str, str] = {
+    BELOW_MINIMUM: "below their minimum of pods",
+    MISSING: "without their tokens",
+    UNREADABLE: "without tokens that the bot can read",
+}
+
 REMEDIES: Mapping[str, str] = {
     DOWN: "Read the pods' logs and their status: they say why none is ready.",
     CUT_OFF: "Check DNS, proxy and firewall between the pods and Azure. The gateway serves its last "
@@ -56,6 +62,11 @@ LOGS: Mapping[str, str] = {
     DENIED: " --level warn",
 }
 """Options of `logs` that show what matters, by the worst trouble."""
+
+
+def of_several(trouble: str) -> str:
+    """The state of several gateways that share a trouble: “3 gateways are cut off”."""
+    return _OF_SEVERAL.get(trouble) or STATES.get(trouble, trouble)
 
 
 def change_before(what: str, ago: str) -> str:

@@ -417,7 +417,7 @@ def test_with_rights_in_one_namespace_only_nothing_is_said_to_be_none(
             assert "No gateway there is shown, and nobody is warned of one." in said
             assert "No self-hosted gateway runs" not in said
             assert "No gateway is known" not in said
-            assert "nothing to look at" not in said
+            assert "none needs attention" not in said
         assert reply.text == "What runs on west is not known"
     finally:
         cache.stop(Deadline.after(5))

@@ -215,7 +215,7 @@ def test_a_node_that_dies_is_one_message_however_many_gateways_it_takes(channel:
         )
     channel.look(*(health(n, BELOW_MINIMUM, node="n1") for n in names), seconds=60)
     assert len(channel.posted) == 1
-    assert channel.posted[0].endswith("gateways on node n1 of west got worse together")
+    assert channel.posted[0].endswith("gateways on node n1 of west are below their minimum of pods")
     assert "50 gateways" in channel.last
     channel.look(*map(health, names), seconds=60)
     assert channel.last.startswith("Resolved: 50 gateways")
@@ -227,11 +227,11 @@ def test_what_was_told_as_a_node_is_told_as_the_cluster_once_that_does_not_answe
 ) -> None:
     lost = [health(f"edge-{n}", BELOW_MINIMUM, node="n1") for n in range(3)]
     channel.look(*lost, seconds=60)
-    assert channel.posted == ["3 gateways on node n1 of west got worse together"]
+    assert channel.posted == ["3 gateways on node n1 of west are below their minimum of pods"]
     channel.look(away="Cluster “west” does not answer.", seconds=60)
     assert channel.last == "Cluster west does not answer"
     channel.look(*lost, seconds=60)
-    assert channel.last == "3 gateways on node n1 of west got worse together"
+    assert channel.last == "3 gateways on node n1 of west are below their minimum of pods"
     assert channel.replies[-1] == "✅ `west` answers again."
     channel.look(*(health(f"edge-{n}") for n in range(3)), seconds=60)
     assert channel.last.startswith("Resolved: Cluster west did not answer for ")
@@ -258,13 +258,13 @@ def test_an_incident_of_a_node_is_of_the_cluster_once_other_nodes_are_lost_too(
     channel.look(*lost, seconds=60)
     # Pods that are made anew leave no trace of the node.
     channel.look(*(health(n, BELOW_MINIMUM) for n in names), seconds=60)
-    assert channel.posted == ["3 gateways on node n1 of west got worse together"]
+    assert channel.posted == ["3 gateways on node n1 of west are below their minimum of pods"]
     if more == "another gateway":
         lost.append(health("edge-9", BELOW_MINIMUM, node="n2"))
     else:
         lost = [dataclasses.replace(h, nodes=frozenset({"n1", "n2"})) for h in lost]
     channel.look(*lost, seconds=60)
-    assert channel.last == f"{len(lost)} gateways on west got worse together"
+    assert channel.last == f"{len(lost)} gateways on west are below their minimum of pods"
     assert len(channel.posted) == 1
 
 

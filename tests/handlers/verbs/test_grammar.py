@@ -57,7 +57,7 @@ def test_a_dash_within_quotes_is_no_option() -> None:
         ("deploy edge-1 edge-2", "edge-2"),
         ("deploy --take-over=yes edge-1", "takes no value"),
         ('deploy "edge-1', "quote"),
-        ("xyzzy", "`/gateway help` lists every command."),
+        ("xyzzy", "`/gateway help` lists the commands."),
         (
             "scale",
             "Required: a gateway and `--replicas`. Write `/gateway scale <gateway> --replicas <number>`.",

@@ -161,3 +161,19 @@ def test_only_the_last_change_counts_and_only_for_an_hour() -> None:
     running = change(NOW - 60, State.RUNNING)
     assert change_before([older, running], NOW) is None, "its own message says how it is"
     assert GatewayRef.parse(NAME) == REF
+
+
+@pytest.mark.parametrize(
+    ("troubles", "said"),
+    [
+        ((CUT_OFF, CUT_OFF), "2 gateways on west are cut off"),
+        ((DOWN, DOWN), "2 gateways on west are down"),
+        ((CUT_OFF, REFUSED), "2 gateways on west got worse together"),
+    ],
+)
+def test_several_gateways_with_one_trouble_are_called_by_it(
+    troubles: tuple[str, str], said: str
+) -> None:
+    both = incident(troubles[0])
+    members = {**both.members, "west/dev/edge-2": Member({troubles[1]: "so"}, NOW)}
+    assert view.title_of(dataclasses.replace(both, members=members, together=True)) == said

@@ -153,7 +153,7 @@ def test_what_can_be_fixed_safely_has_a_button_unless_it_is_exempted() -> None:
     _, blocks = action_view.render(shown_action(State.PENDING, plan=as_stored(plan)))
     check_blocks(blocks)
     assert json.dumps(blocks).count("Fix: ") == 1
-    assert 'Fix: Ask for three"' in json.dumps(blocks)
+    assert '"Fix: Ask for three"' in json.dumps(blocks)
     _, blocks = action_view.render(shown_action(State.RUNNING, plan=as_stored(plan)))
     assert "Fix: " not in json.dumps(blocks)
 

@@ -63,6 +63,7 @@ def test_a_success_that_leaves_something_to_do_is_none_without_reserve(
     ("state", "seconds", "shown"),
     [
         (State.SUCCEEDED, 1.7, "took 2s"),
+        (State.FAILED, 0.2, ""),
         (State.FAILED, 30.2, "took 30s"),
         (State.CANCELLED, 0.0, ""),
         (State.SUPERSEDED, 6.0, ""),
@@ -95,6 +96,15 @@ def test_what_failed_says_once_why_a_pod_is_stuck() -> None:
     assert "*edge-1-a*: Last event: Failed: 404" in shown
     assert "*edge-1-b*" not in shown
     assert "*edge-1-c*: CrashLoopBackOff: it ends" in shown
+
+
+def test_what_a_rollout_is_stuck_on_is_said_once_though_it_is_kept_shortened() -> None:
+    said = "ImagePullBackOff: " + "no such tag " * 40
+    pods = [{**POD, "name": "edge-1-a", "trouble": said}]
+    kept = {"cause": "roll back: pull", "said": text.cut(said, 300)}
+    progress = {"desired": 1, "ready": 0, "pods": pods, "trouble": [said], "stuck": kept}
+    _, blocks = action_view.render(shown_action(State.RUNNING, progress=progress))
+    assert json.dumps(blocks).count("ImagePullBackOff: no such tag") == 1
 
 
 @given(st.floats(0, 7199))
