@@ -77,7 +77,7 @@ def test_it_is_found_where_people_look_for_what_the_bot_can_do(demo: Demo) -> No
     ana.types("help")
     ana.sees("/gateway annotate.*puts a note on a gateway", ephemeral=True)
     ana.types("annotate --help")
-    ana.sees("--note TEXT.*what it is to say", ephemeral=True)
+    ana.sees("--note &lt;text&gt;.*what it is to say", ephemeral=True)
     ana.types("annotate edge-1")
     ana.sees("Required: `--note`", ephemeral=True)
 
@@ -88,7 +88,8 @@ def test_outside_production_its_requester_confirms_it_and_its_end_is_true(demo: 
     said = words(plan)
     assert "Annotate edge-1 on west/dev" in said
     assert "wants to annotate this" in said
-    assert f'metadata.annotations["{NOTE}"]: read the runbook' in said
+    # A long line of the diff goes on below, as a phone shows it.
+    assert f'annotations["{NOTE}"]:readtherunbook' in "".join(said.split())
     assert "Restarts no pod" in said
     ivy.clicks(plan, "Confirm")
     ivy.sees("Only the requester may do this.*<@U0ANA>", ephemeral=True)
@@ -118,7 +119,7 @@ def test_in_production_approvers_decide_and_the_digest_binds(demo: Demo) -> None
     thread = thread_once(ana, plan, "The note is on")
     assert sum("Approved by <@U0BEN>" in line for line in thread) == 1
     ana.types("history edge-1")
-    ana.sees("annotate `west/dev/edge-1`: \\*succeeded", ephemeral=True)
+    ana.sees("annotate: \\*succeeded", ephemeral=True)
 
 
 def test_what_was_denied_is_asked_for_again_and_says_so(demo: Demo) -> None:

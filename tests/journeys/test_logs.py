@@ -78,7 +78,7 @@ def test_only_what_is_asked_for_is_shown(demo: Demo) -> None:
     assert "None of the 2 pods has restarted, so there is no log from before." in before
     assert "No line is like that" not in before
     for wrong, told in (
-        ("edge-1 --level loud", "no level"),
+        ("edge-1 --level loud", "is not a level"),
         ("edge-1 --regex (", "no pattern|not a pattern"),
         ("edge-1 --since yesterday", "is not a duration"),
         ("edge-1 --pod nothing", "no pod"),
