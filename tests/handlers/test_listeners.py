@@ -88,7 +88,7 @@ class Door:
             deploy.Needs,
             slack=self.slack,
             team=team,
-            choices=SimpleNamespace(warm=dict),
+            choices=SimpleNamespace(warm=dict, find=lambda source, text: ()),
             policies=SimpleNamespace(freezes=lambda ref: ()),
             caches={},
             command="/gateway",

@@ -56,7 +56,7 @@ def test_expiring_lists_tokens_the_first_to_expire_first(demo: Demo) -> None:
     dan.types("expiring")
     dan.sees(r"When tokens expire.*\*legacy-9\* on west/dev( :zzz:)?\nexpires", ephemeral=True)
     dan.types("expiring legacy-9 --snooze 3d")
-    dan.sees("Say why", ephemeral=True)
+    dan.sees("Required: `--reason`", ephemeral=True)
     dan.types('expiring legacy-9 --snooze 30d --reason "no"')
     dan.sees("A warning cannot be snoozed for “30d”", ephemeral=True)
 

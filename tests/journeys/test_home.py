@@ -149,7 +149,7 @@ def test_a_gateways_menu_shows_it_and_asks_for_changes_that_are_confirmed_at_hom
     ana.sees_at(plan, "pods ready after")
     tab = opens_home(demo, "ana", "edge-1")
     chooses(demo, "ana", tab, "edge-1", "Status")
-    modal(demo, "ana", "edge-1", "Installed by")
+    modal(demo, "ana", "edge-1", "*Installed*  by")
     closes(demo, "ana")
     chooses(demo, "ana", home(demo, "ana", "edge-1"), "edge-1", "Restart…")
     tab = home(demo, "ana", "Waiting for you", "Restart edge-1 on west/dev")

@@ -103,7 +103,7 @@ def test_a_status_is_shared_in_the_channel_with_who_did_that_and_when_it_was_rea
     demo: Demo,
 ) -> None:
     ivy = demo.person("ivy")
-    message = asked(demo, "status edge-1", "Last revisions")
+    message = asked(demo, "status edge-1", r"\*Installed\*  by")
     assert message["is_ephemeral"]
     ivy.clicks(message, "Share to channel")
     shared = ivy.sees("edge-1 on west/dev.*Shared by <@.*>. Read ", ephemeral=False)
