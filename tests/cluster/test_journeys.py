@@ -85,8 +85,9 @@ def test_status_proves_a_gateway_by_its_pods_and_its_own_status_path(demo: Demo)
     # What the bot watches comes a moment after what it follows.
     proved = "edge-2 on west/dev.*2 of 2 pods.*its status path answers"
     # Other tests on the same control plane have gateways of the same name.
-    shown = words(ivy.is_told("status west/dev/edge-2", proved))
-    assert "edge-2-live-traffic" in shown
+    told = ivy.is_told("status west/dev/edge-2", proved)
+    ivy.clicks(told, "More")
+    shown = until(lambda: "edge-2-live-traffic" in (said := str(ivy.views())) and said, "More")
     assert "pending" in shown, "nothing here gives load balancers an address"
 
 
@@ -148,7 +149,7 @@ def test_an_image_that_cannot_be_pulled_is_told_while_it_rolls_out_and_at_the_en
         # A tag that no test before has left on a node, which would then not pull it.
         plan = ana.plans("deploy store-7 --to west/dev --tag 2.12.0 --replicas 2 --deadline 30")
         ana.clicks(plan, "Confirm")
-        ana.sees_at(plan, "Rolling out.*(ErrImagePull|ImagePullBackOff)")
+        ana.sees_at(plan, "Stuck: the image cannot be pulled.*(ErrImagePull|ImagePullBackOff)")
         failed = words(ana.sees_at(plan, "The rollout did not finish", 150))
     assert "still serve" in failed
 
