@@ -104,11 +104,11 @@ def test_a_gateway_is_deployed_from_the_page(page: Page) -> None:
     picture(page, "rolled-out")
 
     say(page, "/gateway status")
-    expect(last_message(page)).to_contain_text("GATEWAY")
+    expect(last_message(page)).to_contain_text("Gateways")
     expect(last_message(page)).to_contain_text("Only visible to you")
     picture(page, "status")
     say(page, "/gateway status edge-1")
-    expect(last_message(page)).to_contain_text("edge-1-live-traffic")
+    expect(last_message(page)).to_contain_text("3 of 3 ready")
     picture(page, "status-one")
 
 
@@ -264,7 +264,7 @@ def test_what_a_message_holds_never_becomes_markup(page: Page, demo: Demo) -> No
 def test_a_broken_link_is_red_with_its_evidence(page: Page, demo: Demo) -> None:
     demo.fault("node west", "dns_broken", True)
 
-    tables = page.locator("article").filter(has_text="GATEWAY")
+    tables = page.locator("article").filter(has_text="Gateways")
 
     def broken() -> bool:
         # One answer after another: a busy bot would be kept at answering.

@@ -161,6 +161,7 @@ def test_channels_and_people_are_within_reach(page: Page) -> None:
     page.get_by_role("radio", name="ben").focus()
     page.keyboard.press("ArrowDown")
     expect(page.get_by_role("radio", name="chen")).to_be_checked()
+    expect(page.get_by_role("radio", name="chen")).to_be_focused()
     page.keyboard.press("ArrowDown")
     expect(page.get_by_role("radio", name="dan")).to_be_checked()
     expect(page.get_by_role("radio", name="dan")).to_be_focused()
