@@ -344,23 +344,13 @@ def _each_filler(test: Any) -> Any:
     return LARGE(given(Filler)(test))
 
 
-@pytest.mark.parametrize("name", MESSAGES)
-def test_every_message_is_taken_by_slack_and_fits_a_phone(name: str) -> None:
+@pytest.mark.parametrize("name", [*MESSAGES, *REPLIES])
+def test_every_message_and_reply_is_taken_by_slack_and_fits_a_phone(name: str) -> None:
+    made = {**MESSAGES, **REPLIES}[name]
+
     @_each_filler
     def check(filler: str) -> None:
-        for text, blocks in MESSAGES[name](Largest(filler)):
-            said, kept, _ = fitted(text, tuple(blocks))
-            takes(said, kept)
-            narrow(kept)
-
-    check()
-
-
-@pytest.mark.parametrize("name", REPLIES)
-def test_every_reply_is_taken_by_slack_and_fits_a_phone(name: str) -> None:
-    @_each_filler
-    def check(filler: str) -> None:
-        for text, blocks in REPLIES[name](Largest(filler)):
+        for text, blocks in made(Largest(filler)):
             said, kept, _ = fitted(text, tuple(blocks))
             takes(said, kept)
             narrow(kept)
