@@ -99,6 +99,7 @@ class ActionStore(ActionReader):
             raise Conflict(
                 "The id of this request is taken by another one.", remedy="Please ask again."
             )
+        self._tell_beside(action)
         return action
 
     def confirm(
@@ -188,12 +189,12 @@ class ActionStore(ActionReader):
         # What ended long ago is not shown anew to whoever comes too late.
         if action is not None and not dry and (result in _CHANGED or not action.final):
             self._records.index(action_id)
-        if action is not None and not dry and action.state is State.CANCELLED:
+        if action is not None and not dry and action.final:
             self._tell_beside(action)
         return Decision(result, action)
 
     def _tell_beside(self, action: Action) -> None:
-        """The messages of plans of the same gateway say what else runs there."""
+        """The messages of plans of the same gateway say what else is open there."""
         for name in self._open_names(action.ref, State.PENDING):
             if name != action.id:
                 self._records.owed.now(name)
@@ -201,10 +202,12 @@ class ActionStore(ActionReader):
     @redis_errors
     def supersede(self, action_id: str, outcome: Outcome) -> bool:
         """Nobody is to decide it any longer, for its plan does not hold; whether it waited."""
-        result, _ = self._records.run(
+        result, action = self._records.run(
             "SUPERSEDE", action_id, canonical(_words(outcome)), outcome.happened
         )
         self._records.index(action_id)
+        if result == "done" and action is not None:
+            self._tell_beside(action)
         return result == "done"
 
     @redis_errors
@@ -255,8 +258,11 @@ class ActionStore(ActionReader):
     @redis_errors
     def lapse(self, action_id: str) -> None:
         """The approval window that it rests on is closed: nobody can confirm it any longer."""
-        if self._records.run("LAPSE", action_id)[0] == "done":
+        result, action = self._records.run("LAPSE", action_id)
+        if result == "done":
             self._records.index(action_id, due=False)
+            if action is not None:
+                self._tell_beside(action)
 
     @redis_errors
     def remind(self, action_id: str, before_seconds: float) -> bool:

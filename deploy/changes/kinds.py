@@ -116,8 +116,9 @@ class Kind:
     `request` is the type of what it is asked for with; `windows` says whether an approval window
     covers it, `every_environment` that everybody who depends on the gateway's key decides,
     `fixable` that what a rule advises can be asked for in its place, and `declares` that it changes
-    what another manager of the gateway would undo: forced in production, it takes a reason. `again`
-    is what to ask for when somebody asks for the same once more, at that time (epoch seconds).
+    what another manager of the gateway would undo: forced in production, it takes a reason. With
+    `replaces` one person has at most one open request of it for a gateway: the newest. `again` is what
+    to ask for when somebody asks for the same once more, at that time (epoch seconds).
     """
 
     name: str
@@ -127,6 +128,7 @@ class Kind:
     every_environment: bool = False
     fixable: bool = False
     declares: bool = False
+    replaces: bool = False
     again: Callable[[Any, float], ChangeRequest] = lambda request, now: request
 
 
@@ -298,6 +300,7 @@ KINDS: tuple[Kind, ...] = (
         _deployment("Roll it back again", wanted=_gone_back),
         fixable=True,
         declares=True,
+        replaces=True,
     ),
     Kind(ADOPT, DeployRequest, _deployment("Adopt it again", adopts=True), fixable=True),
     Kind(SCALE, ScaleRequest, _scale, fixable=True, declares=True),

@@ -64,7 +64,7 @@ class Proposal:
     """What came of it: an action that waits for its decision, or none and the plan that says why.
 
     Without an action the plan changes nothing, or a rule forbids it. `beside` is then what else is
-    under way on the gateway, which may change that.
+    open on the gateway, which may change that.
     """
 
     plan: Plan
@@ -132,8 +132,7 @@ class Proposer:
         if plan.conflicts and not takes_over(ask.request):
             raise _owned_by_others(plan)
         if plan.empty or plan.denied:
-            others = self._store.open_on(ask.ref)
-            return Proposal(plan, beside=tuple(each for each in others if each.under_way))
+            return Proposal(plan, beside=self._store.open_on(ask.ref))
         if kind.declares and not ask.why:
             self._check_forced(plan)
         notes = (
@@ -249,29 +248,30 @@ class Proposer:
             denied=_denied_lately(ask.kind, recent, self._store.now()),
             batch=ask.batch,
         )
-        self._replace_identical(action, recent)
+        self._replace_earlier(action, recent)
         self._wake(new_id)
         return action
 
-    def _replace_identical(self, action: Action, recent: Sequence[Action]) -> None:
-        """Of open plans of one person that are the same, the newest stays."""
+    def _replace_earlier(self, action: Action, recent: Sequence[Action]) -> None:
+        """Of open plans of one person that are the same, or exclude each other, the newest stays."""
         if action.state is not State.PENDING:
             # Delivered once more: what became of it since stands.
             return
         for other in recent:
             if other.id == action.id or other.state is not State.PENDING:
                 continue
-            if other.created_at <= action.created_at and self._same(other, action):
+            if other.created_at <= action.created_at and self._replaces(action, other):
                 self._supersede(other, _replaced(action.id))
 
-    def _same(self, one: Action, other: Action) -> bool:
-        """Whether both are asked for by one person and come to the same. A token's Secret has the
-        action's name, and a restart the time at which it was asked for."""
-        if (one.requester, one.kind) != (other.requester, other.kind):
+    def _replaces(self, newer: Action, older: Action) -> bool:
+        """Whether both are asked for by one person and come to the same, or a gateway takes only one of
+        the kind. A token's Secret has the action's name, and a restart the time at which it was asked
+        for."""
+        if (newer.requester, newer.kind) != (older.requester, older.kind):
             return False
-        again = self._kinds[one.kind].again
-        asked_alike = again(one.request, 0.0) == again(other.request, 0.0)
-        return one.digest == other.digest or asked_alike
+        kind = self._kinds[newer.kind]
+        asked_alike = kind.again(newer.request, 0.0) == kind.again(older.request, 0.0)
+        return kind.replaces or newer.digest == older.digest or asked_alike
 
     def _seconds(self, ask: Ask, policy: Policy) -> int:
         """How long it waits for its decision: the longest that an environment gives its approvers,

@@ -95,9 +95,8 @@ def _is_of(action: Action, word: str) -> bool:
 
 
 def beside(needs: Needs, action: Action) -> Sequence[Action]:
-    """What else is under way on the gateway of an action."""
-    others = needs.store.open_on(action.ref)
-    return [each for each in others if each.id != action.id and each.under_way]
+    """What else is open on the gateway of an action."""
+    return [each for each in needs.store.open_on(action.ref) if each.id != action.id]
 
 
 def reply_to(decision: Decision, counted: str) -> Reply:

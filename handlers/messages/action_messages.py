@@ -28,7 +28,7 @@ _SOONEST, _LATEST = 0.5, 10.0
 
 
 class Render(Protocol):
-    """The message of an action, given what else is under way on its gateway."""
+    """The message of an action, given what else is open on its gateway."""
 
     def __call__(
         self, action: Action, /, *, beside: Sequence[Action]
@@ -50,7 +50,7 @@ class _Shown:
     waits: float = 0.0
     """While that is still to be posted, in how many seconds to look again."""
     beside: tuple[Action, ...] = ()
-    """What else is under way on its gateway, while it waits for its decision."""
+    """What else is open on its gateway, while it waits for its decision."""
 
 
 class ActionMessages:
@@ -93,8 +93,7 @@ class ActionMessages:
     def _beside(self, action: Action) -> tuple[Action, ...]:
         if action.state is not State.PENDING:
             return ()
-        others = self._store.open_on(action.ref)
-        return tuple(each for each in others if each.under_way)
+        return tuple(each for each in self._store.open_on(action.ref) if each.id != action.id)
 
     def render(self, state: Any, record: MessageRecord) -> Message:
         """The action's plan or progress or end, and its buttons."""

@@ -30,7 +30,7 @@ from handlers.views.text import (
     section,
 )
 from handlers.views.words import ways_out as way_words
-from handlers.views.words.beside import not_changed_yet, under_way
+from handlers.views.words.beside import not_changed_yet, others_open
 from handlers.views.words.kinds import KIND_WORDS, KindWords
 
 _DIFF_LIMIT = 2500
@@ -68,14 +68,14 @@ def render(
     beside: Sequence[Action] = (),
 ) -> tuple[str, list[Block]]:
     """The message: text for notifications and screen readers, and the blocks. `beside` is what else is
-    under way on its gateway."""
+    pending or under way on its gateway."""
     plan = action.plan
     environment = environment_of(action.ref) if environment_of is not None else None
     title = heading(title_of(action), environment)
     line = _state_line(action)
     blocks: list[Block] = [header(title), section(f"{sign_of(action)} {line}")]
     if action.state is State.PENDING:
-        blocks[1:1] = [section(under_way(beside))] if beside else []
+        blocks[1:1] = [section(others_open(beside))] if beside else []
         blocks += [*plan_view.denied(plan), plan_view.what(plan)]
         blocks += plan_view.blocks(plan, _DIFF_LIMIT)
         blocks += fixes.blocks(action, plan)
@@ -353,7 +353,7 @@ def _footer(action: Action, plan: Plan) -> str:
 
 def no_change(plan: Plan, beside: Sequence[Action] = ()) -> Reply:
     """What is asked for is applied already; what does not run as that says is shown, and what else is
-    under way."""
+    pending or under way."""
     spec = plan.spec
     others = [section(not_changed_yet(beside))] if beside else []
     if plan.unsettled:

@@ -14,7 +14,13 @@ from deploy.actions.connection import connect
 from deploy.errors import Conflict, GatewayBotError, InvalidInput, NotFound, Refused, Unavailable
 from deploy.gateway import GatewayRef
 from deploy.plans.plan import OwnershipConflict, Plan
-from deploy.plans.requests import DeployRequest, RestartRequest, RotateRequest, ScaleRequest
+from deploy.plans.requests import (
+    DeployRequest,
+    RestartRequest,
+    RollbackRequest,
+    RotateRequest,
+    ScaleRequest,
+)
 from deploy.policy import Policy
 from deploy.rules.finding import Finding
 from deploy.tokens.rotation import Rotation
@@ -188,6 +194,28 @@ def test_of_open_plans_of_one_person_that_are_the_same_the_newest_stays(changes:
     assert replaced.state is State.SUPERSEDED
     assert replaced.outcome is not None
     assert replaced.outcome.happened == f"Replaced by {newest.id}."
+
+
+def test_of_open_rollbacks_of_one_person_to_different_revisions_the_newest_stays(
+    changes: Changes,
+) -> None:
+    def to(revision: int) -> dict[str, Any]:
+        changes.plans = planning(digest=f"d{revision}")
+        return {"kind": "rollback", "request": RollbackRequest(spec_of(), revision=revision)}
+
+    first, other = changes.asked(**to(3)), changes.asked("r2", requester="U4", **to(3))
+    newest = changes.asked("r3", **to(2))
+    assert [action.id for action in changes.store.open()] == [other.id, newest.id]
+    replaced = changes.now_of(first)
+    assert replaced.state is State.SUPERSEDED
+    assert replaced.outcome is not None
+    assert replaced.outcome.happened == f"Replaced by {newest.id}."
+
+
+def test_what_changes_nothing_names_what_is_pending_on_its_gateway(changes: Changes) -> None:
+    pending = changes.asked(requester="U4")
+    changes.plans = planning(changes=())
+    assert changes.propose("r2").beside == (pending,)
 
 
 def test_what_was_decided_already_is_not_replaced_by_the_same(changes: Changes) -> None:

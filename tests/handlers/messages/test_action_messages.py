@@ -12,7 +12,7 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from bot.sandbox.valkey import Valkey
-from deploy.actions.action import Action
+from deploy.actions.action import Action, Outcome, State
 from deploy.actions.codec import VERSION
 from deploy.actions.connection import connect
 from deploy.actions.owed import Owed
@@ -329,6 +329,31 @@ def test_a_plan_in_the_requester_s_direct_messages_has_no_button_for_approvers(
         ask(store, "BBBBBB")
         until(lambda: buttons_in(client, OPS), "the plan in the channel")
         assert "action_approve" in buttons_in(client, OPS)
+
+
+@pytest.mark.parametrize("end", ["deny", "cancel", "supersede"])
+def test_the_message_of_a_plan_names_what_is_pending_beside_it_until_that_ends(
+    person: Person, client: WebClient, server: Valkey, store: ActionStore, end: str
+) -> None:
+    def named(action: Action, *, beside: Sequence[Action] = ()) -> tuple[str, list[JSON]]:
+        return f"{action.id} beside {[each.id for each in beside]}", []
+
+    def said() -> set[str]:
+        return {str(m["text"]) for m in person.messages()}
+
+    with delivering(client, server, render=named):
+        ask(store)
+        until(lambda: "AAAAAA beside []" in said(), "the first plan")
+        ask(store, "BBBBBB")
+        both = {"AAAAAA beside ['BBBBBB']", "BBBBBB beside ['AAAAAA']"}
+        until(lambda: both <= said(), "each names the other")
+        if end == "deny":
+            deny(store, "BBBBBB")
+        elif end == "cancel":
+            store.cancel("BBBBBB", by=ANA, digest="d1", request_id="c1")
+        else:
+            store.supersede("BBBBBB", Outcome(State.SUPERSEDED, "Replaced."))
+        until(lambda: "AAAAAA beside []" in said(), "the first plan alone")
 
 
 def words_to_ana(client: WebClient) -> list[str]:

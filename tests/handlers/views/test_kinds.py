@@ -88,6 +88,31 @@ def test_a_plan_begins_with_what_else_is_under_way_on_its_gateway() -> None:
     assert "No change" in told[1]["text"]["text"]
 
 
+def test_a_plan_names_what_is_pending_on_its_gateway_and_what_that_would_change() -> None:
+    pending = action("scale", id="BBBBBB", requester="U2")
+    automatic = action("rotate", id="CCCCCC", automatic=True)
+    _, blocks = action_view.render(action("restart"), beside=(pending, automatic))
+    check_blocks(blocks)
+    first, second, meaning = blocks[1]["text"]["text"].splitlines()
+    assert first == (
+        ":warning: `scale` by <@U2> is pending on this gateway (action `BBBBBB`): replicas 1 → 2."
+    )
+    assert second.startswith(":warning: An automatic `rotate` is pending on this gateway")
+    assert "When one of these plans has been carried out" in meaning
+    running = action("deploy", State.RUNNING, id="DDDDDD")
+    _, blocks = action_view.render(action("restart"), beside=(pending, running))
+    first, second, meaning = blocks[1]["text"]["text"].splitlines()
+    assert ("is running" in first, "is pending" in second) == (True, True)
+    assert "When that ends, it is made anew" in meaning
+
+
+def test_any_number_of_open_actions_on_a_gateway_fits_above_a_plan() -> None:
+    others = [action("scale", id=f"AAAA{number:02}") for number in range(50)]
+    _, blocks = action_view.render(action("restart"), beside=others)
+    check_blocks(blocks)
+    assert "… and 45 more actions of this gateway." in blocks[1]["text"]["text"]
+
+
 def test_one_requirement_is_not_said_to_be_for_its_environment() -> None:
     alone = Policy(BOTH.requirements[:1])
     said = shown(action(policy=alone))

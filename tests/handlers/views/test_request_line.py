@@ -21,7 +21,8 @@ from deploy.rules.finding import Finding
 from deploy.specs.overlay import merged
 from deploy.specs.spec import spec_from_mapping, spec_to_mapping
 from deploy.tokens.token_plan import TokenPlan
-from handlers.views.request_line import difference, needed, text_of
+from handlers.views.difference import difference
+from handlers.views.request_line import needed, text_of
 from tests.support.actions import plan_of
 from tests.support.shown import PLAN, SPEC, shown_action
 
