@@ -7,7 +7,7 @@ from enum import StrEnum
 from deploy.health.heartbeat import Refusal
 from deploy.kube.objects import Manifest
 from deploy.masking import mask_secrets
-from deploy.observed.pods import crashes, is_ready, restarts_of
+from deploy.observed.pods import crashes, is_ready, pod_progress, restarts_of
 from deploy.observed.token_facts import TokenFacts
 from deploy.observed.workloads import is_managed, just_made, workload_kind
 
@@ -28,6 +28,7 @@ class Sign(StrEnum):
     DOWN = "down"
     NOT_READY = "not ready"
     CRASHING = "crashing"
+    NOT_RUNNING = "not running"
     RESTARTED = "restarted"
     ROLLOUT_FAILED = "rollout failed"
     NO_NEW_PODS = "no new pods"
@@ -110,6 +111,10 @@ def _of_pods(deployment: Manifest, pods: Sequence[Manifest], now: float) -> Iter
     if crashing:
         what = "1 pod crashes" if crashing == 1 else f"{crashing} pods crash"
         yield Attention(WRONG, Sign.CRASHING, f"{what} again and again.")
+    waiting = [pod for pod in pods if not is_ready(pod) and not crashes(pod)]
+    stuck = [said for pod in waiting if (said := pod_progress(pod).trouble)]
+    if stuck:
+        yield Attention(WRONG, Sign.NOT_RUNNING, _not_running(stuck, len(pods)))
     restarted = [pod for pod in pods if is_ready(pod) and restarts_of(pod) >= 3]
     if restarted:
         most = max(map(restarts_of, restarted))
@@ -118,6 +123,12 @@ def _of_pods(deployment: Manifest, pods: Sequence[Manifest], now: float) -> Iter
 
 def _ready(ready: int, desired: int) -> str:
     return f"{ready} of {desired} {'pod is' if desired == 1 else 'pods are'} ready."
+
+
+def _not_running(troubles: Sequence[str], pods: int) -> str:
+    """How many pods do not run, and why: the cause of most of them."""
+    cause = max(troubles, key=troubles.count)
+    return f"{len(troubles)} of {pods} {'pods' if pods > 1 else 'pod'} not running: {cause}"
 
 
 def _of_conditions(deployment: Manifest) -> Iterator[Attention]:

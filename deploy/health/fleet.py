@@ -35,10 +35,8 @@ class Row:
 
     @property
     def state(self) -> str:
-        """What is said of it in a word: that no pod serves goes before any heartbeat."""
-        if self.summary.down:
-            return "down"
-        return "not ready" if self.summary.unready else self.seen.heartbeat.level
+        """What is said of it in a word."""
+        return self.summary.state(self.seen.heartbeat.level)
 
     @property
     def urgency(self) -> int:

@@ -16,7 +16,7 @@ from deploy.health import evidence
 from deploy.health.attention import BROKEN, Attention, Sign, attention, of_refusal
 from deploy.health.belongings import EventSummary, ServiceSummary, events_about, services_of
 from deploy.health.cache import CachedGateway, ClusterCache, Snapshot
-from deploy.health.heartbeat import AzureEvent, Heartbeat, PodHeartbeat, Refusal
+from deploy.health.heartbeat import AzureEvent, Heartbeat, Level, PodHeartbeat, Refusal, worse
 from deploy.health.replica_courses import ReplicaCount
 from deploy.kube.api_errors import NamespaceEnds
 from deploy.kube.cluster import Cluster
@@ -100,6 +100,20 @@ class GatewaySummary:
     def unready(self) -> bool:
         """Whether its first pods are not ready yet, or cannot become so."""
         return not self.ready and self.has(Sign.NOT_READY)
+
+    @property
+    def degraded(self) -> bool:
+        """Whether a pod does not run beside others that serve."""
+        return bool(self.ready) and self.has(Sign.NOT_RUNNING, Sign.CRASHING)
+
+    def state(self, level: Level) -> str:
+        """What is said of it in a word, with its heartbeat's level: that no pod serves goes before any
+        level, and a pod that does not run before any that does not prove trouble."""
+        if self.down:
+            return "down"
+        if self.unready:
+            return "not ready"
+        return "degraded" if self.degraded and not worse(level, "unknown") else level
 
     @property
     def attention(self) -> tuple[str, ...]:

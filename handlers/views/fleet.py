@@ -41,6 +41,7 @@ SIGNS: Mapping[str, str] = {
     "connected": "🟢",
     "no trouble seen": "🔵",
     "unknown": "⚪",
+    "degraded": "🟠",
     "stale token": "🟠",
     "cut off": "🔴",
     "denied": "🔴",

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from deploy.access import Environment
 from deploy.actions.action import Action
+from deploy.health.attention import Sign
 from deploy.health.replica_courses import ReplicaCount
 from deploy.health.status import GatewayDetail, GatewaySummary, PodStatus
 from deploy.images.support import Support
@@ -73,13 +74,20 @@ def detail(
         blocks.append(section(f"{SIGNS['down']} *down*: {_none_ready(s.desired)}"))
     elif s.unready:
         blocks.append(section(f"{SIGNS['not ready']} *not ready*: {_none_ready(s.desired)}"))
+    state = s.state(beat.level)
+    failing = [f.text for f in s.findings if f.sign in (Sign.NOT_RUNNING, Sign.CRASHING)]
+    if state == "degraded":
+        why = escape(cut(" ".join(failing), _SAID))
+        blocks.append(section(f"{SIGNS[state]} *{state}*: {why}"))
     blocks.append(
         section(f"{SIGNS[beat.level]} *{escape(beat.level)}*: {escape(beat.evidence)}.{since}")
     )
     blocks.append(section("\n".join(_facts(gateway, support, now))))
     blocks += _requests(requests, environment)
     unread = [text for text in gateway.unread if text != s.stale]
-    wrong = (*s.attention, *unread, *conditions.wrong(gateway.conditions))
+    told = failing if state == "degraded" else []
+    warned = [text for text in s.attention if text not in told]
+    wrong = (*warned, *unread, *conditions.wrong(gateway.conditions))
     blocks += [context(f":warning: {escape(cut(text, _SAID))}") for text in wrong[:_WARNINGS]]
     if len(wrong) > _WARNINGS:
         blocks.append(
@@ -92,7 +100,7 @@ def detail(
     blocks.append({"type": "actions", "elements": _buttons(s, portal)})
     where = placed(s.ref, environment)
     ready = f"{s.ready} of {counted(s.desired, 'pod')} ready"
-    return Reply(f"{where}: {ready}, {beat.level}", tuple(blocks))
+    return Reply(f"{where}: {ready}, {state}", tuple(blocks))
 
 
 def _none_ready(desired: int) -> str:

@@ -14,7 +14,7 @@ from deploy.access import Environment
 from deploy.actions.action import State
 from deploy.errors import Unavailable
 from deploy.gateway import GatewayRef
-from deploy.health.attention import BROKEN, SOON, Attention, Sign
+from deploy.health.attention import BROKEN, SOON, WRONG, Attention, Sign
 from deploy.health.belongings import EventSummary, ServiceSummary
 from deploy.health.fleet import Row, Selection, rows_of
 from deploy.health.heartbeat import Heartbeat, Level, PodHeartbeat
@@ -201,6 +201,30 @@ def test_three_hundred_gateways_are_pages_with_buttons() -> None:
         page = fleet.Page.parse(following[0])
     assert len(seen) == 300
     assert page.number == 19
+
+
+NOT_RUNNING = Attention(
+    WRONG, Sign.NOT_RUNNING, "1 of 3 pods not running: ImagePullBackOff: no such tag"
+)
+
+
+@pytest.mark.parametrize(
+    ("level", "state"),
+    [("connected", "degraded"), ("unknown", "degraded"), ("denied", "denied")],
+)
+def test_a_pod_that_does_not_run_beside_healthy_ones_is_trouble_with_its_cause(
+    level: Level, state: str
+) -> None:
+    one = summary("west/dev/edge-1", NOT_RUNNING)
+    (row,) = rows(one, edge_1=level)
+    assert (row.state, row.urgency) == (state, WRONG)
+    table = shown(fleet.overview([row], {}, NOW))
+    assert f"{state} · 2 of 2 ready" in table
+    assert "ImagePullBackOff: no such tag" in table
+    deep = dataclasses.replace(DETAIL, summary=one, heartbeat=Heartbeat(level, "so"))
+    told = view.detail(deep, SUPPORTED, "", NOW)
+    assert told.text.endswith(f"2 of 2 pods ready, {state}")
+    assert shown(told).count("ImagePullBackOff: no such tag") == 1
 
 
 def test_rows_are_chosen_by_words_environment_cluster_and_attention() -> None:
