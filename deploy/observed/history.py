@@ -26,6 +26,8 @@ from deploy.specs.annotation import mapping_from_text
 from deploy.times import epoch
 
 _REVISION = "deployment.kubernetes.io/revision"
+_EARLIER = "deployment.kubernetes.io/revision-history"
+"""The numbers that a ReplicaSet had before, once it was brought back."""
 _RESTARTS = (RESTART_ANNOTATION, "kubectl.kubernetes.io/restartedAt")
 """The marks of this bot's restarts, and of `kubectl rollout restart`."""
 _TOLD_OTHERWISE = (*_RESTARTS, CONFIG_ANNOTATION, TOKEN_ACTION_ANNOTATION)
@@ -37,7 +39,8 @@ class Revision:
     this bot did not make, or whose spec it cannot read.
 
     `token_secret` is the Secret that its pods read their token from, `restarts` are the marks of
-    restarts, and `rest` is what else its pods are made from, as text to compare.
+    restarts, and `rest` is what else its pods are made from, as text to compare. `again` says that it
+    was an earlier revision too, and was brought back.
     """
 
     number: int
@@ -51,6 +54,7 @@ class Revision:
     token_secret: str = ""
     restarts: tuple[str, ...] = ()
     rest: str = field(default="", repr=False)
+    again: bool = False
 
 
 def owned_by(replica_set: Manifest, deployment: Manifest) -> bool:
@@ -114,6 +118,7 @@ def _revision(replica_set: Manifest, number: int, *, current: bool) -> Revision:
         token_secret=used[0] if used else "",
         restarts=tuple(str(marks.get(key, "")) for key in _RESTARTS),
         rest=_rest(template, used[0] if used else ""),
+        again=bool(_annotations(replica_set).get(_EARLIER)),
     )
 
 

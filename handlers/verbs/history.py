@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from deploy.access import Right
 from deploy.actions.audit import AuditEntry, AuditLog
 from deploy.actions.codec import Unreadable
+from deploy.actions.makers import credited
 from deploy.actions.store import ActionStore
 from deploy.actions.windows import Windows
 from deploy.errors import NotFound
@@ -21,6 +22,8 @@ from handlers.views.reply import Reply
 
 _TRAIL = view.LINES + 1
 """One more than is shown, so that it can be said that there are more."""
+_READ = 200
+"""Entries that tell which action made which revision."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +55,10 @@ def run(needs: Needs, request: Request) -> Reply:
             raise
         return view.trail(gone, _decided(needs, gone), gone=name)
     known = revisions(deployment, cluster.list("ReplicaSet", ref.namespace))
-    trail = needs.audit.of(str(ref), _TRAIL)
+    read = needs.audit.of(str(ref), _READ)
+    trail = read[:_TRAIL]
     decided = _decided(needs, trail)
-    return view.revisions(ref, known, trail, needs.command, decided)
+    return view.revisions(ref, credited(known, read), trail, needs.command, decided)
 
 
 def _decided(needs: Needs, entries: Sequence[AuditEntry]) -> Mapping[str, view.Decided]:

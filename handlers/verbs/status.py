@@ -16,6 +16,7 @@ from slack_sdk import WebClient
 from deploy.access import Environment, Right, environment_of, freezes_of
 from deploy.actions.action import Action
 from deploy.actions.audit import AuditEntry, AuditLog
+from deploy.actions.makers import credited
 from deploy.actions.store import ActionStore
 from deploy.azure import ApimInstance
 from deploy.background import reported
@@ -192,7 +193,10 @@ def by_more(needs: Needs, click: Click) -> Reply | None:
     opened_view: Mapping[str, Any] = opened["view"]
     try:
         found = find(needs.caches, str(ref))
-        shown = status_more.modal(_detail(needs, found), time.time(), _done(needs.audit, found))
+        done = _done(needs.audit, found)
+        deep = _detail(needs, found)
+        deep = dataclasses.replace(deep, actions=credited(deep.actions, done))
+        shown = status_more.modal(deep, time.time(), done)
     except GatewayBotError as error:
         shown = status_more.unread(str(error))
     needs.slack.views_update(view_id=opened_view["id"], hash=opened_view["hash"], view=shown)
