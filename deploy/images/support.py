@@ -71,7 +71,9 @@ def support(tag: str, tags: Sequence[str]) -> Support:
         return Support("unknown", "support unknown")
     newest_major = known[0][0]
     supported = [minor for minor in known if minor[0] == newest_major][:_SUPPORTED_MINORS]
-    if version[:2] in supported or version[:2] > known[0]:
+    if not _existed(version, tags):
+        return Support("unknown", "not among Microsoft's tags, support unknown")
+    if version[:2] in supported:
         patch = newest_patch(version, tags)
         if patch != version:
             name = ".".join(map(str, patch))
@@ -79,6 +81,13 @@ def support(tag: str, tags: Sequence[str]) -> Support:
         newest = max(v for t in tags if (v := version_of(t)))
         return Support("supported", "newest" if version == newest else "supported")
     return Support("unsupported", "no longer supported")
+
+
+def _existed(version: Version, tags: Sequence[str]) -> bool:
+    """Whether that version was released, as far as is known: it is listed, or a newer one of its minor
+    version is, or of its major version a newer minor."""
+    there = {v for tag in tags if (v := version_of(tag))} | {each.by for each in MENDED.values()}
+    return any(v >= version and v[0] == version[0] for v in there)
 
 
 def newest_patch(version: Version, tags: Sequence[str]) -> Version:

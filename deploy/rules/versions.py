@@ -163,8 +163,9 @@ VERSIONS: tuple[Rule, ...] = (
         "info",
         lambda view: _state(view) == "unknown" and not _is_retired(view) and not _is_unknown(view),
         "Whether this version is still supported is not known now.",
-        "The registry's tags tell which versions are supported, and they could not be read.",
-        "Ask again once the registry answers.",
+        "The registry's tags tell which versions are supported. They do not list this one, or could not "
+        "be read.",
+        "Choose a version that the registry lists, or ask again once it answers.",
         SUPPORT,
     ),
     Rule(

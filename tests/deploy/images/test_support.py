@@ -19,7 +19,12 @@ TAGS = ["2.9.2", "2.10.1", "2.11.0", "2.11.1", "2.12.1", "v2", "v2-preview", "la
         ("latest", "rolling"),
         ("v2-preview", "preview"),
         ("beta", "preview"),
-        ("2.13.0", "supported"),
+        ("2.13.0", "unknown"),
+        ("2.99.0", "unknown"),
+        ("2.12.9", "unknown"),
+        ("3.0.0", "unknown"),
+        ("2.12.0", "supported"),
+        ("2.8.7", "unsupported"),
         ("sha256:0123", "unknown"),
     ],
 )
