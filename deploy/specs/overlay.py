@@ -33,6 +33,11 @@ NEW: Mapping[str, Any] = {
 192 of the gateway's repository, 2026-11-28). One that runs keeps its nodes, and a file says all."""
 
 
+_ALONE = ""
+"""A key beside which, with null, a mapping replaces what is there in place of being laid over it. No
+field and no label is called so; a bot that does not know it lays the mapping over what is there."""
+
+
 def from_words(words: Iterable[str]) -> dict[str, Any]:
     """The mapping that `rollout.maxSurge=1` and the like stand for; values are read as YAML.
 
@@ -62,7 +67,8 @@ def as_words(patch: Mapping[str, Any]) -> list[str]:
     """The words that stand for a patch: `from_words` reads the same from them."""
     found = []
     for key, value in patch.items():
-        deep = isinstance(value, Mapping) and value and not any(set(".=") & set(k) for k in value)
+        deep = isinstance(value, Mapping) and value and all(value)
+        deep = deep and not any(set(".=") & set(k) for k in value)
         if deep:
             found += [f"{key}.{word}" for word in as_words(value)]
         else:
@@ -97,7 +103,7 @@ def from_file(text: str) -> dict[str, Any]:
 
 def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """`over` laid on `under`: mappings are merged, null brings a default back, the rest replaces."""
-    found = dict(under)
+    found = {} if _stands_alone(over) else dict(under)
     for key, value in over.items():
         if value is None:
             found.pop(key, None)
@@ -125,14 +131,23 @@ def patch_between(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[s
 
 def both(first: Mapping[str, Any], then: Mapping[str, Any]) -> dict[str, Any]:
     """One patch that does what two do, one after the other; nulls are kept, as they undo fields."""
+    if _stands_alone(then):
+        return dict(then)
     found = dict(first)
     for key, value in then.items():
         under = found.get(key)
-        if isinstance(value, Mapping) and isinstance(under, Mapping):
+        if not isinstance(value, Mapping) or key not in first:
+            found[key] = value
+        elif isinstance(under, Mapping):
             found[key] = both(under, value)
         else:
-            found[key] = value
+            # What was there is gone by then.
+            found[key] = {_ALONE: None, **value}
     return found
+
+
+def _stands_alone(patch: Mapping[str, Any]) -> bool:
+    return patch.get(_ALONE, 0) is None
 
 
 def unpinned(

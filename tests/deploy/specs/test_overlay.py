@@ -144,6 +144,31 @@ def test_what_was_said_by_name_stays_in_a_patch_though_it_changes_nothing(
     assert merged(before, patch) == merged({}, after)
 
 
+_PATCHES = st.recursive(
+    st.none() | st.integers(0, 3),
+    lambda below: st.dictionaries(st.sampled_from("abc"), below, max_size=3),
+    max_leaves=6,
+)
+_MAPPINGS = st.dictionaries(st.sampled_from("abc"), _PATCHES, max_size=3)
+
+
+@given(_MAPPINGS, _MAPPINGS, _MAPPINGS, _MAPPINGS)
+def test_one_patch_does_what_two_and_three_do_one_after_the_other(
+    before: dict[str, Any], first: dict[str, Any], then: dict[str, Any], last: dict[str, Any]
+) -> None:
+    under = merged({}, before)
+    one_by_one = merged(merged(merged(under, first), then), last)
+    assert merged(under, both(both(first, then), last)) == one_by_one
+    assert merged(under, both(first, both(then, last))) == one_by_one
+    patch = both(first, then)
+    assert from_words(as_words(patch)) == patch
+
+
+def test_a_mapping_that_one_patch_removes_and_the_next_sets_is_that_of_the_next() -> None:
+    patch = both({"podLabels": None}, {"podLabels": {"team": "b"}})
+    assert merged({"podLabels": {"team": "a", "tier": "1"}}, patch) == {"podLabels": {"team": "b"}}
+
+
 @given(st.text())
 def test_any_words_either_become_fields_or_are_explained(text: str) -> None:
     with contextlib.suppress(InvalidInput):
