@@ -25,6 +25,7 @@ from deploy.plans.requests import (
     ScaleRequest,
 )
 from deploy.rules.finding import Finding
+from deploy.specs.options import Autoscaling
 from deploy.tokens.rotation import Rotation
 from handlers.actions import again, decisions, fix
 from handlers.slack.payloads import Request
@@ -170,6 +171,20 @@ def test_a_fix_of_a_rollback_keeps_where_it_goes_and_counts_pods_only_if_it_is_a
     spec = dataclasses.replace(spec_of(), **fixed)
     wanted = RollbackRequest(spec, counts="replicas" in patch, revision=3)
     assert (new.kind, new.request) == ("rollback", wanted)
+
+
+def test_a_fix_of_a_rollback_that_is_about_its_autoscaler_is_not_undone_by_todays(
+    changes: Changes,
+) -> None:
+    spec = dataclasses.replace(spec_of(), replicas=3, autoscaling=Autoscaling(1, 6))
+    advice = Finding("advised", "warning", "w", "y", "x", {"autoscaling": {"minReplicas": 3}})
+    changes.plans = lambda request, new_id: plan_of(spec=spec, findings=(advice,))
+    old = changes.asked(kind="rollback", request=RollbackRequest(spec, revision=3))
+    changes.plans = lambda request, new_id: plan_of(spec=spec, digest="d2")
+    plan_again(changes, click_on_fix(changes, old))
+    asked = fresh(changes, old).request
+    assert isinstance(asked, RollbackRequest)
+    assert (asked.spec.autoscaling, asked.counts) == (Autoscaling(3, 6), True)
 
 
 def test_a_fix_that_cannot_be_planned_leaves_the_plan_open_and_its_button_at_work(
