@@ -101,19 +101,24 @@ class GatewaySummary:
         """Whether its first pods are not ready yet, or cannot become so."""
         return not self.ready and self.has(Sign.NOT_READY)
 
+    def degraded(self, level: Level) -> bool:
+        """Whether a pod does not run beside others that serve, and the heartbeat's level proves nothing
+        worse."""
+        return bool(self.ready and self.failing) and not worse(level, "unknown")
+
     @property
-    def degraded(self) -> bool:
-        """Whether a pod does not run beside others that serve."""
-        return bool(self.ready) and self.has(Sign.NOT_RUNNING, Sign.CRASHING)
+    def failing(self) -> tuple[Attention, ...]:
+        """What is found of pods that do not run."""
+        return tuple(f for f in self.findings if f.sign in (Sign.NOT_RUNNING, Sign.CRASHING))
 
     def state(self, level: Level) -> str:
         """What is said of it in a word, with its heartbeat's level: that no pod serves goes before any
-        level, and a pod that does not run before any that does not prove trouble."""
+        level."""
         if self.down:
             return "down"
         if self.unready:
             return "not ready"
-        return "degraded" if self.degraded and not worse(level, "unknown") else level
+        return "degraded" if self.degraded(level) else level
 
     @property
     def attention(self) -> tuple[str, ...]:

@@ -73,7 +73,7 @@ class RollbackRequest(DeployRequest):
     revision: int = 0
 
     def with_patch(self, patch: Mapping[str, Any], spec: GatewaySpec) -> Self:
-        """As of a deployment. What sets an autoscaler decides on the number of pods too."""
+        """As of a deployment. A patch of the autoscaler is about the number of pods too."""
         patched = super().with_patch(patch, spec)
         return dataclasses.replace(patched, counts=patched.counts or "autoscaling" in patch)
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from deploy.access import Environment
 from deploy.actions.action import Action
-from deploy.health.attention import Sign
 from deploy.health.replica_courses import ReplicaCount
 from deploy.health.status import GatewayDetail, GatewaySummary, PodStatus
 from deploy.images.support import Support
@@ -75,9 +74,9 @@ def detail(
     elif s.unready:
         blocks.append(section(f"{SIGNS['not ready']} *not ready*: {_none_ready(s.desired)}"))
     state = s.state(beat.level)
-    failing = [f.text for f in s.findings if f.sign in (Sign.NOT_RUNNING, Sign.CRASHING)]
-    if state == "degraded":
-        why = escape(cut(" ".join(failing), _SAID))
+    failing = s.failing if s.degraded(beat.level) else ()
+    if failing:
+        why = escape(cut(" ".join(f.text for f in failing), _SAID))
         blocks.append(section(f"{SIGNS[state]} *{state}*: {why}"))
     blocks.append(
         section(f"{SIGNS[beat.level]} *{escape(beat.level)}*: {escape(beat.evidence)}.{since}")
@@ -85,8 +84,7 @@ def detail(
     blocks.append(section("\n".join(_facts(gateway, support, now))))
     blocks += _requests(requests, environment)
     unread = [text for text in gateway.unread if text != s.stale]
-    told = failing if state == "degraded" else []
-    warned = [text for text in s.attention if text not in told]
+    warned = [finding.text for finding in s.findings if finding not in failing]
     wrong = (*warned, *unread, *conditions.wrong(gateway.conditions))
     blocks += [context(f":warning: {escape(cut(text, _SAID))}") for text in wrong[:_WARNINGS]]
     if len(wrong) > _WARNINGS:
