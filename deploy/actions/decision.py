@@ -57,3 +57,15 @@ class DecisionFacts:
     grown: bool = False
     forbidden: bool = False
     windows_open: bool = True
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A decision that `by` could make, of which somebody wants to know what would come of it.
+    `person` is who is behind that user id."""
+
+    verdict: Choice
+    action: Action
+    by: str
+    person: str
+    facts: DecisionFacts

@@ -150,13 +150,10 @@ class ActionReader:
     def _read(self, ids: Sequence[str]) -> Listing:
         found: list[Action] = []
         unreadable: list[str] = []
-        for action_id in ids:
-            try:
-                action = self._records.get(action_id)
-            except Unreadable:
+        for action_id, action in self._records.each(ids):
+            if isinstance(action, Unreadable):
                 unreadable.append(action_id)
-                continue
-            if action is not None:
+            elif action is not None:
                 found.append(action)
         return Listing(tuple(found), tuple(unreadable))
 

@@ -2,14 +2,14 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from deploy.actions import scripts
 from deploy.actions.action import Action, Event, Outcome, Patience, State, Step, Vote
 from deploy.actions.codec import VERSION, Codec, Unreadable
-from deploy.actions.connection import Script
+from deploy.actions.connection import Call, Script, in_one_trip
 from deploy.actions.owed import Owed
 from deploy.actions.versions import Newer, check
 from deploy.policy import policy_from_mapping
@@ -30,6 +30,8 @@ for _, id in ipairs(ids) do redis.call('ZADD', KEYS[1], now + tonumber(ARGV[2]),
 return ids
 """
 """What is due in a sorted set; nobody else is given it for ARGV[2] milliseconds."""
+_AT_ONCE = 100
+"""Records that are read together, each of some twenty kilobytes."""
 _QUIET = ("HEARTBEAT", "PROGRESS", "RELEASE", "STEP", "WAITING")
 """Scripts that change nothing of what a batch shows of its members."""
 _CHANGED = ("done", "counted", "replayed", "expired")
@@ -144,6 +146,29 @@ class Records:
     def get(self, action_id: str) -> Action | None:
         """The action as it is now. Unreadable as `run` says."""
         return self._done(action_id, self._read(keys=self.keys(action_id), args=[]))[1]
+
+    def each(self, ids: Sequence[str]) -> Iterator[tuple[str, Action | Unreadable | None]]:
+        """These actions as they are now, in few round trips; of each that cannot be read, why."""
+        for start in range(0, len(ids), _AT_ONCE):
+            some = ids[start : start + _AT_ONCE]
+            calls = [Call(self._read, self.keys(name)) for name in some]
+            for name, answer in zip(some, self._answers(calls), strict=True):
+                try:
+                    found: Action | Unreadable | None = self._done(name, answer)[1]
+                except Unreadable as error:
+                    found = error
+                yield name, found
+
+    def results(self, name: str, asked: Sequence[tuple[str, Sequence[Any]]]) -> list[str]:
+        """What one script says of several actions, each with its arguments, in one round trip."""
+        calls = [Call(self._scripts[name], self.keys(each), args) for each, args in asked]
+        return [str(answer[0]) for answer in self._answers(calls)]
+
+    def _answers(self, calls: Sequence[Call]) -> list[Any]:
+        """Those of the scripts; one alone needs no pipeline."""
+        if len(calls) > 1:
+            return in_one_trip(self.client, calls)
+        return [call.script(keys=call.keys, args=call.args) for call in calls]
 
     def _action(
         self, action_id: str, fields: Mapping[str, str], steps: Sequence[str], votes: Sequence[str]

@@ -3,19 +3,19 @@
 What a person may do is asked at that moment; the order of the checks stands in the store's script.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from deploy.access import Right
 from deploy.actions.action import Action, Outcome, State
-from deploy.actions.decision import Choice, Decision, DecisionFacts
+from deploy.actions.decision import Choice, Decision, DecisionFacts, Wish
 from deploy.actions.executor import Executor, Outgrown, Run
 from deploy.actions.store import ActionStore
 from deploy.changes.authority import Authority
 from deploy.changes.policies import Policies
 from deploy.changes.propose import REASON_LIMIT
 from deploy.commands import Command
-from deploy.errors import InvalidInput, Refused, Unavailable
+from deploy.errors import GatewayBotError, InvalidInput, Refused, Unavailable
 from deploy.retry import RunLost
 from deploy.rollouts.ways_out import stuck_on
 
@@ -25,6 +25,10 @@ _RIGHTS: Mapping[Choice, Right] = {
     "deny": Right.DECIDE,
     "cancel": Right.CANCEL,
 }
+
+COUNTS = ("done", "grown")
+"""What a decision comes to that its person may make: what is planned again because more must approve is
+put to them by that very click."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +165,29 @@ class Decider:
             digest=digest or action.digest,
             facts=self._facts(action, user),
         ).result
+
+    def decidable(self, actions: Sequence[Action], user: str) -> tuple[Action, ...]:
+        """Those of the actions that `user` may decide now: approve for others, or confirm their own.
+        None whose rules cannot be read now. Unavailable where the store cannot be asked."""
+        asked = [
+            wish
+            for action in actions
+            if action.state is State.PENDING and not action.plan.denied
+            if (wish := self._wish(action, user)) is not None
+        ]
+        results = self._store.would_each(asked)
+        return tuple(
+            wish.action for wish, result in zip(asked, results, strict=True) if result in COUNTS
+        )
+
+    def _wish(self, action: Action, user: str) -> Wish | None:
+        choice: Choice = "approve" if action.policy.by == "approvers" else "confirm"
+        try:
+            self._check(choice, action, user)
+            facts = self._facts(action, user)
+        except GatewayBotError:
+            return None
+        return Wish(choice, action, user, self._person_in(action, user), facts)
 
     def forbidden(self, action: Action) -> Refused | None:
         """Why nobody may agree to it now, whoever they are; None where somebody may."""

@@ -7,16 +7,13 @@ from deploy.access import Right
 from deploy.actions.action import Action, State
 from deploy.actions.decision import Choice
 from deploy.changes.authority import Authority
-from deploy.changes.decide import Decider
+from deploy.changes.decide import COUNTS, Decider
 from deploy.changes.refusal import NotAllowed
 from deploy.errors import GatewayBotError
 from handlers.views import allowed as view
 from handlers.views.allowed import Allowed
 from handlers.views.text import escape
 from handlers.views.words import deciding as words
-
-_COUNTS = ("done", "grown")
-"""What is planned again because more must approve is put to them by that very click."""
 
 
 def allowed(decider: Decider, authority: Authority, action: Action, user: str) -> Allowed:
@@ -56,7 +53,7 @@ def _why_not(decider: Decider, choice: Choice, action: Action, user: str) -> str
         result = decider.would(choice, action, user)
     except NotAllowed as refused:
         return view.refused(refused.verdict, escape(refused.happened), action)
-    if result in _COUNTS:
+    if result in COUNTS:
         return ""
     if result == "forbidden":
         refusal = decider.forbidden(action)

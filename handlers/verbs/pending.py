@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from deploy.access import Right
-from deploy.actions.action import Action, State
+from deploy.actions.action import Action
 from deploy.actions.store import ActionStore
 from deploy.changes.authority import Authority
 from deploy.changes.decide import Decider
+from deploy.errors import GatewayBotError
 from handlers.actions.allowing import allowed
 from handlers.lanes import Lane
 from handlers.slack.payloads import Request
@@ -36,12 +37,11 @@ def run(needs: Needs, request: Request) -> Reply:
 
 def decidable(needs: Needs, actions: Sequence[Action], user: str) -> tuple[Action, ...]:
     """Those of the open actions that this person may decide now: approve them for others, or
-    confirm their own."""
-    return tuple(
-        action
-        for action in actions
-        if action.state is State.PENDING and _allowed(needs, action, user).decides
-    )
+    confirm their own. None where that cannot be read: each can still be opened and tried."""
+    try:
+        return needs.decider.decidable(actions, user)
+    except GatewayBotError:
+        return ()
 
 
 def _allowed(needs: Needs, action: Action, user: str) -> Allowed:

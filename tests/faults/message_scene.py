@@ -81,7 +81,13 @@ class MortalRedis:
 
     def register_script(self, text: str) -> Callable[..., Any]:
         script = self._client.register_script(text)
-        return lambda **given: self._life.call(lambda: script(**given))
+
+        def run(**given: Any) -> Any:
+            return self._life.call(lambda: script(**given))
+
+        # A pipeline, whose making is a call as well, calls it by its digest.
+        run.sha = script.sha  # type: ignore[attr-defined]
+        return run
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._client, name)

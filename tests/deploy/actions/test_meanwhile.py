@@ -35,6 +35,7 @@ class Meanwhile:
                 happens()
             return script(**given)
 
+        run.sha = script.sha  # type: ignore[attr-defined]
         return run
 
     def __getattr__(self, name: str) -> Any:
