@@ -63,6 +63,9 @@ class Tab(Protocol):
     def pay(self, record: MessageRecord, generation: float) -> None:
         """As the turns of messages."""
 
+    def sweep(self) -> None:
+        """Mark each that may be behind though nothing has changed. Raises Unavailable."""
+
 
 class Engine:
     """Several bots may run one each: a message is one bot's at a time."""
@@ -87,6 +90,7 @@ class Engine:
             **{name: partial(turns.pay, family) for name, family in self._families.items()},
             **{tab.name: tab.pay for tab in tabs},
         }
+        self._tabs = tuple(tabs)
         self._marks = {family.name: owed for family, owed in families}
         self._poll = poll_seconds
         self._sweep_seconds = sweep_seconds
@@ -252,6 +256,9 @@ class Engine:
     def _sweep(self) -> None:
         while not self._stopping.wait(self._sweep_seconds):
             try:
+                # What a bot alone knows, only it can mark.
+                for tab in self._tabs:
+                    tab.sweep()
                 if self._turns.store.sweeps(self._sweep_seconds * 0.9):
                     self.sweep()
             except GatewayBotError as error:

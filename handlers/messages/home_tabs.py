@@ -7,7 +7,8 @@ a time draws it, from what is true in its turn. So no bot can put an older state
 
 import logging
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from slack_sdk import WebClient
@@ -28,6 +29,8 @@ READ_SECONDS = 1800.0
 """For so long after it was opened a tab is kept true."""
 APART_SECONDS = 10.0
 """A tab is updated no more often than this."""
+ANEW_SECONDS = 300.0
+"""After so long a tab is given to Slack again though it shows the same: Slack may have lost it."""
 _TOGETHER_SECONDS = 0.5
 """What changes within this time is shown together."""
 _RETRY_SECONDS = 5.0
@@ -66,6 +69,24 @@ return tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or 0) > now - ARGV[2] and
 """
 
 
+_RESTORED = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local lost = {}
+for index = 2, #ARGV, 2 do
+  local user, age = ARGV[index], tonumber(ARGV[index + 1])
+  if age < tonumber(ARGV[1]) and not redis.call('ZSCORE', KEYS[1], user) then
+    redis.call('ZADD', KEYS[1], now - age, user)
+    table.insert(lost, user)
+  end
+end
+if #lost > 0 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+return lost
+"""
+"""KEYS readers; ARGV for how many milliseconds somebody counts as a reader, then each user and how many
+milliseconds ago they opened their tab. Gives those of whom Redis did not know."""
+
+
 class Drawn(Protocol):
     """A tab; two of one `digest` show the same. Nothing is kept true of what is `closed`."""
 
@@ -90,6 +111,7 @@ class HomeReaders:
         self._opened = Script(client, _OPENED)
         self._changed = Script(client, _CHANGED)
         self._reads = Script(client, _READS)
+        self._restored = Script(client, _RESTORED)
 
     @redis_errors
     def opened(self, user: str) -> None:
@@ -105,6 +127,13 @@ class HomeReaders:
     def reads(self, user: str) -> bool:
         """Whether their tab is kept true."""
         return bool(self._reads(keys=[self._key], args=[user, self._ms]))
+
+    @redis_errors
+    def restore(self, ages: Mapping[str, float]) -> list[str]:
+        """Note those again whom Redis has lost, and who they are; `ages` is how many seconds ago each
+        opened their tab."""
+        pairs = [value for user, age in ages.items() for value in (user, int(age * 1000))]
+        return [str(user) for user in self._restored(keys=[self._key], args=[self._ms, *pairs])]
 
     @redis_errors
     def behind(self) -> int:
@@ -129,6 +158,7 @@ class HomeTabs:
         *,
         wake: Callable[[str], object] = lambda user: None,
         apart: float = APART_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`slack` is as for the turns of messages, `plain` a tab that Slack accepts always, and `wake`
         has what is owed looked at now."""
@@ -140,7 +170,10 @@ class HomeTabs:
         self._plain = plain
         self._wake = wake
         self._apart = apart
+        self._clock = clock
         self._asked: set[str] = set()
+        self._opened_at: dict[str, float] = {}
+        self._anew_at = clock() + ANEW_SECONDS
         self._lock = threading.Lock()
 
     def opened(self, user: str) -> None:
@@ -148,8 +181,24 @@ class HomeTabs:
         self._readers.opened(user)
         with self._lock:
             self._asked.add(user)
+            self._opened_at[user] = self._clock()
         self._owed.now(user)
         self._wake(user)
+
+    def sweep(self) -> None:
+        """Mark the tabs of whom Redis has lost, and now and then all, in case Slack has lost what they
+        show. Raises Unavailable."""
+        now = self._clock()
+        with self._lock:
+            self._opened_at = {
+                user: at for user, at in self._opened_at.items() if now - at < READ_SECONDS
+            }
+            ages = {user: now - at for user, at in self._opened_at.items()}
+        for user in self._readers.restore(ages) if ages else ():
+            self._owed.now(user)
+        if ages and now >= self._anew_at:
+            self._anew_at = now + ANEW_SECONDS
+            self._readers.behind()
 
     def pay(self, record: MessageRecord, generation: float) -> None:
         """Draw a tab and end the turn. Raises as the turns of messages."""
@@ -164,7 +213,8 @@ class HomeTabs:
             if since < self._apart:
                 raise Later(self._apart - since, waits=True)
         view, digest = self._drawn(user)
-        if digest == record.digest and not asked:
+        recent = record.taken_at - record.shown < ANEW_SECONDS
+        if digest == record.digest and recent and not asked:
             self._store.done(record, record.shown, digest, record.cursor, final=False)
             return
         order = Order.PERSON if asked else Order.PROGRESS
@@ -187,6 +237,8 @@ class HomeTabs:
             return self._plain, _PLAIN
         if drawn.closed:
             self._readers.left(user)
+            with self._lock:
+                self._opened_at.pop(user, None)
         return drawn.view, drawn.digest
 
     def _published(self, record: MessageRecord, view: View, order: Order) -> bool:

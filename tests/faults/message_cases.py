@@ -38,6 +38,7 @@ from handlers.messages.store import MessageRecord, MessageStore
 from handlers.messages.watchers import Watchers
 from handlers.messages.window_messages import WindowMessages
 from handlers.slack.connections import ConnectionCount
+from handlers.slack.payloads import Request, request_to_mapping
 from handlers.views import action as action_view
 from handlers.views import notes
 from handlers.views.text import section
@@ -331,6 +332,27 @@ class LiveCase:
         return LiveMessages(redis, "keeper", self._name)
 
 
+class AnswerCase:
+    """The answer to what somebody said to the bot, which is whole when it is posted."""
+
+    begins = ends = "no gateway runs"
+    told, anew, patient, reset = ANA, False, False, True
+
+    def family(self, redis: Any) -> Family:
+        return LiveFamily("answer", self._store(redis), "")
+
+    def begin(self, redis: Any) -> None:
+        said = Request("said:r1", "status", ANA, OPS, said=True)
+        shown = {"text": "no gateway runs", "blocks": [section("no gateway runs")]}
+        self._store(redis).once(said.id, request_to_mapping(said), shown)
+
+    def end(self, redis: Any) -> None:
+        self.begin(redis)
+
+    def _store(self, redis: Any) -> LiveMessages:
+        return LiveMessages(redis, "keeper", "answer")
+
+
 CASES: Mapping[str, Callable[[], Case]] = {
     "action": ActionCase,
     "batch": BatchCase,
@@ -342,4 +364,5 @@ CASES: Mapping[str, Callable[[], Case]] = {
     "connections": ConnectionsCase,
     "watch": lambda: LiveCase("watch"),
     "follow": lambda: LiveCase("follow", "The log of edge-1"),
+    "answer": AnswerCase,
 }

@@ -12,7 +12,13 @@ from bot.sandbox.valkey import Valkey
 from deploy.actions.connection import connect
 from deploy.actions.owed import Owed
 from handlers.messages.engine import Engine
-from handlers.messages.home_tabs import NAME, HomeReaders, HomeTabs
+from handlers.messages.home_tabs import (
+    ANEW_SECONDS,
+    NAME,
+    READ_SECONDS,
+    HomeReaders,
+    HomeTabs,
+)
 from handlers.messages.store import MessageStore
 from handlers.messages.turn import Turns
 from handlers.views.reply import View
@@ -68,6 +74,7 @@ class Bot:
 
     def __init__(self, redis: Any, world: World, owner: str = "bot-1", apart: float = 0.0) -> None:
         slack: Any = world
+        self.now = 0.0
         store = MessageStore(redis, owner)
         self.readers = HomeReaders(redis)
         self.tabs = HomeTabs(
@@ -78,6 +85,7 @@ class Bot:
             world.draw,
             {"state": "plain"},
             apart=apart,
+            clock=lambda: self.now,
         )
         self.engine = Engine(Turns(slack, store), [], tabs=[self.tabs])
 
@@ -117,6 +125,63 @@ def test_what_changes_is_drawn_for_those_who_opened_their_tab_and_for_nobody_els
     changed(redis, bot)
     bot.steps()
     assert sorted(world.published[2:]) == [("U0ANA", "decided"), ("U0BEN", "decided")]
+
+
+def test_a_tab_whose_record_redis_has_lost_is_drawn_again_and_kept_true(redis: Any) -> None:
+    world = World()
+    bot = Bot(redis, world)
+    bot.tabs.opened("U0ANA")
+    bot.steps()
+    bot.tabs.sweep()
+    bot.steps()
+    assert len(world.published) == 1, "nothing was lost"
+    world.state = "decided"
+    redis.flushall()
+    bot.now += 60
+    bot.tabs.sweep()
+    bot.steps()
+    assert world.published[1:] == [("U0ANA", "decided")]
+    world.state = "done"
+    changed(redis, bot)
+    bot.steps()
+    assert world.published[2:] == [("U0ANA", "done")]
+
+
+def test_a_tab_that_was_lost_before_it_was_drawn_is_drawn(redis: Any) -> None:
+    world = World()
+    bot = Bot(redis, world)
+    bot.tabs.opened("U0ANA")
+    redis.flushall()
+    bot.tabs.sweep()
+    bot.steps()
+    assert world.published == [("U0ANA", "one request")]
+
+
+def test_a_tab_that_slack_has_lost_is_published_again_in_a_while(redis: Any) -> None:
+    world = World()
+    bot = Bot(redis, world)
+    bot.tabs.opened("U0ANA")
+    bot.steps()
+    for key in redis.scan_iter("*home:U0ANA*"):
+        if redis.hexists(key, "shown"):
+            redis.hincrby(key, "shown", -int(ANEW_SECONDS))
+    bot.now += ANEW_SECONDS
+    bot.tabs.sweep()
+    for member, at in redis.zrange(INDEX, 0, -1, withscores=True):
+        redis.zadd(INDEX, {member: at - 60_000})
+    bot.steps()
+    assert world.published == [("U0ANA", "one request")] * 2
+
+
+def test_nobody_is_restored_who_opened_their_tab_long_ago(redis: Any) -> None:
+    world = World()
+    bot = Bot(redis, world)
+    bot.tabs.opened("U0ANA")
+    bot.steps()
+    redis.flushall()
+    bot.now += READ_SECONDS
+    bot.tabs.sweep()
+    assert bot.readers.behind() == 0
 
 
 def test_a_change_that_a_tab_does_not_show_publishes_nothing(redis: Any) -> None:
