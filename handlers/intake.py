@@ -122,6 +122,8 @@ class Intake:
         for pool in self._lanes.values():
             pool.stop(deadline.within(deadline.left - _LEAVE_SECONDS))
         self._stop.set()
+        # A renewal that is under way would put off what is left to others.
+        deadline.within(deadline.left / 2).join([self._keeper])
         self._leave_held()
         deadline.join([self._keeper, self._beginner])
 

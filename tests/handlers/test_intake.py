@@ -4,7 +4,7 @@ import contextlib
 import functools
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -643,6 +643,39 @@ def test_a_bot_that_stops_hands_over_what_has_not_begun_and_keeps_what_has(
     second.stop(Deadline.after(5))
     assert slack.told == ["r2 is done", "r1 is done"]
     assert (slow.begun, quick.begun) == (["U1"], ["U1"])
+
+
+def test_nothing_renews_what_a_stopping_bot_has_left_to_others(
+    server: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "_TURN_SECONDS", 0.05)
+    hanging, renewing, left = Slow(), threading.Event(), threading.Event()
+    during: list[bool] = []
+
+    class Watched(Inbox):
+        def renew(self, keys: Collection[str], owner: str, lease_seconds: float) -> set[str]:
+            renewing.set()
+            made._stop.wait(60)
+            # Where the two are not in order, the request is left while this waits.
+            left.wait(0.2)
+            found = super().renew(keys, owner, lease_seconds)
+            renewing.clear()
+            return found
+
+        def leave(self, key: str, owner: str) -> None:
+            during.append(renewing.is_set())
+            super().leave(key, owner)
+            left.set()
+
+    slack: Any = Channel()
+    works = {"verb": intake.Work(Lane.READS, hanging)}
+    made = intake.Intake(slack, Watched(connect(server.url)), works, "bot-1")
+    made.start()
+    ask(connect(server.url), made, "r1", "verb")
+    until(lambda: hanging.begun and renewing.is_set(), "a renewal")
+    made.stop(Deadline.after(5))
+    hanging.go.set()
+    assert during == [False]
 
 
 def test_what_does_not_end_in_time_is_left_to_another_bot_at_once(
