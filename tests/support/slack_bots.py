@@ -53,6 +53,10 @@ class _Handler(SocketModeHandler):
         await send_async_response(client, req, response, 0)
 
 
+async def _never() -> bool:
+    return False
+
+
 @contextmanager
 def over_sockets(app: App, slack: SlackWorkspace, connections: int = 1) -> Iterator[None]:
     """Connect the app by Socket Mode for the length of the block."""
@@ -71,6 +75,8 @@ def over_sockets(app: App, slack: SlackWorkspace, connections: int = 1) -> Itera
             for _ in range(connections)
         ]
         for handler in handlers:
+            # It looks each second whether its connection is closed; on a slow machine a pong takes longer.
+            handler.client.is_ping_pong_failing = _never
             await handler.connect_async()
         return handlers
 

@@ -1,5 +1,6 @@
 """How a Deployment becomes pods: progress, surge, deadlines, revisions, rollback, cleaning up."""
 
+import copy
 import datetime
 import re
 from collections.abc import Callable
@@ -51,6 +52,23 @@ class Rollout:
     def finish(self) -> None:
         """Wait for done()."""
         until(self.done, "a finished rollout")
+
+    def hear_of_sets(self) -> None:
+        """Wait until the controller of Deployments has heard of every change of a ReplicaSet until now.
+
+        They come to it in order, and it says nothing of a Deployment's pods before it has heard of that
+        one's own ReplicaSet. One that it does not know to be an orphan it takes for another's, and makes
+        new pods.
+        """
+        path = f"{self.apps}/deployments/other"
+        other = copy.deepcopy(self.manifest)
+        other["metadata"].update(name="other", labels={"app": "other"})
+        other["spec"]["selector"]["matchLabels"] = {"app": "other"}
+        other["spec"]["template"]["metadata"]["labels"] = {"app": "other"}
+        self.api.apply(path, other)
+        until(lambda: self.api.get(path).get("status", {}).get("updatedReplicas"), "its pods")
+        self.api.delete(path, "?propagationPolicy=Foreground")
+        until(lambda: self.api.gone(path), "its deletion")
 
     def scale_of_sets(self) -> Callable[[], list[int]]:
         """How many pods the ReplicaSets want together, from now on, after each change.
@@ -321,6 +339,7 @@ def test_orphaned_pods_are_adopted_again(rollout: Rollout) -> None:
     rollout.api.delete(rollout.path, "?propagationPolicy=Orphan")
     until(lambda: rollout.api.gone(rollout.path), "the deletion")
     assert {pod["metadata"]["name"] for pod in rollout.pods()} == names
+    rollout.hear_of_sets()
     rollout.apply()
     rollout.finish()
     assert {pod["metadata"]["name"] for pod in rollout.pods()} == names
