@@ -40,6 +40,8 @@ NO_CLIENTS = {
     "waits",
 }
 """What asks nobody anything."""
+BUSY = 30.0
+"""Seconds that a machine with too much else to do may take; what has no bound takes minutes or for ever."""
 Call = Callable[[], object]
 
 
@@ -178,10 +180,11 @@ def test_whatever_the_bot_asks_of_a_peer_that_says_nothing_ends_in_its_time(
 
     pool = ThreadPoolExecutor(len(asked))
     running = {name: pool.submit(seconds, call) for name, (_, call) in asked.items()}
-    wait(running.values(), timeout=max(bound for bound, _ in asked.values()))
+    longest = max(bound for bound, _ in asked.values())
+    wait(running.values(), timeout=longest + BUSY)
     pool.shutdown(wait=False)
     took = {name: f.result() if f.done() else math.inf for name, f in running.items()}
-    late = {name: took[name] for name, (bound, _) in asked.items() if took[name] > bound}
+    late = {name: took[name] for name, (bound, _) in asked.items() if took[name] > bound + BUSY}
     assert not late
     for cache in outside.caches.values():
         assert cache.cluster.silent
