@@ -8,6 +8,7 @@ from redis.connection import AbstractConnection
 
 from bot.sandbox.valkey import Valkey
 from deploy.actions.connection import connect
+from deploy.actions.decision import Choice
 from deploy.changes.refusal import NotAllowed
 from deploy.gateway import GatewayRef
 from deploy.plans.requests import ScaleRequest
@@ -46,7 +47,7 @@ def test_those_are_decidable_whose_decision_would_count(changes: Changes, user: 
     actions = changes.store.open()
 
     def counts(action: Any) -> bool:
-        choice = "approve" if action.policy.by == "approvers" else "confirm"
+        choice: Choice = "approve" if action.policy.by == "approvers" else "confirm"
         try:
             return changes.decider.would(choice, action, user) in ("done", "grown")
         except NotAllowed:
@@ -64,7 +65,7 @@ def test_many_requests_are_read_and_judged_in_a_few_round_trips(
     asked(changes, MANY)
     changes.decider.decidable(changes.store.open(), "U3")
     trips = 0
-    send = AbstractConnection.send_packed_command
+    send: Any = AbstractConnection.send_packed_command
 
     def counted(self: Any, *args: Any, **more: Any) -> Any:
         nonlocal trips
