@@ -18,6 +18,7 @@ from handlers.slack.payloads import Request
 from handlers.verbs.verb import Verb
 from handlers.views import history as view
 from handlers.views.reply import Reply
+from handlers.views.words.help import Group
 
 _TRAIL = view.LINES + 1
 """One more than is shown, so that it can be said that there are more."""
@@ -79,6 +80,7 @@ VERB = Verb(
     Needs,
     run,
     Right.SEE,
+    group=Group.LOOK,
     gateway="optional",
     examples=("history", "history edge-1"),
 )

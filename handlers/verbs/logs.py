@@ -34,6 +34,7 @@ from handlers.views import logs as view
 from handlers.views.places import placed
 from handlers.views.reply import Reply
 from handlers.views.text import escape
+from handlers.views.words.help import Group
 
 log = logging.getLogger(__name__)
 
@@ -292,6 +293,7 @@ VERB = Verb(
     Needs,
     run,
     Right.INSPECT,
+    group=Group.LOOK,
     gateway="required",
     options=(
         Option("follow", f"show new lines for {_MINUTES} minutes, with a Stop button", kind="flag"),
